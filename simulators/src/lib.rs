@@ -1,0 +1,1 @@
+//! Servers that behave as the vendors' do, and launchers of the real parts, for tests and the demo.

@@ -1,0 +1,1 @@
+//! Keeps a Bitwarden organization's members and groups in step with a company directory.

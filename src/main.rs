@@ -1,0 +1,3 @@
+//! The `directory-sync` command.
+
+fn main() {}
