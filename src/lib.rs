@@ -1,1 +1,13 @@
 //! Keeps a Bitwarden organization's members and groups in step with a company directory.
+//!
+//! Data flows one way: a [`source`] reads a [`directory`], [`sync`] resolves it, plans and guards
+//! the difference to the [`organization`], applies it and reports.
+
+#![deny(missing_docs)]
+
+pub mod complete;
+pub mod directory;
+pub mod organization;
+pub mod source;
+pub mod sync;
+pub mod text;

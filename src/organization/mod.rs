@@ -1,0 +1,3 @@
+//! Bitwarden's public API: what an organization holds, and how it is changed.
+
+pub mod model;

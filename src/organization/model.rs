@@ -1,0 +1,88 @@
+//! An organization's members and groups, as read.
+
+use uuid::Uuid;
+
+use crate::complete::Complete;
+use crate::directory::{Email, ExternalId};
+
+/// The organization as it stands.
+#[derive(Debug, Clone)]
+pub enum Organization {
+    /// Read from the server.
+    Read(Complete<Content>),
+    /// The server has no calls to read (Vaultwarden): members and groups are known only by what
+    /// was sent to it.
+    WriteOnly,
+}
+
+/// Everyone and every group in an organization.
+#[derive(Debug, Clone, Default)]
+pub struct Content {
+    /// All members, of any status.
+    pub members: Vec<Member>,
+    /// All groups, without their members.
+    pub groups: Vec<Group>,
+    /// Seats; `None` where the server doesn't tell or has no limit.
+    pub seats: Option<Seats>,
+}
+
+/// One member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The server's id.
+    pub id: Uuid,
+    /// The directory's id, where one was ever given. Whatever text the server holds.
+    pub external_id: Option<ExternalId>,
+    /// The email in lower case.
+    pub email: Email,
+    /// Where the member stands.
+    pub status: MemberStatus,
+    /// The role.
+    pub role: MemberRole,
+}
+
+/// Where a member stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MemberStatus {
+    /// −1: access withdrawn, account and memberships kept.
+    Revoked,
+    /// 0: invited, hasn't answered.
+    Invited,
+    /// 1: accepted, waits for confirmation.
+    Accepted,
+    /// 2: confirmed.
+    Confirmed,
+    /// 3: created without an invitation.
+    Staged,
+    /// A number this version doesn't know; treated as a member with access.
+    Other(i64),
+}
+
+/// The role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MemberRole {
+    /// 0: never touched by us.
+    Owner,
+    /// 1, 2, 4 and whatever else there may be.
+    Other(i64),
+}
+
+/// One group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The server's id.
+    pub id: Uuid,
+    /// The directory's id, where one was ever given.
+    pub external_id: Option<ExternalId>,
+    /// The name.
+    pub name: Box<str>,
+}
+
+/// Seats of the subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seats {
+    /// Seats paid for.
+    pub total: usize,
+    /// Up to how many the subscription grows by itself; `None`: without a limit.
+    pub autoscale_to: Option<usize>,
+}

@@ -1,0 +1,108 @@
+//! The directories: one room each.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::future::BoxFuture;
+
+use crate::complete::Complete;
+use crate::directory::Directory;
+
+/// A directory that can be read.
+///
+/// A source reads people and groups completely or fails. It holds what makes the next read cheaper
+/// (connections, tokens, cursors), never what makes it right.
+pub trait Source: Send + Sync {
+    /// Reads everything in the source's scope, or finds out more cheaply that nothing moved since
+    /// the read that gave `known`.
+    ///
+    /// # Errors
+    /// Any doubt that everything was read is an error.
+    fn read<'a>(
+        &'a self,
+        known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Result<Reading, SourceError>>;
+
+    /// Tries each step that a read needs (reach, trust, authenticate, find) and tells what was
+    /// seen, for `check`.
+    fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>>;
+
+    /// The directory in a few words for a person, without credentials: `ldaps://ldap.example.com`.
+    fn describe(&self) -> String;
+}
+
+/// What a read found.
+#[derive(Debug)]
+pub enum Reading {
+    /// The whole directory.
+    Full {
+        /// Everything in the source's scope.
+        directory: Complete<Directory>,
+        /// What to give to the next read; `None` where the source can't tell that nothing moved.
+        version: Option<Version>,
+    },
+    /// Provably the same as at the version that was given.
+    Unchanged,
+}
+
+/// Where a directory stood when it was read: a source's own text, meaningless to others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(pub String);
+
+/// How far a read has come; shared with whoever shows it.
+#[derive(Debug, Default)]
+pub struct ReadProgress {
+    /// People read so far.
+    pub users: AtomicU64,
+    /// Groups read so far.
+    pub groups: AtomicU64,
+}
+
+impl ReadProgress {
+    /// Counts people.
+    pub fn add_users(&self, more: usize) {
+        self.users.fetch_add(more as u64, Ordering::Relaxed);
+    }
+
+    /// Counts groups.
+    pub fn add_groups(&self, more: usize) {
+        self.groups.fetch_add(more as u64, Ordering::Relaxed);
+    }
+}
+
+/// One step of a check.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// What was tried.
+    pub name: String,
+    /// What was seen, or what failed and what to do.
+    pub result: Result<String, String>,
+}
+
+/// Why a directory couldn't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SourceError {
+    /// Who can mend it.
+    pub kind: SourceErrorKind,
+    /// What was tried, what the directory answered, what to do. Without secrets, bounded.
+    pub message: String,
+    /// The cause, where a library told one.
+    #[source]
+    pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Who can mend an error, and when to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceErrorKind {
+    /// Credentials, addresses, filters, certificates: the user's to mend. Not tried again until the
+    /// spec or a Secret changes.
+    Configuration,
+    /// Passes by itself; tried again with back-off, not before this delay where one is given.
+    Transient {
+        /// The other side's own word on when to come back.
+        retry_after: Option<std::time::Duration>,
+    },
+    /// The read ended early: a limit, a referral, a cut connection. Tried again with back-off.
+    Incomplete,
+}

@@ -1,0 +1,8 @@
+//! The pure core: from what was read to what shall change.
+
+pub mod guard;
+pub mod memberships;
+pub mod plan;
+pub mod policy;
+pub mod problem;
+pub mod roster;

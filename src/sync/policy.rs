@@ -1,0 +1,112 @@
+//! What the resource's author decided: whom to take, and what may happen to them.
+
+use wildmatch::WildMatch;
+
+/// The rules of one resource, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// Put before every external id; only members and groups with it are ours. Empty: all are.
+    pub external_id_prefix: String,
+    /// Which people.
+    pub users: UserFilter,
+    /// Which groups.
+    pub groups: GroupFilter,
+    /// How people come in.
+    pub onboarding: Onboarding,
+    /// How people go out.
+    pub offboarding: Offboarding,
+}
+
+/// Which people are in scope, by email. Empty lists let everyone through.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UserFilter {
+    /// Only these, where there are any.
+    pub include: Vec<Glob>,
+    /// Not these, whatever `include` says.
+    pub exclude: Vec<Glob>,
+}
+
+/// Which groups are in scope, by name. Empty lists let every group through.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GroupFilter {
+    /// Only these, where there are any.
+    pub include: Vec<Glob>,
+    /// Not these, whatever `include` says.
+    pub exclude: Vec<Glob>,
+    /// Only people who are (directly or through nesting) in a group in scope are in scope.
+    pub only_their_members: bool,
+    /// Delete groups of ours that are no longer in scope or in the directory.
+    pub prune: bool,
+}
+
+/// How people come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Onboarding {
+    /// Send the invitation. `false`: the member is only staged.
+    pub invite: bool,
+    /// Give revoked members who are active in the directory their access back.
+    pub restore: bool,
+}
+
+/// How people go out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Offboarding {
+    /// Accounts that are blocked at the source.
+    pub disabled: Departure,
+    /// People who are gone from the directory, or filtered out.
+    pub absent: Departure,
+    /// More than this waits for approval.
+    pub limit: Limit,
+}
+
+/// What happens to a member who goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// Nothing.
+    Retain,
+    /// Access ends; account, data and group memberships stay, the seat is free.
+    Revoke,
+    /// The member is removed from the organization.
+    Remove,
+}
+
+/// How much may be taken away in one run without a person's approval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Limit {
+    /// This many members, and this many groups.
+    Count(usize),
+    /// This share of our members, and of our groups, in percent (0 to 100), rounded up.
+    Percent(f64),
+}
+
+impl Limit {
+    /// How many of `total` may go.
+    pub fn of(self, total: usize) -> usize {
+        match self {
+            Self::Count(count) => count,
+            Self::Percent(percent) => (total as f64 * percent / 100.0).ceil() as usize,
+        }
+    }
+}
+
+/// A pattern with `*` (any text) and `?` (any character), blind to case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Glob(WildMatch);
+
+impl Glob {
+    /// Reads a pattern; every text is one.
+    pub fn new(pattern: &str) -> Self {
+        Self(WildMatch::new(&pattern.trim().to_lowercase()))
+    }
+
+    /// Whether `lower_case` (a text in lower case) fits.
+    pub fn matches(&self, lower_case: &str) -> bool {
+        self.0.matches(lower_case)
+    }
+}
+
+/// Whether a text passes an include and an exclude list.
+pub fn passes(include: &[Glob], exclude: &[Glob], lower_case: &str) -> bool {
+    (include.is_empty() || include.iter().any(|glob| glob.matches(lower_case)))
+        && !exclude.iter().any(|glob| glob.matches(lower_case))
+}

@@ -1,0 +1,134 @@
+//! What a run met that a person has to mend, by reason, with the entries at fault.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::directory::ExternalId;
+
+/// How many entries of one reason are kept in full; the rest are counted.
+pub const KEPT_PER_REASON: usize = 1_000;
+
+/// Why an entry (or a part of it) was left out of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum ProblemReason {
+    /// An active person has no email.
+    NoEmail,
+    /// The email isn't an address.
+    InvalidEmail,
+    /// The email is longer than Bitwarden takes.
+    EmailTooLong,
+    /// Two active people have one email.
+    DuplicateEmail,
+    /// The id is empty, too long (with the prefix) or has control characters.
+    InvalidExternalId,
+    /// A group has no name.
+    GroupNameMissing,
+    /// A group's name is longer than Bitwarden takes.
+    GroupNameTooLong,
+    /// The email belongs to a member with another external id that is still in use, or that isn't
+    /// ours.
+    IdentityConflict,
+    /// The email of a known person changed; only the account's owner can change it in Bitwarden.
+    EmailChanged,
+    /// An owner would have lost access; owners are never touched.
+    OwnerRetained,
+    /// There are fewer free seats than people to invite or restore.
+    NoSeats,
+    /// Bitwarden refused this entry.
+    Refused,
+    /// Bitwarden accepted the change, yet it can't be seen there.
+    NotApplied,
+    /// The server can't do what the resource asks for.
+    Unsupported,
+}
+
+impl fmt::Display for ProblemReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// One thing for a person to mend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// The kind.
+    pub reason: ProblemReason,
+    /// What is wrong with which entry, and what to do.
+    pub message: String,
+    /// The entries at fault.
+    pub external_ids: Vec<ExternalId>,
+}
+
+impl Problem {
+    /// A problem of these entries.
+    pub fn new(
+        reason: ProblemReason,
+        message: impl Into<String>,
+        external_ids: impl Into<Vec<ExternalId>>,
+    ) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            external_ids: external_ids.into(),
+        }
+    }
+}
+
+/// Problems by reason: all are counted, the first [`KEPT_PER_REASON`] of each reason kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problems {
+    by_reason: BTreeMap<ProblemReason, Kept>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Kept {
+    count: usize,
+    kept: Vec<Problem>,
+}
+
+impl Problems {
+    /// Notes one.
+    pub fn add(&mut self, problem: Problem) {
+        let entry = self.by_reason.entry(problem.reason).or_default();
+        entry.count += 1;
+        if entry.kept.len() < KEPT_PER_REASON {
+            entry.kept.push(problem);
+        }
+    }
+
+    /// Takes over all of `other`.
+    pub fn extend(&mut self, other: Self) {
+        for (reason, mut more) in other.by_reason {
+            let entry = self.by_reason.entry(reason).or_default();
+            entry.count += more.count;
+            let room = KEPT_PER_REASON.saturating_sub(entry.kept.len());
+            more.kept.truncate(room);
+            entry.kept.append(&mut more.kept);
+        }
+    }
+
+    /// How many there are in all.
+    pub fn count(&self) -> usize {
+        self.by_reason.values().map(|kept| kept.count).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_reason.is_empty()
+    }
+
+    /// Each reason with its count and the problems kept of it, in the order of the reasons.
+    pub fn by_reason(&self) -> impl Iterator<Item = (ProblemReason, usize, &[Problem])> {
+        self.by_reason
+            .iter()
+            .map(|(reason, kept)| (*reason, kept.count, kept.kept.as_slice()))
+    }
+
+    /// All problems kept, in the order of their reasons.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.by_reason.values().flat_map(|kept| kept.kept.iter())
+    }
+}

@@ -1,0 +1,75 @@
+//! Who should be where, according to the directory and the policy: what `resolve` makes of a
+//! directory.
+
+use std::collections::HashMap;
+
+use roaring::RoaringBitmap;
+
+use crate::directory::{Email, ExternalId};
+use crate::sync::problem::Problems;
+
+/// The directory as the policy sees it: external ids carry the prefix, nesting is flattened.
+#[derive(Debug, Clone, Default)]
+pub struct Roster {
+    /// Everyone the directory knows, whatever their standing.
+    pub people: Vec<Person>,
+    /// The groups in scope.
+    pub groups: Vec<RosterGroup>,
+    /// Index into `people` by external id.
+    pub by_id: HashMap<ExternalId, u32>,
+    /// External ids of groups that the directory has but that are filtered out, or that can't be
+    /// used. Those that can't be used are never deleted.
+    pub other_groups: HashMap<ExternalId, GroupStanding>,
+    /// Entries left out, by reason.
+    pub problems: Problems,
+    /// Whether the directory named no person at all.
+    pub directory_is_empty: bool,
+}
+
+/// One person of the directory.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// The id with the prefix.
+    pub id: ExternalId,
+    /// The email; always there for people in good standing.
+    pub email: Option<Email>,
+    /// What the directory and the filters make of them.
+    pub standing: Standing,
+}
+
+/// What the directory and the filters make of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// To be a member.
+    Active,
+    /// Blocked at the source, otherwise in scope.
+    Disabled,
+    /// Listed by the source as deleted: as good as absent.
+    Deleted,
+    /// Filtered out: as good as absent.
+    OutOfScope,
+    /// In scope, but something about the entry has to be mended first (a problem tells what). Not
+    /// invited, and never a reason to take anything away.
+    Unusable,
+}
+
+/// Why a group of the directory isn't in the roster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupStanding {
+    /// Filtered out: as good as absent.
+    OutOfScope,
+    /// In scope, but its entry has to be mended first: left as it is in Bitwarden.
+    Unusable,
+}
+
+/// A group in scope.
+#[derive(Debug, Clone)]
+pub struct RosterGroup {
+    /// The id with the prefix.
+    pub id: ExternalId,
+    /// The name, fit for Bitwarden.
+    pub name: Box<str>,
+    /// Everyone in it, directly or through nesting, whatever their standing: indexes into
+    /// [`Roster::people`].
+    pub people: RoaringBitmap,
+}
