@@ -1,1 +1,3 @@
 //! Servers that behave as the vendors' do, and launchers of the real parts, for tests and the demo.
+
+pub mod lab;

@@ -1,0 +1,141 @@
+//! Launchers of the real parts: an API server, an OpenLDAP server, and what fills them.
+//!
+//! Everything listens on loopback, lives in a temporary folder of its own and ends with the value
+//! that started it, or with the process if that dies first (see [`process`]). Starting blocks for
+//! a second or two; the calls are plain blocking ones, which a test may make from async code.
+//!
+//! - [`ApiServer`]: etcd and kube-apiserver with RBAC, kubeconfigs for further users
+//! - [`Slapd`]: OpenLDAP with one `mdb` database, LDAP and LDAPS
+//! - [`Ldif`], [`Company`]: entries by hand, or a whole company of any size
+//! - [`Authority`]: certificates for both
+//! - [`skip`]: how a test says that it could not run
+
+mod api_server;
+mod certificates;
+mod company;
+mod ldif;
+mod parts;
+mod port;
+pub mod process;
+mod skip;
+mod slapd;
+
+pub use api_server::ApiServer;
+pub use certificates::{Authority, Identity};
+pub use company::{Company, Employee, Team};
+pub use ldif::{Ldif, Person, escape_rdn};
+pub use parts::find;
+pub use port::free_port;
+pub use skip::skip;
+pub use slapd::{ClientCertificates, Slapd, SlapdOptions};
+
+use std::path::PathBuf;
+
+/// Why a part could not be started or asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// The program isn't on this machine, or bringing it was never tried.
+    #[error("{part} is not here: {answer}; run `make tools`")]
+    Missing {
+        /// The part's name as `hack/bring-tools` knows it.
+        part: String,
+        /// What `hack/bring-tools` said.
+        answer: String,
+    },
+    /// The operating system refused something.
+    #[error("could not {what}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A program ended or answered otherwise than it should.
+    #[error("{what}: {answer}")]
+    Failed {
+        /// What was tried.
+        what: String,
+        /// The end of what the program wrote.
+        answer: String,
+    },
+    /// A certificate could not be made.
+    #[error("could not make a certificate for {subject}")]
+    Certificate {
+        /// Whom it was for.
+        subject: String,
+        /// The library's answer.
+        source: rcgen::Error,
+    },
+    /// No port could be claimed.
+    #[error("no free port between {first} and {last} on 127.0.0.1", first = .0.start(), last = .0.end())]
+    NoPort(std::ops::RangeInclusive<u16>),
+}
+
+impl LabError {
+    fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
+
+/// A fresh temporary folder whose name says what it is for.
+fn folder(purpose: &str) -> Result<tempfile::TempDir, LabError> {
+    tempfile::Builder::new()
+        .prefix(&format!("directory-sync-{purpose}-"))
+        .tempdir()
+        .map_err(LabError::io("make a temporary folder"))
+}
+
+fn write(path: PathBuf, text: &str) -> Result<PathBuf, LabError> {
+    std::fs::write(&path, text).map_err(LabError::io(format!("write {}", path.display())))?;
+    Ok(path)
+}
+
+/// Runs a command to its end with `input` on its standard input; its standard output, or an error
+/// that carries the end of both outputs.
+fn run(
+    what: &str,
+    command: &mut std::process::Command,
+    input: Option<&str>,
+) -> Result<String, LabError> {
+    use std::io::Write as _;
+    use std::process::Stdio;
+
+    let mut child = command
+        .stdin(if input.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(LabError::io(format!(
+            "run {}",
+            command.get_program().display()
+        )))?;
+    let pipe = child.stdin.take();
+    let output = std::thread::scope(|scope| {
+        if let (Some(mut pipe), Some(input)) = (pipe, input) {
+            // A program that ends early says why itself; the broken pipe would only hide it.
+            scope.spawn(move || pipe.write_all(input.as_bytes()).ok());
+        }
+        child.wait_with_output()
+    })
+    .map_err(LabError::io(what))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(text);
+    }
+    let answer = format!("{}{}", text, String::from_utf8_lossy(&output.stderr));
+    Err(LabError::Failed {
+        what: what.to_owned(),
+        answer: tail(&answer),
+    })
+}
+
+/// The last lines of what a program wrote, which is where it says why it ended.
+fn tail(text: &str) -> String {
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
+}
