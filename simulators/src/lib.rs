@@ -1,3 +1,6 @@
 //! Servers that behave as the vendors' do, and launchers of the real parts, for tests and the demo.
 
+pub mod fault;
 pub mod lab;
+pub mod organization;
+pub mod wire;

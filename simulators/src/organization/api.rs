@@ -1,0 +1,286 @@
+//! The routes of identity and API, for either server.
+
+use std::collections::HashMap;
+
+use axum::body::Bytes;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{DefaultBodyLimit, Form, Path, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn_with_state;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::answers::Refusal;
+use super::config::Profile;
+use super::identity::{Denied, Expected};
+use super::import::Import;
+use super::journal::Summary;
+use super::server::{Shared, authorize};
+use super::{groups, members, vaultwarden};
+
+type Answer = Result<Response, Refusal>;
+
+pub(super) fn router(shared: &Shared) -> Router {
+    let api = match shared.config.profile {
+        Profile::Official { cloud } => official(cloud),
+        Profile::Vaultwarden { .. } => {
+            let path = "/organization/import";
+            Router::new().route(path, post(import_into_vaultwarden))
+        }
+    };
+    let not_found = match shared.config.profile {
+        Profile::Official { .. } => Refusal::NotFound.into_response(),
+        Profile::Vaultwarden { .. } => {
+            (StatusCode::NOT_FOUND, Html("<h1>404: Not Found</h1>")).into_response()
+        }
+    };
+    let not_found = (not_found.status(), not_found.headers().clone());
+    let api = api.route_layer(from_fn_with_state(shared.clone(), authorize));
+    Router::new()
+        .route("/identity/connect/token", post(token))
+        .nest("/api/public", api)
+        .fallback(async move || not_found)
+        .layer(DefaultBodyLimit::disable())
+        .with_state(shared.clone())
+}
+
+fn official(cloud: bool) -> Router<Shared> {
+    let router = Router::new()
+        .route("/organization/import", post(import))
+        .route("/members", get(list_members).post(create_member))
+        .route(
+            "/members/{id}",
+            get(show_member).put(update_member).delete(remove_member),
+        )
+        .route(
+            "/members/{id}/group-ids",
+            get(member_groups).put(set_member_groups),
+        )
+        .route("/members/{id}/reinvite", post(reinvite))
+        .route("/members/{id}/revoke", post(revoke))
+        .route("/members/{id}/restore", post(restore))
+        .route("/groups", get(list_groups).post(create_group))
+        .route(
+            "/groups/{id}",
+            get(show_group).put(update_group).delete(delete_group),
+        )
+        .route(
+            "/groups/{id}/member-ids",
+            get(group_members).put(set_group_members),
+        );
+    if cloud {
+        router.route("/organization/subscription", get(subscription))
+    } else {
+        router
+    }
+}
+
+async fn token(
+    State(shared): State<Shared>,
+    form: Result<Form<HashMap<String, String>>, FormRejection>,
+) -> Result<Json<Value>, Denied> {
+    let Form(form) = form.map_err(|_| Denied::Request)?;
+    let dials = shared.dials();
+    let expected = Expected {
+        organization_id: &shared.config.organization_id,
+        client_secret: &dials.client_secret,
+        device_needed: matches!(shared.config.profile, Profile::Vaultwarden { .. }),
+    };
+    expected.check(&form)?;
+    let token = shared.tokens().issue(dials.token_lifetime);
+    Ok(Json(json!({
+        "access_token": token,
+        "expires_in": dials.token_lifetime.as_secs(),
+        "token_type": "Bearer",
+        "scope": "api.organization",
+    })))
+}
+
+async fn import(State(shared): State<Shared>, body: Bytes) -> Answer {
+    let import = Import::parse(&body)?;
+    let summary = Extension(Summary(import.summary()));
+    let done = import.run(&mut shared.store(), &shared.config);
+    Ok((summary, done.map(|()| StatusCode::OK)).into_response())
+}
+
+async fn import_into_vaultwarden(State(shared): State<Shared>, body: Bytes) -> Response {
+    let Ok(import) = serde_json::from_slice::<vaultwarden::Import>(&body) else {
+        return StatusCode::UNPROCESSABLE_ENTITY.into_response();
+    };
+    let groups = shared.config.profile == Profile::Vaultwarden { groups: true };
+    import.run(&mut shared.store(), groups);
+    Extension(Summary(import.summary())).into_response()
+}
+
+async fn subscription(State(shared): State<Shared>) -> Json<Value> {
+    let seats = shared.store().seats;
+    Json(json!({
+        "passwordManager": {
+            "seats": seats.seats,
+            "maxAutoScaleSeats": seats.max_autoscale,
+            "storage": 1,
+        },
+        "secretsManager": null,
+    }))
+}
+
+/// A list's body as it goes out, made anew only when the state has changed.
+fn listing(
+    kept: &mut Option<(u64, Bytes)>,
+    version: u64,
+    data: impl FnOnce() -> Result<Vec<u8>, serde_json::Error>,
+) -> Answer {
+    let bytes = match kept {
+        Some((kept_at, bytes)) if *kept_at == version => bytes.clone(),
+        _ => {
+            let bytes = Bytes::from(data().map_err(|_| Refusal::Crash)?);
+            *kept = Some((version, bytes.clone()));
+            bytes
+        }
+    };
+    Ok(([(CONTENT_TYPE, "application/json; charset=utf-8")], bytes).into_response())
+}
+
+fn list<T: Serialize>(data: &[T]) -> Result<Vec<u8>, serde_json::Error> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct List<'d, T> {
+        object: &'static str,
+        data: &'d [T],
+        continuation_token: Option<&'static str>,
+    }
+    serde_json::to_vec(&List {
+        object: "list",
+        data,
+        continuation_token: None,
+    })
+}
+
+async fn list_members(State(shared): State<Shared>) -> Answer {
+    let store = shared.store();
+    let kept = &mut shared.listings().members;
+    listing(kept, store.version, || {
+        list(&members::list(&store, &shared.config))
+    })
+}
+
+async fn create_member(State(shared): State<Shared>, body: Bytes) -> Answer {
+    let mut store = shared.store();
+    let id = members::create(&mut store, &shared.config, &body)?;
+    Ok(Json(members::get(&store, id)?).into_response())
+}
+
+async fn show_member(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let store = shared.store();
+    let id = members::find(&store, &id)?;
+    Ok(Json(members::get(&store, id)?).into_response())
+}
+
+async fn update_member(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answer {
+    let mut store = shared.store();
+    let id = members::find(&store, &id)?;
+    members::update(&mut store, id, &body)?;
+    Ok(Json(members::get(&store, id)?).into_response())
+}
+
+async fn remove_member(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let mut store = shared.store();
+    let id = members::find(&store, &id)?;
+    members::remove(&mut store, id)?;
+    Ok(StatusCode::OK.into_response())
+}
+
+async fn member_groups(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let store = shared.store();
+    let id = members::find(&store, &id)?;
+    Ok(Json(members::group_ids(&store, id)).into_response())
+}
+
+async fn set_member_groups(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answer {
+    let mut store = shared.store();
+    let id = members::find(&store, &id)?;
+    members::set_group_ids(&mut store, id, &body)?;
+    Ok(StatusCode::OK.into_response())
+}
+
+async fn reinvite(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let mut store = shared.store();
+    let id = members::find(&store, &id)?;
+    members::reinvite(&mut store, id)?;
+    Ok(StatusCode::OK.into_response())
+}
+
+async fn revoke(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let mut store = shared.store();
+    let id = members::find(&store, &id)?;
+    members::revoke(&mut store, id)?;
+    Ok(StatusCode::OK.into_response())
+}
+
+async fn restore(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let mut store = shared.store();
+    let id = members::find(&store, &id)?;
+    members::restore(&mut store, &shared.config, id)?;
+    Ok(StatusCode::OK.into_response())
+}
+
+async fn list_groups(State(shared): State<Shared>) -> Answer {
+    let store = shared.store();
+    let kept = &mut shared.listings().groups;
+    listing(kept, store.version, || list(&groups::list(&store)))
+}
+
+async fn create_group(State(shared): State<Shared>, body: Bytes) -> Answer {
+    let mut store = shared.store();
+    let id = groups::create(&mut store, &shared.config, &body)?;
+    Ok(Json(groups::get(&store, id)?).into_response())
+}
+
+async fn show_group(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let store = shared.store();
+    let id = groups::find(&store, &id)?;
+    Ok(Json(groups::get(&store, id)?).into_response())
+}
+
+async fn update_group(State(shared): State<Shared>, Path(id): Path<String>, body: Bytes) -> Answer {
+    let mut store = shared.store();
+    let id = groups::find(&store, &id)?;
+    groups::update(&mut store, &shared.config, id, &body)?;
+    Ok(Json(groups::get(&store, id)?).into_response())
+}
+
+async fn delete_group(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let mut store = shared.store();
+    let id = groups::find(&store, &id)?;
+    store.delete_group(id);
+    Ok(StatusCode::OK.into_response())
+}
+
+async fn group_members(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let store = shared.store();
+    let id = groups::find(&store, &id)?;
+    Ok(Json(groups::member_ids(&store, id)).into_response())
+}
+
+async fn set_group_members(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answer {
+    let mut store = shared.store();
+    let id = groups::find(&store, &id)?;
+    groups::set_member_ids(&mut store, id, &body)?;
+    Ok(StatusCode::OK.into_response())
+}

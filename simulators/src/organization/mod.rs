@@ -1,0 +1,240 @@
+//! A Bitwarden organization's server, as far as a directory sync sees it: the token call of
+//! identity and the public API, in the manner of the official server or of Vaultwarden.
+//!
+//! [`SimulatedOrganization`] is what a test holds: it starts the server on loopback, fills it,
+//! looks into it, and turns its dials.
+
+mod admin;
+mod answers;
+mod api;
+mod config;
+mod groups;
+mod identity;
+mod import;
+mod journal;
+mod limits;
+mod members;
+mod model;
+mod seats;
+mod seed;
+mod server;
+mod store;
+mod table;
+mod vaultwarden;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use config::{Config, Plan, Profile, RateLimits, Seats};
+pub use journal::Request;
+pub use model::{
+    CollectionAccess, Event, GroupId, GroupSnapshot, MemberId, MemberSnapshot, Role, Snapshot,
+    Status,
+};
+pub use seed::{GroupSeed, MemberSeed, Seed, SeedError};
+
+use crate::fault::Faults;
+use crate::wire::Served;
+use server::{Server, Shared};
+
+/// A running server with one organization, until dropped.
+pub struct SimulatedOrganization {
+    shared: Shared,
+    served: Served,
+}
+
+impl SimulatedOrganization {
+    /// Starts an empty organization (without even an owner: see [`Self::seed_member`]).
+    ///
+    /// # Errors
+    /// The port can't be bound.
+    pub async fn start(config: Config) -> io::Result<Self> {
+        let (stopping, _) = watch::channel(false);
+        let port = config.port;
+        let shared = Server::new(config, Faults::new(stopping.clone()));
+        let served = Served::start(server::router(&shared), port, stopping).await?;
+        Ok(Self { shared, served })
+    }
+
+    /// The server's address: what a self-hosted server's `serverUrl` is. Identity and API are
+    /// below it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.served.address())
+    }
+
+    /// The identity server's address.
+    #[must_use]
+    pub fn identity_url(&self) -> String {
+        format!("{}/identity", self.url())
+    }
+
+    /// The API's address.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        format!("{}/api", self.url())
+    }
+
+    /// The organization's GUID.
+    #[must_use]
+    pub fn organization_id(&self) -> &str {
+        &self.shared.config.organization_id
+    }
+
+    /// What signs in: `organization.` and the GUID.
+    #[must_use]
+    pub fn client_id(&self) -> String {
+        format!("organization.{}", self.organization_id())
+    }
+
+    /// The secret in force.
+    #[must_use]
+    pub fn client_secret(&self) -> String {
+        self.shared.dials().client_secret.clone()
+    }
+
+    /// Replaces the secret; the tokens of the old one are revoked.
+    pub fn rotate_secret(&self, secret: &str) {
+        secret.clone_into(&mut self.shared.dials().client_secret);
+        self.revoke_all_tokens();
+    }
+
+    /// From now on, 401 to every token given out so far.
+    pub fn revoke_all_tokens(&self) {
+        self.shared.tokens().revoke_all();
+    }
+
+    /// How long tokens given out from now on are good.
+    pub fn set_token_lifetime(&self, lifetime: Duration) {
+        self.shared.dials().token_lifetime = lifetime;
+    }
+
+    /// How long every request takes on top, from now on.
+    pub fn set_latency(&self, latency: Duration) {
+        self.shared.dials().latency = latency;
+    }
+
+    /// Switches rate limits on or off, counting from zero.
+    pub fn set_rate_limits(&self, limits: Option<RateLimits>) {
+        self.shared.dials().rate_limits = limits;
+        *self.shared.limiter() = limits::Limiter::default();
+    }
+
+    /// Buys or gives back seats.
+    pub fn set_seats(&self, seats: Seats) {
+        self.shared.store().seats = seats;
+    }
+
+    /// The seats as they are now, autoscaling considered.
+    #[must_use]
+    pub fn seats(&self) -> Seats {
+        self.shared.store().seats
+    }
+
+    /// Members whose status isn't revoked.
+    #[must_use]
+    pub fn seats_in_use(&self) -> u32 {
+        self.shared.store().seats_in_use()
+    }
+
+    /// Adds a member as it is: no invitation, no history.
+    ///
+    /// # Panics
+    /// The email is a member's already.
+    pub fn seed_member(&self, seed: MemberSeed) -> MemberId {
+        let added = self.shared.store().add_member(seed.build());
+        added.expect("each seeded member has an email of its own")
+    }
+
+    /// Adds a group as it is.
+    ///
+    /// # Panics
+    /// One of its members isn't in the organization.
+    pub fn seed_group(&self, seed: GroupSeed) -> GroupId {
+        let mut store = self.shared.store();
+        match seed.build(&store) {
+            Ok(group) => store.add_group(group),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Adds a whole organization.
+    ///
+    /// # Errors
+    /// It contradicts itself. What came before the contradiction is there.
+    pub fn seed(&self, seed: Seed) -> Result<(), SeedError> {
+        seed.plant(&mut self.shared.store())
+    }
+
+    /// An invited member takes the invitation and is confirmed, as people do between two syncs.
+    /// False where there is no such invitation.
+    #[must_use]
+    pub fn accept_and_confirm(&self, email: &str) -> bool {
+        self.shared.store().accept_and_confirm(email)
+    }
+
+    /// The id of the member with this email.
+    #[must_use]
+    pub fn member_id(&self, email: &str) -> Option<MemberId> {
+        self.shared.store().by_email.get(email).copied()
+    }
+
+    /// The id of the group with this external id.
+    #[must_use]
+    pub fn group_id(&self, external_id: &str) -> Option<GroupId> {
+        self.shared.store().groups_by_external_id.get(external_id)
+    }
+
+    /// Members, groups and memberships as they are.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.store().snapshot()
+    }
+
+    /// Everything that was done, in order, whatever came of it later. Seeding isn't in it.
+    #[must_use]
+    pub fn history(&self) -> Vec<Event> {
+        self.shared.store().history.clone()
+    }
+
+    /// Those of [`Self::history`] by which someone lost something.
+    #[must_use]
+    pub fn losses(&self) -> Vec<Event> {
+        let mut history = self.history();
+        history.retain(Event::is_loss);
+        history
+    }
+
+    /// How many invitation mails each address has been sent, ever.
+    #[must_use]
+    pub fn invitations(&self) -> BTreeMap<String, u32> {
+        self.shared.store().invitations.clone()
+    }
+
+    /// Forgets history and invitations: what follows is a new story.
+    pub fn clear_history(&self) {
+        let mut store = self.shared.store();
+        store.history.clear();
+        store.invitations.clear();
+    }
+
+    /// The requests so far, in the order of their arrival.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.journal().requests.clone()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.shared.journal().requests.clear();
+    }
+
+    /// The faults in force.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+}

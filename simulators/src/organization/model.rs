@@ -1,0 +1,352 @@
+//! What an organization is made of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Ids look like the GUIDs they are on the real servers; a number inside keeps them small.
+macro_rules! guid {
+    ($name:ident, $prefix:literal, $of:literal) => {
+        #[doc = concat!("The id of ", $of, ".")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub(super) u64);
+
+        impl $name {
+            /// None where the text isn't an id this server gave out.
+            pub(super) fn parse(text: &str) -> Option<Self> {
+                let digits = text
+                    .strip_prefix($prefix)
+                    .filter(|digits| digits.len() == 12)?;
+                u64::from_str_radix(digits, 16).ok().map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, concat!($prefix, "{:012x}"), self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    };
+}
+
+guid!(MemberId, "6d656d62-6572-4000-8000-", "a member");
+guid!(GroupId, "67726f75-7000-4000-8000-", "a group");
+
+/// Where a member stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    /// −1: keeps account and data, has no access, takes no seat.
+    Revoked,
+    /// 0: has been sent an invitation.
+    Invited,
+    /// 1: has taken the invitation.
+    Accepted,
+    /// 2: has been let in.
+    Confirmed,
+    /// 3: created without an invitation.
+    Staged,
+}
+
+impl Status {
+    /// The number in the API.
+    #[must_use]
+    pub fn number(self) -> i8 {
+        match self {
+            Self::Revoked => -1,
+            Self::Invited => 0,
+            Self::Accepted => 1,
+            Self::Confirmed => 2,
+            Self::Staged => 3,
+        }
+    }
+
+    /// Whether there is a person's account behind the membership yet.
+    pub(super) fn has_account(self) -> bool {
+        matches!(self, Self::Accepted | Self::Confirmed)
+    }
+}
+
+/// What a member may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// 0.
+    Owner,
+    /// 1.
+    Admin,
+    /// 2.
+    #[default]
+    User,
+    /// 4.
+    Custom,
+}
+
+impl Role {
+    /// The number in the API's `type`.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Owner => 0,
+            Self::Admin => 1,
+            Self::User => 2,
+            Self::Custom => 4,
+        }
+    }
+
+    pub(super) fn from_number(number: i64) -> Option<Self> {
+        match number {
+            0 => Some(Self::Owner),
+            1 => Some(Self::Admin),
+            2 => Some(Self::User),
+            4 => Some(Self::Custom),
+            _ => None,
+        }
+    }
+}
+
+/// Access to one collection, as the API shows and takes it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CollectionAccess {
+    /// The collection's id.
+    pub id: String,
+    /// May not change its items.
+    #[serde(default)]
+    pub read_only: bool,
+    /// May not see its passwords.
+    #[serde(default)]
+    pub hide_passwords: bool,
+    /// May manage it.
+    #[serde(default)]
+    pub manage: bool,
+}
+
+impl CollectionAccess {
+    /// Full use of a collection without managing it.
+    #[must_use]
+    pub fn to(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            read_only: false,
+            hide_passwords: false,
+            manage: false,
+        }
+    }
+}
+
+/// A member as the server holds it.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub email: String,
+    pub external_id: Option<String>,
+    pub status: Status,
+    /// What restoring returns to.
+    pub before_revocation: Status,
+    pub role: Role,
+    pub collections: Vec<CollectionAccess>,
+    pub groups: BTreeSet<GroupId>,
+    pub permissions: Option<serde_json::Value>,
+    pub has_account: bool,
+    pub has_master_password: bool,
+    pub two_step: bool,
+}
+
+impl Member {
+    pub(super) fn new(email: &str, external_id: Option<&str>, status: Status, role: Role) -> Self {
+        Self {
+            email: email.to_lowercase(),
+            external_id: external_id.and_then(set),
+            status,
+            before_revocation: Status::Confirmed,
+            role,
+            collections: Vec::new(),
+            groups: BTreeSet::new(),
+            permissions: None,
+            has_account: status.has_account(),
+            has_master_password: status.has_account(),
+            two_step: true,
+        }
+    }
+}
+
+/// A group as the server holds it.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub name: String,
+    pub external_id: Option<String>,
+    pub collections: Vec<CollectionAccess>,
+    pub members: BTreeSet<MemberId>,
+}
+
+/// An external id of nothing but blanks counts as none.
+pub(super) fn set(external_id: &str) -> Option<String> {
+    (!external_id.trim().is_empty()).then(|| external_id.to_owned())
+}
+
+/// Something that was done to the organization and matters afterwards, whatever the end state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    tag = "event"
+)]
+pub enum Event {
+    /// A member was created and an invitation mail sent.
+    Invited {
+        /// Whom.
+        email: String,
+    },
+    /// An invitation mail was sent to someone already invited.
+    Reinvited {
+        /// Whom.
+        email: String,
+    },
+    /// A member was created without a mail.
+    Staged {
+        /// Whom.
+        email: String,
+    },
+    /// A member's external id changed.
+    ExternalIdChanged {
+        /// Whose.
+        email: String,
+        /// What it was.
+        from: Option<String>,
+        /// What it is.
+        to: Option<String>,
+    },
+    /// A member was removed, and with it its memberships.
+    Removed {
+        /// Who.
+        email: String,
+        /// The external id it had.
+        external_id: Option<String>,
+        /// The names of the groups it was in.
+        groups: Vec<String>,
+    },
+    /// A member was revoked.
+    Revoked {
+        /// Who.
+        email: String,
+        /// Its external id.
+        external_id: Option<String>,
+    },
+    /// A revoked member was restored.
+    Restored {
+        /// Who.
+        email: String,
+        /// Its external id.
+        external_id: Option<String>,
+    },
+    /// A membership was withdrawn, member and group staying.
+    Withdrawn {
+        /// The group's name.
+        group: String,
+        /// The member's email.
+        member: String,
+    },
+    /// A member or group lost access to collections.
+    CollectionsLost {
+        /// The member's email or the group's name.
+        of: String,
+        /// The collections' ids.
+        collections: Vec<String>,
+    },
+    /// A group was created.
+    GroupCreated {
+        /// Its name.
+        name: String,
+    },
+    /// A group's name changed.
+    GroupRenamed {
+        /// What it was.
+        from: String,
+        /// What it is.
+        to: String,
+    },
+    /// A group was deleted.
+    GroupDeleted {
+        /// Its name.
+        name: String,
+        /// Its external id.
+        external_id: Option<String>,
+        /// The emails of the members it had.
+        members: Vec<String>,
+    },
+}
+
+impl Event {
+    /// Whether someone lost something by it: removed, revoked, a membership withdrawn, a
+    /// collection lost, a group deleted.
+    #[must_use]
+    pub fn is_loss(&self) -> bool {
+        matches!(
+            self,
+            Self::Removed { .. }
+                | Self::Revoked { .. }
+                | Self::Withdrawn { .. }
+                | Self::CollectionsLost { .. }
+                | Self::GroupDeleted { .. }
+        )
+    }
+}
+
+/// The organization in a form that two runs can be compared in: sorted, without ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// By email.
+    pub members: BTreeMap<String, MemberSnapshot>,
+    /// By external id where there is one (the name otherwise), then name.
+    pub groups: Vec<GroupSnapshot>,
+}
+
+/// One member of a [`Snapshot`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberSnapshot {
+    /// None: not managed by a directory.
+    pub external_id: Option<String>,
+    /// Where it stands.
+    pub status: Status,
+    /// What it may do.
+    pub role: Role,
+    /// What it may open, by collection id.
+    pub collections: Vec<CollectionAccess>,
+}
+
+/// One group of a [`Snapshot`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupSnapshot {
+    /// Its name.
+    pub name: String,
+    /// None: not managed by a directory.
+    pub external_id: Option<String>,
+    /// The members' emails, sorted.
+    pub members: Vec<String>,
+    /// What it may open, by collection id.
+    pub collections: Vec<CollectionAccess>,
+}
+
+impl Snapshot {
+    /// The group with this name.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<&GroupSnapshot> {
+        self.groups.iter().find(|group| group.name == name)
+    }
+
+    /// The member with this email.
+    #[must_use]
+    pub fn member(&self, email: &str) -> Option<&MemberSnapshot> {
+        self.members.get(email)
+    }
+}

@@ -1,0 +1,12 @@
+//! The simulated organization over real HTTP, held against what is known of the real servers.
+#![allow(clippy::unwrap_used)]
+
+mod client;
+mod faults;
+mod groups;
+mod identity;
+mod import;
+mod limits;
+mod members;
+mod seats;
+mod vaultwarden;
