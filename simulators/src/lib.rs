@@ -2,5 +2,6 @@
 
 pub mod fault;
 pub mod lab;
+pub mod ldap_proxy;
 pub mod organization;
 pub mod wire;

@@ -1,0 +1,250 @@
+//! A proxy in front of an LDAP server that spoils one request in a chosen way.
+//!
+//! It knows the framing of LDAP messages (RFC 4511, section 5.1) and which answers end a request,
+//! nothing else. Plain LDAP only: it can't look into TLS.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// What becomes of the request that is spoilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LdapFault {
+    /// It never reaches the server; the connection is closed.
+    CutBefore,
+    /// The server answers; the client doesn't hear of it, the connection is closed.
+    CutAfter,
+    /// The client gets the first half of the answer's bytes, then the connection is closed.
+    HalfAnswer,
+    /// It never reaches the server; the connection stays open and silent.
+    Hang,
+    /// The client gets half of the answer's messages, then this result code (51 busy, 4 size
+    /// limit exceeded, 11 administrative limit exceeded, 52 unavailable, …).
+    Code(u8),
+}
+
+/// A running proxy; stops when dropped.
+pub struct LdapProxy {
+    address: SocketAddr,
+    state: Arc<State>,
+    task: JoinHandle<()>,
+}
+
+struct State {
+    upstream: SocketAddr,
+    requests: AtomicUsize,
+    /// The request to spoil, counted from 0 over all connections, and how.
+    fault: Mutex<Option<(usize, LdapFault)>>,
+}
+
+/// Requests of the LDAP protocol that get an answer, by their application tag.
+const BIND: u8 = 0x60;
+const SEARCH: u8 = 0x63;
+const EXTENDED: u8 = 0x77;
+/// Answers that end a request.
+const BIND_RESPONSE: u8 = 0x61;
+const SEARCH_DONE: u8 = 0x65;
+const EXTENDED_RESPONSE: u8 = 0x78;
+
+impl LdapProxy {
+    /// Listens on a free loopback port and passes everything on to `upstream`.
+    pub async fn start(upstream: SocketAddr) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let state =
+            Arc::new(State { upstream, requests: AtomicUsize::new(0), fault: Mutex::new(None) });
+        let shared = state.clone();
+        let task = tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let state = shared.clone();
+                connections.spawn(async move {
+                    // A connection that ends, however it does, is the test's business.
+                    let _ = serve(client, state).await;
+                });
+            }
+        });
+        Ok(Self { address, state, task })
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `ldap://` and the address.
+    pub fn url(&self) -> String {
+        format!("ldap://{}", self.address)
+    }
+
+    /// How many requests have come since the start or the last [`LdapProxy::arm`].
+    pub fn requests(&self) -> usize {
+        self.state.requests.load(Ordering::SeqCst)
+    }
+
+    /// Counts from 0 again and spoils the `k`-th request that comes.
+    pub fn arm(&self, k: usize, fault: LdapFault) {
+        *self.lock() = Some((k, fault));
+        self.state.requests.store(0, Ordering::SeqCst);
+    }
+
+    /// Counts from 0 again and spoils nothing.
+    pub fn disarm(&self) {
+        *self.lock() = None;
+        self.state.requests.store(0, Ordering::SeqCst);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(usize, LdapFault)>> {
+        self.state.fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Drop for LdapProxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl State {
+    /// Counts a request and tells whether it is the one to spoil.
+    fn next(&self) -> Option<LdapFault> {
+        let number = self.requests.fetch_add(1, Ordering::SeqCst);
+        let fault = *self.fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        fault.filter(|(k, _)| *k == number).map(|(_, fault)| fault)
+    }
+}
+
+async fn serve(client: TcpStream, state: Arc<State>) -> std::io::Result<()> {
+    client.set_nodelay(true)?;
+    let server = TcpStream::connect(state.upstream).await?;
+    server.set_nodelay(true)?;
+    let (client_read, mut client_write) = client.into_split();
+    let (server_read, mut server_write) = server.into_split();
+    let mut requests = BufReader::new(client_read);
+    let mut answers = BufReader::new(server_read);
+    // One request at a time per connection: that is how a paged search goes, and what makes "the
+    // k-th request" mean something.
+    while let Some(request) = read_message(&mut requests).await? {
+        let operation = operation(&request);
+        if !matches!(operation, BIND | SEARCH | EXTENDED) {
+            server_write.write_all(&request).await?;
+            continue;
+        }
+        match state.next() {
+            None => {
+                server_write.write_all(&request).await?;
+                pass_answer(&mut answers, &mut client_write).await?;
+            }
+            Some(LdapFault::CutBefore) => return Ok(()),
+            Some(LdapFault::Hang) => {
+                tokio::time::sleep(Duration::from_secs(600)).await;
+                return Ok(());
+            }
+            Some(fault) => {
+                server_write.write_all(&request).await?;
+                let answer = collect_answer(&mut answers).await?;
+                match fault {
+                    LdapFault::HalfAnswer => {
+                        let bytes = answer.concat();
+                        client_write.write_all(&bytes[..bytes.len() / 2]).await?;
+                        return Ok(());
+                    }
+                    LdapFault::Code(code) => {
+                        let entries = answer.len().saturating_sub(1) / 2;
+                        client_write.write_all(&answer[..entries].concat()).await?;
+                        client_write.write_all(&result(&request, code)).await?;
+                    }
+                    _ => return Ok(()),
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn pass_answer(
+    answers: &mut BufReader<OwnedReadHalf>,
+    client: &mut OwnedWriteHalf,
+) -> std::io::Result<()> {
+    while let Some(message) = read_message(answers).await? {
+        client.write_all(&message).await?;
+        if ends_request(&message) {
+            return Ok(());
+        }
+    }
+    Err(std::io::ErrorKind::UnexpectedEof.into())
+}
+
+async fn collect_answer(answers: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Vec<Vec<u8>>> {
+    let mut messages = vec![];
+    while let Some(message) = read_message(answers).await? {
+        let last = ends_request(&message);
+        messages.push(message);
+        if last {
+            return Ok(messages);
+        }
+    }
+    Err(std::io::ErrorKind::UnexpectedEof.into())
+}
+
+/// One whole message with its tag and length; `None` at the end of the stream.
+async fn read_message(from: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Option<Vec<u8>>> {
+    let mut head = [0; 2];
+    match from.read_exact(&mut head).await {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let mut message = head.to_vec();
+    let length = if head[1] < 0x80 {
+        usize::from(head[1])
+    } else {
+        let mut bytes = vec![0; usize::from(head[1] & 0x7f)];
+        from.read_exact(&mut bytes).await?;
+        message.extend_from_slice(&bytes);
+        bytes.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte))
+    };
+    let start = message.len();
+    message.resize(start + length, 0);
+    from.read_exact(&mut message[start..]).await?;
+    Ok(Some(message))
+}
+
+/// Where the message id begins, and where the operation does.
+fn offsets(message: &[u8]) -> (usize, usize) {
+    let id = if message[1] < 0x80 { 2 } else { 2 + usize::from(message[1] & 0x7f) };
+    (id, id + 2 + usize::from(message[id + 1]))
+}
+
+fn operation(message: &[u8]) -> u8 {
+    message.get(offsets(message).1).copied().unwrap_or_default()
+}
+
+fn ends_request(message: &[u8]) -> bool {
+    matches!(operation(message), BIND_RESPONSE | SEARCH_DONE | EXTENDED_RESPONSE)
+}
+
+/// An answer to `request` that holds nothing but `code`.
+fn result(request: &[u8], code: u8) -> Vec<u8> {
+    let (id, operation_at) = offsets(request);
+    let answer = match request[operation_at] {
+        BIND => BIND_RESPONSE,
+        SEARCH => SEARCH_DONE,
+        _ => EXTENDED_RESPONSE,
+    };
+    let id = &request[id..operation_at];
+    // resultCode ENUMERATED, matchedDN and diagnosticMessage empty.
+    let body = [0x0a, 1, code, 0x04, 0, 0x04, 0];
+    let mut message = vec![0x30, (id.len() + 2 + body.len()) as u8];
+    message.extend_from_slice(id);
+    message.extend_from_slice(&[answer, body.len() as u8]);
+    message.extend_from_slice(&body);
+    message
+}
