@@ -58,8 +58,11 @@ impl LdapProxy {
     pub async fn start(upstream: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let state =
-            Arc::new(State { upstream, requests: AtomicUsize::new(0), fault: Mutex::new(None) });
+        let state = Arc::new(State {
+            upstream,
+            requests: AtomicUsize::new(0),
+            fault: Mutex::new(None),
+        });
         let shared = state.clone();
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
@@ -71,7 +74,11 @@ impl LdapProxy {
                 });
             }
         });
-        Ok(Self { address, state, task })
+        Ok(Self {
+            address,
+            state,
+            task,
+        })
     }
 
     /// Where clients connect.
@@ -102,7 +109,10 @@ impl LdapProxy {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<(usize, LdapFault)>> {
-        self.state.fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state
+            .fault
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -116,7 +126,10 @@ impl State {
     /// Counts a request and tells whether it is the one to spoil.
     fn next(&self) -> Option<LdapFault> {
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
-        let fault = *self.fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let fault = *self
+            .fault
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         fault.filter(|(k, _)| *k == number).map(|(_, fault)| fault)
     }
 }
@@ -209,7 +222,9 @@ async fn read_message(from: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Op
         let mut bytes = vec![0; usize::from(head[1] & 0x7f)];
         from.read_exact(&mut bytes).await?;
         message.extend_from_slice(&bytes);
-        bytes.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte))
+        bytes
+            .iter()
+            .fold(0, |length, byte| (length << 8) | usize::from(*byte))
     };
     let start = message.len();
     message.resize(start + length, 0);
@@ -219,7 +234,11 @@ async fn read_message(from: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Op
 
 /// Where the message id begins, and where the operation does.
 fn offsets(message: &[u8]) -> (usize, usize) {
-    let id = if message[1] < 0x80 { 2 } else { 2 + usize::from(message[1] & 0x7f) };
+    let id = if message[1] < 0x80 {
+        2
+    } else {
+        2 + usize::from(message[1] & 0x7f)
+    };
     (id, id + 2 + usize::from(message[id + 1]))
 }
 
@@ -228,7 +247,10 @@ fn operation(message: &[u8]) -> u8 {
 }
 
 fn ends_request(message: &[u8]) -> bool {
-    matches!(operation(message), BIND_RESPONSE | SEARCH_DONE | EXTENDED_RESPONSE)
+    matches!(
+        operation(message),
+        BIND_RESPONSE | SEARCH_DONE | EXTENDED_RESPONSE
+    )
 }
 
 /// An answer to `request` that holds nothing but `code`.
