@@ -35,11 +35,11 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     /// The program isn't on this machine, or bringing it was never tried.
-    #[error("{part} is not here: {answer}; run `make tools`")]
+    #[error("{part} is not here: {answer}")]
     Missing {
         /// The part's name as `hack/bring-tools` knows it.
         part: String,
-        /// What `hack/bring-tools` said.
+        /// What `hack/bring-tools` said, ending with how to bring it.
         answer: String,
     },
     /// The operating system refused something.
