@@ -231,6 +231,8 @@ fn existing(folders: &[&'static str], what: &str) -> Result<&'static str, LabErr
         .find(|folder| Path::new(folder).is_dir())
         .ok_or_else(|| LabError::Missing {
             part: "slapd".to_owned(),
-            answer: format!("found no folder with OpenLDAP's {what}, looked in {folders:?}; run make tools"),
+            answer: format!(
+                "found no folder with OpenLDAP's {what}, looked in {folders:?}; run make tools"
+            ),
         })
 }
