@@ -1,5 +1,7 @@
 //! The directories: one room each.
 
+pub mod ldap;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::future::BoxFuture;
