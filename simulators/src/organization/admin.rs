@@ -13,6 +13,7 @@ use serde_json::json;
 use super::config::Seats;
 use super::seed::Seed;
 use super::server::Shared;
+use super::snapshot::Snapshot;
 use crate::fault::Fault;
 
 pub(super) fn router(shared: Shared) -> Router {
@@ -46,12 +47,12 @@ async fn state(State(shared): State<Shared>) -> Response {
             "maxAutoScale": store.seats.max_autoscale,
         },
         "invitations": store.invitations,
-        "organization": store.snapshot(),
+        "organization": Snapshot::of(&store),
     }))
 }
 
 async fn table(State(shared): State<Shared>) -> String {
-    shared.store().snapshot().to_string()
+    Snapshot::of(&shared.store()).to_string()
 }
 
 async fn history(State(shared): State<Shared>) -> Response {

@@ -99,7 +99,7 @@ impl RateLimits {
 }
 
 /// Everything that can be chosen at the start.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// Whose server.
     pub profile: Profile,

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 /// The tokens that were given out and are still good.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Tokens {
     good_until: HashMap<String, Instant>,
     issued: u64,

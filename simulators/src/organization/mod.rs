@@ -9,6 +9,7 @@ mod answers;
 mod api;
 mod config;
 mod groups;
+mod history;
 mod identity;
 mod import;
 mod journal;
@@ -18,8 +19,8 @@ mod model;
 mod seats;
 mod seed;
 mod server;
+mod snapshot;
 mod store;
-mod table;
 mod vaultwarden;
 
 use std::collections::BTreeMap;
@@ -29,12 +30,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use config::{Config, Plan, Profile, RateLimits, Seats};
+pub use history::Event;
 pub use journal::Request;
-pub use model::{
-    CollectionAccess, Event, GroupId, GroupSnapshot, MemberId, MemberSnapshot, Role, Snapshot,
-    Status,
-};
+pub use model::{CollectionAccess, GroupId, MemberId, Role, Status};
 pub use seed::{GroupSeed, MemberSeed, Seed, SeedError};
+pub use snapshot::{GroupSnapshot, MemberSnapshot, Snapshot};
 
 use crate::fault::Faults;
 use crate::wire::Served;
@@ -191,7 +191,7 @@ impl SimulatedOrganization {
     /// Members, groups and memberships as they are.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.shared.store().snapshot()
+        Snapshot::of(&self.shared.store())
     }
 
     /// Everything that was done, in order, whatever came of it later. Seeding isn't in it.

@@ -6,10 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::config::Seats;
-use super::model::{
-    CollectionAccess, Event, Group, GroupId, GroupSnapshot, Member, MemberId, MemberSnapshot, Role,
-    Snapshot, Status, set,
-};
+use super::history::Event;
+use super::model::{CollectionAccess, Group, GroupId, Member, MemberId, Role, Status, set};
 
 /// Which ids carry an external id. The official server doesn't keep external ids unique (only
 /// import relies on it), so there may be several.
@@ -371,45 +369,6 @@ impl Store {
             });
         }
     }
-
-    pub fn snapshot(&self) -> Snapshot {
-        let member = |member: &Member| {
-            let snapshot = MemberSnapshot {
-                external_id: member.external_id.clone(),
-                status: member.status,
-                role: member.role,
-                collections: sorted(&member.collections),
-            };
-            (member.email.clone(), snapshot)
-        };
-        let group = |group: &Group| {
-            let emails = group.members.iter();
-            let emails = emails.filter_map(|id| Some(self.members.get(id)?.email.clone()));
-            GroupSnapshot {
-                name: group.name.clone(),
-                external_id: group.external_id.clone(),
-                members: sorted(&emails.collect::<Vec<_>>()),
-                collections: sorted(&group.collections),
-            }
-        };
-        let mut groups: Vec<GroupSnapshot> = self.groups.values().map(group).collect();
-        groups.sort_by(|one, other| key(one).cmp(&key(other)));
-        Snapshot {
-            members: self.members.values().map(member).collect(),
-            groups,
-        }
-    }
-}
-
-fn key(group: &GroupSnapshot) -> (&String, &String, &Vec<String>) {
-    let first = group.external_id.as_ref().unwrap_or(&group.name);
-    (first, &group.name, &group.members)
-}
-
-fn sorted<T: Clone + Ord>(things: &[T]) -> Vec<T> {
-    let mut things = things.to_vec();
-    things.sort();
-    things
 }
 
 fn lost(from: &[CollectionAccess], to: &[CollectionAccess], of: &str) -> Option<Event> {

@@ -1,6 +1,7 @@
 //! The simulated organization over real HTTP, held against what is known of the real servers.
 #![allow(clippy::unwrap_used)]
 
+mod binary;
 mod client;
 mod faults;
 mod groups;
@@ -8,5 +9,6 @@ mod identity;
 mod import;
 mod limits;
 mod members;
+mod scale;
 mod seats;
 mod vaultwarden;
