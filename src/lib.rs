@@ -6,8 +6,10 @@
 #![deny(missing_docs)]
 
 pub mod complete;
+pub mod controller;
 pub mod directory;
 pub mod organization;
 pub mod source;
 pub mod sync;
+pub mod telemetry;
 pub mod text;

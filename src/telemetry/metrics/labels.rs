@@ -1,0 +1,216 @@
+//! What series are told apart by: closed sets, so that their number is bounded.
+
+use std::fmt::Write as _;
+
+use prometheus_client::encoding::{
+    EncodeLabelSet, EncodeLabelValue, LabelSetEncoder, LabelValueEncoder,
+};
+
+/// A part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Reading the directory.
+    ReadDirectory,
+    /// Reading the organization.
+    ReadOrganization,
+    /// Filters, emails, nesting.
+    Resolve,
+    /// The difference, and what of it is held.
+    Plan,
+    /// Changing the organization.
+    Apply,
+    /// The whole run.
+    Total,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RunResult {
+    /// Both sides agree, or differ by no more than the problems that were reported.
+    Succeeded,
+    /// As `Succeeded`, but removals wait for approval.
+    Held,
+    /// The plan was reported, nothing changed.
+    Previewed,
+    /// Ended early by something that may pass by itself; tried again with back-off.
+    Failed,
+    /// Ended early by something that only the user can mend.
+    Stalled,
+    /// Ended early because the process stops or the resource changed or went.
+    Interrupted,
+}
+
+impl RunResult {
+    /// Whether the run went through.
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Held | Self::Previewed)
+    }
+}
+
+/// Whom a request was sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RequestSide {
+    /// The directory.
+    Directory,
+    /// Bitwarden.
+    Organization,
+    /// The API server.
+    Kubernetes,
+}
+
+/// Whose members and groups are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SizeOf {
+    /// What the directory wants: active people and groups in scope.
+    Directory,
+    /// All that the organization has.
+    Organization,
+    /// Of these, the ones with an external id of ours.
+    Managed,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RequestOutcome {
+    /// Answered, with this status (HTTP) or result code (LDAP).
+    Answered(u16),
+    /// Not answered: refused, cut, timed out, or not to be understood.
+    Failed,
+}
+
+/// The status of a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConditionStatus {
+    /// `True`
+    True,
+    /// `False`
+    False,
+    /// `Unknown`
+    Unknown,
+}
+
+impl ConditionStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::True, Self::False, Self::Unknown];
+}
+
+/// The object as a whole: not divided any further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Whole;
+
+impl EncodeLabelSet for Whole {
+    fn encode(&self, _: &mut LabelSetEncoder) -> std::fmt::Result {
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByPhase {
+    pub phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByResult {
+    pub result: RunResult,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByRequest {
+    pub side: RequestSide,
+    pub endpoint: &'static str,
+    pub code: RequestOutcome,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByEndpoint {
+    pub side: RequestSide,
+    pub endpoint: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByChange {
+    pub kind: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct BySide {
+    pub side: SizeOf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByReason {
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByCondition {
+    pub r#type: &'static str,
+    pub status: ConditionStatus,
+}
+
+impl EncodeLabelValue for Phase {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
+        encoder.write_str(match self {
+            Self::ReadDirectory => "read_directory",
+            Self::ReadOrganization => "read_organization",
+            Self::Resolve => "resolve",
+            Self::Plan => "plan",
+            Self::Apply => "apply",
+            Self::Total => "total",
+        })
+    }
+}
+
+impl EncodeLabelValue for RunResult {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
+        encoder.write_str(match self {
+            Self::Succeeded => "succeeded",
+            Self::Held => "held",
+            Self::Previewed => "previewed",
+            Self::Failed => "failed",
+            Self::Stalled => "stalled",
+            Self::Interrupted => "interrupted",
+        })
+    }
+}
+
+impl EncodeLabelValue for RequestSide {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
+        encoder.write_str(match self {
+            Self::Directory => "directory",
+            Self::Organization => "organization",
+            Self::Kubernetes => "kubernetes",
+        })
+    }
+}
+
+impl EncodeLabelValue for SizeOf {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
+        encoder.write_str(match self {
+            Self::Directory => "directory",
+            Self::Organization => "organization",
+            Self::Managed => "managed",
+        })
+    }
+}
+
+impl EncodeLabelValue for RequestOutcome {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
+        match self {
+            // Any other number is made up by the other side: it gets no series of its own.
+            Self::Answered(code @ 0..600) => write!(encoder, "{code}"),
+            Self::Answered(_) => encoder.write_str("other"),
+            Self::Failed => encoder.write_str("failed"),
+        }
+    }
+}
+
+impl EncodeLabelValue for ConditionStatus {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
+        encoder.write_str(match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        })
+    }
+}

@@ -1,0 +1,275 @@
+//! What is counted and measured, by meaning.
+
+mod labels;
+mod per_object;
+mod process;
+mod text;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use labels::{
+    ByChange, ByCondition, ByEndpoint, ByPhase, ByReason, ByRequest, ByResult, BySide, Whole,
+};
+pub use labels::{ConditionStatus, Phase, RequestOutcome, RequestSide, RunResult, SizeOf};
+use per_object::PerObject;
+pub(super) use text::Exposition;
+
+use crate::telemetry::{Object, VERSION};
+
+/// The metrics of this process. Cheap to clone: all clones count into the same series.
+///
+/// Every series of an object goes with [`Metrics::forget`]. No label holds what a remote side sent.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    run_durations: PerObject<ByPhase, Histogram>,
+    runs: PerObject<ByResult, Counter>,
+    requests: PerObject<ByRequest, Counter>,
+    request_durations: Family<ByEndpoint, Histogram, fn() -> Histogram>,
+    changes: PerObject<ByChange, Counter>,
+    members: PerObject<BySide, Gauge>,
+    groups: PerObject<BySide, Gauge>,
+    held_removals: PerObject<Whole, Gauge>,
+    problems: PerObject<ByReason, Gauge>,
+    last_success: PerObject<Whole, Gauge>,
+    conditions: PerObject<ByCondition, Gauge>,
+    leader: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Metrics at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::default();
+        let inner = Inner {
+            run_durations: PerObject::new(|| Histogram::new(RUN_SECONDS)),
+            runs: PerObject::default(),
+            requests: PerObject::default(),
+            request_durations: Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
+            changes: PerObject::default(),
+            members: PerObject::default(),
+            groups: PerObject::default(),
+            held_removals: PerObject::default(),
+            problems: PerObject::default(),
+            last_success: PerObject::default(),
+            conditions: PerObject::default(),
+            leader: Gauge::default(),
+            registry: Registry::default(),
+        };
+        inner.register(registry.sub_registry_with_prefix("directory_sync"));
+        registry.register_collector(Box::new(process::ProcessCollector));
+        Self(Arc::new(Inner { registry, ..inner }))
+    }
+
+    /// A run has ended: how, and how long its phases took. Phases that weren't reached are left
+    /// out.
+    pub fn run_finished(&self, object: &Object, result: RunResult, phases: &[(Phase, Duration)]) {
+        self.0.runs.of(object, ByResult { result }).inc();
+        for &(phase, took) in phases {
+            let histogram = self.0.run_durations.of(object, ByPhase { phase });
+            histogram.observe(took.as_secs_f64());
+        }
+        if result.is_success() {
+            let now = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
+            self.0
+                .last_success
+                .of(object, Whole)
+                .set(now.as_secs() as i64);
+        }
+    }
+
+    /// A request was made, for `object` where it was made for one.
+    ///
+    /// `endpoint` is a template (`GET /public/members`), never an address with ids in it.
+    pub fn request(
+        &self,
+        object: Option<&Object>,
+        side: RequestSide,
+        endpoint: &'static str,
+        outcome: RequestOutcome,
+        took: Duration,
+    ) {
+        let nobody = Object::new("", "");
+        let labels = ByRequest {
+            side,
+            endpoint,
+            code: outcome,
+        };
+        self.0.requests.of(object.unwrap_or(&nobody), labels).inc();
+        self.0
+            .request_durations
+            .get_or_create(&ByEndpoint { side, endpoint })
+            .observe(took.as_secs_f64());
+    }
+
+    /// Changes of one kind (`Invite`, `UpdateGroup`…) were made.
+    pub fn changes_applied(&self, object: &Object, kind: &'static str, count: usize) {
+        let counter = self.0.changes.of(object, ByChange { kind });
+        counter.inc_by(count as u64);
+    }
+
+    /// How many members and groups one side has.
+    pub fn set_sizes(&self, object: &Object, side: SizeOf, members: usize, groups: usize) {
+        self.0
+            .members
+            .of(object, BySide { side })
+            .set(members as i64);
+        self.0.groups.of(object, BySide { side }).set(groups as i64);
+    }
+
+    /// How many removals wait for approval.
+    pub fn set_held(&self, object: &Object, removals: usize) {
+        self.0.held_removals.of(object, Whole).set(removals as i64);
+    }
+
+    /// The problems of the last run by reason; reasons that aren't named have none any more.
+    pub fn set_problems(
+        &self,
+        object: &Object,
+        problems: impl IntoIterator<Item = (impl fmt::Display, usize)>,
+    ) {
+        let problems = problems.into_iter().map(|(reason, count)| {
+            (
+                ByReason {
+                    reason: reason.to_string(),
+                },
+                count as i64,
+            )
+        });
+        self.0.problems.replace(object, problems);
+    }
+
+    /// The conditions as they stand in the object's status; those that aren't named are gone.
+    pub fn set_conditions(
+        &self,
+        object: &Object,
+        conditions: impl IntoIterator<Item = (&'static str, ConditionStatus)>,
+    ) {
+        let series = conditions.into_iter().flat_map(|(r#type, now)| {
+            ConditionStatus::ALL
+                .map(|status| (ByCondition { r#type, status }, i64::from(status == now)))
+        });
+        self.0.conditions.replace(object, series);
+    }
+
+    /// Whether this process is the one that syncs.
+    pub fn set_leader(&self, leader: bool) {
+        self.0.leader.set(i64::from(leader));
+    }
+
+    /// Removes every series of an object that is gone. Whatever still reports on it must have
+    /// ended.
+    pub fn forget(&self, object: &Object) {
+        self.0.run_durations.forget(object);
+        self.0.runs.forget(object);
+        self.0.requests.forget(object);
+        self.0.changes.forget(object);
+        self.0.members.forget(object);
+        self.0.groups.forget(object);
+        self.0.held_removals.forget(object);
+        self.0.problems.forget(object);
+        self.0.last_success.forget(object);
+        self.0.conditions.forget(object);
+    }
+
+    /// Everything as text.
+    pub(super) fn expose(&self, exposition: Exposition) -> String {
+        text::expose(&self.0.registry, exposition)
+    }
+}
+
+impl Inner {
+    fn register(&self, registry: &mut Registry) {
+        registry.register_with_unit(
+            "run_duration",
+            "How long runs took, by phase",
+            Unit::Seconds,
+            self.run_durations.family(),
+        );
+        registry.register("runs", "Runs that ended, by result", self.runs.family());
+        registry.register(
+            "requests",
+            "Requests to the directory, the organization and the API server, by endpoint and answer",
+            self.requests.family(),
+        );
+        registry.register_with_unit(
+            "request_duration",
+            "How long requests took until their answer was read, by endpoint",
+            Unit::Seconds,
+            self.request_durations.clone(),
+        );
+        registry.register(
+            "changes",
+            "Changes made in the organization, by kind",
+            self.changes.family(),
+        );
+        registry.register(
+            "members",
+            "People the directory wants in the organization, and members the organization has",
+            self.members.family(),
+        );
+        registry.register(
+            "groups",
+            "Groups in scope in the directory, and groups the organization has",
+            self.groups.family(),
+        );
+        registry.register(
+            "held_removals",
+            "Removals that wait for a person's approval",
+            self.held_removals.family(),
+        );
+        registry.register(
+            "problems",
+            "What the last run met that a person has to mend, by reason",
+            self.problems.family(),
+        );
+        registry.register_with_unit(
+            "last_success_timestamp",
+            "When a run last ended well, in seconds since 1970",
+            Unit::Seconds,
+            self.last_success.family(),
+        );
+        registry.register(
+            "condition",
+            "The conditions of the resource: 1 for the status that a condition has now",
+            self.conditions.family(),
+        );
+        registry.register(
+            "leader",
+            "Whether this process is the one that syncs (1) or stands by (0)",
+            self.leader.clone(),
+        );
+        registry.register(
+            "build",
+            "What this process was built from",
+            Info::new([("version", VERSION.as_str())]),
+        );
+    }
+}
+
+/// From a sync with nothing to do to the first one of a large organization at the vendor's pace.
+const RUN_SECONDS: [f64; 9] = [0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0];
+
+/// From a cached answer to the vendor's slowest import.
+const REQUEST_SECONDS: [f64; 10] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0];
+
+#[cfg(test)]
+mod tests;
