@@ -8,6 +8,8 @@
 pub mod complete;
 pub mod controller;
 pub mod directory;
+pub mod fault;
+pub mod http;
 pub mod organization;
 pub mod source;
 pub mod sync;

@@ -1,3 +1,22 @@
 //! Bitwarden's public API: what an organization holds, and how it is changed.
+//!
+//! [`OrganizationClient`] is the whole of it: [`read`](OrganizationClient::read) the organization,
+//! [`import`](OrganizationClient::import) in bulk, and single calls on members and groups for what
+//! an import can't do. Everything is paced to the server's limits and safe to repeat.
 
+mod check;
+mod client;
+mod error;
+mod groups;
+mod import;
+mod members;
 pub mod model;
+mod read;
+mod server;
+mod settings;
+mod wire;
+
+pub use client::OrganizationClient;
+pub use error::OrganizationError;
+pub use import::{GroupRow, ImportReport, ImportRows, MemberRow, NoSeats, RefusedRow, RowKind};
+pub use settings::{ClientId, InvalidSettings, Region, Settings, cloud_pace};

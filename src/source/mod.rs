@@ -9,6 +9,8 @@ use futures::future::BoxFuture;
 use crate::complete::Complete;
 use crate::directory::Directory;
 
+pub use crate::fault::{FaultKind as SourceErrorKind, Step};
+
 /// A directory that can be read.
 ///
 /// A source reads people and groups completely or fails. It holds what makes the next read cheaper
@@ -72,15 +74,6 @@ impl ReadProgress {
     }
 }
 
-/// One step of a check.
-#[derive(Debug, Clone)]
-pub struct Step {
-    /// What was tried.
-    pub name: String,
-    /// What was seen, or what failed and what to do.
-    pub result: Result<String, String>,
-}
-
 /// Why a directory couldn't be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -92,19 +85,4 @@ pub struct SourceError {
     /// The cause, where a library told one.
     #[source]
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-/// Who can mend an error, and when to try again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SourceErrorKind {
-    /// Credentials, addresses, filters, certificates: the user's to mend. Not tried again until the
-    /// spec or a Secret changes.
-    Configuration,
-    /// Passes by itself; tried again with back-off, not before this delay where one is given.
-    Transient {
-        /// The other side's own word on when to come back.
-        retry_after: Option<std::time::Duration>,
-    },
-    /// The read ended early: a limit, a referral, a cut connection. Tried again with back-off.
-    Incomplete,
 }

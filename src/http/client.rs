@@ -1,0 +1,89 @@
+//! The connections: trust, proxies, time-outs.
+
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, Identity};
+use secrecy::{ExposeSecret, SecretString};
+
+/// How connections to one server are made.
+///
+/// Proxies come from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+#[derive(Debug, Clone)]
+pub struct ClientSettings {
+    /// PEM certificates of authorities to trust beside the system's.
+    pub ca_bundle: Option<Vec<u8>>,
+    /// PEM certificate chain and private key to show to the server.
+    pub client_identity: Option<SecretString>,
+    /// Longest time until a connection stands.
+    pub connect_timeout: Duration,
+    /// Longest silence of the other side.
+    pub idle_timeout: Duration,
+}
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self {
+            ca_bundle: None,
+            client_identity: None,
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Why connections can't be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The authorities can't be read.
+    #[error("the CA bundle holds no PEM certificate that can be read: {0}")]
+    CaBundle(String),
+    /// Certificate and key can't be read.
+    #[error("the client certificate can't be used: it must be PEM, the chain and its private key")]
+    ClientIdentity,
+    /// Something else of the TLS set-up.
+    #[error("can't set up TLS: {0}")]
+    Tls(String),
+}
+
+/// A client with these settings. It follows no redirect: an API that redirects is a wrong address,
+/// and a token must not follow to another host.
+///
+/// # Errors
+/// When certificates or keys can't be read, or no authority is trusted.
+pub fn client(settings: &ClientSettings) -> Result<Client, ClientError> {
+    // Fails when another part of the process was first, with the same provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder()
+        .user_agent(concat!(
+            "directory-sync-operator/",
+            env!("CARGO_PKG_VERSION")
+        ))
+        .redirect(Policy::none())
+        .connect_timeout(settings.connect_timeout)
+        .read_timeout(settings.idle_timeout)
+        .tcp_keepalive(Duration::from_secs(30))
+        .pool_idle_timeout(Duration::from_secs(60))
+        // What is sent again, and when, is decided in one place: `Remote`.
+        .retry(reqwest::retry::never());
+    if let Some(pem) = &settings.ca_bundle {
+        let certificates = Certificate::from_pem_bundle(pem)
+            .map_err(|error| ClientError::CaBundle(super::error::chain(&error)))?;
+        if certificates.is_empty() {
+            return Err(ClientError::CaBundle("there is none in it".into()));
+        }
+        builder = builder.tls_certs_merge(certificates);
+    }
+    if let Some(pem) = &settings.client_identity {
+        // The cause could quote the key.
+        let identity = Identity::from_pem(pem.expose_secret().as_bytes())
+            .map_err(|_| ClientError::ClientIdentity)?;
+        builder = builder.identity(identity);
+    }
+    builder
+        .build()
+        .map_err(|error| match &settings.client_identity {
+            Some(_) => ClientError::ClientIdentity,
+            None => ClientError::Tls(super::error::chain(&error)),
+        })
+}

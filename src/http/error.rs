@@ -1,0 +1,144 @@
+//! What can go wrong with a call, without anything secret in it.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use reqwest::{Method, Url};
+
+use crate::http::{Answer, Outcome};
+use crate::text::shorten;
+
+/// A call that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{call}: {failure}")]
+pub struct HttpError {
+    /// What was tried.
+    pub call: CallName,
+    /// What came of it.
+    pub failure: Failure,
+}
+
+/// A call as a person may see it: method and address without its query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallName(String);
+
+impl CallName {
+    /// Names a call.
+    pub fn new(method: &Method, url: &Url) -> Self {
+        Self(format!("{method} {}", without_query(url)))
+    }
+}
+
+impl fmt::Display for CallName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `scheme://host:port/path`: no user, password, query or fragment.
+pub(super) fn without_query(url: &Url) -> String {
+    let origin = url.origin().ascii_serialization();
+    shorten(&format!("{origin}{}", url.path()))
+}
+
+/// How a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No connection: the name isn't known, nobody listens, no answer in time.
+    #[error("can't connect: {0}")]
+    Unreachable(String),
+    /// The server's certificate isn't trusted, or ours isn't.
+    #[error("no trusted connection: {0}")]
+    Tls(String),
+    /// The connection broke, or was silent too long, before the answer was whole.
+    #[error("the connection was lost before the answer was whole: {0}")]
+    Interrupted(String),
+    /// An answer that isn't a success.
+    #[error("{0}")]
+    Status(Box<Answer>),
+    /// A success with a body that can't be understood.
+    #[error("the answer can't be understood: {0}")]
+    Undecodable(String),
+    /// A success with a page for people: a login form, a captive portal.
+    #[error("the answer is an HTML page")]
+    Html,
+    /// A body larger than it ever should be.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(u64),
+    /// There was no token to send with it.
+    #[error("there is no access token: {0}")]
+    Token(#[source] Box<HttpError>),
+    /// The request couldn't be written.
+    #[error("the request can't be sent: {0}")]
+    Request(String),
+}
+
+impl Failure {
+    /// What came back, where an answer that isn't a success did.
+    pub fn answer(&self) -> Option<&Answer> {
+        match self {
+            Self::Status(answer) => Some(answer),
+            _ => None,
+        }
+    }
+
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Unreachable(_) | Self::Tls(_) => Some(Outcome::Unreachable),
+            Self::Interrupted(_) => Some(Outcome::Interrupted),
+            Self::Status(answer) => Some(Outcome::Status(answer.status.as_u16())),
+            Self::Undecodable(_) | Self::Html | Self::TooLarge(_) => Some(Outcome::Status(200)),
+            Self::Token(_) | Self::Request(_) => None,
+        }
+    }
+
+    /// Of an error before any answer.
+    pub(super) fn of_sending(error: &reqwest::Error) -> Self {
+        let text = chain(error);
+        if is_tls(error) {
+            Self::Tls(text)
+        } else if error.is_connect() {
+            Self::Unreachable(text)
+        } else if error.is_builder() {
+            Self::Request(text)
+        } else {
+            Self::Interrupted(text)
+        }
+    }
+}
+
+/// The causes of an error in one line, from the outside in, without addresses and without
+/// repetition.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut told: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // The text of these two says no more than that there was an error, or holds the address.
+        let text = match error.downcast_ref::<reqwest::Error>() {
+            Some(error) if error.is_timeout() => "nothing came in time".into(),
+            Some(_) => String::new(),
+            None => error.to_string(),
+        };
+        let new = !text.is_empty() && !told.iter().any(|before| before.contains(&text));
+        if new && text != "client error (Connect)" && text != "client error (SendRequest)" {
+            told.push(text);
+        }
+        next = error.source();
+    }
+    shorten(&told.join(": "))
+}
+
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let inner = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}

@@ -1,0 +1,141 @@
+//! How fast requests may follow each other.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use reqwest::Method;
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use tokio::time::Instant;
+
+use crate::http::retry_after;
+
+/// What keeps requests within another side's limits.
+///
+/// One value is shared by everything that the other side counts together. [`Pace`] knows the limits
+/// beforehand; a limit that is told in headers is learned in [`Limit::answered`].
+pub trait Limit: std::fmt::Debug + Send + Sync {
+    /// Waits until one more request with `method` may be sent.
+    fn permit<'a>(&'a self, method: &'a Method) -> BoxFuture<'a, ()>;
+
+    /// Sees each answer.
+    fn answered(&self, method: &Method, status: StatusCode, headers: &HeaderMap);
+}
+
+/// At most so many requests in any stretch of time of this length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    requests: usize,
+    length: Duration,
+}
+
+impl Window {
+    /// At most `requests` (at least one) in any stretch of `length`.
+    pub fn new(requests: usize, length: Duration) -> Self {
+        Self {
+            requests: requests.max(1),
+            length,
+        }
+    }
+}
+
+/// Longest pause that a `Retry-After` puts on other requests than the refused one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+
+/// Sliding windows by method, and a pause for all requests with a method while a `Retry-After` of a
+/// 429 lasts.
+///
+/// First come, first served. A caller that gives up waiting leaves no trace.
+#[derive(Debug)]
+pub struct Pace {
+    lanes: Vec<(Method, Lane)>,
+    others: Lane,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    windows: Vec<Window>,
+    /// When the last requests were permitted, as many as the longest window counts. Whoever waits
+    /// for their turn holds it.
+    permitted: tokio::sync::Mutex<VecDeque<Instant>>,
+    paused_until: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    /// No window: only a 429 slows it down.
+    pub fn unlimited() -> Self {
+        Self {
+            lanes: Vec::new(),
+            others: Lane::default(),
+        }
+    }
+
+    /// The same with windows for requests with `method`; all of them are kept at once.
+    pub fn with(mut self, method: Method, windows: impl Into<Vec<Window>>) -> Self {
+        let lane = Lane {
+            windows: windows.into(),
+            ..Lane::default()
+        };
+        self.lanes.push((method, lane));
+        self
+    }
+
+    fn lane(&self, method: &Method) -> &Lane {
+        self.lanes
+            .iter()
+            .find(|(of, _)| of == method)
+            .map_or(&self.others, |(_, lane)| lane)
+    }
+}
+
+impl Lane {
+    async fn permit(&self) {
+        let mut permitted = self.permitted.lock().await;
+        loop {
+            let now = Instant::now();
+            let next = self.next(&permitted, now);
+            if next <= now {
+                break;
+            }
+            tokio::time::sleep_until(next).await;
+        }
+        let remembered = self.windows.iter().map(|window| window.requests).max();
+        permitted.push_back(Instant::now());
+        while permitted.len() > remembered.unwrap_or(0) {
+            permitted.pop_front();
+        }
+    }
+
+    fn next(&self, permitted: &VecDeque<Instant>, now: Instant) -> Instant {
+        let by_windows = self.windows.iter().filter_map(|window| {
+            let oldest = permitted.len().checked_sub(window.requests)?;
+            Some(permitted[oldest] + window.length)
+        });
+        by_windows.chain(*self.paused()).fold(now, Instant::max)
+    }
+
+    fn paused(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.paused_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Limit for Pace {
+    fn permit<'a>(&'a self, method: &'a Method) -> BoxFuture<'a, ()> {
+        Box::pin(self.lane(method).permit())
+    }
+
+    fn answered(&self, method: &Method, status: StatusCode, headers: &HeaderMap) {
+        if status != StatusCode::TOO_MANY_REQUESTS {
+            return;
+        }
+        if let Some(pause) = retry_after(headers) {
+            let until = Instant::now() + pause.min(LONGEST_PAUSE);
+            let mut paused_until = self.lane(method).paused();
+            *paused_until = (*paused_until).max(Some(until));
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Calls to one side: paced, authorized, observed, tried again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backon::Retryable;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Body, Client, Method, Response, StatusCode, Url};
+use secrecy::ExposeSecret;
+use serde::de::DeserializeOwned;
+
+use crate::http::{
+    CallName, Failure, HttpError, Limit, Observer, Outcome, Retry, Secrets, TokenCache, body,
+};
+
+/// One side that is called.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// The connections.
+    pub client: Client,
+    /// How fast requests may follow each other.
+    pub limit: Arc<dyn Limit>,
+    /// How failed requests are sent again.
+    pub retry: Retry,
+    /// Told about each request.
+    pub observer: Arc<dyn Observer>,
+    /// Where the token comes from, for calls that need one.
+    pub token: Option<Arc<TokenCache>>,
+    /// What must not show in errors.
+    pub secrets: Arc<Secrets>,
+}
+
+/// One request, as often as it takes.
+#[derive(Debug, Clone)]
+pub struct Call {
+    method: Method,
+    url: Url,
+    endpoint: &'static str,
+    body: Option<RequestBody>,
+    repeat: Repeat,
+}
+
+#[derive(Clone)]
+struct RequestBody {
+    content_type: &'static str,
+    // Cheap to clone: each try sends the same.
+    bytes: bytes::Bytes,
+}
+
+impl std::fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes of {}", self.bytes.len(), self.content_type)
+    }
+}
+
+/// After which failures a request may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// After everything that may pass: a request that ends in the same state when it is done twice.
+    Always,
+    /// Likewise, but a 500 is the caller's to judge.
+    ExceptOnServerError,
+    /// Only where the other side surely did nothing: not connected, or refused by 429.
+    OnlyIfUndone,
+}
+
+impl Call {
+    /// A call without a body. `endpoint` is the path's template, for the observer.
+    pub fn new(method: Method, url: Url, endpoint: &'static str) -> Self {
+        Self {
+            method,
+            url,
+            endpoint,
+            body: None,
+            repeat: Repeat::Always,
+        }
+    }
+
+    /// With a JSON body.
+    ///
+    /// # Errors
+    /// When `value` can't be written as JSON.
+    pub fn json(self, value: &impl serde::Serialize) -> Result<Self, HttpError> {
+        match serde_json::to_vec(value) {
+            Ok(bytes) => Ok(self.body("application/json", bytes)),
+            Err(error) => Err(HttpError {
+                call: self.name(),
+                failure: Failure::Request(error.to_string()),
+            }),
+        }
+    }
+
+    /// With a body as it is.
+    pub fn body(mut self, content_type: &'static str, bytes: impl Into<bytes::Bytes>) -> Self {
+        self.body = Some(RequestBody {
+            content_type,
+            bytes: bytes.into(),
+        });
+        self
+    }
+
+    /// After which failures it may be sent again; [`Repeat::Always`] where nothing is said.
+    pub fn repeat(mut self, repeat: Repeat) -> Self {
+        self.repeat = repeat;
+        self
+    }
+
+    /// Method and address for a person.
+    pub fn name(&self) -> CallName {
+        CallName::new(&self.method, &self.url)
+    }
+}
+
+/// A body of an answer that tells nothing is never larger.
+const NOTHING_MAX: u64 = 1 << 20;
+
+impl Remote {
+    /// Sends `call` and decodes the JSON that comes back, at most `cap` bytes of it.
+    ///
+    /// # Errors
+    /// When no complete answer of this form comes, after the tries that [`Retry`] grants.
+    pub async fn json<T>(&self, call: &Call, cap: u64) -> Result<T, HttpError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        self.tried(call, |response| body::json(response, cap, &self.secrets))
+            .await
+    }
+
+    /// Sends `call`, of which only the success matters.
+    ///
+    /// # Errors
+    /// When no success comes, after the tries that [`Retry`] grants.
+    pub async fn done(&self, call: &Call) -> Result<(), HttpError> {
+        self.tried(call, |response| {
+            body::nothing(response, NOTHING_MAX, &self.secrets)
+        })
+        .await
+    }
+
+    async fn tried<T, F>(&self, call: &Call, read: impl Fn(Response) -> F) -> Result<T, HttpError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut waited = Duration::ZERO;
+        (|| self.authorized(call, &read))
+            .retry(self.retry.delays())
+            .when(|error: &HttpError| may_pass(&error.failure, call.repeat))
+            .adjust(|error, delay| {
+                let asked = error.failure.answer().and_then(|answer| answer.retry_after);
+                let delay = delay.map(|own| own.max(asked.unwrap_or_default()))?;
+                waited += delay;
+                (waited <= self.retry.longest_wait).then_some(delay)
+            })
+            .notify(|error, delay| {
+                tracing::debug!(%error, ?delay, "a request failed and is sent again");
+            })
+            .await
+    }
+
+    /// One try, and another with a new token where the old one ran out.
+    async fn authorized<T, F>(
+        &self,
+        call: &Call,
+        read: &impl Fn(Response) -> F,
+    ) -> Result<T, HttpError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let Some(tokens) = &self.token else {
+            return self.sent(call, None, read).await;
+        };
+        let no_token = |error| HttpError {
+            call: call.name(),
+            failure: Failure::Token(Box::new(error)),
+        };
+        let (token, generation) = tokens.get().await.map_err(no_token)?;
+        let result = self.sent(call, Some(token.expose_secret()), read).await;
+        if !result.as_ref().is_err_and(is_unauthorized) {
+            return result;
+        }
+        tokens.refused(generation).await;
+        let (token, generation) = tokens.get().await.map_err(no_token)?;
+        let result = self.sent(call, Some(token.expose_secret()), read).await;
+        if result.as_ref().is_err_and(is_unauthorized) {
+            tokens.refused(generation).await;
+        }
+        result
+    }
+
+    async fn sent<T, F>(
+        &self,
+        call: &Call,
+        token: Option<&str>,
+        read: &impl Fn(Response) -> F,
+    ) -> Result<T, HttpError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.limit.permit(&call.method).await;
+        let started = Instant::now();
+        let result = self.answered(call, token, read).await;
+        let elapsed = started.elapsed();
+        let outcome = match &result {
+            Ok((status, _)) => Some(Outcome::Status(status.as_u16())),
+            Err(failure) => failure.outcome(),
+        };
+        if let Some(outcome) = outcome {
+            self.observer.request(call.endpoint, outcome, elapsed);
+        }
+        let call = call.name();
+        tracing::debug!(%call, ?outcome, ?elapsed, "request");
+        match result {
+            Ok((_, value)) => Ok(value),
+            Err(failure) => Err(HttpError { call, failure }),
+        }
+    }
+
+    async fn answered<T, F>(
+        &self,
+        call: &Call,
+        token: Option<&str>,
+        read: &impl Fn(Response) -> F,
+    ) -> Result<(StatusCode, T), Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut request = self.client.request(call.method.clone(), call.url.clone());
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = &call.body {
+            request = request
+                .header(CONTENT_TYPE, HeaderValue::from_static(body.content_type))
+                .body(Body::from(body.bytes.clone()));
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|error| Failure::of_sending(&error))?;
+        let status = response.status();
+        self.limit
+            .answered(&call.method, status, response.headers());
+        if status.is_success() {
+            Ok((status, read(response).await?))
+        } else {
+            let answer = body::answer(response, &self.secrets).await;
+            Err(Failure::Status(Box::new(answer)))
+        }
+    }
+}
+
+fn is_unauthorized(error: &HttpError) -> bool {
+    error
+        .failure
+        .answer()
+        .is_some_and(|answer| answer.status == StatusCode::UNAUTHORIZED)
+}
+
+fn may_pass(failure: &Failure, repeat: Repeat) -> bool {
+    match failure {
+        Failure::Unreachable(_) => true,
+        Failure::Interrupted(_) => repeat != Repeat::OnlyIfUndone,
+        Failure::Status(answer) => match answer.status.as_u16() {
+            429 => true,
+            500 => repeat == Repeat::Always,
+            // 520 to 524: a proxy of Cloudflare, in front of the cloud and of many servers, didn't
+            // get an answer from the server behind it.
+            408 | 502..=504 | 520..=524 => repeat != Repeat::OnlyIfUndone,
+            _ => false,
+        },
+        Failure::Tls(_)
+        | Failure::Undecodable(_)
+        | Failure::Html
+        | Failure::TooLarge(_)
+        | Failure::Request(_) => false,
+        // Asking for it was tried again already.
+        Failure::Token(_) => false,
+    }
+}

@@ -1,0 +1,86 @@
+//! When a failed request is sent again.
+
+use std::time::Duration;
+
+use backon::ExponentialBuilder;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+/// How often and for how long a failed request is sent again: with delays that double, each
+/// lengthened by chance up to twice itself, or as the other side asks by `Retry-After`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// How often a request is sent again.
+    pub times: usize,
+    /// The first delay.
+    pub first_delay: Duration,
+    /// The longest delay of our own choice.
+    pub longest_delay: Duration,
+    /// All delays of one request together: a `Retry-After` that goes beyond isn't waited for but
+    /// told to the caller.
+    pub longest_wait: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            times: 4,
+            first_delay: Duration::from_millis(500),
+            longest_delay: Duration::from_secs(20),
+            longest_wait: Duration::from_secs(150),
+        }
+    }
+}
+
+impl Retry {
+    pub(super) fn delays(&self) -> ExponentialBuilder {
+        ExponentialBuilder::new()
+            .with_jitter()
+            .with_min_delay(self.first_delay)
+            .with_max_delay(self.longest_delay)
+            .with_max_times(self.times)
+    }
+}
+
+/// The other side's word on when to come back: seconds, or a date.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(Duration::try_from(at - Timestamp::now()).unwrap_or(Duration::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, text.parse().unwrap());
+        retry_after(&headers)
+    }
+
+    #[test]
+    fn a_retry_after_is_seconds_or_a_date_of_http() {
+        assert_eq!(told("7"), Some(Duration::from_secs(7)));
+        assert_eq!(
+            told("Sun, 06 Nov 1994 08:49:37 GMT"),
+            Some(Duration::ZERO),
+            "a date that has passed asks for no wait"
+        );
+        let soon = Timestamp::now() + Duration::from_secs(90);
+        let date = rfc2822::DateTimePrinter::new()
+            .timestamp_to_rfc9110_string(&soon)
+            .unwrap();
+        let wait = told(&date).unwrap();
+        assert!(
+            (88..=90).contains(&wait.as_secs()),
+            "{date} is {wait:?} from now"
+        );
+        assert_eq!(told("soon"), None);
+        assert_eq!(told("-3"), None);
+    }
+}

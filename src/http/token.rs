@@ -1,0 +1,81 @@
+//! An access token that is asked for once and used by all.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use secrecy::SecretString;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::http::HttpError;
+
+/// Who issues tokens.
+pub trait TokenSource: std::fmt::Debug + Send + Sync {
+    /// Asks for a new one.
+    fn issue(&self) -> BoxFuture<'_, Result<Token, HttpError>>;
+}
+
+/// A token and how long it is good for.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// What goes after `Bearer`.
+    pub secret: SecretString,
+    /// From now.
+    pub lifetime: Duration,
+}
+
+/// Keeps a token until shortly before its end. However many ask at once, one request is made.
+#[derive(Debug)]
+pub struct TokenCache {
+    source: Box<dyn TokenSource>,
+    current: Mutex<Current>,
+}
+
+#[derive(Debug, Default)]
+struct Current {
+    token: Option<(SecretString, Instant)>,
+    /// Counts tokens, so that only the first who meets a refused one has it replaced.
+    generation: u64,
+}
+
+/// Longest time before its end at which a token is renewed.
+const EARLY: Duration = Duration::from_secs(60);
+
+impl TokenCache {
+    /// Asks `source` when there is need.
+    pub fn new(source: impl TokenSource + 'static) -> Self {
+        Self {
+            source: Box::new(source),
+            current: Mutex::default(),
+        }
+    }
+
+    /// A token that is good for a while yet, and its number for [`TokenCache::refused`].
+    ///
+    /// # Errors
+    /// When there is none and none is issued.
+    pub async fn get(&self) -> Result<(SecretString, u64), HttpError> {
+        let mut current = self.current.lock().await;
+        if let Some((secret, until)) = &current.token
+            && Instant::now() < *until
+        {
+            return Ok((secret.clone(), current.generation));
+        }
+        let token = self.source.issue().await?;
+        let early = EARLY.min(token.lifetime / 5);
+        current.token = Some((
+            token.secret.clone(),
+            Instant::now() + (token.lifetime - early),
+        ));
+        current.generation += 1;
+        Ok((token.secret, current.generation))
+    }
+
+    /// The other side no longer takes the token with this number: the next caller gets a new one.
+    pub async fn refused(&self, generation: u64) {
+        let mut current = self.current.lock().await;
+        if current.generation == generation {
+            current.token = None;
+        }
+    }
+}

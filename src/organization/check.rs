@@ -1,0 +1,99 @@
+//! What a person wants to know before the first sync.
+
+use secrecy::SecretString;
+
+use crate::fault::Step;
+use crate::http::HttpError;
+use crate::organization::model::{Content, MemberStatus, Organization};
+use crate::organization::server::Server;
+
+impl Server {
+    pub(super) async fn check(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let token = self.token().await;
+        let known = token.is_ok();
+        steps.push(Step {
+            name: format!("get a token from {}", self.identity),
+            result: match token {
+                Ok(()) => Ok(format!(
+                    "the key of {} is accepted",
+                    self.settings.client_id
+                )),
+                Err(error) => Err(self.token_error(error).to_string()),
+            },
+        });
+        if !known {
+            return steps;
+        }
+        let name = format!("read the organization from {}", self.api);
+        match self.read().await {
+            Ok(Organization::Read(content)) => {
+                steps.push(Step {
+                    name,
+                    result: Ok(sizes(&content)),
+                });
+                steps.push(Step {
+                    name: "count the seats".into(),
+                    result: Ok(seats(&content)),
+                });
+                steps.push(Step {
+                    name: "find out what this server can do".into(),
+                    result: Ok("read, import, revoke, restore, remove, link anew".into()),
+                });
+            }
+            Ok(Organization::WriteOnly) => steps.push(Step {
+                name,
+                result: Ok(
+                    "this is Vaultwarden: it can import, and revoke by import; it can't be read, \
+                     so plans show what is sent and not what changes"
+                        .into(),
+                ),
+            }),
+            Err(error) => steps.push(Step {
+                name,
+                result: Err(error.to_string()),
+            }),
+        }
+        steps
+    }
+
+    async fn token(&self) -> Result<(), HttpError> {
+        match &self.remote.token {
+            Some(tokens) => {
+                let (_, _): (SecretString, u64) = tokens.get().await?;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn sizes(content: &Content) -> String {
+    let linked = content
+        .members
+        .iter()
+        .filter(|member| member.external_id.is_some());
+    format!(
+        "{} members ({} with an external id), {} groups",
+        content.members.len(),
+        linked.count(),
+        content.groups.len()
+    )
+}
+
+fn seats(content: &Content) -> String {
+    let used = content
+        .members
+        .iter()
+        .filter(|member| member.status != MemberStatus::Revoked)
+        .count();
+    let Some(seats) = content.seats else {
+        return format!("{used} in use, no limit known");
+    };
+    let growth = match seats.autoscale_to {
+        None => "grow without a limit".into(),
+        Some(limit) if limit > seats.total => format!("grow up to {limit}"),
+        Some(_) => "don't grow by themselves".into(),
+    };
+    format!("{used} of {} in use; they {growth}", seats.total)
+}

@@ -1,0 +1,179 @@
+//! What can go wrong with an organization, and who can mend it.
+
+use std::time::Duration;
+
+use crate::fault::FaultKind;
+use crate::http::HttpError;
+use crate::organization::InvalidSettings;
+
+/// Where an administrator finds the key.
+pub(super) const WHERE_THE_KEY_IS: &str = "an owner finds it in the admin console under Settings, \
+     Organization info, \"View API key\"";
+
+/// Why an organization couldn't be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OrganizationError {
+    /// The settings can't be used.
+    #[error(transparent)]
+    Settings(#[from] InvalidSettings),
+    /// The identity service doesn't know the key.
+    #[error(
+        "the organization's API key was refused ({answer}): check clientId and clientSecret, which \
+         change when the key is rotated; {}",
+        WHERE_THE_KEY_IS
+    )]
+    WrongCredentials {
+        /// What the server said.
+        answer: String,
+    },
+    /// A fresh token was refused: the key was revoked, or the organization disabled.
+    #[error(
+        "a token that was just issued is refused ({answer}): the organization may be disabled, or \
+         its API key rotated; {}",
+        WHERE_THE_KEY_IS
+    )]
+    KeyRevoked {
+        /// What the server said.
+        answer: String,
+    },
+    /// The organization's plan doesn't include this.
+    #[error(
+        "Bitwarden refuses this to the organization: {answer}; its plan or settings must allow it"
+    )]
+    NotPermitted {
+        /// What the server said.
+        answer: String,
+    },
+    /// Fewer seats than members to be.
+    #[error(
+        "Bitwarden has no seats left: {answer}; add seats, or raise the limit up to which they grow by themselves"
+    )]
+    NoSeats {
+        /// What the server said.
+        answer: String,
+    },
+    /// Something else than Bitwarden answers at the address.
+    #[error(
+        "{what}; this isn't Bitwarden's answer: check region or serverUrl, and proxies in between"
+    )]
+    WrongAddress {
+        /// What was tried and what came back.
+        what: String,
+        /// Whether the same address gave good answers before: then it isn't the setting's fault.
+        worked_before: bool,
+    },
+    /// The server isn't trusted, or doesn't trust us.
+    #[error("{0}; if a private authority signed the server's certificate, name it as CA bundle")]
+    Tls(#[source] HttpError),
+    /// Not reached, or lost on the way.
+    #[error("{0}")]
+    Unreachable(#[source] HttpError),
+    /// The server asked to come back later.
+    #[error("{cause}; the server limits requests")]
+    Throttled {
+        /// Its own word on when.
+        retry_after: Option<Duration>,
+        /// What was tried.
+        #[source]
+        cause: HttpError,
+    },
+    /// The server refused this one change.
+    #[error("{what} was refused: {answer}")]
+    Refused {
+        /// What was tried.
+        what: String,
+        /// What the server said.
+        answer: String,
+    },
+    /// A member or group that was there is gone.
+    #[error("{what} isn't in the organization any more")]
+    Gone {
+        /// Which.
+        what: String,
+    },
+    /// The server failed, or answered what can't be understood.
+    #[error("{0}")]
+    Unexpected(#[source] HttpError),
+    /// A change was accepted, yet isn't there.
+    #[error("{what} was accepted, yet {seen}")]
+    NotApplied {
+        /// What was tried.
+        what: String,
+        /// What is there instead.
+        seen: String,
+    },
+    /// A list that may not be whole.
+    #[error("the list of {what} may not be complete: {why}")]
+    Incomplete {
+        /// Members or groups.
+        what: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// The server has no such call.
+    #[error(
+        "this server can't {what}: it has only the import of Bitwarden's public API (Vaultwarden)"
+    )]
+    Unsupported {
+        /// What was asked.
+        what: &'static str,
+    },
+}
+
+impl OrganizationError {
+    /// Who can mend it, and when to try again.
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            Self::Settings(_)
+            | Self::WrongCredentials { .. }
+            | Self::KeyRevoked { .. }
+            | Self::NotPermitted { .. }
+            | Self::Tls(_)
+            | Self::Unsupported { .. }
+            | Self::WrongAddress {
+                worked_before: false,
+                ..
+            } => FaultKind::Configuration,
+            Self::Throttled { retry_after, .. } => FaultKind::Transient {
+                retry_after: *retry_after,
+            },
+            Self::Incomplete { .. } => FaultKind::Incomplete,
+            Self::NoSeats { .. }
+            | Self::WrongAddress { .. }
+            | Self::Unreachable(_)
+            | Self::Refused { .. }
+            | Self::Gone { .. }
+            | Self::Unexpected(_)
+            | Self::NotApplied { .. } => FaultKind::Transient { retry_after: None },
+        }
+    }
+}
+
+/// Refusals that are about the organization and not about what was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// No seats are left.
+    Seats,
+    /// The plan has no groups.
+    Groups,
+    /// The plan has no import.
+    DirectorySync,
+    /// Something else.
+    Other,
+}
+
+impl Refusal {
+    /// Known by the server's words: it has no codes.
+    pub(super) fn of(message: &str) -> Self {
+        let message = message.to_lowercase();
+        if message.contains("cannot use directory") {
+            Self::DirectorySync
+        } else if message.contains("cannot use groups") {
+            Self::Groups
+        } else if message.contains("seat") {
+            Self::Seats
+        } else {
+            Self::Other
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What the server made of one request of an import.
+
+use std::collections::BTreeMap;
+
+use reqwest::StatusCode;
+
+use crate::http::{Failure, HttpError};
+use crate::organization::OrganizationError;
+use crate::organization::error::Refusal;
+use crate::organization::import::RowKind;
+use crate::organization::import::batches::Row;
+use crate::organization::server::Server;
+use crate::organization::wire::ErrorBody;
+use crate::text::shorten;
+
+/// What the server made of one request.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// All of it is in.
+    Taken,
+    /// Refused for these rows, by their place in the batch, with what is wrong.
+    Named(BTreeMap<usize, String>),
+    /// Refused for want of seats; what comes before invitations was done.
+    NoSeats(String),
+    /// The plan has no groups.
+    NoGroups(String),
+    /// Refused, or failed on, for a reason that may be any row's.
+    Failed {
+        /// What the server said.
+        message: String,
+        /// The same as an error, for when no row is to blame.
+        error: OrganizationError,
+    },
+}
+
+impl Verdict {
+    /// Of a failed request; an error where the whole import can't go on.
+    pub(super) fn of(
+        server: &Server,
+        error: HttpError,
+        batch: &[Row<'_>],
+    ) -> Result<Self, OrganizationError> {
+        let Failure::Status(answer) = &error.failure else {
+            return Err(server.error(error));
+        };
+        let body = ErrorBody::of(answer);
+        let message = body.text(answer);
+        match answer.status {
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if !answer.is_html() => {}
+            StatusCode::INTERNAL_SERVER_ERROR => {
+                let error = server.error(error);
+                return Ok(Self::Failed { message, error });
+            }
+            _ => return Err(server.error(error)),
+        }
+        let kind = batch.first().map(|row| row.kind());
+        match Refusal::of(&message) {
+            Refusal::Seats => return Ok(Self::NoSeats(message)),
+            Refusal::Groups => return Ok(Self::NoGroups(message)),
+            Refusal::DirectorySync => {
+                return Err(OrganizationError::NotPermitted { answer: message });
+            }
+            Refusal::Other => {}
+        }
+        let named = named(&body, kind, batch.len());
+        if !named.is_empty() {
+            return Ok(Self::Named(named));
+        }
+        let error = server.error(error);
+        Ok(Self::Failed { message, error })
+    }
+}
+
+/// The rows that the errors of a 400 name, `Members[3].Email` for one.
+fn named(body: &ErrorBody, kind: Option<RowKind>, rows: usize) -> BTreeMap<usize, String> {
+    let list = match kind {
+        Some(RowKind::Member) => "members[",
+        Some(RowKind::Group) => "groups[",
+        None => return BTreeMap::new(),
+    };
+    let mut named = BTreeMap::new();
+    for (place, messages) in body.errors.iter().flatten() {
+        // Some versions write `$.members[3].email`.
+        let place = place.trim_start_matches("$.").to_ascii_lowercase();
+        let Some((index, field)) = place
+            .strip_prefix(list)
+            .and_then(|rest| rest.split_once(']'))
+        else {
+            continue;
+        };
+        if let Ok(index) = index.parse::<usize>()
+            && index < rows
+        {
+            let field = field.trim_start_matches('.');
+            let text = format!("{field}: {}", messages.join(" "));
+            named.entry(index).or_insert_with(|| shorten(&text));
+        }
+    }
+    named
+}

@@ -1,0 +1,121 @@
+//! Single members: what an import can't do, one paced request (or two) each.
+
+use reqwest::Method;
+use uuid::Uuid;
+
+use crate::directory::ExternalId;
+use crate::organization::OrganizationError;
+use crate::organization::model::{MemberRole, MemberStatus};
+use crate::organization::server::Server;
+use crate::organization::wire::{FullMember, MemberUpdate};
+use crate::text::shorten;
+
+const MEMBER: &str = "/public/members/{id}";
+/// One member with access to thousands of collections.
+const MEMBER_MAX: u64 = 16 << 20;
+
+impl Server {
+    pub(super) async fn revoke(&self, member: Uuid) -> Result<(), OrganizationError> {
+        let endpoint = "/public/members/{id}/revoke";
+        let path = format!("/public/members/{member}/revoke");
+        match self.done(&self.call(Method::POST, &path, endpoint)).await {
+            // Who isn't there has no access.
+            Err(OrganizationError::Gone { .. }) => Ok(()),
+            // Refused also where it is done already, by an earlier try of ours or by a person.
+            Err(refused @ OrganizationError::Refused { .. }) => match self.member(member).await {
+                Ok(now) if now.status() == MemberStatus::Revoked => Ok(()),
+                Err(OrganizationError::Gone { .. }) => Ok(()),
+                Ok(_) => Err(refused),
+                Err(error) => Err(error),
+            },
+            other => other,
+        }
+    }
+
+    pub(super) async fn restore(&self, member: Uuid) -> Result<(), OrganizationError> {
+        let endpoint = "/public/members/{id}/restore";
+        let path = format!("/public/members/{member}/restore");
+        match self.done(&self.call(Method::POST, &path, endpoint)).await {
+            Err(refused @ OrganizationError::Refused { .. }) => {
+                if self.member(member).await?.status() == MemberStatus::Revoked {
+                    Err(refused)
+                } else {
+                    Ok(())
+                }
+            }
+            other => other,
+        }
+    }
+
+    pub(super) async fn remove(&self, member: Uuid) -> Result<(), OrganizationError> {
+        let path = format!("/public/members/{member}");
+        match self.done(&self.call(Method::DELETE, &path, MEMBER)).await {
+            Err(OrganizationError::Gone { .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    pub(super) async fn relink(
+        &self,
+        member: Uuid,
+        external_id: &ExternalId,
+    ) -> Result<(), OrganizationError> {
+        let path = format!("/public/members/{member}");
+        let before = self.member(member).await?;
+        if before.external_id.as_deref() == Some(external_id.as_str()) {
+            return Ok(());
+        }
+        let what = || format!("the new external id of {}", name(&before, member));
+        if before.role() == MemberRole::Owner {
+            return Err(OrganizationError::Refused {
+                what: what(),
+                answer: "owners are never changed".into(),
+            });
+        }
+        // Sending fewer than the member has would take the rest away.
+        let collections = before.collections.as_deref();
+        let collections = collections.ok_or_else(|| OrganizationError::Incomplete {
+            what: "collections",
+            why: format!("{} has none, not even an empty list", name(&before, member)),
+        })?;
+        let update = MemberUpdate {
+            r#type: before.r#type,
+            external_id: external_id.as_str(),
+            permissions: &before.permissions,
+            collections,
+            groups: None,
+        };
+        let call = self
+            .call(Method::PUT, &path, MEMBER)
+            .json(&update)
+            .map_err(|error| self.error(error))?;
+        let after: FullMember = self.json(&call, MEMBER_MAX).await?;
+        let lost = after
+            .collections
+            .as_ref()
+            .is_some_and(|after| after.len() < collections.len());
+        if after.external_id.as_deref() != Some(external_id.as_str()) {
+            let now = after.external_id.as_deref().unwrap_or("none");
+            let seen = format!("its external id is {}", shorten(now));
+            Err(OrganizationError::NotApplied { what: what(), seen })
+        } else if lost {
+            let seen = "collections are missing: give them back in Bitwarden".into();
+            Err(OrganizationError::NotApplied { what: what(), seen })
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn member(&self, member: Uuid) -> Result<FullMember, OrganizationError> {
+        let path = format!("/public/members/{member}");
+        let call = self.call(Method::GET, &path, MEMBER);
+        self.json(&call, MEMBER_MAX).await
+    }
+}
+
+fn name(member: &FullMember, id: Uuid) -> String {
+    match &member.email {
+        Some(email) => shorten(email),
+        None => format!("member {id}"),
+    }
+}

@@ -1,0 +1,179 @@
+//! The whole organization in three requests.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+
+use futures::{StreamExt, stream};
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::complete::Complete;
+use crate::http::HttpError;
+use crate::organization::OrganizationError;
+use crate::organization::model::{Content, Group, Member, Organization, Seats};
+use crate::organization::server::Server;
+use crate::organization::wire::{List, Listed, ServerConfig, Subscription};
+
+/// A million members with their collections stay well below; anything larger is no list.
+const LIST_MAX: u64 = 4 << 30;
+/// Group reads that are under way at once; the limit of the server sets the speed.
+const SIDE_BY_SIDE: usize = 8;
+
+impl Server {
+    pub(super) async fn read(&self) -> Result<Organization, OrganizationError> {
+        if self.write_only.load(Ordering::Relaxed) {
+            return Ok(Organization::WriteOnly);
+        }
+        let both = futures::future::try_join3(
+            self.list::<Member>("members", "/public/members"),
+            self.list::<Group>("groups", "/public/groups"),
+            self.seats(),
+        );
+        match both.await {
+            Ok((members, groups, seats)) => {
+                self.readable.store(true, Ordering::Relaxed);
+                Ok(Organization::Read(Complete::after_last_page(Content {
+                    members,
+                    groups,
+                    seats,
+                })))
+            }
+            Err(error) if is_not_found(&error) => self.recognise(error).await,
+            Err(error) => Err(self.list_error(error)),
+        }
+    }
+
+    /// A list, whole.
+    async fn list<T>(&self, what: &'static str, path: &'static str) -> Result<Vec<T>, ListError>
+    where
+        T: Send + 'static,
+        Listed<T>: DeserializeOwned,
+    {
+        let call = self.call(Method::GET, path, path);
+        let list: List<Listed<T>> = self.remote.json(&call, LIST_MAX).await?;
+        if let Some(token) = list.continuation_token {
+            let why = format!(
+                "the answer ends with a continuation token ({})",
+                kind(&token)
+            );
+            return Err(OrganizationError::Incomplete { what, why }.into());
+        }
+        Ok(list.data.into_iter().map(|Listed(item)| item).collect())
+    }
+
+    /// Seats of the cloud's subscription; a server of one's own has none.
+    async fn seats(&self) -> Result<Option<Seats>, ListError> {
+        let path = "/public/organization/subscription";
+        let call = self.call(Method::GET, path, path);
+        match self.remote.json::<Subscription>(&call, 1 << 20).await {
+            Ok(subscription) => Ok(subscription.seats()),
+            Err(error) if is_status(&error, StatusCode::NOT_FOUND) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The token works and a list isn't there: Vaultwarden, if it says so itself. A gateway that
+    /// has lost its way to an official server must not pass for it, because what may be sent
+    /// unread to the one takes people's access at the other.
+    async fn recognise(&self, error: ListError) -> Result<Organization, OrganizationError> {
+        let worked_before = self.readable.load(Ordering::Relaxed);
+        let error = self.list_error(error);
+        let wrong = |found: &str| OrganizationError::WrongAddress {
+            what: format!("{error}, and {found}"),
+            worked_before,
+        };
+        if worked_before {
+            return Err(wrong("it was there before"));
+        }
+        if self.settings.region.is_cloud() {
+            return Err(wrong("Bitwarden's cloud always has it"));
+        }
+        let call = self.call(Method::GET, "/config", "/config");
+        match self.remote.json::<ServerConfig>(&call, 1 << 20).await {
+            Ok(config) => {
+                let name = config.server.and_then(|make| make.name).unwrap_or_default();
+                if !name.eq_ignore_ascii_case("vaultwarden") {
+                    return Err(wrong("the server doesn't call itself Vaultwarden"));
+                }
+                self.write_only.store(true, Ordering::Relaxed);
+                Ok(Organization::WriteOnly)
+            }
+            Err(error) if is_status(&error, StatusCode::NOT_FOUND) => {
+                Err(wrong("/config isn't there either"))
+            }
+            Err(error) => Err(self.error(error)),
+        }
+    }
+
+    pub(super) async fn member_ids(&self, group: Uuid) -> Result<Vec<Uuid>, OrganizationError> {
+        let path = format!("/public/groups/{group}/member-ids");
+        let call = self.call(Method::GET, &path, "/public/groups/{id}/member-ids");
+        self.json(&call, LIST_MAX).await
+    }
+
+    pub(super) async fn memberships(
+        &self,
+        groups: &[Uuid],
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<HashMap<Uuid, Vec<Uuid>>, OrganizationError> {
+        let mut found = HashMap::with_capacity(groups.len());
+        let mut answers = stream::iter(groups.iter().copied())
+            .map(|group| async move { (group, self.member_ids(group).await) })
+            .buffer_unordered(SIDE_BY_SIDE);
+        let mut done = 0;
+        while let Some((group, members)) = answers.next().await {
+            match members {
+                Ok(members) => {
+                    found.insert(group, members);
+                }
+                Err(OrganizationError::Gone { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            done += 1;
+            progress(done);
+        }
+        Ok(found)
+    }
+
+    fn list_error(&self, error: ListError) -> OrganizationError {
+        match error {
+            ListError::Http(error) => self.error(*error),
+            ListError::Organization(error) => *error,
+        }
+    }
+}
+
+/// Keeps the status of a failed call until it is known whether it tells the server's make.
+enum ListError {
+    Http(Box<HttpError>),
+    Organization(Box<OrganizationError>),
+}
+
+impl From<HttpError> for ListError {
+    fn from(error: HttpError) -> Self {
+        Self::Http(Box::new(error))
+    }
+}
+
+impl From<OrganizationError> for ListError {
+    fn from(error: OrganizationError) -> Self {
+        Self::Organization(Box::new(error))
+    }
+}
+
+fn is_not_found(error: &ListError) -> bool {
+    matches!(error, ListError::Http(error) if is_status(error, StatusCode::NOT_FOUND))
+}
+
+fn is_status(error: &HttpError, status: StatusCode) -> bool {
+    let answer = error.failure.answer();
+    answer.is_some_and(|answer| answer.status == status)
+}
+
+fn kind(value: &serde_json::Value) -> &'static str {
+    match value {
+        serde_json::Value::String(_) => "a text",
+        _ => "not a text",
+    }
+}

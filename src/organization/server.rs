@@ -1,0 +1,236 @@
+//! The two services of a Bitwarden server, and what is known of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use reqwest::{Method, StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::http::{
+    Answer, Call, Failure, HttpError, Pace, Remote, Secrets, Token, TokenCache, TokenSource,
+};
+use crate::organization::error::{OrganizationError, Refusal};
+use crate::organization::{InvalidSettings, Settings, wire};
+
+/// One organization on one server.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) settings: Settings,
+    pub(super) identity: String,
+    pub(super) api: String,
+    pub(super) remote: Remote,
+    /// Whether members could ever be read here: then it isn't Vaultwarden, whatever a proxy
+    /// answers in its place.
+    pub(super) readable: AtomicBool,
+    /// Whether it was recognised as Vaultwarden.
+    pub(super) write_only: AtomicBool,
+}
+
+impl Server {
+    pub(super) fn new(settings: Settings) -> Result<Self, InvalidSettings> {
+        if settings.client_secret.expose_secret().trim().is_empty() {
+            return Err(InvalidSettings::EmptySecret);
+        }
+        let secrets = Arc::new(Secrets::new());
+        secrets.add(settings.client_secret.clone());
+        let identity = settings.region.identity();
+        let bare = Remote {
+            client: crate::http::client(&settings.connection)?,
+            // The identity service counts on its own, and is asked once an hour.
+            limit: Arc::new(Pace::unlimited()),
+            retry: settings.retry,
+            observer: settings.observer.clone(),
+            token: None,
+            secrets,
+        };
+        let key = Key {
+            remote: bare.clone(),
+            url: address(&format!("{identity}/connect/token"))?,
+            form: key_form(&settings),
+        };
+        let limit = settings.limit.clone();
+        let remote = Remote {
+            limit: limit.unwrap_or_else(|| settings.region.limit()),
+            token: Some(Arc::new(TokenCache::new(key))),
+            ..bare
+        };
+        let api = settings.region.api();
+        address(&format!("{api}/public"))?;
+        Ok(Self {
+            identity,
+            api,
+            settings,
+            remote,
+            readable: AtomicBool::new(false),
+            write_only: AtomicBool::new(false),
+        })
+    }
+
+    /// A call of the public API: `path` below its address, `endpoint` its template.
+    pub(super) fn call(&self, method: Method, path: &str, endpoint: &'static str) -> Call {
+        let url = address(&format!("{}{path}", self.api))
+            .expect("the address was checked and a path of ids and words keeps it valid");
+        Call::new(method, url, endpoint)
+    }
+
+    pub(super) async fn json<T>(&self, call: &Call, cap: u64) -> Result<T, OrganizationError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let answer = self.remote.json(call, cap).await;
+        answer.map_err(|error| self.error(error))
+    }
+
+    pub(super) async fn done(&self, call: &Call) -> Result<(), OrganizationError> {
+        let answer = self.remote.done(call).await;
+        answer.map_err(|error| self.error(error))
+    }
+
+    /// What a failed call means.
+    pub(super) fn error(&self, error: HttpError) -> OrganizationError {
+        let worked_before = self.readable.load(Ordering::Relaxed);
+        let what = error.to_string();
+        match &error.failure {
+            Failure::Token(_) => {
+                let Failure::Token(inner) = error.failure else {
+                    unreachable!("matched above");
+                };
+                self.token_error(*inner)
+            }
+            Failure::Unreachable(_) | Failure::Interrupted(_) => {
+                OrganizationError::Unreachable(error)
+            }
+            Failure::Tls(_) => OrganizationError::Tls(error),
+            Failure::Html => OrganizationError::WrongAddress {
+                what,
+                worked_before,
+            },
+            Failure::Status(answer) => match answer.status {
+                StatusCode::UNAUTHORIZED => OrganizationError::KeyRevoked {
+                    answer: said(answer),
+                },
+                StatusCode::FORBIDDEN if !answer.is_html() => OrganizationError::NotPermitted {
+                    answer: said(answer),
+                },
+                StatusCode::TOO_MANY_REQUESTS => throttled(answer.retry_after, error),
+                StatusCode::BAD_REQUEST if !answer.is_html() => {
+                    refused(error.call.to_string(), said(answer))
+                }
+                StatusCode::NOT_FOUND if !answer.is_html() => OrganizationError::Gone {
+                    what: error.call.to_string(),
+                },
+                // An error page of a gateway isn't a wrong address.
+                status if status.is_server_error() => OrganizationError::Unexpected(error),
+                _ => OrganizationError::WrongAddress {
+                    what,
+                    worked_before,
+                },
+            },
+            Failure::Undecodable(_) | Failure::TooLarge(_) | Failure::Request(_) => {
+                OrganizationError::Unexpected(error)
+            }
+        }
+    }
+
+    /// What a failed request for a token means.
+    pub(super) fn token_error(&self, error: HttpError) -> OrganizationError {
+        let worked_before = self.readable.load(Ordering::Relaxed);
+        let what = error.to_string();
+        match &error.failure {
+            Failure::Status(answer) => match answer.status {
+                StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED if !answer.is_html() => {
+                    OrganizationError::WrongCredentials {
+                        answer: said(answer),
+                    }
+                }
+                StatusCode::TOO_MANY_REQUESTS => throttled(answer.retry_after, error),
+                status if status.is_server_error() => OrganizationError::Unexpected(error),
+                _ => OrganizationError::WrongAddress {
+                    what,
+                    worked_before,
+                },
+            },
+            Failure::Undecodable(_) => OrganizationError::WrongAddress {
+                what,
+                worked_before,
+            },
+            _ => self.error(error),
+        }
+    }
+}
+
+fn throttled(retry_after: Option<Duration>, cause: HttpError) -> OrganizationError {
+    OrganizationError::Throttled { retry_after, cause }
+}
+
+fn refused(what: String, answer: String) -> OrganizationError {
+    match Refusal::of(&answer) {
+        Refusal::Seats => OrganizationError::NoSeats { answer },
+        Refusal::Groups | Refusal::DirectorySync => OrganizationError::NotPermitted { answer },
+        Refusal::Other => OrganizationError::Refused { what, answer },
+    }
+}
+
+/// What the server said, from the forms its errors take.
+pub(super) fn said(answer: &Answer) -> String {
+    wire::ErrorBody::of(answer).text(answer)
+}
+
+fn address(text: &str) -> Result<Url, InvalidSettings> {
+    Url::parse(text).map_err(|_| InvalidSettings::ServerUrl("isn't a URL"))
+}
+
+/// The organization's API key, which buys tokens.
+struct Key {
+    remote: Remote,
+    url: Url,
+    form: SecretString,
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Key({})", self.url)
+    }
+}
+
+fn key_form(settings: &Settings) -> SecretString {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "client_credentials")
+        .append_pair("client_id", &settings.client_id.to_string())
+        .append_pair(
+            "client_secret",
+            settings.client_secret.expose_secret().trim(),
+        )
+        .append_pair("scope", "api.organization")
+        // Vaultwarden refuses a key without a device; the official server doesn't look. 14: an SDK.
+        .append_pair("device_identifier", "directory-sync-operator")
+        .append_pair("device_name", "directory-sync-operator")
+        .append_pair("device_type", "14");
+    form.finish().into()
+}
+
+#[derive(Deserialize)]
+struct Issued {
+    access_token: SecretString,
+    expires_in: u64,
+}
+
+impl TokenSource for Key {
+    fn issue(&self) -> BoxFuture<'_, Result<Token, HttpError>> {
+        Box::pin(async move {
+            let form = self.form.expose_secret().to_owned();
+            let call = Call::new(Method::POST, self.url.clone(), "/connect/token")
+                .body("application/x-www-form-urlencoded", form);
+            let issued: Issued = self.remote.json(&call, 1 << 16).await?;
+            self.remote.secrets.add(issued.access_token.clone());
+            Ok(Token {
+                secret: issued.access_token,
+                lifetime: Duration::from_secs(issued.expires_in),
+            })
+        })
+    }
+}

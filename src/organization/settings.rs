@@ -1,0 +1,218 @@
+//! Where an organization is and with which key it is changed, checked.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use reqwest::{Method, Url};
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use crate::http::{ClientError, ClientSettings, Limit, Observer, Pace, Retry, Unobserved, Window};
+
+/// Where an organization is and with which key it is changed.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The server.
+    pub region: Region,
+    /// The organization's API key: its id.
+    pub client_id: ClientId,
+    /// The organization's API key: its secret.
+    pub client_secret: SecretString,
+    /// Trust and time-outs of the connections.
+    pub connection: ClientSettings,
+    /// The server's limits; `None`: those of the cloud for [`Region::Us`] and [`Region::Eu`], none
+    /// elsewhere until the server answers 429.
+    pub limit: Option<Arc<dyn Limit>>,
+    /// How failed requests are tried again.
+    pub retry: Retry,
+    /// Told about each request.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl Settings {
+    /// The settings that fit most: default trust, the server's known limits, nobody told.
+    pub fn new(region: Region, client_id: ClientId, client_secret: SecretString) -> Self {
+        Self {
+            region,
+            client_id,
+            client_secret,
+            connection: ClientSettings {
+                // The official server answers an import only when all its rows are done.
+                idle_timeout: Duration::from_secs(180),
+                ..ClientSettings::default()
+            },
+            limit: None,
+            retry: Retry::default(),
+            observer: Arc::new(Unobserved),
+        }
+    }
+}
+
+/// Which server an organization lives on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Region {
+    /// `bitwarden.com`.
+    Us,
+    /// `bitwarden.eu`.
+    Eu,
+    /// A server of one's own: identity and API are found below this address, which may have a path.
+    Server {
+        /// The address a browser opens, such as `https://vault.example.com`.
+        url: Url,
+    },
+    /// A server of one's own whose two parts don't share an address.
+    Split {
+        /// Address of the identity service: the token is asked for at `connect/token` below it.
+        identity: Url,
+        /// Address of the API service: its calls are `public/…` below it.
+        api: Url,
+    },
+}
+
+impl Region {
+    /// A server of one's own, from the address that people open in a browser.
+    ///
+    /// # Errors
+    /// When `url` isn't an `http` or `https` address, or carries a user, a query or a fragment.
+    pub fn server(url: &str) -> Result<Self, InvalidSettings> {
+        Ok(Self::Server {
+            url: server_url(url)?,
+        })
+    }
+
+    /// Address of the identity service, without a slash at its end.
+    pub(super) fn identity(&self) -> String {
+        match self {
+            Self::Us => "https://identity.bitwarden.com".into(),
+            Self::Eu => "https://identity.bitwarden.eu".into(),
+            Self::Server { url } => format!("{}/identity", base(url)),
+            Self::Split { identity, .. } => base(identity).into(),
+        }
+    }
+
+    /// Address of the API service, without a slash at its end.
+    pub(super) fn api(&self) -> String {
+        match self {
+            Self::Us => "https://api.bitwarden.com".into(),
+            Self::Eu => "https://api.bitwarden.eu".into(),
+            Self::Server { url } => format!("{}/api", base(url)),
+            Self::Split { api, .. } => base(api).into(),
+        }
+    }
+
+    /// Whether Bitwarden runs it.
+    pub(super) fn is_cloud(&self) -> bool {
+        matches!(self, Self::Us | Self::Eu)
+    }
+
+    /// The limits to keep where the settings name none.
+    pub(super) fn limit(&self) -> Arc<dyn Limit> {
+        // The cloud counts per client address, so all organizations of this process share one.
+        static US: LazyLock<Arc<Pace>> = LazyLock::new(|| Arc::new(cloud_pace()));
+        static EU: LazyLock<Arc<Pace>> = LazyLock::new(|| Arc::new(cloud_pace()));
+        match self {
+            Self::Us => US.clone(),
+            Self::Eu => EU.clone(),
+            Self::Server { .. } | Self::Split { .. } => Arc::new(Pace::unlimited()),
+        }
+    }
+}
+
+/// The limits of Bitwarden's cloud: 200 reads a minute; 60 a minute and 5 a second of each kind of
+/// write. The windows are a little longer than the server's, for requests that travel at different
+/// speeds.
+pub fn cloud_pace() -> Pace {
+    let minute = Duration::from_millis(60_500);
+    let second = Duration::from_millis(1_100);
+    let write = [Window::new(60, minute), Window::new(5, second)];
+    Pace::unlimited()
+        .with(Method::GET, [Window::new(200, minute)])
+        .with(Method::POST, write)
+        .with(Method::PUT, write)
+        .with(Method::DELETE, write)
+}
+
+/// The id of an organization's API key: `organization.` and the organization's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientId(Uuid);
+
+impl ClientId {
+    /// Checks `text`.
+    ///
+    /// # Errors
+    /// When it is the id of a person's API key, or none at all.
+    pub fn parse(text: &str) -> Result<Self, InvalidSettings> {
+        let text = text.trim();
+        if text.starts_with("user.") {
+            return Err(InvalidSettings::UserKey);
+        }
+        text.strip_prefix("organization.")
+            .and_then(|id| id.parse().ok())
+            .map(Self)
+            .ok_or(InvalidSettings::ClientId)
+    }
+
+    /// The organization's id.
+    pub fn organization(self) -> Uuid {
+        self.0
+    }
+}
+
+impl std::fmt::Display for ClientId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "organization.{}", self.0)
+    }
+}
+
+/// Why an organization's settings can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidSettings {
+    /// `user.…` instead of `organization.…`.
+    #[error(
+        "clientId is a person's API key (user.…); an organization has one of its own \
+         (organization.…): {}",
+        super::error::WHERE_THE_KEY_IS
+    )]
+    UserKey,
+    /// Not an id of an API key.
+    #[error(
+        "clientId must be \"organization.\" and the organization's id: {}",
+        super::error::WHERE_THE_KEY_IS
+    )]
+    ClientId,
+    /// An empty secret.
+    #[error("clientSecret is empty: {}", super::error::WHERE_THE_KEY_IS)]
+    EmptySecret,
+    /// Not an address of a server.
+    #[error(
+        "serverUrl {0}; write the address you open in a browser, such as https://vault.example.com"
+    )]
+    ServerUrl(&'static str),
+    /// Trust can't be set up.
+    #[error(transparent)]
+    Connection(#[from] ClientError),
+}
+
+fn server_url(text: &str) -> Result<Url, InvalidSettings> {
+    let url = Url::parse(text.trim()).map_err(|_| InvalidSettings::ServerUrl("isn't a URL"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(InvalidSettings::ServerUrl(
+            "must begin with https:// (or http://)",
+        ));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(InvalidSettings::ServerUrl(
+            "must not carry a user or password",
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(InvalidSettings::ServerUrl(
+            "must end with its path, without ? and #",
+        ));
+    }
+    Ok(url)
+}
+
+fn base(url: &Url) -> &str {
+    url.as_str().trim_end_matches('/')
+}

@@ -1,0 +1,285 @@
+//! The JSON of the public API.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use uuid::Uuid;
+
+use crate::directory::{Email, ExternalId};
+use crate::http::Answer;
+use crate::organization::model::{Group, Member, MemberRole, MemberStatus, Seats};
+use crate::text::shorten;
+
+/// A list, whose items become ours one by one as they arrive.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound = "T: Deserialize<'de>")]
+pub(super) struct List<T> {
+    pub(super) data: Vec<T>,
+    /// Always null so far: the whole list comes in one answer.
+    #[serde(default)]
+    pub(super) continuation_token: Option<serde_json::Value>,
+}
+
+/// A member or group in its own terms.
+pub(super) struct Listed<T>(pub(super) T);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireMember {
+    id: Uuid,
+    #[serde(default)]
+    external_id: Text<Option<ExternalId>>,
+    #[serde(default)]
+    email: Text<Email>,
+    status: i64,
+    r#type: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireGroup {
+    id: Uuid,
+    #[serde(default)]
+    external_id: Text<Option<ExternalId>>,
+    #[serde(default)]
+    name: Text<Box<str>>,
+}
+
+impl<'de> Deserialize<'de> for Listed<Member> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let member = WireMember::deserialize(deserializer)?;
+        Ok(Self(Member {
+            id: member.id,
+            external_id: member.external_id.0,
+            email: member.email.0,
+            status: status(member.status),
+            role: role(member.r#type),
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Listed<Group> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let group = WireGroup::deserialize(deserializer)?;
+        Ok(Self(Group {
+            id: group.id,
+            external_id: group.external_id.0,
+            name: group.name.0,
+        }))
+    }
+}
+
+fn status(number: i64) -> MemberStatus {
+    match number {
+        -1 => MemberStatus::Revoked,
+        0 => MemberStatus::Invited,
+        1 => MemberStatus::Accepted,
+        2 => MemberStatus::Confirmed,
+        3 => MemberStatus::Staged,
+        other => MemberStatus::Other(other),
+    }
+}
+
+fn role(number: i64) -> MemberRole {
+    match number {
+        0 => MemberRole::Owner,
+        other => MemberRole::Other(other),
+    }
+}
+
+/// A text, or null, that becomes its final form without a copy in between: a list of 100,000
+/// members has 200,000 of them.
+struct Text<T>(T);
+
+trait FromText {
+    fn from_text(text: &str) -> Self;
+}
+
+impl FromText for Email {
+    fn from_text(text: &str) -> Self {
+        Self::of_member(text)
+    }
+}
+
+impl FromText for Option<ExternalId> {
+    fn from_text(text: &str) -> Self {
+        ExternalId::of_member(text)
+    }
+}
+
+impl FromText for Box<str> {
+    fn from_text(text: &str) -> Self {
+        text.into()
+    }
+}
+
+impl<T: FromText> Default for Text<T> {
+    fn default() -> Self {
+        Self(T::from_text(""))
+    }
+}
+
+impl<'de, T: FromText> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfText<T>(PhantomData<T>);
+        impl<T: FromText> Visitor<'_> for OfText<T> {
+            type Value = Text<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or null")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(T::from_text(text)))
+            }
+            fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+                Ok(Text::default())
+            }
+        }
+        deserializer.deserialize_any(OfText(PhantomData))
+    }
+}
+
+/// The subscription, as far as seats go.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Subscription {
+    password_manager: Option<PasswordManager>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PasswordManager {
+    seats: Option<usize>,
+    max_auto_scale_seats: Option<usize>,
+}
+
+impl Subscription {
+    /// Null seats mean no limit.
+    pub(super) fn seats(self) -> Option<Seats> {
+        let paid = self.password_manager?;
+        Some(Seats {
+            total: paid.seats?,
+            autoscale_to: paid.max_auto_scale_seats,
+        })
+    }
+}
+
+/// What `GET /config` tells about the server's make.
+#[derive(Deserialize)]
+pub(super) struct ServerConfig {
+    pub(super) server: Option<Make>,
+}
+
+/// Null on the official server; others name themselves.
+#[derive(Deserialize)]
+pub(super) struct Make {
+    pub(super) name: Option<String>,
+}
+
+/// One member, with what has to be sent back when it is changed.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FullMember {
+    pub(super) status: i64,
+    pub(super) r#type: i64,
+    pub(super) external_id: Option<String>,
+    pub(super) email: Option<String>,
+    pub(super) collections: Option<Vec<serde_json::Value>>,
+    pub(super) permissions: Option<serde_json::Value>,
+}
+
+impl FullMember {
+    pub(super) fn status(&self) -> MemberStatus {
+        status(self.status)
+    }
+
+    pub(super) fn role(&self) -> MemberRole {
+        role(self.r#type)
+    }
+}
+
+/// A member's new state. Collections are replaced by those that are sent; null groups leave the
+/// groups alone.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MemberUpdate<'a> {
+    pub(super) r#type: i64,
+    pub(super) external_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) permissions: &'a Option<serde_json::Value>,
+    pub(super) collections: &'a [serde_json::Value],
+    pub(super) groups: Option<()>,
+}
+
+/// One group, with what has to be sent back when it is changed.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FullGroup {
+    pub(super) name: String,
+    pub(super) external_id: Option<String>,
+    pub(super) collections: Option<Vec<serde_json::Value>>,
+}
+
+/// A group's new state.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct GroupUpdate<'a> {
+    pub(super) name: &'a str,
+    pub(super) external_id: &'a str,
+    pub(super) collections: &'a [serde_json::Value],
+}
+
+/// A group's new members.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct GroupMembers<'a> {
+    pub(super) member_ids: &'a [Uuid],
+}
+
+/// The body of a refusal: the public API's, or the identity service's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ErrorBody {
+    message: Option<String>,
+    /// What is wrong, by the place in the request: `Members[3].Email`.
+    pub(super) errors: Option<BTreeMap<String, Vec<String>>>,
+    error: Option<serde_json::Value>,
+    error_description: Option<String>,
+}
+
+impl ErrorBody {
+    pub(super) fn of(answer: &Answer) -> Self {
+        serde_json::from_str(&answer.body).unwrap_or_default()
+    }
+
+    /// What it says to a person, in one short line.
+    pub(super) fn text(&self, answer: &Answer) -> String {
+        let error = self.error.as_ref().and_then(|error| error.as_str());
+        let mut parts: Vec<&str> = [
+            self.message.as_deref(),
+            error,
+            self.error_description.as_deref(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        for (place, messages) in self.errors.iter().flatten() {
+            if !place.is_empty() {
+                parts.push(place);
+            }
+            parts.extend(messages.iter().map(String::as_str));
+        }
+        parts.dedup();
+        let text = shorten(&parts.join(": "));
+        if text.is_empty() {
+            match answer.says() {
+                says if says.is_empty() => answer.status.to_string(),
+                says => format!("{}: {says}", answer.status),
+            }
+        } else {
+            text
+        }
+    }
+}
