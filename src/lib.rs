@@ -5,6 +5,7 @@
 
 #![deny(missing_docs)]
 
+pub mod api;
 pub mod complete;
 pub mod controller;
 pub mod directory;

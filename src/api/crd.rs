@@ -1,0 +1,92 @@
+//! The CustomResourceDefinition, as installed into clusters.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps,
+};
+use kube::CustomResourceExt;
+use kube::core::schema::StructuralSchemaRewriter;
+use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema};
+use serde_json::{Value, json};
+
+use super::DirectorySync;
+
+/// The definition as an object.
+pub fn crd() -> CustomResourceDefinition {
+    let mut crd = DirectorySync::crd();
+    for version in &mut crd.spec.versions {
+        if let Some(validation) = &mut version.schema {
+            validation.open_api_v3_schema = Some(schema::<DirectorySync>());
+        }
+    }
+    crd
+}
+
+/// The definitions of all resources as YAML, ready for `kubectl apply -f -`.
+pub fn crds() -> String {
+    let yaml = serde_saphyr::to_string(&crd()).expect("a definition has string keys only");
+    format!("# Written by `directory-sync crds`.\n---\n{yaml}")
+}
+
+/// As kube derives it, except that what is absent is left out rather than null, and that nothing
+/// has a default: the API server then never writes anything into a manifest that a GitOps tool
+/// would take for somebody's change.
+fn schema<T: JsonSchema>() -> JSONSchemaProps {
+    let generator = SchemaSettings::openapi3()
+        .with(|settings| {
+            settings.inline_subschemas = true;
+            settings.meta_schema = None;
+        })
+        .with_transform(AbsentNotNull)
+        .with_transform(StructuralSchemaRewriter)
+        .into_generator();
+    serde_json::to_value(generator.into_root_schema_for::<T>())
+        .and_then(serde_json::from_value)
+        .expect("what schemars writes is a JSON schema")
+}
+
+/// Takes `null` and `default` out of schemas.
+#[derive(Debug, Clone)]
+struct AbsentNotNull;
+
+impl Transform for AbsentNotNull {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let Some(object) = schema.as_object_mut() else {
+            return;
+        };
+        object.remove("default");
+        object.remove("nullable");
+        // An optional object: `anyOf: [the object, enum: [null]]`, with the field's own description beside.
+        if let Some(Value::Array(either)) = object.get("anyOf")
+            && let [Value::Object(there), null] = either.as_slice()
+            && null.get("enum") == Some(&json!([null]))
+        {
+            let there = there.clone();
+            object.remove("anyOf");
+            for (key, value) in there {
+                object.entry(key).or_insert(value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_the_schema_is_null_or_has_a_default() {
+        let schema = serde_json::to_string(&crd()).unwrap();
+        for word in [
+            "\"nullable\"",
+            "\"default\":",
+            "\"anyOf\"",
+            "\"oneOf\"",
+            "\"$ref\"",
+        ] {
+            assert!(!schema.contains(word), "{word} in {schema}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The shapes that rules on the spec come in, as CEL for the API server.
+//!
+//! Every message says what to write, for it is all that somebody who runs `kubectl apply` sees.
+
+use kube::core::Rule;
+
+/// Addresses on the machine itself, where nothing leaves it: `http://127.0.0.1:8080`.
+const LOOPBACK: &str = r"^[a-z]+://(localhost|127\\.[0-9]+\\.[0-9]+\\.[0-9]+|\\[::1\\])([:/].*)?$";
+
+/// Of `fields`, one and no more.
+pub(super) fn exactly_one(fields: &[&str], message: &str) -> Rule {
+    Rule::new(format!("{} == 1", how_many(fields))).message(message)
+}
+
+/// Of `fields`, one at most.
+pub(super) fn at_most_one(fields: &[&str], message: &str) -> Rule {
+    Rule::new(format!("{} <= 1", how_many(fields))).message(message)
+}
+
+/// `field` is only there where `needs` is.
+pub(super) fn only_with(field: &str, needs: &str, message: &str) -> Rule {
+    Rule::new(format!("!has(self.{field}) || has(self.{needs})")).message(message)
+}
+
+/// Both or neither.
+pub(super) fn together(one: &str, other: &str, message: &str) -> Rule {
+    Rule::new(format!("has(self.{one}) == has(self.{other})")).message(message)
+}
+
+/// A duration in hours, minutes and seconds of at least `min`.
+pub(super) fn duration(min: &str, message: &str) -> Rule {
+    Rule::new(format!(
+        "self.matches('^([0-9]{{1,5}}h)?([0-9]{{1,5}}m)?([0-9]{{1,6}}s)?$') && self != '' && \
+         duration(self) >= duration('{min}')"
+    ))
+    .message(message)
+}
+
+/// The web address in `field` has no user, query or fragment.
+pub(super) fn web_address(field: &str) -> Rule {
+    Rule::new(format!(
+        "!has(self.{field}) || \
+         self.{field}.matches('^https?://[^/?#@ ]+(/[^?#@ ]*)?$') && isURL(self.{field})"
+    ))
+    .message(
+        format!("{field} must be an address such as https://example.com, without user, query or fragment")
+            .as_str(),
+    )
+}
+
+/// The web address in `field` is `https`, or stays on the machine.
+pub(super) fn encrypted(field: &str) -> Rule {
+    Rule::new(format!(
+        "!has(self.{field}) || !self.{field}.startsWith('http://') || {}",
+        loopback(&format!("self.{field}"))
+    ))
+    .message(format!("{field} would send credentials unencrypted: write https://").as_str())
+}
+
+/// As [`encrypted`], unless `allowPlaintext` is set.
+pub(super) fn encrypted_unless_allowed(field: &str) -> Rule {
+    Rule::new(format!(
+        "!has(self.{field}) || !self.{field}.startsWith('http://') || {} || \
+         has(self.allowPlaintext) && self.allowPlaintext",
+        loopback(&format!("self.{field}"))
+    ))
+    .message(
+        format!("{field} would send credentials unencrypted: write https://, or accept it with allowPlaintext: true")
+            .as_str(),
+    )
+}
+
+/// An LDAP filter in parentheses.
+pub(super) fn ldap_filter() -> Rule {
+    Rule::new("self.startsWith('(') && self.endsWith(')')")
+        .message("a filter is written in parentheses: (objectClass=person)")
+}
+
+/// The name of an LDAP attribute, or its OID (RFC 4512, 2.5), without options.
+const ATTRIBUTE: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
+
+/// The name of an LDAP attribute in `self`.
+pub(super) fn ldap_attribute() -> Rule {
+    Rule::new(format!("self.matches('{ATTRIBUTE}')"))
+        .message("write an attribute's name (mail) or OID, without options or spaces")
+}
+
+/// Names of LDAP attributes in `self`, a list.
+pub(super) fn ldap_attributes() -> Rule {
+    Rule::new(format!("self.all(name, name.matches('{ATTRIBUTE}'))"))
+        .message("write attributes' names (member) or OIDs, without options or spaces")
+}
+
+/// LDAP addresses in `self`, a list.
+pub(super) fn ldap_urls() -> Rule {
+    Rule::new("self.all(url, url.matches('^ldaps?://[^/?#@ ]+/?$'))").message(
+        "write each address as ldaps://host, ldaps://host:port, ldap://host or ldap://host:port",
+    )
+}
+
+/// What follows a name to make an email of it.
+pub(super) fn email_suffix() -> Rule {
+    Rule::new("self.matches('^@[^@ ]+$')")
+        .message("write what follows the name, with its @: @example.com")
+}
+
+/// An identifier of Microsoft's.
+pub(super) fn guid(message: &str) -> Rule {
+    Rule::new("self.matches('^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$')")
+        .message(message)
+}
+
+fn how_many(fields: &[&str]) -> String {
+    let terms: Vec<_> = fields
+        .iter()
+        .map(|field| format!("(has(self.{field}) ? 1 : 0)"))
+        .collect();
+    terms.join(" + ")
+}
+
+/// Whether an address in CEL variable `url` stays on the machine.
+pub(super) fn loopback(url: &str) -> String {
+    format!("{url}.matches('{LOOPBACK}')")
+}

@@ -1,0 +1,165 @@
+//! A Google Workspace or Cloud Identity customer.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+use super::SecretKeyRef;
+use super::rules;
+
+/// A Google Workspace or Cloud Identity customer, read through the Admin SDK Directory API.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = rules::at_most_one(
+        &["customer", "domains"],
+        "write either customer (all its domains) or domains (some of them), not both",
+    ),
+    validation = rules::together("tokenUrl", "directoryUrl", "write both tokenUrl and directoryUrl, or neither"),
+    validation = rules::web_address("tokenUrl"),
+    validation = rules::web_address("directoryUrl"),
+    validation = rules::encrypted("tokenUrl"),
+    validation = rules::encrypted("directoryUrl"),
+)]
+pub struct GoogleWorkspaceSource {
+    /// The customer, by id, with all its domains. Not together with `domains`. Default:
+    /// `my_customer`, the one that the account belongs to.
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9_]+$')").message("write the customer's id (C0123abcd) or my_customer"))]
+    #[schemars(length(min = 1, max = 64))]
+    pub customer: Option<String>,
+
+    /// Only these domains, for example `["example.com"]`. Not together with `customer`.
+    #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 253)))]
+    pub domains: Option<Vec<String>>,
+
+    /// The administrator to act for, by email, through domain-wide delegation. Default: none; the
+    /// service account has an administrator role of its own.
+    #[x_kube(validation = Rule::new("self.matches('^[^@ ]+@[^@ ]+$')").message("write the administrator's email: admin@example.com"))]
+    #[schemars(length(max = 320))]
+    pub admin_email: Option<String>,
+
+    /// How the operator proves who it is. Exactly one way.
+    pub credentials: GoogleWorkspaceCredentials,
+
+    /// The address to get tokens from, in place of Google's own. Only together with
+    /// `directoryUrl`.
+    #[schemars(length(max = 1024))]
+    pub token_url: Option<String>,
+
+    /// The address of the Directory API, in place of Google's own. Only together with `tokenUrl`.
+    #[schemars(length(max = 1024))]
+    pub directory_url: Option<String>,
+
+    /// Which people are read, and how.
+    pub users: Option<GoogleWorkspaceUsers>,
+
+    /// Which groups are read.
+    pub groups: Option<GoogleWorkspaceGroups>,
+}
+
+/// How the operator proves who it is. Exactly one way.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::exactly_one(
+    &["serviceAccountKeySecretRef", "workloadIdentity"],
+    "write exactly one of serviceAccountKeySecretRef and workloadIdentity",
+))]
+pub struct GoogleWorkspaceCredentials {
+    /// A service account's key: the Secret with the JSON file as Google gives it, key `key.json`.
+    pub service_account_key_secret_ref: Option<SecretKeyRef>,
+
+    /// The operator's own service account token, exchanged through workload identity federation.
+    /// No secret is needed.
+    pub workload_identity: Option<GoogleWorkloadIdentity>,
+}
+
+/// The operator's own service account token, exchanged through workload identity federation.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = rules::together("stsUrl", "iamUrl", "write both stsUrl and iamUrl, or neither"),
+    validation = rules::web_address("stsUrl"),
+    validation = rules::web_address("iamUrl"),
+    validation = rules::encrypted("stsUrl"),
+    validation = rules::encrypted("iamUrl"),
+)]
+pub struct GoogleWorkloadIdentity {
+    /// The workload identity provider's full name, for example
+    /// `//iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/k8s/providers/k8s`.
+    #[x_kube(validation = Rule::new("self.startsWith('//iam.googleapis.com/')").message("write the provider's full name, which starts with //iam.googleapis.com/projects/"))]
+    #[schemars(length(max = 1024))]
+    pub audience: String,
+
+    /// The Google service account to act as, by email.
+    #[x_kube(validation = Rule::new("self.matches('^[^@ ]+@[^@ ]+$')").message("write the service account's email: sync@project.iam.gserviceaccount.com"))]
+    #[schemars(length(max = 320))]
+    pub service_account_email: String,
+
+    /// The token's file in the operator's container.
+    /// Default: `/var/run/secrets/directorysync.dev/google/token`.
+    #[x_kube(validation = Rule::new("self.startsWith('/')").message("write an absolute path"))]
+    #[schemars(length(max = 1024))]
+    pub token_file: Option<String>,
+
+    /// The address of Google's Security Token Service, in place of its own. Only together with
+    /// `iamUrl`.
+    #[schemars(length(max = 1024))]
+    pub sts_url: Option<String>,
+
+    /// The address of the IAM Credentials API, in place of Google's own. Only together with
+    /// `stsUrl`.
+    #[schemars(length(max = 1024))]
+    pub iam_url: Option<String>,
+}
+
+/// Which people are read, and how.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GoogleWorkspaceUsers {
+    /// Only people whom this query in the Admin SDK's language finds, for example
+    /// `orgDepartment=Engineering`.
+    #[schemars(length(min = 1, max = 2048))]
+    pub query: Option<String>,
+
+    /// Only people in one of these organizational units or below, for example `/Staff`.
+    #[x_kube(validation = Rule::new("self.all(path, path.startsWith('/'))").message("write organizational units by their path: /Staff/Berlin"))]
+    #[schemars(length(min = 1, max = 100), inner(length(min = 1, max = 1024)))]
+    pub organizational_units: Option<Vec<String>>,
+
+    /// What a suspended account means. Default: `Disabled`.
+    pub suspended: Option<AccountMeaning>,
+
+    /// What an archived account means. Default: `Disabled`.
+    pub archived: Option<AccountMeaning>,
+
+    /// Take the address within this domain (an alias) where a person has one, else the primary
+    /// address. Default: the primary address.
+    #[schemars(length(min = 1, max = 253))]
+    pub email_domain: Option<String>,
+}
+
+/// What a state of an account at the source means here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AccountMeaning {
+    /// The person may use Bitwarden.
+    Active,
+    /// The account is disabled: `offboarding.disabled` applies.
+    Disabled,
+    /// As if the directory didn't have the person: `offboarding.absent` applies.
+    Absent,
+}
+
+/// Which groups are read.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GoogleWorkspaceGroups {
+    /// Only groups that this query in the Admin SDK's language finds, for example `email:eng-*`.
+    #[schemars(length(min = 1, max = 2048))]
+    pub query: Option<String>,
+}

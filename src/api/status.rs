@@ -1,0 +1,247 @@
+//! `status`: what the last run saw and did. Bounded in size, whatever the directory's.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+/// How many removals are named in [`HeldRemovals::sample`].
+pub const HELD_SAMPLE_MAX: usize = 10;
+/// How many reasons are listed in [`DirectorySyncStatus::problems`].
+pub const PROBLEMS_MAX: usize = 20;
+/// How many entries are named for one reason.
+pub const PROBLEM_SAMPLE_MAX: usize = 5;
+/// Longest entry of a sample, in characters.
+pub const SAMPLE_CHARACTERS_MAX: usize = 300;
+
+/// What the last run saw and did.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DirectorySyncStatus {
+    /// The generation of the spec that the conditions speak of.
+    pub observed_generation: Option<i64>,
+
+    /// `Ready` always; `Reconciling`, `Stalled` and `RemovalsHeld` only while they are true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 20))]
+    pub conditions: Vec<Condition>,
+
+    /// When the last run started, however it ended.
+    pub last_attempt_time: Option<Time>,
+
+    /// When the last run that did all it was to do ended.
+    pub last_sync_time: Option<Time>,
+
+    /// When the next run is due.
+    pub next_sync_time: Option<Time>,
+
+    /// The value of the annotation `directorysync.dev/sync-requested-at` (or
+    /// `reconcile.fluxcd.io/requestedAt`) that was answered last.
+    #[schemars(length(max = 256))]
+    pub last_handled_sync_request: Option<String>,
+
+    /// The directory, as last read completely.
+    pub source: Option<SourceStatus>,
+
+    /// The organization, as last read completely.
+    pub organization: Option<OrganizationStatus>,
+
+    /// How many changes of each kind the last run made (with `mode: Preview`, would make).
+    pub changes: Option<ChangeCounts>,
+
+    /// Removals that wait for approval.
+    pub held_removals: Option<HeldRemovals>,
+
+    /// What people have to mend, by reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["reason".into()]))]
+    #[schemars(length(max = 20))]
+    pub problems: Vec<ProblemStatus>,
+
+    /// How far the run under way has come.
+    pub progress: Option<Progress>,
+
+    /// Stands for the group memberships that were last applied.
+    #[schemars(length(max = 128))]
+    pub memberships_digest: Option<String>,
+
+    /// When all group memberships were last compared with the organization.
+    pub last_drift_check_time: Option<Time>,
+
+    /// How many runs failed since the last that succeeded.
+    #[schemars(range(min = 0))]
+    pub consecutive_failures: Option<i64>,
+}
+
+/// The directory, as last read completely.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceStatus {
+    /// The kind of directory: `LDAP`, `ActiveDirectory`, `EntraID`, `GoogleWorkspace`, `Okta` or
+    /// `OneLogin`.
+    #[serde(rename = "type")]
+    #[schemars(length(max = 32))]
+    pub kind: String,
+
+    /// People in scope, active and disabled.
+    #[schemars(range(min = 0))]
+    pub users: Option<i64>,
+
+    /// Groups in scope.
+    #[schemars(range(min = 0))]
+    pub groups: Option<i64>,
+}
+
+/// The organization, as last read completely.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrganizationStatus {
+    /// All members.
+    #[schemars(range(min = 0))]
+    pub members: Option<i64>,
+
+    /// Members that this resource manages.
+    #[schemars(range(min = 0))]
+    pub managed_members: Option<i64>,
+
+    /// All groups.
+    #[schemars(range(min = 0))]
+    pub groups: Option<i64>,
+
+    /// Groups that this resource manages.
+    #[schemars(range(min = 0))]
+    pub managed_groups: Option<i64>,
+}
+
+/// How many changes of each kind.
+#[derive(KubeSchema, Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeCounts {
+    /// New members.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub invited: i64,
+    /// Members found by email who got their external id.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub linked: i64,
+    /// Members who got a new external id in place of one that is gone.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub relinked: i64,
+    /// Revoked members who got their access back.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub restored: i64,
+    /// Members whose access ended.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub revoked: i64,
+    /// Members who were removed.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub removed: i64,
+    /// New groups.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub groups_created: i64,
+    /// Groups that got a new external id in place of one that is gone.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub groups_relinked: i64,
+    /// Groups that got the directory's name.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub groups_renamed: i64,
+    /// Groups whose members changed.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub groups_updated: i64,
+    /// Groups that were deleted.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub groups_deleted: i64,
+}
+
+/// Removals that wait for approval.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldRemovals {
+    /// Stands for exactly these removals. Written into the annotation
+    /// `directorysync.dev/approve-removals`, it lets them go ahead.
+    #[schemars(length(max = 128))]
+    pub digest: String,
+
+    /// How many changes wait.
+    #[schemars(range(min = 0))]
+    pub total: i64,
+
+    /// How many members would lose access or a membership.
+    #[schemars(range(min = 0))]
+    pub members: i64,
+
+    /// How many groups would be deleted.
+    #[schemars(range(min = 0))]
+    pub groups: i64,
+
+    /// Why they wait.
+    #[schemars(length(max = 1000))]
+    pub why: String,
+
+    /// Some of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10), inner(length(max = 300)))]
+    pub sample: Vec<String>,
+}
+
+/// What people have to mend, for one reason.
+#[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProblemStatus {
+    /// What is wrong, in one word: `DuplicateEmail`.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+
+    /// How many entries.
+    #[schemars(range(min = 0))]
+    pub count: i64,
+
+    /// Some of them, and what to do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5), inner(length(max = 300)))]
+    pub sample: Vec<String>,
+}
+
+/// How far the run under way has come.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// What is being done.
+    pub phase: Phase,
+
+    /// How much of it is done: entries read, or changes applied.
+    #[schemars(range(min = 0))]
+    pub done: i64,
+
+    /// How much there is to do, where that is known.
+    #[schemars(range(min = 0))]
+    pub total: Option<i64>,
+}
+
+/// A part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// Reading the directory and the organization.
+    Reading,
+    /// Working out what to change.
+    Planning,
+    /// Changing the organization.
+    Applying,
+}

@@ -1,0 +1,26 @@
+//! Files written from the code are what the code would write today.
+//!
+//! `UPDATE_GENERATED=1 cargo test --test generated` writes them anew.
+
+use std::path::Path;
+
+#[test]
+fn the_definition_in_crds_is_the_one_that_the_code_makes() {
+    same(
+        "crds/directorysync.dev_directorysyncs.yaml",
+        &directory_sync::api::crd::crds(),
+    );
+}
+
+fn same(path: &str, wanted: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, wanted).unwrap();
+    }
+    let there = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        there == wanted,
+        "{path} is stale: run UPDATE_GENERATED=1 cargo test --test generated"
+    );
+}
