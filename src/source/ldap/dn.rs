@@ -169,7 +169,7 @@ fn parse_value(text: &[u8]) -> Option<(Value, Option<u8>, &[u8])> {
                 .position(|b| matches!(b, b',' | b';' | b'+'))
                 .unwrap_or(text.len());
             let digits = text[1..end].trim_ascii_end();
-            if digits.is_empty() || digits.len() % 2 != 0 {
+            if digits.is_empty() || !digits.len().is_multiple_of(2) {
                 return None;
             }
             let ber = digits

@@ -1,10 +1,88 @@
 //! LDAP directories: OpenLDAP, 389-ds, FreeIPA and their kin.
+//!
+//! `connection` reaches a server, `search` reads a list to its proven end, `entry` and `dn` make
+//! sense of what comes, `read` turns it into a directory.
 
+mod connection;
 mod dn;
+mod entry;
+mod error;
+mod read;
+mod search;
 mod settings;
+mod tls;
 
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
+
+use connection::Connector;
+pub use error::{Answer, LdapFailure, Stage};
 pub use settings::{
     Bind, ClientIdentity, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute,
     InvalidSettings, LdapSettings, MemberAttribute, MemberNaming, SearchScope, ServerUrl,
     TlsSettings, UserSettings,
 };
+
+/// One LDAP directory.
+#[derive(Debug)]
+pub struct LdapSource {
+    settings: LdapSettings,
+    connector: Connector,
+}
+
+impl LdapSource {
+    /// A source that reads as `settings` say.
+    ///
+    /// # Errors
+    /// When the settings can't work, whatever the server says: a filter that can't be read, a
+    /// certificate without its key.
+    pub fn new(settings: LdapSettings) -> Result<Self, SourceError> {
+        settings.validate().map_err(LdapFailure::from)?;
+        let connector = Connector::new(&settings)?;
+        Ok(Self {
+            settings,
+            connector,
+        })
+    }
+}
+
+impl Source for LdapSource {
+    fn read<'a>(
+        &'a self,
+        _known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Result<Reading, SourceError>> {
+        let read = async {
+            // The library panics at some bytes that aren't LDAP.
+            let read = AssertUnwindSafe(read::read(&self.connector, &self.settings, progress));
+            let directory = read.catch_unwind().await.unwrap_or_else(|_| {
+                Err(LdapFailure::Malformed {
+                    tried: format!("reading from {}", self.describe()),
+                })
+            })?;
+            Ok(Reading::Full {
+                directory,
+                version: None,
+            })
+        };
+        read.boxed()
+    }
+
+    fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
+        async { vec![] }.boxed()
+    }
+
+    fn describe(&self) -> String {
+        let servers = self.connector.servers();
+        let more = match servers.len() {
+            0 | 1 => String::new(),
+            count => format!(" (or {} more)", count - 1),
+        };
+        let first = servers.first().map(ToString::to_string).unwrap_or_default();
+        format!("{first}{more}")
+    }
+}

@@ -1,0 +1,355 @@
+//! One connection to one server, from its name to the bind.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, StdStream};
+use secrecy::ExposeSecret;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::error::{LdapFailure, Stage};
+use super::settings::{Bind, LdapSettings, ServerUrl};
+use super::tls::{Certificate, Tls};
+
+/// How a connection to any of the servers is made.
+#[derive(Debug)]
+pub struct Connector {
+    tls: Tls,
+    start_tls: bool,
+    bind: Bind,
+    patience: Duration,
+    servers: Vec<ServerUrl>,
+}
+
+/// A server that let us in, and the very address: a second connection must reach the same replica.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    server: ServerUrl,
+    address: SocketAddr,
+}
+
+/// A bound connection. Closed when dropped.
+#[derive(Debug)]
+pub struct Connection {
+    /// The library's handle.
+    pub(super) ldap: Ldap,
+    /// The server's URL, for messages.
+    pub(super) server: String,
+    driver: JoinHandle<Result<(), LdapError>>,
+}
+
+impl Connector {
+    /// # Errors
+    /// When certificates or keys can't be used.
+    pub fn new(settings: &LdapSettings) -> Result<Self, LdapFailure> {
+        Ok(Self {
+            tls: Tls::new(&settings.tls)?,
+            start_tls: settings.tls.start_tls,
+            bind: settings.bind.clone(),
+            patience: settings.connect_timeout,
+            servers: settings.servers.clone(),
+        })
+    }
+
+    /// The servers in their order.
+    pub fn servers(&self) -> &[ServerUrl] {
+        &self.servers
+    }
+
+    /// A bound connection to the first server that will have us.
+    ///
+    /// # Errors
+    /// A refusal that every server would repeat, or what each of them said.
+    pub async fn first(&self) -> Result<(Connection, Endpoint), LdapFailure> {
+        let mut failures = vec![];
+        for server in &self.servers {
+            match self.to_server(server).await {
+                Ok(found) => return Ok(found),
+                Err(failure) if failure.concerns_one_server() => {
+                    tracing::debug!(%server, %failure, "server can't be used");
+                    failures.push(failure);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        match failures.pop() {
+            Some(only) if failures.is_empty() => Err(only),
+            Some(last) => {
+                failures.push(last);
+                Err(LdapFailure::NoServer(failures))
+            }
+            None => Err(super::settings::InvalidSettings::NoServer.into()),
+        }
+    }
+
+    async fn to_server(&self, server: &ServerUrl) -> Result<(Connection, Endpoint), LdapFailure> {
+        let addresses = self.resolve(server).await?;
+        let (stream, address) = self.reach(server, &addresses).await?;
+        let (mut connection, _) = self.secure(server, stream).await?;
+        self.bind(&mut connection).await?;
+        let server = server.clone();
+        Ok((connection, Endpoint { server, address }))
+    }
+
+    /// Another bound connection to the same server.
+    ///
+    /// # Errors
+    /// As [`Connector::first`], for this server alone.
+    pub async fn again(&self, endpoint: &Endpoint) -> Result<Connection, LdapFailure> {
+        let (stream, _) = self.reach(&endpoint.server, &[endpoint.address]).await?;
+        let (mut connection, _) = self.secure(&endpoint.server, stream).await?;
+        self.bind(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// The addresses of the server's host.
+    pub async fn resolve(&self, server: &ServerUrl) -> Result<Vec<SocketAddr>, LdapFailure> {
+        let failed = |source| LdapFailure::Resolve {
+            server: server.to_string(),
+            source,
+        };
+        let lookup = tokio::net::lookup_host((server.host.as_str(), server.port));
+        let addresses: Vec<_> = timeout(self.patience, lookup)
+            .await
+            .map_err(|_| failed(timed_out(self.patience)))?
+            .map_err(failed)?
+            .collect();
+        if addresses.is_empty() {
+            return Err(failed(std::io::Error::other("the name has no address")));
+        }
+        Ok(addresses)
+    }
+
+    /// A TCP connection to the first address that answers.
+    pub async fn reach(
+        &self,
+        server: &ServerUrl,
+        addresses: &[SocketAddr],
+    ) -> Result<(TcpStream, SocketAddr), LdapFailure> {
+        let mut last = std::io::Error::other("the name has no address");
+        let attempts = async {
+            for &address in addresses {
+                match TcpStream::connect(address).await {
+                    Ok(stream) => return Some((stream, address)),
+                    Err(error) => last = error,
+                }
+            }
+            None
+        };
+        let source = match timeout(self.patience, attempts).await {
+            Ok(Some((stream, address))) => {
+                // Requests are small and each is waited for.
+                stream.set_nodelay(true).ok();
+                return Ok((stream, address));
+            }
+            Ok(None) => last,
+            Err(_) => timed_out(self.patience),
+        };
+        Err(LdapFailure::Connect {
+            server: server.to_string(),
+            source,
+        })
+    }
+
+    /// LDAP on `stream`, with TLS where the settings want it; and the server's certificate.
+    pub async fn secure(
+        &self,
+        server: &ServerUrl,
+        stream: TcpStream,
+    ) -> Result<(Connection, Option<Certificate>), LdapFailure> {
+        let name = server.to_string();
+        let wants_tls = server.ldaps || self.start_tls;
+        let (config, seen) = self.tls.for_host(&server.host);
+        let stream = stream.into_std().map_err(|source| LdapFailure::Connect {
+            server: name.clone(),
+            source,
+        })?;
+        let settings = LdapConnSettings::new()
+            .set_conn_timeout(self.patience)
+            .set_starttls(self.start_tls)
+            .set_config(config)
+            .set_std_stream(StdStream::Tcp(stream));
+        let opened = LdapConnAsync::from_url_with_settings(settings, &library_url(server)).await;
+        let (connection, ldap) = match opened {
+            Ok(opened) => opened,
+            Err(LdapError::LdapResult { result }) => {
+                return Err(LdapFailure::refused(
+                    format!("StartTLS with {name}"),
+                    Stage::StartTls,
+                    &result,
+                ));
+            }
+            Err(error) if wants_tls => {
+                return Err(self.tls_failure(server, &seen, error));
+            }
+            Err(cause) => {
+                return Err(LdapFailure::Lost {
+                    tried: format!("connecting to {name}"),
+                    cause: Some(Box::new(cause)),
+                });
+            }
+        };
+        let driver = tokio::spawn(connection.drive());
+        let certificate = seen.get();
+        Ok((
+            Connection {
+                ldap,
+                server: name,
+                driver,
+            },
+            certificate,
+        ))
+    }
+
+    fn tls_failure(
+        &self,
+        server: &ServerUrl,
+        seen: &super::tls::SeenCertificate,
+        error: LdapError,
+    ) -> LdapFailure {
+        let (why, passing, source) = match error {
+            LdapError::Timeout { .. } => (
+                format!(
+                    "no answer within {} s; check that the port speaks TLS (ldaps://) or StartTLS \
+                     (ldap:// with tls.startTls)",
+                    self.patience.as_secs_f32()
+                ),
+                true,
+                None,
+            ),
+            error => match rustls_cause(&error) {
+                Some(cause) => {
+                    let (why, passing) = self.tls.explain(&server.host, seen, cause);
+                    (why, passing, Some(Box::new(cause.clone())))
+                }
+                None => (
+                    format!(
+                        "the connection ended in the handshake ({error}); check that the port \
+                         speaks TLS (ldaps://) or StartTLS (ldap:// with tls.startTls)"
+                    ),
+                    true,
+                    None,
+                ),
+            },
+        };
+        LdapFailure::Tls {
+            server: server.to_string(),
+            why,
+            passing,
+            source,
+        }
+    }
+
+    /// Makes us known as the settings say.
+    pub async fn bind(&self, connection: &mut Connection) -> Result<(), LdapFailure> {
+        let server = &connection.server;
+        let tried = match &self.bind {
+            // Whoever doesn't bind is anonymous (RFC 4513, 4).
+            Bind::Anonymous => return Ok(()),
+            Bind::Simple { dn, .. } => format!("binding to {server} as {dn}"),
+            Bind::SaslExternal => format!("binding to {server} with the client certificate"),
+        };
+        let ldap = connection.ldap.with_timeout(self.patience);
+        let answer = match &self.bind {
+            Bind::Simple { dn, password } => ldap.simple_bind(dn, password.expose_secret()).await,
+            _ => ldap.sasl_external_bind().await,
+        };
+        match answer {
+            Ok(result) if result.rc == 0 => Ok(()),
+            Ok(result) => Err(LdapFailure::refused(tried, Stage::Bind, &result)),
+            Err(error) => Err(self.bind_lost(connection, tried, error).await),
+        }
+    }
+
+    /// With TLS 1.3 a server judges our certificate after the handshake, so that its refusal comes
+    /// where the bind's answer should.
+    async fn bind_lost(
+        &self,
+        connection: &mut Connection,
+        tried: String,
+        error: LdapError,
+    ) -> LdapFailure {
+        let failure = connection.failure(tried, error, self.patience).await;
+        if let LdapFailure::Lost {
+            cause: Some(cause), ..
+        } = &failure
+            && let Some(tls) = rustls_cause(cause)
+        {
+            let (why, passing) = self.tls.explain("", &Default::default(), tls);
+            return LdapFailure::Tls {
+                server: connection.server.clone(),
+                why,
+                passing,
+                source: Some(Box::new(tls.clone())),
+            };
+        }
+        failure
+    }
+}
+
+impl Connection {
+    /// Takes leave, so that the server doesn't log a lost connection.
+    pub async fn close(&mut self) {
+        timeout(Duration::from_secs(1), self.ldap.unbind())
+            .await
+            .ok();
+    }
+
+    /// What an error of the library means, with the cause that the task behind the connection saw.
+    pub(super) async fn failure(
+        &mut self,
+        tried: String,
+        error: LdapError,
+        waited: Duration,
+    ) -> LdapFailure {
+        match error {
+            LdapError::Timeout { .. } => LdapFailure::Silent { tried, waited },
+            error => match timeout(Duration::from_secs(1), &mut self.driver).await {
+                Ok(Ok(Err(cause))) => LdapFailure::Lost {
+                    tried,
+                    cause: Some(Box::new(cause)),
+                },
+                // The library panics at bytes that aren't LDAP.
+                Ok(Err(panicked)) if panicked.is_panic() => LdapFailure::Malformed { tried },
+                Ok(_) => LdapFailure::Lost { tried, cause: None },
+                Err(_) => LdapFailure::Lost {
+                    tried,
+                    cause: Some(Box::new(error)),
+                },
+            },
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// The URL for the library, which wants a name even where TLS is told an IPv6 address: the name
+/// that counts is checked by our own verifier.
+fn library_url(server: &ServerUrl) -> url::Url {
+    let scheme = if server.ldaps { "ldaps" } else { "ldap" };
+    let host = if server.host.contains(':') {
+        "ipv6.invalid"
+    } else {
+        &server.host
+    };
+    url::Url::parse(&format!("{scheme}://{host}"))
+        .expect("a checked host name after a scheme is a URL")
+}
+
+fn rustls_cause(error: &LdapError) -> Option<&rustls::Error> {
+    match error {
+        LdapError::Rustls { source } => Some(source),
+        LdapError::Io { source } => source.get_ref()?.downcast_ref(),
+        _ => None,
+    }
+}
+
+fn timed_out(waited: Duration) -> std::io::Error {
+    std::io::Error::other(format!("no answer within {} s", waited.as_secs_f32()))
+}

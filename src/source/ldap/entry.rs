@@ -1,0 +1,117 @@
+//! One entry of a search result, read where it lies.
+
+use ldap3::asn1::{PL, StructureTag};
+
+use super::dn::attribute_alias;
+
+/// An entry, borrowed from the decoded message: nothing is copied until somebody keeps it.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    dn: &'a str,
+    attributes: &'a [StructureTag],
+}
+
+impl<'a> Entry<'a> {
+    /// `None` where the message isn't an entry as RFC 4511, 4.5.2 has it.
+    pub fn of(message: &'a StructureTag) -> Option<Self> {
+        let [dn, attributes] = constructed(message)? else {
+            return None;
+        };
+        Some(Self {
+            dn: std::str::from_utf8(primitive(dn)?).ok()?,
+            attributes: constructed(attributes)?,
+        })
+    }
+
+    /// The entry's DN as the server spells it.
+    pub fn dn(&self) -> &'a str {
+        self.dn
+    }
+
+    /// The values of `attribute`, none where the entry doesn't have it. Values that aren't UTF-8
+    /// are left out: nothing that is read here may have any.
+    pub fn values(&self, attribute: &AttributeName) -> impl Iterator<Item = &'a str> {
+        self.attributes
+            .iter()
+            .filter_map(described)
+            .find(|(description, _)| attribute.is(description))
+            .map_or(&[][..], |(_, values)| values)
+            .iter()
+            .filter_map(|value| std::str::from_utf8(primitive(value)?).ok())
+    }
+
+    /// The description of an attribute that came with a range of its values (`member;range=0-1499`)
+    /// in place of all of them: a quirk of Active Directory.
+    pub fn ranged(&self) -> Option<&'a str> {
+        self.attributes
+            .iter()
+            .filter_map(described)
+            .map(|(description, _)| description)
+            .find(|description| {
+                description.split(';').skip(1).any(|option| {
+                    option
+                        .get(..6)
+                        .is_some_and(|o| o.eq_ignore_ascii_case("range="))
+                })
+            })
+    }
+}
+
+/// The name of an attribute to ask for, and the name by which the server may answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributeName {
+    asked: String,
+    /// Servers answer `cn` to whoever asks for `commonName`.
+    short: String,
+}
+
+impl AttributeName {
+    /// An attribute as the settings name it.
+    pub fn new(name: &str) -> Self {
+        Self {
+            asked: name.to_owned(),
+            short: attribute_alias(&name.to_ascii_lowercase()).to_owned(),
+        }
+    }
+
+    /// As the settings name it.
+    pub fn as_str(&self) -> &str {
+        &self.asked
+    }
+
+    /// Its short name in lower case, the same for all its spellings.
+    pub fn short(&self) -> &str {
+        &self.short
+    }
+
+    fn is(&self, description: &str) -> bool {
+        description.eq_ignore_ascii_case(&self.asked)
+            || description.eq_ignore_ascii_case(&self.short)
+    }
+}
+
+fn described(attribute: &StructureTag) -> Option<(&str, &[StructureTag])> {
+    let [description, values] = constructed(attribute)? else {
+        return None;
+    };
+    Some((
+        std::str::from_utf8(primitive(description)?).ok()?,
+        constructed(values)?,
+    ))
+}
+
+/// The parts of a constructed value.
+pub fn constructed(tag: &StructureTag) -> Option<&[StructureTag]> {
+    match &tag.payload {
+        PL::C(parts) => Some(parts),
+        PL::P(_) => None,
+    }
+}
+
+/// The bytes of a primitive value.
+pub fn primitive(tag: &StructureTag) -> Option<&[u8]> {
+    match &tag.payload {
+        PL::P(bytes) => Some(bytes),
+        PL::C(_) => None,
+    }
+}

@@ -1,0 +1,362 @@
+//! Why an LDAP directory couldn't be read, in the words of whoever runs it.
+
+use std::time::Duration;
+
+use ldap3::LdapResult;
+
+use super::settings::InvalidSettings;
+use crate::source::{SourceError, SourceErrorKind};
+use crate::text::shorten;
+
+/// What went wrong. The message says what was tried, what was answered and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum LdapFailure {
+    /// The settings can't work.
+    #[error(transparent)]
+    Settings(#[from] InvalidSettings),
+    /// The host has no address.
+    #[error("could not find the address of {server}: {source}; check the host name in the url")]
+    Resolve {
+        /// The server's URL.
+        server: String,
+        /// The resolver's answer.
+        source: std::io::Error,
+    },
+    /// No address of the host let us connect.
+    #[error(
+        "could not connect to {server}: {source}; check host and port, and that no firewall or network policy is in between"
+    )]
+    Connect {
+        /// The server's URL.
+        server: String,
+        /// What the last address said.
+        source: std::io::Error,
+    },
+    /// TLS couldn't be set up.
+    #[error("could not set up TLS with {server}: {why}")]
+    Tls {
+        /// The server's URL.
+        server: String,
+        /// What is wrong with which certificate, and what to do.
+        why: String,
+        /// Whether it may pass, or be mended at the server, without anything changing here.
+        passing: bool,
+        /// What the TLS library said.
+        source: Option<Box<rustls::Error>>,
+    },
+    /// The server answered with a result code other than success.
+    #[error("{tried}: the server answered {code} ({name}){text}; {advice}", code = .answer.code, name = .answer.name, text = .answer.text)]
+    Refused {
+        /// What was asked.
+        tried: String,
+        /// At which point.
+        stage: Stage,
+        /// What was answered.
+        answer: Box<Answer>,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The connection ended before the answer did.
+    #[error("{tried}: the connection was lost before the end of the answer{}", detail(.cause))]
+    Lost {
+        /// What was asked.
+        tried: String,
+        /// What the operating system or the TLS library said.
+        #[source]
+        cause: Option<Box<ldap3::LdapError>>,
+    },
+    /// The server fell silent.
+    #[error("{tried}: no answer for {}", seconds(.waited))]
+    Silent {
+        /// What was asked.
+        tried: String,
+        /// How long we waited.
+        waited: Duration,
+    },
+    /// The whole search took too long.
+    #[error("{tried}: not finished after {}; raise searchTimeout, or narrow base and filter", seconds(.limit))]
+    TooSlow {
+        /// What was asked.
+        tried: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// A part of the tree is held by another server.
+    #[error(
+        "{tried}: a part of the directory is held elsewhere ({elsewhere}), so the list isn't complete; narrow the base DN to what this server holds, or ask a server that holds all of it"
+    )]
+    Reference {
+        /// What was asked.
+        tried: String,
+        /// The URLs the server named.
+        elsewhere: String,
+    },
+    /// A later page came without what is needed to ask on.
+    #[error(
+        "{tried}: the server stopped paging in the middle of the list; try again, or set pageSize to 0 if it does so every time"
+    )]
+    PagingStopped {
+        /// What was asked.
+        tried: String,
+    },
+    /// An attribute came in part.
+    #[error(
+        "{tried}: {entry} came with a part of its values only ({attribute}), as Active Directory does; use source.activeDirectory, which asks for the rest"
+    )]
+    Ranged {
+        /// What was asked.
+        tried: String,
+        /// The entry's DN.
+        entry: String,
+        /// The attribute's description.
+        attribute: String,
+    },
+    /// No entry has its id.
+    #[error(
+        "{tried}: none of the {count} entries has a readable {attribute}, which makes the external id; name another attribute, or let the bind account read this one"
+    )]
+    NoIds {
+        /// What was asked.
+        tried: String,
+        /// How many entries there were.
+        count: usize,
+        /// The attribute.
+        attribute: String,
+    },
+    /// What came isn't LDAP.
+    #[error(
+        "{tried}: the answer can't be understood as LDAP; check that the port is that of an LDAP server"
+    )]
+    Malformed {
+        /// What was asked.
+        tried: String,
+    },
+    /// None of several servers would do.
+    #[error("none of the {} servers could be used: {}", .0.len(), list(.0))]
+    NoServer(Vec<LdapFailure>),
+}
+
+/// At which point the server refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The StartTLS request.
+    StartTls,
+    /// The bind.
+    Bind,
+    /// A search.
+    Search,
+}
+
+/// A result that isn't success.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// RFC 4511, appendix A.
+    pub code: u32,
+    /// The code's name there.
+    pub name: &'static str,
+    /// What the server added: `: "diagnostic message"`, the nearest entry that exists, referrals.
+    pub text: String,
+}
+
+impl Answer {
+    /// What of `result` is worth showing, bounded.
+    pub fn of(result: &LdapResult) -> Self {
+        let mut text = String::new();
+        if !result.text.trim().is_empty() {
+            text = format!(": \"{}\"", shorten(result.text.trim()));
+        }
+        if !result.matched.is_empty() {
+            text.push_str(&format!(
+                ", the nearest entry is {}",
+                shorten(&result.matched)
+            ));
+        }
+        if let Some(first) = result.refs.first() {
+            text.push_str(&format!(", referring to {}", shorten(first)));
+        }
+        Self {
+            code: result.rc,
+            name: code_name(result.rc),
+            text,
+        }
+    }
+}
+
+impl LdapFailure {
+    /// The server's result, with what to do about it.
+    pub fn refused(tried: String, stage: Stage, result: &LdapResult) -> Self {
+        Self::Refused {
+            tried,
+            stage,
+            advice: advice(stage, result.rc),
+            answer: Box::new(Answer::of(result)),
+        }
+    }
+
+    /// Whether another server of the list may do better. Not after the server judged our
+    /// credentials: asking everywhere with a wrong password locks the account.
+    pub fn concerns_one_server(&self) -> bool {
+        match self {
+            Self::Resolve { .. }
+            | Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Lost { .. }
+            | Self::Silent { .. }
+            | Self::Malformed { .. } => true,
+            Self::Refused { stage, answer, .. } => {
+                *stage == Stage::StartTls || matches!(answer.code, 51 | 52 | 80)
+            }
+            _ => false,
+        }
+    }
+
+    fn kind(&self) -> SourceErrorKind {
+        const TRANSIENT: SourceErrorKind = SourceErrorKind::Transient { retry_after: None };
+        match self {
+            Self::Settings(_) | Self::NoIds { .. } | Self::Ranged { .. } => {
+                SourceErrorKind::Configuration
+            }
+            Self::Resolve { .. } | Self::Connect { .. } | Self::Malformed { .. } => TRANSIENT,
+            Self::Tls { passing: true, .. } => TRANSIENT,
+            Self::Tls { passing: false, .. } => SourceErrorKind::Configuration,
+            Self::Refused { stage, answer, .. } => match (stage, answer.code) {
+                (_, 51 | 52 | 80) => TRANSIENT,
+                (Stage::Search, 3 | 4 | 10 | 11 | 53 | 54) => SourceErrorKind::Incomplete,
+                (_, 1 | 2 | 7 | 8 | 10 | 12..=14 | 16..=18 | 21 | 32..=34 | 36 | 48..=50 | 53) => {
+                    SourceErrorKind::Configuration
+                }
+                _ => TRANSIENT,
+            },
+            Self::Lost { .. }
+            | Self::Silent { .. }
+            | Self::TooSlow { .. }
+            | Self::Reference { .. }
+            | Self::PagingStopped { .. } => SourceErrorKind::Incomplete,
+            // As long as one of them may come back, it is worth trying again.
+            Self::NoServer(failures) => failures
+                .iter()
+                .map(Self::kind)
+                .find(|kind| *kind != SourceErrorKind::Configuration)
+                .unwrap_or(SourceErrorKind::Configuration),
+        }
+    }
+}
+
+impl From<LdapFailure> for SourceError {
+    fn from(failure: LdapFailure) -> Self {
+        Self {
+            kind: failure.kind(),
+            message: failure.to_string(),
+            cause: Some(Box::new(failure)),
+        }
+    }
+}
+
+fn detail(cause: &Option<Box<ldap3::LdapError>>) -> String {
+    match cause.as_deref() {
+        Some(ldap3::LdapError::Io { source }) => format!(" ({})", shorten(&source.to_string())),
+        Some(other) => format!(" ({})", shorten(&other.to_string())),
+        None => String::new(),
+    }
+}
+
+fn seconds(duration: &Duration) -> String {
+    format!("{} s", duration.as_secs_f32())
+}
+
+fn list(failures: &[LdapFailure]) -> String {
+    let texts: Vec<_> = failures.iter().map(ToString::to_string).collect();
+    texts.join(" | ")
+}
+
+fn advice(stage: Stage, code: u32) -> &'static str {
+    match (stage, code) {
+        (_, 51 | 52) => "it should pass by itself",
+        (_, 8) => "the server wants signing or TLS: use ldaps://, or ldap:// with tls.startTls",
+        (_, 13) => "the server wants TLS: use ldaps://, or ldap:// with tls.startTls",
+        (Stage::StartTls, _) => {
+            "the server doesn't offer StartTLS here: use ldaps://, or turn tls.startTls off"
+        }
+        (Stage::Bind, 49) => "check the bind DN and the password in the bind Secret",
+        (Stage::Bind, 32 | 34) => "check the bind DN in the bind Secret",
+        (Stage::Bind, 7) => "the server doesn't know this way to bind; choose another one",
+        (Stage::Bind, 48) => {
+            "the server doesn't let this account in this way; anonymous reading may be turned \
+             off, or the account has no password"
+        }
+        (Stage::Bind, 53) => {
+            "the server won't let this account in; it may be locked, or its password expired"
+        }
+        (Stage::Bind, 50) => "this account may not bind from here; check the server's access rules",
+        (Stage::Bind, _) => "check the bind account",
+        (Stage::Search, 3) => {
+            "raise searchTimeout or the server's time limit for the bind account, or index what \
+             the filter asks for"
+        }
+        (Stage::Search, 4) => {
+            "the list isn't complete, so nothing was changed; raise the server's size limit for \
+             the bind account (OpenLDAP: `limits … size.prtotal=unlimited`), or set a pageSize \
+             the server allows"
+        }
+        (Stage::Search, 11) => {
+            "raise the server's limits for the bind account (OpenLDAP: size.pr, size.unchecked; \
+             389-ds: nsslapd-lookthroughlimit), or index what the filter asks for"
+        }
+        (Stage::Search, 10) => {
+            "this server doesn't hold the base DN; name a server that does, or correct the base DN"
+        }
+        (Stage::Search, 12) => "the server can't do what the search needs; set pageSize to 0",
+        (Stage::Search, 32) => {
+            "the base DN doesn't exist or the bind account may not see it; correct baseDn or \
+             the server's access rules"
+        }
+        (Stage::Search, 34) => "correct the base DN",
+        (Stage::Search, 1 | 50) => {
+            "the bind account may not read here; bind with an account that may, or give it the \
+             right to read and search"
+        }
+        (Stage::Search, 2 | 16 | 17 | 18 | 21) => {
+            "check the filter and the names of attributes against the server's schema"
+        }
+        (Stage::Search, 53) => {
+            "the server won't do this search; check its limits for the bind account, and whether \
+             it allows paged results (pageSize: 0 does without)"
+        }
+        (Stage::Search, _) => "see the server's log",
+    }
+}
+
+/// The names of RFC 4511, appendix A.
+fn code_name(code: u32) -> &'static str {
+    match code {
+        1 => "operationsError",
+        2 => "protocolError",
+        3 => "timeLimitExceeded",
+        4 => "sizeLimitExceeded",
+        7 => "authMethodNotSupported",
+        8 => "strongerAuthRequired",
+        10 => "referral",
+        11 => "adminLimitExceeded",
+        12 => "unavailableCriticalExtension",
+        13 => "confidentialityRequired",
+        14 => "saslBindInProgress",
+        16 => "noSuchAttribute",
+        17 => "undefinedAttributeType",
+        18 => "inappropriateMatching",
+        19 => "constraintViolation",
+        21 => "invalidAttributeSyntax",
+        32 => "noSuchObject",
+        33 => "aliasProblem",
+        34 => "invalidDNSyntax",
+        36 => "aliasDereferencingProblem",
+        48 => "inappropriateAuthentication",
+        49 => "invalidCredentials",
+        50 => "insufficientAccessRights",
+        51 => "busy",
+        52 => "unavailable",
+        53 => "unwillingToPerform",
+        54 => "loopDetect",
+        80 => "other",
+        _ => "unknown code",
+    }
+}

@@ -1,0 +1,449 @@
+//! Reads people and groups side by side into one directory.
+
+use std::sync::Mutex;
+
+use super::connection::{Connection, Connector};
+use super::dn;
+use super::entry::{AttributeName, Entry};
+use super::error::LdapFailure;
+use super::search::{Next, Search};
+use super::settings::{
+    EmailRule, GroupSettings, IdAttribute, LdapSettings, MemberNaming, UserSettings,
+};
+use crate::complete::Complete;
+use crate::directory::{AccountState, Directory, DirectoryBuilder, Email, EntryKey};
+use crate::source::ReadProgress;
+use crate::sync::problem::{Problem, ProblemReason};
+use crate::text::shorten;
+
+/// Reads the whole directory over two connections to the same server.
+///
+/// # Errors
+/// Whatever leaves one of the lists incomplete.
+pub async fn read(
+    connector: &Connector,
+    settings: &LdapSettings,
+    progress: &ReadProgress,
+) -> Result<Complete<Directory>, LdapFailure> {
+    let builder = Mutex::new(DirectoryBuilder::new());
+    let (mut connection, endpoint) = connector.first().await?;
+    let users = async {
+        read_users(&mut connection, settings, &builder, progress).await?;
+        connection.close().await;
+        Ok::<_, LdapFailure>(())
+    };
+    let groups = async {
+        if let Some(groups) = &settings.groups {
+            let mut connection = connector.again(&endpoint).await?;
+            read_groups(&mut connection, settings, groups, &builder, progress).await?;
+            connection.close().await;
+        }
+        Ok::<_, LdapFailure>(())
+    };
+    tokio::try_join!(users, groups)?;
+    let builder = builder
+        .into_inner()
+        .expect("no reader panicked while it held the builder");
+    Ok(builder.finish())
+}
+
+async fn read_users(
+    connection: &mut Connection,
+    settings: &LdapSettings,
+    builder: &Mutex<DirectoryBuilder>,
+    progress: &ReadProgress,
+) -> Result<(), LdapFailure> {
+    let mut reader = UserReader::new(settings);
+    let attributes = reader.attributes();
+    let search = user_search(settings, &attributes);
+    let tried = search.tried(connection);
+    connection
+        .search(&search, |entry| {
+            if reader.member_of.is_some() {
+                refuse_ranges(entry, &tried)?;
+            }
+            let mut builder = builder.lock().expect("no reader panics with the builder");
+            reader.add(entry, &mut builder);
+            progress.add_users(1);
+            Ok(Next::Continue)
+        })
+        .await?;
+    reader.ids.judge(tried)
+}
+
+async fn read_groups(
+    connection: &mut Connection,
+    settings: &LdapSettings,
+    groups: &GroupSettings,
+    builder: &Mutex<DirectoryBuilder>,
+    progress: &ReadProgress,
+) -> Result<(), LdapFailure> {
+    let mut reader = GroupReader::new(groups);
+    let attributes = reader.attributes();
+    let search = group_search(settings, groups, &attributes);
+    let tried = search.tried(connection);
+    connection
+        .search(&search, |entry| {
+            refuse_ranges(entry, &tried)?;
+            let mut builder = builder.lock().expect("no reader panics with the builder");
+            reader.add(entry, &mut builder);
+            progress.add_groups(1);
+            Ok(Next::Continue)
+        })
+        .await?;
+    reader.ids.judge(tried)
+}
+
+/// Whoever counts the values that came as all of them loses people silently.
+fn refuse_ranges(entry: Entry<'_>, tried: &str) -> Result<(), LdapFailure> {
+    match entry.ranged() {
+        None => Ok(()),
+        Some(attribute) => Err(LdapFailure::Ranged {
+            tried: tried.to_owned(),
+            entry: shorten(entry.dn()),
+            attribute: shorten(attribute),
+        }),
+    }
+}
+
+/// The search for people.
+pub fn user_search<'a>(settings: &'a LdapSettings, attributes: &'a [String]) -> Search<'a> {
+    Search {
+        what: "users",
+        base: settings.users.base_dn.as_ref().unwrap_or(&settings.base_dn),
+        scope: settings.users.scope,
+        filter: &settings.users.filter,
+        attributes,
+        page_size: settings.page_size,
+        idle: settings.idle_timeout,
+        limit: settings.search_timeout,
+    }
+}
+
+/// The search for groups.
+pub fn group_search<'a>(
+    settings: &'a LdapSettings,
+    groups: &'a GroupSettings,
+    attributes: &'a [String],
+) -> Search<'a> {
+    Search {
+        what: "groups",
+        base: groups.base_dn.as_ref().unwrap_or(&settings.base_dn),
+        scope: groups.scope,
+        filter: &groups.filter,
+        attributes,
+        page_size: settings.page_size,
+        idle: settings.idle_timeout,
+        limit: settings.search_timeout,
+    }
+}
+
+/// Makes people of entries.
+pub struct UserReader<'a> {
+    pub(super) ids: Ids,
+    email: EmailReader<'a>,
+    disabled: Option<(AttributeName, &'a [String])>,
+    member_of: Option<AttributeName>,
+    /// The attributes by whose values groups name people.
+    named_by: Vec<AttributeName>,
+    /// Whether groups name people by DN, or people groups.
+    by_dn: bool,
+    keys: Vec<EntryKey>,
+    text: String,
+}
+
+impl<'a> UserReader<'a> {
+    /// A reader as the settings have it.
+    pub fn new(settings: &'a LdapSettings) -> Self {
+        let UserSettings {
+            id,
+            email,
+            disabled,
+            member_of,
+            ..
+        } = &settings.users;
+        let members = settings.groups.iter().flat_map(|groups| &groups.members);
+        let mut named_by = vec![];
+        let mut by_dn = member_of.is_some();
+        for member in members {
+            match &member.naming {
+                MemberNaming::Dn => by_dn = true,
+                MemberNaming::UserAttribute(name) => {
+                    let name = AttributeName::new(name);
+                    if !named_by.contains(&name) {
+                        named_by.push(name);
+                    }
+                }
+            }
+        }
+        Self {
+            ids: Ids::new(id),
+            email: EmailReader::new(email),
+            disabled: disabled
+                .as_ref()
+                .map(|rule| (AttributeName::new(&rule.attribute), rule.values.as_slice())),
+            member_of: member_of
+                .as_deref()
+                .filter(|_| settings.groups.is_some())
+                .map(AttributeName::new),
+            named_by,
+            by_dn: by_dn && settings.groups.is_some(),
+            keys: vec![],
+            text: String::new(),
+        }
+    }
+
+    /// What to ask for, each attribute once.
+    pub fn attributes(&self) -> Vec<String> {
+        let derived = self.email.derived.as_ref().map(|(prefix, _)| prefix);
+        let disabled = self.disabled.as_ref().map(|(name, _)| name);
+        let all = self
+            .ids
+            .attribute
+            .iter()
+            .chain(&self.email.attributes)
+            .chain(derived)
+            .chain(disabled)
+            .chain(&self.member_of)
+            .chain(&self.named_by);
+        asked_for(all)
+    }
+
+    /// Adds one person.
+    pub fn add(&mut self, entry: Entry<'_>, builder: &mut DirectoryBuilder) {
+        let Some(id) = self.ids.of(entry, builder) else {
+            return;
+        };
+        self.keys.clear();
+        if self.by_dn {
+            self.keys.push(dn_key(entry.dn(), &mut self.text, builder));
+        }
+        if let Some(attribute) = &self.member_of {
+            for group in entry.values(attribute) {
+                let group = dn_key(group, &mut self.text, builder);
+                builder.member_of(self.keys[0], group);
+            }
+        }
+        for attribute in &self.named_by {
+            for value in entry.values(attribute) {
+                self.keys
+                    .push(value_key(attribute, value, &mut self.text, builder));
+            }
+        }
+        let state = match &self.disabled {
+            Some((attribute, values)) if matches_any(entry, attribute, values) => {
+                AccountState::Disabled
+            }
+            _ => AccountState::Active,
+        };
+        let email = self.email.of(entry, &mut self.text);
+        builder.user(&self.keys, id, email, state, entry.dn());
+    }
+}
+
+/// Makes groups of entries.
+pub struct GroupReader {
+    pub(super) ids: Ids,
+    name: AttributeName,
+    members: Vec<(AttributeName, Option<AttributeName>)>,
+    text: String,
+}
+
+impl GroupReader {
+    /// A reader as the settings have it.
+    pub fn new(settings: &GroupSettings) -> Self {
+        let members = settings.members.iter().map(|member| {
+            let named_by = match &member.naming {
+                MemberNaming::Dn => None,
+                MemberNaming::UserAttribute(name) => Some(AttributeName::new(name)),
+            };
+            (AttributeName::new(&member.name), named_by)
+        });
+        Self {
+            ids: Ids::new(&settings.id),
+            name: AttributeName::new(&settings.name),
+            members: members.collect(),
+            text: String::new(),
+        }
+    }
+
+    /// What to ask for, each attribute once.
+    pub fn attributes(&self) -> Vec<String> {
+        let members = self.members.iter().map(|(name, _)| name);
+        asked_for(self.ids.attribute.iter().chain([&self.name]).chain(members))
+    }
+
+    /// Adds one group.
+    pub fn add(&mut self, entry: Entry<'_>, builder: &mut DirectoryBuilder) {
+        let Some(id) = self.ids.of(entry, builder) else {
+            return;
+        };
+        let mut members = vec![];
+        for (attribute, named_by) in &self.members {
+            for value in entry.values(attribute) {
+                // `groupOfNames` needs a member: empty groups have an empty one.
+                if value.trim().is_empty() {
+                    continue;
+                }
+                members.push(match named_by {
+                    None => dn_key(dn::without_unique_id(value), &mut self.text, builder),
+                    Some(by) => value_key(by, value, &mut self.text, builder),
+                });
+            }
+        }
+        let key = dn_key(entry.dn(), &mut self.text, builder);
+        let name = entry.values(&self.name).next().unwrap_or_default();
+        builder.group(&[key], id, name, members);
+    }
+}
+
+/// Takes ids from entries, and remembers who has none.
+pub(super) struct Ids {
+    /// `None`: the DN.
+    attribute: Option<AttributeName>,
+    entries: usize,
+    missing: usize,
+}
+
+impl Ids {
+    fn new(id: &IdAttribute) -> Self {
+        Self {
+            attribute: match id {
+                IdAttribute::Dn => None,
+                IdAttribute::Attribute(name) => Some(AttributeName::new(name)),
+            },
+            entries: 0,
+            missing: 0,
+        }
+    }
+
+    /// The entry's id; a problem where it has none.
+    fn of<'e>(&mut self, entry: Entry<'e>, builder: &mut DirectoryBuilder) -> Option<&'e str> {
+        self.entries += 1;
+        let Some(attribute) = &self.attribute else {
+            return Some(entry.dn());
+        };
+        let id = entry.values(attribute).find(|id| !id.trim().is_empty());
+        if id.is_none() {
+            self.missing += 1;
+            builder.problem(Problem::new(
+                ProblemReason::InvalidExternalId,
+                format!(
+                    "{}: the bind account can see no {}, which makes the external id",
+                    shorten(entry.dn()),
+                    attribute.as_str()
+                ),
+                [],
+            ));
+        }
+        id
+    }
+
+    /// An error where no entry at all has an id.
+    pub(super) fn judge(&self, tried: String) -> Result<(), LdapFailure> {
+        match &self.attribute {
+            Some(attribute) if self.entries > 0 && self.missing == self.entries => {
+                Err(LdapFailure::NoIds {
+                    tried,
+                    count: self.entries,
+                    attribute: attribute.as_str().to_owned(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+struct EmailReader<'a> {
+    attributes: Vec<AttributeName>,
+    derived: Option<(AttributeName, &'a str)>,
+}
+
+impl<'a> EmailReader<'a> {
+    fn new(rule: &'a EmailRule) -> Self {
+        Self {
+            attributes: rule
+                .attributes
+                .iter()
+                .map(|name| AttributeName::new(name))
+                .collect(),
+            derived: rule.derived.as_ref().map(|derived| {
+                (
+                    AttributeName::new(&derived.prefix_attribute),
+                    derived.suffix.as_str(),
+                )
+            }),
+        }
+    }
+
+    /// The email by the rule of [`EmailRule`]; empty where there is none.
+    fn of<'t>(&self, entry: Entry<'t>, text: &'t mut String) -> &'t str {
+        for attribute in &self.attributes {
+            let mut values = entry.values(attribute).filter(|v| !v.trim().is_empty());
+            if let Some(first) = values.next() {
+                return match values.next() {
+                    None => first,
+                    Some(second) => [first, second]
+                        .into_iter()
+                        .chain(values)
+                        .find(|value| Email::parse(value).is_ok())
+                        .unwrap_or(first),
+                };
+            }
+        }
+        text.clear();
+        if let Some((attribute, suffix)) = &self.derived
+            && let Some(prefix) = entry.values(attribute).find(|v| !v.trim().is_empty())
+        {
+            text.push_str(prefix.trim());
+            text.push_str(suffix.trim());
+        }
+        text
+    }
+}
+
+fn matches_any(entry: Entry<'_>, attribute: &AttributeName, values: &[String]) -> bool {
+    entry.values(attribute).any(|value| {
+        values.is_empty()
+            || values
+                .iter()
+                .any(|wanted| wanted.trim().eq_ignore_ascii_case(value.trim()))
+    })
+}
+
+fn dn_key(dn: &str, text: &mut String, builder: &mut DirectoryBuilder) -> EntryKey {
+    dn::normalize(dn, text);
+    builder.key(text)
+}
+
+/// The key of whoever has this value. The control character keeps it apart from every DN.
+fn value_key(
+    attribute: &AttributeName,
+    value: &str,
+    text: &mut String,
+    builder: &mut DirectoryBuilder,
+) -> EntryKey {
+    text.clear();
+    text.push('\u{1}');
+    text.push_str(attribute.short());
+    text.push('=');
+    text.extend(value.trim().chars().flat_map(char::to_lowercase));
+    builder.key(text)
+}
+
+fn asked_for<'n>(names: impl Iterator<Item = &'n AttributeName>) -> Vec<String> {
+    let mut asked: Vec<String> = vec![];
+    for name in names {
+        if !asked
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name.as_str()))
+        {
+            asked.push(name.as_str().to_owned());
+        }
+    }
+    if asked.is_empty() {
+        // An empty list asks for everything; this asks for nothing (RFC 4511, 4.5.1.8).
+        asked.push("1.1".to_owned());
+    }
+    asked
+}

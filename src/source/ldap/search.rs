@@ -1,0 +1,222 @@
+//! A search read to its proven end.
+
+use std::time::Duration;
+
+use ldap3::asn1::parse_tag;
+use ldap3::controls::{PagedResults, RawControl};
+use ldap3::{LdapResult, Scope, SearchOptions};
+
+use super::connection::Connection;
+use super::entry::{Entry, constructed, primitive};
+use super::error::{LdapFailure, Stage};
+use super::settings::SearchScope;
+use crate::text::shorten;
+
+/// RFC 2696.
+pub const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
+
+/// What to search.
+#[derive(Debug)]
+pub struct Search<'a> {
+    /// What the entries are, for messages: `users`.
+    pub what: &'static str,
+    /// Where.
+    pub base: &'a str,
+    /// How deep.
+    pub scope: SearchScope,
+    /// Which entries.
+    pub filter: &'a str,
+    /// What of them.
+    pub attributes: &'a [String],
+    /// Entries a page; 0 for all at once.
+    pub page_size: u32,
+    /// Longest silence.
+    pub idle: Duration,
+    /// Longest time for all of it.
+    pub limit: Duration,
+}
+
+impl Search<'_> {
+    /// What is tried, for messages.
+    pub fn tried(&self, connection: &Connection) -> String {
+        format!(
+            "reading {} below {:?} with the filter {} from {}",
+            self.what,
+            shorten(self.base),
+            shorten(self.filter),
+            connection.server
+        )
+    }
+}
+
+/// Whether to go on after an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// To the next entry.
+    Continue,
+    /// Enough was seen: nothing is claimed about the rest.
+    Stop,
+}
+
+impl Connection {
+    /// Gives every entry to `each`, page after page. Returns only when the server said that there
+    /// is no more, or `each` had enough.
+    ///
+    /// # Errors
+    /// Whatever leaves the list incomplete: any result but success, references to other servers, a
+    /// lost or silent connection, a paging that stops in the middle; and what `each` objects to.
+    pub async fn search(
+        &mut self,
+        search: &Search<'_>,
+        each: impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
+    ) -> Result<(), LdapFailure> {
+        let limit = search.limit;
+        match tokio::time::timeout(limit, self.pages(search, each)).await {
+            Ok(done) => done,
+            Err(_) => Err(LdapFailure::TooSlow {
+                tried: search.tried(self),
+                limit,
+            }),
+        }
+    }
+
+    async fn pages(
+        &mut self,
+        search: &Search<'_>,
+        mut each: impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
+    ) -> Result<(), LdapFailure> {
+        let mut cookie = vec![];
+        loop {
+            let page_size = i32::try_from(search.page_size).unwrap_or(i32::MAX);
+            let asked_on = !cookie.is_empty();
+            if page_size > 0 {
+                // Not critical: a server that can't page may give everything at once.
+                let control: RawControl = PagedResults {
+                    size: page_size,
+                    cookie,
+                }
+                .into();
+                self.ldap.with_controls(control);
+            }
+            let Some(result) = self.page(search, &mut each).await? else {
+                return Ok(());
+            };
+            cookie = match next_cookie(&result) {
+                Cookie::More(next) if page_size > 0 => next,
+                Cookie::End | Cookie::More(_) => return Ok(()),
+                Cookie::None if !asked_on => return Ok(()),
+                Cookie::None | Cookie::Malformed => {
+                    return Err(LdapFailure::PagingStopped {
+                        tried: search.tried(self),
+                    });
+                }
+            };
+        }
+    }
+
+    /// One request; its result where that was success, `None` where `each` had enough.
+    async fn page(
+        &mut self,
+        search: &Search<'_>,
+        each: &mut impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
+    ) -> Result<Option<LdapResult>, LdapFailure> {
+        let seconds = i32::try_from(search.limit.as_secs())
+            .unwrap_or(i32::MAX)
+            .max(1);
+        let scope = match search.scope {
+            SearchScope::Subtree => Scope::Subtree,
+            SearchScope::OneLevel => Scope::OneLevel,
+            SearchScope::Base => Scope::Base,
+        };
+        let started = self
+            .ldap
+            .with_timeout(search.idle)
+            .with_search_options(SearchOptions::new().timelimit(seconds))
+            .streaming_search(search.base, scope, search.filter, search.attributes)
+            .await;
+        let mut entries = match started {
+            Ok(entries) => entries,
+            Err(error) => return Err(self.search_failure(search, error).await),
+        };
+        loop {
+            match entries.next().await {
+                Ok(Some(message)) if message.is_ref() => {
+                    return Err(LdapFailure::Reference {
+                        tried: search.tried(self),
+                        elsewhere: first_url(&message.0),
+                    });
+                }
+                Ok(Some(message)) if message.is_intermediate() => {}
+                Ok(Some(message)) => match Entry::of(&message.0) {
+                    Some(entry) => {
+                        if each(entry)? == Next::Stop {
+                            return Ok(None);
+                        }
+                    }
+                    None => {
+                        return Err(LdapFailure::Malformed {
+                            tried: search.tried(self),
+                        });
+                    }
+                },
+                Ok(None) => break,
+                Err(error) => return Err(self.search_failure(search, error).await),
+            }
+        }
+        let result = entries.finish().await;
+        if result.rc == 0 {
+            Ok(Some(result))
+        } else {
+            Err(LdapFailure::refused(
+                search.tried(self),
+                Stage::Search,
+                &result,
+            ))
+        }
+    }
+
+    async fn search_failure(
+        &mut self,
+        search: &Search<'_>,
+        error: ldap3::LdapError,
+    ) -> LdapFailure {
+        let tried = search.tried(self);
+        self.failure(tried, error, search.idle).await
+    }
+}
+
+enum Cookie {
+    /// The server doesn't page.
+    None,
+    /// That was the last page.
+    End,
+    More(Vec<u8>),
+    Malformed,
+}
+
+/// What the response control says. Decoded here because the library's decoder panics at what it
+/// doesn't expect.
+fn next_cookie(result: &LdapResult) -> Cookie {
+    let Some(control) = result.ctrls.iter().find(|c| c.1.ctype == PAGED_RESULTS) else {
+        return Cookie::None;
+    };
+    let value = control.1.val.as_deref().unwrap_or_default();
+    let Ok((_, tag)) = parse_tag(value) else {
+        return Cookie::Malformed;
+    };
+    match constructed(&tag) {
+        Some([_, cookie]) => match primitive(cookie) {
+            Some([]) => Cookie::End,
+            Some(cookie) => Cookie::More(cookie.to_vec()),
+            None => Cookie::Malformed,
+        },
+        _ => Cookie::Malformed,
+    }
+}
+
+fn first_url(reference: &ldap3::asn1::StructureTag) -> String {
+    constructed(reference)
+        .and_then(<[_]>::first)
+        .and_then(primitive)
+        .map_or_else(String::new, |url| shorten(&String::from_utf8_lossy(url)))
+}

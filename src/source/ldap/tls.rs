@@ -1,0 +1,371 @@
+//! TLS to a directory: whom to trust, what to show, and what to say when it doesn't fit.
+
+use std::sync::{Arc, LazyLock, Mutex};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore,
+    SignatureScheme,
+};
+use secrecy::ExposeSecret;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use super::settings::{InvalidSettings, TlsSettings};
+use crate::text::shorten;
+
+/// How many names of a certificate are shown.
+const SHOWN_NAMES: usize = 5;
+
+/// The system's authorities, read once.
+static SYSTEM_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    Arc::new(roots)
+});
+
+/// TLS as the settings want it, ready for any number of connections.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    config: ClientConfig,
+    verifier: Option<Arc<WebPkiServerVerifier>>,
+    /// Whom we trust, for a person.
+    trusted: String,
+}
+
+impl Tls {
+    /// Reads certificates and keys.
+    ///
+    /// # Errors
+    /// When a PEM text holds nothing usable, or certificate and key don't belong together.
+    pub fn new(settings: &TlsSettings) -> Result<Self, InvalidSettings> {
+        let provider = Arc::new(ring::default_provider());
+        let (verifier, trusted) = if settings.insecure_skip_verify {
+            (None, "anybody".to_owned())
+        } else {
+            let (roots, trusted) = match &settings.ca_bundle {
+                Some(pem) => read_authorities(pem)?,
+                None => (SYSTEM_ROOTS.clone(), "the system's authorities".to_owned()),
+            };
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
+                .build()
+                .map_err(|_| InvalidSettings::Pem {
+                    field: "tls.caBundle",
+                    why: "this system has no certificate authorities of its own; give a bundle"
+                        .to_owned(),
+                })?;
+            (Some(verifier), trusted)
+        };
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .expect("ring has the protocol versions that rustls considers safe")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Witness {
+                verifier: verifier.clone(),
+                provider,
+                name: None,
+                seen: Arc::default(),
+            }));
+        let mut config = match &settings.client_identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => {
+                let chain = read_certificates("tls.clientCertificate", &identity.certificate)?;
+                let key = PrivateKeyDer::from_pem_slice(identity.key.expose_secret().as_bytes())
+                    .map_err(|error| InvalidSettings::Pem {
+                        field: "tls.clientKey",
+                        why: error.to_string(),
+                    })?;
+                builder
+                    .with_client_auth_cert(chain, key)
+                    .map_err(|error| InvalidSettings::Pem {
+                        field: "tls.clientCertificate",
+                        why: format!("{error}; certificate and key must belong together"),
+                    })?
+            }
+        };
+        // A resumed session shows no certificate, so one that expired meanwhile would pass.
+        config.resumption = Resumption::disabled();
+        Ok(Self {
+            config,
+            verifier,
+            trusted,
+        })
+    }
+
+    /// The configuration for one connection to `host`, and where the certificate it showed will be.
+    pub fn for_host(&self, host: &str) -> (Arc<ClientConfig>, SeenCertificate) {
+        let seen = SeenCertificate::default();
+        let mut config = self.config.clone();
+        let name = ServerName::try_from(host.to_owned()).ok();
+        config.enable_sni = matches!(name, Some(ServerName::DnsName(_)));
+        let witness = Witness {
+            verifier: self.verifier.clone(),
+            provider: config.crypto_provider().clone(),
+            name,
+            seen: seen.0.clone(),
+        };
+        config
+            .dangerous()
+            .set_certificate_verifier(Arc::new(witness));
+        (Arc::new(config), seen)
+    }
+
+    /// What is wrong, with the names on both sides, and what to do; and whether it may pass without
+    /// a change on our side.
+    pub fn explain(
+        &self,
+        host: &str,
+        seen: &SeenCertificate,
+        error: &rustls::Error,
+    ) -> (String, bool) {
+        let certificate = seen.get();
+        let theirs =
+            |part: fn(&Certificate) -> String| certificate.as_ref().map(part).unwrap_or_default();
+        match error {
+            rustls::Error::InvalidCertificate(wrong) => match wrong {
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => (
+                    format!(
+                        "its certificate{} isn't signed by {}; put the certificate of the \
+                         authority that signed it into tls.caBundle",
+                        theirs(|c| format!(" for {}, signed by {},", c.subject, c.issuer)),
+                        self.trusted
+                    ),
+                    false,
+                ),
+                CertificateError::NotValidForName
+                | CertificateError::NotValidForNameContext { .. } => (
+                    format!(
+                        "its certificate is for {}, not for {host}; write one of these names in \
+                         the url, or give the server a certificate for {host}",
+                        certificate
+                            .as_ref()
+                            .map_or("other names".to_owned(), Certificate::shown_names)
+                    ),
+                    false,
+                ),
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
+                    format!(
+                        "its certificate{}; renew it on the server",
+                        theirs(|c| format!(" for {} expired on {}", c.subject, c.not_after))
+                    ),
+                    true,
+                ),
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => (
+                    format!(
+                        "its certificate isn't valid yet{}; check the clocks on both sides",
+                        theirs(|c| format!(" (only from {})", c.not_before))
+                    ),
+                    true,
+                ),
+                other => (format!("its certificate can't be accepted: {other}"), false),
+            },
+            rustls::Error::AlertReceived(
+                AlertDescription::CertificateRequired
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnknownCA
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::CertificateExpired
+                | AlertDescription::AccessDenied,
+            ) => (
+                format!(
+                    "the server doesn't accept our client certificate ({error}); give one (tls.\
+                     clientCertificate) that its authorities signed"
+                ),
+                false,
+            ),
+            rustls::Error::InvalidMessage(_) => (
+                format!(
+                    "the server doesn't speak TLS on this port ({error}); for port 389 write \
+                     ldap:// with tls.startTls"
+                ),
+                false,
+            ),
+            other => (shorten(&other.to_string()), true),
+        }
+    }
+}
+
+/// The certificate that a server showed.
+#[derive(Debug, Clone, Default)]
+pub struct SeenCertificate(Arc<Mutex<Option<CertificateDer<'static>>>>);
+
+impl SeenCertificate {
+    /// What is written in it; `None` where there was no handshake or it can't be read.
+    pub fn get(&self) -> Option<Certificate> {
+        let der = self.0.lock().ok()?.clone()?;
+        let (_, parsed) = X509Certificate::from_der(&der).ok()?;
+        let mut names = vec![];
+        if let Ok(Some(alternatives)) = parsed.subject_alternative_name() {
+            for name in &alternatives.value.general_names {
+                match name {
+                    GeneralName::DNSName(name) => names.push(shorten(name)),
+                    GeneralName::IPAddress(bytes) => {
+                        let address = match bytes.len() {
+                            4 => <[u8; 4]>::try_from(*bytes).ok().map(std::net::IpAddr::from),
+                            16 => <[u8; 16]>::try_from(*bytes)
+                                .ok()
+                                .map(std::net::IpAddr::from),
+                            _ => None,
+                        };
+                        names.extend(address.map(|address| address.to_string()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Some(Certificate {
+            subject: shorten(&parsed.subject().to_string()),
+            issuer: shorten(&parsed.issuer().to_string()),
+            not_before: day(parsed.validity().not_before.timestamp()),
+            not_after: day(parsed.validity().not_after.timestamp()),
+            names,
+        })
+    }
+}
+
+/// What a person wants to know of a certificate.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    /// Whom it is for.
+    pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
+    /// The day from which it is valid.
+    pub not_before: String,
+    /// The day on which it expires.
+    pub not_after: String,
+    /// The host names and addresses it is for.
+    pub names: Vec<String>,
+}
+
+impl Certificate {
+    fn shown_names(&self) -> String {
+        match self.names.len() {
+            0 => format!(
+                "no host name at all ({} has no subject alternative name)",
+                self.subject
+            ),
+            count if count <= SHOWN_NAMES => self.names.join(", "),
+            count => format!(
+                "{} and {} more",
+                self.names[..SHOWN_NAMES].join(", "),
+                count - SHOWN_NAMES
+            ),
+        }
+    }
+}
+
+fn day(timestamp: i64) -> String {
+    jiff::Timestamp::from_second(timestamp).map_or_else(
+        |_| "a day beyond the calendar".to_owned(),
+        |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+    )
+}
+
+fn read_certificates(
+    field: &'static str,
+    pem: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, InvalidSettings> {
+    let wrong = |why: String| InvalidSettings::Pem { field, why };
+    let certificates = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| wrong(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(wrong("there is no PEM certificate in it".to_owned()));
+    }
+    Ok(certificates)
+}
+
+fn read_authorities(pem: &[u8]) -> Result<(Arc<RootCertStore>, String), InvalidSettings> {
+    let mut roots = RootCertStore::empty();
+    let mut names = vec![];
+    for certificate in read_certificates("tls.caBundle", pem)? {
+        if let Ok((_, parsed)) = X509Certificate::from_der(&certificate) {
+            names.push(shorten(&parsed.subject().to_string()));
+        }
+        roots
+            .add(certificate)
+            .map_err(|error| InvalidSettings::Pem {
+                field: "tls.caBundle",
+                why: error.to_string(),
+            })?;
+    }
+    let more = names.len().saturating_sub(SHOWN_NAMES);
+    names.truncate(SHOWN_NAMES);
+    let mut trusted = format!("an authority in tls.caBundle ({})", names.join("; "));
+    if more > 0 {
+        trusted.push_str(&format!(" and {more} more"));
+    }
+    Ok((Arc::new(roots), trusted))
+}
+
+/// Verifies as usual (or not at all), and remembers the certificate to tell about it.
+#[derive(Debug)]
+struct Witness {
+    /// `None`: take anybody.
+    verifier: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+    /// The name that counts: that of the settings, whatever the LDAP library made of it.
+    name: Option<ServerName<'static>>,
+    seen: Arc<Mutex<Option<CertificateDer<'static>>>>,
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if let Ok(mut seen) = self.seen.lock() {
+            *seen = Some(end_entity.clone().into_owned());
+        }
+        let Some(verifier) = &self.verifier else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let name = self
+            .name
+            .as_ref()
+            .ok_or(CertificateError::NotValidForName)?;
+        verifier.verify_server_cert(end_entity, intermediates, name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
