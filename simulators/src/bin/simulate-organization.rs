@@ -28,10 +28,10 @@ struct Arguments {
     #[arg(long, requires = "seats")]
     max_autoscale_seats: Option<u32>,
 
-    /// A JSON file with the members and groups that are already there:
-    /// {"members": [{"email", "externalId", "status", "role", "collections"}],
-    /// "groups": [{"name", "externalId", "members": [emails], "collections"}]}.
-    /// Without it, one owner.
+    /// A JSON file with the members and groups that are already there; one owner without it.
+    ///
+    /// It holds `members` (`email`, and if wanted `externalId`, `status`, `role`, `collections`)
+    /// and `groups` (`name`, and if wanted `externalId`, `members` by email, `collections`).
     #[arg(long)]
     seed: Option<PathBuf>,
 

@@ -24,7 +24,8 @@ pub struct Request {
     pub status: Option<u16>,
     /// What an import was about.
     pub summary: Option<String>,
-    /// How it was made to fail.
+    /// How it was made to fail. Unknown where the client gave up before an answer, as it does
+    /// on a hang.
     pub fault: Option<Way>,
     /// What was sent; None for a token request, whose body holds the secret, and where the
     /// configuration keeps no bodies.

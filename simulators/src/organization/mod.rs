@@ -3,6 +3,25 @@
 //!
 //! [`SimulatedOrganization`] is what a test holds: it starts the server on loopback, fills it,
 //! looks into it, and turns its dials.
+//!
+//! ```no_run
+//! # async fn story() -> std::io::Result<()> {
+//! use simulators::fault::{Fault, Way, Work};
+//! use simulators::organization::{Config, GroupSeed, MemberSeed, SimulatedOrganization};
+//!
+//! let organization = SimulatedOrganization::start(Config::cloud()).await?;
+//! organization.seed_member(MemberSeed::new("owner@example.com").owner());
+//! organization.seed_member(MemberSeed::new("ada@example.com").external_id("1"));
+//! organization.seed_group(GroupSeed::new("Staff").members(["ada@example.com"]));
+//! // The third request from now does its work, but its answer never arrives.
+//! let fault = Fault::new(Way::CutConnection).work(Work::Done).on_request(3);
+//! organization.faults().inject(fault);
+//! // … a sync against organization.url() …
+//! assert!(organization.losses().is_empty());
+//! assert!(organization.invitations().values().all(|mails| *mails == 1));
+//! # Ok(())
+//! # }
+//! ```
 
 mod admin;
 mod answers;

@@ -79,10 +79,10 @@ async fn no_token_a_made_up_one_and_a_revoked_one_are_401_everywhere() {
 #[tokio::test]
 async fn a_token_expires_and_a_new_one_is_good() {
     let mut config = Config::cloud();
-    config.token_lifetime = Duration::from_millis(300);
+    config.token_lifetime = Duration::from_secs(1);
     let mut signed = signed(config).await;
     assert_eq!(signed.get("/members").await.status, 200);
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert_eq!(signed.get("/members").await.status, 401);
     signed.sign_in().await;
     assert_eq!(signed.get("/members").await.status, 200);

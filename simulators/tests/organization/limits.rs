@@ -27,13 +27,18 @@ async fn passing(signed: &Signed, method: Method, path: &str) -> (u32, u64) {
 
 #[tokio::test]
 async fn the_cloud_answers_200_reads_in_a_minute_and_5_writes_of_each_method_in_a_second() {
-    let signed = limited(RateLimits::cloud()).await;
+    let mut limits = RateLimits::cloud();
+    assert_eq!(limits.second, Duration::from_secs(1));
+    // Six requests must fit into it, however busy the machine.
+    limits.second = Duration::from_secs(3);
+    let signed = limited(limits).await;
     let (reads, wait) = passing(&signed, Method::GET, "/members").await;
     assert_eq!(reads, 200);
     assert!((50..=60).contains(&wait), "{wait}");
     for method in [Method::POST, Method::PUT, Method::DELETE] {
         let (writes, wait) = passing(&signed, method.clone(), "/nowhere").await;
-        assert_eq!((writes, wait), (5, 1), "{method}");
+        assert_eq!(writes, 5, "{method}");
+        assert!((1..=3).contains(&wait), "{wait}");
     }
 }
 
@@ -51,9 +56,13 @@ async fn writes_are_limited_by_the_minute_too() {
 
 #[tokio::test]
 async fn after_the_wait_requests_pass_again_and_time_can_run_faster() {
-    let signed = limited(RateLimits::cloud().faster(100)).await;
-    passing(&signed, Method::GET, "/members").await;
-    tokio::time::sleep(Duration::from_millis(650)).await;
+    let mut limits = RateLimits::cloud().faster(40);
+    limits.reads_per_minute = 3;
+    let signed = limited(limits).await;
+    let (reads, wait) = passing(&signed, Method::GET, "/members").await;
+    assert_eq!(reads, 3);
+    assert!((1..=2).contains(&wait), "{wait}");
+    tokio::time::sleep(Duration::from_millis(1_600)).await;
     assert_eq!(signed.get("/members").await.status, 200);
 }
 

@@ -47,8 +47,22 @@ async fn those_removed_by_the_same_import_and_the_revoked_make_room() {
 
 #[tokio::test]
 async fn an_email_that_is_a_member_already_needs_no_seat() {
+    let signed = with(Seats::fixed(2)).await;
+    let ada = MemberSeed::new("ada@example.com").external_id("old");
+    signed.organization.seed_member(ada);
+    let rows = json!([
+        {"email": "owner@example.com", "externalId": "1"},
+        {"email": "ada@example.com", "externalId": "new"},
+    ]);
+    assert_eq!(signed.import_members(rows).await.status, 200);
+}
+
+#[tokio::test]
+async fn more_members_than_seats_are_no_reason_to_refuse_an_import_that_invites_no_one() {
     let signed = with(Seats::fixed(1)).await;
-    let rows = json!([{"email": "owner@example.com", "externalId": "1"}]);
+    let ada = MemberSeed::new("ada@example.com").external_id("ada");
+    signed.organization.seed_member(ada);
+    let rows = json!([{"email": "ada@example.com", "externalId": "ada"}]);
     assert_eq!(signed.import_members(rows).await.status, 200);
 }
 
