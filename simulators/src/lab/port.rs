@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::RangeInclusive;
+use std::os::unix::fs::MetadataExt as _;
 use std::process;
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,7 +23,9 @@ static CLAIMS: Mutex<Vec<File>> = Mutex::new(Vec::new());
 /// # Errors
 /// When the whole range is taken, or the folder of claims can't be written.
 pub fn free_port() -> Result<u16, LabError> {
-    let folder = std::env::temp_dir().join("directory-sync-ports");
+    // One folder a user, since nobody may write into another's.
+    let user = std::fs::metadata("/proc/self").map_or(0, |this| this.uid());
+    let folder = std::env::temp_dir().join(format!("directory-sync-ports-{user}"));
     std::fs::create_dir_all(&folder).map_err(LabError::io(format!("make {}", folder.display())))?;
     let span = PORTS.len();
     // Starting points differ by process, which spares most of the failed tries.

@@ -12,6 +12,7 @@ use std::io::Write as _;
 /// # Panics
 /// When that file can't be written: a skip that nobody sees would be worse.
 pub fn skip(test: &str, why: &str) {
+    let why = why.lines().collect::<Vec<_>>().join(" ");
     let line = format!("SKIPPED: {test}: {why}");
     println!("{line}");
     if let Some(path) = std::env::var_os("TEST_SKIP_LOG") {
@@ -24,5 +25,38 @@ pub fn skip(test: &str, why: &str) {
             .unwrap_or_else(|error| {
                 panic!("could not note the skip in {}: {error}", path.display())
             });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// Runs this test a second time as the process that skips.
+    #[test]
+    fn every_skip_is_one_line_in_the_file_that_the_runner_reads() {
+        const SKIPPER: &str = "DIRECTORY_SYNC_TEST_SKIPPER";
+        if std::env::var_os(SKIPPER).is_some() {
+            skip("first", "no server");
+            skip("second", "no network\n(allowed in CI: none there)");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("skipped");
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", std::thread::current().name().unwrap()])
+            .env(SKIPPER, "yes")
+            .env("TEST_SKIP_LOG", &log)
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        assert_eq!(
+            std::fs::read_to_string(log).unwrap(),
+            "SKIPPED: first: no server\n\
+             SKIPPED: second: no network (allowed in CI: none there)\n"
+        );
     }
 }
