@@ -5,4 +5,6 @@ pub mod memberships;
 pub mod plan;
 pub mod policy;
 pub mod problem;
+pub mod resolve;
 pub mod roster;
+pub mod seats;

@@ -42,6 +42,8 @@ pub enum ProblemReason {
     NotApplied,
     /// The server can't do what the resource asks for.
     Unsupported,
+    /// The directory names no one, and the organization has members of ours.
+    EmptyDirectory,
 }
 
 impl fmt::Display for ProblemReason {

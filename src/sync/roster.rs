@@ -2,6 +2,7 @@
 //! directory.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
@@ -15,21 +16,21 @@ pub struct Roster {
     pub people: Vec<Person>,
     /// The groups in scope.
     pub groups: Vec<RosterGroup>,
-    /// Index into `people` by external id.
+    /// Index into `people` by external id; without people whose id Bitwarden can't take.
     pub by_id: HashMap<ExternalId, u32>,
     /// External ids of groups that the directory has but that are filtered out, or that can't be
     /// used. Those that can't be used are never deleted.
     pub other_groups: HashMap<ExternalId, GroupStanding>,
     /// Entries left out, by reason.
     pub problems: Problems,
-    /// Whether the directory named no person at all.
+    /// Whether the directory named no person at all, other than deleted ones.
     pub directory_is_empty: bool,
 }
 
 /// One person of the directory.
 #[derive(Debug, Clone)]
 pub struct Person {
-    /// The id with the prefix.
+    /// The id with the prefix; without it where Bitwarden couldn't take it with the prefix.
     pub id: ExternalId,
     /// The email; always there for people in good standing.
     pub email: Option<Email>,
@@ -70,6 +71,6 @@ pub struct RosterGroup {
     /// The name, fit for Bitwarden.
     pub name: Box<str>,
     /// Everyone in it, directly or through nesting, whatever their standing: indexes into
-    /// [`Roster::people`].
-    pub people: RoaringBitmap,
+    /// [`Roster::people`]. Shared by groups that have the same people because of their nesting.
+    pub people: Arc<RoaringBitmap>,
 }

@@ -1,8 +1,23 @@
 //! The difference between a roster and an organization, as a value.
 
+mod action;
+mod complete;
+mod draft;
+mod groups;
+mod people;
+pub mod render;
+mod write_only;
+
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
+pub use action::{Kind, Subject};
+pub use draft::{Draft, draft};
+pub(crate) use draft::{Existing, WantedGroup};
+
 use crate::directory::{Email, ExternalId};
+use crate::sync::memberships::GroupState;
 use crate::sync::problem::Problems;
 
 /// Everything that would make the organization agree with the roster, each with its reason.
@@ -16,6 +31,26 @@ pub struct Plan {
     pub problems: Problems,
     /// Sizes of both sides.
     pub counts: Counts,
+    /// Whether the directory named no one at all.
+    pub directory_is_empty: bool,
+    /// What each group in scope shall hold, for [`Memory`](crate::sync::memberships::Memory).
+    pub groups: Vec<GroupState>,
+    /// What was sent to a server that can't be read, for the same.
+    pub sent: Option<Sent>,
+}
+
+/// What a plan sends to a server that can't be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Stands for all people and groups of the plan.
+    pub digest: [u8; 16],
+    /// Revocations that an earlier run has sent already. They are repeated with a full import,
+    /// take nothing away that isn't gone, and pass the guard.
+    pub repeated: HashSet<ExternalId>,
+    /// Everyone who is revoked once this plan is applied, as [`Memory`] keeps them.
+    ///
+    /// [`Memory`]: crate::sync::memberships::Memory
+    pub revoked: Vec<ExternalId>,
 }
 
 /// One change.
@@ -115,7 +150,7 @@ pub enum Action {
         name: Box<str>,
         /// The name that goes.
         from: Box<str>,
-        /// The group; `None` where the server can't be read.
+        /// The group.
         group: Uuid,
     },
     /// Members come into or leave a group.
@@ -124,14 +159,17 @@ pub enum Action {
         external_id: ExternalId,
         /// Its name (the wanted one).
         name: Box<str>,
-        /// The group.
+        /// The group; `None` where the server can't be read.
         group: Option<Uuid>,
         /// Who comes in.
         add: Vec<ExternalId>,
         /// Who leaves.
         remove: Vec<ExternalId>,
-        /// Everyone else who is and stays in it.
+        /// Everyone else of ours who is and stays in it.
         keep: Vec<ExternalId>,
+        /// Members in it that aren't ours to move. An import would drop them. `None` where the
+        /// group wasn't read in this run: what is in it has to be read before it is changed.
+        others: Option<Vec<Uuid>>,
     },
     /// A group goes.
     DeleteGroup {
@@ -145,7 +183,7 @@ pub enum Action {
 }
 
 /// Why a change is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub enum Reason {
     /// Active in the directory, not in the organization.
     NewInDirectory,
@@ -165,6 +203,8 @@ pub enum Reason {
     NameChanged,
     /// The directory lists other members.
     MembersChanged,
+    /// The server can't be read: everything is sent whenever something changed.
+    SentInFull,
 }
 
 /// Sizes of both sides.

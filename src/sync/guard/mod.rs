@@ -1,0 +1,280 @@
+//! Holds back what looks dangerous until a person approves it.
+
+mod fingerprint;
+
+use std::collections::{HashMap, HashSet};
+
+pub use fingerprint::{Digest, Fingerprint, FingerprintSet, NoFingerprints};
+
+use crate::directory::ExternalId;
+use crate::sync::plan::{Action, Change, Plan};
+use crate::sync::policy::Policy;
+use crate::sync::problem::Problem;
+
+/// A plan split in two: what goes ahead, and what waits for a person.
+#[derive(Debug, Clone)]
+pub struct Guarded {
+    /// What may be applied.
+    pub approved: Approved<Plan>,
+    /// What waits; `None` where nothing does.
+    pub held: Option<Held>,
+    /// The digest of everything the plan takes away, whether held or not.
+    pub digest: Digest,
+    /// What the digest stands for. Kept while the removals are held or being applied, it lets a
+    /// later run finish what was approved ([`Approval::earlier`]).
+    pub removals: FingerprintSet,
+}
+
+/// A value that passed the guard. Only the guard makes one.
+#[derive(Debug, Clone)]
+pub struct Approved<T>(T);
+
+impl<T> std::ops::Deref for Approved<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl Approved<Plan> {
+    /// Takes people who can't come in yet out of the plan: their invitations and restorations, and
+    /// whoever isn't a member yet out of the groups too.
+    pub(super) fn postpone(&mut self, people: &HashSet<ExternalId>, why: Problem) {
+        let Self(plan) = self;
+        let mut outside: HashSet<&ExternalId> = HashSet::new();
+        plan.changes.retain(|change| match &change.action {
+            Action::Invite { external_id, .. } => match people.get(external_id) {
+                Some(id) => {
+                    outside.insert(id);
+                    false
+                }
+                None => true,
+            },
+            Action::Restore { external_id, .. } => !people.contains(external_id),
+            _ => true,
+        });
+        let mut missing: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
+        plan.changes.retain_mut(|change| {
+            let (group, add, is_update) = match &mut change.action {
+                Action::CreateGroup {
+                    external_id, add, ..
+                } => (external_id, add, false),
+                Action::UpdateGroup {
+                    external_id, add, ..
+                } => (external_id, add, true),
+                _ => return true,
+            };
+            let late: Vec<ExternalId> = add.extract_if(.., |id| outside.contains(id)).collect();
+            let nothing_left = is_update && add.is_empty() && !late.is_empty();
+            if !late.is_empty() {
+                missing.insert(group.clone(), late);
+            }
+            !nothing_left || takes_away(&change.action)
+        });
+        for state in &mut plan.groups {
+            state
+                .missing
+                .extend(missing.remove(&state.external_id).unwrap_or_default());
+        }
+        plan.problems.add(why);
+    }
+}
+
+fn takes_away(action: &Action) -> bool {
+    match action {
+        Action::Revoke { .. } | Action::Remove { .. } | Action::DeleteGroup { .. } => true,
+        Action::UpdateGroup { remove, .. } => !remove.is_empty(),
+        _ => false,
+    }
+}
+
+/// Removals that wait for approval.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// The removals, all of them.
+    pub changes: Vec<Change>,
+    /// Why they wait.
+    pub why: HeldBecause,
+}
+
+/// Why removals wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldBecause {
+    /// More than the limit would lose something.
+    OverLimit {
+        /// Members who would lose something.
+        members: usize,
+        /// How many may.
+        members_limit: usize,
+        /// Groups that would be deleted.
+        groups: usize,
+        /// How many may.
+        groups_limit: usize,
+    },
+    /// The directory named no one at all, and the organization has members of ours.
+    EmptyDirectory {
+        /// How many of ours there are.
+        members: usize,
+    },
+}
+
+/// A person's word that certain removals may go ahead.
+#[derive(Debug, Clone)]
+pub struct Approval {
+    /// The digest of the removals they saw.
+    pub digest: Digest,
+    /// What that digest stands for, where an earlier run kept it: a part of these removals is
+    /// approved as well, so that a process that ended in the middle of them can go on.
+    pub earlier: Option<FingerprintSet>,
+}
+
+impl Approval {
+    fn covers(&self, digest: &Digest, removals: &FingerprintSet) -> bool {
+        self.digest == *digest
+            || self
+                .earlier
+                .as_ref()
+                .is_some_and(|seen| seen.digest() == self.digest && removals.is_subset(seen))
+    }
+}
+
+/// Splits a plan into what goes ahead and what waits.
+///
+/// Everything that takes something away waits together, or nothing does. It waits where more
+/// members of ours would lose something (access, membership in the organization or in a group) or
+/// more groups would be deleted than the policy's limit, each measured against how many of ours
+/// there are; and always where the directory named no one at all. An [`Approval`] of exactly these
+/// removals, or of more than these, lets them go ahead.
+pub fn guard(plan: Plan, policy: &Policy, approval: Option<&Approval>) -> Guarded {
+    let repeated = |change: &Change| match (&change.action, &plan.sent) {
+        (Action::Revoke { external_id, .. }, Some(sent)) => sent.repeated.contains(external_id),
+        _ => false,
+    };
+    let removals = FingerprintSet::of(plan.changes.iter().filter(|change| !repeated(change)));
+    let digest = removals.digest();
+    let approved = approval.is_some_and(|approval| approval.covers(&digest, &removals));
+    match reason_to_hold(&plan, policy, repeated) {
+        Some(why) if !approved && !removals.is_empty() => {
+            let (plan, changes) = split(plan);
+            let held = Some(Held { changes, why });
+            Guarded {
+                approved: Approved(plan),
+                held,
+                digest,
+                removals,
+            }
+        }
+        _ => Guarded {
+            approved: Approved(plan),
+            held: None,
+            digest,
+            removals,
+        },
+    }
+}
+
+fn reason_to_hold(
+    plan: &Plan,
+    policy: &Policy,
+    repeated: impl Fn(&Change) -> bool,
+) -> Option<HeldBecause> {
+    let counts = &plan.counts;
+    if plan.directory_is_empty && counts.managed_members > 0 {
+        return Some(HeldBecause::EmptyDirectory {
+            members: counts.managed_members,
+        });
+    }
+    let (mut members, mut groups) = (HashSet::new(), 0);
+    for change in plan.changes.iter().filter(|change| !repeated(change)) {
+        match &change.action {
+            Action::Revoke { external_id, .. } | Action::Remove { external_id, .. } => {
+                members.insert(external_id);
+            }
+            Action::UpdateGroup { remove, .. } => members.extend(remove),
+            Action::DeleteGroup { .. } => groups += 1,
+            _ => {}
+        }
+    }
+    let limit = policy.offboarding.limit;
+    let (members, members_limit) = (members.len(), limit.of(counts.managed_members));
+    let groups_limit = limit.of(counts.managed_groups);
+    (members > members_limit || groups > groups_limit).then_some(HeldBecause::OverLimit {
+        members,
+        members_limit,
+        groups,
+        groups_limit,
+    })
+}
+
+/// Takes everything out of the plan that takes something away.
+fn split(mut plan: Plan) -> (Plan, Vec<Change>) {
+    let repeated = plan
+        .sent
+        .as_ref()
+        .map(|sent| sent.repeated.clone())
+        .unwrap_or_default();
+    let mut held = vec![];
+    let mut withheld: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
+    let changes = std::mem::take(&mut plan.changes);
+    for Change { action, reason } in changes {
+        match action {
+            Action::Revoke {
+                ref external_id, ..
+            } if repeated.contains(external_id) => {
+                plan.changes.push(Change { action, reason });
+            }
+            Action::Revoke { .. } | Action::Remove { .. } | Action::DeleteGroup { .. } => {
+                held.push(Change { action, reason });
+            }
+            Action::UpdateGroup {
+                external_id,
+                name,
+                group,
+                add,
+                remove,
+                keep,
+                others,
+            } if !remove.is_empty() => {
+                withheld.insert(external_id.clone(), remove.clone());
+                if !add.is_empty() {
+                    let mut all = keep.clone();
+                    all.extend(remove.iter().cloned());
+                    all.sort_unstable();
+                    let action = Action::UpdateGroup {
+                        external_id: external_id.clone(),
+                        name: name.clone(),
+                        group,
+                        add,
+                        remove: vec![],
+                        keep: all,
+                        others: others.clone(),
+                    };
+                    plan.changes.push(Change { action, reason });
+                }
+                let add = vec![];
+                let action = Action::UpdateGroup {
+                    external_id,
+                    name,
+                    group,
+                    add,
+                    remove,
+                    keep,
+                    others,
+                };
+                held.push(Change { action, reason });
+            }
+            action => plan.changes.push(Change { action, reason }),
+        }
+    }
+    for state in &mut plan.groups {
+        state
+            .extra
+            .extend(withheld.remove(&state.external_id).unwrap_or_default());
+    }
+    if let Some(sent) = &mut plan.sent {
+        let held: HashSet<&ExternalId> = held.iter().map(|c| c.action.external_id()).collect();
+        sent.revoked.retain(|id| !held.contains(id));
+    }
+    (plan, held)
+}

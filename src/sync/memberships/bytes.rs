@@ -1,0 +1,194 @@
+//! The memory as bytes, for where it is kept between two processes.
+
+use crate::sync::memberships::Memory;
+use crate::sync::memberships::memory::Remembered;
+use crate::sync::memberships::sum::truncated;
+
+/// The first bytes: a name and a version.
+const MAGIC: &[u8; 8] = b"dsyncmm1";
+const CHECKSUM: usize = 16;
+
+/// Bytes that aren't a memory of this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CorruptMemory {
+    /// Another format, or another version of it.
+    #[error("what was remembered of the last run has another format; every group is read again")]
+    Format,
+    /// Cut or changed.
+    #[error("what was remembered of the last run is damaged; every group is read again")]
+    Damaged,
+}
+
+impl Memory {
+    /// 24 bytes for each group, eight for each person revoked where the server can't be read.
+    ///
+    /// Groups that differ from what is wanted are left out: they are read again.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut groups: Vec<(u64, [u8; 16])> = self
+            .groups
+            .iter()
+            .filter(|(_, group)| group.differs.is_none())
+            .map(|(key, group)| (*key, group.digest))
+            .collect();
+        groups.sort_unstable();
+        let mut revoked: Vec<u64> = self.sent.revoked.iter().copied().collect();
+        revoked.sort_unstable();
+
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(self.sent.digest.unwrap_or_default());
+        bytes.extend((groups.len() as u32).to_be_bytes());
+        bytes.extend((revoked.len() as u32).to_be_bytes());
+        for (key, digest) in groups {
+            bytes.extend(key.to_be_bytes());
+            bytes.extend(digest);
+        }
+        revoked
+            .iter()
+            .for_each(|key| bytes.extend(key.to_be_bytes()));
+        bytes.extend(truncated(&bytes));
+        bytes
+    }
+
+    /// Reads what [`Memory::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// Anything else is refused: a wrong memory would leave groups unread.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CorruptMemory> {
+        let rest = bytes.strip_prefix(MAGIC).ok_or(CorruptMemory::Format)?;
+        let end = rest
+            .len()
+            .checked_sub(CHECKSUM)
+            .ok_or(CorruptMemory::Damaged)?;
+        let (rest, checksum) = rest.split_at(end);
+        if truncated(&bytes[..bytes.len() - CHECKSUM]) != checksum {
+            return Err(CorruptMemory::Damaged);
+        }
+        let mut rest = rest;
+        let mut memory = Self::default();
+        let digest = take::<16>(&mut rest)?;
+        memory.sent.digest = (digest != [0; 16]).then_some(digest);
+        let groups = u32::from_be_bytes(take(&mut rest)?);
+        let revoked = u32::from_be_bytes(take(&mut rest)?);
+        for _ in 0..groups {
+            let key = u64::from_be_bytes(take(&mut rest)?);
+            let digest = take(&mut rest)?;
+            memory.groups.insert(
+                key,
+                Remembered {
+                    digest,
+                    differs: None,
+                },
+            );
+        }
+        for _ in 0..revoked {
+            memory
+                .sent
+                .revoked
+                .insert(u64::from_be_bytes(take(&mut rest)?));
+        }
+        if rest.is_empty() {
+            Ok(memory)
+        } else {
+            Err(CorruptMemory::Damaged)
+        }
+    }
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], CorruptMemory> {
+    let (first, rest) = bytes
+        .split_first_chunk::<N>()
+        .ok_or(CorruptMemory::Damaged)?;
+    *bytes = rest;
+    Ok(*first)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{HashMap, HashSet};
+
+    use super::*;
+    use crate::directory::ExternalId;
+    use crate::sync::memberships::memory::Differences;
+    use crate::sync::memberships::memory::SentBefore;
+
+    fn memory() -> Memory {
+        let id = ExternalId::parse("ann").expect("an id");
+        let differs = Some(Box::new(Differences {
+            missing: vec![id],
+            extra: vec![],
+        }));
+        Memory {
+            groups: HashMap::from([
+                (
+                    7,
+                    Remembered {
+                        digest: [1; 16],
+                        differs: None,
+                    },
+                ),
+                (
+                    u64::MAX,
+                    Remembered {
+                        digest: [2; 16],
+                        differs: None,
+                    },
+                ),
+                (
+                    9,
+                    Remembered {
+                        digest: [3; 16],
+                        differs,
+                    },
+                ),
+            ]),
+            sent: SentBefore {
+                digest: Some([4; 16]),
+                revoked: HashSet::from([1, 2, 3]),
+            },
+        }
+    }
+
+    #[test]
+    fn comes_back_from_bytes_without_the_groups_that_differ() {
+        let mut expected = memory();
+        expected.groups.remove(&9);
+        assert_eq!(Memory::from_bytes(&memory().to_bytes()), Ok(expected));
+        assert_eq!(
+            Memory::from_bytes(&Memory::default().to_bytes()),
+            Ok(Memory::default())
+        );
+    }
+
+    #[test]
+    fn a_group_takes_24_bytes() {
+        let mut more = memory();
+        more.groups.insert(
+            8,
+            Remembered {
+                digest: [5; 16],
+                differs: None,
+            },
+        );
+        assert_eq!(more.to_bytes().len(), memory().to_bytes().len() + 24);
+    }
+
+    #[test]
+    fn anything_cut_changed_or_foreign_is_refused() {
+        let bytes = memory().to_bytes();
+        for length in 0..bytes.len() {
+            assert!(
+                Memory::from_bytes(&bytes[..length]).is_err(),
+                "cut at {length}"
+            );
+        }
+        for at in 0..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 1;
+            assert!(Memory::from_bytes(&bytes).is_err(), "changed at {at}");
+        }
+        assert_eq!(
+            Memory::from_bytes(b"{\"groups\":{}}"),
+            Err(CorruptMemory::Format)
+        );
+    }
+}

@@ -1,0 +1,290 @@
+//! What earlier runs left behind.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use crate::directory::ExternalId;
+use crate::sync::guard::Guarded;
+use crate::sync::memberships::sum::truncated;
+use crate::sync::memberships::{Known, person_hash};
+use crate::sync::plan::{Action, Draft, Existing, WantedGroup};
+
+/// What earlier runs saw or made of an organization's groups, so that an unchanged directory costs
+/// no request a group.
+///
+/// It makes runs cheaper, never right: without it (or after [`Memory::distrust`]) the next run reads
+/// every group. What somebody changes by hand in Bitwarden is found only then.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// By the hash of the group's external id.
+    pub(super) groups: HashMap<u64, Remembered>,
+    /// What was sent to a server that can't be read.
+    pub(super) sent: SentBefore,
+}
+
+/// What a group held when it was last seen or filled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Remembered {
+    /// Stands for those who were wanted in it.
+    pub digest: [u8; 16],
+    /// What was different from that: (missing, extra).
+    pub differs: Option<Box<Differences>>,
+}
+
+/// Who is wanted in a group and not there, and the other way around.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Differences {
+    pub missing: Vec<ExternalId>,
+    pub extra: Vec<ExternalId>,
+}
+
+/// What a server that can't be read was sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct SentBefore {
+    /// Stands for all people and groups, where all of them were taken.
+    pub digest: Option<[u8; 16]>,
+    /// Hashes of the people who were revoked.
+    pub revoked: HashSet<u64>,
+}
+
+/// What a plan does to one group in scope, as far as the next run has to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupState {
+    /// The group.
+    pub(crate) external_id: ExternalId,
+    /// Stands for those who are wanted in it.
+    pub(crate) digest: [u8; 16],
+    /// Who is in it until they are removed from the organization, by this plan.
+    pub(crate) leaving: Vec<ExternalId>,
+    /// Who is wanted in it and won't come in this run.
+    pub(crate) missing: Vec<ExternalId>,
+    /// Who isn't wanted in it and won't go in this run.
+    pub(crate) extra: Vec<ExternalId>,
+}
+
+impl GroupState {
+    /// A group that will hold exactly those who are wanted in it.
+    pub(crate) fn wanted(external_id: ExternalId, digest: [u8; 16]) -> Self {
+        Self {
+            external_id,
+            digest,
+            leaving: vec![],
+            missing: vec![],
+            extra: vec![],
+        }
+    }
+}
+
+/// What of an approved plan wasn't done.
+#[derive(Debug, Clone, Default)]
+pub struct Failed {
+    /// Groups that weren't (or not surely) created, re-linked or updated.
+    pub groups: HashSet<ExternalId>,
+    /// People who weren't (or not surely) invited, linked, re-linked, revoked or removed.
+    pub people: HashSet<ExternalId>,
+}
+
+impl Memory {
+    /// Forgets what was seen, so that the next run reads or sends everything. People who were
+    /// revoked on a server that can't be read stay known: their number isn't a reason to worry
+    /// again.
+    pub fn distrust(&mut self) {
+        self.groups.clear();
+        self.sent.digest = None;
+    }
+
+    /// The groups that have to be read before the draft can be completed: those of which nothing
+    /// is known that still holds, and, while somebody is `approving`, those with withdrawals that
+    /// wait for it.
+    pub fn to_read(&self, draft: &Draft<'_>, approving: bool) -> Vec<Uuid> {
+        let mut unknown: Vec<Uuid> = draft
+            .existing()
+            .filter(|(_, id, existing)| match existing {
+                Existing::Relinked => true,
+                Existing::Known(wanted) => match self.known(id, wanted) {
+                    None => true,
+                    Some(Known::Differs { .. }) => approving,
+                    Some(Known::AsWanted | Known::WithLeavers) => false,
+                },
+            })
+            .map(|(group, ..)| group)
+            .collect();
+        unknown.sort_unstable();
+        unknown
+    }
+
+    /// What holds of a group that wasn't read.
+    pub(crate) fn known(&self, id: &ExternalId, wanted: &WantedGroup) -> Option<Known> {
+        let remembered = self.groups.get(&key(id))?;
+        if let Some(differs) = &remembered.differs {
+            let Differences { missing, extra } = &**differs;
+            return (remembered.digest == wanted.digest).then(|| Known::Differs {
+                missing: missing.clone(),
+                extra: extra.clone(),
+            });
+        }
+        if wanted.joins {
+            // Somebody who was in it left the organization and comes back, or is new.
+            None
+        } else if remembered.digest == wanted.digest {
+            Some(Known::AsWanted)
+        } else if wanted.before == Some(remembered.digest) {
+            Some(Known::WithLeavers)
+        } else {
+            None
+        }
+    }
+
+    /// Notes what the groups hold after an approved plan was applied but for what `failed`.
+    pub fn record(&mut self, guarded: &Guarded, failed: &Failed) {
+        let plan = &*guarded.approved;
+        let gone: HashSet<&ExternalId> = plan
+            .changes
+            .iter()
+            .filter_map(|change| match &change.action {
+                Action::Remove { external_id, .. } if !failed.people.contains(external_id) => {
+                    Some(external_id)
+                }
+                _ => None,
+            })
+            .collect();
+        let mut added = if failed.people.is_empty() {
+            HashMap::new()
+        } else {
+            added(guarded)
+        };
+        self.groups = plan
+            .groups
+            .iter()
+            .filter(|state| !failed.groups.contains(&state.external_id))
+            .map(|state| {
+                let stays = state
+                    .leaving
+                    .iter()
+                    .filter(|id| !gone.contains(*id))
+                    .cloned();
+                let mut extra: Vec<ExternalId> = state.extra.iter().cloned().chain(stays).collect();
+                extra.sort_unstable();
+                extra.dedup();
+                let mut missing = state.missing.clone();
+                let mut added = added.remove(&state.external_id).unwrap_or_default();
+                added.retain(|id| failed.people.contains(id));
+                missing.extend(added);
+                remember(state, missing, extra)
+            })
+            .collect();
+        if let Some(sent) = &plan.sent {
+            let complete = failed.groups.is_empty() && failed.people.is_empty();
+            self.sent = SentBefore {
+                digest: complete.then_some(sent.digest),
+                revoked: sent
+                    .revoked
+                    .iter()
+                    .filter(|id| !failed.people.contains(*id))
+                    .map(key)
+                    .collect(),
+            };
+        }
+    }
+
+    /// Notes what the groups hold where nothing was applied (a preview).
+    pub fn observe(&mut self, guarded: &Guarded) {
+        let plan = &*guarded.approved;
+        let held = guarded.held.iter().flat_map(|held| &held.changes);
+        let mut updates: HashMap<&ExternalId, (Vec<ExternalId>, Vec<ExternalId>)> = HashMap::new();
+        let mut unseen: HashSet<&ExternalId> = HashSet::new();
+        for change in plan.changes.iter().chain(held) {
+            match &change.action {
+                Action::UpdateGroup {
+                    external_id,
+                    add,
+                    remove,
+                    ..
+                } => {
+                    let update = updates.entry(external_id).or_default();
+                    update.0.extend(add.iter().cloned());
+                    update.1.extend(remove.iter().cloned());
+                }
+                Action::CreateGroup { external_id, .. }
+                | Action::RelinkGroup { external_id, .. } => {
+                    unseen.insert(external_id);
+                }
+                _ => {}
+            }
+        }
+        self.groups = plan
+            .groups
+            .iter()
+            .filter(|state| !unseen.contains(&state.external_id))
+            .map(|state| {
+                let (add, remove) = updates.remove(&state.external_id).unwrap_or_default();
+                let (mut missing, mut extra) = (state.missing.clone(), state.extra.clone());
+                missing.extend(add);
+                extra.extend(remove);
+                extra.extend(state.leaving.iter().cloned());
+                for ids in [&mut missing, &mut extra] {
+                    ids.sort_unstable();
+                    ids.dedup();
+                }
+                remember(state, missing, extra)
+            })
+            .collect();
+    }
+
+    /// Whether an earlier run revoked this person on a server that can't be read.
+    pub(crate) fn has_revoked(&self, id: &ExternalId) -> bool {
+        self.sent.revoked.contains(&key(id))
+    }
+
+    /// Whether exactly this was sent to a server that can't be read.
+    pub(crate) fn has_sent(&self, digest: [u8; 16]) -> bool {
+        self.sent.digest == Some(digest)
+    }
+}
+
+fn added(guarded: &Guarded) -> HashMap<&ExternalId, Vec<ExternalId>> {
+    let changes = guarded.approved.changes.iter();
+    changes
+        .filter_map(|change| match &change.action {
+            Action::CreateGroup {
+                external_id, add, ..
+            }
+            | Action::UpdateGroup {
+                external_id, add, ..
+            } => Some((external_id, add.clone())),
+            _ => None,
+        })
+        .collect()
+}
+
+fn remember(
+    state: &GroupState,
+    missing: Vec<ExternalId>,
+    extra: Vec<ExternalId>,
+) -> (u64, Remembered) {
+    let differs = (!missing.is_empty() || !extra.is_empty())
+        .then(|| Box::new(Differences { missing, extra }));
+    (
+        key(&state.external_id),
+        Remembered {
+            digest: state.digest,
+            differs,
+        },
+    )
+}
+
+/// 64 bits of an external id's hash: enough to tell a few hundred thousand groups apart.
+pub(super) fn key(id: &ExternalId) -> u64 {
+    (person_hash(id) >> 64) as u64
+}
+
+impl Memory {
+    /// Stands for everything in it: 32 hexadecimal digits.
+    pub fn digest(&self) -> String {
+        truncated(&self.to_bytes())
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}

@@ -1,0 +1,248 @@
+//! The second half of a plan: who comes into and leaves which group.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use crate::directory::ExternalId;
+use crate::sync::memberships::{GroupState, Known, Memory};
+use crate::sync::plan::draft::{Basis, Compared, Draft, WantedGroup};
+use crate::sync::plan::groups::Target;
+use crate::sync::plan::people::Presence;
+use crate::sync::plan::{Action, Change, Plan, Reason};
+use crate::sync::problem::Problem;
+use crate::sync::roster::Roster;
+
+impl Draft<'_> {
+    /// Compares the groups and makes the plan.
+    ///
+    /// `read` are the groups that were read, with their members' ids in Bitwarden; for the others
+    /// the plan goes by `memory`. A group that neither knows is left alone.
+    pub fn complete(self, memory: &Memory, read: &HashMap<Uuid, Vec<Uuid>>) -> Plan {
+        let Self {
+            roster,
+            counts,
+            basis,
+        } = self;
+        let mut plan = Plan {
+            problems: roster.problems.clone(),
+            counts,
+            directory_is_empty: roster.directory_is_empty,
+            ..Plan::default()
+        };
+        let mut problems = match basis {
+            Basis::Compared(compared) => compare(*compared, roster, memory, read, &mut plan),
+            Basis::WriteOnly(import) => import.complete(roster, memory, &mut plan),
+        };
+        problems.sort_by(|a, b| {
+            let key = |problem: &Problem| (problem.reason, problem.external_ids.clone());
+            key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
+        });
+        problems
+            .into_iter()
+            .for_each(|problem| plan.problems.add(problem));
+        plan.changes
+            .sort_by(|a, b| a.action.order().cmp(&b.action.order()));
+        plan.groups
+            .sort_by(|a, b| a.external_id.cmp(&b.external_id));
+        plan
+    }
+}
+
+fn compare(
+    compared: Compared<'_>,
+    roster: &Roster,
+    memory: &Memory,
+    read: &HashMap<Uuid, Vec<Uuid>>,
+    plan: &mut Plan,
+) -> Vec<Problem> {
+    let members = if read.is_empty() {
+        HashMap::new()
+    } else {
+        identities(&compared)
+    };
+    for wanted in &compared.wanted {
+        let group = Comparison {
+            roster,
+            compared: &compared,
+            wanted,
+        };
+        let id = &roster.groups[wanted.at].id;
+        let (state, change) = match wanted.target {
+            Target::New => group.create(),
+            Target::Existing(uuid) | Target::Relinked(uuid) => {
+                let known = match read.get(&uuid) {
+                    Some(_) => None,
+                    None if wanted.target == Target::Existing(uuid) => memory.known(id, wanted),
+                    None => None,
+                };
+                match (read.get(&uuid), known) {
+                    (Some(current), _) => group.with_read(uuid, current, &members),
+                    (None, Some(known)) => group.with_known(uuid, &known),
+                    (None, None) => continue,
+                }
+            }
+        };
+        plan.groups.push(state);
+        plan.changes.extend(change);
+    }
+    plan.changes.extend(compared.people.changes);
+    plan.changes.extend(compared.groups.changes);
+    let mut problems = compared.people.problems;
+    problems.extend(compared.groups.problems);
+    problems
+}
+
+/// The external id of every member of ours, as this plan leaves it.
+fn identities<'a>(compared: &'a Compared<'_>) -> HashMap<Uuid, &'a ExternalId> {
+    let people = &compared.people;
+    compared
+        .content
+        .members
+        .iter()
+        .filter(|member| !people.untouchable.contains(&member.id))
+        .filter_map(|member| {
+            let own = || {
+                let id = member.external_id.as_ref();
+                id.filter(|id| id.as_str().starts_with(compared.prefix))
+            };
+            Some((member.id, people.renamed.get(&member.id).or_else(own)?))
+        })
+        .collect()
+}
+
+/// One group in scope against what is known of it.
+struct Comparison<'a> {
+    roster: &'a Roster,
+    compared: &'a Compared<'a>,
+    wanted: &'a WantedGroup,
+}
+
+impl Comparison<'_> {
+    fn create(&self) -> (GroupState, Option<Change>) {
+        let group = &self.roster.groups[self.wanted.at];
+        let action = Action::CreateGroup {
+            external_id: group.id.clone(),
+            name: group.name.clone(),
+            add: self.wanted_ids(),
+        };
+        (
+            self.state(),
+            Some(Change {
+                action,
+                reason: Reason::NewInDirectory,
+            }),
+        )
+    }
+
+    fn with_read(
+        &self,
+        group: Uuid,
+        current: &[Uuid],
+        members: &HashMap<Uuid, &ExternalId>,
+    ) -> (GroupState, Option<Change>) {
+        let mut others = vec![];
+        let (mut kept, mut remove) = (HashSet::new(), vec![]);
+        for member in current {
+            match members.get(member) {
+                None => others.push(*member),
+                Some(id) if self.is_wanted(id) => {
+                    kept.insert(*id);
+                }
+                Some(id) => remove.push((*id).clone()),
+            }
+        }
+        others.sort_unstable();
+        let mut add = self.wanted_ids();
+        add.retain(|id| !kept.contains(id));
+        self.update(group, add, remove, Some(others))
+    }
+
+    fn with_known(&self, group: Uuid, known: &Known) -> (GroupState, Option<Change>) {
+        match known {
+            Known::AsWanted => (self.state(), None),
+            Known::WithLeavers => {
+                let removed = self.ids(|presence| presence == Presence::Leaves);
+                self.update(group, vec![], removed, None)
+            }
+            Known::Differs { missing, extra } => {
+                // Whoever isn't a member yet can't be in it, whatever was remembered.
+                let mut add = self.ids(|presence| presence == Presence::Joins);
+                add.extend(missing.iter().cloned());
+                add.sort_unstable();
+                add.dedup();
+                self.update(group, add, extra.clone(), None)
+            }
+        }
+    }
+
+    fn update(
+        &self,
+        group: Uuid,
+        add: Vec<ExternalId>,
+        mut remove: Vec<ExternalId>,
+        others: Option<Vec<Uuid>>,
+    ) -> (GroupState, Option<Change>) {
+        remove.sort();
+        remove.dedup();
+        let mut state = self.state();
+        let removed = &self.compared.people.removed;
+        state.leaving = remove
+            .iter()
+            .filter(|id| removed.contains(*id))
+            .cloned()
+            .collect();
+        // Whoever is removed from the organization leaves its groups by that alone.
+        if add.is_empty() && state.leaving.len() == remove.len() {
+            return (state, None);
+        }
+        let added: HashSet<&ExternalId> = add.iter().collect();
+        let mut keep = self.wanted_ids();
+        keep.retain(|id| !added.contains(id));
+        let action = Action::UpdateGroup {
+            external_id: state.external_id.clone(),
+            name: self.roster.groups[self.wanted.at].name.clone(),
+            group: Some(group),
+            add,
+            remove,
+            keep,
+            others,
+        };
+        (
+            state,
+            Some(Change {
+                action,
+                reason: Reason::MembersChanged,
+            }),
+        )
+    }
+
+    fn state(&self) -> GroupState {
+        let id = self.roster.groups[self.wanted.at].id.clone();
+        GroupState::wanted(id, self.wanted.digest)
+    }
+
+    /// Whether the group shall have the member with this id.
+    fn is_wanted(&self, id: &ExternalId) -> bool {
+        self.roster.by_id.get(id).is_some_and(|&person| {
+            self.compared.people.presence[person as usize].is_wanted()
+                && self.roster.groups[self.wanted.at].people.contains(person)
+        })
+    }
+
+    fn wanted_ids(&self) -> Vec<ExternalId> {
+        self.ids(Presence::is_wanted)
+    }
+
+    /// The ids of the group's people whose presence fits, sorted.
+    fn ids(&self, fit: impl Fn(Presence) -> bool) -> Vec<ExternalId> {
+        let presence = &self.compared.people.presence;
+        let people = self.roster.groups[self.wanted.at].people.iter();
+        let mut ids: Vec<ExternalId> = people
+            .filter(|&person| fit(presence[person as usize]))
+            .map(|person| self.roster.people[person as usize].id.clone())
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+}

@@ -1,0 +1,207 @@
+//! The first half of a plan: everything but who is in which of the groups that exist already.
+
+use std::collections::HashMap;
+
+use roaring::RoaringBitmap;
+use uuid::Uuid;
+
+use crate::organization::model::{Content, Organization};
+use crate::sync::memberships::{MemberSum, person_hash};
+use crate::sync::plan::groups::{self, Target};
+use crate::sync::plan::people::{self, Presence};
+use crate::sync::plan::{Counts, write_only};
+use crate::sync::policy::Policy;
+use crate::sync::problem::{Problem, ProblemReason};
+use crate::sync::roster::{Roster, Standing};
+
+/// A plan whose groups aren't compared yet.
+///
+/// Who is in a group takes a request a group to find out, so a plan is made in two steps: a draft
+/// tells which groups have to be read
+/// ([`Memory::to_read`](crate::sync::memberships::Memory::to_read)), and [`Draft::complete`]
+/// makes the plan of it.
+pub struct Draft<'a> {
+    pub(super) roster: &'a Roster,
+    pub(super) counts: Counts,
+    pub(super) basis: Basis<'a>,
+}
+
+pub(super) enum Basis<'a> {
+    Compared(Box<Compared<'a>>),
+    WriteOnly(write_only::Import),
+}
+
+/// What is decided where the organization can be read.
+pub(super) struct Compared<'a> {
+    pub content: &'a Content,
+    pub prefix: &'a str,
+    pub people: people::Decided,
+    pub groups: groups::Decided,
+    pub wanted: Vec<WantedGroup>,
+}
+
+/// A group in scope, and what it shall hold.
+pub(crate) struct WantedGroup {
+    /// Its index in the roster.
+    pub(super) at: usize,
+    pub(super) target: Target,
+    /// Stands for everyone who shall be in it.
+    pub(crate) digest: [u8; 16],
+    /// Stands for the same people and those whom this plan removes from the organization, where
+    /// there are any.
+    pub(crate) before: Option<[u8; 16]>,
+    /// Whether somebody who shall be in it isn't a member yet.
+    pub(crate) joins: bool,
+}
+
+/// Decides about people and groups.
+pub fn draft<'a>(
+    roster: &'a Roster,
+    organization: &'a Organization,
+    policy: &'a Policy,
+) -> Draft<'a> {
+    let mut counts = Counts {
+        groups: roster.groups.len(),
+        ..Counts::default()
+    };
+    for person in &roster.people {
+        match person.standing {
+            Standing::Active => counts.active += 1,
+            Standing::Disabled => counts.disabled += 1,
+            _ => {}
+        }
+    }
+    let content = match organization {
+        Organization::Read(content) => &**content,
+        Organization::WriteOnly => {
+            // What was sent is all there is to measure the limit against.
+            counts.managed_members = counts.active + counts.disabled;
+            counts.managed_groups = counts.groups;
+            let basis = Basis::WriteOnly(write_only::import(roster, policy));
+            return Draft {
+                roster,
+                counts,
+                basis,
+            };
+        }
+    };
+    let prefix = &*policy.external_id_prefix;
+    let ours = |id: &&_| crate::directory::ExternalId::as_str(id).starts_with(prefix);
+    counts.members = content.members.len();
+    counts.managed_members = content
+        .members
+        .iter()
+        .filter_map(|member| member.external_id.as_ref())
+        .filter(ours)
+        .count();
+    counts.organization_groups = content.groups.len();
+    counts.managed_groups = content
+        .groups
+        .iter()
+        .filter_map(|group| group.external_id.as_ref())
+        .filter(ours)
+        .count();
+
+    let mut people = people::decide(roster, &content.members, policy);
+    if roster.directory_is_empty && counts.managed_members > 0 {
+        people.problems.push(Problem::new(
+            ProblemReason::EmptyDirectory,
+            format!(
+                "the directory names no one, the organization has {} members of ours; check what \
+                 the source may read, and its filters",
+                counts.managed_members
+            ),
+            [],
+        ));
+    }
+    let groups = groups::decide(roster, &content.groups, policy);
+    let wanted = wanted(roster, &people.presence, &groups.targets);
+    let compared = Compared {
+        content,
+        prefix,
+        people,
+        groups,
+        wanted,
+    };
+    Draft {
+        roster,
+        counts,
+        basis: Basis::Compared(Box::new(compared)),
+    }
+}
+
+impl Draft<'_> {
+    /// The groups that exist already and what they shall hold: (group, external id, content).
+    pub(crate) fn existing(
+        &self,
+    ) -> impl Iterator<Item = (Uuid, &crate::directory::ExternalId, Existing<'_>)> {
+        let wanted = match &self.basis {
+            Basis::Compared(compared) => compared.wanted.as_slice(),
+            Basis::WriteOnly(_) => &[],
+        };
+        wanted.iter().filter_map(|wanted| {
+            let id = &self.roster.groups[wanted.at].id;
+            match wanted.target {
+                Target::New => None,
+                Target::Existing(group) => Some((group, id, Existing::Known(wanted))),
+                Target::Relinked(group) => Some((group, id, Existing::Relinked)),
+            }
+        })
+    }
+}
+
+/// A group of the organization, as far as what was remembered of it holds.
+pub(crate) enum Existing<'a> {
+    /// It may.
+    Known(&'a WantedGroup),
+    /// It was remembered under another id, if at all.
+    Relinked,
+}
+
+fn wanted(roster: &Roster, presence: &[Presence], targets: &[(usize, Target)]) -> Vec<WantedGroup> {
+    // Each person is hashed once, each shared set of people summed once.
+    let hashes: Vec<u128> = roster
+        .people
+        .iter()
+        .zip(presence)
+        .map(|(person, presence)| match presence {
+            Presence::No => 0,
+            _ => person_hash(&person.id),
+        })
+        .collect();
+    let mut sums: HashMap<*const RoaringBitmap, ([u8; 16], Option<[u8; 16]>, bool)> =
+        HashMap::new();
+    targets
+        .iter()
+        .map(|&(at, target)| {
+            let people = &roster.groups[at].people;
+            let (digest, before, joins) = *sums
+                .entry(std::sync::Arc::as_ptr(people))
+                .or_insert_with(|| {
+                    let (mut wanted, mut leaving) = (MemberSum::default(), MemberSum::default());
+                    let mut joins = false;
+                    for person in people.iter() {
+                        let hash = hashes[person as usize];
+                        match presence[person as usize] {
+                            Presence::No => {}
+                            Presence::Stays => wanted.add(hash),
+                            Presence::Joins => {
+                                wanted.add(hash);
+                                joins = true;
+                            }
+                            Presence::Leaves => leaving.add(hash),
+                        }
+                    }
+                    let before = (!leaving.is_empty()).then(|| wanted.and(leaving).digest());
+                    (wanted.digest(), before, joins)
+                });
+            WantedGroup {
+                at,
+                target,
+                digest,
+                before,
+                joins,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,166 @@
+//! Which groups are created, re-linked, renamed or deleted; who is in them comes later.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use crate::directory::ExternalId;
+use crate::organization::model::Group;
+use crate::sync::plan::{Action, Change, Reason};
+use crate::sync::policy::Policy;
+use crate::sync::problem::{Problem, ProblemReason};
+use crate::sync::roster::{GroupStanding, Roster};
+use crate::text::shorten;
+
+/// What was decided about groups.
+#[derive(Default)]
+pub(super) struct Decided {
+    /// Re-links, renames and deletions.
+    pub changes: Vec<Change>,
+    pub problems: Vec<Problem>,
+    /// Where the people of a roster's group go: its index there, and the group.
+    pub targets: Vec<(usize, Target)>,
+}
+
+/// Where a roster's group is in the organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    /// Nowhere: it is to be created.
+    New,
+    /// There.
+    Existing(Uuid),
+    /// There under another id, which this plan replaces.
+    Relinked(Uuid),
+}
+
+/// Compares the roster's groups with the organization's by external id.
+pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Decided {
+    let mut decided = Decided::default();
+    let ours = by_id(groups, &policy.external_id_prefix);
+    let known: HashSet<&ExternalId> = roster
+        .groups
+        .iter()
+        .map(|group| &group.id)
+        .chain(roster.other_groups.keys())
+        .collect();
+
+    let mut missing = vec![];
+    for (at, wanted) in roster.groups.iter().enumerate() {
+        match ours.get(&wanted.id).map(Vec::as_slice) {
+            None | Some([]) => missing.push(at),
+            Some(&[group]) => {
+                decided.targets.push((at, Target::Existing(group.id)));
+                if group.name != wanted.name {
+                    let action = Action::RenameGroup {
+                        external_id: wanted.id.clone(),
+                        name: wanted.name.clone(),
+                        from: group.name.clone(),
+                        group: group.id,
+                    };
+                    decided.changes.push(Change {
+                        action,
+                        reason: Reason::NameChanged,
+                    });
+                }
+            }
+            Some(several) => decided.problems.push(shared_id(&wanted.id, several)),
+        }
+    }
+
+    let orphans: Vec<(&ExternalId, &Group)> = ours
+        .iter()
+        .filter(|(id, _)| !known.contains(*id))
+        .filter_map(|(id, groups)| match groups.as_slice() {
+            &[group] => Some((*id, group)),
+            _ => None,
+        })
+        .collect();
+    let by_new_name = only_once(missing.iter().map(|&at| (&*roster.groups[at].name, at)));
+    let by_old_name = only_once(orphans.iter().map(|&orphan| (&*orphan.1.name, orphan)));
+    let mut relinked = HashSet::new();
+    for at in missing {
+        let wanted = &roster.groups[at];
+        let name = &*wanted.name;
+        if by_new_name.contains_key(name)
+            && let Some((from, group)) = by_old_name.get(name)
+        {
+            relinked.insert(group.id);
+            decided.targets.push((at, Target::Relinked(group.id)));
+            let action = Action::RelinkGroup {
+                external_id: wanted.id.clone(),
+                from: (*from).clone(),
+                name: wanted.name.clone(),
+                group: group.id,
+            };
+            decided.changes.push(Change {
+                action,
+                reason: Reason::NewExternalId,
+            });
+        } else {
+            decided.targets.push((at, Target::New));
+        }
+    }
+
+    if policy.groups.prune {
+        let filtered_out = ours
+            .iter()
+            .filter_map(|(id, groups)| match groups.as_slice() {
+                &[group] if roster.other_groups.get(*id) == Some(&GroupStanding::OutOfScope) => {
+                    Some((*id, group, Reason::FilteredOut))
+                }
+                _ => None,
+            });
+        let gone = orphans
+            .iter()
+            .filter(|(_, group)| !relinked.contains(&group.id))
+            .map(|&(id, group)| (id, group, Reason::GoneFromDirectory));
+        for (external_id, group, reason) in gone.chain(filtered_out) {
+            let action = Action::DeleteGroup {
+                external_id: external_id.clone(),
+                name: group.name.clone(),
+                group: group.id,
+            };
+            decided.changes.push(Change { action, reason });
+        }
+    }
+    decided
+}
+
+fn by_id<'a>(groups: &'a [Group], prefix: &str) -> HashMap<&'a ExternalId, Vec<&'a Group>> {
+    let mut ours: HashMap<&ExternalId, Vec<&Group>> = HashMap::with_capacity(groups.len());
+    for group in groups {
+        if let Some(id) = &group.external_id
+            && id.as_str().starts_with(prefix)
+        {
+            ours.entry(id).or_default().push(group);
+        }
+    }
+    ours
+}
+
+/// The entries whose name no other entry has.
+fn only_once<'a, T>(entries: impl Iterator<Item = (&'a str, T)>) -> HashMap<&'a str, T> {
+    let mut found: HashMap<&str, Option<T>> = HashMap::new();
+    for (name, entry) in entries {
+        found
+            .entry(name)
+            .and_modify(|known| *known = None)
+            .or_insert(Some(entry));
+    }
+    found
+        .into_iter()
+        .filter_map(|(name, entry)| Some((name, entry?)))
+        .collect()
+}
+
+fn shared_id(id: &ExternalId, groups: &[&Group]) -> Problem {
+    let mut names: Vec<String> = groups.iter().map(|group| shorten(&group.name)).collect();
+    names.sort();
+    names.truncate(5);
+    let message = format!(
+        "several groups have the external id {}: {}; delete all but one in Bitwarden",
+        shorten(id.as_str()),
+        names.join(", ")
+    );
+    Problem::new(ProblemReason::IdentityConflict, message, [id.clone()])
+}

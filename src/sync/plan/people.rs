@@ -1,0 +1,434 @@
+//! Who is invited, linked, re-linked, restored, revoked or removed.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use crate::directory::{Email, ExternalId};
+use crate::organization::model::{Member, MemberRole, MemberStatus};
+use crate::sync::plan::{Action, Change, Reason};
+use crate::sync::policy::{Departure, Policy};
+use crate::sync::problem::{Problem, ProblemReason};
+use crate::sync::roster::{Person, Roster, Standing};
+use crate::text::shorten;
+
+/// What was decided about people, and who is a member under which external id because of it.
+#[derive(Default)]
+pub(super) struct Decided {
+    pub changes: Vec<Change>,
+    pub problems: Vec<Problem>,
+    /// Who of the roster's people is a member, in their order.
+    pub presence: Vec<Presence>,
+    /// Everyone who is removed, in the roster or not.
+    pub removed: HashSet<ExternalId>,
+    /// External ids that members get by this plan.
+    pub renamed: HashMap<Uuid, ExternalId>,
+    /// Members whose place in groups isn't ours to change, although they may have an id of ours.
+    pub untouchable: HashSet<Uuid>,
+}
+
+/// Whether somebody of the roster is a member under their own id.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// No, and it stays so.
+    #[default]
+    No,
+    /// Yes, and it stays so.
+    Stays,
+    /// By this plan.
+    Joins,
+    /// Until this plan removes them.
+    Leaves,
+}
+
+impl Presence {
+    /// Whether their groups shall have them.
+    pub fn is_wanted(self) -> bool {
+        matches!(self, Self::Stays | Self::Joins)
+    }
+}
+
+/// Decides about everyone in the roster and every member of ours.
+pub(super) fn decide(roster: &Roster, members: &[Member], policy: &Policy) -> Decided {
+    let mut decision = Decision {
+        roster,
+        policy,
+        index: MemberIndex::new(members, &policy.external_id_prefix),
+        claimed: HashSet::new(),
+        decided: Decided {
+            presence: vec![Presence::No; roster.people.len()],
+            ..Decided::default()
+        },
+    };
+    decision.report_shared_ids(members);
+    let people = || roster.people.iter().zip(0u32..);
+    // Who has the first word about a member found by email: active people, then people whose entry
+    // is broken, then blocked ones.
+    for (person, at) in people().filter(|(person, _)| person.standing == Standing::Active) {
+        decision.active(person, at);
+    }
+    for (person, at) in people().filter(|(person, _)| person.standing == Standing::Unusable) {
+        decision.unusable(person, at);
+    }
+    for (person, at) in people() {
+        match person.standing {
+            Standing::Active | Standing::Unusable => {}
+            Standing::Disabled => decision.disabled(person, at),
+            Standing::Deleted => decision.absent(person, at, Reason::GoneFromDirectory),
+            Standing::OutOfScope => decision.absent(person, at, Reason::FilteredOut),
+        }
+    }
+    for member in members {
+        decision.gone(member);
+    }
+    decision.decided
+}
+
+struct Decision<'a> {
+    roster: &'a Roster,
+    policy: &'a Policy,
+    index: MemberIndex<'a>,
+    /// Members about whom somebody in the directory was found to have the say, by email.
+    claimed: HashSet<Uuid>,
+    decided: Decided,
+}
+
+impl<'a> Decision<'a> {
+    /// Two members with one external id: nobody can tell which one the directory means.
+    fn report_shared_ids(&mut self, members: &[Member]) {
+        let mut shared: HashMap<&ExternalId, Vec<&Member>> = HashMap::new();
+        for member in members {
+            if let Some(id) = &member.external_id
+                && matches!(self.index.by_id.get(id), Some(Found::Several))
+            {
+                shared.entry(id).or_default().push(member);
+                self.decided.untouchable.insert(member.id);
+            }
+        }
+        for (id, members) in shared {
+            let mut emails: Vec<String> = members
+                .iter()
+                .map(|member| shorten(member.email.as_str()))
+                .collect();
+            emails.sort();
+            emails.truncate(5);
+            let message = format!(
+                "several members have the external id {}: {}; remove all but one in Bitwarden",
+                shorten(id.as_str()),
+                emails.join(", ")
+            );
+            self.problem(ProblemReason::IdentityConflict, message, [id.clone()]);
+        }
+    }
+
+    fn active(&mut self, person: &'a Person, at: u32) {
+        let Some(email) = &person.email else { return };
+        match self.index.by_id.get(&person.id).copied() {
+            Some(Found::One(member)) => {
+                self.set(at, Presence::Stays);
+                if member.email != *email {
+                    let message = format!(
+                        "the directory says {}, Bitwarden says {}: an account's email can only be \
+                         changed by its owner; change it in Bitwarden first",
+                        shorten(email.as_str()),
+                        shorten(member.email.as_str())
+                    );
+                    self.problem(ProblemReason::EmailChanged, message, [person.id.clone()]);
+                }
+                self.restore(&person.id, member);
+            }
+            Some(Found::Several) => {}
+            None => match self.index.by_email.get(email).copied() {
+                None => {
+                    self.set(at, Presence::Joins);
+                    let action = Action::Invite {
+                        external_id: person.id.clone(),
+                        email: email.clone(),
+                        staged: !self.policy.onboarding.invite,
+                    };
+                    self.change(action, Reason::NewInDirectory);
+                }
+                Some(Found::One(member)) => self.active_by_email(person, at, member),
+                Some(Found::Several) => {
+                    let message = format!(
+                        "several members have the email {}; remove all but one in Bitwarden",
+                        shorten(email.as_str())
+                    );
+                    self.problem(
+                        ProblemReason::IdentityConflict,
+                        message,
+                        [person.id.clone()],
+                    );
+                }
+            },
+        }
+    }
+
+    /// An active person whose id isn't in the organization, but whose email is.
+    fn active_by_email(&mut self, person: &Person, at: u32, member: &'a Member) {
+        let (external_id, email) = (person.id.clone(), member.email.clone());
+        let (action, reason) = match &member.external_id {
+            None => (
+                Action::Link {
+                    external_id,
+                    email,
+                    member: member.id,
+                },
+                Reason::SameEmail,
+            ),
+            Some(from) if self.is_orphan(member) && member.role != MemberRole::Owner => {
+                let from = from.clone();
+                let action = Action::Relink {
+                    external_id,
+                    from,
+                    email,
+                    member: member.id,
+                };
+                (action, Reason::NewExternalId)
+            }
+            Some(from) => {
+                if self.is_orphan(member) {
+                    self.claim(member);
+                    self.decided.untouchable.insert(member.id);
+                }
+                let why = if member.role == MemberRole::Owner {
+                    "an owner"
+                } else {
+                    "a member"
+                };
+                let message = format!(
+                    "{} belongs to {why} with the external id {}; if both are the same person, \
+                     remove the member from Bitwarden or the older entry from the directory",
+                    shorten(email.as_str()),
+                    shorten(from.as_str())
+                );
+                let ids = [external_id, from.clone()];
+                self.problem(ProblemReason::IdentityConflict, message, ids);
+                return;
+            }
+        };
+        self.claim(member);
+        self.set(at, Presence::Joins);
+        self.decided.renamed.insert(member.id, person.id.clone());
+        self.change(action, reason);
+        self.restore(&person.id, member);
+    }
+
+    /// Somebody whose entry is broken keeps what they have, under whatever id.
+    fn unusable(&mut self, person: &'a Person, at: u32) {
+        // The id of somebody who isn't in the index has no prefix: it is nobody's in Bitwarden.
+        let known = self.roster.by_id.contains_key(&person.id);
+        if known && let Some(Found::One(_)) = self.index.by_id.get(&person.id) {
+            self.set(at, Presence::Stays);
+        } else if let Some(member) = self.orphan_by_email(person) {
+            self.claim(member);
+            self.decided.untouchable.insert(member.id);
+        }
+    }
+
+    fn disabled(&mut self, person: &'a Person, at: u32) {
+        let (policy, reason) = (
+            self.policy.offboarding.disabled,
+            Reason::DisabledInDirectory,
+        );
+        if let Some(member) = self.by_id(person) {
+            self.depart(member, Some(at), policy, reason);
+        } else if !self.index.by_id.contains_key(&person.id)
+            && let Some(member) = self.orphan_by_email(person)
+        {
+            // Known under an older id: blocked, not absent.
+            self.claim(member);
+            self.decided.untouchable.insert(member.id);
+            self.depart(member, None, policy, reason);
+        }
+    }
+
+    fn absent(&mut self, person: &'a Person, at: u32, reason: Reason) {
+        if let Some(member) = self.by_id(person) {
+            self.depart(member, Some(at), self.policy.offboarding.absent, reason);
+        }
+    }
+
+    /// A member of ours whom the directory doesn't know.
+    fn gone(&mut self, member: &'a Member) {
+        let Some(id) = &member.external_id else {
+            return;
+        };
+        if matches!(self.index.by_id.get(id), Some(Found::One(_)))
+            && !self.roster.by_id.contains_key(id)
+            && !self.claimed.contains(&member.id)
+        {
+            let (policy, reason) = (self.policy.offboarding.absent, Reason::GoneFromDirectory);
+            self.depart(member, None, policy, reason);
+        }
+    }
+
+    fn depart(&mut self, member: &Member, at: Option<u32>, policy: Departure, reason: Reason) {
+        let Some(external_id) = member.external_id.clone() else {
+            return;
+        };
+        let (email, id) = (member.email.clone(), member.id);
+        let action = match policy {
+            Departure::Retain => None,
+            Departure::Revoke if member.status == MemberStatus::Revoked => None,
+            Departure::Revoke => Some(Action::Revoke {
+                external_id: external_id.clone(),
+                email,
+                member: Some(id),
+            }),
+            Departure::Remove => Some(Action::Remove {
+                external_id: external_id.clone(),
+                email,
+                member: id,
+            }),
+        };
+        let action = action.filter(|_| {
+            let owner = member.role == MemberRole::Owner;
+            if owner {
+                let message = format!(
+                    "{} is an owner, whose access is never taken away; make them a user in \
+                     Bitwarden first",
+                    shorten(member.email.as_str())
+                );
+                self.problem(ProblemReason::OwnerRetained, message, [external_id.clone()]);
+            }
+            !owner
+        });
+        let removed = matches!(action, Some(Action::Remove { .. }));
+        if let Some(at) = at {
+            self.set(
+                at,
+                if removed {
+                    Presence::Leaves
+                } else {
+                    Presence::Stays
+                },
+            );
+        }
+        if removed {
+            self.decided.removed.insert(external_id);
+            self.decided.untouchable.remove(&id);
+        }
+        if let Some(action) = action {
+            self.change(action, reason);
+        }
+    }
+
+    fn restore(&mut self, external_id: &ExternalId, member: &Member) {
+        if member.status == MemberStatus::Revoked
+            && member.role != MemberRole::Owner
+            && self.policy.onboarding.restore
+        {
+            let action = Action::Restore {
+                external_id: external_id.clone(),
+                email: member.email.clone(),
+                member: member.id,
+            };
+            self.change(action, Reason::ActiveAgain);
+        }
+    }
+
+    /// The one member with this person's id, unless somebody else turned out to be that member.
+    fn by_id(&self, person: &Person) -> Option<&'a Member> {
+        match self.index.by_id.get(&person.id).copied() {
+            Some(Found::One(member))
+                if !self.claimed.contains(&member.id)
+                    && self.roster.by_id.contains_key(&person.id) =>
+            {
+                Some(member)
+            }
+            _ => None,
+        }
+    }
+
+    /// The one unclaimed member with this person's email, if its id is ours and out of use.
+    fn orphan_by_email(&self, person: &Person) -> Option<&'a Member> {
+        match self.index.by_email.get(person.email.as_ref()?) {
+            Some(Found::One(member))
+                if self.is_orphan(member) && !self.claimed.contains(&member.id) =>
+            {
+                Some(member)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a member's id is ours, its alone, and nobody's in the directory any more.
+    fn is_orphan(&self, member: &Member) -> bool {
+        let Some(id) = &member.external_id else {
+            return false;
+        };
+        let standing = self
+            .roster
+            .by_id
+            .get(id)
+            .map(|&at| self.roster.people[at as usize].standing);
+        matches!(self.index.by_id.get(id), Some(Found::One(_)))
+            && matches!(standing, None | Some(Standing::Deleted))
+    }
+
+    fn set(&mut self, at: u32, presence: Presence) {
+        self.decided.presence[at as usize] = presence;
+    }
+
+    fn claim(&mut self, member: &Member) {
+        self.claimed.insert(member.id);
+    }
+
+    fn change(&mut self, action: Action, reason: Reason) {
+        self.decided.changes.push(Change { action, reason });
+    }
+
+    fn problem<const N: usize>(
+        &mut self,
+        reason: ProblemReason,
+        message: String,
+        ids: [ExternalId; N],
+    ) {
+        self.decided
+            .problems
+            .push(Problem::new(reason, message, ids));
+    }
+}
+
+/// Members by what identifies them.
+struct MemberIndex<'a> {
+    /// Only ids of ours.
+    by_id: HashMap<&'a ExternalId, Found<'a>>,
+    by_email: HashMap<&'a Email, Found<'a>>,
+}
+
+#[derive(Clone, Copy)]
+enum Found<'a> {
+    One(&'a Member),
+    Several,
+}
+
+impl<'a> MemberIndex<'a> {
+    fn new(members: &'a [Member], prefix: &str) -> Self {
+        let mut index = Self {
+            by_id: HashMap::with_capacity(members.len()),
+            by_email: HashMap::with_capacity(members.len()),
+        };
+        for member in members {
+            if let Some(id) = &member.external_id
+                && id.as_str().starts_with(prefix)
+            {
+                note(&mut index.by_id, id, member);
+            }
+            note(&mut index.by_email, &member.email, member);
+        }
+        index
+    }
+}
+
+fn note<'a, K: Eq + std::hash::Hash>(
+    index: &mut HashMap<K, Found<'a>>,
+    key: K,
+    member: &'a Member,
+) {
+    index
+        .entry(key)
+        .and_modify(|found| *found = Found::Several)
+        .or_insert(Found::One(member));
+}

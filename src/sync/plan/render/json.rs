@@ -1,0 +1,177 @@
+//! The form for programs.
+
+use serde::Serialize;
+
+use crate::directory::ExternalId;
+use crate::sync::guard::Guarded;
+use crate::sync::plan::render::Sides;
+use crate::sync::plan::{Action, Change, Kind, Reason, Subject};
+use crate::sync::problem::Problem;
+
+/// How many members a change lists where the length is limited.
+const LISTED: usize = 100;
+
+/// The plan as one JSON object:
+/// `{digest, source, organization, changes: [{action, externalId, email|name, reason, add?,
+/// remove?}], held, problems: [{reason, message, externalIds}]}`.
+///
+/// With `max_bytes` it is cut to fit, and still JSON: `truncated` counts the changes, held changes
+/// and problems left out, and long lists of members end after some with their full length beside
+/// them (`addTotal`, `removeTotal`).
+pub fn json(guarded: &Guarded, sides: &Sides<'_>, max_bytes: Option<usize>) -> String {
+    let listed = max_bytes.map_or(usize::MAX, |_| LISTED);
+    let held = guarded.held.as_ref();
+    let held_changes = held.map_or(&[][..], |held| &held.changes);
+    let row = |change| to_json(&Row::new(change, listed));
+
+    // What everything else needs, with room for the counts of what is left out.
+    let mut head = vec![
+        ("digest", to_json(&guarded.digest)),
+        ("source", to_json(&sides.source)),
+        ("organization", to_json(&sides.organization)),
+    ];
+    if let Some(held) = held {
+        head.push(("heldBecause", to_json(&held.why.to_string())));
+    }
+    let head: String = head
+        .iter()
+        .map(|(key, value)| format!("\"{key}\":{value},"))
+        .collect();
+    let mut room = max_bytes.map_or(usize::MAX, |max| max.saturating_sub(head.len() + 200));
+
+    // What waits for a person and what a person has to mend matter most where room is short.
+    let limit = |room: usize, share: usize| {
+        if max_bytes.is_some() {
+            room / share
+        } else {
+            usize::MAX
+        }
+    };
+    let held = Rows::fill(held_changes.iter().map(row), limit(room, 3));
+    room = room.saturating_sub(held.text.len());
+    let problems = &guarded.approved.problems;
+    let mut problem_rows = Rows::fill(problems.iter().map(short_problem(listed)), limit(room, 3));
+    problem_rows.left_out = problems.count() - problem_rows.taken;
+    room = room.saturating_sub(problem_rows.text.len());
+    let changes = Rows::fill(guarded.approved.changes.iter().map(row), limit(room, 1));
+
+    let mut text = format!(
+        "{{{head}\"changes\":[{}],\"held\":[{}],\"problems\":[{}]",
+        changes.text, held.text, problem_rows.text
+    );
+    let left_out: Vec<String> = [
+        ("changes", &changes),
+        ("held", &held),
+        ("problems", &problem_rows),
+    ]
+    .into_iter()
+    .filter(|(_, rows)| rows.left_out > 0)
+    .map(|(name, rows)| format!("\"{name}\":{}", rows.left_out))
+    .collect();
+    if !left_out.is_empty() {
+        text.push_str(&format!(",\"truncated\":{{{}}}", left_out.join(",")));
+    }
+    text.push('}');
+    text
+}
+
+/// Elements of a JSON array, as many as fit.
+struct Rows {
+    text: String,
+    taken: usize,
+    left_out: usize,
+}
+
+impl Rows {
+    fn fill(rows: impl Iterator<Item = String>, max: usize) -> Self {
+        let mut filled = Self {
+            text: String::new(),
+            taken: 0,
+            left_out: 0,
+        };
+        for row in rows {
+            if filled.left_out > 0 || filled.text.len() + row.len() + 1 > max {
+                filled.left_out += 1;
+                continue;
+            }
+            if filled.taken > 0 {
+                filled.text.push(',');
+            }
+            filled.text.push_str(&row);
+            filled.taken += 1;
+        }
+        filled
+    }
+}
+
+fn short_problem(listed: usize) -> impl Fn(&Problem) -> String {
+    move |problem| {
+        let mut problem = problem.clone();
+        problem.external_ids.truncate(listed);
+        to_json(&problem)
+    }
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("texts, numbers and lists have a JSON form")
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row<'a> {
+    action: Kind,
+    external_id: &'a ExternalId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    reason: &'a Reason,
+    /// The old external id of a re-link, the old name of a renamed group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    staged: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    add: Option<&'a [ExternalId]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    add_total: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remove: Option<&'a [ExternalId]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remove_total: Option<usize>,
+}
+
+impl<'a> Row<'a> {
+    fn new(change: &'a Change, listed: usize) -> Self {
+        let action = &change.action;
+        let (email, name) = match action.subject() {
+            Subject::Person(email) => (Some(email), None),
+            Subject::Group(name) => (None, Some(name)),
+        };
+        let from = match action {
+            Action::Relink { from, .. } | Action::RelinkGroup { from, .. } => Some(from.as_str()),
+            Action::RenameGroup { from, .. } => Some(&**from),
+            _ => None,
+        };
+        let (add, remove) = match action {
+            Action::CreateGroup { add, .. } => (Some(add), None),
+            Action::UpdateGroup { add, remove, .. } => (Some(add), Some(remove)),
+            _ => (None, None),
+        };
+        let cut = |ids: &'a Vec<ExternalId>| &ids[..ids.len().min(listed)];
+        let total = |ids: &Vec<ExternalId>| (ids.len() > listed).then_some(ids.len());
+        Self {
+            action: action.kind(),
+            external_id: action.external_id(),
+            email,
+            name,
+            reason: &change.reason,
+            from,
+            staged: matches!(action, Action::Invite { staged: true, .. }),
+            add: add.map(cut),
+            add_total: add.and_then(total),
+            remove: remove.map(cut),
+            remove_total: remove.and_then(total),
+        }
+    }
+}

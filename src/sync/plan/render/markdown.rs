@@ -1,0 +1,131 @@
+//! The form for a ConfigMap or a ticket.
+
+use crate::sync::guard::Guarded;
+use crate::sync::plan::render::{Bounded, Sides, detail, summary, title};
+use crate::sync::plan::{Change, Kind, Subject};
+use crate::text::shorten;
+
+/// Room for the note that something was cut.
+const NOTE: usize = 100;
+
+/// The plan in Markdown, cut at `max_bytes` with a note that tells how many lines are missing.
+pub fn markdown(guarded: &Guarded, sides: &Sides<'_>, max_bytes: usize) -> String {
+    let plan = &*guarded.approved;
+    let counts = &plan.counts;
+    let mut lines: Vec<String> = vec![
+        format!(
+            "# {} → {}",
+            escape(sides.source),
+            escape(sides.organization)
+        ),
+        String::new(),
+        format!("Plan: {}.", summary(plan)),
+        String::new(),
+        "| | people | groups |".into(),
+        "|---|---|---|".into(),
+        format!(
+            "| directory | {} active, {} blocked | {} |",
+            counts.active, counts.disabled, counts.groups
+        ),
+        format!(
+            "| organization | {} ({} ours) | {} ({} ours) |",
+            counts.members,
+            counts.managed_members,
+            counts.organization_groups,
+            counts.managed_groups
+        ),
+    ];
+    if let Some(held) = &guarded.held {
+        lines.extend([
+            String::new(),
+            "## Waiting for approval".into(),
+            String::new(),
+            format!(
+                "{}. Digest of these removals: `{}`",
+                held.why, guarded.digest
+            ),
+        ]);
+        sections(&mut lines, &held.changes);
+    }
+    if !plan.problems.is_empty() {
+        lines.extend([String::new(), "## Problems".into()]);
+        for (reason, count, kept) in plan.problems.by_reason() {
+            lines.extend([
+                String::new(),
+                format!("### {reason} ({count})"),
+                String::new(),
+            ]);
+            lines.extend(
+                kept.iter()
+                    .map(|problem| format!("- {}", escape(&problem.message))),
+            );
+            if count > kept.len() {
+                lines.push(format!("- … and {} more", count - kept.len()));
+            }
+        }
+    }
+    if !plan.changes.is_empty() {
+        lines.extend([String::new(), "## Changes".into()]);
+        sections(&mut lines, &plan.changes);
+    }
+
+    let mut text = Bounded::new(max_bytes, NOTE);
+    let all = lines.len();
+    let shown = lines.iter().take_while(|line| text.line(line)).count();
+    let mut text = text.text;
+    if shown < all {
+        text.push_str(&format!("\n_Cut here: {} more lines._\n", all - shown));
+    }
+    text
+}
+
+fn sections(lines: &mut Vec<String>, changes: &[Change]) {
+    for kind in Kind::ALL {
+        let mut of_kind = changes
+            .iter()
+            .filter(|change| change.action.kind() == kind)
+            .peekable();
+        if of_kind.peek().is_none() {
+            continue;
+        }
+        let count = changes
+            .iter()
+            .filter(|change| change.action.kind() == kind)
+            .count();
+        lines.extend([
+            String::new(),
+            format!("### {} ({count})", title(kind)),
+            String::new(),
+            "| who or what | external id | why | |".into(),
+            "|---|---|---|---|".into(),
+        ]);
+        lines.extend(of_kind.map(|change| {
+            let (Subject::Person(subject) | Subject::Group(subject)) = change.action.subject();
+            format!(
+                "| {} | {} | {} | {} |",
+                escape(subject),
+                escape(change.action.external_id().as_str()),
+                change.reason.describe(),
+                escape(&detail(&change.action))
+            )
+        }));
+    }
+}
+
+/// A remote side's text so that it stays text: no markup, no table cells, no line breaks, no HTML.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in shorten(text).chars() {
+        match c {
+            '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '#' | '!' | '~' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}

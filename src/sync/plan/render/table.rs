@@ -1,0 +1,116 @@
+//! The form for a terminal.
+
+use crate::sync::guard::Guarded;
+use crate::sync::plan::render::{Sides, detail, summary, title};
+use crate::sync::plan::{Change, Kind, Subject};
+use crate::text::shorten;
+
+/// Widest column, in characters.
+const WIDEST: usize = 48;
+
+/// The plan for a person: counts first, then each kind of change with at most `rows` of it.
+pub fn table(guarded: &Guarded, sides: &Sides<'_>, rows: usize) -> String {
+    let plan = &*guarded.approved;
+    let counts = &plan.counts;
+    let mut text = format!(
+        "{} → {}\n",
+        shorten(sides.source),
+        shorten(sides.organization)
+    );
+    text.push_str(&format!(
+        "directory: {} active, {} blocked, {} groups\norganization: {} members ({} ours), {} groups \
+         ({} ours)\n\nplan: {}\n",
+        counts.active,
+        counts.disabled,
+        counts.groups,
+        counts.members,
+        counts.managed_members,
+        counts.organization_groups,
+        counts.managed_groups,
+        summary(plan)
+    ));
+    sections(&mut text, &plan.changes, rows, "");
+    if let Some(held) = &guarded.held {
+        text.push_str(&format!("\nheld, waiting for approval: {}\n", held.why));
+        text.push_str(&format!("approve with digest {}\n", guarded.digest));
+        sections(&mut text, &held.changes, rows, "held: ");
+    }
+    if !plan.problems.is_empty() {
+        text.push_str(&format!("\nproblems: {}\n", plan.problems.count()));
+        for (reason, count, kept) in plan.problems.by_reason() {
+            text.push_str(&format!("\n{reason} ({count})\n"));
+            for problem in kept.iter().take(rows) {
+                text.push_str(&format!("  {}\n", one_line(&problem.message)));
+            }
+            more(&mut text, count.saturating_sub(rows.min(kept.len())));
+        }
+    }
+    text
+}
+
+fn sections(text: &mut String, changes: &[Change], rows: usize, before: &str) {
+    for kind in Kind::ALL {
+        let of_kind: Vec<&Change> = changes
+            .iter()
+            .filter(|change| change.action.kind() == kind)
+            .collect();
+        if of_kind.is_empty() {
+            continue;
+        }
+        text.push_str(&format!("\n{before}{} ({})\n", title(kind), of_kind.len()));
+        let lines: Vec<[String; 4]> = of_kind
+            .iter()
+            .take(rows)
+            .map(|change| columns(change))
+            .collect();
+        let width = |column: usize| {
+            lines
+                .iter()
+                .map(|line| line[column].chars().count())
+                .max()
+                .unwrap_or_default()
+        };
+        let widths = [width(0), width(1), width(2)];
+        for [subject, id, reason, detail] in &lines {
+            let line = format!(
+                "  {subject:0$}  {id:1$}  {reason:2$}  {detail}",
+                widths[0], widths[1], widths[2]
+            );
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        more(text, of_kind.len().saturating_sub(rows));
+    }
+}
+
+fn columns(change: &Change) -> [String; 4] {
+    let subject = match change.action.subject() {
+        Subject::Person(text) | Subject::Group(text) => text,
+    };
+    [
+        narrow(subject),
+        narrow(change.action.external_id().as_str()),
+        change.reason.describe().into(),
+        one_line(&detail(&change.action)),
+    ]
+}
+
+fn more(text: &mut String, count: usize) {
+    if count > 0 {
+        text.push_str(&format!("  … and {count} more\n"));
+    }
+}
+
+fn narrow(text: &str) -> String {
+    let text = one_line(text);
+    if text.chars().count() <= WIDEST {
+        return text;
+    }
+    text.chars().take(WIDEST - 1).chain(['…']).collect()
+}
+
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

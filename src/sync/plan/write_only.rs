@@ -1,0 +1,223 @@
+//! The plan for a server that takes imports and can't be read (Vaultwarden): everything that
+//! shall be there, whenever any of it changed.
+
+use std::collections::HashSet;
+
+use sha2::{Digest, Sha256};
+
+use crate::directory::{Email, ExternalId};
+use crate::sync::memberships::Memory;
+use crate::sync::plan::{Action, Change, Plan, Reason, Sent};
+use crate::sync::policy::{Departure, Policy};
+use crate::sync::problem::{Problem, ProblemReason};
+use crate::sync::roster::{Roster, Standing};
+
+/// All rows of an import.
+pub(super) struct Import {
+    people_and_groups: Vec<Change>,
+    revocations: Vec<Change>,
+    digest: [u8; 16],
+    problems: Vec<Problem>,
+}
+
+/// Everything the server shall have.
+///
+/// - `deleted` rows of such a server revoke by email, so nobody is revoked whose email anybody else
+///   in the directory may still use.
+/// - It invites whomever it doesn't know: where the policy is not to invite, people are left out.
+/// - A directory that names no one would empty every group: nothing is sent.
+pub(super) fn import(roster: &Roster, policy: &Policy) -> Import {
+    let mut import = Import {
+        people_and_groups: vec![],
+        revocations: vec![],
+        digest: [0; 16],
+        problems: unsupported(policy),
+    };
+    if roster.directory_is_empty {
+        import.problems.push(Problem::new(
+            ProblemReason::EmptyDirectory,
+            "the directory names no one, so nothing is sent; check what the source may read, and \
+             its filters",
+            [],
+        ));
+        return import;
+    }
+    if policy.onboarding.invite {
+        import.people_and_groups.extend(active(roster));
+    }
+    import.people_and_groups.extend(groups(roster));
+    import
+        .people_and_groups
+        .sort_by(|a, b| a.action.order().cmp(&b.action.order()));
+    if policy.offboarding.disabled != Departure::Retain {
+        import.revocations = revocations(roster);
+    }
+    import.digest = digest(&import.people_and_groups);
+    import
+}
+
+impl Import {
+    pub(super) fn complete(
+        self,
+        roster: &Roster,
+        memory: &Memory,
+        plan: &mut Plan,
+    ) -> Vec<Problem> {
+        let changed = !memory.has_sent(self.digest) && !roster.directory_is_empty;
+        let mut sent = Sent {
+            digest: self.digest,
+            ..Sent::default()
+        };
+        if changed {
+            plan.changes = self.people_and_groups;
+        }
+        for revocation in self.revocations {
+            let id = revocation.action.external_id().clone();
+            sent.revoked.push(id.clone());
+            if !memory.has_revoked(&id) {
+                plan.changes.push(revocation);
+            } else if changed {
+                sent.repeated.insert(id);
+                plan.changes.push(revocation);
+            }
+        }
+        if !roster.directory_is_empty {
+            plan.sent = Some(sent);
+        }
+        self.problems
+    }
+}
+
+fn unsupported(policy: &Policy) -> Vec<Problem> {
+    let mut problems = vec![];
+    let mut report = |message: &str| {
+        problems.push(Problem::new(ProblemReason::Unsupported, message, []));
+    };
+    if policy.offboarding.absent != Departure::Retain {
+        report(
+            "this server doesn't tell who its members are, so people who are gone from the \
+             directory stay; set offboarding.absent to Retain and remove them in its console",
+        );
+    }
+    if policy.offboarding.disabled == Departure::Remove {
+        report(
+            "this server can't remove members, so blocked people are revoked; set \
+             offboarding.disabled to Revoke",
+        );
+    }
+    if policy.groups.prune {
+        report(
+            "this server can't delete groups; set groups.prune to false and delete them in its \
+             console",
+        );
+    }
+    if !policy.onboarding.invite {
+        report(
+            "this server can't stage members without an invitation, so no one is added; set \
+             onboarding.invite to true",
+        );
+    }
+    if policy.onboarding.invite && !policy.onboarding.restore {
+        report(
+            "this server gives revoked members their access back whenever they are imported; set \
+             onboarding.restore to true, or filter them out",
+        );
+    }
+    problems
+}
+
+fn active(roster: &Roster) -> impl Iterator<Item = Change> {
+    roster
+        .people
+        .iter()
+        .filter(|person| person.standing == Standing::Active)
+        .filter_map(|person| {
+            let action = Action::Invite {
+                external_id: person.id.clone(),
+                email: person.email.clone()?,
+                staged: false,
+            };
+            Some(Change {
+                action,
+                reason: Reason::SentInFull,
+            })
+        })
+}
+
+fn groups(roster: &Roster) -> impl Iterator<Item = Change> {
+    roster.groups.iter().map(|group| {
+        let people = group
+            .people
+            .iter()
+            .map(|person| &roster.people[person as usize].id);
+        let mut add: Vec<ExternalId> = people
+            .filter(|id| roster.by_id.contains_key(*id))
+            .cloned()
+            .collect();
+        add.sort_unstable();
+        let action = Action::CreateGroup {
+            external_id: group.id.clone(),
+            name: group.name.clone(),
+            add,
+        };
+        Change {
+            action,
+            reason: Reason::SentInFull,
+        }
+    })
+}
+
+fn revocations(roster: &Roster) -> Vec<Change> {
+    let mut taken: HashSet<&Email> = roster
+        .people
+        .iter()
+        .filter(|person| !matches!(person.standing, Standing::Disabled | Standing::Deleted))
+        .filter_map(|person| person.email.as_ref())
+        .collect();
+    let mut disabled: Vec<_> = roster
+        .people
+        .iter()
+        .filter(|person| {
+            person.standing == Standing::Disabled && roster.by_id.contains_key(&person.id)
+        })
+        .collect();
+    disabled.sort_by(|a, b| a.id.cmp(&b.id));
+    disabled
+        .into_iter()
+        .filter_map(|person| {
+            let email = person.email.as_ref().filter(|email| taken.insert(email))?;
+            let action = Action::Revoke {
+                external_id: person.id.clone(),
+                email: email.clone(),
+                member: None,
+            };
+            Some(Change {
+                action,
+                reason: Reason::DisabledInDirectory,
+            })
+        })
+        .collect()
+}
+
+fn digest(rows: &[Change]) -> [u8; 16] {
+    let mut sha = Sha256::new();
+    let mut text = |text: &str| {
+        sha.update((text.len() as u64).to_be_bytes());
+        sha.update(text);
+    };
+    for row in rows {
+        text(row.action.kind().name());
+        text(row.action.external_id().as_str());
+        match &row.action {
+            Action::Invite { email, .. } => text(email.as_str()),
+            Action::CreateGroup { name, add, .. } => {
+                text(name);
+                add.iter().for_each(|id| text(id.as_str()));
+            }
+            _ => {}
+        }
+    }
+    let mut half = [0; 16];
+    half.copy_from_slice(&sha.finalize()[..16]);
+    half
+}

@@ -1,0 +1,264 @@
+//! From a directory as read to a roster: filters, duplicates, nesting, prefixed ids.
+
+mod nesting;
+
+use std::collections::{BTreeMap, HashMap};
+
+use roaring::RoaringBitmap;
+
+use crate::complete::Complete;
+use crate::directory::{
+    AccountState, Directory, Email, ExternalId, Group, InvalidEmail, UnusableEmail, User,
+};
+use crate::sync::policy::{GroupFilter, Policy, UserFilter, passes};
+use crate::sync::problem::{Problem, ProblemReason};
+use crate::sync::roster::{GroupStanding, Person, Roster, RosterGroup, Standing};
+use crate::text::shorten;
+
+/// Longest name of a group that Bitwarden takes, in characters.
+pub const GROUP_NAME_MAX: usize = 100;
+
+/// Sees a directory through a policy.
+///
+/// What can't be decided because an entry is broken is decided in favour of whoever is in the
+/// organization already: such an entry is [`Standing::Unusable`], which neither invites nor takes
+/// anything away. So is an active account without an email where an include list would have to
+/// match it.
+///
+/// A blocked account stays [`Standing::Disabled`] even without an email or groups: directories
+/// commonly strip both when somebody leaves, and that must not turn the policy for blocked accounts
+/// into the one for absent ones.
+///
+/// With `onlyTheirMembers` and no group in scope, no active person is in scope. The limit on
+/// removals is what protects from a mistyped group filter.
+pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Roster {
+    let Directory {
+        users,
+        groups,
+        mut problems,
+        ..
+    } = directory.into_inner();
+    let directory_is_empty = users.iter().all(|user| user.state == AccountState::Deleted);
+    let mut own = vec![];
+
+    let groups = resolve_groups(groups, policy, &mut own);
+    let (mut people, by_id) = resolve_people(users, groups.scope.as_ref(), policy, &mut own);
+    set_duplicates_aside(&mut people, &mut own);
+
+    own.sort_by(|a, b| (a.reason, &a.external_ids).cmp(&(b.reason, &b.external_ids)));
+    own.into_iter().for_each(|problem| problems.add(problem));
+    Roster {
+        people,
+        groups: groups.in_scope,
+        by_id,
+        other_groups: groups.others,
+        problems,
+        directory_is_empty,
+    }
+}
+
+struct Groups {
+    in_scope: Vec<RosterGroup>,
+    others: HashMap<ExternalId, GroupStanding>,
+    /// Everyone in a group in scope; `None` where that doesn't matter.
+    scope: Option<RoaringBitmap>,
+}
+
+fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Problem>) -> Groups {
+    // Over all groups, before the filter: a group in scope keeps the people whom it has through a
+    // group that isn't.
+    let people = nesting::flatten(&groups);
+    let mut resolved = Groups {
+        in_scope: Vec::with_capacity(groups.len()),
+        others: HashMap::new(),
+        scope: policy.groups.only_their_members.then(RoaringBitmap::new),
+    };
+    for (group, people) in groups.into_iter().zip(people) {
+        let id = group.id.with_prefix(&policy.external_id_prefix);
+        let standing = match group_scope(&group.name, &policy.groups) {
+            Scope::Out => Some(GroupStanding::OutOfScope),
+            scope => {
+                if let Some(scope) = &mut resolved.scope {
+                    *scope |= &*people;
+                }
+                let problem = id.as_ref().err().map(|error| {
+                    let message = format!("group {}: {error}", shorten(&group.name));
+                    Problem::new(
+                        ProblemReason::InvalidExternalId,
+                        message,
+                        [group.id.clone()],
+                    )
+                });
+                let named = id.as_ref().unwrap_or(&group.id);
+                let problem = problem.or_else(|| name_problem(named, &group.name, scope));
+                let unusable = problem.is_some() || scope == Scope::Unknown;
+                problems.extend(problem);
+                unusable.then_some(GroupStanding::Unusable)
+            }
+        };
+        // An id that Bitwarden can't take isn't there either: nothing to compare with.
+        let Ok(id) = id else { continue };
+        match standing {
+            Some(standing) => {
+                resolved.others.insert(id, standing);
+            }
+            None => resolved.in_scope.push(RosterGroup {
+                id,
+                name: group.name,
+                people,
+            }),
+        }
+    }
+    resolved
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    In,
+    Out,
+    /// There is nothing to compare with the filter.
+    Unknown,
+}
+
+fn group_scope(name: &str, filter: &GroupFilter) -> Scope {
+    if filter.include.is_empty() && filter.exclude.is_empty() {
+        Scope::In
+    } else if name.is_empty() {
+        if filter.include.is_empty() {
+            Scope::In
+        } else {
+            Scope::Unknown
+        }
+    } else if passes(&filter.include, &filter.exclude, &name.to_lowercase()) {
+        Scope::In
+    } else {
+        Scope::Out
+    }
+}
+
+fn name_problem(id: &ExternalId, name: &str, scope: Scope) -> Option<Problem> {
+    if name.is_empty() {
+        // With an include list it would hardly have been meant.
+        return (scope == Scope::In).then(|| {
+            let message = format!("group {} has no name; give it one", shorten(id.as_str()));
+            Problem::new(ProblemReason::GroupNameMissing, message, [id.clone()])
+        });
+    }
+    let characters = name.chars().count();
+    (characters > GROUP_NAME_MAX).then(|| {
+        let message = format!(
+            "the name of group {} has {characters} characters, Bitwarden takes at most \
+             {GROUP_NAME_MAX}; shorten it",
+            shorten(name)
+        );
+        Problem::new(ProblemReason::GroupNameTooLong, message, [id.clone()])
+    })
+}
+
+fn resolve_people(
+    users: Vec<User>,
+    scope: Option<&RoaringBitmap>,
+    policy: &Policy,
+    problems: &mut Vec<Problem>,
+) -> (Vec<Person>, HashMap<ExternalId, u32>) {
+    let mut people = Vec::with_capacity(users.len());
+    let mut by_id = HashMap::with_capacity(users.len());
+    for (index, user) in users.into_iter().enumerate() {
+        let in_a_group = scope.is_none_or(|scope| scope.contains(index as u32));
+        let mut standing = standing(&user, in_a_group, &policy.users);
+        let id = match user.id.with_prefix(&policy.external_id_prefix) {
+            Ok(id) => {
+                by_id.insert(id.clone(), index as u32);
+                id
+            }
+            // It can't be in Bitwarden: nothing may find this person by id.
+            Err(error) => {
+                if standing == Standing::Active {
+                    let message = format!("person {}: {error}", shorten(user.id.as_str()));
+                    let ids = [user.id.clone()];
+                    problems.push(Problem::new(ProblemReason::InvalidExternalId, message, ids));
+                    standing = Standing::Unusable;
+                }
+                user.id
+            }
+        };
+        let email = match user.email {
+            Ok(email) => Some(email),
+            Err(unusable) => {
+                let reported =
+                    unusable.why != InvalidEmail::Empty || policy.users.include.is_empty();
+                if standing == Standing::Unusable && reported {
+                    problems.push(email_problem(&id, &unusable));
+                }
+                None
+            }
+        };
+        people.push(Person {
+            id,
+            email,
+            standing,
+        });
+    }
+    (people, by_id)
+}
+
+fn standing(user: &User, in_a_group: bool, filter: &UserFilter) -> Standing {
+    let passes = |email: &Email| passes(&filter.include, &filter.exclude, email.as_str());
+    match (user.state, &user.email) {
+        (AccountState::Deleted, _) => Standing::Deleted,
+        (_, Ok(email)) if !passes(email) => Standing::OutOfScope,
+        (AccountState::Disabled, _) => Standing::Disabled,
+        (AccountState::Active, _) if !in_a_group => Standing::OutOfScope,
+        (AccountState::Active, Ok(_)) => Standing::Active,
+        (AccountState::Active, Err(_)) => Standing::Unusable,
+    }
+}
+
+fn email_problem(id: &ExternalId, unusable: &UnusableEmail) -> Problem {
+    let reason = match unusable.why {
+        InvalidEmail::Empty => ProblemReason::NoEmail,
+        InvalidEmail::TooLong(_) => ProblemReason::EmailTooLong,
+        InvalidEmail::Malformed => ProblemReason::InvalidEmail,
+    };
+    let message = format!("{}: {}", shorten(&unusable.entry), unusable.why);
+    Problem::new(reason, message, [id.clone()])
+}
+
+/// Two active people with one email can't both be members, and which one it belongs to isn't ours
+/// to guess.
+fn set_duplicates_aside(people: &mut [Person], problems: &mut Vec<Problem>) {
+    let mut first: HashMap<&Email, usize> = HashMap::with_capacity(people.len());
+    let mut shared: BTreeMap<&Email, Vec<usize>> = BTreeMap::new();
+    for (index, person) in people.iter().enumerate() {
+        let (Standing::Active, Some(email)) = (person.standing, &person.email) else {
+            continue;
+        };
+        match first.get(email) {
+            Some(&other) => shared
+                .entry(email)
+                .or_insert_with(|| vec![other])
+                .push(index),
+            None => {
+                first.insert(email, index);
+            }
+        }
+    }
+    let mut aside = vec![];
+    for (email, indexes) in shared {
+        let mut ids: Vec<ExternalId> = indexes.iter().map(|&i| people[i].id.clone()).collect();
+        ids.sort();
+        let names: Vec<String> = ids.iter().take(5).map(|id| shorten(id.as_str())).collect();
+        let message = format!(
+            "{} active people have the email {}: {}; give each an email of their own, or filter \
+             all but one out",
+            ids.len(),
+            shorten(email.as_str()),
+            names.join(", "),
+        );
+        problems.push(Problem::new(ProblemReason::DuplicateEmail, message, ids));
+        aside.extend(indexes);
+    }
+    for index in aside {
+        people[index].standing = Standing::Unusable;
+    }
+}
