@@ -1,0 +1,152 @@
+//! What this process knows of each object, and the runs in progress.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kube::ResourceExt;
+use tokio_util::sync::CancellationToken;
+
+use super::memory::Memory;
+use super::watch::Guarded;
+use crate::telemetry::{Metrics, Object};
+
+/// All objects of this process, by uid.
+pub struct Objects {
+    entries: Mutex<HashMap<String, Arc<Entry>>>,
+    metrics: Metrics,
+}
+
+/// One object, for as long as it exists or something still works on it.
+pub struct Entry {
+    /// Who it is.
+    pub object: Object,
+    /// What is known of it; held by whoever works on it.
+    pub memory: tokio::sync::Mutex<Memory>,
+    now: Mutex<Now>,
+    metrics: Metrics,
+}
+
+/// What the watch says of an object, and what is being done about it.
+#[derive(Default)]
+struct Now {
+    generation: i64,
+    gone: bool,
+    run: Option<CurrentRun>,
+}
+
+struct CurrentRun {
+    generation: i64,
+    stop: CancellationToken,
+}
+
+impl Objects {
+    /// None yet.
+    pub fn new(metrics: Metrics) -> Self {
+        Self {
+            entries: Mutex::default(),
+            metrics,
+        }
+    }
+
+    /// What is known of an object.
+    pub fn entry(&self, object: &Guarded) -> Arc<Entry> {
+        let mut entries = self.entries();
+        let entry = entries.entry(object.uid().unwrap_or_default());
+        let new = || {
+            Arc::new(Entry {
+                object: name_of(object),
+                memory: tokio::sync::Mutex::default(),
+                now: Mutex::default(),
+                metrics: self.metrics.clone(),
+            })
+        };
+        Arc::clone(entry.or_insert_with(new))
+    }
+
+    /// An object was seen: a run for an earlier generation of it ends at its next safe point. The
+    /// reconcile that follows starts the next one.
+    pub fn seen(&self, object: &Guarded) {
+        let entry = self.entry(object);
+        let name = name_of(object);
+        for other in self.entries().values() {
+            // Made anew under its old name: the old one is gone, though nobody said so.
+            if other.object == name && !Arc::ptr_eq(other, &entry) {
+                other.go();
+            }
+        }
+        entry.at(object.meta().generation.unwrap_or_default());
+    }
+
+    /// An object is gone: its run ends at its next safe point, and nothing is remembered.
+    pub fn gone(&self, uid: &str) {
+        let gone = self.entries().remove(uid);
+        if let Some(entry) = gone {
+            entry.go();
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Arc<Entry>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// Whether the object is gone, so that nothing is to be written about it any more.
+    pub fn is_gone(&self) -> bool {
+        self.now().gone
+    }
+
+    /// A run of this generation begins. It has to end at its next safe point when the token, a
+    /// child of `parent`, is cancelled, which it is at once where the spec has changed already.
+    pub fn begin(&self, generation: i64, parent: &CancellationToken) -> CancellationToken {
+        let mut now = self.now();
+        let stop = parent.child_token();
+        if now.gone || now.generation > generation {
+            stop.cancel();
+        }
+        now.run = Some(CurrentRun {
+            generation,
+            stop: stop.clone(),
+        });
+        stop
+    }
+
+    /// The run has ended.
+    pub fn end(&self) {
+        self.now().run = None;
+    }
+
+    fn at(&self, generation: i64) {
+        let mut now = self.now();
+        now.generation = generation;
+        if let Some(run) = &now.run
+            && run.generation < generation
+        {
+            run.stop.cancel();
+        }
+    }
+
+    fn go(&self) {
+        let mut now = self.now();
+        now.gone = true;
+        if let Some(run) = &now.run {
+            run.stop.cancel();
+        }
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Entry {
+    /// Here nothing reports on the object any more.
+    fn drop(&mut self) {
+        self.metrics.forget(&self.object);
+    }
+}
+
+/// An object's namespace and name.
+pub fn name_of(object: &Guarded) -> Object {
+    Object::new(object.namespace().unwrap_or_default(), object.name_any())
+}
