@@ -48,7 +48,10 @@ mod tests {
                 "{failures}: {wait:?}"
             );
         }
-        assert_ne!(BACKOFF.after(3, "one", None), BACKOFF.after(3, "other", None));
+        assert_ne!(
+            BACKOFF.after(3, "one", None),
+            BACKOFF.after(3, "other", None)
+        );
     }
 
     #[test]

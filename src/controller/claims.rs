@@ -97,7 +97,11 @@ impl Claims {
             }
         };
         let mut touched = conflicting(&entries, &claim);
-        touched.extend(before.iter().flat_map(|before| conflicting(&entries, before)));
+        touched.extend(
+            before
+                .iter()
+                .flat_map(|before| conflicting(&entries, before)),
+        );
         touched
     }
 
@@ -226,8 +230,14 @@ mod tests {
         claims.put(claim("mitte", 3, "berlin:mitte:"));
         claims.put(claim("all", 4, ""));
         assert_eq!(claims.owner("uid-paris"), None);
-        assert_eq!(names(claims.owner("uid-mitte").into_iter().collect()), ["berlin"]);
-        assert_eq!(names(claims.owner("uid-all").into_iter().collect()), ["berlin"]);
+        assert_eq!(
+            names(claims.owner("uid-mitte").into_iter().collect()),
+            ["berlin"]
+        );
+        assert_eq!(
+            names(claims.owner("uid-all").into_iter().collect()),
+            ["berlin"]
+        );
     }
 
     #[test]

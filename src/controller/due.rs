@@ -103,7 +103,10 @@ pub fn due(wanted: &Wanted<'_>, past: &Past, now: Timestamp) -> Due {
     if last.generation != wanted.generation {
         return Due::Now(Why::SpecChanged);
     }
-    if last.fingerprint.is_some_and(|known| known != wanted.fingerprint) {
+    if last
+        .fingerprint
+        .is_some_and(|known| known != wanted.fingerprint)
+    {
         return Due::Now(Why::ReferenceChanged);
     }
     if wanted.request.is_some() && wanted.request != last.request.as_deref() {
@@ -170,7 +173,10 @@ pub fn past_of_status(
                 fingerprint: None,
                 request: status.last_handled_sync_request.clone(),
                 approval: None,
-                held: status.held_removals.as_ref().map(|held| held.digest.clone()),
+                held: status
+                    .held_removals
+                    .as_ref()
+                    .map(|held| held.digest.clone()),
                 next: Next::At(next),
             })
         }
@@ -248,12 +254,18 @@ mod tests {
     fn nothing_runs_before_its_time_and_what_is_stalled_not_at_all() {
         let schedule = quarter_hourly();
         let later = noon() + MINUTE;
-        assert_eq!(due(&wanted(&schedule), &past(Next::At(later)), noon()), Due::At(later));
+        assert_eq!(
+            due(&wanted(&schedule), &past(Next::At(later)), noon()),
+            Due::At(later)
+        );
         assert_eq!(
             due(&wanted(&schedule), &past(Next::At(noon())), noon()),
             Due::Now(Why::Scheduled)
         );
-        assert_eq!(due(&wanted(&schedule), &past(Next::Stalled), noon()), Due::WhenChanged);
+        assert_eq!(
+            due(&wanted(&schedule), &past(Next::Stalled), noon()),
+            Due::WhenChanged
+        );
     }
 
     #[test]
@@ -261,10 +273,34 @@ mod tests {
         let schedule = quarter_hourly();
         let wanted = || wanted(&schedule);
         let changes = [
-            (Wanted { generation: 4, ..wanted() }, Why::SpecChanged),
-            (Wanted { fingerprint: [2; 32], ..wanted() }, Why::ReferenceChanged),
-            (Wanted { request: Some("tuesday"), ..wanted() }, Why::Requested),
-            (Wanted { approval: Some("digest"), ..wanted() }, Why::Approved),
+            (
+                Wanted {
+                    generation: 4,
+                    ..wanted()
+                },
+                Why::SpecChanged,
+            ),
+            (
+                Wanted {
+                    fingerprint: [2; 32],
+                    ..wanted()
+                },
+                Why::ReferenceChanged,
+            ),
+            (
+                Wanted {
+                    request: Some("tuesday"),
+                    ..wanted()
+                },
+                Why::Requested,
+            ),
+            (
+                Wanted {
+                    approval: Some("digest"),
+                    ..wanted()
+                },
+                Why::Approved,
+            ),
         ];
         for (changed, why) in changes {
             assert_eq!(due(&changed, &past(Next::Stalled), noon()), Due::Now(why));
@@ -277,14 +313,23 @@ mod tests {
         let wanted = || wanted(&schedule);
         for same in [
             wanted(),
-            Wanted { request: None, ..wanted() },
-            Wanted { approval: Some("of last year"), ..wanted() },
+            Wanted {
+                request: None,
+                ..wanted()
+            },
+            Wanted {
+                approval: Some("of last year"),
+                ..wanted()
+            },
         ] {
             assert_eq!(due(&same, &past(Next::Stalled), noon()), Due::WhenChanged);
         }
         let mut tried = past(Next::Stalled);
         tried.last.as_mut().unwrap().approval = Some("digest".into());
-        let approved = Wanted { approval: Some("digest"), ..wanted() };
+        let approved = Wanted {
+            approval: Some("digest"),
+            ..wanted()
+        };
         assert_eq!(due(&approved, &tried, noon()), Due::WhenChanged);
     }
 
@@ -322,20 +367,31 @@ mod tests {
     fn a_restart_runs_nothing_early() {
         let schedule = quarter_hourly();
         let expected = schedule.next_after(noon() - MINUTE * 5, "uid");
-        assert_eq!(due_after_restart(&schedule, MINUTE * 5, "uid"), Due::At(expected));
+        assert_eq!(
+            due_after_restart(&schedule, MINUTE * 5, "uid"),
+            Due::At(expected)
+        );
     }
 
     #[test]
     fn a_restart_spreads_what_may_have_run_unrecorded_over_one_interval() {
         let schedule = quarter_hourly();
         let waits: Vec<_> = (0..50)
-            .map(|n| match due_after_restart(&schedule, MINUTE * 40, &format!("uid-{n}")) {
-                Due::At(at) => (at - noon()).get_seconds(),
-                other => panic!("{other:?}"),
-            })
+            .map(
+                |n| match due_after_restart(&schedule, MINUTE * 40, &format!("uid-{n}")) {
+                    Due::At(at) => (at - noon()).get_seconds(),
+                    other => panic!("{other:?}"),
+                },
+            )
             .collect();
-        assert!(waits.iter().all(|wait| (0..=900).contains(wait)), "{waits:?}");
-        assert!(waits.iter().any(|w| *w < 300) && waits.iter().any(|w| *w > 600), "{waits:?}");
+        assert!(
+            waits.iter().all(|wait| (0..=900).contains(wait)),
+            "{waits:?}"
+        );
+        assert!(
+            waits.iter().any(|w| *w < 300) && waits.iter().any(|w| *w > 600),
+            "{waits:?}"
+        );
     }
 
     #[test]
@@ -372,9 +428,14 @@ mod tests {
         use crate::api::conditions::Outcome;
         let schedule = quarter_hourly();
         let mut status = status(noon() - MINUTE);
-        let syncing = Outcome::Syncing { message: "reading".into() };
+        let syncing = Outcome::Syncing {
+            message: "reading".into(),
+        };
         status.conditions = syncing.conditions(&[], 3, noon());
         let past = past_of_status(&status, &schedule, "uid", HOUR, noon());
-        assert_eq!(due(&wanted(&schedule), &past, noon()), Due::Now(Why::Scheduled));
+        assert_eq!(
+            due(&wanted(&schedule), &past, noon()),
+            Due::Now(Why::Scheduled)
+        );
     }
 }

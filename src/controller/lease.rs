@@ -274,7 +274,9 @@ impl Candidate {
                 spec.holder_identity = None;
                 spec.lease_duration_seconds = Some(1);
                 let params = PostParams::default();
-                self.api.replace(&self.settings.name, &params, &lease).await?;
+                self.api
+                    .replace(&self.settings.name, &params, &lease)
+                    .await?;
             }
             Ok::<_, kube::Error>(())
         };

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
 use super::memory::Memory;

@@ -47,7 +47,9 @@ mod tests {
     use super::*;
 
     fn annotated<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
-        pairs.map(|(name, value)| (name.into(), value.into())).into()
+        pairs
+            .map(|(name, value)| (name.into(), value.into()))
+            .into()
     }
 
     #[test]
@@ -56,11 +58,17 @@ mod tests {
         let flux = sync_request(&annotated([(FLUX_REQUESTED_AT, "1")]));
         assert_eq!((ours.as_deref(), flux.as_deref()), (Some("1"), Some("1")));
         let both = |ours, flux| {
-            sync_request(&annotated([(SYNC_REQUESTED_AT, ours), (FLUX_REQUESTED_AT, flux)]))
+            sync_request(&annotated([
+                (SYNC_REQUESTED_AT, ours),
+                (FLUX_REQUESTED_AT, flux),
+            ]))
         };
         assert_ne!(both("1", "1"), both("1", "2"));
         assert_ne!(both("1", "1"), both("2", "1"));
-        assert_eq!(sync_request(&annotated([(SYNC_REQUESTED_AT, ""), ("other", "1")])), None);
+        assert_eq!(
+            sync_request(&annotated([(SYNC_REQUESTED_AT, ""), ("other", "1")])),
+            None
+        );
     }
 
     #[test]

@@ -35,10 +35,14 @@ pub struct Calendar {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidSchedule {
     /// No such duration.
-    #[error("interval {0:?} isn't a duration: write hours, minutes and seconds, such as 15m or 1h30m")]
+    #[error(
+        "interval {0:?} isn't a duration: write hours, minutes and seconds, such as 15m or 1h30m"
+    )]
     Interval(String),
     /// No such expression.
-    #[error("schedule {text:?} isn't a cron expression: {why}; write five fields, such as */30 8-18 * * 1-5")]
+    #[error(
+        "schedule {text:?} isn't a cron expression: {why}; write five fields, such as */30 8-18 * * 1-5"
+    )]
     Cron {
         /// What was written.
         text: String,
@@ -165,11 +169,17 @@ mod tests {
         let waits: Vec<_> = (0..200)
             .map(|n| {
                 let uid = format!("uid-{n}");
-                assert_eq!(schedule.next_after(last, &uid), schedule.next_after(last, &uid));
+                assert_eq!(
+                    schedule.next_after(last, &uid),
+                    schedule.next_after(last, &uid)
+                );
                 (schedule.next_after(last, &uid) - last).get_seconds()
             })
             .collect();
-        assert!(waits.iter().all(|wait| (4_860..=5_940).contains(wait)), "{waits:?}");
+        assert!(
+            waits.iter().all(|wait| (4_860..=5_940).contains(wait)),
+            "{waits:?}"
+        );
         assert!(waits.iter().any(|wait| *wait < 5_000) && waits.iter().any(|wait| *wait > 5_800));
     }
 
@@ -211,7 +221,9 @@ mod tests {
     #[test]
     fn what_cannot_be_kept_is_refused_with_what_to_write() {
         let refusal = |interval, cron, zone| {
-            Schedule::parse(interval, cron, zone).unwrap_err().to_string()
+            Schedule::parse(interval, cron, zone)
+                .unwrap_err()
+                .to_string()
         };
         assert!(refusal(Some("soon"), None, None).contains("15m"));
         assert!(refusal(None, Some("61 * * * *"), None).contains("*/30 8-18"));

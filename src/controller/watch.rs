@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 use futures::stream::{BoxStream, SelectAll};
 use futures::{StreamExt, stream};
 use kube::core::{DeserializeGuard, error_boundary::InvalidObject};
-use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 
 use crate::api::DirectorySync;
@@ -89,7 +89,9 @@ struct Watch {
 impl Merge {
     fn of(watches: usize) -> Self {
         Self {
-            watches: std::iter::repeat_with(Watch::default).take(watches).collect(),
+            watches: std::iter::repeat_with(Watch::default)
+                .take(watches)
+                .collect(),
             started: false,
             ready: false,
             deferred: Vec::new(),
@@ -226,7 +228,14 @@ mod tests {
         let told = events.map(|(number, event)| told(merge.absorb(number, event)));
         assert_eq!(
             told.concat(),
-            ["init", "list a/staff", "list a/new", "list b/staff", "done", "apply b/new"]
+            [
+                "init",
+                "list a/staff",
+                "list a/new",
+                "list b/staff",
+                "done",
+                "apply b/new"
+            ]
         );
     }
 
@@ -248,9 +257,15 @@ mod tests {
         merge.absorb(0, Event::Init);
         merge.absorb(0, Event::InitApply(object("a", "staff")));
         merge.absorb(0, Event::InitDone);
-        assert_eq!(told(merge.absorb(0, Event::Delete(object("a", "staff")))), [""; 0]);
+        assert_eq!(
+            told(merge.absorb(0, Event::Delete(object("a", "staff")))),
+            [""; 0]
+        );
         merge.absorb(1, Event::Init);
-        assert_eq!(told(merge.absorb(1, Event::InitDone)), ["done", "delete a/staff"]);
+        assert_eq!(
+            told(merge.absorb(1, Event::InitDone)),
+            ["done", "delete a/staff"]
+        );
     }
 
     #[test]
@@ -258,7 +273,10 @@ mod tests {
         let mut merge = both_listed();
         merge.absorb(0, Event::Init);
         let again = remains(("a".into(), "staff".into()), "another uid".into());
-        assert_eq!(told(merge.absorb(0, Event::InitApply(again))), ["apply a/staff"]);
+        assert_eq!(
+            told(merge.absorb(0, Event::InitApply(again))),
+            ["apply a/staff"]
+        );
         assert_eq!(told(merge.absorb(0, Event::InitDone)), [""; 0]);
     }
 }

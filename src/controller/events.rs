@@ -1,0 +1,144 @@
+//! Events, where an object's state has changed.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+
+use super::FIELD_MANAGER;
+use super::patience::patiently;
+use crate::api::conditions::{ConditionType, REMOVALS_HELD, SYNCING, find};
+
+/// Longest note of an event, in bytes; the API server refuses more than 1,024.
+const NOTE_MAX: usize = 1_000;
+
+/// Publishes events. Made once a process: it counts repetitions.
+pub struct Events(Recorder);
+
+impl Events {
+    /// Under the name of this process.
+    pub fn new(client: Client, instance: String) -> Self {
+        let reporter = Reporter {
+            controller: FIELD_MANAGER.into(),
+            instance: Some(instance),
+        };
+        Self(Recorder::new(client, reporter))
+    }
+
+    /// Tells that conditions went from `before` to `after`, where `Ready` has another reason now.
+    /// An event that can't be published is no reason to stop.
+    pub async fn tell(&self, about: &ObjectReference, before: &[Condition], after: &[Condition]) {
+        let Some(event) = transition(before, after) else {
+            return;
+        };
+        if let Err(error) = patiently(self.0.publish(&event, about)).await {
+            tracing::warn!(%error, reason = event.reason, "couldn't publish an event");
+        }
+    }
+}
+
+fn transition(before: &[Condition], after: &[Condition]) -> Option<Event> {
+    let ready = find(after, ConditionType::Ready)?;
+    let unchanged = find(before, ConditionType::Ready)
+        .is_some_and(|earlier| earlier.status == ready.status && earlier.reason == ready.reason);
+    if unchanged || ready.reason == SYNCING {
+        return None;
+    }
+    let held = find(after, ConditionType::RemovalsHeld).filter(|_| ready.reason == REMOVALS_HELD);
+    let type_ = match (ready.status.as_str(), held) {
+        ("True", None) => EventType::Normal,
+        _ => EventType::Warning,
+    };
+    Some(Event {
+        type_,
+        reason: ready.reason.clone(),
+        note: Some(cut(&held.unwrap_or(ready).message)),
+        action: "Sync".into(),
+        secondary: None,
+    })
+}
+
+fn cut(note: &str) -> String {
+    if note.len() <= NOTE_MAX {
+        return note.to_owned();
+    }
+    format!("{}…", &note[..note.floor_char_boundary(NOTE_MAX - 3)])
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::api::conditions::{Failure, Hold, Outcome, Success};
+
+    fn succeeded(held: Option<(Hold, String)>) -> Vec<Condition> {
+        let outcome = Outcome::Succeeded {
+            reason: Success::Succeeded,
+            message: "in step".into(),
+            held,
+        };
+        outcome.conditions(&[], 1, Timestamp::UNIX_EPOCH)
+    }
+
+    fn failed(message: &str) -> Vec<Condition> {
+        let outcome = Outcome::Failed {
+            reason: Failure::SourceUnavailable,
+            message: message.into(),
+        };
+        outcome.conditions(&[], 1, Timestamp::UNIX_EPOCH)
+    }
+
+    fn told(before: &[Condition], after: &[Condition]) -> Option<(EventType, String, String)> {
+        transition(before, after).map(|e| (e.type_, e.reason, e.note.unwrap()))
+    }
+
+    #[test]
+    fn an_event_is_told_when_ready_changes_its_reason_and_only_then() {
+        let in_step = succeeded(None);
+        assert_eq!(
+            told(&[], &in_step),
+            Some((EventType::Normal, "Succeeded".into(), "in step".into()))
+        );
+        assert_eq!(told(&in_step, &in_step), None);
+        assert_eq!(
+            told(&in_step, &failed("refused")),
+            Some((
+                EventType::Warning,
+                "SourceUnavailable".into(),
+                "refused".into()
+            ))
+        );
+        assert_eq!(told(&failed("refused"), &failed("timed out")), None);
+    }
+
+    #[test]
+    fn held_removals_are_a_warning_that_says_what_to_do() {
+        let held = succeeded(Some((Hold::LimitExceeded, "approve with …".into())));
+        assert_eq!(
+            told(&succeeded(None), &held),
+            Some((
+                EventType::Warning,
+                "RemovalsHeld".into(),
+                "approve with …".into()
+            ))
+        );
+    }
+
+    #[test]
+    fn the_beginning_of_a_run_is_no_event() {
+        let syncing = Outcome::Syncing {
+            message: "reading".into(),
+        };
+        assert_eq!(
+            told(&[], &syncing.conditions(&[], 1, Timestamp::UNIX_EPOCH)),
+            None
+        );
+    }
+
+    #[test]
+    fn a_long_note_in_any_alphabet_is_one_that_the_api_server_takes() {
+        let (_, _, note) = told(&[], &failed(&"ж".repeat(900))).unwrap();
+        assert!(note.len() <= 1_024 && note.ends_with('…'));
+    }
+}

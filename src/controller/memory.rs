@@ -1,0 +1,3 @@
+//! x
+#[derive(Default)]
+pub struct Memory;
