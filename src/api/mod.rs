@@ -6,9 +6,11 @@ pub mod crd;
 mod rules;
 pub mod spec;
 pub mod status;
+pub mod validation;
 
 pub use spec::{DirectorySync, DirectorySyncSpec};
 pub use status::DirectorySyncStatus;
+pub use validation::{ReferencedData, Resolved, ValidatedSpec};
 
 /// The API group.
 pub const GROUP: &str = "directorysync.dev";

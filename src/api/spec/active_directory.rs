@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::TlsSpec;
+use super::LdapTls;
 use super::rules;
 
 /// A Microsoft Active Directory domain (or Samba's). Base DN and naming contexts come from the
@@ -38,7 +38,7 @@ pub struct ActiveDirectorySource {
     pub global_catalog: Option<bool>,
 
     /// Whom to trust, for controllers with certificates of a private authority.
-    pub tls: Option<TlsSpec>,
+    pub tls: Option<LdapTls>,
 
     /// The Secret with the account to read with: keys `username` (`reader@corp.example.com`,
     /// `CORP\reader` or a DN) and `password`.

@@ -37,7 +37,7 @@ pub enum CaBundleKind {
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TlsSpec {
-    /// Certificates of the authorities to trust, instead of the public ones.
+    /// Certificates of authorities to trust as well as the public ones.
     pub ca_bundle_ref: Option<CaBundleRef>,
 }
 

@@ -1,0 +1,321 @@
+//! An LDAP directory.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::check::Checks;
+use super::organization::is_loopback;
+use super::references::{KeyOf, Reference, ReferencedData};
+use super::resolve::UnresolvedReason;
+use crate::api::spec::{LdapGroups, LdapMemberValue, LdapScope, LdapSource, LdapTls, LdapUsers};
+use crate::source::ldap::{
+    Bind, ClientIdentity, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute,
+    LdapSettings, MemberAttribute, MemberNaming, SearchScope, ServerUrl, UserSettings,
+};
+
+const FIELD: &str = "spec.source.ldap";
+
+/// An LDAP directory's settings, without passwords and certificates.
+#[derive(Debug, Clone)]
+pub struct ValidatedLdap {
+    settings: LdapSettings,
+    account: Account,
+    ca_bundle: Option<KeyOf>,
+    /// The certificate and its private key.
+    client_certificate: Option<(KeyOf, KeyOf)>,
+}
+
+#[derive(Debug, Clone)]
+enum Account {
+    Anonymous,
+    Simple { dn: KeyOf, password: KeyOf },
+    SaslExternal,
+}
+
+impl ValidatedLdap {
+    pub(super) fn references(&self) -> Vec<Reference> {
+        let account = match &self.account {
+            Account::Simple { dn, password } => vec![dn, password],
+            Account::Anonymous | Account::SaslExternal => vec![],
+        };
+        let certificate = self.client_certificate.iter();
+        account
+            .into_iter()
+            .chain(&self.ca_bundle)
+            .chain(certificate.flat_map(|(certificate, key)| [certificate, key]))
+            .map(Reference::from)
+            .collect()
+    }
+
+    pub(super) fn resolve(
+        &self,
+        data: &ReferencedData,
+        problems: &mut Vec<UnresolvedReason>,
+    ) -> Option<LdapSettings> {
+        let before = problems.len();
+        let mut settings = self.settings.clone();
+        let mut found = |value: Result<SecretString, UnresolvedReason>| {
+            value.map_err(|problem| problems.push(problem)).ok()
+        };
+        match &self.account {
+            Account::Anonymous => {}
+            Account::SaslExternal => settings.bind = Bind::SaslExternal,
+            Account::Simple { dn, password } => {
+                if let (Some(dn), Some(password)) =
+                    (found(data.text(dn)), found(data.text(password)))
+                {
+                    let dn = dn.expose_secret().to_owned();
+                    settings.bind = Bind::Simple { dn, password };
+                }
+            }
+        }
+        let mut pem = |key: &KeyOf| match data.bytes(key) {
+            Ok(bytes) => Some(bytes.to_vec()),
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
+        settings.tls.ca_bundle = self.ca_bundle.as_ref().and_then(&mut pem);
+        if let Some((certificate, key_name)) = &self.client_certificate
+            && let (Some(certificate), Some(key)) = (pem(certificate), pem(key_name))
+        {
+            match String::from_utf8(key) {
+                Ok(key) => {
+                    let key = SecretString::from(key);
+                    settings.tls.client_identity = Some(ClientIdentity { certificate, key });
+                }
+                Err(_) => {
+                    let why = "isn't text; store the private key as PEM";
+                    problems.push(UnresolvedReason::unusable(key_name, why));
+                }
+            }
+        }
+        (problems.len() == before).then_some(settings)
+    }
+}
+
+pub(super) fn validate(
+    checks: &mut Checks,
+    spec: &LdapSource,
+    reads_groups: bool,
+) -> Option<ValidatedLdap> {
+    let servers = servers(checks, spec)?;
+    let mut settings = LdapSettings::new(servers, spec.base_dn.as_str());
+    settings.tls.start_tls = spec.start_tls.unwrap_or_default();
+    check_encryption(checks, spec, &settings);
+
+    let second = Duration::from_secs(1);
+    let mut time = |name: &str, text: &Option<String>, value: &mut Duration| {
+        *value = checks.duration(&format!("{FIELD}.{name}"), text.as_deref(), second, *value);
+    };
+    time(
+        "connectTimeout",
+        &spec.connect_timeout,
+        &mut settings.connect_timeout,
+    );
+    time(
+        "idleTimeout",
+        &spec.idle_timeout,
+        &mut settings.idle_timeout,
+    );
+    time(
+        "searchTimeout",
+        &spec.search_timeout,
+        &mut settings.search_timeout,
+    );
+    if let Some(size) = spec.page_size {
+        settings.page_size = checks
+            .noted(
+                &format!("{FIELD}.pageSize"),
+                u32::try_from(size).map_err(|_| "write a number from 0 to 100000"),
+            )
+            .unwrap_or_default();
+    }
+    let users = spec.users.clone().unwrap_or_default();
+    let groups = spec.groups.clone().unwrap_or_default();
+    settings.groups = reads_groups.then(|| group_settings(checks, &groups, &users));
+    settings.users = user_settings(checks, users);
+    if let Err(error) = settings.validate() {
+        checks.refuse(FIELD, error.to_string());
+    }
+    let tls = spec.tls.clone().unwrap_or_default();
+    settings.tls.insecure_skip_verify = tls.insecure_skip_verify.unwrap_or_default();
+    Some(ValidatedLdap {
+        settings,
+        account: account(checks, spec, &tls),
+        ca_bundle: tls.ca_bundle_ref.as_ref().map(KeyOf::ca_bundle),
+        client_certificate: tls.client_certificate_secret_ref.as_ref().map(|reference| {
+            (
+                KeyOf::secret(
+                    &reference.name,
+                    reference.certificate_key.as_deref(),
+                    "tls.crt",
+                ),
+                KeyOf::secret(
+                    &reference.name,
+                    reference.private_key_key.as_deref(),
+                    "tls.key",
+                ),
+            )
+        }),
+    })
+}
+
+fn servers(checks: &mut Checks, spec: &LdapSource) -> Option<Vec<ServerUrl>> {
+    checks.exactly_one(
+        FIELD,
+        &[("url", spec.url.is_some()), ("urls", spec.urls.is_some())],
+    );
+    let urls = spec.url.iter().chain(spec.urls.iter().flatten());
+    let parsed: Result<Vec<ServerUrl>, _> = urls.map(|url| url.parse()).collect();
+    checks.noted(&format!("{FIELD}.url"), parsed)
+}
+
+fn check_encryption(checks: &mut Checks, spec: &LdapSource, settings: &LdapSettings) {
+    if settings.tls.start_tls && settings.servers.iter().any(|server| server.ldaps) {
+        checks.refuse(
+            format!("{FIELD}.startTls"),
+            "goes with ldap:// only: ldaps:// is encrypted from the start, so write ldap:// or leave startTls out",
+        );
+    }
+    let exposed = |server: &ServerUrl| !server.ldaps && !is_loopback(&server.host);
+    if !settings.tls.start_tls
+        && !spec.allow_plaintext.unwrap_or_default()
+        && settings.servers.iter().any(exposed)
+    {
+        checks.refuse(
+            format!("{FIELD}.url"),
+            "would send the password and everybody's data unencrypted: write ldaps://, or startTls: true, or accept it with allowPlaintext: true",
+        );
+    }
+}
+
+fn account(checks: &mut Checks, spec: &LdapSource, tls: &LdapTls) -> Account {
+    let external = spec.sasl_external.unwrap_or_default();
+    if external && tls.client_certificate_secret_ref.is_none() {
+        checks.refuse(
+            format!("{FIELD}.saslExternal"),
+            "needs tls.clientCertificateSecretRef, the certificate to authenticate with",
+        );
+    }
+    match &spec.bind_secret_ref {
+        Some(_) if spec.sasl_external.is_some() => {
+            checks.refuse(
+                FIELD,
+                "write bindSecretRef (a DN and its password) or saslExternal (the client certificate), not both",
+            );
+            Account::Anonymous
+        }
+        Some(secret) => Account::Simple {
+            dn: KeyOf::secret(&secret.name, secret.bind_dn_key.as_deref(), "bindDn"),
+            password: KeyOf::secret(&secret.name, secret.password_key.as_deref(), "password"),
+        },
+        None if external => Account::SaslExternal,
+        None => Account::Anonymous,
+    }
+}
+
+fn user_settings(checks: &mut Checks, spec: LdapUsers) -> UserSettings {
+    let usual = UserSettings::default();
+    let derived = match (spec.email_prefix_attribute, spec.email_suffix) {
+        (Some(prefix_attribute), Some(suffix)) => {
+            let domain = suffix.strip_prefix('@').unwrap_or_default();
+            if domain.is_empty() || domain.contains(['@', ' ']) {
+                checks.refuse(
+                    format!("{FIELD}.users.emailSuffix"),
+                    "write what follows the name, with its @: @example.com",
+                );
+            }
+            Some(DerivedEmail {
+                prefix_attribute,
+                suffix,
+            })
+        }
+        (None, None) => None,
+        _ => {
+            checks.refuse(
+                format!("{FIELD}.users"),
+                "write both emailPrefixAttribute (uid) and emailSuffix (@example.com), or neither",
+            );
+            None
+        }
+    };
+    UserSettings {
+        base_dn: spec.base_dn,
+        scope: scope(spec.scope),
+        filter: spec.filter.unwrap_or(usual.filter),
+        id: spec
+            .id_attribute
+            .map_or(usual.id, |name| IdAttribute::named(&name)),
+        email: EmailRule {
+            attributes: spec
+                .email_attribute
+                .map_or(usual.email.attributes, |name| vec![name]),
+            derived,
+        },
+        disabled: spec.disabled.map(|disabled| DisabledRule {
+            attribute: disabled.attribute,
+            values: disabled.values.unwrap_or_default(),
+        }),
+        member_of: spec.member_of_attribute,
+    }
+}
+
+fn group_settings(checks: &mut Checks, spec: &LdapGroups, users: &LdapUsers) -> GroupSettings {
+    let usual = GroupSettings::default();
+    if spec.member_attribute.is_some() && spec.member_attributes.is_some() {
+        checks.refuse(
+            format!("{FIELD}.groups"),
+            "write either memberAttribute (one) or memberAttributes (several), not both",
+        );
+    }
+    if spec.member_value.is_some() && spec.member_attribute.is_none() {
+        checks.refuse(
+            format!("{FIELD}.groups.memberValue"),
+            "says what memberAttribute holds: add memberAttribute, or leave memberValue out",
+        );
+    }
+    let names = spec
+        .member_attribute
+        .iter()
+        .chain(spec.member_attributes.iter().flatten());
+    let mut members: Vec<_> = names
+        .map(|name| member_attribute(name, spec.member_value, users.uid_attribute.as_deref()))
+        .collect();
+    if members.is_empty() && users.member_of_attribute.is_none() {
+        members = usual.members;
+    }
+    let id = spec.id_attribute.as_ref().or(users.id_attribute.as_ref());
+    GroupSettings {
+        base_dn: spec.base_dn.clone(),
+        scope: scope(spec.scope),
+        filter: spec.filter.clone().unwrap_or(usual.filter),
+        id: id.map_or(usual.id, |name| IdAttribute::named(name)),
+        name: spec.name_attribute.clone().unwrap_or(usual.name),
+        members,
+    }
+}
+
+fn member_attribute(
+    name: &str,
+    value: Option<LdapMemberValue>,
+    uid_attribute: Option<&str>,
+) -> MemberAttribute {
+    let by_uid = || MemberNaming::UserAttribute(uid_attribute.unwrap_or("uid").to_owned());
+    let usual = MemberAttribute::named(name);
+    let naming = match (value, &usual.naming) {
+        (Some(LdapMemberValue::Uid), _) | (None, MemberNaming::UserAttribute(_)) => by_uid(),
+        (Some(LdapMemberValue::Dn), _) | (None, MemberNaming::Dn) => MemberNaming::Dn,
+    };
+    MemberAttribute { naming, ..usual }
+}
+
+fn scope(scope: Option<LdapScope>) -> SearchScope {
+    match scope.unwrap_or_default() {
+        LdapScope::Subtree => SearchScope::Subtree,
+        LdapScope::OneLevel => SearchScope::OneLevel,
+        LdapScope::Base => SearchScope::Base,
+    }
+}

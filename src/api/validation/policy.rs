@@ -1,0 +1,102 @@
+//! Whom to take, and what may happen to them.
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::check::Checks;
+use crate::api::spec::{DeparturePolicy, DirectorySyncSpec};
+use crate::sync::policy::{
+    Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, UserFilter,
+};
+
+const LIMIT: Limit = Limit::Percent(10.0);
+
+pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<Policy> {
+    let users = spec.users.clone().unwrap_or_default();
+    let groups = spec.groups.clone().unwrap_or_default();
+    let onboarding = spec.onboarding.clone().unwrap_or_default();
+    let offboarding = spec.offboarding.clone().unwrap_or_default();
+
+    let external_id_prefix = spec
+        .organization
+        .external_id_prefix
+        .clone()
+        .unwrap_or_default();
+    check_prefix(checks, spec.organization.external_id_prefix.as_deref());
+    let disabled = offboarding
+        .disabled
+        .map_or(Departure::Revoke, Departure::from);
+    let absent = offboarding
+        .absent
+        .map_or(Departure::Retain, Departure::from);
+    // Who was revoked by this policy comes back by it; who was revoked by hand stays out where it
+    // revokes nobody.
+    let revokes = disabled == Departure::Revoke || absent == Departure::Revoke;
+    let limit = match &offboarding.limit {
+        None => LIMIT,
+        Some(limit) => checks.noted("spec.offboarding.limit", parse_limit(limit))?,
+    };
+    Some(Policy {
+        external_id_prefix,
+        users: UserFilter {
+            include: globs(users.include),
+            exclude: globs(users.exclude),
+        },
+        groups: GroupFilter {
+            include: globs(groups.include),
+            exclude: globs(groups.exclude),
+            only_their_members: groups.only_their_members.unwrap_or_default(),
+            prune: groups.prune.unwrap_or_default(),
+        },
+        onboarding: Onboarding {
+            invite: onboarding.invite.unwrap_or(true),
+            restore: onboarding.restore.unwrap_or(revokes),
+        },
+        offboarding: Offboarding {
+            disabled,
+            absent,
+            limit,
+        },
+    })
+}
+
+fn globs(patterns: Option<Vec<String>>) -> Vec<Glob> {
+    let patterns = patterns.unwrap_or_default();
+    patterns.iter().map(|pattern| Glob::new(pattern)).collect()
+}
+
+fn check_prefix(checks: &mut Checks, prefix: Option<&str>) {
+    let Some(prefix) = prefix else { return };
+    let starts = prefix.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._:/-".contains(c);
+    if !starts || prefix.len() > 50 || !prefix.chars().all(allowed) {
+        checks.refuse(
+            "spec.organization.externalIdPrefix",
+            "a prefix starts with a letter or digit and has at most 50 letters, digits and . _ : / - only: berlin:",
+        );
+    }
+}
+
+fn parse_limit(limit: &IntOrString) -> Result<Limit, &'static str> {
+    let wrong = "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    match limit {
+        IntOrString::Int(count) => usize::try_from(*count).map(Limit::Count).map_err(|_| wrong),
+        IntOrString::String(text) => {
+            let number = text.strip_suffix('%').ok_or(wrong)?;
+            let plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
+            match number.parse::<f64>() {
+                Ok(percent) if plain && percent <= 100.0 => Ok(Limit::Percent(percent)),
+                _ => Err(wrong),
+            }
+        }
+    }
+}
+
+impl From<DeparturePolicy> for Departure {
+    fn from(policy: DeparturePolicy) -> Self {
+        match policy {
+            DeparturePolicy::Retain => Self::Retain,
+            DeparturePolicy::Revoke => Self::Revoke,
+            DeparturePolicy::Remove => Self::Remove,
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The Secrets and ConfigMaps that a spec names, and what they hold.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+
+use super::resolve::UnresolvedReason;
+use crate::api::spec::{CaBundleKind, CaBundleRef};
+
+/// A kind of object that a spec refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// A Secret.
+    Secret,
+    /// A ConfigMap.
+    ConfigMap,
+}
+
+/// An object that a spec refers to, in the resource's own namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Referent {
+    /// The kind.
+    pub kind: Kind,
+    /// The name.
+    pub name: String,
+}
+
+/// An object that a spec refers to, with the keys it must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The object.
+    pub to: Referent,
+    /// The keys.
+    pub keys: BTreeSet<String>,
+}
+
+/// A key of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct KeyOf {
+    pub(super) referent: Referent,
+    pub(super) key: String,
+}
+
+/// What the objects hold that a spec refers to. Never shown: `Debug` tells names and keys only.
+#[derive(Debug)]
+pub struct ReferencedData {
+    namespace: String,
+    objects: HashMap<Referent, BTreeMap<String, SecretSlice<u8>>>,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Referent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.kind, self.name)
+    }
+}
+
+impl KeyOf {
+    /// A key of a Secret; `default` where the spec names none.
+    pub(super) fn secret(name: &str, key: Option<&str>, default: &str) -> Self {
+        Self {
+            referent: Referent {
+                kind: Kind::Secret,
+                name: name.to_owned(),
+            },
+            key: key.unwrap_or(default).to_owned(),
+        }
+    }
+
+    /// Where the certificates of authorities are.
+    pub(super) fn ca_bundle(bundle: &CaBundleRef) -> Self {
+        Self {
+            referent: Referent {
+                kind: match bundle.kind.unwrap_or_default() {
+                    CaBundleKind::ConfigMap => Kind::ConfigMap,
+                    CaBundleKind::Secret => Kind::Secret,
+                },
+                name: bundle.name.clone(),
+            },
+            key: bundle.key.clone().unwrap_or_else(|| "ca.crt".to_owned()),
+        }
+    }
+}
+
+impl From<&KeyOf> for Reference {
+    fn from(key: &KeyOf) -> Self {
+        Self {
+            to: key.referent.clone(),
+            keys: BTreeSet::from([key.key.clone()]),
+        }
+    }
+}
+
+/// Each object once, with all its keys.
+pub(super) fn merged(references: Vec<Reference>) -> Vec<Reference> {
+    let mut by_referent: BTreeMap<Referent, BTreeSet<String>> = BTreeMap::new();
+    for reference in references {
+        by_referent
+            .entry(reference.to)
+            .or_default()
+            .extend(reference.keys);
+    }
+    by_referent
+        .into_iter()
+        .map(|(to, keys)| Reference { to, keys })
+        .collect()
+}
+
+impl ReferencedData {
+    /// Nothing yet, of a namespace.
+    pub fn of_namespace(namespace: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            objects: HashMap::new(),
+        }
+    }
+
+    /// Adds an object with its values by key.
+    pub fn add(&mut self, object: Referent, values: impl IntoIterator<Item = (String, Vec<u8>)>) {
+        let values = values
+            .into_iter()
+            .map(|(key, value)| (key, SecretSlice::from(value)));
+        self.objects.entry(object).or_default().extend(values);
+    }
+
+    /// Adds a Secret; `stringData` of a manifest counts as the API server would have it.
+    pub fn add_secret(&mut self, secret: Secret) {
+        let name = secret.metadata.name.unwrap_or_default();
+        let data = secret.data.unwrap_or_default();
+        let text = secret.string_data.unwrap_or_default();
+        let values = data.into_iter().map(|(key, value)| (key, value.0)).chain(
+            text.into_iter()
+                .map(|(key, value)| (key, value.into_bytes())),
+        );
+        let kind = Kind::Secret;
+        self.add(Referent { kind, name }, values);
+    }
+
+    /// Adds a ConfigMap.
+    pub fn add_config_map(&mut self, map: ConfigMap) {
+        let name = map.metadata.name.unwrap_or_default();
+        let text = map.data.unwrap_or_default();
+        let binary = map.binary_data.unwrap_or_default();
+        let values = text
+            .into_iter()
+            .map(|(key, value)| (key, value.into_bytes()))
+            .chain(binary.into_iter().map(|(key, value)| (key, value.0)));
+        let kind = Kind::ConfigMap;
+        self.add(Referent { kind, name }, values);
+    }
+
+    /// A value as it is.
+    pub(super) fn bytes(&self, key: &KeyOf) -> Result<&[u8], UnresolvedReason> {
+        let missing = |object_is_there| UnresolvedReason::Missing {
+            referent: key.referent.clone(),
+            namespace: self.namespace.clone(),
+            key: key.key.clone(),
+            object_is_there,
+        };
+        let object = self
+            .objects
+            .get(&key.referent)
+            .ok_or_else(|| missing(false))?;
+        let value = object.get(&key.key).ok_or_else(|| missing(true))?;
+        Ok(value.expose_secret())
+    }
+
+    /// A value as one line of text. Line breaks at its end, which `echo` and editors leave, are
+    /// taken off.
+    pub(super) fn text(&self, key: &KeyOf) -> Result<SecretString, UnresolvedReason> {
+        let unusable = |why: &str| UnresolvedReason::unusable(key, why);
+        let text = std::str::from_utf8(self.bytes(key)?)
+            .map_err(|_| unusable("isn't text; store it as UTF-8"))?
+            .trim_end_matches(['\r', '\n']);
+        if text.trim().is_empty() {
+            return Err(unusable("is empty"));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(unusable(
+                "has several lines or control characters; store one line of text",
+            ));
+        }
+        Ok(SecretString::from(text))
+    }
+}

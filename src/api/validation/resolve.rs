@@ -1,0 +1,160 @@
+//! What Secrets and ConfigMaps hold, put into the settings.
+
+use std::fmt;
+
+use super::references::{KeyOf, Kind, ReferencedData, Referent};
+use super::{ValidatedSource, ValidatedSpec};
+use crate::api::conditions::Blocker;
+use crate::organization;
+use crate::source::ldap::LdapSettings;
+
+/// Settings with everything needed to connect to both sides.
+#[derive(Debug)]
+pub struct Resolved {
+    /// The organization. Its observer and limit are the usual ones; whoever runs it sets its own.
+    pub organization: organization::Settings,
+    /// The directory.
+    pub source: ResolvedSource,
+}
+
+/// A directory's settings with everything needed to connect.
+#[derive(Debug)]
+pub enum ResolvedSource {
+    /// An LDAP directory.
+    Ldap(Box<LdapSettings>),
+}
+
+/// Everything that keeps a spec from being followed although it is valid itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Unresolved(
+    /// At least one.
+    pub Vec<UnresolvedReason>,
+);
+
+/// One thing that keeps a spec from being followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnresolvedReason {
+    /// A Secret or ConfigMap isn't there, or lacks a key.
+    Missing {
+        /// The object.
+        referent: Referent,
+        /// Where it should be.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// Whether only the key is missing.
+        object_is_there: bool,
+    },
+    /// What is there can't be used.
+    Unusable {
+        /// The object.
+        referent: Referent,
+        /// The key.
+        key: String,
+        /// What is wrong, without the value.
+        why: String,
+    },
+    /// This version can't read that kind of directory.
+    SourceNotSupported {
+        /// The kind, as in the spec.
+        source: &'static str,
+    },
+}
+
+impl UnresolvedReason {
+    pub(super) fn unusable(key: &KeyOf, why: &str) -> Self {
+        Self::Unusable {
+            referent: key.referent.clone(),
+            key: key.key.clone(),
+            why: why.to_owned(),
+        }
+    }
+
+    fn blocker(&self) -> Blocker {
+        match self {
+            Self::Missing { .. } => Blocker::ReferenceNotFound,
+            Self::Unusable { .. } => Blocker::InvalidReference,
+            Self::SourceNotSupported { .. } => Blocker::SourceNotSupported,
+        }
+    }
+}
+
+impl Unresolved {
+    /// The reason that conditions and events give: of what is unsupported first, then missing, then
+    /// unusable.
+    pub fn blocker(&self) -> Blocker {
+        let reasons = || self.0.iter().map(UnresolvedReason::blocker);
+        [Blocker::SourceNotSupported, Blocker::ReferenceNotFound]
+            .into_iter()
+            .find(|wanted| reasons().any(|reason| reason == *wanted))
+            .unwrap_or(Blocker::InvalidReference)
+    }
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, reason) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{reason}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for UnresolvedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing {
+                referent,
+                namespace,
+                key,
+                object_is_there: false,
+            } => {
+                let command = match referent.kind {
+                    Kind::Secret => "secret generic",
+                    Kind::ConfigMap => "configmap",
+                };
+                write!(
+                    f,
+                    "{referent} isn't in namespace {namespace:?}; create it with key {key:?}: \
+                     kubectl -n {namespace} create {command} {} --from-file={key}=FILE",
+                    referent.name
+                )
+            }
+            Self::Missing { referent, key, .. } => {
+                write!(
+                    f,
+                    "{referent} has no key {key:?}; add it, or name another key in the spec"
+                )
+            }
+            Self::Unusable { referent, key, why } => {
+                write!(f, "{referent}, key {key:?}: {why}")
+            }
+            Self::SourceNotSupported { source } => write!(
+                f,
+                "this version of the operator can't read spec.source.{source}; use ldap, or an operator that can"
+            ),
+        }
+    }
+}
+
+pub(super) fn resolve(spec: &ValidatedSpec, data: &ReferencedData) -> Result<Resolved, Unresolved> {
+    let mut problems = vec![];
+    let organization = spec.organization.resolve(data, &mut problems);
+    let source = match &spec.source {
+        ValidatedSource::Ldap(ldap) => ldap
+            .resolve(data, &mut problems)
+            .map(|settings| ResolvedSource::Ldap(Box::new(settings))),
+        ValidatedSource::NotSupported(source) => {
+            problems.push(UnresolvedReason::SourceNotSupported { source });
+            None
+        }
+    };
+    match (organization, source) {
+        (Some(organization), Some(source)) => Ok(Resolved {
+            organization,
+            source,
+        }),
+        _ => Err(Unresolved(problems)),
+    }
+}
