@@ -244,7 +244,11 @@ impl Remote {
         if status.is_success() {
             Ok((status, read(response).await?))
         } else {
-            let answer = body::answer(response, &self.secrets).await;
+            let mut answer = body::answer(response, &self.secrets).await;
+            // A cursor or key in the query is nobody's business either.
+            if let Some(query) = call.url.query().filter(|query| !query.is_empty()) {
+                answer.body = answer.body.replace(query, "***");
+            }
             Err(Failure::Status(Box::new(answer)))
         }
     }

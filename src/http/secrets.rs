@@ -13,6 +13,8 @@ pub struct Secrets(RwLock<Vec<SecretString>>);
 const SHORTEST: usize = 6;
 /// Tokens that were renewed since may still be quoted; very old ones no more.
 const KEPT: usize = 8;
+/// The first are keys, which stay.
+const STAYING: usize = 2;
 
 impl Secrets {
     /// None yet.
@@ -20,14 +22,14 @@ impl Secrets {
         Self::default()
     }
 
-    /// One more that must not show. The first stays; of later ones the newest few.
+    /// One more that must not show. The first two stay; of later ones the newest few.
     pub fn add(&self, secret: SecretString) {
         if secret.expose_secret().len() < SHORTEST {
             return;
         }
         let mut secrets = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if secrets.len() == KEPT {
-            secrets.remove(1);
+            secrets.remove(STAYING);
         }
         secrets.push(secret);
     }

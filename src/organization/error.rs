@@ -170,7 +170,7 @@ impl Refusal {
             Self::DirectorySync
         } else if message.contains("cannot use groups") {
             Self::Groups
-        } else if message.contains("seat") {
+        } else if message.contains("seat") || message.contains("autoscale") {
             Self::Seats
         } else {
             Self::Other

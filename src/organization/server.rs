@@ -37,6 +37,8 @@ impl Server {
         }
         let secrets = Arc::new(Secrets::new());
         secrets.add(settings.client_secret.clone());
+        // As it stands in the form, which a proxy may quote.
+        secrets.add(encoded(settings.client_secret.expose_secret()).into());
         let identity = settings.region.identity();
         let bare = Remote {
             client: crate::http::client(&settings.connection)?,
@@ -195,6 +197,10 @@ impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Key({})", self.url)
     }
+}
+
+fn encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.trim().as_bytes()).collect()
 }
 
 fn key_form(settings: &Settings) -> SecretString {

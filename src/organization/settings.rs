@@ -216,3 +216,29 @@ fn server_url(text: &str) -> Result<Url, InvalidSettings> {
 fn base(url: &Url) -> &str {
     url.as_str().trim_end_matches('/')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_are_found_below_the_servers_address() {
+        let addresses = |region: Region| (region.identity(), region.api());
+        let of = |url: &str| addresses(Region::server(url).unwrap());
+        let below = |url: &str| (format!("{url}/identity"), format!("{url}/api"));
+
+        let plain = below("https://vault.example.com");
+        assert_eq!(of("https://vault.example.com"), plain);
+        assert_eq!(of(" https://Vault.example.com/ "), plain);
+        let in_path = below("https://example.com/vault");
+        assert_eq!(of("https://example.com/vault"), in_path);
+        assert_eq!(of("https://example.com/vault//"), in_path);
+        assert_eq!(of("http://[::1]:8080/a/b"), below("http://[::1]:8080/a/b"));
+
+        let eu = (
+            "https://identity.bitwarden.eu".to_owned(),
+            "https://api.bitwarden.eu".to_owned(),
+        );
+        assert_eq!(addresses(Region::Eu), eu);
+    }
+}

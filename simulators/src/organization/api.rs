@@ -42,6 +42,7 @@ pub(super) fn router(shared: &Shared) -> Router {
     let api = api.route_layer(from_fn_with_state(shared.clone(), authorize));
     Router::new()
         .route("/identity/connect/token", post(token))
+        .route("/api/config", get(server_config))
         .nest("/api/public", api)
         .fallback(async move || not_found)
         .layer(DefaultBodyLimit::disable())
@@ -98,6 +99,15 @@ async fn token(
         "token_type": "Bearer",
         "scope": "api.organization",
     })))
+}
+
+/// What anyone may ask: among other things, who wrote the server.
+async fn server_config(State(shared): State<Shared>) -> Json<Value> {
+    let server = match shared.config.profile {
+        Profile::Official { .. } => Value::Null,
+        Profile::Vaultwarden { .. } => json!({"name": "Vaultwarden", "url": "https://example.org"}),
+    };
+    Json(json!({"object": "config", "version": "2026.8.0", "server": server}))
 }
 
 async fn import(State(shared): State<Shared>, body: Bytes) -> Answer {

@@ -46,7 +46,9 @@ impl Verdict {
         let body = ErrorBody::of(answer);
         let message = body.text(answer);
         match answer.status {
-            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if !answer.is_html() => {}
+            StatusCode::BAD_REQUEST if !answer.is_html() => {}
+            // Vaultwarden's word for a body it can't read; a page, as all its errors.
+            StatusCode::UNPROCESSABLE_ENTITY => {}
             StatusCode::INTERNAL_SERVER_ERROR => {
                 let error = server.error(error);
                 return Ok(Self::Failed { message, error });
@@ -54,6 +56,10 @@ impl Verdict {
             _ => return Err(server.error(error)),
         }
         let kind = batch.first().map(|row| row.kind());
+        let named = named(&body, kind, batch.len());
+        if !named.is_empty() {
+            return Ok(Self::Named(named));
+        }
         match Refusal::of(&message) {
             Refusal::Seats => return Ok(Self::NoSeats(message)),
             Refusal::Groups => return Ok(Self::NoGroups(message)),
@@ -61,10 +67,6 @@ impl Verdict {
                 return Err(OrganizationError::NotPermitted { answer: message });
             }
             Refusal::Other => {}
-        }
-        let named = named(&body, kind, batch.len());
-        if !named.is_empty() {
-            return Ok(Self::Named(named));
         }
         let error = server.error(error);
         Ok(Self::Failed { message, error })

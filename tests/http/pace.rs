@@ -1,0 +1,94 @@
+//! Limits are kept; on paused time.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use directory_sync::http::{Limit, Pace, Window};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Method, StatusCode};
+use tokio::time::Instant;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn pace() -> Arc<Pace> {
+    let write = [Window::new(60, MINUTE), Window::new(5, SECOND)];
+    let pace = Pace::unlimited()
+        .with(Method::POST, write)
+        .with(Method::GET, [Window::new(200, MINUTE)]);
+    Arc::new(pace)
+}
+
+/// When each of so many requests that are all asked for at once is permitted.
+async fn permitted(pace: &Arc<Pace>, method: Method, requests: usize) -> Vec<Duration> {
+    let start = Instant::now();
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let tasks = (0..requests).map(|_| {
+        let (pace, method, times) = (pace.clone(), method.clone(), times.clone());
+        tokio::spawn(async move {
+            pace.permit(&method).await;
+            times.lock().unwrap().push(start.elapsed());
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    Arc::into_inner(times).unwrap().into_inner().unwrap()
+}
+
+fn most_within(times: &[Duration], window: Duration) -> usize {
+    let within = |from: &Duration| {
+        times
+            .iter()
+            .filter(|time| *time >= from && **time < *from + window)
+            .count()
+    };
+    times.iter().map(within).max().unwrap_or(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_stretch_of_time_sees_more_requests_than_its_limit() {
+    let times = permitted(&pace(), Method::POST, 200).await;
+    assert_eq!(most_within(&times, MINUTE), 60);
+    assert_eq!(most_within(&times, SECOND), 5);
+    let last = times.iter().max().unwrap().as_secs();
+    assert!(
+        (180..195).contains(&last),
+        "and the limit is used to the full: the last went after {last} s"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn methods_are_counted_apart() {
+    let pace = pace();
+    let reads = permitted(&pace, Method::GET, 200).await;
+    assert!(reads.iter().all(Duration::is_zero));
+    let writes = permitted(&pace, Method::POST, 5).await;
+    assert!(writes.iter().all(Duration::is_zero));
+    let others = permitted(&pace, Method::PUT, 1_000).await;
+    assert!(others.iter().all(Duration::is_zero), "no limit is known");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_of_a_429_pauses_everyone_with_this_method() {
+    let pace = pace();
+    let mut headers = HeaderMap::new();
+    headers.insert(RETRY_AFTER, "30".parse().unwrap());
+    pace.answered(&Method::GET, StatusCode::TOO_MANY_REQUESTS, &headers);
+
+    let reads = permitted(&pace, Method::GET, 10).await;
+    assert!(reads.iter().all(|at| at.as_secs() == 30), "{reads:?}");
+    let start = Instant::now();
+    pace.permit(&Method::POST).await;
+    assert!(start.elapsed().is_zero(), "others go on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_waiting_takes_no_place() {
+    let pace = pace();
+    permitted(&pace, Method::POST, 5).await;
+    let gave_up = tokio::time::timeout(SECOND / 2, pace.permit(&Method::POST)).await;
+    assert!(gave_up.is_err());
+    let times = permitted(&pace, Method::POST, 5).await;
+    assert!(times.iter().all(|at| *at <= SECOND / 2), "{times:?}");
+}

@@ -1,0 +1,289 @@
+//! What a person reads when it can't work, and whether it is theirs to mend.
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::{Html, Redirect};
+use axum::routing::{any, get, post};
+use directory_sync::fault::FaultKind;
+use directory_sync::organization::{
+    ClientId, InvalidSettings, OrganizationClient, OrganizationError, Region, Settings,
+};
+use reqwest::Url;
+use simulators::fault::{Fault, Way};
+use simulators::organization::{Config, MemberSeed};
+use std::time::Duration;
+
+use super::{client, content, settings, start};
+
+const KEY: &str = "organization.0d9f3c1e-6a52-4a3c-9d0b-b0c7a5e41f27";
+
+/// Serves `router` for as long as the test runs; its address.
+async fn serve(router: Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+async fn error_at(url: &str) -> OrganizationError {
+    let region = Region::server(url).unwrap();
+    error_in(region).await
+}
+
+async fn error_in(region: Region) -> OrganizationError {
+    let key = ClientId::parse(KEY).unwrap();
+    let mut settings = Settings::new(region, key, "a-secret-key".into());
+    settings.retry.first_delay = Duration::from_millis(1);
+    settings.retry.times = 1;
+    settings.connection.connect_timeout = Duration::from_secs(1);
+    let client = OrganizationClient::new(settings).unwrap();
+    client.read().await.unwrap_err()
+}
+
+fn token() -> axum::routing::MethodRouter {
+    post(async || r#"{"access_token": "abcdefgh", "expires_in": 3600, "token_type": "Bearer"}"#)
+}
+
+#[track_caller]
+fn assert_wrong_address(error: &OrganizationError, saying: &str) {
+    assert!(
+        matches!(error, OrganizationError::WrongAddress { .. }),
+        "{error:?}"
+    );
+    assert_eq!(error.kind(), FaultKind::Configuration);
+    let text = error.to_string();
+    assert!(
+        text.contains("serverUrl") && text.contains(saying),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_persons_api_key_is_told_from_an_organizations() {
+    let error = ClientId::parse("user.0d9f3c1e-6a52-4a3c-9d0b-b0c7a5e41f27").unwrap_err();
+    assert!(matches!(error, InvalidSettings::UserKey));
+    let text = error.to_string();
+    assert!(
+        text.contains("View API key") && text.contains("organization."),
+        "{text}"
+    );
+
+    for wrong in ["", "organization.", "organization.acme", "0d9f3c1e"] {
+        let error = ClientId::parse(wrong).unwrap_err();
+        assert!(matches!(error, InvalidSettings::ClientId), "{wrong}");
+    }
+    assert!(
+        ClientId::parse(&format!(" {KEY}\n")).is_ok(),
+        "a Secret often ends in a line break"
+    );
+}
+
+#[test]
+fn an_address_that_cannot_be_one_is_refused_with_an_example() {
+    for wrong in [
+        "vault.example.com",
+        "ftp://vault.example.com",
+        "https://user:password@vault.example.com",
+        "https://vault.example.com/?organization=1",
+        "https://vault.example.com/#/login",
+        "",
+    ] {
+        let text = Region::server(wrong).unwrap_err().to_string();
+        assert!(text.contains("https://vault.example.com"), "{text}");
+        assert!(!text.contains("password@"), "{text}");
+    }
+}
+
+#[test]
+fn an_empty_secret_is_refused_before_anything_is_sent() {
+    let key = ClientId::parse(KEY).unwrap();
+    let error = OrganizationClient::new(Settings::new(Region::Eu, key, " \n".into())).unwrap_err();
+    assert!(
+        error.to_string().contains("clientSecret is empty"),
+        "{error}"
+    );
+    assert_eq!(error.kind(), FaultKind::Configuration);
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_the_users_to_mend_and_does_not_show() {
+    let server = start(Config::cloud()).await;
+    let mut settings = settings(&server);
+    settings.client_secret = "surely-the-wrong-key".into();
+    let client = OrganizationClient::new(settings).unwrap();
+    let error = client.read().await.unwrap_err();
+    assert!(
+        matches!(error, OrganizationError::WrongCredentials { .. }),
+        "{error:?}"
+    );
+    assert_eq!(error.kind(), FaultKind::Configuration);
+    let text = error.to_string();
+    assert!(
+        text.contains("invalid_client") && text.contains("View API key"),
+        "{text}"
+    );
+    assert!(!format!("{error:?} {text} {client:?}").contains("surely-the-wrong-key"));
+    assert_eq!(server.requests().len(), 1, "a wrong key isn't tried again");
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_noticed_in_the_middle() {
+    let server = start(Config::cloud()).await;
+    let client = client(&server);
+    content(&client).await;
+    server.rotate_secret("another");
+    let error = client.read().await.unwrap_err();
+    assert!(
+        matches!(error, OrganizationError::WrongCredentials { .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn fresh_tokens_that_are_refused_mean_a_revoked_key() {
+    let url = serve(
+        Router::new()
+            .route("/identity/connect/token", token())
+            .fallback(StatusCode::UNAUTHORIZED),
+    )
+    .await;
+    let error = error_at(&url).await;
+    assert!(
+        matches!(error, OrganizationError::KeyRevoked { .. }),
+        "{error:?}"
+    );
+    assert_eq!(error.kind(), FaultKind::Configuration);
+}
+
+#[tokio::test]
+async fn something_else_than_bitwarden_is_told_from_a_refusal() {
+    let nothing = serve(Router::new()).await;
+    assert_wrong_address(&error_at(&nothing).await, "404");
+
+    let page = serve(Router::new().fallback(async || Html("<h1>Welcome to nginx!</h1>"))).await;
+    assert_wrong_address(&error_at(&page).await, "HTML page");
+
+    let login = serve(Router::new().fallback(async || Redirect::to("https://sso.example.com/")));
+    assert_wrong_address(&error_at(&login.await).await, "https://sso.example.com/");
+
+    let other = serve(Router::new().fallback(any(async || r#"{"hello": "world"}"#))).await;
+    assert_wrong_address(&error_at(&other).await, "access_token");
+}
+
+#[tokio::test]
+async fn an_api_that_is_not_there_is_not_vaultwarden() {
+    let only_identity = Router::new().route("/identity/connect/token", token());
+    let url = serve(only_identity).await;
+    assert_wrong_address(&error_at(&url).await, "/public/");
+
+    let official = Router::new()
+        .route("/identity/connect/token", token())
+        .route("/api/config", get(async || r#"{"server": null}"#));
+    let url = serve(official).await;
+    assert_wrong_address(&error_at(&url).await, "call itself Vaultwarden");
+}
+
+#[tokio::test]
+async fn an_api_that_was_there_before_is_expected_back() {
+    let server = start(Config::cloud()).await;
+    server.seed_member(MemberSeed::new("ann@example.com"));
+    let gateway = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let (up, api) = (gateway.clone(), server.api_url());
+    let lost = Router::new().fallback(
+        async move |uri: axum::http::Uri, headers: axum::http::HeaderMap| {
+            if !up.load(std::sync::atomic::Ordering::Relaxed) {
+                return Err((StatusCode::NOT_FOUND, "default backend - 404"));
+            }
+            let http = directory_sync::http::client(&Default::default()).unwrap();
+            let request = http.get(format!("{api}{}", uri.path()));
+            let answer = request.headers(headers).send().await.unwrap();
+            Ok(answer.text().await.unwrap())
+        },
+    );
+    let mut settings = settings(&server);
+    settings.region = Region::Split {
+        identity: Url::parse(&server.identity_url()).unwrap(),
+        api: Url::parse(&serve(lost).await).unwrap(),
+    };
+    let client = OrganizationClient::new(settings).unwrap();
+    content(&client).await;
+
+    gateway.store(false, std::sync::atomic::Ordering::Relaxed);
+    let error = client.read().await.unwrap_err();
+    assert_eq!(error.kind(), FaultKind::Transient { retry_after: None });
+    assert!(error.to_string().contains("was there before"), "{error}");
+
+    gateway.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(content(&client).await.members.len(), 1);
+}
+
+#[tokio::test]
+async fn a_list_that_goes_on_elsewhere_is_not_complete() {
+    let more = r#"{"object": "list", "data": [], "continuationToken": "more"}"#;
+    let url = serve(
+        Router::new()
+            .route("/identity/connect/token", token())
+            .fallback(any(async move || more)),
+    )
+    .await;
+    let error = error_at(&url).await;
+    assert_eq!(error.kind(), FaultKind::Incomplete);
+    assert!(error.to_string().contains("continuation token"), "{error}");
+}
+
+#[tokio::test]
+async fn what_this_version_does_not_know_is_kept_and_not_lost() {
+    let members = r#"{"object": "list", "continuationToken": null, "new": {"a": [1]}, "data": [
+        {"id": "6d656d62-6572-4000-8000-000000000001", "email": "A@example.com", "status": 7,
+         "type": 9, "externalId": "", "collections": null, "alsoNew": 1},
+        {"id": "6d656d62-6572-4000-8000-000000000002", "email": null, "status": 0, "type": 0,
+         "externalId": null}]}"#;
+    let groups = r#"{"data": []}"#;
+    let url = serve(
+        Router::new()
+            .route("/identity/connect/token", token())
+            .route("/api/public/members", get(async move || members))
+            .route("/api/public/groups", get(async move || groups)),
+    )
+    .await;
+    let region = Region::server(&url).unwrap();
+    let key = ClientId::parse(KEY).unwrap();
+    let client = OrganizationClient::new(Settings::new(region, key, "a-secret-key".into()));
+    let content = content(&client.unwrap()).await;
+    use directory_sync::organization::model::{MemberRole, MemberStatus};
+    assert_eq!(content.members[0].status, MemberStatus::Other(7));
+    assert_eq!(content.members[0].role, MemberRole::Other(9));
+    assert_eq!(content.members[0].external_id, None, "empty is none");
+    assert_eq!(content.members[0].email.as_str(), "a@example.com");
+    assert_eq!(content.members[1].role, MemberRole::Owner);
+}
+
+#[tokio::test]
+async fn nobody_there_passes_and_names_the_address() {
+    let server = start(Config::cloud()).await;
+    let url = server.url();
+    drop(server);
+    let error = error_at(&url).await;
+    assert!(
+        matches!(error, OrganizationError::Unreachable(_)),
+        "{error:?}"
+    );
+    assert_eq!(error.kind(), FaultKind::Transient { retry_after: None });
+    assert!(error.to_string().contains(&url), "{error}");
+}
+
+#[tokio::test]
+async fn being_throttled_for_long_passes_and_says_until_when() {
+    for path in ["/api/public/members", "/identity/connect/token"] {
+        let server = start(Config::cloud()).await;
+        let throttled = Fault::new(Way::TooManyRequests { retry_after: 900 });
+        server.faults().inject(throttled.path(path).from_then_on());
+        let error = client(&server).read().await.unwrap_err();
+        assert!(
+            matches!(error, OrganizationError::Throttled { .. }),
+            "{error:?}"
+        );
+        let retry_after = Some(Duration::from_secs(900));
+        assert_eq!(error.kind(), FaultKind::Transient { retry_after });
+    }
+}

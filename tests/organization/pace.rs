@@ -1,0 +1,80 @@
+//! The server's limits are kept, and learned where they aren't known.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use directory_sync::http::{Pace, Window};
+use directory_sync::organization::OrganizationClient;
+use reqwest::Method;
+use simulators::organization::{Config, GroupSeed, MemberSeed, RateLimits, SimulatedOrganization};
+use uuid::Uuid;
+
+use super::{client, group, member, settings, start};
+
+async fn with_groups(groups: usize, rate_limits: RateLimits) -> (SimulatedOrganization, Vec<Uuid>) {
+    let config = Config {
+        rate_limits: Some(rate_limits),
+        ..Config::cloud()
+    };
+    let server = start(config).await;
+    for n in 0..groups {
+        let seed = GroupSeed::new(&format!("Group {n}"));
+        server.seed_group(seed.external_id(&format!("g{n}")));
+    }
+    let ids = (0..groups)
+        .map(|n| group(&server, &format!("g{n}")))
+        .collect();
+    (server, ids)
+}
+
+fn throttled(server: &SimulatedOrganization) -> usize {
+    let requests = server.requests();
+    requests.iter().filter(|r| r.status == Some(429)).count()
+}
+
+#[tokio::test]
+async fn known_limits_are_kept_so_that_nothing_is_refused() {
+    // The cloud's arithmetic, sixty times as fast: 200 reads and 60 writes a second.
+    let (server, groups) = with_groups(250, RateLimits::cloud().faster(60)).await;
+    for n in 0..12 {
+        server.seed_member(MemberSeed::new(&format!("m{n}@example.com")));
+    }
+    let mut settings = settings(&server);
+    let second = Duration::from_millis(1_050);
+    let write = [
+        Window::new(60, second),
+        Window::new(5, Duration::from_millis(25)),
+    ];
+    let pace = Pace::unlimited()
+        .with(Method::GET, [Window::new(200, second)])
+        .with(Method::POST, write);
+    settings.limit = Some(Arc::new(pace));
+    let client = OrganizationClient::new(settings).unwrap();
+
+    let started = Instant::now();
+    let memberships = client.memberships(&groups, &|_| {}).await.unwrap();
+    for n in 0..12 {
+        let member = member(&server, &format!("m{n}@example.com"));
+        client.revoke(member).await.unwrap();
+    }
+    assert_eq!(memberships.len(), 250);
+    assert_eq!(throttled(&server), 0);
+    let elapsed = started.elapsed();
+    assert!(elapsed >= second, "250 reads took {elapsed:?}");
+}
+
+#[tokio::test]
+async fn unknown_limits_are_learned_from_the_first_refusal() {
+    let limits = RateLimits {
+        reads_per_minute: 20,
+        ..RateLimits::cloud().faster(60)
+    };
+    let (server, groups) = with_groups(50, limits).await;
+    let memberships = client(&server).memberships(&groups, &|_| {}).await.unwrap();
+    assert_eq!(memberships.len(), 50);
+    let throttled = throttled(&server);
+    assert!(
+        (1..=2 * 8).contains(&throttled),
+        "in each of two waits at most those under way are refused: {throttled}"
+    );
+}

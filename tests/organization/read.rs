@@ -1,0 +1,242 @@
+//! What a read shows, and when it isn't believed.
+
+use std::time::Duration;
+
+use directory_sync::fault::FaultKind;
+use directory_sync::organization::OrganizationError;
+use directory_sync::organization::model::{MemberRole, MemberStatus, Organization, Seats};
+use simulators::fault::{Fault, Framing, Way};
+use simulators::organization::Seats as SimulatedSeats;
+use simulators::organization::{Config, GroupSeed, MemberSeed, Role, Status};
+
+use super::{client, content, group, id, member, requests, start};
+
+#[tokio::test]
+async fn members_groups_and_seats_are_read_in_three_requests() {
+    let server = start(Config::cloud()).await;
+    server.set_seats(SimulatedSeats::autoscaling(50, Some(80)));
+    server.seed_member(MemberSeed::new("Owner@example.com").owner());
+    server.seed_member(
+        MemberSeed::new("ann@example.com")
+            .external_id("uid=ann")
+            .status(Status::Invited),
+    );
+    server.seed_member(
+        MemberSeed::new("bob@example.com")
+            .external_id("uid=bob")
+            .status(Status::Revoked)
+            .role(Role::Custom),
+    );
+    server.seed_group(
+        GroupSeed::new("Staff")
+            .external_id("cn=staff")
+            .members(["ann@example.com"]),
+    );
+    server.seed_group(GroupSeed::new("By hand"));
+
+    let content = content(&client(&server)).await;
+
+    let seen = |email: &str| {
+        let member = content.members.iter().find(|m| m.email.as_str() == email);
+        let member = member.unwrap_or_else(|| panic!("{email} is missing"));
+        (member.external_id.clone(), member.status, member.role)
+    };
+    assert_eq!(content.members.len(), 3);
+    assert_eq!(
+        seen("owner@example.com"),
+        (None, MemberStatus::Confirmed, MemberRole::Owner)
+    );
+    assert_eq!(
+        seen("ann@example.com"),
+        (
+            Some(id("uid=ann")),
+            MemberStatus::Invited,
+            MemberRole::Other(2)
+        )
+    );
+    assert_eq!(
+        seen("bob@example.com"),
+        (
+            Some(id("uid=bob")),
+            MemberStatus::Revoked,
+            MemberRole::Other(4)
+        )
+    );
+    assert_eq!(content.groups.len(), 2);
+    let staff = content.groups.iter().find(|g| &*g.name == "Staff").unwrap();
+    assert_eq!(staff.external_id, Some(id("cn=staff")));
+    assert_eq!(staff.id, group(&server, "cn=staff"));
+    assert_eq!(
+        content.seats,
+        Some(Seats {
+            total: 50,
+            autoscale_to: Some(80)
+        })
+    );
+    assert_eq!(requests(&server).len(), 3);
+}
+
+#[tokio::test]
+async fn a_server_of_ones_own_has_no_seats_to_tell() {
+    let server = start(Config::self_hosted()).await;
+    server.seed_member(MemberSeed::new("owner@example.com").owner());
+    let content = content(&client(&server)).await;
+    assert_eq!(content.seats, None);
+    assert_eq!(content.members.len(), 1);
+}
+
+#[tokio::test]
+async fn memberships_of_many_groups_are_read_side_by_side() {
+    let server = start(Config::cloud()).await;
+    server.seed_member(MemberSeed::new("ann@example.com"));
+    for n in 0..40 {
+        let seed = GroupSeed::new(&format!("Group {n}")).external_id(&format!("g{n}"));
+        server.seed_group(match n % 2 {
+            0 => seed.members(["ann@example.com"]),
+            _ => seed,
+        });
+    }
+    server.set_latency(Duration::from_millis(50));
+    let mut groups: Vec<_> = (0..40).map(|n| group(&server, &format!("g{n}"))).collect();
+    let unknown = uuid::Uuid::from_u128(7);
+    groups.push(unknown);
+
+    let seen = std::sync::Mutex::new(Vec::new());
+    let started = std::time::Instant::now();
+    let memberships = client(&server)
+        .memberships(&groups, &|done| seen.lock().unwrap().push(done))
+        .await
+        .unwrap();
+
+    assert!(started.elapsed() < Duration::from_millis(41 * 50));
+    assert_eq!(
+        memberships[&groups[0]],
+        [member(&server, "ann@example.com")]
+    );
+    assert!(memberships[&groups[1]].is_empty());
+    assert!(!memberships.contains_key(&unknown), "gone in the meantime");
+    assert_eq!(*seen.lock().unwrap(), (1..=41).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_passing_fault_of_any_kind_is_survived() {
+    for way in [
+        Way::InternalError,
+        Way::Unavailable,
+        Way::CutConnection,
+        Way::HalfBody(Framing::ContentLength),
+        Way::HalfBody(Framing::Chunked),
+    ] {
+        for k in 1..=4 {
+            let server = start(Config::cloud()).await;
+            server.seed_member(MemberSeed::new("ann@example.com"));
+            server.seed_group(GroupSeed::new("Staff"));
+            server.faults().inject(Fault::new(way).on_request(k));
+            let content = content(&client(&server)).await;
+            assert_eq!(server.faults().fired(), 1);
+            let sizes = (content.members.len(), content.groups.len());
+            assert_eq!(sizes, (1, 1), "{way:?} at request {k}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn half_a_list_is_an_error_that_passes_and_never_a_shorter_list() {
+    for path in ["/api/public/members", "/api/public/groups"] {
+        for framing in [Framing::ContentLength, Framing::Chunked] {
+            let server = start(Config::cloud()).await;
+            for n in 0..50 {
+                server.seed_member(MemberSeed::new(&format!("m{n}@example.com")));
+                server.seed_group(GroupSeed::new(&format!("Group {n}")));
+            }
+            let half = Fault::new(Way::HalfBody(framing)).path(path);
+            server.faults().inject(half.from_then_on());
+            let error = client(&server).read().await.unwrap_err();
+            assert!(
+                matches!(error, OrganizationError::Unreachable(_)),
+                "{error}"
+            );
+            assert_eq!(error.kind(), FaultKind::Transient { retry_after: None });
+            assert!(error.to_string().contains(path), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn garbage_is_an_error_that_says_so() {
+    let server = start(Config::cloud()).await;
+    let garbage = Fault::new(Way::Garbage).path("/api/public/members");
+    server.faults().inject(garbage.from_then_on());
+    let error = client(&server).read().await.unwrap_err();
+    assert!(matches!(error, OrganizationError::Unexpected(_)), "{error}");
+    assert!(error.to_string().contains("can't be understood"), "{error}");
+}
+
+#[tokio::test]
+async fn a_token_that_ends_in_the_middle_is_renewed_unnoticed() {
+    let server = start(Config::cloud()).await;
+    server.seed_group(GroupSeed::new("Staff").external_id("staff"));
+    let client = client(&server);
+    content(&client).await;
+    server.revoke_all_tokens();
+    client.member_ids(group(&server, "staff")).await.unwrap();
+
+    server.set_token_lifetime(Duration::from_secs(1));
+    server.revoke_all_tokens();
+    server.clear_requests();
+    content(&client).await;
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    content(&client).await;
+    let requests = server.requests();
+    let tokens = requests.iter().filter(|r| r.path.ends_with("token"));
+    assert_eq!(tokens.count(), 2);
+    let refused = requests.iter().filter(|r| r.status == Some(401));
+    assert_eq!(
+        refused.count(),
+        3,
+        "the revoked token was met once by each list; the ending one was renewed in time"
+    );
+}
+
+#[tokio::test]
+async fn vaultwarden_is_recognised_once() {
+    let server = start(Config::vaultwarden()).await;
+    let client = client(&server);
+    let first = client.read().await.unwrap();
+    assert!(matches!(first, Organization::WriteOnly));
+    server.clear_requests();
+    let again = client.read().await.unwrap();
+    assert!(matches!(again, Organization::WriteOnly));
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn check_tells_what_was_seen() {
+    let told = async |config, secret: Option<&str>| {
+        let server = start(config).await;
+        server.set_seats(SimulatedSeats::fixed(10));
+        server.seed_member(MemberSeed::new("owner@example.com").owner());
+        let mut settings = super::settings(&server);
+        if let Some(secret) = secret {
+            settings.client_secret = secret.into();
+        }
+        let client = directory_sync::organization::OrganizationClient::new(settings).unwrap();
+        let steps = client.check().await.into_iter();
+        steps.map(|step| step.result).collect::<Vec<_>>()
+    };
+    let official = told(Config::cloud(), None).await;
+    assert_eq!(official.len(), 4);
+    let all = official.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
+    assert!(all[1].contains("1 members"), "{all:?}");
+    assert!(all[2].contains("1 of 10"), "{all:?}");
+
+    let vaultwarden = told(Config::vaultwarden(), None).await;
+    let last = vaultwarden.last().unwrap().clone().unwrap();
+    assert!(last.contains("Vaultwarden"), "{last}");
+
+    let wrong = told(Config::cloud(), Some("not-the-secret")).await;
+    assert_eq!(wrong.len(), 1, "nothing more is tried");
+    let error = wrong[0].clone().unwrap_err();
+    assert!(error.contains("clientSecret"), "{error}");
+    assert!(!error.contains("not-the-secret"), "{error}");
+}
