@@ -60,17 +60,26 @@ impl Process {
         arguments: impl IntoIterator<Item = A>,
         folder: &Path,
     ) -> Result<Self, LabError> {
-        let name = program
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let log = folder.join(format!("{name}.log"));
+        let log = folder.join(format!("{}.log", name_of(program)));
+        Self::spawn(Command::new(program).args(arguments), folder, &log)
+    }
+
+    /// Starts `command` (its program, arguments and environment; nothing else of it) with `folder`
+    /// as [`start`](Self::start) does. What it writes is appended to `log`, which stays unless it
+    /// is in the folder.
+    ///
+    /// # Errors
+    /// When the operating system refuses to start the shell.
+    pub fn spawn(command: &Command, folder: &Path, log: &Path) -> Result<Self, LabError> {
+        let program = Path::new(command.get_program());
+        let name = name_of(program);
         let starting = || format!("start {name}");
+        let environment = command.get_envs();
         let mut shell = Command::new("sh")
             .args(["-c", GUARD, "guard"])
-            .args([folder, &log, program])
-            .args(arguments)
+            .args([folder, log, program])
+            .args(command.get_args())
+            .envs(environment.filter_map(|(name, value)| Some((name, value?))))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -91,7 +100,7 @@ impl Process {
             name,
             shell,
             pid,
-            log,
+            log: log.to_owned(),
         })
     }
 
@@ -149,6 +158,11 @@ impl Process {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     }
+}
+
+fn name_of(program: &Path) -> String {
+    let name = program.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 impl Drop for Process {
