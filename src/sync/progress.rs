@@ -72,6 +72,11 @@ impl Progress {
         self.done.fetch_add(steps as u64, Ordering::Relaxed);
     }
 
+    /// So many steps of the phase are done in all.
+    pub fn reach(&self, done: usize) {
+        self.done.store(done as u64, Ordering::Relaxed);
+    }
+
     /// The phase, its steps done, and of how many (0: unknown).
     pub fn now(&self) -> (Phase, u64, u64) {
         let phase = Phase::ALL[usize::from(self.phase.load(Ordering::Relaxed)) % Phase::ALL.len()];
