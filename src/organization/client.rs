@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::directory::ExternalId;
 use crate::fault::Step;
+use crate::organization::groups::GroupChange;
 use crate::organization::import::{ImportReport, ImportRows};
 use crate::organization::model::Organization;
 use crate::organization::server::Server;
@@ -129,7 +130,17 @@ impl OrganizationClient {
         group: Uuid,
         external_id: &ExternalId,
     ) -> Result<(), OrganizationError> {
-        self.server.relink_group(group, external_id).await
+        let change = GroupChange::ExternalId(external_id);
+        self.server.change_group(group, change).await
+    }
+
+    /// Gives a group another name; external id, collections and members stay.
+    ///
+    /// # Errors
+    /// As for [`Self::relink`].
+    pub async fn rename_group(&self, group: Uuid, name: &str) -> Result<(), OrganizationError> {
+        let change = GroupChange::Name(name);
+        self.server.change_group(group, change).await
     }
 
     /// Makes these, and nobody else, the members of a group.

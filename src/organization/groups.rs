@@ -22,18 +22,18 @@ impl Server {
         }
     }
 
-    pub(super) async fn relink_group(
+    pub(super) async fn change_group(
         &self,
         group: Uuid,
-        external_id: &ExternalId,
+        change: GroupChange<'_>,
     ) -> Result<(), OrganizationError> {
         let path = format!("/public/groups/{group}");
         let get = self.call(Method::GET, &path, GROUP);
         let before: FullGroup = self.json(&get, GROUP_MAX).await?;
-        if before.external_id.as_deref() == Some(external_id.as_str()) {
+        if change.is_seen_in(&before) {
             return Ok(());
         }
-        let what = || format!("the new external id of group {}", shorten(&before.name));
+        let what = || format!("{} of group {}", change.what(), shorten(&before.name));
         // Sending fewer than the group has would take the rest away.
         let collections = before.collections.as_deref();
         let collections = collections.ok_or_else(|| OrganizationError::Incomplete {
@@ -43,23 +43,28 @@ impl Server {
                 shorten(&before.name)
             ),
         })?;
-        let update = GroupUpdate {
+        let mut update = GroupUpdate {
             name: &before.name,
-            external_id: external_id.as_str(),
+            external_id: before.external_id.as_deref(),
             collections,
         };
+        match change {
+            GroupChange::ExternalId(id) => update.external_id = Some(id.as_str()),
+            GroupChange::Name(name) => update.name = name,
+        }
         let put = self
             .call(Method::PUT, &path, GROUP)
             .json(&update)
             .map_err(|error| self.error(error))?;
         let after: FullGroup = self.json(&put, GROUP_MAX).await?;
-        if after.external_id.as_deref() == Some(external_id.as_str()) {
+        if change.is_seen_in(&after) {
             return Ok(());
         }
-        let now = after.external_id.as_deref().unwrap_or("none");
+        let id = after.external_id.as_deref().unwrap_or("none");
+        let (name, id) = (shorten(&after.name), shorten(id));
         Err(OrganizationError::NotApplied {
             what: what(),
-            seen: format!("its external id is {}", shorten(now)),
+            seen: format!("it is called {name} and has the external id {id}"),
         })
     }
 
@@ -77,5 +82,28 @@ impl Server {
             .json(&body)
             .map_err(|error| self.error(error))?;
         self.done(&call).await
+    }
+}
+
+/// What changes about a group, while everything else stays.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum GroupChange<'a> {
+    ExternalId(&'a ExternalId),
+    Name(&'a str),
+}
+
+impl GroupChange<'_> {
+    fn what(self) -> &'static str {
+        match self {
+            Self::ExternalId(_) => "the new external id",
+            Self::Name(_) => "the new name",
+        }
+    }
+
+    fn is_seen_in(self, group: &FullGroup) -> bool {
+        match self {
+            Self::ExternalId(id) => group.external_id.as_deref() == Some(id.as_str()),
+            Self::Name(name) => group.name == name,
+        }
     }
 }

@@ -227,7 +227,7 @@ pub(super) struct FullGroup {
 #[serde(rename_all = "camelCase")]
 pub(super) struct GroupUpdate<'a> {
     pub(super) name: &'a str,
-    pub(super) external_id: &'a str,
+    pub(super) external_id: Option<&'a str>,
     pub(super) collections: &'a [serde_json::Value],
 }
 

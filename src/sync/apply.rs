@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::directory::ExternalId;
-use crate::organization::import::{GroupRow, ImportReport, ImportRows, MemberRow, RowKind};
+use crate::organization::{GroupRow, ImportReport, ImportRows, MemberRow, RowKind};
 use crate::organization::model::Organization;
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::sync::guard::Approved;
