@@ -7,9 +7,10 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::directory::ExternalId;
-use crate::organization::{GroupRow, ImportReport, ImportRows, MemberRow, RowKind};
 use crate::organization::model::Organization;
-use crate::organization::{OrganizationClient, OrganizationError};
+use crate::organization::{
+    GroupRow, ImportReport, ImportRows, MemberRow, OrganizationClient, OrganizationError, RowKind,
+};
 use crate::sync::guard::Approved;
 use crate::sync::plan::{Action, Plan};
 use crate::sync::problem::{Problem, ProblemReason, Problems};
@@ -40,7 +41,12 @@ pub async fn apply(
     progress: &Progress,
     applied: &mut Applied,
 ) -> Result<(), OrganizationError> {
-    let mut run = Run { client, plan, progress, applied };
+    let mut run = Run {
+        client,
+        plan,
+        progress,
+        applied,
+    };
     run.let_go(before).await?;
     run.change_members().await?;
     run.invite().await?;
@@ -74,8 +80,12 @@ impl<'a> Run<'a> {
         let rows = going
             .iter()
             .filter_map(|action| match action {
-                Action::Remove { external_id, email, .. }
-                | Action::Revoke { external_id, email, .. } => Some(MemberRow {
+                Action::Remove {
+                    external_id, email, ..
+                }
+                | Action::Revoke {
+                    external_id, email, ..
+                } => Some(MemberRow {
                     external_id: external_id.clone(),
                     email: Some(email.clone()),
                     deleted: true,
@@ -83,8 +93,15 @@ impl<'a> Run<'a> {
                 _ => None,
             })
             .collect();
-        self.import(Phase::ChangeMembers, &going, ImportRows { members: rows, ..ImportRows::default() })
-            .await
+        self.import(
+            Phase::ChangeMembers,
+            &going,
+            ImportRows {
+                members: rows,
+                ..ImportRows::default()
+            },
+        )
+        .await
     }
 
     /// Revocations, re-links and restores: one request (or two) each, at the server's pace.
@@ -94,8 +111,10 @@ impl<'a> Run<'a> {
             .filter(|action| {
                 matches!(
                     action,
-                    Action::Revoke { member: Some(_), .. }
-                        | Action::Relink { .. }
+                    Action::Revoke {
+                        member: Some(_),
+                        ..
+                    } | Action::Relink { .. }
                         | Action::Restore { .. }
                 )
             })
@@ -103,10 +122,15 @@ impl<'a> Run<'a> {
         self.progress.start(Phase::ChangeMembers, single.len());
         for action in single {
             let result = match action {
-                Action::Revoke { member: Some(member), .. } => self.client.revoke(*member).await,
-                Action::Relink { member, external_id, .. } => {
-                    self.client.relink(*member, external_id).await
-                }
+                Action::Revoke {
+                    member: Some(member),
+                    ..
+                } => self.client.revoke(*member).await,
+                Action::Relink {
+                    member,
+                    external_id,
+                    ..
+                } => self.client.relink(*member, external_id).await,
                 Action::Restore { member, .. } => self.client.restore(*member).await,
                 _ => continue,
             };
@@ -124,11 +148,17 @@ impl<'a> Run<'a> {
         let mut rows = ImportRows::default();
         for action in &coming {
             match action {
-                Action::Invite { external_id, email, staged } => {
+                Action::Invite {
+                    external_id,
+                    email,
+                    staged,
+                } => {
                     rows.staged |= staged;
                     rows.members.push(row(external_id, email));
                 }
-                Action::Link { external_id, email, .. } => rows.members.push(row(external_id, email)),
+                Action::Link {
+                    external_id, email, ..
+                } => rows.members.push(row(external_id, email)),
                 _ => {}
             }
         }
@@ -143,7 +173,10 @@ impl<'a> Run<'a> {
             .collect();
         self.progress.start(Phase::ChangeGroups, relinks.len());
         for action in relinks {
-            if let Action::RelinkGroup { external_id, group, .. } = action {
+            if let Action::RelinkGroup {
+                external_id, group, ..
+            } = action
+            {
                 let result = self.client.relink_group(*group, external_id).await;
                 self.settle(action, result)?;
             }
@@ -154,7 +187,10 @@ impl<'a> Run<'a> {
 
     /// New groups, and members of groups in which everyone is ours.
     async fn import_groups(&mut self, write_only: bool) -> Result<(), OrganizationError> {
-        let rows: Vec<GroupRow> = self.actions().filter_map(|action| group_row(action, write_only)).collect();
+        let rows: Vec<GroupRow> = self
+            .actions()
+            .filter_map(|action| group_row(action, write_only))
+            .collect();
         // A row carries the group's name, too: renaming comes with it.
         let in_rows: HashSet<&ExternalId> = rows.iter().map(|row| &row.external_id).collect();
         let sent: Vec<&Action> = self
@@ -167,8 +203,15 @@ impl<'a> Run<'a> {
             })
             .collect();
         let renamed_by_row: HashSet<ExternalId> = in_rows.into_iter().cloned().collect();
-        self.import(Phase::ChangeGroups, &sent, ImportRows { groups: rows, ..ImportRows::default() })
-            .await?;
+        self.import(
+            Phase::ChangeGroups,
+            &sent,
+            ImportRows {
+                groups: rows,
+                ..ImportRows::default()
+            },
+        )
+        .await?;
         let single: Vec<&Action> = self
             .actions()
             .filter(|action| {
@@ -206,7 +249,14 @@ impl<'a> Run<'a> {
         let ids = self.member_ids(before).await?;
         for action in single {
             let result = match action {
-                Action::UpdateGroup { group: Some(group), add, remove, keep, others, .. } => {
+                Action::UpdateGroup {
+                    group: Some(group),
+                    add,
+                    remove,
+                    keep,
+                    others,
+                    ..
+                } => {
                     let find = |names: &[ExternalId]| -> Vec<Uuid> {
                         names.iter().filter_map(|id| ids.get(id).copied()).collect()
                     };
@@ -239,9 +289,16 @@ impl<'a> Run<'a> {
         before: &Organization,
     ) -> Result<HashMap<ExternalId, Uuid>, OrganizationError> {
         let changed = self.actions().any(|action| {
-            matches!(action, Action::Invite { .. } | Action::Link { .. } | Action::Relink { .. })
+            matches!(
+                action,
+                Action::Invite { .. } | Action::Link { .. } | Action::Relink { .. }
+            )
         });
-        let again = if changed { Some(self.client.read().await?) } else { None };
+        let again = if changed {
+            Some(self.client.read().await?)
+        } else {
+            None
+        };
         let Organization::Read(content) = again.as_ref().unwrap_or(before) else {
             return Ok(HashMap::new());
         };
@@ -263,7 +320,10 @@ impl<'a> Run<'a> {
         }
         let progress = self.progress;
         progress.start(phase, rows.members.len() + rows.groups.len());
-        let report = self.client.import(&rows, &|done| progress.reach(done)).await?;
+        let report = self
+            .client
+            .import(&rows, &|done| progress.reach(done))
+            .await?;
         let refused = self.note(report, &rows);
         for action in actions {
             if !refused.contains(action.external_id()) {
@@ -297,7 +357,11 @@ impl<'a> Run<'a> {
                 seats.rows.len(),
                 shorten(&seats.answer)
             );
-            self.problem(ProblemReason::NoSeats, message, &seats.rows[..seats.rows.len().min(20)]);
+            self.problem(
+                ProblemReason::NoSeats,
+                message,
+                &seats.rows[..seats.rows.len().min(20)],
+            );
             refused.extend(seats.rows);
         }
         if let Some(answer) = report.no_groups {
@@ -332,7 +396,7 @@ impl<'a> Run<'a> {
                     _ => ProblemReason::Refused,
                 };
                 let id = action.external_id().clone();
-                let message = format!("{} {}: {error}", action.name(), shorten(id.as_str()));
+                let message = format!("{} {}: {error}", action.kind().name(), shorten(id.as_str()));
                 self.problem(reason, message, [id.clone()]);
                 self.applied.refused.insert(id);
             }
@@ -341,13 +405,10 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn problem(
-        &mut self,
-        reason: ProblemReason,
-        message: String,
-        ids: impl Into<Vec<ExternalId>>,
-    ) {
-        self.applied.problems.add(Problem::new(reason, message, ids));
+    fn problem(&mut self, reason: ProblemReason, message: String, ids: impl Into<Vec<ExternalId>>) {
+        self.applied
+            .problems
+            .add(Problem::new(reason, message, ids));
     }
 }
 
@@ -361,26 +422,37 @@ fn fits_import(others: &Option<Vec<Uuid>>, write_only: bool) -> bool {
 }
 
 fn row(external_id: &ExternalId, email: &crate::directory::Email) -> MemberRow {
-    MemberRow { external_id: external_id.clone(), email: Some(email.clone()), deleted: false }
+    MemberRow {
+        external_id: external_id.clone(),
+        email: Some(email.clone()),
+        deleted: false,
+    }
 }
 
 /// The import's row for a change, where an import can make it.
 fn group_row(action: &Action, write_only: bool) -> Option<GroupRow> {
     match action {
-        Action::CreateGroup { external_id, name, add } => Some(GroupRow {
+        Action::CreateGroup {
+            external_id,
+            name,
+            add,
+        } => Some(GroupRow {
             external_id: external_id.clone(),
             name: name.clone(),
             members: add.clone(),
         }),
-        Action::UpdateGroup { external_id, name, add, keep, others, .. }
-            if fits_import(others, write_only) =>
-        {
-            Some(GroupRow {
-                external_id: external_id.clone(),
-                name: name.clone(),
-                members: keep.iter().chain(add).cloned().collect(),
-            })
-        }
+        Action::UpdateGroup {
+            external_id,
+            name,
+            add,
+            keep,
+            others,
+            ..
+        } if fits_import(others, write_only) => Some(GroupRow {
+            external_id: external_id.clone(),
+            name: name.clone(),
+            members: keep.iter().chain(add).cloned().collect(),
+        }),
         _ => None,
     }
 }

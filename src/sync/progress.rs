@@ -80,6 +80,10 @@ impl Progress {
     /// The phase, its steps done, and of how many (0: unknown).
     pub fn now(&self) -> (Phase, u64, u64) {
         let phase = Phase::ALL[usize::from(self.phase.load(Ordering::Relaxed)) % Phase::ALL.len()];
-        (phase, self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
+        (
+            phase,
+            self.done.load(Ordering::Relaxed),
+            self.total.load(Ordering::Relaxed),
+        )
     }
 }

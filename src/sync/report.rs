@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::sync::guard::{Digest, Held};
-use crate::sync::plan::{Action, Change, Counts, Plan};
+use crate::sync::guard::{Digest, Guarded, Held};
+use crate::sync::plan::{Action, Change, Counts, Kind};
 use crate::sync::problem::Problems;
 use crate::sync::progress::Phase;
 
@@ -13,24 +13,25 @@ use crate::sync::progress::Phase;
 pub struct Report {
     /// Whether changes were to be made, or only shown.
     pub mode: Mode,
-    /// The whole plan before the guard split it; `None` where neither side moved since the last
-    /// run, so that none was made.
-    pub plan: Option<Plan>,
+    /// The plan, split in what went (or would go) ahead and what waits; `None` where neither side
+    /// moved since a run that left nothing to do.
+    pub guarded: Option<Guarded>,
     /// Stands for everything the plan takes away: what an approval names.
     pub digest: Digest,
     /// Sizes of both sides, as read.
     pub counts: Counts,
-    /// Changes that went ahead and were seen to have taken effect, by kind.
+    /// Changes that went ahead and were seen to have taken effect, by kind. None in a preview.
     pub applied: ActionCounts,
-    /// Removals that wait for approval.
-    pub held: Option<Held>,
     /// Everything a person has to mend.
     pub problems: Problems,
     /// Whether every group's members were compared with what the server holds.
     pub memberships_verified: bool,
     /// How long each phase took.
-    pub durations: Vec<(Phase, Duration)>,
+    pub durations: Durations,
 }
+
+/// How long each phase of a run took, in the order they were gone through.
+pub type Durations = Vec<(Phase, Duration)>;
 
 /// Whether a run changes the organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,15 +43,28 @@ pub enum Mode {
 }
 
 impl Report {
-    /// Whether the organization agrees with the directory: nothing was to be done, nothing waits.
+    /// Removals that wait for approval.
+    pub fn held(&self) -> Option<&Held> {
+        self.guarded.as_ref()?.held.as_ref()
+    }
+
+    /// Changes that went ahead, or would in a preview.
+    pub fn planned(&self) -> &[Change] {
+        self.guarded
+            .as_ref()
+            .map_or(&[], |guarded| &guarded.approved.changes)
+    }
+
+    /// Whether the organization agreed with the directory from the start: nothing was to be done,
+    /// nothing waits.
     pub fn in_step(&self) -> bool {
-        self.held.is_none() && self.plan.as_ref().is_none_or(|plan| plan.changes.is_empty())
+        self.held().is_none() && self.planned().is_empty()
     }
 }
 
-/// How many changes of each kind, by the kind's name.
+/// How many changes of each kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ActionCounts(BTreeMap<&'static str, usize>);
+pub struct ActionCounts(BTreeMap<Kind, usize>);
 
 impl ActionCounts {
     /// Counts `changes`.
@@ -64,17 +78,27 @@ impl ActionCounts {
 
     /// Counts one more.
     pub fn add(&mut self, action: &Action) {
-        *self.0.entry(action.name()).or_default() += 1;
+        *self.0.entry(action.kind()).or_default() += 1;
+    }
+
+    /// Takes one back that turned out not to be there.
+    pub fn take_back(&mut self, action: &Action) {
+        if let Some(count) = self.0.get_mut(&action.kind()) {
+            *count = count.saturating_sub(1);
+        }
     }
 
     /// Each kind that occurs with its count.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        self.0.iter().map(|(name, count)| (*name, *count))
+    pub fn iter(&self) -> impl Iterator<Item = (Kind, usize)> {
+        self.0
+            .iter()
+            .map(|(kind, count)| (*kind, *count))
+            .filter(|(_, count)| *count > 0)
     }
 
     /// How many there are of one kind.
-    pub fn get(&self, name: &str) -> usize {
-        self.0.get(name).copied().unwrap_or_default()
+    pub fn get(&self, kind: Kind) -> usize {
+        self.0.get(&kind).copied().unwrap_or_default()
     }
 
     /// All of them.

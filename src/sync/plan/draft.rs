@@ -131,6 +131,11 @@ pub fn draft<'a>(
 }
 
 impl Draft<'_> {
+    /// How many groups of ours there are in the organization, of those in scope.
+    pub fn existing_groups(&self) -> usize {
+        self.existing().count()
+    }
+
     /// The groups that exist already and what they shall hold: (group, external id, content).
     pub(crate) fn existing(
         &self,

@@ -1,0 +1,78 @@
+//! Looks for what was applied in what the organization holds afterwards.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::directory::ExternalId;
+use crate::organization::model::{Content, Group, Member, MemberStatus};
+use crate::sync::apply::Applied;
+use crate::sync::plan::{Action, Plan};
+use crate::sync::problem::{Problem, ProblemReason};
+use crate::text::shorten;
+
+/// Takes back from `applied` what can't be seen in the organization `after` it, and notes each as a
+/// problem. What was refused is told already and isn't looked for.
+///
+/// Group memberships aren't looked at: an import that was accepted has set them, for everyone who
+/// is a member.
+pub fn verify(plan: &Plan, after: &Content, applied: &mut Applied) {
+    let seen = Seen::new(after);
+    for change in &plan.changes {
+        let id = change.action.external_id();
+        if applied.refused.contains(id) || seen.shows(&change.action) {
+            continue;
+        }
+        let message = format!(
+            "Bitwarden accepted {} of {}, yet it can't be seen there; it is tried again at the next \
+             run, and if that doesn't help, look at the organization's event log",
+            change.action.kind().name(),
+            shorten(id.as_str()),
+        );
+        let problem = Problem::new(ProblemReason::NotApplied, message, [id.clone()]);
+        applied.problems.add(problem);
+        applied.counts.take_back(&change.action);
+        applied.refused.insert(id.clone());
+    }
+}
+
+struct Seen<'a> {
+    members: HashMap<&'a ExternalId, &'a Member>,
+    groups: HashMap<&'a ExternalId, &'a Group>,
+    group_ids: HashSet<uuid::Uuid>,
+}
+
+impl<'a> Seen<'a> {
+    fn new(after: &'a Content) -> Self {
+        Self {
+            members: after
+                .members
+                .iter()
+                .filter_map(|member| Some((member.external_id.as_ref()?, member)))
+                .collect(),
+            groups: after
+                .groups
+                .iter()
+                .filter_map(|group| Some((group.external_id.as_ref()?, group)))
+                .collect(),
+            group_ids: after.groups.iter().map(|group| group.id).collect(),
+        }
+    }
+
+    fn shows(&self, action: &Action) -> bool {
+        let member = self.members.get(action.external_id());
+        let group = self.groups.get(action.external_id());
+        match action {
+            Action::Invite { .. } | Action::Link { .. } | Action::Relink { .. } => member.is_some(),
+            Action::Restore { .. } => {
+                member.is_some_and(|member| member.status != MemberStatus::Revoked)
+            }
+            Action::Revoke { .. } => {
+                member.is_none_or(|member| member.status == MemberStatus::Revoked)
+            }
+            Action::Remove { .. } => member.is_none(),
+            Action::CreateGroup { .. } | Action::RelinkGroup { .. } => group.is_some(),
+            Action::UpdateGroup { .. } => true,
+            Action::RenameGroup { name, .. } => group.is_none_or(|group| group.name == *name),
+            Action::DeleteGroup { group, .. } => !self.group_ids.contains(group),
+        }
+    }
+}
