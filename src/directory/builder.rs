@@ -24,6 +24,11 @@ enum Entry {
     Unknown,
     User(u32),
     Group(u32),
+    /// Several people have this name: nobody can say which one a group means.
+    Ambiguous {
+        first: u32,
+        other: u32,
+    },
 }
 
 struct PendingGroup {
@@ -112,7 +117,15 @@ impl DirectoryBuilder {
             }
         };
         for key in keys {
-            self.entries[key.0 as usize] = Entry::User(index);
+            let entry = &mut self.entries[key.0 as usize];
+            *entry = match *entry {
+                Entry::User(first) if first != index => Entry::Ambiguous {
+                    first,
+                    other: index,
+                },
+                Entry::Ambiguous { first, other } => Entry::Ambiguous { first, other },
+                Entry::Unknown | Entry::User(_) | Entry::Group(_) => Entry::User(index),
+            };
         }
     }
 
@@ -146,8 +159,12 @@ impl DirectoryBuilder {
                 index
             }
         };
+        // An entry that is both is a person, whichever list it came in first.
         for key in keys {
-            self.entries[key.0 as usize] = Entry::Group(index);
+            let entry = &mut self.entries[key.0 as usize];
+            if matches!(entry, Entry::Unknown | Entry::Group(_)) {
+                *entry = Entry::Group(index);
+            }
         }
     }
 
@@ -174,6 +191,7 @@ impl DirectoryBuilder {
             }
         }
         let mut unknown = vec![];
+        let mut ambiguous = vec![];
         let mut seen = vec![false; self.entries.len()];
         let mut groups = Vec::with_capacity(self.groups.len());
         for group in self.groups {
@@ -182,6 +200,11 @@ impl DirectoryBuilder {
                 match self.entries[member.0 as usize] {
                     Entry::User(index) => users.push(index),
                     Entry::Group(index) => nested.push(index),
+                    Entry::Ambiguous { first, other } => {
+                        if !std::mem::replace(&mut seen[member.0 as usize], true) {
+                            ambiguous.push((member.0, first, other));
+                        }
+                    }
                     Entry::Unknown => {
                         if !std::mem::replace(&mut seen[member.0 as usize], true) {
                             unknown.push(member.0);
@@ -211,6 +234,21 @@ impl DirectoryBuilder {
                 .collect()
         };
         sample.sort();
+        for (key, first, other) in ambiguous {
+            let name = self.keys.iter().find(|(_, index)| **index == key);
+            let ids = [first, other].map(|index| self.users[index as usize].id.clone());
+            self.problems.add(Problem::new(
+                ProblemReason::AmbiguousMember,
+                format!(
+                    "groups have {:?} as a member, which is the name of {} and of {}; neither was \
+                     taken into them, give each a name of its own",
+                    shorten(name.map_or("", |(name, _)| name)).trim(),
+                    ids[0],
+                    ids[1]
+                ),
+                ids,
+            ));
+        }
         Complete::after_last_page(Directory {
             users: self.users,
             groups,

@@ -23,6 +23,8 @@ pub enum ProblemReason {
     DuplicateEmail,
     /// The id is empty, too long (with the prefix) or has control characters.
     InvalidExternalId,
+    /// A group names a member by something that several people have.
+    AmbiguousMember,
     /// A group has no name.
     GroupNameMissing,
     /// A group's name is longer than Bitwarden takes.

@@ -264,7 +264,7 @@ impl Connector {
     }
 
     /// With TLS 1.3 a server judges our certificate after the handshake, so that its refusal comes
-    /// where the bind's answer should.
+    /// where the bind's answer should: as an alert, or as a connection that just ends.
     async fn bind_lost(
         &self,
         connection: &mut Connection,
@@ -272,20 +272,30 @@ impl Connector {
         error: LdapError,
     ) -> LdapFailure {
         let failure = connection.failure(tried, error, self.patience).await;
-        if let LdapFailure::Lost {
-            cause: Some(cause), ..
-        } = &failure
-            && let Some(tls) = rustls_cause(cause)
-        {
-            let (why, passing) = self.tls.explain("", &Default::default(), tls);
-            return LdapFailure::Tls {
-                server: connection.server.clone(),
-                why,
-                passing,
-                source: Some(Box::new(tls.clone())),
-            };
+        let LdapFailure::Lost { cause, .. } = &failure else {
+            return failure;
+        };
+        let server = connection.server.clone();
+        match cause.as_deref().and_then(rustls_cause) {
+            Some(tls) => {
+                let (why, passing) = self.tls.explain("", &Default::default(), tls);
+                LdapFailure::Tls {
+                    server,
+                    why,
+                    passing,
+                    source: Some(Box::new(tls.clone())),
+                }
+            }
+            None if matches!(self.bind, Bind::SaslExternal) => LdapFailure::Tls {
+                server,
+                why: "the server ended the connection when it had seen our client certificate; \
+                      check that its authorities signed it"
+                    .to_owned(),
+                passing: true,
+                source: None,
+            },
+            None => failure,
         }
-        failure
     }
 }
 

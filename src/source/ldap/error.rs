@@ -319,8 +319,8 @@ fn advice(stage: Stage, code: u32) -> &'static str {
             "check the filter and the names of attributes against the server's schema"
         }
         (Stage::Search, 53) => {
-            "the server won't do this search; check its limits for the bind account, and whether \
-             it allows paged results (pageSize: 0 does without)"
+            "the server won't do this search; check whether it allows anonymous reading and paged \
+             results (pageSize: 0 does without), and its limits for the bind account"
         }
         (Stage::Search, _) => "see the server's log",
     }

@@ -1,0 +1,13 @@
+//! Reading LDAP directories, against a real slapd.
+
+#[path = "ldap/harness.rs"]
+mod harness;
+
+#[path = "ldap/content.rs"]
+mod content;
+#[path = "ldap/incomplete.rs"]
+mod incomplete;
+#[path = "ldap/reach.rs"]
+mod reach;
+#[path = "ldap/speed.rs"]
+mod speed;

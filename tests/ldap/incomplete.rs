@@ -1,0 +1,270 @@
+//! Lists that end early: never a shorter directory, always an error, in bounded time.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use directory_sync::source::ReadProgress;
+use directory_sync::source::ldap::LdapSettings;
+use simulators::lab::{Person, Slapd};
+use simulators::ldap_proxy::{LdapFault, LdapProxy};
+
+use crate::harness::*;
+
+fn people_and_groups(count: usize) -> simulators::lab::Ldif {
+    let mut ldif = company();
+    let people: Vec<_> = (0..count)
+        .map(|n| ldif.person("ou=people", &Person::new(&format!("user{n:04}"))))
+        .collect();
+    for (n, chunk) in people.chunks(100).enumerate() {
+        ldif.group_of_names("ou=groups", &format!("team{n:02}"), None, chunk);
+    }
+    ldif
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_size_limit_is_an_error_with_and_without_pages() {
+    let mut ldif = people_and_groups(120);
+    let reader = ldif.account("reader", "reader-password");
+    let slapd = start(Slapd::options().ldif(ldif.text()).size_limit(100));
+    let mut settings = settings(&slapd.url());
+    settings.bind = simple(&reader, "reader-password");
+    for page_size in [0, 50, 1_000] {
+        settings.page_size = page_size;
+        refused(settings.clone())
+            .await
+            .is_incomplete()
+            .says("reading users")
+            .says("4 (sizeLimitExceeded)")
+            .says("limit");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_to_end_early_at_every_request_is_an_error() {
+    let slapd = slapd(&people_and_groups(120));
+    let proxy = LdapProxy::start(([127, 0, 0, 1], slapd.port()).into())
+        .await
+        .unwrap();
+    let mut settings = settings(&proxy.url());
+    settings.page_size = 50;
+    settings.idle_timeout = Duration::from_millis(500);
+
+    proxy.disarm();
+    assert_eq!(read(settings.clone()).await.users.len(), 120);
+    let requests = proxy.requests();
+    assert_eq!(requests, 4, "three pages of people, one of groups");
+
+    let faults = [
+        LdapFault::CutBefore,
+        LdapFault::CutAfter,
+        LdapFault::HalfAnswer,
+        LdapFault::Hang,
+        LdapFault::Code(3),
+        LdapFault::Code(4),
+        LdapFault::Code(10),
+        LdapFault::Code(11),
+        LdapFault::Code(53),
+    ];
+    let started = Instant::now();
+    for k in 0..requests {
+        for fault in faults {
+            proxy.arm(k, fault);
+            refused(settings.clone()).await.is_incomplete();
+        }
+        for code in [51, 52, 80] {
+            proxy.arm(k, LdapFault::Code(code));
+            refused(settings.clone()).await.is_transient();
+        }
+        proxy.arm(k, LdapFault::Code(50));
+        refused(settings.clone())
+            .await
+            .is_configuration()
+            .says("right to read");
+    }
+    assert!(started.elapsed() < Duration::from_secs(60));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn success_without_the_paging_control_in_the_middle_of_a_list_is_no_end() {
+    let slapd = slapd(&people_and_groups(120));
+    let proxy = LdapProxy::start(([127, 0, 0, 1], slapd.port()).into())
+        .await
+        .unwrap();
+    let mut settings = settings(&proxy.url());
+    settings.page_size = 50;
+    settings.groups = None;
+    proxy.arm(1, LdapFault::Code(0));
+    refused(settings)
+        .await
+        .is_incomplete()
+        .says("stopped paging");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_cut_after_any_number_of_bytes_is_an_error() {
+    let slapd = slapd(&people_and_groups(120));
+    let all = bytes_of_a_read(&settings(&slapd.url()), slapd.port()).await;
+    for percent in [0, 1, 10, 50, 90, 99] {
+        let limit = all * percent / 100;
+        let port = cut_after(slapd.port(), limit).await;
+        let mut settings = settings(&format!("ldap://127.0.0.1:{port}"));
+        settings.groups = None;
+        refused(settings)
+            .await
+            .is_incomplete()
+            .says("connection was lost");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slapd_killed_in_the_middle_of_a_read_is_an_error_in_bounded_time() {
+    let mut slapd = slapd(&people_and_groups(1_200));
+    let mut settings = settings(&slapd.url());
+    // A request for each person, so that there is a middle to be killed in.
+    settings.page_size = 1;
+    settings.idle_timeout = Duration::from_secs(5);
+    let progress = Arc::new(ReadProgress::default());
+    let reading = tokio::spawn(refused_after(settings, progress.clone()));
+    while progress.users.load(Ordering::Relaxed) < 10 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    slapd.kill();
+    let started = Instant::now();
+    reading.await.unwrap().is_incomplete();
+    assert!(progress.users.load(Ordering::Relaxed) < 1_200);
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reference_to_another_server_is_an_error_that_names_it() {
+    let mut ldif = people_and_groups(3);
+    ldif.entry(
+        &format!("ou=branch,{SUFFIX}"),
+        &[
+            ("objectClass", "referral"),
+            ("objectClass", "extensibleObject"),
+            ("ou", "branch"),
+            (
+                "ref",
+                "ldap://branch.example.com/ou=branch,dc=example,dc=com",
+            ),
+        ],
+    );
+    let slapd = slapd(&ldif);
+    refused(settings(&slapd.url()))
+        .await
+        .is_incomplete()
+        .says("ldap://branch.example.com")
+        .says("narrow the base DN");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_not_ldap_is_an_error() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ldap://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        use tokio::io::AsyncWriteExt;
+        while let Ok((mut client, _)) = listener.accept().await {
+            client
+                .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n0\x030\x020\0")
+                .await
+                .ok();
+            client.shutdown().await.ok();
+        }
+    });
+    let started = Instant::now();
+    refused(settings(&url)).await;
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_takes_too_long_is_an_error() {
+    let slapd = slapd(&people_and_groups(1_200));
+    let port = trickle(slapd.port()).await;
+    let mut settings = settings(&format!("ldap://127.0.0.1:{port}"));
+    settings.search_timeout = Duration::from_millis(500);
+    refused(settings)
+        .await
+        .is_incomplete()
+        .says("searchTimeout");
+}
+
+/// How many bytes a read of the people brings.
+async fn bytes_of_a_read(settings: &LdapSettings, upstream: u16) -> usize {
+    let (counted, mut count) = tokio::sync::mpsc::unbounded_channel();
+    let port = forward(upstream, move |passed| {
+        counted.send(passed).ok();
+        Some(Duration::ZERO)
+    })
+    .await;
+    let mut settings = settings.clone();
+    settings.servers = vec![format!("ldap://127.0.0.1:{port}").parse().unwrap()];
+    settings.groups = None;
+    read(settings).await;
+    let mut all = 0;
+    while let Ok(passed) = count.try_recv() {
+        all = all.max(passed);
+    }
+    all
+}
+
+/// Passes `limit` bytes of answers on each connection, then cuts it.
+async fn cut_after(upstream: u16, limit: usize) -> u16 {
+    forward(upstream, move |passed| {
+        (passed < limit).then_some(Duration::ZERO)
+    })
+    .await
+}
+
+/// Passes answers slowly.
+async fn trickle(upstream: u16) -> u16 {
+    forward(upstream, |_| Some(Duration::from_millis(20))).await
+}
+
+/// A proxy that asks `pace`, for every small piece of an answer, how long to wait, told how many
+/// bytes have passed on this connection; `None` cuts it there. The port it listens on.
+async fn forward(
+    upstream: u16,
+    pace: impl Fn(usize) -> Option<Duration> + Send + Sync + 'static,
+) -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let pace = std::sync::Arc::new(pace);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let pace = pace.clone();
+            tokio::spawn(async move {
+                let server = tokio::net::TcpStream::connect(("127.0.0.1", upstream))
+                    .await
+                    .unwrap();
+                let (mut client_read, mut client_write) = client.into_split();
+                let (mut server_read, mut server_write) = server.into_split();
+                let requests = tokio::spawn(async move {
+                    tokio::io::copy(&mut client_read, &mut server_write)
+                        .await
+                        .ok();
+                });
+                let (mut passed, mut piece) = (0, [0; 512]);
+                while let Ok(size @ 1..) = server_read.read(&mut piece).await {
+                    for byte in piece[..size].chunks(64) {
+                        let Some(wait) = pace(passed) else {
+                            requests.abort();
+                            return;
+                        };
+                        if !wait.is_zero() {
+                            tokio::time::sleep(wait).await;
+                        }
+                        if client_write.write_all(byte).await.is_err() {
+                            return;
+                        }
+                        passed += byte.len();
+                        pace(passed);
+                    }
+                }
+            });
+        }
+    });
+    port
+}
