@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 pub mod api;
+pub mod cli;
 pub mod complete;
 pub mod controller;
 pub mod directory;

@@ -1,5 +1,7 @@
 //! Health and metrics over HTTP, as those who ask see them.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use directory_sync::telemetry::{Health, Metrics, Object, RunResult, serve};
@@ -37,7 +39,12 @@ async fn ready_is_what_the_process_says_and_alive_what_its_loops_show() {
 #[tokio::test]
 async fn scrapers_get_the_text_form_they_ask_for() {
     let metrics = Metrics::new();
-    metrics.run_finished(&Object::new("identity", "staff"), RunResult::Succeeded, &[]);
+    metrics.run_finished(
+        &Object::new("identity", "staff"),
+        RunResult::Succeeded,
+        Duration::ZERO,
+        [],
+    );
     let address = serve(
         "127.0.0.1:0".parse().unwrap(),
         Health::new(),
@@ -59,7 +66,7 @@ async fn scrapers_get_the_text_form_they_ask_for() {
     assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
     let text = older.text().await.unwrap();
     let counted =
-        r#"directory_sync_runs_total{namespace="identity",name="staff",result="succeeded"} 1"#;
+        r#"directory_sync_runs_total{namespace="identity",name="staff",result="Succeeded"} 1"#;
     assert!(text.contains(counted), "{text}");
 }
 

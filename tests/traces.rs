@@ -1,6 +1,8 @@
 //! Traces as their receiver sees them. One test only: the exporter reads the environment of the
 //! whole process.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::{Arc, Mutex};
 
 use axum::Router;

@@ -18,9 +18,7 @@ mod traces;
 
 pub use health::{Health, Heartbeat};
 pub use logs::{InvalidLogFilter, LogFilter, LogFormat, LogSettings};
-pub use metrics::{
-    ConditionStatus, Metrics, Phase, RequestOutcome, RequestSide, RunResult, SizeOf,
-};
+pub use metrics::{ConditionStatus, Metrics, RequestOutcome, RequestSide, RunResult, SizeOf};
 pub use object::Object;
 pub use server::{ServeError, serve};
 pub use traces::TracesError;

@@ -6,7 +6,8 @@ use super::references::{KeyOf, Kind, ReferencedData, Referent};
 use super::{ValidatedSource, ValidatedSpec};
 use crate::api::conditions::Blocker;
 use crate::organization;
-use crate::source::ldap::LdapSettings;
+use crate::source::ldap::{LdapSettings, LdapSource};
+use crate::source::{Source, SourceError};
 
 /// Settings with everything needed to connect to both sides.
 #[derive(Debug)]
@@ -22,6 +23,18 @@ pub struct Resolved {
 pub enum ResolvedSource {
     /// An LDAP directory.
     Ldap(Box<LdapSettings>),
+}
+
+impl ResolvedSource {
+    /// The directory, ready to be read. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When the settings can't work, whatever the directory says.
+    pub fn connect(self) -> Result<Box<dyn Source>, SourceError> {
+        match self {
+            Self::Ldap(settings) => Ok(Box::new(LdapSource::new(*settings)?)),
+        }
+    }
 }
 
 /// Everything that keeps a spec from being followed although it is valid itself.

@@ -6,22 +6,7 @@ use prometheus_client::encoding::{
     EncodeLabelSet, EncodeLabelValue, LabelSetEncoder, LabelValueEncoder,
 };
 
-/// A part of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// Reading the directory.
-    ReadDirectory,
-    /// Reading the organization.
-    ReadOrganization,
-    /// Filters, emails, nesting.
-    Resolve,
-    /// The difference, and what of it is held.
-    Plan,
-    /// Changing the organization.
-    Apply,
-    /// The whole run.
-    Total,
-}
+use crate::http;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,8 +59,20 @@ pub enum SizeOf {
 pub enum RequestOutcome {
     /// Answered, with this status (HTTP) or result code (LDAP).
     Answered(u16),
-    /// Not answered: refused, cut, timed out, or not to be understood.
-    Failed,
+    /// No connection came about.
+    Unreachable,
+    /// The connection broke, or nothing came in time, before the answer was whole.
+    Interrupted,
+}
+
+impl From<http::Outcome> for RequestOutcome {
+    fn from(outcome: http::Outcome) -> Self {
+        match outcome {
+            http::Outcome::Status(status) => Self::Answered(status),
+            http::Outcome::Unreachable => Self::Unreachable,
+            http::Outcome::Interrupted => Self::Interrupted,
+        }
+    }
 }
 
 /// The status of a condition.
@@ -106,7 +103,7 @@ impl EncodeLabelSet for Whole {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ByPhase {
-    pub phase: Phase,
+    pub phase: &'static str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -148,28 +145,15 @@ pub(super) struct ByCondition {
     pub status: ConditionStatus,
 }
 
-impl EncodeLabelValue for Phase {
-    fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
-        encoder.write_str(match self {
-            Self::ReadDirectory => "read_directory",
-            Self::ReadOrganization => "read_organization",
-            Self::Resolve => "resolve",
-            Self::Plan => "plan",
-            Self::Apply => "apply",
-            Self::Total => "total",
-        })
-    }
-}
-
 impl EncodeLabelValue for RunResult {
     fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
         encoder.write_str(match self {
-            Self::Succeeded => "succeeded",
-            Self::Held => "held",
-            Self::Previewed => "previewed",
-            Self::Failed => "failed",
-            Self::Stalled => "stalled",
-            Self::Interrupted => "interrupted",
+            Self::Succeeded => "Succeeded",
+            Self::Held => "Held",
+            Self::Previewed => "Previewed",
+            Self::Failed => "Failed",
+            Self::Stalled => "Stalled",
+            Self::Interrupted => "Interrupted",
         })
     }
 }
@@ -200,7 +184,8 @@ impl EncodeLabelValue for RequestOutcome {
             // Any other number is made up by the other side: it gets no series of its own.
             Self::Answered(code @ 0..600) => write!(encoder, "{code}"),
             Self::Answered(_) => encoder.write_str("other"),
-            Self::Failed => encoder.write_str("failed"),
+            Self::Unreachable => encoder.write_str("unreachable"),
+            Self::Interrupted => encoder.write_str("interrupted"),
         }
     }
 }

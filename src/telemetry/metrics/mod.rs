@@ -19,10 +19,11 @@ use prometheus_client::registry::{Registry, Unit};
 use labels::{
     ByChange, ByCondition, ByEndpoint, ByPhase, ByReason, ByRequest, ByResult, BySide, Whole,
 };
-pub use labels::{ConditionStatus, Phase, RequestOutcome, RequestSide, RunResult, SizeOf};
+pub use labels::{ConditionStatus, RequestOutcome, RequestSide, RunResult, SizeOf};
 use per_object::PerObject;
 pub(super) use text::Exposition;
 
+use crate::http;
 use crate::telemetry::{Object, VERSION};
 
 /// The metrics of this process. Cheap to clone: all clones count into the same series.
@@ -33,7 +34,8 @@ pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
-    run_durations: PerObject<ByPhase, Histogram>,
+    run_durations: PerObject<Whole, Histogram>,
+    phase_durations: PerObject<ByPhase, Histogram>,
     runs: PerObject<ByResult, Counter>,
     requests: PerObject<ByRequest, Counter>,
     request_durations: Family<ByEndpoint, Histogram, fn() -> Histogram>,
@@ -59,6 +61,7 @@ impl Metrics {
         let mut registry = Registry::default();
         let inner = Inner {
             run_durations: PerObject::new(|| Histogram::new(RUN_SECONDS)),
+            phase_durations: PerObject::new(|| Histogram::new(RUN_SECONDS)),
             runs: PerObject::default(),
             requests: PerObject::default(),
             request_durations: Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
@@ -77,13 +80,22 @@ impl Metrics {
         Self(Arc::new(Inner { registry, ..inner }))
     }
 
-    /// A run has ended: how, and how long its phases took. Phases that weren't reached are left
-    /// out.
-    pub fn run_finished(&self, object: &Object, result: RunResult, phases: &[(Phase, Duration)]) {
+    /// A run has ended: how, how long it took in all, and how long each phase that it reached.
+    ///
+    /// A phase's name is one of few, such as [`Phase::name`](crate::sync::progress::Phase::name).
+    pub fn run_finished(
+        &self,
+        object: &Object,
+        result: RunResult,
+        took: Duration,
+        phases: impl IntoIterator<Item = (&'static str, Duration)>,
+    ) {
         self.0.runs.of(object, ByResult { result }).inc();
-        for &(phase, took) in phases {
-            let histogram = self.0.run_durations.of(object, ByPhase { phase });
-            histogram.observe(took.as_secs_f64());
+        let whole = self.0.run_durations.of(object, Whole);
+        whole.observe(took.as_secs_f64());
+        for (phase, took) in phases {
+            let part = self.0.phase_durations.of(object, ByPhase { phase });
+            part.observe(took.as_secs_f64());
         }
         if result.is_success() {
             let now = SystemTime::now()
@@ -118,6 +130,15 @@ impl Metrics {
             .request_durations
             .get_or_create(&ByEndpoint { side, endpoint })
             .observe(took.as_secs_f64());
+    }
+
+    /// What tells these metrics about every request of an HTTP client.
+    pub fn observer(&self, object: &Object, side: RequestSide) -> Arc<dyn http::Observer> {
+        Arc::new(RequestObserver {
+            metrics: self.clone(),
+            object: object.clone(),
+            side,
+        })
     }
 
     /// Changes of one kind (`Invite`, `UpdateGroup`…) were made.
@@ -179,6 +200,7 @@ impl Metrics {
     /// ended.
     pub fn forget(&self, object: &Object) {
         self.0.run_durations.forget(object);
+        self.0.phase_durations.forget(object);
         self.0.runs.forget(object);
         self.0.requests.forget(object);
         self.0.changes.forget(object);
@@ -200,9 +222,15 @@ impl Inner {
     fn register(&self, registry: &mut Registry) {
         registry.register_with_unit(
             "run_duration",
-            "How long runs took, by phase",
+            "How long runs took",
             Unit::Seconds,
             self.run_durations.family(),
+        );
+        registry.register_with_unit(
+            "phase_duration",
+            "How long the phases of runs took",
+            Unit::Seconds,
+            self.phase_durations.family(),
         );
         registry.register("runs", "Runs that ended, by result", self.runs.family());
         registry.register(
@@ -262,6 +290,26 @@ impl Inner {
             "What this process was built from",
             Info::new([("version", VERSION.as_str())]),
         );
+    }
+}
+
+struct RequestObserver {
+    metrics: Metrics,
+    object: Object,
+    side: RequestSide,
+}
+
+impl http::Observer for RequestObserver {
+    fn request(&self, endpoint: &'static str, outcome: http::Outcome, elapsed: Duration) {
+        let object = Some(&self.object);
+        self.metrics
+            .request(object, self.side, endpoint, outcome.into(), elapsed);
+    }
+}
+
+impl fmt::Debug for RequestObserver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "requests of {} to {:?}", self.object, self.side)
     }
 }
 

@@ -9,33 +9,35 @@ fn a_run_shows_in_its_result_its_phases_and_the_time_of_the_last_success() {
     metrics.run_finished(
         &staff,
         RunResult::Failed,
-        &[(Phase::ReadDirectory, 2 * SECOND)],
+        2 * SECOND,
+        [("Read", 2 * SECOND)],
     );
     assert!(!text(&metrics).contains("last_success_timestamp_seconds{"));
 
-    let phases = [
-        (Phase::ReadDirectory, 2 * SECOND),
-        (Phase::Total, 3 * SECOND),
-    ];
-    metrics.run_finished(&staff, RunResult::Held, &phases);
+    let phases = [("Read", 2 * SECOND), ("Plan", SECOND)];
+    metrics.run_finished(&staff, RunResult::Held, 3 * SECOND, phases);
 
     let of = r#"namespace="identity",name="staff""#;
     assert_shows(
         &metrics,
-        &format!(r#"directory_sync_runs_total{{{of},result="failed"}} 1"#),
+        &format!(r#"directory_sync_runs_total{{{of},result="Failed"}} 1"#),
     );
     assert_shows(
         &metrics,
-        &format!(r#"directory_sync_runs_total{{{of},result="held"}} 1"#),
-    );
-    let duration = "directory_sync_run_duration_seconds";
-    assert_shows(
-        &metrics,
-        &format!(r#"{duration}_sum{{{of},phase="read_directory"}} 4.0"#),
+        &format!(r#"directory_sync_runs_total{{{of},result="Held"}} 1"#),
     );
     assert_shows(
         &metrics,
-        &format!(r#"{duration}_count{{{of},phase="total"}} 1"#),
+        &format!("directory_sync_run_duration_seconds_sum{{{of}}} 5.0"),
+    );
+    let phase = "directory_sync_phase_duration_seconds";
+    assert_shows(
+        &metrics,
+        &format!(r#"{phase}_sum{{{of},phase="Read"}} 4.0"#),
+    );
+    assert_shows(
+        &metrics,
+        &format!(r#"{phase}_count{{{of},phase="Plan"}} 1"#),
     );
     let stamp = text(&metrics)
         .lines()
@@ -53,22 +55,15 @@ fn a_run_shows_in_its_result_its_phases_and_the_time_of_the_last_success() {
 fn requests_are_counted_by_side_endpoint_and_answer() {
     let metrics = Metrics::new();
     let staff = Object::new("identity", "staff");
-    let refused = RequestOutcome::Answered(429);
+    let organization = metrics.observer(&staff, RequestSide::Organization);
     for _ in 0..2 {
-        let members = "GET /public/members";
-        metrics.request(
-            Some(&staff),
-            RequestSide::Organization,
-            members,
-            refused,
-            SECOND,
-        );
+        organization.request("/public/members", http::Outcome::Status(429), SECOND);
     }
     metrics.request(
         None,
         RequestSide::Kubernetes,
         "GET leases",
-        RequestOutcome::Failed,
+        RequestOutcome::Unreachable,
         SECOND,
     );
     let made_up = RequestOutcome::Answered(9_999);
@@ -85,13 +80,13 @@ fn requests_are_counted_by_side_endpoint_and_answer() {
     assert_shows(
         &metrics,
         &format!(
-            r#"{requests}{{{of},side="organization",endpoint="GET /public/members",code="429"}} 2"#
+            r#"{requests}{{{of},side="organization",endpoint="/public/members",code="429"}} 2"#
         ),
     );
     assert_shows(
         &metrics,
         &format!(
-            r#"{requests}{{namespace="",name="",side="kubernetes",endpoint="GET leases",code="failed"}} 1"#
+            r#"{requests}{{namespace="",name="",side="kubernetes",endpoint="GET leases",code="unreachable"}} 1"#
         ),
     );
     assert_shows(
@@ -100,7 +95,7 @@ fn requests_are_counted_by_side_endpoint_and_answer() {
     );
     assert_shows(
         &metrics,
-        r#"directory_sync_request_duration_seconds_count{side="organization",endpoint="GET /public/members"} 2"#,
+        r#"directory_sync_request_duration_seconds_count{side="organization",endpoint="/public/members"} 2"#,
     );
 }
 
@@ -157,7 +152,7 @@ fn an_object_that_is_gone_takes_all_its_series_with_it_and_no_one_elses() {
     assert!(!text.contains("gone"), "{text}");
     assert_eq!(families_of(&metrics, "stays"), families_before);
     assert_eq!(
-        families_before, 10,
+        families_before, 11,
         "one per family of an object: is one missing in forget?"
     );
 }
@@ -217,7 +212,7 @@ fn every_metric_explains_itself_in_both_text_forms() {
 }
 
 fn report_everything(metrics: &Metrics, object: &Object) {
-    metrics.run_finished(object, RunResult::Succeeded, &[(Phase::Total, SECOND)]);
+    metrics.run_finished(object, RunResult::Succeeded, SECOND, [("Read", SECOND)]);
     let ok = RequestOutcome::Answered(200);
     metrics.request(
         Some(object),

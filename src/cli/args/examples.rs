@@ -1,0 +1,66 @@
+//! What `--help` says below the flags: examples, exit codes, environment.
+
+pub const PROGRAM: &str = "\
+Examples:
+  directory-sync check -f staff.yaml              is everything reachable and allowed?
+  directory-sync plan -f staff.yaml               what would a sync change?
+  directory-sync sync -f staff.yaml               do it, once
+  directory-sync crds | kubectl apply -f -        prepare a cluster for the operator
+
+plan, sync and check need no cluster: they read the same manifests that are applied to one.";
+
+pub const PLAN: &str = "\
+Several resources are planned one after another; choose with --namespace and --name.
+
+Examples:
+  directory-sync plan -f staff.yaml -f secrets/
+  directory-sync plan -f staff.yaml --secret-dir /run/secrets -o markdown
+  kubectl get directorysync,secret,configmap -n identity -o yaml | directory-sync plan -f -
+
+Exit codes:
+  0  the plan was made (with --detailed-exitcode: and there is nothing to do)
+  1  something failed; the reason is on stderr
+  2  with --detailed-exitcode: changes are pending";
+
+pub const SYNC: &str = "\
+On a terminal the changes are shown and confirmed first; elsewhere --yes is needed. Removals past
+the resource's limit are held: nothing of them is done until their digest is approved.
+
+Examples:
+  directory-sync sync -f staff.yaml
+  directory-sync sync -f staff.yaml --yes --quiet
+  directory-sync sync -f staff.yaml --yes --approve 3f1c9a0b62d47e5588a1f0c4d9e27b16
+
+Exit codes:
+  0  done; the organization is in step with the directory
+  1  something failed, or the changes weren't confirmed; the reason is on stderr
+  3  done, except for removals that wait for approval";
+
+pub const CHECK: &str = "\
+Changes nothing. Tries to reach, trust, authenticate and read on both sides, and prints one line
+for each step with what was seen, or what failed and what to do.
+
+Examples:
+  directory-sync check -f staff.yaml
+  directory-sync check -f . -R --secret-dir /run/secrets --name staff
+
+Exit codes:
+  0  every step went well
+  1  a step failed";
+
+pub const OPERATOR: &str = "\
+Connects as kubectl does: with the pod's service account, or KUBECONFIG. Traces are sent over
+OTLP (http/protobuf) where OTEL_EXPORTER_OTLP_ENDPOINT is set; the other OTEL_* variables count.
+
+Examples:
+  directory-sync operator --leader-elect
+  directory-sync operator --watch-namespaces identity,hr --log-level debug --log-format text
+  directory-sync operator --label-selector shard=a --leader-elect
+
+Exit codes:
+  0  stopped by a signal, after the work at hand was brought to a safe end
+  1  the operator can't run; the reason is on stderr";
+
+pub const CRDS: &str = "\
+Examples:
+  directory-sync crds | kubectl apply --server-side -f -";

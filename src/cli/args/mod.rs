@@ -1,0 +1,130 @@
+//! The command line as it is typed. What it means is checked by [`super::request`].
+
+mod examples;
+mod manifests;
+mod operator;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use manifests::ManifestArgs;
+pub use operator::OperatorArgs;
+
+use crate::telemetry::{LogFilter, VERSION};
+
+/// Keeps a Bitwarden organization's members and groups in step with a company directory.
+#[derive(Debug, Parser)]
+#[command(
+    name = "directory-sync",
+    version = VERSION.as_str(),
+    after_help = examples::PROGRAM,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what a sync would change, and change nothing
+    #[command(after_help = examples::PLAN)]
+    Plan(PlanArgs),
+    /// Bring the organization in step with the directory, once
+    #[command(after_help = examples::SYNC)]
+    Sync(SyncArgs),
+    /// Try both sides step by step and say what could be seen and done
+    #[command(after_help = examples::CHECK)]
+    Check(CheckArgs),
+    /// Run in a cluster: keep every DirectorySync resource in step
+    #[command(after_help = examples::OPERATOR)]
+    Operator(OperatorArgs),
+    /// Print the CustomResourceDefinition
+    #[command(after_help = examples::CRDS)]
+    Crds,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
+    /// The form of the plan
+    #[arg(short, long, value_enum, default_value_t = OutputArg::Table, hide_possible_values = true, value_name = "table|json|markdown")]
+    pub output: OutputArg,
+    /// End with 2 where changes are pending, and with 0 only where there is nothing to do
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SyncArgs {
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
+    /// Let the removals with this digest go ahead although they are more than the limit; `plan`
+    /// and `sync` print the digest
+    #[arg(long, value_name = "DIGEST")]
+    pub approve: Option<String>,
+    /// Don't show the changes and ask first
+    #[arg(short, long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ProgressArgs {
+    /// Print no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputArg {
+    Table,
+    Json,
+    Markdown,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logs")]
+pub struct LogArgs {
+    /// What to log on stderr: error, warn, info, debug, trace, off, or directives such as
+    /// info,kube=debug. Without it RUST_LOG counts; else the operator logs info, the others warn
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        env = "DIRECTORY_SYNC_LOG_LEVEL",
+        hide_env_values = true
+    )]
+    pub log_level: Option<LogFilter>,
+    /// The form of log lines; else the operator writes json, the others text
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        hide_possible_values = true,
+        value_name = "json|text",
+        env = "DIRECTORY_SYNC_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    pub log_format: Option<LogFormatArg>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormatArg {
+    Text,
+    Json,
+}

@@ -1,0 +1,82 @@
+use std::num::NonZeroUsize;
+
+use clap::Args;
+use jiff::SignedDuration;
+
+/// How the operator runs.
+#[derive(Debug, Args)]
+pub struct OperatorArgs {
+    /// Only resources in these namespaces, separated by commas [default: all]
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        env = "DIRECTORY_SYNC_WATCH_NAMESPACES",
+        hide_env_values = true
+    )]
+    pub watch_namespaces: Vec<String>,
+    /// Only resources with these labels, such as shard=a; shares resources out among operators
+    #[arg(
+        long,
+        value_name = "SELECTOR",
+        env = "DIRECTORY_SYNC_LABEL_SELECTOR",
+        hide_env_values = true
+    )]
+    pub label_selector: Option<String>,
+    /// How many resources are synced at a time
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "4",
+        env = "DIRECTORY_SYNC_CONCURRENCY",
+        hide_env_values = true
+    )]
+    pub concurrency: NonZeroUsize,
+    /// Let one of several processes sync, and the others stand by
+    #[arg(long, env = "DIRECTORY_SYNC_LEADER_ELECT", hide_env_values = true)]
+    pub leader_elect: bool,
+    /// The Lease that the leader holds [default: directory-sync, with a suffix that stands for the
+    /// label selector]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "DIRECTORY_SYNC_LEASE_NAME",
+        hide_env_values = true
+    )]
+    pub lease_name: Option<String>,
+    /// The Lease's namespace [default: the operator's own]
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        env = "DIRECTORY_SYNC_LEASE_NAMESPACE",
+        hide_env_values = true
+    )]
+    pub lease_namespace: Option<String>,
+    /// Where to serve /healthz, /readyz and /metrics; none: nowhere
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:8080",
+        env = "DIRECTORY_SYNC_LISTEN",
+        hide_env_values = true
+    )]
+    pub listen: String,
+    /// How long the first retry of a failed resource waits; each further one waits twice as long
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "5s",
+        env = "DIRECTORY_SYNC_MIN_BACKOFF",
+        hide_env_values = true
+    )]
+    pub min_backoff: SignedDuration,
+    /// How long a retry waits at most
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "15m",
+        env = "DIRECTORY_SYNC_MAX_BACKOFF",
+        hide_env_values = true
+    )]
+    pub max_backoff: SignedDuration,
+}

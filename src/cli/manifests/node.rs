@@ -1,0 +1,192 @@
+//! YAML as a tree that knows its lines.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+use serde_saphyr::Spanned;
+
+/// A value with the line it stands on.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The value.
+    pub content: Content,
+    /// Its line in the file, counted from 1.
+    pub line: u64,
+}
+
+/// What a manifest can hold.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// Text, a number, true, false or nothing.
+    Scalar(Value),
+    /// A list.
+    List(Vec<Node>),
+    /// An object, in the order of the file.
+    Object(Vec<Entry>),
+}
+
+/// One entry of an object.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// The key's line.
+    pub line: u64,
+    /// The value.
+    pub value: Node,
+}
+
+impl Node {
+    /// The value of a key, where this is an object that has it.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.entries()
+            .iter()
+            .find(|entry| entry.key == key)
+            .map(|entry| &entry.value)
+    }
+
+    /// The text below a path of keys, where there is one.
+    pub fn text(&self, path: &[&str]) -> Option<&str> {
+        let node = path.iter().try_fold(self, |node, key| node.get(key))?;
+        match &node.content {
+            Content::Scalar(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The entries of an object; none of anything else.
+    pub fn entries(&self) -> &[Entry] {
+        match &self.content {
+            Content::Object(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// Whether there is nothing here: an empty document.
+    pub fn is_null(&self) -> bool {
+        matches!(self.content, Content::Scalar(Value::Null))
+    }
+
+    /// The same without lines.
+    pub fn to_json(&self) -> Value {
+        match &self.content {
+            Content::Scalar(value) => value.clone(),
+            Content::List(items) => items.iter().map(Self::to_json).collect(),
+            Content::Object(entries) => Value::Object(
+                entries
+                    .iter()
+                    .map(|entry| (entry.key.clone(), entry.value.to_json()))
+                    .collect::<Map<_, _>>(),
+            ),
+        }
+    }
+
+    /// The line of what stands at `path`, or of the last thing on the way that is there.
+    pub fn line_at(&self, path: &serde_path_to_error::Path) -> u64 {
+        use serde_path_to_error::Segment;
+        let mut node = self;
+        let mut line = self.line;
+        for segment in path {
+            match (segment, &node.content) {
+                (Segment::Map { key }, Content::Object(entries)) => {
+                    let Some(entry) = entries.iter().find(|entry| entry.key == *key) else {
+                        break;
+                    };
+                    line = entry.line;
+                    node = &entry.value;
+                }
+                (Segment::Seq { index }, Content::List(items)) => {
+                    let Some(item) = items.get(*index) else { break };
+                    line = item.line;
+                    node = item;
+                }
+                _ => break,
+            }
+        }
+        line
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<Content>::deserialize(deserializer)?;
+        Ok(Self {
+            line: spanned.referenced.line(),
+            content: spanned.value,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ContentVisitor)
+    }
+}
+
+struct ContentVisitor;
+
+impl<'de> Visitor<'de> for ContentVisitor {
+    type Value = Content;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Content, E> {
+        Ok(Content::Scalar(Value::Bool(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Content, E> {
+        Ok(Content::Scalar(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Content, E> {
+        Ok(Content::Scalar(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Content, E> {
+        let number = Number::from_f64(value).map_or(Value::Null, Value::Number);
+        Ok(Content::Scalar(number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Content, E> {
+        Ok(Content::Scalar(value.into()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Content, E> {
+        Ok(Content::Scalar(value.into()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Content, E> {
+        Ok(Content::Scalar(Value::Null))
+    }
+
+    fn visit_none<E>(self) -> Result<Content, E> {
+        Ok(Content::Scalar(Value::Null))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Content, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Content, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element()? {
+            items.push(item);
+        }
+        Ok(Content::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Content, A::Error> {
+        let mut entries = Vec::new();
+        while let Some((key, value)) = map.next_entry::<Spanned<String>, Node>()? {
+            entries.push(Entry {
+                line: key.referenced.line(),
+                key: key.value,
+                value,
+            });
+        }
+        Ok(Content::Object(entries))
+    }
+}

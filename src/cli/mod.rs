@@ -1,0 +1,85 @@
+//! The commands.
+//!
+//! ```text
+//! args        the command line as it is typed
+//! request     what it means, checked
+//! manifests   what the commands without a cluster work on
+//! session     one resource with both its sides, ready to run
+//! run         a run of it, with progress and Ctrl-C
+//! output      what is printed where
+//! ```
+
+mod args;
+mod check;
+mod manifests;
+mod output;
+mod plan;
+mod progress;
+mod request;
+mod run;
+mod session;
+mod sync;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use manifests::ManifestError;
+pub use output::explain;
+pub use request::InvalidRequest;
+
+use crate::telemetry::{Telemetry, TelemetryError};
+use args::{Command, CommandLine};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The flags.
+    #[error(transparent)]
+    Request(#[from] InvalidRequest),
+    /// Logs and traces.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The manifests.
+    #[error(transparent)]
+    Manifests(#[from] ManifestError),
+    /// Nobody can be asked.
+    #[error(
+        "there is no terminal to confirm the changes on: look at them with plan, then add --yes"
+    )]
+    Unconfirmed,
+    /// The operator.
+    #[error("this build has no operator")]
+    NoOperator,
+    /// Standard output.
+    #[error("can't write to standard output")]
+    Output(#[from] std::io::Error),
+}
+
+/// Reads the command line and does what it asks for.
+///
+/// # Errors
+/// What kept the command from its work; it is for the caller to print.
+pub async fn run() -> Result<ExitCode, CliError> {
+    let line = CommandLine::parse();
+    let telemetry = Telemetry::start(&request::logs(&line)?)?;
+    let result = dispatch(line.command).await;
+    telemetry.shutdown().await;
+    result
+}
+
+async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
+    match command {
+        Command::Crds => {
+            output::print(&crate::api::crd::crds())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Check(args) => check::check(&args).await,
+        Command::Plan(args) => plan::plan(&args).await,
+        Command::Sync(args) => sync::sync(&args).await,
+        Command::Operator(args) => {
+            let _settings = crate::controller::OperatorSettings::try_from(args)?;
+            Err(CliError::NoOperator)
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What is asked for: the command line, checked.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use sha2::{Digest as _, Sha256};
+
+use super::args::{Command, CommandLine, LogArgs, LogFormatArg, OperatorArgs};
+use crate::controller::{LeaderElection, OperatorSettings};
+use crate::telemetry::{Health, InvalidLogFilter, LogFilter, LogFormat, LogSettings, Metrics};
+
+/// Flags that can't be meant.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidRequest {
+    /// RUST_LOG.
+    #[error("the environment variable RUST_LOG: {0}")]
+    RustLog(#[source] InvalidLogFilter),
+    /// `--listen`.
+    #[error("--listen {0}: write an address and a port such as 0.0.0.0:8080 or [::]:8080, or none")]
+    Listen(String),
+    /// A backoff of nothing.
+    #[error("--min-backoff must be longer than nothing, such as 5s")]
+    NoBackoff,
+    /// Backoffs the wrong way round.
+    #[error("--max-backoff ({max:#}) must be at least --min-backoff ({min:#})")]
+    Backoff {
+        /// `--min-backoff`
+        min: SignedDuration,
+        /// `--max-backoff`
+        max: SignedDuration,
+    },
+    /// A name that no namespace can have.
+    #[error("--watch-namespaces: {0:?} is no namespace's name")]
+    Namespace(String),
+    /// A lease that nobody holds.
+    #[error("--lease-name and --lease-namespace mean something only with --leader-elect")]
+    LeaseWithoutElection,
+}
+
+/// How this command logs.
+pub fn logs(line: &CommandLine) -> Result<LogSettings, InvalidRequest> {
+    let LogArgs {
+        log_level,
+        log_format,
+    } = &line.logs;
+    let operator = matches!(line.command, Command::Operator(_));
+    let (level, format) = if operator {
+        ("info", LogFormat::Json)
+    } else {
+        ("warn", LogFormat::Text)
+    };
+    let filter = match log_level {
+        Some(filter) => filter.clone(),
+        None => from_rust_log()?.unwrap_or_else(|| level.parse().expect("a level is a filter")),
+    };
+    let format = match log_format {
+        Some(LogFormatArg::Text) => LogFormat::Text,
+        Some(LogFormatArg::Json) => LogFormat::Json,
+        None => format,
+    };
+    Ok(LogSettings { format, filter })
+}
+
+fn from_rust_log() -> Result<Option<LogFilter>, InvalidRequest> {
+    match std::env::var("RUST_LOG") {
+        Ok(filter) if !filter.is_empty() => {
+            filter.parse().map(Some).map_err(InvalidRequest::RustLog)
+        }
+        _ => Ok(None),
+    }
+}
+
+impl TryFrom<OperatorArgs> for OperatorSettings {
+    type Error = InvalidRequest;
+
+    fn try_from(args: OperatorArgs) -> Result<Self, InvalidRequest> {
+        let namespaces: Vec<_> = trimmed(args.watch_namespaces);
+        if let Some(wrong) = namespaces.iter().find(|name| !is_namespace(name)) {
+            return Err(InvalidRequest::Namespace(wrong.clone()));
+        }
+        let label_selector = trimmed(args.label_selector).pop();
+        let leader_election = if args.leader_elect {
+            Some(LeaderElection {
+                lease_name: args
+                    .lease_name
+                    .unwrap_or_else(|| lease_name(label_selector.as_deref())),
+                lease_namespace: args.lease_namespace,
+            })
+        } else if args.lease_name.is_some() || args.lease_namespace.is_some() {
+            return Err(InvalidRequest::LeaseWithoutElection);
+        } else {
+            None
+        };
+        let (min_backoff, max_backoff) = backoff(args.min_backoff, args.max_backoff)?;
+        Ok(Self {
+            namespaces,
+            label_selector,
+            concurrency: args.concurrency,
+            leader_election,
+            listen: listen(&args.listen)?,
+            min_backoff,
+            max_backoff,
+            metrics: Metrics::new(),
+            health: Health::new(),
+        })
+    }
+}
+
+fn trimmed(texts: impl IntoIterator<Item = String>) -> Vec<String> {
+    let texts = texts.into_iter().map(|text| text.trim().to_owned());
+    texts.filter(|text| !text.is_empty()).collect()
+}
+
+/// Whether a text is a DNS label, which is what a namespace's name has to be.
+fn is_namespace(name: &str) -> bool {
+    name.len() <= 63
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// Operators that share out resources by label must not share a Lease.
+fn lease_name(label_selector: Option<&str>) -> String {
+    match label_selector {
+        None => "directory-sync".to_owned(),
+        Some(selector) => {
+            let digest = Sha256::digest(selector);
+            let [a, b, c, d] = [digest[0], digest[1], digest[2], digest[3]];
+            format!("directory-sync-{a:02x}{b:02x}{c:02x}{d:02x}")
+        }
+    }
+}
+
+fn listen(text: &str) -> Result<Option<SocketAddr>, InvalidRequest> {
+    match text.trim() {
+        "none" => Ok(None),
+        address => address
+            .parse()
+            .map(Some)
+            .map_err(|_| InvalidRequest::Listen(address.to_owned())),
+    }
+}
+
+fn backoff(
+    min: SignedDuration,
+    max: SignedDuration,
+) -> Result<(Duration, Duration), InvalidRequest> {
+    let wrong_way = || InvalidRequest::Backoff { min, max };
+    let shortest = min.try_into().map_err(|_| InvalidRequest::NoBackoff)?;
+    let longest: Duration = max.try_into().map_err(|_| wrong_way())?;
+    if shortest == Duration::ZERO {
+        Err(InvalidRequest::NoBackoff)
+    } else if longest < shortest {
+        Err(wrong_way())
+    } else {
+        Ok((shortest, longest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn the_operator_starts_with_sensible_settings_without_any_flag() {
+        let settings = settings("").unwrap();
+
+        assert_eq!(settings.namespaces, [] as [String; 0]);
+        assert_eq!(settings.label_selector, None);
+        assert_eq!(settings.leader_election, None);
+        assert_eq!(settings.listen, Some("0.0.0.0:8080".parse().unwrap()));
+        assert_eq!(settings.min_backoff, Duration::from_secs(5));
+        assert_eq!(settings.max_backoff, Duration::from_secs(900));
+    }
+
+    #[test]
+    fn operators_that_share_out_resources_hold_a_lease_each() {
+        let lease = |flags: &str| settings(flags).unwrap().leader_election.unwrap().lease_name;
+
+        assert_eq!(lease("--leader-elect"), "directory-sync");
+        let a = lease("--leader-elect --label-selector shard=a");
+        let b = lease("--leader-elect --label-selector shard=b");
+        assert_ne!(a, b);
+        assert_eq!(a, lease("--leader-elect --label-selector=shard=a"));
+        let named = lease("--leader-elect --label-selector shard=a --lease-name mine");
+        assert_eq!(named, "mine");
+    }
+
+    #[test]
+    fn flags_that_cant_be_meant_are_refused_with_what_to_write() {
+        let refused = |flags: &str| match settings(flags) {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("{flags} was accepted"),
+        };
+
+        assert!(refused("--listen here").contains("0.0.0.0:8080"));
+        assert!(refused("--min-backoff 0s").contains("longer than nothing"));
+        assert!(refused("--min-backoff 1h").contains("--max-backoff (15m)"));
+        assert!(refused("--watch-namespaces identity,Not_One").contains("Not_One"));
+        assert!(refused("--lease-name mine").contains("--leader-elect"));
+    }
+
+    #[test]
+    fn namespaces_are_separated_by_commas_and_nothing_can_be_listened_on() {
+        let settings = settings("--watch-namespaces identity,hr --listen none").unwrap();
+
+        assert_eq!(settings.namespaces, ["identity", "hr"]);
+        assert_eq!(settings.listen, None);
+    }
+
+    #[test]
+    fn the_operator_logs_json_and_the_other_commands_text() {
+        let logs = |line: &str| logs(&parse(line)).unwrap().format;
+
+        assert_eq!(logs("operator"), LogFormat::Json);
+        assert_eq!(logs("crds"), LogFormat::Text);
+        assert_eq!(logs("crds --log-format json"), LogFormat::Json);
+    }
+
+    fn settings(flags: &str) -> Result<OperatorSettings, InvalidRequest> {
+        match parse(&format!("operator {flags}")).command {
+            Command::Operator(args) => args.try_into(),
+            other => panic!("not the operator: {other:?}"),
+        }
+    }
+
+    fn parse(line: &str) -> CommandLine {
+        let words = std::iter::once("directory-sync").chain(line.split_whitespace());
+        CommandLine::try_parse_from(words).unwrap()
+    }
+}

@@ -1,0 +1,92 @@
+//! One resource with both its sides, ready to run.
+
+use secrecy::ExposeSecret;
+
+use super::manifests::{ManifestError, Manifests, Values, object_of};
+use crate::api::DirectorySync;
+use crate::api::spec::Mode;
+use crate::api::validation::{
+    InvalidSpec, Kind, Reference, ReferencedData, Referent, Unresolved, ValidatedSpec,
+};
+use crate::organization::{OrganizationClient, OrganizationError};
+use crate::source::{Source, SourceError};
+use crate::sync::policy::Policy;
+use crate::telemetry::Object;
+
+/// One resource with both its sides, ready to run.
+pub struct Session {
+    /// Which.
+    pub object: Object,
+    /// Its author wants nothing done.
+    pub suspended: bool,
+    /// Whether its author wants changes made.
+    pub mode: Mode,
+    /// Its rules.
+    pub policy: Policy,
+    /// The directory.
+    pub source: Box<dyn Source>,
+    /// The organization.
+    pub organization: OrganizationClient,
+}
+
+/// Why a resource can't be run.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The spec.
+    #[error("the spec can't be followed: {0}")]
+    Spec(#[from] InvalidSpec),
+    /// Secrets and ConfigMaps.
+    #[error("{0} (looked for in the manifests and in --secret-dir)")]
+    References(#[from] Unresolved),
+    /// A file of the secret directory.
+    #[error(transparent)]
+    Manifests(#[from] ManifestError),
+    /// The directory's settings.
+    #[error("the source can't be used: {0}")]
+    Source(#[from] SourceError),
+    /// The organization's settings.
+    #[error("the organization can't be used: {0}")]
+    Organization(#[from] OrganizationError),
+}
+
+impl Session {
+    /// Puts a resource together with what it refers to. Connects to nothing yet.
+    pub fn open(resource: &DirectorySync, manifests: &Manifests) -> Result<Self, SessionError> {
+        let object = object_of(resource);
+        let spec = ValidatedSpec::from_spec(&resource.spec)?;
+        let resolved = spec.resolve(&referenced(&object, &spec.references(), manifests)?)?;
+        Ok(Self {
+            suspended: spec.suspended,
+            mode: spec.mode,
+            source: resolved.source.connect()?,
+            organization: OrganizationClient::new(resolved.organization)?,
+            policy: spec.policy,
+            object,
+        })
+    }
+}
+
+fn referenced(
+    object: &Object,
+    references: &[Reference],
+    manifests: &Manifests,
+) -> Result<ReferencedData, ManifestError> {
+    let mut data = ReferencedData::of_namespace(&*object.namespace);
+    for Reference { to, .. } in references {
+        let values = match to.kind {
+            Kind::Secret => manifests.secret(&object.namespace, &to.name)?,
+            Kind::ConfigMap => manifests.config_map(&object.namespace, &to.name).cloned(),
+        };
+        if let Some(values) = values {
+            add(&mut data, to, &values);
+        }
+    }
+    Ok(data)
+}
+
+fn add(data: &mut ReferencedData, to: &Referent, values: &Values) {
+    let values = values
+        .iter()
+        .map(|(key, value)| (key.clone(), value.expose_secret().to_vec()));
+    data.add(to.clone(), values);
+}

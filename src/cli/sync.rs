@@ -1,0 +1,151 @@
+//! `sync`: brings organizations in step, once.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+use std::process::ExitCode;
+
+use super::CliError;
+use super::args::{OutputArg, SyncArgs};
+use super::manifests::{Manifests, object_of};
+use super::output::{failed, note, print};
+use super::plan::shown;
+use super::run::{Approve, Run, RunFailure};
+use super::session::Session;
+use crate::api::spec;
+use crate::sync::report::{Mode, Report};
+use crate::text::shorten;
+
+/// Where removals wait for approval.
+const HELD: u8 = 3;
+
+/// Problems of each reason that the report shows.
+const PROBLEMS: usize = 10;
+
+/// How a resource came out.
+enum Outcome {
+    Done,
+    Held,
+    Declined,
+}
+
+/// Why a resource wasn't synced.
+#[derive(Debug, thiserror::Error)]
+enum NotSynced {
+    #[error(transparent)]
+    Run(#[from] RunFailure),
+    #[error("spec.suspend is true: nothing was read or changed; set it to false to sync")]
+    Suspended,
+    #[error("spec.mode is Preview: nothing was changed; set it to Apply to sync, or use plan")]
+    PreviewOnly,
+    #[error("can't ask for confirmation: {0}")]
+    Terminal(#[from] io::Error),
+}
+
+/// Syncs each resource; those that fail don't keep the others from it.
+pub async fn sync(args: &SyncArgs) -> Result<ExitCode, CliError> {
+    if !args.yes && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Err(CliError::Unconfirmed);
+    }
+    let manifests = Manifests::load(&args.manifests)?;
+    note(&manifests.notes);
+    let mut all_well = true;
+    let mut held = false;
+    for resource in manifests.resources() {
+        let session = Session::open(resource, &manifests).map_err(RunFailure::from);
+        let synced = match session {
+            Ok(session) => sync_one(&session, args).await,
+            Err(error) => Err(error.into()),
+        };
+        match synced {
+            Ok(Outcome::Done) => {}
+            Ok(Outcome::Held) => held = true,
+            Ok(Outcome::Declined) => all_well = false,
+            Err(error) => {
+                failed(&object_of(resource), &error);
+                all_well = false;
+            }
+        }
+    }
+    Ok(match (all_well, held) {
+        (false, _) => ExitCode::FAILURE,
+        (true, true) => ExitCode::from(HELD),
+        (true, false) => ExitCode::SUCCESS,
+    })
+}
+
+async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Outcome, NotSynced> {
+    if session.suspended {
+        return Err(NotSynced::Suspended);
+    }
+    if session.mode == spec::Mode::Preview {
+        return Err(NotSynced::PreviewOnly);
+    }
+    let approve = match &args.approve {
+        Some(digest) => Approve::Removals(digest),
+        None => Approve::Nothing,
+    };
+    let mut run = Run::new(session, args.progress.quiet);
+    if !args.yes {
+        let preview = run.go(Mode::Preview, approve).await?;
+        print(&shown(session, &preview, OutputArg::Table))?;
+        if preview.planned().is_empty() {
+            return Ok(outcome(&preview));
+        }
+        if !confirmed(&preview)? {
+            eprintln!("nothing was changed");
+            return Ok(Outcome::Declined);
+        }
+    }
+    let report = run.go(Mode::Apply, approve).await?;
+    print(&told(session, &report))?;
+    Ok(outcome(&report))
+}
+
+fn outcome(report: &Report) -> Outcome {
+    match report.held() {
+        Some(_) => Outcome::Held,
+        None => Outcome::Done,
+    }
+}
+
+fn confirmed(preview: &Report) -> io::Result<bool> {
+    eprint!("\nMake these {} changes? [y/N] ", preview.planned().len());
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// What a finished run did, and what it leaves to a person.
+fn told(session: &Session, report: &Report) -> String {
+    let done: Vec<String> = report
+        .applied
+        .iter()
+        .map(|(kind, count)| format!("{count} {}", kind.name()))
+        .collect();
+    let mut text = if done.is_empty() {
+        format!("{}: nothing was to be changed\n", session.object)
+    } else {
+        format!("{}: done: {}\n", session.object, done.join(", "))
+    };
+    // Writing into a string can't fail.
+    if let Some(held) = report.held() {
+        let count = held.changes.len();
+        let _ = writeln!(text, "{count} removals are held: {}", held.why);
+        let _ = writeln!(
+            text,
+            "look at them with plan; to let them go ahead: --approve {}",
+            report.digest
+        );
+    }
+    for (reason, count, kept) in report.problems.by_reason() {
+        let _ = writeln!(text, "{reason} ({count})");
+        for problem in kept.iter().take(PROBLEMS) {
+            let _ = writeln!(text, "  {}", shorten(&problem.message));
+        }
+        if count > PROBLEMS {
+            let _ = writeln!(text, "  … and {} more", count - PROBLEMS);
+        }
+    }
+    text
+}
