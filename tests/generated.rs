@@ -2,6 +2,8 @@
 //!
 //! `UPDATE_GENERATED=1 cargo test --test generated` writes them anew.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 
 #[test]

@@ -86,7 +86,7 @@ pub enum Blocker {
     /// The organization's server refuses the credentials, or what the spec asks it for.
     OrganizationRefused,
     /// Another DirectorySync manages the organization.
-    OrganizationAlreadyManaged,
+    AlreadyManaged,
 }
 
 /// Why removals wait.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::schedule::share_of;
+use crate::schedule::share_of;
 
 /// However long the other side asks to be left alone, it is asked again after this.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);

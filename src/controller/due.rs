@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::schedule::{Schedule, share_of};
 use crate::api::DirectorySyncStatus;
 use crate::api::conditions::{ConditionType, find};
+use crate::schedule::{Schedule, share_of};
 
 /// What is asked for.
 #[derive(Debug, Clone)]

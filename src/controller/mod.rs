@@ -9,7 +9,6 @@ mod memory;
 mod objects;
 mod patience;
 mod requests;
-mod schedule;
 mod settings;
 mod status;
 mod watch;

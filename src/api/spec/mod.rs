@@ -4,6 +4,9 @@
 //! GitOps tool compares. Defaults are stated in the descriptions and applied by
 //! [`validation`](super::validation).
 
+// Each printed column says its type.
+#![allow(clippy::duplicated_attributes)]
+
 mod active_directory;
 mod entra_id;
 mod google_workspace;

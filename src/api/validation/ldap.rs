@@ -136,6 +136,18 @@ pub(super) fn validate(
     let users = spec.users.clone().unwrap_or_default();
     let groups = spec.groups.clone().unwrap_or_default();
     settings.groups = reads_groups.then(|| group_settings(checks, &groups, &users));
+    // ldap3 would add the parentheses; the API server's rule asks for them.
+    for (name, filter) in [("users", &users.filter), ("groups", &groups.filter)] {
+        if filter
+            .as_ref()
+            .is_some_and(|filter| !filter.starts_with('('))
+        {
+            checks.refuse(
+                format!("{FIELD}.{name}.filter"),
+                "a filter is written in parentheses: (objectClass=person)",
+            );
+        }
+    }
     settings.users = user_settings(checks, users);
     if let Err(error) = settings.validate() {
         checks.refuse(FIELD, error.to_string());

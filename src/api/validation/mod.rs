@@ -13,6 +13,8 @@ mod policy;
 mod references;
 mod resolve;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::time::Duration;
@@ -21,10 +23,10 @@ pub use ldap::ValidatedLdap;
 pub use organization::ValidatedOrganization;
 pub use references::{Kind, Reference, ReferencedData, Referent};
 pub use resolve::{Resolved, ResolvedSource, Unresolved, UnresolvedReason};
-pub use schedule::Schedule;
 
 use super::conditions::Blocker;
 use super::spec::{DirectorySyncSpec, Mode, SourceSpec};
+use crate::schedule::Schedule;
 use crate::sync::policy::Policy;
 use check::Checks;
 

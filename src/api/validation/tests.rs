@@ -1,0 +1,361 @@
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::spec::DirectorySyncSpec;
+use crate::organization::Region;
+use crate::source::ldap::{Bind, IdAttribute, LdapSettings, MemberAttribute, MemberNaming};
+use crate::sync::policy::{Departure, Glob, Limit};
+
+/// A spec with nothing in it that has a default.
+fn least() -> Value {
+    json!({
+        "organization": {"region": "EU", "credentialsSecretRef": {"name": "bitwarden-org"}},
+        "source": {"ldap": {
+            "url": "ldaps://ldap.example.com",
+            "baseDn": "dc=example,dc=com",
+            "bindSecretRef": {"name": "ldap-bind"},
+        }},
+    })
+}
+
+fn validated(spec: &Value) -> Result<ValidatedSpec, InvalidSpec> {
+    let spec: DirectorySyncSpec = serde_json::from_value(spec.clone()).unwrap();
+    ValidatedSpec::from_spec(&spec)
+}
+
+/// What the Secrets and ConfigMaps hold that a spec may refer to.
+fn data() -> ReferencedData {
+    let mut data = ReferencedData::of_namespace("identity");
+    let secrets = [
+        json!({"metadata": {"name": "bitwarden-org"}, "stringData": {
+            "clientId": "organization.b0c5ce2c-0000-4000-8000-000000000001\n",
+            "clientSecret": "the-organizations-secret\n",
+        }}),
+        json!({"metadata": {"name": "ldap-bind"}, "data": {
+            "bindDn": "Y249cmVhZGVyLGRjPWV4YW1wbGUsZGM9Y29t",
+            "password": "dGhlLXBhc3N3b3Jk",
+        }}),
+    ];
+    for secret in secrets {
+        data.add_secret(serde_json::from_value::<Secret>(secret).unwrap());
+    }
+    let map = json!({"metadata": {"name": "corp-ca"}, "data": {"ca.crt": "PEM"}});
+    data.add_config_map(serde_json::from_value::<ConfigMap>(map).unwrap());
+    data
+}
+
+fn ldap(spec: &Value) -> LdapSettings {
+    let resolved = validated(spec).unwrap().resolve(&data()).unwrap();
+    let ResolvedSource::Ldap(settings) = resolved.source;
+    *settings
+}
+
+#[test]
+fn what_is_left_out_has_the_defaults_that_the_reference_tells() {
+    let spec = validated(&least()).unwrap();
+    assert!(!spec.suspended);
+    assert_eq!(spec.mode, Mode::Apply);
+    assert!(matches!(spec.schedule, Schedule::Every(every) if every == Duration::from_secs(900)));
+    assert_eq!(spec.drift_check_interval, Duration::from_secs(86_400));
+    assert_eq!(spec.organization.region, Region::Eu);
+    let policy = spec.policy;
+    assert_eq!(policy.external_id_prefix, "");
+    assert!(policy.users.include.is_empty() && policy.groups.exclude.is_empty());
+    assert!(!policy.groups.only_their_members && !policy.groups.prune);
+    assert!(policy.onboarding.invite);
+    assert_eq!(policy.offboarding.disabled, Departure::Revoke);
+    assert_eq!(policy.offboarding.absent, Departure::Retain);
+    assert_eq!(policy.offboarding.limit, Limit::Percent(10.0));
+
+    let ldap = ldap(&least());
+    assert_eq!(ldap.users.id, IdAttribute::Attribute("entryUUID".into()));
+    assert_eq!(ldap.users.filter, "(objectClass=inetOrgPerson)");
+    assert_eq!(
+        ldap.groups.unwrap().members,
+        [MemberAttribute::named("member")]
+    );
+}
+
+#[test]
+fn people_get_their_access_back_only_where_this_resource_takes_it_away() {
+    let restore = |onboarding: Value, offboarding: Value| {
+        let mut spec = least();
+        spec["onboarding"] = onboarding;
+        spec["offboarding"] = offboarding;
+        validated(&spec).unwrap().policy.onboarding.restore
+    };
+    assert!(restore(json!({}), json!({})));
+    assert!(restore(
+        json!({}),
+        json!({"disabled": "Retain", "absent": "Revoke"})
+    ));
+    assert!(!restore(
+        json!({}),
+        json!({"disabled": "Retain", "absent": "Remove"})
+    ));
+    assert!(restore(
+        json!({"restore": true}),
+        json!({"disabled": "Retain"})
+    ));
+    assert!(!restore(
+        json!({"restore": false}),
+        json!({"disabled": "Revoke"})
+    ));
+}
+
+#[test]
+fn limits_are_numbers_or_shares() {
+    let limit = |limit: Value| {
+        let mut spec = least();
+        spec["offboarding"] = json!({"limit": limit});
+        validated(&spec)
+            .map(|spec| spec.policy.offboarding.limit)
+            .ok()
+    };
+    assert_eq!(limit(json!(0)), Some(Limit::Count(0)));
+    assert_eq!(limit(json!(25)), Some(Limit::Count(25)));
+    assert_eq!(limit(json!("2.5%")), Some(Limit::Percent(2.5)));
+    assert_eq!(limit(json!("100%")), Some(Limit::Percent(100.0)));
+    for wrong in ["25", "%", "-5%", "1e9%", "NaN%", "inf%", "+5%", "100.1%"] {
+        assert_eq!(limit(json!(wrong)), None, "{wrong}");
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once_with_its_field() {
+    let mut spec = least();
+    spec["schedule"] = json!("0 25 * * *");
+    spec["driftCheckInterval"] = json!("5m");
+    spec["offboarding"] = json!({"limit": "lots"});
+    spec["organization"]["serverUrl"] = json!("ftp://vault.example.com");
+    spec["source"]["ldap"]["users"] = json!({"filter": "(mail=*"});
+    let InvalidSpec(wrong) = validated(&spec).unwrap_err();
+    let fields: Vec<_> = wrong.iter().map(|wrong| wrong.field.as_str()).collect();
+    assert_eq!(
+        fields,
+        [
+            "spec.schedule",
+            "spec.driftCheckInterval",
+            "spec.offboarding.limit",
+            "spec.organization",
+            "spec.organization.serverUrl",
+            "spec.source.ldap",
+        ]
+    );
+    let all = InvalidSpec(wrong).to_string();
+    assert!(all.contains("users.filter \"(mail=*\""), "{all}");
+}
+
+#[test]
+fn a_schedule_is_refused_where_its_time_or_zone_does_not_exist() {
+    let refused = |schedule: &str, zone: &str| {
+        let mut spec = least();
+        spec["schedule"] = json!(schedule);
+        spec["timeZone"] = json!(zone);
+        validated(&spec)
+            .map(|_| ())
+            .map_err(|InvalidSpec(wrong)| wrong[0].field.clone())
+    };
+    assert_eq!(refused("*/30 8-18 * * 1-5", "Europe/Berlin"), Ok(()));
+    assert_eq!(refused("0 0 30 2 *", "UTC"), Err("spec.schedule".into()));
+    assert_eq!(
+        refused("0 0 * * *", "Europe/Atlantis"),
+        Err("spec.timeZone".into())
+    );
+}
+
+#[test]
+fn plain_http_and_ldap_are_for_the_machine_itself_unless_allowed() {
+    let accepted = |server: &str, ldap: &str, allowed: bool| {
+        let mut spec = least();
+        spec["organization"] = json!({
+            "serverUrl": server,
+            "allowPlaintext": allowed,
+            "credentialsSecretRef": {"name": "bitwarden-org"},
+        });
+        spec["source"]["ldap"]["url"] = json!(ldap);
+        spec["source"]["ldap"]["allowPlaintext"] = json!(allowed);
+        validated(&spec).is_ok()
+    };
+    assert!(accepted(
+        "http://127.0.0.1:8080",
+        "ldap://localhost:1389",
+        false
+    ));
+    assert!(accepted("http://[::1]:8080/base", "ldap://[::1]", false));
+    assert!(!accepted(
+        "http://vaultwarden.vault.svc",
+        "ldaps://x",
+        false
+    ));
+    assert!(!accepted("https://x", "ldap://ldap.example.com", false));
+    assert!(!accepted(
+        "http://127.0.0.1.example.com",
+        "ldaps://x",
+        false
+    ));
+    assert!(accepted(
+        "http://vaultwarden.vault.svc",
+        "ldap://ldap.example.com",
+        true
+    ));
+}
+
+#[test]
+fn exactly_the_objects_and_keys_that_are_needed_are_asked_for() {
+    let mut spec = least();
+    spec["organization"]["credentialsSecretRef"]["clientSecretKey"] = json!("secret");
+    spec["source"]["ldap"]["tls"] = json!({
+        "caBundleRef": {"name": "corp-ca"},
+        "clientCertificateSecretRef": {"name": "ldap-bind"},
+    });
+    let asked: Vec<_> = validated(&spec)
+        .unwrap()
+        .references()
+        .into_iter()
+        .map(|reference| {
+            let keys: Vec<_> = reference.keys.into_iter().collect();
+            format!("{}: {}", reference.to, keys.join(" "))
+        })
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            "Secret \"bitwarden-org\": clientId secret",
+            "Secret \"ldap-bind\": bindDn password tls.crt tls.key",
+            "ConfigMap \"corp-ca\": ca.crt",
+        ]
+    );
+}
+
+#[test]
+fn secrets_fill_the_settings_without_the_line_break_that_an_editor_left() {
+    let mut spec = least();
+    spec["source"]["ldap"]["tls"] = json!({"caBundleRef": {"name": "corp-ca"}});
+    let resolved = validated(&spec).unwrap().resolve(&data()).unwrap();
+    let secret = resolved.organization.client_secret.expose_secret();
+    assert_eq!(secret, "the-organizations-secret");
+    let ResolvedSource::Ldap(ldap) = &resolved.source;
+    assert_eq!(ldap.tls.ca_bundle.as_deref(), Some(&b"PEM"[..]));
+    let Bind::Simple { dn, password } = &ldap.bind else {
+        panic!("{:?}", ldap.bind);
+    };
+    assert_eq!(dn, "cn=reader,dc=example,dc=com");
+    assert_eq!(password.expose_secret(), "the-password");
+
+    let shown = format!("{resolved:?} {:?}", data());
+    assert!(!shown.contains("the-password"), "{shown}");
+    assert!(!shown.contains("the-organizations-secret"), "{shown}");
+}
+
+#[test]
+fn what_is_missing_is_named_with_a_command_that_makes_it() {
+    let spec = validated(&least()).unwrap();
+    let error = spec
+        .resolve(&ReferencedData::of_namespace("identity"))
+        .unwrap_err();
+    assert_eq!(error.blocker(), Blocker::ReferenceNotFound);
+    assert_eq!(error.0.len(), 4);
+    let all = error.to_string();
+    let command =
+        "kubectl -n identity create secret generic bitwarden-org --from-file=clientId=FILE";
+    assert!(all.contains(command), "{all}");
+
+    let mut data = data();
+    let personal = json!({"metadata": {"name": "bitwarden-org"}, "stringData": {
+        "clientId": "user.b0c5ce2c-0000-4000-8000-000000000001",
+        "clientSecret": "",
+    }});
+    data.add_secret(serde_json::from_value(personal).unwrap());
+    let error = spec.resolve(&data).unwrap_err();
+    assert_eq!(error.blocker(), Blocker::InvalidReference);
+    let all = error.to_string();
+    assert!(
+        all.contains("Secret \"bitwarden-org\", key \"clientId\": "),
+        "{all}"
+    );
+    assert!(all.contains("key \"clientSecret\": is empty"), "{all}");
+
+    let mut other_key = least();
+    other_key["source"]["ldap"]["bindSecretRef"]["passwordKey"] = json!("pass");
+    let error = validated(&other_key)
+        .unwrap()
+        .resolve(&self::data())
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Secret \"ldap-bind\" has no key \"pass\"; add it, or name another key in the spec"
+    );
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_yet_is_valid_and_says_so_when_it_is_to_be_read() {
+    let mut spec = least();
+    spec["source"] = json!({"okta": {
+        "orgUrl": "https://example.okta.com",
+        "credentials": {"apiTokenSecretRef": {"name": "okta"}},
+    }});
+    let error = validated(&spec).unwrap().resolve(&data()).unwrap_err();
+    assert_eq!(error.blocker(), Blocker::SourceNotSupported);
+    assert!(error.to_string().contains("spec.source.okta"));
+}
+
+#[test]
+fn members_are_read_as_the_spec_describes_them() {
+    let members = |users: Value, groups: Value| {
+        let mut spec = least();
+        spec["source"]["ldap"]["users"] = users;
+        spec["source"]["ldap"]["groups"] = groups;
+        ldap(&spec).groups.unwrap().members
+    };
+    let by = |name: &str, naming: MemberNaming| MemberAttribute {
+        name: name.into(),
+        naming,
+    };
+    let uid = |name: &str| MemberNaming::UserAttribute(name.into());
+    assert_eq!(
+        members(json!({}), json!({"memberAttribute": "memberUid"})),
+        [by("memberUid", uid("uid"))]
+    );
+    assert_eq!(
+        members(
+            json!({"uidAttribute": "login"}),
+            json!({"memberAttribute": "owner", "memberValue": "Uid"})
+        ),
+        [by("owner", uid("login"))]
+    );
+    assert_eq!(
+        members(
+            json!({}),
+            json!({"memberAttributes": ["member", "uniqueMember"]})
+        ),
+        [
+            by("member", MemberNaming::Dn),
+            by("uniqueMember", MemberNaming::Dn)
+        ]
+    );
+    assert_eq!(
+        members(json!({"memberOfAttribute": "memberOf"}), json!({})),
+        []
+    );
+}
+
+#[test]
+fn groups_are_not_read_where_all_are_left_out() {
+    let reads = |groups: Value| {
+        let mut spec = least();
+        spec["groups"] = groups;
+        let policy = validated(&spec).unwrap().policy;
+        (ldap(&spec).groups.is_some(), policy.groups.exclude)
+    };
+    assert_eq!(
+        reads(json!({"exclude": ["*"]})),
+        (false, vec![Glob::new("*")])
+    );
+    assert!(reads(json!({"exclude": ["*"], "onlyTheirMembers": true})).0);
+    assert!(reads(json!({"exclude": ["*-test"]})).0);
+}

@@ -1,0 +1,110 @@
+//! Manifests that are accepted, and come back as they were written.
+
+use std::path::{Path, PathBuf};
+
+use directory_sync::api::{DirectorySync, ValidatedSpec};
+use serde_json::Value;
+
+use crate::{Cluster, yaml};
+
+/// A manifest with most of what an LDAP user writes.
+pub fn design_example() -> Value {
+    yaml(
+        r#"
+        apiVersion: directorysync.dev/v1alpha1
+        kind: DirectorySync
+        metadata: {name: staff}
+        spec:
+          interval: 15m
+          suspend: false
+          mode: Apply
+          organization:
+            region: EU
+            credentialsSecretRef: {name: bitwarden-org}
+          source:
+            ldap:
+              url: ldaps://ldap.example.com
+              bindSecretRef: {name: ldap-bind}
+              tls: {caBundleRef: {kind: ConfigMap, name: corp-ca, key: ca.crt}}
+              baseDn: dc=example,dc=com
+              users: {filter: "(objectClass=inetOrgPerson)", idAttribute: entryUUID, emailAttribute: mail}
+              groups: {filter: "(objectClass=groupOfNames)", nameAttribute: cn, memberAttribute: member}
+          users: {exclude: ["svc-*@example.com"]}
+          groups: {include: ["eng-*"], onlyTheirMembers: true, prune: false}
+          onboarding: {invite: true}
+          offboarding:
+            disabled: Revoke
+            absent: Retain
+            limit: 10%
+          driftCheckInterval: 24h
+        "#,
+    )
+}
+
+#[tokio::test]
+async fn a_full_manifest_and_every_example_come_back_as_written_and_apply_again_without_change() {
+    let cluster = Cluster::with_the_definition().await;
+    let mut manifests = vec![("the full manifest".to_owned(), design_example())];
+    manifests.extend(examples());
+    for (number, (file, mut manifest)) in manifests.into_iter().enumerate() {
+        manifest["metadata"]["name"] = format!("accepted-{number}").into();
+        let applied = cluster.apply(manifest.clone()).await;
+        let first = applied.unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert_eq!(
+            first.data["spec"], manifest["spec"],
+            "{file}: something was written back"
+        );
+        let second = cluster.apply(manifest).await.unwrap();
+        assert_eq!(
+            first.metadata.resource_version, second.metadata.resource_version,
+            "{file}: the second time changed something"
+        );
+    }
+}
+
+#[test]
+fn every_example_can_be_followed_and_says_nothing_that_the_operator_does_not_read() {
+    let examples = examples();
+    assert!(examples.len() >= 9, "{examples:?}");
+    for (file, manifest) in examples {
+        let typed: DirectorySync = serde_json::from_value(manifest.clone()).unwrap();
+        assert_eq!(
+            serde_json::to_value(&typed.spec).unwrap(),
+            manifest["spec"],
+            "{file}"
+        );
+        ValidatedSpec::from_spec(&typed.spec).unwrap_or_else(|error| panic!("{file}: {error}"));
+    }
+}
+
+/// All DirectorySyncs below `examples`, with their files.
+fn examples() -> Vec<(String, Value)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut files = vec![];
+    find_manifests(&folder, &mut files);
+    files.sort();
+    let mut found = vec![];
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+        let syncs = documents
+            .into_iter()
+            .filter(|document| document["kind"] == "DirectorySync");
+        found.extend(syncs.map(|sync| (file.display().to_string(), sync)));
+    }
+    found
+}
+
+fn find_manifests(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            find_manifests(&path, files);
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+        {
+            files.push(path);
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! What is refused, one test a rule: by the API server, with a message that says what to write,
+//! and by the operator itself, for files and for objects from before a rule.
+
+use directory_sync::api::{DirectorySync, ValidatedSpec};
+use serde_json::Value;
+
+use crate::accepted::design_example;
+use crate::{Cluster, yaml};
+
+/// Who refuses.
+#[derive(PartialEq)]
+enum By {
+    /// The API server, and the operator where it reads a file.
+    Both,
+    /// The API server alone: bounds that keep objects small, and the settings of directories that
+    /// can't be read yet.
+    ServerAlone,
+}
+
+macro_rules! refused {
+    ($($by:ident $name:ident: $change:literal, at $field:literal, $message:literal;)*) => {$(
+        #[tokio::test]
+        async fn $name() {
+            refuse(stringify!($name), By::$by, $change, $field, $message).await;
+        }
+    )*};
+}
+
+/// The full manifest with `change` merged into its spec is refused at `field` with `message`.
+async fn refuse(name: &str, by: By, change: &str, field: &str, message: &str) {
+    let mut manifest = design_example();
+    manifest["metadata"]["name"] = name.replace('_', "-").into();
+    merge(&mut manifest["spec"], yaml(change));
+
+    let cluster = Cluster::with_the_definition().await;
+    let refusal = match cluster.apply(manifest.clone()).await {
+        Ok(_) => panic!("accepted: {manifest}"),
+        Err(status) => status,
+    };
+    assert_eq!(refusal.code, 422, "{refusal:?}");
+    let details = refusal.details.expect("a refusal has details");
+    let found = details
+        .causes
+        .iter()
+        .any(|cause| cause.field == field && cause.message.contains(message));
+    assert!(
+        found,
+        "not at {field}: {message}\nbut: {:#?}",
+        details.causes
+    );
+
+    if by == By::Both {
+        let refused = match serde_json::from_value::<DirectorySync>(manifest) {
+            Ok(sync) => ValidatedSpec::from_spec(&sync.spec).is_err(),
+            Err(_) => true,
+        };
+        assert!(refused, "the operator accepts it");
+    }
+}
+
+/// JSON Merge Patch (RFC 7396): null takes a field away.
+fn merge(target: &mut Value, change: Value) {
+    match change {
+        Value::Object(changes) => {
+            if !target.is_object() {
+                *target = Value::Object(Default::default());
+            }
+            let object = target.as_object_mut().unwrap();
+            for (key, change) in changes {
+                if change.is_null() {
+                    object.remove(&key);
+                } else {
+                    merge(object.entry(key).or_insert(Value::Null), change);
+                }
+            }
+        }
+        other => *target = other,
+    }
+}
+
+refused! {
+    Both an_interval_together_with_a_schedule: "schedule: '0 * * * *'",
+        at "spec", "write either interval or schedule, not both";
+    Both a_time_zone_without_a_schedule: "timeZone: Europe/Berlin",
+        at "spec", "timeZone has no meaning without schedule: add schedule, or leave timeZone out";
+    Both an_interval_under_a_minute: "interval: 59s",
+        at "spec.interval", "write a time of at least 1m in hours, minutes and seconds: 90s, 15m, 1h30m";
+    Both an_interval_that_is_no_duration: "interval: 15 minutes",
+        at "spec.interval", "write a time of at least 1m in hours, minutes and seconds: 90s, 15m, 1h30m";
+    Both an_interval_without_a_unit: "interval: '15'",
+        at "spec.interval", "write a time of at least 1m in hours, minutes and seconds: 90s, 15m, 1h30m";
+    Both a_schedule_of_four_fields: "{interval: null, schedule: '0 * * *'}",
+        at "spec.schedule", "write five fields (minute, hour, day of month, month, day of week): */30 8-18 * * 1-5";
+    Both a_time_zone_that_cannot_be_one: "{interval: null, schedule: '0 * * * *', timeZone: 'CET, roughly'}",
+        at "spec.timeZone", "write the IANA name of a time zone: Europe/Berlin, America/New_York, UTC";
+    Both a_drift_check_under_an_hour: "driftCheckInterval: 10m",
+        at "spec.driftCheckInterval", "write a time of at least 1h in hours, minutes and seconds: 12h, 24h";
+    Both a_mode_that_does_not_exist: "mode: DryRun",
+        at "spec.mode", "supported values: \"Apply\", \"Preview\"";
+
+    Both an_organization_nowhere: "organization: {region: null}",
+        at "spec.organization", "write exactly one of region (EU or US, for Bitwarden's cloud), serverUrl (for a server of your own) and apiUrl with identityUrl";
+    Both an_organization_in_two_places: "organization: {serverUrl: 'https://vault.example.com'}",
+        at "spec.organization", "write exactly one of region (EU or US, for Bitwarden's cloud), serverUrl (for a server of your own) and apiUrl with identityUrl";
+    Both a_region_that_does_not_exist: "organization: {region: APAC}",
+        at "spec.organization.region", "supported values: \"EU\", \"US\"";
+    Both an_identity_service_without_an_api: "organization: {identityUrl: 'https://id.example.com'}",
+        at "spec.organization", "write both identityUrl and apiUrl, or neither";
+    Both an_api_without_an_identity_service: "organization: {region: null, apiUrl: 'https://api.example.com'}",
+        at "spec.organization", "write both identityUrl and apiUrl, or neither";
+    Both a_server_that_is_no_web_address: "organization: {region: null, serverUrl: vault.example.com}",
+        at "spec.organization", "serverUrl must be an address such as https://example.com, without user, query or fragment";
+    Both a_server_address_with_a_password: "organization: {region: null, serverUrl: 'https://me:secret@vault.example.com'}",
+        at "spec.organization", "serverUrl must be an address such as https://example.com, without user, query or fragment";
+    Both a_server_without_encryption: "organization: {region: null, serverUrl: 'http://vault.example.com'}",
+        at "spec.organization", "serverUrl would send credentials unencrypted: write https://, or accept it with allowPlaintext: true";
+    Both a_host_that_only_looks_local: "organization: {region: null, serverUrl: 'http://localhost.example.com'}",
+        at "spec.organization", "serverUrl would send credentials unencrypted: write https://, or accept it with allowPlaintext: true";
+    Both an_api_and_identity_service_without_encryption:
+        "organization: {region: null, apiUrl: 'http://api.example.com', identityUrl: 'https://id.example.com'}",
+        at "spec.organization", "apiUrl would send credentials unencrypted: write https://, or accept it with allowPlaintext: true";
+    Both credentials_without_a_name: "organization: {credentialsSecretRef: {name: null}}",
+        at "spec.organization.credentialsSecretRef.name", "Required value";
+    Both a_prefix_with_a_space: "organization: {externalIdPrefix: 'berlin '}",
+        at "spec.organization.externalIdPrefix", "a prefix starts with a letter or digit and has letters, digits and . _ : / - only: berlin:";
+
+    Both no_source: "source: {ldap: null}",
+        at "spec.source", "write exactly one source: ldap, activeDirectory, entraId, googleWorkspace, okta or oneLogin";
+    Both two_sources: "source: {oneLogin: {region: EU, credentialsSecretRef: {name: onelogin}}}",
+        at "spec.source", "write exactly one source: ldap, activeDirectory, entraId, googleWorkspace, okta or oneLogin";
+
+    Both a_policy_that_does_not_exist: "offboarding: {absent: Delete}",
+        at "spec.offboarding.absent", "supported values: \"Retain\", \"Revoke\", \"Remove\"";
+    Both a_limit_over_everybody: "offboarding: {limit: 101%}",
+        at "spec.offboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_just_over_everybody: "offboarding: {limit: 100.5%}",
+        at "spec.offboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_negative_limit: "offboarding: {limit: -1}",
+        at "spec.offboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_that_is_a_text_without_percent: "offboarding: {limit: '10'}",
+        at "spec.offboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    ServerAlone an_empty_pattern: "users: {exclude: ['']}",
+        at "spec.users.exclude[0]", "should be at least 1 chars long";
+    ServerAlone a_pattern_longer_than_any_group_name: "groups: {include: ['ggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggg']}",
+        at "spec.groups.include[0]", "Too long";
+
+    Both an_ldap_directory_without_a_server: "source: {ldap: {url: null}}",
+        at "spec.source.ldap", "write exactly one of url (one server) and urls (several, tried in order)";
+    Both an_ldap_directory_with_url_and_urls: "source: {ldap: {urls: ['ldaps://other.example.com']}}",
+        at "spec.source.ldap", "write exactly one of url (one server) and urls (several, tried in order)";
+    Both an_ldap_address_of_another_scheme: "source: {ldap: {url: 'https://ldap.example.com'}}",
+        at "spec.source.ldap.url", "write ldaps://host, ldaps://host:port, ldap://host or ldap://host:port";
+    Both an_ldap_address_with_a_path: "source: {ldap: {url: null, urls: ['ldaps://ldap.example.com/dc=example']}}",
+        at "spec.source.ldap.urls", "write each address as ldaps://host, ldaps://host:port, ldap://host or ldap://host:port";
+    Both start_tls_over_ldaps: "source: {ldap: {startTls: true}}",
+        at "spec.source.ldap", "startTls goes with ldap:// only: ldaps:// is encrypted from the start, so write ldap:// or leave startTls out";
+    Both an_ldap_directory_without_encryption: "source: {ldap: {url: 'ldap://ldap.example.com'}}",
+        at "spec.source.ldap", "ldap:// would send the password and everybody's data unencrypted: write ldaps://, or startTls: true, or accept it with allowPlaintext: true";
+    Both a_password_and_a_certificate: "source: {ldap: {saslExternal: true, tls: {clientCertificateSecretRef: {name: client}}}}",
+        at "spec.source.ldap", "write bindSecretRef (a DN and its password) or saslExternal (the client certificate), not both";
+    Both sasl_external_without_a_certificate: "source: {ldap: {saslExternal: true, bindSecretRef: null}}",
+        at "spec.source.ldap", "saslExternal needs tls.clientCertificateSecretRef, the certificate to authenticate with";
+    Both a_filter_without_parentheses: "source: {ldap: {users: {filter: 'objectClass=person'}}}",
+        at "spec.source.ldap.users.filter", "a filter is written in parentheses: (objectClass=person)";
+    Both an_attribute_with_options: "source: {ldap: {groups: {nameAttribute: 'cn;lang-de'}}}",
+        at "spec.source.ldap.groups.nameAttribute", "write an attribute's name (mail) or OID, without options or spaces";
+    Both an_email_prefix_without_a_suffix: "source: {ldap: {users: {emailPrefixAttribute: uid}}}",
+        at "spec.source.ldap.users", "write both emailPrefixAttribute (uid) and emailSuffix (@example.com), or neither";
+    Both an_email_suffix_without_a_prefix: "source: {ldap: {users: {emailSuffix: '@example.com'}}}",
+        at "spec.source.ldap.users", "write both emailPrefixAttribute (uid) and emailSuffix (@example.com), or neither";
+    Both an_email_suffix_without_an_at: "source: {ldap: {users: {emailPrefixAttribute: uid, emailSuffix: example.com}}}",
+        at "spec.source.ldap.users.emailSuffix", "write what follows the name, with its @: @example.com";
+    Both one_member_attribute_and_several: "source: {ldap: {groups: {memberAttributes: [uniqueMember]}}}",
+        at "spec.source.ldap.groups", "write either memberAttribute (one) or memberAttributes (several), not both";
+    Both a_member_attribute_with_options: "source: {ldap: {groups: {memberAttribute: null, memberAttributes: ['member;range=0-1499']}}}",
+        at "spec.source.ldap.groups.memberAttributes", "write attributes' names (member) or OIDs, without options or spaces";
+    Both a_member_value_of_no_attribute: "source: {ldap: {groups: {memberAttribute: null, memberValue: Uid}}}",
+        at "spec.source.ldap.groups", "memberValue says what memberAttribute holds: add memberAttribute, or leave memberValue out";
+    Both a_search_timeout_of_nothing: "source: {ldap: {searchTimeout: 0s}}",
+        at "spec.source.ldap.searchTimeout", "write a time of at least 1s: 5m";
+    Both a_negative_page_size: "source: {ldap: {pageSize: -1}}",
+        at "spec.source.ldap.pageSize", "should be greater than or equal to 0";
+
+    ServerAlone a_domain_together_with_controllers: "source: {ldap: null, activeDirectory: {domain: corp.example.com, controllers: [dc1.corp.example.com], bindSecretRef: {name: ad}}}",
+        at "spec.source.activeDirectory", "write exactly one of domain (its controllers are found by DNS) and controllers (a list, tried in order)";
+    ServerAlone a_domain_of_one_word: "source: {ldap: null, activeDirectory: {domain: CORP, bindSecretRef: {name: ad}}}",
+        at "spec.source.activeDirectory.domain", "write the domain's DNS name: corp.example.com";
+    ServerAlone a_controller_with_a_scheme: "source: {ldap: null, activeDirectory: {controllers: ['ldaps://dc1.corp.example.com'], bindSecretRef: {name: ad}}}",
+        at "spec.source.activeDirectory.controllers", "write host names with an optional port, without a scheme: dc1.corp.example.com";
+    ServerAlone a_suffix_that_is_not_asked_for: "source: {ldap: null, activeDirectory: {domain: corp.example.com, bindSecretRef: {name: ad}, users: {emailSuffix: '@example.com'}}}",
+        at "spec.source.activeDirectory.users", "email: PrefixAndSuffix goes with emailSuffix (@example.com): write both, or neither";
+
+    ServerAlone two_ways_into_entra_id: "source: {ldap: null, entraId: {tenantId: example.com, clientId: 22222222-2222-2222-2222-222222222222, credentials: {clientSecretRef: {name: entra}, workloadIdentity: {}}}}",
+        at "spec.source.entraId.credentials", "write exactly one of clientSecretRef, certificateSecretRef and workloadIdentity: {}";
+    ServerAlone a_client_id_that_is_a_name: "source: {ldap: null, entraId: {tenantId: example.com, clientId: bitwarden, credentials: {workloadIdentity: {}}}}",
+        at "spec.source.entraId.clientId", "write the application (client) id of the app registration, a GUID";
+    ServerAlone a_selection_of_no_group: "source: {ldap: null, entraId: {tenantId: example.com, clientId: 22222222-2222-2222-2222-222222222222, credentials: {workloadIdentity: {}}, users: {memberOf: {}}}}",
+        at "spec.source.entraId.users.memberOf", "name at least one group, in ids or names";
+    ServerAlone a_graph_without_an_authority: "source: {ldap: null, entraId: {tenantId: example.com, clientId: 22222222-2222-2222-2222-222222222222, credentials: {workloadIdentity: {}}, graphUrl: 'https://graph.example.com'}}",
+        at "spec.source.entraId", "write both authorityUrl and graphUrl, or neither";
+    ServerAlone a_tenant_that_is_an_address: "source: {ldap: null, entraId: {tenantId: 'https://login.microsoftonline.com/x', clientId: 22222222-2222-2222-2222-222222222222, credentials: {workloadIdentity: {}}}}",
+        at "spec.source.entraId.tenantId", "write the tenant's id (a GUID) or one of its domains: example.onmicrosoft.com";
+
+    ServerAlone a_customer_together_with_domains: "source: {ldap: null, googleWorkspace: {customer: C01, domains: [example.com], credentials: {serviceAccountKeySecretRef: {name: google}}}}",
+        at "spec.source.googleWorkspace", "write either customer (all its domains) or domains (some of them), not both";
+    ServerAlone no_way_into_google: "source: {ldap: null, googleWorkspace: {credentials: {}}}",
+        at "spec.source.googleWorkspace.credentials", "write exactly one of serviceAccountKeySecretRef and workloadIdentity";
+    ServerAlone an_organizational_unit_without_a_slash: "source: {ldap: null, googleWorkspace: {credentials: {serviceAccountKeySecretRef: {name: google}}, users: {organizationalUnits: [Staff]}}}",
+        at "spec.source.googleWorkspace.users.organizationalUnits", "write organizational units by their path: /Staff/Berlin";
+    ServerAlone an_administrator_who_is_no_address: "source: {ldap: null, googleWorkspace: {adminEmail: admin, credentials: {serviceAccountKeySecretRef: {name: google}}}}",
+        at "spec.source.googleWorkspace.adminEmail", "write the administrator's email: admin@example.com";
+
+    ServerAlone an_okta_address_without_encryption: "source: {ldap: null, okta: {orgUrl: 'http://example.okta.com', credentials: {apiTokenSecretRef: {name: okta}}}}",
+        at "spec.source.okta", "orgUrl would send credentials unencrypted: write https://";
+    ServerAlone two_ways_into_okta: "source: {ldap: null, okta: {orgUrl: 'https://example.okta.com', credentials: {apiTokenSecretRef: {name: okta}, oauth: {clientId: x, privateKeySecretRef: {name: key}}}}}",
+        at "spec.source.okta.credentials", "write exactly one of apiTokenSecretRef and oauth";
+    ServerAlone an_okta_filter_and_search: "source: {ldap: null, okta: {orgUrl: 'https://example.okta.com', credentials: {apiTokenSecretRef: {name: okta}}, users: {filter: a, search: b}}}",
+        at "spec.source.okta.users", "write either filter or search, not both";
+    ServerAlone a_share_of_no_requests: "source: {ldap: null, okta: {orgUrl: 'https://example.okta.com', rateLimitShare: 0, credentials: {apiTokenSecretRef: {name: okta}}}}",
+        at "spec.source.okta.rateLimitShare", "should be greater than or equal to 1";
+
+    ServerAlone a_onelogin_region_together_with_a_subdomain: "source: {ldap: null, oneLogin: {region: EU, subdomain: example, credentialsSecretRef: {name: onelogin}}}",
+        at "spec.source.oneLogin", "write exactly one of region (EU or US), subdomain and apiUrl";
+    ServerAlone a_subdomain_that_is_a_whole_domain: "source: {ldap: null, oneLogin: {subdomain: example.onelogin.com, credentialsSecretRef: {name: onelogin}}}",
+        at "spec.source.oneLogin.subdomain", "write the part before .onelogin.com: example";
+}
