@@ -13,6 +13,7 @@ mod health;
 mod logs;
 mod metrics;
 mod object;
+mod requests;
 mod server;
 mod traces;
 
