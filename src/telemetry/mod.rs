@@ -13,7 +13,6 @@ mod health;
 mod logs;
 mod metrics;
 mod object;
-mod requests;
 mod server;
 mod traces;
 
