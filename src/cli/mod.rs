@@ -61,7 +61,14 @@ pub enum CliError {
 /// # Errors
 /// What kept the command from its work; it is for the caller to print.
 pub async fn run() -> Result<ExitCode, CliError> {
-    let line = CommandLine::parse();
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(help_or_error) => {
+            help_or_error.print()?;
+            // 2, which clap would end with, means that changes are pending.
+            return Ok(ExitCode::from(u8::from(help_or_error.use_stderr())));
+        }
+    };
     let telemetry = Telemetry::start(&request::logs(&line)?)?;
     let result = dispatch(line.command).await;
     telemetry.shutdown().await;

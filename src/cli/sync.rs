@@ -131,7 +131,12 @@ fn told(session: &Session, report: &Report) -> String {
     // Writing into a string can't fail.
     if let Some(held) = report.held() {
         let count = held.changes.len();
-        let _ = writeln!(text, "{count} removals are held: {}", held.why);
+        let held_are = if count == 1 {
+            "removal is"
+        } else {
+            "removals are"
+        };
+        let _ = writeln!(text, "{count} {held_are} held: {}", held.why);
         let _ = writeln!(
             text,
             "look at them with plan; to let them go ahead: --approve {}",

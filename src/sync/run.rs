@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info_span};
 
 use crate::complete::Complete;
 use crate::directory::Directory;
@@ -215,11 +216,13 @@ impl Run<'_> {
         let directory = async {
             let reading = self.source.read(known, &self.options.progress.read).await;
             reading.map_err(RunError::from)
-        };
+        }
+        .instrument(info_span!("read_directory"));
         let organization = async {
             let read = self.client.read().await;
             read.map_err(|error| self.organization_error(Phase::Read, error))
-        };
+        }
+        .instrument(info_span!("read_organization"));
         tokio::try_join!(directory, organization)
     }
 
@@ -259,8 +262,9 @@ impl Run<'_> {
     ) -> Result<(Guarded, bool), RunError> {
         let started = Instant::now();
         self.options.progress.start(Phase::Plan, 0);
-        let roster = heavy(|| resolve(directory, self.policy));
-        let draft = heavy(|| plan::draft(&roster, organization, self.policy));
+        let roster = info_span!("resolve").in_scope(|| heavy(|| resolve(directory, self.policy)));
+        let draft = info_span!("plan")
+            .in_scope(|| heavy(|| plan::draft(&roster, organization, self.policy)));
         let approving = self.options.approval.is_some();
         let unknown = state.memory.to_read(&draft, approving);
         let verified = self.options.everything || unknown.len() == draft.existing_groups();
@@ -272,6 +276,7 @@ impl Run<'_> {
         let memberships = self
             .client
             .memberships(&unknown, &|done| progress.reach(done))
+            .instrument(info_span!("read_memberships", groups = unknown.len()))
             .await;
         let memberships =
             memberships.map_err(|error| self.organization_error(Phase::ReadMemberships, error))?;
@@ -318,6 +323,10 @@ impl Run<'_> {
             progress,
             &mut self.applied,
         )
+        .instrument(info_span!(
+            "apply",
+            changes = guarded.approved.changes.len()
+        ))
         .await;
         self.durations.push((progress.now().0, started.elapsed()));
         done.map_err(|error| self.organization_error(progress.now().0, error))?;
@@ -325,7 +334,7 @@ impl Run<'_> {
         let started = Instant::now();
         if matches!(organization, Organization::Read(_)) {
             progress.start(Phase::Verify, 0);
-            let after = self.client.read().await;
+            let after = self.client.read().instrument(info_span!("verify")).await;
             let after = after.map_err(|error| self.organization_error(Phase::Verify, error))?;
             if let Organization::Read(content) = &after {
                 verify(&guarded.approved, content, &mut self.applied);

@@ -90,12 +90,13 @@ impl Traces {
         Ok(Some(Self { provider }))
     }
 
-    /// What turns spans of this program into traces; those of libraries stay out.
+    /// What turns spans of this program into traces; those of libraries stay out. Requests
+    /// are events of the span that they were made in.
     pub(super) fn layer(&self) -> Box<dyn Layer<Registry> + Send + Sync> {
         tracing_opentelemetry::layer()
             .with_tracer(self.provider.tracer(SERVICE))
             .with_threads(false)
-            .with_filter(Targets::new().with_target("directory_sync", LevelFilter::INFO))
+            .with_filter(Targets::new().with_target("directory_sync", LevelFilter::DEBUG))
             .boxed()
     }
 

@@ -11,6 +11,9 @@ pub use operator::OperatorArgs;
 
 use crate::telemetry::{LogFilter, VERSION};
 
+/// Where a command's own flags stand, after those it shares with others.
+const OPTIONS: &str = "Options";
+
 /// Keeps a Bitwarden organization's members and groups in step with a company directory.
 #[derive(Debug, Parser)]
 #[command(
@@ -53,10 +56,13 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub manifests: ManifestArgs,
     /// The form of the plan
-    #[arg(short, long, value_enum, default_value_t = OutputArg::Table, hide_possible_values = true, value_name = "table|json|markdown")]
+    #[arg(
+        help_heading = OPTIONS,
+        short,
+        long, value_enum, default_value_t = OutputArg::Table, hide_possible_values = true, value_name = "table|json|markdown")]
     pub output: OutputArg,
     /// End with 2 where changes are pending, and with 0 only where there is nothing to do
-    #[arg(long)]
+    #[arg(help_heading = OPTIONS, long)]
     pub detailed_exitcode: bool,
     #[command(flatten)]
     pub progress: ProgressArgs,
@@ -68,10 +74,10 @@ pub struct SyncArgs {
     pub manifests: ManifestArgs,
     /// Let the removals with this digest go ahead although they are more than the limit; `plan`
     /// and `sync` print the digest
-    #[arg(long, value_name = "DIGEST")]
+    #[arg(help_heading = OPTIONS, long, value_name = "DIGEST")]
     pub approve: Option<String>,
     /// Don't show the changes and ask first
-    #[arg(short, long)]
+    #[arg(help_heading = OPTIONS, short, long)]
     pub yes: bool,
     #[command(flatten)]
     pub progress: ProgressArgs,
@@ -86,7 +92,7 @@ pub struct CheckArgs {
 #[derive(Debug, Args)]
 pub struct ProgressArgs {
     /// Print no progress
-    #[arg(short, long)]
+    #[arg(help_heading = OPTIONS, short, long)]
     pub quiet: bool,
 }
 
@@ -100,8 +106,8 @@ pub enum OutputArg {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logs")]
 pub struct LogArgs {
-    /// What to log on stderr: error, warn, info, debug, trace, off, or directives such as
-    /// info,kube=debug. Without it RUST_LOG counts; else the operator logs info, the others warn
+    /// error, warn, info, debug, trace, off, or directives such as info,kube=debug; RUST_LOG is
+    /// heeded, too [default: info for the operator, else warn]
     #[arg(
         long,
         global = true,
@@ -110,7 +116,7 @@ pub struct LogArgs {
         hide_env_values = true
     )]
     pub log_level: Option<LogFilter>,
-    /// The form of log lines; else the operator writes json, the others text
+    /// The form of log lines on stderr [default: json for the operator, else text]
     #[arg(
         long,
         global = true,

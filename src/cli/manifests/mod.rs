@@ -138,7 +138,7 @@ pub enum ManifestError {
         /// Which.
         object: Object,
         /// Where it was first.
-        first: Place,
+        first: Box<Place>,
         /// Where it is again.
         second: Place,
     },
@@ -324,7 +324,7 @@ impl<'a> Loading<'a> {
             Some(first) => Err(ManifestError::Twice {
                 kind,
                 object,
-                first,
+                first: first.into(),
                 second,
             }),
         }

@@ -1,0 +1,51 @@
+use crate::lab::{BIND_PASSWORD, Lab};
+
+const CHECK: &str = "check -f staff.yaml -f secrets.yaml";
+
+#[tokio::test]
+async fn a_check_tells_step_by_step_what_it_saw_on_both_sides() {
+    let lab = Lab::new().await;
+
+    let ran = lab.run(CHECK).await.ends_with(0);
+
+    let ran = ran
+        .prints("identity/staff")
+        .prints("ok")
+        .prints("directory ldap://");
+    ran.prints("organization ")
+        .prints("the organization from")
+        .prints("1 members");
+    assert!(
+        lab.organization
+            .snapshot()
+            .member("ada@example.com")
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_client_secret_fails_its_step_with_what_to_do() {
+    let lab = Lab::new().await;
+    lab.organization
+        .rotate_secret("another-secret-of-the-organization");
+
+    let ran = lab.run(CHECK).await.ends_with(1);
+
+    let ran = ran.prints("FAILED  get a token");
+    assert!(!ran.to_string().contains(BIND_PASSWORD), "{ran}");
+}
+
+#[tokio::test]
+async fn a_missing_key_of_a_secret_is_named() {
+    let lab = Lab::new().await;
+    let secrets = std::fs::read_to_string(lab.path("secrets.yaml")).unwrap();
+    lab.write(
+        "secrets.yaml",
+        &secrets.replace("clientSecret:", "clientSekret:"),
+    );
+
+    lab.run(CHECK)
+        .await
+        .ends_with(1)
+        .prints("Secret \"bitwarden\" has no key \"clientSecret\"");
+}

@@ -1,0 +1,56 @@
+use std::path::Path;
+
+use crate::lab::run;
+
+/// What fits a screen without scrolling, with room for the prompt.
+const SCREEN: usize = 60;
+
+#[tokio::test]
+async fn help_says_what_it_said_before_or_somebody_meant_to_change_it() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/help");
+    for command in ["", "plan", "sync", "check", "operator", "crds"] {
+        let ran = run(&folder, &format!("{command} --help"), &[])
+            .await
+            .ends_with(0);
+        let lines = ran.stdout.lines().count();
+        assert!(lines <= SCREEN, "{command} --help has {lines} lines");
+        let name = if command.is_empty() {
+            "directory-sync"
+        } else {
+            command
+        };
+        let path = folder.join(format!("{name}.txt"));
+        if std::env::var_os("UPDATE_HELP").is_some() {
+            std::fs::write(&path, &ran.stdout).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(
+            ran.stdout, expected,
+            "run with UPDATE_HELP=1 if this was meant to change"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_version_and_the_definition_need_nothing_else() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+
+    let version = run(here, "--version", &[]).await.ends_with(0).stdout;
+    assert!(version.starts_with(concat!("directory-sync ", env!("CARGO_PKG_VERSION"))));
+
+    run(here, "crds", &[])
+        .await
+        .ends_with(0)
+        .prints("kind: CustomResourceDefinition");
+}
+
+#[tokio::test]
+async fn a_misspelt_flag_is_refused_with_the_one_that_was_meant_and_never_looks_like_pending() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+
+    let ran = run(here, "plan -f x.yaml --detailed-exit-code", &[])
+        .await
+        .ends_with(1);
+
+    ran.complains("--detailed-exitcode");
+}
