@@ -43,7 +43,8 @@ enum NotSynced {
 
 /// Syncs each resource; those that fail don't keep the others from it.
 pub async fn sync(args: &SyncArgs) -> Result<ExitCode, CliError> {
-    if !args.yes && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if !args.yes && !can_ask {
         return Err(CliError::Unconfirmed);
     }
     let manifests = Manifests::load(&args.manifests)?;

@@ -129,16 +129,12 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     shorten(&told.join(": "))
 }
 
+/// Whether TLS refused the other side, or was refused by it. The error may lie in several layers of
+/// I/O errors, which don't tell what they wrap as their source.
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let inner = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    let wrapped = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+        .map(|inner| inner as &(dyn Error + 'static));
+    error.is::<rustls::Error>() || wrapped.is_some_and(is_tls) || error.source().is_some_and(is_tls)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Told about each request that was sent, once for every try.
 pub trait Observer: std::fmt::Debug + Send + Sync {
-    /// A request to `endpoint` (a template such as `/public/members/{id}`: few different ones)
+    /// A request to `endpoint` (a template such as `GET /public/members/{id}`: few different ones)
     /// ended after `elapsed`, its body included.
     fn request(&self, endpoint: &'static str, outcome: Outcome, elapsed: Duration);
 }

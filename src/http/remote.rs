@@ -65,7 +65,7 @@ pub enum Repeat {
 }
 
 impl Call {
-    /// A call without a body. `endpoint` is the path's template, for the observer.
+    /// A call without a body. `endpoint` is method and template of the path, for the observer.
     pub fn new(method: Method, url: Url, endpoint: &'static str) -> Self {
         Self {
             method,

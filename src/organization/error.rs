@@ -63,8 +63,16 @@ pub enum OrganizationError {
         worked_before: bool,
     },
     /// The server isn't trusted, or doesn't trust us.
-    #[error("{0}; if a private authority signed the server's certificate, name it as CA bundle")]
-    Tls(#[source] HttpError),
+    #[error(
+        "{cause}; if a private authority signed the server's certificate, name it as CA bundle"
+    )]
+    Tls {
+        /// What was tried.
+        #[source]
+        cause: HttpError,
+        /// Whether the same server was trusted before: then its certificate ran out.
+        worked_before: bool,
+    },
     /// Not reached, or lost on the way.
     #[error("{0}")]
     Unreachable(#[source] HttpError),
@@ -128,8 +136,11 @@ impl OrganizationError {
             | Self::WrongCredentials { .. }
             | Self::KeyRevoked { .. }
             | Self::NotPermitted { .. }
-            | Self::Tls(_)
             | Self::Unsupported { .. }
+            | Self::Tls {
+                worked_before: false,
+                ..
+            }
             | Self::WrongAddress {
                 worked_before: false,
                 ..
@@ -140,6 +151,7 @@ impl OrganizationError {
             Self::Incomplete { .. } => FaultKind::Incomplete,
             Self::NoSeats { .. }
             | Self::WrongAddress { .. }
+            | Self::Tls { .. }
             | Self::Unreachable(_)
             | Self::Refused { .. }
             | Self::Gone { .. }

@@ -9,14 +9,15 @@ use crate::organization::server::Server;
 use crate::organization::wire::{FullGroup, GroupMembers, GroupUpdate};
 use crate::text::shorten;
 
-const GROUP: &str = "/public/groups/{id}";
 /// One group with access to thousands of collections.
 const GROUP_MAX: u64 = 16 << 20;
 
 impl Server {
     pub(super) async fn delete_group(&self, group: Uuid) -> Result<(), OrganizationError> {
+        self.can("delete a group")?;
+        let endpoint = "DELETE /public/groups/{id}";
         let path = format!("/public/groups/{group}");
-        match self.done(&self.call(Method::DELETE, &path, GROUP)).await {
+        match self.done(&self.call(Method::DELETE, &path, endpoint)).await {
             Err(OrganizationError::Gone { .. }) => Ok(()),
             other => other,
         }
@@ -27,8 +28,9 @@ impl Server {
         group: Uuid,
         change: GroupChange<'_>,
     ) -> Result<(), OrganizationError> {
+        self.can("give a group another external id")?;
         let path = format!("/public/groups/{group}");
-        let get = self.call(Method::GET, &path, GROUP);
+        let get = self.call(Method::GET, &path, "GET /public/groups/{id}");
         let before: FullGroup = self.json(&get, GROUP_MAX).await?;
         if change.is_seen_in(&before) {
             return Ok(());
@@ -53,7 +55,7 @@ impl Server {
             GroupChange::Name(name) => update.name = name,
         }
         let put = self
-            .call(Method::PUT, &path, GROUP)
+            .call(Method::PUT, &path, "PUT /public/groups/{id}")
             .json(&update)
             .map_err(|error| self.error(error))?;
         let after: FullGroup = self.json(&put, GROUP_MAX).await?;
@@ -73,12 +75,13 @@ impl Server {
         group: Uuid,
         members: &[Uuid],
     ) -> Result<(), OrganizationError> {
+        self.can("fill a single group")?;
         let path = format!("/public/groups/{group}/member-ids");
         let body = GroupMembers {
             member_ids: members,
         };
         let call = self
-            .call(Method::PUT, &path, "/public/groups/{id}/member-ids")
+            .call(Method::PUT, &path, "PUT /public/groups/{id}/member-ids")
             .json(&body)
             .map_err(|error| self.error(error))?;
         self.done(&call).await

@@ -10,13 +10,13 @@ use crate::organization::server::Server;
 use crate::organization::wire::{FullMember, MemberUpdate};
 use crate::text::shorten;
 
-const MEMBER: &str = "/public/members/{id}";
 /// One member with access to thousands of collections.
 const MEMBER_MAX: u64 = 16 << 20;
 
 impl Server {
     pub(super) async fn revoke(&self, member: Uuid) -> Result<(), OrganizationError> {
-        let endpoint = "/public/members/{id}/revoke";
+        self.can("revoke a single member")?;
+        let endpoint = "POST /public/members/{id}/revoke";
         let path = format!("/public/members/{member}/revoke");
         match self.done(&self.call(Method::POST, &path, endpoint)).await {
             // Who isn't there has no access.
@@ -33,7 +33,8 @@ impl Server {
     }
 
     pub(super) async fn restore(&self, member: Uuid) -> Result<(), OrganizationError> {
-        let endpoint = "/public/members/{id}/restore";
+        self.can("restore a single member")?;
+        let endpoint = "POST /public/members/{id}/restore";
         let path = format!("/public/members/{member}/restore");
         match self.done(&self.call(Method::POST, &path, endpoint)).await {
             Err(refused @ OrganizationError::Refused { .. }) => {
@@ -48,8 +49,10 @@ impl Server {
     }
 
     pub(super) async fn remove(&self, member: Uuid) -> Result<(), OrganizationError> {
+        self.can("remove a single member")?;
+        let endpoint = "DELETE /public/members/{id}";
         let path = format!("/public/members/{member}");
-        match self.done(&self.call(Method::DELETE, &path, MEMBER)).await {
+        match self.done(&self.call(Method::DELETE, &path, endpoint)).await {
             Err(OrganizationError::Gone { .. }) => Ok(()),
             other => other,
         }
@@ -60,6 +63,7 @@ impl Server {
         member: Uuid,
         external_id: &ExternalId,
     ) -> Result<(), OrganizationError> {
+        self.can("give a member another external id")?;
         let path = format!("/public/members/{member}");
         let before = self.member(member).await?;
         if before.external_id.as_deref() == Some(external_id.as_str()) {
@@ -86,7 +90,7 @@ impl Server {
             groups: None,
         };
         let call = self
-            .call(Method::PUT, &path, MEMBER)
+            .call(Method::PUT, &path, "PUT /public/members/{id}")
             .json(&update)
             .map_err(|error| self.error(error))?;
         let after: FullMember = self.json(&call, MEMBER_MAX).await?;
@@ -108,7 +112,7 @@ impl Server {
 
     async fn member(&self, member: Uuid) -> Result<FullMember, OrganizationError> {
         let path = format!("/public/members/{member}");
-        let call = self.call(Method::GET, &path, MEMBER);
+        let call = self.call(Method::GET, &path, "GET /public/members/{id}");
         self.json(&call, MEMBER_MAX).await
     }
 }

@@ -26,8 +26,8 @@ impl Server {
             return Ok(Organization::WriteOnly);
         }
         let both = futures::future::try_join3(
-            self.list::<Member>("members", "/public/members"),
-            self.list::<Group>("groups", "/public/groups"),
+            self.list::<Member>("members", "/public/members", "GET /public/members"),
+            self.list::<Group>("groups", "/public/groups", "GET /public/groups"),
             self.seats(),
         );
         match both.await {
@@ -45,12 +45,17 @@ impl Server {
     }
 
     /// A list, whole.
-    async fn list<T>(&self, what: &'static str, path: &'static str) -> Result<Vec<T>, ListError>
+    async fn list<T>(
+        &self,
+        what: &'static str,
+        path: &str,
+        endpoint: &'static str,
+    ) -> Result<Vec<T>, ListError>
     where
         T: Send + 'static,
         Listed<T>: DeserializeOwned,
     {
-        let call = self.call(Method::GET, path, path);
+        let call = self.call(Method::GET, path, endpoint);
         let list: List<Listed<T>> = self.remote.json(&call, LIST_MAX).await?;
         if let Some(token) = list.continuation_token {
             let why = format!(
@@ -65,7 +70,8 @@ impl Server {
     /// Seats of the cloud's subscription; a server of one's own has none.
     async fn seats(&self) -> Result<Option<Seats>, ListError> {
         let path = "/public/organization/subscription";
-        let call = self.call(Method::GET, path, path);
+        let endpoint = "GET /public/organization/subscription";
+        let call = self.call(Method::GET, path, endpoint);
         match self.remote.json::<Subscription>(&call, 1 << 20).await {
             Ok(subscription) => Ok(subscription.seats()),
             Err(error) if is_status(&error, StatusCode::NOT_FOUND) => Ok(None),
@@ -89,7 +95,7 @@ impl Server {
         if self.settings.region.is_cloud() {
             return Err(wrong("Bitwarden's cloud always has it"));
         }
-        let call = self.call(Method::GET, "/config", "/config");
+        let call = self.call(Method::GET, "/config", "GET /config");
         match self.remote.json::<ServerConfig>(&call, 1 << 20).await {
             Ok(config) => {
                 let name = config.server.and_then(|make| make.name).unwrap_or_default();
@@ -107,8 +113,9 @@ impl Server {
     }
 
     pub(super) async fn member_ids(&self, group: Uuid) -> Result<Vec<Uuid>, OrganizationError> {
+        self.can("read a group's members")?;
         let path = format!("/public/groups/{group}/member-ids");
-        let call = self.call(Method::GET, &path, "/public/groups/{id}/member-ids");
+        let call = self.call(Method::GET, &path, "GET /public/groups/{id}/member-ids");
         self.json(&call, LIST_MAX).await
     }
 

@@ -79,6 +79,14 @@ impl Server {
         Call::new(method, url, endpoint)
     }
 
+    /// Refuses what only a server with the whole public API can do.
+    pub(super) fn can(&self, what: &'static str) -> Result<(), OrganizationError> {
+        if self.write_only.load(Ordering::Relaxed) {
+            return Err(OrganizationError::Unsupported { what });
+        }
+        Ok(())
+    }
+
     pub(super) async fn json<T>(&self, call: &Call, cap: u64) -> Result<T, OrganizationError>
     where
         T: DeserializeOwned + Send + 'static,
@@ -106,13 +114,16 @@ impl Server {
             Failure::Unreachable(_) | Failure::Interrupted(_) => {
                 OrganizationError::Unreachable(error)
             }
-            Failure::Tls(_) => OrganizationError::Tls(error),
+            Failure::Tls(_) => OrganizationError::Tls {
+                cause: error,
+                worked_before,
+            },
             Failure::Html => OrganizationError::WrongAddress {
                 what,
                 worked_before,
             },
             Failure::Status(answer) => match answer.status {
-                StatusCode::UNAUTHORIZED => OrganizationError::KeyRevoked {
+                StatusCode::UNAUTHORIZED if !answer.is_html() => OrganizationError::KeyRevoked {
                     answer: said(answer),
                 },
                 StatusCode::FORBIDDEN if !answer.is_html() => OrganizationError::NotPermitted {
@@ -229,7 +240,7 @@ impl TokenSource for Key {
     fn issue(&self) -> BoxFuture<'_, Result<Token, HttpError>> {
         Box::pin(async move {
             let form = self.form.expose_secret().to_owned();
-            let call = Call::new(Method::POST, self.url.clone(), "/connect/token")
+            let call = Call::new(Method::POST, self.url.clone(), "POST /connect/token")
                 .body("application/x-www-form-urlencoded", form);
             let issued: Issued = self.remote.json(&call, 1 << 16).await?;
             self.remote.secrets.add(issued.access_token.clone());

@@ -238,13 +238,31 @@ pub(super) struct GroupMembers<'a> {
     pub(super) member_ids: &'a [Uuid],
 }
 
+/// One text or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Messages {
+    Many(Vec<String>),
+    One(String),
+}
+
+impl Messages {
+    pub(super) fn all(&self) -> &[String] {
+        match self {
+            Self::Many(texts) => texts,
+            Self::One(text) => std::slice::from_ref(text),
+        }
+    }
+}
+
 /// The body of a refusal: the public API's, or the identity service's.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ErrorBody {
     message: Option<String>,
     /// What is wrong, by the place in the request: `Members[3].Email`.
-    pub(super) errors: Option<BTreeMap<String, Vec<String>>>,
+    pub(super) errors: Option<BTreeMap<String, Messages>>,
+    title: Option<String>,
     error: Option<serde_json::Value>,
     error_description: Option<String>,
 }
@@ -259,6 +277,7 @@ impl ErrorBody {
         let error = self.error.as_ref().and_then(|error| error.as_str());
         let mut parts: Vec<&str> = [
             self.message.as_deref(),
+            self.title.as_deref(),
             error,
             self.error_description.as_deref(),
         ]
@@ -269,7 +288,7 @@ impl ErrorBody {
             if !place.is_empty() {
                 parts.push(place);
             }
-            parts.extend(messages.iter().map(String::as_str));
+            parts.extend(messages.all().iter().map(String::as_str));
         }
         parts.dedup();
         let text = shorten(&parts.join(": "));

@@ -1,9 +1,12 @@
 //! The HTTP client for all, against a server that answers byte for byte what a test says.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod pace;
 mod retry;
 mod secrecy;
 mod server;
+mod tls;
 mod token;
 
 use std::sync::Arc;

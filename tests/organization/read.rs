@@ -207,6 +207,8 @@ async fn vaultwarden_is_recognised_once() {
     server.clear_requests();
     let again = client.read().await.unwrap();
     assert!(matches!(again, Organization::WriteOnly));
+    let error = client.revoke(uuid::Uuid::nil()).await.unwrap_err();
+    assert!(error.to_string().contains("Vaultwarden"), "{error}");
     assert!(server.requests().is_empty());
 }
 

@@ -50,7 +50,7 @@ pub(super) async fn send(
     requests: &mut usize,
 ) -> Result<Verdict, OrganizationError> {
     let call = server
-        .call(Method::POST, PATH, PATH)
+        .call(Method::POST, PATH, "POST /public/organization/import")
         .json(&body(batch, staged))
         .map_err(|error| server.error(error))?
         .repeat(Repeat::ExceptOnServerError);

@@ -94,7 +94,7 @@ fn named(body: &ErrorBody, kind: Option<RowKind>, rows: usize) -> BTreeMap<usize
             && index < rows
         {
             let field = field.trim_start_matches('.');
-            let text = format!("{field}: {}", messages.join(" "));
+            let text = format!("{field}: {}", messages.all().join(" "));
             named.entry(index).or_insert_with(|| shorten(&text));
         }
     }
