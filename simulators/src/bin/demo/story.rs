@@ -1,0 +1,582 @@
+//! What happens in the demo, act by act. Whatever is told is checked.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use simulators::organization::{MemberSnapshot, Role, Snapshot, Status};
+
+use crate::cast;
+use crate::screen::Screen;
+use crate::stage::{Stage, condition};
+
+/// Names the resource in every command.
+const STAFF: [&str; 4] = ["-n", "identity", "get", "dsync"];
+
+pub fn tell(screen: &Screen, stage: &Stage, program: &Path) -> Result<()> {
+    look_around(screen, stage)?;
+    install(screen, stage, program)?;
+    preview(screen, stage)?;
+    sync(screen, stage)?;
+    let digest = accident(screen, stage)?;
+    approve(screen, stage, &digest)?;
+    nothing_to_do(screen, stage)
+}
+
+fn look_around(screen: &Screen, stage: &Stage) -> Result<()> {
+    screen.step("Two sides that don't agree");
+    screen.say(&format!(
+        "The directory: {} people in eight departments, {} groups (nested four deep, with a diamond),\n\
+         a service account, and a screen in the lobby that has no email.\n\
+         The organization, before anything is done:\n ",
+        cast::PEOPLE,
+        cast::GROUPS
+    ));
+    screen.output(&table(
+        &stage.organization.snapshot(),
+        &everyone_named(),
+        &[cast::RENAMED.0],
+    ));
+    screen.say(&format!(
+        "\n{} and {} are in the directory. {} was, once. The owner and\n\
+         the auditor never were. The group is called \"{}\" there today.",
+        cast::email(cast::MANAGED),
+        cast::email(cast::UNLINKED),
+        cast::LEAVER,
+        cast::RENAMED.1
+    ));
+    Ok(())
+}
+
+fn install(screen: &Screen, stage: &Stage, program: &Path) -> Result<()> {
+    screen.step("Install the operator");
+    screen.command(&format!(
+        "export KUBECONFIG={}",
+        stage.folder.join("kubeconfig").display()
+    ));
+    let apply = ["apply", "--server-side", "-f"];
+    stage.type_in(screen, &[&apply[..], &["crds/"]].concat())?;
+    let wait = ["wait", "--for=condition=Established", "crd", "--all"];
+    stage.kubectl(screen, &wait)?;
+    let deploy = ["-f", "deploy/namespace.yaml", "-f", "deploy/rbac.yaml"];
+    stage.type_in(screen, &[&apply[..2], &deploy[..]].concat())?;
+    screen.say(
+        "\nThere are no nodes here, so it runs beside the API server: as its own service account.",
+    );
+    stage.start_operator(screen, program)?;
+    screen.holds("ready");
+
+    let account = "--as=system:serviceaccount:directory-sync:directory-sync";
+    for (verb, expected) in [("get", true), ("list", false)] {
+        let mut ask = stage.api.kubectl();
+        ask.args(["auth", "can-i", verb, "secrets", "-n", "identity", account]);
+        let may = ask.output().context("run kubectl")?.status.success();
+        ensure!(
+            may == expected,
+            "the operator's right to {verb} Secrets isn't {expected}"
+        );
+    }
+    screen.holds("may read a Secret that a resource names; may not list Secrets");
+    Ok(())
+}
+
+fn preview(screen: &Screen, stage: &Stage) -> Result<()> {
+    screen.step("Look first");
+    let namespace = ["create", "namespace", "identity"];
+    stage.type_in(screen, &namespace)?;
+    let secret = ["-n", "identity", "create", "secret", "generic"];
+    let client_id = format!("--from-literal=clientId={}", stage.organization.client_id());
+    let key = format!(
+        "--from-literal=clientSecret={}",
+        stage.organization.client_secret()
+    );
+    stage.type_in(
+        screen,
+        &[&secret[..], &["bitwarden-org", &client_id, &key]].concat(),
+    )?;
+    let dn = format!("--from-literal=bindDn={}", cast::READER);
+    let password = format!("--from-literal=password={}", stage.reader_password);
+    stage.type_in(
+        screen,
+        &[&secret[..], &["ldap-bind", &dn, &password]].concat(),
+    )?;
+    let ca = format!("--from-file={}", stage.folder.join("ca.crt").display());
+    stage.type_in(
+        screen,
+        &["-n", "identity", "create", "configmap", "corp-ca", &ca],
+    )?;
+
+    let overlay = overlay(stage)?;
+    screen.say("\nThe example as it is in the repository, with the addresses of the parts above:");
+    stage.type_in(screen, &["apply", "-k", &overlay])?;
+    wait_ready(screen, stage)?;
+    let status = stage.settled("the preview", |status| {
+        condition(status, "Ready").is_some_and(|ready| ready["reason"] == "Previewed")
+    })?;
+    ensure!(
+        status["changes"]["invited"] == cast::PEOPLE - 2,
+        "the preview counts {} invitations",
+        status["changes"]["invited"]
+    );
+    stage.type_in(screen, &STAFF)?;
+    let plan = [
+        "-n",
+        "identity",
+        "get",
+        "configmap",
+        "staff-plan",
+        "-o",
+        r"jsonpath={.data.plan\.md}",
+    ];
+    let plan = stage.kubectl(screen, &plan)?;
+    screen.excerpt(&plan, 24);
+    for named in [cast::LEAVER, cast::RENAMED.0, cast::RENAMED.1] {
+        ensure!(
+            plan.contains(named),
+            "the plan doesn't name {named}:\n{plan}"
+        );
+    }
+    ensure!(
+        !plan.contains(cast::ROBOT),
+        "the plan names the excluded {}",
+        cast::ROBOT
+    );
+    ensure!(
+        stage.organization.history().is_empty(),
+        "a preview changed the organization"
+    );
+    screen.say("");
+    screen.holds("nothing has been changed yet");
+    Ok(())
+}
+
+fn sync(screen: &Screen, stage: &Stage) -> Result<()> {
+    screen.step("Let it work");
+    let patch = r#"{"spec":{"mode":"Apply"}}"#;
+    stage.type_in(
+        screen,
+        &[
+            "-n",
+            "identity",
+            "patch",
+            "dsync",
+            "staff",
+            "--type=merge",
+            "-p",
+            patch,
+        ],
+    )?;
+    wait_ready(screen, stage)?;
+    let status = stage.settled("the first sync", |status| {
+        status["lastSyncTime"].is_string()
+    })?;
+    stage.type_in(screen, &STAFF)?;
+    let problems = stage.kubectl(
+        screen,
+        &[
+            &STAFF[..],
+            &[
+                "staff",
+                "-o",
+                r#"jsonpath={range .status.problems[*]}{.reason}: {.sample[0]}{"\n"}{end}"#,
+            ],
+        ]
+        .concat(),
+    )?;
+    screen.output(&problems);
+    ensure!(
+        status["problems"][0]["reason"] == "NoEmail" && problems.contains("lobby-screen"),
+        "the entry without an email isn't reported: {}",
+        status["problems"]
+    );
+
+    let now = stage.organization.snapshot();
+    screen.say("\nThe organization:\n ");
+    let groups = [
+        "everyone",
+        "product",
+        "engineering",
+        "on-call",
+        cast::RENAMED.1,
+    ];
+    screen.output(&table(&now, &everyone_named(), &groups));
+    screen.say("");
+
+    let invited = stage.organization.invitations();
+    ensure!(
+        invited.len() == cast::PEOPLE as usize - 2 && invited.values().all(|mails| *mails == 1),
+        "{} people were sent invitations",
+        invited.len()
+    );
+    screen.holds(&format!("{} people were invited, each once", invited.len()));
+    let linked = member(&now, &cast::email(cast::UNLINKED))?;
+    ensure!(
+        linked.external_id.is_some(),
+        "the member invited by hand wasn't linked"
+    );
+    screen.holds(&format!(
+        "{} was linked, not invited again",
+        cast::email(cast::UNLINKED)
+    ));
+    ensure!(
+        member(&now, cast::LEAVER)?.status == Status::Revoked,
+        "the leaver has access still"
+    );
+    screen.holds(&format!("{} lost access; the account stays", cast::LEAVER));
+    untouched(&now)?;
+    screen.holds("owner and auditor are as they were");
+    let renamed = now
+        .group(cast::RENAMED.1)
+        .context("the group wasn't renamed")?;
+    ensure!(
+        now.group(cast::RENAMED.0).is_none() && renamed.members.iter().any(|m| m == cast::GUEST),
+        "the renamed group lost the auditor, or is there twice"
+    );
+    screen.holds(&format!(
+        "\"{}\" is \"{}\" now, with the auditor still in it",
+        cast::RENAMED.0,
+        cast::RENAMED.1
+    ));
+    let everyone = now.group("everyone").map_or(0, |group| group.members.len());
+    ensure!(
+        everyone == cast::PEOPLE as usize && now.groups.len() == cast::GROUPS,
+        "`everyone` has {everyone} members, and there are {} groups",
+        now.groups.len()
+    );
+    screen
+        .holds("nested groups are flattened: `everyone` has no direct member, and holds everyone");
+    ensure!(
+        now.member(cast::ROBOT).is_none(),
+        "{} became a member",
+        cast::ROBOT
+    );
+    screen.holds("the service account was left out, as the resource says");
+    Ok(())
+}
+
+/// The digest of the removals that are held.
+fn accident(screen: &Screen, stage: &Stage) -> Result<String> {
+    let gone = cast::deleted();
+    screen.step("An accident");
+    let blocked = cast::employee(cast::DISABLED).person;
+    screen.say(&format!(
+        "An administrator disables one account ({}). Someone joins. And a clean-up\n\
+         script deletes {} of {} people.",
+        blocked.uid,
+        gone.len(),
+        cast::PEOPLE
+    ));
+    let before = stage.organization.snapshot();
+    type_ldif(screen, stage, &cast::disabling(cast::DISABLED))?;
+    type_ldif(screen, stage, &cast::joining())?;
+    let dns: Vec<_> = gone.iter().map(|number| cast::dn(*number)).collect();
+    screen.command(&format!("ldapdelete {} … {} more", dns[0], dns.len() - 1));
+    stage.slapd.delete(&dns)?;
+
+    request(screen, stage, "after-the-accident")?;
+    let status = stage.settled("the held removals", |status| {
+        condition(status, "RemovalsHeld").is_some()
+            && status["lastHandledSyncRequest"] == "after-the-accident"
+    })?;
+    stage.type_in(screen, &STAFF)?;
+    let why = r#"jsonpath={.status.conditions[?(@.type=="RemovalsHeld")].message}{"\n"}"#;
+    let why = stage.kubectl(screen, &[&STAFF[..], &["staff", "-o", why]].concat())?;
+    screen.output(&wrapped(&why));
+    let sample = r#"jsonpath={range .status.heldRemovals.sample[*]}{@}{"\n"}{end}"#;
+    let sample = stage.kubectl(screen, &[&STAFF[..], &["staff", "-o", sample]].concat())?;
+    screen.output(&sample);
+    let events = stage.kubectl(
+        screen,
+        &[
+            "-n",
+            "identity",
+            "events",
+            "--for=directorysync.directorysync.dev/staff",
+        ],
+    )?;
+    screen.output(&wrapped(&events));
+    ensure!(
+        events.contains("RemovalsHeld") || events.contains("LimitExceeded"),
+        "no event tells of the held removals"
+    );
+    screen.say("");
+
+    let held = &status["heldRemovals"];
+    ensure!(
+        held["members"] == gone.len() + 1,
+        "{} members are held, not {}",
+        held["members"],
+        gone.len() + 1
+    );
+    let now = stage.organization.snapshot();
+    for (email, then) in &before.members {
+        ensure!(
+            now.member(email) == Some(then),
+            "{email} changed, though removals are held"
+        );
+    }
+    screen.holds(&format!(
+        "{} removals wait; nobody lost anything",
+        gone.len() + 1
+    ));
+    let newcomer = format!("{}@example.com", cast::newcomer().uid);
+    ensure!(
+        member(&now, &newcomer)?.status == Status::Invited,
+        "the newcomer wasn't invited"
+    );
+    screen.holds(&format!(
+        "everything else goes ahead: {newcomer} is invited"
+    ));
+    let digest = held["digest"]
+        .as_str()
+        .context("the held removals have no digest")?;
+    Ok(digest.to_owned())
+}
+
+fn approve(screen: &Screen, stage: &Stage, digest: &str) -> Result<()> {
+    screen.step("If it wasn't an accident: approve exactly these removals");
+    let digest_path = "jsonpath={.status.heldRemovals.digest}";
+    let read = stage.type_in(
+        screen,
+        &[&STAFF[..], &["staff", "-o", digest_path]].concat(),
+    )?;
+    ensure!(read == digest, "the digest changed from {digest} to {read}");
+    let approval = format!("directorysync.dev/approve-removals={digest}");
+    let annotate = [
+        "-n",
+        "identity",
+        "annotate",
+        "--overwrite",
+        "dsync",
+        "staff",
+    ];
+    stage.type_in(screen, &[&annotate[..], &[&approval]].concat())?;
+    stage.settled("the approved removals", |status| {
+        condition(status, "RemovalsHeld").is_none() && status["heldRemovals"].is_null()
+    })?;
+    stage.type_in(screen, &STAFF)?;
+
+    let now = stage.organization.snapshot();
+    screen.say("\nThe organization:\n ");
+    let gone = cast::deleted();
+    let mut named = everyone_named();
+    named.insert(4, cast::email(cast::DISABLED));
+    named.insert(5, cast::email(gone[0]));
+    screen.output(&table(
+        &now,
+        &named,
+        &["everyone", "product", cast::RENAMED.1],
+    ));
+    screen.say("");
+    let removed = gone.iter().copied().chain([cast::DISABLED]);
+    for number in removed {
+        let email = cast::email(number);
+        ensure!(
+            member(&now, &email)?.status == Status::Revoked,
+            "{email} has access still"
+        );
+    }
+    let revoked = count(&now, Status::Revoked);
+    ensure!(
+        revoked == gone.len() + 2,
+        "{revoked} members are revoked, not {}",
+        gone.len() + 2
+    );
+    screen.holds(&format!(
+        "{} people lost access, and not one more",
+        gone.len() + 1
+    ));
+    untouched(&now)?;
+    screen.holds("owner and auditor are as they were");
+    Ok(())
+}
+
+fn nothing_to_do(screen: &Screen, stage: &Stage) -> Result<()> {
+    screen.step("And when nothing changed");
+    stage.organization.clear_requests();
+    let before = stage.organization.snapshot();
+    request(screen, stage, "once-more")?;
+    stage.settled("the sync without changes", |status| {
+        status["lastHandledSyncRequest"] == "once-more"
+    })?;
+    let requests = stage.organization.requests();
+    let writes = requests.iter().filter(|request| request.is_write()).count();
+    ensure!(
+        writes == 0 && stage.organization.snapshot() == before,
+        "a sync without changes wrote {writes} times"
+    );
+    screen.say("");
+    screen.holds(&format!(
+        "{} requests to the organization, every group compared, nothing written",
+        requests.len()
+    ));
+    Ok(())
+}
+
+/// Asks for a run, and waits until it ended.
+fn request(screen: &Screen, stage: &Stage, name: &str) -> Result<()> {
+    let request = format!("directorysync.dev/sync-requested-at={name}");
+    stage.type_in(
+        screen,
+        &[
+            "-n",
+            "identity",
+            "annotate",
+            "--overwrite",
+            "dsync",
+            "staff",
+            &request,
+        ],
+    )?;
+    let handled = format!("--for=jsonpath={{.status.lastHandledSyncRequest}}={name}");
+    stage.kubectl(
+        screen,
+        &[
+            "-n",
+            "identity",
+            "wait",
+            "dsync/staff",
+            &handled,
+            "--timeout=60s",
+        ],
+    )?;
+    Ok(())
+}
+
+fn wait_ready(screen: &Screen, stage: &Stage) -> Result<()> {
+    let wait = [
+        "-n",
+        "identity",
+        "wait",
+        "dsync/staff",
+        "--for=condition=Ready",
+        "--timeout=60s",
+    ];
+    stage.type_in(screen, &wait)?;
+    Ok(())
+}
+
+fn type_ldif(screen: &Screen, stage: &Stage, ldif: &str) -> Result<()> {
+    screen.command(&format!("ldapmodify -a <<END\n{}\nEND", ldif.trim_end()));
+    stage.slapd.modify(ldif)?;
+    Ok(())
+}
+
+/// A kustomization that puts the parts' addresses into the quickstart, as anyone would with theirs.
+fn overlay(stage: &Stage) -> Result<String> {
+    let folder = stage.folder.join("quickstart");
+    fs::create_dir_all(&folder)?;
+    let depth = folder.components().count();
+    let text = format!(
+        "resources: [{up}examples/quickstart]\n\
+         patches:\n\
+         - patch: |\n\
+         \x20   apiVersion: directorysync.dev/v1alpha1\n\
+         \x20   kind: DirectorySync\n\
+         \x20   metadata: {{name: staff, namespace: identity}}\n\
+         \x20   spec:\n\
+         \x20     organization: {{region: null, serverUrl: \"{organization}\"}}\n\
+         \x20     source: {{ldap: {{url: \"{directory}\"}}}}\n",
+        up = "../".repeat(depth),
+        organization = stage.organization.url(),
+        directory = stage.slapd.ldaps_url(),
+    );
+    fs::write(folder.join("kustomization.yaml"), text)?;
+    Ok(folder.display().to_string())
+}
+
+/// Owner and auditor: confirmed, in their role, without an external id.
+fn untouched(now: &Snapshot) -> Result<()> {
+    for (email, role) in [(cast::OWNER, Role::Owner), (cast::GUEST, Role::User)] {
+        let member = member(now, email)?;
+        ensure!(
+            member.status == Status::Confirmed
+                && member.role == role
+                && member.external_id.is_none(),
+            "{email} was touched: {member:?}"
+        );
+    }
+    Ok(())
+}
+
+fn member<'a>(now: &'a Snapshot, email: &str) -> Result<&'a MemberSnapshot> {
+    let member = now.member(email);
+    member.with_context(|| format!("{email} isn't in the organization"))
+}
+
+fn count(now: &Snapshot, status: Status) -> usize {
+    let mut members = now.members.values();
+    members
+        .by_ref()
+        .filter(|member| member.status == status)
+        .count()
+}
+
+/// Those in the organization whom the story speaks of.
+fn everyone_named() -> Vec<String> {
+    let names = [cast::OWNER, cast::GUEST, cast::LEAVER];
+    let mut all: Vec<_> = names.map(str::to_owned).into();
+    all.extend([cast::MANAGED, cast::UNLINKED].map(cast::email));
+    all
+}
+
+/// Some members and groups of the organization, and how many there are besides.
+fn table(now: &Snapshot, emails: &[String], groups: &[&str]) -> String {
+    let mut text = format!("{:28} {:10} {:6} EXTERNAL ID\n", "MEMBER", "STATUS", "ROLE");
+    let mut line = |email: &str, member: &MemberSnapshot| {
+        let id = member.external_id.as_deref().unwrap_or("-");
+        let (status, role) = (format!("{:?}", member.status), format!("{:?}", member.role));
+        let _infallible = writeln!(text, "{email:28} {status:10} {role:6} {id}");
+    };
+    let shown: Vec<_> = emails
+        .iter()
+        .filter_map(|email| now.members.get_key_value(email))
+        .collect();
+    shown.iter().for_each(|(email, member)| line(email, member));
+    let rest = now.members.len() - shown.len();
+    if rest > 0 {
+        let tally: Vec<_> = [Status::Confirmed, Status::Invited, Status::Revoked]
+            .into_iter()
+            .filter_map(|status| {
+                let all = count(now, status);
+                let here = shown
+                    .iter()
+                    .filter(|(_, member)| member.status == status)
+                    .count();
+                (all > here)
+                    .then(|| format!("{} {}", all - here, format!("{status:?}").to_lowercase()))
+            })
+            .collect();
+        let _infallible = writeln!(text, "… and {rest} more: {}", tally.join(", "));
+    }
+    let _infallible = writeln!(text, "\n{:28} MEMBERS", "GROUP");
+    for group in groups.iter().filter_map(|name| now.group(name)) {
+        let _infallible = writeln!(text, "{:28} {:7}", group.name, group.members.len());
+    }
+    let rest = now.groups.len().saturating_sub(groups.len());
+    if rest > 0 {
+        let _infallible = writeln!(text, "… and {rest} more");
+    }
+    text
+}
+
+/// Long lines broken at spaces, so that a terminal doesn't break them inside words.
+fn wrapped(text: &str) -> String {
+    const WIDTH: usize = 100;
+    let mut out = String::new();
+    for line in text.lines() {
+        let mut width = 0;
+        for word in line.split_inclusive(' ') {
+            let length = word.chars().count();
+            if width > 0 && width + length > WIDTH {
+                out.push_str("\n    ");
+                width = 4;
+            }
+            out.push_str(word);
+            width += length;
+        }
+        out.push('\n');
+    }
+    out
+}
