@@ -1,0 +1,135 @@
+//! How long whole runs take, and what they use, against OpenLDAP and a simulated organization.
+//!
+//! `make bench`, or for other sizes `BENCH_SIZES=10000,50000 cargo bench --bench scale`. A size is a
+//! number of people; there are a twentieth as many groups, everyone is in four of them, and one
+//! group in ten contains others. `docs/performance.md` explains the rows and has a run's figures.
+//!
+//! Each row is one program: `ldapsearch` reading the same entries and attributes, page by page, as
+//! the floor; then `directory-sync` as the command line and as the operator. Directory, organization
+//! and API server are processes of their own, and what they use isn't counted; the column "others"
+//! tells how much of the machine they took.
+//!
+//! ```text
+//! machine   what processes use, as the kernel tells
+//! company   the directory of one size, and the manifests for it
+//! bitwarden the simulated organization in a process of its own
+//! operator  the operator on an API server
+//! report    rows, and how they stand to the aims
+//! ```
+
+mod bitwarden;
+mod company;
+mod machine;
+mod operator;
+mod report;
+
+use anyhow::{Context as _, Result, ensure};
+
+use bitwarden::Bitwarden;
+use company::Directory;
+use machine::Measured;
+use operator::Cluster;
+use report::{Report, Row};
+
+/// Runs of what can be repeated; the one with the median CPU time counts.
+const REPEATS: usize = 3;
+const PROGRAM: &str = env!("CARGO_BIN_EXE_directory-sync");
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        // This program a second time, in another part.
+        Some(machine::PART) => machine::measure_and_print(arguments),
+        Some(bitwarden::PART) => bitwarden::serve(),
+        _ => bench(),
+    }
+}
+
+fn bench() -> Result<()> {
+    let sizes = std::env::var("BENCH_SIZES").unwrap_or_else(|_| "10000,50000,100000".to_owned());
+    let cluster = Cluster::start()?;
+    let mut report = Report::default();
+    for size in sizes.split(',') {
+        let people = size.trim().parse();
+        let people = people.with_context(|| format!("BENCH_SIZES: {size:?} is no number"))?;
+        measure(people, &cluster, &mut report)?;
+        report.print_size(people);
+    }
+    report.print_aims(std::fs::metadata(PROGRAM)?.len());
+    Ok(())
+}
+
+fn measure(people: u32, cluster: &Cluster, report: &mut Report) -> Result<()> {
+    eprintln!("{people} people: filling the directory");
+    let directory = Directory::start(people)?;
+    let mut add = |name, measured, requests| {
+        eprintln!("{people} people: {name}: {measured}");
+        report.add(
+            people,
+            Row {
+                name,
+                measured,
+                requests,
+            },
+        );
+    };
+
+    directory.read_once()?;
+    add("ldapsearch (floor)", median(|| directory.floor())?, None);
+
+    let bitwarden = Bitwarden::start()?;
+    let manifest = directory.manifest(&bitwarden, None)?;
+    let run = |arguments: &[&str]| {
+        let others = [directory.pid(), bitwarden.pid()];
+        let arguments = [arguments, &["--quiet", "-f", &manifest]].concat();
+        machine::measure(PROGRAM, &arguments, &others)
+    };
+    let planned = median(|| run(&["plan"]))?;
+    bitwarden.take_requests()?;
+    run(&["plan"])?;
+    add("plan", planned, Some(bitwarden.take_requests()?));
+    let first = run(&["sync", "--yes"])?;
+    add("sync, first", first, Some(bitwarden.take_requests()?));
+    let members = bitwarden.members()?;
+    ensure!(
+        members == people as usize + 1,
+        "after the first sync there are {members} members, not {people} and an owner"
+    );
+    let again = run(&["sync", "--yes"])?;
+    let requests = bitwarden.take_requests()?;
+    ensure!(
+        requests.writes == 0,
+        "a sync without changes wrote {} times",
+        requests.writes
+    );
+    add("sync, unchanged, new process", again, Some(requests));
+    drop(bitwarden);
+
+    let bitwarden = Bitwarden::start()?;
+    let operator = cluster.operator(people)?;
+    add("operator, idle", operator.idle()?, None);
+    let others = [directory.pid(), bitwarden.pid()];
+    let manifest = directory.manifest(&bitwarden, Some(operator.namespace()))?;
+    let first = operator.first_run(&manifest, &others)?;
+    add(
+        "operator, first sync",
+        first,
+        Some(bitwarden.take_requests()?),
+    );
+    let again = operator.next_run(&others)?;
+    let requests = bitwarden.take_requests()?;
+    ensure!(
+        requests.writes == 0,
+        "the operator wrote {} times without a change",
+        requests.writes
+    );
+    add("operator, unchanged sync", again, Some(requests));
+    add("operator, idle after both", operator.idle()?, None);
+    Ok(())
+}
+
+fn median(mut run: impl FnMut() -> Result<Measured>) -> Result<Measured> {
+    let mut runs = (0..REPEATS).map(|_| run()).collect::<Result<Vec<_>>>()?;
+    runs.sort_by_key(|run| run.cpu);
+    Ok(runs.swap_remove(REPEATS / 2))
+}

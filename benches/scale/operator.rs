@@ -1,0 +1,175 @@
+//! The operator on an API server.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+use simulators::lab::process::Process;
+use simulators::lab::{ApiServer, free_port};
+use tempfile::TempDir;
+
+use crate::PROGRAM;
+use crate::machine::{self, Measured};
+
+/// The first sync of 100,000 people and the wait for the next take a fraction of this.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// An API server that knows the resource.
+pub struct Cluster(ApiServer);
+
+/// A running operator that watches one namespace.
+pub struct Operator<'a> {
+    api: &'a ApiServer,
+    namespace: String,
+    listen: String,
+    process: Process,
+    _folder: TempDir,
+}
+
+impl Cluster {
+    pub fn start() -> Result<Self> {
+        let api = ApiServer::start()?;
+        let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+        api.run_kubectl(&["apply", "--server-side", "-f", &crds.display().to_string()])?;
+        api.run_kubectl(&["wait", "--for=condition=Established", "crd", "--all"])?;
+        Ok(Self(api))
+    }
+
+    /// Starts an operator in a namespace of its own.
+    pub fn operator(&self, people: u32) -> Result<Operator<'_>> {
+        let namespace = self.0.namespace(&format!("people-{people}"))?;
+        let listen = format!("127.0.0.1:{}", free_port()?);
+        let folder = tempfile::tempdir()?;
+        let mut command = Command::new(PROGRAM);
+        command
+            .args([
+                "operator",
+                "--watch-namespaces",
+                &namespace,
+                "--listen",
+                &listen,
+            ])
+            .env("KUBECONFIG", self.0.kubeconfig());
+        let log = folder.path().join("operator.log");
+        let mut process = Process::spawn(&command, folder.path(), &log)?;
+        process.wait_until(PATIENCE, || get(&listen, "/readyz").is_ok())?;
+        Ok(Operator {
+            api: &self.0,
+            namespace,
+            listen,
+            process,
+            _folder: folder,
+        })
+    }
+}
+
+impl Operator<'_> {
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Waits a few seconds, in which nothing is to be done.
+    pub fn idle(&self) -> Result<Measured> {
+        self.stretch(&[], || {
+            std::thread::sleep(Duration::from_secs(5));
+            Ok(())
+        })
+    }
+
+    /// Applies the resource and waits until it is in step.
+    pub fn first_run(&self, manifest: &str, others: &[u32]) -> Result<Measured> {
+        let run = || {
+            self.api.run_kubectl(&["apply", "-f", manifest])?;
+            self.wait_for_a_run_after(None)
+        };
+        self.run(others, run)
+    }
+
+    /// Waits for the next run that the interval brings.
+    pub fn next_run(&self, others: &[u32]) -> Result<Measured> {
+        let last = self.last_sync()?;
+        self.run(others, || self.wait_for_a_run_after(last.as_deref()))
+    }
+
+    /// As long as the operator says that its run took, not as long as it was waited for.
+    fn run(&self, others: &[u32], run: impl FnOnce() -> Result<()>) -> Result<Measured> {
+        let before = self.run_seconds()?;
+        let measured = self.stretch(others, run)?;
+        let wall = Duration::from_secs_f64(self.run_seconds()? - before);
+        Ok(Measured { wall, ..measured })
+    }
+
+    fn stretch(&self, others: &[u32], run: impl FnOnce() -> Result<()>) -> Result<Measured> {
+        let pid = self.process.pid();
+        let (started, cpu, theirs) = (
+            Instant::now(),
+            machine::cpu_of(&[pid])?,
+            machine::cpu_of(others)?,
+        );
+        run()?;
+        let (resident, peak) = machine::memory_of(pid)?;
+        Ok(Measured {
+            wall: started.elapsed(),
+            cpu: machine::cpu_of(&[pid])?.saturating_sub(cpu),
+            others: machine::cpu_of(others)?.saturating_sub(theirs),
+            peak,
+            resident,
+        })
+    }
+
+    fn wait_for_a_run_after(&self, last: Option<&str>) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            if self
+                .last_sync()?
+                .is_some_and(|now| Some(now.as_str()) != last)
+            {
+                // The run's end is told in status first, and in the metrics right after.
+                std::thread::sleep(Duration::from_millis(500));
+                return Ok(());
+            }
+            ensure!(
+                started.elapsed() < PATIENCE,
+                "no run ended well within {PATIENCE:?}; the operator's log:\n{}",
+                self.process.log()
+            );
+            std::thread::sleep(Duration::from_millis(250));
+        }
+    }
+
+    fn last_sync(&self) -> Result<Option<String>> {
+        let resource = ["-n", &self.namespace, "get", "dsync", "staff", "-o", "json"];
+        let object: Value = serde_json::from_str(&self.api.run_kubectl(&resource)?)?;
+        Ok(object["status"]["lastSyncTime"].as_str().map(str::to_owned))
+    }
+
+    fn run_seconds(&self) -> Result<f64> {
+        let metrics = get(&self.listen, "/metrics")?;
+        let sums = metrics.lines().filter_map(|line| {
+            let rest = line.strip_prefix("directory_sync_run_duration_seconds_sum")?;
+            rest.rsplit(' ').next()?.parse::<f64>().ok()
+        });
+        Ok(sums.sum())
+    }
+}
+
+/// A GET over plain HTTP; the body of an answer of 200.
+fn get(address: &str, path: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("half an answer")?;
+    if !head
+        .lines()
+        .next()
+        .is_some_and(|line| line.contains(" 200"))
+    {
+        bail!("{path}: {head}");
+    }
+    Ok(body.to_owned())
+}
