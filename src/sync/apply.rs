@@ -166,7 +166,6 @@ impl<'a> Run<'a> {
     }
 
     async fn change_groups(&mut self, before: &Organization) -> Result<(), OrganizationError> {
-        let write_only = matches!(before, Organization::WriteOnly);
         let relinks: Vec<&Action> = self
             .actions()
             .filter(|action| matches!(action, Action::RelinkGroup { .. }))
@@ -181,45 +180,92 @@ impl<'a> Run<'a> {
                 self.settle(action, result)?;
             }
         }
-        self.import_groups(write_only).await?;
-        self.change_single_groups(before, write_only).await
+        let others = self.others(before).await?;
+        self.import_groups(&others).await?;
+        self.change_single_groups(before, &others).await
+    }
+
+    /// Members who aren't ours, of each group that is to be updated: as the plan found them, or
+    /// read now where it went by what earlier runs remembered.
+    async fn others(&self, before: &Organization) -> Result<Others, OrganizationError> {
+        let mut others = Others::new();
+        let mut unread: HashMap<Uuid, &Action> = HashMap::new();
+        for action in self.actions() {
+            match action {
+                Action::UpdateGroup {
+                    external_id,
+                    others: Some(known),
+                    ..
+                } => {
+                    others.insert(external_id.clone(), known.clone());
+                }
+                Action::UpdateGroup {
+                    group: Some(group),
+                    others: None,
+                    ..
+                } => {
+                    unread.insert(*group, action);
+                }
+                _ => {}
+            }
+        }
+        if unread.is_empty() {
+            return Ok(others);
+        }
+        let ids = self.member_ids(before).await?;
+        let groups: Vec<Uuid> = unread.keys().copied().collect();
+        self.progress.start(Phase::ReadMemberships, groups.len());
+        let progress = self.progress;
+        let there = self
+            .client
+            .memberships(&groups, &|done| progress.reach(done))
+            .await?;
+        for (group, mut members) in there {
+            let Some(Action::UpdateGroup {
+                external_id,
+                add,
+                remove,
+                keep,
+                ..
+            }) = unread.get(&group)
+            else {
+                continue;
+            };
+            let ours = add
+                .iter()
+                .chain(remove)
+                .chain(keep)
+                .filter_map(|id| ids.get(id));
+            let ours: HashSet<&Uuid> = ours.collect();
+            members.retain(|member| !ours.contains(member));
+            others.insert(external_id.clone(), members);
+        }
+        Ok(others)
     }
 
     /// New groups, and members of groups in which everyone is ours.
-    async fn import_groups(&mut self, write_only: bool) -> Result<(), OrganizationError> {
+    async fn import_groups(&mut self, others: &Others) -> Result<(), OrganizationError> {
         let rows: Vec<GroupRow> = self
             .actions()
-            .filter_map(|action| group_row(action, write_only))
+            .filter_map(|action| group_row(action, others))
             .collect();
         // A row carries the group's name, too: renaming comes with it.
-        let in_rows: HashSet<&ExternalId> = rows.iter().map(|row| &row.external_id).collect();
-        let sent: Vec<&Action> = self
+        let in_rows: HashSet<ExternalId> = rows.iter().map(|row| row.external_id.clone()).collect();
+        let (sent, renamed): (Vec<&Action>, Vec<&Action>) = self
             .actions()
             .filter(|action| match action {
-                Action::CreateGroup { .. } => true,
-                Action::UpdateGroup { others, .. } => fits_import(others, write_only),
-                Action::RenameGroup { external_id, .. } => in_rows.contains(external_id),
+                Action::CreateGroup { .. } | Action::RenameGroup { .. } => true,
+                Action::UpdateGroup { .. } => fits_import(action, others),
                 _ => false,
             })
-            .collect();
-        let renamed_by_row: HashSet<ExternalId> = in_rows.into_iter().cloned().collect();
-        self.import(
-            Phase::ChangeGroups,
-            &sent,
-            ImportRows {
-                groups: rows,
-                ..ImportRows::default()
-            },
-        )
-        .await?;
-        let single: Vec<&Action> = self
-            .actions()
-            .filter(|action| {
-                matches!(action, Action::RenameGroup { external_id, .. } if !renamed_by_row.contains(external_id))
-            })
-            .collect();
-        self.progress.start(Phase::ChangeGroups, single.len());
-        for action in single {
+            .partition(|action| in_rows.contains(action.external_id()));
+        let rows = ImportRows {
+            groups: rows,
+            ..ImportRows::default()
+        };
+        self.import(Phase::ChangeGroups, &sent, rows).await?;
+        self.progress.start(Phase::ChangeGroups, renamed.len());
+        for action in renamed {
             if let Action::RenameGroup { group, name, .. } = action {
                 let result = self.client.rename_group(*group, name).await;
                 self.settle(action, result)?;
@@ -232,53 +278,48 @@ impl<'a> Run<'a> {
     async fn change_single_groups(
         &mut self,
         before: &Organization,
-        write_only: bool,
+        others: &Others,
     ) -> Result<(), OrganizationError> {
-        let single: Vec<&Action> = self
+        let (updates, deletions): (Vec<&Action>, Vec<&Action>) = self
             .actions()
             .filter(|action| match action {
-                Action::UpdateGroup { others, .. } => !fits_import(others, write_only),
+                Action::UpdateGroup { .. } => !fits_import(action, others),
                 Action::DeleteGroup { .. } => true,
                 _ => false,
             })
-            .collect();
-        self.progress.start(Phase::ChangeGroups, single.len());
-        if single.is_empty() || write_only {
-            return Ok(());
-        }
-        let ids = self.member_ids(before).await?;
-        for action in single {
-            let result = match action {
-                Action::UpdateGroup {
+            .partition(|action| matches!(action, Action::UpdateGroup { .. }));
+        self.progress
+            .start(Phase::ChangeGroups, updates.len() + deletions.len());
+        if !updates.is_empty() {
+            let ids = self.member_ids(before).await?;
+            for action in updates {
+                let Action::UpdateGroup {
+                    external_id,
                     group: Some(group),
                     add,
-                    remove,
                     keep,
-                    others,
                     ..
-                } => {
-                    let find = |names: &[ExternalId]| -> Vec<Uuid> {
-                        names.iter().filter_map(|id| ids.get(id).copied()).collect()
-                    };
-                    let mut members = match others {
-                        Some(others) => others.clone(),
-                        None => {
-                            let leaving = find(remove);
-                            let mut there = self.client.member_ids(*group).await?;
-                            there.retain(|id| !leaving.contains(id));
-                            there
-                        }
-                    };
-                    members.extend(find(keep));
-                    members.extend(find(add));
-                    members.sort_unstable();
-                    members.dedup();
-                    self.client.set_members(*group, &members).await
-                }
-                Action::DeleteGroup { group, .. } => self.client.delete_group(*group).await,
-                _ => continue,
-            };
-            self.settle(action, result)?;
+                } = action
+                else {
+                    continue;
+                };
+                let ours = keep.iter().chain(add).filter_map(|id| ids.get(id).copied());
+                let members: Vec<Uuid> = others
+                    .get(external_id)
+                    .into_iter()
+                    .flatten()
+                    .copied()
+                    .chain(ours)
+                    .collect();
+                let result = self.client.set_members(*group, &members).await;
+                self.settle(action, result)?;
+            }
+        }
+        for action in deletions {
+            if let Action::DeleteGroup { group, .. } = action {
+                let result = self.client.delete_group(*group).await;
+                self.settle(action, result)?;
+            }
         }
         Ok(())
     }
@@ -412,13 +453,13 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Members who aren't ours, by group.
+type Others = HashMap<ExternalId, Vec<Uuid>>;
+
 /// Whether an import may fill a group: it drops every member it doesn't list, so only where nobody
-/// is in the group who isn't ours. A server that can't be read leaves no other way.
-fn fits_import(others: &Option<Vec<Uuid>>, write_only: bool) -> bool {
-    match others {
-        Some(others) => others.is_empty(),
-        None => write_only,
-    }
+/// is in the group who isn't ours, as far as can be known.
+fn fits_import(update: &Action, others: &Others) -> bool {
+    others.get(update.external_id()).is_none_or(Vec::is_empty)
 }
 
 fn row(external_id: &ExternalId, email: &crate::directory::Email) -> MemberRow {
@@ -430,7 +471,7 @@ fn row(external_id: &ExternalId, email: &crate::directory::Email) -> MemberRow {
 }
 
 /// The import's row for a change, where an import can make it.
-fn group_row(action: &Action, write_only: bool) -> Option<GroupRow> {
+fn group_row(action: &Action, others: &Others) -> Option<GroupRow> {
     match action {
         Action::CreateGroup {
             external_id,
@@ -446,9 +487,8 @@ fn group_row(action: &Action, write_only: bool) -> Option<GroupRow> {
             name,
             add,
             keep,
-            others,
             ..
-        } if fits_import(others, write_only) => Some(GroupRow {
+        } if fits_import(action, others) => Some(GroupRow {
             external_id: external_id.clone(),
             name: name.clone(),
             members: keep.iter().chain(add).cloned().collect(),

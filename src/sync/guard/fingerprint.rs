@@ -1,5 +1,6 @@
 //! What stands for a removal, and for a set of them.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
@@ -35,10 +36,22 @@ pub struct NoFingerprints(usize);
 
 impl FingerprintSet {
     /// Everything that `changes` take away.
-    pub fn of<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Self {
+    ///
+    /// Who is removed from the organization leaves its groups by that alone: whether a group's
+    /// update names them as well depends on what else is to be done there, and must not make
+    /// another set of it.
+    pub fn of<'a>(changes: impl IntoIterator<Item = &'a Change> + Clone) -> Self {
+        let removed: HashSet<&ExternalId> = changes
+            .clone()
+            .into_iter()
+            .filter_map(|change| match &change.action {
+                Action::Remove { external_id, .. } => Some(external_id),
+                _ => None,
+            })
+            .collect();
         let mut sorted: Vec<Fingerprint> = vec![];
         for change in changes {
-            fingerprints(&change.action, |print| sorted.push(print));
+            fingerprints(&change.action, &removed, |print| sorted.push(print));
         }
         sorted.sort_unstable();
         sorted.dedup();
@@ -97,7 +110,11 @@ impl FingerprintSet {
     }
 }
 
-fn fingerprints(action: &Action, mut found: impl FnMut(Fingerprint)) {
+fn fingerprints(
+    action: &Action,
+    removed: &HashSet<&ExternalId>,
+    mut found: impl FnMut(Fingerprint),
+) {
     match action {
         Action::Revoke { external_id, .. } => found(fingerprint("revoke", external_id, None)),
         Action::Remove { external_id, .. } => found(fingerprint("remove", external_id, None)),
@@ -111,6 +128,7 @@ fn fingerprints(action: &Action, mut found: impl FnMut(Fingerprint)) {
         } => {
             remove
                 .iter()
+                .filter(|id| !removed.contains(*id))
                 .for_each(|id| found(fingerprint("withdraw", id, Some(group))));
         }
         Action::Invite { .. }

@@ -1,0 +1,257 @@
+//! One sync, failed at each of its requests in turn, in every way a request can fail, on both
+//! sides. Whatever happens: nobody loses what they shouldn't, nobody is invited twice, and the next
+//! run ends in the very state that an undisturbed one ends in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use directory_sync::http::Retry;
+use directory_sync::sync::run::{RunError, State};
+use futures::{StreamExt, stream};
+use simulators::fault::{Fault, Way, Work};
+use simulators::ldap_proxy::{LdapFault, LdapProxy};
+use simulators::organization::{Config, Event, SimulatedOrganization, Snapshot};
+
+use crate::world::{NO_RETRY, QUICK_RETRY, Sync, address, client, organization, slapd, source};
+
+/// What an undisturbed sync does.
+struct Wanted {
+    end: Snapshot,
+    losses: Vec<Event>,
+    invitations: BTreeMap<String, u32>,
+    /// Requests to the organization, the token's among them.
+    requests: usize,
+}
+
+async fn undisturbed(source: &directory_sync::source::ldap::LdapSource) -> Wanted {
+    let organization = organization(Config::cloud()).await;
+    let client = client(&organization, NO_RETRY);
+    let mut sync = Sync::new(source, &client);
+    let report = sync.run().await.unwrap();
+    assert!(
+        report.applied.total() > 40,
+        "the sync is of a realistic size: {:?}",
+        report.applied
+    );
+    let wanted = Wanted {
+        end: organization.snapshot(),
+        losses: sorted(organization.losses()),
+        invitations: organization.invitations(),
+        requests: organization.requests().len(),
+    };
+    let again = sync.run().await.unwrap();
+    assert!(
+        again.in_step(),
+        "a sync leaves nothing to do: {:?}",
+        again.planned()
+    );
+    assert_eq!(organization.snapshot(), wanted.end);
+    wanted
+}
+
+fn sorted(mut events: Vec<Event>) -> Vec<Event> {
+    events.sort_by_key(|event| format!("{event:?}"));
+    events
+}
+
+/// Nothing happened that an undisturbed sync doesn't do, and nothing twice.
+fn assert_harmless(case: &str, organization: &SimulatedOrganization, wanted: &Wanted) {
+    let mut allowed = wanted.losses.clone();
+    for loss in organization.losses() {
+        let at = allowed.iter().position(|allowed| *allowed == loss);
+        let at = at.unwrap_or_else(|| panic!("{case}: nobody should lose this: {loss:?}"));
+        allowed.swap_remove(at);
+    }
+    for (email, mails) in organization.invitations() {
+        assert!(
+            wanted.invitations.contains_key(&email),
+            "{case}: {email} isn't to be invited"
+        );
+        assert_eq!(mails, 1, "{case}: {email} was invited {mails} times");
+    }
+}
+
+/// From whatever a disturbed run left, an undisturbed one gets to the wanted end, and the one after
+/// it has nothing to do.
+async fn assert_heals(
+    case: &str,
+    sync: &mut Sync<'_>,
+    organization: &SimulatedOrganization,
+    wanted: &Wanted,
+) {
+    let healed = sync
+        .run()
+        .await
+        .unwrap_or_else(|error| panic!("{case}: the next run: {error}"));
+    assert!(healed.held().is_none(), "{case}: {:?}", healed.held());
+    assert_harmless(case, organization, wanted);
+    assert_eq!(organization.snapshot(), wanted.end, "{case}");
+    assert_eq!(sorted(organization.losses()), wanted.losses, "{case}");
+    assert_eq!(organization.invitations(), wanted.invitations, "{case}");
+    organization.clear_requests();
+    let last = sync.run().await.unwrap();
+    assert!(last.in_step(), "{case}: left to do: {:?}", last.planned());
+    assert!(
+        !organization
+            .requests()
+            .iter()
+            .any(simulators::organization::Request::is_write)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_the_organization_may_fail_anywhere_in_any_way() {
+    let slapd = slapd();
+    let source = source(address(&slapd));
+    let wanted = undisturbed(&source).await;
+    let mut cases = vec![];
+    for k in 1..=wanted.requests as u64 {
+        for way in Way::ALL {
+            let way = match way {
+                Way::TooManyRequests { .. } => Way::TooManyRequests { retry_after: 0 },
+                way => way,
+            };
+            for work in Work::BOTH {
+                cases.push((k, way, work, NO_RETRY, true));
+                // A process that goes on keeps what it remembers; a new one has nothing.
+                cases.push((k, way, work, NO_RETRY, false));
+                cases.push((k, way, work, QUICK_RETRY, true));
+            }
+        }
+    }
+    let (source, wanted) = (&source, &wanted);
+    stream::iter(cases)
+        .for_each_concurrent(6, |(k, way, work, retry, same_process)| async move {
+            let case = format!(
+                "request {k}, {way:?}, work {work:?}, {} retries",
+                retry.times
+            );
+            disturb(&case, source, wanted, (k, way, work), retry, same_process).await;
+        })
+        .await;
+}
+
+async fn disturb(
+    case: &str,
+    source: &directory_sync::source::ldap::LdapSource,
+    wanted: &Wanted,
+    (k, way, work): (u64, Way, Work),
+    retry: Retry,
+    same_process: bool,
+) {
+    let organization = organization(Config::cloud()).await;
+    organization
+        .faults()
+        .inject(Fault::new(way).work(work).on_request(k));
+    let client = client(&organization, retry);
+    let mut sync = Sync::new(source, &client);
+    let disturbed = sync.run().await;
+    assert_eq!(
+        organization.faults().fired(),
+        1,
+        "{case}: the fault was met"
+    );
+    if let Err(error) = &disturbed {
+        assert!(
+            !error.to_string().contains("simulated-organization-key"),
+            "{case}: {error}"
+        );
+    }
+    assert_harmless(case, &organization, wanted);
+    if !same_process {
+        sync.state = State::default();
+    }
+    assert_heals(case, &mut sync, &organization, wanted).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_may_be_stopped_at_any_request() {
+    let slapd = slapd();
+    let source = source(address(&slapd));
+    let wanted = undisturbed(&source).await;
+    for k in 1..=wanted.requests as u64 {
+        for work in Work::BOTH {
+            let case = format!("stopped at request {k}, work {work:?}");
+            let organization = Arc::new(organization(Config::cloud()).await);
+            organization
+                .faults()
+                .inject(Fault::new(Way::Hang).work(work).on_request(k));
+            let client = client(&organization, NO_RETRY);
+            let mut sync = Sync::new(&source, &client);
+            let stop = sync.stop.clone();
+            let watched = organization.clone();
+            let stopper = tokio::spawn(async move {
+                while watched.faults().fired() == 0 {
+                    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                }
+                stop.cancel();
+            });
+            let stopped = sync.run().await;
+            stopper.await.unwrap();
+            assert!(
+                matches!(stopped, Err(RunError::Stopped { .. })),
+                "{case}: {stopped:?}"
+            );
+            assert_harmless(&case, &organization, &wanted);
+            sync.stop = tokio_util::sync::CancellationToken::new();
+            assert_heals(&case, &mut sync, &organization, &wanted).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_the_directory_may_fail_anywhere_in_any_way_and_nothing_is_changed() {
+    let slapd = slapd();
+    let direct = source(address(&slapd));
+    let wanted = undisturbed(&direct).await;
+    let proxy = LdapProxy::start(address(&slapd)).await.unwrap();
+    let proxied = source(proxy.address());
+    let requests = {
+        let organization = organization(Config::cloud()).await;
+        let client = client(&organization, NO_RETRY);
+        proxy.disarm();
+        Sync::new(&proxied, &client).run().await.unwrap();
+        proxy.requests()
+    };
+    assert!(
+        requests >= 8,
+        "people and groups come in pages: {requests} requests"
+    );
+    let faults = [
+        LdapFault::CutBefore,
+        LdapFault::CutAfter,
+        LdapFault::HalfAnswer,
+        LdapFault::Hang,
+        LdapFault::Code(3),
+        LdapFault::Code(4),
+        LdapFault::Code(10),
+        LdapFault::Code(11),
+        LdapFault::Code(51),
+        LdapFault::Code(52),
+    ];
+    for k in 0..requests {
+        for fault in faults {
+            let case = format!("directory request {k}, {fault:?}");
+            let organization = organization(Config::cloud()).await;
+            let before = organization.snapshot();
+            let client = client(&organization, NO_RETRY);
+            let mut sync = Sync::new(&proxied, &client);
+            proxy.arm(k, fault);
+            let failed = sync.run().await;
+            assert!(
+                matches!(failed, Err(RunError::Source(_))),
+                "{case}: {failed:?}"
+            );
+            assert_eq!(organization.snapshot(), before, "{case}");
+            assert!(
+                !organization
+                    .requests()
+                    .iter()
+                    .any(simulators::organization::Request::is_write),
+                "{case}: nothing is sent after a failed read"
+            );
+            proxy.disarm();
+            assert_heals(&case, &mut sync, &organization, &wanted).await;
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! A whole sync on real parts: OpenLDAP on one side, the simulated organization on the other.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on ends here")]
+
+mod fault_sweep;
+mod story;
+mod world;

@@ -1,0 +1,384 @@
+//! What an organization holds after a sync, told as stories.
+
+use directory_sync::sync::guard::{Approval, HeldBecause};
+use directory_sync::sync::plan::Kind;
+use directory_sync::sync::policy::{Departure, Limit};
+use directory_sync::sync::problem::ProblemReason;
+use directory_sync::sync::report::Mode;
+use directory_sync::sync::run::State;
+use simulators::lab::{Ldif, Slapd};
+use simulators::organization::{Config, Seats, Status};
+
+use crate::world::{
+    NO_RETRY, SUFFIX, Sync, address, client, directory, email, newcomer, organization, slapd,
+    source, uuid,
+};
+
+fn member_of(snapshot: &simulators::organization::Snapshot, group: &str) -> Vec<String> {
+    let group = snapshot.groups.iter().find(|found| found.name == group);
+    group.map(|group| group.members.clone()).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everyone_ends_up_where_the_directory_says() {
+    let slapd = slapd();
+    let organization = organization(Config::cloud()).await;
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let report = Sync::new(&source, &client).run().await.unwrap();
+    let after = organization.snapshot();
+
+    // New people are invited once; who is blocked and was never a member isn't.
+    assert_eq!(report.applied.get(Kind::Invite), 26);
+    assert_eq!(organization.invitations().len(), 26);
+    assert!(!after.members.contains_key(&email("p22")));
+    // Members found by email are linked, with their access; so are those known by an old id.
+    for number in [13, 14, 15, 16, 17] {
+        let member = &after.members[&email(&format!("p{number}"))];
+        assert_eq!(member.external_id.as_deref(), Some(&*uuid(number)));
+        assert_eq!(
+            member.collections.len(),
+            1,
+            "p{number} kept their collections"
+        );
+    }
+    // Active again: back in. Blocked: out, but kept.
+    assert_eq!(after.members[&email("p18")].status, Status::Confirmed);
+    assert_eq!(after.members[&email("p20")].status, Status::Revoked);
+    // Gone from the directory: removed, unless an owner.
+    assert!(!after.members.contains_key("leaver1@example.com"));
+    assert!(after.members.contains_key("old.owner@example.com"));
+    assert!(after.members.contains_key("contractor@elsewhere.test"));
+    // Groups: nested ones are flattened, a renamed one keeps its members and access, one that was
+    // known by an old id is the same group, one that is gone is deleted, a manual one stays.
+    assert_eq!(member_of(&after, "engineering").len(), 20);
+    assert_eq!(member_of(&after, "operations").len(), 3);
+    let moved = after
+        .groups
+        .iter()
+        .find(|group| group.name == "moved")
+        .unwrap();
+    assert_eq!(moved.external_id.as_deref(), Some(&*uuid(907)));
+    assert_eq!((moved.members.len(), moved.collections.len()), (6, 1));
+    assert!(!after.groups.iter().any(|group| group.name == "closed"));
+    assert!(after.groups.iter().any(|group| group.name == "By hand"));
+    // A member who isn't ours stays in a group of ours, and the group is brought into step.
+    let shared = member_of(&after, "shared");
+    assert!(shared.contains(&"contractor@elsewhere.test".to_owned()));
+    assert!(!shared.contains(&email("p05")));
+    assert_eq!(shared.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unchanged_company_costs_three_reads_and_no_write_and_a_new_process_asks_no_more() {
+    let slapd = slapd();
+    let organization = organization(Config::self_hosted()).await;
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let mut sync = Sync::new(&source, &client);
+    sync.run().await.unwrap();
+    let kept = sync.state.memory.to_bytes();
+
+    organization.clear_requests();
+    let report = sync.run().await.unwrap();
+    assert!(report.in_step());
+    let paths: Vec<_> = organization
+        .requests()
+        .into_iter()
+        .map(|request| request.path)
+        .collect();
+    assert_eq!(paths.len(), 3, "members, groups and seats: {paths:?}");
+
+    let memory = directory_sync::sync::memberships::Memory::from_bytes(&kept).unwrap();
+    sync.state = State::restored(memory);
+    organization.clear_requests();
+    assert!(sync.run().await.unwrap().in_step());
+    assert_eq!(organization.requests().len(), 3);
+
+    // Without anything kept, the groups are read to see who is in them; nothing is written.
+    sync.state = State::default();
+    organization.clear_requests();
+    assert!(sync.run().await.unwrap().in_step());
+    let requests = organization.requests();
+    assert_eq!(requests.len(), 3 + 8);
+    assert!(requests.iter().all(|request| request.method == "GET"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_changes_nothing_and_tells_everything() {
+    let slapd = slapd();
+    let organization = organization(Config::cloud()).await;
+    let before = organization.snapshot();
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let mut sync = Sync::new(&source, &client);
+    let preview = sync.go(Mode::Preview, None).await.unwrap();
+    assert_eq!(organization.snapshot(), before);
+    assert!(
+        !organization
+            .requests()
+            .iter()
+            .any(simulators::organization::Request::is_write)
+    );
+    let applied = Sync::new(&source, &client).run().await.unwrap();
+    assert_eq!(preview.planned(), applied.planned());
+    assert_eq!(preview.digest, applied.digest);
+    // What the preview remembered of the groups is no longer so: it says what was there.
+    let wanted = organization.snapshot();
+    sync.everything = true;
+    assert!(sync.run().await.unwrap().in_step());
+    assert_eq!(organization.snapshot(), wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_after_a_preview_goes_by_what_the_preview_saw() {
+    let slapd = slapd();
+    let (one, other) = (
+        organization(Config::cloud()).await,
+        organization(Config::cloud()).await,
+    );
+    let source = source(address(&slapd));
+    let (first, second) = (client(&one, NO_RETRY), client(&other, NO_RETRY));
+    Sync::new(&source, &first).run().await.unwrap();
+    let mut sync = Sync::new(&source, &second);
+    sync.go(Mode::Preview, None).await.unwrap();
+    sync.run().await.unwrap();
+    assert_eq!(other.snapshot(), one.snapshot());
+    assert!(sync.run().await.unwrap().in_step());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn removals_past_the_limit_wait_together_until_exactly_they_are_approved() {
+    let slapd = slapd();
+    let organization = organization(Config::cloud()).await;
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let mut sync = Sync::new(&source, &client);
+    sync.policy.offboarding.limit = Limit::Count(2);
+
+    let held = sync.run().await.unwrap();
+    let waiting = held.held().expect("removals wait");
+    assert!(matches!(
+        waiting.why,
+        HeldBecause::OverLimit {
+            members_limit: 2,
+            ..
+        }
+    ));
+    assert_eq!(organization.losses(), [], "nobody lost anything");
+    assert_eq!(
+        held.applied.get(Kind::Invite),
+        26,
+        "everything else went ahead"
+    );
+    let between = organization.snapshot();
+    assert!(member_of(&between, "shared").contains(&email("p05")));
+    assert!(
+        member_of(&between, "shared").contains(&email("p37")),
+        "additions weren't held up"
+    );
+
+    // While it waits it costs nothing, and stays the same.
+    organization.clear_requests();
+    let again = sync.run().await.unwrap();
+    assert_eq!(again.digest, held.digest);
+    assert_eq!(organization.requests().len(), 3);
+
+    let mut wrong = Approval {
+        digest: held.digest.clone(),
+        earlier: None,
+    };
+    wrong.digest.0.replace_range(
+        ..1,
+        if wrong.digest.0.starts_with('0') {
+            "1"
+        } else {
+            "0"
+        },
+    );
+    assert!(
+        sync.go(Mode::Apply, Some(&wrong))
+            .await
+            .unwrap()
+            .held()
+            .is_some()
+    );
+    assert_eq!(organization.losses(), []);
+
+    let approval = Approval {
+        digest: held.digest,
+        earlier: None,
+    };
+    let approved = sync.go(Mode::Apply, Some(&approval)).await.unwrap();
+    assert!(approved.held().is_none());
+    assert_eq!(approved.applied.get(Kind::Remove), 3);
+    assert_eq!(approved.applied.get(Kind::Revoke), 2);
+    assert!(sync.run().await.unwrap().in_step());
+    assert!(!member_of(&organization.snapshot(), "shared").contains(&email("p05")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_directory_is_not_believed_at_any_limit() {
+    let mut empty = Ldif::new(SUFFIX);
+    empty.unit("", "people");
+    let slapd = Slapd::options().ldif(empty.text()).start().unwrap();
+    let organization = organization(Config::cloud()).await;
+    let before = organization.snapshot();
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let report = Sync::new(&source, &client).run().await.unwrap();
+    assert!(matches!(
+        report.held().unwrap().why,
+        HeldBecause::EmptyDirectory { .. }
+    ));
+    assert_eq!(organization.snapshot(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_entry_is_the_same_person() {
+    let slapd = slapd();
+    let organization = organization(Config::cloud()).await;
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let mut sync = Sync::new(&source, &client);
+    sync.run().await.unwrap();
+    let before = organization.snapshot();
+    let change = format!(
+        "dn: uid=p30,ou=people,{SUFFIX}\nchangetype: modrdn\nnewrdn: uid=renamed\ndeleteoldrdn: 1\n\n\
+         dn: cn=frontend,ou=groups,{SUFFIX}\nchangetype: modify\ndelete: member\n\
+         member: uid=p30,ou=people,{SUFFIX}\n-\nadd: member\nmember: uid=renamed,ou=people,{SUFFIX}\n"
+    );
+    slapd.modify(&change).unwrap();
+    assert!(sync.run().await.unwrap().in_step());
+    assert_eq!(organization.snapshot(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_without_a_seat_wait_and_come_in_once_there_is_one() {
+    let slapd = slapd();
+    let organization = organization(Config::cloud()).await;
+    // 23 members have access; 3 are removed and 2 revoked, 2 restored; 26 people are new.
+    let used = organization.seats_in_use();
+    organization.set_seats(Seats::fixed(used + 10));
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let mut sync = Sync::new(&source, &client);
+    let report = sync.run().await.unwrap();
+    assert_eq!(report.applied.get(Kind::Restore), 2);
+    assert_eq!(
+        report.applied.get(Kind::Invite),
+        13,
+        "freed seats are used at once"
+    );
+    let no_seats = report
+        .problems
+        .iter()
+        .find(|p| p.reason == ProblemReason::NoSeats)
+        .unwrap();
+    assert_eq!(no_seats.external_ids.len(), 13);
+    organization.clear_requests();
+    sync.run().await.unwrap();
+    assert!(
+        !organization
+            .requests()
+            .iter()
+            .any(simulators::organization::Request::is_write)
+    );
+
+    organization.set_seats(Seats::fixed(used + 100));
+    let report = sync.run().await.unwrap();
+    assert_eq!(report.applied.get(Kind::Invite), 13);
+    assert!(sync.run().await.unwrap().in_step());
+    let engineering = member_of(&organization.snapshot(), "engineering");
+    assert_eq!(engineering.len(), 20, "who came late is in the groups, too");
+    assert!(organization.invitations().values().all(|mails| *mails == 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_made_by_hand_heals_when_everything_is_compared() {
+    let slapd = slapd();
+    let organization = organization(Config::cloud()).await;
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let mut sync = Sync::new(&source, &client);
+    sync.run().await.unwrap();
+    let wanted = organization.snapshot();
+    // Somebody empties a group in Bitwarden.
+    let admin = client.clone();
+    let group = organization.group_id(&uuid(902)).unwrap();
+    admin
+        .set_members(group.to_string().parse().unwrap(), &[])
+        .await
+        .unwrap();
+    assert!(
+        sync.run().await.unwrap().in_step(),
+        "not looked at on an ordinary run"
+    );
+    sync.everything = true;
+    let report = sync.run().await.unwrap();
+    assert!(report.memberships_verified);
+    assert_eq!(report.applied.get(Kind::UpdateGroup), 1);
+    assert_eq!(organization.snapshot(), wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_entry_is_named_and_holds_nobody_up() {
+    let mut ldif = directory();
+    let mut twin = newcomer("twin", 700);
+    twin.mail = Some(email("p30"));
+    ldif.person("ou=people", &twin);
+    let mut nameless = newcomer("nameless", 701);
+    nameless.mail = None;
+    ldif.person("ou=people", &nameless);
+    let mut odd = newcomer("odd", 702);
+    odd.mail = Some("not an address".into());
+    ldif.person("ou=people", &odd);
+    let slapd = Slapd::options().ldif(ldif.text()).start().unwrap();
+    let organization = organization(Config::cloud()).await;
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let report = Sync::new(&source, &client).run().await.unwrap();
+    assert_eq!(report.applied.get(Kind::Invite), 25, "all but the twins");
+    let of = |reason| {
+        let problem = report
+            .problems
+            .iter()
+            .find(|problem| problem.reason == reason);
+        problem.unwrap_or_else(|| panic!("{reason} is reported"))
+    };
+    let twins = of(ProblemReason::DuplicateEmail);
+    assert!(twins.external_ids.iter().any(|id| id.as_str() == uuid(700)));
+    assert!(twins.external_ids.iter().any(|id| id.as_str() == uuid(30)));
+    assert!(of(ProblemReason::NoEmail).message.contains("nameless"));
+    assert!(of(ProblemReason::InvalidEmail).message.contains("odd"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vaultwarden_gets_everything_when_something_changed_and_nothing_otherwise() {
+    let slapd = slapd();
+    let organization = organization(Config::vaultwarden()).await;
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let mut sync = Sync::new(&source, &client);
+    sync.policy.offboarding.absent = Departure::Retain;
+    sync.policy.groups.prune = false;
+    sync.run().await.unwrap();
+    let after = organization.snapshot();
+    assert_eq!(after.members[&email("p20")].status, Status::Revoked);
+    assert!(
+        !after.members.contains_key(&email("p22")),
+        "a blocked account is never invited"
+    );
+    assert_eq!(member_of(&after, "engineering").len(), 20);
+    assert!(after.members.contains_key("leaver1@example.com"));
+
+    organization.clear_requests();
+    sync.run().await.unwrap();
+    assert!(
+        !organization
+            .requests()
+            .iter()
+            .any(simulators::organization::Request::is_write)
+    );
+
+    slapd
+        .modify(&format!(
+            "dn: uid=p40,ou=people,{SUFFIX}\nchangetype: modify\nreplace: employeeType\nemployeeType: blocked\n"
+        ))
+        .unwrap();
+    sync.run().await.unwrap();
+    assert_eq!(
+        organization.snapshot().members[&email("p40")].status,
+        Status::Revoked
+    );
+}
