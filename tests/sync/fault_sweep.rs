@@ -12,7 +12,10 @@ use simulators::fault::{Fault, Way, Work};
 use simulators::ldap_proxy::{LdapFault, LdapProxy};
 use simulators::organization::{Config, Event, SimulatedOrganization, Snapshot};
 
-use crate::world::{NO_RETRY, QUICK_RETRY, Sync, address, client, organization, slapd, source};
+use crate::world::{
+    IMPATIENT, NO_RETRY, PATIENT, QUICK_RETRY, Sync, address, client, client_with, organization,
+    slapd, source, source_with,
+};
 
 /// What an undisturbed sync does.
 struct Wanted {
@@ -143,9 +146,12 @@ async fn disturb(
     organization
         .faults()
         .inject(Fault::new(way).work(work).on_request(k));
+    let patience = if way == Way::Hang { IMPATIENT } else { PATIENT };
+    let disturbed_client = client_with(&organization, retry, patience);
     let client = client(&organization, retry);
-    let mut sync = Sync::new(source, &client);
+    let mut sync = Sync::new(source, &disturbed_client);
     let disturbed = sync.run().await;
+    sync.client = &client;
     assert_eq!(
         organization.faults().fired(),
         1,
@@ -232,12 +238,19 @@ async fn a_request_to_the_directory_may_fail_anywhere_in_any_way_and_nothing_is_
     for k in 0..requests {
         for fault in faults {
             let case = format!("directory request {k}, {fault:?}");
+            let patience = if fault == LdapFault::Hang {
+                IMPATIENT
+            } else {
+                PATIENT
+            };
+            let disturbed = source_with(proxy.address(), patience);
             let organization = organization(Config::cloud()).await;
             let before = organization.snapshot();
             let client = client(&organization, NO_RETRY);
-            let mut sync = Sync::new(&proxied, &client);
+            let mut sync = Sync::new(&disturbed, &client);
             proxy.arm(k, fault);
             let failed = sync.run().await;
+            sync.source = &proxied;
             assert!(
                 matches!(failed, Err(RunError::Source(_))),
                 "{case}: {failed:?}"

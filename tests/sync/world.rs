@@ -172,6 +172,11 @@ pub fn policy() -> Policy {
 }
 
 pub fn source(address: SocketAddr) -> LdapSource {
+    source_with(address, PATIENT)
+}
+
+/// A source that gives a silent server up after `patience`.
+pub fn source_with(address: SocketAddr, patience: Duration) -> LdapSource {
     let server = ServerUrl {
         ldaps: false,
         host: address.ip().to_string(),
@@ -183,8 +188,8 @@ pub fn source(address: SocketAddr) -> LdapSource {
         password: Slapd::ROOT_PASSWORD.to_owned().into(),
     };
     settings.page_size = 10;
-    settings.idle_timeout = SHORT;
-    settings.connect_timeout = SHORT;
+    settings.idle_timeout = patience;
+    settings.connect_timeout = patience;
     settings.users.disabled = Some(DisabledRule {
         attribute: "employeeType".into(),
         values: vec!["blocked".into()],
@@ -193,17 +198,28 @@ pub fn source(address: SocketAddr) -> LdapSource {
     LdapSource::new(settings).unwrap()
 }
 
-/// How long a test waits for a server that says nothing.
-const SHORT: Duration = Duration::from_millis(400);
+/// For servers that answer, on a busy machine too.
+pub const PATIENT: Duration = Duration::from_secs(30);
+/// For a server that won't answer.
+pub const IMPATIENT: Duration = Duration::from_millis(700);
 
 pub fn client(organization: &SimulatedOrganization, retry: Retry) -> OrganizationClient {
+    client_with(organization, retry, PATIENT)
+}
+
+/// A client that gives a silent server up after `patience`.
+pub fn client_with(
+    organization: &SimulatedOrganization,
+    retry: Retry,
+    patience: Duration,
+) -> OrganizationClient {
     let mut settings = Settings::new(
         Region::server(&organization.url()).unwrap(),
         ClientId::parse(&organization.client_id()).unwrap(),
         organization.client_secret().into(),
     );
     settings.connection = ClientSettings {
-        idle_timeout: SHORT,
+        idle_timeout: patience,
         ..settings.connection
     };
     settings.retry = retry;
