@@ -199,29 +199,25 @@ impl Remote {
     {
         self.limit.permit(&call.method).await;
         let started = Instant::now();
-        let result = self.answered(call, token, read).await;
+        let (status, result) = self.answered(call, token, read).await;
         let elapsed = started.elapsed();
-        let outcome = match &result {
-            Ok((status, _)) => Some(Outcome::Status(status.as_u16())),
-            Err(failure) => failure.outcome(),
-        };
+        let failed = result.as_ref().err().and_then(Failure::outcome);
+        let outcome = failed.or(status.map(|status| Outcome::Status(status.as_u16())));
         if let Some(outcome) = outcome {
             self.observer.request(call.endpoint, outcome, elapsed);
         }
         let call = call.name();
         tracing::debug!(%call, ?outcome, ?elapsed, "request");
-        match result {
-            Ok((_, value)) => Ok(value),
-            Err(failure) => Err(HttpError { call, failure }),
-        }
+        result.map_err(|failure| HttpError { call, failure })
     }
 
+    /// The status, where there was one, and what came of it.
     async fn answered<T, F>(
         &self,
         call: &Call,
         token: Option<&str>,
         read: &impl Fn(Response) -> F,
-    ) -> Result<(StatusCode, T), Failure>
+    ) -> (Option<StatusCode>, Result<T, Failure>)
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -234,15 +230,15 @@ impl Remote {
                 .header(CONTENT_TYPE, HeaderValue::from_static(body.content_type))
                 .body(Body::from(body.bytes.clone()));
         }
-        let response = request
-            .send()
-            .await
-            .map_err(|error| Failure::of_sending(&error))?;
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return (None, Err(Failure::of_sending(&error))),
+        };
         let status = response.status();
         self.limit
             .answered(&call.method, status, response.headers());
-        if status.is_success() {
-            Ok((status, read(response).await?))
+        let result = if status.is_success() {
+            read(response).await
         } else {
             let mut answer = body::answer(response, &self.secrets).await;
             // A cursor or key in the query is nobody's business either.
@@ -250,7 +246,8 @@ impl Remote {
                 answer.body = answer.body.replace(query, "***");
             }
             Err(Failure::Status(Box::new(answer)))
-        }
+        };
+        (Some(status), result)
     }
 }
 

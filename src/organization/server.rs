@@ -137,7 +137,9 @@ impl Server {
                     what: error.call.to_string(),
                 },
                 // An error page of a gateway isn't a wrong address.
-                status if status.is_server_error() => OrganizationError::Unexpected(error),
+                status if status.is_server_error() || status == StatusCode::PAYLOAD_TOO_LARGE => {
+                    OrganizationError::Unexpected(error)
+                }
                 _ => OrganizationError::WrongAddress {
                     what,
                     worked_before,

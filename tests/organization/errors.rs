@@ -18,7 +18,7 @@ use super::{client, content, settings, start};
 const KEY: &str = "organization.0d9f3c1e-6a52-4a3c-9d0b-b0c7a5e41f27";
 
 /// Serves `router` for as long as the test runs; its address.
-async fn serve(router: Router) -> String {
+pub async fn serve(router: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });

@@ -1,11 +1,15 @@
 //! Rows in bulk: what gets in, what is refused, and how the refused are found.
 
-use std::sync::Mutex;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
+use axum::http::StatusCode;
+use axum::routing::post;
 use directory_sync::directory::{Email, ExternalId};
 use directory_sync::fault::FaultKind;
 use directory_sync::organization::{
-    GroupRow, ImportReport, ImportRows, MemberRow, OrganizationError, RowKind,
+    ClientId, GroupRow, ImportReport, ImportRows, MemberRow, OrganizationClient, OrganizationError,
+    Region, RowKind, Settings,
 };
 use simulators::fault::{Fault, Framing, Way, Work};
 use simulators::organization::{
@@ -316,6 +320,38 @@ async fn an_answer_that_makes_no_sense_is_not_taken_for_done() {
     };
     let error = client(&server).import(&rows, &|_| {}).await.unwrap_err();
     assert!(matches!(error, OrganizationError::Unexpected(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_proxy_that_takes_only_small_bodies_gets_them() {
+    let taken = Arc::new(Mutex::new(BTreeSet::new()));
+    let rows = taken.clone();
+    let import = async move |body: String| {
+        if body.len() > 20_000 {
+            return StatusCode::PAYLOAD_TOO_LARGE;
+        }
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        for member in body["members"].as_array().unwrap() {
+            let id = member["externalId"].as_str().unwrap().to_owned();
+            rows.lock().unwrap().insert(id);
+        }
+        StatusCode::OK
+    };
+    let token = async || r#"{"access_token": "abcdefgh", "expires_in": 3600}"#;
+    let router = axum::Router::new()
+        .route("/identity/connect/token", post(token))
+        .route("/api/public/organization/import", post(import));
+    let url = super::errors::serve(router).await;
+    let key = ClientId::parse("organization.0d9f3c1e-6a52-4a3c-9d0b-b0c7a5e41f27").unwrap();
+    let settings = Settings::new(Region::server(&url).unwrap(), key, "a-secret-key".into());
+    let rows = ImportRows {
+        members: people(2_000),
+        ..ImportRows::default()
+    };
+    let client = OrganizationClient::new(settings).unwrap();
+    let report = client.import(&rows, &|_| {}).await.unwrap();
+    assert!(report.refused.is_empty(), "{report:?}");
+    assert_eq!(taken.lock().unwrap().len(), 2_000);
 }
 
 #[tokio::test]

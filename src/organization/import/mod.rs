@@ -128,7 +128,7 @@ struct Import<'a> {
     report: ImportReport,
     done: usize,
     divisions_left: usize,
-    /// Whether the server took any request since the last that it failed on.
+    /// Whether the server took any request of this import.
     healthy: bool,
 }
 

@@ -49,7 +49,10 @@ impl Verdict {
             StatusCode::BAD_REQUEST if !answer.is_html() => {}
             // Vaultwarden's word for a body it can't read; a page, as all its errors.
             StatusCode::UNPROCESSABLE_ENTITY => {}
-            StatusCode::INTERNAL_SERVER_ERROR => {
+            // A crash, a proxy's limit on size or on time: fewer rows may pass.
+            StatusCode::INTERNAL_SERVER_ERROR
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::GATEWAY_TIMEOUT => {
                 let error = server.error(error);
                 return Ok(Self::Failed { message, error });
             }
