@@ -42,72 +42,82 @@ impl fmt::Display for ConditionType {
     }
 }
 
-/// A run that did all that it could do now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Success {
-    /// The organization agrees with the directory.
-    Succeeded,
-    /// It does, except for entries that a person has to mend.
-    SucceededWithProblems,
-    /// The plan is reported, as `mode: Preview` asks; nothing was changed.
-    Previewed,
-    /// Nothing is done, as `suspend` asks.
-    Suspended,
-}
-
-/// A failure that passes by itself or with another try.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Failure {
-    /// The directory can't be reached or doesn't answer as it should.
-    SourceUnavailable,
-    /// The directory's answer isn't provably complete; nothing was changed.
-    SourceIncomplete,
-    /// The organization's server can't be reached or doesn't answer as it should.
-    OrganizationUnavailable,
-    /// Some changes couldn't be made.
-    ApplyFailed,
-    /// The run was stopped: the operator shuts down, or the spec changed.
-    Interrupted,
-}
-
-/// A failure that only a person can mend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Blocker {
-    /// The spec can't be followed.
-    InvalidSpec,
-    /// A Secret or ConfigMap, or a key in it, is missing.
-    ReferenceNotFound,
-    /// What a Secret or ConfigMap holds can't be used.
-    InvalidReference,
-    /// This version of the operator can't read that kind of directory.
-    SourceNotSupported,
-    /// The directory refuses the credentials, or what the spec asks it for.
-    SourceRefused,
-    /// The organization's server refuses the credentials, or what the spec asks it for.
-    OrganizationRefused,
-    /// Another DirectorySync manages the organization.
-    AlreadyManaged,
-}
-
-/// Why removals wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Hold {
-    /// More than `offboarding.limit` would lose something.
-    LimitExceeded,
-    /// The directory names no one at all.
-    DirectoryEmpty,
-}
-
+/// Enums whose variants' names are reasons, and whose docs are what the reference says of them.
 macro_rules! reasons {
-    ($($kind:ty),*) => {$(
+    ($(
+        $(#[$about:meta])*
+        pub enum $kind:ident { $( $(#[doc = $meaning:literal])+ $reason:ident, )+ }
+    )+) => {$(
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $kind { $( $(#[doc = $meaning])+ $reason, )+ }
+
+        impl $kind {
+            /// All of them, each with its meaning.
+            pub const ALL: &[(Self, &str)] = &[ $( (Self::$reason, concat!($($meaning),+)), )+ ];
+        }
+
         impl fmt::Display for $kind {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Debug::fmt(self, f)
             }
         }
-    )*};
+    )+};
 }
-reasons!(Success, Failure, Blocker, Hold);
+
+reasons! {
+    /// A run that did all that it could do now.
+    pub enum Success {
+        /// The organization agrees with the directory.
+        Succeeded,
+        /// It does, except for entries that a person has to mend.
+        SucceededWithProblems,
+        /// The plan is reported, as `mode: Preview` asks; nothing was changed.
+        Previewed,
+        /// Nothing is done, as `suspend` asks.
+        Suspended,
+    }
+
+    /// A failure that passes by itself or with another try.
+    pub enum Failure {
+        /// The directory can't be reached or doesn't answer as it should.
+        SourceUnavailable,
+        /// The directory's answer isn't provably complete; nothing was changed.
+        SourceIncomplete,
+        /// The organization's server can't be reached or doesn't answer as it should.
+        OrganizationUnavailable,
+        /// Some changes couldn't be made.
+        ApplyFailed,
+        /// The run was stopped: the operator shuts down, or the spec changed.
+        Interrupted,
+    }
+
+    /// A failure that only a person can mend.
+    pub enum Blocker {
+        /// The spec can't be followed.
+        InvalidSpec,
+        /// A Secret or ConfigMap, or a key in it, is missing.
+        ReferenceNotFound,
+        /// What a Secret or ConfigMap holds can't be used.
+        InvalidReference,
+        /// This version of the operator can't read that kind of directory.
+        SourceNotSupported,
+        /// The directory refuses the credentials, or what the spec asks it for.
+        SourceRefused,
+        /// The organization's server refuses the credentials, or what the spec asks it for.
+        OrganizationRefused,
+        /// Another DirectorySync manages the organization.
+        AlreadyManaged,
+    }
+
+    /// Why removals wait.
+    pub enum Hold {
+        /// More than `offboarding.limit` would lose something.
+        LimitExceeded,
+        /// The directory names no one at all.
+        DirectoryEmpty,
+    }
+}
 
 /// `Ready`'s reason while the first run of a generation is under way, and `Reconciling`'s during
 /// every run.

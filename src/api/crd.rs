@@ -38,7 +38,9 @@ fn schema<T: JsonSchema>() -> JSONSchemaProps {
             settings.inline_subschemas = true;
             settings.meta_schema = None;
         })
+        .with_transform(ValuesExplained)
         .with_transform(AbsentNotNull)
+        .with_transform(ValuesDescribed)
         .with_transform(StructuralSchemaRewriter)
         .into_generator();
     serde_json::to_value(generator.into_root_schema_for::<T>())
@@ -72,6 +74,59 @@ impl Transform for AbsentNotNull {
     }
 }
 
+/// Where the meanings of an enum's values stand until the field that holds it is known.
+const VALUES: &str = "x-values";
+
+/// Collects what an enum's values mean: the API server's schema has no place for it.
+#[derive(Debug, Clone)]
+struct ValuesExplained;
+
+impl Transform for ValuesExplained {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let Some(object) = schema.as_object_mut() else {
+            return;
+        };
+        let Some(Value::Array(variants)) = object.get("oneOf") else {
+            return;
+        };
+        let lines: Option<Vec<_>> = variants
+            .iter()
+            .map(|variant| {
+                let value = variant
+                    .get("const")
+                    .or_else(|| variant.get("enum")?.get(0))?;
+                let meaning = variant.get("description")?.as_str()?.replace('\n', " ");
+                Some(format!("- `{}`: {meaning}", value.as_str()?))
+            })
+            .collect();
+        if let Some(lines) = lines {
+            object.insert(VALUES.into(), lines.join("\n").into());
+        }
+    }
+}
+
+/// Adds the meanings of the values to the description of the field.
+#[derive(Debug, Clone)]
+struct ValuesDescribed;
+
+impl Transform for ValuesDescribed {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let Some(object) = schema.as_object_mut() else {
+            return;
+        };
+        if let Some(Value::String(values)) = object.remove(VALUES) {
+            let about = object
+                .get("description")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let whole = format!("{about}\n\n{values}");
+            object.insert("description".into(), whole.into());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,5 +143,20 @@ mod tests {
         ] {
             assert!(!schema.contains(word), "{word} in {schema}");
         }
+    }
+
+    #[test]
+    fn kubectl_explain_tells_what_each_value_of_a_field_means() {
+        let schema = serde_json::to_value(schema::<DirectorySync>()).unwrap();
+        let absent = "/properties/spec/properties/offboarding/properties/absent/description";
+        assert_eq!(
+            schema.pointer(absent).and_then(Value::as_str).unwrap(),
+            "What happens to members who are gone from the directory, or filtered out. \
+             Default: `Retain`.\n\n\
+             - `Retain`: Nothing: they keep their access.\n\
+             - `Revoke`: Their access ends and their seat is free; account, data and group \
+             memberships stay.\n\
+             - `Remove`: They are removed from the organization."
+        );
     }
 }

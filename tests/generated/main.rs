@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod reference;
+
 use std::path::Path;
 
 #[test]
@@ -12,6 +14,14 @@ fn the_definition_in_crds_is_the_one_that_the_code_makes() {
         "crds/directorysync.dev_directorysyncs.yaml",
         &directory_sync::api::crd::crds(),
     );
+}
+
+#[test]
+fn the_reference_describes_every_field_and_reason_as_the_code_does() {
+    let path = "docs/reference/directorysync.md";
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let there = std::fs::read_to_string(file).unwrap();
+    same(path, &reference::refreshed(&there));
 }
 
 fn same(path: &str, wanted: &str) {
