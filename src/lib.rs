@@ -17,4 +17,6 @@ pub mod schedule;
 pub mod source;
 pub mod sync;
 pub mod telemetry;
+#[doc(hidden)]
+pub mod testing;
 pub mod text;

@@ -20,27 +20,29 @@ pub enum CorruptMemory {
 }
 
 impl Memory {
-    /// 24 bytes for each group, eight for each person revoked where the server can't be read.
+    /// 25 bytes for each group, eight for each person revoked where the server can't be read.
     ///
     /// Groups that differ from what is wanted are left out: they are read again.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut groups: Vec<(u64, [u8; 16])> = self
+        let mut groups: Vec<(u64, [u8; 16], bool)> = self
             .groups
             .iter()
             .filter(|(_, group)| group.differs.is_none())
-            .map(|(key, group)| (*key, group.digest))
+            .map(|(key, group)| (*key, group.digest, group.others))
             .collect();
         groups.sort_unstable();
         let mut revoked: Vec<u64> = self.sent.revoked.iter().copied().collect();
         revoked.sort_unstable();
 
         let mut bytes = MAGIC.to_vec();
+        bytes.extend(self.outsiders);
         bytes.extend(self.sent.digest.unwrap_or_default());
         bytes.extend((groups.len() as u32).to_be_bytes());
         bytes.extend((revoked.len() as u32).to_be_bytes());
-        for (key, digest) in groups {
+        for (key, digest, others) in groups {
             bytes.extend(key.to_be_bytes());
             bytes.extend(digest);
+            bytes.push(u8::from(others));
         }
         revoked
             .iter()
@@ -64,7 +66,10 @@ impl Memory {
             return Err(CorruptMemory::Damaged);
         }
         let mut rest = rest;
-        let mut memory = Self::default();
+        let mut memory = Self {
+            outsiders: take(&mut rest)?,
+            ..Self::default()
+        };
         let digest = take::<16>(&mut rest)?;
         memory.sent.digest = (digest != [0; 16]).then_some(digest);
         let groups = u32::from_be_bytes(take(&mut rest)?);
@@ -72,11 +77,13 @@ impl Memory {
         for _ in 0..groups {
             let key = u64::from_be_bytes(take(&mut rest)?);
             let digest = take(&mut rest)?;
+            let [others] = take(&mut rest)?;
             memory.groups.insert(
                 key,
                 Remembered {
                     digest,
                     differs: None,
+                    others: others != 0,
                 },
             );
         }
@@ -124,6 +131,7 @@ mod tests {
                     Remembered {
                         digest: [1; 16],
                         differs: None,
+                        others: true,
                     },
                 ),
                 (
@@ -131,6 +139,7 @@ mod tests {
                     Remembered {
                         digest: [2; 16],
                         differs: None,
+                        others: true,
                     },
                 ),
                 (
@@ -138,9 +147,11 @@ mod tests {
                     Remembered {
                         digest: [3; 16],
                         differs,
+                        others: false,
                     },
                 ),
             ]),
+            outsiders: [6; 16],
             sent: SentBefore {
                 digest: Some([4; 16]),
                 revoked: HashSet::from([1, 2, 3]),
@@ -160,16 +171,17 @@ mod tests {
     }
 
     #[test]
-    fn a_group_takes_24_bytes() {
+    fn a_group_takes_25_bytes() {
         let mut more = memory();
         more.groups.insert(
             8,
             Remembered {
                 digest: [5; 16],
                 differs: None,
+                others: true,
             },
         );
-        assert_eq!(more.to_bytes().len(), memory().to_bytes().len() + 24);
+        assert_eq!(more.to_bytes().len(), memory().to_bytes().len() + 25);
     }
 
     #[test]

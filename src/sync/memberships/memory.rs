@@ -19,6 +19,8 @@ use crate::sync::plan::{Action, Draft, Existing, WantedGroup};
 pub struct Memory {
     /// By the hash of the group's external id.
     pub(super) groups: HashMap<u64, Remembered>,
+    /// Stands for all members who weren't ours to move; zeros where that isn't known.
+    pub(super) outsiders: [u8; 16],
     /// What was sent to a server that can't be read.
     pub(super) sent: SentBefore,
 }
@@ -28,8 +30,10 @@ pub struct Memory {
 pub(super) struct Remembered {
     /// Stands for those who were wanted in it.
     pub digest: [u8; 16],
-    /// What was different from that: (missing, extra).
+    /// What was different from that.
     pub differs: Option<Box<Differences>>,
+    /// Whether there were members in it who weren't ours to move.
+    pub others: bool,
 }
 
 /// Who is wanted in a group and not there, and the other way around.
@@ -61,6 +65,8 @@ pub struct GroupState {
     pub(crate) missing: Vec<ExternalId>,
     /// Who isn't wanted in it and won't go in this run.
     pub(crate) extra: Vec<ExternalId>,
+    /// Whether there are members in it who aren't ours to move.
+    pub(crate) others: bool,
 }
 
 impl GroupState {
@@ -72,6 +78,7 @@ impl GroupState {
             leaving: vec![],
             missing: vec![],
             extra: vec![],
+            others: false,
         }
     }
 }
@@ -94,24 +101,33 @@ impl Memory {
         self.sent.digest = None;
     }
 
-    /// The groups that have to be read before the draft can be completed: those of which nothing
-    /// is known that still holds, and, while somebody is `approving`, those with withdrawals that
-    /// wait for it.
+    /// The groups that have to be read before the draft can be completed:
+    /// - those of which nothing is known that still holds;
+    /// - those with withdrawals that wait, while somebody is `approving` them;
+    /// - those in which somebody may be who became ours to move, or has another external id now.
     pub fn to_read(&self, draft: &Draft<'_>, approving: bool) -> Vec<Uuid> {
+        let others_changed = self.outsiders != draft.outsiders().pending;
         let mut unknown: Vec<Uuid> = draft
             .existing()
             .filter(|(_, id, existing)| match existing {
                 Existing::Relinked => true,
                 Existing::Known(wanted) => match self.known(id, wanted) {
                     None => true,
-                    Some(Known::Differs { .. }) => approving,
-                    Some(Known::AsWanted | Known::WithLeavers) => false,
+                    Some(Known::Differs { .. }) => approving || others_changed,
+                    Some(Known::AsWanted | Known::WithLeavers) => {
+                        others_changed && self.had_others(id)
+                    }
                 },
             })
             .map(|(group, ..)| group)
             .collect();
         unknown.sort_unstable();
         unknown
+    }
+
+    /// Whether there were members in the group who weren't ours to move.
+    pub(crate) fn had_others(&self, id: &ExternalId) -> bool {
+        self.groups.get(&key(id)).is_some_and(|group| group.others)
     }
 
     /// What holds of a group that wasn't read.
@@ -174,6 +190,11 @@ impl Memory {
                 remember(state, missing, extra)
             })
             .collect();
+        self.outsiders = if failed.people.is_empty() {
+            plan.outsiders.settled
+        } else {
+            [0; 16]
+        };
         if let Some(sent) = &plan.sent {
             let complete = failed.groups.is_empty() && failed.people.is_empty();
             self.sent = SentBefore {
@@ -213,6 +234,7 @@ impl Memory {
                 _ => {}
             }
         }
+        self.outsiders = plan.outsiders.pending;
         self.groups = plan
             .groups
             .iter()
@@ -270,6 +292,7 @@ fn remember(
         Remembered {
             digest: state.digest,
             differs,
+            others: state.others,
         },
     )
 }

@@ -6,7 +6,7 @@ mod sum;
 
 pub use bytes::CorruptMemory;
 pub use memory::{Failed, GroupState, Memory};
-pub(crate) use sum::{MemberSum, person_hash};
+pub(crate) use sum::{MemberSum, hash, person_hash};
 
 use crate::directory::ExternalId;
 

@@ -45,7 +45,12 @@ impl MemberSum {
 
 /// A person's part of a [`MemberSum`].
 pub(crate) fn person_hash(id: &ExternalId) -> u128 {
-    u128::from_be_bytes(truncated(id.as_str().as_bytes()))
+    hash(id.as_str().as_bytes())
+}
+
+/// A part of a [`MemberSum`].
+pub(crate) fn hash(bytes: &[u8]) -> u128 {
+    u128::from_be_bytes(truncated(bytes))
 }
 
 /// The first half of a SHA-256.

@@ -1,5 +1,6 @@
 //! The second half of a plan: who comes into and leaves which group.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
@@ -56,11 +57,8 @@ fn compare(
     read: &HashMap<Uuid, Vec<Uuid>>,
     plan: &mut Plan,
 ) -> Vec<Problem> {
-    let members = if read.is_empty() {
-        HashMap::new()
-    } else {
-        identities(&compared)
-    };
+    let members = LazyCell::new(|| identities(&compared));
+    let ours = LazyCell::new(|| members.values().copied().collect::<HashSet<&ExternalId>>());
     for wanted in &compared.wanted {
         let group = Comparison {
             roster,
@@ -78,7 +76,15 @@ fn compare(
                 };
                 match (read.get(&uuid), known) {
                     (Some(current), _) => group.with_read(uuid, current, &members),
-                    (None, Some(known)) => group.with_known(uuid, &known),
+                    (None, Some(mut known)) => {
+                        if let Known::Differs { extra, .. } = &mut known {
+                            // Whoever left the organization has left the group.
+                            extra.retain(|id| ours.contains(id));
+                        }
+                        let (mut state, change) = group.with_known(uuid, &known);
+                        state.others = memory.had_others(id);
+                        (state, change)
+                    }
                     (None, None) => continue,
                 }
             }
@@ -86,6 +92,9 @@ fn compare(
         plan.groups.push(state);
         plan.changes.extend(change);
     }
+    drop(ours);
+    drop(members);
+    plan.outsiders = compared.outsiders;
     plan.changes.extend(compared.people.changes);
     plan.changes.extend(compared.groups.changes);
     let mut problems = compared.people.problems;
@@ -155,7 +164,10 @@ impl Comparison<'_> {
         others.sort_unstable();
         let mut add = self.wanted_ids();
         add.retain(|id| !kept.contains(id));
-        self.update(group, add, remove, Some(others))
+        let any_others = !others.is_empty();
+        let (mut state, change) = self.update(group, add, remove, Some(others));
+        state.others = any_others;
+        (state, change)
     }
 
     fn with_known(&self, group: Uuid, known: &Known) -> (GroupState, Option<Change>) {

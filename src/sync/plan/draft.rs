@@ -1,12 +1,13 @@
 //! The first half of a plan: everything but who is in which of the groups that exist already.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 use uuid::Uuid;
 
 use crate::organization::model::{Content, Organization};
-use crate::sync::memberships::{MemberSum, person_hash};
+use crate::sync::memberships::{MemberSum, hash, person_hash};
 use crate::sync::plan::groups::{self, Target};
 use crate::sync::plan::people::{self, Presence};
 use crate::sync::plan::{Counts, write_only};
@@ -38,6 +39,7 @@ pub(super) struct Compared<'a> {
     pub people: people::Decided,
     pub groups: groups::Decided,
     pub wanted: Vec<WantedGroup>,
+    pub outsiders: Outsiders,
 }
 
 /// A group in scope, and what it shall hold.
@@ -115,6 +117,7 @@ pub fn draft<'a>(
         ));
     }
     let groups = groups::decide(roster, &content.groups, policy);
+    let outsiders = outsiders(content, prefix, &people);
     let wanted = wanted(roster, &people.presence, &groups.targets);
     let compared = Compared {
         content,
@@ -122,6 +125,7 @@ pub fn draft<'a>(
         people,
         groups,
         wanted,
+        outsiders,
     };
     Draft {
         roster,
@@ -134,6 +138,14 @@ impl Draft<'_> {
     /// How many groups of ours there are in the organization, of those in scope.
     pub fn existing_groups(&self) -> usize {
         self.existing().count()
+    }
+
+    /// Who isn't ours to move.
+    pub(crate) fn outsiders(&self) -> Outsiders {
+        match &self.basis {
+            Basis::Compared(compared) => compared.outsiders,
+            Basis::WriteOnly(_) => Outsiders::default(),
+        }
     }
 
     /// The groups that exist already and what they shall hold: (group, external id, content).
@@ -163,6 +175,36 @@ pub(crate) enum Existing<'a> {
     Relinked,
 }
 
+/// Stands for all members who aren't ours to move once the plan is done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Outsiders {
+    /// Once it is done.
+    pub(crate) settled: [u8; 16],
+    /// And for the external ids that members get by it.
+    pub(crate) pending: [u8; 16],
+}
+
+fn outsiders(content: &Content, prefix: &str, people: &people::Decided) -> Outsiders {
+    let (mut outside, mut renamed) = (MemberSum::default(), MemberSum::default());
+    for member in &content.members {
+        let ours = || {
+            member
+                .external_id
+                .as_ref()
+                .is_some_and(|id| id.as_str().starts_with(prefix))
+        };
+        if let Some(id) = people.renamed.get(&member.id) {
+            renamed.add(hash(member.id.as_bytes()) ^ person_hash(id));
+        } else if !ours() || people.untouchable.contains(&member.id) {
+            outside.add(hash(member.id.as_bytes()));
+        }
+    }
+    Outsiders {
+        settled: outside.digest(),
+        pending: outside.and(renamed).digest(),
+    }
+}
+
 fn wanted(roster: &Roster, presence: &[Presence], targets: &[(usize, Target)]) -> Vec<WantedGroup> {
     // Each person is hashed once, each shared set of people summed once.
     let hashes: Vec<u128> = roster
@@ -174,39 +216,47 @@ fn wanted(roster: &Roster, presence: &[Presence], targets: &[(usize, Target)]) -
             _ => person_hash(&person.id),
         })
         .collect();
-    let mut sums: HashMap<*const RoaringBitmap, ([u8; 16], Option<[u8; 16]>, bool)> =
-        HashMap::new();
+    let mut summed: HashMap<*const RoaringBitmap, Sums> = HashMap::new();
     targets
         .iter()
         .map(|&(at, target)| {
             let people = &roster.groups[at].people;
-            let (digest, before, joins) = *sums
-                .entry(std::sync::Arc::as_ptr(people))
-                .or_insert_with(|| {
-                    let (mut wanted, mut leaving) = (MemberSum::default(), MemberSum::default());
-                    let mut joins = false;
-                    for person in people.iter() {
-                        let hash = hashes[person as usize];
-                        match presence[person as usize] {
-                            Presence::No => {}
-                            Presence::Stays => wanted.add(hash),
-                            Presence::Joins => {
-                                wanted.add(hash);
-                                joins = true;
-                            }
-                            Presence::Leaves => leaving.add(hash),
-                        }
-                    }
-                    let before = (!leaving.is_empty()).then(|| wanted.and(leaving).digest());
-                    (wanted.digest(), before, joins)
-                });
+            let sums = *summed
+                .entry(Arc::as_ptr(people))
+                .or_insert_with(|| Sums::of(people, &hashes, presence));
             WantedGroup {
                 at,
                 target,
-                digest,
-                before,
-                joins,
+                digest: sums.wanted.digest(),
+                before: (!sums.leaving.is_empty()).then(|| sums.wanted.and(sums.leaving).digest()),
+                joins: sums.joins,
             }
         })
         .collect()
+}
+
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    wanted: MemberSum,
+    leaving: MemberSum,
+    joins: bool,
+}
+
+impl Sums {
+    fn of(people: &RoaringBitmap, hashes: &[u128], presence: &[Presence]) -> Self {
+        let mut sums = Self::default();
+        for person in people {
+            let (hash, presence) = (hashes[person as usize], presence[person as usize]);
+            match presence {
+                Presence::No => {}
+                Presence::Stays => sums.wanted.add(hash),
+                Presence::Joins => {
+                    sums.wanted.add(hash);
+                    sums.joins = true;
+                }
+                Presence::Leaves => sums.leaving.add(hash),
+            }
+        }
+        sums
+    }
 }

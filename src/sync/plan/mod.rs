@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 pub use action::{Kind, Subject};
 pub use draft::{Draft, draft};
-pub(crate) use draft::{Existing, WantedGroup};
+pub(crate) use draft::{Existing, Outsiders, WantedGroup};
 
 use crate::directory::{Email, ExternalId};
 use crate::sync::memberships::GroupState;
@@ -35,6 +35,8 @@ pub struct Plan {
     pub directory_is_empty: bool,
     /// What each group in scope shall hold, for [`Memory`](crate::sync::memberships::Memory).
     pub groups: Vec<GroupState>,
+    /// Stands for all members who aren't ours to move, for the same.
+    pub(crate) outsiders: Outsiders,
     /// What was sent to a server that can't be read, for the same.
     pub sent: Option<Sent>,
 }

@@ -70,10 +70,12 @@ pub(super) fn decide(roster: &Roster, members: &[Member], policy: &Policy) -> De
     for (person, at) in people().filter(|(person, _)| person.standing == Standing::Unusable) {
         decision.unusable(person, at);
     }
+    for (person, at) in people().filter(|(person, _)| person.standing == Standing::Disabled) {
+        decision.disabled(person, at);
+    }
     for (person, at) in people() {
         match person.standing {
-            Standing::Active | Standing::Unusable => {}
-            Standing::Disabled => decision.disabled(person, at),
+            Standing::Active | Standing::Unusable | Standing::Disabled => {}
             Standing::Deleted => decision.absent(person, at, Reason::GoneFromDirectory),
             Standing::OutOfScope => decision.absent(person, at, Reason::FilteredOut),
         }
@@ -220,7 +222,8 @@ impl<'a> Decision<'a> {
         let known = self.roster.by_id.contains_key(&person.id);
         if known && let Some(Found::One(_)) = self.index.by_id.get(&person.id) {
             self.set(at, Presence::Stays);
-        } else if let Some(member) = self.orphan_by_email(person) {
+        }
+        if let Some(member) = self.orphan_by_email(person) {
             self.claim(member);
             self.decided.untouchable.insert(member.id);
         }
@@ -233,9 +236,8 @@ impl<'a> Decision<'a> {
         );
         if let Some(member) = self.by_id(person) {
             self.depart(member, Some(at), policy, reason);
-        } else if !self.index.by_id.contains_key(&person.id)
-            && let Some(member) = self.orphan_by_email(person)
-        {
+        }
+        if let Some(member) = self.orphan_by_email(person) {
             // Known under an older id: blocked, not absent.
             self.claim(member);
             self.decided.untouchable.insert(member.id);

@@ -1,0 +1,23 @@
+//! For tests: directories and organizations in a few words, and an organization that changes as
+//! Bitwarden's would.
+//!
+//! ```
+//! use directory_sync::testing::{directory, organization, policy, sync};
+//!
+//! let directory = directory().person("ann", "ann@example.com").group("eng", "Engineering", &["ann"]);
+//! let mut organization = organization().owner("root@example.com");
+//! sync(&directory, &mut organization, &policy());
+//! assert_eq!(organization.show(), [
+//!     "ann@example.com (ann) invited",
+//!     "root@example.com confirmed owner",
+//!     "group Engineering (eng): ann@example.com",
+//! ]);
+//! ```
+
+mod directory;
+mod organization;
+mod run;
+
+pub use directory::{TestDirectory, directory, id};
+pub use organization::{ModelOrganization, organization};
+pub use run::{Run, policy, sync};

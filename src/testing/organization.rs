@@ -1,0 +1,424 @@
+//! An organization that changes as Bitwarden's would.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use uuid::Uuid;
+
+use crate::complete::Complete;
+use crate::directory::{Email, ExternalId};
+use crate::organization::model::{
+    Content, Group, Member, MemberRole, MemberStatus, Organization, Seats,
+};
+use crate::sync::plan::{Action, Plan};
+use crate::testing::id;
+
+/// An organization in memory, with the public API's semantics: an import links by email, invites
+/// whose id is new, skips silently whose email is taken, and replaces a group's members by those
+/// listed whom it knows by external id.
+#[derive(Debug, Clone, Default)]
+pub struct ModelOrganization {
+    /// Everyone and every group, as the API lists them.
+    pub content: Content,
+    /// Who is in which group.
+    pub inside: BTreeMap<Uuid, BTreeSet<Uuid>>,
+    created: u128,
+}
+
+/// An empty organization.
+pub fn organization() -> ModelOrganization {
+    ModelOrganization::default()
+}
+
+impl ModelOrganization {
+    /// A confirmed member whom the directory gave an id.
+    pub fn member(mut self, external_id: &str, email: &str) -> Self {
+        self.add(
+            Some(id(external_id)),
+            email,
+            MemberStatus::Confirmed,
+            MemberRole::Other(2),
+        );
+        self
+    }
+
+    /// A revoked member whom the directory gave an id.
+    pub fn revoked(mut self, external_id: &str, email: &str) -> Self {
+        self.add(
+            Some(id(external_id)),
+            email,
+            MemberStatus::Revoked,
+            MemberRole::Other(2),
+        );
+        self
+    }
+
+    /// A confirmed member without an external id.
+    pub fn stranger(mut self, email: &str) -> Self {
+        self.add(None, email, MemberStatus::Confirmed, MemberRole::Other(2));
+        self
+    }
+
+    /// A confirmed owner without an external id.
+    pub fn owner(mut self, email: &str) -> Self {
+        self.add(None, email, MemberStatus::Confirmed, MemberRole::Owner);
+        self
+    }
+
+    /// A confirmed owner whom the directory gave an id.
+    pub fn linked_owner(mut self, external_id: &str, email: &str) -> Self {
+        self.add(
+            Some(id(external_id)),
+            email,
+            MemberStatus::Confirmed,
+            MemberRole::Owner,
+        );
+        self
+    }
+
+    /// A group with an external id and members by email.
+    pub fn group(mut self, external_id: &str, name: &str, members: &[&str]) -> Self {
+        self.add_group(Some(id(external_id)), name, members);
+        self
+    }
+
+    /// A group that somebody made by hand.
+    pub fn own_group(mut self, name: &str, members: &[&str]) -> Self {
+        self.add_group(None, name, members);
+        self
+    }
+
+    /// So many seats and no more.
+    pub fn seats(mut self, total: usize) -> Self {
+        self.content.seats = Some(Seats {
+            total,
+            autoscale_to: Some(total),
+        });
+        self
+    }
+
+    /// Adds somebody.
+    pub fn add(
+        &mut self,
+        external_id: Option<ExternalId>,
+        email: &str,
+        status: MemberStatus,
+        role: MemberRole,
+    ) {
+        let (id, email) = (self.next_id(), Email::of_member(email));
+        self.content.members.push(Member {
+            id,
+            external_id,
+            email,
+            status,
+            role,
+        });
+    }
+
+    /// Adds a group with members by email.
+    pub fn add_group(&mut self, external_id: Option<ExternalId>, name: &str, members: &[&str]) {
+        let id = self.next_id();
+        self.content.groups.push(Group {
+            id,
+            external_id,
+            name: name.into(),
+        });
+        let members = members
+            .iter()
+            .map(|email| self.by_email(email).id)
+            .collect();
+        self.inside.insert(id, members);
+    }
+
+    /// Somebody leaves by hand.
+    pub fn drop_member(&mut self, email: &str) {
+        let member = self.by_email(email).id;
+        self.remove_member(member);
+    }
+
+    /// As the operator reads it.
+    pub fn read(&self) -> Organization {
+        Organization::Read(Complete::after_last_page(self.content.clone()))
+    }
+
+    /// The members of these groups.
+    pub fn read_groups(&self, groups: &[Uuid]) -> HashMap<Uuid, Vec<Uuid>> {
+        let members = |group| self.inside[group].iter().copied().collect();
+        groups
+            .iter()
+            .map(|group| (*group, members(group)))
+            .collect()
+    }
+
+    /// The one member with this email.
+    pub fn by_email(&self, email: &str) -> &Member {
+        self.content
+            .members
+            .iter()
+            .find(|member| member.email.as_str() == email)
+            .unwrap_or_else(|| panic!("{email} is a member"))
+    }
+
+    /// Everyone, then every group, a line each, sorted.
+    pub fn show(&self) -> Vec<String> {
+        let external = |id: &Option<ExternalId>| match id {
+            Some(id) => format!(" ({id})"),
+            None => String::new(),
+        };
+        let mut people: Vec<String> = self
+            .content
+            .members
+            .iter()
+            .map(|member| {
+                let status = format!("{:?}", member.status).to_lowercase();
+                let owner = if member.role == MemberRole::Owner {
+                    " owner"
+                } else {
+                    ""
+                };
+                format!(
+                    "{}{} {status}{owner}",
+                    member.email,
+                    external(&member.external_id)
+                )
+            })
+            .collect();
+        people.sort();
+        let mut groups: Vec<String> = self
+            .content
+            .groups
+            .iter()
+            .map(|group| {
+                let mut emails: Vec<&str> = self.inside[&group.id]
+                    .iter()
+                    .map(|member| self.member_by_uuid(*member).email.as_str())
+                    .collect();
+                emails.sort_unstable();
+                let line = format!(
+                    "group {}{}: {}",
+                    group.name,
+                    external(&group.external_id),
+                    emails.join(" ")
+                );
+                line.trim_end().to_owned()
+            })
+            .collect();
+        groups.sort();
+        people.append(&mut groups);
+        people
+    }
+
+    /// Does what a plan says.
+    ///
+    /// # Panics
+    /// Where Bitwarden would refuse: a plan never asks for that.
+    pub fn apply(&mut self, plan: &Plan) {
+        for change in &plan.changes {
+            self.apply_action(&change.action);
+        }
+    }
+
+    fn apply_action(&mut self, action: &Action) {
+        match action {
+            Action::Invite {
+                external_id,
+                email,
+                staged,
+            } => {
+                self.import_member(external_id, email, *staged);
+            }
+            Action::Link {
+                external_id, email, ..
+            } => {
+                self.import_member(external_id, email, false);
+            }
+            Action::Relink {
+                external_id,
+                member,
+                ..
+            } => {
+                self.member_mut(*member).external_id = Some(external_id.clone());
+            }
+            Action::Restore { member, .. } => {
+                let member = self.member_mut(*member);
+                assert_eq!(
+                    member.status,
+                    MemberStatus::Revoked,
+                    "Bitwarden refuses: not revoked"
+                );
+                member.status = MemberStatus::Confirmed;
+                self.check_seats();
+            }
+            Action::Revoke { member, .. } => {
+                let member = self.member_mut(member.expect("a member that was read"));
+                assert_ne!(
+                    member.status,
+                    MemberStatus::Revoked,
+                    "Bitwarden refuses: revoked"
+                );
+                assert_ne!(
+                    member.role,
+                    MemberRole::Owner,
+                    "Bitwarden refuses: an owner"
+                );
+                member.status = MemberStatus::Revoked;
+            }
+            Action::Remove { member, .. } => {
+                assert_ne!(self.member_by_uuid(*member).role, MemberRole::Owner);
+                self.remove_member(*member);
+            }
+            Action::CreateGroup {
+                external_id,
+                name,
+                add,
+            } => {
+                assert!(
+                    self.content
+                        .groups
+                        .iter()
+                        .all(|g| g.external_id.as_ref() != Some(external_id)),
+                    "the group {external_id} is there already"
+                );
+                let id = self.next_id();
+                let group = Group {
+                    id,
+                    external_id: Some(external_id.clone()),
+                    name: name.clone(),
+                };
+                self.content.groups.push(group);
+                let members = self.known(add).collect();
+                self.inside.insert(id, members);
+            }
+            Action::RelinkGroup {
+                external_id, group, ..
+            } => {
+                self.group_mut(*group).external_id = Some(external_id.clone());
+            }
+            Action::RenameGroup { name, group, .. } => self.group_mut(*group).name = name.clone(),
+            Action::UpdateGroup {
+                group,
+                add,
+                remove,
+                keep,
+                others,
+                ..
+            } => {
+                let group = group.expect("a group that was read");
+                let members = match others {
+                    // The group's list is replaced.
+                    Some(others) => self
+                        .known(add)
+                        .chain(self.known(keep))
+                        .chain(others.iter().copied())
+                        .collect(),
+                    None => {
+                        let gone: BTreeSet<Uuid> = self.known(remove).collect();
+                        let now = self.inside[&group].iter().copied();
+                        now.filter(|member| !gone.contains(member))
+                            .chain(self.known(add))
+                            .collect()
+                    }
+                };
+                self.inside.insert(group, members);
+            }
+            Action::DeleteGroup { group, .. } => {
+                self.content.groups.retain(|known| known.id != *group);
+                self.inside.remove(group);
+            }
+        }
+    }
+
+    /// One row of an import's members.
+    fn import_member(&mut self, external_id: &ExternalId, email: &Email, staged: bool) {
+        let members = &mut self.content.members;
+        if let Some(member) = members
+            .iter_mut()
+            .find(|m| m.external_id.is_none() && m.email == *email)
+        {
+            member.external_id = Some(external_id.clone());
+        }
+        let taken = members.iter().any(|member| {
+            member.external_id.as_ref() == Some(external_id) || member.email == *email
+        });
+        if !taken {
+            let status = if staged {
+                MemberStatus::Staged
+            } else {
+                MemberStatus::Invited
+            };
+            self.add(
+                Some(external_id.clone()),
+                email.as_str(),
+                status,
+                MemberRole::Other(2),
+            );
+            self.check_seats();
+        }
+    }
+
+    fn check_seats(&self) {
+        let used = self
+            .content
+            .members
+            .iter()
+            .filter(|m| m.status != MemberStatus::Revoked)
+            .count();
+        if let Some(Seats {
+            total,
+            autoscale_to: Some(limit),
+        }) = self.content.seats
+        {
+            assert!(
+                used <= limit.max(total),
+                "Bitwarden refuses: {used} seats of {limit}"
+            );
+        }
+    }
+
+    /// The members among these ids; the others are ignored silently.
+    fn known<'a>(&'a self, ids: &'a [ExternalId]) -> impl Iterator<Item = Uuid> + 'a {
+        ids.iter().filter_map(|id| {
+            let mut members = self.content.members.iter();
+            Some(
+                members
+                    .find(|member| member.external_id.as_ref() == Some(id))?
+                    .id,
+            )
+        })
+    }
+
+    fn remove_member(&mut self, id: Uuid) {
+        self.content.members.retain(|member| member.id != id);
+        self.inside.values_mut().for_each(|members| {
+            members.remove(&id);
+        });
+    }
+
+    fn member_by_uuid(&self, id: Uuid) -> &Member {
+        self.content
+            .members
+            .iter()
+            .find(|member| member.id == id)
+            .expect("a member")
+    }
+
+    fn member_mut(&mut self, id: Uuid) -> &mut Member {
+        self.content
+            .members
+            .iter_mut()
+            .find(|member| member.id == id)
+            .expect("a member")
+    }
+
+    fn group_mut(&mut self, id: Uuid) -> &mut Group {
+        self.content
+            .groups
+            .iter_mut()
+            .find(|group| group.id == id)
+            .expect("a group")
+    }
+
+    fn next_id(&mut self) -> Uuid {
+        self.created += 1;
+        Uuid::from_u128(self.created)
+    }
+}

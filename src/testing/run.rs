@@ -1,0 +1,81 @@
+//! A run of the core against an organization in memory.
+
+use uuid::Uuid;
+
+use crate::sync::guard::{Approval, Guarded, guard};
+use crate::sync::memberships::{Failed, Memory};
+use crate::sync::plan::draft;
+use crate::sync::policy::{
+    Departure, GroupFilter, Limit, Offboarding, Onboarding, Policy, UserFilter,
+};
+use crate::sync::resolve::resolve;
+use crate::sync::seats::seats;
+use crate::testing::{ModelOrganization, TestDirectory};
+
+/// What a resource without any optional field asks for.
+pub fn policy() -> Policy {
+    Policy {
+        external_id_prefix: String::new(),
+        users: UserFilter::default(),
+        groups: GroupFilter::default(),
+        onboarding: Onboarding {
+            invite: true,
+            restore: true,
+        },
+        offboarding: Offboarding {
+            disabled: Departure::Revoke,
+            absent: Departure::Retain,
+            limit: Limit::Percent(10.0),
+        },
+    }
+}
+
+/// Runs that remember each other.
+#[derive(Debug, Default)]
+pub struct Run {
+    /// What the runs so far left behind.
+    pub memory: Memory,
+    /// A person's word.
+    pub approval: Option<Approval>,
+    /// The groups that the last run read.
+    pub read: Vec<Uuid>,
+}
+
+impl Run {
+    /// Plans without changing anything.
+    pub fn plan(
+        &mut self,
+        directory: &TestDirectory,
+        organization: &ModelOrganization,
+        policy: &Policy,
+    ) -> Guarded {
+        let roster = resolve(directory.read(), policy);
+        let content = organization.read();
+        let draft = draft(&roster, &content, policy);
+        self.read = self.memory.to_read(&draft, self.approval.is_some());
+        let plan = draft.complete(&self.memory, &organization.read_groups(&self.read));
+        seats(guard(plan, policy, self.approval.as_ref()), &content)
+    }
+
+    /// Plans and applies what may go ahead.
+    pub fn sync(
+        &mut self,
+        directory: &TestDirectory,
+        organization: &mut ModelOrganization,
+        policy: &Policy,
+    ) -> Guarded {
+        let guarded = self.plan(directory, organization, policy);
+        organization.apply(&guarded.approved);
+        self.memory.record(&guarded, &Failed::default());
+        guarded
+    }
+}
+
+/// One run that remembers nothing.
+pub fn sync(
+    directory: &TestDirectory,
+    organization: &mut ModelOrganization,
+    policy: &Policy,
+) -> Guarded {
+    Run::default().sync(directory, organization, policy)
+}

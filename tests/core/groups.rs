@@ -1,0 +1,245 @@
+//! Groups and who is in them.
+
+use directory_sync::sync::plan::Action;
+use directory_sync::sync::policy::{Departure, Glob};
+use directory_sync::sync::problem::ProblemReason;
+use directory_sync::testing::{directory, organization, policy, sync};
+
+use crate::{changes, problems, unlimited};
+
+#[test]
+fn a_new_group_is_created_with_its_people_nested_ones_too() {
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("bob", "bob@example.com")
+        .disabled("cid", "cid@example.com")
+        .group("all", "All", &["ann", "@eng", "@all"])
+        .group("eng", "Engineering", &["bob", "cid", "@all"]);
+    let mut organization = organization();
+    sync(&directory, &mut organization, &policy());
+    assert_eq!(
+        organization.show(),
+        [
+            "ann@example.com (ann) invited",
+            "bob@example.com (bob) invited",
+            "group All (all): ann@example.com bob@example.com",
+            "group Engineering (eng): ann@example.com bob@example.com",
+        ]
+    );
+}
+
+#[test]
+fn members_come_and_go_and_whoever_is_not_ours_stays() {
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("bob", "bob@example.com")
+        .person("cid", "cid@example.com")
+        .group("g", "Group", &["ann", "bob"]);
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .member("bob", "bob@example.com")
+        .member("cid", "cid@example.com")
+        .stranger("eve@example.com")
+        .group(
+            "g",
+            "Group",
+            &["bob@example.com", "cid@example.com", "eve@example.com"],
+        );
+    let eve = organization.by_email("eve@example.com").id;
+    let run = sync(&directory, &mut organization, &unlimited());
+    let Action::UpdateGroup {
+        add,
+        remove,
+        keep,
+        others,
+        ..
+    } = &run.approved.changes[0].action
+    else {
+        panic!("{:?}", run.approved.changes)
+    };
+    let texts = |ids: &[_]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        (texts(add), texts(remove)),
+        (vec!["ann".into()], vec!["cid".into()])
+    );
+    assert_eq!(
+        (texts(keep), others),
+        (vec!["bob".into()], &Some(vec![eve]))
+    );
+    assert_eq!(
+        organization.show().last().unwrap(),
+        "group Group (g): ann@example.com bob@example.com eve@example.com"
+    );
+}
+
+#[test]
+fn revoked_and_broken_people_stay_in_their_groups() {
+    let directory = directory()
+        .disabled("ann", "ann@example.com")
+        .person("bob", "")
+        .person("zoe", "zoe@example.com")
+        .group("g", "Group", &["ann", "bob", "zoe"]);
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .member("bob", "bob@example.com")
+        .member("zoe", "zoe@example.com")
+        .group("g", "Group", &["ann@example.com", "bob@example.com"]);
+    sync(&directory, &mut organization, &unlimited());
+    assert_eq!(
+        organization.show().last().unwrap(),
+        "group Group (g): ann@example.com bob@example.com zoe@example.com"
+    );
+}
+
+#[test]
+fn removing_somebody_from_the_organization_needs_no_word_to_their_groups() {
+    let mut policy = unlimited();
+    policy.offboarding.disabled = Departure::Remove;
+    let directory = directory()
+        .disabled("ann", "ann@example.com")
+        .person("zoe", "zoe@example.com")
+        .group("g", "Group", &["ann", "zoe"]);
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .member("zoe", "zoe@example.com")
+        .group("g", "Group", &["ann@example.com", "zoe@example.com"]);
+    let run = sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&run), ["Remove ann"]);
+}
+
+#[test]
+fn a_group_takes_the_directorys_name_and_keeps_its_people() {
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .group("g", "New", &["ann"]);
+    let mut organization =
+        organization()
+            .member("ann", "ann@example.com")
+            .group("g", "Old", &["ann@example.com"]);
+    let run = sync(&directory, &mut organization, &policy());
+    assert_eq!(changes(&run), ["RenameGroup g"]);
+    assert_eq!(
+        organization.show().last().unwrap(),
+        "group New (g): ann@example.com"
+    );
+}
+
+#[test]
+fn a_group_under_a_new_id_is_relinked_by_its_name_and_its_members_compared() {
+    let mut policy = unlimited();
+    policy.groups.prune = true;
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("bob", "bob@example.com")
+        .group("new", "Group", &["bob"]);
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .member("bob", "bob@example.com")
+        .group("old", "Group", &["ann@example.com"]);
+    let run = sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&run), ["Relink new", "UpdateGroup new"]);
+    assert_eq!(
+        organization.show().last().unwrap(),
+        "group Group (new): bob@example.com"
+    );
+}
+
+#[test]
+fn a_name_that_is_not_unique_on_both_sides_or_still_in_use_is_no_reason_to_relink() {
+    let mut filtered = policy();
+    filtered.groups.exclude = vec![Glob::new("hidden")];
+    let directory = directory()
+        .group("new1", "Twins", &[])
+        .group("new2", "Twins", &[])
+        .group("new3", "Double", &[])
+        .group("known", "hidden", &[])
+        .group("new4", "Known", &[]);
+    let mut organization = organization()
+        .group("old1", "Twins", &[])
+        .group("old2", "Double", &[])
+        .group("old3", "Double", &[])
+        .group("known", "Known", &[]);
+    let run = sync(&directory, &mut organization, &filtered);
+    assert_eq!(
+        changes(&run),
+        [
+            "CreateGroup new1",
+            "CreateGroup new2",
+            "CreateGroup new3",
+            "CreateGroup new4"
+        ]
+    );
+}
+
+#[test]
+fn pruning_deletes_groups_gone_or_filtered_out_and_no_others() {
+    let long = "x".repeat(101);
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .group("kept", "Kept", &[])
+        .group("hidden", "Hidden", &[])
+        .group("nameless", "", &[])
+        .group("long", &long, &[]);
+    let before = organization()
+        .group("kept", "Kept", &[])
+        .group("hidden", "Hidden", &[])
+        .group("nameless", "Nameless", &[])
+        .group("long", "Long", &[])
+        .group("gone", "Gone", &[])
+        .own_group("By hand", &[]);
+    let mut policy = unlimited();
+    policy.groups.exclude = vec![Glob::new("hidden")];
+    let mut organization = before.clone();
+    let run = sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&run), ["Invite ann"]);
+    assert_eq!(
+        problems(&run),
+        [
+            (ProblemReason::GroupNameMissing, vec!["nameless"]),
+            (ProblemReason::GroupNameTooLong, vec!["long"]),
+        ]
+    );
+
+    policy.groups.prune = true;
+    let mut organization = before.clone();
+    let run = sync(&directory, &mut organization, &policy);
+    assert_eq!(
+        changes(&run),
+        ["Invite ann", "DeleteGroup gone", "DeleteGroup hidden"]
+    );
+
+    // With an include list a group without a name can't be told to be meant; it stays all the same.
+    policy.groups.include = vec![Glob::new("kept")];
+    let mut organization = before.clone();
+    let run = sync(&directory, &mut organization, &policy);
+    assert_eq!(
+        changes(&run),
+        [
+            "Invite ann",
+            "DeleteGroup gone",
+            "DeleteGroup hidden",
+            "DeleteGroup long"
+        ]
+    );
+}
+
+#[test]
+fn two_groups_with_one_external_id_are_named_and_left_alone() {
+    let mut policy = unlimited();
+    policy.groups.prune = true;
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .group("g", "New", &["ann"]);
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .group("g", "One", &[])
+        .group("g", "Two", &[])
+        .group("gone", "Three", &[])
+        .group("gone", "Four", &[]);
+    let run = sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&run), [""; 0]);
+    assert_eq!(
+        problems(&run),
+        [(ProblemReason::IdentityConflict, vec!["g"])]
+    );
+}

@@ -1,0 +1,364 @@
+//! What holds for every directory, organization and policy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use directory_sync::directory::ExternalId;
+use directory_sync::organization::model::{MemberRole, MemberStatus};
+use directory_sync::sync::guard::{Approval, FingerprintSet, Guarded};
+use directory_sync::sync::plan::{Action, Change};
+use directory_sync::sync::policy::{Limit, Policy};
+use directory_sync::sync::problem::ProblemReason;
+use directory_sync::sync::resolve::resolve;
+use directory_sync::sync::roster::Standing;
+use directory_sync::testing::{ModelOrganization, Run, TestDirectory, sync};
+use proptest::prelude::*;
+
+use crate::world::{histories, limits, worlds};
+
+fn plan(directory: &TestDirectory, organization: &ModelOrganization, policy: &Policy) -> Guarded {
+    Run::default().plan(directory, organization, policy)
+}
+
+/// The policy with everything approved beforehand.
+fn approving(directory: &TestDirectory, organization: &ModelOrganization, policy: &Policy) -> Run {
+    let digest = plan(directory, organization, policy).digest;
+    Run {
+        approval: Some(Approval {
+            digest,
+            earlier: None,
+        }),
+        ..Run::default()
+    }
+}
+
+fn takes_away(change: &Change) -> bool {
+    match &change.action {
+        Action::Revoke { .. } | Action::Remove { .. } | Action::DeleteGroup { .. } => true,
+        Action::UpdateGroup { remove, .. } => !remove.is_empty(),
+        _ => false,
+    }
+}
+
+/// (group, member) for every membership, by the ids in Bitwarden.
+fn memberships(organization: &ModelOrganization) -> BTreeSet<(uuid::Uuid, uuid::Uuid)> {
+    let inside = organization.inside.iter();
+    inside
+        .flat_map(|(group, members)| members.iter().map(|member| (*group, *member)))
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        // More with PROPTEST_CASES.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn what_was_applied_is_not_wanted_again_and_costs_no_read((directory, before, policy) in worlds()) {
+        let mut organization = before.clone();
+        let mut run = approving(&directory, &before, &policy);
+        let first = run.sync(&directory, &mut organization, &policy);
+        let conflicts = |guarded: &Guarded| {
+            guarded.approved.problems.iter().any(|p| p.reason == ProblemReason::IdentityConflict)
+        };
+        if conflicts(&first) {
+            // Whoever was in somebody's way may be gone now.
+            let digest = run.plan(&directory, &organization, &policy).digest;
+            run.approval = Some(Approval { digest, earlier: None });
+            run.sync(&directory, &mut organization, &policy);
+        }
+        run.approval = None;
+        let remembered = run.plan(&directory, &organization, &policy);
+        prop_assert!(remembered.approved.changes.is_empty(), "{:#?}", remembered.approved.changes);
+        prop_assert!(remembered.held.is_none());
+        prop_assert!(run.read.is_empty());
+        let read = plan(&directory, &organization, &policy);
+        prop_assert!(read.approved.changes.is_empty(), "{:#?}", read.approved.changes);
+        prop_assert!(read.held.is_none());
+    }
+
+    #[test]
+    fn remembering_leads_where_reading_everything_leads((directories, before, policy) in histories()) {
+        let (mut remembering, mut reading) = (before.clone(), before);
+        let mut run = Run::default();
+        for directory in &directories {
+            run.sync(directory, &mut remembering, &policy);
+            sync(directory, &mut reading, &policy);
+            prop_assert_eq!(remembering.show(), reading.show());
+        }
+    }
+
+    #[test]
+    fn somebody_who_left_by_hand_is_no_surprise_to_the_memory(
+        (directories, before, policy) in histories(),
+        leaves in 0usize..8,
+    ) {
+        let (mut remembering, mut reading) = (before.clone(), before);
+        let mut run = Run::default();
+        for directory in &directories {
+            run.sync(directory, &mut remembering, &policy);
+            sync(directory, &mut reading, &policy);
+            let email = crate::world::email(leaves);
+            if remembering.content.members.iter().any(|m| m.email.as_str() == email) {
+                remembering.drop_member(&email);
+                reading.drop_member(&email);
+            }
+        }
+        let last = &directories[directories.len() - 1];
+        run.sync(last, &mut remembering, &policy);
+        sync(last, &mut reading, &policy);
+        prop_assert_eq!(remembering.show(), reading.show());
+    }
+
+    #[test]
+    fn a_restart_between_two_runs_changes_nothing((directories, before, policy) in histories()) {
+        let (mut living, mut restarted) = (before.clone(), before);
+        let (mut run, mut other) = (Run::default(), Run::default());
+        for directory in &directories {
+            run.sync(directory, &mut living, &policy);
+            other.sync(directory, &mut restarted, &policy);
+            other.memory = directory_sync::sync::memberships::Memory::from_bytes(
+                &other.memory.to_bytes(),
+            ).unwrap();
+            prop_assert_eq!(living.show(), restarted.show());
+        }
+    }
+
+    #[test]
+    fn owners_and_everyone_not_ours_keep_what_they_have((directory, before, policy) in worlds()) {
+        let mut after = before.clone();
+        approving(&directory, &before, &policy).sync(&directory, &mut after, &policy);
+        for member in &before.content.members {
+            let ours = member
+                .external_id
+                .as_ref()
+                .is_some_and(|id| id.as_str().starts_with(&policy.external_id_prefix));
+            let now = after.content.members.iter().find(|now| now.id == member.id);
+            if member.role == MemberRole::Owner || !ours {
+                let now = now.expect("still a member");
+                prop_assert!(
+                    now.status == member.status
+                        || (member.status == MemberStatus::Revoked && member.external_id.is_none()),
+                    "status of {member:?}"
+                );
+                if member.external_id.is_some() {
+                    prop_assert_eq!(&now.external_id, &member.external_id);
+                }
+            }
+            if member.role == MemberRole::Owner {
+                prop_assert_eq!(now.unwrap().status, member.status);
+            }
+            // Linked ones become ours; strangers who stay strangers keep their groups.
+            if !ours && now.unwrap().external_id == member.external_id {
+                let groups = |organization: &ModelOrganization| -> BTreeSet<_> {
+                    memberships(organization).into_iter().filter(|(_, m)| *m == member.id).collect()
+                };
+                let kept = groups(&before)
+                    .into_iter()
+                    .filter(|(group, _)| after.inside.contains_key(group))
+                    .collect::<BTreeSet<_>>();
+                prop_assert_eq!(groups(&after), kept);
+            }
+        }
+    }
+
+    #[test]
+    fn groups_not_ours_stay_as_they_are((directory, before, policy) in worlds()) {
+        let mut after = before.clone();
+        approving(&directory, &before, &policy).sync(&directory, &mut after, &policy);
+        for group in &before.content.groups {
+            let ours = group
+                .external_id
+                .as_ref()
+                .is_some_and(|id| id.as_str().starts_with(&policy.external_id_prefix));
+            if !ours {
+                prop_assert!(after.content.groups.contains(group));
+                let removed: BTreeSet<_> = before.inside[&group.id]
+                    .iter()
+                    .filter(|m| !after.content.members.iter().any(|member| member.id == **m))
+                    .copied()
+                    .collect();
+                let kept: BTreeSet<_> = &before.inside[&group.id] - &removed;
+                prop_assert_eq!(&after.inside[&group.id], &kept);
+            }
+        }
+    }
+
+    #[test]
+    fn only_active_people_in_scope_come_in((directory, before, policy) in worlds()) {
+        let roster = resolve(directory.read(), &policy);
+        let run = plan(&directory, &before, &policy);
+        let mut invited = BTreeSet::new();
+        for change in &run.approved.changes {
+            match &change.action {
+                Action::Invite { external_id, email, .. } => {
+                    prop_assert!(invited.insert(email.clone()), "{email} twice");
+                    let person = &roster.people[roster.by_id[external_id] as usize];
+                    prop_assert_eq!(person.standing, Standing::Active);
+                    prop_assert!(before.content.members.iter().all(|m| m.email != *email));
+                }
+                Action::Restore { external_id, .. }
+                | Action::Link { external_id, .. }
+                | Action::Relink { external_id, .. } => {
+                    let person = &roster.people[roster.by_id[external_id] as usize];
+                    prop_assert_eq!(person.standing, Standing::Active);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_has_a_broken_entry_loses_nothing((directory, before, policy) in worlds()) {
+        let roster = resolve(directory.read(), &policy);
+        let mut after = before.clone();
+        approving(&directory, &before, &policy).sync(&directory, &mut after, &policy);
+        for person in roster.people.iter().filter(|p| p.standing == Standing::Unusable) {
+            for member in before.content.members.iter().filter(|m| m.external_id.as_ref() == Some(&person.id)) {
+                let now = after.content.members.iter().find(|now| now.id == member.id);
+                prop_assert_eq!(now, Some(member));
+            }
+            // Nor does whoever has their email under an id that nobody has any more.
+            for member in before.content.members.iter().filter(|m| Some(&m.email) == person.email.as_ref()) {
+                let known = member.external_id.as_ref().is_some_and(|id| roster.by_id.contains_key(id));
+                if !known {
+                    let now = after.content.members.iter().find(|now| now.id == member.id);
+                    prop_assert_eq!(now, Some(member));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_group_in_scope_has_exactly_its_people_of_ours((directory, before, policy) in worlds()) {
+        let roster = resolve(directory.read(), &policy);
+        let mut after = before.clone();
+        let run = approving(&directory, &before, &policy).sync(&directory, &mut after, &policy);
+        let named: BTreeSet<&ExternalId> =
+            run.approved.problems.iter().flat_map(|problem| &problem.external_ids).collect();
+        let mut by_id: BTreeMap<&ExternalId, Vec<_>> = BTreeMap::new();
+        for member in &after.content.members {
+            if let Some(id) = &member.external_id {
+                by_id.entry(id).or_default().push(member);
+            }
+        }
+        for group in &roster.groups {
+            let found: Vec<_> = after
+                .content
+                .groups
+                .iter()
+                .filter(|g| g.external_id.as_ref() == Some(&group.id))
+                .collect();
+            let [found] = found[..] else { continue };
+            prop_assert_eq!(&found.name, &group.name);
+            let wanted: BTreeSet<&ExternalId> = group
+                .people
+                .iter()
+                // A deleted person's account may be somebody else's by now.
+                .map(|person| &roster.people[person as usize])
+                .filter(|person| person.standing != Standing::Deleted)
+                .map(|person| &person.id)
+                .filter(|id| !named.contains(id))
+                .filter(|id| by_id.get(id).is_some_and(|members| members.len() == 1))
+                .collect();
+            let inside: BTreeSet<&ExternalId> = after.inside[&found.id]
+                .iter()
+                .filter_map(|member| {
+                    let member = after.content.members.iter().find(|m| m.id == *member)?;
+                    member.external_id.as_ref()
+                })
+                .collect();
+            prop_assert!(wanted.is_subset(&inside), "{wanted:?} in {inside:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_not_done_and_nothing_is_lost_between_both((directory, before, policy) in worlds()) {
+        let mut all = policy.clone();
+        all.offboarding.limit = Limit::Percent(100.0);
+        let guarded = plan(&directory, &before, &policy);
+        let whole = plan(&directory, &before, &all);
+        prop_assert_eq!(&guarded.digest, &whole.digest);
+        let Some(held) = &guarded.held else { return Ok(()) };
+        prop_assert!(!guarded.approved.changes.iter().any(takes_away));
+        prop_assert!(held.changes.iter().all(takes_away));
+        prop_assert_eq!(FingerprintSet::of(&held.changes), guarded.removals.clone());
+        if whole.held.is_some() {
+            return Ok(());
+        }
+        // Together they are the plan.
+        let mut parts: BTreeMap<(u8, &ExternalId), usize> = BTreeMap::new();
+        let mut adds: BTreeSet<(&ExternalId, &ExternalId)> = BTreeSet::new();
+        let mut keeps: BTreeMap<&ExternalId, BTreeSet<&ExternalId>> = BTreeMap::new();
+        for change in guarded.approved.changes.iter().chain(&held.changes) {
+            parts.insert((change.action.kind() as u8, change.action.external_id()), 1);
+            if let Action::UpdateGroup { external_id, add, keep, .. } = &change.action {
+                adds.extend(add.iter().map(|id| (external_id, id)));
+                keeps.entry(external_id).or_default().extend(keep);
+            }
+        }
+        let mut expected = BTreeMap::new();
+        for change in &whole.approved.changes {
+            expected.insert((change.action.kind() as u8, change.action.external_id()), 1);
+            if let Action::UpdateGroup { external_id, add, keep, .. } = &change.action {
+                prop_assert!(add.iter().all(|id| adds.remove(&(external_id, id))));
+                prop_assert!(keep.iter().all(|id| keeps[external_id].contains(id)));
+            }
+        }
+        prop_assert!(adds.is_empty());
+        prop_assert_eq!(parts, expected);
+        // Applied, nobody has lost a thing.
+        let mut after = before.clone();
+        after.apply(&guarded.approved);
+        prop_assert!(memberships(&before).is_subset(&memberships(&after)));
+        for member in &before.content.members {
+            let now = after.content.members.iter().find(|now| now.id == member.id).unwrap();
+            prop_assert!(now.status == member.status || member.status == MemberStatus::Revoked);
+        }
+        prop_assert!(after.content.groups.len() >= before.content.groups.len());
+    }
+
+    #[test]
+    fn the_order_of_reading_is_irrelevant((directory, before, policy) in worlds()) {
+        let mut turned = before.clone();
+        turned.content.members.reverse();
+        turned.content.groups.reverse();
+        let one = plan(&directory, &before, &policy);
+        let other = plan(&directory.clone().reversed(), &turned, &policy);
+        prop_assert_eq!(&one.approved.changes, &other.approved.changes);
+        prop_assert_eq!(&one.approved.problems, &other.approved.problems);
+        prop_assert_eq!(one.digest, other.digest);
+        prop_assert_eq!(one.held.map(|h| h.changes), other.held.map(|h| h.changes));
+    }
+
+    #[test]
+    fn a_higher_limit_never_holds_more(
+        (directory, before, policy) in worlds(),
+        low in limits(),
+        more in 0usize..5,
+    ) {
+        let high = match low {
+            Limit::Count(count) => Limit::Count(count + more),
+            Limit::Percent(percent) => Limit::Percent((percent + more as f64 * 20.0).min(100.0)),
+        };
+        let held = |limit| {
+            let mut policy = policy.clone();
+            policy.offboarding.limit = limit;
+            plan(&directory, &before, &policy).held.is_some()
+        };
+        prop_assert!(held(low) || !held(high));
+    }
+
+    #[test]
+    fn different_removals_have_different_digests_and_a_part_is_no_superset(
+        (directory, before, policy) in worlds(),
+        (other, ..) in worlds(),
+    ) {
+        let one = plan(&directory, &before, &policy).removals;
+        let two = plan(&other, &before, &policy).removals;
+        prop_assert_eq!(one == two, one.digest() == two.digest());
+        prop_assert_eq!(one.is_subset(&two) && two.is_subset(&one), one == two);
+        prop_assert_eq!(FingerprintSet::from_bytes(&one.to_bytes()), Ok(one));
+    }
+}

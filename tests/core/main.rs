@@ -1,0 +1,50 @@
+//! The pure core as stories and laws: given this directory and this organization, when it syncs,
+//! then this is what the organization holds.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod filters;
+mod groups;
+mod guard;
+mod laws;
+mod memory;
+mod people;
+mod render;
+mod seats;
+mod world;
+mod write_only;
+
+use directory_sync::sync::guard::Guarded;
+use directory_sync::sync::policy::{Limit, Policy};
+use directory_sync::sync::problem::ProblemReason;
+use directory_sync::testing::policy;
+
+/// A policy that holds nothing back.
+fn unlimited() -> Policy {
+    let mut policy = policy();
+    policy.offboarding.limit = Limit::Percent(100.0);
+    policy
+}
+
+/// The approved changes in short: `Invite ann`.
+fn changes(guarded: &Guarded) -> Vec<String> {
+    let changes = guarded.approved.changes.iter();
+    changes
+        .map(|c| format!("{} {}", c.action.kind().name(), c.action.external_id()))
+        .collect()
+}
+
+/// The problems in short: the reason and the ids.
+fn problems(guarded: &Guarded) -> Vec<(ProblemReason, Vec<&str>)> {
+    guarded
+        .approved
+        .problems
+        .iter()
+        .map(|p| {
+            (
+                p.reason,
+                p.external_ids.iter().map(|id| id.as_str()).collect(),
+            )
+        })
+        .collect()
+}

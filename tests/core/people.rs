@@ -1,0 +1,439 @@
+//! Who comes in, who goes, who stays.
+
+use directory_sync::organization::model::{MemberRole, MemberStatus};
+use directory_sync::sync::policy::Departure;
+use directory_sync::sync::problem::ProblemReason;
+use directory_sync::testing::{directory, id, organization, policy, sync};
+
+use crate::{changes, problems, unlimited};
+
+#[test]
+fn newcomers_are_invited_and_blocked_accounts_are_not() {
+    let directory = directory()
+        .person("ann", " Ann@Example.com ")
+        .disabled("bob", "bob@example.com")
+        .deleted("cid", "cid@example.com");
+    let mut organization = organization();
+    sync(&directory, &mut organization, &policy());
+    assert_eq!(organization.show(), ["ann@example.com (ann) invited"]);
+}
+
+#[test]
+fn without_invitations_newcomers_are_staged() {
+    let mut policy = policy();
+    policy.onboarding.invite = false;
+    let mut organization = organization();
+    sync(
+        &directory().person("ann", "ann@example.com"),
+        &mut organization,
+        &policy,
+    );
+    assert_eq!(organization.show(), ["ann@example.com (ann) staged"]);
+}
+
+#[test]
+fn a_member_without_external_id_is_linked_by_email_even_an_owner() {
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("root", "root@example.com");
+    let mut organization = organization()
+        .stranger("Ann@example.com")
+        .owner("root@example.com");
+    let run = sync(&directory, &mut organization, &policy());
+    assert_eq!(changes(&run), ["Link ann", "Link root"]);
+    assert_eq!(
+        organization.show(),
+        [
+            "ann@example.com (ann) confirmed",
+            "root@example.com (root) confirmed owner"
+        ]
+    );
+}
+
+#[test]
+fn a_new_id_for_a_known_email_is_relinked_and_neither_removed_nor_invited() {
+    let mut policy = unlimited();
+    policy.offboarding.absent = Departure::Remove;
+    let directory = directory()
+        .person("new", "ann@example.com")
+        .group("g", "Group", &["new"]);
+    let mut organization =
+        organization()
+            .member("old", "ann@example.com")
+            .group("g", "Group", &["ann@example.com"]);
+    let run = sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&run), ["Relink new"]);
+    assert_eq!(
+        organization.show(),
+        [
+            "ann@example.com (new) confirmed",
+            "group Group (g): ann@example.com"
+        ]
+    );
+}
+
+#[test]
+fn an_id_that_the_directory_lists_as_deleted_gives_way_to_the_new_one() {
+    let directory = directory()
+        .deleted("old", "ann@example.com")
+        .person("new", "ann@example.com");
+    let mut organization = organization().member("old", "ann@example.com");
+    assert_eq!(
+        changes(&sync(&directory, &mut organization, &policy())),
+        ["Relink new"]
+    );
+}
+
+#[test]
+fn an_email_of_somebody_whose_id_is_in_use_foreign_or_an_owners_is_a_conflict() {
+    let mut policy = unlimited();
+    policy.external_id_prefix = "d:".into();
+    policy.offboarding.absent = Departure::Remove;
+    let directory = directory()
+        .person("a2", "a@example.com")
+        .person("a1", "renamed@example.com")
+        .person("b", "b@example.com")
+        .person("c", "c@example.com");
+    let before = organization()
+        .member("d:a1", "a@example.com")
+        .member("other:b", "b@example.com")
+        .linked_owner("d:c0", "c@example.com");
+    let mut organization = before.clone();
+    let run = sync(&directory, &mut organization, &policy);
+    assert_eq!(organization.show(), before.show());
+    assert_eq!(
+        problems(&run),
+        [
+            (ProblemReason::IdentityConflict, vec!["d:a2", "d:a1"]),
+            (ProblemReason::IdentityConflict, vec!["d:b", "other:b"]),
+            (ProblemReason::IdentityConflict, vec!["d:c", "d:c0"]),
+            (ProblemReason::EmailChanged, vec!["d:a1"]),
+        ]
+    );
+}
+
+#[test]
+fn a_changed_email_is_told_with_both_addresses_and_changes_nothing() {
+    let mut organization = organization().member("ann", "old@example.com");
+    let run = sync(
+        &directory().person("ann", "new@example.com"),
+        &mut organization,
+        &policy(),
+    );
+    assert_eq!(organization.show(), ["old@example.com (ann) confirmed"]);
+    let problem = run.approved.problems.iter().next().unwrap();
+    assert_eq!(problem.reason, ProblemReason::EmailChanged);
+    assert!(
+        problem.message.contains("old@example.com"),
+        "{}",
+        problem.message
+    );
+    assert!(
+        problem.message.contains("new@example.com"),
+        "{}",
+        problem.message
+    );
+    assert!(
+        problem.message.contains("change it in Bitwarden first"),
+        "{}",
+        problem.message
+    );
+}
+
+#[test]
+fn somebody_active_again_gets_access_back_where_the_policy_says_so() {
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("new", "bob@example.com");
+    let before = || {
+        organization()
+            .revoked("ann", "ann@example.com")
+            .revoked("old", "bob@example.com")
+    };
+    let mut organization = before();
+    sync(&directory, &mut organization, &policy());
+    assert_eq!(
+        organization.show(),
+        [
+            "ann@example.com (ann) confirmed",
+            "bob@example.com (new) confirmed"
+        ]
+    );
+
+    let mut strict = policy();
+    strict.onboarding.restore = false;
+    let mut organization = before();
+    sync(&directory, &mut organization, &strict);
+    assert_eq!(
+        organization.show(),
+        [
+            "ann@example.com (ann) revoked",
+            "bob@example.com (new) revoked"
+        ]
+    );
+}
+
+#[test]
+fn a_revoked_owner_is_not_ours_to_restore() {
+    let mut organization = organization();
+    organization.add(
+        Some(id("ann")),
+        "ann@example.com",
+        MemberStatus::Revoked,
+        MemberRole::Owner,
+    );
+    let run = sync(
+        &directory().person("ann", "ann@example.com"),
+        &mut organization,
+        &policy(),
+    );
+    assert_eq!(changes(&run), [""; 0]);
+}
+
+#[test]
+fn blocked_people_go_as_the_policy_says() {
+    let directory = directory()
+        .disabled("ann", "ann@example.com")
+        .disabled("bob", "bob@example.com")
+        .person("zoe", "zoe@example.com");
+    let before = organization()
+        .member("ann", "ann@example.com")
+        .revoked("bob", "bob@example.com")
+        .member("zoe", "zoe@example.com");
+    for (departure, after) in [
+        (
+            Departure::Retain,
+            vec![
+                "ann@example.com (ann) confirmed",
+                "bob@example.com (bob) revoked",
+            ],
+        ),
+        (
+            Departure::Revoke,
+            vec![
+                "ann@example.com (ann) revoked",
+                "bob@example.com (bob) revoked",
+            ],
+        ),
+        (Departure::Remove, vec![]),
+    ] {
+        let mut policy = unlimited();
+        policy.offboarding.disabled = departure;
+        policy.offboarding.absent = Departure::Retain;
+        let mut organization = before.clone();
+        sync(&directory, &mut organization, &policy);
+        let after: Vec<_> = after
+            .into_iter()
+            .chain(["zoe@example.com (zoe) confirmed"])
+            .collect();
+        assert_eq!(organization.show(), after, "{departure:?}");
+    }
+}
+
+#[test]
+fn somebody_blocked_under_a_new_id_without_email_filters_or_groups_is_blocked_and_not_absent() {
+    let mut policy = unlimited();
+    policy.groups.only_their_members = true;
+    policy.users.include = vec![directory_sync::sync::policy::Glob::new("*@example.com")];
+    policy.offboarding.absent = Departure::Remove;
+    let directory = directory()
+        .disabled("stripped", "")
+        .disabled("new", "bob@example.com")
+        .person("zoe", "zoe@example.com")
+        .group("g", "Group", &["zoe"]);
+    let mut organization = organization()
+        .member("stripped", "ann@example.com")
+        .member("old", "bob@example.com")
+        .member("zoe", "zoe@example.com")
+        .group("g", "Group", &["zoe@example.com"]);
+    sync(&directory, &mut organization, &policy);
+    assert_eq!(
+        organization.show(),
+        [
+            "ann@example.com (stripped) revoked",
+            "bob@example.com (old) revoked",
+            "zoe@example.com (zoe) confirmed",
+            "group Group (g): zoe@example.com",
+        ]
+    );
+}
+
+#[test]
+fn people_gone_deleted_or_filtered_out_go_as_the_policy_for_absent_ones_says() {
+    let directory = directory()
+        .deleted("deleted", "deleted@example.com")
+        .person("out", "svc-out@example.com")
+        .person("zoe", "zoe@example.com");
+    let before = organization()
+        .member("gone", "gone@example.com")
+        .member("deleted", "deleted@example.com")
+        .member("out", "svc-out@example.com")
+        .member("zoe", "zoe@example.com");
+    let expected = |departure| {
+        let state = |email: &str, id: &str| match departure {
+            Departure::Retain => Some(format!("{email} ({id}) confirmed")),
+            Departure::Revoke => Some(format!("{email} ({id}) revoked")),
+            Departure::Remove => None,
+        };
+        let mut all: Vec<String> = [
+            ("deleted@example.com", "deleted"),
+            ("gone@example.com", "gone"),
+            ("svc-out@example.com", "out"),
+        ]
+        .into_iter()
+        .filter_map(|(email, id)| state(email, id))
+        .collect();
+        all.push("zoe@example.com (zoe) confirmed".into());
+        all
+    };
+    for departure in [Departure::Retain, Departure::Revoke, Departure::Remove] {
+        let mut policy = unlimited();
+        policy.users.exclude = vec![directory_sync::sync::policy::Glob::new("SVC-*")];
+        policy.offboarding.absent = departure;
+        policy.offboarding.disabled = Departure::Retain;
+        let mut organization = before.clone();
+        sync(&directory, &mut organization, &policy);
+        assert_eq!(organization.show(), expected(departure), "{departure:?}");
+    }
+}
+
+#[test]
+fn an_owner_who_would_have_to_go_stays_and_is_named() {
+    let mut policy = unlimited();
+    policy.offboarding.absent = Departure::Remove;
+    let directory = directory()
+        .disabled("ann", "ann@example.com")
+        .person("zoe", "zoe@example.com");
+    let before = organization()
+        .linked_owner("ann", "ann@example.com")
+        .linked_owner("gone", "gone@example.com")
+        .member("zoe", "zoe@example.com");
+    let mut organization = before.clone();
+    let run = sync(&directory, &mut organization, &policy);
+    assert_eq!(organization.show(), before.show());
+    assert_eq!(
+        problems(&run),
+        [
+            (ProblemReason::OwnerRetained, vec!["ann"]),
+            (ProblemReason::OwnerRetained, vec!["gone"]),
+        ]
+    );
+}
+
+#[test]
+fn members_of_another_prefix_and_without_external_id_are_nobodys_to_remove() {
+    let mut policy = unlimited();
+    policy.external_id_prefix = "hr:".into();
+    policy.offboarding.absent = Departure::Remove;
+    let mut organization = organization()
+        .member("it:ann", "ann@example.com")
+        .member("hr:bob", "bob@example.com")
+        .member("hr:zoe", "zoe@example.com")
+        .stranger("cid@example.com");
+    sync(
+        &directory().person("zoe", "zoe@example.com"),
+        &mut organization,
+        &policy,
+    );
+    assert_eq!(
+        organization.show(),
+        [
+            "ann@example.com (it:ann) confirmed",
+            "cid@example.com confirmed",
+            "zoe@example.com (hr:zoe) confirmed",
+        ]
+    );
+}
+
+#[test]
+fn people_whose_entries_are_broken_are_named_and_lose_nothing() {
+    let mut policy = unlimited();
+    policy.offboarding.absent = Departure::Remove;
+    policy.offboarding.disabled = Departure::Remove;
+    let long = format!("{}@example.com", "x".repeat(250));
+    let directory = directory()
+        .person("none", "")
+        .person("bad", "not an address")
+        .person("long", &long)
+        .person("twin1", "twin@example.com")
+        .person("twin2", "twin@example.com")
+        .person("zoe", "zoe@example.com")
+        .group("g", "Group", &["none", "bad", "long", "twin1", "twin2"]);
+    let everyone = [
+        "none@example.com",
+        "bad@example.com",
+        "long@example.com",
+        "twin@example.com",
+    ];
+    let before = organization()
+        .member("none", "none@example.com")
+        .member("bad", "bad@example.com")
+        .member("long", "long@example.com")
+        .member("before-the-twins", "twin@example.com")
+        .member("zoe", "zoe@example.com")
+        .group("g", "Group", &everyone);
+    let mut organization = before.clone();
+    let run = sync(&directory, &mut organization, &policy);
+    assert_eq!(organization.show(), before.show());
+    assert_eq!(
+        problems(&run),
+        [
+            (ProblemReason::NoEmail, vec!["none"]),
+            (ProblemReason::InvalidEmail, vec!["bad"]),
+            (ProblemReason::EmailTooLong, vec!["long"]),
+            (ProblemReason::DuplicateEmail, vec!["twin1", "twin2"]),
+        ]
+    );
+}
+
+#[test]
+fn a_blocked_or_deleted_twin_is_ignored_for_the_emails_sake() {
+    let directory = directory()
+        .disabled("old", "ann@example.com")
+        .deleted("older", "ann@example.com")
+        .person("ann", "ann@example.com");
+    let mut organization = organization();
+    let run = sync(&directory, &mut organization, &policy());
+    assert_eq!(organization.show(), ["ann@example.com (ann) invited"]);
+    assert!(run.approved.problems.is_empty());
+}
+
+#[test]
+fn two_members_with_one_external_id_are_named_and_left_alone() {
+    let mut policy = unlimited();
+    policy.offboarding.absent = Departure::Remove;
+    let directory = directory()
+        .disabled("twin", "one@example.com")
+        .person("zoe", "zoe@example.com")
+        .group("g", "Group", &["zoe"]);
+    let before = organization()
+        .member("twin", "one@example.com")
+        .member("twin", "two@example.com")
+        .member("zoe", "zoe@example.com")
+        .group("g", "Group", &["one@example.com", "zoe@example.com"]);
+    let mut organization = before.clone();
+    let run = sync(&directory, &mut organization, &policy);
+    assert_eq!(organization.show(), before.show());
+    assert_eq!(
+        problems(&run),
+        [(ProblemReason::IdentityConflict, vec!["twin"])]
+    );
+}
+
+#[test]
+fn an_id_too_long_with_its_prefix_is_named_and_its_person_left_out() {
+    let mut policy = policy();
+    policy.external_id_prefix = "prefix:".into();
+    let long = "x".repeat(295);
+    let mut organization = organization();
+    let run = sync(
+        &directory().person(&long, "ann@example.com"),
+        &mut organization,
+        &policy,
+    );
+    assert_eq!(
+        problems(&run),
+        [(ProblemReason::InvalidExternalId, vec![&*long])]
+    );
+    assert_eq!(organization.show(), [""; 0]);
+}
