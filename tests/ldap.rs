@@ -3,6 +3,8 @@
 #[path = "ldap/harness.rs"]
 mod harness;
 
+#[path = "ldap/checks.rs"]
+mod checks;
 #[path = "ldap/content.rs"]
 mod content;
 #[path = "ldap/incomplete.rs"]

@@ -43,41 +43,45 @@ async fn a_size_limit_is_an_error_with_and_without_pages() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_to_end_early_at_every_request_is_an_error() {
     let slapd = slapd(&people_and_groups(120));
-    let proxy = LdapProxy::start(([127, 0, 0, 1], slapd.port()).into())
-        .await
-        .unwrap();
-    let mut settings = settings(&proxy.url());
-    settings.page_size = 50;
-    settings.idle_timeout = Duration::from_millis(500);
+    // A proxy for each read: requests of one that failed may still be on their way.
+    let spoilt = async |k, fault| {
+        let proxy = LdapProxy::start(([127, 0, 0, 1], slapd.port()).into())
+            .await
+            .unwrap();
+        proxy.arm(k, fault);
+        let mut settings = settings(&proxy.url());
+        settings.page_size = 50;
+        settings.idle_timeout = Duration::from_millis(500);
+        (settings, proxy)
+    };
+    // Three pages of people, one of groups.
+    let requests = 4;
+    let (untouched, proxy) = spoilt(requests, LdapFault::CutBefore).await;
+    assert_eq!(read(untouched).await.users.len(), 120);
+    assert_eq!(proxy.requests(), requests);
 
-    proxy.disarm();
-    assert_eq!(read(settings.clone()).await.users.len(), 120);
-    let requests = proxy.requests();
-    assert_eq!(requests, 4, "three pages of people, one of groups");
-
-    let faults = [
-        LdapFault::CutBefore,
-        LdapFault::CutAfter,
-        LdapFault::HalfAnswer,
-        LdapFault::Hang,
-        LdapFault::Code(3),
-        LdapFault::Code(4),
-        LdapFault::Code(10),
-        LdapFault::Code(11),
-        LdapFault::Code(53),
-    ];
     let started = Instant::now();
     for k in 0..requests {
-        for fault in faults {
-            proxy.arm(k, fault);
-            refused(settings.clone()).await.is_incomplete();
+        for fault in [
+            LdapFault::CutBefore,
+            LdapFault::CutAfter,
+            LdapFault::HalfAnswer,
+            LdapFault::Hang,
+            LdapFault::Code(3),
+            LdapFault::Code(4),
+            LdapFault::Code(10),
+            LdapFault::Code(11),
+            LdapFault::Code(53),
+        ] {
+            let (settings, _proxy) = spoilt(k, fault).await;
+            refused(settings).await.is_incomplete();
         }
         for code in [51, 52, 80] {
-            proxy.arm(k, LdapFault::Code(code));
-            refused(settings.clone()).await.is_transient();
+            let (settings, _proxy) = spoilt(k, LdapFault::Code(code)).await;
+            refused(settings).await.is_transient();
         }
-        proxy.arm(k, LdapFault::Code(50));
-        refused(settings.clone())
+        let (settings, _proxy) = spoilt(k, LdapFault::Code(50)).await;
+        refused(settings)
             .await
             .is_configuration()
             .says("right to read");
@@ -231,7 +235,7 @@ async fn forward(
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let pace = std::sync::Arc::new(pace);
+    let pace = Arc::new(pace);
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             let pace = pace.clone();

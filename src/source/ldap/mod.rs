@@ -1,8 +1,9 @@
 //! LDAP directories: OpenLDAP, 389-ds, FreeIPA and their kin.
 //!
 //! `connection` reaches a server, `search` reads a list to its proven end, `entry` and `dn` make
-//! sense of what comes, `read` turns it into a directory.
+//! sense of what comes, `read` turns it into a directory, `check` tells how far one gets.
 
+mod check;
 mod connection;
 mod dn;
 mod entry;
@@ -73,7 +74,16 @@ impl Source for LdapSource {
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
-        async { vec![] }.boxed()
+        let check = async {
+            let check = AssertUnwindSafe(check::check(&self.connector, &self.settings));
+            check.catch_unwind().await.unwrap_or_else(|_| {
+                vec![Step {
+                    name: format!("understand {}", self.describe()),
+                    result: Err("the answer can't be understood as LDAP".to_owned()),
+                }]
+            })
+        };
+        check.boxed()
     }
 
     fn describe(&self) -> String {

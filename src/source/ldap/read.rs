@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use super::check::SampleMember;
 use super::connection::{Connection, Connector};
 use super::dn;
 use super::entry::{AttributeName, Entry};
@@ -68,7 +69,7 @@ async fn read_users(
             Ok(Next::Continue)
         })
         .await?;
-    reader.ids.judge(tried)
+    reader.judge(tried)
 }
 
 async fn read_groups(
@@ -91,7 +92,7 @@ async fn read_groups(
             Ok(Next::Continue)
         })
         .await?;
-    reader.ids.judge(tried)
+    reader.judge(tried)
 }
 
 /// Whoever counts the values that came as all of them loses people silently.
@@ -140,7 +141,7 @@ pub fn group_search<'a>(
 
 /// Makes people of entries.
 pub struct UserReader<'a> {
-    pub(super) ids: Ids,
+    ids: Ids,
     email: EmailReader<'a>,
     disabled: Option<(AttributeName, &'a [String])>,
     member_of: Option<AttributeName>,
@@ -209,6 +210,11 @@ impl<'a> UserReader<'a> {
         asked_for(all)
     }
 
+    /// An error where people were added and none had an id.
+    pub fn judge(&self, tried: String) -> Result<(), LdapFailure> {
+        self.ids.judge(tried)
+    }
+
     /// Adds one person.
     pub fn add(&mut self, entry: Entry<'_>, builder: &mut DirectoryBuilder) {
         let Some(id) = self.ids.of(entry, builder) else {
@@ -243,7 +249,7 @@ impl<'a> UserReader<'a> {
 
 /// Makes groups of entries.
 pub struct GroupReader {
-    pub(super) ids: Ids,
+    ids: Ids,
     name: AttributeName,
     members: Vec<(AttributeName, Option<AttributeName>)>,
     text: String,
@@ -273,6 +279,22 @@ impl GroupReader {
         asked_for(self.ids.attribute.iter().chain([&self.name]).chain(members))
     }
 
+    /// An error where groups were added and none had an id.
+    pub fn judge(&self, tried: String) -> Result<(), LdapFailure> {
+        self.ids.judge(tried)
+    }
+
+    /// The first member that the group names, for a trial.
+    pub fn first_member(&self, entry: Entry<'_>) -> Option<SampleMember> {
+        self.members.iter().find_map(|(attribute, named_by)| {
+            let value = entry.values(attribute).find(|v| !v.trim().is_empty())?;
+            Some(SampleMember {
+                value: dn::without_unique_id(value).to_owned(),
+                named_by: named_by.as_ref().map(|name| name.as_str().to_owned()),
+            })
+        })
+    }
+
     /// Adds one group.
     pub fn add(&mut self, entry: Entry<'_>, builder: &mut DirectoryBuilder) {
         let Some(id) = self.ids.of(entry, builder) else {
@@ -298,7 +320,7 @@ impl GroupReader {
 }
 
 /// Takes ids from entries, and remembers who has none.
-pub(super) struct Ids {
+struct Ids {
     /// `None`: the DN.
     attribute: Option<AttributeName>,
     entries: usize,
@@ -340,7 +362,7 @@ impl Ids {
     }
 
     /// An error where no entry at all has an id.
-    pub(super) fn judge(&self, tried: String) -> Result<(), LdapFailure> {
+    fn judge(&self, tried: String) -> Result<(), LdapFailure> {
         match &self.attribute {
             Some(attribute) if self.entries > 0 && self.missing == self.entries => {
                 Err(LdapFailure::NoIds {

@@ -150,6 +150,9 @@ impl Connection {
                 Ok(Some(message)) => match Entry::of(&message.0) {
                     Some(entry) => {
                         if each(entry)? == Next::Stop {
+                            let request = entries.ldap_handle().last_id();
+                            drop(entries);
+                            self.ldap.abandon(request).await.ok();
                             return Ok(None);
                         }
                     }
