@@ -214,7 +214,7 @@ async fn sample_people(
         reader.add(entry, &mut builder);
     })
     .await?;
-    reader.judge(sample.tried(connection))?;
+    reader.judge(sample.tried(&connection.server))?;
     let directory = builder.finish().into_inner();
     let with_email = directory.users.iter().filter(|u| u.email.is_ok()).count();
     Ok(match count {
@@ -254,7 +254,7 @@ async fn sample_groups(
         reader.add(entry, &mut builder);
     })
     .await?;
-    reader.judge(sample.tried(connection))?;
+    reader.judge(sample.tried(&connection.server))?;
     if count == 0 {
         return Ok(format!(
             "none below {:?} with the filter {}; check both, and what the bind account may see",

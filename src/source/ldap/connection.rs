@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, StdStream};
 use secrecy::ExposeSecret;
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::error::{LdapFailure, Stage};
@@ -30,14 +31,59 @@ pub struct Endpoint {
     address: SocketAddr,
 }
 
-/// A bound connection. Closed when dropped.
-#[derive(Debug)]
+/// A connection. Closed when dropped.
 pub struct Connection {
-    /// The library's handle.
+    /// The library's handle; every operation on it goes through [`Wire::during`].
     pub(super) ldap: Ldap,
+    /// The socket's side.
+    pub(super) wire: Wire,
     /// The server's URL, for messages.
     pub(super) server: String,
-    driver: JoinHandle<Result<(), LdapError>>,
+}
+
+/// The socket's side of a connection: what reads and decodes, and whatever ended it.
+///
+/// It runs in the task of whoever waits for an answer, not in one of its own: entries needn't wake
+/// another thread one by one, and no more of them pile up than one turn decodes.
+pub(super) struct Wire {
+    /// `None` when it ended.
+    driver: Option<BoxFuture<'static, Result<(), LdapError>>>,
+    ended_by: Option<LdapError>,
+}
+
+impl Wire {
+    /// Works on the socket while `operation` waits for it.
+    pub async fn during<T>(&mut self, operation: impl Future<Output = T>) -> T {
+        tokio::pin!(operation);
+        if let Some(driver) = &mut self.driver {
+            let ended = tokio::select! {
+                // The end of the connection is known before the operation notices it.
+                biased;
+                ended = driver => ended,
+                value = &mut operation => return value,
+            };
+            self.driver = None;
+            self.ended_by = ended.err();
+        }
+        // What was decoded before the end is still to be taken.
+        operation.await
+    }
+
+    /// What a failed operation means.
+    pub fn failure(&mut self, tried: String, error: LdapError, waited: Duration) -> LdapFailure {
+        match error {
+            LdapError::Timeout { .. } => LdapFailure::Silent { tried, waited },
+            error => LdapFailure::Lost {
+                tried,
+                cause: match (self.ended_by.take(), &self.driver) {
+                    (Some(cause), _) => Some(Box::new(cause)),
+                    // It ended without an error: that the channel to it is closed tells nothing.
+                    (None, None) => None,
+                    (None, Some(_)) => Some(Box::new(error)),
+                },
+            },
+        }
+    }
 }
 
 impl Connector {
@@ -191,16 +237,15 @@ impl Connector {
                 });
             }
         };
-        let driver = tokio::spawn(connection.drive());
-        let certificate = seen.get();
-        Ok((
-            Connection {
-                ldap,
-                server: name,
-                driver,
+        let connection = Connection {
+            ldap,
+            wire: Wire {
+                driver: Some(connection.drive().boxed()),
+                ended_by: None,
             },
-            certificate,
-        ))
+            server: name,
+        };
+        Ok((connection, seen.get()))
     }
 
     fn tls_failure(
@@ -252,26 +297,31 @@ impl Connector {
             Bind::SaslExternal => format!("binding to {server} with the client certificate"),
         };
         let ldap = connection.ldap.with_timeout(self.patience);
-        let answer = match &self.bind {
-            Bind::Simple { dn, password } => ldap.simple_bind(dn, password.expose_secret()).await,
-            _ => ldap.sasl_external_bind().await,
+        let asked = async {
+            match &self.bind {
+                Bind::Simple { dn, password } => {
+                    ldap.simple_bind(dn, password.expose_secret()).await
+                }
+                _ => ldap.sasl_external_bind().await,
+            }
         };
+        let answer = connection.wire.during(asked).await;
         match answer {
             Ok(result) if result.rc == 0 => Ok(()),
             Ok(result) => Err(LdapFailure::refused(tried, Stage::Bind, &result)),
-            Err(error) => Err(self.bind_lost(connection, tried, error).await),
+            Err(error) => Err(self.bind_lost(connection, tried, error)),
         }
     }
 
     /// With TLS 1.3 a server judges our certificate after the handshake, so that its refusal comes
     /// where the bind's answer should: as an alert, or as a connection that just ends.
-    async fn bind_lost(
+    fn bind_lost(
         &self,
         connection: &mut Connection,
         tried: String,
         error: LdapError,
     ) -> LdapFailure {
-        let failure = connection.failure(tried, error, self.patience).await;
+        let failure = connection.wire.failure(tried, error, self.patience);
         let LdapFailure::Lost { cause, .. } = &failure else {
             return failure;
         };
@@ -302,40 +352,8 @@ impl Connector {
 impl Connection {
     /// Takes leave, so that the server doesn't log a lost connection.
     pub async fn close(&mut self) {
-        timeout(Duration::from_secs(1), self.ldap.unbind())
-            .await
-            .ok();
-    }
-
-    /// What an error of the library means, with the cause that the task behind the connection saw.
-    pub(super) async fn failure(
-        &mut self,
-        tried: String,
-        error: LdapError,
-        waited: Duration,
-    ) -> LdapFailure {
-        match error {
-            LdapError::Timeout { .. } => LdapFailure::Silent { tried, waited },
-            error => match timeout(Duration::from_secs(1), &mut self.driver).await {
-                Ok(Ok(Err(cause))) => LdapFailure::Lost {
-                    tried,
-                    cause: Some(Box::new(cause)),
-                },
-                // The library panics at bytes that aren't LDAP.
-                Ok(Err(panicked)) if panicked.is_panic() => LdapFailure::Malformed { tried },
-                Ok(_) => LdapFailure::Lost { tried, cause: None },
-                Err(_) => LdapFailure::Lost {
-                    tried,
-                    cause: Some(Box::new(error)),
-                },
-            },
-        }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
+        let farewell = timeout(Duration::from_secs(1), self.ldap.unbind());
+        self.wire.during(farewell).await.ok();
     }
 }
 

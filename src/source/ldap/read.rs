@@ -57,7 +57,7 @@ async fn read_users(
     let mut reader = UserReader::new(settings);
     let attributes = reader.attributes();
     let search = user_search(settings, &attributes);
-    let tried = search.tried(connection);
+    let tried = search.tried(&connection.server);
     connection
         .search(&search, |entry| {
             if reader.member_of.is_some() {
@@ -82,7 +82,7 @@ async fn read_groups(
     let mut reader = GroupReader::new(groups);
     let attributes = reader.attributes();
     let search = group_search(settings, groups, &attributes);
-    let tried = search.tried(connection);
+    let tried = search.tried(&connection.server);
     connection
         .search(&search, |entry| {
             refuse_ranges(entry, &tried)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ldap3::asn1::parse_tag;
 use ldap3::controls::{PagedResults, RawControl};
-use ldap3::{LdapResult, Scope, SearchOptions};
+use ldap3::{Ldap, LdapError, LdapResult, Scope, SearchOptions};
 
 use super::connection::Connection;
 use super::entry::{Entry, constructed, primitive};
@@ -38,13 +38,13 @@ pub struct Search<'a> {
 
 impl Search<'_> {
     /// What is tried, for messages.
-    pub fn tried(&self, connection: &Connection) -> String {
+    pub fn tried(&self, server: &str) -> String {
         format!(
             "reading {} below {:?} with the filter {} from {}",
             self.what,
             shorten(self.base),
             shorten(self.filter),
-            connection.server
+            server
         )
     }
 }
@@ -70,121 +70,121 @@ impl Connection {
         search: &Search<'_>,
         each: impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
     ) -> Result<(), LdapFailure> {
-        let limit = search.limit;
-        match tokio::time::timeout(limit, self.pages(search, each)).await {
-            Ok(done) => done,
+        let pages = pages(&mut self.ldap, &self.server, search, each);
+        let limited = tokio::time::timeout(search.limit, pages);
+        match self.wire.during(limited).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Broken::Judged(failure))) => Err(failure),
+            Ok(Err(Broken::Library(error))) => {
+                let tried = search.tried(&self.server);
+                Err(self.wire.failure(tried, error, search.idle))
+            }
             Err(_) => Err(LdapFailure::TooSlow {
-                tried: search.tried(self),
-                limit,
+                tried: search.tried(&self.server),
+                limit: search.limit,
             }),
         }
     }
+}
 
-    async fn pages(
-        &mut self,
-        search: &Search<'_>,
-        mut each: impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
-    ) -> Result<(), LdapFailure> {
-        let mut cookie = vec![];
-        loop {
-            let page_size = i32::try_from(search.page_size).unwrap_or(i32::MAX);
-            let asked_on = !cookie.is_empty();
-            if page_size > 0 {
-                // Not critical: a server that can't page may give everything at once.
-                let control: RawControl = PagedResults {
-                    size: page_size,
-                    cookie,
-                }
-                .into();
-                self.ldap.with_controls(control);
+/// Why a search ended early.
+enum Broken {
+    Judged(LdapFailure),
+    /// To be judged by whoever knows what happened to the connection.
+    Library(LdapError),
+}
+
+impl From<LdapFailure> for Broken {
+    fn from(failure: LdapFailure) -> Self {
+        Self::Judged(failure)
+    }
+}
+
+impl From<LdapError> for Broken {
+    fn from(error: LdapError) -> Self {
+        Self::Library(error)
+    }
+}
+
+async fn pages(
+    ldap: &mut Ldap,
+    server: &str,
+    search: &Search<'_>,
+    mut each: impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
+) -> Result<(), Broken> {
+    let page_size = i32::try_from(search.page_size).unwrap_or(i32::MAX);
+    let mut cookie = vec![];
+    loop {
+        let asked_on = !cookie.is_empty();
+        if page_size > 0 {
+            // Not critical: a server that can't page may give everything at once.
+            let control: RawControl = PagedResults {
+                size: page_size,
+                cookie,
             }
-            let Some(result) = self.page(search, &mut each).await? else {
-                return Ok(());
-            };
-            cookie = match next_cookie(&result) {
-                Cookie::More(next) if page_size > 0 => next,
-                Cookie::End | Cookie::More(_) => return Ok(()),
-                Cookie::None if !asked_on => return Ok(()),
-                Cookie::None | Cookie::Malformed => {
-                    return Err(LdapFailure::PagingStopped {
-                        tried: search.tried(self),
-                    });
-                }
-            };
+            .into();
+            ldap.with_controls(control);
+        }
+        let Some(result) = page(ldap, server, search, &mut each).await? else {
+            return Ok(());
+        };
+        cookie = match next_cookie(&result) {
+            Cookie::More(next) if page_size > 0 => next,
+            Cookie::End | Cookie::More(_) => return Ok(()),
+            Cookie::None if !asked_on => return Ok(()),
+            Cookie::None | Cookie::Malformed => {
+                let tried = search.tried(server);
+                return Err(LdapFailure::PagingStopped { tried }.into());
+            }
+        };
+    }
+}
+
+/// One request; its result where that was success, `None` where `each` had enough.
+async fn page(
+    ldap: &mut Ldap,
+    server: &str,
+    search: &Search<'_>,
+    each: &mut impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
+) -> Result<Option<LdapResult>, Broken> {
+    let seconds = i32::try_from(search.limit.as_secs()).unwrap_or(i32::MAX);
+    let scope = match search.scope {
+        SearchScope::Subtree => Scope::Subtree,
+        SearchScope::OneLevel => Scope::OneLevel,
+        SearchScope::Base => Scope::Base,
+    };
+    let mut entries = ldap
+        .with_timeout(search.idle)
+        .with_search_options(SearchOptions::new().timelimit(seconds.max(1)))
+        .streaming_search(search.base, scope, search.filter, search.attributes)
+        .await?;
+    while let Some(message) = entries.next().await? {
+        if message.is_ref() {
+            return Err(LdapFailure::Reference {
+                tried: search.tried(server),
+                elsewhere: first_url(&message.0),
+            }
+            .into());
+        }
+        if message.is_intermediate() {
+            continue;
+        }
+        let Some(entry) = Entry::of(&message.0) else {
+            let tried = search.tried(server);
+            return Err(LdapFailure::Malformed { tried }.into());
+        };
+        if each(entry)? == Next::Stop {
+            let request = entries.ldap_handle().last_id();
+            drop(entries);
+            ldap.abandon(request).await.ok();
+            return Ok(None);
         }
     }
-
-    /// One request; its result where that was success, `None` where `each` had enough.
-    async fn page(
-        &mut self,
-        search: &Search<'_>,
-        each: &mut impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
-    ) -> Result<Option<LdapResult>, LdapFailure> {
-        let seconds = i32::try_from(search.limit.as_secs())
-            .unwrap_or(i32::MAX)
-            .max(1);
-        let scope = match search.scope {
-            SearchScope::Subtree => Scope::Subtree,
-            SearchScope::OneLevel => Scope::OneLevel,
-            SearchScope::Base => Scope::Base,
-        };
-        let started = self
-            .ldap
-            .with_timeout(search.idle)
-            .with_search_options(SearchOptions::new().timelimit(seconds))
-            .streaming_search(search.base, scope, search.filter, search.attributes)
-            .await;
-        let mut entries = match started {
-            Ok(entries) => entries,
-            Err(error) => return Err(self.search_failure(search, error).await),
-        };
-        loop {
-            match entries.next().await {
-                Ok(Some(message)) if message.is_ref() => {
-                    return Err(LdapFailure::Reference {
-                        tried: search.tried(self),
-                        elsewhere: first_url(&message.0),
-                    });
-                }
-                Ok(Some(message)) if message.is_intermediate() => {}
-                Ok(Some(message)) => match Entry::of(&message.0) {
-                    Some(entry) => {
-                        if each(entry)? == Next::Stop {
-                            let request = entries.ldap_handle().last_id();
-                            drop(entries);
-                            self.ldap.abandon(request).await.ok();
-                            return Ok(None);
-                        }
-                    }
-                    None => {
-                        return Err(LdapFailure::Malformed {
-                            tried: search.tried(self),
-                        });
-                    }
-                },
-                Ok(None) => break,
-                Err(error) => return Err(self.search_failure(search, error).await),
-            }
-        }
-        let result = entries.finish().await;
-        if result.rc == 0 {
-            Ok(Some(result))
-        } else {
-            Err(LdapFailure::refused(
-                search.tried(self),
-                Stage::Search,
-                &result,
-            ))
-        }
-    }
-
-    async fn search_failure(
-        &mut self,
-        search: &Search<'_>,
-        error: ldap3::LdapError,
-    ) -> LdapFailure {
-        let tried = search.tried(self);
-        self.failure(tried, error, search.idle).await
+    let result = entries.finish().await;
+    if result.rc == 0 {
+        Ok(Some(result))
+    } else {
+        Err(LdapFailure::refused(search.tried(server), Stage::Search, &result).into())
     }
 }
 
