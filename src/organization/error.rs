@@ -10,6 +10,10 @@ use crate::organization::InvalidSettings;
 pub(super) const WHERE_THE_KEY_IS: &str = "an owner finds it in the admin console under Settings, \
      Organization info, \"View API key\"";
 
+/// Why a member or group isn't changed whose collections would be lost by it.
+pub(super) const COLLECTIONS_UNTOLD: &str =
+    "not sent, because the server doesn't tell the collections, which have to be sent back";
+
 /// Why an organization couldn't be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OrganizationError {

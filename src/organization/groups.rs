@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::directory::ExternalId;
 use crate::organization::OrganizationError;
+use crate::organization::error::COLLECTIONS_UNTOLD;
 use crate::organization::server::Server;
 use crate::organization::wire::{FullGroup, GroupMembers, GroupUpdate};
 use crate::text::shorten;
@@ -28,7 +29,7 @@ impl Server {
         group: Uuid,
         change: GroupChange<'_>,
     ) -> Result<(), OrganizationError> {
-        self.can("give a group another external id")?;
+        self.can("change a single group")?;
         let path = format!("/public/groups/{group}");
         let get = self.call(Method::GET, &path, "GET /public/groups/{id}");
         let before: FullGroup = self.json(&get, GROUP_MAX).await?;
@@ -38,12 +39,9 @@ impl Server {
         let what = || format!("{} of group {}", change.what(), shorten(&before.name));
         // Sending fewer than the group has would take the rest away.
         let collections = before.collections.as_deref();
-        let collections = collections.ok_or_else(|| OrganizationError::Incomplete {
-            what: "collections",
-            why: format!(
-                "group {} has none, not even an empty list",
-                shorten(&before.name)
-            ),
+        let collections = collections.ok_or_else(|| OrganizationError::Refused {
+            what: what(),
+            answer: COLLECTIONS_UNTOLD.into(),
         })?;
         let mut update = GroupUpdate {
             name: &before.name,

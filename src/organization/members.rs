@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::directory::ExternalId;
 use crate::organization::OrganizationError;
+use crate::organization::error::COLLECTIONS_UNTOLD;
 use crate::organization::model::{MemberRole, MemberStatus};
 use crate::organization::server::Server;
 use crate::organization::wire::{FullMember, MemberUpdate};
@@ -78,9 +79,9 @@ impl Server {
         }
         // Sending fewer than the member has would take the rest away.
         let collections = before.collections.as_deref();
-        let collections = collections.ok_or_else(|| OrganizationError::Incomplete {
-            what: "collections",
-            why: format!("{} has none, not even an empty list", name(&before, member)),
+        let collections = collections.ok_or_else(|| OrganizationError::Refused {
+            what: what(),
+            answer: COLLECTIONS_UNTOLD.into(),
         })?;
         let update = MemberUpdate {
             r#type: before.r#type,

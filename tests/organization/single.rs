@@ -1,6 +1,9 @@
 //! Single members and groups: what a call leaves alone, and that it may be repeated.
 
-use directory_sync::organization::OrganizationError;
+use axum::routing::{get, post};
+use directory_sync::organization::{
+    ClientId, OrganizationClient, OrganizationError, Region, Settings,
+};
 use serde_json::json;
 use simulators::fault::{Fault, Way, Work};
 use simulators::organization::{
@@ -101,6 +104,34 @@ async fn a_relinked_group_keeps_name_collections_and_members() {
     expected.groups[0].external_id = Some("new-staff".into());
     assert_eq!(server.snapshot(), expected);
     assert!(server.losses().is_empty());
+}
+
+#[tokio::test]
+async fn who_would_lose_collections_unseen_is_left_alone() {
+    let untold = r#"{"id": "6d656d62-6572-4000-8000-000000000001", "name": "Staff", "type": 2,
+        "status": 2, "email": "ann@example.com", "externalId": "old", "collections": null}"#;
+    let token = async || r#"{"access_token": "abcdefgh", "expires_in": 3600}"#;
+    // A change would be answered with 405.
+    let object = get(async move || untold);
+    let router = axum::Router::new()
+        .route("/identity/connect/token", post(token))
+        .route("/api/public/{kind}/{id}", object);
+    let url = super::errors::serve(router).await;
+    let key = ClientId::parse("organization.0d9f3c1e-6a52-4a3c-9d0b-b0c7a5e41f27").unwrap();
+    let settings = Settings::new(Region::server(&url).unwrap(), key, "a-secret-key".into());
+    let client = OrganizationClient::new(settings).unwrap();
+    let some = uuid::Uuid::from_u128(1);
+    for result in [
+        client.relink(some, &id("new")).await,
+        client.relink_group(some, &id("new")).await,
+    ] {
+        let error = result.unwrap_err();
+        assert!(
+            matches!(error, OrganizationError::Refused { .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains("collections"), "{error}");
+    }
 }
 
 #[tokio::test]
