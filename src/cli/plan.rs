@@ -6,7 +6,7 @@ use super::CliError;
 use super::args::{OutputArg, PlanArgs};
 use super::manifests::{Manifests, object_of};
 use super::output::{failed, note, print};
-use super::run::{Approve, Run, RunFailure};
+use super::run::{Run, RunFailure};
 use super::session::Session;
 use crate::sync::plan::render;
 use crate::sync::report::{Mode, Report};
@@ -48,7 +48,7 @@ async fn plan_one(
 ) -> Result<(Session, Report), RunFailure> {
     let session = session?;
     let report = Run::new(&session, args.progress.quiet)
-        .go(Mode::Preview, Approve::Nothing)
+        .go(Mode::Preview, None)
         .await?;
     Ok((session, report))
 }

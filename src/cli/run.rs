@@ -1,5 +1,9 @@
 //! A run of one resource with what a terminal can show and say meanwhile.
 
+use std::io;
+use std::pin::pin;
+
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -17,15 +21,6 @@ pub struct Run<'a> {
     quiet: bool,
 }
 
-/// Which removals past the limit may go ahead.
-#[derive(Debug, Clone, Copy)]
-pub enum Approve<'a> {
-    /// None.
-    Nothing,
-    /// Those that this digest stands for.
-    Removals(&'a str),
-}
-
 /// Why a resource wasn't run to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum RunFailure {
@@ -35,6 +30,9 @@ pub enum RunFailure {
     /// The run.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Signals.
+    #[error("can't listen for signals")]
+    Signals(#[from] io::Error),
 }
 
 impl<'a> Run<'a> {
@@ -47,15 +45,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Runs once. Ctrl-C ends it at the next safe point.
-    pub async fn go(&mut self, mode: Mode, approve: Approve<'_>) -> Result<Report, RunFailure> {
-        let approval = match approve {
-            Approve::Nothing => None,
-            Approve::Removals(digest) => Some(Approval {
-                digest: Digest(digest.to_owned()),
-                earlier: None,
-            }),
-        };
+    /// Runs once. Ctrl-C and SIGTERM end it at the next safe point.
+    /// `approve` lets the removals go ahead that it stands for, though they are past the limit.
+    pub async fn go(&mut self, mode: Mode, approve: Option<&Digest>) -> Result<Report, RunFailure> {
+        let approval = approve.map(|digest| Approval {
+            digest: digest.clone(),
+            earlier: None,
+        });
         let progress = Progress::default();
         let stop = CancellationToken::new();
         let options = RunOptions {
@@ -74,17 +70,18 @@ impl<'a> Run<'a> {
         } = self.session;
         let run = run(&**source, organization, policy, &mut self.state, &options);
         let run = progress::shown(self.quiet, &progress, run).instrument(object.span());
-        Ok(stopped_by_ctrl_c(&stop, run).await?)
+        Ok(stopped_by_signal(&stop, run).await??)
     }
 }
 
-async fn stopped_by_ctrl_c<F: Future>(stop: &CancellationToken, run: F) -> F::Output {
-    let mut run = std::pin::pin!(run);
+async fn stopped_by_signal<F: Future>(stop: &CancellationToken, run: F) -> io::Result<F::Output> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut run = pin!(run);
     tokio::select! {
-        output = &mut run => output,
-        Ok(()) = tokio::signal::ctrl_c() => {
-            stop.cancel();
-            run.await
-        }
+        output = &mut run => return Ok(output),
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
     }
+    stop.cancel();
+    Ok(run.await)
 }

@@ -1,7 +1,7 @@
 //! `sync`: brings organizations in step, once.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, BufRead, IsTerminal, Write as _};
 use std::process::ExitCode;
 
 use super::CliError;
@@ -9,7 +9,7 @@ use super::args::{OutputArg, SyncArgs};
 use super::manifests::{Manifests, object_of};
 use super::output::{failed, note, print};
 use super::plan::shown;
-use super::run::{Approve, Run, RunFailure};
+use super::run::{Run, RunFailure};
 use super::session::Session;
 use crate::api::spec;
 use crate::sync::report::{Mode, Report};
@@ -81,10 +81,7 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Outcome, NotSync
     if session.mode == spec::Mode::Preview {
         return Err(NotSynced::PreviewOnly);
     }
-    let approve = match &args.approve {
-        Some(digest) => Approve::Removals(digest),
-        None => Approve::Nothing,
-    };
+    let approve = args.approve.as_ref();
     let mut run = Run::new(session, args.progress.quiet);
     if !args.yes {
         let preview = run.go(Mode::Preview, approve).await?;
@@ -112,9 +109,15 @@ fn outcome(report: &Report) -> Outcome {
 fn confirmed(preview: &Report) -> io::Result<bool> {
     eprint!("\nMake these {} changes? [y/N] ", preview.planned().len());
     io::stderr().flush()?;
+    agrees(io::stdin().lock())
+}
+
+/// Whether the next line is a clear yes. An input that ended is none.
+fn agrees(mut input: impl BufRead) -> io::Result<bool> {
     let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    input.read_line(&mut answer)?;
+    let answer = answer.trim().to_lowercase();
+    Ok(matches!(answer.as_str(), "y" | "yes"))
 }
 
 /// What a finished run did, and what it leaves to a person.
@@ -154,4 +157,24 @@ fn told(session: &Session, report: &Report) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_clear_yes_is_one() {
+        for (typed, meant) in [
+            ("y\n", true),
+            ("YES\n", true),
+            ("\n", false),
+            ("", false),
+            ("n\n", false),
+            ("yes, but\n", false),
+            ("no\ny\n", false),
+        ] {
+            assert_eq!(agrees(typed.as_bytes()).unwrap(), meant, "{typed:?}");
+        }
+    }
 }

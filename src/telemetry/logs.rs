@@ -1,4 +1,5 @@
-//! Log lines on stderr.
+//! Log lines on stderr: all that goes through `tracing`. What libraries write through `log` (ldap3,
+//! rustls) stays out: their errors come back as values, and nobody has read all they might say.
 
 use std::io::{self, IsTerminal};
 use std::str::FromStr;

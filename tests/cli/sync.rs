@@ -63,6 +63,19 @@ async fn held_removals_wait_for_their_exact_digest() {
 }
 
 #[tokio::test]
+async fn a_digest_that_cant_be_one_is_refused_before_anything_is_read() {
+    let lab = Lab::new().await;
+
+    let ran = lab
+        .run(&format!("{SYNC} --yes --approve all"))
+        .await
+        .ends_with(1);
+
+    ran.complains("32 hexadecimal digits");
+    assert_eq!(lab.organization.requests().len(), 0);
+}
+
+#[tokio::test]
 async fn what_the_author_suspended_or_only_previews_isnt_changed() {
     let lab = Lab::new().await;
 

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use manifests::ManifestArgs;
 pub use operator::OperatorArgs;
 
+use crate::sync::guard::Digest;
 use crate::telemetry::{LogFilter, VERSION};
 
 /// Where a command's own flags stand, after those it shares with others.
@@ -74,13 +75,23 @@ pub struct SyncArgs {
     pub manifests: ManifestArgs,
     /// Let the removals with this digest go ahead although they are more than the limit; `plan`
     /// and `sync` print the digest
-    #[arg(help_heading = OPTIONS, long, value_name = "DIGEST")]
-    pub approve: Option<String>,
+    #[arg(help_heading = OPTIONS, long, value_name = "DIGEST", value_parser = digest)]
+    pub approve: Option<Digest>,
     /// Don't show the changes and ask first
     #[arg(help_heading = OPTIONS, short, long)]
     pub yes: bool,
     #[command(flatten)]
     pub progress: ProgressArgs,
+}
+
+/// A digest as it is printed: anything else could never approve what is held.
+fn digest(text: &str) -> Result<Digest, &'static str> {
+    let text = text.trim().to_lowercase();
+    if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(Digest(text))
+    } else {
+        Err("a digest has 32 hexadecimal digits; copy it from the output of plan")
+    }
 }
 
 #[derive(Debug, Args)]

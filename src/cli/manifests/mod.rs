@@ -160,16 +160,29 @@ impl ManifestError {
         let before = text
             .lines()
             .take(usize::try_from(line).unwrap_or(usize::MAX));
-        let separators = before.skip(1).filter(|line| line.starts_with("---"));
         Self::Syntax {
             place: Place {
                 file: file.to_owned(),
-                document: 1 + separators.count(),
+                document: document_at_end_of(before),
                 line,
             },
             message: shorten(&error.to_string()),
         }
     }
+}
+
+/// The number of the document in which these lines end; those without content don't count.
+fn document_at_end_of<'a>(lines: impl Iterator<Item = &'a str>) -> usize {
+    let (mut document, mut has_content) = (1, false);
+    for line in lines {
+        if line.starts_with("---") {
+            document += usize::from(has_content);
+            has_content = false;
+        } else if !line.trim().is_empty() && !line.trim_start().starts_with('#') {
+            has_content = true;
+        }
+    }
+    document
 }
 
 fn list(objects: &[Object]) -> String {

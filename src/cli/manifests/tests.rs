@@ -125,6 +125,11 @@ fn broken_yaml_is_reported_with_file_document_and_line() {
 
     assert!(error.contains("staff.yaml, document 2, line 1"), "{error}");
     assert!(error.contains("no valid YAML"), "{error}");
+
+    let text = format!("# ours\n---\n{STAFF}---\nkind: Secret\n  oops: [1\n");
+    let files = Files::new(&[("staff.yaml", &text)]);
+    let error = files.load("-f staff.yaml").unwrap_err().to_string();
+    assert!(error.contains("staff.yaml, document 2, line 1"), "{error}");
 }
 
 #[test]
