@@ -161,7 +161,7 @@ impl ReferencedData {
         let missing = |object_is_there| UnresolvedReason::Missing {
             referent: key.referent.clone(),
             namespace: self.namespace.clone(),
-            key: key.key.clone(),
+            keys: vec![key.key.clone()],
             object_is_there,
         };
         let object = self

@@ -53,9 +53,9 @@ pub enum UnresolvedReason {
         referent: Referent,
         /// Where it should be.
         namespace: String,
-        /// The key.
-        key: String,
-        /// Whether only the key is missing.
+        /// The keys it should have and hasn't.
+        keys: Vec<String>,
+        /// Whether only the keys are missing.
         object_is_there: bool,
     },
     /// What is there can't be used.
@@ -120,7 +120,7 @@ impl fmt::Display for UnresolvedReason {
             Self::Missing {
                 referent,
                 namespace,
-                key,
+                keys,
                 object_is_there: false,
             } => {
                 let command = match referent.kind {
@@ -129,17 +129,21 @@ impl fmt::Display for UnresolvedReason {
                 };
                 write!(
                     f,
-                    "{referent} isn't in namespace {namespace:?}; create it with key {key:?}: \
-                     kubectl -n {namespace} create {command} {} --from-file={key}=FILE",
+                    "{referent} isn't in namespace {namespace:?}; create it: \
+                     kubectl -n {namespace} create {command} {}",
                     referent.name
-                )
+                )?;
+                keys.iter()
+                    .try_for_each(|key| write!(f, " --from-file={key}=FILE"))
             }
-            Self::Missing { referent, key, .. } => {
-                write!(
-                    f,
-                    "{referent} has no key {key:?}; add it, or name another key in the spec"
-                )
-            }
+            Self::Missing { referent, keys, .. } => write!(
+                f,
+                "{referent} has no key {}; add it, or name another key in the spec",
+                keys.iter()
+                    .map(|key| format!("{key:?}"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
             Self::Unusable { referent, key, why } => {
                 write!(f, "{referent}, key {key:?}: {why}")
             }
@@ -168,6 +172,27 @@ pub(super) fn resolve(spec: &ValidatedSpec, data: &ReferencedData) -> Result<Res
             organization,
             source,
         }),
-        _ => Err(Unresolved(problems)),
+        _ => Err(Unresolved(told_once(problems))),
     }
+}
+
+/// An object that lacks several keys is one problem, not several.
+fn told_once(problems: Vec<UnresolvedReason>) -> Vec<UnresolvedReason> {
+    let mut once: Vec<UnresolvedReason> = vec![];
+    for problem in problems {
+        if let UnresolvedReason::Missing { referent, keys, .. } = &problem {
+            let earlier = once.iter_mut().find_map(|earlier| match earlier {
+                UnresolvedReason::Missing {
+                    referent: of, keys, ..
+                } if of == referent => Some(keys),
+                _ => None,
+            });
+            if let Some(earlier) = earlier {
+                earlier.extend(keys.iter().cloned());
+                continue;
+            }
+        }
+        once.push(problem);
+    }
+    once
 }

@@ -259,10 +259,10 @@ fn what_is_missing_is_named_with_a_command_that_makes_it() {
         .resolve(&ReferencedData::of_namespace("identity"))
         .unwrap_err();
     assert_eq!(error.blocker(), Blocker::ReferenceNotFound);
-    assert_eq!(error.0.len(), 4);
+    assert_eq!(error.0.len(), 2, "one for each Secret");
     let all = error.to_string();
-    let command =
-        "kubectl -n identity create secret generic bitwarden-org --from-file=clientId=FILE";
+    let command = "kubectl -n identity create secret generic bitwarden-org \
+                   --from-file=clientId=FILE --from-file=clientSecret=FILE";
     assert!(all.contains(command), "{all}");
 
     let mut data = data();
