@@ -127,6 +127,30 @@ async fn a_wrong_key_is_the_users_to_mend_and_does_not_show() {
 }
 
 #[tokio::test]
+async fn a_key_that_the_other_side_quotes_does_not_show_in_any_spelling() {
+    let key = "p@ss word+100%/\u{fc}ber";
+    let encoded = "p%40ss+word%2B100%25%2F%C3%BCber";
+    let echo = async |form: String| (StatusCode::BAD_REQUEST, form);
+    let decoding = async move |form: String| {
+        assert!(form.contains(encoded), "it was sent: {form}");
+        let error = format!("{{\"error\": \"no client with {key}\"}}");
+        (StatusCode::BAD_REQUEST, error)
+    };
+    for router in [
+        Router::new().fallback(any(echo)),
+        Router::new().fallback(any(decoding)),
+    ] {
+        let region = Region::server(&serve(router).await).unwrap();
+        let id = ClientId::parse(KEY).unwrap();
+        let client = OrganizationClient::new(Settings::new(region, id, key.into())).unwrap();
+        let error = client.read().await.unwrap_err();
+        let shown = format!("{error} {error:?} {client:?}");
+        assert!(shown.contains("***"), "{shown}");
+        assert!(!shown.contains(key) && !shown.contains(encoded), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn a_rotated_key_is_noticed_in_the_middle() {
     let server = start(Config::cloud()).await;
     let client = client(&server);

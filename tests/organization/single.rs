@@ -107,6 +107,25 @@ async fn a_relinked_group_keeps_name_collections_and_members() {
 }
 
 #[tokio::test]
+async fn a_renamed_group_keeps_external_id_collections_and_members() {
+    let server = with_ann(Config::cloud()).await;
+    let staff = group(&server, "old-staff");
+    let mut expected = server.snapshot();
+    let client = client(&server);
+
+    for _ in 0..2 {
+        client.rename_group(staff, "Everyone").await.unwrap();
+    }
+
+    expected.groups[0].name = "Everyone".into();
+    assert_eq!(server.snapshot(), expected);
+    assert!(server.losses().is_empty());
+    let puts = server.requests();
+    let puts = puts.iter().filter(|request| request.method == "PUT");
+    assert_eq!(puts.count(), 1, "a name that is there already is not sent");
+}
+
+#[tokio::test]
 async fn who_would_lose_collections_unseen_is_left_alone() {
     let untold = r#"{"id": "6d656d62-6572-4000-8000-000000000001", "name": "Staff", "type": 2,
         "status": 2, "email": "ann@example.com", "externalId": "old", "collections": null}"#;
