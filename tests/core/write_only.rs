@@ -131,6 +131,31 @@ fn what_failed_is_sent_again() {
 }
 
 #[test]
+fn a_repeated_revocation_that_failed_is_not_a_new_one() {
+    let mut policy = policy();
+    policy.offboarding.limit = Limit::Count(1);
+    let mut memory = Memory::default();
+    let mut directory = company();
+    for id in ["x", "y"] {
+        directory = directory.disabled(id, &format!("{id}@example.com"));
+        sync(&mut memory, &directory, &policy);
+    }
+    directory = directory.person("new", "new@example.com");
+    let guarded = plan(&memory, &directory, &policy);
+    let people = [id("x"), id("y")].into();
+    memory.record(
+        &guarded,
+        &Failed {
+            people,
+            ..Failed::default()
+        },
+    );
+    let again = sync(&mut memory, &directory, &policy);
+    assert!(again.held.is_none());
+    assert_eq!(changes(&again)[..2], ["Revoke x", "Revoke y"]);
+}
+
+#[test]
 fn what_was_sent_survives_a_restart() {
     let mut memory = Memory::default();
     let directory = company().disabled("x", "x@example.com");

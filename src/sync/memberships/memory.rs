@@ -202,7 +202,7 @@ impl Memory {
                 revoked: sent
                     .revoked
                     .iter()
-                    .filter(|id| !failed.people.contains(*id))
+                    .filter(|id| !failed.people.contains(*id) || sent.repeated.contains(*id))
                     .map(key)
                     .collect(),
             };
