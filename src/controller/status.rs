@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, ResourceExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::{Api, Client};
 use serde_json::json;
 
 use super::FIELD_MANAGER;
 use super::patience::{NoAnswer, patiently};
-use crate::api::{DirectorySync, DirectorySyncStatus, GROUP, VERSION};
+use crate::api::{DirectorySync, DirectorySyncStatus};
 
 /// Whether `after` is to be written over `before`.
 ///
@@ -44,23 +45,25 @@ fn signed(duration: Duration) -> jiff::SignedDuration {
 /// Writes the status of this very object, not of one that was made anew under its name.
 ///
 /// # Errors
-/// When the API server doesn't take it. One that is gone is none.
+/// When the API server doesn't take it. That the object is gone is no error.
 pub async fn write(
     client: &Client,
-    object: &DirectorySync,
+    object: &ObjectMeta,
     status: &DirectorySyncStatus,
 ) -> Result<(), NoAnswer> {
-    let api: Api<DirectorySync> =
-        Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());
+    let namespace = object.namespace.as_deref().unwrap_or_default();
+    // What comes back needn't be understood: the object may be one that can't be.
+    let kind = ApiResource::erase::<DirectorySync>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind);
     let patch = json!({
-        "apiVersion": format!("{GROUP}/{VERSION}"),
-        "kind": "DirectorySync",
-        "metadata": { "uid": object.uid() },
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "metadata": { "uid": object.uid },
         "status": status,
     });
-    let name = object.name_any();
+    let name = object.name.as_deref().unwrap_or_default();
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    match patiently(api.patch_status(&name, &parameters, &Patch::Apply(&patch))).await {
+    match patiently(api.patch_status(name, &parameters, &Patch::Apply(&patch))).await {
         Err(error) if !error.is_gone() => Err(error),
         _ => Ok(()),
     }

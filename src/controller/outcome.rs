@@ -1,0 +1,313 @@
+//! From what a run came to, to what people are told. Pure.
+
+use std::time::Duration;
+
+use crate::api::DirectorySyncStatus;
+use crate::api::annotations::APPROVE_REMOVALS;
+use crate::api::conditions::{Blocker, Failure, Hold, Outcome, Success};
+use crate::api::spec::Mode;
+use crate::api::status::{
+    ChangeCounts, HELD_SAMPLE_MAX, HeldRemovals, OrganizationStatus, PROBLEM_SAMPLE_MAX,
+    PROBLEMS_MAX, Phase as StatusPhase, ProblemStatus, Progress as StatusProgress,
+    SAMPLE_CHARACTERS_MAX, SourceStatus,
+};
+use crate::fault::FaultKind;
+use crate::sync::guard::{Held, HeldBecause};
+use crate::sync::plan::{Action, Change, Counts, Kind};
+use crate::sync::progress::{Phase, Progress};
+use crate::sync::report::{ActionCounts, Report};
+use crate::sync::run::RunError;
+use crate::telemetry::{Object, RunResult};
+
+/// What a failed run means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// For people.
+    pub outcome: Outcome,
+    /// What the other side says on when to come back; `None` where there is no coming back by
+    /// itself.
+    pub retry: Option<Option<Duration>>,
+}
+
+/// What a run that didn't come to its end means. One that was stopped has failed nowhere: see
+/// before.
+pub fn of_error(error: &RunError) -> Failed {
+    let during_changes = match error {
+        RunError::Source(_) => None,
+        RunError::Organization { during, .. } | RunError::Stopped { during, .. } => {
+            let reading = matches!(during, Phase::Read | Phase::ReadMemberships);
+            Some(!reading)
+        }
+    };
+    let message = error.to_string();
+    let stalled = |reason| Failed {
+        outcome: Outcome::Stalled {
+            reason,
+            message: message.clone(),
+        },
+        retry: None,
+    };
+    let failed = |reason, retry_after| Failed {
+        outcome: Outcome::Failed {
+            reason,
+            message: message.clone(),
+        },
+        retry: Some(retry_after),
+    };
+    let retry_after = match error.kind() {
+        FaultKind::Transient { retry_after } => retry_after,
+        FaultKind::Configuration | FaultKind::Incomplete => None,
+    };
+    match (error.kind(), during_changes) {
+        (FaultKind::Configuration, None) => stalled(Blocker::SourceRefused),
+        (FaultKind::Configuration, Some(_)) => stalled(Blocker::OrganizationRefused),
+        (FaultKind::Incomplete, None) => failed(Failure::SourceIncomplete, None),
+        (_, None) => failed(Failure::SourceUnavailable, retry_after),
+        (_, Some(false)) => failed(Failure::OrganizationUnavailable, retry_after),
+        (_, Some(true)) => failed(Failure::ApplyFailed, retry_after),
+    }
+}
+
+/// What a finished run means. The same for each run that finds both sides the same.
+pub fn of_report(report: &Report, source: &str, object: &Object) -> Outcome {
+    let counts = after(report);
+    let mut message = match report.mode {
+        Mode::Preview if report.planned().is_empty() => format!("{source}: nothing to change"),
+        Mode::Preview => format!(
+            "{source}: would make {}; see ConfigMap {}-plan",
+            listed(&ActionCounts::of(report.planned())),
+            object.name
+        ),
+        Mode::Apply => format!(
+            "in step with {source}: {} members, {} groups",
+            counts.managed_members, counts.managed_groups
+        ),
+    };
+    if !report.problems.is_empty() {
+        let problems: Vec<_> = report
+            .problems
+            .by_reason()
+            .map(|(reason, count, _)| format!("{reason} ({count})"))
+            .collect();
+        message = format!("{message}; to be mended: {}", problems.join(", "));
+    }
+    let held = report
+        .held()
+        .map(|held| (hold(held), what_to_do(held, &report.digest.0, object)));
+    if let Some((_, what_to_do)) = &held {
+        message = format!("{message}; {what_to_do}");
+    }
+    Outcome::Succeeded {
+        reason: match report.mode {
+            Mode::Preview => Success::Previewed,
+            Mode::Apply if report.problems.is_empty() => Success::Succeeded,
+            Mode::Apply => Success::SucceededWithProblems,
+        },
+        message,
+        held,
+    }
+}
+
+/// How metrics count a finished run.
+pub fn result_of(report: &Report) -> RunResult {
+    match report.mode {
+        Mode::Preview => RunResult::Previewed,
+        Mode::Apply if report.held().is_some() => RunResult::Held,
+        Mode::Apply => RunResult::Succeeded,
+    }
+}
+
+/// Puts what a finished run saw and did into status.
+pub fn put_report(status: &mut DirectorySyncStatus, report: &Report, source: &str) {
+    let counts = after(report);
+    status.source = Some(SourceStatus {
+        kind: source.to_owned(),
+        users: Some(number(counts.active + counts.disabled)),
+        groups: Some(number(counts.groups)),
+    });
+    status.organization = Some(OrganizationStatus {
+        members: Some(number(counts.members)),
+        managed_members: Some(number(counts.managed_members)),
+        groups: Some(number(counts.organization_groups)),
+        managed_groups: Some(number(counts.managed_groups)),
+    });
+    let changes = match report.mode {
+        Mode::Apply => report.applied.clone(),
+        Mode::Preview => ActionCounts::of(report.planned()),
+    };
+    // A run without changes leaves those of the last one with some.
+    if changes.total() > 0 || report.mode == Mode::Preview {
+        status.changes = Some(change_counts(&changes));
+    }
+    status.held_removals = report.held().map(|held| held_removals(held, &report.digest.0));
+    status.problems = report
+        .problems
+        .by_reason()
+        .take(PROBLEMS_MAX)
+        .map(|(reason, count, kept)| ProblemStatus {
+            reason: reason.to_string(),
+            count: number(count),
+            sample: kept
+                .iter()
+                .take(PROBLEM_SAMPLE_MAX)
+                .map(|problem| cut(&problem.message))
+                .collect(),
+        })
+        .collect();
+}
+
+/// How far a run has come.
+pub fn progress(progress: &Progress) -> StatusProgress {
+    use std::sync::atomic::Ordering::Relaxed;
+    let (phase, done, total) = progress.now();
+    let read = progress.read.users.load(Relaxed) + progress.read.groups.load(Relaxed);
+    let done = if phase == Phase::Read { read } else { done };
+    StatusProgress {
+        phase: match phase {
+            Phase::Read | Phase::ReadMemberships => StatusPhase::Reading,
+            Phase::Plan => StatusPhase::Planning,
+            Phase::ChangeMembers | Phase::Invite | Phase::ChangeGroups | Phase::Verify => {
+                StatusPhase::Applying
+            }
+        },
+        done: i64::try_from(done).unwrap_or(i64::MAX),
+        total: (total > 0).then(|| i64::try_from(total).unwrap_or(i64::MAX)),
+    }
+}
+
+/// Sizes of both sides with the changes made: the report has those from before.
+fn after(report: &Report) -> Counts {
+    let made = |kind| report.applied.get(kind);
+    let mut counts = report.counts;
+    let came = made(Kind::Invite);
+    let went = made(Kind::Remove);
+    counts.members = (counts.members + came).saturating_sub(went);
+    counts.managed_members =
+        (counts.managed_members + came + made(Kind::Link)).saturating_sub(went);
+    let (created, deleted) = (made(Kind::CreateGroup), made(Kind::DeleteGroup));
+    counts.managed_groups = (counts.managed_groups + created).saturating_sub(deleted);
+    counts.organization_groups = (counts.organization_groups + created).saturating_sub(deleted);
+    counts
+}
+
+fn change_counts(counts: &ActionCounts) -> ChangeCounts {
+    let of = |kind| number(counts.get(kind));
+    ChangeCounts {
+        invited: of(Kind::Invite),
+        linked: of(Kind::Link),
+        relinked: of(Kind::Relink),
+        restored: of(Kind::Restore),
+        revoked: of(Kind::Revoke),
+        removed: of(Kind::Remove),
+        groups_created: of(Kind::CreateGroup),
+        groups_relinked: 0,
+        groups_renamed: of(Kind::RenameGroup),
+        groups_updated: of(Kind::UpdateGroup),
+        groups_deleted: of(Kind::DeleteGroup),
+    }
+}
+
+fn held_removals(held: &Held, digest: &str) -> HeldRemovals {
+    let (members, groups) = match held.why {
+        HeldBecause::OverLimit {
+            members, groups, ..
+        } => (members, groups),
+        HeldBecause::EmptyDirectory { members } => (members, 0),
+    };
+    HeldRemovals {
+        digest: digest.to_owned(),
+        total: number(held.changes.len()),
+        members: number(members),
+        groups: number(groups),
+        why: why(held),
+        sample: held
+            .changes
+            .iter()
+            .take(HELD_SAMPLE_MAX)
+            .map(|change| cut(&told(change)))
+            .collect(),
+    }
+}
+
+fn told(change: &Change) -> String {
+    let kind = change.action.kind().name();
+    let reason = change.reason.describe();
+    match &change.action {
+        Action::UpdateGroup { name, remove, .. } => {
+            format!("{kind} {name}: {} leave ({reason})", remove.len())
+        }
+        Action::DeleteGroup { name, .. } => format!("{kind} {name} ({reason})"),
+        Action::Revoke { email, .. } | Action::Remove { email, .. } => {
+            format!("{kind} {email} ({reason})")
+        }
+        other => format!("{kind} {} ({reason})", other.external_id()),
+    }
+}
+
+fn hold(held: &Held) -> Hold {
+    match held.why {
+        HeldBecause::OverLimit { .. } => Hold::LimitExceeded,
+        HeldBecause::EmptyDirectory { .. } => Hold::DirectoryEmpty,
+    }
+}
+
+fn why(held: &Held) -> String {
+    match held.why {
+        HeldBecause::OverLimit {
+            members,
+            members_limit,
+            groups,
+            groups_limit,
+        } => {
+            let mut parts = Vec::new();
+            if members > members_limit {
+                parts.push(format!(
+                    "{members} members would lose access or a membership and offboarding.limit \
+                     lets {members_limit}"
+                ));
+            }
+            if groups > groups_limit {
+                parts.push(format!(
+                    "{groups} groups would be deleted and offboarding.limit lets {groups_limit}"
+                ));
+            }
+            parts.join("; ")
+        }
+        HeldBecause::EmptyDirectory { members } => format!(
+            "the directory named no one at all, and {members} members would lose access: check the \
+             source's filters and base first"
+        ),
+    }
+}
+
+fn what_to_do(held: &Held, digest: &str, object: &Object) -> String {
+    format!(
+        "{} removals wait, for {}. If all of them are right (see ConfigMap {}-plan): kubectl -n {} \
+         annotate --overwrite directorysync {} {APPROVE_REMOVALS}={digest}",
+        held.changes.len(),
+        why(held),
+        object.name,
+        object.namespace,
+        object.name
+    )
+}
+
+fn listed(counts: &ActionCounts) -> String {
+    let parts: Vec<_> = counts
+        .iter()
+        .map(|(kind, count)| format!("{count} {}", kind.name()))
+        .collect();
+    parts.join(", ")
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn cut(text: &str) -> String {
+    if text.chars().count() <= SAMPLE_CHARACTERS_MAX {
+        return text.to_owned();
+    }
+    let cut: String = text.chars().take(SAMPLE_CHARACTERS_MAX - 1).collect();
+    format!("{cut}…")
+}

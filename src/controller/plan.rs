@@ -1,0 +1,182 @@
+//! The plan of the last run that had anything to do, as a ConfigMap beside the object; and in it
+//! what a later process needs to go on cheaply.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, Resource, ResourceExt};
+use sha2::{Digest as _, Sha256};
+
+use super::FIELD_MANAGER;
+use super::patience::{NoAnswer, patiently};
+use crate::api::DirectorySync;
+use crate::sync::guard::{FingerprintSet, Guarded};
+use crate::sync::memberships::Memory;
+use crate::sync::plan::render::{Sides, json, markdown};
+
+const MARKDOWN: &str = "plan.md";
+const JSON: &str = "plan.json";
+const MEMBERSHIPS: &str = "memberships";
+const REMOVALS: &str = "removals";
+
+/// The API server takes 1 MiB an object, metadata included. Binary data grows by a third.
+const MARKDOWN_MAX: usize = 150 * 1024;
+const JSON_MAX: usize = 300 * 1024;
+/// Enough for 10,000 groups; what is longer is left out, and every group read after a restart.
+const MEMBERSHIPS_MAX: usize = 250 * 1024;
+/// Enough for 5,000 removals; of more, an approval that was interrupted has to be given again
+/// after a restart.
+const REMOVALS_MAX: usize = 80 * 1024;
+
+/// What stands in the ConfigMap.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Content {
+    text: BTreeMap<String, String>,
+    binary: BTreeMap<String, ByteString>,
+}
+
+/// Why there is no plan to read or none was written.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The ConfigMap of that name is somebody else's.
+    #[error("ConfigMap {0:?} belongs to somebody else and was left alone; delete or rename it to see the plan there")]
+    Foreign(String),
+    /// The API server.
+    #[error("the plan's ConfigMap: {0}")]
+    NoAnswer(#[from] NoAnswer),
+}
+
+impl Content {
+    /// The plan, and what a later process needs.
+    pub fn new(guarded: &Guarded, sides: &Sides<'_>, memory: &Memory) -> Self {
+        let text = [
+            (MARKDOWN, markdown(guarded, sides, MARKDOWN_MAX)),
+            (JSON, json(guarded, sides, Some(JSON_MAX))),
+        ];
+        let removals = match &guarded.held {
+            Some(_) => guarded.removals.to_bytes(),
+            None => Vec::new(),
+        };
+        let mut content = Self {
+            text: text.map(|(key, text)| (key.to_owned(), text)).into(),
+            binary: BTreeMap::new(),
+        };
+        content.set(REMOVALS, removals, REMOVALS_MAX);
+        content.remember(memory);
+        content
+    }
+
+    /// Replaces what is remembered of memberships, and leaves the plan as it is.
+    pub fn remember(&mut self, memory: &Memory) {
+        self.set(MEMBERSHIPS, memory.to_bytes(), MEMBERSHIPS_MAX);
+    }
+
+    fn set(&mut self, key: &str, bytes: Vec<u8>, max: usize) {
+        if bytes.is_empty() || bytes.len() > max {
+            self.binary.remove(key);
+        } else {
+            self.binary.insert(key.to_owned(), ByteString(bytes));
+        }
+    }
+
+    /// What is remembered of memberships; `None` unless it is what `digest` stands for.
+    pub fn memory(&self, digest: &str) -> Option<Memory> {
+        let bytes = &self.binary.get(MEMBERSHIPS)?.0;
+        let memory = Memory::from_bytes(bytes).ok()?;
+        (memory.digest() == digest).then_some(memory)
+    }
+
+    /// The removals that were held.
+    pub fn removals(&self) -> Option<FingerprintSet> {
+        FingerprintSet::from_bytes(&self.binary.get(REMOVALS)?.0).ok()
+    }
+
+    /// Whether it tells of held removals.
+    pub fn has_removals(&self) -> bool {
+        self.binary.contains_key(REMOVALS)
+    }
+}
+
+/// The ConfigMap's name: `<name>-plan`.
+pub fn name(object: &DirectorySync) -> String {
+    const MAX: usize = 253;
+    let name = object.name_any();
+    let whole = format!("{name}-plan");
+    if whole.len() <= MAX {
+        return whole;
+    }
+    // Names of objects are ASCII.
+    let digest = Sha256::digest(name.as_bytes());
+    let digest: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{digest}-plan", &name[..MAX - 14])
+}
+
+/// What an earlier process left.
+///
+/// # Errors
+/// As [`PlanError`].
+pub async fn read(client: &Client, object: &DirectorySync) -> Result<Option<Content>, PlanError> {
+    let Some(map) = patiently(api(client, object).get_opt(&name(object))).await? else {
+        return Ok(None);
+    };
+    check_ours(&map.metadata, object)?;
+    Ok(Some(Content {
+        text: map.data.unwrap_or_default(),
+        binary: map.binary_data.unwrap_or_default(),
+    }))
+}
+
+/// Writes it in place of what was there.
+///
+/// # Errors
+/// As [`PlanError`].
+pub async fn write(
+    client: &Client,
+    object: &DirectorySync,
+    content: &Content,
+) -> Result<(), PlanError> {
+    let (api, name) = (api(client, object), name(object));
+    if let Some(found) = patiently(api.get_metadata_opt(&name)).await? {
+        check_ours(&found.metadata, object)?;
+    }
+    let owner = OwnerReference {
+        // Deleting the owner needs no leave of the plan.
+        block_owner_deletion: None,
+        controller: Some(true),
+        ..object.owner_ref(&()).unwrap_or_default()
+    };
+    let map = ConfigMap {
+        metadata: ObjectMeta {
+            name: Some(name.clone()),
+            labels: Some([("app.kubernetes.io/managed-by".into(), FIELD_MANAGER.into())].into()),
+            owner_references: Some(vec![owner]),
+            ..ObjectMeta::default()
+        },
+        data: Some(content.text.clone()),
+        binary_data: Some(content.binary.clone()).filter(|binary| !binary.is_empty()),
+        immutable: None,
+    };
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    patiently(api.patch(&name, &parameters, &Patch::Apply(&map))).await?;
+    Ok(())
+}
+
+/// Ours is what names the object, or one that had its name before, as its owner.
+fn check_ours(found: &ObjectMeta, object: &DirectorySync) -> Result<(), PlanError> {
+    let owners = found.owner_references.iter().flatten();
+    let ours = owners.into_iter().any(|owner| {
+        owner.kind == DirectorySync::kind(&()) && owner.name == object.name_any()
+    });
+    if ours {
+        Ok(())
+    } else {
+        Err(PlanError::Foreign(name(object)))
+    }
+}
+
+fn api(client: &Client, object: &DirectorySync) -> Api<ConfigMap> {
+    Api::namespaced(client.clone(), &object.namespace().unwrap_or_default())
+}

@@ -1,0 +1,30 @@
+//! The operator's own times.
+
+use std::time::Duration;
+
+/// The operator's own times. The usual ones suit everyone; tests have others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timing {
+    /// How often each object's Secrets and ConfigMaps are asked for their versions.
+    pub reference_poll: Duration,
+    /// How old the times in a status may get while runs find and change nothing.
+    pub status_heartbeat: Duration,
+    /// How often a run that takes longer than this tells in status how far it is.
+    pub progress: Duration,
+    /// How long runs may take to come to a safe end when the process is asked to stop.
+    pub shutdown: Duration,
+    /// How long a Lease that isn't renewed keeps others waiting; at least a second.
+    pub lease: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            reference_poll: Duration::from_secs(30),
+            status_heartbeat: Duration::from_secs(60 * 60),
+            progress: Duration::from_secs(10),
+            shutdown: Duration::from_secs(20),
+            lease: Duration::from_secs(15),
+        }
+    }
+}
