@@ -36,9 +36,21 @@ impl ConditionType {
     ];
 }
 
+impl ConditionType {
+    /// Its name in status.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::RemovalsHeld => "RemovalsHeld",
+        }
+    }
+}
+
 impl fmt::Display for ConditionType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.write_str(self.name())
     }
 }
 

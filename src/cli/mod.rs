@@ -6,12 +6,14 @@
 //! manifests   what the commands without a cluster work on
 //! session     one resource with both its sides, ready to run
 //! run         a run of it, with progress and Ctrl-C
+//! operator    the operator until it is told to stop
 //! output      what is printed where
 //! ```
 
 mod args;
 mod check;
 mod manifests;
+mod operator;
 mod output;
 mod plan;
 mod progress;
@@ -48,9 +50,15 @@ pub enum CliError {
         "there is no terminal to confirm the changes on: look at them with plan, then add --yes"
     )]
     Unconfirmed,
-    /// The operator.
-    #[error("this build has no operator")]
-    NoOperator,
+    /// The way to the cluster.
+    #[error(
+        "no cluster to work in: run in a pod, or name one by KUBECONFIG (without a cluster there are \
+         plan and sync)"
+    )]
+    NoCluster(#[source] kube::Error),
+    /// The operator ended by itself.
+    #[error(transparent)]
+    Operator(#[from] crate::controller::OperatorError),
     /// Standard output.
     #[error("can't write to standard output")]
     Output(#[from] std::io::Error),
@@ -84,9 +92,6 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Check(args) => check::check(&args).await,
         Command::Plan(args) => plan::plan(&args).await,
         Command::Sync(args) => sync::sync(&args).await,
-        Command::Operator(args) => {
-            let _settings = crate::controller::OperatorSettings::try_from(args)?;
-            Err(CliError::NoOperator)
-        }
+        Command::Operator(args) => operator::operator(args).await,
     }
 }

@@ -130,7 +130,7 @@ pub fn checks_everything(why: Why, wanted: &Wanted<'_>, past: &Past, now: Timest
     let overdue = past.drift_checked.is_none_or(|checked| {
         Timestamp::saturating_add(checked, wanted.drift_check).is_ok_and(|due| due <= now)
     });
-    overdue || matches!(why, Why::First | Why::SpecChanged | Why::Requested)
+    overdue || matches!(why, Why::SpecChanged | Why::Requested)
 }
 
 /// What an object's status tells of runs that other processes made.

@@ -28,12 +28,32 @@ impl Events {
     /// Tells that conditions went from `before` to `after`, where `Ready` has another reason now.
     /// An event that can't be published is no reason to stop.
     pub async fn tell(&self, about: &ObjectReference, before: &[Condition], after: &[Condition]) {
-        let Some(event) = transition(before, after) else {
-            return;
-        };
+        if let Some(event) = transition(before, after) {
+            self.publish(about, event).await;
+        }
+    }
+}
+
+impl Events {
+    /// Tells of something that is no condition.
+    pub async fn warn(&self, about: &ObjectReference, reason: &str, note: &str) {
+        self.publish(about, warning(reason, note)).await;
+    }
+
+    async fn publish(&self, about: &ObjectReference, event: Event) {
         if let Err(error) = patiently(self.0.publish(&event, about)).await {
             tracing::warn!(%error, reason = event.reason, "couldn't publish an event");
         }
+    }
+}
+
+fn warning(reason: &str, note: &str) -> Event {
+    Event {
+        type_: EventType::Warning,
+        reason: reason.to_owned(),
+        note: Some(cut(note)),
+        action: "Sync".into(),
+        secondary: None,
     }
 }
 
@@ -49,12 +69,10 @@ fn transition(before: &[Condition], after: &[Condition]) -> Option<Event> {
         ("True", None) => EventType::Normal,
         _ => EventType::Warning,
     };
+    let note = &held.unwrap_or(ready).message;
     Some(Event {
         type_,
-        reason: ready.reason.clone(),
-        note: Some(cut(&held.unwrap_or(ready).message)),
-        action: "Sync".into(),
-        secondary: None,
+        ..warning(&ready.reason, note)
     })
 }
 

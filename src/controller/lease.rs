@@ -32,24 +32,6 @@ pub struct LeaseSettings {
     pub retry: Duration,
 }
 
-impl LeaseSettings {
-    /// The usual times: 15 seconds, 10 seconds, 2 seconds.
-    pub fn new(
-        namespace: impl Into<String>,
-        name: impl Into<String>,
-        identity: impl Into<String>,
-    ) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-            identity: identity.into(),
-            duration: Duration::from_secs(15),
-            renew_deadline: Duration::from_secs(10),
-            retry: Duration::from_secs(2),
-        }
-    }
-}
-
 /// The Lease, held by this process. Renewed in the background until [`Leadership::release`].
 #[derive(Debug)]
 pub struct Leadership {

@@ -28,8 +28,6 @@ pub struct Memory {
     pub removals: Option<FingerprintSet>,
     /// What stands in the plan's ConfigMap.
     pub plan: WrittenPlan,
-    /// Another object owned the organization when it was last looked at.
-    pub disowned: bool,
 }
 
 /// What stands in the plan's ConfigMap, as far as this process knows.
@@ -37,6 +35,8 @@ pub struct Memory {
 pub struct WrittenPlan {
     /// It was looked at, or written.
     pub known: bool,
+    /// Stands for all of it; `None` where there is none, or it couldn't be written.
+    pub content: Option<Fingerprint>,
     /// It tells of held removals.
     pub has_removals: bool,
     /// Its memory of memberships.

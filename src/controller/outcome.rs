@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::api::DirectorySyncStatus;
 use crate::api::annotations::APPROVE_REMOVALS;
 use crate::api::conditions::{Blocker, Failure, Hold, Outcome, Success};
-use crate::api::spec::Mode;
 use crate::api::status::{
     ChangeCounts, HELD_SAMPLE_MAX, HeldRemovals, OrganizationStatus, PROBLEM_SAMPLE_MAX,
     PROBLEMS_MAX, Phase as StatusPhase, ProblemStatus, Progress as StatusProgress,
@@ -15,7 +14,7 @@ use crate::fault::FaultKind;
 use crate::sync::guard::{Held, HeldBecause};
 use crate::sync::plan::{Action, Change, Counts, Kind};
 use crate::sync::progress::{Phase, Progress};
-use crate::sync::report::{ActionCounts, Report};
+use crate::sync::report::{ActionCounts, Mode, Report};
 use crate::sync::run::RunError;
 use crate::telemetry::{Object, RunResult};
 
@@ -139,7 +138,9 @@ pub fn put_report(status: &mut DirectorySyncStatus, report: &Report, source: &st
     if changes.total() > 0 || report.mode == Mode::Preview {
         status.changes = Some(change_counts(&changes));
     }
-    status.held_removals = report.held().map(|held| held_removals(held, &report.digest.0));
+    status.held_removals = report
+        .held()
+        .map(|held| held_removals(held, &report.digest.0));
     status.problems = report
         .problems
         .by_reason()
@@ -176,7 +177,7 @@ pub fn progress(progress: &Progress) -> StatusProgress {
 }
 
 /// Sizes of both sides with the changes made: the report has those from before.
-fn after(report: &Report) -> Counts {
+pub fn after(report: &Report) -> Counts {
     let made = |kind| report.applied.get(kind);
     let mut counts = report.counts;
     let came = made(Kind::Invite);

@@ -19,6 +19,11 @@ pub enum NoAnswer {
 }
 
 impl NoAnswer {
+    /// The operator's rights don't suffice.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Failed(kube::Error::Api(status)) if status.code == 403)
+    }
+
     /// The object isn't there any more, or another one has taken its name.
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::Failed(kube::Error::Api(status)) if matches!(status.code, 404 | 409))

@@ -11,6 +11,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use sha2::{Digest as _, Sha256};
 
 use super::FIELD_MANAGER;
+use super::due::Fingerprint;
 use super::patience::{NoAnswer, patiently};
 use crate::api::DirectorySync;
 use crate::sync::guard::{FingerprintSet, Guarded};
@@ -42,7 +43,9 @@ pub struct Content {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// The ConfigMap of that name is somebody else's.
-    #[error("ConfigMap {0:?} belongs to somebody else and was left alone; delete or rename it to see the plan there")]
+    #[error(
+        "ConfigMap {0:?} belongs to somebody else and was left alone; delete or rename it to see the plan there"
+    )]
     Foreign(String),
     /// The API server.
     #[error("the plan's ConfigMap: {0}")]
@@ -94,6 +97,23 @@ impl Content {
         FingerprintSet::from_bytes(&self.binary.get(REMOVALS)?.0).ok()
     }
 
+    /// Stands for all of it.
+    pub fn digest(&self) -> Fingerprint {
+        let mut hash = Sha256::new();
+        let text = self.text.iter().map(|(key, text)| (key, text.as_bytes()));
+        let binary = self
+            .binary
+            .iter()
+            .map(|(key, bytes)| (key, bytes.0.as_slice()));
+        for (key, value) in text.chain(binary) {
+            hash.update((key.len() as u64).to_be_bytes());
+            hash.update(key);
+            hash.update((value.len() as u64).to_be_bytes());
+            hash.update(value);
+        }
+        hash.finalize().into()
+    }
+
     /// Whether it tells of held removals.
     pub fn has_removals(&self) -> bool {
         self.binary.contains_key(REMOVALS)
@@ -110,7 +130,10 @@ pub fn name(object: &DirectorySync) -> String {
     }
     // Names of objects are ASCII.
     let digest = Sha256::digest(name.as_bytes());
-    let digest: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest: String = digest[..4]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("{}-{digest}-plan", &name[..MAX - 14])
 }
 
@@ -167,9 +190,9 @@ pub async fn write(
 /// Ours is what names the object, or one that had its name before, as its owner.
 fn check_ours(found: &ObjectMeta, object: &DirectorySync) -> Result<(), PlanError> {
     let owners = found.owner_references.iter().flatten();
-    let ours = owners.into_iter().any(|owner| {
-        owner.kind == DirectorySync::kind(&()) && owner.name == object.name_any()
-    });
+    let ours = owners
+        .into_iter()
+        .any(|owner| owner.kind == DirectorySync::kind(&()) && owner.name == object.name_any());
     if ours {
         Ok(())
     } else {

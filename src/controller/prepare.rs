@@ -1,17 +1,19 @@
 //! From a spec to both sides, ready to be used.
 
+use std::sync::Arc;
+
 use kube::{Client, ResourceExt};
 
 use super::memory::{Blocked, Prepared, Remote};
-use super::observer::RequestMetrics;
 use super::patience::NoAnswer;
 use super::references::{self, Fetched, Versions};
 use crate::api::DirectorySync;
 use crate::api::conditions::Blocker;
 use crate::api::validation::ValidatedSpec;
 use crate::fault::FaultKind;
+use crate::http::Observer;
 use crate::organization::OrganizationClient;
-use crate::telemetry::{Metrics, Object};
+use crate::telemetry::{Metrics, Object, RequestSide};
 
 /// Prepares `object` anew where its spec or what it refers to isn't as it was `before`.
 ///
@@ -27,8 +29,7 @@ pub async fn prepare(
     let namespace = object.namespace().unwrap_or_default();
     let before = match before {
         Some(before) if before.generation == generation => {
-            let versions =
-                references::versions(client, &namespace, before.versions.keys()).await;
+            let versions = references::versions(client, &namespace, before.versions.keys()).await;
             match versions {
                 Ok(versions) if versions == before.versions => return Ok(before),
                 Ok(_) => Some(before),
@@ -68,10 +69,11 @@ pub async fn prepare(
             ..before
         });
     }
-    let metrics = RequestMetrics::new(metrics, Object::new(namespace, object.name_any()));
+    let object = Object::new(namespace, object.name_any());
+    let observer = metrics.observer(&object, RequestSide::Organization);
     Ok(Prepared {
         generation,
-        remote: remote(spec, &fetched, metrics),
+        remote: remote(spec, &fetched, observer),
         versions: fetched.versions,
         fingerprint: fetched.fingerprint,
     })
@@ -80,18 +82,18 @@ pub async fn prepare(
 fn remote(
     spec: ValidatedSpec,
     fetched: &Fetched,
-    metrics: RequestMetrics,
+    observer: Arc<dyn Observer>,
 ) -> Result<Remote, Blocked> {
     let mut resolved = spec.resolve(&fetched.data).map_err(|unresolved| Blocked {
         blocker: unresolved.blocker(),
         message: unresolved.to_string(),
     })?;
-    resolved.organization.observer = metrics.shared();
+    resolved.organization.observer = observer;
     let organization = OrganizationClient::new(resolved.organization).map_err(|error| Blocked {
         blocker: Blocker::InvalidReference,
         message: error.to_string(),
     })?;
-    let source = resolved.source.open().map_err(|error| Blocked {
+    let source = resolved.source.connect().map_err(|error| Blocked {
         blocker: match error.kind {
             FaultKind::Configuration => Blocker::InvalidSpec,
             FaultKind::Transient { .. } | FaultKind::Incomplete => Blocker::SourceRefused,

@@ -58,7 +58,11 @@ pub async fn fetch(
         // Only what the spec asks for: another key's change is nobody's business.
         for key in &reference.keys {
             let value = object.values.get(key);
-            hash.update(value.map_or(u64::MAX, |value| value.len() as u64).to_be_bytes());
+            hash.update(
+                value
+                    .map_or(u64::MAX, |value| value.len() as u64)
+                    .to_be_bytes(),
+            );
             hash.update(value.map(Vec::as_slice).unwrap_or_default());
         }
         fetched.data.add(reference.to.clone(), object.values);

@@ -38,6 +38,11 @@ impl OrganizationClient {
         self.server.settings.client_id.organization()
     }
 
+    /// The address of its server's API, in one spelling.
+    pub fn address(&self) -> &str {
+        &self.server.api
+    }
+
     /// The organization in a few words for a person.
     pub fn describe(&self) -> String {
         format!("{} at {}", self.organization_id(), self.server.api)

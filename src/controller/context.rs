@@ -1,0 +1,116 @@
+//! What all reconciles share.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::channel::mpsc;
+use kube::Client;
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::Backoff;
+use super::claims::Claims;
+use super::events::Events;
+use super::objects::Objects;
+use super::timing::Timing;
+use super::watch::Guarded;
+use crate::telemetry::{Metrics, Object};
+
+/// What all reconciles share.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// What to count into.
+    pub metrics: Metrics,
+    /// The operator's own times.
+    pub timing: Timing,
+    /// Between the tries of a failing object.
+    pub backoff: Backoff,
+    /// A run needs one.
+    pub permits: Semaphore,
+    /// Who owns which organization.
+    pub claims: Claims,
+    /// What is known of each object.
+    pub objects: Objects,
+    /// Tells of changes.
+    pub events: Events,
+    /// Who owns what isn't known before each object was looked at once.
+    pub settling: Settling,
+    /// Cancelled when no work is to be done any more.
+    pub work: CancellationToken,
+    /// Asks for a reconcile.
+    pub wake: mpsc::UnboundedSender<ObjectRef<Guarded>>,
+}
+
+impl Context {
+    /// Reconciles these objects soon.
+    pub fn wake(&self, objects: impl IntoIterator<Item = Object>) {
+        for object in objects {
+            let reference = ObjectRef::new(&object.name).within(&object.namespace);
+            // Nobody listens any more only when everything ends.
+            self.wake.unbounded_send(reference).ok();
+        }
+    }
+
+    /// An object is gone.
+    pub fn forget(&self, uid: &str) {
+        self.objects.gone(uid);
+        self.settling.settled(uid);
+        let waiting = self.claims.release(uid);
+        self.wake(waiting);
+    }
+}
+
+/// The objects of the first list that weren't looked at yet.
+///
+/// Which organization an object manages stands in its Secret. Only when all of those have been read
+/// is it known who owns what, whichever came first.
+pub struct Settling {
+    waiting: Mutex<HashSet<String>>,
+    left: watch::Sender<usize>,
+}
+
+impl Settling {
+    /// An object that can't be looked at doesn't keep the others waiting for longer than this.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// None to wait for.
+    pub fn new() -> Self {
+        Self {
+            waiting: Mutex::default(),
+            left: watch::Sender::new(0),
+        }
+    }
+
+    /// This one has to be looked at.
+    pub fn expect(&self, uid: String) {
+        self.change(|waiting| {
+            waiting.insert(uid);
+        });
+    }
+
+    /// This one was looked at, or is gone.
+    pub fn settled(&self, uid: &str) {
+        self.change(|waiting| {
+            waiting.remove(uid);
+        });
+    }
+
+    /// Waits until all were looked at.
+    pub async fn wait(&self) {
+        let mut left = self.left.subscribe();
+        let all = left.wait_for(|left| *left == 0);
+        if tokio::time::timeout(Self::PATIENCE, all).await.is_err() {
+            tracing::warn!("not every resource could be looked at; going on without");
+            self.change(HashSet::clear);
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut HashSet<String>)) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut waiting);
+        self.left.send_replace(waiting.len());
+    }
+}
