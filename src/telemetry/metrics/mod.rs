@@ -212,6 +212,11 @@ impl Metrics {
         self.0.conditions.forget(object);
     }
 
+    /// Everything as text, as scrapers get it that accept nothing newer.
+    pub fn text(&self) -> String {
+        self.expose(Exposition::Prometheus)
+    }
+
     /// Everything as text.
     pub(super) fn expose(&self, exposition: Exposition) -> String {
         text::expose(&self.0.registry, exposition)

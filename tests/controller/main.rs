@@ -1,0 +1,10 @@
+//! The operator on a real API server, between a real OpenLDAP and a simulated organization,
+//! connected with the rights that `deploy/rbac.yaml` gives it.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod basics;
+mod braking;
+mod mending;
+mod processes;
+mod world;

@@ -1,0 +1,126 @@
+//! Several processes, one after the other and side by side.
+
+use directory_sync::api::DirectorySync;
+use jiff::{SignedDuration, Timestamp};
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use crate::world::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_runs_nothing_early() {
+    let world = World::new("restart").await;
+    let operator = world.operator();
+    world.resource("staff", json!({}));
+    let before = world.until_ready("staff", "Succeeded").await;
+    assert!(before.status.unwrap().next_sync_time.is_some());
+    operator.stop().await.unwrap();
+    world.organization.clear_requests();
+    let before = world.get("staff").await;
+
+    let operator = world.operator();
+    // Once it has looked at this one, it has looked at the other.
+    world.resource("probe", json!({}));
+    world.until_ready("probe", "AlreadyManaged").await;
+    assert_eq!(world.requests(), [""; 0]);
+    assert_eq!(version(&world.get("staff").await), version(&before));
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_makes_up_for_what_was_missed_and_knows_the_memberships_still() {
+    let world = World::new("missed").await;
+    let operator = world.operator();
+    world.resource("staff", json!({}));
+    world.until_ready("staff", "Succeeded").await;
+    operator.stop().await.unwrap();
+    world.organization.clear_requests();
+    let ago = |hours| Timestamp::now() - SignedDuration::from_hours(hours);
+    let times = json!({"status": {
+        "lastAttemptTime": ago(3), "lastSyncTime": ago(3), "nextSyncTime": ago(2),
+    }});
+    let (parameters, patch) = (PatchParams::default(), Patch::Merge(times));
+    world
+        .api()
+        .patch_status("staff", &parameters, &patch)
+        .await
+        .unwrap();
+
+    let operator = world.operator();
+    world
+        .until("staff", "a run now", move |staff: &DirectorySync| {
+            let status = staff.status.clone().unwrap_or_default();
+            status.last_sync_time.is_some_and(|time| time.0 > ago(1))
+        })
+        .await;
+    let requests = world.requests();
+    assert!(
+        requests.iter().all(|request| request.starts_with("GET")),
+        "{requests:?}"
+    );
+    assert!(
+        !requests
+            .iter()
+            .any(|request| request.contains("member-ids")),
+        "{requests:?}"
+    );
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_stops_hands_over_at_once_and_one_that_dies_when_its_lease_ends() {
+    let world = World::new("leaders").await;
+    let lease = format!("lease-{}", world.namespace);
+    let first = world.operator_with(quick(), Some(&lease));
+    eventually("a leader", || !world.holder(&lease).is_empty()).await;
+    let leader = world.holder(&lease);
+    let second = world.operator_with(quick(), Some(&lease));
+    world.resource("staff", json!({}));
+    world.until_ready("staff", "Succeeded").await;
+    assert_eq!((first.runs("staff"), second.runs("staff")), (1, 0));
+
+    first.stop().await.unwrap();
+    eventually("another leader", || {
+        let holder = world.holder(&lease);
+        !holder.is_empty() && holder != leader
+    })
+    .await;
+    world
+        .patch("staff", json!({"spec": {"users": {"exclude": ["p00@*"]}}}))
+        .await;
+    world.until_ready("staff", "RemovalsHeld").await;
+    assert_eq!(second.runs("staff"), 1);
+
+    second.kill().await;
+    let third = world.operator_with(quick(), Some(&lease));
+    world.patch("staff", json!({"spec": {"users": null}})).await;
+    world.until_ready("staff", "Succeeded").await;
+    assert_eq!(third.runs("staff"), 1);
+    third.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_lease_is_taken_stops_working_and_ends() {
+    let world = World::new("taken").await;
+    let lease = format!("lease-{}", world.namespace);
+    let operator = world.operator_with(quick(), Some(&lease));
+    eventually("a leader", || !world.holder(&lease).is_empty()).await;
+    let patch = r#"{"spec":{"holderIdentity":"somebody-else","leaseDurationSeconds":600}}"#;
+    let arguments = [
+        "-n",
+        "directory-sync",
+        "patch",
+        "lease",
+        &lease,
+        "--type=merge",
+        "-p",
+        patch,
+    ];
+    world.server().run_kubectl(&arguments).unwrap();
+    let error = operator.ended().await.unwrap_err();
+    assert!(
+        error.to_string().contains("another process may be leading"),
+        "{error}"
+    );
+    assert_eq!(world.holder(&lease), "somebody-else");
+}
