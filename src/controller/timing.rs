@@ -21,7 +21,8 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             reference_poll: Duration::from_secs(30),
-            status_heartbeat: Duration::from_secs(60 * 60),
+            // Shorter than the shortest hour: an interval of 1h is at least 54 minutes.
+            status_heartbeat: Duration::from_secs(50 * 60),
             progress: Duration::from_secs(10),
             shutdown: Duration::from_secs(20),
             lease: Duration::from_secs(15),

@@ -88,7 +88,7 @@ async fn a_leader_that_stops_hands_over_at_once_and_one_that_dies_when_its_lease
     world
         .patch("staff", json!({"spec": {"users": {"exclude": ["p00@*"]}}}))
         .await;
-    world.until_ready("staff", "RemovalsHeld").await;
+    world.until_ready("staff", "Succeeded").await;
     assert_eq!(second.runs("staff"), 1);
 
     second.kill().await;

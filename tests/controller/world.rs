@@ -95,12 +95,15 @@ impl World {
         self.server().apply(&manifest.to_string()).unwrap();
     }
 
-    /// Applies [`World::manifest`] with `spec` merged into its spec.
+    /// Applies [`World::manifest`] with `spec` merged into its spec; null takes a field out.
     pub fn resource(&self, name: &str, spec: Value) {
         let mut manifest = self.manifest(name);
         let all = manifest["spec"].as_object_mut().unwrap();
         for (field, value) in spec.as_object().unwrap() {
-            all.insert(field.clone(), value.clone());
+            match value {
+                Value::Null => all.remove(field),
+                value => all.insert(field.clone(), value.clone()),
+            };
         }
         self.apply(&manifest);
     }
