@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Which Lease to hold, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,8 @@ pub struct LeaseSettings {
 #[derive(Debug)]
 pub struct Leadership {
     lost: CancellationToken,
-    ending: CancellationToken,
+    /// Nobody renews for a leader that isn't there any more, however it ended.
+    renewing: DropGuard,
     renewal: tokio::task::JoinHandle<Candidate>,
 }
 
@@ -58,7 +59,7 @@ pub async fn acquire(
     let renewal = tokio::spawn(candidate.renew(lost.clone(), ending.clone()));
     Some(Leadership {
         lost,
-        ending,
+        renewing: ending.drop_guard(),
         renewal,
     })
 }
@@ -73,7 +74,7 @@ impl Leadership {
     /// Gives the Lease back, so that the next process needn't wait for its end. Call it when no
     /// work is under way any more.
     pub async fn release(self) {
-        self.ending.cancel();
+        drop(self.renewing);
         match self.renewal.await {
             Ok(candidate) if !self.lost.is_cancelled() => candidate.release().await,
             Ok(_) => {}
