@@ -183,6 +183,40 @@ async fn an_answer_that_is_not_ldap_is_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn members_that_come_in_ranges_are_an_error_and_not_a_small_group() {
+    let url = fake(|id| {
+        let text = |tag, text: &str| ber(tag, &[text.as_bytes()]);
+        let attribute = |name: &str, values: &[&str]| {
+            let values: Vec<_> = values.iter().map(|value| text(0x04, value)).collect();
+            ber(0x30, &[text(0x04, name), ber(0x31, &values)])
+        };
+        let attributes = [
+            attribute("entryUUID", &["g1"]),
+            attribute("cn", &["big"]),
+            attribute("member", &[]),
+            attribute("member;range=0-1499", &["cn=a,dc=example,dc=com"]),
+        ];
+        let group = [
+            text(0x04, "cn=big,dc=example,dc=com"),
+            ber(0x30, &attributes),
+        ];
+        let success = [ber(0x0a, &[[0]]), text(0x04, ""), text(0x04, "")];
+        [
+            ber(0x30, &[ber(0x02, &[[id]]), ber(0x64, &group)]),
+            ber(0x30, &[ber(0x02, &[[id]]), ber(0x65, &success)]),
+        ]
+        .concat()
+    })
+    .await;
+    refused(settings(&url))
+        .await
+        .is_configuration()
+        .says("cn=big")
+        .says("member;range=0-1499")
+        .says("source.activeDirectory");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_search_that_takes_too_long_is_an_error() {
     let slapd = slapd(&people_and_groups(1_200));
     let port = trickle(slapd.port()).await;
@@ -192,6 +226,39 @@ async fn a_search_that_takes_too_long_is_an_error() {
         .await
         .is_incomplete()
         .says("searchTimeout");
+}
+
+/// A server that answers every request, told its message id, with `answer`; its URL.
+async fn fake(answer: impl Fn(u8) -> Vec<u8> + Send + Sync + 'static) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ldap://{}", listener.local_addr().unwrap());
+    let answer = Arc::new(answer);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                let mut request = [0; 2_048];
+                while let Ok(size @ 1..) = client.read(&mut request).await {
+                    // SEQUENCE { INTEGER id, …: the id's bytes follow the sequence's length.
+                    let long = usize::from(request[1].saturating_sub(0x80).min(4));
+                    assert!(size > 4 + long, "a whole request at once");
+                    client.write_all(&answer(request[4 + long])).await.ok();
+                }
+            });
+        }
+    });
+    url
+}
+
+/// One BER value with these parts as its content.
+fn ber(tag: u8, parts: &[impl AsRef<[u8]>]) -> Vec<u8> {
+    let content: Vec<u8> = parts
+        .iter()
+        .flat_map(|part| part.as_ref().to_vec())
+        .collect();
+    let length = u8::try_from(content.len()).expect("a short value");
+    [vec![tag, 0x81, length], content].concat()
 }
 
 /// How many bytes a read of the people brings.
