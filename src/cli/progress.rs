@@ -95,7 +95,10 @@ fn describe(progress: &Progress) -> String {
         Phase::Read => {
             let users = progress.read.users.load(Ordering::Relaxed);
             let groups = progress.read.groups.load(Ordering::Relaxed);
-            write!(text, ": {users} people, {groups} groups")
+            match users + groups {
+                0 => Ok(()),
+                _ => write!(text, ": {users} people, {groups} groups"),
+            }
         }
         _ if total > 0 => write!(text, ": {done} of {total}"),
         _ => Ok(()),
@@ -110,6 +113,7 @@ mod tests {
     #[test]
     fn reading_shows_how_many_were_read_and_changing_how_many_are_left() {
         let progress = Progress::default();
+        assert_eq!(describe(&progress), "reading both sides");
         progress.read.add_users(1_200);
         progress.read.add_groups(30);
         assert_eq!(

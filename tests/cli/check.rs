@@ -11,7 +11,9 @@ async fn a_check_tells_step_by_step_what_it_saw_on_both_sides() {
     let ran = ran
         .prints("identity/staff")
         .prints("ok")
-        .prints("directory ldap://");
+        .prints("directory ldap://")
+        .prints("find users: 3")
+        .prints("find groups: 1");
     ran.prints("organization ")
         .prints("the organization from")
         .prints("1 members");
@@ -48,4 +50,23 @@ async fn a_missing_key_of_a_secret_is_named() {
         .await
         .ends_with(1)
         .prints("Secret \"bitwarden\" has no key \"clientSecret\"");
+}
+#[tokio::test]
+async fn a_wrong_password_fails_its_step_and_the_other_side_is_checked_all_the_same() {
+    let lab = Lab::new().await;
+    let wrong = lab.secret(
+        "ldap-bind",
+        &[
+            ("bindDn", &lab.slapd.root_dn()),
+            ("password", "wrong-password"),
+        ],
+    );
+    lab.write("wrong/bind.yaml", &wrong);
+    let secrets = std::fs::read_to_string(lab.path("secrets.yaml")).unwrap();
+    lab.write("secrets.yaml", secrets.split("---").next().unwrap());
+
+    let ran = lab.run(&format!("{CHECK} -f wrong")).await.ends_with(1);
+
+    let ran = ran.prints("FAILED").prints("accepted").prints("1 members");
+    assert!(!ran.to_string().contains("wrong-password"), "{ran}");
 }

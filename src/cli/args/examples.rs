@@ -23,8 +23,9 @@ Exit codes:
   2  with --detailed-exitcode: changes are pending";
 
 pub const SYNC: &str = "\
-On a terminal the changes are shown and confirmed first; elsewhere --yes is needed. Removals past
-the resource's limit are held: nothing of them is done until their digest is approved.
+On a terminal the changes are shown and confirmed first, then both sides are read again; elsewhere
+--yes is needed. Removals past the resource's limit are held: none of them is made until their
+digest is approved.
 
 Examples:
   directory-sync sync -f staff.yaml
