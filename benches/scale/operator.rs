@@ -7,7 +7,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
 use simulators::lab::process::Process;
 use simulators::lab::{ApiServer, free_port};
 use tempfile::TempDir;
@@ -35,7 +34,15 @@ impl Cluster {
         let api = ApiServer::start()?;
         let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
         api.run_kubectl(&["apply", "--server-side", "-f", &crds.display().to_string()])?;
-        api.run_kubectl(&["wait", "--for=condition=Established", "crd", "--all"])?;
+        let started = Instant::now();
+        // It is served a moment later.
+        while let Err(error) = api.run_kubectl(&["get", "directorysyncs"]) {
+            ensure!(
+                started.elapsed() < PATIENCE,
+                "the resource isn't served: {error}"
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
         Ok(Self(api))
     }
 
@@ -80,26 +87,33 @@ impl Operator<'_> {
         })
     }
 
-    /// Applies the resource and waits until it is in step.
+    /// Applies the resource and waits for the end of its first run.
     pub fn first_run(&self, manifest: &str, others: &[u32]) -> Result<Measured> {
-        let run = || {
-            self.api.run_kubectl(&["apply", "-f", manifest])?;
-            self.wait_for_a_run_after(None)
-        };
-        self.run(others, run)
+        self.run(others, || {
+            Ok(self.api.run_kubectl(&["apply", "-f", manifest]).map(drop)?)
+        })
     }
 
     /// Waits for the next run that the interval brings.
     pub fn next_run(&self, others: &[u32]) -> Result<Measured> {
-        let last = self.last_sync()?;
-        self.run(others, || self.wait_for_a_run_after(last.as_deref()))
+        self.run(others, || Ok(()))
     }
 
     /// As long as the operator says that its run took, not as long as it was waited for.
-    fn run(&self, others: &[u32], run: impl FnOnce() -> Result<()>) -> Result<Measured> {
-        let before = self.run_seconds()?;
-        let measured = self.stretch(others, run)?;
-        let wall = Duration::from_secs_f64(self.run_seconds()? - before);
+    fn run(&self, others: &[u32], start: impl FnOnce() -> Result<()>) -> Result<Measured> {
+        let before = self.runs()?;
+        let measured = self.stretch(others, || {
+            start()?;
+            self.wait_for_a_run_after(before)
+        })?;
+        let ready = r#"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#;
+        let ready = ["-n", &self.namespace, "get", "dsync", "staff", "-o", ready];
+        ensure!(
+            self.api.run_kubectl(&ready)? == "True",
+            "a run didn't end well; the operator's log:\n{}",
+            self.process.log()
+        );
+        let wall = Duration::from_secs_f64(self.runs()?.seconds - before.seconds);
         Ok(Measured { wall, ..measured })
     }
 
@@ -121,40 +135,47 @@ impl Operator<'_> {
         })
     }
 
-    fn wait_for_a_run_after(&self, last: Option<&str>) -> Result<()> {
+    /// The metrics tell: status is written only where there is something to say.
+    fn wait_for_a_run_after(&self, before: Runs) -> Result<()> {
         let started = Instant::now();
-        loop {
-            if self
-                .last_sync()?
-                .is_some_and(|now| Some(now.as_str()) != last)
-            {
-                // The run's end is told in status first, and in the metrics right after.
-                std::thread::sleep(Duration::from_millis(500));
-                return Ok(());
-            }
+        while self.runs()?.ended <= before.ended {
             ensure!(
                 started.elapsed() < PATIENCE,
-                "no run ended well within {PATIENCE:?}; the operator's log:\n{}",
+                "no run ended within {PATIENCE:?}; the operator's log:\n{}",
                 self.process.log()
             );
             std::thread::sleep(Duration::from_millis(250));
         }
+        // Status and the plan's ConfigMap are written after the run.
+        std::thread::sleep(Duration::from_secs(3));
+        Ok(())
     }
 
-    fn last_sync(&self) -> Result<Option<String>> {
-        let resource = ["-n", &self.namespace, "get", "dsync", "staff", "-o", "json"];
-        let object: Value = serde_json::from_str(&self.api.run_kubectl(&resource)?)?;
-        Ok(object["status"]["lastSyncTime"].as_str().map(str::to_owned))
-    }
-
-    fn run_seconds(&self) -> Result<f64> {
+    fn runs(&self) -> Result<Runs> {
         let metrics = get(&self.listen, "/metrics")?;
-        let sums = metrics.lines().filter_map(|line| {
-            let rest = line.strip_prefix("directory_sync_run_duration_seconds_sum")?;
-            rest.rsplit(' ').next()?.parse::<f64>().ok()
-        });
-        Ok(sums.sum())
+        let sum = |name: &str| {
+            let values = metrics.lines().filter_map(|line| {
+                let rest = line.strip_prefix("directory_sync_run_duration_seconds_")?;
+                rest.strip_prefix(name)?
+                    .rsplit(' ')
+                    .next()?
+                    .parse::<f64>()
+                    .ok()
+            });
+            values.sum::<f64>()
+        };
+        Ok(Runs {
+            ended: sum("count"),
+            seconds: sum("sum"),
+        })
     }
+}
+
+/// How many runs there were, and how long all of them took.
+#[derive(Clone, Copy)]
+struct Runs {
+    ended: f64,
+    seconds: f64,
 }
 
 /// A GET over plain HTTP; the body of an answer of 200.

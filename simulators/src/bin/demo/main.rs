@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     let told = story::tell(&screen, &stage, &arguments.program);
     match &told {
         Ok(()) => screen.passed(&format!(
-            "Everything above was checked while it was shown. {:.0} s.",
+            "Everything above was checked while it was shown, in {:.0} s. KEEP=1 make demo leaves it running.",
             started.elapsed().as_secs_f32()
         )),
         Err(error) => {

@@ -43,7 +43,7 @@ impl Screen {
     pub fn step(&self, text: &str) {
         self.step.set(self.step.get() + 1);
         let heading = format!("{}. {text}", self.step.get());
-        self.line("");
+        self.gap();
         self.line(&self.paint(BOLD, &heading));
     }
 
@@ -54,12 +54,16 @@ impl Screen {
         }
     }
 
+    /// An empty line.
+    pub fn gap(&self) {
+        self.line("");
+    }
+
     /// A command as it would be typed.
     pub fn command(&self, text: &str) {
-        self.line("");
-        let prompt = self.paint(DIM, "$");
+        self.gap();
         for (at, line) in text.lines().enumerate() {
-            let prompt = if at == 0 { &prompt } else { " " };
+            let prompt = self.paint(DIM, if at == 0 { "$" } else { ">" });
             self.line(&format!("   {prompt} {}", self.paint(CYAN, line)));
         }
     }
@@ -68,17 +72,6 @@ impl Screen {
     pub fn output(&self, text: &str) {
         for line in text.trim_end().lines() {
             self.line(&format!("   {line}"));
-        }
-    }
-
-    /// The first lines of what a command answered, and how many there are more.
-    pub fn excerpt(&self, text: &str, lines: usize) {
-        let all: Vec<_> = text.trim_end().lines().collect();
-        let shown = &all[..lines.min(all.len())];
-        self.output(&shown.join("\n"));
-        if all.len() > shown.len() {
-            let more = format!("   … {} more lines", all.len() - shown.len());
-            self.line(&self.paint(DIM, &more));
         }
     }
 
@@ -94,12 +87,12 @@ impl Screen {
     }
 
     pub fn passed(&self, text: &str) {
-        self.line("");
+        self.gap();
         self.line(&self.paint(GREEN, text));
     }
 
     pub fn failed(&self, error: &anyhow::Error) {
-        self.line("");
+        self.gap();
         let text = format!("The demo failed: {error:#}");
         self.line(&self.paint(RED, &text));
     }

@@ -47,6 +47,8 @@ impl Stage {
             "the working directory isn't the repository's root; run make demo"
         );
         fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+        // What an earlier demo left.
+        let _absent = fs::remove_file(folder.join(OPERATOR_LOG));
         screen.step("Start the parts");
 
         let started = Instant::now();
@@ -102,9 +104,6 @@ impl Stage {
         fs::copy(kubeconfig, &shown)?;
         let listen = format!("127.0.0.1:{}", free_port()?);
         let log = self.operator_log();
-        if log.exists() {
-            fs::remove_file(&log)?;
-        }
         screen.command(&format!(
             "KUBECONFIG={} directory-sync operator --listen {listen} >{} 2>&1 &",
             shown.display(),
@@ -125,29 +124,47 @@ impl Stage {
         Ok(())
     }
 
-    /// Shows and runs `kubectl`; what it printed, which is not shown.
-    pub fn kubectl(&self, screen: &Screen, arguments: &[&str]) -> Result<String> {
-        let typed: Vec<_> = arguments.iter().map(|argument| quoted(argument)).collect();
-        screen.command(&format!("kubectl {}", typed.join(" ")));
-        let output = self
-            .api
-            .kubectl()
-            .args(arguments)
+    /// Waits until the API server serves the resource, a moment after its definition was applied.
+    pub fn wait_for_the_resource(&self) -> Result<()> {
+        let started = Instant::now();
+        while let Err(error) = self.api.run_kubectl(&["get", "directorysyncs", "-A"]) {
+            if started.elapsed() > PATIENCE {
+                return Err(error).context("the resource isn't served");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+
+    /// Shows a command and has a shell run it; what it printed, which is not shown.
+    pub fn ask(&self, screen: &Screen, command: &str) -> Result<String> {
+        screen.command(command);
+        let kubectl = self.api.kubectl();
+        let folder = Path::new(kubectl.get_program()).parent();
+        let mut path = folder
+            .map(|folder| folder.as_os_str().to_owned())
+            .unwrap_or_default();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        let environment = kubectl.get_envs();
+        let output = Command::new("sh")
+            .args(["-c", command])
+            .envs(environment.filter_map(|(name, value)| Some((name, value?))))
+            .env("PATH", path)
             .output()
-            .context("run kubectl")?;
+            .context("run a shell")?;
         if !output.status.success() {
             bail!(
-                "kubectl {}: {}",
-                typed.join(" "),
+                "{command}: {}",
                 String::from_utf8_lossy(&output.stderr).trim()
             );
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Shows and runs `kubectl`, and shows its answer.
-    pub fn type_in(&self, screen: &Screen, arguments: &[&str]) -> Result<String> {
-        let answer = self.kubectl(screen, arguments)?;
+    /// Shows a command, has a shell run it, and shows its answer.
+    pub fn type_in(&self, screen: &Screen, command: &str) -> Result<String> {
+        let answer = self.ask(screen, command)?;
         screen.output(&answer);
         Ok(answer)
     }
@@ -257,14 +274,4 @@ fn secret() -> Result<String> {
         .and_then(|mut random| random.read_exact(&mut bytes))
         .context("read /dev/urandom")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// An argument as a shell wants it.
-fn quoted(argument: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./:=,@%+".contains(c);
-    if argument.chars().all(plain) && !argument.is_empty() {
-        argument.to_owned()
-    } else {
-        format!("'{}'", argument.replace('\'', r"'\''"))
-    }
 }

@@ -11,8 +11,7 @@ use crate::cast;
 use crate::screen::Screen;
 use crate::stage::{Stage, condition};
 
-/// Names the resource in every command.
-const STAFF: [&str; 4] = ["-n", "identity", "get", "dsync"];
+const LIST: &str = "kubectl -n identity get dsync";
 
 pub fn tell(screen: &Screen, stage: &Stage, program: &Path) -> Result<()> {
     look_around(screen, stage)?;
@@ -29,18 +28,21 @@ fn look_around(screen: &Screen, stage: &Stage) -> Result<()> {
     screen.say(&format!(
         "The directory: {} people in eight departments, {} groups (nested four deep, with a diamond),\n\
          a service account, and a screen in the lobby that has no email.\n\
-         The organization, before anything is done:\n ",
+         The organization, before anything is done:",
         cast::PEOPLE,
         cast::GROUPS
     ));
+    screen.gap();
     screen.output(&table(
         &stage.organization.snapshot(),
         &everyone_named(),
         &[cast::RENAMED.0],
     ));
+    screen.gap();
     screen.say(&format!(
-        "\n{} and {} are in the directory. {} was, once. The owner and\n\
-         the auditor never were. The group is called \"{}\" there today.",
+        "{} and {} are in the directory.\n\
+         {} was, once. Owner and auditor never were.\n\
+         And the group is called \"{}\" there today.",
         cast::email(cast::MANAGED),
         cast::email(cast::UNLINKED),
         cast::LEAVER,
@@ -55,14 +57,15 @@ fn install(screen: &Screen, stage: &Stage, program: &Path) -> Result<()> {
         "export KUBECONFIG={}",
         stage.folder.join("kubeconfig").display()
     ));
-    let apply = ["apply", "--server-side", "-f"];
-    stage.type_in(screen, &[&apply[..], &["crds/"]].concat())?;
-    let wait = ["wait", "--for=condition=Established", "crd", "--all"];
-    stage.kubectl(screen, &wait)?;
-    let deploy = ["-f", "deploy/namespace.yaml", "-f", "deploy/rbac.yaml"];
-    stage.type_in(screen, &[&apply[..2], &deploy[..]].concat())?;
+    stage.type_in(screen, "kubectl apply --server-side -f crds/")?;
+    stage.type_in(
+        screen,
+        "kubectl apply --server-side -f deploy/namespace.yaml -f deploy/rbac.yaml",
+    )?;
+    stage.wait_for_the_resource()?;
+    screen.gap();
     screen.say(
-        "\nThere are no nodes here, so it runs beside the API server: as its own service account.",
+        "There are no nodes here, so it runs beside the API server: as its own service account.",
     );
     stage.start_operator(screen, program)?;
     screen.holds("ready");
@@ -83,33 +86,29 @@ fn install(screen: &Screen, stage: &Stage, program: &Path) -> Result<()> {
 
 fn preview(screen: &Screen, stage: &Stage) -> Result<()> {
     screen.step("Look first");
-    let namespace = ["create", "namespace", "identity"];
-    stage.type_in(screen, &namespace)?;
-    let secret = ["-n", "identity", "create", "secret", "generic"];
-    let client_id = format!("--from-literal=clientId={}", stage.organization.client_id());
-    let key = format!(
-        "--from-literal=clientSecret={}",
+    stage.type_in(screen, "kubectl create namespace identity")?;
+    let create = format!(
+        "kubectl -n identity create secret generic bitwarden-org \\\n    \
+         --from-literal=clientId={} \\\n    --from-literal=clientSecret={}",
+        stage.organization.client_id(),
         stage.organization.client_secret()
     );
-    stage.type_in(
-        screen,
-        &[&secret[..], &["bitwarden-org", &client_id, &key]].concat(),
-    )?;
-    let dn = format!("--from-literal=bindDn={}", cast::READER);
-    let password = format!("--from-literal=password={}", stage.reader_password);
-    stage.type_in(
-        screen,
-        &[&secret[..], &["ldap-bind", &dn, &password]].concat(),
-    )?;
-    let ca = format!("--from-file={}", stage.folder.join("ca.crt").display());
-    stage.type_in(
-        screen,
-        &["-n", "identity", "create", "configmap", "corp-ca", &ca],
-    )?;
+    stage.type_in(screen, &create)?;
+    let create = format!(
+        "kubectl -n identity create secret generic ldap-bind \\\n    \
+         --from-literal=bindDn={} --from-literal=password={}",
+        cast::READER,
+        stage.reader_password
+    );
+    stage.type_in(screen, &create)?;
+    let ca = stage.folder.join("ca.crt");
+    let create = "kubectl -n identity create configmap corp-ca --from-file";
+    stage.type_in(screen, &format!("{create}={}", ca.display()))?;
 
     let overlay = overlay(stage)?;
-    screen.say("\nThe example as it is in the repository, with the addresses of the parts above:");
-    stage.type_in(screen, &["apply", "-k", &overlay])?;
+    screen.gap();
+    screen.say("The example as it is in the repository, with the addresses of the parts above:");
+    stage.type_in(screen, &format!("kubectl apply -k {overlay}"))?;
     wait_ready(screen, stage)?;
     let status = stage.settled("the preview", |status| {
         condition(status, "Ready").is_some_and(|ready| ready["reason"] == "Previewed")
@@ -119,18 +118,10 @@ fn preview(screen: &Screen, stage: &Stage) -> Result<()> {
         "the preview counts {} invitations",
         status["changes"]["invited"]
     );
-    stage.type_in(screen, &STAFF)?;
-    let plan = [
-        "-n",
-        "identity",
-        "get",
-        "configmap",
-        "staff-plan",
-        "-o",
-        r"jsonpath={.data.plan\.md}",
-    ];
-    let plan = stage.kubectl(screen, &plan)?;
-    screen.excerpt(&plan, 24);
+    stage.type_in(screen, LIST)?;
+    let plan = r"kubectl -n identity get configmap staff-plan -o jsonpath='{.data.plan\.md}'";
+    let plan = stage.ask(screen, plan)?;
+    screen.output(&abridged(&plan));
     for named in [cast::LEAVER, cast::RENAMED.0, cast::RENAMED.1] {
         ensure!(
             plan.contains(named),
@@ -146,45 +137,25 @@ fn preview(screen: &Screen, stage: &Stage) -> Result<()> {
         stage.organization.history().is_empty(),
         "a preview changed the organization"
     );
-    screen.say("");
+    screen.gap();
     screen.holds("nothing has been changed yet");
     Ok(())
 }
 
 fn sync(screen: &Screen, stage: &Stage) -> Result<()> {
     screen.step("Let it work");
-    let patch = r#"{"spec":{"mode":"Apply"}}"#;
-    stage.type_in(
-        screen,
-        &[
-            "-n",
-            "identity",
-            "patch",
-            "dsync",
-            "staff",
-            "--type=merge",
-            "-p",
-            patch,
-        ],
-    )?;
+    let patch =
+        r#"kubectl -n identity patch dsync staff --type=merge -p '{"spec":{"mode":"Apply"}}'"#;
+    stage.type_in(screen, patch)?;
     wait_ready(screen, stage)?;
     let status = stage.settled("the first sync", |status| {
         status["lastSyncTime"].is_string()
     })?;
-    stage.type_in(screen, &STAFF)?;
-    let problems = stage.kubectl(
-        screen,
-        &[
-            &STAFF[..],
-            &[
-                "staff",
-                "-o",
-                r#"jsonpath={range .status.problems[*]}{.reason}: {.sample[0]}{"\n"}{end}"#,
-            ],
-        ]
-        .concat(),
-    )?;
-    screen.output(&problems);
+    stage.type_in(screen, LIST)?;
+    let problems = format!(
+        r#"{LIST} staff -o jsonpath='{{range .status.problems[*]}}{{.reason}}: {{.sample[0]}}{{"\n"}}{{end}}'"#
+    );
+    let problems = stage.type_in(screen, &problems)?;
     ensure!(
         status["problems"][0]["reason"] == "NoEmail" && problems.contains("lobby-screen"),
         "the entry without an email isn't reported: {}",
@@ -192,7 +163,9 @@ fn sync(screen: &Screen, stage: &Stage) -> Result<()> {
     );
 
     let now = stage.organization.snapshot();
-    screen.say("\nThe organization:\n ");
+    screen.gap();
+    screen.say("The organization:");
+    screen.gap();
     let groups = [
         "everyone",
         "product",
@@ -201,7 +174,7 @@ fn sync(screen: &Screen, stage: &Stage) -> Result<()> {
         cast::RENAMED.1,
     ];
     screen.output(&table(&now, &everyone_named(), &groups));
-    screen.say("");
+    screen.gap();
 
     let invited = stage.organization.invitations();
     ensure!(
@@ -279,28 +252,20 @@ fn accident(screen: &Screen, stage: &Stage) -> Result<String> {
         condition(status, "RemovalsHeld").is_some()
             && status["lastHandledSyncRequest"] == "after-the-accident"
     })?;
-    stage.type_in(screen, &STAFF)?;
-    let why = r#"jsonpath={.status.conditions[?(@.type=="RemovalsHeld")].message}{"\n"}"#;
-    let why = stage.kubectl(screen, &[&STAFF[..], &["staff", "-o", why]].concat())?;
+    stage.type_in(screen, LIST)?;
+    let why = r#"-o jsonpath='{.status.conditions[?(@.type=="RemovalsHeld")].message}'"#;
+    let why = stage.ask(screen, &format!("{LIST} staff {why}"))?;
     screen.output(&wrapped(&why));
-    let sample = r#"jsonpath={range .status.heldRemovals.sample[*]}{@}{"\n"}{end}"#;
-    let sample = stage.kubectl(screen, &[&STAFF[..], &["staff", "-o", sample]].concat())?;
-    screen.output(&sample);
-    let events = stage.kubectl(
-        screen,
-        &[
-            "-n",
-            "identity",
-            "events",
-            "--for=directorysync.directorysync.dev/staff",
-        ],
-    )?;
+    let sample = r#"-o jsonpath='{range .status.heldRemovals.sample[*]}{@}{"\n"}{end}'"#;
+    stage.type_in(screen, &format!("{LIST} staff {sample}"))?;
+    let events = "kubectl -n identity events --for=directorysync.directorysync.dev/staff";
+    let events = stage.ask(screen, events)?;
     screen.output(&wrapped(&events));
     ensure!(
         events.contains("RemovalsHeld") || events.contains("LimitExceeded"),
         "no event tells of the held removals"
     );
-    screen.say("");
+    screen.gap();
 
     let held = &status["heldRemovals"];
     ensure!(
@@ -317,7 +282,7 @@ fn accident(screen: &Screen, stage: &Stage) -> Result<String> {
         );
     }
     screen.holds(&format!(
-        "{} removals wait; nobody lost anything",
+        "{} people would lose access; nobody did, all of it waits",
         gone.len() + 1
     ));
     let newcomer = format!("{}@example.com", cast::newcomer().uid);
@@ -336,29 +301,25 @@ fn accident(screen: &Screen, stage: &Stage) -> Result<String> {
 
 fn approve(screen: &Screen, stage: &Stage, digest: &str) -> Result<()> {
     screen.step("If it wasn't an accident: approve exactly these removals");
-    let digest_path = "jsonpath={.status.heldRemovals.digest}";
-    let read = stage.type_in(
-        screen,
-        &[&STAFF[..], &["staff", "-o", digest_path]].concat(),
-    )?;
+    let read = format!("{LIST} staff -o jsonpath='{{.status.heldRemovals.digest}}'");
+    let read = stage.type_in(screen, &read)?;
     ensure!(read == digest, "the digest changed from {digest} to {read}");
-    let approval = format!("directorysync.dev/approve-removals={digest}");
-    let annotate = [
-        "-n",
-        "identity",
-        "annotate",
-        "--overwrite",
-        "dsync",
-        "staff",
-    ];
-    stage.type_in(screen, &[&annotate[..], &[&approval]].concat())?;
+    annotate(screen, stage, "approve-removals", digest)?;
+    let done =
+        r#"--for=jsonpath='{.status.conditions[?(@.type=="Ready")].reason}'=SucceededWithProblems"#;
+    stage.type_in(
+        screen,
+        &format!("kubectl -n identity wait dsync/staff --timeout=60s \\\n    {done}"),
+    )?;
     stage.settled("the approved removals", |status| {
         condition(status, "RemovalsHeld").is_none() && status["heldRemovals"].is_null()
     })?;
-    stage.type_in(screen, &STAFF)?;
+    stage.type_in(screen, LIST)?;
 
     let now = stage.organization.snapshot();
-    screen.say("\nThe organization:\n ");
+    screen.gap();
+    screen.say("The organization:");
+    screen.gap();
     let gone = cast::deleted();
     let mut named = everyone_named();
     named.insert(4, cast::email(cast::DISABLED));
@@ -368,7 +329,7 @@ fn approve(screen: &Screen, stage: &Stage, digest: &str) -> Result<()> {
         &named,
         &["everyone", "product", cast::RENAMED.1],
     ));
-    screen.say("");
+    screen.gap();
     let removed = gone.iter().copied().chain([cast::DISABLED]);
     for number in removed {
         let email = cast::email(number);
@@ -406,7 +367,7 @@ fn nothing_to_do(screen: &Screen, stage: &Stage) -> Result<()> {
         writes == 0 && stage.organization.snapshot() == before,
         "a sync without changes wrote {writes} times"
     );
-    screen.say("");
+    screen.gap();
     screen.holds(&format!(
         "{} requests to the organization, every group compared, nothing written",
         requests.len()
@@ -416,44 +377,23 @@ fn nothing_to_do(screen: &Screen, stage: &Stage) -> Result<()> {
 
 /// Asks for a run, and waits until it ended.
 fn request(screen: &Screen, stage: &Stage, name: &str) -> Result<()> {
-    let request = format!("directorysync.dev/sync-requested-at={name}");
-    stage.type_in(
-        screen,
-        &[
-            "-n",
-            "identity",
-            "annotate",
-            "--overwrite",
-            "dsync",
-            "staff",
-            &request,
-        ],
-    )?;
-    let handled = format!("--for=jsonpath={{.status.lastHandledSyncRequest}}={name}");
-    stage.kubectl(
-        screen,
-        &[
-            "-n",
-            "identity",
-            "wait",
-            "dsync/staff",
-            &handled,
-            "--timeout=60s",
-        ],
-    )?;
+    annotate(screen, stage, "sync-requested-at", name)?;
+    let wait = "kubectl -n identity wait dsync/staff --timeout=60s";
+    let handled = format!("--for=jsonpath='{{.status.lastHandledSyncRequest}}'={name}");
+    stage.type_in(screen, &format!("{wait} \\\n    {handled}"))?;
+    Ok(())
+}
+
+fn annotate(screen: &Screen, stage: &Stage, annotation: &str, value: &str) -> Result<()> {
+    let annotate = "kubectl -n identity annotate --overwrite dsync staff";
+    let annotation = format!("directorysync.dev/{annotation}={value}");
+    stage.type_in(screen, &format!("{annotate} \\\n    {annotation}"))?;
     Ok(())
 }
 
 fn wait_ready(screen: &Screen, stage: &Stage) -> Result<()> {
-    let wait = [
-        "-n",
-        "identity",
-        "wait",
-        "dsync/staff",
-        "--for=condition=Ready",
-        "--timeout=60s",
-    ];
-    stage.type_in(screen, &wait)?;
+    let wait = "kubectl -n identity wait dsync/staff --for=condition=Ready --timeout=60s";
+    stage.type_in(screen, wait)?;
     Ok(())
 }
 
@@ -559,6 +499,34 @@ fn table(now: &Snapshot, emails: &[String], groups: &[&str]) -> String {
         let _infallible = writeln!(text, "… and {rest} more");
     }
     text
+}
+
+/// A plan with the first two rows of each of its tables.
+fn abridged(plan: &str) -> String {
+    const ROWS: usize = 2;
+    let mut out = String::new();
+    let mut rows = 0;
+    let is_row = |line: &str| line.starts_with("| ") && !line.starts_with("| |");
+    for line in plan.trim_end().lines() {
+        if is_row(line) {
+            rows += 1;
+            // The table's head is a row as well.
+            if rows > ROWS + 1 {
+                continue;
+            }
+        } else if line.is_empty() && rows > ROWS + 1 {
+            let _infallible = writeln!(out, "… {} more rows", rows - ROWS - 1);
+            rows = 0;
+        } else if line.is_empty() {
+            rows = 0;
+        }
+        out.push_str(line);
+        out.push('\n');
+    }
+    if rows > ROWS + 1 {
+        let _infallible = writeln!(out, "… {} more rows", rows - ROWS - 1);
+    }
+    out
 }
 
 /// Long lines broken at spaces, so that a terminal doesn't break them inside words.
