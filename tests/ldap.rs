@@ -1,5 +1,7 @@
 //! Reading LDAP directories, against a real slapd.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 #[path = "ldap/harness.rs"]
 mod harness;
 

@@ -33,7 +33,7 @@ async fn a_size_limit_is_an_error_with_and_without_pages() {
         settings.page_size = page_size;
         refused(settings.clone())
             .await
-            .is_incomplete()
+            .ended_early()
             .says("reading users")
             .says("4 (sizeLimitExceeded)")
             .says("limit");
@@ -74,16 +74,16 @@ async fn every_way_to_end_early_at_every_request_is_an_error() {
             LdapFault::Code(53),
         ] {
             let (settings, _proxy) = spoilt(k, fault).await;
-            refused(settings).await.is_incomplete();
+            refused(settings).await.ended_early();
         }
         for code in [51, 52, 80] {
             let (settings, _proxy) = spoilt(k, LdapFault::Code(code)).await;
-            refused(settings).await.is_transient();
+            refused(settings).await.passes_by_itself();
         }
         let (settings, _proxy) = spoilt(k, LdapFault::Code(50)).await;
         refused(settings)
             .await
-            .is_configuration()
+            .for_the_user_to_mend()
             .says("right to read");
     }
     assert!(started.elapsed() < Duration::from_secs(60));
@@ -99,10 +99,7 @@ async fn success_without_the_paging_control_in_the_middle_of_a_list_is_no_end() 
     settings.page_size = 50;
     settings.groups = None;
     proxy.arm(1, LdapFault::Code(0));
-    refused(settings)
-        .await
-        .is_incomplete()
-        .says("stopped paging");
+    refused(settings).await.ended_early().says("stopped paging");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,7 +113,7 @@ async fn a_connection_cut_after_any_number_of_bytes_is_an_error() {
         settings.groups = None;
         refused(settings)
             .await
-            .is_incomplete()
+            .ended_early()
             .says("connection was lost");
     }
 }
@@ -135,7 +132,7 @@ async fn a_slapd_killed_in_the_middle_of_a_read_is_an_error_in_bounded_time() {
     }
     slapd.kill();
     let started = Instant::now();
-    reading.await.unwrap().is_incomplete();
+    reading.await.unwrap().ended_early();
     assert!(progress.users.load(Ordering::Relaxed) < 1_200);
     assert!(started.elapsed() < Duration::from_secs(10));
 }
@@ -158,7 +155,7 @@ async fn a_reference_to_another_server_is_an_error_that_names_it() {
     let slapd = slapd(&ldif);
     refused(settings(&slapd.url()))
         .await
-        .is_incomplete()
+        .ended_early()
         .says("ldap://branch.example.com")
         .says("narrow the base DN");
 }
@@ -210,7 +207,7 @@ async fn members_that_come_in_ranges_are_an_error_and_not_a_small_group() {
     .await;
     refused(settings(&url))
         .await
-        .is_configuration()
+        .for_the_user_to_mend()
         .says("cn=big")
         .says("member;range=0-1499")
         .says("source.activeDirectory");
@@ -222,10 +219,7 @@ async fn a_search_that_takes_too_long_is_an_error() {
     let port = trickle(slapd.port()).await;
     let mut settings = settings(&format!("ldap://127.0.0.1:{port}"));
     settings.search_timeout = Duration::from_millis(500);
-    refused(settings)
-        .await
-        .is_incomplete()
-        .says("searchTimeout");
+    refused(settings).await.ended_early().says("searchTimeout");
 }
 
 /// A server that answers every request, told its message id, with `answer`; its URL.
