@@ -29,13 +29,16 @@ pub struct DirectorySyncStatus {
     #[schemars(length(max = 20))]
     pub conditions: Vec<Condition>,
 
-    /// When the last run started, however it ended.
+    /// When the last run started, however it ended. Runs that find and change nothing write no
+    /// status: this may be up to an hour old.
     pub last_attempt_time: Option<Time>,
 
-    /// When the last run that did all it was to do ended.
+    /// When the last run that did all it was to do ended. Runs that find and change nothing write
+    /// no status: this may be up to an hour old.
     pub last_sync_time: Option<Time>,
 
-    /// When the next run is due.
+    /// When the next run is due, or the next try after a failure. Absent where runs follow each
+    /// other within the hour, for they don't all write status.
     pub next_sync_time: Option<Time>,
 
     /// The value of the annotation `directorysync.dev/sync-requested-at` (or
@@ -49,7 +52,8 @@ pub struct DirectorySyncStatus {
     /// The organization, as last read completely.
     pub organization: Option<OrganizationStatus>,
 
-    /// How many changes of each kind the last run made (with `mode: Preview`, would make).
+    /// How many changes of each kind the last run made that made any (with `mode: Preview`: the
+    /// last run would make).
     pub changes: Option<ChangeCounts>,
 
     /// Removals that wait for approval.

@@ -80,7 +80,9 @@ fn cut(note: &str) -> String {
     if note.len() <= NOTE_MAX {
         return note.to_owned();
     }
-    format!("{}…", &note[..note.floor_char_boundary(NOTE_MAX - 3)])
+    let ends = note.char_indices().map(|(at, _)| at);
+    let end = ends.take_while(|at| *at <= NOTE_MAX - 3).last();
+    format!("{}…", &note[..end.unwrap_or_default()])
 }
 
 #[cfg(test)]

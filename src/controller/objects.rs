@@ -48,8 +48,13 @@ impl Objects {
         }
     }
 
-    /// What is known of an object.
-    pub fn entry(&self, object: &Guarded) -> Arc<Entry> {
+    /// What is known of an object; `None` where the watch has said that it is gone.
+    pub fn get(&self, object: &Guarded) -> Option<Arc<Entry>> {
+        let uid = object.uid().unwrap_or_default();
+        self.entries().get(&uid).cloned()
+    }
+
+    fn entry(&self, object: &Guarded) -> Arc<Entry> {
         let mut entries = self.entries();
         let entry = entries.entry(object.uid().unwrap_or_default());
         let new = || {

@@ -312,3 +312,139 @@ fn cut(text: &str) -> String {
     let cut: String = text.chars().take(SAMPLE_CHARACTERS_MAX - 1).collect();
     format!("{cut}…")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::organization::OrganizationError;
+    use crate::source::SourceError;
+
+    fn source(kind: FaultKind) -> RunError {
+        RunError::Source(SourceError {
+            kind,
+            message: "ldaps://ldap.example.com says no".into(),
+            cause: None,
+        })
+    }
+
+    fn organization(during: Phase, error: OrganizationError) -> RunError {
+        RunError::Organization {
+            during,
+            error,
+            applied: ActionCounts::default(),
+        }
+    }
+
+    fn unsupported() -> OrganizationError {
+        OrganizationError::Unsupported { what: "be read" }
+    }
+
+    fn shown(error: &RunError) -> (String, Option<Option<Duration>>) {
+        let failed = of_error(error);
+        (failed.outcome.reason(), failed.retry)
+    }
+
+    #[test]
+    fn what_the_user_has_to_mend_is_not_tried_again() {
+        assert_eq!(
+            shown(&source(FaultKind::Configuration)),
+            ("SourceRefused".into(), None)
+        );
+        assert_eq!(
+            shown(&organization(Phase::Read, unsupported())),
+            ("OrganizationRefused".into(), None)
+        );
+    }
+
+    #[test]
+    fn what_passes_is_tried_again_when_the_other_side_says() {
+        let wait = Some(Duration::from_secs(90));
+        assert_eq!(
+            shown(&source(FaultKind::Transient { retry_after: wait })),
+            ("SourceUnavailable".into(), Some(wait))
+        );
+        assert_eq!(
+            shown(&source(FaultKind::Incomplete)),
+            ("SourceIncomplete".into(), Some(None))
+        );
+    }
+
+    #[test]
+    fn an_organization_that_fails_is_told_apart_by_when() {
+        let gone = || OrganizationError::Gone {
+            what: "the group".into(),
+        };
+        for (during, reason) in [
+            (Phase::Read, "OrganizationUnavailable"),
+            (Phase::ReadMemberships, "OrganizationUnavailable"),
+            (Phase::Invite, "ApplyFailed"),
+            (Phase::Verify, "ApplyFailed"),
+        ] {
+            let (shown, retry) = shown(&organization(during, gone()));
+            assert_eq!((shown.as_str(), retry), (reason, Some(None)), "{during:?}");
+        }
+    }
+
+    fn report(counts: Counts, applied: &[Kind]) -> Report {
+        let mut made = ActionCounts::default();
+        for kind in applied {
+            made.add(&action(*kind));
+        }
+        Report {
+            mode: Mode::Apply,
+            guarded: None,
+            digest: crate::sync::guard::Digest(String::new()),
+            counts,
+            applied: made,
+            problems: Default::default(),
+            memberships_verified: false,
+            durations: Vec::new(),
+        }
+    }
+
+    fn action(kind: Kind) -> Action {
+        use crate::directory::{Email, ExternalId};
+        let external_id = ExternalId::parse("p1").unwrap();
+        match kind {
+            Kind::Invite => Action::Invite {
+                external_id,
+                email: Email::parse("p1@example.com").unwrap(),
+                staged: false,
+            },
+            Kind::CreateGroup => Action::CreateGroup {
+                external_id,
+                name: "g".into(),
+                add: Vec::new(),
+            },
+            other => panic!("{other:?} isn't needed here"),
+        }
+    }
+
+    #[test]
+    fn a_run_and_the_next_one_that_finds_its_changes_say_the_same() {
+        let before = Counts {
+            members: 1,
+            ..Counts::default()
+        };
+        let after = Counts {
+            members: 2,
+            managed_members: 1,
+            managed_groups: 1,
+            organization_groups: 1,
+            ..before
+        };
+        let staff = Object::new("identity", "staff");
+        let first = report(before, &[Kind::Invite, Kind::CreateGroup]);
+        let second = report(after, &[]);
+        assert_eq!(
+            of_report(&first, "ldaps://ldap", &staff),
+            of_report(&second, "ldaps://ldap", &staff)
+        );
+        let mut status = DirectorySyncStatus::default();
+        put_report(&mut status, &first, "LDAP");
+        let recorded = status.clone();
+        put_report(&mut status, &second, "LDAP");
+        assert_eq!(status, recorded);
+        assert_eq!(status.changes.unwrap().invited, 1);
+    }
+}

@@ -28,7 +28,9 @@ use crate::api::conditions::{Blocker, Outcome, Success};
 /// # Errors
 /// None: what goes wrong stands in status, and is tried again when it should be.
 pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Infallible> {
-    let entry = context.objects.entry(&object);
+    let Some(entry) = context.objects.get(&object) else {
+        return Ok(Action::await_change());
+    };
     let span = entry.object.span();
     let again = async {
         let mut memory = entry.memory.lock().await;
@@ -214,10 +216,15 @@ impl Reconcile<'_> {
         let outcome = Outcome::Succeeded {
             reason: Success::Suspended,
             message: "nothing is read or changed while spec.suspend is true".into(),
-            // Left as they are: nothing was looked at.
             held: None,
         };
-        self.stand(memory, &outcome).await;
+        let status = self.publisher.standing(memory, &outcome, |status| {
+            status.next_sync_time = None;
+            status.progress = None;
+            // The first run after this finds them again.
+            status.held_removals = None;
+        });
+        self.publisher.publish(memory, status).await;
     }
 
     async fn disowned(&self, memory: &mut Memory, owner: &crate::telemetry::Object) {

@@ -378,11 +378,11 @@ impl Run<'_> {
             }
             None => Content::new(guarded, &sides, &memory.state.memory),
         };
-        if memory.plan.content != Some(content.digest()) {
-            if let Err(error) = plan::write(client, self.object, &content).await {
-                self.plan_unwritten(memory, &error).await;
-                return;
-            }
+        if memory.plan.content != Some(content.digest())
+            && let Err(error) = plan::write(client, self.object, &content).await
+        {
+            self.plan_unwritten(memory, &error).await;
+            return;
         }
         memory.plan.content = Some(content.digest());
         memory.plan.has_removals = content.has_removals();

@@ -85,7 +85,7 @@ use super::status::DirectorySyncStatus;
         name = "Last Sync",
         type_ = "date",
         json_path = ".status.lastSyncTime",
-        description = "How long ago the last run ended well."
+        description = "How long ago the last run ended well; refreshed within the hour while nothing changes."
     ),
     printcolumn(
         name = "Next",
