@@ -6,7 +6,7 @@ use crate::complete::Complete;
 use crate::directory::{
     AccountState, Directory, Email, ExternalId, Group, UnknownMembers, UnusableEmail, User,
 };
-use crate::sync::problem::{Problem, ProblemReason, Problems};
+use crate::problem::{Problem, ProblemReason, Problems};
 use crate::text::shorten;
 
 /// How many unknown members are named.

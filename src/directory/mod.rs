@@ -8,7 +8,7 @@ pub use builder::{DirectoryBuilder, EntryKey};
 pub use email::{EMAIL_MAX, Email, InvalidEmail};
 pub use external_id::{EXTERNAL_ID_MAX, ExternalId, InvalidExternalId};
 
-use crate::sync::problem::Problems;
+use crate::problem::Problems;
 
 /// A directory as it was read: all people and groups within the source's own scope, before the
 /// resource's filters.

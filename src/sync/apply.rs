@@ -11,9 +11,9 @@ use crate::organization::model::Organization;
 use crate::organization::{
     GroupRow, ImportReport, ImportRows, MemberRow, OrganizationClient, OrganizationError, RowKind,
 };
+use crate::problem::{Problem, ProblemReason, Problems};
 use crate::sync::guard::Approved;
 use crate::sync::plan::{Action, Plan};
-use crate::sync::problem::{Problem, ProblemReason, Problems};
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::ActionCounts;
 use crate::text::shorten;

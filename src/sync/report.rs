@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::problem::Problems;
 use crate::sync::guard::{Digest, Guarded, Held};
 use crate::sync::plan::{Action, Change, Counts, Kind};
-use crate::sync::problem::Problems;
 use crate::sync::progress::Phase;
 
 /// What a finished run saw and did.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use crate::directory::{Email, ExternalId};
-use crate::sync::problem::Problems;
+use crate::problem::Problems;
 
 /// The directory as the policy sees it: external ids carry the prefix, nesting is flattened.
 #[derive(Debug, Clone, Default)]

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use crate::directory::ExternalId;
 use crate::organization::model::{Content, MemberStatus, Organization};
+use crate::problem::{Problem, ProblemReason};
 use crate::sync::guard::Guarded;
 use crate::sync::plan::{Action, Plan};
-use crate::sync::problem::{Problem, ProblemReason};
 use crate::text::shorten;
 
 /// How many of those who wait are named in the message.

@@ -1,8 +1,8 @@
 //! Groups and who is in them.
 
+use directory_sync::problem::ProblemReason;
 use directory_sync::sync::plan::Action;
 use directory_sync::sync::policy::{Departure, Glob};
-use directory_sync::sync::problem::ProblemReason;
 use directory_sync::testing::{directory, organization, policy, sync};
 
 use crate::{changes, problems, unlimited};

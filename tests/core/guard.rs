@@ -1,9 +1,9 @@
 //! What waits for a person, and what doesn't.
 
+use directory_sync::problem::ProblemReason;
 use directory_sync::sync::guard::{Approval, Digest, FingerprintSet, HeldBecause};
 use directory_sync::sync::plan::Action;
 use directory_sync::sync::policy::{Departure, Limit, Policy};
-use directory_sync::sync::problem::ProblemReason;
 use directory_sync::testing::{
     ModelOrganization, Run, TestDirectory, directory, organization, policy, sync,
 };

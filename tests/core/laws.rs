@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use directory_sync::directory::ExternalId;
 use directory_sync::organization::model::{MemberRole, MemberStatus};
+use directory_sync::problem::ProblemReason;
 use directory_sync::sync::guard::{Approval, FingerprintSet, Guarded};
 use directory_sync::sync::plan::{Action, Change};
 use directory_sync::sync::policy::{Limit, Policy};
-use directory_sync::sync::problem::ProblemReason;
 use directory_sync::sync::resolve::resolve;
 use directory_sync::sync::roster::Standing;
 use directory_sync::testing::{ModelOrganization, Run, TestDirectory, sync};

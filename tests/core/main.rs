@@ -14,9 +14,9 @@ mod seats;
 mod world;
 mod write_only;
 
+use directory_sync::problem::ProblemReason;
 use directory_sync::sync::guard::Guarded;
 use directory_sync::sync::policy::{Limit, Policy};
-use directory_sync::sync::problem::ProblemReason;
 use directory_sync::testing::policy;
 
 /// A policy that holds nothing back.

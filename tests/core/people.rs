@@ -1,8 +1,8 @@
 //! Who comes in, who goes, who stays.
 
 use directory_sync::organization::model::{MemberRole, MemberStatus};
+use directory_sync::problem::ProblemReason;
 use directory_sync::sync::policy::Departure;
-use directory_sync::sync::problem::ProblemReason;
 use directory_sync::testing::{directory, id, organization, policy, sync};
 
 use crate::{changes, problems, unlimited};

@@ -1,6 +1,6 @@
 //! Seats.
 
-use directory_sync::sync::problem::ProblemReason;
+use directory_sync::problem::ProblemReason;
 use directory_sync::testing::{Run, directory, organization, policy, sync};
 
 use crate::{changes, problems, unlimited};

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use directory_sync::organization::model::Organization;
+use directory_sync::problem::ProblemReason;
 use directory_sync::sync::guard::{Guarded, guard};
 use directory_sync::sync::memberships::{Failed, Memory};
 use directory_sync::sync::plan::draft;
 use directory_sync::sync::policy::{Departure, Limit, Policy};
-use directory_sync::sync::problem::ProblemReason;
 use directory_sync::sync::resolve::resolve;
 use directory_sync::testing::{TestDirectory, directory, id, policy};
 

@@ -1,10 +1,10 @@
 //! What is read: people, emails, states, groups and who is in them.
 
 use directory_sync::directory::AccountState;
+use directory_sync::problem::ProblemReason;
 use directory_sync::source::ldap::{
     DerivedEmail, DisabledRule, GroupSettings, IdAttribute, MemberAttribute, SearchScope,
 };
-use directory_sync::sync::problem::ProblemReason;
 use simulators::lab::{Person, Slapd};
 
 use crate::harness::*;

@@ -1,9 +1,9 @@
 //! What an organization holds after a sync, told as stories.
 
+use directory_sync::problem::ProblemReason;
 use directory_sync::sync::guard::{Approval, HeldBecause};
 use directory_sync::sync::plan::Kind;
 use directory_sync::sync::policy::{Departure, Limit};
-use directory_sync::sync::problem::ProblemReason;
 use directory_sync::sync::report::Mode;
 use directory_sync::sync::run::State;
 use simulators::lab::{Ldif, Slapd};

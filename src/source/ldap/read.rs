@@ -13,8 +13,8 @@ use super::settings::{
 };
 use crate::complete::Complete;
 use crate::directory::{AccountState, Directory, DirectoryBuilder, Email, EntryKey};
+use crate::problem::{Problem, ProblemReason};
 use crate::source::ReadProgress;
-use crate::sync::problem::{Problem, ProblemReason};
 use crate::text::shorten;
 
 /// Reads the whole directory over two connections to the same server.

@@ -7,9 +7,9 @@ use std::collections::{HashMap, HashSet};
 pub use fingerprint::{Digest, Fingerprint, FingerprintSet, NoFingerprints};
 
 use crate::directory::ExternalId;
+use crate::problem::Problem;
 use crate::sync::plan::{Action, Change, Plan};
 use crate::sync::policy::Policy;
-use crate::sync::problem::Problem;
 
 /// A plan split in two: what goes ahead, and what waits for a person.
 #[derive(Debug, Clone)]

@@ -6,12 +6,12 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::directory::ExternalId;
+use crate::problem::Problem;
 use crate::sync::memberships::{GroupState, Known, Memory};
 use crate::sync::plan::draft::{Basis, Compared, Draft, WantedGroup};
 use crate::sync::plan::groups::Target;
 use crate::sync::plan::people::Presence;
 use crate::sync::plan::{Action, Change, Plan, Reason};
-use crate::sync::problem::Problem;
 use crate::sync::roster::Roster;
 
 impl Draft<'_> {

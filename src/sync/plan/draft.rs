@@ -7,12 +7,12 @@ use roaring::RoaringBitmap;
 use uuid::Uuid;
 
 use crate::organization::model::{Content, Organization};
+use crate::problem::{Problem, ProblemReason};
 use crate::sync::memberships::{MemberSum, hash, person_hash};
 use crate::sync::plan::groups::{self, Target};
 use crate::sync::plan::people::{self, Presence};
 use crate::sync::plan::{Counts, write_only};
 use crate::sync::policy::Policy;
-use crate::sync::problem::{Problem, ProblemReason};
 use crate::sync::roster::{Roster, Standing};
 
 /// A plan whose groups aren't compared yet.

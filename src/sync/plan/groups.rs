@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use crate::directory::ExternalId;
 use crate::organization::model::Group;
+use crate::problem::{Problem, ProblemReason};
 use crate::sync::plan::{Action, Change, Reason};
 use crate::sync::policy::Policy;
-use crate::sync::problem::{Problem, ProblemReason};
 use crate::sync::roster::{GroupStanding, Roster};
 use crate::text::shorten;
 

@@ -17,8 +17,8 @@ pub use draft::{Draft, draft};
 pub(crate) use draft::{Existing, Outsiders, WantedGroup};
 
 use crate::directory::{Email, ExternalId};
+use crate::problem::Problems;
 use crate::sync::memberships::GroupState;
-use crate::sync::problem::Problems;
 
 /// Everything that would make the organization agree with the roster, each with its reason.
 ///

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use crate::directory::{Email, ExternalId};
 use crate::organization::model::{Member, MemberRole, MemberStatus};
+use crate::problem::{Problem, ProblemReason};
 use crate::sync::plan::{Action, Change, Reason};
 use crate::sync::policy::{Departure, Policy};
-use crate::sync::problem::{Problem, ProblemReason};
 use crate::sync::roster::{Person, Roster, Standing};
 use crate::text::shorten;
 

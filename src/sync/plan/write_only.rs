@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use sha2::{Digest, Sha256};
 
 use crate::directory::{Email, ExternalId};
+use crate::problem::{Problem, ProblemReason};
 use crate::sync::memberships::Memory;
 use crate::sync::plan::{Action, Change, Plan, Reason, Sent};
 use crate::sync::policy::{Departure, Policy};
-use crate::sync::problem::{Problem, ProblemReason};
 use crate::sync::roster::{Roster, Standing};
 
 /// All rows of an import.

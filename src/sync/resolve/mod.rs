@@ -10,8 +10,8 @@ use crate::complete::Complete;
 use crate::directory::{
     AccountState, Directory, Email, ExternalId, Group, InvalidEmail, UnusableEmail, User,
 };
+use crate::problem::{Problem, ProblemReason};
 use crate::sync::policy::{GroupFilter, Policy, UserFilter, passes};
-use crate::sync::problem::{Problem, ProblemReason};
 use crate::sync::roster::{GroupStanding, Person, Roster, RosterGroup, Standing};
 use crate::text::shorten;
 

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::directory::ExternalId;
+use crate::problem::Problem;
 use crate::sync::guard::Guarded;
 use crate::sync::plan::render::Sides;
 use crate::sync::plan::{Action, Change, Kind, Reason, Subject};
-use crate::sync::problem::Problem;
 
 /// How many members a change lists where the length is limited.
 const LISTED: usize = 100;
