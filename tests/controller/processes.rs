@@ -1,5 +1,7 @@
 //! Several processes, one after the other and side by side.
 
+use std::time::Duration;
+
 use directory_sync::api::DirectorySync;
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{Patch, PatchParams};
@@ -19,7 +21,8 @@ async fn a_restart_runs_nothing_early() {
     let before = world.get("staff").await;
 
     let operator = world.operator();
-    // Once it has looked at this one, it has looked at the other.
+    // Once it has looked at this one, it has looked at the other, which is older by a second.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
     world.resource("probe", json!({}));
     world.until_ready("probe", "AlreadyManaged").await;
     assert_eq!(world.requests(), [""; 0]);
