@@ -127,3 +127,31 @@ async fn a_leader_whose_lease_is_taken_stops_working_and_ends() {
     );
     assert_eq!(world.holder(&lease), "somebody-else");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_namespaces_are_one_view_and_labels_share_resources_out() {
+    let (here, there) = (World::new("here").await, World::new("there").await);
+    let operator = here.operator_for(&[&here.namespace, &there.namespace], "shard=a");
+    let labelled = |world: &World, name: &str, shard: &str| {
+        let mut manifest = world.manifest(name);
+        manifest["metadata"]["labels"] = json!({ "shard": shard });
+        world.apply(&manifest);
+    };
+    labelled(&here, "other-shard", "b");
+    labelled(&there, "first", "a");
+    there.until_ready("first", "Succeeded").await;
+    // The same organization, named from another namespace; ages differ by whole seconds.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    there.secret_in(&here.namespace, "theirs");
+    let mut second = there.manifest("second");
+    second["metadata"] = json!({
+        "name": "second", "namespace": here.namespace, "labels": {"shard": "a"},
+    });
+    second["spec"]["organization"]["credentialsSecretRef"]["name"] = "theirs".into();
+    here.apply(&second);
+    here.until_ready("second", "AlreadyManaged").await;
+    there.kubectl(&["delete", "dsync", "first"]);
+    here.until_ready("second", "Succeeded").await;
+    assert_eq!(here.get("other-shard").await.status, None);
+    operator.stop().await.unwrap();
+}

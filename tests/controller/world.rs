@@ -63,9 +63,18 @@ impl World {
 
     /// Writes the Secret with the organization's key.
     pub fn secret(&self, name: &str, client_secret: &str) {
+        self.write_secret(&self.namespace, name, client_secret);
+    }
+
+    /// Writes the Secret with the organization's key into another namespace.
+    pub fn secret_in(&self, namespace: &str, name: &str) {
+        self.write_secret(namespace, name, &self.organization.client_secret());
+    }
+
+    fn write_secret(&self, namespace: &str, name: &str, client_secret: &str) {
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret",
-            "metadata": {"name": name, "namespace": self.namespace},
+            "metadata": {"name": name, "namespace": namespace},
             "stringData": {
                 "clientId": self.organization.client_id(),
                 "clientSecret": client_secret,
@@ -166,8 +175,22 @@ impl World {
         self.operator_with(quick(), None)
     }
 
-    pub fn operator_with(&self, timing: Timing, lease: Option<&str>) -> Operator {
+    /// Starts an operator for these namespaces and labels.
+    pub fn operator_for(&self, namespaces: &[&str], selector: &str) -> Operator {
         let settings = OperatorSettings {
+            namespaces: namespaces.iter().map(|&name| name.to_owned()).collect(),
+            label_selector: Some(selector.to_owned()),
+            ..self.settings(None)
+        };
+        Operator::start(self.operator.clone(), settings, quick())
+    }
+
+    pub fn operator_with(&self, timing: Timing, lease: Option<&str>) -> Operator {
+        Operator::start(self.operator.clone(), self.settings(lease), timing)
+    }
+
+    fn settings(&self, lease: Option<&str>) -> OperatorSettings {
+        OperatorSettings {
             namespaces: vec![self.namespace.clone()],
             label_selector: None,
             concurrency: 4.try_into().unwrap(),
@@ -180,8 +203,7 @@ impl World {
             max_backoff: Duration::from_secs(2),
             metrics: Metrics::new(),
             health: Health::new(),
-        };
-        Operator::start(self.operator.clone(), settings, timing)
+        }
     }
 
     /// The requests to the organization so far, without those for a token.
