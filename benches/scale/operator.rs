@@ -144,7 +144,8 @@ impl Operator<'_> {
                 "no run ended within {PATIENCE:?}; the operator's log:\n{}",
                 self.process.log()
             );
-            std::thread::sleep(Duration::from_millis(250));
+            // Answering takes CPU time, too: not too often.
+            std::thread::sleep(Duration::from_secs(1));
         }
         // Status and the plan's ConfigMap are written after the run.
         std::thread::sleep(Duration::from_secs(3));

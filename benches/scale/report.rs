@@ -26,13 +26,13 @@ impl Report {
     pub fn print_size(&self, people: u32) {
         println!("\n{people} people, {} groups\n", people / 20);
         println!(
-            "| {:29} | {:>8} | {:>8} | {:>8} | {:>8} | {:>8} | {:>14} |",
+            "| {:29} | {:>9} | {:>9} | {:>9} | {:>9} | {:>9} | {:>14} |",
             "", "wall", "CPU", "others'", "peak", "at end", "requests"
         );
         println!(
             "|{:-<31}|{}",
             "",
-            "---------:|".repeat(5) + "---------------:|"
+            "----------:|".repeat(5) + "---------------:|"
         );
         for (_, row) in self.0.iter().filter(|(size, _)| *size == people) {
             let Measured {
@@ -53,7 +53,7 @@ impl Report {
                 memory(resident)
             };
             println!(
-                "| {:29} | {:>8} | {:>8} | {:>8} | {:>8} | {resident:>8} | {requests:>14} |",
+                "| {:29} | {:>9} | {:>9} | {:>9} | {:>9} | {resident:>9} | {requests:>14} |",
                 row.name,
                 time(wall),
                 time(cpu),
