@@ -117,6 +117,10 @@ impl Report {
                 "operator, first sync",
                 "peak memory of the operator's first sync",
             ),
+            (
+                "operator, unchanged sync",
+                "peak memory of the operator over both syncs",
+            ),
         ] {
             if let Some(row) = find(name) {
                 line(what, mib(row.measured.peak), 150.0, " MiB");
