@@ -1,5 +1,6 @@
 //! Servers that behave as the vendors' do, and launchers of the real parts, for tests and the demo.
 
+pub mod entra_id;
 pub mod fault;
 pub mod lab;
 pub mod ldap_proxy;

@@ -1,0 +1,276 @@
+//! The tenant in the hands of a test.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::config::{Config, Limits, PageSizes, Secret};
+use super::delta::DeltaLoss;
+use super::journal::Request;
+use super::model::{GroupSeed, Id, Kind, ServicePrincipal, UserSeed};
+use super::server::{self, Scene, Server, Shared};
+use super::store::{Change, Store};
+use crate::fault::Faults;
+use crate::lab::Company;
+use crate::wire::Served;
+
+/// A running tenant, until dropped.
+pub struct SimulatedEntra {
+    shared: Shared,
+    served: Served,
+}
+
+/// What happens to a tenant in the middle of something else: see [`SimulatedEntra::before`].
+pub struct Hand<'s>(&'s mut Store);
+
+impl Hand<'_> {
+    /// Puts somebody into a group.
+    pub fn add_member(&mut self, group: Id, member: Id) {
+        self.0.set_member(group, member, true);
+    }
+
+    /// Takes somebody out of a group.
+    pub fn remove_member(&mut self, group: Id, member: Id) {
+        self.0.set_member(group, member, false);
+    }
+
+    /// Deletes a user or group, softly: it can be brought back, but no list tells of it.
+    pub fn delete(&mut self, id: Id) {
+        self.0.delete(id);
+    }
+
+    /// Blocks an account.
+    pub fn disable(&mut self, user: Id) {
+        if let Some(entry) = self.0.users.get_mut(&user) {
+            entry.enabled = false;
+            self.0.log.push(Change::Property(user, "accountEnabled"));
+        }
+    }
+
+    /// Gives a user another department.
+    pub fn set_department(&mut self, user: Id, department: &str) {
+        if let Some(entry) = self.0.users.get_mut(&user) {
+            entry.department = Some(department.to_owned());
+            self.0.log.push(Change::Property(user, "department"));
+        }
+    }
+
+    /// Gives a group another name.
+    pub fn rename(&mut self, group: Id, name: &str) {
+        if let Some(entry) = self.0.groups.get_mut(&group) {
+            name.clone_into(&mut entry.name);
+            self.0.log.push(Change::Property(group, "displayName"));
+        }
+    }
+}
+
+impl SimulatedEntra {
+    /// Starts an empty tenant.
+    ///
+    /// # Errors
+    /// The port can't be bound.
+    pub async fn start(config: Config) -> io::Result<Self> {
+        let (stopping, _) = watch::channel(false);
+        let port = config.port;
+        let shared = Server::new(config, Faults::new(stopping.clone()));
+        let served = Served::start(server::router(&shared), port, stopping).await?;
+        Ok(Self { shared, served })
+    }
+
+    /// The address of both the token endpoint and Graph.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.served.address())
+    }
+
+    /// What it was started with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// Adds a user.
+    pub fn add_user(&self, seed: UserSeed) -> Id {
+        self.shared.store().add_user(seed.user)
+    }
+
+    /// Adds a security group.
+    pub fn add_group(&self, name: &str, members: impl IntoIterator<Item = Id>) -> Id {
+        self.seed_group(GroupSeed::new(name, members))
+    }
+
+    /// Adds a group of any kind.
+    pub fn seed_group(&self, seed: GroupSeed) -> Id {
+        self.shared.store().add_group(seed.group)
+    }
+
+    /// Adds a computer, which may be in groups too.
+    pub fn add_device(&self) -> Id {
+        self.shared.store().new_id(Kind::Device)
+    }
+
+    /// Adds an administrative unit.
+    pub fn add_unit(&self, members: impl IntoIterator<Item = Id>) -> Id {
+        let mut store = self.shared.store();
+        let id = store.new_id(Kind::AdministrativeUnit);
+        store.units.insert(id, members.into_iter().collect());
+        id
+    }
+
+    /// Puts others in place of an administrative unit's members.
+    pub fn set_unit(&self, unit: Id, members: impl IntoIterator<Item = Id>) {
+        let members = members.into_iter().collect();
+        self.shared.store().units.insert(unit, members);
+    }
+
+    /// Adds an enterprise application with those it is assigned to.
+    pub fn add_application(&self, app_id: &str, assigned: impl IntoIterator<Item = Id>) -> Id {
+        let mut store = self.shared.store();
+        let id = store.new_id(Kind::ServicePrincipal);
+        let application = ServicePrincipal {
+            app_id: app_id.to_owned(),
+            assigned: assigned.into_iter().collect(),
+        };
+        store.applications.insert(id, application);
+        id
+    }
+
+    /// Assigns an application to others in place of those it was assigned to.
+    pub fn set_assigned(&self, application: Id, assigned: impl IntoIterator<Item = Id>) {
+        let mut store = self.shared.store();
+        if let Some(entry) = store.applications.get_mut(&application) {
+            entry.assigned = assigned.into_iter().collect();
+        }
+    }
+
+    /// Adds everyone of a company and its teams; the ids of the users and groups by their numbers.
+    pub fn add_company(&self, company: &Company) -> (Vec<Id>, Vec<Id>) {
+        let mut store = self.shared.store();
+        let users: Vec<Id> = company
+            .employees()
+            .map(|employee| {
+                let seed = UserSeed::new(&employee.person.uid);
+                let seed = seed.mail(employee.person.mail.as_deref());
+                store.add_user(seed.department(employee.department).user)
+            })
+            .collect();
+        let teams = company.all_teams();
+        let groups: Vec<Id> = teams
+            .iter()
+            .map(|team| {
+                let people = team.people.iter().map(|&number| users[number as usize]);
+                store.add_group(GroupSeed::new(&team.name, people).group)
+            })
+            .collect();
+        for (team, &id) in teams.iter().zip(&groups) {
+            for &inner in &team.teams {
+                store.set_member(id, groups[inner as usize], true);
+            }
+        }
+        (users, groups)
+    }
+
+    /// Changes the tenant now.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Hand<'_>) -> T) -> T {
+        change(&mut Hand(&mut self.shared.store()))
+    }
+
+    /// Changes the tenant right before the `k`-th request to `path` from now (counted from 1) is
+    /// answered.
+    ///
+    /// # Panics
+    /// At 0.
+    pub fn before(&self, path: &str, k: u64, change: impl FnOnce(&mut Hand<'_>) + Send + 'static) {
+        let scene = Scene {
+            path: path.to_owned(),
+            skip: k.checked_sub(1).expect("requests are counted from 1"),
+            change: Box::new(move |store| change(&mut Hand(store))),
+        };
+        self.shared.script().push(scene);
+    }
+
+    /// Puts somebody into a group.
+    pub fn add_member(&self, group: Id, member: Id) {
+        self.change(|hand| hand.add_member(group, member));
+    }
+
+    /// Takes somebody out of a group.
+    pub fn remove_member(&self, group: Id, member: Id) {
+        self.change(|hand| hand.remove_member(group, member));
+    }
+
+    /// Replaces the client secret.
+    pub fn set_secret(&self, secret: Option<Secret>) {
+        self.shared.dials().secret = secret;
+    }
+
+    /// Replaces what was granted to the application.
+    pub fn set_permissions(&self, permissions: impl IntoIterator<Item = &'static str>) {
+        self.shared.dials().permissions = BTreeSet::from_iter(permissions);
+    }
+
+    /// From now on, 401 to every token given out so far.
+    pub fn revoke_all_tokens(&self) {
+        self.shared.revoke_all();
+    }
+
+    /// How long tokens given out from now on are good.
+    pub fn set_token_lifetime(&self, lifetime: Duration) {
+        self.shared.dials().token_lifetime = lifetime;
+    }
+
+    /// How long every request takes on top, from now on.
+    pub fn set_latency(&self, latency: Duration) {
+        self.shared.dials().latency = latency;
+    }
+
+    /// The limit from now on.
+    pub fn set_limits(&self, limits: Option<Limits>) {
+        self.shared.dials().limits = limits;
+    }
+
+    /// How much comes in one answer, from now on.
+    pub fn set_pages(&self, pages: PageSizes) {
+        self.shared.dials().pages = pages;
+    }
+
+    /// Whether deltas repeat themselves and send empty pages.
+    pub fn set_noisy(&self, noisy: bool) {
+        self.shared.dials().noisy = noisy;
+    }
+
+    /// Refuses the next `count` parts of batches with 429, whatever was used.
+    pub fn refuse_parts(&self, count: u32) {
+        self.shared.throttle().refuse_parts = count;
+    }
+
+    /// From now on, every delta link given out so far fails in this way.
+    pub fn lose_deltas(&self, loss: DeltaLoss) {
+        self.shared.lose_deltas(loss);
+    }
+
+    /// The resource units used since the start.
+    #[must_use]
+    pub fn units(&self) -> u64 {
+        self.shared.throttle().total
+    }
+
+    /// The requests so far, in the order of their arrival.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.requests().clone()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.shared.requests().clear();
+    }
+
+    /// The faults in force.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+}

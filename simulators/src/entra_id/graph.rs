@@ -1,0 +1,390 @@
+//! The calls of Graph: which there are, what they cost, who may make them, what they answer.
+
+use std::sync::Arc;
+
+use axum::extract::Query;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use serde_json::{Value, json};
+
+use super::answers::Reply;
+use super::config::permission;
+use super::delta::{self, Delta};
+use super::filter::Filter;
+use super::model::{Id, Kind};
+use super::render;
+use super::server::{Server, Token};
+use super::store::Store;
+
+/// A list of which pages are still to come.
+#[derive(Clone, Debug)]
+pub(super) struct Listing {
+    path: String,
+    ids: Arc<Vec<Id>>,
+    at: usize,
+    top: usize,
+    select: Option<Vec<String>>,
+    shape: Shape,
+    advanced: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// Users, or groups.
+    Plain,
+    /// Objects of several kinds, each saying of which it is.
+    Mixed,
+    /// Assignments of an application to the objects.
+    Assignments,
+}
+
+/// The parameters of a request.
+struct Asked {
+    parameters: Vec<(String, String)>,
+    eventual: bool,
+}
+
+impl Asked {
+    fn get(&self, name: &str) -> Option<&str> {
+        let mut found = self.parameters.iter().filter(|(known, _)| known == name);
+        found.next().map(|(_, value)| value.as_str())
+    }
+
+    fn select(&self) -> Option<Vec<String>> {
+        let names = self.get("$select")?.split(',');
+        Some(names.map(|name| name.trim().to_owned()).collect())
+    }
+
+    fn advanced(&self) -> bool {
+        self.eventual && self.get("$count") == Some("true")
+    }
+}
+
+/// What a path means.
+enum Route {
+    Users,
+    Groups,
+    Group(String),
+    Members(String),
+    TransitiveMembers(String),
+    UnitMembers(String),
+    Application(String),
+    Assigned(String),
+    Delta(Kind),
+}
+
+impl Route {
+    fn of(path: &str) -> Option<Self> {
+        let path = path.strip_prefix("/v1.0/")?;
+        let parts: Vec<&str> = path.split('/').collect();
+        Some(match parts.as_slice() {
+            ["users"] => Self::Users,
+            ["groups"] => Self::Groups,
+            ["users", "delta"] => Self::Delta(Kind::User),
+            ["groups", "delta"] => Self::Delta(Kind::Group),
+            ["groups", id] => Self::Group((*id).to_owned()),
+            ["groups", id, "members"] => Self::Members((*id).to_owned()),
+            ["groups", id, "transitiveMembers"] => Self::TransitiveMembers((*id).to_owned()),
+            ["directory", "administrativeUnits", id, "members"] => {
+                Self::UnitMembers((*id).to_owned())
+            }
+            ["servicePrincipals", id, "appRoleAssignedTo"] => Self::Assigned((*id).to_owned()),
+            [one] => {
+                let id = one
+                    .strip_prefix("servicePrincipals(appId='")?
+                    .strip_suffix("')")?;
+                Self::Application(id.to_owned())
+            }
+            _ => return None,
+        })
+    }
+
+    /// Any of these will do.
+    fn permissions(&self) -> &'static [&'static str] {
+        match self {
+            Self::Users | Self::Delta(Kind::User) => &[permission::USERS, permission::DIRECTORY],
+            Self::UnitMembers(_) => &[permission::ADMINISTRATIVE_UNITS, permission::DIRECTORY],
+            Self::Application(_) | Self::Assigned(_) => {
+                &[permission::APPLICATIONS, permission::DIRECTORY]
+            }
+            _ => &[permission::GROUP_MEMBERS, permission::DIRECTORY],
+        }
+    }
+
+    /// In resource units, before what the parameters add or take away.
+    fn cost(&self) -> u32 {
+        match self {
+            Self::Users => 2,
+            Self::Members(_) => 3,
+            Self::TransitiveMembers(_) => 5,
+            _ => 1,
+        }
+    }
+}
+
+impl Server {
+    /// Answers a GET that came with a good token.
+    pub fn graph(&self, base: &str, target: &str, headers: &HeaderMap) -> Reply {
+        let Ok(uri) = target.replace(' ', "%20").parse::<Uri>() else {
+            return Reply::bad("BadRequest", "The URI is malformed.");
+        };
+        let Ok(Query(parameters)) = Query::<Vec<(String, String)>>::try_from_uri(&uri) else {
+            return Reply::bad("BadRequest", "The query is malformed.");
+        };
+        let level = headers.get("consistencylevel");
+        let asked = Asked {
+            parameters,
+            eventual: level.is_some_and(|level| level == "eventual"),
+        };
+        let path = uri.path();
+        let Some(route) = Route::of(path) else {
+            let message = format!("Resource not found for the segment '{path}'.");
+            return Reply::bad("BadRequest", &message);
+        };
+        let cheaper = u32::from(asked.get("$select").is_some())
+            + u32::from(asked.top().is_some_and(|top| top < 20));
+        let units = route.cost().saturating_sub(cheaper).max(1);
+        let limits = self.dials().limits;
+        let told = match self.throttle().admit(limits, units) {
+            Ok(told) => told,
+            Err(refusal) => return refusal,
+        };
+        let permissions = self.dials().permissions.clone();
+        let mut reply = if route.permissions().iter().any(|p| permissions.contains(p)) {
+            self.permitted(base, path, &route, &asked)
+        } else {
+            let message = "Insufficient privileges to complete the operation.";
+            Reply::error(
+                StatusCode::FORBIDDEN,
+                "Authorization_RequestDenied",
+                message,
+            )
+        };
+        reply.headers.extend(told);
+        reply
+    }
+
+    fn permitted(&self, base: &str, path: &str, route: &Route, asked: &Asked) -> Reply {
+        if let Some(token) = asked.get("$skiptoken").or(asked.get("$deltatoken"))
+            && token != "latest"
+        {
+            return self.go_on(base, path, token, asked);
+        }
+        let store = self.store();
+        let sees_hidden = self.sees_hidden();
+        let ids = match route {
+            Route::Delta(kind) => {
+                if asked.get("$top").is_some() || asked.get("$expand").is_some() {
+                    return Reply::bad("Request_UnsupportedQuery", "Unsupported Query.");
+                }
+                let delta = if asked.get("$deltatoken").is_some() {
+                    Delta::latest(&store, *kind, asked.select(), sees_hidden)
+                } else {
+                    Delta::first(&store, *kind, asked.select(), sees_hidden)
+                };
+                let latest = asked.get("$deltatoken").is_some();
+                drop(store);
+                if latest {
+                    let link = self.remember(Token::Delta(delta));
+                    let link = format!("{base}{path}?$deltatoken={link}");
+                    return Reply::ok(json!({"value": [], "@odata.deltaLink": link}));
+                }
+                return self.delta_page(base, path, delta);
+            }
+            Route::Group(id) => {
+                let found = id.parse().ok().filter(|id: &Id| id.kind == Kind::Group);
+                return match found
+                    .and_then(|id| render::object(&store, id, asked.select().as_deref()))
+                {
+                    Some(object) => Reply::ok(Value::Object(object)),
+                    None => Reply::not_found(id),
+                };
+            }
+            Route::Application(app_id) => {
+                let mut all = store.applications.iter();
+                return match all.find(|(_, app)| app.app_id.eq_ignore_ascii_case(app_id)) {
+                    Some((id, app)) => {
+                        Reply::ok(json!({"id": id.to_string(), "appId": app.app_id}))
+                    }
+                    None => Reply::not_found(app_id),
+                };
+            }
+            Route::Users | Route::Groups => {
+                let kind = match route {
+                    Route::Users => Kind::User,
+                    _ => Kind::Group,
+                };
+                match filtered(&store, kind, asked) {
+                    Ok(ids) => ids,
+                    Err(refusal) => return refusal,
+                }
+            }
+            Route::Members(id) => match group(&store, id) {
+                Some(group) if hides(&store, group) && !sees_hidden => vec![],
+                Some(group) => store.groups[&group].members.clone(),
+                None => return Reply::not_found(id),
+            },
+            Route::TransitiveMembers(id) => match group(&store, id) {
+                Some(group) if hides(&store, group) && !sees_hidden => vec![],
+                Some(group) => store.transitive(group),
+                None => return Reply::not_found(id),
+            },
+            Route::UnitMembers(id) => {
+                match id.parse().ok().and_then(|id: Id| store.units.get(&id)) {
+                    Some(members) => members.clone(),
+                    None => return Reply::not_found(id),
+                }
+            }
+            Route::Assigned(id) => {
+                match id
+                    .parse()
+                    .ok()
+                    .and_then(|id: Id| store.applications.get(&id))
+                {
+                    Some(app) => app.assigned.clone(),
+                    None => return Reply::not_found(id),
+                }
+            }
+        };
+        drop(store);
+        let sizes = self.dials().pages;
+        let shape = match route {
+            Route::Users | Route::Groups => Shape::Plain,
+            Route::Assigned(_) => Shape::Assignments,
+            _ => Shape::Mixed,
+        };
+        let top = match asked.top() {
+            Some(top) if top == 0 || top > sizes.most => {
+                return Reply::bad("Request_BadRequest", "Invalid page size specified.");
+            }
+            Some(top) => top,
+            None => sizes.usual,
+        };
+        let listing = Listing {
+            path: path.to_owned(),
+            ids: Arc::new(ids),
+            at: 0,
+            top,
+            select: asked.select(),
+            shape,
+            advanced: asked.get("$filter").is_some() && asked.advanced(),
+        };
+        let count = asked.advanced().then_some(listing.ids.len());
+        self.list_page(base, listing, count)
+    }
+
+    fn go_on(&self, base: &str, path: &str, token: &str, asked: &Asked) -> Reply {
+        match self.token(token) {
+            Some(Token::Listing(listing)) if listing.path == path => {
+                if listing.advanced && !asked.eventual {
+                    let message = "The header ConsistencyLevel is missing.";
+                    return Reply::bad("Request_UnsupportedQuery", message);
+                }
+                self.list_page(base, listing, None)
+            }
+            Some(Token::Delta(delta)) => self.delta_page(base, path, delta),
+            Some(Token::Lost(loss)) => delta::lost(loss, &format!("{base}{path}")),
+            _ => Reply::bad(
+                "Directory_ExpiredPageToken",
+                "The page token is expired or invalid.",
+            ),
+        }
+    }
+
+    fn list_page(&self, base: &str, mut listing: Listing, count: Option<usize>) -> Reply {
+        let end = listing.ids.len().min(listing.at + listing.top);
+        let store = self.store();
+        let select = listing.select.as_deref();
+        let value: Vec<Value> = listing.ids[listing.at..end]
+            .iter()
+            .filter_map(|&id| entry(&store, id, listing.shape, select))
+            .collect();
+        drop(store);
+        let mut body = json!({"value": value});
+        if let Some(count) = count {
+            body["@odata.count"] = json!(count);
+        }
+        if end < listing.ids.len() {
+            listing.at = end;
+            let path = listing.path.clone();
+            let token = self.remember(Token::Listing(listing));
+            body["@odata.nextLink"] = json!(format!("{base}{path}?$skiptoken={token}"));
+        }
+        Reply::ok(body)
+    }
+
+    fn delta_page(&self, base: &str, path: &str, delta: Delta) -> Reply {
+        let (sizes, noisy) = {
+            let dials = self.dials();
+            (dials.pages, dials.noisy)
+        };
+        let page = delta.page(&self.store(), &sizes, noisy);
+        let token = self.remember(Token::Delta(page.next));
+        let mut body = json!({"value": page.value});
+        if page.is_last {
+            body["@odata.deltaLink"] = json!(format!("{base}{path}?$deltatoken={token}"));
+        } else {
+            body["@odata.nextLink"] = json!(format!("{base}{path}?$skiptoken={token}"));
+        }
+        Reply::ok(body)
+    }
+
+    fn sees_hidden(&self) -> bool {
+        self.dials()
+            .permissions
+            .contains(permission::HIDDEN_MEMBERS)
+    }
+}
+
+impl Asked {
+    fn top(&self) -> Option<usize> {
+        self.get("$top").map(|top| top.parse().unwrap_or(0))
+    }
+}
+
+fn group(store: &Store, id: &str) -> Option<Id> {
+    let id: Id = id.parse().ok()?;
+    store.groups.contains_key(&id).then_some(id)
+}
+
+fn hides(store: &Store, group: Id) -> bool {
+    store.groups[&group].hidden
+}
+
+fn filtered(store: &Store, kind: Kind, asked: &Asked) -> Result<Vec<Id>, Reply> {
+    let all: Vec<Id> = match kind {
+        Kind::User => store.users.keys().copied().collect(),
+        _ => store.groups.keys().copied().collect(),
+    };
+    let Some(text) = asked.get("$filter") else {
+        return Ok(all);
+    };
+    let Some(filter) = Filter::parse(text) else {
+        return Err(Reply::bad("Request_BadRequest", "Invalid filter clause."));
+    };
+    if filter.advanced && !asked.advanced() {
+        let message = "Unsupported or invalid query filter clause specified.";
+        return Err(Reply::bad("Request_UnsupportedQuery", message));
+    }
+    Ok(all
+        .into_iter()
+        .filter(|&id| filter.fits(&render::whole(store, id)))
+        .collect())
+}
+
+fn entry(store: &Store, id: Id, shape: Shape, select: Option<&[String]>) -> Option<Value> {
+    if shape == Shape::Assignments {
+        return Some(json!({
+            "principalId": id.to_string(),
+            "principalType": match id.kind {
+                Kind::User => "User",
+                Kind::Group => "Group",
+                _ => "ServicePrincipal",
+            },
+        }));
+    }
+    let mut object = render::object(store, id, select)?;
+    if shape == Shape::Mixed {
+        object.insert("@odata.type".into(), json!(id.kind.odata_type()));
+    }
+    Some(Value::Object(object))
+}

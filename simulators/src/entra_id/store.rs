@@ -1,0 +1,113 @@
+//! The tenant's content, and the log of its changes that `delta` reads.
+
+use std::collections::BTreeMap;
+
+use super::model::{Group, Id, Kind, ServicePrincipal, User};
+
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    next: u32,
+    pub users: BTreeMap<Id, User>,
+    pub groups: BTreeMap<Id, Group>,
+    pub units: BTreeMap<Id, Vec<Id>>,
+    pub applications: BTreeMap<Id, ServicePrincipal>,
+    /// What happened, in order; a delta link is a position in it.
+    pub log: Vec<Change>,
+}
+
+/// One change of one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// New, or this property of it is another.
+    Property(Id, &'static str),
+    /// Gone; users can be brought back for 30 days.
+    Removed(Id),
+    /// Somebody came into a group or left it.
+    Member {
+        group: Id,
+        member: Id,
+        removed: bool,
+    },
+}
+
+/// Appears in no `$select`, so every delta reports it.
+pub(super) const NEW: &str = "id";
+
+impl Store {
+    pub fn new_id(&mut self, kind: Kind) -> Id {
+        self.next += 1;
+        let number = self.next;
+        Id { kind, number }
+    }
+
+    pub fn add_user(&mut self, user: User) -> Id {
+        let id = self.new_id(Kind::User);
+        self.users.insert(id, user);
+        self.log.push(Change::Property(id, NEW));
+        id
+    }
+
+    pub fn add_group(&mut self, group: Group) -> Id {
+        let id = self.new_id(Kind::Group);
+        self.log.push(Change::Property(id, NEW));
+        for &member in &group.members {
+            self.log.push(Change::Member {
+                group: id,
+                member,
+                removed: false,
+            });
+        }
+        self.groups.insert(id, group);
+        id
+    }
+
+    pub fn delete(&mut self, id: Id) {
+        self.users.remove(&id);
+        self.groups.remove(&id);
+        for group in self.groups.values_mut() {
+            group.members.retain(|member| *member != id);
+        }
+        for members in self.units.values_mut() {
+            members.retain(|member| *member != id);
+        }
+        self.log.push(Change::Removed(id));
+    }
+
+    pub fn set_member(&mut self, group: Id, member: Id, is_in: bool) {
+        let Some(entry) = self.groups.get_mut(&group) else {
+            return;
+        };
+        if entry.members.contains(&member) == is_in {
+            return;
+        }
+        if is_in {
+            entry.members.push(member);
+        } else {
+            entry.members.retain(|other| *other != member);
+        }
+        self.log.push(Change::Member {
+            group,
+            member,
+            removed: !is_in,
+        });
+    }
+
+    /// Everything in a group, through groups in it, each once, cycles or not; not the group itself
+    /// unless it is in itself.
+    pub fn transitive(&self, group: Id) -> Vec<Id> {
+        let mut found = vec![];
+        let mut open = vec![group];
+        let mut seen = std::collections::HashSet::new();
+        while let Some(next) = open.pop() {
+            for &member in self.groups.get(&next).map_or(&[][..], |g| &g.members) {
+                if seen.insert(member) {
+                    found.push(member);
+                    if member.kind == Kind::Group {
+                        open.push(member);
+                    }
+                }
+            }
+        }
+        found
+    }
+}
