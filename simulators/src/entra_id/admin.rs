@@ -186,9 +186,35 @@ impl SimulatedEntra {
         let scene = Scene {
             path: path.to_owned(),
             skip: k.checked_sub(1).expect("requests are counted from 1"),
-            change: Box::new(move |store| change(&mut Hand(store))),
+            change: Box::new(move |server| change(&mut Hand(&mut server.store()))),
         };
         self.shared.script().push(scene);
+    }
+
+    /// Revokes all tokens right before the `k`-th request to `path` from now (counted from 1) is
+    /// answered.
+    ///
+    /// # Panics
+    /// At 0.
+    pub fn revoke_tokens_before(&self, path: &str, k: u64) {
+        self.shared.script().push(Scene {
+            path: path.to_owned(),
+            skip: k.checked_sub(1).expect("requests are counted from 1"),
+            change: Box::new(Server::revoke_all),
+        });
+    }
+
+    /// The delta links given out so far fail from the `k`-th request to `path` on (counted from
+    /// 1): Graph loses track in the middle of a run.
+    ///
+    /// # Panics
+    /// At 0.
+    pub fn lose_deltas_before(&self, path: &str, k: u64, loss: DeltaLoss) {
+        self.shared.script().push(Scene {
+            path: path.to_owned(),
+            skip: k.checked_sub(1).expect("requests are counted from 1"),
+            change: Box::new(move |server| server.lose_deltas(loss)),
+        });
     }
 
     /// Puts somebody into a group.

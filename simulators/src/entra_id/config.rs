@@ -22,6 +22,8 @@ pub struct Config {
     pub federated: Vec<FederatedCredential>,
     /// What an administrator granted to it: see [`permission`].
     pub permissions: BTreeSet<&'static str>,
+    /// Tokens are for the Graph of another cloud, whatever was asked for.
+    pub other_audience: bool,
     /// How long a token is good for.
     pub token_lifetime: Duration,
     /// None: unlimited.
@@ -129,6 +131,7 @@ impl Default for Config {
             certificates: vec![],
             federated: vec![],
             permissions: BTreeSet::from([permission::DIRECTORY]),
+            other_audience: false,
             token_lifetime: Duration::from_secs(3599),
             limits: None,
             latency: Duration::ZERO,

@@ -71,7 +71,7 @@ pub(super) struct Scene {
     pub path: String,
     /// Requests to it that are still to pass.
     pub skip: u64,
-    pub change: Box<dyn FnOnce(&mut Store) + Send>,
+    pub change: Box<dyn FnOnce(&Server) + Send>,
 }
 
 impl Server {
@@ -136,7 +136,7 @@ impl Server {
             }
         }
         for scene in due {
-            (scene.change)(&mut self.store());
+            (scene.change)(self);
         }
     }
 

@@ -77,11 +77,15 @@ fn issued(server: &Server, base: &str, path: &str, body: &[u8]) -> Result<Reply,
             "The provided value for the input parameter 'scope' is not valid.",
         ));
     };
-    // Graph is where the token endpoint is; of other resources the tenant knows one.
-    if audience != base && audience != "https://graph.microsoft.com" {
+    // Graph is where the token endpoint is.
+    if audience != base {
         let why = format!("The resource principal named {audience} was not found in the tenant.");
         return Err(denied("invalid_resource", 500_011, &why));
     }
+    let audience = match config.other_audience {
+        true => "https://graph.example.com",
+        false => audience,
+    };
     Ok(Reply::ok(json!({
         "token_type": "Bearer",
         "expires_in": server.dials().token_lifetime.as_secs(),
