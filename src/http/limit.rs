@@ -45,14 +45,19 @@ impl Window {
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
 /// Sliding windows by method, and a pause for all requests with a method while a `Retry-After` of a
-/// 429 lasts.
+/// 429 lasts, or while the headers of an answer say that the limit is near ([`Pace::told_by`]).
 ///
 /// First come, first served. A caller that gives up waiting leaves no trace.
 #[derive(Debug)]
 pub struct Pace {
     lanes: Vec<(Method, Lane)>,
     others: Lane,
+    told_by: Option<Headroom>,
 }
+
+/// How long the headers of an answer ask everybody to wait before the next request, where a vendor
+/// tells how much of its limit is left.
+pub type Headroom = fn(StatusCode, &HeaderMap) -> Option<Duration>;
 
 #[derive(Debug, Default)]
 struct Lane {
@@ -69,7 +74,14 @@ impl Pace {
         Self {
             lanes: Vec::new(),
             others: Lane::default(),
+            told_by: None,
         }
+    }
+
+    /// The same, heeding what the headers of each answer say.
+    pub fn told_by(mut self, headroom: Headroom) -> Self {
+        self.told_by = Some(headroom);
+        self
     }
 
     /// The same with windows for requests with `method`; all of them are kept at once.
@@ -129,10 +141,12 @@ impl Limit for Pace {
     }
 
     fn answered(&self, method: &Method, status: StatusCode, headers: &HeaderMap) {
-        if status != StatusCode::TOO_MANY_REQUESTS {
-            return;
-        }
-        if let Some(pause) = retry_after(headers) {
+        let told = self.told_by.and_then(|told_by| told_by(status, headers));
+        let refused = match status {
+            StatusCode::TOO_MANY_REQUESTS => retry_after(headers),
+            _ => None,
+        };
+        if let Some(pause) = told.max(refused) {
             let until = Instant::now() + pause.min(LONGEST_PAUSE);
             let mut paused_until = self.lane(method).paused();
             *paused_until = (*paused_until).max(Some(until));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::Retryable;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Body, Client, Method, Response, StatusCode, Url};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
@@ -36,6 +36,7 @@ pub struct Call {
     method: Method,
     url: Url,
     endpoint: &'static str,
+    headers: Vec<(HeaderName, HeaderValue)>,
     body: Option<RequestBody>,
     repeat: Repeat,
 }
@@ -71,6 +72,7 @@ impl Call {
             method,
             url,
             endpoint,
+            headers: Vec::new(),
             body: None,
             repeat: Repeat::Always,
         }
@@ -88,6 +90,16 @@ impl Call {
                 failure: Failure::Request(error.to_string()),
             }),
         }
+    }
+
+    /// With a header that isn't secret; its name in lower case.
+    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        let header = (
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
+        self.headers.push(header);
+        self
     }
 
     /// With a body as it is.
@@ -224,6 +236,9 @@ impl Remote {
         let mut request = self.client.request(call.method.clone(), call.url.clone());
         if let Some(token) = token {
             request = request.bearer_auth(token);
+        }
+        for (name, value) in &call.headers {
+            request = request.header(name, value);
         }
         if let Some(body) = &call.body {
             request = request

@@ -92,3 +92,30 @@ async fn who_gives_up_waiting_takes_no_place() {
     let times = permitted(&pace, Method::POST, 5).await;
     assert!(times.iter().all(|at| *at <= SECOND / 2), "{times:?}");
 }
+
+/// A vendor that tells in seconds how long everybody had better wait.
+fn told(_: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get("x-wait")?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_that_tells_of_a_near_limit_holds_everybody_back() {
+    let pace = Arc::new(Pace::unlimited().told_by(told));
+    let mut headers = HeaderMap::new();
+    pace.answered(&Method::GET, StatusCode::OK, &headers);
+    assert_eq!(
+        permitted(&pace, Method::GET, 2).await,
+        [Duration::ZERO, Duration::ZERO]
+    );
+    headers.insert("x-wait", "7".parse().unwrap());
+    pace.answered(&Method::GET, StatusCode::OK, &headers);
+    let late = Duration::from_secs(7);
+    assert_eq!(permitted(&pace, Method::GET, 2).await, [late, late]);
+
+    // Of two that are told, the longer wait counts.
+    headers.insert(RETRY_AFTER, "9".parse().unwrap());
+    pace.answered(&Method::GET, StatusCode::TOO_MANY_REQUESTS, &headers);
+    let late = Duration::from_secs(9);
+    assert_eq!(permitted(&pace, Method::GET, 1).await, [late]);
+}
