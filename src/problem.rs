@@ -25,6 +25,8 @@ pub enum ProblemReason {
     InvalidExternalId,
     /// A group names a member by something that several people have.
     AmbiguousMember,
+    /// The directory hides members of a group from us.
+    HiddenMembers,
     /// A group has no name.
     GroupNameMissing,
     /// A group's name is longer than Bitwarden takes.

@@ -35,6 +35,7 @@ struct PendingGroup {
     id: ExternalId,
     name: Box<str>,
     members: Vec<EntryKey>,
+    in_part: bool,
 }
 
 /// Collects people and groups; [`DirectoryBuilder::finish`] ties members to entries.
@@ -155,6 +156,7 @@ impl DirectoryBuilder {
                     id,
                     name: name.trim().into(),
                     members,
+                    in_part: false,
                 });
                 index
             }
@@ -165,6 +167,21 @@ impl DirectoryBuilder {
             if matches!(entry, Entry::Unknown | Entry::Group(_)) {
                 *entry = Entry::Group(index);
             }
+        }
+    }
+
+    /// Adds a group of which the directory hides members from us: who is not in `members` may be in
+    /// it all the same.
+    pub fn group_in_part(
+        &mut self,
+        keys: &[EntryKey],
+        id: &str,
+        name: &str,
+        members: Vec<EntryKey>,
+    ) {
+        self.group(keys, id, name, members);
+        if let Some(&index) = self.group_ids.get(id.trim()) {
+            self.groups[index as usize].in_part = true;
         }
     }
 
@@ -221,6 +238,7 @@ impl DirectoryBuilder {
                 name: group.name,
                 users: users.into(),
                 groups: nested.into(),
+                in_part: group.in_part,
             });
         }
         let sampled = &unknown[..unknown.len().min(UNKNOWN_SAMPLE)];

@@ -67,6 +67,9 @@ pub struct Group {
     pub users: Box<[u32]>,
     /// Direct members: indexes into [`Directory::groups`].
     pub groups: Box<[u32]>,
+    /// Whether the directory keeps members of it (or of a group in it) from us: nobody is then
+    /// known not to be in it.
+    pub in_part: bool,
 }
 
 /// Members of groups that were not read as people or groups.

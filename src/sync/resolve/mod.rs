@@ -29,6 +29,9 @@ pub const GROUP_NAME_MAX: usize = 100;
 /// commonly strip both when somebody leaves, and that must not turn the policy for blocked accounts
 /// into the one for absent ones.
 ///
+/// So is a group of which the directory hides members from us; and with `onlyTheirMembers`, whoever
+/// could be in such a group in scope and isn't seen in another.
+///
 /// With `onlyTheirMembers` and no group in scope, no active person is in scope. The limit on
 /// removals is what protects from a mistyped group filter.
 pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Roster {
@@ -42,7 +45,7 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Roster {
     let mut own = vec![];
 
     let groups = resolve_groups(groups, policy, &mut own);
-    let (mut people, by_id) = resolve_people(users, groups.scope.as_ref(), policy, &mut own);
+    let (mut people, by_id) = resolve_people(users, &groups, policy, &mut own);
     set_duplicates_aside(&mut people, &mut own);
 
     own.sort_by(|a, b| (a.reason, &a.external_ids).cmp(&(b.reason, &b.external_ids)));
@@ -62,6 +65,8 @@ struct Groups {
     others: HashMap<ExternalId, GroupStanding>,
     /// Everyone in a group in scope; `None` where that doesn't matter.
     scope: Option<RoaringBitmap>,
+    /// Whether there may be more people in groups in scope than we can see.
+    scope_in_part: bool,
 }
 
 fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Problem>) -> Groups {
@@ -72,6 +77,7 @@ fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Proble
         in_scope: Vec::with_capacity(groups.len()),
         others: HashMap::new(),
         scope: policy.groups.only_their_members.then(RoaringBitmap::new),
+        scope_in_part: false,
     };
     for (group, people) in groups.into_iter().zip(people) {
         let id = group.id.with_prefix(&policy.external_id_prefix);
@@ -81,6 +87,7 @@ fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Proble
                 if let Some(scope) = &mut resolved.scope {
                     *scope |= &*people;
                 }
+                resolved.scope_in_part |= group.in_part;
                 let problem = id.as_ref().err().map(|error| {
                     let message = format!("group {}: {error}", shorten(&group.name));
                     Problem::new(
@@ -90,7 +97,9 @@ fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Proble
                     )
                 });
                 let named = id.as_ref().unwrap_or(&group.id);
-                let problem = problem.or_else(|| name_problem(named, &group.name, scope));
+                let problem = problem
+                    .or_else(|| name_problem(named, &group.name, scope))
+                    .or_else(|| hidden_problem(named, &group));
                 let unusable = problem.is_some() || scope == Scope::Unknown;
                 problems.extend(problem);
                 unusable.then_some(GroupStanding::Unusable)
@@ -155,16 +164,33 @@ fn name_problem(id: &ExternalId, name: &str, scope: Scope) -> Option<Problem> {
     })
 }
 
+/// Of a group that is known in part, nothing can be taken away.
+fn hidden_problem(id: &ExternalId, group: &Group) -> Option<Problem> {
+    group.in_part.then(|| {
+        let message = format!(
+            "the directory hides members of group {} (or of a group in it); it is left as it is in \
+             Bitwarden until the operator's account may see them, or leave it out by a filter",
+            shorten(&group.name)
+        );
+        Problem::new(ProblemReason::HiddenMembers, message, [id.clone()])
+    })
+}
+
 fn resolve_people(
     users: Vec<User>,
-    scope: Option<&RoaringBitmap>,
+    groups: &Groups,
     policy: &Policy,
     problems: &mut Vec<Problem>,
 ) -> (Vec<Person>, HashMap<ExternalId, u32>) {
     let mut people = Vec::with_capacity(users.len());
     let mut by_id = HashMap::with_capacity(users.len());
     for (index, user) in users.into_iter().enumerate() {
-        let in_a_group = scope.is_none_or(|scope| scope.contains(index as u32));
+        let scope = groups.scope.as_ref();
+        let in_a_group = match scope.is_none_or(|scope| scope.contains(index as u32)) {
+            true => Scope::In,
+            false if groups.scope_in_part => Scope::Unknown,
+            false => Scope::Out,
+        };
         let mut standing = standing(&user, in_a_group, &policy.users);
         let id = match user.id.with_prefix(&policy.external_id_prefix) {
             Ok(id) => {
@@ -202,13 +228,14 @@ fn resolve_people(
     (people, by_id)
 }
 
-fn standing(user: &User, in_a_group: bool, filter: &UserFilter) -> Standing {
+fn standing(user: &User, in_a_group: Scope, filter: &UserFilter) -> Standing {
     let passes = |email: &Email| passes(&filter.include, &filter.exclude, email.as_str());
     match (user.state, &user.email) {
         (AccountState::Deleted, _) => Standing::Deleted,
         (_, Ok(email)) if !passes(email) => Standing::OutOfScope,
         (AccountState::Disabled, _) => Standing::Disabled,
-        (AccountState::Active, _) if !in_a_group => Standing::OutOfScope,
+        (AccountState::Active, _) if in_a_group == Scope::Out => Standing::OutOfScope,
+        (AccountState::Active, _) if in_a_group == Scope::Unknown => Standing::Unusable,
         (AccountState::Active, Ok(_)) => Standing::Active,
         (AccountState::Active, Err(_)) => Standing::Unusable,
     }

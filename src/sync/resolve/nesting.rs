@@ -92,6 +92,7 @@ mod tests {
             name: "any".into(),
             users: users.into(),
             groups: groups.into(),
+            in_part: false,
         }
     }
 
