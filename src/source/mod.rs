@@ -1,5 +1,6 @@
 //! The directories: one room each.
 
+pub mod entra_id;
 pub mod ldap;
 
 use std::sync::atomic::{AtomicU64, Ordering};

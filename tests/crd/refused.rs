@@ -190,15 +190,15 @@ refused! {
     ServerAlone a_suffix_that_is_not_asked_for: "source: {ldap: null, activeDirectory: {domain: corp.example.com, bindSecretRef: {name: ad}, users: {emailSuffix: '@example.com'}}}",
         at "spec.source.activeDirectory.users", "email: PrefixAndSuffix goes with emailSuffix (@example.com): write both, or neither";
 
-    ServerAlone two_ways_into_entra_id: "source: {ldap: null, entraId: {tenantId: example.com, clientId: 22222222-2222-2222-2222-222222222222, credentials: {clientSecretRef: {name: entra}, workloadIdentity: {}}}}",
+    Both two_ways_into_entra_id: "source: {ldap: null, entraId: {tenantId: example.com, clientId: 22222222-2222-2222-2222-222222222222, credentials: {clientSecretRef: {name: entra}, workloadIdentity: {}}}}",
         at "spec.source.entraId.credentials", "write exactly one of clientSecretRef, certificateSecretRef and workloadIdentity: {}";
-    ServerAlone a_client_id_that_is_a_name: "source: {ldap: null, entraId: {tenantId: example.com, clientId: bitwarden, credentials: {workloadIdentity: {}}}}",
+    Both a_client_id_that_is_a_name: "source: {ldap: null, entraId: {tenantId: example.com, clientId: bitwarden, credentials: {workloadIdentity: {}}}}",
         at "spec.source.entraId.clientId", "write the application (client) id of the app registration, a GUID";
-    ServerAlone a_selection_of_no_group: "source: {ldap: null, entraId: {tenantId: example.com, clientId: 22222222-2222-2222-2222-222222222222, credentials: {workloadIdentity: {}}, users: {memberOf: {}}}}",
+    Both a_selection_of_no_group: "source: {ldap: null, entraId: {tenantId: example.com, clientId: 22222222-2222-2222-2222-222222222222, credentials: {workloadIdentity: {}}, users: {memberOf: {}}}}",
         at "spec.source.entraId.users.memberOf", "name at least one group, in ids or names";
-    ServerAlone a_graph_without_an_authority: "source: {ldap: null, entraId: {tenantId: example.com, clientId: 22222222-2222-2222-2222-222222222222, credentials: {workloadIdentity: {}}, graphUrl: 'https://graph.example.com'}}",
+    Both a_graph_without_an_authority: "source: {ldap: null, entraId: {tenantId: example.com, clientId: 22222222-2222-2222-2222-222222222222, credentials: {workloadIdentity: {}}, graphUrl: 'https://graph.example.com'}}",
         at "spec.source.entraId", "write both authorityUrl and graphUrl, or neither";
-    ServerAlone a_tenant_that_is_an_address: "source: {ldap: null, entraId: {tenantId: 'https://login.microsoftonline.com/x', clientId: 22222222-2222-2222-2222-222222222222, credentials: {workloadIdentity: {}}}}",
+    Both a_tenant_that_is_an_address: "source: {ldap: null, entraId: {tenantId: 'https://login.microsoftonline.com/x', clientId: 22222222-2222-2222-2222-222222222222, credentials: {workloadIdentity: {}}}}",
         at "spec.source.entraId.tenantId", "write the tenant's id (a GUID) or one of its domains: example.onmicrosoft.com";
 
     ServerAlone a_customer_together_with_domains: "source: {ldap: null, googleWorkspace: {customer: C01, domains: [example.com], credentials: {serviceAccountKeySecretRef: {name: google}}}}",

@@ -7,6 +7,7 @@
 //! file, nor of an object from before a rule.
 
 mod check;
+mod entra_id;
 mod ldap;
 mod organization;
 mod policy;
@@ -19,6 +20,7 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
+pub use entra_id::ValidatedEntraId;
 pub use ldap::ValidatedLdap;
 pub use organization::ValidatedOrganization;
 pub use references::{Kind, Reference, ReferencedData, Referent};
@@ -56,6 +58,8 @@ pub struct ValidatedSpec {
 pub enum ValidatedSource {
     /// An LDAP directory.
     Ldap(Box<ValidatedLdap>),
+    /// A Microsoft Entra ID tenant.
+    EntraId(Box<ValidatedEntraId>),
     /// A kind of directory that this version can't read, by its name in the spec.
     NotSupported(&'static str),
 }
@@ -97,6 +101,7 @@ impl ValidatedSpec {
         let mut references = self.organization.references();
         match &self.source {
             ValidatedSource::Ldap(ldap) => references.extend(ldap.references()),
+            ValidatedSource::EntraId(entra) => references.extend(entra.references()),
             ValidatedSource::NotSupported(_) => {}
         }
         references::merged(references)
@@ -129,7 +134,6 @@ fn validate_source(
     );
     let not_supported = [
         ("activeDirectory", source.active_directory.is_some()),
-        ("entraId", source.entra_id.is_some()),
         ("googleWorkspace", source.google_workspace.is_some()),
         ("okta", source.okta.is_some()),
         ("oneLogin", source.one_login.is_some()),
@@ -137,6 +141,10 @@ fn validate_source(
     if let Some(ldap) = &source.ldap {
         return ldap::validate(checks, ldap, reads_groups)
             .map(|ldap| ValidatedSource::Ldap(Box::new(ldap)));
+    }
+    if let Some(entra) = &source.entra_id {
+        return entra_id::validate(checks, entra, reads_groups)
+            .map(|entra| ValidatedSource::EntraId(Box::new(entra)));
     }
     not_supported
         .into_iter()

@@ -114,7 +114,12 @@ pub(super) fn validate(
 
 /// An address without user, query or fragment; `https`, unless it stays on the machine or
 /// `plaintext` is accepted.
-fn web_address(checks: &mut Checks, field: &str, text: &str, plaintext: bool) -> Option<Url> {
+pub(super) fn web_address(
+    checks: &mut Checks,
+    field: &str,
+    text: &str,
+    plaintext: bool,
+) -> Option<Url> {
     let url = Url::parse(text).ok().filter(|url| {
         matches!(url.scheme(), "http" | "https")
             && url.has_host()

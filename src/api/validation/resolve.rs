@@ -6,6 +6,7 @@ use super::references::{KeyOf, Kind, ReferencedData, Referent};
 use super::{ValidatedSource, ValidatedSpec};
 use crate::api::conditions::Blocker;
 use crate::organization;
+use crate::source::entra_id::{EntraIdSettings, EntraIdSource};
 use crate::source::ldap::{LdapSettings, LdapSource};
 use crate::source::{Source, SourceError};
 
@@ -23,6 +24,8 @@ pub struct Resolved {
 pub enum ResolvedSource {
     /// An LDAP directory.
     Ldap(Box<LdapSettings>),
+    /// A Microsoft Entra ID tenant.
+    EntraId(Box<EntraIdSettings>),
 }
 
 impl ResolvedSource {
@@ -33,6 +36,7 @@ impl ResolvedSource {
     pub fn connect(self) -> Result<Box<dyn Source>, SourceError> {
         match self {
             Self::Ldap(settings) => Ok(Box::new(LdapSource::new(*settings)?)),
+            Self::EntraId(settings) => Ok(Box::new(EntraIdSource::new(*settings)?)),
         }
     }
 }
@@ -149,7 +153,7 @@ impl fmt::Display for UnresolvedReason {
             }
             Self::SourceNotSupported { source } => write!(
                 f,
-                "this version of the operator can't read spec.source.{source}; use ldap, or an operator that can"
+                "this version of the operator can't read spec.source.{source}; use ldap or entraId, or an operator that can"
             ),
         }
     }
@@ -162,6 +166,9 @@ pub(super) fn resolve(spec: &ValidatedSpec, data: &ReferencedData) -> Result<Res
         ValidatedSource::Ldap(ldap) => ldap
             .resolve(data, &mut problems)
             .map(|settings| ResolvedSource::Ldap(Box::new(settings))),
+        ValidatedSource::EntraId(entra) => entra
+            .resolve(data, &mut problems)
+            .map(|settings| ResolvedSource::EntraId(Box::new(settings))),
         ValidatedSource::NotSupported(source) => {
             problems.push(UnresolvedReason::SourceNotSupported { source });
             None

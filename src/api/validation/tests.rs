@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::api::spec::DirectorySyncSpec;
 use crate::organization::Region;
+use crate::source::entra_id::{Addresses, Credentials, EmailRule, EntraIdSettings};
 use crate::source::ldap::{Bind, IdAttribute, LdapSettings, MemberAttribute, MemberNaming};
 use crate::sync::policy::{Departure, Glob, Limit};
 
@@ -50,7 +51,9 @@ fn data() -> ReferencedData {
 
 fn ldap(spec: &Value) -> LdapSettings {
     let resolved = validated(spec).unwrap().resolve(&data()).unwrap();
-    let ResolvedSource::Ldap(settings) = resolved.source;
+    let ResolvedSource::Ldap(settings) = resolved.source else {
+        panic!("{:?}", resolved.source);
+    };
     *settings
 }
 
@@ -239,7 +242,9 @@ fn secrets_fill_the_settings_without_the_line_break_that_an_editor_left() {
     let resolved = validated(&spec).unwrap().resolve(&data()).unwrap();
     let secret = resolved.organization.client_secret.expose_secret();
     assert_eq!(secret, "the-organizations-secret");
-    let ResolvedSource::Ldap(ldap) = &resolved.source;
+    let ResolvedSource::Ldap(ldap) = &resolved.source else {
+        panic!("{:?}", resolved.source);
+    };
     assert_eq!(ldap.tls.ca_bundle.as_deref(), Some(&b"PEM"[..]));
     let Bind::Simple { dn, password } = &ldap.bind else {
         panic!("{:?}", ldap.bind);
@@ -358,4 +363,127 @@ fn groups_are_not_read_where_all_are_left_out() {
     );
     assert!(reads(json!({"exclude": ["*"], "onlyTheirMembers": true})).0);
     assert!(reads(json!({"exclude": ["*-test"]})).0);
+}
+
+const GUID: &str = "22222222-2222-4222-8222-222222222222";
+
+/// A spec whose source is this tenant.
+fn entra(changes: Value) -> Value {
+    let mut tenant = json!({
+        "tenantId": "example.onmicrosoft.com",
+        "clientId": GUID,
+        "credentials": {"clientSecretRef": {"name": "entra"}},
+    });
+    for (field, value) in changes.as_object().unwrap() {
+        tenant[field] = value.clone();
+    }
+    let mut spec = least();
+    spec["source"] = json!({"entraId": tenant});
+    spec
+}
+
+fn entra_settings(changes: Value) -> EntraIdSettings {
+    let mut data = data();
+    let secret = json!({"metadata": {"name": "entra"}, "stringData": {
+        "clientSecret": "the-client-secret\n", "tls.crt": "CERTIFICATE", "tls.key": "KEY",
+    }});
+    data.add_secret(serde_json::from_value::<Secret>(secret).unwrap());
+    let resolved = validated(&entra(changes)).unwrap().resolve(&data).unwrap();
+    assert!(!format!("{resolved:?}").contains("the-client-secret"));
+    let ResolvedSource::EntraId(settings) = resolved.source else {
+        panic!("{:?}", resolved.source);
+    };
+    *settings
+}
+
+#[test]
+fn a_tenant_is_read_as_the_spec_describes_it() {
+    let usual = entra_settings(json!({}));
+    assert_eq!(usual.addresses, Addresses::public());
+    assert!(usual.users.types.members && !usual.users.types.guests);
+    let Credentials::Secret(secret) = &usual.credentials else {
+        panic!("{:?}", usual.credentials);
+    };
+    assert_eq!(secret.expose_secret(), "the-client-secret");
+
+    let chosen = entra_settings(json!({
+        "cloud": "USGovernment",
+        "credentials": {"certificateSecretRef": {"name": "entra"}},
+        "users": {
+            "filter": "department eq 'R&D'", "types": ["Guest"], "email": "Mail",
+            "memberOf": {"names": ["Staff"]}, "notMemberOf": {"ids": [GUID]},
+            "administrativeUnits": [GUID], "assignedToApplication": GUID,
+            "assignedLicenses": [GUID],
+        },
+        "groups": {
+            "filter": "securityEnabled eq true", "ids": [GUID], "types": ["Microsoft365"],
+            "administrativeUnits": [GUID], "notAdministrativeUnits": [GUID],
+        },
+    }));
+    assert_eq!(chosen.addresses, Addresses::us_government());
+    assert!(matches!(
+        &chosen.credentials,
+        Credentials::Certificate { certificate, key }
+            if certificate == b"CERTIFICATE" && key.expose_secret() == "KEY"
+    ));
+    let users = &chosen.users;
+    assert_eq!(users.filter.as_deref(), Some("department eq 'R&D'"));
+    assert!(users.types.guests && !users.types.members);
+    assert_eq!(users.email, EmailRule::Mail);
+    assert_eq!(users.member_of.as_ref().unwrap().names, ["Staff"]);
+    assert_eq!(users.not_member_of.as_ref().unwrap().ids, [GUID]);
+    assert_eq!(users.administrative_units, [GUID]);
+    assert_eq!(users.assigned_to_application.as_deref(), Some(GUID));
+    assert_eq!(users.assigned_licenses.len(), 1);
+    let groups = chosen.groups.unwrap();
+    assert_eq!(groups.filter.as_deref(), Some("securityEnabled eq true"));
+    assert_eq!(groups.ids, [GUID]);
+    let types = groups.types.unwrap();
+    assert!(types.microsoft_365 && !types.security);
+    assert_eq!(groups.administrative_units, [GUID]);
+    assert_eq!(groups.not_administrative_units, [GUID]);
+
+    let keyless =
+        entra_settings(json!({"credentials": {"workloadIdentity": {}}, "cloud": "China"}));
+    assert!(matches!(
+        keyless.credentials,
+        Credentials::FederatedToken { file: None }
+    ));
+    assert_eq!(keyless.addresses, Addresses::china());
+}
+
+#[test]
+fn a_tenant_that_cannot_work_is_refused_with_what_to_write() {
+    for (changes, says) in [
+        (json!({"clientId": "bitwarden"}), "clientId"),
+        (json!({"tenantId": "a/b"}), "tenantId"),
+        (
+            json!({"credentials": {}}),
+            "write exactly one of clientSecretRef",
+        ),
+        (
+            json!({"graphUrl": "https://graph.example.com"}),
+            "write both authorityUrl and graphUrl",
+        ),
+        (
+            json!({"graphUrl": "http://graph.example.com", "authorityUrl": "https://a.example.com"}),
+            "entraId.graphUrl",
+        ),
+        (
+            json!({"users": {"memberOf": {}}}),
+            "users.memberOf selects nothing",
+        ),
+        (
+            json!({"users": {"assignedLicenses": ["E5"]}}),
+            "assignedLicenses",
+        ),
+        (json!({"groups": {"ids": ["Staff"]}}), "groups.ids"),
+        (
+            json!({"groups": {"administrativeUnits": ["Berlin"]}}),
+            "groups.administrativeUnits",
+        ),
+    ] {
+        let error = validated(&entra(changes)).unwrap_err().to_string();
+        assert!(error.contains(says), "{says:?} isn't in: {error}");
+    }
 }

@@ -1,0 +1,272 @@
+//! Many lists in few requests: `$batch` takes 20, each with a status and pages of its own.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::error::{EntraFailure, Resource, said};
+use super::graph::{BATCH, Graph, PAGE_MAX};
+use super::wire::GraphError;
+use crate::http::Call;
+
+/// As many requests as Graph takes in one.
+const PARTS: usize = 20;
+/// As many batches as are under way at once. Past four, what is won in time is lost to limits.
+const SIDE_BY_SIDE: usize = 4;
+
+/// A list to be read in a batch.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    /// Below `/v1.0`, with its query.
+    pub path: String,
+    /// What it reads, for errors.
+    pub resource: &'static Resource,
+    /// What of the settings it stands for.
+    pub names: Option<String>,
+}
+
+struct Open {
+    index: usize,
+    path: String,
+    tries: usize,
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    requests: Vec<Asked<'a>>,
+}
+
+#[derive(Serialize)]
+struct Asked<'a> {
+    id: String,
+    method: &'static str,
+    url: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Answer<B> {
+    responses: Vec<Answered<B>>,
+}
+
+#[derive(Deserialize)]
+struct Answered<B> {
+    id: String,
+    status: u16,
+    #[serde(default)]
+    headers: HashMap<String, String>,
+    body: B,
+}
+
+/// What a part answers: what was asked for, or an error.
+trait Body: DeserializeOwned + Send + 'static {
+    fn error(&self) -> &GraphError;
+}
+
+#[derive(Deserialize)]
+struct PageBody<T> {
+    value: Option<Vec<T>>,
+    #[serde(rename = "@odata.nextLink")]
+    next_link: Option<String>,
+    #[serde(default)]
+    error: GraphError,
+}
+
+#[derive(Deserialize)]
+struct ObjectBody<T> {
+    #[serde(default)]
+    error: GraphError,
+    #[serde(flatten)]
+    object: Option<T>,
+}
+
+impl<T: DeserializeOwned + Send + 'static> Body for PageBody<T> {
+    fn error(&self) -> &GraphError {
+        &self.error
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static> Body for ObjectBody<T> {
+    fn error(&self) -> &GraphError {
+        &self.error
+    }
+}
+
+impl<B> Answered<B> {
+    fn retry_after(&self) -> Option<Duration> {
+        let mut headers = self.headers.iter();
+        let told = headers.find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
+        told.1.trim().parse().ok().map(Duration::from_secs)
+    }
+}
+
+impl Graph {
+    /// Every page of every part. `page` is told the part's place in `parts`.
+    ///
+    /// # Errors
+    /// When any part isn't read to its end.
+    pub async fn each_of<T>(
+        &self,
+        parts: &[Part],
+        mut page: impl FnMut(usize, Vec<T>) -> Result<(), EntraFailure>,
+    ) -> Result<(), EntraFailure>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        self.each_part(parts, |index, body: PageBody<T>| {
+            let what = parts[index].resource.what;
+            let value = body
+                .value
+                .ok_or_else(|| EntraFailure::doubt(what, "a page has no value"))?;
+            page(index, value)?;
+            Ok(body.next_link)
+        })
+        .await
+    }
+
+    /// The object of every part.
+    ///
+    /// # Errors
+    /// When any of them isn't there.
+    pub async fn each_object<T>(
+        &self,
+        parts: &[Part],
+        mut found: impl FnMut(T),
+    ) -> Result<(), EntraFailure>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        self.each_part(parts, |index, body: ObjectBody<T>| {
+            let what = parts[index].resource.what;
+            let object = body
+                .object
+                .ok_or_else(|| EntraFailure::doubt(what, "an object has no id"))?;
+            found(object);
+            Ok(None)
+        })
+        .await
+    }
+
+    /// Asks every part until it is answered; `take` tells where a part goes on.
+    async fn each_part<B: Body>(
+        &self,
+        parts: &[Part],
+        mut take: impl FnMut(usize, B) -> Result<Option<String>, EntraFailure>,
+    ) -> Result<(), EntraFailure> {
+        let indexed = parts.iter().enumerate();
+        let mut open: VecDeque<Open> = indexed
+            .map(|(index, part)| Open {
+                index,
+                path: part.path.clone(),
+                tries: 0,
+            })
+            .collect();
+        let mut running = FuturesUnordered::new();
+        let mut waited = Duration::ZERO;
+        loop {
+            while running.len() < SIDE_BY_SIDE && !open.is_empty() {
+                let chunk: Vec<Open> = open.drain(..open.len().min(PARTS)).collect();
+                running.push(self.batch::<B>(chunk));
+            }
+            let Some(done) = running.next().await else {
+                return Ok(());
+            };
+            let mut pause = None;
+            for (mut part, answer) in done? {
+                let resource = parts[part.index].resource;
+                match answer.status {
+                    200 => {
+                        if let Some(next) = take(part.index, answer.body)? {
+                            part.path = self.relative(resource, &next)?;
+                            part.tries = 0;
+                            open.push_back(part);
+                        }
+                    }
+                    429 | 500 | 502..=504 if part.tries < self.remote.retry.times => {
+                        let asked = answer.retry_after();
+                        let own = self.remote.retry.first_delay * (1 << part.tries.min(10));
+                        let own = own.min(self.remote.retry.longest_delay);
+                        pause = pause.max(Some(asked.unwrap_or_default().max(own)));
+                        part.tries += 1;
+                        open.push_back(part);
+                    }
+                    _ => return Err(refused(&parts[part.index], &answer)),
+                }
+            }
+            if let Some(pause) = pause {
+                waited += pause;
+                if waited > self.remote.retry.longest_wait {
+                    return Err(EntraFailure::Part {
+                        resource: &BATCH,
+                        answer: "429 in parts of a batch".into(),
+                        retry_after: Some(pause),
+                    });
+                }
+                // Graph counts all requests together: everybody waits.
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    /// One batch; each part with its answer. A part without an answer is an error.
+    async fn batch<B: Body>(
+        &self,
+        parts: Vec<Open>,
+    ) -> Result<Vec<(Open, Answered<B>)>, EntraFailure> {
+        let failed = |error| EntraFailure::of(&BATCH, None, error);
+        let requests = parts
+            .iter()
+            .enumerate()
+            .map(|(id, part)| Asked {
+                id: id.to_string(),
+                method: "GET",
+                url: &part.path,
+            })
+            .collect();
+        let call = Call::new(Method::POST, self.url("/$batch", &[]), BATCH.endpoint)
+            .json(&Request { requests })
+            .map_err(failed)?;
+        let answer: Answer<B> = self.remote.json(&call, PAGE_MAX).await.map_err(failed)?;
+        let mut answers: HashMap<String, Answered<B>> = HashMap::new();
+        for answered in answer.responses {
+            answers.insert(answered.id.clone(), answered);
+        }
+        parts
+            .into_iter()
+            .enumerate()
+            .map(|(id, part)| {
+                let answered = answers.remove(&id.to_string());
+                answered.map(|answered| (part, answered)).ok_or_else(|| {
+                    EntraFailure::doubt(BATCH.what, "a part of a batch was not answered")
+                })
+            })
+            .collect()
+    }
+
+    /// A next link as a part's path: below `/v1.0`.
+    fn relative(&self, resource: &Resource, link: &str) -> Result<String, EntraFailure> {
+        let url = self.link(resource, link)?;
+        let root = self.url("", &[]);
+        let path = url.path().strip_prefix(root.path()).unwrap_or(url.path());
+        Ok(match url.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        })
+    }
+}
+
+fn refused<B: Body>(part: &Part, answer: &Answered<B>) -> EntraFailure {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let error = answer.body.error();
+    EntraFailure::of_answer(part.resource, part.names.as_deref(), status, error).unwrap_or_else(
+        || EntraFailure::Part {
+            resource: part.resource,
+            answer: said(status, error),
+            retry_after: answer.retry_after(),
+        },
+    )
+}

@@ -1,0 +1,108 @@
+//! Microsoft Entra ID, read through Microsoft Graph v1.0.
+//!
+//! `graph` and `batch` read lists to their proven end, `scope` finds out who is meant, `users` and
+//! `groups` are what is read, `read` puts them together, `changes` tells whether a read is needed at
+//! all.
+
+mod batch;
+mod changes;
+mod check;
+mod error;
+mod graph;
+mod groups;
+mod read;
+mod scope;
+mod settings;
+mod token;
+mod users;
+mod wire;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
+
+use changes::Standpoint;
+use error::EntraFailure;
+use graph::Graph;
+pub use settings::{
+    Addresses, Credentials, EmailRule, EntraIdSettings, GroupSelection, GroupSettings, GroupTypes,
+    InvalidSettings, UserSettings, UserTypes,
+};
+
+/// One tenant.
+#[derive(Debug)]
+pub struct EntraIdSource {
+    settings: EntraIdSettings,
+    graph: Graph,
+    /// Of the last complete read, for as long as nothing was seen to move.
+    standpoint: Mutex<Option<Standpoint>>,
+}
+
+impl EntraIdSource {
+    /// A source that reads as `settings` say.
+    ///
+    /// # Errors
+    /// When the settings can't work, whatever Microsoft says: an id that is none, a certificate
+    /// without its key.
+    pub fn new(settings: EntraIdSettings) -> Result<Self, SourceError> {
+        settings.validate().map_err(EntraFailure::from)?;
+        let graph = Graph::new(&settings).map_err(EntraFailure::from)?;
+        Ok(Self {
+            settings,
+            graph,
+            standpoint: Mutex::new(None),
+        })
+    }
+
+    fn standpoint(&self) -> MutexGuard<'_, Option<Standpoint>> {
+        self.standpoint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn read_anew_or_not(
+        &self,
+        known: Option<&Version>,
+        progress: &ReadProgress,
+    ) -> Result<Reading, EntraFailure> {
+        // Taken out, not copied: whatever ends this read early, the next one starts over.
+        let standpoint = self.standpoint().take();
+        if let (Some(standpoint), Some(known)) = (standpoint, known)
+            && standpoint.version == *known
+            && !standpoint.is_old()
+            && let Some(unmoved) = standpoint.unmoved(&self.graph, &self.settings).await?
+        {
+            *self.standpoint() = Some(unmoved);
+            return Ok(Reading::Unchanged);
+        }
+        let (directory, standpoint) = read::read(&self.graph, &self.settings, progress).await?;
+        let version = standpoint.as_ref().map(|new| new.version.clone());
+        *self.standpoint() = standpoint;
+        Ok(Reading::Full { directory, version })
+    }
+}
+
+impl Source for EntraIdSource {
+    fn read<'a>(
+        &'a self,
+        known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Result<Reading, SourceError>> {
+        async move {
+            let reading = self.read_anew_or_not(known, progress).await;
+            reading.map_err(SourceError::from)
+        }
+        .boxed()
+    }
+
+    fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
+        check::check(&self.graph, &self.settings).boxed()
+    }
+
+    fn describe(&self) -> String {
+        format!("Entra ID tenant {}", self.settings.tenant)
+    }
+}

@@ -1,0 +1,149 @@
+//! People: which accounts are read, and what is taken from them.
+
+use std::sync::Mutex;
+
+use uuid::Uuid;
+
+use super::error::EntraFailure;
+use super::graph::{Graph, List, TOP, USERS};
+use super::scope::Scope;
+use super::settings::{EmailRule, UserSettings};
+use super::wire::User;
+use crate::directory::{AccountState, DirectoryBuilder};
+use crate::source::ReadProgress;
+
+/// The properties that a user is made of; all of them can be followed by a delta.
+pub(super) fn properties(settings: &UserSettings) -> &'static str {
+    if settings.assigned_licenses.is_empty() {
+        "id,mail,userPrincipalName,accountEnabled,userType"
+    } else {
+        "id,mail,userPrincipalName,accountEnabled,userType,assignedLicenses"
+    }
+}
+
+/// Reads everybody in scope into the builder.
+pub(super) async fn read(
+    graph: &Graph,
+    settings: &UserSettings,
+    scope: &Scope,
+    builder: &Mutex<DirectoryBuilder>,
+    progress: &ReadProgress,
+) -> Result<(), EntraFailure> {
+    let mut list = List::new(&USERS, "/users")
+        .select(properties(settings))
+        .with("$top", TOP);
+    if let Some(filter) = &settings.filter {
+        list = list.with("$filter", filter);
+    }
+    graph
+        .each(&list, |page: Vec<User>| {
+            let mut builder = builder.lock().expect("no reader panics with the builder");
+            progress.add_users(page.len());
+            for user in &page {
+                // An account of which nobody says whether it is blocked is neither.
+                let enabled = user.account_enabled.ok_or(EntraFailure::AccountsHidden)?;
+                if !is_in(user, enabled, settings, scope) {
+                    continue;
+                }
+                let state = match enabled {
+                    true => AccountState::Active,
+                    false => AccountState::Disabled,
+                };
+                let id = user.id.to_string();
+                let key = builder.key(&id);
+                let entry = user.user_principal_name.as_deref().unwrap_or(&id);
+                builder.user(&[key], &id, email(user, settings.email), state, entry);
+            }
+            Ok(())
+        })
+        .await
+}
+
+fn is_in(user: &User, enabled: bool, settings: &UserSettings, scope: &Scope) -> bool {
+    let kind_fits = match user.user_type.as_deref() {
+        Some(kind) if kind.eq_ignore_ascii_case("Guest") => settings.types.guests,
+        // Accounts from before 2014 have no type.
+        Some(_) | None => settings.types.members,
+    };
+    let listed = |list: &Option<std::collections::HashSet<Uuid>>| {
+        list.as_ref().is_none_or(|list| list.contains(&user.id))
+    };
+    let left_out = scope
+        .not_member_of
+        .as_ref()
+        .is_some_and(|list| list.contains(&user.id));
+    let licensed = settings.assigned_licenses.is_empty()
+        || user
+            .assigned_licenses
+            .iter()
+            .any(|license| settings.assigned_licenses.contains(&license.sku_id));
+    let chosen = listed(&scope.member_of)
+        && listed(&scope.users_in_units)
+        && listed(&scope.assigned)
+        && licensed;
+    // A blocked account commonly lost its groups and licences as well.
+    kind_fits && !left_out && (chosen || !enabled)
+}
+
+/// The email by the rule; empty where there is none.
+fn email(user: &User, rule: EmailRule) -> &str {
+    let mail = user.mail.as_deref().unwrap_or_default().trim();
+    let principal_name = user.user_principal_name.as_deref().unwrap_or_default();
+    let principal_name = principal_name.trim();
+    match rule {
+        EmailRule::Mail => mail,
+        EmailRule::PrincipalName if principal_name.to_uppercase().contains("#EXT#") => "",
+        EmailRule::PrincipalName => principal_name,
+        EmailRule::MailOrPrincipalName => {
+            let internal = mail.to_lowercase().contains("onmicrosoft.com");
+            let chosen = match mail.is_empty() || internal {
+                true => principal_name,
+                false => mail,
+            };
+            match chosen.contains('#') {
+                true => "",
+                false => chosen,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_email_is_where_the_rule_looks() {
+        let of = |mail: Option<&str>, name: &str, rule| {
+            let user = User {
+                id: Uuid::nil(),
+                mail: mail.map(str::to_owned),
+                user_principal_name: Some(name.to_owned()),
+                account_enabled: Some(true),
+                user_type: None,
+                assigned_licenses: vec![],
+            };
+            email(&user, rule).to_owned()
+        };
+        let usual = EmailRule::MailOrPrincipalName;
+        let name = "ada@example.com";
+        assert_eq!(of(Some("a@example.org"), name, usual), "a@example.org");
+        assert_eq!(of(None, name, usual), name);
+        assert_eq!(of(Some(" "), name, usual), name);
+        assert_eq!(of(Some("a@x.OnMicrosoft.com"), name, usual), name);
+        let guest = "ada_example.org#EXT#@x.onmicrosoft.com";
+        assert_eq!(of(None, guest, usual), "");
+        assert_eq!(of(Some("ada@example.org"), guest, usual), "ada@example.org");
+        assert_eq!(of(Some("a#b@example.org"), name, usual), "");
+        assert_eq!(
+            of(Some("a#b@example.org"), name, EmailRule::Mail),
+            "a#b@example.org"
+        );
+        assert_eq!(of(None, name, EmailRule::Mail), "");
+        assert_eq!(
+            of(Some("a@example.org"), name, EmailRule::PrincipalName),
+            name
+        );
+        assert_eq!(of(None, guest, EmailRule::PrincipalName), "");
+    }
+}

@@ -1,0 +1,106 @@
+//! What Graph sends, as far as it is asked for.
+
+use serde::Deserialize;
+use uuid::Uuid;
+
+/// A page of a list. Without `value` it isn't one.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page<T> {
+    pub value: Vec<T>,
+    #[serde(rename = "@odata.nextLink")]
+    pub next_link: Option<String>,
+    #[serde(rename = "@odata.deltaLink")]
+    pub delta_link: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct User {
+    pub id: Uuid,
+    pub mail: Option<String>,
+    pub user_principal_name: Option<String>,
+    /// Without the permission to see it, null.
+    pub account_enabled: Option<bool>,
+    pub user_type: Option<String>,
+    #[serde(default)]
+    pub assigned_licenses: Vec<License>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct License {
+    pub sku_id: Uuid,
+}
+
+/// A group, or what `delta` tells of one: maybe its id and some of its members alone.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Group {
+    pub id: Uuid,
+    pub display_name: Option<String>,
+    pub group_types: Option<Vec<String>>,
+    pub security_enabled: Option<bool>,
+    pub visibility: Option<String>,
+    #[serde(rename = "members@delta", default)]
+    pub members: Vec<Member>,
+    #[serde(rename = "@removed")]
+    pub removed: Option<serde::de::IgnoredAny>,
+}
+
+/// Who is in something.
+#[derive(Debug, Deserialize)]
+pub(super) struct Member {
+    pub id: Uuid,
+    #[serde(rename = "@odata.type")]
+    pub kind: MemberKind,
+    #[serde(rename = "@removed")]
+    pub removed: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum MemberKind {
+    #[serde(rename = "#microsoft.graph.user")]
+    User,
+    #[serde(rename = "#microsoft.graph.group")]
+    Group,
+    /// A computer, an application, a contact: nobody to invite.
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Reference {
+    pub id: Uuid,
+}
+
+/// A group or user of which only the name matters.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Assignment {
+    pub principal_id: Uuid,
+    pub principal_type: String,
+}
+
+/// Graph's errors, in whole answers and in parts of a batch.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ErrorBody {
+    #[serde(default)]
+    pub error: GraphError,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct GraphError {
+    #[serde(default)]
+    pub code: String,
+    #[serde(default)]
+    pub message: String,
+    #[serde(default)]
+    pub inner_error: InnerError,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct InnerError {
+    #[serde(rename = "request-id", default)]
+    pub request_id: String,
+}

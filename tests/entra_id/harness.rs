@@ -1,0 +1,209 @@
+//! A tenant, the settings to read it, and a directory in a form that reads well in a test.
+
+use std::time::Duration;
+
+use directory_sync::directory::{AccountState, Directory};
+use directory_sync::http::Retry;
+use directory_sync::source::entra_id::{
+    Addresses, Credentials, EntraIdSettings, EntraIdSource, GroupSettings,
+};
+use directory_sync::source::{
+    ReadProgress, Reading, Source, SourceError, SourceErrorKind, Version,
+};
+use simulators::entra_id::{Config, SimulatedEntra};
+
+pub async fn tenant() -> SimulatedEntra {
+    tenant_with(Config::default()).await
+}
+
+pub async fn tenant_with(config: Config) -> SimulatedEntra {
+    SimulatedEntra::start(config).await.unwrap()
+}
+
+/// Settings that read this tenant with its client secret and the defaults of every field.
+pub fn settings(tenant: &SimulatedEntra) -> EntraIdSettings {
+    let config = tenant.config();
+    let secret = config.secret.as_ref().map(|secret| secret.value.as_str());
+    let credentials = Credentials::Secret(secret.unwrap_or("none").into());
+    settings_with(tenant, credentials)
+}
+
+pub fn settings_with(tenant: &SimulatedEntra, credentials: Credentials) -> EntraIdSettings {
+    let config = tenant.config();
+    let mut settings = EntraIdSettings::new(&config.tenant_id, &config.client_id, credentials);
+    settings.addresses = Addresses {
+        authority: tenant.url().parse().unwrap(),
+        graph: tenant.url().parse().unwrap(),
+    };
+    settings.retry = Retry {
+        first_delay: Duration::from_millis(2),
+        longest_delay: Duration::from_millis(10),
+        ..Retry::default()
+    };
+    settings
+}
+
+/// The same, with other groups.
+pub fn with_groups(tenant: &SimulatedEntra, groups: GroupSettings) -> EntraIdSettings {
+    EntraIdSettings {
+        groups: Some(groups),
+        ..settings(tenant)
+    }
+}
+
+/// A source that is read again and again, as by the operator.
+pub struct Reader {
+    source: EntraIdSource,
+    pub known: Option<Version>,
+}
+
+impl Reader {
+    pub fn new(settings: EntraIdSettings) -> Self {
+        let source = EntraIdSource::new(settings).unwrap_or_else(|error| panic!("{error}"));
+        Self {
+            source,
+            known: None,
+        }
+    }
+
+    /// The directory, or `None` where nothing moved since the last one.
+    pub async fn next(&mut self) -> Option<Directory> {
+        match self.try_next().await {
+            Ok(directory) => directory,
+            Err(error) => panic!("the read failed: {error}"),
+        }
+    }
+
+    pub async fn try_next(&mut self) -> Result<Option<Directory>, SourceError> {
+        let progress = ReadProgress::default();
+        match self.source.read(self.known.as_ref(), &progress).await? {
+            Reading::Full { directory, version } => {
+                self.known = version;
+                Ok(Some(directory.into_inner()))
+            }
+            Reading::Unchanged => Ok(None),
+        }
+    }
+}
+
+pub async fn try_read(settings: EntraIdSettings) -> Result<Directory, SourceError> {
+    let source = EntraIdSource::new(settings)?;
+    match source.read(None, &ReadProgress::default()).await? {
+        Reading::Full { directory, .. } => Ok(directory.into_inner()),
+        Reading::Unchanged => panic!("nothing was known before"),
+    }
+}
+
+/// The directory that these settings read.
+pub async fn read(settings: EntraIdSettings) -> Directory {
+    match try_read(settings).await {
+        Ok(directory) => directory,
+        Err(error) => panic!("the read failed: {error}"),
+    }
+}
+
+/// The error that these settings end in.
+pub async fn refused(settings: EntraIdSettings) -> Refusal {
+    match try_read(settings).await {
+        Ok(directory) => panic!("{} people were read", directory.users.len()),
+        Err(error) => Refusal(error),
+    }
+}
+
+/// An error to be looked at.
+pub struct Refusal(pub SourceError);
+
+impl Refusal {
+    #[track_caller]
+    pub fn of_kind(self, kind: SourceErrorKind) -> Self {
+        assert_eq!(self.0.kind, kind, "{}", self.0);
+        self
+    }
+
+    #[track_caller]
+    pub fn for_the_user(self) -> Self {
+        self.of_kind(SourceErrorKind::Configuration)
+    }
+
+    #[track_caller]
+    pub fn says(self, part: &str) -> Self {
+        assert!(
+            self.0.message.contains(part),
+            "{part:?} isn't in: {}",
+            self.0
+        );
+        self
+    }
+
+    #[track_caller]
+    pub fn never_says(self, part: &str) -> Self {
+        let all = format!("{} {:?}", self.0, self.0);
+        assert!(!all.contains(part), "{part:?} is in: {all}");
+        self
+    }
+}
+
+/// Everyone's email (or what is wrong with it) and state, in order.
+pub fn people(directory: &Directory) -> Vec<(String, AccountState)> {
+    let mut people: Vec<_> = directory
+        .users
+        .iter()
+        .map(|user| {
+            let email = match &user.email {
+                Ok(email) => email.to_string(),
+                Err(unusable) => format!("({})", unusable.why),
+            };
+            (email, user.state)
+        })
+        .collect();
+    people.sort_by(|one, other| one.0.cmp(&other.0));
+    people
+}
+
+/// The names before the `@` of everybody with an email, in order.
+pub fn names(directory: &Directory) -> Vec<String> {
+    let people = people(directory).into_iter();
+    people
+        .map(|(email, _)| email.split('@').next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+/// The groups' names, in order.
+pub fn groups(directory: &Directory) -> Vec<&str> {
+    let mut names: Vec<&str> = directory.groups.iter().map(|group| &*group.name).collect();
+    names.sort_unstable();
+    names
+}
+
+/// The direct members of the group: names and `group:NAME`, in order.
+#[track_caller]
+pub fn members(directory: &Directory, name: &str) -> Vec<String> {
+    let group = directory
+        .groups
+        .iter()
+        .find(|group| &*group.name == name)
+        .unwrap_or_else(|| panic!("there is no group {name}"));
+    let people = group.users.iter().map(|&index| {
+        let email = directory.users[index as usize].email.as_ref().unwrap();
+        email.as_str().split('@').next().unwrap().to_owned()
+    });
+    let groups = group
+        .groups
+        .iter()
+        .map(|&index| format!("group:{}", directory.groups[index as usize].name));
+    let mut all: Vec<_> = people.chain(groups).collect();
+    all.sort();
+    all
+}
+
+/// A directory as text, the same for the same content: what a fault must not change.
+pub fn fingerprint(directory: &Directory) -> String {
+    let mut lines: Vec<String> = people(directory)
+        .into_iter()
+        .map(|(email, state)| format!("{email} {state:?}"))
+        .collect();
+    for name in groups(directory) {
+        lines.push(format!("{name}: {}", members(directory, name).join(" ")));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,171 @@
+//! Reads that end early, or nearly: everything is there, or it is an error.
+
+use std::time::Duration;
+
+use directory_sync::source::SourceErrorKind;
+use directory_sync::source::entra_id::{EntraIdSettings, GroupSettings};
+use simulators::entra_id::{Config, DeltaLoss, Limits, PageSizes, SimulatedEntra, UserSeed};
+use simulators::fault::{Fault, Framing, Way, Work};
+
+use crate::harness::*;
+
+/// A small tenant on many pages, with a group in a group.
+async fn company() -> SimulatedEntra {
+    let pages = PageSizes {
+        usual: 2,
+        most: 999,
+        delta: 2,
+        delta_members: 3,
+    };
+    let tenant = tenant_with(Config {
+        pages,
+        ..Config::default()
+    })
+    .await;
+    let people: Vec<_> = (0..5)
+        .map(|number| tenant.add_user(UserSeed::new(&format!("user{number}"))))
+        .collect();
+    let inner = tenant.add_group("Inner", people.iter().copied());
+    tenant.add_group("Outer", [people[0], inner]);
+    tenant.add_group("Other", people[2..].iter().copied());
+    tenant
+}
+
+/// One way by deltas, one by batches.
+fn ways(tenant: &SimulatedEntra) -> [EntraIdSettings; 2] {
+    let filtered = GroupSettings {
+        filter: Some("securityEnabled eq true".into()),
+        ..GroupSettings::default()
+    };
+    let impatient = |mut settings: EntraIdSettings| {
+        settings.connection.idle_timeout = Duration::from_millis(300);
+        settings
+    };
+    [
+        impatient(settings(tenant)),
+        impatient(with_groups(tenant, filtered)),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_request_fails_once_the_directory_is_the_same_or_it_is_an_error() {
+    let tenant = company().await;
+    for settings in ways(&tenant) {
+        tenant.clear_requests();
+        let whole = fingerprint(&read(settings.clone()).await);
+        let requests = tenant.requests().len() as u64;
+        assert!(requests >= 5);
+        let (mut healed, mut failed) = (0, 0);
+        for way in [
+            Way::InternalError,
+            Way::Unavailable,
+            Way::TooManyRequests { retry_after: 0 },
+            Way::CutConnection,
+            Way::Hang,
+            Way::HalfBody(Framing::ContentLength),
+            Way::HalfBody(Framing::Chunked),
+            Way::Garbage,
+        ] {
+            for k in 1..=requests {
+                tenant.faults().clear();
+                let fault = Fault::new(way).work(Work::Undone).on_request(k);
+                tenant.faults().inject(fault);
+                match try_read(settings.clone()).await {
+                    Ok(directory) => {
+                        assert_eq!(fingerprint(&directory), whole, "{way:?} at {k}");
+                        healed += 1;
+                    }
+                    Err(error) => {
+                        assert_ne!(way, Way::Unavailable, "{error}");
+                        failed += 1;
+                    }
+                }
+                assert_eq!(tenant.faults().fired(), 1, "{way:?} at {k}");
+            }
+        }
+        tenant.faults().clear();
+        assert_eq!(failed, requests, "only garbage can't be asked for again");
+        assert_eq!(healed, 7 * requests);
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_never_comes_is_an_error_and_not_the_end() {
+    let tenant = company().await;
+    for number in 0..2_000 {
+        tenant.add_user(UserSeed::new(&format!("more{number}")));
+    }
+    for (path, k, says) in [
+        ("/v1.0/users", 2, "reading users"),
+        ("/v1.0/groups/delta", 2, "reading groups and their members"),
+    ] {
+        tenant.faults().clear();
+        let fault = Fault::new(Way::Unavailable).path(path).on_request(k);
+        tenant.faults().inject(fault.from_then_on());
+        let refusal = refused(settings(&tenant)).await;
+        refusal
+            .of_kind(SourceErrorKind::Transient { retry_after: None })
+            .says(says)
+            .says("503");
+    }
+}
+
+#[tokio::test]
+async fn a_throttled_part_of_a_batch_is_asked_again_alone() {
+    let tenant = company().await;
+    let [_, by_batch] = ways(&tenant);
+    let whole = fingerprint(&read(by_batch.clone()).await);
+    tenant.clear_requests();
+    tenant.refuse_parts(2);
+    assert_eq!(fingerprint(&read(by_batch.clone()).await), whole);
+    // For good, it is an error with Graph's own word on when to come back.
+    tenant.refuse_parts(1_000);
+    let refusal = refused(by_batch).await;
+    refusal
+        .of_kind(SourceErrorKind::Transient {
+            retry_after: Some(Duration::ZERO),
+        })
+        .says("429 TooManyRequests");
+}
+
+#[tokio::test]
+async fn a_tenant_at_its_limit_is_read_more_slowly_and_whole() {
+    let tenant = company().await;
+    let whole = fingerprint(&read(settings(&tenant)).await);
+    let before = tenant.units();
+    tenant.set_limits(Some(Limits {
+        units: 4,
+        per: Duration::from_millis(900),
+    }));
+    assert_eq!(fingerprint(&read(settings(&tenant)).await), whole);
+    assert!(
+        tenant.units() - before > 4,
+        "there was nothing to wait for within the limit"
+    );
+}
+
+#[tokio::test]
+async fn a_delta_that_is_lost_in_the_middle_is_an_error_that_passes() {
+    for loss in [DeltaLoss::Gone, DeltaLoss::SyncStateNotFound] {
+        let tenant = company().await;
+        tenant.lose_deltas_before("/v1.0/groups/delta", 2, loss);
+        let refusal = refused(settings(&tenant)).await;
+        refusal
+            .of_kind(SourceErrorKind::Incomplete)
+            .says("lost track");
+        assert_eq!(read(settings(&tenant)).await.users.len(), 5);
+    }
+}
+
+#[tokio::test]
+async fn a_group_deleted_between_two_requests_makes_the_read_start_over_later() {
+    let tenant = company().await;
+    let doomed = tenant.add_group("Doomed", []);
+    tenant.before("/v1.0/$batch", 1, move |hand| hand.delete(doomed));
+    let [_, by_batch] = ways(&tenant);
+    let refusal = refused(by_batch.clone()).await;
+    refusal
+        .of_kind(SourceErrorKind::Incomplete)
+        .says("changed while it was read");
+    assert_eq!(groups(&read(by_batch).await), ["Inner", "Other", "Outer"]);
+}
