@@ -162,7 +162,6 @@ fn in_step(roster: &Roster) -> Result<Organization> {
     let content = Content {
         members: members.collect::<Result<_>>()?,
         groups: groups.collect(),
-        seats: None,
     };
     Ok(Organization::Read(Complete::after_last_page(content)))
 }

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use crate::fault::Step;
 use crate::http::HttpError;
-use crate::organization::model::{Content, MemberStatus, Organization};
+use crate::organization::model::{Content, MemberStatus, Organization, Seats};
 use crate::organization::server::Server;
 
 impl Server {
@@ -34,7 +34,10 @@ impl Server {
                 });
                 steps.push(Step {
                     name: "count the seats".into(),
-                    result: Ok(seats(&content)),
+                    result: match self.seats().await {
+                        Ok(paid) => Ok(seats(&content, paid)),
+                        Err(error) => Err(error.to_string()),
+                    },
                 });
                 steps.push(Step {
                     name: "find out what this server can do".into(),
@@ -81,13 +84,13 @@ fn sizes(content: &Content) -> String {
     )
 }
 
-fn seats(content: &Content) -> String {
+fn seats(content: &Content, paid: Option<Seats>) -> String {
     let used = content
         .members
         .iter()
         .filter(|member| member.status != MemberStatus::Revoked)
         .count();
-    let Some(seats) = content.seats else {
+    let Some(seats) = paid else {
         return format!("{used} in use, no limit known");
     };
     let growth = match seats.autoscale_to {

@@ -9,7 +9,7 @@ use crate::directory::ExternalId;
 use crate::fault::Step;
 use crate::organization::groups::GroupChange;
 use crate::organization::import::{ImportReport, ImportRows};
-use crate::organization::model::Organization;
+use crate::organization::model::{Organization, Seats};
 use crate::organization::server::Server;
 use crate::organization::{OrganizationError, Settings};
 
@@ -48,13 +48,21 @@ impl OrganizationClient {
         format!("{} at {}", self.organization_id(), self.server.api)
     }
 
-    /// Reads all members, all groups (without their members) and the seats: three requests side by
-    /// side, and none where the server was recognised as one that can't be read.
+    /// Reads all members and all groups (without their members): two requests side by side, and
+    /// none where the server was recognised as one that can't be read.
     ///
     /// # Errors
     /// Any doubt that a list is whole is an error.
     pub async fn read(&self) -> Result<Organization, OrganizationError> {
         self.server.read().await
+    }
+
+    /// The subscription's seats; `None` where the server doesn't tell or has no limit.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub async fn seats(&self) -> Result<Option<Seats>, OrganizationError> {
+        self.server.seats().await
     }
 
     /// The ids of a group's members.

@@ -22,8 +22,6 @@ pub struct Content {
     pub members: Vec<Member>,
     /// All groups, without their members.
     pub groups: Vec<Group>,
-    /// Seats; `None` where the server doesn't tell or has no limit.
-    pub seats: Option<Seats>,
 }
 
 /// One member.

@@ -1,4 +1,4 @@
-//! The whole organization in three requests.
+//! The whole organization in two requests.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -25,18 +25,16 @@ impl Server {
         if self.write_only.load(Ordering::Relaxed) {
             return Ok(Organization::WriteOnly);
         }
-        let both = futures::future::try_join3(
+        let both = futures::future::try_join(
             self.list::<Member>("members", "/public/members", "GET /public/members"),
             self.list::<Group>("groups", "/public/groups", "GET /public/groups"),
-            self.seats(),
         );
         match both.await {
-            Ok((members, groups, seats)) => {
+            Ok((members, groups)) => {
                 self.readable.store(true, Ordering::Relaxed);
                 Ok(Organization::Read(Complete::after_last_page(Content {
                     members,
                     groups,
-                    seats,
                 })))
             }
             Err(error) if is_not_found(&error) => self.recognise(error).await,
@@ -67,15 +65,15 @@ impl Server {
         Ok(list.data.into_iter().map(|Listed(item)| item).collect())
     }
 
-    /// Seats of the cloud's subscription; a server of one's own has none.
-    async fn seats(&self) -> Result<Option<Seats>, ListError> {
+    /// Seats of the cloud's subscription; a server of one's own tells of none.
+    pub(super) async fn seats(&self) -> Result<Option<Seats>, OrganizationError> {
         let path = "/public/organization/subscription";
         let endpoint = "GET /public/organization/subscription";
         let call = self.call(Method::GET, path, endpoint);
         match self.remote.json::<Subscription>(&call, 1 << 20).await {
             Ok(subscription) => Ok(subscription.seats()),
             Err(error) if is_status(&error, StatusCode::NOT_FOUND) => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.error(error)),
         }
     }
 

@@ -22,7 +22,7 @@ use crate::sync::policy::Policy;
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::{ActionCounts, Durations, Mode, Report};
 use crate::sync::resolve::resolve;
-use crate::sync::seats::seats;
+use crate::sync::seats::{needs_seats, seats};
 use crate::sync::verify::verify;
 
 /// What runs of one resource leave to the next. Without it a run is as right, only dearer.
@@ -287,7 +287,14 @@ impl Run<'_> {
         progress.start(Phase::Plan, 0);
         let plan = heavy(|| draft.complete(&state.memory, &memberships));
         let guarded = guard(plan, self.policy, self.options.approval);
-        let guarded = seats(guarded, organization);
+        let guarded = match organization {
+            Organization::Read(content) if needs_seats(&guarded.approved) => {
+                let paid = self.client.seats().await;
+                let paid = paid.map_err(|error| self.organization_error(Phase::Plan, error))?;
+                seats(guarded, content, paid)
+            }
+            _ => guarded,
+        };
         self.durations
             .push((Phase::Plan, planning + started.elapsed()));
         Ok((guarded, verified))
@@ -382,11 +389,7 @@ fn fingerprint(organization: &Organization) -> Option<u64> {
     let Organization::Read(content) = organization else {
         return None;
     };
-    let Content {
-        members,
-        groups,
-        seats,
-    } = &**content;
+    let Content { members, groups } = &**content;
     let members = members.iter().map(|member| {
         hash(&(
             member.id,
@@ -399,8 +402,7 @@ fn fingerprint(organization: &Organization) -> Option<u64> {
     let groups = groups
         .iter()
         .map(|group| hash(&(group.id, &group.external_id, &group.name)));
-    let seats = hash(&seats.map(|seats| (seats.total, seats.autoscale_to)));
-    Some(members.chain(groups).fold(seats, u64::wrapping_add))
+    Some(members.chain(groups).fold(0, u64::wrapping_add))
 }
 
 fn hash(value: &impl Hash) -> u64 {

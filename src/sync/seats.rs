@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use crate::directory::ExternalId;
-use crate::organization::model::{Content, MemberStatus, Organization};
+use crate::organization::model::{Content, MemberStatus, Seats};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::guard::Guarded;
 use crate::sync::plan::{Action, Plan};
@@ -14,16 +14,23 @@ use crate::text::shorten;
 /// How many of those who wait are named in the message.
 const NAMED: usize = 5;
 
+/// Whether anybody in the plan needs a seat, so that it matters how many there are.
+pub fn needs_seats(plan: &Plan) -> bool {
+    plan.changes.iter().any(|change| {
+        matches!(
+            change.action,
+            Action::Invite { .. } | Action::Restore { .. }
+        )
+    })
+}
+
 /// Takes out of an approved plan whoever there is no seat for, after the plan's own departures have
 /// freed theirs. Bitwarden refuses a whole import that needs one seat too many.
 ///
 /// Members who get their access back come first, then new ones, each in the order of their external
 /// ids: the same people wait from run to run until there are seats.
-pub fn seats(mut guarded: Guarded, organization: &Organization) -> Guarded {
-    let Organization::Read(content) = organization else {
-        return guarded;
-    };
-    let Some(free) = free(content, &guarded.approved) else {
+pub fn seats(mut guarded: Guarded, content: &Content, paid: Option<Seats>) -> Guarded {
+    let Some(free) = free(content, paid, &guarded.approved) else {
         return guarded;
     };
     // Restorations precede invitations in a plan.
@@ -67,8 +74,8 @@ pub fn seats(mut guarded: Guarded, organization: &Organization) -> Guarded {
 }
 
 /// Seats that are free once the plan's departures are done; `None`: as many as one likes.
-fn free(content: &Content, plan: &Plan) -> Option<usize> {
-    let seats = content.seats?;
+fn free(content: &Content, paid: Option<Seats>, plan: &Plan) -> Option<usize> {
+    let seats = paid?;
     let limit = seats.autoscale_to?.max(seats.total);
     let departing: HashSet<Uuid> = plan
         .changes

@@ -21,6 +21,8 @@ pub struct ModelOrganization {
     pub content: Content,
     /// Who is in which group.
     pub inside: BTreeMap<Uuid, BTreeSet<Uuid>>,
+    /// The subscription's seats; `None`: no limit.
+    pub seats: Option<Seats>,
     created: u128,
 }
 
@@ -89,7 +91,7 @@ impl ModelOrganization {
 
     /// So many seats and no more.
     pub fn seats(mut self, total: usize) -> Self {
-        self.content.seats = Some(Seats {
+        self.seats = Some(Seats {
             total,
             autoscale_to: Some(total),
         });
@@ -365,7 +367,7 @@ impl ModelOrganization {
         if let Some(Seats {
             total,
             autoscale_to: Some(limit),
-        }) = self.content.seats
+        }) = self.seats
         {
             assert!(
                 used <= limit.max(total),

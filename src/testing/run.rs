@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use crate::organization::model::Organization;
 use crate::sync::guard::{Approval, Guarded, guard};
 use crate::sync::memberships::{Failed, Memory};
 use crate::sync::plan::draft;
@@ -54,7 +55,11 @@ impl Run {
         let draft = draft(&roster, &content, policy);
         self.read = self.memory.to_read(&draft, self.approval.is_some());
         let plan = draft.complete(&self.memory, &organization.read_groups(&self.read));
-        seats(guard(plan, policy, self.approval.as_ref()), &content)
+        let guarded = guard(plan, policy, self.approval.as_ref());
+        match &content {
+            Organization::Read(members) => seats(guarded, members, organization.seats),
+            Organization::WriteOnly => guarded,
+        }
     }
 
     /// Plans and applies what may go ahead.

@@ -70,7 +70,7 @@ fn seats_that_grow_by_themselves_are_free_up_to_their_limit() {
         .person("bob", "bob@example.com");
     let mut organization = organization().seats(0);
     for (limit, invited) in [(Some(1), 1), (Some(2), 2), (None, 2)] {
-        organization.content.seats.as_mut().unwrap().autoscale_to = limit;
+        organization.seats.as_mut().unwrap().autoscale_to = limit;
         let run = Run::default().plan(&directory, &organization, &policy());
         assert_eq!(run.approved.changes.len(), invited, "{limit:?}");
     }

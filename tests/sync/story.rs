@@ -69,7 +69,7 @@ async fn everyone_ends_up_where_the_directory_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unchanged_company_costs_three_reads_and_no_write_and_a_new_process_asks_no_more() {
+async fn an_unchanged_company_costs_two_reads_and_no_write_and_a_new_process_asks_no_more() {
     let slapd = slapd();
     let organization = organization(Config::self_hosted()).await;
     let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
@@ -85,20 +85,20 @@ async fn an_unchanged_company_costs_three_reads_and_no_write_and_a_new_process_a
         .into_iter()
         .map(|request| request.path)
         .collect();
-    assert_eq!(paths.len(), 3, "members, groups and seats: {paths:?}");
+    assert_eq!(paths.len(), 2, "members and groups: {paths:?}");
 
     let memory = directory_sync::sync::memberships::Memory::from_bytes(&kept).unwrap();
     sync.state = State::restored(memory);
     organization.clear_requests();
     assert!(sync.run().await.unwrap().in_step());
-    assert_eq!(organization.requests().len(), 3);
+    assert_eq!(organization.requests().len(), 2);
 
     // Without anything kept, the groups are read to see who is in them; nothing is written.
     sync.state = State::default();
     organization.clear_requests();
     assert!(sync.run().await.unwrap().in_step());
     let requests = organization.requests();
-    assert_eq!(requests.len(), 3 + 8);
+    assert_eq!(requests.len(), 2 + 8);
     assert!(requests.iter().all(|request| request.method == "GET"));
 }
 
@@ -178,7 +178,7 @@ async fn removals_past_the_limit_wait_together_until_exactly_they_are_approved()
     organization.clear_requests();
     let again = sync.run().await.unwrap();
     assert_eq!(again.digest, held.digest);
-    assert_eq!(organization.requests().len(), 3);
+    assert_eq!(organization.requests().len(), 2);
 
     let mut wrong = Approval {
         digest: held.digest.clone(),
