@@ -1,9 +1,11 @@
 //! Reads that end early, or nearly: everything is there, or it is an error.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use directory_sync::source::SourceErrorKind;
 use directory_sync::source::entra_id::{EntraIdSettings, GroupSettings};
+use serde_json::Value;
 use simulators::entra_id::{Config, DeltaLoss, Limits, PageSizes, SimulatedEntra, UserSeed};
 use simulators::fault::{Fault, Framing, Way, Work};
 
@@ -168,4 +170,92 @@ async fn a_group_deleted_between_two_requests_makes_the_read_start_over_later() 
         .of_kind(SourceErrorKind::Incomplete)
         .says("changed while it was read");
     assert_eq!(groups(&read(by_batch).await), ["Inner", "Other", "Outer"]);
+}
+
+/// A way in which an answer may be other than it should.
+type Spoil = fn(&mut Value);
+
+#[tokio::test]
+async fn an_answer_that_leaves_a_doubt_is_an_error() {
+    let without_value: Spoil = |body| drop(body.as_object_mut().unwrap().remove("value"));
+    let without_end: Spoil = |body| {
+        let body = body.as_object_mut().unwrap();
+        body.remove("@odata.nextLink");
+        body.remove("@odata.deltaLink");
+    };
+    let without_a_part: Spoil = |body| drop(body["responses"].as_array_mut().unwrap().pop());
+    let page_without_value: Spoil = |body| {
+        let part = &mut body["responses"][0]["body"];
+        drop(part.as_object_mut().unwrap().remove("value"));
+    };
+    let without_id: Spoil = |body| body["value"][0]["id"] = "not-an-id".into();
+    for (way, path, spoil, says) in [
+        (0, "/v1.0/users", without_value, "reading users"),
+        (0, "/v1.0/users", without_id, "reading users"),
+        (0, "/v1.0/users/delta", without_end, "no delta link"),
+        (0, "/v1.0/groups/delta", without_end, "no delta link"),
+        (0, "/v1.0/groups/delta", without_value, "reading groups"),
+        (1, "/v1.0/groups", without_value, "reading groups"),
+        (1, "/v1.0/$batch", without_a_part, "was not answered"),
+        (1, "/v1.0/$batch", page_without_value, "has no value"),
+    ] {
+        let tenant = company().await;
+        tenant.spoil(path, 1, spoil);
+        let settings = ways(&tenant)[way].clone();
+        let refusal = refused(settings.clone()).await;
+        refusal.of_kind(SourceErrorKind::Incomplete).says(says);
+        assert_eq!(read(settings).await.users.len(), 5);
+    }
+}
+
+#[tokio::test]
+async fn a_link_to_elsewhere_is_not_followed_for_our_token_would_go_with_it() {
+    let elsewhere = company().await;
+    let link = format!("{}/v1.0/users?$skiptoken=x", elsewhere.url());
+    for (way, path) in [
+        (0, "/v1.0/users"),
+        (0, "/v1.0/groups/delta"),
+        (1, "/v1.0/$batch"),
+    ] {
+        let tenant = company().await;
+        let link = link.clone();
+        tenant.spoil(path, 1, move |body| {
+            match body["responses"].as_array_mut() {
+                Some(parts) => parts[0]["body"]["@odata.nextLink"] = link.into(),
+                None => body["@odata.nextLink"] = link.into(),
+            }
+        });
+        let refusal = refused(ways(&tenant)[way].clone()).await;
+        refusal
+            .of_kind(SourceErrorKind::Incomplete)
+            .says("leads away from Microsoft Graph");
+    }
+    assert!(elsewhere.requests().is_empty());
+}
+
+#[tokio::test]
+async fn pages_that_go_round_in_a_circle_end() {
+    let tenant = company().await;
+    let second = Arc::new(Mutex::new(Value::Null));
+    let noted = second.clone();
+    tenant.spoil("/v1.0/groups/delta", 1, move |body| {
+        *noted.lock().unwrap() = body["@odata.nextLink"].clone();
+    });
+    tenant.spoil("/v1.0/groups/delta", 1, move |body| {
+        body["@odata.nextLink"] = second.lock().unwrap().clone();
+    });
+    let refusal = refused(settings(&tenant)).await;
+    refusal
+        .of_kind(SourceErrorKind::Incomplete)
+        .says("in a circle");
+}
+
+#[tokio::test]
+async fn accounts_of_which_nobody_says_whether_they_are_blocked_are_an_error() {
+    let tenant = company().await;
+    tenant.spoil("/v1.0/users", 1, |body| {
+        body["value"][0]["accountEnabled"] = Value::Null;
+    });
+    let refusal = refused(settings(&tenant)).await;
+    refusal.for_the_user().says("User.Read.All");
 }

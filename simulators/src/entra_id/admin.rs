@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::config::{Config, Limits, PageSizes, Secret};
 use super::delta::DeltaLoss;
 use super::journal::Request;
 use super::model::{GroupSeed, Id, Kind, ServicePrincipal, UserSeed};
-use super::server::{self, Scene, Server, Shared};
+use super::server::{self, Scene, Server, Shared, Spoil};
 use super::store::{Change, Store};
 use crate::fault::Faults;
 use crate::lab::Company;
@@ -214,6 +215,19 @@ impl SimulatedEntra {
             path: path.to_owned(),
             skip: k.checked_sub(1).expect("requests are counted from 1"),
             change: Box::new(move |server| server.lose_deltas(loss)),
+        });
+    }
+
+    /// Makes the answer to the `k`-th request to `path` from now (counted from 1) another than it
+    /// would be.
+    ///
+    /// # Panics
+    /// At 0.
+    pub fn spoil(&self, path: &str, k: u64, change: impl FnOnce(&mut Value) + Send + 'static) {
+        self.shared.spoils().push(Spoil {
+            path: path.to_owned(),
+            skip: k.checked_sub(1).expect("requests are counted from 1"),
+            change: Box::new(change),
         });
     }
 

@@ -12,6 +12,7 @@ use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::answers::Reply;
@@ -39,6 +40,7 @@ pub(super) struct Server {
     access: Mutex<HashMap<String, Access>>,
     pub used_assertions: Mutex<BTreeSet<String>>,
     script: Mutex<Vec<Scene>>,
+    spoils: Mutex<Vec<Spoil>>,
 }
 
 /// What can be turned while it runs.
@@ -74,6 +76,14 @@ pub(super) struct Scene {
     pub change: Box<dyn FnOnce(&Server) + Send>,
 }
 
+/// An answer that is to be another than it would be.
+pub(super) struct Spoil {
+    pub path: String,
+    /// Requests to it that are still to pass.
+    pub skip: u64,
+    pub change: Box<dyn FnOnce(&mut Value) + Send>,
+}
+
 impl Server {
     pub fn new(config: Config, faults: Faults) -> Shared {
         let dials = Dials {
@@ -96,6 +106,7 @@ impl Server {
             access: Mutex::default(),
             used_assertions: Mutex::default(),
             script: Mutex::default(),
+            spoils: Mutex::default(),
         })
     }
 
@@ -137,6 +148,21 @@ impl Server {
         }
         for scene in due {
             (scene.change)(self);
+        }
+    }
+
+    pub fn spoils(&self) -> MutexGuard<'_, Vec<Spoil>> {
+        lock(&self.spoils)
+    }
+
+    fn spoil(&self, path: &str, reply: &mut Reply) {
+        let mut spoils = self.spoils();
+        let Some(index) = spoils.iter().position(|spoil| spoil.path == path) else {
+            return;
+        };
+        match spoils[index].skip.checked_sub(1) {
+            Some(left) => spoils[index].skip = left,
+            None => (spoils.remove(index).change)(&mut reply.body),
         }
     }
 
@@ -242,12 +268,14 @@ async fn answer(
     if let Some(refusal) = server.refuses(&base, &headers) {
         return refusal.into_response();
     }
-    if method == Method::POST && path == "/v1.0/$batch" {
-        return batch::answer(&server, &base, &body).into_response();
-    }
-    if method != Method::GET {
+    let mut reply = if method == Method::POST && path == "/v1.0/$batch" {
+        batch::answer(&server, &base, &body)
+    } else if method == Method::GET {
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        server.graph(&base, target, &headers)
+    } else {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
-    }
-    let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    server.graph(&base, target, &headers).into_response()
+    };
+    server.spoil(path, &mut reply);
+    reply.into_response()
 }
