@@ -226,6 +226,45 @@ async fn what_changes_between_two_pages_is_followed() {
     );
 }
 
+#[tokio::test]
+async fn an_account_blocked_while_others_are_read_is_blocked_at_the_next_read() {
+    let (tenant, _) = large().await;
+    let user = tenant.add_user(UserSeed::new("zoe"));
+    let mut reader = Reader::new(settings(&tenant));
+    // After the last page of users, when only groups are still to come.
+    tenant.before("/v1.0/groups/delta", 9, move |hand| hand.disable(user));
+    reader.next().await.unwrap();
+    let directory = reader.next().await.unwrap();
+    assert!(people(&directory).contains(&("zoe@example.com".into(), Disabled)));
+}
+
+#[tokio::test]
+async fn a_removal_that_is_told_in_the_middle_of_a_delta_is_followed() {
+    let tenant = tenant().await;
+    let [ada, bob] = ["ada", "bob"].map(|name| tenant.add_user(UserSeed::new(name)));
+    let staff = tenant.add_group("Staff", [ada, bob]);
+    let gone = tenant.add_group("Gone", [ada]);
+    // Graph replays what happened meanwhile, with no more than an id and what is new.
+    tenant.spoil("/v1.0/groups/delta", 1, move |body| {
+        let replays = [
+            serde_json::json!({"id": staff.to_string(), "members@delta": [{
+                "@odata.type": "#microsoft.graph.user",
+                "id": bob.to_string(),
+                "@removed": {"reason": "deleted"},
+            }]}),
+            serde_json::json!({"id": gone.to_string(), "@removed": {"reason": "changed"}}),
+        ];
+        body["value"].as_array_mut().unwrap().extend(replays);
+    });
+    let directory = read(settings(&tenant)).await;
+    assert_eq!(
+        groups(&directory),
+        ["Staff"],
+        "and its name isn't forgotten"
+    );
+    assert_eq!(members(&directory, "Staff"), ["ada"]);
+}
+
 fn only_members_of_groups() -> Policy {
     Policy {
         external_id_prefix: String::new(),

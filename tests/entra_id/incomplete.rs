@@ -241,7 +241,7 @@ async fn pages_that_go_round_in_a_circle_end() {
     tenant.spoil("/v1.0/groups/delta", 1, move |body| {
         *noted.lock().unwrap() = body["@odata.nextLink"].clone();
     });
-    tenant.spoil("/v1.0/groups/delta", 1, move |body| {
+    tenant.spoil("/v1.0/groups/delta", 2, move |body| {
         body["@odata.nextLink"] = second.lock().unwrap().clone();
     });
     let refusal = refused(settings(&tenant)).await;

@@ -227,7 +227,7 @@ impl SimulatedEntra {
         self.shared.spoils().push(Spoil {
             path: path.to_owned(),
             skip: k.checked_sub(1).expect("requests are counted from 1"),
-            change: Box::new(change),
+            change: Some(Box::new(change)),
         });
     }
 

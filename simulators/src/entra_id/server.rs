@@ -76,12 +76,14 @@ pub(super) struct Scene {
     pub change: Box<dyn FnOnce(&Server) + Send>,
 }
 
+pub(super) type SpoilAnswer = Box<dyn FnOnce(&mut Value) + Send>;
+
 /// An answer that is to be another than it would be.
 pub(super) struct Spoil {
     pub path: String,
     /// Requests to it that are still to pass.
     pub skip: u64,
-    pub change: Box<dyn FnOnce(&mut Value) + Send>,
+    pub change: Option<SpoilAnswer>,
 }
 
 impl Server {
@@ -156,13 +158,20 @@ impl Server {
     }
 
     fn spoil(&self, path: &str, reply: &mut Reply) {
-        let mut spoils = self.spoils();
-        let Some(index) = spoils.iter().position(|spoil| spoil.path == path) else {
-            return;
-        };
-        match spoils[index].skip.checked_sub(1) {
-            Some(left) => spoils[index].skip = left,
-            None => (spoils.remove(index).change)(&mut reply.body),
+        let mut due = vec![];
+        self.spoils().retain_mut(|spoil| {
+            if spoil.path != path {
+                return true;
+            }
+            if let Some(left) = spoil.skip.checked_sub(1) {
+                spoil.skip = left;
+                return true;
+            }
+            due.extend(spoil.change.take());
+            false
+        });
+        for change in due {
+            change(&mut reply.body);
         }
     }
 
