@@ -145,7 +145,7 @@ async fn a_registered_certificate_is_proof_and_another_is_not() {
 
     let (other, other_key) = self::certificate(OTHER_KEY);
     let unknown = settings_with(&tenant, by_certificate(&other, &other_key));
-    let refusal = refused(unknown).await.for_the_user();
+    let refusal = refused(unknown).await.for_entra();
     refusal
         .says("AADSTS700027")
         .says("upload the certificate")
@@ -235,7 +235,7 @@ async fn a_service_account_s_token_is_proof_without_any_secret() {
     write("spoiled");
     tenant.revoke_all_tokens();
     let error = reader.try_next().await.unwrap_err();
-    Refusal(error).for_the_user().says("AADSTS50027");
+    Refusal(error).for_entra().says("AADSTS50027");
     write(&format!("{good}\n"));
     assert!(reader.next().await.is_some());
 
@@ -255,7 +255,7 @@ async fn a_service_account_s_token_is_proof_without_any_secret() {
         "https://other.example.com",
     ));
     let refusal = refused(settings_with(&tenant, credentials())).await;
-    refusal.for_the_user().says("AADSTS700212").says(AUDIENCE);
+    refusal.for_entra().says("AADSTS700212").says(AUDIENCE);
 
     write(&good);
     let (other, _) = federated(&issuer, "system:serviceaccount:other:operator", AUDIENCE).await;
@@ -267,10 +267,13 @@ async fn a_service_account_s_token_is_proof_without_any_secret() {
     let refusal = refused(settings_with(&other, credentials())).await;
     refusal.says("AADSTS700211").says("issuer is the cluster's");
 
+    let unnamed = Credentials::FederatedToken { file: None };
+    let refusal = refused(settings_with(&tenant, unnamed)).await;
+    refusal.for_entra().says("AZURE_FEDERATED_TOKEN_FILE");
     std::fs::remove_file(&file).unwrap();
     let refusal = refused(settings_with(&tenant, credentials())).await;
     refusal
-        .for_the_user()
+        .for_entra()
         .says("can't read the federated token")
         .says("is mounted");
 }

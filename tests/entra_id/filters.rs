@@ -110,7 +110,7 @@ async fn a_group_that_is_not_there_or_not_the_only_one_of_its_name_is_an_error()
     let member_of = async |selection| {
         let mut settings = settings(&company.tenant);
         settings.users.member_of = selection;
-        refused(settings).await.for_the_user()
+        refused(settings).await.for_entra()
     };
     member_of(named("Nobody's"))
         .await
@@ -139,7 +139,7 @@ async fn a_selected_group_that_hides_its_members_is_an_error_and_not_an_empty_li
     settings.users.not_member_of = by_id(hidden);
     let refusal = refused(settings.clone()).await;
     refusal
-        .for_the_user()
+        .for_entra()
         .says("Member.Read.Hidden")
         .says("users.notMemberOf");
     let granted = [permission::DIRECTORY, permission::HIDDEN_MEMBERS];
@@ -158,7 +158,7 @@ async fn administrative_units_choose_users() {
     assert_eq!(company.users(users).await, ["bob", "dan"]);
     let mut wrong = settings(&company.tenant);
     wrong.users.administrative_units = vec![SKU.to_owned()];
-    let refusal = refused(wrong).await.for_the_user();
+    let refusal = refused(wrong).await.for_entra();
     refusal.says("administrative unit").says(SKU);
 }
 
@@ -176,7 +176,7 @@ async fn an_application_s_assignments_choose_users_in_person_and_by_direct_membe
     assert_eq!(company.users(users).await, ["bob", "cleo", "dan"]);
     let mut wrong = settings(&company.tenant);
     wrong.users.assigned_to_application = Some(SKU.to_owned());
-    let refusal = refused(wrong).await.for_the_user();
+    let refusal = refused(wrong).await.for_entra();
     refusal
         .says("enterprise application")
         .says("users.assignedToApplication");
@@ -270,7 +270,7 @@ async fn groups_are_chosen_by_id_by_filter_and_by_unit() {
     let mut wrong = by(&[company.inner], None, &[], &[]);
     wrong.ids.push(SKU.to_owned());
     let refusal = refused(with_groups(&company.tenant, wrong)).await;
-    refusal.for_the_user().says(SKU).says("groups.ids");
+    refusal.for_entra().says(SKU).says("groups.ids");
 }
 
 #[tokio::test]

@@ -125,6 +125,13 @@ impl Refusal {
         self.of_kind(SourceErrorKind::Configuration)
     }
 
+    /// To be mended where the operator sees nothing of it: tried again now and then.
+    #[track_caller]
+    pub fn for_entra(self) -> Self {
+        let retry_after = Some(Duration::from_secs(300));
+        self.of_kind(SourceErrorKind::Transient { retry_after })
+    }
+
     #[track_caller]
     pub fn says(self, part: &str) -> Self {
         assert!(

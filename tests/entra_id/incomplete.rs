@@ -257,5 +257,5 @@ async fn accounts_of_which_nobody_says_whether_they_are_blocked_are_an_error() {
         body["value"][0]["accountEnabled"] = Value::Null;
     });
     let refusal = refused(settings(&tenant)).await;
-    refusal.for_the_user().says("User.Read.All");
+    refusal.for_entra().says("User.Read.All");
 }

@@ -17,32 +17,32 @@ async fn a_missing_permission_is_named() {
     tenant.add_application(APPLICATION, [ada]);
 
     tenant.set_permissions([permission::GROUP_MEMBERS]);
-    let refusal = refused(settings(&tenant)).await.for_the_user();
+    let refusal = refused(settings(&tenant)).await.for_entra();
     refusal
         .says("User.Read.All (or Directory.Read.All)")
         .says("Authorization_RequestDenied")
         .says("request-id 11111111");
 
     tenant.set_permissions([permission::USERS]);
-    let refusal = refused(settings(&tenant)).await.for_the_user();
+    let refusal = refused(settings(&tenant)).await.for_entra();
     refusal.says("GroupMember.Read.All (or Directory.Read.All)");
     // Within a batch, a part is refused and not the whole.
     let one = GroupSettings {
         ids: vec![staff.to_string()],
         ..GroupSettings::default()
     };
-    let refusal = refused(with_groups(&tenant, one)).await.for_the_user();
+    let refusal = refused(with_groups(&tenant, one)).await.for_entra();
     refusal.says("GroupMember.Read.All (or Directory.Read.All)");
 
     tenant.set_permissions([permission::USERS, permission::GROUP_MEMBERS]);
     assert_eq!(names(&read(settings(&tenant)).await), ["ada"]);
     let mut by_unit = settings(&tenant);
     by_unit.users.administrative_units = vec![unit.to_string()];
-    let refusal = refused(by_unit).await.for_the_user();
+    let refusal = refused(by_unit).await.for_entra();
     refusal.says("AdministrativeUnit.Read.All (or Directory.Read.All)");
     let mut by_application = settings(&tenant);
     by_application.users.assigned_to_application = Some(APPLICATION.to_owned());
-    let refusal = refused(by_application).await.for_the_user();
+    let refusal = refused(by_application).await.for_entra();
     refusal.says("Application.Read.All (or Directory.Read.All)");
 }
 

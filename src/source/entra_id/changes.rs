@@ -13,7 +13,6 @@ use super::error::EntraFailure;
 use super::graph::{GROUPS_DELTA, Graph, List, USERS_DELTA};
 use super::scope::Scope;
 use super::settings::EntraIdSettings;
-use super::users;
 use crate::http::Failure;
 use crate::source::Version;
 
@@ -33,18 +32,19 @@ pub(super) struct Standpoint {
     pub since: Instant,
 }
 
-/// Where changes of users are told from now on; `None` where a filter looks at properties that
-/// couldn't all be followed.
+/// Where changes of users are told from now on; `None` where they are chosen by what can't surely be
+/// followed: a filter's properties, licences.
 pub(super) async fn users_link(
     graph: &Graph,
     settings: &EntraIdSettings,
 ) -> Result<Option<Url>, EntraFailure> {
-    if settings.users.filter.is_some() {
+    let users = &settings.users;
+    if users.filter.is_some() || !users.assigned_licenses.is_empty() {
         return Ok(None);
     }
     let list = List::new(&USERS_DELTA, "/users/delta")
         .with("$deltatoken", "latest")
-        .select(users::properties(&settings.users));
+        .select(super::users::properties(users));
     let first = graph.url(&list.path, &list.query);
     let link = graph
         .delta(&list, first, |_: Vec<IgnoredAny>| Ok(()))

@@ -34,6 +34,7 @@ pub(super) enum EntraFailure {
         call: String,
         answer: String,
         advice: String,
+        mended: Mended,
     },
     /// Graph refuses the call to this application.
     #[error(
@@ -103,6 +104,18 @@ pub(super) enum EntraFailure {
         cause: HttpError,
     },
 }
+
+/// Where somebody has to mend something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mended {
+    /// In the spec or a Secret, which is noticed.
+    Here,
+    /// In Entra ID or the cluster, of which we hear nothing: tried again now and then.
+    Elsewhere,
+}
+
+/// How often is tried again what has to be mended elsewhere.
+const NOW_AND_THEN: Duration = Duration::from_secs(300);
 
 /// What an answer's body says: Graph's code and message, and the id its support asks for.
 pub(super) fn said(status: StatusCode, error: &GraphError) -> String {
@@ -179,7 +192,7 @@ impl EntraFailure {
     /// What it means that there is no token.
     pub(super) fn of_token(cause: HttpError) -> Self {
         let call = cause.call.to_string();
-        let (answer, advice) = match &cause.failure {
+        let (answer, advice, mended) = match &cause.failure {
             Failure::Status(answer) if !answer.status.is_server_error() && !answer.is_html() => {
                 let refusal = TokenRefusal::read(&answer.body);
                 if answer.status == StatusCode::TOO_MANY_REQUESTS {
@@ -188,9 +201,13 @@ impl EntraFailure {
                         cause,
                     };
                 }
-                (refusal.says(answer.status), refusal.advice())
+                let (advice, mended) = refusal.advice();
+                (refusal.says(answer.status), advice, mended)
             }
-            Failure::Request(why) => (why.clone(), "see that the token's file is mounted".into()),
+            Failure::Request(why) => {
+                let advice = "see that the token's file is mounted";
+                (why.clone(), advice, Mended::Elsewhere)
+            }
             _ => {
                 return Self::Http {
                     resource: &TOKEN,
@@ -201,21 +218,29 @@ impl EntraFailure {
         Self::Token {
             call,
             answer,
-            advice,
+            advice: advice.to_owned(),
+            mended,
         }
     }
 
     fn kind(&self) -> SourceErrorKind {
         match self {
             Self::Settings(_)
-            | Self::Token { .. }
-            | Self::NotPermitted { .. }
             | Self::TokenRefused { .. }
-            | Self::NotFound { .. }
             | Self::Filter { .. }
+            | Self::Token {
+                mended: Mended::Here,
+                ..
+            } => SourceErrorKind::Configuration,
+            // Consent, groups and credentials of the application are Entra ID's.
+            Self::Token { .. }
+            | Self::NotPermitted { .. }
+            | Self::NotFound { .. }
             | Self::Ambiguous { .. }
             | Self::AccountsHidden
-            | Self::SelectionHidden { .. } => SourceErrorKind::Configuration,
+            | Self::SelectionHidden { .. } => SourceErrorKind::Transient {
+                retry_after: Some(NOW_AND_THEN),
+            },
             Self::Doubt { .. } | Self::Resync { .. } => SourceErrorKind::Incomplete,
             Self::Part { retry_after, .. } => SourceErrorKind::Transient {
                 retry_after: *retry_after,
@@ -281,9 +306,16 @@ impl TokenRefusal {
         }
     }
 
-    /// What to do, by the code (Microsoft: "Entra authentication and authorization error codes").
-    fn advice(&self) -> String {
-        let advice = match self.error_codes.first().copied().unwrap_or_default() {
+    /// What to do and where, by the code (Microsoft: "Entra authentication and authorization error
+    /// codes").
+    fn advice(&self) -> (&'static str, Mended) {
+        let code = self.error_codes.first().copied().unwrap_or_default();
+        let elsewhere = [50_027, 70_021, 700_024, 700_027, 700_211, 700_212, 700_213];
+        let mended = match elsewhere.contains(&code) {
+            true => Mended::Elsewhere,
+            false => Mended::Here,
+        };
+        let advice = match code {
             7_000_222 => {
                 "the client secret has expired: create a new one for the app registration and put its value into the Secret"
             }
@@ -313,6 +345,6 @@ impl TokenRefusal {
             500_011 | 70_011 => "check cloud or graphUrl: the tenant knows no such Microsoft Graph",
             _ => "check tenantId, clientId and credentials",
         };
-        advice.to_owned()
+        (advice, mended)
     }
 }

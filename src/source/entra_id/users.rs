@@ -12,7 +12,7 @@ use super::wire::User;
 use crate::directory::{AccountState, DirectoryBuilder};
 use crate::source::ReadProgress;
 
-/// The properties that a user is made of; all of them can be followed by a delta.
+/// The properties that a user is made of. All but licences can be followed by a delta.
 pub(super) fn properties(settings: &UserSettings) -> &'static str {
     if settings.assigned_licenses.is_empty() {
         "id,mail,userPrincipalName,accountEnabled,userType"
