@@ -70,10 +70,11 @@ pub async fn prepare(
         });
     }
     let object = Object::new(namespace, object.name_any());
-    let observer = metrics.observer(&object, RequestSide::Organization);
+    let observers = [RequestSide::Directory, RequestSide::Organization]
+        .map(|side| -> Arc<dyn Observer> { metrics.observer(&object, side) });
     Ok(Prepared {
         generation,
-        remote: remote(spec, &fetched, observer),
+        remote: remote(spec, &fetched, observers),
         versions: fetched.versions,
         fingerprint: fetched.fingerprint,
     })
@@ -82,13 +83,14 @@ pub async fn prepare(
 fn remote(
     spec: ValidatedSpec,
     fetched: &Fetched,
-    observer: Arc<dyn Observer>,
+    [directory, organization]: [Arc<dyn Observer>; 2],
 ) -> Result<Remote, Blocked> {
     let mut resolved = spec.resolve(&fetched.data).map_err(|unresolved| Blocked {
         blocker: unresolved.blocker(),
         message: unresolved.to_string(),
     })?;
-    resolved.organization.observer = observer;
+    resolved.source.observed_by(directory);
+    resolved.organization.observer = organization;
     let organization = OrganizationClient::new(resolved.organization).map_err(|error| Blocked {
         blocker: Blocker::InvalidReference,
         message: error.to_string(),

@@ -1,10 +1,12 @@
 //! What Secrets and ConfigMaps hold, put into the settings.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::references::{KeyOf, Kind, ReferencedData, Referent};
 use super::{ValidatedSource, ValidatedSpec};
 use crate::api::conditions::Blocker;
+use crate::http::Observer;
 use crate::organization;
 use crate::source::entra_id::{EntraIdSettings, EntraIdSource};
 use crate::source::ldap::{LdapSettings, LdapSource};
@@ -29,6 +31,14 @@ pub enum ResolvedSource {
 }
 
 impl ResolvedSource {
+    /// Has `observer` told about each request; of LDAP there are none.
+    pub fn observed_by(&mut self, observer: Arc<dyn Observer>) {
+        match self {
+            Self::Ldap(_) => {}
+            Self::EntraId(settings) => settings.observer = observer,
+        }
+    }
+
     /// The directory, ready to be read. Connects to nothing yet.
     ///
     /// # Errors
