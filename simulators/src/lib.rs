@@ -4,5 +4,6 @@ pub mod entra_id;
 pub mod fault;
 pub mod lab;
 pub mod ldap_proxy;
+pub mod okta;
 pub mod organization;
 pub mod wire;

@@ -237,6 +237,10 @@ pub struct Progress {
     /// How much there is to do, where that is known.
     #[schemars(range(min = 0))]
     pub total: Option<i64>,
+
+    /// Until when reading waits, because the directory's limit on requests (or our share of it) is
+    /// spent.
+    pub waits_until: Option<Time>,
 }
 
 /// A part of a run.

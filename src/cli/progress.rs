@@ -95,10 +95,14 @@ fn describe(progress: &Progress) -> String {
         Phase::Read => {
             let users = progress.read.users.load(Ordering::Relaxed);
             let groups = progress.read.groups.load(Ordering::Relaxed);
-            match users + groups {
+            let read = match users + groups {
                 0 => Ok(()),
                 _ => write!(text, ": {users} people, {groups} groups"),
-            }
+            };
+            read.and_then(|()| match progress.read.waits_until() {
+                None => Ok(()),
+                Some(until) => write!(text, "; waits until {until} for the directory's rate limit"),
+            })
         }
         _ if total > 0 => write!(text, ": {done} of {total}"),
         _ => Ok(()),
@@ -120,6 +124,11 @@ mod tests {
             describe(&progress),
             "reading both sides: 1200 people, 30 groups"
         );
+
+        let soon = jiff::Timestamp::now() + Duration::from_secs(30);
+        progress.read.wait_until(soon);
+        let waiting = describe(&progress);
+        assert!(waiting.contains("30 groups; waits until 20"), "{waiting}");
 
         progress.start(Phase::ChangeMembers, 90);
         progress.add(60);

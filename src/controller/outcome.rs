@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
 use crate::api::DirectorySyncStatus;
 use crate::api::annotations::APPROVE_REMOVALS;
 use crate::api::conditions::{Blocker, Failure, Hold, Outcome, Success};
@@ -173,6 +175,9 @@ pub fn progress(progress: &Progress) -> StatusProgress {
         },
         done: i64::try_from(done).unwrap_or(i64::MAX),
         total: (total > 0).then(|| i64::try_from(total).unwrap_or(i64::MAX)),
+        waits_until: (phase == Phase::Read)
+            .then(|| progress.read.waits_until().map(Time))
+            .flatten(),
     }
 }
 

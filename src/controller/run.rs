@@ -142,9 +142,13 @@ impl Run<'_> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let outcome = Outcome::Syncing {
-                message: "a sync is under way".into(),
+            let message = match progress.read.waits_until() {
+                None => "a sync is under way".into(),
+                Some(until) => format!(
+                    "a sync is under way; reading waits until {until} for the directory's rate limit"
+                ),
             };
+            let outcome = Outcome::Syncing { message };
             let status = self.publisher.standing(memory, &outcome, |status| {
                 status.progress = Some(outcome::progress(progress));
             });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::Retryable;
-use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Client, Method, Response, StatusCode, Url};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
@@ -139,6 +139,26 @@ impl Remote {
             .await
     }
 
+    /// The same with the headers of the answer, for those who page or count by them.
+    ///
+    /// # Errors
+    /// As for [`Remote::json`].
+    pub async fn json_with_headers<T>(
+        &self,
+        call: &Call,
+        cap: u64,
+    ) -> Result<(HeaderMap, T), HttpError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        self.tried(call, |response| async move {
+            let headers = response.headers().clone();
+            let value = body::json(response, cap, &self.secrets).await?;
+            Ok((headers, value))
+        })
+        .await
+    }
+
     /// Sends `call`, of which only the success matters.
     ///
     /// # Errors
@@ -235,7 +255,13 @@ impl Remote {
     {
         let mut request = self.client.request(call.method.clone(), call.url.clone());
         if let Some(token) = token {
-            request = request.bearer_auth(token);
+            let scheme = self.token.as_ref().map_or("Bearer", |cache| cache.scheme());
+            let Ok(mut value) = HeaderValue::try_from(format!("{scheme} {token}")) else {
+                let why = "the token holds characters that no header may have".to_owned();
+                return (None, Err(Failure::Request(why)));
+            };
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
         }
         for (name, value) in &call.headers {
             request = request.header(name, value);

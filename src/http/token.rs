@@ -18,7 +18,7 @@ pub trait TokenSource: std::fmt::Debug + Send + Sync {
 /// A token and how long it is good for.
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// What goes after `Bearer`.
+    /// What goes after the scheme (`Bearer`).
     pub secret: SecretString,
     /// From now.
     pub lifetime: Duration,
@@ -28,6 +28,7 @@ pub struct Token {
 #[derive(Debug)]
 pub struct TokenCache {
     source: Box<dyn TokenSource>,
+    scheme: &'static str,
     current: Mutex<Current>,
 }
 
@@ -44,10 +45,20 @@ const EARLY: Duration = Duration::from_secs(60);
 impl TokenCache {
     /// Asks `source` when there is need.
     pub fn new(source: impl TokenSource + 'static) -> Self {
+        Self::with_scheme("Bearer", source)
+    }
+
+    /// The same for a vendor that has tokens sent with another word before them than `Bearer`.
+    pub fn with_scheme(scheme: &'static str, source: impl TokenSource + 'static) -> Self {
         Self {
             source: Box::new(source),
+            scheme,
             current: Mutex::default(),
         }
+    }
+
+    pub(super) fn scheme(&self) -> &'static str {
+        self.scheme
     }
 
     /// A token that is good for a while yet, and its number for [`TokenCache::refused`].

@@ -2,10 +2,12 @@
 
 pub mod entra_id;
 pub mod ldap;
+pub mod okta;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
 use crate::complete::Complete;
 use crate::directory::Directory;
@@ -61,12 +63,26 @@ pub struct ReadProgress {
     pub users: AtomicU64,
     /// Groups read so far.
     pub groups: AtomicU64,
+    /// Seconds since 1970; whatever is past tells of no wait.
+    waits_until: AtomicI64,
 }
 
 impl ReadProgress {
     /// Counts people.
     pub fn add_users(&self, more: usize) {
         self.users.fetch_add(more as u64, Ordering::Relaxed);
+    }
+
+    /// Says that the read waits until `then`, because the directory's limit on requests (or our
+    /// share of it) is spent.
+    pub fn wait_until(&self, then: Timestamp) {
+        self.waits_until.store(then.as_second(), Ordering::Relaxed);
+    }
+
+    /// Until when the read waits for the directory's limit on requests; `None` where it goes on.
+    pub fn waits_until(&self) -> Option<Timestamp> {
+        let then = Timestamp::from_second(self.waits_until.load(Ordering::Relaxed)).ok()?;
+        (then > Timestamp::now()).then_some(then)
     }
 
     /// Counts groups.

@@ -58,7 +58,8 @@ pub struct OktaCredentials {
     pub oauth: Option<OktaOauth>,
 }
 
-/// An OAuth 2.0 service app.
+/// An OAuth 2.0 service app. Its tokens aren't bound to a key: "Require Demonstrating Proof of
+/// Possession (DPoP)" must be off in its settings.
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,9 +74,6 @@ pub struct OktaOauth {
     /// The key's id at Okta, where the key is PEM and the app has several.
     #[schemars(length(min = 1, max = 256))]
     pub key_id: Option<String>,
-
-    /// Bind tokens to a key of this process (DPoP), where the app asks for it. Default: `false`.
-    pub dpop: Option<bool>,
 }
 
 /// Which people are read, and how.

@@ -9,6 +9,7 @@
 mod check;
 mod entra_id;
 mod ldap;
+mod okta;
 mod organization;
 mod policy;
 mod references;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 pub use entra_id::ValidatedEntraId;
 pub use ldap::ValidatedLdap;
+pub use okta::ValidatedOkta;
 pub use organization::ValidatedOrganization;
 pub use references::{Kind, Reference, ReferencedData, Referent};
 pub use resolve::{Resolved, ResolvedSource, Unresolved, UnresolvedReason};
@@ -60,6 +62,8 @@ pub enum ValidatedSource {
     Ldap(Box<ValidatedLdap>),
     /// A Microsoft Entra ID tenant.
     EntraId(Box<ValidatedEntraId>),
+    /// An Okta organization.
+    Okta(Box<ValidatedOkta>),
     /// A kind of directory that this version can't read, by its name in the spec.
     NotSupported(&'static str),
 }
@@ -102,6 +106,7 @@ impl ValidatedSpec {
         match &self.source {
             ValidatedSource::Ldap(ldap) => references.extend(ldap.references()),
             ValidatedSource::EntraId(entra) => references.extend(entra.references()),
+            ValidatedSource::Okta(okta) => references.extend(okta.references()),
             ValidatedSource::NotSupported(_) => {}
         }
         references::merged(references)
@@ -135,7 +140,6 @@ fn validate_source(
     let not_supported = [
         ("activeDirectory", source.active_directory.is_some()),
         ("googleWorkspace", source.google_workspace.is_some()),
-        ("okta", source.okta.is_some()),
         ("oneLogin", source.one_login.is_some()),
     ];
     if let Some(ldap) = &source.ldap {
@@ -145,6 +149,10 @@ fn validate_source(
     if let Some(entra) = &source.entra_id {
         return entra_id::validate(checks, entra, reads_groups)
             .map(|entra| ValidatedSource::EntraId(Box::new(entra)));
+    }
+    if let Some(okta) = &source.okta {
+        return okta::validate(checks, okta, reads_groups)
+            .map(|okta| ValidatedSource::Okta(Box::new(okta)));
     }
     not_supported
         .into_iter()

@@ -10,6 +10,7 @@ use crate::http::Observer;
 use crate::organization;
 use crate::source::entra_id::{EntraIdSettings, EntraIdSource};
 use crate::source::ldap::{LdapSettings, LdapSource};
+use crate::source::okta::{OktaSettings, OktaSource};
 use crate::source::{Source, SourceError};
 
 /// Settings with everything needed to connect to both sides.
@@ -28,6 +29,8 @@ pub enum ResolvedSource {
     Ldap(Box<LdapSettings>),
     /// A Microsoft Entra ID tenant.
     EntraId(Box<EntraIdSettings>),
+    /// An Okta organization.
+    Okta(Box<OktaSettings>),
 }
 
 impl ResolvedSource {
@@ -47,6 +50,7 @@ impl ResolvedSource {
         match self {
             Self::Ldap(settings) => Ok(Box::new(LdapSource::new(*settings)?)),
             Self::EntraId(settings) => Ok(Box::new(EntraIdSource::new(*settings)?)),
+            Self::Okta(settings) => Ok(Box::new(OktaSource::new(*settings)?)),
         }
     }
 }
@@ -163,7 +167,7 @@ impl fmt::Display for UnresolvedReason {
             }
             Self::SourceNotSupported { source } => write!(
                 f,
-                "this version of the operator can't read spec.source.{source}; use ldap or entraId, or an operator that can"
+                "this version of the operator can't read spec.source.{source}; use ldap, entraId or okta, or an operator that can"
             ),
         }
     }
@@ -179,6 +183,9 @@ pub(super) fn resolve(spec: &ValidatedSpec, data: &ReferencedData) -> Result<Res
         ValidatedSource::EntraId(entra) => entra
             .resolve(data, &mut problems)
             .map(|settings| ResolvedSource::EntraId(Box::new(settings))),
+        ValidatedSource::Okta(okta) => okta
+            .resolve(data, &mut problems)
+            .map(|settings| ResolvedSource::Okta(Box::new(settings))),
         ValidatedSource::NotSupported(source) => {
             problems.push(UnresolvedReason::SourceNotSupported { source });
             None

@@ -300,13 +300,13 @@ fn what_is_missing_is_named_with_a_command_that_makes_it() {
 #[test]
 fn a_directory_that_cannot_be_read_yet_is_valid_and_says_so_when_it_is_to_be_read() {
     let mut spec = least();
-    spec["source"] = json!({"okta": {
-        "orgUrl": "https://example.okta.com",
-        "credentials": {"apiTokenSecretRef": {"name": "okta"}},
+    spec["source"] = json!({"oneLogin": {
+        "region": "EU",
+        "credentialsSecretRef": {"name": "one-login"},
     }});
     let error = validated(&spec).unwrap().resolve(&data()).unwrap_err();
     assert_eq!(error.blocker(), Blocker::SourceNotSupported);
-    assert!(error.to_string().contains("spec.source.okta"));
+    assert!(error.to_string().contains("spec.source.oneLogin"));
 }
 
 #[test]

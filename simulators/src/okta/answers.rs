@@ -1,0 +1,76 @@
+//! Refusals, in Okta's form: a code, a summary, an id for support.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// A refusal of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// A parameter that can't be.
+    Validation(&'static str),
+    /// An access token without the scope.
+    Scope,
+    /// No such thing.
+    NotFound { kind: &'static str, id: String },
+    /// No good token.
+    Token,
+    /// `filter` or `search` can't be understood.
+    Expression,
+    /// Too many requests.
+    RateLimit,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, code, summary) = match &self {
+            Self::Validation(what) => (
+                StatusCode::BAD_REQUEST,
+                "E0000001",
+                format!("Api validation failed: {what}"),
+            ),
+            Self::Scope => (
+                StatusCode::FORBIDDEN,
+                "E0000006",
+                "The access token provided does not contain the required scopes.".to_owned(),
+            ),
+            Self::NotFound { kind, id } => (
+                StatusCode::NOT_FOUND,
+                "E0000007",
+                format!("Not found: Resource not found: {id} ({kind})"),
+            ),
+            Self::Token => (
+                StatusCode::UNAUTHORIZED,
+                "E0000011",
+                "Invalid token provided".to_owned(),
+            ),
+            Self::Expression => (
+                StatusCode::BAD_REQUEST,
+                "E0000031",
+                "Invalid search criteria.".to_owned(),
+            ),
+            Self::RateLimit => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "E0000047",
+                "API call exceeded rate limit due to too many requests.".to_owned(),
+            ),
+        };
+        let body = json!({
+            "errorCode": code,
+            "errorSummary": summary,
+            "errorLink": code,
+            "errorId": "oaesimulated0000000000000",
+            "errorCauses": [],
+        });
+        let mut answer = (status, Json(body)).into_response();
+        if self == Self::Scope {
+            let value = "Bearer error=\"insufficient_scope\"";
+            if let Ok(value) = value.parse() {
+                answer.headers_mut().insert(WWW_AUTHENTICATE, value);
+            }
+        }
+        answer
+    }
+}

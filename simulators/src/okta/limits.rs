@@ -1,0 +1,178 @@
+//! Okta's limits: so many requests in a window by class, so many at once.
+
+use std::collections::BTreeMap;
+
+use axum::http::{HeaderMap, HeaderValue};
+use jiff::Timestamp;
+
+use super::config::RateLimits;
+
+/// What is counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// `/api/v1/users`.
+    Users,
+    /// `/api/v1/groups` and below.
+    Groups,
+    /// `/api/v1/apps` and below.
+    Apps,
+}
+
+impl Class {
+    pub(super) fn of(path: &str) -> Option<Self> {
+        let below = path.strip_prefix("/api/v1/")?;
+        match below.split('/').next()? {
+            "users" => Some(Self::Users),
+            "groups" => Some(Self::Groups),
+            "apps" => Some(Self::Apps),
+            _ => None,
+        }
+    }
+
+    fn limit(self, limits: &RateLimits) -> u32 {
+        match self {
+            Self::Users => limits.users,
+            Self::Groups => limits.groups,
+            Self::Apps => limits.apps,
+        }
+    }
+}
+
+/// What was asked of a class in one window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent {
+    /// The class.
+    pub class: Class,
+    /// When the window ended, in seconds since 1970.
+    pub reset: u64,
+    /// Requests, those refused included.
+    pub requests: u32,
+    /// Requests that were refused.
+    pub refused: u32,
+}
+
+/// What the headers say of a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    limit: u32,
+    remaining: u32,
+    reset: u64,
+}
+
+impl Told {
+    pub fn write(self, headers: &mut HeaderMap) {
+        let told = [
+            ("x-rate-limit-limit", u64::from(self.limit)),
+            ("x-rate-limit-remaining", u64::from(self.remaining)),
+            ("x-rate-limit-reset", self.reset),
+        ];
+        for (name, value) in told {
+            headers.insert(name, HeaderValue::from(value));
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Window {
+    reset: u64,
+    /// Of whoever asks here.
+    requests: u32,
+    refused: u32,
+    others: u32,
+}
+
+/// Counts requests in windows that begin with the first request after the last one's end.
+#[derive(Debug, Default)]
+pub(super) struct Limiter {
+    windows: BTreeMap<Class, Window>,
+    past: Vec<Spent>,
+    under_way: u32,
+    most: u32,
+}
+
+fn now() -> u64 {
+    u64::try_from(Timestamp::now().as_second()).unwrap_or_default()
+}
+
+impl Limiter {
+    fn window(&mut self, limits: &RateLimits, class: Class) -> &mut Window {
+        let window = self.windows.entry(class).or_default();
+        if now() >= window.reset {
+            if window.requests > 0 {
+                self.past.push(Spent {
+                    class,
+                    reset: window.reset,
+                    requests: window.requests,
+                    refused: window.refused,
+                });
+            }
+            *window = Window {
+                reset: now() + limits.window_seconds,
+                ..Window::default()
+            };
+        }
+        window
+    }
+
+    /// Counts a request; what its headers shall say, and whether it may be answered.
+    pub fn admit(&mut self, limits: &RateLimits, class: Class) -> (Told, bool) {
+        let limit = class.limit(limits);
+        if self.under_way > limits.concurrent {
+            // How Okta tells that too many are under way: a limit of nothing.
+            let told = Told {
+                limit: 0,
+                remaining: 0,
+                reset: now() + limits.window_seconds,
+            };
+            return (told, false);
+        }
+        let window = self.window(limits, class);
+        window.requests += 1;
+        let used = window.requests + window.others;
+        let told = Told {
+            limit,
+            remaining: limit.saturating_sub(used),
+            reset: window.reset,
+        };
+        let admitted = used <= limit;
+        window.refused += u32::from(!admitted);
+        (told, admitted)
+    }
+
+    pub fn others(&mut self, limits: &RateLimits, class: Class, requests: u32) {
+        self.window(limits, class).others += requests;
+    }
+
+    pub fn came(&mut self) {
+        self.under_way += 1;
+        self.most = self.most.max(self.under_way);
+    }
+
+    pub fn went(&mut self) {
+        self.under_way -= 1;
+    }
+
+    pub fn spent(&self) -> Vec<Spent> {
+        let current = self
+            .windows
+            .iter()
+            .filter(|(_, window)| window.requests > 0);
+        let current = current.map(|(class, window)| Spent {
+            class: *class,
+            reset: window.reset,
+            requests: window.requests,
+            refused: window.refused,
+        });
+        self.past.iter().copied().chain(current).collect()
+    }
+
+    pub fn most_at_once(&self) -> u32 {
+        self.most
+    }
+
+    pub fn forget(&mut self) {
+        self.windows.clear();
+        self.past.clear();
+        self.most = self.under_way;
+    }
+}

@@ -1,0 +1,157 @@
+//! An Okta organization, as far as a directory sync sees it: the token call of its authorization
+//! server, and the lists of users, groups, members and assignments, with Okta's limits.
+//!
+//! [`SimulatedOkta`] is what a test holds: it starts the server on loopback, fills it, looks into
+//! it, and turns its dials.
+
+mod answers;
+mod api;
+mod config;
+mod expression;
+mod limits;
+mod model;
+mod paging;
+mod server;
+mod token;
+
+use std::io;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use config::{Config, LinkStyle, RateLimits, ServiceApp};
+pub use limits::{Class, Spent};
+pub use model::{GroupSeed, GroupType, Status, UserSeed};
+pub use server::Request;
+pub use token::PublicKey;
+
+use crate::fault::Faults;
+use crate::wire::Served;
+use server::{Server, Shared};
+
+/// A running organization, until dropped.
+pub struct SimulatedOkta {
+    shared: Shared,
+    served: Served,
+}
+
+impl SimulatedOkta {
+    /// Starts an empty organization.
+    ///
+    /// # Errors
+    /// The port can't be bound.
+    pub async fn start(config: Config) -> io::Result<Self> {
+        let (stopping, _) = watch::channel(false);
+        let port = config.port;
+        let shared = Server::new(config, Faults::new(stopping.clone()));
+        let served = Served::start(server::router(&shared), port, stopping).await?;
+        let this = Self { shared, served };
+        this.set_public_url(&format!("http://{}", this.served.address()));
+        Ok(this)
+    }
+
+    /// The address it takes for its own: in links, and as the audience of assertions.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.shared.dials().public_url.clone()
+    }
+
+    /// Has it stand behind a proxy with this address.
+    pub fn set_public_url(&self, url: &str) {
+        url.clone_into(&mut self.shared.dials().public_url);
+    }
+
+    /// Where it listens, whatever it takes for its own address.
+    #[must_use]
+    pub fn listens_at(&self) -> String {
+        format!("http://{}", self.served.address())
+    }
+
+    /// Adds a person, or replaces the one with the same id; the id.
+    pub fn user(&self, seed: UserSeed) -> String {
+        self.shared.store().add_user(seed)
+    }
+
+    /// Deletes a person for good: from groups and applications, too.
+    pub fn delete_user(&self, id: &str) {
+        self.shared.store().delete_user(id);
+    }
+
+    /// Adds a group, or replaces the one with the same id; the id.
+    pub fn group(&self, seed: GroupSeed) -> String {
+        self.shared.store().add_group(seed)
+    }
+
+    /// Deletes a group.
+    pub fn delete_group(&self, id: &str) {
+        self.shared.store().delete_group(id);
+    }
+
+    /// Adds an application with the people and groups assigned to it.
+    pub fn application(&self, id: &str, users: &[&str], groups: &[&str]) {
+        self.shared.store().add_application(id, users, groups);
+    }
+
+    /// Replaces the API token.
+    pub fn set_api_token(&self, token: &str) {
+        token.clone_into(&mut self.shared.dials().api_token);
+    }
+
+    /// From now on, 401 to every access token given out so far.
+    pub fn revoke_access_tokens(&self) {
+        self.shared.tokens().revoke_all();
+    }
+
+    /// How long every request takes on top, from now on.
+    pub fn set_latency(&self, latency: Duration) {
+        self.shared.dials().latency = latency;
+    }
+
+    /// How pages are linked, from now on.
+    pub fn set_links(&self, links: LinkStyle) {
+        self.shared.dials().links = links;
+    }
+
+    /// Switches rate limits on or off, counting from zero.
+    pub fn set_rate_limits(&self, limits: Option<RateLimits>) {
+        self.shared.dials().rate_limits = limits;
+        self.shared.limiter().forget();
+    }
+
+    /// Other clients of the organization use so many requests of a class in this window.
+    pub fn others_spend(&self, class: Class, requests: u32) {
+        if let Some(limits) = self.shared.dials().rate_limits {
+            self.shared.limiter().others(&limits, class, requests);
+        }
+    }
+
+    /// What was asked of each class in each window, by who asks here (not by
+    /// [`Self::others_spend`]).
+    #[must_use]
+    pub fn spent(&self) -> Vec<Spent> {
+        self.shared.limiter().spent()
+    }
+
+    /// The most requests that were under way at once.
+    #[must_use]
+    pub fn most_at_once(&self) -> u32 {
+        self.shared.limiter().most_at_once()
+    }
+
+    /// The requests so far, in the order of their arrival.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.journal().clone()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.shared.journal().clear();
+    }
+
+    /// The faults in force.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+}

@@ -1,0 +1,287 @@
+//! Calls of one organization, and its lists read page by page to their proven end.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use reqwest::header::{HeaderMap, LINK};
+use reqwest::{Method, Url};
+use serde::de::DeserializeOwned;
+
+use super::credentials::{ApiToken, ServiceApp};
+use super::error::{OktaFailure, Purpose};
+use super::limit::{Class, Limits};
+use super::settings::{Credentials, InvalidSettings, OktaSettings, origin};
+use crate::http::{Call, HttpError, JwtSigner, Pace, Remote, Secrets, TokenCache};
+use crate::text::shorten;
+
+/// A page of a thousand people with large profiles stays below; anything larger is no page.
+const PAGE_MAX: u64 = 256 << 20;
+
+/// One organization, ready to be asked.
+#[derive(Debug)]
+pub(super) struct Organization {
+    origin: Url,
+    users: Remote,
+    groups: Remote,
+    apps: Remote,
+    pub tokens: Arc<TokenCache>,
+    pub limits: Limits,
+}
+
+/// A list to read.
+#[derive(Debug, Clone)]
+pub(super) struct List<'a> {
+    /// The first page.
+    pub url: Url,
+    /// Method and template of the path.
+    pub endpoint: &'static str,
+    /// What it counts as.
+    pub class: Class,
+    /// What a refusal means.
+    pub purpose: Purpose<'a>,
+}
+
+/// Why a list wasn't read.
+#[derive(Debug)]
+pub(super) enum ListError {
+    /// A call failed.
+    Http(HttpError),
+    /// Its end is in doubt.
+    Okta(OktaFailure),
+}
+
+impl ListError {
+    pub fn into_failure(self, purpose: Purpose<'_>) -> OktaFailure {
+        match self {
+            Self::Http(error) => OktaFailure::of(error, purpose),
+            Self::Okta(failure) => failure,
+        }
+    }
+}
+
+impl Organization {
+    pub fn new(settings: &OktaSettings) -> Result<Self, InvalidSettings> {
+        let origin = origin(&settings.org_url)?;
+        let secrets = Arc::new(Secrets::new());
+        let bare = Remote {
+            client: crate::http::client(&settings.connection)?,
+            // The token call counts on its own, and is asked once an hour.
+            limit: Arc::new(Pace::unlimited()),
+            retry: settings.retry,
+            observer: settings.observer.clone(),
+            token: None,
+            secrets: secrets.clone(),
+        };
+        let tokens = match &settings.credentials {
+            Credentials::ApiToken(token) => {
+                secrets.add(token.clone());
+                TokenCache::with_scheme("SSWS", ApiToken(token.clone()))
+            }
+            Credentials::ServiceApp {
+                client_id,
+                private_key,
+                key_id,
+            } => {
+                let signer = JwtSigner::parse(secrecy::ExposeSecret::expose_secret(private_key))?;
+                let url = below(&origin, &["oauth2", "v1", "token"]);
+                let with_applications = settings.application_id.is_some();
+                TokenCache::new(ServiceApp::new(
+                    bare.clone(),
+                    url,
+                    client_id.clone(),
+                    key_id.clone(),
+                    signer,
+                    with_applications,
+                ))
+            }
+        };
+        let tokens = Arc::new(tokens);
+        let address = origin.origin().ascii_serialization();
+        let limits = Limits::of(&address, settings.rate_limit_share);
+        let of = |class| Remote {
+            limit: limits.class(class),
+            token: Some(tokens.clone()),
+            ..bare.clone()
+        };
+        Ok(Self {
+            origin,
+            users: of(Class::Users),
+            groups: of(Class::Groups),
+            apps: of(Class::Apps),
+            tokens,
+            limits,
+        })
+    }
+
+    /// An address of the API.
+    pub fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Url {
+        let mut url = below(&self.origin, &[&["api", "v1"], path].concat());
+        url.query_pairs_mut().extend_pairs(query);
+        url
+    }
+
+    /// Reads a list to its end and gives each page to `each`.
+    ///
+    /// # Errors
+    /// When a page fails, or it isn't certain that the last page was the last.
+    pub async fn read<T>(
+        &self,
+        list: &List<'_>,
+        mut each: impl FnMut(Vec<T>) -> Result<(), OktaFailure>,
+    ) -> Result<(), ListError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let mut url = list.url.clone();
+        let mut seen = HashSet::from([url.clone()]);
+        loop {
+            let (page, next) = self.page(list, &url).await?;
+            each(page).map_err(ListError::Okta)?;
+            let Some(next) = next else { return Ok(()) };
+            if !seen.insert(next.clone()) {
+                return Err(self.incomplete(list, "the pages are linked in a circle"));
+            }
+            url = next;
+        }
+    }
+
+    /// One page, and where the next one is.
+    ///
+    /// # Errors
+    /// When the call fails, or nobody can tell whether there is another page.
+    pub async fn page<T>(
+        &self,
+        list: &List<'_>,
+        url: &Url,
+    ) -> Result<(Vec<T>, Option<Url>), ListError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let remote = match list.class {
+            Class::Users => &self.users,
+            Class::Groups => &self.groups,
+            Class::Apps => &self.apps,
+        };
+        let call = Call::new(Method::GET, url.clone(), list.endpoint);
+        let answer = remote.json_with_headers(&call, PAGE_MAX).await;
+        let (headers, page) = answer.map_err(ListError::Http)?;
+        let links = Links::of(&headers);
+        let Some(next) = links.next else {
+            // Each of Okta's lists links at least to itself. Without any link somebody took them
+            // away, and a cut list would pass for a whole one.
+            return match links.any {
+                true => Ok((page, None)),
+                false => Err(self.incomplete(
+                    list,
+                    "the answer has no Link header, which says whether there are more pages; a \
+                     proxy between here and Okta must let it pass",
+                )),
+            };
+        };
+        // A token must not follow to another host.
+        let parsed = Url::parse(&next).ok();
+        let parsed = parsed.filter(|next| next.origin() == self.origin.origin());
+        match parsed.filter(|next| next.path() == url.path()) {
+            Some(next) => Ok((page, Some(next))),
+            None => Err(self.incomplete(
+                list,
+                &format!(
+                    "the next page is said to be at {}, which isn't below orgUrl; write the \
+                     address that Okta itself uses (a custom domain has links of its own)",
+                    shorten(next.split('?').next().unwrap_or_default())
+                ),
+            )),
+        }
+    }
+
+    fn incomplete(&self, list: &List<'_>, why: &str) -> ListError {
+        let call = Call::new(Method::GET, list.url.clone(), list.endpoint);
+        ListError::Okta(OktaFailure::Incomplete {
+            tried: call.name().to_string(),
+            why: why.to_owned(),
+        })
+    }
+}
+
+fn below(origin: &Url, path: &[&str]) -> Url {
+    let mut url = origin.clone();
+    url.path_segments_mut()
+        .expect("an http address has a path")
+        .clear()
+        .extend(path);
+    url
+}
+
+/// The links of an answer (RFC 8288), in one header or in several.
+#[derive(Debug, PartialEq, Eq)]
+struct Links {
+    next: Option<String>,
+    any: bool,
+}
+
+impl Links {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut links = Self {
+            next: None,
+            any: false,
+        };
+        let texts = headers.get_all(LINK).iter();
+        for text in texts.filter_map(|value| value.to_str().ok()) {
+            let mut rest = text;
+            // Addresses may hold commas and semicolons, but no angle brackets.
+            while let Some((_, after)) = rest.split_once('<') {
+                let Some((address, after)) = after.split_once('>') else {
+                    break;
+                };
+                let end = after.find('<').unwrap_or(after.len());
+                let (parameters, after) = after.split_at(end);
+                links.any = true;
+                if is_next(parameters) {
+                    links.next = Some(address.to_owned());
+                }
+                rest = after;
+            }
+        }
+        links
+    }
+}
+
+fn is_next(parameters: &str) -> bool {
+    parameters.split([';', ',']).any(|parameter| {
+        let Some((name, value)) = parameter.split_once('=') else {
+            return false;
+        };
+        let mut kinds = value.trim().trim_matches('"').split_whitespace();
+        name.trim().eq_ignore_ascii_case("rel")
+            && kinds.any(|kind| kind.eq_ignore_ascii_case("next"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn links(texts: &[&str]) -> (Option<String>, bool) {
+        let mut headers = HeaderMap::new();
+        for text in texts {
+            headers.append(LINK, text.parse().unwrap());
+        }
+        let links = Links::of(&headers);
+        (links.next, links.any)
+    }
+
+    #[test]
+    fn the_next_page_is_found_in_one_header_or_in_several() {
+        let own = r#"<https://a.example/users?limit=2>; rel="self""#;
+        let next = r#"<https://a.example/users?after=1,2;3&limit=2>; rel="next""#;
+        let address = Some("https://a.example/users?after=1,2;3&limit=2".to_owned());
+        let both = (address, true);
+        assert_eq!(links(&[own, next]), both);
+        assert_eq!(links(&[next, own]), both);
+        assert_eq!(links(&[&format!("{own}, {next}")]), both);
+        assert_eq!(links(&[&format!("{next},{own}")]), both);
+        assert_eq!(links(&[&next.replace("\"next\"", "next")]), both);
+        assert_eq!(links(&[own]), (None, true));
+        assert_eq!(links(&[]), (None, false));
+    }
+}

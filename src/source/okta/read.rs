@@ -1,0 +1,266 @@
+//! Reads people, groups and memberships of an organization into one directory.
+
+use std::collections::HashSet;
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::error::{OktaFailure, Purpose, is_gone};
+use super::limit::Class;
+use super::pages::{List, ListError, Organization};
+use super::settings::{GroupScope, OktaSettings, UserScope};
+use super::wire::{Group, Id, User};
+use crate::complete::Complete;
+use crate::directory::{Directory, DirectoryBuilder};
+use crate::source::ReadProgress;
+use crate::text::shorten;
+
+/// Groups whose members are read at once. Okta lets 75 requests of all clients be under way.
+const SIDE_BY_SIDE: usize = 12;
+const AT_ONCE_MAX: usize = 75;
+
+/// Page sizes: the largest that Okta serves, and of groups fewer, for those take long to collect.
+const USERS: &str = "200";
+const GROUPS: &str = "1000";
+const MEMBERS: &str = "1000";
+const ASSIGNED_USERS: &str = "500";
+const ASSIGNED_GROUPS: &str = "200";
+
+/// Reads everything in the source's scope.
+///
+/// # Errors
+/// Whatever leaves one of the lists incomplete.
+pub(super) async fn read(
+    organization: &Organization,
+    settings: &OktaSettings,
+    progress: &ReadProgress,
+) -> Result<Complete<Directory>, OktaFailure> {
+    let users = read_users(organization, settings, progress);
+    let groups = async {
+        match &settings.groups {
+            Some(scope) => read_groups(organization, settings, scope, progress).await,
+            None => Ok(vec![]),
+        }
+    };
+    let assigned = async {
+        match &settings.application_id {
+            Some(id) => ids(organization, &assigned_users(organization, id))
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
+    };
+    let (users, groups, assigned) = tokio::try_join!(users, groups, assigned)?;
+
+    let mut builder = DirectoryBuilder::new();
+    for user in users {
+        if assigned
+            .as_ref()
+            .is_some_and(|assigned| !assigned.contains(&user.id))
+        {
+            continue;
+        }
+        let Some(state) = meaning(settings, &user)? else {
+            continue;
+        };
+        let key = builder.key(&user.id);
+        let email = user.profile.email.unwrap_or_default();
+        let login = user.profile.login.as_deref().unwrap_or(&user.id);
+        builder.user(&[key], &user.id, &email, state, login);
+    }
+    for (group, members) in groups {
+        let members = members.iter().map(|id| builder.key(id)).collect();
+        let key = builder.key(&group.id);
+        let name = group.profile.name.unwrap_or_default();
+        builder.group(&[key], &group.id, &name, members);
+    }
+    Ok(builder.finish())
+}
+
+fn meaning(
+    settings: &OktaSettings,
+    user: &User,
+) -> Result<Option<crate::directory::AccountState>, OktaFailure> {
+    settings
+        .statuses
+        .meaning(&user.status)
+        .map_err(|_| OktaFailure::UnknownStatus {
+            account: shorten(user.profile.login.as_deref().unwrap_or(&user.id)),
+            status: shorten(&user.status),
+        })
+}
+
+async fn read_users(
+    organization: &Organization,
+    settings: &OktaSettings,
+    progress: &ReadProgress,
+) -> Result<Vec<User>, OktaFailure> {
+    let mut users: Vec<User> = vec![];
+    for list in user_lists(organization, settings) {
+        let pages = organization.read(&list, |page: Vec<User>| {
+            progress.add_users(page.len());
+            users.extend(page);
+            Ok(())
+        });
+        pages
+            .await
+            .map_err(|error| error.into_failure(list.purpose))?;
+    }
+    Ok(users)
+}
+
+/// The lists that together hold everybody in scope: Okta leaves deactivated accounts out unless
+/// they are asked for.
+pub(super) fn user_lists<'a>(
+    organization: &Organization,
+    settings: &OktaSettings,
+) -> Vec<List<'a>> {
+    let deactivated = r#"status eq "DEPROVISIONED""#;
+    let (name, field, expression) = match &settings.users {
+        UserScope::Everyone => ("filter", None, None),
+        UserScope::Filter(text) => ("filter", Some("users.filter"), Some(text)),
+        UserScope::Search(text) => ("search", Some("users.search"), Some(text)),
+    };
+    let list = |expression: Option<&str>| {
+        let mut query = vec![("limit", USERS)];
+        query.extend(expression.map(|text| (name, text)));
+        List {
+            url: organization.url(&["users"], &query),
+            endpoint: "GET /api/v1/users",
+            class: Class::Users,
+            purpose: Purpose::List {
+                scope: "okta.users.read",
+                expression: field,
+            },
+        }
+    };
+    let mut lists = vec![list(expression.map(String::as_str))];
+    if settings.statuses.deprovisioned.is_some() {
+        let both = expression.map(|text| format!("({text}) and {deactivated}"));
+        lists.push(list(Some(both.as_deref().unwrap_or(deactivated))));
+    }
+    lists
+}
+
+/// The list of groups.
+pub(super) fn group_list<'a>(organization: &Organization, scope: &GroupScope) -> List<'a> {
+    let mut query = vec![("limit", GROUPS)];
+    query.extend(scope.search.as_deref().map(|search| ("search", search)));
+    List {
+        url: organization.url(&["groups"], &query),
+        endpoint: "GET /api/v1/groups",
+        class: Class::Groups,
+        purpose: Purpose::List {
+            scope: "okta.groups.read",
+            expression: scope.search.as_ref().map(|_| "groups.search"),
+        },
+    }
+}
+
+/// The list of a group's members.
+pub(super) fn member_list<'a>(organization: &Organization, group: &str) -> List<'a> {
+    List {
+        url: organization.url(&["groups", group, "users"], &[("limit", MEMBERS)]),
+        endpoint: "GET /api/v1/groups/{id}/users",
+        class: Class::Groups,
+        purpose: Purpose::List {
+            scope: "okta.groups.read",
+            expression: None,
+        },
+    }
+}
+
+/// The list of people assigned to an application.
+pub(super) fn assigned_users<'a>(organization: &Organization, application: &'a str) -> List<'a> {
+    let query = [("limit", ASSIGNED_USERS)];
+    List {
+        url: organization.url(&["apps", application, "users"], &query),
+        endpoint: "GET /api/v1/apps/{id}/users",
+        class: Class::Apps,
+        purpose: Purpose::Application(application),
+    }
+}
+
+fn assigned_groups<'a>(organization: &Organization, application: &'a str) -> List<'a> {
+    let query = [("limit", ASSIGNED_GROUPS)];
+    List {
+        url: organization.url(&["apps", application, "groups"], &query),
+        endpoint: "GET /api/v1/apps/{id}/groups",
+        class: Class::Apps,
+        purpose: Purpose::Application(application),
+    }
+}
+
+async fn ids(organization: &Organization, list: &List<'_>) -> Result<HashSet<String>, OktaFailure> {
+    let mut ids = HashSet::new();
+    let pages = organization.read(list, |page: Vec<Id>| {
+        ids.extend(page.into_iter().map(|entry| entry.id));
+        Ok(())
+    });
+    pages
+        .await
+        .map_err(|error| error.into_failure(list.purpose))?;
+    Ok(ids)
+}
+
+/// Groups in scope with the ids of their members.
+async fn read_groups(
+    organization: &Organization,
+    settings: &OktaSettings,
+    scope: &GroupScope,
+    progress: &ReadProgress,
+) -> Result<Vec<(Group, Vec<Box<str>>)>, OktaFailure> {
+    let list = group_list(organization, scope);
+    let mut groups: Vec<Group> = vec![];
+    let all = async {
+        let pages = organization.read(&list, |page: Vec<Group>| {
+            let wanted = |group: &Group| scope.types.iter().any(|kind| kind.name() == group.kind);
+            groups.extend(page.into_iter().filter(wanted));
+            Ok(())
+        });
+        pages
+            .await
+            .map_err(|error| error.into_failure(list.purpose))
+    };
+    let assigned = async {
+        match &settings.application_id {
+            Some(id) => ids(organization, &assigned_groups(organization, id))
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
+    };
+    let ((), assigned) = tokio::try_join!(all, assigned)?;
+    if let Some(assigned) = assigned {
+        groups.retain(|group| assigned.contains(&group.id));
+    }
+
+    let at_once = SIDE_BY_SIDE.min(AT_ONCE_MAX * usize::from(settings.rate_limit_share) / 100);
+    let read = stream::iter(groups)
+        .map(|group| async move {
+            let members = members(organization, &group.id).await?;
+            progress.add_groups(1);
+            Ok::<_, OktaFailure>(members.map(|members| (group, members)))
+        })
+        .buffer_unordered(at_once.max(1));
+    read.try_filter_map(|group| std::future::ready(Ok(group)))
+        .try_collect()
+        .await
+}
+
+/// The ids of a group's members; `None` when Okta says that the group is gone by now.
+async fn members(
+    organization: &Organization,
+    group: &str,
+) -> Result<Option<Vec<Box<str>>>, OktaFailure> {
+    let list = member_list(organization, group);
+    let mut members = vec![];
+    let pages = organization.read(&list, |page: Vec<Id>| {
+        members.extend(page.into_iter().map(|member| member.id.into_boxed_str()));
+        Ok(())
+    });
+    match pages.await {
+        Ok(()) => Ok(Some(members)),
+        Err(ListError::Http(error)) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error.into_failure(list.purpose)),
+    }
+}

@@ -1,0 +1,190 @@
+//! Where an Okta organization is, how to get in, and what of it is read.
+
+use std::fmt;
+use std::sync::Arc;
+
+use reqwest::Url;
+use secrecy::SecretString;
+
+use crate::directory::AccountState;
+use crate::http::{ClientError, ClientSettings, Observer, Retry, Unobserved};
+
+/// An Okta organization and what of it is read.
+#[derive(Debug, Clone)]
+pub struct OktaSettings {
+    /// The organization's address; only its origin counts.
+    pub org_url: Url,
+    /// How to get in.
+    pub credentials: Credentials,
+    /// Only people and groups assigned to this application.
+    pub application_id: Option<String>,
+    /// How much of the rate limits is used at most, in percent.
+    pub rate_limit_share: u8,
+    /// Which people are read.
+    pub users: UserScope,
+    /// What each status means.
+    pub statuses: StatusTable,
+    /// Which groups are read; `None`: none.
+    pub groups: Option<GroupScope>,
+    /// Trust and time-outs of the connections.
+    pub connection: ClientSettings,
+    /// How failed requests are tried again.
+    pub retry: Retry,
+    /// Told about each request.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl OktaSettings {
+    /// Everybody and every group but the built-in ones, with half of the limits.
+    pub fn new(org_url: Url, credentials: Credentials) -> Self {
+        Self {
+            org_url,
+            credentials,
+            application_id: None,
+            rate_limit_share: 50,
+            users: UserScope::Everyone,
+            statuses: StatusTable::default(),
+            groups: Some(GroupScope::default()),
+            connection: ClientSettings::default(),
+            retry: Retry::default(),
+            observer: Arc::new(Unobserved),
+        }
+    }
+}
+
+/// How to get in.
+#[derive(Clone)]
+pub enum Credentials {
+    /// An API token.
+    ApiToken(SecretString),
+    /// An OAuth 2.0 service app, which proves who it is with its own key.
+    ServiceApp {
+        /// Its client id.
+        client_id: String,
+        /// The private key, PEM or JWK.
+        private_key: SecretString,
+        /// The key's id, where the key doesn't tell it itself.
+        key_id: Option<String>,
+    },
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ApiToken(_) => f.write_str("ApiToken"),
+            Self::ServiceApp { client_id, .. } => write!(f, "ServiceApp({client_id})"),
+        }
+    }
+}
+
+/// Which people are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserScope {
+    /// All.
+    Everyone,
+    /// Those whom a `filter` expression fits.
+    Filter(String),
+    /// Those whom a `search` expression finds.
+    Search(String),
+}
+
+/// What each status of an account means; `None`: as if there were no such account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatusTable {
+    /// Created, not activated yet.
+    pub staged: Option<AccountState>,
+    /// Activated, hasn't signed in yet.
+    pub provisioned: Option<AccountState>,
+    /// In use.
+    pub active: Option<AccountState>,
+    /// In the middle of a password reset.
+    pub recovery: Option<AccountState>,
+    /// The password ran out.
+    pub password_expired: Option<AccountState>,
+    /// Too many wrong passwords.
+    pub locked_out: Option<AccountState>,
+    /// Suspended by an administrator.
+    pub suspended: Option<AccountState>,
+    /// Deactivated.
+    pub deprovisioned: Option<AccountState>,
+}
+
+impl Default for StatusTable {
+    fn default() -> Self {
+        let active = Some(AccountState::Active);
+        Self {
+            staged: active,
+            provisioned: active,
+            active,
+            recovery: active,
+            password_expired: active,
+            locked_out: active,
+            suspended: Some(AccountState::Disabled),
+            deprovisioned: None,
+        }
+    }
+}
+
+/// Which groups are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupScope {
+    /// Those that a `search` expression finds.
+    pub search: Option<String>,
+    /// Of these kinds.
+    pub types: Vec<GroupType>,
+}
+
+impl Default for GroupScope {
+    fn default() -> Self {
+        Self {
+            search: None,
+            types: vec![GroupType::OktaGroup, GroupType::AppGroup],
+        }
+    }
+}
+
+/// A kind of group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupType {
+    /// Managed in Okta.
+    OktaGroup,
+    /// Imported from an application.
+    AppGroup,
+    /// `Everyone` and the like.
+    BuiltIn,
+}
+
+/// Why an organization's settings can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidSettings {
+    /// Not an address of an organization.
+    #[error("orgUrl {0}; write the organization's address, such as https://example.okta.com")]
+    Address(&'static str),
+    /// The key can't sign.
+    #[error(
+        "the service app's private key {0}; store the key that was made for the app, as PEM or JWK"
+    )]
+    Key(#[from] crate::http::InvalidKey),
+    /// Trust can't be set up.
+    #[error(transparent)]
+    Connection(#[from] ClientError),
+}
+
+/// The organization's address without path, or why it can't be one.
+pub(super) fn origin(url: &Url) -> Result<Url, InvalidSettings> {
+    let host = url.host_str().unwrap_or_default();
+    if !matches!(url.scheme(), "http" | "https") || host.is_empty() {
+        return Err(InvalidSettings::Address("must begin with https://"));
+    }
+    if !matches!(url.path(), "" | "/") {
+        return Err(InvalidSettings::Address("must end with the host's name"));
+    }
+    let label = host.split('.').next().unwrap_or_default();
+    let at_okta = [".okta.com", ".oktapreview.com", ".okta-emea.com"];
+    if label.ends_with("-admin") && at_okta.iter().any(|domain| host.ends_with(domain)) {
+        return Err(InvalidSettings::Address(
+            "is the address of the admin console: leave out \"-admin\"",
+        ));
+    }
+    Ok(url.clone())
+}
