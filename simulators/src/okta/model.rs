@@ -252,13 +252,12 @@ impl Store {
 
 const CREATED: &str = "2024-05-17T08:30:00.000Z";
 
-/// A person as the API shows them.
+/// A person as the API shows them. Fields without a value are left out: Okta sends `null`, which its
+/// own description of the API doesn't know.
 pub(super) fn show_user(id: &str, user: &User) -> Value {
     let mut profile = json!({
         "firstName": "Given",
         "lastName": "Family",
-        "mobilePhone": null,
-        "secondEmail": null,
         "login": user.login,
         "email": user.email,
     });
@@ -271,9 +270,7 @@ pub(super) fn show_user(id: &str, user: &User) -> Value {
         "created": CREATED,
         "activated": CREATED,
         "statusChanged": CREATED,
-        "lastLogin": null,
         "lastUpdated": CREATED,
-        "passwordChanged": null,
         "type": {"id": "otysimulated00000000"},
         "profile": profile,
         "credentials": {"provider": {"type": "OKTA", "name": "OKTA"}},
@@ -293,7 +290,7 @@ pub(super) fn show_group(id: &str, group: &Group) -> Value {
         "lastMembershipUpdated": CREATED,
         "objectClass": [class],
         "type": group.kind.name(),
-        "profile": {"name": group.name, "description": null},
+        "profile": {"name": group.name, "description": group.name},
     })
 }
 
@@ -301,13 +298,11 @@ pub(super) fn show_group(id: &str, group: &Group) -> Value {
 pub(super) fn show_assigned_user(id: &str, user: &User) -> Value {
     json!({
         "id": id,
-        "externalId": null,
         "created": CREATED,
         "lastUpdated": CREATED,
         "scope": "USER",
         "status": "ACTIVE",
         "statusChanged": CREATED,
-        "passwordChanged": null,
         "syncState": "DISABLED",
         "credentials": {"userName": user.login},
         "profile": {},

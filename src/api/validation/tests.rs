@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::spec::DirectorySyncSpec;
+use crate::directory::AccountState;
 use crate::organization::Region;
 use crate::source::entra_id::{Addresses, Credentials, EmailRule, EntraIdSettings};
 use crate::source::ldap::{Bind, IdAttribute, LdapSettings, MemberAttribute, MemberNaming};
+use crate::source::okta::{self, OktaSettings};
 use crate::sync::policy::{Departure, Glob, Limit};
 
 /// A spec with nothing in it that has a default.
@@ -486,4 +488,123 @@ fn a_tenant_that_cannot_work_is_refused_with_what_to_write() {
         let error = validated(&entra(changes)).unwrap_err().to_string();
         assert!(error.contains(says), "{says:?} isn't in: {error}");
     }
+}
+
+/// A spec that reads an Okta organization, with these fields of `spec.source.okta`.
+fn okta(changes: Value) -> Value {
+    let mut organization = json!({
+        "orgUrl": "https://example.okta.com",
+        "credentials": {"apiTokenSecretRef": {"name": "okta"}},
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        organization[name] = value.clone();
+    }
+    let mut spec = least();
+    spec["source"] = json!({"okta": organization});
+    spec
+}
+
+fn okta_resolved(changes: Value) -> Result<OktaSettings, Unresolved> {
+    let mut data = data();
+    let secret = json!({"metadata": {"name": "okta"}, "stringData": {
+        "token": "the-api-token\n",
+        "privateKey": include_str!("../../../tests/okta/keys/p256.pem"),
+        "nonsense": "the-secret-that-is-no-key",
+    }});
+    data.add_secret(serde_json::from_value::<Secret>(secret).unwrap());
+    let resolved = validated(&okta(changes)).unwrap().resolve(&data)?;
+    let ResolvedSource::Okta(settings) = resolved.source else {
+        panic!("{:?}", resolved.source);
+    };
+    Ok(*settings)
+}
+
+#[test]
+fn okta_is_read_as_the_spec_describes_it() {
+    let usual = okta_resolved(json!({})).unwrap();
+    assert!(matches!(
+        &usual.credentials,
+        okta::Credentials::ApiToken(token) if token.expose_secret() == "the-api-token"
+    ));
+    assert_eq!(usual.rate_limit_share, 50);
+    assert_eq!(usual.users, okta::UserScope::Everyone);
+    assert_eq!(usual.statuses, okta::StatusTable::default());
+    assert_eq!(usual.groups, Some(okta::GroupScope::default()));
+    assert_eq!(usual.application_id, None);
+
+    let chosen = okta_resolved(json!({
+        "credentials": {"oauth": {
+            "clientId": "0oaserviceapp",
+            "privateKeySecretRef": {"name": "okta"},
+            "keyId": "k1",
+        }},
+        "applicationId": "0oabitwarden",
+        "rateLimitShare": 30,
+        "users": {
+            "search": "profile.department eq \"Law\"",
+            "statuses": {
+                "staged": "Absent",
+                "lockedOut": "Disabled",
+                "suspended": "Active",
+                "deprovisioned": "Disabled",
+            },
+        },
+        "groups": {"search": "profile.name sw \"eng-\"", "types": ["BuiltIn", "OktaGroup"]},
+    }))
+    .unwrap();
+    assert!(matches!(
+        &chosen.credentials,
+        okta::Credentials::ServiceApp { client_id, key_id: Some(key_id), private_key }
+            if client_id == "0oaserviceapp"
+                && key_id == "k1"
+                && private_key.expose_secret().contains("PRIVATE KEY")
+    ));
+    assert_eq!(chosen.rate_limit_share, 30);
+    assert_eq!(chosen.application_id.as_deref(), Some("0oabitwarden"));
+    let search = "profile.department eq \"Law\"".to_owned();
+    assert_eq!(chosen.users, okta::UserScope::Search(search));
+    let expected = okta::StatusTable {
+        staged: None,
+        locked_out: Some(AccountState::Disabled),
+        suspended: Some(AccountState::Active),
+        deprovisioned: Some(AccountState::Disabled),
+        ..okta::StatusTable::default()
+    };
+    assert_eq!(chosen.statuses, expected);
+    let groups = chosen.groups.unwrap();
+    assert_eq!(groups.search.as_deref(), Some("profile.name sw \"eng-\""));
+    let kinds = [okta::GroupType::BuiltIn, okta::GroupType::OktaGroup];
+    assert_eq!(groups.types, kinds);
+}
+
+#[test]
+fn what_okta_could_never_do_is_refused_before_it_is_asked() {
+    let refused = |changes: Value| validated(&okta(changes)).unwrap_err().to_string();
+    assert!(refused(json!({"orgUrl": "http://example.okta.com"})).contains("unencrypted"));
+    assert!(refused(json!({"rateLimitShare": 0})).contains("from 1 to 100"));
+    assert!(refused(json!({"users": {"filter": "a", "search": "b"}})).contains("not both"));
+    assert!(refused(json!({"credentials": {}})).contains("exactly one"));
+
+    let oauth = |key: &str| {
+        okta_resolved(json!({"credentials": {"oauth": {
+            "clientId": "0oaserviceapp",
+            "privateKeySecretRef": {"name": "okta", "key": key},
+        }}}))
+    };
+    let error = oauth("nonsense").unwrap_err();
+    assert_eq!(error.blocker(), Blocker::InvalidReference);
+    assert!(error.to_string().contains("key \"nonsense\""), "{error}");
+    assert!(!error.to_string().contains("the-secret"), "{error}");
+    assert_eq!(
+        oauth("gone").unwrap_err().blocker(),
+        Blocker::ReferenceNotFound
+    );
+
+    // Settings that only the source itself judges.
+    let admin = okta_resolved(json!({"orgUrl": "https://example-admin.okta.com"})).unwrap();
+    let error = ResolvedSource::Okta(Box::new(admin))
+        .connect()
+        .err()
+        .unwrap();
+    assert!(error.message.contains("leave out \"-admin\""), "{error}");
 }

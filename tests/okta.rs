@@ -1,0 +1,21 @@
+//! Reading Okta organizations, against a simulated one, and against what Okta and others wrote.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+#[path = "okta/harness.rs"]
+mod harness;
+
+#[path = "okta/checks.rs"]
+mod checks;
+#[path = "okta/content.rs"]
+mod content;
+#[path = "okta/credentials.rs"]
+mod credentials;
+#[path = "okta/incomplete.rs"]
+mod incomplete;
+#[path = "okta/limits.rs"]
+mod limits;
+#[path = "okta/provider.rs"]
+mod provider;
+#[path = "okta/vendor.rs"]
+mod vendor;

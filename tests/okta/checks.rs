@@ -1,0 +1,36 @@
+//! What a person is told before the first sync.
+
+use simulators::okta::Config;
+
+use crate::harness::*;
+
+#[tokio::test]
+async fn a_check_tells_what_was_seen_and_reads_no_more_than_the_first_pages() {
+    let okta = company(Config::default()).await;
+    let mut settings = settings(&okta);
+    settings.application_id = Some("0oanowhere".into());
+    let steps = check(settings).await;
+    let told: Vec<_> = steps
+        .iter()
+        .map(|step| {
+            format!(
+                "{}: {}",
+                step.name,
+                step.result.as_ref().unwrap_or_else(|e| e)
+            )
+        })
+        .collect();
+    assert_eq!(told.len(), 4, "{told:#?}");
+    assert!(
+        told[0].ends_with("more than 2 people, such as ann@example.com"),
+        "{told:#?}"
+    );
+    assert!(steps[1].result.is_err(), "{told:#?}");
+    assert!(
+        told[1].contains("no application \"0oanowhere\""),
+        "{told:#?}"
+    );
+    assert_eq!(told[2], "read groups: more than 2 groups of all kinds");
+    assert_eq!(told[3], "read the members of All: more than 2 people");
+    assert_eq!(okta.requests().len(), 4);
+}
