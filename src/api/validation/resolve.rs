@@ -39,6 +39,7 @@ impl ResolvedSource {
         match self {
             Self::Ldap(_) => {}
             Self::EntraId(settings) => settings.observer = observer,
+            Self::Okta(settings) => settings.observer = observer,
         }
     }
 
