@@ -11,6 +11,8 @@ mod checks;
 mod content;
 #[path = "ldap/incomplete.rs"]
 mod incomplete;
+#[path = "ldap/observed.rs"]
+mod observed;
 #[path = "ldap/reach.rs"]
 mod reach;
 #[path = "ldap/speed.rs"]

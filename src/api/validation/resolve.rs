@@ -34,10 +34,10 @@ pub enum ResolvedSource {
 }
 
 impl ResolvedSource {
-    /// Has `observer` told about each request; of LDAP there are none.
+    /// Has `observer` told about each request.
     pub fn observed_by(&mut self, observer: Arc<dyn Observer>) {
         match self {
-            Self::Ldap(_) => {}
+            Self::Ldap(settings) => settings.observer = observer,
             Self::EntraId(settings) => settings.observer = observer,
             Self::Okta(settings) => settings.observer = observer,
         }

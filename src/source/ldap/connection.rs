@@ -1,7 +1,8 @@
 //! One connection to one server, from its name to the bind.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -13,6 +14,7 @@ use tokio::time::timeout;
 use super::error::{LdapFailure, Stage};
 use super::settings::{Bind, LdapSettings, ServerUrl};
 use super::tls::{Certificate, Tls};
+use crate::http::{Observer, Outcome};
 
 /// How a connection to any of the servers is made.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub struct Connector {
     bind: Bind,
     patience: Duration,
     servers: Vec<ServerUrl>,
+    observer: Arc<dyn Observer>,
 }
 
 /// A server that let us in, and the very address: a second connection must reach the same replica.
@@ -39,6 +42,8 @@ pub struct Connection {
     pub(super) wire: Wire,
     /// The server's URL, for messages.
     pub(super) server: String,
+    /// Told about each request.
+    pub(super) observer: Arc<dyn Observer>,
 }
 
 /// The socket's side of a connection: what reads and decodes, and whatever ended it.
@@ -96,6 +101,7 @@ impl Connector {
             bind: settings.bind.clone(),
             patience: settings.connect_timeout,
             servers: settings.servers.clone(),
+            observer: settings.observer.clone(),
         })
     }
 
@@ -244,6 +250,7 @@ impl Connector {
                 ended_by: None,
             },
             server: name,
+            observer: self.observer.clone(),
         };
         Ok((connection, seen.get()))
     }
@@ -305,7 +312,13 @@ impl Connector {
                 _ => ldap.sasl_external_bind().await,
             }
         };
+        let started = Instant::now();
         let answer = connection.wire.during(asked).await;
+        let outcome = match &answer {
+            Ok(result) => Outcome::Status(u16::try_from(result.rc).unwrap_or(u16::MAX)),
+            Err(_) => Outcome::Interrupted,
+        };
+        self.observer.request("bind", outcome, started.elapsed());
         match answer {
             Ok(result) if result.rc == 0 => Ok(()),
             Ok(result) => Err(LdapFailure::refused(tried, Stage::Bind, &result)),

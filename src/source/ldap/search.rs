@@ -1,6 +1,6 @@
 //! A search read to its proven end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ldap3::asn1::parse_tag;
 use ldap3::controls::{PagedResults, RawControl};
@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::entry::{Entry, constructed, primitive};
 use super::error::{LdapFailure, Stage};
 use super::settings::SearchScope;
+use crate::http::{Observer, Outcome};
 use crate::text::shorten;
 
 /// RFC 2696.
@@ -70,7 +71,7 @@ impl Connection {
         search: &Search<'_>,
         each: impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
     ) -> Result<(), LdapFailure> {
-        let pages = pages(&mut self.ldap, &self.server, search, each);
+        let pages = pages(&mut self.ldap, &self.server, &*self.observer, search, each);
         let limited = tokio::time::timeout(search.limit, pages);
         match self.wire.during(limited).await {
             Ok(Ok(())) => Ok(()),
@@ -109,6 +110,7 @@ impl From<LdapError> for Broken {
 async fn pages(
     ldap: &mut Ldap,
     server: &str,
+    observer: &dyn Observer,
     search: &Search<'_>,
     mut each: impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
 ) -> Result<(), Broken> {
@@ -125,7 +127,10 @@ async fn pages(
             .into();
             ldap.with_controls(control);
         }
-        let Some(result) = page(ldap, server, search, &mut each).await? else {
+        let started = Instant::now();
+        let answer = page(ldap, server, search, &mut each).await;
+        observer.request("search", outcome(&answer), started.elapsed());
+        let Some(result) = answer? else {
             return Ok(());
         };
         cookie = match next_cookie(&result) {
@@ -137,6 +142,16 @@ async fn pages(
                 return Err(LdapFailure::PagingStopped { tried }.into());
             }
         };
+    }
+}
+
+fn outcome(answer: &Result<Option<LdapResult>, Broken>) -> Outcome {
+    match answer {
+        Ok(_) => Outcome::Status(0),
+        Err(Broken::Judged(LdapFailure::Refused { answer, .. })) => {
+            Outcome::Status(u16::try_from(answer.code).unwrap_or(u16::MAX))
+        }
+        Err(_) => Outcome::Interrupted,
     }
 }
 

@@ -5,11 +5,13 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::dn;
+use crate::http::{Observer, Unobserved};
 
 /// Everything about one LDAP directory. [`LdapSettings::new`] fills the defaults.
 #[derive(Debug, Clone)]
@@ -36,6 +38,8 @@ pub struct LdapSettings {
     pub users: UserSettings,
     /// Which entries are groups; `None`: people only.
     pub groups: Option<GroupSettings>,
+    /// Told about each bind and each page of a search, with the server's result code.
+    pub observer: Arc<dyn Observer>,
 }
 
 /// The address of a server.
@@ -238,6 +242,7 @@ impl LdapSettings {
             page_size: 1_000,
             users: UserSettings::default(),
             groups: Some(GroupSettings::default()),
+            observer: Arc::new(Unobserved),
         }
     }
 
