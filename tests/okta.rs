@@ -17,5 +17,7 @@ mod incomplete;
 mod limits;
 #[path = "okta/provider.rs"]
 mod provider;
+#[path = "okta/story.rs"]
+mod story;
 #[path = "okta/vendor.rs"]
 mod vendor;

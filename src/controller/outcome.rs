@@ -344,6 +344,18 @@ mod tests {
         OrganizationError::Unsupported { what: "be read" }
     }
 
+    #[test]
+    fn a_read_that_waits_for_the_directorys_limit_says_until_when() {
+        let run = Progress::default();
+        assert_eq!(progress(&run).waits_until, None);
+        let soon = jiff::Timestamp::now() + Duration::from_secs(30);
+        run.read.wait_until(soon);
+        let told = progress(&run).waits_until.unwrap().0;
+        assert_eq!(told.as_second(), soon.as_second());
+        run.start(Phase::Plan, 0);
+        assert_eq!(progress(&run).waits_until, None, "it doesn't read any more");
+    }
+
     fn shown(error: &RunError) -> (String, Option<Option<Duration>>) {
         let failed = of_error(error);
         (failed.outcome.reason(), failed.retry)

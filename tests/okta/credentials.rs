@@ -8,7 +8,7 @@ use simulators::okta::{Config, PublicKey, ServiceApp, SimulatedOkta, UserSeed};
 
 use crate::harness::*;
 
-const CLIENT_ID: &str = "0oaserviceapp";
+pub const CLIENT_ID: &str = "0oaserviceapp";
 
 pub const RSA: &str = include_str!("keys/rsa.pem");
 pub const P256: &str = include_str!("keys/p256.pem");
@@ -32,7 +32,7 @@ const KEYS: [(&str, &str); 9] = [
     ("key-of-p384", JWKS[2]),
 ];
 
-fn app() -> ServiceApp {
+pub fn app() -> ServiceApp {
     let keys = JWKS.map(|text| {
         let jwk: Value = serde_json::from_str(text).unwrap();
         let id = jwk["kid"].as_str().unwrap().to_owned();
@@ -104,6 +104,17 @@ async fn a_wrong_key_a_wrong_id_and_no_id_among_several_are_refused_with_advice(
         assert!(error.message.contains("invalid_client"), "{error}");
         assert!(error.message.contains("keyId"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn an_assertion_is_for_the_address_it_is_sent_to() {
+    let okta = organization_with_app(app()).await;
+    let settings = with_key(&okta, P256, Some("key-of-p256"));
+    // The organization has another address than the one it was asked at.
+    okta.set_public_url("https://example.okta.com");
+    let error = failure(settings).await;
+    assert_eq!(error.kind, SourceErrorKind::Configuration);
+    assert!(error.message.contains("audience"), "{error}");
 }
 
 #[tokio::test]

@@ -1,12 +1,15 @@
 //! An organization, the settings to read it, and a directory in a form that reads well in a test.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use directory_sync::directory::{AccountState, Directory};
 use directory_sync::http::Retry;
 use directory_sync::source::okta::{Credentials, OktaSettings, OktaSource};
 use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Step};
+use simulators::lab::LabError;
 use simulators::okta::{Config, GroupSeed, SimulatedOkta, UserSeed};
 
 pub const TOKEN: &str = "00simulated-api-token-0123456789abcdef";
@@ -53,6 +56,18 @@ pub async fn failure(settings: OktaSettings) -> SourceError {
 
 pub async fn check(settings: OktaSettings) -> Vec<Step> {
     OktaSource::new(settings).unwrap().check().await
+}
+
+/// What runs the parts that come by npm.
+pub fn node() -> Result<PathBuf, LabError> {
+    let found = Command::new("node").arg("--version").output();
+    match found {
+        Ok(output) if output.status.success() => Ok("node".into()),
+        _ => Err(LabError::Missing {
+            part: "node".to_owned(),
+            answer: "there is no node on PATH; install it from https://nodejs.org".to_owned(),
+        }),
+    }
 }
 
 /// A plain HTTP client, ignorant of the product's.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use directory_sync::source::okta::OktaSource;
 use directory_sync::source::{ReadProgress, Source, SourceErrorKind};
+use simulators::fault::{Fault, Way, Work};
 use simulators::okta::{Class, Config, GroupSeed, RateLimits, SimulatedOkta, Spent, UserSeed};
 
 use crate::harness::*;
@@ -72,6 +73,22 @@ async fn a_share_spent_in_the_middle_is_waited_for_and_nothing_is_lost() {
         .await
         .expect("while it waited, it said so")
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_whose_answers_are_lost_count_as_spent() {
+    let okta = many_groups(LIMITS).await;
+    for k in [2, 5, 7] {
+        let fault = Fault::new(Way::CutConnection)
+            .work(Work::Done)
+            .on_request(k);
+        okta.faults().inject(fault.path("/api/v1/groups"));
+    }
+    let seen = read(settings(&okta)).await;
+    assert_eq!(seen.groups.len(), 25);
+    assert!(seen.groups.values().all(|members| members.len() == 1));
+    assert_eq!(okta.faults().fired(), 3);
+    assert!(most(&okta, Class::Groups) <= 10, "{:?}", okta.spent());
 }
 
 #[tokio::test(flavor = "multi_thread")]

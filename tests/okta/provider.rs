@@ -93,7 +93,7 @@ impl Provider {
             jwks.to_str().unwrap(),
         ]
         .map(str::to_owned);
-        let mut process = Process::start(Path::new("node"), arguments, &folder)?;
+        let mut process = Process::start(&node()?, arguments, &folder)?;
         process.wait_until(Duration::from_secs(60), || {
             TcpStream::connect(("127.0.0.1", port)).is_ok()
         })?;
@@ -141,11 +141,12 @@ fn public_keys() -> Value {
 async fn assertions_are_accepted_by_a_provider_of_others_and_refused_when_wrong_or_used() {
     let provider = match Provider::start().await {
         Ok(provider) => provider,
-        Err(error) => {
+        Err(error @ LabError::Missing { .. }) => {
             let test =
                 "assertions_are_accepted_by_a_provider_of_others_and_refused_when_wrong_or_used";
             return skip(test, &error.to_string());
         }
+        Err(error) => panic!("{error}"),
     };
     let own = format!("http://{}", provider.address);
     for key in KEYS {

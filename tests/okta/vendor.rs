@@ -2,7 +2,6 @@
 //! two and refuses what doesn't fit.
 
 use std::net::TcpStream;
-use std::path::Path;
 use std::time::Duration;
 
 use directory_sync::directory::AccountState;
@@ -36,7 +35,7 @@ impl Prism {
             &okta.listens_at(),
         ]
         .map(str::to_owned);
-        let mut process = Process::start(Path::new("node"), arguments, &folder)?;
+        let mut process = Process::start(&node()?, arguments, &folder)?;
         process.wait_until(Duration::from_secs(60), || {
             TcpStream::connect(("127.0.0.1", port)).is_ok()
         })?;
@@ -52,10 +51,11 @@ async fn requests_and_answers_fit_the_description_that_okta_publishes() {
     let okta = company(Config::default()).await;
     let prism = match Prism::before(&okta) {
         Ok(prism) => prism,
-        Err(error) => {
+        Err(error @ LabError::Missing { .. }) => {
             let test = "requests_and_answers_fit_the_description_that_okta_publishes";
             return skip(test, &error.to_string());
         }
+        Err(error) => panic!("{error}"),
     };
     okta.set_public_url(&prism.url);
     for status in Status::ALL {
