@@ -90,6 +90,17 @@ async fn every_status_means_what_the_table_says() {
 }
 
 #[tokio::test]
+async fn a_status_that_nobody_knows_ends_the_read_rather_than_somebodys_access() {
+    let okta = organization().await;
+    okta.user(UserSeed::new("ann@example.com"));
+    okta.user(UserSeed::new("bob@example.com").status(Status::Frozen));
+    let error = failure(settings(&okta)).await;
+    assert_eq!(error.kind, SourceErrorKind::Configuration);
+    assert!(error.message.contains("bob@example.com"), "{error}");
+    assert!(error.message.contains("FROZEN"), "{error}");
+}
+
+#[tokio::test]
 async fn filter_and_search_say_who_is_read_and_deactivated_people_are_asked_for_within_them() {
     let okta = organization().await;
     let law = |email: &str| UserSeed::new(email).profile("department", "Law");

@@ -4,7 +4,7 @@ use directory_sync::source::SourceErrorKind;
 use directory_sync::source::okta::{Credentials, OktaSettings};
 use serde_json::Value;
 use simulators::fault::{Fault, Way, Work};
-use simulators::okta::{Config, PublicKey, ServiceApp, SimulatedOkta, UserSeed};
+use simulators::okta::{Class, Config, PublicKey, ServiceApp, SimulatedOkta, UserSeed};
 
 use crate::harness::*;
 
@@ -174,6 +174,26 @@ async fn scopes_are_asked_for_as_needed_and_missing_ones_are_named() {
     let error = failure(settings).await;
     assert_eq!(error.kind, SourceErrorKind::Configuration);
     assert!(error.message.contains("okta.apps.read"), "{error}");
+}
+
+#[tokio::test]
+async fn what_the_tokens_owner_may_not_see_is_named_and_is_not_taken_for_nothing() {
+    let scopes = [
+        (Class::Users, "okta.users.read"),
+        (Class::Groups, "okta.groups.read"),
+        (Class::Apps, "okta.apps.read"),
+    ];
+    for (class, scope) in scopes {
+        let okta = organization_with_app(app()).await;
+        okta.forbid(class);
+        let mut settings = with_key(&okta, P256, Some("key-of-p256"));
+        settings.application_id = Some("0oabitwarden".into());
+        let error = failure(settings).await;
+        assert_eq!(error.kind, SourceErrorKind::Configuration, "{error}");
+        assert!(error.message.contains("E0000006"), "{error}");
+        assert!(error.message.contains(scope), "{error}");
+        assert!(error.message.contains("role"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ use serde_json::json;
 pub(super) enum Refusal {
     /// A parameter that can't be.
     Validation(&'static str),
+    /// The token's owner has no role that allows it.
+    Role,
     /// An access token without the scope.
     Scope,
     /// No such thing.
@@ -30,6 +32,11 @@ impl IntoResponse for Refusal {
                 StatusCode::BAD_REQUEST,
                 "E0000001",
                 format!("Api validation failed: {what}"),
+            ),
+            Self::Role => (
+                StatusCode::FORBIDDEN,
+                "E0000006",
+                "You do not have permission to perform the requested action".to_owned(),
             ),
             Self::Scope => (
                 StatusCode::FORBIDDEN,

@@ -92,6 +92,11 @@ impl SimulatedOkta {
         self.shared.store().add_application(id, users, groups);
     }
 
+    /// From now on the tokens' owner has no role that shows this.
+    pub fn forbid(&self, class: Class) {
+        self.shared.dials().forbidden = Some(class);
+    }
+
     /// Replaces the API token.
     pub fn set_api_token(&self, token: &str) {
         token.clone_into(&mut self.shared.dials().api_token);

@@ -23,10 +23,12 @@ pub enum Status {
     Suspended,
     /// Deactivated.
     Deprovisioned,
+    /// One that Okta may think of one day.
+    Frozen,
 }
 
 impl Status {
-    /// Every one, for sweeps.
+    /// Every one that Okta documents, for sweeps.
     pub const ALL: [Self; 8] = [
         Self::Staged,
         Self::Provisioned,
@@ -50,6 +52,7 @@ impl Status {
             Self::LockedOut => "LOCKED_OUT",
             Self::Suspended => "SUSPENDED",
             Self::Deprovisioned => "DEPROVISIONED",
+            Self::Frozen => "FROZEN",
         }
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Dials {
     pub rate_limits: Option<RateLimits>,
     pub links: LinkStyle,
     pub latency: Duration,
+    /// What the token's owner has no role for.
+    pub forbidden: Option<Class>,
 }
 
 /// One request, in the order of arrival.
@@ -73,6 +75,7 @@ impl Server {
                 rate_limits: config.rate_limits,
                 links: config.links,
                 latency: config.latency,
+                forbidden: None,
             }),
             journal: Mutex::default(),
             limiter: Mutex::default(),
@@ -191,7 +194,9 @@ async fn authorize(State(shared): State<Shared>, request: HttpRequest, next: Nex
         },
         _ => Some(Refusal::Token),
     };
-    match refusal {
+    let class = Class::of(request.uri().path());
+    let forbidden = class.is_some() && class == shared.dials().forbidden;
+    match refusal.or(forbidden.then_some(Refusal::Role)) {
         Some(refusal) => refusal.into_response(),
         None => next.run(request).await,
     }
