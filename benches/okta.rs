@@ -41,11 +41,8 @@ async fn main() {
     let token = config.api_token.clone();
     let okta = SimulatedOkta::start(config).await.unwrap();
     fill(&okta, people, teams);
-    for share in [50, 100] {
-        measured(&okta, &token, share).await;
-        // The next one begins with limits that nobody has used.
-        okta.set_rate_limits(Some(limits));
-    }
+    measured(&okta, &token).await;
+    okta.set_rate_limits(Some(limits));
     one_by_one(&okta, &token, teams).await;
 }
 
@@ -61,11 +58,11 @@ fn fill(okta: &SimulatedOkta, people: u32, teams: u32) {
     }
 }
 
-async fn measured(okta: &SimulatedOkta, token: &str, share: u8) {
+async fn measured(okta: &SimulatedOkta, token: &str) {
     okta.clear_requests();
     let url = okta.url().parse().unwrap();
-    let mut settings = OktaSettings::new(url, Credentials::ApiToken(token.into()));
-    settings.rate_limit_share = share;
+    let settings = OktaSettings::new(url, Credentials::ApiToken(token.into()));
+    let share = settings.rate_limit_share;
     let source = OktaSource::new(settings).unwrap();
     let started = Instant::now();
     let reading = source.read(None, &ReadProgress::default()).await.unwrap();

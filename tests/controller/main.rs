@@ -7,4 +7,5 @@ mod basics;
 mod braking;
 mod mending;
 mod processes;
+mod waiting;
 mod world;
