@@ -1,7 +1,10 @@
-//! A proxy in front of an LDAP server that spoils one request in a chosen way.
+//! A proxy in front of an LDAP server that spoils one request in a chosen way, or answers with the
+//! limits of a Windows domain controller.
 //!
 //! It knows the framing of LDAP messages (RFC 4511, section 5.1) and which answers end a request,
 //! nothing else. Plain LDAP only: it can't look into TLS.
+
+mod windows;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +16,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+use windows::Limited;
 
 /// What becomes of the request that is spoilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +47,12 @@ struct State {
     requests: AtomicUsize,
     /// The request to spoil, counted from 0 over all connections, and how.
     fault: Mutex<Option<(usize, LdapFault)>>,
+    windows: bool,
+    /// What to do before the first request that holds these bytes is passed on.
+    surprise: Mutex<Option<(&'static str, Surprise)>>,
 }
+
+type Surprise = Box<dyn FnOnce() + Send>;
 
 /// Requests of the LDAP protocol that get an answer, by their application tag.
 const BIND: u8 = 0x60;
@@ -56,12 +66,25 @@ const EXTENDED_RESPONSE: u8 = 0x78;
 impl LdapProxy {
     /// Listens on a free loopback port and passes everything on to `upstream`.
     pub async fn start(upstream: SocketAddr) -> std::io::Result<Self> {
+        Self::begin(upstream, false).await
+    }
+
+    /// As [`start`](Self::start), with the limits of a Windows domain controller: 1,000 entries an
+    /// answer, whatever page size was asked for, and `sizeLimitExceeded` without pages; 1,500
+    /// values of `member`, the rest in ranges.
+    pub async fn with_windows_limits(upstream: SocketAddr) -> std::io::Result<Self> {
+        Self::begin(upstream, true).await
+    }
+
+    async fn begin(upstream: SocketAddr, windows: bool) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
             upstream,
             requests: AtomicUsize::new(0),
             fault: Mutex::new(None),
+            windows,
+            surprise: Mutex::new(None),
         });
         let shared = state.clone();
         let task = tokio::spawn(async move {
@@ -108,6 +131,16 @@ impl LdapProxy {
         self.state.requests.store(0, Ordering::SeqCst);
     }
 
+    /// Calls `surprise` before the first request that holds `part` is passed on: what changes at the
+    /// server in the middle of a read.
+    pub fn surprise(&self, part: &'static str, surprise: impl FnOnce() + Send + 'static) {
+        *self
+            .state
+            .surprise
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some((part, Box::new(surprise)));
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<(usize, LdapFault)>> {
         self.state
             .fault
@@ -123,6 +156,18 @@ impl Drop for LdapProxy {
 }
 
 impl State {
+    fn surprised_by(&self, request: &[u8]) -> Option<Surprise> {
+        let mut surprise = self
+            .surprise
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (part, _) = surprise.as_ref()?;
+        let holds = request
+            .windows(part.len())
+            .any(|bytes| bytes == part.as_bytes());
+        holds.then(|| surprise.take().map(|(_, surprise)| surprise))?
+    }
+
     /// Counts a request and tells whether it is the one to spoil.
     fn next(&self) -> Option<LdapFault> {
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
@@ -150,10 +195,18 @@ async fn serve(client: TcpStream, state: Arc<State>) -> std::io::Result<()> {
             server_write.write_all(&request).await?;
             continue;
         }
+        if let Some(surprise) = state.surprised_by(&request) {
+            tokio::task::spawn_blocking(surprise).await.ok();
+        }
         match state.next() {
+            None if state.windows => {
+                let mut limited = Limited::request(request);
+                server_write.write_all(limited.bytes()).await?;
+                pass_answer(&mut answers, &mut client_write, |m| limited.answer(m)).await?;
+            }
             None => {
                 server_write.write_all(&request).await?;
-                pass_answer(&mut answers, &mut client_write).await?;
+                pass_answer(&mut answers, &mut client_write, Some).await?;
             }
             Some(LdapFault::CutBefore) => return Ok(()),
             Some(LdapFault::Hang) => {
@@ -185,10 +238,14 @@ async fn serve(client: TcpStream, state: Arc<State>) -> std::io::Result<()> {
 async fn pass_answer(
     answers: &mut BufReader<OwnedReadHalf>,
     client: &mut OwnedWriteHalf,
+    mut change: impl FnMut(Vec<u8>) -> Option<Vec<u8>>,
 ) -> std::io::Result<()> {
     while let Some(message) = read_message(answers).await? {
-        client.write_all(&message).await?;
-        if ends_request(&message) {
+        let last = ends_request(&message);
+        if let Some(message) = change(message) {
+            client.write_all(&message).await?;
+        }
+        if last {
             return Ok(());
         }
     }

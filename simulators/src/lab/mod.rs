@@ -6,6 +6,7 @@
 //!
 //! - [`ApiServer`]: etcd and kube-apiserver with RBAC, kubeconfigs for further users
 //! - [`Slapd`]: OpenLDAP with one `mdb` database, LDAP and LDAPS
+//! - [`Samba`]: an Active Directory domain with one controller
 //! - [`Ldif`], [`Company`]: entries by hand, or a whole company of any size
 //! - [`Authority`]: certificates for both
 //! - [`skip`]: how a test says that it could not run
@@ -17,6 +18,7 @@ mod ldif;
 mod parts;
 mod port;
 pub mod process;
+mod samba;
 mod skip;
 mod slapd;
 
@@ -26,6 +28,7 @@ pub use company::{Company, Employee, Team};
 pub use ldif::{Ldif, Person, escape_rdn};
 pub use parts::find;
 pub use port::free_port;
+pub use samba::{Account, Samba, SambaOptions, Standing};
 pub use skip::skip;
 pub use slapd::{ClientCertificates, Slapd, SlapdOptions};
 

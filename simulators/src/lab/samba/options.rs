@@ -1,0 +1,125 @@
+//! What a domain is to hold when it starts.
+
+use super::Samba;
+use crate::lab::{LabError, Ldif, escape_rdn};
+
+/// A domain yet to be started; [`Samba::options`] begins one. It holds what every new domain does.
+#[derive(Debug, Clone)]
+pub struct SambaOptions {
+    pub(super) ldif: String,
+    pub(super) strong_auth: bool,
+}
+
+/// A user of the domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Login name, and the entry's `CN`.
+    pub name: String,
+    /// Email address, if there is one.
+    pub mail: Option<String>,
+    /// What may be done with it.
+    pub standing: Standing,
+    /// Whether it has the password [`Samba::PASSWORD`]; those who don't never log on.
+    pub password: bool,
+    /// Further attributes.
+    pub more: Vec<(&'static str, String)>,
+}
+
+/// What may be done with an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Everything.
+    Enabled,
+    /// It is disabled.
+    Disabled,
+}
+
+impl Default for SambaOptions {
+    fn default() -> Self {
+        Self {
+            ldif: String::new(),
+            strong_auth: true,
+        }
+    }
+}
+
+impl SambaOptions {
+    /// Further entries as LDIF, after those of the domain itself.
+    #[must_use]
+    pub fn ldif(mut self, text: &str) -> Self {
+        self.ldif = text.to_owned();
+        self
+    }
+
+    /// Takes passwords on unencrypted connections, too.
+    #[must_use]
+    pub fn allow_plaintext(mut self) -> Self {
+        self.strong_auth = false;
+        self
+    }
+
+    /// Makes the domain, fills it and starts its controller.
+    ///
+    /// # Errors
+    /// [`LabError::Missing`] when Samba isn't here; else with what it said.
+    pub fn start(&self) -> Result<Samba, LabError> {
+        Samba::start(self)
+    }
+}
+
+impl Account {
+    /// An enabled user without a password whose address is `name@example.com`.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            mail: Some(format!("{name}@example.com")),
+            standing: Standing::Enabled,
+            password: false,
+            more: vec![],
+        }
+    }
+
+    /// With the password [`Samba::PASSWORD`].
+    #[must_use]
+    pub fn with_password(mut self) -> Self {
+        self.password = true;
+        self
+    }
+
+    /// Adds the account below `parent` (a DN); its DN.
+    pub fn add_to(&self, ldif: &mut Ldif, parent: &str) -> String {
+        let dn = format!("CN={},{parent}", escape_rdn(&self.name));
+        let principal = format!("{}@{}", self.name, Samba::REALM);
+        let password: String = format!("\"{}\"", Samba::PASSWORD)
+            .chars()
+            .flat_map(|c| [c, '\0'])
+            .collect();
+        // NORMAL_ACCOUNT, with DONT_EXPIRE_PASSWORD or PASSWD_NOTREQD, and ACCOUNTDISABLE.
+        let control = 0x200
+            | if self.password { 0x1_0000 } else { 0x20 }
+            | if self.standing == Standing::Disabled {
+                0x2
+            } else {
+                0
+            };
+        let control = control.to_string();
+        let mut attributes = vec![
+            ("objectClass", "user"),
+            ("sAMAccountName", &self.name),
+            ("userPrincipalName", &principal),
+            ("userAccountControl", &control),
+        ];
+        attributes.extend(self.mail.as_deref().map(|mail| ("mail", mail)));
+        if self.password {
+            // UTF-16, in quotes; for these characters the same bytes as the UTF-8 of this text.
+            attributes.push(("unicodePwd", &password));
+        }
+        attributes.extend(
+            self.more
+                .iter()
+                .map(|(name, value)| (*name, value.as_str())),
+        );
+        ldif.entry(&dn, &attributes);
+        dn
+    }
+}
