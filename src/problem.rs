@@ -27,6 +27,8 @@ pub enum ProblemReason {
     AmbiguousMember,
     /// The directory hides members of a group from us.
     HiddenMembers,
+    /// A group has a member whom the source knows of and can't read: of another domain, say.
+    UnreadableMember,
     /// A group has no name.
     GroupNameMissing,
     /// A group's name is longer than Bitwarden takes.

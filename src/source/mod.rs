@@ -1,5 +1,6 @@
 //! The directories: one room each.
 
+pub mod active_directory;
 pub mod entra_id;
 pub mod ldap;
 pub mod okta;

@@ -18,7 +18,8 @@ use super::rules;
     "write exactly one of domain (its controllers are found by DNS) and controllers (a list, tried in order)",
 ))]
 pub struct ActiveDirectorySource {
-    /// The domain's DNS name, for example `corp.example.com`. Its controllers are found by DNS.
+    /// The domain's DNS name, for example `corp.example.com`. Its controllers are found by DNS: the
+    /// name servers of the operator's Pod must know the domain.
     /// Exactly one of `domain` and `controllers`.
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$')").message("write the domain's DNS name: corp.example.com"))]
     #[schemars(length(max = 253))]
@@ -86,7 +87,8 @@ pub struct UsernamePasswordRef {
     pub password_key: Option<String>,
 }
 
-/// How people are found and read. Computers and managed service accounts are never people.
+/// How people are found and read. Computers, managed service accounts and the accounts that come
+/// with every domain (Administrator, Guest, krbtgt) are never people.
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -102,7 +104,8 @@ pub struct ActiveDirectoryUsers {
     #[schemars(length(max = 4096))]
     pub filter: Option<String>,
 
-    /// Only members, direct or nested, of these groups, by DN. Default: no such limit.
+    /// Only members, direct or nested, of these groups, by DN. People whose primary group one of
+    /// them is count with `groups.includePrimary` only. Default: no such limit.
     #[schemars(length(min = 1, max = 100), inner(length(min = 1, max = 1024)))]
     pub member_of: Option<Vec<String>>,
 
@@ -136,7 +139,8 @@ pub enum ActiveDirectoryEmail {
     PrefixAndSuffix,
 }
 
-/// How groups are found and read.
+/// How groups are found and read. Groups that aren't wanted still count where a wanted one contains
+/// them: their people are in that one.
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

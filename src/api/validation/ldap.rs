@@ -5,13 +5,14 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::check::Checks;
+use super::ldap_tls::Certificates;
 use super::organization::is_loopback;
 use super::references::{KeyOf, Reference, ReferencedData};
 use super::resolve::UnresolvedReason;
 use crate::api::spec::{LdapGroups, LdapMemberValue, LdapScope, LdapSource, LdapTls, LdapUsers};
 use crate::source::ldap::{
-    Bind, ClientIdentity, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute,
-    LdapSettings, MemberAttribute, MemberNaming, SearchScope, ServerUrl, UserSettings,
+    Bind, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute, LdapSettings,
+    MemberAttribute, MemberNaming, SearchScope, ServerUrl, UserSettings,
 };
 
 const FIELD: &str = "spec.source.ldap";
@@ -21,9 +22,7 @@ const FIELD: &str = "spec.source.ldap";
 pub struct ValidatedLdap {
     settings: LdapSettings,
     account: Account,
-    ca_bundle: Option<KeyOf>,
-    /// The certificate and its private key.
-    client_certificate: Option<(KeyOf, KeyOf)>,
+    certificates: Certificates,
 }
 
 #[derive(Debug, Clone)]
@@ -39,11 +38,9 @@ impl ValidatedLdap {
             Account::Simple { dn, password } => vec![dn, password],
             Account::Anonymous | Account::SaslExternal => vec![],
         };
-        let certificate = self.client_certificate.iter();
         account
             .into_iter()
-            .chain(&self.ca_bundle)
-            .chain(certificate.flat_map(|(certificate, key)| [certificate, key]))
+            .chain(self.certificates.keys())
             .map(Reference::from)
             .collect()
     }
@@ -70,28 +67,7 @@ impl ValidatedLdap {
                 }
             }
         }
-        let mut pem = |key: &KeyOf| match data.bytes(key) {
-            Ok(bytes) => Some(bytes.to_vec()),
-            Err(problem) => {
-                problems.push(problem);
-                None
-            }
-        };
-        settings.tls.ca_bundle = self.ca_bundle.as_ref().and_then(&mut pem);
-        if let Some((certificate, key_name)) = &self.client_certificate
-            && let (Some(certificate), Some(key)) = (pem(certificate), pem(key_name))
-        {
-            match String::from_utf8(key) {
-                Ok(key) => {
-                    let key = SecretString::from(key);
-                    settings.tls.client_identity = Some(ClientIdentity { certificate, key });
-                }
-                Err(_) => {
-                    let why = "isn't text; store the private key as PEM";
-                    problems.push(UnresolvedReason::unusable(key_name, why));
-                }
-            }
-        }
+        self.certificates.resolve(data, &mut settings.tls, problems);
         (problems.len() == before).then_some(settings)
     }
 }
@@ -157,21 +133,7 @@ pub(super) fn validate(
     Some(ValidatedLdap {
         settings,
         account: account(checks, spec, &tls),
-        ca_bundle: tls.ca_bundle_ref.as_ref().map(KeyOf::ca_bundle),
-        client_certificate: tls.client_certificate_secret_ref.as_ref().map(|reference| {
-            (
-                KeyOf::secret(
-                    &reference.name,
-                    reference.certificate_key.as_deref(),
-                    "tls.crt",
-                ),
-                KeyOf::secret(
-                    &reference.name,
-                    reference.private_key_key.as_deref(),
-                    "tls.key",
-                ),
-            )
-        }),
+        certificates: Certificates::from(&tls),
     })
 }
 

@@ -6,9 +6,11 @@
 //! from files. The API server checks the same rules when a manifest is applied, but not those of a
 //! file, nor of an object from before a rule.
 
+mod active_directory;
 mod check;
 mod entra_id;
 mod ldap;
+mod ldap_tls;
 mod okta;
 mod organization;
 mod policy;
@@ -21,6 +23,7 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
+pub use active_directory::ValidatedActiveDirectory;
 pub use entra_id::ValidatedEntraId;
 pub use ldap::ValidatedLdap;
 pub use okta::ValidatedOkta;
@@ -64,6 +67,8 @@ pub enum ValidatedSource {
     EntraId(Box<ValidatedEntraId>),
     /// An Okta organization.
     Okta(Box<ValidatedOkta>),
+    /// An Active Directory domain.
+    ActiveDirectory(Box<ValidatedActiveDirectory>),
     /// A kind of directory that this version can't read, by its name in the spec.
     NotSupported(&'static str),
 }
@@ -107,6 +112,7 @@ impl ValidatedSpec {
             ValidatedSource::Ldap(ldap) => references.extend(ldap.references()),
             ValidatedSource::EntraId(entra) => references.extend(entra.references()),
             ValidatedSource::Okta(okta) => references.extend(okta.references()),
+            ValidatedSource::ActiveDirectory(domain) => references.extend(domain.references()),
             ValidatedSource::NotSupported(_) => {}
         }
         references::merged(references)
@@ -138,7 +144,6 @@ fn validate_source(
         ],
     );
     let not_supported = [
-        ("activeDirectory", source.active_directory.is_some()),
         ("googleWorkspace", source.google_workspace.is_some()),
         ("oneLogin", source.one_login.is_some()),
     ];
@@ -153,6 +158,10 @@ fn validate_source(
     if let Some(okta) = &source.okta {
         return okta::validate(checks, okta, reads_groups)
             .map(|okta| ValidatedSource::Okta(Box::new(okta)));
+    }
+    if let Some(domain) = &source.active_directory {
+        return active_directory::validate(checks, domain, reads_groups)
+            .map(|domain| ValidatedSource::ActiveDirectory(Box::new(domain)));
     }
     not_supported
         .into_iter()

@@ -8,6 +8,7 @@ use super::{ValidatedSource, ValidatedSpec};
 use crate::api::conditions::Blocker;
 use crate::http::Observer;
 use crate::organization;
+use crate::source::active_directory::{ActiveDirectorySettings, ActiveDirectorySource};
 use crate::source::entra_id::{EntraIdSettings, EntraIdSource};
 use crate::source::ldap::{LdapSettings, LdapSource};
 use crate::source::okta::{OktaSettings, OktaSource};
@@ -31,6 +32,8 @@ pub enum ResolvedSource {
     EntraId(Box<EntraIdSettings>),
     /// An Okta organization.
     Okta(Box<OktaSettings>),
+    /// An Active Directory domain.
+    ActiveDirectory(Box<ActiveDirectorySettings>),
 }
 
 impl ResolvedSource {
@@ -38,6 +41,7 @@ impl ResolvedSource {
     pub fn observed_by(&mut self, observer: Arc<dyn Observer>) {
         match self {
             Self::Ldap(settings) => settings.observer = observer,
+            Self::ActiveDirectory(settings) => settings.observer = observer,
             Self::EntraId(settings) => settings.observer = observer,
             Self::Okta(settings) => settings.observer = observer,
         }
@@ -52,6 +56,7 @@ impl ResolvedSource {
             Self::Ldap(settings) => Ok(Box::new(LdapSource::new(*settings)?)),
             Self::EntraId(settings) => Ok(Box::new(EntraIdSource::new(*settings)?)),
             Self::Okta(settings) => Ok(Box::new(OktaSource::new(*settings)?)),
+            Self::ActiveDirectory(settings) => Ok(Box::new(ActiveDirectorySource::new(*settings)?)),
         }
     }
 }
@@ -168,7 +173,7 @@ impl fmt::Display for UnresolvedReason {
             }
             Self::SourceNotSupported { source } => write!(
                 f,
-                "this version of the operator can't read spec.source.{source}; use ldap, entraId or okta, or an operator that can"
+                "this version of the operator can't read spec.source.{source}; use ldap, activeDirectory, entraId or okta, or an operator that can"
             ),
         }
     }
@@ -187,6 +192,9 @@ pub(super) fn resolve(spec: &ValidatedSpec, data: &ReferencedData) -> Result<Res
         ValidatedSource::Okta(okta) => okta
             .resolve(data, &mut problems)
             .map(|settings| ResolvedSource::Okta(Box::new(settings))),
+        ValidatedSource::ActiveDirectory(domain) => domain
+            .resolve(data, &mut problems)
+            .map(|settings| ResolvedSource::ActiveDirectory(Box::new(settings))),
         ValidatedSource::NotSupported(source) => {
             problems.push(UnresolvedReason::SourceNotSupported { source });
             None

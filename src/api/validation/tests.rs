@@ -608,3 +608,97 @@ fn what_okta_could_never_do_is_refused_before_it_is_asked() {
         .unwrap();
     assert!(error.message.contains("leave out \"-admin\""), "{error}");
 }
+
+#[test]
+fn a_domain_is_read_as_the_spec_describes_it() {
+    use crate::source::active_directory::{Controller, Domain, EmailFrom, Security, Where};
+
+    let with = |source: Value| {
+        let mut spec = least();
+        spec["source"] = json!({"activeDirectory": source});
+        spec["source"]["activeDirectory"]["bindSecretRef"] =
+            json!({"name": "ldap-bind", "usernameKey": "bindDn"});
+        spec
+    };
+    let settings = |source: Value| {
+        let resolved = validated(&with(source)).unwrap().resolve(&data()).unwrap();
+        match resolved.source {
+            ResolvedSource::ActiveDirectory(settings) => *settings,
+            other => panic!("not a domain: {other:?}"),
+        }
+    };
+    let usual = settings(json!({"domain": "Corp.example.com"}));
+    let domain = Domain {
+        name: "corp.example.com".into(),
+        name_server: None,
+    };
+    assert_eq!(usual.find, Where::Domain(domain));
+    assert_eq!(usual.security, Security::Ldaps);
+    assert_eq!(usual.account.name, "cn=reader,dc=example,dc=com");
+    assert_eq!(usual.account.password.expose_secret(), "the-password");
+    assert_eq!(usual.users.email, EmailFrom::Mail);
+    assert_eq!(usual.groups.unwrap().name, "name");
+
+    let listed = settings(json!({
+        "controllers": ["dc1.example.com", "[fd00::1]:3269", "10.0.0.1:636"],
+        "security": "StartTls",
+        "globalCatalog": true,
+        "tls": {"caBundleRef": {"name": "corp-ca"}},
+        "users": {"memberOf": ["CN=a,DC=x"], "email": "PrefixAndSuffix", "emailSuffix": "@x.example"},
+        "groups": {"dns": ["CN=b,DC=x"], "includePrimary": true},
+    }));
+    let controller = |host: &str, port| Controller {
+        host: host.into(),
+        port,
+    };
+    assert_eq!(
+        listed.find,
+        Where::Controllers(vec![
+            controller("dc1.example.com", None),
+            controller("fd00::1", Some(3269)),
+            controller("10.0.0.1", Some(636)),
+        ])
+    );
+    assert_eq!(listed.security, Security::StartTls);
+    assert!(listed.global_catalog);
+    assert_eq!(listed.tls.ca_bundle.as_deref(), Some(&b"PEM"[..]));
+    let email = EmailFrom::PrefixAndSuffix {
+        attribute: "sAMAccountName".into(),
+        suffix: "@x.example".into(),
+    };
+    assert_eq!(listed.users.email, email);
+    assert!(listed.groups.unwrap().include_primary);
+
+    for (wrong, field) in [
+        (json!({}), "activeDirectory"),
+        (
+            json!({"domain": "corp.example.com", "controllers": ["dc1"]}),
+            "exactly one",
+        ),
+        (json!({"domain": "ldaps://corp"}), "activeDirectory.domain"),
+        (
+            json!({"controllers": ["dc1/x"]}),
+            "activeDirectory.controllers",
+        ),
+        (json!({"controllers": ["dc1"], "baseDn": "corp"}), "baseDn"),
+        (
+            json!({"controllers": ["dc1"], "users": {"filter": "(a=b)(c=d)"}}),
+            "users.filter",
+        ),
+        (
+            json!({"controllers": ["dc1"], "groups": {"filter": "a=b"}}),
+            "groups.filter",
+        ),
+        (
+            json!({"controllers": ["dc1"], "users": {"emailSuffix": "@x"}}),
+            "PrefixAndSuffix",
+        ),
+        (
+            json!({"controllers": ["dc1"], "users": {"memberOf": ["x"]}}),
+            "users.memberOf",
+        ),
+    ] {
+        let error = validated(&with(wrong)).unwrap_err().to_string();
+        assert!(error.contains(field), "{field}: {error}");
+    }
+}

@@ -15,14 +15,14 @@ const SAMPLE: usize = 100;
 
 /// What the steps have shown so far.
 #[derive(Default)]
-struct Steps(Vec<Step>);
+pub struct Steps(pub Vec<Step>);
 
 impl Steps {
     /// Notes a step; its value where it went well.
-    fn note<T>(
+    pub fn note<T, E: ToString>(
         &mut self,
         name: impl Into<String>,
-        result: Result<T, LdapFailure>,
+        result: Result<T, E>,
         seen: impl FnOnce(&T) -> String,
     ) -> Option<T> {
         let (result, value) = match result {
@@ -56,6 +56,24 @@ async fn let_in(
     server: &ServerUrl,
     steps: &mut Steps,
 ) -> Option<Connection> {
+    let mut connection = reach(connector, settings, server, steps).await?;
+    let whom = match &settings.bind {
+        Bind::Anonymous => "as nobody (anonymous)".to_owned(),
+        Bind::Simple { dn, .. } => format!("as {dn}"),
+        Bind::SaslExternal => "with the client certificate (SASL EXTERNAL)".to_owned(),
+    };
+    let bound = connector.bind(&mut connection).await;
+    steps.note("bind", bound, |()| whom)?;
+    Some(connection)
+}
+
+/// Name, connection, TLS.
+pub async fn reach(
+    connector: &Connector,
+    settings: &LdapSettings,
+    server: &ServerUrl,
+    steps: &mut Steps,
+) -> Option<Connection> {
     let addresses = steps.note(
         format!("find the address of {}", server.host),
         connector.resolve(server).await,
@@ -70,7 +88,7 @@ async fn let_in(
         |(_, address)| format!("{address} answered"),
     )?;
     let wants_tls = server.ldaps || settings.tls.start_tls;
-    let (mut connection, _) = steps.note(
+    let (connection, _) = steps.note(
         if server.ldaps {
             "TLS"
         } else if wants_tls {
@@ -99,13 +117,6 @@ async fn let_in(
             None => "none: everything read can be seen on the way".to_owned(),
         },
     )?;
-    let whom = match &settings.bind {
-        Bind::Anonymous => "as nobody (anonymous)".to_owned(),
-        Bind::Simple { dn, .. } => format!("as {dn}"),
-        Bind::SaslExternal => "with the client certificate (SASL EXTERNAL)".to_owned(),
-    };
-    let bound = connector.bind(&mut connection).await;
-    steps.note("bind", bound, |()| whom)?;
     Some(connection)
 }
 

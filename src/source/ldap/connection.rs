@@ -41,7 +41,7 @@ pub struct Connection {
     /// The socket's side.
     pub(super) wire: Wire,
     /// The server's URL, for messages.
-    pub(super) server: String,
+    pub server: String,
     /// Told about each request.
     pub(super) observer: Arc<dyn Observer>,
 }
@@ -136,7 +136,14 @@ impl Connector {
         }
     }
 
-    async fn to_server(&self, server: &ServerUrl) -> Result<(Connection, Endpoint), LdapFailure> {
+    /// A bound connection to this server, and its very address.
+    ///
+    /// # Errors
+    /// When there is no way to it, or it refuses us.
+    pub async fn to_server(
+        &self,
+        server: &ServerUrl,
+    ) -> Result<(Connection, Endpoint), LdapFailure> {
         let addresses = self.resolve(server).await?;
         let (stream, address) = self.reach(server, &addresses).await?;
         let (mut connection, _) = self.secure(server, stream).await?;

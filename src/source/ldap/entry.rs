@@ -29,15 +29,41 @@ impl<'a> Entry<'a> {
     }
 
     /// The values of `attribute`, none where the entry doesn't have it. Values that aren't UTF-8
-    /// are left out: nothing that is read here may have any.
+    /// are left out: for those that may be anything, there is [`Entry::bytes`].
     pub fn values(&self, attribute: &AttributeName) -> impl Iterator<Item = &'a str> {
+        self.values_of(attribute)
+            .iter()
+            .filter_map(|value| std::str::from_utf8(primitive(value)?).ok())
+    }
+
+    /// The first value of `attribute` as it is.
+    pub fn bytes(&self, attribute: &AttributeName) -> Option<&'a [u8]> {
+        self.values_of(attribute).first().and_then(primitive)
+    }
+
+    fn values_of(&self, attribute: &AttributeName) -> &'a [StructureTag] {
         self.attributes
             .iter()
             .filter_map(described)
             .find(|(description, _)| attribute.is(description))
-            .map_or(&[][..], |(_, values)| values)
+            .map_or(&[], |(_, values)| values)
+    }
+
+    /// The part of the values of `attribute` that came in place of all of them; `None` where no
+    /// part did, or none that can be read ([`Entry::ranged`] tells).
+    pub fn range(&self, attribute: &AttributeName) -> Option<Range<'a>> {
+        self.attributes
             .iter()
-            .filter_map(|value| std::str::from_utf8(primitive(value)?).ok())
+            .filter_map(described)
+            .find_map(|(description, values)| {
+                let (name, options) = description.split_once(';')?;
+                let (first, last) = attribute.is(name).then(|| bounds(options))??;
+                Some(Range {
+                    first,
+                    last,
+                    values,
+                })
+            })
     }
 
     /// The description of an attribute that came with a range of its values (`member;range=0-1499`)
@@ -55,6 +81,45 @@ impl<'a> Entry<'a> {
                 })
             })
     }
+}
+
+/// A part of an attribute's values (`member;range=0-1499`), as Active Directory gives where there
+/// are many.
+#[derive(Debug, Clone, Copy)]
+pub struct Range<'a> {
+    /// The number of the first value, from 0.
+    pub first: usize,
+    /// The number of the last value; `None`: there are no more.
+    pub last: Option<usize>,
+    values: &'a [StructureTag],
+}
+
+impl<'a> Range<'a> {
+    /// The values.
+    pub fn values(&self) -> impl Iterator<Item = &'a str> {
+        self.values
+            .iter()
+            .filter_map(|value| std::str::from_utf8(primitive(value)?).ok())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+}
+
+/// The bounds in `range=0-1499` or `range=1500-*`.
+fn bounds(options: &str) -> Option<(usize, Option<usize>)> {
+    let range = options.split(';').find_map(|option| {
+        let (name, bounds) = option.split_once('=')?;
+        name.eq_ignore_ascii_case("range").then_some(bounds)
+    })?;
+    let (first, last) = range.split_once('-')?;
+    let last = match last {
+        "*" => None,
+        number => Some(number.parse().ok()?),
+    };
+    Some((first.parse().ok()?, last))
 }
 
 /// The name of an attribute to ask for, and the name by which the server may answer.

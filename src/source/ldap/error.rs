@@ -210,7 +210,8 @@ impl LdapFailure {
         }
     }
 
-    fn kind(&self) -> SourceErrorKind {
+    /// Who can mend it.
+    pub(in crate::source) fn kind(&self) -> SourceErrorKind {
         const TRANSIENT: SourceErrorKind = SourceErrorKind::Transient { retry_after: None };
         match self {
             Self::Settings(_) | Self::NoIds { .. } | Self::Ranged { .. } => {

@@ -3,13 +3,14 @@
 //! `connection` reaches a server, `search` reads a list to its proven end, `entry` and `dn` make
 //! sense of what comes, `read` turns it into a directory, `check` tells how far one gets.
 
-mod check;
-mod connection;
-mod dn;
-mod entry;
+// Active Directory speaks LDAP, too: what isn't pub here is shared with it alone.
+pub(in crate::source) mod check;
+pub(in crate::source) mod connection;
+pub(in crate::source) mod dn;
+pub(in crate::source) mod entry;
 mod error;
 mod read;
-mod search;
+pub(in crate::source) mod search;
 mod settings;
 mod tls;
 
@@ -27,6 +28,7 @@ pub use settings::{
     InvalidSettings, LdapSettings, MemberAttribute, MemberNaming, SearchScope, ServerUrl,
     TlsSettings, UserSettings,
 };
+pub(in crate::source) use settings::{check_filter, is_attribute};
 
 /// One LDAP directory.
 #[derive(Debug)]

@@ -29,6 +29,8 @@ pub struct Search<'a> {
     pub filter: &'a str,
     /// What of them.
     pub attributes: &'a [String],
+    /// What else is said with the request, besides the paging.
+    pub controls: &'a [RawControl],
     /// Entries a page; 0 for all at once.
     pub page_size: u32,
     /// Longest silence.
@@ -118,14 +120,14 @@ async fn pages(
     let mut cookie = vec![];
     loop {
         let asked_on = !cookie.is_empty();
+        let mut controls = search.controls.to_vec();
         if page_size > 0 {
             // Not critical: a server that can't page may give everything at once.
-            let control: RawControl = PagedResults {
-                size: page_size,
-                cookie,
-            }
-            .into();
-            ldap.with_controls(control);
+            let size = page_size;
+            controls.push(PagedResults { size, cookie }.into());
+        }
+        if !controls.is_empty() {
+            ldap.with_controls(controls);
         }
         let started = Instant::now();
         let answer = page(ldap, server, search, &mut each).await;

@@ -516,7 +516,9 @@ impl fmt::Display for ServerUrl {
     }
 }
 
-fn check_filter(field: &'static str, filter: &str) -> Result<(), InvalidSettings> {
+/// # Errors
+/// When `filter` can't be read; with the field it was given in.
+pub fn check_filter(field: &'static str, filter: &str) -> Result<(), InvalidSettings> {
     match ldap3::parse_filter(filter) {
         Ok(_) => Ok(()),
         Err(_) => Err(InvalidSettings::Filter {
@@ -527,7 +529,7 @@ fn check_filter(field: &'static str, filter: &str) -> Result<(), InvalidSettings
 }
 
 /// A descriptor or a dotted number (RFC 4512, 2.5), without options.
-fn is_attribute(name: &str) -> bool {
+pub fn is_attribute(name: &str) -> bool {
     !name.is_empty()
         && name
             .bytes()

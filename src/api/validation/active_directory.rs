@@ -1,0 +1,189 @@
+//! An Active Directory domain.
+
+use secrecy::ExposeSecret;
+
+use super::check::Checks;
+use super::ldap_tls::Certificates;
+use super::references::{KeyOf, Reference, ReferencedData};
+use super::resolve::UnresolvedReason;
+use crate::api::spec::{
+    ActiveDirectoryEmail, ActiveDirectoryGroups, ActiveDirectorySecurity, ActiveDirectorySource,
+    ActiveDirectoryUsers,
+};
+use crate::source::active_directory::{
+    Account, ActiveDirectorySettings, Controller, Domain, EmailFrom, Groups, Security, Users, Where,
+};
+use crate::source::ldap::{InvalidSettings, ServerUrl};
+
+const FIELD: &str = "spec.source.activeDirectory";
+
+/// A domain's settings, without password and certificates.
+#[derive(Debug, Clone)]
+pub struct ValidatedActiveDirectory {
+    /// With an account that is still to be filled in.
+    settings: ActiveDirectorySettings,
+    username: KeyOf,
+    password: KeyOf,
+    certificates: Certificates,
+}
+
+impl ValidatedActiveDirectory {
+    pub(super) fn references(&self) -> Vec<Reference> {
+        [&self.username, &self.password]
+            .into_iter()
+            .chain(self.certificates.keys())
+            .map(Reference::from)
+            .collect()
+    }
+
+    pub(super) fn resolve(
+        &self,
+        data: &ReferencedData,
+        problems: &mut Vec<UnresolvedReason>,
+    ) -> Option<ActiveDirectorySettings> {
+        let before = problems.len();
+        let mut settings = self.settings.clone();
+        let mut text = |key| match data.text(key) {
+            Ok(text) => Some(text),
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
+        if let (Some(name), Some(password)) = (text(&self.username), text(&self.password)) {
+            let name = name.expose_secret().trim().to_owned();
+            settings.account = Account { name, password };
+        }
+        self.certificates.resolve(data, &mut settings.tls, problems);
+        (problems.len() == before).then_some(settings)
+    }
+}
+
+pub(super) fn validate(
+    checks: &mut Checks,
+    spec: &ActiveDirectorySource,
+    reads_groups: bool,
+) -> Option<ValidatedActiveDirectory> {
+    let unknown = Account {
+        name: String::new(),
+        password: String::new().into(),
+    };
+    let mut settings = ActiveDirectorySettings::new(find(checks, spec)?, unknown);
+    settings.security = match spec.security.unwrap_or_default() {
+        ActiveDirectorySecurity::Ldaps => Security::Ldaps,
+        ActiveDirectorySecurity::StartTls => Security::StartTls,
+        ActiveDirectorySecurity::Plaintext => Security::Plaintext,
+    };
+    settings.global_catalog = spec.global_catalog.unwrap_or_default();
+    settings.base_dn = spec.base_dn.clone();
+    settings.users = users(checks, spec.users.clone().unwrap_or_default());
+    settings.groups = reads_groups.then(|| groups(spec.groups.clone().unwrap_or_default()));
+    let filters = [
+        ("users", &settings.users.filter),
+        (
+            "groups",
+            &settings.groups.as_ref().and_then(|g| g.filter.clone()),
+        ),
+    ];
+    // ldap3 would add the parentheses; ours go around it, so it needs its own.
+    for (name, filter) in filters {
+        let whole = |filter: &String| filter.starts_with('(') && filter.ends_with(')');
+        if filter.as_ref().is_some_and(|filter| !whole(filter)) {
+            checks.refuse(
+                format!("{FIELD}.{name}.filter"),
+                "a filter is written in parentheses: (department=Sales)",
+            );
+        }
+    }
+    if let Err(error) = settings.validate() {
+        checks.refuse(FIELD, error.to_string());
+    }
+    let tls = spec.tls.clone().unwrap_or_default();
+    settings.tls.insecure_skip_verify = tls.insecure_skip_verify.unwrap_or_default();
+    let secret = &spec.bind_secret_ref;
+    Some(ValidatedActiveDirectory {
+        settings,
+        username: KeyOf::secret(&secret.name, secret.username_key.as_deref(), "username"),
+        password: KeyOf::secret(&secret.name, secret.password_key.as_deref(), "password"),
+        certificates: Certificates::from(&tls),
+    })
+}
+
+fn find(checks: &mut Checks, spec: &ActiveDirectorySource) -> Option<Where> {
+    checks.exactly_one(
+        FIELD,
+        &[
+            ("domain", spec.domain.is_some()),
+            ("controllers", spec.controllers.is_some()),
+        ],
+    );
+    if let Some(name) = &spec.domain {
+        let parsed = controller(name).ok().filter(|host| {
+            host.port.is_none() && host.host.contains('.') && !host.host.contains(':')
+        });
+        let name = checks.noted(
+            &format!("{FIELD}.domain"),
+            parsed.ok_or("write the domain's DNS name: corp.example.com"),
+        )?;
+        return Some(Where::Domain(Domain {
+            name: name.host,
+            name_server: None,
+        }));
+    }
+    let parsed: Result<Vec<_>, _> = spec
+        .controllers
+        .iter()
+        .flatten()
+        .map(|c| controller(c))
+        .collect();
+    let controllers = checks.noted(&format!("{FIELD}.controllers"), parsed)?;
+    Some(Where::Controllers(controllers))
+}
+
+/// A host with maybe a port, as in an address.
+fn controller(text: &str) -> Result<Controller, InvalidSettings> {
+    let url: ServerUrl = format!("ldap://{text}").parse()?;
+    let after_address = text.rsplit_once(']').map_or(text, |(_, after)| after);
+    Ok(Controller {
+        host: url.host,
+        port: after_address.contains(':').then_some(url.port),
+    })
+}
+
+fn users(checks: &mut Checks, spec: ActiveDirectoryUsers) -> Users {
+    let email = spec.email.unwrap_or_default();
+    if spec.email_suffix.is_some() != (email == ActiveDirectoryEmail::PrefixAndSuffix) {
+        checks.refuse(
+            format!("{FIELD}.users"),
+            "email: PrefixAndSuffix goes with emailSuffix (@example.com): write both, or neither",
+        );
+    }
+    Users {
+        search_bases: spec.search_bases.unwrap_or_default(),
+        filter: spec.filter,
+        member_of: spec.member_of.unwrap_or_default(),
+        email: match email {
+            ActiveDirectoryEmail::Mail => EmailFrom::Mail,
+            ActiveDirectoryEmail::MailOrUserPrincipalName => EmailFrom::MailOrUserPrincipalName,
+            ActiveDirectoryEmail::UserPrincipalName => EmailFrom::UserPrincipalName,
+            ActiveDirectoryEmail::ProxyAddresses => EmailFrom::ProxyAddresses,
+            ActiveDirectoryEmail::PrefixAndSuffix => EmailFrom::PrefixAndSuffix {
+                attribute: spec
+                    .email_prefix_attribute
+                    .unwrap_or_else(|| "sAMAccountName".to_owned()),
+                suffix: spec.email_suffix.unwrap_or_default(),
+            },
+        },
+    }
+}
+
+fn groups(spec: ActiveDirectoryGroups) -> Groups {
+    let usual = Groups::default();
+    Groups {
+        search_bases: spec.search_bases.unwrap_or_default(),
+        filter: spec.filter,
+        dns: spec.dns.unwrap_or_default(),
+        include_primary: spec.include_primary.unwrap_or_default(),
+        name: spec.name_attribute.unwrap_or(usual.name),
+    }
+}

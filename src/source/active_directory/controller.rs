@@ -1,0 +1,352 @@
+//! Finds a controller that lets us in, and tells whether anything happened on it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use super::error::ActiveDirectoryFailure;
+use super::read::read_entries;
+use super::settings::{ActiveDirectorySettings, Where};
+use super::{discovery, identity};
+use crate::http::Unobserved;
+use crate::source::Version;
+use crate::source::ldap::connection::{Connection, Connector, Endpoint};
+use crate::source::ldap::dn;
+use crate::source::ldap::entry::AttributeName;
+use crate::source::ldap::search::{Next, Search};
+use crate::source::ldap::{InvalidSettings, LdapFailure, LdapSettings, SearchScope, ServerUrl};
+
+/// What every controller since Windows 2000 says it is (MS-ADTS 3.1.1.3.4.3.1).
+const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
+
+/// The controllers, and the way into each.
+#[derive(Debug)]
+pub struct Controllers {
+    settings: ActiveDirectorySettings,
+    pub(super) connection: LdapSettings,
+    pub(super) connector: Connector,
+    /// The one of the last read. DNS names them in an order of chance: staying with one is what
+    /// lets us see that nothing happened on it.
+    last: Arc<Mutex<Option<ServerUrl>>>,
+}
+
+/// A bound connection, and what the controller says about itself.
+pub struct Session {
+    /// The connection.
+    pub connection: Connection,
+    /// Its very address.
+    pub endpoint: Endpoint,
+    /// Its root entry.
+    pub root: RootDse,
+}
+
+/// A controller's word about itself (MS-ADTS 3.1.1.3.2).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RootDse {
+    /// The DN of its settings object: which controller it is.
+    pub service: String,
+    /// The number of its last change.
+    pub highest_usn: String,
+    /// Its domain's DN.
+    pub domain: String,
+    /// Its DNS name.
+    pub host: String,
+    /// Its clock, as generalized time.
+    pub time: String,
+}
+
+impl Controllers {
+    /// # Errors
+    /// When certificates or keys can't be used.
+    pub fn new(settings: &ActiveDirectorySettings) -> Result<Self, ActiveDirectoryFailure> {
+        let connection = settings.connection();
+        let connector = Connector::new(&connection)?;
+        Ok(Self {
+            settings: settings.clone(),
+            connection,
+            connector,
+            last: Arc::default(),
+        })
+    }
+
+    /// As whom we bind.
+    pub fn account(&self) -> &str {
+        &self.settings.account.name
+    }
+
+    /// All controllers in the order in which to try them.
+    ///
+    /// # Errors
+    /// When DNS doesn't tell them.
+    pub async fn urls(&self) -> Result<Vec<ServerUrl>, ActiveDirectoryFailure> {
+        let settings = &self.settings;
+        let found;
+        let (controllers, by_chance) = match &settings.find {
+            Where::Controllers(controllers) => (controllers, false),
+            Where::Domain(domain) => {
+                let patience = settings.connect_timeout;
+                found = discovery::controllers(domain, settings.global_catalog, patience).await?;
+                (&found, true)
+            }
+        };
+        let mut urls: Vec<_> = controllers.iter().map(|c| settings.url(c)).collect();
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if by_chance && let Some(last) = last.as_ref() {
+            // False sorts before true, and the sort is stable.
+            urls.sort_by_key(|url| url != last);
+        }
+        Ok(urls)
+    }
+
+    /// A bound connection to the first controller that will have us and has everything.
+    ///
+    /// # Errors
+    /// A refusal that every controller would repeat, or what each of them said.
+    pub async fn first(&self) -> Result<Session, ActiveDirectoryFailure> {
+        let mut failures = vec![];
+        for server in self.urls().await? {
+            match self.open(&server).await {
+                Ok(session) => {
+                    let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+                    *last = Some(server);
+                    return Ok(session);
+                }
+                Err(failure) if failure.concerns_one_controller() => {
+                    tracing::debug!(%server, %failure, "controller can't be used");
+                    failures.push(failure);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        match failures.pop() {
+            Some(only) if failures.is_empty() => Err(only),
+            Some(last) => {
+                failures.push(last);
+                Err(ActiveDirectoryFailure::NoController(failures))
+            }
+            None => Err(LdapFailure::from(InvalidSettings::NoServer).into()),
+        }
+    }
+
+    async fn open(&self, server: &ServerUrl) -> Result<Session, ActiveDirectoryFailure> {
+        let (mut connection, endpoint) = self
+            .connector
+            .to_server(server)
+            .await
+            .map_err(ActiveDirectoryFailure::of_bind)?;
+        let root = self.root(&mut connection).await?;
+        Ok(Session {
+            connection,
+            endpoint,
+            root,
+        })
+    }
+
+    /// A second connection to the controller at `endpoint`, which called itself `service`; `None`
+    /// where another one answers there, such as a load balancer's next choice.
+    pub async fn again(
+        &self,
+        endpoint: &Endpoint,
+        service: &str,
+    ) -> Result<Option<Connection>, ActiveDirectoryFailure> {
+        let mut connection = self
+            .connector
+            .again(endpoint)
+            .await
+            .map_err(ActiveDirectoryFailure::of_bind)?;
+        let root = self.root(&mut connection).await?;
+        if root.service == service {
+            return Ok(Some(connection));
+        }
+        connection.close().await;
+        Ok(None)
+    }
+
+    /// What the controller says about itself.
+    ///
+    /// # Errors
+    /// When it isn't one, or says that it doesn't hold everything yet.
+    pub async fn root(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<RootDse, ActiveDirectoryFailure> {
+        let names = [
+            "dsServiceName",
+            "highestCommittedUSN",
+            "defaultNamingContext",
+            "dnsHostName",
+            "currentTime",
+            "supportedCapabilities",
+            "isSynchronized",
+            "isGlobalCatalogReady",
+        ];
+        let attributes = names.map(str::to_owned);
+        let [
+            service,
+            usn,
+            domain,
+            host,
+            time,
+            capabilities,
+            synchronized,
+            catalog,
+        ] = names.map(AttributeName::new);
+        let search = base_search(&self.settings, "the root entry", "", &attributes);
+        let server = connection.server.clone();
+        let mut found = None;
+        read_entries(connection, &search, |entry| {
+            let text = |name| entry.values(name).next().unwrap_or_default().to_owned();
+            let is_one = entry
+                .values(&capabilities)
+                .any(|oid| oid == ACTIVE_DIRECTORY);
+            let lacking = if text(&synchronized).eq_ignore_ascii_case("false") {
+                Some("isSynchronized")
+            } else if self.settings.global_catalog && text(&catalog).eq_ignore_ascii_case("false") {
+                Some("isGlobalCatalogReady")
+            } else {
+                None
+            };
+            if let Some(attribute) = lacking.filter(|_| is_one) {
+                let server = server.clone();
+                return Err(ActiveDirectoryFailure::NotSynchronized { server, attribute });
+            }
+            found = is_one.then(|| RootDse {
+                service: text(&service),
+                highest_usn: text(&usn),
+                domain: text(&domain),
+                host: text(&host),
+                time: text(&time),
+            });
+            Ok(Next::Continue)
+        })
+        .await?;
+        match found {
+            Some(root) if dn::is_dn(&root.domain) => Ok(root),
+            _ => Err(ActiveDirectoryFailure::NotActiveDirectory { server }),
+        }
+    }
+}
+
+/// Where the controller stands: taken before a read, it tells at the next one whether anything
+/// happened since. `None` where the controller doesn't say all that it takes.
+///
+/// A USN counts the changes on one controller, and goes back when that is restored from a backup;
+/// it then takes another invocation id (MS-ADTS 3.1.1.1.9). So both stand in the version, with the
+/// controller's name and everything of the settings that decides what is read.
+///
+/// # Errors
+/// When the connection fails.
+pub async fn version(
+    session: &mut Session,
+    settings: &ActiveDirectorySettings,
+) -> Result<Option<Version>, ActiveDirectoryFailure> {
+    let RootDse {
+        service,
+        highest_usn,
+        ..
+    } = &session.root;
+    if service.is_empty() || highest_usn.is_empty() {
+        return Ok(None);
+    }
+    let invocation = AttributeName::new("invocationId");
+    let attributes = ["invocationId".to_owned()];
+    let search = base_search(settings, "the controller's own entry", service, &attributes);
+    let mut id = None;
+    let read = read_entries(&mut session.connection, &search, |entry| {
+        id = entry.bytes(&invocation).and_then(identity::guid);
+        Ok(Next::Continue)
+    });
+    match read.await {
+        Ok(()) => {}
+        // It may be hidden from the account. Then every read is a full one.
+        Err(ActiveDirectoryFailure::Ldap(LdapFailure::Refused { .. })) => return Ok(None),
+        Err(failure) => return Err(failure),
+    }
+    Ok(id.map(|id| stand(&session.root, &id, settings)))
+}
+
+fn stand(root: &RootDse, invocation: &str, settings: &ActiveDirectorySettings) -> Version {
+    let RootDse {
+        service,
+        highest_usn,
+        ..
+    } = root;
+    // Who is told about requests doesn't matter, and passwords print as nothing; what is left
+    // decides what is read.
+    let settings = ActiveDirectorySettings {
+        observer: Arc::new(Unobserved),
+        ..settings.clone()
+    };
+    let settings = Sha256::digest(format!("{settings:?}"));
+    let settings: String = settings[..8].iter().map(|b| format!("{b:02x}")).collect();
+    Version(format!(
+        "usn {highest_usn} of {invocation} at {service}, {settings}"
+    ))
+}
+
+/// A search for one entry.
+pub fn base_search<'a>(
+    settings: &ActiveDirectorySettings,
+    what: &'static str,
+    base: &'a str,
+    attributes: &'a [String],
+) -> Search<'a> {
+    Search {
+        what,
+        base,
+        scope: SearchScope::Base,
+        filter: "(objectClass=*)",
+        attributes,
+        controls: &[],
+        page_size: 0,
+        idle: settings.idle_timeout,
+        limit: settings.search_timeout,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::active_directory::{Account, Domain};
+
+    #[test]
+    fn another_controller_a_restored_one_or_another_spec_never_looks_unchanged() {
+        let settings = |password: &str| {
+            let account = Account {
+                name: "reader".into(),
+                password: password.into(),
+            };
+            let find = Where::Domain(Domain {
+                name: "corp.example.com".into(),
+                name_server: None,
+            });
+            ActiveDirectorySettings::new(find, account)
+        };
+        let root = RootDse {
+            service: "CN=NTDS Settings,CN=DC1".into(),
+            highest_usn: "1000".into(),
+            ..RootDse::default()
+        };
+        let known = stand(&root, "one", &settings("old"));
+        assert_eq!(stand(&root, "one", &settings("new")), known);
+
+        let other_controller = RootDse {
+            service: "CN=NTDS Settings,CN=DC2".into(),
+            ..root.clone()
+        };
+        let later = RootDse {
+            highest_usn: "1001".into(),
+            ..root.clone()
+        };
+        let mut forest = settings("old");
+        forest.global_catalog = true;
+        for other in [
+            stand(&other_controller, "one", &settings("old")),
+            stand(&later, "one", &settings("old")),
+            stand(&root, "another", &settings("old")),
+            stand(&root, "one", &forest),
+        ] {
+            assert_ne!(other, known);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Microsoft Active Directory, and Samba's: LDAP with its own names, limits and identities.
+//!
+//! `discovery` names the controllers, `controller` picks one and knows it again, `read` reads
+//! `users` and `groups` from it, `members` the groups that come in parts, `scope` keeps what was
+//! asked for, `check` tells how far one gets.
+
+mod check;
+mod controller;
+mod discovery;
+mod error;
+mod groups;
+mod identity;
+mod members;
+mod read;
+mod scope;
+mod settings;
+mod users;
+
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::source::ldap::LdapFailure;
+use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
+
+use controller::Controllers;
+pub use error::{ActiveDirectoryFailure, BindRefusal};
+pub use settings::{
+    Account, ActiveDirectorySettings, Controller, Domain, EmailFrom, Groups, Security, Users, Where,
+};
+
+/// One Active Directory domain, or a forest by its global catalog.
+#[derive(Debug)]
+pub struct ActiveDirectorySource {
+    settings: ActiveDirectorySettings,
+    controllers: Controllers,
+}
+
+impl ActiveDirectorySource {
+    /// A source that reads as `settings` say.
+    ///
+    /// # Errors
+    /// When the settings can't work, whatever a controller says.
+    pub fn new(settings: ActiveDirectorySettings) -> Result<Self, SourceError> {
+        let valid = settings.validate().and(settings.validate_account());
+        valid.map_err(LdapFailure::from)?;
+        let controllers = Controllers::new(&settings).map_err(SourceError::from)?;
+        Ok(Self {
+            settings,
+            controllers,
+        })
+    }
+
+    async fn read_or_recognize(
+        &self,
+        known: Option<&Version>,
+        progress: &ReadProgress,
+    ) -> Result<Reading, ActiveDirectoryFailure> {
+        let mut session = self.controllers.first().await?;
+        let version = controller::version(&mut session, &self.settings).await?;
+        if known.is_some() && known == version.as_ref() {
+            session.connection.close().await;
+            return Ok(Reading::Unchanged);
+        }
+        let directory = read::read(&self.controllers, session, &self.settings, progress).await?;
+        Ok(Reading::Full { directory, version })
+    }
+}
+
+impl Source for ActiveDirectorySource {
+    fn read<'a>(
+        &'a self,
+        known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Result<Reading, SourceError>> {
+        let read = async move {
+            // The library panics at some bytes that aren't LDAP.
+            let read = AssertUnwindSafe(self.read_or_recognize(known, progress));
+            let reading = read.catch_unwind().await.unwrap_or_else(|_| {
+                let tried = format!("reading from {}", self.describe());
+                Err(LdapFailure::Malformed { tried }.into())
+            })?;
+            Ok(reading)
+        };
+        read.boxed()
+    }
+
+    fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
+        let check = async {
+            let check = AssertUnwindSafe(check::check(&self.controllers, &self.settings));
+            check.catch_unwind().await.unwrap_or_else(|_| {
+                vec![Step {
+                    name: format!("understand {}", self.describe()),
+                    result: Err("the answer can't be understood as LDAP".to_owned()),
+                }]
+            })
+        };
+        check.boxed()
+    }
+
+    fn describe(&self) -> String {
+        self.settings.find.to_string()
+    }
+}

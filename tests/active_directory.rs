@@ -1,0 +1,13 @@
+//! Reading Active Directory, against a real Samba domain controller.
+
+#[path = "active_directory/domain.rs"]
+mod domain;
+
+#[path = "active_directory/changes.rs"]
+mod changes;
+#[path = "active_directory/content.rs"]
+mod content;
+#[path = "active_directory/limits.rs"]
+mod limits;
+#[path = "active_directory/reach.rs"]
+mod reach;

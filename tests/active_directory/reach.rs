@@ -1,0 +1,309 @@
+//! Getting in: controllers, encryption, certificates, accounts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use directory_sync::source::active_directory::{
+    Account, ActiveDirectorySettings, Controller, Domain, Security, Where,
+};
+use directory_sync::source::{ReadProgress, Source};
+use simulators::lab::{Authority, Samba};
+use simulators::ldap_proxy::{LdapFault, LdapProxy};
+
+use crate::domain::*;
+
+/// Only the account that reads, which no test changes.
+fn small() -> ActiveDirectorySettings {
+    let mut settings = settings();
+    settings.users.filter = Some(format!("(sAMAccountName={READER})"));
+    settings.groups = None;
+    settings
+}
+
+async fn gets_in(settings: ActiveDirectorySettings) {
+    assert_eq!(emails(&read(settings).await), ["reader@example.com"]);
+}
+
+fn by(name: &str, password: &str) -> ActiveDirectorySettings {
+    let mut settings = small();
+    settings.account = Account {
+        name: name.to_owned(),
+        password: password.into(),
+    };
+    settings
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ldaps_start_tls_and_the_global_catalog_work_with_a_private_authority() {
+    needs_samba!();
+    for security in [Security::Ldaps, Security::StartTls] {
+        for global_catalog in [false, true] {
+            let mut settings = small();
+            settings.security = security;
+            settings.global_catalog = global_catalog;
+            gets_in(settings).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_another_authority_is_refused_with_both_names() {
+    needs_samba!();
+    let other = Authority::new("Somebody Else").unwrap();
+    for security in [Security::Ldaps, Security::StartTls] {
+        let mut settings = small();
+        settings.security = security;
+        settings.tls.ca_bundle = Some(other.pem().into_bytes());
+        refused(settings)
+            .await
+            .is_configuration()
+            .says("directory-sync lab: domain")
+            .says("Somebody Else")
+            .says("tls.caBundle");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_is_known_by_its_principal_name_its_domain_name_and_its_dn() {
+    needs_samba!();
+    let names = [
+        format!("{READER}@{}", Samba::REALM),
+        format!("{}\\{READER}", Samba::SHORT),
+        container(&format!("CN={READER},CN=Users")),
+    ];
+    for name in names {
+        gets_in(by(&name, Samba::PASSWORD)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_an_account_is_not_let_in_is_spelled_out_and_its_password_never_shown() {
+    needs_samba!();
+    let _changing = changing().await;
+    let unit = own_unit("Refused", |ldif, unit| {
+        User::new("mistyped").with_password().add_to(ldif, unit);
+        let mut disabled = User::new("off").with_password();
+        disabled.standing = Standing::Disabled;
+        disabled.add_to(ldif, unit);
+        let mut expired = User::new("over").with_password();
+        expired.more = vec![("accountExpires", "126227808000000000".into())];
+        expired.add_to(ldif, unit);
+        let mut new = User::new("fresh").with_password();
+        new.more = vec![("pwdLastSet", "0".into())];
+        new.add_to(ldif, unit);
+        User::new("locked").with_password().add_to(ldif, unit);
+    });
+    // DONT_EXPIRE_PASSWORD would keep the password from having to be changed.
+    domain()
+        .modify(&format!(
+            "dn: CN=fresh,{unit}\nchangetype: modify\nreplace: userAccountControl\nuserAccountControl: 512\n\n\
+             dn: {DOMAIN}\nchangetype: modify\nreplace: lockoutThreshold\nlockoutThreshold: 3\n"
+        ))
+        .unwrap();
+    let account = |name: &str| by(&format!("{name}@{}", Samba::REALM), Samba::PASSWORD);
+    for _ in 0..4 {
+        let mut wrong = account("locked");
+        wrong.account.password = "not-this-one".into();
+        refused(wrong).await;
+    }
+
+    refused(by(&format!("mistyped@{}", Samba::REALM), "not-this-one"))
+        .await
+        .is_configuration()
+        .says("52e: the name or the password is wrong")
+        .says("mistyped@ad.example.test")
+        .says("bind Secret")
+        .never_says("not-this-one");
+    refused(account("off"))
+        .await
+        .is_transient()
+        .says("533: the account is disabled; enable it");
+    refused(account("over"))
+        .await
+        .is_transient()
+        .says("701: the account has expired");
+    refused(account("fresh"))
+        .await
+        .is_transient()
+        .says("773: its password must be changed");
+    refused(account("locked"))
+        .await
+        .is_transient()
+        .says("775: the account is locked out");
+
+    // Who is locked out, or has to change a password, is still one of us.
+    let all = people(&read(settings_within(&unit)).await);
+    let active = all
+        .iter()
+        .filter(|(_, state)| *state == directory_sync::directory::AccountState::Active);
+    assert_eq!(active.count(), 4, "{all:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_in_the_clear_is_refused_by_a_usual_controller_with_what_to_write() {
+    needs_samba!();
+    let strict = domain().another(true).unwrap();
+    let mut settings = settings_of(&strict);
+    settings.security = Security::Plaintext;
+    refused(settings)
+        .await
+        .is_configuration()
+        .says("8 (strongerAuthRequired)")
+        .says("security: Ldaps");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_controller_is_asked_when_one_is_dead_but_not_with_a_wrong_password() {
+    needs_samba!();
+    let mut settings = small();
+    let Where::Controllers(good) = settings.find.clone() else {
+        unreachable!()
+    };
+    let address = domain().address().to_string();
+    let nobody = Controller {
+        host: address.clone(),
+        port: Some(1),
+    };
+    settings.find = Where::Controllers([vec![nobody.clone()], good].concat());
+    gets_in(settings.clone()).await;
+
+    settings.find = Where::Controllers(vec![nobody.clone(), nobody]);
+    refused(settings)
+        .await
+        .is_transient()
+        .says("none of the 2 controllers");
+
+    let proxy = LdapProxy::start(SocketAddr::from((domain().address(), 389)))
+        .await
+        .unwrap();
+    let mut wrong = by(&format!("nobody@{}", Samba::REALM), "not-this-one");
+    wrong.security = Security::Plaintext;
+    let through = Controller {
+        host: "127.0.0.1".into(),
+        port: Some(proxy.address().port()),
+    };
+    wrong.find = Where::Controllers(vec![through.clone(), through]);
+    refused(wrong).await.is_configuration();
+    assert_eq!(
+        proxy.requests(),
+        1,
+        "the second would have locked the account sooner"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dns_tells_the_controllers_of_a_domain() {
+    needs_samba!();
+    let mut settings = small();
+    let domain_of = |name: &str| {
+        Where::Domain(Domain {
+            name: name.into(),
+            name_server: Some((domain().address(), 53).into()),
+        })
+    };
+    settings.find = domain_of(Samba::REALM);
+    let steps = source(settings.clone()).check().await;
+    let found = steps[0].result.as_ref().unwrap();
+    assert_eq!(found, "ldaps://dc1.ad.example.test", "{steps:#?}");
+    // Only its own name server knows the host, which isn't ours.
+    assert!(steps[1].name.contains(Samba::HOST), "{steps:#?}");
+
+    settings.global_catalog = true;
+    let steps = source(settings.clone()).check().await;
+    assert_eq!(
+        steps[0].result.as_ref().unwrap(),
+        "ldaps://dc1.ad.example.test:3269"
+    );
+
+    settings.find = domain_of("typo.example.test");
+    refused(settings)
+        .await
+        .says("typo.example.test")
+        .says("_gc._tcp");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_step_of_a_read_is_checked_and_told() {
+    needs_samba!();
+    let mut settings = settings();
+    settings.base_dn = Some(container("OU=Staff"));
+    let steps = source(settings).check().await;
+    let seen: Vec<_> = steps
+        .iter()
+        .map(|step| format!("{}: {}", step.name, step.result.as_ref().unwrap()))
+        .collect();
+    for (step, part) in [
+        (2, "signed by CN=directory-sync lab: domain"),
+        (3, "bind: as reader@ad.example.test"),
+        (
+            4,
+            "dc1.ad.example.test, of the domain DC=ad,DC=example,DC=test",
+        ),
+        (5, "the controller's clock is "),
+        (6, "100 or more"),
+        (7, "1 wanted of"),
+    ] {
+        assert!(seen[step].contains(part), "{seen:#?}");
+    }
+    assert_eq!(seen.len(), 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_that_stops_in_the_middle_of_a_read_changes_nothing() {
+    needs_samba!();
+    let mut dying = domain().another(false).unwrap();
+    let mut settings = settings_of(&dying);
+    settings.page_size = 50;
+    let whole = read(settings.clone()).await;
+    assert!(whole.users.len() >= STAFF);
+
+    let progress = Arc::new(ReadProgress::default());
+    let shared = progress.clone();
+    let source = source(settings.clone());
+    let reading = tokio::spawn(async move { source.read(None, &shared).await.map(drop) });
+    let started = Instant::now();
+    while progress.users.load(Ordering::Relaxed) < 200
+        && started.elapsed() < Duration::from_secs(30)
+    {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    dying.kill();
+    let error = reading.await.unwrap().unwrap_err();
+    assert!((200..STAFF as u64).contains(&progress.users.load(Ordering::Relaxed)));
+    Refusal(error).is_incomplete().says("connection was lost");
+
+    dying.restart().unwrap();
+    assert_eq!(read(settings).await.users.len(), whole.users.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_request_fails_there_is_no_half_list() {
+    needs_samba!();
+    let proxy = LdapProxy::with_windows_limits(SocketAddr::from((domain().address(), 389)))
+        .await
+        .unwrap();
+    let mut settings = settings();
+    settings.base_dn = Some(container("OU=Staff"));
+    settings.security = Security::Plaintext;
+    settings.find = at("127.0.0.1", Some(proxy.address().port()));
+    let whole = read(settings.clone()).await;
+    let requests = proxy.requests();
+    for request in 0..requests {
+        for fault in [
+            LdapFault::HalfAnswer,
+            LdapFault::Code(4),
+            LdapFault::Code(51),
+        ] {
+            proxy.arm(request, fault);
+            let read = full(&source(settings.clone())).await;
+            let Ok((directory, version)) = read else {
+                continue;
+            };
+            // The bind, the root entry; then where the controller stands, which may be kept from us.
+            assert_eq!(request, 2, "{fault:?} of {requests} requests");
+            assert_eq!((version, directory.users.len()), (None, whole.users.len()));
+        }
+    }
+}
