@@ -1,5 +1,7 @@
 //! Reading Active Directory, against a real Samba domain controller.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 #[path = "active_directory/domain.rs"]
 mod domain;
 

@@ -176,17 +176,17 @@ impl Refusal {
     }
 
     #[track_caller]
-    pub fn is_configuration(self) -> Self {
+    pub fn for_the_user_to_mend(self) -> Self {
         self.is(SourceErrorKind::Configuration)
     }
 
     #[track_caller]
-    pub fn is_transient(self) -> Self {
+    pub fn passes_by_itself(self) -> Self {
         self.is(SourceErrorKind::Transient { retry_after: None })
     }
 
     #[track_caller]
-    pub fn is_incomplete(self) -> Self {
+    pub fn ended_early(self) -> Self {
         self.is(SourceErrorKind::Incomplete)
     }
 

@@ -58,7 +58,7 @@ async fn a_certificate_of_another_authority_is_refused_with_both_names() {
         settings.tls.ca_bundle = Some(other.pem().into_bytes());
         refused(settings)
             .await
-            .is_configuration()
+            .for_the_user_to_mend()
             .says("directory-sync lab: domain")
             .says("Somebody Else")
             .says("tls.caBundle");
@@ -111,26 +111,26 @@ async fn why_an_account_is_not_let_in_is_spelled_out_and_its_password_never_show
 
     refused(by(&format!("mistyped@{}", Samba::REALM), "not-this-one"))
         .await
-        .is_configuration()
+        .for_the_user_to_mend()
         .says("52e: the name or the password is wrong")
         .says("mistyped@ad.example.test")
         .says("bind Secret")
         .never_says("not-this-one");
     refused(account("off"))
         .await
-        .is_transient()
+        .passes_by_itself()
         .says("533: the account is disabled; enable it");
     refused(account("over"))
         .await
-        .is_transient()
+        .passes_by_itself()
         .says("701: the account has expired");
     refused(account("fresh"))
         .await
-        .is_transient()
+        .passes_by_itself()
         .says("773: its password must be changed");
     refused(account("locked"))
         .await
-        .is_transient()
+        .passes_by_itself()
         .says("775: the account is locked out");
 
     // Who is locked out, or has to change a password, is still one of us.
@@ -149,7 +149,7 @@ async fn a_password_in_the_clear_is_refused_by_a_usual_controller_with_what_to_w
     settings.security = Security::Plaintext;
     refused(settings)
         .await
-        .is_configuration()
+        .for_the_user_to_mend()
         .says("8 (strongerAuthRequired)")
         .says("security: Ldaps");
 }
@@ -172,7 +172,7 @@ async fn the_next_controller_is_asked_when_one_is_dead_but_not_with_a_wrong_pass
     settings.find = Where::Controllers(vec![nobody.clone(), nobody]);
     refused(settings)
         .await
-        .is_transient()
+        .passes_by_itself()
         .says("none of the 2 controllers");
 
     let proxy = LdapProxy::start(SocketAddr::from((domain().address(), 389)))
@@ -185,7 +185,7 @@ async fn the_next_controller_is_asked_when_one_is_dead_but_not_with_a_wrong_pass
         port: Some(proxy.address().port()),
     };
     wrong.find = Where::Controllers(vec![through.clone(), through]);
-    refused(wrong).await.is_configuration();
+    refused(wrong).await.for_the_user_to_mend();
     assert_eq!(
         proxy.requests(),
         1,
@@ -272,7 +272,7 @@ async fn a_controller_that_stops_in_the_middle_of_a_read_changes_nothing() {
     dying.kill();
     let error = reading.await.unwrap().unwrap_err();
     assert!((200..STAFF as u64).contains(&progress.users.load(Ordering::Relaxed)));
-    Refusal(error).is_incomplete().says("connection was lost");
+    Refusal(error).ended_early().says("connection was lost");
 
     dying.restart().unwrap();
     assert_eq!(read(settings).await.users.len(), whole.users.len());
