@@ -1,6 +1,7 @@
 //! Reads people, groups and memberships of an organization into one directory.
 
 use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -10,7 +11,7 @@ use super::pages::{List, ListError, Organization};
 use super::settings::{GroupScope, OktaSettings, UserScope};
 use super::wire::{Group, Id, User};
 use crate::complete::Complete;
-use crate::directory::{Directory, DirectoryBuilder};
+use crate::directory::{AccountState, Directory, DirectoryBuilder, EntryKey};
 use crate::source::ReadProgress;
 use crate::text::shorten;
 
@@ -34,10 +35,12 @@ pub(super) async fn read(
     settings: &OktaSettings,
     progress: &ReadProgress,
 ) -> Result<Complete<Directory>, OktaFailure> {
+    // Members get their keys as they come: each id is held once, however many groups name it.
+    let keys = Mutex::new(DirectoryBuilder::new());
     let users = read_users(organization, settings, progress);
     let groups = async {
         match &settings.groups {
-            Some(scope) => read_groups(organization, settings, scope, progress).await,
+            Some(scope) => read_groups(organization, settings, scope, &keys, progress).await,
             None => Ok(vec![]),
         }
     };
@@ -51,7 +54,7 @@ pub(super) async fn read(
     };
     let (users, groups, assigned) = tokio::try_join!(users, groups, assigned)?;
 
-    let mut builder = DirectoryBuilder::new();
+    let mut builder = keys.into_inner().unwrap_or_else(PoisonError::into_inner);
     for user in users {
         if assigned
             .as_ref()
@@ -68,7 +71,6 @@ pub(super) async fn read(
         builder.user(&[key], &user.id, &email, state, login);
     }
     for (group, members) in groups {
-        let members = members.iter().map(|id| builder.key(id)).collect();
         let key = builder.key(&group.id);
         let name = group.profile.name.unwrap_or_default();
         builder.group(&[key], &group.id, &name, members);
@@ -76,10 +78,7 @@ pub(super) async fn read(
     Ok(builder.finish())
 }
 
-fn meaning(
-    settings: &OktaSettings,
-    user: &User,
-) -> Result<Option<crate::directory::AccountState>, OktaFailure> {
+fn meaning(settings: &OktaSettings, user: &User) -> Result<Option<AccountState>, OktaFailure> {
     settings
         .statuses
         .meaning(&user.status)
@@ -202,13 +201,14 @@ async fn ids(organization: &Organization, list: &List<'_>) -> Result<HashSet<Str
     Ok(ids)
 }
 
-/// Groups in scope with the ids of their members.
+/// Groups in scope with their members.
 async fn read_groups(
     organization: &Organization,
     settings: &OktaSettings,
     scope: &GroupScope,
+    keys: &Mutex<DirectoryBuilder>,
     progress: &ReadProgress,
-) -> Result<Vec<(Group, Vec<Box<str>>)>, OktaFailure> {
+) -> Result<Vec<(Group, Vec<EntryKey>)>, OktaFailure> {
     let list = group_list(organization, scope);
     let mut groups: Vec<Group> = vec![];
     let all = async {
@@ -237,7 +237,7 @@ async fn read_groups(
     let at_once = SIDE_BY_SIDE.min(AT_ONCE_MAX * usize::from(settings.rate_limit_share) / 100);
     let read = stream::iter(groups)
         .map(|group| async move {
-            let members = members(organization, &group.id).await?;
+            let members = members(organization, &group.id, keys).await?;
             progress.add_groups(1);
             Ok::<_, OktaFailure>(members.map(|members| (group, members)))
         })
@@ -247,15 +247,17 @@ async fn read_groups(
         .await
 }
 
-/// The ids of a group's members; `None` when Okta says that the group is gone by now.
+/// A group's members; `None` when Okta says that the group is gone by now.
 async fn members(
     organization: &Organization,
     group: &str,
-) -> Result<Option<Vec<Box<str>>>, OktaFailure> {
+    keys: &Mutex<DirectoryBuilder>,
+) -> Result<Option<Vec<EntryKey>>, OktaFailure> {
     let list = member_list(organization, group);
     let mut members = vec![];
     let pages = organization.read(&list, |page: Vec<Id>| {
-        members.extend(page.into_iter().map(|member| member.id.into_boxed_str()));
+        let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
+        members.extend(page.iter().map(|member| keys.key(&member.id)));
         Ok(())
     });
     match pages.await {
