@@ -15,5 +15,3 @@ mod incomplete;
 mod observed;
 #[path = "ldap/reach.rs"]
 mod reach;
-#[path = "ldap/speed.rs"]
-mod speed;
