@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use directory_sync::organization::model::Organization;
 use directory_sync::problem::ProblemReason;
-use directory_sync::sync::guard::{Guarded, guard};
+use directory_sync::sync::guard::{Approval, Guarded, HeldBecause, guard};
 use directory_sync::sync::memberships::{Failed, Memory};
-use directory_sync::sync::plan::draft;
+use directory_sync::sync::plan::{Action, draft};
 use directory_sync::sync::policy::{Departure, Limit, Policy};
 use directory_sync::sync::resolve::resolve;
 use directory_sync::testing::{TestDirectory, directory, id, policy};
@@ -188,4 +188,102 @@ fn a_directory_that_names_no_one_empties_no_group() {
     let run = sync(&mut Memory::default(), &directory, &policy());
     assert_eq!(changes(&run), [""; 0]);
     assert_eq!(problems(&run), [(ProblemReason::EmptyDirectory, vec![])]);
+}
+
+/// Whom `group` is sent with, where it is.
+fn row(guarded: &Guarded, group: &str) -> Option<Vec<String>> {
+    let rows = guarded.approved.changes.iter().map(|change| &change.action);
+    rows.filter(|action| action.external_id().as_str() == group)
+        .find_map(|action| match action {
+            Action::CreateGroup { add, .. } => Some(add.clone()),
+            Action::UpdateGroup { add, keep, .. } => Some([&keep[..], &add[..]].concat()),
+            _ => None,
+        })
+        .map(|ids| {
+            let mut ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            ids.sort();
+            ids
+        })
+}
+
+#[test]
+fn a_group_list_that_shrinks_past_the_limit_waits_although_nobody_can_look_into_the_group() {
+    let mut policy = policy();
+    policy.offboarding.limit = Limit::Count(2);
+    let everyone = ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"];
+    let mut memory = Memory::default();
+    sync(
+        &mut memory,
+        &company().group("g", "Group", &everyone),
+        &policy,
+    );
+
+    // A process that starts anew knows it still.
+    let mut memory = Memory::from_bytes(&memory.to_bytes()).unwrap();
+    let shrunken =
+        company()
+            .person("p8", "p8@example.com")
+            .group("g", "Group", &["p0", "p1", "p8"]);
+    let held = sync(&mut memory, &shrunken, &policy);
+    let why = held
+        .held
+        .as_ref()
+        .expect("five people would leave the group")
+        .why;
+    assert!(
+        matches!(why, HeldBecause::OverLimit { members: 6, .. }),
+        "{why:?}"
+    );
+    let all = ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8"];
+    assert_eq!(
+        row(&held, "g").unwrap(),
+        all,
+        "who is new comes in, nobody goes"
+    );
+
+    // It goes on waiting, without being sent again, until exactly this is approved.
+    let again = sync(&mut memory, &shrunken, &policy);
+    assert_eq!(
+        (changes(&again), again.digest.clone()),
+        (vec![], held.digest)
+    );
+    let roster = resolve(shrunken.read(), &policy);
+    let plan = draft(&roster, &Organization::WriteOnly, &policy);
+    let approval = Approval {
+        digest: again.digest,
+        earlier: None,
+    };
+    let approved = guard(
+        plan.complete(&memory, &HashMap::new()),
+        &policy,
+        Some(&approval),
+    );
+    assert_eq!(row(&approved, "g").unwrap(), ["p0", "p1", "p8"]);
+    memory.record(&approved, &Failed::default());
+    let last = sync(&mut memory, &shrunken, &policy);
+    assert!(last.held.is_none() && last.approved.changes.is_empty());
+}
+
+#[test]
+fn a_few_who_leave_a_group_leave_it_and_a_row_that_may_not_have_come_through_is_doubted() {
+    let mut policy = policy();
+    policy.offboarding.limit = Limit::Count(2);
+    let mut memory = Memory::default();
+    sync(
+        &mut memory,
+        &company().group("g", "Group", &["p0", "p1", "p2", "p3"]),
+        &policy,
+    );
+    let smaller = company().group("g", "Group", &["p0", "p1"]);
+    let two = plan(&memory, &smaller, &policy);
+    assert!(two.held.is_none());
+    assert_eq!(row(&two, "g").unwrap(), ["p0", "p1"]);
+
+    let failed = Failed {
+        groups: [id("g")].into(),
+        ..Failed::default()
+    };
+    memory.record(&two, &failed);
+    let next = plan(&memory, &company().group("g", "Group", &["p0"]), &policy);
+    assert!(next.held.is_some(), "p1, p2 and p3 may still be in it");
 }

@@ -273,6 +273,12 @@ fn split(mut plan: Plan) -> (Plan, Vec<Change>) {
             .extend(withheld.remove(&state.external_id).unwrap_or_default());
     }
     if let Some(sent) = &mut plan.sent {
+        for (group, withheld) in withheld {
+            if let Some(members) = sent.groups.get_mut(&group) {
+                members.extend(withheld);
+                members.sort_unstable();
+            }
+        }
         let held: HashSet<&ExternalId> = held.iter().map(|c| c.action.external_id()).collect();
         sent.revoked.retain(|id| !held.contains(id));
     }

@@ -1,11 +1,14 @@
 //! The memory as bytes, for where it is kept between two processes.
 
+use std::collections::{BTreeSet, HashMap};
+
+use crate::directory::ExternalId;
 use crate::sync::memberships::Memory;
 use crate::sync::memberships::memory::Remembered;
 use crate::sync::memberships::sum::truncated;
 
 /// The first bytes: a name and a version.
-const MAGIC: &[u8; 8] = b"dsyncmm1";
+const MAGIC: &[u8; 8] = b"dsyncmm2";
 const CHECKSUM: usize = 16;
 
 /// Bytes that aren't a memory of this version.
@@ -20,7 +23,8 @@ pub enum CorruptMemory {
 }
 
 impl Memory {
-    /// 25 bytes for each group, eight for each person revoked where the server can't be read.
+    /// 25 bytes for each group. Where the server can't be read: eight for each person revoked, each
+    /// external id once, and four for each membership that was sent.
     ///
     /// Groups that differ from what is wanted are left out: they are read again.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -47,6 +51,7 @@ impl Memory {
         revoked
             .iter()
             .for_each(|key| bytes.extend(key.to_be_bytes()));
+        self.put_sent_groups(&mut bytes);
         bytes.extend(truncated(&bytes));
         bytes
     }
@@ -93,11 +98,61 @@ impl Memory {
                 .revoked
                 .insert(u64::from_be_bytes(take(&mut rest)?));
         }
+        memory.take_sent_groups(&mut rest)?;
         if rest.is_empty() {
             Ok(memory)
         } else {
             Err(CorruptMemory::Damaged)
         }
+    }
+}
+
+impl Memory {
+    fn put_sent_groups(&self, bytes: &mut Vec<u8>) {
+        let groups = &self.sent.groups;
+        let ids: BTreeSet<&ExternalId> = groups
+            .iter()
+            .flat_map(|(id, ids)| ids.iter().chain([id]))
+            .collect();
+        let index: HashMap<&ExternalId, u32> = ids.iter().copied().zip(0..).collect();
+        bytes.extend((ids.len() as u32).to_be_bytes());
+        for id in ids {
+            // An external id has at most 300 characters.
+            bytes.extend((id.as_str().len() as u16).to_be_bytes());
+            bytes.extend(id.as_str().as_bytes());
+        }
+        bytes.extend((groups.len() as u32).to_be_bytes());
+        for (group, members) in groups {
+            bytes.extend(index[group].to_be_bytes());
+            bytes.extend((members.len() as u32).to_be_bytes());
+            members
+                .iter()
+                .for_each(|id| bytes.extend(index[id].to_be_bytes()));
+        }
+    }
+
+    fn take_sent_groups(&mut self, rest: &mut &[u8]) -> Result<(), CorruptMemory> {
+        let mut ids = vec![];
+        for _ in 0..u32::from_be_bytes(take(rest)?) {
+            let length = usize::from(u16::from_be_bytes(take(rest)?));
+            let (text, after) = rest
+                .split_at_checked(length)
+                .ok_or(CorruptMemory::Damaged)?;
+            let text = std::str::from_utf8(text).map_err(|_| CorruptMemory::Damaged)?;
+            ids.push(ExternalId::of_member(text).ok_or(CorruptMemory::Damaged)?);
+            *rest = after;
+        }
+        let id = |rest: &mut &[u8]| -> Result<ExternalId, CorruptMemory> {
+            let at = u32::from_be_bytes(take(rest)?);
+            ids.get(at as usize).cloned().ok_or(CorruptMemory::Damaged)
+        };
+        for _ in 0..u32::from_be_bytes(take(rest)?) {
+            let group = id(rest)?;
+            let members = u32::from_be_bytes(take(rest)?);
+            let members = (0..members).map(|_| id(rest)).collect::<Result<_, _>>()?;
+            self.sent.groups.insert(group, members);
+        }
+        Ok(())
     }
 }
 
@@ -111,17 +166,19 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], CorruptMemory> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{HashMap, HashSet};
+    use std::collections::{BTreeMap, HashMap, HashSet};
 
     use super::*;
-    use crate::directory::ExternalId;
     use crate::sync::memberships::memory::Differences;
     use crate::sync::memberships::memory::SentBefore;
 
+    fn id(text: &str) -> ExternalId {
+        ExternalId::parse(text).expect("an id")
+    }
+
     fn memory() -> Memory {
-        let id = ExternalId::parse("ann").expect("an id");
         let differs = Some(Box::new(Differences {
-            missing: vec![id],
+            missing: vec![id("ann")],
             extra: vec![],
         }));
         Memory {
@@ -155,6 +212,10 @@ mod tests {
             sent: SentBefore {
                 digest: Some([4; 16]),
                 revoked: HashSet::from([1, 2, 3]),
+                groups: BTreeMap::from([
+                    (id("g"), vec![id("ann"), id("bob")]),
+                    (id("h"), vec![id("ann")]),
+                ]),
             },
         }
     }

@@ -1,6 +1,6 @@
 //! What earlier runs left behind.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -50,6 +50,8 @@ pub(super) struct SentBefore {
     pub digest: Option<[u8; 16]>,
     /// Hashes of the people who were revoked.
     pub revoked: HashSet<u64>,
+    /// Whom each group holds by what was sent, in order.
+    pub groups: BTreeMap<ExternalId, Vec<ExternalId>>,
 }
 
 /// What a plan does to one group in scope, as far as the next run has to know.
@@ -205,8 +207,29 @@ impl Memory {
                     .filter(|id| !failed.people.contains(*id) || sent.repeated.contains(*id))
                     .map(key)
                     .collect(),
+                groups: self.groups_after(&sent.groups, failed),
             };
         }
+    }
+
+    /// Whom the groups hold once `sent` was sent; of a group that may not have come through, all
+    /// whom it may hold.
+    fn groups_after(
+        &mut self,
+        sent: &BTreeMap<ExternalId, Vec<ExternalId>>,
+        failed: &Failed,
+    ) -> BTreeMap<ExternalId, Vec<ExternalId>> {
+        let mut before = std::mem::take(&mut self.sent.groups);
+        let after = sent.iter().map(|(group, members)| {
+            let mut members = members.clone();
+            if failed.groups.contains(group) {
+                members.extend(before.remove(group).unwrap_or_default());
+                members.sort_unstable();
+                members.dedup();
+            }
+            (group.clone(), members)
+        });
+        after.collect()
     }
 
     /// Notes what the groups hold where nothing was applied (a preview).
@@ -257,6 +280,11 @@ impl Memory {
     /// Whether an earlier run revoked this person on a server that can't be read.
     pub(crate) fn has_revoked(&self, id: &ExternalId) -> bool {
         self.sent.revoked.contains(&key(id))
+    }
+
+    /// Whom a group holds by what was sent to a server that can't be read.
+    pub(crate) fn last_sent(&self, group: &ExternalId) -> Option<&[ExternalId]> {
+        self.sent.groups.get(group).map(Vec::as_slice)
     }
 
     /// Whether exactly this was sent to a server that can't be read.

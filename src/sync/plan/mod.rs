@@ -8,7 +8,7 @@ mod people;
 pub mod render;
 mod write_only;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use uuid::Uuid;
 
@@ -49,6 +49,8 @@ pub struct Sent {
     /// Revocations that an earlier run has sent already. They are repeated with a full import,
     /// take nothing away that isn't gone, and pass the guard.
     pub repeated: HashSet<ExternalId>,
+    /// Whom each group holds once this plan is applied, in order.
+    pub groups: BTreeMap<ExternalId, Vec<ExternalId>>,
     /// Everyone who is revoked once this plan is applied, as [`Memory`] keeps them.
     ///
     /// [`Memory`]: crate::sync::memberships::Memory

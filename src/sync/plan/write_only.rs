@@ -68,8 +68,23 @@ impl Import {
             digest: self.digest,
             ..Sent::default()
         };
-        if changed {
-            plan.changes = self.people_and_groups;
+        for mut row in self.people_and_groups {
+            let takes_away = match &row.action {
+                Action::CreateGroup {
+                    external_id, add, ..
+                } => {
+                    sent.groups.insert(external_id.clone(), add.clone());
+                    memory
+                        .last_sent(external_id)
+                        .and_then(|before| shrunken(&row, before))
+                }
+                _ => None,
+            };
+            // What was held before is still to be done, though nothing else is.
+            if changed || takes_away.is_some() {
+                row = takes_away.unwrap_or(row);
+                plan.changes.push(row);
+            }
         }
         for revocation in self.revocations {
             let id = revocation.action.external_id().clone();
@@ -86,6 +101,37 @@ impl Import {
         }
         self.problems
     }
+}
+
+/// The row of a group as an update, where somebody it was sent with before isn't in it any more: an
+/// import would take them out, which is the guard's to judge.
+fn shrunken(row: &Change, before: &[ExternalId]) -> Option<Change> {
+    let Action::CreateGroup {
+        external_id,
+        name,
+        add: wanted,
+    } = &row.action
+    else {
+        return None;
+    };
+    let wanted_set: HashSet<&ExternalId> = wanted.iter().collect();
+    let before_set: HashSet<&ExternalId> = before.iter().collect();
+    let of = |ids: &[ExternalId], fits: &dyn Fn(&ExternalId) -> bool| -> Vec<ExternalId> {
+        ids.iter().filter(|id| fits(id)).cloned().collect()
+    };
+    let remove = of(before, &|id| !wanted_set.contains(id));
+    (!remove.is_empty()).then(|| Change {
+        action: Action::UpdateGroup {
+            external_id: external_id.clone(),
+            name: name.clone(),
+            group: None,
+            add: of(wanted, &|id| !before_set.contains(id)),
+            remove,
+            keep: of(wanted, &|id| before_set.contains(id)),
+            others: None,
+        },
+        reason: Reason::MembersChanged,
+    })
 }
 
 fn unsupported(policy: &Policy) -> Vec<Problem> {
