@@ -381,4 +381,24 @@ async fn vaultwarden_gets_everything_when_something_changed_and_nothing_otherwis
         organization.snapshot().members[&email("p40")].status,
         Status::Revoked
     );
+
+    // Three people leave a group: past the limit they wait, and leave it once that is approved.
+    sync.policy.offboarding.limit = Limit::Count(2);
+    let leaving =
+        ["p34", "p35", "p36"].map(|uid| format!("member: uid={uid},ou=people,{SUFFIX}\n"));
+    let change = leaving.concat();
+    slapd
+        .modify(&format!(
+            "dn: cn=sales,ou=groups,{SUFFIX}\nchangetype: modify\ndelete: member\n{change}"
+        ))
+        .unwrap();
+    let held = sync.run().await.unwrap();
+    assert!(held.held().is_some());
+    assert_eq!(member_of(&organization.snapshot(), "sales").len(), 5);
+    let approval = Approval {
+        digest: held.digest,
+        earlier: None,
+    };
+    sync.go(Mode::Apply, Some(&approval)).await.unwrap();
+    assert_eq!(member_of(&organization.snapshot(), "sales").len(), 2);
 }
