@@ -5,7 +5,6 @@ pub mod guard;
 pub mod memberships;
 pub mod plan;
 pub mod policy;
-pub use crate::problem;
 pub mod progress;
 pub mod report;
 pub mod resolve;

@@ -17,7 +17,9 @@
 mod directory;
 mod organization;
 mod run;
+mod source;
 
 pub use directory::{TestDirectory, directory, id};
 pub use organization::{ModelOrganization, organization};
 pub use run::{Run, policy, sync};
+pub use source::{Refusal, emails, people};

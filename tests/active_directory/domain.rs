@@ -4,16 +4,15 @@
 
 use std::sync::OnceLock;
 
-use directory_sync::directory::{AccountState, Directory};
+use directory_sync::directory::Directory;
 use directory_sync::source::active_directory::{
     Account, ActiveDirectorySettings, ActiveDirectorySource, Controller, Where,
 };
-use directory_sync::source::{
-    ReadProgress, Reading, Source, SourceError, SourceErrorKind, Version,
-};
+use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Version};
 use simulators::lab::{Ldif, Samba};
 use tokio::sync::{RwLock, RwLockReadGuard};
 
+pub use directory_sync::testing::{Refusal, emails, people};
 pub use simulators::lab::{Account as User, Standing};
 
 pub const DOMAIN: &str = Samba::DOMAIN;
@@ -163,73 +162,6 @@ pub async fn refused(settings: ActiveDirectorySettings) -> Refusal {
         Ok((directory, _)) => panic!("{} people were read", directory.users.len()),
         Err(error) => Refusal(error),
     }
-}
-
-/// An error to be looked at.
-pub struct Refusal(pub SourceError);
-
-impl Refusal {
-    #[track_caller]
-    fn is(self, kind: SourceErrorKind) -> Self {
-        assert_eq!(self.0.kind, kind, "{}", self.0);
-        self
-    }
-
-    #[track_caller]
-    pub fn for_the_user_to_mend(self) -> Self {
-        self.is(SourceErrorKind::Configuration)
-    }
-
-    #[track_caller]
-    pub fn passes_by_itself(self) -> Self {
-        self.is(SourceErrorKind::Transient { retry_after: None })
-    }
-
-    #[track_caller]
-    pub fn ended_early(self) -> Self {
-        self.is(SourceErrorKind::Incomplete)
-    }
-
-    #[track_caller]
-    pub fn says(self, part: &str) -> Self {
-        assert!(
-            self.0.message.contains(part),
-            "{part:?} isn't in: {}",
-            self.0
-        );
-        self
-    }
-
-    #[track_caller]
-    pub fn never_says(self, part: &str) -> Self {
-        let all = format!("{} {:?}", self.0, self.0);
-        assert!(!all.contains(part), "{part:?} is in: {all}");
-        self
-    }
-}
-
-/// Everyone's email (or why there is none) and state, in order.
-pub fn people(directory: &Directory) -> Vec<(String, AccountState)> {
-    let mut people: Vec<_> = directory
-        .users
-        .iter()
-        .map(|user| {
-            let email = match &user.email {
-                Ok(email) => email.to_string(),
-                Err(unusable) => format!("({})", unusable.why),
-            };
-            (email, user.state)
-        })
-        .collect();
-    people.sort_by(|one, other| one.0.cmp(&other.0));
-    people
-}
-
-pub fn emails(directory: &Directory) -> Vec<String> {
-    people(directory)
-        .into_iter()
-        .map(|(email, _)| email)
-        .collect()
 }
 
 pub fn group_names(directory: &Directory) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use directory_sync::directory::{AccountState, Directory};
+use directory_sync::directory::Directory;
 use directory_sync::http::Retry;
 use directory_sync::source::entra_id::{
     Addresses, Credentials, EntraIdSettings, EntraIdSource, GroupSettings,
@@ -11,6 +11,8 @@ use directory_sync::source::{
     ReadProgress, Reading, Source, SourceError, SourceErrorKind, Version,
 };
 use simulators::entra_id::{Config, SimulatedEntra};
+
+pub use directory_sync::testing::{Refusal, people};
 
 pub async fn tenant() -> SimulatedEntra {
     tenant_with(Config::default()).await
@@ -110,61 +112,18 @@ pub async fn refused(settings: EntraIdSettings) -> Refusal {
     }
 }
 
-/// An error to be looked at.
-pub struct Refusal(pub SourceError);
-
-impl Refusal {
-    #[track_caller]
-    pub fn of_kind(self, kind: SourceErrorKind) -> Self {
-        assert_eq!(self.0.kind, kind, "{}", self.0);
-        self
-    }
-
-    #[track_caller]
-    pub fn for_the_user(self) -> Self {
-        self.of_kind(SourceErrorKind::Configuration)
-    }
-
+/// What is to be mended in Entra ID.
+pub trait ForEntra {
     /// To be mended where the operator sees nothing of it: tried again now and then.
-    #[track_caller]
-    pub fn for_entra(self) -> Self {
-        let retry_after = Some(Duration::from_secs(300));
-        self.of_kind(SourceErrorKind::Transient { retry_after })
-    }
-
-    #[track_caller]
-    pub fn says(self, part: &str) -> Self {
-        assert!(
-            self.0.message.contains(part),
-            "{part:?} isn't in: {}",
-            self.0
-        );
-        self
-    }
-
-    #[track_caller]
-    pub fn never_says(self, part: &str) -> Self {
-        let all = format!("{} {:?}", self.0, self.0);
-        assert!(!all.contains(part), "{part:?} is in: {all}");
-        self
-    }
+    fn for_entra(self) -> Self;
 }
 
-/// Everyone's email (or what is wrong with it) and state, in order.
-pub fn people(directory: &Directory) -> Vec<(String, AccountState)> {
-    let mut people: Vec<_> = directory
-        .users
-        .iter()
-        .map(|user| {
-            let email = match &user.email {
-                Ok(email) => email.to_string(),
-                Err(unusable) => format!("({})", unusable.why),
-            };
-            (email, user.state)
-        })
-        .collect();
-    people.sort_by(|one, other| one.0.cmp(&other.0));
-    people
+impl ForEntra for Refusal {
+    #[track_caller]
+    fn for_entra(self) -> Self {
+        let retry_after = Some(Duration::from_secs(300));
+        self.is(SourceErrorKind::Transient { retry_after })
+    }
 }
 
 /// The names before the `@` of everybody with an email, in order.

@@ -106,7 +106,7 @@ async fn a_page_that_never_comes_is_an_error_and_not_the_end() {
         tenant.faults().inject(fault.from_then_on());
         let refusal = refused(settings(&tenant)).await;
         refusal
-            .of_kind(SourceErrorKind::Transient { retry_after: None })
+            .is(SourceErrorKind::Transient { retry_after: None })
             .says(says)
             .says("503");
     }
@@ -124,7 +124,7 @@ async fn a_throttled_part_of_a_batch_is_asked_again_alone() {
     tenant.refuse_parts(1_000);
     let refusal = refused(by_batch).await;
     refusal
-        .of_kind(SourceErrorKind::Transient {
+        .is(SourceErrorKind::Transient {
             retry_after: Some(Duration::ZERO),
         })
         .says("429 TooManyRequests");
@@ -152,9 +152,7 @@ async fn a_delta_that_is_lost_in_the_middle_is_an_error_that_passes() {
         let tenant = company().await;
         tenant.lose_deltas_before("/v1.0/groups/delta", 2, loss);
         let refusal = refused(settings(&tenant)).await;
-        refusal
-            .of_kind(SourceErrorKind::Incomplete)
-            .says("lost track");
+        refusal.is(SourceErrorKind::Incomplete).says("lost track");
         assert_eq!(read(settings(&tenant)).await.users.len(), 5);
     }
 }
@@ -167,7 +165,7 @@ async fn a_group_deleted_between_two_requests_makes_the_read_start_over_later() 
     let [_, by_batch] = ways(&tenant);
     let refusal = refused(by_batch.clone()).await;
     refusal
-        .of_kind(SourceErrorKind::Incomplete)
+        .is(SourceErrorKind::Incomplete)
         .says("changed while it was read");
     assert_eq!(groups(&read(by_batch).await), ["Inner", "Other", "Outer"]);
 }
@@ -203,7 +201,7 @@ async fn an_answer_that_leaves_a_doubt_is_an_error() {
         tenant.spoil(path, 1, spoil);
         let settings = ways(&tenant)[way].clone();
         let refusal = refused(settings.clone()).await;
-        refusal.of_kind(SourceErrorKind::Incomplete).says(says);
+        refusal.is(SourceErrorKind::Incomplete).says(says);
         assert_eq!(read(settings).await.users.len(), 5);
     }
 }
@@ -227,7 +225,7 @@ async fn a_link_to_elsewhere_is_not_followed_for_our_token_would_go_with_it() {
         });
         let refusal = refused(ways(&tenant)[way].clone()).await;
         refusal
-            .of_kind(SourceErrorKind::Incomplete)
+            .is(SourceErrorKind::Incomplete)
             .says("leads away from Microsoft Graph");
     }
     assert!(elsewhere.requests().is_empty());
@@ -245,9 +243,7 @@ async fn pages_that_go_round_in_a_circle_end() {
         body["@odata.nextLink"] = second.lock().unwrap().clone();
     });
     let refusal = refused(settings(&tenant)).await;
-    refusal
-        .of_kind(SourceErrorKind::Incomplete)
-        .says("in a circle");
+    refusal.is(SourceErrorKind::Incomplete).says("in a circle");
 }
 
 #[tokio::test]

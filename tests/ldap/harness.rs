@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use directory_sync::directory::{AccountState, Directory};
+use directory_sync::directory::Directory;
 use directory_sync::source::ldap::{Bind, LdapSettings, LdapSource};
-use directory_sync::source::{ReadProgress, Reading, Source, SourceError, SourceErrorKind, Step};
+use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Step};
 use simulators::lab::{Ldif, Slapd, SlapdOptions};
+
+pub use directory_sync::testing::{Refusal, emails, people};
 
 pub const SUFFIX: &str = "dc=example,dc=com";
 
@@ -70,76 +72,8 @@ pub async fn refused_after(settings: LdapSettings, progress: Arc<ReadProgress>) 
     }
 }
 
-/// An error to be looked at.
-pub struct Refusal(SourceError);
-
-impl Refusal {
-    #[track_caller]
-    pub fn is(self, kind: SourceErrorKind) -> Self {
-        assert_eq!(self.0.kind, kind, "{}", self.0);
-        self
-    }
-
-    #[track_caller]
-    pub fn for_the_user_to_mend(self) -> Self {
-        self.is(SourceErrorKind::Configuration)
-    }
-
-    #[track_caller]
-    pub fn passes_by_itself(self) -> Self {
-        self.is(SourceErrorKind::Transient { retry_after: None })
-    }
-
-    #[track_caller]
-    pub fn ended_early(self) -> Self {
-        self.is(SourceErrorKind::Incomplete)
-    }
-
-    #[track_caller]
-    pub fn says(self, part: &str) -> Self {
-        assert!(
-            self.0.message.contains(part),
-            "{part:?} isn't in: {}",
-            self.0
-        );
-        self
-    }
-
-    #[track_caller]
-    pub fn never_says(self, part: &str) -> Self {
-        let all = format!("{} {:?}", self.0, self.0);
-        assert!(!all.contains(part), "{part:?} is in: {all}");
-        self
-    }
-}
-
 pub async fn check(settings: LdapSettings) -> Vec<Step> {
     LdapSource::new(settings).unwrap().check().await
-}
-
-/// Everyone's email and state, in order.
-pub fn people(directory: &Directory) -> Vec<(String, AccountState)> {
-    let mut people: Vec<_> = directory
-        .users
-        .iter()
-        .map(|user| {
-            let email = match &user.email {
-                Ok(email) => email.to_string(),
-                Err(unusable) => format!("({})", unusable.why),
-            };
-            (email, user.state)
-        })
-        .collect();
-    people.sort_by(|one, other| one.0.cmp(&other.0));
-    people
-}
-
-/// Everyone's email, in order.
-pub fn emails(directory: &Directory) -> Vec<String> {
-    people(directory)
-        .into_iter()
-        .map(|(email, _)| email)
-        .collect()
 }
 
 /// The direct members of the group: emails (the part before the `@`) and `group:NAME`, in order.
