@@ -3,7 +3,9 @@
 //! Every step may be repeated: a run that stops anywhere leaves what the next run can go on from.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use crate::directory::ExternalId;
@@ -46,6 +48,7 @@ pub async fn apply(
         plan,
         progress,
         applied,
+        ids: OnceCell::new(),
     };
     run.let_go(before).await?;
     run.change_members().await?;
@@ -58,7 +61,12 @@ struct Run<'a> {
     plan: &'a Plan,
     progress: &'a Progress,
     applied: &'a mut Applied,
+    /// See [`Run::member_ids`].
+    ids: OnceCell<Arc<MemberIds>>,
 }
+
+/// The members' ids in Bitwarden.
+type MemberIds = HashMap<ExternalId, Uuid>;
 
 impl<'a> Run<'a> {
     fn actions(&self) -> impl Iterator<Item = &'a Action> + use<'a> {
@@ -324,11 +332,17 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The members' ids in Bitwarden, read again where this run made new ones.
-    async fn member_ids(
+    /// The members' ids in Bitwarden, read again (once) where this run made new ones. To be asked
+    /// for when members have their final external ids: while groups are changed.
+    async fn member_ids(&self, before: &Organization) -> Result<Arc<MemberIds>, OrganizationError> {
+        let ids = self.ids.get_or_try_init(|| self.read_member_ids(before));
+        ids.await.cloned()
+    }
+
+    async fn read_member_ids(
         &self,
         before: &Organization,
-    ) -> Result<HashMap<ExternalId, Uuid>, OrganizationError> {
+    ) -> Result<Arc<MemberIds>, OrganizationError> {
         let changed = self.actions().any(|action| {
             matches!(
                 action,
@@ -341,13 +355,13 @@ impl<'a> Run<'a> {
             None
         };
         let Organization::Read(content) = again.as_ref().unwrap_or(before) else {
-            return Ok(HashMap::new());
+            return Ok(Arc::default());
         };
-        Ok(content
+        let ids = content
             .members
             .iter()
-            .filter_map(|member| Some((member.external_id.clone()?, member.id)))
-            .collect())
+            .filter_map(|member| Some((member.external_id.clone()?, member.id)));
+        Ok(Arc::new(ids.collect()))
     }
 
     async fn import(
