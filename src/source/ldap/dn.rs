@@ -124,7 +124,8 @@ enum Value {
 }
 
 fn parse(dn: &str) -> Option<Vec<Vec<Part>>> {
-    let mut rest = dn.trim_matches(' ').as_bytes();
+    // Spaces at the end are the last value's, whose own rules know an escaped one.
+    let mut rest = dn.trim_start_matches(' ').as_bytes();
     let mut rdns = vec![];
     if rest.is_empty() {
         return Some(rdns);
@@ -364,6 +365,12 @@ mod tests {
                 "2.5.4.3=ann,OID.0.9.2342.19200300.100.1.25=x",
             ),
             ("cn=ann  b,dc=x", " CN = \\ Ann B\\20, dc=x "),
+            // An escaped space at the very end is the value's, and means as little there.
+            ("cn=\\20", "CN = \\ "),
+            ("cn=ann", "cn=ann\\ "),
+            ("cn=ann", "cn=ann\\  "),
+            ("cn=#0c03616e6e", "cn=#0c03616e6e "),
+            ("cn=ann", "cn=\"ann\" "),
             ("cn=lee\\, ann", "CN=Lee\\2c Ann"),
             ("cn=lee\\, ann", "cn=\"Lee, Ann\""),
             ("cn=a\\+b", "cn=a\\2Bb"),
