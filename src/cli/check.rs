@@ -66,7 +66,7 @@ fn failed_to_open(error: &SessionError) -> Step {
 }
 
 /// Prints the steps; whether all went well.
-fn show(steps: &[Step]) -> Result<bool, CliError> {
+pub(super) fn show(steps: &[Step]) -> Result<bool, CliError> {
     for step in steps {
         let (color, mark, text) = match &step.result {
             Ok(seen) => (AnsiColor::Green, "ok", seen),

@@ -6,12 +6,14 @@
 //! manifests   what the commands without a cluster work on
 //! session     one resource with both its sides, ready to run
 //! run         a run of it, with progress and Ctrl-C
+//! healthy     whether such an operator is up
 //! operator    the operator until it is told to stop
 //! output      what is printed where
 //! ```
 
 mod args;
 mod check;
+mod healthy;
 mod manifests;
 mod operator;
 mod output;
@@ -92,6 +94,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Check(args) => check::check(&args).await,
         Command::Plan(args) => plan::plan(&args).await,
         Command::Sync(args) => sync::sync(&args).await,
+        Command::Healthy(args) => healthy::healthy(args).await,
         Command::Operator(args) => operator::operator(args).await,
     }
 }

@@ -17,6 +17,14 @@ fn the_definition_in_crds_is_the_one_that_the_code_makes() {
 }
 
 #[test]
+fn the_chart_brings_the_same_definition() {
+    same(
+        "charts/directory-sync-operator/files/crds.yaml",
+        &directory_sync::api::crd::crds(),
+    );
+}
+
+#[test]
 fn the_reference_describes_every_field_and_reason_as_the_code_does() {
     let path = "docs/reference/directorysync.md";
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);

@@ -62,6 +62,16 @@ Exit codes:
   0  stopped by a signal, after the work at hand was brought to a safe end
   1  the operator can't run; the reason is on stderr";
 
+pub const HEALTHY: &str = "\
+Needs no rights in the cluster: everybody who may connect may ask what it serves.
+
+Examples:
+  directory-sync healthy --url http://directory-sync.directory-sync:8080 --timeout 60s
+
+Exit codes:
+  0  the operator is ready, and DirectorySync is served
+  1  one of them isn't, or there is no cluster to ask";
+
 pub const CRDS: &str = "\
 Examples:
   directory-sync crds | kubectl apply --server-side -f -";

@@ -1,11 +1,13 @@
 //! The command line as it is typed. What it means is checked by [`super::request`].
 
 mod examples;
+mod healthy;
 mod manifests;
 mod operator;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use healthy::HealthyArgs;
 pub use manifests::ManifestArgs;
 pub use operator::OperatorArgs;
 
@@ -47,6 +49,9 @@ pub enum Command {
     /// Run in a cluster: keep every DirectorySync resource in step
     #[command(after_help = examples::OPERATOR)]
     Operator(OperatorArgs),
+    /// Ask whether an operator is up and the cluster serves its resource
+    #[command(after_help = examples::HEALTHY)]
+    Healthy(HealthyArgs),
     /// Print the CustomResourceDefinition
     #[command(after_help = examples::CRDS)]
     Crds,

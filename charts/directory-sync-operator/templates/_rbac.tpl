@@ -1,0 +1,30 @@
+{{/* All that the operator may do with the resources that it looks after, and what they name. Secrets
+     and ConfigMaps can't be listed or watched: listing would hand over the contents of every one. */}}
+{{- define "directory-sync.rules" -}}
+- apiGroups: [directorysync.dev]
+  resources: [directorysyncs]
+  verbs: [list, watch]
+- apiGroups: [directorysync.dev]
+  resources: [directorysyncs/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [secrets]
+  {{- with .Values.rbac.secretNames }}
+  resourceNames:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  verbs: [get]
+# Reads certificate bundles; writes <resource>-plan.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, create, patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+
+{{- define "directory-sync.subjects" -}}
+- kind: ServiceAccount
+  name: {{ include "directory-sync.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
