@@ -139,6 +139,17 @@ pub const RETRYING: &str = "Retrying";
 /// `Ready`'s reason where a run succeeded and removals wait.
 pub const REMOVALS_HELD: &str = "RemovalsHeld";
 
+/// Whether a word is a reason that `Ready` may have.
+pub fn is_ready_reason(word: &str) -> bool {
+    fn among<T: fmt::Display>(word: &str, reasons: &[(T, &str)]) -> bool {
+        reasons.iter().any(|(reason, _)| reason.to_string() == word)
+    }
+    [SYNCING, REMOVALS_HELD].contains(&word)
+        || among(word, Success::ALL)
+        || among(word, Failure::ALL)
+        || among(word, Blocker::ALL)
+}
+
 /// Where a resource stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::memory::Memory;
 use super::status::{is_worth_writing, write};
 use crate::api::DirectorySyncStatus;
-use crate::api::conditions::{ConditionType, Outcome, find};
+use crate::api::conditions::{ConditionType, Outcome, find, is_ready_reason};
 use crate::telemetry::{ConditionStatus, Object};
 
 /// Tells people how one object stands.
@@ -79,7 +79,27 @@ impl Publisher<'_> {
             let condition = find(&status.conditions, kind)?;
             Some((kind.name(), status_of(&condition.status)))
         });
-        self.context.metrics.set_conditions(self.object, conditions);
+        let metrics = &self.context.metrics;
+        metrics.set_conditions(self.object, conditions);
+        // A status may be of another version's making, or anybody's.
+        let reason = find(&status.conditions, ConditionType::Ready)
+            .map(|ready| ready.reason.clone())
+            .filter(|reason| is_ready_reason(reason));
+        metrics.set_ready_reason(self.object, reason);
+    }
+
+    /// Shows in metrics what an earlier process left in status, so that alerts neither begin nor
+    /// end with a restart.
+    pub fn recall(&self, status: &DirectorySyncStatus) {
+        self.show(status);
+        if let Some(time) = &status.last_sync_time {
+            let metrics = &self.context.metrics;
+            metrics.set_last_success(self.object, time.0);
+        }
+        if let Some(held) = &status.held_removals {
+            let total = usize::try_from(held.total).unwrap_or_default();
+            self.context.metrics.set_held(self.object, total);
+        }
     }
 
     /// Writes what couldn't be written before.

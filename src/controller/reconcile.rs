@@ -93,7 +93,7 @@ impl Reconcile<'_> {
         let poll = self.context.timing.reference_poll;
         if memory.past.is_none() {
             memory.status = self.object.status.clone().unwrap_or_default();
-            self.publisher.show(&memory.status);
+            self.publisher.recall(&memory.status);
         }
         self.publisher.publish_unwritten(memory).await;
         if let Err(wait) = self.prepare(memory).await {

@@ -7,8 +7,9 @@ mod text;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -46,6 +47,7 @@ struct Inner {
     problems: PerObject<ByReason, Gauge>,
     last_success: PerObject<Whole, Gauge>,
     conditions: PerObject<ByCondition, Gauge>,
+    ready_reason: PerObject<ByReason, Gauge>,
     leader: Gauge,
 }
 
@@ -72,6 +74,7 @@ impl Metrics {
             problems: PerObject::default(),
             last_success: PerObject::default(),
             conditions: PerObject::default(),
+            ready_reason: PerObject::default(),
             leader: Gauge::default(),
             registry: Registry::default(),
         };
@@ -98,14 +101,13 @@ impl Metrics {
             part.observe(took.as_secs_f64());
         }
         if result.is_success() {
-            let now = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
-            self.0
-                .last_success
-                .of(object, Whole)
-                .set(now.as_secs() as i64);
+            self.set_last_success(object, Timestamp::now());
         }
+    }
+
+    /// When a run last ended well, also one of an earlier process.
+    pub fn set_last_success(&self, object: &Object, at: Timestamp) {
+        self.0.last_success.of(object, Whole).set(at.as_second());
     }
 
     /// A request was made, for `object` where it was made for one.
@@ -191,6 +193,12 @@ impl Metrics {
         self.0.conditions.replace(object, series);
     }
 
+    /// Why `Ready` is as it is, in one word of few; `None`: nothing is known yet.
+    pub fn set_ready_reason(&self, object: &Object, reason: Option<String>) {
+        let series = reason.map(|reason| (ByReason { reason }, 1));
+        self.0.ready_reason.replace(object, series);
+    }
+
     /// Whether this process is the one that syncs.
     pub fn set_leader(&self, leader: bool) {
         self.0.leader.set(i64::from(leader));
@@ -210,6 +218,7 @@ impl Metrics {
         self.0.problems.forget(object);
         self.0.last_success.forget(object);
         self.0.conditions.forget(object);
+        self.0.ready_reason.forget(object);
     }
 
     /// Everything as text, as scrapers get it that accept nothing newer.
@@ -284,6 +293,11 @@ impl Inner {
             "condition",
             "The conditions of the resource: 1 for the status that a condition has now",
             self.conditions.family(),
+        );
+        registry.register(
+            "ready_reason",
+            "Why the resource is ready or not: 1 for the reason that Ready has now",
+            self.ready_reason.family(),
         );
         registry.register(
             "leader",

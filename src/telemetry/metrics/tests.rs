@@ -136,6 +136,22 @@ fn problems_and_conditions_that_are_over_leave_no_series() {
 }
 
 #[test]
+fn ready_has_one_reason_at_a_time() {
+    let metrics = Metrics::new();
+    let staff = Object::new("identity", "staff");
+    metrics.set_ready_reason(&staff, Some("SourceRefused".into()));
+
+    metrics.set_ready_reason(&staff, Some("Succeeded".into()));
+
+    let of = r#"namespace="identity",name="staff""#;
+    assert_shows(
+        &metrics,
+        &format!(r#"directory_sync_ready_reason{{{of},reason="Succeeded"}} 1"#),
+    );
+    assert!(!text(&metrics).contains("SourceRefused"));
+}
+
+#[test]
 fn an_object_that_is_gone_takes_all_its_series_with_it_and_no_one_elses() {
     let metrics = Metrics::new();
     for object in [
@@ -152,7 +168,7 @@ fn an_object_that_is_gone_takes_all_its_series_with_it_and_no_one_elses() {
     assert!(!text.contains("gone"), "{text}");
     assert_eq!(families_of(&metrics, "stays"), families_before);
     assert_eq!(
-        families_before, 11,
+        families_before, 12,
         "one per family of an object: is one missing in forget?"
     );
 }
@@ -226,6 +242,7 @@ fn report_everything(metrics: &Metrics, object: &Object) {
     metrics.set_held(object, 4);
     metrics.set_problems(object, [("NoEmail", 1)]);
     metrics.set_conditions(object, [("Ready", ConditionStatus::True)]);
+    metrics.set_ready_reason(object, Some("Succeeded".into()));
 }
 
 fn families_of(metrics: &Metrics, name: &str) -> usize {
