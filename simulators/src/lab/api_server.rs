@@ -1,5 +1,6 @@
 //! A Kubernetes API server: etcd and kube-apiserver, no nodes and no controllers.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -17,6 +18,30 @@ use super::{Authority, Identity, LabError, find, folder, free_port, run, write};
 
 /// A first start on a busy machine of two cores takes several seconds; ready is usual after two.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What an API server is started for.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// Objects alone.
+    Alone,
+    /// Pods, too, on a node of this address.
+    Node(IpAddr),
+}
+
+impl Place {
+    /// The names by which clients reach it, besides loopback.
+    fn names(self) -> Vec<String> {
+        match self {
+            Self::Alone => Vec::new(),
+            Self::Node(address) => vec![
+                address.to_string(),
+                // The first address of the Services, by which pods reach it.
+                "10.96.0.1".to_owned(),
+                "kubernetes.default.svc".to_owned(),
+            ],
+        }
+    }
+}
 
 /// A running API server with RBAC on.
 ///
@@ -41,6 +66,15 @@ impl ApiServer {
     /// [`LabError::Missing`] when a program isn't here; else with the end of the log of the one
     /// that didn't start.
     pub fn start() -> Result<Self, LabError> {
+        Self::launch(Place::Alone)
+    }
+
+    /// The same on the address of a node, with all that a kubelet and controllers want of it.
+    pub(super) fn start_on_node(address: IpAddr) -> Result<Self, LabError> {
+        Self::launch(Place::Node(address))
+    }
+
+    fn launch(place: Place) -> Result<Self, LabError> {
         let [etcd, server, kubectl] = [find("etcd")?, find("kube-apiserver")?, find("kubectl")?];
         let authority = Authority::new("directory-sync lab: Kubernetes")?;
         let etcd_folder = folder("etcd")?;
@@ -55,7 +89,7 @@ impl ApiServer {
                 &kubeconfig(&url, &authority, &identity),
             )?
         };
-        let arguments = server_arguments(folder.path(), &url, &storage, &authority)?;
+        let arguments = server_arguments(folder.path(), &url, &storage, &authority, place)?;
         let server = Process::start(&server, arguments, folder.path())?;
 
         let mut this = Self {
@@ -186,6 +220,16 @@ impl ApiServer {
         [self.server.pid(), self.etcd.pid()]
     }
 
+    /// Who signed the server's certificate, and whose client certificates it believes.
+    pub(super) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The file with the authority's certificate.
+    pub(super) fn authority_file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
     fn save_kubeconfig(&self, text: &str) -> Result<PathBuf, LabError> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -223,21 +267,21 @@ fn server_arguments(
     url: &str,
     storage: &str,
     authority: &Authority,
+    place: Place,
 ) -> Result<Vec<String>, LabError> {
     let accounts = KeyPair::generate().map_err(|source| LabError::Certificate {
         subject: "service accounts".into(),
         source,
     })?;
-    let identity = authority.server(&[])?;
+    let identity =
+        authority.server(&place.names().iter().map(String::as_str).collect::<Vec<_>>())?;
     let file = |name: &str, text: &str| {
         write(folder.join(name), text).map(|path| path.display().to_string())
     };
     let port = url.rsplit(':').next().unwrap_or_default();
-    Ok(vec![
+    let mut arguments = vec![
         format!("--etcd-servers={storage}"),
         format!("--secure-port={port}"),
-        "--bind-address=127.0.0.1".into(),
-        "--advertise-address=127.0.0.1".into(),
         "--service-cluster-ip-range=10.96.0.0/16".into(),
         format!("--cert-dir={}", folder.join("certificates").display()),
         format!(
@@ -249,10 +293,7 @@ fn server_arguments(
             file("server.key", &identity.key)?
         ),
         format!("--client-ca-file={}", file("ca.pem", &authority.pem())?),
-        "--authorization-mode=RBAC".into(),
         "--anonymous-auth=false".into(),
-        // Would want every namespace's default account, which a controller makes.
-        "--disable-admission-plugins=ServiceAccount".into(),
         "--service-account-issuer=https://kubernetes.default.svc".into(),
         format!(
             "--service-account-key-file={}",
@@ -262,7 +303,39 @@ fn server_arguments(
             "--service-account-signing-key-file={}",
             file("accounts.key", &accounts.serialize_pem())?
         ),
-    ])
+    ];
+    match place {
+        Place::Alone => arguments.extend([
+            "--bind-address=127.0.0.1".into(),
+            "--advertise-address=127.0.0.1".into(),
+            "--authorization-mode=RBAC".into(),
+            // Would want every namespace's default account, which a controller makes.
+            "--disable-admission-plugins=ServiceAccount".into(),
+        ]),
+        Place::Node(address) => {
+            let identity = authority.client("kube-apiserver", Some("system:masters"))?;
+            arguments.extend([
+                "--bind-address=0.0.0.0".into(),
+                format!("--advertise-address={address}"),
+                "--authorization-mode=Node,RBAC".into(),
+                "--enable-admission-plugins=NodeRestriction".into(),
+                "--kubelet-preferred-address-types=InternalIP".into(),
+                format!(
+                    "--kubelet-certificate-authority={}/ca.pem",
+                    folder.display()
+                ),
+                format!(
+                    "--kubelet-client-certificate={}",
+                    file("kubelet-client.pem", &identity.certificate)?
+                ),
+                format!(
+                    "--kubelet-client-key={}",
+                    file("kubelet-client.key", &identity.key)?
+                ),
+            ]);
+        }
+    }
+    Ok(arguments)
 }
 
 /// A kubeconfig as JSON, which every reader of YAML reads.

@@ -5,6 +5,8 @@
 //! a second or two; the calls are plain blocking ones, which a test may make from async code.
 //!
 //! - [`ApiServer`]: etcd and kube-apiserver with RBAC, kubeconfigs for further users
+//! - [`Node`]: a node that runs pods, in a [`Sandbox`]
+//! - [`Images`]: container images, built from a Dockerfile
 //! - [`Slapd`]: OpenLDAP with one `mdb` database, LDAP and LDAPS
 //! - [`Samba`]: an Active Directory domain with one controller
 //! - [`Ldif`], [`Company`]: entries by hand, or a whole company of any size
@@ -14,21 +16,27 @@
 mod api_server;
 mod certificates;
 mod company;
+mod images;
 mod ldif;
+mod node;
 mod parts;
 mod port;
 pub mod process;
 mod samba;
+mod sandbox;
 mod skip;
 mod slapd;
 
 pub use api_server::ApiServer;
 pub use certificates::{Authority, Identity};
 pub use company::{Company, Employee, Team};
+pub use images::Images;
 pub use ldif::{Ldif, Person, escape_rdn};
+pub use node::Node;
 pub use parts::find;
 pub use port::free_port;
 pub use samba::{Account, Samba, SambaOptions, Standing};
+pub use sandbox::Sandbox;
 pub use skip::skip;
 pub use slapd::{ClientCertificates, Slapd, SlapdOptions};
 
