@@ -59,6 +59,7 @@ impl<'a> Run<'a> {
             approval: approval.as_ref(),
             everything: false,
             progress: &progress,
+            before_changes: None,
             stop: &stop,
         };
         let Session {

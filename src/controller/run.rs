@@ -3,8 +3,10 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
@@ -18,12 +20,20 @@ use super::publish::Publisher;
 use super::references;
 use crate::api::conditions::{ConditionType, Outcome, find};
 use crate::api::{DirectorySync, DirectorySyncStatus, spec};
-use crate::sync::guard::{Approval, Digest};
+use crate::sync::guard::{Approval, Digest, Guarded};
+use crate::sync::memberships::Memory as Memberships;
 use crate::sync::plan::render::Sides;
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::{ActionCounts, Mode, Report};
 use crate::sync::run::{RunError, RunOptions, State, run};
 use crate::telemetry::{RunResult, SizeOf};
+
+/// What is about to be changed, for those who find it half done.
+struct Changes {
+    content: Content,
+    memberships: String,
+    done: oneshot::Sender<()>,
+}
 
 /// One run of one object, from its turn to its report.
 pub struct Run<'a> {
@@ -102,6 +112,30 @@ impl Run<'_> {
             earlier: memory.removals.clone(),
         });
         let past = memory.past.clone().unwrap_or_default();
+        let (announce, mut announced) = mpsc::channel(1);
+        let kept = memory.plan.memberships.clone();
+        let before_changes = |guarded: &Guarded, memberships: &Memberships| {
+            let memberships_digest = memberships.digest();
+            // Where nothing is kept, nothing can be out of date.
+            let stale = kept
+                .as_ref()
+                .is_some_and(|kept| *kept != memberships_digest);
+            let content = stale.then(|| self.content(guarded, memberships));
+            let announce = announce.clone();
+            async move {
+                let Some(content) = content else { return };
+                let (done, is_done) = oneshot::channel();
+                let changes = Changes {
+                    content,
+                    memberships: memberships_digest,
+                    done,
+                };
+                if announce.send(changes).await.is_ok() {
+                    is_done.await.ok();
+                }
+            }
+            .boxed()
+        };
         let options = RunOptions {
             mode: match self.remote.spec.mode {
                 spec::Mode::Apply => Mode::Apply,
@@ -110,6 +144,7 @@ impl Run<'_> {
             approval: approval.as_ref(),
             everything: checks_everything(self.why, &self.wanted, &past, started),
             progress: &progress,
+            before_changes: Some(&before_changes),
             stop,
         };
         let mut state = std::mem::take(&mut memory.state);
@@ -122,7 +157,7 @@ impl Run<'_> {
             let running = run(&**source, organization, &spec.policy, &mut state, &options);
             let beside = async {
                 tokio::join!(
-                    self.tell_progress(memory, &progress),
+                    self.tell_progress(memory, &progress, &mut announced),
                     self.look_for_changes(stop)
                 )
             };
@@ -136,12 +171,28 @@ impl Run<'_> {
         result
     }
 
-    async fn tell_progress(&self, memory: &mut Memory, progress: &Progress) {
+    async fn tell_progress(
+        &self,
+        memory: &mut Memory,
+        progress: &Progress,
+        announced: &mut mpsc::Receiver<Changes>,
+    ) {
         let every = self.context.timing.progress;
         let mut ticks = interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            let changes = tokio::select! {
+                _ = ticks.tick() => None,
+                changes = announced.recv() => changes,
+            };
+            let done = match changes {
+                Some(changes) => {
+                    self.keep(memory, &changes.content, changes.memberships)
+                        .await;
+                    Some(changes.done)
+                }
+                None => None,
+            };
             let message = match progress.read.waits_until() {
                 None => "a sync is under way".into(),
                 Some(until) => format!(
@@ -151,8 +202,12 @@ impl Run<'_> {
             let outcome = Outcome::Syncing { message };
             let status = self.publisher.standing(memory, &outcome, |status| {
                 status.progress = Some(outcome::progress(progress));
+                status.memberships_digest = memory.plan.memberships.clone();
             });
             self.publisher.publish_in_passing(memory, status).await;
+            if let Some(done) = done {
+                done.send(()).ok();
+            }
         }
     }
 
@@ -254,7 +309,7 @@ impl Run<'_> {
             .as_ref()
             .filter(|guarded| guarded.held.is_some())
             .map(|guarded| guarded.removals.clone());
-        self.write_plan(memory, report, &source).await;
+        self.write_plan(memory, report).await;
 
         let next = self.wanted.schedule.next_after(ended, self.uid());
         self.remember(
@@ -354,15 +409,9 @@ impl Run<'_> {
         });
     }
 
-    async fn write_plan(&self, memory: &mut Memory, report: &Report, source: &str) {
+    async fn write_plan(&self, memory: &mut Memory, report: &Report) {
         let Some(guarded) = &report.guarded else {
             return;
-        };
-        let client = &self.context.client;
-        let organization = self.remote.organization.describe();
-        let sides = Sides {
-            source,
-            organization: &organization,
         };
         let memberships = memory.state.memory.digest();
         let nothing_to_tell = guarded.approved.changes.is_empty() && guarded.held.is_none();
@@ -372,7 +421,10 @@ impl Run<'_> {
             return;
         }
         let kept = match keeps_plan {
-            true => plan::read(client, self.object).await.ok().flatten(),
+            true => plan::read(&self.context.client, self.object)
+                .await
+                .ok()
+                .flatten(),
             false => None,
         };
         let content = match kept {
@@ -380,10 +432,22 @@ impl Run<'_> {
                 content.remember(&memory.state.memory);
                 content
             }
-            None => Content::new(guarded, &sides, &memory.state.memory),
+            None => self.content(guarded, &memory.state.memory),
         };
+        self.keep(memory, &content, memberships).await;
+    }
+
+    fn content(&self, guarded: &Guarded, memberships: &Memberships) -> Content {
+        let sides = Sides {
+            source: &self.remote.source.describe(),
+            organization: &self.remote.organization.describe(),
+        };
+        Content::new(guarded, &sides, memberships)
+    }
+
+    async fn keep(&self, memory: &mut Memory, content: &Content, memberships: String) {
         if memory.plan.content != Some(content.digest())
-            && let Err(error) = plan::write(client, self.object, &content).await
+            && let Err(error) = plan::write(&self.context.client, self.object, content).await
         {
             self.plan_unwritten(memory, &error).await;
             return;

@@ -4,6 +4,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::time::Instant;
 
+use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info_span};
 
@@ -64,9 +65,15 @@ pub struct RunOptions<'a> {
     pub everything: bool,
     /// Where to tell how far things are.
     pub progress: &'a Progress,
+    /// Hears of the plan before anything is changed, and what may be remembered from then on: where
+    /// a memory is kept, it has to be replaced by this one. Absent where none is.
+    pub before_changes: Option<&'a BeforeChanges<'a>>,
     /// Ends the run at the next await. What was done stays done; the next run goes on from there.
     pub stop: &'a CancellationToken,
 }
+
+/// Told of a plan that is about to be applied; the changes begin when it is done.
+pub type BeforeChanges<'a> = dyn Fn(&Guarded, &Memory) -> BoxFuture<'static, ()> + Send + Sync + 'a;
 
 /// Why a run didn't come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -163,6 +170,9 @@ impl Run<'_> {
     async fn go(&mut self, state: &mut State) -> Result<Report, RunError> {
         if self.options.everything {
             state.memory.distrust();
+            state.in_step = None;
+        }
+        if !state.memory.keep_for(&self.client.describe()) {
             state.in_step = None;
         }
         let started = Instant::now();
@@ -321,6 +331,9 @@ impl Run<'_> {
         // From here on the organization may be other than remembered, wherever this stops.
         state.memory.record(guarded, &everything(guarded));
         state.in_step = None;
+        if let Some(before_changes) = self.options.before_changes {
+            before_changes(guarded, &state.memory).await;
+        }
         let started = Instant::now();
         let progress = self.options.progress;
         let done = apply(

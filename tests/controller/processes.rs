@@ -6,6 +6,7 @@ use directory_sync::api::DirectorySync;
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
+use simulators::fault::{Fault, Way, Work};
 
 use crate::world::*;
 
@@ -38,22 +39,14 @@ async fn a_restart_makes_up_for_what_was_missed_and_knows_the_memberships_still(
     world.until_ready("staff", "Succeeded").await;
     operator.stop().await.unwrap();
     world.organization.clear_requests();
-    let ago = |hours| Timestamp::now() - SignedDuration::from_hours(hours);
-    let times = json!({"status": {
-        "lastAttemptTime": ago(3), "lastSyncTime": ago(3), "nextSyncTime": ago(2),
-    }});
-    let (parameters, patch) = (PatchParams::default(), Patch::Merge(times));
-    world
-        .api()
-        .patch_status("staff", &parameters, &patch)
-        .await
-        .unwrap();
+    let hour_ago = Timestamp::now() - SignedDuration::from_hours(1);
+    make_overdue(&world, "staff").await;
 
     let operator = world.operator();
     world
         .until("staff", "a run now", move |staff: &DirectorySync| {
             let status = staff.status.clone().unwrap_or_default();
-            status.last_sync_time.is_some_and(|time| time.0 > ago(1))
+            status.last_sync_time.is_some_and(|time| time.0 > hour_ago)
         })
         .await;
     let requests = world.requests();
@@ -68,6 +61,52 @@ async fn a_restart_makes_up_for_what_was_missed_and_knows_the_memberships_still(
         "{requests:?}"
     );
     operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_process_changed_is_seen_by_the_next_though_the_directory_is_as_before() {
+    let world = World::new("killed").await;
+    let operator = world.operator();
+    world.resource("staff", json!({}));
+    world.until_ready("staff", "Succeeded").await;
+    operator.stop().await.unwrap();
+    let everyone = || world.organization.snapshot().groups[0].members.clone();
+    let before = everyone();
+    let change = |what: &str| {
+        let group = format!("dn: cn=everyone,ou=groups,{SUFFIX}\nchangetype: modify\n");
+        let change = format!("{group}{what}: member\nmember: {}\n", dn(0));
+        world.slapd.modify(&change).unwrap();
+    };
+
+    // The group is written, and the process gone before it hears of that.
+    for method in ["PUT", "POST"] {
+        let lost = Fault::new(Way::Hang).work(Work::Done).method(method);
+        let lost = lost.path("/api/public/").from_then_on();
+        world.organization.faults().inject(lost);
+    }
+    change("delete");
+    make_overdue(&world, "staff").await;
+    let operator = world.operator();
+    eventually("a smaller group", || everyone().len() == before.len() - 1).await;
+    operator.kill().await;
+    world.organization.faults().clear();
+
+    change("add");
+    make_overdue(&world, "staff").await;
+    let operator = world.operator();
+    eventually("the group as before", || everyone() == before).await;
+    operator.stop().await.unwrap();
+}
+
+/// As if no process had run for hours.
+async fn make_overdue(world: &World, name: &str) {
+    let ago = |hours| Timestamp::now() - SignedDuration::from_hours(hours);
+    let times = json!({"status": {
+        "lastAttemptTime": ago(3), "lastSyncTime": ago(3), "nextSyncTime": ago(2),
+    }});
+    let (parameters, patch) = (PatchParams::default(), Patch::Merge(times));
+    let patched = world.api().patch_status(name, &parameters, &patch).await;
+    patched.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

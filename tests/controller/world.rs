@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Longer than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-const SUFFIX: &str = "dc=example,dc=com";
+/// The directory's base.
+pub const SUFFIX: &str = "dc=example,dc=com";
 
 /// A company, its organization, and a namespace for the resources.
 pub struct World {

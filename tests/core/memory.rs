@@ -37,6 +37,21 @@ fn groups_of_which_nothing_is_known_are_read_and_then_never_again() {
 }
 
 #[test]
+fn what_is_remembered_holds_for_one_organization_only() {
+    let (mut run, mut organization) = (Run::default(), organization());
+    run.memory.keep_for("acme at https://api.example.com");
+    run.sync(&two_groups(), &mut organization, &unlimited());
+    run.memory = Memory::from_bytes(&run.memory.to_bytes()).unwrap();
+    assert!(run.memory.keep_for("acme at https://api.example.com"));
+    run.sync(&two_groups(), &mut organization, &unlimited());
+    assert_eq!(run.read.len(), 0);
+
+    assert!(!run.memory.keep_for("other at https://api.example.com"));
+    run.sync(&two_groups(), &mut organization, &unlimited());
+    assert_eq!(run.read.len(), 2);
+}
+
+#[test]
 fn groups_that_were_just_created_are_not_read_back() {
     let (mut run, mut organization) = filled();
     run.sync(&two_groups(), &mut organization, &unlimited());

@@ -279,6 +279,7 @@ impl<'a> Sync<'a> {
             approval,
             everything: self.everything,
             progress: &Progress::default(),
+            before_changes: None,
             stop: &self.stop,
         };
         run(

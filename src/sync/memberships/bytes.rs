@@ -8,7 +8,7 @@ use crate::sync::memberships::memory::Remembered;
 use crate::sync::memberships::sum::truncated;
 
 /// The first bytes: a name and a version.
-const MAGIC: &[u8; 8] = b"dsyncmm2";
+const MAGIC: &[u8; 8] = b"dsyncmm3";
 const CHECKSUM: usize = 16;
 
 /// Bytes that aren't a memory of this version.
@@ -39,6 +39,7 @@ impl Memory {
         revoked.sort_unstable();
 
         let mut bytes = MAGIC.to_vec();
+        bytes.extend(self.organization);
         bytes.extend(self.outsiders);
         bytes.extend(self.sent.digest.unwrap_or_default());
         bytes.extend((groups.len() as u32).to_be_bytes());
@@ -72,6 +73,7 @@ impl Memory {
         }
         let mut rest = rest;
         let mut memory = Self {
+            organization: take(&mut rest)?,
             outsiders: take(&mut rest)?,
             ..Self::default()
         };
@@ -182,6 +184,7 @@ mod tests {
             extra: vec![],
         }));
         Memory {
+            organization: [7; 16],
             groups: HashMap::from([
                 (
                     7,

@@ -17,6 +17,8 @@ use crate::sync::plan::{Action, Draft, Existing, WantedGroup};
 /// every group. What somebody changes by hand in Bitwarden is found only then.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
+    /// Stands for the organization that all this is about; zeros before the first run.
+    pub(super) organization: [u8; 16],
     /// By the hash of the group's external id.
     pub(super) groups: HashMap<u64, Remembered>,
     /// Stands for all members who weren't ours to move; zeros where that isn't known.
@@ -95,6 +97,19 @@ pub struct Failed {
 }
 
 impl Memory {
+    /// Forgets everything unless it is about this organization; whether it was about it.
+    pub fn keep_for(&mut self, organization: &str) -> bool {
+        let organization = truncated(organization.as_bytes());
+        let same = self.organization == organization;
+        if !same {
+            *self = Self {
+                organization,
+                ..Self::default()
+            };
+        }
+        same
+    }
+
     /// Forgets what was seen, so that the next run reads or sends everything. People who were
     /// revoked on a server that can't be read stay known: their number isn't a reason to worry
     /// again.
