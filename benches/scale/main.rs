@@ -2,7 +2,8 @@
 //!
 //! `make bench`, or for other sizes `BENCH_SIZES=10000,50000 cargo bench --bench scale`. A size is a
 //! number of people; there are a twentieth as many groups, everyone is in four of them, and one
-//! group in ten contains others. `docs/performance.md` explains the rows and has a run's figures.
+//! group in ten contains others. BENCH_PROGRAM names another build of the program, the one in an
+//! image say. `docs/performance.md` explains the rows and has a run's figures.
 //!
 //! Each row is one program: `ldapsearch` reading the same entries and attributes, page by page, as
 //! the floor; then `directory-sync` as the command line and as the operator. Directory, organization
@@ -23,6 +24,8 @@ mod machine;
 mod operator;
 mod report;
 
+use std::sync::LazyLock;
+
 use anyhow::{Context as _, Result, ensure};
 
 use bitwarden::Bitwarden;
@@ -33,7 +36,12 @@ use report::{Report, Row};
 
 /// Runs of what can be repeated; the one with the median CPU time counts.
 const REPEATS: usize = 3;
-const PROGRAM: &str = env!("CARGO_BIN_EXE_directory-sync");
+
+/// The program that is measured.
+static PROGRAM: LazyLock<String> = LazyLock::new(|| {
+    std::env::var("BENCH_PROGRAM")
+        .unwrap_or_else(|_| env!("CARGO_BIN_EXE_directory-sync").to_owned())
+});
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -55,7 +63,7 @@ fn bench() -> Result<()> {
         measure(people, &cluster, &mut report)?;
         report.print_size(people);
     }
-    report.print_aims(std::fs::metadata(PROGRAM)?.len());
+    report.print_aims(std::fs::metadata(PROGRAM.as_str())?.len());
     Ok(())
 }
 
@@ -82,7 +90,7 @@ fn measure(people: u32, cluster: &Cluster, report: &mut Report) -> Result<()> {
     let run = |arguments: &[&str]| {
         let others = [directory.pid(), bitwarden.pid()];
         let arguments = [arguments, &["--quiet", "-f", &manifest]].concat();
-        machine::measure(PROGRAM, &arguments, &others)
+        machine::measure(&PROGRAM, &arguments, &others)
     };
     let planned = median(|| run(&["plan"]))?;
     bitwarden.take_requests()?;

@@ -51,7 +51,7 @@ impl Cluster {
         let namespace = self.0.namespace(&format!("people-{people}"))?;
         let listen = format!("127.0.0.1:{}", free_port()?);
         let folder = tempfile::tempdir()?;
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(PROGRAM.as_str());
         command
             .args([
                 "operator",
