@@ -13,6 +13,7 @@ pub mod directory;
 pub mod fault;
 pub mod http;
 pub mod organization;
+pub mod plugin;
 pub mod problem;
 pub mod schedule;
 pub mod source;

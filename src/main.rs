@@ -1,19 +1,28 @@
-//! The `directory-sync` command.
+//! The `directory-sync` command, and under another name `kubectl directorysync`.
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use directory_sync::cli;
+use directory_sync::plugin::{self, Role};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     rustls::crypto::ring::default_provider()
         .install_default()
         .expect("nothing has set up TLS before main");
-    match cli::run().await {
+    match run().await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", cli::explain(&error));
+            eprintln!("error: {}", cli::explain(&*error));
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn run() -> Result<ExitCode, Box<dyn Error>> {
+    match std::env::args_os().next().and_then(|name| Role::of(&name)) {
+        Some(role) => Ok(plugin::run(role).await?),
+        None => Ok(cli::run().await?),
     }
 }

@@ -5,6 +5,8 @@
 
 #[path = "cli/lab.rs"]
 mod lab;
+#[path = "cli/ran.rs"]
+mod ran;
 
 #[path = "cli/check.rs"]
 mod check;

@@ -9,14 +9,16 @@
 //! healthy     whether such an operator is up
 //! operator    the operator until it is told to stop
 //! output      what is printed where
+//! confirm     a question that wants a clear yes
 //! ```
 
 mod args;
 mod check;
+pub(crate) mod confirm;
 mod healthy;
 mod manifests;
 mod operator;
-mod output;
+pub(crate) mod output;
 mod plan;
 mod progress;
 mod request;

@@ -1,11 +1,12 @@
 //! `sync`: brings organizations in step, once.
 
 use std::fmt::Write as _;
-use std::io::{self, BufRead, IsTerminal, Write as _};
+use std::io;
 use std::process::ExitCode;
 
 use super::CliError;
 use super::args::{OutputArg, SyncArgs};
+use super::confirm::{ask, can_ask};
 use super::manifests::{Manifests, object_of};
 use super::output::{failed, note, print};
 use super::plan::shown;
@@ -43,8 +44,7 @@ enum NotSynced {
 
 /// Syncs each resource; those that fail don't keep the others from it.
 pub async fn sync(args: &SyncArgs) -> Result<ExitCode, CliError> {
-    let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
-    if !args.yes && !can_ask {
+    if !args.yes && !can_ask() {
         return Err(CliError::Unconfirmed);
     }
     let manifests = Manifests::load(&args.manifests)?;
@@ -107,17 +107,7 @@ fn outcome(report: &Report) -> Outcome {
 }
 
 fn confirmed(preview: &Report) -> io::Result<bool> {
-    eprint!("\nMake these {} changes? [y/N] ", preview.planned().len());
-    io::stderr().flush()?;
-    agrees(io::stdin().lock())
-}
-
-/// Whether the next line is a clear yes. An input that ended is none.
-fn agrees(mut input: impl BufRead) -> io::Result<bool> {
-    let mut answer = String::new();
-    input.read_line(&mut answer)?;
-    let answer = answer.trim().to_lowercase();
-    Ok(matches!(answer.as_str(), "y" | "yes"))
+    ask(&format!("Make these {} changes?", preview.planned().len()))
 }
 
 /// What a finished run did, and what it leaves to a person.
@@ -157,24 +147,4 @@ fn told(session: &Session, report: &Report) -> String {
         }
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_clear_yes_is_one() {
-        for (typed, meant) in [
-            ("y\n", true),
-            ("YES\n", true),
-            ("\n", false),
-            ("", false),
-            ("n\n", false),
-            ("yes, but\n", false),
-            ("no\ny\n", false),
-        ] {
-            assert_eq!(agrees(typed.as_bytes()).unwrap(), meant, "{typed:?}");
-        }
-    }
 }

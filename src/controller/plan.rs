@@ -18,8 +18,10 @@ use crate::sync::guard::{FingerprintSet, Guarded};
 use crate::sync::memberships::Memory;
 use crate::sync::plan::render::{Sides, json, markdown};
 
-const MARKDOWN: &str = "plan.md";
-const JSON: &str = "plan.json";
+/// The plan in Markdown.
+pub const MARKDOWN: &str = "plan.md";
+/// The plan as [`json`] writes it.
+pub const JSON: &str = "plan.json";
 const MEMBERSHIPS: &str = "memberships";
 const REMOVALS: &str = "removals";
 
@@ -120,10 +122,9 @@ impl Content {
     }
 }
 
-/// The ConfigMap's name: `<name>-plan`.
-pub fn name(object: &DirectorySync) -> String {
+/// The name of the ConfigMap beside the object of this name: `<name>-plan`.
+pub fn name(name: &str) -> String {
     const MAX: usize = 253;
-    let name = object.name_any();
     let whole = format!("{name}-plan");
     if whole.len() <= MAX {
         return whole;
@@ -142,7 +143,7 @@ pub fn name(object: &DirectorySync) -> String {
 /// # Errors
 /// As [`PlanError`].
 pub async fn read(client: &Client, object: &DirectorySync) -> Result<Option<Content>, PlanError> {
-    let Some(map) = patiently(api(client, object).get_opt(&name(object))).await? else {
+    let Some(map) = patiently(api(client, object).get_opt(&name(&object.name_any()))).await? else {
         return Ok(None);
     };
     check_ours(&map.metadata, object)?;
@@ -161,7 +162,7 @@ pub async fn write(
     object: &DirectorySync,
     content: &Content,
 ) -> Result<(), PlanError> {
-    let (api, name) = (api(client, object), name(object));
+    let (api, name) = (api(client, object), name(&object.name_any()));
     if let Some(found) = patiently(api.get_metadata_opt(&name)).await? {
         check_ours(&found.metadata, object)?;
     }
@@ -187,16 +188,19 @@ pub async fn write(
     Ok(())
 }
 
-/// Ours is what names the object, or one that had its name before, as its owner.
+/// Whether a ConfigMap is the plan of the object of this name, or of one that had it before: it
+/// names it as its owner.
+pub fn is_of(found: &ObjectMeta, object: &str) -> bool {
+    let mut owners = found.owner_references.iter().flatten();
+    owners.any(|owner| owner.kind == DirectorySync::kind(&()) && owner.name == object)
+}
+
 fn check_ours(found: &ObjectMeta, object: &DirectorySync) -> Result<(), PlanError> {
-    let owners = found.owner_references.iter().flatten();
-    let ours = owners
-        .into_iter()
-        .any(|owner| owner.kind == DirectorySync::kind(&()) && owner.name == object.name_any());
-    if ours {
+    let owner = object.name_any();
+    if is_of(found, &owner) {
         Ok(())
     } else {
-        Err(PlanError::Foreign(name(object)))
+        Err(PlanError::Foreign(name(&owner)))
     }
 }
 

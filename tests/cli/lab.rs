@@ -8,6 +8,8 @@ use simulators::organization::{Config, MemberSeed, SimulatedOrganization};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+pub use crate::ran::Ran;
+
 pub const BIND_PASSWORD: &str = "correct-horse-battery";
 
 /// Ada, Bob and Chidi work here, Ada and Bob in engineering; the organization has its owner.
@@ -15,14 +17,6 @@ pub struct Lab {
     pub organization: SimulatedOrganization,
     pub slapd: Slapd,
     folder: TempDir,
-}
-
-/// How a command ended, and what it wrote.
-#[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
 }
 
 impl Lab {
@@ -137,55 +131,11 @@ pub async fn run(folder: &Path, words: &str, variables: &[(&str, &str)]) -> Ran 
         .output()
         .await
         .unwrap();
-    Ran {
-        code: output.status.code().expect("it wasn't killed"),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    Ran::of(output)
 }
 
 /// The same person has the same id each time.
 pub fn entry_uuid(uid: &str) -> String {
     let number: u64 = uid.bytes().fold(7, |sum, byte| sum * 31 + u64::from(byte)) % (1 << 40);
     format!("00000000-0000-4000-8000-{number:012x}")
-}
-
-impl Ran {
-    #[track_caller]
-    pub fn ends_with(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "{self}");
-        self
-    }
-
-    #[track_caller]
-    pub fn prints(self, part: &str) -> Self {
-        assert!(
-            self.stdout.contains(part),
-            "{part:?} isn't on stdout of {self}"
-        );
-        self
-    }
-
-    #[track_caller]
-    pub fn complains(self, part: &str) -> Self {
-        assert!(
-            self.stderr.contains(part),
-            "{part:?} isn't on stderr of {self}"
-        );
-        self
-    }
-}
-
-impl std::fmt::Display for Ran {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            code,
-            stdout,
-            stderr,
-        } = self;
-        write!(
-            f,
-            "a run that ended with {code}\n--- stdout\n{stdout}\n--- stderr\n{stderr}"
-        )
-    }
 }

@@ -4,7 +4,9 @@ use crate::directory::ExternalId;
 use crate::sync::plan::{Action, Plan};
 
 /// The kinds of changes, as they are counted and shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[allow(missing_docs, reason = "each is the action of its name")]
 pub enum Kind {
     Invite,

@@ -187,7 +187,7 @@ pub enum Action {
 }
 
 /// Why a change is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Reason {
     /// Active in the directory, not in the organization.
     NewInDirectory,

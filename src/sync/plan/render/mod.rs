@@ -21,7 +21,7 @@ pub struct Sides<'a> {
 }
 
 /// What a kind of change does, for a heading.
-fn title(kind: Kind) -> &'static str {
+pub fn title(kind: Kind) -> &'static str {
     match kind {
         Kind::Invite => "Invite",
         Kind::Link => "Link",

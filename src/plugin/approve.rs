@@ -1,0 +1,130 @@
+//! `approve`: lets held removals go ahead, once they have been shown.
+
+use std::process::ExitCode;
+
+use kube::ResourceExt;
+use serde_json::json;
+
+use super::args::ApproveArgs;
+use super::cluster::{Cluster, RESOURCE};
+use super::error::PluginError;
+use super::published::Published;
+use super::resource::Resource;
+use super::sync::{Tally, suspended};
+use super::wait::Awaited;
+use crate::api::annotations::APPROVE_REMOVALS;
+use crate::api::status::HeldRemovals;
+use crate::cli::confirm::{ask, can_ask};
+use crate::cli::output::print;
+use crate::text::shorten;
+
+/// Shows what is held, asks, and approves exactly that.
+pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<ExitCode, PluginError> {
+    let resource = cluster.get(&args.name).await?;
+    let held = approvable(&resource, args)?;
+    print(&shown(cluster, &resource, held).await)?;
+    if resource.annotations_say(held) {
+        eprintln!("these were approved before; the operator hasn't acted on it yet");
+    }
+    if !args.yes {
+        if !can_ask() {
+            return Err(PluginError::NotNow(
+                "there is no terminal to confirm the removals on: look at them, then add --yes, and \
+                 --digest to approve no others"
+                    .into(),
+            ));
+        }
+        if !ask(&format!("Let these {} removals go ahead?", held.total))? {
+            eprintln!("nothing was approved");
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    let annotations = json!({"metadata": {"annotations": {APPROVE_REMOVALS: held.digest}}});
+    cluster.patch(&resource, annotations).await?;
+    print(&format!(
+        "{RESOURCE}/{} removals approved\n",
+        resource.name()
+    ))?;
+    let mut tally = Tally::default();
+    if args.wait.wait {
+        let awaited = Awaited::Approval {
+            digest: held.digest.clone(),
+            before: resource.status.last_attempt_time.clone(),
+        };
+        let timeout = args.wait.timeout;
+        tally.wait(cluster, &resource, &awaited, timeout).await?;
+    }
+    Ok(tally.code())
+}
+
+/// What is held, where it can be approved and is what was meant.
+fn approvable<'a>(
+    resource: &'a Resource,
+    args: &ApproveArgs,
+) -> Result<&'a HeldRemovals, PluginError> {
+    if resource.is_suspended() {
+        return Err(suspended(resource));
+    }
+    if resource.is_preview() {
+        return Err(PluginError::NotNow(
+            "mode is Preview: nothing is removed, approved or not; first set spec.mode to Apply"
+                .into(),
+        ));
+    }
+    let Some(held) = &resource.status.held_removals else {
+        return Err(PluginError::NotNow(format!(
+            "no removals of {} wait for approval; it is {}",
+            resource.full_name(),
+            resource.state_in_words()
+        )));
+    };
+    match &args.digest {
+        Some(digest) if digest.trim().to_lowercase() != held.digest => {
+            Err(PluginError::NotNow(format!(
+                "{} isn't the digest of what is held: that is {} now, for the removals have changed; \
+                 look at them again with status {} -n {}",
+                shorten(digest),
+                shorten(&held.digest),
+                resource.name(),
+                resource.namespace()
+            )))
+        }
+        _ => Ok(held),
+    }
+}
+
+/// All of them where the plan can be read, else those that status names.
+async fn shown(cluster: &Cluster, resource: &Resource, held: &HeldRemovals) -> String {
+    let published = Published::of(cluster, resource).await;
+    let content = published.ok().flatten().map(|plan| plan.content());
+    if let Some(Ok(content)) = content
+        && content.digest == held.digest
+        && !content.held.is_empty()
+    {
+        return format!("{}\n{}", resource.full_name(), content.held_table());
+    }
+    let mut text = format!(
+        "{}\n\nheld, waiting for approval: {}\n",
+        resource.full_name(),
+        shorten(&held.why)
+    );
+    for removal in &held.sample {
+        text.push_str(&format!("  {}\n", shorten(removal)));
+    }
+    let named = i64::try_from(held.sample.len()).unwrap_or(i64::MAX);
+    if held.total > named {
+        let more = held.total - named;
+        text.push_str(&format!(
+            "  … and {more} more, in a plan that can't be read here (the right to get configmaps is \
+             needed)\n"
+        ));
+    }
+    text.push_str(&format!("digest {}\n", shorten(&held.digest)));
+    text
+}
+
+impl Resource {
+    fn annotations_say(&self, held: &HeldRemovals) -> bool {
+        self.object.annotations().get(APPROVE_REMOVALS) == Some(&held.digest)
+    }
+}

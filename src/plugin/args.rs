@@ -1,0 +1,293 @@
+//! The command line as it is typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
+
+use crate::telemetry::VERSION;
+
+/// Looks at DirectorySync resources and says to them what a person has to say.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl-directorysync",
+    bin_name = "kubectl directorysync",
+    version = VERSION.as_str(),
+    after_help = PROGRAM,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// How resources stand: a table, or with one name all about it
+    #[command(after_help = STATUS, visible_alias = "get")]
+    Status(StatusArgs),
+    /// The plan that the operator published: what its last run changed, would change, or holds
+    #[command(after_help = PLAN)]
+    Plan(PlanArgs),
+    /// Ask for a run now
+    #[command(after_help = SYNC)]
+    Sync(SyncArgs),
+    /// Let held removals go ahead, once they have been shown
+    #[command(after_help = APPROVE)]
+    Approve(ApproveArgs),
+    /// Stop all work, also a run under way
+    #[command(after_help = SUSPEND)]
+    Suspend(SuspendArgs),
+    /// Go on after suspend
+    Resume(SuspendArgs),
+    /// What the operator logged about a resource
+    #[command(after_help = LOGS)]
+    Logs(LogsArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct ConnectionArgs {
+    /// The resources' namespace [default: the context's]
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// The kubeconfig's context [default: its current one]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// The kubeconfig [default: $KUBECONFIG, ~/.kube/config, or in a pod its service account]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Another cluster of the kubeconfig than the context's
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
+    pub cluster: Option<String>,
+    /// Another user of the kubeconfig than the context's
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
+    pub user: Option<String>,
+    /// Act as this user
+    #[arg(
+        long = "as",
+        global = true,
+        value_name = "USER",
+        hide_short_help = true
+    )]
+    pub act_as: Option<String>,
+    /// Act as a member of this group; may be repeated
+    #[arg(
+        long = "as-group",
+        global = true,
+        value_name = "GROUP",
+        requires = "act_as",
+        hide_short_help = true
+    )]
+    pub act_as_groups: Vec<String>,
+}
+
+/// Which resources.
+#[derive(Debug, Clone, Args)]
+pub struct SelectArgs {
+    /// The resources' names
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Resources with these labels, such as team=identity
+    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "names")]
+    pub selector: Option<String>,
+    /// In every namespace
+    #[arg(short = 'A', long, conflicts_with_all = ["names", "namespace"])]
+    pub all_namespaces: bool,
+}
+
+/// Which resources are to be changed.
+#[derive(Debug, Clone, Args)]
+#[command(group = clap::ArgGroup::new("which").args(["names", "selector", "all"]).required(true).multiple(false))]
+pub struct ChangeArgs {
+    #[command(flatten)]
+    pub these: SelectArgs,
+    /// Every resource of the namespace, or with -A of the cluster
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// wide (with messages), json, yaml or name
+    #[arg(
+        short,
+        long,
+        value_enum,
+        value_name = "FORM",
+        hide_possible_values = true
+    )]
+    pub output: Option<StatusOutput>,
+    /// Leave the table's head out
+    #[arg(long)]
+    pub no_headers: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusOutput {
+    Wide,
+    Json,
+    Yaml,
+    Name,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The resource's name
+    pub name: String,
+    /// table, json or markdown
+    #[arg(short, long, value_enum, default_value_t = PlanOutput::Table, value_name = "FORM", hide_possible_values = true)]
+    pub output: PlanOutput,
+    /// Have the operator plan anew first; only with `mode: Preview`, where a run changes nothing
+    #[arg(long)]
+    pub refresh: bool,
+    /// How long to wait for that
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    pub timeout: SignedDuration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlanOutput {
+    Table,
+    Json,
+    Markdown,
+}
+
+#[derive(Debug, Args)]
+pub struct SyncArgs {
+    #[command(flatten)]
+    pub select: ChangeArgs,
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// Wait until it is done, and show how far it is
+    #[arg(short, long)]
+    pub wait: bool,
+    /// How long to wait
+    #[arg(long, value_name = "TIME", default_value = "10m", requires = "wait")]
+    pub timeout: SignedDuration,
+}
+
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// The resource's name
+    pub name: String,
+    /// Only if this digest stands for what is held
+    #[arg(long, value_name = "DIGEST")]
+    pub digest: Option<String>,
+    /// Don't ask
+    #[arg(short, long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SuspendArgs {
+    #[command(flatten)]
+    pub select: ChangeArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The resource's name
+    pub name: String,
+    /// Go on with what is logged from now on
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only what is at most so old, such as 30m
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<SignedDuration>,
+    /// Only the last N lines about the resource
+    #[arg(long, value_name = "N", conflicts_with = "follow")]
+    pub tail: Option<usize>,
+    /// text, or json as it was logged
+    #[arg(short, long, value_enum, default_value_t = LogsOutput::Text, value_name = "FORM", hide_possible_values = true)]
+    pub output: LogsOutput,
+    /// The operator's namespace [default: wherever its pods are]
+    #[arg(long, value_name = "NAME")]
+    pub operator_namespace: Option<String>,
+    /// The labels of the operator's pods
+    #[arg(
+        long,
+        value_name = "LABELS",
+        default_value = "app.kubernetes.io/name=directory-sync-operator",
+        hide_default_value = true
+    )]
+    pub operator_selector: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogsOutput {
+    Text,
+    Json,
+}
+
+const PROGRAM: &str = "\
+Examples:
+  kubectl directorysync status -A                 how do all resources stand?
+  kubectl directorysync status staff -n identity  and this one?
+  kubectl directorysync sync staff --wait         sync now, and tell how it went
+  kubectl directorysync approve staff             look at held removals, and let them go ahead
+
+Needs the right to get and list directorysyncs; patch, to change them; get on configmaps, for plans;
+list on pods and get on pods/log in the operator's namespace, for logs.";
+
+const STATUS: &str = "\
+Examples:
+  kubectl directorysync status
+  kubectl directorysync status -A -l team=identity -o wide
+  kubectl directorysync status staff
+  kubectl directorysync status -A -o name";
+
+const PLAN: &str = "\
+The plan is that of the last run that had anything to do, as the operator left it in the ConfigMap
+<name>-plan. What a run would change now, without any being made, is shown
+- with mode: Preview by plan --refresh
+- else by kubectl get dsync,secret,configmap -n NAMESPACE -o yaml | directory-sync plan -f -
+
+Examples:
+  kubectl directorysync plan staff
+  kubectl directorysync plan staff -o json | jq '.held[].email'";
+
+const SYNC: &str = "\
+Examples:
+  kubectl directorysync sync staff
+  kubectl directorysync sync staff --wait --timeout 30m
+  kubectl directorysync sync --all -A
+
+Exit codes:
+  0  asked for; with --wait: done, the organization is in step
+  1  something failed; the reason is on stderr
+  3  with --wait: done, except for removals that wait for approval";
+
+const APPROVE: &str = "\
+Approved is exactly what is shown: removals that change in the meantime are held again.
+
+Examples:
+  kubectl directorysync approve staff
+  kubectl directorysync approve staff --digest 3f1c9a0b62d47e5588a1f0c4d9e27b16 --yes --wait
+
+Exit codes: as of sync";
+
+const SUSPEND: &str = "\
+Where Git or Helm owns the resource, it may turn this back: change spec.suspend there, too.
+
+Examples:
+  kubectl directorysync suspend staff
+  kubectl directorysync suspend --all -A          stop everything";
+
+const LOGS: &str = "\
+Examples:
+  kubectl directorysync logs staff --since 1h
+  kubectl directorysync logs staff -f --operator-namespace directory-sync";

@@ -1,0 +1,225 @@
+//! One resource on a page.
+
+use std::fmt::Write as _;
+
+use anstyle::Style;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::resource::Resource;
+use super::status::next;
+use super::table::{Cell, lines};
+use super::time::{ago, exact};
+use crate::api::status::{ChangeCounts, HeldRemovals, OrganizationStatus, ProblemStatus};
+use crate::text::shorten;
+
+const BOLD: Style = Style::new().bold();
+
+/// All that is known of a resource, for a person.
+pub fn page(resource: &Resource, now: Timestamp) -> String {
+    let mut text = lines(&facts(resource, now), 0);
+    conditions(&mut text, resource, now);
+    let status = &resource.status;
+    if let Some(changes) = &status.changes {
+        let title = if resource.is_preview() {
+            "A sync would make"
+        } else {
+            "Last changes"
+        };
+        heading(&mut text, title);
+        let _ = writeln!(text, "  {}", counted(changes));
+    }
+    if let Some(held) = &status.held_removals {
+        removals(&mut text, held, resource);
+    }
+    if !status.problems.is_empty() {
+        problems(&mut text, &status.problems);
+    }
+    text
+}
+
+fn heading(text: &mut String, title: &str) {
+    // Writing into a string can't fail.
+    let _ = writeln!(text, "\n{BOLD}{title}{BOLD:#}");
+}
+
+fn facts(resource: &Resource, now: Timestamp) -> Vec<Vec<Cell>> {
+    let status = &resource.status;
+    let when = |time: &Option<Time>| match time {
+        None => "never".to_owned(),
+        Some(time) => format!("{} ({})", ago(Some(time), now), exact(time)),
+    };
+    let mut facts: Vec<(&str, Cell)> = vec![
+        ("Name", resource.full_name().into()),
+        (
+            "State",
+            Cell::styled(resource.state_in_words(), resource.state().style()),
+        ),
+    ];
+    if let Some(source) = &status.source {
+        let sizes = match (source.users, source.groups) {
+            (Some(users), Some(groups)) => format!(": {users} people, {groups} groups"),
+            _ => String::new(),
+        };
+        facts.push(("Directory", format!("{}{sizes}", source.kind).into()));
+    }
+    if let Some(organization) = &status.organization {
+        facts.push(("Organization", sizes(organization).into()));
+    }
+    let mode = if resource.is_preview() {
+        "Preview: nothing is changed"
+    } else {
+        "Apply"
+    };
+    facts.push(("Mode", mode.into()));
+    facts.push(("Runs", resource.rhythm().into()));
+    facts.push(("Last sync", when(&status.last_sync_time).into()));
+    if status.last_attempt_time > status.last_sync_time {
+        facts.push(("Last try", when(&status.last_attempt_time).into()));
+    }
+    facts.push(("Next", next(resource, now).into()));
+    if let Some(failures) = status.consecutive_failures.filter(|failures| *failures > 0) {
+        facts.push(("Failures", format!("{failures} in a row").into()));
+    }
+    let rows = facts.into_iter();
+    rows.map(|(name, fact)| vec![format!("{name}:").into(), fact])
+        .collect()
+}
+
+fn sizes(organization: &OrganizationStatus) -> String {
+    let of = |all: Option<i64>, managed: Option<i64>, what: &str| match (all, managed) {
+        (Some(all), Some(managed)) => format!("{all} {what} ({managed} managed)"),
+        (None, Some(managed)) => format!("{managed} {what} managed"),
+        _ => format!("? {what}"),
+    };
+    let members = of(
+        organization.members,
+        organization.managed_members,
+        "members",
+    );
+    let groups = of(organization.groups, organization.managed_groups, "groups");
+    format!("{members}, {groups}")
+}
+
+fn conditions(text: &mut String, resource: &Resource, now: Timestamp) {
+    let conditions = &resource.status.conditions;
+    if conditions.is_empty() {
+        heading(text, "Not seen yet");
+        text.push_str(
+            "  The operator hasn't said anything about this resource: is it running, and does it watch \
+             this namespace and these labels?\n",
+        );
+        return;
+    }
+    heading(text, "Conditions");
+    for condition in conditions {
+        let since = Some(&condition.last_transition_time);
+        let (kind, status, reason) = (&condition.type_, &condition.status, &condition.reason);
+        let _ = writeln!(
+            text,
+            "  {kind} is {status} ({reason}), since {}",
+            ago(since, now)
+        );
+        let message = clean(&condition.message);
+        if !message.is_empty() {
+            let _ = writeln!(text, "    {message}");
+        }
+    }
+}
+
+fn removals(text: &mut String, held: &HeldRemovals, resource: &Resource) {
+    heading(
+        text,
+        &format!("Removals that wait for approval: {}", held.total),
+    );
+    let _ = writeln!(text, "  {}", clean(&held.why));
+    for removal in &held.sample {
+        let _ = writeln!(text, "  - {}", clean(removal));
+    }
+    let (namespace, name) = (resource.namespace(), resource.name());
+    let sample = i64::try_from(held.sample.len()).unwrap_or(i64::MAX);
+    if held.total > sample {
+        let more = held.total - sample;
+        let _ = writeln!(
+            text,
+            "  … and {more} more: kubectl directorysync plan {name} -n {namespace}"
+        );
+    }
+    let _ = writeln!(
+        text,
+        "  If all of them are right: kubectl directorysync approve {name} -n {namespace} --digest {}",
+        shorten(&held.digest)
+    );
+}
+
+fn problems(text: &mut String, problems: &[ProblemStatus]) {
+    heading(text, "Problems to be mended");
+    for problem in problems {
+        let _ = writeln!(text, "  {} ({})", clean(&problem.reason), problem.count);
+        for entry in &problem.sample {
+            let _ = writeln!(text, "  - {}", clean(entry));
+        }
+        let sample = i64::try_from(problem.sample.len()).unwrap_or(i64::MAX);
+        if problem.count > sample {
+            let _ = writeln!(text, "  … and {} more", problem.count - sample);
+        }
+    }
+}
+
+/// `3 invited, 1 group updated`
+pub fn counted(changes: &ChangeCounts) -> String {
+    let counts = [
+        (changes.invited, "invited"),
+        (changes.linked, "linked"),
+        (changes.relinked, "re-linked"),
+        (changes.restored, "restored"),
+        (changes.revoked, "revoked"),
+        (changes.removed, "removed"),
+        (changes.groups_created, "groups created"),
+        (changes.groups_relinked, "groups re-linked"),
+        (changes.groups_renamed, "groups renamed"),
+        (changes.groups_updated, "groups updated"),
+        (changes.groups_deleted, "groups deleted"),
+    ];
+    let made = counts.into_iter().filter(|(count, _)| *count > 0);
+    let made: Vec<String> = made
+        .map(
+            |(count, what)| match (count, what.strip_prefix("groups ")) {
+                (1, Some(what)) => format!("1 group {what}"),
+                _ => format!("{count} {what}"),
+            },
+        )
+        .collect();
+    if made.is_empty() {
+        "none".into()
+    } else {
+        made.join(", ")
+    }
+}
+
+/// Status is bounded in length, and may be written by others than the operator.
+fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_counted_in_words_and_those_that_werent_made_left_out() {
+        assert_eq!(counted(&ChangeCounts::default()), "none");
+        let changes = ChangeCounts {
+            invited: 3,
+            groups_updated: 1,
+            groups_deleted: 2,
+            ..ChangeCounts::default()
+        };
+        assert_eq!(
+            counted(&changes),
+            "3 invited, 1 group updated, 2 groups deleted"
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! Why a command of the plugin failed, and what to do.
+
+use kube::config::KubeconfigError;
+
+use crate::text::shorten;
+
+/// Why a command of the plugin failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    /// The kubeconfig.
+    #[error("the kubeconfig can't be used")]
+    Kubeconfig(#[source] KubeconfigError),
+    /// There is no such context.
+    #[error("the kubeconfig has no context {name:?}; it has: {known}")]
+    NoContext {
+        /// The one that was asked for.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// Neither a kubeconfig nor a pod.
+    #[error(
+        "no cluster to ask: there is no kubeconfig; name one by --kubeconfig or KUBECONFIG, or put it \
+         into ~/.kube/config"
+    )]
+    NoCluster,
+    /// The client for it.
+    #[error("can't prepare the connection to the cluster")]
+    Client(#[source] kube::Error),
+    /// RBAC.
+    #[error(
+        "may not {verb} {resource} {place} ({answer}): ask for a role with that right; the operator's \
+         chart adds looking at directorysyncs to the cluster role view and changing them to edit"
+    )]
+    Forbidden {
+        /// What was tried: `get`.
+        verb: &'static str,
+        /// On what: `directorysyncs.directorysync.dev`.
+        resource: &'static str,
+        /// `in namespace identity`
+        place: String,
+        /// The server's answer.
+        answer: String,
+    },
+    /// The credentials.
+    #[error("the cluster doesn't accept the kubeconfig's credentials ({0}): sign in again")]
+    Unauthorized(String),
+    /// There is no such resource.
+    #[error("there is no DirectorySync {name:?} in namespace {namespace}; {there}")]
+    NotFound {
+        /// The one that was asked for.
+        name: String,
+        /// Where.
+        namespace: String,
+        /// Which there are instead.
+        there: String,
+    },
+    /// The API server doesn't know the kind.
+    #[error(
+        "this cluster doesn't know the kind DirectorySync: install its definition (directory-sync crds \
+         | kubectl apply --server-side -f -), or choose another --context"
+    )]
+    NotServed,
+    /// Nobody answers.
+    #[error("can't reach the cluster's API server at {address}: {cause}")]
+    Unreachable {
+        /// Its URL.
+        address: String,
+        /// What went wrong.
+        cause: String,
+    },
+    /// Another answer of the API server.
+    #[error("the API server didn't {verb} {resource} {place}: {answer}")]
+    Refused {
+        /// What was tried.
+        verb: &'static str,
+        /// On what.
+        resource: &'static str,
+        /// Where.
+        place: String,
+        /// The server's answer.
+        answer: String,
+    },
+    /// Anything else the request came to.
+    #[error("can't {verb} {resource} {place}")]
+    Request {
+        /// What was tried.
+        verb: &'static str,
+        /// On what.
+        resource: &'static str,
+        /// Where.
+        place: String,
+        /// The client's answer.
+        #[source]
+        cause: kube::Error,
+    },
+    /// `status NAME` asks for one form, several names for another.
+    #[error("{0}")]
+    Usage(String),
+    /// A resource isn't as the command needs it.
+    #[error("{0}")]
+    NotNow(String),
+    /// Standard output.
+    #[error("can't write to standard output")]
+    Output(#[from] std::io::Error),
+}
+
+/// What was asked of the API server, for its refusal.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The verb of RBAC.
+    pub verb: &'static str,
+    /// The resource of RBAC.
+    pub resource: &'static str,
+    /// `None`: in all namespaces.
+    pub namespace: Option<&'a str>,
+    /// The API server's address.
+    pub address: &'a str,
+}
+
+impl Asked<'_> {
+    /// What a failed request means.
+    pub fn failed(&self, error: kube::Error) -> PluginError {
+        let &Self { verb, resource, .. } = self;
+        let place = match self.namespace {
+            Some(namespace) => format!("in namespace {namespace}"),
+            None => "in all namespaces".to_owned(),
+        };
+        match error {
+            kube::Error::Api(status) => {
+                let answer = shorten(&status.message);
+                match status.code {
+                    401 => PluginError::Unauthorized(answer),
+                    403 => PluginError::Forbidden {
+                        verb,
+                        resource,
+                        place,
+                        answer,
+                    },
+                    _ => PluginError::Refused {
+                        verb,
+                        resource,
+                        place,
+                        answer,
+                    },
+                }
+            }
+            kube::Error::Service(cause) => PluginError::Unreachable {
+                address: self.address.to_owned(),
+                cause: shorten(&crate::cli::explain(cause.as_ref())),
+            },
+            kube::Error::HyperError(cause) => PluginError::Unreachable {
+                address: self.address.to_owned(),
+                cause: shorten(&crate::cli::explain(&cause)),
+            },
+            cause => PluginError::Request {
+                verb,
+                resource,
+                place,
+                cause,
+            },
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The plan that the operator left in the cluster.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::Api;
+use serde::Deserialize;
+
+use super::cluster::Cluster;
+use super::error::PluginError;
+use super::resource::Resource;
+use super::table::lines;
+use crate::controller::plan;
+use crate::sync::plan::render::title;
+use crate::sync::plan::{Kind, Reason};
+use crate::text::shorten;
+
+/// Rows of each kind of change that are shown.
+const ROWS: usize = 50;
+
+/// The plan of the last run that had anything to do.
+pub struct Published {
+    /// As it was written for programs.
+    pub json: String,
+    /// As it was written for people.
+    pub markdown: String,
+    /// When it was written.
+    pub written: Option<Time>,
+}
+
+/// What its JSON says.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Content {
+    /// Stands for the held removals.
+    #[serde(default)]
+    pub digest: String,
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    organization: String,
+    held_because: Option<String>,
+    #[serde(default)]
+    changes: Vec<Row>,
+    /// The removals that wait.
+    #[serde(default)]
+    pub held: Vec<Row>,
+    #[serde(default)]
+    problems: Vec<Problem>,
+    #[serde(default)]
+    truncated: BTreeMap<String, usize>,
+}
+
+/// One change.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Row {
+    action: String,
+    #[serde(default)]
+    external_id: String,
+    email: Option<String>,
+    name: Option<String>,
+    #[serde(default)]
+    reason: String,
+    from: Option<String>,
+    #[serde(default)]
+    staged: bool,
+    add: Option<Vec<String>>,
+    add_total: Option<usize>,
+    remove: Option<Vec<String>>,
+    remove_total: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Problem {
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl Published {
+    /// The plan of a resource; `None` where no run of it had anything to do.
+    ///
+    /// # Errors
+    /// When the ConfigMap can't be read, or belongs to somebody else.
+    pub async fn of(cluster: &Cluster, resource: &Resource) -> Result<Option<Self>, PluginError> {
+        let namespace = resource.namespace();
+        let api: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), namespace);
+        let name = plan::name(resource.name());
+        let asked = cluster.asked("get", "configmaps", Some(namespace));
+        let found = api.get_opt(&name).await;
+        let Some(mut map) = found.map_err(|error| asked.failed(error))? else {
+            return Ok(None);
+        };
+        if !plan::is_of(&map.metadata, resource.name()) {
+            return Err(PluginError::NotNow(format!(
+                "ConfigMap {name:?} isn't the plan of {}: somebody else made it; delete or rename it, \
+                 and the operator publishes the plan there",
+                resource.full_name()
+            )));
+        }
+        let written = map.metadata.managed_fields.iter().flatten();
+        let written = written
+            .filter_map(|entry| entry.time.clone())
+            .max_by_key(|time| time.0);
+        let mut text = |key| {
+            let data = map.data.as_mut();
+            data.and_then(|data| data.remove(key)).unwrap_or_default()
+        };
+        Ok(Some(Self {
+            json: text(plan::JSON),
+            markdown: text(plan::MARKDOWN),
+            written,
+        }))
+    }
+
+    /// What it says.
+    ///
+    /// # Errors
+    /// When another version of the operator wrote it in another form.
+    pub fn content(&self) -> Result<Content, PluginError> {
+        serde_json::from_str(&self.json).map_err(|error| {
+            PluginError::NotNow(format!(
+                "the plan isn't in a form that this version of the plugin reads ({error}): use the \
+                 plugin of the operator's version, or -o json"
+            ))
+        })
+    }
+}
+
+impl Content {
+    /// The changes, held removals and problems on a terminal.
+    pub fn table(&self) -> String {
+        let mut text = format!(
+            "{} → {}\n",
+            shorten(&self.source),
+            shorten(&self.organization)
+        );
+        if self.changes.is_empty() && self.held.is_empty() {
+            text.push_str("nothing to change\n");
+        }
+        sections(&mut text, &self.changes, "");
+        more(&mut text, self.left_out("changes"), 0, "changes");
+        if !self.held.is_empty() {
+            text.push_str(&self.held_table());
+        }
+        if !self.problems.is_empty() {
+            text.push_str("\nProblems to be mended\n");
+            for problem in self.problems.iter().take(ROWS) {
+                let (reason, message) = (shorten(&problem.reason), shorten(&problem.message));
+                text.push_str(&format!("  {reason}: {message}\n"));
+            }
+            let hidden = self.problems.len().saturating_sub(ROWS);
+            more(&mut text, self.left_out("problems"), hidden, "problems");
+        }
+        text
+    }
+
+    /// The held removals alone.
+    pub fn held_table(&self) -> String {
+        let because = self.held_because.as_deref().unwrap_or("past the limit");
+        let mut text = format!("\nheld, waiting for approval: {}\n", shorten(because));
+        sections(&mut text, &self.held, "held: ");
+        more(&mut text, self.left_out("held"), 0, "held removals");
+        text.push_str(&format!("digest {}\n", shorten(&self.digest)));
+        text
+    }
+
+    fn left_out(&self, list: &str) -> usize {
+        self.truncated.get(list).copied().unwrap_or_default()
+    }
+}
+
+fn sections(text: &mut String, rows: &[Row], before: &str) {
+    let mut by_action: Vec<(&str, Vec<&Row>)> = Vec::new();
+    for row in rows {
+        match by_action
+            .iter_mut()
+            .find(|(action, _)| *action == row.action)
+        {
+            Some((_, rows)) => rows.push(row),
+            None => by_action.push((&row.action, vec![row])),
+        }
+    }
+    for (action, rows) in by_action {
+        let title =
+            known::<Kind>(action).map_or_else(|| shorten(action), |kind| title(kind).into());
+        text.push_str(&format!("\n{before}{title} ({})\n", rows.len()));
+        let shown = rows.iter().take(ROWS).map(|row| {
+            let columns = [row.subject(), row.why(), row.detail()];
+            columns.map(Into::into).into()
+        });
+        let shown: Vec<_> = shown.collect();
+        for line in lines(&shown, 2).lines() {
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        more(text, 0, rows.len().saturating_sub(ROWS), "");
+    }
+}
+
+fn more(text: &mut String, left_out: usize, hidden: usize, what: &str) {
+    if hidden > 0 {
+        text.push_str(&format!("  … and {hidden} more: -o json\n"));
+    }
+    if left_out > 0 {
+        text.push_str(&format!(
+            "  … and {left_out} more {what}, which the operator left out of the plan for its length\n"
+        ));
+    }
+}
+
+impl Row {
+    fn subject(&self) -> String {
+        let subject = self.email.as_deref().or(self.name.as_deref());
+        shorten(subject.unwrap_or(&self.external_id))
+    }
+
+    fn why(&self) -> String {
+        match known::<Reason>(&self.reason) {
+            Some(reason) => reason.describe().into(),
+            None => shorten(&self.reason),
+        }
+    }
+
+    fn detail(&self) -> String {
+        let count = |list: &Option<Vec<String>>, total: Option<usize>| {
+            total.unwrap_or_else(|| list.as_ref().map_or(0, Vec::len))
+        };
+        let added = count(&self.add, self.add_total);
+        let removed = count(&self.remove, self.remove_total);
+        match (&self.from, &self.add, &self.remove) {
+            (Some(from), ..) => format!("was {}", shorten(from)),
+            (None, Some(_), Some(_)) => format!("+{added} −{removed}"),
+            (None, Some(_), None) if added == 1 => "1 member".into(),
+            (None, Some(_), None) => format!("{added} members"),
+            _ if self.staged => "staged, no invitation yet".into(),
+            _ => String::new(),
+        }
+    }
+}
+
+/// A word that this version knows; others are shown as they are.
+fn known<T: for<'de> Deserialize<'de>>(word: &str) -> Option<T> {
+    serde_json::from_value(serde_json::Value::String(word.to_owned())).ok()
+}
+
+/// When a plan was written, for a person.
+pub fn age(written: Option<&Time>, now: Timestamp) -> String {
+    match written {
+        Some(_) => super::time::ago(written, now),
+        None => "at an unknown time".into(),
+    }
+}

@@ -1,0 +1,155 @@
+//! `status`: how resources stand.
+
+use std::process::ExitCode;
+
+use anstyle::Style;
+use jiff::Timestamp;
+use kube::api::DynamicObject;
+use serde_json::json;
+
+use super::args::{StatusArgs, StatusOutput};
+use super::cluster::{Cluster, RESOURCE};
+use super::detail::page;
+use super::error::PluginError;
+use super::resource::Resource;
+use super::table::{Cell, lines};
+use super::time::{ago, ahead};
+use crate::cli::output::print;
+use crate::text::shorten;
+
+/// Shows a table, or all about the one resource that is named.
+pub async fn status(cluster: &Cluster, args: &StatusArgs) -> Result<ExitCode, PluginError> {
+    let resources = cluster.select(&args.select).await?;
+    let one = match resources.as_slice() {
+        [one] if args.select.names.len() == 1 => Some(one),
+        _ => None,
+    };
+    let now = Timestamp::now();
+    let text = match (args.output, one) {
+        (Some(StatusOutput::Json), one) => format!("{:#}\n", as_kubectl_gives(one, &resources)),
+        (Some(StatusOutput::Yaml), one) => yaml(&as_kubectl_gives(one, &resources))?,
+        (Some(StatusOutput::Name), _) => names(&resources),
+        (None, Some(one)) => page(one, now),
+        (wide, _) if resources.is_empty() => {
+            let _ = wide;
+            eprintln!("{}", cluster.nothing_there(&args.select));
+            return Ok(ExitCode::SUCCESS);
+        }
+        (wide, _) => table(
+            &resources,
+            args.select.all_namespaces,
+            wide.is_some(),
+            !args.no_headers,
+            now,
+        ),
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn names(resources: &[Resource]) -> String {
+    let names = resources.iter().map(Resource::name);
+    names.map(|name| format!("{RESOURCE}/{name}\n")).collect()
+}
+
+/// One object as it is, several as a `List`.
+fn as_kubectl_gives(one: Option<&Resource>, all: &[Resource]) -> serde_json::Value {
+    let whole = |resource: &Resource| {
+        let mut object: DynamicObject = resource.object.clone();
+        // As kubectl: for machines alone.
+        object.metadata.managed_fields = None;
+        // The items of a list come without.
+        object.types.get_or_insert_with(types);
+        json!(object)
+    };
+    match one {
+        Some(one) => whole(one),
+        None => {
+            let items: Vec<_> = all.iter().map(whole).collect();
+            json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items})
+        }
+    }
+}
+
+fn types() -> kube::api::TypeMeta {
+    kube::api::TypeMeta::resource::<crate::api::DirectorySync>()
+}
+
+fn yaml(value: &serde_json::Value) -> Result<String, PluginError> {
+    serde_saphyr::to_string(value)
+        .map_err(|error| PluginError::Output(std::io::Error::other(error.to_string())))
+}
+
+fn table(
+    resources: &[Resource],
+    namespaces: bool,
+    wide: bool,
+    head: bool,
+    now: Timestamp,
+) -> String {
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    if head {
+        let bold = Style::new().bold();
+        let titles = [
+            "NAMESPACE",
+            "NAME",
+            "STATE",
+            "REASON",
+            "SOURCE",
+            "MEMBERS",
+            "GROUPS",
+            "HELD",
+            "PROBLEMS",
+            "LAST SYNC",
+            "NEXT",
+            "MESSAGE",
+        ];
+        let shown = titles
+            .into_iter()
+            .filter(|title| (namespaces || *title != "NAMESPACE") && (wide || *title != "MESSAGE"));
+        rows.push(shown.map(|title| Cell::styled(title, bold)).collect());
+    }
+    for resource in resources {
+        rows.push(row(resource, namespaces, wide, now));
+    }
+    lines(&rows, 0)
+}
+
+fn row(resource: &Resource, namespaces: bool, wide: bool, now: Timestamp) -> Vec<Cell> {
+    let status = &resource.status;
+    let state = resource.state();
+    let ready = resource.ready();
+    let number = |number: Option<i64>| number.map_or("-".to_owned(), |number| number.to_string());
+    let organization = status.organization.as_ref();
+    let mut row: Vec<Cell> = Vec::new();
+    if namespaces {
+        row.push(resource.namespace().into());
+    }
+    row.push(resource.name().into());
+    row.push(Cell::styled(resource.state_in_words(), state.style()));
+    row.push(ready.map_or("-", |(reason, _)| reason).into());
+    let source = status.source.as_ref();
+    row.push(source.map_or("-", |source| &source.kind).into());
+    row.push(number(organization.and_then(|sizes| sizes.managed_members)).into());
+    row.push(number(organization.and_then(|sizes| sizes.managed_groups)).into());
+    row.push(number(status.held_removals.as_ref().map(|held| held.total)).into());
+    let problems = resource.problems();
+    row.push(number((problems > 0).then_some(problems)).into());
+    row.push(ago(status.last_sync_time.as_ref(), now).into());
+    row.push(next(resource, now).into());
+    if wide {
+        row.push(shorten(ready.map_or("", |(_, message)| message)).into());
+    }
+    row
+}
+
+/// When it runs next, or how often where that isn't recorded.
+pub fn next(resource: &Resource, now: Timestamp) -> String {
+    use super::resource::State;
+    match (resource.state(), &resource.status.next_sync_time) {
+        (State::Suspended, _) => "when resumed".into(),
+        (State::Stalled, _) => "when mended".into(),
+        (_, Some(next)) => ahead(next, now),
+        (_, None) => resource.rhythm(),
+    }
+}

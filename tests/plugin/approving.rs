@@ -1,0 +1,145 @@
+//! `approve`.
+
+use directory_sync::api::DirectorySync;
+use serde_json::json;
+
+use crate::kubectl::plugin;
+use crate::world::*;
+
+/// Ten members came from the directory; seven left it, and may not be revoked without approval.
+async fn held(purpose: &str) -> (World, Operator, DirectorySync) {
+    let world = World::new(purpose).await;
+    let operator = world.operator();
+    world.resource("staff", json!({}));
+    world.until_ready("staff", "Succeeded").await;
+    world.leave(0..7);
+    plugin(&world, "sync staff --wait").await.ends_with(3);
+    let staff = world.until_ready("staff", "RemovalsHeld").await;
+    (world, operator, staff)
+}
+
+fn digest(staff: &DirectorySync) -> String {
+    let held = staff.status.clone().unwrap().held_removals;
+    held.unwrap().digest
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn held_removals_are_shown_in_full_and_go_ahead_once_approved() {
+    let (world, operator, staff) = held("approve").await;
+    let digest = digest(&staff);
+
+    plugin(&world, "status")
+        .await
+        .prints("removals held")
+        .prints("RemovalsHeld");
+    plugin(&world, "status staff")
+        .await
+        .prints("Removals that wait for approval: 8")
+        .prints(&format!(
+            "approve staff -n {} --digest {digest}",
+            world.namespace
+        ));
+
+    let done = plugin(&world, "approve staff --yes --wait")
+        .await
+        .ends_with(0);
+    for number in 0..7 {
+        assert!(
+            done.stdout.contains(&format!("p{number:02}@example.com")),
+            "{done}"
+        );
+    }
+    done.prints("gone from the directory")
+        .prints(&format!("digest {digest}"))
+        .prints("directorysyncs.directorysync.dev/staff removals approved")
+        .prints("/staff: in step: in step with");
+    assert_eq!(world.revoked(), 7);
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_clear_yes_or_with_another_digest_nothing_is_approved() {
+    let (world, operator, staff) = held("unapproved").await;
+
+    plugin(&world, "approve staff")
+        .await
+        .ends_with(1)
+        .prints("held, waiting for approval")
+        .complains("no terminal to confirm")
+        .complains("--yes");
+    plugin(
+        &world,
+        "approve staff --yes --digest 0123456789abcdef0123456789abcdef",
+    )
+    .await
+    .ends_with(1)
+    .complains("0123456789abcdef0123456789abcdef isn't the digest of what is held")
+    .complains(&digest(&staff));
+    let annotations = world.get("staff").await.metadata.annotations;
+    assert!(
+        !annotations
+            .unwrap_or_default()
+            .contains_key("directorysync.dev/approve-removals")
+    );
+    assert_eq!(world.revoked(), 0);
+
+    let right = format!("approve staff --yes --wait --digest {}", digest(&staff));
+    plugin(&world, &right).await.ends_with(0);
+    assert_eq!(world.revoked(), 7);
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_at_a_terminal_is_asked_and_only_a_yes_approves() {
+    let (world, operator, _) = held("asked").await;
+    let program = crate::kubectl::folder().join("kubectl-directorysync");
+    let line = format!("{} approve staff -n {}", program.display(), world.namespace);
+    let answer = async |answer: &str| {
+        // `script` gives it a terminal.
+        let told = format!("printf '{answer}\\n' | script -qec '{line}' /dev/null");
+        let output = tokio::process::Command::new("sh")
+            .args(["-c", &told])
+            .env("KUBECONFIG", world.server().kubeconfig())
+            .output();
+        crate::ran::Ran::of(output.await.unwrap())
+    };
+
+    answer("n")
+        .await
+        .ends_with(1)
+        .prints("Let these 8 removals go ahead? [y/N]")
+        .prints("nothing was approved");
+    answer("yes").await.ends_with(0).prints("removals approved");
+    eventually("the revocations", || world.revoked() == 7).await;
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_is_held_there_is_nothing_to_approve() {
+    let world = World::new("nothing-held").await;
+    let operator = world.operator();
+    world.resource("staff", json!({}));
+    world.until_ready("staff", "Succeeded").await;
+
+    plugin(&world, "approve staff --yes")
+        .await
+        .ends_with(1)
+        .complains("no removals of")
+        .complains("it is in step");
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_read_the_plan_sees_the_sample_of_status() {
+    let (world, operator, _) = held("sample").await;
+    let viewer = crate::refusals::user(&world, "approver", "get,patch");
+
+    let line = format!("directorysync approve staff --yes -n {}", world.namespace);
+    crate::kubectl::kubectl(&world, &line, &viewer)
+        .await
+        .ends_with(0)
+        .prints("held, waiting for approval")
+        .prints("p00@example.com");
+    eventually("the revocations", || world.revoked() == 7).await;
+    operator.stop().await.unwrap();
+}
