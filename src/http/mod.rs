@@ -14,6 +14,7 @@ mod observe;
 mod remote;
 mod retry;
 mod secrets;
+mod share;
 mod token;
 
 pub use answer::Answer;
@@ -25,4 +26,5 @@ pub use observe::{Observer, Outcome, Unobserved};
 pub use remote::{Call, Remote, Repeat};
 pub use retry::{Retry, retry_after};
 pub use secrets::Secrets;
+pub use share::{LimitRules, Shares, WindowTold, written_at};
 pub use token::{Token, TokenCache, TokenSource};

@@ -4,16 +4,22 @@ pub mod active_directory;
 pub mod entra_id;
 pub mod ldap;
 pub mod okta;
+pub mod one_login;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::complete::Complete;
 use crate::directory::Directory;
+use crate::http::Shares;
 
 pub use crate::fault::{FaultKind as SourceErrorKind, Step};
+
+/// How often a read says whether it waits.
+const TELL_EVERY: Duration = Duration::from_millis(250);
 
 /// A directory that can be read.
 ///
@@ -84,6 +90,22 @@ impl ReadProgress {
     pub fn waits_until(&self) -> Option<Timestamp> {
         let then = Timestamp::from_second(self.waits_until.load(Ordering::Relaxed)).ok()?;
         (then > Timestamp::now()).then_some(then)
+    }
+
+    /// Does `work` and says meanwhile until when its requests wait for our share of `limits`.
+    pub async fn telling_waits<T>(&self, limits: &Shares, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        let mut ticks = tokio::time::interval(TELL_EVERY);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                _ = ticks.tick() => {
+                    if let Some(until) = limits.waits_until() {
+                        self.wait_until(until);
+                    }
+                }
+            }
+        }
     }
 
     /// Counts groups.

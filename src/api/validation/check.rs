@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::{Invalid, InvalidSpec};
+use crate::api::spec::AccountMeaning;
+use crate::directory::AccountState;
 
 /// What was found wrong so far.
 #[derive(Debug, Default)]
@@ -62,6 +64,17 @@ impl Checks {
         }
     }
 
+    /// How much of a vendor's rate limit to use, in percent; half where there is no word of it.
+    pub(super) fn share(&mut self, field: &str, share: Option<i32>) -> Option<u8> {
+        let share = u8::try_from(share.unwrap_or(50)).ok();
+        let share = share.filter(|share| (1..=100).contains(share));
+        if share.is_none() {
+            let message = "write a number from 1 to 100: the percentage of the limit to use";
+            self.refuse(field, message);
+        }
+        share
+    }
+
     /// Everything that was found wrong.
     pub(super) fn finish(self) -> Result<(), InvalidSpec> {
         if self.0.is_empty() {
@@ -69,5 +82,19 @@ impl Checks {
         } else {
             Err(InvalidSpec(self.0))
         }
+    }
+}
+
+/// What a status means; `usual` where the spec has no word of it. `None`: as if there were no such
+/// account.
+pub(super) fn state(
+    meaning: Option<AccountMeaning>,
+    usual: Option<AccountState>,
+) -> Option<AccountState> {
+    match meaning {
+        None => usual,
+        Some(AccountMeaning::Active) => Some(AccountState::Active),
+        Some(AccountMeaning::Disabled) => Some(AccountState::Disabled),
+        Some(AccountMeaning::Absent) => None,
     }
 }

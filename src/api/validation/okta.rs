@@ -3,14 +3,13 @@
 use reqwest::Url;
 use secrecy::SecretString;
 
-use super::check::Checks;
+use super::check::{Checks, state};
 use super::organization::web_address;
 use super::references::{KeyOf, Reference, ReferencedData};
 use super::resolve::UnresolvedReason;
 use crate::api::spec::{
-    AccountMeaning, OktaCredentials, OktaGroupType, OktaGroups, OktaSource as Spec, OktaStatuses,
+    OktaCredentials, OktaGroupType, OktaGroups, OktaSource as Spec, OktaStatuses,
 };
-use crate::directory::AccountState;
 use crate::http::JwtSigner;
 use crate::source::okta::{
     Credentials, GroupScope, GroupType, OktaSettings, StatusTable, UserScope,
@@ -92,16 +91,7 @@ pub(super) fn validate(
 ) -> Option<ValidatedOkta> {
     let org_url = web_address(checks, &format!("{FIELD}.orgUrl"), &spec.org_url, false);
     let account = account(checks, &spec.credentials);
-    let share = spec.rate_limit_share.unwrap_or(50);
-    let share = u8::try_from(share)
-        .ok()
-        .filter(|share| (1..=100).contains(share));
-    if share.is_none() {
-        checks.refuse(
-            format!("{FIELD}.rateLimitShare"),
-            "write a number from 1 to 100: the percentage of Okta's limits to use",
-        );
-    }
+    let share = checks.share(&format!("{FIELD}.rateLimitShare"), spec.rate_limit_share);
     let users = spec.users.clone().unwrap_or_default();
     let scope = match (users.filter, users.search) {
         (None, None) => UserScope::Everyone,
@@ -155,12 +145,6 @@ fn account(checks: &mut Checks, spec: &OktaCredentials) -> Option<Account> {
 
 fn statuses(spec: &OktaStatuses) -> StatusTable {
     let usual = StatusTable::default();
-    let state = |meaning: Option<AccountMeaning>, usual| match meaning {
-        None => usual,
-        Some(AccountMeaning::Active) => Some(AccountState::Active),
-        Some(AccountMeaning::Disabled) => Some(AccountState::Disabled),
-        Some(AccountMeaning::Absent) => None,
-    };
     StatusTable {
         staged: state(spec.staged, usual.staged),
         provisioned: state(spec.provisioned, usual.provisioned),

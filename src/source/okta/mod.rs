@@ -13,8 +13,6 @@ mod read;
 mod settings;
 mod wire;
 
-use std::time::Duration;
-
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -25,9 +23,6 @@ use pages::Organization;
 pub use settings::{
     Credentials, GroupScope, GroupType, InvalidSettings, OktaSettings, StatusTable, UserScope,
 };
-
-/// How often a read tells whether it waits.
-const TELL_EVERY: Duration = Duration::from_millis(250);
 
 /// One Okta organization.
 #[derive(Debug)]
@@ -49,16 +44,6 @@ impl OktaSource {
             organization,
         })
     }
-
-    async fn tell_waits(&self, progress: &ReadProgress) {
-        let mut ticks = tokio::time::interval(TELL_EVERY);
-        loop {
-            ticks.tick().await;
-            if let Some(until) = self.organization.limits.waits_until() {
-                progress.wait_until(until);
-            }
-        }
-    }
 }
 
 impl Source for OktaSource {
@@ -69,13 +54,12 @@ impl Source for OktaSource {
     ) -> BoxFuture<'a, Result<Reading, SourceError>> {
         let read = async move {
             let read = read::read(&self.organization, &self.settings, progress);
-            tokio::select! {
-                directory = read => Ok(Reading::Full {
-                    directory: directory?,
-                    version: None,
-                }),
-                () = self.tell_waits(progress) => unreachable!("it goes on until the read ends"),
-            }
+            Ok(Reading::Full {
+                directory: progress
+                    .telling_waits(&self.organization.limits, read)
+                    .await?,
+                version: None,
+            })
         };
         read.boxed()
     }

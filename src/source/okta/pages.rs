@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 
 use super::credentials::{ApiToken, ServiceApp};
 use super::error::{OktaFailure, Purpose};
-use super::limit::{Class, Limits};
+use super::limit::{Class, RULES};
 use super::settings::{Credentials, InvalidSettings, OktaSettings, origin};
-use crate::http::{Call, HttpError, JwtSigner, Pace, Remote, Secrets, TokenCache};
+use crate::http::{Call, HttpError, JwtSigner, Pace, Remote, Secrets, Shares, TokenCache};
 use crate::text::shorten;
 
 /// A page of a thousand people with large profiles stays below; anything larger is no page.
@@ -25,7 +25,7 @@ pub(super) struct Organization {
     groups: Remote,
     apps: Remote,
     pub tokens: Arc<TokenCache>,
-    pub limits: Limits,
+    pub limits: Shares,
 }
 
 /// A list to read.
@@ -97,9 +97,9 @@ impl Organization {
         };
         let tokens = Arc::new(tokens);
         let address = origin.origin().ascii_serialization();
-        let limits = Limits::of(&address, settings.rate_limit_share);
-        let of = |class| Remote {
-            limit: limits.class(class),
+        let limits = Shares::of(&RULES, &address, settings.rate_limit_share);
+        let of = |class: Class| Remote {
+            limit: limits.class(class.name()),
             token: Some(tokens.clone()),
             ..bare.clone()
         };

@@ -1,0 +1,204 @@
+//! Keeps to a share of a vendor's rate limits, which the headers of its answers tell.
+//!
+//! Such a vendor counts the requests of all clients of an account in fixed windows, and names in
+//! each answer the window's limit, what remains of it and when it ends. All sources of this process
+//! that read one account share what is known of its windows.
+
+mod window;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use reqwest::header::{DATE, HeaderMap};
+use reqwest::{Method, StatusCode};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::http::Limit;
+use window::{State, Verdict};
+
+/// How a vendor tells of its limits.
+#[derive(Debug)]
+pub struct LimitRules {
+    /// Its name, for people.
+    pub vendor: &'static str,
+    /// Reads an answer's headers.
+    pub told: fn(&HeaderMap) -> Option<WindowTold>,
+    /// Whatever the headers say, no window is longer.
+    pub longest_window: Duration,
+    /// Ends that are told at most so many seconds apart are those of one window.
+    pub same_within: u64,
+    /// The limit that holds, and for how long from the first request on, where the headers say
+    /// nothing. `None`: there is none then.
+    pub unless_told: Option<(u32, Duration)>,
+}
+
+/// What an answer's headers say of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowTold {
+    /// Requests of all clients in the window.
+    pub limit: u32,
+    /// As many are left.
+    pub remaining: u32,
+    /// When it ends, in seconds since 1970 by the vendor's clock: its name.
+    pub reset: i64,
+    /// From the moment the answer was written.
+    pub ends_in: Duration,
+}
+
+/// One source's way to the limits of an account.
+#[derive(Debug, Clone)]
+pub struct Shares {
+    rules: &'static LimitRules,
+    account: Arc<Account>,
+    /// Of each limit, in percent.
+    share: u8,
+    /// Until when a request waits, in seconds since 1970.
+    waits_until: Arc<AtomicI64>,
+}
+
+#[derive(Debug, Default)]
+struct Account(Mutex<HashMap<&'static str, Arc<Windows>>>);
+
+impl Shares {
+    /// The limits of the account at `address`, of which `share` percent are used at most.
+    pub fn of(rules: &'static LimitRules, address: &str, share: u8) -> Self {
+        type Known = HashMap<(&'static str, String), Weak<Account>>;
+        static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, account| account.strong_count() > 0);
+        let name = (rules.vendor, address.to_owned());
+        let account = known.get(&name).and_then(Weak::upgrade).unwrap_or_default();
+        known.insert(name, Arc::downgrade(&account));
+        Self {
+            rules,
+            account,
+            share,
+            waits_until: Arc::default(),
+        }
+    }
+
+    /// What paces the requests that the vendor counts together as `class`.
+    pub fn class(&self, class: &'static str) -> Arc<dyn Limit> {
+        let mut classes = self
+            .account
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let windows = classes
+            .entry(class)
+            .or_insert_with(|| Arc::new(Windows::new(self.rules)));
+        Arc::new(Share {
+            shares: self.clone(),
+            class,
+            windows: windows.clone(),
+        })
+    }
+
+    /// Until when requests wait, or waited last.
+    pub fn waits_until(&self) -> Option<Timestamp> {
+        match self.waits_until.load(Ordering::Relaxed) {
+            0 => None,
+            seconds => Timestamp::from_second(seconds).ok(),
+        }
+    }
+}
+
+/// When an answer was written, by the clock of whoever wrote it; by ours where it doesn't say.
+pub fn written_at(headers: &HeaderMap) -> Timestamp {
+    headers
+        .get(DATE)
+        .and_then(|date| date.to_str().ok())
+        .and_then(|date| rfc2822::DateTimeParser::new().parse_timestamp(date).ok())
+        .unwrap_or_else(Timestamp::now)
+}
+
+struct Share {
+    shares: Shares,
+    class: &'static str,
+    windows: Arc<Windows>,
+}
+
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} % of {}", self.shares.share, self.class)
+    }
+}
+
+impl Share {
+    /// Tells that requests wait, once for every wait that is longer than the last.
+    fn tell(&self, until: Instant, now: Instant) {
+        // Rounded up, so that nobody is told of a time that has come.
+        let then = Timestamp::now() + (until - now) + Duration::from_millis(999);
+        let before = self
+            .shares
+            .waits_until
+            .fetch_max(then.as_second(), Ordering::Relaxed);
+        if then.as_second() > before + 1 {
+            tracing::info!(
+                vendor = self.shares.rules.vendor,
+                class = self.class,
+                until = %then,
+                "our share of the rate limit is spent; reading waits"
+            );
+        }
+    }
+}
+
+impl Limit for Share {
+    fn permit<'a>(&'a self, _method: &'a Method) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let windows = &self.windows;
+            loop {
+                let mut changed = std::pin::pin!(windows.changed.notified());
+                // From here on no change is missed.
+                changed.as_mut().enable();
+                let now = Instant::now();
+                let verdict = windows.lock().verdict(now, self.shares.share);
+                let until = match verdict {
+                    Verdict::Go => return,
+                    Verdict::Probing(until) => until,
+                    Verdict::Spent(until) => {
+                        self.tell(until, now);
+                        until
+                    }
+                };
+                tokio::select! {
+                    () = sleep_until(until) => {}
+                    () = changed => {}
+                }
+            }
+        })
+    }
+
+    fn answered(&self, _method: &Method, status: StatusCode, headers: &HeaderMap) {
+        let told = (self.shares.rules.told)(headers);
+        self.windows.lock().answered(Instant::now(), status, told);
+        self.windows.changed.notify_waiters();
+    }
+}
+
+#[derive(Debug)]
+struct Windows {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+impl Windows {
+    fn new(rules: &'static LimitRules) -> Self {
+        Self {
+            state: Mutex::new(State::new(rules)),
+            changed: Notify::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,337 @@
+//! What is known of one window of a limit, and whether one more request fits into our share of it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use tokio::time::Instant;
+
+use super::{LimitRules, WindowTold};
+
+/// While nothing is known of a window, so long after a request the next one may go although the
+/// first isn't answered yet.
+const PROBE_PATIENCE: Duration = Duration::from_secs(1);
+/// A request without an answer for so long never gets one.
+const LOST_AFTER: Duration = Duration::from_secs(120);
+/// After a refusal that names a limit of nothing, by which Okta says that too many requests are
+/// under way at once, nothing is sent for so long.
+const CROWDED_PAUSE: Duration = Duration::from_secs(1);
+
+/// What is known of one class.
+///
+/// A request counts from its permission on: first as one that flies, then in the window that its
+/// answer names. So those answered in the current window and those that fly are together never
+/// fewer than what the vendor counts of us in it.
+#[derive(Debug)]
+pub(super) struct State {
+    rules: &'static LimitRules,
+    window: Option<Window>,
+    /// When requests without an answer yet were permitted.
+    flying: VecDeque<Instant>,
+    /// When a request was permitted to find out about the window.
+    probed: Option<Instant>,
+    paused_until: Option<Instant>,
+    /// Answers come without the headers, and nobody knows the limit otherwise.
+    untold: bool,
+}
+
+#[derive(Debug)]
+struct Window {
+    /// As the vendor names it, in seconds since 1970; `None`: we suppose it.
+    reset: Option<i64>,
+    /// Not before it is over.
+    ends: Instant,
+    limit: u32,
+    remaining: u32,
+    answered: u32,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Go,
+    /// Somebody else's request finds out about the window.
+    Probing(Instant),
+    /// Nothing is left of our share, or of the whole.
+    Spent(Instant),
+}
+
+impl State {
+    pub(super) fn new(rules: &'static LimitRules) -> Self {
+        Self {
+            rules,
+            window: None,
+            flying: VecDeque::new(),
+            probed: None,
+            paused_until: None,
+            untold: false,
+        }
+    }
+
+    pub(super) fn verdict(&mut self, now: Instant, share: u8) -> Verdict {
+        while self
+            .flying
+            .front()
+            .is_some_and(|at| *at + LOST_AFTER <= now)
+        {
+            self.flying.pop_front();
+        }
+        if let Some(until) = self.paused_until.filter(|until| *until > now) {
+            return Verdict::Spent(until);
+        }
+        if self.untold {
+            return Verdict::Go;
+        }
+        let flying = u32::try_from(self.flying.len()).unwrap_or(u32::MAX);
+        match self.window.as_ref().filter(|window| window.ends > now) {
+            Some(window) => {
+                let allowed = u64::from(window.limit) * u64::from(share) / 100;
+                let used = u64::from(window.answered) + u64::from(flying);
+                // However small the share, one request in a window goes.
+                if used >= allowed.max(1) || window.remaining <= flying {
+                    return Verdict::Spent(window.ends);
+                }
+            }
+            None => {
+                let probe = self.probed.map(|at| at + PROBE_PATIENCE);
+                if let Some(until) = probe.filter(|until| *until > now) {
+                    return Verdict::Probing(until);
+                }
+                self.probed = Some(now);
+            }
+        }
+        self.flying.push_back(now);
+        Verdict::Go
+    }
+
+    pub(super) fn answered(&mut self, now: Instant, status: StatusCode, told: Option<WindowTold>) {
+        self.flying.pop_front();
+        self.probed = None;
+        let refused = status == StatusCode::TOO_MANY_REQUESTS;
+        match told {
+            // Too many under way at once: that is no word about the window.
+            Some(WindowTold { limit: 0, .. }) if refused => {
+                self.paused_until = Some(now + CROWDED_PAUSE);
+                self.count_unnamed();
+            }
+            Some(told) => self.count(now, told, refused),
+            None => {
+                if status.is_success() {
+                    self.suppose(now);
+                }
+                self.count_unnamed();
+            }
+        }
+    }
+
+    /// Opens the window that is supposed where none is told.
+    fn suppose(&mut self, now: Instant) {
+        let Some((limit, length)) = self.rules.unless_told else {
+            self.untold |= self.window.is_none();
+            return;
+        };
+        if self.window.as_ref().is_none_or(|window| window.ends <= now) {
+            self.window = Some(Window {
+                reset: None,
+                ends: now + length,
+                limit,
+                remaining: limit,
+                answered: 0,
+            });
+        }
+    }
+
+    /// An answer that names no window is counted in the current one.
+    fn count_unnamed(&mut self) {
+        if let Some(window) = &mut self.window {
+            window.answered += 1;
+        }
+    }
+
+    fn count(&mut self, now: Instant, told: WindowTold, refused: bool) {
+        self.untold = false;
+        let ends = now + told.ends_in.min(self.rules.longest_window);
+        let remaining = if refused { 0 } else { told.remaining };
+        let mut answered = 1;
+        if let Some(window) = &mut self.window {
+            let apart = window.reset.map(|reset| told.reset.saturating_sub(reset));
+            match apart {
+                Some(apart) if apart.unsigned_abs() <= self.rules.same_within => {
+                    window.answered += 1;
+                    window.limit = window.limit.min(told.limit);
+                    window.remaining = window.remaining.min(remaining);
+                    // Dates are whole seconds: the earliest of the ends told is still not too
+                    // early, unless the vendor says so.
+                    window.ends = if window.ends > now {
+                        window.ends.min(ends)
+                    } else {
+                        ends
+                    };
+                    return;
+                }
+                Some(apart) if apart < 0 => return,
+                // What went while the window was only supposed may be counted in this one.
+                None if window.ends > now => answered += window.answered,
+                _ => {}
+            }
+        }
+        self.window = Some(Window {
+            reset: Some(told.reset),
+            ends,
+            limit: told.limit,
+            remaining,
+            answered,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    const TOLD: LimitRules = LimitRules {
+        vendor: "a vendor",
+        told: |_| None,
+        longest_window: Duration::from_secs(180),
+        same_within: 0,
+        unless_told: None,
+    };
+
+    const SUPPOSED: LimitRules = LimitRules {
+        longest_window: Duration::from_secs(3600),
+        same_within: 1,
+        unless_told: Some((20, Duration::from_secs(3600))),
+        ..TOLD
+    };
+
+    fn told(limit: u32, remaining: u32, reset: i64, ends_in: u64) -> Option<WindowTold> {
+        Some(WindowTold {
+            limit,
+            remaining,
+            reset,
+            ends_in: Duration::from_secs(ends_in),
+        })
+    }
+
+    fn go_on(state: &mut State, now: Instant) -> usize {
+        (0..1000)
+            .take_while(|_| state.verdict(now, 50) == Verdict::Go)
+            .count()
+    }
+
+    #[test]
+    fn one_request_finds_out_the_limit_and_then_half_of_it_goes() {
+        let (mut state, now) = (State::new(&TOLD), Instant::now());
+        assert_eq!(go_on(&mut state, now), 1);
+        assert_eq!(
+            state.verdict(now, 50),
+            Verdict::Probing(now + PROBE_PATIENCE)
+        );
+
+        state.answered(now, StatusCode::OK, told(20, 19, 100, 30));
+        assert_eq!(go_on(&mut state, now), 9, "ten in all");
+        assert_eq!(state.verdict(now, 50), Verdict::Spent(now + 30 * SECOND));
+
+        let later = now + 30 * SECOND;
+        assert_eq!(go_on(&mut state, later), 1, "a new window is found out");
+    }
+
+    #[test]
+    fn answers_that_were_on_their_way_when_the_window_ended_count_in_the_next() {
+        let (mut state, now) = (State::new(&TOLD), Instant::now());
+        go_on(&mut state, now);
+        state.answered(now, StatusCode::OK, told(20, 19, 100, 1));
+        assert_eq!(go_on(&mut state, now), 9);
+
+        let later = now + SECOND;
+        assert_eq!(go_on(&mut state, later), 1, "nine others fly");
+        state.answered(later, StatusCode::OK, told(20, 19, 160, 60));
+        assert_eq!(go_on(&mut state, later), 0, "nine may be counted yet");
+        for answered in 0..9 {
+            state.answered(later, StatusCode::OK, told(20, 19, 100, 60));
+            assert_eq!(go_on(&mut state, later), 1, "{answered}");
+        }
+    }
+
+    #[test]
+    fn what_others_used_up_is_waited_for_though_our_share_is_not_spent() {
+        let (mut state, now) = (State::new(&TOLD), Instant::now());
+        go_on(&mut state, now);
+        state.answered(now, StatusCode::OK, told(100, 3, 100, 30));
+        assert_eq!(go_on(&mut state, now), 3);
+        assert_eq!(state.verdict(now, 50), Verdict::Spent(now + 30 * SECOND));
+    }
+
+    #[test]
+    fn a_refusal_ends_the_window_and_crowding_only_pauses() {
+        let (mut state, now) = (State::new(&TOLD), Instant::now());
+        go_on(&mut state, now);
+        state.answered(now, StatusCode::OK, told(100, 99, 100, 30));
+        assert_eq!(state.verdict(now, 50), Verdict::Go);
+        state.answered(now, StatusCode::TOO_MANY_REQUESTS, told(0, 0, 500, 60));
+        assert_eq!(state.verdict(now, 50), Verdict::Spent(now + CROWDED_PAUSE));
+        let later = now + CROWDED_PAUSE;
+        assert_eq!(state.verdict(later, 50), Verdict::Go);
+        state.answered(later, StatusCode::TOO_MANY_REQUESTS, told(100, 7, 100, 29));
+        assert_eq!(state.verdict(later, 50), Verdict::Spent(now + 30 * SECOND));
+    }
+
+    #[test]
+    fn the_smallest_share_still_lets_one_request_in_a_window_go() {
+        let (mut state, now) = (State::new(&TOLD), Instant::now());
+        state.window = Some(Window {
+            reset: Some(100),
+            ends: now + SECOND,
+            limit: 20,
+            remaining: 20,
+            answered: 0,
+        });
+        assert_eq!(state.verdict(now, 1), Verdict::Go);
+        assert_eq!(state.verdict(now, 1), Verdict::Spent(now + SECOND));
+    }
+
+    #[test]
+    fn requests_that_are_never_answered_count_until_they_surely_are_lost() {
+        let (mut state, now) = (State::new(&TOLD), Instant::now());
+        go_on(&mut state, now);
+        state.answered(now, StatusCode::OK, told(4, 3, 100, 180));
+        assert_eq!(go_on(&mut state, now), 1);
+        assert_eq!(go_on(&mut state, now + 100 * SECOND), 0);
+        assert_eq!(go_on(&mut state, now + LOST_AFTER), 1);
+    }
+
+    #[test]
+    fn where_nothing_is_told_the_usual_limit_holds_and_what_was_used_of_it_is_not_forgotten() {
+        let (mut state, now) = (State::new(&SUPPOSED), Instant::now());
+        assert_eq!(go_on(&mut state, now), 1, "somebody may tell yet");
+        state.answered(now, StatusCode::OK, None);
+        assert_eq!(go_on(&mut state, now), 9, "ten in all");
+        for _ in 0..8 {
+            state.answered(now, StatusCode::OK, None);
+        }
+        assert_eq!(state.verdict(now, 50), Verdict::Spent(now + 3600 * SECOND));
+
+        state.answered(now, StatusCode::OK, told(40, 39, 100, 60));
+        assert_eq!(go_on(&mut state, now), 10, "of twenty, ten went before");
+        assert_eq!(state.verdict(now, 50), Verdict::Spent(now + 60 * SECOND));
+    }
+
+    #[test]
+    fn a_window_is_the_same_though_its_end_is_told_a_second_apart() {
+        let (mut state, now) = (State::new(&SUPPOSED), Instant::now());
+        go_on(&mut state, now);
+        state.answered(now, StatusCode::OK, told(20, 19, 100, 60));
+        assert_eq!(go_on(&mut state, now), 9);
+        for reset in [101, 99, 100] {
+            state.answered(now, StatusCode::OK, told(20, 16, reset, 60));
+        }
+        assert_eq!(go_on(&mut state, now), 0);
+        state.answered(now, StatusCode::OK, told(20, 19, 160, 60));
+        assert_eq!(
+            go_on(&mut state, now),
+            4,
+            "one answered in it, and five fly"
+        );
+    }
+}
