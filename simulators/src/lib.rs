@@ -5,5 +5,6 @@ pub mod fault;
 pub mod lab;
 pub mod ldap_proxy;
 pub mod okta;
+pub mod one_login;
 pub mod organization;
 pub mod wire;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::Retryable;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Client, Method, Response, StatusCode, Url};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use crate::http::{
@@ -99,6 +101,18 @@ impl Call {
             HeaderValue::from_static(value),
         );
         self.headers.push(header);
+        self
+    }
+
+    /// With a user's name and password (RFC 7617), for a call that has no token. Both go into
+    /// `secrets` as they are sent.
+    pub fn basic(mut self, user: &str, password: &SecretString, secrets: &Secrets) -> Self {
+        let pair = BASE64_STANDARD.encode(format!("{user}:{}", password.expose_secret()));
+        secrets.add(pair.as_str().into());
+        let mut value = HeaderValue::try_from(format!("Basic {pair}"))
+            .expect("Base64 has only characters that a header may have");
+        value.set_sensitive(true);
+        self.headers.push((AUTHORIZATION, value));
         self
     }
 

@@ -12,6 +12,7 @@ mod entra_id;
 mod ldap;
 mod ldap_tls;
 mod okta;
+mod one_login;
 mod organization;
 mod policy;
 mod references;
@@ -27,6 +28,7 @@ pub use active_directory::ValidatedActiveDirectory;
 pub use entra_id::ValidatedEntraId;
 pub use ldap::ValidatedLdap;
 pub use okta::ValidatedOkta;
+pub use one_login::ValidatedOneLogin;
 pub use organization::ValidatedOrganization;
 pub use references::{Kind, Reference, ReferencedData, Referent};
 pub use resolve::{Resolved, ResolvedSource, Unresolved, UnresolvedReason};
@@ -67,6 +69,8 @@ pub enum ValidatedSource {
     EntraId(Box<ValidatedEntraId>),
     /// An Okta organization.
     Okta(Box<ValidatedOkta>),
+    /// A OneLogin account.
+    OneLogin(Box<ValidatedOneLogin>),
     /// An Active Directory domain.
     ActiveDirectory(Box<ValidatedActiveDirectory>),
     /// A kind of directory that this version can't read, by its name in the spec.
@@ -112,6 +116,7 @@ impl ValidatedSpec {
             ValidatedSource::Ldap(ldap) => references.extend(ldap.references()),
             ValidatedSource::EntraId(entra) => references.extend(entra.references()),
             ValidatedSource::Okta(okta) => references.extend(okta.references()),
+            ValidatedSource::OneLogin(account) => references.extend(account.references()),
             ValidatedSource::ActiveDirectory(domain) => references.extend(domain.references()),
             ValidatedSource::NotSupported(_) => {}
         }
@@ -143,10 +148,7 @@ fn validate_source(
             ("oneLogin", source.one_login.is_some()),
         ],
     );
-    let not_supported = [
-        ("googleWorkspace", source.google_workspace.is_some()),
-        ("oneLogin", source.one_login.is_some()),
-    ];
+    let not_supported = [("googleWorkspace", source.google_workspace.is_some())];
     if let Some(ldap) = &source.ldap {
         return ldap::validate(checks, ldap, reads_groups)
             .map(|ldap| ValidatedSource::Ldap(Box::new(ldap)));
@@ -158,6 +160,10 @@ fn validate_source(
     if let Some(okta) = &source.okta {
         return okta::validate(checks, okta, reads_groups)
             .map(|okta| ValidatedSource::Okta(Box::new(okta)));
+    }
+    if let Some(account) = &source.one_login {
+        return one_login::validate(checks, account, reads_groups)
+            .map(|account| ValidatedSource::OneLogin(Box::new(account)));
     }
     if let Some(domain) = &source.active_directory {
         return active_directory::validate(checks, domain, reads_groups)

@@ -12,6 +12,7 @@ use crate::source::active_directory::{ActiveDirectorySettings, ActiveDirectorySo
 use crate::source::entra_id::{EntraIdSettings, EntraIdSource};
 use crate::source::ldap::{LdapSettings, LdapSource};
 use crate::source::okta::{OktaSettings, OktaSource};
+use crate::source::one_login::{OneLoginSettings, OneLoginSource};
 use crate::source::{Source, SourceError};
 
 /// Settings with everything needed to connect to both sides.
@@ -32,6 +33,8 @@ pub enum ResolvedSource {
     EntraId(Box<EntraIdSettings>),
     /// An Okta organization.
     Okta(Box<OktaSettings>),
+    /// A OneLogin account.
+    OneLogin(Box<OneLoginSettings>),
     /// An Active Directory domain.
     ActiveDirectory(Box<ActiveDirectorySettings>),
 }
@@ -44,6 +47,7 @@ impl ResolvedSource {
             Self::ActiveDirectory(settings) => settings.observer = observer,
             Self::EntraId(settings) => settings.observer = observer,
             Self::Okta(settings) => settings.observer = observer,
+            Self::OneLogin(settings) => settings.observer = observer,
         }
     }
 
@@ -56,6 +60,7 @@ impl ResolvedSource {
             Self::Ldap(settings) => Ok(Box::new(LdapSource::new(*settings)?)),
             Self::EntraId(settings) => Ok(Box::new(EntraIdSource::new(*settings)?)),
             Self::Okta(settings) => Ok(Box::new(OktaSource::new(*settings)?)),
+            Self::OneLogin(settings) => Ok(Box::new(OneLoginSource::new(*settings)?)),
             Self::ActiveDirectory(settings) => Ok(Box::new(ActiveDirectorySource::new(*settings)?)),
         }
     }
@@ -173,7 +178,7 @@ impl fmt::Display for UnresolvedReason {
             }
             Self::SourceNotSupported { source } => write!(
                 f,
-                "this version of the operator can't read spec.source.{source}; use ldap, activeDirectory, entraId or okta, or an operator that can"
+                "this version of the operator can't read spec.source.{source}; use ldap, activeDirectory, entraId, okta or oneLogin, or an operator that can"
             ),
         }
     }
@@ -192,6 +197,9 @@ pub(super) fn resolve(spec: &ValidatedSpec, data: &ReferencedData) -> Result<Res
         ValidatedSource::Okta(okta) => okta
             .resolve(data, &mut problems)
             .map(|settings| ResolvedSource::Okta(Box::new(settings))),
+        ValidatedSource::OneLogin(account) => account
+            .resolve(data, &mut problems)
+            .map(|settings| ResolvedSource::OneLogin(Box::new(settings))),
         ValidatedSource::ActiveDirectory(domain) => domain
             .resolve(data, &mut problems)
             .map(|settings| ResolvedSource::ActiveDirectory(Box::new(settings))),

@@ -11,6 +11,7 @@ use crate::organization::Region;
 use crate::source::entra_id::{Addresses, Credentials, EmailRule, EntraIdSettings};
 use crate::source::ldap::{Bind, IdAttribute, LdapSettings, MemberAttribute, MemberNaming};
 use crate::source::okta::{self, OktaSettings};
+use crate::source::one_login::{self, OneLoginSettings};
 use crate::sync::policy::{Departure, Glob, Limit};
 
 /// A spec with nothing in it that has a default.
@@ -302,13 +303,12 @@ fn what_is_missing_is_named_with_a_command_that_makes_it() {
 #[test]
 fn a_directory_that_cannot_be_read_yet_is_valid_and_says_so_when_it_is_to_be_read() {
     let mut spec = least();
-    spec["source"] = json!({"oneLogin": {
-        "region": "EU",
-        "credentialsSecretRef": {"name": "one-login"},
+    spec["source"] = json!({"googleWorkspace": {
+        "credentials": {"serviceAccountKeySecretRef": {"name": "google"}},
     }});
     let error = validated(&spec).unwrap().resolve(&data()).unwrap_err();
     assert_eq!(error.blocker(), Blocker::SourceNotSupported);
-    assert!(error.to_string().contains("spec.source.oneLogin"));
+    assert!(error.to_string().contains("spec.source.googleWorkspace"));
 }
 
 #[test]
@@ -607,6 +607,129 @@ fn what_okta_could_never_do_is_refused_before_it_is_asked() {
         .err()
         .unwrap();
     assert!(error.message.contains("leave out \"-admin\""), "{error}");
+}
+
+/// A spec that reads a OneLogin account, with these fields of `spec.source.oneLogin`.
+fn one_login(mut account: Value) -> Value {
+    account["credentialsSecretRef"] = json!({"name": "onelogin", "clientIdKey": "id"});
+    let mut spec = least();
+    spec["source"] = json!({"oneLogin": account});
+    spec
+}
+
+fn one_login_resolved(spec: &Value) -> Result<OneLoginSettings, Unresolved> {
+    let mut data = data();
+    let secret = json!({"metadata": {"name": "onelogin"}, "stringData": {
+        "id": "the-client\n",
+        "clientSecret": "the-secret-of-the-client\n",
+    }});
+    data.add_secret(serde_json::from_value::<Secret>(secret).unwrap());
+    let resolved = validated(spec).unwrap().resolve(&data)?;
+    let ResolvedSource::OneLogin(settings) = resolved.source else {
+        panic!("{:?}", resolved.source);
+    };
+    Ok(*settings)
+}
+
+#[test]
+fn onelogin_is_read_as_the_spec_describes_it() {
+    let usual = one_login_resolved(&one_login(json!({"region": "EU"}))).unwrap();
+    assert_eq!(usual.url.as_str(), "https://api.eu.onelogin.com/");
+    assert_eq!(usual.client_id, "the-client");
+    let secret = usual.client_secret.expose_secret();
+    assert_eq!(secret, "the-secret-of-the-client");
+    assert!(!format!("{usual:?}").contains("the-secret"));
+    assert_eq!(usual.rate_limit_share, 50);
+    assert_eq!(usual.attributes, []);
+    assert_eq!(usual.email_suffix, None);
+    assert_eq!(usual.statuses, one_login::StatusTable::default());
+    assert_eq!(usual.states, one_login::StateTable::default());
+    assert_eq!(usual.groups, Some(one_login::GroupsFrom::Roles));
+
+    let url = |account| one_login_resolved(&one_login(account)).unwrap().url;
+    let address = url(json!({"region": "US"}));
+    assert_eq!(address.as_str(), "https://api.us.onelogin.com/");
+    let address = url(json!({"subdomain": "Example-1"}));
+    assert_eq!(address.as_str(), "https://example-1.onelogin.com/");
+    let address = url(json!({"apiUrl": "https://proxy.example.com/onelogin"}));
+    assert_eq!(address.as_str(), "https://proxy.example.com/onelogin");
+
+    let (active, disabled) = (Some(AccountState::Active), Some(AccountState::Disabled));
+    let chosen = one_login(json!({
+        "subdomain": "example",
+        "rateLimitShare": 30,
+        "users": {
+            "attributes": [{"attribute": "department", "value": "Eng*"}],
+            "emailSuffix": "@example.com",
+            "statuses": {
+                "unactivated": "Absent",
+                "active": "Disabled",
+                "suspended": "Active",
+                "locked": "Absent",
+                "passwordExpired": "Disabled",
+                "awaitingPasswordReset": "Disabled",
+                "pending": "Absent",
+                "securityQuestionsRequired": "Disabled",
+            },
+            "states": {
+                "unapproved": "Absent",
+                "approved": "Disabled",
+                "rejected": "Disabled",
+                "unlicensed": "Absent",
+            },
+        },
+        "groups": {"from": "Groups"},
+    }));
+    let settings = one_login_resolved(&chosen).unwrap();
+    assert_eq!(settings.rate_limit_share, 30);
+    let attribute = one_login::Attribute {
+        name: "department".into(),
+        value: "Eng*".into(),
+    };
+    assert_eq!(settings.attributes, [attribute]);
+    assert_eq!(settings.email_suffix.as_deref(), Some("@example.com"));
+    let statuses = one_login::StatusTable {
+        unactivated: None,
+        active: disabled,
+        suspended: active,
+        locked: None,
+        password_expired: disabled,
+        awaiting_password_reset: disabled,
+        pending: None,
+        security_questions_required: disabled,
+    };
+    assert_eq!(settings.statuses, statuses);
+    let states = one_login::StateTable {
+        unapproved: None,
+        approved: disabled,
+        rejected: disabled,
+        unlicensed: None,
+    };
+    assert_eq!(settings.states, states);
+    assert_eq!(settings.groups, Some(one_login::GroupsFrom::Groups));
+
+    let mut without = chosen;
+    without["groups"] = json!({"exclude": ["*"]});
+    assert_eq!(one_login_resolved(&without).unwrap().groups, None);
+}
+
+#[test]
+fn what_onelogin_could_never_do_is_refused_before_it_is_asked() {
+    let refused = |account| validated(&one_login(account)).unwrap_err().to_string();
+    assert!(refused(json!({})).contains("exactly one of region, subdomain, apiUrl"));
+    assert!(refused(json!({"region": "EU", "subdomain": "a"})).contains("exactly one"));
+    assert!(refused(json!({"apiUrl": "http://onelogin.example.com"})).contains("unencrypted"));
+    assert!(refused(json!({"region": "EU", "rateLimitShare": 0})).contains("from 1 to 100"));
+    for subdomain in ["example.onelogin.com", "a/b", "-a", "a@evil.example", ""] {
+        let error = refused(json!({"subdomain": subdomain}));
+        assert!(error.contains("before .onelogin.com"), "{error}");
+    }
+    let missing = validated(&one_login(json!({"region": "EU"}))).unwrap();
+    let error = missing.resolve(&data()).unwrap_err();
+    assert_eq!(error.blocker(), Blocker::ReferenceNotFound);
+    let command =
+        "create secret generic onelogin --from-file=id=FILE --from-file=clientSecret=FILE";
+    assert!(error.to_string().contains(command), "{error}");
 }
 
 #[test]

@@ -1,0 +1,80 @@
+//! Which people a query of version 2 finds.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::answers::Refusal;
+
+/// Attributes that queries know. Other parameters are passed over, as if they weren't there.
+const KNOWN: [&str; 7] = [
+    "firstname",
+    "lastname",
+    "email",
+    "username",
+    "samaccountname",
+    "directory_id",
+    "external_id",
+];
+const CUSTOM: &str = "custom_attributes.";
+
+/// The conditions in a query.
+pub(super) struct Conditions<'q>(Vec<(&'q str, &'q str)>);
+
+impl<'q> Conditions<'q> {
+    pub fn of(query: &'q HashMap<String, String>) -> Result<Self, Refusal> {
+        let mut conditions = vec![];
+        for (name, value) in query {
+            let known =
+                KNOWN.contains(&name.as_str()) || name == "user_ids" || name.starts_with(CUSTOM);
+            if name == "directory_id" && value.parse::<u64>().is_err() {
+                return Err(Refusal::Parameter(name.clone()));
+            }
+            if known {
+                conditions.push((name.as_str(), value.as_str()));
+            }
+        }
+        Ok(Self(conditions))
+    }
+
+    pub fn fit(&self, id: u64, user: &Map<String, Value>) -> bool {
+        self.0.iter().all(|(name, value)| {
+            if *name == "user_ids" {
+                return value
+                    .split(',')
+                    .any(|wanted| wanted.trim() == id.to_string());
+            }
+            let found = match name.strip_prefix(CUSTOM) {
+                Some(custom) => user
+                    .get("custom_attributes")
+                    .and_then(|all| all.get(custom)),
+                None => user.get(*name),
+            };
+            match found {
+                Some(Value::String(text)) => like(value, text),
+                Some(Value::Null) | None => false,
+                Some(other) => like(value, &other.to_string()),
+            }
+        })
+    }
+}
+
+/// Whether `text` is as `pattern` says, in which `*` stands for any text.
+fn like(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.to_lowercase(), text.to_lowercase());
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut left) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        match left.find(part) {
+            Some(at) => left = &left[at + part.len()..],
+            None => return false,
+        }
+    }
+    left.ends_with(last)
+}

@@ -1,0 +1,62 @@
+//! How OneLogin tells of its rate limit.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+
+use crate::http::{LimitRules, WindowTold, written_at};
+
+/// All requests of an account count together.
+pub const REQUESTS: &str = "requests";
+
+/// 5,000 requests an hour for an account, however many tokens it has ("Get Rate Limit" of OneLogin's
+/// reference). Not each part of the API tells what is left; where it doesn't, that limit is kept all
+/// the same.
+pub static RULES: LimitRules = LimitRules {
+    vendor: "OneLogin",
+    told,
+    longest_window: Duration::from_secs(2 * 60 * 60),
+    // The end is told as seconds from now: the same end comes out a second earlier or later.
+    same_within: 1,
+    unless_told: Some((5_000, Duration::from_secs(60 * 60))),
+};
+
+fn told(headers: &HeaderMap) -> Option<WindowTold> {
+    let number = |name: &str| -> Option<u32> {
+        let text = headers.get(name)?.to_str().ok()?;
+        text.trim().parse().ok()
+    };
+    let left = number("x-ratelimit-reset")?;
+    Some(WindowTold {
+        limit: number("x-ratelimit-limit")?,
+        remaining: number("x-ratelimit-remaining")?,
+        reset: written_at(headers).as_second() + i64::from(left),
+        // Whole seconds, rounded who knows how: the window may last a second longer.
+        ends_in: Duration::from_secs(u64::from(left) + 1),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_window_is_told_as_seconds_from_the_answer_on() {
+        let mut headers = HeaderMap::new();
+        let mut tell = |name: &'static str, value: &str| {
+            headers.insert(name, value.parse().unwrap());
+            told(&headers)
+        };
+        tell("date", "Thu, 01 Jan 1970 00:10:00 GMT");
+        tell("x-ratelimit-limit", "5000");
+        assert_eq!(tell("x-ratelimit-remaining", "4988"), None);
+        let window = WindowTold {
+            limit: 5000,
+            remaining: 4988,
+            reset: 600 + 832,
+            ends_in: Duration::from_secs(833),
+        };
+        assert_eq!(tell("x-ratelimit-reset", "832"), Some(window));
+        assert_eq!(tell("x-ratelimit-remaining", "-1"), None);
+    }
+}

@@ -1,0 +1,70 @@
+//! OneLogin accounts.
+//!
+//! `pages` asks the account and follows its pages, `limit` says how its rate limit is told, `token`
+//! gets in, `people` says what an account becomes, `read` turns lists into a directory, `check`
+//! tells how far one gets.
+
+mod check;
+mod error;
+mod limit;
+mod pages;
+mod people;
+mod read;
+mod settings;
+mod token;
+mod wire;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
+
+pub use error::OneLoginFailure;
+use pages::Account;
+pub use settings::{
+    Attribute, GroupsFrom, InvalidSettings, OneLoginSettings, Region, StateTable, StatusTable,
+    subdomain_url,
+};
+
+/// One OneLogin account.
+#[derive(Debug)]
+pub struct OneLoginSource {
+    settings: OneLoginSettings,
+    account: Account,
+}
+
+impl OneLoginSource {
+    /// A source that reads as `settings` say. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When the settings can't work, whatever OneLogin says.
+    pub fn new(settings: OneLoginSettings) -> Result<Self, SourceError> {
+        let account = Account::new(&settings).map_err(OneLoginFailure::from)?;
+        Ok(Self { settings, account })
+    }
+}
+
+impl Source for OneLoginSource {
+    fn read<'a>(
+        &'a self,
+        _known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Result<Reading, SourceError>> {
+        let read = async move {
+            let read = read::read(&self.account, &self.settings, progress);
+            Ok(Reading::Full {
+                directory: progress.telling_waits(&self.account.limits, read).await?,
+                version: None,
+            })
+        };
+        read.boxed()
+    }
+
+    fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
+        check::check(&self.account, &self.settings).boxed()
+    }
+
+    fn describe(&self) -> String {
+        self.settings.url.origin().ascii_serialization()
+    }
+}

@@ -1,0 +1,162 @@
+//! People: who is read, and what becomes of an account.
+
+use serde_json::Value;
+use wildmatch::WildMatchPattern;
+
+use super::error::{OneLoginFailure, Purpose};
+use super::pages::{List, Version};
+use super::settings::{Attribute, OneLoginSettings};
+use super::wire::User;
+use crate::directory::{AccountState, Email};
+use crate::text::shorten;
+
+/// What is asked of each account.
+const FIELDS: [&str; 6] = ["id", "email", "username", "status", "state", "group_id"];
+
+/// One account, as far as it is needed.
+#[derive(Debug)]
+pub(super) struct Person {
+    pub id: u64,
+    pub email: String,
+    pub state: AccountState,
+    /// The name that administrators know it by.
+    pub name: String,
+    pub group: Option<u64>,
+}
+
+/// The list of people.
+pub(super) fn list(settings: &OneLoginSettings) -> List {
+    let mut fields: Vec<&str> = FIELDS.to_vec();
+    for attribute in &settings.attributes {
+        if let Some(field) = field(&attribute.name).filter(|field| !fields.contains(field)) {
+            fields.push(field);
+        }
+    }
+    let mut query = vec![("fields".to_owned(), fields.join(","))];
+    let attributes = settings.attributes.iter();
+    query.extend(attributes.map(|wanted| (wanted.name.clone(), wanted.value.clone())));
+    List {
+        version: Version::Two,
+        path: vec!["users".to_owned()],
+        query,
+        endpoint: "GET /api/2/users",
+        purpose: match settings.attributes.is_empty() {
+            true => Purpose::List,
+            false => Purpose::Query,
+        },
+    }
+}
+
+/// What of an account is kept; `None` where it is as if it weren't there.
+///
+/// # Errors
+/// When nobody can say what the account's status means, or whether it has an attribute's value.
+pub(super) fn keep(
+    settings: &OneLoginSettings,
+    user: User,
+) -> Result<Option<Person>, OneLoginFailure> {
+    let name = [user.username.as_deref(), user.email.as_deref()]
+        .into_iter()
+        .flatten()
+        .find(|text| !text.trim().is_empty())
+        .map_or_else(|| user.id.to_string(), str::to_owned);
+    for wanted in &settings.attributes {
+        if !has(&user, wanted, &name)? {
+            return Ok(None);
+        }
+    }
+    let Some(state) = meaning(settings, &user, &name)? else {
+        return Ok(None);
+    };
+    Ok(Some(Person {
+        id: user.id,
+        email: email(settings, &user),
+        state,
+        name,
+        group: user.group_id,
+    }))
+}
+
+/// The more restrictive of what status and state mean.
+fn meaning(
+    settings: &OneLoginSettings,
+    user: &User,
+    name: &str,
+) -> Result<Option<AccountState>, OneLoginFailure> {
+    let unknown = |what, number: Option<i64>| OneLoginFailure::Unknown {
+        account: shorten(name),
+        what,
+        number: number.map_or_else(|| "(none)".to_owned(), |number| number.to_string()),
+    };
+    let status = user
+        .status
+        .and_then(|status| settings.statuses.meaning(status).ok())
+        .ok_or_else(|| unknown("status", user.status))?;
+    let state = user
+        .state
+        .and_then(|state| settings.states.meaning(state).ok())
+        .ok_or_else(|| unknown("state", user.state))?;
+    Ok(match (status, state) {
+        (None, _) | (_, None) => None,
+        (Some(AccountState::Active), Some(state)) => Some(state),
+        (Some(status), Some(_)) => Some(status),
+    })
+}
+
+/// The email; else the username, where it is an address or becomes one by the suffix.
+fn email(settings: &OneLoginSettings, user: &User) -> String {
+    let email = user.email.as_deref().unwrap_or_default().trim();
+    let username = user.username.as_deref().unwrap_or_default().trim();
+    if Email::parse(email).is_ok() {
+        return email.to_owned();
+    }
+    if Email::parse(username).is_ok() {
+        return username.to_owned();
+    }
+    match &settings.email_suffix {
+        Some(suffix) if !username.is_empty() => format!("{username}{suffix}"),
+        // Whoever mends it is told what is wrong with what there is.
+        _ if !email.is_empty() => email.to_owned(),
+        _ => username.to_owned(),
+    }
+}
+
+/// The field in which OneLogin shows an attribute; `None` for what its queries know beyond
+/// attributes.
+fn field(attribute: &str) -> Option<&str> {
+    let asked_only = matches!(attribute, "app_id" | "user_ids")
+        || attribute.ends_with("_since")
+        || attribute.ends_with("_until");
+    (!asked_only).then(|| attribute.split('.').next().unwrap_or(attribute))
+}
+
+/// Whether an account has a value. OneLogin passes over parameters of a query that it doesn't know,
+/// and would let everybody through.
+fn has(user: &User, wanted: &Attribute, name: &str) -> Result<bool, OneLoginFailure> {
+    let Some(field) = field(&wanted.name) else {
+        return Ok(true);
+    };
+    let shown = match field {
+        "id" => Some(Value::from(user.id)),
+        "email" => Some(user.email.clone().into()),
+        "username" => Some(user.username.clone().into()),
+        "status" => Some(user.status.into()),
+        "state" => Some(user.state.into()),
+        "group_id" => Some(user.group_id.into()),
+        other => user.others.get(other).cloned(),
+    };
+    let Some(shown) = shown else {
+        return Err(OneLoginFailure::UnknownAttribute {
+            account: shorten(name),
+            attribute: wanted.name.clone(),
+        });
+    };
+    let mut inner = wanted.name.split('.').skip(1);
+    let text = match inner.try_fold(&shown, |value, part| value.get(part)) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    };
+    let pattern = WildMatchPattern::<'*', '\0'>::new(&wanted.value.trim().to_lowercase());
+    Ok(pattern.matches(&text.trim().to_lowercase()))
+}

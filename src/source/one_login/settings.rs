@@ -1,0 +1,230 @@
+//! Where a OneLogin account is, how to get in, and what of it is read.
+
+use std::fmt;
+use std::sync::Arc;
+
+use reqwest::Url;
+use secrecy::SecretString;
+
+use crate::directory::AccountState;
+use crate::http::{ClientError, ClientSettings, Observer, Retry, Unobserved};
+
+/// A OneLogin account and what of it is read.
+#[derive(Clone)]
+pub struct OneLoginSettings {
+    /// Where its API is; `/auth` and `/api` are below.
+    pub url: Url,
+    /// The id of the API credentials.
+    pub client_id: String,
+    /// Their secret.
+    pub client_secret: SecretString,
+    /// How much of the rate limit is used at most, in percent.
+    pub rate_limit_share: u8,
+    /// Only people whose attributes have all of these values.
+    pub attributes: Vec<Attribute>,
+    /// Makes an email of a username that is none: `@example.com`.
+    pub email_suffix: Option<String>,
+    /// What each status means.
+    pub statuses: StatusTable,
+    /// What each state of approval means.
+    pub states: StateTable,
+    /// What becomes a group; `None`: nothing.
+    pub groups: Option<GroupsFrom>,
+    /// Trust and time-outs of the connections.
+    pub connection: ClientSettings,
+    /// How failed requests are tried again.
+    pub retry: Retry,
+    /// Told about each request.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl OneLoginSettings {
+    /// Everybody and every role, with half of the limit.
+    pub fn new(url: Url, client_id: String, client_secret: SecretString) -> Self {
+        Self {
+            url,
+            client_id,
+            client_secret,
+            rate_limit_share: 50,
+            attributes: vec![],
+            email_suffix: None,
+            statuses: StatusTable::default(),
+            states: StateTable::default(),
+            groups: Some(GroupsFrom::Roles),
+            connection: ClientSettings::default(),
+            retry: Retry::default(),
+            observer: Arc::new(Unobserved),
+        }
+    }
+}
+
+impl fmt::Debug for OneLoginSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OneLoginSettings")
+            .field("url", &self.url.as_str())
+            .field("client_id", &self.client_id)
+            .field("rate_limit_share", &self.rate_limit_share)
+            .field("attributes", &self.attributes)
+            .field("email_suffix", &self.email_suffix)
+            .field("statuses", &self.statuses)
+            .field("states", &self.states)
+            .field("groups", &self.groups)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A part of the world with a OneLogin of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Region {
+    /// The European Union.
+    Eu,
+    /// The United States.
+    Us,
+}
+
+impl Region {
+    /// Where its API is.
+    pub fn url(self) -> Url {
+        let text = match self {
+            Self::Eu => "https://api.eu.onelogin.com",
+            Self::Us => "https://api.us.onelogin.com",
+        };
+        Url::parse(text).expect("both are addresses")
+    }
+}
+
+/// Where the API of the account with this subdomain is; `None` for a text that is no subdomain.
+pub fn subdomain_url(subdomain: &str) -> Option<Url> {
+    let inside = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let ends = |c: char| c.is_ascii_alphanumeric();
+    let fits = subdomain.len() <= 63
+        && subdomain.chars().all(inside)
+        && subdomain.starts_with(ends)
+        && subdomain.ends_with(ends);
+    fits.then(|| Url::parse(&format!("https://{subdomain}.onelogin.com")).ok())?
+}
+
+/// A value that an attribute must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// As the API's queries name it: `department`, `custom_attributes.team`.
+    pub name: String,
+    /// Case doesn't matter; `*` stands for any text.
+    pub value: String,
+}
+
+/// What becomes a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupsFrom {
+    /// Roles.
+    Roles,
+    /// OneLogin's groups, of which a person has at most one.
+    Groups,
+}
+
+/// What each status of an account means; `None`: as if there were no such account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatusTable {
+    /// 0.
+    pub unactivated: Option<AccountState>,
+    /// 1.
+    pub active: Option<AccountState>,
+    /// 2.
+    pub suspended: Option<AccountState>,
+    /// 3.
+    pub locked: Option<AccountState>,
+    /// 4.
+    pub password_expired: Option<AccountState>,
+    /// 5.
+    pub awaiting_password_reset: Option<AccountState>,
+    /// 7: the password has never been set.
+    pub pending: Option<AccountState>,
+    /// 8.
+    pub security_questions_required: Option<AccountState>,
+}
+
+impl Default for StatusTable {
+    fn default() -> Self {
+        let active = Some(AccountState::Active);
+        Self {
+            unactivated: active,
+            active,
+            suspended: Some(AccountState::Disabled),
+            locked: active,
+            password_expired: active,
+            awaiting_password_reset: active,
+            pending: active,
+            security_questions_required: active,
+        }
+    }
+}
+
+/// What each state of an account's approval means; `None`: as if there were no such account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateTable {
+    /// 0.
+    pub unapproved: Option<AccountState>,
+    /// 1.
+    pub approved: Option<AccountState>,
+    /// 2.
+    pub rejected: Option<AccountState>,
+    /// 3.
+    pub unlicensed: Option<AccountState>,
+}
+
+impl Default for StateTable {
+    fn default() -> Self {
+        let active = Some(AccountState::Active);
+        Self {
+            unapproved: active,
+            approved: active,
+            rejected: active,
+            unlicensed: active,
+        }
+    }
+}
+
+/// A number that OneLogin doesn't document.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unknown;
+
+impl StatusTable {
+    /// What `status` means.
+    pub(super) fn meaning(&self, status: i64) -> Result<Option<AccountState>, Unknown> {
+        Ok(match status {
+            0 => self.unactivated,
+            1 => self.active,
+            2 => self.suspended,
+            3 => self.locked,
+            4 => self.password_expired,
+            5 => self.awaiting_password_reset,
+            7 => self.pending,
+            8 => self.security_questions_required,
+            _ => return Err(Unknown),
+        })
+    }
+}
+
+impl StateTable {
+    /// What `state` means.
+    pub(super) fn meaning(&self, state: i64) -> Result<Option<AccountState>, Unknown> {
+        Ok(match state {
+            0 => self.unapproved,
+            1 => self.approved,
+            2 => self.rejected,
+            3 => self.unlicensed,
+            _ => return Err(Unknown),
+        })
+    }
+}
+
+/// Why an account's settings can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidSettings {
+    /// Not an address of an API.
+    #[error("the address of the API must begin with https://")]
+    Address,
+    /// Trust can't be set up.
+    #[error(transparent)]
+    Connection(#[from] ClientError),
+}

@@ -1,0 +1,152 @@
+//! Requests within our share of the account's limit.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use directory_sync::source::one_login::OneLoginSource;
+use directory_sync::source::{ReadProgress, Reading, Source};
+use directory_sync::testing::Refusal;
+use simulators::fault::{Fault, Way, Work};
+use simulators::one_login::{Config, RateLimit, RoleSeed, SimulatedOneLogin, Told, UserSeed};
+
+use crate::harness::*;
+
+/// Windows of four seconds, so that a test sees several.
+const LIMIT: RateLimit = RateLimit {
+    requests: 40,
+    window_seconds: 4,
+    told: Told::Everywhere,
+};
+
+/// Twenty-five roles of one: two lists and twenty-five requests, of which twenty may go in a window.
+async fn many_roles(limit: Option<RateLimit>) -> SimulatedOneLogin {
+    let one_login = account_with(Config {
+        rate_limit: limit,
+        ..Config::default()
+    })
+    .await;
+    for number in 0..25 {
+        let id = one_login.user(UserSeed::new(&format!("user{number}@example.com")));
+        one_login.role(RoleSeed::new(&format!("role{number}")).members([id]));
+    }
+    one_login
+}
+
+fn most(one_login: &SimulatedOneLogin) -> u32 {
+    let spent = one_login.spent();
+    spent.iter().map(|spent| spent.requests).max().unwrap_or(0)
+}
+
+fn refused(one_login: &SimulatedOneLogin) -> u32 {
+    one_login.spent().iter().map(|spent| spent.refused).sum()
+}
+
+fn is_whole(seen: &Seen) -> bool {
+    seen.users.len() == 25
+        && seen.groups.len() == 25
+        && seen.groups.values().all(|members| members.len() == 1)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_spent_in_the_middle_is_waited_for_and_nothing_is_lost() {
+    let one_login = many_roles(Some(LIMIT)).await;
+    let source = OneLoginSource::new(settings(&one_login)).unwrap();
+    let progress = Arc::new(ReadProgress::default());
+    let watched = progress.clone();
+    let waits = tokio::spawn(async move {
+        while watched.waits_until().is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let reading = source.read(None, &progress).await.unwrap();
+    assert!(matches!(
+        &reading,
+        Reading::Full { directory, .. }
+            if directory.users.len() == 25
+                && directory.groups.iter().all(|group| group.users.len() == 1)
+                && directory.groups.len() == 25
+    ));
+    assert!(most(&one_login) <= 20, "{:?}", one_login.spent());
+    assert_eq!(refused(&one_login), 0);
+    tokio::time::timeout(Duration::from_secs(1), waits)
+        .await
+        .expect("while it waited, it said so")
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_sources_of_one_account_share_one_share() {
+    let one_login = many_roles(Some(LIMIT)).await;
+    let (one, other) = tokio::join!(read(settings(&one_login)), read(settings(&one_login)));
+    assert!(is_whole(&one) && is_whole(&other));
+    assert!(most(&one_login) <= 20, "{:?}", one_login.spent());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_whose_answers_are_lost_count_as_spent() {
+    let one_login = many_roles(Some(LIMIT)).await;
+    for k in [2, 5, 7] {
+        let fault = Fault::new(Way::CutConnection).work(Work::Done);
+        one_login
+            .faults()
+            .inject(fault.on_request(k).path("/api/2/roles/"));
+    }
+    assert!(is_whole(&read(settings(&one_login)).await));
+    assert_eq!(one_login.faults().fired(), 3);
+    assert!(most(&one_login) <= 20, "{:?}", one_login.spent());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_share_can_be_set() {
+    let one_login = many_roles(Some(RateLimit {
+        window_seconds: 600,
+        ..LIMIT
+    }))
+    .await;
+    let mut greedy = settings(&one_login);
+    greedy.rate_limit_share = 100;
+    assert!(is_whole(&read(greedy).await));
+    assert_eq!(most(&one_login), 27, "{:?}", one_login.spent());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_others_have_used_the_limit_up_reading_waits_for_the_next_window() {
+    let one_login = many_roles(Some(LIMIT)).await;
+    one_login.others_spend(40);
+    assert!(is_whole(&read(settings(&one_login)).await));
+    assert!(refused(&one_login) <= 1, "{:?}", one_login.spent());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_told_of_in_version_two_is_read_all_the_same() {
+    for limit in [
+        None,
+        Some(RateLimit {
+            told: Told::InVersionOne,
+            ..RateLimit::DEFAULT
+        }),
+    ] {
+        let one_login = many_roles(limit).await;
+        let started = Instant::now();
+        assert!(is_whole(&read(settings(&one_login)).await));
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "twenty-seven requests aren't half of five thousand"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_stays_spent_ends_in_an_error_that_passes() {
+    let one_login = many_roles(Some(RateLimit::DEFAULT)).await;
+    let spent = Fault::new(Way::TooManyRequests { retry_after: 3_000 });
+    one_login
+        .faults()
+        .inject(spent.path("/api/").from_then_on());
+    let error = try_read(settings(&one_login)).await.unwrap_err();
+    let retry_after = Some(Duration::from_secs(3_000));
+    Refusal(error)
+        .is(directory_sync::source::SourceErrorKind::Transient { retry_after })
+        .says("429")
+        .says("used up");
+}
