@@ -12,7 +12,7 @@ build: ## Build the release binary
 	cargo build --release --locked
 
 .PHONY: tools
-tools: ## Bring etcd, the API server, kubectl, slapd and Samba (first time: minutes)
+tools: ## Bring etcd, the API server, kubectl, Helm, promtool, slapd and Samba (first time: minutes)
 	@hack/bring-tools >/dev/null
 
 .PHONY: test
