@@ -73,7 +73,7 @@ impl Publisher<'_> {
         }
     }
 
-    /// Shows the conditions in metrics.
+    /// Shows in metrics what stands in status.
     pub fn show(&self, status: &DirectorySyncStatus) {
         let conditions = ConditionType::ALL.into_iter().filter_map(|kind| {
             let condition = find(&status.conditions, kind)?;
@@ -86,6 +86,8 @@ impl Publisher<'_> {
             .map(|ready| ready.reason.clone())
             .filter(|reason| is_ready_reason(reason));
         metrics.set_ready_reason(self.object, reason);
+        let held = status.held_removals.as_ref().map_or(0, |held| held.total);
+        metrics.set_held(self.object, usize::try_from(held).unwrap_or_default());
     }
 
     /// Shows in metrics what an earlier process left in status, so that alerts neither begin nor
@@ -95,10 +97,6 @@ impl Publisher<'_> {
         if let Some(time) = &status.last_sync_time {
             let metrics = &self.context.metrics;
             metrics.set_last_success(self.object, time.0);
-        }
-        if let Some(held) = &status.held_removals {
-            let total = usize::try_from(held.total).unwrap_or_default();
-            self.context.metrics.set_held(self.object, total);
         }
     }
 

@@ -506,7 +506,6 @@ impl Run<'_> {
         ] {
             metrics.set_sizes(object, side, members, groups);
         }
-        metrics.set_held(object, report.held().map_or(0, |held| held.changes.len()));
         let problems = report.problems.by_reason();
         metrics.set_problems(object, problems.map(|(reason, count, _)| (reason, count)));
     }

@@ -116,7 +116,7 @@ async fn a_secret_changed_in_the_middle_starts_the_run_anew() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_in_the_middle_ends_the_process_cleanly_and_gives_back_the_lease() {
     let world = slow("sigterm").await;
-    let lease = format!("lease-{}", world.namespace);
+    let lease = world.lease();
     let mut process = Command::new(env!("CARGO_BIN_EXE_directory-sync"))
         .args(["operator", "--leader-elect", "--listen", "none"])
         .args([

@@ -1,5 +1,5 @@
 //! The operator on a real API server, between a real OpenLDAP and a simulated organization,
-//! connected with the rights that `deploy/rbac.yaml` gives it.
+//! connected with the rights that `deploy/` gives it.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 

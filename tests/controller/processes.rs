@@ -112,7 +112,7 @@ async fn make_overdue(world: &World, name: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_stops_hands_over_at_once_and_one_that_dies_when_its_lease_ends() {
     let world = World::new("leaders").await;
-    let lease = format!("lease-{}", world.namespace);
+    let lease = world.lease();
     let first = world.operator_with(quick(), Some(&lease));
     eventually("a leader", || !world.holder(&lease).is_empty()).await;
     let leader = world.holder(&lease);
@@ -144,7 +144,7 @@ async fn a_leader_that_stops_hands_over_at_once_and_one_that_dies_when_its_lease
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_whose_lease_is_taken_stops_working_and_ends() {
     let world = World::new("taken").await;
-    let lease = format!("lease-{}", world.namespace);
+    let lease = world.lease();
     let operator = world.operator_with(quick(), Some(&lease));
     eventually("a leader", || !world.holder(&lease).is_empty()).await;
     let patch = r#"{"spec":{"holderIdentity":"somebody-else","leaseDurationSeconds":600}}"#;

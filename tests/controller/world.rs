@@ -272,6 +272,17 @@ impl World {
         self.kubectl(&["get", "configmap", &plan, "-o", version])
     }
 
+    /// The name of a Lease that this world's operators may hold, as the role in `deploy/` lets them
+    /// hold the one Lease there.
+    pub fn lease(&self) -> String {
+        let lease = format!("lease-{}", self.namespace);
+        let role = include_str!("../../deploy/base/leader.yaml")
+            .replace("[directory-sync]", &format!("[{lease}]"))
+            .replace("directory-sync-leader", &format!("{lease}-leader"));
+        self.server().apply(&role).unwrap();
+        lease
+    }
+
     /// Who holds a Lease; empty: nobody, or there is none.
     pub fn holder(&self, lease: &str) -> String {
         let holder = "jsonpath={.spec.holderIdentity}";
@@ -410,12 +421,13 @@ fn prepared() -> &'static ApiServer {
     let server = ApiServer::shared();
     PREPARED.get_or_init(|| {
         server.apply(&definition()).unwrap();
-        server
-            .apply(include_str!("../../deploy/namespace.yaml"))
-            .unwrap();
-        server
-            .apply(include_str!("../../deploy/rbac.yaml"))
-            .unwrap();
+        for part in [
+            include_str!("../../deploy/cluster/namespace.yaml"),
+            include_str!("../../deploy/base/serviceaccount.yaml"),
+            include_str!("../../deploy/cluster/rbac.yaml"),
+        ] {
+            server.apply(part).unwrap();
+        }
         server
             .run_kubectl(&[
                 "wait",

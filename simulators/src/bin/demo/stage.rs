@@ -96,7 +96,7 @@ impl Stage {
         })
     }
 
-    /// Starts the operator as its own service account, which may do what `deploy/rbac.yaml` grants.
+    /// Starts the operator as its own service account, which may do what `deploy/` grants.
     pub fn start_operator(&self, screen: &Screen, program: &Path) -> Result<()> {
         let account = "directory-sync";
         let kubeconfig = self.api.kubeconfig_for_service_account(account, account)?;

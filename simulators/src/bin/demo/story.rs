@@ -57,11 +57,7 @@ fn install(screen: &Screen, stage: &Stage, program: &Path) -> Result<()> {
         "export KUBECONFIG={}",
         stage.folder.join("kubeconfig").display()
     ));
-    stage.type_in(screen, "kubectl apply --server-side -f crds/")?;
-    stage.type_in(
-        screen,
-        "kubectl apply --server-side -f deploy/namespace.yaml -f deploy/rbac.yaml",
-    )?;
+    stage.type_in(screen, "kubectl apply --server-side -k deploy/")?;
     stage.wait_for_the_resource()?;
     screen.gap();
     screen.say(

@@ -1,0 +1,16 @@
+//! The chart and what is made from it: rendered by Helm, judged by an API server and by promtool.
+//!
+//! `UPDATE_GENERATED=1 cargo test --test chart` writes `rendered/` and `deploy/` anew.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod alerts;
+mod cluster;
+mod dashboard;
+mod deploy;
+mod helm;
+mod lifecycle;
+mod rbac;
+mod refused;
+mod rendered;
+mod values;

@@ -1,0 +1,267 @@
+//! A namespace with a company's organization in it, and an operator that may do what it was granted.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use directory_sync::api::DirectorySync;
+use directory_sync::api::conditions::{ConditionType, find};
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use serde_json::{Value, json};
+use simulators::lab::process::Process;
+use simulators::lab::{Ldif, Person, Slapd};
+use simulators::organization::{self, MemberSeed, SimulatedOrganization};
+use tempfile::TempDir;
+
+use super::rules::{Atom, is_role, rules_of, with_only};
+use super::{is_right, rendered};
+use crate::cluster::{apply, cluster, program};
+use crate::helm::the;
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A namespace, what the chart renders for it, and an organization.
+pub struct Place {
+    namespace: String,
+    objects: Vec<Value>,
+    organization: SimulatedOrganization,
+    client: Client,
+}
+
+/// A running operator.
+pub struct Operator {
+    process: Process,
+    _folder: TempDir,
+}
+
+/// The line in an operator's log that says what it may not do.
+#[derive(Debug)]
+pub struct Forbidden(pub String);
+
+impl Place {
+    pub async fn new(purpose: &str, set: &str) -> Self {
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        let namespace = cluster().namespace(purpose).unwrap();
+        let organization = SimulatedOrganization::start(organization::Config::cloud())
+            .await
+            .unwrap();
+        organization.seed_member(MemberSeed::new("owner@example.com").owner());
+        Self {
+            objects: rendered(&namespace, set),
+            client: client(cluster().kubeconfig()).await,
+            namespace,
+            organization,
+        }
+    }
+
+    /// Gives the operator its account and those of its rights that it is to have; waits until the
+    /// API server has noticed.
+    pub async fn grant(&self, granted: impl Fn(&Atom) -> bool) {
+        for object in self.objects.iter().filter(|object| is_right(object)) {
+            let object = match is_role(object) {
+                true => with_only(object, &granted),
+                false => object.clone(),
+            };
+            apply(cluster(), &object.to_string(), &["--force-conflicts"]).unwrap();
+        }
+        let start = Instant::now();
+        for (atom, rule) in rules_of(&self.objects) {
+            let name = rule["resourceNames"][0].as_str();
+            let question = atom.question("directory-sync", &self.namespace, name);
+            while granted(&atom) && !self.may(&question).await {
+                assert!(start.elapsed() < PATIENCE, "{atom} isn't granted");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+
+    async fn may(&self, question: &Value) -> bool {
+        let review = json!({"metadata": {}, "spec": question});
+        let review: SubjectAccessReview = serde_json::from_value(review).unwrap();
+        let api = Api::all(self.client.clone());
+        let answer = api.create(&PostParams::default(), &review).await.unwrap();
+        answer.status.unwrap().allowed
+    }
+
+    /// Starts the rendered container's program, as its account, with its flags and variables.
+    pub fn start(&self) -> Operator {
+        let deployment = the(&self.objects, "Deployment");
+        let pod = &deployment["spec"]["template"]["spec"];
+        let account = pod["serviceAccountName"].as_str().unwrap();
+        let kubeconfig = cluster()
+            .kubeconfig_for_service_account(&self.namespace, account)
+            .unwrap();
+        let container = &pod["containers"][0];
+        let arguments = container["args"].as_array().unwrap();
+        let mut command = Command::new(program());
+        command
+            .args(arguments.iter().map(|argument| argument.as_str().unwrap()))
+            .env("KUBECONFIG", kubeconfig)
+            // Where the pod is; and it has an address of its own.
+            .env("DIRECTORY_SYNC_LEASE_NAMESPACE", &self.namespace)
+            .env("DIRECTORY_SYNC_LISTEN", "none");
+        for variable in container["env"].as_array().into_iter().flatten() {
+            let field = &variable["valueFrom"]["fieldRef"]["fieldPath"];
+            assert_eq!(field, "metadata.namespace", "{variable}");
+            command.env(variable["name"].as_str().unwrap(), &self.namespace);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        Operator {
+            process: Process::spawn(&command, folder.path(), &log).unwrap(),
+            _folder: folder,
+        }
+    }
+
+    fn write_resource_and_secret(&self) {
+        let metadata = |name: &str| json!({"name": name, "namespace": self.namespace, "labels": {"place": "cluster"}});
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": metadata("org"),
+            "stringData": {
+                "clientId": self.organization.client_id(),
+                "clientSecret": self.organization.client_secret(),
+            },
+        });
+        let resource = json!({
+            "apiVersion": "directorysync.dev/v1alpha1", "kind": "DirectorySync",
+            "metadata": metadata("staff"),
+            "spec": {
+                "organization": {
+                    "serverUrl": self.organization.url(),
+                    "credentialsSecretRef": {"name": "org"},
+                },
+                "source": {"ldap": {"url": company().url(), "baseDn": SUFFIX}},
+            },
+        });
+        for object in [secret, resource] {
+            apply(cluster(), &object.to_string(), &[]).unwrap();
+        }
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    async fn suspend(&self, suspend: bool) {
+        let patch = Patch::Merge(json!({"spec": {"suspend": suspend}}));
+        let api: Api<DirectorySync> = self.api();
+        api.patch("staff", &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+    }
+
+    async fn reason(&self) -> String {
+        let staff: DirectorySync = self.api().get("staff").await.unwrap();
+        let conditions = staff.status.unwrap_or_default().conditions;
+        let ready = find(&conditions, ConditionType::Ready);
+        ready.map(|ready| ready.reason.clone()).unwrap_or_default()
+    }
+
+    async fn has_plan(&self) -> bool {
+        let api: Api<ConfigMap> = self.api();
+        api.get_opt("staff-plan").await.unwrap().is_some()
+    }
+
+    /// Whether it was told more than once that all is well: the second time as a repetition.
+    async fn has_repeated_event(&self) -> bool {
+        let events: Api<Event> = self.api();
+        let events = events.list(&ListParams::default()).await.unwrap();
+        events
+            .items
+            .iter()
+            .any(|event| event.reason.as_deref() == Some("Succeeded") && event.series.is_some())
+    }
+
+    async fn lease(&self) -> Option<Lease> {
+        self.api().get_opt("directory-sync").await.unwrap()
+    }
+}
+
+impl Operator {
+    /// Has it do everything that it ever does.
+    pub async fn goes_through(&mut self, place: &Place) -> Result<(), Forbidden> {
+        self.until("it leads", async || place.lease().await.is_some())
+            .await?;
+        place.write_resource_and_secret();
+        self.until("a sync", async || place.reason().await == "Succeeded")
+            .await?;
+        self.until("a plan", async || place.has_plan().await)
+            .await?;
+        place.suspend(true).await;
+        self.until("a break", async || place.reason().await == "Suspended")
+            .await?;
+        place.suspend(false).await;
+        self.until("another sync", async || place.reason().await == "Succeeded")
+            .await?;
+        self.until("an event told twice", async || {
+            place.has_repeated_event().await
+        })
+        .await?;
+        let lease = place.lease().await;
+        self.until("a renewed lease", async || place.lease().await != lease)
+            .await
+    }
+
+    /// Waits until something holds, unless the log says that something is forbidden.
+    async fn until(&mut self, what: &str, holds: impl AsyncFn() -> bool) -> Result<(), Forbidden> {
+        let start = Instant::now();
+        while !holds().await {
+            let log = self.process.log();
+            if let Some(line) = log.lines().find(|line| line.contains("is forbidden")) {
+                return Err(Forbidden(line.to_owned()));
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "it never came to: {what}\n{log}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    /// Stops it as the kubelet does; all that it said.
+    pub fn stop(mut self) -> String {
+        let pid = self.process.pid().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(told.unwrap().success());
+        // Ends when the program does.
+        self.process.wait_until(PATIENCE, || false).unwrap_err();
+        self.process.log()
+    }
+}
+
+const SUFFIX: &str = "dc=example,dc=com";
+
+/// Three people in one group, for all.
+fn company() -> &'static Slapd {
+    static COMPANY: OnceLock<Slapd> = OnceLock::new();
+    COMPANY.get_or_init(|| {
+        let mut ldif = Ldif::new(SUFFIX);
+        ldif.unit("", "people");
+        ldif.unit("", "groups");
+        let people = ["ada", "bob", "chidi"];
+        let people = people.map(|uid| ldif.person("ou=people", &Person::new(uid)));
+        ldif.group_of_names("ou=groups", "everyone", None, &people);
+        Slapd::options().ldif(&ldif.take_text()).start().unwrap()
+    })
+}
+
+async fn client(kubeconfig: &Path) -> Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    Client::try_from(config.unwrap()).unwrap()
+}
