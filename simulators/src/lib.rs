@@ -2,6 +2,7 @@
 
 pub mod entra_id;
 pub mod fault;
+pub mod google_workspace;
 pub mod lab;
 pub mod ldap_proxy;
 pub mod okta;

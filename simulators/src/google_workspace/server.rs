@@ -1,0 +1,347 @@
+//! What the calls share, and the order in which a request passes: log, faults, latency, quota, the
+//! token's check, the call.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{Form, Path, Request as HttpRequest, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, Uri};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::answers::{Denied, Refusal, Spent};
+use super::api;
+use super::config::{Config, Quota};
+use super::model::Store;
+use super::paging::Pages;
+use super::token::{Holder, Tokens};
+use crate::fault::{self, Faults};
+
+/// The server's state. Clones share it.
+pub(super) type Shared = Arc<Server>;
+
+/// See [`Shared`].
+pub(super) struct Server {
+    pub faults: Faults,
+    pub config: Config,
+    store: Mutex<Store>,
+    tokens: Mutex<Tokens>,
+    dials: Mutex<Dials>,
+    journal: Mutex<Vec<Request>>,
+    counter: Mutex<Counter>,
+}
+
+/// What can be turned while it runs.
+pub(super) struct Dials {
+    pub public_url: String,
+    pub quota: Option<Quota>,
+    pub latency: Duration,
+    pub pages: Pages,
+    /// Page tokens of earlier generations are forgotten.
+    pub token_generation: u64,
+    pub admin_sdk_enabled: bool,
+    pub iam_enabled: bool,
+    pub apis_allowed: bool,
+    pub may_sign: bool,
+    /// Administrators may see users no better than colleagues do.
+    pub shown_as_to_colleagues: bool,
+    pub delegated_scopes: Vec<String>,
+    pub has_role: bool,
+}
+
+/// One request, in the order of arrival.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// `GET`, `POST` …
+    pub method: String,
+    /// Without the query.
+    pub path: String,
+    /// As it was sent.
+    pub query: String,
+    /// None: not answered (yet, or ever).
+    pub status: Option<u16>,
+}
+
+/// What was asked of the Directory API.
+#[derive(Debug, Default)]
+pub(super) struct Counter {
+    windows: HashMap<String, (Instant, u32)>,
+    most: u32,
+    now: u32,
+    most_at_once: u32,
+    /// Refusals to come: which, after how many more requests, how many of them.
+    refusals: Vec<(Spent, u64, u64)>,
+}
+
+impl Server {
+    pub fn new(config: Config, faults: Faults) -> Shared {
+        let account = &config.service_account;
+        Arc::new(Self {
+            faults,
+            store: Mutex::default(),
+            tokens: Mutex::default(),
+            dials: Mutex::new(Dials {
+                public_url: String::new(),
+                quota: config.quota,
+                latency: config.latency,
+                pages: Pages::Good,
+                token_generation: 0,
+                admin_sdk_enabled: true,
+                iam_enabled: true,
+                apis_allowed: true,
+                may_sign: config.federation.may_sign,
+                shown_as_to_colleagues: false,
+                delegated_scopes: account.delegated_scopes.clone(),
+                has_role: account.has_role,
+            }),
+            journal: Mutex::default(),
+            counter: Mutex::default(),
+            config,
+        })
+    }
+
+    pub fn store(&self) -> MutexGuard<'_, Store> {
+        lock(&self.store)
+    }
+
+    pub fn tokens(&self) -> MutexGuard<'_, Tokens> {
+        lock(&self.tokens)
+    }
+
+    pub fn dials(&self) -> MutexGuard<'_, Dials> {
+        lock(&self.dials)
+    }
+
+    pub fn journal(&self) -> MutexGuard<'_, Vec<Request>> {
+        lock(&self.journal)
+    }
+
+    pub fn counter(&self) -> MutexGuard<'_, Counter> {
+        lock(&self.counter)
+    }
+}
+
+/// A test that panicked while holding a lock has failed already; the rest may go on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Counter {
+    /// The `k`-th request from now, counted from 1, and `times - 1` after it are refused.
+    pub fn refuse(&mut self, spent: Spent, k: u64, times: u64) {
+        self.refusals.push((spent, k.saturating_sub(1), times));
+    }
+
+    pub fn most(&self) -> u32 {
+        self.most
+    }
+
+    pub fn most_at_once(&self) -> u32 {
+        self.most_at_once
+    }
+
+    /// Counts one more query of `account`; whether a limit is spent.
+    fn admit(&mut self, quota: Option<Quota>, account: &str) -> Option<Spent> {
+        let mut refused = None;
+        for (spent, skip, times) in &mut self.refusals {
+            if *skip > 0 {
+                *skip -= 1;
+            } else if *times > 0 && refused.is_none() {
+                *times -= 1;
+                refused = Some(*spent);
+            }
+        }
+        self.refusals.retain(|(_, _, times)| *times > 0);
+        let Some(quota) = quota else { return refused };
+        let now = Instant::now();
+        let window = self.windows.entry(account.to_owned()).or_insert((now, 0));
+        if now >= window.0 + quota.window {
+            *window = (now, 0);
+        }
+        window.1 += 1;
+        self.most = self.most.max(window.1);
+        if window.1 > quota.queries {
+            return Some(Spent::User);
+        }
+        let crowded = self.now > quota.concurrent;
+        refused.or(crowded.then_some(Spent::Concurrent))
+    }
+}
+
+/// Everything the server answers.
+pub(super) fn router(shared: &Shared) -> Router {
+    let api = api::router()
+        .fallback(async |_: Uri| Refusal::NotFound("endpoint"))
+        .route_layer(from_fn_with_state(shared.clone(), authorize));
+    Router::new()
+        .route("/token", post(token))
+        .route("/v1/token", post(exchange))
+        .route("/v1/projects/-/serviceAccounts/{call}", post(sign))
+        .merge(api)
+        .with_state(shared.clone())
+        .layer(from_fn_with_state(shared.clone(), delay))
+        .layer(from_fn_with_state(shared.faults.clone(), fault::inject))
+        .layer(from_fn_with_state(shared.clone(), log))
+}
+
+async fn log(State(shared): State<Shared>, request: HttpRequest, next: Next) -> Response {
+    let number = {
+        let mut journal = shared.journal();
+        journal.push(Request {
+            method: request.method().to_string(),
+            path: request.uri().path().to_owned(),
+            query: request.uri().query().unwrap_or_default().to_owned(),
+            status: None,
+        });
+        journal.len() - 1
+    };
+    let answer = next.run(request).await;
+    // The log may have been cleared meanwhile; then there is nothing to complete.
+    if let Some(logged) = shared.journal().get_mut(number) {
+        logged.status = Some(answer.status().as_u16());
+    }
+    answer
+}
+
+/// Counts a request as under way until it is answered or its client is gone.
+struct UnderWay(Shared);
+
+impl UnderWay {
+    fn new(shared: &Shared) -> Self {
+        let mut counter = shared.counter();
+        counter.now += 1;
+        counter.most_at_once = counter.most_at_once.max(counter.now);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.counter().now -= 1;
+    }
+}
+
+async fn delay(State(shared): State<Shared>, request: HttpRequest, next: Next) -> Response {
+    let _under_way = UnderWay::new(&shared);
+    let latency = shared.dials().latency;
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    next.run(request).await
+}
+
+fn bearer(headers: &HeaderMap) -> &str {
+    let header = headers.get(AUTHORIZATION);
+    let header = header.and_then(|value| value.to_str().ok()).unwrap_or("");
+    header.strip_prefix("Bearer ").unwrap_or("")
+}
+
+/// Lets pass what carries a good token of somebody who may, within the quota.
+async fn authorize(State(shared): State<Shared>, request: HttpRequest, next: Next) -> Response {
+    let holder = shared.tokens().holder(bearer(request.headers())).cloned();
+    match refusal(&shared, holder.as_ref(), request.uri().path()) {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
+    }
+}
+
+fn refusal(shared: &Shared, holder: Option<&Holder>, path: &str) -> Option<Refusal> {
+    let Some(holder) = holder else {
+        return Some(Refusal::Token);
+    };
+    let dials = shared.dials();
+    if !dials.admin_sdk_enabled {
+        return Some(Refusal::NotEnabled("Admin SDK API"));
+    }
+    if let Some(spent) = shared.counter().admit(dials.quota, &holder.email) {
+        return Some(Refusal::Spent(spent));
+    }
+    // Any of these, as the API's description has it; those that may write can read, too.
+    let scopes: &[&str] = match path {
+        "/admin/directory/v1/users" => &["user.readonly", "user"],
+        path if path.ends_with("/members") => &[
+            "group.readonly",
+            "group",
+            "group.member.readonly",
+            "group.member",
+        ],
+        _ => &["group.readonly", "group"],
+    };
+    let has = |scope: &&str| {
+        let full = format!("https://www.googleapis.com/auth/admin.directory.{scope}");
+        holder.scopes.contains(&full)
+    };
+    if !scopes.iter().any(has) {
+        return Some(Refusal::Scope);
+    }
+    if !dials.apis_allowed {
+        return Some(Refusal::DomainCannotUseApis);
+    }
+    let account = &shared.config.service_account;
+    let may = match holder.email == account.email {
+        true => dials.has_role,
+        false => {
+            let store = shared.store();
+            let user = store.user_by_email(&holder.email);
+            user.is_some_and(|user| user.admin)
+        }
+    };
+    (!may).then_some(Refusal::Forbidden)
+}
+
+async fn token(
+    State(shared): State<Shared>,
+    Form(form): Form<HashMap<String, String>>,
+) -> Result<Json<Value>, Denied> {
+    let (url, delegated) = {
+        let dials = shared.dials();
+        let url = format!("{}/token", dials.public_url);
+        (url, dials.delegated_scopes.clone())
+    };
+    let mut account = shared.config.service_account.clone();
+    account.delegated_scopes = delegated;
+    let federation = &shared.config.federation;
+    let store = shared.store();
+    let answer = shared
+        .tokens()
+        .grant(&account, federation, &store, &form, &url);
+    answer.map(Json)
+}
+
+async fn exchange(
+    State(shared): State<Shared>,
+    Form(form): Form<HashMap<String, String>>,
+) -> Result<Json<Value>, Denied> {
+    let answer = shared.tokens().exchange(&shared.config.federation, &form);
+    answer.map(Json)
+}
+
+async fn sign(
+    State(shared): State<Shared>,
+    Path(call): Path<String>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Result<Json<Value>, Refusal> {
+    let email = call.strip_suffix(":signJwt");
+    let email = email.ok_or(Refusal::NotFound("method"))?;
+    let mut federation = shared.config.federation.clone();
+    {
+        let dials = shared.dials();
+        if !dials.iam_enabled {
+            return Err(Refusal::NotEnabled("IAM Service Account Credentials API"));
+        }
+        federation.may_sign = dials.may_sign;
+    }
+    let account = &shared.config.service_account;
+    let token = bearer(&headers);
+    let answer = shared
+        .tokens()
+        .sign(account, &federation, token, email, &body);
+    answer.map(Json)
+}
