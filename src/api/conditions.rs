@@ -112,8 +112,6 @@ reasons! {
         ReferenceNotFound,
         /// What a Secret or ConfigMap holds can't be used.
         InvalidReference,
-        /// This version of the operator can't read that kind of directory.
-        SourceNotSupported,
         /// The directory refuses the credentials, or what the spec asks it for.
         SourceRefused,
         /// The organization's server refuses the credentials, or what the spec asks it for.

@@ -66,6 +66,8 @@ struct Lane {
     /// for their turn holds it.
     permitted: tokio::sync::Mutex<VecDeque<Instant>>,
     paused_until: Mutex<Option<Instant>>,
+    /// Of whoever waits first; may have passed.
+    waits_until: Mutex<Option<Instant>>,
 }
 
 impl Pace {
@@ -94,6 +96,20 @@ impl Pace {
         self
     }
 
+    /// Has requests with `method` wait so long, where a limit is told to be spent elsewhere than in
+    /// the headers of a 429.
+    pub fn pause(&self, method: &Method, pause: Duration) {
+        let until = Instant::now() + pause.min(LONGEST_PAUSE);
+        let mut paused_until = self.lane(method).paused();
+        *paused_until = (*paused_until).max(Some(until));
+    }
+
+    /// Until when the next request with `method` waits, where one does.
+    pub fn waits_until(&self, method: &Method) -> Option<Instant> {
+        let until = *unpoisoned(&self.lane(method).waits_until);
+        until.filter(|until| *until > Instant::now())
+    }
+
     fn lane(&self, method: &Method) -> &Lane {
         self.lanes
             .iter()
@@ -111,6 +127,7 @@ impl Lane {
             if next <= now {
                 break;
             }
+            *unpoisoned(&self.waits_until) = Some(next);
             tokio::time::sleep_until(next).await;
         }
         let remembered = self.windows.iter().map(|window| window.requests).max();
@@ -129,10 +146,13 @@ impl Lane {
     }
 
     fn paused(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.paused_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(&self.paused_until)
     }
+}
+
+/// A time is whole whatever happened to who set it.
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Limit for Pace {
@@ -147,9 +167,7 @@ impl Limit for Pace {
             _ => None,
         };
         if let Some(pause) = told.max(refused) {
-            let until = Instant::now() + pause.min(LONGEST_PAUSE);
-            let mut paused_until = self.lane(method).paused();
-            *paused_until = (*paused_until).max(Some(until));
+            self.pause(method, pause);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod active_directory;
 pub mod entra_id;
+pub mod google_workspace;
 pub mod ldap;
 pub mod okta;
 pub mod one_login;

@@ -12,8 +12,7 @@ use crate::{Cluster, yaml};
 enum By {
     /// The API server, and the operator where it reads a file.
     Both,
-    /// The API server alone: bounds that keep objects small, and the settings of directories that
-    /// can't be read yet.
+    /// The API server alone: bounds that keep objects small.
     ServerAlone,
 }
 
@@ -201,14 +200,22 @@ refused! {
     Both a_tenant_that_is_an_address: "source: {ldap: null, entraId: {tenantId: 'https://login.microsoftonline.com/x', clientId: 22222222-2222-2222-2222-222222222222, credentials: {workloadIdentity: {}}}}",
         at "spec.source.entraId.tenantId", "write the tenant's id (a GUID) or one of its domains: example.onmicrosoft.com";
 
-    ServerAlone a_customer_together_with_domains: "source: {ldap: null, googleWorkspace: {customer: C01, domains: [example.com], credentials: {serviceAccountKeySecretRef: {name: google}}}}",
+    Both a_customer_together_with_domains: "source: {ldap: null, googleWorkspace: {customer: C01, domains: [example.com], credentials: {serviceAccountKeySecretRef: {name: google}}}}",
         at "spec.source.googleWorkspace", "write either customer (all its domains) or domains (some of them), not both";
-    ServerAlone no_way_into_google: "source: {ldap: null, googleWorkspace: {credentials: {}}}",
+    Both no_way_into_google: "source: {ldap: null, googleWorkspace: {credentials: {}}}",
         at "spec.source.googleWorkspace.credentials", "write exactly one of serviceAccountKeySecretRef and workloadIdentity";
-    ServerAlone an_organizational_unit_without_a_slash: "source: {ldap: null, googleWorkspace: {credentials: {serviceAccountKeySecretRef: {name: google}}, users: {organizationalUnits: [Staff]}}}",
+    Both an_organizational_unit_without_a_slash: "source: {ldap: null, googleWorkspace: {credentials: {serviceAccountKeySecretRef: {name: google}}, users: {organizationalUnits: [Staff]}}}",
         at "spec.source.googleWorkspace.users.organizationalUnits", "write organizational units by their path: /Staff/Berlin";
-    ServerAlone an_administrator_who_is_no_address: "source: {ldap: null, googleWorkspace: {adminEmail: admin, credentials: {serviceAccountKeySecretRef: {name: google}}}}",
+    Both an_administrator_who_is_no_address: "source: {ldap: null, googleWorkspace: {adminEmail: admin, credentials: {serviceAccountKeySecretRef: {name: google}}}}",
         at "spec.source.googleWorkspace.adminEmail", "write the administrator's email: admin@example.com";
+    Both a_google_domain_that_is_an_address: "source: {ldap: null, googleWorkspace: {domains: ['https://example.com'], credentials: {serviceAccountKeySecretRef: {name: google}}}}",
+        at "spec.source.googleWorkspace.domains", "write domains by name: example.com";
+    Both a_directory_address_without_one_for_tokens: "source: {ldap: null, googleWorkspace: {directoryUrl: 'https://example.com', credentials: {serviceAccountKeySecretRef: {name: google}}}}",
+        at "spec.source.googleWorkspace", "write both tokenUrl and directoryUrl, or neither";
+    Both a_provider_that_is_an_address: "source: {ldap: null, googleWorkspace: {credentials: {workloadIdentity: {audience: 'https://iam.googleapis.com/projects/1', serviceAccountEmail: sync@p.iam.gserviceaccount.com}}}}",
+        at "spec.source.googleWorkspace.credentials.workloadIdentity.audience", "write the provider's full name, which starts with //iam.googleapis.com/projects/";
+    Both fewer_requests_than_one_a_second: "source: {ldap: null, googleWorkspace: {requestsPerMinute: 59, credentials: {serviceAccountKeySecretRef: {name: google}}}}",
+        at "spec.source.googleWorkspace.requestsPerMinute", "should be greater than or equal to 60";
 
     ServerAlone an_okta_address_without_encryption: "source: {ldap: null, okta: {orgUrl: 'http://example.okta.com', credentials: {apiTokenSecretRef: {name: okta}}}}",
         at "spec.source.okta", "orgUrl would send credentials unencrypted: write https://";

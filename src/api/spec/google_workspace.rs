@@ -31,6 +31,7 @@ pub struct GoogleWorkspaceSource {
     pub customer: Option<String>,
 
     /// Only these domains, for example `["example.com"]`. Not together with `customer`.
+    #[x_kube(validation = Rule::new("self.all(name, name.matches('^[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+$'))").message("write domains by name: example.com"))]
     #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 253)))]
     pub domains: Option<Vec<String>>,
 
@@ -43,12 +44,18 @@ pub struct GoogleWorkspaceSource {
     /// How the operator proves who it is. Exactly one way.
     pub credentials: GoogleWorkspaceCredentials,
 
-    /// The address to get tokens from, in place of Google's own. Only together with
+    /// How many requests are sent in any minute at most. Google allows 2,400 a minute for each
+    /// administrator or service account of a project unless its quota was raised. Default: 2,300.
+    #[schemars(range(min = 60, max = 1_000_000))]
+    pub requests_per_minute: Option<i32>,
+
+    /// The address to get tokens from, in place of Google's own: all of it. Only together with
     /// `directoryUrl`.
     #[schemars(length(max = 1024))]
     pub token_url: Option<String>,
 
-    /// The address of the Directory API, in place of Google's own. Only together with `tokenUrl`.
+    /// The address of the Directory API, in place of Google's own; `/admin/directory/v1` follows in
+    /// the path. Only together with `tokenUrl`.
     #[schemars(length(max = 1024))]
     pub directory_url: Option<String>,
 
@@ -105,13 +112,13 @@ pub struct GoogleWorkloadIdentity {
     #[schemars(length(max = 1024))]
     pub token_file: Option<String>,
 
-    /// The address of Google's Security Token Service, in place of its own. Only together with
-    /// `iamUrl`.
+    /// The address of Google's Security Token Service, in place of its own; `/v1/token` follows in
+    /// the path. Only together with `iamUrl`.
     #[schemars(length(max = 1024))]
     pub sts_url: Option<String>,
 
-    /// The address of the IAM Credentials API, in place of Google's own. Only together with
-    /// `stsUrl`.
+    /// The address of the IAM Credentials API, in place of Google's own; `/v1/projects` follows in
+    /// the path. Only together with `stsUrl`.
     #[schemars(length(max = 1024))]
     pub iam_url: Option<String>,
 }
@@ -126,12 +133,14 @@ pub struct GoogleWorkspaceUsers {
     #[schemars(length(min = 1, max = 2048))]
     pub query: Option<String>,
 
-    /// Only people in one of these organizational units or below, for example `/Staff`.
+    /// Only people in one of these organizational units or below, for example `/Staff`. Accounts
+    /// that count as disabled are read wherever they are, for those who leave are commonly moved.
     #[x_kube(validation = Rule::new("self.all(path, path.startsWith('/'))").message("write organizational units by their path: /Staff/Berlin"))]
     #[schemars(length(min = 1, max = 100), inner(length(min = 1, max = 1024)))]
     pub organizational_units: Option<Vec<String>>,
 
-    /// What a suspended account means. Default: `Disabled`.
+    /// What a suspended account means. Of one that is archived, too, `Disabled` comes before
+    /// `Absent`, and that before `Active`. Default: `Disabled`.
     pub suspended: Option<AccountMeaning>,
 
     /// What an archived account means. Default: `Disabled`.
@@ -139,6 +148,7 @@ pub struct GoogleWorkspaceUsers {
 
     /// Take the address within this domain (an alias) where a person has one, else the primary
     /// address. Default: the primary address.
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+$')").message("write the domain by name: example.com"))]
     #[schemars(length(min = 1, max = 253))]
     pub email_domain: Option<String>,
 }

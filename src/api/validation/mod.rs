@@ -9,6 +9,7 @@
 mod active_directory;
 mod check;
 mod entra_id;
+mod google_workspace;
 mod ldap;
 mod ldap_tls;
 mod okta;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 pub use active_directory::ValidatedActiveDirectory;
 pub use entra_id::ValidatedEntraId;
+pub use google_workspace::ValidatedGoogleWorkspace;
 pub use ldap::ValidatedLdap;
 pub use okta::ValidatedOkta;
 pub use one_login::ValidatedOneLogin;
@@ -67,14 +69,14 @@ pub enum ValidatedSource {
     Ldap(Box<ValidatedLdap>),
     /// A Microsoft Entra ID tenant.
     EntraId(Box<ValidatedEntraId>),
+    /// A Google Workspace customer.
+    GoogleWorkspace(Box<ValidatedGoogleWorkspace>),
     /// An Okta organization.
     Okta(Box<ValidatedOkta>),
     /// A OneLogin account.
     OneLogin(Box<ValidatedOneLogin>),
     /// An Active Directory domain.
     ActiveDirectory(Box<ValidatedActiveDirectory>),
-    /// A kind of directory that this version can't read, by its name in the spec.
-    NotSupported(&'static str),
 }
 
 impl ValidatedSpec {
@@ -115,10 +117,10 @@ impl ValidatedSpec {
         match &self.source {
             ValidatedSource::Ldap(ldap) => references.extend(ldap.references()),
             ValidatedSource::EntraId(entra) => references.extend(entra.references()),
+            ValidatedSource::GoogleWorkspace(google) => references.extend(google.references()),
             ValidatedSource::Okta(okta) => references.extend(okta.references()),
             ValidatedSource::OneLogin(account) => references.extend(account.references()),
             ValidatedSource::ActiveDirectory(domain) => references.extend(domain.references()),
-            ValidatedSource::NotSupported(_) => {}
         }
         references::merged(references)
     }
@@ -148,7 +150,6 @@ fn validate_source(
             ("oneLogin", source.one_login.is_some()),
         ],
     );
-    let not_supported = [("googleWorkspace", source.google_workspace.is_some())];
     if let Some(ldap) = &source.ldap {
         return ldap::validate(checks, ldap, reads_groups)
             .map(|ldap| ValidatedSource::Ldap(Box::new(ldap)));
@@ -156,6 +157,10 @@ fn validate_source(
     if let Some(entra) = &source.entra_id {
         return entra_id::validate(checks, entra, reads_groups)
             .map(|entra| ValidatedSource::EntraId(Box::new(entra)));
+    }
+    if let Some(google) = &source.google_workspace {
+        return google_workspace::validate(checks, google, reads_groups)
+            .map(|google| ValidatedSource::GoogleWorkspace(Box::new(google)));
     }
     if let Some(okta) = &source.okta {
         return okta::validate(checks, okta, reads_groups)
@@ -165,13 +170,8 @@ fn validate_source(
         return one_login::validate(checks, account, reads_groups)
             .map(|account| ValidatedSource::OneLogin(Box::new(account)));
     }
-    if let Some(domain) = &source.active_directory {
-        return active_directory::validate(checks, domain, reads_groups)
-            .map(|domain| ValidatedSource::ActiveDirectory(Box::new(domain)));
-    }
-    not_supported
-        .into_iter()
-        .find_map(|(name, is_there)| is_there.then_some(ValidatedSource::NotSupported(name)))
+    active_directory::validate(checks, source.active_directory.as_ref()?, reads_groups)
+        .map(|domain| ValidatedSource::ActiveDirectory(Box::new(domain)))
 }
 
 /// Groups need not be read where all are left out and nobody is taken for being in one.

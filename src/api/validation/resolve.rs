@@ -10,6 +10,7 @@ use crate::http::Observer;
 use crate::organization;
 use crate::source::active_directory::{ActiveDirectorySettings, ActiveDirectorySource};
 use crate::source::entra_id::{EntraIdSettings, EntraIdSource};
+use crate::source::google_workspace::{GoogleWorkspaceSettings, GoogleWorkspaceSource};
 use crate::source::ldap::{LdapSettings, LdapSource};
 use crate::source::okta::{OktaSettings, OktaSource};
 use crate::source::one_login::{OneLoginSettings, OneLoginSource};
@@ -31,6 +32,8 @@ pub enum ResolvedSource {
     Ldap(Box<LdapSettings>),
     /// A Microsoft Entra ID tenant.
     EntraId(Box<EntraIdSettings>),
+    /// A Google Workspace customer.
+    GoogleWorkspace(Box<GoogleWorkspaceSettings>),
     /// An Okta organization.
     Okta(Box<OktaSettings>),
     /// A OneLogin account.
@@ -46,6 +49,7 @@ impl ResolvedSource {
             Self::Ldap(settings) => settings.observer = observer,
             Self::ActiveDirectory(settings) => settings.observer = observer,
             Self::EntraId(settings) => settings.observer = observer,
+            Self::GoogleWorkspace(settings) => settings.observer = observer,
             Self::Okta(settings) => settings.observer = observer,
             Self::OneLogin(settings) => settings.observer = observer,
         }
@@ -59,6 +63,7 @@ impl ResolvedSource {
         match self {
             Self::Ldap(settings) => Ok(Box::new(LdapSource::new(*settings)?)),
             Self::EntraId(settings) => Ok(Box::new(EntraIdSource::new(*settings)?)),
+            Self::GoogleWorkspace(settings) => Ok(Box::new(GoogleWorkspaceSource::new(*settings)?)),
             Self::Okta(settings) => Ok(Box::new(OktaSource::new(*settings)?)),
             Self::OneLogin(settings) => Ok(Box::new(OneLoginSource::new(*settings)?)),
             Self::ActiveDirectory(settings) => Ok(Box::new(ActiveDirectorySource::new(*settings)?)),
@@ -96,11 +101,6 @@ pub enum UnresolvedReason {
         /// What is wrong, without the value.
         why: String,
     },
-    /// This version can't read that kind of directory.
-    SourceNotSupported {
-        /// The kind, as in the spec.
-        source: &'static str,
-    },
 }
 
 impl UnresolvedReason {
@@ -116,19 +116,16 @@ impl UnresolvedReason {
         match self {
             Self::Missing { .. } => Blocker::ReferenceNotFound,
             Self::Unusable { .. } => Blocker::InvalidReference,
-            Self::SourceNotSupported { .. } => Blocker::SourceNotSupported,
         }
     }
 }
 
 impl Unresolved {
-    /// The reason that conditions and events give: of what is unsupported first, then missing, then
-    /// unusable.
+    /// The reason that conditions and events give: what is missing comes before what can't be used.
     pub fn blocker(&self) -> Blocker {
-        let reasons = || self.0.iter().map(UnresolvedReason::blocker);
-        [Blocker::SourceNotSupported, Blocker::ReferenceNotFound]
-            .into_iter()
-            .find(|wanted| reasons().any(|reason| reason == *wanted))
+        let mut reasons = self.0.iter().map(UnresolvedReason::blocker);
+        reasons
+            .find(|reason| *reason == Blocker::ReferenceNotFound)
             .unwrap_or(Blocker::InvalidReference)
     }
 }
@@ -176,10 +173,6 @@ impl fmt::Display for UnresolvedReason {
             Self::Unusable { referent, key, why } => {
                 write!(f, "{referent}, key {key:?}: {why}")
             }
-            Self::SourceNotSupported { source } => write!(
-                f,
-                "this version of the operator can't read spec.source.{source}; use ldap, activeDirectory, entraId, okta or oneLogin, or an operator that can"
-            ),
         }
     }
 }
@@ -194,6 +187,9 @@ pub(super) fn resolve(spec: &ValidatedSpec, data: &ReferencedData) -> Result<Res
         ValidatedSource::EntraId(entra) => entra
             .resolve(data, &mut problems)
             .map(|settings| ResolvedSource::EntraId(Box::new(settings))),
+        ValidatedSource::GoogleWorkspace(google) => google
+            .resolve(data, &mut problems)
+            .map(|settings| ResolvedSource::GoogleWorkspace(Box::new(settings))),
         ValidatedSource::Okta(okta) => okta
             .resolve(data, &mut problems)
             .map(|settings| ResolvedSource::Okta(Box::new(settings))),
@@ -203,10 +199,6 @@ pub(super) fn resolve(spec: &ValidatedSpec, data: &ReferencedData) -> Result<Res
         ValidatedSource::ActiveDirectory(domain) => domain
             .resolve(data, &mut problems)
             .map(|settings| ResolvedSource::ActiveDirectory(Box::new(settings))),
-        ValidatedSource::NotSupported(source) => {
-            problems.push(UnresolvedReason::SourceNotSupported { source });
-            None
-        }
     };
     match (organization, source) {
         (Some(organization), Some(source)) => Ok(Resolved {

@@ -301,14 +301,40 @@ fn what_is_missing_is_named_with_a_command_that_makes_it() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_read_yet_is_valid_and_says_so_when_it_is_to_be_read() {
+fn a_file_that_is_no_service_accounts_key_is_named_by_its_secret_and_never_shown() {
     let mut spec = least();
     spec["source"] = json!({"googleWorkspace": {
         "credentials": {"serviceAccountKeySecretRef": {"name": "google"}},
     }});
-    let error = validated(&spec).unwrap().resolve(&data()).unwrap_err();
-    assert_eq!(error.blocker(), Blocker::SourceNotSupported);
-    assert!(error.to_string().contains("spec.source.googleWorkspace"));
+    let spec = validated(&spec).unwrap();
+    let refused = |file: &str| {
+        let mut data = data();
+        let secret = json!({"metadata": {"name": "google"}, "stringData": {"key.json": file}});
+        data.add_secret(serde_json::from_value(secret).unwrap());
+        let error = spec.resolve(&data).unwrap_err();
+        assert_eq!(error.blocker(), Blocker::InvalidReference);
+        error.to_string()
+    };
+    let client = json!({"type": "authorized_user", "client_secret": "hush-hush"}).to_string();
+    let cut = json!({
+        "type": "service_account",
+        "client_email": "sync@p.iam.gserviceaccount.com",
+        "private_key_id": "1",
+        "private_key": "-----BEGIN PRIVATE KEY-----\nhush-hush\n-----END PRIVATE KEY-----",
+    });
+    for (file, why) in [
+        ("hush-hush", "isn't JSON"),
+        (&client, "of the type \"authorized_user\""),
+        (&json!({"type": "service_account"}).to_string(), "has no private_key"),
+        (&cut.to_string(), "has a private_key that"),
+    ] {
+        let error = refused(file);
+        assert!(error.starts_with("Secret \"google\", key \"key.json\": "), "{error}");
+        assert!(error.contains(why), "{error}");
+        assert!(!error.contains("hush-hush"), "{error}");
+    }
+    let error = spec.resolve(&data()).unwrap_err();
+    assert_eq!(error.blocker(), Blocker::ReferenceNotFound);
 }
 
 #[test]

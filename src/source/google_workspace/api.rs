@@ -1,0 +1,275 @@
+//! Calls of the Directory API, and its lists read page by page to their proven end.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::{Method, Url};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::error::{Account, GoogleFailure, is_quota};
+use super::federation::Federation;
+use super::settings::{Credentials, GoogleWorkspaceSettings, InvalidSettings, Tenant};
+use super::token::{AccessTokens, GROUPS_SCOPE, USERS_SCOPE};
+use super::wire::Page;
+use crate::http::{Call, HttpError, Pace, Remote, Secrets, TokenCache, Window};
+
+/// A page of 500 people with all their aliases stays far below; anything larger is no page.
+const PAGE_MAX: u64 = 64 << 20;
+/// How often a request goes again that a spent quota refused. With the usual delays together more
+/// than the minute after which Google counts anew.
+const QUOTA_TRIES: usize = 8;
+/// Google compresses for those who say so here, too ("Performance tips" of its APIs).
+const USER_AGENT: &str = concat!(
+    "directory-sync-operator/",
+    env!("CARGO_PKG_VERSION"),
+    " (gzip)"
+);
+/// Shorter waits aren't told to anybody.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
+
+/// The Directory API as one account sees it.
+#[derive(Debug)]
+pub(super) struct Api {
+    remote: Remote,
+    pace: Arc<Pace>,
+    base: Url,
+    pub account: Account,
+    pub tokens: Arc<TokenCache>,
+    pub federation: Option<Federation>,
+}
+
+/// A kind of list.
+#[derive(Debug)]
+pub(super) struct Resource {
+    /// Method and template of the path.
+    pub endpoint: &'static str,
+    /// What is read, for people.
+    pub what: &'static str,
+    /// What Google calls a page of it.
+    pub kind: &'static str,
+    /// The least scope that lists it.
+    pub scope: &'static str,
+    /// What an administrator's role must allow.
+    pub privilege: &'static str,
+    /// The setting with a query, where there is one.
+    pub query: &'static str,
+}
+
+pub(super) static USERS: Resource = Resource {
+    endpoint: "GET /admin/directory/v1/users",
+    what: "users",
+    kind: "admin#directory#users",
+    scope: USERS_SCOPE,
+    privilege: "Users: Read",
+    query: "users.query",
+};
+pub(super) static GROUPS: Resource = Resource {
+    endpoint: "GET /admin/directory/v1/groups",
+    what: "groups",
+    kind: "admin#directory#groups",
+    scope: GROUPS_SCOPE,
+    privilege: "Groups: Read",
+    query: "groups.query",
+};
+pub(super) static MEMBERS: Resource = Resource {
+    endpoint: "GET /admin/directory/v1/groups/{key}/members",
+    what: "members of groups",
+    kind: "admin#directory#members",
+    scope: GROUPS_SCOPE,
+    privilege: "Groups: Read",
+    query: "",
+};
+
+/// A list to read.
+#[derive(Debug, Clone)]
+pub(super) struct List {
+    pub resource: &'static Resource,
+    /// The first page.
+    pub url: Url,
+    /// Whether a query of the settings is in it.
+    pub queried: bool,
+}
+
+impl List {
+    /// Whether it is of a group's members.
+    pub fn is_of_members(&self) -> bool {
+        self.resource.kind == MEMBERS.kind
+    }
+}
+
+impl Api {
+    pub fn new(settings: &GoogleWorkspaceSettings) -> Result<Self, InvalidSettings> {
+        let bare = Remote {
+            client: crate::http::client(&settings.connection)?,
+            // Tokens are asked for once an hour, and don't count.
+            limit: Arc::new(Pace::unlimited()),
+            retry: settings.retry,
+            observer: settings.observer.clone(),
+            token: None,
+            secrets: Arc::new(Secrets::new()),
+        };
+        let federation = match &settings.credentials {
+            Credentials::Key(_) => None,
+            Credentials::WorkloadIdentity(identity) => Some(Federation::new(identity, &bare)),
+        };
+        let tokens = AccessTokens::new(settings, federation.clone(), bare.clone())?;
+        let tokens = Arc::new(TokenCache::new(tokens));
+        let account = Account {
+            service_account: settings.credentials.service_account().to_owned(),
+            admin: settings.admin_email.clone(),
+        };
+        let base = settings.addresses.directory.clone();
+        let pace = shared_pace(&base, account.acts_as(), settings.requests_per_minute);
+        Ok(Self {
+            remote: Remote {
+                limit: pace.clone(),
+                token: Some(tokens.clone()),
+                ..bare
+            },
+            pace,
+            base,
+            account,
+            tokens,
+            federation,
+        })
+    }
+
+    /// A list at `path` below `/admin/directory/v1`.
+    pub fn list(
+        &self,
+        resource: &'static Resource,
+        path: &[&str],
+        query: &[(&str, &str)],
+        setting: Option<&str>,
+    ) -> List {
+        let mut url = below(&self.base, &[&["admin", "directory", "v1"], path].concat());
+        url.query_pairs_mut()
+            .extend_pairs(query)
+            .extend_pairs(setting.map(|text| ("query", text)));
+        List {
+            resource,
+            url,
+            queried: setting.is_some(),
+        }
+    }
+
+    /// Reads a list to its end and gives each page to `each`.
+    ///
+    /// # Errors
+    /// When a page fails, or it isn't certain that the last page was the last.
+    pub async fn read<T>(
+        &self,
+        list: &List,
+        mut each: impl FnMut(Vec<T>) -> Result<(), GoogleFailure>,
+    ) -> Result<(), GoogleFailure>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let mut seen = HashSet::new();
+        let mut token = None;
+        loop {
+            let page = self.page(list, token.as_deref()).await?;
+            each(page.items)?;
+            let Some(next) = page.next_page_token.filter(|next| !next.is_empty()) else {
+                return Ok(());
+            };
+            if !seen.insert(next.clone()) {
+                return Err(GoogleFailure::incomplete(
+                    list,
+                    "its pages go round in a circle",
+                ));
+            }
+            token = Some(next);
+        }
+    }
+
+    /// One page: the first, or the one that `token` stands for.
+    ///
+    /// # Errors
+    /// When the call fails, or what comes isn't a page of this list.
+    pub async fn page<T>(&self, list: &List, token: Option<&str>) -> Result<Page<T>, GoogleFailure>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let mut url = list.url.clone();
+        if let Some(token) = token {
+            url.query_pairs_mut().append_pair("pageToken", token);
+        }
+        let call =
+            Call::new(Method::GET, url, list.resource.endpoint).header("user-agent", USER_AGENT);
+        let page: Page<T> = self
+            .get(&call)
+            .await
+            .map_err(|error| GoogleFailure::of(error, list, token.is_some(), &self.account))?;
+        if page.kind != list.resource.kind {
+            let why = "the answer doesn't say that it is a list; check directoryUrl, and proxies \
+                       in between";
+            return Err(GoogleFailure::incomplete(list, why));
+        }
+        Ok(page)
+    }
+
+    /// Sends a call, again where the quota is spent: then all of this account wait.
+    async fn get<T>(&self, call: &Call) -> Result<T, HttpError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let retry = &self.remote.retry;
+        let mut delay = retry.first_delay;
+        for _ in 0..QUOTA_TRIES {
+            match self.remote.json(call, PAGE_MAX).await {
+                Err(error) if is_quota(&error) => {
+                    tracing::debug!(%error, ?delay, "Google's quota is spent; all requests wait");
+                    self.pace.pause(&Method::GET, delay);
+                    delay = (delay * 2).min(retry.longest_delay);
+                }
+                result => return result,
+            }
+        }
+        self.remote.json(call, PAGE_MAX).await
+    }
+
+    /// Until when requests wait for the quota, where it is worth telling.
+    pub fn waits_until(&self) -> Option<Timestamp> {
+        let wait = self.pace.waits_until(&Method::GET)? - Instant::now();
+        // Rounded up, so that nobody is told of a time that has come.
+        (wait > WORTH_TELLING).then(|| Timestamp::now() + wait + Duration::from_millis(999))
+    }
+}
+
+/// The queries that together name the tenant.
+pub(super) fn tenant_queries(tenant: &Tenant) -> Vec<(&'static str, &str)> {
+    match tenant {
+        Tenant::Customer(id) => vec![("customer", id)],
+        Tenant::Domains(domains) => domains.iter().map(|name| ("domain", &**name)).collect(),
+    }
+}
+
+/// `path` below the address `base`.
+pub(super) fn below(base: &Url, path: &[&str]) -> Url {
+    let mut url = base.clone();
+    url.path_segments_mut()
+        .expect("a web address has a path")
+        .pop_if_empty()
+        .extend(path);
+    url
+}
+
+/// The pace of all in this process who read as the same account.
+fn shared_pace(base: &Url, account: &str, requests_per_minute: u32) -> Arc<Pace> {
+    type Key = (String, String, u32);
+    static KNOWN: LazyLock<Mutex<HashMap<Key, Weak<Pace>>>> = LazyLock::new(Mutex::default);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.retain(|_, pace| pace.strong_count() > 0);
+    let key = (base.to_string(), account.to_owned(), requests_per_minute);
+    if let Some(pace) = known.get(&key).and_then(Weak::upgrade) {
+        return pace;
+    }
+    let window = Window::new(requests_per_minute as usize, Duration::from_secs(60));
+    let pace = Arc::new(Pace::unlimited().with(Method::GET, [window]));
+    known.insert(key, Arc::downgrade(&pace));
+    pace
+}

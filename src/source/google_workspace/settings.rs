@@ -1,0 +1,268 @@
+//! What an administrator says about a Google Workspace customer: how to be let in, whom to read.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::directory::AccountState;
+use crate::http::{
+    ClientError, ClientSettings, InvalidKey, JwtAlgorithm, JwtSigner, Observer, Retry, Unobserved,
+};
+
+/// Everything about one customer. [`GoogleWorkspaceSettings::new`] fills the defaults.
+#[derive(Debug, Clone)]
+pub struct GoogleWorkspaceSettings {
+    /// Whose people and groups.
+    pub tenant: Tenant,
+    /// The administrator to act for; `None`: the service account has a role of its own.
+    pub admin_email: Option<String>,
+    /// How the service account proves who it is.
+    pub credentials: Credentials,
+    /// Where tokens come from, and where the Directory API is.
+    pub addresses: Addresses,
+    /// How many requests are sent in any minute at most. All sources of this process that read as
+    /// the same account with the same number share it.
+    pub requests_per_minute: u32,
+    /// Which people are read, and how.
+    pub users: UserSettings,
+    /// Which groups are read; `None`: people only.
+    pub groups: Option<GroupSettings>,
+    /// Trust and time-outs of the connections.
+    pub connection: ClientSettings,
+    /// How failed requests are tried again.
+    pub retry: Retry,
+    /// Told about each request.
+    pub observer: Arc<dyn Observer>,
+}
+
+/// Google counts 2,400 queries a minute for each user of a project (Directory API, "Limits and
+/// quotas"); a little is left for others who act for the same administrator.
+pub const REQUESTS_PER_MINUTE: u32 = 2_300;
+
+impl GoogleWorkspaceSettings {
+    /// Everybody and every group of the account's own customer.
+    pub fn new(credentials: Credentials, admin_email: Option<String>) -> Self {
+        Self {
+            tenant: Tenant::Customer("my_customer".to_owned()),
+            admin_email,
+            credentials,
+            addresses: Addresses::default(),
+            requests_per_minute: REQUESTS_PER_MINUTE,
+            users: UserSettings::default(),
+            groups: Some(GroupSettings::default()),
+            connection: ClientSettings::default(),
+            retry: Retry::default(),
+            observer: Arc::new(Unobserved),
+        }
+    }
+}
+
+/// Whose people and groups are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tenant {
+    /// A customer's, of all its domains: its id, or `my_customer`.
+    Customer(String),
+    /// Those of some domains.
+    Domains(Vec<String>),
+}
+
+/// Where tokens come from, and where the Directory API is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// The whole address, which is also the audience of assertions.
+    pub token: Url,
+    /// `/admin/directory/v1` follows in the path.
+    pub directory: Url,
+}
+
+impl Default for Addresses {
+    fn default() -> Self {
+        Self {
+            token: known("https://oauth2.googleapis.com/token"),
+            directory: known("https://admin.googleapis.com"),
+        }
+    }
+}
+
+/// How the service account proves who it is.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// With a key of its own.
+    Key(ServiceAccountKey),
+    /// With a token of the cluster's, which Google exchanges for the right to have assertions
+    /// signed.
+    WorkloadIdentity(WorkloadIdentity),
+}
+
+impl Credentials {
+    /// The service account.
+    pub fn service_account(&self) -> &str {
+        match self {
+            Self::Key(key) => &key.email,
+            Self::WorkloadIdentity(identity) => &identity.service_account,
+        }
+    }
+}
+
+/// The JSON file that Google gives for a service account's key, as far as it is used.
+#[derive(Debug, Clone)]
+pub struct ServiceAccountKey {
+    /// The service account.
+    pub email: String,
+    /// By which Google finds the public half.
+    pub key_id: String,
+    /// PEM.
+    pub private_key: SecretString,
+}
+
+#[derive(Deserialize)]
+struct KeyFile {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    client_email: String,
+    #[serde(default)]
+    private_key_id: String,
+    private_key: Option<SecretString>,
+}
+
+impl ServiceAccountKey {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// When it isn't one, or its key can't sign; without anything of what is in it.
+    pub fn parse(text: &str) -> Result<Self, InvalidKeyFile> {
+        // The error would quote the key.
+        let file: KeyFile = serde_json::from_str(text).map_err(|_| InvalidKeyFile::NotJson)?;
+        if file.kind != "service_account" {
+            return Err(InvalidKeyFile::Kind(crate::text::shorten(&file.kind)));
+        }
+        let private_key = file
+            .private_key
+            .ok_or(InvalidKeyFile::Part("private_key"))?;
+        for (name, value) in [
+            ("client_email", &file.client_email),
+            ("private_key_id", &file.private_key_id),
+        ] {
+            if value.is_empty() || value.chars().any(char::is_control) {
+                return Err(InvalidKeyFile::Part(name));
+            }
+        }
+        let key = Self {
+            email: file.client_email,
+            key_id: file.private_key_id,
+            private_key,
+        };
+        key.signer()?;
+        Ok(key)
+    }
+
+    pub(super) fn signer(&self) -> Result<JwtSigner, InvalidKey> {
+        JwtSigner::from_pem(self.private_key.expose_secret(), JwtAlgorithm::Rs256)
+    }
+}
+
+/// Why a file isn't a service account's key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKeyFile {
+    /// No JSON object.
+    #[error("isn't JSON; store the file that Google gives for a service account's key, as it is")]
+    NotJson,
+    /// Of another kind: a client of OAuth, say.
+    #[error(
+        "is of the type {0:?}, not service_account; store the file that Google gives for a service \
+         account's key"
+    )]
+    Kind(String),
+    /// Something isn't in it.
+    #[error("has no {0} that can be used; store the file as Google gives it, whole")]
+    Part(&'static str),
+    /// The key can't sign.
+    #[error("has a private_key that {0}; store the file as Google gives it, whole")]
+    Key(#[from] InvalidKey),
+}
+
+/// Workload identity federation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkloadIdentity {
+    /// The provider's full name.
+    pub audience: String,
+    /// The service account to act as.
+    pub service_account: String,
+    /// The cluster's token; read each time it is needed, for it is replaced within the hour.
+    pub token_file: PathBuf,
+    /// The Security Token Service; `/v1/token` follows in the path.
+    pub sts: Url,
+    /// The IAM Service Account Credentials API; `/v1/projects` follows in the path.
+    pub iam: Url,
+}
+
+/// Where the operator's deployment has the token mounted.
+pub const TOKEN_FILE: &str = "/var/run/secrets/directorysync.dev/google/token";
+
+impl WorkloadIdentity {
+    /// At Google's own addresses, with the token where the deployment has it.
+    pub fn new(audience: impl Into<String>, service_account: impl Into<String>) -> Self {
+        Self {
+            audience: audience.into(),
+            service_account: service_account.into(),
+            token_file: TOKEN_FILE.into(),
+            sts: known("https://sts.googleapis.com"),
+            iam: known("https://iamcredentials.googleapis.com"),
+        }
+    }
+}
+
+fn known(address: &str) -> Url {
+    Url::parse(address).expect("Google's addresses are ones")
+}
+
+/// Which people are read, and how.
+#[derive(Debug, Clone)]
+pub struct UserSettings {
+    /// A query in the Admin SDK's language for Google to apply.
+    pub query: Option<String>,
+    /// Only in these organizational units or below; empty: anywhere. Disabled accounts are read
+    /// wherever they are: who leaves a company is commonly moved out of its units, and that must
+    /// not turn the policy for disabled accounts into the one for absent ones.
+    pub organizational_units: Vec<String>,
+    /// What a suspended account is; `None`: as if there were no such account.
+    pub suspended: Option<AccountState>,
+    /// Likewise an archived one.
+    pub archived: Option<AccountState>,
+    /// The address within this domain is taken where there is one.
+    pub email_domain: Option<String>,
+}
+
+impl Default for UserSettings {
+    fn default() -> Self {
+        Self {
+            query: None,
+            organizational_units: vec![],
+            suspended: Some(AccountState::Disabled),
+            archived: Some(AccountState::Disabled),
+            email_domain: None,
+        }
+    }
+}
+
+/// Which groups are read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupSettings {
+    /// A query in the Admin SDK's language for Google to apply.
+    pub query: Option<String>,
+}
+
+/// Why a customer's settings can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidSettings {
+    /// The key can't sign.
+    #[error("the service account's key {0}")]
+    Key(#[from] InvalidKeyFile),
+    /// Trust can't be set up.
+    #[error(transparent)]
+    Connection(#[from] ClientError),
+}

@@ -1,0 +1,13 @@
+//! Reading Google Workspace, against a simulated customer, and against what Google wrote.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+#[path = "google_workspace/harness.rs"]
+mod harness;
+
+#[path = "google_workspace/checks.rs"]
+mod checks;
+#[path = "google_workspace/content.rs"]
+mod content;
+#[path = "google_workspace/incomplete.rs"]
+mod incomplete;

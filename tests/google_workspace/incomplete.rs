@@ -1,0 +1,172 @@
+//! Reads that end early, or nearly: everything is there, or it is an error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use directory_sync::http::Retry;
+use directory_sync::source::SourceErrorKind;
+use directory_sync::source::google_workspace::{Credentials, GoogleWorkspaceSettings};
+use simulators::fault::{Fault, Way};
+use simulators::google_workspace::{Config, Pages, Request, SimulatedGoogle, Spent};
+
+use crate::harness::*;
+
+/// Every kind of failure at every request of a read: the read is whole, or it is an error.
+async fn sweep(google: &SimulatedGoogle, settings: GoogleWorkspaceSettings) {
+    let mut settings = settings;
+    settings.connection.idle_timeout = Duration::from_millis(300);
+    settings.retry = Retry {
+        first_delay: Duration::from_millis(2),
+        ..settings.retry
+    };
+    google.clear_requests();
+    let whole = read(settings.clone()).await;
+    assert_eq!(whole.users.len(), 8);
+    let requests = google.requests().len() as u64;
+    let (mut healed, mut failed) = (0, 0);
+    for way in Way::ALL {
+        let way = match way {
+            Way::TooManyRequests { .. } => Way::TooManyRequests { retry_after: 0 },
+            way => way,
+        };
+        for k in 1..=requests {
+            google.faults().clear();
+            google.faults().inject(Fault::new(way).on_request(k));
+            match try_read(settings.clone()).await {
+                Ok(seen) => {
+                    assert_eq!(seen, whole, "{way:?} at {k}");
+                    healed += 1;
+                }
+                Err(error) => {
+                    assert_eq!(way, Way::Garbage, "{error}");
+                    assert_eq!(error.kind, SourceErrorKind::Incomplete, "{error}");
+                    failed += 1;
+                }
+            }
+            assert_eq!(google.faults().fired(), 1, "{way:?} at {k}");
+        }
+    }
+    assert_eq!(failed, requests, "only garbage can't be asked for again");
+    assert_eq!(healed, 7 * requests);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_request_fails_once_the_directory_is_the_same_or_it_is_an_error() {
+    let google = company(Config::default()).await;
+    sweep(&google, settings(&google)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_key_it_is_the_same_at_every_step_to_the_token() {
+    let google = company(Config::default()).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let token = google.cluster_token(Duration::from_secs(600));
+    std::fs::write(file.path(), token).unwrap();
+    let credentials = Credentials::WorkloadIdentity(keyless(&google, file.path()));
+    let mut people = settings_with(&google, credentials, Some(ADMIN));
+    people.groups = None;
+    sweep(&google, people).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_spent_at_any_request_is_waited_for() {
+    let google = company(Config::default()).await;
+    let whole = read(settings(&google)).await;
+    let token = asked(&google, "/token");
+    let requests = google.requests().len() - token;
+    for spent in Spent::ALL {
+        for k in 1..=requests as u64 {
+            google.clear_requests();
+            google.refuse(spent, k, 3);
+            let seen = read(settings(&google)).await;
+            assert_eq!(seen, whole, "{spent:?} at {k}");
+            let refused = google.requests();
+            let refused = refused.iter().filter(|r| r.status != Some(200)).count();
+            assert!((1..=3).contains(&refused), "{spent:?} at {k}: {refused}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_whose_end_cannot_be_known_is_no_list() {
+    let google = company(Config::default()).await;
+    google.set_pages(Pages::Loop);
+    let refused = refusal(settings(&google)).await;
+    refused.ended_early().says("circle");
+    // What a captive portal or a wrong server may answer to anything.
+    google.set_pages(Pages::Nameless);
+    let refused = refusal(settings(&google)).await;
+    refused.ended_early().says("directoryUrl");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_tokens_that_google_forgets_are_one_more_read_from_the_beginning() {
+    let google = company(Config::default()).await;
+    let whole = read(settings(&google)).await;
+    google.clear_requests();
+    google.set_latency(Duration::from_millis(30));
+    let reading = tokio::spawn(try_read(settings(&google)));
+    let asked_again = || {
+        let requests = google.requests();
+        requests.iter().any(|r| r.query.contains("pageToken"))
+    };
+    while !asked_again() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    google.expire_page_tokens();
+    assert_eq!(reading.await.unwrap().unwrap(), whole);
+    let refused = |r: &Request| r.status == Some(400);
+    assert!(google.requests().iter().any(refused));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_tokens_that_google_forgets_again_and_again_are_an_error_and_never_half_a_list() {
+    let google = Arc::new(company(Config::default()).await);
+    google.set_latency(Duration::from_millis(10));
+    let forgetful = google.clone();
+    let forgets = tokio::spawn(async move {
+        loop {
+            forgetful.expire_page_tokens();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    let refused = refusal(settings(&google)).await;
+    refused.ended_early().says("lost the place");
+    forgets.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_deleted_while_it_is_read_is_gone_and_the_rest_is_whole() {
+    let google = company(Config::default()).await;
+    google.set_latency(Duration::from_millis(40));
+    let reading = tokio::spawn(try_read(settings(&google)));
+    // The list of groups is read by two pages; their members aren't asked for yet.
+    let pages = || {
+        let requests = google.requests();
+        let list = requests.iter().filter(|r| r.path.ends_with("/groups"));
+        list.count()
+    };
+    while pages() < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    google.delete_group("law");
+    let seen = reading.await.unwrap().unwrap();
+    assert_eq!(seen.users.len(), 8);
+    assert_eq!(seen.groups["All"].len(), 7);
+    assert!(!seen.groups.contains_key("Law"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_google_is_not_taken_for_an_empty_customer() {
+    let google = company(Config::default()).await;
+    let mut wrong = settings(&google);
+    // A server of another make, whose 404 isn't of Google's form.
+    let other = simulators::organization::SimulatedOrganization::start(
+        simulators::organization::Config::cloud(),
+    )
+    .await
+    .unwrap();
+    wrong.addresses.directory = other.url().parse().unwrap();
+    let refused = refusal(wrong).await.for_the_user_to_mend();
+    refused.says("directoryUrl");
+}
