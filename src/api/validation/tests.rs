@@ -325,11 +325,17 @@ fn a_file_that_is_no_service_accounts_key_is_named_by_its_secret_and_never_shown
     for (file, why) in [
         ("hush-hush", "isn't JSON"),
         (&client, "of the type \"authorized_user\""),
-        (&json!({"type": "service_account"}).to_string(), "has no private_key"),
+        (
+            &json!({"type": "service_account"}).to_string(),
+            "has no private_key",
+        ),
         (&cut.to_string(), "has a private_key that"),
     ] {
         let error = refused(file);
-        assert!(error.starts_with("Secret \"google\", key \"key.json\": "), "{error}");
+        assert!(
+            error.starts_with("Secret \"google\", key \"key.json\": "),
+            "{error}"
+        );
         assert!(error.contains(why), "{error}");
         assert!(!error.contains("hush-hush"), "{error}");
     }
