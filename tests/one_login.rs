@@ -21,3 +21,5 @@ mod limits;
 mod regions;
 #[path = "one_login/story.rs"]
 mod story;
+#[path = "one_login/vendor.rs"]
+mod vendor;

@@ -124,11 +124,16 @@ impl Seen {
 /// Seven people, four roles and three groups on pages of two; the id of the first person, the ids
 /// of the others follow.
 pub async fn company(config: Config) -> (SimulatedOneLogin, u64) {
-    let one_login = account_with(Config {
+    company_with(Config {
         page_max: PageMax::all(2),
         ..config
     })
-    .await;
+    .await
+}
+
+/// The same on pages as `config` says.
+pub async fn company_with(config: Config) -> (SimulatedOneLogin, u64) {
+    let one_login = account_with(config).await;
     let groups = ["Law", "Sales", "Nobody"].map(|name| one_login.group(name));
     let names = ["ann", "bob", "cid", "dot", "eve", "fay", "gus"];
     let people = names.map(|name| {

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::answers::{Refusal, Version};
 use super::config::RateLimit;
 use super::model::{show_group, show_member, show_role, show_user};
-use super::paging::Wanted;
+use super::paging::{List, Wanted};
 use super::query::Conditions;
 use super::server::Shared;
 
@@ -39,12 +39,14 @@ async fn users(State(shared): State<Shared>, query: Parameters) -> Response {
         let conditions = Conditions::of(&query)?;
         let fields = query.get("fields").map(String::as_str);
         let store = shared.store();
-        let found = store
-            .users
-            .iter()
-            .filter(|(id, user)| conditions.fit(**id, user));
-        let shown = found.map(|(id, user)| show_user(*id, user, fields));
-        Ok(wanted.in_headers(shown, shared.dials().paging))
+        let list = List {
+            all: store
+                .users
+                .iter()
+                .filter(|(id, user)| conditions.fit(**id, user)),
+            show: &|(id, user)| show_user(*id, user, fields),
+        };
+        Ok(wanted.in_headers(list, shared.dials().paging))
     };
     answered(list(), Version::Two)
 }
@@ -55,12 +57,14 @@ async fn roles(State(shared): State<Shared>, query: Parameters) -> Response {
         let wanted = Wanted::of(&query, "cursor", most, shared.refuses_large_pages)?;
         let name = query.get("name");
         let store = shared.store();
-        let found = store
-            .roles
-            .iter()
-            .filter(|(_, role)| name.is_none_or(|name| role.name == *name));
-        let shown = found.map(|(id, role)| show_role(*id, role));
-        Ok(wanted.in_headers(shown, shared.dials().paging))
+        let list = List {
+            all: store
+                .roles
+                .iter()
+                .filter(|(_, role)| name.is_none_or(|name| role.name == *name)),
+            show: &|(id, role)| show_role(*id, role),
+        };
+        Ok(wanted.in_headers(list, shared.dials().paging))
     };
     answered(list(), Version::Two)
 }
@@ -79,11 +83,17 @@ async fn members(
         let store = shared.store();
         let role = id.parse().ok().and_then(|id: u64| store.roles.get(&id));
         let role = role.ok_or(Refusal::NotFound)?;
-        let shown = store.users.iter().filter_map(|(id, user)| {
-            let assigned = role.members.contains(id);
-            (assigned || all).then(|| show_member(*id, user, assigned))
-        });
-        Ok(wanted.in_headers(shown, shared.dials().paging))
+        let ids: Vec<u64> = match all {
+            true => store.users.keys().copied().collect(),
+            false => role.members.iter().copied().collect(),
+        };
+        let list = List {
+            all: ids
+                .into_iter()
+                .filter_map(|id| Some((id, store.users.get(&id)?))),
+            show: &|(id, user)| show_member(id, user, role.members.contains(&id)),
+        };
+        Ok(wanted.in_headers(list, shared.dials().paging))
     };
     answered(list(), Version::Two)
 }
@@ -93,8 +103,11 @@ async fn groups(State(shared): State<Shared>, query: Parameters) -> Response {
         let most = shared.page_max.groups;
         let wanted = Wanted::of(&query, "after_cursor", most, shared.refuses_large_pages)?;
         let store = shared.store();
-        let shown = store.groups.iter().map(|(id, name)| show_group(*id, name));
-        Ok(wanted.in_body(shown, "/api/1/groups", shared.dials().paging))
+        let list = List {
+            all: store.groups.iter(),
+            show: &|(id, name)| show_group(*id, name),
+        };
+        Ok(wanted.in_body(list, "/api/1/groups", shared.dials().paging))
     };
     answered(list(), Version::One)
 }

@@ -83,13 +83,17 @@ impl Wanted {
     }
 
     /// The page of `all`, and what it is among all.
-    fn cut(&self, all: impl Iterator<Item = Value>, paging: Paging) -> (Vec<Value>, Place) {
+    fn cut<T>(
+        &self,
+        list: List<'_, T, impl Iterator<Item = T>>,
+        paging: Paging,
+    ) -> (Vec<Value>, Place) {
         let before = (self.page - 1) * self.limit;
         let mut entries = vec![];
         let mut total = 0;
-        for entry in all {
+        for entry in list.all {
             if total >= before && entries.len() < self.limit {
-                entries.push(entry);
+                entries.push((list.show)(entry));
             }
             total += 1;
         }
@@ -107,8 +111,12 @@ impl Wanted {
     }
 
     /// As version 2 answers.
-    pub fn in_headers(&self, all: impl Iterator<Item = Value>, paging: Paging) -> Response {
-        let (entries, place) = self.cut(all, paging);
+    pub fn in_headers<T>(
+        &self,
+        list: List<'_, T, impl Iterator<Item = T>>,
+        paging: Paging,
+    ) -> Response {
+        let (entries, place) = self.cut(list, paging);
         let told = [
             ("current-page", Some(self.page.to_string())),
             ("page-items", Some(entries.len().to_string())),
@@ -136,13 +144,13 @@ impl Wanted {
     }
 
     /// As version 1 answers; `link` is the list's address.
-    pub fn in_body(
+    pub fn in_body<T>(
         &self,
-        all: impl Iterator<Item = Value>,
+        list: List<'_, T, impl Iterator<Item = T>>,
         link: &str,
         paging: Paging,
     ) -> Response {
-        let (entries, place) = self.cut(all, paging);
+        let (entries, place) = self.cut(list, paging);
         let linked = |name: &str, cursor: &Option<String>| {
             let cursor = cursor.as_ref()?;
             Some(format!("{link}?{name}={cursor}"))
@@ -161,6 +169,12 @@ impl Wanted {
         }
         Json(body).into_response()
     }
+}
+
+/// What is listed, and how each is shown.
+pub(super) struct List<'s, T, I: Iterator<Item = T>> {
+    pub all: I,
+    pub show: &'s dyn Fn(T) -> Value,
 }
 
 struct Place {
