@@ -1,74 +1,163 @@
 //! What a complete read of an Active Directory domain costs, and what one costs that finds it
 //! unchanged, against Samba; through the limits of a Windows controller, too.
 //!
-//! `cargo bench --bench active_directory [USERS]`; 5,000 users unless told, because Samba takes
-//! long to be filled with more. Needs root.
+//! `cargo bench --bench active_directory [PEOPLE]`; 100,000 people unless told, in groups of fifty
+//! and one of all. The first time, filling Samba takes some minutes; then the domain is kept. Needs
+//! root.
 
-#![expect(clippy::unwrap_used, reason = "a bench that fails may as well panic")]
+#[path = "scale/machine.rs"]
+#[allow(dead_code, reason = "the other bench needs more of it")]
+mod machine;
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result, bail};
+use directory_sync::http::{Observer, Outcome};
 use directory_sync::source::active_directory::{
     Account, ActiveDirectorySettings, ActiveDirectorySource, Controller, Security, Where,
 };
 use directory_sync::source::{ReadProgress, Reading, Source, Version};
-use simulators::lab::{self, Ldif, Samba};
+use machine::{measure, measure_and_print, mib};
+use simulators::lab::{self, Crowd, Ldif, Samba};
 use simulators::ldap_proxy::LdapProxy;
 
-const MEMBERS_A_GROUP: usize = 50;
-const BATCH: usize = 1_000;
+const TEAM: usize = 50;
+/// Runs, of which the median by wall time is shown.
+const RUNS: usize = 3;
+/// The argument that makes this program one read.
+const READ: &str = "read";
 
 #[tokio::main]
-async fn main() {
+async fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some(machine::PART) => return measure_and_print(arguments),
+        Some(READ) => {
+            let [address, folder] = [(); 2].map(|()| arguments.next().unwrap_or_default());
+            return read(address.parse()?, Path::new(&folder)).await;
+        }
+        _ => {}
+    }
     if !Samba::can_start("the bench of Active Directory") {
-        return;
+        return Ok(());
     }
-    let users = std::env::args().find_map(|arg| arg.parse().ok());
-    let users: usize = users.unwrap_or(5_000);
-    let started = Instant::now();
-    let samba = Samba::options().allow_plaintext().start().unwrap();
-    fill(&samba, users);
-    println!("{users} users put into Samba in {:.1?}", started.elapsed());
-
-    let address = SocketAddr::from((samba.address(), 389));
-    let mut known = None;
-    for _ in 0..3 {
-        known = measured("Samba", source(address), None).await;
-    }
-    measured("Samba, unchanged", source(address), known.as_ref()).await;
-    let proxy = LdapProxy::with_windows_limits(address).await.unwrap();
-    measured("with Windows' limits", source(proxy.address()), None).await;
-    println!("  {} requests", proxy.requests());
-}
-
-/// Everybody in one group, and each fiftieth part of them in one of its own.
-fn fill(samba: &Samba, users: usize) {
+    let people = std::env::args().find_map(|arg| arg.parse().ok());
+    let people: usize = people.unwrap_or(100_000);
     let mut ldif = Ldif::empty(Samba::DOMAIN);
     let reader = lab::Account::new("reader").with_password();
     reader.add_to(&mut ldif, &format!("CN=Users,{}", Samba::DOMAIN));
-    let staff = ldif.unit("", "Staff");
-    let mut all = vec![];
-    for n in 0..users {
-        all.push(lab::Account::new(&format!("staff{n:06}")).add_to(&mut ldif, &staff));
-        // What one transaction takes on disk grows much faster than the entries in it.
-        if n % BATCH == BATCH - 1 {
-            samba.add(&ldif.take_text()).unwrap();
-        }
-    }
-    let mut group = |name: &str, members: &[String]| {
-        let mut attributes = vec![("objectClass", "group"), ("sAMAccountName", name)];
-        attributes.extend(members.iter().map(|member| ("member", member.as_str())));
-        ldif.entry(&format!("CN={name},{staff}"), &attributes);
-    };
-    for (n, members) in all.chunks(MEMBERS_A_GROUP).enumerate() {
-        group(&format!("team{n:05}"), members);
-    }
-    group("everyone", &all);
-    samba.add(&ldif.take_text()).unwrap();
+    let started = Instant::now();
+    let samba = Samba::options()
+        .allow_plaintext()
+        .ldif(ldif.text())
+        .crowd(Crowd { people, team: TEAM })
+        .start()?;
+    println!("{people} people in Samba after {:.1?}\n", started.elapsed());
+
+    let folder = tempfile::tempdir()?;
+    let address = SocketAddr::from((samba.address(), 389));
+    println!("|                    |     wall |      CPU | Samba's |     peak | requests |");
+    println!("|--------------------|---------:|---------:|--------:|---------:|---------:|");
+    // The account's first logon is itself a change of the domain.
+    row("", &samba, address, folder.path(), 1, false)?;
+    row("full read", &samba, address, folder.path(), RUNS, false)?;
+    row(
+        "unchanged, twice",
+        &samba,
+        address,
+        folder.path(),
+        RUNS,
+        true,
+    )?;
+    let proxy = LdapProxy::with_windows_limits(address).await?;
+    let windows = "Windows' limits";
+    row(windows, &samba, proxy.address(), folder.path(), 1, false)?;
+    let told = std::fs::read_to_string(folder.path().join("told"))?;
+    let told = told.split_once('\n').map_or("", |(_, told)| told);
+    println!("\n{told}");
+    Ok(())
 }
 
-fn source(address: SocketAddr) -> ActiveDirectorySource {
+/// Measures reads, each by a process of its own, and prints a row; none without a name.
+fn row(
+    name: &str,
+    samba: &Samba,
+    address: SocketAddr,
+    folder: &Path,
+    runs: usize,
+    unchanged: bool,
+) -> Result<()> {
+    let this = std::env::current_exe()?;
+    let this = this.to_str().context("a path that isn't text")?;
+    let shown = folder.to_str().context("a path that isn't text")?;
+    let version = folder.join("version");
+    let mut measured = vec![];
+    for _ in 0..runs {
+        if !unchanged && version.exists() {
+            std::fs::remove_file(&version)?;
+        }
+        let arguments = [READ, &address.to_string(), shown];
+        measured.push(measure(this, &arguments, &[samba.pid()])?);
+    }
+    measured.sort_by_key(|one| one.wall);
+    let median = measured[runs / 2];
+    let told = std::fs::read_to_string(folder.join("told"))?;
+    let requests = told.lines().next().unwrap_or_default();
+    if !name.is_empty() {
+        println!(
+            "| {name:<18} | {:>6.2} s | {:>6.2} s | {:>5.2} s | {:>4.1} MiB | {requests:>8} |",
+            median.wall.as_secs_f64(),
+            median.cpu.as_secs_f64(),
+            median.others.as_secs_f64(),
+            mib(median.peak),
+        );
+    }
+    Ok(())
+}
+
+/// One read; or two of what is at the version in `folder`, if there is one, of which the first makes
+/// the controller known. Leaves there the version, how many requests the last took, what was read.
+async fn read(address: SocketAddr, folder: &Path) -> Result<()> {
+    let version = folder.join("version");
+    let known = std::fs::read_to_string(&version).ok().map(Version);
+    let requests = Arc::new(Requests::default());
+    let source = source(address, requests.clone())?;
+    let progress = ReadProgress::default();
+    if known.is_some() {
+        source.read(known.as_ref(), &progress).await?;
+        requests.0.store(0, Ordering::Relaxed);
+    }
+    let reading = source.read(known.as_ref(), &progress).await?;
+    let told = match (reading, known) {
+        (Reading::Unchanged, _) => "unchanged".to_owned(),
+        (Reading::Full { .. }, Some(known)) => bail!("the domain isn't at {known:?} any more"),
+        (
+            Reading::Full {
+                directory,
+                version: now,
+            },
+            None,
+        ) => {
+            let now = now.context("the controller doesn't tell where it stands")?;
+            std::fs::write(version, now.0)?;
+            let memberships: usize = directory.groups.iter().map(|g| g.users.len()).sum();
+            format!(
+                "{} people, {} groups, {memberships} memberships",
+                directory.users.len(),
+                directory.groups.len()
+            )
+        }
+    };
+    let requests = requests.0.load(Ordering::Relaxed);
+    std::fs::write(folder.join("told"), format!("{requests}\n{told}"))?;
+    Ok(())
+}
+
+fn source(address: SocketAddr, observer: Arc<dyn Observer>) -> Result<ActiveDirectorySource> {
     let controller = Controller {
         host: address.ip().to_string(),
         port: Some(address.port()),
@@ -79,30 +168,16 @@ fn source(address: SocketAddr) -> ActiveDirectorySource {
     };
     let mut settings = ActiveDirectorySettings::new(Where::Controllers(vec![controller]), account);
     settings.security = Security::Plaintext;
-    ActiveDirectorySource::new(settings).unwrap()
+    settings.observer = observer;
+    Ok(ActiveDirectorySource::new(settings)?)
 }
 
-async fn measured(
-    what: &str,
-    source: ActiveDirectorySource,
-    known: Option<&Version>,
-) -> Option<Version> {
-    let started = Instant::now();
-    let reading = source.read(known, &ReadProgress::default()).await.unwrap();
-    let took = started.elapsed();
-    match reading {
-        Reading::Unchanged => {
-            println!("{what}: {took:.1?}");
-            None
-        }
-        Reading::Full { directory, version } => {
-            let memberships: usize = directory.groups.iter().map(|g| g.users.len()).sum();
-            println!(
-                "{what}: {took:.1?}: {} users, {} groups, {memberships} memberships",
-                directory.users.len(),
-                directory.groups.len(),
-            );
-            version
-        }
+/// Counts binds and searches.
+#[derive(Debug, Default)]
+struct Requests(AtomicUsize);
+
+impl Observer for Requests {
+    fn request(&self, _: &str, _: Outcome, _: Duration) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -5,11 +5,19 @@
 #[path = "active_directory/domain.rs"]
 mod domain;
 
+#[path = "active_directory/accounts.rs"]
+mod accounts;
+#[path = "active_directory/certificates.rs"]
+mod certificates;
 #[path = "active_directory/changes.rs"]
 mod changes;
 #[path = "active_directory/content.rs"]
 mod content;
+#[path = "active_directory/forest.rs"]
+mod forest;
 #[path = "active_directory/limits.rs"]
 mod limits;
 #[path = "active_directory/reach.rs"]
 mod reach;
+#[path = "active_directory/story.rs"]
+mod story;

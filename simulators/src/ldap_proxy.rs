@@ -1,9 +1,11 @@
-//! A proxy in front of an LDAP server that spoils one request in a chosen way, or answers with the
-//! limits of a Windows domain controller.
+//! A proxy in front of an LDAP server that spoils one request in a chosen way, or answers as a Windows
+//! domain controller does where Samba doesn't.
 //!
 //! It knows the framing of LDAP messages (RFC 4511, section 5.1) and which answers end a request,
 //! nothing else. Plain LDAP only: it can't look into TLS.
 
+mod ber;
+mod forest;
 mod windows;
 
 use std::net::SocketAddr;
@@ -33,6 +35,10 @@ pub enum LdapFault {
     /// The client gets half of the answer's messages, then this result code (51 busy, 4 size
     /// limit exceeded, 11 administrative limit exceeded, 52 unavailable, …).
     Code(u8),
+    /// It never reaches the server; the client gets this result code with this message.
+    Says(u8, &'static str),
+    /// It never reaches the server; the client gets these bytes, then the connection is closed.
+    Bytes(&'static [u8]),
 }
 
 /// A running proxy; stops when dropped.
@@ -45,11 +51,21 @@ pub struct LdapProxy {
 struct State {
     upstream: SocketAddr,
     requests: AtomicUsize,
+    /// What each of them was.
+    operations: Mutex<Vec<String>>,
     /// The request to spoil, counted from 0 over all connections, and how.
     fault: Mutex<Option<(usize, LdapFault)>>,
-    windows: bool,
+    shown: Shown,
     /// What to do before the first request that holds these bytes is passed on.
     surprise: Mutex<Option<(&'static str, Surprise)>>,
+}
+
+/// What the server is made to look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    AsItIs,
+    WithWindowsLimits,
+    AsForest,
 }
 
 type Surprise = Box<dyn FnOnce() + Send>;
@@ -61,29 +77,38 @@ const EXTENDED: u8 = 0x77;
 /// Answers that end a request.
 const BIND_RESPONSE: u8 = 0x61;
 const SEARCH_DONE: u8 = 0x65;
+/// An answer that more follow.
+const SEARCH_ENTRY: u8 = 0x64;
 const EXTENDED_RESPONSE: u8 = 0x78;
 
 impl LdapProxy {
     /// Listens on a free loopback port and passes everything on to `upstream`.
     pub async fn start(upstream: SocketAddr) -> std::io::Result<Self> {
-        Self::begin(upstream, false).await
+        Self::begin(upstream, Shown::AsItIs).await
     }
 
     /// As [`start`](Self::start), with the limits of a Windows domain controller: 1,000 entries an
     /// answer, whatever page size was asked for, and `sizeLimitExceeded` without pages; 1,500
     /// values of `member`, the rest in ranges.
     pub async fn with_windows_limits(upstream: SocketAddr) -> std::io::Result<Self> {
-        Self::begin(upstream, true).await
+        Self::begin(upstream, Shown::WithWindowsLimits).await
     }
 
-    async fn begin(upstream: SocketAddr, windows: bool) -> std::io::Result<Self> {
+    /// As [`start`](Self::start), with the OU `emea` right below the domain shown as a domain of its
+    /// own, in the way of a global catalog: only of its universal groups the members are known.
+    pub async fn as_forest(upstream: SocketAddr) -> std::io::Result<Self> {
+        Self::begin(upstream, Shown::AsForest).await
+    }
+
+    async fn begin(upstream: SocketAddr, shown: Shown) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
             upstream,
             requests: AtomicUsize::new(0),
+            operations: Mutex::default(),
             fault: Mutex::new(None),
-            windows,
+            shown,
             surprise: Mutex::new(None),
         });
         let shared = state.clone();
@@ -119,16 +144,21 @@ impl LdapProxy {
         self.state.requests.load(Ordering::SeqCst)
     }
 
+    /// What these requests were: `bind`, `search` with its base in quotes, `extended`.
+    pub fn operations(&self) -> Vec<String> {
+        self.state.operations().clone()
+    }
+
     /// Counts from 0 again and spoils the `k`-th request that comes.
     pub fn arm(&self, k: usize, fault: LdapFault) {
         *self.lock() = Some((k, fault));
-        self.state.requests.store(0, Ordering::SeqCst);
+        self.state.count_anew();
     }
 
     /// Counts from 0 again and spoils nothing.
     pub fn disarm(&self) {
         *self.lock() = None;
-        self.state.requests.store(0, Ordering::SeqCst);
+        self.state.count_anew();
     }
 
     /// Calls `surprise` before the first request that holds `part` is passed on: what changes at the
@@ -168,8 +198,20 @@ impl State {
         holds.then(|| surprise.take().map(|(_, surprise)| surprise))?
     }
 
+    fn operations(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.operations
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn count_anew(&self) {
+        self.operations().clear();
+        self.requests.store(0, Ordering::SeqCst);
+    }
+
     /// Counts a request and tells whether it is the one to spoil.
-    fn next(&self) -> Option<LdapFault> {
+    fn next(&self, request: &[u8]) -> Option<LdapFault> {
+        self.operations().push(told(request));
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         let fault = *self
             .fault
@@ -198,17 +240,30 @@ async fn serve(client: TcpStream, state: Arc<State>) -> std::io::Result<()> {
         if let Some(surprise) = state.surprised_by(&request) {
             tokio::task::spawn_blocking(surprise).await.ok();
         }
-        match state.next() {
-            None if state.windows => {
-                let mut limited = Limited::request(request);
-                server_write.write_all(limited.bytes()).await?;
-                pass_answer(&mut answers, &mut client_write, |m| limited.answer(m)).await?;
-            }
-            None => {
-                server_write.write_all(&request).await?;
-                pass_answer(&mut answers, &mut client_write, Some).await?;
-            }
+        match state.next(&request) {
+            None => match state.shown {
+                Shown::AsItIs => {
+                    server_write.write_all(&request).await?;
+                    pass_answer(&mut answers, &mut client_write, Some).await?;
+                }
+                Shown::WithWindowsLimits => {
+                    let mut limited = Limited::request(request);
+                    server_write.write_all(limited.bytes()).await?;
+                    pass_answer(&mut answers, &mut client_write, |m| limited.answer(m)).await?;
+                }
+                Shown::AsForest => {
+                    server_write.write_all(&forest::request(request)).await?;
+                    let shown = |message| Some(forest::answer(message));
+                    pass_answer(&mut answers, &mut client_write, shown).await?;
+                }
+            },
             Some(LdapFault::CutBefore) => return Ok(()),
+            Some(LdapFault::Says(code, text)) => {
+                client_write
+                    .write_all(&result(&request, code, text))
+                    .await?;
+            }
+            Some(LdapFault::Bytes(bytes)) => return client_write.write_all(bytes).await,
             Some(LdapFault::Hang) => {
                 tokio::time::sleep(Duration::from_secs(600)).await;
                 return Ok(());
@@ -225,7 +280,7 @@ async fn serve(client: TcpStream, state: Arc<State>) -> std::io::Result<()> {
                     LdapFault::Code(code) => {
                         let entries = answer.len().saturating_sub(1) / 2;
                         client_write.write_all(&answer[..entries].concat()).await?;
-                        client_write.write_all(&result(&request, code)).await?;
+                        client_write.write_all(&result(&request, code, "")).await?;
                     }
                     _ => return Ok(()),
                 }
@@ -303,6 +358,20 @@ fn operation(message: &[u8]) -> u8 {
     message.get(offsets(message).1).copied().unwrap_or_default()
 }
 
+/// A request for a person.
+fn told(request: &[u8]) -> String {
+    let operation_at = offsets(request).1;
+    match request[operation_at] {
+        BIND => "bind".to_owned(),
+        SEARCH => {
+            let search = ber::parts(&request[operation_at..])[0].1;
+            let base = ber::parts(search).first().map_or(&[][..], |part| part.1);
+            format!("search {:?}", String::from_utf8_lossy(base))
+        }
+        _ => "extended".to_owned(),
+    }
+}
+
 fn ends_request(message: &[u8]) -> bool {
     matches!(
         operation(message),
@@ -310,20 +379,18 @@ fn ends_request(message: &[u8]) -> bool {
     )
 }
 
-/// An answer to `request` that holds nothing but `code`.
-fn result(request: &[u8], code: u8) -> Vec<u8> {
+/// An answer to `request` that holds nothing but `code` and `text`.
+fn result(request: &[u8], code: u8, text: &str) -> Vec<u8> {
     let (id, operation_at) = offsets(request);
     let answer = match request[operation_at] {
         BIND => BIND_RESPONSE,
         SEARCH => SEARCH_DONE,
         _ => EXTENDED_RESPONSE,
     };
-    let id = &request[id..operation_at];
-    // resultCode ENUMERATED, matchedDN and diagnosticMessage empty.
-    let body = [0x0a, 1, code, 0x04, 0, 0x04, 0];
-    let mut message = vec![0x30, (id.len() + 2 + body.len()) as u8];
-    message.extend_from_slice(id);
-    message.extend_from_slice(&[answer, body.len() as u8]);
-    message.extend_from_slice(&body);
-    message
+    // resultCode ENUMERATED, matchedDN and diagnosticMessage.
+    let mut body = vec![0x0a, 1, code, 0x04, 0];
+    body.extend(ber::encoded(0x04, text.as_bytes()));
+    let mut message = request[id..operation_at].to_vec();
+    message.extend(ber::encoded(answer, &body));
+    ber::encoded(0x30, &message)
 }

@@ -123,6 +123,28 @@ pub fn settings_within(unit: &str) -> ActiveDirectorySettings {
     settings
 }
 
+/// Only the account that reads, which no test changes.
+pub fn small() -> ActiveDirectorySettings {
+    let mut settings = settings();
+    settings.users.filter = Some(format!("(sAMAccountName={READER})"));
+    settings.groups = None;
+    settings
+}
+
+pub async fn gets_in(settings: ActiveDirectorySettings) {
+    assert_eq!(emails(&read(settings).await), ["reader@example.com"]);
+}
+
+/// The same as somebody else.
+pub fn by(name: &str, password: &str) -> ActiveDirectorySettings {
+    let mut settings = small();
+    settings.account = Account {
+        name: name.to_owned(),
+        password: password.into(),
+    };
+    settings
+}
+
 pub fn at(host: &str, port: Option<u16>) -> Where {
     Where::Controllers(vec![Controller {
         host: host.to_owned(),

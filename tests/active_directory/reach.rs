@@ -1,39 +1,16 @@
-//! Getting in: controllers, encryption, certificates, accounts.
+//! Ways to a controller: which one, how, and what becomes of a read when it goes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use directory_sync::source::active_directory::{
-    Account, ActiveDirectorySettings, Controller, Domain, Security, Where,
-};
+use directory_sync::source::active_directory::{Controller, Domain, Security, Where};
 use directory_sync::source::{ReadProgress, Source};
-use simulators::lab::{Authority, Samba};
+use simulators::lab::Samba;
 use simulators::ldap_proxy::{LdapFault, LdapProxy};
 
 use crate::domain::*;
-
-/// Only the account that reads, which no test changes.
-fn small() -> ActiveDirectorySettings {
-    let mut settings = settings();
-    settings.users.filter = Some(format!("(sAMAccountName={READER})"));
-    settings.groups = None;
-    settings
-}
-
-async fn gets_in(settings: ActiveDirectorySettings) {
-    assert_eq!(emails(&read(settings).await), ["reader@example.com"]);
-}
-
-fn by(name: &str, password: &str) -> ActiveDirectorySettings {
-    let mut settings = small();
-    settings.account = Account {
-        name: name.to_owned(),
-        password: password.into(),
-    };
-    settings
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ldaps_start_tls_and_the_global_catalog_work_with_a_private_authority() {
@@ -46,112 +23,6 @@ async fn ldaps_start_tls_and_the_global_catalog_work_with_a_private_authority() 
             gets_in(settings).await;
         }
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_of_another_authority_is_refused_with_both_names() {
-    needs_samba!();
-    let other = Authority::new("Somebody Else").unwrap();
-    for security in [Security::Ldaps, Security::StartTls] {
-        let mut settings = small();
-        settings.security = security;
-        settings.tls.ca_bundle = Some(other.pem().into_bytes());
-        refused(settings)
-            .await
-            .for_the_user_to_mend()
-            .says("directory-sync lab: domain")
-            .says("Somebody Else")
-            .says("tls.caBundle");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_account_is_known_by_its_principal_name_its_domain_name_and_its_dn() {
-    needs_samba!();
-    let names = [
-        format!("{READER}@{}", Samba::REALM),
-        format!("{}\\{READER}", Samba::SHORT),
-        container(&format!("CN={READER},CN=Users")),
-    ];
-    for name in names {
-        gets_in(by(&name, Samba::PASSWORD)).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn why_an_account_is_not_let_in_is_spelled_out_and_its_password_never_shown() {
-    needs_samba!();
-    let _changing = changing().await;
-    let unit = own_unit("Refused", |ldif, unit| {
-        User::new("mistyped").with_password().add_to(ldif, unit);
-        let mut disabled = User::new("off").with_password();
-        disabled.standing = Standing::Disabled;
-        disabled.add_to(ldif, unit);
-        let mut expired = User::new("over").with_password();
-        expired.more = vec![("accountExpires", "126227808000000000".into())];
-        expired.add_to(ldif, unit);
-        let mut new = User::new("fresh").with_password();
-        new.more = vec![("pwdLastSet", "0".into())];
-        new.add_to(ldif, unit);
-        User::new("locked").with_password().add_to(ldif, unit);
-    });
-    // DONT_EXPIRE_PASSWORD would keep the password from having to be changed.
-    domain()
-        .modify(&format!(
-            "dn: CN=fresh,{unit}\nchangetype: modify\nreplace: userAccountControl\nuserAccountControl: 512\n\n\
-             dn: {DOMAIN}\nchangetype: modify\nreplace: lockoutThreshold\nlockoutThreshold: 3\n"
-        ))
-        .unwrap();
-    let account = |name: &str| by(&format!("{name}@{}", Samba::REALM), Samba::PASSWORD);
-    for _ in 0..4 {
-        let mut wrong = account("locked");
-        wrong.account.password = "not-this-one".into();
-        refused(wrong).await;
-    }
-
-    refused(by(&format!("mistyped@{}", Samba::REALM), "not-this-one"))
-        .await
-        .for_the_user_to_mend()
-        .says("52e: the name or the password is wrong")
-        .says("mistyped@ad.example.test")
-        .says("bind Secret")
-        .never_says("not-this-one");
-    refused(account("off"))
-        .await
-        .passes_by_itself()
-        .says("533: the account is disabled; enable it");
-    refused(account("over"))
-        .await
-        .passes_by_itself()
-        .says("701: the account has expired");
-    refused(account("fresh"))
-        .await
-        .passes_by_itself()
-        .says("773: its password must be changed");
-    refused(account("locked"))
-        .await
-        .passes_by_itself()
-        .says("775: the account is locked out");
-
-    // Who is locked out, or has to change a password, is still one of us.
-    let all = people(&read(settings_within(&unit)).await);
-    let active = all
-        .iter()
-        .filter(|(_, state)| *state == directory_sync::directory::AccountState::Active);
-    assert_eq!(active.count(), 4, "{all:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_password_in_the_clear_is_refused_by_a_usual_controller_with_what_to_write() {
-    needs_samba!();
-    let strict = domain().another(true).unwrap();
-    let mut settings = settings_of(&strict);
-    settings.security = Security::Plaintext;
-    refused(settings)
-        .await
-        .for_the_user_to_mend()
-        .says("8 (strongerAuthRequired)")
-        .says("security: Ldaps");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,3 +1,5 @@
+use simulators::ldap_proxy::{LdapFault, LdapProxy};
+
 use crate::lab::{BIND_PASSWORD, Lab};
 
 const CHECK: &str = "check -f staff.yaml -f secrets.yaml";
@@ -69,4 +71,23 @@ async fn a_wrong_password_fails_its_step_and_the_other_side_is_checked_all_the_s
 
     let ran = ran.prints("FAILED").prints("accepted").prints("1 members");
     assert!(!ran.to_string().contains("wrong-password"), "{ran}");
+}
+
+#[tokio::test]
+async fn what_is_not_ldap_fails_a_step_and_nothing_panics_on_standard_error() {
+    let lab = Lab::new().await;
+    let slapd = ([127, 0, 0, 1], lab.slapd.port()).into();
+    let proxy = LdapProxy::start(slapd).await.unwrap();
+    let staff = lab.resource().replace(&lab.slapd.url(), &proxy.url());
+    lab.write("staff.yaml", &staff);
+    // A message with nothing in it, which the LDAP library takes for a mistake of its own.
+    for request in [0, 1] {
+        proxy.arm(request, LdapFault::Bytes(&[0x30, 0]));
+
+        let ran = lab.run(CHECK).await.ends_with(1);
+
+        assert!(ran.stderr.is_empty(), "{ran}");
+        ran.prints("can't be understood as LDAP")
+            .prints("organization ");
+    }
 }

@@ -102,6 +102,19 @@ async fn a_certificate_for_another_name_is_not_trusted() {
     let url = serve_at("127.0.0.2", ours.server(&[]).unwrap(), None).await;
     let error = call(&url, trusting(&[&ours])).await.unwrap_err();
     assert!(matches!(error.failure, Failure::Tls(_)), "{error:?}");
+    let error = error.to_string();
+    assert!(error.contains("127.0.0.2"), "{error}");
+    assert!(error.contains("localhost"), "and whose it is: {error}");
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_not_trusted() {
+    let ours = Authority::new("ours").unwrap();
+    let url = serve(ours.expired_server(&[]).unwrap(), None).await;
+    let error = call(&url, trusting(&[&ours])).await.unwrap_err();
+    assert!(matches!(error.failure, Failure::Tls(_)), "{error:?}");
+    let error = error.to_string();
+    assert!(error.to_lowercase().contains("expired"), "{error}");
 }
 
 #[tokio::test]

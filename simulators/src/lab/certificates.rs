@@ -7,6 +7,10 @@ use rcgen::{
 
 use super::LabError;
 
+/// The last year in which certificates are valid, which is far away and still no year that some TLS
+/// stack takes for a mistake.
+const LAST_YEAR: i32 = 2049;
+
 /// A private authority. Two of them know nothing of each other, whatever their names.
 pub struct Authority {
     certificate: Certificate,
@@ -59,6 +63,22 @@ impl Authority {
             None,
             &names,
             ExtendedKeyUsagePurpose::ServerAuth,
+            LAST_YEAR,
+        )
+    }
+
+    /// As [`server`](Self::server), with a certificate that expired at the end of 2024.
+    ///
+    /// # Errors
+    /// When a name is neither.
+    pub fn expired_server(&self, names: &[&str]) -> Result<Identity, LabError> {
+        let names = [&["localhost", "127.0.0.1"], names].concat();
+        self.issue(
+            "localhost",
+            None,
+            &names,
+            ExtendedKeyUsagePurpose::ServerAuth,
+            2024,
         )
     }
 
@@ -77,6 +97,7 @@ impl Authority {
             organization,
             &[],
             ExtendedKeyUsagePurpose::ClientAuth,
+            LAST_YEAR,
         )
     }
 
@@ -86,12 +107,14 @@ impl Authority {
         organization: Option<&str>,
         names: &[&str],
         usage: ExtendedKeyUsagePurpose,
+        last_year: i32,
     ) -> Result<Identity, LabError> {
         let failed = |source| LabError::Certificate {
             subject: common_name.to_owned(),
             source,
         };
         let mut params = parameters(common_name, organization, names).map_err(failed)?;
+        params.not_after = rcgen::date_time_ymd(last_year, 12, 31);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;
@@ -123,6 +146,6 @@ fn parameters(
     // The library's own validity begins in 1975 and ends in 4096, which some TLS stacks take for
     // a mistake.
     params.not_before = rcgen::date_time_ymd(2024, 1, 1);
-    params.not_after = rcgen::date_time_ymd(2049, 12, 31);
+    params.not_after = rcgen::date_time_ymd(LAST_YEAR, 12, 31);
     Ok(params)
 }

@@ -35,7 +35,7 @@ pub use ldif::{Ldif, Person, escape_rdn};
 pub use node::Node;
 pub use parts::find;
 pub use port::free_port;
-pub use samba::{Account, Samba, SambaOptions, Standing};
+pub use samba::{Account, Crowd, Samba, SambaOptions, Standing};
 pub use sandbox::Sandbox;
 pub use skip::skip;
 pub use slapd::{ClientCertificates, Slapd, SlapdOptions};

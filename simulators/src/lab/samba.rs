@@ -1,5 +1,7 @@
 //! An Active Directory domain: Samba as its only controller.
 
+mod cache;
+mod crowd;
 mod options;
 
 use std::fmt::Write as _;
@@ -11,12 +13,17 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+pub use crowd::Crowd;
 pub use options::{Account, SambaOptions, Standing};
 
 use super::process::Process;
-use super::{Authority, LabError, find, folder, free_port, run, skip, write};
+use super::{Authority, Identity, LabError, find, folder, free_port, run, skip, write};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The name of the folder that a domain is made in. Its configuration holds that folder's path, and
+/// is known by it when it is changed for another.
+const TEMPLATE: &str = "template";
 
 /// A running controller of the domain [`Samba::REALM`], on an address of its own within 127/8 and
 /// the usual ports there, which takes root.
@@ -27,6 +34,8 @@ pub struct Samba {
     program: PathBuf,
     address: Ipv4Addr,
     authority: Authority,
+    /// What it was when it started.
+    template: PathBuf,
     // Dropped in this order: the program before its folder.
     process: Process,
     folder: TempDir,
@@ -71,10 +80,16 @@ impl Samba {
     fn start(options: &SambaOptions) -> Result<Self, LabError> {
         let program = find("samba")?;
         let folder = folder("samba")?;
-        let template = folder.path().join("template");
-        provision(&template)?;
-        database("ldbadd", &template, &options.ldif)?;
-        Self::launch(program, folder, options.strong_auth)
+        let template = match options.crowd {
+            None => {
+                let template = folder.path().join(TEMPLATE);
+                provision(&template)?;
+                database("ldbadd", &template, &options.ldif)?;
+                template
+            }
+            Some(crowd) => cache::filled(crowd, &options.ldif)?,
+        };
+        Self::launch(program, folder, template, options.strong_auth)
     }
 
     /// Another controller with the content that this one started with, which knows nothing of it.
@@ -83,32 +98,37 @@ impl Samba {
     /// As of the first start.
     pub fn another(&self, strong_auth: bool) -> Result<Self, LabError> {
         let folder = folder("samba")?;
-        copy(
-            &self.folder.path().join("template"),
-            &folder.path().join("template"),
-        )?;
-        Self::launch(self.program.clone(), folder, strong_auth)
+        let template = match self.template.strip_prefix(self.folder.path()) {
+            Err(_) => self.template.clone(),
+            // It goes with this one.
+            Ok(_) => {
+                let template = folder.path().join(TEMPLATE);
+                copy(&self.template, &template)?;
+                template
+            }
+        };
+        Self::launch(self.program.clone(), folder, template, strong_auth)
     }
 
-    fn launch(program: PathBuf, folder: TempDir, strong_auth: bool) -> Result<Self, LabError> {
+    fn launch(
+        program: PathBuf,
+        folder: TempDir,
+        template: PathBuf,
+        strong_auth: bool,
+    ) -> Result<Self, LabError> {
         let address = free_address()?;
         let base = folder.path().join("dc");
-        copy(&folder.path().join("template"), &base)?;
+        copy(&template, &base)?;
         configure(&base, address, strong_auth)?;
         let authority = Authority::new("directory-sync lab: domain")?;
         let identity = authority.server(&[&address.to_string(), Self::HOST])?;
-        let tls = base.join("private/tls");
-        std::fs::create_dir_all(&tls).map_err(LabError::io("make the folder of certificates"))?;
-        write(tls.join("ca.pem"), &authority.pem())?;
-        write(tls.join("cert.pem"), &identity.certificate)?;
-        let key = write(tls.join("key.pem"), &identity.key)?;
-        std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600))
-            .map_err(LabError::io("protect the key"))?;
+        present(&base, &authority, &identity)?;
         let process = serve(&program, folder.path())?;
         let mut this = Self {
             program,
             address,
             authority,
+            template,
             process,
             folder,
         };
@@ -177,6 +197,15 @@ impl Samba {
         self.wait()
     }
 
+    /// Starts the controller again with another certificate.
+    ///
+    /// # Errors
+    /// When it doesn't start, with the end of its log.
+    pub fn present(&mut self, identity: &Identity) -> Result<(), LabError> {
+        present(&self.folder.path().join("dc"), &self.authority, identity)?;
+        self.restart()
+    }
+
     fn wait(&mut self) -> Result<(), LabError> {
         let address = self.address;
         self.process.wait_until(PATIENCE, || {
@@ -221,7 +250,6 @@ fn provision(base: &Path) -> Result<(), LabError> {
 fn configure(base: &Path, address: Ipv4Addr, strong_auth: bool) -> Result<(), LabError> {
     let path = base.join("etc/smb.conf");
     let text = std::fs::read_to_string(&path).map_err(LabError::io("read the configuration"))?;
-    let template = base.with_file_name("template");
     let mut made = String::new();
     for line in text.lines() {
         let key = line.split('=').next().unwrap_or_default().trim();
@@ -241,8 +269,19 @@ fn configure(base: &Path, address: Ipv4Addr, strong_auth: bool) -> Result<(), La
             made.push_str("\tldap server require strong auth = no\n");
         }
     }
-    debug_assert!(!made.contains(&template.display().to_string()));
+    debug_assert!(!made.contains("/template"));
     write(path, &made).map(drop)
+}
+
+/// Puts the certificate where the controller takes it from when it starts.
+fn present(base: &Path, authority: &Authority, identity: &Identity) -> Result<(), LabError> {
+    let tls = base.join("private/tls");
+    std::fs::create_dir_all(&tls).map_err(LabError::io("make the folder of certificates"))?;
+    write(tls.join("ca.pem"), &authority.pem())?;
+    write(tls.join("cert.pem"), &identity.certificate)?;
+    let key = write(tls.join("key.pem"), &identity.key)?;
+    std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600))
+        .map_err(LabError::io("protect the key"))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), LabError> {

@@ -1,7 +1,8 @@
 //! The limits of a Windows domain controller (MS-ADTS 3.1.1.3.4.6, the defaults): 1,000 entries an
 //! answer, 1,500 values an attribute. Samba, which the proxy stands in front of, has neither.
 
-use super::{SEARCH, SEARCH_DONE, operation, result};
+use super::ber::{encoded, integer, number, parts, rebuilt, rebuilt_body};
+use super::{SEARCH, SEARCH_DONE, SEARCH_ENTRY, operation, result};
 
 /// `MaxPageSize`.
 const ENTRIES: usize = 1_000;
@@ -10,7 +11,6 @@ const VALUES: usize = 1_500;
 
 const PAGED_RESULTS: &[u8] = b"1.2.840.113556.1.4.319";
 
-const SEARCH_ENTRY: u8 = 0x64;
 const CONTROLS: u8 = 0xa0;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
@@ -83,7 +83,9 @@ impl Limited {
                 }))
             }
             // sizeLimitExceeded
-            SEARCH_DONE if !self.paged && self.entries > ENTRIES => Some(result(&self.request, 4)),
+            SEARCH_DONE if !self.paged && self.entries > ENTRIES => {
+                Some(result(&self.request, 4, ""))
+            }
             _ => Some(message),
         }
     }
@@ -137,59 +139,4 @@ fn members_cut(entry: &[u8]) -> Vec<u8> {
         }
         attributes
     })
-}
-
-/// A message, each of whose parts is what `part` makes of it (its place, its tag, its content).
-fn rebuilt(message: &[u8], part: impl FnMut(usize, u8, &[u8]) -> Vec<u8>) -> Vec<u8> {
-    let whole = parts(message);
-    let (tag, body) = whole[0];
-    encoded(tag, &rebuilt_body(body, part))
-}
-
-fn rebuilt_body(body: &[u8], mut part: impl FnMut(usize, u8, &[u8]) -> Vec<u8>) -> Vec<u8> {
-    let parts = parts(body).into_iter().enumerate();
-    parts
-        .flat_map(|(at, (tag, content))| encoded(tag, &part(at, tag, content)))
-        .collect()
-}
-
-/// The values one after another in `bytes`, each with its tag.
-fn parts(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
-    let mut parts = vec![];
-    while let [tag, first, ..] = *bytes {
-        let (start, length) = if first < 0x80 {
-            (2, usize::from(first))
-        } else {
-            let start = 2 + usize::from(first & 0x7f);
-            (start, number(&bytes[2..start]))
-        };
-        parts.push((tag, &bytes[start..start + length]));
-        bytes = &bytes[start + length..];
-    }
-    parts
-}
-
-fn encoded(tag: u8, body: &[u8]) -> Vec<u8> {
-    let mut all = vec![tag];
-    match u8::try_from(body.len()) {
-        Ok(length) if length < 0x80 => all.push(length),
-        _ => {
-            all.push(0x84);
-            all.extend((body.len() as u32).to_be_bytes());
-        }
-    }
-    all.extend(body);
-    all
-}
-
-fn number(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .fold(0, |number, byte| (number << 8) | usize::from(*byte))
-}
-
-/// The content of a small positive INTEGER.
-fn integer(number: usize) -> Vec<u8> {
-    debug_assert!(number < 0x8000, "the first bit would be its sign");
-    (number as u16).to_be_bytes().to_vec()
 }

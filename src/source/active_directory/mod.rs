@@ -16,12 +16,11 @@ mod scope;
 mod settings;
 mod users;
 
-use std::panic::AssertUnwindSafe;
-
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::source::ldap::LdapFailure;
+use crate::source::ldap::library::caught;
+use crate::source::ldap::{LdapFailure, not_understood};
 use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
 
 use controller::Controllers;
@@ -58,7 +57,7 @@ impl ActiveDirectorySource {
         progress: &ReadProgress,
     ) -> Result<Reading, ActiveDirectoryFailure> {
         let mut session = self.controllers.first().await?;
-        let version = controller::version(&mut session, &self.settings).await?;
+        let version = self.controllers.version(&mut session, known).await?;
         if known.is_some() && known == version.as_ref() {
             session.connection.close().await;
             return Ok(Reading::Unchanged);
@@ -75,26 +74,23 @@ impl Source for ActiveDirectorySource {
         progress: &'a ReadProgress,
     ) -> BoxFuture<'a, Result<Reading, SourceError>> {
         let read = async move {
-            // The library panics at some bytes that aren't LDAP.
-            let read = AssertUnwindSafe(self.read_or_recognize(known, progress));
-            let reading = read.catch_unwind().await.unwrap_or_else(|_| {
+            let read = caught(self.read_or_recognize(known, progress)).await;
+            let reading = read.unwrap_or_else(|| {
                 let tried = format!("reading from {}", self.describe());
                 Err(LdapFailure::Malformed { tried }.into())
-            })?;
-            Ok(reading)
+            });
+            if reading.is_err() {
+                self.controllers.forget();
+            }
+            Ok(reading?)
         };
         read.boxed()
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
         let check = async {
-            let check = AssertUnwindSafe(check::check(&self.controllers, &self.settings));
-            check.catch_unwind().await.unwrap_or_else(|_| {
-                vec![Step {
-                    name: format!("understand {}", self.describe()),
-                    result: Err("the answer can't be understood as LDAP".to_owned()),
-                }]
-            })
+            let check = caught(check::check(&self.controllers, &self.settings)).await;
+            check.unwrap_or_else(|| vec![not_understood(&self.describe())])
         };
         check.boxed()
     }

@@ -9,12 +9,11 @@ pub(in crate::source) mod connection;
 pub(in crate::source) mod dn;
 pub(in crate::source) mod entry;
 mod error;
+pub(in crate::source) mod library;
 mod read;
 pub(in crate::source) mod search;
 mod settings;
 mod tls;
-
-use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -23,6 +22,7 @@ use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
 
 use connection::Connector;
 pub use error::{Answer, LdapFailure, Stage};
+use library::caught;
 pub use settings::{
     Bind, ClientIdentity, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute,
     InvalidSettings, LdapSettings, MemberAttribute, MemberNaming, SearchScope, ServerUrl,
@@ -60,9 +60,8 @@ impl Source for LdapSource {
         progress: &'a ReadProgress,
     ) -> BoxFuture<'a, Result<Reading, SourceError>> {
         let read = async {
-            // The library panics at some bytes that aren't LDAP.
-            let read = AssertUnwindSafe(read::read(&self.connector, &self.settings, progress));
-            let directory = read.catch_unwind().await.unwrap_or_else(|_| {
+            let read = caught(read::read(&self.connector, &self.settings, progress)).await;
+            let directory = read.unwrap_or_else(|| {
                 Err(LdapFailure::Malformed {
                     tried: format!("reading from {}", self.describe()),
                 })
@@ -77,13 +76,8 @@ impl Source for LdapSource {
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
         let check = async {
-            let check = AssertUnwindSafe(check::check(&self.connector, &self.settings));
-            check.catch_unwind().await.unwrap_or_else(|_| {
-                vec![Step {
-                    name: format!("understand {}", self.describe()),
-                    result: Err("the answer can't be understood as LDAP".to_owned()),
-                }]
-            })
+            let check = caught(check::check(&self.connector, &self.settings)).await;
+            check.unwrap_or_else(|| vec![not_understood(&self.describe())])
         };
         check.boxed()
     }
@@ -96,5 +90,13 @@ impl Source for LdapSource {
         };
         let first = servers.first().map(ToString::to_string).unwrap_or_default();
         format!("{first}{more}")
+    }
+}
+
+/// The step of a check that ended at something that isn't LDAP.
+pub(in crate::source) fn not_understood(server: &str) -> Step {
+    Step {
+        name: format!("understand {server}"),
+        result: Err("the answer can't be understood as LDAP".to_owned()),
     }
 }

@@ -1,12 +1,13 @@
 //! What a domain is to hold when it starts.
 
-use super::Samba;
+use super::{Crowd, Samba};
 use crate::lab::{LabError, Ldif, escape_rdn};
 
 /// A domain yet to be started; [`Samba::options`] begins one. It holds what every new domain does.
 #[derive(Debug, Clone)]
 pub struct SambaOptions {
     pub(super) ldif: String,
+    pub(super) crowd: Option<Crowd>,
     pub(super) strong_auth: bool,
 }
 
@@ -38,6 +39,7 @@ impl Default for SambaOptions {
     fn default() -> Self {
         Self {
             ldif: String::new(),
+            crowd: None,
             strong_auth: true,
         }
     }
@@ -48,6 +50,14 @@ impl SambaOptions {
     #[must_use]
     pub fn ldif(mut self, text: &str) -> Self {
         self.ldif = text.to_owned();
+        self
+    }
+
+    /// Many people besides. Such a domain is kept in the cache of the tools, for the next start with
+    /// the same content.
+    #[must_use]
+    pub fn crowd(mut self, crowd: Crowd) -> Self {
+        self.crowd = Some(crowd);
         self
     }
 

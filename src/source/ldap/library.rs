@@ -1,0 +1,63 @@
+//! The LDAP library panics at some bytes that aren't LDAP: a server's fault, told as one.
+
+use std::panic::{AssertUnwindSafe, Location, PanicHookInfo};
+use std::path::{Component, Path};
+use std::sync::Once;
+
+use futures::FutureExt;
+
+/// What the library is made of.
+const CRATES: [&str; 2] = ["ldap3", "lber"];
+
+/// The outcome of `work` on a connection; `None` where the other side sent what the library can't
+/// stand.
+pub async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| match panic.location() {
+            // It is caught below, and isn't ours: no matter for standard error.
+            Some(location) if is_of_the_library(location.file()) => note(panic, location),
+            _ => usual(panic),
+        }));
+    });
+    AssertUnwindSafe(work).catch_unwind().await.ok()
+}
+
+fn note(panic: &PanicHookInfo<'_>, location: &Location<'_>) {
+    let why = panic.payload_as_str().unwrap_or_default();
+    tracing::debug!(%location, why, "the LDAP library gave up on what a server sent");
+}
+
+/// Whether a source file is of one of its crates, wherever their sources are kept:
+/// `…/ldap3-0.12.1/src/protocol.rs`, `vendor/ldap3/src/protocol.rs`.
+fn is_of_the_library(file: &str) -> bool {
+    let mut folders = Path::new(file).components().filter_map(|part| match part {
+        Component::Normal(name) => name.to_str(),
+        _ => None,
+    });
+    folders.any(|name| {
+        CRATES.iter().any(|library| {
+            let version = name.strip_prefix(library);
+            version.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_library_does_is_kept_quiet() {
+        for file in [
+            "/root/.cargo/registry/src/index.crates.io-0/ldap3-0.12.1/src/protocol.rs",
+            "vendor/lber/src/parse.rs",
+        ] {
+            assert!(is_of_the_library(file), "{file}");
+        }
+        for file in ["src/source/ldap/read.rs", "/home/ldap3er/src/main.rs", ""] {
+            assert!(!is_of_the_library(file), "{file}");
+        }
+    }
+}
