@@ -20,7 +20,8 @@ pub enum ConditionType {
     Ready,
     /// Work goes on, or will be tried again without anyone's help.
     Reconciling,
-    /// Nothing will be tried again until the spec or something it refers to changes.
+    /// It takes a person: nothing is tried until the spec or something it refers to changes, but for
+    /// what the other side refused, which is tried again now and then.
     Stalled,
     /// Removals wait for approval.
     RemovalsHeld,
@@ -172,7 +173,7 @@ pub enum Outcome {
         /// What was tried, what the other side answered, what to do.
         message: String,
     },
-    /// Nothing will be tried until a person changed something.
+    /// It takes a person.
     Stalled {
         /// In which way.
         reason: Blocker,

@@ -54,17 +54,8 @@ pub struct Attempt {
     pub approval: Option<String>,
     /// The removals that were held at its end.
     pub held: Option<String>,
-    /// What follows.
-    pub next: Next,
-}
-
-/// What follows a try by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// Another at this time.
-    At(Timestamp),
-    /// None until a person changed something.
-    Stalled,
+    /// When the next one is due, if nothing changes.
+    pub next: Timestamp,
 }
 
 /// Whether to run.
@@ -74,8 +65,6 @@ pub enum Due {
     Now(Why),
     /// Then.
     At(Timestamp),
-    /// When a person has changed something.
-    WhenChanged,
 }
 
 /// Why a run begins.
@@ -118,10 +107,27 @@ pub fn due(wanted: &Wanted<'_>, past: &Past, now: Timestamp) -> Due {
     {
         return Due::Now(Why::Approved);
     }
-    match last.next {
-        Next::Stalled => Due::WhenChanged,
-        Next::At(next) if next <= now => Due::Now(Why::Scheduled),
-        Next::At(next) => Due::At(next),
+    if last.next <= now {
+        Due::Now(Why::Scheduled)
+    } else {
+        Due::At(last.next)
+    }
+}
+
+/// When to try again what only a person can mend: as scheduled, but not within `least`. The other
+/// side counts wrong passwords and tells nobody when it is mended.
+pub fn after_refusal(
+    schedule: &Schedule,
+    ended: Timestamp,
+    uid: &str,
+    least: Duration,
+) -> Timestamp {
+    let earliest = Timestamp::saturating_add(ended, least).unwrap_or(Timestamp::MAX);
+    let next = schedule.next_after(ended, uid);
+    match schedule {
+        _ if next >= earliest => next,
+        Schedule::Every(_) => earliest,
+        Schedule::At(_) => schedule.next_after(earliest, uid),
     }
 }
 
@@ -157,14 +163,11 @@ pub fn past_of_status(
     let last = match (ended, status.observed_generation) {
         (Some(ended), Some(generation)) => {
             let next = match &status.next_sync_time {
+                // What it waited for, it may have missed.
+                _ if condition(ConditionType::Stalled) => now,
                 Some(next) => next.0,
-                // What the last process was doing, it didn't finish; or what it waited for, it
-                // may have missed.
-                None if condition(ConditionType::Stalled)
-                    || condition(ConditionType::Reconciling) =>
-                {
-                    now
-                }
+                // What the last process was doing, it didn't finish.
+                None if condition(ConditionType::Reconciling) => now,
                 None => after_restart(schedule, ended, uid, heartbeat, now),
             };
             Some(Attempt {
@@ -177,7 +180,7 @@ pub fn past_of_status(
                     .held_removals
                     .as_ref()
                     .map(|held| held.digest.clone()),
-                next: Next::At(next),
+                next,
             })
         }
         _ => None,
@@ -234,7 +237,7 @@ mod tests {
         }
     }
 
-    fn past(next: Next) -> Past {
+    fn past(next: Timestamp) -> Past {
         Past {
             last: Some(Attempt {
                 ended: noon() - MINUTE * 5,
@@ -251,25 +254,21 @@ mod tests {
     }
 
     #[test]
-    fn nothing_runs_before_its_time_and_what_is_stalled_not_at_all() {
+    fn nothing_runs_before_its_time() {
         let schedule = quarter_hourly();
         let later = noon() + MINUTE;
         assert_eq!(
-            due(&wanted(&schedule), &past(Next::At(later)), noon()),
+            due(&wanted(&schedule), &past(later), noon()),
             Due::At(later)
         );
         assert_eq!(
-            due(&wanted(&schedule), &past(Next::At(noon())), noon()),
+            due(&wanted(&schedule), &past(noon()), noon()),
             Due::Now(Why::Scheduled)
-        );
-        assert_eq!(
-            due(&wanted(&schedule), &past(Next::Stalled), noon()),
-            Due::WhenChanged
         );
     }
 
     #[test]
-    fn every_change_that_counts_runs_at_once_even_out_of_stalled() {
+    fn every_change_that_counts_runs_at_once() {
         let schedule = quarter_hourly();
         let wanted = || wanted(&schedule);
         let changes = [
@@ -303,7 +302,7 @@ mod tests {
             ),
         ];
         for (changed, why) in changes {
-            assert_eq!(due(&changed, &past(Next::Stalled), noon()), Due::Now(why));
+            assert_eq!(due(&changed, &past(noon() + HOUR), noon()), Due::Now(why));
         }
     }
 
@@ -322,22 +321,39 @@ mod tests {
                 ..wanted()
             },
         ] {
-            assert_eq!(due(&same, &past(Next::Stalled), noon()), Due::WhenChanged);
+            assert_eq!(
+                due(&same, &past(noon() + HOUR), noon()),
+                Due::At(noon() + HOUR)
+            );
         }
-        let mut tried = past(Next::Stalled);
+        let mut tried = past(noon() + HOUR);
         tried.last.as_mut().unwrap().approval = Some("digest".into());
         let approved = Wanted {
             approval: Some("digest"),
             ..wanted()
         };
-        assert_eq!(due(&approved, &tried, noon()), Due::WhenChanged);
+        assert_eq!(due(&approved, &tried, noon()), Due::At(noon() + HOUR));
+    }
+
+    #[test]
+    fn what_was_refused_is_asked_for_as_scheduled_but_never_within_half_an_hour() {
+        let least = MINUTE * 30;
+        let after = |interval: Option<&str>, cron| {
+            let schedule = Schedule::parse(interval, cron, None).unwrap();
+            after_refusal(&schedule, noon(), "uid", least)
+        };
+        assert_eq!(after(Some("15m"), None), noon() + least);
+        let hours = after(Some("6h"), None).duration_since(noon());
+        assert!((5..=7).contains(&hours.as_hours()), "{hours}");
+        assert_eq!(after(None, Some("10 * * * *")), noon() + MINUTE * 70);
+        assert_eq!(after(None, Some("40 * * * *")), noon() + MINUTE * 40);
     }
 
     #[test]
     fn memberships_are_compared_on_request_after_a_change_of_the_spec_and_once_a_day() {
         let schedule = quarter_hourly();
         let checks = |why, past: &Past| checks_everything(why, &wanted(&schedule), past, noon());
-        let mut past = past(Next::Stalled);
+        let mut past = past(noon() + HOUR);
         assert!(!checks(Why::Scheduled, &past));
         assert!(!checks(Why::ReferenceChanged, &past));
         assert!(checks(Why::Requested, &past));
@@ -426,16 +442,24 @@ mod tests {
     #[test]
     fn a_restart_goes_on_with_what_was_interrupted_or_stalled() {
         use crate::api::conditions::Outcome;
+        use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
         let schedule = quarter_hourly();
         let mut status = status(noon() - MINUTE);
         let syncing = Outcome::Syncing {
             message: "reading".into(),
         };
-        status.conditions = syncing.conditions(&[], 3, noon());
-        let past = past_of_status(&status, &schedule, "uid", HOUR, noon());
-        assert_eq!(
-            due(&wanted(&schedule), &past, noon()),
-            Due::Now(Why::Scheduled)
-        );
+        let stalled = Outcome::Stalled {
+            reason: crate::api::conditions::Blocker::SourceRefused,
+            message: "wrong password".into(),
+        };
+        for (outcome, next) in [(syncing, None), (stalled, Some(Time(noon() + HOUR)))] {
+            status.conditions = outcome.conditions(&[], 3, noon());
+            status.next_sync_time = next;
+            let past = past_of_status(&status, &schedule, "uid", HOUR, noon());
+            assert_eq!(
+                due(&wanted(&schedule), &past, noon()),
+                Due::Now(Why::Scheduled)
+            );
+        }
     }
 }

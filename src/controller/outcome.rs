@@ -25,9 +25,17 @@ use crate::telemetry::{Object, RunResult};
 pub struct Failed {
     /// For people.
     pub outcome: Outcome,
-    /// What the other side says on when to come back; `None` where there is no coming back by
-    /// itself.
-    pub retry: Option<Option<Duration>>,
+    /// When to try again.
+    pub again: Again,
+}
+
+/// When to try again, if nothing changes here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// With back-off; not before this delay, where the other side gave one.
+    Soon(Option<Duration>),
+    /// Only a person can mend it. That may be on the other side, where nothing tells us.
+    Rarely,
 }
 
 /// What a run that didn't come to its end means. One that was stopped has failed nowhere: see
@@ -46,14 +54,14 @@ pub fn of_error(error: &RunError) -> Failed {
             reason,
             message: message.clone(),
         },
-        retry: None,
+        again: Again::Rarely,
     };
     let failed = |reason, retry_after| Failed {
         outcome: Outcome::Failed {
             reason,
             message: message.clone(),
         },
-        retry: Some(retry_after),
+        again: Again::Soon(retry_after),
     };
     let retry_after = match error.kind() {
         FaultKind::Transient { retry_after } => retry_after,
@@ -356,20 +364,20 @@ mod tests {
         assert_eq!(progress(&run).waits_until, None, "it doesn't read any more");
     }
 
-    fn shown(error: &RunError) -> (String, Option<Option<Duration>>) {
+    fn shown(error: &RunError) -> (String, Again) {
         let failed = of_error(error);
-        (failed.outcome.reason(), failed.retry)
+        (failed.outcome.reason(), failed.again)
     }
 
     #[test]
-    fn what_the_user_has_to_mend_is_not_tried_again() {
+    fn what_a_person_has_to_mend_is_tried_again_rarely() {
         assert_eq!(
             shown(&source(FaultKind::Configuration)),
-            ("SourceRefused".into(), None)
+            ("SourceRefused".into(), Again::Rarely)
         );
         assert_eq!(
             shown(&organization(Phase::Read, unsupported())),
-            ("OrganizationRefused".into(), None)
+            ("OrganizationRefused".into(), Again::Rarely)
         );
     }
 
@@ -378,11 +386,11 @@ mod tests {
         let wait = Some(Duration::from_secs(90));
         assert_eq!(
             shown(&source(FaultKind::Transient { retry_after: wait })),
-            ("SourceUnavailable".into(), Some(wait))
+            ("SourceUnavailable".into(), Again::Soon(wait))
         );
         assert_eq!(
             shown(&source(FaultKind::Incomplete)),
-            ("SourceIncomplete".into(), Some(None))
+            ("SourceIncomplete".into(), Again::Soon(None))
         );
     }
 
@@ -397,8 +405,12 @@ mod tests {
             (Phase::Invite, "ApplyFailed"),
             (Phase::Verify, "ApplyFailed"),
         ] {
-            let (shown, retry) = shown(&organization(during, gone()));
-            assert_eq!((shown.as_str(), retry), (reason, Some(None)), "{during:?}");
+            let (shown, again) = shown(&organization(during, gone()));
+            assert_eq!(
+                (shown.as_str(), again),
+                (reason, Again::Soon(None)),
+                "{during:?}"
+            );
         }
     }
 

@@ -181,7 +181,6 @@ impl Reconcile<'_> {
         let why = match due(&wanted, past, now) {
             Due::Now(why) => why,
             Due::At(at) => return poll.min(until(at, now)),
-            Due::WhenChanged => return poll,
         };
         let running = match self.context.claims.begin(self.uid()) {
             Turn::Go(running) => running,

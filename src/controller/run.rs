@@ -11,10 +11,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
-use super::due::{Attempt, Next, Wanted, Why, checks_everything};
+use super::due::{Attempt, Wanted, Why, after_refusal, checks_everything};
 use super::memory::{Memory, Prepared, Remote};
 use super::objects::Entry;
-use super::outcome::{self, Failed};
+use super::outcome::{self, Again, Failed};
 use super::plan::{self, Content, PlanError};
 use super::publish::Publisher;
 use super::references;
@@ -95,7 +95,7 @@ impl Run<'_> {
                 self.count(RunResult::Interrupted, took, &[], Some(&applied));
                 self.stopped()
             }
-            Err(error) => self.failed(memory, &error, started, took).await,
+            Err(error) => Some(self.failed(memory, &error, started, took).await),
         }
     }
 
@@ -262,7 +262,9 @@ impl Run<'_> {
     /// Says that a run begins, where what stands in status would be taken for its result.
     async fn announce(&self, memory: &mut Memory) {
         let status = &memory.status;
-        let stalled = find(&status.conditions, ConditionType::Stalled).is_some();
+        // What is tried again in case it was mended elsewhere stays as it is until it was.
+        let stalled = find(&status.conditions, ConditionType::Stalled).is_some()
+            && self.why != Why::Scheduled;
         if status.observed_generation == Some(self.prepared.generation) && !stalled {
             return;
         }
@@ -312,12 +314,7 @@ impl Run<'_> {
         self.write_plan(memory, report).await;
 
         let next = self.wanted.schedule.next_after(ended, self.uid());
-        self.remember(
-            memory,
-            ended,
-            Next::At(next),
-            report.held().map(|_| &report.digest),
-        );
+        self.remember(memory, ended, next, report.held().map(|_| &report.digest));
         let past = memory.past.get_or_insert_default();
         past.failures = 0;
         if report.memberships_verified {
@@ -344,42 +341,36 @@ impl Run<'_> {
         error: &RunError,
         started: Timestamp,
         took: Duration,
-    ) -> Option<Timestamp> {
+    ) -> Timestamp {
         let ended = Timestamp::now();
-        let Failed { outcome, retry } = outcome::of_error(error);
+        let Failed { outcome, again } = outcome::of_error(error);
         let past = memory.past.get_or_insert_default();
         past.failures = past.failures.saturating_add(1);
         let failures = past.failures;
-        let next = match retry {
-            Some(retry_after) => {
-                let wait = self
-                    .context
-                    .backoff
-                    .after(failures, self.uid(), retry_after);
-                Next::At(ended + wait)
+        let (next, result) = match again {
+            Again::Soon(retry_after) => {
+                let backoff = self.context.backoff;
+                let wait = backoff.after(failures, self.uid(), retry_after);
+                (ended + wait, RunResult::Failed)
             }
-            None => Next::Stalled,
+            Again::Rarely => {
+                let least = self.context.timing.refused;
+                let next = after_refusal(self.wanted.schedule, ended, self.uid(), least);
+                (next, RunResult::Stalled)
+            }
         };
         tracing::warn!(%error, failures, reason = outcome.reason(), "sync failed");
-        let result = match next {
-            Next::At(_) => RunResult::Failed,
-            Next::Stalled => RunResult::Stalled,
-        };
         self.count(result, took, &[], error.applied());
         let held = memory.status.held_removals.as_ref();
         let held = held.map(|held| Digest(held.digest.clone()));
         self.remember(memory, ended, next, held.as_ref());
-        let again = match next {
-            Next::At(again) => Some(again),
-            Next::Stalled => None,
-        };
         let status = self.publisher.standing(memory, &outcome, |status| {
             self.attempted(status, started);
-            status.next_sync_time = again.map(Time);
+            status.next_sync_time = Some(Time(next));
             status.consecutive_failures = Some(i64::from(failures));
         });
         self.publisher.publish(memory, status).await;
-        again
+        next
     }
 
     fn attempted(&self, status: &mut DirectorySyncStatus, started: Timestamp) {
@@ -397,7 +388,13 @@ impl Run<'_> {
         now.checked_add(heartbeat).is_ok_and(|soon| next >= soon)
     }
 
-    fn remember(&self, memory: &mut Memory, ended: Timestamp, next: Next, held: Option<&Digest>) {
+    fn remember(
+        &self,
+        memory: &mut Memory,
+        ended: Timestamp,
+        next: Timestamp,
+        held: Option<&Digest>,
+    ) {
         memory.past.get_or_insert_default().last = Some(Attempt {
             ended,
             generation: self.wanted.generation,

@@ -7,6 +7,9 @@ use std::time::Duration;
 pub struct Timing {
     /// How often each object's Secrets and ConfigMaps are asked for their versions.
     pub reference_poll: Duration,
+    /// The least time between two tries of what only a person can mend. Accounts are locked after so
+    /// many wrong passwords within so many minutes, usually 30 at most.
+    pub refused: Duration,
     /// How old the times in a status may get while runs find and change nothing.
     pub status_heartbeat: Duration,
     /// How often a run that takes longer than this tells in status how far it is.
@@ -21,6 +24,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             reference_poll: Duration::from_secs(30),
+            refused: Duration::from_secs(30 * 60),
             // Shorter than the shortest hour: an interval of 1h is at least 54 minutes.
             status_heartbeat: Duration::from_secs(50 * 60),
             progress: Duration::from_secs(10),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use directory_sync::api::annotations::{APPROVE_REMOVALS, SYNC_REQUESTED_AT};
 use directory_sync::api::conditions::{ConditionType, find};
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::world::*;
@@ -49,6 +50,28 @@ async fn a_rotated_key_stalls_until_its_secret_is_changed() {
     world.secret("org", "a new key");
     world.until_ready("staff", "Succeeded").await;
     assert_eq!(operator.runs("staff"), runs + 1);
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_is_mended_at_the_server_heals_by_itself() {
+    let world = World::new("refused").await;
+    let timing = Timing {
+        refused: Duration::from_secs(1),
+        ..quick()
+    };
+    let operator = world.operator_with(timing, None);
+    world.resource("staff", json!({"interval": null, "schedule": "* * * * *"}));
+    world.until_ready("staff", "Succeeded").await;
+    let key = world.organization.client_secret();
+    world.organization.rotate_secret("a new key");
+    world.annotate("staff", SYNC_REQUESTED_AT, "1").await;
+    let stalled = world.until_ready("staff", "OrganizationRefused").await;
+    world.organization.rotate_secret(&key);
+    let next = stalled.status.unwrap().next_sync_time.unwrap().0;
+    let wait = next.duration_since(Timestamp::now());
+    tokio::time::sleep(wait.try_into().unwrap_or_default()).await;
+    world.until_ready("staff", "Succeeded").await;
     operator.stop().await.unwrap();
 }
 
