@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use directory_sync::api::annotations::{APPROVE_REMOVALS, SYNC_REQUESTED_AT};
 use directory_sync::api::conditions::{ConditionType, find};
+use directory_sync::controller::Timing;
 use jiff::Timestamp;
 use serde_json::json;
 

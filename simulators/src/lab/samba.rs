@@ -172,6 +172,18 @@ impl Samba {
         database("ldbmodify", &self.folder.path().join("dc"), ldif)
     }
 
+    /// Makes the account's password one of 2001. No attribute that Samba lets anybody write says so:
+    /// it goes into the database itself.
+    ///
+    /// # Errors
+    /// When there is no such account.
+    pub fn age_password(&self, dn: &str) -> Result<(), LabError> {
+        // In the hundred nanoseconds since 1601 that Windows counts.
+        crowd::Partition::of(&self.folder.path().join("dc")).modify(&format!(
+            "dn: {dn}\nchangetype: modify\nreplace: pwdLastSet\npwdLastSet: 126227808000000000\n"
+        ))
+    }
+
     /// `ldbsearch` of the running domain with a filter and attributes; its LDIF, identities as text.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Microsoft Active Directory, and Samba's: LDAP with its own names, limits and identities.
 //!
-//! `discovery` names the controllers, `controller` picks one and knows it again, `read` reads
+//! `discovery` names the controllers, `controller` picks one, `version` knows it again, `read` reads
 //! `users` and `groups` from it, `members` the groups that come in parts, `scope` keeps what was
 //! asked for, `check` tells how far one gets.
 
@@ -15,6 +15,7 @@ mod read;
 mod scope;
 mod settings;
 mod users;
+mod version;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -80,7 +81,7 @@ impl Source for ActiveDirectorySource {
                 Err(LdapFailure::Malformed { tried }.into())
             });
             if reading.is_err() {
-                self.controllers.forget();
+                self.controllers.seen.forget();
             }
             Ok(reading?)
         };

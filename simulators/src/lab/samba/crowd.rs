@@ -222,10 +222,10 @@ impl Pattern {
 }
 
 /// The part of the database that holds the domain, without all that Samba is around it.
-struct Partition(PathBuf);
+pub(super) struct Partition(PathBuf);
 
 impl Partition {
-    fn of(base: &Path) -> Self {
+    pub(super) fn of(base: &Path) -> Self {
         let name = format!("{}.ldb", Samba::DOMAIN.to_uppercase());
         Self(base.join("private/sam.ldb.d").join(name))
     }
@@ -256,7 +256,7 @@ impl Partition {
         run("ldbadd", command.arg("--nosync"), Some(ldif)).map(drop)
     }
 
-    fn modify(&self, ldif: &str) -> Result<(), LabError> {
+    pub(super) fn modify(&self, ldif: &str) -> Result<(), LabError> {
         let mut command = self.tool("ldbmodify");
         run("ldbmodify", command.arg("--nosync"), Some(ldif)).map(drop)
     }
