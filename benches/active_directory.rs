@@ -1,9 +1,9 @@
 //! What a complete read of an Active Directory domain costs, and what one costs that finds it
 //! unchanged, against Samba; through the limits of a Windows controller, too.
 //!
-//! `cargo bench --bench active_directory [PEOPLE]`; 100,000 people unless told, in groups of fifty
-//! and one of all. The first time, filling Samba takes some minutes; then the domain is kept. Needs
-//! root.
+//! `cargo bench --bench active_directory [PEOPLE]`; 20,000 people unless told, in groups of fifty
+//! and one of all. Filling Samba takes longer than in proportion to them; then the domain is kept for
+//! the next time. Needs root.
 
 #[path = "scale/machine.rs"]
 #[allow(dead_code, reason = "the other bench needs more of it")]
@@ -46,7 +46,7 @@ async fn main() -> Result<()> {
         return Ok(());
     }
     let people = std::env::args().find_map(|arg| arg.parse().ok());
-    let people: usize = people.unwrap_or(100_000);
+    let people: usize = people.unwrap_or(20_000);
     let mut ldif = Ldif::empty(Samba::DOMAIN);
     let reader = lab::Account::new("reader").with_password();
     reader.add_to(&mut ldif, &format!("CN=Users,{}", Samba::DOMAIN));
