@@ -107,6 +107,21 @@ async fn a_server_that_quotes_our_requests_reveals_nothing() {
     }
 }
 
+#[tokio::test]
+async fn a_password_that_is_sent_with_a_name_does_not_show_in_the_form_it_is_sent_in_either() {
+    let server = Server::start([Canned::status(401).echoing()]).await;
+    let remote = remote();
+    let url = Url::parse(&server.url()).unwrap();
+    let call = Call::new(Method::POST, url, "/").basic("us:er", &KEY.into(), &remote.secrets);
+    let error = remote.done(&call).await.unwrap_err();
+    let encoded = "dXM6ZXI6czNjcjN0LW9mLXRoZS1vcmdhbml6YXRpb24=";
+    let sent = server.requests()[0].clone();
+    assert!(sent.contains(&format!("Basic {encoded}")), "{sent}");
+    let shown = everything_shown_of(&error) + &format!("{call:?} {remote:?}");
+    assert!(shown.contains("401"), "{shown}");
+    assert!(!shown.contains(encoded), "{shown}");
+}
+
 #[test]
 fn certificates_that_cannot_be_read_are_refused_without_quoting_the_key() {
     let garbage = "-----BEGIN PRIVATE KEY-----\nbm90IGEga2V5\n-----END PRIVATE KEY-----\n";

