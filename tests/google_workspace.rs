@@ -9,5 +9,15 @@ mod harness;
 mod checks;
 #[path = "google_workspace/content.rs"]
 mod content;
+#[path = "google_workspace/credentials.rs"]
+mod credentials;
 #[path = "google_workspace/incomplete.rs"]
 mod incomplete;
+#[path = "google_workspace/members.rs"]
+mod members;
+#[path = "google_workspace/quota.rs"]
+mod quota;
+#[path = "google_workspace/story.rs"]
+mod story;
+#[path = "google_workspace/vendor.rs"]
+mod vendor;

@@ -1,0 +1,11 @@
+// Writes Google's description of an API (a discovery document) as one that Prism reads.
+//
+//   node describe.cjs FOLDER_OF_THE_CONVERTER DISCOVERY_DOCUMENT OUTPUT
+const fs = require('node:fs');
+
+const [folder, document, output] = process.argv.slice(2);
+const { convert } = require(folder);
+const swagger = convert(JSON.parse(fs.readFileSync(document, 'utf8')));
+// The document says it of no call, and Prism checks bodies of the types that are named alone.
+swagger.produces = ['application/json'];
+fs.writeFileSync(output, JSON.stringify(swagger));
