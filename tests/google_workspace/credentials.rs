@@ -112,6 +112,13 @@ async fn each_403_names_what_is_missing() {
     let refused = refusal(settings(&google)).await.is(ELSEWHERE);
     refused.says("domainCannotUseApis").says("API controls");
     google.allow_apis(true);
+    google.issue_only(&[GROUPS]);
+    let refused = refusal(settings(&google)).await.is(ELSEWHERE);
+    refused.says("insufficientPermissions").says(USERS);
+    google.issue_only(&[USERS]);
+    let refused = refusal(settings(&google)).await.is(ELSEWHERE);
+    refused.says("insufficientPermissions").says(GROUPS);
+    google.issue_only(&[USERS, GROUPS]);
     google.show_as_to_colleagues();
     let refused = refusal(settings(&google)).await.is(ELSEWHERE);
     refused.says("suspended").says("Users: Read");

@@ -1,6 +1,5 @@
 //! Reads that end early, or nearly: everything is there, or it is an error.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use directory_sync::http::Retry;
@@ -99,61 +98,40 @@ async fn a_list_whose_end_cannot_be_known_is_no_list() {
     refused.ended_early().says("directoryUrl");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn page_tokens_that_google_forgets_are_one_more_read_from_the_beginning() {
     let google = company(Config::default()).await;
     let whole = read(settings(&google)).await;
     google.clear_requests();
-    google.set_latency(Duration::from_millis(30));
-    let reading = tokio::spawn(try_read(settings(&google)));
-    let asked_again = || {
-        let requests = google.requests();
-        requests.iter().any(|r| r.query.contains("pageToken"))
-    };
-    while !asked_again() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    google.expire_page_tokens();
-    assert_eq!(reading.await.unwrap().unwrap(), whole);
+    // Given out with the first page, good no more when the second is asked for.
+    google.before("pageToken", |hand| hand.expire_page_tokens());
+    assert_eq!(read(settings(&google)).await, whole);
     let refused = |r: &Request| r.status == Some(400);
     assert!(google.requests().iter().any(refused));
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn page_tokens_that_google_forgets_again_and_again_are_an_error_and_never_half_a_list() {
-    let google = Arc::new(company(Config::default()).await);
-    google.set_latency(Duration::from_millis(10));
-    let forgetful = google.clone();
-    let forgets = tokio::spawn(async move {
-        loop {
-            forgetful.expire_page_tokens();
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    });
+    let google = company(Config::default()).await;
+    google.set_pages(Pages::Forgotten);
     let refused = refusal(settings(&google)).await;
     refused.ended_early().says("lost the place");
-    forgets.abort();
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_group_that_is_deleted_while_it_is_read_is_gone_and_the_rest_is_whole() {
     let google = company(Config::default()).await;
-    google.set_latency(Duration::from_millis(40));
-    let reading = tokio::spawn(try_read(settings(&google)));
-    // The list of groups is read by two pages; their members aren't asked for yet.
-    let pages = || {
-        let requests = google.requests();
-        let list = requests.iter().filter(|r| r.path.ends_with("/groups"));
-        list.count()
-    };
-    while pages() < 2 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    google.delete_group("law");
-    let seen = reading.await.unwrap().unwrap();
+    google.before("/groups/law/members", |hand| hand.delete_group("law"));
+    let seen = read(settings(&google)).await;
     assert_eq!(seen.users.len(), 8);
     assert_eq!(seen.groups["All"].len(), 7);
     assert!(!seen.groups.contains_key("Law"), "{seen:?}");
+    // In the middle of it, the same.
+    let google = company(Config::default()).await;
+    let second_page = "/groups/law/members?maxResults=200\
+                       &fields=kind%2CnextPageToken%2Cmembers%28id%2Cemail%2Ctype%29&pageToken=";
+    google.before(second_page, |hand| hand.delete_group("law"));
+    assert_eq!(read(settings(&google)).await, seen);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::answers::Refusal;
 use super::mask;
 use super::model::{show_deleted, show_group, show_member, show_user};
-use super::paging::{Kind, Wanted};
+use super::paging::{Kind, Pages, Wanted};
 use super::query;
 use super::server::Shared;
 
@@ -48,7 +48,13 @@ pub(super) fn router() -> Router<Shared> {
 }
 
 fn wanted(shared: &Shared, query: &Parameters, uri: &Uri, kind: &Kind) -> Result<Wanted, Refusal> {
-    let generation = shared.dials().token_generation;
+    let (generation, pages) = {
+        let dials = shared.dials();
+        (dials.token_generation, dials.pages)
+    };
+    if pages == Pages::Forgotten && query.contains_key("pageToken") {
+        return Err(Refusal::Invalid("pageToken".to_owned()));
+    }
     Wanted::of(query, uri.path(), kind, shared.config.page_max, generation)
 }
 

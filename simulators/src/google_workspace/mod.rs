@@ -32,7 +32,22 @@ pub use server::Request;
 
 use crate::fault::Faults;
 use crate::wire::Served;
-use server::{Server, Shared};
+use server::{Scene, Server, Shared};
+
+/// What happens to a customer in the middle of something else: see [`SimulatedGoogle::before`].
+pub struct Hand<'s>(&'s Shared);
+
+impl Hand<'_> {
+    /// Deletes a group.
+    pub fn delete_group(&self, id: &str) {
+        self.0.store().groups.remove(id);
+    }
+
+    /// Page tokens given out so far are good no more.
+    pub fn expire_page_tokens(&self) {
+        self.0.dials().token_generation += 1;
+    }
+}
 
 /// A running customer with its project, until dropped.
 pub struct SimulatedGoogle {
@@ -136,9 +151,12 @@ impl SimulatedGoogle {
         self.shared.store().add_group(seed)
     }
 
-    /// Deletes a group.
-    pub fn delete_group(&self, id: &str) {
-        self.shared.store().groups.remove(id);
+    /// Just before the first request with this text in its path or query, `act` happens.
+    pub fn before(&self, part: &str, act: impl FnOnce(&Hand<'_>) + Send + 'static) {
+        self.shared.scenes().push(Scene {
+            part: part.to_owned(),
+            act: Box::new(|shared| act(&Hand(shared))),
+        });
     }
 
     /// Switches the Admin SDK API of the project on or off.
@@ -182,9 +200,10 @@ impl SimulatedGoogle {
         self.shared.tokens().revoke_all();
     }
 
-    /// Page tokens given out so far are good no more.
-    pub fn expire_page_tokens(&self) {
-        self.shared.dials().token_generation += 1;
+    /// Tokens are good for these scopes alone, whatever was asked for.
+    pub fn issue_only(&self, scopes: &[&str]) {
+        let scopes = scopes.iter().map(|&scope| scope.to_owned());
+        self.shared.dials().issued_scopes = Some(scopes.collect());
     }
 
     /// How pages go wrong, from now on.
@@ -203,10 +222,9 @@ impl SimulatedGoogle {
         self.shared.counter().refuse(spent, k, times);
     }
 
-    /// The most queries of an account in one window of the quota.
-    #[must_use]
-    pub fn most_in_a_window(&self) -> u32 {
-        self.shared.counter().most()
+    /// A new window of the quota begins.
+    pub fn next_window(&self) {
+        self.shared.counter().next_window();
     }
 
     /// The most requests that were under way at once.

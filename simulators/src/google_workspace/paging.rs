@@ -17,6 +17,8 @@ pub enum Pages {
     Good,
     /// The next page is always the same one.
     Loop,
+    /// No token is good when it comes back.
+    Forgotten,
     /// Nothing says what is listed: a proxy made the answer up.
     Nameless,
 }

@@ -35,6 +35,13 @@ pub(super) struct Server {
     dials: Mutex<Dials>,
     journal: Mutex<Vec<Request>>,
     counter: Mutex<Counter>,
+    scenes: Mutex<Vec<Scene>>,
+}
+
+/// Something that happens just before the first request with this text in its address.
+pub(super) struct Scene {
+    pub part: String,
+    pub act: Box<dyn FnOnce(&Shared) + Send>,
 }
 
 /// What can be turned while it runs.
@@ -53,6 +60,8 @@ pub(super) struct Dials {
     pub shown_as_to_colleagues: bool,
     pub delegated_scopes: Vec<String>,
     pub has_role: bool,
+    /// What tokens are good for, whatever was asked for.
+    pub issued_scopes: Option<Vec<String>>,
 }
 
 /// One request, in the order of arrival.
@@ -72,7 +81,6 @@ pub struct Request {
 #[derive(Debug, Default)]
 pub(super) struct Counter {
     windows: HashMap<String, (Instant, u32)>,
-    most: u32,
     now: u32,
     most_at_once: u32,
     /// Refusals to come: which, after how many more requests, how many of them.
@@ -99,9 +107,11 @@ impl Server {
                 shown_as_to_colleagues: false,
                 delegated_scopes: account.delegated_scopes.clone(),
                 has_role: account.has_role,
+                issued_scopes: None,
             }),
             journal: Mutex::default(),
             counter: Mutex::default(),
+            scenes: Mutex::default(),
             config,
         })
     }
@@ -122,6 +132,10 @@ impl Server {
         lock(&self.journal)
     }
 
+    pub fn scenes(&self) -> MutexGuard<'_, Vec<Scene>> {
+        lock(&self.scenes)
+    }
+
     pub fn counter(&self) -> MutexGuard<'_, Counter> {
         lock(&self.counter)
     }
@@ -138,8 +152,9 @@ impl Counter {
         self.refusals.push((spent, k.saturating_sub(1), times));
     }
 
-    pub fn most(&self) -> u32 {
-        self.most
+    /// The quota counts from zero again.
+    pub fn next_window(&mut self) {
+        self.windows.clear();
     }
 
     pub fn most_at_once(&self) -> u32 {
@@ -165,7 +180,6 @@ impl Counter {
             *window = (now, 0);
         }
         window.1 += 1;
-        self.most = self.most.max(window.1);
         if window.1 > quota.queries {
             return Some(Spent::User);
         }
@@ -201,6 +215,12 @@ async fn log(State(shared): State<Shared>, request: HttpRequest, next: Next) -> 
         });
         journal.len() - 1
     };
+    let address = request.uri().to_string();
+    let due = |scene: &mut Scene| address.contains(&scene.part);
+    let due: Vec<Scene> = shared.scenes().extract_if(.., due).collect();
+    for scene in due {
+        (scene.act)(&shared);
+    }
     let answer = next.run(request).await;
     // The log may have been cleared meanwhile; then there is nothing to complete.
     if let Some(logged) = shared.journal().get_mut(number) {
@@ -275,7 +295,8 @@ fn refusal(shared: &Shared, holder: Option<&Holder>, path: &str) -> Option<Refus
     };
     let has = |scope: &&str| {
         let full = format!("https://www.googleapis.com/auth/admin.directory.{scope}");
-        holder.scopes.contains(&full)
+        let narrowed = dials.issued_scopes.as_ref();
+        holder.scopes.contains(&full) && narrowed.is_none_or(|good| good.contains(&full))
     };
     if !scopes.iter().any(has) {
         return Some(Refusal::Scope);
