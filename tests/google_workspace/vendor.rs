@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use directory_sync::source::google_workspace::{GroupSettings, Tenant};
-use simulators::google_workspace::{Config, GroupSeed, Member, SimulatedGoogle, UserSeed};
+use simulators::google_workspace::{Config, GroupSeed, Member, Pages, SimulatedGoogle, UserSeed};
 use simulators::lab::process::Process;
 use simulators::lab::{LabError, find, free_port, skip};
 
@@ -124,7 +124,12 @@ async fn requests_and_answers_fit_the_description_that_google_publishes() {
     let refused = refusal(everything).await;
     refused.says("Invalid Input: query");
 
-    // And the proxy does look: a page size that is no number isn't one of Google's.
+    // And the proxy does look: at answers, which are an error of the server's where they don't fit,
+    google.set_pages(Pages::Misshapen);
+    let mut misshapen = settings(&google);
+    misshapen.addresses.directory = prism.url.parse().unwrap();
+    refusal(misshapen).await.says("500").says("VIOLATIONS");
+    // and at requests: a page size that is no number isn't one of Google's.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("{}/admin/directory/v1/users?maxResults=many", prism.url);

@@ -19,6 +19,8 @@ pub enum Pages {
     Loop,
     /// No token is good when it comes back.
     Forgotten,
+    /// What is listed is said by a number.
+    Misshapen,
     /// Nothing says what is listed: a proxy made the answer up.
     Nameless,
 }
@@ -122,6 +124,9 @@ impl Wanted {
         let mut page = json!({"kind": self.kind, "etag": "\"simulated\""});
         if pages == Pages::Nameless {
             page = json!({});
+        }
+        if pages == Pages::Misshapen {
+            page["kind"] = 7.into();
         }
         // As Google does: no list rather than an empty one.
         if !items.is_empty() {
