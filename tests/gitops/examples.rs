@@ -38,6 +38,14 @@ fn of_kind(kind: &str) -> Vec<(PathBuf, Value)> {
     all
 }
 
+/// By what Flux judges resources in the example.
+pub fn health_check_exprs() -> Value {
+    let kustomizations = of_kind("Kustomization").into_iter();
+    let mut with_checks =
+        kustomizations.filter_map(|(_, one)| one.pointer("/spec/healthCheckExprs/0").cloned());
+    with_checks.next().unwrap()
+}
+
 /// What `kubectl diff` prints: nothing where nothing is different.
 fn difference(world: &World, file: &Path, server_side: bool) -> String {
     let mut kubectl = world.server().kubectl();

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use simulators::organization;
 
-use crate::testdata::{assert_is, kstatus};
+use crate::examples::health_check_exprs;
+use crate::testdata::{assert_is, folder, kstatus, kstatus_with, read};
 use crate::world::*;
 
 /// A resource as `kubectl get -o json` gives it.
@@ -32,8 +33,8 @@ async fn a_resource_from_its_first_run_to_its_suspension() {
     let new = live(&world, "staff");
     assert_is("new", &world, &new);
     assert!(!is_ready(&world, "staff"));
-    // kstatus believes an object without any status, which is why docs/flux.md has a
-    // healthCheckExprs that doesn't.
+    // kstatus believes an object without any status, which is why the example for Flux has
+    // expressions of its own.
     assert_eq!(kstatus(&new), "Current");
 
     let operator = world.operator();
@@ -136,4 +137,28 @@ async fn a_first_run_under_way_and_one_that_fails() {
     // Another try follows.
     assert_eq!(kstatus(&failing), "InProgress");
     operator.stop().await.unwrap();
+}
+
+#[test]
+fn the_examples_health_check_waits_for_the_operator_and_fails_where_somebody_has_to_mend_something()
+{
+    for (state, judged) in [
+        // No field `status` at all: Flux looks again.
+        ("new", "Unknown"),
+        ("changed", "InProgress"),
+        ("syncing", "InProgress"),
+        ("failing", "InProgress"),
+        ("stalled", "Failed"),
+        ("in-step", "Current"),
+        ("held", "Current"),
+        ("preview", "Current"),
+        ("suspended", "Current"),
+    ] {
+        let object = read(&folder().join(format!("testdata/{state}.yaml")));
+        assert_eq!(
+            kstatus_with(&health_check_exprs(), &object),
+            judged,
+            "{state}"
+        );
+    }
 }

@@ -127,6 +127,16 @@ pub fn lua(script: &str, object: &Value) -> Value {
 
 /// How Flux judges an object.
 pub fn kstatus(object: &Value) -> String {
-    let said = ask("kstatus", &[], object).unwrap();
+    judged(&ask("kstatus", &[], object).unwrap())
+}
+
+/// How Flux judges an object by one of a Kustomization's `healthCheckExprs`.
+pub fn kstatus_with(expressions: &Value, object: &Value) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), expressions.to_string()).unwrap();
+    judged(&ask("kstatus", &[file.path()], object).unwrap())
+}
+
+fn judged(said: &str) -> String {
     said.split('\t').next().unwrap().to_owned()
 }
