@@ -77,8 +77,6 @@ fn the_base_and_the_rights_are_what_the_chart_renders() {
     for (file, text) in cluster.iter().chain(&namespaced) {
         same(&format!("deploy/{file}"), text);
     }
-    let definition = "deploy/crds/directorysync.dev_directorysyncs.yaml";
-    same(definition, &directory_sync::api::crd::crds());
 }
 
 #[test]

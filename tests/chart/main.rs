@@ -10,6 +10,7 @@ mod dashboard;
 mod deploy;
 mod helm;
 mod lifecycle;
+mod notes;
 mod rbac;
 mod refused;
 mod rendered;

@@ -9,19 +9,11 @@ mod reference;
 use std::path::Path;
 
 #[test]
-fn the_definition_in_crds_is_the_one_that_the_code_makes() {
-    same(
-        "crds/directorysync.dev_directorysyncs.yaml",
-        &directory_sync::api::crd::crds(),
-    );
-}
-
-#[test]
-fn the_chart_brings_the_same_definition() {
-    same(
-        "charts/directory-sync-operator/files/crds.yaml",
-        &directory_sync::api::crd::crds(),
-    );
+fn the_definition_in_crds_in_the_chart_and_in_deploy_is_the_one_that_the_code_makes() {
+    let crds = directory_sync::api::crd::crds();
+    same("crds/directorysync.dev_directorysyncs.yaml", &crds);
+    same("charts/directory-sync-operator/files/crds.yaml", &crds);
+    same("deploy/crds/directorysync.dev_directorysyncs.yaml", &crds);
 }
 
 #[test]
