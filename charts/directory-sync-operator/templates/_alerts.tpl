@@ -41,7 +41,7 @@
     severity: critical
   annotations:
     summary: {{ `DirectorySync {{ $labels.namespace }}/{{ $labels.name }} is refused: {{ $labels.reason }}.` | quote }}
-    description: The directory or the organization rejects the credentials, or doesn't permit what the spec asks for. Nothing is tried until a Secret or the spec is changed.
+    description: The directory or the organization rejects the credentials, or doesn't permit what the spec asks for. A change of the spec or a Secret is tried at once; what is mended on the other side is noticed on schedule, after half an hour or more.
 - alert: DirectorySyncStale
   expr: |-
     time() - max by (namespace, name) (directory_sync_last_success_timestamp_seconds) > {{ include "directory-sync.seconds" $rule.staleAfter }}
