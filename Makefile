@@ -12,12 +12,16 @@ build: ## Build the release binary
 	cargo build --release --locked
 
 .PHONY: tools
-tools: ## Bring etcd, the API server, kubectl, Helm, promtool, slapd and Samba (first time: minutes)
+tools: ## Bring what the tests run against (first time: minutes)
 	@hack/bring-tools >/dev/null
 
 .PHONY: test
 test: ## Run all tests on real parts, which are brought if need be
 	@hack/test
+
+.PHONY: e2e
+e2e: ## Run the operator's image and chart on a real node, from installation to uninstallation (needs root)
+	@hack/test --workspace --test e2e
 
 .PHONY: bench
 bench: tools ## Measure speed and memory

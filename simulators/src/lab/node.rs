@@ -16,13 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A running cluster of one node.
 ///
-/// Pods have addresses of `10.244.0.0/24`, Services of `10.96.0.0/16`. There is no DNS for Services,
-/// and no NetworkPolicy is enforced. What listens on loopback in the sandbox, pods reach at
-/// [`ADDRESS`](Self::ADDRESS) on the same port.
+/// Pods have addresses of `10.244.0.0/24`, Services of `10.96.0.0/16`. Their DNS knows the names it
+/// was [told](Self::publish), and not of Services by itself. No NetworkPolicy is enforced. What listens
+/// on loopback in the sandbox, pods reach at [`ADDRESS`](Self::ADDRESS) on the same port.
 pub struct Node {
     // Dropped in this order.
     kubelet: Process,
     _controllers: [Process; 3],
+    _names: Process,
     containerd: Process,
     api: ApiServer,
     folder: PathBuf,
@@ -41,6 +42,7 @@ impl Node {
         let folder = sandbox.folder().join("node");
         std::fs::create_dir(&folder).map_err(LabError::io("make the node's folder"))?;
         network(sandbox)?;
+        let names = start_names(&folder)?;
         let mut containerd = start_containerd(&folder)?;
         let api = ApiServer::start_on_node(Self::ADDRESS)?;
         let controllers = start_controllers(&api, &folder)?;
@@ -64,6 +66,7 @@ impl Node {
         let mut this = Self {
             kubelet,
             _controllers: controllers,
+            _names: names,
             containerd,
             api,
             folder,
@@ -87,6 +90,31 @@ impl Node {
         let mut import = self.ctr();
         import.args(["images", "import"]).arg(archive);
         run("load an image", &mut import, None).map(drop)
+    }
+
+    /// Makes an image that the node knows known by another name, too.
+    ///
+    /// # Errors
+    /// When containerd refuses, with what it said.
+    pub fn tag(&self, image: &str, name: &str) -> Result<(), LabError> {
+        let mut tag = self.ctr();
+        tag.args(["images", "tag", image, name]);
+        run("tag an image", &mut tag, None).map(drop)
+    }
+
+    /// Tells the pods' DNS the address of a name, such as `ldap.example.com` or
+    /// `operator.identity.svc.cluster.local`. It is known a moment later.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn publish(&self, name: &str, address: IpAddr) -> Result<(), LabError> {
+        let line = format!("{address} {name}\n");
+        write(names(&self.folder).join(name), &line).map(drop)
+    }
+
+    /// The files with what containers wrote, however they ended; a deleted pod's are deleted.
+    pub fn pod_logs(&self) -> PathBuf {
+        self.folder.join(configuration::POD_LOGS)
     }
 
     /// The process of a pod's container, for those who mean it harm.
@@ -156,6 +184,34 @@ fn start_containerd(folder: &Path) -> Result<Process, LabError> {
     let mut command = Command::new(find("containerd")?);
     command.arg("--config").arg(configuration);
     spawn("containerd", &command, folder)
+}
+
+/// DNS for pods, of the names in a folder.
+fn start_names(folder: &Path) -> Result<Process, LabError> {
+    let names = names(folder);
+    std::fs::create_dir(&names).map_err(LabError::io("make the folder of names"))?;
+    let mut command = Command::new("dnsmasq");
+    command.args([
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--user=root",
+    ]);
+    command.args([
+        "--pid-file=",
+        "--no-resolv",
+        "--no-hosts",
+        "--bind-interfaces",
+    ]);
+    // A name that isn't there is none, rather than one to ask others for.
+    command.args(["--local=/#/", "--log-facility=-", "--cache-size=0"]);
+    command.arg(format!("--listen-address=127.0.0.1,{}", Node::ADDRESS));
+    command.arg(format!("--hostsdir={}", names.display()));
+    spawn("dnsmasq", &command, folder)
+}
+
+/// The folder of what DNS knows.
+fn names(folder: &Path) -> PathBuf {
+    folder.join("names")
 }
 
 /// What makes pods of Deployments, gives them a node, and Services their addresses.

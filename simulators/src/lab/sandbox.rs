@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::{LabError, run, skip, write};
+use super::{LabError, folder, run, skip, write};
 
 /// Set for the test that runs inside: the sandbox's folder.
 const INSIDE: &str = "DIRECTORY_SYNC_SANDBOX";
@@ -73,10 +73,20 @@ impl Sandbox {
 
 /// Whether this machine grants what a sandbox needs; else why not.
 fn possible() -> Result<(), String> {
+    // What the sandbox's first process does, in short.
+    let script = r#"
+mkdir "$0/upper" "$0/work"
+mount -t tmpfs tmpfs /run
+mount -t overlay overlay -o "lowerdir=/var/lib,upperdir=$0/upper,workdir=$0/work" /var/lib
+for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/*/; do
+  [ ! -e "$hierarchy/cgroup.procs" ] || { mkdir "$hierarchy/${0##*/}" && rmdir "$hierarchy/${0##*/}"; }
+done
+"#;
+    let scratch = folder("probe").map_err(|error| error.to_string())?;
     let mut try_it = Command::new("unshare");
     try_it.args(["--mount", "--propagation", "private", "--net", "--pid"]);
     try_it.args(["--mount-proc", "--ipc", "--uts", "--fork", "--kill-child"]);
-    try_it.args(["mount", "-t", "tmpfs", "tmpfs", "/run"]);
+    try_it.args(["sh", "-ec", script]).arg(scratch.path());
     run("make namespaces", &mut try_it, None)
         .map(drop)
         .map_err(|error| error.to_string())
@@ -272,14 +282,14 @@ mod tests {
     fn wait_for_the_end(sandbox: &Sandbox) {
         let pods = cgroup(sandbox.folder()).unwrap().join("pods");
         fs::create_dir(&pods).unwrap();
-        let program = Command::new("sleep").arg("1000").spawn().unwrap();
+        let mut program = Command::new("sleep").arg("1000").spawn().unwrap();
         let pid = program.id().to_string();
         fs::write(pods.join("cgroup.procs"), pid).unwrap();
         let note = PathBuf::from(std::env::var_os(NOTE).unwrap());
         let folder = sandbox.folder().display().to_string();
         fs::write(note.with_extension("new"), folder).unwrap();
         fs::rename(note.with_extension("new"), note).unwrap();
-        std::thread::sleep(Duration::from_secs(1000));
+        program.wait().unwrap();
     }
 
     /// A sandbox's cgroup in the hierarchy for numbers of processes, or the only one.

@@ -43,7 +43,8 @@ impl Slapd {
         let folder = folder("slapd")?;
         let authority = Authority::new("directory-sync lab: directory")?;
         let lab = authority.client("lab", None)?;
-        save_identity(folder.path(), "server", &authority.server(&[])?)?;
+        let names: Vec<_> = options.names.iter().map(String::as_str).collect();
+        save_identity(folder.path(), "server", &authority.server(&names)?)?;
         save_identity(folder.path(), "client", &lab)?;
         write(folder.path().join("ca.pem"), &authority.pem())?;
         let text = configuration(folder.path(), &options)?;

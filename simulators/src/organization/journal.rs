@@ -1,7 +1,9 @@
-//! The log of requests: what was asked, what was answered.
+//! The log of requests: who asked what, what was answered.
+
+use std::net::IpAddr;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request as HttpRequest, State};
+use axum::extract::{ConnectInfo, Request as HttpRequest, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -9,6 +11,7 @@ use serde::Serialize;
 use super::answers::Refusal;
 use super::server::Shared;
 use crate::fault::{Failed, Way};
+use crate::wire::Wire;
 
 /// One request, in the order of arrival.
 #[derive(Clone, Debug, Serialize)]
@@ -16,6 +19,8 @@ use crate::fault::{Failed, Way};
 pub struct Request {
     /// Counted from the server's start.
     pub number: u64,
+    /// Who sent it.
+    pub peer: IpAddr,
     /// `GET`, `POST` …
     pub method: String,
     /// Without the query.
@@ -88,6 +93,7 @@ pub(super) struct Summary(pub String);
 /// The middleware, outside of all others.
 pub(super) async fn log(
     State(shared): State<Shared>,
+    ConnectInfo(wire): ConnectInfo<Wire>,
     request: HttpRequest,
     next: Next,
 ) -> Response {
@@ -100,6 +106,7 @@ pub(super) async fn log(
     let keeps = shared.config.keeps_bodies && path.starts_with("/api/");
     let number = shared.journal().arrived(Request {
         number: 0,
+        peer: wire.peer().ip(),
         method: head.method.to_string(),
         path,
         status: None,

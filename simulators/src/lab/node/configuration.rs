@@ -11,6 +11,9 @@ use crate::lab::{ApiServer, LabError, write};
 /// What the node is called.
 pub(super) const NAME: &str = "node";
 
+/// Where in the node's folder containers' outputs are kept.
+pub(super) const POD_LOGS: &str = "pod-logs";
+
 const POD_RANGE: &str = "10.244.0.0/24";
 const BRIDGE: &str = "pods";
 
@@ -104,7 +107,9 @@ pub(super) fn kubelet(folder: &Path, cgroup: &str, api: &ApiServer) -> Result<Pa
         "failSwapOn": false,
         "maxOpenFiles": 20_000,
         "resolvConf": "",
-        "podLogsDir": folder.join("pod-logs"),
+        "clusterDNS": [address],
+        "clusterDomain": "cluster.local",
+        "podLogsDir": folder.join(POD_LOGS),
         "volumePluginDir": folder.join("volume-plugins"),
         // A disk that is nearly full is the machine's business.
         "evictionHard": {

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # The first process of a sandbox: makes its namespaces habitable, runs the program, and with its own end
 # ends all that is left in there.
 #

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Starts a program in namespaces of its own, and tidies up after it.
 #
 #   keeper.sh FOLDER INIT PROGRAM [ARGUMENT…]

@@ -30,6 +30,7 @@ pub struct SlapdOptions {
     pub(super) suffix: String,
     pub(super) content: Content,
     pub(super) log_requests: bool,
+    pub(super) names: Vec<String>,
     size_limit: Option<u32>,
     require_tls: bool,
     client_certificates: ClientCertificates,
@@ -62,6 +63,7 @@ impl Default for SlapdOptions {
             suffix: suffix.to_owned(),
             content: Content::Text(Ldif::new(suffix).text().to_owned()),
             log_requests: false,
+            names: Vec::new(),
             size_limit: None,
             require_tls: false,
             client_certificates: ClientCertificates::Ignored,
@@ -121,6 +123,13 @@ impl SlapdOptions {
     #[must_use]
     pub fn member_of(mut self) -> Self {
         self.member_of = true;
+        self
+    }
+
+    /// A further name that the server's certificate is for, besides `127.0.0.1` and `localhost`.
+    #[must_use]
+    pub fn name(mut self, name: &str) -> Self {
+        self.names.push(name.to_owned());
         self
     }
 
