@@ -8,6 +8,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -124,7 +125,10 @@ impl Outside {
 
     /// Waits for the test inside, telling what it says, and looks whether anything is left of it.
     fn finish(mut self) -> Result<(), LabError> {
-        let namespaces = self.namespaces();
+        let namespaces = Namespaces::hold(&self.folder, || {
+            self.keeper.try_wait().is_ok_and(|status| status.is_some())
+        });
+        write(self.folder.join("go"), "")?;
         let status = self.watch()?;
         let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
         drop(self.keeper.stdin.take());
@@ -180,46 +184,73 @@ impl Outside {
             answer: "the thread that did so panicked".into(),
         })
     }
+}
 
-    /// What the namespaces inside are called, as soon as they are there.
-    fn namespaces(&mut self) -> Vec<String> {
+/// The namespaces of processes and network inside, held open: their numbers are given to no others
+/// while somebody looks what is left in them.
+struct Namespaces(Vec<File>);
+
+impl Namespaces {
+    /// Takes hold of them as soon as they are there; of none when `ended` comes first.
+    fn hold(folder: &Path, mut ended: impl FnMut() -> bool) -> Self {
+        let name = name_of(folder);
         loop {
-            let ended = self.keeper.try_wait().is_ok_and(|status| status.is_some());
-            // Unsharing precedes the fork by which these come to be.
-            if let Ok(text) = fs::read_to_string(self.folder.join("namespaces")) {
-                return text.lines().map(str::to_owned).collect();
+            if let Ok(noted) = fs::read_to_string(folder.join("namespace")) {
+                let inside = entries(Path::new("/proc")).into_iter().find(|process| {
+                    let of_it = fs::read_link(process.join("ns/pid"));
+                    let command = fs::read_to_string(process.join("cmdline")).unwrap_or_default();
+                    of_it.is_ok_and(|of_it| of_it.as_os_str() == noted.trim())
+                        && command.contains(&name)
+                });
+                if let Some(process) = inside {
+                    let open = |kind| File::open(process.join("ns").join(kind)).ok();
+                    return Self(["net", "pid"].into_iter().filter_map(open).collect());
+                }
             }
-            if ended {
-                return Vec::new();
+            if ended() {
+                return Self(Vec::new());
             }
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+
+    /// Their numbers.
+    fn numbers(&self) -> Vec<u64> {
+        let numbers = self
+            .0
+            .iter()
+            .filter_map(|held| Some(held.metadata().ok()?.ino()));
+        numbers.collect()
+    }
+
+    /// The processes that are in one of them.
+    fn processes(&self) -> Vec<String> {
+        let ours = self.numbers();
+        let inside = |process: &PathBuf| {
+            ["net", "pid"].into_iter().any(|kind| {
+                let of_it = fs::metadata(process.join("ns").join(kind));
+                of_it.is_ok_and(|of_it| ours.contains(&of_it.ino()))
+            })
+        };
+        let found = entries(Path::new("/proc")).into_iter().filter(inside);
+        found
+            .map(|process| {
+                let command = fs::read_to_string(process.join("cmdline")).unwrap_or_default();
+                format!("process {}: {command}", process.display())
+            })
+            .collect()
+    }
 }
 
 /// What there still is of a sandbox: processes, mounts, its folder, cgroups.
-fn leftovers(folder: &Path, namespaces: &[String]) -> Vec<String> {
-    let mut left = Vec::new();
-    for process in entries(Path::new("/proc")) {
-        for kind in ["net", "mnt", "pid"] {
-            if let Ok(of) = fs::read_link(process.join("ns").join(kind))
-                && namespaces
-                    .iter()
-                    .any(|ours| of.as_os_str() == ours.as_str())
-            {
-                let command = fs::read_to_string(process.join("cmdline")).unwrap_or_default();
-                left.push(format!(
-                    "{} in {}: {command}",
-                    process.display(),
-                    of.display()
-                ));
-            }
-        }
-    }
+fn leftovers(folder: &Path, namespaces: &Namespaces) -> Vec<String> {
+    let mut left = namespaces.processes();
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let name = name_of(folder);
+    let numbers = namespaces.numbers();
     let of_it = |line: &&str| {
-        line.contains(&name) || namespaces.iter().any(|ours| line.contains(ours.as_str()))
+        let mut mounted = numbers.iter().map(|number| format!(":[{number}]"));
+        line.contains(&name) || mounted.any(|ours| line.contains(&ours))
     };
     left.extend(
         mounts
@@ -265,17 +296,37 @@ mod tests {
     /// Where the test that is killed notes its sandbox's folder.
     const NOTE: &str = "DIRECTORY_SYNC_TEST_SANDBOX_NOTE";
 
+    /// A process of tests that is killed: by the test, or when that fails.
+    struct Starter(Child);
+
+    impl Starter {
+        fn kill(&mut self) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
+    }
+
+    impl Drop for Starter {
+        fn drop(&mut self) {
+            self.0.kill().ok();
+            self.0.wait().ok();
+        }
+    }
+
     /// Runs the calling test a second time in a sandbox, in which it waits with a program in a cgroup
-    /// for its end. Its process outside, and the sandbox's folder.
-    fn begin(note: &Path) -> (Child, PathBuf) {
+    /// for its end. Its process outside, and the sandbox's folder and namespaces.
+    fn begin(note: &Path) -> (Starter, PathBuf, Namespaces) {
         let starter = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", std::thread::current().name().unwrap()])
             .env(NOTE, note)
             .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+            .spawn();
+        let starter = Starter(starter.unwrap());
         assert!(soon(|| note.exists()));
-        (starter, PathBuf::from(fs::read_to_string(note).unwrap()))
+        let folder = PathBuf::from(fs::read_to_string(note).unwrap());
+        let namespaces = Namespaces::hold(&folder, || false);
+        assert_eq!(namespaces.numbers().len(), 2);
+        (starter, folder, namespaces)
     }
 
     /// What [`begin`] runs: never returns.
@@ -297,11 +348,6 @@ mod tests {
         let hierarchies = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"].map(Path::new);
         let mut ours = hierarchies.map(|at| at.join(name_of(folder))).into_iter();
         ours.find(|cgroup| cgroup.exists())
-    }
-
-    fn namespaces(folder: &Path) -> Vec<String> {
-        let text = fs::read_to_string(folder.join("namespaces")).unwrap();
-        text.lines().map(str::to_owned).collect()
     }
 
     /// The keeper of a sandbox.
@@ -375,11 +421,9 @@ mod tests {
             );
         }
         let scratch = tempfile::tempdir().unwrap();
-        let (mut starter, folder) = begin(&scratch.path().join("note"));
-        let namespaces = namespaces(&folder);
-        assert!(!leftovers(&folder, &namespaces).is_empty());
-        starter.kill().unwrap();
-        starter.wait().unwrap();
+        let (mut starter, folder, namespaces) = begin(&scratch.path().join("note"));
+        assert!(!namespaces.processes().is_empty());
+        starter.kill();
         assert!(soon(|| leftovers(&folder, &namespaces).is_empty()));
     }
 
@@ -395,27 +439,16 @@ mod tests {
             );
         }
         let scratch = tempfile::tempdir().unwrap();
-        let (mut starter, folder) = begin(&scratch.path().join("note"));
-        let namespaces = namespaces(&folder);
-        run(
-            "kill the keeper",
-            Command::new("kill").args(["-KILL", &keeper_of(&folder)]),
-            None,
-        )
-        .unwrap();
-        starter.kill().unwrap();
-        starter.wait().unwrap();
+        let (mut starter, folder, namespaces) = begin(&scratch.path().join("note"));
+        let keeper = keeper_of(&folder);
+        let mut kill = Command::new("kill");
+        run("kill the keeper", kill.args(["-KILL", &keeper]), None).unwrap();
+        starter.kill();
         // The kernel ends what ran there; folder and cgroups are nobody's.
-        assert!(soon(|| leftovers(
-            Path::new("no-sandbox-of-ours"),
-            &namespaces
-        )
-        .is_empty()));
-        assert!(folder.exists() && cgroup(&folder).is_some());
-        let (mut next, next_folder) = begin(&scratch.path().join("next"));
+        assert!(soon(|| namespaces.processes().is_empty()));
+        let (mut next, next_folder, _) = begin(&scratch.path().join("next"));
         assert!(soon(|| leftovers(&folder, &namespaces).is_empty()));
-        next.kill().unwrap();
-        next.wait().unwrap();
+        next.kill();
         assert!(soon(|| !next_folder.exists()));
     }
 }

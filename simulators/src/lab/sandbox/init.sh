@@ -6,8 +6,13 @@
 set -eu
 folder=$1
 shift
-readlink /proc/self/ns/{net,mnt,pid} >"$folder/namespaces.new"
-mv "$folder/namespaces.new" "$folder/namespaces"
+
+# Whoever looks for what is left of these namespaces must have hold of them before they end.
+readlink /proc/self/ns/pid >"$folder/namespace.new"
+mv "$folder/namespace.new" "$folder/namespace"
+until [[ -e $folder/go ]]; do
+  sleep 0.01
+done
 
 # What programs keep outside their own folders goes to folders of the sandbox: sockets and network
 # namespaces, state, logs.

@@ -21,13 +21,16 @@ forget() {
   rm -rf "$1"
 }
 
-# Whoever holds this lock is the sandbox's keeper; the kernel lets go of it when that one ends.
-exec 9>"$folder/lock"
+# Whoever holds this lock is the sandbox's keeper; the kernel lets go of it when that one ends. One
+# keeper at a time begins, so that none takes another's folder for one that has lost its keeper.
+exec 8>>"${folder%.*}-keepers" 9>"$folder/lock"
+flock 8
 flock 9
 # Sandboxes whose keeper was killed, too, or lost power.
 for other in "${folder%.*}".*; do
   [[ -e $other/lock ]] && flock --nonblock "$other/lock" true && forget "$other"
 done
+exec 8>&-
 
 exec 3<&0
 # Whatever ends this shell ends `unshare`, which ends the first process of its process namespace, and
