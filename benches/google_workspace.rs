@@ -126,6 +126,8 @@ fn peak_memory() -> f64 {
 
 /// As the old client: one request a group, one after another.
 async fn one_by_one(google: &SimulatedGoogle, groups: u32) {
+    // The client wants a provider before it is made, even for plain HTTP.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::new();
     let account = &google.config().service_account;
     let (id, key) = &account.keys[0];

@@ -182,11 +182,11 @@ refused! {
 
     ServerAlone a_domain_together_with_controllers: "source: {ldap: null, activeDirectory: {domain: corp.example.com, controllers: [dc1.corp.example.com], bindSecretRef: {name: ad}}}",
         at "spec.source.activeDirectory", "write exactly one of domain (its controllers are found by DNS) and controllers (a list, tried in order)";
-    ServerAlone a_domain_of_one_word: "source: {ldap: null, activeDirectory: {domain: CORP, bindSecretRef: {name: ad}}}",
+    Both a_domain_of_one_word: "source: {ldap: null, activeDirectory: {domain: CORP, bindSecretRef: {name: ad}}}",
         at "spec.source.activeDirectory.domain", "write the domain's DNS name: corp.example.com";
-    ServerAlone a_controller_with_a_scheme: "source: {ldap: null, activeDirectory: {controllers: ['ldaps://dc1.corp.example.com'], bindSecretRef: {name: ad}}}",
+    Both a_controller_with_a_scheme: "source: {ldap: null, activeDirectory: {controllers: ['ldaps://dc1.corp.example.com'], bindSecretRef: {name: ad}}}",
         at "spec.source.activeDirectory.controllers", "write host names with an optional port, without a scheme: dc1.corp.example.com";
-    ServerAlone a_suffix_that_is_not_asked_for: "source: {ldap: null, activeDirectory: {domain: corp.example.com, bindSecretRef: {name: ad}, users: {emailSuffix: '@example.com'}}}",
+    Both a_suffix_that_is_not_asked_for: "source: {ldap: null, activeDirectory: {domain: corp.example.com, bindSecretRef: {name: ad}, users: {emailSuffix: '@example.com'}}}",
         at "spec.source.activeDirectory.users", "email: PrefixAndSuffix goes with emailSuffix (@example.com): write both, or neither";
 
     Both two_ways_into_entra_id: "source: {ldap: null, entraId: {tenantId: example.com, clientId: 22222222-2222-2222-2222-222222222222, credentials: {clientSecretRef: {name: entra}, workloadIdentity: {}}}}",
@@ -217,17 +217,17 @@ refused! {
     Both fewer_requests_than_one_a_second: "source: {ldap: null, googleWorkspace: {requestsPerMinute: 59, credentials: {serviceAccountKeySecretRef: {name: google}}}}",
         at "spec.source.googleWorkspace.requestsPerMinute", "should be greater than or equal to 60";
 
-    ServerAlone an_okta_address_without_encryption: "source: {ldap: null, okta: {orgUrl: 'http://example.okta.com', credentials: {apiTokenSecretRef: {name: okta}}}}",
+    Both an_okta_address_without_encryption: "source: {ldap: null, okta: {orgUrl: 'http://example.okta.com', credentials: {apiTokenSecretRef: {name: okta}}}}",
         at "spec.source.okta", "orgUrl would send credentials unencrypted: write https://";
-    ServerAlone two_ways_into_okta: "source: {ldap: null, okta: {orgUrl: 'https://example.okta.com', credentials: {apiTokenSecretRef: {name: okta}, oauth: {clientId: x, privateKeySecretRef: {name: key}}}}}",
+    Both two_ways_into_okta: "source: {ldap: null, okta: {orgUrl: 'https://example.okta.com', credentials: {apiTokenSecretRef: {name: okta}, oauth: {clientId: x, privateKeySecretRef: {name: key}}}}}",
         at "spec.source.okta.credentials", "write exactly one of apiTokenSecretRef and oauth";
-    ServerAlone an_okta_filter_and_search: "source: {ldap: null, okta: {orgUrl: 'https://example.okta.com', credentials: {apiTokenSecretRef: {name: okta}}, users: {filter: a, search: b}}}",
+    Both an_okta_filter_and_search: "source: {ldap: null, okta: {orgUrl: 'https://example.okta.com', credentials: {apiTokenSecretRef: {name: okta}}, users: {filter: a, search: b}}}",
         at "spec.source.okta.users", "write either filter or search, not both";
-    ServerAlone a_share_of_no_requests: "source: {ldap: null, okta: {orgUrl: 'https://example.okta.com', rateLimitShare: 0, credentials: {apiTokenSecretRef: {name: okta}}}}",
+    Both a_share_of_no_requests: "source: {ldap: null, okta: {orgUrl: 'https://example.okta.com', rateLimitShare: 0, credentials: {apiTokenSecretRef: {name: okta}}}}",
         at "spec.source.okta.rateLimitShare", "should be greater than or equal to 1";
 
-    ServerAlone a_onelogin_region_together_with_a_subdomain: "source: {ldap: null, oneLogin: {region: EU, subdomain: example, credentialsSecretRef: {name: onelogin}}}",
+    Both a_onelogin_region_together_with_a_subdomain: "source: {ldap: null, oneLogin: {region: EU, subdomain: example, credentialsSecretRef: {name: onelogin}}}",
         at "spec.source.oneLogin", "write exactly one of region (EU or US), subdomain and apiUrl";
-    ServerAlone a_subdomain_that_is_a_whole_domain: "source: {ldap: null, oneLogin: {subdomain: example.onelogin.com, credentialsSecretRef: {name: onelogin}}}",
+    Both a_subdomain_that_is_a_whole_domain: "source: {ldap: null, oneLogin: {subdomain: example.onelogin.com, credentialsSecretRef: {name: onelogin}}}",
         at "spec.source.oneLogin.subdomain", "write the part before .onelogin.com: example";
 }
