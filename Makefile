@@ -66,6 +66,10 @@ format: ## Format the code
 generate: ## Write the generated files anew
 	@hack/check-generated --write
 
+.PHONY: sbom
+sbom: ## Write what the program is made of (CycloneDX)
+	@hack/sbom
+
 .PHONY: advisories
 advisories: ## Ask the advisory database about our dependencies (needs the network)
 	@hack/check-dependencies advisories

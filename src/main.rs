@@ -6,6 +6,10 @@ use std::process::ExitCode;
 use directory_sync::cli;
 use directory_sync::plugin::{self, Role};
 
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     rustls::crypto::ring::default_provider()

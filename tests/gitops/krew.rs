@@ -1,6 +1,8 @@
 //! The plugin's entry in krew's index, as krew checks it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
@@ -52,22 +54,27 @@ struct MatchLabels {
     arch: String,
 }
 
+const PLATFORMS: [&str; 4] = ["linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64"];
+
 /// The manifest as a release fills it in.
 fn filled() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/krew/directorysync.yaml");
-    let manifest = std::fs::read_to_string(path).unwrap();
-    let sum = "0123456789abcdef".repeat(4);
-    let filled = manifest.replace("@VERSION@", env!("CARGO_PKG_VERSION"));
-    ["AMD64", "ARM64"].iter().fold(filled, |text, arch| {
-        text.replace(&format!("@SHA256_LINUX_{arch}@"), &sum)
-    })
+    let archives = tempfile::tempdir().unwrap();
+    for platform in PLATFORMS {
+        let archive = format!("kubectl-directorysync_{platform}.tar.gz");
+        std::fs::write(archives.path().join(archive), platform).unwrap();
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("hack/krew-manifest");
+    let mut command = Command::new(script);
+    command.arg(env!("CARGO_PKG_VERSION")).arg(archives.path());
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
 fn a_release_leaves_nothing_to_fill_in_and_krew_would_take_it() {
     let filled = filled();
-    let body = filled.lines().filter(|line| !line.starts_with('#'));
-    assert!(!body.into_iter().any(|line| line.contains('@')), "{filled}");
+    assert!(!filled.contains('@'), "{filled}");
     let plugin: Plugin = serde_saphyr::from_str(&filled).unwrap();
 
     assert_eq!(
@@ -84,7 +91,9 @@ fn a_release_leaves_nothing_to_fill_in_and_krew_would_take_it() {
     // krew's guide for authors: under 50 characters, without a full stop.
     assert!(spec.short_description.len() < 50 && !spec.short_description.ends_with('.'));
     assert!(!spec.description.is_empty() && !spec.caveats.is_empty());
-    assert_eq!(spec.platforms.len(), 2);
+    assert_eq!(spec.platforms.len(), PLATFORMS.len());
+    let sums: BTreeSet<&str> = spec.platforms.iter().map(|p| p.sha256.as_str()).collect();
+    assert_eq!(sums.len(), PLATFORMS.len(), "each archive has its own");
     for platform in spec.platforms {
         let MatchLabels { os, arch } = platform.selector.match_labels;
         let archive = format!(
