@@ -77,7 +77,8 @@ async fn without_delegation_or_role_nobody_comes_in_and_is_told_what_to_do() {
     let refused = refusal(with_key(&google, None)).await.is(ELSEWHERE);
     refused
         .says("assign the service account sync@directory-sync.iam.gserviceaccount.com")
-        .says("Read")
+        .says("\"Users: Read\"")
+        .says("write customer")
         .says("adminEmail");
 }
 

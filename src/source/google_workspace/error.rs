@@ -35,7 +35,8 @@ impl Account {
             ),
             None => format!(
                 "assign the service account {} an administrator role with the Admin API privilege \
-                 \"{privilege}\", or write adminEmail to act for somebody who has one",
+                 \"{privilege}\" and write customer (its id, in the Admin console's account \
+                 settings), or write adminEmail to act for somebody who has one",
                 shorten(&self.service_account)
             ),
         }
