@@ -119,3 +119,26 @@ async fn a_success_that_tells_of_a_near_limit_holds_everybody_back() {
     let late = Duration::from_secs(9);
     assert_eq!(permitted(&pace, Method::GET, 1).await, [late]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_holds_all_requests_of_its_method_and_who_asks_is_told_until_when() {
+    let pace = pace();
+    assert_eq!(pace.waits_until(&Method::GET), None);
+    pace.pause(&Method::GET, 10 * SECOND);
+    pace.pause(&Method::GET, 3 * SECOND);
+    assert_eq!(permitted(&pace, Method::POST, 1).await, [Duration::ZERO]);
+    let start = Instant::now();
+    let waiting = tokio::spawn({
+        let pace = pace.clone();
+        async move { permitted(&pace, Method::GET, 3).await }
+    });
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(pace.waits_until(&Method::GET), Some(start + 10 * SECOND));
+    assert_eq!(pace.waits_until(&Method::POST), None);
+    assert_eq!(waiting.await.unwrap(), [10 * SECOND; 3]);
+    assert_eq!(pace.waits_until(&Method::GET), None);
+
+    // However long is asked for, no more than two minutes.
+    pace.pause(&Method::GET, 3_600 * SECOND);
+    assert_eq!(permitted(&pace, Method::GET, 1).await, [120 * SECOND]);
+}
