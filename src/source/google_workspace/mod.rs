@@ -22,6 +22,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
+use crate::text::shorten;
 
 use api::Api;
 pub use error::{Account, GoogleFailure};
@@ -92,7 +93,9 @@ impl Source for GoogleWorkspaceSource {
                 format!("Google Workspace, as {}", self.api.account.acts_as())
             }
             Tenant::Customer(id) => format!("Google Workspace customer {id}"),
-            Tenant::Domains(domains) => format!("Google Workspace {}", domains.join(", ")),
+            Tenant::Domains(domains) => {
+                format!("Google Workspace {}", shorten(&domains.join(", ")))
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use super::users::{self, Seen};
 use crate::complete::Complete;
 use crate::directory::Directory;
 use crate::source::ReadProgress;
+use crate::text::shorten;
 
 /// Reads everything in the source's scope. Where Google lost the place in a list, once more from
 /// the beginning: what a list said before it can't be told from what has changed since.
@@ -57,7 +58,7 @@ async fn read_once(
     seen.strangers = strangers;
     let whose = match tenant {
         Tenant::Customer(_) => "of this Google Workspace customer".to_owned(),
-        Tenant::Domains(domains) => format!("of {}", domains.join(", ")),
+        Tenant::Domains(domains) => format!("of {}", shorten(&domains.join(", "))),
     };
     Ok(groups.build(seen, &whose).finish())
 }
