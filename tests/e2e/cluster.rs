@@ -99,8 +99,8 @@ impl<'a> Cluster<'a> {
         self.kubectl(&[&["-n", NAMESPACE][..], &arguments].concat());
     }
 
-    /// The definition in force doesn't know a field of the spec.
-    pub fn refuses_field(&self, field: &str) {
+    /// The definition in force doesn't know a field of the spec, so that it is dropped.
+    pub fn does_not_know_field(&self, field: &str) {
         let patch = json!({"spec": {field: "12h"}}).to_string();
         let arguments = [
             "-n",

@@ -75,7 +75,8 @@ async fn an_operator_installed_by_helm_syncs_survives_upgrades_and_leaves_nothin
     company.nobody_was_invited_twice();
     steps.done("kill -9 amid a request: it restarts, goes on, and invites nobody twice");
 
-    cluster.refuses_field(NEW_FIELD);
+    cluster.look_at_logs(&company.secret_words());
+    cluster.does_not_know_field(NEW_FIELD);
     let before = cluster.resource();
     company.forget_requests();
     cluster.helm(&[
@@ -91,12 +92,14 @@ async fn an_operator_installed_by_helm_syncs_survives_upgrades_and_leaves_nothin
         assert_eq!(after.pointer(kept), before.pointer(kept), "{kept}");
     }
     cluster.patch(json!({"spec": {NEW_FIELD: "12h"}}));
+    assert_eq!(cluster.resource()["spec"][NEW_FIELD], "12h");
     cluster.until_ready();
     company.nothing_was_written();
     steps.done(
         "an upgrade keeps resource and status, brings the new definition, and changes nobody",
     );
 
+    cluster.look_at_logs(&company.secret_words());
     let leader = cluster.leader();
     cluster.lose(&leader);
     let successor = cluster.until_led_by_another_than(&leader).await;
@@ -108,6 +111,7 @@ async fn an_operator_installed_by_helm_syncs_survives_upgrades_and_leaves_nothin
     company.all_requests_came_from(&cluster.address_of(&successor));
     steps.done("a leader is lost without a word, and its stand-by goes on");
 
+    cluster.look_at_logs(&company.secret_words());
     let before = cluster.resource();
     cluster.helm(&["rollback", RELEASE, "1", "--wait", "--timeout=3m"]);
     assert_eq!(cluster.version(), older_version);
