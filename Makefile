@@ -28,7 +28,7 @@ bench: tools ## Measure speed and memory
 	cargo bench --locked --workspace --bench '*'
 
 .PHONY: demo
-demo: tools ## Watch the operator keep an organization in step (KEEP=1: leave all running)
+demo: ## Watch the operator keep an organization in step (KEEP=1: leave all running)
 	@hack/demo
 
 .PHONY: check
