@@ -6,7 +6,7 @@
 //! connection needs a hand on it.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
@@ -15,6 +15,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, stream};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -217,23 +218,23 @@ impl Faults {
     /// Puts a rule in force; its count of matching requests begins now. Where several apply to a
     /// request, the first injected decides.
     pub fn inject(&self, fault: Fault) {
-        self.lock().armed.push(Armed { fault, matched: 0 });
+        self.rules.lock().armed.push(Armed { fault, matched: 0 });
     }
 
     /// Takes all rules out of force and sets [`Self::fired`] to zero.
     pub fn clear(&self) {
-        *self.lock() = Rules::default();
+        *self.rules.lock() = Rules::default();
     }
 
     /// How many requests have failed by rule since the last [`Self::clear`]: a test that expects
     /// a fault must see that there was one.
     #[must_use]
     pub fn fired(&self) -> u64 {
-        self.lock().fired
+        self.rules.lock().fired
     }
 
     fn next(&self, method: &Method, path: &str) -> Option<(Way, Work)> {
-        let mut rules = self.lock();
+        let mut rules = self.rules.lock();
         let mut chosen = None;
         for armed in &mut rules.armed {
             if armed.fault.matches(method, path) {
@@ -245,10 +246,6 @@ impl Faults {
         }
         rules.fired += u64::from(chosen.is_some());
         chosen
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Rules> {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

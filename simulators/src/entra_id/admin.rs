@@ -2,25 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::Deref;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::watch;
 
 use super::config::{Config, Limits, PageSizes, Secret};
 use super::delta::DeltaLoss;
-use super::journal::Request;
 use super::model::{GroupSeed, Id, Kind, ServicePrincipal, UserSeed};
 use super::server::{self, Scene, Server, Shared, Spoil};
 use super::store::{Change, Store};
-use crate::fault::Faults;
+use crate::front::Running;
 use crate::lab::Company;
-use crate::wire::Served;
 
 /// A running tenant, until dropped.
 pub struct SimulatedEntra {
     shared: Shared,
-    served: Served,
+    running: Running,
 }
 
 /// What happens to a tenant in the middle of something else: see [`SimulatedEntra::before`].
@@ -73,17 +71,17 @@ impl SimulatedEntra {
     /// # Errors
     /// The port can't be bound.
     pub async fn start(config: Config) -> io::Result<Self> {
-        let (stopping, _) = watch::channel(false);
         let port = config.port;
-        let shared = Server::new(config, Faults::new(stopping.clone()));
-        let served = Served::start(server::router(&shared), port, stopping).await?;
-        Ok(Self { shared, served })
+        let shared = Server::new(config);
+        let router = server::router(&shared);
+        let running = shared.front.clone().serve(router, port).await?;
+        Ok(Self { shared, running })
     }
 
     /// The address of both the token endpoint and Graph.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.served.address())
+        self.running.listens_at()
     }
 
     /// What it was started with.
@@ -94,7 +92,7 @@ impl SimulatedEntra {
 
     /// Adds a user.
     pub fn add_user(&self, seed: UserSeed) -> Id {
-        self.shared.store().add_user(seed.user)
+        self.shared.store.lock().add_user(seed.user)
     }
 
     /// Adds a security group.
@@ -104,17 +102,17 @@ impl SimulatedEntra {
 
     /// Adds a group of any kind.
     pub fn seed_group(&self, seed: GroupSeed) -> Id {
-        self.shared.store().add_group(seed.group)
+        self.shared.store.lock().add_group(seed.group)
     }
 
     /// Adds a computer, which may be in groups too.
     pub fn add_device(&self) -> Id {
-        self.shared.store().new_id(Kind::Device)
+        self.shared.store.lock().new_id(Kind::Device)
     }
 
     /// Adds an administrative unit.
     pub fn add_unit(&self, members: impl IntoIterator<Item = Id>) -> Id {
-        let mut store = self.shared.store();
+        let mut store = self.shared.store.lock();
         let id = store.new_id(Kind::AdministrativeUnit);
         store.units.insert(id, members.into_iter().collect());
         id
@@ -123,12 +121,12 @@ impl SimulatedEntra {
     /// Puts others in place of an administrative unit's members.
     pub fn set_unit(&self, unit: Id, members: impl IntoIterator<Item = Id>) {
         let members = members.into_iter().collect();
-        self.shared.store().units.insert(unit, members);
+        self.shared.store.lock().units.insert(unit, members);
     }
 
     /// Adds an enterprise application with those it is assigned to.
     pub fn add_application(&self, app_id: &str, assigned: impl IntoIterator<Item = Id>) -> Id {
-        let mut store = self.shared.store();
+        let mut store = self.shared.store.lock();
         let id = store.new_id(Kind::ServicePrincipal);
         let application = ServicePrincipal {
             app_id: app_id.to_owned(),
@@ -140,7 +138,7 @@ impl SimulatedEntra {
 
     /// Assigns an application to others in place of those it was assigned to.
     pub fn set_assigned(&self, application: Id, assigned: impl IntoIterator<Item = Id>) {
-        let mut store = self.shared.store();
+        let mut store = self.shared.store.lock();
         if let Some(entry) = store.applications.get_mut(&application) {
             entry.assigned = assigned.into_iter().collect();
         }
@@ -148,7 +146,7 @@ impl SimulatedEntra {
 
     /// Adds everyone of a company and its teams; the ids of the users and groups by their numbers.
     pub fn add_company(&self, company: &Company) -> (Vec<Id>, Vec<Id>) {
-        let mut store = self.shared.store();
+        let mut store = self.shared.store.lock();
         let users: Vec<Id> = company
             .employees()
             .map(|employee| {
@@ -175,7 +173,7 @@ impl SimulatedEntra {
 
     /// Changes the tenant now.
     pub fn change<T>(&self, change: impl FnOnce(&mut Hand<'_>) -> T) -> T {
-        change(&mut Hand(&mut self.shared.store()))
+        change(&mut Hand(&mut self.shared.store.lock()))
     }
 
     /// Changes the tenant right before the `k`-th request to `path` from now (counted from 1) is
@@ -187,9 +185,9 @@ impl SimulatedEntra {
         let scene = Scene {
             path: path.to_owned(),
             skip: k.checked_sub(1).expect("requests are counted from 1"),
-            change: Box::new(move |server| change(&mut Hand(&mut server.store()))),
+            change: Box::new(move |server| change(&mut Hand(&mut server.store.lock()))),
         };
-        self.shared.script().push(scene);
+        self.shared.script.lock().push(scene);
     }
 
     /// Revokes all tokens right before the `k`-th request to `path` from now (counted from 1) is
@@ -198,7 +196,7 @@ impl SimulatedEntra {
     /// # Panics
     /// At 0.
     pub fn revoke_tokens_before(&self, path: &str, k: u64) {
-        self.shared.script().push(Scene {
+        self.shared.script.lock().push(Scene {
             path: path.to_owned(),
             skip: k.checked_sub(1).expect("requests are counted from 1"),
             change: Box::new(Server::revoke_all),
@@ -211,7 +209,7 @@ impl SimulatedEntra {
     /// # Panics
     /// At 0.
     pub fn lose_deltas_before(&self, path: &str, k: u64, loss: DeltaLoss) {
-        self.shared.script().push(Scene {
+        self.shared.script.lock().push(Scene {
             path: path.to_owned(),
             skip: k.checked_sub(1).expect("requests are counted from 1"),
             change: Box::new(move |server| server.lose_deltas(loss)),
@@ -224,7 +222,7 @@ impl SimulatedEntra {
     /// # Panics
     /// At 0.
     pub fn spoil(&self, path: &str, k: u64, change: impl FnOnce(&mut Value) + Send + 'static) {
-        self.shared.spoils().push(Spoil {
+        self.shared.spoils.lock().push(Spoil {
             path: path.to_owned(),
             skip: k.checked_sub(1).expect("requests are counted from 1"),
             change: Some(Box::new(change)),
@@ -243,12 +241,12 @@ impl SimulatedEntra {
 
     /// Replaces the client secret.
     pub fn set_secret(&self, secret: Option<Secret>) {
-        self.shared.dials().secret = secret;
+        self.shared.dials.lock().secret = secret;
     }
 
     /// Replaces what was granted to the application.
     pub fn set_permissions(&self, permissions: impl IntoIterator<Item = &'static str>) {
-        self.shared.dials().permissions = BTreeSet::from_iter(permissions);
+        self.shared.dials.lock().permissions = BTreeSet::from_iter(permissions);
     }
 
     /// From now on, 401 to every token given out so far.
@@ -258,32 +256,27 @@ impl SimulatedEntra {
 
     /// How long tokens given out from now on are good.
     pub fn set_token_lifetime(&self, lifetime: Duration) {
-        self.shared.dials().token_lifetime = lifetime;
-    }
-
-    /// How long every request takes on top, from now on.
-    pub fn set_latency(&self, latency: Duration) {
-        self.shared.dials().latency = latency;
+        self.shared.dials.lock().token_lifetime = lifetime;
     }
 
     /// The limit from now on.
     pub fn set_limits(&self, limits: Option<Limits>) {
-        self.shared.dials().limits = limits;
+        self.shared.dials.lock().limits = limits;
     }
 
     /// How much comes in one answer, from now on.
     pub fn set_pages(&self, pages: PageSizes) {
-        self.shared.dials().pages = pages;
+        self.shared.dials.lock().pages = pages;
     }
 
     /// Whether deltas repeat themselves and send empty pages.
     pub fn set_noisy(&self, noisy: bool) {
-        self.shared.dials().noisy = noisy;
+        self.shared.dials.lock().noisy = noisy;
     }
 
     /// Refuses the next `count` parts of batches with 429, whatever was used.
     pub fn refuse_parts(&self, count: u32) {
-        self.shared.throttle().refuse_parts = count;
+        self.shared.throttle.lock().refuse_parts = count;
     }
 
     /// From now on, every delta link given out so far fails in this way.
@@ -294,23 +287,15 @@ impl SimulatedEntra {
     /// The resource units used since the start.
     #[must_use]
     pub fn units(&self) -> u64 {
-        self.shared.throttle().total
+        self.shared.throttle.lock().total
     }
+}
 
-    /// The requests so far, in the order of their arrival.
-    #[must_use]
-    pub fn requests(&self) -> Vec<Request> {
-        self.shared.requests().clone()
-    }
+/// What all simulated servers have: where it listens, requests, faults, latency.
+impl Deref for SimulatedEntra {
+    type Target = Running;
 
-    /// Forgets the requests so far.
-    pub fn clear_requests(&self) {
-        self.shared.requests().clear();
-    }
-
-    /// The faults in force.
-    #[must_use]
-    pub fn faults(&self) -> &Faults {
-        &self.shared.faults
+    fn deref(&self) -> &Self::Target {
+        &self.running
     }
 }

@@ -57,7 +57,7 @@ fn one(server: &Server, base: &str, part: &Value) -> Value {
 }
 
 fn refuses(server: &Server) -> bool {
-    let mut throttle = server.throttle();
+    let mut throttle = server.throttle.lock();
     let refuses = throttle.refuse_parts > 0;
     throttle.refuse_parts -= u32::from(refuses);
     refuses

@@ -143,12 +143,12 @@ impl Server {
         let cheaper = u32::from(asked.get("$select").is_some())
             + u32::from(asked.top().is_some_and(|top| top < 20));
         let units = route.cost().saturating_sub(cheaper).max(1);
-        let limits = self.dials().limits;
-        let told = match self.throttle().admit(limits, units) {
+        let limits = self.dials.lock().limits;
+        let told = match self.throttle.lock().admit(limits, units) {
             Ok(told) => told,
             Err(refusal) => return refusal,
         };
-        let permissions = self.dials().permissions.clone();
+        let permissions = self.dials.lock().permissions.clone();
         let mut reply = if route.permissions().iter().any(|p| permissions.contains(p)) {
             self.permitted(base, path, &route, &asked)
         } else {
@@ -169,7 +169,7 @@ impl Server {
         {
             return self.go_on(base, path, token, asked);
         }
-        let store = self.store();
+        let store = self.store.lock();
         let sees_hidden = self.sees_hidden();
         let ids = match route {
             Route::Delta(kind) => {
@@ -246,7 +246,7 @@ impl Server {
             }
         };
         drop(store);
-        let sizes = self.dials().pages;
+        let sizes = self.dials.lock().pages;
         let shape = match route {
             Route::Users | Route::Groups => Shape::Plain,
             Route::Assigned(_) => Shape::Assignments,
@@ -292,7 +292,7 @@ impl Server {
 
     fn list_page(&self, base: &str, mut listing: Listing, count: Option<usize>) -> Reply {
         let end = listing.ids.len().min(listing.at + listing.top);
-        let store = self.store();
+        let store = self.store.lock();
         let select = listing.select.as_deref();
         let value: Vec<Value> = listing.ids[listing.at..end]
             .iter()
@@ -314,10 +314,10 @@ impl Server {
 
     fn delta_page(&self, base: &str, path: &str, delta: Delta) -> Reply {
         let (sizes, noisy) = {
-            let dials = self.dials();
+            let dials = self.dials.lock();
             (dials.pages, dials.noisy)
         };
-        let page = delta.page(&self.store(), &sizes, noisy);
+        let page = delta.page(&self.store.lock(), &sizes, noisy);
         let token = self.remember(Token::Delta(page.next));
         let mut body = json!({"value": page.value});
         if page.is_last {
@@ -329,7 +329,8 @@ impl Server {
     }
 
     fn sees_hidden(&self) -> bool {
-        self.dials()
+        self.dials
+            .lock()
             .permissions
             .contains(permission::HIDDEN_MEMBERS)
     }

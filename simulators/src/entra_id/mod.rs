@@ -29,7 +29,6 @@ mod config;
 mod delta;
 mod filter;
 mod graph;
-mod journal;
 mod model;
 mod render;
 mod server;
@@ -40,5 +39,6 @@ mod token;
 pub use admin::SimulatedEntra;
 pub use config::{Config, FederatedCredential, Limits, PageSizes, Secret, permission};
 pub use delta::DeltaLoss;
-pub use journal::Request;
 pub use model::{GroupSeed, Id, Kind, UserSeed};
+
+pub use crate::request_log::Request;

@@ -2,7 +2,7 @@
 //! token's check, the call.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,6 +12,7 @@ use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -19,11 +20,10 @@ use super::answers::Reply;
 use super::config::{Config, Limits, PageSizes, Secret};
 use super::delta::{Delta, DeltaLoss};
 use super::graph::Listing;
-use super::journal::{self, Request as Logged};
 use super::store::Store;
 use super::throttle::Throttle;
 use super::{batch, token};
-use crate::fault::{self, Faults};
+use crate::front::{Front, delay};
 
 /// The server's state. Clones share it.
 pub(super) type Shared = Arc<Server>;
@@ -31,16 +31,15 @@ pub(super) type Shared = Arc<Server>;
 /// See [`Shared`].
 pub(super) struct Server {
     pub config: Config,
-    pub faults: Faults,
-    store: Mutex<Store>,
-    dials: Mutex<Dials>,
-    throttle: Mutex<Throttle>,
-    requests: Mutex<Vec<Logged>>,
+    pub front: Front,
+    pub store: Mutex<Store>,
+    pub dials: Mutex<Dials>,
+    pub throttle: Mutex<Throttle>,
     tokens: Mutex<HashMap<String, Token>>,
     access: Mutex<HashMap<String, Access>>,
     pub used_assertions: Mutex<BTreeSet<String>>,
-    script: Mutex<Vec<Scene>>,
-    spoils: Mutex<Vec<Spoil>>,
+    pub script: Mutex<Vec<Scene>>,
+    pub spoils: Mutex<Vec<Spoil>>,
 }
 
 /// What can be turned while it runs.
@@ -49,7 +48,6 @@ pub(super) struct Dials {
     pub permissions: BTreeSet<&'static str>,
     pub token_lifetime: Duration,
     pub limits: Option<Limits>,
-    pub latency: Duration,
     pub pages: PageSizes,
     pub noisy: bool,
 }
@@ -87,23 +85,21 @@ pub(super) struct Spoil {
 }
 
 impl Server {
-    pub fn new(config: Config, faults: Faults) -> Shared {
+    pub fn new(config: Config) -> Shared {
         let dials = Dials {
             secret: config.secret.clone(),
             permissions: config.permissions.clone(),
             token_lifetime: config.token_lifetime,
             limits: config.limits,
-            latency: config.latency,
             pages: config.pages,
             noisy: false,
         };
         Arc::new(Self {
+            front: Front::new(config.latency),
             config,
-            faults,
             store: Mutex::default(),
             dials: Mutex::new(dials),
             throttle: Mutex::default(),
-            requests: Mutex::default(),
             tokens: Mutex::default(),
             access: Mutex::default(),
             used_assertions: Mutex::default(),
@@ -112,31 +108,11 @@ impl Server {
         })
     }
 
-    pub fn store(&self) -> MutexGuard<'_, Store> {
-        lock(&self.store)
-    }
-
-    pub fn dials(&self) -> MutexGuard<'_, Dials> {
-        lock(&self.dials)
-    }
-
-    pub fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        lock(&self.throttle)
-    }
-
-    pub fn requests(&self) -> MutexGuard<'_, Vec<Logged>> {
-        lock(&self.requests)
-    }
-
-    pub fn script(&self) -> MutexGuard<'_, Vec<Scene>> {
-        lock(&self.script)
-    }
-
     /// Lets happen what shall happen before this request.
     pub fn run_script(&self, path: &str) {
         let mut due = vec![];
         {
-            let mut script = self.script();
+            let mut script = self.script.lock();
             let mut index = 0;
             while index < script.len() {
                 let scene = &mut script[index];
@@ -153,13 +129,9 @@ impl Server {
         }
     }
 
-    pub fn spoils(&self) -> MutexGuard<'_, Vec<Spoil>> {
-        lock(&self.spoils)
-    }
-
     fn spoil(&self, path: &str, reply: &mut Reply) {
         let mut due = vec![];
-        self.spoils().retain_mut(|spoil| {
+        self.spoils.lock().retain_mut(|spoil| {
             if spoil.path != path {
                 return true;
             }
@@ -177,7 +149,7 @@ impl Server {
 
     /// A text that stands for `token`, and tells nothing of it.
     pub fn remember(&self, token: Token) -> String {
-        let mut tokens = lock(&self.tokens);
+        let mut tokens = self.tokens.lock();
         // Spread over all numbers by an odd factor, so that no client takes it for a position.
         let number = (tokens.len() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let text = format!("{number:016x}_opaque");
@@ -186,12 +158,12 @@ impl Server {
     }
 
     pub fn token(&self, text: &str) -> Option<Token> {
-        lock(&self.tokens).get(text).cloned()
+        self.tokens.lock().get(text).cloned()
     }
 
     /// Forgets where every delta was.
     pub fn lose_deltas(&self, loss: DeltaLoss) {
-        for token in lock(&self.tokens).values_mut() {
+        for token in self.tokens.lock().values_mut() {
             if matches!(token, Token::Delta(_)) {
                 *token = Token::Lost(loss);
             }
@@ -200,8 +172,8 @@ impl Server {
 
     /// A new access token for Graph at `audience`.
     pub fn issue(&self, audience: &str) -> String {
-        let until = Instant::now() + self.dials().token_lifetime;
-        let mut access = lock(&self.access);
+        let until = Instant::now() + self.dials.lock().token_lifetime;
+        let mut access = self.access.lock();
         let text = format!("simulated-entra-token-{}", access.len() + 1);
         let audience = audience.to_owned();
         access.insert(text.clone(), Access { until, audience });
@@ -209,7 +181,7 @@ impl Server {
     }
 
     pub fn revoke_all(&self) {
-        for access in lock(&self.access).values_mut() {
+        for access in self.access.lock().values_mut() {
             access.until = Instant::now();
         }
     }
@@ -227,7 +199,7 @@ impl Server {
         let Some(text) = text else {
             return denied("Access token is empty.");
         };
-        match lock(&self.access).get(text) {
+        match self.access.lock().get(text) {
             Some(access) if access.until <= Instant::now() => {
                 denied("Lifetime validation failed, the token is expired.")
             }
@@ -238,26 +210,20 @@ impl Server {
     }
 }
 
-/// A test that panicked while holding a lock has failed already; the rest may go on.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Everything the server answers.
 pub(super) fn router(shared: &Shared) -> Router {
-    Router::new()
+    let latency = shared.front.latency.clone();
+    let router = Router::new()
         .fallback(answer)
         .with_state(shared.clone())
-        .layer(from_fn_with_state(shared.clone(), delay))
-        .layer(from_fn_with_state(shared.faults.clone(), fault::inject))
-        .layer(from_fn_with_state(shared.clone(), journal::log))
+        .layer(from_fn_with_state(latency, delay));
+    let router = shared.front.before(router);
+    router.layer(from_fn_with_state(shared.clone(), play))
 }
 
-async fn delay(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let latency = shared.dials().latency;
-    if !latency.is_zero() {
-        tokio::time::sleep(latency).await;
-    }
+/// Has happen what shall happen before the request.
+async fn play(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    shared.run_script(request.uri().path());
     next.run(request).await
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::answers::Reply;
 use super::assertion::{self, Expected, Flaw};
-use super::server::{Server, lock};
+use super::server::Server;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -88,14 +88,14 @@ fn issued(server: &Server, base: &str, path: &str, body: &[u8]) -> Result<Reply,
     };
     Ok(Reply::ok(json!({
         "token_type": "Bearer",
-        "expires_in": server.dials().token_lifetime.as_secs(),
-        "ext_expires_in": server.dials().token_lifetime.as_secs(),
+        "expires_in": server.dials.lock().token_lifetime.as_secs(),
+        "ext_expires_in": server.dials.lock().token_lifetime.as_secs(),
         "access_token": server.issue(audience),
     })))
 }
 
 fn check_secret(server: &Server, sent: &str) -> Result<(), Reply> {
-    match &server.dials().secret {
+    match &server.dials.lock().secret {
         Some(secret) if secret.value == sent && secret.expired => {
             let why = "The provided client secret keys for app are expired. Visit the Azure portal to create new keys for your app.";
             Err(denied("invalid_client", 7_000_222, why))
@@ -144,7 +144,7 @@ fn check_assertion(server: &Server, base: &str, path: &str, assertion: &str) -> 
         };
         assertion::check_certificate(assertion, &config.certificates, &expected).map_err(flawed)?;
         let id = claims["jti"].as_str().unwrap_or_default().to_owned();
-        if id.is_empty() || !lock(&server.used_assertions).insert(id) {
+        if id.is_empty() || !server.used_assertions.lock().insert(id) {
             return Err(invalid(
                 50_027,
                 "JWT token is invalid: its jti is missing or was used before.",

@@ -49,7 +49,7 @@ pub(super) fn router() -> Router<Shared> {
 
 fn wanted(shared: &Shared, query: &Parameters, uri: &Uri, kind: &Kind) -> Result<Wanted, Refusal> {
     let (generation, pages) = {
-        let dials = shared.dials();
+        let dials = shared.dials.lock();
         (dials.token_generation, dials.pages)
     };
     if pages == Pages::Forgotten && query.contains_key("pageToken") {
@@ -82,11 +82,11 @@ async fn users(State(shared): State<Shared>, uri: Uri, query: Parameters) -> Ans
         .transpose()?;
     let wanted = wanted(&shared, &query, &uri, &USERS)?;
     let (pages, as_colleague) = {
-        let dials = shared.dials();
+        let dials = shared.dials.lock();
         (dials.pages, dials.shown_as_to_colleagues)
     };
     let customer = shared.config.customer_id.as_str();
-    let store = shared.store();
+    let store = shared.store.lock();
     if query.get("showDeleted").is_some_and(|text| text == "true") {
         let rest = store.deleted.range(wanted.rest());
         let rest = rest.filter(|(_, email)| is_of(email, whose.as_ref()));
@@ -108,8 +108,8 @@ async fn groups(State(shared): State<Shared>, uri: Uri, query: Parameters) -> An
         .map(|text| query::Query::of_groups(text))
         .transpose()?;
     let wanted = wanted(&shared, &query, &uri, &GROUPS)?;
-    let pages = shared.dials().pages;
-    let store = shared.store();
+    let pages = shared.dials.lock().pages;
+    let store = shared.store.lock();
     let rest = store.groups.range(wanted.rest()).filter(|(_, group)| {
         let fits = |query: &query::Query| query.fits_group(group, &store);
         is_of(&group.email, whose.as_ref()) && condition.as_ref().is_none_or(fits)
@@ -125,9 +125,9 @@ async fn members(
     query: Parameters,
 ) -> Answer {
     let wanted = wanted(&shared, &query, &uri, &MEMBERS)?;
-    let pages = shared.dials().pages;
+    let pages = shared.dials.lock().pages;
     let customer = shared.config.customer_id.as_str();
-    let store = shared.store();
+    let store = shared.store.lock();
     let by_email = || {
         let mut groups = store.groups.values();
         groups.find(|group| group.email.eq_ignore_ascii_case(&key))

@@ -17,21 +17,21 @@ mod server;
 mod token;
 
 use std::io;
+use std::ops::Deref;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
-use tokio::sync::watch;
 
 pub use answers::Spent;
 pub use config::{Config, Federation, Quota, ServiceAccount};
 pub use jwt::KeyPair;
 pub use model::{GroupSeed, Member, UserSeed};
 pub use paging::Pages;
-pub use server::Request;
 
-use crate::fault::Faults;
-use crate::wire::Served;
+pub use crate::request_log::Request;
+
+use crate::front::Running;
 use server::{Scene, Server, Shared};
 
 /// What happens to a customer in the middle of something else: see [`SimulatedGoogle::before`].
@@ -40,19 +40,19 @@ pub struct Hand<'s>(&'s Shared);
 impl Hand<'_> {
     /// Deletes a group.
     pub fn delete_group(&self, id: &str) {
-        self.0.store().groups.remove(id);
+        self.0.store.lock().groups.remove(id);
     }
 
     /// Page tokens given out so far are good no more.
     pub fn expire_page_tokens(&self) {
-        self.0.dials().token_generation += 1;
+        self.0.dials.lock().token_generation += 1;
     }
 }
 
 /// A running customer with its project, until dropped.
 pub struct SimulatedGoogle {
     shared: Shared,
-    served: Served,
+    running: Running,
 }
 
 impl SimulatedGoogle {
@@ -61,30 +61,24 @@ impl SimulatedGoogle {
     /// # Errors
     /// The port can't be bound.
     pub async fn start(config: Config) -> io::Result<Self> {
-        let (stopping, _) = watch::channel(false);
         let port = config.port;
-        let shared = Server::new(config, Faults::new(stopping.clone()));
-        let served = Served::start(server::router(&shared), port, stopping).await?;
-        let this = Self { shared, served };
-        this.set_public_url(&this.listens_at());
+        let shared = Server::new(config);
+        let router = server::router(&shared);
+        let running = shared.front.clone().serve(router, port).await?;
+        let this = Self { shared, running };
+        this.set_public_url(&this.running.listens_at());
         Ok(this)
     }
 
     /// The address it takes for its own: `/token` below it is the audience of assertions.
     #[must_use]
     pub fn url(&self) -> String {
-        self.shared.dials().public_url.clone()
+        self.shared.dials.lock().public_url.clone()
     }
 
     /// Has it stand behind a proxy with this address.
     pub fn set_public_url(&self, url: &str) {
-        url.clone_into(&mut self.shared.dials().public_url);
-    }
-
-    /// Where it listens, whatever it takes for its own address.
-    #[must_use]
-    pub fn listens_at(&self) -> String {
-        format!("http://{}", self.served.address())
+        url.clone_into(&mut self.shared.dials.lock().public_url);
     }
 
     /// What it was started with.
@@ -138,22 +132,22 @@ impl SimulatedGoogle {
 
     /// Adds a person, or replaces the one with the same id; the id.
     pub fn user(&self, seed: UserSeed) -> String {
-        self.shared.store().add_user(seed)
+        self.shared.store.lock().add_user(seed)
     }
 
     /// Deletes a person, who is among the deleted from then on, and in no group.
     pub fn delete_user(&self, id: &str) {
-        self.shared.store().delete_user(id);
+        self.shared.store.lock().delete_user(id);
     }
 
     /// Adds a group, or replaces the one with the same id; the id.
     pub fn group(&self, seed: GroupSeed) -> String {
-        self.shared.store().add_group(seed)
+        self.shared.store.lock().add_group(seed)
     }
 
     /// Just before the first request with this text in its path or query, `act` happens.
     pub fn before(&self, part: &str, act: impl FnOnce(&Hand<'_>) + Send + 'static) {
-        self.shared.scenes().push(Scene {
+        self.shared.scenes.lock().push(Scene {
             part: part.to_owned(),
             act: Box::new(|shared| act(&Hand(shared))),
         });
@@ -161,92 +155,79 @@ impl SimulatedGoogle {
 
     /// Switches the Admin SDK API of the project on or off.
     pub fn enable_admin_sdk(&self, enabled: bool) {
-        self.shared.dials().admin_sdk_enabled = enabled;
+        self.shared.dials.lock().admin_sdk_enabled = enabled;
     }
 
     /// Switches the IAM Service Account Credentials API of the project on or off.
     pub fn enable_iam(&self, enabled: bool) {
-        self.shared.dials().iam_enabled = enabled;
+        self.shared.dials.lock().iam_enabled = enabled;
     }
 
     /// Whether the customer lets anybody use its APIs.
     pub fn allow_apis(&self, allowed: bool) {
-        self.shared.dials().apis_allowed = allowed;
+        self.shared.dials.lock().apis_allowed = allowed;
     }
 
     /// Whether the cluster's principal is a token creator of the service account.
     pub fn allow_signing(&self, allowed: bool) {
-        self.shared.dials().may_sign = allowed;
+        self.shared.dials.lock().may_sign = allowed;
     }
 
     /// What domain-wide delegation lets the service account do, from now on.
     pub fn delegate(&self, scopes: &[&str]) {
         let scopes = scopes.iter().map(|&scope| scope.to_owned());
-        self.shared.dials().delegated_scopes = scopes.collect();
+        self.shared.dials.lock().delegated_scopes = scopes.collect();
     }
 
     /// Whether the service account has an administrator's role itself.
     pub fn assign_role(&self, has: bool) {
-        self.shared.dials().has_role = has;
+        self.shared.dials.lock().has_role = has;
     }
 
     /// From now on administrators are shown no more of users than colleagues are.
     pub fn show_as_to_colleagues(&self) {
-        self.shared.dials().shown_as_to_colleagues = true;
+        self.shared.dials.lock().shown_as_to_colleagues = true;
     }
 
     /// From now on, 401 to every token given out so far.
     pub fn revoke_tokens(&self) {
-        self.shared.tokens().revoke_all();
+        self.shared.tokens.lock().revoke_all();
     }
 
     /// Tokens are good for these scopes alone, whatever was asked for.
     pub fn issue_only(&self, scopes: &[&str]) {
         let scopes = scopes.iter().map(|&scope| scope.to_owned());
-        self.shared.dials().issued_scopes = Some(scopes.collect());
+        self.shared.dials.lock().issued_scopes = Some(scopes.collect());
     }
 
     /// How pages go wrong, from now on.
     pub fn set_pages(&self, pages: Pages) {
-        self.shared.dials().pages = pages;
-    }
-
-    /// How long every request takes on top, from now on.
-    pub fn set_latency(&self, latency: Duration) {
-        self.shared.dials().latency = latency;
+        self.shared.dials.lock().pages = pages;
     }
 
     /// The `k`-th request to the Directory API from now, counted from 1, and those after it,
     /// `times` in all, are refused as if this limit were spent.
     pub fn refuse(&self, spent: Spent, k: u64, times: u64) {
-        self.shared.counter().refuse(spent, k, times);
+        self.shared.counter.lock().refuse(spent, k, times);
     }
 
     /// A new window of the quota begins.
     pub fn next_window(&self) {
-        self.shared.counter().next_window();
+        self.shared.counter.lock().next_window();
     }
 
     /// The most requests that were under way at once.
     #[must_use]
     pub fn most_at_once(&self) -> u32 {
-        self.shared.counter().most_at_once()
+        self.shared.at_once.most()
     }
+}
 
-    /// The requests so far, in the order of their arrival.
-    #[must_use]
-    pub fn requests(&self) -> Vec<Request> {
-        self.shared.journal().clone()
-    }
+/// What all simulated servers have: where it listens, requests, faults, latency.
+impl Deref for SimulatedGoogle {
+    type Target = Running;
 
-    /// Forgets the requests so far.
-    pub fn clear_requests(&self) {
-        self.shared.journal().clear();
-    }
-
-    /// The faults in force.
-    #[must_use]
-    pub fn faults(&self) -> &Faults {
-        &self.shared.faults
+    fn deref(&self) -> &Self::Target {
+        &self.running
     }
 }

@@ -2,8 +2,7 @@
 //! token's check, the call.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::extract::{Form, Path, Request as HttpRequest, State};
 use axum::http::header::AUTHORIZATION;
@@ -12,6 +11,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -21,21 +21,22 @@ use super::config::{Config, Quota};
 use super::model::Store;
 use super::paging::Pages;
 use super::token::{Holder, Tokens};
-use crate::fault::{self, Faults};
+use crate::at_once::AtOnce;
+use crate::front::Front;
 
 /// The server's state. Clones share it.
 pub(super) type Shared = Arc<Server>;
 
 /// See [`Shared`].
 pub(super) struct Server {
-    pub faults: Faults,
+    pub front: Front,
     pub config: Config,
-    store: Mutex<Store>,
-    tokens: Mutex<Tokens>,
-    dials: Mutex<Dials>,
-    journal: Mutex<Vec<Request>>,
-    counter: Mutex<Counter>,
-    scenes: Mutex<Vec<Scene>>,
+    pub store: Mutex<Store>,
+    pub tokens: Mutex<Tokens>,
+    pub dials: Mutex<Dials>,
+    pub counter: Mutex<Counter>,
+    pub at_once: AtOnce,
+    pub scenes: Mutex<Vec<Scene>>,
 }
 
 /// Something that happens just before the first request with this text in its address.
@@ -48,7 +49,6 @@ pub(super) struct Scene {
 pub(super) struct Dials {
     pub public_url: String,
     pub quota: Option<Quota>,
-    pub latency: Duration,
     pub pages: Pages,
     /// Page tokens of earlier generations are forgotten.
     pub token_generation: u64,
@@ -64,40 +64,24 @@ pub(super) struct Dials {
     pub issued_scopes: Option<Vec<String>>,
 }
 
-/// One request, in the order of arrival.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// `GET`, `POST` …
-    pub method: String,
-    /// Without the query.
-    pub path: String,
-    /// As it was sent.
-    pub query: String,
-    /// None: not answered (yet, or ever).
-    pub status: Option<u16>,
-}
-
 /// What was asked of the Directory API.
 #[derive(Debug, Default)]
 pub(super) struct Counter {
     windows: HashMap<String, (Instant, u32)>,
-    now: u32,
-    most_at_once: u32,
     /// Refusals to come: which, after how many more requests, how many of them.
     refusals: Vec<(Spent, u64, u64)>,
 }
 
 impl Server {
-    pub fn new(config: Config, faults: Faults) -> Shared {
+    pub fn new(config: Config) -> Shared {
         let account = &config.service_account;
         Arc::new(Self {
-            faults,
+            front: Front::new(config.latency),
             store: Mutex::default(),
             tokens: Mutex::default(),
             dials: Mutex::new(Dials {
                 public_url: String::new(),
                 quota: config.quota,
-                latency: config.latency,
                 pages: Pages::Good,
                 token_generation: 0,
                 admin_sdk_enabled: true,
@@ -109,41 +93,12 @@ impl Server {
                 has_role: account.has_role,
                 issued_scopes: None,
             }),
-            journal: Mutex::default(),
             counter: Mutex::default(),
+            at_once: AtOnce::default(),
             scenes: Mutex::default(),
             config,
         })
     }
-
-    pub fn store(&self) -> MutexGuard<'_, Store> {
-        lock(&self.store)
-    }
-
-    pub fn tokens(&self) -> MutexGuard<'_, Tokens> {
-        lock(&self.tokens)
-    }
-
-    pub fn dials(&self) -> MutexGuard<'_, Dials> {
-        lock(&self.dials)
-    }
-
-    pub fn journal(&self) -> MutexGuard<'_, Vec<Request>> {
-        lock(&self.journal)
-    }
-
-    pub fn scenes(&self) -> MutexGuard<'_, Vec<Scene>> {
-        lock(&self.scenes)
-    }
-
-    pub fn counter(&self) -> MutexGuard<'_, Counter> {
-        lock(&self.counter)
-    }
-}
-
-/// A test that panicked while holding a lock has failed already; the rest may go on.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Counter {
@@ -157,12 +112,8 @@ impl Counter {
         self.windows.clear();
     }
 
-    pub fn most_at_once(&self) -> u32 {
-        self.most_at_once
-    }
-
-    /// Counts one more query of `account`; whether a limit is spent.
-    fn admit(&mut self, quota: Option<Quota>, account: &str) -> Option<Spent> {
+    /// Counts one more query of `account`, one of so many under way; whether a limit is spent.
+    fn admit(&mut self, quota: Option<Quota>, account: &str, under_way: u32) -> Option<Spent> {
         let mut refused = None;
         for (spent, skip, times) in &mut self.refusals {
             if *skip > 0 {
@@ -183,7 +134,7 @@ impl Counter {
         if window.1 > quota.queries {
             return Some(Spent::User);
         }
-        let crowded = self.now > quota.concurrent;
+        let crowded = under_way > quota.concurrent;
         refused.or(crowded.then_some(Spent::Concurrent))
     }
 }
@@ -193,66 +144,31 @@ pub(super) fn router(shared: &Shared) -> Router {
     let api = api::router()
         .fallback(async |_: Uri| Refusal::NotFound("endpoint"))
         .route_layer(from_fn_with_state(shared.clone(), authorize));
-    Router::new()
+    let router = Router::new()
         .route("/token", post(token))
         .route("/v1/token", post(exchange))
         .route("/v1/projects/-/serviceAccounts/{call}", post(sign))
         .merge(api)
         .with_state(shared.clone())
-        .layer(from_fn_with_state(shared.clone(), delay))
-        .layer(from_fn_with_state(shared.faults.clone(), fault::inject))
-        .layer(from_fn_with_state(shared.clone(), log))
+        .layer(from_fn_with_state(shared.clone(), delay));
+    let router = shared.front.before(router);
+    router.layer(from_fn_with_state(shared.clone(), play))
 }
 
-async fn log(State(shared): State<Shared>, request: HttpRequest, next: Next) -> Response {
-    let number = {
-        let mut journal = shared.journal();
-        journal.push(Request {
-            method: request.method().to_string(),
-            path: request.uri().path().to_owned(),
-            query: request.uri().query().unwrap_or_default().to_owned(),
-            status: None,
-        });
-        journal.len() - 1
-    };
+/// Has happen what shall happen before the request.
+async fn play(State(shared): State<Shared>, request: HttpRequest, next: Next) -> Response {
     let address = request.uri().to_string();
     let due = |scene: &mut Scene| address.contains(&scene.part);
-    let due: Vec<Scene> = shared.scenes().extract_if(.., due).collect();
+    let due: Vec<Scene> = shared.scenes.lock().extract_if(.., due).collect();
     for scene in due {
         (scene.act)(&shared);
     }
-    let answer = next.run(request).await;
-    // The log may have been cleared meanwhile; then there is nothing to complete.
-    if let Some(logged) = shared.journal().get_mut(number) {
-        logged.status = Some(answer.status().as_u16());
-    }
-    answer
-}
-
-/// Counts a request as under way until it is answered or its client is gone.
-struct UnderWay(Shared);
-
-impl UnderWay {
-    fn new(shared: &Shared) -> Self {
-        let mut counter = shared.counter();
-        counter.now += 1;
-        counter.most_at_once = counter.most_at_once.max(counter.now);
-        Self(shared.clone())
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.counter().now -= 1;
-    }
+    next.run(request).await
 }
 
 async fn delay(State(shared): State<Shared>, request: HttpRequest, next: Next) -> Response {
-    let _under_way = UnderWay::new(&shared);
-    let latency = shared.dials().latency;
-    if !latency.is_zero() {
-        tokio::time::sleep(latency).await;
-    }
+    let _under_way = shared.at_once.enter();
+    shared.front.latency.pass().await;
     next.run(request).await
 }
 
@@ -264,7 +180,11 @@ fn bearer(headers: &HeaderMap) -> &str {
 
 /// Lets pass what carries a good token of somebody who may, within the quota.
 async fn authorize(State(shared): State<Shared>, request: HttpRequest, next: Next) -> Response {
-    let holder = shared.tokens().holder(bearer(request.headers())).cloned();
+    let holder = shared
+        .tokens
+        .lock()
+        .holder(bearer(request.headers()))
+        .cloned();
     match refusal(&shared, holder.as_ref(), request.uri().path()) {
         Some(refusal) => refusal.into_response(),
         None => next.run(request).await,
@@ -275,11 +195,13 @@ fn refusal(shared: &Shared, holder: Option<&Holder>, path: &str) -> Option<Refus
     let Some(holder) = holder else {
         return Some(Refusal::Token);
     };
-    let dials = shared.dials();
+    let dials = shared.dials.lock();
     if !dials.admin_sdk_enabled {
         return Some(Refusal::NotEnabled("Admin SDK API"));
     }
-    if let Some(spent) = shared.counter().admit(dials.quota, &holder.email) {
+    let (quota, under_way) = (dials.quota, shared.at_once.now());
+    let spent = shared.counter.lock().admit(quota, &holder.email, under_way);
+    if let Some(spent) = spent {
         return Some(Refusal::Spent(spent));
     }
     // Any of these, as the API's description has it; those that may write can read, too.
@@ -308,7 +230,7 @@ fn refusal(shared: &Shared, holder: Option<&Holder>, path: &str) -> Option<Refus
     let may = match holder.email == account.email {
         true => dials.has_role,
         false => {
-            let store = shared.store();
+            let store = shared.store.lock();
             let user = store.user_by_email(&holder.email);
             user.is_some_and(|user| user.admin)
         }
@@ -321,16 +243,17 @@ async fn token(
     Form(form): Form<HashMap<String, String>>,
 ) -> Result<Json<Value>, Denied> {
     let (url, delegated) = {
-        let dials = shared.dials();
+        let dials = shared.dials.lock();
         let url = format!("{}/token", dials.public_url);
         (url, dials.delegated_scopes.clone())
     };
     let mut account = shared.config.service_account.clone();
     account.delegated_scopes = delegated;
     let federation = &shared.config.federation;
-    let store = shared.store();
+    let store = shared.store.lock();
     let answer = shared
-        .tokens()
+        .tokens
+        .lock()
         .grant(&account, federation, &store, &form, &url);
     answer.map(Json)
 }
@@ -339,7 +262,10 @@ async fn exchange(
     State(shared): State<Shared>,
     Form(form): Form<HashMap<String, String>>,
 ) -> Result<Json<Value>, Denied> {
-    let answer = shared.tokens().exchange(&shared.config.federation, &form);
+    let answer = shared
+        .tokens
+        .lock()
+        .exchange(&shared.config.federation, &form);
     answer.map(Json)
 }
 
@@ -353,7 +279,7 @@ async fn sign(
     let email = email.ok_or(Refusal::NotFound("method"))?;
     let mut federation = shared.config.federation.clone();
     {
-        let dials = shared.dials();
+        let dials = shared.dials.lock();
         if !dials.iam_enabled {
             return Err(Refusal::NotEnabled("IAM Service Account Credentials API"));
         }
@@ -362,7 +288,8 @@ async fn sign(
     let account = &shared.config.service_account;
     let token = bearer(&headers);
     let answer = shared
-        .tokens()
+        .tokens
+        .lock()
         .sign(account, &federation, token, email, &body);
     answer.map(Json)
 }

@@ -57,7 +57,7 @@ fn page(
     rest: impl Iterator<Item = (String, Value)>,
 ) -> Response {
     let (base, links) = {
-        let dials = shared.dials();
+        let dials = shared.dials.lock();
         (dials.public_url.clone(), dials.links)
     };
     wanted.page(rest, uri, &base, links)
@@ -79,7 +79,7 @@ async fn users(State(shared): State<Shared>, uri: Uri, query: Parameters) -> Ans
         (Some(_), Some(_)) => return Err(Refusal::Validation("filter and search")),
     };
     let wanted = wanted(&shared, &query, &uri, USERS_MAX)?;
-    let store = shared.store();
+    let store = shared.store.lock();
     let rest = store.users.range(after(&wanted)).filter_map(|(id, user)| {
         let shown = || show_user(id, user);
         let shown = match &condition {
@@ -98,7 +98,7 @@ async fn groups(State(shared): State<Shared>, uri: Uri, query: Parameters) -> An
         (Some(_), Some(_)) => return Err(Refusal::Validation("filter and search")),
     };
     let wanted = wanted(&shared, &query, &uri, GROUPS_MAX)?;
-    let store = shared.store();
+    let store = shared.store.lock();
     let rest = store
         .groups
         .range(after(&wanted))
@@ -119,7 +119,7 @@ async fn members(
     query: Parameters,
 ) -> Answer {
     let wanted = wanted(&shared, &query, &uri, MEMBERS_MAX)?;
-    let store = shared.store();
+    let store = shared.store.lock();
     let Some(group) = store.groups.get(&id) else {
         let kind = "UserGroup";
         return Err(Refusal::NotFound { kind, id });
@@ -149,7 +149,7 @@ async fn assigned_users(
     query: Parameters,
 ) -> Answer {
     let wanted = wanted(&shared, &query, &uri, ASSIGNED_USERS_MAX)?;
-    let store = shared.store();
+    let store = shared.store.lock();
     let application = application(&store, &id)?;
     let rest = application.users.range(after(&wanted)).filter_map(|id| {
         let user = store.users.get(id)?;
@@ -165,7 +165,7 @@ async fn assigned_groups(
     query: Parameters,
 ) -> Answer {
     let wanted = wanted(&shared, &query, &uri, ASSIGNED_GROUPS_MAX)?;
-    let store = shared.store();
+    let store = shared.store.lock();
     let application = application(&store, &id)?;
     let rest = application
         .groups

@@ -86,8 +86,6 @@ struct Window {
 pub(super) struct Limiter {
     windows: BTreeMap<Class, Window>,
     past: Vec<Spent>,
-    under_way: u32,
-    most: u32,
 }
 
 fn now() -> u64 {
@@ -114,10 +112,11 @@ impl Limiter {
         window
     }
 
-    /// Counts a request; what its headers shall say, and whether it may be answered.
-    pub fn admit(&mut self, limits: &RateLimits, class: Class) -> (Told, bool) {
+    /// Counts a request, one of so many under way; what its headers shall say, and whether it may
+    /// be answered.
+    pub fn admit(&mut self, limits: &RateLimits, class: Class, under_way: u32) -> (Told, bool) {
         let limit = class.limit(limits);
-        if self.under_way > limits.concurrent {
+        if under_way > limits.concurrent {
             // How Okta tells that too many are under way: a limit of nothing.
             let told = Told {
                 limit: 0,
@@ -143,15 +142,6 @@ impl Limiter {
         self.window(limits, class).others += requests;
     }
 
-    pub fn came(&mut self) {
-        self.under_way += 1;
-        self.most = self.most.max(self.under_way);
-    }
-
-    pub fn went(&mut self) {
-        self.under_way -= 1;
-    }
-
     pub fn spent(&self) -> Vec<Spent> {
         let current = self
             .windows
@@ -166,13 +156,8 @@ impl Limiter {
         self.past.iter().copied().chain(current).collect()
     }
 
-    pub fn most_at_once(&self) -> u32 {
-        self.most
-    }
-
     pub fn forget(&mut self) {
         self.windows.clear();
         self.past.clear();
-        self.most = self.under_way;
     }
 }

@@ -15,24 +15,22 @@ mod server;
 mod token;
 
 use std::io;
-use std::time::Duration;
-
-use tokio::sync::watch;
+use std::ops::Deref;
 
 pub use config::{Config, LinkStyle, RateLimits, ServiceApp};
 pub use limits::{Class, Spent};
 pub use model::{GroupSeed, GroupType, Status, UserSeed};
-pub use server::Request;
 pub use token::PublicKey;
 
-use crate::fault::Faults;
-use crate::wire::Served;
+pub use crate::request_log::Request;
+
+use crate::front::Running;
 use server::{Server, Shared};
 
 /// A running organization, until dropped.
 pub struct SimulatedOkta {
     shared: Shared,
-    served: Served,
+    running: Running,
 }
 
 impl SimulatedOkta {
@@ -41,92 +39,82 @@ impl SimulatedOkta {
     /// # Errors
     /// The port can't be bound.
     pub async fn start(config: Config) -> io::Result<Self> {
-        let (stopping, _) = watch::channel(false);
         let port = config.port;
-        let shared = Server::new(config, Faults::new(stopping.clone()));
-        let served = Served::start(server::router(&shared), port, stopping).await?;
-        let this = Self { shared, served };
-        this.set_public_url(&format!("http://{}", this.served.address()));
+        let shared = Server::new(config);
+        let router = server::router(&shared);
+        let running = shared.front.clone().serve(router, port).await?;
+        let this = Self { shared, running };
+        this.set_public_url(&this.running.listens_at());
         Ok(this)
     }
 
     /// The address it takes for its own: in links, and as the audience of assertions.
     #[must_use]
     pub fn url(&self) -> String {
-        self.shared.dials().public_url.clone()
+        self.shared.dials.lock().public_url.clone()
     }
 
     /// Has it stand behind a proxy with this address.
     pub fn set_public_url(&self, url: &str) {
-        url.clone_into(&mut self.shared.dials().public_url);
-    }
-
-    /// Where it listens, whatever it takes for its own address.
-    #[must_use]
-    pub fn listens_at(&self) -> String {
-        format!("http://{}", self.served.address())
+        url.clone_into(&mut self.shared.dials.lock().public_url);
     }
 
     /// Adds a person, or replaces the one with the same id; the id.
     pub fn user(&self, seed: UserSeed) -> String {
-        self.shared.store().add_user(seed)
+        self.shared.store.lock().add_user(seed)
     }
 
     /// Deletes a person for good: from groups and applications, too.
     pub fn delete_user(&self, id: &str) {
-        self.shared.store().delete_user(id);
+        self.shared.store.lock().delete_user(id);
     }
 
     /// Adds a group, or replaces the one with the same id; the id.
     pub fn group(&self, seed: GroupSeed) -> String {
-        self.shared.store().add_group(seed)
+        self.shared.store.lock().add_group(seed)
     }
 
     /// Deletes a group.
     pub fn delete_group(&self, id: &str) {
-        self.shared.store().delete_group(id);
+        self.shared.store.lock().delete_group(id);
     }
 
     /// Adds an application with the people and groups assigned to it.
     pub fn application(&self, id: &str, users: &[&str], groups: &[&str]) {
-        self.shared.store().add_application(id, users, groups);
+        self.shared.store.lock().add_application(id, users, groups);
     }
 
     /// From now on the tokens' owner has no role that shows this.
     pub fn forbid(&self, class: Class) {
-        self.shared.dials().forbidden = Some(class);
+        self.shared.dials.lock().forbidden = Some(class);
     }
 
     /// Replaces the API token.
     pub fn set_api_token(&self, token: &str) {
-        token.clone_into(&mut self.shared.dials().api_token);
+        token.clone_into(&mut self.shared.dials.lock().api_token);
     }
 
     /// From now on, 401 to every access token given out so far.
     pub fn revoke_access_tokens(&self) {
-        self.shared.tokens().revoke_all();
-    }
-
-    /// How long every request takes on top, from now on.
-    pub fn set_latency(&self, latency: Duration) {
-        self.shared.dials().latency = latency;
+        self.shared.tokens.lock().revoke_all();
     }
 
     /// How pages are linked, from now on.
     pub fn set_links(&self, links: LinkStyle) {
-        self.shared.dials().links = links;
+        self.shared.dials.lock().links = links;
     }
 
     /// Switches rate limits on or off, counting from zero.
     pub fn set_rate_limits(&self, limits: Option<RateLimits>) {
-        self.shared.dials().rate_limits = limits;
-        self.shared.limiter().forget();
+        self.shared.dials.lock().rate_limits = limits;
+        self.shared.limiter.lock().forget();
+        self.shared.at_once.forget();
     }
 
     /// Other clients of the organization use so many requests of a class in this window.
     pub fn others_spend(&self, class: Class, requests: u32) {
-        if let Some(limits) = self.shared.dials().rate_limits {
-            self.shared.limiter().others(&limits, class, requests);
+        if let Some(limits) = self.shared.dials.lock().rate_limits {
+            self.shared.limiter.lock().others(&limits, class, requests);
         }
     }
 
@@ -134,29 +122,21 @@ impl SimulatedOkta {
     /// [`Self::others_spend`]).
     #[must_use]
     pub fn spent(&self) -> Vec<Spent> {
-        self.shared.limiter().spent()
+        self.shared.limiter.lock().spent()
     }
 
     /// The most requests that were under way at once.
     #[must_use]
     pub fn most_at_once(&self) -> u32 {
-        self.shared.limiter().most_at_once()
+        self.shared.at_once.most()
     }
+}
 
-    /// The requests so far, in the order of their arrival.
-    #[must_use]
-    pub fn requests(&self) -> Vec<Request> {
-        self.shared.journal().clone()
-    }
+/// What all simulated servers have: where it listens, requests, faults, latency.
+impl Deref for SimulatedOkta {
+    type Target = Running;
 
-    /// Forgets the requests so far.
-    pub fn clear_requests(&self) {
-        self.shared.journal().clear();
-    }
-
-    /// The faults in force.
-    #[must_use]
-    pub fn faults(&self) -> &Faults {
-        &self.shared.faults
+    fn deref(&self) -> &Self::Target {
+        &self.running
     }
 }

@@ -38,7 +38,7 @@ async fn users(State(shared): State<Shared>, query: Parameters) -> Response {
         let wanted = Wanted::of(&query, "cursor", most, shared.refuses_large_pages)?;
         let conditions = Conditions::of(&query)?;
         let fields = query.get("fields").map(String::as_str);
-        let store = shared.store();
+        let store = shared.store.lock();
         let list = List {
             all: store
                 .users
@@ -46,7 +46,7 @@ async fn users(State(shared): State<Shared>, query: Parameters) -> Response {
                 .filter(|(id, user)| conditions.fit(**id, user)),
             show: &|(id, user)| show_user(*id, user, fields),
         };
-        Ok(wanted.in_headers(list, shared.dials().paging))
+        Ok(wanted.in_headers(list, shared.dials.lock().paging))
     };
     answered(list(), Version::Two)
 }
@@ -56,7 +56,7 @@ async fn roles(State(shared): State<Shared>, query: Parameters) -> Response {
         let most = shared.page_max.roles;
         let wanted = Wanted::of(&query, "cursor", most, shared.refuses_large_pages)?;
         let name = query.get("name");
-        let store = shared.store();
+        let store = shared.store.lock();
         let list = List {
             all: store
                 .roles
@@ -64,7 +64,7 @@ async fn roles(State(shared): State<Shared>, query: Parameters) -> Response {
                 .filter(|(_, role)| name.is_none_or(|name| role.name == *name)),
             show: &|(id, role)| show_role(*id, role),
         };
-        Ok(wanted.in_headers(list, shared.dials().paging))
+        Ok(wanted.in_headers(list, shared.dials.lock().paging))
     };
     answered(list(), Version::Two)
 }
@@ -80,7 +80,7 @@ async fn members(
         let all = query
             .get("include_unassigned")
             .is_some_and(|all| all == "true");
-        let store = shared.store();
+        let store = shared.store.lock();
         let role = id.parse().ok().and_then(|id: u64| store.roles.get(&id));
         let role = role.ok_or(Refusal::NotFound)?;
         let ids: Vec<u64> = match all {
@@ -93,7 +93,7 @@ async fn members(
                 .filter_map(|id| Some((id, store.users.get(&id)?))),
             show: &|(id, user)| show_member(id, user, role.members.contains(&id)),
         };
-        Ok(wanted.in_headers(list, shared.dials().paging))
+        Ok(wanted.in_headers(list, shared.dials.lock().paging))
     };
     answered(list(), Version::Two)
 }
@@ -102,19 +102,19 @@ async fn groups(State(shared): State<Shared>, query: Parameters) -> Response {
     let list = || {
         let most = shared.page_max.groups;
         let wanted = Wanted::of(&query, "after_cursor", most, shared.refuses_large_pages)?;
-        let store = shared.store();
+        let store = shared.store.lock();
         let list = List {
             all: store.groups.iter(),
             show: &|(id, name)| show_group(*id, name),
         };
-        Ok(wanted.in_body(list, "/api/1/groups", shared.dials().paging))
+        Ok(wanted.in_body(list, "/api/1/groups", shared.dials.lock().paging))
     };
     answered(list(), Version::One)
 }
 
 async fn rate_limit(State(shared): State<Shared>) -> Response {
-    let limit = shared.dials().rate_limit.unwrap_or(RateLimit::DEFAULT);
-    let left = shared.limiter().left(&limit);
+    let limit = shared.dials.lock().rate_limit.unwrap_or(RateLimit::DEFAULT);
+    let left = shared.limiter.lock().left(&limit);
     let body = json!({
         "status": {"error": false, "code": 200, "type": "success", "message": "Success"},
         "data": {

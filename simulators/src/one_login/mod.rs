@@ -15,24 +15,22 @@ mod server;
 mod token;
 
 use std::io;
-use std::time::Duration;
-
-use tokio::sync::watch;
+use std::ops::Deref;
 
 pub use config::{Config, PageMax, RateLimit, Told};
 pub use limits::Spent;
 pub use model::{RoleSeed, STATES, STATUSES, UserSeed};
 pub use paging::Paging;
-pub use server::Request;
 
-use crate::fault::Faults;
-use crate::wire::Served;
+pub use crate::request_log::Request;
+
+use crate::front::Running;
 use server::{Server, Shared};
 
 /// A running account, until dropped.
 pub struct SimulatedOneLogin {
     shared: Shared,
-    served: Served,
+    running: Running,
 }
 
 impl SimulatedOneLogin {
@@ -41,37 +39,37 @@ impl SimulatedOneLogin {
     /// # Errors
     /// The port can't be bound.
     pub async fn start(config: Config) -> io::Result<Self> {
-        let (stopping, _) = watch::channel(false);
         let port = config.port;
-        let shared = Server::new(config, Faults::new(stopping.clone()));
-        let served = Served::start(server::router(&shared), port, stopping).await?;
-        Ok(Self { shared, served })
+        let shared = Server::new(config);
+        let router = server::router(&shared);
+        let running = shared.front.clone().serve(router, port).await?;
+        Ok(Self { shared, running })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.served.address())
+        self.running.listens_at()
     }
 
     /// Adds a person, or replaces the one with the same id; the id.
     pub fn user(&self, seed: UserSeed) -> u64 {
-        self.shared.store().add_user(seed)
+        self.shared.store.lock().add_user(seed)
     }
 
     /// Deletes a person, from roles, too.
     pub fn delete_user(&self, id: u64) {
-        self.shared.store().delete_user(id);
+        self.shared.store.lock().delete_user(id);
     }
 
     /// Adds a role, or replaces the one with the same id; the id.
     pub fn role(&self, seed: RoleSeed) -> u64 {
-        self.shared.store().add_role(seed)
+        self.shared.store.lock().add_role(seed)
     }
 
     /// Adds a group; the id, for people's `group_id`.
     pub fn group(&self, name: &str) -> u64 {
-        self.shared.store().add_group(name)
+        self.shared.store.lock().add_group(name)
     }
 
     /// A person is deleted right after the answer to the `nth` request from now to `path`.
@@ -90,67 +88,54 @@ impl SimulatedOneLogin {
 
     /// From now on the credentials' scope doesn't allow anything.
     pub fn take_scope(&self) {
-        self.shared.dials().scope_is_too_small = true;
+        self.shared.dials.lock().scope_is_too_small = true;
     }
 
     /// Deletes whoever made the credentials.
     pub fn delete_owner(&self) {
-        self.shared.dials().owner_is_gone = true;
+        self.shared.dials.lock().owner_is_gone = true;
     }
 
     /// Replaces the secret of the credentials.
     pub fn set_client_secret(&self, secret: &str) {
-        secret.clone_into(&mut self.shared.dials().client_secret);
+        secret.clone_into(&mut self.shared.dials.lock().client_secret);
     }
 
     /// From now on, 401 to every access token given out so far.
     pub fn revoke_access_tokens(&self) {
-        self.shared.tokens().revoke();
-    }
-
-    /// How long every request takes on top, from now on.
-    pub fn set_latency(&self, latency: Duration) {
-        self.shared.dials().latency = latency;
+        self.shared.tokens.lock().revoke();
     }
 
     /// How a page tells of the next one, from now on.
     pub fn set_paging(&self, paging: Paging) {
-        self.shared.dials().paging = paging;
+        self.shared.dials.lock().paging = paging;
     }
 
     /// Switches the limit on or off, counting from zero.
     pub fn set_rate_limit(&self, limit: Option<RateLimit>) {
-        self.shared.dials().rate_limit = limit;
-        *self.shared.limiter() = limits::Limiter::default();
+        self.shared.dials.lock().rate_limit = limit;
+        *self.shared.limiter.lock() = limits::Limiter::default();
     }
 
     /// Other clients of the account use so many requests in this window.
     pub fn others_spend(&self, requests: u32) {
-        if let Some(limit) = self.shared.dials().rate_limit {
-            self.shared.limiter().others(&limit, requests);
+        if let Some(limit) = self.shared.dials.lock().rate_limit {
+            self.shared.limiter.lock().others(&limit, requests);
         }
     }
 
     /// What was asked in each window, by who asks here (not by [`Self::others_spend`]).
     #[must_use]
     pub fn spent(&self) -> Vec<Spent> {
-        self.shared.limiter().spent()
+        self.shared.limiter.lock().spent()
     }
+}
 
-    /// The requests so far, in the order of their arrival.
-    #[must_use]
-    pub fn requests(&self) -> Vec<Request> {
-        self.shared.journal().clone()
-    }
+/// What all simulated servers have: where it listens, requests, faults, latency.
+impl Deref for SimulatedOneLogin {
+    type Target = Running;
 
-    /// Forgets the requests so far.
-    pub fn clear_requests(&self) {
-        self.shared.journal().clear();
-    }
-
-    /// The faults in force.
-    #[must_use]
-    pub fn faults(&self) -> &Faults {
-        &self.shared.faults
+    fn deref(&self) -> &Self::Target {
+        &self.running
     }
 }

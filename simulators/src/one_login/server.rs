@@ -1,8 +1,7 @@
 //! What the calls share, and the order in which a request passes: log, faults, latency, the limit,
 //! the token's check, the call.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request as HttpRequest, State};
@@ -10,6 +9,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::post;
+use parking_lot::Mutex;
 
 use super::answers::{Refusal, Version};
 use super::api;
@@ -18,7 +18,7 @@ use super::limits::Limiter;
 use super::model::Store;
 use super::paging::Paging;
 use super::token::{self, Tokens};
-use crate::fault::{self, Faults};
+use crate::front::Front;
 
 /// The server's state. Clones share it.
 pub(super) type Shared = Arc<Server>;
@@ -28,14 +28,13 @@ pub(super) type Change = Box<dyn FnOnce(&mut Store) + Send>;
 
 /// See [`Shared`].
 pub(super) struct Server {
-    pub faults: Faults,
+    pub front: Front,
     pub page_max: PageMax,
     pub refuses_large_pages: bool,
-    store: Mutex<Store>,
-    tokens: Mutex<Tokens>,
-    dials: Mutex<Dials>,
-    journal: Mutex<Vec<Request>>,
-    limiter: Mutex<Limiter>,
+    pub store: Mutex<Store>,
+    pub tokens: Mutex<Tokens>,
+    pub dials: Mutex<Dials>,
+    pub limiter: Mutex<Limiter>,
     changes: Mutex<Vec<(String, usize, Change)>>,
 }
 
@@ -44,29 +43,15 @@ pub(super) struct Dials {
     pub client_id: String,
     pub client_secret: String,
     pub rate_limit: Option<RateLimit>,
-    pub latency: Duration,
     pub paging: Paging,
     pub owner_is_gone: bool,
     pub scope_is_too_small: bool,
 }
 
-/// One request, in the order of arrival.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// `GET`, `POST` …
-    pub method: String,
-    /// Without the query.
-    pub path: String,
-    /// As it was sent.
-    pub query: String,
-    /// None: not answered (yet, or ever).
-    pub status: Option<u16>,
-}
-
 impl Server {
-    pub fn new(config: Config, faults: Faults) -> Shared {
+    pub fn new(config: Config) -> Shared {
         Arc::new(Self {
-            faults,
+            front: Front::new(config.latency),
             page_max: config.page_max,
             refuses_large_pages: config.refuses_large_pages,
             store: Mutex::default(),
@@ -75,87 +60,47 @@ impl Server {
                 client_id: config.client_id,
                 client_secret: config.client_secret,
                 rate_limit: config.rate_limit,
-                latency: config.latency,
                 paging: Paging::Told,
                 owner_is_gone: false,
                 scope_is_too_small: false,
             }),
-            journal: Mutex::default(),
             limiter: Mutex::default(),
             changes: Mutex::default(),
         })
     }
 
-    pub fn store(&self) -> MutexGuard<'_, Store> {
-        lock(&self.store)
-    }
-
-    pub fn tokens(&self) -> MutexGuard<'_, Tokens> {
-        lock(&self.tokens)
-    }
-
-    pub fn dials(&self) -> MutexGuard<'_, Dials> {
-        lock(&self.dials)
-    }
-
-    pub fn journal(&self) -> MutexGuard<'_, Vec<Request>> {
-        lock(&self.journal)
-    }
-
-    pub fn limiter(&self) -> MutexGuard<'_, Limiter> {
-        lock(&self.limiter)
-    }
-
     /// Has `change` happen right after the answer to the `nth` request from now to `path`.
     pub fn change_after(&self, path: &str, nth: usize, change: Change) {
-        lock(&self.changes).push((path.to_owned(), nth, change));
+        self.changes.lock().push((path.to_owned(), nth, change));
     }
 
     fn changed_after(&self, path: &str) {
-        let mut changes = lock(&self.changes);
+        let mut changes = self.changes.lock();
         for (_, left, _) in changes.iter_mut().filter(|(of, ..)| of == path) {
             *left -= 1;
         }
         for (.., change) in changes.extract_if(.., |(_, left, _)| *left == 0) {
-            change(&mut self.store());
+            change(&mut self.store.lock());
         }
     }
-}
-
-/// A test that panicked while holding a lock has failed already; the rest may go on.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Everything the server answers.
 pub(super) fn router(shared: &Shared) -> Router {
     let api = api::router().route_layer(from_fn_with_state(shared.clone(), authorize));
-    Router::new()
+    let router = Router::new()
         .route("/auth/oauth2/v2/token", post(token::generate))
         .merge(api)
         .with_state(shared.clone())
-        .layer(from_fn_with_state(shared.clone(), limit))
-        .layer(from_fn_with_state(shared.faults.clone(), fault::inject))
-        .layer(from_fn_with_state(shared.clone(), log))
+        .layer(from_fn_with_state(shared.clone(), limit));
+    let router = shared.front.before(router);
+    router.layer(from_fn_with_state(shared.clone(), change))
 }
 
-async fn log(State(shared): State<Shared>, request: HttpRequest, next: Next) -> Response {
+/// Changes the account once the request is answered.
+async fn change(State(shared): State<Shared>, request: HttpRequest, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let number = {
-        let mut journal = shared.journal();
-        journal.push(Request {
-            method: request.method().to_string(),
-            path: path.clone(),
-            query: request.uri().query().unwrap_or_default().to_owned(),
-            status: None,
-        });
-        journal.len() - 1
-    };
     let answer = next.run(request).await;
-    // The log may have been cleared meanwhile; then there is nothing to complete.
-    if let Some(logged) = shared.journal().get_mut(number) {
-        logged.status = Some(answer.status().as_u16());
-    }
     shared.changed_after(&path);
     answer
 }
@@ -163,16 +108,11 @@ async fn log(State(shared): State<Shared>, request: HttpRequest, next: Next) -> 
 async fn limit(State(shared): State<Shared>, request: HttpRequest, next: Next) -> Response {
     let path = request.uri().path();
     let version = Version::of(path);
-    let (limit, latency) = {
-        let dials = shared.dials();
-        (dials.rate_limit, dials.latency)
-    };
+    let limit = shared.dials.lock().rate_limit;
     // Tokens, and the question what is left, don't count.
     let counted = limit.filter(|_| path.starts_with("/api/"));
-    let admitted = counted.map(|limit| (limit, shared.limiter().admit(&limit)));
-    if !latency.is_zero() {
-        tokio::time::sleep(latency).await;
-    }
+    let admitted = counted.map(|limit| (limit, shared.limiter.lock().admit(&limit)));
+    shared.front.latency.pass().await;
     let Some((limit, (left, admitted))) = admitted else {
         return next.run(request).await;
     };
@@ -194,9 +134,9 @@ async fn authorize(State(shared): State<Shared>, request: HttpRequest, next: Nex
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
         _ => "",
     };
-    let refusal = if !shared.tokens().is_good(token) {
+    let refusal = if !shared.tokens.lock().is_good(token) {
         Some(Refusal::Unauthorized)
-    } else if shared.dials().scope_is_too_small {
+    } else if shared.dials.lock().scope_is_too_small {
         Some(Refusal::Scope)
     } else {
         None

@@ -64,7 +64,7 @@ fn granted(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<Json<Val
     if parameters.get("grant_type").map(String::as_str) != Some("client_credentials") {
         return Err(Refusal::Grant);
     }
-    let dials = shared.dials();
+    let dials = shared.dials.lock();
     let is = |name: &str, value: &str| parameters.get(name).is_some_and(|given| given == value);
     if !is("client_id", &dials.client_id) || !is("client_secret", &dials.client_secret) {
         return Err(Refusal::Unauthorized);
@@ -73,7 +73,7 @@ fn granted(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<Json<Val
         return Err(Refusal::Owner);
     }
     Ok(Json(json!({
-        "access_token": shared.tokens().current(),
+        "access_token": shared.tokens.lock().current(),
         "created_at": "2024-05-17T08:30:00.000Z",
         "expires_in": LIFETIME,
         "refresh_token": "628x9x0xx447xx4x421x517x4x474x33x2065x4x1xx523xxxxx6x7x20",

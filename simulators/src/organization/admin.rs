@@ -39,7 +39,7 @@ fn pretty(value: &impl Serialize) -> Response {
 }
 
 async fn state(State(shared): State<Shared>) -> Response {
-    let store = shared.store();
+    let store = shared.store.lock();
     pretty(&json!({
         "seats": {
             "inUse": store.seats_in_use(),
@@ -52,35 +52,35 @@ async fn state(State(shared): State<Shared>) -> Response {
 }
 
 async fn table(State(shared): State<Shared>) -> String {
-    Snapshot::of(&shared.store()).to_string()
+    Snapshot::of(&shared.store.lock()).to_string()
 }
 
 async fn history(State(shared): State<Shared>) -> Response {
-    pretty(&shared.store().history)
+    pretty(&shared.store.lock().history)
 }
 
 async fn requests(State(shared): State<Shared>) -> Response {
-    pretty(&shared.journal().requests)
+    pretty(&shared.front.log.requests())
 }
 
 async fn clear_requests(State(shared): State<Shared>) {
-    shared.journal().requests.clear();
+    shared.front.log.clear();
 }
 
 async fn seed(State(shared): State<Shared>, Json(seed): Json<Seed>) -> Response {
-    match seed.plant(&mut shared.store()) {
+    match seed.plant(&mut shared.store.lock()) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     }
 }
 
 async fn seats(State(shared): State<Shared>, Json(seats): Json<Seats>) {
-    shared.store().seats = seats;
+    shared.store.lock().seats = seats;
 }
 
 async fn rotate_secret(State(shared): State<Shared>, Json(secret): Json<Secret>) {
-    shared.dials().client_secret = secret.client_secret;
-    shared.tokens().revoke_all();
+    shared.dials.lock().client_secret = secret.client_secret;
+    shared.tokens.lock().revoke_all();
 }
 
 #[derive(Deserialize)]
@@ -90,13 +90,13 @@ struct Secret {
 }
 
 async fn revoke_tokens(State(shared): State<Shared>) {
-    shared.tokens().revoke_all();
+    shared.tokens.lock().revoke_all();
 }
 
 async fn inject(State(shared): State<Shared>, Json(fault): Json<Fault>) {
-    shared.faults.inject(fault);
+    shared.front.faults.inject(fault);
 }
 
 async fn clear_faults(State(shared): State<Shared>) {
-    shared.faults.clear();
+    shared.front.faults.clear();
 }

@@ -85,14 +85,14 @@ async fn token(
     form: Result<Form<HashMap<String, String>>, FormRejection>,
 ) -> Result<Json<Value>, Denied> {
     let Form(form) = form.map_err(|_| Denied::Request)?;
-    let dials = shared.dials();
+    let dials = shared.dials.lock();
     let expected = Expected {
         organization_id: &shared.config.organization_id,
         client_secret: &dials.client_secret,
         device_needed: matches!(shared.config.profile, Profile::Vaultwarden { .. }),
     };
     expected.check(&form)?;
-    let token = shared.tokens().issue(dials.token_lifetime);
+    let token = shared.tokens.lock().issue(dials.token_lifetime);
     Ok(Json(json!({
         "access_token": token,
         "expires_in": dials.token_lifetime.as_secs(),
@@ -113,7 +113,7 @@ async fn server_config(State(shared): State<Shared>) -> Json<Value> {
 async fn import(State(shared): State<Shared>, body: Bytes) -> Answer {
     let import = Import::parse(&body)?;
     let summary = Extension(Summary(import.summary()));
-    let done = import.run(&mut shared.store(), &shared.config);
+    let done = import.run(&mut shared.store.lock(), &shared.config);
     Ok((summary, done.map(|()| StatusCode::OK)).into_response())
 }
 
@@ -122,12 +122,12 @@ async fn import_into_vaultwarden(State(shared): State<Shared>, body: Bytes) -> R
         return StatusCode::UNPROCESSABLE_ENTITY.into_response();
     };
     let groups = shared.config.profile == Profile::Vaultwarden { groups: true };
-    import.run(&mut shared.store(), groups);
+    import.run(&mut shared.store.lock(), groups);
     Extension(Summary(import.summary())).into_response()
 }
 
 async fn subscription(State(shared): State<Shared>) -> Json<Value> {
-    let seats = shared.store().seats;
+    let seats = shared.store.lock().seats;
     Json(json!({
         "passwordManager": {
             "seats": seats.seats,
@@ -171,21 +171,21 @@ fn list<T: Serialize>(data: &[T]) -> Result<Vec<u8>, serde_json::Error> {
 }
 
 async fn list_members(State(shared): State<Shared>) -> Answer {
-    let store = shared.store();
-    let kept = &mut shared.listings().members;
+    let store = shared.store.lock();
+    let kept = &mut shared.listings.lock().members;
     listing(kept, store.version, || {
         list(&members::list(&store, &shared.config))
     })
 }
 
 async fn create_member(State(shared): State<Shared>, body: Bytes) -> Answer {
-    let mut store = shared.store();
+    let mut store = shared.store.lock();
     let id = members::create(&mut store, &shared.config, &body)?;
     Ok(Json(members::get(&store, id)?).into_response())
 }
 
 async fn show_member(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    let store = shared.store();
+    let store = shared.store.lock();
     let id = members::find(&store, &id)?;
     Ok(Json(members::get(&store, id)?).into_response())
 }
@@ -195,21 +195,21 @@ async fn update_member(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Answer {
-    let mut store = shared.store();
+    let mut store = shared.store.lock();
     let id = members::find(&store, &id)?;
     members::update(&mut store, id, &body)?;
     Ok(Json(members::get(&store, id)?).into_response())
 }
 
 async fn remove_member(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    let mut store = shared.store();
+    let mut store = shared.store.lock();
     let id = members::find(&store, &id)?;
     members::remove(&mut store, id)?;
     Ok(StatusCode::OK.into_response())
 }
 
 async fn member_groups(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    let store = shared.store();
+    let store = shared.store.lock();
     let id = members::find(&store, &id)?;
     Ok(Json(members::group_ids(&store, id)).into_response())
 }
@@ -219,67 +219,67 @@ async fn set_member_groups(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Answer {
-    let mut store = shared.store();
+    let mut store = shared.store.lock();
     let id = members::find(&store, &id)?;
     members::set_group_ids(&mut store, id, &body)?;
     Ok(StatusCode::OK.into_response())
 }
 
 async fn reinvite(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    let mut store = shared.store();
+    let mut store = shared.store.lock();
     let id = members::find(&store, &id)?;
     members::reinvite(&mut store, id)?;
     Ok(StatusCode::OK.into_response())
 }
 
 async fn revoke(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    let mut store = shared.store();
+    let mut store = shared.store.lock();
     let id = members::find(&store, &id)?;
     members::revoke(&mut store, id)?;
     Ok(StatusCode::OK.into_response())
 }
 
 async fn restore(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    let mut store = shared.store();
+    let mut store = shared.store.lock();
     let id = members::find(&store, &id)?;
     members::restore(&mut store, &shared.config, id)?;
     Ok(StatusCode::OK.into_response())
 }
 
 async fn list_groups(State(shared): State<Shared>) -> Answer {
-    let store = shared.store();
-    let kept = &mut shared.listings().groups;
+    let store = shared.store.lock();
+    let kept = &mut shared.listings.lock().groups;
     listing(kept, store.version, || list(&groups::list(&store)))
 }
 
 async fn create_group(State(shared): State<Shared>, body: Bytes) -> Answer {
-    let mut store = shared.store();
+    let mut store = shared.store.lock();
     let id = groups::create(&mut store, &shared.config, &body)?;
     Ok(Json(groups::get(&store, id)?).into_response())
 }
 
 async fn show_group(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    let store = shared.store();
+    let store = shared.store.lock();
     let id = groups::find(&store, &id)?;
     Ok(Json(groups::get(&store, id)?).into_response())
 }
 
 async fn update_group(State(shared): State<Shared>, Path(id): Path<String>, body: Bytes) -> Answer {
-    let mut store = shared.store();
+    let mut store = shared.store.lock();
     let id = groups::find(&store, &id)?;
     groups::update(&mut store, &shared.config, id, &body)?;
     Ok(Json(groups::get(&store, id)?).into_response())
 }
 
 async fn delete_group(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    let mut store = shared.store();
+    let mut store = shared.store.lock();
     let id = groups::find(&store, &id)?;
     store.delete_group(id);
     Ok(StatusCode::OK.into_response())
 }
 
 async fn group_members(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    let store = shared.store();
+    let store = shared.store.lock();
     let id = groups::find(&store, &id)?;
     Ok(Json(groups::member_ids(&store, id)).into_response())
 }
@@ -289,7 +289,7 @@ async fn set_group_members(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Answer {
-    let mut store = shared.store();
+    let mut store = shared.store.lock();
     let id = groups::find(&store, &id)?;
     groups::set_member_ids(&mut store, id, &body)?;
     Ok(StatusCode::OK.into_response())

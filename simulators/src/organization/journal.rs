@@ -18,7 +18,7 @@ use crate::wire::Wire;
 #[serde(rename_all = "camelCase")]
 pub struct Request {
     /// Counted from the server's start.
-    pub number: u64,
+    pub number: usize,
     /// Who sent it.
     pub peer: IpAddr,
     /// `GET`, `POST` …
@@ -53,37 +53,13 @@ impl Request {
     }
 }
 
-/// The requests so far.
-#[derive(Debug, Default)]
-pub(super) struct Journal {
-    pub requests: Vec<Request>,
-    last: u64,
-}
-
-impl Journal {
-    fn arrived(&mut self, mut request: Request) -> u64 {
-        self.last += 1;
-        request.number = self.last;
-        self.requests.push(request);
-        self.last
-    }
-
-    /// The log may have been cleared meanwhile; then there is nothing to complete.
-    fn answered(&mut self, number: u64, answer: &Response) {
-        let logged = self
-            .requests
-            .binary_search_by_key(&number, |request| request.number);
-        if let Ok(index) = logged {
-            let request = &mut self.requests[index];
-            request.fault = answer.extensions().get::<Failed>().map(|failed| failed.0);
-            let silent = matches!(request.fault, Some(Way::CutConnection | Way::Hang));
-            request.status = (!silent).then(|| answer.status().as_u16());
-            request.summary = answer
-                .extensions()
-                .get::<Summary>()
-                .map(|summary| summary.0.clone());
-        }
-    }
+/// Completes what is logged of a request.
+fn answered(request: &mut Request, answer: &Response) {
+    let extensions = answer.extensions();
+    request.fault = extensions.get::<Failed>().map(|failed| failed.0);
+    let silent = matches!(request.fault, Some(Way::CutConnection | Way::Hang));
+    request.status = (!silent).then(|| answer.status().as_u16());
+    request.summary = extensions.get::<Summary>().map(|summary| summary.0.clone());
 }
 
 /// Travels with an answer to be put in the log.
@@ -104,8 +80,8 @@ pub(super) async fn log(
     };
     let path = head.uri.path().to_owned();
     let keeps = shared.config.keeps_bodies && path.starts_with("/api/");
-    let number = shared.journal().arrived(Request {
-        number: 0,
+    let number = shared.front.log.arrived(|number| Request {
+        number,
         peer: wire.peer().ip(),
         method: head.method.to_string(),
         path,
@@ -116,6 +92,7 @@ pub(super) async fn log(
     });
     let request = HttpRequest::from_parts(head, Body::from(body));
     let answer = next.run(request).await;
-    shared.journal().answered(number, &answer);
+    let complete = |request: &mut Request| answered(request, &answer);
+    shared.front.log.answered(number, complete);
     answer
 }

@@ -44,9 +44,8 @@ mod vaultwarden;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Deref;
 use std::time::Duration;
-
-use tokio::sync::watch;
 
 pub use config::{Config, Plan, Profile, RateLimits, Seats};
 pub use history::Event;
@@ -55,14 +54,13 @@ pub use model::{CollectionAccess, GroupId, MemberId, Role, Status};
 pub use seed::{GroupSeed, MemberSeed, Seed, SeedError};
 pub use snapshot::{GroupSnapshot, MemberSnapshot, Snapshot};
 
-use crate::fault::Faults;
-use crate::wire::Served;
+use crate::front::Running;
 use server::{Server, Shared};
 
 /// A running server with one organization, until dropped.
 pub struct SimulatedOrganization {
     shared: Shared,
-    served: Served,
+    running: Running<Request>,
 }
 
 impl SimulatedOrganization {
@@ -71,18 +69,18 @@ impl SimulatedOrganization {
     /// # Errors
     /// The port can't be bound.
     pub async fn start(config: Config) -> io::Result<Self> {
-        let (stopping, _) = watch::channel(false);
         let port = config.port;
-        let shared = Server::new(config, Faults::new(stopping.clone()));
-        let served = Served::start(server::router(&shared), port, stopping).await?;
-        Ok(Self { shared, served })
+        let shared = Server::new(config);
+        let router = server::router(&shared);
+        let running = shared.front.clone().serve(router, port).await?;
+        Ok(Self { shared, running })
     }
 
     /// The server's address: what a self-hosted server's `serverUrl` is. Identity and API are
     /// below it.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.served.address())
+        self.running.listens_at()
     }
 
     /// The identity server's address.
@@ -112,51 +110,46 @@ impl SimulatedOrganization {
     /// The secret in force.
     #[must_use]
     pub fn client_secret(&self) -> String {
-        self.shared.dials().client_secret.clone()
+        self.shared.dials.lock().client_secret.clone()
     }
 
     /// Replaces the secret; the tokens of the old one are revoked.
     pub fn rotate_secret(&self, secret: &str) {
-        secret.clone_into(&mut self.shared.dials().client_secret);
+        secret.clone_into(&mut self.shared.dials.lock().client_secret);
         self.revoke_all_tokens();
     }
 
     /// From now on, 401 to every token given out so far.
     pub fn revoke_all_tokens(&self) {
-        self.shared.tokens().revoke_all();
+        self.shared.tokens.lock().revoke_all();
     }
 
     /// How long tokens given out from now on are good.
     pub fn set_token_lifetime(&self, lifetime: Duration) {
-        self.shared.dials().token_lifetime = lifetime;
-    }
-
-    /// How long every request takes on top, from now on.
-    pub fn set_latency(&self, latency: Duration) {
-        self.shared.dials().latency = latency;
+        self.shared.dials.lock().token_lifetime = lifetime;
     }
 
     /// Switches rate limits on or off, counting from zero.
     pub fn set_rate_limits(&self, limits: Option<RateLimits>) {
-        self.shared.dials().rate_limits = limits;
-        *self.shared.limiter() = limits::Limiter::default();
+        self.shared.dials.lock().rate_limits = limits;
+        *self.shared.limiter.lock() = limits::Limiter::default();
     }
 
     /// Buys or gives back seats.
     pub fn set_seats(&self, seats: Seats) {
-        self.shared.store().seats = seats;
+        self.shared.store.lock().seats = seats;
     }
 
     /// The seats as they are now, autoscaling considered.
     #[must_use]
     pub fn seats(&self) -> Seats {
-        self.shared.store().seats
+        self.shared.store.lock().seats
     }
 
     /// Members whose status isn't revoked.
     #[must_use]
     pub fn seats_in_use(&self) -> u32 {
-        self.shared.store().seats_in_use()
+        self.shared.store.lock().seats_in_use()
     }
 
     /// Adds a member as it is: no invitation, no history.
@@ -164,7 +157,7 @@ impl SimulatedOrganization {
     /// # Panics
     /// The email is a member's already.
     pub fn seed_member(&self, seed: MemberSeed) -> MemberId {
-        let added = self.shared.store().add_member(seed.build());
+        let added = self.shared.store.lock().add_member(seed.build());
         added.expect("each seeded member has an email of its own")
     }
 
@@ -173,7 +166,7 @@ impl SimulatedOrganization {
     /// # Panics
     /// One of its members isn't in the organization.
     pub fn seed_group(&self, seed: GroupSeed) -> GroupId {
-        let mut store = self.shared.store();
+        let mut store = self.shared.store.lock();
         match seed.build(&store) {
             Ok(group) => store.add_group(group),
             Err(error) => panic!("{error}"),
@@ -185,38 +178,42 @@ impl SimulatedOrganization {
     /// # Errors
     /// It contradicts itself. What came before the contradiction is there.
     pub fn seed(&self, seed: Seed) -> Result<(), SeedError> {
-        seed.plant(&mut self.shared.store())
+        seed.plant(&mut self.shared.store.lock())
     }
 
     /// An invited member takes the invitation and is confirmed, as people do between two syncs.
     /// False where there is no such invitation.
     #[must_use]
     pub fn accept_and_confirm(&self, email: &str) -> bool {
-        self.shared.store().accept_and_confirm(email)
+        self.shared.store.lock().accept_and_confirm(email)
     }
 
     /// The id of the member with this email.
     #[must_use]
     pub fn member_id(&self, email: &str) -> Option<MemberId> {
-        self.shared.store().by_email.get(email).copied()
+        self.shared.store.lock().by_email.get(email).copied()
     }
 
     /// The id of the group with this external id.
     #[must_use]
     pub fn group_id(&self, external_id: &str) -> Option<GroupId> {
-        self.shared.store().groups_by_external_id.get(external_id)
+        self.shared
+            .store
+            .lock()
+            .groups_by_external_id
+            .get(external_id)
     }
 
     /// Members, groups and memberships as they are.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::of(&self.shared.store())
+        Snapshot::of(&self.shared.store.lock())
     }
 
     /// Everything that was done, in order, whatever came of it later. Seeding isn't in it.
     #[must_use]
     pub fn history(&self) -> Vec<Event> {
-        self.shared.store().history.clone()
+        self.shared.store.lock().history.clone()
     }
 
     /// Those of [`Self::history`] by which someone lost something.
@@ -230,30 +227,22 @@ impl SimulatedOrganization {
     /// How many invitation mails each address has been sent, ever.
     #[must_use]
     pub fn invitations(&self) -> BTreeMap<String, u32> {
-        self.shared.store().invitations.clone()
+        self.shared.store.lock().invitations.clone()
     }
 
     /// Forgets history and invitations: what follows is a new story.
     pub fn clear_history(&self) {
-        let mut store = self.shared.store();
+        let mut store = self.shared.store.lock();
         store.history.clear();
         store.invitations.clear();
     }
+}
 
-    /// The requests so far, in the order of their arrival.
-    #[must_use]
-    pub fn requests(&self) -> Vec<Request> {
-        self.shared.journal().requests.clone()
-    }
+/// What all simulated servers have: where it listens, requests, faults, latency.
+impl Deref for SimulatedOrganization {
+    type Target = Running<Request>;
 
-    /// Forgets the requests so far.
-    pub fn clear_requests(&self) {
-        self.shared.journal().requests.clear();
-    }
-
-    /// The faults in force.
-    #[must_use]
-    pub fn faults(&self) -> &Faults {
-        &self.shared.faults
+    fn deref(&self) -> &Self::Target {
+        &self.running
     }
 }

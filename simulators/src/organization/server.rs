@@ -1,25 +1,27 @@
 //! What the calls share, and the order in which a request passes: log, faults, rate limits,
 //! latency, the token's check, the call.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Request as HttpRequest, State};
 use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use parking_lot::Mutex;
 
 use super::answers::Refusal;
 use super::config::{Config, RateLimits};
 use super::identity::Tokens;
-use super::journal::{self, Journal};
+use super::journal::{self, Request};
 use super::limits::Limiter;
 use super::store::Store;
 use super::{admin, api};
-use crate::fault::{self, Faults};
+use crate::fault;
+use crate::front::{Front, delay};
 use crate::wire::Wire;
 
 /// The server's state. Clones share it.
@@ -28,13 +30,12 @@ pub(super) type Shared = Arc<Server>;
 /// See [`Shared`].
 pub(super) struct Server {
     pub config: Config,
-    pub faults: Faults,
-    store: Mutex<Store>,
-    tokens: Mutex<Tokens>,
-    dials: Mutex<Dials>,
-    journal: Mutex<Journal>,
-    limiter: Mutex<Limiter>,
-    listings: Mutex<Listings>,
+    pub front: Front<Request>,
+    pub store: Mutex<Store>,
+    pub tokens: Mutex<Tokens>,
+    pub dials: Mutex<Dials>,
+    pub limiter: Mutex<Limiter>,
+    pub listings: Mutex<Listings>,
 }
 
 /// What can be turned while it runs.
@@ -42,7 +43,6 @@ pub(super) struct Dials {
     pub client_secret: String,
     pub token_lifetime: Duration,
     pub rate_limits: Option<RateLimits>,
-    pub latency: Duration,
 }
 
 /// The lists as they were last sent, with the state's version they show.
@@ -53,89 +53,54 @@ pub(super) struct Listings {
 }
 
 impl Server {
-    pub fn new(config: Config, faults: Faults) -> Shared {
+    pub fn new(config: Config) -> Shared {
         let store = Store::new(config.seats);
         let dials = Dials {
             client_secret: config.client_secret.clone(),
             token_lifetime: config.token_lifetime,
             rate_limits: config.rate_limits,
-            latency: config.latency,
         };
         Arc::new(Self {
+            front: Front::new(config.latency),
             config,
-            faults,
             store: Mutex::new(store),
             tokens: Mutex::default(),
             dials: Mutex::new(dials),
-            journal: Mutex::default(),
             limiter: Mutex::default(),
             listings: Mutex::default(),
         })
     }
-
-    pub fn store(&self) -> MutexGuard<'_, Store> {
-        lock(&self.store)
-    }
-
-    pub fn tokens(&self) -> MutexGuard<'_, Tokens> {
-        lock(&self.tokens)
-    }
-
-    pub fn dials(&self) -> MutexGuard<'_, Dials> {
-        lock(&self.dials)
-    }
-
-    pub fn journal(&self) -> MutexGuard<'_, Journal> {
-        lock(&self.journal)
-    }
-
-    pub fn limiter(&self) -> MutexGuard<'_, Limiter> {
-        lock(&self.limiter)
-    }
-
-    pub fn listings(&self) -> MutexGuard<'_, Listings> {
-        lock(&self.listings)
-    }
-}
-
-/// A test that panicked while holding a lock has failed already; the rest may go on.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Everything the server answers.
 pub(super) fn router(shared: &Shared) -> Router {
+    let front = &shared.front;
     let simulated = api::router(shared)
-        .layer(from_fn_with_state(shared.clone(), delay))
+        .layer(from_fn_with_state(front.latency.clone(), delay))
         .layer(from_fn_with_state(shared.clone(), limit))
-        .layer(from_fn_with_state(shared.faults.clone(), fault::inject))
+        .layer(from_fn_with_state(front.faults.clone(), fault::inject))
         .layer(from_fn_with_state(shared.clone(), journal::log));
     Router::new()
         .nest("/simulator", admin::router(shared.clone()))
         .fallback_service(simulated)
 }
 
-async fn delay(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let latency = shared.dials().latency;
-    if !latency.is_zero() {
-        tokio::time::sleep(latency).await;
-    }
-    next.run(request).await
-}
-
 /// The API alone is limited, not the identity server.
 async fn limit(
     State(shared): State<Shared>,
     ConnectInfo(wire): ConnectInfo<Wire>,
-    request: Request,
+    request: HttpRequest,
     next: Next,
 ) -> Response {
-    let limits = shared.dials().rate_limits;
+    let limits = shared.dials.lock().rate_limits;
     if let Some(limits) = limits
         && request.uri().path().starts_with("/api/")
     {
         let client = wire.peer().ip();
-        let admitted = shared.limiter().admit(&limits, client, request.method());
+        let admitted = shared
+            .limiter
+            .lock()
+            .admit(&limits, client, request.method());
         if let Err(wait) = admitted {
             let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
             let header = [(RETRY_AFTER, HeaderValue::from(seconds))];
@@ -148,14 +113,14 @@ async fn limit(
 /// Lets pass what carries a good token.
 pub(super) async fn authorize(
     State(shared): State<Shared>,
-    request: Request,
+    request: HttpRequest,
     next: Next,
 ) -> Response {
     let header = request.headers().get(AUTHORIZATION);
     let token = header
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
-    if token.is_some_and(|token| shared.tokens().is_good(token)) {
+    if token.is_some_and(|token| shared.tokens.lock().is_good(token)) {
         next.run(request).await
     } else {
         Refusal::Unauthorized.into_response()
