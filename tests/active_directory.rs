@@ -2,8 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "shared/command.rs"]
+mod command;
 #[path = "active_directory/domain.rs"]
 mod domain;
+#[path = "shared/manifests.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod manifests;
+#[path = "shared/ran.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod ran;
 
 #[path = "active_directory/accounts.rs"]
 mod accounts;

@@ -3,9 +3,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "shared/command.rs"]
+mod command;
 #[path = "cli/lab.rs"]
 mod lab;
-#[path = "cli/ran.rs"]
+#[path = "shared/manifests.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod manifests;
+#[path = "shared/ran.rs"]
 mod ran;
 
 #[path = "cli/check.rs"]

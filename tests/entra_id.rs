@@ -4,6 +4,8 @@
 
 #[path = "entra_id/harness.rs"]
 mod harness;
+#[path = "shared/sweep.rs"]
+mod sweep;
 
 #[path = "entra_id/changes.rs"]
 mod changes;

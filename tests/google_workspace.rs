@@ -2,8 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "shared/command.rs"]
+mod command;
 #[path = "google_workspace/harness.rs"]
 mod harness;
+#[path = "shared/manifests.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod manifests;
+#[path = "shared/ran.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod ran;
+#[path = "shared/sweep.rs"]
+mod sweep;
 
 #[path = "google_workspace/checks.rs"]
 mod checks;

@@ -15,11 +15,15 @@
 //! ```
 
 mod directory;
+mod http;
 mod organization;
 mod run;
+mod seen;
 mod source;
 
 pub use directory::{TestDirectory, directory, id};
+pub use http::{client, hurried};
 pub use organization::{ModelOrganization, organization};
 pub use run::{Run, policy, sync};
-pub use source::{Refusal, emails, people};
+pub use seen::Seen;
+pub use source::{Refusal, emails, group_names, members, people, read_all};

@@ -1,7 +1,21 @@
 //! What a source read, or refused to read, in a form that reads well in a test.
 
 use crate::directory::{AccountState, Directory};
-use crate::source::{SourceError, SourceErrorKind};
+use crate::source::{ReadProgress, Reading, Source, SourceError, SourceErrorKind};
+
+/// Everything that the source gives to who knows nothing yet.
+///
+/// # Errors
+/// The source's own.
+///
+/// # Panics
+/// When the source says that nothing moved since a read that never was.
+pub async fn read_all(source: &impl Source) -> Result<Directory, SourceError> {
+    match source.read(None, &ReadProgress::default()).await? {
+        Reading::Full { directory, .. } => Ok(directory.into_inner()),
+        Reading::Unchanged => panic!("nothing was known before"),
+    }
+}
 
 /// An error to be looked at.
 #[derive(Debug)]
@@ -79,4 +93,37 @@ pub fn emails(directory: &Directory) -> Vec<String> {
         .into_iter()
         .map(|(email, _)| email)
         .collect()
+}
+
+/// The groups' names, in order.
+pub fn group_names(directory: &Directory) -> Vec<&str> {
+    let mut names: Vec<&str> = directory.groups.iter().map(|group| &*group.name).collect();
+    names.sort_unstable();
+    names
+}
+
+/// The direct members of the group: emails (the part before the `@`) and `group:NAME`, in order.
+///
+/// # Panics
+/// When there is no such group, or a member has no usable email.
+#[track_caller]
+pub fn members(directory: &Directory, name: &str) -> Vec<String> {
+    let group = directory
+        .groups
+        .iter()
+        .find(|group| &*group.name == name)
+        .unwrap_or_else(|| panic!("there is no group {name} in {:?}", group_names(directory)));
+    let people = group.users.iter().map(|&at| {
+        let email = directory.users[at as usize].email.as_ref();
+        let email = email.unwrap_or_else(|unusable| panic!("{unusable:?} is in {name}"));
+        let (name, _) = email.as_str().split_once('@').expect("it is an email");
+        name.to_owned()
+    });
+    let groups = group
+        .groups
+        .iter()
+        .map(|&at| format!("group:{}", directory.groups[at as usize].name));
+    let mut all: Vec<_> = people.chain(groups).collect();
+    all.sort();
+    all
 }

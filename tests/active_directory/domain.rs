@@ -12,7 +12,7 @@ use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Version
 use simulators::lab::{Ldif, Samba};
 use tokio::sync::{RwLock, RwLockReadGuard};
 
-pub use directory_sync::testing::{Refusal, emails, people};
+pub use directory_sync::testing::{Refusal, emails, group_names, members, people};
 pub use simulators::lab::{Account as User, Standing};
 
 pub const DOMAIN: &str = Samba::DOMAIN;
@@ -184,35 +184,4 @@ pub async fn refused(settings: ActiveDirectorySettings) -> Refusal {
         Ok((directory, _)) => panic!("{} people were read", directory.users.len()),
         Err(error) => Refusal(error),
     }
-}
-
-pub fn group_names(directory: &Directory) -> Vec<String> {
-    let mut names: Vec<_> = directory
-        .groups
-        .iter()
-        .map(|g| g.name.to_string())
-        .collect();
-    names.sort();
-    names
-}
-
-/// The direct members of the group: emails (the part before the `@`) and `group:NAME`, in order.
-#[track_caller]
-pub fn members(directory: &Directory, name: &str) -> Vec<String> {
-    let group = directory
-        .groups
-        .iter()
-        .find(|group| &*group.name == name)
-        .unwrap_or_else(|| panic!("there is no group {name} in {:?}", group_names(directory)));
-    let people = group.users.iter().map(|&index| {
-        let email = directory.users[index as usize].email.as_ref().unwrap();
-        email.as_str().split('@').next().unwrap().to_owned()
-    });
-    let groups = group
-        .groups
-        .iter()
-        .map(|&index| format!("group:{}", directory.groups[index as usize].name));
-    let mut all: Vec<_> = people.chain(groups).collect();
-    all.sort();
-    all
 }

@@ -1,43 +1,15 @@
 //! From a manifest to the organization, by the command that people run.
 
-use std::path::Path;
-
 use simulators::lab::Samba;
-use simulators::organization::{Config, MemberSeed, SimulatedOrganization, Status};
+use simulators::organization::{SimulatedOrganization, Status};
 
+use crate::command::run;
 use crate::domain::*;
+use crate::manifests::*;
 
-/// `directory-sync` with these words in a folder of manifests; what it printed.
-async fn run(folder: &Path, words: &str) -> String {
-    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_directory-sync"))
-        .args(words.split_whitespace())
-        .current_dir(folder)
-        .env_clear()
-        .output()
-        .await
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{out}{err}");
-    out
-}
-
-fn manifests(unit: &str, bitwarden: &SimulatedOrganization) -> String {
-    let authority: String = domain()
-        .authority()
-        .pem()
-        .lines()
-        .map(|line| format!("    {line}\n"))
-        .collect();
-    format!(
-        "apiVersion: directorysync.dev/v1alpha1
-kind: DirectorySync
-metadata: {{name: staff, namespace: identity}}
-spec:
-  organization:
-    serverUrl: {}
-    credentialsSecretRef: {{name: bitwarden}}
-  source:
+fn manifests(unit: &str, organization: &SimulatedOrganization) -> String {
+    let spec = format!(
+        "  source:
     activeDirectory:
       controllers: [\"{}\"]
       bindSecretRef: {{name: reader}}
@@ -48,30 +20,20 @@ spec:
       groups:
         searchBases: [\"{unit}\"]
   offboarding: {{absent: Revoke, limit: 100%}}
----
-apiVersion: v1
-kind: Secret
-metadata: {{name: bitwarden, namespace: identity}}
-stringData: {{clientId: {:?}, clientSecret: {:?}}}
----
-apiVersion: v1
-kind: Secret
-metadata: {{name: reader, namespace: identity}}
-stringData: {{username: {READER}@{}, password: {}}}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {{name: corp-ca, namespace: identity}}
-data:
-  ca.crt: |
-{authority}",
-        bitwarden.url(),
+",
         domain().address(),
-        bitwarden.client_id(),
-        bitwarden.client_secret(),
-        Samba::REALM,
-        Samba::PASSWORD,
-    )
+    );
+    let reader = format!("{READER}@{}", Samba::REALM);
+    [
+        resource(organization, &spec),
+        api_key(organization),
+        secret(
+            "reader",
+            &[("username", &reader), ("password", Samba::PASSWORD)],
+        ),
+        config_map("corp-ca", &[("ca.crt", &domain().authority().pem())]),
+    ]
+    .join("---\n")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,10 +51,7 @@ async fn who_is_disabled_or_leaves_the_group_loses_access_and_gets_it_back_by_re
         let law = group(ldif, unit, "Law", &[&dns[1], &dns[2], &dns[4]]);
         group(ldif, unit, "Bitwarden", &[&dns[0], &law]);
     });
-    let bitwarden = SimulatedOrganization::start(Config::self_hosted())
-        .await
-        .unwrap();
-    bitwarden.seed_member(MemberSeed::new("owner@example.com").owner());
+    let bitwarden = bitwarden().await;
     let folder = tempfile::tempdir().unwrap();
     let manifests = manifests(&unit, &bitwarden);
     std::fs::write(folder.path().join("staff.yaml"), manifests).unwrap();
@@ -110,10 +69,12 @@ async fn who_is_disabled_or_leaves_the_group_loses_access_and_gets_it_back_by_re
             .unwrap();
     };
 
-    let checked = run(folder.path(), "check -f staff.yaml").await;
-    assert!(checked.contains("of the domain DC=ad"), "{checked}");
+    let run = async |words: &str| run(folder.path(), words, &[]).await.ends_with(0);
 
-    run(folder.path(), "sync -f staff.yaml -q --yes").await;
+    let checked = run("check -f staff.yaml").await;
+    checked.prints("of the domain DC=ad");
+
+    run("sync -f staff.yaml -q --yes").await;
     let first = bitwarden.snapshot();
     let emails = |names: &[&str]| -> Vec<String> {
         names.iter().map(|n| format!("{n}@example.com")).collect()
@@ -142,7 +103,7 @@ async fn who_is_disabled_or_leaves_the_group_loses_access_and_gets_it_back_by_re
         "dn: {}\nchangetype: modrdn\nnewrdn: CN=Ann Smith\ndeleteoldrdn: 1\n",
         dns[0]
     ));
-    run(folder.path(), "sync -f staff.yaml -q --yes").await;
+    run("sync -f staff.yaml -q --yes").await;
     let second = bitwarden.snapshot();
     let status = |name: &str| {
         let email = format!("{name}@example.com");
@@ -159,7 +120,7 @@ async fn who_is_disabled_or_leaves_the_group_loses_access_and_gets_it_back_by_re
 
     control(&dns[1], 0x1_0200);
     law("add", &dns[2]);
-    run(folder.path(), "sync -f staff.yaml -q --yes").await;
+    run("sync -f staff.yaml -q --yes").await;
     let third = bitwarden.snapshot();
     for name in emails(&["sbob", "scid"]) {
         assert_eq!(

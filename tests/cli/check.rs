@@ -1,6 +1,7 @@
 use simulators::ldap_proxy::{LdapFault, LdapProxy};
 
 use crate::lab::{BIND_PASSWORD, Lab};
+use crate::manifests::secret;
 
 const CHECK: &str = "check -f staff.yaml -f secrets.yaml";
 
@@ -56,7 +57,7 @@ async fn a_missing_key_of_a_secret_is_named() {
 #[tokio::test]
 async fn a_wrong_password_fails_its_step_and_the_other_side_is_checked_all_the_same() {
     let lab = Lab::new().await;
-    let wrong = lab.secret(
+    let wrong = secret(
         "ldap-bind",
         &[
             ("bindDn", &lab.slapd.root_dn()),

@@ -1,13 +1,13 @@
 //! A small company in a real directory, its organization, and manifests for both.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::PathBuf;
 
 use simulators::lab::{Ldif, Person, Slapd};
-use simulators::organization::{Config, MemberSeed, SimulatedOrganization};
+use simulators::organization::{MemberSeed, SimulatedOrganization};
 use tempfile::TempDir;
-use tokio::process::Command;
 
+pub use crate::command::run;
+use crate::manifests::{api_key, bitwarden, resource, secret};
 pub use crate::ran::Ran;
 
 pub const BIND_PASSWORD: &str = "correct-horse-battery";
@@ -35,24 +35,15 @@ impl Lab {
         let reader = ldif.account("reader", BIND_PASSWORD);
 
         let slapd = Slapd::options().ldif(ldif.text()).start().unwrap();
-        let organization = SimulatedOrganization::start(Config::self_hosted())
-            .await
-            .unwrap();
-        organization.seed_member(MemberSeed::new("owner@example.com").owner());
+        let organization = bitwarden().await;
         let lab = Self {
             organization,
             slapd,
             folder: tempfile::tempdir().unwrap(),
         };
         lab.write("staff.yaml", &lab.resource());
-        let credentials = lab.secret(
-            "bitwarden",
-            &[
-                ("clientId", &lab.organization.client_id()),
-                ("clientSecret", &lab.organization.client_secret()),
-            ],
-        );
-        let bind = lab.secret(
+        let credentials = api_key(&lab.organization);
+        let bind = secret(
             "ldap-bind",
             &[("bindDn", &reader), ("password", BIND_PASSWORD)],
         );
@@ -62,34 +53,17 @@ impl Lab {
 
     /// The DirectorySync: leavers are removed, none of them without approval.
     pub fn resource(&self) -> String {
-        format!(
-            "apiVersion: directorysync.dev/v1alpha1
-kind: DirectorySync
-metadata: {{name: staff, namespace: identity}}
-spec:
-  organization:
-    serverUrl: {}
-    credentialsSecretRef: {{name: bitwarden}}
-  source:
+        let spec = format!(
+            "  source:
     ldap:
       url: {}
       bindSecretRef: {{name: ldap-bind}}
       baseDn: dc=example,dc=com
   offboarding: {{absent: Remove, limit: 0}}
 ",
-            self.organization.url(),
             self.slapd.url()
-        )
-    }
-
-    pub fn secret(&self, name: &str, values: &[(&str, &str)]) -> String {
-        let values = values
-            .iter()
-            .map(|(key, value)| format!("  {key}: \"{value}\"\n"));
-        format!(
-            "apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: identity}}\nstringData:\n{}",
-            values.collect::<String>()
-        )
+        );
+        resource(&self.organization, &spec)
     }
 
     /// A member whom the directory no longer knows.
@@ -118,20 +92,6 @@ spec:
     pub async fn run_with(&self, words: &str, variables: &[(&str, &str)]) -> Ran {
         run(self.folder.path(), words, variables).await
     }
-}
-
-/// Runs `directory-sync` with these words in a folder.
-pub async fn run(folder: &Path, words: &str, variables: &[(&str, &str)]) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_directory-sync"))
-        .args(words.split_whitespace())
-        .current_dir(folder)
-        .env_clear()
-        .envs(variables.iter().copied())
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap();
-    Ran::of(output)
 }
 
 /// The same person has the same id each time.

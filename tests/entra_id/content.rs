@@ -4,11 +4,10 @@ use directory_sync::complete::Complete;
 use directory_sync::directory::AccountState::{Active, Disabled};
 use directory_sync::problem::ProblemReason;
 use directory_sync::source::entra_id::{EmailRule, GroupSettings, GroupTypes, UserTypes};
-use directory_sync::sync::policy::{
-    Departure, GroupFilter, Limit, Offboarding, Onboarding, Policy, UserFilter,
-};
+use directory_sync::sync::policy::{Departure, Policy};
 use directory_sync::sync::resolve::resolve;
 use directory_sync::sync::roster::{GroupStanding, Standing};
+use directory_sync::testing::policy;
 use simulators::entra_id::{Config, GroupSeed, PageSizes, UserSeed, permission};
 use simulators::lab::Company;
 
@@ -119,7 +118,7 @@ async fn soft_deleted_people_and_groups_are_absent() {
     });
     let directory = read(settings(&tenant)).await;
     assert_eq!(names(&directory), ["ada"]);
-    assert_eq!(groups(&directory), ["Staff"]);
+    assert_eq!(group_names(&directory), ["Staff"]);
     assert_eq!(members(&directory, "Staff"), ["ada"]);
 }
 
@@ -131,7 +130,7 @@ async fn every_kind_of_group_is_read_and_kinds_can_be_chosen() {
     tenant.seed_group(GroupSeed::new("Team", [ada]).unified());
     tenant.seed_group(GroupSeed::new("List", [ada]).distribution());
     assert_eq!(
-        groups(&read(settings(&tenant)).await),
+        group_names(&read(settings(&tenant)).await),
         ["List", "Security", "Team"]
     );
     for (security, microsoft_365, expected) in [
@@ -148,7 +147,7 @@ async fn every_kind_of_group_is_read_and_kinds_can_be_chosen() {
             ..GroupSettings::default()
         };
         let directory = read(with_groups(&tenant, chosen)).await;
-        assert_eq!(groups(&directory), expected);
+        assert_eq!(group_names(&directory), expected);
     }
 }
 
@@ -258,7 +257,7 @@ async fn a_removal_that_is_told_in_the_middle_of_a_delta_is_followed() {
     });
     let directory = read(settings(&tenant)).await;
     assert_eq!(
-        groups(&directory),
+        group_names(&directory),
         ["Staff"],
         "and its name isn't forgotten"
     );
@@ -266,23 +265,10 @@ async fn a_removal_that_is_told_in_the_middle_of_a_delta_is_followed() {
 }
 
 fn only_members_of_groups() -> Policy {
-    Policy {
-        external_id_prefix: String::new(),
-        users: UserFilter::default(),
-        groups: GroupFilter {
-            only_their_members: true,
-            ..GroupFilter::default()
-        },
-        onboarding: Onboarding {
-            invite: true,
-            restore: true,
-        },
-        offboarding: Offboarding {
-            disabled: Departure::Revoke,
-            absent: Departure::Remove,
-            limit: Limit::Percent(100.0),
-        },
-    }
+    let mut policy = policy();
+    policy.groups.only_their_members = true;
+    policy.offboarding.absent = Departure::Remove;
+    policy
 }
 
 #[tokio::test]
@@ -354,6 +340,6 @@ async fn hidden_groups_are_noticed_in_batches_too() {
         ..GroupSettings::default()
     };
     let directory = read(with_groups(&tenant, only_outer)).await;
-    assert_eq!(groups(&directory), ["Outer"]);
+    assert_eq!(group_names(&directory), ["Outer"]);
     assert!(directory.groups[0].in_part);
 }

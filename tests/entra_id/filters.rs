@@ -48,7 +48,10 @@ impl Company {
 
     async fn groups(&self, chosen: GroupSettings) -> Vec<String> {
         let directory = read(with_groups(&self.tenant, chosen)).await;
-        groups(&directory).into_iter().map(str::to_owned).collect()
+        group_names(&directory)
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -289,7 +292,7 @@ async fn whoever_is_in_a_group_through_one_that_is_left_out_stays_in_it() {
         },
     ] {
         let directory = read(with_groups(&company.tenant, chosen)).await;
-        assert_eq!(groups(&directory), ["O'Outer"]);
+        assert_eq!(group_names(&directory), ["O'Outer"]);
         assert_eq!(members(&directory, "O'Outer"), ["ada", "bob", "cleo"]);
     }
 }

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use directory_sync::directory::Directory;
-use directory_sync::http::Retry;
 use directory_sync::source::entra_id::{
     Addresses, Credentials, EntraIdSettings, EntraIdSource, GroupSettings,
 };
 use directory_sync::source::{
     ReadProgress, Reading, Source, SourceError, SourceErrorKind, Version,
 };
+use directory_sync::testing::{hurried, read_all};
 use simulators::entra_id::{Config, SimulatedEntra};
 
-pub use directory_sync::testing::{Refusal, people};
+pub use directory_sync::testing::{Refusal, group_names, members, people};
 
 pub async fn tenant() -> SimulatedEntra {
     tenant_with(Config::default()).await
@@ -37,11 +37,7 @@ pub fn settings_with(tenant: &SimulatedEntra, credentials: Credentials) -> Entra
         authority: tenant.url().parse().unwrap(),
         graph: tenant.url().parse().unwrap(),
     };
-    settings.retry = Retry {
-        first_delay: Duration::from_millis(2),
-        longest_delay: Duration::from_millis(10),
-        ..Retry::default()
-    };
+    settings.retry = hurried();
     settings
 }
 
@@ -89,11 +85,7 @@ impl Reader {
 }
 
 pub async fn try_read(settings: EntraIdSettings) -> Result<Directory, SourceError> {
-    let source = EntraIdSource::new(settings)?;
-    match source.read(None, &ReadProgress::default()).await? {
-        Reading::Full { directory, .. } => Ok(directory.into_inner()),
-        Reading::Unchanged => panic!("nothing was known before"),
-    }
+    read_all(&EntraIdSource::new(settings)?).await
 }
 
 /// The directory that these settings read.
@@ -134,41 +126,13 @@ pub fn names(directory: &Directory) -> Vec<String> {
         .collect()
 }
 
-/// The groups' names, in order.
-pub fn groups(directory: &Directory) -> Vec<&str> {
-    let mut names: Vec<&str> = directory.groups.iter().map(|group| &*group.name).collect();
-    names.sort_unstable();
-    names
-}
-
-/// The direct members of the group: names and `group:NAME`, in order.
-#[track_caller]
-pub fn members(directory: &Directory, name: &str) -> Vec<String> {
-    let group = directory
-        .groups
-        .iter()
-        .find(|group| &*group.name == name)
-        .unwrap_or_else(|| panic!("there is no group {name}"));
-    let people = group.users.iter().map(|&index| {
-        let email = directory.users[index as usize].email.as_ref().unwrap();
-        email.as_str().split('@').next().unwrap().to_owned()
-    });
-    let groups = group
-        .groups
-        .iter()
-        .map(|&index| format!("group:{}", directory.groups[index as usize].name));
-    let mut all: Vec<_> = people.chain(groups).collect();
-    all.sort();
-    all
-}
-
 /// A directory as text, the same for the same content: what a fault must not change.
 pub fn fingerprint(directory: &Directory) -> String {
     let mut lines: Vec<String> = people(directory)
         .into_iter()
         .map(|(email, state)| format!("{email} {state:?}"))
         .collect();
-    for name in groups(directory) {
+    for name in group_names(directory) {
         lines.push(format!("{name}: {}", members(directory, name).join(" ")));
     }
     lines.join("\n")

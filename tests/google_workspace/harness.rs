@@ -1,17 +1,15 @@
 //! A customer, the settings to read it, and a directory in a form that reads well in a test.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use directory_sync::directory::{AccountState, Directory};
-use directory_sync::http::Retry;
+use directory_sync::directory::Directory;
 use directory_sync::source::google_workspace::{
     Addresses, Credentials, GoogleWorkspaceSettings, GoogleWorkspaceSource, ServiceAccountKey,
     WorkloadIdentity,
 };
-use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Step};
-use directory_sync::testing::Refusal;
+use directory_sync::source::{Source, SourceError, Step};
+use directory_sync::testing::{Refusal, hurried, read_all};
 use simulators::google_workspace::{Config, GroupSeed, SimulatedGoogle, UserSeed};
+
+pub use directory_sync::testing::Seen;
 
 /// The administrator to act for, who is a person like others.
 pub const ADMIN: &str = "admin@example.com";
@@ -64,11 +62,7 @@ pub fn settings_with(
         token: format!("{}/token", google.url()).parse().unwrap(),
         directory: google.url().parse().unwrap(),
     };
-    settings.retry = Retry {
-        first_delay: Duration::from_millis(2),
-        longest_delay: Duration::from_millis(10),
-        ..Retry::default()
-    };
+    settings.retry = hurried();
     settings
 }
 
@@ -86,17 +80,11 @@ pub fn keyless(google: &SimulatedGoogle, file: &std::path::Path) -> WorkloadIden
 pub async fn try_read_directory(
     settings: GoogleWorkspaceSettings,
 ) -> Result<Directory, SourceError> {
-    let source = GoogleWorkspaceSource::new(settings)?;
-    match source.read(None, &ReadProgress::default()).await? {
-        Reading::Full { directory, .. } => Ok(directory.into_inner()),
-        Reading::Unchanged => panic!("no read was known"),
-    }
+    read_all(&GoogleWorkspaceSource::new(settings)?).await
 }
 
 pub async fn try_read(settings: GoogleWorkspaceSettings) -> Result<Seen, SourceError> {
-    try_read_directory(settings)
-        .await
-        .map(|directory| Seen::of(&directory))
+    try_read_directory(settings).await.map(Seen::from)
 }
 
 pub async fn read(settings: GoogleWorkspaceSettings) -> Seen {
@@ -117,56 +105,9 @@ pub fn asked(google: &SimulatedGoogle, path: &str) -> usize {
     requests.iter().filter(|r| r.path.starts_with(path)).count()
 }
 
-/// A directory as a test speaks of it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// By email.
-    pub users: BTreeMap<String, AccountState>,
-    /// Members' emails, and names of groups within, by the group's name.
-    pub groups: BTreeMap<String, Vec<String>>,
-    pub unknown_members: usize,
-    /// What a person is told.
-    pub problems: Vec<String>,
-}
-
-impl Seen {
-    fn of(directory: &Directory) -> Self {
-        let email = |index: &u32| match &directory.users[*index as usize].email {
-            Ok(email) => email.to_string(),
-            Err(unusable) => format!("{:?} of {}", unusable.why, unusable.entry),
-        };
-        let indexes = 0..u32::try_from(directory.users.len()).unwrap();
-        Self {
-            users: indexes
-                .map(|index| (email(&index), directory.users[index as usize].state))
-                .collect(),
-            groups: directory
-                .groups
-                .iter()
-                .map(|group| {
-                    let mut members: Vec<_> = group.users.iter().map(email).collect();
-                    let inner = |index: &u32| directory.groups[*index as usize].name.to_string();
-                    members.extend(group.groups.iter().map(inner));
-                    members.sort();
-                    (group.name.to_string(), members)
-                })
-                .collect(),
-            unknown_members: directory.unknown_members.count,
-            problems: directory
-                .problems
-                .iter()
-                .map(|problem| problem.message.clone())
-                .collect(),
-        }
-    }
-
-    /// Everybody but the administrator.
-    pub fn emails(&self) -> Vec<&str> {
-        let emails = self.users.keys().map(String::as_str);
-        emails.filter(|email| *email != ADMIN).collect()
-    }
-
-    pub fn group_names(&self) -> Vec<&str> {
-        self.groups.keys().map(String::as_str).collect()
-    }
+/// Everybody but the administrator.
+pub fn colleagues(seen: &Seen) -> Vec<&str> {
+    let mut emails = seen.emails();
+    emails.retain(|email| *email != ADMIN);
+    emails
 }

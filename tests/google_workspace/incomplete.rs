@@ -2,57 +2,31 @@
 
 use std::time::Duration;
 
-use directory_sync::http::Retry;
 use directory_sync::source::SourceErrorKind;
 use directory_sync::source::google_workspace::{Credentials, GoogleWorkspaceSettings};
-use simulators::fault::{Fault, Way};
 use simulators::google_workspace::{Config, Pages, Request, SimulatedGoogle, Spent};
 
 use crate::harness::*;
+use crate::sweep::sweep;
 
-/// Every kind of failure at every request of a read: the read is whole, or it is an error.
-async fn sweep(google: &SimulatedGoogle, settings: GoogleWorkspaceSettings) {
-    let mut settings = settings;
+/// Whichever request of a read with these settings fails once: the read is whole, or an error.
+async fn fails_once(google: &SimulatedGoogle, mut settings: GoogleWorkspaceSettings) {
     settings.connection.idle_timeout = Duration::from_millis(300);
-    settings.retry = Retry {
-        first_delay: Duration::from_millis(2),
-        ..settings.retry
-    };
     google.clear_requests();
     let whole = read(settings.clone()).await;
     assert_eq!(whole.users.len(), 8);
-    let requests = google.requests().len() as u64;
-    let (mut healed, mut failed) = (0, 0);
-    for way in Way::ALL {
-        let way = match way {
-            Way::TooManyRequests { .. } => Way::TooManyRequests { retry_after: 0 },
-            way => way,
-        };
-        for k in 1..=requests {
-            google.faults().clear();
-            google.faults().inject(Fault::new(way).on_request(k));
-            match try_read(settings.clone()).await {
-                Ok(seen) => {
-                    assert_eq!(seen, whole, "{way:?} at {k}");
-                    healed += 1;
-                }
-                Err(error) => {
-                    assert_eq!(way, Way::Garbage, "{error}");
-                    assert_eq!(error.kind, SourceErrorKind::Incomplete, "{error}");
-                    failed += 1;
-                }
-            }
-            assert_eq!(google.faults().fired(), 1, "{way:?} at {k}");
-        }
-    }
-    assert_eq!(failed, requests, "only garbage can't be asked for again");
-    assert_eq!(healed, 7 * requests);
+    let requests = google.requests().len();
+    let again = async || {
+        let read = try_read(settings.clone()).await;
+        read.inspect_err(|error| assert_eq!(error.kind, SourceErrorKind::Incomplete, "{error}"))
+    };
+    sweep(google.faults(), requests, &whole, again).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whichever_request_fails_once_the_directory_is_the_same_or_it_is_an_error() {
     let google = company(Config::default()).await;
-    sweep(&google, settings(&google)).await;
+    fails_once(&google, settings(&google)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +38,7 @@ async fn without_a_key_it_is_the_same_at_every_step_to_the_token() {
     let credentials = Credentials::WorkloadIdentity(keyless(&google, file.path()));
     let mut people = settings_with(&google, credentials, Some(ADMIN));
     people.groups = None;
-    sweep(&google, people).await;
+    fails_once(&google, people).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,51 +1,23 @@
 //! From a manifest to the organization, by the command that people run.
 
-use std::path::Path;
 use std::time::Duration;
 
 use simulators::google_workspace::{GroupSeed, Member, SimulatedGoogle, UserSeed};
-use simulators::organization::{self, MemberSeed, SimulatedOrganization};
+use simulators::organization::SimulatedOrganization;
+use simulators::organization::Status::Revoked;
 
+use crate::command::run;
 use crate::harness::*;
+use crate::manifests::*;
 
-/// `directory-sync` with these words in a folder of manifests; what it printed.
-async fn run(folder: &Path, words: &str) -> String {
-    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_directory-sync"))
-        .args(words.split_whitespace())
-        .current_dir(folder)
-        .env_clear()
-        .output()
-        .await
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{out}{err}");
-    out
-}
-
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}\n")).collect()
-}
-
-async fn bitwarden() -> SimulatedOrganization {
-    let bitwarden = SimulatedOrganization::start(organization::Config::self_hosted())
-        .await
-        .unwrap();
-    bitwarden.seed_member(MemberSeed::new("owner@example.com").owner());
-    bitwarden
-}
-
-/// A manifest with these credentials, as lines below `credentials:`.
-fn manifest(google: &SimulatedGoogle, bitwarden: &SimulatedOrganization, way_in: &str) -> String {
-    format!(
-        "apiVersion: directorysync.dev/v1alpha1
-kind: DirectorySync
-metadata: {{name: staff, namespace: identity}}
-spec:
-  organization:
-    serverUrl: {}
-    credentialsSecretRef: {{name: bitwarden}}
-  source:
+/// The manifests with these credentials, as lines below `credentials:`.
+fn manifests(
+    google: &SimulatedGoogle,
+    organization: &SimulatedOrganization,
+    way_in: &str,
+) -> [String; 2] {
+    let spec = format!(
+        "  source:
     googleWorkspace:
       domains: [example.com]
       adminEmail: {ADMIN}
@@ -56,18 +28,11 @@ spec:
       credentials:
 {way_in}
   offboarding: {{limit: 100%}}
----
-apiVersion: v1
-kind: Secret
-metadata: {{name: bitwarden, namespace: identity}}
-stringData: {{clientId: {:?}, clientSecret: {:?}}}
 ",
-        bitwarden.url(),
         google.url(),
         google.url(),
-        bitwarden.client_id(),
-        bitwarden.client_secret(),
-    )
+    );
+    [resource(organization, &spec), api_key(organization)]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,25 +47,15 @@ async fn who_is_in_a_unit_is_invited_with_a_key_and_who_is_suspended_loses_acces
     let bitwarden = bitwarden().await;
     let folder = tempfile::tempdir().unwrap();
     let way_in = "        serviceAccountKeySecretRef: {name: google}";
-    let manifest = format!(
-        "{}---
-apiVersion: v1
-kind: Secret
-metadata: {{name: google, namespace: identity}}
-stringData:
-  key.json: |
-{}",
-        manifest(&google, &bitwarden, way_in),
-        indented(&google.key_file()),
-    );
-    std::fs::write(folder.path().join("staff.yaml"), manifest).unwrap();
+    let [resource, api_key] = manifests(&google, &bitwarden, way_in);
+    let key = secret("google", &[("key.json", &google.key_file())]);
+    let manifests = [resource, api_key, key].join("---\n");
+    std::fs::write(folder.path().join("staff.yaml"), manifests).unwrap();
+    let run = async |words: &str| run(folder.path(), words, &[]).await.ends_with(0);
 
-    let checked = run(folder.path(), "check -f staff.yaml").await;
-    assert!(
-        checked.contains("may act for admin@example.com"),
-        "{checked}"
-    );
-    run(folder.path(), "sync -f staff.yaml -q --yes").await;
+    let checked = run("check -f staff.yaml").await;
+    checked.prints("may act for admin@example.com");
+    run("sync -f staff.yaml -q --yes").await;
     let after = bitwarden.snapshot();
     assert_eq!(
         after.member("ann@example.com").unwrap().external_id,
@@ -119,10 +74,10 @@ stringData:
             .unit("/Former")
             .suspended(),
     );
-    run(folder.path(), "sync -f staff.yaml -q --yes").await;
+    run("sync -f staff.yaml -q --yes").await;
     let bob = bitwarden.snapshot();
     let bob = bob.member("bob@example.com").unwrap();
-    assert_eq!(bob.status, organization::Status::Revoked);
+    assert_eq!(bob.status, Revoked);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,14 +101,13 @@ async fn without_a_key_the_same_people_come_in() {
         token.display(),
         url = google.url(),
     );
-    let manifest = manifest(&google, &bitwarden, &way_in);
-    std::fs::write(folder.path().join("staff.yaml"), manifest).unwrap();
-    let checked = run(folder.path(), "check -f staff.yaml").await;
-    assert!(
-        checked.contains("the workload identity provider accepts it"),
-        "{checked}"
-    );
-    run(folder.path(), "sync -f staff.yaml -q --yes").await;
+    let manifests = manifests(&google, &bitwarden, &way_in).join("---\n");
+    std::fs::write(folder.path().join("staff.yaml"), manifests).unwrap();
+    let run = async |words: &str| run(folder.path(), words, &[]).await.ends_with(0);
+
+    let checked = run("check -f staff.yaml").await;
+    checked.prints("the workload identity provider accepts it");
+    run("sync -f staff.yaml -q --yes").await;
     let after = bitwarden.snapshot();
     let members = &after.group("Law").unwrap().members;
     assert_eq!(members, &["ann@example.com"]);

@@ -1,34 +1,15 @@
 //! Requests and answers against the API's description that Google publishes (its discovery
 //! document): Prism stands between the two and refuses what doesn't fit.
 
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use directory_sync::source::google_workspace::{GroupSettings, Tenant};
-use simulators::google_workspace::{Config, GroupSeed, Member, Pages, SimulatedGoogle, UserSeed};
-use simulators::lab::process::Process;
-use simulators::lab::{LabError, find, free_port, skip};
+use directory_sync::testing::client;
+use simulators::google_workspace::{Config, GroupSeed, Member, Pages, UserSeed};
+use simulators::lab::{LabError, Prism, find, node_js, or_skip};
 
 use crate::harness::*;
-
-/// A proxy that knows Google's description of the Directory API.
-struct Prism {
-    url: String,
-    _process: Process,
-}
-
-fn node() -> Result<PathBuf, LabError> {
-    let found = Command::new("node").arg("--version").output();
-    match found {
-        Ok(output) if output.status.success() => Ok("node".into()),
-        _ => Err(LabError::Missing {
-            part: "node".to_owned(),
-            answer: "there is no node on PATH; install it from https://nodejs.org".to_owned(),
-        }),
-    }
-}
 
 /// Google's document in a form that Prism reads.
 fn description(folder: &Path) -> Result<PathBuf, LabError> {
@@ -36,7 +17,7 @@ fn description(folder: &Path) -> Result<PathBuf, LabError> {
     let document = find("google-discovery")?;
     let described = folder.join("directory.json");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/google/describe.cjs");
-    let output = Command::new(node()?)
+    let output = Command::new(node_js()?)
         .arg(script)
         .args([&converter, &document, &described])
         .output()
@@ -46,45 +27,15 @@ fn description(folder: &Path) -> Result<PathBuf, LabError> {
     Ok(described)
 }
 
-impl Prism {
-    fn before(google: &SimulatedGoogle) -> Result<Self, LabError> {
-        let prism = find("prism")?;
-        let folder = tempfile::tempdir().unwrap().keep();
-        let description = description(&folder)?;
-        let port = free_port()?;
-        let arguments = [
-            prism.to_str().unwrap(),
-            "proxy",
-            "--errors",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            &port.to_string(),
-            description.to_str().unwrap(),
-            &google.listens_at(),
-        ]
-        .map(str::to_owned);
-        let mut process = Process::start(&node()?, arguments, &folder)?;
-        process.wait_until(Duration::from_secs(60), || {
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
-        })?;
-        Ok(Self {
-            url: format!("http://127.0.0.1:{port}"),
-            _process: process,
-        })
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_and_answers_fit_the_description_that_google_publishes() {
     let google = company(Config::default()).await;
-    let prism = match Prism::before(&google) {
-        Ok(prism) => prism,
-        Err(error @ LabError::Missing { .. }) => {
-            let test = "requests_and_answers_fit_the_description_that_google_publishes";
-            return skip(test, &error.to_string());
-        }
-        Err(error) => panic!("{error}"),
+    let test = "requests_and_answers_fit_the_description_that_google_publishes";
+    let folder = tempfile::tempdir().unwrap();
+    let prism = description(folder.path())
+        .and_then(|description| Prism::before(&google.listens_at(), &description));
+    let Some(prism) = or_skip(test, prism) else {
+        return;
     };
     google.user(
         UserSeed::new("hal@example.com")
@@ -105,7 +56,7 @@ async fn requests_and_answers_fit_the_description_that_google_publishes() {
 
     // Everything that a read asks for: by customer and by domain, with each field and query.
     let mut everything = settings(&google);
-    everything.addresses.directory = prism.url.parse().unwrap();
+    everything.addresses.directory = prism.url().parse().unwrap();
     let seen = read(everything.clone()).await;
     assert_eq!((seen.users.len(), seen.groups.len()), (10, 5));
     everything.tenant = Tenant::Domains(vec!["example.com".into()]);
@@ -116,7 +67,7 @@ async fn requests_and_answers_fit_the_description_that_google_publishes() {
         query: Some("email:mixed*".into()),
     });
     let some = read(everything.clone()).await;
-    assert_eq!(some.emails(), ["hal@example.org"]);
+    assert_eq!(colleagues(&some), ["hal@example.org"]);
     assert_eq!(some.group_names(), ["Mixed"]);
 
     // What Google refuses has the form that Google describes.
@@ -127,12 +78,10 @@ async fn requests_and_answers_fit_the_description_that_google_publishes() {
     // And the proxy does look: at answers, which are an error of the server's where they don't fit,
     google.set_pages(Pages::Misshapen);
     let mut misshapen = settings(&google);
-    misshapen.addresses.directory = prism.url.parse().unwrap();
+    misshapen.addresses.directory = prism.url().parse().unwrap();
     refusal(misshapen).await.says("500").says("VIOLATIONS");
     // and at requests: a page size that is no number isn't one of Google's.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let url = format!("{}/admin/directory/v1/users?maxResults=many", prism.url);
-    let answer = client.get(url).bearer_auth("any").send().await.unwrap();
+    let url = format!("{}/admin/directory/v1/users?maxResults=many", prism.url());
+    let answer = client().get(url).bearer_auth("any").send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 422);
 }

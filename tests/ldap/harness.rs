@@ -7,7 +7,7 @@ use directory_sync::source::ldap::{Bind, LdapSettings, LdapSource};
 use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Step};
 use simulators::lab::{Ldif, Slapd, SlapdOptions};
 
-pub use directory_sync::testing::{Refusal, emails, people};
+pub use directory_sync::testing::{Refusal, emails, members, people};
 
 pub const SUFFIX: &str = "dc=example,dc=com";
 
@@ -74,25 +74,4 @@ pub async fn refused_after(settings: LdapSettings, progress: Arc<ReadProgress>) 
 
 pub async fn check(settings: LdapSettings) -> Vec<Step> {
     LdapSource::new(settings).unwrap().check().await
-}
-
-/// The direct members of the group: emails (the part before the `@`) and `group:NAME`, in order.
-#[track_caller]
-pub fn members(directory: &Directory, name: &str) -> Vec<String> {
-    let group = directory
-        .groups
-        .iter()
-        .find(|group| &*group.name == name)
-        .unwrap_or_else(|| panic!("there is no group {name}"));
-    let people = group.users.iter().map(|&index| {
-        let email = directory.users[index as usize].email.as_ref().unwrap();
-        email.as_str().split('@').next().unwrap().to_owned()
-    });
-    let groups = group
-        .groups
-        .iter()
-        .map(|&index| format!("group:{}", directory.groups[index as usize].name));
-    let mut all: Vec<_> = people.chain(groups).collect();
-    all.sort();
-    all
 }

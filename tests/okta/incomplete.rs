@@ -2,51 +2,24 @@
 
 use std::time::Duration;
 
-use directory_sync::http::Retry;
 use directory_sync::source::SourceErrorKind;
-use simulators::fault::{Fault, Way};
 use simulators::okta::{Config, LinkStyle};
 
 use crate::harness::*;
+use crate::sweep::sweep;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whichever_request_fails_once_the_directory_is_the_same_or_it_is_an_error() {
     let okta = company(Config::default()).await;
     let mut settings = settings(&okta);
     settings.connection.idle_timeout = Duration::from_millis(300);
-    settings.retry = Retry {
-        first_delay: Duration::from_millis(2),
-        ..settings.retry
-    };
     // The limiter would see each cut request as under way for minutes.
     okta.set_rate_limits(None);
     let whole = read(settings.clone()).await;
-    let requests = okta.requests().len() as u64;
+    let requests = okta.requests().len();
     assert!(requests >= 12);
-    let (mut healed, mut failed) = (0, 0);
-    for way in Way::ALL {
-        let way = match way {
-            Way::TooManyRequests { .. } => Way::TooManyRequests { retry_after: 0 },
-            way => way,
-        };
-        for k in 1..=requests {
-            okta.faults().clear();
-            okta.faults().inject(Fault::new(way).on_request(k));
-            match try_read(settings.clone()).await {
-                Ok(seen) => {
-                    assert_eq!(seen, whole, "{way:?} at {k}");
-                    healed += 1;
-                }
-                Err(error) => {
-                    assert_eq!(way, Way::Garbage, "{error}");
-                    failed += 1;
-                }
-            }
-            assert_eq!(okta.faults().fired(), 1, "{way:?} at {k}");
-        }
-    }
-    assert_eq!(failed, requests, "only garbage can't be asked for again");
-    assert_eq!(healed, 7 * requests);
+    let again = async || try_read(settings.clone()).await;
+    sweep(okta.faults(), requests, &whole, again).await;
 }
 
 #[tokio::test]

@@ -1,9 +1,7 @@
 //! Assertions before an OpenID provider that others wrote.
 
-use std::net::TcpStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -11,9 +9,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use directory_sync::source::okta::Credentials;
+use directory_sync::testing::client;
 use serde_json::{Value, json};
 use simulators::lab::process::Process;
-use simulators::lab::{LabError, find, free_port, skip};
+use simulators::lab::{LabError, find, free_port, node_js, or_skip};
 use tokio::sync::watch;
 
 use crate::harness::*;
@@ -33,7 +32,7 @@ impl Door {
     /// Passes a token request on; status and body of the answer.
     async fn pass(&self, body: Bytes) -> (StatusCode, Value) {
         let host = self.host.lock().unwrap().clone();
-        let answer = http()
+        let answer = client()
             .post(format!("{}{PATH}", self.provider))
             .header("Content-Type", "application/x-www-form-urlencoded")
             .header("X-Forwarded-Host", host)
@@ -93,10 +92,8 @@ impl Provider {
             jwks.to_str().unwrap(),
         ]
         .map(str::to_owned);
-        let mut process = Process::start(&node()?, arguments, &folder)?;
-        process.wait_until(Duration::from_secs(60), || {
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
-        })?;
+        let mut process = Process::start(&node_js()?, arguments, &folder)?;
+        process.wait_for_port(port)?;
         Ok(Self {
             door,
             address,
@@ -139,14 +136,9 @@ fn public_keys() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn assertions_are_accepted_by_a_provider_of_others_and_refused_when_wrong_or_used() {
-    let provider = match Provider::start().await {
-        Ok(provider) => provider,
-        Err(error @ LabError::Missing { .. }) => {
-            let test =
-                "assertions_are_accepted_by_a_provider_of_others_and_refused_when_wrong_or_used";
-            return skip(test, &error.to_string());
-        }
-        Err(error) => panic!("{error}"),
+    let test = "assertions_are_accepted_by_a_provider_of_others_and_refused_when_wrong_or_used";
+    let Some(provider) = or_skip(test, Provider::start().await) else {
+        return;
     };
     let own = format!("http://{}", provider.address);
     for key in KEYS {

@@ -1,6 +1,7 @@
 //! The way in.
 
 use directory_sync::source::one_login::OneLoginSource;
+use directory_sync::testing::client;
 use reqwest::StatusCode;
 use simulators::one_login::{SimulatedOneLogin, UserSeed};
 
@@ -69,7 +70,7 @@ async fn credentials_that_ended_with_their_owner_pass_by_themselves_and_say_what
 async fn the_simulated_token_call_takes_each_form_that_onelogin_documents() {
     let one_login = one_person().await;
     let (id, secret) = (CLIENT_ID, CLIENT_SECRET);
-    let post = || http().post(format!("{}{TOKEN}", one_login.url()));
+    let post = || client().post(format!("{}{TOKEN}", one_login.url()));
     let json = r#"{"grant_type": "client_credentials"}"#;
     let own = format!("client_id:{id}, client_secret:{secret}");
     let form = "application/x-www-form-urlencoded";

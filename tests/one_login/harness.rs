@@ -1,14 +1,11 @@
 //! An account, the settings to read it, and a directory in a form that reads well in a test.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use directory_sync::directory::{AccountState, Directory};
-use directory_sync::http::Retry;
 use directory_sync::source::one_login::{OneLoginSettings, OneLoginSource};
-use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Step};
-use directory_sync::testing::Refusal;
+use directory_sync::source::{Source, SourceError, Step};
+use directory_sync::testing::{Refusal, hurried, read_all};
 use simulators::one_login::{Config, PageMax, RoleSeed, SimulatedOneLogin, UserSeed};
+
+pub use directory_sync::testing::Seen;
 
 pub const CLIENT_ID: &str = "simulated-client-id";
 pub const CLIENT_SECRET: &str = "simulated-client-secret";
@@ -28,11 +25,7 @@ pub async fn account() -> SimulatedOneLogin {
 pub fn settings(one_login: &SimulatedOneLogin) -> OneLoginSettings {
     let url = one_login.url().parse().unwrap();
     let mut settings = OneLoginSettings::new(url, CLIENT_ID.to_owned(), CLIENT_SECRET.into());
-    settings.retry = Retry {
-        first_delay: Duration::from_millis(2),
-        longest_delay: Duration::from_millis(10),
-        ..Retry::default()
-    };
+    settings.retry = hurried();
     settings
 }
 
@@ -41,10 +34,7 @@ pub async fn try_read(settings: OneLoginSettings) -> Result<Seen, SourceError> {
 }
 
 pub async fn read_by(source: &OneLoginSource) -> Result<Seen, SourceError> {
-    match source.read(None, &ReadProgress::default()).await? {
-        Reading::Full { directory, .. } => Ok(Seen::of(&directory)),
-        Reading::Unchanged => panic!("no read was known"),
-    }
+    read_all(source).await.map(Seen::from)
 }
 
 pub async fn read(settings: OneLoginSettings) -> Seen {
@@ -59,66 +49,10 @@ pub async fn check(settings: OneLoginSettings) -> Vec<Step> {
     OneLoginSource::new(settings).unwrap().check().await
 }
 
-/// A plain HTTP client, ignorant of the product's.
-pub fn http() -> reqwest::Client {
-    // Every test after the first finds it installed.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build().unwrap()
-}
-
 /// How often a path was asked for.
 pub fn asked(one_login: &SimulatedOneLogin, path: &str) -> usize {
     let requests = one_login.requests();
     requests.iter().filter(|asked| asked.path == path).count()
-}
-
-/// A directory as a test speaks of it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// By email.
-    pub users: BTreeMap<String, AccountState>,
-    /// Members' emails by the group's name.
-    pub groups: BTreeMap<String, Vec<String>>,
-    /// Ids by email.
-    pub ids: BTreeMap<String, String>,
-    pub unknown_members: usize,
-}
-
-impl Seen {
-    fn of(directory: &Directory) -> Self {
-        let email = |index: usize| match &directory.users[index].email {
-            Ok(email) => email.to_string(),
-            Err(unusable) => format!("{:?} of {}", unusable.why, unusable.entry),
-        };
-        let all = || (0..directory.users.len()).map(|index| (index, &directory.users[index]));
-        Self {
-            users: all()
-                .map(|(index, user)| (email(index), user.state))
-                .collect(),
-            ids: all()
-                .map(|(index, user)| (email(index), user.id.to_string()))
-                .collect(),
-            groups: directory
-                .groups
-                .iter()
-                .map(|group| {
-                    let members = group.users.iter();
-                    let mut members: Vec<_> = members.map(|index| email(*index as usize)).collect();
-                    members.sort();
-                    (group.name.to_string(), members)
-                })
-                .collect(),
-            unknown_members: directory.unknown_members.count,
-        }
-    }
-
-    pub fn emails(&self) -> Vec<&str> {
-        self.users.keys().map(String::as_str).collect()
-    }
-
-    pub fn group_names(&self) -> Vec<&str> {
-        self.groups.keys().map(String::as_str).collect()
-    }
 }
 
 /// Seven people, four roles and three groups on pages of two; the id of the first person, the ids

@@ -7,6 +7,7 @@ use simulators::fault::{Fault, Way};
 use simulators::one_login::{Config, Paging};
 
 use crate::harness::*;
+use crate::sweep::sweep;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whichever_request_fails_once_the_directory_is_the_same_or_it_is_an_error() {
@@ -16,32 +17,10 @@ async fn whichever_request_fails_once_the_directory_is_the_same_or_it_is_an_erro
         settings.groups = Some(from);
         settings.connection.idle_timeout = Duration::from_millis(300);
         let whole = read(settings.clone()).await;
-        let requests = one_login.requests().len() as u64;
+        let requests = one_login.requests().len();
         assert!(requests >= 7);
-        let (mut healed, mut failed) = (0, 0);
-        for way in Way::ALL {
-            let way = match way {
-                Way::TooManyRequests { .. } => Way::TooManyRequests { retry_after: 0 },
-                way => way,
-            };
-            for k in 1..=requests {
-                one_login.faults().clear();
-                one_login.faults().inject(Fault::new(way).on_request(k));
-                match try_read(settings.clone()).await {
-                    Ok(seen) => {
-                        assert_eq!(seen, whole, "{way:?} at {k}");
-                        healed += 1;
-                    }
-                    Err(error) => {
-                        assert_eq!(way, Way::Garbage, "{error}");
-                        failed += 1;
-                    }
-                }
-                assert_eq!(one_login.faults().fired(), 1, "{way:?} at {k}");
-            }
-        }
-        assert_eq!(failed, requests, "only garbage can't be asked for again");
-        assert_eq!(healed, 7 * requests);
+        let again = async || try_read(settings.clone()).await;
+        sweep(one_login.faults(), requests, &whole, again).await;
     }
 }
 

@@ -7,12 +7,14 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use simulators::lab::Authority;
 use simulators::one_login::{SimulatedOneLogin, UserSeed};
-use simulators::organization::{self, SimulatedOrganization};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use crate::command::run;
 use crate::harness::*;
+use crate::manifests::*;
+use crate::story::credentials;
 
 const HOSTS: [&str; 3] = [
     "api.eu.onelogin.com",
@@ -72,62 +74,38 @@ async fn both_regions_and_a_subdomain_are_read_at_their_own_addresses() {
     one_login.user(UserSeed::new("ann@example.com"));
     let authority = Authority::new("somebody between").unwrap();
     let proxy = Proxy::before(&one_login, &authority).await;
-    let bitwarden = SimulatedOrganization::start(organization::Config::self_hosted())
-        .await
-        .unwrap();
+    let bitwarden = bitwarden().await;
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+    let trusted = folder.path().join("ca.pem");
+    std::fs::write(&trusted, authority.pem()).unwrap();
     for (place, host) in [
         ("region: EU", HOSTS[0]),
         ("region: US", HOSTS[1]),
         ("subdomain: example", HOSTS[2]),
     ] {
-        let manifest = format!(
-            "apiVersion: directorysync.dev/v1alpha1
-kind: DirectorySync
-metadata: {{name: staff, namespace: identity}}
-spec:
-  organization:
-    serverUrl: {}
-    credentialsSecretRef: {{name: bitwarden}}
-  source:
+        let spec = format!(
+            "  source:
     oneLogin:
       {place}
       credentialsSecretRef: {{name: onelogin}}
----
-apiVersion: v1
-kind: Secret
-metadata: {{name: bitwarden, namespace: identity}}
-stringData: {{clientId: {:?}, clientSecret: {:?}}}
----
-apiVersion: v1
-kind: Secret
-metadata: {{name: onelogin, namespace: identity}}
-stringData: {{clientId: {CLIENT_ID}, clientSecret: {CLIENT_SECRET}}}
-",
-            bitwarden.url(),
-            bitwarden.client_id(),
-            bitwarden.client_secret(),
+"
         );
-        std::fs::write(folder.path().join("staff.yaml"), manifest).unwrap();
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_directory-sync"))
-            .args(["check", "-f", "staff.yaml"])
-            .current_dir(folder.path())
-            .env_clear()
-            .env("HTTPS_PROXY", &proxy.url)
-            .env("SSL_CERT_FILE", folder.path().join("ca.pem"))
-            .output()
+        let manifests = [
+            resource(&bitwarden, &spec),
+            api_key(&bitwarden),
+            credentials(),
+        ];
+        std::fs::write(folder.path().join("staff.yaml"), manifests.join("---\n")).unwrap();
+        let environment = [
+            ("HTTPS_PROXY", &*proxy.url),
+            ("SSL_CERT_FILE", trusted.to_str().unwrap()),
+        ];
+        run(folder.path(), "check -f staff.yaml", &environment)
             .await
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            output.status.success()
-                && said.contains(&format!(
-                    "https://{host}/api/2/users: 1 people, such as ann@"
-                )),
-            "{said}{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+            .ends_with(0)
+            .prints(&format!(
+                "https://{host}/api/2/users: 1 people, such as ann@"
+            ));
         let wanted = std::mem::take(&mut *proxy.wanted.lock().unwrap());
         assert!(!wanted.is_empty());
         assert!(

@@ -1,25 +1,18 @@
 //! From a manifest to the organization, by the command that people run.
 
-use std::path::Path;
-
 use simulators::one_login::{RoleSeed, UserSeed};
-use simulators::organization::{self, MemberSeed, SimulatedOrganization};
+use simulators::organization::Status::Revoked;
 
+use crate::command::run;
 use crate::harness::*;
+use crate::manifests::*;
 
-/// `directory-sync` with these words in a folder of manifests; what it printed.
-async fn run(folder: &Path, words: &str) -> String {
-    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_directory-sync"))
-        .args(words.split_whitespace())
-        .current_dir(folder)
-        .env_clear()
-        .output()
-        .await
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{out}{err}");
-    out
+/// The Secret with the account's API credentials.
+pub fn credentials() -> String {
+    secret(
+        "onelogin",
+        &[("clientId", CLIENT_ID), ("clientSecret", CLIENT_SECRET)],
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,20 +26,10 @@ async fn who_is_in_the_department_is_invited_and_who_is_suspended_loses_access()
     let cid = one_login.user(UserSeed::new("cid@example.com"));
     one_login.role(RoleSeed::new("Counsel").id(9).members([ann, bob, cid]));
 
-    let bitwarden = SimulatedOrganization::start(organization::Config::self_hosted())
-        .await
-        .unwrap();
-    bitwarden.seed_member(MemberSeed::new("owner@example.com").owner());
+    let bitwarden = bitwarden().await;
     let folder = tempfile::tempdir().unwrap();
-    let manifest = format!(
-        "apiVersion: directorysync.dev/v1alpha1
-kind: DirectorySync
-metadata: {{name: staff, namespace: identity}}
-spec:
-  organization:
-    serverUrl: {}
-    credentialsSecretRef: {{name: bitwarden}}
-  source:
+    let spec = format!(
+        "  source:
     oneLogin:
       apiUrl: {}
       credentialsSecretRef: {{name: onelogin}}
@@ -54,35 +37,24 @@ spec:
         attributes: [{{attribute: department, value: Law}}]
         emailSuffix: \"@example.com\"
   offboarding: {{limit: 100%}}
----
-apiVersion: v1
-kind: Secret
-metadata: {{name: bitwarden, namespace: identity}}
-stringData: {{clientId: {:?}, clientSecret: {:?}}}
----
-apiVersion: v1
-kind: Secret
-metadata: {{name: onelogin, namespace: identity}}
-stringData: {{clientId: {CLIENT_ID}, clientSecret: {CLIENT_SECRET}}}
 ",
-        bitwarden.url(),
-        one_login.url(),
-        bitwarden.client_id(),
-        bitwarden.client_secret(),
+        one_login.url()
     );
-    std::fs::write(folder.path().join("staff.yaml"), manifest).unwrap();
+    let manifests = [
+        resource(&bitwarden, &spec),
+        api_key(&bitwarden),
+        credentials(),
+    ];
+    std::fs::write(folder.path().join("staff.yaml"), manifests.join("---\n")).unwrap();
 
-    let checked = run(folder.path(), "check -f staff.yaml").await;
-    assert!(
-        checked.contains("the API credentials are accepted"),
-        "{checked}"
-    );
-    assert!(
-        checked.contains("read who is in the role Counsel"),
-        "{checked}"
-    );
+    let run = async |words: &str| run(folder.path(), words, &[]).await.ends_with(0);
 
-    run(folder.path(), "sync -f staff.yaml -q --yes").await;
+    run("check -f staff.yaml")
+        .await
+        .prints("the API credentials are accepted")
+        .prints("read who is in the role Counsel");
+
+    run("sync -f staff.yaml -q --yes").await;
     let after = bitwarden.snapshot();
     assert_eq!(
         after.member("ann@example.com").unwrap().external_id,
@@ -94,8 +66,8 @@ stringData: {{clientId: {CLIENT_ID}, clientSecret: {CLIENT_SECRET}}}
 
     let suspended = UserSeed::named("bob").with("department", "Law").id(77);
     one_login.user(suspended.with("status", 2));
-    run(folder.path(), "sync -f staff.yaml -q --yes").await;
+    run("sync -f staff.yaml -q --yes").await;
     let after = bitwarden.snapshot();
     let bob = after.member("bob@example.com").unwrap();
-    assert_eq!(bob.status, organization::Status::Revoked);
+    assert_eq!(bob.status, Revoked);
 }

@@ -9,7 +9,7 @@ mod kubectl;
 mod looking;
 mod operator_logs;
 mod planning;
-#[path = "../cli/ran.rs"]
+#[path = "../shared/ran.rs"]
 mod ran;
 mod refusals;
 mod suspending;

@@ -11,7 +11,8 @@
 //! - [`Samba`]: an Active Directory domain with one controller
 //! - [`Ldif`], [`Company`]: entries by hand, or a whole company of any size
 //! - [`Authority`]: certificates for both
-//! - [`skip`]: how a test says that it could not run
+//! - [`Prism`]: a proxy that refuses what the description of an API doesn't allow
+//! - [`skip`], [`or_skip`]: how a test says that it could not run
 
 mod api_server;
 mod certificates;
@@ -21,6 +22,7 @@ mod ldif;
 mod node;
 mod parts;
 mod port;
+mod prism;
 pub mod process;
 mod samba;
 mod sandbox;
@@ -33,11 +35,12 @@ pub use company::{Company, Employee, Team};
 pub use images::Images;
 pub use ldif::{Ldif, Person, escape_rdn};
 pub use node::Node;
-pub use parts::find;
+pub use parts::{find, node_js};
 pub use port::free_port;
+pub use prism::Prism;
 pub use samba::{Account, Crowd, Samba, SambaOptions, Standing};
 pub use sandbox::Sandbox;
-pub use skip::skip;
+pub use skip::{or_skip, skip};
 pub use slapd::{ClientCertificates, Slapd, SlapdOptions};
 
 use std::path::PathBuf;

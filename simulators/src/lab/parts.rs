@@ -25,3 +25,18 @@ pub fn find(part: &str) -> Result<PathBuf, LabError> {
         String::from_utf8_lossy(&output.stdout).trim_end(),
     ))
 }
+
+/// What runs the parts that come by npm.
+///
+/// # Errors
+/// [`LabError::Missing`] when it isn't on `PATH`, where people have their own.
+pub fn node_js() -> Result<PathBuf, LabError> {
+    let found = Command::new("node").arg("--version").output();
+    match found {
+        Ok(output) if output.status.success() => Ok("node".into()),
+        _ => Err(LabError::Missing {
+            part: "node".to_owned(),
+            answer: "there is no node on PATH; install it from https://nodejs.org".to_owned(),
+        }),
+    }
+}

@@ -3,6 +3,8 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
+use super::LabError;
+
 /// Says that `test` could not run and why, then the test returns.
 ///
 /// cargo hides what a passing test prints, so the line also goes to the file that `TEST_SKIP_LOG`
@@ -25,6 +27,22 @@ pub fn skip(test: &str, why: &str) {
             .unwrap_or_else(|error| {
                 panic!("could not note the skip in {}: {error}", path.display())
             });
+    }
+}
+
+/// What `test` needs; `None`, after saying so, where a part isn't on this machine: then the test
+/// returns.
+///
+/// # Panics
+/// When everything is here and doesn't work, which is a failure of the test.
+pub fn or_skip<T>(test: &str, needed: Result<T, LabError>) -> Option<T> {
+    match needed {
+        Ok(needed) => Some(needed),
+        Err(missing @ LabError::Missing { .. }) => {
+            skip(test, &missing.to_string());
+            None
+        }
+        Err(error) => panic!("{error}"),
     }
 }
 
