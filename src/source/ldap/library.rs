@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn only_what_the_library_does_is_kept_quiet() {
         for file in [
-            "/root/.cargo/registry/src/index.crates.io-0/ldap3-0.12.1/src/protocol.rs",
+            "/somewhere/registry/src/ldap3-0.12.1/src/protocol.rs",
             "vendor/lber/src/parse.rs",
         ] {
             assert!(is_of_the_library(file), "{file}");
