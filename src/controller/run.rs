@@ -185,14 +185,10 @@ impl Run<'_> {
                 _ = ticks.tick() => None,
                 changes = announced.recv() => changes,
             };
-            let done = match changes {
-                Some(changes) => {
-                    self.keep(memory, &changes.content, changes.memberships)
-                        .await;
-                    Some(changes.done)
-                }
-                None => None,
-            };
+            if let Some(changes) = &changes {
+                self.keep(memory, &changes.content, &changes.memberships)
+                    .await;
+            }
             let message = match progress.read.waits_until() {
                 None => "a sync is under way".into(),
                 Some(until) => format!(
@@ -205,8 +201,8 @@ impl Run<'_> {
                 status.memberships_digest = memory.plan.memberships.clone();
             });
             self.publisher.publish_in_passing(memory, status).await;
-            if let Some(done) = done {
-                done.send(()).ok();
+            if let Some(changes) = changes {
+                changes.done.send(()).ok();
             }
         }
     }
@@ -431,7 +427,7 @@ impl Run<'_> {
             }
             None => self.content(guarded, &memory.state.memory),
         };
-        self.keep(memory, &content, memberships).await;
+        self.keep(memory, &content, &memberships).await;
     }
 
     fn content(&self, guarded: &Guarded, memberships: &Memberships) -> Content {
@@ -442,7 +438,7 @@ impl Run<'_> {
         Content::new(guarded, &sides, memberships)
     }
 
-    async fn keep(&self, memory: &mut Memory, content: &Content, memberships: String) {
+    async fn keep(&self, memory: &mut Memory, content: &Content, memberships: &str) {
         if memory.plan.content != Some(content.digest())
             && let Err(error) = plan::write(&self.context.client, self.object, content).await
         {
@@ -451,7 +447,7 @@ impl Run<'_> {
         }
         memory.plan.content = Some(content.digest());
         memory.plan.has_removals = content.has_removals();
-        memory.plan.memberships = Some(memberships);
+        memory.plan.memberships = Some(memberships.to_owned());
         memory.plan.foreign = false;
     }
 
