@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may as well panic")]
 
+mod shared;
+
 use std::time::{Duration, Instant};
 
 use directory_sync::source::entra_id::{
@@ -20,13 +22,7 @@ const SAMPLE: u32 = 30;
 
 #[tokio::main]
 async fn main() {
-    let sizes: Vec<u32> = std::env::args()
-        .filter_map(|arg| arg.parse().ok())
-        .collect();
-    let (people, teams) = match sizes[..] {
-        [people, teams] => (people, teams),
-        _ => (50_000, 5_000),
-    };
+    let (people, teams) = shared::sizes((50_000, 5_000));
     let company = Company::new(people, teams);
     println!("{people} users, {teams} groups, {LATENCY:?} a request, 8,000 units in 10 s");
     // How much Graph puts on a page of a delta isn't documented: a generous and a mean guess.
@@ -106,15 +102,7 @@ async fn measured(
     let requests = tenant.requests();
     let throttled = requests.iter().filter(|r| r.status == Some(429)).count();
     let (found, version) = match reading {
-        Reading::Full { directory, version } => {
-            let memberships: usize = directory.groups.iter().map(|group| group.users.len()).sum();
-            let groups = directory.groups.len();
-            let users = directory.users.len();
-            (
-                format!("{users} users, {groups} groups, {memberships} memberships"),
-                version,
-            )
-        }
+        Reading::Full { directory, version } => (shared::told(&directory), version),
         Reading::Unchanged => ("unchanged".to_owned(), None),
     };
     println!(

@@ -7,6 +7,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may as well panic")]
 
+mod shared;
+
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -30,14 +32,7 @@ async fn main() {
     if let Some(at) = arguments.iter().position(|argument| argument == READER) {
         return reader(&arguments[at + 1], &arguments[at + 2]).await;
     }
-    let sizes: Vec<u32> = arguments
-        .iter()
-        .filter_map(|arg| arg.parse().ok())
-        .collect();
-    let (people, teams) = match sizes[..] {
-        [people, teams] => (people, teams),
-        _ => (50_000, 5_000),
-    };
+    let (people, teams) = shared::sizes((50_000, 5_000));
     let google = SimulatedGoogle::start(Config {
         latency: LATENCY,
         quota: Some(Quota::DEFAULT),
@@ -105,12 +100,10 @@ async fn reader(url: &str, key: &str) {
     let Reading::Full { directory, .. } = reading else {
         panic!("nothing was known before");
     };
-    let memberships: usize = directory.groups.iter().map(|group| group.users.len()).sum();
     println!(
-        "{took:.1?}, {:.1} MiB at most: {} users, {} groups, {memberships} memberships",
+        "{took:.1?}, {:.1} MiB at most: {}",
         peak_memory(),
-        directory.users.len(),
-        directory.groups.len(),
+        shared::told(&directory),
     );
 }
 

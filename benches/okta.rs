@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may as well panic")]
 
+mod shared;
+
 use std::time::{Duration, Instant};
 
 use directory_sync::source::okta::{Credentials, OktaSettings, OktaSource};
@@ -21,13 +23,7 @@ const SAMPLE: u32 = 20;
 
 #[tokio::main]
 async fn main() {
-    let sizes: Vec<u32> = std::env::args()
-        .filter_map(|arg| arg.parse().ok())
-        .collect();
-    let (people, teams) = match sizes[..] {
-        [people, teams] => (people, teams),
-        _ => (50_000, 2_000),
-    };
+    let (people, teams) = shared::sizes((50_000, 2_000));
     let config = Config {
         latency: LATENCY,
         ..Config::default()
@@ -70,16 +66,14 @@ async fn measured(okta: &SimulatedOkta, token: &str) {
     let Reading::Full { directory, .. } = reading else {
         panic!("nothing was known before");
     };
-    let memberships: usize = directory.groups.iter().map(|group| group.users.len()).sum();
     let spent = okta.spent();
     let refused: u32 = spent.iter().map(|spent| spent.refused).sum();
     let most = spent.iter().map(|spent| spent.requests).max().unwrap_or(0);
     println!(
         "{share} % of the limits: {} requests ({refused} refused, at most {most} of a class in a \
-         minute), {took:.1?}: {} users, {} groups, {memberships} memberships",
+         minute), {took:.1?}: {}",
         okta.requests().len(),
-        directory.users.len(),
-        directory.groups.len(),
+        shared::told(&directory),
     );
 }
 

@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may as well panic")]
 
+mod shared;
+
 use std::time::{Duration, Instant};
 
 use directory_sync::source::one_login::{GroupsFrom, OneLoginSettings, OneLoginSource};
@@ -16,13 +18,7 @@ const LATENCY: Duration = Duration::from_millis(100);
 
 #[tokio::main]
 async fn main() {
-    let sizes: Vec<u32> = std::env::args()
-        .filter_map(|arg| arg.parse().ok())
-        .collect();
-    let (people, teams) = match sizes[..] {
-        [people, teams] => (people, teams),
-        _ => (20_000, 500),
-    };
+    let (people, teams) = shared::sizes((20_000, 500));
     for pages in [PageMax::DEFAULT, PageMax::all(1_000)] {
         println!(
             "{people} users, {teams} roles, {LATENCY:?} a request, {} an hour; at most {} people a page",
@@ -82,14 +78,12 @@ async fn measured(one_login: &SimulatedOneLogin, config: &Config, from: GroupsFr
     let Reading::Full { directory, .. } = reading else {
         panic!("nothing was known before");
     };
-    let memberships: usize = directory.groups.iter().map(|group| group.users.len()).sum();
     let requests = one_login.requests().len();
     let refused: u32 = one_login.spent().iter().map(|spent| spent.refused).sum();
     let in_a_row = LATENCY * u32::try_from(requests).unwrap();
     println!(
         "by {from:?}, {share} % of the limit: {requests} requests ({refused} refused), {took:.1?} \
-         ({in_a_row:.0?} in a row): {} users, {} groups, {memberships} memberships",
-        directory.users.len(),
-        directory.groups.len(),
+         ({in_a_row:.0?} in a row): {}",
+        shared::told(&directory),
     );
 }
