@@ -16,16 +16,18 @@ RUN hack/image-toolchain ${TARGETARCH}
 # The dependencies, a layer that stays until one of them changes.
 COPY Cargo.toml Cargo.lock ./
 COPY simulators/Cargo.toml simulators/
+COPY crates/core/Cargo.toml crates/core/
 COPY benches benches
-RUN mkdir src simulators/src \
- && touch src/lib.rs simulators/src/lib.rs \
+RUN mkdir src simulators/src crates/core/src \
+ && touch src/lib.rs simulators/src/lib.rs crates/core/src/lib.rs \
  && echo 'fn main() {}' >src/main.rs \
  && . /etc/image-toolchain && cargo build --release --locked --bin directory-sync
 
 COPY src src
+COPY crates crates
 ARG REVISION=
 # Cargo goes by the time of a file, and what was just copied may be older than what stood in for it.
-RUN touch src/lib.rs src/main.rs \
+RUN touch src/lib.rs src/main.rs crates/*/src/lib.rs \
  && . /etc/image-toolchain && DIRECTORY_SYNC_COMMIT=${REVISION} cargo build --release --locked --bin directory-sync \
  && cp "target/$CARGO_BUILD_TARGET/release/directory-sync" /directory-sync
 

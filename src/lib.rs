@@ -7,18 +7,16 @@
 
 pub mod api;
 pub mod cli;
-pub mod complete;
 pub mod controller;
-pub mod directory;
 pub mod fault;
 pub mod http;
 pub mod organization;
 pub mod plugin;
-pub mod problem;
 pub mod schedule;
 pub mod source;
 pub mod sync;
 pub mod telemetry;
 #[doc(hidden)]
 pub mod testing;
-pub mod text;
+
+pub use directory_sync_core::{complete, directory, problem, text};

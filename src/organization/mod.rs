@@ -10,11 +10,12 @@ mod error;
 mod groups;
 mod import;
 mod members;
-pub mod model;
 mod read;
 mod server;
 mod settings;
 mod wire;
+
+pub use directory_sync_core::organization::model;
 
 pub use client::OrganizationClient;
 pub use error::OrganizationError;

@@ -7,15 +7,15 @@ pub mod ldap;
 pub mod okta;
 pub mod one_login;
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use jiff::Timestamp;
 
 use crate::complete::Complete;
 use crate::directory::Directory;
 use crate::http::Shares;
+
+pub use directory_sync_core::sync::progress::ReadProgress;
 
 pub use crate::fault::{FaultKind as SourceErrorKind, Step};
 
@@ -64,54 +64,23 @@ pub enum Reading {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version(pub String);
 
-/// How far a read has come; shared with whoever shows it.
-#[derive(Debug, Default)]
-pub struct ReadProgress {
-    /// People read so far.
-    pub users: AtomicU64,
-    /// Groups read so far.
-    pub groups: AtomicU64,
-    /// Seconds since 1970; whatever is past tells of no wait.
-    waits_until: AtomicI64,
-}
-
-impl ReadProgress {
-    /// Counts people.
-    pub fn add_users(&self, more: usize) {
-        self.users.fetch_add(more as u64, Ordering::Relaxed);
-    }
-
-    /// Says that the read waits until `then`, because the directory's limit on requests (or our
-    /// share of it) is spent.
-    pub fn wait_until(&self, then: Timestamp) {
-        self.waits_until.store(then.as_second(), Ordering::Relaxed);
-    }
-
-    /// Until when the read waits for the directory's limit on requests; `None` where it goes on.
-    pub fn waits_until(&self) -> Option<Timestamp> {
-        let then = Timestamp::from_second(self.waits_until.load(Ordering::Relaxed)).ok()?;
-        (then > Timestamp::now()).then_some(then)
-    }
-
-    /// Does `work` and says meanwhile until when its requests wait for our share of `limits`.
-    pub async fn telling_waits<T>(&self, limits: &Shares, work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
-        let mut ticks = tokio::time::interval(TELL_EVERY);
-        loop {
-            tokio::select! {
-                done = &mut work => return done,
-                _ = ticks.tick() => {
-                    if let Some(until) = limits.waits_until() {
-                        self.wait_until(until);
-                    }
+/// Does `work` and says meanwhile in `progress` until when its requests wait for our share of `limits`.
+pub async fn telling_waits<T>(
+    progress: &ReadProgress,
+    limits: &Shares,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = std::pin::pin!(work);
+    let mut ticks = tokio::time::interval(TELL_EVERY);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            _ = ticks.tick() => {
+                if let Some(until) = limits.waits_until() {
+                    progress.wait_until(until);
                 }
             }
         }
-    }
-
-    /// Counts groups.
-    pub fn add_groups(&self, more: usize) {
-        self.groups.fetch_add(more as u64, Ordering::Relaxed);
     }
 }
 

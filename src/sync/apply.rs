@@ -13,23 +13,12 @@ use crate::organization::model::Organization;
 use crate::organization::{
     GroupRow, ImportReport, ImportRows, MemberRow, OrganizationClient, OrganizationError, RowKind,
 };
-use crate::problem::{Problem, ProblemReason, Problems};
+use crate::problem::{Problem, ProblemReason};
 use crate::sync::guard::Approved;
 use crate::sync::plan::{Action, Plan};
 use crate::sync::progress::{Phase, Progress};
-use crate::sync::report::ActionCounts;
+use crate::sync::report::Applied;
 use crate::text::shorten;
-
-/// What was carried out.
-#[derive(Debug, Default)]
-pub struct Applied {
-    /// Changes the server accepted, by kind.
-    pub counts: ActionCounts,
-    /// What it refused.
-    pub problems: Problems,
-    /// External ids whose change was refused; there is no use in looking for it.
-    pub refused: HashSet<ExternalId>,
-}
 
 /// Applies `plan` to `organization`, which is as `before`; `applied` grows while it goes on, so
 /// that it tells how far things came when an error ends it.

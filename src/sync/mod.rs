@@ -1,14 +1,7 @@
-//! The core: from what was read to what shall change (pure), and the run that carries it out.
+//! The core, and the run that carries it out: `apply` and `run` are here, what needs no I/O is in
+//! `directory_sync_core`.
 
 pub mod apply;
-pub mod guard;
-pub mod memberships;
-pub mod plan;
-pub mod policy;
-pub mod progress;
-pub mod report;
-pub mod resolve;
-pub mod roster;
 pub mod run;
-pub mod seats;
-pub mod verify;
+
+pub use directory_sync_core::sync::*;

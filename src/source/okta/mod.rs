@@ -16,7 +16,7 @@ mod wire;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
+use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version, telling_waits};
 
 pub use error::OktaFailure;
 use pages::Organization;
@@ -55,9 +55,7 @@ impl Source for OktaSource {
         let read = async move {
             let read = read::read(&self.organization, &self.settings, progress);
             Ok(Reading::Full {
-                directory: progress
-                    .telling_waits(&self.organization.limits, read)
-                    .await?,
+                directory: telling_waits(progress, &self.organization.limits, read).await?,
                 version: None,
             })
         };

@@ -17,7 +17,7 @@ mod wire;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
+use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version, telling_waits};
 
 pub use error::OneLoginFailure;
 use pages::Account;
@@ -53,7 +53,7 @@ impl Source for OneLoginSource {
         let read = async move {
             let read = read::read(&self.account, &self.settings, progress);
             Ok(Reading::Full {
-                directory: progress.telling_waits(&self.account.limits, read).await?,
+                directory: telling_waits(progress, &self.account.limits, read).await?,
                 version: None,
             })
         };

@@ -1,8 +1,9 @@
 //! What a run did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use crate::directory::ExternalId;
 use crate::problem::Problems;
 use crate::sync::guard::{Digest, Guarded, Held};
 use crate::sync::plan::{Action, Change, Counts, Kind};
@@ -60,6 +61,17 @@ impl Report {
     pub fn in_step(&self) -> bool {
         self.held().is_none() && self.planned().is_empty()
     }
+}
+
+/// What was carried out.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Changes the server accepted, by kind.
+    pub counts: ActionCounts,
+    /// What it refused.
+    pub problems: Problems,
+    /// External ids whose change was refused; there is no use in looking for it.
+    pub refused: HashSet<ExternalId>,
 }
 
 /// How many changes of each kind.

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use crate::directory::ExternalId;
 use crate::organization::model::{Content, Group, Member, MemberStatus};
 use crate::problem::{Problem, ProblemReason};
-use crate::sync::apply::Applied;
 use crate::sync::plan::{Action, Plan};
+use crate::sync::report::Applied;
 use crate::text::shorten;
 
 /// Takes back from `applied` what can't be seen in the organization `after` it, and notes each as a

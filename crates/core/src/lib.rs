@@ -1,0 +1,13 @@
+//! The pure core: from a directory and an organization as they were read to what shall change.
+//!
+//! Nothing in here does I/O. A source fills a [`directory`]; [`sync`] resolves it, plans the
+//! difference to the [`organization`] and guards it.
+
+#![deny(missing_docs)]
+
+pub mod complete;
+pub mod directory;
+pub mod organization;
+pub mod problem;
+pub mod sync;
+pub mod text;

@@ -1,0 +1,3 @@
+//! What an organization holds; how it is read and changed is no part of the core.
+
+pub mod model;

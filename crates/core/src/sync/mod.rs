@@ -1,0 +1,12 @@
+//! From what was read to what shall change: resolve, plan, guard, and what was seen to have happened.
+
+pub mod guard;
+pub mod memberships;
+pub mod plan;
+pub mod policy;
+pub mod progress;
+pub mod report;
+pub mod resolve;
+pub mod roster;
+pub mod seats;
+pub mod verify;
