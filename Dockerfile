@@ -17,9 +17,10 @@ RUN hack/image-toolchain ${TARGETARCH}
 COPY Cargo.toml Cargo.lock ./
 COPY simulators/Cargo.toml simulators/
 COPY crates/core/Cargo.toml crates/core/
+COPY crates/http/Cargo.toml crates/http/
 COPY benches benches
-RUN mkdir src simulators/src crates/core/src \
- && touch src/lib.rs simulators/src/lib.rs crates/core/src/lib.rs \
+RUN mkdir src simulators/src crates/core/src crates/http/src \
+ && touch src/lib.rs simulators/src/lib.rs crates/core/src/lib.rs crates/http/src/lib.rs \
  && echo 'fn main() {}' >src/main.rs \
  && . /etc/image-toolchain && cargo build --release --locked --bin directory-sync
 

@@ -8,8 +8,6 @@
 pub mod api;
 pub mod cli;
 pub mod controller;
-pub mod fault;
-pub mod http;
 pub mod organization;
 pub mod plugin;
 pub mod schedule;
@@ -20,3 +18,4 @@ pub mod telemetry;
 pub mod testing;
 
 pub use directory_sync_core::{complete, directory, problem, text};
+pub use directory_sync_http::{self as http, fault};

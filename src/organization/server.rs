@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::http::{
-    Answer, Call, Failure, HttpError, Pace, Remote, Secrets, Token, TokenCache, TokenSource,
+    Answer, ApiClient, Call, Failure, HttpError, RateLimiter, Redactor, Token, TokenCache,
+    TokenSource,
 };
 use crate::organization::error::{OrganizationError, Refusal};
 use crate::organization::{InvalidSettings, Settings, wire};
@@ -22,7 +23,7 @@ pub(super) struct Server {
     pub(super) settings: Settings,
     pub(super) identity: String,
     pub(super) api: String,
-    pub(super) remote: Remote,
+    pub(super) remote: ApiClient,
     /// Whether members could ever be read here: then it isn't Vaultwarden, whatever a proxy
     /// answers in its place.
     pub(super) readable: AtomicBool,
@@ -35,15 +36,15 @@ impl Server {
         if settings.client_secret.expose_secret().trim().is_empty() {
             return Err(InvalidSettings::EmptySecret);
         }
-        let secrets = Arc::new(Secrets::new());
+        let secrets = Arc::new(Redactor::new());
         secrets.add(settings.client_secret.clone());
         // As it stands in the form, which a proxy may quote.
         secrets.add(encoded(settings.client_secret.expose_secret()).into());
         let identity = settings.region.identity();
-        let bare = Remote {
+        let bare = ApiClient {
             client: crate::http::client(&settings.connection)?,
             // The identity service counts on its own, and is asked once an hour.
-            limit: Arc::new(Pace::unlimited()),
+            limit: Arc::new(RateLimiter::unlimited()),
             retry: settings.retry,
             observer: settings.observer.clone(),
             token: None,
@@ -55,7 +56,7 @@ impl Server {
             form: key_form(&settings),
         };
         let limit = settings.limit.clone();
-        let remote = Remote {
+        let remote = ApiClient {
             limit: limit.unwrap_or_else(|| settings.region.limit()),
             token: Some(Arc::new(TokenCache::new(key))),
             ..bare
@@ -201,7 +202,7 @@ fn address(text: &str) -> Result<Url, InvalidSettings> {
 
 /// The organization's API key, which buys tokens.
 struct Key {
-    remote: Remote,
+    remote: ApiClient,
     url: Url,
     form: SecretString,
 }

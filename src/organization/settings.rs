@@ -7,7 +7,9 @@ use reqwest::{Method, Url};
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use crate::http::{ClientError, ClientSettings, Limit, Observer, Pace, Retry, Unobserved, Window};
+use crate::http::{
+    ClientError, ClientSettings, Observer, RateLimit, RateLimiter, Retry, Unobserved, Window,
+};
 
 /// Where an organization is and with which key it is changed.
 #[derive(Debug, Clone)]
@@ -22,7 +24,7 @@ pub struct Settings {
     pub connection: ClientSettings,
     /// The server's limits; `None`: those of the cloud for [`Region::Us`] and [`Region::Eu`], none
     /// elsewhere until the server answers 429.
-    pub limit: Option<Arc<dyn Limit>>,
+    pub limit: Option<Arc<dyn RateLimit>>,
     /// How failed requests are tried again.
     pub retry: Retry,
     /// Told about each request.
@@ -106,14 +108,14 @@ impl Region {
     }
 
     /// The limits to keep where the settings name none.
-    pub(super) fn limit(&self) -> Arc<dyn Limit> {
+    pub(super) fn limit(&self) -> Arc<dyn RateLimit> {
         // The cloud counts per client address, so all organizations of this process share one.
-        static US: LazyLock<Arc<Pace>> = LazyLock::new(|| Arc::new(cloud_pace()));
-        static EU: LazyLock<Arc<Pace>> = LazyLock::new(|| Arc::new(cloud_pace()));
+        static US: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(cloud_pace()));
+        static EU: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(cloud_pace()));
         match self {
             Self::Us => US.clone(),
             Self::Eu => EU.clone(),
-            Self::Server { .. } | Self::Split { .. } => Arc::new(Pace::unlimited()),
+            Self::Server { .. } | Self::Split { .. } => Arc::new(RateLimiter::unlimited()),
         }
     }
 }
@@ -121,11 +123,11 @@ impl Region {
 /// The limits of Bitwarden's cloud: 200 reads a minute; 60 a minute and 5 a second of each kind of
 /// write. The windows are a little longer than the server's, for requests that travel at different
 /// speeds.
-pub fn cloud_pace() -> Pace {
+pub fn cloud_pace() -> RateLimiter {
     let minute = Duration::from_millis(60_500);
     let second = Duration::from_millis(1_100);
     let write = [Window::new(60, minute), Window::new(5, second)];
-    Pace::unlimited()
+    RateLimiter::unlimited()
         .with(Method::GET, [Window::new(200, minute)])
         .with(Method::POST, write)
         .with(Method::PUT, write)

@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 
 use crate::complete::Complete;
 use crate::directory::Directory;
-use crate::http::Shares;
+use crate::http::AccountLimits;
 
 pub use directory_sync_core::sync::progress::ReadProgress;
 
@@ -67,7 +67,7 @@ pub struct Version(pub String);
 /// Does `work` and says meanwhile in `progress` until when its requests wait for our share of `limits`.
 pub async fn telling_waits<T>(
     progress: &ReadProgress,
-    limits: &Shares,
+    limits: &AccountLimits,
     work: impl Future<Output = T>,
 ) -> T {
     let mut work = std::pin::pin!(work);

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory_sync::http::{
-    Call, ClientSettings, Failure, HttpError, Limit, Pace, Remote, Retry, Secrets, Unobserved,
-    client,
+    ApiClient, Call, ClientSettings, Failure, HttpError, RateLimit, RateLimiter, Redactor, Retry,
+    Unobserved, client,
 };
 use reqwest::{Method, Url};
 use server::{Canned, Server};
@@ -28,19 +28,19 @@ fn quick() -> Retry {
     }
 }
 
-fn remote() -> Remote {
+fn remote() -> ApiClient {
     let settings = ClientSettings {
         connect_timeout: Duration::from_secs(2),
         idle_timeout: Duration::from_secs(2),
         ..ClientSettings::default()
     };
-    Remote {
+    ApiClient {
         client: client(&settings).unwrap(),
-        limit: Arc::new(Pace::unlimited()) as Arc<dyn Limit>,
+        limit: Arc::new(RateLimiter::unlimited()) as Arc<dyn RateLimit>,
         retry: quick(),
         observer: Arc::new(Unobserved),
         token: None,
-        secrets: Arc::new(Secrets::new()),
+        secrets: Arc::new(Redactor::new()),
     }
 }
 

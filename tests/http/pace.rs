@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use directory_sync::http::{Limit, Pace, Window};
+use directory_sync::http::{RateLimit, RateLimiter, Window};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use tokio::time::Instant;
@@ -11,16 +11,16 @@ use tokio::time::Instant;
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 
-fn pace() -> Arc<Pace> {
+fn pace() -> Arc<RateLimiter> {
     let write = [Window::new(60, MINUTE), Window::new(5, SECOND)];
-    let pace = Pace::unlimited()
+    let pace = RateLimiter::unlimited()
         .with(Method::POST, write)
         .with(Method::GET, [Window::new(200, MINUTE)]);
     Arc::new(pace)
 }
 
 /// When each of so many requests that are all asked for at once is permitted.
-async fn permitted(pace: &Arc<Pace>, method: Method, requests: usize) -> Vec<Duration> {
+async fn permitted(pace: &Arc<RateLimiter>, method: Method, requests: usize) -> Vec<Duration> {
     let start = Instant::now();
     let times = Arc::new(Mutex::new(Vec::new()));
     let tasks = (0..requests).map(|_| {
@@ -101,7 +101,7 @@ fn told(_: StatusCode, headers: &HeaderMap) -> Option<Duration> {
 
 #[tokio::test(start_paused = true)]
 async fn a_success_that_tells_of_a_near_limit_holds_everybody_back() {
-    let pace = Arc::new(Pace::unlimited().told_by(told));
+    let pace = Arc::new(RateLimiter::unlimited().heeding(told));
     let mut headers = HeaderMap::new();
     pace.answered(&Method::GET, StatusCode::OK, &headers);
     assert_eq!(

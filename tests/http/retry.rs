@@ -53,7 +53,7 @@ async fn a_change_that_must_not_be_doubled_is_sent_again_only_where_it_was_not_d
         let _ = remote().done(&call).await;
         server.requests().len()
     };
-    let only_if_undone = Repeat::OnlyIfUndone;
+    let only_if_undone = Repeat::NonIdempotent;
     assert_eq!(sent(Canned::status(429), only_if_undone).await, 2);
     assert_eq!(sent(Canned::status(503), only_if_undone).await, 1);
     assert_eq!(sent(Canned::cut(), only_if_undone).await, 1);
@@ -103,7 +103,7 @@ async fn silence_ends_in_an_error() {
     // Accepts and never answers.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let call = Call::new(Method::GET, Url::parse(&url).unwrap(), "/").repeat(Repeat::OnlyIfUndone);
+    let call = Call::new(Method::GET, Url::parse(&url).unwrap(), "/").repeat(Repeat::NonIdempotent);
     let error = remote().done(&call).await.unwrap_err().to_string();
     assert!(error.contains("nothing came in time"), "{error}");
     drop(listener);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory_sync::directory::ExternalId;
-use directory_sync::http::{Pace, Retry};
+use directory_sync::http::{RateLimiter, Retry};
 use directory_sync::organization::model::{Content, Organization};
 use directory_sync::organization::{ClientId, OrganizationClient, Region, Settings};
 use simulators::organization::{Config, SimulatedOrganization};
@@ -33,7 +33,7 @@ fn settings(server: &SimulatedOrganization) -> Settings {
         longest_delay: Duration::from_millis(10),
         ..Retry::default()
     };
-    settings.limit = Some(Arc::new(Pace::unlimited()));
+    settings.limit = Some(Arc::new(RateLimiter::unlimited()));
     settings
 }
 

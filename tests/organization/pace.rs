@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use directory_sync::http::{Pace, Window};
+use directory_sync::http::{RateLimiter, Window};
 use directory_sync::organization::OrganizationClient;
 use reqwest::Method;
 use simulators::organization::{Config, GroupSeed, MemberSeed, RateLimits, SimulatedOrganization};
@@ -51,7 +51,7 @@ async fn known_limits_are_kept_so_that_nothing_is_refused() {
         Window::new(60, minute),
         Window::new(5, Duration::from_millis(600)),
     ];
-    let pace = Pace::unlimited()
+    let pace = RateLimiter::unlimited()
         .with(Method::GET, [Window::new(50, minute)])
         .with(Method::POST, write);
     settings.limit = Some(Arc::new(pace));

@@ -12,7 +12,7 @@ use super::error::{EntraFailure, Resource};
 use super::settings::{EntraIdSettings, InvalidSettings};
 use super::token::{self, EntraTokens};
 use super::wire::{ErrorBody, Page};
-use crate::http::{Call, HttpError, Pace, Remote, Secrets};
+use crate::http::{ApiClient, Call, HttpError, RateLimiter, Redactor};
 
 /// No page is larger: 999 objects, or a thousand memberships and more, at some hundred bytes each.
 pub(super) const PAGE_MAX: u64 = 64 << 20;
@@ -23,7 +23,7 @@ pub(super) const TOP: &str = "999";
 /// Graph v1.0 of one tenant.
 #[derive(Debug)]
 pub(super) struct Graph {
-    pub remote: Remote,
+    pub remote: ApiClient,
     base: Url,
 }
 
@@ -76,18 +76,18 @@ impl Graph {
     pub fn new(settings: &EntraIdSettings) -> Result<Self, InvalidSettings> {
         let client = crate::http::client(&settings.connection)
             .map_err(|error| InvalidSettings::Connection(error.to_string()))?;
-        let bare = Remote {
+        let bare = ApiClient {
             client,
-            limit: Arc::new(Pace::unlimited()),
+            limit: Arc::new(RateLimiter::unlimited()),
             retry: settings.retry,
             observer: settings.observer.clone(),
             token: None,
-            secrets: Arc::new(Secrets::new()),
+            secrets: Arc::new(Redactor::new()),
         };
         let tokens = EntraTokens::new(settings, bare.clone())?;
-        let remote = Remote {
+        let remote = ApiClient {
             // Graph counts by tenant and application.
-            limit: Arc::new(Pace::unlimited().told_by(headroom)),
+            limit: Arc::new(RateLimiter::unlimited().heeding(headroom)),
             token: Some(token::cache(tokens)),
             ..bare
         };

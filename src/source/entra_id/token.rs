@@ -19,7 +19,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::error::TOKEN;
 use super::settings::{Credentials, EntraIdSettings, InvalidSettings};
-use crate::http::{Call, Failure, HttpError, JwtAlgorithm, JwtSigner, Remote, Token, TokenSource};
+use crate::http::{
+    ApiClient, Call, Failure, HttpError, JwtAlgorithm, JwtSigner, Token, TokenSource,
+};
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// How long an assertion is good for: as long as a slow request takes.
@@ -34,7 +36,7 @@ const TOKEN_MAX: u64 = 64 << 10;
 /// Asks the tenant for tokens.
 #[derive(Debug)]
 pub(super) struct EntraTokens {
-    remote: Remote,
+    remote: ApiClient,
     url: Url,
     client_id: String,
     scope: String,
@@ -63,7 +65,7 @@ struct Issued {
 
 impl EntraTokens {
     /// Tokens for the application that `settings` name; `remote` without a token of its own.
-    pub fn new(settings: &EntraIdSettings, remote: Remote) -> Result<Self, InvalidSettings> {
+    pub fn new(settings: &EntraIdSettings, remote: ApiClient) -> Result<Self, InvalidSettings> {
         let authority = settings.addresses.authority.as_str().trim_end_matches('/');
         let graph = settings.addresses.graph.as_str().trim_end_matches('/');
         let proof = match &settings.credentials {

@@ -14,7 +14,7 @@ use super::federation::Federation;
 use super::settings::{Credentials, GoogleWorkspaceSettings, InvalidSettings, Tenant};
 use super::token::{AccessTokens, GROUPS_SCOPE, USERS_SCOPE};
 use super::wire::Page;
-use crate::http::{Call, HttpError, Pace, Remote, Secrets, TokenCache, Window};
+use crate::http::{ApiClient, Call, HttpError, RateLimiter, Redactor, TokenCache, Window};
 
 /// A page of 500 people with all their aliases stays far below; anything larger is no page.
 const PAGE_MAX: u64 = 64 << 20;
@@ -33,8 +33,8 @@ const WORTH_TELLING: Duration = Duration::from_secs(1);
 /// The Directory API as one account sees it.
 #[derive(Debug)]
 pub(super) struct Api {
-    remote: Remote,
-    pace: Arc<Pace>,
+    remote: ApiClient,
+    pace: Arc<RateLimiter>,
     base: Url,
     pub account: Account,
     pub tokens: Arc<TokenCache>,
@@ -102,14 +102,14 @@ impl List {
 
 impl Api {
     pub fn new(settings: &GoogleWorkspaceSettings) -> Result<Self, InvalidSettings> {
-        let bare = Remote {
+        let bare = ApiClient {
             client: crate::http::client(&settings.connection)?,
             // Tokens are asked for once an hour, and don't count.
-            limit: Arc::new(Pace::unlimited()),
+            limit: Arc::new(RateLimiter::unlimited()),
             retry: settings.retry,
             observer: settings.observer.clone(),
             token: None,
-            secrets: Arc::new(Secrets::new()),
+            secrets: Arc::new(Redactor::new()),
         };
         let federation = match &settings.credentials {
             Credentials::Key(_) => None,
@@ -124,7 +124,7 @@ impl Api {
         let base = settings.addresses.directory.clone();
         let pace = shared_pace(&base, account.acts_as(), settings.requests_per_minute);
         Ok(Self {
-            remote: Remote {
+            remote: ApiClient {
                 limit: pace.clone(),
                 token: Some(tokens.clone()),
                 ..bare
@@ -259,9 +259,9 @@ pub(super) fn below(base: &Url, path: &[&str]) -> Url {
 }
 
 /// The pace of all in this process who read as the same account.
-fn shared_pace(base: &Url, account: &str, requests_per_minute: u32) -> Arc<Pace> {
+fn shared_pace(base: &Url, account: &str, requests_per_minute: u32) -> Arc<RateLimiter> {
     type Key = (String, String, u32);
-    static KNOWN: LazyLock<Mutex<HashMap<Key, Weak<Pace>>>> = LazyLock::new(Mutex::default);
+    static KNOWN: LazyLock<Mutex<HashMap<Key, Weak<RateLimiter>>>> = LazyLock::new(Mutex::default);
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     known.retain(|_, pace| pace.strong_count() > 0);
     let key = (base.to_string(), account.to_owned(), requests_per_minute);
@@ -269,7 +269,7 @@ fn shared_pace(base: &Url, account: &str, requests_per_minute: u32) -> Arc<Pace>
         return pace;
     }
     let window = Window::new(requests_per_minute as usize, Duration::from_secs(60));
-    let pace = Arc::new(Pace::unlimited().with(Method::GET, [window]));
+    let pace = Arc::new(RateLimiter::unlimited().with(Method::GET, [window]));
     known.insert(key, Arc::downgrade(&pace));
     pace
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::settings::WorkloadIdentity;
 use super::token::TOKEN_MAX;
-use crate::http::{Call, Failure, HttpError, Remote, Token, TokenCache, TokenSource};
+use crate::http::{ApiClient, Call, Failure, HttpError, Token, TokenCache, TokenSource};
 
 /// What the exchanged token may do; the service account's policy narrows it to signing.
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -27,7 +27,7 @@ pub(super) const SIGN: &str = ":signJwt";
 #[derive(Debug, Clone)]
 pub(super) struct Federation {
     /// With tokens of the exchange.
-    iam: Remote,
+    iam: ApiClient,
     /// The exchange.
     pub tokens: Arc<TokenCache>,
     url: Url,
@@ -35,7 +35,7 @@ pub(super) struct Federation {
 
 #[derive(Debug)]
 struct Exchange {
-    remote: Remote,
+    remote: ApiClient,
     url: Url,
     audience: String,
     file: PathBuf,
@@ -55,7 +55,7 @@ struct Signed {
 
 impl Federation {
     /// `remote` without a token of its own.
-    pub fn new(identity: &WorkloadIdentity, remote: &Remote) -> Self {
+    pub fn new(identity: &WorkloadIdentity, remote: &ApiClient) -> Self {
         let tokens = Arc::new(TokenCache::new(Exchange {
             remote: remote.clone(),
             url: super::api::below(&identity.sts, &["v1", "token"]),
@@ -65,7 +65,7 @@ impl Federation {
         let account = format!("{}{SIGN}", identity.service_account);
         let path = ["v1", "projects", "-", "serviceAccounts", &account];
         Self {
-            iam: Remote {
+            iam: ApiClient {
                 token: Some(tokens.clone()),
                 ..remote.clone()
             },

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::federation::Federation;
 use super::settings::{Credentials, GoogleWorkspaceSettings, InvalidKeyFile, InvalidSettings};
-use crate::http::{Call, HttpError, JwtSigner, Remote, Token, TokenSource};
+use crate::http::{ApiClient, Call, HttpError, JwtSigner, Token, TokenSource};
 
 /// Lists users.
 pub(super) const USERS_SCOPE: &str =
@@ -28,7 +28,7 @@ pub(super) const TOKEN_MAX: u64 = 64 << 10;
 /// Buys access tokens with assertions.
 #[derive(Debug)]
 pub(super) struct AccessTokens {
-    remote: Remote,
+    remote: ApiClient,
     url: Url,
     service_account: String,
     /// The administrator to act for.
@@ -54,7 +54,7 @@ impl AccessTokens {
     pub fn new(
         settings: &GoogleWorkspaceSettings,
         federation: Option<Federation>,
-        remote: Remote,
+        remote: ApiClient,
     ) -> Result<Self, InvalidSettings> {
         let signer = match (&settings.credentials, federation) {
             (_, Some(federation)) => Signer::Google(federation),

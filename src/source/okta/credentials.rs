@@ -10,7 +10,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::http::{Call, Failure, HttpError, JwtSigner, Remote, Repeat, Retry, Token, TokenSource};
+use crate::http::{
+    ApiClient, Call, Failure, HttpError, JwtSigner, Repeat, Retry, Token, TokenSource,
+};
 
 /// An API token never runs out by itself while it is used.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -40,7 +42,7 @@ impl TokenSource for ApiToken {
 #[derive(Debug)]
 pub(super) struct ServiceApp {
     /// Tries nothing again: an assertion is good for one request.
-    remote: Remote,
+    remote: ApiClient,
     retry: Retry,
     url: Url,
     client_id: String,
@@ -58,7 +60,7 @@ struct Issued {
 impl ServiceApp {
     /// Buys tokens at `url`. `key_id` comes before the key's own.
     pub fn new(
-        remote: Remote,
+        remote: ApiClient,
         url: Url,
         client_id: String,
         key_id: Option<String>,
@@ -68,7 +70,7 @@ impl ServiceApp {
         let key_id = key_id.or_else(|| signer.key_id().map(str::to_owned));
         Self {
             retry: remote.retry,
-            remote: Remote {
+            remote: ApiClient {
                 retry: Retry {
                     times: 0,
                     ..remote.retry
@@ -102,7 +104,7 @@ impl ServiceApp {
             .finish();
         let call = Call::new(Method::POST, self.url.clone(), "POST /oauth2/v1/token")
             .body("application/x-www-form-urlencoded", form)
-            .repeat(Repeat::OnlyIfUndone);
+            .repeat(Repeat::NonIdempotent);
         let issued: Issued = self.remote.json(&call, 1 << 16).await?;
         self.remote.secrets.add(issued.access_token.clone());
         Ok(Token {

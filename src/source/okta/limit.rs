@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 
-use crate::http::{LimitRules, WindowTold, written_at};
+use crate::http::{LimitRules, WindowHeaders, written_at};
 
 /// What Okta counts together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,15 +36,15 @@ pub static RULES: LimitRules = LimitRules {
     told,
     longest_window: Duration::from_secs(180),
     same_within: 0,
-    unless_told: None,
+    default_limit: None,
 };
 
-fn told(headers: &HeaderMap) -> Option<WindowTold> {
+fn told(headers: &HeaderMap) -> Option<WindowHeaders> {
     let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim());
     let reset: i64 = text("x-rate-limit-reset")?.parse().ok()?;
     // By Okta's own clock, which ours may differ from.
     let left = reset.saturating_sub(written_at(headers).as_second()).max(0);
-    Some(WindowTold {
+    Some(WindowHeaders {
         limit: text("x-rate-limit-limit")?.parse().ok()?,
         remaining: text("x-rate-limit-remaining")?.parse().ok()?,
         reset,

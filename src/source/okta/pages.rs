@@ -11,7 +11,9 @@ use super::credentials::{ApiToken, ServiceApp};
 use super::error::{OktaFailure, Purpose};
 use super::limit::{Class, RULES};
 use super::settings::{Credentials, InvalidSettings, OktaSettings, origin};
-use crate::http::{Call, HttpError, JwtSigner, Pace, Remote, Secrets, Shares, TokenCache};
+use crate::http::{
+    AccountLimits, ApiClient, Call, HttpError, JwtSigner, RateLimiter, Redactor, TokenCache,
+};
 use crate::text::shorten;
 
 /// A page of a thousand people with large profiles stays below; anything larger is no page.
@@ -21,11 +23,11 @@ const PAGE_MAX: u64 = 256 << 20;
 #[derive(Debug)]
 pub(super) struct Organization {
     origin: Url,
-    users: Remote,
-    groups: Remote,
-    apps: Remote,
+    users: ApiClient,
+    groups: ApiClient,
+    apps: ApiClient,
     pub tokens: Arc<TokenCache>,
-    pub limits: Shares,
+    pub limits: AccountLimits,
 }
 
 /// A list to read.
@@ -62,11 +64,11 @@ impl ListError {
 impl Organization {
     pub fn new(settings: &OktaSettings) -> Result<Self, InvalidSettings> {
         let origin = origin(&settings.org_url)?;
-        let secrets = Arc::new(Secrets::new());
-        let bare = Remote {
+        let secrets = Arc::new(Redactor::new());
+        let bare = ApiClient {
             client: crate::http::client(&settings.connection)?,
             // The token call counts on its own, and is asked once an hour.
-            limit: Arc::new(Pace::unlimited()),
+            limit: Arc::new(RateLimiter::unlimited()),
             retry: settings.retry,
             observer: settings.observer.clone(),
             token: None,
@@ -97,8 +99,8 @@ impl Organization {
         };
         let tokens = Arc::new(tokens);
         let address = origin.origin().ascii_serialization();
-        let limits = Shares::of(&RULES, &address, settings.rate_limit_share);
-        let of = |class: Class| Remote {
+        let limits = AccountLimits::of(&RULES, &address, settings.rate_limit_share);
+        let of = |class: Class| ApiClient {
             limit: limits.class(class.name()),
             token: Some(tokens.clone()),
             ..bare.clone()

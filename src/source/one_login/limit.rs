@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 
-use crate::http::{LimitRules, WindowTold, written_at};
+use crate::http::{LimitRules, WindowHeaders, written_at};
 
 /// All requests of an account count together.
 pub const REQUESTS: &str = "requests";
@@ -18,16 +18,16 @@ pub static RULES: LimitRules = LimitRules {
     longest_window: Duration::from_secs(2 * 60 * 60),
     // The end is told as seconds from now: the same end comes out a second earlier or later.
     same_within: 1,
-    unless_told: Some((5_000, Duration::from_secs(60 * 60))),
+    default_limit: Some((5_000, Duration::from_secs(60 * 60))),
 };
 
-fn told(headers: &HeaderMap) -> Option<WindowTold> {
+fn told(headers: &HeaderMap) -> Option<WindowHeaders> {
     let number = |name: &str| -> Option<u32> {
         let text = headers.get(name)?.to_str().ok()?;
         text.trim().parse().ok()
     };
     let left = number("x-ratelimit-reset")?;
-    Some(WindowTold {
+    Some(WindowHeaders {
         limit: number("x-ratelimit-limit")?,
         remaining: number("x-ratelimit-remaining")?,
         reset: written_at(headers).as_second() + i64::from(left),
@@ -50,7 +50,7 @@ mod tests {
         tell("date", "Thu, 01 Jan 1970 00:10:00 GMT");
         tell("x-ratelimit-limit", "5000");
         assert_eq!(tell("x-ratelimit-remaining", "4988"), None);
-        let window = WindowTold {
+        let window = WindowHeaders {
             limit: 5000,
             remaining: 4988,
             reset: 600 + 832,

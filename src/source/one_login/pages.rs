@@ -13,7 +13,7 @@ use super::limit::{REQUESTS, RULES};
 use super::settings::{InvalidSettings, OneLoginSettings};
 use super::token::ApiCredentials;
 use super::wire::{Entry, Envelope};
-use crate::http::{Call, HttpError, Pace, Remote, Secrets, Shares, TokenCache};
+use crate::http::{AccountLimits, ApiClient, Call, HttpError, RateLimiter, Redactor, TokenCache};
 
 /// A page of a thousand people with large profiles stays below; anything larger is no page.
 const PAGE_BYTES: u64 = 64 << 20;
@@ -31,9 +31,9 @@ const PAGE_HEADERS: [&str; 4] = ["total-count", "total-pages", "current-page", "
 #[derive(Debug)]
 pub(super) struct Account {
     url: Url,
-    remote: Remote,
+    remote: ApiClient,
     pub tokens: Arc<TokenCache>,
-    pub limits: Shares,
+    pub limits: AccountLimits,
     /// Large pages were refused.
     modest: AtomicBool,
 }
@@ -93,14 +93,14 @@ impl Account {
         if !matches!(settings.url.scheme(), "http" | "https") || !settings.url.has_host() {
             return Err(InvalidSettings::Address);
         }
-        let bare = Remote {
+        let bare = ApiClient {
             client: crate::http::client(&settings.connection)?,
             // Tokens don't count, and are asked for every ten hours.
-            limit: Arc::new(Pace::unlimited()),
+            limit: Arc::new(RateLimiter::unlimited()),
             retry: settings.retry,
             observer: settings.observer.clone(),
             token: None,
-            secrets: Arc::new(Secrets::new()),
+            secrets: Arc::new(Redactor::new()),
         };
         let tokens = Arc::new(TokenCache::new(ApiCredentials::new(
             bare.clone(),
@@ -111,10 +111,10 @@ impl Account {
         // The limit is the account's. At a region's address only the credentials tell which account
         // it is; several credentials of one account see each other in what remains.
         let address = format!("{} {}", settings.url, settings.client_id);
-        let limits = Shares::of(&RULES, &address, settings.rate_limit_share);
+        let limits = AccountLimits::of(&RULES, &address, settings.rate_limit_share);
         Ok(Self {
             url: settings.url.clone(),
-            remote: Remote {
+            remote: ApiClient {
                 limit: limits.class(REQUESTS),
                 token: Some(tokens.clone()),
                 ..bare

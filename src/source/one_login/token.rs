@@ -7,7 +7,7 @@ use reqwest::{Method, Url};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::http::{Call, HttpError, Remote, Token, TokenSource};
+use crate::http::{ApiClient, Call, HttpError, Token, TokenSource};
 
 /// No token's answer is larger.
 const TOKEN_MAX: u64 = 64 << 10;
@@ -16,7 +16,7 @@ const TOKEN_MAX: u64 = 64 << 10;
 #[derive(Debug)]
 pub(super) struct ApiCredentials {
     /// Without a token of its own.
-    remote: Remote,
+    remote: ApiClient,
     call: Call,
 }
 
@@ -30,7 +30,7 @@ struct Issued {
 
 impl ApiCredentials {
     /// Gets tokens at `url` against a client's id and secret.
-    pub fn new(remote: Remote, url: Url, id: &str, secret: &SecretString) -> Self {
+    pub fn new(remote: ApiClient, url: Url, id: &str, secret: &SecretString) -> Self {
         remote.secrets.add(secret.clone());
         let call = Call::new(Method::POST, url, "POST /auth/oauth2/v2/token")
             .basic(id, secret, &remote.secrets)

@@ -8,9 +8,9 @@ use reqwest::header::{CONTENT_TYPE, LOCATION};
 use serde::de::DeserializeOwned;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
-use crate::http::error::chain;
-use crate::http::{Answer, Failure, Secrets, retry_after};
-use crate::text::shorten;
+use crate::error::chain;
+use crate::{Answer, Failure, Redactor, retry_after};
+use directory_sync_core::text::shorten;
 
 /// As much of an answer that isn't a success as is kept.
 const ANSWER_MAX: usize = 1 << 20;
@@ -18,7 +18,7 @@ const ANSWER_MAX: usize = 1 << 20;
 const READ_AHEAD: usize = 64 << 10;
 
 /// Decodes a JSON body as it arrives: at no time is all of it in memory.
-pub(super) async fn json<T>(response: Response, cap: u64, secrets: &Secrets) -> Result<T, Failure>
+pub(super) async fn json<T>(response: Response, cap: u64, secrets: &Redactor) -> Result<T, Failure>
 where
     T: DeserializeOwned + Send + 'static,
 {
@@ -44,7 +44,7 @@ where
 pub(super) async fn nothing(
     response: Response,
     cap: u64,
-    secrets: &Secrets,
+    secrets: &Redactor,
 ) -> Result<(), Failure> {
     if media_type(&response).contains("html") {
         return Err(Failure::Html);
@@ -63,7 +63,7 @@ pub(super) async fn nothing(
 }
 
 /// What a refusal says; a body that breaks off is as good as its beginning.
-pub(super) async fn answer(response: Response, secrets: &Secrets) -> Answer {
+pub(super) async fn answer(response: Response, secrets: &Redactor) -> Answer {
     let status = response.status();
     let headers = response.headers();
     let location = headers
@@ -105,7 +105,7 @@ fn capped(
     })
 }
 
-fn undecodable(error: serde_json::Error, cap: u64, secrets: &Secrets) -> Failure {
+fn undecodable(error: serde_json::Error, cap: u64, secrets: &Redactor) -> Failure {
     if error.is_io() {
         return lost(&io::Error::from(error), cap);
     }

@@ -6,8 +6,8 @@ use std::io;
 
 use reqwest::{Method, Url};
 
-use crate::http::{Answer, Outcome};
-use crate::text::shorten;
+use crate::{Answer, Outcome};
+use directory_sync_core::text::shorten;
 
 /// A call that failed.
 #[derive(Debug, thiserror::Error)]

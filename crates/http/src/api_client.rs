@@ -11,17 +11,17 @@ use reqwest::{Body, Client, Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
-use crate::http::{
-    CallName, Failure, HttpError, Limit, Observer, Outcome, Retry, Secrets, TokenCache, body,
+use crate::{
+    CallName, Failure, HttpError, Observer, Outcome, RateLimit, Redactor, Retry, TokenCache, body,
 };
 
 /// One side that is called.
 #[derive(Debug, Clone)]
-pub struct Remote {
+pub struct ApiClient {
     /// The connections.
     pub client: Client,
     /// How fast requests may follow each other.
-    pub limit: Arc<dyn Limit>,
+    pub limit: Arc<dyn RateLimit>,
     /// How failed requests are sent again.
     pub retry: Retry,
     /// Told about each request.
@@ -29,7 +29,7 @@ pub struct Remote {
     /// Where the token comes from, for calls that need one.
     pub token: Option<Arc<TokenCache>>,
     /// What must not show in errors.
-    pub secrets: Arc<Secrets>,
+    pub secrets: Arc<Redactor>,
 }
 
 /// One request, as often as it takes.
@@ -64,7 +64,7 @@ pub enum Repeat {
     /// Likewise, but a 500 is the caller's to judge.
     ExceptOnServerError,
     /// Only where the other side surely did nothing: not connected, or refused by 429.
-    OnlyIfUndone,
+    NonIdempotent,
 }
 
 impl Call {
@@ -106,7 +106,7 @@ impl Call {
 
     /// With a user's name and password (RFC 7617), for a call that has no token. Both go into
     /// `secrets` as they are sent.
-    pub fn basic(mut self, user: &str, password: &SecretString, secrets: &Secrets) -> Self {
+    pub fn basic(mut self, user: &str, password: &SecretString, secrets: &Redactor) -> Self {
         let pair = BASE64_STANDARD.encode(format!("{user}:{}", password.expose_secret()));
         secrets.add(pair.as_str().into());
         let mut value = HeaderValue::try_from(format!("Basic {pair}"))
@@ -140,7 +140,7 @@ impl Call {
 /// A body of an answer that tells nothing is never larger.
 const NOTHING_MAX: u64 = 1 << 20;
 
-impl Remote {
+impl ApiClient {
     /// Sends `call` and decodes the JSON that comes back, at most `cap` bytes of it.
     ///
     /// # Errors
@@ -156,7 +156,7 @@ impl Remote {
     /// The same with the headers of the answer, for those who page or count by them.
     ///
     /// # Errors
-    /// As for [`Remote::json`].
+    /// As for [`ApiClient::json`].
     pub async fn json_with_headers<T>(
         &self,
         call: &Call,
@@ -316,13 +316,13 @@ fn is_unauthorized(error: &HttpError) -> bool {
 fn may_pass(failure: &Failure, repeat: Repeat) -> bool {
     match failure {
         Failure::Unreachable(_) => true,
-        Failure::Interrupted(_) => repeat != Repeat::OnlyIfUndone,
+        Failure::Interrupted(_) => repeat != Repeat::NonIdempotent,
         Failure::Status(answer) => match answer.status.as_u16() {
             429 => true,
             500 => repeat == Repeat::Always,
             // 520 to 524: a proxy of Cloudflare, in front of the cloud and of many servers, didn't
             // get an answer from the server behind it.
-            408 | 502..=504 | 520..=524 => repeat != Repeat::OnlyIfUndone,
+            408 | 502..=504 | 520..=524 => repeat != Repeat::NonIdempotent,
             _ => false,
         },
         Failure::Tls(_)

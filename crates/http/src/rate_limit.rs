@@ -10,13 +10,13 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
-use crate::http::retry_after;
+use crate::retry_after;
 
 /// What keeps requests within another side's limits.
 ///
-/// One value is shared by everything that the other side counts together. [`Pace`] knows the limits
-/// beforehand; a limit that is told in headers is learned in [`Limit::answered`].
-pub trait Limit: std::fmt::Debug + Send + Sync {
+/// One value is shared by everything that the other side counts together. [`RateLimiter`] knows the limits
+/// beforehand; a limit that is told in headers is learned in [`RateLimit::answered`].
+pub trait RateLimit: std::fmt::Debug + Send + Sync {
     /// Waits until one more request with `method` may be sent.
     fn permit<'a>(&'a self, method: &'a Method) -> BoxFuture<'a, ()>;
 
@@ -45,14 +45,14 @@ impl Window {
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
 /// Sliding windows by method, and a pause for all requests with a method while a `Retry-After` of a
-/// 429 lasts, or while the headers of an answer say that the limit is near ([`Pace::told_by`]).
+/// 429 lasts, or while the headers of an answer say that the limit is near ([`RateLimiter::heeding`]).
 ///
 /// First come, first served. A caller that gives up waiting leaves no trace.
 #[derive(Debug)]
-pub struct Pace {
-    lanes: Vec<(Method, Lane)>,
-    others: Lane,
-    told_by: Option<Headroom>,
+pub struct RateLimiter {
+    by_method: Vec<(Method, MethodLimiter)>,
+    others: MethodLimiter,
+    heeding: Option<Headroom>,
 }
 
 /// How long the headers of an answer ask everybody to wait before the next request, where a vendor
@@ -60,7 +60,7 @@ pub struct Pace {
 pub type Headroom = fn(StatusCode, &HeaderMap) -> Option<Duration>;
 
 #[derive(Debug, Default)]
-struct Lane {
+struct MethodLimiter {
     windows: Vec<Window>,
     /// When the last requests were permitted, as many as the longest window counts. Whoever waits
     /// for their turn holds it.
@@ -70,29 +70,29 @@ struct Lane {
     waits_until: Mutex<Option<Instant>>,
 }
 
-impl Pace {
+impl RateLimiter {
     /// No window: only a 429 slows it down.
     pub fn unlimited() -> Self {
         Self {
-            lanes: Vec::new(),
-            others: Lane::default(),
-            told_by: None,
+            by_method: Vec::new(),
+            others: MethodLimiter::default(),
+            heeding: None,
         }
     }
 
     /// The same, heeding what the headers of each answer say.
-    pub fn told_by(mut self, headroom: Headroom) -> Self {
-        self.told_by = Some(headroom);
+    pub fn heeding(mut self, headroom: Headroom) -> Self {
+        self.heeding = Some(headroom);
         self
     }
 
     /// The same with windows for requests with `method`; all of them are kept at once.
     pub fn with(mut self, method: Method, windows: impl Into<Vec<Window>>) -> Self {
-        let lane = Lane {
+        let limiter = MethodLimiter {
             windows: windows.into(),
-            ..Lane::default()
+            ..MethodLimiter::default()
         };
-        self.lanes.push((method, lane));
+        self.by_method.push((method, limiter));
         self
     }
 
@@ -100,25 +100,25 @@ impl Pace {
     /// the headers of a 429.
     pub fn pause(&self, method: &Method, pause: Duration) {
         let until = Instant::now() + pause.min(LONGEST_PAUSE);
-        let mut paused_until = self.lane(method).paused();
+        let mut paused_until = self.limiter(method).paused();
         *paused_until = (*paused_until).max(Some(until));
     }
 
     /// Until when the next request with `method` waits, where one does.
     pub fn waits_until(&self, method: &Method) -> Option<Instant> {
-        let until = *unpoisoned(&self.lane(method).waits_until);
+        let until = *unpoisoned(&self.limiter(method).waits_until);
         until.filter(|until| *until > Instant::now())
     }
 
-    fn lane(&self, method: &Method) -> &Lane {
-        self.lanes
+    fn limiter(&self, method: &Method) -> &MethodLimiter {
+        self.by_method
             .iter()
             .find(|(of, _)| of == method)
-            .map_or(&self.others, |(_, lane)| lane)
+            .map_or(&self.others, |(_, limiter)| limiter)
     }
 }
 
-impl Lane {
+impl MethodLimiter {
     async fn permit(&self) {
         let mut permitted = self.permitted.lock().await;
         loop {
@@ -155,13 +155,13 @@ fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Limit for Pace {
+impl RateLimit for RateLimiter {
     fn permit<'a>(&'a self, method: &'a Method) -> BoxFuture<'a, ()> {
-        Box::pin(self.lane(method).permit())
+        Box::pin(self.limiter(method).permit())
     }
 
     fn answered(&self, method: &Method, status: StatusCode, headers: &HeaderMap) {
-        let told = self.told_by.and_then(|told_by| told_by(status, headers));
+        let told = self.heeding.and_then(|heeding| heeding(status, headers));
         let refused = match status {
             StatusCode::TOO_MANY_REQUESTS => retry_after(headers),
             _ => None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
-use crate::text::shorten;
+use directory_sync_core::text::shorten;
 
 /// An answer that isn't a success, its body cut to a harmless length and free of our secrets.
 #[derive(Clone)]

@@ -6,16 +6,16 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use tokio::time::Instant;
 
-use super::{LimitRules, WindowTold};
+use super::{LimitRules, WindowHeaders};
 
 /// While nothing is known of a window, so long after a request the next one may go although the
 /// first isn't answered yet.
-const PROBE_PATIENCE: Duration = Duration::from_secs(1);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A request without an answer for so long never gets one.
 const LOST_AFTER: Duration = Duration::from_secs(120);
 /// After a refusal that names a limit of nothing, by which Okta says that too many requests are
 /// under way at once, nothing is sent for so long.
-const CROWDED_PAUSE: Duration = Duration::from_secs(1);
+const CONCURRENCY_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is known of one class.
 ///
@@ -27,7 +27,7 @@ pub(super) struct State {
     rules: &'static LimitRules,
     window: Option<Window>,
     /// When requests without an answer yet were permitted.
-    flying: VecDeque<Instant>,
+    in_flight: VecDeque<Instant>,
     /// When a request was permitted to find out about the window.
     probed: Option<Instant>,
     paused_until: Option<Instant>,
@@ -60,7 +60,7 @@ impl State {
         Self {
             rules,
             window: None,
-            flying: VecDeque::new(),
+            in_flight: VecDeque::new(),
             probed: None,
             paused_until: None,
             untold: false,
@@ -69,11 +69,11 @@ impl State {
 
     pub(super) fn verdict(&mut self, now: Instant, share: u8) -> Verdict {
         while self
-            .flying
+            .in_flight
             .front()
             .is_some_and(|at| *at + LOST_AFTER <= now)
         {
-            self.flying.pop_front();
+            self.in_flight.pop_front();
         }
         if let Some(until) = self.paused_until.filter(|until| *until > now) {
             return Verdict::Spent(until);
@@ -81,36 +81,41 @@ impl State {
         if self.untold {
             return Verdict::Go;
         }
-        let flying = u32::try_from(self.flying.len()).unwrap_or(u32::MAX);
+        let in_flight = u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX);
         match self.window.as_ref().filter(|window| window.ends > now) {
             Some(window) => {
                 let allowed = u64::from(window.limit) * u64::from(share) / 100;
-                let used = u64::from(window.answered) + u64::from(flying);
+                let used = u64::from(window.answered) + u64::from(in_flight);
                 // However small the share, one request in a window goes.
-                if used >= allowed.max(1) || window.remaining <= flying {
+                if used >= allowed.max(1) || window.remaining <= in_flight {
                     return Verdict::Spent(window.ends);
                 }
             }
             None => {
-                let probe = self.probed.map(|at| at + PROBE_PATIENCE);
+                let probe = self.probed.map(|at| at + PROBE_TIMEOUT);
                 if let Some(until) = probe.filter(|until| *until > now) {
                     return Verdict::Probing(until);
                 }
                 self.probed = Some(now);
             }
         }
-        self.flying.push_back(now);
+        self.in_flight.push_back(now);
         Verdict::Go
     }
 
-    pub(super) fn answered(&mut self, now: Instant, status: StatusCode, told: Option<WindowTold>) {
-        self.flying.pop_front();
+    pub(super) fn answered(
+        &mut self,
+        now: Instant,
+        status: StatusCode,
+        told: Option<WindowHeaders>,
+    ) {
+        self.in_flight.pop_front();
         self.probed = None;
         let refused = status == StatusCode::TOO_MANY_REQUESTS;
         match told {
             // Too many under way at once: that is no word about the window.
-            Some(WindowTold { limit: 0, .. }) if refused => {
-                self.paused_until = Some(now + CROWDED_PAUSE);
+            Some(WindowHeaders { limit: 0, .. }) if refused => {
+                self.paused_until = Some(now + CONCURRENCY_PAUSE);
                 self.count_unnamed();
             }
             Some(told) => self.count(now, told, refused),
@@ -125,7 +130,7 @@ impl State {
 
     /// Opens the window that is supposed where none is told.
     fn suppose(&mut self, now: Instant) {
-        let Some((limit, length)) = self.rules.unless_told else {
+        let Some((limit, length)) = self.rules.default_limit else {
             self.untold |= self.window.is_none();
             return;
         };
@@ -147,7 +152,7 @@ impl State {
         }
     }
 
-    fn count(&mut self, now: Instant, told: WindowTold, refused: bool) {
+    fn count(&mut self, now: Instant, told: WindowHeaders, refused: bool) {
         self.untold = false;
         let ends = now + told.ends_in.min(self.rules.longest_window);
         let remaining = if refused { 0 } else { told.remaining };
@@ -195,18 +200,18 @@ mod tests {
         told: |_| None,
         longest_window: Duration::from_secs(180),
         same_within: 0,
-        unless_told: None,
+        default_limit: None,
     };
 
     const SUPPOSED: LimitRules = LimitRules {
         longest_window: Duration::from_secs(3600),
         same_within: 1,
-        unless_told: Some((20, Duration::from_secs(3600))),
+        default_limit: Some((20, Duration::from_secs(3600))),
         ..TOLD
     };
 
-    fn told(limit: u32, remaining: u32, reset: i64, ends_in: u64) -> Option<WindowTold> {
-        Some(WindowTold {
+    fn told(limit: u32, remaining: u32, reset: i64, ends_in: u64) -> Option<WindowHeaders> {
+        Some(WindowHeaders {
             limit,
             remaining,
             reset,
@@ -226,7 +231,7 @@ mod tests {
         assert_eq!(go_on(&mut state, now), 1);
         assert_eq!(
             state.verdict(now, 50),
-            Verdict::Probing(now + PROBE_PATIENCE)
+            Verdict::Probing(now + PROBE_TIMEOUT)
         );
 
         state.answered(now, StatusCode::OK, told(20, 19, 100, 30));
@@ -270,8 +275,11 @@ mod tests {
         state.answered(now, StatusCode::OK, told(100, 99, 100, 30));
         assert_eq!(state.verdict(now, 50), Verdict::Go);
         state.answered(now, StatusCode::TOO_MANY_REQUESTS, told(0, 0, 500, 60));
-        assert_eq!(state.verdict(now, 50), Verdict::Spent(now + CROWDED_PAUSE));
-        let later = now + CROWDED_PAUSE;
+        assert_eq!(
+            state.verdict(now, 50),
+            Verdict::Spent(now + CONCURRENCY_PAUSE)
+        );
+        let later = now + CONCURRENCY_PAUSE;
         assert_eq!(state.verdict(later, 50), Verdict::Go);
         state.answered(later, StatusCode::TOO_MANY_REQUESTS, told(100, 7, 100, 29));
         assert_eq!(state.verdict(later, 50), Verdict::Spent(now + 30 * SECOND));

@@ -20,7 +20,7 @@ use reqwest::{Method, StatusCode};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::http::Limit;
+use crate::RateLimit;
 use window::{State, Verdict};
 
 /// How a vendor tells of its limits.
@@ -29,19 +29,19 @@ pub struct LimitRules {
     /// Its name, for people.
     pub vendor: &'static str,
     /// Reads an answer's headers.
-    pub told: fn(&HeaderMap) -> Option<WindowTold>,
+    pub told: fn(&HeaderMap) -> Option<WindowHeaders>,
     /// Whatever the headers say, no window is longer.
     pub longest_window: Duration,
     /// Ends that are told at most so many seconds apart are those of one window.
     pub same_within: u64,
     /// The limit that holds, and for how long from the first request on, where the headers say
     /// nothing. `None`: there is none then.
-    pub unless_told: Option<(u32, Duration)>,
+    pub default_limit: Option<(u32, Duration)>,
 }
 
 /// What an answer's headers say of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WindowTold {
+pub struct WindowHeaders {
     /// Requests of all clients in the window.
     pub limit: u32,
     /// As many are left.
@@ -54,7 +54,7 @@ pub struct WindowTold {
 
 /// One source's way to the limits of an account.
 #[derive(Debug, Clone)]
-pub struct Shares {
+pub struct AccountLimits {
     rules: &'static LimitRules,
     account: Arc<Account>,
     /// Of each limit, in percent.
@@ -66,7 +66,7 @@ pub struct Shares {
 #[derive(Debug, Default)]
 struct Account(Mutex<HashMap<&'static str, Arc<Windows>>>);
 
-impl Shares {
+impl AccountLimits {
     /// The limits of the account at `address`, of which `share` percent are used at most.
     pub fn of(rules: &'static LimitRules, address: &str, share: u8) -> Self {
         type Known = HashMap<(&'static str, String), Weak<Account>>;
@@ -85,7 +85,7 @@ impl Shares {
     }
 
     /// What paces the requests that the vendor counts together as `class`.
-    pub fn class(&self, class: &'static str) -> Arc<dyn Limit> {
+    pub fn class(&self, class: &'static str) -> Arc<dyn RateLimit> {
         let mut classes = self
             .account
             .0
@@ -94,8 +94,8 @@ impl Shares {
         let windows = classes
             .entry(class)
             .or_insert_with(|| Arc::new(Windows::new(self.rules)));
-        Arc::new(Share {
-            shares: self.clone(),
+        Arc::new(AccountLimiter {
+            limits: self.clone(),
             class,
             windows: windows.clone(),
         })
@@ -119,30 +119,30 @@ pub fn written_at(headers: &HeaderMap) -> Timestamp {
         .unwrap_or_else(Timestamp::now)
 }
 
-struct Share {
-    shares: Shares,
+struct AccountLimiter {
+    limits: AccountLimits,
     class: &'static str,
     windows: Arc<Windows>,
 }
 
-impl fmt::Debug for Share {
+impl fmt::Debug for AccountLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} % of {}", self.shares.share, self.class)
+        write!(f, "{} % of {}", self.limits.share, self.class)
     }
 }
 
-impl Share {
+impl AccountLimiter {
     /// Tells that requests wait, once for every wait that is longer than the last.
     fn tell(&self, until: Instant, now: Instant) {
         // Rounded up, so that nobody is told of a time that has come.
         let then = Timestamp::now() + (until - now) + Duration::from_millis(999);
         let before = self
-            .shares
+            .limits
             .waits_until
             .fetch_max(then.as_second(), Ordering::Relaxed);
         if then.as_second() > before + 1 {
             tracing::info!(
-                vendor = self.shares.rules.vendor,
+                vendor = self.limits.rules.vendor,
                 class = self.class,
                 until = %then,
                 "our share of the rate limit is spent; reading waits"
@@ -151,7 +151,7 @@ impl Share {
     }
 }
 
-impl Limit for Share {
+impl RateLimit for AccountLimiter {
     fn permit<'a>(&'a self, _method: &'a Method) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             let windows = &self.windows;
@@ -160,7 +160,7 @@ impl Limit for Share {
                 // From here on no change is missed.
                 changed.as_mut().enable();
                 let now = Instant::now();
-                let verdict = windows.lock().verdict(now, self.shares.share);
+                let verdict = windows.lock().verdict(now, self.limits.share);
                 let until = match verdict {
                     Verdict::Go => return,
                     Verdict::Probing(until) => until,
@@ -178,7 +178,7 @@ impl Limit for Share {
     }
 
     fn answered(&self, _method: &Method, status: StatusCode, headers: &HeaderMap) {
-        let told = (self.shares.rules.told)(headers);
+        let told = (self.limits.rules.told)(headers);
         self.windows.lock().answered(Instant::now(), status, told);
         self.windows.changed.notify_waiters();
     }

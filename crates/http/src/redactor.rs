@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 /// The secrets that are sent to one side. A server or proxy that quotes a request in its answer
 /// would carry them into an error: they are taken out of every text that comes back.
 #[derive(Debug, Default)]
-pub struct Secrets(RwLock<Vec<SecretString>>);
+pub struct Redactor(RwLock<Vec<SecretString>>);
 
 /// Shorter texts would be found everywhere.
 const SHORTEST: usize = 6;
@@ -16,7 +16,7 @@ const KEPT: usize = 8;
 /// The first are keys, which stay.
 const STAYING: usize = 2;
 
-impl Secrets {
+impl Redactor {
     /// None yet.
     pub fn new() -> Self {
         Self::default()

@@ -64,7 +64,7 @@ pub fn client(settings: &ClientSettings) -> Result<Client, ClientError> {
         .read_timeout(settings.idle_timeout)
         .tcp_keepalive(Duration::from_secs(30))
         .pool_idle_timeout(Duration::from_secs(60))
-        // What is sent again, and when, is decided in one place: `Remote`.
+        // What is sent again, and when, is decided in one place: `ApiClient`.
         .retry(reqwest::retry::never());
     if let Some(pem) = &settings.ca_bundle {
         let certificates = Certificate::from_pem_bundle(pem)

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::http::HttpError;
+use crate::HttpError;
 
 /// Who issues tokens.
 pub trait TokenSource: std::fmt::Debug + Send + Sync {

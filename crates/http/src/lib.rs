@@ -1,0 +1,34 @@
+//! One HTTP client for all: whoever speaks to a vendor's API does it through an [`ApiClient`].
+//!
+//! An [`ApiClient`] sends a [`Call`]: waits for the other side's [`RateLimit`], adds a token, tells
+//! an [`Observer`], decodes the answer as it arrives, and sends a request again where that may help
+//! ([`Retry`]). Its errors ([`HttpError`]) say what was tried and what came back, and never hold a
+//! secret.
+
+#![deny(missing_docs)]
+
+mod account_limits;
+mod answer;
+mod api_client;
+mod body;
+mod client;
+mod error;
+pub mod fault;
+mod jwt;
+mod observe;
+mod rate_limit;
+mod redactor;
+mod retry;
+mod token;
+
+pub use account_limits::{AccountLimits, LimitRules, WindowHeaders, written_at};
+pub use answer::Answer;
+pub use api_client::{ApiClient, Call, Repeat};
+pub use client::{ClientError, ClientSettings, client};
+pub use error::{CallName, Failure, HttpError};
+pub use jwt::{InvalidKey, JwtAlgorithm, JwtSigner};
+pub use observe::{Observer, Outcome, Unobserved};
+pub use rate_limit::{Headroom, RateLimit, RateLimiter, Window};
+pub use redactor::Redactor;
+pub use retry::{Retry, retry_after};
+pub use token::{Token, TokenCache, TokenSource};
