@@ -14,7 +14,7 @@ use crate::api::status::{
 };
 use crate::fault::FaultKind;
 use crate::sync::guard::{Held, HeldBecause};
-use crate::sync::plan::{Action, Change, Counts, Kind};
+use crate::sync::plan::{Change, Counts, GroupAction, Kind};
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::{ActionCounts, Mode, Report};
 use crate::sync::run::RunError;
@@ -214,7 +214,7 @@ fn change_counts(counts: &ActionCounts) -> ChangeCounts {
         revoked: of(Kind::Revoke),
         removed: of(Kind::Remove),
         groups_created: of(Kind::CreateGroup),
-        groups_relinked: 0,
+        groups_relinked: of(Kind::RelinkGroup),
         groups_renamed: of(Kind::RenameGroup),
         groups_updated: of(Kind::UpdateGroup),
         groups_deleted: of(Kind::DeleteGroup),
@@ -238,23 +238,19 @@ fn held_removals(held: &Held, digest: &str) -> HeldRemovals {
             .changes
             .iter()
             .take(HELD_SAMPLE_MAX)
-            .map(|change| cut(&told(change)))
+            .map(|change| cut(&describe(change)))
             .collect(),
     }
 }
 
-fn told(change: &Change) -> String {
-    let kind = change.action.kind().name();
+fn describe(change: &Change) -> String {
+    let (kind, label) = (change.kind().name(), change.subject.label());
     let reason = change.reason.describe();
-    match &change.action {
-        Action::UpdateGroup { name, remove, .. } => {
-            format!("{kind} {name}: {} leave ({reason})", remove.len())
+    match change.group() {
+        Some(GroupAction::Update(update)) => {
+            format!("{kind} {label}: {} leave ({reason})", update.remove.len())
         }
-        Action::DeleteGroup { name, .. } => format!("{kind} {name} ({reason})"),
-        Action::Revoke { email, .. } | Action::Remove { email, .. } => {
-            format!("{kind} {email} ({reason})")
-        }
-        other => format!("{kind} {} ({reason})", other.external_id()),
+        _ => format!("{kind} {label} ({reason})"),
     }
 }
 
@@ -417,7 +413,7 @@ mod tests {
     fn report(counts: Counts, applied: &[Kind]) -> Report {
         let mut made = ActionCounts::default();
         for kind in applied {
-            made.add(&action(*kind));
+            made.add(*kind);
         }
         Report {
             mode: Mode::Apply,
@@ -431,22 +427,13 @@ mod tests {
         }
     }
 
-    fn action(kind: Kind) -> Action {
-        use crate::directory::{Email, ExternalId};
-        let external_id = ExternalId::parse("p1").unwrap();
-        match kind {
-            Kind::Invite => Action::Invite {
-                external_id,
-                email: Email::parse("p1@example.com").unwrap(),
-                staged: false,
-            },
-            Kind::CreateGroup => Action::CreateGroup {
-                external_id,
-                name: "g".into(),
-                add: Vec::new(),
-            },
-            other => panic!("{other:?} isn't needed here"),
-        }
+    #[test]
+    fn people_and_groups_that_were_relinked_are_counted_apart() {
+        let made = [Kind::Relink, Kind::RelinkGroup, Kind::RelinkGroup];
+        let mut status = DirectorySyncStatus::default();
+        put_report(&mut status, &report(Counts::default(), &made), "LDAP");
+        let changes = status.changes.unwrap();
+        assert_eq!((changes.relinked, changes.groups_relinked), (1, 2));
     }
 
     #[test]

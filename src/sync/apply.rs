@@ -15,7 +15,7 @@ use crate::organization::{
 };
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::guard::Approved;
-use crate::sync::plan::{Action, Plan};
+use crate::sync::plan::{Change, GroupAction, Kind, MemberAction, Plan, Update};
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::Applied;
 use crate::text::shorten;
@@ -39,7 +39,7 @@ pub async fn apply(
         applied,
         ids: OnceCell::new(),
     };
-    run.let_go(before).await?;
+    run.remove_members(before).await?;
     run.change_members().await?;
     run.invite().await?;
     run.change_groups(before).await
@@ -58,156 +58,109 @@ struct Run<'a> {
 type MemberIds = HashMap<ExternalId, Uuid>;
 
 impl<'a> Run<'a> {
-    fn actions(&self) -> impl Iterator<Item = &'a Action> + use<'a> {
-        self.plan.changes.iter().map(|change| &change.action)
+    /// The plan's changes of these kinds, in its order.
+    fn of_kind(&self, kinds: &[Kind]) -> Vec<&'a Change> {
+        let changes = self.plan.changes.iter();
+        changes
+            .filter(|change| kinds.contains(&change.kind()))
+            .collect()
+    }
+
+    fn updates(&self) -> impl Iterator<Item = (&'a Change, &'a Update)> + use<'a> {
+        let changes = self.plan.changes.iter();
+        changes.filter_map(|change| match change.group()? {
+            GroupAction::Update(update) => Some((change, update)),
+            _ => None,
+        })
     }
 
     /// Removals in one import, whatever their number; on a server that can't be read its
     /// revocations as well.
-    async fn let_go(&mut self, before: &Organization) -> Result<(), OrganizationError> {
-        let write_only = matches!(before, Organization::WriteOnly);
-        let going: Vec<&Action> = self
-            .actions()
-            .filter(|action| match action {
-                Action::Remove { .. } => true,
-                Action::Revoke { .. } => write_only,
-                _ => false,
-            })
-            .collect();
-        let rows = going
-            .iter()
-            .filter_map(|action| match action {
-                Action::Remove {
-                    external_id, email, ..
-                }
-                | Action::Revoke {
-                    external_id, email, ..
-                } => Some(MemberRow {
-                    external_id: external_id.clone(),
-                    email: Some(email.clone()),
-                    deleted: true,
-                }),
-                _ => None,
-            })
-            .collect();
-        self.import(
-            Phase::ChangeMembers,
-            &going,
-            ImportRows {
-                members: rows,
-                ..ImportRows::default()
-            },
-        )
-        .await
+    async fn remove_members(&mut self, before: &Organization) -> Result<(), OrganizationError> {
+        let leaving = match before {
+            Organization::Read(_) => self.of_kind(&[Kind::Remove]),
+            Organization::WriteOnly => self.of_kind(&[Kind::Remove, Kind::Revoke]),
+        };
+        let rows = leaving.iter().map(|change| MemberRow {
+            deleted: true,
+            ..row(change)
+        });
+        let rows = ImportRows {
+            members: rows.collect(),
+            ..ImportRows::default()
+        };
+        self.import(Phase::ChangeMembers, &leaving, rows).await
     }
 
     /// Revocations, re-links and restores: one request (or two) each, at the server's pace.
     async fn change_members(&mut self) -> Result<(), OrganizationError> {
-        let single: Vec<&Action> = self
-            .actions()
-            .filter(|action| {
-                matches!(
-                    action,
-                    Action::Revoke {
-                        member: Some(_),
-                        ..
-                    } | Action::Relink { .. }
-                        | Action::Restore { .. }
-                )
-            })
-            .collect();
+        let mut single = self.of_kind(&[Kind::Revoke, Kind::Relink, Kind::Restore]);
+        single.retain(|change| change.subject.id.is_some());
         self.progress.start(Phase::ChangeMembers, single.len());
-        for action in single {
-            let result = match action {
-                Action::Revoke {
-                    member: Some(member),
-                    ..
-                } => self.client.revoke(*member).await,
-                Action::Relink {
-                    member,
-                    external_id,
-                    ..
-                } => self.client.relink(*member, external_id).await,
-                Action::Restore { member, .. } => self.client.restore(*member).await,
-                _ => continue,
+        for change in single {
+            let (Some(member), Some(action)) = (change.subject.id, change.member()) else {
+                continue;
             };
-            self.settle(action, result)?;
+            let result = match action {
+                MemberAction::Revoke { .. } => self.client.revoke(member).await,
+                MemberAction::Relink { .. } => {
+                    let external_id = change.external_id();
+                    self.client.relink(member, external_id).await
+                }
+                MemberAction::Restore => self.client.restore(member).await,
+                MemberAction::Invite { .. } | MemberAction::Link | MemberAction::Remove { .. } => {
+                    continue;
+                }
+            };
+            self.note_single(change, result)?;
         }
         Ok(())
     }
 
     /// Invitations and links, in bulk.
     async fn invite(&mut self) -> Result<(), OrganizationError> {
-        let coming: Vec<&Action> = self
-            .actions()
-            .filter(|action| matches!(action, Action::Invite { .. } | Action::Link { .. }))
-            .collect();
+        let coming = self.of_kind(&[Kind::Invite, Kind::Link]);
         let mut rows = ImportRows::default();
-        for action in &coming {
-            match action {
-                Action::Invite {
-                    external_id,
-                    email,
-                    staged,
-                } => {
-                    rows.staged |= staged;
-                    rows.members.push(row(external_id, email));
-                }
-                Action::Link {
-                    external_id, email, ..
-                } => rows.members.push(row(external_id, email)),
-                _ => {}
-            }
+        for change in &coming {
+            let staged = matches!(change.member(), Some(MemberAction::Invite { staged: true }));
+            rows.staged |= staged;
+            rows.members.push(row(change));
         }
         self.import(Phase::Invite, &coming, rows).await
     }
 
     async fn change_groups(&mut self, before: &Organization) -> Result<(), OrganizationError> {
-        let relinks: Vec<&Action> = self
-            .actions()
-            .filter(|action| matches!(action, Action::RelinkGroup { .. }))
-            .collect();
+        let relinks = self.of_kind(&[Kind::RelinkGroup]);
         self.progress.start(Phase::ChangeGroups, relinks.len());
-        for action in relinks {
-            if let Action::RelinkGroup {
-                external_id, group, ..
-            } = action
-            {
-                let result = self.client.relink_group(*group, external_id).await;
-                self.settle(action, result)?;
+        for change in relinks {
+            if let Some(group) = change.subject.id {
+                let result = self.client.relink_group(group, change.external_id()).await;
+                self.note_single(change, result)?;
             }
         }
-        let others = self.others(before).await?;
-        self.import_groups(&others).await?;
-        self.change_single_groups(before, &others).await
+        let unmanaged = self.unmanaged(before).await?;
+        self.import_groups(&unmanaged).await?;
+        self.change_single_groups(before, &unmanaged).await
     }
 
-    /// Members who aren't ours, of each group that is to be updated: as the plan found them, or
-    /// read now where it went by what earlier runs remembered.
-    async fn others(&self, before: &Organization) -> Result<Others, OrganizationError> {
-        let mut others = Others::new();
-        let mut unread: HashMap<Uuid, &Action> = HashMap::new();
-        for action in self.actions() {
-            match action {
-                Action::UpdateGroup {
-                    external_id,
-                    others: Some(known),
-                    ..
-                } => {
-                    others.insert(external_id.clone(), known.clone());
+    /// Members whom we don't manage, of each group that is to be updated: as the plan found them,
+    /// or read now where it went by what earlier runs remembered.
+    async fn unmanaged(&self, before: &Organization) -> Result<Unmanaged, OrganizationError> {
+        let mut unmanaged = Unmanaged::new();
+        let mut unread: HashMap<Uuid, (&Change, &Update)> = HashMap::new();
+        for (change, update) in self.updates() {
+            match (&update.unmanaged, change.subject.id) {
+                (Some(known), _) => {
+                    unmanaged.insert(change.external_id().clone(), known.clone());
                 }
-                Action::UpdateGroup {
-                    group: Some(group),
-                    others: None,
-                    ..
-                } => {
-                    unread.insert(*group, action);
+                (None, Some(group)) => {
+                    unread.insert(group, (change, update));
                 }
-                _ => {}
+                (None, None) => {}
             }
         }
         if unread.is_empty() {
-            return Ok(others);
+            return Ok(unmanaged);
         }
         let ids = self.member_ids(before).await?;
         let groups: Vec<Uuid> = unread.keys().copied().collect();
@@ -218,104 +171,81 @@ impl<'a> Run<'a> {
             .memberships(&groups, &|done| progress.reach(done))
             .await?;
         for (group, mut members) in there {
-            let Some(Action::UpdateGroup {
-                external_id,
-                add,
-                remove,
-                keep,
-                ..
-            }) = unread.get(&group)
-            else {
+            let Some((change, update)) = unread.get(&group) else {
                 continue;
             };
-            let ours = add
-                .iter()
-                .chain(remove)
-                .chain(keep)
-                .filter_map(|id| ids.get(id));
-            let ours: HashSet<&Uuid> = ours.collect();
+            let leaving = update.remove.iter().map(|leaving| &leaving.external_id);
+            let ours = update.add.iter().chain(&update.keep).chain(leaving);
+            let ours: HashSet<&Uuid> = ours.filter_map(|id| ids.get(id)).collect();
             members.retain(|member| !ours.contains(member));
-            others.insert(external_id.clone(), members);
+            unmanaged.insert(change.external_id().clone(), members);
         }
-        Ok(others)
+        Ok(unmanaged)
     }
 
-    /// New groups, and members of groups in which everyone is ours.
-    async fn import_groups(&mut self, others: &Others) -> Result<(), OrganizationError> {
-        let rows: Vec<GroupRow> = self
-            .actions()
-            .filter_map(|action| group_row(action, others))
+    /// New groups, and members of groups in which we manage everyone.
+    async fn import_groups(&mut self, unmanaged: &Unmanaged) -> Result<(), OrganizationError> {
+        let changes = self.plan.changes.iter();
+        let rows: Vec<GroupRow> = changes
+            .filter_map(|change| group_row(change, unmanaged))
             .collect();
         // A row carries the group's name, too: renaming comes with it.
         let in_rows: HashSet<ExternalId> = rows.iter().map(|row| row.external_id.clone()).collect();
-        let (sent, renamed): (Vec<&Action>, Vec<&Action>) = self
-            .actions()
-            .filter(|action| match action {
-                Action::CreateGroup { .. } | Action::RenameGroup { .. } => true,
-                Action::UpdateGroup { .. } => fits_import(action, others),
-                _ => false,
-            })
-            .partition(|action| in_rows.contains(action.external_id()));
+        let (sent, renamed): (Vec<&Change>, Vec<&Change>) = self
+            .of_kind(&[Kind::CreateGroup, Kind::RenameGroup, Kind::UpdateGroup])
+            .into_iter()
+            .filter(|change| change.kind() != Kind::UpdateGroup || fits_import(change, unmanaged))
+            .partition(|change| in_rows.contains(change.external_id()));
         let rows = ImportRows {
             groups: rows,
             ..ImportRows::default()
         };
         self.import(Phase::ChangeGroups, &sent, rows).await?;
         self.progress.start(Phase::ChangeGroups, renamed.len());
-        for action in renamed {
-            if let Action::RenameGroup { group, name, .. } = action {
-                let result = self.client.rename_group(*group, name).await;
-                self.settle(action, result)?;
+        for change in renamed {
+            if let Some(group) = change.subject.id {
+                let result = self
+                    .client
+                    .rename_group(group, change.subject.label())
+                    .await;
+                self.note_single(change, result)?;
             }
         }
         Ok(())
     }
 
-    /// Groups that also hold members who aren't ours, which an import would drop; and deletions.
+    /// Groups that also hold members whom we don't manage, which an import would drop; and
+    /// deletions.
     async fn change_single_groups(
         &mut self,
         before: &Organization,
-        others: &Others,
+        unmanaged: &Unmanaged,
     ) -> Result<(), OrganizationError> {
-        let (updates, deletions): (Vec<&Action>, Vec<&Action>) = self
-            .actions()
-            .filter(|action| match action {
-                Action::UpdateGroup { .. } => !fits_import(action, others),
-                Action::DeleteGroup { .. } => true,
-                _ => false,
-            })
-            .partition(|action| matches!(action, Action::UpdateGroup { .. }));
+        let updates: Vec<(&Change, &Update)> = self
+            .updates()
+            .filter(|(change, _)| !fits_import(change, unmanaged))
+            .collect();
+        let deletions = self.of_kind(&[Kind::DeleteGroup]);
         self.progress
             .start(Phase::ChangeGroups, updates.len() + deletions.len());
         if !updates.is_empty() {
             let ids = self.member_ids(before).await?;
-            for action in updates {
-                let Action::UpdateGroup {
-                    external_id,
-                    group: Some(group),
-                    add,
-                    keep,
-                    ..
-                } = action
-                else {
+            for (change, update) in updates {
+                let Some(group) = change.subject.id else {
                     continue;
                 };
-                let ours = keep.iter().chain(add).filter_map(|id| ids.get(id).copied());
-                let members: Vec<Uuid> = others
-                    .get(external_id)
-                    .into_iter()
-                    .flatten()
-                    .copied()
-                    .chain(ours)
-                    .collect();
-                let result = self.client.set_members(*group, &members).await;
-                self.settle(action, result)?;
+                let ours = update.keep.iter().chain(&update.add);
+                let ours = ours.filter_map(|id| ids.get(id));
+                let others = unmanaged.get(change.external_id()).into_iter().flatten();
+                let members: Vec<Uuid> = others.chain(ours).copied().collect();
+                let result = self.client.set_members(group, &members).await;
+                self.note_single(change, result)?;
             }
         }
-        for action in deletions {
-            if let Action::DeleteGroup { group, .. } = action {
-                let result = self.client.delete_group(*group).await;
-                self.settle(action, result)?;
+        for change in deletions {
+            if let Some(group) = change.subject.id {
+                let result = self.client.delete_group(group).await;
+                self.note_single(change, result)?;
             }
         }
         Ok(())
@@ -332,16 +262,11 @@ impl<'a> Run<'a> {
         &self,
         before: &Organization,
     ) -> Result<Arc<MemberIds>, OrganizationError> {
-        let changed = self.actions().any(|action| {
-            matches!(
-                action,
-                Action::Invite { .. } | Action::Link { .. } | Action::Relink { .. }
-            )
-        });
-        let again = if changed {
-            Some(self.client.read().await?)
-        } else {
+        let changed = self.of_kind(&[Kind::Invite, Kind::Link, Kind::Relink]);
+        let again = if changed.is_empty() {
             None
+        } else {
+            Some(self.client.read().await?)
         };
         let Organization::Read(content) = again.as_ref().unwrap_or(before) else {
             return Ok(Arc::default());
@@ -356,7 +281,7 @@ impl<'a> Run<'a> {
     async fn import(
         &mut self,
         phase: Phase,
-        actions: &[&Action],
+        changes: &[&Change],
         rows: ImportRows,
     ) -> Result<(), OrganizationError> {
         if rows.members.is_empty() && rows.groups.is_empty() {
@@ -369,9 +294,9 @@ impl<'a> Run<'a> {
             .import(&rows, &|done| progress.reach(done))
             .await?;
         let refused = self.note(report, &rows);
-        for action in actions {
-            if !refused.contains(action.external_id()) {
-                self.applied.counts.add(action);
+        for change in changes {
+            if !refused.contains(change.external_id()) {
+                self.applied.counts.add(change.kind());
             }
         }
         self.applied.refused.extend(refused);
@@ -421,14 +346,14 @@ impl<'a> Run<'a> {
     }
 
     /// Counts a single change, or notes that this one was refused and goes on.
-    fn settle(
+    fn note_single(
         &mut self,
-        action: &Action,
+        change: &Change,
         result: Result<(), OrganizationError>,
     ) -> Result<(), OrganizationError> {
         self.progress.add(1);
         match result {
-            Ok(()) => self.applied.counts.add(action),
+            Ok(()) => self.applied.counts.add(change.kind()),
             Err(
                 error @ (OrganizationError::Refused { .. }
                 | OrganizationError::Gone { .. }
@@ -439,8 +364,8 @@ impl<'a> Run<'a> {
                     OrganizationError::NoSeats { .. } => ProblemReason::NoSeats,
                     _ => ProblemReason::Refused,
                 };
-                let id = action.external_id().clone();
-                let message = format!("{} {}: {error}", action.kind().name(), shorten(id.as_str()));
+                let id = change.external_id().clone();
+                let message = format!("{} {}: {error}", change.kind().name(), shorten(id.as_str()));
                 self.problem(reason, message, [id.clone()]);
                 self.applied.refused.insert(id);
             }
@@ -456,46 +381,38 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Members who aren't ours, by group.
-type Others = HashMap<ExternalId, Vec<Uuid>>;
+/// Members whom we don't manage, by group.
+type Unmanaged = HashMap<ExternalId, Vec<Uuid>>;
 
-/// Whether an import may fill a group: it drops every member it doesn't list, so only where nobody
-/// is in the group who isn't ours, as far as can be known.
-fn fits_import(update: &Action, others: &Others) -> bool {
-    others.get(update.external_id()).is_none_or(Vec::is_empty)
+/// Whether an import may fill a group: it drops every member it doesn't list, so only where we
+/// manage everyone in it, as far as can be known.
+fn fits_import(change: &Change, unmanaged: &Unmanaged) -> bool {
+    unmanaged
+        .get(change.external_id())
+        .is_none_or(Vec::is_empty)
 }
 
-fn row(external_id: &ExternalId, email: &crate::directory::Email) -> MemberRow {
+/// The import's row for a member.
+fn row(change: &Change) -> MemberRow {
     MemberRow {
-        external_id: external_id.clone(),
-        email: Some(email.clone()),
+        external_id: change.external_id().clone(),
+        email: change.subject.email().cloned(),
         deleted: false,
     }
 }
 
-/// The import's row for a change, where an import can make it.
-fn group_row(action: &Action, others: &Others) -> Option<GroupRow> {
-    match action {
-        Action::CreateGroup {
-            external_id,
-            name,
-            add,
-        } => Some(GroupRow {
-            external_id: external_id.clone(),
-            name: name.clone(),
-            members: add.clone(),
-        }),
-        Action::UpdateGroup {
-            external_id,
-            name,
-            add,
-            keep,
-            ..
-        } if fits_import(action, others) => Some(GroupRow {
-            external_id: external_id.clone(),
-            name: name.clone(),
-            members: keep.iter().chain(add).cloned().collect(),
-        }),
-        _ => None,
-    }
+/// The import's row for a change of a group, where an import can make it.
+fn group_row(change: &Change, unmanaged: &Unmanaged) -> Option<GroupRow> {
+    let members = match change.group()? {
+        GroupAction::Create { add } => add.clone(),
+        GroupAction::Update(update) if fits_import(change, unmanaged) => {
+            update.keep.iter().chain(&update.add).cloned().collect()
+        }
+        _ => return None,
+    };
+    Some(GroupRow {
+        external_id: change.external_id().clone(),
+        name: change.subject.label().into(),
+        members,
+    })
 }

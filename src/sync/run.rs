@@ -389,7 +389,7 @@ fn everything(guarded: &Guarded) -> Failed {
         .approved
         .changes
         .iter()
-        .map(|change| change.action.external_id().clone());
+        .map(|change| change.external_id().clone());
     let all: std::collections::HashSet<_> = ids.collect();
     Failed {
         groups: all.clone(),

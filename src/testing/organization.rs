@@ -9,7 +9,7 @@ use crate::directory::{Email, ExternalId};
 use crate::organization::model::{
     Content, Group, Member, MemberRole, MemberStatus, Organization, Seats,
 };
-use crate::sync::plan::{Action, Plan};
+use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan, Subject, Withdrawal};
 use crate::testing::id;
 
 /// An organization in memory, with the public API's semantics: an import links by email, invites
@@ -214,34 +214,29 @@ impl ModelOrganization {
     /// # Panics
     /// Where Bitwarden would refuse: a plan never asks for that.
     pub fn apply(&mut self, plan: &Plan) {
-        for change in &plan.changes {
-            self.apply_action(&change.action);
+        for Change {
+            subject, action, ..
+        } in &plan.changes
+        {
+            match action {
+                Action::Member(action) => self.apply_to_member(subject, action),
+                Action::Group(action) => self.apply_to_group(subject, action),
+            }
         }
     }
 
-    fn apply_action(&mut self, action: &Action) {
+    fn apply_to_member(&mut self, subject: &Subject, action: &MemberAction) {
+        let external_id = &subject.external_id;
+        let email = subject.email().expect("a member's email");
+        let id = || subject.id.expect("a member that was read");
         match action {
-            Action::Invite {
-                external_id,
-                email,
-                staged,
-            } => {
-                self.import_member(external_id, email, *staged);
+            MemberAction::Invite { staged } => self.import_member(external_id, email, *staged),
+            MemberAction::Link => self.import_member(external_id, email, false),
+            MemberAction::Relink { .. } => {
+                self.member_mut(id()).external_id = Some(external_id.clone());
             }
-            Action::Link {
-                external_id, email, ..
-            } => {
-                self.import_member(external_id, email, false);
-            }
-            Action::Relink {
-                external_id,
-                member,
-                ..
-            } => {
-                self.member_mut(*member).external_id = Some(external_id.clone());
-            }
-            Action::Restore { member, .. } => {
-                let member = self.member_mut(*member);
+            MemberAction::Restore => {
+                let member = self.member_mut(id());
                 assert_eq!(
                     member.status,
                     MemberStatus::Revoked,
@@ -250,8 +245,8 @@ impl ModelOrganization {
                 member.status = MemberStatus::Confirmed;
                 self.check_seats();
             }
-            Action::Revoke { member, .. } => {
-                let member = self.member_mut(member.expect("a member that was read"));
+            MemberAction::Revoke { .. } => {
+                let member = self.member_mut(id());
                 assert_ne!(
                     member.status,
                     MemberStatus::Revoked,
@@ -264,15 +259,18 @@ impl ModelOrganization {
                 );
                 member.status = MemberStatus::Revoked;
             }
-            Action::Remove { member, .. } => {
-                assert_ne!(self.member_by_uuid(*member).role, MemberRole::Owner);
-                self.remove_member(*member);
+            MemberAction::Remove { .. } => {
+                assert_ne!(self.member_by_uuid(id()).role, MemberRole::Owner);
+                self.remove_member(id());
             }
-            Action::CreateGroup {
-                external_id,
-                name,
-                add,
-            } => {
+        }
+    }
+
+    fn apply_to_group(&mut self, subject: &Subject, action: &GroupAction) {
+        let external_id = &subject.external_id;
+        let id = || subject.id.expect("a group that was read");
+        match action {
+            GroupAction::Create { add } => {
                 assert!(
                     self.content
                         .groups
@@ -284,47 +282,38 @@ impl ModelOrganization {
                 let group = Group {
                     id,
                     external_id: Some(external_id.clone()),
-                    name: name.clone(),
+                    name: subject.label().into(),
                 };
                 self.content.groups.push(group);
                 let members = self.known(add).collect();
                 self.inside.insert(id, members);
             }
-            Action::RelinkGroup {
-                external_id, group, ..
-            } => {
-                self.group_mut(*group).external_id = Some(external_id.clone());
+            GroupAction::Relink { .. } => {
+                self.group_mut(id()).external_id = Some(external_id.clone());
             }
-            Action::RenameGroup { name, group, .. } => self.group_mut(*group).name = name.clone(),
-            Action::UpdateGroup {
-                group,
-                add,
-                remove,
-                keep,
-                others,
-                ..
-            } => {
-                let group = group.expect("a group that was read");
-                let members = match others {
+            GroupAction::Rename { .. } => self.group_mut(id()).name = subject.label().into(),
+            GroupAction::Update(update) => {
+                let removed: Vec<ExternalId> = update.remove.iter().map(Withdrawal::id).collect();
+                let members = match &update.unmanaged {
                     // The group's list is replaced.
-                    Some(others) => self
-                        .known(add)
-                        .chain(self.known(keep))
-                        .chain(others.iter().copied())
+                    Some(unmanaged) => self
+                        .known(&update.add)
+                        .chain(self.known(&update.keep))
+                        .chain(unmanaged.iter().copied())
                         .collect(),
                     None => {
-                        let gone: BTreeSet<Uuid> = self.known(remove).collect();
-                        let now = self.inside[&group].iter().copied();
+                        let gone: BTreeSet<Uuid> = self.known(&removed).collect();
+                        let now = self.inside[&id()].iter().copied();
                         now.filter(|member| !gone.contains(member))
-                            .chain(self.known(add))
+                            .chain(self.known(&update.add))
                             .collect()
                     }
                 };
-                self.inside.insert(group, members);
+                self.inside.insert(id(), members);
             }
-            Action::DeleteGroup { group, .. } => {
-                self.content.groups.retain(|known| known.id != *group);
-                self.inside.remove(group);
+            GroupAction::Delete { .. } => {
+                self.content.groups.retain(|known| known.id != id());
+                self.inside.remove(&id());
             }
         }
     }

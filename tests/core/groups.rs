@@ -1,7 +1,7 @@
 //! Groups and who is in them.
 
 use directory_sync::problem::ProblemReason;
-use directory_sync::sync::plan::Action;
+use directory_sync::sync::plan::{GroupAction, Withdrawal};
 use directory_sync::sync::policy::{Departure, Glob};
 use directory_sync::testing::{directory, organization, policy, sync};
 
@@ -47,23 +47,17 @@ fn members_come_and_go_and_whoever_is_not_ours_stays() {
         );
     let eve = organization.by_email("eve@example.com").id;
     let run = sync(&directory, &mut organization, &unlimited());
-    let Action::UpdateGroup {
-        add,
-        remove,
-        keep,
-        others,
-        ..
-    } = &run.approved.changes[0].action
-    else {
+    let Some(GroupAction::Update(update)) = run.approved.changes[0].group() else {
         panic!("{:?}", run.approved.changes)
     };
     let texts = |ids: &[_]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let removed: Vec<_> = update.remove.iter().map(Withdrawal::id).collect();
     assert_eq!(
-        (texts(add), texts(remove)),
+        (texts(&update.add), texts(&removed)),
         (vec!["ann".into()], vec!["cid".into()])
     );
     assert_eq!(
-        (texts(keep), others),
+        (texts(&update.keep), &update.unmanaged),
         (vec!["bob".into()], &Some(vec![eve]))
     );
     assert_eq!(
@@ -137,7 +131,7 @@ fn a_group_under_a_new_id_is_relinked_by_its_name_and_its_members_compared() {
         .member("bob", "bob@example.com")
         .group("old", "Group", &["ann@example.com"]);
     let run = sync(&directory, &mut organization, &policy);
-    assert_eq!(changes(&run), ["Relink new", "UpdateGroup new"]);
+    assert_eq!(changes(&run), ["RelinkGroup new", "UpdateGroup new"]);
     assert_eq!(
         organization.show().last().unwrap(),
         "group Group (new): bob@example.com"

@@ -2,7 +2,7 @@
 
 use directory_sync::problem::ProblemReason;
 use directory_sync::sync::guard::{Approval, Digest, FingerprintSet, HeldBecause};
-use directory_sync::sync::plan::Action;
+use directory_sync::sync::plan::GroupAction;
 use directory_sync::sync::policy::{Departure, Limit, Policy};
 use directory_sync::testing::{
     ModelOrganization, Run, TestDirectory, directory, organization, policy, sync,
@@ -271,8 +271,9 @@ fn withdrawals_alone_are_held_without_a_trace_in_what_goes_ahead() {
     let run = sync(&directory, &mut ten_members(), &policy);
     assert_eq!(changes(&run), [""; 0]);
     let held = run.held.unwrap().changes;
-    let [Action::UpdateGroup { add, remove, .. }] = [&held[0].action] else {
+    let Some(GroupAction::Update(update)) = held[0].group() else {
         panic!("{held:?}")
     };
-    assert_eq!((held.len(), add.len(), remove.len()), (1, 0, 9));
+    let (add, remove) = (update.add.len(), update.remove.len());
+    assert_eq!((held.len(), add, remove), (1, 0, 9));
 }

@@ -6,7 +6,7 @@ use directory_sync::directory::ExternalId;
 use directory_sync::organization::model::{MemberRole, MemberStatus};
 use directory_sync::problem::ProblemReason;
 use directory_sync::sync::guard::{Approval, FingerprintSet, Guarded};
-use directory_sync::sync::plan::{Action, Change};
+use directory_sync::sync::plan::{Change, GroupAction, MemberAction};
 use directory_sync::sync::policy::{Limit, Policy};
 use directory_sync::sync::resolve::resolve;
 use directory_sync::sync::roster::Standing;
@@ -28,14 +28,6 @@ fn approving(directory: &TestDirectory, organization: &ModelOrganization, policy
             earlier: None,
         }),
         ..Run::default()
-    }
-}
-
-fn takes_away(change: &Change) -> bool {
-    match &change.action {
-        Action::Revoke { .. } | Action::Remove { .. } | Action::DeleteGroup { .. } => true,
-        Action::UpdateGroup { remove, .. } => !remove.is_empty(),
-        _ => false,
     }
 }
 
@@ -191,16 +183,18 @@ proptest! {
         let run = plan(&directory, &before, &policy);
         let mut invited = BTreeSet::new();
         for change in &run.approved.changes {
-            match &change.action {
-                Action::Invite { external_id, email, .. } => {
+            let external_id = change.external_id();
+            match change.member() {
+                Some(MemberAction::Invite { .. }) => {
+                    let email = change.subject.email().unwrap();
                     prop_assert!(invited.insert(email.clone()), "{email} twice");
                     let person = &roster.people[roster.by_id[external_id] as usize];
                     prop_assert_eq!(person.standing, Standing::Active);
                     prop_assert!(before.content.members.iter().all(|m| m.email != *email));
                 }
-                Action::Restore { external_id, .. }
-                | Action::Link { external_id, .. }
-                | Action::Relink { external_id, .. } => {
+                Some(
+                    MemberAction::Restore | MemberAction::Link | MemberAction::Relink { .. },
+                ) => {
                     let person = &roster.people[roster.by_id[external_id] as usize];
                     prop_assert_eq!(person.standing, Standing::Active);
                 }
@@ -281,8 +275,8 @@ proptest! {
         let whole = plan(&directory, &before, &all);
         prop_assert_eq!(&guarded.digest, &whole.digest);
         let Some(held) = &guarded.held else { return Ok(()) };
-        prop_assert!(!guarded.approved.changes.iter().any(takes_away));
-        prop_assert!(held.changes.iter().all(takes_away));
+        prop_assert!(!guarded.approved.changes.iter().any(Change::takes_away));
+        prop_assert!(held.changes.iter().all(Change::takes_away));
         prop_assert_eq!(FingerprintSet::of(&held.changes), guarded.removals.clone());
         if whole.held.is_some() {
             return Ok(());
@@ -292,18 +286,20 @@ proptest! {
         let mut adds: BTreeSet<(&ExternalId, &ExternalId)> = BTreeSet::new();
         let mut keeps: BTreeMap<&ExternalId, BTreeSet<&ExternalId>> = BTreeMap::new();
         for change in guarded.approved.changes.iter().chain(&held.changes) {
-            parts.insert((change.action.kind() as u8, change.action.external_id()), 1);
-            if let Action::UpdateGroup { external_id, add, keep, .. } = &change.action {
-                adds.extend(add.iter().map(|id| (external_id, id)));
-                keeps.entry(external_id).or_default().extend(keep);
+            parts.insert((change.kind() as u8, change.external_id()), 1);
+            let external_id = change.external_id();
+            if let Some(GroupAction::Update(update)) = change.group() {
+                adds.extend(update.add.iter().map(|id| (external_id, id)));
+                keeps.entry(external_id).or_default().extend(&update.keep);
             }
         }
         let mut expected = BTreeMap::new();
         for change in &whole.approved.changes {
-            expected.insert((change.action.kind() as u8, change.action.external_id()), 1);
-            if let Action::UpdateGroup { external_id, add, keep, .. } = &change.action {
-                prop_assert!(add.iter().all(|id| adds.remove(&(external_id, id))));
-                prop_assert!(keep.iter().all(|id| keeps[external_id].contains(id)));
+            expected.insert((change.kind() as u8, change.external_id()), 1);
+            let external_id = change.external_id();
+            if let Some(GroupAction::Update(update)) = change.group() {
+                prop_assert!(update.add.iter().all(|id| adds.remove(&(external_id, id))));
+                prop_assert!(update.keep.iter().all(|id| keeps[external_id].contains(id)));
             }
         }
         prop_assert!(adds.is_empty());

@@ -30,7 +30,7 @@ fn unlimited() -> Policy {
 fn changes(guarded: &Guarded) -> Vec<String> {
     let changes = guarded.approved.changes.iter();
     changes
-        .map(|c| format!("{} {}", c.action.kind().name(), c.action.external_id()))
+        .map(|c| format!("{} {}", c.kind().name(), c.external_id()))
         .collect()
 }
 

@@ -46,7 +46,7 @@ fn json_says_what_is_done_what_waits_and_what_is_wrong() {
                  "reason": "NewExternalId", "from": "ann1"},
                 {"action": "Invite", "externalId": "new", "email": "new@example.com",
                  "reason": "NewInDirectory"},
-                {"action": "Relink", "externalId": "g4", "name": "Moved",
+                {"action": "RelinkGroup", "externalId": "g4", "name": "Moved",
                  "reason": "NewExternalId", "from": "g3"},
                 {"action": "RenameGroup", "externalId": "g2", "name": "Renamed",
                  "reason": "NameChanged", "from": "Before"},
@@ -57,7 +57,8 @@ fn json_says_what_is_done_what_waits_and_what_is_wrong() {
             ],
             "held": [
                 {"action": "Remove", "externalId": "gone", "email": "gone@example.com",
-                 "reason": "GoneFromDirectory"},
+                 "reason": "GoneFromDirectory",
+                 "evidence": {"kind": "Absent", "detail": "not in the directory's complete list"}},
                 {"action": "UpdateGroup", "externalId": "g2", "name": "Renamed",
                  "reason": "MembersChanged", "add": [], "remove": ["gone"]},
             ],
@@ -147,18 +148,18 @@ fn a_table_counts_first_and_ends_long_lists() {
     assert_eq!(
         text.lines().skip(4).take(12).collect::<Vec<_>>(),
         [
-            "plan: 1 Invite, 2 Relink, 1 CreateGroup, 1 RenameGroup, 1 UpdateGroup",
+            "plan: 1 Invite, 1 Relink, 1 CreateGroup, 1 RelinkGroup, 1 RenameGroup, 1 UpdateGroup",
             "",
             "Invite (1)",
             "  new@example.com  new  new in the directory",
             "",
-            "Re-link (2)",
+            "Re-link (1)",
             "  ann@example.com  ann2  has a new id in the directory  was ann1",
-            "  Moved            g4    has a new id in the directory  was g3",
             "",
             "Create group (1)",
             "  Fresh  g1  new in the directory  1 member",
             "",
+            "Re-link group (1)",
         ]
     );
     assert!(

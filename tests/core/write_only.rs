@@ -6,7 +6,7 @@ use directory_sync::organization::model::Organization;
 use directory_sync::problem::ProblemReason;
 use directory_sync::sync::guard::{Approval, Guarded, HeldBecause, guard};
 use directory_sync::sync::memberships::{Failed, Memory};
-use directory_sync::sync::plan::{Action, draft};
+use directory_sync::sync::plan::{GroupAction, draft};
 use directory_sync::sync::policy::{Departure, Limit, Policy};
 use directory_sync::sync::resolve::resolve;
 use directory_sync::testing::{TestDirectory, directory, id, policy};
@@ -192,11 +192,11 @@ fn a_directory_that_names_no_one_empties_no_group() {
 
 /// Whom `group` is sent with, where it is.
 fn row(guarded: &Guarded, group: &str) -> Option<Vec<String>> {
-    let rows = guarded.approved.changes.iter().map(|change| &change.action);
-    rows.filter(|action| action.external_id().as_str() == group)
-        .find_map(|action| match action {
-            Action::CreateGroup { add, .. } => Some(add.clone()),
-            Action::UpdateGroup { add, keep, .. } => Some([&keep[..], &add[..]].concat()),
+    let mut rows = guarded.approved.changes.iter();
+    rows.find(|change| change.external_id().as_str() == group)
+        .and_then(|change| match change.group()? {
+            GroupAction::Create { add } => Some(add.clone()),
+            GroupAction::Update(update) => Some([&update.keep[..], &update.add[..]].concat()),
             _ => None,
         })
         .map(|ids| {

@@ -2,10 +2,12 @@
 
 mod builder;
 mod email;
+mod evidence;
 mod external_id;
 
 pub use builder::{DirectoryBuilder, EntryKey};
 pub use email::{EMAIL_MAX, Email, InvalidEmail};
+pub use evidence::{Account, AccountEvidence, AccountState, Evidence, ScopeRule, StateAttribute};
 pub use external_id::{EXTERNAL_ID_MAX, ExternalId, InvalidExternalId};
 
 use crate::problem::Problems;
@@ -43,17 +45,6 @@ pub struct UnusableEmail {
     pub why: InvalidEmail,
     /// The entry as its administrators know it (a DN, a login name), cut to a harmless length.
     pub entry: Box<str>,
-}
-
-/// Whether an account may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AccountState {
-    /// It may.
-    Active,
-    /// It exists and is blocked at the source.
-    Disabled,
-    /// The source lists it as deleted.
-    Deleted,
 }
 
 /// One group with its direct members.

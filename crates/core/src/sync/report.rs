@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::directory::ExternalId;
 use crate::problem::Problems;
 use crate::sync::guard::{Digest, Guarded, Held};
-use crate::sync::plan::{Action, Change, Counts, Kind};
+use crate::sync::plan::{Change, Counts, Kind};
 use crate::sync::progress::Phase;
 
 /// What a finished run saw and did.
@@ -83,19 +83,19 @@ impl ActionCounts {
     pub fn of<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Self {
         let mut counts = Self::default();
         for change in changes {
-            counts.add(&change.action);
+            counts.add(change.kind());
         }
         counts
     }
 
     /// Counts one more.
-    pub fn add(&mut self, action: &Action) {
-        *self.0.entry(action.kind()).or_default() += 1;
+    pub fn add(&mut self, kind: Kind) {
+        *self.0.entry(kind).or_default() += 1;
     }
 
     /// Takes one back that turned out not to be there.
-    pub fn take_back(&mut self, action: &Action) {
-        if let Some(count) = self.0.get_mut(&action.kind()) {
+    pub fn take_back(&mut self, kind: Kind) {
+        if let Some(count) = self.0.get_mut(&kind) {
             *count = count.saturating_sub(1);
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use crate::directory::{Email, ExternalId};
+use crate::directory::{Email, Evidence, ExternalId};
 use crate::problem::Problems;
 
 /// The directory as the policy sees it: external ids carry the prefix, nesting is flattened.
@@ -36,6 +36,8 @@ pub struct Person {
     pub email: Option<Email>,
     /// What the directory and the filters make of them.
     pub standing: Standing,
+    /// What says so, of those who are disabled, deleted or out of scope.
+    pub evidence: Option<Evidence>,
 }
 
 /// What the directory and the filters make of a person.

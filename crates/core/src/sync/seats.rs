@@ -8,7 +8,7 @@ use crate::directory::ExternalId;
 use crate::organization::model::{Content, MemberStatus, Seats};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::guard::Guarded;
-use crate::sync::plan::{Action, Plan};
+use crate::sync::plan::{Action, Change, MemberAction, Plan};
 use crate::text::shorten;
 
 /// How many of those who wait are named in the message.
@@ -16,12 +16,14 @@ const NAMED: usize = 5;
 
 /// Whether anybody in the plan needs a seat, so that it matters how many there are.
 pub fn needs_seats(plan: &Plan) -> bool {
-    plan.changes.iter().any(|change| {
-        matches!(
-            change.action,
-            Action::Invite { .. } | Action::Restore { .. }
-        )
-    })
+    plan.changes.iter().any(takes_seat)
+}
+
+fn takes_seat(change: &Change) -> bool {
+    matches!(
+        change.action,
+        Action::Member(MemberAction::Invite { .. } | MemberAction::Restore)
+    )
 }
 
 /// Takes out of an approved plan whoever there is no seat for, after the plan's own departures have
@@ -38,15 +40,7 @@ pub fn seats(mut guarded: Guarded, content: &Content, paid: Option<Seats>) -> Gu
         .approved
         .changes
         .iter()
-        .filter_map(|change| match &change.action {
-            Action::Invite {
-                external_id, email, ..
-            }
-            | Action::Restore {
-                external_id, email, ..
-            } => Some((external_id, email)),
-            _ => None,
-        });
+        .filter(|change| takes_seat(change));
     let waiting: Vec<_> = newcomers.skip(free).collect();
     if waiting.is_empty() {
         return guarded;
@@ -54,7 +48,7 @@ pub fn seats(mut guarded: Guarded, content: &Content, paid: Option<Seats>) -> Gu
     let names: Vec<String> = waiting
         .iter()
         .take(NAMED)
-        .map(|(_, email)| shorten(email.as_str()))
+        .map(|change| shorten(change.subject.label()))
         .collect();
     let more = match waiting.len().saturating_sub(NAMED) {
         0 => String::new(),
@@ -65,7 +59,10 @@ pub fn seats(mut guarded: Guarded, content: &Content, paid: Option<Seats>) -> Gu
         waiting.len(),
         names.join(", ")
     );
-    let ids: Vec<ExternalId> = waiting.into_iter().map(|(id, _)| id.clone()).collect();
+    let ids: Vec<ExternalId> = waiting
+        .into_iter()
+        .map(|change| change.external_id().clone())
+        .collect();
     let set: HashSet<ExternalId> = ids.iter().cloned().collect();
     guarded
         .approved
@@ -80,9 +77,8 @@ fn free(content: &Content, paid: Option<Seats>, plan: &Plan) -> Option<usize> {
     let departing: HashSet<Uuid> = plan
         .changes
         .iter()
-        .filter_map(|change| match change.action {
-            Action::Revoke { member, .. } => member,
-            Action::Remove { member, .. } => Some(member),
+        .filter_map(|change| match change.member()? {
+            MemberAction::Revoke { .. } | MemberAction::Remove { .. } => change.subject.id,
             _ => None,
         })
         .collect();

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::directory::ExternalId;
 use crate::organization::model::{Content, Group, Member, MemberStatus};
 use crate::problem::{Problem, ProblemReason};
-use crate::sync::plan::{Action, Plan};
+use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
 use crate::sync::report::Applied;
 use crate::text::shorten;
 
@@ -17,19 +17,19 @@ use crate::text::shorten;
 pub fn verify(plan: &Plan, after: &Content, applied: &mut Applied) {
     let seen = Seen::new(after);
     for change in &plan.changes {
-        let id = change.action.external_id();
-        if applied.refused.contains(id) || seen.shows(&change.action) {
+        let id = change.external_id();
+        if applied.refused.contains(id) || seen.shows(change) {
             continue;
         }
         let message = format!(
             "Bitwarden accepted {} of {}, yet it can't be seen there; it is tried again at the next \
              run, and if that doesn't help, look at the organization's event log",
-            change.action.kind().name(),
+            change.kind().name(),
             shorten(id.as_str()),
         );
         let problem = Problem::new(ProblemReason::NotApplied, message, [id.clone()]);
         applied.problems.add(problem);
-        applied.counts.take_back(&change.action);
+        applied.counts.take_back(change.kind());
         applied.refused.insert(id.clone());
     }
 }
@@ -57,22 +57,33 @@ impl<'a> Seen<'a> {
         }
     }
 
-    fn shows(&self, action: &Action) -> bool {
-        let member = self.members.get(action.external_id());
-        let group = self.groups.get(action.external_id());
-        match action {
-            Action::Invite { .. } | Action::Link { .. } | Action::Relink { .. } => member.is_some(),
-            Action::Restore { .. } => {
-                member.is_some_and(|member| member.status != MemberStatus::Revoked)
-            }
-            Action::Revoke { .. } => {
-                member.is_none_or(|member| member.status == MemberStatus::Revoked)
-            }
-            Action::Remove { .. } => member.is_none(),
-            Action::CreateGroup { .. } | Action::RelinkGroup { .. } => group.is_some(),
-            Action::UpdateGroup { .. } => true,
-            Action::RenameGroup { name, .. } => group.is_none_or(|group| group.name == *name),
-            Action::DeleteGroup { group, .. } => !self.group_ids.contains(group),
+    fn shows(&self, change: &Change) -> bool {
+        let member = self.members.get(change.external_id());
+        let group = self.groups.get(change.external_id());
+        match &change.action {
+            Action::Member(action) => match action {
+                MemberAction::Invite { .. } | MemberAction::Link | MemberAction::Relink { .. } => {
+                    member.is_some()
+                }
+                MemberAction::Restore => {
+                    member.is_some_and(|member| member.status != MemberStatus::Revoked)
+                }
+                MemberAction::Revoke { .. } => {
+                    member.is_none_or(|member| member.status == MemberStatus::Revoked)
+                }
+                MemberAction::Remove { .. } => member.is_none(),
+            },
+            Action::Group(action) => match action {
+                GroupAction::Create { .. } | GroupAction::Relink { .. } => group.is_some(),
+                GroupAction::Update(_) => true,
+                GroupAction::Rename { .. } => {
+                    group.is_none_or(|group| *group.name == *change.subject.label())
+                }
+                GroupAction::Delete { .. } => {
+                    let id = change.subject.id.as_ref();
+                    id.is_none_or(|id| !self.group_ids.contains(id))
+                }
+            },
         }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::directory::ExternalId;
-use crate::sync::plan::{Action, Change};
+use crate::sync::plan::{Action, Change, GroupAction, MemberAction};
 
 /// Stands for an exact set of removals: 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
@@ -44,14 +44,12 @@ impl FingerprintSet {
         let removed: HashSet<&ExternalId> = changes
             .clone()
             .into_iter()
-            .filter_map(|change| match &change.action {
-                Action::Remove { external_id, .. } => Some(external_id),
-                _ => None,
-            })
+            .filter(|change| matches!(change.member(), Some(MemberAction::Remove { .. })))
+            .map(Change::external_id)
             .collect();
         let mut sorted: Vec<Fingerprint> = vec![];
         for change in changes {
-            fingerprints(&change.action, &removed, |print| sorted.push(print));
+            fingerprints(change, &removed, |print| sorted.push(print));
         }
         sorted.sort_unstable();
         sorted.dedup();
@@ -111,33 +109,32 @@ impl FingerprintSet {
 }
 
 fn fingerprints(
-    action: &Action,
+    change: &Change,
     removed: &HashSet<&ExternalId>,
     mut found: impl FnMut(Fingerprint),
 ) {
-    match action {
-        Action::Revoke { external_id, .. } => found(fingerprint("revoke", external_id, None)),
-        Action::Remove { external_id, .. } => found(fingerprint("remove", external_id, None)),
-        Action::DeleteGroup { external_id, .. } => {
-            found(fingerprint("delete-group", external_id, None));
-        }
-        Action::UpdateGroup {
-            external_id: group,
-            remove,
-            ..
-        } => {
-            remove
+    let id = change.external_id();
+    match &change.action {
+        Action::Member(MemberAction::Revoke { .. }) => found(fingerprint("revoke", id, None)),
+        Action::Member(MemberAction::Remove { .. }) => found(fingerprint("remove", id, None)),
+        Action::Group(GroupAction::Delete { .. }) => found(fingerprint("delete-group", id, None)),
+        Action::Group(GroupAction::Update(update)) => {
+            update
+                .remove
                 .iter()
-                .filter(|id| !removed.contains(*id))
-                .for_each(|id| found(fingerprint("withdraw", id, Some(group))));
+                .map(|withdrawal| &withdrawal.external_id)
+                .filter(|member| !removed.contains(*member))
+                .for_each(|member| found(fingerprint("withdraw", member, Some(id))));
         }
-        Action::Invite { .. }
-        | Action::Link { .. }
-        | Action::Relink { .. }
-        | Action::Restore { .. }
-        | Action::CreateGroup { .. }
-        | Action::RelinkGroup { .. }
-        | Action::RenameGroup { .. } => {}
+        Action::Member(
+            MemberAction::Invite { .. }
+            | MemberAction::Link
+            | MemberAction::Relink { .. }
+            | MemberAction::Restore,
+        )
+        | Action::Group(
+            GroupAction::Create { .. } | GroupAction::Relink { .. } | GroupAction::Rename { .. },
+        ) => {}
     }
 }
 

@@ -8,7 +8,7 @@ pub use fingerprint::{Digest, Fingerprint, FingerprintSet, NoFingerprints};
 
 use crate::directory::ExternalId;
 use crate::problem::Problem;
-use crate::sync::plan::{Action, Change, Plan};
+use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan, Update, Withdrawal};
 use crate::sync::policy::Policy;
 
 /// A plan split in two: what goes ahead, and what waits for a person.
@@ -43,34 +43,29 @@ impl Approved<Plan> {
     pub(super) fn postpone(&mut self, people: &HashSet<ExternalId>, why: Problem) {
         let Self(plan) = self;
         let mut outside: HashSet<&ExternalId> = HashSet::new();
-        plan.changes.retain(|change| match &change.action {
-            Action::Invite { external_id, .. } => match people.get(external_id) {
-                Some(id) => {
+        plan.changes.retain(
+            |change| match (change.member(), people.get(change.external_id())) {
+                (Some(MemberAction::Invite { .. }), Some(id)) => {
                     outside.insert(id);
                     false
                 }
-                None => true,
+                (Some(MemberAction::Restore), Some(_)) => false,
+                _ => true,
             },
-            Action::Restore { external_id, .. } => !people.contains(external_id),
-            _ => true,
-        });
+        );
         let mut missing: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
         plan.changes.retain_mut(|change| {
-            let (group, add, is_update) = match &mut change.action {
-                Action::CreateGroup {
-                    external_id, add, ..
-                } => (external_id, add, false),
-                Action::UpdateGroup {
-                    external_id, add, ..
-                } => (external_id, add, true),
+            let (add, is_update) = match &mut change.action {
+                Action::Group(GroupAction::Create { add }) => (add, false),
+                Action::Group(GroupAction::Update(update)) => (&mut update.add, true),
                 _ => return true,
             };
             let late: Vec<ExternalId> = add.extract_if(.., |id| outside.contains(id)).collect();
             let nothing_left = is_update && add.is_empty() && !late.is_empty();
             if !late.is_empty() {
-                missing.insert(group.clone(), late);
+                missing.insert(change.subject.external_id.clone(), late);
             }
-            !nothing_left || takes_away(&change.action)
+            !nothing_left || change.takes_away()
         });
         for state in &mut plan.groups {
             state
@@ -78,14 +73,6 @@ impl Approved<Plan> {
                 .extend(missing.remove(&state.external_id).unwrap_or_default());
         }
         plan.problems.add(why);
-    }
-}
-
-fn takes_away(action: &Action) -> bool {
-    match action {
-        Action::Revoke { .. } | Action::Remove { .. } | Action::DeleteGroup { .. } => true,
-        Action::UpdateGroup { remove, .. } => !remove.is_empty(),
-        _ => false,
     }
 }
 
@@ -147,8 +134,10 @@ impl Approval {
 /// there are; and always where the directory named no one at all. An [`Approval`] of exactly these
 /// removals, or of more than these, lets them go ahead.
 pub fn guard(plan: Plan, policy: &Policy, approval: Option<&Approval>) -> Guarded {
-    let repeated = |change: &Change| match (&change.action, &plan.sent) {
-        (Action::Revoke { external_id, .. }, Some(sent)) => sent.repeated.contains(external_id),
+    let repeated = |change: &Change| match (change.member(), &plan.sent) {
+        (Some(MemberAction::Revoke { .. }), Some(sent)) => {
+            sent.repeated.contains(change.external_id())
+        }
         _ => false,
     };
     let removals = FingerprintSet::of(plan.changes.iter().filter(|change| !repeated(change)));
@@ -188,11 +177,13 @@ fn reason_to_hold(
     let (mut members, mut groups) = (HashSet::new(), 0);
     for change in plan.changes.iter().filter(|change| !repeated(change)) {
         match &change.action {
-            Action::Revoke { external_id, .. } | Action::Remove { external_id, .. } => {
-                members.insert(external_id);
+            Action::Member(MemberAction::Revoke { .. } | MemberAction::Remove { .. }) => {
+                members.insert(change.external_id());
             }
-            Action::UpdateGroup { remove, .. } => members.extend(remove),
-            Action::DeleteGroup { .. } => groups += 1,
+            Action::Group(GroupAction::Update(update)) => {
+                members.extend(update.remove.iter().map(|w| &w.external_id));
+            }
+            Action::Group(GroupAction::Delete { .. }) => groups += 1,
             _ => {}
         }
     }
@@ -217,54 +208,60 @@ fn split(mut plan: Plan) -> (Plan, Vec<Change>) {
     let mut held = vec![];
     let mut withheld: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
     let changes = std::mem::take(&mut plan.changes);
-    for Change { action, reason } in changes {
+    for change in changes {
+        let Change {
+            subject,
+            reason,
+            action,
+        } = change;
         match action {
-            Action::Revoke {
-                ref external_id, ..
-            } if repeated.contains(external_id) => {
-                plan.changes.push(Change { action, reason });
-            }
-            Action::Revoke { .. } | Action::Remove { .. } | Action::DeleteGroup { .. } => {
-                held.push(Change { action, reason });
-            }
-            Action::UpdateGroup {
-                external_id,
-                name,
-                group,
-                add,
-                remove,
-                keep,
-                others,
-            } if !remove.is_empty() => {
-                withheld.insert(external_id.clone(), remove.clone());
-                if !add.is_empty() {
-                    let mut all = keep.clone();
-                    all.extend(remove.iter().cloned());
-                    all.sort_unstable();
-                    let action = Action::UpdateGroup {
-                        external_id: external_id.clone(),
-                        name: name.clone(),
-                        group,
-                        add,
-                        remove: vec![],
-                        keep: all,
-                        others: others.clone(),
-                    };
-                    plan.changes.push(Change { action, reason });
-                }
-                let add = vec![];
-                let action = Action::UpdateGroup {
-                    external_id,
-                    name,
-                    group,
+            Action::Group(GroupAction::Update(update)) if !update.remove.is_empty() => {
+                let Update {
                     add,
                     remove,
                     keep,
-                    others,
-                };
-                held.push(Change { action, reason });
+                    unmanaged,
+                } = update;
+                let staying: Vec<ExternalId> = remove.iter().map(Withdrawal::id).collect();
+                if !add.is_empty() {
+                    let mut all = keep.clone();
+                    all.extend(staying.iter().cloned());
+                    all.sort_unstable();
+                    plan.changes.push(Change {
+                        subject: subject.clone(),
+                        reason,
+                        action: Action::Group(GroupAction::Update(Update {
+                            add,
+                            remove: vec![],
+                            keep: all,
+                            unmanaged: unmanaged.clone(),
+                        })),
+                    });
+                }
+                withheld.insert(subject.external_id.clone(), staying);
+                held.push(Change {
+                    subject,
+                    reason,
+                    action: Action::Group(GroupAction::Update(Update {
+                        add: vec![],
+                        remove,
+                        keep,
+                        unmanaged,
+                    })),
+                });
             }
-            action => plan.changes.push(Change { action, reason }),
+            action => {
+                let change = Change {
+                    subject,
+                    reason,
+                    action,
+                };
+                if change.takes_away() && !repeated.contains(change.external_id()) {
+                    held.push(change);
+                } else {
+                    plan.changes.push(change);
+                }
+            }
         }
     }
     for state in &mut plan.groups {
@@ -279,7 +276,7 @@ fn split(mut plan: Plan) -> (Plan, Vec<Change>) {
                 members.sort_unstable();
             }
         }
-        let held: HashSet<&ExternalId> = held.iter().map(|c| c.action.external_id()).collect();
+        let held: HashSet<&ExternalId> = held.iter().map(Change::external_id).collect();
         sent.revoked.retain(|id| !held.contains(id));
     }
     (plan, held)

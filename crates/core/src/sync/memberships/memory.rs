@@ -8,7 +8,9 @@ use crate::directory::ExternalId;
 use crate::sync::guard::Guarded;
 use crate::sync::memberships::sum::truncated;
 use crate::sync::memberships::{Known, person_hash};
-use crate::sync::plan::{Action, Draft, Existing, WantedGroup};
+use crate::sync::plan::{
+    Action, Change, Draft, Existing, GroupAction, MemberAction, Update, WantedGroup, Withdrawal,
+};
 
 /// What earlier runs saw or made of an organization's groups, so that an unchanged directory costs
 /// no request a group.
@@ -175,12 +177,9 @@ impl Memory {
         let gone: HashSet<&ExternalId> = plan
             .changes
             .iter()
-            .filter_map(|change| match &change.action {
-                Action::Remove { external_id, .. } if !failed.people.contains(external_id) => {
-                    Some(external_id)
-                }
-                _ => None,
-            })
+            .filter(|change| matches!(change.member(), Some(MemberAction::Remove { .. })))
+            .map(Change::external_id)
+            .filter(|id| !failed.people.contains(*id))
             .collect();
         let mut added = if failed.people.is_empty() {
             HashMap::new()
@@ -254,20 +253,15 @@ impl Memory {
         let mut updates: HashMap<&ExternalId, (Vec<ExternalId>, Vec<ExternalId>)> = HashMap::new();
         let mut unseen: HashSet<&ExternalId> = HashSet::new();
         for change in plan.changes.iter().chain(held) {
-            match &change.action {
-                Action::UpdateGroup {
-                    external_id,
-                    add,
-                    remove,
-                    ..
-                } => {
-                    let update = updates.entry(external_id).or_default();
-                    update.0.extend(add.iter().cloned());
-                    update.1.extend(remove.iter().cloned());
+            let id = change.external_id();
+            match change.group() {
+                Some(GroupAction::Update(update)) => {
+                    let known = updates.entry(id).or_default();
+                    known.0.extend(update.add.iter().cloned());
+                    known.1.extend(update.remove.iter().map(Withdrawal::id));
                 }
-                Action::CreateGroup { external_id, .. }
-                | Action::RelinkGroup { external_id, .. } => {
-                    unseen.insert(external_id);
+                Some(GroupAction::Create { .. } | GroupAction::Relink { .. }) => {
+                    unseen.insert(id);
                 }
                 _ => {}
             }
@@ -312,12 +306,9 @@ fn added(guarded: &Guarded) -> HashMap<&ExternalId, Vec<ExternalId>> {
     let changes = guarded.approved.changes.iter();
     changes
         .filter_map(|change| match &change.action {
-            Action::CreateGroup {
-                external_id, add, ..
-            }
-            | Action::UpdateGroup {
-                external_id, add, ..
-            } => Some((external_id, add.clone())),
+            Action::Group(
+                GroupAction::Create { add } | GroupAction::Update(Update { add, .. }),
+            ) => Some((change.external_id(), add.clone())),
             _ => None,
         })
         .collect()

@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
-use crate::directory::ExternalId;
+use crate::directory::{Evidence, ExternalId};
 use crate::problem::Problem;
 use crate::sync::memberships::{GroupState, Known, Memory};
 use crate::sync::plan::draft::{Basis, Compared, Draft, WantedGroup};
 use crate::sync::plan::groups::Target;
 use crate::sync::plan::people::Presence;
-use crate::sync::plan::{Action, Change, Plan, Reason};
+use crate::sync::plan::{Action, Change, GroupAction, Plan, Reason, Subject, Update, Withdrawal};
 use crate::sync::roster::Roster;
 
 impl Draft<'_> {
@@ -42,8 +42,7 @@ impl Draft<'_> {
         problems
             .into_iter()
             .for_each(|problem| plan.problems.add(problem));
-        plan.changes
-            .sort_by(|a, b| a.action.order().cmp(&b.action.order()));
+        plan.changes.sort_by(|a, b| a.order().cmp(&b.order()));
         plan.groups
             .sort_by(|a, b| a.external_id.cmp(&b.external_id));
         plan
@@ -129,19 +128,13 @@ struct Comparison<'a> {
 
 impl Comparison<'_> {
     fn create(&self) -> (GroupState, Option<Change>) {
-        let group = &self.roster.groups[self.wanted.at];
-        let action = Action::CreateGroup {
-            external_id: group.id.clone(),
-            name: group.name.clone(),
-            add: self.wanted_ids(),
+        let add = self.wanted_ids();
+        let change = Change {
+            subject: self.subject(None),
+            reason: Reason::NewInDirectory,
+            action: Action::Group(GroupAction::Create { add }),
         };
-        (
-            self.state(),
-            Some(Change {
-                action,
-                reason: Reason::NewInDirectory,
-            }),
-        )
+        (self.state(), Some(change))
     }
 
     fn with_read(
@@ -193,7 +186,7 @@ impl Comparison<'_> {
         group: Uuid,
         add: Vec<ExternalId>,
         mut remove: Vec<ExternalId>,
-        others: Option<Vec<Uuid>>,
+        unmanaged: Option<Vec<Uuid>>,
     ) -> (GroupState, Option<Change>) {
         remove.sort();
         remove.dedup();
@@ -211,22 +204,35 @@ impl Comparison<'_> {
         let added: HashSet<&ExternalId> = add.iter().collect();
         let mut keep = self.wanted_ids();
         keep.retain(|id| !added.contains(id));
-        let action = Action::UpdateGroup {
-            external_id: state.external_id.clone(),
-            name: self.roster.groups[self.wanted.at].name.clone(),
-            group: Some(group),
-            add,
-            remove,
-            keep,
-            others,
+        let remove = remove.into_iter().map(|id| self.withdrawal(id)).collect();
+        let change = Change {
+            subject: self.subject(Some(group)),
+            reason: Reason::MembersChanged,
+            action: Action::Group(GroupAction::Update(Update {
+                add,
+                remove,
+                keep,
+                unmanaged,
+            })),
         };
-        (
-            state,
-            Some(Change {
-                action,
-                reason: Reason::MembersChanged,
-            }),
-        )
+        (state, Some(change))
+    }
+
+    fn subject(&self, group: Option<Uuid>) -> Subject {
+        let wanted = &self.roster.groups[self.wanted.at];
+        Subject::group(wanted.id.clone(), wanted.name.clone(), group)
+    }
+
+    /// Somebody who isn't in the group any more: because of what the directory says about them, or
+    /// because its complete list doesn't have them.
+    fn withdrawal(&self, external_id: ExternalId) -> Withdrawal {
+        let person = self.roster.by_id.get(&external_id);
+        let person = person.map(|&at| &self.roster.people[at as usize]);
+        let evidence = person.and_then(|person| person.evidence.clone());
+        Withdrawal {
+            external_id,
+            evidence: evidence.unwrap_or(Evidence::Absent),
+        }
     }
 
     fn state(&self) -> GroupState {

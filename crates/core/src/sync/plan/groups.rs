@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
-use crate::directory::ExternalId;
+use crate::directory::{Evidence, ExternalId, ScopeRule};
 use crate::organization::model::Group;
 use crate::problem::{Problem, ProblemReason};
-use crate::sync::plan::{Action, Change, Reason};
+use crate::sync::plan::{Action, Change, GroupAction, Reason, Subject};
 use crate::sync::policy::Policy;
 use crate::sync::roster::{GroupStanding, Roster};
 use crate::text::shorten;
@@ -51,15 +51,11 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
             Some(&[group]) => {
                 decided.targets.push((at, Target::Existing(group.id)));
                 if group.name != wanted.name {
-                    let action = Action::RenameGroup {
-                        external_id: wanted.id.clone(),
-                        name: wanted.name.clone(),
-                        from: group.name.clone(),
-                        group: group.id,
-                    };
+                    let from = group.name.clone();
                     decided.changes.push(Change {
-                        action,
+                        subject: subject(&wanted.id, &wanted.name, group),
                         reason: Reason::NameChanged,
+                        action: Action::Group(GroupAction::Rename { from }),
                     });
                 }
             }
@@ -86,15 +82,11 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
         {
             relinked.insert(group.id);
             decided.targets.push((at, Target::Relinked(group.id)));
-            let action = Action::RelinkGroup {
-                external_id: wanted.id.clone(),
-                from: (*from).clone(),
-                name: wanted.name.clone(),
-                group: group.id,
-            };
+            let from = (*from).clone();
             decided.changes.push(Change {
-                action,
+                subject: subject(&wanted.id, &wanted.name, group),
                 reason: Reason::NewExternalId,
+                action: Action::Group(GroupAction::Relink { from }),
             });
         } else {
             decided.targets.push((at, Target::New));
@@ -106,24 +98,28 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
             .iter()
             .filter_map(|(id, groups)| match groups.as_slice() {
                 &[group] if roster.other_groups.get(*id) == Some(&GroupStanding::OutOfScope) => {
-                    Some((*id, group, Reason::FilteredOut))
+                    let evidence = Evidence::OutOfScope(ScopeRule::Groups);
+                    Some((*id, group, Reason::FilteredOut, evidence))
                 }
                 _ => None,
             });
         let gone = orphans
             .iter()
             .filter(|(_, group)| !relinked.contains(&group.id))
-            .map(|&(id, group)| (id, group, Reason::GoneFromDirectory));
-        for (external_id, group, reason) in gone.chain(filtered_out) {
-            let action = Action::DeleteGroup {
-                external_id: external_id.clone(),
-                name: group.name.clone(),
-                group: group.id,
-            };
-            decided.changes.push(Change { action, reason });
+            .map(|&(id, group)| (id, group, Reason::GoneFromDirectory, Evidence::Absent));
+        for (external_id, group, reason, evidence) in gone.chain(filtered_out) {
+            decided.changes.push(Change {
+                subject: subject(external_id, &group.name, group),
+                reason,
+                action: Action::Group(GroupAction::Delete { evidence }),
+            });
         }
     }
     decided
+}
+
+fn subject(external_id: &ExternalId, name: &str, group: &Group) -> Subject {
+    Subject::group(external_id.clone(), name.into(), Some(group.id))
 }
 
 fn by_id<'a>(groups: &'a [Group], prefix: &str) -> HashMap<&'a ExternalId, Vec<&'a Group>> {

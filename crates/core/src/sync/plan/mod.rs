@@ -1,6 +1,6 @@
 //! The difference between a roster and an organization, as a value.
 
-mod action;
+mod change;
 mod complete;
 mod draft;
 mod groups;
@@ -10,13 +10,13 @@ mod write_only;
 
 use std::collections::{BTreeMap, HashSet};
 
-use uuid::Uuid;
-
-pub use action::{Kind, Subject};
+pub use change::{
+    Action, Change, GroupAction, Kind, MemberAction, Name, Subject, Update, Withdrawal,
+};
 pub use draft::{Draft, draft};
 pub(crate) use draft::{Existing, Outsiders, WantedGroup};
 
-use crate::directory::{Email, ExternalId};
+use crate::directory::ExternalId;
 use crate::problem::Problems;
 use crate::sync::memberships::GroupState;
 
@@ -55,135 +55,6 @@ pub struct Sent {
     ///
     /// [`Memory`]: crate::sync::memberships::Memory
     pub revoked: Vec<ExternalId>,
-}
-
-/// One change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// What to do.
-    pub action: Action,
-    /// Why, in a few words for a person.
-    pub reason: Reason,
-}
-
-/// What to do to whom.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// A new member.
-    Invite {
-        /// The person.
-        external_id: ExternalId,
-        /// Where the invitation goes.
-        email: Email,
-        /// Only stage: no invitation is sent yet.
-        staged: bool,
-    },
-    /// A member without an external id, found by email, gets one.
-    Link {
-        /// The person.
-        external_id: ExternalId,
-        /// The email both sides have.
-        email: Email,
-        /// The member.
-        member: Uuid,
-    },
-    /// A member whose external id is gone from the directory, found by email under a new one.
-    Relink {
-        /// The id to come.
-        external_id: ExternalId,
-        /// The id that goes.
-        from: ExternalId,
-        /// The email both sides have.
-        email: Email,
-        /// The member.
-        member: Uuid,
-    },
-    /// A revoked member gets access back.
-    Restore {
-        /// The person.
-        external_id: ExternalId,
-        /// The member's email.
-        email: Email,
-        /// The member.
-        member: Uuid,
-    },
-    /// A member's access ends; account and seatless membership stay.
-    Revoke {
-        /// The person.
-        external_id: ExternalId,
-        /// The member's email.
-        email: Email,
-        /// The member; `None` where the server can't be read.
-        member: Option<Uuid>,
-    },
-    /// A member leaves the organization.
-    Remove {
-        /// The person.
-        external_id: ExternalId,
-        /// The member's email.
-        email: Email,
-        /// The member.
-        member: Uuid,
-    },
-    /// A new group with its members.
-    CreateGroup {
-        /// The group.
-        external_id: ExternalId,
-        /// Its name.
-        name: Box<str>,
-        /// Its members.
-        add: Vec<ExternalId>,
-    },
-    /// A group whose external id is gone from the directory, found by name under a new one. Keeps
-    /// the group's access to collections.
-    RelinkGroup {
-        /// The id to come.
-        external_id: ExternalId,
-        /// The id that goes.
-        from: ExternalId,
-        /// The name both sides have.
-        name: Box<str>,
-        /// The group.
-        group: Uuid,
-    },
-    /// A group gets the directory's name for it.
-    RenameGroup {
-        /// The group.
-        external_id: ExternalId,
-        /// The name to come.
-        name: Box<str>,
-        /// The name that goes.
-        from: Box<str>,
-        /// The group.
-        group: Uuid,
-    },
-    /// Members come into or leave a group.
-    UpdateGroup {
-        /// The group.
-        external_id: ExternalId,
-        /// Its name (the wanted one).
-        name: Box<str>,
-        /// The group; `None` where the server can't be read.
-        group: Option<Uuid>,
-        /// Who comes in.
-        add: Vec<ExternalId>,
-        /// Who leaves.
-        remove: Vec<ExternalId>,
-        /// Everyone else of ours who is and stays in it.
-        keep: Vec<ExternalId>,
-        /// Members in it that aren't ours to move. An import would drop them. `None` where the
-        /// group wasn't read in this run: what is in it has to be read before it is changed.
-        others: Option<Vec<Uuid>>,
-    },
-    /// A group goes.
-    DeleteGroup {
-        /// The group.
-        external_id: ExternalId,
-        /// Its name.
-        name: Box<str>,
-        /// The group.
-        group: Uuid,
-    },
 }
 
 /// Why a change is wanted.

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
-use crate::directory::{Email, ExternalId};
+use crate::directory::{Email, Evidence, ExternalId};
 use crate::organization::model::{Member, MemberRole, MemberStatus};
 use crate::problem::{Problem, ProblemReason};
-use crate::sync::plan::{Action, Change, Reason};
+use crate::sync::plan::{Action, Change, MemberAction, Reason, Subject};
 use crate::sync::policy::{Departure, Policy};
 use crate::sync::roster::{Person, Roster, Standing};
 use crate::text::shorten;
@@ -143,12 +143,10 @@ impl<'a> Decision<'a> {
             None => match self.index.by_email.get(email).copied() {
                 None => {
                     self.set(at, Presence::Joins);
-                    let action = Action::Invite {
-                        external_id: person.id.clone(),
-                        email: email.clone(),
-                        staged: !self.policy.onboarding.invite,
-                    };
-                    self.change(action, Reason::NewInDirectory);
+                    let subject = Subject::person(person.id.clone(), email.clone(), None);
+                    let staged = !self.policy.onboarding.invite;
+                    let action = MemberAction::Invite { staged };
+                    self.change(subject, action, Reason::NewInDirectory);
                 }
                 Some(Found::One(member)) => self.active_by_email(person, at, member),
                 Some(Found::Several) => {
@@ -168,25 +166,11 @@ impl<'a> Decision<'a> {
 
     /// An active person whose id isn't in the organization, but whose email is.
     fn active_by_email(&mut self, person: &Person, at: u32, member: &'a Member) {
-        let (external_id, email) = (person.id.clone(), member.email.clone());
         let (action, reason) = match &member.external_id {
-            None => (
-                Action::Link {
-                    external_id,
-                    email,
-                    member: member.id,
-                },
-                Reason::SameEmail,
-            ),
+            None => (MemberAction::Link, Reason::SameEmail),
             Some(from) if self.is_orphan(member) && member.role != MemberRole::Owner => {
                 let from = from.clone();
-                let action = Action::Relink {
-                    external_id,
-                    from,
-                    email,
-                    member: member.id,
-                };
-                (action, Reason::NewExternalId)
+                (MemberAction::Relink { from }, Reason::NewExternalId)
             }
             Some(from) => {
                 if self.is_orphan(member) {
@@ -201,10 +185,10 @@ impl<'a> Decision<'a> {
                 let message = format!(
                     "{} belongs to {why} with the external id {}; if both are the same person, \
                      remove the member from Bitwarden or the older entry from the directory",
-                    shorten(email.as_str()),
+                    shorten(member.email.as_str()),
                     shorten(from.as_str())
                 );
-                let ids = [external_id, from.clone()];
+                let ids = [person.id.clone(), from.clone()];
                 self.problem(ProblemReason::IdentityConflict, message, ids);
                 return;
             }
@@ -212,7 +196,7 @@ impl<'a> Decision<'a> {
         self.claim(member);
         self.set(at, Presence::Joins);
         self.decided.renamed.insert(member.id, person.id.clone());
-        self.change(action, reason);
+        self.change(subject(&person.id, member), action, reason);
         self.restore(&person.id, member);
     }
 
@@ -234,20 +218,22 @@ impl<'a> Decision<'a> {
             self.policy.offboarding.disabled,
             Reason::DisabledInDirectory,
         );
+        let evidence = evidence(person);
         if let Some(member) = self.by_id(person) {
-            self.depart(member, Some(at), policy, reason);
+            self.depart(member, Some(at), policy, reason, evidence.clone());
         }
         if let Some(member) = self.orphan_by_email(person) {
-            // Known under an older id: blocked, not absent.
+            // Known under an older id: disabled, not absent.
             self.claim(member);
             self.decided.untouchable.insert(member.id);
-            self.depart(member, None, policy, reason);
+            self.depart(member, None, policy, reason, evidence);
         }
     }
 
     fn absent(&mut self, person: &'a Person, at: u32, reason: Reason) {
         if let Some(member) = self.by_id(person) {
-            self.depart(member, Some(at), self.policy.offboarding.absent, reason);
+            let policy = self.policy.offboarding.absent;
+            self.depart(member, Some(at), policy, reason, evidence(person));
         }
     }
 
@@ -261,28 +247,26 @@ impl<'a> Decision<'a> {
             && !self.claimed.contains(&member.id)
         {
             let (policy, reason) = (self.policy.offboarding.absent, Reason::GoneFromDirectory);
-            self.depart(member, None, policy, reason);
+            self.depart(member, None, policy, reason, Evidence::Absent);
         }
     }
 
-    fn depart(&mut self, member: &Member, at: Option<u32>, policy: Departure, reason: Reason) {
+    fn depart(
+        &mut self,
+        member: &Member,
+        at: Option<u32>,
+        policy: Departure,
+        reason: Reason,
+        evidence: Evidence,
+    ) {
         let Some(external_id) = member.external_id.clone() else {
             return;
         };
-        let (email, id) = (member.email.clone(), member.id);
         let action = match policy {
             Departure::Retain => None,
             Departure::Revoke if member.status == MemberStatus::Revoked => None,
-            Departure::Revoke => Some(Action::Revoke {
-                external_id: external_id.clone(),
-                email,
-                member: Some(id),
-            }),
-            Departure::Remove => Some(Action::Remove {
-                external_id: external_id.clone(),
-                email,
-                member: id,
-            }),
+            Departure::Revoke => Some(MemberAction::Revoke { evidence }),
+            Departure::Remove => Some(MemberAction::Remove { evidence }),
         };
         let action = action.filter(|_| {
             let owner = member.role == MemberRole::Owner;
@@ -296,7 +280,7 @@ impl<'a> Decision<'a> {
             }
             !owner
         });
-        let removed = matches!(action, Some(Action::Remove { .. }));
+        let removed = matches!(action, Some(MemberAction::Remove { .. }));
         if let Some(at) = at {
             self.set(
                 at,
@@ -307,12 +291,13 @@ impl<'a> Decision<'a> {
                 },
             );
         }
+        let subject = subject(&external_id, member);
         if removed {
             self.decided.removed.insert(external_id);
-            self.decided.untouchable.remove(&id);
+            self.decided.untouchable.remove(&member.id);
         }
         if let Some(action) = action {
-            self.change(action, reason);
+            self.change(subject, action, reason);
         }
     }
 
@@ -321,12 +306,8 @@ impl<'a> Decision<'a> {
             && member.role != MemberRole::Owner
             && self.policy.onboarding.restore
         {
-            let action = Action::Restore {
-                external_id: external_id.clone(),
-                email: member.email.clone(),
-                member: member.id,
-            };
-            self.change(action, Reason::ActiveAgain);
+            let subject = subject(external_id, member);
+            self.change(subject, MemberAction::Restore, Reason::ActiveAgain);
         }
     }
 
@@ -377,8 +358,12 @@ impl<'a> Decision<'a> {
         self.claimed.insert(member.id);
     }
 
-    fn change(&mut self, action: Action, reason: Reason) {
-        self.decided.changes.push(Change { action, reason });
+    fn change(&mut self, subject: Subject, action: MemberAction, reason: Reason) {
+        self.decided.changes.push(Change {
+            subject,
+            reason,
+            action: Action::Member(action),
+        });
     }
 
     fn problem<const N: usize>(
@@ -391,6 +376,17 @@ impl<'a> Decision<'a> {
             .problems
             .push(Problem::new(reason, message, ids));
     }
+}
+
+/// A member who has or gets this external id.
+fn subject(external_id: &ExternalId, member: &Member) -> Subject {
+    Subject::person(external_id.clone(), member.email.clone(), Some(member.id))
+}
+
+/// What says that a person of the directory may lose something. Without a word of the source they
+/// count as absent, which is believed less readily.
+fn evidence(person: &Person) -> Evidence {
+    person.evidence.clone().unwrap_or(Evidence::Absent)
 }
 
 /// Members by what identifies them.

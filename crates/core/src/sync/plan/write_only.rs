@@ -5,10 +5,12 @@ use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
 
-use crate::directory::{Email, ExternalId};
+use crate::directory::{Email, Evidence, ExternalId};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::memberships::Memory;
-use crate::sync::plan::{Action, Change, Plan, Reason, Sent};
+use crate::sync::plan::{
+    Action, Change, GroupAction, MemberAction, Plan, Reason, Sent, Subject, Update, Withdrawal,
+};
 use crate::sync::policy::{Departure, Policy};
 use crate::sync::roster::{Roster, Standing};
 
@@ -48,7 +50,7 @@ pub(super) fn import(roster: &Roster, policy: &Policy) -> Import {
     import.people_and_groups.extend(groups(roster));
     import
         .people_and_groups
-        .sort_by(|a, b| a.action.order().cmp(&b.action.order()));
+        .sort_by(|a, b| a.order().cmp(&b.order()));
     if policy.offboarding.disabled != Departure::Retain {
         import.revocations = revocations(roster);
     }
@@ -69,14 +71,12 @@ impl Import {
             ..Sent::default()
         };
         for mut row in self.people_and_groups {
-            let takes_away = match &row.action {
-                Action::CreateGroup {
-                    external_id, add, ..
-                } => {
-                    sent.groups.insert(external_id.clone(), add.clone());
-                    memory
-                        .last_sent(external_id)
-                        .and_then(|before| shrunken(&row, before))
+            let takes_away = match row.group() {
+                Some(GroupAction::Create { add }) => {
+                    let group = row.external_id();
+                    sent.groups.insert(group.clone(), add.clone());
+                    let before = memory.last_sent(group);
+                    before.and_then(|before| shrunken(&row, add, before, roster))
                 }
                 _ => None,
             };
@@ -87,7 +87,7 @@ impl Import {
             }
         }
         for revocation in self.revocations {
-            let id = revocation.action.external_id().clone();
+            let id = revocation.external_id().clone();
             sent.revoked.push(id.clone());
             if !memory.has_revoked(&id) {
                 plan.changes.push(revocation);
@@ -105,32 +105,38 @@ impl Import {
 
 /// The row of a group as an update, where somebody it was sent with before isn't in it any more: an
 /// import would take them out, which is the guard's to judge.
-fn shrunken(row: &Change, before: &[ExternalId]) -> Option<Change> {
-    let Action::CreateGroup {
-        external_id,
-        name,
-        add: wanted,
-    } = &row.action
-    else {
-        return None;
-    };
+fn shrunken(
+    row: &Change,
+    wanted: &[ExternalId],
+    before: &[ExternalId],
+    roster: &Roster,
+) -> Option<Change> {
     let wanted_set: HashSet<&ExternalId> = wanted.iter().collect();
     let before_set: HashSet<&ExternalId> = before.iter().collect();
     let of = |ids: &[ExternalId], fits: &dyn Fn(&ExternalId) -> bool| -> Vec<ExternalId> {
         ids.iter().filter(|id| fits(id)).cloned().collect()
     };
-    let remove = of(before, &|id| !wanted_set.contains(id));
+    let evidence = |id: &ExternalId| {
+        let person = &roster.people[*roster.by_id.get(id)? as usize];
+        person.evidence.clone()
+    };
+    let remove: Vec<Withdrawal> = before
+        .iter()
+        .filter(|id| !wanted_set.contains(id))
+        .map(|id| Withdrawal {
+            external_id: id.clone(),
+            evidence: evidence(id).unwrap_or(Evidence::Absent),
+        })
+        .collect();
     (!remove.is_empty()).then(|| Change {
-        action: Action::UpdateGroup {
-            external_id: external_id.clone(),
-            name: name.clone(),
-            group: None,
+        subject: row.subject.clone(),
+        reason: Reason::MembersChanged,
+        action: Action::Group(GroupAction::Update(Update {
             add: of(wanted, &|id| !before_set.contains(id)),
             remove,
             keep: of(wanted, &|id| before_set.contains(id)),
-            others: None,
-        },
-        reason: Reason::MembersChanged,
+            unmanaged: None,
+        })),
     })
 }
 
@@ -178,14 +184,10 @@ fn active(roster: &Roster) -> impl Iterator<Item = Change> {
         .iter()
         .filter(|person| person.standing == Standing::Active)
         .filter_map(|person| {
-            let action = Action::Invite {
-                external_id: person.id.clone(),
-                email: person.email.clone()?,
-                staged: false,
-            };
             Some(Change {
-                action,
+                subject: Subject::person(person.id.clone(), person.email.clone()?, None),
                 reason: Reason::SentInFull,
+                action: Action::Member(MemberAction::Invite { staged: false }),
             })
         })
 }
@@ -201,14 +203,10 @@ fn groups(roster: &Roster) -> impl Iterator<Item = Change> {
             .cloned()
             .collect();
         add.sort_unstable();
-        let action = Action::CreateGroup {
-            external_id: group.id.clone(),
-            name: group.name.clone(),
-            add,
-        };
         Change {
-            action,
+            subject: Subject::group(group.id.clone(), group.name.clone(), None),
             reason: Reason::SentInFull,
+            action: Action::Group(GroupAction::Create { add }),
         }
     })
 }
@@ -232,14 +230,11 @@ fn revocations(roster: &Roster) -> Vec<Change> {
         .into_iter()
         .filter_map(|person| {
             let email = person.email.as_ref().filter(|email| taken.insert(email))?;
-            let action = Action::Revoke {
-                external_id: person.id.clone(),
-                email: email.clone(),
-                member: None,
-            };
+            let evidence = person.evidence.clone().unwrap_or(Evidence::Absent);
             Some(Change {
-                action,
+                subject: Subject::person(person.id.clone(), email.clone(), None),
                 reason: Reason::DisabledInDirectory,
+                action: Action::Member(MemberAction::Revoke { evidence }),
             })
         })
         .collect()
@@ -252,15 +247,11 @@ fn digest(rows: &[Change]) -> [u8; 16] {
         sha.update(text);
     };
     for row in rows {
-        text(row.action.kind().name());
-        text(row.action.external_id().as_str());
-        match &row.action {
-            Action::Invite { email, .. } => text(email.as_str()),
-            Action::CreateGroup { name, add, .. } => {
-                text(name);
-                add.iter().for_each(|id| text(id.as_str()));
-            }
-            _ => {}
+        text(row.kind().name());
+        text(row.external_id().as_str());
+        text(row.subject.label());
+        if let Some(GroupAction::Create { add }) = row.group() {
+            add.iter().for_each(|id| text(id.as_str()));
         }
     }
     let mut half = [0; 16];

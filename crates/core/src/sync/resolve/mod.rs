@@ -223,6 +223,7 @@ fn resolve_people(
             id,
             email,
             standing,
+            evidence: None,
         });
     }
     (people, by_id)

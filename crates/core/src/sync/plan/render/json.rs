@@ -1,19 +1,23 @@
 //! The form for programs.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::directory::ExternalId;
+use crate::directory::{Evidence, ExternalId};
 use crate::problem::Problem;
 use crate::sync::guard::Guarded;
 use crate::sync::plan::render::Sides;
-use crate::sync::plan::{Action, Change, Kind, Reason, Subject};
+use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Name, Reason};
 
 /// How many members a change lists where the length is limited.
 const LISTED: usize = 100;
 
 /// The plan as one JSON object:
-/// `{digest, source, organization, changes: [{action, externalId, email|name, reason, add?,
-/// remove?}], held, problems: [{reason, message, externalIds}]}`.
+/// `{digest, source, organization, changes: [{action, externalId, email|name, reason, evidence?,
+/// add?, remove?}], held, problems: [{reason, message, externalIds}]}`. What takes something away
+/// has its `evidence`: `{kind: Disabled|Absent|OutOfScope, detail}`; `removeEvidence` is that of
+/// each of `remove` where it isn't Absent, by external id.
 ///
 /// With `max_bytes` it is cut to fit, and still JSON: `truncated` counts the changes, held changes
 /// and problems left out, and long lists of members end after some with their full length beside
@@ -136,42 +140,101 @@ struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     add_total: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    remove: Option<&'a [ExternalId]>,
+    remove: Option<Vec<&'a ExternalId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     remove_total: Option<usize>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    remove_evidence: BTreeMap<&'a str, Shown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<Shown>,
+}
+
+/// Evidence for programs.
+#[derive(Serialize)]
+struct Shown {
+    kind: &'static str,
+    detail: String,
+}
+
+impl Shown {
+    fn new(evidence: &Evidence) -> Self {
+        let kind = match evidence {
+            Evidence::Disabled(_) => "Disabled",
+            Evidence::Absent => "Absent",
+            Evidence::OutOfScope(_) => "OutOfScope",
+        };
+        Self {
+            kind,
+            detail: evidence.to_string(),
+        }
+    }
 }
 
 impl<'a> Row<'a> {
     fn new(change: &'a Change, listed: usize) -> Self {
-        let action = &change.action;
-        let (email, name) = match action.subject() {
-            Subject::Person(email) => (Some(email), None),
-            Subject::Group(name) => (None, Some(name)),
+        let (email, name) = match &change.subject.name {
+            Name::Email(email) => (Some(email.as_str()), None),
+            Name::Group(name) => (None, Some(&**name)),
         };
-        let from = match action {
-            Action::Relink { from, .. } | Action::RelinkGroup { from, .. } => Some(from.as_str()),
-            Action::RenameGroup { from, .. } => Some(&**from),
-            _ => None,
-        };
-        let (add, remove) = match action {
-            Action::CreateGroup { add, .. } => (Some(add), None),
-            Action::UpdateGroup { add, remove, .. } => (Some(add), Some(remove)),
-            _ => (None, None),
-        };
-        let cut = |ids: &'a Vec<ExternalId>| &ids[..ids.len().min(listed)];
-        let total = |ids: &Vec<ExternalId>| (ids.len() > listed).then_some(ids.len());
-        Self {
-            action: action.kind(),
-            external_id: action.external_id(),
+        let mut row = Self {
+            action: change.kind(),
+            external_id: change.external_id(),
             email,
             name,
             reason: &change.reason,
-            from,
-            staged: matches!(action, Action::Invite { staged: true, .. }),
-            add: add.map(cut),
-            add_total: add.and_then(total),
-            remove: remove.map(cut),
-            remove_total: remove.and_then(total),
+            from: None,
+            staged: false,
+            add: None,
+            add_total: None,
+            remove: None,
+            remove_total: None,
+            remove_evidence: BTreeMap::new(),
+            evidence: None,
+        };
+        match &change.action {
+            Action::Member(action) => row.put_member(action),
+            Action::Group(action) => row.put_group(action, listed),
         }
+        row
+    }
+
+    fn put_member(&mut self, action: &'a MemberAction) {
+        match action {
+            MemberAction::Invite { staged } => self.staged = *staged,
+            MemberAction::Relink { from } => self.from = Some(from.as_str()),
+            MemberAction::Revoke { evidence } | MemberAction::Remove { evidence } => {
+                self.evidence = Some(Shown::new(evidence));
+            }
+            MemberAction::Link | MemberAction::Restore => {}
+        }
+    }
+
+    fn put_group(&mut self, action: &'a GroupAction, listed: usize) {
+        match action {
+            GroupAction::Create { add } => self.put_added(add, listed),
+            GroupAction::Relink { from } => self.from = Some(from.as_str()),
+            GroupAction::Rename { from } => self.from = Some(from),
+            GroupAction::Update(update) => {
+                self.put_added(&update.add, listed);
+                let remove = update.remove.iter().take(listed);
+                self.remove_evidence = remove
+                    .clone()
+                    .filter(|withdrawal| withdrawal.evidence != Evidence::Absent)
+                    .map(|withdrawal| {
+                        let id = withdrawal.external_id.as_str();
+                        (id, Shown::new(&withdrawal.evidence))
+                    })
+                    .collect();
+                self.remove = Some(remove.map(|withdrawal| &withdrawal.external_id).collect());
+                let total = update.remove.len();
+                self.remove_total = (total > listed).then_some(total);
+            }
+            GroupAction::Delete { evidence } => self.evidence = Some(Shown::new(evidence)),
+        }
+    }
+
+    fn put_added(&mut self, add: &'a [ExternalId], listed: usize) {
+        self.add = Some(&add[..add.len().min(listed)]);
+        self.add_total = (add.len() > listed).then_some(add.len());
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::sync::guard::Guarded;
 use crate::sync::plan::render::{Bounded, Sides, detail, summary, title};
-use crate::sync::plan::{Change, Kind, Subject};
+use crate::sync::plan::{Change, Kind};
 use crate::text::shorten;
 
 /// Room for the note that something was cut.
@@ -24,7 +24,7 @@ pub fn markdown(guarded: &Guarded, sides: &Sides<'_>, max_bytes: usize) -> Strin
         "| | people | groups |".into(),
         "|---|---|---|".into(),
         format!(
-            "| directory | {} active, {} blocked | {} |",
+            "| directory | {} active, {} disabled | {} |",
             counts.active, counts.disabled, counts.groups
         ),
         format!(
@@ -83,14 +83,14 @@ fn sections(lines: &mut Vec<String>, changes: &[Change]) {
     for kind in Kind::ALL {
         let mut of_kind = changes
             .iter()
-            .filter(|change| change.action.kind() == kind)
+            .filter(|change| change.kind() == kind)
             .peekable();
         if of_kind.peek().is_none() {
             continue;
         }
         let count = changes
             .iter()
-            .filter(|change| change.action.kind() == kind)
+            .filter(|change| change.kind() == kind)
             .count();
         lines.extend([
             String::new(),
@@ -100,13 +100,12 @@ fn sections(lines: &mut Vec<String>, changes: &[Change]) {
             "|---|---|---|---|".into(),
         ]);
         lines.extend(of_kind.map(|change| {
-            let (Subject::Person(subject) | Subject::Group(subject)) = change.action.subject();
             format!(
                 "| {} | {} | {} | {} |",
-                escape(subject),
-                escape(change.action.external_id().as_str()),
+                escape(change.subject.label()),
+                escape(change.external_id().as_str()),
                 change.reason.describe(),
-                escape(&detail(&change.action))
+                escape(&detail(change))
             )
         }));
     }

@@ -9,7 +9,7 @@ pub use markdown::markdown;
 pub use table::table;
 
 use crate::sync::guard::HeldBecause;
-use crate::sync::plan::{Action, Kind, Plan, Reason};
+use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Plan, Reason};
 
 /// Between what a plan makes its changes.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,7 @@ pub fn title(kind: Kind) -> &'static str {
         Kind::Revoke => "Revoke",
         Kind::Remove => "Remove",
         Kind::CreateGroup => "Create group",
+        Kind::RelinkGroup => "Re-link group",
         Kind::RenameGroup => "Rename group",
         Kind::UpdateGroup => "Update group",
         Kind::DeleteGroup => "Delete group",
@@ -51,18 +52,31 @@ fn summary(plan: &Plan) -> String {
 }
 
 /// What is special about a change, after its subject and id.
-fn detail(action: &Action) -> String {
+fn detail(change: &Change) -> String {
     let members = |count: usize| match count {
         1 => "1 member".to_owned(),
         count => format!("{count} members"),
     };
-    match action {
-        Action::Invite { staged: true, .. } => "staged, no invitation yet".into(),
-        Action::Relink { from, .. } | Action::RelinkGroup { from, .. } => format!("was {from}"),
-        Action::RenameGroup { from, .. } => format!("was {from}"),
-        Action::CreateGroup { add, .. } => members(add.len()),
-        Action::UpdateGroup { add, remove, .. } => format!("+{} −{}", add.len(), remove.len()),
-        _ => String::new(),
+    match &change.action {
+        Action::Member(action) => match action {
+            MemberAction::Invite { staged: true } => "staged, no invitation yet".into(),
+            MemberAction::Relink { from } => format!("was {from}"),
+            MemberAction::Revoke { evidence } | MemberAction::Remove { evidence } => {
+                evidence.to_string()
+            }
+            MemberAction::Invite { .. } | MemberAction::Link | MemberAction::Restore => {
+                String::new()
+            }
+        },
+        Action::Group(action) => match action {
+            GroupAction::Create { add } => members(add.len()),
+            GroupAction::Relink { from } => format!("was {from}"),
+            GroupAction::Rename { from } => format!("was {from}"),
+            GroupAction::Update(update) => {
+                format!("+{} −{}", update.add.len(), update.remove.len())
+            }
+            GroupAction::Delete { evidence } => evidence.to_string(),
+        },
     }
 }
 
@@ -74,7 +88,7 @@ impl Reason {
             Self::SameEmail => "a member already, by email",
             Self::NewExternalId => "has a new id in the directory",
             Self::ActiveAgain => "active again",
-            Self::DisabledInDirectory => "blocked in the directory",
+            Self::DisabledInDirectory => "disabled in the directory",
             Self::GoneFromDirectory => "gone from the directory",
             Self::FilteredOut => "filtered out",
             Self::NameChanged => "has a new name",

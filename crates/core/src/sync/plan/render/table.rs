@@ -2,7 +2,7 @@
 
 use crate::sync::guard::Guarded;
 use crate::sync::plan::render::{Sides, detail, summary, title};
-use crate::sync::plan::{Change, Kind, Subject};
+use crate::sync::plan::{Change, Kind};
 use crate::text::shorten;
 
 /// Widest column, in characters.
@@ -18,7 +18,7 @@ pub fn table(guarded: &Guarded, sides: &Sides<'_>, rows: usize) -> String {
         shorten(sides.organization)
     );
     text.push_str(&format!(
-        "directory: {} active, {} blocked, {} groups\norganization: {} members ({} ours), {} groups \
+        "directory: {} active, {} disabled, {} groups\norganization: {} members ({} ours), {} groups \
          ({} ours)\n\nplan: {}\n",
         counts.active,
         counts.disabled,
@@ -52,7 +52,7 @@ fn sections(text: &mut String, changes: &[Change], rows: usize, before: &str) {
     for kind in Kind::ALL {
         let of_kind: Vec<&Change> = changes
             .iter()
-            .filter(|change| change.action.kind() == kind)
+            .filter(|change| change.kind() == kind)
             .collect();
         if of_kind.is_empty() {
             continue;
@@ -84,14 +84,11 @@ fn sections(text: &mut String, changes: &[Change], rows: usize, before: &str) {
 }
 
 fn columns(change: &Change) -> [String; 4] {
-    let subject = match change.action.subject() {
-        Subject::Person(text) | Subject::Group(text) => text,
-    };
     [
-        narrow(subject),
-        narrow(change.action.external_id().as_str()),
+        narrow(change.subject.label()),
+        narrow(change.external_id().as_str()),
         change.reason.describe().into(),
-        one_line(&detail(&change.action)),
+        one_line(&detail(change)),
     ]
 }
 

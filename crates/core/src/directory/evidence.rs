@@ -1,0 +1,120 @@
+//! Why somebody may lose something: what the directory says of an account, and what says so.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Whether an account may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AccountState {
+    /// It may.
+    Active,
+    /// It exists and is disabled at the source.
+    Disabled,
+    /// The source lists it as deleted.
+    Deleted,
+}
+
+/// The state of an account as a source reads it, with the attribute that says so.
+#[derive(Debug, Clone, Copy)]
+pub struct Account<'a> {
+    /// The state.
+    pub state: AccountState,
+    /// The attribute or field that says so, as the directory calls it. Ignored for active accounts.
+    pub attribute: &'a str,
+    /// Its value. Ignored for active accounts.
+    pub value: &'a str,
+}
+
+impl<'a> Account<'a> {
+    /// An account that may be used.
+    pub const ACTIVE: Self = Self {
+        state: AccountState::Active,
+        attribute: "",
+        value: "",
+    };
+
+    /// An account whose `attribute` has a `value` that means `state`.
+    pub fn new(state: AccountState, attribute: &'a str, value: &'a str) -> Self {
+        Self {
+            state,
+            attribute,
+            value,
+        }
+    }
+}
+
+/// What says that an account isn't active.
+///
+/// Bounded and sanitized: it is shown to people. Equal attributes and values share their text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AccountEvidence {
+    /// The attribute or field, as the directory calls it: `nsAccountLock`.
+    pub attribute: Arc<str>,
+    /// Its value: `TRUE`.
+    pub value: Arc<str>,
+    /// The entry as its administrators know it: a DN, a login name.
+    pub entry: Box<str>,
+}
+
+impl fmt::Display for AccountEvidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} is {}", self.attribute, self.entry, self.value)
+    }
+}
+
+/// On what something is taken away from somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Evidence {
+    /// The entry was read, and says that the account is disabled or deleted.
+    Disabled(Arc<AccountEvidence>),
+    /// In no list, and the list was complete and every entry in it identified.
+    Absent,
+    /// Read, and left out by the resource's own filters.
+    OutOfScope(ScopeRule),
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disabled(account) => account.fmt(f),
+            Self::Absent => f.write_str("not in the directory's complete list"),
+            Self::OutOfScope(rule) => write!(f, "left out by {rule}"),
+        }
+    }
+}
+
+/// The field of the resource that leaves somebody out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ScopeRule {
+    /// No pattern of `users.include` matches the email.
+    UsersInclude,
+    /// A pattern of `users.exclude` matches the email.
+    UsersExclude,
+    /// In no group in scope, and `groups.onlyTheirMembers` asks for one.
+    OnlyTheirMembers,
+    /// A group whose name `groups.include` or `groups.exclude` leaves out.
+    Groups,
+}
+
+impl fmt::Display for ScopeRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UsersInclude => "users.include",
+            Self::UsersExclude => "users.exclude",
+            Self::OnlyTheirMembers => "groups.onlyTheirMembers",
+            Self::Groups => "groups.include or groups.exclude",
+        })
+    }
+}
+
+/// An attribute that tells disabled accounts, and that active ones may lack.
+///
+/// Where it was seen on no entry at all although people were revoked for it before, it is probably
+/// hidden from us: nobody is then known to be active again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateAttribute {
+    /// The attribute, as the directory calls it.
+    pub name: Box<str>,
+    /// How many entries had it, whatever its value.
+    pub seen: usize,
+}

@@ -1,0 +1,308 @@
+//! One change: whom or what it is about, why, and what is done.
+
+use uuid::Uuid;
+
+use crate::directory::{Email, Evidence, ExternalId};
+use crate::sync::plan::{Plan, Reason};
+
+/// One change of a member or a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Whom or what it is about.
+    pub subject: Subject,
+    /// Why it is wanted.
+    pub reason: Reason,
+    /// What is done.
+    pub action: Action,
+}
+
+/// A member or a group, as a change knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The external id, as it is once the change is made.
+    pub external_id: ExternalId,
+    /// The email or the name.
+    pub name: Name,
+    /// The server's id; `None` for what isn't there yet, and where the server can't be read.
+    pub id: Option<Uuid>,
+}
+
+/// The name of a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Name {
+    /// A member's email: where the invitation goes, or the one that the organization has.
+    Email(Email),
+    /// A group's name, as it is once the plan is applied.
+    Group(Box<str>),
+}
+
+/// What is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// With a member.
+    Member(MemberAction),
+    /// With a group.
+    Group(GroupAction),
+}
+
+/// What is done with a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberAction {
+    /// A new member.
+    Invite {
+        /// Only stage: no invitation is sent yet.
+        staged: bool,
+    },
+    /// A member without an external id, found by email, gets one.
+    Link,
+    /// A member whose external id is out of use in the directory, found by email under a new one.
+    Relink {
+        /// The id that goes.
+        from: ExternalId,
+    },
+    /// A revoked member gets access back.
+    Restore,
+    /// A member's access ends; account and memberships stay, the seat is free.
+    Revoke {
+        /// What says so.
+        evidence: Evidence,
+    },
+    /// A member leaves the organization.
+    Remove {
+        /// What says so.
+        evidence: Evidence,
+    },
+}
+
+/// What is done with a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupAction {
+    /// A new group.
+    Create {
+        /// Its members.
+        add: Vec<ExternalId>,
+    },
+    /// A group whose external id is gone from the directory, found by name under a new one. Keeps
+    /// the group's access to collections.
+    Relink {
+        /// The id that goes.
+        from: ExternalId,
+    },
+    /// A group gets the directory's name for it.
+    Rename {
+        /// The name that goes.
+        from: Box<str>,
+    },
+    /// Members come into or leave a group.
+    Update(Update),
+    /// A group goes, and its access to collections with it.
+    Delete {
+        /// What says so.
+        evidence: Evidence,
+    },
+}
+
+/// Who comes into, leaves and stays in a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Update {
+    /// Who comes in.
+    pub add: Vec<ExternalId>,
+    /// Who leaves.
+    pub remove: Vec<Withdrawal>,
+    /// Everyone else of ours who is and stays in it.
+    pub keep: Vec<ExternalId>,
+    /// Members in it that we don't manage. An import would drop them. `None` where the group wasn't
+    /// read in this run: what is in it has to be read before it is changed.
+    pub unmanaged: Option<Vec<Uuid>>,
+}
+
+/// Somebody who leaves a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// Who.
+    pub external_id: ExternalId,
+    /// What says so.
+    pub evidence: Evidence,
+}
+
+/// The kinds of changes, as they are counted and shown.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[allow(missing_docs, reason = "each is the action of its name")]
+pub enum Kind {
+    Invite,
+    Link,
+    Relink,
+    Restore,
+    Revoke,
+    Remove,
+    CreateGroup,
+    RelinkGroup,
+    RenameGroup,
+    UpdateGroup,
+    DeleteGroup,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 11] = [
+        Self::Invite,
+        Self::Link,
+        Self::Relink,
+        Self::Restore,
+        Self::Revoke,
+        Self::Remove,
+        Self::CreateGroup,
+        Self::RelinkGroup,
+        Self::RenameGroup,
+        Self::UpdateGroup,
+        Self::DeleteGroup,
+    ];
+
+    /// The name: `CreateGroup`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Invite => "Invite",
+            Self::Link => "Link",
+            Self::Relink => "Relink",
+            Self::Restore => "Restore",
+            Self::Revoke => "Revoke",
+            Self::Remove => "Remove",
+            Self::CreateGroup => "CreateGroup",
+            Self::RelinkGroup => "RelinkGroup",
+            Self::RenameGroup => "RenameGroup",
+            Self::UpdateGroup => "UpdateGroup",
+            Self::DeleteGroup => "DeleteGroup",
+        }
+    }
+}
+
+impl Subject {
+    /// A person: `id` is the member's in Bitwarden.
+    pub fn person(external_id: ExternalId, email: Email, id: Option<Uuid>) -> Self {
+        Self {
+            external_id,
+            name: Name::Email(email),
+            id,
+        }
+    }
+
+    /// A group: `id` is its id in Bitwarden.
+    pub fn group(external_id: ExternalId, name: Box<str>, id: Option<Uuid>) -> Self {
+        Self {
+            external_id,
+            name: Name::Group(name),
+            id,
+        }
+    }
+
+    /// The email of a person; `None` of a group.
+    pub fn email(&self) -> Option<&Email> {
+        match &self.name {
+            Name::Email(email) => Some(email),
+            Name::Group(_) => None,
+        }
+    }
+
+    /// The email or the name.
+    pub fn label(&self) -> &str {
+        match &self.name {
+            Name::Email(email) => email.as_str(),
+            Name::Group(name) => name,
+        }
+    }
+}
+
+impl Change {
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        match &self.action {
+            Action::Member(action) => match action {
+                MemberAction::Invite { .. } => Kind::Invite,
+                MemberAction::Link => Kind::Link,
+                MemberAction::Relink { .. } => Kind::Relink,
+                MemberAction::Restore => Kind::Restore,
+                MemberAction::Revoke { .. } => Kind::Revoke,
+                MemberAction::Remove { .. } => Kind::Remove,
+            },
+            Action::Group(action) => match action {
+                GroupAction::Create { .. } => Kind::CreateGroup,
+                GroupAction::Relink { .. } => Kind::RelinkGroup,
+                GroupAction::Rename { .. } => Kind::RenameGroup,
+                GroupAction::Update(_) => Kind::UpdateGroup,
+                GroupAction::Delete { .. } => Kind::DeleteGroup,
+            },
+        }
+    }
+
+    /// The external id of the person or group.
+    pub fn external_id(&self) -> &ExternalId {
+        &self.subject.external_id
+    }
+
+    /// What is done with a member; `None` for a change of a group.
+    pub fn member(&self) -> Option<&MemberAction> {
+        match &self.action {
+            Action::Member(action) => Some(action),
+            Action::Group(_) => None,
+        }
+    }
+
+    /// What is done with a group; `None` for a change of a member.
+    pub fn group(&self) -> Option<&GroupAction> {
+        match &self.action {
+            Action::Group(action) => Some(action),
+            Action::Member(_) => None,
+        }
+    }
+
+    /// Whether somebody loses access or membership by it, or a group goes.
+    pub fn takes_away(&self) -> bool {
+        match &self.action {
+            Action::Member(MemberAction::Revoke { .. } | MemberAction::Remove { .. })
+            | Action::Group(GroupAction::Delete { .. }) => true,
+            Action::Group(GroupAction::Update(update)) => !update.remove.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// By this the changes of a plan are sorted: what frees seats first, then what needs them,
+    /// groups once their people are there, and what can't be undone last.
+    pub(super) fn order(&self) -> (u8, &ExternalId) {
+        let rank = match self.kind() {
+            Kind::Revoke | Kind::Remove => 0,
+            Kind::Relink => 1,
+            Kind::Restore => 2,
+            Kind::Link | Kind::Invite => 3,
+            Kind::RelinkGroup => 4,
+            Kind::RenameGroup => 5,
+            Kind::CreateGroup => 6,
+            Kind::UpdateGroup => 7,
+            Kind::DeleteGroup => 8,
+        };
+        (rank, self.external_id())
+    }
+}
+
+impl Withdrawal {
+    /// Who leaves.
+    pub fn id(&self) -> ExternalId {
+        self.external_id.clone()
+    }
+}
+
+impl Plan {
+    /// How many changes of each kind there are; kinds without any are left out.
+    pub fn counts_by_kind(&self) -> Vec<(Kind, usize)> {
+        let mut counts = [0; Kind::ALL.len()];
+        for change in &self.changes {
+            counts[change.kind() as usize] += 1;
+        }
+        Kind::ALL
+            .into_iter()
+            .zip(counts)
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+}
