@@ -13,7 +13,7 @@ mod company;
 mod steps;
 
 use serde_json::json;
-use simulators::lab::{Images, Node, Sandbox};
+use simulators::lab::{Images, Node, Sandbox, or_skip};
 
 use chart::{CHART, previous_chart};
 use cluster::{Cluster, IMAGE, RELEASE};
@@ -31,7 +31,9 @@ async fn an_operator_installed_by_helm_syncs_survives_upgrades_and_leaves_nothin
     };
     let mut steps = Steps::new(&sandbox);
 
-    let node = Node::start(&sandbox).unwrap();
+    let Some(node) = or_skip("the operator on a real node", Node::start(&sandbox)) else {
+        return;
+    };
     steps.done("a node is ready");
 
     let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/");

@@ -25,7 +25,10 @@ impl Images {
     /// # Errors
     /// [`LabError::Missing`] when a program or the stand-ins aren't here.
     pub fn open() -> Result<Self, LabError> {
-        find("buildah")?;
+        // A build has no network: what it needs must be here before.
+        for part in ["buildah", "rust-musl", "crates"] {
+            find(part)?;
+        }
         let store = find("base-images")?;
         let lock = File::create(store.join("lab.lock")).map_err(LabError::io("lock the images"))?;
         lock.lock().map_err(LabError::io("lock the images"))?;

@@ -138,7 +138,7 @@ impl Outside {
         if status != "0" {
             return Err(LabError::Failed {
                 what: "the test failed inside its sandbox".into(),
-                answer: log,
+                answer: quoted(&log),
             });
         }
         let left = leftovers(&self.folder, &namespaces);
@@ -184,6 +184,12 @@ impl Outside {
             answer: "the thread that did so panicked".into(),
         })
     }
+}
+
+/// The log with each line marked, so that the counts of the test run inside aren't taken for those of the
+/// run outside.
+fn quoted(log: &str) -> String {
+    log.lines().map(|line| format!("  | {line}\n")).collect()
 }
 
 /// The namespaces of processes and network inside, held open: their numbers are given to no others
@@ -406,6 +412,9 @@ mod tests {
             let panic = failed.unwrap_err();
             let message = panic.downcast_ref::<String>().unwrap();
             assert!(message.contains("no bananas"), "{message}");
+            // The run inside counts its failure, too.
+            assert!(message.contains("  | test result: FAILED"), "{message}");
+            assert!(!message.contains("\ntest "), "{message}");
         }
     }
 
