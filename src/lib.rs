@@ -1,4 +1,4 @@
-//! Keeps a Bitwarden organization's members and groups in step with a company directory.
+//! Keeps a Bitwarden organization's members and groups in sync with a company directory.
 //!
 //! Data flows one way: a [`source`] reads a [`directory`], [`sync`] resolves it, plans and guards
 //! the difference to the [`organization`], applies it and reports.
@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod cli;
+pub mod connect;
 pub mod controller;
 pub mod organization;
 pub mod plugin;

@@ -26,7 +26,7 @@ pub async fn plan(args: &PlanArgs) -> Result<ExitCode, CliError> {
     for resource in manifests.resources() {
         match plan_one(Session::open(resource, &manifests), args).await {
             Ok((session, report)) => {
-                print(&shown(&session, &report, args.output))?;
+                print(&render_plan(&session, &report, args.output))?;
                 pending |= !report.in_step();
             }
             Err(error) => {
@@ -48,13 +48,13 @@ async fn plan_one(
 ) -> Result<(Session, Report), RunFailure> {
     let session = session?;
     let report = Run::new(&session, args.progress.quiet)
-        .go(Mode::Preview, None)
+        .execute(Mode::Preview, None)
         .await?;
     Ok((session, report))
 }
 
 /// The plan in the form that was asked for.
-pub fn shown(session: &Session, report: &Report, output: OutputArg) -> String {
+pub fn render_plan(session: &Session, report: &Report, output: OutputArg) -> String {
     let Some(guarded) = &report.guarded else {
         return String::new();
     };

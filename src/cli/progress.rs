@@ -18,7 +18,7 @@ const FRAME: Duration = Duration::from_millis(100);
 const REMINDER: Duration = Duration::from_secs(10);
 
 /// Runs `future` and shows on stderr what `progress` tells meanwhile.
-pub async fn shown<F: Future>(quiet: bool, progress: &Progress, future: F) -> F::Output {
+pub async fn with_progress<F: Future>(quiet: bool, progress: &Progress, future: F) -> F::Output {
     if quiet {
         return future.await;
     }

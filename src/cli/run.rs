@@ -47,7 +47,11 @@ impl<'a> Run<'a> {
 
     /// Runs once. Ctrl-C and SIGTERM end it at the next safe point.
     /// `approve` lets the removals go ahead that it stands for, though they are past the limit.
-    pub async fn go(&mut self, mode: Mode, approve: Option<&Digest>) -> Result<Report, RunFailure> {
+    pub async fn execute(
+        &mut self,
+        mode: Mode,
+        approve: Option<&Digest>,
+    ) -> Result<Report, RunFailure> {
         let approval = approve.map(|digest| Approval {
             digest: digest.clone(),
             earlier: None,
@@ -70,7 +74,7 @@ impl<'a> Run<'a> {
             ..
         } = self.session;
         let run = run(&**source, organization, policy, &mut self.state, &options);
-        let run = progress::shown(self.quiet, &progress, run).instrument(object.span());
+        let run = progress::with_progress(self.quiet, &progress, run).instrument(object.span());
         Ok(stopped_by_signal(&stop, run).await??)
     }
 }

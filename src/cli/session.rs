@@ -8,6 +8,7 @@ use crate::api::spec::Mode;
 use crate::api::validation::{
     InvalidSpec, Kind, Reference, ReferencedData, Referent, Unresolved, ValidatedSpec,
 };
+use crate::connect::{ConnectError, Connections, Observers, connect};
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::source::{Source, SourceError};
 use crate::sync::policy::Policy;
@@ -49,17 +50,31 @@ pub enum SessionError {
     Organization(#[from] OrganizationError),
 }
 
+impl From<ConnectError> for SessionError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Unresolved(unresolved) => unresolved.into(),
+            ConnectError::Source(error) => error.into(),
+            ConnectError::Organization(error) => error.into(),
+        }
+    }
+}
+
 impl Session {
     /// Puts a resource together with what it refers to. Connects to nothing yet.
     pub fn open(resource: &DirectorySync, manifests: &Manifests) -> Result<Self, SessionError> {
         let object = object_of(resource);
         let spec = ValidatedSpec::from_spec(&resource.spec)?;
-        let resolved = spec.resolve(&referenced(&object, &spec.references(), manifests)?)?;
+        let data = referenced(&object, &spec.references(), manifests)?;
+        let Connections {
+            source,
+            organization,
+        } = connect(&spec, &data, Observers::default())?;
         Ok(Self {
             suspended: spec.suspended,
             mode: spec.mode,
-            source: resolved.source.connect()?,
-            organization: OrganizationClient::new(resolved.organization)?,
+            source,
+            organization,
             policy: spec.policy,
             object,
         })

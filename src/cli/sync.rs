@@ -9,7 +9,7 @@ use super::args::{OutputArg, SyncArgs};
 use super::confirm::{ask, can_ask};
 use super::manifests::{Manifests, object_of};
 use super::output::{failed, note, print};
-use super::plan::shown;
+use super::plan::render_plan;
 use super::run::{Run, RunFailure};
 use super::session::Session;
 use crate::api::spec;
@@ -84,8 +84,8 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Outcome, NotSync
     let approve = args.approve.as_ref();
     let mut run = Run::new(session, args.progress.quiet);
     if !args.yes {
-        let preview = run.go(Mode::Preview, approve).await?;
-        print(&shown(session, &preview, OutputArg::Table))?;
+        let preview = run.execute(Mode::Preview, approve).await?;
+        print(&render_plan(session, &preview, OutputArg::Table))?;
         if preview.planned().is_empty() {
             return Ok(outcome(&preview));
         }
@@ -94,8 +94,8 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Outcome, NotSync
             return Ok(Outcome::Declined);
         }
     }
-    let report = run.go(Mode::Apply, approve).await?;
-    print(&told(session, &report))?;
+    let report = run.execute(Mode::Apply, approve).await?;
+    print(&describe_result(session, &report))?;
     Ok(outcome(&report))
 }
 
@@ -111,7 +111,7 @@ fn confirmed(preview: &Report) -> io::Result<bool> {
 }
 
 /// What a finished run did, and what it leaves to a person.
-fn told(session: &Session, report: &Report) -> String {
+fn describe_result(session: &Session, report: &Report) -> String {
     let done: Vec<String> = report
         .applied
         .iter()

@@ -15,7 +15,7 @@ use super::claims::Claims;
 use super::events::Events;
 use super::objects::Objects;
 use super::timing::Timing;
-use super::watch::Guarded;
+use super::watch::WatchedObject;
 use crate::telemetry::{Metrics, Object};
 
 /// What all reconciles share.
@@ -36,12 +36,12 @@ pub struct Context {
     pub objects: Objects,
     /// Tells of changes.
     pub events: Events,
-    /// Who owns what isn't known before each object was looked at once.
-    pub settling: Settling,
+    /// Ownership is decided only after each object of the first list was looked at once.
+    pub initial_sync: InitialSyncBarrier,
     /// Cancelled when no work is to be done any more.
     pub work: CancellationToken,
     /// Asks for a reconcile.
-    pub wake: mpsc::UnboundedSender<ObjectRef<Guarded>>,
+    pub wake: mpsc::UnboundedSender<ObjectRef<WatchedObject>>,
 }
 
 impl Context {
@@ -56,8 +56,8 @@ impl Context {
 
     /// An object is gone.
     pub fn forget(&self, uid: &str) {
-        self.objects.gone(uid);
-        self.settling.settled(uid);
+        self.objects.deleted(uid);
+        self.initial_sync.done(uid);
         let waiting = self.claims.release(uid);
         self.wake(waiting);
     }
@@ -67,16 +67,16 @@ impl Context {
 ///
 /// Which organization an object manages stands in its Secret. Only when all of those have been read
 /// is it known who owns what, whichever came first.
-pub struct Settling {
+pub struct InitialSyncBarrier {
     waiting: Mutex<HashSet<String>>,
     left: watch::Sender<usize>,
 }
 
-impl Settling {
+impl InitialSyncBarrier {
     /// An object that can't be looked at doesn't keep the others waiting for longer than this.
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const MAX_WAIT: Duration = Duration::from_secs(30);
 
-    /// None to wait for.
+    /// With no objects to wait for.
     pub fn new() -> Self {
         Self {
             waiting: Mutex::default(),
@@ -84,15 +84,15 @@ impl Settling {
         }
     }
 
-    /// This one has to be looked at.
+    /// This object has to be looked at.
     pub fn expect(&self, uid: String) {
         self.change(|waiting| {
             waiting.insert(uid);
         });
     }
 
-    /// This one was looked at, or is gone.
-    pub fn settled(&self, uid: &str) {
+    /// This object was looked at, or is deleted.
+    pub fn done(&self, uid: &str) {
         self.change(|waiting| {
             waiting.remove(uid);
         });
@@ -102,7 +102,7 @@ impl Settling {
     pub async fn wait(&self) {
         let mut left = self.left.subscribe();
         let all = left.wait_for(|left| *left == 0);
-        if tokio::time::timeout(Self::PATIENCE, all).await.is_err() {
+        if tokio::time::timeout(Self::MAX_WAIT, all).await.is_err() {
             tracing::warn!("not every resource could be looked at; going on without");
             self.change(HashSet::clear);
         }

@@ -6,7 +6,7 @@ use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 use super::FIELD_MANAGER;
-use super::patience::patiently;
+use super::timeout::with_timeout;
 use crate::api::conditions::{ConditionType, REMOVALS_HELD, SYNCING, find};
 
 /// Longest note of an event, in bytes; the API server refuses more than 1,024.
@@ -41,7 +41,7 @@ impl Events {
     }
 
     async fn publish(&self, about: &ObjectReference, event: Event) {
-        if let Err(error) = patiently(self.0.publish(&event, about)).await {
+        if let Err(error) = with_timeout(self.0.publish(&event, about)).await {
             tracing::warn!(%error, reason = event.reason, "couldn't publish an event");
         }
     }
@@ -109,7 +109,7 @@ mod tests {
         outcome.conditions(&[], 1, Timestamp::UNIX_EPOCH)
     }
 
-    fn told(before: &[Condition], after: &[Condition]) -> Option<(EventType, String, String)> {
+    fn event_of(before: &[Condition], after: &[Condition]) -> Option<(EventType, String, String)> {
         transition(before, after).map(|e| (e.type_, e.reason, e.note.unwrap()))
     }
 
@@ -117,26 +117,26 @@ mod tests {
     fn an_event_is_told_when_ready_changes_its_reason_and_only_then() {
         let in_step = succeeded(None);
         assert_eq!(
-            told(&[], &in_step),
+            event_of(&[], &in_step),
             Some((EventType::Normal, "Succeeded".into(), "in step".into()))
         );
-        assert_eq!(told(&in_step, &in_step), None);
+        assert_eq!(event_of(&in_step, &in_step), None);
         assert_eq!(
-            told(&in_step, &failed("refused")),
+            event_of(&in_step, &failed("refused")),
             Some((
                 EventType::Warning,
                 "SourceUnavailable".into(),
                 "refused".into()
             ))
         );
-        assert_eq!(told(&failed("refused"), &failed("timed out")), None);
+        assert_eq!(event_of(&failed("refused"), &failed("timed out")), None);
     }
 
     #[test]
     fn held_removals_are_a_warning_that_says_what_to_do() {
         let held = succeeded(Some((Hold::LimitExceeded, "approve with …".into())));
         assert_eq!(
-            told(&succeeded(None), &held),
+            event_of(&succeeded(None), &held),
             Some((
                 EventType::Warning,
                 "RemovalsHeld".into(),
@@ -151,14 +151,14 @@ mod tests {
             message: "reading".into(),
         };
         assert_eq!(
-            told(&[], &syncing.conditions(&[], 1, Timestamp::UNIX_EPOCH)),
+            event_of(&[], &syncing.conditions(&[], 1, Timestamp::UNIX_EPOCH)),
             None
         );
     }
 
     #[test]
     fn a_long_note_in_any_alphabet_is_one_that_the_api_server_takes() {
-        let (_, _, note) = told(&[], &failed(&"ж".repeat(900))).unwrap();
+        let (_, _, note) = event_of(&[], &failed(&"ж".repeat(900))).unwrap();
         assert!(note.len() <= 1_024 && note.ends_with('…'));
     }
 }

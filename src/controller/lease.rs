@@ -156,19 +156,19 @@ impl Candidate {
         }
     }
 
-    /// One try that can't take longer than it is worth: the client's own patience with an API
+    /// One try that can't take longer than it is worth: the client itself waits for an API
     /// server in trouble is far longer than a Lease.
-    async fn try_within(&mut self, patience: Duration) -> Result<Try, LeaseError> {
-        let patience = patience.min(self.settings.renew_deadline / 2);
-        timeout(patience, self.attempt())
+    async fn try_within(&mut self, limit: Duration) -> Result<Try, LeaseError> {
+        let limit = limit.min(self.settings.renew_deadline / 2);
+        timeout(limit, self.attempt())
             .await
-            .unwrap_or(Err(LeaseError::TimedOut(patience)))
+            .unwrap_or(Err(LeaseError::TimedOut(limit)))
     }
 
     async fn attempt(&mut self) -> Result<Try, LeaseError> {
         let Some(found) = self.api.get_opt(&self.settings.name).await? else {
             let lease = self.lease(None);
-            return self.settle(self.api.create(&PostParams::default(), &lease).await);
+            return self.outcome_of_write(self.api.create(&PostParams::default(), &lease).await);
         };
         let spec = found.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.clone().unwrap_or_default();
@@ -188,7 +188,7 @@ impl Candidate {
             .api
             .replace(&self.settings.name, &PostParams::default(), &lease)
             .await;
-        self.settle(written)
+        self.outcome_of_write(written)
     }
 
     /// Since when the Lease has been as it is.
@@ -206,7 +206,7 @@ impl Candidate {
         }
     }
 
-    fn settle(&self, written: kube::Result<Lease>) -> Result<Try, LeaseError> {
+    fn outcome_of_write(&self, written: kube::Result<Lease>) -> Result<Try, LeaseError> {
         match written {
             Ok(_) => Ok(Try::Held),
             // Another process was faster; its name is read at the next try.

@@ -1,14 +1,14 @@
-//! The operator: watches `DirectorySync` resources and keeps each in step.
+//! The operator: watches `DirectorySync` resources and keeps each in sync.
 //!
 //! ```text
-//! operator     waits for the API server and the lease, runs the rest until it is told to stop
-//! watch        what happens to the objects, of all namespaces in one stream
-//! reconcile    one look at one object: prepare → claims → due → run → publish
-//! prepare      spec, Secrets and ConfigMaps → both sides ready to be used
-//! due          whether it is time, and why (pure)
-//! run          one run, watched over: stopped when the spec changes, told how far it is
-//! outcome      what a run came to, for people (pure)
-//! publish      status, events and condition metrics in step with each other
+//! operator     waits for the API server and the lease, then runs the rest until shutdown
+//! watch        one stream of changes from all watched namespaces
+//! reconcile    one reconcile of one object: prepare → claims → decision → run → publish
+//! prepare      spec, Secrets and ConfigMaps → clients of both sides
+//! decision     whether to run now, and what triggers it (pure)
+//! run          one run: stopped when the spec changes, its progress reported
+//! outcome      the result of a run, as status and messages (pure)
+//! publish      status, events and condition metrics, kept consistent
 //! ```
 //!
 //! Deleting a resource leaves the organization alone: there is no finalizer.
@@ -16,14 +16,12 @@
 mod backoff;
 mod claims;
 mod context;
-mod due;
+mod decision;
 mod events;
 mod lease;
-mod memory;
 mod objects;
 mod operator;
 mod outcome;
-mod patience;
 pub(crate) mod plan;
 mod prepare;
 mod publish;
@@ -32,7 +30,9 @@ mod references;
 pub(crate) mod requests;
 mod run;
 mod settings;
+mod state;
 mod status;
+mod timeout;
 mod timing;
 mod watch;
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kube::{Resource, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
-use super::memory::Memory;
-use super::watch::Guarded;
+use super::state::ObjectState;
+use super::watch::WatchedObject;
 use crate::telemetry::{Metrics, Object};
 
 /// All objects of this process, by uid.
@@ -21,16 +21,16 @@ pub struct Entry {
     /// Who it is.
     pub object: Object,
     /// What is known of it; held by whoever works on it.
-    pub memory: tokio::sync::Mutex<Memory>,
-    now: Mutex<Now>,
+    pub state: tokio::sync::Mutex<ObjectState>,
+    observed: Mutex<Observed>,
     metrics: Metrics,
 }
 
-/// What the watch says of an object, and what is being done about it.
+/// What the watch last said of an object, and the run in progress.
 #[derive(Default)]
-struct Now {
+struct Observed {
     generation: i64,
-    gone: bool,
+    deleted: bool,
     run: Option<CurrentRun>,
 }
 
@@ -49,19 +49,19 @@ impl Objects {
     }
 
     /// What is known of an object; `None` where the watch has said that it is gone.
-    pub fn get(&self, object: &Guarded) -> Option<Arc<Entry>> {
+    pub fn get(&self, object: &WatchedObject) -> Option<Arc<Entry>> {
         let uid = object.uid().unwrap_or_default();
         self.entries().get(&uid).cloned()
     }
 
-    fn entry(&self, object: &Guarded) -> Arc<Entry> {
+    fn entry(&self, object: &WatchedObject) -> Arc<Entry> {
         let mut entries = self.entries();
         let entry = entries.entry(object.uid().unwrap_or_default());
         let new = || {
             Arc::new(Entry {
                 object: name_of(object),
-                memory: tokio::sync::Mutex::default(),
-                now: Mutex::default(),
+                state: tokio::sync::Mutex::default(),
+                observed: Mutex::default(),
                 metrics: self.metrics.clone(),
             })
         };
@@ -70,23 +70,23 @@ impl Objects {
 
     /// An object was seen: a run for an earlier generation of it ends at its next safe point. The
     /// reconcile that follows starts the next one.
-    pub fn seen(&self, object: &Guarded) {
+    pub fn seen(&self, object: &WatchedObject) {
         let entry = self.entry(object);
         let name = name_of(object);
         for other in self.entries().values() {
-            // Made anew under its old name: the old one is gone, though nobody said so.
+            // Recreated under its old name: the old one is deleted, though no event said so.
             if other.object == name && !Arc::ptr_eq(other, &entry) {
-                other.go();
+                other.mark_deleted();
             }
         }
         entry.at(object.meta().generation.unwrap_or_default());
     }
 
     /// An object is gone: its run ends at its next safe point, and nothing is remembered.
-    pub fn gone(&self, uid: &str) {
-        let gone = self.entries().remove(uid);
-        if let Some(entry) = gone {
-            entry.go();
+    pub fn deleted(&self, uid: &str) {
+        let entry = self.entries().remove(uid);
+        if let Some(entry) = entry {
+            entry.mark_deleted();
         }
     }
 
@@ -97,19 +97,19 @@ impl Objects {
 
 impl Entry {
     /// Whether the object is gone, so that nothing is to be written about it any more.
-    pub fn is_gone(&self) -> bool {
-        self.now().gone
+    pub fn is_deleted(&self) -> bool {
+        self.observed().deleted
     }
 
     /// A run of this generation begins. It has to end at its next safe point when the token, a
     /// child of `parent`, is cancelled, which it is at once where the spec has changed already.
     pub fn begin(&self, generation: i64, parent: &CancellationToken) -> CancellationToken {
-        let mut now = self.now();
+        let mut observed = self.observed();
         let stop = parent.child_token();
-        if now.gone || now.generation > generation {
+        if observed.deleted || observed.generation > generation {
             stop.cancel();
         }
-        now.run = Some(CurrentRun {
+        observed.run = Some(CurrentRun {
             generation,
             stop: stop.clone(),
         });
@@ -118,40 +118,40 @@ impl Entry {
 
     /// The run has ended.
     pub fn end(&self) {
-        self.now().run = None;
+        self.observed().run = None;
     }
 
     fn at(&self, generation: i64) {
-        let mut now = self.now();
-        now.generation = generation;
-        if let Some(run) = &now.run
+        let mut observed = self.observed();
+        observed.generation = generation;
+        if let Some(run) = &observed.run
             && run.generation < generation
         {
             run.stop.cancel();
         }
     }
 
-    fn go(&self) {
-        let mut now = self.now();
-        now.gone = true;
-        if let Some(run) = &now.run {
+    fn mark_deleted(&self) {
+        let mut observed = self.observed();
+        observed.deleted = true;
+        if let Some(run) = &observed.run {
             run.stop.cancel();
         }
     }
 
-    fn now(&self) -> MutexGuard<'_, Now> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    fn observed(&self) -> MutexGuard<'_, Observed> {
+        self.observed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Entry {
-    /// Here nothing reports on the object any more.
+    /// Nothing reports on the object any more, so its metrics end.
     fn drop(&mut self) {
         self.metrics.forget(&self.object);
     }
 }
 
 /// An object's namespace and name.
-pub fn name_of(object: &Guarded) -> Object {
+pub fn name_of(object: &WatchedObject) -> Object {
     Object::new(object.namespace().unwrap_or_default(), object.name_any())
 }

@@ -18,15 +18,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
 use super::claims::Claims;
-use super::context::{Context, Settling};
+use super::context::{Context, InitialSyncBarrier};
 use super::events::Events;
 use super::lease::{self, LeaseSettings};
 use super::objects::Objects;
-use super::patience::patiently;
 use super::reconcile::reconcile;
 use super::requests;
+use super::timeout::with_timeout;
 use super::timing::Timing;
-use super::watch::{Guarded, WatchResult, apis, watch};
+use super::watch::{WatchResult, WatchedObject, apis, watch};
 use super::{LeaderElection, OperatorSettings};
 use crate::telemetry::{self, ServeError};
 
@@ -35,7 +35,7 @@ const REACH_AGAIN: Duration = Duration::from_secs(5);
 /// A loop that doesn't turn for this long hangs.
 const HUNG_AFTER: Duration = Duration::from_secs(60);
 
-/// Why the operator ended by itself.
+/// Trigger the operator ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     /// Health and metrics can't be served.
@@ -106,7 +106,7 @@ pub async fn run(
 async fn reach(client: &Client, settings: &OperatorSettings) {
     let one = ListParams::default().limit(1);
     for api in apis(client, &settings.namespaces) {
-        while let Err(error) = patiently(api.list(&one)).await {
+        while let Err(error) = with_timeout(api.list(&one)).await {
             tracing::error!(
                 %error,
                 "can't see DirectorySync resources: is the CRD installed, and may this account list \
@@ -164,7 +164,7 @@ async fn lead(
         claims: Claims::default(),
         objects: Objects::new(settings.metrics.clone()),
         events: Events::new(client.clone(), identity),
-        settling: Settling::new(),
+        initial_sync: InitialSyncBarrier::new(),
         work: work.clone(),
         wake,
     });
@@ -192,7 +192,7 @@ async fn lead(
 /// Reconciles objects as they change, until work is to end.
 async fn control(
     events: BoxStream<'static, WatchResult>,
-    woken: mpsc::UnboundedReceiver<ObjectRef<Guarded>>,
+    woken: mpsc::UnboundedReceiver<ObjectRef<WatchedObject>>,
     context: Arc<Context>,
 ) {
     let (reader, writer) = reflector::store();
@@ -217,10 +217,12 @@ async fn control(
 }
 
 /// What the runs in progress have to know at once.
-fn notice(context: &Context, event: &Event<Guarded>) {
+fn notice(context: &Context, event: &Event<WatchedObject>) {
     match event {
         Event::InitApply(object) => {
-            context.settling.expect(object.uid().unwrap_or_default());
+            context
+                .initial_sync
+                .expect(object.uid().unwrap_or_default());
             context.objects.seen(object);
         }
         Event::Apply(object) => context.objects.seen(object),
@@ -243,7 +245,7 @@ fn report<T, E: std::error::Error>(result: &Result<T, controller::Error<E, watch
 
 /// What is worth a look: the spec, and what people ask for by annotation. Not status, which is
 /// ours, nor another's annotations.
-fn predicate(object: &Guarded) -> Option<u64> {
+fn predicate(object: &WatchedObject) -> Option<u64> {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     object.meta().uid.hash(&mut hasher);

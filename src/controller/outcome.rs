@@ -1,4 +1,4 @@
-//! From what a run came to, to what people are told. Pure.
+//! From the result of a run to status and messages. Pure.
 
 use std::time::Duration;
 
@@ -20,22 +20,23 @@ use crate::sync::report::{ActionCounts, Mode, Report};
 use crate::sync::run::RunError;
 use crate::telemetry::{Object, RunResult};
 
-/// What a failed run means.
+/// What a failed run means for status and schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
-    /// For people.
+    /// What status says.
     pub outcome: Outcome,
-    /// When to try again.
-    pub again: Again,
+    /// When to retry.
+    pub requeue: Requeue,
 }
 
-/// When to try again, if nothing changes here.
+/// When to retry, if nothing changes here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Again {
-    /// With back-off; not before this delay, where the other side gave one.
-    Soon(Option<Duration>),
-    /// Only a person can mend it. That may be on the other side, where nothing tells us.
-    Rarely,
+pub enum Requeue {
+    /// With back-off; not before the delay that the other side asked for.
+    Backoff(Option<Duration>),
+    /// Needs manual action, so retries are far apart. They go on because the fix may be on the other
+    /// side, which doesn't notify anybody.
+    Slow,
 }
 
 /// What a run that didn't come to its end means. One that was stopped has failed nowhere: see
@@ -54,14 +55,14 @@ pub fn of_error(error: &RunError) -> Failed {
             reason,
             message: message.clone(),
         },
-        again: Again::Rarely,
+        requeue: Requeue::Slow,
     };
     let failed = |reason, retry_after| Failed {
         outcome: Outcome::Failed {
             reason,
             message: message.clone(),
         },
-        again: Again::Soon(retry_after),
+        requeue: Requeue::Backoff(retry_after),
     };
     let retry_after = match error.kind() {
         FaultKind::Transient { retry_after } => retry_after,
@@ -354,26 +355,26 @@ mod tests {
         assert_eq!(progress(&run).waits_until, None);
         let soon = jiff::Timestamp::now() + Duration::from_secs(30);
         run.read.wait_until(soon);
-        let told = progress(&run).waits_until.unwrap().0;
-        assert_eq!(told.as_second(), soon.as_second());
+        let waits_until = progress(&run).waits_until.unwrap().0;
+        assert_eq!(waits_until.as_second(), soon.as_second());
         run.start(Phase::Plan, 0);
         assert_eq!(progress(&run).waits_until, None, "it doesn't read any more");
     }
 
-    fn shown(error: &RunError) -> (String, Again) {
+    fn failure_of(error: &RunError) -> (String, Requeue) {
         let failed = of_error(error);
-        (failed.outcome.reason(), failed.again)
+        (failed.outcome.reason(), failed.requeue)
     }
 
     #[test]
     fn what_a_person_has_to_mend_is_tried_again_rarely() {
         assert_eq!(
-            shown(&source(FaultKind::Configuration)),
-            ("SourceRefused".into(), Again::Rarely)
+            failure_of(&source(FaultKind::Configuration)),
+            ("SourceRefused".into(), Requeue::Slow)
         );
         assert_eq!(
-            shown(&organization(Phase::Read, unsupported())),
-            ("OrganizationRefused".into(), Again::Rarely)
+            failure_of(&organization(Phase::Read, unsupported())),
+            ("OrganizationRefused".into(), Requeue::Slow)
         );
     }
 
@@ -381,12 +382,12 @@ mod tests {
     fn what_passes_is_tried_again_when_the_other_side_says() {
         let wait = Some(Duration::from_secs(90));
         assert_eq!(
-            shown(&source(FaultKind::Transient { retry_after: wait })),
-            ("SourceUnavailable".into(), Again::Soon(wait))
+            failure_of(&source(FaultKind::Transient { retry_after: wait })),
+            ("SourceUnavailable".into(), Requeue::Backoff(wait))
         );
         assert_eq!(
-            shown(&source(FaultKind::Incomplete)),
-            ("SourceIncomplete".into(), Again::Soon(None))
+            failure_of(&source(FaultKind::Incomplete)),
+            ("SourceIncomplete".into(), Requeue::Backoff(None))
         );
     }
 
@@ -401,10 +402,10 @@ mod tests {
             (Phase::Invite, "ApplyFailed"),
             (Phase::Verify, "ApplyFailed"),
         ] {
-            let (shown, again) = shown(&organization(during, gone()));
+            let (reason_given, requeue) = failure_of(&organization(during, gone()));
             assert_eq!(
-                (shown.as_str(), again),
-                (reason, Again::Soon(None)),
+                (reason_given.as_str(), requeue),
+                (reason, Requeue::Backoff(None)),
                 "{during:?}"
             );
         }

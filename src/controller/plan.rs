@@ -11,8 +11,8 @@ use kube::{Api, Client, Resource, ResourceExt};
 use sha2::{Digest as _, Sha256};
 
 use super::FIELD_MANAGER;
-use super::due::Fingerprint;
-use super::patience::{NoAnswer, patiently};
+use super::decision::Fingerprint;
+use super::timeout::{ApiServerError, with_timeout};
 use crate::api::DirectorySync;
 use crate::sync::guard::{FingerprintSet, Guarded};
 use crate::sync::memberships::Memory;
@@ -41,7 +41,7 @@ pub struct Content {
     binary: BTreeMap<String, ByteString>,
 }
 
-/// Why there is no plan to read or none was written.
+/// Trigger there is no plan to read or none was written.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// The ConfigMap of that name is somebody else's.
@@ -51,7 +51,7 @@ pub enum PlanError {
     Foreign(String),
     /// The API server.
     #[error("the plan's ConfigMap: {0}")]
-    NoAnswer(#[from] NoAnswer),
+    ApiServerError(#[from] ApiServerError),
 }
 
 impl Content {
@@ -143,7 +143,8 @@ pub fn name(name: &str) -> String {
 /// # Errors
 /// As [`PlanError`].
 pub async fn read(client: &Client, object: &DirectorySync) -> Result<Option<Content>, PlanError> {
-    let Some(map) = patiently(api(client, object).get_opt(&name(&object.name_any()))).await? else {
+    let Some(map) = with_timeout(api(client, object).get_opt(&name(&object.name_any()))).await?
+    else {
         return Ok(None);
     };
     check_ours(&map.metadata, object)?;
@@ -163,7 +164,7 @@ pub async fn write(
     content: &Content,
 ) -> Result<(), PlanError> {
     let (api, name) = (api(client, object), name(&object.name_any()));
-    if let Some(found) = patiently(api.get_metadata_opt(&name)).await? {
+    if let Some(found) = with_timeout(api.get_metadata_opt(&name)).await? {
         check_ours(&found.metadata, object)?;
     }
     let owner = OwnerReference {
@@ -184,7 +185,7 @@ pub async fn write(
         immutable: None,
     };
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    patiently(api.patch(&name, &parameters, &Patch::Apply(&map))).await?;
+    with_timeout(api.patch(&name, &parameters, &Patch::Apply(&map))).await?;
     Ok(())
 }
 

@@ -1,18 +1,13 @@
-//! From a spec to both sides, ready to be used.
-
-use std::sync::Arc;
+//! From a spec to clients of both sides.
 
 use kube::{Client, ResourceExt};
 
-use super::memory::{Blocked, Prepared, Remote};
-use super::patience::NoAnswer;
-use super::references::{self, Fetched, Versions};
+use super::references::{self, Versions};
+use super::state::{Blocked, Connected, Prepared};
+use super::timeout::ApiServerError;
 use crate::api::DirectorySync;
-use crate::api::conditions::Blocker;
 use crate::api::validation::ValidatedSpec;
-use crate::fault::FaultKind;
-use crate::http::Observer;
-use crate::organization::OrganizationClient;
+use crate::connect::{Connections, Observers, connect};
 use crate::telemetry::{Metrics, Object, RequestSide};
 
 /// Prepares `object` anew where its spec or what it refers to isn't as it was `before`.
@@ -24,7 +19,7 @@ pub async fn prepare(
     metrics: &Metrics,
     object: &DirectorySync,
     before: Option<Prepared>,
-) -> Result<Prepared, (NoAnswer, Option<Prepared>)> {
+) -> Result<Prepared, (ApiServerError, Option<Prepared>)> {
     let generation = object.metadata.generation.unwrap_or_default();
     let namespace = object.namespace().unwrap_or_default();
     let before = match before {
@@ -53,7 +48,7 @@ pub async fn prepare(
                 generation,
                 versions: Versions::new(),
                 fingerprint: Default::default(),
-                remote: Err(blocked),
+                connected: Err(blocked),
             });
         }
     };
@@ -70,41 +65,28 @@ pub async fn prepare(
         });
     }
     let object = Object::new(namespace, object.name_any());
-    let observers = [RequestSide::Directory, RequestSide::Organization]
-        .map(|side| -> Arc<dyn Observer> { metrics.observer(&object, side) });
+    let observers = Observers {
+        directory: metrics.observer(&object, RequestSide::Directory),
+        organization: metrics.observer(&object, RequestSide::Organization),
+    };
+    let connected = match connect(&spec, &fetched.data, observers) {
+        Ok(Connections {
+            source,
+            organization,
+        }) => Ok(Connected {
+            spec,
+            source,
+            organization,
+        }),
+        Err(error) => Err(Blocked {
+            blocker: error.blocker(),
+            message: error.to_string(),
+        }),
+    };
     Ok(Prepared {
         generation,
-        remote: remote(spec, &fetched, observers),
+        connected,
         versions: fetched.versions,
         fingerprint: fetched.fingerprint,
-    })
-}
-
-fn remote(
-    spec: ValidatedSpec,
-    fetched: &Fetched,
-    [directory, organization]: [Arc<dyn Observer>; 2],
-) -> Result<Remote, Blocked> {
-    let mut resolved = spec.resolve(&fetched.data).map_err(|unresolved| Blocked {
-        blocker: unresolved.blocker(),
-        message: unresolved.to_string(),
-    })?;
-    resolved.source.observed_by(directory);
-    resolved.organization.observer = organization;
-    let organization = OrganizationClient::new(resolved.organization).map_err(|error| Blocked {
-        blocker: Blocker::InvalidReference,
-        message: error.to_string(),
-    })?;
-    let source = resolved.source.connect().map_err(|error| Blocked {
-        blocker: match error.kind {
-            FaultKind::Configuration => Blocker::InvalidSpec,
-            FaultKind::Transient { .. } | FaultKind::Incomplete => Blocker::SourceRefused,
-        },
-        message: error.to_string(),
-    })?;
-    Ok(Remote {
-        spec,
-        source,
-        organization,
     })
 }

@@ -12,35 +12,38 @@ use tracing::Instrument as _;
 
 use super::claims::{Claim, OrganizationKey, Turn};
 use super::context::Context;
-use super::due::{Due, Wanted, due, past_of_status};
-use super::memory::{Blocked, Memory, Prepared, Remote};
+use super::decision::{Decision, Desired, decide, history_from_status};
 use super::objects::Entry;
 use super::prepare::prepare;
 use super::publish::Publisher;
 use super::requests;
 use super::run::Run;
-use super::watch::Guarded;
+use super::state::{Blocked, Connected, ObjectState, Prepared};
+use super::watch::WatchedObject;
 use crate::api::DirectorySync;
 use crate::api::conditions::{Blocker, Outcome, Success};
 
-/// Looks at an object, does what is due, and tells when to look again.
+/// Looks at an object, does what is due, and tells when to look requeue.
 ///
 /// # Errors
 /// None: what goes wrong stands in status, and is tried again when it should be.
-pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Infallible> {
+pub async fn reconcile(
+    object: Arc<WatchedObject>,
+    context: Arc<Context>,
+) -> Result<Action, Infallible> {
     let Some(entry) = context.objects.get(&object) else {
         return Ok(Action::await_change());
     };
     let span = entry.object.span();
-    let again = async {
-        let mut memory = entry.memory.lock().await;
+    let requeue = async {
+        let mut state = entry.state.lock().await;
         let publisher = Publisher {
             context: &context,
             object: &entry.object,
             metadata: object.meta(),
             reference: object.object_ref(&()),
         };
-        let again = match &object.0 {
+        let requeue = match &object.0 {
             Ok(object) => {
                 let reconcile = Reconcile {
                     context: &context,
@@ -48,22 +51,24 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
                     object,
                     publisher: &publisher,
                 };
-                reconcile.go(&mut memory).await
+                reconcile.execute(&mut state).await
             }
-            Err(invalid) => malformed(&publisher, &mut memory, invalid).await,
+            Err(invalid) => malformed(&publisher, &mut state, invalid).await,
         };
-        context.settling.settled(&object.uid().unwrap_or_default());
-        again
+        context.initial_sync.done(&object.uid().unwrap_or_default());
+        requeue
     };
-    let again = again.instrument(span).await;
-    // Not all objects in one moment.
-    Ok(Action::requeue(again.mul_f64(0.9 + 0.2 * fastrand::f64())))
+    let requeue = requeue.instrument(span).await;
+    // Jitter.
+    Ok(Action::requeue(
+        requeue.mul_f64(0.9 + 0.2 * fastrand::f64()),
+    ))
 }
 
-/// Says that an object can't be read, and goes on with the others.
+/// Reports an object that can't be parsed; the others go on.
 async fn malformed(
     publisher: &Publisher<'_>,
-    memory: &mut Memory,
+    state: &mut ObjectState,
     invalid: &InvalidObject,
 ) -> Duration {
     let message = format!(
@@ -75,8 +80,8 @@ async fn malformed(
         reason: Blocker::InvalidSpec,
         message,
     };
-    let status = publisher.standing(memory, &outcome, |_| ());
-    publisher.publish(memory, status).await;
+    let status = publisher.status_with(state, &outcome, |_| ());
+    publisher.publish(state, status).await;
     publisher.context.timing.status_heartbeat
 }
 
@@ -89,43 +94,43 @@ struct Reconcile<'a> {
 
 impl Reconcile<'_> {
     /// How long until the next look.
-    async fn go(&self, memory: &mut Memory) -> Duration {
+    async fn execute(&self, state: &mut ObjectState) -> Duration {
         let poll = self.context.timing.reference_poll;
-        if memory.past.is_none() {
-            memory.status = self.object.status.clone().unwrap_or_default();
-            self.publisher.recall(&memory.status);
+        if state.history.is_none() {
+            state.status = self.object.status.clone().unwrap_or_default();
+            self.publisher.restore_metrics(&state.status);
         }
-        self.publisher.publish_unwritten(memory).await;
-        if let Err(wait) = self.prepare(memory).await {
+        self.publisher.publish_unwritten(state).await;
+        if let Err(wait) = self.prepare(state).await {
             return wait;
         }
-        let Some(prepared) = memory.prepared.take() else {
+        let Some(prepared) = state.prepared.take() else {
             return poll;
         };
-        let again = match &prepared.remote {
-            Ok(remote) => self.with_remote(memory, &prepared, remote).await,
+        let requeue = match &prepared.connected {
+            Ok(connected) => self.with_connected(state, &prepared, connected).await,
             Err(blocked) => {
                 self.disclaim();
-                self.stall(memory, blocked.clone()).await;
+                self.stall(state, blocked.clone()).await;
                 poll
             }
         };
-        memory.prepared = Some(prepared);
-        again
+        state.prepared = Some(prepared);
+        requeue
     }
 
-    async fn prepare(&self, memory: &mut Memory) -> Result<(), Duration> {
-        let before = memory.prepared.take();
+    async fn prepare(&self, state: &mut ObjectState) -> Result<(), Duration> {
+        let before = state.prepared.take();
         let Context {
             client, metrics, ..
         } = self.context;
         match prepare(client, metrics, self.object, before).await {
             Ok(prepared) => {
-                memory.prepared = Some(prepared);
+                state.prepared = Some(prepared);
                 Ok(())
             }
             Err((error, before)) => {
-                memory.prepared = before;
+                state.prepared = before;
                 tracing::warn!(%error, "couldn't read the Secrets and ConfigMaps; trying again");
                 if error.is_refused() {
                     let blocked = Blocked {
@@ -134,7 +139,7 @@ impl Reconcile<'_> {
                             "the operator may not read the Secrets and ConfigMaps: {error}"
                         ),
                     };
-                    self.stall(memory, blocked).await;
+                    self.stall(state, blocked).await;
                 }
                 Err(self
                     .context
@@ -145,47 +150,47 @@ impl Reconcile<'_> {
         }
     }
 
-    async fn with_remote(
+    async fn with_connected(
         &self,
-        memory: &mut Memory,
+        state: &mut ObjectState,
         prepared: &Prepared,
-        remote: &Remote,
+        connected: &Connected,
     ) -> Duration {
         let poll = self.context.timing.reference_poll;
-        self.claim(remote);
-        self.context.settling.settled(self.uid());
-        if remote.spec.suspended {
-            self.suspend(memory).await;
+        self.claim(connected);
+        self.context.initial_sync.done(self.uid());
+        if connected.spec.suspended {
+            self.suspend(state).await;
             return poll;
         }
-        self.context.settling.wait().await;
+        self.context.initial_sync.wait().await;
         if let Some(owner) = self.context.claims.owner(self.uid()) {
-            self.disowned(memory, &owner).await;
+            self.stall_already_managed(state, &owner).await;
             return poll;
         }
         let now = Timestamp::now();
         let annotations = self.object.annotations();
         let request = requests::sync_request(annotations);
-        let wanted = Wanted {
+        let desired = Desired {
             generation: prepared.generation,
             fingerprint: prepared.fingerprint,
             request: request.as_deref(),
             approval: requests::approval(annotations),
-            schedule: &remote.spec.schedule,
-            drift_check: remote.spec.drift_check_interval,
+            schedule: &connected.spec.schedule,
+            drift_check: connected.spec.drift_check_interval,
         };
         let heartbeat = self.context.timing.status_heartbeat;
-        let past = memory.past.get_or_insert_with(|| {
-            past_of_status(&memory.status, wanted.schedule, self.uid(), heartbeat, now)
+        let history = state.history.get_or_insert_with(|| {
+            history_from_status(&state.status, desired.schedule, self.uid(), heartbeat, now)
         });
-        let why = match due(&wanted, past, now) {
-            Due::Now(why) => why,
-            Due::At(at) => return poll.min(until(at, now)),
+        let trigger = match decide(&desired, history, now) {
+            Decision::Now(trigger) => trigger,
+            Decision::At(at) => return poll.min(until(at, now)),
         };
         let running = match self.context.claims.begin(self.uid()) {
             Turn::Go(running) => running,
             Turn::OwnedBy(owner) => {
-                self.disowned(memory, &owner).await;
+                self.stall_already_managed(state, &owner).await;
                 return poll;
             }
             Turn::After(younger) => {
@@ -199,11 +204,11 @@ impl Reconcile<'_> {
             object: self.object,
             publisher: self.publisher,
             prepared,
-            remote,
-            wanted,
-            why,
+            connected,
+            desired,
+            trigger,
         };
-        let next = run.go(memory).await;
+        let next = run.execute(state).await;
         drop(running);
         match next {
             Some(next) => poll.min(until(next, Timestamp::now())),
@@ -211,22 +216,26 @@ impl Reconcile<'_> {
         }
     }
 
-    async fn suspend(&self, memory: &mut Memory) {
+    async fn suspend(&self, state: &mut ObjectState) {
         let outcome = Outcome::Succeeded {
             reason: Success::Suspended,
             message: "nothing is read or changed while spec.suspend is true".into(),
             held: None,
         };
-        let status = self.publisher.standing(memory, &outcome, |status| {
+        let status = self.publisher.status_with(state, &outcome, |status| {
             status.next_sync_time = None;
             status.progress = None;
-            // The first run after this finds them again.
+            // The first run after this finds them requeue.
             status.held_removals = None;
         });
-        self.publisher.publish(memory, status).await;
+        self.publisher.publish(state, status).await;
     }
 
-    async fn disowned(&self, memory: &mut Memory, owner: &crate::telemetry::Object) {
+    async fn stall_already_managed(
+        &self,
+        state: &mut ObjectState,
+        owner: &crate::telemetry::Object,
+    ) {
         let blocked = Blocked {
             blocker: Blocker::AlreadyManaged,
             message: format!(
@@ -234,40 +243,40 @@ impl Reconcile<'_> {
                  give both a spec.organization.externalIdPrefix of which neither begins the other"
             ),
         };
-        self.stall(memory, blocked).await;
+        self.stall(state, blocked).await;
     }
 
-    async fn stall(&self, memory: &mut Memory, blocked: Blocked) {
-        if let Some(past) = &mut memory.past {
+    async fn stall(&self, state: &mut ObjectState, blocked: Blocked) {
+        if let Some(history) = &mut state.history {
             // Once nothing is in the way any more, it runs at once.
-            past.last = None;
+            history.last = None;
         }
         let outcome = Outcome::Stalled {
             reason: blocked.blocker,
             message: blocked.message,
         };
-        self.stand(memory, &outcome).await;
+        self.publish_outcome(state, &outcome).await;
     }
 
-    async fn stand(&self, memory: &mut Memory, outcome: &Outcome) {
-        let status = self.publisher.standing(memory, outcome, |status| {
+    async fn publish_outcome(&self, state: &mut ObjectState, outcome: &Outcome) {
+        let status = self.publisher.status_with(state, outcome, |status| {
             status.next_sync_time = None;
             status.progress = None;
         });
-        self.publisher.publish(memory, status).await;
+        self.publisher.publish(state, status).await;
     }
 
-    fn claim(&self, remote: &Remote) {
+    fn claim(&self, connected: &Connected) {
         let created = self.object.metadata.creation_timestamp.as_ref();
         let touched = self.context.claims.put(Claim {
             object: self.entry.object.clone(),
             uid: self.uid().to_owned(),
             created: created.map(|time| time.0).unwrap_or_default(),
             organization: OrganizationKey {
-                server: remote.organization.address().to_owned(),
-                id: remote.organization.organization_id(),
+                server: connected.organization.address().to_owned(),
+                id: connected.organization.organization_id(),
             },
-            prefix: remote.spec.policy.external_id_prefix.clone(),
+            prefix: connected.spec.policy.external_id_prefix.clone(),
         });
         self.context.wake(touched);
     }

@@ -2,7 +2,7 @@
 //!
 //! Rights to list or watch Secrets can't be limited to the few that are needed, so changes are
 //! noticed by asking for versions now and then: of the metadata only, and from the API server's
-//! memory, which costs next to nothing.
+//! cache, which costs next to nothing.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use kube::api::GetParams;
 use kube::{Api, Client};
 use sha2::{Digest as _, Sha256};
 
-use super::due::Fingerprint;
-use super::patience::{NoAnswer, patiently};
+use super::decision::Fingerprint;
+use super::timeout::{ApiServerError, with_timeout};
 use crate::api::validation::{Kind, Reference, ReferencedData, Referent};
 
 /// The version of each object that is referred to; `None` where it isn't there.
@@ -37,7 +37,7 @@ pub async fn fetch(
     client: &Client,
     namespace: &str,
     references: &[Reference],
-) -> Result<Fetched, NoAnswer> {
+) -> Result<Fetched, ApiServerError> {
     let objects = references
         .iter()
         .map(|reference| fetch_one(client, namespace, &reference.to));
@@ -79,10 +79,10 @@ pub async fn versions(
     client: &Client,
     namespace: &str,
     referents: impl IntoIterator<Item = &Referent>,
-) -> Result<Versions, NoAnswer> {
+) -> Result<Versions, ApiServerError> {
     let versions = referents.into_iter().map(|referent| async {
         let version = version(client, namespace, referent).await?;
-        Ok::<_, NoAnswer>((referent.clone(), version))
+        Ok::<_, ApiServerError>((referent.clone(), version))
     });
     Ok(try_join_all(versions).await?.into_iter().collect())
 }
@@ -91,20 +91,20 @@ async fn version(
     client: &Client,
     namespace: &str,
     referent: &Referent,
-) -> Result<Option<String>, NoAnswer> {
-    // "0": whatever the API server has in memory.
+) -> Result<Option<String>, ApiServerError> {
+    // "0": the API server's cache is recent enough.
     let cached = GetParams::at("0");
     let name = referent.name.as_str();
     let found = match referent.kind {
         Kind::Secret => {
             let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-            patiently(api.get_metadata_opt_with(name, &cached))
+            with_timeout(api.get_metadata_opt_with(name, &cached))
                 .await?
                 .map(|found| found.metadata)
         }
         Kind::ConfigMap => {
             let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-            patiently(api.get_metadata_opt_with(name, &cached))
+            with_timeout(api.get_metadata_opt_with(name, &cached))
                 .await?
                 .map(|found| found.metadata)
         }
@@ -121,12 +121,12 @@ async fn fetch_one(
     client: &Client,
     namespace: &str,
     referent: &Referent,
-) -> Result<Option<Object>, NoAnswer> {
+) -> Result<Option<Object>, ApiServerError> {
     let name = referent.name.as_str();
     Ok(match referent.kind {
         Kind::Secret => {
             let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-            patiently(api.get_opt(name)).await?.map(|secret| Object {
+            with_timeout(api.get_opt(name)).await?.map(|secret| Object {
                 version: secret.metadata.resource_version.unwrap_or_default(),
                 values: secret
                     .data
@@ -138,7 +138,7 @@ async fn fetch_one(
         }
         Kind::ConfigMap => {
             let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-            patiently(api.get_opt(name)).await?.map(|map| {
+            with_timeout(api.get_opt(name)).await?.map(|map| {
                 let text = map.data.unwrap_or_default().into_iter();
                 let binary = map.binary_data.unwrap_or_default().into_iter();
                 Object {

@@ -11,13 +11,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
-use super::due::{Attempt, Wanted, Why, after_refusal, checks_everything};
-use super::memory::{Memory, Prepared, Remote};
+use super::decision::{Attempt, Desired, Trigger, after_refusal, needs_full_resync};
 use super::objects::Entry;
-use super::outcome::{self, Again, Failed};
+use super::outcome::{self, Failed, Requeue};
 use super::plan::{self, Content, PlanError};
 use super::publish::Publisher;
 use super::references;
+use super::state::{Connected, ObjectState, Prepared};
 use crate::api::conditions::{ConditionType, Outcome, find};
 use crate::api::{DirectorySync, DirectorySyncStatus, spec};
 use crate::sync::guard::{Approval, Digest, Guarded};
@@ -45,19 +45,19 @@ pub struct Run<'a> {
     pub object: &'a DirectorySync,
     /// Tells people.
     pub publisher: &'a Publisher<'a>,
-    /// What the spec and its Secrets came to.
+    /// The spec and its Secrets, read and checked.
     pub prepared: &'a Prepared,
     /// Both sides.
-    pub remote: &'a Remote,
+    pub connected: &'a Connected,
     /// What is asked for.
-    pub wanted: Wanted<'a>,
-    /// Why now.
-    pub why: Why,
+    pub desired: Desired<'a>,
+    /// Trigger now.
+    pub trigger: Trigger,
 }
 
 impl Run<'_> {
     /// Runs, and reports; the time of the next run, where there is one.
-    pub async fn go(&self, memory: &mut Memory) -> Option<Timestamp> {
+    pub async fn execute(&self, state: &mut ObjectState) -> Option<Timestamp> {
         let stop = self
             .entry
             .begin(self.prepared.generation, &self.context.work);
@@ -65,7 +65,7 @@ impl Run<'_> {
             .run_until_cancelled(self.context.permits.acquire())
             .await
         {
-            Some(_permit) => self.with_permit(memory, &stop).await,
+            Some(_permit) => self.with_permit(state, &stop).await,
             None => self.stopped(),
         };
         self.entry.end();
@@ -74,18 +74,18 @@ impl Run<'_> {
 
     async fn with_permit(
         &self,
-        memory: &mut Memory,
+        state: &mut ObjectState,
         stop: &CancellationToken,
     ) -> Option<Timestamp> {
-        self.restore(memory).await;
+        self.restore(state).await;
         let started = Timestamp::now();
-        self.announce(memory).await;
-        tracing::info!(why = ?self.why, "sync starts");
+        self.announce(state).await;
+        tracing::info!(trigger = ?self.trigger, "sync starts");
         let clock = Instant::now();
-        let result = self.run(memory, stop, started).await;
+        let result = self.run(state, stop, started).await;
         let took = clock.elapsed();
         match result {
-            Ok(report) => Some(self.finished(memory, &report, started, took).await),
+            Ok(report) => Some(self.finished(state, &report, started, took).await),
             Err(RunError::Stopped { during, applied }) => {
                 tracing::info!(
                     during = during.name(),
@@ -95,25 +95,25 @@ impl Run<'_> {
                 self.count(RunResult::Interrupted, took, &[], Some(&applied));
                 self.stopped()
             }
-            Err(error) => Some(self.failed(memory, &error, started, took).await),
+            Err(error) => Some(self.failed(state, &error, started, took).await),
         }
     }
 
     /// Runs, and meanwhile tells how far things are and looks for changed Secrets.
     async fn run(
         &self,
-        memory: &mut Memory,
+        state: &mut ObjectState,
         stop: &CancellationToken,
         started: Timestamp,
     ) -> Result<Report, RunError> {
         let progress = Progress::default();
-        let approval = self.wanted.approval.map(|digest| Approval {
+        let approval = self.desired.approval.map(|digest| Approval {
             digest: Digest(digest.to_owned()),
-            earlier: memory.removals.clone(),
+            earlier: state.removals.clone(),
         });
-        let past = memory.past.clone().unwrap_or_default();
+        let history = state.history.clone().unwrap_or_default();
         let (announce, mut announced) = mpsc::channel(1);
-        let kept = memory.plan.memberships.clone();
+        let kept = state.plan.memberships.clone();
         let before_changes = |guarded: &Guarded, memberships: &Memberships| {
             let memberships_digest = memberships.digest();
             // Where nothing is kept, nothing can be out of date.
@@ -137,28 +137,34 @@ impl Run<'_> {
             .boxed()
         };
         let options = RunOptions {
-            mode: match self.remote.spec.mode {
+            mode: match self.connected.spec.mode {
                 spec::Mode::Apply => Mode::Apply,
                 spec::Mode::Preview => Mode::Preview,
             },
             approval: approval.as_ref(),
-            everything: checks_everything(self.why, &self.wanted, &past, started),
+            everything: needs_full_resync(self.trigger, &self.desired, &history, started),
             progress: &progress,
             before_changes: Some(&before_changes),
             stop,
         };
-        let mut state = std::mem::take(&mut memory.state);
+        let mut sync_state = std::mem::take(&mut state.sync);
         let result = {
-            let Remote {
+            let Connected {
                 source,
                 organization,
                 spec,
-            } = self.remote;
-            let running = run(&**source, organization, &spec.policy, &mut state, &options);
+            } = self.connected;
+            let running = run(
+                &**source,
+                organization,
+                &spec.policy,
+                &mut sync_state,
+                &options,
+            );
             let beside = async {
                 tokio::join!(
-                    self.tell_progress(memory, &progress, &mut announced),
-                    self.look_for_changes(stop)
+                    self.report_progress(state, &progress, &mut announced),
+                    self.watch_references(stop)
                 )
             };
             let (mut running, mut beside) = (pin!(running), pin!(beside));
@@ -167,13 +173,13 @@ impl Run<'_> {
                 _ = &mut beside => running.await,
             }
         };
-        memory.state = state;
+        state.sync = sync_state;
         result
     }
 
-    async fn tell_progress(
+    async fn report_progress(
         &self,
-        memory: &mut Memory,
+        state: &mut ObjectState,
         progress: &Progress,
         announced: &mut mpsc::Receiver<Changes>,
     ) {
@@ -186,7 +192,7 @@ impl Run<'_> {
                 changes = announced.recv() => changes,
             };
             if let Some(changes) = &changes {
-                self.keep(memory, &changes.content, &changes.memberships)
+                self.keep(state, &changes.content, &changes.memberships)
                     .await;
             }
             let message = match progress.read.waits_until() {
@@ -196,11 +202,11 @@ impl Run<'_> {
                 ),
             };
             let outcome = Outcome::Syncing { message };
-            let status = self.publisher.standing(memory, &outcome, |status| {
+            let status = self.publisher.status_with(state, &outcome, |status| {
                 status.progress = Some(outcome::progress(progress));
-                status.memberships_digest = memory.plan.memberships.clone();
+                status.memberships_digest = state.plan.memberships.clone();
             });
-            self.publisher.publish_in_passing(memory, status).await;
+            self.publisher.publish_best_effort(state, status).await;
             if let Some(changes) = changes {
                 changes.done.send(()).ok();
             }
@@ -208,7 +214,7 @@ impl Run<'_> {
     }
 
     /// Stops the run where a Secret or ConfigMap holds something else by now.
-    async fn look_for_changes(&self, stop: &CancellationToken) {
+    async fn watch_references(&self, stop: &CancellationToken) {
         let every = self.context.timing.reference_poll;
         let mut ticks = interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -221,7 +227,7 @@ impl Run<'_> {
             if versions.is_ok_and(|versions| versions == self.prepared.versions) {
                 continue;
             }
-            let references = self.remote.spec.references();
+            let references = self.connected.spec.references();
             let fetched = references::fetch(client, namespace, &references).await;
             if fetched.is_ok_and(|fetched| fetched.fingerprint != self.prepared.fingerprint) {
                 tracing::info!("a Secret or ConfigMap has changed; the sync starts anew");
@@ -232,8 +238,8 @@ impl Run<'_> {
     }
 
     /// Goes on from what an earlier process left.
-    async fn restore(&self, memory: &mut Memory) {
-        if std::mem::replace(&mut memory.plan.known, true) {
+    async fn restore(&self, state: &mut ObjectState) {
+        if std::mem::replace(&mut state.plan.known, true) {
             return;
         }
         let content = match plan::read(&self.context.client, self.object).await {
@@ -241,53 +247,53 @@ impl Run<'_> {
             Ok(None) | Err(PlanError::Foreign(_)) => return,
             Err(error) => {
                 tracing::warn!(%error, "what the last process left can't be read; going on without");
-                memory.plan.known = false;
+                state.plan.known = false;
                 return;
             }
         };
-        memory.removals = content.removals();
-        memory.plan.content = Some(content.digest());
-        memory.plan.has_removals = content.has_removals();
-        let digest = memory.status.memberships_digest.as_deref();
+        state.removals = content.removals();
+        state.plan.content = Some(content.digest());
+        state.plan.has_removals = content.has_removals();
+        let digest = state.status.memberships_digest.as_deref();
         if let Some(memberships) = digest.and_then(|digest| content.memory(digest)) {
-            memory.plan.memberships = Some(memberships.digest());
-            memory.state = State::restored(memberships);
+            state.plan.memberships = Some(memberships.digest());
+            state.sync = State::restored(memberships);
         }
     }
 
     /// Says that a run begins, where what stands in status would be taken for its result.
-    async fn announce(&self, memory: &mut Memory) {
-        let status = &memory.status;
+    async fn announce(&self, state: &mut ObjectState) {
+        let status = &state.status;
         // What is tried again in case it was mended elsewhere stays as it is until it was.
         let stalled = find(&status.conditions, ConditionType::Stalled).is_some()
-            && self.why != Why::Scheduled;
+            && self.trigger != Trigger::Scheduled;
         if status.observed_generation == Some(self.prepared.generation) && !stalled {
             return;
         }
         let outcome = Outcome::Syncing {
-            message: format!("syncing with {}", self.remote.source.describe()),
+            message: format!("syncing with {}", self.connected.source.describe()),
         };
-        let status = self.publisher.standing(memory, &outcome, |status| {
+        let status = self.publisher.status_with(state, &outcome, |status| {
             status.next_sync_time = None;
         });
-        self.publisher.publish(memory, status).await;
+        self.publisher.publish(state, status).await;
     }
 
     /// The watch or the end of the process stopped it: what comes next comes by itself.
     fn stopped(&self) -> Option<Timestamp> {
-        let nothing_follows = self.entry.is_gone() || self.context.work.is_cancelled();
+        let nothing_follows = self.entry.is_deleted() || self.context.work.is_cancelled();
         (!nothing_follows).then(Timestamp::now)
     }
 
     async fn finished(
         &self,
-        memory: &mut Memory,
+        state: &mut ObjectState,
         report: &Report,
         started: Timestamp,
         took: Duration,
     ) -> Timestamp {
         let ended = Timestamp::now();
-        let source = self.remote.source.describe();
+        let source = self.connected.source.describe();
         tracing::info!(
             seconds = took.as_secs_f64(),
             changes = report.applied.total(),
@@ -302,77 +308,77 @@ impl Run<'_> {
             Some(&report.applied),
         );
         self.measure(report);
-        memory.removals = report
+        state.removals = report
             .guarded
             .as_ref()
             .filter(|guarded| guarded.held.is_some())
             .map(|guarded| guarded.removals.clone());
-        self.write_plan(memory, report).await;
+        self.write_plan(state, report).await;
 
-        let next = self.wanted.schedule.next_after(ended, self.uid());
-        self.remember(memory, ended, next, report.held().map(|_| &report.digest));
-        let past = memory.past.get_or_insert_default();
-        past.failures = 0;
+        let next = self.desired.schedule.next_after(ended, self.uid());
+        self.record_attempt(state, ended, next, report.held().map(|_| &report.digest));
+        let history = state.history.get_or_insert_default();
+        history.failures = 0;
         if report.memberships_verified {
-            past.drift_checked = Some(ended);
+            history.drift_checked = Some(ended);
         }
-        let drift_checked = past.drift_checked;
+        let drift_checked = history.drift_checked;
         let outcome = outcome::of_report(report, &source, &self.entry.object);
-        let status = self.publisher.standing(memory, &outcome, |status| {
+        let status = self.publisher.status_with(state, &outcome, |status| {
             self.attempted(status, started);
             outcome::put_report(status, report, self.object.spec.source.kind());
             status.last_sync_time = Some(Time(ended));
             status.next_sync_time = self.worth_telling(next, ended).then_some(Time(next));
             status.consecutive_failures = None;
             status.last_drift_check_time = drift_checked.map(Time);
-            status.memberships_digest = memory.plan.memberships.clone();
+            status.memberships_digest = state.plan.memberships.clone();
         });
-        self.publisher.publish(memory, status).await;
+        self.publisher.publish(state, status).await;
         next
     }
 
     async fn failed(
         &self,
-        memory: &mut Memory,
+        state: &mut ObjectState,
         error: &RunError,
         started: Timestamp,
         took: Duration,
     ) -> Timestamp {
         let ended = Timestamp::now();
-        let Failed { outcome, again } = outcome::of_error(error);
-        let past = memory.past.get_or_insert_default();
-        past.failures = past.failures.saturating_add(1);
-        let failures = past.failures;
-        let (next, result) = match again {
-            Again::Soon(retry_after) => {
+        let Failed { outcome, requeue } = outcome::of_error(error);
+        let history = state.history.get_or_insert_default();
+        history.failures = history.failures.saturating_add(1);
+        let failures = history.failures;
+        let (next, result) = match requeue {
+            Requeue::Backoff(retry_after) => {
                 let backoff = self.context.backoff;
                 let wait = backoff.after(failures, self.uid(), retry_after);
                 (ended + wait, RunResult::Failed)
             }
-            Again::Rarely => {
+            Requeue::Slow => {
                 let least = self.context.timing.refused;
-                let next = after_refusal(self.wanted.schedule, ended, self.uid(), least);
+                let next = after_refusal(self.desired.schedule, ended, self.uid(), least);
                 (next, RunResult::Stalled)
             }
         };
         tracing::warn!(%error, failures, reason = outcome.reason(), "sync failed");
         self.count(result, took, &[], error.applied());
-        let held = memory.status.held_removals.as_ref();
+        let held = state.status.held_removals.as_ref();
         let held = held.map(|held| Digest(held.digest.clone()));
-        self.remember(memory, ended, next, held.as_ref());
-        let status = self.publisher.standing(memory, &outcome, |status| {
+        self.record_attempt(state, ended, next, held.as_ref());
+        let status = self.publisher.status_with(state, &outcome, |status| {
             self.attempted(status, started);
             status.next_sync_time = Some(Time(next));
             status.consecutive_failures = Some(i64::from(failures));
         });
-        self.publisher.publish(memory, status).await;
+        self.publisher.publish(state, status).await;
         next
     }
 
     fn attempted(&self, status: &mut DirectorySyncStatus, started: Timestamp) {
         status.last_attempt_time = Some(Time(started));
         status.progress = None;
-        if let Some(request) = self.wanted.request {
+        if let Some(request) = self.desired.request {
             status.last_handled_sync_request = Some(request.to_owned());
         }
     }
@@ -384,33 +390,33 @@ impl Run<'_> {
         now.checked_add(heartbeat).is_ok_and(|soon| next >= soon)
     }
 
-    fn remember(
+    fn record_attempt(
         &self,
-        memory: &mut Memory,
+        state: &mut ObjectState,
         ended: Timestamp,
         next: Timestamp,
         held: Option<&Digest>,
     ) {
-        memory.past.get_or_insert_default().last = Some(Attempt {
+        state.history.get_or_insert_default().last = Some(Attempt {
             ended,
-            generation: self.wanted.generation,
-            fingerprint: Some(self.wanted.fingerprint),
-            request: self.wanted.request.map(str::to_owned),
-            approval: self.wanted.approval.map(str::to_owned),
+            generation: self.desired.generation,
+            fingerprint: Some(self.desired.fingerprint),
+            request: self.desired.request.map(str::to_owned),
+            approval: self.desired.approval.map(str::to_owned),
             held: held.map(ToString::to_string),
             next,
         });
     }
 
-    async fn write_plan(&self, memory: &mut Memory, report: &Report) {
+    async fn write_plan(&self, state: &mut ObjectState, report: &Report) {
         let Some(guarded) = &report.guarded else {
             return;
         };
-        let memberships = memory.state.memory.digest();
+        let memberships = state.sync.memory.digest();
         let nothing_to_tell = guarded.approved.changes.is_empty() && guarded.held.is_none();
         let keeps_plan =
-            nothing_to_tell && memory.plan.content.is_some() && !memory.plan.has_removals;
-        if keeps_plan && memory.plan.memberships.as_ref() == Some(&memberships) {
+            nothing_to_tell && state.plan.content.is_some() && !state.plan.has_removals;
+        if keeps_plan && state.plan.memberships.as_ref() == Some(&memberships) {
             return;
         }
         let kept = match keeps_plan {
@@ -422,41 +428,41 @@ impl Run<'_> {
         };
         let content = match kept {
             Some(mut content) => {
-                content.remember(&memory.state.memory);
+                content.remember(&state.sync.memory);
                 content
             }
-            None => self.content(guarded, &memory.state.memory),
+            None => self.content(guarded, &state.sync.memory),
         };
-        self.keep(memory, &content, &memberships).await;
+        self.keep(state, &content, &memberships).await;
     }
 
     fn content(&self, guarded: &Guarded, memberships: &Memberships) -> Content {
         let sides = Sides {
-            source: &self.remote.source.describe(),
-            organization: &self.remote.organization.describe(),
+            source: &self.connected.source.describe(),
+            organization: &self.connected.organization.describe(),
         };
         Content::new(guarded, &sides, memberships)
     }
 
-    async fn keep(&self, memory: &mut Memory, content: &Content, memberships: &str) {
-        if memory.plan.content != Some(content.digest())
+    async fn keep(&self, state: &mut ObjectState, content: &Content, memberships: &str) {
+        if state.plan.content != Some(content.digest())
             && let Err(error) = plan::write(&self.context.client, self.object, content).await
         {
-            self.plan_unwritten(memory, &error).await;
+            self.plan_unwritten(state, &error).await;
             return;
         }
-        memory.plan.content = Some(content.digest());
-        memory.plan.has_removals = content.has_removals();
-        memory.plan.memberships = Some(memberships.to_owned());
-        memory.plan.foreign = false;
+        state.plan.content = Some(content.digest());
+        state.plan.has_removals = content.has_removals();
+        state.plan.memberships = Some(memberships.to_owned());
+        state.plan.foreign = false;
     }
 
-    async fn plan_unwritten(&self, memory: &mut Memory, error: &PlanError) {
+    async fn plan_unwritten(&self, state: &mut ObjectState, error: &PlanError) {
         tracing::warn!(%error, "the plan couldn't be written");
-        memory.plan.content = None;
-        memory.plan.memberships = None;
+        state.plan.content = None;
+        state.plan.memberships = None;
         let foreign = matches!(error, PlanError::Foreign(_));
-        if foreign && !std::mem::replace(&mut memory.plan.foreign, true) {
+        if foreign && !std::mem::replace(&mut state.plan.foreign, true) {
             let note = error.to_string();
             let about = &self.publisher.reference;
             self.context

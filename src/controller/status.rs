@@ -9,7 +9,7 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use super::FIELD_MANAGER;
-use super::patience::{NoAnswer, patiently};
+use super::timeout::{ApiServerError, with_timeout};
 use crate::api::{DirectorySync, DirectorySyncStatus};
 
 /// Whether `after` is to be written over `before`.
@@ -50,7 +50,7 @@ pub async fn write(
     client: &Client,
     object: &ObjectMeta,
     status: &DirectorySyncStatus,
-) -> Result<(), NoAnswer> {
+) -> Result<(), ApiServerError> {
     let namespace = object.namespace.as_deref().unwrap_or_default();
     // What comes back needn't be understood: the object may be one that can't be.
     let kind = ApiResource::erase::<DirectorySync>(&());
@@ -63,7 +63,7 @@ pub async fn write(
     });
     let name = object.name.as_deref().unwrap_or_default();
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    match patiently(api.patch_status(name, &parameters, &Patch::Apply(&patch))).await {
+    match with_timeout(api.patch_status(name, &parameters, &Patch::Apply(&patch))).await {
         Err(error) if !error.is_gone() => Err(error),
         _ => Ok(()),
     }

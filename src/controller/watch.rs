@@ -18,10 +18,10 @@ use crate::api::DirectorySync;
 /// A `DirectorySync`, or what could be understood of one.
 ///
 /// An object written for another version than this one's must not stop the watch of all others.
-pub type Guarded = DeserializeGuard<DirectorySync>;
+pub type WatchedObject = DeserializeGuard<DirectorySync>;
 
 /// What a watch gives.
-pub type WatchResult = Result<Event<Guarded>, watcher::Error>;
+pub type WatchResult = Result<Event<WatchedObject>, watcher::Error>;
 
 /// Everything that happens to the objects in `namespaces` (none: in all) that `selector` fits.
 pub fn watch(
@@ -56,7 +56,7 @@ pub fn watch(
 }
 
 /// The ways to the objects of each namespace.
-pub fn apis(client: &Client, namespaces: &[String]) -> Vec<Api<Guarded>> {
+pub fn apis(client: &Client, namespaces: &[String]) -> Vec<Api<WatchedObject>> {
     if namespaces.is_empty() {
         return vec![Api::all(client.clone())];
     }
@@ -74,7 +74,7 @@ struct Merge {
     started: bool,
     ready: bool,
     /// Deletions that the store can't take while the first list is coming in.
-    deferred: Vec<Event<Guarded>>,
+    deferred: Vec<Event<WatchedObject>>,
 }
 
 #[derive(Default)]
@@ -98,7 +98,7 @@ impl Merge {
         }
     }
 
-    fn absorb(&mut self, number: usize, event: Event<Guarded>) -> Vec<Event<Guarded>> {
+    fn absorb(&mut self, number: usize, event: Event<WatchedObject>) -> Vec<Event<WatchedObject>> {
         let mut out = Vec::new();
         if !std::mem::replace(&mut self.started, true) {
             out.push(Event::Init);
@@ -139,7 +139,7 @@ impl Merge {
         out
     }
 
-    fn applied(&self, object: Guarded) -> Event<Guarded> {
+    fn applied(&self, object: WatchedObject) -> Event<WatchedObject> {
         if self.ready {
             Event::Apply(object)
         } else {
@@ -147,7 +147,7 @@ impl Merge {
         }
     }
 
-    fn deleted(&mut self, object: Guarded) -> Option<Event<Guarded>> {
+    fn deleted(&mut self, object: WatchedObject) -> Option<Event<WatchedObject>> {
         if self.ready {
             return Some(Event::Delete(object));
         }
@@ -157,7 +157,7 @@ impl Merge {
 }
 
 /// What is left to tell of an object that is gone without a word.
-fn remains((namespace, name): Key, uid: String) -> Guarded {
+fn remains((namespace, name): Key, uid: String) -> WatchedObject {
     let mut object = DeserializeGuard(Err(InvalidObject {
         error: "deleted".into(),
         metadata: Default::default(),
@@ -169,11 +169,11 @@ fn remains((namespace, name): Key, uid: String) -> Guarded {
     object
 }
 
-fn key(object: &Guarded) -> Key {
+fn key(object: &WatchedObject) -> Key {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
-fn uid(object: &Guarded) -> String {
+fn uid(object: &WatchedObject) -> String {
     object.uid().unwrap_or_default()
 }
 
@@ -181,15 +181,15 @@ fn uid(object: &Guarded) -> String {
 mod tests {
     use super::*;
 
-    fn object(namespace: &str, name: &str) -> Guarded {
+    fn object(namespace: &str, name: &str) -> WatchedObject {
         remains(
             (namespace.into(), name.into()),
             format!("uid-{namespace}-{name}"),
         )
     }
 
-    fn told(events: Vec<Event<Guarded>>) -> Vec<String> {
-        let name = |object: Guarded| format!("{}/{}", key(&object).0, key(&object).1);
+    fn lines(events: Vec<Event<WatchedObject>>) -> Vec<String> {
+        let name = |object: WatchedObject| format!("{}/{}", key(&object).0, key(&object).1);
         events
             .into_iter()
             .map(|event| match event {
@@ -225,9 +225,9 @@ mod tests {
             (1, Event::InitDone),
             (1, Event::Apply(object("b", "new"))),
         ];
-        let told = events.map(|(number, event)| told(merge.absorb(number, event)));
+        let lines = events.map(|(number, event)| lines(merge.absorb(number, event)));
         assert_eq!(
-            told.concat(),
+            lines.concat(),
             [
                 "init",
                 "list a/staff",
@@ -247,8 +247,8 @@ mod tests {
             Event::InitApply(object("a", "other")),
             Event::InitDone,
         ];
-        let told = events.map(|event| told(merge.absorb(0, event)));
-        assert_eq!(told.concat(), ["apply a/other", "delete a/staff"]);
+        let lines = events.map(|event| lines(merge.absorb(0, event)));
+        assert_eq!(lines.concat(), ["apply a/other", "delete a/staff"]);
     }
 
     #[test]
@@ -258,12 +258,12 @@ mod tests {
         merge.absorb(0, Event::InitApply(object("a", "staff")));
         merge.absorb(0, Event::InitDone);
         assert_eq!(
-            told(merge.absorb(0, Event::Delete(object("a", "staff")))),
+            lines(merge.absorb(0, Event::Delete(object("a", "staff")))),
             [""; 0]
         );
         merge.absorb(1, Event::Init);
         assert_eq!(
-            told(merge.absorb(1, Event::InitDone)),
+            lines(merge.absorb(1, Event::InitDone)),
             ["done", "delete a/staff"]
         );
     }
@@ -274,9 +274,9 @@ mod tests {
         merge.absorb(0, Event::Init);
         let again = remains(("a".into(), "staff".into()), "another uid".into());
         assert_eq!(
-            told(merge.absorb(0, Event::InitApply(again))),
+            lines(merge.absorb(0, Event::InitApply(again))),
             ["apply a/staff"]
         );
-        assert_eq!(told(merge.absorb(0, Event::InitDone)), [""; 0]);
+        assert_eq!(lines(merge.absorb(0, Event::InitDone)), [""; 0]);
     }
 }

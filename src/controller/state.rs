@@ -1,6 +1,6 @@
-//! What is known of one object from one reconcile to the next.
+//! The state of one object that is kept from one reconcile to the next.
 
-use super::due::{Fingerprint, Past};
+use super::decision::{Fingerprint, History};
 use super::references::Versions;
 use crate::api::DirectorySyncStatus;
 use crate::api::conditions::Blocker;
@@ -10,55 +10,55 @@ use crate::source::Source;
 use crate::sync::guard::FingerprintSet;
 use crate::sync::run::State;
 
-/// What is known of one object from one reconcile to the next. Nothing of it is needed to be
-/// right; a restart goes on from status and the plan's ConfigMap.
+/// The state of one object that is kept from one reconcile to the next. Correctness doesn't depend
+/// on it: a restart goes on from status and the plan's ConfigMap.
 #[derive(Default)]
-pub struct Memory {
+pub struct ObjectState {
     /// The runs so far; `None` before status was looked at.
-    pub past: Option<Past>,
+    pub history: Option<History>,
     /// Status as the API server has it.
     pub status: DirectorySyncStatus,
     /// Status as it should be, where writing it failed.
     pub unwritten: Option<DirectorySyncStatus>,
-    /// What the spec and its Secrets came to.
+    /// The spec and its Secrets, read and checked.
     pub prepared: Option<Prepared>,
     /// What the last run leaves to the next.
-    pub state: State,
+    pub sync: State,
     /// The removals that were held, or approved and not finished.
     pub removals: Option<FingerprintSet>,
-    /// What stands in the plan's ConfigMap.
+    /// The content of the plan's ConfigMap.
     pub plan: WrittenPlan,
 }
 
-/// What stands in the plan's ConfigMap, as far as this process knows.
+/// The content of the plan's ConfigMap, as far as this process knows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WrittenPlan {
     /// It was looked at, or written.
     pub known: bool,
-    /// Stands for all of it; `None` where there is none, or it couldn't be written.
+    /// Digest of all of it; `None` where there is none, or it couldn't be written.
     pub content: Option<Fingerprint>,
-    /// It tells of held removals.
+    /// It lists held removals.
     pub has_removals: bool,
-    /// Its memory of memberships.
+    /// Digest of the memberships in it.
     pub memberships: Option<String>,
-    /// It is somebody else's, and that was said.
+    /// Another owner has a ConfigMap of that name, and an event has said so.
     pub foreign: bool,
 }
 
-/// What a generation of the spec and its Secrets came to.
+/// A generation of the spec with its Secrets, read and checked.
 pub struct Prepared {
-    /// Of which generation.
+    /// The generation of the spec.
     pub generation: i64,
     /// The versions of the Secrets and ConfigMaps it was made with.
     pub versions: Versions,
-    /// Stands for what they held.
+    /// Digest of what they held.
     pub fingerprint: Fingerprint,
     /// Everything that is needed to run, or why there is no running.
-    pub remote: Result<Remote, Blocked>,
+    pub connected: Result<Connected, Blocked>,
 }
 
 /// Both sides, ready to be used.
-pub struct Remote {
+pub struct Connected {
     /// The spec.
     pub spec: ValidatedSpec,
     /// The directory.
@@ -67,10 +67,10 @@ pub struct Remote {
     pub organization: OrganizationClient,
 }
 
-/// Something that only a person can mend.
+/// A problem that needs manual action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocked {
-    /// What kind of thing.
+    /// The reason that conditions and events give.
     pub blocker: Blocker,
     /// What to do.
     pub message: String,

@@ -1,24 +1,24 @@
-//! How long the API server is waited for.
+//! A time limit for requests to the API server.
 
 use std::future::Future;
 use std::time::Duration;
 
-/// The client itself tries a server in trouble for a quarter of an hour; meanwhile an object would
+/// The client itself retries a failing server for a quarter of an hour. Meanwhile an object would
 /// not even notice that it was suspended.
-const PATIENCE: Duration = Duration::from_secs(20);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// No answer that is of use.
+/// Why a request to the API server failed.
 #[derive(Debug, thiserror::Error)]
-pub enum NoAnswer {
+pub enum ApiServerError {
     /// The API server refused, or couldn't be reached.
     #[error("the API server: {0}")]
     Failed(#[from] kube::Error),
     /// It took too long.
-    #[error("the API server didn't answer within {} s", PATIENCE.as_secs())]
-    TooLate,
+    #[error("the API server didn't answer within {} s", REQUEST_TIMEOUT.as_secs())]
+    TimedOut,
 }
 
-impl NoAnswer {
+impl ApiServerError {
     /// The operator's rights don't suffice.
     pub fn is_refused(&self) -> bool {
         matches!(self, Self::Failed(kube::Error::Api(status)) if status.code == 403)
@@ -30,13 +30,15 @@ impl NoAnswer {
     }
 }
 
-/// Waits for an answer of the API server, but not for ever.
+/// Waits for an answer of the API server, for [`REQUEST_TIMEOUT`] at most.
 ///
 /// # Errors
-/// [`NoAnswer`], whichever way.
-pub async fn patiently<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, NoAnswer> {
-    match tokio::time::timeout(PATIENCE, request).await {
+/// [`ApiServerError`], whichever way.
+pub async fn with_timeout<T>(
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, ApiServerError> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
         Ok(answer) => Ok(answer?),
-        Err(_) => Err(NoAnswer::TooLate),
+        Err(_) => Err(ApiServerError::TimedOut),
     }
 }

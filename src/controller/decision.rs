@@ -8,9 +8,9 @@ use crate::api::DirectorySyncStatus;
 use crate::api::conditions::{ConditionType, find};
 use crate::schedule::{Schedule, share_of};
 
-/// What is asked for.
+/// What the spec, its references and annotations ask for.
 #[derive(Debug, Clone)]
-pub struct Wanted<'a> {
+pub struct Desired<'a> {
     /// The generation of the spec.
     pub generation: i64,
     /// What the Secrets and ConfigMaps hold.
@@ -25,12 +25,12 @@ pub struct Wanted<'a> {
     pub drift_check: Duration,
 }
 
-/// Stands for all that an object's Secrets and ConfigMaps hold.
+/// Digest of all that an object's Secrets and ConfigMaps hold.
 pub type Fingerprint = [u8; 32];
 
-/// What was done so far.
+/// The runs so far.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Past {
+pub struct History {
     /// The last try: `None` before the first of this process and of those before it.
     pub last: Option<Attempt>,
     /// How many tries failed since the last that didn't.
@@ -39,7 +39,7 @@ pub struct Past {
     pub drift_checked: Option<Timestamp>,
 }
 
-/// One try.
+/// One run, however it ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempt {
     /// When it ended.
@@ -58,59 +58,59 @@ pub struct Attempt {
     pub next: Timestamp,
 }
 
-/// Whether to run.
+/// Whether to run now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
+pub enum Decision {
     /// Now.
-    Now(Why),
+    Now(Trigger),
     /// Then.
     At(Timestamp),
 }
 
-/// Why a run begins.
+/// What makes a run begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// The first of all.
+pub enum Trigger {
+    /// The object never ran.
     First,
-    /// The spec is another.
+    /// The spec has changed.
     SpecChanged,
-    /// A Secret or ConfigMap holds something else.
+    /// A value in a Secret or ConfigMap has changed.
     ReferenceChanged,
-    /// Somebody asked.
+    /// An annotation asks for a run.
     Requested,
     /// Held removals were approved.
     Approved,
-    /// It is time.
+    /// The schedule.
     Scheduled,
 }
 
-/// Whether to run `now`.
-pub fn due(wanted: &Wanted<'_>, past: &Past, now: Timestamp) -> Due {
-    let Some(last) = &past.last else {
-        return Due::Now(Why::First);
+/// Decides whether to run `now`.
+pub fn decide(desired: &Desired<'_>, history: &History, now: Timestamp) -> Decision {
+    let Some(last) = &history.last else {
+        return Decision::Now(Trigger::First);
     };
-    if last.generation != wanted.generation {
-        return Due::Now(Why::SpecChanged);
+    if last.generation != desired.generation {
+        return Decision::Now(Trigger::SpecChanged);
     }
     if last
         .fingerprint
-        .is_some_and(|known| known != wanted.fingerprint)
+        .is_some_and(|known| known != desired.fingerprint)
     {
-        return Due::Now(Why::ReferenceChanged);
+        return Decision::Now(Trigger::ReferenceChanged);
     }
-    if wanted.request.is_some() && wanted.request != last.request.as_deref() {
-        return Due::Now(Why::Requested);
+    if desired.request.is_some() && desired.request != last.request.as_deref() {
+        return Decision::Now(Trigger::Requested);
     }
-    if wanted.approval.is_some()
-        && wanted.approval == last.held.as_deref()
-        && wanted.approval != last.approval.as_deref()
+    if desired.approval.is_some()
+        && desired.approval == last.held.as_deref()
+        && desired.approval != last.approval.as_deref()
     {
-        return Due::Now(Why::Approved);
+        return Decision::Now(Trigger::Approved);
     }
     if last.next <= now {
-        Due::Now(Why::Scheduled)
+        Decision::Now(Trigger::Scheduled)
     } else {
-        Due::At(last.next)
+        Decision::At(last.next)
     }
 }
 
@@ -132,11 +132,16 @@ pub fn after_refusal(
 }
 
 /// Whether a run that begins for this reason compares all memberships with the organization's.
-pub fn checks_everything(why: Why, wanted: &Wanted<'_>, past: &Past, now: Timestamp) -> bool {
-    let overdue = past.drift_checked.is_none_or(|checked| {
-        Timestamp::saturating_add(checked, wanted.drift_check).is_ok_and(|due| due <= now)
+pub fn needs_full_resync(
+    trigger: Trigger,
+    desired: &Desired<'_>,
+    history: &History,
+    now: Timestamp,
+) -> bool {
+    let overdue = history.drift_checked.is_none_or(|checked| {
+        Timestamp::saturating_add(checked, desired.drift_check).is_ok_and(|due| due <= now)
     });
-    overdue || matches!(why, Why::SpecChanged | Why::Requested)
+    overdue || matches!(trigger, Trigger::SpecChanged | Trigger::Requested)
 }
 
 /// What an object's status tells of runs that other processes made.
@@ -144,13 +149,13 @@ pub fn checks_everything(why: Why, wanted: &Wanted<'_>, past: &Past, now: Timest
 /// Status may lag behind by up to `heartbeat`, for a run that changes nothing writes none. So a run
 /// that seems to be overdue by less may have taken place: it is made up for, but not by all objects
 /// at once.
-pub fn past_of_status(
+pub fn history_from_status(
     status: &DirectorySyncStatus,
     schedule: &Schedule,
     uid: &str,
     heartbeat: Duration,
     now: Timestamp,
-) -> Past {
+) -> History {
     let condition = |kind| find(&status.conditions, kind).is_some_and(|c| c.status == "True");
     let ended = [&status.last_attempt_time, &status.last_sync_time]
         .into_iter()
@@ -185,7 +190,7 @@ pub fn past_of_status(
         }
         _ => None,
     };
-    Past {
+    History {
         last,
         failures,
         drift_checked,
@@ -226,8 +231,8 @@ mod tests {
         "2026-05-04T12:00:00Z".parse().unwrap()
     }
 
-    fn wanted(schedule: &Schedule) -> Wanted<'_> {
-        Wanted {
+    fn desired(schedule: &Schedule) -> Desired<'_> {
+        Desired {
             generation: 3,
             fingerprint: [1; 32],
             request: Some("monday"),
@@ -237,8 +242,8 @@ mod tests {
         }
     }
 
-    fn past(next: Timestamp) -> Past {
-        Past {
+    fn history(next: Timestamp) -> History {
+        History {
             last: Some(Attempt {
                 ended: noon() - MINUTE * 5,
                 generation: 3,
@@ -258,81 +263,87 @@ mod tests {
         let schedule = quarter_hourly();
         let later = noon() + MINUTE;
         assert_eq!(
-            due(&wanted(&schedule), &past(later), noon()),
-            Due::At(later)
+            decide(&desired(&schedule), &history(later), noon()),
+            Decision::At(later)
         );
         assert_eq!(
-            due(&wanted(&schedule), &past(noon()), noon()),
-            Due::Now(Why::Scheduled)
+            decide(&desired(&schedule), &history(noon()), noon()),
+            Decision::Now(Trigger::Scheduled)
         );
     }
 
     #[test]
     fn every_change_that_counts_runs_at_once() {
         let schedule = quarter_hourly();
-        let wanted = || wanted(&schedule);
+        let desired = || desired(&schedule);
         let changes = [
             (
-                Wanted {
+                Desired {
                     generation: 4,
-                    ..wanted()
+                    ..desired()
                 },
-                Why::SpecChanged,
+                Trigger::SpecChanged,
             ),
             (
-                Wanted {
+                Desired {
                     fingerprint: [2; 32],
-                    ..wanted()
+                    ..desired()
                 },
-                Why::ReferenceChanged,
+                Trigger::ReferenceChanged,
             ),
             (
-                Wanted {
+                Desired {
                     request: Some("tuesday"),
-                    ..wanted()
+                    ..desired()
                 },
-                Why::Requested,
+                Trigger::Requested,
             ),
             (
-                Wanted {
+                Desired {
                     approval: Some("digest"),
-                    ..wanted()
+                    ..desired()
                 },
-                Why::Approved,
+                Trigger::Approved,
             ),
         ];
-        for (changed, why) in changes {
-            assert_eq!(due(&changed, &past(noon() + HOUR), noon()), Due::Now(why));
+        for (changed, trigger) in changes {
+            assert_eq!(
+                decide(&changed, &history(noon() + HOUR), noon()),
+                Decision::Now(trigger)
+            );
         }
     }
 
     #[test]
     fn a_request_that_was_answered_an_approval_of_other_removals_and_a_withdrawn_request_do_not() {
         let schedule = quarter_hourly();
-        let wanted = || wanted(&schedule);
+        let desired = || desired(&schedule);
         for same in [
-            wanted(),
-            Wanted {
+            desired(),
+            Desired {
                 request: None,
-                ..wanted()
+                ..desired()
             },
-            Wanted {
+            Desired {
                 approval: Some("of last year"),
-                ..wanted()
+                ..desired()
             },
         ] {
             assert_eq!(
-                due(&same, &past(noon() + HOUR), noon()),
-                Due::At(noon() + HOUR)
+                decide(&same, &history(noon() + HOUR), noon()),
+                Decision::At(noon() + HOUR)
             );
         }
-        let mut tried = past(noon() + HOUR);
+        let mut tried = history(noon() + HOUR);
         tried.last.as_mut().unwrap().approval = Some("digest".into());
-        let approved = Wanted {
+        let approved = Desired {
             approval: Some("digest"),
-            ..wanted()
+            ..desired()
         };
-        assert_eq!(due(&approved, &tried, noon()), Due::At(noon() + HOUR));
+        assert_eq!(
+            decide(&approved, &tried, noon()),
+            Decision::At(noon() + HOUR)
+        );
     }
 
     #[test]
@@ -352,14 +363,16 @@ mod tests {
     #[test]
     fn memberships_are_compared_on_request_after_a_change_of_the_spec_and_once_a_day() {
         let schedule = quarter_hourly();
-        let checks = |why, past: &Past| checks_everything(why, &wanted(&schedule), past, noon());
-        let mut past = past(noon() + HOUR);
-        assert!(!checks(Why::Scheduled, &past));
-        assert!(!checks(Why::ReferenceChanged, &past));
-        assert!(checks(Why::Requested, &past));
-        assert!(checks(Why::SpecChanged, &past));
-        past.drift_checked = Some(noon() - HOUR * 24);
-        assert!(checks(Why::Scheduled, &past));
+        let checks = |trigger, history: &History| {
+            needs_full_resync(trigger, &desired(&schedule), history, noon())
+        };
+        let mut history = history(noon() + HOUR);
+        assert!(!checks(Trigger::Scheduled, &history));
+        assert!(!checks(Trigger::ReferenceChanged, &history));
+        assert!(checks(Trigger::Requested, &history));
+        assert!(checks(Trigger::SpecChanged, &history));
+        history.drift_checked = Some(noon() - HOUR * 24);
+        assert!(checks(Trigger::Scheduled, &history));
     }
 
     fn status(last_sync: Timestamp) -> DirectorySyncStatus {
@@ -374,9 +387,9 @@ mod tests {
         }
     }
 
-    fn due_after_restart(schedule: &Schedule, ago: Duration, uid: &str) -> Due {
-        let past = past_of_status(&status(noon() - ago), schedule, uid, HOUR, noon());
-        due(&wanted(schedule), &past, noon())
+    fn due_after_restart(schedule: &Schedule, ago: Duration, uid: &str) -> Decision {
+        let history = history_from_status(&status(noon() - ago), schedule, uid, HOUR, noon());
+        decide(&desired(schedule), &history, noon())
     }
 
     #[test]
@@ -385,7 +398,7 @@ mod tests {
         let expected = schedule.next_after(noon() - MINUTE * 5, "uid");
         assert_eq!(
             due_after_restart(&schedule, MINUTE * 5, "uid"),
-            Due::At(expected)
+            Decision::At(expected)
         );
     }
 
@@ -395,7 +408,7 @@ mod tests {
         let waits: Vec<_> = (0..50)
             .map(
                 |n| match due_after_restart(&schedule, MINUTE * 40, &format!("uid-{n}")) {
-                    Due::At(at) => (at - noon()).get_seconds(),
+                    Decision::At(at) => (at - noon()).get_seconds(),
                     other => panic!("{other:?}"),
                 },
             )
@@ -415,12 +428,12 @@ mod tests {
         let schedule = quarter_hourly();
         assert_eq!(
             due_after_restart(&schedule, HOUR * 3, "uid"),
-            Due::Now(Why::Scheduled)
+            Decision::Now(Trigger::Scheduled)
         );
         let nightly = Schedule::parse(None, Some("0 2 * * *"), None).unwrap();
         assert_eq!(
             due_after_restart(&nightly, HOUR * 20, "uid"),
-            Due::Now(Why::Scheduled)
+            Decision::Now(Trigger::Scheduled)
         );
     }
 
@@ -431,11 +444,11 @@ mod tests {
         let mut status = status(noon() - MINUTE * 40);
         status.next_sync_time = Some(Time(noon() + MINUTE * 7));
         status.consecutive_failures = Some(4);
-        let past = past_of_status(&status, &schedule, "uid", HOUR, noon());
-        assert_eq!(past.failures, 4);
+        let history = history_from_status(&status, &schedule, "uid", HOUR, noon());
+        assert_eq!(history.failures, 4);
         assert_eq!(
-            due(&wanted(&schedule), &past, noon()),
-            Due::At(noon() + MINUTE * 7)
+            decide(&desired(&schedule), &history, noon()),
+            Decision::At(noon() + MINUTE * 7)
         );
     }
 
@@ -455,10 +468,10 @@ mod tests {
         for (outcome, next) in [(syncing, None), (stalled, Some(Time(noon() + HOUR)))] {
             status.conditions = outcome.conditions(&[], 3, noon());
             status.next_sync_time = next;
-            let past = past_of_status(&status, &schedule, "uid", HOUR, noon());
+            let history = history_from_status(&status, &schedule, "uid", HOUR, noon());
             assert_eq!(
-                due(&wanted(&schedule), &past, noon()),
-                Due::Now(Why::Scheduled)
+                decide(&desired(&schedule), &history, noon()),
+                Decision::Now(Trigger::Scheduled)
             );
         }
     }
