@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use directory_sync::complete::Complete;
-use directory_sync::directory::{AccountState, Directory, DirectoryBuilder};
+use directory_sync::directory::{Account, Directory, DirectoryBuilder};
 use directory_sync::organization::model::{
     Content, Group, Member, MemberRole, MemberStatus, Organization,
 };
@@ -129,7 +129,7 @@ fn directory(people: u32) -> Complete<Directory> {
             person.entry_uuid.unwrap_or_default(),
             person.mail.unwrap_or_default(),
         );
-        builder.user(&[key], &id, &mail, AccountState::Active, &person.uid);
+        builder.user(&[key], &id, &mail, Account::ACTIVE, &person.uid);
     }
     for (number, team) in company.all_teams().into_iter().enumerate() {
         let people = team.people.iter().map(|person| format!("p{person}"));

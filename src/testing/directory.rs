@@ -1,7 +1,7 @@
 //! Directories in a few words.
 
 use crate::complete::Complete;
-use crate::directory::{AccountState, Directory, DirectoryBuilder, ExternalId};
+use crate::directory::{Account, AccountState, Directory, DirectoryBuilder, ExternalId};
 
 /// A directory to be read.
 #[derive(Debug, Clone, Default)]
@@ -64,7 +64,8 @@ impl TestDirectory {
         let mut builder = DirectoryBuilder::new();
         for (id, email, state) in &self.people {
             let key = builder.key(id);
-            builder.user(&[key], id, email, *state, id);
+            let account = Account::new(*state, "state", "off");
+            builder.user(&[key], id, email, account, id);
         }
         for (id, name, members) in &self.groups {
             let key = builder.key(&format!("@{id}"));

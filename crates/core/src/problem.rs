@@ -25,6 +25,9 @@ pub enum ProblemReason {
     InvalidExternalId,
     /// A group names a member by something that several people have.
     AmbiguousMember,
+    /// Entries of the directory could be read and not identified, and members of the organization
+    /// whom the directory doesn't list may be theirs: nobody's absence is believed.
+    UnidentifiedEntries,
     /// The directory hides members of a group from us.
     HiddenMembers,
     /// A group has a member whom the source knows of and can't read: of another domain, say.

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use super::error::ActiveDirectoryFailure;
 use crate::complete::Complete;
-use crate::directory::{Directory, ExternalId, Group};
+use crate::directory::{Directory, ExternalId, Group, InPart};
 use crate::problem::{Problem, ProblemReason};
 use crate::text::shorten;
 
@@ -51,7 +51,7 @@ pub fn keep(
             wanted.is_none_or(|wanted| wanted.contains(&group.id))
         })
         .collect();
-    let some_in_part = all.iter().any(|group| group.in_part);
+    let some_in_part = all.iter().any(|group| group.in_part.is_some());
     let mut relevant = vec![false; all.len()];
     let mut walk = Walk::new(all.len());
     let people = match &scope.only_members_of {
@@ -63,8 +63,10 @@ pub fn keep(
     for index in (0..all.len()).filter(|&index| is_wanted[index]) {
         new_index[index] = groups.len() as u32;
         let (mut users, mut nested) = (vec![], vec![]);
+        let mut unidentified = false;
         walk.from([index], |at| {
             relevant[at] = true;
+            unidentified |= all[at].has_unidentified;
             if at != index && is_wanted[at] {
                 nested.push(at as u32);
                 return &[];
@@ -72,14 +74,14 @@ pub fn keep(
             users.extend(&all[at].users);
             &all[at].groups
         });
-        let mut in_part = false;
+        let mut in_part: Option<InPart> = None;
         if some_in_part {
             walk.from([index], |at| {
-                in_part |= all[at].in_part;
+                in_part = in_part.or(all[at].in_part);
                 &all[at].groups
             });
         }
-        groups.push((index, users, nested, in_part));
+        groups.push((index, users, nested, (in_part, unidentified)));
     }
     report(&mut directory, &scope, &relevant);
     let mut new_person = vec![None; directory.users.len()];
@@ -94,30 +96,32 @@ pub fn keep(
         .into_iter()
         .map(Some)
         .collect();
-    let groups = groups
-        .into_iter()
-        .filter_map(|(index, users, nested, in_part)| {
-            let Group { id, name, .. } = old[index].take()?;
-            let mut users: Vec<u32> = users
-                .iter()
-                .filter_map(|&user: &u32| new_person[user as usize])
-                .collect();
-            let mut nested: Vec<u32> = nested
-                .iter()
-                .map(|&at: &u32| new_index[at as usize])
-                .collect();
-            for list in [&mut users, &mut nested] {
-                list.sort_unstable();
-                list.dedup();
-            }
-            Some(Group {
-                id,
-                name,
-                users: users.into(),
-                groups: nested.into(),
-                in_part,
-            })
-        });
+    let groups =
+        groups
+            .into_iter()
+            .filter_map(|(index, users, nested, (in_part, has_unidentified))| {
+                let Group { id, name, .. } = old[index].take()?;
+                let mut users: Vec<u32> = users
+                    .iter()
+                    .filter_map(|&user: &u32| new_person[user as usize])
+                    .collect();
+                let mut nested: Vec<u32> = nested
+                    .iter()
+                    .map(|&at: &u32| new_index[at as usize])
+                    .collect();
+                for list in [&mut users, &mut nested] {
+                    list.sort_unstable();
+                    list.dedup();
+                }
+                Some(Group {
+                    id,
+                    name,
+                    users: users.into(),
+                    groups: nested.into(),
+                    in_part,
+                    has_unidentified,
+                })
+            });
     directory.groups = groups.collect();
     directory.users = users;
     // Of a complete directory, this is all that was asked for.
@@ -139,7 +143,7 @@ fn people_in(
         .collect();
     walk.from(indexes, |at| {
         relevant[at] = true;
-        if all[at].in_part {
+        if all[at].in_part.is_some() {
             unknown = Some(&all[at].name);
         }
         for &user in &all[at].users {
@@ -182,7 +186,7 @@ fn report(directory: &mut Directory, scope: &Scope, relevant: &[bool]) {
     for (index, group) in directory.groups.iter().enumerate() {
         for &nested in group.groups.iter().filter(|_| relevant[index]) {
             let nested = &directory.groups[nested as usize];
-            if nested.in_part {
+            if nested.in_part == Some(InPart::HiddenMembers) {
                 let message = format!(
                     "group {} contains the group {} of another domain, whose members the global \
                      catalog doesn't know, because it isn't universal; make it universal, or read \
@@ -242,7 +246,7 @@ impl Walk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::{AccountState, DirectoryBuilder};
+    use crate::directory::{Account, DirectoryBuilder};
 
     /// Ann is in `staff`, which contains `far`, a group of another domain; Bob is in `other`.
     fn directory() -> Complete<Directory> {
@@ -251,7 +255,7 @@ mod tests {
             ["ann", "bob", "staff", "far", "other"].map(|name| builder.key(name));
         for (key, name) in [(ann, "ann"), (bob, "bob")] {
             let email = format!("{name}@example.com");
-            builder.user(&[key], name, &email, AccountState::Active, name);
+            builder.user(&[key], name, &email, Account::ACTIVE, name);
         }
         builder.group(&[staff], "staff", "staff", vec![ann, far]);
         builder.group(&[other], "other", "other", vec![bob]);
@@ -275,7 +279,11 @@ mod tests {
             },
         )
         .unwrap();
-        let in_part: Vec<_> = kept.groups.iter().map(|g| (&*g.name, g.in_part)).collect();
+        let in_part: Vec<_> = kept
+            .groups
+            .iter()
+            .map(|g| (&*g.name, g.in_part.is_some()))
+            .collect();
         assert_eq!(in_part, [("staff", true), ("other", false)]);
         let problems: Vec<_> = kept.problems.iter().collect();
         assert_eq!(problems.len(), 1);

@@ -4,7 +4,7 @@ use super::error::{ActiveDirectoryFailure, hidden};
 use super::identity;
 use super::read::{Reader, asked, dn_key, read_entries, refuse_ranges, sid_key};
 use super::settings::EmailFrom;
-use crate::directory::AccountState;
+use crate::directory::{Account, AccountState};
 use crate::source::ldap::connection::Connection;
 use crate::source::ldap::entry::Entry;
 use crate::source::ldap::search::Next;
@@ -85,11 +85,12 @@ impl Reader<'_> {
         let id = id.ok_or_else(|| hidden(entry.dn(), "objectGUID"))?;
         // Who can't be told to be enabled mustn't be taken for that.
         let control = entry.values(&names.account_control).next();
-        let control: Option<i64> = control.and_then(|value| value.parse().ok());
-        let control = control.ok_or_else(|| hidden(entry.dn(), "userAccountControl"))?;
-        let state = match control & DISABLED {
-            0 => AccountState::Active,
-            _ => AccountState::Disabled,
+        let (flags, control) = control
+            .and_then(|value| Some((value.parse::<i64>().ok()?, value)))
+            .ok_or_else(|| hidden(entry.dn(), "userAccountControl"))?;
+        let account = match flags & DISABLED {
+            0 => Account::ACTIVE,
+            _ => Account::new(AccountState::Disabled, "userAccountControl", control),
         };
         let primary = match self.includes_primary() {
             true => Some(self.primary_group(entry)?),
@@ -105,7 +106,7 @@ impl Reader<'_> {
             builder.member_of(key, group);
         }
         let email = self.email(entry);
-        builder.user(&[key], &id, &email, state, entry.dn());
+        builder.user(&[key], &id, &email, account, entry.dn());
         Ok(())
     }
 

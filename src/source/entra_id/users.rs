@@ -9,7 +9,7 @@ use super::graph::{Graph, List, TOP, USERS};
 use super::scope::Scope;
 use super::settings::{EmailRule, UserSettings};
 use super::wire::User;
-use crate::directory::{AccountState, DirectoryBuilder};
+use crate::directory::{Account, AccountState, DirectoryBuilder};
 use crate::source::ReadProgress;
 
 /// The properties that a user is made of. All but licences can be followed by a delta.
@@ -45,14 +45,14 @@ pub(super) async fn read(
                 if !is_in(user, enabled, settings, scope) {
                     continue;
                 }
-                let state = match enabled {
-                    true => AccountState::Active,
-                    false => AccountState::Disabled,
+                let account = match enabled {
+                    true => Account::ACTIVE,
+                    false => Account::new(AccountState::Disabled, "accountEnabled", "false"),
                 };
                 let id = user.id.to_string();
                 let key = builder.key(&id);
                 let entry = user.user_principal_name.as_deref().unwrap_or(&id);
-                builder.user(&[key], &id, email(user, settings.email), state, entry);
+                builder.user(&[key], &id, email(user, settings.email), account, entry);
             }
             Ok(())
         })

@@ -7,7 +7,7 @@ use super::api::{Api, List, USERS, tenant_queries};
 use super::error::GoogleFailure;
 use super::settings::{Tenant, UserSettings};
 use super::wire::User;
-use crate::directory::{AccountState, DirectoryBuilder, EntryKey};
+use crate::directory::{Account, AccountState, DirectoryBuilder, EntryKey};
 use crate::source::ReadProgress;
 
 /// People on a page: as many as Google gives.
@@ -97,8 +97,13 @@ pub(super) async fn read(
                 }
                 let email = email(user, settings.email_domain.as_deref());
                 let key = seen.builder.key(&user.id);
+                let says_so = match suspended && settings.suspended == Some(state) {
+                    true => "suspended",
+                    false => "archived",
+                };
+                let account = Account::new(state, says_so, "true");
                 let builder = &mut seen.builder;
-                builder.user(&[key], &user.id, email, state, &user.primary_email);
+                builder.user(&[key], &user.id, email, account, &user.primary_email);
                 seen.people.insert(key);
                 seen.strangers.remove(&key);
             }

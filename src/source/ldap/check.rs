@@ -212,7 +212,7 @@ async fn sample_people(
     connection: &mut Connection,
     settings: &LdapSettings,
 ) -> Result<String, LdapFailure> {
-    let mut builder = DirectoryBuilder::new();
+    let mut builder = DirectoryBuilder::with_shareable_ids();
     let mut reader = UserReader::new(settings);
     let attributes = reader.attributes();
     let mut sample = user_search(settings, &attributes);
@@ -248,7 +248,7 @@ async fn sample_groups(
     let Some(groups) = &settings.groups else {
         return Ok(String::new());
     };
-    let mut builder = DirectoryBuilder::new();
+    let mut builder = DirectoryBuilder::with_shareable_ids();
     let mut reader = GroupReader::new(groups);
     let attributes = reader.attributes();
     let mut sample = group_search(settings, groups, &attributes);

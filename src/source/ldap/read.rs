@@ -12,8 +12,7 @@ use super::settings::{
     EmailRule, GroupSettings, IdAttribute, LdapSettings, MemberNaming, UserSettings,
 };
 use crate::complete::Complete;
-use crate::directory::{AccountState, Directory, DirectoryBuilder, Email, EntryKey};
-use crate::problem::{Problem, ProblemReason};
+use crate::directory::{Account, AccountState, Directory, DirectoryBuilder, Email, EntryKey};
 use crate::source::ReadProgress;
 use crate::text::shorten;
 
@@ -26,7 +25,7 @@ pub async fn read(
     settings: &LdapSettings,
     progress: &ReadProgress,
 ) -> Result<Complete<Directory>, LdapFailure> {
-    let builder = Mutex::new(DirectoryBuilder::new());
+    let builder = Mutex::new(DirectoryBuilder::with_shareable_ids());
     let (mut connection, endpoint) = connector.first().await?;
     let users = async {
         read_users(&mut connection, settings, &builder, progress).await?;
@@ -69,6 +68,7 @@ async fn read_users(
             Ok(Next::Continue)
         })
         .await?;
+    reader.note_state_attribute(&mut builder.lock().expect("no reader panics with the builder"));
     reader.judge(tried)
 }
 
@@ -147,10 +147,10 @@ pub struct UserReader<'a> {
     email: EmailReader<'a>,
     disabled: Option<(AttributeName, &'a [String])>,
     member_of: Option<AttributeName>,
+    /// How many entries had the attribute that tells disabled accounts.
+    disabled_seen: usize,
     /// The attributes by whose values groups name people.
     named_by: Vec<AttributeName>,
-    /// Whether groups name people by DN, or people groups.
-    by_dn: bool,
     keys: Vec<EntryKey>,
     text: String,
 }
@@ -167,15 +167,11 @@ impl<'a> UserReader<'a> {
         } = &settings.users;
         let members = settings.groups.iter().flat_map(|groups| &groups.members);
         let mut named_by = vec![];
-        let mut by_dn = member_of.is_some();
         for member in members {
-            match &member.naming {
-                MemberNaming::Dn => by_dn = true,
-                MemberNaming::UserAttribute(name) => {
-                    let name = AttributeName::new(name);
-                    if !named_by.contains(&name) {
-                        named_by.push(name);
-                    }
+            if let MemberNaming::UserAttribute(name) = &member.naming {
+                let name = AttributeName::new(name);
+                if !named_by.contains(&name) {
+                    named_by.push(name);
                 }
             }
         }
@@ -189,8 +185,8 @@ impl<'a> UserReader<'a> {
                 .as_deref()
                 .filter(|_| settings.groups.is_some())
                 .map(AttributeName::new),
+            disabled_seen: 0,
             named_by,
-            by_dn: by_dn && settings.groups.is_some(),
             keys: vec![],
             text: String::new(),
         }
@@ -219,13 +215,9 @@ impl<'a> UserReader<'a> {
 
     /// Adds one person.
     pub fn add(&mut self, entry: Entry<'_>, builder: &mut DirectoryBuilder) {
-        let Some(id) = self.ids.of(entry, builder) else {
-            return;
-        };
         self.keys.clear();
-        if self.by_dn {
-            self.keys.push(dn_key(entry.dn(), &mut self.text, builder));
-        }
+        // First: it is what tells two entries with one id apart.
+        self.keys.push(dn_key(entry.dn(), &mut self.text, builder));
         if let Some(attribute) = &self.member_of {
             for group in entry.values(attribute) {
                 let group = dn_key(group, &mut self.text, builder);
@@ -238,14 +230,25 @@ impl<'a> UserReader<'a> {
                     .push(value_key(attribute, value, &mut self.text, builder));
             }
         }
-        let state = match &self.disabled {
-            Some((attribute, values)) if matches_any(entry, attribute, values) => {
-                AccountState::Disabled
+        let mut account = Account::ACTIVE;
+        if let Some((attribute, values)) = &self.disabled {
+            self.disabled_seen += usize::from(entry.values(attribute).next().is_some());
+            if let Some(value) = matching(entry, attribute, values) {
+                account = Account::new(AccountState::Disabled, attribute.as_str(), value);
             }
-            _ => AccountState::Active,
-        };
+        }
         let email = self.email.of(entry, &mut self.text);
-        builder.user(&self.keys, id, email, state, entry.dn());
+        match self.ids.of(entry) {
+            Ok(id) => builder.user(&self.keys, id, email, account, entry.dn()),
+            Err(why) => builder.unidentified_user(&self.keys, email, entry.dn(), why),
+        }
+    }
+
+    /// Tells the directory whether the attribute of disabled accounts was seen.
+    pub fn note_state_attribute(&self, builder: &mut DirectoryBuilder) {
+        if let Some((attribute, _)) = &self.disabled {
+            builder.state_attribute(attribute.as_str(), self.disabled_seen);
+        }
     }
 }
 
@@ -299,8 +302,11 @@ impl GroupReader {
 
     /// Adds one group.
     pub fn add(&mut self, entry: Entry<'_>, builder: &mut DirectoryBuilder) {
-        let Some(id) = self.ids.of(entry, builder) else {
-            return;
+        let key = dn_key(entry.dn(), &mut self.text, builder);
+        let name = entry.values(&self.name).next().unwrap_or_default();
+        let id = match self.ids.of(entry) {
+            Ok(id) => id,
+            Err(why) => return builder.unidentified_group(&[key], name, why),
         };
         let mut members = vec![];
         for (attribute, named_by) in &self.members {
@@ -315,8 +321,6 @@ impl GroupReader {
                 });
             }
         }
-        let key = dn_key(entry.dn(), &mut self.text, builder);
-        let name = entry.values(&self.name).next().unwrap_or_default();
         builder.group(&[key], id, name, members);
     }
 }
@@ -341,26 +345,20 @@ impl Ids {
         }
     }
 
-    /// The entry's id; a problem where it has none.
-    fn of<'e>(&mut self, entry: Entry<'e>, builder: &mut DirectoryBuilder) -> Option<&'e str> {
+    /// The entry's id, or why it has none.
+    fn of<'e>(&mut self, entry: Entry<'e>) -> Result<&'e str, String> {
         self.entries += 1;
         let Some(attribute) = &self.attribute else {
-            return Some(entry.dn());
+            return Ok(entry.dn());
         };
         let id = entry.values(attribute).find(|id| !id.trim().is_empty());
-        if id.is_none() {
+        id.ok_or_else(|| {
             self.missing += 1;
-            builder.problem(Problem::new(
-                ProblemReason::InvalidExternalId,
-                format!(
-                    "{}: the bind account can see no {}, which makes the external id",
-                    shorten(entry.dn()),
-                    attribute.as_str()
-                ),
-                [],
-            ));
-        }
-        id
+            format!(
+                "the bind account can see no {}, which makes the external id",
+                attribute.as_str()
+            )
+        })
     }
 
     /// An error where no entry at all has an id.
@@ -426,8 +424,9 @@ impl<'a> EmailReader<'a> {
     }
 }
 
-fn matches_any(entry: Entry<'_>, attribute: &AttributeName, values: &[String]) -> bool {
-    entry.values(attribute).any(|value| {
+/// The first value of `attribute` that is among `values`; the first of all where those are none.
+fn matching<'e>(entry: Entry<'e>, attribute: &AttributeName, values: &[String]) -> Option<&'e str> {
+    entry.values(attribute).find(|value| {
         values.is_empty()
             || values
                 .iter()

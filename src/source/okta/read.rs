@@ -11,7 +11,7 @@ use super::pages::{List, ListError, Organization};
 use super::settings::{GroupScope, OktaSettings, UserScope};
 use super::wire::{Group, Id, User};
 use crate::complete::Complete;
-use crate::directory::{AccountState, Directory, DirectoryBuilder, EntryKey};
+use crate::directory::{Account, AccountState, Directory, DirectoryBuilder, EntryKey};
 use crate::source::ReadProgress;
 use crate::text::shorten;
 
@@ -68,7 +68,8 @@ pub(super) async fn read(
         let key = builder.key(&user.id);
         let email = user.profile.email.unwrap_or_default();
         let login = user.profile.login.as_deref().unwrap_or(&user.id);
-        builder.user(&[key], &user.id, &email, state, login);
+        let account = Account::new(state, "status", &user.status);
+        builder.user(&[key], &user.id, &email, account, login);
     }
     for (group, members) in groups {
         let key = builder.key(&group.id);

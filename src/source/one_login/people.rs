@@ -19,6 +19,8 @@ pub(super) struct Person {
     pub id: u64,
     pub email: String,
     pub state: AccountState,
+    /// The field that says so, and its value.
+    pub says_so: (&'static str, String),
     /// The name that administrators know it by.
     pub name: String,
     pub group: Option<u64>,
@@ -65,24 +67,29 @@ pub(super) fn keep(
             return Ok(None);
         }
     }
-    let Some(state) = meaning(settings, &user, &name)? else {
+    let Some((state, field)) = meaning(settings, &user, &name)? else {
         return Ok(None);
+    };
+    let number = match field {
+        "status" => user.status,
+        _ => user.state,
     };
     Ok(Some(Person {
         id: user.id,
         email: email(settings, &user),
         state,
+        says_so: (field, number.unwrap_or_default().to_string()),
         name,
         group: user.group_id,
     }))
 }
 
-/// The more restrictive of what status and state mean.
+/// The more restrictive of what status and state mean, and the field that says so.
 fn meaning(
     settings: &OneLoginSettings,
     user: &User,
     name: &str,
-) -> Result<Option<AccountState>, OneLoginFailure> {
+) -> Result<Option<(AccountState, &'static str)>, OneLoginFailure> {
     let unknown = |what, number: Option<i64>| OneLoginFailure::Unknown {
         account: shorten(name),
         what,
@@ -98,8 +105,8 @@ fn meaning(
         .ok_or_else(|| unknown("state", user.state))?;
     Ok(match (status, state) {
         (None, _) | (_, None) => None,
-        (Some(AccountState::Active), Some(state)) => Some(state),
-        (Some(status), Some(_)) => Some(status),
+        (Some(AccountState::Active), Some(state)) => Some((state, "state")),
+        (Some(status), Some(_)) => Some((status, "status")),
     })
 }
 

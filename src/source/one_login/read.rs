@@ -10,7 +10,7 @@ use super::people::{self, Person};
 use super::settings::{GroupsFrom, OneLoginSettings};
 use super::wire::{Group, Member};
 use crate::complete::Complete;
-use crate::directory::{Directory, DirectoryBuilder, EntryKey};
+use crate::directory::{self, Directory, DirectoryBuilder, EntryKey};
 use crate::source::ReadProgress;
 
 /// Roles whose members are read at once.
@@ -44,7 +44,9 @@ pub(super) async fn read(
     for person in people {
         let key = user_key(&mut builder, person.id);
         let id = person.id.to_string();
-        builder.user(&[key], &id, &person.email, person.state, &person.name);
+        let (field, value) = &person.says_so;
+        let account = directory::Account::new(person.state, field, value);
+        builder.user(&[key], &id, &person.email, account, &person.name);
         if let Some(group) = person.group
             && settings.groups == Some(GroupsFrom::Groups)
         {

@@ -4,11 +4,17 @@ mod builder;
 mod email;
 mod evidence;
 mod external_id;
+#[cfg(test)]
+mod tests;
+mod unidentified;
 
 pub use builder::{DirectoryBuilder, EntryKey};
 pub use email::{EMAIL_MAX, Email, InvalidEmail};
 pub use evidence::{Account, AccountEvidence, AccountState, Evidence, ScopeRule, StateAttribute};
 pub use external_id::{EXTERNAL_ID_MAX, ExternalId, InvalidExternalId};
+pub use unidentified::{UnidentifiedGroup, UnidentifiedUser};
+
+use std::sync::Arc;
 
 use crate::problem::Problems;
 
@@ -20,6 +26,14 @@ pub struct Directory {
     pub users: Vec<User>,
     /// The groups, each [`ExternalId`] once.
     pub groups: Vec<Group>,
+    /// People who were read and can't be identified. They may be anybody whom the list lacks, so
+    /// they aren't nobody.
+    pub unidentified_users: Vec<UnidentifiedUser>,
+    /// Groups that were read and can't be identified.
+    pub unidentified_groups: Vec<UnidentifiedGroup>,
+    /// The attribute that tells which accounts are disabled, where entries may lack it; `None`
+    /// where every entry is known to have one.
+    pub state_attribute: Option<StateAttribute>,
     /// Members of groups that are neither among the people nor the groups that were read: entries
     /// outside the source's filters, computers, contacts.
     pub unknown_members: UnknownMembers,
@@ -36,6 +50,9 @@ pub struct User {
     pub email: Result<Email, UnusableEmail>,
     /// Whether the account may be used.
     pub state: AccountState,
+    /// What says so. Only accounts that aren't active have it: a directory of a million has few of
+    /// them.
+    pub evidence: Option<Arc<AccountEvidence>>,
 }
 
 /// An email that can't be used, with what is needed to tell a person about it.
@@ -58,9 +75,23 @@ pub struct Group {
     pub users: Box<[u32]>,
     /// Direct members: indexes into [`Directory::groups`].
     pub groups: Box<[u32]>,
-    /// Whether the directory keeps members of it (or of a group in it) from us: nobody is then
-    /// known not to be in it.
-    pub in_part: bool,
+    /// Why not all of its members are known, where that is so: nobody is then known not to be in
+    /// it.
+    pub in_part: Option<InPart>,
+    /// Whether it has members who were read and can't be identified
+    /// ([`Directory::unidentified_users`]).
+    pub has_unidentified: bool,
+}
+
+/// Why a group is known in part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InPart {
+    /// The directory doesn't show us all of its members.
+    HiddenMembers,
+    /// It names a member by something that several people have.
+    AmbiguousMember,
+    /// It contains a group that can't be identified.
+    UnidentifiedGroup,
 }
 
 /// Members of groups that were not read as people or groups.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use crate::directory::{Email, Evidence, ExternalId};
+use crate::directory::{
+    Email, Evidence, ExternalId, StateAttribute, UnidentifiedGroup, UnidentifiedUser,
+};
 use crate::problem::Problems;
 
 /// The directory as the policy sees it: external ids carry the prefix, nesting is flattened.
@@ -21,6 +23,13 @@ pub struct Roster {
     /// External ids of groups that the directory has but that are filtered out, or that can't be
     /// used. Those that can't be used are never deleted.
     pub other_groups: HashMap<ExternalId, GroupStanding>,
+    /// People who were read and can't be identified: each may be any member whom the directory
+    /// doesn't list. Ids carry the prefix.
+    pub unidentified: Vec<UnidentifiedUser>,
+    /// Groups that were read and can't be identified. Ids carry the prefix.
+    pub unidentified_groups: Vec<UnidentifiedGroup>,
+    /// The attribute that tells disabled accounts, where entries may lack it.
+    pub state_attribute: Option<StateAttribute>,
     /// Entries left out, by reason.
     pub problems: Problems,
     /// Whether the directory named no person at all, other than deleted ones.
@@ -75,4 +84,6 @@ pub struct RosterGroup {
     /// Everyone in it, directly or through nesting, whatever their standing: indexes into
     /// [`Roster::people`]. Shared by groups that have the same people because of their nesting.
     pub people: Arc<RoaringBitmap>,
+    /// Whether somebody in it can't be identified ([`Roster::unidentified`]).
+    pub has_unidentified: bool,
 }

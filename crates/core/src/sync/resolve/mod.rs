@@ -8,7 +8,8 @@ use roaring::RoaringBitmap;
 
 use crate::complete::Complete;
 use crate::directory::{
-    AccountState, Directory, Email, ExternalId, Group, InvalidEmail, UnusableEmail, User,
+    AccountState, Directory, Email, Evidence, ExternalId, Group, InPart, InvalidEmail, ScopeRule,
+    UnidentifiedGroup, UnidentifiedUser, UnusableEmail, User,
 };
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::policy::{GroupFilter, Policy, UserFilter, passes};
@@ -39,14 +40,29 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Roster {
         users,
         groups,
         mut problems,
+        unidentified_users,
+        unidentified_groups,
+        state_attribute,
         ..
     } = directory.into_inner();
-    let directory_is_empty = users.iter().all(|user| user.state == AccountState::Deleted);
+    let directory_is_empty = unidentified_users.is_empty()
+        && users.iter().all(|user| user.state == AccountState::Deleted);
     let mut own = vec![];
 
-    let groups = resolve_groups(groups, policy, &mut own);
+    let unidentified_groups = prefixed_groups(unidentified_groups, policy);
+    let mut groups = resolve_groups(groups, policy, &mut own);
+    // Whoever is in such a group can't be told to be in none.
+    groups.scope_in_part |= !unidentified_groups.is_empty();
+    // The group that has such an id in Bitwarden may be either.
+    let shared = unidentified_groups
+        .iter()
+        .filter_map(|group| group.id.clone());
+    groups
+        .others
+        .extend(shared.map(|id| (id, GroupStanding::Unusable)));
     let (mut people, by_id) = resolve_people(users, &groups, policy, &mut own);
-    set_duplicates_aside(&mut people, &mut own);
+    let unidentified = prefixed_users(unidentified_users, policy);
+    set_duplicates_aside(&mut people, &unidentified, &mut own);
 
     own.sort_by(|a, b| (a.reason, &a.external_ids).cmp(&(b.reason, &b.external_ids)));
     own.into_iter().for_each(|problem| problems.add(problem));
@@ -55,9 +71,31 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Roster {
         groups: groups.in_scope,
         by_id,
         other_groups: groups.others,
+        unidentified,
+        unidentified_groups,
+        state_attribute,
         problems,
         directory_is_empty,
     }
+}
+
+/// With the ids under which they may stand in Bitwarden: one that it can't take stands nowhere.
+fn prefixed_users(users: Vec<UnidentifiedUser>, policy: &Policy) -> Vec<UnidentifiedUser> {
+    let prefix = &policy.external_id_prefix;
+    let prefixed = users.into_iter().map(|user| UnidentifiedUser {
+        id: user.id.and_then(|id| id.with_prefix(prefix).ok()),
+        ..user
+    });
+    prefixed.collect()
+}
+
+fn prefixed_groups(groups: Vec<UnidentifiedGroup>, policy: &Policy) -> Vec<UnidentifiedGroup> {
+    let prefix = &policy.external_id_prefix;
+    let prefixed = groups.into_iter().map(|group| UnidentifiedGroup {
+        id: group.id.and_then(|id| id.with_prefix(prefix).ok()),
+        ..group
+    });
+    prefixed.collect()
 }
 
 struct Groups {
@@ -73,13 +111,18 @@ fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Proble
     // Over all groups, before the filter: a group in scope keeps the people whom it has through a
     // group that isn't.
     let people = nesting::flatten(&groups);
+    let partial = nesting::spread(&groups, |group| group.in_part);
+    let unidentified = nesting::spread(&groups, |group| group.has_unidentified.then_some(()));
     let mut resolved = Groups {
         in_scope: Vec::with_capacity(groups.len()),
         others: HashMap::new(),
         scope: policy.groups.only_their_members.then(RoaringBitmap::new),
         scope_in_part: false,
     };
-    for (group, people) in groups.into_iter().zip(people) {
+    let known = people
+        .into_iter()
+        .zip(partial.into_iter().zip(unidentified));
+    for (group, (people, (in_part, unidentified))) in groups.into_iter().zip(known) {
         let id = group.id.with_prefix(&policy.external_id_prefix);
         let standing = match group_scope(&group.name, &policy.groups) {
             Scope::Out => Some(GroupStanding::OutOfScope),
@@ -87,7 +130,7 @@ fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Proble
                 if let Some(scope) = &mut resolved.scope {
                     *scope |= &*people;
                 }
-                resolved.scope_in_part |= group.in_part;
+                resolved.scope_in_part |= in_part.is_some();
                 let problem = id.as_ref().err().map(|error| {
                     let message = format!("group {}: {error}", shorten(&group.name));
                     Problem::new(
@@ -99,7 +142,7 @@ fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Proble
                 let named = id.as_ref().unwrap_or(&group.id);
                 let problem = problem
                     .or_else(|| name_problem(named, &group.name, scope))
-                    .or_else(|| hidden_problem(named, &group));
+                    .or_else(|| partial_problem(named, &group.name, in_part?));
                 let unusable = problem.is_some() || scope == Scope::Unknown;
                 problems.extend(problem);
                 unusable.then_some(GroupStanding::Unusable)
@@ -115,6 +158,7 @@ fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Proble
                 id,
                 name: group.name,
                 people,
+                has_unidentified: unidentified.is_some(),
             }),
         }
     }
@@ -165,15 +209,34 @@ fn name_problem(id: &ExternalId, name: &str, scope: Scope) -> Option<Problem> {
 }
 
 /// Of a group that is known in part, nothing can be taken away.
-fn hidden_problem(id: &ExternalId, group: &Group) -> Option<Problem> {
-    group.in_part.then(|| {
-        let message = format!(
-            "the directory hides members of group {} (or of a group in it); it is left as it is in \
-             Bitwarden until the operator's account may see them, or leave it out by a filter",
-            shorten(&group.name)
-        );
-        Problem::new(ProblemReason::HiddenMembers, message, [id.clone()])
-    })
+fn partial_problem(id: &ExternalId, name: &str, why: InPart) -> Option<Problem> {
+    let name = shorten(name);
+    let (reason, message) = match why {
+        InPart::HiddenMembers => (
+            ProblemReason::HiddenMembers,
+            format!(
+                "the directory hides members of group {name} (or of a group in it); it is left as \
+                 it is in Bitwarden until the operator's account may see them, or leave it out by \
+                 a filter"
+            ),
+        ),
+        InPart::AmbiguousMember => (
+            ProblemReason::AmbiguousMember,
+            format!(
+                "group {name} (or a group in it) has a member whose name several people have; it \
+                 is left as it is in Bitwarden until they have names of their own"
+            ),
+        ),
+        InPart::UnidentifiedGroup => (
+            ProblemReason::UnidentifiedEntries,
+            format!(
+                "group {name} contains a group that can't be identified; it is left as it is in \
+                 Bitwarden until that group has an id of its own, which the operator's account may \
+                 read"
+            ),
+        ),
+    };
+    Some(Problem::new(reason, message, [id.clone()]))
 }
 
 fn resolve_people(
@@ -191,7 +254,7 @@ fn resolve_people(
             false if groups.scope_in_part => Scope::Unknown,
             false => Scope::Out,
         };
-        let mut standing = standing(&user, in_a_group, &policy.users);
+        let (mut standing, evidence) = standing(&user, in_a_group, &policy.users);
         let id = match user.id.with_prefix(&policy.external_id_prefix) {
             Ok(id) => {
                 by_id.insert(id.clone(), index as u32);
@@ -223,22 +286,35 @@ fn resolve_people(
             id,
             email,
             standing,
-            evidence: None,
+            evidence,
         });
     }
     (people, by_id)
 }
 
-fn standing(user: &User, in_a_group: Scope, filter: &UserFilter) -> Standing {
-    let passes = |email: &Email| passes(&filter.include, &filter.exclude, email.as_str());
-    match (user.state, &user.email) {
-        (AccountState::Deleted, _) => Standing::Deleted,
-        (_, Ok(email)) if !passes(email) => Standing::OutOfScope,
-        (AccountState::Disabled, _) => Standing::Disabled,
-        (AccountState::Active, _) if in_a_group == Scope::Out => Standing::OutOfScope,
-        (AccountState::Active, _) if in_a_group == Scope::Unknown => Standing::Unusable,
-        (AccountState::Active, Ok(_)) => Standing::Active,
-        (AccountState::Active, Err(_)) => Standing::Unusable,
+/// Where somebody stands, and on what evidence they may lose something because of it.
+fn standing(user: &User, in_a_group: Scope, filter: &UserFilter) -> (Standing, Option<Evidence>) {
+    let out = |rule| (Standing::OutOfScope, Some(Evidence::OutOfScope(rule)));
+    let left_out = user.email.as_ref().ok().and_then(|email| {
+        let email = email.as_str();
+        if !passes(&[], &filter.exclude, email) {
+            Some(ScopeRule::UsersExclude)
+        } else if !passes(&filter.include, &[], email) {
+            Some(ScopeRule::UsersInclude)
+        } else {
+            None
+        }
+    });
+    let evidence = || user.evidence.clone().map(Evidence::Disabled);
+    match (user.state, left_out) {
+        (AccountState::Deleted, _) => (Standing::Deleted, evidence()),
+        (_, Some(rule)) => out(rule),
+        (AccountState::Disabled, None) => (Standing::Disabled, evidence()),
+        (AccountState::Active, None) => match in_a_group {
+            Scope::Out => out(ScopeRule::OnlyTheirMembers),
+            Scope::In if user.email.is_ok() => (Standing::Active, None),
+            Scope::In | Scope::Unknown => (Standing::Unusable, None),
+        },
     }
 }
 
@@ -253,8 +329,12 @@ fn email_problem(id: &ExternalId, unusable: &UnusableEmail) -> Problem {
 }
 
 /// Two active people with one email can't both be members, and which one it belongs to isn't ours
-/// to guess.
-fn set_duplicates_aside(people: &mut [Person], problems: &mut Vec<Problem>) {
+/// to guess. Neither is it where one of the two can't be identified.
+fn set_duplicates_aside(
+    people: &mut [Person],
+    unidentified: &[UnidentifiedUser],
+    problems: &mut Vec<Problem>,
+) {
     let mut first: HashMap<&Email, usize> = HashMap::with_capacity(people.len());
     let mut shared: BTreeMap<&Email, Vec<usize>> = BTreeMap::new();
     for (index, person) in people.iter().enumerate() {
@@ -272,6 +352,23 @@ fn set_duplicates_aside(people: &mut [Person], problems: &mut Vec<Problem>) {
         }
     }
     let mut aside = vec![];
+    for user in unidentified {
+        let Some(email) = &user.email else { continue };
+        if let Some(&index) = first.get(email)
+            && !shared.contains_key(email)
+        {
+            let id = people[index].id.clone();
+            let message = format!(
+                "{} and {}, which can't be identified, have the email {}; give each an email of \
+                 their own, or filter one out",
+                shorten(id.as_str()),
+                shorten(&user.entry),
+                shorten(email.as_str()),
+            );
+            problems.push(Problem::new(ProblemReason::DuplicateEmail, message, [id]));
+            aside.push(index);
+        }
+    }
     for (email, indexes) in shared {
         let mut ids: Vec<ExternalId> = indexes.iter().map(|&i| people[i].id.clone()).collect();
         ids.sort();

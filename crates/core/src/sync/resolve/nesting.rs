@@ -40,6 +40,35 @@ pub(super) fn flatten(groups: &[Group]) -> Vec<Arc<RoaringBitmap>> {
         .collect()
 }
 
+/// What `of` says of each group or of a group in it, at any depth.
+pub(super) fn spread<T: Copy>(
+    groups: &[Group],
+    of: impl Fn(&Group) -> Option<T>,
+) -> Vec<Option<T>> {
+    let mut known: Vec<Option<T>> = groups.iter().map(of).collect();
+    let mut waiting: Vec<usize> = (0..groups.len())
+        .filter(|&at| known[at].is_some())
+        .collect();
+    if waiting.is_empty() {
+        return known;
+    }
+    let mut outer: Vec<Vec<usize>> = vec![vec![]; groups.len()];
+    for (at, group) in groups.iter().enumerate() {
+        for &inner in &group.groups {
+            outer[inner as usize].push(at);
+        }
+    }
+    while let Some(inner) = waiting.pop() {
+        for &at in &outer[inner] {
+            if known[at].is_none() {
+                known[at] = known[inner];
+                waiting.push(at);
+            }
+        }
+    }
+    known
+}
+
 /// The people of one cycle of groups (mostly a single group), those of the groups in it known.
 fn people_of(
     component: &[NodeIndex],
@@ -92,7 +121,8 @@ mod tests {
             name: "any".into(),
             users: users.into(),
             groups: groups.into(),
-            in_part: false,
+            in_part: None,
+            has_unidentified: false,
         }
     }
 
