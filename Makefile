@@ -4,31 +4,39 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 .PHONY: help
-help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the release binary
 	cargo build --release --locked
 
 .PHONY: tools
-tools: ## Bring what the tests run against (first time: minutes)
+tools: ## Install what the tests run against (first time: minutes)
 	@hack/bring-tools >/dev/null
 
+.PHONY: unit
+unit: ## Run the tests that need no outside parts (seconds, after the build)
+	cargo test --locked --workspace --lib --bins --test core -- --skip lab::
+
 .PHONY: test
-test: ## Run all tests on real parts, which are brought if need be
+test: ## Run all tests, on real parts, which are installed if they are missing
 	@hack/test
 
+.PHONY: integration
+integration: ## Run all tests except e2e
+	@hack/test --workspace -- --skip an_operator_installed_by_helm
+
 .PHONY: e2e
-e2e: ## Run the operator's image and chart on a real node, from installation to uninstallation (needs root)
-	@hack/test --workspace --test e2e
+e2e: ## Test the operator's image and chart on a real node, from installation to uninstallation (needs root)
+	@hack/test --package directory-sync-operator --test e2e
 
 .PHONY: bench
 bench: tools ## Measure speed and memory
 	cargo bench --locked --workspace --bench '*'
 
 .PHONY: demo
-demo: ## Watch the operator keep an organization in step (KEEP=1: leave all running)
+demo: ## Show the operator at work (KEEP=1: leave everything running)
 	@hack/demo
 
 .PHONY: check
@@ -63,17 +71,21 @@ format: ## Format the code
 	cargo fmt --all
 
 .PHONY: generate
-generate: ## Write the generated files anew
+generate: ## Write the generated files
 	@hack/check-generated --write
 
 .PHONY: sbom
-sbom: ## Write what the program is made of (CycloneDX)
+sbom: ## Write the software bill of materials (CycloneDX)
 	@hack/sbom
 
 .PHONY: advisories
-advisories: ## Ask the advisory database about our dependencies (needs the network)
+advisories: ## Check the dependencies against the advisory database (needs the network)
+
+.PHONY: try-fresh
+try-fresh: ## Run `make demo` and `make test` as on a new machine (an hour)
+	@hack/try-fresh
 	@hack/check-dependencies advisories
 
 .PHONY: clean
-clean: ## Remove what cargo built; the outside parts stay in their cache
+clean: ## Remove what cargo built; the outside parts stay in the cache
 	cargo clean
