@@ -4,11 +4,20 @@ use secrecy::SecretString;
 
 use crate::fault::Step;
 use crate::http::HttpError;
-use crate::organization::model::{Content, MemberStatus, Organization, Seats};
-use crate::organization::server::Server;
+use crate::organization::OrganizationClient;
+use crate::organization::model::{Content, Organization, Seats};
 
-impl Server {
-    pub(super) async fn check(&self) -> Vec<Step> {
+/// What a person has to know before the first sync.
+const VAULTWARDEN: &str = "this is Vaultwarden: it can import, and revoke by import; it can't be \
+     read, so only whom this resource invited is ever revoked, and members who were added to a \
+     synced group by hand leave it when the group changes; it can't remove members, rename or \
+     delete groups, or stage members without an invitation; groups need ORG_GROUPS_ENABLED=true \
+     on the server, which can't be seen from here";
+
+impl OrganizationClient {
+    /// Tries what a sync needs and tells what was seen: the key, the lists, the seats, what this
+    /// server can do. Changes nothing.
+    pub async fn check(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         let token = self.token().await;
         let known = token.is_ok();
@@ -44,14 +53,20 @@ impl Server {
                     result: Ok("read, import, revoke, restore, remove, link anew".into()),
                 });
             }
-            Ok(Organization::WriteOnly) => steps.push(Step {
-                name,
-                result: Ok(
-                    "this is Vaultwarden: it can import, and revoke by import; it can't be read, \
-                     so plans show what is sent and not what changes"
-                        .into(),
-                ),
-            }),
+            Ok(Organization::WriteOnly) => {
+                steps.push(Step {
+                    name,
+                    result: Ok(VAULTWARDEN.into()),
+                });
+                // Changes nothing there, and is refused as a real one would be.
+                let import = self.import_nothing().await;
+                steps.push(Step {
+                    name: "import nothing".into(),
+                    result: import
+                        .map(|()| "imports are accepted".into())
+                        .map_err(|error| error.to_string()),
+                });
+            }
             Err(error) => steps.push(Step {
                 name,
                 result: Err(error.to_string()),
@@ -88,7 +103,7 @@ fn seats(content: &Content, paid: Option<Seats>) -> String {
     let used = content
         .members
         .iter()
-        .filter(|member| member.status != MemberStatus::Revoked)
+        .filter(|member| member.status.takes_seat())
         .count();
     let Some(seats) = paid else {
         return format!("{used} in use, no limit known");

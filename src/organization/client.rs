@@ -1,17 +1,21 @@
-//! The way in: one value for one organization.
+//! The client of one organization: the two services of its server, and what is known of them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use futures::future::BoxFuture;
+use reqwest::{Method, StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::directory::ExternalId;
-use crate::fault::Step;
-use crate::organization::groups::GroupChange;
-use crate::organization::import::{ImportReport, ImportRows};
-use crate::organization::model::{Organization, Seats};
-use crate::organization::server::Server;
-use crate::organization::{OrganizationError, Settings};
+use crate::http::{
+    Answer, ApiClient, Call, CallName, Failure, HttpError, Redactor, Token, TokenCache, TokenSource,
+};
+use crate::organization::error::{OrganizationError, Refusal};
+use crate::organization::{InvalidSettings, Settings, wire};
 
 /// One organization on one server.
 ///
@@ -19,7 +23,15 @@ use crate::organization::{OrganizationError, Settings};
 /// from one run to the next. Every change may be asked for twice: the second time does nothing.
 #[derive(Debug, Clone)]
 pub struct OrganizationClient {
-    server: Arc<Server>,
+    pub(super) settings: Settings,
+    pub(super) identity: String,
+    pub(super) api: String,
+    pub(super) remote: ApiClient,
+    /// Whether members could ever be read here: then it isn't Vaultwarden, whatever a proxy
+    /// answers in its place.
+    pub(super) readable: Arc<AtomicBool>,
+    /// Whether it was recognised as Vaultwarden.
+    pub(super) write_only: Arc<AtomicBool>,
 }
 
 impl OrganizationClient {
@@ -28,166 +40,266 @@ impl OrganizationClient {
     /// # Errors
     /// [`OrganizationError::Settings`] when they can't be used.
     pub fn new(settings: Settings) -> Result<Self, OrganizationError> {
-        Ok(Self {
-            server: Arc::new(Server::new(settings)?),
-        })
+        Ok(Self::with(settings)?)
     }
 
     /// The organization's id.
     pub fn organization_id(&self) -> Uuid {
-        self.server.settings.client_id.organization()
+        self.settings.client_id.organization()
     }
 
     /// The address of its server's API, in one spelling.
     pub fn address(&self) -> &str {
-        &self.server.api
+        &self.api
     }
 
     /// The organization in a few words for a person.
     pub fn describe(&self) -> String {
-        format!("{} at {}", self.organization_id(), self.server.api)
+        format!("{} at {}", self.organization_id(), self.api)
     }
 
-    /// Reads all members and all groups (without their members): two requests side by side, and
-    /// none where the server was recognised as one that can't be read.
-    ///
-    /// # Errors
-    /// Any doubt that a list is whole is an error.
-    pub async fn read(&self) -> Result<Organization, OrganizationError> {
-        self.server.read().await
+    fn with(settings: Settings) -> Result<Self, InvalidSettings> {
+        if settings.client_secret.expose_secret().trim().is_empty() {
+            return Err(InvalidSettings::EmptySecret);
+        }
+        let secrets = Arc::new(Redactor::new());
+        secrets.add(settings.client_secret.clone());
+        // As it stands in the form, which a proxy may quote.
+        secrets.add(encoded(settings.client_secret.expose_secret()).into());
+        let identity = settings.region.identity();
+        let bare = ApiClient {
+            client: crate::http::client(&settings.connection)?,
+            limit: settings.region.token_limit(),
+            retry: settings.retry,
+            observer: settings.observer.clone(),
+            token: None,
+            secrets,
+        };
+        let key = Key {
+            remote: bare.clone(),
+            url: address(&format!("{identity}/connect/token"))?,
+            form: key_form(&settings),
+            refill: settings.retry.longest_delay * 3,
+        };
+        let limit = settings.limit.clone();
+        let remote = ApiClient {
+            limit: limit.unwrap_or_else(|| settings.region.limit()),
+            token: Some(Arc::new(TokenCache::new(key))),
+            ..bare
+        };
+        let api = settings.region.api();
+        address(&format!("{api}/public"))?;
+        Ok(Self {
+            identity,
+            api,
+            settings,
+            remote,
+            readable: Arc::new(AtomicBool::new(false)),
+            write_only: Arc::new(AtomicBool::new(false)),
+        })
     }
 
-    /// The subscription's seats; `None` where the server doesn't tell or has no limit.
-    ///
-    /// # Errors
-    /// As for [`Self::read`].
-    pub async fn seats(&self) -> Result<Option<Seats>, OrganizationError> {
-        self.server.seats().await
+    /// A call of the public API: `path` below its address, `endpoint` its template.
+    pub(super) fn call(&self, method: Method, path: &str, endpoint: &'static str) -> Call {
+        let url = address(&format!("{}{path}", self.api))
+            .expect("the address was checked and a path of ids and words keeps it valid");
+        Call::new(method, url, endpoint)
     }
 
-    /// The ids of a group's members.
-    ///
-    /// # Errors
-    /// [`OrganizationError::Gone`] when the group isn't there any more, and as for [`Self::read`].
-    pub async fn member_ids(&self, group: Uuid) -> Result<Vec<Uuid>, OrganizationError> {
-        self.server.member_ids(group).await
+    /// Refuses what only a server with the whole public API can do.
+    pub(super) fn can(&self, what: &'static str) -> Result<(), OrganizationError> {
+        if self.write_only.load(Ordering::Relaxed) {
+            return Err(OrganizationError::Unsupported { what });
+        }
+        Ok(())
     }
 
-    /// The members of many groups, read side by side as fast as the server's limit allows (the
-    /// cloud's is 200 a minute). `progress` is told how many are done. Groups that are gone are
-    /// left out.
-    ///
-    /// # Errors
-    /// As for [`Self::read`]; the first error ends it.
-    pub async fn memberships(
-        &self,
-        groups: &[Uuid],
-        progress: &(dyn Fn(usize) + Sync),
-    ) -> Result<HashMap<Uuid, Vec<Uuid>>, OrganizationError> {
-        self.server.memberships(groups, progress).await
+    pub(super) async fn json<T>(&self, call: &Call, cap: u64) -> Result<T, OrganizationError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let answer = self.remote.json(call, cap).await;
+        answer.map_err(|error| self.error(error))
     }
 
-    /// Ends a member's access; account, data and memberships stay, the seat is free. Done as well
-    /// when it was so already, or the member is gone.
-    ///
-    /// # Errors
-    /// [`OrganizationError::Refused`] with the server's reason.
-    pub async fn revoke(&self, member: Uuid) -> Result<(), OrganizationError> {
-        self.server.revoke(member).await
+    pub(super) async fn done(&self, call: &Call) -> Result<(), OrganizationError> {
+        let answer = self.remote.done(call).await;
+        answer.map_err(|error| self.error(error))
     }
 
-    /// Gives a revoked member the access back. Done as well when it was so already.
-    ///
-    /// # Errors
-    /// [`OrganizationError::Refused`] with the server's reason (no seat, a policy),
-    /// [`OrganizationError::Gone`].
-    pub async fn restore(&self, member: Uuid) -> Result<(), OrganizationError> {
-        self.server.restore(member).await
+    /// What a failed call means.
+    pub(super) fn error(&self, error: HttpError) -> OrganizationError {
+        let worked_before = self.readable.load(Ordering::Relaxed);
+        let what = error.to_string();
+        match &error.failure {
+            Failure::Token(_) => {
+                let Failure::Token(inner) = error.failure else {
+                    unreachable!("matched above");
+                };
+                self.token_error(*inner)
+            }
+            Failure::Unreachable(_) | Failure::Interrupted(_) => {
+                OrganizationError::Unreachable(error)
+            }
+            Failure::Tls(_) => OrganizationError::Tls {
+                cause: error,
+                worked_before,
+            },
+            Failure::Html => OrganizationError::WrongAddress {
+                what,
+                worked_before,
+            },
+            Failure::Status(answer) => match answer.status {
+                StatusCode::UNAUTHORIZED if !answer.is_html() => OrganizationError::KeyRevoked {
+                    answer: said(answer),
+                },
+                StatusCode::FORBIDDEN if !answer.is_html() => OrganizationError::NotPermitted {
+                    answer: said(answer),
+                },
+                StatusCode::TOO_MANY_REQUESTS => throttled(answer, &error.call),
+                StatusCode::BAD_REQUEST if !answer.is_html() => {
+                    refused(error.call.to_string(), said(answer))
+                }
+                StatusCode::NOT_FOUND if !answer.is_html() => OrganizationError::Gone {
+                    what: error.call.to_string(),
+                },
+                // An error page of a gateway isn't a wrong address.
+                status if status.is_server_error() || status == StatusCode::PAYLOAD_TOO_LARGE => {
+                    OrganizationError::Unexpected(error)
+                }
+                _ => OrganizationError::WrongAddress {
+                    what,
+                    worked_before,
+                },
+            },
+            Failure::Undecodable(_) | Failure::TooLarge(_) | Failure::Request(_) => {
+                OrganizationError::Unexpected(error)
+            }
+        }
     }
 
-    /// Removes a member. Done as well when the member is gone.
-    ///
-    /// # Errors
-    /// [`OrganizationError::Refused`] with the server's reason.
-    pub async fn remove(&self, member: Uuid) -> Result<(), OrganizationError> {
-        self.server.remove(member).await
+    /// What a failed request for a token means.
+    pub(super) fn token_error(&self, error: HttpError) -> OrganizationError {
+        let worked_before = self.readable.load(Ordering::Relaxed);
+        let what = error.to_string();
+        match &error.failure {
+            Failure::Status(answer) => match answer.status {
+                StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED if !answer.is_html() => {
+                    OrganizationError::WrongCredentials {
+                        answer: said(answer),
+                    }
+                }
+                StatusCode::TOO_MANY_REQUESTS => throttled(answer, &error.call),
+                status if status.is_server_error() => OrganizationError::Unexpected(error),
+                _ => OrganizationError::WrongAddress {
+                    what,
+                    worked_before,
+                },
+            },
+            Failure::Undecodable(_) => OrganizationError::WrongAddress {
+                what,
+                worked_before,
+            },
+            _ => self.error(error),
+        }
     }
+}
 
-    /// Gives a member another external id; role, permissions, collections and groups stay.
-    ///
-    /// # Errors
-    /// [`OrganizationError::Refused`], also for an owner; [`OrganizationError::NotApplied`] when
-    /// the answer shows something else; [`OrganizationError::Gone`].
-    pub async fn relink(
-        &self,
-        member: Uuid,
-        external_id: &ExternalId,
-    ) -> Result<(), OrganizationError> {
-        self.server.relink(member, external_id).await
+fn throttled(answer: &Answer, call: &CallName) -> OrganizationError {
+    OrganizationError::Throttled {
+        retry_after: answer.retry_after,
+        what: format!("{call}: {}", said(answer)),
     }
+}
 
-    /// Deletes a group. Done as well when it is gone.
-    ///
-    /// # Errors
-    /// [`OrganizationError::Refused`] with the server's reason.
-    pub async fn delete_group(&self, group: Uuid) -> Result<(), OrganizationError> {
-        self.server.delete_group(group).await
+fn refused(what: String, answer: String) -> OrganizationError {
+    match Refusal::of(&answer) {
+        Refusal::Seats => OrganizationError::NoSeats { answer },
+        Refusal::Groups | Refusal::DirectorySync => OrganizationError::NotPermitted { answer },
+        // Of a single member these words are about that one: the last owner, say.
+        Refusal::Organization | Refusal::Other => OrganizationError::Refused { what, answer },
     }
+}
 
-    /// Gives a group another external id; name, collections and members stay.
-    ///
-    /// # Errors
-    /// As for [`Self::relink`].
-    pub async fn relink_group(
-        &self,
-        group: Uuid,
-        external_id: &ExternalId,
-    ) -> Result<(), OrganizationError> {
-        let change = GroupChange::ExternalId(external_id);
-        self.server.change_group(group, change).await
+/// What the server said, from the forms its errors take.
+pub(super) fn said(answer: &Answer) -> String {
+    wire::ErrorBody::of(answer).text(answer)
+}
+
+fn address(text: &str) -> Result<Url, InvalidSettings> {
+    Url::parse(text).map_err(|_| InvalidSettings::ServerUrl("isn't a URL"))
+}
+
+/// The organization's API key, which buys tokens.
+struct Key {
+    remote: ApiClient,
+    url: Url,
+    form: SecretString,
+    /// How long Vaultwarden's login limiter takes to let one more request in: a minute.
+    refill: Duration,
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Key({})", self.url)
     }
+}
 
-    /// Gives a group another name; external id, collections and members stay.
-    ///
-    /// # Errors
-    /// As for [`Self::relink`].
-    pub async fn rename_group(&self, group: Uuid, name: &str) -> Result<(), OrganizationError> {
-        let change = GroupChange::Name(name);
-        self.server.change_group(group, change).await
-    }
+fn encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.trim().as_bytes()).collect()
+}
 
-    /// Makes these, and nobody else, the members of a group.
-    ///
-    /// # Errors
-    /// [`OrganizationError::Refused`], [`OrganizationError::Gone`].
-    pub async fn set_members(
-        &self,
-        group: Uuid,
-        members: &[Uuid],
-    ) -> Result<(), OrganizationError> {
-        self.server.set_members(group, members).await
-    }
+fn key_form(settings: &Settings) -> SecretString {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "client_credentials")
+        .append_pair("client_id", &settings.client_id.to_string())
+        .append_pair(
+            "client_secret",
+            settings.client_secret.expose_secret().trim(),
+        )
+        .append_pair("scope", "api.organization")
+        // Vaultwarden refuses a key without a device; the official server doesn't look. 14: an SDK.
+        .append_pair("device_identifier", "directory-sync-operator")
+        .append_pair("device_name", "directory-sync-operator")
+        .append_pair("device_type", "14");
+    form.finish().into()
+}
 
-    /// Sends rows in bulk: members first, then groups, in requests of up to 2,000 rows. Rows that
-    /// the server refuses are found, by name or by halving, and reported; the others are in.
-    /// `progress` is told how many rows are done.
-    ///
-    /// Invites nobody twice: a row whose external id is in the organization is no invitation.
-    ///
-    /// # Errors
-    /// When the server can't be asked, or refuses imports altogether. What was sent before stays;
-    /// sending all of it again is safe.
-    pub async fn import(
-        &self,
-        rows: &ImportRows,
-        progress: &(dyn Fn(usize) + Sync),
-    ) -> Result<ImportReport, OrganizationError> {
-        self.server.import(rows, progress).await
-    }
+/// The release of Bitwarden that this client was written by. Vaultwarden logs an error for each
+/// token request without one; the official server doesn't look at it here.
+const CLIENT_VERSION: &str = "2026.8.0";
 
-    /// Tries what a sync needs and tells what was seen: the key, the lists, the seats, what this
-    /// server can do. Changes nothing.
-    pub async fn check(&self) -> Vec<Step> {
-        self.server.check().await
+/// Vaultwarden lets ten logins through at once and then one a minute, without a `Retry-After`.
+fn is_limited_without_a_time(error: &HttpError) -> bool {
+    error.failure.answer().is_some_and(|answer| {
+        answer.status == StatusCode::TOO_MANY_REQUESTS && answer.retry_after.is_none()
+    })
+}
+
+#[derive(Deserialize)]
+struct Issued {
+    access_token: SecretString,
+    expires_in: u64,
+}
+
+impl TokenSource for Key {
+    fn issue(&self) -> BoxFuture<'_, Result<Token, HttpError>> {
+        Box::pin(async move {
+            let form = self.form.expose_secret().to_owned();
+            let call = Call::new(Method::POST, self.url.clone(), "POST /connect/token")
+                .header("bitwarden-client-version", CLIENT_VERSION)
+                .body("application/x-www-form-urlencoded", form);
+            let mut issued = self.remote.json::<Issued>(&call, 1 << 16).await;
+            if issued.as_ref().is_err_and(is_limited_without_a_time) {
+                tokio::time::sleep(self.refill).await;
+                issued = self.remote.json(&call, 1 << 16).await;
+            }
+            let issued = issued?;
+            self.remote.secrets.add(issued.access_token.clone());
+            Ok(Token {
+                secret: issued.access_token,
+                lifetime: Duration::from_secs(issued.expires_in),
+            })
+        })
     }
 }

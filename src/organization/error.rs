@@ -14,6 +14,10 @@ pub(super) const WHERE_THE_KEY_IS: &str = "an owner finds it in the admin consol
 pub(super) const COLLECTIONS_UNTOLD: &str =
     "not sent, because the server doesn't tell the collections, which have to be sent back";
 
+/// How long an import may go on after its client gave up. Vaultwarden takes 450 rows a second, and
+/// longer where it sends mail; our requests to it are sized to take seconds.
+const UNANSWERED_WAIT: Duration = Duration::from_secs(300);
+
 /// Why an organization couldn't be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OrganizationError {
@@ -81,13 +85,32 @@ pub enum OrganizationError {
     #[error("{0}")]
     Unreachable(#[source] HttpError),
     /// The server asked to come back later.
-    #[error("{cause}; the server limits requests")]
+    #[error("{what}; the server limits requests, this one is sent again later")]
     Throttled {
         /// Its own word on when.
         retry_after: Option<Duration>,
+        /// What was tried and what the server said.
+        what: String,
+    },
+    /// An import whose answer never came. The server goes on with it nevertheless, so it isn't sent
+    /// again before it must have ended.
+    #[error(
+        "{cause}; the server may still be working on this import, so it isn't sent again right \
+         away; if this happens again, look whether the server can reach its mail server"
+    )]
+    Unanswered {
         /// What was tried.
         #[source]
         cause: HttpError,
+    },
+    /// The same refusal for every row that was tried: it is about the server or the organization.
+    #[error(
+        "every import of members is refused with the same words ({answer}), so it isn't about a \
+         single member; look at the server's log, and at its mail settings"
+    )]
+    RefusesAll {
+        /// What the server said.
+        answer: String,
     },
     /// The server refused this one change.
     #[error("{what} was refused: {answer}")]
@@ -152,11 +175,15 @@ impl OrganizationError {
             Self::Throttled { retry_after, .. } => FaultKind::Transient {
                 retry_after: *retry_after,
             },
+            Self::Unanswered { .. } => FaultKind::Transient {
+                retry_after: Some(UNANSWERED_WAIT),
+            },
             Self::Incomplete { .. } => FaultKind::Incomplete,
             Self::NoSeats { .. }
             | Self::WrongAddress { .. }
             | Self::Tls { .. }
             | Self::Unreachable(_)
+            | Self::RefusesAll { .. }
             | Self::Refused { .. }
             | Self::Gone { .. }
             | Self::Unexpected(_)
@@ -174,9 +201,21 @@ pub(super) enum Refusal {
     Groups,
     /// The plan has no import.
     DirectorySync,
+    /// Subscription, payment or owners: no row can be at fault.
+    Organization,
     /// Something else.
     Other,
 }
+
+/// Refusals that halving a batch can't mend, in lower case. Source: `OrganizationService` and
+/// `InviteOrganizationUsersCommand` of the server, 2026.8.0.
+const ABOUT_THE_ORGANIZATION: [&str; 5] = [
+    "active subscription",
+    "payment method",
+    "at least one confirmed owner",
+    "your card",
+    "card was declined",
+];
 
 impl Refusal {
     /// Known by the server's words: it has no codes.
@@ -188,6 +227,11 @@ impl Refusal {
             Self::Groups
         } else if message.contains("seat") || message.contains("autoscale") {
             Self::Seats
+        } else if ABOUT_THE_ORGANIZATION
+            .iter()
+            .any(|words| message.contains(words))
+        {
+            Self::Organization
         } else {
             Self::Other
         }

@@ -4,17 +4,21 @@ use reqwest::Method;
 use uuid::Uuid;
 
 use crate::directory::ExternalId;
+use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
 use crate::organization::error::COLLECTIONS_UNTOLD;
-use crate::organization::server::Server;
 use crate::organization::wire::{FullGroup, GroupMembers, GroupUpdate};
 use crate::text::shorten;
 
 /// One group with access to thousands of collections.
 const GROUP_MAX: u64 = 16 << 20;
 
-impl Server {
-    pub(super) async fn delete_group(&self, group: Uuid) -> Result<(), OrganizationError> {
+impl OrganizationClient {
+    /// Deletes a group. Done as well when it is gone.
+    ///
+    /// # Errors
+    /// [`OrganizationError::Refused`] with the server's reason.
+    pub async fn delete_group(&self, group: Uuid) -> Result<(), OrganizationError> {
         self.can("delete a group")?;
         let endpoint = "DELETE /public/groups/{id}";
         let path = format!("/public/groups/{group}");
@@ -24,7 +28,29 @@ impl Server {
         }
     }
 
-    pub(super) async fn change_group(
+    /// Gives a group another external id; name, collections and members stay.
+    ///
+    /// # Errors
+    /// [`OrganizationError::Refused`]; [`OrganizationError::NotApplied`] when the answer shows
+    /// something else; [`OrganizationError::Gone`].
+    pub async fn relink_group(
+        &self,
+        group: Uuid,
+        external_id: &ExternalId,
+    ) -> Result<(), OrganizationError> {
+        self.change_group(group, GroupChange::ExternalId(external_id))
+            .await
+    }
+
+    /// Gives a group another name; external id, collections and members stay.
+    ///
+    /// # Errors
+    /// As for [`Self::relink_group`].
+    pub async fn rename_group(&self, group: Uuid, name: &str) -> Result<(), OrganizationError> {
+        self.change_group(group, GroupChange::Name(name)).await
+    }
+
+    async fn change_group(
         &self,
         group: Uuid,
         change: GroupChange<'_>,
@@ -68,7 +94,11 @@ impl Server {
         })
     }
 
-    pub(super) async fn set_members(
+    /// Makes these, and nobody else, the members of a group.
+    ///
+    /// # Errors
+    /// [`OrganizationError::Refused`], [`OrganizationError::Gone`].
+    pub async fn set_members(
         &self,
         group: Uuid,
         members: &[Uuid],
@@ -88,7 +118,7 @@ impl Server {
 
 /// What changes about a group, while everything else stays.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum GroupChange<'a> {
+enum GroupChange<'a> {
     ExternalId(&'a ExternalId),
     Name(&'a str),
 }

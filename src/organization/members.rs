@@ -4,18 +4,23 @@ use reqwest::Method;
 use uuid::Uuid;
 
 use crate::directory::ExternalId;
+use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
 use crate::organization::error::COLLECTIONS_UNTOLD;
 use crate::organization::model::{MemberRole, MemberStatus};
-use crate::organization::server::Server;
 use crate::organization::wire::{FullMember, MemberUpdate};
 use crate::text::shorten;
 
 /// One member with access to thousands of collections.
 const MEMBER_MAX: u64 = 16 << 20;
 
-impl Server {
-    pub(super) async fn revoke(&self, member: Uuid) -> Result<(), OrganizationError> {
+impl OrganizationClient {
+    /// Ends a member's access; account, data and memberships stay, the seat is free. Done as well
+    /// when it was so already, or the member is gone.
+    ///
+    /// # Errors
+    /// [`OrganizationError::Refused`] with the server's reason.
+    pub async fn revoke(&self, member: Uuid) -> Result<(), OrganizationError> {
         self.can("revoke a single member")?;
         let endpoint = "POST /public/members/{id}/revoke";
         let path = format!("/public/members/{member}/revoke");
@@ -33,7 +38,12 @@ impl Server {
         }
     }
 
-    pub(super) async fn restore(&self, member: Uuid) -> Result<(), OrganizationError> {
+    /// Gives a revoked member the access back. Done as well when it was so already.
+    ///
+    /// # Errors
+    /// [`OrganizationError::Refused`] with the server's reason (no seat, a policy),
+    /// [`OrganizationError::Gone`].
+    pub async fn restore(&self, member: Uuid) -> Result<(), OrganizationError> {
         self.can("restore a single member")?;
         let endpoint = "POST /public/members/{id}/restore";
         let path = format!("/public/members/{member}/restore");
@@ -49,7 +59,11 @@ impl Server {
         }
     }
 
-    pub(super) async fn remove(&self, member: Uuid) -> Result<(), OrganizationError> {
+    /// Removes a member. Done as well when the member is gone.
+    ///
+    /// # Errors
+    /// [`OrganizationError::Refused`] with the server's reason.
+    pub async fn remove(&self, member: Uuid) -> Result<(), OrganizationError> {
         self.can("remove a single member")?;
         let endpoint = "DELETE /public/members/{id}";
         let path = format!("/public/members/{member}");
@@ -59,7 +73,12 @@ impl Server {
         }
     }
 
-    pub(super) async fn relink(
+    /// Gives a member another external id; role, permissions, collections and groups stay.
+    ///
+    /// # Errors
+    /// [`OrganizationError::Refused`], also for an owner; [`OrganizationError::NotApplied`] when
+    /// the answer shows something else; [`OrganizationError::Gone`].
+    pub async fn relink(
         &self,
         member: Uuid,
         external_id: &ExternalId,

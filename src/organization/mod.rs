@@ -11,7 +11,6 @@ mod groups;
 mod import;
 mod members;
 mod read;
-mod server;
 mod settings;
 mod wire;
 

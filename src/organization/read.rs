@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use crate::complete::Complete;
 use crate::http::HttpError;
+use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
 use crate::organization::model::{Content, Group, Member, Organization, Seats};
-use crate::organization::server::Server;
 use crate::organization::wire::{List, Listed, ServerConfig, Subscription};
 
 /// A million members with their collections stay well below; anything larger is no list.
@@ -20,9 +20,15 @@ const LIST_MAX: u64 = 4 << 30;
 /// Group reads that are under way at once; the limit of the server sets the speed.
 const SIDE_BY_SIDE: usize = 8;
 
-impl Server {
-    pub(super) async fn read(&self) -> Result<Organization, OrganizationError> {
+impl OrganizationClient {
+    /// Reads all members and all groups (without their members): two requests side by side, and
+    /// none where the server was recognised as one that can't be read.
+    ///
+    /// # Errors
+    /// Any doubt that a list is whole is an error.
+    pub async fn read(&self) -> Result<Organization, OrganizationError> {
         if self.write_only.load(Ordering::Relaxed) {
+            self.still_vaultwarden().await?;
             return Ok(Organization::WriteOnly);
         }
         let both = futures::future::try_join(
@@ -65,8 +71,11 @@ impl Server {
         Ok(list.data.into_iter().map(|Listed(item)| item).collect())
     }
 
-    /// Seats of the cloud's subscription; a server of one's own tells of none.
-    pub(super) async fn seats(&self) -> Result<Option<Seats>, OrganizationError> {
+    /// The subscription's seats; `None` where the server doesn't tell or has no limit.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub async fn seats(&self) -> Result<Option<Seats>, OrganizationError> {
         let path = "/public/organization/subscription";
         let endpoint = "GET /public/organization/subscription";
         let call = self.call(Method::GET, path, endpoint);
@@ -93,11 +102,9 @@ impl Server {
         if self.settings.region.is_cloud() {
             return Err(wrong("Bitwarden's cloud always has it"));
         }
-        let call = self.call(Method::GET, "/config", "GET /config");
-        match self.remote.json::<ServerConfig>(&call, 1 << 20).await {
+        match self.config().await {
             Ok(config) => {
-                let name = config.server.and_then(|make| make.name).unwrap_or_default();
-                if !name.eq_ignore_ascii_case("vaultwarden") {
+                if !config.is_vaultwarden() {
                     return Err(wrong("the server doesn't call itself Vaultwarden"));
                 }
                 self.write_only.store(true, Ordering::Relaxed);
@@ -110,14 +117,24 @@ impl Server {
         }
     }
 
-    pub(super) async fn member_ids(&self, group: Uuid) -> Result<Vec<Uuid>, OrganizationError> {
+    /// The ids of a group's members.
+    ///
+    /// # Errors
+    /// [`OrganizationError::Gone`] when the group isn't there any more, and as for [`Self::read`].
+    pub async fn member_ids(&self, group: Uuid) -> Result<Vec<Uuid>, OrganizationError> {
         self.can("read a group's members")?;
         let path = format!("/public/groups/{group}/member-ids");
         let call = self.call(Method::GET, &path, "GET /public/groups/{id}/member-ids");
         self.json(&call, LIST_MAX).await
     }
 
-    pub(super) async fn memberships(
+    /// The members of many groups, read side by side as fast as the server's limit allows (the
+    /// cloud's is 200 a minute). `progress` is told how many are done. Groups that are gone are
+    /// left out.
+    ///
+    /// # Errors
+    /// As for [`Self::read`]; the first error ends it.
+    pub async fn memberships(
         &self,
         groups: &[Uuid],
         progress: &(dyn Fn(usize) + Sync),
@@ -139,6 +156,41 @@ impl Server {
             progress(done);
         }
         Ok(found)
+    }
+
+    async fn config(&self) -> Result<ServerConfig, HttpError> {
+        let call = self.call(Method::GET, "/config", "GET /config");
+        self.remote.json(&call, 1 << 20).await
+    }
+
+    /// A run that has nothing to send would otherwise not notice that the server is down, replaced
+    /// or doesn't accept the key any more.
+    async fn still_vaultwarden(&self) -> Result<(), OrganizationError> {
+        let config = self.config().await.map_err(|error| self.error(error))?;
+        if config.is_vaultwarden() {
+            return Ok(());
+        }
+        self.write_only.store(false, Ordering::Relaxed);
+        Err(OrganizationError::WrongAddress {
+            what: format!(
+                "{}/config doesn't say Vaultwarden any more, as it did before",
+                self.api
+            ),
+            worked_before: true,
+        })
+    }
+
+    /// Whether new members can be created without an invitation. Where they can't, the server
+    /// ignores the wish silently and invites.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub async fn stages_members(&self) -> Result<bool, OrganizationError> {
+        if self.write_only.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let config = self.config().await.map_err(|error| self.error(error))?;
+        Ok(config.stages_members())
     }
 
     fn list_error(&self, error: ListError) -> OrganizationError {

@@ -22,8 +22,8 @@ pub struct Settings {
     pub client_secret: SecretString,
     /// Trust and time-outs of the connections.
     pub connection: ClientSettings,
-    /// The server's limits; `None`: those of the cloud for [`Region::Us`] and [`Region::Eu`], none
-    /// elsewhere until the server answers 429.
+    /// The server's limits; `None`: those of Bitwarden's cloud in its regions, none elsewhere until
+    /// the server answers 429.
     pub limit: Option<Arc<dyn RateLimit>>,
     /// How failed requests are tried again.
     pub retry: Retry,
@@ -57,6 +57,8 @@ pub enum Region {
     Us,
     /// `bitwarden.eu`.
     Eu,
+    /// `bitwarden-gov.com`, for the government of the United States.
+    UsGov,
     /// A server of one's own: identity and API are found below this address, which may have a path.
     Server {
         /// The address a browser opens, such as `https://vault.example.com`.
@@ -87,6 +89,7 @@ impl Region {
         match self {
             Self::Us => "https://identity.bitwarden.com".into(),
             Self::Eu => "https://identity.bitwarden.eu".into(),
+            Self::UsGov => "https://identity.bitwarden-gov.com".into(),
             Self::Server { url } => format!("{}/identity", base(url)),
             Self::Split { identity, .. } => base(identity).into(),
         }
@@ -97,6 +100,7 @@ impl Region {
         match self {
             Self::Us => "https://api.bitwarden.com".into(),
             Self::Eu => "https://api.bitwarden.eu".into(),
+            Self::UsGov => "https://api.bitwarden-gov.com".into(),
             Self::Server { url } => format!("{}/api", base(url)),
             Self::Split { api, .. } => base(api).into(),
         }
@@ -104,7 +108,7 @@ impl Region {
 
     /// Whether Bitwarden runs it.
     pub(super) fn is_cloud(&self) -> bool {
-        matches!(self, Self::Us | Self::Eu)
+        matches!(self, Self::Us | Self::Eu | Self::UsGov)
     }
 
     /// The limits to keep where the settings name none.
@@ -112,9 +116,25 @@ impl Region {
         // The cloud counts per client address, so all organizations of this process share one.
         static US: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(cloud_pace()));
         static EU: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(cloud_pace()));
+        static GOV: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(cloud_pace()));
         match self {
             Self::Us => US.clone(),
             Self::Eu => EU.clone(),
+            Self::UsGov => GOV.clone(),
+            Self::Server { .. } | Self::Split { .. } => Arc::new(RateLimiter::unlimited()),
+        }
+    }
+
+    /// The limit of token requests. The cloud counts them per client address, so all organizations
+    /// of this process share one for each region.
+    pub(super) fn token_limit(&self) -> Arc<dyn RateLimit> {
+        static US: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(token_pace()));
+        static EU: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(token_pace()));
+        static GOV: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(token_pace()));
+        match self {
+            Self::Us => US.clone(),
+            Self::Eu => EU.clone(),
+            Self::UsGov => GOV.clone(),
             Self::Server { .. } | Self::Split { .. } => Arc::new(RateLimiter::unlimited()),
         }
     }
@@ -132,6 +152,14 @@ pub fn cloud_pace() -> RateLimiter {
         .with(Method::POST, write)
         .with(Method::PUT, write)
         .with(Method::DELETE, write)
+}
+
+/// The limit of the cloud's identity service: 10 token requests a minute and 5 a second, for all
+/// organizations behind one client address together.
+pub fn token_pace() -> RateLimiter {
+    let minute = Window::new(10, Duration::from_millis(60_500));
+    let second = Window::new(5, Duration::from_millis(1_100));
+    RateLimiter::unlimited().with(Method::POST, [minute, second])
 }
 
 /// The id of an organization's API key: `organization.` and the organization's id.
@@ -190,6 +218,9 @@ pub enum InvalidSettings {
         "serverUrl {0}; write the address you open in a browser, such as https://vault.example.com"
     )]
     ServerUrl(&'static str),
+    /// The address of one of the server's services.
+    #[error("serverUrl ends in {0}, which is added to it: leave {0} off")]
+    ServicePath(&'static str),
     /// Trust can't be set up.
     #[error(transparent)]
     Connection(#[from] ClientError),
@@ -211,6 +242,12 @@ fn server_url(text: &str) -> Result<Url, InvalidSettings> {
         return Err(InvalidSettings::ServerUrl(
             "must end with its path, without ? and #",
         ));
+    }
+    if let Some(part) = ["/api", "/identity"]
+        .into_iter()
+        .find(|part| base(&url).ends_with(part))
+    {
+        return Err(InvalidSettings::ServicePath(part));
     }
     Ok(url)
 }
@@ -242,5 +279,20 @@ mod tests {
             "https://api.bitwarden.eu".to_owned(),
         );
         assert_eq!(addresses(Region::Eu), eu);
+        let gov = (
+            "https://identity.bitwarden-gov.com".to_owned(),
+            "https://api.bitwarden-gov.com".to_owned(),
+        );
+        assert_eq!(addresses(Region::UsGov), gov);
+        assert!(Region::UsGov.is_cloud());
+    }
+
+    #[test]
+    fn all_organizations_of_a_cloud_region_share_one_limit_of_token_requests() {
+        let same = |a: Region, b: Region| Arc::ptr_eq(&a.token_limit(), &b.token_limit());
+        assert!(same(Region::Eu, Region::Eu));
+        assert!(!same(Region::Eu, Region::Us), "each region counts its own");
+        let server = || Region::server("https://vault.example.com").unwrap();
+        assert!(!same(server(), server()), "a server of one's own has none");
     }
 }

@@ -168,8 +168,27 @@ impl Subscription {
 
 /// What `GET /config` tells about the server's make.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ServerConfig {
     pub(super) server: Option<Make>,
+    /// Switches of features, as they are for the organization whose token asks.
+    feature_states: Option<BTreeMap<String, serde_json::Value>>,
+}
+
+/// The switch without which the server ignores `inviteUsersAfterProvisioning` silently, and sends
+/// the invitations. Source: the server's `FeatureFlagKeys`, 2026.8.0.
+const STAGED_STATUS: &str = "pm-34423-staged-status";
+
+impl ServerConfig {
+    pub(super) fn is_vaultwarden(&self) -> bool {
+        let make = self.server.as_ref().and_then(|make| make.name.as_deref());
+        make.is_some_and(|name| name.eq_ignore_ascii_case("vaultwarden"))
+    }
+
+    pub(super) fn stages_members(&self) -> bool {
+        let states = self.feature_states.as_ref();
+        states.and_then(|states| states.get(STAGED_STATUS)) == Some(&serde_json::Value::Bool(true))
+    }
 }
 
 /// Null on the official server; others name themselves.
@@ -290,6 +309,8 @@ impl ErrorBody {
             }
             parts.extend(messages.all().iter().map(String::as_str));
         }
+        // Vaultwarden fills what it has nothing to say in with empty texts.
+        parts.retain(|part| !part.trim().is_empty());
         parts.dedup();
         let text = shorten(&parts.join(": "));
         if text.is_empty() {

@@ -98,11 +98,11 @@ refused! {
         at "spec.mode", "supported values: \"Apply\", \"Preview\"";
 
     Both an_organization_nowhere: "organization: {region: null}",
-        at "spec.organization", "write exactly one of region (EU or US, for Bitwarden's cloud), serverUrl (for a server of your own) and apiUrl with identityUrl";
+        at "spec.organization", "write exactly one of region (EU, US or USGov, for Bitwarden's cloud), serverUrl (for a server of your own) and apiUrl with identityUrl";
     Both an_organization_in_two_places: "organization: {serverUrl: 'https://vault.example.com'}",
-        at "spec.organization", "write exactly one of region (EU or US, for Bitwarden's cloud), serverUrl (for a server of your own) and apiUrl with identityUrl";
+        at "spec.organization", "write exactly one of region (EU, US or USGov, for Bitwarden's cloud), serverUrl (for a server of your own) and apiUrl with identityUrl";
     Both a_region_that_does_not_exist: "organization: {region: APAC}",
-        at "spec.organization.region", "supported values: \"EU\", \"US\"";
+        at "spec.organization.region", "supported values: \"EU\", \"US\", \"USGov\"";
     Both an_identity_service_without_an_api: "organization: {identityUrl: 'https://id.example.com'}",
         at "spec.organization", "write both identityUrl and apiUrl, or neither";
     Both an_api_without_an_identity_service: "organization: {region: null, apiUrl: 'https://api.example.com'}",

@@ -11,6 +11,8 @@ use directory_sync::organization::{
 use reqwest::Url;
 use simulators::fault::{Fault, Way};
 use simulators::organization::{Config, MemberSeed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::{client, content, settings, start};
@@ -211,11 +213,11 @@ async fn an_api_that_is_not_there_is_not_vaultwarden() {
 async fn an_api_that_was_there_before_is_expected_back() {
     let server = start(Config::cloud()).await;
     server.seed_member(MemberSeed::new("ann@example.com"));
-    let gateway = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let gateway = Arc::new(AtomicBool::new(true));
     let (up, api) = (gateway.clone(), server.api_url());
     let lost = Router::new().fallback(
         async move |uri: axum::http::Uri, headers: axum::http::HeaderMap| {
-            if !up.load(std::sync::atomic::Ordering::Relaxed) {
+            if !up.load(Ordering::Relaxed) {
                 return Err((StatusCode::NOT_FOUND, "default backend - 404"));
             }
             let http = directory_sync::http::client(&Default::default()).unwrap();
@@ -232,12 +234,12 @@ async fn an_api_that_was_there_before_is_expected_back() {
     let client = OrganizationClient::new(settings).unwrap();
     content(&client).await;
 
-    gateway.store(false, std::sync::atomic::Ordering::Relaxed);
+    gateway.store(false, Ordering::Relaxed);
     let error = client.read().await.unwrap_err();
     assert_eq!(error.kind(), FaultKind::Transient { retry_after: None });
     assert!(error.to_string().contains("was there before"), "{error}");
 
-    gateway.store(true, std::sync::atomic::Ordering::Relaxed);
+    gateway.store(true, Ordering::Relaxed);
     assert_eq!(content(&client).await.members.len(), 1);
 }
 
@@ -310,4 +312,53 @@ async fn being_throttled_for_long_passes_and_says_until_when() {
         let retry_after = Some(Duration::from_secs(900));
         assert_eq!(error.kind(), FaultKind::Transient { retry_after });
     }
+}
+
+#[tokio::test]
+async fn a_login_limit_without_a_time_is_waited_for_and_said_in_words() {
+    let times = Arc::new(AtomicUsize::new(0));
+    let count = times.clone();
+    let limited = async move |headers: axum::http::HeaderMap| {
+        assert!(headers.contains_key("bitwarden-client-version"));
+        match count.fetch_add(1, Ordering::Relaxed) {
+            // Vaultwarden's answer; there is no Retry-After.
+            0..2 => (
+                StatusCode::TOO_MANY_REQUESTS,
+                r#"{"message": "Too many login requests", "error": "", "object": "error"}"#,
+            ),
+            _ => (
+                StatusCode::OK,
+                r#"{"access_token": "abcdefgh", "expires_in": 3600}"#,
+            ),
+        }
+    };
+    let list = async || r#"{"object": "list", "data": [], "continuationToken": null}"#;
+    let url = serve(
+        Router::new()
+            .route("/identity/connect/token", post(limited))
+            .route("/api/public/members", get(list))
+            .route("/api/public/groups", get(list)),
+    )
+    .await;
+    let mut settings = Settings::new(
+        Region::server(&url).unwrap(),
+        ClientId::parse(KEY).unwrap(),
+        "a-secret-key".into(),
+    );
+    settings.retry.times = 0;
+    settings.retry.longest_delay = Duration::from_millis(1);
+    let client = OrganizationClient::new(settings.clone()).unwrap();
+    let error = client.read().await.unwrap_err().to_string();
+    assert!(error.contains("Too many login requests"), "{error}");
+    assert!(!error.contains('{'), "no raw JSON: {error}");
+    assert!(client.read().await.is_ok(), "the third is let in");
+    assert_eq!(times.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn an_address_of_a_service_is_told_to_leave_the_service_off() {
+    let error = Region::server("https://vault.example.com/api/").unwrap_err();
+    assert!(error.to_string().contains("leave /api off"), "{error}");
+    assert!(Region::server("https://vault.example.com/identity").is_err());
+    assert!(Region::server("https://example.com/vault").is_ok());
 }

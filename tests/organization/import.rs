@@ -16,7 +16,7 @@ use simulators::organization::{
     Config, GroupSeed, MemberSeed, Plan, Seats, SimulatedOrganization, Status,
 };
 
-use super::{client, id, start};
+use super::{client, id, requests, start};
 
 fn person(n: usize) -> MemberRow {
     MemberRow {
@@ -193,20 +193,6 @@ async fn a_row_that_crashes_the_server_is_found_by_halving() {
     // other once; and two questions whether the server is well.
     assert!(report.requests <= 2 * 12 + 11 + 2, "{}", report.requests);
     assert!(server.invitations().values().all(|times| *times == 1));
-}
-
-#[tokio::test]
-async fn rows_that_crash_the_server_only_together_are_all_in() {
-    let server = start(Config::cloud()).await;
-    let mut members = people(64);
-    members[40].email = members[3].email.clone();
-    let rows = ImportRows {
-        members,
-        ..ImportRows::default()
-    };
-    let report = import(&server, &rows).await;
-    assert!(report.refused.is_empty());
-    assert_eq!(server.snapshot().members.len(), 63);
 }
 
 #[tokio::test]
@@ -475,4 +461,154 @@ async fn vaultwarden_takes_the_same_rows() {
     assert_eq!(gone.status, Status::Revoked);
     assert_eq!(snapshot.members.len(), 4);
     assert_eq!(snapshot.group("all").unwrap().members.len(), 3);
+}
+
+#[tokio::test]
+async fn two_rows_with_one_external_id_or_one_email_are_never_sent() {
+    let server = start(Config::cloud()).await;
+    let mut members = people(4);
+    members[2].external_id = members[0].external_id.clone();
+    members[3].email = members[1].email.clone();
+    let rows = ImportRows {
+        members,
+        ..ImportRows::default()
+    };
+    let report = import(&server, &rows).await;
+    assert_eq!(refused(&report), ["uid=0", "uid=3"]);
+    assert!(report.refused[0].message.contains("same external id"));
+    assert!(report.refused[1].message.contains("same email"));
+    assert_eq!(server.snapshot().members.len(), 2);
+    assert_eq!(server.requests().iter().filter(|r| r.is_write()).count(), 1);
+}
+
+#[tokio::test]
+async fn an_import_without_an_answer_is_sent_again_only_after_a_look() {
+    let server = start(Config::cloud()).await;
+    let client = client(&server);
+    client.read().await.unwrap();
+    server.clear_requests();
+    let lost = Fault::new(Way::CutConnection).work(Work::Done);
+    server
+        .faults()
+        .inject(lost.method("POST").path("/api/").on_request(1));
+    let rows = ImportRows {
+        members: people(30),
+        ..ImportRows::default()
+    };
+    client.import(&rows, &|_| {}).await.unwrap();
+    let requests = requests(&server);
+    let import = "POST /api/public/organization/import";
+    assert_eq!(requests[0], import);
+    let looks = requests.iter().skip(1).take_while(|r| *r != import);
+    assert!(looks.count() >= 4, "two looks at two lists: {requests:?}");
+    assert!(server.invitations().values().all(|times| *times == 1));
+}
+
+#[tokio::test]
+async fn a_vaultwarden_that_does_not_answer_is_given_time() {
+    let server = start(Config::vaultwarden()).await;
+    let client = client(&server);
+    client.read().await.unwrap();
+    let lost = Fault::new(Way::CutConnection).work(Work::Done);
+    server.faults().inject(lost.method("POST").path("/api/"));
+    let rows = ImportRows {
+        members: people(30),
+        ..ImportRows::default()
+    };
+    server.clear_requests();
+    let error = client.import(&rows, &|_| {}).await.unwrap_err();
+    assert!(
+        matches!(error, OrganizationError::Unanswered { .. }),
+        "{error}"
+    );
+    let wait = match error.kind() {
+        FaultKind::Transient { retry_after } => retry_after.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert!(wait.as_secs() >= 180, "{wait:?}");
+    let writes = server.requests().iter().filter(|r| r.is_write()).count();
+    assert_eq!(writes, 1, "not sent twice");
+}
+
+/// A server whose import of members who aren't removed is refused with `answer`; how many it got.
+async fn refusing(answer: &'static str) -> (OrganizationClient, Arc<Mutex<usize>>) {
+    let requests = Arc::new(Mutex::new(0));
+    let count = requests.clone();
+    let import = async move |body: String| {
+        *count.lock().unwrap() += 1;
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let members = body["members"].as_array().unwrap();
+        match members.iter().any(|member| member["deleted"] == false) {
+            true => (StatusCode::BAD_REQUEST, answer),
+            false => (StatusCode::OK, ""),
+        }
+    };
+    let token = async || r#"{"access_token": "abcdefgh", "expires_in": 3600}"#;
+    let router = axum::Router::new()
+        .route("/identity/connect/token", post(token))
+        .route("/api/public/organization/import", post(import));
+    let url = super::errors::serve(router).await;
+    let key = ClientId::parse("organization.0d9f3c1e-6a52-4a3c-9d0b-b0c7a5e41f27").unwrap();
+    let settings = Settings::new(Region::server(&url).unwrap(), key, "a-secret-key".into());
+    (OrganizationClient::new(settings).unwrap(), requests)
+}
+
+#[tokio::test]
+async fn the_same_refusal_for_everybody_is_the_servers_and_found_quickly() {
+    let (client, requests) = refusing(r#"{"message": "SMTP error: connection refused"}"#).await;
+    let rows = ImportRows {
+        members: people(2_000),
+        ..ImportRows::default()
+    };
+    let error = client.import(&rows, &|_| {}).await.unwrap_err();
+    assert!(
+        matches!(error, OrganizationError::RefusesAll { .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains("SMTP error"), "{error}");
+    let requests = *requests.lock().unwrap();
+    assert!(requests < 25, "{requests}");
+}
+
+#[tokio::test]
+async fn three_rows_at_fault_are_not_taken_for_all() {
+    let server = start(Config::self_hosted()).await;
+    for n in 0..3 {
+        server.seed_member(MemberSeed::new(&format!("p{n}@example.com")));
+        let other = MemberSeed::new(&format!("other{n}@example.com"));
+        server.seed_member(other.external_id(&format!("uid={n}")));
+    }
+    let rows = ImportRows {
+        members: people(64),
+        ..ImportRows::default()
+    };
+    let report = import(&server, &rows).await;
+    assert_eq!(refused(&report), ["uid=0", "uid=1", "uid=2"]);
+}
+
+#[tokio::test]
+async fn refusals_about_the_organization_are_not_searched_for_in_rows() {
+    for words in [
+        "No payment method found.",
+        "You do not have an active subscription. Reinstate your subscription to make changes",
+        "Organization must have at least one confirmed owner.",
+    ] {
+        let body = serde_json::json!({
+            "message": "Errors have occurred.",
+            "errors": {"An error has occurred.": [words]},
+        });
+        let (client, requests) = refusing(body.to_string().leak()).await;
+        let rows = ImportRows {
+            members: people(500),
+            ..ImportRows::default()
+        };
+        let error = client.import(&rows, &|_| {}).await.unwrap_err();
+        assert!(
+            matches!(error, OrganizationError::NotPermitted { .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains(words), "{error}");
+        assert_eq!(error.kind(), FaultKind::Configuration);
+        assert_eq!(*requests.lock().unwrap(), 1, "{words}");
+    }
 }

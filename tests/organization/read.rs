@@ -213,7 +213,18 @@ async fn vaultwarden_is_recognised_once() {
     assert!(matches!(again, Organization::WriteOnly));
     let error = client.revoke(uuid::Uuid::nil()).await.unwrap_err();
     assert!(error.to_string().contains("Vaultwarden"), "{error}");
-    assert!(server.requests().is_empty());
+    assert_eq!(requests(&server), ["GET /api/config"]);
+}
+
+#[tokio::test]
+async fn a_vaultwarden_that_is_down_is_noticed_although_there_is_nothing_to_send() {
+    let server = start(Config::vaultwarden()).await;
+    let client = client(&server);
+    client.read().await.unwrap();
+    let down = Fault::new(Way::Unavailable).path("/api/config");
+    server.faults().inject(down.from_then_on());
+    let error = client.read().await.unwrap_err();
+    assert!(matches!(error, OrganizationError::Unexpected(_)), "{error}");
 }
 
 #[tokio::test]
@@ -237,8 +248,10 @@ async fn check_tells_what_was_seen() {
     assert!(all[2].contains("1 of 10"), "{all:?}");
 
     let vaultwarden = told(Config::vaultwarden(), None).await;
-    let last = vaultwarden.last().unwrap().clone().unwrap();
-    assert!(last.contains("Vaultwarden"), "{last}");
+    assert_eq!(vaultwarden.len(), 3);
+    let seen = vaultwarden[1].clone().unwrap();
+    assert!(seen.contains("Vaultwarden"), "{seen}");
+    assert_eq!(vaultwarden[2].clone().unwrap(), "imports are accepted");
 
     let wrong = told(Config::cloud(), Some("not-the-secret")).await;
     assert_eq!(wrong.len(), 1, "nothing more is tried");

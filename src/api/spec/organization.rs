@@ -15,7 +15,7 @@ use super::{ClientCredentialsRef, TlsSpec};
 #[x_kube(
     validation = rules::exactly_one(
         &["region", "serverUrl", "apiUrl"],
-        "write exactly one of region (EU or US, for Bitwarden's cloud), serverUrl (for a server of your own) and apiUrl with identityUrl",
+        "write exactly one of region (EU, US or USGov, for Bitwarden's cloud), serverUrl (for a server of your own) and apiUrl with identityUrl",
     ),
     validation = rules::together(
         "identityUrl",
@@ -78,4 +78,6 @@ pub enum Region {
     EU,
     /// vault.bitwarden.com
     US,
+    /// vault.bitwarden-gov.com, for the government of the United States
+    USGov,
 }

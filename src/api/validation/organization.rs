@@ -90,7 +90,14 @@ pub(super) fn validate(
     let region = match (spec.region, server, identity, api) {
         (Some(RegionSpec::EU), ..) => Region::Eu,
         (Some(RegionSpec::US), ..) => Region::Us,
-        (None, Some(url), ..) => Region::Server { url },
+        (Some(RegionSpec::USGov), ..) => Region::UsGov,
+        (None, Some(url), ..) => match Region::server(url.as_str()) {
+            Ok(region) => region,
+            Err(error) => {
+                checks.refuse("spec.organization.serverUrl", &error.to_string());
+                return None;
+            }
+        },
         (None, None, Some(identity), Some(api)) => Region::Split { identity, api },
         _ => return None,
     };

@@ -1,4 +1,6 @@
-//! Which rows go together.
+//! Which rows go together, and how many.
+
+use std::time::Duration;
 
 use crate::directory::ExternalId;
 use crate::organization::import::{GroupRow, MemberRow, RowKind};
@@ -32,36 +34,72 @@ impl<'a> Row<'a> {
         }
     }
 
+    fn memberships(self) -> usize {
+        match self {
+            Self::Member(_) => 0,
+            Self::Group(row) => row.members.len(),
+        }
+    }
+
     pub(super) fn is_deleted(self) -> bool {
         matches!(self, Self::Member(row) if row.deleted)
     }
 }
 
-/// Those who are let go come first: they free seats.
-pub(super) fn members(rows: Vec<&MemberRow>) -> Vec<Vec<Row<'_>>> {
-    let (go, come): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.deleted);
-    let rows: Vec<_> = go.into_iter().chain(come).map(Row::Member).collect();
-    rows.chunks(ROWS_MAX).map(<[_]>::to_vec).collect()
+/// Removals come first: they free seats.
+pub(super) fn removals_first(rows: Vec<&MemberRow>) -> Vec<Row<'_>> {
+    let (removed, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.deleted);
+    removed.into_iter().chain(others).map(Row::Member).collect()
 }
 
-/// A group's members can't be divided: one that is too large goes alone.
-pub(super) fn groups(rows: &[GroupRow]) -> Vec<Vec<Row<'_>>> {
-    let mut batches = Vec::new();
-    let mut batch = Vec::new();
-    let mut memberships = 0;
-    for row in rows {
-        let full = batch.len() == ROWS_MAX || memberships + row.members.len() > MEMBERSHIPS_MAX;
-        if full && !batch.is_empty() {
-            batches.push(std::mem::take(&mut batch));
-            memberships = 0;
+/// How much goes into one request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BatchSize {
+    rows: usize,
+    memberships: usize,
+    /// Follow the server's speed, and take about so long.
+    aim: Option<Duration>,
+}
+
+impl BatchSize {
+    /// As much as the cloud takes: the server writes rows in bulk.
+    pub(super) fn largest() -> Self {
+        Self {
+            rows: ROWS_MAX,
+            memberships: MEMBERSHIPS_MAX,
+            aim: None,
         }
-        memberships += row.members.len();
-        batch.push(Row::Group(row));
     }
-    if !batch.is_empty() {
-        batches.push(batch);
+
+    /// For a server that works row by row and sends each mail before it answers (Vaultwarden):
+    /// small at first, then by what the last request took, so that each is answered long before
+    /// anybody gives up on it.
+    pub(super) fn adaptive() -> Self {
+        Self {
+            rows: 50,
+            memberships: 5_000,
+            aim: Some(Duration::from_secs(15)),
+        }
     }
-    batches
+
+    /// How many of the first of `rows` make the next batch; one at least. A group's members can't
+    /// be divided: one that is too large goes alone.
+    pub(super) fn next(&self, rows: &[Row<'_>]) -> usize {
+        let mut memberships = 0;
+        let fit = rows.iter().take(self.rows).take_while(|row| {
+            memberships += row.memberships();
+            memberships <= self.memberships
+        });
+        fit.count().max(1).min(rows.len())
+    }
+
+    /// Learns from a batch of so many rows: the next is at most four times as large.
+    pub(super) fn took(&mut self, rows: usize, time: Duration) {
+        let Some(aim) = self.aim else { return };
+        let seconds = time.as_secs_f64().max(0.001);
+        let fit = (rows as f64 * aim.as_secs_f64() / seconds) as usize;
+        self.rows = fit.clamp(10, ROWS_MAX).min(rows.max(10) * 4);
+    }
 }
 
 #[cfg(test)]
@@ -85,9 +123,34 @@ mod tests {
         }
     }
 
+    fn sizes(mut rows: &[Row<'_>]) -> Vec<usize> {
+        let mut sizes = vec![];
+        while !rows.is_empty() {
+            let next = BatchSize::largest().next(rows);
+            sizes.push(next);
+            rows = &rows[next..];
+        }
+        sizes
+    }
+
+    #[test]
+    fn batches_follow_the_speed_of_a_server_that_works_row_by_row() {
+        let mut size = BatchSize::adaptive();
+        let rows: Vec<_> = (0..3_000).map(|id| member(id, false)).collect();
+        let rows: Vec<_> = rows.iter().map(Row::Member).collect();
+        assert_eq!(size.next(&rows), 50);
+        size.took(50, Duration::from_millis(100));
+        assert_eq!(size.next(&rows), 200, "at most four times as many");
+        size.took(200, Duration::from_secs(60));
+        assert_eq!(size.next(&rows), 50, "a slow mail server");
+        size.took(50, Duration::from_secs(600));
+        assert_eq!(size.next(&rows), 10, "never fewer");
+        assert_eq!(size.next(&rows[..3]), 3);
+    }
+
     #[test]
     fn groups_are_batched_by_number_and_by_members() {
-        let sizes = |rows: &[GroupRow]| groups(rows).iter().map(Vec::len).collect::<Vec<_>>();
+        let sizes = |rows: &[GroupRow]| sizes(&rows.iter().map(Row::Group).collect::<Vec<_>>());
 
         let small: Vec<_> = (0..4_500).map(|id| group(id, 1)).collect();
         assert_eq!(sizes(&small), [2_000, 2_000, 500]);
@@ -102,13 +165,11 @@ mod tests {
     }
 
     #[test]
-    fn members_who_go_are_sent_before_those_who_come() {
+    fn members_who_are_removed_are_sent_first() {
         let rows: Vec<_> = (0..3_000).map(|id| member(id, id % 2 == 1)).collect();
-        let batches = members(rows.iter().collect());
-        let gone: Vec<usize> = batches
-            .iter()
-            .map(|batch| batch.iter().filter(|row| row.is_deleted()).count())
-            .collect();
-        assert_eq!(gone, [1_500, 0]);
+        let rows = removals_first(rows.iter().collect());
+        assert_eq!(sizes(&rows), [2_000, 1_000]);
+        assert!(rows[..1_500].iter().all(|row| row.is_deleted()));
+        assert!(!rows[1_500..].iter().any(|row| row.is_deleted()));
     }
 }

@@ -1,50 +1,61 @@
 //! Rows in bulk.
 //!
 //! The server takes or refuses a request as a whole. Which rows are at fault it tells sometimes;
-//! where it doesn't, the request is halved until they are known.
+//! where it doesn't, the request is halved until they are known. A refusal that is about the server
+//! or the organization isn't searched for in rows: it is known by its words, or by being the same
+//! for rows that have nothing in common.
 
 mod batches;
 mod request;
 mod verdict;
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use serde::Serialize;
 
 use crate::directory::{Email, ExternalId};
-use crate::organization::OrganizationError;
-use crate::organization::server::Server;
-use batches::Row;
+use crate::http::HttpError;
+use crate::organization::model::Organization;
+use crate::organization::{OrganizationClient, OrganizationError};
+use batches::{BatchSize, Row};
 use verdict::Verdict;
 
 /// What is sent.
 #[derive(Debug, Clone, Default)]
 pub struct ImportRows {
-    /// Members to invite, to link by email or to let go. Emails and external ids are unique.
+    /// Members to invite, to link by email or to remove. Emails and external ids are unique.
     pub members: Vec<MemberRow>,
     /// Groups to create, rename or fill. External ids are unique.
     pub groups: Vec<GroupRow>,
-    /// Only stage new members, without an invitation (servers that don't know this invite).
+    /// Only stage new members, without an invitation. A server that can't
+    /// ([`OrganizationClient::stages_members`]) invites nevertheless.
     pub staged: bool,
 }
 
-/// One member.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One member. Vaultwarden needs all three fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct MemberRow {
     /// The person.
     pub external_id: ExternalId,
-    /// The email. A row to let go needs it on Vaultwarden only.
+    /// The email. A row with `deleted` needs it on Vaultwarden only.
     pub email: Option<Email>,
-    /// Let go: removed by the official server, revoked by Vaultwarden.
+    /// Removed by the official server, revoked by Vaultwarden.
     pub deleted: bool,
 }
 
 /// One group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct GroupRow {
     /// The group.
     pub external_id: ExternalId,
     /// Its name.
     pub name: Box<str>,
     /// Everyone in it; whoever isn't listed leaves it.
+    #[serde(rename = "memberExternalIds")]
     pub members: Vec<ExternalId>,
 }
 
@@ -81,7 +92,7 @@ pub enum RowKind {
     Group,
 }
 
-/// Invitations that found no seats. Members of the same requests were let go and linked.
+/// Invitations that found no seats. Members of the same requests were removed and linked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoSeats {
     /// What the server said.
@@ -94,61 +105,141 @@ pub struct NoSeats {
 /// eleven divisions, so this finds two dozen; what is refused after that is reported together.
 const DIVISIONS: usize = 250;
 
-impl Server {
-    pub(super) async fn import(
+/// So many single rows in a row, none taken before, with the same refusal: then rows elsewhere are
+/// tried, and if they are refused likewise, it isn't about a row.
+const ALIKE: usize = 3;
+
+/// How often an import is sent again whose answer didn't come.
+const UNANSWERED: usize = 4;
+/// How often the organization is looked at until nothing moves any more.
+const LOOKS: usize = 10;
+
+impl OrganizationClient {
+    /// Sends rows in bulk: members first, then groups, in requests of up to 2,000 rows. Rows that
+    /// the server refuses are found, by name or by halving, and reported; the others are in.
+    /// `progress` is told how many rows are done.
+    ///
+    /// Invites nobody twice: a row whose external id is in the organization is no invitation.
+    ///
+    /// # Errors
+    /// When the server can't be asked, or refuses imports altogether. What was sent before stays;
+    /// sending all of it again is safe.
+    pub async fn import(
         &self,
         rows: &ImportRows,
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<ImportReport, OrganizationError> {
+        let write_only = self.write_only.load(Ordering::Relaxed);
         let mut import = Import {
             server: self,
             staged: rows.staged,
+            write_only,
             progress,
             report: ImportReport::default(),
             done: 0,
             divisions_left: DIVISIONS,
+            unanswered_left: UNANSWERED,
             healthy: false,
+            any_invited: false,
+            alike: None,
         };
-        for batch in import.members(&rows.members) {
-            import.settle(batch).await?;
-        }
-        for batch in batches::groups(&rows.groups) {
-            if import.report.no_groups.is_none() {
-                import.settle(batch).await?;
-            }
-        }
+        let size = if write_only {
+            BatchSize::adaptive()
+        } else {
+            BatchSize::largest()
+        };
+        let members = import.members(&rows.members);
+        import.send_all(&members, size).await?;
+        let groups: Vec<Row<'_>> = rows.groups.iter().map(Row::Group).collect();
+        import.send_all(&groups, size).await?;
         Ok(import.report)
     }
 }
 
+impl OrganizationClient {
+    /// Sends an import without a row, which changes nothing and is refused where a real one would be.
+    ///
+    /// Not for the cloud: an organization over its seats buys some at any import.
+    pub(super) async fn import_nothing(&self) -> Result<(), OrganizationError> {
+        match request::send(self, &[], false, &mut 0).await? {
+            Verdict::Taken => Ok(()),
+            Verdict::Failed { error, .. } => Err(error),
+            Verdict::Unanswered(cause) => Err(OrganizationError::Unanswered { cause }),
+            Verdict::NoSeats(answer) | Verdict::NoGroups(answer) => {
+                Err(OrganizationError::NotPermitted { answer })
+            }
+            Verdict::Named(_) => Ok(()),
+        }
+    }
+}
+
 struct Import<'a> {
-    server: &'a Server,
+    server: &'a OrganizationClient,
     staged: bool,
+    write_only: bool,
     progress: &'a (dyn Fn(usize) + Sync),
     report: ImportReport,
     done: usize,
     divisions_left: usize,
+    unanswered_left: usize,
     /// Whether the server took any request of this import.
     healthy: bool,
+    /// Whether it took any member who isn't removed.
+    any_invited: bool,
+    /// The words with which the last single rows were refused, and how many these were.
+    alike: Option<(String, usize)>,
 }
 
 impl<'a> Import<'a> {
-    fn members(&mut self, rows: &'a [MemberRow]) -> Vec<Vec<Row<'a>>> {
-        let by_email_only = self.server.write_only.load(Ordering::Relaxed);
-        let (sent, nameless): (Vec<_>, Vec<_>) = rows
-            .iter()
-            .partition(|row| row.email.is_some() || (row.deleted && !by_email_only));
-        for row in nameless {
-            self.refuse(
-                Row::Member(row),
-                "there is no email, which this server needs",
-            );
+    /// The rows that can be sent. Two with one external id would both be invited, and from then on
+    /// the official server fails on every import; two with one email make it fail at once.
+    fn members(&mut self, rows: &'a [MemberRow]) -> Vec<Row<'a>> {
+        let mut sent = Vec::with_capacity(rows.len());
+        let (mut ids, mut emails) = (HashSet::new(), HashSet::new());
+        for row in rows {
+            let refusal = if row.email.is_none() && (self.write_only || !row.deleted) {
+                Some("there is no email, which this server needs")
+            } else if !ids.insert(&row.external_id) {
+                Some("another row of this import has the same external id")
+            } else if row
+                .email
+                .as_ref()
+                .is_some_and(|email| !emails.insert(email))
+            {
+                Some("another row of this import has the same email")
+            } else {
+                None
+            };
+            match refusal {
+                Some(refusal) => self.refuse(Row::Member(row), refusal),
+                None => sent.push(row),
+            }
         }
-        batches::members(sent)
+        batches::removals_first(sent)
     }
 
-    /// Sends a batch and, where it is refused, its parts, until each row is in or at fault.
-    async fn settle(&mut self, batch: Vec<Row<'a>>) -> Result<(), OrganizationError> {
+    async fn send_all(
+        &mut self,
+        mut rows: &[Row<'a>],
+        mut size: BatchSize,
+    ) -> Result<(), OrganizationError> {
+        while !rows.is_empty() && self.report.no_groups.is_none() {
+            let (batch, rest) = rows.split_at(size.next(rows));
+            let started = Instant::now();
+            self.send_until_known(batch.to_vec(), rest).await?;
+            size.took(batch.len(), started.elapsed());
+            rows = rest;
+        }
+        Ok(())
+    }
+
+    /// Sends a batch and, where it is refused, its parts, until each row is in or at fault. `later`
+    /// are the rows of the batches to come.
+    async fn send_until_known(
+        &mut self,
+        batch: Vec<Row<'a>>,
+        later: &[Row<'a>],
+    ) -> Result<(), OrganizationError> {
         let mut to_send = vec![batch];
         while let Some(batch) = to_send.pop() {
             match self.send(&batch).await? {
@@ -157,6 +248,10 @@ impl<'a> Import<'a> {
                 Verdict::NoGroups(answer) => {
                     self.report.no_groups = Some(answer);
                     return Ok(());
+                }
+                Verdict::Unanswered(error) => {
+                    self.wait_for_the_end(error).await?;
+                    to_send.extend(halves(batch));
                 }
                 Verdict::Named(faults) if self.divide() => {
                     let mut left = Vec::with_capacity(batch.len());
@@ -178,10 +273,13 @@ impl<'a> Import<'a> {
                     if !self.healthy || batch.len() == 1 {
                         self.probe(error).await?;
                     }
+                    if let [row] = batch[..] {
+                        let elsewhere = later.last().or_else(|| to_send.first()?.last());
+                        self.ensure_not_everywhere(row, &message, elsewhere.copied())
+                            .await?;
+                    }
                     if batch.len() > 1 && self.divide() {
-                        let mut first = batch;
-                        let second = first.split_off(first.len() / 2);
-                        to_send.extend([second, first]);
+                        to_send.extend(halves(batch));
                     } else {
                         self.refuse_together(batch, &message);
                     }
@@ -196,6 +294,9 @@ impl<'a> Import<'a> {
         let verdict = verdict.await?;
         if matches!(verdict, Verdict::Taken) {
             self.healthy = true;
+            self.any_invited |= batch
+                .iter()
+                .any(|row| row.kind() == RowKind::Member && !row.is_deleted());
         }
         Ok(verdict)
     }
@@ -207,6 +308,59 @@ impl<'a> Import<'a> {
             Verdict::Taken => Ok(()),
             _ => Err(error),
         }
+    }
+
+    /// Fails where a single member's refusal is that of all others too, as when the mail server is
+    /// down: no member was taken so far, a few were refused with the same words, and so is one that
+    /// has nothing to do with them.
+    async fn ensure_not_everywhere(
+        &mut self,
+        row: Row<'a>,
+        message: &str,
+        elsewhere: Option<Row<'a>>,
+    ) -> Result<(), OrganizationError> {
+        let words = words(row, message);
+        let times = match &mut self.alike {
+            Some((before, times)) if *before == words => {
+                *times += 1;
+                *times
+            }
+            alike => {
+                *alike = Some((words.clone(), 1));
+                1
+            }
+        };
+        let Some(other) = elsewhere.filter(|_| times == ALIKE && !self.any_invited) else {
+            return Ok(());
+        };
+        match self.send(&[other]).await? {
+            Verdict::Failed { message, .. } if words == self::words(other, &message) => {
+                Err(OrganizationError::RefusesAll { answer: message })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The server goes on with an import whose client gave up. Waits until nothing moves there any
+    /// more, so that the same rows aren't at work twice.
+    async fn wait_for_the_end(&mut self, cause: HttpError) -> Result<(), OrganizationError> {
+        let Some(left) = self.unanswered_left.checked_sub(1) else {
+            return Err(OrganizationError::Unanswered { cause });
+        };
+        self.unanswered_left = left;
+        let mut before = None;
+        for _ in 0..LOOKS {
+            tokio::time::sleep(self.server.settings.retry.longest_delay).await;
+            let Organization::Read(content) = self.server.read().await? else {
+                break;
+            };
+            let now = (content.members.len(), content.groups.len());
+            if before == Some(now) {
+                return Ok(());
+            }
+            before = Some(now);
+        }
+        Err(OrganizationError::Unanswered { cause })
     }
 
     fn divide(&mut self) -> bool {
@@ -250,5 +404,25 @@ impl<'a> Import<'a> {
     fn count(&mut self, rows: usize) {
         self.done += rows;
         (self.progress)(self.done);
+    }
+}
+
+/// The second half below the first, which is sent next.
+fn halves(mut batch: Vec<Row<'_>>) -> Vec<Vec<Row<'_>>> {
+    let second = batch.split_off(batch.len() / 2);
+    [second, batch]
+        .into_iter()
+        .filter(|half| !half.is_empty())
+        .collect()
+}
+
+/// What a refusal says apart from whom it is about.
+fn words(row: Row<'_>, message: &str) -> String {
+    let message = message.replace(row.external_id().as_str(), "");
+    match row {
+        Row::Member(MemberRow {
+            email: Some(email), ..
+        }) => message.replace(email.as_str(), ""),
+        _ => message,
     }
 }

@@ -3,20 +3,21 @@
 use reqwest::Method;
 use serde::Serialize;
 
-use crate::directory::ExternalId;
 use crate::http::Repeat;
+use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
 use crate::organization::import::batches::Row;
 use crate::organization::import::verdict::Verdict;
-use crate::organization::server::Server;
+use crate::organization::import::{GroupRow, MemberRow};
 
 const PATH: &str = "/public/organization/import";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {
-    members: Vec<Member<'a>>,
-    groups: Vec<Group<'a>>,
+    // Never left out: the official server fails on null.
+    members: Vec<&'a MemberRow>,
+    groups: Vec<&'a GroupRow>,
     /// Would remove everyone who isn't in this request.
     overwrite_existing: bool,
     /// Batches never hold more than the cloud takes without it.
@@ -24,27 +25,11 @@ struct Body<'a> {
     invite_users_after_provisioning: bool,
 }
 
-// Vaultwarden needs all three.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Member<'a> {
-    email: Option<&'a str>,
-    external_id: &'a str,
-    deleted: bool,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Group<'a> {
-    name: &'a str,
-    external_id: &'a str,
-    member_external_ids: &'a [ExternalId],
-}
-
-/// Sends one batch. What went wrong on the way is tried again below; a 500 is tried once more here,
-/// because it may have passed or be some row's doing.
+/// Sends one batch. It is sent again only where the server surely did nothing: the server goes on
+/// with an import whose client gave up, and two of the same at once invite the same person twice. A
+/// 500 is an answer, and tried once more, because it may have passed or be some row's doing.
 pub(super) async fn send(
-    server: &Server,
+    server: &OrganizationClient,
     batch: &[Row<'_>],
     staged: bool,
     requests: &mut usize,
@@ -53,7 +38,7 @@ pub(super) async fn send(
         .call(Method::POST, PATH, "POST /public/organization/import")
         .json(&body(batch, staged))
         .map_err(|error| server.error(error))?
-        .repeat(Repeat::ExceptOnServerError);
+        .repeat(Repeat::NonIdempotent);
     let mut tried_before = false;
     loop {
         *requests += 1;
@@ -81,16 +66,8 @@ fn body<'a>(batch: &[Row<'a>], staged: bool) -> Body<'a> {
     };
     for row in batch {
         match row {
-            Row::Member(row) => body.members.push(Member {
-                email: row.email.as_ref().map(|email| email.as_str()),
-                external_id: row.external_id.as_str(),
-                deleted: row.deleted,
-            }),
-            Row::Group(row) => body.groups.push(Group {
-                name: &row.name,
-                external_id: row.external_id.as_str(),
-                member_external_ids: &row.members,
-            }),
+            Row::Member(row) => body.members.push(row),
+            Row::Group(row) => body.groups.push(row),
         }
     }
     body

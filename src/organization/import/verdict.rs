@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use reqwest::StatusCode;
 
 use crate::http::{Failure, HttpError};
+use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
 use crate::organization::error::Refusal;
 use crate::organization::import::RowKind;
 use crate::organization::import::batches::Row;
-use crate::organization::server::Server;
 use crate::organization::wire::ErrorBody;
 use crate::text::shorten;
 
@@ -24,6 +24,8 @@ pub(super) enum Verdict {
     NoSeats(String),
     /// The plan has no groups.
     NoGroups(String),
+    /// The answer never came; the server may still be at work.
+    Unanswered(HttpError),
     /// Refused, or failed on, for a reason that may be any row's.
     Failed {
         /// What the server said.
@@ -36,12 +38,14 @@ pub(super) enum Verdict {
 impl Verdict {
     /// Of a failed request; an error where the whole import can't go on.
     pub(super) fn of(
-        server: &Server,
+        server: &OrganizationClient,
         error: HttpError,
         batch: &[Row<'_>],
     ) -> Result<Self, OrganizationError> {
-        let Failure::Status(answer) = &error.failure else {
-            return Err(server.error(error));
+        let answer = match &error.failure {
+            Failure::Status(answer) => answer,
+            Failure::Interrupted(_) => return Ok(Self::Unanswered(error)),
+            _ => return Err(server.error(error)),
         };
         let body = ErrorBody::of(answer);
         let message = body.text(answer);
@@ -49,12 +53,14 @@ impl Verdict {
             StatusCode::BAD_REQUEST if !answer.is_html() => {}
             // Vaultwarden's word for a body it can't read; a page, as all its errors.
             StatusCode::UNPROCESSABLE_ENTITY => {}
-            // A crash, a proxy's limit on size or on time: fewer rows may pass.
-            StatusCode::INTERNAL_SERVER_ERROR
-            | StatusCode::PAYLOAD_TOO_LARGE
-            | StatusCode::GATEWAY_TIMEOUT => {
+            // A crash, or a proxy's limit on size: fewer rows may pass.
+            StatusCode::INTERNAL_SERVER_ERROR | StatusCode::PAYLOAD_TOO_LARGE => {
                 let error = server.error(error);
                 return Ok(Self::Failed { message, error });
+            }
+            // A proxy that gave up waiting (520 to 524: Cloudflare's).
+            status if matches!(status.as_u16(), 408 | 502..=504 | 520..=524) => {
+                return Ok(Self::Unanswered(error));
             }
             _ => return Err(server.error(error)),
         }
@@ -66,7 +72,7 @@ impl Verdict {
         match Refusal::of(&message) {
             Refusal::Seats => return Ok(Self::NoSeats(message)),
             Refusal::Groups => return Ok(Self::NoGroups(message)),
-            Refusal::DirectorySync => {
+            Refusal::DirectorySync | Refusal::Organization => {
                 return Err(OrganizationError::NotPermitted { answer: message });
             }
             Refusal::Other => {}

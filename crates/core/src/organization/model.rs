@@ -56,6 +56,13 @@ pub enum MemberStatus {
     Other(i64),
 }
 
+impl MemberStatus {
+    /// Whether the member needs one of the subscription's seats: revoked and staged ones don't.
+    pub fn takes_seat(self) -> bool {
+        !matches!(self, Self::Revoked | Self::Staged)
+    }
+}
+
 /// The role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MemberRole {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use crate::directory::ExternalId;
-use crate::organization::model::{Content, MemberStatus, Seats};
+use crate::organization::model::{Content, Seats};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::guard::Guarded;
 use crate::sync::plan::{Action, Change, MemberAction, Plan};
@@ -85,7 +85,7 @@ fn free(content: &Content, paid: Option<Seats>, plan: &Plan) -> Option<usize> {
     let used = content
         .members
         .iter()
-        .filter(|member| member.status != MemberStatus::Revoked && !departing.contains(&member.id))
+        .filter(|member| member.status.takes_seat() && !departing.contains(&member.id))
         .count();
     Some(limit.saturating_sub(used))
 }
