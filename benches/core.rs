@@ -169,6 +169,7 @@ fn in_step(roster: &Roster) -> Result<Organization> {
 /// What a resource without any rules means.
 fn policy() -> Policy {
     Policy {
+        never_send: Some(Default::default()),
         external_id_prefix: String::new(),
         users: UserFilter::default(),
         groups: GroupFilter::default(),

@@ -16,6 +16,7 @@ use crate::testing::{ModelOrganization, TestDirectory};
 /// What a resource without any optional field asks for.
 pub fn policy() -> Policy {
     Policy {
+        never_send: Some(Default::default()),
         external_id_prefix: String::new(),
         users: UserFilter::default(),
         groups: GroupFilter::default(),

@@ -26,7 +26,11 @@ impl From<Directory> for Seen {
             .iter()
             .map(|user| match &user.email {
                 Ok(email) => email.to_string(),
-                Err(unusable) => format!("{:?} of {}", unusable.why, unusable.entry),
+                Err(unusable) => {
+                    let why = format!("{:?}", unusable.why);
+                    let kind = why.split([' ', '(']).next().unwrap_or_default();
+                    format!("{kind} of {}", unusable.entry)
+                }
             })
             .collect();
         let by_email = || emails.iter().cloned().zip(&directory.users);

@@ -201,6 +201,7 @@ pub fn policies(prefix: &'static str) -> impl Strategy<Value = Policy> {
         });
     (users, groups, onboarding, offboarding).prop_map(
         move |(users, groups, onboarding, offboarding)| Policy {
+            never_send: Some(Default::default()),
             external_id_prefix: prefix.into(),
             users,
             groups,

@@ -288,7 +288,7 @@ async fn emails_come_from_the_first_attribute_that_has_one_or_are_put_together()
         [
             "(there is no email)",
             "(there is no email)",
-            "(this is not an email address)",
+            "(this is not an email address (there is no @): not an address)",
             "plain@example.com",
             "second@example.com",
         ]
@@ -307,7 +307,7 @@ async fn emails_come_from_the_first_attribute_that_has_one_or_are_put_together()
     assert_eq!(
         emails(&read(settings).await),
         [
-            "(this is not an email address)",
+            "(this is not an email address (there is no @): not an address)",
             "derived@example.org",
             "other@example.com",
             "plain@example.com",

@@ -152,6 +152,7 @@ pub async fn organization(config: Config) -> SimulatedOrganization {
 /// Everything that a sync may take away is allowed to go.
 pub fn policy() -> Policy {
     Policy {
+        never_send: Some(Default::default()),
         external_id_prefix: String::new(),
         users: UserFilter::default(),
         groups: GroupFilter {

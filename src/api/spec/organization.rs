@@ -62,6 +62,10 @@ pub struct OrganizationSpec {
     /// Whom to trust, for a server with a private certificate authority.
     pub tls: Option<TlsSpec>,
 
+    /// What has to be said about a Vaultwarden server, which can't be read. Other servers need none
+    /// of it.
+    pub vaultwarden: Option<VaultwardenSpec>,
+
     /// Put before the external id of every member and group, for example `berlin:`. Only those that
     /// start with it are managed, so that several DirectorySyncs can fill one organization; none of
     /// their prefixes may begin another's. Default: none, and every member and group with an
@@ -69,6 +73,19 @@ pub struct OrganizationSpec {
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9][A-Za-z0-9._:/-]*$')").message("a prefix starts with a letter or digit and has letters, digits and . _ : / - only: berlin:"))]
     #[schemars(length(min = 1, max = 50))]
     pub external_id_prefix: Option<String>,
+}
+
+/// What has to be said about a Vaultwarden server, which doesn't tell who its members are.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VaultwardenSpec {
+    /// Emails that are never sent: the organization's owners, and everybody who was invited by hand.
+    /// They are never revoked, and get no external id. Write an empty list if there are none.
+    /// Default: not known, and nobody's access is ever revoked.
+    #[x_kube(validation = Rule::new("self.all(email, email.matches('^[^@ ]+@[^@ ]+$'))").message("write email addresses: owner@example.com"))]
+    #[schemars(length(max = 500), inner(length(min = 3, max = 256)))]
+    pub never_send: Option<Vec<String>>,
 }
 
 /// A region of Bitwarden's cloud.

@@ -1,9 +1,12 @@
 //! Whom to take, and what may happen to them.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::check::Checks;
 use crate::api::spec::{DeparturePolicy, DirectorySyncSpec};
+use crate::directory::Email;
 use crate::sync::policy::{
     Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, UserFilter,
 };
@@ -35,8 +38,10 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
         None => LIMIT,
         Some(limit) => checks.noted("spec.offboarding.limit", parse_limit(limit))?,
     };
+    let never_send = never_send(checks, spec);
     Some(Policy {
         external_id_prefix,
+        never_send,
         users: UserFilter {
             include: globs(users.include),
             exclude: globs(users.exclude),
@@ -57,6 +62,19 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
             limit,
         },
     })
+}
+
+fn never_send(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<BTreeSet<Email>> {
+    let vaultwarden = spec.organization.vaultwarden.as_ref()?;
+    let emails = vaultwarden.never_send.iter().flatten();
+    let emails = emails.filter_map(|email| {
+        checks.noted(
+            "spec.organization.vaultwarden.neverSend",
+            Email::parse(email),
+        )
+    });
+    let emails = emails.collect();
+    vaultwarden.never_send.is_some().then_some(emails)
 }
 
 fn globs(patterns: Option<Vec<String>>) -> Vec<Glob> {

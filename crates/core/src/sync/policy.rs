@@ -1,6 +1,10 @@
 //! What the resource's author decided: whom to take, and what may happen to them.
 
+use std::collections::BTreeSet;
+
 use wildmatch::WildMatch;
+
+use crate::directory::Email;
 
 /// The rules of one resource, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +19,10 @@ pub struct Policy {
     pub onboarding: Onboarding,
     /// How people go out.
     pub offboarding: Offboarding,
+    /// Emails that are never sent to a server that can't be read (Vaultwarden): its owners, and
+    /// members who were invited by hand. `None`: nobody said who they are, so nobody is revoked
+    /// there.
+    pub never_send: Option<BTreeSet<Email>>,
 }
 
 /// Which people are in scope, by email. Empty lists let everyone through.

@@ -322,7 +322,9 @@ fn email_problem(id: &ExternalId, unusable: &UnusableEmail) -> Problem {
     let reason = match unusable.why {
         InvalidEmail::Empty => ProblemReason::NoEmail,
         InvalidEmail::TooLong(_) => ProblemReason::EmailTooLong,
-        InvalidEmail::Malformed => ProblemReason::InvalidEmail,
+        InvalidEmail::Malformed { .. } | InvalidEmail::Invisible { .. } => {
+            ProblemReason::InvalidEmail
+        }
     };
     let message = format!("{}: {}", shorten(&unusable.entry), unusable.why);
     Problem::new(reason, message, [id.clone()])
