@@ -57,9 +57,9 @@ fn fill(okta: &SimulatedOkta, people: u32, teams: u32) {
 async fn measured(okta: &SimulatedOkta, token: &str) {
     okta.clear_requests();
     let url = okta.url().parse().unwrap();
-    let settings = OktaSettings::new(url, Credentials::ApiToken(token.into()));
+    let settings = OktaSettings::new(url);
     let share = settings.rate_limit_share;
-    let source = OktaSource::new(settings).unwrap();
+    let source = OktaSource::new(settings, Credentials::ApiToken(token.into())).unwrap();
     let started = Instant::now();
     let reading = source.read(None, &ReadProgress::default()).await.unwrap();
     let took = started.elapsed();

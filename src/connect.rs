@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use crate::api::conditions::Blocker;
-use crate::api::validation::{ReferencedData, Unresolved, ValidatedSpec};
+use crate::api::validation::{ReferencedData, Unresolved, ValidatedSpec, both};
 use crate::fault::FaultKind;
 use crate::http::{Observer, Unobserved};
 use crate::organization::{OrganizationClient, OrganizationError};
-use crate::source::{Source, SourceError};
+use crate::source::{self, Source, SourceError};
 
 /// Clients of both sides, ready to be used.
 pub struct Connections {
@@ -75,11 +75,17 @@ pub fn connect(
     data: &ReferencedData,
     observers: Observers,
 ) -> Result<Connections, ConnectError> {
-    let mut resolved = spec.resolve(data)?;
-    resolved.source.observed_by(observers.directory);
-    resolved.organization.observer = observers.organization;
+    let organization = spec.organization.settings(data);
+    // What is missing of both sides is told together.
+    let source = match spec.source.connect(data, observers.directory) {
+        Err(source::ConnectError::References(unresolved)) => Err(unresolved),
+        Err(source::ConnectError::Source(error)) => Ok(Err(error)),
+        Ok(source) => Ok(Ok(source)),
+    };
+    let (mut organization, source) = both(organization, source)?;
+    organization.observer = observers.organization;
     Ok(Connections {
-        source: resolved.source.connect()?,
-        organization: OrganizationClient::new(resolved.organization)?,
+        source: source?,
+        organization: OrganizationClient::new(organization)?,
     })
 }

@@ -10,7 +10,7 @@ pub mod validation;
 
 pub use spec::{DirectorySync, DirectorySyncSpec};
 pub use status::DirectorySyncStatus;
-pub use validation::{ReferencedData, Resolved, ValidatedSpec};
+pub use validation::{ReferencedData, ValidatedSpec};
 
 /// The API group.
 pub const GROUP: &str = "directorysync.dev";

@@ -3,9 +3,11 @@
 pub mod active_directory;
 pub mod entra_id;
 pub mod google_workspace;
+mod kinds;
 pub mod ldap;
 pub mod okta;
 pub mod one_login;
+mod settings;
 
 use std::time::Duration;
 
@@ -16,6 +18,9 @@ use crate::directory::Directory;
 use crate::http::AccountLimits;
 
 pub use directory_sync_core::sync::progress::ReadProgress;
+
+pub use kinds::{name, validate};
+pub use settings::{ConnectError, SourceSettings, Validate};
 
 pub use crate::fault::{FaultKind as SourceErrorKind, Step};
 

@@ -19,6 +19,7 @@ mod http;
 mod organization;
 mod run;
 mod seen;
+mod setup;
 mod source;
 
 pub use directory::{TestDirectory, directory, id};
@@ -26,4 +27,5 @@ pub use http::{client, hurried};
 pub use organization::{ModelOrganization, organization};
 pub use run::{Run, policy, sync};
 pub use seen::Seen;
+pub use setup::Setup;
 pub use source::{Refusal, emails, group_names, members, people, read_all};

@@ -1,8 +1,9 @@
 //! Which people and groups are read, and as what.
 
+use directory_sync::api::spec::OktaGroupType;
 use directory_sync::directory::AccountState::{self, Active, Disabled};
 use directory_sync::source::SourceErrorKind;
-use directory_sync::source::okta::{GroupScope, GroupType, UserScope};
+use directory_sync::source::okta::{GroupScope, UserScope};
 use simulators::okta::{self, Config, GroupSeed, LinkStyle, SimulatedOkta, Status, UserSeed};
 
 use crate::harness::*;
@@ -170,7 +171,7 @@ async fn groups_are_chosen_by_type_and_by_search_and_only_their_members_are_aske
     let mut some = settings(&okta);
     some.groups = Some(GroupScope {
         search: Some(r#"profile.name sw "eng-""#.into()),
-        types: vec![GroupType::OktaGroup],
+        types: vec![OktaGroupType::OktaGroup],
     });
     assert_eq!(read(some).await.group_names(), ["eng-core"]);
     let below = |request: &okta::Request| request.path.starts_with("/api/v1/groups/");
@@ -179,7 +180,7 @@ async fn groups_are_chosen_by_type_and_by_search_and_only_their_members_are_aske
     let mut built_in = settings(&okta);
     built_in.groups = Some(GroupScope {
         search: None,
-        types: vec![GroupType::BuiltIn],
+        types: vec![OktaGroupType::BuiltIn],
     });
     assert_eq!(read(built_in).await.group_names(), ["Everyone"]);
 

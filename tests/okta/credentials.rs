@@ -1,7 +1,7 @@
 //! Ways in.
 
 use directory_sync::source::SourceErrorKind;
-use directory_sync::source::okta::{Credentials, OktaSettings};
+use directory_sync::source::okta::Credentials;
 use serde_json::Value;
 use simulators::fault::{Fault, Way, Work};
 use simulators::okta::{Class, Config, PublicKey, ServiceApp, SimulatedOkta, UserSeed};
@@ -59,7 +59,7 @@ async fn organization_with_app(app: ServiceApp) -> SimulatedOkta {
     okta
 }
 
-fn with_key(okta: &SimulatedOkta, key: &str, id: Option<&str>) -> OktaSettings {
+fn with_key(okta: &SimulatedOkta, key: &str, id: Option<&str>) -> OktaSetup {
     let credentials = Credentials::ServiceApp {
         client_id: CLIENT_ID.to_owned(),
         private_key: key.into(),
@@ -151,7 +151,7 @@ async fn an_assertion_whose_answer_is_lost_is_not_sent_a_second_time() {
 async fn a_token_that_is_revoked_in_the_middle_is_replaced() {
     let okta = organization_with_app(app()).await;
     let settings = with_key(&okta, P256, Some("key-of-p256"));
-    let source = directory_sync::source::okta::OktaSource::new(settings).unwrap();
+    let source = source(settings).unwrap();
     let read = async || {
         use directory_sync::source::Source as _;
         source.read(None, &Default::default()).await.unwrap()

@@ -2,12 +2,14 @@
 
 use directory_sync::source::okta::{Credentials, OktaSettings, OktaSource};
 use directory_sync::source::{Source, SourceError, Step};
-use directory_sync::testing::{hurried, read_all};
+use directory_sync::testing::{Setup, hurried, read_all};
 use simulators::okta::{Config, GroupSeed, SimulatedOkta, UserSeed};
 
 pub use directory_sync::testing::Seen;
 
 pub const TOKEN: &str = "00simulated-api-token-0123456789abcdef";
+
+pub type OktaSetup = Setup<OktaSettings, Credentials>;
 
 /// An organization without rate limits, unless `config` says otherwise.
 pub async fn organization_with(config: Config) -> SimulatedOkta {
@@ -19,30 +21,37 @@ pub async fn organization() -> SimulatedOkta {
 }
 
 /// Settings that read this organization with its API token and the defaults of every field.
-pub fn settings(okta: &SimulatedOkta) -> OktaSettings {
+pub fn settings(okta: &SimulatedOkta) -> OktaSetup {
     settings_with(okta, Credentials::ApiToken(TOKEN.into()))
 }
 
-pub fn settings_with(okta: &SimulatedOkta, credentials: Credentials) -> OktaSettings {
-    let mut settings = OktaSettings::new(okta.url().parse().unwrap(), credentials);
+pub fn settings_with(okta: &SimulatedOkta, credentials: Credentials) -> OktaSetup {
+    let mut settings = OktaSettings::new(okta.url().parse().unwrap());
     settings.retry = hurried();
-    settings
+    Setup {
+        settings,
+        credentials,
+    }
 }
 
-pub async fn try_read(settings: OktaSettings) -> Result<Seen, SourceError> {
-    read_all(&OktaSource::new(settings)?).await.map(Seen::from)
+pub fn source(setup: OktaSetup) -> Result<OktaSource, SourceError> {
+    OktaSource::new(setup.settings, setup.credentials)
 }
 
-pub async fn read(settings: OktaSettings) -> Seen {
-    try_read(settings).await.unwrap()
+pub async fn try_read(setup: OktaSetup) -> Result<Seen, SourceError> {
+    read_all(&source(setup)?).await.map(Seen::from)
 }
 
-pub async fn failure(settings: OktaSettings) -> SourceError {
-    try_read(settings).await.unwrap_err()
+pub async fn read(setup: OktaSetup) -> Seen {
+    try_read(setup).await.unwrap()
 }
 
-pub async fn check(settings: OktaSettings) -> Vec<Step> {
-    OktaSource::new(settings).unwrap().check().await
+pub async fn failure(setup: OktaSetup) -> SourceError {
+    try_read(setup).await.unwrap_err()
+}
+
+pub async fn check(setup: OktaSetup) -> Vec<Step> {
+    source(setup).unwrap().check().await
 }
 
 /// Seven people and four groups on pages of two, three with Okta's own order of ids.

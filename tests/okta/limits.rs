@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use directory_sync::source::okta::OktaSource;
 use directory_sync::source::{ReadProgress, Source, SourceErrorKind};
 use simulators::fault::{Fault, Way, Work};
 use simulators::okta::{Class, Config, GroupSeed, RateLimits, SimulatedOkta, Spent, UserSeed};
@@ -46,7 +45,7 @@ fn refused(okta: &SimulatedOkta) -> u32 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_share_spent_in_the_middle_is_waited_for_and_nothing_is_lost() {
     let okta = many_groups(LIMITS).await;
-    let source = OktaSource::new(settings(&okta)).unwrap();
+    let source = source(settings(&okta)).unwrap();
     let progress = Arc::new(ReadProgress::default());
     let watched = progress.clone();
     let waits = tokio::spawn(async move {

@@ -41,20 +41,6 @@ pub struct SourceSpec {
 impl SourceSpec {
     /// The kind of directory in a word, as people call it; the first where there are several.
     pub fn kind(&self) -> &'static str {
-        if self.ldap.is_some() {
-            "LDAP"
-        } else if self.active_directory.is_some() {
-            "ActiveDirectory"
-        } else if self.entra_id.is_some() {
-            "EntraID"
-        } else if self.google_workspace.is_some() {
-            "GoogleWorkspace"
-        } else if self.okta.is_some() {
-            "Okta"
-        } else if self.one_login.is_some() {
-            "OneLogin"
-        } else {
-            "None"
-        }
+        crate::source::name(self)
     }
 }

@@ -2,18 +2,22 @@
 
 use secrecy::ExposeSecret;
 
+use std::sync::Arc;
+
 use super::check::Checks;
 use super::ldap_tls::Certificates;
 use super::references::{KeyOf, Reference, ReferencedData};
-use super::resolve::UnresolvedReason;
+use super::unresolved::{Unresolved, UnresolvedReason};
 use crate::api::spec::{
     ActiveDirectoryEmail, ActiveDirectoryGroups, ActiveDirectorySecurity, ActiveDirectorySource,
     ActiveDirectoryUsers,
 };
+use crate::http::Observer;
 use crate::source::active_directory::{
     Account, ActiveDirectorySettings, Controller, Domain, EmailFrom, Groups, Security, Users, Where,
 };
 use crate::source::ldap::{InvalidSettings, ServerUrl};
+use crate::source::{ConnectError, Source, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.activeDirectory";
 
@@ -27,8 +31,8 @@ pub struct ValidatedActiveDirectory {
     certificates: Certificates,
 }
 
-impl ValidatedActiveDirectory {
-    pub(super) fn references(&self) -> Vec<Reference> {
+impl SourceSettings for ValidatedActiveDirectory {
+    fn references(&self) -> Vec<Reference> {
         [&self.username, &self.password]
             .into_iter()
             .chain(self.certificates.keys())
@@ -36,6 +40,22 @@ impl ValidatedActiveDirectory {
             .collect()
     }
 
+    fn connect(
+        &self,
+        data: &ReferencedData,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Box<dyn Source>, ConnectError> {
+        let mut problems = vec![];
+        let settings = self.resolve(data, &mut problems);
+        let mut settings = settings.ok_or(Unresolved(problems))?;
+        settings.observer = observer;
+        Ok(Box::new(
+            crate::source::active_directory::ActiveDirectorySource::new(settings)?,
+        ))
+    }
+}
+
+impl ValidatedActiveDirectory {
     pub(super) fn resolve(
         &self,
         data: &ReferencedData,
@@ -56,6 +76,12 @@ impl ValidatedActiveDirectory {
         }
         self.certificates.resolve(data, &mut settings.tls, problems);
         (problems.len() == before).then_some(settings)
+    }
+}
+
+impl Validate for ActiveDirectorySource {
+    fn validate(&self, checks: &mut Checks, reads_groups: bool) -> Option<Arc<dyn SourceSettings>> {
+        Some(Arc::new(validate(checks, self, reads_groups)?))
     }
 }
 

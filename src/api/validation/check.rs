@@ -8,11 +8,11 @@ use crate::directory::AccountState;
 
 /// What was found wrong so far.
 #[derive(Debug, Default)]
-pub(super) struct Checks(Vec<Invalid>);
+pub struct Checks(Vec<Invalid>);
 
 impl Checks {
     /// Notes what is wrong with a field.
-    pub(super) fn refuse(&mut self, field: impl Into<String>, message: impl Into<String>) {
+    pub fn refuse(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.0.push(Invalid {
             field: field.into(),
             message: message.into(),
@@ -20,14 +20,14 @@ impl Checks {
     }
 
     /// Notes an error; `None` where there was one.
-    pub(super) fn noted<T, E: ToString>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
+    pub fn noted<T, E: ToString>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
         result
             .map_err(|error| self.refuse(field, error.to_string()))
             .ok()
     }
 
     /// Of `fields` (and whether each is there) exactly one is.
-    pub(super) fn exactly_one(&mut self, parent: &str, fields: &[(&str, bool)]) {
+    pub fn exactly_one(&mut self, parent: &str, fields: &[(&str, bool)]) {
         let there = fields.iter().filter(|(_, is_there)| *is_there).count();
         if there != 1 {
             let names: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
@@ -36,7 +36,7 @@ impl Checks {
     }
 
     /// A duration of at least `min`, such as `1h30m`; `default` where there is none.
-    pub(super) fn duration(
+    pub fn duration(
         &mut self,
         field: &str,
         text: Option<&str>,
@@ -65,7 +65,7 @@ impl Checks {
     }
 
     /// How much of a vendor's rate limit to use, in percent; half where there is no word of it.
-    pub(super) fn share(&mut self, field: &str, share: Option<i32>) -> Option<u8> {
+    pub fn share(&mut self, field: &str, share: Option<i32>) -> Option<u8> {
         let share = u8::try_from(share.unwrap_or(50)).ok();
         let share = share.filter(|share| (1..=100).contains(share));
         if share.is_none() {
@@ -76,7 +76,7 @@ impl Checks {
     }
 
     /// Everything that was found wrong.
-    pub(super) fn finish(self) -> Result<(), InvalidSpec> {
+    pub fn finish(self) -> Result<(), InvalidSpec> {
         if self.0.is_empty() {
             Ok(())
         } else {
@@ -87,10 +87,7 @@ impl Checks {
 
 /// What a status means; `usual` where the spec has no word of it. `None`: as if there were no such
 /// account.
-pub(super) fn state(
-    meaning: Option<AccountMeaning>,
-    usual: Option<AccountState>,
-) -> Option<AccountState> {
+pub fn state(meaning: Option<AccountMeaning>, usual: Option<AccountState>) -> Option<AccountState> {
     match meaning {
         None => usual,
         Some(AccountMeaning::Active) => Some(AccountState::Active),

@@ -3,18 +3,22 @@
 use secrecy::SecretString;
 use uuid::Uuid;
 
+use std::sync::Arc;
+
 use super::check::Checks;
 use super::organization::web_address;
 use super::references::{KeyOf, Reference, ReferencedData};
-use super::resolve::UnresolvedReason;
+use super::unresolved::{Unresolved, UnresolvedReason};
 use crate::api::spec::{
     EntraIdCloud, EntraIdCredentials, EntraIdEmail, EntraIdGroupSelection, EntraIdGroupType,
     EntraIdGroups, EntraIdSource, EntraIdUserType, EntraIdUsers,
 };
+use crate::http::Observer;
 use crate::source::entra_id::{
     Addresses, Credentials, EmailRule, EntraIdSettings, GroupSelection, GroupSettings, GroupTypes,
     UserSettings, UserTypes,
 };
+use crate::source::{ConnectError, Source, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.entraId";
 
@@ -36,8 +40,8 @@ enum Proof {
     FederatedToken,
 }
 
-impl ValidatedEntraId {
-    pub(super) fn references(&self) -> Vec<Reference> {
+impl SourceSettings for ValidatedEntraId {
+    fn references(&self) -> Vec<Reference> {
         let keys = match &self.proof {
             Proof::Secret(secret) => vec![secret],
             Proof::Certificate { certificate, key } => vec![certificate, key],
@@ -46,6 +50,22 @@ impl ValidatedEntraId {
         keys.into_iter().map(Reference::from).collect()
     }
 
+    fn connect(
+        &self,
+        data: &ReferencedData,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Box<dyn Source>, ConnectError> {
+        let mut problems = vec![];
+        let settings = self.resolve(data, &mut problems);
+        let mut settings = settings.ok_or(Unresolved(problems))?;
+        settings.observer = observer;
+        Ok(Box::new(crate::source::entra_id::EntraIdSource::new(
+            settings,
+        )?))
+    }
+}
+
+impl ValidatedEntraId {
     pub(super) fn resolve(
         &self,
         data: &ReferencedData,
@@ -84,6 +104,12 @@ impl ValidatedEntraId {
             }
         }
         (problems.len() == before).then_some(settings)
+    }
+}
+
+impl Validate for EntraIdSource {
+    fn validate(&self, checks: &mut Checks, reads_groups: bool) -> Option<Arc<dyn SourceSettings>> {
+        Some(Arc::new(validate(checks, self, reads_groups)?))
     }
 }
 

@@ -2,19 +2,23 @@
 
 use secrecy::SecretString;
 
+use std::sync::Arc;
+
 use super::check::Checks;
 use super::organization::web_address;
 use super::references::{KeyOf, Reference, ReferencedData};
-use super::resolve::UnresolvedReason;
+use super::unresolved::{Unresolved, UnresolvedReason};
 use crate::api::spec::{
     AccountMeaning, GoogleWorkloadIdentity, GoogleWorkspaceCredentials, GoogleWorkspaceSource,
     GoogleWorkspaceUsers,
 };
 use crate::directory::AccountState;
+use crate::http::Observer;
 use crate::source::google_workspace::{
     Addresses, Credentials, GoogleWorkspaceSettings, GroupSettings, ServiceAccountKey, TOKEN_FILE,
     Tenant, UserSettings, WorkloadIdentity,
 };
+use crate::source::{ConnectError, Source, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.googleWorkspace";
 
@@ -26,11 +30,27 @@ pub struct ValidatedGoogleWorkspace {
     key: Option<KeyOf>,
 }
 
-impl ValidatedGoogleWorkspace {
-    pub(super) fn references(&self) -> Vec<Reference> {
+impl SourceSettings for ValidatedGoogleWorkspace {
+    fn references(&self) -> Vec<Reference> {
         self.key.iter().map(Reference::from).collect()
     }
 
+    fn connect(
+        &self,
+        data: &ReferencedData,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Box<dyn Source>, ConnectError> {
+        let mut problems = vec![];
+        let settings = self.resolve(data, &mut problems);
+        let mut settings = settings.ok_or(Unresolved(problems))?;
+        settings.observer = observer;
+        Ok(Box::new(
+            crate::source::google_workspace::GoogleWorkspaceSource::new(settings)?,
+        ))
+    }
+}
+
+impl ValidatedGoogleWorkspace {
     pub(super) fn resolve(
         &self,
         data: &ReferencedData,
@@ -52,6 +72,12 @@ fn account_key(data: &ReferencedData, key: &KeyOf) -> Result<ServiceAccountKey, 
     })?;
     ServiceAccountKey::parse(text)
         .map_err(|error| UnresolvedReason::unusable(key, &error.to_string()))
+}
+
+impl Validate for GoogleWorkspaceSource {
+    fn validate(&self, checks: &mut Checks, reads_groups: bool) -> Option<Arc<dyn SourceSettings>> {
+        Some(Arc::new(validate(checks, self, reads_groups)?))
+    }
 }
 
 pub(super) fn validate(

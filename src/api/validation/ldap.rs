@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use std::sync::Arc;
+
 use super::check::Checks;
 use super::ldap_tls::Certificates;
 use super::organization::is_loopback;
 use super::references::{KeyOf, Reference, ReferencedData};
-use super::resolve::UnresolvedReason;
+use super::unresolved::{Unresolved, UnresolvedReason};
 use crate::api::spec::{LdapGroups, LdapMemberValue, LdapScope, LdapSource, LdapTls, LdapUsers};
+use crate::http::Observer;
 use crate::source::ldap::{
     Bind, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute, LdapSettings,
     MemberAttribute, MemberNaming, SearchScope, ServerUrl, UserSettings,
 };
+use crate::source::{ConnectError, Source, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.ldap";
 
@@ -32,8 +36,8 @@ enum Account {
     SaslExternal,
 }
 
-impl ValidatedLdap {
-    pub(super) fn references(&self) -> Vec<Reference> {
+impl SourceSettings for ValidatedLdap {
+    fn references(&self) -> Vec<Reference> {
         let account = match &self.account {
             Account::Simple { dn, password } => vec![dn, password],
             Account::Anonymous | Account::SaslExternal => vec![],
@@ -45,6 +49,20 @@ impl ValidatedLdap {
             .collect()
     }
 
+    fn connect(
+        &self,
+        data: &ReferencedData,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Box<dyn Source>, ConnectError> {
+        let mut problems = vec![];
+        let settings = self.resolve(data, &mut problems);
+        let mut settings = settings.ok_or(Unresolved(problems))?;
+        settings.observer = observer;
+        Ok(Box::new(crate::source::ldap::LdapSource::new(settings)?))
+    }
+}
+
+impl ValidatedLdap {
     pub(super) fn resolve(
         &self,
         data: &ReferencedData,
@@ -69,6 +87,12 @@ impl ValidatedLdap {
         }
         self.certificates.resolve(data, &mut settings.tls, problems);
         (problems.len() == before).then_some(settings)
+    }
+}
+
+impl Validate for LdapSource {
+    fn validate(&self, checks: &mut Checks, reads_groups: bool) -> Option<Arc<dyn SourceSettings>> {
+        Some(Arc::new(validate(checks, self, reads_groups)?))
     }
 }
 

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use super::references::{KeyOf, ReferencedData};
-use super::resolve::UnresolvedReason;
+use super::unresolved::UnresolvedReason;
 use crate::api::spec::LdapTls;
 use crate::source::ldap::{ClientIdentity, TlsSettings};
 

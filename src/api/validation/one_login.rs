@@ -3,16 +3,20 @@
 use reqwest::Url;
 use secrecy::ExposeSecret;
 
+use std::sync::Arc;
+
 use super::check::{Checks, state};
 use super::organization::web_address;
 use super::references::{KeyOf, Reference, ReferencedData};
-use super::resolve::UnresolvedReason;
+use super::unresolved::{Unresolved, UnresolvedReason};
 use crate::api::spec::{
     OneLoginGroupsFrom, OneLoginRegion, OneLoginSource as Spec, OneLoginStates, OneLoginStatuses,
 };
+use crate::http::Observer;
 use crate::source::one_login::{
     Attribute, GroupsFrom, OneLoginSettings, Region, StateTable, StatusTable, subdomain_url,
 };
+use crate::source::{ConnectError, Source, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.oneLogin";
 
@@ -25,14 +29,30 @@ pub struct ValidatedOneLogin {
     client_secret: KeyOf,
 }
 
-impl ValidatedOneLogin {
-    pub(super) fn references(&self) -> Vec<Reference> {
+impl SourceSettings for ValidatedOneLogin {
+    fn references(&self) -> Vec<Reference> {
         vec![
             Reference::from(&self.client_id),
             Reference::from(&self.client_secret),
         ]
     }
 
+    fn connect(
+        &self,
+        data: &ReferencedData,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Box<dyn Source>, ConnectError> {
+        let mut problems = vec![];
+        let settings = self.resolve(data, &mut problems);
+        let mut settings = settings.ok_or(Unresolved(problems))?;
+        settings.observer = observer;
+        Ok(Box::new(crate::source::one_login::OneLoginSource::new(
+            settings,
+        )?))
+    }
+}
+
+impl ValidatedOneLogin {
     pub(super) fn resolve(
         &self,
         data: &ReferencedData,
@@ -49,6 +69,12 @@ impl ValidatedOneLogin {
                 None
             }
         }
+    }
+}
+
+impl Validate for Spec {
+    fn validate(&self, checks: &mut Checks, reads_groups: bool) -> Option<Arc<dyn SourceSettings>> {
+        Some(Arc::new(validate(checks, self, reads_groups)?))
     }
 }
 

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 
 use super::check::Checks;
 use super::references::{KeyOf, Reference, ReferencedData};
-use super::resolve::UnresolvedReason;
+use super::unresolved::{Unresolved, UnresolvedReason, both};
 use crate::api::spec::{OrganizationSpec, Region as RegionSpec};
 use crate::organization::{ClientId, Region, Settings};
 
@@ -28,36 +28,21 @@ impl ValidatedOrganization {
             .collect()
     }
 
-    pub(super) fn resolve(
-        &self,
-        data: &ReferencedData,
-        problems: &mut Vec<UnresolvedReason>,
-    ) -> Option<Settings> {
+    /// The organization, with the key that `data` holds.
+    ///
+    /// # Errors
+    /// Everything of it that is missing or can't be used.
+    pub fn settings(&self, data: &ReferencedData) -> Result<Settings, Unresolved> {
         let id = data.text(&self.client_id).and_then(|id| {
             ClientId::parse(id.expose_secret())
                 .map_err(|error| UnresolvedReason::unusable(&self.client_id, &error.to_string()))
         });
-        let secret = data.text(&self.client_secret);
-        let ca_bundle = self
-            .ca_bundle
-            .as_ref()
-            .map(|key| data.bytes(key))
-            .transpose();
-        match (id, secret, ca_bundle) {
-            (Ok(id), Ok(secret), Ok(ca_bundle)) => {
-                let mut settings = Settings::new(self.region.clone(), id, secret);
-                settings.connection.ca_bundle = ca_bundle.map(<[u8]>::to_vec);
-                Some(settings)
-            }
-            (id, secret, ca_bundle) => {
-                problems.extend(
-                    [id.err(), secret.err(), ca_bundle.err()]
-                        .into_iter()
-                        .flatten(),
-                );
-                None
-            }
-        }
+        let key = both(id, data.text(&self.client_secret));
+        let ca_bundle = self.ca_bundle.as_ref().map(|key| data.bytes(key));
+        let ((id, secret), ca_bundle) = both(key, ca_bundle.transpose())?;
+        let mut settings = Settings::new(self.region.clone(), id, secret);
+        settings.connection.ca_bundle = ca_bundle.map(<[u8]>::to_vec);
+        Ok(settings)
     }
 }
 
@@ -121,12 +106,7 @@ pub(super) fn validate(
 
 /// An address without user, query or fragment; `https`, unless it stays on the machine or
 /// `plaintext` is accepted.
-pub(super) fn web_address(
-    checks: &mut Checks,
-    field: &str,
-    text: &str,
-    plaintext: bool,
-) -> Option<Url> {
+pub fn web_address(checks: &mut Checks, field: &str, text: &str, plaintext: bool) -> Option<Url> {
     let url = Url::parse(text).ok().filter(|url| {
         matches!(url.scheme(), "http" | "https")
             && url.has_host()
@@ -154,7 +134,7 @@ pub(super) fn web_address(
 }
 
 /// Whether a host is the machine itself.
-pub(super) fn is_loopback(host: &str) -> bool {
+pub fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || address

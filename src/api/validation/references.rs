@@ -6,7 +6,7 @@ use std::fmt;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-use super::resolve::UnresolvedReason;
+use super::unresolved::UnresolvedReason;
 use crate::api::spec::{CaBundleKind, CaBundleRef};
 
 /// A kind of object that a spec refers to.
@@ -38,9 +38,11 @@ pub struct Reference {
 
 /// A key of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KeyOf {
-    pub(super) referent: Referent,
-    pub(super) key: String,
+pub struct KeyOf {
+    /// The object.
+    pub referent: Referent,
+    /// The key within it.
+    pub key: String,
 }
 
 /// What the objects hold that a spec refers to. Never shown: `Debug` tells names and keys only.
@@ -64,7 +66,7 @@ impl fmt::Display for Referent {
 
 impl KeyOf {
     /// A key of a Secret; `default` where the spec names none.
-    pub(super) fn secret(name: &str, key: Option<&str>, default: &str) -> Self {
+    pub fn secret(name: &str, key: Option<&str>, default: &str) -> Self {
         Self {
             referent: Referent {
                 kind: Kind::Secret,
@@ -75,7 +77,7 @@ impl KeyOf {
     }
 
     /// Where the certificates of authorities are.
-    pub(super) fn ca_bundle(bundle: &CaBundleRef) -> Self {
+    pub fn ca_bundle(bundle: &CaBundleRef) -> Self {
         Self {
             referent: Referent {
                 kind: match bundle.kind.unwrap_or_default() {
@@ -157,7 +159,7 @@ impl ReferencedData {
     }
 
     /// A value as it is.
-    pub(super) fn bytes(&self, key: &KeyOf) -> Result<&[u8], UnresolvedReason> {
+    pub fn bytes(&self, key: &KeyOf) -> Result<&[u8], UnresolvedReason> {
         let missing = |object_is_there| UnresolvedReason::Missing {
             referent: key.referent.clone(),
             namespace: self.namespace.clone(),
@@ -174,7 +176,7 @@ impl ReferencedData {
 
     /// A value as one line of text. Line breaks at its end, which `echo` and editors leave, are
     /// taken off.
-    pub(super) fn text(&self, key: &KeyOf) -> Result<SecretString, UnresolvedReason> {
+    pub fn text(&self, key: &KeyOf) -> Result<SecretString, UnresolvedReason> {
         let unusable = |why: &str| UnresolvedReason::unusable(key, why);
         let text = std::str::from_utf8(self.bytes(key)?)
             .map_err(|_| unusable("isn't text; store it as UTF-8"))?

@@ -1,63 +1,42 @@
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
+use super::fixtures::{data, least, validated};
 use super::*;
 use crate::api::spec::DirectorySyncSpec;
+use crate::connect::{ConnectError, Observers, connect};
 use crate::directory::AccountState;
 use crate::organization::Region;
 use crate::source::entra_id::{Addresses, Credentials, EmailRule, EntraIdSettings};
 use crate::source::ldap::{Bind, IdAttribute, LdapSettings, MemberAttribute, MemberNaming};
-use crate::source::okta::{self, OktaSettings};
 use crate::source::one_login::{self, OneLoginSettings};
 use crate::sync::policy::{Departure, Glob, Limit};
 
-/// A spec with nothing in it that has a default.
-fn least() -> Value {
-    json!({
-        "organization": {"region": "EU", "credentialsSecretRef": {"name": "bitwarden-org"}},
-        "source": {"ldap": {
-            "url": "ldaps://ldap.example.com",
-            "baseDn": "dc=example,dc=com",
-            "bindSecretRef": {"name": "ldap-bind"},
-        }},
-    })
-}
-
-fn validated(spec: &Value) -> Result<ValidatedSpec, InvalidSpec> {
-    let spec: DirectorySyncSpec = serde_json::from_value(spec.clone()).unwrap();
-    ValidatedSpec::from_spec(&spec)
-}
-
-/// What the Secrets and ConfigMaps hold that a spec may refer to.
-fn data() -> ReferencedData {
-    let mut data = ReferencedData::of_namespace("identity");
-    let secrets = [
-        json!({"metadata": {"name": "bitwarden-org"}, "stringData": {
-            "clientId": "organization.b0c5ce2c-0000-4000-8000-000000000001\n",
-            "clientSecret": "the-organizations-secret\n",
-        }}),
-        json!({"metadata": {"name": "ldap-bind"}, "data": {
-            "bindDn": "Y249cmVhZGVyLGRjPWV4YW1wbGUsZGM9Y29t",
-            "password": "dGhlLXBhc3N3b3Jk",
-        }}),
-    ];
-    for secret in secrets {
-        data.add_secret(serde_json::from_value::<Secret>(secret).unwrap());
+/// What doesn't let a valid spec be followed, with what `data` holds.
+fn unresolved(spec: &Value, data: &ReferencedData) -> Unresolved {
+    match connect(&validated(spec).unwrap(), data, Observers::default()) {
+        Err(ConnectError::Unresolved(unresolved)) => unresolved,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("nothing is missing"),
     }
-    let map = json!({"metadata": {"name": "corp-ca"}, "data": {"ca.crt": "PEM"}});
-    data.add_config_map(serde_json::from_value::<ConfigMap>(map).unwrap());
-    data
+}
+
+/// A valid spec's settings, with what the source's part of it made of them.
+fn parts(spec: &Value) -> (DirectorySyncSpec, bool) {
+    validated(spec).unwrap();
+    let spec: DirectorySyncSpec = serde_json::from_value(spec.clone()).unwrap();
+    let groups = reads_groups(&spec);
+    (spec, groups)
 }
 
 fn ldap(spec: &Value) -> LdapSettings {
-    let resolved = validated(spec).unwrap().resolve(&data()).unwrap();
-    let ResolvedSource::Ldap(settings) = resolved.source else {
-        panic!("{:?}", resolved.source);
-    };
-    *settings
+    let (spec, groups) = parts(spec);
+    let (checks, part) = (&mut Checks::default(), spec.source.ldap.unwrap());
+    let ldap = ldap::validate(checks, &part, groups).unwrap();
+    ldap.resolve(&data(), &mut vec![]).unwrap()
 }
 
 #[test]
@@ -242,12 +221,11 @@ fn exactly_the_objects_and_keys_that_are_needed_are_asked_for() {
 fn secrets_fill_the_settings_without_the_line_break_that_an_editor_left() {
     let mut spec = least();
     spec["source"]["ldap"]["tls"] = json!({"caBundleRef": {"name": "corp-ca"}});
-    let resolved = validated(&spec).unwrap().resolve(&data()).unwrap();
-    let secret = resolved.organization.client_secret.expose_secret();
+    let organization = validated(&spec).unwrap().organization;
+    let organization = organization.settings(&data()).unwrap();
+    let secret = organization.client_secret.expose_secret();
     assert_eq!(secret, "the-organizations-secret");
-    let ResolvedSource::Ldap(ldap) = &resolved.source else {
-        panic!("{:?}", resolved.source);
-    };
+    let ldap = ldap(&spec);
     assert_eq!(ldap.tls.ca_bundle.as_deref(), Some(&b"PEM"[..]));
     let Bind::Simple { dn, password } = &ldap.bind else {
         panic!("{:?}", ldap.bind);
@@ -255,17 +233,14 @@ fn secrets_fill_the_settings_without_the_line_break_that_an_editor_left() {
     assert_eq!(dn, "cn=reader,dc=example,dc=com");
     assert_eq!(password.expose_secret(), "the-password");
 
-    let shown = format!("{resolved:?} {:?}", data());
+    let shown = format!("{organization:?} {ldap:?} {:?}", data());
     assert!(!shown.contains("the-password"), "{shown}");
     assert!(!shown.contains("the-organizations-secret"), "{shown}");
 }
 
 #[test]
 fn what_is_missing_is_named_with_a_command_that_makes_it() {
-    let spec = validated(&least()).unwrap();
-    let error = spec
-        .resolve(&ReferencedData::of_namespace("identity"))
-        .unwrap_err();
+    let error = unresolved(&least(), &ReferencedData::of_namespace("identity"));
     assert_eq!(error.blocker(), Blocker::ReferenceNotFound);
     assert_eq!(error.0.len(), 2, "one for each Secret");
     let all = error.to_string();
@@ -279,7 +254,7 @@ fn what_is_missing_is_named_with_a_command_that_makes_it() {
         "clientSecret": "",
     }});
     data.add_secret(serde_json::from_value(personal).unwrap());
-    let error = spec.resolve(&data).unwrap_err();
+    let error = unresolved(&least(), &data);
     assert_eq!(error.blocker(), Blocker::InvalidReference);
     let all = error.to_string();
     assert!(
@@ -290,10 +265,7 @@ fn what_is_missing_is_named_with_a_command_that_makes_it() {
 
     let mut other_key = least();
     other_key["source"]["ldap"]["bindSecretRef"]["passwordKey"] = json!("pass");
-    let error = validated(&other_key)
-        .unwrap()
-        .resolve(&self::data())
-        .unwrap_err();
+    let error = unresolved(&other_key, &fixtures::data());
     assert_eq!(
         error.to_string(),
         "Secret \"ldap-bind\" has no key \"pass\"; add it, or name another key in the spec"
@@ -306,12 +278,11 @@ fn a_file_that_is_no_service_accounts_key_is_named_by_its_secret_and_never_shown
     spec["source"] = json!({"googleWorkspace": {
         "credentials": {"serviceAccountKeySecretRef": {"name": "google"}},
     }});
-    let spec = validated(&spec).unwrap();
     let refused = |file: &str| {
         let mut data = data();
         let secret = json!({"metadata": {"name": "google"}, "stringData": {"key.json": file}});
         data.add_secret(serde_json::from_value(secret).unwrap());
-        let error = spec.resolve(&data).unwrap_err();
+        let error = unresolved(&spec, &data);
         assert_eq!(error.blocker(), Blocker::InvalidReference);
         error.to_string()
     };
@@ -339,7 +310,7 @@ fn a_file_that_is_no_service_accounts_key_is_named_by_its_secret_and_never_shown
         assert!(error.contains(why), "{error}");
         assert!(!error.contains("hush-hush"), "{error}");
     }
-    let error = spec.resolve(&data()).unwrap_err();
+    let error = unresolved(&spec, &data());
     assert_eq!(error.blocker(), Blocker::ReferenceNotFound);
 }
 
@@ -422,12 +393,12 @@ fn entra_settings(changes: Value) -> EntraIdSettings {
         "clientSecret": "the-client-secret\n", "tls.crt": "CERTIFICATE", "tls.key": "KEY",
     }});
     data.add_secret(serde_json::from_value::<Secret>(secret).unwrap());
-    let resolved = validated(&entra(changes)).unwrap().resolve(&data).unwrap();
-    assert!(!format!("{resolved:?}").contains("the-client-secret"));
-    let ResolvedSource::EntraId(settings) = resolved.source else {
-        panic!("{:?}", resolved.source);
-    };
-    *settings
+    let (spec, groups) = parts(&entra(changes));
+    let (checks, part) = (&mut Checks::default(), spec.source.entra_id.unwrap());
+    let tenant = entra_id::validate(checks, &part, groups).unwrap();
+    let settings = tenant.resolve(&data, &mut vec![]).unwrap();
+    assert!(!format!("{settings:?}").contains("the-client-secret"));
+    settings
 }
 
 #[test]
@@ -522,125 +493,6 @@ fn a_tenant_that_cannot_work_is_refused_with_what_to_write() {
     }
 }
 
-/// A spec that reads an Okta organization, with these fields of `spec.source.okta`.
-fn okta(changes: Value) -> Value {
-    let mut organization = json!({
-        "orgUrl": "https://example.okta.com",
-        "credentials": {"apiTokenSecretRef": {"name": "okta"}},
-    });
-    for (name, value) in changes.as_object().unwrap() {
-        organization[name] = value.clone();
-    }
-    let mut spec = least();
-    spec["source"] = json!({"okta": organization});
-    spec
-}
-
-fn okta_resolved(changes: Value) -> Result<OktaSettings, Unresolved> {
-    let mut data = data();
-    let secret = json!({"metadata": {"name": "okta"}, "stringData": {
-        "token": "the-api-token\n",
-        "privateKey": include_str!("../../../tests/okta/keys/p256.pem"),
-        "nonsense": "the-secret-that-is-no-key",
-    }});
-    data.add_secret(serde_json::from_value::<Secret>(secret).unwrap());
-    let resolved = validated(&okta(changes)).unwrap().resolve(&data)?;
-    let ResolvedSource::Okta(settings) = resolved.source else {
-        panic!("{:?}", resolved.source);
-    };
-    Ok(*settings)
-}
-
-#[test]
-fn okta_is_read_as_the_spec_describes_it() {
-    let usual = okta_resolved(json!({})).unwrap();
-    assert!(matches!(
-        &usual.credentials,
-        okta::Credentials::ApiToken(token) if token.expose_secret() == "the-api-token"
-    ));
-    assert_eq!(usual.rate_limit_share, 50);
-    assert_eq!(usual.users, okta::UserScope::Everyone);
-    assert_eq!(usual.statuses, okta::StatusTable::default());
-    assert_eq!(usual.groups, Some(okta::GroupScope::default()));
-    assert_eq!(usual.application_id, None);
-
-    let chosen = okta_resolved(json!({
-        "credentials": {"oauth": {
-            "clientId": "0oaserviceapp",
-            "privateKeySecretRef": {"name": "okta"},
-            "keyId": "k1",
-        }},
-        "applicationId": "0oabitwarden",
-        "rateLimitShare": 30,
-        "users": {
-            "search": "profile.department eq \"Law\"",
-            "statuses": {
-                "staged": "Absent",
-                "lockedOut": "Disabled",
-                "suspended": "Active",
-                "deprovisioned": "Disabled",
-            },
-        },
-        "groups": {"search": "profile.name sw \"eng-\"", "types": ["BuiltIn", "OktaGroup"]},
-    }))
-    .unwrap();
-    assert!(matches!(
-        &chosen.credentials,
-        okta::Credentials::ServiceApp { client_id, key_id: Some(key_id), private_key }
-            if client_id == "0oaserviceapp"
-                && key_id == "k1"
-                && private_key.expose_secret().contains("PRIVATE KEY")
-    ));
-    assert_eq!(chosen.rate_limit_share, 30);
-    assert_eq!(chosen.application_id.as_deref(), Some("0oabitwarden"));
-    let search = "profile.department eq \"Law\"".to_owned();
-    assert_eq!(chosen.users, okta::UserScope::Search(search));
-    let expected = okta::StatusTable {
-        staged: None,
-        locked_out: Some(AccountState::Disabled),
-        suspended: Some(AccountState::Active),
-        deprovisioned: Some(AccountState::Disabled),
-        ..okta::StatusTable::default()
-    };
-    assert_eq!(chosen.statuses, expected);
-    let groups = chosen.groups.unwrap();
-    assert_eq!(groups.search.as_deref(), Some("profile.name sw \"eng-\""));
-    let kinds = [okta::GroupType::BuiltIn, okta::GroupType::OktaGroup];
-    assert_eq!(groups.types, kinds);
-}
-
-#[test]
-fn what_okta_could_never_do_is_refused_before_it_is_asked() {
-    let refused = |changes: Value| validated(&okta(changes)).unwrap_err().to_string();
-    assert!(refused(json!({"orgUrl": "http://example.okta.com"})).contains("unencrypted"));
-    assert!(refused(json!({"rateLimitShare": 0})).contains("from 1 to 100"));
-    assert!(refused(json!({"users": {"filter": "a", "search": "b"}})).contains("not both"));
-    assert!(refused(json!({"credentials": {}})).contains("exactly one"));
-
-    let oauth = |key: &str| {
-        okta_resolved(json!({"credentials": {"oauth": {
-            "clientId": "0oaserviceapp",
-            "privateKeySecretRef": {"name": "okta", "key": key},
-        }}}))
-    };
-    let error = oauth("nonsense").unwrap_err();
-    assert_eq!(error.blocker(), Blocker::InvalidReference);
-    assert!(error.to_string().contains("key \"nonsense\""), "{error}");
-    assert!(!error.to_string().contains("the-secret"), "{error}");
-    assert_eq!(
-        oauth("gone").unwrap_err().blocker(),
-        Blocker::ReferenceNotFound
-    );
-
-    // Settings that only the source itself judges.
-    let admin = okta_resolved(json!({"orgUrl": "https://example-admin.okta.com"})).unwrap();
-    let error = ResolvedSource::Okta(Box::new(admin))
-        .connect()
-        .err()
-        .unwrap();
-    assert!(error.message.contains("leave out \"-admin\""), "{error}");
-}
-
 /// A spec that reads a OneLogin account, with these fields of `spec.source.oneLogin`.
 fn one_login(mut account: Value) -> Value {
     account["credentialsSecretRef"] = json!({"name": "onelogin", "clientIdKey": "id"});
@@ -649,23 +501,22 @@ fn one_login(mut account: Value) -> Value {
     spec
 }
 
-fn one_login_resolved(spec: &Value) -> Result<OneLoginSettings, Unresolved> {
+fn one_login_settings(spec: &Value) -> OneLoginSettings {
     let mut data = data();
     let secret = json!({"metadata": {"name": "onelogin"}, "stringData": {
         "id": "the-client\n",
         "clientSecret": "the-secret-of-the-client\n",
     }});
     data.add_secret(serde_json::from_value::<Secret>(secret).unwrap());
-    let resolved = validated(spec).unwrap().resolve(&data)?;
-    let ResolvedSource::OneLogin(settings) = resolved.source else {
-        panic!("{:?}", resolved.source);
-    };
-    Ok(*settings)
+    let (spec, groups) = parts(spec);
+    let (checks, part) = (&mut Checks::default(), spec.source.one_login.unwrap());
+    let account = super::one_login::validate(checks, &part, groups).unwrap();
+    account.resolve(&data, &mut vec![]).unwrap()
 }
 
 #[test]
 fn onelogin_is_read_as_the_spec_describes_it() {
-    let usual = one_login_resolved(&one_login(json!({"region": "EU"}))).unwrap();
+    let usual = one_login_settings(&one_login(json!({"region": "EU"})));
     assert_eq!(usual.url.as_str(), "https://api.eu.onelogin.com/");
     assert_eq!(usual.client_id, "the-client");
     let secret = usual.client_secret.expose_secret();
@@ -678,7 +529,7 @@ fn onelogin_is_read_as_the_spec_describes_it() {
     assert_eq!(usual.states, one_login::StateTable::default());
     assert_eq!(usual.groups, Some(one_login::GroupsFrom::Roles));
 
-    let url = |account| one_login_resolved(&one_login(account)).unwrap().url;
+    let url = |account| one_login_settings(&one_login(account)).url;
     let address = url(json!({"region": "US"}));
     assert_eq!(address.as_str(), "https://api.us.onelogin.com/");
     let address = url(json!({"subdomain": "Example-1"}));
@@ -712,7 +563,7 @@ fn onelogin_is_read_as_the_spec_describes_it() {
         },
         "groups": {"from": "Groups"},
     }));
-    let settings = one_login_resolved(&chosen).unwrap();
+    let settings = one_login_settings(&chosen);
     assert_eq!(settings.rate_limit_share, 30);
     let attribute = one_login::Attribute {
         name: "department".into(),
@@ -742,7 +593,7 @@ fn onelogin_is_read_as_the_spec_describes_it() {
 
     let mut without = chosen;
     without["groups"] = json!({"exclude": ["*"]});
-    assert_eq!(one_login_resolved(&without).unwrap().groups, None);
+    assert_eq!(one_login_settings(&without).groups, None);
 }
 
 #[test]
@@ -756,8 +607,7 @@ fn what_onelogin_could_never_do_is_refused_before_it_is_asked() {
         let error = refused(json!({"subdomain": subdomain}));
         assert!(error.contains("before .onelogin.com"), "{error}");
     }
-    let missing = validated(&one_login(json!({"region": "EU"}))).unwrap();
-    let error = missing.resolve(&data()).unwrap_err();
+    let error = unresolved(&one_login(json!({"region": "EU"})), &data());
     assert_eq!(error.blocker(), Blocker::ReferenceNotFound);
     let command =
         "create secret generic onelogin --from-file=id=FILE --from-file=clientSecret=FILE";
@@ -776,11 +626,13 @@ fn a_domain_is_read_as_the_spec_describes_it() {
         spec
     };
     let settings = |source: Value| {
-        let resolved = validated(&with(source)).unwrap().resolve(&data()).unwrap();
-        match resolved.source {
-            ResolvedSource::ActiveDirectory(settings) => *settings,
-            other => panic!("not a domain: {other:?}"),
-        }
+        let (spec, groups) = parts(&with(source));
+        let (checks, part) = (
+            &mut Checks::default(),
+            spec.source.active_directory.unwrap(),
+        );
+        let domain = active_directory::validate(checks, &part, groups).unwrap();
+        domain.resolve(&data(), &mut vec![]).unwrap()
     };
     let usual = settings(json!({"domain": "Corp.example.com"}));
     let domain = Domain {

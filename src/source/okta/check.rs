@@ -3,7 +3,7 @@
 use super::error::{OktaFailure, Purpose};
 use super::pages::{List, Organization};
 use super::read::{assigned_users, group_list, member_list, user_lists};
-use super::settings::{Credentials, OktaSettings};
+use super::settings::OktaSettings;
 use super::wire::{Group, Id, User};
 use crate::source::Step;
 use crate::text::shorten;
@@ -11,7 +11,7 @@ use crate::text::shorten;
 /// Tries each kind of call that a read makes, once.
 pub(super) async fn check(organization: &Organization, settings: &OktaSettings) -> Vec<Step> {
     let mut steps = vec![];
-    if matches!(settings.credentials, Credentials::ServiceApp { .. }) {
+    if organization.buys_tokens {
         let token = organization.tokens.get().await;
         let failed = token.is_err();
         let refused = |error| OktaFailure::of(error, Purpose::Token).to_string();
@@ -55,7 +55,7 @@ pub(super) async fn check(organization: &Organization, settings: &OktaSettings) 
         let groups = first::<Group>(organization, &group_list(organization, scope)).await;
         let sample = groups.as_ref().ok().and_then(|(groups, _)| {
             let mut fitting = groups.iter();
-            let fits = |kind: &str| scope.types.iter().any(|wanted| wanted.name() == kind);
+            let fits = |kind: &str| scope.types.iter().any(|wanted| wanted.api_name() == kind);
             let found = fitting.find(|group| fits(&group.kind))?;
             let name = found.profile.name.as_deref().unwrap_or_default();
             Some((found.id.clone(), shorten(name)))

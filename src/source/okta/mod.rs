@@ -1,6 +1,6 @@
 //! Okta organizations.
 //!
-//! `pages` asks the organization and follows its pages, `limit` keeps to a share of its rate
+//! `spec` checks what a manifest says, `pages` asks the organization and follows its pages, `limit` keeps to a share of its rate
 //! limits, `credentials` gets in, `read` turns lists into a directory, `check` tells how far one
 //! gets.
 
@@ -11,6 +11,7 @@ mod limit;
 mod pages;
 mod read;
 mod settings;
+mod spec;
 mod wire;
 
 use futures::FutureExt;
@@ -21,7 +22,7 @@ use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version, t
 pub use error::OktaFailure;
 use pages::Organization;
 pub use settings::{
-    Credentials, GroupScope, GroupType, InvalidSettings, OktaSettings, StatusTable, UserScope,
+    Credentials, GroupScope, InvalidSettings, OktaSettings, StatusTable, UserScope,
 };
 
 /// One Okta organization.
@@ -37,8 +38,8 @@ impl OktaSource {
     /// # Errors
     /// When the settings can't work, whatever Okta says: an address that isn't an organization's, a
     /// key that can't sign.
-    pub fn new(settings: OktaSettings) -> Result<Self, SourceError> {
-        let organization = Organization::new(&settings).map_err(OktaFailure::from)?;
+    pub fn new(settings: OktaSettings, credentials: Credentials) -> Result<Self, SourceError> {
+        let organization = Organization::new(&settings, &credentials).map_err(OktaFailure::from)?;
         Ok(Self {
             settings,
             organization,

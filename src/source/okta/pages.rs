@@ -27,6 +27,8 @@ pub(super) struct Organization {
     groups: ApiClient,
     apps: ApiClient,
     pub tokens: Arc<TokenCache>,
+    /// Tokens are bought with a service app's key, not given.
+    pub buys_tokens: bool,
     pub limits: AccountLimits,
 }
 
@@ -62,7 +64,10 @@ impl ListError {
 }
 
 impl Organization {
-    pub fn new(settings: &OktaSettings) -> Result<Self, InvalidSettings> {
+    pub fn new(
+        settings: &OktaSettings,
+        credentials: &Credentials,
+    ) -> Result<Self, InvalidSettings> {
         let origin = origin(&settings.org_url)?;
         let secrets = Arc::new(Redactor::new());
         let bare = ApiClient {
@@ -74,7 +79,7 @@ impl Organization {
             token: None,
             secrets: secrets.clone(),
         };
-        let tokens = match &settings.credentials {
+        let tokens = match credentials {
             Credentials::ApiToken(token) => {
                 secrets.add(token.clone());
                 TokenCache::with_scheme("SSWS", ApiToken(token.clone()))
@@ -110,6 +115,7 @@ impl Organization {
             users: of(Class::Users),
             groups: of(Class::Groups),
             apps: of(Class::Apps),
+            buys_tokens: matches!(credentials, Credentials::ServiceApp { .. }),
             tokens,
             limits,
         })

@@ -214,7 +214,8 @@ async fn read_groups(
     let mut groups: Vec<Group> = vec![];
     let all = async {
         let pages = organization.read(&list, |page: Vec<Group>| {
-            let wanted = |group: &Group| scope.types.iter().any(|kind| kind.name() == group.kind);
+            let wanted =
+                |group: &Group| scope.types.iter().any(|kind| kind.api_name() == group.kind);
             groups.extend(page.into_iter().filter(wanted));
             Ok(())
         });

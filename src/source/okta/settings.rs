@@ -1,4 +1,4 @@
-//! Where an Okta organization is, how to get in, and what of it is read.
+//! Where an Okta organization is, what of it is read, and how to authenticate.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use reqwest::Url;
 use secrecy::SecretString;
 
+use crate::api::spec::OktaGroupType;
 use crate::directory::AccountState;
 use crate::http::{ClientError, ClientSettings, Observer, Retry, Unobserved};
 
@@ -14,8 +15,6 @@ use crate::http::{ClientError, ClientSettings, Observer, Retry, Unobserved};
 pub struct OktaSettings {
     /// The organization's address; only its origin counts.
     pub org_url: Url,
-    /// How to get in.
-    pub credentials: Credentials,
     /// Only people and groups assigned to this application.
     pub application_id: Option<String>,
     /// How much of the rate limits is used at most, in percent.
@@ -36,10 +35,9 @@ pub struct OktaSettings {
 
 impl OktaSettings {
     /// Everybody and every group but the built-in ones, with half of the limits.
-    pub fn new(org_url: Url, credentials: Credentials) -> Self {
+    pub fn new(org_url: Url) -> Self {
         Self {
             org_url,
-            credentials,
             application_id: None,
             rate_limit_share: 50,
             users: UserScope::Everyone,
@@ -52,7 +50,7 @@ impl OktaSettings {
     }
 }
 
-/// How to get in.
+/// How to authenticate.
 #[derive(Clone)]
 pub enum Credentials {
     /// An API token.
@@ -131,27 +129,16 @@ pub struct GroupScope {
     /// Those that a `search` expression finds.
     pub search: Option<String>,
     /// Of these kinds.
-    pub types: Vec<GroupType>,
+    pub types: Vec<OktaGroupType>,
 }
 
 impl Default for GroupScope {
     fn default() -> Self {
         Self {
             search: None,
-            types: vec![GroupType::OktaGroup, GroupType::AppGroup],
+            types: vec![OktaGroupType::OktaGroup, OktaGroupType::AppGroup],
         }
     }
-}
-
-/// A kind of group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GroupType {
-    /// Managed in Okta.
-    OktaGroup,
-    /// Imported from an application.
-    AppGroup,
-    /// `Everyone` and the like.
-    BuiltIn,
 }
 
 /// Why an organization's settings can't be used.

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::settings::{GroupType, StatusTable};
+use super::settings::StatusTable;
+use crate::api::spec::OktaGroupType;
 use crate::directory::AccountState;
 
 /// A person.
@@ -76,9 +77,9 @@ impl StatusTable {
 #[derive(Debug, PartialEq, Eq)]
 pub struct UnknownStatus;
 
-impl GroupType {
-    /// As the API has it.
-    pub fn name(self) -> &'static str {
+impl OktaGroupType {
+    /// As Okta's API writes it.
+    pub(super) fn api_name(self) -> &'static str {
         match self {
             Self::OktaGroup => "OKTA_GROUP",
             Self::AppGroup => "APP_GROUP",

@@ -1,0 +1,46 @@
+//! What a source's folder implements, so that nobody else has to know its settings.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Source, SourceError};
+use crate::api::validation::{Checks, Reference, ReferencedData, Unresolved};
+use crate::http::Observer;
+
+/// What a spec says of one directory, before anything of it was checked.
+pub trait Validate {
+    /// The settings with their defaults; what is wrong is noted in `checks`, each with its field.
+    ///
+    /// `reads_groups` is false where the rest of the spec has no use for groups. `None` comes only
+    /// together with something noted.
+    fn validate(&self, checks: &mut Checks, reads_groups: bool) -> Option<Arc<dyn SourceSettings>>;
+}
+
+/// A directory's settings that can be followed. They hold no secret, only where each secret is.
+pub trait SourceSettings: fmt::Debug + Send + Sync {
+    /// The Secrets and ConfigMaps that [`SourceSettings::connect`] needs, with their keys.
+    fn references(&self) -> Vec<Reference>;
+
+    /// The directory, ready to be read, with the credentials that `data` holds. `observer` is told
+    /// about each request. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When a Secret or ConfigMap is missing or can't be used, or the settings can't work whatever
+    /// the directory says.
+    fn connect(
+        &self,
+        data: &ReferencedData,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Box<dyn Source>, ConnectError>;
+}
+
+/// Why settings and Secrets don't make a source.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Secrets and ConfigMaps are missing or can't be used.
+    #[error(transparent)]
+    References(#[from] Unresolved),
+    /// The settings can't work.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
