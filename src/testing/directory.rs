@@ -8,6 +8,10 @@ use crate::directory::{Account, AccountState, Directory, DirectoryBuilder, Exter
 pub struct TestDirectory {
     people: Vec<(String, String, AccountState)>,
     groups: Vec<(String, String, Vec<String>)>,
+    /// Entries by a name that isn't their id: (name, id, email).
+    entries: Vec<(String, Option<String>, String)>,
+    /// Names of groups without an id.
+    unidentified_groups: Vec<String>,
 }
 
 /// An empty directory.
@@ -42,6 +46,25 @@ impl TestDirectory {
         self
     }
 
+    /// An active entry whose DN is `dn`; groups have it as `dn`. Its `id` may be another's, too.
+    pub fn entry(mut self, dn: &str, id: &str, email: &str) -> Self {
+        self.entries
+            .push((dn.into(), Some(id.into()), email.into()));
+        self
+    }
+
+    /// An entry whose id can't be read; groups have it as `dn`.
+    pub fn unidentified(mut self, dn: &str, email: &str) -> Self {
+        self.entries.push((dn.into(), None, email.into()));
+        self
+    }
+
+    /// A group whose id can't be read.
+    pub fn unidentified_group(mut self, name: &str) -> Self {
+        self.unidentified_groups.push(name.into());
+        self
+    }
+
     /// A group; a member with an `@` before it is a group: `&["ann", "@admins"]`.
     pub fn group(mut self, id: &str, name: &str, members: &[&str]) -> Self {
         let members = members.iter().map(|&member| member.into()).collect();
@@ -61,11 +84,22 @@ impl TestDirectory {
 
     /// Reads it to its end.
     pub fn read(&self) -> Complete<Directory> {
-        let mut builder = DirectoryBuilder::new();
+        let mut builder = DirectoryBuilder::with_shareable_ids();
         for (id, email, state) in &self.people {
             let key = builder.key(id);
             let account = Account::new(*state, "state", "off");
             builder.user(&[key], id, email, account, id);
+        }
+        for (dn, id, email) in &self.entries {
+            let key = builder.key(dn);
+            match id {
+                Some(id) => builder.user(&[key], id, email, Account::ACTIVE, dn),
+                None => builder.unidentified_user(&[key], email, dn, "no id"),
+            }
+        }
+        for name in &self.unidentified_groups {
+            let key = builder.key(&format!("@{name}"));
+            builder.unidentified_group(&[key], name, "no id");
         }
         for (id, name, members) in &self.groups {
             let key = builder.key(&format!("@{id}"));

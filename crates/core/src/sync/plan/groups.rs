@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::directory::{Evidence, ExternalId, ScopeRule};
 use crate::organization::model::Group;
 use crate::problem::{Problem, ProblemReason};
+use crate::sync::plan::unidentified::Protected;
 use crate::sync::plan::{Action, Change, GroupAction, Reason, Subject};
 use crate::sync::policy::Policy;
 use crate::sync::roster::{GroupStanding, Roster};
@@ -44,6 +45,8 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
         .chain(roster.other_groups.keys())
         .collect();
 
+    let mut protected = Protected::groups(&roster.unidentified_groups, groups);
+
     let mut missing = vec![];
     for (at, wanted) in roster.groups.iter().enumerate() {
         match ours.get(&wanted.id).map(Vec::as_slice) {
@@ -65,7 +68,10 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
 
     let orphans: Vec<(&ExternalId, &Group)> = ours
         .iter()
-        .filter(|(id, _)| !known.contains(*id))
+        .filter(|(id, groups)| {
+            let may_be = |group: &&Group| protected.may_be.contains(&group.id);
+            !known.contains(*id) && !groups.iter().any(may_be)
+        })
         .filter_map(|(id, groups)| match groups.as_slice() {
             &[group] => Some((*id, group)),
             _ => None,
@@ -105,7 +111,7 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
             });
         let gone = orphans
             .iter()
-            .filter(|(_, group)| !relinked.contains(&group.id))
+            .filter(|(id, group)| !relinked.contains(&group.id) && !protected.keeps(id))
             .map(|&(id, group)| (id, group, Reason::GoneFromDirectory, Evidence::Absent));
         for (external_id, group, reason, evidence) in gone.chain(filtered_out) {
             decided.changes.push(Change {
@@ -115,6 +121,7 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
             });
         }
     }
+    decided.problems.extend(protected.problem("groups"));
     decided
 }
 

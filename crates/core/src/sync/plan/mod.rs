@@ -6,6 +6,7 @@ mod draft;
 mod groups;
 mod people;
 pub mod render;
+mod unidentified;
 mod write_only;
 
 use std::collections::{BTreeMap, HashSet};

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::directory::{Email, Evidence, ExternalId};
 use crate::organization::model::{Member, MemberRole, MemberStatus};
 use crate::problem::{Problem, ProblemReason};
+use crate::sync::plan::unidentified::Protected;
 use crate::sync::plan::{Action, Change, MemberAction, Reason, Subject};
 use crate::sync::policy::{Departure, Policy};
 use crate::sync::roster::{Person, Roster, Standing};
@@ -55,12 +56,14 @@ pub(super) fn decide(roster: &Roster, members: &[Member], policy: &Policy) -> De
         policy,
         index: MemberIndex::new(members, &policy.external_id_prefix),
         claimed: HashSet::new(),
+        protected: Protected::default(),
         decided: Decided {
             presence: vec![Presence::No; roster.people.len()],
             ..Decided::default()
         },
     };
     decision.report_shared_ids(members);
+    decision.protect_unidentified(members);
     let people = || roster.people.iter().zip(0u32..);
     // Who has the first word about a member found by email: active people, then people whose entry
     // is broken, then blocked ones.
@@ -70,7 +73,11 @@ pub(super) fn decide(roster: &Roster, members: &[Member], policy: &Policy) -> De
     for (person, at) in people().filter(|(person, _)| person.standing == Standing::Unusable) {
         decision.unusable(person, at);
     }
-    for (person, at) in people().filter(|(person, _)| person.standing == Standing::Disabled) {
+    // Of several with one email, the first is the evidence: the order of reading must not matter.
+    let is_disabled = |(person, _): &(&Person, u32)| person.standing == Standing::Disabled;
+    let mut disabled: Vec<_> = people().filter(is_disabled).collect();
+    disabled.sort_unstable_by_key(|(person, _)| &person.id);
+    for (person, at) in disabled {
         decision.disabled(person, at);
     }
     for (person, at) in people() {
@@ -83,6 +90,8 @@ pub(super) fn decide(roster: &Roster, members: &[Member], policy: &Policy) -> De
     for member in members {
         decision.gone(member);
     }
+    let problem = std::mem::take(&mut decision.protected).problem("members");
+    decision.decided.problems.extend(problem);
     decision.decided
 }
 
@@ -92,10 +101,27 @@ struct Decision<'a> {
     index: MemberIndex<'a>,
     /// Members about whom somebody in the directory was found to have the say, by email.
     claimed: HashSet<Uuid>,
+    /// Members who may be an entry that can't be identified.
+    protected: Protected<'a>,
     decided: Decided,
 }
 
 impl<'a> Decision<'a> {
+    /// Whoever may be an entry that can't be identified keeps what they have.
+    fn protect_unidentified(&mut self, members: &[Member]) {
+        let roster = self.roster;
+        let is_known = |member: &Member| {
+            let at = member
+                .external_id
+                .as_ref()
+                .and_then(|id| roster.by_id.get(id));
+            at.is_some_and(|&at| roster.people[at as usize].standing == Standing::Active)
+        };
+        self.protected = Protected::members(&roster.unidentified, members, is_known);
+        self.claimed.extend(&self.protected.may_be);
+        self.decided.untouchable.extend(&self.protected.may_be);
+    }
+
     /// Two members with one external id: nobody can tell which one the directory means.
     fn report_shared_ids(&mut self, members: &[Member]) {
         let mut shared: HashMap<&ExternalId, Vec<&Member>> = HashMap::new();
@@ -166,6 +192,16 @@ impl<'a> Decision<'a> {
 
     /// An active person whose id isn't in the organization, but whose email is.
     fn active_by_email(&mut self, person: &Person, at: u32, member: &'a Member) {
+        if self.protected.may_be.contains(&member.id) {
+            let message = format!(
+                "{} may belong to another entry of the directory, which can't be identified; \
+                 nothing was done to this member",
+                shorten(member.email.as_str())
+            );
+            let ids = [person.id.clone()];
+            self.problem(ProblemReason::UnidentifiedEntries, message, ids);
+            return;
+        }
         let (action, reason) = match &member.external_id {
             None => (MemberAction::Link, Reason::SameEmail),
             Some(from) if self.is_orphan(member) && member.role != MemberRole::Owner => {
@@ -246,6 +282,10 @@ impl<'a> Decision<'a> {
             && !self.roster.by_id.contains_key(id)
             && !self.claimed.contains(&member.id)
         {
+            if self.protected.keeps(id) {
+                self.decided.untouchable.insert(member.id);
+                return;
+            }
             let (policy, reason) = (self.policy.offboarding.absent, Reason::GoneFromDirectory);
             self.depart(member, None, policy, reason, Evidence::Absent);
         }

@@ -48,6 +48,7 @@ pub(super) fn import(roster: &Roster, policy: &Policy) -> Import {
         import.people_and_groups.extend(active(roster));
     }
     import.people_and_groups.extend(groups(roster));
+    import.problems.extend(left_alone(roster));
     import
         .people_and_groups
         .sort_by(|a, b| a.order().cmp(&b.order()));
@@ -84,6 +85,12 @@ impl Import {
             if changed || takes_away.is_some() {
                 row = takes_away.unwrap_or(row);
                 plan.changes.push(row);
+            }
+        }
+        for group in roster.groups.iter().filter(|group| group.has_unidentified) {
+            // What was sent before is still what the server has.
+            if let Some(before) = memory.last_sent(&group.id) {
+                sent.groups.insert(group.id.clone(), before.to_vec());
             }
         }
         for revocation in self.revocations {
@@ -192,8 +199,25 @@ fn active(roster: &Roster) -> impl Iterator<Item = Change> {
         })
 }
 
+/// An import replaces a group's members: where somebody in it can't be identified, it would take
+/// them out, and nobody could see that.
+fn left_alone(roster: &Roster) -> impl Iterator<Item = Problem> {
+    let groups = roster.groups.iter().filter(|group| group.has_unidentified);
+    groups.map(|group| {
+        let message = format!(
+            "group {} has a member who can't be identified, and this server doesn't tell who is in \
+             it: the group isn't sent; let the operator's account read the id of its members, give \
+             each an id of its own, or leave them out by a filter",
+            crate::text::shorten(&group.name)
+        );
+        let ids = [group.id.clone()];
+        Problem::new(ProblemReason::UnidentifiedEntries, message, ids)
+    })
+}
+
 fn groups(roster: &Roster) -> impl Iterator<Item = Change> {
-    roster.groups.iter().map(|group| {
+    let known = roster.groups.iter().filter(|group| !group.has_unidentified);
+    known.map(|group| {
         let people = group
             .people
             .iter()
@@ -217,6 +241,12 @@ fn revocations(roster: &Roster) -> Vec<Change> {
         .iter()
         .filter(|person| !matches!(person.standing, Standing::Disabled | Standing::Deleted))
         .filter_map(|person| person.email.as_ref())
+        .chain(
+            roster
+                .unidentified
+                .iter()
+                .filter_map(|user| user.email.as_ref()),
+        )
         .collect();
     let mut disabled: Vec<_> = roster
         .people
