@@ -69,7 +69,7 @@ fn bench(people: u32) -> Result<()> {
         |()| planned(&roster, &empty, &policy, &nothing),
     );
 
-    let full = in_step(&roster)?;
+    let full = in_sync(&roster)?;
     let mut memory = Memory::default();
     memory.record(&first, &Failed::default());
     let second = planned(&roster, &full, &policy, &memory);
@@ -142,7 +142,7 @@ fn directory(people: u32) -> Complete<Directory> {
 }
 
 /// The organization that a first sync leaves behind.
-fn in_step(roster: &Roster) -> Result<Organization> {
+fn in_sync(roster: &Roster) -> Result<Organization> {
     let ids = |kind: u128| (1..).map(move |number: u128| Uuid::from_u128(kind << 64 | number));
     let members = roster.people.iter().zip(ids(1)).map(|(person, id)| {
         let email = person.email.as_ref();

@@ -8,8 +8,9 @@ use super::manifests::{Manifests, object_of};
 use super::output::{failed, note, print};
 use super::run::{Run, RunFailure};
 use super::session::Session;
+use crate::sync::guard::Guarded;
 use crate::sync::plan::render;
-use crate::sync::report::{Mode, Report};
+use crate::sync::report::Report;
 
 /// Where changes are pending, and `--detailed-exitcode` wants to know.
 const PENDING: u8 = 2;
@@ -26,8 +27,8 @@ pub async fn plan(args: &PlanArgs) -> Result<ExitCode, CliError> {
     for resource in manifests.resources() {
         match plan_one(Session::open(resource, &manifests), args).await {
             Ok((session, report)) => {
-                print(&render_plan(&session, &report, args.output))?;
-                pending |= !report.in_step();
+                print(&render_plan(&session, report.guarded.as_ref(), args.output))?;
+                pending |= !report.in_sync();
             }
             Err(error) => {
                 failed(&object_of(resource), &error);
@@ -47,15 +48,15 @@ async fn plan_one(
     args: &PlanArgs,
 ) -> Result<(Session, Report), RunFailure> {
     let session = session?;
-    let report = Run::new(&session, args.progress.quiet)
-        .execute(Mode::Preview, None)
-        .await?;
+    let mut run = Run::new(&session, args.progress.quiet);
+    let planned = run.plan(None).await?;
+    let report = run.preview(planned);
     Ok((session, report))
 }
 
 /// The plan in the form that was asked for.
-pub fn render_plan(session: &Session, report: &Report, output: OutputArg) -> String {
-    let Some(guarded) = &report.guarded else {
+pub fn render_plan(session: &Session, guarded: Option<&Guarded>, output: OutputArg) -> String {
+    let Some(guarded) = guarded else {
         return String::new();
     };
     let (source, organization) = (session.source.describe(), session.organization.describe());

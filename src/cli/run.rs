@@ -7,12 +7,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::progress;
+use super::progress::with_progress;
 use super::session::{Session, SessionError};
 use crate::sync::guard::{Approval, Digest};
+use crate::sync::planned::Planned;
 use crate::sync::progress::Progress;
-use crate::sync::report::{Mode, Report};
-use crate::sync::run::{RunError, RunOptions, State, run};
+use crate::sync::report::Report;
+use crate::sync::run::{RunError, RunOptions, State, plan};
 
 /// Runs of one resource, each of which knows what the one before saw.
 pub struct Run<'a> {
@@ -45,13 +46,9 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Runs once. Ctrl-C and SIGTERM end it at the next safe point.
-    /// `approve` lets the removals go ahead that it stands for, though they are past the limit.
-    pub async fn execute(
-        &mut self,
-        mode: Mode,
-        approve: Option<&Digest>,
-    ) -> Result<Report, RunFailure> {
+    /// Reads both sides and plans. Ctrl-C and SIGTERM end it at the next safe point.
+    /// `approve` names removals that may go ahead although they exceed the limit.
+    pub async fn plan(&mut self, approve: Option<&Digest>) -> Result<Planned, RunFailure> {
         let approval = approve.map(|digest| Approval {
             digest: digest.clone(),
             earlier: None,
@@ -59,11 +56,9 @@ impl<'a> Run<'a> {
         let progress = Progress::default();
         let stop = CancellationToken::new();
         let options = RunOptions {
-            mode,
             approval: approval.as_ref(),
-            everything: false,
+            full_resync: false,
             progress: &progress,
-            before_changes: None,
             stop: &stop,
         };
         let Session {
@@ -73,9 +68,30 @@ impl<'a> Run<'a> {
             object,
             ..
         } = self.session;
-        let run = run(&**source, organization, policy, &mut self.state, &options);
-        let run = progress::with_progress(self.quiet, &progress, run).instrument(object.span());
-        Ok(stopped_by_signal(&stop, run).await??)
+        let planning = plan(&**source, organization, policy, &mut self.state, &options);
+        let planning = with_progress(self.quiet, &progress, planning).instrument(object.span());
+        Ok(stopped_by_signal(&stop, planning).await??)
+    }
+
+    /// Makes exactly the changes of a plan. Ctrl-C and SIGTERM end it at the next safe point.
+    pub async fn apply(&mut self, planned: Planned) -> Result<Report, RunFailure> {
+        let progress = Progress::default();
+        let stop = CancellationToken::new();
+        let options = RunOptions {
+            approval: None,
+            full_resync: false,
+            progress: &progress,
+            stop: &stop,
+        };
+        let applying = planned.apply(&mut self.state, &options);
+        let span = self.session.object.span();
+        let applying = with_progress(self.quiet, &progress, applying).instrument(span);
+        Ok(stopped_by_signal(&stop, applying).await??)
+    }
+
+    /// What a plan reports without being applied.
+    pub fn preview(&mut self, planned: Planned) -> Report {
+        planned.preview(&mut self.state)
     }
 }
 

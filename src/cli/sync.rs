@@ -13,7 +13,8 @@ use super::plan::render_plan;
 use super::run::{Run, RunFailure};
 use super::session::Session;
 use crate::api::spec;
-use crate::sync::report::{Mode, Report};
+use crate::sync::planned::Planned;
+use crate::sync::report::Report;
 use crate::text::shorten;
 
 /// Where removals wait for approval.
@@ -83,20 +84,29 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Outcome, NotSync
     }
     let approve = args.approve.as_ref();
     let mut run = Run::new(session, args.progress.quiet);
-    if !args.yes {
-        let preview = run.execute(Mode::Preview, approve).await?;
-        print(&render_plan(session, &preview, OutputArg::Table))?;
-        if preview.planned().is_empty() {
-            return Ok(outcome(&preview));
+    loop {
+        let planned = run.plan(approve).await?;
+        if !args.yes {
+            print(&render_plan(session, planned.guarded(), OutputArg::Table))?;
+            if planned.changes().is_empty() {
+                return Ok(outcome(&run.preview(planned)));
+            }
+            if !confirmed(&planned)? {
+                eprintln!("nothing was changed");
+                return Ok(Outcome::Declined);
+            }
+            if !planned.still_fits().await.map_err(RunFailure::from)? {
+                eprintln!(
+                    "the organization's members or groups have changed since this plan was made, so \
+                     nothing of it was applied; planning again"
+                );
+                continue;
+            }
         }
-        if !confirmed(&preview)? {
-            eprintln!("nothing was changed");
-            return Ok(Outcome::Declined);
-        }
+        let report = run.apply(planned).await?;
+        print(&describe_result(session, &report))?;
+        return Ok(outcome(&report));
     }
-    let report = run.execute(Mode::Apply, approve).await?;
-    print(&describe_result(session, &report))?;
-    Ok(outcome(&report))
 }
 
 fn outcome(report: &Report) -> Outcome {
@@ -106,8 +116,8 @@ fn outcome(report: &Report) -> Outcome {
     }
 }
 
-fn confirmed(preview: &Report) -> io::Result<bool> {
-    ask(&format!("Make these {} changes?", preview.planned().len()))
+fn confirmed(planned: &Planned) -> io::Result<bool> {
+    ask(&format!("Make these {} changes?", planned.changes().len()))
 }
 
 /// What a finished run did, and what it leaves to a person.

@@ -115,14 +115,14 @@ mod tests {
 
     #[test]
     fn an_event_is_told_when_ready_changes_its_reason_and_only_then() {
-        let in_step = succeeded(None);
+        let in_sync = succeeded(None);
         assert_eq!(
-            event_of(&[], &in_step),
+            event_of(&[], &in_sync),
             Some((EventType::Normal, "Succeeded".into(), "in step".into()))
         );
-        assert_eq!(event_of(&in_step, &in_step), None);
+        assert_eq!(event_of(&in_sync, &in_sync), None);
         assert_eq!(
-            event_of(&in_step, &failed("refused")),
+            event_of(&in_sync, &failed("refused")),
             Some((
                 EventType::Warning,
                 "SourceUnavailable".into(),

@@ -3,10 +3,8 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
@@ -24,16 +22,9 @@ use crate::sync::guard::{Approval, Digest, Guarded};
 use crate::sync::memberships::Memory as Memberships;
 use crate::sync::plan::render::Sides;
 use crate::sync::progress::{Phase, Progress};
-use crate::sync::report::{ActionCounts, Mode, Report};
-use crate::sync::run::{RunError, RunOptions, State, run};
+use crate::sync::report::{ActionCounts, Report};
+use crate::sync::run::{self, RunError, RunOptions, State};
 use crate::telemetry::{RunResult, SizeOf};
-
-/// What is about to be changed, for those who find it half done.
-struct Changes {
-    content: Content,
-    memberships: String,
-    done: oneshot::Sender<()>,
-}
 
 /// One run of one object, from its turn to its report.
 pub struct Run<'a> {
@@ -99,7 +90,7 @@ impl Run<'_> {
         }
     }
 
-    /// Runs, and meanwhile tells how far things are and looks for changed Secrets.
+    /// Plans, publishes the plan, and applies it.
     async fn run(
         &self,
         state: &mut ObjectState,
@@ -112,105 +103,92 @@ impl Run<'_> {
             earlier: state.removals.clone(),
         });
         let history = state.history.clone().unwrap_or_default();
-        let (announce, mut announced) = mpsc::channel(1);
-        let kept = state.plan.memberships.clone();
-        let before_changes = |guarded: &Guarded, memberships: &Memberships| {
-            let memberships_digest = memberships.digest();
-            // Where nothing is kept, nothing can be out of date.
-            let stale = kept
-                .as_ref()
-                .is_some_and(|kept| *kept != memberships_digest);
-            let content = stale.then(|| self.content(guarded, memberships));
-            let announce = announce.clone();
-            async move {
-                let Some(content) = content else { return };
-                let (done, is_done) = oneshot::channel();
-                let changes = Changes {
-                    content,
-                    memberships: memberships_digest,
-                    done,
-                };
-                if announce.send(changes).await.is_ok() {
-                    is_done.await.ok();
-                }
-            }
-            .boxed()
-        };
         let options = RunOptions {
-            mode: match self.connected.spec.mode {
-                spec::Mode::Apply => Mode::Apply,
-                spec::Mode::Preview => Mode::Preview,
-            },
             approval: approval.as_ref(),
-            everything: needs_full_resync(self.trigger, &self.desired, &history, started),
+            full_resync: needs_full_resync(self.trigger, &self.desired, &history, started),
             progress: &progress,
-            before_changes: Some(&before_changes),
             stop,
         };
         let mut sync_state = std::mem::take(&mut state.sync);
-        let result = {
-            let Connected {
-                source,
-                organization,
-                spec,
-            } = self.connected;
-            let running = run(
-                &**source,
-                organization,
-                &spec.policy,
-                &mut sync_state,
-                &options,
-            );
-            let beside = async {
-                tokio::join!(
-                    self.report_progress(state, &progress, &mut announced),
-                    self.watch_references(stop)
-                )
-            };
-            let (mut running, mut beside) = (pin!(running), pin!(beside));
-            tokio::select! {
-                result = &mut running => result,
-                _ = &mut beside => running.await,
-            }
-        };
+        let result = self.run_phases(state, &mut sync_state, &options).await;
         state.sync = sync_state;
         result
     }
 
-    async fn report_progress(
+    async fn run_phases(
         &self,
         state: &mut ObjectState,
-        progress: &Progress,
-        announced: &mut mpsc::Receiver<Changes>,
-    ) {
+        sync_state: &mut State,
+        options: &RunOptions<'_>,
+    ) -> Result<Report, RunError> {
+        let Connected {
+            source,
+            organization,
+            spec,
+        } = self.connected;
+        let planning = run::plan(&**source, organization, &spec.policy, sync_state, options);
+        let planned = self.observed(state, options, planning).await?;
+        if spec.mode == spec::Mode::Preview {
+            return Ok(planned.preview(sync_state));
+        }
+        if let Some(guarded) = planned.guarded()
+            && !planned.changes().is_empty()
+        {
+            planned.invalidate(sync_state);
+            // Published before anything is changed: a process that takes over in the middle goes by
+            // it.
+            let content = self.content(guarded, &sync_state.memory);
+            self.keep(state, &content, &sync_state.memory.digest())
+                .await;
+            self.report_progress(state, options.progress).await;
+        }
+        let applying = planned.apply(sync_state, options);
+        self.observed(state, options, applying).await
+    }
+
+    /// Does `work`, and meanwhile reports how far things are and looks for changed Secrets.
+    async fn observed<T>(
+        &self,
+        state: &mut ObjectState,
+        options: &RunOptions<'_>,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let beside = async {
+            tokio::join!(
+                self.keep_reporting(state, options.progress),
+                self.watch_references(options.stop)
+            )
+        };
+        let (mut work, mut beside) = (pin!(work), pin!(beside));
+        tokio::select! {
+            done = &mut work => done,
+            _ = &mut beside => work.await,
+        }
+    }
+
+    async fn keep_reporting(&self, state: &mut ObjectState, progress: &Progress) {
         let every = self.context.timing.progress;
         let mut ticks = interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let changes = tokio::select! {
-                _ = ticks.tick() => None,
-                changes = announced.recv() => changes,
-            };
-            if let Some(changes) = &changes {
-                self.keep(state, &changes.content, &changes.memberships)
-                    .await;
-            }
-            let message = match progress.read.waits_until() {
-                None => "a sync is under way".into(),
-                Some(until) => format!(
-                    "a sync is under way; reading waits until {until} for the directory's rate limit"
-                ),
-            };
-            let outcome = Outcome::Syncing { message };
-            let status = self.publisher.status_with(state, &outcome, |status| {
-                status.progress = Some(outcome::progress(progress));
-                status.memberships_digest = state.plan.memberships.clone();
-            });
-            self.publisher.publish_best_effort(state, status).await;
-            if let Some(changes) = changes {
-                changes.done.send(()).ok();
-            }
+            ticks.tick().await;
+            self.report_progress(state, progress).await;
         }
+    }
+
+    async fn report_progress(&self, state: &mut ObjectState, progress: &Progress) {
+        let message = match progress.read.waits_until() {
+            None => "a sync is under way".into(),
+            Some(until) => format!(
+                "a sync is under way; reading waits until {until} for the directory's rate limit"
+            ),
+        };
+        let outcome = Outcome::Syncing { message };
+        let status = self.publisher.status_with(state, &outcome, |status| {
+            status.progress = Some(outcome::progress(progress));
+            status.memberships_digest = state.plan.memberships.clone();
+        });
+        self.publisher.publish_best_effort(state, status).await;
     }
 
     /// Stops the run where a Secret or ConfigMap holds something else by now.

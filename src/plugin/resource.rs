@@ -272,8 +272,8 @@ pub mod tests {
 
     #[test]
     fn what_status_says_of_an_older_spec_is_not_taken_for_this_one() {
-        let in_step = succeeded(Success::Succeeded, None);
-        assert_eq!(resource(&in_step, 1).state(), State::NotSeen);
+        let in_sync = succeeded(Success::Succeeded, None);
+        assert_eq!(resource(&in_sync, 1).state(), State::NotSeen);
     }
 
     #[test]

@@ -202,7 +202,7 @@ mod tests {
         Awaited::Request("now".into())
     }
 
-    fn in_step() -> Resource {
+    fn in_sync() -> Resource {
         let mut resource = resource(
             &Outcome::Succeeded {
                 reason: Success::Succeeded,
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn an_older_answer_than_the_one_asked_for_is_waited_past() {
-        let mut resource = in_step();
+        let mut resource = in_sync();
         let done = Ended::Done("in step: 3 members".into());
         assert_eq!(verdict(&resource, &request(), Duration::ZERO), Some(done));
         resource.status.last_handled_sync_request = Some("before".into());
@@ -281,7 +281,7 @@ mod tests {
         let verdict = |resource: &Resource| verdict(resource, &approval, Duration::ZERO);
         assert_eq!(verdict(&held("a")), None);
         assert!(matches!(verdict(&held("b")), Some(Ended::Held(_))));
-        assert!(matches!(verdict(&in_step()), Some(Ended::Done(_))));
+        assert!(matches!(verdict(&in_sync()), Some(Ended::Done(_))));
         // A scheduled run that hadn't seen the approval yet is no answer.
         let mut unseen = held("a");
         unseen.status.last_attempt_time = Some(Time(Timestamp::MAX));

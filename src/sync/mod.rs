@@ -1,7 +1,8 @@
-//! The core, and the run that carries it out: `apply` and `run` are here, what needs no I/O is in
-//! `directory_sync_core`.
+//! A run in two phases with a value between them: [`run::plan`] makes a [`planned::Planned`], which
+//! [`apply`](planned::Planned::apply)s itself. What needs no I/O is in `directory_sync_core`.
 
 pub mod apply;
+pub mod planned;
 pub mod run;
 
 pub use directory_sync_core::sync::*;

@@ -275,7 +275,7 @@ fn after_a_restart_the_memory_is_as_good_as_before_and_distrust_reads_everything
     assert_eq!(run.memory.digest(), digest);
     run.sync(&two_groups(), &mut organization, &unlimited());
     assert_eq!(run.read.len(), 0);
-    run.memory.distrust();
+    run.memory.invalidate();
     run.sync(&two_groups(), &mut organization, &unlimited());
     assert_eq!(run.read.len(), 2);
 }

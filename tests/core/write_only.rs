@@ -55,7 +55,7 @@ fn everything_is_sent_when_anything_changed_and_nothing_when_nothing_did() {
         changes(&sync(&mut memory, &renamed, &policy())),
         ["Revoke bob", "Invite ann", "Invite cid", "CreateGroup g"]
     );
-    memory.distrust();
+    memory.invalidate();
     assert_eq!(changes(&sync(&mut memory, &renamed, &policy())).len(), 4);
 }
 

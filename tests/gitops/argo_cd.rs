@@ -85,8 +85,8 @@ fn an_action_changes_what_it_is_for_and_nothing_else() {
 #[test]
 fn what_isnt_held_cant_be_approved() {
     let script = folder().join("actions/approve-removals/action.lua");
-    let in_step = read(&folder().join("testdata/in-step.yaml"));
-    let refused = ask("argo-lua", &[&script], &in_step).unwrap_err();
+    let in_sync = read(&folder().join("testdata/in-step.yaml"));
+    let refused = ask("argo-lua", &[&script], &in_sync).unwrap_err();
     assert!(
         refused.contains("no removals wait for approval"),
         "{refused}"

@@ -39,9 +39,9 @@ async fn a_resource_from_its_first_run_to_its_suspension() {
 
     let operator = world.operator();
     world.until_ready("staff", "Succeeded").await;
-    let in_step = live(&world, "staff");
-    assert_is("in-step", &world, &in_step);
-    assert_eq!(kstatus(&in_step), "Current");
+    let in_sync = live(&world, "staff");
+    assert_is("in-step", &world, &in_sync);
+    assert_eq!(kstatus(&in_sync), "Current");
     assert!(is_ready(&world, "staff"));
 
     world.leave(0..7);

@@ -44,7 +44,7 @@ async fn undisturbed(source: &directory_sync::source::ldap::LdapSource) -> Wante
     };
     let again = sync.run().await.unwrap();
     assert!(
-        again.in_step(),
+        again.in_sync(),
         "a sync leaves nothing to do: {:?}",
         again.planned()
     );
@@ -93,7 +93,7 @@ async fn assert_heals(
     assert_eq!(organization.invitations(), wanted.invitations, "{case}");
     organization.clear_requests();
     let last = sync.run().await.unwrap();
-    assert!(last.in_step(), "{case}: left to do: {:?}", last.planned());
+    assert!(last.in_sync(), "{case}: left to do: {:?}", last.planned());
     assert!(
         !organization
             .requests()

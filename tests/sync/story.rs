@@ -79,7 +79,7 @@ async fn an_unchanged_company_costs_two_reads_and_no_write_and_a_new_process_ask
 
     organization.clear_requests();
     let report = sync.run().await.unwrap();
-    assert!(report.in_step());
+    assert!(report.in_sync());
     let paths: Vec<_> = organization
         .requests()
         .into_iter()
@@ -90,13 +90,13 @@ async fn an_unchanged_company_costs_two_reads_and_no_write_and_a_new_process_ask
     let memory = directory_sync::sync::memberships::Memory::from_bytes(&kept).unwrap();
     sync.state = State::restored(memory);
     organization.clear_requests();
-    assert!(sync.run().await.unwrap().in_step());
+    assert!(sync.run().await.unwrap().in_sync());
     assert_eq!(organization.requests().len(), 2);
 
     // Without anything kept, the groups are read to see who is in them; nothing is written.
     sync.state = State::default();
     organization.clear_requests();
-    assert!(sync.run().await.unwrap().in_step());
+    assert!(sync.run().await.unwrap().in_sync());
     let requests = organization.requests();
     assert_eq!(requests.len(), 2 + 8);
     assert!(requests.iter().all(|request| request.method == "GET"));
@@ -122,8 +122,8 @@ async fn a_preview_changes_nothing_and_tells_everything() {
     assert_eq!(preview.digest, applied.digest);
     // What the preview remembered of the groups is no longer so: it says what was there.
     let wanted = organization.snapshot();
-    sync.everything = true;
-    assert!(sync.run().await.unwrap().in_step());
+    sync.full_resync = true;
+    assert!(sync.run().await.unwrap().in_sync());
     assert_eq!(organization.snapshot(), wanted);
 }
 
@@ -141,7 +141,7 @@ async fn a_run_after_a_preview_goes_by_what_the_preview_saw() {
     sync.go(Mode::Preview, None).await.unwrap();
     sync.run().await.unwrap();
     assert_eq!(other.snapshot(), one.snapshot());
-    assert!(sync.run().await.unwrap().in_step());
+    assert!(sync.run().await.unwrap().in_sync());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,7 +209,7 @@ async fn removals_past_the_limit_wait_together_until_exactly_they_are_approved()
     assert!(approved.held().is_none());
     assert_eq!(approved.applied.get(Kind::Remove), 3);
     assert_eq!(approved.applied.get(Kind::Revoke), 2);
-    assert!(sync.run().await.unwrap().in_step());
+    assert!(sync.run().await.unwrap().in_sync());
     assert!(!member_of(&organization.snapshot(), "shared").contains(&email("p05")));
 }
 
@@ -243,7 +243,7 @@ async fn a_renamed_entry_is_the_same_person() {
          member: uid=p30,ou=people,{SUFFIX}\n-\nadd: member\nmember: uid=renamed,ou=people,{SUFFIX}\n"
     );
     slapd.modify(&change).unwrap();
-    assert!(sync.run().await.unwrap().in_step());
+    assert!(sync.run().await.unwrap().in_sync());
     assert_eq!(organization.snapshot(), before);
 }
 
@@ -281,7 +281,7 @@ async fn people_without_a_seat_wait_and_come_in_once_there_is_one() {
     organization.set_seats(Seats::fixed(used + 100));
     let report = sync.run().await.unwrap();
     assert_eq!(report.applied.get(Kind::Invite), 13);
-    assert!(sync.run().await.unwrap().in_step());
+    assert!(sync.run().await.unwrap().in_sync());
     let engineering = member_of(&organization.snapshot(), "engineering");
     assert_eq!(engineering.len(), 20, "who came late is in the groups, too");
     assert!(organization.invitations().values().all(|mails| *mails == 1));
@@ -303,10 +303,10 @@ async fn a_change_made_by_hand_heals_when_everything_is_compared() {
         .await
         .unwrap();
     assert!(
-        sync.run().await.unwrap().in_step(),
+        sync.run().await.unwrap().in_sync(),
         "not looked at on an ordinary run"
     );
-    sync.everything = true;
+    sync.full_resync = true;
     let report = sync.run().await.unwrap();
     assert!(report.memberships_verified);
     assert_eq!(report.applied.get(Kind::UpdateGroup), 1);
@@ -401,4 +401,44 @@ async fn vaultwarden_gets_everything_when_something_changed_and_nothing_otherwis
     };
     sync.go(Mode::Apply, Some(&approval)).await.unwrap();
     assert_eq!(member_of(&organization.snapshot(), "sales").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_confirmed_is_what_is_applied_although_the_directory_has_changed_since() {
+    let planned_from = slapd();
+    let organization = organization(Config::cloud()).await;
+    let (first, client) = (
+        source(address(&planned_from)),
+        client(&organization, NO_RETRY),
+    );
+    let mut sync = Sync::new(&first, &client);
+    let planned = sync.plan(None).await.unwrap();
+    let confirmed = planned.changes().to_vec();
+
+    // Somebody empties the directory while the question waits for its answer.
+    let mut nobody = Ldif::new(SUFFIX);
+    nobody.unit("", "people");
+    let emptied = Slapd::options().ldif(nobody.text()).start().unwrap();
+    let second = source(address(&emptied));
+    sync.source = &second;
+
+    assert!(planned.still_fits().await.unwrap());
+    let report = sync.apply(planned).await.unwrap();
+    assert_eq!(report.planned(), confirmed);
+    assert_eq!(report.applied.total(), confirmed.len());
+    assert_eq!(organization.invitations().len(), 26);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_no_longer_fits_an_organization_that_somebody_has_changed() {
+    let slapd = slapd();
+    let organization = organization(Config::cloud()).await;
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let mut sync = Sync::new(&source, &client);
+    let planned = sync.plan(None).await.unwrap();
+    assert!(planned.still_fits().await.unwrap());
+
+    organization.seed_member(simulators::organization::MemberSeed::new("p23@example.com"));
+
+    assert!(!planned.still_fits().await.unwrap());
 }

@@ -9,12 +9,13 @@ use directory_sync::source::ldap::{
     Bind, DisabledRule, GroupSettings, LdapSettings, LdapSource, ServerUrl,
 };
 use directory_sync::sync::guard::Approval;
+use directory_sync::sync::planned::Planned;
 use directory_sync::sync::policy::{
     Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, UserFilter,
 };
 use directory_sync::sync::progress::Progress;
 use directory_sync::sync::report::{Mode, Report};
-use directory_sync::sync::run::{RunError, RunOptions, State, run};
+use directory_sync::sync::run::{RunError, RunOptions, State, plan};
 use simulators::lab::{Ldif, Person, Slapd};
 use simulators::organization::{
     CollectionAccess, Config, GroupSeed, MemberSeed, SimulatedOrganization, Status,
@@ -250,7 +251,7 @@ pub struct Sync<'a> {
     pub policy: Policy,
     pub state: State,
     /// Whether to compare everything, whatever is remembered.
-    pub everything: bool,
+    pub full_resync: bool,
     pub stop: CancellationToken,
 }
 
@@ -261,7 +262,7 @@ impl<'a> Sync<'a> {
             client,
             policy: policy(),
             state: State::default(),
-            everything: false,
+            full_resync: false,
             stop: CancellationToken::new(),
         }
     }
@@ -275,22 +276,32 @@ impl<'a> Sync<'a> {
         mode: Mode,
         approval: Option<&Approval>,
     ) -> Result<Report, RunError> {
+        let planned = self.plan(approval).await?;
+        match mode {
+            Mode::Preview => Ok(planned.preview(&mut self.state)),
+            Mode::Apply => self.apply(planned).await,
+        }
+    }
+
+    pub async fn plan(&mut self, approval: Option<&Approval>) -> Result<Planned, RunError> {
         let options = RunOptions {
-            mode,
             approval,
-            everything: self.everything,
+            full_resync: self.full_resync,
             progress: &Progress::default(),
-            before_changes: None,
             stop: &self.stop,
         };
-        run(
-            self.source,
-            self.client,
-            &self.policy,
-            &mut self.state,
-            &options,
-        )
-        .await
+        let (source, client) = (self.source, self.client);
+        plan(source, client, &self.policy, &mut self.state, &options).await
+    }
+
+    pub async fn apply(&mut self, planned: Planned) -> Result<Report, RunError> {
+        let options = RunOptions {
+            approval: None,
+            full_resync: false,
+            progress: &Progress::default(),
+            stop: &self.stop,
+        };
+        planned.apply(&mut self.state, &options).await
     }
 }
 

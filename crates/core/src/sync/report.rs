@@ -58,7 +58,7 @@ impl Report {
 
     /// Whether the organization agreed with the directory from the start: nothing was to be done,
     /// nothing waits.
-    pub fn in_step(&self) -> bool {
+    pub fn in_sync(&self) -> bool {
         self.held().is_none() && self.planned().is_empty()
     }
 }

@@ -15,7 +15,7 @@ use crate::sync::plan::{
 /// What earlier runs saw or made of an organization's groups, so that an unchanged directory costs
 /// no request a group.
 ///
-/// It makes runs cheaper, never right: without it (or after [`Memory::distrust`]) the next run reads
+/// It makes runs cheaper, never right: without it (or after [`Memory::invalidate`]) the next run reads
 /// every group. What somebody changes by hand in Bitwarden is found only then.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -115,7 +115,7 @@ impl Memory {
     /// Forgets what was seen, so that the next run reads or sends everything. People who were
     /// revoked on a server that can't be read stay known: their number isn't a reason to worry
     /// again.
-    pub fn distrust(&mut self) {
+    pub fn invalidate(&mut self) {
         self.groups.clear();
         self.sent.digest = None;
     }

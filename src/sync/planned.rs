@@ -1,0 +1,242 @@
+//! The second phase of a run: what was planned is previewed or applied, exactly as it was shown.
+
+use std::collections::HashSet;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::time::Instant;
+
+use tracing::{Instrument as _, info_span};
+
+use crate::directory::ExternalId;
+use crate::organization::model::{Content, Organization};
+use crate::organization::{OrganizationClient, OrganizationError};
+use crate::source::Version;
+use crate::sync::apply::apply;
+use crate::sync::guard::{Digest, Guarded, Held};
+use crate::sync::memberships::Failed;
+use crate::sync::plan::Change;
+use crate::sync::policy::Policy;
+use crate::sync::progress::{Phase, Progress};
+use crate::sync::report::{Applied, Durations, Mode, Report};
+use crate::sync::run::{InSync, RunError, RunOptions, State};
+use crate::sync::verify::verify;
+
+/// A plan with both sides as they were when it was made. What is shown of it, published and
+/// confirmed is what is applied, whatever the directory says by then.
+#[must_use = "a plan changes nothing until it is applied"]
+pub struct Planned {
+    pub(super) client: OrganizationClient,
+    pub(super) policy: Policy,
+    pub(super) organization: Organization,
+    /// Where the directory stood, if its source can tell.
+    pub(super) version: Option<Version>,
+    /// What a preview reports.
+    pub(super) report: Report,
+}
+
+impl Planned {
+    /// What goes ahead and what is held; `None` where neither side changed since they agreed.
+    pub fn guarded(&self) -> Option<&Guarded> {
+        self.report.guarded.as_ref()
+    }
+
+    /// The changes that [`Planned::apply`] makes.
+    pub fn changes(&self) -> &[Change] {
+        self.report.planned()
+    }
+
+    /// Removals that wait for approval.
+    pub fn held(&self) -> Option<&Held> {
+        self.report.held()
+    }
+
+    /// Identifies everything that the plan takes away, held or not.
+    pub fn digest(&self) -> &Digest {
+        &self.report.digest
+    }
+
+    /// Ends the run without a change, and remembers what was seen.
+    pub fn preview(self, state: &mut State) -> Report {
+        if let Some(guarded) = &self.report.guarded {
+            state.memory.observe(guarded);
+        }
+        self.finish(state)
+    }
+
+    /// Takes out of `state` what the changes are going to make untrue. A caller that keeps the state
+    /// between processes stores it after this and before [`Planned::apply`], so that a process that
+    /// is killed in the middle leaves nothing there that isn't so.
+    pub fn invalidate(&self, state: &mut State) {
+        if let Some(guarded) = &self.report.guarded
+            && !guarded.approved.changes.is_empty()
+        {
+            state.memory.record(guarded, &every_change(guarded));
+            state.in_sync = None;
+        }
+    }
+
+    /// Whether the organization's members and groups are still those the plan was made for. To be
+    /// asked where time went by since: while somebody was asked to confirm.
+    ///
+    /// # Errors
+    /// When the organization can't be read.
+    pub async fn still_fits(&self) -> Result<bool, RunError> {
+        if self.report.guarded.is_none() {
+            return Ok(true);
+        }
+        let now = self.client.read().await;
+        let now = now.map_err(|error| RunError::organization(Phase::Read, error))?;
+        Ok(fingerprint(&now) == fingerprint(&self.organization))
+    }
+
+    /// Makes the changes, looks whether they took effect, and remembers how things stand. Refused
+    /// rows are problems in the report, not errors.
+    ///
+    /// # Errors
+    /// When the organization can't be reached in the middle of the changes, and when asked to stop.
+    pub async fn apply(
+        mut self,
+        state: &mut State,
+        options: &RunOptions<'_>,
+    ) -> Result<Report, RunError> {
+        self.report.mode = Mode::Apply;
+        self.invalidate(state);
+        let Some(guarded) = &self.report.guarded else {
+            return Ok(self.finish(state));
+        };
+        if guarded.approved.changes.is_empty() {
+            state.memory.record(guarded, &Failed::default());
+            return Ok(self.finish(state));
+        }
+        let mut execution = Execution {
+            client: &self.client,
+            before: &self.organization,
+            guarded,
+            progress: options.progress,
+            applied: Applied::default(),
+            durations: vec![],
+        };
+        let executed = options.stop.run_until_cancelled(execution.execute()).await;
+        let Execution {
+            mut applied,
+            durations,
+            ..
+        } = execution;
+        let during = options.progress.now().0;
+        match executed {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                return Err(RunError::Organization {
+                    during,
+                    error,
+                    applied: applied.counts,
+                });
+            }
+            None => {
+                return Err(RunError::Stopped {
+                    during,
+                    applied: applied.counts,
+                });
+            }
+        }
+        let failed = Failed {
+            groups: applied.refused.clone(),
+            people: std::mem::take(&mut applied.refused),
+        };
+        state.memory.record(guarded, &failed);
+        self.report.applied = applied.counts;
+        self.report.problems.extend(applied.problems);
+        self.report.durations.extend(durations);
+        Ok(self.finish(state))
+    }
+
+    fn finish(self, state: &mut State) -> Report {
+        let report = self.report;
+        if report.guarded.is_some() {
+            state.in_sync = self
+                .version
+                .filter(|_| report.in_sync())
+                .and_then(|version| {
+                    Some(InSync {
+                        version,
+                        policy: self.policy,
+                        organization: fingerprint(&self.organization)?,
+                        digest: report.digest.clone(),
+                        counts: report.counts,
+                        problems: report.problems.clone(),
+                    })
+                });
+        }
+        report
+    }
+}
+
+/// The changes of one plan while they are made.
+struct Execution<'a> {
+    client: &'a OrganizationClient,
+    before: &'a Organization,
+    guarded: &'a Guarded,
+    progress: &'a Progress,
+    applied: Applied,
+    durations: Durations,
+}
+
+impl Execution<'_> {
+    async fn execute(&mut self) -> Result<(), OrganizationError> {
+        let (plan, progress) = (&self.guarded.approved, self.progress);
+        let started = Instant::now();
+        let done = apply(self.client, plan, self.before, progress, &mut self.applied)
+            .instrument(info_span!("apply", changes = plan.changes.len()))
+            .await;
+        self.durations.push((progress.now().0, started.elapsed()));
+        done?;
+
+        if matches!(self.before, Organization::Read(_)) {
+            let started = Instant::now();
+            progress.start(Phase::Verify, 0);
+            let after = self.client.read().instrument(info_span!("verify")).await?;
+            if let Organization::Read(content) = &after {
+                verify(plan, content, &mut self.applied);
+            }
+            self.durations.push((Phase::Verify, started.elapsed()));
+        }
+        Ok(())
+    }
+}
+
+/// Every group and person that the plan changes, as if nothing of it had been done.
+fn every_change(guarded: &Guarded) -> Failed {
+    let changes = guarded.approved.changes.iter();
+    let ids: HashSet<ExternalId> = changes.map(|change| change.external_id().clone()).collect();
+    Failed {
+        groups: ids.clone(),
+        people: ids,
+    }
+}
+
+/// Identifies who is in the organization, in any order; `None` where that can't be read.
+pub(super) fn fingerprint(organization: &Organization) -> Option<u64> {
+    let Organization::Read(content) = organization else {
+        return None;
+    };
+    let Content { members, groups } = &**content;
+    let members = members.iter().map(|member| {
+        hash(&(
+            member.id,
+            &member.external_id,
+            &member.email,
+            member.status,
+            member.role,
+        ))
+    });
+    let groups = groups
+        .iter()
+        .map(|group| hash(&(group.id, &group.external_id, &group.name)));
+    Some(members.chain(groups).fold(0, u64::wrapping_add))
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
