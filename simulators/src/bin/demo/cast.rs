@@ -17,7 +17,7 @@ pub const GROUPS: usize = TEAMS.len();
 pub const OWNER: &str = "owner@example.com";
 /// Invited by hand, and in a group that the directory has as well.
 pub const GUEST: &str = "auditor@partner.example";
-/// Came from the directory once, and isn't there any more.
+/// Came from the directory, and has left it since.
 pub const LEAVER: &str = "pat.former@example.com";
 const LEAVER_ID: &str = "00000001-0000-4000-8000-00000000ffff";
 /// The group that the organization has under an older name, with both its names.
@@ -30,7 +30,7 @@ pub const UNLINKED: u32 = 14;
 /// Will be disabled.
 pub const DISABLED: u32 = 8;
 
-/// An entry that isn't a person.
+/// A service account.
 pub const ROBOT: &str = "svc-backup@example.com";
 
 /// A team: its name, the people directly in it (of a department, in the order of their numbers),
@@ -147,12 +147,12 @@ pub fn organization() -> Seed {
     }
 }
 
-/// Every third person: those who are deleted. Nobody who plays another part is among them.
+/// The people who are deleted: every third, none of whom has another part in the demo.
 pub fn deleted() -> Vec<u32> {
     (0..PEOPLE).filter(|number| number % 3 == 1).collect()
 }
 
-/// LDIF that blocks an account, as an administrator or too many wrong passwords would.
+/// LDIF that disables an account.
 pub fn disabling(number: u32) -> String {
     format!(
         "dn: {}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n",
@@ -160,7 +160,7 @@ pub fn disabling(number: u32) -> String {
     )
 }
 
-/// Who joins the company in the middle of the story.
+/// The person who joins the company during the demo.
 pub fn newcomer() -> Person {
     Person {
         given_name: "Nadia".to_owned(),

@@ -1,9 +1,9 @@
-//! Shows the operator at work on real parts, and checks everything that it tells.
+//! Shows the operator at work on real parts, and checks everything that it says.
 //!
 //! ```text
 //! cast    who is in the directory and in the organization when it begins
 //! stage   the parts: API server, OpenLDAP, organization, operator
-//! story   what happens, act by act
+//! story   the steps
 //! screen  how it is printed
 //! ```
 
@@ -22,7 +22,7 @@ use clap::builder::BoolishValueParser;
 use screen::Screen;
 use stage::Stage;
 
-/// Shows the operator keeping an organization in step with a directory.
+/// Shows the operator at work.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The program to show
@@ -32,7 +32,7 @@ struct Arguments {
     /// root, which must be the working directory
     #[arg(long, default_value = "target/demo")]
     folder: PathBuf,
-    /// Leave all running at the end, until interrupted
+    /// Leave everything running at the end, until interrupted
     #[arg(long, env = "KEEP", value_parser = BoolishValueParser::new())]
     keep: bool,
 }
@@ -43,8 +43,8 @@ fn main() -> ExitCode {
     let started = Instant::now();
     screen.title("directory-sync-operator: the demo");
     screen.say(
-        "A real Kubernetes API server and a real OpenLDAP with a company of 200 people; a Bitwarden\n\
-         organization that behaves as the real one does; and the operator between them.",
+        "A real Kubernetes API server, a real OpenLDAP with a company of 200 people, a simulated Bitwarden\n\
+         organization, and the operator.",
     );
     let stage = match Stage::build(&screen, &arguments.folder) {
         Ok(stage) => stage,
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     let told = story::tell(&screen, &stage, &arguments.program);
     match &told {
         Ok(()) => screen.passed(&format!(
-            "Everything above was checked while it was shown, in {:.0} s. KEEP=1 make demo leaves it running.",
+            "All of this was checked, in {:.0} s. KEEP=1 make demo leaves it running.",
             started.elapsed().as_secs_f32()
         )),
         Err(error) => {

@@ -1,4 +1,4 @@
-//! What happens in the demo, act by act. Whatever is told is checked.
+//! The steps of the demo. Everything that it says is checked.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -24,11 +24,11 @@ pub fn tell(screen: &Screen, stage: &Stage, program: &Path) -> Result<()> {
 }
 
 fn look_around(screen: &Screen, stage: &Stage) -> Result<()> {
-    screen.step("Two sides that don't agree");
+    screen.step("Before: the directory and the organization differ");
     screen.say(&format!(
-        "The directory: {} people in eight departments, {} groups (nested four deep, with a diamond),\n\
-         a service account, and a screen in the lobby that has no email.\n\
-         The organization, before anything is done:",
+        "The directory has {} people in eight departments, {} groups (up to four levels deep, one of\n\
+         them nested twice in the same group), a service account, and an account without an email.\n\
+         The organization:",
         cast::PEOPLE,
         cast::GROUPS
     ));
@@ -41,8 +41,8 @@ fn look_around(screen: &Screen, stage: &Stage) -> Result<()> {
     screen.gap();
     screen.say(&format!(
         "{} and {} are in the directory.\n\
-         {} was, once. Owner and auditor never were.\n\
-         And the group is called \"{}\" there today.",
+         {} has left it. Owner and auditor were never in it.\n\
+         The group is called \"{}\" in the directory now.",
         cast::email(cast::MANAGED),
         cast::email(cast::UNLINKED),
         cast::LEAVER,
@@ -61,7 +61,7 @@ fn install(screen: &Screen, stage: &Stage, program: &Path) -> Result<()> {
     stage.wait_for_the_resource()?;
     screen.gap();
     screen.say(
-        "There are no nodes here, so it runs beside the API server: as its own service account.",
+        "This cluster has no nodes, so the operator runs next to the API server, as its service account.",
     );
     stage.start_operator(screen, program)?;
     screen.holds("ready");
@@ -76,12 +76,12 @@ fn install(screen: &Screen, stage: &Stage, program: &Path) -> Result<()> {
             "the operator's right to {verb} Secrets isn't {expected}"
         );
     }
-    screen.holds("may read a Secret that a resource names; may not list Secrets");
+    screen.holds("it can read a Secret that a resource names, and can't list Secrets");
     Ok(())
 }
 
 fn preview(screen: &Screen, stage: &Stage) -> Result<()> {
-    screen.step("Look first");
+    screen.step("Preview");
     stage.type_in(screen, "kubectl create namespace identity")?;
     let create = format!(
         "kubectl -n identity create secret generic bitwarden-org \\\n    \
@@ -103,7 +103,7 @@ fn preview(screen: &Screen, stage: &Stage) -> Result<()> {
 
     let overlay = overlay(stage)?;
     screen.gap();
-    screen.say("The example as it is in the repository, with the addresses of the parts above:");
+    screen.say("The example from the repository, with the addresses of the servers above:");
     stage.type_in(screen, &format!("kubectl apply -k {overlay}"))?;
     wait_ready(screen, stage)?;
     let status = stage.settled("the preview", |status| {
@@ -134,12 +134,12 @@ fn preview(screen: &Screen, stage: &Stage) -> Result<()> {
         "a preview changed the organization"
     );
     screen.gap();
-    screen.holds("nothing has been changed yet");
+    screen.holds("nothing was changed");
     Ok(())
 }
 
 fn sync(screen: &Screen, stage: &Stage) -> Result<()> {
-    screen.step("Let it work");
+    screen.step("Sync");
     let patch =
         r#"kubectl -n identity patch dsync staff --type=merge -p '{"spec":{"mode":"Apply"}}'"#;
     stage.type_in(screen, patch)?;
@@ -192,9 +192,9 @@ fn sync(screen: &Screen, stage: &Stage) -> Result<()> {
         member(&now, cast::LEAVER)?.status == Status::Revoked,
         "the leaver has access still"
     );
-    screen.holds(&format!("{} lost access; the account stays", cast::LEAVER));
+    screen.holds(&format!("{} was revoked; the account stays", cast::LEAVER));
     untouched(&now)?;
-    screen.holds("owner and auditor are as they were");
+    screen.holds("owner and auditor are unchanged");
     let renamed = now
         .group(cast::RENAMED.1)
         .context("the group wasn't renamed")?;
@@ -203,7 +203,7 @@ fn sync(screen: &Screen, stage: &Stage) -> Result<()> {
         "the renamed group lost the auditor, or is there twice"
     );
     screen.holds(&format!(
-        "\"{}\" is \"{}\" now, with the auditor still in it",
+        "\"{}\" was renamed to \"{}\", and the auditor is still in it",
         cast::RENAMED.0,
         cast::RENAMED.1
     ));
@@ -213,14 +213,15 @@ fn sync(screen: &Screen, stage: &Stage) -> Result<()> {
         "`everyone` has {everyone} members, and there are {} groups",
         now.groups.len()
     );
-    screen
-        .holds("nested groups are flattened: `everyone` has no direct member, and holds everyone");
+    screen.holds(
+        "nested groups are resolved: `everyone` has no direct members, and now contains everyone",
+    );
     ensure!(
         now.member(cast::ROBOT).is_none(),
         "{} became a member",
         cast::ROBOT
     );
-    screen.holds("the service account was left out, as the resource says");
+    screen.holds("the service account is left out by the filter");
     Ok(())
 }
 
@@ -228,11 +229,11 @@ fn sync(screen: &Screen, stage: &Stage) -> Result<()> {
 fn accident(screen: &Screen, stage: &Stage) -> Result<String> {
     let gone = cast::deleted();
     screen.step("An accident");
-    let blocked = cast::employee(cast::DISABLED).person;
+    let disabled = cast::employee(cast::DISABLED).person;
     screen.say(&format!(
         "An administrator disables one account ({}). Someone joins. And a clean-up\n\
          script deletes {} of {} people.",
-        blocked.uid,
+        disabled.uid,
         gone.len(),
         cast::PEOPLE
     ));
@@ -286,9 +287,7 @@ fn accident(screen: &Screen, stage: &Stage) -> Result<String> {
         member(&now, &newcomer)?.status == Status::Invited,
         "the newcomer wasn't invited"
     );
-    screen.holds(&format!(
-        "everything else goes ahead: {newcomer} is invited"
-    ));
+    screen.holds(&format!("everything else is done: {newcomer} is invited"));
     let digest = held["digest"]
         .as_str()
         .context("the held removals have no digest")?;
@@ -341,16 +340,16 @@ fn approve(screen: &Screen, stage: &Stage, digest: &str) -> Result<()> {
         gone.len() + 2
     );
     screen.holds(&format!(
-        "{} people lost access, and not one more",
+        "{} people were revoked, and nobody else",
         gone.len() + 1
     ));
     untouched(&now)?;
-    screen.holds("owner and auditor are as they were");
+    screen.holds("owner and auditor are unchanged");
     Ok(())
 }
 
 fn nothing_to_do(screen: &Screen, stage: &Stage) -> Result<()> {
-    screen.step("And when nothing changed");
+    screen.step("A sync without changes");
     stage.organization.clear_requests();
     let before = stage.organization.snapshot();
     request(screen, stage, "once-more")?;
@@ -365,7 +364,7 @@ fn nothing_to_do(screen: &Screen, stage: &Stage) -> Result<()> {
     );
     screen.gap();
     screen.holds(&format!(
-        "{} requests to the organization, every group compared, nothing written",
+        "{} requests to the organization, all groups compared, nothing written",
         requests.len()
     ));
     Ok(())
@@ -422,7 +421,7 @@ fn overlay(stage: &Stage) -> Result<String> {
     Ok(folder.display().to_string())
 }
 
-/// Owner and auditor: confirmed, in their role, without an external id.
+/// Checks that owner and auditor are confirmed, in their role, without an external ID.
 fn untouched(now: &Snapshot) -> Result<()> {
     for (email, role) in [(cast::OWNER, Role::Owner), (cast::GUEST, Role::User)] {
         let member = member(now, email)?;
@@ -449,7 +448,7 @@ fn count(now: &Snapshot, status: Status) -> usize {
         .count()
 }
 
-/// Those in the organization whom the story speaks of.
+/// The members that the demo shows by name.
 fn everyone_named() -> Vec<String> {
     let names = [cast::OWNER, cast::GUEST, cast::LEAVER];
     let mut all: Vec<_> = names.map(str::to_owned).into();
@@ -457,7 +456,7 @@ fn everyone_named() -> Vec<String> {
     all
 }
 
-/// Some members and groups of the organization, and how many there are besides.
+/// Some members and groups of the organization, and the number of others.
 fn table(now: &Snapshot, emails: &[String], groups: &[&str]) -> String {
     let mut text = format!("{:28} {:10} {:6} EXTERNAL ID\n", "MEMBER", "STATUS", "ROLE");
     let mut line = |email: &str, member: &MemberSnapshot| {
