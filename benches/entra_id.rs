@@ -36,7 +36,7 @@ async fn main() {
             },
         );
         let tenant = tenant.await;
-        let source = EntraIdSource::new(settings(&tenant)).unwrap();
+        let source = EntraIdSource::new(settings(&tenant), &credentials(&tenant)).unwrap();
         let what = format!("delta, pages of {guess} and {delta_members} memberships");
         let version = measured(&what, &tenant, &source, None).await;
         measured(
@@ -57,7 +57,7 @@ async fn main() {
         batched_groups: usize::MAX,
         ..settings(&tenant)
     };
-    let source = EntraIdSource::new(in_batches).unwrap();
+    let source = EntraIdSource::new(in_batches, &credentials(&tenant)).unwrap();
     measured("batches of 20, four at once", &tenant, &source, None).await;
     one_by_one(&tenant, teams).await;
 }
@@ -74,17 +74,20 @@ async fn tenant(company: &Company, pages: PageSizes) -> SimulatedEntra {
     tenant
 }
 
+fn credentials(tenant: &SimulatedEntra) -> Credentials {
+    let secret = tenant.config().secret.as_ref().unwrap();
+    Credentials::Secret(secret.value.as_str().into())
+}
+
 fn settings(tenant: &SimulatedEntra) -> EntraIdSettings {
     let config = tenant.config();
-    let secret = config.secret.as_ref().unwrap().value.as_str();
-    let credentials = Credentials::Secret(secret.into());
     let url: reqwest::Url = tenant.url().parse().unwrap();
     EntraIdSettings {
         addresses: Addresses {
             authority: url.clone(),
             graph: url,
         },
-        ..EntraIdSettings::new(&config.tenant_id, &config.client_id, credentials)
+        ..EntraIdSettings::new(&config.tenant_id, &config.client_id)
     }
 }
 

@@ -88,12 +88,12 @@ fn fill(google: &SimulatedGoogle, people: u32, teams: u32) {
 /// Reads everything and tells how long it took and what it needed.
 async fn reader(url: &str, key: &str) {
     let key = ServiceAccountKey::parse(&std::fs::read_to_string(key).unwrap()).unwrap();
-    let mut settings = GoogleWorkspaceSettings::new(Credentials::Key(key), Some(ADMIN.into()));
+    let mut settings = GoogleWorkspaceSettings::new(Some(ADMIN.into()));
     settings.addresses = Addresses {
         token: format!("{url}/token").parse().unwrap(),
         directory: url.parse().unwrap(),
     };
-    let source = GoogleWorkspaceSource::new(settings).unwrap();
+    let source = GoogleWorkspaceSource::new(settings, &Credentials::Key(key)).unwrap();
     let started = Instant::now();
     let reading = source.read(None, &ReadProgress::default()).await.unwrap();
     let took = started.elapsed();

@@ -59,7 +59,7 @@ async fn measured(okta: &SimulatedOkta, token: &str) {
     let url = okta.url().parse().unwrap();
     let settings = OktaSettings::new(url);
     let share = settings.rate_limit_share;
-    let source = OktaSource::new(settings, Credentials::ApiToken(token.into())).unwrap();
+    let source = OktaSource::new(settings, &Credentials::ApiToken(token.into())).unwrap();
     let started = Instant::now();
     let reading = source.read(None, &ReadProgress::default()).await.unwrap();
     let took = started.elapsed();

@@ -9,7 +9,8 @@ mod shared;
 
 use std::time::{Duration, Instant};
 
-use directory_sync::source::one_login::{GroupsFrom, OneLoginSettings, OneLoginSource};
+use directory_sync::api::spec::OneLoginGroupsFrom;
+use directory_sync::source::one_login::{Credentials, OneLoginSettings, OneLoginSource};
 use directory_sync::source::{ReadProgress, Reading, Source};
 use simulators::lab::Company;
 use simulators::one_login::{Config, PageMax, RateLimit, RoleSeed, SimulatedOneLogin, UserSeed};
@@ -30,7 +31,7 @@ async fn main() {
             page_max: pages,
             ..Config::default()
         };
-        for from in [GroupsFrom::Roles, GroupsFrom::Groups] {
+        for from in [OneLoginGroupsFrom::Roles, OneLoginGroupsFrom::Groups] {
             let one_login = SimulatedOneLogin::start(config.clone()).await.unwrap();
             fill(&one_login, people, teams);
             measured(&one_login, &config, from).await;
@@ -63,15 +64,15 @@ fn fill(one_login: &SimulatedOneLogin, people: u32, teams: u32) {
     }
 }
 
-async fn measured(one_login: &SimulatedOneLogin, config: &Config, from: GroupsFrom) {
-    let mut settings = OneLoginSettings::new(
-        one_login.url().parse().unwrap(),
-        config.client_id.clone(),
-        config.client_secret.as_str().into(),
-    );
+async fn measured(one_login: &SimulatedOneLogin, config: &Config, from: OneLoginGroupsFrom) {
+    let mut settings = OneLoginSettings::new(one_login.url().parse().unwrap());
+    let credentials = Credentials {
+        client_id: config.client_id.clone(),
+        client_secret: config.client_secret.as_str().into(),
+    };
     settings.groups = Some(from);
     let share = settings.rate_limit_share;
-    let source = OneLoginSource::new(settings).unwrap();
+    let source = OneLoginSource::new(settings, &credentials).unwrap();
     let started = Instant::now();
     let reading = source.read(None, &ReadProgress::default()).await.unwrap();
     let took = started.elapsed();

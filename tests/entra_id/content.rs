@@ -1,9 +1,10 @@
 //! What a read makes of a tenant.
 
+use directory_sync::api::spec::EntraIdEmail;
 use directory_sync::complete::Complete;
 use directory_sync::directory::AccountState::{Active, Disabled};
 use directory_sync::problem::ProblemReason;
-use directory_sync::source::entra_id::{EmailRule, GroupSettings, GroupTypes, UserTypes};
+use directory_sync::source::entra_id::{GroupSettings, GroupTypes, UserTypes};
 use directory_sync::sync::policy::{Departure, Policy};
 use directory_sync::sync::resolve::resolve;
 use directory_sync::sync::roster::{GroupStanding, Standing};
@@ -89,11 +90,11 @@ async fn the_email_is_mail_or_the_principal_name_by_the_rule_that_is_chosen() {
         people.map(|(email, _)| email).collect::<Vec<_>>()
     };
     assert_eq!(
-        emails(EmailRule::MailOrPrincipalName).await,
+        emails(EntraIdEmail::MailOrUserPrincipalName).await,
         ["ada@example.com", "bob@example.com", "cc@example.org"]
     );
     assert_eq!(
-        emails(EmailRule::Mail).await,
+        emails(EntraIdEmail::Mail).await,
         [
             "(there is no email)",
             "bob@x.onmicrosoft.com",
@@ -101,7 +102,7 @@ async fn the_email_is_mail_or_the_principal_name_by_the_rule_that_is_chosen() {
         ]
     );
     assert_eq!(
-        emails(EmailRule::PrincipalName).await,
+        emails(EntraIdEmail::UserPrincipalName).await,
         ["ada@example.com", "bob@example.com", "cleo@example.com"]
     );
 }

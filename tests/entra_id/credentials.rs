@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use directory_sync::source::SourceErrorKind;
-use directory_sync::source::entra_id::{Credentials, EntraIdSettings, EntraIdSource};
+use directory_sync::source::entra_id::Credentials;
 use rcgen::{CertificateParams, KeyPair};
 use simulators::entra_id::{Config, FederatedCredential, Secret, SimulatedEntra, UserSeed};
 use simulators::fault::{Fault, Way};
@@ -40,7 +40,7 @@ async fn a_secret_that_is_wrong_or_expired_is_told_apart_and_never_shown() {
 #[tokio::test]
 async fn a_wrong_tenant_application_or_cloud_is_named() {
     let tenant = tenant().await;
-    let with = |change: fn(&mut EntraIdSettings)| {
+    let with = |change: fn(&mut EntraSetup)| {
         let mut settings = settings(&tenant);
         change(&mut settings);
         refused(settings)
@@ -164,7 +164,7 @@ async fn a_certificate_that_cannot_work_is_refused_before_anybody_is_asked() {
         ("no certificate", &key, "holds no certificate in PEM"),
     ] {
         let credentials = by_certificate(certificate, key);
-        let refusal = EntraIdSource::new(settings_with(&tenant, credentials)).unwrap_err();
+        let refusal = source(settings_with(&tenant, credentials)).unwrap_err();
         Refusal(refusal).for_the_user_to_mend().says(why);
     }
     assert!(tenant.requests().is_empty());

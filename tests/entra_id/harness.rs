@@ -9,10 +9,12 @@ use directory_sync::source::entra_id::{
 use directory_sync::source::{
     ReadProgress, Reading, Source, SourceError, SourceErrorKind, Version,
 };
-use directory_sync::testing::{hurried, read_all};
+use directory_sync::testing::{Setup, hurried, read_all};
 use simulators::entra_id::{Config, SimulatedEntra};
 
 pub use directory_sync::testing::{Refusal, group_names, members, people};
+
+pub type EntraSetup = Setup<EntraIdSettings, Credentials>;
 
 pub async fn tenant() -> SimulatedEntra {
     tenant_with(Config::default()).await
@@ -23,30 +25,36 @@ pub async fn tenant_with(config: Config) -> SimulatedEntra {
 }
 
 /// Settings that read this tenant with its client secret and the defaults of every field.
-pub fn settings(tenant: &SimulatedEntra) -> EntraIdSettings {
+pub fn settings(tenant: &SimulatedEntra) -> EntraSetup {
     let config = tenant.config();
     let secret = config.secret.as_ref().map(|secret| secret.value.as_str());
     let credentials = Credentials::Secret(secret.unwrap_or("none").into());
     settings_with(tenant, credentials)
 }
 
-pub fn settings_with(tenant: &SimulatedEntra, credentials: Credentials) -> EntraIdSettings {
+pub fn settings_with(tenant: &SimulatedEntra, credentials: Credentials) -> EntraSetup {
     let config = tenant.config();
-    let mut settings = EntraIdSettings::new(&config.tenant_id, &config.client_id, credentials);
+    let mut settings = EntraIdSettings::new(&config.tenant_id, &config.client_id);
     settings.addresses = Addresses {
         authority: tenant.url().parse().unwrap(),
         graph: tenant.url().parse().unwrap(),
     };
     settings.retry = hurried();
-    settings
+    Setup {
+        settings,
+        credentials,
+    }
+}
+
+pub fn source(setup: EntraSetup) -> Result<EntraIdSource, SourceError> {
+    EntraIdSource::new(setup.settings, &setup.credentials)
 }
 
 /// The same, with other groups.
-pub fn with_groups(tenant: &SimulatedEntra, groups: GroupSettings) -> EntraIdSettings {
-    EntraIdSettings {
-        groups: Some(groups),
-        ..settings(tenant)
-    }
+pub fn with_groups(tenant: &SimulatedEntra, groups: GroupSettings) -> EntraSetup {
+    let mut setup = settings(tenant);
+    setup.groups = Some(groups);
+    setup
 }
 
 /// A source that is read again and again, as by the operator.
@@ -56,8 +64,8 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub fn new(settings: EntraIdSettings) -> Self {
-        let source = EntraIdSource::new(settings).unwrap_or_else(|error| panic!("{error}"));
+    pub fn new(setup: EntraSetup) -> Self {
+        let source = source(setup).unwrap_or_else(|error| panic!("{error}"));
         Self {
             source,
             known: None,
@@ -84,21 +92,21 @@ impl Reader {
     }
 }
 
-pub async fn try_read(settings: EntraIdSettings) -> Result<Directory, SourceError> {
-    read_all(&EntraIdSource::new(settings)?).await
+pub async fn try_read(setup: EntraSetup) -> Result<Directory, SourceError> {
+    read_all(&source(setup)?).await
 }
 
 /// The directory that these settings read.
-pub async fn read(settings: EntraIdSettings) -> Directory {
-    match try_read(settings).await {
+pub async fn read(setup: EntraSetup) -> Directory {
+    match try_read(setup).await {
         Ok(directory) => directory,
         Err(error) => panic!("the read failed: {error}"),
     }
 }
 
 /// The error that these settings end in.
-pub async fn refused(settings: EntraIdSettings) -> Refusal {
-    match try_read(settings).await {
+pub async fn refused(setup: EntraSetup) -> Refusal {
+    match try_read(setup).await {
         Ok(directory) => panic!("{} people were read", directory.users.len()),
         Err(error) => Refusal(error),
     }

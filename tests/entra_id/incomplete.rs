@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use directory_sync::source::SourceErrorKind;
-use directory_sync::source::entra_id::{EntraIdSettings, GroupSettings};
+use directory_sync::source::entra_id::GroupSettings;
 use serde_json::Value;
 use simulators::entra_id::{Config, DeltaLoss, Limits, PageSizes, SimulatedEntra, UserSeed};
 use simulators::fault::{Fault, Way};
@@ -35,12 +35,12 @@ async fn company() -> SimulatedEntra {
 }
 
 /// One way by deltas, one by batches.
-fn ways(tenant: &SimulatedEntra) -> [EntraIdSettings; 2] {
+fn ways(tenant: &SimulatedEntra) -> [EntraSetup; 2] {
     let filtered = GroupSettings {
         filter: Some("securityEnabled eq true".into()),
         ..GroupSettings::default()
     };
-    let impatient = |mut settings: EntraIdSettings| {
+    let impatient = |mut settings: EntraSetup| {
         settings.connection.idle_timeout = Duration::from_millis(300);
         settings
     };

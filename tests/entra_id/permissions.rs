@@ -1,7 +1,7 @@
 //! What is said when the application may not read something.
 
 use directory_sync::source::Source as _;
-use directory_sync::source::entra_id::{EntraIdSource, GroupSelection, GroupSettings};
+use directory_sync::source::entra_id::{GroupSelection, GroupSettings};
 use simulators::entra_id::{UserSeed, permission};
 
 use crate::harness::*;
@@ -56,19 +56,19 @@ async fn a_check_tells_each_step_and_the_first_that_fails() {
         names: vec!["Staff".into()],
         ..GroupSelection::default()
     });
-    let source = EntraIdSource::new(settings.clone()).unwrap();
-    let steps = source.check().await;
+    let reader = source(settings.clone()).unwrap();
+    let steps = reader.check().await;
     assert_eq!(steps.len(), 5);
     assert!(steps.iter().all(|step| step.result.is_ok()), "{steps:?}");
 
     tenant.set_permissions([permission::USERS]);
-    let steps = source.check().await;
+    let steps = reader.check().await;
     let failed: Vec<_> = steps.iter().filter(|step| step.result.is_err()).collect();
     assert_eq!(failed.len(), 2, "{steps:?}");
     assert_eq!(failed[0].name, "read groups");
 
     settings.tenant = "other.example.com".into();
-    let steps = EntraIdSource::new(settings).unwrap().check().await;
+    let steps = source(settings).unwrap().check().await;
     assert_eq!(steps.len(), 1, "without a token nothing else is tried");
     let said = steps[0].result.as_ref().unwrap_err();
     assert!(said.contains("AADSTS90002"), "{said}");

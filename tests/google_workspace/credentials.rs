@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use directory_sync::source::SourceErrorKind;
-use directory_sync::source::google_workspace::{
-    Credentials, GoogleWorkspaceSettings, ServiceAccountKey,
-};
+use directory_sync::source::google_workspace::{Credentials, ServiceAccountKey};
 use simulators::google_workspace::{Config, SimulatedGoogle, UserSeed};
 use tempfile::NamedTempFile;
 
@@ -24,15 +22,12 @@ fn key(google: &SimulatedGoogle) -> ServiceAccountKey {
     ServiceAccountKey::parse(&google.key_file()).unwrap()
 }
 
-fn with_key(google: &SimulatedGoogle, admin: Option<&str>) -> GoogleWorkspaceSettings {
+fn with_key(google: &SimulatedGoogle, admin: Option<&str>) -> GoogleSetup {
     settings_with(google, Credentials::Key(key(google)), admin)
 }
 
 /// A file with a token of the cluster's, and settings that use it.
-fn without_key(
-    google: &SimulatedGoogle,
-    admin: Option<&str>,
-) -> (NamedTempFile, GoogleWorkspaceSettings) {
+fn without_key(google: &SimulatedGoogle, admin: Option<&str>) -> (NamedTempFile, GoogleSetup) {
     let file = NamedTempFile::new().unwrap();
     let token = google.cluster_token(Duration::from_secs(600));
     std::fs::write(file.path(), format!("{token}\n")).unwrap();
@@ -161,11 +156,10 @@ async fn an_assertion_is_for_the_address_it_is_sent_to() {
 #[tokio::test]
 async fn a_token_that_is_revoked_in_the_middle_is_replaced_at_every_step() {
     use directory_sync::source::Source as _;
-    use directory_sync::source::google_workspace::GoogleWorkspaceSource;
 
     let google = company(Config::default()).await;
     let (_file, settings) = without_key(&google, Some(ADMIN));
-    let source = GoogleWorkspaceSource::new(settings).unwrap();
+    let source = source(settings).unwrap();
     for round in 1..=3 {
         source.read(None, &Default::default()).await.unwrap();
         assert_eq!(asked(&google, "/token"), round);
@@ -235,13 +229,12 @@ async fn each_step_without_a_key_says_what_is_wrong_with_it() {
 #[tokio::test]
 async fn the_clusters_token_is_read_anew_each_time() {
     use directory_sync::source::Source as _;
-    use directory_sync::source::google_workspace::GoogleWorkspaceSource;
 
     let google = company(Config::default()).await;
     let (file, settings) = without_key(&google, Some(ADMIN));
     let good = std::fs::read_to_string(file.path()).unwrap();
     std::fs::write(file.path(), "not.a.token").unwrap();
-    let source = GoogleWorkspaceSource::new(settings).unwrap();
+    let source = source(settings).unwrap();
     source.read(None, &Default::default()).await.unwrap_err();
     std::fs::write(file.path(), good).unwrap();
     source.read(None, &Default::default()).await.unwrap();

@@ -6,10 +6,12 @@ use directory_sync::source::google_workspace::{
     WorkloadIdentity,
 };
 use directory_sync::source::{Source, SourceError, Step};
-use directory_sync::testing::{Refusal, hurried, read_all};
+use directory_sync::testing::{Refusal, Setup, hurried, read_all};
 use simulators::google_workspace::{Config, GroupSeed, SimulatedGoogle, UserSeed};
 
 pub use directory_sync::testing::Seen;
+
+pub type GoogleSetup = Setup<GoogleWorkspaceSettings, Credentials>;
 
 /// The administrator to act for, who is a person like others.
 pub const ADMIN: &str = "admin@example.com";
@@ -47,7 +49,7 @@ pub async fn company(config: Config) -> SimulatedGoogle {
 
 /// Settings that read this customer with the service account's key, acting for the administrator,
 /// and the defaults of every field.
-pub fn settings(google: &SimulatedGoogle) -> GoogleWorkspaceSettings {
+pub fn settings(google: &SimulatedGoogle) -> GoogleSetup {
     let key = ServiceAccountKey::parse(&google.key_file()).unwrap();
     settings_with(google, Credentials::Key(key), Some(ADMIN))
 }
@@ -56,14 +58,21 @@ pub fn settings_with(
     google: &SimulatedGoogle,
     credentials: Credentials,
     admin: Option<&str>,
-) -> GoogleWorkspaceSettings {
-    let mut settings = GoogleWorkspaceSettings::new(credentials, admin.map(str::to_owned));
+) -> GoogleSetup {
+    let mut settings = GoogleWorkspaceSettings::new(admin.map(str::to_owned));
     settings.addresses = Addresses {
         token: format!("{}/token", google.url()).parse().unwrap(),
         directory: google.url().parse().unwrap(),
     };
     settings.retry = hurried();
-    settings
+    Setup {
+        settings,
+        credentials,
+    }
+}
+
+pub fn source(setup: GoogleSetup) -> Result<GoogleWorkspaceSource, SourceError> {
+    GoogleWorkspaceSource::new(setup.settings, &setup.credentials)
 }
 
 /// Workload identity with the cluster's token in this file.
@@ -77,26 +86,24 @@ pub fn keyless(google: &SimulatedGoogle, file: &std::path::Path) -> WorkloadIden
     identity
 }
 
-pub async fn try_read_directory(
-    settings: GoogleWorkspaceSettings,
-) -> Result<Directory, SourceError> {
-    read_all(&GoogleWorkspaceSource::new(settings)?).await
+pub async fn try_read_directory(setup: GoogleSetup) -> Result<Directory, SourceError> {
+    read_all(&source(setup)?).await
 }
 
-pub async fn try_read(settings: GoogleWorkspaceSettings) -> Result<Seen, SourceError> {
-    try_read_directory(settings).await.map(Seen::from)
+pub async fn try_read(setup: GoogleSetup) -> Result<Seen, SourceError> {
+    try_read_directory(setup).await.map(Seen::from)
 }
 
-pub async fn read(settings: GoogleWorkspaceSettings) -> Seen {
-    try_read(settings).await.unwrap()
+pub async fn read(setup: GoogleSetup) -> Seen {
+    try_read(setup).await.unwrap()
 }
 
-pub async fn refusal(settings: GoogleWorkspaceSettings) -> Refusal {
-    Refusal(try_read(settings).await.unwrap_err())
+pub async fn refusal(setup: GoogleSetup) -> Refusal {
+    Refusal(try_read(setup).await.unwrap_err())
 }
 
-pub async fn check(settings: GoogleWorkspaceSettings) -> Vec<Step> {
-    GoogleWorkspaceSource::new(settings).unwrap().check().await
+pub async fn check(setup: GoogleSetup) -> Vec<Step> {
+    source(setup).unwrap().check().await
 }
 
 /// How many requests went to paths that begin so.

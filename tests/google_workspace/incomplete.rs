@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use directory_sync::source::SourceErrorKind;
-use directory_sync::source::google_workspace::{Credentials, GoogleWorkspaceSettings};
+use directory_sync::source::google_workspace::Credentials;
 use simulators::google_workspace::{Config, Pages, Request, SimulatedGoogle, Spent};
 
 use crate::harness::*;
 use crate::sweep::sweep;
 
 /// Whichever request of a read with these settings fails once: the read is whole, or an error.
-async fn fails_once(google: &SimulatedGoogle, mut settings: GoogleWorkspaceSettings) {
+async fn fails_once(google: &SimulatedGoogle, mut settings: GoogleSetup) {
     settings.connection.idle_timeout = Duration::from_millis(300);
     google.clear_requests();
     let whole = read(settings.clone()).await;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory_sync::source::google_workspace::GoogleWorkspaceSource;
 use directory_sync::source::{ReadProgress, Source};
 use simulators::google_workspace::{Config, GroupSeed, Quota, SimulatedGoogle, Spent, UserSeed};
 
@@ -70,10 +69,7 @@ async fn while_the_limit_a_minute_is_waited_for_progress_says_until_when_for_eve
     let google = many_groups(None).await;
     let mut slow = settings(&google);
     slow.requests_per_minute = 60;
-    let (one, other) = (
-        GoogleWorkspaceSource::new(slow.clone()).unwrap(),
-        GoogleWorkspaceSource::new(slow).unwrap(),
-    );
+    let (one, other) = (source(slow.clone()).unwrap(), source(slow).unwrap());
     let progress = [Arc::new(ReadProgress::default()), Arc::default()];
     let watched = progress.clone();
     let both_wait = async move {

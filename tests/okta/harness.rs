@@ -35,7 +35,7 @@ pub fn settings_with(okta: &SimulatedOkta, credentials: Credentials) -> OktaSetu
 }
 
 pub fn source(setup: OktaSetup) -> Result<OktaSource, SourceError> {
-    OktaSource::new(setup.settings, setup.credentials)
+    OktaSource::new(setup.settings, &setup.credentials)
 }
 
 pub async fn try_read(setup: OktaSetup) -> Result<Seen, SourceError> {

@@ -1,16 +1,16 @@
 //! People by the values of their attributes.
 
-use directory_sync::source::one_login::{Attribute, OneLoginSettings};
+use directory_sync::api::spec::OneLoginAttribute;
 use simulators::one_login::{Config, PageMax, SimulatedOneLogin, UserSeed};
 
 use crate::harness::*;
 
-fn with(one_login: &SimulatedOneLogin, wanted: &[(&str, &str)]) -> OneLoginSettings {
+fn with(one_login: &SimulatedOneLogin, wanted: &[(&str, &str)]) -> OneLoginSetup {
     let mut settings = settings(one_login);
     settings.attributes = wanted
         .iter()
-        .map(|(name, value)| Attribute {
-            name: (*name).to_owned(),
+        .map(|(name, value)| OneLoginAttribute {
+            attribute: (*name).to_owned(),
             value: (*value).to_owned(),
         })
         .collect();

@@ -1,7 +1,7 @@
 //! What a person is told before the first sync.
 
+use directory_sync::api::spec::OneLoginGroupsFrom;
 use directory_sync::source::Step;
-use directory_sync::source::one_login::GroupsFrom;
 use simulators::one_login::Config;
 
 use crate::harness::*;
@@ -31,7 +31,7 @@ async fn a_check_tells_what_was_seen_and_reads_no_more_than_the_first_pages() {
     assert_eq!(one_login.requests().len(), 4);
 
     let mut by_groups = settings(&one_login);
-    by_groups.groups = Some(GroupsFrom::Groups);
+    by_groups.groups = Some(OneLoginGroupsFrom::Groups);
     let steps = check(by_groups).await;
     assert_eq!(told(&steps)[2], "read groups: more than 2 groups");
 }

@@ -1,7 +1,8 @@
 //! Which people and groups are read, and as what.
 
+use directory_sync::api::spec::OneLoginGroupsFrom;
 use directory_sync::directory::AccountState::{self, Active, Disabled};
-use directory_sync::source::one_login::{GroupsFrom, StateTable, StatusTable};
+use directory_sync::source::one_login::{StateTable, StatusTable};
 use simulators::one_login::{
     Config, PageMax, RoleSeed, STATES, STATUSES, SimulatedOneLogin, UserSeed,
 };
@@ -29,7 +30,7 @@ async fn people_and_roles_come_whole_whatever_the_pages() {
 async fn groups_or_roles_or_neither_become_groups_as_the_setting_says() {
     let (one_login, _) = company(Config::default()).await;
     let mut by_groups = settings(&one_login);
-    by_groups.groups = Some(GroupsFrom::Groups);
+    by_groups.groups = Some(OneLoginGroupsFrom::Groups);
     let seen = read(by_groups).await;
     assert_eq!(seen.group_names(), ["Law", "Nobody", "Sales"]);
     assert_eq!(

@@ -1,6 +1,5 @@
 //! The way in.
 
-use directory_sync::source::one_login::OneLoginSource;
 use directory_sync::testing::client;
 use reqwest::StatusCode;
 use simulators::one_login::{SimulatedOneLogin, UserSeed};
@@ -18,7 +17,7 @@ async fn one_person() -> SimulatedOneLogin {
 #[tokio::test]
 async fn one_token_serves_all_requests_and_one_that_is_refused_is_replaced() {
     let one_login = one_person().await;
-    let source = OneLoginSource::new(settings(&one_login)).unwrap();
+    let source = source(settings(&one_login)).unwrap();
     for _ in 0..2 {
         let seen = read_by(&source).await.unwrap();
         assert_eq!(seen.emails(), ["ann@example.com"]);
@@ -35,7 +34,7 @@ async fn one_token_serves_all_requests_and_one_that_is_refused_is_replaced() {
 async fn a_wrong_secret_is_the_users_to_mend_and_never_shown() {
     let one_login = one_person().await;
     let mut wrong = settings(&one_login);
-    wrong.client_secret = "a-secret-of-somebody-else".into();
+    wrong.credentials.client_secret = "a-secret-of-somebody-else".into();
     assert!(!format!("{wrong:?}").contains("a-secret-of"));
     refusal(wrong)
         .await

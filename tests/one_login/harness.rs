@@ -1,11 +1,13 @@
 //! An account, the settings to read it, and a directory in a form that reads well in a test.
 
-use directory_sync::source::one_login::{OneLoginSettings, OneLoginSource};
+use directory_sync::source::one_login::{Credentials, OneLoginSettings, OneLoginSource};
 use directory_sync::source::{Source, SourceError, Step};
-use directory_sync::testing::{Refusal, hurried, read_all};
+use directory_sync::testing::{Refusal, Setup, hurried, read_all};
 use simulators::one_login::{Config, PageMax, RoleSeed, SimulatedOneLogin, UserSeed};
 
 pub use directory_sync::testing::Seen;
+
+pub type OneLoginSetup = Setup<OneLoginSettings, Credentials>;
 
 pub const CLIENT_ID: &str = "simulated-client-id";
 pub const CLIENT_SECRET: &str = "simulated-client-secret";
@@ -22,31 +24,41 @@ pub async fn account() -> SimulatedOneLogin {
 }
 
 /// Settings that read this account with the defaults of every field.
-pub fn settings(one_login: &SimulatedOneLogin) -> OneLoginSettings {
+pub fn settings(one_login: &SimulatedOneLogin) -> OneLoginSetup {
     let url = one_login.url().parse().unwrap();
-    let mut settings = OneLoginSettings::new(url, CLIENT_ID.to_owned(), CLIENT_SECRET.into());
+    let mut settings = OneLoginSettings::new(url);
     settings.retry = hurried();
-    settings
+    Setup {
+        settings,
+        credentials: Credentials {
+            client_id: CLIENT_ID.to_owned(),
+            client_secret: CLIENT_SECRET.into(),
+        },
+    }
 }
 
-pub async fn try_read(settings: OneLoginSettings) -> Result<Seen, SourceError> {
-    read_by(&OneLoginSource::new(settings)?).await
+pub fn source(setup: OneLoginSetup) -> Result<OneLoginSource, SourceError> {
+    OneLoginSource::new(setup.settings, &setup.credentials)
+}
+
+pub async fn try_read(setup: OneLoginSetup) -> Result<Seen, SourceError> {
+    read_by(&source(setup)?).await
 }
 
 pub async fn read_by(source: &OneLoginSource) -> Result<Seen, SourceError> {
     read_all(source).await.map(Seen::from)
 }
 
-pub async fn read(settings: OneLoginSettings) -> Seen {
-    try_read(settings).await.unwrap()
+pub async fn read(setup: OneLoginSetup) -> Seen {
+    try_read(setup).await.unwrap()
 }
 
-pub async fn refusal(settings: OneLoginSettings) -> Refusal {
-    Refusal(try_read(settings).await.unwrap_err())
+pub async fn refusal(setup: OneLoginSetup) -> Refusal {
+    Refusal(try_read(setup).await.unwrap_err())
 }
 
-pub async fn check(settings: OneLoginSettings) -> Vec<Step> {
-    OneLoginSource::new(settings).unwrap().check().await
+pub async fn check(setup: OneLoginSetup) -> Vec<Step> {
+    source(setup).unwrap().check().await
 }
 
 /// How often a path was asked for.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use directory_sync::source::one_login::GroupsFrom;
+use directory_sync::api::spec::OneLoginGroupsFrom;
 use simulators::fault::{Fault, Way};
 use simulators::one_login::{Config, Paging};
 
@@ -11,7 +11,7 @@ use crate::sweep::sweep;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whichever_request_fails_once_the_directory_is_the_same_or_it_is_an_error() {
-    for from in [GroupsFrom::Roles, GroupsFrom::Groups] {
+    for from in [OneLoginGroupsFrom::Roles, OneLoginGroupsFrom::Groups] {
         let (one_login, _) = company(Config::default()).await;
         let mut settings = settings(&one_login);
         settings.groups = Some(from);
@@ -42,7 +42,7 @@ async fn a_page_that_keeps_failing_is_a_failed_read_whatever_came_before() {
 async fn a_list_whose_end_cannot_be_known_is_no_list() {
     let (one_login, _) = company(Config::default()).await;
     let mut by_groups = settings(&one_login);
-    by_groups.groups = Some(GroupsFrom::Groups);
+    by_groups.groups = Some(OneLoginGroupsFrom::Groups);
     for (paging, why) in [
         (Paging::Stripped, "more pages"),
         (Paging::WithoutCursor, "wasn't the number that came"),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use directory_sync::source::one_login::OneLoginSource;
 use directory_sync::source::{ReadProgress, Reading, Source};
 use directory_sync::testing::Refusal;
 use simulators::fault::{Fault, Way, Work};
@@ -50,7 +49,7 @@ fn is_whole(seen: &Seen) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_share_spent_in_the_middle_is_waited_for_and_nothing_is_lost() {
     let one_login = many_roles(Some(LIMIT)).await;
-    let source = OneLoginSource::new(settings(&one_login)).unwrap();
+    let source = source(settings(&one_login)).unwrap();
     let progress = Arc::new(ReadProgress::default());
     let watched = progress.clone();
     let waits = tokio::spawn(async move {

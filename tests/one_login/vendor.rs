@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use directory_sync::api::spec::{OneLoginAttribute, OneLoginGroupsFrom};
 use directory_sync::directory::AccountState;
-use directory_sync::source::one_login::{Attribute, GroupsFrom};
 use serde::Deserialize;
 use simulators::lab::{LabError, find, or_skip};
 use simulators::one_login::{Config, SimulatedOneLogin, UserSeed};
@@ -112,8 +112,8 @@ async fn onelogins_own_client_sees_the_same_people_roles_and_groups() {
     assert_eq!(theirs.refused, Some(404));
 
     let mut by_department = settings(&one_login);
-    by_department.attributes = vec![Attribute {
-        name: "directory_id".into(),
+    by_department.attributes = vec![OneLoginAttribute {
+        attribute: "directory_id".into(),
         value: "5".into(),
     }];
     let theirs = Account::seen(&one_login, "directory_id=5").await.unwrap();
@@ -131,7 +131,7 @@ async fn onelogins_own_client_sees_the_same_groups_as_far_as_it_reads_them() {
         return;
     };
     let mut by_groups = settings(&one_login);
-    by_groups.groups = Some(GroupsFrom::Groups);
+    by_groups.groups = Some(OneLoginGroupsFrom::Groups);
     let ours = read(by_groups).await;
     let members = |id: &String| {
         let inside = theirs.users.iter();

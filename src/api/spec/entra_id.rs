@@ -147,6 +147,8 @@ pub enum EntraIdUserType {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum EntraIdEmail {
     /// `mail`, or `userPrincipalName` where `mail` is empty or within `onmicrosoft.com`.
+    // What then contains a `#`, as the principal names of guests do, is no email: the rule of
+    // Bitwarden's own connector.
     #[default]
     MailOrUserPrincipalName,
     /// `mail`.

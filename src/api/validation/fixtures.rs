@@ -3,8 +3,9 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde_json::{Value, json};
 
-use super::{InvalidSpec, ReferencedData, ValidatedSpec};
+use super::{InvalidSpec, ReferencedData, Unresolved, ValidatedSpec};
 use crate::api::spec::DirectorySyncSpec;
+use crate::connect::{ConnectError, Observers, connect};
 
 /// A spec with nothing in it that has a default.
 pub fn least() -> Value {
@@ -58,4 +59,13 @@ pub fn data_with(name: &str, values: &Value) -> ReferencedData {
     let secret = json!({"metadata": {"name": name}, "stringData": values});
     data.add_secret(serde_json::from_value::<Secret>(secret).unwrap());
     data
+}
+
+/// What doesn't let a valid spec be followed, with what `data` holds.
+pub fn unresolved(spec: &Value, data: &ReferencedData) -> Unresolved {
+    match connect(&validated(spec).unwrap(), data, Observers::default()) {
+        Err(ConnectError::Unresolved(unresolved)) => unresolved,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("nothing is missing"),
+    }
 }

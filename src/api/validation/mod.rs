@@ -8,13 +8,10 @@
 
 mod active_directory;
 mod check;
-mod entra_id;
 #[cfg(test)]
 pub mod fixtures;
-mod google_workspace;
 mod ldap;
 mod ldap_tls;
-mod one_login;
 mod organization;
 mod policy;
 mod references;

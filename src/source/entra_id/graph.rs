@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
 use super::error::{EntraFailure, Resource};
-use super::settings::{EntraIdSettings, InvalidSettings};
+use super::settings::{Credentials, EntraIdSettings, InvalidSettings};
 use super::token::{self, EntraTokens};
 use super::wire::{ErrorBody, Page};
 use crate::http::{ApiClient, Call, HttpError, RateLimiter, Redactor};
@@ -73,7 +73,10 @@ fn headroom(_: StatusCode, headers: &HeaderMap) -> Option<Duration> {
 }
 
 impl Graph {
-    pub fn new(settings: &EntraIdSettings) -> Result<Self, InvalidSettings> {
+    pub fn new(
+        settings: &EntraIdSettings,
+        credentials: &Credentials,
+    ) -> Result<Self, InvalidSettings> {
         let client = crate::http::client(&settings.connection)
             .map_err(|error| InvalidSettings::Connection(error.to_string()))?;
         let bare = ApiClient {
@@ -84,7 +87,7 @@ impl Graph {
             token: None,
             secrets: Arc::new(Redactor::new()),
         };
-        let tokens = EntraTokens::new(settings, bare.clone())?;
+        let tokens = EntraTokens::new(settings, credentials, bare.clone())?;
         let remote = ApiClient {
             // Graph counts by tenant and application.
             limit: Arc::new(RateLimiter::unlimited().heeding(headroom)),

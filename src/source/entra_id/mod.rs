@@ -1,6 +1,6 @@
 //! Microsoft Entra ID, read through Microsoft Graph v1.0.
 //!
-//! `graph` and `batch` read lists to their proven end, `scope` finds out who is meant, `users` and
+//! `spec` checks what a manifest says, `graph` and `batch` read lists to their proven end, `scope` finds out who is meant, `users` and
 //! `groups` are what is read, `read` puts them together, `changes` tells whether a read is needed at
 //! all.
 
@@ -13,6 +13,7 @@ mod groups;
 mod read;
 mod scope;
 mod settings;
+mod spec;
 mod token;
 mod users;
 mod wire;
@@ -28,7 +29,7 @@ use changes::Standpoint;
 use error::EntraFailure;
 use graph::Graph;
 pub use settings::{
-    Addresses, Credentials, EmailRule, EntraIdSettings, GroupSelection, GroupSettings, GroupTypes,
+    Addresses, Credentials, EntraIdSettings, GroupSelection, GroupSettings, GroupTypes,
     InvalidSettings, UserSettings, UserTypes,
 };
 
@@ -47,9 +48,9 @@ impl EntraIdSource {
     /// # Errors
     /// When the settings can't work, whatever Microsoft says: an id that is none, a certificate
     /// without its key.
-    pub fn new(settings: EntraIdSettings) -> Result<Self, SourceError> {
+    pub fn new(settings: EntraIdSettings, credentials: &Credentials) -> Result<Self, SourceError> {
         settings.validate().map_err(EntraFailure::from)?;
-        let graph = Graph::new(&settings).map_err(EntraFailure::from)?;
+        let graph = Graph::new(&settings, credentials).map_err(EntraFailure::from)?;
         Ok(Self {
             settings,
             graph,

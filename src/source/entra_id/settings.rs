@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use reqwest::Url;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use uuid::Uuid;
 
+use crate::api::spec::EntraIdEmail;
 use crate::http::{ClientSettings, Observer, Retry, Unobserved};
 
 /// Everything about one tenant. [`EntraIdSettings::new`] fills the defaults.
@@ -20,8 +21,6 @@ pub struct EntraIdSettings {
     pub tenant: String,
     /// The application (client) id of the app registration.
     pub client_id: String,
-    /// How the application proves who it is.
-    pub credentials: Credentials,
     /// Where tokens come from, and where Graph is.
     pub addresses: Addresses,
     /// Which people are read, and how.
@@ -39,7 +38,7 @@ pub struct EntraIdSettings {
     pub observer: Arc<dyn Observer>,
 }
 
-/// How the application proves who it is.
+/// How the application authenticates.
 #[derive(Debug, Clone)]
 pub enum Credentials {
     /// With a client secret.
@@ -122,7 +121,7 @@ pub struct UserSettings {
     /// Only people with a licence of one of these SKUs, by id. Empty: everybody.
     pub assigned_licenses: Vec<Uuid>,
     /// Where the email is.
-    pub email: EmailRule,
+    pub email: EntraIdEmail,
 }
 
 /// The kinds of accounts that are read. An account that has none, as those from before 2014, is a
@@ -152,20 +151,6 @@ pub struct GroupSelection {
     /// By display name, exactly but for its case. Two groups of one name are an error: anybody who
     /// may create groups could otherwise choose who is read.
     pub names: Vec<String>,
-}
-
-/// Where the email of a person is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum EmailRule {
-    /// `mail`, or `userPrincipalName` where `mail` is empty or within `onmicrosoft.com`. What then
-    /// contains a `#`, as the principal names of guests do, is no email. The rule of Bitwarden's
-    /// own connector.
-    #[default]
-    MailOrPrincipalName,
-    /// `mail` alone.
-    Mail,
-    /// `userPrincipalName` alone, unless it is a guest's (`#EXT#`), which is no address.
-    PrincipalName,
 }
 
 /// Which groups are read. Who is in one through a group that isn't read is in it all the same.
@@ -222,15 +207,10 @@ pub enum InvalidSettings {
 
 impl EntraIdSettings {
     /// All members of the tenant and all groups, in the public cloud.
-    pub fn new(
-        tenant: impl Into<String>,
-        client_id: impl Into<String>,
-        credentials: Credentials,
-    ) -> Self {
+    pub fn new(tenant: impl Into<String>, client_id: impl Into<String>) -> Self {
         Self {
             tenant: tenant.into(),
             client_id: client_id.into(),
-            credentials,
             addresses: Addresses::public(),
             users: UserSettings::default(),
             groups: Some(GroupSettings::default()),
@@ -249,11 +229,6 @@ impl EntraIdSettings {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
         if self.tenant.is_empty() || !self.tenant.chars().all(plain) {
             return Err(InvalidSettings::Tenant(crate::text::shorten(&self.tenant)));
-        }
-        if let Credentials::Secret(secret) = &self.credentials
-            && secret.expose_secret().trim().is_empty()
-        {
-            return Err(InvalidSettings::EmptySecret);
         }
         let users = &self.users;
         if !users.types.members && !users.types.guests {

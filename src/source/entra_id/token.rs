@@ -65,12 +65,19 @@ struct Issued {
 
 impl EntraTokens {
     /// Tokens for the application that `settings` name; `remote` without a token of its own.
-    pub fn new(settings: &EntraIdSettings, remote: ApiClient) -> Result<Self, InvalidSettings> {
+    pub fn new(
+        settings: &EntraIdSettings,
+        credentials: &Credentials,
+        remote: ApiClient,
+    ) -> Result<Self, InvalidSettings> {
         let authority = settings.addresses.authority.as_str().trim_end_matches('/');
         let graph = settings.addresses.graph.as_str().trim_end_matches('/');
-        let proof = match &settings.credentials {
+        let proof = match credentials {
             Credentials::Secret(secret) => {
                 let secret = SecretString::from(secret.expose_secret().trim());
+                if secret.expose_secret().is_empty() {
+                    return Err(InvalidSettings::EmptySecret);
+                }
                 remote.secrets.add(secret.clone());
                 let encoded: String =
                     form_urlencoded::byte_serialize(secret.expose_secret().as_bytes()).collect();

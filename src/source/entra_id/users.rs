@@ -7,8 +7,9 @@ use uuid::Uuid;
 use super::error::EntraFailure;
 use super::graph::{Graph, List, TOP, USERS};
 use super::scope::Scope;
-use super::settings::{EmailRule, UserSettings};
+use super::settings::UserSettings;
 use super::wire::User;
+use crate::api::spec::EntraIdEmail;
 use crate::directory::{Account, AccountState, DirectoryBuilder};
 use crate::source::ReadProgress;
 
@@ -86,15 +87,15 @@ fn is_in(user: &User, enabled: bool, settings: &UserSettings, scope: &Scope) -> 
 }
 
 /// The email by the rule; empty where there is none.
-fn email(user: &User, rule: EmailRule) -> &str {
+fn email(user: &User, rule: EntraIdEmail) -> &str {
     let mail = user.mail.as_deref().unwrap_or_default().trim();
     let principal_name = user.user_principal_name.as_deref().unwrap_or_default();
     let principal_name = principal_name.trim();
     match rule {
-        EmailRule::Mail => mail,
-        EmailRule::PrincipalName if principal_name.to_uppercase().contains("#EXT#") => "",
-        EmailRule::PrincipalName => principal_name,
-        EmailRule::MailOrPrincipalName => {
+        EntraIdEmail::Mail => mail,
+        EntraIdEmail::UserPrincipalName if principal_name.to_uppercase().contains("#EXT#") => "",
+        EntraIdEmail::UserPrincipalName => principal_name,
+        EntraIdEmail::MailOrUserPrincipalName => {
             let internal = mail.to_lowercase().contains("onmicrosoft.com");
             let chosen = match mail.is_empty() || internal {
                 true => principal_name,
@@ -125,25 +126,28 @@ mod tests {
             };
             email(&user, rule).to_owned()
         };
-        let usual = EmailRule::MailOrPrincipalName;
+        let default = EntraIdEmail::MailOrUserPrincipalName;
         let name = "ada@example.com";
-        assert_eq!(of(Some("a@example.org"), name, usual), "a@example.org");
-        assert_eq!(of(None, name, usual), name);
-        assert_eq!(of(Some(" "), name, usual), name);
-        assert_eq!(of(Some("a@x.OnMicrosoft.com"), name, usual), name);
+        assert_eq!(of(Some("a@example.org"), name, default), "a@example.org");
+        assert_eq!(of(None, name, default), name);
+        assert_eq!(of(Some(" "), name, default), name);
+        assert_eq!(of(Some("a@x.OnMicrosoft.com"), name, default), name);
         let guest = "ada_example.org#EXT#@x.onmicrosoft.com";
-        assert_eq!(of(None, guest, usual), "");
-        assert_eq!(of(Some("ada@example.org"), guest, usual), "ada@example.org");
-        assert_eq!(of(Some("a#b@example.org"), name, usual), "");
+        assert_eq!(of(None, guest, default), "");
         assert_eq!(
-            of(Some("a#b@example.org"), name, EmailRule::Mail),
+            of(Some("ada@example.org"), guest, default),
+            "ada@example.org"
+        );
+        assert_eq!(of(Some("a#b@example.org"), name, default), "");
+        assert_eq!(
+            of(Some("a#b@example.org"), name, EntraIdEmail::Mail),
             "a#b@example.org"
         );
-        assert_eq!(of(None, name, EmailRule::Mail), "");
+        assert_eq!(of(None, name, EntraIdEmail::Mail), "");
         assert_eq!(
-            of(Some("a@example.org"), name, EmailRule::PrincipalName),
+            of(Some("a@example.org"), name, EntraIdEmail::UserPrincipalName),
             name
         );
-        assert_eq!(of(None, guest, EmailRule::PrincipalName), "");
+        assert_eq!(of(None, guest, EntraIdEmail::UserPrincipalName), "");
     }
 }

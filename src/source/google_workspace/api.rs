@@ -101,7 +101,10 @@ impl List {
 }
 
 impl Api {
-    pub fn new(settings: &GoogleWorkspaceSettings) -> Result<Self, InvalidSettings> {
+    pub fn new(
+        settings: &GoogleWorkspaceSettings,
+        credentials: &Credentials,
+    ) -> Result<Self, InvalidSettings> {
         let bare = ApiClient {
             client: crate::http::client(&settings.connection)?,
             // Tokens are asked for once an hour, and don't count.
@@ -111,14 +114,14 @@ impl Api {
             token: None,
             secrets: Arc::new(Redactor::new()),
         };
-        let federation = match &settings.credentials {
+        let federation = match credentials {
             Credentials::Key(_) => None,
             Credentials::WorkloadIdentity(identity) => Some(Federation::new(identity, &bare)),
         };
-        let tokens = AccessTokens::new(settings, federation.clone(), bare.clone())?;
+        let tokens = AccessTokens::new(settings, credentials, federation.clone(), bare.clone())?;
         let tokens = Arc::new(TokenCache::new(tokens));
         let account = Account {
-            service_account: settings.credentials.service_account().to_owned(),
+            service_account: credentials.service_account().to_owned(),
             admin: settings.admin_email.clone(),
         };
         let base = settings.addresses.directory.clone();

@@ -1,6 +1,6 @@
 //! Google Workspace and Cloud Identity, read through the Admin SDK Directory API.
 //!
-//! `api` asks and follows pages within the quota, `token` and `federation` get in, `refusal` and
+//! `spec` checks what a manifest says, `api` asks and follows pages within the quota, `token` and `federation` get in, `refusal` and
 //! `error` say why not, `users` and `groups` are what is read, `read` puts them together, `check`
 //! tells how far one gets.
 
@@ -12,6 +12,7 @@ mod groups;
 mod read;
 mod refusal;
 mod settings;
+mod spec;
 mod token;
 mod users;
 mod wire;
@@ -48,8 +49,11 @@ impl GoogleWorkspaceSource {
     ///
     /// # Errors
     /// When the settings can't work, whatever Google says: a key that can't sign.
-    pub fn new(settings: GoogleWorkspaceSettings) -> Result<Self, SourceError> {
-        let api = Api::new(&settings).map_err(GoogleFailure::from)?;
+    pub fn new(
+        settings: GoogleWorkspaceSettings,
+        credentials: &Credentials,
+    ) -> Result<Self, SourceError> {
+        let api = Api::new(&settings, credentials).map_err(GoogleFailure::from)?;
         Ok(Self { settings, api })
     }
 

@@ -19,8 +19,6 @@ pub struct GoogleWorkspaceSettings {
     pub tenant: Tenant,
     /// The administrator to act for; `None`: the service account has a role of its own.
     pub admin_email: Option<String>,
-    /// How the service account proves who it is.
-    pub credentials: Credentials,
     /// Where tokens come from, and where the Directory API is.
     pub addresses: Addresses,
     /// How many requests are sent in any minute at most. All sources of this process that read as
@@ -44,11 +42,10 @@ pub const REQUESTS_PER_MINUTE: u32 = 2_300;
 
 impl GoogleWorkspaceSettings {
     /// Everybody and every group of the account's own customer.
-    pub fn new(credentials: Credentials, admin_email: Option<String>) -> Self {
+    pub fn new(admin_email: Option<String>) -> Self {
         Self {
             tenant: Tenant::Customer("my_customer".to_owned()),
             admin_email,
-            credentials,
             addresses: Addresses::default(),
             requests_per_minute: REQUESTS_PER_MINUTE,
             users: UserSettings::default(),
@@ -87,7 +84,7 @@ impl Default for Addresses {
     }
 }
 
-/// How the service account proves who it is.
+/// How the service account authenticates.
 #[derive(Debug, Clone)]
 pub enum Credentials {
     /// With a key of its own.

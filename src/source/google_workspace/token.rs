@@ -53,10 +53,11 @@ impl AccessTokens {
     /// Tokens as `settings` say; `remote` without a token of its own.
     pub fn new(
         settings: &GoogleWorkspaceSettings,
+        credentials: &Credentials,
         federation: Option<Federation>,
         remote: ApiClient,
     ) -> Result<Self, InvalidSettings> {
-        let signer = match (&settings.credentials, federation) {
+        let signer = match (credentials, federation) {
             (_, Some(federation)) => Signer::Google(federation),
             (Credentials::Key(key), None) => Signer::Own {
                 key: Box::new(key.signer().map_err(InvalidKeyFile::from)?),
@@ -69,7 +70,7 @@ impl AccessTokens {
         Ok(Self {
             remote,
             url: settings.addresses.token.clone(),
-            service_account: settings.credentials.service_account().to_owned(),
+            service_account: credentials.service_account().to_owned(),
             subject: settings.admin_email.clone(),
             scopes: match settings.groups {
                 Some(_) => format!("{USERS_SCOPE} {GROUPS_SCOPE}"),

@@ -38,8 +38,8 @@ impl OktaSource {
     /// # Errors
     /// When the settings can't work, whatever Okta says: an address that isn't an organization's, a
     /// key that can't sign.
-    pub fn new(settings: OktaSettings, credentials: Credentials) -> Result<Self, SourceError> {
-        let organization = Organization::new(&settings, &credentials).map_err(OktaFailure::from)?;
+    pub fn new(settings: OktaSettings, credentials: &Credentials) -> Result<Self, SourceError> {
+        let organization = Organization::new(&settings, credentials).map_err(OktaFailure::from)?;
         Ok(Self {
             settings,
             organization,

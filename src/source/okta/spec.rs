@@ -57,7 +57,7 @@ impl SourceSettings for Configured {
             observer,
             ..self.settings.clone()
         };
-        Ok(Box::new(super::OktaSource::new(settings, credentials)?))
+        Ok(Box::new(super::OktaSource::new(settings, &credentials)?))
     }
 }
 

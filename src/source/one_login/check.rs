@@ -4,9 +4,10 @@ use serde::de::DeserializeOwned;
 
 use super::error::{OneLoginFailure, Purpose};
 use super::pages::{Account, List, Page};
-use super::settings::{GroupsFrom, OneLoginSettings};
+use super::settings::OneLoginSettings;
 use super::wire::{Group, Member, User};
 use super::{people, read};
+use crate::api::spec::OneLoginGroupsFrom;
 use crate::source::Step;
 use crate::text::shorten;
 
@@ -31,14 +32,14 @@ pub(super) async fn check(account: &Account, settings: &OneLoginSettings) -> Vec
     });
     match settings.groups {
         None => {}
-        Some(GroupsFrom::Groups) => {
+        Some(OneLoginGroupsFrom::Groups) => {
             let groups = first::<Group>(account, &read::group_list()).await;
             steps.push(Step {
                 name: "read groups".to_owned(),
                 result: groups.map(|groups| counted(&groups, "groups")),
             });
         }
-        Some(GroupsFrom::Roles) => {
+        Some(OneLoginGroupsFrom::Roles) => {
             let roles = first::<Group>(account, &read::role_list()).await;
             let sample = roles.as_ref().ok().and_then(|roles| {
                 let role = roles.entries.first()?;

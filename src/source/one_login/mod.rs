@@ -1,6 +1,6 @@
 //! OneLogin accounts.
 //!
-//! `pages` asks the account and follows its pages, `limit` says how its rate limit is told, `token`
+//! `spec` checks what a manifest says, `pages` asks the account and follows its pages, `limit` says how its rate limit is told, `token`
 //! gets in, `people` says what an account becomes, `read` turns lists into a directory, `check`
 //! tells how far one gets.
 
@@ -11,6 +11,7 @@ mod pages;
 mod people;
 mod read;
 mod settings;
+mod spec;
 mod token;
 mod wire;
 
@@ -21,10 +22,7 @@ use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version, t
 
 pub use error::OneLoginFailure;
 use pages::Account;
-pub use settings::{
-    Attribute, GroupsFrom, InvalidSettings, OneLoginSettings, Region, StateTable, StatusTable,
-    subdomain_url,
-};
+pub use settings::{Credentials, InvalidSettings, OneLoginSettings, StateTable, StatusTable};
 
 /// One OneLogin account.
 #[derive(Debug)]
@@ -38,8 +36,8 @@ impl OneLoginSource {
     ///
     /// # Errors
     /// When the settings can't work, whatever OneLogin says.
-    pub fn new(settings: OneLoginSettings) -> Result<Self, SourceError> {
-        let account = Account::new(&settings).map_err(OneLoginFailure::from)?;
+    pub fn new(settings: OneLoginSettings, credentials: &Credentials) -> Result<Self, SourceError> {
+        let account = Account::new(&settings, credentials).map_err(OneLoginFailure::from)?;
         Ok(Self { settings, account })
     }
 }

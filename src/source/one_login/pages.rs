@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::{OneLoginFailure, Purpose, is_malformed};
 use super::limit::{REQUESTS, RULES};
-use super::settings::{InvalidSettings, OneLoginSettings};
+use super::settings::{Credentials, InvalidSettings, OneLoginSettings};
 use super::token::ApiCredentials;
 use super::wire::{Entry, Envelope};
 use crate::http::{AccountLimits, ApiClient, Call, HttpError, RateLimiter, Redactor, TokenCache};
@@ -89,7 +89,10 @@ impl ListError {
 }
 
 impl Account {
-    pub fn new(settings: &OneLoginSettings) -> Result<Self, InvalidSettings> {
+    pub fn new(
+        settings: &OneLoginSettings,
+        credentials: &Credentials,
+    ) -> Result<Self, InvalidSettings> {
         if !matches!(settings.url.scheme(), "http" | "https") || !settings.url.has_host() {
             return Err(InvalidSettings::Address);
         }
@@ -105,12 +108,12 @@ impl Account {
         let tokens = Arc::new(TokenCache::new(ApiCredentials::new(
             bare.clone(),
             below(&settings.url, &["auth", "oauth2", "v2", "token"]),
-            &settings.client_id,
-            &settings.client_secret,
+            &credentials.client_id,
+            &credentials.client_secret,
         )));
         // The limit is the account's. At a region's address only the credentials tell which account
         // it is; several credentials of one account see each other in what remains.
-        let address = format!("{} {}", settings.url, settings.client_id);
+        let address = format!("{} {}", settings.url, credentials.client_id);
         let limits = AccountLimits::of(&RULES, &address, settings.rate_limit_share);
         Ok(Self {
             url: settings.url.clone(),

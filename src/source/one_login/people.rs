@@ -5,8 +5,9 @@ use wildmatch::WildMatchPattern;
 
 use super::error::{OneLoginFailure, Purpose};
 use super::pages::{List, Version};
-use super::settings::{Attribute, OneLoginSettings};
+use super::settings::OneLoginSettings;
 use super::wire::User;
+use crate::api::spec::OneLoginAttribute;
 use crate::directory::{AccountState, Email};
 use crate::text::shorten;
 
@@ -30,13 +31,13 @@ pub(super) struct Person {
 pub(super) fn list(settings: &OneLoginSettings) -> List {
     let mut fields: Vec<&str> = FIELDS.to_vec();
     for attribute in &settings.attributes {
-        if let Some(field) = field(&attribute.name).filter(|field| !fields.contains(field)) {
+        if let Some(field) = field(&attribute.attribute).filter(|field| !fields.contains(field)) {
             fields.push(field);
         }
     }
     let mut query = vec![("fields".to_owned(), fields.join(","))];
     let attributes = settings.attributes.iter();
-    query.extend(attributes.map(|wanted| (wanted.name.clone(), wanted.value.clone())));
+    query.extend(attributes.map(|wanted| (wanted.attribute.clone(), wanted.value.clone())));
     List {
         version: Version::Two,
         path: vec!["users".to_owned()],
@@ -139,8 +140,8 @@ fn field(attribute: &str) -> Option<&str> {
 
 /// Whether an account has a value. OneLogin passes over parameters of a query that it doesn't know,
 /// and would let everybody through.
-fn has(user: &User, wanted: &Attribute, name: &str) -> Result<bool, OneLoginFailure> {
-    let Some(field) = field(&wanted.name) else {
+fn has(user: &User, wanted: &OneLoginAttribute, name: &str) -> Result<bool, OneLoginFailure> {
+    let Some(field) = field(&wanted.attribute) else {
         return Ok(true);
     };
     let shown = match field {
@@ -155,10 +156,10 @@ fn has(user: &User, wanted: &Attribute, name: &str) -> Result<bool, OneLoginFail
     let Some(shown) = shown else {
         return Err(OneLoginFailure::UnknownAttribute {
             account: shorten(name),
-            attribute: wanted.name.clone(),
+            attribute: wanted.attribute.clone(),
         });
     };
-    let mut inner = wanted.name.split('.').skip(1);
+    let mut inner = wanted.attribute.split('.').skip(1);
     let text = match inner.try_fold(&shown, |value, part| value.get(part)) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => String::new(),

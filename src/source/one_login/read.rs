@@ -7,8 +7,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::error::{OneLoginFailure, Purpose, is_gone};
 use super::pages::{Account, List, ListError, Version};
 use super::people::{self, Person};
-use super::settings::{GroupsFrom, OneLoginSettings};
+use super::settings::OneLoginSettings;
 use super::wire::{Group, Member};
+use crate::api::spec::OneLoginGroupsFrom;
 use crate::complete::Complete;
 use crate::directory::{self, Directory, DirectoryBuilder, EntryKey};
 use crate::source::ReadProgress;
@@ -33,8 +34,8 @@ pub(super) async fn read(
     let people = read_people(account, settings, progress);
     let groups = async {
         match settings.groups {
-            Some(GroupsFrom::Roles) => read_roles(account, &keys, progress).await,
-            Some(GroupsFrom::Groups) => read_groups(account, progress).await,
+            Some(OneLoginGroupsFrom::Roles) => read_roles(account, &keys, progress).await,
+            Some(OneLoginGroupsFrom::Groups) => read_groups(account, progress).await,
             None => Ok(vec![]),
         }
     };
@@ -48,7 +49,7 @@ pub(super) async fn read(
         let account = directory::Account::new(person.state, field, value);
         builder.user(&[key], &id, &person.email, account, &person.name);
         if let Some(group) = person.group
-            && settings.groups == Some(GroupsFrom::Groups)
+            && settings.groups == Some(OneLoginGroupsFrom::Groups)
         {
             let group = group_key(&mut builder, group);
             builder.member_of(key, group);

@@ -6,22 +6,19 @@ use std::sync::Arc;
 use reqwest::Url;
 use secrecy::SecretString;
 
+use crate::api::spec::{OneLoginAttribute, OneLoginGroupsFrom, OneLoginRegion};
 use crate::directory::AccountState;
 use crate::http::{ClientError, ClientSettings, Observer, Retry, Unobserved};
 
 /// A OneLogin account and what of it is read.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct OneLoginSettings {
     /// Where its API is; `/auth` and `/api` are below.
     pub url: Url,
-    /// The id of the API credentials.
-    pub client_id: String,
-    /// Their secret.
-    pub client_secret: SecretString,
     /// How much of the rate limit is used at most, in percent.
     pub rate_limit_share: u8,
     /// Only people whose attributes have all of these values.
-    pub attributes: Vec<Attribute>,
+    pub attributes: Vec<OneLoginAttribute>,
     /// Makes an email of a username that is none: `@example.com`.
     pub email_suffix: Option<String>,
     /// What each status means.
@@ -29,7 +26,7 @@ pub struct OneLoginSettings {
     /// What each state of approval means.
     pub states: StateTable,
     /// What becomes a group; `None`: nothing.
-    pub groups: Option<GroupsFrom>,
+    pub groups: Option<OneLoginGroupsFrom>,
     /// Trust and time-outs of the connections.
     pub connection: ClientSettings,
     /// How failed requests are tried again.
@@ -40,17 +37,15 @@ pub struct OneLoginSettings {
 
 impl OneLoginSettings {
     /// Everybody and every role, with half of the limit.
-    pub fn new(url: Url, client_id: String, client_secret: SecretString) -> Self {
+    pub fn new(url: Url) -> Self {
         Self {
             url,
-            client_id,
-            client_secret,
             rate_limit_share: 50,
             attributes: vec![],
             email_suffix: None,
             statuses: StatusTable::default(),
             states: StateTable::default(),
-            groups: Some(GroupsFrom::Roles),
+            groups: Some(OneLoginGroupsFrom::Roles),
             connection: ClientSettings::default(),
             retry: Retry::default(),
             observer: Arc::new(Unobserved),
@@ -58,43 +53,32 @@ impl OneLoginSettings {
     }
 }
 
-impl fmt::Debug for OneLoginSettings {
+/// The API credentials.
+#[derive(Clone)]
+pub struct Credentials {
+    /// Their id.
+    pub client_id: String,
+    /// Their secret.
+    pub client_secret: SecretString,
+}
+
+impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OneLoginSettings")
-            .field("url", &self.url.as_str())
-            .field("client_id", &self.client_id)
-            .field("rate_limit_share", &self.rate_limit_share)
-            .field("attributes", &self.attributes)
-            .field("email_suffix", &self.email_suffix)
-            .field("statuses", &self.statuses)
-            .field("states", &self.states)
-            .field("groups", &self.groups)
-            .finish_non_exhaustive()
+        write!(f, "Credentials({})", self.client_id)
     }
 }
 
-/// A part of the world with a OneLogin of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Region {
-    /// The European Union.
-    Eu,
-    /// The United States.
-    Us,
-}
-
-impl Region {
-    /// Where its API is.
-    pub fn url(self) -> Url {
-        let text = match self {
-            Self::Eu => "https://api.eu.onelogin.com",
-            Self::Us => "https://api.us.onelogin.com",
-        };
-        Url::parse(text).expect("both are addresses")
-    }
+/// Where a region's API is.
+pub(super) fn region_url(region: OneLoginRegion) -> Url {
+    let text = match region {
+        OneLoginRegion::EU => "https://api.eu.onelogin.com",
+        OneLoginRegion::US => "https://api.us.onelogin.com",
+    };
+    Url::parse(text).expect("both are addresses")
 }
 
 /// Where the API of the account with this subdomain is; `None` for a text that is no subdomain.
-pub fn subdomain_url(subdomain: &str) -> Option<Url> {
+pub(super) fn subdomain_url(subdomain: &str) -> Option<Url> {
     let inside = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let ends = |c: char| c.is_ascii_alphanumeric();
     let fits = subdomain.len() <= 63
@@ -102,24 +86,6 @@ pub fn subdomain_url(subdomain: &str) -> Option<Url> {
         && subdomain.starts_with(ends)
         && subdomain.ends_with(ends);
     fits.then(|| Url::parse(&format!("https://{subdomain}.onelogin.com")).ok())?
-}
-
-/// A value that an attribute must have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attribute {
-    /// As the API's queries name it: `department`, `custom_attributes.team`.
-    pub name: String,
-    /// Case doesn't matter; `*` stands for any text.
-    pub value: String,
-}
-
-/// What becomes a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GroupsFrom {
-    /// Roles.
-    Roles,
-    /// OneLogin's groups, of which a person has at most one.
-    Groups,
 }
 
 /// What each status of an account means; `None`: as if there were no such account.

@@ -1,38 +1,48 @@
-//! A Google Workspace customer.
-
-use secrecy::SecretString;
+//! A Google Workspace customer's part of a spec.
 
 use std::sync::Arc;
 
-use super::check::Checks;
-use super::organization::web_address;
-use super::references::{KeyOf, Reference, ReferencedData};
-use super::unresolved::{Unresolved, UnresolvedReason};
-use crate::api::spec::{
-    AccountMeaning, GoogleWorkloadIdentity, GoogleWorkspaceCredentials, GoogleWorkspaceSource,
-    GoogleWorkspaceUsers,
-};
-use crate::directory::AccountState;
-use crate::http::Observer;
-use crate::source::google_workspace::{
+use super::settings::{
     Addresses, Credentials, GoogleWorkspaceSettings, GroupSettings, ServiceAccountKey, TOKEN_FILE,
     Tenant, UserSettings, WorkloadIdentity,
 };
+use crate::api::spec::{
+    GoogleWorkloadIdentity, GoogleWorkspaceCredentials, GoogleWorkspaceSource, GoogleWorkspaceUsers,
+};
+use crate::api::validation::{
+    Checks, KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason, state, web_address,
+};
+use crate::http::Observer;
 use crate::source::{ConnectError, Source, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.googleWorkspace";
 
-/// A customer's settings, without a key.
+/// What a spec says of a customer.
 #[derive(Debug, Clone)]
-pub struct ValidatedGoogleWorkspace {
+struct Configured {
     settings: GoogleWorkspaceSettings,
-    /// Where the service account's key is; with workload identity there is none.
-    key: Option<KeyOf>,
+    credentials: CredentialsRef,
 }
 
-impl SourceSettings for ValidatedGoogleWorkspace {
+/// Where the service account's credentials are.
+#[derive(Debug, Clone)]
+enum CredentialsRef {
+    Key(KeyOf),
+    WorkloadIdentity(WorkloadIdentity),
+}
+
+impl Validate for GoogleWorkspaceSource {
+    fn validate(&self, checks: &mut Checks, reads_groups: bool) -> Option<Arc<dyn SourceSettings>> {
+        Some(Arc::new(configured(checks, self, reads_groups)?))
+    }
+}
+
+impl SourceSettings for Configured {
     fn references(&self) -> Vec<Reference> {
-        self.key.iter().map(Reference::from).collect()
+        match &self.credentials {
+            CredentialsRef::Key(key) => vec![Reference::from(key)],
+            CredentialsRef::WorkloadIdentity(_) => vec![],
+        }
     }
 
     fn connect(
@@ -40,28 +50,24 @@ impl SourceSettings for ValidatedGoogleWorkspace {
         data: &ReferencedData,
         observer: Arc<dyn Observer>,
     ) -> Result<Box<dyn Source>, ConnectError> {
-        let mut problems = vec![];
-        let settings = self.resolve(data, &mut problems);
-        let mut settings = settings.ok_or(Unresolved(problems))?;
-        settings.observer = observer;
-        Ok(Box::new(
-            crate::source::google_workspace::GoogleWorkspaceSource::new(settings)?,
-        ))
+        let credentials = self.credentials.read(data)?;
+        let settings = GoogleWorkspaceSettings {
+            observer,
+            ..self.settings.clone()
+        };
+        Ok(Box::new(super::GoogleWorkspaceSource::new(
+            settings,
+            &credentials,
+        )?))
     }
 }
 
-impl ValidatedGoogleWorkspace {
-    pub(super) fn resolve(
-        &self,
-        data: &ReferencedData,
-        problems: &mut Vec<UnresolvedReason>,
-    ) -> Option<GoogleWorkspaceSettings> {
-        let mut settings = self.settings.clone();
-        if let Some(key) = &self.key {
-            let key = account_key(data, key).map_err(|problem| problems.push(problem));
-            settings.credentials = Credentials::Key(key.ok()?);
-        }
-        Some(settings)
+impl CredentialsRef {
+    fn read(&self, data: &ReferencedData) -> Result<Credentials, Unresolved> {
+        Ok(match self {
+            Self::Key(key) => Credentials::Key(account_key(data, key)?),
+            Self::WorkloadIdentity(identity) => Credentials::WorkloadIdentity(identity.clone()),
+        })
     }
 }
 
@@ -74,17 +80,11 @@ fn account_key(data: &ReferencedData, key: &KeyOf) -> Result<ServiceAccountKey, 
         .map_err(|error| UnresolvedReason::unusable(key, &error.to_string()))
 }
 
-impl Validate for GoogleWorkspaceSource {
-    fn validate(&self, checks: &mut Checks, reads_groups: bool) -> Option<Arc<dyn SourceSettings>> {
-        Some(Arc::new(validate(checks, self, reads_groups)?))
-    }
-}
-
-pub(super) fn validate(
+fn configured(
     checks: &mut Checks,
     spec: &GoogleWorkspaceSource,
     reads_groups: bool,
-) -> Option<ValidatedGoogleWorkspace> {
+) -> Option<Configured> {
     let tenant = tenant(checks, spec);
     if let Some(admin) = &spec.admin_email {
         let message = "write the administrator's email: admin@example.com";
@@ -100,8 +100,7 @@ pub(super) fn validate(
     let users = users(checks, spec.users.clone().unwrap_or_default());
     let groups = spec.groups.clone().unwrap_or_default();
 
-    let (credentials, key) = credentials?;
-    let mut settings = GoogleWorkspaceSettings::new(credentials, spec.admin_email.clone());
+    let mut settings = GoogleWorkspaceSettings::new(spec.admin_email.clone());
     settings.tenant = tenant?;
     settings.addresses = addresses?;
     settings.requests_per_minute = requests.unwrap_or(settings.requests_per_minute);
@@ -109,7 +108,10 @@ pub(super) fn validate(
     settings.groups = reads_groups.then_some(GroupSettings {
         query: groups.query,
     });
-    Some(ValidatedGoogleWorkspace { settings, key })
+    Some(Configured {
+        settings,
+        credentials: credentials?,
+    })
 }
 
 fn must(checks: &mut Checks, field: &str, holds: bool, message: &str) {
@@ -182,27 +184,17 @@ fn addresses(checks: &mut Checks, spec: &GoogleWorkspaceSource) -> Option<Addres
     }
 }
 
-fn credentials(
-    checks: &mut Checks,
-    spec: &GoogleWorkspaceCredentials,
-) -> Option<(Credentials, Option<KeyOf>)> {
+fn credentials(checks: &mut Checks, spec: &GoogleWorkspaceCredentials) -> Option<CredentialsRef> {
     match (
         &spec.service_account_key_secret_ref,
         &spec.workload_identity,
     ) {
         (Some(secret), None) => {
             let key = KeyOf::secret(&secret.name, secret.key.as_deref(), "key.json");
-            // Takes the place of what the Secret holds, until it is read.
-            let unknown = ServiceAccountKey {
-                email: "unknown yet".to_owned(),
-                key_id: String::new(),
-                private_key: SecretString::from(""),
-            };
-            Some((Credentials::Key(unknown), Some(key)))
+            Some(CredentialsRef::Key(key))
         }
         (None, Some(identity)) => {
-            let identity = workload_identity(checks, identity)?;
-            Some((Credentials::WorkloadIdentity(identity), None))
+            workload_identity(checks, identity).map(CredentialsRef::WorkloadIdentity)
         }
         _ => {
             checks.refuse(
@@ -273,18 +265,61 @@ fn users(checks: &mut Checks, spec: GoogleWorkspaceUsers) -> UserSettings {
         let message = "write the domain by name: example.com";
         must(checks, "users.emailDomain", is_domain(domain), message);
     }
-    let usual = UserSettings::default();
-    let state = |meaning: Option<AccountMeaning>, usual| match meaning {
-        None => usual,
-        Some(AccountMeaning::Active) => Some(AccountState::Active),
-        Some(AccountMeaning::Disabled) => Some(AccountState::Disabled),
-        Some(AccountMeaning::Absent) => None,
-    };
+    let defaults = UserSettings::default();
     UserSettings {
         query: spec.query,
         organizational_units: units,
-        suspended: state(spec.suspended, usual.suspended),
-        archived: state(spec.archived, usual.archived),
+        suspended: state(spec.suspended, defaults.suspended),
+        archived: state(spec.archived, defaults.archived),
         email_domain: spec.email_domain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::api::conditions::Blocker;
+    use crate::api::validation::fixtures::{data, data_with, unresolved, with_source};
+
+    #[test]
+    fn a_file_that_is_no_service_accounts_key_is_named_by_its_secret_and_never_shown() {
+        let spec = with_source(
+            "googleWorkspace",
+            &json!({
+                "credentials": {"serviceAccountKeySecretRef": {"name": "google"}},
+            }),
+        );
+        let refused = |file: &str| {
+            let error = unresolved(&spec, &data_with("google", &json!({"key.json": file})));
+            assert_eq!(error.blocker(), Blocker::InvalidReference);
+            error.to_string()
+        };
+        let client = json!({"type": "authorized_user", "client_secret": "hush-hush"}).to_string();
+        let cut = json!({
+            "type": "service_account",
+            "client_email": "sync@p.iam.gserviceaccount.com",
+            "private_key_id": "1",
+            "private_key": "-----BEGIN PRIVATE KEY-----\nhush-hush\n-----END PRIVATE KEY-----",
+        });
+        for (file, why) in [
+            ("hush-hush", "isn't JSON"),
+            (&client, "of the type \"authorized_user\""),
+            (
+                &json!({"type": "service_account"}).to_string(),
+                "has no private_key",
+            ),
+            (&cut.to_string(), "has a private_key that"),
+        ] {
+            let error = refused(file);
+            assert!(
+                error.starts_with("Secret \"google\", key \"key.json\": "),
+                "{error}"
+            );
+            assert!(error.contains(why), "{error}");
+            assert!(!error.contains("hush-hush"), "{error}");
+        }
+        let error = unresolved(&spec, &data());
+        assert_eq!(error.blocker(), Blocker::ReferenceNotFound);
     }
 }
