@@ -227,6 +227,7 @@ fn held_removals(held: &Held, digest: &str) -> HeldRemovals {
         HeldBecause::OverLimit {
             members, groups, ..
         } => (members, groups),
+        HeldBecause::MembersUnknown { .. } => (0, 0),
         HeldBecause::EmptyDirectory { members } => (members, 0),
     };
     HeldRemovals {
@@ -257,7 +258,7 @@ fn describe(change: &Change) -> String {
 
 fn hold(held: &Held) -> Hold {
     match held.why {
-        HeldBecause::OverLimit { .. } => Hold::LimitExceeded,
+        HeldBecause::OverLimit { .. } | HeldBecause::MembersUnknown { .. } => Hold::LimitExceeded,
         HeldBecause::EmptyDirectory { .. } => Hold::DirectoryEmpty,
     }
 }
@@ -284,6 +285,7 @@ fn why(held: &Held) -> String {
             }
             parts.join("; ")
         }
+        HeldBecause::MembersUnknown { .. } => format!("{}", held.why),
         HeldBecause::EmptyDirectory { members } => format!(
             "the directory named no one at all, and {members} members would lose access: check the \
              source's filters and base first"

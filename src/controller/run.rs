@@ -222,7 +222,12 @@ impl Run<'_> {
         }
         let content = match plan::read(&self.context.client, self.object).await {
             Ok(Some(content)) => content,
-            Ok(None) | Err(PlanError::Foreign(_)) => return,
+            Ok(None) | Err(PlanError::Foreign(_)) => {
+                if state.status.memberships_digest.is_some() {
+                    state.sync = State::restored(Memberships::lost());
+                }
+                return;
+            }
             Err(error) => {
                 tracing::warn!(%error, "what the last process left can't be read; going on without");
                 state.plan.known = false;
@@ -236,6 +241,8 @@ impl Run<'_> {
         if let Some(memberships) = digest.and_then(|digest| content.memory(digest)) {
             state.plan.memberships = Some(memberships.digest());
             state.sync = State::restored(memberships);
+        } else if digest.is_some() {
+            state.sync = State::restored(Memberships::lost());
         }
     }
 

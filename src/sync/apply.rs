@@ -119,7 +119,11 @@ impl<'a> Run<'a> {
 
     /// Invitations and links, in bulk.
     async fn invite(&mut self) -> Result<(), OrganizationError> {
-        let coming = self.of_kind(&[Kind::Invite, Kind::Link]);
+        let mut coming = self.of_kind(&[Kind::Invite, Kind::Link, Kind::Restore, Kind::Relink]);
+        // On a server that can't be read an import also restores and re-links.
+        coming.retain(|change| {
+            change.subject.id.is_none() || matches!(change.kind(), Kind::Invite | Kind::Link)
+        });
         let mut rows = ImportRows::default();
         for change in &coming {
             let staged = matches!(change.member(), Some(MemberAction::Invite { staged: true }));
@@ -186,11 +190,14 @@ impl<'a> Run<'a> {
     /// New groups, and members of groups in which we manage everyone.
     async fn import_groups(&mut self, unmanaged: &Unmanaged) -> Result<(), OrganizationError> {
         let changes = self.plan.changes.iter();
-        let rows: Vec<GroupRow> = changes
-            .filter_map(|change| group_row(change, unmanaged))
-            .collect();
+        let (ids, rows): (HashSet<&ExternalId>, Vec<GroupRow>) = changes
+            .filter_map(|change| {
+                let row = group_row(self.plan, change, unmanaged)?;
+                Some((change.external_id(), row))
+            })
+            .unzip();
         // A row carries the group's name, too: renaming comes with it.
-        let in_rows: HashSet<ExternalId> = rows.iter().map(|row| row.external_id.clone()).collect();
+        let in_rows = ids;
         let (sent, renamed): (Vec<&Change>, Vec<&Change>) = self
             .of_kind(&[Kind::CreateGroup, Kind::RenameGroup, Kind::UpdateGroup])
             .into_iter()
@@ -293,7 +300,7 @@ impl<'a> Run<'a> {
             .client
             .import(&rows, &|done| progress.reach(done))
             .await?;
-        let refused = self.note(report, &rows);
+        let refused = self.note(report, &rows, changes);
         for change in changes {
             if !refused.contains(change.external_id()) {
                 self.applied.counts.add(change.kind());
@@ -304,20 +311,32 @@ impl<'a> Run<'a> {
     }
 
     /// Turns what the server refused into problems, and tells whose rows weren't taken.
-    fn note(&mut self, report: ImportReport, rows: &ImportRows) -> HashSet<ExternalId> {
+    fn note(
+        &mut self,
+        report: ImportReport,
+        rows: &ImportRows,
+        changes: &[&Change],
+    ) -> HashSet<ExternalId> {
         let mut refused = HashSet::new();
+        let server_ids = self.plan.sent.iter().flat_map(|sent| &sent.server_ids);
+        let own_ids: HashMap<&ExternalId, &ExternalId> =
+            server_ids.map(|(id, on_server)| (on_server, id)).collect();
         for row in report.refused {
             let what = match row.kind {
                 RowKind::Member => "member",
                 RowKind::Group => "group",
             };
+            let id = own_ids.get(&row.external_id).copied();
+            let id = id.unwrap_or(&row.external_id).clone();
+            let label = changes.iter().find(|change| *change.external_id() == id);
             let message = format!(
-                "Bitwarden refused {what} {}: {}",
-                shorten(row.external_id.as_str()),
+                "the server refused {what} {} ({}): {}",
+                label.map_or("", |change| change.subject.label()),
+                shorten(id.as_str()),
                 shorten(&row.message)
             );
-            self.problem(ProblemReason::Refused, message, [row.external_id.clone()]);
-            refused.insert(row.external_id);
+            self.problem(ProblemReason::Refused, message, [id.clone()]);
+            refused.insert(id);
         }
         if let Some(seats) = report.no_seats {
             let message = format!(
@@ -402,7 +421,7 @@ fn row(change: &Change) -> MemberRow {
 }
 
 /// The import's row for a change of a group, where an import can make it.
-fn group_row(change: &Change, unmanaged: &Unmanaged) -> Option<GroupRow> {
+fn group_row(plan: &Plan, change: &Change, unmanaged: &Unmanaged) -> Option<GroupRow> {
     let members = match change.group()? {
         GroupAction::Create { add } => add.clone(),
         GroupAction::Update(update) if fits_import(change, unmanaged) => {
@@ -410,8 +429,10 @@ fn group_row(change: &Change, unmanaged: &Unmanaged) -> Option<GroupRow> {
         }
         _ => return None,
     };
+    let id = change.external_id();
+    let server_id = plan.sent.as_ref().and_then(|sent| sent.server_ids.get(id));
     Some(GroupRow {
-        external_id: change.external_id().clone(),
+        external_id: server_id.unwrap_or(id).clone(),
         name: change.subject.label().into(),
         members,
     })

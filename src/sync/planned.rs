@@ -142,6 +142,7 @@ impl Planned {
         let failed = Failed {
             groups: applied.refused.clone(),
             people: std::mem::take(&mut applied.refused),
+            refused: true,
         };
         state.memory.record(guarded, &failed);
         self.report.applied = applied.counts;
@@ -211,6 +212,7 @@ fn every_change(guarded: &Guarded) -> Failed {
     Failed {
         groups: ids.clone(),
         people: ids,
+        refused: false,
     }
 }
 

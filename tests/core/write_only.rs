@@ -1,7 +1,8 @@
 //! A server that takes imports and can't be read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
+use directory_sync::directory::Email;
 use directory_sync::organization::model::Organization;
 use directory_sync::problem::ProblemReason;
 use directory_sync::sync::guard::{Approval, Guarded, HeldBecause, guard};
@@ -13,17 +14,54 @@ use directory_sync::testing::{TestDirectory, directory, id, policy};
 
 use crate::{changes, problems};
 
-fn plan(memory: &Memory, directory: &TestDirectory, policy: &Policy) -> Guarded {
-    let roster = resolve(directory.read(), policy);
-    let draft = draft(&roster, &Organization::WriteOnly, policy);
-    assert!(memory.to_read(&draft, true).is_empty());
-    guard(draft.complete(memory, &HashMap::new()), policy, None)
+/// What the server holds by what was sent, and the rules.
+struct Server {
+    memory: Memory,
+    policy: Policy,
 }
 
-fn sync(memory: &mut Memory, directory: &TestDirectory, policy: &Policy) -> Guarded {
-    let guarded = plan(memory, directory, policy);
-    memory.record(&guarded, &Failed::default());
-    guarded
+impl Server {
+    fn new() -> Self {
+        let mut policy = policy();
+        policy.offboarding.limit = Limit::Percent(100.0);
+        Self {
+            memory: Memory::default(),
+            policy,
+        }
+    }
+
+    fn plan(&self, directory: &TestDirectory, approval: Option<&Approval>) -> Guarded {
+        let roster = resolve(directory.read(), &self.policy);
+        let draft = draft(&roster, &Organization::WriteOnly, &self.policy);
+        assert!(self.memory.to_read(&draft, true).is_empty());
+        let plan = draft.complete(&self.memory, &HashMap::new());
+        guard(plan, &self.policy, approval)
+    }
+
+    fn sync(&mut self, directory: &TestDirectory) -> Guarded {
+        let guarded = self.plan(directory, None);
+        self.memory.record(&guarded, &Failed::default());
+        guarded
+    }
+
+    /// A sync in which the server refuses the rows of these people and groups.
+    fn sync_refusing(&mut self, directory: &TestDirectory, ids: &[&str]) -> Guarded {
+        let guarded = self.plan(directory, None);
+        let ids: std::collections::HashSet<_> = ids.iter().map(|text| id(text)).collect();
+        let failed = Failed {
+            groups: ids.clone(),
+            people: ids,
+            refused: true,
+        };
+        self.memory.record(&guarded, &failed);
+        guarded
+    }
+
+    fn never_sends(mut self, emails: &[&str]) -> Self {
+        let emails = emails.iter().map(|email| Email::parse(email).unwrap());
+        self.policy.never_send = Some(emails.collect::<BTreeSet<_>>());
+        self
+    }
 }
 
 fn company() -> TestDirectory {
@@ -32,149 +70,368 @@ fn company() -> TestDirectory {
     })
 }
 
+fn held(guarded: &Guarded) -> Vec<String> {
+    let held = guarded.held.iter().flat_map(|held| &held.changes);
+    held.map(|change| format!("{} {}", change.kind().name(), change.subject.label()))
+        .collect()
+}
+
+fn messages(guarded: &Guarded) -> String {
+    let problems = guarded.approved.problems.iter();
+    problems
+        .map(|problem| format!("{}\n", problem.message))
+        .collect()
+}
+
+/// Whom `group` is sent with, where it is.
+fn row(guarded: &Guarded, group: &str) -> Option<Vec<String>> {
+    let mut changes = guarded.approved.changes.iter();
+    let change = changes.find(|change| change.external_id().as_str() == group)?;
+    let ids = match change.group()? {
+        GroupAction::Create { add } => add.clone(),
+        GroupAction::Update(update) => [&update.keep[..], &update.add[..]].concat(),
+        _ => return None,
+    };
+    let mut ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    ids.sort();
+    Some(ids)
+}
+
 #[test]
-fn everything_is_sent_when_anything_changed_and_nothing_when_nothing_did() {
-    let mut memory = Memory::default();
+fn only_what_changed_is_sent() {
+    let mut server = Server::new();
     let small = directory()
         .person("ann", "ann@example.com")
-        .disabled("bob", "bob@example.com")
-        .group("g", "Group", &["ann", "bob"]);
-    let first = sync(&mut memory, &small, &policy());
+        .group("g", "Group", &["ann"])
+        .group("h", "Other", &["ann"]);
     assert_eq!(
-        changes(&first),
-        ["Revoke bob", "Invite ann", "CreateGroup g"]
+        changes(&server.sync(&small)),
+        ["Invite ann", "CreateGroup g", "CreateGroup h"]
     );
-    assert_eq!(changes(&sync(&mut memory, &small, &policy())), [""; 0]);
-    assert_eq!(
-        changes(&sync(&mut memory, &small.clone().reversed(), &policy())),
-        [""; 0]
-    );
+    assert_eq!(changes(&server.sync(&small)), [""; 0]);
+    assert_eq!(changes(&server.sync(&small.clone().reversed())), [""; 0]);
 
-    let renamed = small.clone().person("cid", "cid@example.com");
+    let more = directory()
+        .person("ann", "ann@example.com")
+        .person("cid", "cid@example.com")
+        .group("g", "Group", &["ann", "cid"])
+        .group("h", "Other", &["ann"]);
+    let run = server.sync(&more);
+    assert_eq!(changes(&run), ["Invite cid", "UpdateGroup g"]);
+    assert_eq!(row(&run, "g").unwrap(), ["ann", "cid"]);
+
+    // Everything compared anew: groups may have been changed by hand, accounts are left alone,
+    // because a row would give the access back that somebody revoked by hand.
+    server.memory.invalidate();
     assert_eq!(
-        changes(&sync(&mut memory, &renamed, &policy())),
-        ["Revoke bob", "Invite ann", "Invite cid", "CreateGroup g"]
+        changes(&server.sync(&more)),
+        ["UpdateGroup g", "UpdateGroup h"]
     );
-    memory.invalidate();
-    assert_eq!(changes(&sync(&mut memory, &renamed, &policy())).len(), 4);
+    assert_eq!(changes(&server.sync(&more)), [""; 0]);
 }
 
 #[test]
-fn nobody_is_revoked_whose_email_somebody_else_may_still_use() {
-    let mut policy = policy();
-    policy.users.exclude = vec![directory_sync::sync::policy::Glob::new("out@*")];
-    let directory = directory()
-        .disabled("a0", "ann@example.com")
-        .person("a1", "ann@example.com")
-        .disabled("t0", "twin@example.com")
-        .person("t1", "twin@example.com")
-        .person("t2", "twin@example.com")
-        .disabled("b0", "bob@example.com")
-        .disabled("b1", "bob@example.com")
-        .disabled("c0", "");
-    let run = sync(&mut Memory::default(), &directory, &policy);
-    assert_eq!(changes(&run), ["Revoke b0", "Invite a1"]);
+fn only_whom_an_import_brought_in_is_ever_revoked() {
+    let mut server = Server::new();
+    let first = company()
+        .disabled("owner", "second-owner@example.com")
+        .disabled("guest", "guest@example.com");
+    let run = server.sync(&first);
+    assert!(
+        !changes(&run)
+            .iter()
+            .any(|change| change.starts_with("Revoke"))
+    );
+
+    let leaver = directory()
+        .disabled("owner", "second-owner@example.com")
+        .disabled("guest", "guest@example.com")
+        .disabled("p0", "p0@example.com");
+    let leaver = (1..8).fold(leaver, |directory, n| {
+        directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    assert_eq!(changes(&server.sync(&leaver)), ["Revoke p0"]);
+    assert_eq!(changes(&server.sync(&leaver)), [""; 0], "once");
+    // Active again: the server restores whom it is sent.
+    assert_eq!(changes(&server.sync(&first)), ["Restore p0"]);
+    assert_eq!(changes(&server.sync(&first)), [""; 0]);
 }
 
 #[test]
-fn only_new_revocations_count_and_wait() {
-    let mut policy = policy();
-    policy.offboarding.limit = Limit::Count(1);
-    let mut memory = Memory::default();
-    let one = company().disabled("x", "x@example.com");
-    assert!(sync(&mut memory, &one, &policy).held.is_none());
-    let two = one.disabled("y", "y@example.com");
-    let run = sync(&mut memory, &two, &policy);
-    assert!(run.held.is_none(), "one is new");
+fn an_address_that_is_never_sent_is_never_sent() {
+    let mut server = Server::new().never_sends(&["p0@example.com"]);
+    let everyone = company().group("g", "Group", &["p0", "p1"]);
+    let run = server.sync(&everyone);
+    assert!(!changes(&run).contains(&"Invite p0".to_owned()));
+    assert_eq!(row(&run, "g").unwrap(), ["p1"]);
+    let disabled = directory().disabled("p0", "p0@example.com");
+    assert_eq!(changes(&server.sync(&disabled)), [""; 0]);
+
+    // Named after it was sent: forgotten, and not revoked.
+    let mut server = Server::new();
+    server.sync(&company());
+    let mut server = Server { ..server }.never_sends(&["p0@example.com"]);
+    let disabled = (1..8).fold(disabled, |directory, n| {
+        directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    assert_eq!(changes(&server.sync(&disabled)), [""; 0]);
+}
+
+#[test]
+fn nobody_is_revoked_while_the_owners_are_not_named() {
+    let mut server = Server::new();
+    server.policy.never_send = None;
+    server.sync(&directory().person("ann", "ann@example.com"));
+    let run = server.sync(&directory().disabled("ann", "ann@example.com"));
+    assert_eq!(changes(&run), [""; 0]);
+    assert!(
+        messages(&run).contains("vaultwarden.neverSend"),
+        "{}",
+        messages(&run)
+    );
+    // Once they are, the leaver is still known.
+    server.policy.never_send = Some(BTreeSet::new());
+    let run = server.sync(&directory().disabled("ann", "ann@example.com"));
+    assert_eq!(changes(&run), ["Revoke ann"]);
+}
+
+#[test]
+fn a_changed_address_revokes_the_account_at_the_old_one_before_the_new_one_is_invited() {
+    let mut server = Server::new();
+    server.sync(&company().group("g", "Group", &["p0", "p1"]));
+    let moved = |at: &str| {
+        let rest = directory().person("p0", at);
+        (1..8)
+            .fold(rest, |directory, n| {
+                directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+            })
+            .group("g", "Group", &["p0", "p1"])
+    };
+    let married = moved("married@example.com");
+
+    // Past the limit both wait: nobody has two accounts.
+    server.policy.offboarding.limit = Limit::Count(0);
+    let run = server.plan(&married, None);
+    assert_eq!(held(&run), ["Revoke p0@example.com"]);
+    assert!(!changes(&run).contains(&"Invite p0".to_owned()));
+
+    server.policy.offboarding.limit = Limit::Count(1);
+    let run = server.sync(&married);
     assert_eq!(
         changes(&run),
-        ["Revoke y"],
-        "the people and groups are the same"
+        ["Revoke former:p0@example.com", "Invite p0", "UpdateGroup g"],
+        "the group is filled again, for it held the old account"
     );
+    assert_eq!(changes(&server.sync(&married)), [""; 0]);
 
-    let four = two
-        .disabled("v", "v@example.com")
-        .disabled("w", "w@example.com");
-    let four = four.person("new", "new@example.com");
-    let run = sync(&mut memory, &four, &policy);
-    assert_eq!(run.held.as_ref().unwrap().changes.len(), 2);
-    assert_eq!(changes(&run)[..3], ["Revoke x", "Revoke y", "Invite new"]);
-    let again = sync(&mut memory, &four, &policy);
-    assert_eq!(
-        again.held.as_ref().unwrap().changes.len(),
-        2,
-        "held until approved"
-    );
-    assert_eq!(changes(&again), [""; 0]);
-    assert_eq!(again.digest, run.digest);
+    // Disabled, and the address gone at once: the account that was sent is revoked.
+    let gone = (1..8).fold(directory().disabled("p0", ""), |directory, n| {
+        directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let run = server.sync(&gone);
+    let revoked = &run.approved.changes[0];
+    assert_eq!(revoked.subject.label(), "married@example.com");
+    assert_eq!(revoked.kind().name(), "Revoke");
 }
 
 #[test]
-fn what_failed_is_sent_again() {
-    let mut memory = Memory::default();
-    let directory = company().disabled("x", "x@example.com");
-    let guarded = plan(&memory, &directory, &policy());
-    memory.record(
-        &guarded,
-        &Failed {
-            people: [id("x")].into(),
-            ..Failed::default()
-        },
-    );
-    assert_eq!(
-        sync(&mut memory, &directory, &policy())
-            .approved
-            .changes
-            .len(),
-        9
-    );
-}
-
-#[test]
-fn a_repeated_revocation_that_failed_is_not_a_new_one() {
-    let mut policy = policy();
-    policy.offboarding.limit = Limit::Count(1);
-    let mut memory = Memory::default();
-    let mut directory = company();
-    for id in ["x", "y"] {
-        directory = directory.disabled(id, &format!("{id}@example.com"));
-        sync(&mut memory, &directory, &policy);
+fn an_account_is_never_given_to_somebody_else_with_its_address() {
+    let mut server = Server::new();
+    server.sync(&company());
+    // p0 is disabled, and p1 gets the address.
+    let reused = directory()
+        .disabled("p0", "p0@example.com")
+        .person("p1", "p0@example.com");
+    let reused = (2..8).fold(reused, |directory, n| {
+        directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    for _ in 0..3 {
+        let run = server.sync(&reused);
+        assert!(
+            !run.approved.changes.iter().any(|change| {
+                change.subject.label() == "p0@example.com" && change.kind().name() != "Revoke"
+            }),
+            "{:?}",
+            changes(&run)
+        );
+        assert!(messages(&run).contains("p0@example.com"));
     }
-    directory = directory.person("new", "new@example.com");
-    let guarded = plan(&memory, &directory, &policy);
-    let people = [id("x"), id("y")].into();
-    memory.record(
-        &guarded,
-        &Failed {
-            people,
-            ..Failed::default()
-        },
+    // The way out: the account was removed by hand, the address named for one sync.
+    let mut server = server.never_sends(&["p0@example.com"]);
+    server.sync(&reused);
+    let mut server = server.never_sends(&[]);
+    assert!(changes(&server.sync(&reused)).contains(&"Invite p1".to_owned()));
+}
+
+#[test]
+fn new_ids_re_link_people_and_go_on_with_the_groups_that_are_there() {
+    let mut server = Server::new();
+    server.sync(&company().group("g", "Group", &["p0", "p1"]));
+    server.policy.external_id_prefix = "berlin:".into();
+    let run = server.sync(&company().group("g", "Group", &["p0", "p1"]));
+    let all = changes(&run);
+    assert_eq!(
+        all.iter()
+            .filter(|change| change.starts_with("Relink"))
+            .count(),
+        8
     );
-    let again = sync(&mut memory, &directory, &policy);
-    assert!(again.held.is_none());
-    assert_eq!(changes(&again)[..2], ["Revoke x", "Revoke y"]);
+    assert!(all.contains(&"UpdateGroup berlin:g".to_owned()), "{all:?}");
+    let sent = run.approved.sent.as_ref().unwrap();
+    assert_eq!(sent.server_ids[&id("berlin:g")], id("g"), "no second group");
+    let next = company().group("g", "Group", &["p0"]);
+    let run = server.sync(&next);
+    assert_eq!(changes(&run), ["UpdateGroup berlin:g"]);
+    assert_eq!(
+        run.approved.sent.as_ref().unwrap().server_ids[&id("berlin:g")],
+        id("g")
+    );
+}
+
+#[test]
+fn a_group_that_is_renamed_or_gone_is_told_once() {
+    let mut server = Server::new();
+    let two = company()
+        .group("g", "Old", &["p0"])
+        .group("h", "Gone", &["p1"]);
+    server.sync(&two);
+    let renamed = company().group("g", "New", &["p0"]);
+    let run = server.sync(&renamed);
+    assert_eq!(changes(&run), [""; 0]);
+    let told = messages(&run);
+    assert!(
+        told.contains("Old is called New") && told.contains("the group Gone"),
+        "{told}"
+    );
+    assert_eq!(messages(&server.sync(&renamed)), "");
+}
+
+#[test]
+fn what_was_refused_is_not_sent_again_before_it_changes() {
+    let mut server = Server::new();
+    let team = company().group("g", "Group", &["p0", "p1"]);
+    server.sync_refusing(&team, &["p0"]);
+    let run = server.sync(&team);
+    assert_eq!(changes(&run), [""; 0], "neither the person nor the group");
+    assert_eq!(problems(&run).len(), 1);
+    assert_eq!(problems(&run)[0].0, ProblemReason::Refused);
+
+    server.memory.invalidate();
+    let run = server.sync(&team);
+    assert_eq!(changes(&run), ["Invite p0", "UpdateGroup g"]);
+    assert_eq!(row(&run, "g").unwrap(), ["p0", "p1"]);
+}
+
+#[test]
+fn who_may_have_been_invited_by_a_run_that_was_killed_is_revoked_all_the_same() {
+    let mut server = Server::new();
+    let guarded = server.plan(&company(), None);
+    let everyone: std::collections::HashSet<_> = (0..8).map(|n| id(&format!("p{n}"))).collect();
+    let killed = Failed {
+        groups: everyone.clone(),
+        people: everyone,
+        refused: false,
+    };
+    server.memory.record(&guarded, &killed);
+    let leaver = (1..8).fold(
+        directory().disabled("p0", "p0@example.com"),
+        |directory, n| directory.person(&format!("p{n}"), &format!("p{n}@example.com")),
+    );
+    let run = server.sync(&leaver);
+    assert_eq!(changes(&run)[0], "Revoke p0");
+    assert_eq!(changes(&run).len(), 8, "the others are sent again");
+}
+
+#[test]
+fn nobody_is_revoked_whose_address_an_entry_that_is_not_disabled_has() {
+    let mut server = Server::new();
+    server.sync(&company());
+    let twins = (1..8).fold(directory(), |directory, n| {
+        directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let twins = twins
+        .disabled("p0", "p0@example.com")
+        .person("twin", "p0@example.com");
+    let run = server.sync(&twins);
+    assert_eq!(changes(&run), [""; 0]);
+    assert!(
+        messages(&run).contains("isn't disabled"),
+        "{}",
+        messages(&run)
+    );
+}
+
+#[test]
+fn revocations_are_a_share_of_those_who_have_access() {
+    let mut server = Server::new();
+    server.policy.offboarding.limit = Limit::Count(1);
+    server.sync(&company());
+    let leavers = |n: usize| {
+        (0..8).fold(directory(), |directory, at| {
+            let (id, email) = (format!("p{at}"), format!("p{at}@example.com"));
+            if at < n {
+                directory.disabled(&id, &email)
+            } else {
+                directory.person(&id, &email)
+            }
+        })
+    };
+    assert!(server.sync(&leavers(1)).held.is_none());
+    let run = server.sync(&leavers(3));
+    assert_eq!(held(&run).len(), 2);
+    assert_eq!(
+        run.approved.counts.managed_members, 7,
+        "one is revoked already"
+    );
+    let again = server.sync(&leavers(3));
+    assert_eq!(again.digest, run.digest, "held until approved");
 }
 
 #[test]
 fn what_was_sent_survives_a_restart() {
-    let mut memory = Memory::default();
-    let directory = company().disabled("x", "x@example.com");
-    sync(&mut memory, &directory, &policy());
-    let mut memory = Memory::from_bytes(&memory.to_bytes()).unwrap();
-    assert_eq!(changes(&sync(&mut memory, &directory, &policy())), [""; 0]);
+    let mut server = Server::new();
+    let team = company().group("g", "Group", &["p0", "p1"]);
+    server.sync(&team);
+    server.memory = Memory::from_bytes(&server.memory.to_bytes()).unwrap();
+    assert_eq!(changes(&server.sync(&team)), [""; 0]);
+}
+
+#[test]
+fn where_it_is_lost_everything_waits_for_a_person() {
+    let mut server = Server::new();
+    server.memory = Memory::lost();
+    let team = company().group("g", "Group", &["p0", "p1"]);
+    let run = server.sync(&team);
+    assert_eq!(
+        changes(&run),
+        [""; 0],
+        "a group could lose members, a leaver come back"
+    );
+    assert_eq!(held(&run).len(), 9);
+    let why = run.held.as_ref().unwrap().why;
+    assert_eq!(why, HeldBecause::MembersUnknown { changes: 9 });
+
+    let approval = Approval {
+        digest: run.digest,
+        earlier: None,
+    };
+    let approved = server.plan(&team, Some(&approval));
+    assert_eq!(changes(&approved).len(), 9);
+    server.memory.record(&approved, &Failed::default());
+    assert_eq!(changes(&server.sync(&team)), [""; 0]);
 }
 
 #[test]
 fn what_the_server_cannot_do_is_told_and_left() {
-    let mut policy = policy();
-    policy.offboarding.absent = Departure::Remove;
-    policy.offboarding.disabled = Departure::Remove;
-    policy.groups.prune = true;
-    policy.onboarding.invite = false;
+    let mut server = Server::new();
+    server.policy.offboarding.absent = Departure::Remove;
+    server.policy.offboarding.disabled = Departure::Remove;
+    server.policy.groups.prune = true;
+    server.policy.onboarding.invite = false;
     let directory = company()
         .deleted("gone", "gone@example.com")
         .group("g", "Group", &["p1"]);
-    let run = sync(&mut Memory::default(), &directory, &policy);
+    let run = server.sync(&directory);
     assert_eq!(changes(&run), ["CreateGroup g"]);
     assert_eq!(
         problems(&run),
@@ -184,106 +441,67 @@ fn what_the_server_cannot_do_is_told_and_left() {
 
 #[test]
 fn a_directory_that_names_no_one_empties_no_group() {
-    let directory = directory().group("g", "Group", &[]);
-    let run = sync(&mut Memory::default(), &directory, &policy());
+    let mut server = Server::new();
+    server.sync(&company().group("g", "Group", &["p0"]));
+    let run = server.sync(&directory().group("g", "Group", &[]));
     assert_eq!(changes(&run), [""; 0]);
     assert_eq!(problems(&run), [(ProblemReason::EmptyDirectory, vec![])]);
 }
 
-/// Whom `group` is sent with, where it is.
-fn row(guarded: &Guarded, group: &str) -> Option<Vec<String>> {
-    let mut rows = guarded.approved.changes.iter();
-    rows.find(|change| change.external_id().as_str() == group)
-        .and_then(|change| match change.group()? {
-            GroupAction::Create { add } => Some(add.clone()),
-            GroupAction::Update(update) => Some([&update.keep[..], &update.add[..]].concat()),
-            _ => None,
-        })
-        .map(|ids| {
-            let mut ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-            ids.sort();
-            ids
-        })
-}
-
 #[test]
 fn a_group_list_that_shrinks_past_the_limit_waits_although_nobody_can_look_into_the_group() {
-    let mut policy = policy();
-    policy.offboarding.limit = Limit::Count(2);
+    let mut server = Server::new();
+    server.policy.offboarding.limit = Limit::Count(2);
     let everyone = ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"];
-    let mut memory = Memory::default();
-    sync(
-        &mut memory,
-        &company().group("g", "Group", &everyone),
-        &policy,
-    );
+    server.sync(&company().group("g", "Group", &everyone));
 
     // A process that starts anew knows it still.
-    let mut memory = Memory::from_bytes(&memory.to_bytes()).unwrap();
+    server.memory = Memory::from_bytes(&server.memory.to_bytes()).unwrap();
     let shrunken =
         company()
             .person("p8", "p8@example.com")
             .group("g", "Group", &["p0", "p1", "p8"]);
-    let held = sync(&mut memory, &shrunken, &policy);
-    let why = held
-        .held
-        .as_ref()
-        .expect("five people would leave the group")
-        .why;
+    let run = server.sync(&shrunken);
+    let why = run.held.as_ref().expect("six people would leave").why;
     assert!(
         matches!(why, HeldBecause::OverLimit { members: 6, .. }),
         "{why:?}"
     );
     let all = ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8"];
     assert_eq!(
-        row(&held, "g").unwrap(),
+        row(&run, "g").unwrap(),
         all,
         "who is new comes in, nobody goes"
     );
 
     // It goes on waiting, without being sent again, until exactly this is approved.
-    let again = sync(&mut memory, &shrunken, &policy);
-    assert_eq!(
-        (changes(&again), again.digest.clone()),
-        (vec![], held.digest)
-    );
-    let roster = resolve(shrunken.read(), &policy);
-    let plan = draft(&roster, &Organization::WriteOnly, &policy);
+    let again = server.sync(&shrunken);
+    assert_eq!((changes(&again), &again.digest), (vec![], &run.digest));
     let approval = Approval {
         digest: again.digest,
         earlier: None,
     };
-    let approved = guard(
-        plan.complete(&memory, &HashMap::new()),
-        &policy,
-        Some(&approval),
-    );
+    let approved = server.plan(&shrunken, Some(&approval));
     assert_eq!(row(&approved, "g").unwrap(), ["p0", "p1", "p8"]);
-    memory.record(&approved, &Failed::default());
-    let last = sync(&mut memory, &shrunken, &policy);
+    server.memory.record(&approved, &Failed::default());
+    let last = server.sync(&shrunken);
     assert!(last.held.is_none() && last.approved.changes.is_empty());
 }
 
 #[test]
-fn a_few_who_leave_a_group_leave_it_and_a_row_that_may_not_have_come_through_is_doubted() {
-    let mut policy = policy();
-    policy.offboarding.limit = Limit::Count(2);
-    let mut memory = Memory::default();
-    sync(
-        &mut memory,
-        &company().group("g", "Group", &["p0", "p1", "p2", "p3"]),
-        &policy,
-    );
+fn a_group_that_may_not_have_come_through_is_doubted() {
+    let mut server = Server::new();
+    server.policy.offboarding.limit = Limit::Count(2);
+    server.sync(&company().group("g", "Group", &["p0", "p1", "p2", "p3"]));
     let smaller = company().group("g", "Group", &["p0", "p1"]);
-    let two = plan(&memory, &smaller, &policy);
+    let two = server.plan(&smaller, None);
     assert!(two.held.is_none());
     assert_eq!(row(&two, "g").unwrap(), ["p0", "p1"]);
-
     let failed = Failed {
         groups: [id("g")].into(),
         ..Failed::default()
     };
-    memory.record(&two, &failed);
-    let next = plan(&memory, &company().group("g", "Group", &["p0"]), &policy);
+    server.memory.record(&two, &failed);
+    let next = server.plan(&company().group("g", "Group", &["p0"]), None);
     assert!(next.held.is_some(), "p1, p2 and p3 may still be in it");
 }

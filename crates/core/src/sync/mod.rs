@@ -9,4 +9,5 @@ pub mod report;
 pub mod resolve;
 pub mod roster;
 pub mod seats;
+pub mod sent;
 pub mod verify;

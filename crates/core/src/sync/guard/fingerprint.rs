@@ -6,7 +6,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::directory::ExternalId;
-use crate::sync::plan::{Action, Change, GroupAction, MemberAction};
+use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Reason};
 
 /// Stands for an exact set of removals: 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
@@ -114,6 +114,9 @@ fn fingerprints(
     mut found: impl FnMut(Fingerprint),
 ) {
     let id = change.external_id();
+    if change.reason == Reason::MembersUnknown {
+        found(fingerprint("overwrite", id, None));
+    }
     match &change.action {
         Action::Member(MemberAction::Revoke { .. }) => found(fingerprint("revoke", id, None)),
         Action::Member(MemberAction::Remove { .. }) => found(fingerprint("remove", id, None)),

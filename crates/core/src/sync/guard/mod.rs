@@ -8,7 +8,9 @@ pub use fingerprint::{Digest, Fingerprint, FingerprintSet, NoFingerprints};
 
 use crate::directory::ExternalId;
 use crate::problem::Problem;
-use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan, Update, Withdrawal};
+use crate::sync::plan::{
+    Action, Change, GroupAction, MemberAction, Plan, Reason, Update, Withdrawal,
+};
 use crate::sync::policy::Policy;
 
 /// A plan split in two: what goes ahead, and what waits for a person.
@@ -99,6 +101,11 @@ pub enum HeldBecause {
         /// How many may.
         groups_limit: usize,
     },
+    /// The server can't be read, and what was sent to it before isn't known any more.
+    MembersUnknown {
+        /// How many changes wait.
+        changes: usize,
+    },
     /// The directory named no one at all, and the organization has members of ours.
     EmptyDirectory {
         /// How many of ours there are.
@@ -134,16 +141,10 @@ impl Approval {
 /// there are; and always where the directory named no one at all. An [`Approval`] of exactly these
 /// removals, or of more than these, lets them go ahead.
 pub fn guard(plan: Plan, policy: &Policy, approval: Option<&Approval>) -> Guarded {
-    let repeated = |change: &Change| match (change.member(), &plan.sent) {
-        (Some(MemberAction::Revoke { .. }), Some(sent)) => {
-            sent.repeated.contains(change.external_id())
-        }
-        _ => false,
-    };
-    let removals = FingerprintSet::of(plan.changes.iter().filter(|change| !repeated(change)));
+    let removals = FingerprintSet::of(&plan.changes);
     let digest = removals.digest();
     let approved = approval.is_some_and(|approval| approval.covers(&digest, &removals));
-    match reason_to_hold(&plan, policy, repeated) {
+    match reason_to_hold(&plan, policy) {
         Some(why) if !approved && !removals.is_empty() => {
             let (plan, changes) = split(plan);
             let held = Some(Held { changes, why });
@@ -163,19 +164,21 @@ pub fn guard(plan: Plan, policy: &Policy, approval: Option<&Approval>) -> Guarde
     }
 }
 
-fn reason_to_hold(
-    plan: &Plan,
-    policy: &Policy,
-    repeated: impl Fn(&Change) -> bool,
-) -> Option<HeldBecause> {
+fn reason_to_hold(plan: &Plan, policy: &Policy) -> Option<HeldBecause> {
     let counts = &plan.counts;
     if plan.directory_is_empty && counts.managed_members > 0 {
         return Some(HeldBecause::EmptyDirectory {
             members: counts.managed_members,
         });
     }
+    let unknown = plan.changes.iter();
+    let unknown = unknown.filter(|change| change.reason == Reason::MembersUnknown);
+    let changes = unknown.count();
+    if changes > 0 {
+        return Some(HeldBecause::MembersUnknown { changes });
+    }
     let (mut members, mut groups) = (HashSet::new(), 0);
-    for change in plan.changes.iter().filter(|change| !repeated(change)) {
+    for change in &plan.changes {
         match &change.action {
             Action::Member(MemberAction::Revoke { .. } | MemberAction::Remove { .. }) => {
                 members.insert(change.external_id());
@@ -200,11 +203,6 @@ fn reason_to_hold(
 
 /// Takes everything out of the plan that takes something away.
 fn split(mut plan: Plan) -> (Plan, Vec<Change>) {
-    let repeated = plan
-        .sent
-        .as_ref()
-        .map(|sent| sent.repeated.clone())
-        .unwrap_or_default();
     let mut held = vec![];
     let mut withheld: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
     let changes = std::mem::take(&mut plan.changes);
@@ -256,7 +254,7 @@ fn split(mut plan: Plan) -> (Plan, Vec<Change>) {
                     reason,
                     action,
                 };
-                if change.takes_away() && !repeated.contains(change.external_id()) {
+                if change.takes_away() {
                     held.push(change);
                 } else {
                     plan.changes.push(change);
@@ -269,15 +267,16 @@ fn split(mut plan: Plan) -> (Plan, Vec<Change>) {
             .extra
             .extend(withheld.remove(&state.external_id).unwrap_or_default());
     }
-    if let Some(sent) = &mut plan.sent {
-        for (group, withheld) in withheld {
-            if let Some(members) = sent.groups.get_mut(&group) {
-                members.extend(withheld);
-                members.sort_unstable();
-            }
-        }
+    if let Some(sent) = &plan.sent {
+        // A new address is invited only once the old one is revoked.
         let held: HashSet<&ExternalId> = held.iter().map(Change::external_id).collect();
-        sent.revoked.retain(|id| !held.contains(id));
+        let replaced = sent.replaced.iter();
+        let waiting: HashSet<&ExternalId> = replaced
+            .filter(|(former, _)| held.contains(former))
+            .map(|(_, id)| id)
+            .collect();
+        plan.changes
+            .retain(|change| change.group().is_some() || !waiting.contains(change.external_id()));
     }
     (plan, held)
 }

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::directory::ExternalId;
+use crate::directory::{Email, ExternalId};
 use crate::sync::memberships::Memory;
 use crate::sync::memberships::memory::Remembered;
 use crate::sync::memberships::sum::truncated;
+use crate::sync::sent::{Access, SentAccount, SentGroup, SentState};
 
 /// The first bytes: a name and a version.
-const MAGIC: &[u8; 8] = b"dsyncmm3";
+const MAGIC: &[u8; 8] = b"dsyncmm4";
 const CHECKSUM: usize = 16;
 
 /// Bytes that aren't a memory of this version.
@@ -23,8 +24,8 @@ pub enum CorruptMemory {
 }
 
 impl Memory {
-    /// 25 bytes for each group. Where the server can't be read: eight for each person revoked, each
-    /// external id once, and four for each membership that was sent.
+    /// 25 bytes for each group. Where the server can't be read: each account with its email and
+    /// external id, and each group with four bytes for each member.
     ///
     /// Groups that differ from what is wanted are left out: they are read again.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -35,24 +36,17 @@ impl Memory {
             .map(|(key, group)| (*key, group.digest, group.others))
             .collect();
         groups.sort_unstable();
-        let mut revoked: Vec<u64> = self.sent.revoked.iter().copied().collect();
-        revoked.sort_unstable();
 
         let mut bytes = MAGIC.to_vec();
         bytes.extend(self.organization);
         bytes.extend(self.outsiders);
-        bytes.extend(self.sent.digest.unwrap_or_default());
         bytes.extend((groups.len() as u32).to_be_bytes());
-        bytes.extend((revoked.len() as u32).to_be_bytes());
         for (key, digest, others) in groups {
             bytes.extend(key.to_be_bytes());
             bytes.extend(digest);
             bytes.push(u8::from(others));
         }
-        revoked
-            .iter()
-            .for_each(|key| bytes.extend(key.to_be_bytes()));
-        self.put_sent_groups(&mut bytes);
+        put_sent(&self.sent, &mut bytes);
         bytes.extend(truncated(&bytes));
         bytes
     }
@@ -77,10 +71,7 @@ impl Memory {
             outsiders: take(&mut rest)?,
             ..Self::default()
         };
-        let digest = take::<16>(&mut rest)?;
-        memory.sent.digest = (digest != [0; 16]).then_some(digest);
         let groups = u32::from_be_bytes(take(&mut rest)?);
-        let revoked = u32::from_be_bytes(take(&mut rest)?);
         for _ in 0..groups {
             let key = u64::from_be_bytes(take(&mut rest)?);
             let digest = take(&mut rest)?;
@@ -94,13 +85,7 @@ impl Memory {
                 },
             );
         }
-        for _ in 0..revoked {
-            memory
-                .sent
-                .revoked
-                .insert(u64::from_be_bytes(take(&mut rest)?));
-        }
-        memory.take_sent_groups(&mut rest)?;
+        memory.sent = take_sent(&mut rest)?;
         if rest.is_empty() {
             Ok(memory)
         } else {
@@ -109,53 +94,114 @@ impl Memory {
     }
 }
 
-impl Memory {
-    fn put_sent_groups(&self, bytes: &mut Vec<u8>) {
-        let groups = &self.sent.groups;
-        let ids: BTreeSet<&ExternalId> = groups
-            .iter()
-            .flat_map(|(id, ids)| ids.iter().chain([id]))
-            .collect();
-        let index: HashMap<&ExternalId, u32> = ids.iter().copied().zip(0..).collect();
-        bytes.extend((ids.len() as u32).to_be_bytes());
-        for id in ids {
-            // An external id has at most 300 characters.
-            bytes.extend((id.as_str().len() as u16).to_be_bytes());
-            bytes.extend(id.as_str().as_bytes());
-        }
-        bytes.extend((groups.len() as u32).to_be_bytes());
-        for (group, members) in groups {
-            bytes.extend(index[group].to_be_bytes());
-            bytes.extend((members.len() as u32).to_be_bytes());
-            members
-                .iter()
-                .for_each(|id| bytes.extend(index[id].to_be_bytes()));
-        }
-    }
+fn put_text(bytes: &mut Vec<u8>, text: &str) {
+    // Emails, names and external ids have at most a few hundred characters.
+    bytes.extend((text.len() as u16).to_be_bytes());
+    bytes.extend(text.as_bytes());
+}
 
-    fn take_sent_groups(&mut self, rest: &mut &[u8]) -> Result<(), CorruptMemory> {
-        let mut ids = vec![];
-        for _ in 0..u32::from_be_bytes(take(rest)?) {
-            let length = usize::from(u16::from_be_bytes(take(rest)?));
-            let (text, after) = rest
-                .split_at_checked(length)
-                .ok_or(CorruptMemory::Damaged)?;
-            let text = std::str::from_utf8(text).map_err(|_| CorruptMemory::Damaged)?;
-            ids.push(ExternalId::of_member(text).ok_or(CorruptMemory::Damaged)?);
-            *rest = after;
-        }
-        let id = |rest: &mut &[u8]| -> Result<ExternalId, CorruptMemory> {
-            let at = u32::from_be_bytes(take(rest)?);
-            ids.get(at as usize).cloned().ok_or(CorruptMemory::Damaged)
-        };
-        for _ in 0..u32::from_be_bytes(take(rest)?) {
-            let group = id(rest)?;
-            let members = u32::from_be_bytes(take(rest)?);
-            let members = (0..members).map(|_| id(rest)).collect::<Result<_, _>>()?;
-            self.sent.groups.insert(group, members);
-        }
-        Ok(())
+fn take_text<'a>(rest: &mut &'a [u8]) -> Result<&'a str, CorruptMemory> {
+    let length = usize::from(u16::from_be_bytes(take(rest)?));
+    let (text, after) = rest
+        .split_at_checked(length)
+        .ok_or(CorruptMemory::Damaged)?;
+    *rest = after;
+    std::str::from_utf8(text).map_err(|_| CorruptMemory::Damaged)
+}
+
+fn take_count(rest: &mut &[u8]) -> Result<u32, CorruptMemory> {
+    Ok(u32::from_be_bytes(take(rest)?))
+}
+
+fn put_count(bytes: &mut Vec<u8>, count: usize) {
+    bytes.extend((count as u32).to_be_bytes());
+}
+
+/// External ids stand at the beginning, each once; everything else names them by their place.
+fn put_sent(sent: &SentState, bytes: &mut Vec<u8>) {
+    let of_groups = sent.groups.iter().flat_map(|(id, group)| {
+        let others = group.members.iter().chain(&group.server_id);
+        others.chain([id])
+    });
+    let of_accounts = sent.accounts.values().map(|account| &account.external_id);
+    let ids: BTreeSet<&ExternalId> = of_groups
+        .chain(of_accounts)
+        .chain(sent.refused.keys())
+        .collect();
+    let places: HashMap<&ExternalId, u32> = ids.iter().copied().zip(0..).collect();
+    put_count(bytes, ids.len());
+    ids.iter().for_each(|id| put_text(bytes, id.as_str()));
+    put_count(bytes, sent.accounts.len());
+    for (email, account) in &sent.accounts {
+        put_text(bytes, email.as_str());
+        bytes.extend(places[&account.external_id].to_be_bytes());
+        bytes.push(account.access as u8);
     }
+    put_count(bytes, sent.groups.len());
+    for (id, group) in &sent.groups {
+        bytes.extend(places[id].to_be_bytes());
+        put_text(bytes, &group.name);
+        put_text(bytes, group.renamed.as_deref().unwrap_or_default());
+        let server_id = group.server_id.as_ref().map_or(u32::MAX, |id| places[id]);
+        bytes.extend(server_id.to_be_bytes());
+        bytes.extend([u8::from(group.unsure), u8::from(group.gone)]);
+        put_count(bytes, group.members.len());
+        for member in &group.members {
+            bytes.extend(places[member].to_be_bytes());
+        }
+    }
+    put_count(bytes, sent.refused.len());
+    for (id, hash) in &sent.refused {
+        bytes.extend(places[id].to_be_bytes());
+        bytes.extend(hash.to_be_bytes());
+    }
+}
+
+fn take_sent(rest: &mut &[u8]) -> Result<SentState, CorruptMemory> {
+    let mut ids = vec![];
+    for _ in 0..take_count(rest)? {
+        let id = ExternalId::of_member(take_text(rest)?);
+        ids.push(id.ok_or(CorruptMemory::Damaged)?);
+    }
+    let at = |place: u32| ids.get(place as usize).cloned();
+    let id = |rest: &mut &[u8]| at(take_count(rest)?).ok_or(CorruptMemory::Damaged);
+    let mut sent = SentState::default();
+    for _ in 0..take_count(rest)? {
+        let email = Email::of_member(take_text(rest)?);
+        let external_id = id(rest)?;
+        let access = match take(rest)? {
+            [0] => Access::Given,
+            [1] => Access::Unsure,
+            [2] => Access::Revoked,
+            _ => return Err(CorruptMemory::Damaged),
+        };
+        let account = SentAccount {
+            external_id,
+            access,
+        };
+        sent.accounts.insert(email, account);
+    }
+    for _ in 0..take_count(rest)? {
+        let group = id(rest)?;
+        let mut state = SentGroup::new(take_text(rest)?, vec![]);
+        let renamed = take_text(rest)?;
+        state.renamed = (!renamed.is_empty()).then(|| renamed.into());
+        state.server_id = match take_count(rest)? {
+            u32::MAX => None,
+            place => Some(at(place).ok_or(CorruptMemory::Damaged)?),
+        };
+        let [unsure, gone] = take(rest)?;
+        (state.unsure, state.gone) = (unsure != 0, gone != 0);
+        for _ in 0..take_count(rest)? {
+            state.members.push(id(rest)?);
+        }
+        sent.groups.insert(group, state);
+    }
+    for _ in 0..take_count(rest)? {
+        let row = id(rest)?;
+        sent.refused.insert(row, u64::from_be_bytes(take(rest)?));
+    }
+    Ok(sent)
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], CorruptMemory> {
@@ -168,11 +214,10 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], CorruptMemory> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, HashMap, HashSet};
+    use std::collections::{BTreeMap, HashMap};
 
     use super::*;
     use crate::sync::memberships::memory::Differences;
-    use crate::sync::memberships::memory::SentBefore;
 
     fn id(text: &str) -> ExternalId {
         ExternalId::parse(text).expect("an id")
@@ -212,14 +257,42 @@ mod tests {
                 ),
             ]),
             outsiders: [6; 16],
-            sent: SentBefore {
-                digest: Some([4; 16]),
-                revoked: HashSet::from([1, 2, 3]),
-                groups: BTreeMap::from([
-                    (id("g"), vec![id("ann"), id("bob")]),
-                    (id("h"), vec![id("ann")]),
-                ]),
-            },
+            sent: sent(),
+        }
+    }
+
+    fn sent() -> SentState {
+        let account = |id_: &str, access| SentAccount {
+            external_id: id(id_),
+            access,
+        };
+        let group = SentGroup {
+            server_id: Some(id("old-g")),
+            renamed: Some("New".into()),
+            unsure: true,
+            ..SentGroup::new("Group", vec![id("ann"), id("bob")])
+        };
+        SentState {
+            lost: false,
+            accounts: BTreeMap::from([
+                (
+                    Email::of_member("ann@example.com"),
+                    account("ann", Access::Given),
+                ),
+                (
+                    Email::of_member("bob@example.com"),
+                    account("bob", Access::Unsure),
+                ),
+                (
+                    Email::of_member("old@example.com"),
+                    account("x", Access::Revoked),
+                ),
+            ]),
+            groups: BTreeMap::from([
+                (id("g"), group),
+                (id("h"), SentGroup::new("Other", vec![id("ann")])),
+            ]),
+            refused: BTreeMap::from([(id("bad"), 7)]),
         }
     }
 

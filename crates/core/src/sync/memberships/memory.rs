@@ -1,6 +1,6 @@
 //! What earlier runs left behind.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -11,6 +11,7 @@ use crate::sync::memberships::{Known, person_hash};
 use crate::sync::plan::{
     Action, Change, Draft, Existing, GroupAction, MemberAction, Update, WantedGroup, Withdrawal,
 };
+use crate::sync::sent::{Outcome, SentState};
 
 /// What earlier runs saw or made of an organization's groups, so that an unchanged directory costs
 /// no request a group.
@@ -26,7 +27,7 @@ pub struct Memory {
     /// Stands for all members who weren't ours to move; zeros where that isn't known.
     pub(super) outsiders: [u8; 16],
     /// What was sent to a server that can't be read.
-    pub(super) sent: SentBefore,
+    pub(super) sent: SentState,
 }
 
 /// What a group held when it was last seen or filled.
@@ -45,17 +46,6 @@ pub(super) struct Remembered {
 pub(super) struct Differences {
     pub missing: Vec<ExternalId>,
     pub extra: Vec<ExternalId>,
-}
-
-/// What a server that can't be read was sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct SentBefore {
-    /// Stands for all people and groups, where all of them were taken.
-    pub digest: Option<[u8; 16]>,
-    /// Hashes of the people who were revoked.
-    pub revoked: HashSet<u64>,
-    /// Whom each group holds by what was sent, in order.
-    pub groups: BTreeMap<ExternalId, Vec<ExternalId>>,
 }
 
 /// What a plan does to one group in scope, as far as the next run has to know.
@@ -96,6 +86,8 @@ pub struct Failed {
     pub groups: HashSet<ExternalId>,
     /// People who weren't (or not surely) invited, linked, re-linked, revoked or removed.
     pub people: HashSet<ExternalId>,
+    /// Whether the server refused them. `false`: the run may have ended before they were sent.
+    pub refused: bool,
 }
 
 impl Memory {
@@ -104,20 +96,22 @@ impl Memory {
         let organization = truncated(organization.as_bytes());
         let same = self.organization == organization;
         if !same {
+            // What is lost may have been about this one.
+            let lost = self.sent.lost;
             *self = Self {
                 organization,
                 ..Self::default()
             };
+            self.sent.lost = lost;
         }
         same
     }
 
-    /// Forgets what was seen, so that the next run reads or sends everything. People who were
-    /// revoked on a server that can't be read stay known: their number isn't a reason to worry
-    /// again.
+    /// Forgets what was seen, so that the next run reads every group, or sends it where the server
+    /// can't be read. Accounts that were sent there stay known: who may lose access depends on it.
     pub fn invalidate(&mut self) {
         self.groups.clear();
-        self.sent.digest = None;
+        self.sent.invalidate();
     }
 
     /// The groups that have to be read before the draft can be completed:
@@ -211,39 +205,12 @@ impl Memory {
         } else {
             [0; 16]
         };
-        if let Some(sent) = &plan.sent {
-            let complete = failed.groups.is_empty() && failed.people.is_empty();
-            self.sent = SentBefore {
-                digest: complete.then_some(sent.digest),
-                revoked: sent
-                    .revoked
-                    .iter()
-                    .filter(|id| !failed.people.contains(*id) || sent.repeated.contains(*id))
-                    .map(key)
-                    .collect(),
-                groups: self.groups_after(&sent.groups, failed),
-            };
-        }
-    }
-
-    /// Whom the groups hold once `sent` was sent; of a group that may not have come through, all
-    /// whom it may hold.
-    fn groups_after(
-        &mut self,
-        sent: &BTreeMap<ExternalId, Vec<ExternalId>>,
-        failed: &Failed,
-    ) -> BTreeMap<ExternalId, Vec<ExternalId>> {
-        let mut before = std::mem::take(&mut self.sent.groups);
-        let after = sent.iter().map(|(group, members)| {
-            let mut members = members.clone();
-            if failed.groups.contains(group) {
-                members.extend(before.remove(group).unwrap_or_default());
-                members.sort_unstable();
-                members.dedup();
-            }
-            (group.clone(), members)
-        });
-        after.collect()
+        let missed = |id: &ExternalId| failed.groups.contains(id) || failed.people.contains(id);
+        let outcome = Outcome {
+            failed: &missed,
+            refused: failed.refused,
+        };
+        self.sent.record(plan, outcome);
     }
 
     /// Notes what the groups hold where nothing was applied (a preview).
@@ -286,19 +253,18 @@ impl Memory {
             .collect();
     }
 
-    /// Whether an earlier run revoked this person on a server that can't be read.
-    pub(crate) fn has_revoked(&self, id: &ExternalId) -> bool {
-        self.sent.revoked.contains(&key(id))
+    /// What was sent to a server that can't be read.
+    pub fn sent(&self) -> &SentState {
+        &self.sent
     }
 
-    /// Whom a group holds by what was sent to a server that can't be read.
-    pub(crate) fn last_sent(&self, group: &ExternalId) -> Option<&[ExternalId]> {
-        self.sent.groups.get(group).map(Vec::as_slice)
-    }
-
-    /// Whether exactly this was sent to a server that can't be read.
-    pub(crate) fn has_sent(&self, digest: [u8; 16]) -> bool {
-        self.sent.digest == Some(digest)
+    /// Of a resource that an earlier process worked on, where what that remembered is lost, or was
+    /// too large to be kept.
+    pub fn lost() -> Self {
+        Self {
+            sent: SentState::unknown(),
+            ..Self::default()
+        }
     }
 }
 

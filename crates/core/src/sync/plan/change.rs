@@ -259,12 +259,13 @@ impl Change {
 
     /// Whether somebody loses access or membership by it, or a group goes.
     pub fn takes_away(&self) -> bool {
-        match &self.action {
-            Action::Member(MemberAction::Revoke { .. } | MemberAction::Remove { .. })
-            | Action::Group(GroupAction::Delete { .. }) => true,
-            Action::Group(GroupAction::Update(update)) => !update.remove.is_empty(),
-            _ => false,
-        }
+        self.reason == Reason::MembersUnknown
+            || match &self.action {
+                Action::Member(MemberAction::Revoke { .. } | MemberAction::Remove { .. })
+                | Action::Group(GroupAction::Delete { .. }) => true,
+                Action::Group(GroupAction::Update(update)) => !update.remove.is_empty(),
+                _ => false,
+            }
     }
 
     /// By this the changes of a plan are sorted: what frees seats first, then what needs them,

@@ -11,6 +11,7 @@ use crate::sync::memberships::{GroupState, Known, Memory};
 use crate::sync::plan::draft::{Basis, Compared, Draft, WantedGroup};
 use crate::sync::plan::groups::Target;
 use crate::sync::plan::people::Presence;
+use crate::sync::plan::write_only;
 use crate::sync::plan::{Action, Change, GroupAction, Plan, Reason, Subject, Update, Withdrawal};
 use crate::sync::roster::Roster;
 
@@ -33,7 +34,9 @@ impl Draft<'_> {
         };
         let mut problems = match basis {
             Basis::Compared(compared) => compare(*compared, roster, memory, read, &mut plan),
-            Basis::WriteOnly(import) => import.complete(roster, memory, &mut plan),
+            Basis::WriteOnly(policy) => {
+                write_only::compare(roster, policy, memory.sent(), &mut plan)
+            }
         };
         problems.sort_by(|a, b| {
             let key = |problem: &Problem| (problem.reason, problem.external_ids.clone());

@@ -9,9 +9,9 @@ use uuid::Uuid;
 use crate::organization::model::{Content, Organization};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::memberships::{MemberSum, hash, person_hash};
+use crate::sync::plan::Counts;
 use crate::sync::plan::groups::{self, Target};
 use crate::sync::plan::people::{self, Presence};
-use crate::sync::plan::{Counts, write_only};
 use crate::sync::policy::Policy;
 use crate::sync::roster::{Roster, Standing};
 
@@ -29,7 +29,8 @@ pub struct Draft<'a> {
 
 pub(super) enum Basis<'a> {
     Compared(Box<Compared<'a>>),
-    WriteOnly(write_only::Import),
+    /// The rules, for a server that can't be read.
+    WriteOnly(&'a Policy),
 }
 
 /// What is decided where the organization can be read.
@@ -76,10 +77,7 @@ pub fn draft<'a>(
     let content = match organization {
         Organization::Read(content) => &**content,
         Organization::WriteOnly => {
-            // What was sent is all there is to measure the limit against.
-            counts.managed_members = counts.active + counts.disabled;
-            counts.managed_groups = counts.groups;
-            let basis = Basis::WriteOnly(write_only::import(roster, policy));
+            let basis = Basis::WriteOnly(policy);
             return Draft {
                 roster,
                 counts,

@@ -9,17 +9,15 @@ pub mod render;
 mod unidentified;
 mod write_only;
 
-use std::collections::{BTreeMap, HashSet};
-
 pub use change::{
     Action, Change, GroupAction, Kind, MemberAction, Name, Subject, Update, Withdrawal,
 };
 pub use draft::{Draft, draft};
 pub(crate) use draft::{Existing, Outsiders, WantedGroup};
 
-use crate::directory::ExternalId;
 use crate::problem::Problems;
 use crate::sync::memberships::GroupState;
+use crate::sync::sent::Sent;
 
 /// Everything that would make the organization agree with the roster, each with its reason.
 ///
@@ -38,24 +36,8 @@ pub struct Plan {
     pub groups: Vec<GroupState>,
     /// Stands for all members who aren't ours to move, for the same.
     pub(crate) outsiders: Outsiders,
-    /// What was sent to a server that can't be read, for the same.
+    /// What else a plan for a server that can't be read does; `None` where nothing is sent.
     pub sent: Option<Sent>,
-}
-
-/// What a plan sends to a server that can't be read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sent {
-    /// Stands for all people and groups of the plan.
-    pub digest: [u8; 16],
-    /// Revocations that an earlier run has sent already. They are repeated with a full import,
-    /// take nothing away that isn't gone, and pass the guard.
-    pub repeated: HashSet<ExternalId>,
-    /// Whom each group holds once this plan is applied, in order.
-    pub groups: BTreeMap<ExternalId, Vec<ExternalId>>,
-    /// Everyone who is revoked once this plan is applied, as [`Memory`] keeps them.
-    ///
-    /// [`Memory`]: crate::sync::memberships::Memory
-    pub revoked: Vec<ExternalId>,
 }
 
 /// Why a change is wanted.
@@ -79,7 +61,12 @@ pub enum Reason {
     NameChanged,
     /// The directory lists other members.
     MembersChanged,
-    /// The server can't be read: everything is sent whenever something changed.
+    /// The person has another address in the directory now.
+    EmailChanged,
+    /// The server can't be read, and what was sent to it before isn't known any more: a group may
+    /// hold others, and an account may have been revoked by hand.
+    MembersUnknown,
+    /// Of plans that earlier versions wrote: everything was sent whenever something changed.
     SentInFull,
 }
 

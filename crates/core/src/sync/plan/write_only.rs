@@ -1,149 +1,547 @@
-//! The plan for a server that takes imports and can't be read (Vaultwarden): everything that
-//! shall be there, whenever any of it changed.
+//! The plan for a server that takes imports and can't be read (Vaultwarden): the difference between
+//! the directory and what was sent before.
+//!
+//! - Only accounts that an import of ours brought in lose access, at the address that was sent, and
+//!   only once the owners and members who were invited by hand are named (`never_send`).
+//! - An account is one person's: an address that was sent for somebody else is left alone, unless
+//!   that id is gone from the directory.
+//! - Only what changed is sent: the server empties and refills every group it is sent, and restores
+//!   every account.
 
-use std::collections::HashSet;
-
-use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::directory::{Email, Evidence, ExternalId};
 use crate::problem::{Problem, ProblemReason};
-use crate::sync::memberships::Memory;
 use crate::sync::plan::{
-    Action, Change, GroupAction, MemberAction, Plan, Reason, Sent, Subject, Update, Withdrawal,
+    Action, Change, Counts, GroupAction, MemberAction, Plan, Reason, Subject, Update, Withdrawal,
 };
 use crate::sync::policy::{Departure, Policy};
-use crate::sync::roster::{Roster, Standing};
+use crate::sync::roster::{GroupStanding, Person, Roster, RosterGroup, Standing};
+use crate::sync::sent::{Access, Sent, SentGroup, SentState};
+use crate::text::shorten;
 
-/// All rows of an import.
-pub(super) struct Import {
-    people_and_groups: Vec<Change>,
-    revocations: Vec<Change>,
-    digest: [u8; 16],
-    problems: Vec<Problem>,
-}
-
-/// Everything the server shall have.
-///
-/// - `deleted` rows of such a server revoke by email, so nobody is revoked whose email anybody else
-///   in the directory may still use.
-/// - It invites whomever it doesn't know: where the policy is not to invite, people are left out.
-/// - A directory that names no one would empty every group: nothing is sent.
-pub(super) fn import(roster: &Roster, policy: &Policy) -> Import {
-    let mut import = Import {
-        people_and_groups: vec![],
-        revocations: vec![],
-        digest: [0; 16],
-        problems: unsupported(policy),
+/// Makes the changes, and tells what such a server can't do.
+pub(super) fn compare(
+    roster: &Roster,
+    policy: &Policy,
+    state: &SentState,
+    plan: &mut Plan,
+) -> Vec<Problem> {
+    let with_access = state.with_access();
+    plan.counts = Counts {
+        managed_members: with_access,
+        members: with_access,
+        managed_groups: state.groups.len(),
+        organization_groups: state.groups.len(),
+        ..plan.counts
     };
+    let mut problems = unsupported(policy);
     if roster.directory_is_empty {
-        import.problems.push(Problem::new(
+        problems.push(Problem::new(
             ProblemReason::EmptyDirectory,
             "the directory names no one, so nothing is sent; check what the source may read, and \
              its filters",
             [],
         ));
-        return import;
+        return problems;
     }
-    if policy.onboarding.invite {
-        import.people_and_groups.extend(active(roster));
-    }
-    import.people_and_groups.extend(groups(roster));
-    import.problems.extend(left_alone(roster));
-    import
-        .people_and_groups
-        .sort_by(|a, b| a.order().cmp(&b.order()));
-    if policy.offboarding.disabled != Departure::Retain {
-        import.revocations = revocations(roster);
-    }
-    import.digest = digest(&import.people_and_groups);
-    import
+    let mut comparison = Comparison {
+        roster,
+        policy,
+        state,
+        accounts: state.accounts_of(),
+        on_server: HashSet::new(),
+        moved: HashSet::new(),
+        in_use: in_use(roster),
+        changes: vec![],
+        sent: Sent::default(),
+        problems,
+    };
+    comparison.forget_never_sent();
+    comparison.people();
+    comparison.groups();
+    comparison.skip_refused();
+    plan.changes.append(&mut comparison.changes);
+    plan.sent = Some(comparison.sent);
+    comparison.problems
 }
 
-impl Import {
-    pub(super) fn complete(
-        self,
-        roster: &Roster,
-        memory: &Memory,
-        plan: &mut Plan,
-    ) -> Vec<Problem> {
-        let changed = !memory.has_sent(self.digest) && !roster.directory_is_empty;
-        let mut sent = Sent {
-            digest: self.digest,
-            ..Sent::default()
-        };
-        for mut row in self.people_and_groups {
-            let takes_away = match row.group() {
-                Some(GroupAction::Create { add }) => {
-                    let group = row.external_id();
-                    sent.groups.insert(group.clone(), add.clone());
-                    let before = memory.last_sent(group);
-                    before.and_then(|before| shrunken(&row, add, before, roster))
+struct Comparison<'a> {
+    roster: &'a Roster,
+    policy: &'a Policy,
+    state: &'a SentState,
+    accounts: BTreeMap<&'a ExternalId, Vec<(&'a Email, Access)>>,
+    /// Whose account the server has, once the plan is applied.
+    on_server: HashSet<&'a ExternalId>,
+    /// Whose account is another one than before: the groups have to be filled again.
+    moved: HashSet<&'a ExternalId>,
+    /// Addresses of people who may be using them, whatever else has the same.
+    in_use: HashSet<&'a Email>,
+    changes: Vec<Change>,
+    sent: Sent,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Comparison<'a> {
+    fn never_sends(&self, email: &Email) -> bool {
+        let never = self.policy.never_send.as_ref();
+        never.is_some_and(|never| never.contains(email))
+    }
+
+    /// Naming an address there is the way to say that its account isn't ours, or is gone.
+    fn forget_never_sent(&mut self) {
+        let named = self.policy.never_send.iter().flatten();
+        let forgotten = named.filter(|email| self.state.accounts.contains_key(*email));
+        self.sent.forgotten = forgotten.cloned().collect();
+    }
+
+    fn people(&mut self) {
+        let mut people: Vec<&Person> = self
+            .roster
+            .people
+            .iter()
+            .filter(|person| self.roster.by_id.contains_key(&person.id))
+            .collect();
+        people.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        for person in people {
+            match person.standing {
+                Standing::Active => self.active(person),
+                Standing::Disabled | Standing::Deleted => self.disabled(person),
+                Standing::OutOfScope | Standing::Unusable => {
+                    if self.accounts.contains_key(&person.id) {
+                        self.on_server.insert(&person.id);
+                    }
                 }
-                _ => None,
-            };
-            // What was held before is still to be done, though nothing else is.
-            if changed || takes_away.is_some() {
-                row = takes_away.unwrap_or(row);
-                plan.changes.push(row);
             }
         }
-        for group in roster.groups.iter().filter(|group| group.has_unidentified) {
-            // What was sent before is still what the server has.
-            if let Some(before) = memory.last_sent(&group.id) {
-                sent.groups.insert(group.id.clone(), before.to_vec());
+    }
+
+    fn active(&mut self, person: &'a Person) {
+        let Some(email) = &person.email else { return };
+        if self.never_sends(email) || !self.policy.onboarding.invite {
+            return;
+        }
+        let (action, reason) = match self.state.accounts.get(email) {
+            None if self.state.lost => (
+                MemberAction::Invite { staged: false },
+                Reason::MembersUnknown,
+            ),
+            None => (
+                MemberAction::Invite { staged: false },
+                Reason::NewInDirectory,
+            ),
+            Some(account) if account.external_id == person.id => match account.access {
+                Access::Given => {
+                    self.on_server.insert(&person.id);
+                    self.revoke_former_addresses(person, Some(email));
+                    return;
+                }
+                Access::Unsure => (
+                    MemberAction::Invite { staged: false },
+                    Reason::NewInDirectory,
+                ),
+                Access::Revoked if self.policy.onboarding.restore => {
+                    (MemberAction::Restore, Reason::ActiveAgain)
+                }
+                Access::Revoked => {
+                    self.on_server.insert(&person.id);
+                    return;
+                }
+            },
+            Some(account) => {
+                let from = &account.external_id;
+                let in_use = self.roster.by_id.get(from).is_some_and(|&at| {
+                    self.roster.people[at as usize].standing != Standing::Deleted
+                });
+                if in_use || account.access == Access::Revoked {
+                    self.taken(person, email, from, account.access);
+                    return;
+                }
+                let from = from.clone();
+                (MemberAction::Relink { from }, Reason::NewExternalId)
             }
+        };
+        let restores = matches!(action, MemberAction::Restore);
+        let change = Change {
+            subject: Subject::person(person.id.clone(), email.clone(), None),
+            reason,
+            action: Action::Member(action),
+        };
+        let refused = self.state.was_refused(&change);
+        if restores || !refused {
+            self.on_server.insert(&person.id);
         }
-        for revocation in self.revocations {
-            let id = revocation.external_id().clone();
-            sent.revoked.push(id.clone());
-            if !memory.has_revoked(&id) {
-                plan.changes.push(revocation);
-            } else if changed {
-                sent.repeated.insert(id);
-                plan.changes.push(revocation);
+        if !refused {
+            if !restores {
+                self.moved.insert(&person.id);
             }
+            self.revoke_former_addresses(person, Some(email));
         }
-        if !roster.directory_is_empty {
-            plan.sent = Some(sent);
-        }
+        self.changes.push(change);
+    }
+
+    /// The address was sent for somebody else, whose account it is.
+    fn taken(&mut self, person: &Person, email: &Email, from: &ExternalId, access: Access) {
+        let whose = match access {
+            Access::Revoked => "was revoked and belongs to",
+            Access::Given | Access::Unsure => "belongs to",
+        };
+        let message = format!(
+            "the account of {} {whose} {}, so it isn't given to {}; if they are the same person, or \
+             once the member is removed in the server's console, name the address in \
+             organization.vaultwarden.neverSend for one sync and take it out again",
+            shorten(email.as_str()),
+            shorten(from.as_str()),
+            shorten(person.id.as_str()),
+        );
+        let ids = [person.id.clone(), from.clone()];
         self.problems
+            .push(Problem::new(ProblemReason::IdentityConflict, message, ids));
+    }
+
+    /// Accounts of somebody at other addresses than `now`: the server knows accounts by address, so
+    /// these would keep their access for ever.
+    fn revoke_former_addresses(&mut self, person: &'a Person, now: Option<&Email>) {
+        let accounts = self.accounts.get(&person.id).into_iter().flatten();
+        let former: Vec<&Email> = accounts
+            .filter(|(email, access)| Some(*email) != now && *access != Access::Revoked)
+            .map(|(email, _)| *email)
+            .collect();
+        for email in former {
+            let retired = retired(&self.policy.external_id_prefix, email);
+            let evidence = person.evidence.clone().unwrap_or(Evidence::Absent);
+            let reason = if now.is_some() {
+                Reason::EmailChanged
+            } else {
+                Reason::DisabledInDirectory
+            };
+            if self.revoke(retired.clone(), email, evidence, reason) {
+                self.moved.insert(&person.id);
+                self.sent.replaced.insert(retired, person.id.clone());
+            }
+        }
+    }
+
+    fn disabled(&mut self, person: &'a Person) {
+        let Some(accounts) = self.accounts.get(&person.id) else {
+            // Never sent: who it is, if anybody, isn't known.
+            return;
+        };
+        self.on_server.insert(&person.id);
+        let departs = match person.standing {
+            Standing::Deleted => self.policy.offboarding.absent != Departure::Retain,
+            _ => self.policy.offboarding.disabled != Departure::Retain,
+        };
+        let with_access = |email: &&Email| {
+            let mut accounts = accounts.iter();
+            accounts.any(|(of, access)| of == email && *access != Access::Revoked)
+        };
+        if !departs {
+            return;
+        }
+        // The address that the directory has now keeps the id; others are retired.
+        let current = person.email.as_ref().filter(with_access).or_else(|| {
+            let mut emails = accounts.iter().map(|(email, _)| *email);
+            emails.find(|email| with_access(email))
+        });
+        let current = current.cloned();
+        if let Some(email) = &current {
+            let evidence = person.evidence.clone().unwrap_or(Evidence::Absent);
+            let reason = match person.standing {
+                Standing::Deleted => Reason::GoneFromDirectory,
+                _ => Reason::DisabledInDirectory,
+            };
+            self.revoke(person.id.clone(), email, evidence, reason);
+        }
+        let accounts = self.accounts.get(&person.id).into_iter().flatten();
+        let others: Vec<&Email> = accounts
+            .filter(|(email, access)| {
+                Some(*email) != current.as_ref() && *access != Access::Revoked
+            })
+            .map(|(email, _)| *email)
+            .collect();
+        for email in others {
+            let retired = retired(&self.policy.external_id_prefix, email);
+            let evidence = person.evidence.clone().unwrap_or(Evidence::Absent);
+            self.revoke(retired, email, evidence, Reason::DisabledInDirectory);
+        }
+    }
+
+    /// Whether the account is revoked by the plan.
+    fn revoke(
+        &mut self,
+        id: ExternalId,
+        email: &Email,
+        evidence: Evidence,
+        reason: Reason,
+    ) -> bool {
+        if self.never_sends(email) {
+            return false;
+        }
+        let why = if self.policy.never_send.is_none() {
+            "isn't revoked, because this server doesn't tell who its owners and hand-invited \
+             members are: name them in organization.vaultwarden.neverSend (an empty list if there \
+             are none)"
+        } else if self.in_use.contains(email) {
+            "isn't revoked, because an entry that isn't disabled has the same address"
+        } else {
+            let subject = Subject::person(id, email.clone(), None);
+            self.changes.push(Change {
+                subject,
+                reason,
+                action: Action::Member(MemberAction::Revoke { evidence }),
+            });
+            return true;
+        };
+        self.problems.push(Problem::new(
+            ProblemReason::Unsupported,
+            format!("{} {why}", shorten(email.as_str())),
+            [id],
+        ));
+        false
+    }
+
+    fn groups(&mut self) {
+        let mut taken_over = self.taken_over();
+        for group in &self.roster.groups {
+            if group.has_unidentified {
+                self.leave_alone(group);
+                continue;
+            }
+            let wanted = self.wanted(group);
+            let known = self.state.groups.get(&group.id);
+            let former = taken_over.remove(&group.id);
+            let before = known.or(former.map(|(_, before)| before));
+            if let Some((server_id, before)) = former {
+                let on_server = before.server_id.as_ref().unwrap_or(server_id);
+                self.sent
+                    .server_ids
+                    .insert(group.id.clone(), on_server.clone());
+            } else if let Some(on_server) = known.and_then(|group| group.server_id.as_ref()) {
+                self.sent
+                    .server_ids
+                    .insert(group.id.clone(), on_server.clone());
+            }
+            let change = match before {
+                None => Some((
+                    GroupAction::Create { add: wanted },
+                    if self.state.lost {
+                        Reason::MembersUnknown
+                    } else {
+                        Reason::NewInDirectory
+                    },
+                )),
+                Some(before) => {
+                    self.tell_new_name(group, before);
+                    let update = self.update(before, wanted);
+                    let sent = former.is_some() || before.unsure || !is_empty(&update);
+                    sent.then_some((GroupAction::Update(update), Reason::MembersChanged))
+                }
+            };
+            if let Some((action, reason)) = change {
+                self.changes.push(Change {
+                    subject: Subject::group(group.id.clone(), group.name.clone(), None),
+                    reason,
+                    action: Action::Group(action),
+                });
+            }
+        }
+        self.tell_gone();
+    }
+
+    /// An import replaces a group's members: where somebody in it can't be identified, it would take
+    /// them out, and nobody could see that.
+    fn leave_alone(&mut self, group: &RosterGroup) {
+        let message = format!(
+            "group {} has a member who can't be identified, and this server doesn't tell who is in \
+             it: the group isn't sent; let the operator's account read the id of its members, give \
+             each an id of its own, or leave them out by a filter",
+            shorten(&group.name)
+        );
+        let ids = [group.id.clone()];
+        let reason = ProblemReason::UnidentifiedEntries;
+        self.problems.push(Problem::new(reason, message, ids));
+    }
+
+    /// Everyone of a group whom the server has, in order.
+    fn wanted(&self, group: &RosterGroup) -> Vec<ExternalId> {
+        let people = group.people.iter();
+        let ids = people.map(|person| &self.roster.people[person as usize].id);
+        let mut ids: Vec<ExternalId> = ids
+            .filter(|id| self.on_server.contains(*id))
+            .cloned()
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    fn update(&self, before: &SentGroup, wanted: Vec<ExternalId>) -> Update {
+        let was_in: HashSet<&ExternalId> = before.members.iter().collect();
+        let stays: HashSet<&ExternalId> = wanted.iter().collect();
+        let remove = before
+            .members
+            .iter()
+            .filter(|id| !stays.contains(id))
+            .map(|id| Withdrawal {
+                external_id: id.clone(),
+                evidence: self.evidence(id),
+            })
+            .collect();
+        let comes = |id: &ExternalId| !was_in.contains(id) || self.moved.contains(id);
+        let add = wanted.iter().filter(|id| comes(id)).cloned().collect();
+        let keep = wanted.iter().filter(|id| !comes(id)).cloned().collect();
+        Update {
+            add,
+            remove,
+            keep,
+            unmanaged: None,
+        }
+    }
+
+    fn evidence(&self, id: &ExternalId) -> Evidence {
+        let person = self.roster.by_id.get(id);
+        let person = person.map(|&at| &self.roster.people[at as usize]);
+        person
+            .and_then(|person| person.evidence.clone())
+            .unwrap_or(Evidence::Absent)
+    }
+
+    /// Groups of the directory whose id is new and whose name a group has that was sent under an id
+    /// that is gone: as the server can't give it another id, it goes on under the old one.
+    fn taken_over(&mut self) -> HashMap<&'a ExternalId, (&'a ExternalId, &'a SentGroup)> {
+        let state = self.state;
+        let (in_use, news): (Vec<&RosterGroup>, Vec<&RosterGroup>) = self
+            .roster
+            .groups
+            .iter()
+            .partition(|group| state.groups.contains_key(&group.id));
+        let in_use: BTreeSet<&ExternalId> = in_use.iter().map(|group| &group.id).collect();
+        let mut orphans: HashMap<&str, Vec<(&ExternalId, &SentGroup)>> = HashMap::new();
+        for (id, group) in &state.groups {
+            if !in_use.contains(id) && !self.roster.other_groups.contains_key(id) {
+                orphans.entry(&group.name).or_default().push((id, group));
+            }
+        }
+        let mut taken_over = HashMap::new();
+        for group in &news {
+            let alone = news.iter().filter(|other| other.name == group.name).count() == 1;
+            match orphans.get(&*group.name).map(Vec::as_slice) {
+                Some([orphan]) if alone => {
+                    taken_over.insert(&group.id, *orphan);
+                }
+                None => {}
+                Some(_) => self.problems.push(Problem::new(
+                    ProblemReason::IdentityConflict,
+                    format!(
+                        "{} has a new id, and several groups were sent by that name: another one is \
+                         made; delete the old ones in the server's console",
+                        shorten(&group.name)
+                    ),
+                    [group.id.clone()],
+                )),
+            }
+        }
+        taken_over
+    }
+
+    fn tell_new_name(&mut self, group: &RosterGroup, before: &SentGroup) {
+        let known = before.renamed.as_ref().unwrap_or(&before.name);
+        if *known == group.name {
+            return;
+        }
+        self.sent
+            .renamed
+            .insert(group.id.clone(), group.name.clone());
+        let message = format!(
+            "the group {} is called {} in the directory now; this server can't rename groups: \
+             rename it in its console (this is told once)",
+            shorten(known),
+            shorten(&group.name)
+        );
+        self.problems.push(Problem::new(
+            ProblemReason::Unsupported,
+            message,
+            [group.id.clone()],
+        ));
+    }
+
+    fn tell_gone(&mut self) {
+        let in_scope: HashSet<&ExternalId> =
+            self.roster.groups.iter().map(|group| &group.id).collect();
+        let taken_over: HashSet<&ExternalId> = self.sent.server_ids.values().collect();
+        let gone: Vec<(&ExternalId, &SentGroup)> = self
+            .state
+            .groups
+            .iter()
+            .filter(|(id, group)| {
+                let other = self.roster.other_groups.get(*id);
+                !group.gone
+                    && !in_scope.contains(id)
+                    && !taken_over.contains(id)
+                    && other != Some(&GroupStanding::Unusable)
+            })
+            .collect();
+        for (id, group) in gone {
+            let message = format!(
+                "the group {} isn't among the directory's any more; this server can't delete \
+                 groups, so its members keep what it gives: delete it in the server's console \
+                 (this is told once)",
+                shorten(&group.name)
+            );
+            self.problems.push(Problem::new(
+                ProblemReason::Unsupported,
+                message,
+                [id.clone()],
+            ));
+            self.sent.gone.push(id.clone());
+        }
+    }
+
+    /// What the server refused before isn't sent again before it changes.
+    fn skip_refused(&mut self) {
+        let state = self.state;
+        let (refused, rest): (Vec<Change>, Vec<Change>) = std::mem::take(&mut self.changes)
+            .into_iter()
+            .partition(|change| state.was_refused(change));
+        self.changes = rest;
+        for change in refused {
+            let message = format!(
+                "the server refused {} ({}) before; it is sent again once it changes, or when all \
+                 is compared anew",
+                shorten(change.subject.label()),
+                shorten(change.external_id().as_str()),
+            );
+            let id = change.external_id().clone();
+            self.problems
+                .push(Problem::new(ProblemReason::Refused, message, [id]));
+        }
     }
 }
 
-/// The row of a group as an update, where somebody it was sent with before isn't in it any more: an
-/// import would take them out, which is the guard's to judge.
-fn shrunken(
-    row: &Change,
-    wanted: &[ExternalId],
-    before: &[ExternalId],
-    roster: &Roster,
-) -> Option<Change> {
-    let wanted_set: HashSet<&ExternalId> = wanted.iter().collect();
-    let before_set: HashSet<&ExternalId> = before.iter().collect();
-    let of = |ids: &[ExternalId], fits: &dyn Fn(&ExternalId) -> bool| -> Vec<ExternalId> {
-        ids.iter().filter(|id| fits(id)).cloned().collect()
-    };
-    let evidence = |id: &ExternalId| {
-        let person = &roster.people[*roster.by_id.get(id)? as usize];
-        person.evidence.clone()
-    };
-    let remove: Vec<Withdrawal> = before
-        .iter()
-        .filter(|id| !wanted_set.contains(id))
-        .map(|id| Withdrawal {
-            external_id: id.clone(),
-            evidence: evidence(id).unwrap_or(Evidence::Absent),
-        })
-        .collect();
-    (!remove.is_empty()).then(|| Change {
-        subject: row.subject.clone(),
-        reason: Reason::MembersChanged,
-        action: Action::Group(GroupAction::Update(Update {
-            add: of(wanted, &|id| !before_set.contains(id)),
-            remove,
-            keep: of(wanted, &|id| before_set.contains(id)),
-            unmanaged: None,
-        })),
+fn in_use(roster: &Roster) -> HashSet<&Email> {
+    let usable =
+        |person: &&Person| !matches!(person.standing, Standing::Disabled | Standing::Deleted);
+    let people = roster.people.iter().filter(usable);
+    let unidentified = roster.unidentified.iter();
+    let unidentified = unidentified.filter_map(|person| person.email.as_ref());
+    people
+        .filter_map(|person| person.email.as_ref())
+        .chain(unidentified)
+        .collect()
+}
+
+fn is_empty(update: &Update) -> bool {
+    update.add.is_empty() && update.remove.is_empty()
+}
+
+/// The external id that an account gets at an address that its person doesn't have any more, so
+/// that the person's own id names one account only: the server fills groups by it.
+fn retired(prefix: &str, email: &Email) -> ExternalId {
+    let text = format!("{prefix}former:{email}");
+    ExternalId::parse(&text).unwrap_or_else(|_| {
+        let hash = crate::sync::memberships::hash(email.as_str().as_bytes());
+        ExternalId::of_member(&format!("{prefix}former:{hash:032x}"))
+            .expect("a prefix has at most 50 characters")
     })
 }
 
@@ -160,7 +558,7 @@ fn unsupported(policy: &Policy) -> Vec<Problem> {
     }
     if policy.offboarding.disabled == Departure::Remove {
         report(
-            "this server can't remove members, so blocked people are revoked; set \
+            "this server can't remove members, so disabled people are revoked; set \
              offboarding.disabled to Revoke",
         );
     }
@@ -176,115 +574,5 @@ fn unsupported(policy: &Policy) -> Vec<Problem> {
              onboarding.invite to true",
         );
     }
-    if policy.onboarding.invite && !policy.onboarding.restore {
-        report(
-            "this server gives revoked members their access back whenever they are imported; set \
-             onboarding.restore to true, or filter them out",
-        );
-    }
     problems
-}
-
-fn active(roster: &Roster) -> impl Iterator<Item = Change> {
-    roster
-        .people
-        .iter()
-        .filter(|person| person.standing == Standing::Active)
-        .filter_map(|person| {
-            Some(Change {
-                subject: Subject::person(person.id.clone(), person.email.clone()?, None),
-                reason: Reason::SentInFull,
-                action: Action::Member(MemberAction::Invite { staged: false }),
-            })
-        })
-}
-
-/// An import replaces a group's members: where somebody in it can't be identified, it would take
-/// them out, and nobody could see that.
-fn left_alone(roster: &Roster) -> impl Iterator<Item = Problem> {
-    let groups = roster.groups.iter().filter(|group| group.has_unidentified);
-    groups.map(|group| {
-        let message = format!(
-            "group {} has a member who can't be identified, and this server doesn't tell who is in \
-             it: the group isn't sent; let the operator's account read the id of its members, give \
-             each an id of its own, or leave them out by a filter",
-            crate::text::shorten(&group.name)
-        );
-        let ids = [group.id.clone()];
-        Problem::new(ProblemReason::UnidentifiedEntries, message, ids)
-    })
-}
-
-fn groups(roster: &Roster) -> impl Iterator<Item = Change> {
-    let known = roster.groups.iter().filter(|group| !group.has_unidentified);
-    known.map(|group| {
-        let people = group
-            .people
-            .iter()
-            .map(|person| &roster.people[person as usize].id);
-        let mut add: Vec<ExternalId> = people
-            .filter(|id| roster.by_id.contains_key(*id))
-            .cloned()
-            .collect();
-        add.sort_unstable();
-        Change {
-            subject: Subject::group(group.id.clone(), group.name.clone(), None),
-            reason: Reason::SentInFull,
-            action: Action::Group(GroupAction::Create { add }),
-        }
-    })
-}
-
-fn revocations(roster: &Roster) -> Vec<Change> {
-    let mut taken: HashSet<&Email> = roster
-        .people
-        .iter()
-        .filter(|person| !matches!(person.standing, Standing::Disabled | Standing::Deleted))
-        .filter_map(|person| person.email.as_ref())
-        .chain(
-            roster
-                .unidentified
-                .iter()
-                .filter_map(|user| user.email.as_ref()),
-        )
-        .collect();
-    let mut disabled: Vec<_> = roster
-        .people
-        .iter()
-        .filter(|person| {
-            person.standing == Standing::Disabled && roster.by_id.contains_key(&person.id)
-        })
-        .collect();
-    disabled.sort_by(|a, b| a.id.cmp(&b.id));
-    disabled
-        .into_iter()
-        .filter_map(|person| {
-            let email = person.email.as_ref().filter(|email| taken.insert(email))?;
-            let evidence = person.evidence.clone().unwrap_or(Evidence::Absent);
-            Some(Change {
-                subject: Subject::person(person.id.clone(), email.clone(), None),
-                reason: Reason::DisabledInDirectory,
-                action: Action::Member(MemberAction::Revoke { evidence }),
-            })
-        })
-        .collect()
-}
-
-fn digest(rows: &[Change]) -> [u8; 16] {
-    let mut sha = Sha256::new();
-    let mut text = |text: &str| {
-        sha.update((text.len() as u64).to_be_bytes());
-        sha.update(text);
-    };
-    for row in rows {
-        text(row.kind().name());
-        text(row.external_id().as_str());
-        text(row.subject.label());
-        if let Some(GroupAction::Create { add }) = row.group() {
-            add.iter().for_each(|id| text(id.as_str()));
-        }
-    }
-    let mut half = [0; 16];
-    half.copy_from_slice(&sha.finalize()[..16]);
-    half
 }

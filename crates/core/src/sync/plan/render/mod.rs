@@ -93,6 +93,8 @@ impl Reason {
             Self::FilteredOut => "filtered out",
             Self::NameChanged => "has a new name",
             Self::MembersChanged => "has other members",
+            Self::EmailChanged => "has another address in the directory",
+            Self::MembersUnknown => "what was sent before isn't known any more",
             Self::SentInFull => "sent in full",
         }
     }
@@ -124,6 +126,12 @@ impl std::fmt::Display for HeldBecause {
                 }
                 Ok(())
             }
+            Self::MembersUnknown { changes } => write!(
+                f,
+                "this server can't be read, and what was sent to it before isn't known any more: \
+                 {changes} changes may take members out of groups, or give access back that was \
+                 revoked by hand"
+            ),
             Self::EmptyDirectory { members } => write!(
                 f,
                 "the directory names no one, and the organization has {members} members of ours"

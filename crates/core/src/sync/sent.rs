@@ -1,0 +1,248 @@
+//! What was sent to a server that takes imports and can't be read (Vaultwarden).
+//!
+//! This is all that is known of such an organization, so it decides who may lose anything there:
+//! only accounts that an import of ours brought in, at the address that was sent.
+
+use std::collections::BTreeMap;
+
+use crate::directory::{Email, ExternalId};
+use crate::sync::memberships::hash;
+use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
+
+/// The accounts and groups that imports of ours made, as far as is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SentState {
+    /// Whether there were imports of which nothing is known any more: what was kept is lost, or was
+    /// too large to be kept over a restart.
+    pub lost: bool,
+    /// By email: that is how the server finds an account.
+    pub accounts: BTreeMap<Email, SentAccount>,
+    /// By the directory's id.
+    pub groups: BTreeMap<ExternalId, SentGroup>,
+    /// Rows that the server refused, by external id, each with a hash of what was refused: it isn't
+    /// sent again before it changes.
+    pub refused: BTreeMap<ExternalId, u64>,
+}
+
+/// An account that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentAccount {
+    /// The external id it was sent with last.
+    pub external_id: ExternalId,
+    /// What is known of it.
+    pub access: Access,
+}
+
+/// What is known of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It was sent, and taken.
+    Given,
+    /// It was sent, and whether it was taken isn't known.
+    Unsure,
+    /// We revoked it.
+    Revoked,
+}
+
+/// A group that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentGroup {
+    /// The name on the server: the first one that was sent, for it is never renamed there.
+    pub name: Box<str>,
+    /// The external id on the server, where it isn't the directory's: the group's id changed there,
+    /// and the server has no way to change it.
+    pub server_id: Option<ExternalId>,
+    /// Everyone who may be in it, sorted.
+    pub members: Vec<ExternalId>,
+    /// Whether the last import of it may not have come through, or has to be repeated.
+    pub unsure: bool,
+    /// The last name that the directory was seen to have, where it isn't the server's.
+    pub renamed: Option<Box<str>>,
+    /// Whether it was told that the directory doesn't have it any more.
+    pub gone: bool,
+}
+
+impl SentGroup {
+    /// A group that the server has by `name`.
+    pub fn new(name: &str, members: Vec<ExternalId>) -> Self {
+        Self {
+            name: name.into(),
+            server_id: None,
+            members,
+            unsure: false,
+            renamed: None,
+            gone: false,
+        }
+    }
+}
+
+/// What a plan for such a server does apart from its changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// External ids on the server of groups that have another one in the directory now.
+    pub server_ids: BTreeMap<ExternalId, ExternalId>,
+    /// Accounts at a former address, by the external id they are revoked with, and the person's own
+    /// id: the new address is invited only if the old one is revoked.
+    pub replaced: BTreeMap<ExternalId, ExternalId>,
+    /// Groups whose new name was told.
+    pub renamed: BTreeMap<ExternalId, Box<str>>,
+    /// Groups of which it was told that they are gone from the directory.
+    pub gone: Vec<ExternalId>,
+    /// Addresses that are never sent any more.
+    pub forgotten: Vec<Email>,
+}
+
+/// What came of the changes that were sent.
+#[derive(Clone, Copy)]
+pub struct Outcome<'a> {
+    /// Whether this person's or group's row wasn't taken, or not surely.
+    pub failed: &'a dyn Fn(&ExternalId) -> bool,
+    /// Whether that is the server's word: then it isn't sent again before it changes.
+    pub refused: bool,
+}
+
+impl SentState {
+    /// The state of a server of which nothing is known, though something was sent before.
+    pub fn unknown() -> Self {
+        Self {
+            lost: true,
+            ..Self::default()
+        }
+    }
+
+    /// The address and state of every account that is this person's, the revoked ones too.
+    pub fn accounts_of(&self) -> BTreeMap<&ExternalId, Vec<(&Email, Access)>> {
+        let mut accounts: BTreeMap<&ExternalId, Vec<_>> = BTreeMap::new();
+        for (email, account) in &self.accounts {
+            let of = accounts.entry(&account.external_id).or_default();
+            of.push((email, account.access));
+        }
+        accounts
+    }
+
+    /// How many accounts may have access by an import of ours.
+    pub fn with_access(&self) -> usize {
+        let accounts = self.accounts.values();
+        accounts
+            .filter(|account| account.access != Access::Revoked)
+            .count()
+    }
+
+    /// Has groups sent again that haven't changed, and rows that were refused. Accounts aren't sent
+    /// again: the server would restore whoever was revoked by hand.
+    pub fn invalidate(&mut self) {
+        self.refused.clear();
+        self.groups
+            .values_mut()
+            .for_each(|group| group.unsure = true);
+    }
+
+    /// Whether exactly this was refused before.
+    pub fn was_refused(&self, change: &Change) -> bool {
+        self.refused.get(change.external_id()) == Some(&row_hash(change))
+    }
+
+    /// Notes what `plan` has sent.
+    pub fn record(&mut self, plan: &Plan, outcome: Outcome<'_>) {
+        let Some(sent) = &plan.sent else { return };
+        self.lost &= plan.changes.is_empty();
+        for email in &sent.forgotten {
+            self.accounts.remove(email);
+        }
+        for change in &plan.changes {
+            let id = change.external_id();
+            let failed = (outcome.failed)(id);
+            if failed && outcome.refused {
+                self.refused.insert(id.clone(), row_hash(change));
+            } else if !failed {
+                self.refused.remove(id);
+            }
+            match &change.action {
+                Action::Member(action) => self.record_member(change, action, failed),
+                Action::Group(action) => self.record_group(change, action, sent, outcome),
+            }
+        }
+        for (id, name) in &sent.renamed {
+            if let Some(group) = self.groups.get_mut(id) {
+                group.renamed = Some(name.clone());
+            }
+        }
+        for id in &sent.gone {
+            if let Some(group) = self.groups.get_mut(id) {
+                group.gone = true;
+            }
+        }
+    }
+
+    fn record_member(&mut self, change: &Change, action: &MemberAction, failed: bool) {
+        let Some(email) = change.subject.email() else {
+            return;
+        };
+        let access = match action {
+            MemberAction::Revoke { .. } | MemberAction::Remove { .. } if failed => return,
+            MemberAction::Revoke { .. } | MemberAction::Remove { .. } => Access::Revoked,
+            _ if failed => Access::Unsure,
+            _ => Access::Given,
+        };
+        let account = SentAccount {
+            external_id: change.external_id().clone(),
+            access,
+        };
+        self.accounts.insert(email.clone(), account);
+    }
+
+    fn record_group(
+        &mut self,
+        change: &Change,
+        action: &GroupAction,
+        sent: &Sent,
+        outcome: Outcome<'_>,
+    ) {
+        let id = change.external_id();
+        let mut members: Vec<ExternalId> = match action {
+            GroupAction::Create { add } => add.clone(),
+            GroupAction::Update(update) => update.keep.iter().chain(&update.add).cloned().collect(),
+            _ => return,
+        };
+        let failed = (outcome.failed)(id);
+        let server_id = sent.server_ids.get(id);
+        let before = self.groups.remove(id).or_else(|| {
+            let group = self.groups.remove(server_id?)?;
+            Some(SentGroup {
+                server_id: server_id.cloned(),
+                ..group
+            })
+        });
+        let mut group =
+            before.unwrap_or_else(|| SentGroup::new(change.subject.label(), Vec::new()));
+        // Whom the server refused isn't in its groups either.
+        let refused = |member: &ExternalId| outcome.refused && (outcome.failed)(member);
+        members.retain(|member| !refused(member) || group.members.contains(member));
+        if failed {
+            members.append(&mut group.members);
+        }
+        members.sort_unstable();
+        members.dedup();
+        group.members = members;
+        group.unsure = failed;
+        group.gone = false;
+        self.groups.insert(id.clone(), group);
+    }
+}
+
+/// Stands for what a row says.
+fn row_hash(change: &Change) -> u64 {
+    let mut text = format!("{}\0{}", change.kind().name(), change.subject.label());
+    let mut push = |id: &ExternalId| {
+        text.push('\0');
+        text.push_str(id.as_str());
+    };
+    match change.group() {
+        Some(GroupAction::Create { add }) => add.iter().for_each(&mut push),
+        Some(GroupAction::Update(update)) => {
+            update.keep.iter().chain(&update.add).for_each(&mut push);
+        }
+        _ => {}
+    }
+    (hash(text.as_bytes()) >> 64) as u64
+}
