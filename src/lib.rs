@@ -15,8 +15,6 @@ pub mod schedule;
 pub mod source;
 pub mod sync;
 pub mod telemetry;
-#[doc(hidden)]
-pub mod testing;
 
 pub use directory_sync_core::{complete, directory, problem, text};
 pub use directory_sync_http::{self as http, fault};

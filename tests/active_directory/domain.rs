@@ -12,7 +12,7 @@ use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Version
 use simulators::lab::{Ldif, Samba};
 use tokio::sync::{RwLock, RwLockReadGuard};
 
-pub use directory_sync::testing::{Refusal, emails, group_names, members, people};
+pub use directory_sync_testing::{Refusal, emails, group_names, members, people};
 pub use simulators::lab::{Account as User, Standing};
 
 pub const DOMAIN: &str = Samba::DOMAIN;

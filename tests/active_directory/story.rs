@@ -3,9 +3,9 @@
 use simulators::lab::Samba;
 use simulators::organization::{SimulatedOrganization, Status};
 
-use crate::command::run;
 use crate::domain::*;
-use crate::manifests::*;
+use directory_sync_testing::command::run;
+use directory_sync_testing::manifests::*;
 
 fn manifests(unit: &str, organization: &SimulatedOrganization) -> String {
     let spec = format!(

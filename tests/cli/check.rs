@@ -1,7 +1,7 @@
 use simulators::ldap_proxy::{LdapFault, LdapProxy};
 
 use crate::lab::{BIND_PASSWORD, Lab};
-use crate::manifests::secret;
+use directory_sync_testing::manifests::secret;
 
 const CHECK: &str = "check -f staff.yaml -f secrets.yaml";
 

@@ -6,9 +6,9 @@ use simulators::lab::{Ldif, Person, Slapd};
 use simulators::organization::{MemberSeed, SimulatedOrganization};
 use tempfile::TempDir;
 
-pub use crate::command::run;
-use crate::manifests::{api_key, bitwarden, resource, secret};
-pub use crate::ran::Ran;
+pub use directory_sync_testing::command::run;
+use directory_sync_testing::manifests::{api_key, bitwarden, resource, secret};
+pub use directory_sync_testing::ran::Ran;
 
 pub const BIND_PASSWORD: &str = "correct-horse-battery";
 

@@ -9,7 +9,7 @@ use kube::runtime::watcher;
 use serde_json::json;
 use simulators::lab::{Ldif, Person};
 
-use crate::world::*;
+use directory_sync_testing::world::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_resource_becomes_ready_and_the_organization_is_as_the_directory() {

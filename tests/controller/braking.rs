@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use simulators::organization;
 
-use crate::world::*;
+use directory_sync_testing::world::*;
 
 const LEAVERS: usize = 40;
 

@@ -8,4 +8,3 @@ mod braking;
 mod mending;
 mod processes;
 mod waiting;
-mod world;

@@ -8,7 +8,7 @@ use directory_sync::controller::Timing;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::world::*;
+use directory_sync_testing::world::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_secret_is_named_and_noticed_when_it_comes() {

@@ -8,7 +8,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use simulators::fault::{Fault, Way, Work};
 
-use crate::world::*;
+use directory_sync_testing::world::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_runs_nothing_early() {

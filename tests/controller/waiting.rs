@@ -7,7 +7,7 @@ use directory_sync::api::conditions::{ConditionType, find};
 use serde_json::json;
 use simulators::okta::{self, Class, GroupSeed, RateLimits, SimulatedOkta, UserSeed};
 
-use crate::world::*;
+use directory_sync_testing::world::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_that_waits_for_oktas_limit_says_until_when_and_then_ends_well() {

@@ -3,7 +3,7 @@
 use directory_sync::sync::policy::{Glob, Policy};
 use directory_sync::sync::resolve::resolve;
 use directory_sync::sync::roster::{Roster, Standing};
-use directory_sync::testing::{TestDirectory, directory, policy};
+use directory_sync_testing::{TestDirectory, directory, policy};
 
 fn globs(patterns: &[&str]) -> Vec<Glob> {
     patterns.iter().map(|pattern| Glob::new(pattern)).collect()

@@ -3,7 +3,7 @@
 use directory_sync::problem::ProblemReason;
 use directory_sync::sync::plan::{GroupAction, Withdrawal};
 use directory_sync::sync::policy::{Departure, Glob};
-use directory_sync::testing::{directory, organization, policy, sync};
+use directory_sync_testing::{directory, organization, policy, sync};
 
 use crate::{changes, problems, unlimited};
 

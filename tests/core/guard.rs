@@ -4,7 +4,7 @@ use directory_sync::problem::ProblemReason;
 use directory_sync::sync::guard::{Approval, Digest, FingerprintSet, HeldBecause};
 use directory_sync::sync::plan::GroupAction;
 use directory_sync::sync::policy::{Departure, Limit, Policy};
-use directory_sync::testing::{
+use directory_sync_testing::{
     ModelOrganization, Run, TestDirectory, directory, organization, policy, sync,
 };
 

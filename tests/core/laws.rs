@@ -10,7 +10,7 @@ use directory_sync::sync::plan::{Change, GroupAction, MemberAction};
 use directory_sync::sync::policy::{Limit, Policy};
 use directory_sync::sync::resolve::resolve;
 use directory_sync::sync::roster::Standing;
-use directory_sync::testing::{ModelOrganization, Run, TestDirectory, sync};
+use directory_sync_testing::{ModelOrganization, Run, TestDirectory, sync};
 use proptest::prelude::*;
 
 use crate::world::{histories, limits, worlds};

@@ -18,7 +18,7 @@ mod write_only;
 use directory_sync::problem::ProblemReason;
 use directory_sync::sync::guard::Guarded;
 use directory_sync::sync::policy::{Limit, Policy};
-use directory_sync::testing::policy;
+use directory_sync_testing::policy;
 
 /// A policy that holds nothing back.
 fn unlimited() -> Policy {

@@ -2,7 +2,7 @@
 
 use directory_sync::sync::memberships::{Failed, Memory};
 use directory_sync::sync::policy::{Departure, Limit};
-use directory_sync::testing::{
+use directory_sync_testing::{
     ModelOrganization, Run, TestDirectory, directory, id, organization, policy,
 };
 
@@ -217,7 +217,7 @@ fn a_removal_that_failed_leaves_the_person_in_the_groups_that_are_remembered() {
             ..Failed::default()
         },
     );
-    let back = directory_sync::testing::directory()
+    let back = directory_sync_testing::directory()
         .person("ann", "ann@example.com")
         .person("bob", "bob@example.com")
         .group("g", "Group", &[])

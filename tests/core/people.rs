@@ -3,7 +3,7 @@
 use directory_sync::organization::model::{MemberRole, MemberStatus};
 use directory_sync::problem::ProblemReason;
 use directory_sync::sync::policy::Departure;
-use directory_sync::testing::{directory, id, organization, policy, sync};
+use directory_sync_testing::{directory, id, organization, policy, sync};
 
 use crate::{changes, problems, unlimited};
 

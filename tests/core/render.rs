@@ -3,7 +3,7 @@
 use directory_sync::sync::guard::Guarded;
 use directory_sync::sync::plan::render::{Sides, json, markdown, table};
 use directory_sync::sync::policy::{Departure, Limit};
-use directory_sync::testing::{directory, organization, policy, sync};
+use directory_sync_testing::{directory, organization, policy, sync};
 use serde_json::{Value, json as value};
 
 const SIDES: Sides<'static> = Sides {

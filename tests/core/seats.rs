@@ -1,7 +1,7 @@
 //! Seats.
 
 use directory_sync::problem::ProblemReason;
-use directory_sync::testing::{Run, directory, organization, policy, sync};
+use directory_sync_testing::{Run, directory, organization, policy, sync};
 
 use crate::{changes, problems, unlimited};
 

@@ -4,7 +4,7 @@ use directory_sync::problem::ProblemReason::{
     AmbiguousMember, DuplicateEmail, IdentityConflict, InvalidExternalId, UnidentifiedEntries,
 };
 use directory_sync::sync::policy::{Departure, Policy};
-use directory_sync::testing::{directory, organization, sync};
+use directory_sync_testing::{directory, organization, sync};
 
 use crate::{changes, problems, unlimited};
 

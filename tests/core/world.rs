@@ -5,7 +5,7 @@ use directory_sync::organization::model::{MemberRole, MemberStatus};
 use directory_sync::sync::policy::{
     Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, UserFilter,
 };
-use directory_sync::testing::{ModelOrganization, TestDirectory, directory, id, organization};
+use directory_sync_testing::{ModelOrganization, TestDirectory, directory, id, organization};
 use proptest::prelude::*;
 
 const PEOPLE: usize = 8;

@@ -10,7 +10,7 @@ use directory_sync::sync::memberships::{Failed, Memory};
 use directory_sync::sync::plan::{GroupAction, draft};
 use directory_sync::sync::policy::{Departure, Limit, Policy};
 use directory_sync::sync::resolve::resolve;
-use directory_sync::testing::{TestDirectory, directory, id, policy};
+use directory_sync_testing::{TestDirectory, directory, id, policy};
 
 use crate::{changes, problems};
 

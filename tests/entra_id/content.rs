@@ -8,7 +8,7 @@ use directory_sync::source::entra_id::{GroupSettings, GroupTypes, UserTypes};
 use directory_sync::sync::policy::{Departure, Policy};
 use directory_sync::sync::resolve::resolve;
 use directory_sync::sync::roster::{GroupStanding, Standing};
-use directory_sync::testing::policy;
+use directory_sync_testing::policy;
 use simulators::entra_id::{Config, GroupSeed, PageSizes, UserSeed, permission};
 use simulators::lab::Company;
 

@@ -9,10 +9,10 @@ use directory_sync::source::entra_id::{
 use directory_sync::source::{
     ReadProgress, Reading, Source, SourceError, SourceErrorKind, Version,
 };
-use directory_sync::testing::{Setup, hurried, read_all};
+use directory_sync_testing::{Setup, hurried, read_all};
 use simulators::entra_id::{Config, SimulatedEntra};
 
-pub use directory_sync::testing::{Refusal, group_names, members, people};
+pub use directory_sync_testing::{Refusal, group_names, members, people};
 
 pub type EntraSetup = Setup<EntraIdSettings, Credentials>;
 

@@ -10,7 +10,7 @@ use simulators::entra_id::{Config, DeltaLoss, Limits, PageSizes, SimulatedEntra,
 use simulators::fault::{Fault, Way};
 
 use crate::harness::*;
-use crate::sweep::sweep;
+use directory_sync_testing::sweep::sweep;
 
 /// A small tenant on many pages, with a group in a group.
 async fn company() -> SimulatedEntra {

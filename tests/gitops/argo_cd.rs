@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::testdata::{ask, assert_file, folder, lua, read};
-use crate::world::*;
+use directory_sync_testing::world::*;
 
 const ACTIONS: [&str; 4] = ["approve-removals", "resume", "suspend", "sync-now"];
 

@@ -6,7 +6,7 @@ use directory_sync::api::DirectorySync;
 use serde_json::{Value, json};
 
 use crate::testdata::{folder, read};
-use crate::world::*;
+use directory_sync_testing::world::*;
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")

@@ -8,6 +8,3 @@ mod examples;
 mod krew;
 mod standing;
 mod testdata;
-#[path = "../controller/world.rs"]
-#[allow(dead_code, reason = "its other tests use the rest")]
-mod world;

@@ -8,7 +8,7 @@ use simulators::organization;
 
 use crate::examples::health_check_exprs;
 use crate::testdata::{assert_is, folder, kstatus, kstatus_with, read};
-use crate::world::*;
+use directory_sync_testing::world::*;
 
 /// A resource as `kubectl get -o json` gives it.
 fn live(world: &World, name: &str) -> Value {

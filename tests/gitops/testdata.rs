@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::world::World;
+use directory_sync_testing::world::World;
 
 const DIGEST: &str = "3f1c9a0b62d47e5588a1f0c4d9e27b16";
 const TIME: &str = "2026-05-04T12:00:00Z";

@@ -6,10 +6,10 @@ use directory_sync::source::google_workspace::{
     WorkloadIdentity,
 };
 use directory_sync::source::{Source, SourceError, Step};
-use directory_sync::testing::{Refusal, Setup, hurried, read_all};
+use directory_sync_testing::{Refusal, Setup, hurried, read_all};
 use simulators::google_workspace::{Config, GroupSeed, SimulatedGoogle, UserSeed};
 
-pub use directory_sync::testing::Seen;
+pub use directory_sync_testing::Seen;
 
 pub type GoogleSetup = Setup<GoogleWorkspaceSettings, Credentials>;
 

@@ -7,7 +7,7 @@ use directory_sync::source::google_workspace::Credentials;
 use simulators::google_workspace::{Config, Pages, Request, SimulatedGoogle, Spent};
 
 use crate::harness::*;
-use crate::sweep::sweep;
+use directory_sync_testing::sweep::sweep;
 
 /// Whichever request of a read with these settings fails once: the read is whole, or an error.
 async fn fails_once(google: &SimulatedGoogle, mut settings: GoogleSetup) {

@@ -6,9 +6,9 @@ use simulators::google_workspace::{GroupSeed, Member, SimulatedGoogle, UserSeed}
 use simulators::organization::SimulatedOrganization;
 use simulators::organization::Status::Revoked;
 
-use crate::command::run;
 use crate::harness::*;
-use crate::manifests::*;
+use directory_sync_testing::command::run;
+use directory_sync_testing::manifests::*;
 
 /// The manifests with these credentials, as lines below `credentials:`.
 fn manifests(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use directory_sync::source::google_workspace::{GroupSettings, Tenant};
-use directory_sync::testing::client;
+use directory_sync_testing::client;
 use simulators::google_workspace::{Config, GroupSeed, Member, Pages, UserSeed};
 use simulators::lab::{LabError, Prism, find, node_js, or_skip};
 

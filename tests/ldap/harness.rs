@@ -7,7 +7,7 @@ use directory_sync::source::ldap::{Bind, LdapSettings, LdapSource};
 use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Step};
 use simulators::lab::{Ldif, Slapd, SlapdOptions};
 
-pub use directory_sync::testing::{Refusal, emails, members, people};
+pub use directory_sync_testing::{Refusal, emails, members, people};
 
 pub const SUFFIX: &str = "dc=example,dc=com";
 

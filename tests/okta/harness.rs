@@ -2,10 +2,10 @@
 
 use directory_sync::source::okta::{Credentials, OktaSettings, OktaSource};
 use directory_sync::source::{Source, SourceError, Step};
-use directory_sync::testing::{Setup, hurried, read_all};
+use directory_sync_testing::{Setup, hurried, read_all};
 use simulators::okta::{Config, GroupSeed, SimulatedOkta, UserSeed};
 
-pub use directory_sync::testing::Seen;
+pub use directory_sync_testing::Seen;
 
 pub const TOKEN: &str = "00simulated-api-token-0123456789abcdef";
 

@@ -6,7 +6,7 @@ use directory_sync::source::SourceErrorKind;
 use simulators::okta::{Config, LinkStyle};
 
 use crate::harness::*;
-use crate::sweep::sweep;
+use directory_sync_testing::sweep::sweep;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whichever_request_fails_once_the_directory_is_the_same_or_it_is_an_error() {

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use directory_sync::source::okta::Credentials;
-use directory_sync::testing::client;
+use directory_sync_testing::client;
 use serde_json::{Value, json};
 use simulators::lab::process::Process;
 use simulators::lab::{LabError, find, free_port, node_js, or_skip};

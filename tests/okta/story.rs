@@ -3,10 +3,10 @@
 use simulators::okta::{Config, GroupSeed, Status, UserSeed};
 use simulators::organization::Status::Revoked;
 
-use crate::command::run;
 use crate::credentials::{CLIENT_ID, P256, app};
 use crate::harness::*;
-use crate::manifests::*;
+use directory_sync_testing::command::run;
+use directory_sync_testing::manifests::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_assigned_to_the_application_is_invited_and_who_is_suspended_loses_access() {

@@ -3,7 +3,7 @@
 
 use directory_sync::directory::AccountState;
 use directory_sync::source::okta::UserScope;
-use directory_sync::testing::client;
+use directory_sync_testing::client;
 use simulators::lab::{Prism, find, or_skip};
 use simulators::okta::{Config, Status, UserSeed};
 

@@ -1,6 +1,6 @@
 //! The way in.
 
-use directory_sync::testing::client;
+use directory_sync_testing::client;
 use reqwest::StatusCode;
 use simulators::one_login::{SimulatedOneLogin, UserSeed};
 

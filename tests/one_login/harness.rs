@@ -2,10 +2,10 @@
 
 use directory_sync::source::one_login::{Credentials, OneLoginSettings, OneLoginSource};
 use directory_sync::source::{Source, SourceError, Step};
-use directory_sync::testing::{Refusal, Setup, hurried, read_all};
+use directory_sync_testing::{Refusal, Setup, hurried, read_all};
 use simulators::one_login::{Config, PageMax, RoleSeed, SimulatedOneLogin, UserSeed};
 
-pub use directory_sync::testing::Seen;
+pub use directory_sync_testing::Seen;
 
 pub type OneLoginSetup = Setup<OneLoginSettings, Credentials>;
 

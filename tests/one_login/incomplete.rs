@@ -7,7 +7,7 @@ use simulators::fault::{Fault, Way};
 use simulators::one_login::{Config, Paging};
 
 use crate::harness::*;
-use crate::sweep::sweep;
+use directory_sync_testing::sweep::sweep;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whichever_request_fails_once_the_directory_is_the_same_or_it_is_an_error() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use directory_sync::source::{ReadProgress, Reading, Source};
-use directory_sync::testing::Refusal;
+use directory_sync_testing::Refusal;
 use simulators::fault::{Fault, Way, Work};
 use simulators::one_login::{Config, RateLimit, RoleSeed, SimulatedOneLogin, Told, UserSeed};
 

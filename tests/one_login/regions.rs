@@ -11,10 +11,10 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::command::run;
 use crate::harness::*;
-use crate::manifests::*;
 use crate::story::credentials;
+use directory_sync_testing::command::run;
+use directory_sync_testing::manifests::*;
 
 const HOSTS: [&str; 3] = [
     "api.eu.onelogin.com",

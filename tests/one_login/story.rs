@@ -3,9 +3,9 @@
 use simulators::one_login::{RoleSeed, UserSeed};
 use simulators::organization::Status::Revoked;
 
-use crate::command::run;
 use crate::harness::*;
-use crate::manifests::*;
+use directory_sync_testing::command::run;
+use directory_sync_testing::manifests::*;
 
 /// The Secret with the account's API credentials.
 pub fn credentials() -> String {

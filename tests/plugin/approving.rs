@@ -4,7 +4,7 @@ use directory_sync::api::DirectorySync;
 use serde_json::json;
 
 use crate::kubectl::plugin;
-use crate::world::*;
+use directory_sync_testing::world::*;
 
 /// Ten members came from the directory; seven left it, and may not be revoked without approval.
 async fn held(purpose: &str) -> (World, Operator, DirectorySync) {
@@ -101,7 +101,7 @@ async fn a_person_at_a_terminal_is_asked_and_only_a_yes_approves() {
             .args(["-c", &told])
             .env("KUBECONFIG", world.server().kubeconfig())
             .output();
-        crate::ran::Ran::of(output.await.unwrap())
+        directory_sync_testing::ran::Ran::of(output.await.unwrap())
     };
 
     answer("n")

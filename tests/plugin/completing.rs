@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::kubectl::kubectl;
-use crate::world::*;
+use directory_sync_testing::world::*;
 
 /// What kubectl would suggest at the end of a line; `.` stands for an empty last word.
 async fn suggested(world: &World, line: &str) -> Vec<String> {

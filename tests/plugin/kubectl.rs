@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::ran::Ran;
-use crate::world::World;
+use directory_sync_testing::ran::Ran;
+use directory_sync_testing::world::World;
 
 /// Runs `kubectl directorysync` with these words in the world's namespace.
 pub async fn plugin(world: &World, words: &str) -> Ran {

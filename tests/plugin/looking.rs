@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::kubectl::{kubectl, plugin};
-use crate::world::*;
+use directory_sync_testing::world::*;
 
 /// `staff` in step, and `broken` without its Secret.
 async fn two(purpose: &str) -> (World, Operator) {

@@ -9,11 +9,6 @@ mod kubectl;
 mod looking;
 mod operator_logs;
 mod planning;
-#[path = "../shared/ran.rs"]
-mod ran;
 mod refusals;
 mod suspending;
 mod syncing;
-#[path = "../controller/world.rs"]
-#[allow(dead_code, reason = "its other tests use the rest")]
-mod world;

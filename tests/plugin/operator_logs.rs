@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::kubectl::plugin;
-use crate::world::*;
+use directory_sync_testing::world::*;
 
 /// What a kubelet does for `kubectl logs`: answers with what the container wrote.
 async fn kubelet(log: String) -> u16 {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::kubectl::plugin;
-use crate::world::*;
+use directory_sync_testing::world::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preview_is_shown_and_planned_anew_when_asked_for() {

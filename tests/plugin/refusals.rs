@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::kubectl::{kubectl, plugin};
-use crate::world::*;
+use directory_sync_testing::world::*;
 
 /// A kubeconfig for somebody with these verbs on directorysyncs in the world's namespace.
 pub fn user(world: &World, name: &str, verbs: &str) -> PathBuf {

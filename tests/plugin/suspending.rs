@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::kubectl::plugin;
-use crate::world::*;
+use directory_sync_testing::world::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn suspended_work_stops_and_goes_on_when_resumed() {

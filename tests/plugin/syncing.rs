@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::kubectl::plugin;
-use crate::world::*;
+use directory_sync_testing::world::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_that_is_waited_for_ends_when_the_organization_is_in_step() {

@@ -1,7 +1,7 @@
 //! Directories in a few words.
 
-use crate::complete::Complete;
-use crate::directory::{Account, AccountState, Directory, DirectoryBuilder, ExternalId};
+use directory_sync::complete::Complete;
+use directory_sync::directory::{Account, AccountState, Directory, DirectoryBuilder, ExternalId};
 
 /// A directory to be read.
 #[derive(Debug, Clone, Default)]

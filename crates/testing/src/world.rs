@@ -25,9 +25,13 @@ pub const SUFFIX: &str = "dc=example,dc=com";
 
 /// A company, its organization, and a namespace for the resources.
 pub struct World {
+    /// The namespace that this test has for itself.
     pub namespace: String,
+    /// The organization's side.
     pub organization: SimulatedOrganization,
+    /// The directory's side.
     pub slapd: Slapd,
+    /// An administrator's client.
     pub client: Client,
     operator: Client,
 }
@@ -39,6 +43,7 @@ impl World {
         Self::with(purpose, organization::Config::cloud()).await
     }
 
+    /// A world whose organization is configured so.
     pub async fn with(purpose: &str, config: organization::Config) -> Self {
         rustls::crypto::ring::default_provider()
             .install_default()
@@ -58,6 +63,7 @@ impl World {
         world
     }
 
+    /// The API server, shared by the tests of a process.
     pub fn server(&self) -> &'static ApiServer {
         prepared()
     }
@@ -101,6 +107,7 @@ impl World {
         })
     }
 
+    /// Applies a manifest as kubectl does.
     pub fn apply(&self, manifest: &Value) {
         self.server().apply(&manifest.to_string()).unwrap();
     }
@@ -118,20 +125,24 @@ impl World {
         self.apply(&manifest);
     }
 
+    /// The namespace's DirectorySyncs.
     pub fn api(&self) -> Api<DirectorySync> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
+    /// The object as it is now.
     pub async fn get(&self, name: &str) -> DirectorySync {
         self.api().get(name).await.unwrap()
     }
 
+    /// Merges this into the object.
     pub async fn patch(&self, name: &str, patch: Value) {
         let patch = Patch::Merge(patch);
         let parameters = PatchParams::default();
         self.api().patch(name, &parameters, &patch).await.unwrap();
     }
 
+    /// Sets an annotation.
     pub async fn annotate(&self, name: &str, annotation: &str, value: &str) {
         let annotations = json!({ annotation: value });
         self.patch(name, json!({"metadata": {"annotations": annotations}}))
@@ -186,6 +197,7 @@ impl World {
         Operator::start(self.operator.clone(), settings, quick())
     }
 
+    /// An operator with this timing; with a lease's name, one that elects a leader.
     pub fn operator_with(&self, timing: Timing, lease: Option<&str>) -> Operator {
         Operator::start(self.operator.clone(), self.settings(lease), timing)
     }
@@ -276,7 +288,7 @@ impl World {
     /// hold the one Lease there.
     pub fn lease(&self) -> String {
         let lease = format!("lease-{}", self.namespace);
-        let role = include_str!("../../deploy/base/leader.yaml")
+        let role = include_str!("../../../deploy/base/leader.yaml")
             .replace("[directory-sync]", &format!("[{lease}]"))
             .replace("directory-sync-leader", &format!("{lease}-leader"));
         self.server().apply(&role).unwrap();
@@ -347,6 +359,7 @@ pub fn quick() -> Timing {
 
 /// A running operator.
 pub struct Operator {
+    /// What the operator counts.
     pub metrics: Metrics,
     stop: CancellationToken,
     task: JoinHandle<Result<(), OperatorError>>,
@@ -422,9 +435,9 @@ fn prepared() -> &'static ApiServer {
     PREPARED.get_or_init(|| {
         server.apply(&definition()).unwrap();
         for part in [
-            include_str!("../../deploy/cluster/namespace.yaml"),
-            include_str!("../../deploy/base/serviceaccount.yaml"),
-            include_str!("../../deploy/cluster/rbac.yaml"),
+            include_str!("../../../deploy/cluster/namespace.yaml"),
+            include_str!("../../../deploy/base/serviceaccount.yaml"),
+            include_str!("../../../deploy/cluster/rbac.yaml"),
         ] {
             server.apply(part).unwrap();
         }

@@ -3,12 +3,16 @@
 /// How a command ended, and what it wrote.
 #[derive(Debug)]
 pub struct Ran {
+    /// The exit code.
     pub code: i32,
+    /// What it wrote to standard output.
     pub stdout: String,
+    /// What it wrote to standard error.
     pub stderr: String,
 }
 
 impl Ran {
+    /// From what the process left.
     pub fn of(output: std::process::Output) -> Self {
         Self {
             code: output.status.code().expect("it wasn't killed"),
@@ -17,12 +21,14 @@ impl Ran {
         }
     }
 
+    /// The exit code is `code`.
     #[track_caller]
     pub fn ends_with(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self}");
         self
     }
 
+    /// Standard output has this part.
     #[track_caller]
     pub fn prints(self, part: &str) -> Self {
         assert!(
@@ -32,6 +38,7 @@ impl Ran {
         self
     }
 
+    /// Standard error has this part.
     #[track_caller]
     pub fn complains(self, part: &str) -> Self {
         assert!(

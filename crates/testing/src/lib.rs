@@ -1,8 +1,8 @@
-//! For tests: directories and organizations in a few words, and an organization that changes as
+//! What the tests share: directories and organizations in a few words, and an organization that changes as
 //! Bitwarden's would.
 //!
 //! ```
-//! use directory_sync::testing::{directory, organization, policy, sync};
+//! use directory_sync_testing::{directory, organization, policy, sync};
 //!
 //! let directory = directory().person("ann", "ann@example.com").group("eng", "Engineering", &["ann"]);
 //! let mut organization = organization().owner("root@example.com");
@@ -14,13 +14,20 @@
 //! ]);
 //! ```
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+pub mod command;
 mod directory;
 mod http;
+pub mod manifests;
 mod organization;
+pub mod ran;
 mod run;
 mod seen;
 mod setup;
 mod source;
+pub mod sweep;
+pub mod world;
 
 pub use directory::{TestDirectory, directory, id};
 pub use http::{client, hurried};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::directory::{AccountState, Directory};
+use directory_sync::directory::{AccountState, Directory};
 
 /// A directory as a test speaks of it. Who has no usable email stands under the reason.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What a source read, or refused to read, in a form that reads well in a test.
 
-use crate::directory::{AccountState, Directory};
-use crate::source::{ReadProgress, Reading, Source, SourceError, SourceErrorKind};
+use directory_sync::directory::{AccountState, Directory};
+use directory_sync::source::{ReadProgress, Reading, Source, SourceError, SourceErrorKind};
 
 /// Everything that the source gives to who knows nothing yet.
 ///

@@ -2,16 +2,16 @@
 
 use uuid::Uuid;
 
-use crate::organization::model::Organization;
-use crate::sync::guard::{Approval, Guarded, guard};
-use crate::sync::memberships::{Failed, Memory};
-use crate::sync::plan::draft;
-use crate::sync::policy::{
+use crate::{ModelOrganization, TestDirectory};
+use directory_sync::organization::model::Organization;
+use directory_sync::sync::guard::{Approval, Guarded, guard};
+use directory_sync::sync::memberships::{Failed, Memory};
+use directory_sync::sync::plan::draft;
+use directory_sync::sync::policy::{
     Departure, GroupFilter, Limit, Offboarding, Onboarding, Policy, UserFilter,
 };
-use crate::sync::resolve::resolve;
-use crate::sync::seats::seats;
-use crate::testing::{ModelOrganization, TestDirectory};
+use directory_sync::sync::resolve::resolve;
+use directory_sync::sync::seats::seats;
 
 /// What a resource without any optional field asks for.
 pub fn policy() -> Policy {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::http::Retry;
+use directory_sync::http::Retry;
 
 /// As many tries as the product makes, with next to no time between them.
 pub fn hurried() -> Retry {

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use uuid::Uuid;
 
-use crate::complete::Complete;
-use crate::directory::{Email, ExternalId};
-use crate::organization::model::{
+use crate::id;
+use directory_sync::complete::Complete;
+use directory_sync::directory::{Email, ExternalId};
+use directory_sync::organization::model::{
     Content, Group, Member, MemberRole, MemberStatus, Organization, Seats,
 };
-use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan, Subject, Withdrawal};
-use crate::testing::id;
+use directory_sync::sync::plan::{
+    Action, Change, GroupAction, MemberAction, Plan, Subject, Withdrawal,
+};
 
 /// An organization in memory, with the public API's semantics: an import links by email, invites
 /// whose id is new, skips silently whose email is taken, and replaces a group's members by those

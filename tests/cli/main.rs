@@ -1,0 +1,12 @@
+//! The commands without a cluster, as a person or a pipeline runs them: a real slapd on one side,
+//! the simulated organization on the other.
+
+#![allow(clippy::unwrap_used)]
+
+mod lab;
+
+mod check;
+mod help;
+mod plan;
+mod secrecy;
+mod sync;

@@ -1,0 +1,12 @@
+//! Reading Entra ID tenants, against a simulated one.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod harness;
+
+mod changes;
+mod content;
+mod credentials;
+mod filters;
+mod incomplete;
+mod permissions;
