@@ -2,7 +2,7 @@
 //! everything that a sync can take away at its harshest.
 
 use directory_sync::sync::policy::{Departure, Policy};
-use directory_sync::testing::{
+use directory_sync_testing::{
     ModelOrganization, Run, TestDirectory, directory, organization, policy,
 };
 

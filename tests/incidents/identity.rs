@@ -2,7 +2,7 @@
 
 use directory_sync::organization::model::MemberStatus;
 use directory_sync::sync::policy::Departure;
-use directory_sync::testing::{Run, TestDirectory, directory, organization, sync};
+use directory_sync_testing::{Run, TestDirectory, directory, organization, sync};
 
 use crate::company::{PEOPLE, email, everyone, harsh, held, id, nothing, synced, teams, unchanged};
 

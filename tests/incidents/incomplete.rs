@@ -2,7 +2,7 @@
 
 use directory_sync::directory::AccountState;
 use directory_sync::sync::policy::Limit;
-use directory_sync::testing::{Run, directory, organization};
+use directory_sync_testing::{Run, directory, organization};
 
 use crate::company::{
     PEOPLE, TEAMS, email, everyone, harsh, held, id, nothing, synced, team, teams, unchanged, with,

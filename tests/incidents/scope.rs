@@ -1,7 +1,7 @@
 //! Somebody changed a filter, or gave two of them.
 
 use directory_sync::sync::policy::{Glob, Policy};
-use directory_sync::testing::Run;
+use directory_sync_testing::Run;
 
 use crate::company::{everyone, harsh, held, nothing, synced, team, unchanged, with};
 
