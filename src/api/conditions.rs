@@ -244,6 +244,16 @@ impl Outcome {
         }
     }
 
+    /// What was seen and done, or what to do.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Syncing { message }
+            | Self::Succeeded { message, .. }
+            | Self::Failed { message, .. }
+            | Self::Stalled { message, .. } => message,
+        }
+    }
+
     fn wanted(
         &self,
         before: &[Condition],

@@ -52,6 +52,11 @@ pub struct DirectorySyncStatus {
     /// The organization, as last read completely.
     pub organization: Option<OrganizationStatus>,
 
+    /// The organization that this resource manages: set once the organization accepted the
+    /// credentials and no other resource manages it, and kept while the resource exists and names
+    /// this organization.
+    pub claim: Option<ClaimStatus>,
+
     /// How many changes of each kind the last run made that made any (with `mode: Preview`: the
     /// last run would make).
     pub changes: Option<ChangeCounts>,
@@ -120,6 +125,30 @@ pub struct OrganizationStatus {
     /// Groups that this resource manages.
     #[schemars(range(min = 0))]
     pub managed_groups: Option<i64>,
+}
+
+/// An organization that a resource manages.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimStatus {
+    /// The organization's id.
+    #[schemars(length(max = 64))]
+    pub organization_id: String,
+
+    /// Only members and groups whose external id begins with this.
+    #[schemars(length(max = 256))]
+    pub external_id_prefix: Option<String>,
+}
+
+impl ClaimStatus {
+    /// The claim of an organization's members with this prefix; empty: of all.
+    pub fn new(organization: uuid::Uuid, prefix: &str) -> Self {
+        Self {
+            organization_id: organization.to_string(),
+            external_id_prefix: Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty()),
+        }
+    }
 }
 
 /// How many changes of each kind.

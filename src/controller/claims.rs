@@ -1,8 +1,11 @@
 //! One organization has one owner.
 //!
-//! Two objects that manage the same members of one organization would undo each other's work. The
-//! older one owns it; the younger one waits until it is alone. Everything here follows from the
-//! objects and their Secrets, so that a restart comes to the same answer.
+//! Two objects that manage the same members of one organization would undo each other's work. An
+//! organization is known by its id: one server has many addresses. The first object whose
+//! credentials the organization accepted owns it for as long as the object exists, also while its
+//! Secret is missing, and after a restart (the claim is in status). An object whose credentials
+//! were never accepted owns nothing. Operators that don't see each other's objects agree through
+//! [`claim_lease`](super::claim_lease).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,38 +15,46 @@ use uuid::Uuid;
 
 use crate::telemetry::Object;
 
-/// An organization, wherever it lives.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct OrganizationKey {
-    /// The server, in one spelling.
-    pub server: String,
-    /// The organization's id.
-    pub id: Uuid,
-}
-
-/// What one object manages.
+/// What one object wants to manage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// Who.
+    /// The object.
     pub object: Object,
-    /// Which of the objects that ever had this name.
+    /// Its uid: an object that was recreated under the same name is another.
     pub uid: String,
-    /// When it was made: the oldest owns.
+    /// When it was created. The older one is tried first.
     pub created: Timestamp,
-    /// In which organization.
-    pub organization: OrganizationKey,
+    /// The organization's id.
+    pub organization: Uuid,
     /// Only members and groups whose external id begins with this.
     pub prefix: String,
 }
 
-/// All claims of this process. Cheap to clone: all clones are one.
+/// All claims of this process. Cheap to clone: all clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Claims(Arc<Mutex<HashMap<String, Entry>>>);
 
 #[derive(Debug)]
 struct Entry {
     claim: Claim,
+    /// The organization accepted the credentials, and no other owner was found.
+    accepted: bool,
+    /// The shared record of claims has it.
+    recorded: bool,
+    /// Its credentials are about to be tried for the first time, or just being tried.
+    pending: bool,
     running: bool,
+    /// The object is deleted; its run hasn't ended yet.
+    deleted: bool,
+}
+
+/// What a change of claims leads to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Released {
+    /// The claim that ended, if it was an accepted one.
+    pub claim: Option<Claim>,
+    /// Objects that may run now.
+    pub wake: Vec<Object>,
 }
 
 /// Whether an object may run.
@@ -53,8 +64,8 @@ pub enum Turn {
     Go(Running),
     /// Another object owns the organization.
     OwnedBy(Object),
-    /// It owns the organization, but a younger one that ran before this one was known hasn't
-    /// stopped yet.
+    /// Another object's run in the organization, or the first try of an older object, has to end
+    /// first.
     After(Object),
 }
 
@@ -66,74 +77,130 @@ pub struct Running {
 }
 
 impl Claim {
-    /// Whether both manage the same members: there is none only if neither prefix begins the
-    /// other.
-    fn conflicts_with(&self, other: &Self) -> bool {
+    /// Whether both manage the same members: they don't if neither prefix is a prefix of the other.
+    pub fn conflicts_with(&self, other: &Self) -> bool {
         self.uid != other.uid
             && self.organization == other.organization
-            && (self.prefix.starts_with(&other.prefix) || other.prefix.starts_with(&self.prefix))
+            && overlap(&self.prefix, &other.prefix)
     }
 
     fn is_older_than(&self, other: &Self) -> bool {
         (self.created, &self.uid) < (other.created, &other.uid)
     }
+
+    fn is_for_the_same(&self, other: &Self) -> bool {
+        self.organization == other.organization && self.prefix == other.prefix
+    }
+}
+
+/// Whether members could belong to both prefixes.
+pub fn overlap(one: &str, other: &str) -> bool {
+    one.starts_with(other) || other.starts_with(one)
 }
 
 impl Claims {
-    /// Notes what an object manages, in place of what it managed before. Returns the others whose
-    /// turn this may change.
-    pub fn put(&self, claim: Claim) -> Vec<Object> {
+    /// Sets what an object wants to manage, in place of what it wanted before. `accepted` tells
+    /// that an earlier process recorded this claim as accepted.
+    pub fn put(&self, claim: Claim, accepted: bool) -> Released {
         let mut entries = self.entries();
-        let before = match entries.get_mut(&claim.uid) {
-            Some(entry) if entry.claim == claim => return Vec::new(),
-            Some(entry) => Some(std::mem::replace(&mut entry.claim, claim.clone())),
-            None => {
-                let entry = Entry {
-                    claim: claim.clone(),
-                    running: false,
-                };
-                entries.insert(claim.uid.clone(), entry);
-                None
-            }
+        if let Some(entry) = entries.get_mut(&claim.uid)
+            && entry.claim.is_for_the_same(&claim)
+        {
+            entry.accepted |= accepted;
+            return Released::default();
+        }
+        let entry = Entry {
+            accepted,
+            recorded: false,
+            pending: true,
+            running: false,
+            deleted: false,
+            claim: claim.clone(),
         };
-        let mut touched = conflicting(&entries, &claim);
-        touched.extend(
-            before
-                .iter()
-                .flat_map(|before| conflicting(&entries, before)),
-        );
-        touched
-    }
-
-    /// Forgets an object that is gone, or that manages nothing any more. Returns the others whose
-    /// turn this may change.
-    pub fn release(&self, uid: &str) -> Vec<Object> {
-        let mut entries = self.entries();
-        match entries.remove(uid) {
-            Some(gone) => conflicting(&entries, &gone.claim),
-            None => Vec::new(),
+        match entries.insert(claim.uid.clone(), entry) {
+            Some(before) => before.released(&entries),
+            None => Released::default(),
         }
     }
 
-    /// Who owns what this object claims, where that is another.
+    /// Forgets a deleted object; one that runs once its run has ended.
+    pub fn delete(&self, uid: &str) -> Released {
+        let mut entries = self.entries();
+        let Some(mut entry) = entries.remove(uid) else {
+            return Released::default();
+        };
+        let released = entry.released(&entries);
+        if entry.running {
+            entry.deleted = true;
+            entries.insert(uid.to_owned(), entry);
+        }
+        released
+    }
+
+    /// The object's first try won't come soon, so younger ones needn't wait for it.
+    pub fn postpone(&self, uid: &str) {
+        if let Some(entry) = self.entries().get_mut(uid) {
+            entry.pending = false;
+        }
+    }
+
+    /// The owner of what this object claims, where that is another.
     pub fn owner(&self, uid: &str) -> Option<Object> {
         let entries = self.entries();
-        let claim = &entries.get(uid)?.claim;
-        older(&entries, claim)
+        owner(&entries, entries.get(uid)?)
+    }
+
+    /// What the object claims, and whether that was accepted and recorded.
+    pub fn standing(&self, uid: &str) -> Option<(Claim, bool)> {
+        let entries = self.entries();
+        let entry = entries.get(uid)?;
+        Some((entry.claim.clone(), entry.accepted && entry.recorded))
+    }
+
+    /// The organization accepted the object's credentials.
+    ///
+    /// # Errors
+    /// The owner, where another object's were accepted before.
+    pub fn accept(&self, uid: &str) -> Result<(), Object> {
+        let mut entries = self.entries();
+        if let Some(owner) = entries.get(uid).and_then(|entry| owner(&entries, entry)) {
+            return Err(owner);
+        }
+        if let Some(entry) = entries.get_mut(uid) {
+            entry.accepted = true;
+            entry.pending = false;
+        }
+        Ok(())
+    }
+
+    /// The shared record has the object's claim, or another's in its place.
+    pub fn recorded(&self, uid: &str, ours: bool) {
+        if let Some(entry) = self.entries().get_mut(uid) {
+            entry.recorded = ours;
+            entry.accepted &= ours;
+            entry.pending = false;
+        }
     }
 
     /// Asks for a turn. An object without a claim has none to wait for.
     pub fn begin(&self, uid: &str) -> Turn {
         let mut entries = self.entries();
-        if let Some(Entry { claim, .. }) = entries.get(uid) {
-            if let Some(owner) = older(&entries, claim) {
+        if let Some(entry) = entries.get(uid) {
+            if let Some(owner) = owner(&entries, entry) {
                 return Turn::OwnedBy(owner);
             }
-            let busy = entries
+            let comes_first = |other: &Entry| {
+                other.running
+                    || !entry.accepted
+                        && other.pending
+                        && !other.deleted
+                        && other.claim.is_older_than(&entry.claim)
+            };
+            let first = entries
                 .values()
-                .find(|other| other.running && claim.conflicts_with(&other.claim));
-            if let Some(busy) = busy {
-                return Turn::After(busy.claim.object.clone());
+                .find(|other| entry.claim.conflicts_with(&other.claim) && comes_first(other));
+            if let Some(first) = first {
+                return Turn::After(first.claim.object.clone());
             }
         }
         if let Some(entry) = entries.get_mut(uid) {
@@ -150,29 +217,42 @@ impl Claims {
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(entry) = self.claims.entries().get_mut(&self.uid) {
-            entry.running = false;
+impl Entry {
+    fn released(&self, others: &HashMap<String, Self>) -> Released {
+        let conflicting = others
+            .values()
+            .filter(|other| self.claim.conflicts_with(&other.claim));
+        Released {
+            claim: self.accepted.then(|| self.claim.clone()),
+            wake: conflicting
+                .map(|other| other.claim.object.clone())
+                .collect(),
         }
     }
 }
 
-fn conflicting(entries: &HashMap<String, Entry>, claim: &Claim) -> Vec<Object> {
-    entries
-        .values()
-        .filter(|other| claim.conflicts_with(&other.claim))
-        .map(|other| other.claim.object.clone())
-        .collect()
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut entries = self.claims.entries();
+        let Some(entry) = entries.get_mut(&self.uid) else {
+            return;
+        };
+        entry.running = false;
+        entry.pending = false;
+        if entry.deleted {
+            entries.remove(&self.uid);
+        }
+    }
 }
 
-fn older(entries: &HashMap<String, Entry>, claim: &Claim) -> Option<Object> {
+/// Two are accepted only where status says so of both, as after an upgrade; then the older owns.
+fn owner(entries: &HashMap<String, Entry>, of: &Entry) -> Option<Object> {
     entries
         .values()
-        .map(|other| &other.claim)
-        .filter(|other| claim.conflicts_with(other) && other.is_older_than(claim))
-        .min_by_key(|other| (other.created, &other.uid))
-        .map(|owner| owner.object.clone())
+        .filter(|other| other.accepted && !other.deleted && of.claim.conflicts_with(&other.claim))
+        .filter(|other| !of.accepted || other.claim.is_older_than(&of.claim))
+        .min_by_key(|other| (other.claim.created, &other.claim.uid))
+        .map(|owner| owner.claim.object.clone())
 }
 
 #[cfg(test)]
@@ -184,102 +264,166 @@ mod tests {
             object: Object::new("identity", name),
             uid: format!("uid-{name}"),
             created: Timestamp::from_second(created).unwrap(),
-            organization: OrganizationKey {
-                server: "https://vault.example.com".into(),
-                id: Uuid::from_u128(1),
-            },
+            organization: Uuid::from_u128(1),
             prefix: prefix.into(),
         }
     }
 
-    fn names(objects: Vec<Object>) -> Vec<String> {
+    fn put(claims: &Claims, claim: Claim) {
+        claims.put(claim, false);
+    }
+
+    fn owner(claims: &Claims, name: &str) -> Option<String> {
+        let owner = claims.owner(&format!("uid-{name}"));
+        owner.map(|owner| owner.name.to_string())
+    }
+
+    fn names(objects: &[Object]) -> Vec<String> {
         let mut names: Vec<_> = objects.iter().map(|o| o.name.to_string()).collect();
         names.sort();
         names
     }
 
-    #[test]
-    fn the_older_one_owns_whichever_was_seen_first() {
-        for order in [["first", "second"], ["second", "first"]] {
-            let claims = Claims::default();
-            for name in order {
-                claims.put(claim(name, if name == "first" { 1 } else { 2 }, ""));
-            }
-            assert!(matches!(claims.begin("uid-first"), Turn::Go(_)));
-            assert!(matches!(
-                claims.begin("uid-second"),
-                Turn::OwnedBy(owner) if owner == Object::new("identity", "first")
-            ));
+    fn go(claims: &Claims, name: &str) -> Running {
+        match claims.begin(&format!("uid-{name}")) {
+            Turn::Go(running) => running,
+            other => panic!("{name}: {other:?}"),
         }
     }
 
     #[test]
-    fn of_two_made_in_the_same_second_the_uid_decides() {
-        let claims = Claims::default();
-        claims.put(claim("b", 1, ""));
-        claims.put(claim("a", 1, ""));
-        assert_eq!(claims.owner("uid-a"), None);
-        assert_eq!(names(claims.owner("uid-b").into_iter().collect()), ["a"]);
+    fn the_older_one_is_tried_first_whichever_was_seen_first() {
+        for order in [["first", "second"], ["second", "first"]] {
+            let claims = Claims::default();
+            for name in order {
+                put(
+                    &claims,
+                    claim(name, if name == "first" { 1 } else { 2 }, ""),
+                );
+            }
+            assert!(matches!(claims.begin("uid-second"), Turn::After(_)));
+            let running = go(&claims, "first");
+            claims.accept("uid-first").unwrap();
+            drop(running);
+            assert!(matches!(claims.begin("uid-second"), Turn::OwnedBy(_)));
+        }
     }
 
     #[test]
-    fn prefixes_of_which_neither_begins_the_other_share_an_organization() {
+    fn a_made_up_secret_owns_nothing_however_old() {
         let claims = Claims::default();
-        claims.put(claim("berlin", 1, "berlin:"));
-        claims.put(claim("paris", 2, "paris:"));
-        claims.put(claim("mitte", 3, "berlin:mitte:"));
-        claims.put(claim("all", 4, ""));
-        assert_eq!(claims.owner("uid-paris"), None);
+        put(&claims, claim("made-up", 1, ""));
+        put(&claims, claim("real", 2, ""));
+        // Its token is refused.
+        drop(go(&claims, "made-up"));
+        let _running = go(&claims, "real");
+        claims.accept("uid-real").unwrap();
+        assert_eq!(owner(&claims, "made-up").as_deref(), Some("real"));
         assert_eq!(
-            names(claims.owner("uid-mitte").into_iter().collect()),
-            ["berlin"]
+            claims.accept("uid-made-up").unwrap_err().name.to_string(),
+            "real"
         );
+    }
+
+    #[test]
+    fn one_that_will_not_be_tried_soon_keeps_no_younger_one_waiting() {
+        let claims = Claims::default();
+        put(&claims, claim("suspended", 1, ""));
+        put(&claims, claim("second", 2, ""));
+        claims.postpone("uid-suspended");
+        go(&claims, "second");
+    }
+
+    #[test]
+    fn the_first_whose_credentials_were_accepted_owns_though_an_older_one_comes_later() {
+        let claims = Claims::default();
+        put(&claims, claim("young", 2, ""));
+        claims.accept("uid-young").unwrap();
+        put(&claims, claim("old", 1, ""));
+        assert_eq!(owner(&claims, "young"), None);
+        assert_eq!(owner(&claims, "old").as_deref(), Some("young"));
+    }
+
+    #[test]
+    fn of_two_that_status_calls_accepted_the_older_owns() {
+        let claims = Claims::default();
+        claims.put(claim("b", 1, ""), true);
+        claims.put(claim("a", 1, ""), true);
+        assert_eq!(owner(&claims, "a"), None);
+        assert_eq!(owner(&claims, "b").as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn prefixes_of_which_neither_is_a_prefix_of_the_other_share_an_organization() {
+        let claims = Claims::default();
+        claims.put(claim("berlin", 1, "berlin:"), true);
+        put(&claims, claim("paris", 2, "paris:"));
+        put(&claims, claim("mitte", 3, "berlin:mitte:"));
+        put(&claims, claim("all", 4, ""));
+        assert_eq!(owner(&claims, "paris"), None);
+        assert_eq!(owner(&claims, "mitte").as_deref(), Some("berlin"));
+        assert_eq!(owner(&claims, "all").as_deref(), Some("berlin"));
+    }
+
+    #[test]
+    fn another_organization_is_no_conflict() {
+        let claims = Claims::default();
+        claims.put(claim("first", 1, ""), true);
+        let mut other = claim("other", 2, "");
+        other.organization = Uuid::from_u128(2);
+        put(&claims, other);
+        assert_eq!(owner(&claims, "other"), None);
+    }
+
+    #[test]
+    fn a_claim_ends_with_its_object_or_when_that_names_another_organization() {
+        let claims = Claims::default();
+        claims.put(claim("first", 1, ""), true);
+        put(&claims, claim("second", 2, ""));
+        // Read again, with or without its Secret: nothing changes.
         assert_eq!(
-            names(claims.owner("uid-all").into_iter().collect()),
-            ["berlin"]
+            claims.put(claim("first", 1, ""), false),
+            Released::default()
         );
-    }
+        assert_eq!(owner(&claims, "second").as_deref(), Some("first"));
 
-    #[test]
-    fn another_server_or_another_organization_is_nobodys_business() {
-        let claims = Claims::default();
-        claims.put(claim("first", 1, ""));
-        let mut elsewhere = claim("second", 2, "");
-        elsewhere.organization.server = "https://bitwarden.eu".into();
-        claims.put(elsewhere);
-        let mut other = claim("third", 3, "");
-        other.organization.id = Uuid::from_u128(2);
-        claims.put(other);
-        assert_eq!(claims.owner("uid-second"), None);
-        assert_eq!(claims.owner("uid-third"), None);
-    }
-
-    #[test]
-    fn an_owner_that_goes_or_turns_elsewhere_tells_who_waited_for_it() {
-        let claims = Claims::default();
-        claims.put(claim("first", 1, ""));
-        assert_eq!(names(claims.put(claim("second", 2, ""))), ["first"]);
-        assert_eq!(names(claims.put(claim("second", 2, ""))), [""; 0]);
         let mut moved = claim("first", 1, "");
-        moved.organization.id = Uuid::from_u128(2);
-        assert_eq!(names(claims.put(moved)), ["second"]);
-        assert_eq!(claims.owner("uid-second"), None);
-        claims.put(claim("first", 1, ""));
-        assert_eq!(names(claims.release("uid-first")), ["second"]);
-        assert!(matches!(claims.begin("uid-second"), Turn::Go(_)));
+        moved.organization = Uuid::from_u128(2);
+        let released = claims.put(moved, false);
+        assert_eq!(released.claim, Some(claim("first", 1, "")));
+        assert_eq!(names(&released.wake), ["second"]);
+        assert_eq!(owner(&claims, "second"), None);
+
+        claims.accept("uid-second").unwrap();
+        put(&claims, claim("third", 3, ""));
+        let released = claims.delete("uid-second");
+        assert_eq!(released.claim, Some(claim("second", 2, "")));
+        assert_eq!(names(&released.wake), ["third"]);
+        assert_eq!(owner(&claims, "third"), None);
     }
 
     #[test]
-    fn an_owner_that_appears_late_waits_for_the_end_of_the_run_in_progress() {
+    fn the_run_of_a_deleted_object_has_to_end_before_anothers_begins() {
         let claims = Claims::default();
-        claims.put(claim("young", 2, ""));
-        let Turn::Go(running) = claims.begin("uid-young") else {
-            panic!("nobody else is there");
-        };
-        assert_eq!(names(claims.put(claim("old", 1, ""))), ["young"]);
-        assert!(matches!(claims.begin("uid-old"), Turn::After(_)));
+        claims.put(claim("deleted", 1, ""), true);
+        let running = go(&claims, "deleted");
+        put(&claims, claim("next", 2, ""));
+        claims.delete("uid-deleted");
+        assert!(matches!(claims.begin("uid-next"), Turn::After(_)));
         drop(running);
-        assert!(matches!(claims.begin("uid-young"), Turn::OwnedBy(_)));
-        assert!(matches!(claims.begin("uid-old"), Turn::Go(_)));
+        go(&claims, "next");
+    }
+
+    #[test]
+    fn a_claim_that_another_operator_owns_is_given_up() {
+        let claims = Claims::default();
+        put(&claims, claim("here", 1, ""));
+        claims.accept("uid-here").unwrap();
+        claims.recorded("uid-here", false);
+        let (_, accepted) = claims.standing("uid-here").unwrap();
+        assert!(!accepted);
+        claims.accept("uid-here").unwrap();
+        claims.recorded("uid-here", true);
+        assert!(claims.standing("uid-here").unwrap().1);
     }
 }

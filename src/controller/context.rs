@@ -7,13 +7,15 @@ use std::time::Duration;
 use futures::channel::mpsc;
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
-use super::claims::Claims;
+use super::claim_lease::ClaimLeases;
+use super::claims::{Claims, Released};
 use super::events::Events;
 use super::objects::Objects;
+use super::permits::Permits;
 use super::timing::Timing;
 use super::watch::WatchedObject;
 use crate::telemetry::{Metrics, Object};
@@ -29,9 +31,11 @@ pub struct Context {
     /// Between the tries of a failing object.
     pub backoff: Backoff,
     /// A run needs one.
-    pub permits: Semaphore,
+    pub permits: Permits,
     /// Who owns which organization.
     pub claims: Claims,
+    /// The record of claims that other operators see; `None` without leader election.
+    pub claim_leases: Option<ClaimLeases>,
     /// What is known of each object.
     pub objects: Objects,
     /// Tells of changes.
@@ -58,8 +62,22 @@ impl Context {
     pub fn forget(&self, uid: &str) {
         self.objects.deleted(uid);
         self.initial_sync.done(uid);
-        let waiting = self.claims.release(uid);
-        self.wake(waiting);
+        let released = self.claims.delete(uid);
+        self.release(released);
+    }
+
+    /// A claim has ended: other operators are told, and objects that waited for it woken.
+    pub fn release(&self, released: Released) {
+        let Released { claim, wake } = released;
+        self.wake(wake);
+        let (Some(claim), Some(leases)) = (claim, self.claim_leases.clone()) else {
+            return;
+        };
+        tokio::spawn(async move {
+            if let Err(error) = leases.release(&claim).await {
+                tracing::warn!(%error, object = %claim.object, "couldn't release the organization");
+            }
+        });
     }
 }
 

@@ -7,6 +7,8 @@
 //! prepare      spec, Secrets and ConfigMaps → clients of both sides
 //! decision     whether to run now, and what triggers it (pure)
 //! run          one run: stopped when the spec changes, its progress reported
+//! claims       which object owns which organization; claim_lease: across operators
+//! permits      who runs next; watchdog: which run makes no progress
 //! outcome      the result of a run, as status and messages (pure)
 //! publish      status, events and condition metrics, kept consistent
 //! ```
@@ -14,6 +16,7 @@
 //! Deleting a resource leaves the organization alone: there is no finalizer.
 
 mod backoff;
+mod claim_lease;
 mod claims;
 mod context;
 mod decision;
@@ -22,6 +25,8 @@ mod lease;
 mod objects;
 mod operator;
 mod outcome;
+mod ownership;
+mod permits;
 pub(crate) mod plan;
 mod prepare;
 mod publish;
@@ -35,6 +40,7 @@ mod status;
 mod timeout;
 mod timing;
 mod watch;
+mod watchdog;
 
 pub use operator::{OperatorError, run};
 pub use settings::{LeaderElection, OperatorSettings};

@@ -13,15 +13,16 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{PredicateConfig, WatchStreamExt, reflector};
 use kube::{Client, Resource, ResourceExt};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
+use super::claim_lease::ClaimLeases;
 use super::claims::Claims;
 use super::context::{Context, InitialSyncBarrier};
 use super::events::Events;
 use super::lease::{self, LeaseSettings};
 use super::objects::Objects;
+use super::permits::Permits;
 use super::reconcile::reconcile;
 use super::requests;
 use super::timeout::with_timeout;
@@ -129,17 +130,21 @@ fn lease_settings(
     identity: &str,
     timing: &Timing,
 ) -> LeaseSettings {
-    let namespace = election.lease_namespace.as_deref();
     LeaseSettings {
-        namespace: namespace
-            .unwrap_or_else(|| client.default_namespace())
-            .to_owned(),
+        namespace: lease_namespace(client, election),
         name: election.lease_name.clone(),
         identity: identity.to_owned(),
         duration: timing.lease,
         renew_deadline: timing.lease.mul_f64(2.0 / 3.0),
         retry: timing.lease.mul_f64(2.0 / 15.0),
     }
+}
+
+fn lease_namespace(client: &Client, election: &LeaderElection) -> String {
+    let namespace = election.lease_namespace.as_deref();
+    namespace
+        .unwrap_or_else(|| client.default_namespace())
+        .to_owned()
 }
 
 /// Does the work until `work` is cancelled and everything under way came to its end.
@@ -160,8 +165,12 @@ async fn lead(
             min: settings.min_backoff,
             max: settings.max_backoff,
         },
-        permits: Semaphore::new(settings.concurrency.get()),
+        permits: Permits::new(settings.concurrency.get()),
         claims: Claims::default(),
+        claim_leases: settings.leader_election.as_ref().map(|election| {
+            let namespace = lease_namespace(&client, election);
+            ClaimLeases::new(client.clone(), namespace)
+        }),
         objects: Objects::new(settings.metrics.clone()),
         events: Events::new(client.clone(), identity),
         initial_sync: InitialSyncBarrier::new(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::watchdog::{Expired, Limit};
 use crate::api::DirectorySyncStatus;
 use crate::api::annotations::APPROVE_REMOVALS;
 use crate::api::conditions::{Blocker, Failure, Hold, Outcome, Success};
@@ -124,6 +125,45 @@ pub fn result_of(report: &Report) -> RunResult {
         Mode::Preview => RunResult::Previewed,
         Mode::Apply if report.held().is_some() => RunResult::Held,
         Mode::Apply => RunResult::Succeeded,
+    }
+}
+
+/// What to do about an organization that another object owns.
+pub fn already_managed(owner: &Object) -> String {
+    format!(
+        "DirectorySync {owner} manages this organization already: delete one of the two, or give \
+         both a spec.organization.externalIdPrefix of which neither is a prefix of the other"
+    )
+}
+
+/// What it means that the watchdog ended a run.
+pub fn of_expired(expired: Expired) -> Failed {
+    let (reason, doing) = match expired.phase {
+        Phase::Read => (
+            Failure::SourceUnavailable,
+            "reading the directory and the organization",
+        ),
+        Phase::ReadMemberships | Phase::Plan => (
+            Failure::OrganizationUnavailable,
+            "reading the organization's groups",
+        ),
+        Phase::ChangeMembers | Phase::Invite | Phase::ChangeGroups | Phase::Verify => {
+            (Failure::ApplyFailed, "changing the organization")
+        }
+    };
+    let limit = match expired.limit {
+        Limit::NoProgress(limit) => format!("no progress for {} s", limit.as_secs()),
+        Limit::Run(limit) => format!("the run took longer than {} s", limit.as_secs()),
+    };
+    Failed {
+        outcome: Outcome::Failed {
+            reason,
+            message: format!(
+                "{limit} while {doing}, so the run was ended; it is retried automatically. Check \
+                 whether the server answers, and how fast"
+            ),
+        },
+        requeue: Requeue::Backoff(None),
     }
 }
 

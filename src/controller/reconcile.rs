@@ -9,21 +9,24 @@ use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
 use tracing::Instrument as _;
+use uuid::Uuid;
 
-use super::claims::{Claim, OrganizationKey, Turn};
+use super::claims::{Claim, Turn};
 use super::context::Context;
 use super::decision::{Decision, Desired, decide, history_from_status};
 use super::objects::Entry;
+use super::outcome;
 use super::prepare::prepare;
 use super::publish::Publisher;
 use super::requests;
 use super::run::Run;
 use super::state::{Blocked, Connected, ObjectState, Prepared};
 use super::watch::WatchedObject;
-use crate::api::DirectorySync;
-use crate::api::conditions::{Blocker, Outcome, Success};
+use crate::api::conditions::{Blocker, ConditionType, Outcome, Success, find};
+use crate::api::status::ClaimStatus;
+use crate::api::{DirectorySync, DirectorySyncStatus};
 
-/// Looks at an object, does what is due, and tells when to look requeue.
+/// Looks at an object, does what is due, and tells when to look again.
 ///
 /// # Errors
 /// None: what goes wrong stands in status, and is tried again when it should be.
@@ -99,6 +102,7 @@ impl Reconcile<'_> {
         if state.history.is_none() {
             state.status = self.object.status.clone().unwrap_or_default();
             self.publisher.restore_metrics(&state.status);
+            self.restore_claim(&state.status);
         }
         self.publisher.publish_unwritten(state).await;
         if let Err(wait) = self.prepare(state).await {
@@ -110,7 +114,8 @@ impl Reconcile<'_> {
         let requeue = match &prepared.connected {
             Ok(connected) => self.with_connected(state, &prepared, connected).await,
             Err(blocked) => {
-                self.disclaim();
+                // Its claim stays: a Secret may be missing for a moment.
+                self.context.claims.postpone(self.uid());
                 self.stall(state, blocked.clone()).await;
                 poll
             }
@@ -157,9 +162,10 @@ impl Reconcile<'_> {
         connected: &Connected,
     ) -> Duration {
         let poll = self.context.timing.reference_poll;
-        self.claim(connected);
+        self.claim(state, connected);
         self.context.initial_sync.done(self.uid());
         if connected.spec.suspended {
+            self.context.claims.postpone(self.uid());
             self.suspend(state).await;
             return poll;
         }
@@ -185,7 +191,10 @@ impl Reconcile<'_> {
         });
         let trigger = match decide(&desired, history, now) {
             Decision::Now(trigger) => trigger,
-            Decision::At(at) => return poll.min(until(at, now)),
+            Decision::At(at) => {
+                self.context.claims.postpone(self.uid());
+                return poll.min(until(at, now));
+            }
         };
         let running = match self.context.claims.begin(self.uid()) {
             Turn::Go(running) => running,
@@ -193,8 +202,8 @@ impl Reconcile<'_> {
                 self.stall_already_managed(state, &owner).await;
                 return poll;
             }
-            Turn::After(younger) => {
-                tracing::info!(%younger, "waiting for the end of another resource's run");
+            Turn::After(other) => {
+                tracing::debug!(%other, "waiting for the end of another resource's run");
                 return Duration::from_secs(1);
             }
         };
@@ -225,7 +234,7 @@ impl Reconcile<'_> {
         let status = self.publisher.status_with(state, &outcome, |status| {
             status.next_sync_time = None;
             status.progress = None;
-            // The first run after this finds them requeue.
+            // The first run after this finds them again.
             status.held_removals = None;
         });
         self.publisher.publish(state, status).await;
@@ -238,10 +247,7 @@ impl Reconcile<'_> {
     ) {
         let blocked = Blocked {
             blocker: Blocker::AlreadyManaged,
-            message: format!(
-                "DirectorySync {owner} manages this organization already: delete one of the two, or \
-                 give both a spec.organization.externalIdPrefix of which neither begins the other"
-            ),
+            message: outcome::already_managed(owner),
         };
         self.stall(state, blocked).await;
     }
@@ -266,29 +272,58 @@ impl Reconcile<'_> {
         self.publisher.publish(state, status).await;
     }
 
-    fn claim(&self, connected: &Connected) {
+    /// Takes over the claim that an earlier process recorded, whether or not the Secret is there.
+    fn restore_claim(&self, status: &DirectorySyncStatus) {
+        let Some(claim) = &status.claim else {
+            return;
+        };
+        if let Ok(organization) = claim.organization_id.parse() {
+            let prefix = claim.external_id_prefix.clone().unwrap_or_default();
+            self.put_claim(organization, prefix, true);
+        }
+    }
+
+    fn claim(&self, state: &mut ObjectState, connected: &Connected) {
+        let organization = connected.organization.organization_id();
+        let prefix = connected.spec.policy.external_id_prefix.clone();
+        let accepted = was_accepted(&state.status);
+        self.put_claim(organization, prefix, accepted);
+        // Of what the spec named before.
+        let recorded = ClaimStatus::new(organization, &connected.spec.policy.external_id_prefix);
+        if state
+            .status
+            .claim
+            .as_ref()
+            .is_some_and(|claim| *claim != recorded)
+        {
+            state.status.claim = None;
+        }
+    }
+
+    fn put_claim(&self, organization: Uuid, prefix: String, accepted: bool) {
         let created = self.object.metadata.creation_timestamp.as_ref();
-        let touched = self.context.claims.put(Claim {
+        let claim = Claim {
             object: self.entry.object.clone(),
             uid: self.uid().to_owned(),
             created: created.map(|time| time.0).unwrap_or_default(),
-            organization: OrganizationKey {
-                server: connected.organization.address().to_owned(),
-                id: connected.organization.organization_id(),
-            },
-            prefix: connected.spec.policy.external_id_prefix.clone(),
-        });
-        self.context.wake(touched);
-    }
-
-    fn disclaim(&self) {
-        let touched = self.context.claims.release(self.uid());
-        self.context.wake(touched);
+            organization,
+            prefix,
+        };
+        let released = self.context.claims.put(claim, accepted);
+        self.context.release(released);
     }
 
     fn uid(&self) -> &str {
         self.object.metadata.uid.as_deref().unwrap_or_default()
     }
+}
+
+/// Whether an earlier version, which recorded no claims, managed the organization.
+fn was_accepted(status: &DirectorySyncStatus) -> bool {
+    let ready = find(&status.conditions, ConditionType::Ready);
+    status.claim.is_none()
+        && status.organization.is_some()
+        && ready.is_none_or(|ready| ready.reason != Blocker::AlreadyManaged.to_string())
 }
 
 /// From `now` until `then`, and a moment more: timers may be early.

@@ -12,11 +12,13 @@ use super::context::Context;
 use super::decision::{Attempt, Desired, Trigger, after_refusal, needs_full_resync};
 use super::objects::Entry;
 use super::outcome::{self, Failed, Requeue};
+use super::permits::Permit;
 use super::plan::{self, Content, PlanError};
 use super::publish::Publisher;
 use super::references;
 use super::state::{Connected, ObjectState, Prepared};
-use crate::api::conditions::{ConditionType, Outcome, find};
+use super::watchdog::{Watchdog, is_large};
+use crate::api::conditions::{Blocker, ConditionType, Outcome, find};
 use crate::api::{DirectorySync, DirectorySyncStatus, spec};
 use crate::sync::guard::{Approval, Digest, Guarded};
 use crate::sync::memberships::Memory as Memberships;
@@ -42,7 +44,7 @@ pub struct Run<'a> {
     pub connected: &'a Connected,
     /// What is asked for.
     pub desired: Desired<'a>,
-    /// Trigger now.
+    /// What made it begin now.
     pub trigger: Trigger,
 }
 
@@ -52,30 +54,58 @@ impl Run<'_> {
         let stop = self
             .entry
             .begin(self.prepared.generation, &self.context.work);
-        let next = match stop
-            .run_until_cancelled(self.context.permits.acquire())
-            .await
-        {
-            Some(_permit) => self.with_permit(state, &stop).await,
+        let next = match stop.run_until_cancelled(self.permit(state)).await {
+            Some(permit) => self.with_permit(state, &permit, &stop).await,
             None => self.stopped(),
         };
         self.entry.end();
         next
     }
 
+    fn permit(&self, state: &ObjectState) -> impl Future<Output = Permit> {
+        let large = state.large || is_large(&state.status);
+        let namespace = &self.entry.object.namespace;
+        self.context.permits.acquire(namespace, large)
+    }
+
     async fn with_permit(
         &self,
         state: &mut ObjectState,
+        permit: &Permit,
         stop: &CancellationToken,
     ) -> Option<Timestamp> {
         self.restore(state).await;
         let started = Timestamp::now();
-        self.announce(state).await;
-        tracing::info!(trigger = ?self.trigger, "sync starts");
+        // An object that another operator's keeps from its organization says so all the time.
+        let contested = has_reason(&state.status, Blocker::AlreadyManaged);
+        if !contested {
+            self.announce(state).await;
+        }
         let clock = Instant::now();
-        let result = self.run(state, stop, started).await;
+        // A server that doesn't answer holds nobody up.
+        permit.set_idle(true);
+        let claimed = self.claim(state, stop).await;
+        permit.set_idle(false);
+        if let Err(reason) = claimed {
+            return self.not_claimed(state, reason, started, clock).await;
+        }
+        if contested {
+            self.announce(state).await;
+        }
+        tracing::info!(trigger = ?self.trigger, "sync starts");
+        let watchdog = Watchdog::default();
+        let result = self.run(state, (&watchdog, permit), stop, started).await;
         let took = clock.elapsed();
         match result {
+            Err(error @ RunError::Stopped { .. }) if watchdog.expired().is_some() => {
+                let failed = watchdog.expired().map(outcome::of_expired)?;
+                let applied = error.applied();
+                Some(self.report(state, failed, applied, started, took).await)
+            }
+            Err(RunError::Stopped { .. }) if watchdog.has_to_wait() => {
+                state.large = true;
+                self.stopped()
+            }
             Ok(report) => Some(self.finished(state, &report, started, took).await),
             Err(RunError::Stopped { during, applied }) => {
                 tracing::info!(
@@ -94,6 +124,7 @@ impl Run<'_> {
     async fn run(
         &self,
         state: &mut ObjectState,
+        (watchdog, permit): (&Watchdog, &Permit),
         stop: &CancellationToken,
         started: Timestamp,
     ) -> Result<Report, RunError> {
@@ -110,7 +141,15 @@ impl Run<'_> {
             stop,
         };
         let mut sync_state = std::mem::take(&mut state.sync);
-        let result = self.run_phases(state, &mut sync_state, &options).await;
+        let result = {
+            let running = self.run_phases(state, &mut sync_state, &options);
+            let watching = watchdog.watch(&progress, permit, &self.context.timing, stop);
+            let (mut running, mut watching) = (pin!(running), pin!(watching));
+            tokio::select! {
+                result = &mut running => result,
+                () = &mut watching => running.await,
+            }
+        };
         state.sync = sync_state;
         result
     }
@@ -265,7 +304,7 @@ impl Run<'_> {
     }
 
     /// The watch or the end of the process stopped it: what comes next comes by itself.
-    fn stopped(&self) -> Option<Timestamp> {
+    pub(super) fn stopped(&self) -> Option<Timestamp> {
         let nothing_follows = self.entry.is_deleted() || self.context.work.is_cancelled();
         (!nothing_follows).then(Timestamp::now)
     }
@@ -322,15 +361,29 @@ impl Run<'_> {
         next
     }
 
-    async fn failed(
+    pub(super) async fn failed(
         &self,
         state: &mut ObjectState,
         error: &RunError,
         started: Timestamp,
         took: Duration,
     ) -> Timestamp {
+        let failed = outcome::of_error(error);
+        self.report(state, failed, error.applied(), started, took)
+            .await
+    }
+
+    /// Writes a failure to status, and works out when to retry.
+    pub(super) async fn report(
+        &self,
+        state: &mut ObjectState,
+        failed: Failed,
+        applied: Option<&ActionCounts>,
+        started: Timestamp,
+        took: Duration,
+    ) -> Timestamp {
         let ended = Timestamp::now();
-        let Failed { outcome, requeue } = outcome::of_error(error);
+        let Failed { outcome, requeue } = failed;
         let history = state.history.get_or_insert_default();
         history.failures = history.failures.saturating_add(1);
         let failures = history.failures;
@@ -346,8 +399,9 @@ impl Run<'_> {
                 (next, RunResult::Stalled)
             }
         };
+        let error = outcome.message();
         tracing::warn!(%error, failures, reason = outcome.reason(), "sync failed");
-        self.count(result, took, &[], error.applied());
+        self.count(result, took, &[], applied);
         let held = state.status.held_removals.as_ref();
         let held = held.map(|held| Digest(held.digest.clone()));
         self.record_attempt(state, ended, next, held.as_ref());
@@ -497,4 +551,9 @@ impl Run<'_> {
     fn uid(&self) -> &str {
         self.object.metadata.uid.as_deref().unwrap_or_default()
     }
+}
+
+fn has_reason(status: &DirectorySyncStatus, reason: Blocker) -> bool {
+    find(&status.conditions, ConditionType::Ready)
+        .is_some_and(|ready| ready.reason == reason.to_string())
 }

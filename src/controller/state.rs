@@ -26,6 +26,8 @@ pub struct ObjectState {
     pub sync: State,
     /// The removals that were held, or approved and not finished.
     pub removals: Option<FingerprintSet>,
+    /// The directory turned out to be large in a run that didn't end.
+    pub large: bool,
     /// The content of the plan's ConfigMap.
     pub plan: WrittenPlan,
 }

@@ -14,6 +14,13 @@ pub struct Timing {
     pub status_heartbeat: Duration,
     /// How often a run that takes longer than this tells in status how far it is.
     pub progress: Duration,
+    /// A run without progress for this long makes room for others, and goes on.
+    pub idle_after: Duration,
+    /// A run without progress for this long is ended, and retried later. Waiting for a rate limit of
+    /// the directory counts as progress.
+    pub no_progress: Duration,
+    /// How long a run may take at all. What it did stays; the next one goes on from there.
+    pub run: Duration,
     /// How long runs may take to come to a safe end when the process is asked to stop.
     pub shutdown: Duration,
     /// How long a Lease that isn't renewed keeps others waiting; at least a second.
@@ -28,6 +35,9 @@ impl Default for Timing {
             // Shorter than the shortest hour: an interval of 1h is at least 54 minutes.
             status_heartbeat: Duration::from_secs(50 * 60),
             progress: Duration::from_secs(10),
+            idle_after: Duration::from_secs(5),
+            no_progress: Duration::from_secs(10 * 60),
+            run: Duration::from_secs(12 * 60 * 60),
             shutdown: Duration::from_secs(20),
             lease: Duration::from_secs(15),
         }

@@ -75,7 +75,7 @@ impl OrganizationClient {
         steps
     }
 
-    async fn token(&self) -> Result<(), HttpError> {
+    pub(super) async fn token(&self) -> Result<(), HttpError> {
         match &self.remote.token {
             Some(tokens) => {
                 let (_, _): (SecretString, u64) = tokens.get().await?;

@@ -58,6 +58,15 @@ impl OrganizationClient {
         format!("{} at {}", self.organization_id(), self.api)
     }
 
+    /// Gets a token with the organization's key, or uses the one that is there still.
+    ///
+    /// # Errors
+    /// When the server refuses the key or can't be asked.
+    pub async fn authenticate(&self) -> Result<(), OrganizationError> {
+        let token = self.token().await;
+        token.map_err(|error| self.token_error(error))
+    }
+
     fn with(settings: Settings) -> Result<Self, InvalidSettings> {
         if settings.client_secret.expose_secret().trim().is_empty() {
             return Err(InvalidSettings::EmptySecret);

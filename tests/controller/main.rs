@@ -5,6 +5,7 @@
 
 mod basics;
 mod braking;
+mod claims;
 mod mending;
 mod processes;
 mod waiting;

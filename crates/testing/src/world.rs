@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use directory_sync::api::DirectorySync;
@@ -50,6 +51,11 @@ impl World {
             .ok();
         let server = prepared();
         let namespace = server.namespace(purpose).unwrap();
+        // Operators of all tests share one namespace for their Leases.
+        let config = organization::Config {
+            organization_id: new_organization_id(),
+            ..config
+        };
         let organization = SimulatedOrganization::start(config).await.unwrap();
         organization.seed_member(MemberSeed::new("owner@example.com").owner());
         let world = Self {
@@ -193,6 +199,17 @@ impl World {
             namespaces: namespaces.iter().map(|&name| name.to_owned()).collect(),
             label_selector: Some(selector.to_owned()),
             ..self.settings(None)
+        };
+        Operator::start(self.operator.clone(), settings, quick())
+    }
+
+    /// Starts one of several operators that share out resources by the label `shard`, each with its
+    /// own Lease.
+    pub fn shard(&self, shard: &str) -> Operator {
+        let lease = format!("{}-{shard}", self.lease());
+        let settings = OperatorSettings {
+            label_selector: Some(format!("shard={shard}")),
+            ..self.settings(Some(&lease))
         };
         Operator::start(self.operator.clone(), settings, quick())
     }
@@ -346,11 +363,19 @@ pub fn message_of(object: &DirectorySync, kind: ConditionType) -> String {
         .unwrap_or_default()
 }
 
+/// Another for each organization of the process, as in the world.
+fn new_organization_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0x1000);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("0d9f3c1e-6a52-4a3c-9d0b-{number:012x}")
+}
+
 /// Times that make tests quick.
 pub fn quick() -> Timing {
     Timing {
         reference_poll: Duration::from_millis(300),
         progress: Duration::from_millis(200),
+        idle_after: Duration::from_millis(500),
         shutdown: Duration::from_secs(10),
         lease: Duration::from_secs(3),
         ..Timing::default()

@@ -52,9 +52,12 @@ impl Place {
             .install_default()
             .ok();
         let namespace = cluster().namespace(purpose).unwrap();
-        let organization = SimulatedOrganization::start(organization::Config::cloud())
-            .await
-            .unwrap();
+        // An operator of the whole cluster sees the resources of other places too.
+        let config = organization::Config {
+            organization_id: uuid::Uuid::from_u128(fastrand::u128(..)).to_string(),
+            ..organization::Config::cloud()
+        };
+        let organization = SimulatedOrganization::start(config).await.unwrap();
         organization.seed_member(MemberSeed::new("owner@example.com").owner());
         Self {
             objects: rendered(&namespace, set),

@@ -1,0 +1,197 @@
+//! Watches a run's progress: gives its permit to others while it makes none, and ends it when it
+//! makes none for too long.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::permits::Permit;
+use super::timing::Timing;
+use crate::api::DirectorySyncStatus;
+use crate::sync::progress::{Phase, Progress};
+
+/// From so many people and groups on, a directory runs only while no other such does. Three below
+/// this size and one of 100,000 fit into the memory limit of the chart.
+pub const LARGE: u64 = 20_000;
+
+/// Watches one run.
+#[derive(Debug, Default)]
+pub struct Watchdog {
+    expired: OnceLock<Expired>,
+    has_to_wait: AtomicBool,
+}
+
+/// Why a run was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expired {
+    /// What it was doing.
+    pub phase: Phase,
+    /// The limit that it exceeded.
+    pub limit: Limit,
+}
+
+/// A limit of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// For all of it.
+    Run(Duration),
+    /// Without any progress.
+    NoProgress(Duration),
+}
+
+impl Watchdog {
+    /// Watches until the run has to end, which `stop` then tells it.
+    pub async fn watch(
+        &self,
+        progress: &Progress,
+        permit: &Permit,
+        timing: &Timing,
+        stop: &CancellationToken,
+    ) {
+        let started = Instant::now();
+        let mut moved = started;
+        let mut seen = snapshot(progress);
+        let mut large = false;
+        loop {
+            sleep(timing.idle_after / 5).await;
+            let now = snapshot(progress);
+            let waits = progress.read.waits_until().is_some();
+            if now != seen || waits {
+                moved = Instant::now();
+            }
+            permit.set_idle(waits || moved.elapsed() >= timing.idle_after);
+            seen = now;
+            if !large && seen.1 >= LARGE {
+                large = permit.become_large();
+                if !large {
+                    tracing::info!("a large directory; it waits until no other large one runs");
+                    self.has_to_wait.store(true, Ordering::Relaxed);
+                    return stop.cancel();
+                }
+            }
+            let limit = if moved.elapsed() >= timing.no_progress {
+                Limit::NoProgress(timing.no_progress)
+            } else if started.elapsed() >= timing.run {
+                Limit::Run(timing.run)
+            } else {
+                continue;
+            };
+            let expired = Expired {
+                phase: seen.0,
+                limit,
+            };
+            self.expired.set(expired).ok();
+            return stop.cancel();
+        }
+    }
+
+    /// Why the run was ended, if the watchdog did it.
+    pub fn expired(&self) -> Option<Expired> {
+        self.expired.get().copied()
+    }
+
+    /// Whether the run was ended because it has to wait for another large one.
+    pub fn has_to_wait(&self) -> bool {
+        self.has_to_wait.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether the last complete read found a large directory.
+pub fn is_large(status: &DirectorySyncStatus) -> bool {
+    status.source.as_ref().is_some_and(|source| {
+        let entries = source.users.unwrap_or_default() + source.groups.unwrap_or_default();
+        u64::try_from(entries).is_ok_and(|entries| entries >= LARGE)
+    })
+}
+
+/// The phase, the entries read, and the steps done: whatever changes here is progress.
+fn snapshot(progress: &Progress) -> (Phase, u64, u64) {
+    let (phase, done, _) = progress.now();
+    let read = &progress.read;
+    let read = read.users.load(Ordering::Relaxed) + read.groups.load(Ordering::Relaxed);
+    (phase, read, done)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::FutureExt as _;
+
+    use super::super::permits::Permits;
+    use super::*;
+
+    fn timing() -> Timing {
+        Timing {
+            idle_after: Duration::from_secs(5),
+            no_progress: Duration::from_secs(600),
+            run: Duration::from_secs(3_600),
+            ..Timing::default()
+        }
+    }
+
+    async fn permit(permits: &Permits, namespace: &str) -> Permit {
+        permits.acquire(&Arc::from(namespace), false).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_hangs_gives_way_within_seconds_and_ends_within_minutes() {
+        let permits = Permits::new(1);
+        let hung = permit(&permits, "hung").await;
+        let (watchdog, progress, stop) = Default::default();
+        let (watchdog, progress, stop): (Watchdog, Progress, CancellationToken) =
+            (watchdog, progress, stop);
+        let started = Instant::now();
+        let timing = timing();
+        let watching = watchdog.watch(&progress, &hung, &timing, &stop);
+        let other = async {
+            let _permit = permit(&permits, "other").await;
+            started.elapsed()
+        };
+        let ((), waited) = tokio::join!(watching, other);
+        assert!(waited <= Duration::from_secs(7), "{waited:?}");
+        assert!(stop.is_cancelled());
+        let expired = watchdog.expired().unwrap();
+        assert_eq!(expired.phase, Phase::Read);
+        assert_eq!(expired.limit, Limit::NoProgress(timing.no_progress));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_goes_on_keeps_its_permit_until_the_limit_of_a_run() {
+        let permits = Permits::new(1);
+        let busy = permit(&permits, "busy").await;
+        let (watchdog, progress) = (Watchdog::default(), Progress::default());
+        let stop = CancellationToken::new();
+        let timing = timing();
+        let mut other = Box::pin(permit(&permits, "other"));
+        let moving = async {
+            loop {
+                sleep(Duration::from_secs(2)).await;
+                progress.read.add_users(1);
+                assert!((&mut other).now_or_never().is_none());
+            }
+        };
+        tokio::select! {
+            () = watchdog.watch(&progress, &busy, &timing, &stop) => {}
+            () = moving => {}
+        }
+        let expired = watchdog.expired().unwrap();
+        assert_eq!(expired.limit, Limit::Run(timing.run));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_directory_that_turns_out_to_be_large_ends_where_another_large_one_runs() {
+        let permits = Permits::new(2);
+        let _large = permits.acquire(&Arc::from("a"), true).await;
+        let growing = permit(&permits, "b").await;
+        let (watchdog, progress) = (Watchdog::default(), Progress::default());
+        let stop = CancellationToken::new();
+        progress.read.add_users(usize::try_from(LARGE).unwrap());
+        watchdog.watch(&progress, &growing, &timing(), &stop).await;
+        assert!(watchdog.has_to_wait() && stop.is_cancelled());
+        assert_eq!(watchdog.expired(), None);
+    }
+}
