@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -73,8 +72,6 @@ impl OrganizationClient {
         }
         let secrets = Arc::new(Redactor::new());
         secrets.add(settings.client_secret.clone());
-        // As it stands in the form, which a proxy may quote.
-        secrets.add(encoded(settings.client_secret.expose_secret()).into());
         let identity = settings.region.identity();
         let bare = ApiClient {
             client: crate::http::client(&settings.connection)?,
@@ -138,16 +135,14 @@ impl OrganizationClient {
 
     /// What a failed call means.
     pub(super) fn error(&self, error: HttpError) -> OrganizationError {
+        let (error, for_token) = error.into_token_failure();
+        if for_token {
+            return self.token_error(error);
+        }
         let worked_before = self.readable.load(Ordering::Relaxed);
         let what = error.to_string();
         match &error.failure {
-            Failure::Token(_) => {
-                let Failure::Token(inner) = error.failure else {
-                    unreachable!("matched above");
-                };
-                self.token_error(*inner)
-            }
-            Failure::Unreachable(_) | Failure::Interrupted(_) => {
+            Failure::Token(_) | Failure::Unreachable(_) | Failure::Interrupted(_) => {
                 OrganizationError::Unreachable(error)
             }
             Failure::Tls(_) => OrganizationError::Tls {
@@ -181,9 +176,8 @@ impl OrganizationClient {
                     worked_before,
                 },
             },
-            Failure::Undecodable(_) | Failure::TooLarge(_) | Failure::Request(_) => {
-                OrganizationError::Unexpected(error)
-            }
+            Failure::Denied(_) | Failure::TooLarge(_) => OrganizationError::NotAllowed(error),
+            Failure::Undecodable(_) | Failure::Request(_) => OrganizationError::Unexpected(error),
         }
     }
 
@@ -254,10 +248,6 @@ impl std::fmt::Debug for Key {
     }
 }
 
-fn encoded(text: &str) -> String {
-    form_urlencoded::byte_serialize(text.trim().as_bytes()).collect()
-}
-
 fn key_form(settings: &Settings) -> SecretString {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("grant_type", "client_credentials")
@@ -285,12 +275,6 @@ fn is_limited_without_a_time(error: &HttpError) -> bool {
     })
 }
 
-#[derive(Deserialize)]
-struct Issued {
-    access_token: SecretString,
-    expires_in: u64,
-}
-
 impl TokenSource for Key {
     fn issue(&self) -> BoxFuture<'_, Result<Token, HttpError>> {
         Box::pin(async move {
@@ -298,17 +282,13 @@ impl TokenSource for Key {
             let call = Call::new(Method::POST, self.url.clone(), "POST /connect/token")
                 .header("bitwarden-client-version", CLIENT_VERSION)
                 .body("application/x-www-form-urlencoded", form);
-            let mut issued = self.remote.json::<Issued>(&call, 1 << 16).await;
-            if issued.as_ref().is_err_and(is_limited_without_a_time) {
-                tokio::time::sleep(self.refill).await;
-                issued = self.remote.json(&call, 1 << 16).await;
+            match self.remote.token(&call).await {
+                Err(error) if is_limited_without_a_time(&error) => {
+                    tokio::time::sleep(self.refill).await;
+                    self.remote.token(&call).await
+                }
+                result => result,
             }
-            let issued = issued?;
-            self.remote.secrets.add(issued.access_token.clone());
-            Ok(Token {
-                secret: issued.access_token,
-                lifetime: Duration::from_secs(issued.expires_in),
-            })
         })
     }
 }

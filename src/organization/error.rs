@@ -84,6 +84,9 @@ pub enum OrganizationError {
     /// Not reached, or lost on the way.
     #[error("{0}")]
     Unreachable(#[source] HttpError),
+    /// The operator's own settings don't allow it.
+    #[error("{0}")]
+    NotAllowed(#[source] HttpError),
     /// The server asked to come back later.
     #[error("{what}; the server limits requests, this one is sent again later")]
     Throttled {
@@ -163,6 +166,7 @@ impl OrganizationError {
             | Self::WrongCredentials { .. }
             | Self::KeyRevoked { .. }
             | Self::NotPermitted { .. }
+            | Self::NotAllowed(_)
             | Self::Unsupported { .. }
             | Self::Tls {
                 worked_before: false,

@@ -288,7 +288,7 @@ pub(super) struct ErrorBody {
 
 impl ErrorBody {
     pub(super) fn of(answer: &Answer) -> Self {
-        serde_json::from_str(&answer.body).unwrap_or_default()
+        answer.fields()
     }
 
     /// What it says to a person, in one short line.
@@ -314,9 +314,9 @@ impl ErrorBody {
         parts.dedup();
         let text = shorten(&parts.join(": "));
         if text.is_empty() {
-            match answer.says() {
-                says if says.is_empty() => answer.status.to_string(),
-                says => format!("{}: {says}", answer.status),
+            match answer.is_html() {
+                true => format!("{}, an HTML page", answer.status),
+                false => answer.status.to_string(),
             }
         } else {
             text

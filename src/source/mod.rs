@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 
 use crate::complete::Complete;
 use crate::directory::Directory;
-use crate::http::AccountLimits;
+use crate::http::{AccountLimits, ApiError};
 
 pub use directory_sync_core::sync::progress::ReadProgress;
 
@@ -85,6 +85,16 @@ pub async fn telling_waits<T>(
                     progress.wait_until(until);
                 }
             }
+        }
+    }
+}
+
+impl From<ApiError> for SourceError {
+    fn from(error: ApiError) -> Self {
+        Self {
+            kind: error.kind(),
+            message: error.to_string(),
+            cause: Some(Box::new(error)),
         }
     }
 }

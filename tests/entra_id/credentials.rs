@@ -274,7 +274,7 @@ async fn a_service_account_s_token_is_proof_without_any_secret() {
     let refusal = refused(settings_with(&tenant, credentials())).await;
     refusal
         .for_entra()
-        .says("can't read the federated token")
+        .says("can't read the cluster's token")
         .says("is mounted");
 }
 

@@ -1,14 +1,10 @@
 //! A tenant, the settings to read it, and a directory in a form that reads well in a test.
 
-use std::time::Duration;
-
 use directory_sync::directory::Directory;
 use directory_sync::source::entra_id::{
     Addresses, Credentials, EntraIdSettings, EntraIdSource, GroupSettings,
 };
-use directory_sync::source::{
-    ReadProgress, Reading, Source, SourceError, SourceErrorKind, Version,
-};
+use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Version};
 use directory_sync_testing::{Setup, hurried, read_all};
 use simulators::entra_id::{Config, SimulatedEntra};
 
@@ -121,8 +117,7 @@ pub trait ForEntra {
 impl ForEntra for Refusal {
     #[track_caller]
     fn for_entra(self) -> Self {
-        let retry_after = Some(Duration::from_secs(300));
-        self.is(SourceErrorKind::Transient { retry_after })
+        self.for_the_user_to_mend()
     }
 }
 

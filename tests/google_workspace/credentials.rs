@@ -13,10 +13,8 @@ const OTHER: &str = include_str!("keys/other.pem");
 const USERS: &str = "https://www.googleapis.com/auth/admin.directory.user.readonly";
 const GROUPS: &str = "https://www.googleapis.com/auth/admin.directory.group.readonly";
 
-/// It passes once somebody mended it at Google: tried again in some minutes.
-const ELSEWHERE: SourceErrorKind = SourceErrorKind::Transient {
-    retry_after: Some(Duration::from_secs(300)),
-};
+/// Somebody has to change it at Google.
+const ELSEWHERE: SourceErrorKind = SourceErrorKind::Configuration;
 
 fn key(google: &SimulatedGoogle) -> ServiceAccountKey {
     ServiceAccountKey::parse(&google.key_file()).unwrap()

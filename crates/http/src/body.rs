@@ -1,30 +1,35 @@
 //! Bodies, read to their end or not at all.
 
 use std::io;
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::{Response, Url};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::{Instant, timeout};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use crate::error::chain;
+use crate::limits::process_limits;
 use crate::{Answer, Failure, Redactor, retry_after};
-use directory_sync_core::text::shorten;
+use directory_sync_core::text::sanitize;
 
 /// As much of an answer that isn't a success as is kept.
-const ANSWER_MAX: usize = 1 << 20;
+const ANSWER_MAX: u64 = 1 << 20;
 /// What is read at once from the network's side of a decoder.
 const READ_AHEAD: usize = 64 << 10;
 
 /// Decodes a JSON body as it arrives: at no time is all of it in memory.
-pub(super) async fn json<T>(response: Response, cap: u64, secrets: &Redactor) -> Result<T, Failure>
+pub(super) async fn json<T>(response: Response, cap: u64) -> Result<T, Failure>
 where
     T: DeserializeOwned + Send + 'static,
 {
     if media_type(&response).contains("html") {
         return Err(Failure::Html);
     }
+    let cap = cap.min(process_limits().max_response_bytes);
     let reader = StreamReader::new(capped(response, cap));
     let mut reader = Box::pin(reader);
     let decoded = tokio::task::spawn_blocking(move || {
@@ -35,17 +40,13 @@ where
     });
     match decoded.await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(undecodable(error, cap, secrets)),
+        Ok(Err(error)) => Err(undecodable(&error, cap)),
         Err(stopped) => Err(Failure::Interrupted(stopped.to_string())),
     }
 }
 
 /// Reads a body to its end that tells nothing: empty, or JSON.
-pub(super) async fn nothing(
-    response: Response,
-    cap: u64,
-    secrets: &Redactor,
-) -> Result<(), Failure> {
+pub(super) async fn nothing(response: Response, cap: u64) -> Result<(), Failure> {
     if media_type(&response).contains("html") {
         return Err(Failure::Html);
     }
@@ -59,45 +60,74 @@ pub(super) async fn nothing(
     }
     serde_json::from_slice::<serde::de::IgnoredAny>(&body)
         .map(|_| ())
-        .map_err(|error| undecodable(error, cap, secrets))
+        .map_err(|error| undecodable(&error, cap))
 }
 
-/// What a refusal says; a body that breaks off is as good as its beginning.
-pub(super) async fn answer(response: Response, secrets: &Redactor) -> Answer {
+/// What a refusal says; a body that breaks off is as good as none. `query` of the request is a
+/// cursor or a key, and nobody's business.
+pub(super) async fn answer(response: Response, query: Option<&str>, secrets: &Redactor) -> Answer {
     let status = response.status();
     let headers = response.headers();
     let location = headers
         .get(LOCATION)
         .and_then(|to| to.to_str().ok())
-        .map(|to| shorten(to.split(['?', '#']).next().unwrap_or_default()));
+        .and_then(|to| response.url().join(to).ok())
+        .filter(Url::has_host)
+        .map(|to| secrets.clean(&to.origin().ascii_serialization()));
     let retry_after = retry_after(headers);
     let content_type = media_type(&response);
     let mut body = Vec::new();
-    let mut chunks = response.bytes_stream();
+    let mut chunks = std::pin::pin!(capped(response, ANSWER_MAX));
     while let Some(Ok(chunk)) = chunks.next().await {
-        let room = ANSWER_MAX - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if body.len() == ANSWER_MAX {
-            break;
-        }
+        body.extend_from_slice(&chunk);
+    }
+    let html = content_type.contains("html") || body.trim_ascii_start().starts_with(b"<");
+    let mut body = serde_json::from_slice::<Value>(&body).ok();
+    if let Some(body) = &mut body {
+        each_text(body, &|text| match query {
+            Some(query) if !query.is_empty() => secrets.redact(&text.replace(query, "***")),
+            _ => secrets.redact(text),
+        });
     }
     Answer {
         status,
         retry_after,
-        content_type,
-        location: location.map(|to| secrets.scrub(&to)),
-        body: secrets.scrub(&String::from_utf8_lossy(&body)),
+        html,
+        location,
+        body,
     }
 }
 
-/// The chunks of a body; more than `cap` bytes are an error.
+/// Changes each text in `value`, names of fields included.
+fn each_text(value: &mut Value, change: &impl Fn(&str) -> String) {
+    match value {
+        Value::String(text) => *text = change(text),
+        Value::Array(values) => values.iter_mut().for_each(|value| each_text(value, change)),
+        Value::Object(fields) => {
+            *fields = std::mem::take(fields)
+                .into_iter()
+                .map(|(name, mut value)| {
+                    each_text(&mut value, change);
+                    (change(&name), value)
+                })
+                .collect();
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The chunks of a body. More than `cap` bytes, after decompression, are an error, and so is a
+/// body that comes too slowly to ever be worth the wait ([`Pace`]).
 fn capped(
     response: Response,
     cap: u64,
 ) -> impl futures::Stream<Item = io::Result<bytes::Bytes>> + Send {
+    let chunks = response
+        .bytes_stream()
+        .map_err(|error| io::Error::other(error.without_url()));
     let mut left = cap;
-    response.bytes_stream().map(move |chunk| {
-        let chunk = chunk.map_err(|error| io::Error::other(error.without_url()))?;
+    paced(chunks, Pace::default()).map(move |chunk| {
+        let chunk = chunk?;
         left = left
             .checked_sub(chunk.len() as u64)
             .ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))?;
@@ -105,16 +135,132 @@ fn capped(
     })
 }
 
-fn undecodable(error: serde_json::Error, cap: u64, secrets: &Redactor) -> Failure {
-    if error.is_io() {
-        return lost(&io::Error::from(error), cap);
+/// How slowly a body may come. A server that sends a byte now and then would hold a run forever.
+/// Only time in which we wait for the server counts.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// In each stretch of this length …
+    window: Duration,
+    /// … at least so many bytes have to come, unless the body ends in it.
+    bytes: usize,
+    /// All waiting for one body.
+    total: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(30),
+            bytes: 16 << 10,
+            total: Duration::from_secs(600),
+        }
     }
-    // The text of these errors quotes the value that didn't fit.
-    let text = shorten(&secrets.scrub(&error.to_string()));
-    if error.is_eof() {
-        Failure::Interrupted(format!("the body breaks off: {text}"))
-    } else {
-        Failure::Undecodable(text)
+}
+
+fn paced<S>(chunks: S, pace: Pace) -> impl futures::Stream<Item = io::Result<bytes::Bytes>> + Send
+where
+    S: futures::Stream<Item = io::Result<bytes::Bytes>> + Send,
+{
+    struct Progress<S> {
+        chunks: std::pin::Pin<Box<S>>,
+        waited: Duration,
+        came: usize,
+        total: Duration,
+    }
+    let progress = Progress {
+        chunks: Box::pin(chunks),
+        waited: Duration::ZERO,
+        came: 0,
+        total: Duration::ZERO,
+    };
+    futures::stream::try_unfold(progress, move |mut progress| async move {
+        loop {
+            let patience = pace.window.saturating_sub(progress.waited);
+            let started = Instant::now();
+            let next = timeout(patience, progress.chunks.next()).await;
+            let waited = started.elapsed();
+            progress.waited += waited;
+            progress.total += waited;
+            if progress.waited >= pace.window || progress.total >= pace.total {
+                let too_slow = progress.came < pace.bytes || progress.total >= pace.total;
+                if too_slow && !matches!(next, Ok(None)) {
+                    let error = format!(
+                        "the body comes too slowly: {} bytes in {} s",
+                        progress.came,
+                        progress.waited.as_secs()
+                    );
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, error));
+                }
+                progress.waited = Duration::ZERO;
+                progress.came = 0;
+            }
+            match next {
+                Err(_) => {}
+                Ok(None) => return Ok(None),
+                Ok(Some(chunk)) => {
+                    let chunk = chunk?;
+                    progress.came += chunk.len();
+                    return Ok(Some((chunk, progress)));
+                }
+            }
+        }
+    })
+}
+
+fn undecodable(error: &serde_json::Error, cap: u64) -> Failure {
+    if let Some(kind) = error.io_error_kind() {
+        if kind == io::ErrorKind::FileTooLarge {
+            return Failure::TooLarge(cap);
+        }
+        return Failure::Interrupted(sanitize(&error.to_string()));
+    }
+    let place = format!("at line {}, column {}", error.line(), error.column());
+    match error.classify() {
+        serde_json::error::Category::Eof => {
+            Failure::Interrupted(format!("the body breaks off {place}"))
+        }
+        serde_json::error::Category::Data => {
+            let what = data_error(&error.to_string());
+            Failure::Undecodable(format!("{what} {place}"))
+        }
+        _ => Failure::Undecodable(format!("it isn't JSON {place}")),
+    }
+}
+
+/// What doesn't fit, without the value, which these errors quote: `invalid type: string "…",
+/// expected u64` becomes `a string instead of u64`.
+fn data_error(text: &str) -> String {
+    // What is expected stands at the end, in words of this program.
+    let expected = text
+        .rsplit_once(", expected ")
+        .map(|(_, rest)| rest.split(" at line ").next().unwrap_or_default());
+    if let Some(rest) = text.strip_prefix("missing field ") {
+        let field = rest.split(" at line ").next().unwrap_or_default();
+        return format!("the field {} is missing", sanitize(field));
+    }
+    let found = text
+        .strip_prefix("invalid type: ")
+        .or_else(|| text.strip_prefix("invalid value: "))
+        .and_then(|rest| rest.split([' ', ',']).next())
+        .filter(|kind| {
+            [
+                "string", "integer", "floating", "boolean", "null", "map", "sequence",
+            ]
+            .contains(kind)
+        });
+    match (found, expected) {
+        (Some(found), Some(expected)) => {
+            format!(
+                "a value of the kind {found} instead of {}",
+                sanitize(expected)
+            )
+        }
+        (None, _) if text.starts_with(crate::limits::TOO_MANY) => text
+            .split(" at line ")
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+        _ => "a value doesn't fit".to_owned(),
     }
 }
 
@@ -132,5 +278,78 @@ fn lost(error: &io::Error, cap: u64) -> Failure {
 fn media_type(response: &Response) -> String {
     let header = response.headers().get(CONTENT_TYPE);
     let text = header.and_then(|value| value.to_str().ok()).unwrap_or("");
-    shorten(text.split(';').next().unwrap_or_default().trim()).to_ascii_lowercase()
+    sanitize(text.split(';').next().unwrap_or_default().trim()).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    const PACE: Pace = Pace {
+        window: Duration::from_secs(30),
+        bytes: 100,
+        total: Duration::from_secs(300),
+    };
+
+    /// Chunks of `size` bytes, each `every` seconds after the last; how many come before an error.
+    async fn read(count: usize, size: usize, every: u64) -> Result<usize, String> {
+        let chunks = stream::iter(0..count).then(move |_| async move {
+            tokio::time::sleep(Duration::from_secs(every)).await;
+            Ok(bytes::Bytes::from(vec![b'x'; size]))
+        });
+        let read: Vec<_> = paced(chunks, PACE)
+            .try_collect()
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(read.len())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_is_given_up() {
+        let error = read(1000, 1, 2).await.unwrap_err();
+        assert!(error.contains("too slowly"), "{error}");
+        let error = read(1, 1000, 31).await.unwrap_err();
+        assert!(error.contains("0 bytes in 30 s"), "{error}");
+        let error = read(1000, 1000, 2).await.unwrap_err();
+        assert!(error.contains("too slowly"), "after five minutes: {error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_body_that_gets_on_is_read_to_its_end() {
+        assert_eq!(read(100, 50, 2).await, Ok(100));
+        assert_eq!(read(3, 1, 9).await, Ok(3), "it ends before the first look");
+        assert_eq!(read(0, 0, 0).await, Ok(0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_that_we_take_ourselves_is_not_the_servers() {
+        let chunks = stream::iter(0..10).map(|_| Ok(bytes::Bytes::from_static(b"x")));
+        let mut read = std::pin::pin!(paced(chunks, PACE));
+        while let Some(chunk) = read.next().await {
+            chunk.unwrap();
+            tokio::time::sleep(Duration::from_secs(100)).await;
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_without_the_value() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Person {
+            #[expect(dead_code, reason = "only its form matters")]
+            number: u32,
+        }
+        let told = |text: &str| {
+            let error = serde_json::from_str::<Person>(text).unwrap_err();
+            undecodable(&error, 1).to_string()
+        };
+        let quoted = told(r#"{"number": "hunter2, expected hunter3"}"#);
+        assert!(quoted.contains("kind string instead of u32"), "{quoted}");
+        assert!(!quoted.contains("hunter"), "{quoted}");
+        let missing = told("{}");
+        assert!(missing.contains("`number` is missing"), "{missing}");
+        assert!(told("{\"number\": -1}").contains("integer instead of u32"));
+        assert!(told("hunter2").contains("isn't JSON"));
+    }
 }

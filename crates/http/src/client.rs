@@ -6,6 +6,9 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Identity};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::egress::{CheckingResolver, proxies};
+use crate::limits::process_limits;
+
 /// How connections to one server are made.
 ///
 /// Proxies come from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
@@ -36,8 +39,8 @@ impl Default for ClientSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The authorities can't be read.
-    #[error("the CA bundle holds no PEM certificate that can be read: {0}")]
-    CaBundle(String),
+    #[error("the CA bundle {0}")]
+    CaBundle(&'static str),
     /// Certificate and key can't be read.
     #[error("the client certificate can't be used: it must be PEM, the chain and its private key")]
     ClientIdentity,
@@ -46,7 +49,8 @@ pub enum ClientError {
     Tls(String),
 }
 
-/// A client with these settings. It follows no redirect: an API that redirects is a wrong address,
+/// A client with these settings, within the limits of the process
+/// ([`crate::limits::ProcessLimits`]). It follows no redirect: an API that redirects is a wrong address,
 /// and a token must not follow to another host.
 ///
 /// # Errors
@@ -62,15 +66,20 @@ pub fn client(settings: &ClientSettings) -> Result<Client, ClientError> {
         .redirect(Policy::none())
         .connect_timeout(settings.connect_timeout)
         .read_timeout(settings.idle_timeout)
+        .dns_resolver(CheckingResolver {
+            policy: process_limits().egress.clone(),
+            proxies: proxies(),
+        })
         .tcp_keepalive(Duration::from_secs(30))
         .pool_idle_timeout(Duration::from_secs(60))
         // What is sent again, and when, is decided in one place: `ApiClient`.
         .retry(reqwest::retry::never());
     if let Some(pem) = &settings.ca_bundle {
         let certificates = Certificate::from_pem_bundle(pem)
-            .map_err(|error| ClientError::CaBundle(super::error::chain(&error)))?;
+            // The cause could quote what is there, which may be a key that was named by mistake.
+            .map_err(|_| ClientError::CaBundle("holds a certificate that can't be read"))?;
         if certificates.is_empty() {
-            return Err(ClientError::CaBundle("there is none in it".into()));
+            return Err(ClientError::CaBundle("holds no certificate in PEM"));
         }
         builder = builder.tls_certs_merge(certificates);
     }

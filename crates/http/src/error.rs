@@ -6,8 +6,9 @@ use std::io;
 
 use reqwest::{Method, Url};
 
-use crate::{Answer, Outcome};
-use directory_sync_core::text::shorten;
+use crate::egress::Denied;
+use crate::{Answer, Outcome, Redactor};
+use directory_sync_core::text::sanitize;
 
 /// A call that failed.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +40,15 @@ impl fmt::Display for CallName {
 /// `scheme://host:port/path`: no user, password, query or fragment.
 pub(super) fn without_query(url: &Url) -> String {
     let origin = url.origin().ascii_serialization();
-    shorten(&format!("{origin}{}", url.path()))
+    sanitize(&format!("{origin}{}", url.path()))
 }
 
 /// How a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
+    /// The operator's settings don't allow a connection to that server.
+    #[error("{0}")]
+    Denied(Denied),
     /// No connection: the name isn't known, nobody listens, no answer in time.
     #[error("can't connect: {0}")]
     Unreachable(String),
@@ -64,7 +68,10 @@ pub enum Failure {
     #[error("the answer is an HTML page")]
     Html,
     /// A body larger than it ever should be.
-    #[error("the answer is larger than {0} bytes")]
+    #[error(
+        "the answer is larger than {0} bytes when it is decompressed; if that is right, raise \
+         --max-response-size"
+    )]
     TooLarge(u64),
     /// There was no token to send with it.
     #[error("there is no access token: {0}")]
@@ -93,9 +100,12 @@ impl Failure {
     }
 
     /// Of an error before any answer.
-    pub(super) fn of_sending(error: &reqwest::Error) -> Self {
-        let text = chain(error);
-        if is_tls(error) {
+    pub(super) fn of_sending(error: &reqwest::Error, secrets: &Redactor) -> Self {
+        // The text may hold what a certificate says.
+        let text = secrets.clean(&chain(error));
+        if let Some(denied) = denied(error) {
+            Self::Denied(denied.clone())
+        } else if is_tls(error) {
             Self::Tls(text)
         } else if error.is_connect() {
             Self::Unreachable(text)
@@ -125,7 +135,7 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
         }
         next = error.source();
     }
-    shorten(&told.join(": "))
+    sanitize(&told.join(": "))
 }
 
 /// Whether TLS refused the other side, or was refused by it. The error may lie in several layers of
@@ -136,4 +146,12 @@ fn is_tls(error: &(dyn Error + 'static)) -> bool {
         .and_then(io::Error::get_ref)
         .map(|inner| inner as &(dyn Error + 'static));
     error.is::<rustls::Error>() || wrapped.is_some_and(is_tls) || error.source().is_some_and(is_tls)
+}
+
+/// The policy's refusal, where it is what kept us from connecting.
+fn denied<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Denied> {
+    match error.downcast_ref() {
+        Some(denied) => Some(denied),
+        None => denied(error.source()?),
+    }
 }

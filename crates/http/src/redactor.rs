@@ -1,44 +1,489 @@
-//! What must not show, whatever the other side says.
+//! Takes secrets out of what the other side sent, before any of it is shown.
+//!
+//! A server or proxy that quotes a request in its answer would carry our credentials into an error.
+//! Every text of the other side that reaches an error, a log line, a status or an event goes
+//! through [`Redactor::clean`], after it was decoded: LDAP's diagnostics as well as fields of JSON.
+//!
+//! A secret is found whole or in part (eight bytes or more that aren't one word), in any case, and in every encoding in
+//! which servers commonly quote: JSON escapes, percent signs, HTML entities, Base64, hexadecimal and
+//! lists of decimal bytes. Where part of a text is an encoding, that part is decoded and looked at.
+//! A secret of fewer than six bytes can't be told from ordinary text: a text that holds one is
+//! withheld altogether.
 
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use directory_sync_core::text::sanitize;
 use secrecy::{ExposeSecret, SecretString};
 
-/// The secrets that are sent to one side. A server or proxy that quotes a request in its answer
-/// would carry them into an error: they are taken out of every text that comes back.
-#[derive(Debug, Default)]
-pub struct Redactor(RwLock<Vec<SecretString>>);
+/// Stands where a secret was.
+const MASK: &str = "***";
+/// Stands for a text that can't be shown.
+pub(crate) const WITHHELD: &str = "(text withheld)";
+/// A text with a secret shorter than this is withheld.
+const SHORT: usize = 6;
+/// A secret at least this long is found in part, too.
+const LONG: usize = 12;
+/// The shortest part of a long secret that is found.
+const PART: usize = 8;
+/// No more of a text is looked at, or shown.
+const TEXT_MAX: usize = 16 << 10;
+/// No more of a secret is looked for: a longer one is a file, of which a part tells as much.
+const SECRET_MAX: usize = 16 << 10;
+/// Access tokens and assertions that were renewed since may still be quoted; very old ones no more.
+const TOKENS: usize = 16;
 
-/// Shorter texts would be found everywhere.
-const SHORTEST: usize = 6;
-/// Tokens that were renewed since may still be quoted; very old ones no more.
-const KEPT: usize = 8;
-/// The first are keys, which stay.
-const STAYING: usize = 2;
+/// The secrets that are sent to one side.
+#[derive(Debug, Default)]
+pub struct Redactor(RwLock<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    keys: Vec<SecretString>,
+    identifiers: Vec<SecretString>,
+    tokens: VecDeque<SecretString>,
+}
+
+/// A secret in lower case, and the length of the parts in which it is looked for.
+struct Needle<'a> {
+    bytes: &'a [u8],
+    part: usize,
+}
 
 impl Redactor {
-    /// None yet.
+    /// Without any secret yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One more that must not show. The first two stay; of later ones the newest few.
+    /// One more key, password or private key. It is never forgotten.
     pub fn add(&self, secret: SecretString) {
-        if secret.expose_secret().len() < SHORTEST {
-            return;
-        }
-        let mut secrets = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if secrets.len() == KEPT {
-            secrets.remove(STAYING);
-        }
-        secrets.push(secret);
+        add_once(&mut self.write().keys, secret);
     }
 
-    /// `text` without them.
-    pub fn scrub(&self, text: &str) -> String {
-        let secrets = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        secrets.iter().fold(text.to_owned(), |text, secret| {
-            text.replace(secret.expose_secret(), "***")
-        })
+    /// One more value that isn't a credential, though it came out of a Secret: a bind DN, a user
+    /// name. Only all of it is taken out, as parts of it (`dc=example`) stand elsewhere rightfully.
+    pub fn add_identifier(&self, value: SecretString) {
+        add_once(&mut self.write().identifiers, value);
+    }
+
+    /// One more access token or assertion. The newest few are remembered.
+    pub fn add_token(&self, token: SecretString) {
+        let tokens = &mut self.write().tokens;
+        if tokens.len() == TOKENS {
+            tokens.pop_front();
+        }
+        tokens.push_back(lower(&token));
+    }
+
+    /// `text` of the other side, decoded, as it may be shown: without secrets and control
+    /// characters, and short.
+    pub fn clean(&self, text: &str) -> String {
+        sanitize(self.redact(text).trim())
+    }
+
+    /// `text` without secrets.
+    pub fn redact(&self, text: &str) -> String {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let needles: Vec<_> = known.needles().collect();
+        if needles.is_empty() {
+            return text.to_owned();
+        }
+        let text = &text[..text.floor_char_boundary(TEXT_MAX)];
+        let lowered = text.to_ascii_lowercase();
+        let mut found = find(&needles, lowered.as_bytes());
+        // What shows only when escapes are resolved has no place in the text that could be masked.
+        if let Some(decoded) = unescape(text)
+            && find(&needles, decoded.to_ascii_lowercase().as_bytes()).len() > found.len()
+        {
+            return WITHHELD.to_owned();
+        }
+        for (range, bytes) in encoded_runs(text) {
+            if !find(&needles, &bytes.to_ascii_lowercase()).is_empty() {
+                found.push(range);
+            }
+        }
+        if found.iter().any(|range| {
+            needles
+                .iter()
+                .any(|needle| needle.bytes.len() < SHORT && range.len() == needle.bytes.len())
+        }) {
+            return WITHHELD.to_owned();
+        }
+        mask(text, found)
+    }
+
+    /// A message of our own words, without values that came out of Secrets. Values shorter than six
+    /// bytes are left: they are parts of ordinary words.
+    pub fn redact_message(&self, text: &str) -> String {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let needles: Vec<_> = known
+            .needles()
+            .filter(|needle| needle.bytes.len() >= SHORT)
+            .collect();
+        let found = find(&needles, text.to_ascii_lowercase().as_bytes());
+        mask(text, found)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Known> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn needles(&self) -> impl Iterator<Item = Needle<'_>> {
+        let secrets = self.keys.iter().chain(&self.tokens).map(|secret| {
+            let bytes = secret.expose_secret().as_bytes();
+            let part = match bytes.len() {
+                length if length >= LONG => PART,
+                length => length,
+            };
+            Needle { bytes, part }
+        });
+        let identifiers = self.identifiers.iter().map(|value| {
+            let bytes = value.expose_secret().as_bytes();
+            let part = bytes.len();
+            Needle { bytes, part }
+        });
+        secrets.chain(identifiers)
+    }
+}
+
+fn add_once(secrets: &mut Vec<SecretString>, secret: SecretString) {
+    let secret = lower(&secret);
+    let known = |known: &SecretString| known.expose_secret() == secret.expose_secret();
+    if !secret.expose_secret().is_empty() && !secrets.iter().any(known) {
+        secrets.push(secret);
+    }
+}
+
+/// As it is compared. White space around it isn't part of it.
+fn lower(secret: &SecretString) -> SecretString {
+    let text = secret.expose_secret().trim();
+    let text = &text[..text.floor_char_boundary(SECRET_MAX)];
+    text.to_ascii_lowercase().into()
+}
+
+/// Where any part of any secret stands in `text`, both in lower case.
+fn find(needles: &[Needle<'_>], text: &[u8]) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for needle in needles {
+        if needle.part == 0 || text.len() < needle.part {
+            continue;
+        }
+        // A word of a longer secret says nothing of it, and stands in ordinary text.
+        let is_word = |part: &[u8]| part.iter().all(u8::is_ascii_alphabetic);
+        let words_count = needle.part == needle.bytes.len() || is_word(needle.bytes);
+        let parts: HashMap<&[u8], usize> = (0..)
+            .zip(needle.bytes.windows(needle.part))
+            .filter(|(_, part)| words_count || !is_word(part))
+            .map(|(at, part)| (part, at))
+            .collect();
+        for (start, window) in text.windows(needle.part).enumerate() {
+            if let Some(&at) = parts.get(window) {
+                let same = |(one, other): &(&u8, &u8)| one == other;
+                let before = needle.bytes[..at].iter().rev();
+                let before = before.zip(text[..start].iter().rev()).take_while(same);
+                let after = needle.bytes[at..].iter().zip(&text[start..]);
+                found.push(start - before.count()..start + after.take_while(same).count());
+            }
+        }
+    }
+    found
+}
+
+fn mask(text: &str, mut found: Vec<Range<usize>>) -> String {
+    found.sort_by_key(|range| range.start);
+    let mut shown = String::with_capacity(text.len());
+    let mut end = 0;
+    for range in found {
+        let from = text.floor_char_boundary(range.start);
+        let to = text.ceil_char_boundary(range.end);
+        if from > end || shown.is_empty() {
+            shown.push_str(&text[end..from.max(end)]);
+            shown.push_str(MASK);
+        }
+        end = end.max(to);
+    }
+    shown.push_str(&text[end..]);
+    shown
+}
+
+/// `text` without the escapes of JSON, URLs and HTML; `None` where it has none.
+fn unescape(text: &str) -> Option<String> {
+    if !text.contains(['\\', '%', '&', '+']) {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let (decoded, length) = unescape_first(rest, c);
+        let mut buffer = [0; 4];
+        match decoded {
+            Unescaped::Byte(byte) => bytes.push(byte),
+            Unescaped::Char(c) => bytes.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes()),
+        }
+        rest = &rest[length..];
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+enum Unescaped {
+    Byte(u8),
+    Char(char),
+}
+
+/// The first character of `text`, which begins with `c`, and how many bytes stand for it.
+fn unescape_first(text: &str, c: char) -> (Unescaped, usize) {
+    let hex = |range: Range<usize>| {
+        let digits = text.get(range)?;
+        let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        plain
+            .then(|| u32::from_str_radix(digits, 16).ok())
+            .flatten()
+    };
+    let found = match c {
+        '%' => hex(1..3).map(|byte| (Unescaped::Byte(byte as u8), 3)),
+        '+' => Some((Unescaped::Char(' '), 1)),
+        '\\' if text[1..].starts_with(['u', 'U']) => hex(2..6)
+            .and_then(char::from_u32)
+            .map(|c| (Unescaped::Char(c), 6)),
+        '\\' if text[1..].starts_with('x') => {
+            hex(2..4).map(|byte| (Unescaped::Byte(byte as u8), 4))
+        }
+        '\\' => text[1..].chars().next().map(|c| {
+            let meant = match c {
+                'n' => '\n',
+                't' => '\t',
+                'r' => '\r',
+                c => c,
+            };
+            (Unescaped::Char(meant), 1 + c.len_utf8())
+        }),
+        '&' => entity(text).map(|(c, length)| (Unescaped::Char(c), length)),
+        _ => None,
+    };
+    found.unwrap_or((Unescaped::Char(c), c.len_utf8()))
+}
+
+fn entity(text: &str) -> Option<(char, usize)> {
+    let end = text.bytes().take(10).position(|byte| byte == b';')?;
+    let name = &text[1..end];
+    let c = match name {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        _ => {
+            let number = name.strip_prefix('#')?;
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+                None => number.parse().ok()?,
+            };
+            char::from_u32(code)?
+        }
+    };
+    Some((c, end + 1))
+}
+
+/// Lenient, as what is looked at may be cut off anywhere.
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_allow_trailing_bits(true)
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+/// Four characters are three bytes: shorter runs hold too little of a secret.
+const RUN_MIN: usize = 4;
+
+/// Parts of `text` that may be Base64, hexadecimal or a list of decimal bytes, with what they stand
+/// for. A run may begin in the middle of a group, so each beginning is tried.
+fn encoded_runs(text: &str) -> Vec<(Range<usize>, Vec<u8>)> {
+    let mut all = Vec::new();
+    let base64 = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/' | b'-' | b'_');
+    for run in runs(text, base64) {
+        let standard = text[run.clone()].replace('-', "+").replace('_', "/");
+        for start in 0..4.min(standard.len()) {
+            let part = &standard[start..];
+            // One character alone at the end stands for nothing.
+            let part = &part[..part.len() - usize::from(part.len() % 4 == 1)];
+            if let Ok(bytes) = BASE64.decode(part) {
+                all.push((run.clone(), bytes));
+            }
+        }
+    }
+    let hex = |c: u8| c.is_ascii_hexdigit() || matches!(c, b':' | b' ');
+    for run in runs(text, hex) {
+        let digits: Vec<u8> = text[run.clone()]
+            .bytes()
+            .filter(u8::is_ascii_hexdigit)
+            .collect();
+        for start in 0..2.min(digits.len()) {
+            let bytes = digits[start..].chunks_exact(2).filter_map(|pair| {
+                let pair = std::str::from_utf8(pair).ok()?;
+                u8::from_str_radix(pair, 16).ok()
+            });
+            all.push((run.clone(), bytes.collect()));
+        }
+    }
+    let decimal = |c: u8| c.is_ascii_digit() || matches!(c, b',' | b' ' | b';' | b'\n');
+    for run in runs(text, decimal) {
+        let numbers = text[run.clone()].split([',', ' ', ';', '\n']);
+        let bytes: Vec<u8> = numbers.filter_map(|number| number.parse().ok()).collect();
+        all.push((run, bytes));
+    }
+    all
+}
+
+fn runs(text: &str, of: impl Fn(u8) -> bool) -> Vec<Range<usize>> {
+    let mut all = Vec::new();
+    let mut start = None;
+    for (at, byte) in text.bytes().chain([0]).enumerate() {
+        match (of(byte), start) {
+            (true, None) => start = Some(at),
+            (false, Some(from)) => {
+                if at - from >= RUN_MIN {
+                    all.push(from..at);
+                }
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
+
+    use super::*;
+
+    const SECRET: &str = "Tr0ub4dor+&3/\"correct\"=horse";
+
+    fn redactor(secret: &str) -> Redactor {
+        let redactor = Redactor::new();
+        redactor.add(secret.into());
+        redactor
+    }
+
+    /// Every form in which a server might quote `secret`.
+    fn encodings(secret: &str) -> Vec<String> {
+        let bytes = secret.as_bytes();
+        let each = |of: fn(u8) -> String| bytes.iter().map(|&byte| of(byte)).collect::<String>();
+        let characters =
+            |of: fn(u32) -> String| secret.chars().map(|c| of(c.into())).collect::<String>();
+        let decimal: Vec<_> = bytes.iter().map(u8::to_string).collect();
+        let spaced_hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        vec![
+            secret.to_owned(),
+            secret.to_ascii_uppercase(),
+            serde_json::to_string(secret).unwrap(),
+            characters(|c| format!("\\u{c:04x}")),
+            characters(|c| format!("\\u{c:04X}")),
+            each(|byte| format!("\\x{byte:02x}")),
+            each(|byte| format!("%{byte:02X}")),
+            each(|byte| format!("%{byte:02x}")),
+            characters(|c| format!("&#{c};")),
+            characters(|c| format!("&#x{c:x};")),
+            form_urlencoded::byte_serialize(bytes).collect(),
+            BASE64_STANDARD.encode(bytes),
+            BASE64_STANDARD_NO_PAD.encode(bytes),
+            BASE64_URL_SAFE_NO_PAD.encode(bytes),
+            BASE64_STANDARD.encode(format!("us:{secret}")),
+            BASE64_STANDARD.encode(format!("use:{secret}")),
+            BASE64_STANDARD.encode(format!("user:{secret}!")),
+            format!("x{}", BASE64_STANDARD.encode(bytes)),
+            each(|byte| format!("{byte:02x}")),
+            each(|byte| format!("{byte:02X}")),
+            spaced_hex.join(":"),
+            spaced_hex.join(" "),
+            format!("[{}]", decimal.join(", ")),
+            decimal.join(","),
+        ]
+    }
+
+    #[test]
+    fn a_secret_is_found_in_every_encoding() {
+        for secret in [SECRET, "hunter2", "Pässwörter", "0123456789abcdef0123"] {
+            for form in encodings(secret) {
+                for text in [form.clone(), format!("before <{form}> after")] {
+                    let shown = redactor(secret).redact(&text);
+                    assert!(!shown.contains(&form), "{secret} as {form}: {shown}");
+                    assert!(
+                        shown.contains(MASK) || shown == WITHHELD,
+                        "{secret} as {form}: {shown}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_long_secret_is_found() {
+        let redactor = redactor(SECRET);
+        for start in 0..=SECRET.len() - PART {
+            let part = &SECRET[start..start + PART];
+            assert!(part.contains(|c: char| !c.is_alphabetic()), "{part}");
+            let shown = redactor.redact(&format!("expected {part}, got nothing"));
+            assert_eq!(shown, "expected ***, got nothing");
+        }
+        let words = Redactor::new();
+        words.add("key-1-of-the-organization".into());
+        assert_eq!(words.redact("it is 1-of-the-organization"), "it is ***");
+        assert_eq!(words.redact("Organization is off"), "Organization is off");
+        let text = format!("wrong: {SECRET} (twice {SECRET})");
+        assert_eq!(redactor.redact(&text), "wrong: *** (twice ***)");
+    }
+
+    #[test]
+    fn a_text_with_a_short_secret_is_withheld_and_others_are_not() {
+        for form in encodings("pin7") {
+            let shown = redactor("pin7").redact(&format!("got {form}"));
+            assert!(!shown.contains(&form), "{form}: {shown}");
+        }
+        let redactor = redactor("pin7");
+        assert_eq!(redactor.redact("no, pin7 is wrong"), WITHHELD);
+        assert_eq!(redactor.redact("no such entry"), "no such entry");
+        assert_eq!(
+            redactor.redact_message("our own words: pin7"),
+            "our own words: pin7"
+        );
+    }
+
+    #[test]
+    fn ordinary_text_stays_as_it_is() {
+        let redactor = redactor(SECRET);
+        redactor.add_identifier("cn=reader,dc=example,dc=com".into());
+        redactor.add("".into());
+        for text in [
+            "AADSTS7000215: Invalid client secret provided.",
+            "no such object, matched dc=example,dc=com",
+            "request-id 7f3d1c2a-0000-4b6e-9c1d-aaaaaaaaaaaa at 2026-11-29 10:00:00",
+            "",
+        ] {
+            assert_eq!(redactor.redact(text), text);
+        }
+        assert_eq!(redactor.redact("as CN=reader,DC=example,DC=com"), "as ***");
+    }
+
+    #[test]
+    fn old_tokens_are_forgotten_and_keys_are_not() {
+        let redactor = redactor(SECRET);
+        for number in 0..100 {
+            redactor.add_token(format!("token-of-hour-{number:03}-xyz").into());
+        }
+        assert_eq!(redactor.redact(SECRET), MASK);
+        assert_eq!(redactor.redact("token-of-hour-099-xyz"), MASK);
+    }
+
+    #[test]
+    fn what_is_shown_is_short_and_without_control_characters() {
+        let shown = redactor(SECRET).clean(&format!("a\n\u{202e}b {SECRET} {}", "x".repeat(9000)));
+        assert!(shown.starts_with("a b *** xx"), "{shown:?}");
+        assert!(shown.chars().count() <= 201, "{shown}");
     }
 }

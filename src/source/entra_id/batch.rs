@@ -9,10 +9,10 @@ use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::error::{EntraFailure, Resource, said};
+use super::error::{Resource, failure, incomplete, said};
 use super::graph::{BATCH, Graph, PAGE_MAX};
 use super::wire::GraphError;
-use crate::http::Call;
+use crate::http::{ApiError, Call};
 
 /// As many requests as Graph takes in one.
 const PARTS: usize = 20;
@@ -112,8 +112,8 @@ impl Graph {
     pub async fn each_of<T>(
         &self,
         parts: &[Part],
-        mut page: impl FnMut(usize, Vec<T>) -> Result<(), EntraFailure>,
-    ) -> Result<(), EntraFailure>
+        mut page: impl FnMut(usize, Vec<T>) -> Result<(), ApiError>,
+    ) -> Result<(), ApiError>
     where
         T: DeserializeOwned + Send + 'static,
     {
@@ -121,7 +121,7 @@ impl Graph {
             let what = parts[index].resource.what;
             let value = body
                 .value
-                .ok_or_else(|| EntraFailure::doubt(what, "a page has no value"))?;
+                .ok_or_else(|| incomplete(what, "a page has no value"))?;
             page(index, value)?;
             Ok(body.next_link)
         })
@@ -136,7 +136,7 @@ impl Graph {
         &self,
         parts: &[Part],
         mut found: impl FnMut(T),
-    ) -> Result<(), EntraFailure>
+    ) -> Result<(), ApiError>
     where
         T: DeserializeOwned + Send + 'static,
     {
@@ -144,7 +144,7 @@ impl Graph {
             let what = parts[index].resource.what;
             let object = body
                 .object
-                .ok_or_else(|| EntraFailure::doubt(what, "an object has no id"))?;
+                .ok_or_else(|| incomplete(what, "an object has no id"))?;
             found(object);
             Ok(None)
         })
@@ -155,8 +155,8 @@ impl Graph {
     async fn each_part<B: Body>(
         &self,
         parts: &[Part],
-        mut take: impl FnMut(usize, B) -> Result<Option<String>, EntraFailure>,
-    ) -> Result<(), EntraFailure> {
+        mut take: impl FnMut(usize, B) -> Result<Option<String>, ApiError>,
+    ) -> Result<(), ApiError> {
         let indexed = parts.iter().enumerate();
         let mut open: VecDeque<Open> = indexed
             .map(|(index, part)| Open {
@@ -200,11 +200,8 @@ impl Graph {
             if let Some(pause) = pause {
                 waited += pause;
                 if waited > self.remote.retry.longest_wait {
-                    return Err(EntraFailure::Part {
-                        resource: &BATCH,
-                        answer: "429 in parts of a batch".into(),
-                        retry_after: Some(pause),
-                    });
+                    let answer = "429 in parts of a batch";
+                    return Err(super::error::part(&BATCH, answer, Some(pause)));
                 }
                 // Graph counts all requests together: everybody waits.
                 tokio::time::sleep(pause).await;
@@ -213,11 +210,8 @@ impl Graph {
     }
 
     /// One batch; each part with its answer. A part without an answer is an error.
-    async fn batch<B: Body>(
-        &self,
-        parts: Vec<Open>,
-    ) -> Result<Vec<(Open, Answered<B>)>, EntraFailure> {
-        let failed = |error| EntraFailure::of(&BATCH, None, error);
+    async fn batch<B: Body>(&self, parts: Vec<Open>) -> Result<Vec<(Open, Answered<B>)>, ApiError> {
+        let failed = |error| failure(&BATCH, None, error);
         let requests = parts
             .iter()
             .enumerate()
@@ -240,15 +234,15 @@ impl Graph {
             .enumerate()
             .map(|(id, part)| {
                 let answered = answers.remove(&id.to_string());
-                answered.map(|answered| (part, answered)).ok_or_else(|| {
-                    EntraFailure::doubt(BATCH.what, "a part of a batch was not answered")
-                })
+                answered
+                    .map(|answered| (part, answered))
+                    .ok_or_else(|| incomplete(BATCH.what, "a part of a batch was not answered"))
             })
             .collect()
     }
 
     /// A next link as a part's path: below `/v1.0`.
-    fn relative(&self, resource: &Resource, link: &str) -> Result<String, EntraFailure> {
+    fn relative(&self, resource: &Resource, link: &str) -> Result<String, ApiError> {
         let url = self.link(resource, link)?;
         let root = self.url("", &[]);
         let path = url.path().strip_prefix(root.path()).unwrap_or(url.path());
@@ -259,14 +253,10 @@ impl Graph {
     }
 }
 
-fn refused<B: Body>(part: &Part, answer: &Answered<B>) -> EntraFailure {
+fn refused<B: Body>(part: &Part, answer: &Answered<B>) -> ApiError {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let error = answer.body.error();
-    EntraFailure::of_answer(part.resource, part.names.as_deref(), status, error).unwrap_or_else(
-        || EntraFailure::Part {
-            resource: part.resource,
-            answer: said(status, error),
-            retry_after: answer.retry_after(),
-        },
+    super::error::refused(part.resource, part.names.as_deref(), status, error).unwrap_or_else(
+        || super::error::part(part.resource, &said(status, error), answer.retry_after()),
     )
 }

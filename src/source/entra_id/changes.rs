@@ -9,11 +9,10 @@ use reqwest::Url;
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
-use super::error::EntraFailure;
 use super::graph::{GROUPS_DELTA, Graph, List, USERS_DELTA};
 use super::scope::Scope;
 use super::settings::EntraIdSettings;
-use crate::http::Failure;
+use crate::http::{ApiError, Failure, FailureClass};
 use crate::source::Version;
 
 /// After so long everything is read anew, should a delta ever miss something: Graph's replicas
@@ -37,7 +36,7 @@ pub(super) struct Standpoint {
 pub(super) async fn users_link(
     graph: &Graph,
     settings: &EntraIdSettings,
-) -> Result<Option<Url>, EntraFailure> {
+) -> Result<Option<Url>, ApiError> {
     let users = &settings.users;
     if users.filter.is_some() || !users.assigned_licenses.is_empty() {
         return Ok(None);
@@ -66,7 +65,7 @@ impl Standpoint {
         &self,
         graph: &Graph,
         settings: &EntraIdSettings,
-    ) -> Result<Option<Self>, EntraFailure> {
+    ) -> Result<Option<Self>, ApiError> {
         let users = List::new(&USERS_DELTA, "/users/delta");
         let groups = List::new(&GROUPS_DELTA, "/groups/delta");
         let users = still(graph, &users, Some(&self.users));
@@ -108,7 +107,7 @@ enum Still {
     Moved,
 }
 
-async fn still(graph: &Graph, list: &List<'_>, link: Option<&Url>) -> Result<Still, EntraFailure> {
+async fn still(graph: &Graph, list: &List<'_>, link: Option<&Url>) -> Result<Still, ApiError> {
     let Some(link) = link else {
         return Ok(Still::NotAsked);
     };
@@ -126,14 +125,18 @@ async fn still(graph: &Graph, list: &List<'_>, link: Option<&Url>) -> Result<Sti
 }
 
 /// Whether an error says that the link is no good any more, rather than that Graph can't be asked.
-fn is_about_the_link(error: &EntraFailure) -> bool {
-    match error {
-        EntraFailure::Resync { .. } | EntraFailure::Doubt { .. } => true,
-        EntraFailure::Http { cause, .. } => match &cause.failure {
-            Failure::Status(answer) => answer.status.is_client_error(),
-            Failure::Undecodable(_) => true,
-            _ => false,
-        },
-        _ => false,
-    }
+fn is_about_the_link(error: &ApiError) -> bool {
+    let undecodable = error
+        .cause
+        .as_ref()
+        .is_some_and(|cause| matches!(cause.failure, Failure::Undecodable(_)));
+    undecodable
+        || matches!(
+            error.class,
+            FailureClass::Restart
+                | FailureClass::Vanished
+                | FailureClass::Incomplete
+                | FailureClass::Request
+                | FailureClass::WrongServer
+        )
 }

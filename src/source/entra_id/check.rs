@@ -1,16 +1,17 @@
 //! Each step of a read, tried by itself.
 
-use super::error::EntraFailure;
+use super::error::token_failure;
 use super::graph::{GROUPS, Graph, List, MEMBERS, USERS};
 use super::scope::Scope;
 use super::settings::EntraIdSettings;
 use super::wire::{Page, Reference};
+use crate::http::ApiError;
 use crate::source::Step;
 
 /// Gets a token, reads a user, a group and who is in it, and what the filters name.
 pub(super) async fn check(graph: &Graph, settings: &EntraIdSettings) -> Vec<Step> {
     let mut steps = vec![];
-    let mut note = |name: &str, result: Result<String, EntraFailure>| {
+    let mut note = |name: &str, result: Result<String, ApiError>| {
         let result = result.map_err(|error| error.to_string());
         let went_well = result.is_ok();
         steps.push(Step {
@@ -24,7 +25,7 @@ pub(super) async fn check(graph: &Graph, settings: &EntraIdSettings) -> Vec<Step
         Some(tokens) => tokens.get().await.map(|_| ()),
         None => Ok(()),
     };
-    let token = token.map_err(EntraFailure::of_token).map(|()| {
+    let token = token.map_err(token_failure).map(|()| {
         format!(
             "application {} of tenant {}",
             settings.client_id, settings.tenant
@@ -35,7 +36,7 @@ pub(super) async fn check(graph: &Graph, settings: &EntraIdSettings) -> Vec<Step
     }
     let one = |list: List<'static>| async move {
         let page: Page<Reference> = graph.object(&list.select("id").with("$top", "1")).await?;
-        Ok::<_, EntraFailure>(page.value.into_iter().next().map(|found| found.id))
+        Ok::<_, ApiError>(page.value.into_iter().next().map(|found| found.id))
     };
     let users = one(List::new(&USERS, "/users")).await;
     let seen = |found: &Option<_>, what: &str| match found {

@@ -1,4 +1,4 @@
-//! Why a tenant couldn't be read, in the words of whoever runs the sync.
+//! How Microsoft's errors are recognised, and what to do about them.
 
 use std::time::Duration;
 
@@ -6,9 +6,22 @@ use reqwest::StatusCode;
 
 use super::settings::InvalidSettings;
 use super::wire::{ErrorBody, GraphError};
-use crate::http::{Failure, HttpError};
-use crate::source::{SourceError, SourceErrorKind};
-use crate::text::shorten;
+use crate::http::{Answer, ApiError, Failure, FailureClass, HttpError, Vendor};
+use crate::text::sanitize;
+
+static GRAPH: Vendor = Vendor {
+    name: "Microsoft",
+    address: "cloud",
+    throttled: "Microsoft Graph limits this application's requests",
+    said: graph_said,
+};
+
+static TOKENS: Vendor = Vendor {
+    name: "Microsoft",
+    address: "cloud",
+    throttled: "Microsoft limits this application's requests",
+    said: token_said,
+};
 
 /// A kind of call: what it reads, what it needs, what of the settings it depends on.
 #[derive(Debug)]
@@ -23,252 +36,210 @@ pub(super) struct Resource {
     pub field: &'static str,
 }
 
-/// What went wrong. The message says what was tried, what was answered and what to do.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum EntraFailure {
-    #[error(transparent)]
-    Settings(#[from] InvalidSettings),
-    /// The token endpoint refused.
-    #[error("no access token for Microsoft Graph: {call}: {answer}; {advice}")]
-    Token {
-        call: String,
-        answer: String,
-        advice: String,
-        mended: Mended,
-    },
-    /// Graph refuses the call to this application.
-    #[error(
-        "reading {} is refused ({answer}): give the app registration the application permission {} and let an administrator consent to it", .resource.what, .resource.permission
-    )]
-    NotPermitted {
-        resource: &'static Resource,
-        answer: String,
-    },
-    /// Graph doesn't take a token that was just issued.
-    #[error(
-        "Microsoft Graph refuses a token that was just issued ({answer}): check that cloud, or authorityUrl and graphUrl, belong together"
-    )]
-    TokenRefused { answer: String },
-    /// Something that the settings name isn't there.
-    #[error("{what} ({answer}); check {field}")]
-    NotFound {
-        what: String,
-        answer: String,
-        field: String,
-    },
-    /// The call can't be understood, for which a filter of the settings is the only reason.
-    #[error("reading {} is refused ({answer}); check the OData filter in {}", .resource.what, .resource.field)]
-    Filter {
-        resource: &'static Resource,
-        answer: String,
-    },
-    /// A name of the settings stands for several groups.
-    #[error(
-        "{field} names {name:?}, and {count} groups have that name; name the one that is meant by its id"
-    )]
-    Ambiguous {
-        field: &'static str,
-        name: String,
-        count: usize,
-    },
-    /// People's accounts can't be told apart.
-    #[error(
-        "Microsoft Graph doesn't tell whether accounts are enabled: give the app registration the application permission User.Read.All and let an administrator consent to it"
-    )]
-    AccountsHidden,
-    /// A group of the settings hides its members.
-    #[error(
-        "{field} names the group {group}, which hides its members: give the app registration the application permission Member.Read.Hidden and let an administrator consent to it, or name another group"
-    )]
-    SelectionHidden { field: &'static str, group: String },
-    /// What came may not be everything.
-    #[error("reading {what}: {why}; nothing is changed, and the next run reads anew")]
-    Doubt { what: &'static str, why: String },
-    /// A part of a batch was refused for good.
-    #[error("reading {}: Microsoft Graph answers {answer}", .resource.what)]
-    Part {
-        resource: &'static Resource,
-        answer: String,
-        retry_after: Option<Duration>,
-    },
-    /// A delta link that Graph no longer knows.
-    #[error(
-        "reading {what}: Microsoft Graph lost track of the changes ({answer}); the next run reads anew"
-    )]
-    Resync { what: &'static str, answer: String },
-    /// Anything else of a call.
-    #[error("reading {}: {cause}", .resource.what)]
-    Http {
-        resource: &'static Resource,
-        #[source]
-        cause: HttpError,
-    },
+impl From<InvalidSettings> for ApiError {
+    fn from(invalid: InvalidSettings) -> Self {
+        Self::new(FailureClass::Settings, invalid.to_string())
+    }
 }
 
-/// Where somebody has to mend something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mended {
-    /// In the spec or a Secret, which is noticed.
-    Here,
-    /// In Entra ID or the cluster, of which we hear nothing: tried again now and then.
-    Elsewhere,
+/// What came may not be everything.
+pub(super) fn incomplete(what: &'static str, why: impl Into<String>) -> ApiError {
+    unread(FailureClass::Incomplete, what, why)
 }
 
-/// How often is tried again what has to be mended elsewhere.
-const NOW_AND_THEN: Duration = Duration::from_secs(300);
+fn unread(class: FailureClass, what: &'static str, why: impl Into<String>) -> ApiError {
+    let why = why.into();
+    ApiError::new(
+        class,
+        format!("reading {what}: {why}; nothing is changed, and the next run reads anew"),
+    )
+}
+
+/// People's accounts can't be told apart.
+pub(super) fn accounts_hidden() -> ApiError {
+    ApiError::new(
+        FailureClass::Permission,
+        "Microsoft Graph doesn't tell whether accounts are enabled: give the app registration the \
+         application permission User.Read.All and let an administrator consent to it",
+    )
+}
+
+/// A group of the settings hides its members.
+pub(super) fn selection_hidden(field: &'static str, group: &str) -> ApiError {
+    ApiError::new(
+        FailureClass::Permission,
+        format!(
+            "{field} names the group {group}, which hides its members: give the app registration \
+             the application permission Member.Read.Hidden and let an administrator consent to \
+             it, or name another group"
+        ),
+    )
+}
+
+/// Something that `field` of the settings names isn't there.
+pub(super) fn not_found(what: &str, answer: &str, field: &str) -> ApiError {
+    ApiError::new(
+        FailureClass::NotFound,
+        format!("{what} ({answer}); check {field}"),
+    )
+}
+
+/// A name of the settings stands for several groups.
+pub(super) fn ambiguous(field: &'static str, name: &str, count: usize) -> ApiError {
+    ApiError::new(
+        FailureClass::NotFound,
+        format!(
+            "{field} names {name:?}, and {count} groups have that name; name the one that is \
+             meant by its id"
+        ),
+    )
+}
+
+/// A part of a batch that wasn't answered well.
+pub(super) fn part(
+    resource: &'static Resource,
+    answer: &str,
+    retry_after: Option<Duration>,
+) -> ApiError {
+    ApiError::new(
+        FailureClass::Unavailable { retry_after },
+        format!(
+            "reading {}: Microsoft Graph answers {answer}",
+            resource.what
+        ),
+    )
+}
 
 /// What an answer's body says: Graph's code and message, and the id its support asks for.
 pub(super) fn said(status: StatusCode, error: &GraphError) -> String {
-    let mut text = format!("{} {}", status.as_u16(), shorten(&error.code));
+    let mut text = format!("{} {}", status.as_u16(), sanitize(&error.code));
     if !error.message.is_empty() {
         text.push_str(": ");
-        text.push_str(shorten(error.message.trim()).trim_end_matches('.'));
+        text.push_str(sanitize(error.message.trim()).trim_end_matches('.'));
     }
     if !error.inner_error.request_id.is_empty() {
         text.push_str(", request-id ");
-        text.push_str(&shorten(&error.inner_error.request_id));
+        text.push_str(&sanitize(&error.inner_error.request_id));
     }
     text
 }
 
-impl EntraFailure {
-    pub(super) fn doubt(what: &'static str, why: impl Into<String>) -> Self {
-        let why = why.into();
-        Self::Doubt { what, why }
-    }
-
-    /// What a failed call means. `names` is what of the settings it stands for: a 404 is about it.
-    pub(super) fn of(resource: &'static Resource, names: Option<&str>, cause: HttpError) -> Self {
-        match cause.failure {
-            Failure::Token(inner) => Self::of_token(*inner),
-            Failure::Status(ref answer) if !answer.is_html() => {
-                let body: ErrorBody = serde_json::from_str(&answer.body).unwrap_or_default();
-                Self::of_answer(resource, names, answer.status, &body.error)
-                    .unwrap_or(Self::Http { resource, cause })
-            }
-            _ => Self::Http { resource, cause },
-        }
-    }
-
-    /// What a status and Graph's error mean where they have a meaning of their own.
-    pub(super) fn of_answer(
-        resource: &'static Resource,
-        names: Option<&str>,
-        status: StatusCode,
-        error: &GraphError,
-    ) -> Option<Self> {
-        let answer = said(status, error);
-        let lost = [
-            "syncStateNotFound",
-            "resyncRequired",
-            "Directory_ExpiredPageToken",
-        ];
-        if status == StatusCode::GONE || lost.contains(&error.code.as_str()) {
-            let what = resource.what;
-            return Some(Self::Resync { what, answer });
-        }
-        match status {
-            StatusCode::UNAUTHORIZED => Some(Self::TokenRefused { answer }),
-            StatusCode::FORBIDDEN => Some(Self::NotPermitted { resource, answer }),
-            StatusCode::NOT_FOUND => match names {
-                Some(name) => Some(Self::NotFound {
-                    what: format!("there is no {name} in the tenant"),
-                    answer,
-                    field: resource.field.to_owned(),
-                }),
-                // It was there a moment ago.
-                None => Some(Self::doubt(
-                    resource.what,
-                    format!("it changed while it was read ({answer})"),
-                )),
-            },
-            StatusCode::BAD_REQUEST if resource.field.ends_with("filter") => {
-                Some(Self::Filter { resource, answer })
-            }
-            _ => None,
-        }
-    }
-
-    /// What it means that there is no token.
-    pub(super) fn of_token(cause: HttpError) -> Self {
-        let call = cause.call.to_string();
-        let (answer, advice, mended) = match &cause.failure {
-            Failure::Status(answer) if !answer.status.is_server_error() && !answer.is_html() => {
-                let refusal = TokenRefusal::read(&answer.body);
-                if answer.status == StatusCode::TOO_MANY_REQUESTS {
-                    return Self::Http {
-                        resource: &TOKEN,
-                        cause,
-                    };
-                }
-                let (advice, mended) = refusal.advice();
-                (refusal.says(answer.status), advice, mended)
-            }
-            Failure::Request(why) => {
-                let advice = "see that the token's file is mounted";
-                (why.clone(), advice, Mended::Elsewhere)
-            }
-            _ => {
-                return Self::Http {
-                    resource: &TOKEN,
-                    cause,
-                };
-            }
-        };
-        Self::Token {
-            call,
-            answer,
-            advice: advice.to_owned(),
-            mended,
-        }
-    }
-
-    fn kind(&self) -> SourceErrorKind {
-        match self {
-            Self::Settings(_)
-            | Self::TokenRefused { .. }
-            | Self::Filter { .. }
-            | Self::Token {
-                mended: Mended::Here,
-                ..
-            } => SourceErrorKind::Configuration,
-            // Consent, groups and credentials of the application are Entra ID's.
-            Self::Token { .. }
-            | Self::NotPermitted { .. }
-            | Self::NotFound { .. }
-            | Self::Ambiguous { .. }
-            | Self::AccountsHidden
-            | Self::SelectionHidden { .. } => SourceErrorKind::Transient {
-                retry_after: Some(NOW_AND_THEN),
-            },
-            Self::Doubt { .. } | Self::Resync { .. } => SourceErrorKind::Incomplete,
-            Self::Part { retry_after, .. } => SourceErrorKind::Transient {
-                retry_after: *retry_after,
-            },
-            Self::Http { cause, .. } => match &cause.failure {
-                Failure::Interrupted(_) | Failure::Undecodable(_) | Failure::TooLarge(_) => {
-                    SourceErrorKind::Incomplete
-                }
-                Failure::Request(_) => SourceErrorKind::Configuration,
-                Failure::Status(answer) if answer.status == StatusCode::BAD_REQUEST => {
-                    SourceErrorKind::Configuration
-                }
-                failure => SourceErrorKind::Transient {
-                    retry_after: failure.answer().and_then(|answer| answer.retry_after),
-                },
-            },
-        }
-    }
+fn graph_said(answer: &Answer) -> Option<String> {
+    let body: ErrorBody = answer.fields();
+    (!body.error.code.is_empty()).then(|| said(answer.status, &body.error))
 }
 
-impl From<EntraFailure> for SourceError {
-    fn from(failure: EntraFailure) -> Self {
-        Self {
-            kind: failure.kind(),
-            message: failure.to_string(),
-            cause: Some(Box::new(failure)),
-        }
+fn token_said(answer: &Answer) -> Option<String> {
+    let refusal: TokenRefusal = answer.fields();
+    (!refusal.error.is_empty()).then(|| refusal.says(answer.status))
+}
+
+/// What a failed call means. `names` is what of the settings it stands for: a 404 is about it.
+pub(super) fn failure(
+    resource: &'static Resource,
+    names: Option<&str>,
+    cause: HttpError,
+) -> ApiError {
+    let (cause, for_token) = cause.into_token_failure();
+    if for_token {
+        return token_failure(cause);
     }
+    let mut recognised = false;
+    let mut failure = ApiError::of(cause, &GRAPH, |refusal| {
+        let body: ErrorBody = refusal.answer.fields();
+        let found = refused(resource, names, refusal.answer.status, &body.error);
+        recognised = found.is_some();
+        found
+    });
+    if !recognised {
+        failure.message = format!("reading {}: {}", resource.what, failure.message).into();
+    }
+    failure
+}
+
+/// What a status and Graph's error mean where they have a meaning of their own.
+pub(super) fn refused(
+    resource: &'static Resource,
+    names: Option<&str>,
+    status: StatusCode,
+    error: &GraphError,
+) -> Option<ApiError> {
+    let Resource {
+        what,
+        permission,
+        field,
+        ..
+    } = resource;
+    let answer = said(status, error);
+    let lost = [
+        "syncStateNotFound",
+        "resyncRequired",
+        "Directory_ExpiredPageToken",
+    ];
+    if status == StatusCode::GONE || lost.contains(&error.code.as_str()) {
+        return Some(ApiError::new(
+            FailureClass::Restart,
+            format!(
+                "reading {what}: Microsoft Graph lost track of the changes ({answer}); the next \
+                 run reads anew"
+            ),
+        ));
+    }
+    Some(match (status, names) {
+        (StatusCode::UNAUTHORIZED, _) => ApiError::new(
+            FailureClass::Credentials,
+            format!(
+                "Microsoft Graph refuses a token that was just issued ({answer}): check that cloud, \
+                 or authorityUrl and graphUrl, belong together"
+            ),
+        ),
+        (StatusCode::FORBIDDEN, _) => ApiError::new(
+            FailureClass::Permission,
+            format!(
+                "reading {what} is refused ({answer}): give the app registration the application \
+                 permission {permission} and let an administrator consent to it"
+            ),
+        ),
+        (StatusCode::NOT_FOUND, Some(name)) => {
+            not_found(&format!("there is no {name} in the tenant"), &answer, field)
+        }
+        // It was there a moment ago.
+        (StatusCode::NOT_FOUND, None) => unread(
+            FailureClass::Vanished,
+            what,
+            format!("it changed while it was read ({answer})"),
+        ),
+        (StatusCode::BAD_REQUEST, _) if field.ends_with("filter") => ApiError::new(
+            FailureClass::Request,
+            format!("reading {what} is refused ({answer}); check the OData filter in {field}"),
+        ),
+        _ => return None,
+    })
+}
+
+/// What it means that there is no token.
+pub(super) fn token_failure(cause: HttpError) -> ApiError {
+    let call = cause.call.to_string();
+    let refused = |answer: &str, advice: &str| {
+        ApiError::new(
+            FailureClass::Credentials,
+            format!("no access token for Microsoft Graph: {call}: {answer}; {advice}"),
+        )
+    };
+    if let Failure::Request(why) = &cause.failure {
+        return refused(why, "see that the token's file is mounted");
+    }
+    let mut recognised = false;
+    let mut failure = ApiError::of(cause, &TOKENS, |refusal| {
+        let status = refusal.answer.status;
+        recognised = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
+        let body: TokenRefusal = refusal.answer.fields();
+        recognised.then(|| refused(&refusal.said, body.advice()))
+    });
+    if !recognised {
+        failure.message = format!("reading {}: {}", TOKEN.what, failure.message).into();
+    }
+    failure
 }
 
 /// Asking for a token.
@@ -291,31 +262,22 @@ struct TokenRefusal {
 }
 
 impl TokenRefusal {
-    fn read(body: &str) -> Self {
-        serde_json::from_str(body).unwrap_or_default()
-    }
-
     fn says(&self, status: StatusCode) -> String {
         // What follows is for Microsoft's own logs.
         let text = self.error_description.split(" Trace ID:").next();
-        let text = shorten(text.unwrap_or_default().lines().next().unwrap_or_default());
+        let text = sanitize(text.unwrap_or_default().lines().next().unwrap_or_default());
         let status = status.as_u16();
         match text.trim().trim_end_matches('.') {
-            "" => format!("{status} {}", shorten(&self.error)),
+            "" => format!("{status} {}", sanitize(&self.error)),
             text => format!("{status} {text}"),
         }
     }
 
     /// What to do and where, by the code (Microsoft: "Entra authentication and authorization error
     /// codes").
-    fn advice(&self) -> (&'static str, Mended) {
+    fn advice(&self) -> &'static str {
         let code = self.error_codes.first().copied().unwrap_or_default();
-        let elsewhere = [50_027, 70_021, 700_024, 700_027, 700_211, 700_212, 700_213];
-        let mended = match elsewhere.contains(&code) {
-            true => Mended::Elsewhere,
-            false => Mended::Here,
-        };
-        let advice = match code {
+        match code {
             7_000_222 => {
                 "the client secret has expired: create a new one for the app registration and put its value into the Secret"
             }
@@ -344,7 +306,6 @@ impl TokenRefusal {
             }
             500_011 | 70_011 => "check cloud or graphUrl: the tenant knows no such Microsoft Graph",
             _ => "check tenantId, clientId and credentials",
-        };
-        (advice, mended)
+        }
     }
 }

@@ -8,11 +8,11 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
-use super::error::{EntraFailure, Resource};
+use super::error::{Resource, failure, incomplete};
 use super::settings::{Credentials, EntraIdSettings, InvalidSettings};
 use super::token::{self, EntraTokens};
 use super::wire::{ErrorBody, Page};
-use crate::http::{ApiClient, Call, HttpError, RateLimiter, Redactor};
+use crate::http::{ApiClient, ApiError, Call, HttpError, RateLimiter, Redactor};
 
 /// No page is larger: 999 objects, or a thousand memberships and more, at some hundred bytes each.
 pub(super) const PAGE_MAX: u64 = 64 << 20;
@@ -117,10 +117,10 @@ impl Graph {
     }
 
     /// A link that Graph gave: it must lead to Graph, for our token goes with it.
-    pub fn link(&self, resource: &Resource, link: &str) -> Result<Url, EntraFailure> {
+    pub fn link(&self, resource: &Resource, link: &str) -> Result<Url, ApiError> {
         match Url::parse(link) {
             Ok(url) if url.origin() == self.base.origin() => Ok(url),
-            _ => Err(EntraFailure::doubt(
+            _ => Err(incomplete(
                 resource.what,
                 "the link to the next page leads away from Microsoft Graph",
             )),
@@ -128,22 +128,22 @@ impl Graph {
     }
 
     /// One object.
-    pub async fn object<T>(&self, list: &List<'_>) -> Result<T, EntraFailure>
+    pub async fn object<T>(&self, list: &List<'_>) -> Result<T, ApiError>
     where
         T: DeserializeOwned + Send + 'static,
     {
         let url = self.url(&list.path, &list.query);
         let call = Call::new(Method::GET, url, list.resource.endpoint);
         let answer = self.remote.json(&call, PAGE_MAX).await;
-        answer.map_err(|error| EntraFailure::of(list.resource, list.names, error))
+        answer.map_err(|error| failure(list.resource, list.names, error))
     }
 
     /// Every page of a list. A list whose last page isn't reached is an error.
     pub async fn each<T>(
         &self,
         list: &List<'_>,
-        page: impl FnMut(Vec<T>) -> Result<(), EntraFailure>,
-    ) -> Result<(), EntraFailure>
+        page: impl FnMut(Vec<T>) -> Result<(), ApiError>,
+    ) -> Result<(), ApiError>
     where
         T: DeserializeOwned + Send + 'static,
     {
@@ -152,7 +152,7 @@ impl Graph {
     }
 
     /// All of a list.
-    pub async fn all<T>(&self, list: &List<'_>) -> Result<Vec<T>, EntraFailure>
+    pub async fn all<T>(&self, list: &List<'_>) -> Result<Vec<T>, ApiError>
     where
         T: DeserializeOwned + Send + 'static,
     {
@@ -170,15 +170,15 @@ impl Graph {
         &self,
         list: &List<'_>,
         first: Url,
-        page: impl FnMut(Vec<T>) -> Result<(), EntraFailure>,
-    ) -> Result<Url, EntraFailure>
+        page: impl FnMut(Vec<T>) -> Result<(), ApiError>,
+    ) -> Result<Url, ApiError>
     where
         T: DeserializeOwned + Send + 'static,
     {
         let what = list.resource.what;
         match self.follow(list, first, page).await? {
             Some(link) => self.link(list.resource, &link),
-            None => Err(EntraFailure::doubt(
+            None => Err(incomplete(
                 what,
                 "the last page has no delta link, so it may not be the last",
             )),
@@ -190,8 +190,8 @@ impl Graph {
         &self,
         list: &List<'_>,
         first: Url,
-        mut page: impl FnMut(Vec<T>) -> Result<(), EntraFailure>,
-    ) -> Result<Option<String>, EntraFailure>
+        mut page: impl FnMut(Vec<T>) -> Result<(), ApiError>,
+    ) -> Result<Option<String>, ApiError>
     where
         T: DeserializeOwned + Send + 'static,
     {
@@ -210,7 +210,7 @@ impl Graph {
                     url.set_query(Some(&query));
                     continue;
                 }
-                read => read.map_err(|error| EntraFailure::of(list.resource, list.names, error))?,
+                read => read.map_err(|error| failure(list.resource, list.names, error))?,
             };
             page(read.value)?;
             let Some(next) = read.next_link else {
@@ -218,7 +218,7 @@ impl Graph {
             };
             let next = self.link(list.resource, &next)?;
             if !seen.insert(url) || seen.contains(&next) {
-                return Err(EntraFailure::doubt(what, "its pages go round in a circle"));
+                return Err(incomplete(what, "its pages go round in a circle"));
             }
             url = next;
         }
@@ -245,7 +245,7 @@ fn needs_index(error: &HttpError) -> bool {
     let Some(answer) = error.failure.answer() else {
         return false;
     };
-    let body: ErrorBody = serde_json::from_str(&answer.body).unwrap_or_default();
+    let body: ErrorBody = answer.fields();
     answer.status == StatusCode::BAD_REQUEST && body.error.code == "Request_UnsupportedQuery"
 }
 

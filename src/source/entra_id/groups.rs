@@ -11,12 +11,13 @@ use reqwest::Url;
 use uuid::Uuid;
 
 use super::batch::Part;
-use super::error::{EntraFailure, Resource};
+use super::error::Resource;
 use super::graph::{GROUP, GROUPS, GROUPS_DELTA, Graph, List, MEMBERS, TOP};
 use super::scope::Scope;
 use super::settings::{GroupSettings, GroupTypes};
 use super::wire::{Group, Member, MemberKind};
 use crate::directory::{DirectoryBuilder, EntryKey};
+use crate::http::ApiError;
 use crate::source::ReadProgress;
 
 const PROPERTIES: &str = "id,displayName,groupTypes,securityEnabled,visibility";
@@ -107,7 +108,7 @@ pub(super) async fn read(
     scope: &Scope,
     builder: &Mutex<DirectoryBuilder>,
     progress: &ReadProgress,
-) -> Result<(Groups, Option<Url>), EntraFailure> {
+) -> Result<(Groups, Option<Url>), ApiError> {
     let mut groups = Groups::default();
     let listed = named(graph, settings, a_few, scope, &mut groups, builder).await?;
     match listed {
@@ -137,7 +138,7 @@ async fn named(
     scope: &Scope,
     groups: &mut Groups,
     builder: &Mutex<DirectoryBuilder>,
-) -> Result<Option<HashSet<Uuid>>, EntraFailure> {
+) -> Result<Option<HashSet<Uuid>>, ApiError> {
     let ids = || {
         settings
             .ids
@@ -190,7 +191,7 @@ async fn read_all(
     groups: &mut Groups,
     builder: &Mutex<DirectoryBuilder>,
     progress: &ReadProgress,
-) -> Result<Url, EntraFailure> {
+) -> Result<Url, ApiError> {
     let list = List::new(&GROUPS_DELTA, "/groups/delta").select(&format!("{PROPERTIES},members"));
     let first = graph.url(&list.path, &list.query);
     graph
@@ -212,7 +213,7 @@ async fn read_these(
     graph: &Graph,
     groups: &mut Groups,
     builder: &Mutex<DirectoryBuilder>,
-) -> Result<(), EntraFailure> {
+) -> Result<(), ApiError> {
     let mut open: Vec<Uuid> = groups.known.keys().copied().collect();
     while !open.is_empty() {
         let parts = parts(
@@ -247,7 +248,7 @@ async fn read_properties(
     named: bool,
     groups: &mut Groups,
     builder: &Mutex<DirectoryBuilder>,
-) -> Result<(), EntraFailure> {
+) -> Result<(), ApiError> {
     let parts = parts(&ids, &format!("?$select={PROPERTIES}"), &GROUP, named);
     graph
         .each_object(&parts, |group: Group| {

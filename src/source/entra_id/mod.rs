@@ -23,10 +23,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use crate::http::ApiError;
 use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
 
 use changes::Standpoint;
-use error::EntraFailure;
 use graph::Graph;
 pub use settings::{
     Addresses, Credentials, EntraIdSettings, GroupSelection, GroupSettings, GroupTypes,
@@ -49,8 +49,8 @@ impl EntraIdSource {
     /// When the settings can't work, whatever Microsoft says: an id that is none, a certificate
     /// without its key.
     pub fn new(settings: EntraIdSettings, credentials: &Credentials) -> Result<Self, SourceError> {
-        settings.validate().map_err(EntraFailure::from)?;
-        let graph = Graph::new(&settings, credentials).map_err(EntraFailure::from)?;
+        settings.validate().map_err(ApiError::from)?;
+        let graph = Graph::new(&settings, credentials).map_err(ApiError::from)?;
         Ok(Self {
             settings,
             graph,
@@ -68,7 +68,7 @@ impl EntraIdSource {
         &self,
         known: Option<&Version>,
         progress: &ReadProgress,
-    ) -> Result<Reading, EntraFailure> {
+    ) -> Result<Reading, ApiError> {
         // Taken out, not copied: whatever ends this read early, the next one starts over.
         let standpoint = self.standpoint().take();
         if let (Some(standpoint), Some(known)) = (standpoint, known)

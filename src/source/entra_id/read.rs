@@ -6,7 +6,6 @@ use reqwest::Url;
 use tokio::time::Instant;
 
 use super::changes::{self, Standpoint};
-use super::error::EntraFailure;
 use super::graph::Graph;
 use super::groups;
 use super::scope::Scope;
@@ -14,6 +13,7 @@ use super::settings::EntraIdSettings;
 use super::users;
 use crate::complete::Complete;
 use crate::directory::{Directory, DirectoryBuilder};
+use crate::http::ApiError;
 use crate::source::{ReadProgress, Version};
 
 /// Reads the whole tenant; with it the standpoint from which changes can be followed, if they can.
@@ -24,7 +24,7 @@ pub(super) async fn read(
     graph: &Graph,
     settings: &EntraIdSettings,
     progress: &ReadProgress,
-) -> Result<(Complete<Directory>, Option<Standpoint>), EntraFailure> {
+) -> Result<(Complete<Directory>, Option<Standpoint>), ApiError> {
     let since = Instant::now();
     // Before the users themselves are read: what changes meanwhile is told later.
     let (users_link, scope) = tokio::try_join!(

@@ -6,12 +6,14 @@ use std::collections::{HashMap, HashSet};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::error::{EntraFailure, Resource};
+use super::error::{Resource, ambiguous, not_found, selection_hidden};
 use super::graph::{
     APPLICATION, ASSIGNED, GROUP, GROUPS, Graph, List, MEMBER_OF, MEMBERS, NOT_MEMBER_OF, TOP, UNIT,
 };
 use super::settings::{EntraIdSettings, GroupSelection};
 use super::wire::{Assignment, Group, Member, MemberKind, Reference};
+use crate::http::ApiError;
+use crate::text::sanitize;
 
 /// Who is in what the settings name; `None` where they name nothing.
 #[derive(Debug, Default)]
@@ -29,7 +31,7 @@ pub(super) struct Scope {
 
 impl Scope {
     /// Reads the lists, side by side.
-    pub async fn read(graph: &Graph, settings: &EntraIdSettings) -> Result<Self, EntraFailure> {
+    pub async fn read(graph: &Graph, settings: &EntraIdSettings) -> Result<Self, ApiError> {
         let users = &settings.users;
         let member_of = selected(graph, users.member_of.as_ref(), &MEMBER_OF);
         let not_member_of = selected(graph, users.not_member_of.as_ref(), &NOT_MEMBER_OF);
@@ -86,7 +88,7 @@ async fn selected(
     graph: &Graph,
     selection: Option<&GroupSelection>,
     resource: &'static Resource,
-) -> Result<Option<HashSet<Uuid>>, EntraFailure> {
+) -> Result<Option<HashSet<Uuid>>, ApiError> {
     let Some(selection) = selection else {
         return Ok(None);
     };
@@ -121,23 +123,16 @@ async fn refuse_hidden(
     graph: &Graph,
     group: &str,
     resource: &'static Resource,
-) -> Result<(), EntraFailure> {
+) -> Result<(), ApiError> {
     let list = List::new(&GROUP, format!("/groups/{group}")).select("id,displayName,visibility");
     let found: Group = graph.object(&list).await?;
     if found.hides_members() {
-        return Err(EntraFailure::SelectionHidden {
-            field: resource.field,
-            group: group.to_owned(),
-        });
+        return Err(selection_hidden(resource.field, group));
     }
     Ok(())
 }
 
-async fn by_name(
-    graph: &Graph,
-    name: &str,
-    resource: &'static Resource,
-) -> Result<Uuid, EntraFailure> {
+async fn by_name(graph: &Graph, name: &str, resource: &'static Resource) -> Result<Uuid, ApiError> {
     let filter = format!("displayName eq '{}'", name.replace('\'', "''"));
     let list = List::new(&GROUPS, "/groups")
         .with("$filter", filter)
@@ -145,20 +140,16 @@ async fn by_name(
     let found: Vec<Reference> = graph.all(&list).await?;
     match found.as_slice() {
         [one] => Ok(one.id),
-        [] => Err(EntraFailure::NotFound {
-            what: format!("no group is named {:?}", crate::text::shorten(name)),
-            answer: "an empty list".into(),
-            field: resource.field.to_owned(),
-        }),
-        several => Err(EntraFailure::Ambiguous {
-            field: resource.field,
-            name: crate::text::shorten(name),
-            count: several.len(),
-        }),
+        [] => Err(not_found(
+            &format!("no group is named {:?}", sanitize(name)),
+            "an empty list",
+            resource.field,
+        )),
+        several => Err(ambiguous(resource.field, &sanitize(name), several.len())),
     }
 }
 
-async fn assigned(graph: &Graph, application: &str) -> Result<HashSet<Uuid>, EntraFailure> {
+async fn assigned(graph: &Graph, application: &str) -> Result<HashSet<Uuid>, ApiError> {
     let named = format!("enterprise application {application}");
     let path = format!("/servicePrincipals(appId='{application}')");
     let list = List::new(&APPLICATION, path).select("id").names(&named);
@@ -204,7 +195,7 @@ async fn assigned(graph: &Graph, application: &str) -> Result<HashSet<Uuid>, Ent
 async fn units(
     graph: &Graph,
     settings: &EntraIdSettings,
-) -> Result<HashMap<String, Vec<(Uuid, MemberKind)>>, EntraFailure> {
+) -> Result<HashMap<String, Vec<(Uuid, MemberKind)>>, ApiError> {
     let mut named: Vec<&String> = settings.users.administrative_units.iter().collect();
     if let Some(groups) = &settings.groups {
         named.extend(&groups.administrative_units);

@@ -4,13 +4,14 @@ use std::sync::Mutex;
 
 use uuid::Uuid;
 
-use super::error::EntraFailure;
+use super::error::accounts_hidden;
 use super::graph::{Graph, List, TOP, USERS};
 use super::scope::Scope;
 use super::settings::UserSettings;
 use super::wire::User;
 use crate::api::spec::EntraIdEmail;
 use crate::directory::{Account, AccountState, DirectoryBuilder};
+use crate::http::ApiError;
 use crate::source::ReadProgress;
 
 /// The properties that a user is made of. All but licences can be followed by a delta.
@@ -29,7 +30,7 @@ pub(super) async fn read(
     scope: &Scope,
     builder: &Mutex<DirectoryBuilder>,
     progress: &ReadProgress,
-) -> Result<(), EntraFailure> {
+) -> Result<(), ApiError> {
     let mut list = List::new(&USERS, "/users")
         .select(properties(settings))
         .with("$top", TOP);
@@ -42,7 +43,7 @@ pub(super) async fn read(
             progress.add_users(page.len());
             for user in &page {
                 // An account of which nobody says whether it is blocked is neither.
-                let enabled = user.account_enabled.ok_or(EntraFailure::AccountsHidden)?;
+                let enabled = user.account_enabled.ok_or_else(accounts_hidden)?;
                 if !is_in(user, enabled, settings, scope) {
                     continue;
                 }

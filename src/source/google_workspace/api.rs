@@ -9,12 +9,14 @@ use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::error::{Account, GoogleFailure, is_quota};
+use super::error::{Account, failure, incomplete, is_quota};
 use super::federation::Federation;
 use super::settings::{Credentials, GoogleWorkspaceSettings, InvalidSettings, Tenant};
 use super::token::{AccessTokens, GROUPS_SCOPE, USERS_SCOPE};
 use super::wire::Page;
-use crate::http::{ApiClient, Call, HttpError, RateLimiter, Redactor, TokenCache, Window};
+use crate::http::{
+    ApiClient, ApiError, Call, HttpError, RateLimiter, Redactor, TokenCache, Window,
+};
 
 /// A page of 500 people with all their aliases stays far below; anything larger is no page.
 const PAGE_MAX: u64 = 64 << 20;
@@ -166,8 +168,8 @@ impl Api {
     pub async fn read<T>(
         &self,
         list: &List,
-        mut each: impl FnMut(Vec<T>) -> Result<(), GoogleFailure>,
-    ) -> Result<(), GoogleFailure>
+        mut each: impl FnMut(Vec<T>) -> Result<(), ApiError>,
+    ) -> Result<(), ApiError>
     where
         T: DeserializeOwned + Send + 'static,
     {
@@ -180,10 +182,7 @@ impl Api {
                 return Ok(());
             };
             if !seen.insert(next.clone()) {
-                return Err(GoogleFailure::incomplete(
-                    list,
-                    "its pages go round in a circle",
-                ));
+                return Err(incomplete(list, "its pages go round in a circle"));
             }
             token = Some(next);
         }
@@ -193,7 +192,7 @@ impl Api {
     ///
     /// # Errors
     /// When the call fails, or what comes isn't a page of this list.
-    pub async fn page<T>(&self, list: &List, token: Option<&str>) -> Result<Page<T>, GoogleFailure>
+    pub async fn page<T>(&self, list: &List, token: Option<&str>) -> Result<Page<T>, ApiError>
     where
         T: DeserializeOwned + Send + 'static,
     {
@@ -206,11 +205,11 @@ impl Api {
         let page: Page<T> = self
             .get(&call)
             .await
-            .map_err(|error| GoogleFailure::of(error, list, token.is_some(), &self.account))?;
+            .map_err(|error| failure(error, list, token.is_some(), &self.account))?;
         if page.kind != list.resource.kind {
             let why = "the answer doesn't say that it is a list; check directoryUrl, and proxies \
                        in between";
-            return Err(GoogleFailure::incomplete(list, why));
+            return Err(incomplete(list, why));
         }
         Ok(page)
     }

@@ -1,7 +1,7 @@
 //! What a person wants to know before the first sync.
 
 use super::api::{Api, List};
-use super::error::GoogleFailure;
+use super::error::{accounts_hidden, exchange_failure, token_failure};
 use super::groups::member_list;
 use super::settings::GoogleWorkspaceSettings;
 use super::wire::{Group, Member, Page, User};
@@ -15,7 +15,7 @@ pub(super) async fn check(api: &Api, settings: &GoogleWorkspaceSettings) -> Vec<
     if let Some(federation) = &api.federation {
         let exchanged = federation.tokens.get().await;
         let failed = exchanged.is_err();
-        let refused = |error| GoogleFailure::of_exchange(error).to_string();
+        let refused = |error| exchange_failure(error).to_string();
         steps.push(Step {
             name: "exchange the cluster's token".to_owned(),
             result: exchanged
@@ -36,7 +36,7 @@ pub(super) async fn check(api: &Api, settings: &GoogleWorkspaceSettings) -> Vec<
                 Some(admin) => format!("{account} may act for {}", shorten(admin)),
                 None => format!("{account} acts for itself"),
             })
-            .map_err(|error| GoogleFailure::of_token(error).to_string()),
+            .map_err(|error| token_failure(error).to_string()),
     });
     if failed {
         return steps;
@@ -48,7 +48,7 @@ pub(super) async fn check(api: &Api, settings: &GoogleWorkspaceSettings) -> Vec<
             result: page.and_then(|page| match page.items.first() {
                 None => Ok("there is nobody".to_owned()),
                 Some(user) if user.suspended.is_none() => {
-                    Err(GoogleFailure::hidden(&user.primary_email, &api.account).to_string())
+                    Err(accounts_hidden(&user.primary_email, &api.account).to_string())
                 }
                 Some(user) => {
                     let example = shorten(&user.primary_email);

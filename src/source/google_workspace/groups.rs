@@ -11,11 +11,12 @@ use std::sync::Mutex;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::api::{Api, GROUPS, List, MEMBERS, tenant_queries};
-use super::error::GoogleFailure;
+use super::error::is_hidden_or_gone;
 use super::settings::{GroupSettings, Tenant};
 use super::users::{Seen, lock};
 use super::wire::{Group, Member, MemberKind};
 use crate::directory::{DirectoryBuilder, EntryKey, ExternalId};
+use crate::http::{ApiError, FailureClass};
 use crate::problem::{Problem, ProblemReason};
 use crate::source::ReadProgress;
 use crate::text::shorten;
@@ -74,7 +75,7 @@ pub(super) async fn read(
     settings: &GroupSettings,
     seen: &Mutex<Seen>,
     progress: &ReadProgress,
-) -> Result<Groups, GoogleFailure> {
+) -> Result<Groups, ApiError> {
     let mut listed: Vec<(EntryKey, Group)> = vec![];
     let mut keys = HashSet::new();
     for list in lists(api, tenant, settings) {
@@ -112,7 +113,7 @@ pub(super) async fn read(
                 match read {
                     Ok(membership) => Ok(Some((key, group, membership))),
                     // It was deleted meanwhile.
-                    Err(GoogleFailure::Gone { .. }) => Ok(None),
+                    Err(error) if error.class == FailureClass::Vanished => Ok(None),
                     Err(error) => Err(error),
                 }
             }
@@ -130,11 +131,7 @@ impl Groups {
     ///
     /// # Errors
     /// Whatever leaves a list incomplete, other than that a group from outside can't be read.
-    pub async fn read_nested(
-        &mut self,
-        api: &Api,
-        seen: &Mutex<Seen>,
-    ) -> Result<(), GoogleFailure> {
+    pub async fn read_nested(&mut self, api: &Api, seen: &Mutex<Seen>) -> Result<(), ApiError> {
         while !self.nested.is_empty() {
             let open = std::mem::take(&mut self.nested);
             let found = Mutex::new(vec![]);
@@ -148,11 +145,14 @@ impl Groups {
                         };
                         match members(api, key, &id, seen, note).await {
                             Ok(membership) => Ok((key, membership)),
-                            Err(GoogleFailure::Gone { .. }) if lock(seen).is_ours(&email) => {
+                            Err(error)
+                                if error.class == FailureClass::Vanished
+                                    && lock(seen).is_ours(&email) =>
+                            {
                                 Ok((key, Membership::default()))
                             }
-                            Err(GoogleFailure::Gone { .. } | GoogleFailure::Forbidden { .. })
-                                if !lock(seen).is_ours(&email) =>
+                            Err(error)
+                                if is_hidden_or_gone(&error) && !lock(seen).is_ours(&email) =>
                             {
                                 let outside = Membership {
                                     people: vec![key],
@@ -227,7 +227,7 @@ async fn members(
     id: &str,
     seen: &Mutex<Seen>,
     mut nested: impl FnMut(EntryKey, String, String),
-) -> Result<Membership, GoogleFailure> {
+) -> Result<Membership, ApiError> {
     let mut membership = Membership::default();
     api.read(&member_list(api, id), |page: Vec<Member>| {
         let mut seen = lock(seen);

@@ -22,12 +22,12 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use crate::http::ApiError;
 use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
 use crate::text::shorten;
 
 use api::Api;
-pub use error::{Account, GoogleFailure};
-pub use refusal::Mended;
+pub use error::Account;
 pub use settings::{
     Addresses, Credentials, GoogleWorkspaceSettings, GroupSettings, InvalidKeyFile,
     InvalidSettings, REQUESTS_PER_MINUTE, ServiceAccountKey, TOKEN_FILE, Tenant, UserSettings,
@@ -53,7 +53,7 @@ impl GoogleWorkspaceSource {
         settings: GoogleWorkspaceSettings,
         credentials: &Credentials,
     ) -> Result<Self, SourceError> {
-        let api = Api::new(&settings, credentials).map_err(GoogleFailure::from)?;
+        let api = Api::new(&settings, credentials).map_err(ApiError::from)?;
         Ok(Self { settings, api })
     }
 

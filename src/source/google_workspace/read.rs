@@ -4,12 +4,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use super::api::Api;
-use super::error::GoogleFailure;
 use super::groups::{self, Groups};
 use super::settings::{GoogleWorkspaceSettings, Tenant};
 use super::users::{self, Seen};
 use crate::complete::Complete;
 use crate::directory::Directory;
+use crate::http::{ApiError, FailureClass};
 use crate::source::ReadProgress;
 use crate::text::shorten;
 
@@ -22,9 +22,9 @@ pub(super) async fn read(
     api: &Api,
     settings: &GoogleWorkspaceSettings,
     progress: &ReadProgress,
-) -> Result<Complete<Directory>, GoogleFailure> {
+) -> Result<Complete<Directory>, ApiError> {
     match read_once(api, settings, progress).await {
-        Err(lost @ GoogleFailure::PageLost { .. }) => {
+        Err(lost) if lost.class == FailureClass::Restart => {
             tracing::info!(reason = %lost, "reading from the beginning");
             progress.users.store(0, Ordering::Relaxed);
             progress.groups.store(0, Ordering::Relaxed);
@@ -38,7 +38,7 @@ async fn read_once(
     api: &Api,
     settings: &GoogleWorkspaceSettings,
     progress: &ReadProgress,
-) -> Result<Complete<Directory>, GoogleFailure> {
+) -> Result<Complete<Directory>, ApiError> {
     let tenant = &settings.tenant;
     let seen = Mutex::new(Seen::default());
     let read_users = users::read(api, tenant, &settings.users, &seen, progress);

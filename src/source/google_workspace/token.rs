@@ -4,15 +4,13 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use jiff::Timestamp;
-use reqwest::{Method, Url};
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::federation::Federation;
 use super::settings::{Credentials, GoogleWorkspaceSettings, InvalidKeyFile, InvalidSettings};
-use crate::http::{ApiClient, Call, HttpError, JwtSigner, Token, TokenSource};
+use crate::http::oauth::{Assertion, JWT_BEARER_GRANT, TokenEndpoint, TokenForm};
+use crate::http::{ApiClient, HttpError, JwtSigner, Token, TokenSource};
 
 /// Lists users.
 pub(super) const USERS_SCOPE: &str =
@@ -21,19 +19,13 @@ pub(super) const USERS_SCOPE: &str =
 pub(super) const GROUPS_SCOPE: &str =
     "https://www.googleapis.com/auth/admin.directory.group.readonly";
 /// How long an assertion is good: as long as Google takes one.
-const ASSERTION_SECONDS: i64 = 3600;
-/// No answer with a token is larger.
-pub(super) const TOKEN_MAX: u64 = 64 << 10;
+const ASSERTION_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Buys access tokens with assertions.
+/// Gets access tokens for assertions.
 #[derive(Debug)]
 pub(super) struct AccessTokens {
-    remote: ApiClient,
-    url: Url,
-    service_account: String,
-    /// The administrator to act for.
-    subject: Option<String>,
-    scopes: String,
+    endpoint: TokenEndpoint,
+    assertion: Assertion,
     signer: Signer,
 }
 
@@ -43,19 +35,13 @@ enum Signer {
     Google(Federation),
 }
 
-#[derive(Deserialize)]
-struct Issued {
-    access_token: SecretString,
-    expires_in: u64,
-}
-
 impl AccessTokens {
-    /// Tokens as `settings` say; `remote` without a token of its own.
+    /// Tokens as `settings` say; `client` without a token of its own.
     pub fn new(
         settings: &GoogleWorkspaceSettings,
         credentials: &Credentials,
         federation: Option<Federation>,
-        remote: ApiClient,
+        client: ApiClient,
     ) -> Result<Self, InvalidSettings> {
         let signer = match (credentials, federation) {
             (_, Some(federation)) => Signer::Google(federation),
@@ -64,33 +50,34 @@ impl AccessTokens {
                 id: key.key_id.clone(),
             },
             (Credentials::WorkloadIdentity(identity), None) => {
-                Signer::Google(Federation::new(identity, &remote))
+                Signer::Google(Federation::new(identity, &client))
             }
         };
+        let url = settings.addresses.token.clone();
         Ok(Self {
-            remote,
-            url: settings.addresses.token.clone(),
-            service_account: credentials.service_account().to_owned(),
-            subject: settings.admin_email.clone(),
-            scopes: match settings.groups {
-                Some(_) => format!("{USERS_SCOPE} {GROUPS_SCOPE}"),
-                None => USERS_SCOPE.to_owned(),
+            assertion: Assertion {
+                issuer: credentials.service_account().to_owned(),
+                // The administrator to act for.
+                subject: settings.admin_email.clone(),
+                audience: url.to_string(),
+                scope: Some(match settings.groups {
+                    Some(_) => format!("{USERS_SCOPE} {GROUPS_SCOPE}"),
+                    None => USERS_SCOPE.to_owned(),
+                }),
+                lifetime: ASSERTION_LIFETIME,
+                valid_since: None,
+            },
+            endpoint: TokenEndpoint {
+                client,
+                url,
+                endpoint: "POST /token",
             },
             signer,
         })
     }
 
-    async fn assertion(&self) -> Result<SecretString, HttpError> {
-        let now = Timestamp::now().as_second();
-        let mut claims: Map<String, Value> = Map::new();
-        claims.insert("iss".into(), self.service_account.as_str().into());
-        if let Some(subject) = &self.subject {
-            claims.insert("sub".into(), subject.as_str().into());
-        }
-        claims.insert("aud".into(), self.url.as_str().into());
-        claims.insert("scope".into(), self.scopes.as_str().into());
-        claims.insert("iat".into(), now.into());
-        claims.insert("exp".into(), (now + ASSERTION_SECONDS).into());
+    async fn signed(&self) -> Result<SecretString, HttpError> {
+        let claims = self.assertion.claims();
         match &self.signer {
             Signer::Own { key, id } => {
                 let header = Map::from_iter([("kid".to_owned(), Value::from(id.as_str()))]);
@@ -104,22 +91,10 @@ impl AccessTokens {
 impl TokenSource for AccessTokens {
     fn issue(&self) -> BoxFuture<'_, Result<Token, HttpError>> {
         Box::pin(async move {
-            let assertion = self.assertion().await?;
-            // A proxy may quote the request.
-            self.remote.secrets.add(assertion.clone());
-            let form = form_urlencoded::Serializer::new(String::new())
-                .append_pair("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")
-                .append_pair("assertion", assertion.expose_secret())
-                .finish();
+            let assertion = self.signed().await?;
             // An assertion may be used again until it runs out.
-            let call = Call::new(Method::POST, self.url.clone(), "POST /token")
-                .body("application/x-www-form-urlencoded", form);
-            let issued: Issued = self.remote.json(&call, TOKEN_MAX).await?;
-            self.remote.secrets.add(issued.access_token.clone());
-            Ok(Token {
-                secret: issued.access_token,
-                lifetime: Duration::from_secs(issued.expires_in),
-            })
+            let form = TokenForm::new(JWT_BEARER_GRANT).secret("assertion", assertion);
+            self.endpoint.request(form).await
         })
     }
 }

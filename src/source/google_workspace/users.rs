@@ -4,10 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::api::{Api, List, USERS, tenant_queries};
-use super::error::GoogleFailure;
+use super::error::accounts_hidden;
 use super::settings::{Tenant, UserSettings};
 use super::wire::User;
 use crate::directory::{Account, AccountState, DirectoryBuilder, EntryKey};
+use crate::http::ApiError;
 use crate::source::ReadProgress;
 
 /// People on a page: as many as Google gives.
@@ -78,7 +79,7 @@ pub(super) async fn read(
     settings: &UserSettings,
     seen: &Mutex<Seen>,
     progress: &ReadProgress,
-) -> Result<(), GoogleFailure> {
+) -> Result<(), ApiError> {
     let units = Units::of(&settings.organizational_units);
     for list in lists(api, tenant, settings) {
         api.read(&list, |page: Vec<User>| {
@@ -87,7 +88,7 @@ pub(super) async fn read(
             // Guests come from outside, from domains of their own: whom others manage isn't invited.
             for user in page.iter().filter(|user| !user.is_guest_user) {
                 seen.note_domain(&user.primary_email);
-                let hidden = || GoogleFailure::hidden(&user.primary_email, &api.account);
+                let hidden = || accounts_hidden(&user.primary_email, &api.account);
                 let suspended = user.suspended.ok_or_else(hidden)?;
                 let Some(state) = state(settings, suspended, user.archived) else {
                     continue;

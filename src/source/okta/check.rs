@@ -1,6 +1,6 @@
 //! What a person wants to know before the first sync.
 
-use super::error::{OktaFailure, Purpose};
+use super::error::{Purpose, failure};
 use super::pages::{List, Organization};
 use super::read::{assigned_users, group_list, member_list, user_lists};
 use super::settings::OktaSettings;
@@ -14,7 +14,7 @@ pub(super) async fn check(organization: &Organization, settings: &OktaSettings) 
     if organization.buys_tokens {
         let token = organization.tokens.get().await;
         let failed = token.is_err();
-        let refused = |error| OktaFailure::of(error, Purpose::Token).to_string();
+        let refused = |error| failure(error, Purpose::Token).to_string();
         steps.push(Step {
             name: "get an access token".to_owned(),
             result: token

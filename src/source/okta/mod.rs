@@ -17,9 +17,9 @@ mod wire;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use crate::http::ApiError;
 use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version, telling_waits};
 
-pub use error::OktaFailure;
 use pages::Organization;
 pub use settings::{
     Credentials, GroupScope, InvalidSettings, OktaSettings, StatusTable, UserScope,
@@ -39,7 +39,7 @@ impl OktaSource {
     /// When the settings can't work, whatever Okta says: an address that isn't an organization's, a
     /// key that can't sign.
     pub fn new(settings: OktaSettings, credentials: &Credentials) -> Result<Self, SourceError> {
-        let organization = Organization::new(&settings, credentials).map_err(OktaFailure::from)?;
+        let organization = Organization::new(&settings, credentials).map_err(ApiError::from)?;
         Ok(Self {
             settings,
             organization,

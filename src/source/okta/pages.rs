@@ -8,11 +8,13 @@ use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 
 use super::credentials::{ApiToken, ServiceApp};
-use super::error::{OktaFailure, Purpose};
+use super::error::{Purpose, failure};
 use super::limit::{Class, RULES};
 use super::settings::{Credentials, InvalidSettings, OktaSettings, origin};
+use crate::http::oauth::TokenEndpoint;
 use crate::http::{
-    AccountLimits, ApiClient, Call, HttpError, JwtSigner, RateLimiter, Redactor, TokenCache,
+    AccountLimits, ApiClient, ApiError, Call, HttpError, JwtSigner, RateLimiter, Redactor,
+    TokenCache,
 };
 use crate::text::shorten;
 
@@ -51,13 +53,13 @@ pub(super) enum ListError {
     /// A call failed.
     Http(HttpError),
     /// Its end is in doubt.
-    Okta(OktaFailure),
+    Okta(ApiError),
 }
 
 impl ListError {
-    pub fn into_failure(self, purpose: Purpose<'_>) -> OktaFailure {
+    pub fn into_failure(self, purpose: Purpose<'_>) -> ApiError {
         match self {
-            Self::Http(error) => OktaFailure::of(error, purpose),
+            Self::Http(error) => failure(error, purpose),
             Self::Okta(failure) => failure,
         }
     }
@@ -92,9 +94,14 @@ impl Organization {
                 let signer = JwtSigner::parse(secrecy::ExposeSecret::expose_secret(private_key))?;
                 let url = below(&origin, &["oauth2", "v1", "token"]);
                 let with_applications = settings.application_id.is_some();
-                TokenCache::new(ServiceApp::new(
-                    bare.clone(),
+                secrets.add(private_key.clone());
+                let endpoint = TokenEndpoint {
+                    client: bare.clone(),
                     url,
+                    endpoint: "POST /oauth2/v1/token",
+                };
+                TokenCache::new(ServiceApp::new(
+                    endpoint,
                     client_id.clone(),
                     key_id.clone(),
                     signer,
@@ -135,7 +142,7 @@ impl Organization {
     pub async fn read<T>(
         &self,
         list: &List<'_>,
-        mut each: impl FnMut(Vec<T>) -> Result<(), OktaFailure>,
+        mut each: impl FnMut(Vec<T>) -> Result<(), ApiError>,
     ) -> Result<(), ListError>
     where
         T: DeserializeOwned + Send + 'static,
@@ -204,10 +211,10 @@ impl Organization {
 
     fn incomplete(&self, list: &List<'_>, why: &str) -> ListError {
         let call = Call::new(Method::GET, list.url.clone(), list.endpoint);
-        ListError::Okta(OktaFailure::Incomplete {
-            tried: call.name().to_string(),
-            why: why.to_owned(),
-        })
+        let tried = call.name();
+        ListError::Okta(ApiError::incomplete(format!(
+            "{tried}: the list may not be complete: {why}"
+        )))
     }
 }
 

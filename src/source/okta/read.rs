@@ -5,15 +5,16 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::error::{OktaFailure, Purpose, is_gone};
+use super::error::{Purpose, is_gone, unknown_status};
 use super::limit::Class;
 use super::pages::{List, ListError, Organization};
 use super::settings::{GroupScope, OktaSettings, UserScope};
 use super::wire::{Group, Id, User};
 use crate::complete::Complete;
 use crate::directory::{Account, AccountState, Directory, DirectoryBuilder, EntryKey};
+use crate::http::ApiError;
 use crate::source::ReadProgress;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Groups whose members are read at once. Okta lets 75 requests of all clients be under way.
 const SIDE_BY_SIDE: usize = 12;
@@ -34,7 +35,7 @@ pub(super) async fn read(
     organization: &Organization,
     settings: &OktaSettings,
     progress: &ReadProgress,
-) -> Result<Complete<Directory>, OktaFailure> {
+) -> Result<Complete<Directory>, ApiError> {
     // Members get their keys as they come: each id is held once, however many groups name it.
     let keys = Mutex::new(DirectoryBuilder::new());
     let users = read_users(organization, settings, progress);
@@ -79,21 +80,20 @@ pub(super) async fn read(
     Ok(builder.finish())
 }
 
-fn meaning(settings: &OktaSettings, user: &User) -> Result<Option<AccountState>, OktaFailure> {
-    settings
-        .statuses
-        .meaning(&user.status)
-        .map_err(|_| OktaFailure::UnknownStatus {
-            account: shorten(user.profile.login.as_deref().unwrap_or(&user.id)),
-            status: shorten(&user.status),
-        })
+fn meaning(settings: &OktaSettings, user: &User) -> Result<Option<AccountState>, ApiError> {
+    settings.statuses.meaning(&user.status).map_err(|_| {
+        unknown_status(
+            &sanitize(user.profile.login.as_deref().unwrap_or(&user.id)),
+            &sanitize(&user.status),
+        )
+    })
 }
 
 async fn read_users(
     organization: &Organization,
     settings: &OktaSettings,
     progress: &ReadProgress,
-) -> Result<Vec<User>, OktaFailure> {
+) -> Result<Vec<User>, ApiError> {
     let mut users: Vec<User> = vec![];
     for list in user_lists(organization, settings) {
         let pages = organization.read(&list, |page: Vec<User>| {
@@ -190,7 +190,7 @@ fn assigned_groups<'a>(organization: &Organization, application: &'a str) -> Lis
     }
 }
 
-async fn ids(organization: &Organization, list: &List<'_>) -> Result<HashSet<String>, OktaFailure> {
+async fn ids(organization: &Organization, list: &List<'_>) -> Result<HashSet<String>, ApiError> {
     let mut ids = HashSet::new();
     let pages = organization.read(list, |page: Vec<Id>| {
         ids.extend(page.into_iter().map(|entry| entry.id));
@@ -209,7 +209,7 @@ async fn read_groups(
     scope: &GroupScope,
     keys: &Mutex<DirectoryBuilder>,
     progress: &ReadProgress,
-) -> Result<Vec<(Group, Vec<EntryKey>)>, OktaFailure> {
+) -> Result<Vec<(Group, Vec<EntryKey>)>, ApiError> {
     let list = group_list(organization, scope);
     let mut groups: Vec<Group> = vec![];
     let all = async {
@@ -241,7 +241,7 @@ async fn read_groups(
         .map(|group| async move {
             let members = members(organization, &group.id, keys).await?;
             progress.add_groups(1);
-            Ok::<_, OktaFailure>(members.map(|members| (group, members)))
+            Ok::<_, ApiError>(members.map(|members| (group, members)))
         })
         .buffer_unordered(at_once.max(1));
     read.try_filter_map(|group| std::future::ready(Ok(group)))
@@ -254,7 +254,7 @@ async fn members(
     organization: &Organization,
     group: &str,
     keys: &Mutex<DirectoryBuilder>,
-) -> Result<Option<Vec<EntryKey>>, OktaFailure> {
+) -> Result<Option<Vec<EntryKey>>, ApiError> {
     let list = member_list(organization, group);
     let mut members = vec![];
     let pages = organization.read(&list, |page: Vec<Id>| {

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use super::error::{OneLoginFailure, Purpose};
+use super::error::{Purpose, failure};
 use super::pages::{Account, List, Page};
 use super::settings::OneLoginSettings;
 use super::wire::{Group, Member, User};
@@ -15,7 +15,7 @@ use crate::text::shorten;
 pub(super) async fn check(account: &Account, settings: &OneLoginSettings) -> Vec<Step> {
     let token = account.tokens.get().await;
     let failed = token.is_err();
-    let refused = |error| OneLoginFailure::of(error, Purpose::Token).to_string();
+    let refused = |error| failure(error, Purpose::Token).to_string();
     let mut steps = vec![Step {
         name: "get an access token".to_owned(),
         result: token

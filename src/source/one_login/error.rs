@@ -1,117 +1,19 @@
-//! Why a OneLogin account couldn't be read, in the words of whoever runs it.
-
-use std::time::Duration;
+//! How OneLogin's errors are recognised, and what to do about them.
 
 use reqwest::StatusCode;
 
 use super::settings::InvalidSettings;
 use super::wire::ErrorBody;
-use crate::http::{Answer, Failure, HttpError};
-use crate::source::{SourceError, SourceErrorKind};
-use crate::text::shorten;
+use crate::http::{Answer, ApiError, FailureClass, HttpError, Refusal, Vendor};
 
-/// What went wrong. The message says what was tried, what was answered and what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum OneLoginFailure {
-    /// The settings can't work.
-    #[error(transparent)]
-    Settings(#[from] InvalidSettings),
-    /// The API credentials aren't accepted.
-    #[error(
-        "{tried}: OneLogin refuses the credentials ({answer}); check clientId and clientSecret in \
-         the Secret, that they were made in this account (Developers, API Credentials), and that \
-         region or subdomain is the account's"
-    )]
-    Credentials {
-        /// What was asked.
-        tried: String,
-        /// What OneLogin said.
-        answer: String,
-    },
-    /// The credentials are good, but not for this.
-    #[error(
-        "{tried}: OneLogin doesn't allow it ({answer}); make API credentials with the scope Read \
-         Users and store them in the Secret"
-    )]
-    Forbidden {
-        /// What was asked.
-        tried: String,
-        /// What OneLogin said.
-        answer: String,
-    },
-    /// An attribute's value that OneLogin doesn't understand.
-    #[error("{tried}: OneLogin refuses the query in users.attributes ({answer}); correct it")]
-    Query {
-        /// What was asked.
-        tried: String,
-        /// What OneLogin said.
-        answer: String,
-    },
-    /// People are shown without an attribute that must have a value.
-    #[error(
-        "users.attributes: OneLogin shows the account {account} without {attribute:?}, so nobody \
-         can say whether it has the value; write the name as in OneLogin's API \
-         (custom_attributes.NAME for attributes of your own)"
-    )]
-    UnknownAttribute {
-        /// Whose.
-        account: String,
-        /// The attribute.
-        attribute: String,
-    },
-    /// Something else than OneLogin answers.
-    #[error(
-        "{what}; this isn't OneLogin's answer: check region, subdomain or apiUrl, and proxies in \
-         between"
-    )]
-    NotOneLogin {
-        /// What was tried and what came back.
-        what: String,
-    },
-    /// The server isn't trusted.
-    #[error("{0}; check region, subdomain or apiUrl, and proxies that break up TLS")]
-    Tls(#[source] HttpError),
-    /// Not reached, lost on the way, or OneLogin failed.
-    #[error("{0}")]
-    Passing(#[source] HttpError),
-    /// OneLogin failed to make a token.
-    #[error(
-        "{0}; if it stays so, whoever made the API credentials was deleted, with whom they ended: \
-         make new ones and store them in the Secret"
-    )]
-    NoToken(#[source] HttpError),
-    /// A limit that was spent again and again.
-    #[error("{cause}; the account's requests for this hour are used up, by other clients, too")]
-    Throttled {
-        /// What was tried.
-        #[source]
-        cause: HttpError,
-        /// OneLogin's own word on when.
-        retry_after: Option<Duration>,
-    },
-    /// A list that may not be whole.
-    #[error("{tried}: the list may not be complete: {why}")]
-    Incomplete {
-        /// What was asked.
-        tried: String,
-        /// Why.
-        why: String,
-    },
-    /// An account with a status or state that isn't known.
-    #[error(
-        "the account {account} has the {what} {number}, which this version doesn't know, so nobody \
-         can say whether its owner may come in; update the operator, or leave such accounts out \
-         with users.attributes"
-    )]
-    Unknown {
-        /// Whose.
-        account: String,
-        /// `status` or `state`.
-        what: &'static str,
-        /// As it was sent; `(none)` where it wasn't.
-        number: String,
-    },
-}
+static ONE_LOGIN: Vendor = Vendor {
+    name: "OneLogin",
+    address: "region, subdomain or apiUrl",
+    throttled: THROTTLED,
+    said,
+};
+
+const THROTTLED: &str = "the account's requests for this hour are used up, by other clients, too";
 
 /// What a call is for: decides what its refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,116 +26,130 @@ pub enum Purpose {
     List,
 }
 
-impl OneLoginFailure {
-    /// What a failed call means.
-    pub fn of(error: HttpError, purpose: Purpose) -> Self {
-        let tried = error.call.to_string();
-        let what = error.to_string();
-        match error.failure {
-            Failure::Token(inner) => Self::of(*inner, Purpose::Token),
-            Failure::Tls(_) => Self::Tls(error),
-            Failure::Html => Self::NotOneLogin { what },
-            Failure::Status(ref answer) => {
-                let body = body(answer);
-                let answer_text = said(&body, answer);
-                let status = answer.status;
-                let refused_for = |part: &str| answer_text.to_lowercase().contains(part);
-                if status == StatusCode::TOO_MANY_REQUESTS || refused_for("rate limit") {
-                    return Self::Throttled {
-                        retry_after: answer.retry_after,
-                        cause: error,
-                    };
-                }
-                if status.is_server_error() {
-                    return match purpose {
-                        Purpose::Token if status == StatusCode::INTERNAL_SERVER_ERROR => {
-                            Self::NoToken(error)
-                        }
-                        _ => Self::Passing(error),
-                    };
-                }
-                let permission = status == StatusCode::FORBIDDEN || refused_for("permission");
-                match status {
-                    _ if !body.is_there() => Self::NotOneLogin { what },
-                    StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
-                        if purpose == Purpose::Token =>
-                    {
-                        let answer = answer_text;
-                        Self::Credentials { tried, answer }
-                    }
-                    StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                        let answer = answer_text;
-                        match permission {
-                            true => Self::Forbidden { tried, answer },
-                            false => Self::Credentials { tried, answer },
-                        }
-                    }
-                    StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
-                        if purpose == Purpose::Query =>
-                    {
-                        let answer = answer_text;
-                        Self::Query { tried, answer }
-                    }
-                    StatusCode::NOT_FOUND => Self::NotOneLogin { what },
-                    _ => Self::Passing(error),
-                }
-            }
-            Failure::Unreachable(_)
-            | Failure::Interrupted(_)
-            | Failure::Undecodable(_)
-            | Failure::TooLarge(_)
-            | Failure::Request(_) => Self::Passing(error),
-        }
-    }
-
-    fn kind(&self) -> SourceErrorKind {
-        match self {
-            Self::Settings(_)
-            | Self::Credentials { .. }
-            | Self::Forbidden { .. }
-            | Self::Query { .. }
-            | Self::UnknownAttribute { .. }
-            | Self::NotOneLogin { .. }
-            | Self::Tls(_)
-            | Self::Unknown { .. } => SourceErrorKind::Configuration,
-            Self::Throttled { retry_after, .. } => SourceErrorKind::Transient {
-                retry_after: *retry_after,
-            },
-            Self::Passing(_) | Self::NoToken(_) => SourceErrorKind::Transient { retry_after: None },
-            Self::Incomplete { .. } => SourceErrorKind::Incomplete,
-        }
+impl From<InvalidSettings> for ApiError {
+    fn from(invalid: InvalidSettings) -> Self {
+        Self::new(FailureClass::Settings, invalid.to_string())
     }
 }
 
-impl From<OneLoginFailure> for SourceError {
-    fn from(failure: OneLoginFailure) -> Self {
-        Self {
-            kind: failure.kind(),
-            message: failure.to_string(),
-            cause: Some(Box::new(failure)),
-        }
+/// What a failed call means.
+pub(super) fn failure(error: HttpError, purpose: Purpose) -> ApiError {
+    let (error, for_token) = error.into_token_failure();
+    let purpose = if for_token { Purpose::Token } else { purpose };
+    let failed = error.failure.answer().map(|answer| answer.status);
+    let mut failure = ApiError::of(error, &ONE_LOGIN, |refusal| recognise(refusal, purpose));
+    if purpose == Purpose::Token && failed == Some(StatusCode::INTERNAL_SERVER_ERROR) {
+        failure.message = format!(
+            "{failure}; if it stays so, whoever made the API credentials was deleted, with whom \
+             they ended: make new ones and store them in the Secret"
+        )
+        .into();
     }
+    failure
+}
+
+fn recognise(refusal: &Refusal<'_>, purpose: Purpose) -> Option<ApiError> {
+    let Refusal {
+        tried,
+        answer,
+        said,
+    } = refusal;
+    let status = answer.status;
+    let says = |part: &str| said.to_lowercase().contains(part);
+    // Some refusals of the limit have another status than 429.
+    if status.is_client_error() && says("rate limit") {
+        let retry_after = answer.retry_after;
+        return Some(ApiError::new(
+            FailureClass::Throttled { retry_after },
+            format!("{tried}: the answer is {status}: {said}; {THROTTLED}"),
+        ));
+    }
+    let credentials = || {
+        ApiError::new(
+            FailureClass::Credentials,
+            format!(
+                "{tried}: OneLogin refuses the credentials ({said}); check clientId and \
+                 clientSecret in the Secret, that they were made in this account (Developers, API \
+                 Credentials), and that region or subdomain is the account's"
+            ),
+        )
+    };
+    Some(match (status, purpose) {
+        (
+            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
+            Purpose::Token,
+        ) => credentials(),
+        (StatusCode::FORBIDDEN, _) => forbidden(refusal),
+        // OneLogin refuses a missing scope by 401 as well.
+        (StatusCode::UNAUTHORIZED, _) if says("permission") => forbidden(refusal),
+        (StatusCode::UNAUTHORIZED, _) => credentials(),
+        (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY, Purpose::Query) => {
+            ApiError::new(
+                FailureClass::Request,
+                format!(
+                    "{tried}: OneLogin refuses the query in users.attributes ({said}); correct it"
+                ),
+            )
+        }
+        (StatusCode::NOT_FOUND, _) => ApiError::new(
+            FailureClass::WrongServer,
+            format!(
+                "{tried}: the answer is {status}: {said}; this isn't OneLogin's answer: check \
+                 region, subdomain or apiUrl, and proxies in between"
+            ),
+        ),
+        _ => return None,
+    })
+}
+
+fn forbidden(refusal: &Refusal<'_>) -> ApiError {
+    ApiError::new(
+        FailureClass::Permission,
+        format!(
+            "{}: OneLogin doesn't allow it ({}); make API credentials with the scope Read Users \
+             and store them in the Secret",
+            refusal.tried, refusal.said
+        ),
+    )
+}
+
+/// People are shown without an attribute that must have a value.
+pub(super) fn unknown_attribute(account: &str, attribute: &str) -> ApiError {
+    ApiError::new(
+        FailureClass::Settings,
+        format!(
+            "users.attributes: OneLogin shows the account {account} without {attribute:?}, so \
+             nobody can say whether it has the value; write the name as in OneLogin's API \
+             (custom_attributes.NAME for attributes of your own)"
+        ),
+    )
+}
+
+/// An account with a status or state (`what`) that isn't known, as it was sent.
+pub(super) fn unknown_state(account: &str, what: &'static str, number: &str) -> ApiError {
+    ApiError::new(
+        FailureClass::Settings,
+        format!(
+            "the account {account} has the {what} {number}, which this version doesn't know, so \
+             nobody can say whether its owner may come in; update the operator, or leave such \
+             accounts out with users.attributes"
+        ),
+    )
 }
 
 /// Whether OneLogin says that what was asked for isn't there.
-pub fn is_gone(error: &HttpError) -> bool {
+pub(super) fn is_gone(error: &HttpError) -> bool {
     let answer = error.failure.answer();
-    answer.is_some_and(|answer| answer.status == StatusCode::NOT_FOUND && body(answer).is_there())
+    answer.is_some_and(|answer| answer.status == StatusCode::NOT_FOUND && said(answer).is_some())
 }
 
 /// Whether OneLogin refuses what was asked for as it was asked.
-pub fn is_malformed(error: &HttpError) -> bool {
+pub(super) fn is_malformed(error: &HttpError) -> bool {
     let answer = error.failure.answer();
     answer.is_some_and(|answer| matches!(answer.status.as_u16(), 400 | 422))
 }
 
-fn body(answer: &Answer) -> ErrorBody {
-    serde_json::from_str(&answer.body).unwrap_or_default()
-}
-
-fn said(body: &ErrorBody, answer: &Answer) -> String {
-    match body.text() {
-        text if text.is_empty() => answer.says(),
-        text => shorten(&text),
-    }
+fn said(answer: &Answer) -> Option<String> {
+    let body: ErrorBody = answer.fields();
+    body.is_there().then(|| body.text())
 }

@@ -18,9 +18,9 @@ mod wire;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use crate::http::ApiError;
 use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version, telling_waits};
 
-pub use error::OneLoginFailure;
 use pages::Account;
 pub use settings::{Credentials, InvalidSettings, OneLoginSettings, StateTable, StatusTable};
 
@@ -37,7 +37,7 @@ impl OneLoginSource {
     /// # Errors
     /// When the settings can't work, whatever OneLogin says.
     pub fn new(settings: OneLoginSettings, credentials: &Credentials) -> Result<Self, SourceError> {
-        let account = Account::new(&settings, credentials).map_err(OneLoginFailure::from)?;
+        let account = Account::new(&settings, credentials).map_err(ApiError::from)?;
         Ok(Self { settings, account })
     }
 }

@@ -8,12 +8,14 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 
-use super::error::{OneLoginFailure, Purpose, is_malformed};
+use super::error::{Purpose, failure, is_malformed};
 use super::limit::{REQUESTS, RULES};
 use super::settings::{Credentials, InvalidSettings, OneLoginSettings};
 use super::token::ApiCredentials;
 use super::wire::{Entry, Envelope};
-use crate::http::{AccountLimits, ApiClient, Call, HttpError, RateLimiter, Redactor, TokenCache};
+use crate::http::{
+    AccountLimits, ApiClient, ApiError, Call, HttpError, RateLimiter, Redactor, TokenCache,
+};
 
 /// A page of a thousand people with large profiles stays below; anything larger is no page.
 const PAGE_BYTES: u64 = 64 << 20;
@@ -76,13 +78,13 @@ pub(super) enum ListError {
     /// A call failed.
     Http(HttpError),
     /// Its end is in doubt, or what it holds.
-    OneLogin(OneLoginFailure),
+    OneLogin(ApiError),
 }
 
 impl ListError {
-    pub fn into_failure(self, purpose: Purpose) -> OneLoginFailure {
+    pub fn into_failure(self, purpose: Purpose) -> ApiError {
         match self {
-            Self::Http(error) => OneLoginFailure::of(error, purpose),
+            Self::Http(error) => failure(error, purpose),
             Self::OneLogin(failure) => failure,
         }
     }
@@ -140,7 +142,7 @@ impl Account {
     pub async fn read<T, K>(
         &self,
         list: &List,
-        mut keep: impl FnMut(T) -> Result<Option<K>, OneLoginFailure>,
+        mut keep: impl FnMut(T) -> Result<Option<K>, ApiError>,
         told: impl Fn(usize),
     ) -> Result<Vec<K>, ListError>
     where
@@ -166,7 +168,7 @@ impl Account {
     async fn read_once<T, K>(
         &self,
         list: &List,
-        keep: &mut impl FnMut(T) -> Result<Option<K>, OneLoginFailure>,
+        keep: &mut impl FnMut(T) -> Result<Option<K>, ApiError>,
         told: &impl Fn(usize),
     ) -> Result<Option<Vec<K>>, ListError>
     where
@@ -288,10 +290,10 @@ impl Account {
     }
 
     fn incomplete(&self, list: &List, why: &str) -> ListError {
-        ListError::OneLogin(OneLoginFailure::Incomplete {
-            tried: self.name(list).to_string(),
-            why: why.to_owned(),
-        })
+        let tried = self.name(list);
+        ListError::OneLogin(ApiError::incomplete(format!(
+            "{tried}: the list may not be complete: {why}"
+        )))
     }
 }
 

@@ -3,13 +3,14 @@
 use serde_json::Value;
 use wildmatch::WildMatchPattern;
 
-use super::error::{OneLoginFailure, Purpose};
+use super::error::{Purpose, unknown_attribute, unknown_state};
 use super::pages::{List, Version};
 use super::settings::OneLoginSettings;
 use super::wire::User;
 use crate::api::spec::OneLoginAttribute;
 use crate::directory::{AccountState, Email};
-use crate::text::shorten;
+use crate::http::ApiError;
+use crate::text::sanitize;
 
 /// What is asked of each account.
 const FIELDS: [&str; 6] = ["id", "email", "username", "status", "state", "group_id"];
@@ -54,10 +55,7 @@ pub(super) fn list(settings: &OneLoginSettings) -> List {
 ///
 /// # Errors
 /// When nobody can say what the account's status means, or whether it has an attribute's value.
-pub(super) fn keep(
-    settings: &OneLoginSettings,
-    user: User,
-) -> Result<Option<Person>, OneLoginFailure> {
+pub(super) fn keep(settings: &OneLoginSettings, user: User) -> Result<Option<Person>, ApiError> {
     let name = [user.username.as_deref(), user.email.as_deref()]
         .into_iter()
         .flatten()
@@ -90,11 +88,10 @@ fn meaning(
     settings: &OneLoginSettings,
     user: &User,
     name: &str,
-) -> Result<Option<(AccountState, &'static str)>, OneLoginFailure> {
-    let unknown = |what, number: Option<i64>| OneLoginFailure::Unknown {
-        account: shorten(name),
-        what,
-        number: number.map_or_else(|| "(none)".to_owned(), |number| number.to_string()),
+) -> Result<Option<(AccountState, &'static str)>, ApiError> {
+    let unknown = |what, number: Option<i64>| {
+        let number = number.map_or_else(|| "(none)".to_owned(), |number| number.to_string());
+        unknown_state(&sanitize(name), what, &number)
     };
     let status = user
         .status
@@ -140,7 +137,7 @@ fn field(attribute: &str) -> Option<&str> {
 
 /// Whether an account has a value. OneLogin passes over parameters of a query that it doesn't know,
 /// and would let everybody through.
-fn has(user: &User, wanted: &OneLoginAttribute, name: &str) -> Result<bool, OneLoginFailure> {
+fn has(user: &User, wanted: &OneLoginAttribute, name: &str) -> Result<bool, ApiError> {
     let Some(field) = field(&wanted.attribute) else {
         return Ok(true);
     };
@@ -154,10 +151,7 @@ fn has(user: &User, wanted: &OneLoginAttribute, name: &str) -> Result<bool, OneL
         other => user.others.get(other).cloned(),
     };
     let Some(shown) = shown else {
-        return Err(OneLoginFailure::UnknownAttribute {
-            account: shorten(name),
-            attribute: wanted.attribute.clone(),
-        });
+        return Err(unknown_attribute(&sanitize(name), &wanted.attribute));
     };
     let mut inner = wanted.attribute.split('.').skip(1);
     let text = match inner.try_fold(&shown, |value, part| value.get(part)) {

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::error::{OneLoginFailure, Purpose, is_gone};
+use super::error::{Purpose, is_gone};
 use super::pages::{Account, List, ListError, Version};
 use super::people::{self, Person};
 use super::settings::OneLoginSettings;
@@ -12,6 +12,7 @@ use super::wire::{Group, Member};
 use crate::api::spec::OneLoginGroupsFrom;
 use crate::complete::Complete;
 use crate::directory::{self, Directory, DirectoryBuilder, EntryKey};
+use crate::http::ApiError;
 use crate::source::ReadProgress;
 
 /// Roles whose members are read at once.
@@ -28,7 +29,7 @@ pub(super) async fn read(
     account: &Account,
     settings: &OneLoginSettings,
     progress: &ReadProgress,
-) -> Result<Complete<Directory>, OneLoginFailure> {
+) -> Result<Complete<Directory>, ApiError> {
     // Members get their keys as they come: each id is held once, however many roles name it.
     let keys = Mutex::new(DirectoryBuilder::new());
     let people = read_people(account, settings, progress);
@@ -76,7 +77,7 @@ async fn read_people(
     account: &Account,
     settings: &OneLoginSettings,
     progress: &ReadProgress,
-) -> Result<Vec<Person>, OneLoginFailure> {
+) -> Result<Vec<Person>, ApiError> {
     let list = people::list(settings);
     account
         .read(
@@ -124,7 +125,7 @@ pub(super) fn group_list() -> List {
 async fn read_groups(
     account: &Account,
     progress: &ReadProgress,
-) -> Result<Vec<WithMembers>, OneLoginFailure> {
+) -> Result<Vec<WithMembers>, ApiError> {
     let list = group_list();
     // Each person tells their own group.
     let keep = |group: Group| Ok(Some((group, vec![])));
@@ -138,7 +139,7 @@ async fn read_roles(
     account: &Account,
     keys: &Mutex<DirectoryBuilder>,
     progress: &ReadProgress,
-) -> Result<Vec<WithMembers>, OneLoginFailure> {
+) -> Result<Vec<WithMembers>, ApiError> {
     let list = role_list();
     let roles = account
         .read(&list, |role: Group| Ok(Some(role)), |_| {})
@@ -148,7 +149,7 @@ async fn read_roles(
         .map(|role| async move {
             let members = read_members(account, role.id, keys).await?;
             progress.add_groups(1);
-            Ok::<_, OneLoginFailure>(members.map(|members| (role, members)))
+            Ok::<_, ApiError>(members.map(|members| (role, members)))
         })
         .buffer_unordered(SIDE_BY_SIDE);
     read.try_filter_map(|role| std::future::ready(Ok(role)))
@@ -161,7 +162,7 @@ async fn read_members(
     account: &Account,
     role: u64,
     keys: &Mutex<DirectoryBuilder>,
-) -> Result<Option<Vec<EntryKey>>, OneLoginFailure> {
+) -> Result<Option<Vec<EntryKey>>, ApiError> {
     let list = member_list(role);
     let keep = |member: Member| {
         Ok((member.assigned != Some(false)).then(|| {
