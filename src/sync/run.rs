@@ -21,7 +21,7 @@ use crate::sync::policy::Policy;
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::{ActionCounts, Durations, Mode, Report};
 use crate::sync::resolve::resolve;
-use crate::sync::seats::{needs_seats, seats};
+use crate::sync::seats::{needs_seats, needs_staging, seats, without_staging};
 
 /// What runs of one resource leave to the next. Without it a run is as right, only dearer.
 #[derive(Debug, Default)]
@@ -299,6 +299,15 @@ impl Planning<'_> {
         progress.start(Phase::Plan, 0);
         let plan = heavy(|| draft.complete(&state.memory, &memberships));
         let guarded = guard(plan, self.policy, self.options.approval);
+        let guarded = if needs_staging(&guarded.approved) {
+            let stages = self.client.stages_members().await;
+            match stages.map_err(|error| RunError::organization(Phase::Plan, error))? {
+                true => guarded,
+                false => without_staging(guarded),
+            }
+        } else {
+            guarded
+        };
         let guarded = match organization {
             Organization::Read(content) if needs_seats(&guarded.approved) => {
                 let paid = self.client.seats().await;

@@ -237,3 +237,21 @@ fn two_groups_with_one_external_id_are_named_and_left_alone() {
         [(ProblemReason::IdentityConflict, vec!["g"])]
     );
 }
+
+#[test]
+fn a_group_that_has_the_name_already_is_told_before_a_second_one_is_made() {
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .group("g", "Finance", &["ann"]);
+    let mut organization = organization().own_group("Finance", &[]);
+    let run = sync(&directory, &mut organization, &policy());
+    assert_eq!(
+        problems(&run),
+        [(ProblemReason::IdentityConflict, vec!["g"])]
+    );
+    let message = &run.approved.problems.iter().next().unwrap().message;
+    assert!(message.contains("without an external id"), "{message}");
+    // Told once: from now on the directory's group is known.
+    let again = sync(&directory, &mut organization, &policy());
+    assert!(problems(&again).is_empty());
+}

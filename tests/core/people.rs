@@ -113,6 +113,39 @@ fn an_email_of_somebody_whose_id_is_in_use_foreign_or_an_owners_is_a_conflict() 
 }
 
 #[test]
+fn an_address_that_changed_while_the_invitation_is_open_is_told_with_the_way_out() {
+    for (status, way_out) in [
+        (
+            MemberStatus::Invited,
+            "the next run invites new@example.com",
+        ),
+        (MemberStatus::Staged, "the next run adds new@example.com"),
+    ] {
+        let mut organization = organization();
+        organization.add(
+            Some(id("ann")),
+            "old@example.com",
+            status,
+            MemberRole::Other(2),
+        );
+        let ann = directory().person("ann", "new@example.com");
+        let run = sync(&ann, &mut organization, &policy());
+        let problem = run.approved.problems.iter().next().unwrap();
+        assert_eq!(problem.reason, ProblemReason::EmailChanged);
+        assert!(problem.message.contains(way_out), "{}", problem.message);
+        assert!(
+            !problem.message.contains("its owner"),
+            "{}",
+            problem.message
+        );
+        // Which works.
+        organization.drop_member("old@example.com");
+        sync(&ann, &mut organization, &policy());
+        assert_eq!(organization.show(), ["new@example.com (ann) invited"]);
+    }
+}
+
+#[test]
 fn a_changed_email_is_told_with_both_addresses_and_changes_nothing() {
     let mut organization = organization().member("ann", "old@example.com");
     let run = sync(

@@ -446,3 +446,28 @@ async fn a_plan_no_longer_fits_an_organization_that_somebody_has_changed() {
 
     assert!(!planned.still_fits().await.unwrap());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_invited_by_a_server_that_cannot_stage() {
+    for can_stage in [false, true] {
+        let slapd = slapd();
+        let config = Config {
+            can_stage,
+            ..Config::cloud()
+        };
+        let organization = organization(config).await;
+        let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+        let mut sync = Sync::new(&source, &client);
+        sync.policy.onboarding.invite = false;
+        let report = sync.run().await.unwrap();
+        assert_eq!(organization.invitations().len(), 0, "not one mail");
+        let members = organization.snapshot().members;
+        let staged = members.values().filter(|m| m.status == Status::Staged);
+        assert_eq!(staged.count() > 0, can_stage);
+        let told = report
+            .problems
+            .iter()
+            .any(|problem| problem.message.contains("pm-34423-staged-status"));
+        assert_eq!(told, !can_stage);
+    }
+}

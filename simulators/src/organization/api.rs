@@ -107,7 +107,14 @@ async fn server_config(State(shared): State<Shared>) -> Json<Value> {
         Profile::Official { .. } => Value::Null,
         Profile::Vaultwarden { .. } => json!({"name": "Vaultwarden", "url": "https://example.org"}),
     };
-    Json(json!({"object": "config", "version": "2026.8.0", "server": server}))
+    // As they are for the organization whose token asks.
+    let states = json!({"pm-34423-staged-status": shared.config.can_stage});
+    Json(json!({
+        "object": "config",
+        "version": "2026.8.0",
+        "server": server,
+        "featureStates": states,
+    }))
 }
 
 async fn import(State(shared): State<Shared>, body: Bytes) -> Answer {

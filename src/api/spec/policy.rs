@@ -86,6 +86,8 @@ pub enum DeparturePolicy {
     Retain,
     /// Their access ends and their seat is free; account, data and group memberships stay.
     Revoke,
-    /// They are removed from the organization.
+    /// They are removed from the organization. Somebody who has no master password (who signs in
+    /// with SSO and a trusted device) can lose their account for good by this. `Revoke` is the safe
+    /// choice.
     Remove,
 }

@@ -26,6 +26,36 @@ fn takes_seat(change: &Change) -> bool {
     )
 }
 
+/// Whether anybody in the plan is to be added without an invitation.
+pub fn needs_staging(plan: &Plan) -> bool {
+    plan.changes.iter().any(is_staged)
+}
+
+fn is_staged(change: &Change) -> bool {
+    matches!(
+        change.action,
+        Action::Member(MemberAction::Invite { staged: true })
+    )
+}
+
+/// Takes out of an approved plan whoever is to be added without an invitation, for a server that
+/// would send one nevertheless.
+pub fn without_staging(mut guarded: Guarded) -> Guarded {
+    let staged = guarded.approved.changes.iter().filter(|c| is_staged(c));
+    let ids: Vec<ExternalId> = staged.map(|change| change.external_id().clone()).collect();
+    let message = format!(
+        "{} people aren't added: onboarding.invite is false, and this server sends the invitation \
+         nevertheless (its switch pm-34423-staged-status is off for the organization); set \
+         onboarding.invite to true to invite them",
+        ids.len()
+    );
+    let set: HashSet<ExternalId> = ids.iter().cloned().collect();
+    guarded
+        .approved
+        .postpone(&set, Problem::new(ProblemReason::Unsupported, message, ids));
+    guarded
+}
+
 /// Takes out of an approved plan whoever there is no seat for, after the plan's own departures have
 /// freed theirs. Bitwarden refuses a whole import that needs one seat too many.
 ///

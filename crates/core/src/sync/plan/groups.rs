@@ -10,7 +10,7 @@ use crate::problem::{Problem, ProblemReason};
 use crate::sync::plan::unidentified::Protected;
 use crate::sync::plan::{Action, Change, GroupAction, Reason, Subject};
 use crate::sync::policy::Policy;
-use crate::sync::roster::{GroupStanding, Roster};
+use crate::sync::roster::{GroupStanding, Roster, RosterGroup};
 use crate::text::shorten;
 
 /// What was decided about groups.
@@ -79,6 +79,12 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
         .collect();
     let by_new_name = only_once(missing.iter().map(|&at| (&*roster.groups[at].name, at)));
     let by_old_name = only_once(orphans.iter().map(|&orphan| (&*orphan.1.name, orphan)));
+    let mut by_name: HashMap<&str, Vec<&Group>> = HashMap::new();
+    if !missing.is_empty() {
+        for group in groups {
+            by_name.entry(&group.name).or_default().push(group);
+        }
+    }
     let mut relinked = HashSet::new();
     for at in missing {
         let wanted = &roster.groups[at];
@@ -96,6 +102,15 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
             });
         } else {
             decided.targets.push((at, Target::New));
+            let same_name = by_name.get(name).into_iter().flatten();
+            let unused = |id: &ExternalId| !known.contains(id);
+            let twins: Vec<&Group> = same_name
+                .copied()
+                .filter(|group| group.external_id.as_ref().is_none_or(unused))
+                .collect();
+            if !twins.is_empty() {
+                decided.problems.push(twin(wanted, &twins));
+            }
         }
     }
 
@@ -154,6 +169,33 @@ fn only_once<'a, T>(entries: impl Iterator<Item = (&'a str, T)>) -> HashMap<&'a 
         .into_iter()
         .filter_map(|(name, entry)| Some((name, entry?)))
         .collect()
+}
+
+/// A group with this name that isn't the directory's: nobody notices the second one until somebody
+/// gives access to the wrong one.
+fn twin(wanted: &RosterGroup, twins: &[&Group]) -> Problem {
+    let mut ids: Vec<String> = twins
+        .iter()
+        .map(|group| match &group.external_id {
+            None => "without an external id".to_owned(),
+            Some(id) => format!("with the external id {}", shorten(id.as_str())),
+        })
+        .collect();
+    ids.sort();
+    ids.truncate(3);
+    let message = format!(
+        "Bitwarden has a group {} already, {}: a second one is made for the directory's; to use the \
+         one that is there, give it the external id {} through Bitwarden's public API, or rename or \
+         delete it",
+        shorten(&wanted.name),
+        ids.join(", "),
+        shorten(wanted.id.as_str()),
+    );
+    Problem::new(
+        ProblemReason::IdentityConflict,
+        message,
+        [wanted.id.clone()],
+    )
 }
 
 fn shared_id(id: &ExternalId, groups: &[&Group]) -> Problem {

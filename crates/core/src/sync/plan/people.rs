@@ -155,12 +155,22 @@ impl<'a> Decision<'a> {
             Some(Found::One(member)) => {
                 self.set(at, Presence::Stays);
                 if member.email != *email {
-                    let message = format!(
-                        "the directory says {}, Bitwarden says {}: an account's email can only be \
-                         changed by its owner; change it in Bitwarden first",
-                        shorten(email.as_str()),
-                        shorten(member.email.as_str())
-                    );
+                    let (new, old) = (shorten(email.as_str()), shorten(member.email.as_str()));
+                    let what_to_do = match member.status {
+                        MemberStatus::Invited => format!(
+                            "whoever owns {old} can still accept the invitation: remove it in \
+                             Bitwarden; the next run invites {new}"
+                        ),
+                        MemberStatus::Staged => format!(
+                            "nobody was invited yet: remove the member in Bitwarden; the next run \
+                             adds {new}"
+                        ),
+                        _ => "an account's email can only be changed by its owner; change it in \
+                              Bitwarden first"
+                            .to_owned(),
+                    };
+                    let message =
+                        format!("the directory says {new}, Bitwarden says {old}: {what_to_do}");
                     self.problem(ProblemReason::EmailChanged, message, [person.id.clone()]);
                 }
                 self.restore(&person.id, member);
