@@ -78,6 +78,13 @@ fn an_account_that_was_made_anew_keeps_its_member() {
     assert_eq!(organization.content.members.len(), PEOPLE + 2);
 }
 
+/// bitwarden/directory-connector#548: entries in Active Directory's recycle bin deleted members, also of people
+/// whose account was made anew.
+#[test]
+fn an_old_entry_in_the_recycle_bin_takes_nothing_from_the_new_one() {
+    nothing(&everyone().deleted("tombstone", &email(0)), &harsh());
+}
+
 /// owncloud/user_ldap#751: an account was deleted and made anew with the same address, and the collision
 /// stopped everybody else's sync.
 #[test]

@@ -1,7 +1,7 @@
 //! The directory, or the way to it, failed, and the answer looked like an answer.
 
 use directory_sync::directory::AccountState;
-use directory_sync::sync::policy::Limit;
+use directory_sync::sync::policy::{Departure, Limit};
 use directory_sync_testing::{Run, directory, organization};
 
 use crate::company::{
@@ -19,6 +19,15 @@ fn a_successful_answer_without_users_and_groups_deletes_nobody() {
 fn an_empty_search_result_is_held_even_where_no_limit_is_set() {
     let mut policy = harsh();
     policy.offboarding.limit = Limit::Percent(100.0);
+    held(&directory(), &policy);
+}
+
+/// bitwarden/directory-connector#107: with `overwriteExisting` an empty result is sent, and removes everybody.
+#[test]
+fn an_empty_result_does_not_empty_the_organization() {
+    let mut policy = harsh();
+    policy.offboarding.absent = Departure::Remove;
+    policy.offboarding.limit = Limit::Count(PEOPLE);
     held(&directory(), &policy);
 }
 
