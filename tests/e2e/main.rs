@@ -1,9 +1,8 @@
 //! The operator as platform teams run it: an image from the Dockerfile, installed by Helm into a
 //! restricted namespace of a real node, with a real directory and a simulated organization outside.
 //!
-//! One story, told step by step with the seconds that each took. It runs in a sandbox of which nothing
-//! stays; that, too, is checked, by [`Sandbox::enter`]. What a node of this kind can't show: no
-//! NetworkPolicy is enforced.
+//! One scenario; each step is printed with its duration. It runs in a sandbox of which nothing stays,
+//! which [`Sandbox::enter`] checks. The node doesn't enforce NetworkPolicies.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -20,7 +19,7 @@ use cluster::{Cluster, IMAGE, RELEASE};
 use company::Company;
 use steps::Steps;
 
-/// What the older chart's definition doesn't know yet.
+/// A field that the older chart's CRD doesn't have.
 const NEW_FIELD: &str = "driftCheckInterval";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +47,7 @@ async fn an_operator_installed_by_helm_syncs_survives_upgrades_and_leaves_nothin
     cluster.load(&image, &older_version);
     cluster.restricted_namespace();
     cluster.a_pod_without_restrictions_is_refused();
-    steps.done("a namespace takes restricted pods alone, and the image is there");
+    steps.done("a namespace accepts only restricted pods, and the image is loaded");
 
     let company = Company::new(&node).await;
     cluster.helm(&["install", RELEASE, &older, "--wait", "--timeout=3m"]);
@@ -60,11 +59,11 @@ async fn an_operator_installed_by_helm_syncs_survives_upgrades_and_leaves_nothin
     let pod = cluster.only_pod();
     company.organization_is_as_the_directory(&["p00", "p01", "p02"]);
     company.all_requests_came_from(&cluster.address_of(&pod));
-    steps.done("the organization is as the directory, and all requests came from the pod");
+    steps.done("the organization matches the directory, and all requests came from the pod");
 
     cluster.publish_service();
     cluster.helm(&["test", RELEASE, "--timeout=2m"]);
-    steps.done("helm test finds the operator up and the definition served");
+    steps.done("helm test passes: the operator is ready and the CRD is served");
 
     company.hire("p03");
     company.lose_the_answer_to_the_next_import();
@@ -75,7 +74,7 @@ async fn an_operator_installed_by_helm_syncs_survives_upgrades_and_leaves_nothin
     cluster.until_handled("after-a-hire");
     company.organization_is_as_the_directory(&["p00", "p01", "p02", "p03"]);
     company.nobody_was_invited_twice();
-    steps.done("kill -9 amid a request: it restarts, goes on, and invites nobody twice");
+    steps.done("kill -9 during a request: it restarts, continues, and invites nobody twice");
 
     cluster.look_at_logs(&company.secret_words());
     cluster.does_not_know_field(NEW_FIELD);
@@ -98,7 +97,7 @@ async fn an_operator_installed_by_helm_syncs_survives_upgrades_and_leaves_nothin
     cluster.until_ready();
     company.nothing_was_written();
     steps.done(
-        "an upgrade keeps resource and status, brings the new definition, and changes nobody",
+        "an upgrade keeps resource and status, installs the new CRD, and changes no member",
     );
 
     cluster.look_at_logs(&company.secret_words());
@@ -111,7 +110,7 @@ async fn an_operator_installed_by_helm_syncs_survives_upgrades_and_leaves_nothin
     cluster.until_handled("after-a-leader-change");
     company.organization_is_as_the_directory(&["p00", "p01", "p02", "p03", "p04"]);
     company.all_requests_came_from(&cluster.address_of(&successor));
-    steps.done("a leader is lost without a word, and its stand-by goes on");
+    steps.done("the leader is lost, and the other pod takes over");
 
     cluster.look_at_logs(&company.secret_words());
     let before = cluster.resource();
@@ -125,7 +124,7 @@ async fn an_operator_installed_by_helm_syncs_survives_upgrades_and_leaves_nothin
     cluster.request_sync("after-a-rollback");
     cluster.until_handled("after-a-rollback");
     company.organization_is_as_the_directory(&["p01", "p02", "p03", "p04"]);
-    steps.done("a rollback runs the previous version, which goes on");
+    steps.done("a rollback runs the previous version, which continues");
 
     cluster.look_at_logs(&company.secret_words());
     cluster.helm(&["uninstall", RELEASE, "--wait", "--timeout=2m"]);
@@ -137,7 +136,7 @@ async fn an_operator_installed_by_helm_syncs_survives_upgrades_and_leaves_nothin
         before.pointer("/metadata/uid")
     );
     company.organization_is_as_the_directory(&["p01", "p02", "p03", "p04"]);
-    steps.done("uninstalled, it leaves definition, resource and organization");
+    steps.done("after an uninstall, CRD, resource and organization remain");
 
     cluster.helm(&["install", RELEASE, CHART, "--wait", "--timeout=3m"]);
     company.hire("p05");
@@ -147,6 +146,6 @@ async fn an_operator_installed_by_helm_syncs_survives_upgrades_and_leaves_nothin
     company.nobody_was_invited_twice();
     cluster.look_at_logs(&company.secret_words());
     cluster.helm(&["uninstall", RELEASE, "--wait", "--timeout=2m"]);
-    steps.done("installed anew, it takes up what was left");
+    steps.done("installed again, it continues");
     steps.end();
 }

@@ -1,10 +1,10 @@
-//! The steps of the story, told while it runs.
+//! Prints the steps while the test runs.
 
 use std::time::Instant;
 
 use simulators::lab::Sandbox;
 
-/// Tells each step with the seconds it took.
+/// Prints each step with its duration.
 pub struct Steps<'a> {
     sandbox: &'a Sandbox,
     started: Instant,
@@ -21,7 +21,7 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// What holds now.
+    /// A step is done.
     pub fn done(&mut self, what: &str) {
         let took = self.last.elapsed().as_secs_f64();
         self.sandbox.say(&format!("{took:6.1} s  {what}"));
@@ -30,6 +30,6 @@ impl<'a> Steps<'a> {
 
     pub fn end(self) {
         let took = self.started.elapsed().as_secs_f64();
-        self.sandbox.say(&format!("{took:6.1} s  in all"));
+        self.sandbox.say(&format!("{took:6.1} s  total"));
     }
 }
