@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod admission;
 mod alerts;
 mod cluster;
 mod dashboard;

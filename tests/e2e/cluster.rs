@@ -54,6 +54,9 @@ impl<'a> Cluster<'a> {
         self.kubectl(&["create", "namespace", NAMESPACE]);
         let label = "pod-security.kubernetes.io/enforce=restricted";
         self.kubectl(&["label", "namespace", NAMESPACE, label]);
+        // The organization is simulated, without TLS.
+        let insecure = "directorysync.dev/allow-insecure=true";
+        self.kubectl(&["label", "namespace", NAMESPACE, insecure]);
     }
 
     /// So that what comes later shows something.

@@ -81,6 +81,30 @@ labels:
 {{- if or (eq $enabled "true") (and (eq $enabled "IfServed") $served) }}true{{ end }}
 {{- end }}
 
+{{/* "true" where the admission policy is wanted. */}}
+{{- define "directory-sync.admission" -}}
+{{- $enabled := .Values.admission.enabled | toString }}
+{{- $served := .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy" }}
+{{- if or (eq $enabled "true") (and (eq $enabled "IfServed") $served) }}true{{ end }}
+{{- end }}
+
+{{/* Collects the paths of all references to Secrets and ConfigMaps, and of all fields that give up
+     encryption, from the schema: (list $collected $path $schema). */}}
+{{- define "directory-sync.admissionPaths" -}}
+{{- $collected := index . 0 }}
+{{- $path := index . 1 }}
+{{- range $name, $field := (index . 2).properties }}
+{{- $at := append $path $name }}
+{{- if hasSuffix "Ref" $name }}
+{{- $_ := set $collected "references" (append $collected.references $at) }}
+{{- else if has $name (list "allowPlaintext" "insecureSkipVerify") }}
+{{- $_ := set $collected "insecure" (append $collected.insecure $at) }}
+{{- else }}
+{{- include "directory-sync.admissionPaths" (list $collected $at $field) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* What ServiceMonitor and PodMonitor have in common. */}}
 {{- define "directory-sync.endpoint" -}}
 port: http
