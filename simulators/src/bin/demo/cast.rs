@@ -23,8 +23,8 @@ const LEAVER_ID: &str = "00000001-0000-4000-8000-00000000ffff";
 /// The group that the organization has under an older name, with both its names.
 pub const RENAMED: (&str, &str) = ("Human Resources", "people");
 
-/// Is in the organization already, as the directory knows them.
-pub const MANAGED: u32 = 5;
+/// Are in the organization already, with their IDs in the directory.
+pub const MANAGED: [u32; 3] = [5, 2, 3];
 /// Is in the organization already, invited by hand.
 pub const UNLINKED: u32 = 14;
 /// Will be disabled.
@@ -126,23 +126,26 @@ pub fn team_dn(name: &str) -> String {
     format!("cn={name},ou=teams,{SUFFIX}")
 }
 
-/// The organization: an owner, a guest, a leaver, two people of the company, and a group.
+/// The organization: an owner, a guest, a leaver, four people of the company, and a group.
 pub fn organization() -> Seed {
-    let id = employee(MANAGED).person.entry_uuid.unwrap_or_default();
     let renamed = TEAMS.iter().position(|team| team.0 == RENAMED.1);
     let renamed = renamed.expect("the renamed group is one of the teams");
+    let managed = MANAGED.map(|number| {
+        let id = employee(number).person.entry_uuid.unwrap_or_default();
+        MemberSeed::new(&email(number)).external_id(&id)
+    });
+    let others = [
+        MemberSeed::new(OWNER).owner(),
+        MemberSeed::new(GUEST),
+        MemberSeed::new(LEAVER).external_id(LEAVER_ID),
+        MemberSeed::new(&email(UNLINKED)),
+    ];
     Seed {
-        members: vec![
-            MemberSeed::new(OWNER).owner(),
-            MemberSeed::new(GUEST),
-            MemberSeed::new(LEAVER).external_id(LEAVER_ID),
-            MemberSeed::new(&email(MANAGED)).external_id(&id),
-            MemberSeed::new(&email(UNLINKED)),
-        ],
+        members: others.into_iter().chain(managed).collect(),
         groups: vec![
             GroupSeed::new(RENAMED.0)
                 .external_id(&team_id(renamed))
-                .members([GUEST.to_owned(), email(MANAGED)]),
+                .members([GUEST.to_owned(), email(MANAGED[0])]),
         ],
     }
 }
