@@ -225,6 +225,25 @@ proptest! {
     }
 
     #[test]
+    fn nobody_with_an_active_entry_in_scope_loses_access((directory, before, policy) in worlds()) {
+        let roster = resolve(directory.read(), &policy);
+        let mut after = before.clone();
+        approving(&directory, &before, &policy).sync(&directory, &mut after, &policy);
+        let active = roster.people.iter().filter(|p| p.standing == Standing::Active);
+        let emails: BTreeSet<_> = active.filter_map(|person| person.email.as_ref()).collect();
+        for member in before.content.members.iter().filter(|m| emails.contains(&m.email)) {
+            // Whose own entry is disabled may be somebody else under a changed email; who has the
+            // email alone is the person.
+            let alone = before.content.members.iter().filter(|m| m.email == member.email).count() == 1;
+            let now = after.content.members.iter().find(|now| now.id == member.id);
+            if alone {
+                let now = now.expect("still a member");
+                prop_assert!(now.status == member.status || member.status == MemberStatus::Revoked);
+            }
+        }
+    }
+
+    #[test]
     fn every_group_in_scope_has_exactly_its_people_of_ours((directory, before, policy) in worlds()) {
         let roster = resolve(directory.read(), &policy);
         let mut after = before.clone();

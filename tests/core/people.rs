@@ -2,7 +2,7 @@
 
 use directory_sync::organization::model::{MemberRole, MemberStatus};
 use directory_sync::problem::ProblemReason;
-use directory_sync::sync::policy::Departure;
+use directory_sync::sync::policy::{Departure, Glob};
 use directory_sync_testing::{directory, id, organization, policy, sync};
 
 use crate::{changes, problems, unlimited};
@@ -82,6 +82,72 @@ fn an_id_that_the_directory_lists_as_deleted_gives_way_to_the_new_one() {
         changes(&sync(&directory, &mut organization, &policy())),
         ["Relink new"]
     );
+}
+
+#[test]
+fn an_active_person_keeps_the_member_whose_older_entry_is_disabled_or_filtered_out() {
+    let mut policy = unlimited();
+    policy.offboarding.disabled = Departure::Remove;
+    policy.offboarding.absent = Departure::Remove;
+    let before = || {
+        organization()
+            .member("old", "ann@example.com")
+            .group("g", "Group", &["ann@example.com"])
+    };
+    let relinked = [
+        "ann@example.com (new) confirmed",
+        "group Group (g): ann@example.com",
+    ];
+    let disabled = directory()
+        .disabled("old", "ann@example.com")
+        .person("new", "ann@example.com")
+        .group("g", "Group", &["new"]);
+    let mut organization = before();
+    let run = sync(&disabled, &mut organization, &policy);
+    assert_eq!(changes(&run), ["Relink new"]);
+    assert_eq!(organization.show(), relinked);
+    assert_eq!(problems(&run), []);
+
+    policy.users.exclude = vec![Glob::new("old-*")];
+    let filtered_out = directory()
+        .person("old", "old-ann@example.com")
+        .person("new", "ann@example.com")
+        .group("g", "Group", &["new"]);
+    let mut organization = before();
+    let run = sync(&filtered_out, &mut organization, &policy);
+    assert_eq!(changes(&run), ["Relink new"]);
+    assert_eq!(organization.show(), relinked);
+}
+
+#[test]
+fn an_active_persons_email_keeps_a_member_of_a_disabled_entry_where_both_are_members() {
+    let mut policy = unlimited();
+    policy.offboarding.disabled = Departure::Remove;
+    let directory = directory()
+        .disabled("old", "ann@example.com")
+        .person("new", "ann@example.com");
+    let before = organization()
+        .member("old", "ann@example.com")
+        .member("new", "ann.before@example.com");
+    let mut organization = before.clone();
+    let run = sync(&directory, &mut organization, &policy);
+    assert_eq!(organization.show(), before.show());
+    assert_eq!(
+        problems(&run),
+        [
+            (ProblemReason::IdentityConflict, vec!["new"]),
+            (ProblemReason::EmailChanged, vec!["new"]),
+        ]
+    );
+}
+
+#[test]
+fn a_revoked_member_who_is_linked_or_relinked_is_not_restored_with_it() {
+    let directory = directory().person("new", "ann@example.com");
+    let mut organization = organization().revoked("old", "ann@example.com");
+    let run = sync(&directory, &mut organization, &policy());
+    assert_eq!(changes(&run), ["Relink new"]);
+    assert_eq!(organization.show(), ["ann@example.com (new) revoked"]);
 }
 
 #[test]

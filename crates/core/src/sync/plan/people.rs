@@ -172,6 +172,7 @@ impl<'a> Decision<'a> {
                     let message =
                         format!("the directory says {new}, Bitwarden says {old}: {what_to_do}");
                     self.problem(ProblemReason::EmailChanged, message, [person.id.clone()]);
+                    self.keep_other_with_email(person);
                 }
                 self.restore(&person.id, member);
             }
@@ -214,12 +215,12 @@ impl<'a> Decision<'a> {
         }
         let (action, reason) = match &member.external_id {
             None => (MemberAction::Link, Reason::SameEmail),
-            Some(from) if self.is_orphan(member) && member.role != MemberRole::Owner => {
+            Some(from) if self.is_out_of_use(member) && member.role != MemberRole::Owner => {
                 let from = from.clone();
                 (MemberAction::Relink { from }, Reason::NewExternalId)
             }
             Some(from) => {
-                if self.is_orphan(member) {
+                if self.is_out_of_use(member) {
                     self.claim(member);
                     self.decided.untouchable.insert(member.id);
                 }
@@ -229,8 +230,9 @@ impl<'a> Decision<'a> {
                     "a member"
                 };
                 let message = format!(
-                    "{} belongs to {why} with the external id {}; if both are the same person, \
-                     remove the member from Bitwarden or the older entry from the directory",
+                    "{} belongs to {why} with the external id {}, who was left as they are; if both \
+                     are the same person, give the older entry of the directory another email, or \
+                     leave it out by a filter",
                     shorten(member.email.as_str()),
                     shorten(from.as_str())
                 );
@@ -243,7 +245,25 @@ impl<'a> Decision<'a> {
         self.set(at, Presence::Joins);
         self.decided.renamed.insert(member.id, person.id.clone());
         self.change(subject(&person.id, member), action, reason);
-        self.restore(&person.id, member);
+    }
+
+    /// Whoever has an active person's email under an id that is out of use isn't departed for that
+    /// id's sake, although the person is a member under another email: both may be theirs.
+    fn keep_other_with_email(&mut self, person: &Person) {
+        let Some(other) = self.out_of_use_by_email(person) else {
+            return;
+        };
+        self.claim(other);
+        self.decided.untouchable.insert(other.id);
+        let message = format!(
+            "{} is the email of an active person, and of another member whose external id {} is out \
+             of use; that member was left as they are: remove them in Bitwarden, or change the \
+             person's email there",
+            shorten(other.email.as_str()),
+            shorten(other.external_id.as_ref().map_or("", ExternalId::as_str)),
+        );
+        let ids = [person.id.clone()];
+        self.problem(ProblemReason::IdentityConflict, message, ids);
     }
 
     /// Somebody whose entry is broken keeps what they have, under whatever id.
@@ -253,7 +273,7 @@ impl<'a> Decision<'a> {
         if known && let Some(Found::One(_)) = self.index.by_id.get(&person.id) {
             self.set(at, Presence::Stays);
         }
-        if let Some(member) = self.orphan_by_email(person) {
+        if let Some(member) = self.out_of_use_by_email(person) {
             self.claim(member);
             self.decided.untouchable.insert(member.id);
         }
@@ -374,30 +394,47 @@ impl<'a> Decision<'a> {
         }
     }
 
-    /// The one unclaimed member with this person's email, if its id is ours and out of use.
+    /// The one unclaimed member with this person's email, if its id is ours and nobody's in the
+    /// directory any more.
     fn orphan_by_email(&self, person: &Person) -> Option<&'a Member> {
+        self.unclaimed_by_email(person).filter(|member| {
+            let standing = self.standing_of_id(member);
+            matches!(standing, Some(None | Some(Standing::Deleted)))
+        })
+    }
+
+    /// The one unclaimed member with this person's email, if its id is out of use.
+    fn out_of_use_by_email(&self, person: &Person) -> Option<&'a Member> {
+        self.unclaimed_by_email(person)
+            .filter(|member| self.is_out_of_use(member))
+    }
+
+    fn unclaimed_by_email(&self, person: &Person) -> Option<&'a Member> {
         match self.index.by_email.get(person.email.as_ref()?) {
-            Some(Found::One(member))
-                if self.is_orphan(member) && !self.claimed.contains(&member.id) =>
-            {
-                Some(member)
-            }
+            Some(Found::One(member)) if !self.claimed.contains(&member.id) => Some(member),
             _ => None,
         }
     }
 
-    /// Whether a member's id is ours, its alone, and nobody's in the directory any more.
-    fn is_orphan(&self, member: &Member) -> bool {
-        let Some(id) = &member.external_id else {
-            return false;
+    /// Whether a member's id is ours, its alone, and nobody's in the directory who is to be a
+    /// member: its entry is gone, deleted, disabled or out of scope.
+    fn is_out_of_use(&self, member: &Member) -> bool {
+        let standing = self.standing_of_id(member);
+        matches!(
+            standing,
+            Some(None | Some(Standing::Deleted | Standing::Disabled | Standing::OutOfScope))
+        )
+    }
+
+    /// What the directory makes of the entry with a member's id, `Some(None)` where there is none;
+    /// `None` where the id isn't ours, or several members have it.
+    fn standing_of_id(&self, member: &Member) -> Option<Option<Standing>> {
+        let id = member.external_id.as_ref()?;
+        let at = match self.index.by_id.get(id) {
+            Some(Found::One(_)) => self.roster.by_id.get(id),
+            _ => return None,
         };
-        let standing = self
-            .roster
-            .by_id
-            .get(id)
-            .map(|&at| self.roster.people[at as usize].standing);
-        matches!(self.index.by_id.get(id), Some(Found::One(_)))
-            && matches!(standing, None | Some(Standing::Deleted))
+        Some(at.map(|&at| self.roster.people[at as usize].standing))
     }
 
     fn set(&mut self, at: u32, presence: Presence) {
