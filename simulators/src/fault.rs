@@ -41,12 +41,15 @@ pub enum Way {
     Hang,
     /// Status and headers of the true answer, then half its body, then the connection closes.
     HalfBody(Framing),
+    /// 400 with an error body that blames no row.
+    Refused,
     /// 200 with a body that is neither JSON nor UTF-8, though its type says JSON.
     Garbage,
 }
 
 impl Way {
-    /// Every way, for sweeps; a 429 asks for one second.
+    /// Every way in which a server fails, for sweeps; a 429 asks for one second. A refusal
+    /// ([`Self::Refused`]) is a decision of a server that works, and isn't among them.
     pub const ALL: [Self; 8] = [
         Self::InternalError,
         Self::Unavailable,
@@ -284,6 +287,13 @@ pub async fn inject(
             StatusCode::OK.into_response()
         }
         Way::HalfBody(framing) => half(answer, framing).await,
+        Way::Refused => {
+            let body = Bytes::from_static(
+                b"{\"object\":\"error\",\"message\":\"This can't be done.\",\"errors\":null}",
+            );
+            let head = [(CONTENT_TYPE, "application/json")];
+            (StatusCode::BAD_REQUEST, head, body).into_response()
+        }
         Way::Garbage => {
             let body = Bytes::from_static(b"\xff\xfe<html>not what you asked for\0");
             ([(CONTENT_TYPE, "application/json")], body).into_response()

@@ -3,13 +3,11 @@
 //! Every step may be repeated: a run that stops anywhere leaves what the next run can go on from.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
-use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use crate::directory::ExternalId;
-use crate::organization::model::Organization;
+use crate::organization::model::{Content, Organization};
 use crate::organization::{
     GroupRow, ImportReport, ImportRows, MemberRow, OrganizationClient, OrganizationError, RowKind,
 };
@@ -37,7 +35,7 @@ pub async fn apply(
         plan,
         progress,
         applied,
-        ids: OnceCell::new(),
+        not_relinked: HashSet::new(),
     };
     run.remove_members(before).await?;
     run.change_members().await?;
@@ -50,12 +48,10 @@ struct Run<'a> {
     plan: &'a Plan,
     progress: &'a Progress,
     applied: &'a mut Applied,
-    /// See [`Run::member_ids`].
-    ids: OnceCell<Arc<MemberIds>>,
+    /// Groups whose new external id was refused. An import that names it would make a second group
+    /// beside the one that is meant.
+    not_relinked: HashSet<&'a ExternalId>,
 }
-
-/// The members' ids in Bitwarden.
-type MemberIds = HashMap<ExternalId, Uuid>;
 
 impl<'a> Run<'a> {
     /// The plan's changes of these kinds, in its order.
@@ -139,116 +135,182 @@ impl<'a> Run<'a> {
         for change in relinks {
             if let Some(group) = change.subject.id {
                 let result = self.client.relink_group(group, change.external_id()).await;
+                let refused = result.is_err();
                 self.note_single(change, result)?;
+                if refused {
+                    self.not_relinked.insert(change.external_id());
+                }
             }
         }
-        let unmanaged = self.unmanaged(before).await?;
-        self.import_groups(&unmanaged).await?;
-        self.change_single_groups(before, &unmanaged).await
+        match before {
+            Organization::Read(_) => self.update_groups(before).await?,
+            Organization::WriteOnly => self.send_groups().await?,
+        }
+        self.delete_groups().await
     }
 
-    /// Members whom we don't manage, of each group that is to be updated: as the plan found them,
-    /// or read now where it went by what earlier runs remembered.
-    async fn unmanaged(&self, before: &Organization) -> Result<Unmanaged, OrganizationError> {
-        let mut unmanaged = Unmanaged::new();
-        let mut unread: HashMap<Uuid, (&Change, &Update)> = HashMap::new();
-        for (change, update) in self.updates() {
-            match (&update.unmanaged, change.subject.id) {
-                (Some(known), _) => {
-                    unmanaged.insert(change.external_id().clone(), known.clone());
-                }
-                (None, Some(group)) => {
-                    unread.insert(group, (change, update));
-                }
-                (None, None) => {}
-            }
-        }
-        if unread.is_empty() {
-            return Ok(unmanaged);
-        }
-        let ids = self.member_ids(before).await?;
-        let groups: Vec<Uuid> = unread.keys().copied().collect();
-        self.progress.start(Phase::ReadMemberships, groups.len());
-        let progress = self.progress;
-        let there = self
-            .client
-            .memberships(&groups, &|done| progress.reach(done))
-            .await?;
-        for (group, mut members) in there {
-            let Some((change, update)) = unread.get(&group) else {
-                continue;
+    /// Creates, fills and renames groups of a server that can be read.
+    ///
+    /// The members of each group are read right before they are replaced, and only those whom the
+    /// plan names come or go: what somebody did by hand since the plan was made stays. So does
+    /// whoever's own change was refused: nobody is dropped because of an id that they didn't get.
+    async fn update_groups(&mut self, before: &Organization) -> Result<(), OrganizationError> {
+        let renames = self.of_kind(&[Kind::RenameGroup]);
+        let updates: Vec<(&Change, &Update)> = self
+            .updates()
+            .filter(|(change, _)| !self.not_relinked.contains(change.external_id()))
+            .collect();
+        let creations = self.of_kind(&[Kind::CreateGroup]);
+        let mut renamed: HashSet<&ExternalId> = HashSet::new();
+        if !updates.is_empty() || !creations.is_empty() {
+            let members = self.read_members(before).await?;
+            let rows = creations
+                .iter()
+                .filter_map(|change| members.new_group(change));
+            let rows = ImportRows {
+                groups: rows.collect(),
+                ..ImportRows::default()
             };
-            let leaving = update.remove.iter().map(|leaving| &leaving.external_id);
-            let ours = update.add.iter().chain(&update.keep).chain(leaving);
-            let ours: HashSet<&Uuid> = ours.filter_map(|id| ids.get(id)).collect();
-            members.retain(|member| !ours.contains(member));
-            unmanaged.insert(change.external_id().clone(), members);
+            self.import(Phase::ChangeGroups, &creations, rows).await?;
+            for chunk in updates.chunks(READ_AHEAD) {
+                self.update_chunk(chunk, &members, &mut renamed).await?;
+            }
         }
-        Ok(unmanaged)
-    }
-
-    /// New groups, and members of groups in which we manage everyone.
-    async fn import_groups(&mut self, unmanaged: &Unmanaged) -> Result<(), OrganizationError> {
-        let changes = self.plan.changes.iter();
-        let (ids, rows): (HashSet<&ExternalId>, Vec<GroupRow>) = changes
-            .filter_map(|change| {
-                let row = group_row(self.plan, change, unmanaged)?;
-                Some((change.external_id(), row))
-            })
-            .unzip();
-        // A row carries the group's name, too: renaming comes with it.
-        let in_rows = ids;
-        let (sent, renamed): (Vec<&Change>, Vec<&Change>) = self
-            .of_kind(&[Kind::CreateGroup, Kind::RenameGroup, Kind::UpdateGroup])
-            .into_iter()
-            .filter(|change| change.kind() != Kind::UpdateGroup || fits_import(change, unmanaged))
-            .partition(|change| in_rows.contains(change.external_id()));
-        let rows = ImportRows {
-            groups: rows,
-            ..ImportRows::default()
-        };
-        self.import(Phase::ChangeGroups, &sent, rows).await?;
-        self.progress.start(Phase::ChangeGroups, renamed.len());
-        for change in renamed {
-            if let Some(group) = change.subject.id {
-                let result = self
-                    .client
-                    .rename_group(group, change.subject.label())
-                    .await;
-                self.note_single(change, result)?;
+        self.progress.start(Phase::ChangeGroups, renames.len());
+        for change in renames {
+            if let Some(group) = change.subject.id
+                && !renamed.contains(change.external_id())
+            {
+                let result = self.client.rename_group(group, change.subject.label());
+                self.note_single(change, result.await)?;
             }
         }
         Ok(())
     }
 
-    /// Groups that also hold members whom we don't manage, which an import would drop; and
-    /// deletions.
-    async fn change_single_groups(
+    /// Reads a few groups and replaces their members at once, so that little can happen in between.
+    async fn update_chunk(
         &mut self,
-        before: &Organization,
-        unmanaged: &Unmanaged,
+        chunk: &[(&'a Change, &'a Update)],
+        members: &Members,
+        renamed: &mut HashSet<&'a ExternalId>,
     ) -> Result<(), OrganizationError> {
-        let updates: Vec<(&Change, &Update)> = self
-            .updates()
-            .filter(|(change, _)| !fits_import(change, unmanaged))
+        let groups: Vec<Uuid> = chunk
+            .iter()
+            .filter_map(|(change, _)| change.subject.id)
             .collect();
-        let deletions = self.of_kind(&[Kind::DeleteGroup]);
-        self.progress
-            .start(Phase::ChangeGroups, updates.len() + deletions.len());
-        if !updates.is_empty() {
-            let ids = self.member_ids(before).await?;
-            for (change, update) in updates {
-                let Some(group) = change.subject.id else {
-                    continue;
-                };
-                let ours = update.keep.iter().chain(&update.add);
-                let ours = ours.filter_map(|id| ids.get(id));
-                let others = unmanaged.get(change.external_id()).into_iter().flatten();
-                let members: Vec<Uuid> = others.chain(ours).copied().collect();
-                let result = self.client.set_members(group, &members).await;
-                self.note_single(change, result)?;
+        let progress = self.progress;
+        progress.start(Phase::ReadMemberships, groups.len());
+        let now = self
+            .client
+            .memberships(&groups, &|done| progress.reach(done))
+            .await?;
+        let (mut rows, mut in_rows, mut single) = (vec![], vec![], vec![]);
+        for &(change, update) in chunk {
+            let Some((group, now)) = change.subject.id.and_then(|id| Some((id, now.get(&id)?)))
+            else {
+                self.note_gone(change);
+                continue;
+            };
+            let after = members.after(now, update);
+            self.note_difference(change, update, now, members);
+            if after.len() == now.len() && now.iter().all(|member| after.contains(member)) {
+                // Done already, or nobody who is to come in could be invited.
+                if members.knows_all(&update.add) {
+                    self.applied.counts.add(change.kind());
+                }
+            } else if let Some(row) = members.row(change, &after) {
+                rows.push(row);
+                in_rows.push(change);
+            } else {
+                single.push((change, group, after));
             }
         }
+        // A row carries the group's name, too: renaming comes with it.
+        for change in self.of_kind(&[Kind::RenameGroup]) {
+            let same = |updated: &&Change| updated.external_id() == change.external_id();
+            if in_rows.iter().any(same) {
+                renamed.insert(change.external_id());
+                in_rows.push(change);
+            }
+        }
+        let rows = ImportRows {
+            groups: rows,
+            ..ImportRows::default()
+        };
+        self.import(Phase::ChangeGroups, &in_rows, rows).await?;
+        self.progress.start(Phase::ChangeGroups, single.len());
+        for (change, group, after) in single {
+            let after: Vec<Uuid> = after.into_iter().collect();
+            let result = self.client.set_members(group, &after).await;
+            self.note_single(change, result)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a group holds other members than the plan was made for: it isn't remembered, so
+    /// that the next run reads it and plans for what is there.
+    fn note_difference(
+        &mut self,
+        change: &Change,
+        update: &Update,
+        now: &[Uuid],
+        members: &Members,
+    ) {
+        let planned = members.planned(update);
+        let Some(planned) = planned else {
+            return;
+        };
+        let added: HashSet<Uuid> = members.ids_of(&update.add).collect();
+        let now: HashSet<Uuid> = now
+            .iter()
+            .copied()
+            .filter(|id| !added.contains(id))
+            .collect();
+        if now != planned {
+            self.applied.outdated.insert(change.external_id().clone());
+        }
+    }
+
+    /// A group that somebody deleted since the plan was made is created by the next run.
+    fn note_gone(&mut self, change: &Change) {
+        self.applied.outdated.insert(change.external_id().clone());
+        self.applied.refused.insert(change.external_id().clone());
+    }
+
+    /// Groups of a server that can't be read, with everyone who shall be in them.
+    async fn send_groups(&mut self) -> Result<(), OrganizationError> {
+        let sent = self.of_kind(&[Kind::CreateGroup, Kind::UpdateGroup]);
+        let rows = sent.iter().filter_map(|change| {
+            let members = match change.group()? {
+                GroupAction::Create { add } => add.clone(),
+                GroupAction::Update(update) => {
+                    update.keep.iter().chain(&update.add).cloned().collect()
+                }
+                _ => return None,
+            };
+            let id = change.external_id();
+            let server_id = self
+                .plan
+                .sent
+                .as_ref()
+                .and_then(|sent| sent.server_ids.get(id));
+            Some(GroupRow {
+                external_id: server_id.unwrap_or(id).clone(),
+                name: change.subject.label().into(),
+                members,
+            })
+        });
+        let rows = ImportRows {
+            groups: rows.collect(),
+            ..ImportRows::default()
+        };
+        self.import(Phase::ChangeGroups, &sent, rows).await
+    }
+
+    async fn delete_groups(&mut self) -> Result<(), OrganizationError> {
+        let deletions = self.of_kind(&[Kind::DeleteGroup]);
+        self.progress.start(Phase::ChangeGroups, deletions.len());
         for change in deletions {
             if let Some(group) = change.subject.id {
                 let result = self.client.delete_group(group).await;
@@ -258,31 +320,18 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The members' ids in Bitwarden, read again (once) where this run made new ones. To be asked
-    /// for when members have their final external ids: while groups are changed.
-    async fn member_ids(&self, before: &Organization) -> Result<Arc<MemberIds>, OrganizationError> {
-        let ids = self.ids.get_or_try_init(|| self.read_member_ids(before));
-        ids.await.cloned()
-    }
-
-    async fn read_member_ids(
-        &self,
-        before: &Organization,
-    ) -> Result<Arc<MemberIds>, OrganizationError> {
-        let changed = self.of_kind(&[Kind::Invite, Kind::Link, Kind::Relink]);
-        let again = if changed.is_empty() {
-            None
-        } else {
-            Some(self.client.read().await?)
+    /// The members as they are once people have their external ids: with those who were invited by
+    /// this run, and with the old id of whoever's new one was refused.
+    async fn read_members(&self, before: &Organization) -> Result<Members, OrganizationError> {
+        let changed = self.of_kind(&[Kind::Invite, Kind::Link, Kind::Relink, Kind::Remove]);
+        let again = match changed.is_empty() {
+            true => None,
+            false => Some(self.client.read().await?),
         };
-        let Organization::Read(content) = again.as_ref().unwrap_or(before) else {
-            return Ok(Arc::default());
-        };
-        let ids = content
-            .members
-            .iter()
-            .filter_map(|member| Some((member.external_id.clone()?, member.id)));
-        Ok(Arc::new(ids.collect()))
+        match again.as_ref().unwrap_or(before) {
+            Organization::Read(content) => Ok(Members::of(content)),
+            Organization::WriteOnly => Ok(Members::default()),
+        }
     }
 
     async fn import(
@@ -331,7 +380,7 @@ impl<'a> Run<'a> {
             let label = changes.iter().find(|change| *change.external_id() == id);
             let message = format!(
                 "the server refused {what} {} ({}): {}",
-                label.map_or("", |change| change.subject.label()),
+                shorten(label.map_or("", |change| change.subject.label())),
                 shorten(id.as_str()),
                 shorten(&row.message)
             );
@@ -400,17 +449,6 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Members whom we don't manage, by group.
-type Unmanaged = HashMap<ExternalId, Vec<Uuid>>;
-
-/// Whether an import may fill a group: it drops every member it doesn't list, so only where we
-/// manage everyone in it, as far as can be known.
-fn fits_import(change: &Change, unmanaged: &Unmanaged) -> bool {
-    unmanaged
-        .get(change.external_id())
-        .is_none_or(Vec::is_empty)
-}
-
 /// The import's row for a member.
 fn row(change: &Change) -> MemberRow {
     MemberRow {
@@ -420,20 +458,86 @@ fn row(change: &Change) -> MemberRow {
     }
 }
 
-/// The import's row for a change of a group, where an import can make it.
-fn group_row(plan: &Plan, change: &Change, unmanaged: &Unmanaged) -> Option<GroupRow> {
-    let members = match change.group()? {
-        GroupAction::Create { add } => add.clone(),
-        GroupAction::Update(update) if fits_import(change, unmanaged) => {
-            update.keep.iter().chain(&update.add).cloned().collect()
+/// So many groups are read before the first of them is written. More would leave somebody who
+/// changes a group by hand more time to do it in between; fewer take more imports.
+const READ_AHEAD: usize = 100;
+
+/// The organization's members by their external ids, and the other way around.
+#[derive(Default)]
+struct Members {
+    ids: HashMap<ExternalId, Uuid>,
+    external_ids: HashMap<Uuid, ExternalId>,
+}
+
+impl Members {
+    /// Members who share an external id can't be named by it.
+    fn of(content: &Content) -> Self {
+        let mut members = Self::default();
+        let mut shared: HashSet<ExternalId> = HashSet::new();
+        for member in &content.members {
+            if let Some(id) = &member.external_id
+                && members.ids.insert(id.clone(), member.id).is_some()
+            {
+                shared.insert(id.clone());
+            }
         }
-        _ => return None,
-    };
-    let id = change.external_id();
-    let server_id = plan.sent.as_ref().and_then(|sent| sent.server_ids.get(id));
-    Some(GroupRow {
-        external_id: server_id.unwrap_or(id).clone(),
-        name: change.subject.label().into(),
-        members,
-    })
+        members.ids.retain(|id, _| !shared.contains(id));
+        let external_ids = members.ids.iter().map(|(id, member)| (*member, id.clone()));
+        members.external_ids = external_ids.collect();
+        members
+    }
+
+    fn ids_of<'a>(
+        &'a self,
+        ids: impl IntoIterator<Item = &'a ExternalId>,
+    ) -> impl Iterator<Item = Uuid> {
+        ids.into_iter().filter_map(|id| self.ids.get(id).copied())
+    }
+
+    fn knows_all(&self, ids: &[ExternalId]) -> bool {
+        ids.iter().all(|id| self.ids.contains_key(id))
+    }
+
+    /// Who is in a group once it is updated.
+    fn after(&self, now: &[Uuid], update: &Update) -> HashSet<Uuid> {
+        let leaving = update.remove.iter().map(|leaving| &leaving.external_id);
+        let leaving: HashSet<Uuid> = self.ids_of(leaving).collect();
+        let staying = now.iter().copied().filter(|id| !leaving.contains(id));
+        staying.chain(self.ids_of(&update.add)).collect()
+    }
+
+    /// Who was in a group when the plan was made, of those who are still members; `None` where the
+    /// plan went by what earlier runs remembered.
+    fn planned(&self, update: &Update) -> Option<HashSet<Uuid>> {
+        let unmanaged = update.unmanaged.as_ref()?;
+        let leaving = update.remove.iter().map(|leaving| &leaving.external_id);
+        let managed = self.ids_of(update.keep.iter().chain(leaving));
+        Some(managed.chain(unmanaged.iter().copied()).collect())
+    }
+
+    /// The import's row for a group with these members; `None` where one of them has no external id
+    /// by which an import could name them: it would drop them.
+    fn row(&self, change: &Change, after: &HashSet<Uuid>) -> Option<GroupRow> {
+        let members = after.iter().map(|id| self.external_ids.get(id).cloned());
+        let mut members: Vec<ExternalId> = members.collect::<Option<_>>()?;
+        members.sort_unstable();
+        Some(GroupRow {
+            external_id: change.external_id().clone(),
+            name: change.subject.label().into(),
+            members,
+        })
+    }
+
+    /// The import's row for a new group, with those who are members by now.
+    fn new_group(&self, change: &Change) -> Option<GroupRow> {
+        let GroupAction::Create { add } = change.group()? else {
+            return None;
+        };
+        let members = add.iter().filter(|id| self.ids.contains_key(*id));
+        Some(GroupRow {
+            external_id: change.external_id().clone(),
+            name: change.subject.label().into(),
+            members: members.cloned().collect(),
+        })
+    }
 }

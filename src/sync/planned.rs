@@ -118,9 +118,7 @@ impl Planned {
         };
         let executed = options.stop.run_until_cancelled(execution.execute()).await;
         let Execution {
-            mut applied,
-            durations,
-            ..
+            applied, durations, ..
         } = execution;
         let during = options.progress.now().0;
         match executed {
@@ -139,9 +137,11 @@ impl Planned {
                 });
             }
         }
+        let mut groups = applied.outdated;
+        groups.extend(applied.refused.iter().cloned());
         let failed = Failed {
-            groups: applied.refused.clone(),
-            people: std::mem::take(&mut applied.refused),
+            groups,
+            people: applied.refused,
             refused: true,
         };
         state.memory.record(guarded, &failed);

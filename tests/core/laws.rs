@@ -6,11 +6,11 @@ use directory_sync::directory::ExternalId;
 use directory_sync::organization::model::{MemberRole, MemberStatus};
 use directory_sync::problem::ProblemReason;
 use directory_sync::sync::guard::{Approval, FingerprintSet, Guarded};
-use directory_sync::sync::plan::{Change, GroupAction, MemberAction};
+use directory_sync::sync::plan::{Change, GroupAction, Kind, MemberAction};
 use directory_sync::sync::policy::{Limit, Policy};
 use directory_sync::sync::resolve::resolve;
 use directory_sync::sync::roster::Standing;
-use directory_sync_testing::{ModelOrganization, Run, TestDirectory, sync};
+use directory_sync_testing::{ModelOrganization, Run, TestDirectory, id, sync};
 use proptest::prelude::*;
 
 use crate::world::{histories, limits, worlds};
@@ -54,8 +54,13 @@ proptest! {
         let conflicts = |guarded: &Guarded| {
             guarded.approved.problems.iter().any(|p| p.reason == ProblemReason::IdentityConflict)
         };
-        if conflicts(&first) {
-            // Whoever was in somebody's way may be gone now.
+        let linked = |guarded: &Guarded| {
+            let mut changes = guarded.approved.changes.iter();
+            changes.any(|change| matches!(change.kind(), Kind::Link | Kind::Relink))
+        };
+        if conflicts(&first) || linked(&first) {
+            // Whoever was in somebody's way may be gone now; and nobody is restored in the run that
+            // links them.
             let digest = run.plan(&directory, &organization, &policy).digest;
             run.approval = Some(Approval { digest, earlier: None });
             run.sync(&directory, &mut organization, &policy);
@@ -153,6 +158,25 @@ proptest! {
                 prop_assert_eq!(groups(&after), kept);
             }
         }
+    }
+
+    #[test]
+    fn a_refusal_takes_nobody_out_of_a_group_who_would_stay_without_it(
+        (directory, before, policy) in worlds(),
+        refused in prop::collection::btree_set(0usize..8, 0..4),
+    ) {
+        let ids = refused.iter().map(|n| id(&format!("{}p{n}", policy.external_id_prefix)));
+        let (mut without, mut with) = (before.clone(), before.clone());
+        with.refused = ids.collect();
+        let mut first = approving(&directory, &before, &policy);
+        let mut second = approving(&directory, &before, &policy);
+        for _ in 0..2 {
+            first.sync(&directory, &mut without, &policy);
+            second.sync(&directory, &mut with, &policy);
+        }
+        let kept = &memberships(&before) & &memberships(&without);
+        let lost: BTreeSet<_> = &kept - &memberships(&with);
+        prop_assert!(lost.is_empty(), "{lost:?}");
     }
 
     #[test]

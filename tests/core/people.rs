@@ -3,7 +3,7 @@
 use directory_sync::organization::model::{MemberRole, MemberStatus};
 use directory_sync::problem::ProblemReason;
 use directory_sync::sync::policy::{Departure, Glob};
-use directory_sync_testing::{directory, id, organization, policy, sync};
+use directory_sync_testing::{Run, directory, id, organization, policy, sync};
 
 use crate::{changes, problems, unlimited};
 
@@ -135,7 +135,7 @@ fn an_active_persons_email_keeps_a_member_of_a_disabled_entry_where_both_are_mem
     assert_eq!(
         problems(&run),
         [
-            (ProblemReason::IdentityConflict, vec!["new"]),
+            (ProblemReason::IdentityConflict, vec!["new", "old"]),
             (ProblemReason::EmailChanged, vec!["new"]),
         ]
     );
@@ -255,7 +255,7 @@ fn somebody_active_again_gets_access_back_where_the_policy_says_so() {
         organization.show(),
         [
             "ann@example.com (ann) confirmed",
-            "bob@example.com (new) confirmed"
+            "bob@example.com (new) revoked"
         ]
     );
 
@@ -333,7 +333,7 @@ fn blocked_people_go_as_the_policy_says() {
 fn somebody_blocked_under_a_new_id_without_email_filters_or_groups_is_blocked_and_not_absent() {
     let mut policy = unlimited();
     policy.groups.only_their_members = true;
-    policy.users.include = vec![directory_sync::sync::policy::Glob::new("*@example.com")];
+    policy.users.include = vec![Glob::new("*@example.com")];
     policy.offboarding.absent = Departure::Remove;
     let directory = directory()
         .disabled("stripped", "")
@@ -387,7 +387,7 @@ fn people_gone_deleted_or_filtered_out_go_as_the_policy_for_absent_ones_says() {
     };
     for departure in [Departure::Retain, Departure::Revoke, Departure::Remove] {
         let mut policy = unlimited();
-        policy.users.exclude = vec![directory_sync::sync::policy::Glob::new("SVC-*")];
+        policy.users.exclude = vec![Glob::new("SVC-*")];
         policy.offboarding.absent = departure;
         policy.offboarding.disabled = Departure::Retain;
         let mut organization = before.clone();
@@ -535,4 +535,44 @@ fn an_id_too_long_with_its_prefix_is_named_and_its_person_left_out() {
         [(ProblemReason::InvalidExternalId, vec![&*long])]
     );
     assert_eq!(organization.show(), [""; 0]);
+}
+
+#[test]
+fn a_link_or_relink_that_is_refused_takes_nobody_out_of_a_group() {
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("new", "bob@example.com")
+        .person("cid", "cid@example.com")
+        .group("g", "Group", &["ann", "new", "cid"]);
+    let mut organization = organization()
+        .stranger("ann@example.com")
+        .member("old", "bob@example.com")
+        .group("g", "Group", &["ann@example.com", "bob@example.com"])
+        .refusing("ann")
+        .refusing("new");
+    let mut run = Run::default();
+    for _ in 0..3 {
+        run.sync(&directory, &mut organization, &unlimited());
+        assert_eq!(
+            organization.show(),
+            [
+                "ann@example.com confirmed",
+                "bob@example.com (old) confirmed",
+                "cid@example.com (cid) invited",
+                "group Group (g): ann@example.com bob@example.com cid@example.com",
+            ]
+        );
+    }
+    // Once it isn't refused any more, it is made up for.
+    organization.refused.clear();
+    run.sync(&directory, &mut organization, &unlimited());
+    assert_eq!(
+        organization.show(),
+        [
+            "ann@example.com (ann) confirmed",
+            "bob@example.com (new) confirmed",
+            "cid@example.com (cid) invited",
+            "group Group (g): ann@example.com bob@example.com cid@example.com",
+        ]
+    );
 }

@@ -109,7 +109,7 @@ async fn a_request_to_the_organization_may_fail_anywhere_in_any_way() {
     let wanted = undisturbed(&source).await;
     let mut cases = vec![];
     for k in 1..=wanted.requests as u64 {
-        for way in Way::ALL {
+        for way in Way::ALL.into_iter().chain([Way::Refused]) {
             let way = match way {
                 Way::TooManyRequests { .. } => Way::TooManyRequests { retry_after: 0 },
                 way => way,

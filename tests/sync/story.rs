@@ -6,6 +6,7 @@ use directory_sync::sync::plan::Kind;
 use directory_sync::sync::policy::{Departure, Limit};
 use directory_sync::sync::report::Mode;
 use directory_sync::sync::run::State;
+use simulators::fault::{Fault, Way};
 use simulators::lab::{Ldif, Slapd};
 use simulators::organization::{Config, Seats, Status};
 
@@ -470,4 +471,99 @@ async fn nobody_is_invited_by_a_server_that_cannot_stage() {
             .any(|problem| problem.message.contains("pm-34423-staged-status"));
         assert_eq!(told, !can_stage);
     }
+}
+
+/// The member ids of the group that an organization calls so.
+async fn group_named(
+    client: &directory_sync::organization::OrganizationClient,
+    name: &str,
+) -> (uuid::Uuid, Vec<uuid::Uuid>) {
+    use directory_sync::organization::model::Organization;
+    let Organization::Read(content) = client.read().await.unwrap() else {
+        panic!("it can be read")
+    };
+    let group = content.groups.iter().find(|group| *group.name == *name);
+    let group = group.unwrap().id;
+    (group, client.member_ids(group).await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_did_by_hand_between_plan_and_apply_stays_and_the_next_run_sees_it() {
+    let slapd = slapd();
+    let organization = organization(Config::cloud()).await;
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let mut sync = Sync::new(&source, &client);
+    let planned = sync.plan(None).await.unwrap();
+
+    // A contractor, whom we don't manage, and somebody of the directory who isn't in the group's list.
+    for (group, added) in [
+        ("backend", "contractor@elsewhere.test"),
+        ("sales", "p05@example.com"),
+    ] {
+        let (id, mut members) = group_named(&client, group).await;
+        members.push(member_id(&client, added).await);
+        client.set_members(id, &members).await.unwrap();
+    }
+    sync.apply(planned).await.unwrap();
+    let after = organization.snapshot();
+    assert!(member_of(&after, "backend").contains(&"contractor@elsewhere.test".to_owned()));
+    assert!(member_of(&after, "sales").contains(&email("p05")));
+
+    sync.run().await.unwrap();
+    let after = organization.snapshot();
+    assert!(member_of(&after, "backend").contains(&"contractor@elsewhere.test".to_owned()));
+    assert!(!member_of(&after, "sales").contains(&email("p05")));
+}
+
+async fn member_id(
+    client: &directory_sync::organization::OrganizationClient,
+    email: &str,
+) -> uuid::Uuid {
+    use directory_sync::organization::model::Organization;
+    let Organization::Read(content) = client.read().await.unwrap() else {
+        panic!("it can be read")
+    };
+    let mut members = content.members.iter();
+    members
+        .find(|member| member.email.as_str() == email)
+        .unwrap()
+        .id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_whose_new_id_is_refused_keeps_their_groups_at_every_run() {
+    let slapd = slapd();
+    let organization = organization(Config::cloud()).await;
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let p16 = member_id(&client, &email("p16")).await;
+    let refuse = Fault::new(Way::Refused)
+        .method("PUT")
+        .path(&format!("/api/public/members/{p16}"))
+        .from_then_on();
+    organization.faults().inject(refuse);
+    let mut sync = Sync::new(&source, &client);
+    for _ in 0..2 {
+        let report = sync.run().await.unwrap();
+        assert!(
+            report
+                .problems
+                .iter()
+                .any(|problem| problem.reason == ProblemReason::Refused),
+            "{:?}",
+            report.problems
+        );
+        let after = organization.snapshot();
+        assert!(member_of(&after, "moved").contains(&email("p16")));
+        // The others came in all the same.
+        assert_eq!(member_of(&after, "moved").len(), 6);
+    }
+    assert!(organization.faults().fired() >= 2);
+    assert_eq!(
+        organization
+            .losses()
+            .iter()
+            .filter(|loss| format!("{loss:?}").contains("p16"))
+            .count(),
+        0
+    );
 }

@@ -25,6 +25,8 @@ pub struct ModelOrganization {
     pub inside: BTreeMap<Uuid, BTreeSet<Uuid>>,
     /// The subscription's seats; `None`: no limit.
     pub seats: Option<Seats>,
+    /// External ids whose changes are refused with 400, whatever they are.
+    pub refused: BTreeSet<ExternalId>,
     created: u128,
 }
 
@@ -88,6 +90,12 @@ impl ModelOrganization {
     /// A group that somebody made by hand.
     pub fn own_group(mut self, name: &str, members: &[&str]) -> Self {
         self.add_group(None, name, members);
+        self
+    }
+
+    /// Every change of the person or group with this external id is refused.
+    pub fn refusing(mut self, external_id: &str) -> Self {
+        self.refused.insert(id(external_id));
         self
     }
 
@@ -211,15 +219,18 @@ impl ModelOrganization {
         people
     }
 
-    /// Does what a plan says.
+    /// Does what a plan says, as `sync::apply` does it, but for what is refused.
     ///
     /// # Panics
-    /// Where Bitwarden would refuse: a plan never asks for that.
+    /// Where Bitwarden would refuse and isn't told to: a plan never asks for that.
     pub fn apply(&mut self, plan: &Plan) {
         for Change {
             subject, action, ..
         } in &plan.changes
         {
+            if self.refused.contains(&subject.external_id) {
+                continue;
+            }
             match action {
                 Action::Member(action) => self.apply_to_member(subject, action),
                 Action::Group(action) => self.apply_to_group(subject, action),
@@ -295,22 +306,14 @@ impl ModelOrganization {
             }
             GroupAction::Rename { .. } => self.group_mut(id()).name = subject.label().into(),
             GroupAction::Update(update) => {
+                // Who is there now, but for whom the plan names.
                 let removed: Vec<ExternalId> = update.remove.iter().map(Withdrawal::id).collect();
-                let members = match &update.unmanaged {
-                    // The group's list is replaced.
-                    Some(unmanaged) => self
-                        .known(&update.add)
-                        .chain(self.known(&update.keep))
-                        .chain(unmanaged.iter().copied())
-                        .collect(),
-                    None => {
-                        let gone: BTreeSet<Uuid> = self.known(&removed).collect();
-                        let now = self.inside[&id()].iter().copied();
-                        now.filter(|member| !gone.contains(member))
-                            .chain(self.known(&update.add))
-                            .collect()
-                    }
-                };
+                let gone: BTreeSet<Uuid> = self.known(&removed).collect();
+                let now = self.inside[&id()].iter().copied();
+                let members = now
+                    .filter(|member| !gone.contains(member))
+                    .chain(self.known(&update.add))
+                    .collect();
                 self.inside.insert(id(), members);
             }
             GroupAction::Delete { .. } => {

@@ -72,7 +72,12 @@ impl Run {
     ) -> Guarded {
         let guarded = self.plan(directory, organization, policy);
         organization.apply(&guarded.approved);
-        self.memory.record(&guarded, &Failed::default());
+        let failed = Failed {
+            groups: organization.refused.iter().cloned().collect(),
+            people: organization.refused.iter().cloned().collect(),
+            refused: !organization.refused.is_empty(),
+        };
+        self.memory.record(&guarded, &failed);
         guarded
     }
 }

@@ -72,6 +72,8 @@ pub struct Applied {
     pub problems: Problems,
     /// External ids whose change was refused; there is no use in looking for it.
     pub refused: HashSet<ExternalId>,
+    /// Groups that held other members than the plan was made for; the next run reads them.
+    pub outdated: HashSet<ExternalId>,
 }
 
 /// How many changes of each kind.

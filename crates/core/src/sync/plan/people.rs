@@ -176,7 +176,7 @@ impl<'a> Decision<'a> {
                 }
                 self.restore(&person.id, member);
             }
-            Some(Found::Several) => {}
+            Some(Found::Several) => self.keep_other_with_email(person),
             None => match self.index.by_email.get(email).copied() {
                 None => {
                     self.set(at, Presence::Joins);
@@ -262,8 +262,13 @@ impl<'a> Decision<'a> {
             shorten(other.email.as_str()),
             shorten(other.external_id.as_ref().map_or("", ExternalId::as_str)),
         );
-        let ids = [person.id.clone()];
-        self.problem(ProblemReason::IdentityConflict, message, ids);
+        let other = other.external_id.clone();
+        let ids = [person.id.clone()]
+            .into_iter()
+            .chain(other)
+            .collect::<Vec<_>>();
+        let problem = Problem::new(ProblemReason::IdentityConflict, message, ids);
+        self.decided.problems.push(problem);
     }
 
     /// Somebody whose entry is broken keeps what they have, under whatever id.
