@@ -109,7 +109,7 @@ async fn a_request_to_the_organization_may_fail_anywhere_in_any_way() {
     let wanted = undisturbed(&source).await;
     let mut cases = vec![];
     for k in 1..=wanted.requests as u64 {
-        for way in Way::ALL.into_iter().chain([Way::Refused]) {
+        for way in Way::ALL {
             let way = match way {
                 Way::TooManyRequests { .. } => Way::TooManyRequests { retry_after: 0 },
                 way => way,
@@ -122,7 +122,31 @@ async fn a_request_to_the_organization_may_fail_anywhere_in_any_way() {
             }
         }
     }
-    let (source, wanted) = (&source, &wanted);
+    disturb_all(&source, &wanted, cases).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_the_organization_may_be_refused_anywhere() {
+    let slapd = slapd();
+    let source = source(address(&slapd));
+    let wanted = undisturbed(&source).await;
+    let mut cases = vec![];
+    for k in 1..=wanted.requests as u64 {
+        for work in Work::BOTH {
+            cases.push((k, Way::Refused, work, NO_RETRY, true));
+            cases.push((k, Way::Refused, work, NO_RETRY, false));
+        }
+    }
+    disturb_all(&source, &wanted, cases).await;
+}
+
+type Case = (u64, Way, Work, Retry, bool);
+
+async fn disturb_all(
+    source: &directory_sync::source::ldap::LdapSource,
+    wanted: &Wanted,
+    cases: Vec<Case>,
+) {
     stream::iter(cases)
         .for_each_concurrent(6, |(k, way, work, retry, same_process)| async move {
             let case = format!(
