@@ -411,6 +411,10 @@ fn where_it_is_lost_everything_waits_for_a_person() {
     let why = run.held.as_ref().unwrap().why;
     assert_eq!(why, HeldBecause::MembersUnknown { changes: 9 });
 
+    // A process that starts anew doesn't take it for the first.
+    server.memory = Memory::from_bytes(&server.memory.to_bytes()).unwrap();
+    assert_eq!(held(&server.sync(&team)).len(), 9);
+
     let approval = Approval {
         digest: run.digest,
         earlier: None,

@@ -9,7 +9,7 @@ use crate::sync::memberships::sum::truncated;
 use crate::sync::sent::{Access, SentAccount, SentGroup, SentState};
 
 /// The first bytes: a name and a version.
-const MAGIC: &[u8; 8] = b"dsyncmm4";
+const MAGIC: &[u8; 8] = b"dsyncmm5";
 const CHECKSUM: usize = 16;
 
 /// Bytes that aren't a memory of this version.
@@ -129,6 +129,7 @@ fn put_sent(sent: &SentState, bytes: &mut Vec<u8>) {
         .chain(sent.refused.keys())
         .collect();
     let places: HashMap<&ExternalId, u32> = ids.iter().copied().zip(0..).collect();
+    bytes.push(u8::from(sent.lost));
     put_count(bytes, ids.len());
     ids.iter().for_each(|id| put_text(bytes, id.as_str()));
     put_count(bytes, sent.accounts.len());
@@ -158,6 +159,7 @@ fn put_sent(sent: &SentState, bytes: &mut Vec<u8>) {
 }
 
 fn take_sent(rest: &mut &[u8]) -> Result<SentState, CorruptMemory> {
+    let [lost] = take(rest)?;
     let mut ids = vec![];
     for _ in 0..take_count(rest)? {
         let id = ExternalId::of_member(take_text(rest)?);
@@ -165,7 +167,10 @@ fn take_sent(rest: &mut &[u8]) -> Result<SentState, CorruptMemory> {
     }
     let at = |place: u32| ids.get(place as usize).cloned();
     let id = |rest: &mut &[u8]| at(take_count(rest)?).ok_or(CorruptMemory::Damaged);
-    let mut sent = SentState::default();
+    let mut sent = SentState {
+        lost: lost != 0,
+        ..SentState::default()
+    };
     for _ in 0..take_count(rest)? {
         let email = Email::of_member(take_text(rest)?);
         let external_id = id(rest)?;
