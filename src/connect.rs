@@ -4,12 +4,14 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
+
 use crate::api::conditions::Blocker;
-use crate::api::validation::{ReferencedData, Unresolved, ValidatedSpec, both};
-use crate::fault::FaultKind;
-use crate::http::{Observer, Unobserved};
+use crate::api::validation::{ReferencedData, Unresolved, UnresolvedReason, ValidatedSpec, both};
+use crate::fault::{FaultKind, Step};
+use crate::http::{Observer, Redactor, Unobserved};
 use crate::organization::{OrganizationClient, OrganizationError};
-use crate::source::{self, Source, SourceError};
+use crate::source::{self, ReadProgress, Reading, Source, SourceError, Version};
 
 /// Clients of both sides, ready to be used.
 pub struct Connections {
@@ -66,6 +68,67 @@ impl ConnectError {
     }
 }
 
+/// A directory of which nothing shows that came out of a Secret, whatever it or we say: the last of
+/// several barriers, and the one that holds for every kind of directory.
+struct RedactedSource {
+    source: Box<dyn Source>,
+    redactor: Arc<Redactor>,
+}
+
+impl Source for RedactedSource {
+    fn read<'a>(
+        &'a self,
+        known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Result<Reading, SourceError>> {
+        Box::pin(async move {
+            let read = self.source.read(known, progress).await;
+            read.map_err(|error| redacted(error, &self.redactor))
+        })
+    }
+
+    fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
+        Box::pin(async move {
+            let clean = |text: String| self.redactor.redact_message(&text);
+            let steps = self.source.check().await.into_iter().map(|step| Step {
+                name: clean(step.name),
+                result: step.result.map(clean).map_err(clean),
+            });
+            steps.collect()
+        })
+    }
+
+    fn describe(&self) -> String {
+        self.redactor.redact_message(&self.source.describe())
+    }
+}
+
+/// Without its cause, whose text nobody looked at.
+fn redacted(error: SourceError, redactor: &Redactor) -> SourceError {
+    SourceError {
+        kind: error.kind,
+        message: redactor.redact_message(&error.message),
+        cause: None,
+    }
+}
+
+impl ConnectError {
+    fn redacted(self, redactor: &Redactor) -> Self {
+        match self {
+            Self::Source(error) => Self::Source(redacted(error, redactor)),
+            Self::Unresolved(mut unresolved) => {
+                for reason in &mut unresolved.0 {
+                    if let UnresolvedReason::Unusable { why, .. } = reason {
+                        *why = redactor.redact_message(why);
+                    }
+                }
+                Self::Unresolved(unresolved)
+            }
+            Self::Organization(error) => Self::Organization(error),
+        }
+    }
+}
+
 /// Makes the clients of both sides. Sends nothing yet.
 ///
 /// # Errors
@@ -74,6 +137,16 @@ pub fn connect(
     spec: &ValidatedSpec,
     data: &ReferencedData,
     observers: Observers,
+) -> Result<Connections, ConnectError> {
+    let redactor = Arc::new(data.redactor());
+    connect_both(spec, data, observers, &redactor).map_err(|error| error.redacted(&redactor))
+}
+
+fn connect_both(
+    spec: &ValidatedSpec,
+    data: &ReferencedData,
+    observers: Observers,
+    redactor: &Arc<Redactor>,
 ) -> Result<Connections, ConnectError> {
     let organization = spec.organization.settings(data);
     // What is missing of both sides is told together.
@@ -85,7 +158,10 @@ pub fn connect(
     let (mut organization, source) = both(organization, source)?;
     organization.observer = observers.organization;
     Ok(Connections {
-        source: source?,
+        source: Box::new(RedactedSource {
+            source: source?,
+            redactor: redactor.clone(),
+        }),
         organization: OrganizationClient::new(organization)?,
     })
 }

@@ -7,6 +7,7 @@
 //! session     one resource with both its sides, ready to run
 //! run         a run of it, with progress and Ctrl-C
 //! healthy     whether such an operator is up
+//! limits      what holds for every connection
 //! operator    the operator until it is told to stop
 //! output      what is printed where
 //! confirm     a question that wants a clear yes
@@ -16,6 +17,7 @@ mod args;
 mod check;
 pub(crate) mod confirm;
 mod healthy;
+mod limits;
 mod manifests;
 mod operator;
 pub(crate) mod output;
@@ -88,6 +90,12 @@ pub async fn run() -> Result<ExitCode, CliError> {
 }
 
 async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
+    if matches!(
+        command,
+        Command::Check(_) | Command::Plan(_) | Command::Sync(_)
+    ) {
+        limits::set_for_command_line();
+    }
     match command {
         Command::Crds => {
             output::print(&crate::api::crd::crds())?;

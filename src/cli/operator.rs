@@ -8,10 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::CliError;
 use super::args::OperatorArgs;
+use super::limits;
 use crate::controller::{self, OperatorSettings, Timing};
 
 /// Runs the operator until SIGTERM or Ctrl-C.
 pub async fn operator(args: OperatorArgs) -> Result<ExitCode, CliError> {
+    limits::set_for_operator(&args);
     let settings = OperatorSettings::try_from(args)?;
     let client = Client::try_default().await.map_err(CliError::NoCluster)?;
     let stop = CancellationToken::new();

@@ -17,6 +17,7 @@ use crate::text::shorten;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", bound = "T: Deserialize<'de>")]
 pub(super) struct List<T> {
+    #[serde(deserialize_with = "crate::http::limits::bounded_list")]
     pub(super) data: Vec<T>,
     /// Always null so far: the whole list comes in one answer.
     #[serde(default)]

@@ -256,7 +256,9 @@ impl Operator {
         let mut command = Command::new(program());
         command
             .args(["operator", "--listen", &listen])
-            .env("KUBECONFIG", account.unwrap());
+            .env("KUBECONFIG", account.unwrap())
+            // The servers are on this machine.
+            .env("DIRECTORY_SYNC_ALLOWED_NETWORKS", "127.0.0.0/8,::1");
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
         let mut process = Process::spawn(&command, folder.path(), &log).unwrap();

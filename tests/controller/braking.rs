@@ -127,6 +127,8 @@ async fn sigterm_in_the_middle_ends_the_process_cleanly_and_gives_back_the_lease
         ])
         .args(["--watch-namespaces", &world.namespace])
         .env("KUBECONFIG", operator_kubeconfig())
+        // The servers are on this machine.
+        .env("DIRECTORY_SYNC_ALLOWED_NETWORKS", "127.0.0.0/8,::1")
         .stderr(Stdio::null())
         .spawn()
         .unwrap();

@@ -103,7 +103,22 @@ async fn without_a_key_the_same_people_come_in() {
     );
     let manifests = manifests(&google, &bitwarden, &way_in).join("---\n");
     std::fs::write(folder.path().join("staff.yaml"), manifests).unwrap();
-    let run = async |words: &str| run(folder.path(), words, &[]).await.ends_with(0);
+    // Whoever wrote the manifest may not choose which file is read and where it is sent.
+    google.clear_requests();
+    let refused = run(folder.path(), "check -f staff.yaml", &[]).await;
+    refused.ends_with(1).prints("--identity-hosts");
+    assert!(google.requests().is_empty(), "the token went nowhere");
+    let hosts = ("DIRECTORY_SYNC_IDENTITY_HOSTS", "127.0.0.1");
+    let refused = run(folder.path(), "check -f staff.yaml", &[hosts]).await;
+    refused.ends_with(1).prints("--identity-token-files");
+    assert!(google.requests().is_empty(), "the token went nowhere");
+
+    let file = token.display().to_string();
+    let allowed = [
+        hosts,
+        ("DIRECTORY_SYNC_IDENTITY_TOKEN_FILES", file.as_str()),
+    ];
+    let run = async |words: &str| run(folder.path(), words, &allowed).await.ends_with(0);
 
     let checked = run("check -f staff.yaml").await;
     checked.prints("the workload identity provider accepts it");

@@ -228,7 +228,8 @@ fn embedded(address: IpAddr) -> IpAddr {
 }
 
 impl HostPattern {
-    fn matches(&self, host: &str) -> bool {
+    /// Whether it is `host`, in lower case.
+    pub(crate) fn matches(&self, host: &str) -> bool {
         match self {
             Self::Host(name) => name == host,
             Self::Below(end) => host.len() > end.len() && host.ends_with(end.as_str()),

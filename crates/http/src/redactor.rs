@@ -89,44 +89,21 @@ impl Redactor {
     /// `text` without secrets.
     pub fn redact(&self, text: &str) -> String {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let needles: Vec<_> = known.needles().collect();
-        if needles.is_empty() {
-            return text.to_owned();
-        }
-        let text = &text[..text.floor_char_boundary(TEXT_MAX)];
-        let lowered = text.to_ascii_lowercase();
-        let mut found = find(&needles, lowered.as_bytes());
-        // What shows only when escapes are resolved has no place in the text that could be masked.
-        if let Some(decoded) = unescape(text)
-            && find(&needles, decoded.to_ascii_lowercase().as_bytes()).len() > found.len()
-        {
-            return WITHHELD.to_owned();
-        }
-        for (range, bytes) in encoded_runs(text) {
-            if !find(&needles, &bytes.to_ascii_lowercase()).is_empty() {
-                found.push(range);
-            }
-        }
-        if found.iter().any(|range| {
-            needles
-                .iter()
-                .any(|needle| needle.bytes.len() < SHORT && range.len() == needle.bytes.len())
-        }) {
-            return WITHHELD.to_owned();
-        }
-        mask(text, found)
+        redact(&known.needles().collect::<Vec<_>>(), text)
     }
 
-    /// A message of our own words, without values that came out of Secrets. Values shorter than six
-    /// bytes are left: they are parts of ordinary words.
+    /// A message in which our own words stand, without values that came out of Secrets. Values that
+    /// may be words of ours are left: those shorter than six bytes, and those of a few letters only.
     pub fn redact_message(&self, text: &str) -> String {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let needles: Vec<_> = known
             .needles()
-            .filter(|needle| needle.bytes.len() >= SHORT)
+            .filter(|needle| {
+                let length = needle.bytes.len();
+                length >= LONG || (length >= SHORT && !is_word(needle.bytes))
+            })
             .collect();
-        let found = find(&needles, text.to_ascii_lowercase().as_bytes());
-        mask(text, found)
+        redact(&needles, text)
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, Known> {
@@ -153,6 +130,39 @@ impl Known {
     }
 }
 
+fn redact(needles: &[Needle<'_>], text: &str) -> String {
+    if needles.is_empty() {
+        return text.to_owned();
+    }
+    let text = &text[..text.floor_char_boundary(TEXT_MAX)];
+    let mut found = find(needles, text.to_ascii_lowercase().as_bytes());
+    // What shows only when escapes are resolved has no place in the text that could be masked.
+    if let Some(decoded) = unescape(text)
+        && find(needles, decoded.to_ascii_lowercase().as_bytes()).len() > found.len()
+    {
+        return WITHHELD.to_owned();
+    }
+    for (range, bytes) in encoded_runs(text) {
+        if !find(needles, &bytes.to_ascii_lowercase()).is_empty() {
+            found.push(range);
+        }
+    }
+    let is_short = |range: &Range<usize>| {
+        needles
+            .iter()
+            .any(|needle| needle.bytes.len() < SHORT && range.len() == needle.bytes.len())
+    };
+    if found.iter().any(is_short) {
+        return WITHHELD.to_owned();
+    }
+    mask(text, found)
+}
+
+/// Letters only, as words of ordinary text are.
+fn is_word(part: &[u8]) -> bool {
+    part.iter().all(u8::is_ascii_alphabetic)
+}
+
 fn add_once(secrets: &mut Vec<SecretString>, secret: SecretString) {
     let secret = lower(&secret);
     let known = |known: &SecretString| known.expose_secret() == secret.expose_secret();
@@ -176,7 +186,6 @@ fn find(needles: &[Needle<'_>], text: &[u8]) -> Vec<Range<usize>> {
             continue;
         }
         // A word of a longer secret says nothing of it, and stands in ordinary text.
-        let is_word = |part: &[u8]| part.iter().all(u8::is_ascii_alphabetic);
         let words_count = needle.part == needle.bytes.len() || is_word(needle.bytes);
         let parts: HashMap<&[u8], usize> = (0..)
             .zip(needle.bytes.windows(needle.part))
@@ -468,6 +477,15 @@ mod tests {
             assert_eq!(redactor.redact(text), text);
         }
         assert_eq!(redactor.redact("as CN=reader,DC=example,DC=com"), "as ***");
+    }
+
+    #[test]
+    fn a_message_of_ours_keeps_its_words_and_loses_what_a_secret_holds() {
+        let redactor = redactor("secret");
+        redactor.add("hunter22-of-the-lab".into());
+        let shown = redactor
+            .redact_message("check the Secret: [104, 117, 110, 116, 101, 114, 50, 50, 45, 111]");
+        assert_eq!(shown, "check the Secret: [***]");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::unresolved::UnresolvedReason;
 use crate::api::spec::{CaBundleKind, CaBundleRef};
+use crate::http::Redactor;
 
 /// A kind of object that a spec refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +51,38 @@ pub struct KeyOf {
 pub struct ReferencedData {
     namespace: String,
     objects: HashMap<Referent, BTreeMap<String, SecretSlice<u8>>>,
+}
+
+impl ReferencedData {
+    /// Takes everything that came out of Secrets out of messages. What isn't a credential (a DN, a
+    /// name with a domain, the id of an API key) is taken out only where all of it stands.
+    pub fn redactor(&self) -> Redactor {
+        let redactor = Redactor::new();
+        for (referent, keys) in &self.objects {
+            for value in keys.values() {
+                let Ok(text) = std::str::from_utf8(value.expose_secret()) else {
+                    continue;
+                };
+                // Certificates are no secrets, but a key may be named in their place.
+                let certificates = text.contains("-----BEGIN CERTIFICATE");
+                if certificates && referent.kind == Kind::ConfigMap {
+                    continue;
+                }
+                for line in text.lines().filter(|line| !line.starts_with("-----")) {
+                    let line = line.trim();
+                    let names = line.contains('@')
+                        || (line.contains('=') && line.contains(','))
+                        || line.starts_with("organization.")
+                        || line.starts_with("user.");
+                    match names {
+                        true => redactor.add_identifier(line.into()),
+                        false => redactor.add(line.into()),
+                    }
+                }
+            }
+        }
+        redactor
+    }
 }
 
 impl fmt::Display for Kind {

@@ -1,7 +1,10 @@
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use clap::Args;
 use jiff::SignedDuration;
+
+use crate::http::egress::{HostPattern, Network};
 
 /// How the operator runs.
 #[derive(Debug, Args)]
@@ -79,4 +82,67 @@ pub struct OperatorArgs {
         hide_env_values = true
     )]
     pub max_backoff: SignedDuration,
+    /// Only servers at these hosts, such as *.okta.com [default: all]
+    #[arg(
+        long,
+        value_name = "HOSTS",
+        value_delimiter = ',',
+        env = "DIRECTORY_SYNC_ALLOWED_HOSTS",
+        hide_env_values = true
+    )]
+    pub allowed_hosts: Vec<HostPattern>,
+    /// No servers in these networks, nor on loopback
+    #[arg(
+        long,
+        value_name = "NETWORKS",
+        value_delimiter = ',',
+        env = "DIRECTORY_SYNC_DENIED_NETWORKS",
+        hide_env_values = true
+    )]
+    pub denied_networks: Vec<Network>,
+    /// Exceptions to the denied networks; link-local and metadata addresses stay denied
+    #[arg(
+        long,
+        value_name = "NETWORKS",
+        value_delimiter = ',',
+        env = "DIRECTORY_SYNC_ALLOWED_NETWORKS",
+        hide_env_values = true
+    )]
+    pub allowed_networks: Vec<Network>,
+    /// The largest answer of a server, in MiB after decompression
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value = "256",
+        env = "DIRECTORY_SYNC_MAX_RESPONSE_SIZE",
+        hide_env_values = true
+    )]
+    pub max_response_size: NonZeroUsize,
+    /// The longest list in one answer, in items
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "500000",
+        env = "DIRECTORY_SYNC_MAX_LIST_ITEMS",
+        hide_env_values = true
+    )]
+    pub max_list_items: NonZeroUsize,
+    /// More files to read as the operator's own token
+    #[arg(
+        long,
+        value_name = "FILES",
+        value_delimiter = ',',
+        env = "DIRECTORY_SYNC_IDENTITY_TOKEN_FILES",
+        hide_env_values = true
+    )]
+    pub identity_token_files: Vec<PathBuf>,
+    /// Hosts beside the vendors' that get that token
+    #[arg(
+        long,
+        value_name = "HOSTS",
+        value_delimiter = ',',
+        env = "DIRECTORY_SYNC_IDENTITY_HOSTS",
+        hide_env_values = true
+    )]
+    pub identity_hosts: Vec<HostPattern>,
 }

@@ -227,7 +227,10 @@ pub(super) fn token_failure(cause: HttpError) -> ApiError {
         )
     };
     if let Failure::Request(why) = &cause.failure {
-        return refused(why, "see that the token's file is mounted");
+        return refused(
+            why,
+            "workload identity needs the operator's own token, mounted where its settings say",
+        );
     }
     let mut recognised = false;
     let mut failure = ApiError::of(cause, &TOKENS, |refusal| {

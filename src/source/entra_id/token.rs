@@ -16,6 +16,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::error::TOKEN;
 use super::settings::{Credentials, EntraIdSettings, InvalidSettings};
+use crate::http::limits::process_limits;
 use crate::http::oauth::{
     Assertion, IdentityToken, JWT_BEARER_ASSERTION, ProjectedToken, TokenEndpoint, TokenForm,
 };
@@ -34,6 +35,8 @@ pub(super) struct EntraTokens {
     endpoint: TokenEndpoint,
     client_id: String,
     scope: String,
+    /// Where the tokens go.
+    graph: Url,
     proof: Proof,
 }
 
@@ -91,6 +94,7 @@ impl EntraTokens {
             },
             client_id: settings.client_id.clone(),
             scope: format!("{graph}/.default"),
+            graph: settings.addresses.graph.clone(),
             proof,
         })
     }
@@ -104,6 +108,11 @@ impl EntraTokens {
     async fn assertion(&self) -> Result<SecretString, HttpError> {
         match &self.proof {
             Proof::FederatedToken(Some(identity)) => {
+                let policy = &process_limits().identity;
+                for url in [&self.endpoint.url, &self.graph] {
+                    let allowed = policy.check_url(url);
+                    allowed.map_err(|why| self.endpoint.not_sent(why))?;
+                }
                 let token = identity.get().await;
                 token.map_err(|why| self.endpoint.not_sent(why))
             }

@@ -41,8 +41,8 @@ pub(super) fn token(error: HttpError) -> ApiError {
 /// What it means that the Security Token Service doesn't exchange the cluster's token.
 pub(super) fn exchange(error: HttpError) -> ApiError {
     if let Failure::Request(why) = &error.failure {
-        let advice = "see that the token's file is mounted: a projected service account token with \
-                      the provider's audience";
+        let advice = "workload identity needs the operator's own token, mounted where its \
+                      settings say: a projected service account token with the provider's audience";
         return no_token(&error.call.to_string(), why, advice);
     }
     ApiError::of(error, &TOKENS, |refusal| {

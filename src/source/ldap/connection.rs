@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::error::{LdapFailure, Stage};
 use super::settings::{Bind, LdapSettings, ServerUrl};
 use super::tls::{Certificate, Tls};
+use crate::http::limits::process_limits;
 use crate::http::{Observer, Outcome};
 
 /// How a connection to any of the servers is made.
@@ -169,6 +170,8 @@ impl Connector {
             server: server.to_string(),
             source,
         };
+        let policy = &process_limits().egress;
+        policy.check_host(&server.host)?;
         let lookup = tokio::net::lookup_host((server.host.as_str(), server.port));
         let addresses: Vec<_> = timeout(self.patience, lookup)
             .await
@@ -178,7 +181,7 @@ impl Connector {
         if addresses.is_empty() {
             return Err(failed(std::io::Error::other("the name has no address")));
         }
-        Ok(addresses)
+        Ok(policy.allowed(&server.host, addresses)?)
     }
 
     /// A TCP connection to the first address that answers.
@@ -307,7 +310,8 @@ impl Connector {
         let tried = match &self.bind {
             // Whoever doesn't bind is anonymous (RFC 4513, 4).
             Bind::Anonymous => return Ok(()),
-            Bind::Simple { dn, .. } => format!("binding to {server} as {dn}"),
+            // The DN came out of a Secret, and whoever wrote the spec may have named another key.
+            Bind::Simple { .. } => format!("binding to {server}"),
             Bind::SaslExternal => format!("binding to {server} with the client certificate"),
         };
         let ldap = connection.ldap.with_timeout(self.patience);

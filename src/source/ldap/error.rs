@@ -22,6 +22,9 @@ pub enum LdapFailure {
         /// The resolver's answer.
         source: std::io::Error,
     },
+    /// The operator's own settings don't allow it.
+    #[error(transparent)]
+    Denied(#[from] crate::http::egress::Denied),
     /// No address of the host let us connect.
     #[error(
         "could not connect to {server}: {source}; check host and port, and that no firewall or network policy is in between"
@@ -214,7 +217,7 @@ impl LdapFailure {
     pub(in crate::source) fn kind(&self) -> SourceErrorKind {
         const TRANSIENT: SourceErrorKind = SourceErrorKind::Transient { retry_after: None };
         match self {
-            Self::Settings(_) | Self::NoIds { .. } | Self::Ranged { .. } => {
+            Self::Settings(_) | Self::Denied(_) | Self::NoIds { .. } | Self::Ranged { .. } => {
                 SourceErrorKind::Configuration
             }
             Self::Resolve { .. } | Self::Connect { .. } | Self::Malformed { .. } => TRANSIENT,

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use futures::future::BoxFuture;
 use secrecy::SecretString;
 
+use crate::limits::process_limits;
+
 /// Where a token of the cluster comes from. It is asked for each time, as such tokens are renewed.
 pub trait IdentityToken: fmt::Debug + Send + Sync {
     /// The token, or why there is none.
@@ -23,6 +25,7 @@ pub struct ProjectedToken(
 impl IdentityToken for ProjectedToken {
     fn get(&self) -> BoxFuture<'_, Result<SecretString, String>> {
         Box::pin(async move {
+            process_limits().identity.check_file(&self.0)?;
             let file = self.0.display();
             let text = tokio::fs::read_to_string(&self.0)
                 .await

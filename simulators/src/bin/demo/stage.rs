@@ -105,7 +105,8 @@ impl Stage {
         let listen = format!("127.0.0.1:{}", free_port()?);
         let log = self.operator_log();
         screen.command(&format!(
-            "KUBECONFIG={} directory-sync operator --listen {listen} >{} 2>&1 &",
+            "KUBECONFIG={} DIRECTORY_SYNC_ALLOWED_NETWORKS=127.0.0.0/8,::1 \
+             directory-sync operator --listen {listen} >{} 2>&1 &",
             shown.display(),
             log.display()
         ));
@@ -113,7 +114,9 @@ impl Stage {
         let mut command = Command::new(program);
         command
             .args(["operator", "--listen", &listen])
-            .env("KUBECONFIG", &shown);
+            .env("KUBECONFIG", &shown)
+            // The servers are on this machine.
+            .env("DIRECTORY_SYNC_ALLOWED_NETWORKS", "127.0.0.0/8,::1");
         let mut process = Process::spawn(&command, own_folder.path(), &log)?;
         process.wait_until(PATIENCE, || answers(&listen, "/readyz"))?;
         *self.operator.borrow_mut() = Some(Operator {
