@@ -79,7 +79,7 @@ pub(super) fn validate(
         (None, Some(url), ..) => match Region::server(url.as_str()) {
             Ok(region) => region,
             Err(error) => {
-                checks.refuse("spec.organization.serverUrl", &error.to_string());
+                checks.refuse("spec.organization.serverUrl", error.to_string());
                 return None;
             }
         },
