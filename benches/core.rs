@@ -179,6 +179,7 @@ fn policy() -> Policy {
         },
         offboarding: Offboarding {
             disabled: Departure::Revoke,
+            deleted: Departure::Revoke,
             absent: Departure::Retain,
             limit: Limit::Percent(10.0),
         },

@@ -235,7 +235,8 @@ fn fingerprints_from_elsewhere_are_refused() {
 
 #[test]
 fn an_empty_directory_is_never_believed_whatever_the_limit() {
-    let policy = limited(Limit::Percent(100.0));
+    let mut policy = limited(Limit::Percent(100.0));
+    policy.offboarding.deleted = policy.offboarding.absent;
     for nobody in [directory(), directory().deleted("p0", "p0@example.com")] {
         let mut organization = ten_members();
         let before = organization.show();

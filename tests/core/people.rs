@@ -389,11 +389,32 @@ fn people_gone_deleted_or_filtered_out_go_as_the_policy_for_absent_ones_says() {
         let mut policy = unlimited();
         policy.users.exclude = vec![Glob::new("SVC-*")];
         policy.offboarding.absent = departure;
+        policy.offboarding.deleted = departure;
         policy.offboarding.disabled = Departure::Retain;
         let mut organization = before.clone();
         sync(&directory, &mut organization, &policy);
         assert_eq!(organization.show(), expected(departure), "{departure:?}");
     }
+}
+
+#[test]
+fn who_is_listed_as_deleted_goes_at_once_and_who_is_merely_absent_stays() {
+    let directory = directory()
+        .deleted("deleted", "deleted@example.com")
+        .person("zoe", "zoe@example.com");
+    let mut organization = organization()
+        .member("gone", "gone@example.com")
+        .member("deleted", "deleted@example.com")
+        .member("zoe", "zoe@example.com");
+    sync(&directory, &mut organization, &unlimited());
+    assert_eq!(
+        organization.show(),
+        [
+            "deleted@example.com (deleted) revoked",
+            "gone@example.com (gone) confirmed",
+            "zoe@example.com (zoe) confirmed",
+        ]
+    );
 }
 
 #[test]

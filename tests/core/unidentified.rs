@@ -2,6 +2,7 @@
 
 use directory_sync::problem::ProblemReason::{
     AmbiguousMember, DuplicateEmail, IdentityConflict, InvalidExternalId, UnidentifiedEntries,
+    UnknownAccountState,
 };
 use directory_sync::sync::policy::{Departure, Policy};
 use directory_sync_testing::{directory, organization, sync};
@@ -89,6 +90,37 @@ fn where_nothing_tells_whose_an_entry_is_nobody_is_believed_absent_and_disabled_
     );
     let message = &run.approved.problems.iter().nth(1).unwrap().message;
     assert!(message.contains("uid=somebody"), "{message}");
+}
+
+#[test]
+fn an_account_of_unknown_state_keeps_what_it_has_and_absence_of_others_is_believed() {
+    let directory = directory()
+        .undecided("7", "ann@example.com")
+        .undecided("new", "new@example.com")
+        .person("9", "zoe@example.com")
+        .group("g", "Group", &["9"]);
+    let mut organization = organization()
+        .member("7", "ann@example.com")
+        .member("8", "gone@example.com")
+        .member("9", "zoe@example.com")
+        .group("g", "Group", &["ann@example.com", "zoe@example.com"]);
+    let run = sync(&directory, &mut organization, &harsh());
+    // Neither removed nor invited; who is in no list at all still goes.
+    assert_eq!(
+        organization.show(),
+        [
+            "ann@example.com (7) confirmed",
+            "zoe@example.com (9) confirmed",
+            "group Group (g): ann@example.com zoe@example.com"
+        ]
+    );
+    assert_eq!(
+        problems(&run),
+        [
+            (UnknownAccountState, vec!["7"]),
+            (UnknownAccountState, vec!["new"])
+        ]
+    );
 }
 
 #[test]

@@ -193,12 +193,14 @@ pub fn policies(prefix: &'static str) -> impl Strategy<Value = Policy> {
         );
     let onboarding =
         any::<(bool, bool)>().prop_map(|(invite, restore)| Onboarding { invite, restore });
-    let offboarding =
-        (departures(), departures(), limits()).prop_map(|(disabled, absent, limit)| Offboarding {
+    let offboarding = (departures(), departures(), departures(), limits()).prop_map(
+        |(disabled, deleted, absent, limit)| Offboarding {
             disabled,
+            deleted,
             absent,
             limit,
-        });
+        },
+    );
     (users, groups, onboarding, offboarding).prop_map(
         move |(users, groups, onboarding, offboarding)| Policy {
             never_send: Some(Default::default()),

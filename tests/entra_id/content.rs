@@ -2,7 +2,8 @@
 
 use directory_sync::api::spec::EntraIdEmail;
 use directory_sync::complete::Complete;
-use directory_sync::directory::AccountState::{Active, Disabled};
+use directory_sync::directory::AccountState::{Active, Deleted, Disabled};
+use directory_sync::directory::User;
 use directory_sync::problem::ProblemReason;
 use directory_sync::source::entra_id::{GroupSettings, GroupTypes, UserTypes};
 use directory_sync::sync::policy::{Departure, Policy};
@@ -64,6 +65,7 @@ async fn guests_are_left_out_unless_they_are_wanted_and_old_accounts_are_not_gue
     guests.users.types = UserTypes {
         members: false,
         guests: true,
+        agents: false,
     };
     let directory = read(guests).await;
     // A guest's principal name is no address, however much it looks like one.
@@ -108,7 +110,7 @@ async fn the_email_is_mail_or_the_principal_name_by_the_rule_that_is_chosen() {
 }
 
 #[tokio::test]
-async fn soft_deleted_people_and_groups_are_absent() {
+async fn soft_deleted_people_are_listed_as_deleted_and_groups_are_absent() {
     let tenant = tenant().await;
     let [ada, bob] = ["ada", "bob"].map(|name| tenant.add_user(UserSeed::new(name)));
     let gone = tenant.add_group("Gone", [ada]);
@@ -118,9 +120,47 @@ async fn soft_deleted_people_and_groups_are_absent() {
         hand.delete(gone);
     });
     let directory = read(settings(&tenant)).await;
-    assert_eq!(names(&directory), ["ada"]);
+    assert_eq!(
+        people(&directory),
+        [
+            ("ada@example.com".into(), Active),
+            ("bob@example.com".into(), Deleted),
+        ]
+    );
+    let deleted = |user: &&User| user.state == Deleted;
+    let evidence = directory.users.iter().find(deleted).unwrap();
+    let evidence = evidence.evidence.as_ref().unwrap();
+    assert_eq!(&*evidence.attribute, "deletedDateTime");
+    assert_eq!(&*evidence.entry, "bob@example.com");
     assert_eq!(group_names(&directory), ["Staff"]);
     assert_eq!(members(&directory, "Staff"), ["ada"]);
+
+    // Their name is free for somebody else, and has the id in front.
+    let mut by_name = settings(&tenant);
+    by_name.users.email = EntraIdEmail::UserPrincipalName;
+    assert_eq!(names(&read(by_name).await), ["ada", "bob"]);
+}
+
+#[tokio::test]
+async fn ai_agents_are_left_out_unless_they_are_asked_for() {
+    let tenant = tenant().await;
+    tenant.add_user(UserSeed::new("ada"));
+    let agent = tenant.add_user(UserSeed::new("agent").agent());
+    tenant.add_group("Staff", [agent]);
+    let directory = read(settings(&tenant)).await;
+    assert_eq!(names(&directory), ["ada"]);
+    assert_eq!(members(&directory, "Staff"), [""; 0]);
+    // A gateway that trims annotations doesn't make people of them.
+    tenant.spoil("/v1.0/users", 1, |page| {
+        for user in page["value"].as_array_mut().unwrap() {
+            user.as_object_mut().unwrap().remove("@odata.type");
+        }
+    });
+    assert_eq!(names(&read(settings(&tenant)).await), ["ada"]);
+
+    let mut all = settings(&tenant);
+    all.users.types.agents = true;
+    assert_eq!(names(&read(all).await), ["ada", "agent"]);
 }
 
 #[tokio::test]

@@ -163,6 +163,22 @@ async fn administrative_units_choose_users() {
     wrong.users.administrative_units = vec![SKU.to_owned()];
     let refusal = refused(wrong).await.for_entra();
     refusal.says("administrative unit").says(SKU);
+
+    // Without the permission to see it, a hidden unit looks like one with nobody in it.
+    let hidden = company.tenant.add_hidden_unit([company.bob]);
+    let mut chosen = settings(&company.tenant);
+    chosen.users.administrative_units = vec![hidden.to_string()];
+    let refusal = refused(chosen.clone()).await.for_entra();
+    refusal.says("hides its members").says("Member.Read.Hidden");
+    let permissions = [
+        permission::USERS,
+        permission::GROUP_MEMBERS,
+        permission::ADMINISTRATIVE_UNITS,
+        permission::HIDDEN_MEMBERS,
+    ];
+    company.tenant.set_permissions(permissions);
+    // Dan's account is disabled, which is read wherever it is.
+    assert_eq!(names(&read(chosen).await), ["bob", "dan"]);
 }
 
 #[tokio::test]

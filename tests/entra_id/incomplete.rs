@@ -73,7 +73,8 @@ async fn a_page_that_never_comes_is_an_error_and_not_the_end() {
         tenant.add_user(UserSeed::new(&format!("more{number}")));
     }
     for (path, k, says) in [
-        ("/v1.0/users", 2, "reading users"),
+        // After where changes will be told, the AI agents, and the first page.
+        ("/v1.0/users", 4, "reading users"),
         ("/v1.0/groups/delta", 2, "reading groups and their members"),
     ] {
         tenant.faults().clear();
@@ -102,7 +103,7 @@ async fn a_throttled_part_of_a_batch_is_asked_again_alone() {
         .is(SourceErrorKind::Transient {
             retry_after: Some(Duration::ZERO),
         })
-        .says("429 TooManyRequests");
+        .says("429 Too Many Requests");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Which people and groups are read, and as what.
 
-use directory_sync::directory::AccountState::{Active, Disabled};
+use directory_sync::directory::AccountState::{Active, Deleted, Disabled};
 use directory_sync::source::google_workspace::{GroupSettings, Tenant};
 use simulators::google_workspace::{Config, GroupSeed, SimulatedGoogle, UserSeed};
 
@@ -21,8 +21,8 @@ async fn people_and_groups_come_whole_whatever_the_pages() {
     assert_eq!((seen.unknown_members, seen.problems.len()), (0, 0));
     assert_eq!(
         asked(&google, "/admin/directory/v1/users"),
-        4,
-        "eight people are four pages of two"
+        5,
+        "eight people are four pages of two, and nobody is deleted"
     );
     assert_eq!(asked(&google, "/token"), 1, "one token serves all requests");
 }
@@ -44,8 +44,11 @@ async fn as_much_as_google_gives_is_asked_for_and_no_field_more_than_needed() {
             "/admin/directory/v1/users" => {
                 assert_eq!(value("maxResults"), "500");
                 assert_eq!(value("customer"), "my_customer");
-                let fields =
-                    "kind,nextPageToken,users(id,primaryEmail,suspended,archived,isGuestUser)";
+                let fields = match value("showDeleted") {
+                    "true" => "id,primaryEmail,deletionTime",
+                    _ => "id,primaryEmail,suspended,archived,isGuestUser",
+                };
+                let fields = format!("kind,nextPageToken,users({fields})");
                 assert_eq!(value("fields"), fields);
             }
             "/admin/directory/v1/groups" => {
@@ -82,6 +85,8 @@ async fn suspended_and_archived_accounts_mean_what_the_settings_say() {
         settings.users.archived = archived;
         let mut seen = read(settings).await.users;
         seen.remove(ADMIN);
+        // For 20 days Google tells of whom it deleted, whatever the settings say.
+        assert_eq!(seen.remove("deleted@example.com"), Some(Deleted));
         let short = |email: String| email.replace("@example.com", "");
         seen.into_iter()
             .map(|(email, state)| (short(email), state))
@@ -97,8 +102,7 @@ async fn suspended_and_archived_accounts_mean_what_the_settings_say() {
             row("archived", Disabled),
             row("both", Disabled),
             row("suspended", Disabled),
-        ],
-        "who was deleted isn't there"
+        ]
     );
     assert_eq!(
         table(Some(Disabled), None).await,

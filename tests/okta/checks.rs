@@ -20,17 +20,18 @@ async fn a_check_tells_what_was_seen_and_reads_no_more_than_the_first_pages() {
             )
         })
         .collect();
-    assert_eq!(told.len(), 4, "{told:#?}");
+    assert_eq!(told.len(), 5, "{told:#?}");
     assert!(
         told[0].ends_with("more than 2 people, such as ann@example.com"),
         "{told:#?}"
     );
-    assert!(steps[1].result.is_err(), "{told:#?}");
+    assert!(told[1].ends_with("there is nobody"), "{told:#?}");
+    assert!(steps[2].result.is_err(), "{told:#?}");
     assert!(
-        told[1].contains("no application \"0oanowhere\""),
+        told[2].contains("no application \"0oanowhere\""),
         "{told:#?}"
     );
-    assert_eq!(told[2], "read groups: more than 2 groups of all kinds");
-    assert_eq!(told[3], "read the members of All: more than 2 people");
-    assert_eq!(okta.requests().len(), 4);
+    assert_eq!(told[3], "read groups: more than 2 groups of all kinds");
+    assert_eq!(told[4], "read the members of All: more than 2 people");
+    assert_eq!(okta.requests().len(), 5);
 }

@@ -1,7 +1,7 @@
 //! Which people and groups are read, and as what.
 
 use directory_sync::api::spec::OktaGroupType;
-use directory_sync::directory::AccountState::{self, Active, Disabled};
+use directory_sync::directory::AccountState::{self, Active, Deleted, Disabled};
 use directory_sync::source::SourceErrorKind;
 use directory_sync::source::okta::{GroupScope, UserScope};
 use simulators::okta::{self, Config, GroupSeed, LinkStyle, SimulatedOkta, Status, UserSeed};
@@ -28,8 +28,8 @@ async fn people_and_groups_come_whole_whatever_the_pages() {
         let asked = |path: &str| okta.requests().iter().filter(|r| r.path == path).count();
         assert_eq!(
             asked("/api/v1/users"),
-            4,
-            "seven people are four pages of two"
+            5,
+            "seven people are four pages of two, and nobody is deactivated"
         );
     }
 }
@@ -66,8 +66,8 @@ async fn every_status_means_what_the_table_says() {
             ("password_expired", Active),
             ("locked_out", Active),
             ("suspended", Disabled),
-        ],
-        "deactivated people are as if they weren't there"
+            ("deprovisioned", Deleted),
+        ]
     );
 
     let mut changed = settings(&okta);
@@ -91,14 +91,27 @@ async fn every_status_means_what_the_table_says() {
 }
 
 #[tokio::test]
-async fn a_status_that_nobody_knows_ends_the_read_rather_than_somebodys_access() {
+async fn a_status_that_nobody_knows_is_told_and_takes_nothing_from_anybody() {
     let okta = organization().await;
     okta.user(UserSeed::new("ann@example.com"));
-    okta.user(UserSeed::new("bob@example.com").status(Status::Frozen));
-    let error = failure(settings(&okta)).await;
-    assert_eq!(error.kind, SourceErrorKind::Configuration);
-    assert!(error.message.contains("bob@example.com"), "{error}");
-    assert!(error.message.contains("FROZEN"), "{error}");
+    let bob = okta.user(UserSeed::new("bob@example.com").status(Status::Activating));
+    okta.group(GroupSeed::new("Law").members([&bob]));
+    let source = source(settings(&okta)).unwrap();
+    let directory = directory_sync_testing::read_all(&source).await.unwrap();
+    // Neither active nor gone: whoever this is in Bitwarden keeps what they have.
+    let [undecided] = &directory.unidentified_users[..] else {
+        panic!("{:?}", directory.unidentified_users);
+    };
+    assert!(undecided.undecided);
+    assert_eq!(undecided.id.as_ref().unwrap().as_str(), bob);
+    assert!(directory.groups[0].has_unidentified);
+    let seen = Seen::from(directory);
+    assert_eq!(seen.emails(), ["ann@example.com"]);
+    let [problem] = &seen.problems[..] else {
+        panic!("{:?}", seen.problems);
+    };
+    assert!(problem.contains("bob@example.com"), "{problem}");
+    assert!(problem.contains("ACTIVATING"), "{problem}");
 }
 
 #[tokio::test]
@@ -114,13 +127,13 @@ async fn filter_and_search_say_who_is_read_and_deactivated_people_are_asked_for_
     let mut wanted = settings(&okta);
     wanted.users = UserScope::Search(r#"profile.department eq "Law""#.into());
     let seen = read(wanted.clone()).await;
-    assert_eq!(seen.emails(), ["ann@example.com", "bob@example.com"]);
-    wanted.statuses.deprovisioned = Some(Disabled);
-    let seen = read(wanted.clone()).await;
     assert_eq!(
         seen.emails(),
         ["ann@example.com", "bob@example.com", "cid@example.com"]
     );
+    wanted.statuses.deprovisioned = None;
+    let seen = read(wanted.clone()).await;
+    assert_eq!(seen.emails(), ["ann@example.com", "bob@example.com"]);
 
     wanted.users =
         UserScope::Filter(r#"profile.email eq "eve@example.com" or status eq "SUSPENDED""#.into());
@@ -128,6 +141,7 @@ async fn filter_and_search_say_who_is_read_and_deactivated_people_are_asked_for_
     assert_eq!(seen.emails(), ["bob@example.com", "eve@example.com"]);
 
     wanted.users = UserScope::Everyone;
+    wanted.statuses.deprovisioned = Some(Deleted);
     let seen = read(wanted).await;
     assert_eq!(seen.users.len(), 5);
 }
@@ -188,7 +202,11 @@ async fn groups_are_chosen_by_type_and_by_search_and_only_their_members_are_aske
     let mut none = settings(&okta);
     none.groups = None;
     assert_eq!(read(none).await.group_names(), [""; 0]);
-    assert_eq!(okta.requests().len(), 1, "the users alone");
+    assert_eq!(
+        okta.requests().len(),
+        2,
+        "people alone, and those who are deactivated"
+    );
 }
 
 #[tokio::test]
@@ -203,12 +221,27 @@ async fn an_application_says_who_may_come_in() {
     let law = okta.group(GroupSeed::new("Law").members([&ann, &cid]));
     let sales = okta.group(GroupSeed::new("Sales").members([&ann, &bob]));
     okta.group(GroupSeed::new("Other").members([&ann]));
-    okta.application("0oabitwarden", &[&ann, &bob], &[&law, &sales]);
+    let former = |name: &str, status| {
+        okta.user(UserSeed::new(&format!("{name}@example.com")).status(status))
+    };
+    let gone = former("gone", Status::Deprovisioned);
+    former("suspended", Status::Suspended);
+    okta.application("0oabitwarden", &[&ann, &bob, &gone], &[&law, &sales]);
 
     let mut assigned = settings(&okta);
     assigned.application_id = Some("0oabitwarden".into());
     let seen = read(assigned.clone()).await;
-    assert_eq!(seen.emails(), ["ann@example.com", "bob@example.com"]);
+    // Whom Okta deactivated it also took out of the application: the status comes first.
+    assert_eq!(
+        seen.emails(),
+        [
+            "ann@example.com",
+            "bob@example.com",
+            "gone@example.com",
+            "suspended@example.com"
+        ]
+    );
+    assert_eq!(seen.users["gone@example.com"], Deleted);
     assert_eq!(seen.group_names(), ["Law", "Sales"]);
     assert_eq!(seen.groups["Law"], ["ann@example.com"]);
     assert_eq!(seen.unknown_members, 1, "cid isn't assigned");

@@ -145,21 +145,26 @@ async fn every_status_and_state_means_what_the_table_says_and_the_more_restricti
 }
 
 #[tokio::test]
-async fn a_status_or_state_that_nobody_knows_ends_the_read_rather_than_somebodys_access() {
+async fn a_status_or_state_that_nobody_knows_is_told_and_takes_nothing_from_anybody() {
     for (what, number) in [("status", 6), ("state", 4)] {
         let one_login = account().await;
         one_login.user(UserSeed::new("ann@example.com"));
         one_login.user(UserSeed::new("bob@example.com").with(what, number));
-        refusal(settings(&one_login))
-            .await
-            .for_the_user_to_mend()
-            .says("bob@example.com")
-            .says(&format!("the {what} {number}"));
+        let told = async |says: String| {
+            let source = source(settings(&one_login)).unwrap();
+            let directory = directory_sync_testing::read_all(&source).await.unwrap();
+            let [bob] = &directory.unidentified_users[..] else {
+                panic!("{:?}", directory.unidentified_users);
+            };
+            assert!(bob.undecided);
+            let seen = Seen::from(directory);
+            assert_eq!(seen.emails(), ["ann@example.com"]);
+            assert!(seen.problems[0].contains("bob@example.com"), "{seen:?}");
+            assert!(seen.problems[0].contains(&says), "{seen:?}");
+        };
+        told(format!("the {what} {number}")).await;
         one_login.user(UserSeed::new("bob@example.com").id(2).with(what, ()));
-        refusal(settings(&one_login))
-            .await
-            .for_the_user_to_mend()
-            .says(&format!("the {what} (none)"));
+        told(format!("the {what} (none)")).await;
     }
 }
 

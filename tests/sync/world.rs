@@ -167,6 +167,7 @@ pub fn policy() -> Policy {
         },
         offboarding: Offboarding {
             disabled: Departure::Revoke,
+            deleted: Departure::Revoke,
             absent: Departure::Remove,
             limit: Limit::Percent(100.0),
         },

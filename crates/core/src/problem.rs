@@ -23,6 +23,9 @@ pub enum ProblemReason {
     DuplicateEmail,
     /// The id is empty, too long (with the prefix) or has control characters.
     InvalidExternalId,
+    /// The directory says something of an account that this version doesn't know: nobody can tell
+    /// whether it may be used.
+    UnknownAccountState,
     /// A group names a member by something that several people have.
     AmbiguousMember,
     /// Entries of the directory could be read and not identified, and members of the organization

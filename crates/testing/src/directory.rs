@@ -10,6 +10,8 @@ pub struct TestDirectory {
     groups: Vec<(String, String, Vec<String>)>,
     /// Entries by a name that isn't their id: (name, id, email).
     entries: Vec<(String, Option<String>, String)>,
+    /// People of whom nobody can tell whether the account may be used: (id, email).
+    undecided: Vec<(String, String)>,
     /// Names of groups without an id.
     unidentified_groups: Vec<String>,
 }
@@ -59,6 +61,12 @@ impl TestDirectory {
         self
     }
 
+    /// An account of which nobody can tell whether it may be used.
+    pub fn undecided(mut self, id: &str, email: &str) -> Self {
+        self.undecided.push((id.into(), email.into()));
+        self
+    }
+
     /// A group whose id can't be read.
     pub fn unidentified_group(mut self, name: &str) -> Self {
         self.unidentified_groups.push(name.into());
@@ -96,6 +104,10 @@ impl TestDirectory {
                 Some(id) => builder.user(&[key], id, email, Account::ACTIVE, dn),
                 None => builder.unidentified_user(&[key], email, dn, "no id"),
             }
+        }
+        for (id, email) in &self.undecided {
+            let key = builder.key(id);
+            builder.undecided_user(&[key], id, email, id, "has an unknown state");
         }
         for name in &self.unidentified_groups {
             let key = builder.key(&format!("@{name}"));

@@ -26,6 +26,7 @@ pub fn policy() -> Policy {
         },
         offboarding: Offboarding {
             disabled: Departure::Revoke,
+            deleted: Departure::Revoke,
             absent: Departure::Retain,
             limit: Limit::Percent(10.0),
         },

@@ -35,7 +35,8 @@ impl Hand<'_> {
         self.0.set_member(group, member, false);
     }
 
-    /// Deletes a user or group, softly: it can be brought back, but no list tells of it.
+    /// Deletes a user or group, softly: it can be brought back, and deleted users are listed among
+    /// the deleted items.
     pub fn delete(&mut self, id: Id) {
         self.0.delete(id);
     }
@@ -115,6 +116,13 @@ impl SimulatedEntra {
         let mut store = self.shared.store.lock();
         let id = store.new_id(Kind::AdministrativeUnit);
         store.units.insert(id, members.into_iter().collect());
+        id
+    }
+
+    /// Adds an administrative unit that shows its members only to some (`HiddenMembership`).
+    pub fn add_hidden_unit(&self, members: impl IntoIterator<Item = Id>) -> Id {
+        let id = self.add_unit(members);
+        self.shared.store.lock().hidden_units.insert(id);
         id
     }
 

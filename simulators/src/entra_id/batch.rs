@@ -1,6 +1,6 @@
 //! `POST /v1.0/$batch`: up to 20 requests in one, each with a status of its own.
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::answers::Reply;
@@ -48,12 +48,16 @@ fn one(server: &Server, base: &str, part: &Value) -> Value {
         .into_iter()
         .map(|(name, value)| (title(name), Value::String(value)))
         .collect();
-    json!({
+    let mut answer = json!({
         "id": part["id"],
         "status": reply.status.as_u16(),
         "headers": headers,
-        "body": reply.body,
-    })
+    });
+    // Graph leaves out the body of parts that it refuses for their number or can't serve.
+    if reply.status != StatusCode::TOO_MANY_REQUESTS && !reply.status.is_server_error() {
+        answer["body"] = reply.body;
+    }
+    answer
 }
 
 fn refuses(server: &Server) -> bool {

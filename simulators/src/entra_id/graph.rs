@@ -62,6 +62,9 @@ impl Asked {
 /// What a path means.
 enum Route {
     Users,
+    Agents,
+    DeletedUsers,
+    Unit(String),
     Groups,
     Group(String),
     Members(String),
@@ -78,6 +81,9 @@ impl Route {
         let parts: Vec<&str> = path.split('/').collect();
         Some(match parts.as_slice() {
             ["users"] => Self::Users,
+            ["users", "microsoft.graph.agentUser"] => Self::Agents,
+            ["directory", "deletedItems", "microsoft.graph.user"] => Self::DeletedUsers,
+            ["directory", "administrativeUnits", id] => Self::Unit((*id).to_owned()),
             ["groups"] => Self::Groups,
             ["users", "delta"] => Self::Delta(Kind::User),
             ["groups", "delta"] => Self::Delta(Kind::Group),
@@ -101,8 +107,12 @@ impl Route {
     /// Any of these will do.
     fn permissions(&self) -> &'static [&'static str] {
         match self {
-            Self::Users | Self::Delta(Kind::User) => &[permission::USERS, permission::DIRECTORY],
-            Self::UnitMembers(_) => &[permission::ADMINISTRATIVE_UNITS, permission::DIRECTORY],
+            Self::Users | Self::Agents | Self::DeletedUsers | Self::Delta(Kind::User) => {
+                &[permission::USERS, permission::DIRECTORY]
+            }
+            Self::Unit(_) | Self::UnitMembers(_) => {
+                &[permission::ADMINISTRATIVE_UNITS, permission::DIRECTORY]
+            }
             Self::Application(_) | Self::Assigned(_) => {
                 &[permission::APPLICATIONS, permission::DIRECTORY]
             }
@@ -208,6 +218,25 @@ impl Server {
                     None => Reply::not_found(app_id),
                 };
             }
+            Route::Unit(id) => {
+                let found = id
+                    .parse()
+                    .ok()
+                    .filter(|id: &Id| store.units.contains_key(id));
+                return match found {
+                    Some(unit) => {
+                        let hidden = store.hidden_units.contains(&unit);
+                        let visibility = hidden.then_some("HiddenMembership");
+                        Reply::ok(json!({"id": unit.to_string(), "visibility": visibility}))
+                    }
+                    None => Reply::not_found(id),
+                };
+            }
+            Route::Agents => {
+                let agents = store.users.iter().filter(|(_, user)| user.agent);
+                agents.map(|(id, _)| *id).collect()
+            }
+            Route::DeletedUsers => store.deleted.keys().copied().collect(),
             Route::Users | Route::Groups => {
                 let kind = match route {
                     Route::Users => Kind::User,
@@ -229,8 +258,10 @@ impl Server {
                 None => return Reply::not_found(id),
             },
             Route::UnitMembers(id) => {
-                match id.parse().ok().and_then(|id: Id| store.units.get(&id)) {
-                    Some(members) => members.clone(),
+                let unit = id.parse().ok();
+                match unit.and_then(|id: Id| store.units.get_key_value(&id)) {
+                    Some((unit, _)) if store.hidden_units.contains(unit) && !sees_hidden => vec![],
+                    Some((_, members)) => members.clone(),
                     None => return Reply::not_found(id),
                 }
             }
@@ -248,7 +279,7 @@ impl Server {
         drop(store);
         let sizes = self.dials.lock().pages;
         let shape = match route {
-            Route::Users | Route::Groups => Shape::Plain,
+            Route::Users | Route::Agents | Route::DeletedUsers | Route::Groups => Shape::Plain,
             Route::Assigned(_) => Shape::Assignments,
             _ => Shape::Mixed,
         };
@@ -384,6 +415,10 @@ fn entry(store: &Store, id: Id, shape: Shape, select: Option<&[String]>) -> Opti
         }));
     }
     let mut object = render::object(store, id, select)?;
+    // A type that derives from the list's own is named (OData JSON format, 4.5.3).
+    if shape == Shape::Plain && store.users.get(&id).is_some_and(|user| user.agent) {
+        object.insert("@odata.type".into(), json!("#microsoft.graph.agentUser"));
+    }
     if shape == Shape::Mixed {
         object.insert("@odata.type".into(), json!(id.kind.odata_type()));
     }

@@ -82,6 +82,7 @@ pub(super) struct User {
     pub user_type: Option<&'static str>,
     pub department: Option<String>,
     pub licenses: Vec<String>,
+    pub agent: bool,
 }
 
 impl UserSeed {
@@ -98,6 +99,7 @@ impl UserSeed {
                 user_type: Some("Member"),
                 department: None,
                 licenses: vec![],
+                agent: false,
             },
         }
     }
@@ -145,6 +147,13 @@ impl UserSeed {
     #[must_use]
     pub fn department(mut self, department: &str) -> Self {
         self.user.department = Some(department.to_owned());
+        self
+    }
+
+    /// An AI agent's: `agentUser`, a type that derives from a user's.
+    #[must_use]
+    pub fn agent(mut self) -> Self {
+        self.user.agent = true;
         self
     }
 

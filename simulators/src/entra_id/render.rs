@@ -22,7 +22,10 @@ pub(super) fn object(
     select: Option<&[String]>,
 ) -> Option<Map<String, Value>> {
     let whole = match id.kind {
-        Kind::User => user(id, store.users.get(&id)?),
+        Kind::User => match store.users.get(&id) {
+            Some(found) => user(id, found),
+            None => deleted(id, store.deleted.get(&id)?),
+        },
         Kind::Group => group(id, store.groups.get(&id)?),
         Kind::Device | Kind::ServicePrincipal | Kind::AdministrativeUnit => {
             vec![("id", json!(id.to_string()))]
@@ -67,6 +70,22 @@ fn user(id: Id, user: &User) -> Vec<(&'static str, Value)> {
         ("userType", json!(user.user_type)),
         ("department", json!(user.department)),
         ("assignedLicenses", Value::Array(licenses)),
+    ]
+}
+
+/// The name of whoever was deleted has the id, without dashes, in front: it is free for others.
+fn deleted(id: Id, user: &User) -> Vec<(&'static str, Value)> {
+    let prefix = id.to_string().replace('-', "");
+    vec![
+        ("id", json!(id.to_string())),
+        ("displayName", json!(user.name)),
+        ("mail", json!(user.mail)),
+        (
+            "userPrincipalName",
+            json!(format!("{prefix}{}", user.principal_name)),
+        ),
+        ("userType", json!(user.user_type)),
+        ("deletedDateTime", json!("2026-11-02T08:30:00Z")),
     ]
 }
 

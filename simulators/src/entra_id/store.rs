@@ -1,6 +1,6 @@
 //! The tenant's content, and the log of its changes that `delta` reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::{Group, Id, Kind, ServicePrincipal, User};
 
@@ -9,7 +9,11 @@ pub(super) struct Store {
     next: u32,
     pub users: BTreeMap<Id, User>,
     pub groups: BTreeMap<Id, Group>,
+    /// Users who were deleted and can be brought back for 30 days.
+    pub deleted: BTreeMap<Id, User>,
     pub units: BTreeMap<Id, Vec<Id>>,
+    /// Administrative units that show their members only to some.
+    pub hidden_units: BTreeSet<Id>,
     pub applications: BTreeMap<Id, ServicePrincipal>,
     /// What happened, in order; a delta link is a position in it.
     pub log: Vec<Change>,
@@ -62,7 +66,9 @@ impl Store {
     }
 
     pub fn delete(&mut self, id: Id) {
-        self.users.remove(&id);
+        if let Some(user) = self.users.remove(&id) {
+            self.deleted.insert(id, user);
+        }
         self.groups.remove(&id);
         for group in self.groups.values_mut() {
             group.members.retain(|member| *member != id);

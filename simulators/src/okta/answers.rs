@@ -71,13 +71,11 @@ impl IntoResponse for Refusal {
             "errorId": "oaesimulated0000000000000",
             "errorCauses": [],
         });
-        let mut answer = (status, Json(body)).into_response();
         if self == Self::Scope {
+            // As Okta does it for access tokens: the header says it all.
             let value = "Bearer error=\"insufficient_scope\"";
-            if let Ok(value) = value.parse() {
-                answer.headers_mut().insert(WWW_AUTHENTICATE, value);
-            }
+            return (status, [(WWW_AUTHENTICATE, value)]).into_response();
         }
-        answer
+        (status, Json(body)).into_response()
     }
 }

@@ -152,7 +152,11 @@ async fn assigned_users(
     let store = shared.store.lock();
     let application = application(&store, &id)?;
     let rest = application.users.range(after(&wanted)).filter_map(|id| {
-        let user = store.users.get(id)?;
+        // Deactivating somebody ends their assignments; suspending doesn't.
+        let user = store
+            .users
+            .get(id)
+            .filter(|user| all_but_deactivated(user))?;
         Some((id.clone(), show_assigned_user(id, user)))
     });
     Ok(page(&shared, &wanted, &uri, rest))

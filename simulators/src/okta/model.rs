@@ -23,8 +23,8 @@ pub enum Status {
     Suspended,
     /// Deactivated.
     Deprovisioned,
-    /// One that Okta may think of one day.
-    Frozen,
+    /// Being activated: in the prose of Okta's guides, not in its enumeration.
+    Activating,
 }
 
 impl Status {
@@ -52,7 +52,7 @@ impl Status {
             Self::LockedOut => "LOCKED_OUT",
             Self::Suspended => "SUSPENDED",
             Self::Deprovisioned => "DEPROVISIONED",
-            Self::Frozen => "FROZEN",
+            Self::Activating => "ACTIVATING",
         }
     }
 }

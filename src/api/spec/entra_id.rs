@@ -107,7 +107,7 @@ pub struct EntraIdUsers {
 
     /// Only these kinds of accounts. Default: `["Member"]`.
     #[x_kube(merge_strategy = ListMerge::Set)]
-    #[schemars(length(min = 1, max = 2))]
+    #[schemars(length(min = 1, max = 3))]
     pub types: Option<Vec<EntraIdUserType>>,
 
     /// Only members, direct or nested, of one of these groups.
@@ -141,6 +141,8 @@ pub enum EntraIdUserType {
     Member,
     /// People invited from elsewhere.
     Guest,
+    /// AI agents, which sign in with accounts of their own.
+    Agent,
 }
 
 /// Where the email of a person is.

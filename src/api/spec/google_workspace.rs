@@ -160,6 +160,8 @@ pub enum AccountMeaning {
     Active,
     /// The account is disabled: `offboarding.disabled` applies.
     Disabled,
+    /// The account is deleted: `offboarding.deleted` applies.
+    Deleted,
     /// As if the directory didn't have the person: `offboarding.absent` applies.
     Absent,
 }

@@ -25,7 +25,9 @@ pub struct OktaSource {
     pub credentials: OktaCredentials,
 
     /// Only people and groups assigned to this application, by its id: how Okta's administrators
-    /// say who may use Bitwarden. Default: everyone in the organization.
+    /// say who may use Bitwarden. Disabled and deactivated accounts are read whether they are
+    /// assigned or not: Okta ends the assignments of whoever it deactivates. Default: everyone in
+    /// the organization.
     #[schemars(length(min = 1, max = 64))]
     pub application_id: Option<String>,
 
@@ -117,7 +119,7 @@ pub struct OktaStatuses {
     pub locked_out: Option<AccountMeaning>,
     /// SUSPENDED. Default: `Disabled`.
     pub suspended: Option<AccountMeaning>,
-    /// DEPROVISIONED: deactivated. Default: `Absent`.
+    /// DEPROVISIONED: deactivated; with `Absent` they aren't even listed. Default: `Deleted`.
     pub deprovisioned: Option<AccountMeaning>,
 }
 

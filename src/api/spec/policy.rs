@@ -68,6 +68,10 @@ pub struct OffboardingRules {
     /// What happens to members whose account is disabled in the directory. Default: `Revoke`.
     pub disabled: Option<DeparturePolicy>,
 
+    /// What happens to members whose account the directory lists as deleted: Okta's deactivated
+    /// people, and those deleted from Entra ID (30 days) or Google (20 days). Default: as `disabled`.
+    pub deleted: Option<DeparturePolicy>,
+
     /// What happens to members who are gone from the directory, or filtered out. Default: `Retain`.
     pub absent: Option<DeparturePolicy>,
 

@@ -92,6 +92,7 @@ pub fn state(meaning: Option<AccountMeaning>, usual: Option<AccountState>) -> Op
         None => usual,
         Some(AccountMeaning::Active) => Some(AccountState::Active),
         Some(AccountMeaning::Disabled) => Some(AccountState::Disabled),
+        Some(AccountMeaning::Deleted) => Some(AccountState::Deleted),
         Some(AccountMeaning::Absent) => None,
     }
 }

@@ -28,12 +28,13 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
     let disabled = offboarding
         .disabled
         .map_or(Departure::Revoke, Departure::from);
+    let deleted = offboarding.deleted.map_or(disabled, Departure::from);
     let absent = offboarding
         .absent
         .map_or(Departure::Retain, Departure::from);
     // Who was revoked by this policy comes back by it; who was revoked by hand stays out where it
     // revokes nobody.
-    let revokes = disabled == Departure::Revoke || absent == Departure::Revoke;
+    let revokes = [disabled, deleted, absent].contains(&Departure::Revoke);
     let limit = match &offboarding.limit {
         None => LIMIT,
         Some(limit) => checks.noted("spec.offboarding.limit", parse_limit(limit))?,
@@ -58,6 +59,7 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
         },
         offboarding: Offboarding {
             disabled,
+            deleted,
             absent,
             limit,
         },

@@ -59,7 +59,8 @@ struct Answered<B> {
     status: u16,
     #[serde(default)]
     headers: HashMap<String, String>,
-    body: B,
+    /// Parts that failed may have none.
+    body: Option<B>,
 }
 
 /// What a part answers: what was asked for, or an error.
@@ -180,13 +181,18 @@ impl Graph {
                 let resource = parts[part.index].resource;
                 match answer.status {
                     200 => {
-                        if let Some(next) = take(part.index, answer.body)? {
+                        let body = answer.body.ok_or_else(|| {
+                            incomplete(resource.what, "a part of a batch has no body")
+                        })?;
+                        if let Some(next) = take(part.index, body)? {
                             part.path = self.relative(resource, &next)?;
                             part.tries = 0;
                             open.push_back(part);
                         }
                     }
-                    429 | 500 | 502..=504 if part.tries < self.remote.retry.times => {
+                    408 | 429 | 500 | 502..=504 | 509 | 520..=524
+                        if part.tries < self.remote.retry.times =>
+                    {
                         let asked = answer.retry_after();
                         let own = self.remote.retry.first_delay * (1 << part.tries.min(10));
                         let own = own.min(self.remote.retry.longest_delay);
@@ -255,7 +261,8 @@ impl Graph {
 
 fn refused<B: Body>(part: &Part, answer: &Answered<B>) -> ApiError {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
-    let error = answer.body.error();
+    let none = GraphError::default();
+    let error = answer.body.as_ref().map_or(&none, Body::error);
     super::error::refused(part.resource, part.names.as_deref(), status, error).unwrap_or_else(
         || super::error::part(part.resource, &said(status, error), answer.retry_after()),
     )

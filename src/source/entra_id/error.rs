@@ -64,14 +64,14 @@ pub(super) fn accounts_hidden() -> ApiError {
     )
 }
 
-/// A group of the settings hides its members.
-pub(super) fn selection_hidden(field: &'static str, group: &str) -> ApiError {
+/// A group or administrative unit of the settings hides its members.
+pub(super) fn selection_hidden(field: &'static str, what: &str) -> ApiError {
     ApiError::new(
         FailureClass::Permission,
         format!(
-            "{field} names the group {group}, which hides its members: give the app registration \
+            "{field} names the {what}, which hides its members: give the app registration \
              the application permission Member.Read.Hidden and let an administrator consent to \
-             it, or name another group"
+             it, or name another"
         ),
     )
 }
@@ -112,7 +112,11 @@ pub(super) fn part(
 
 /// What an answer's body says: Graph's code and message, and the id its support asks for.
 pub(super) fn said(status: StatusCode, error: &GraphError) -> String {
-    let mut text = format!("{} {}", status.as_u16(), sanitize(&error.code));
+    // Parts of a batch that failed may come without a body.
+    let mut text = match error.code.as_str() {
+        "" => status.to_string(),
+        code => format!("{} {}", status.as_u16(), sanitize(code)),
+    };
     if !error.message.is_empty() {
         text.push_str(": ");
         text.push_str(sanitize(error.message.trim()).trim_end_matches('.'));
@@ -215,6 +219,11 @@ pub(super) fn refused(
         ),
         _ => return None,
     })
+}
+
+/// Whether a call was refused because this cloud doesn't know the type of object it asks for.
+pub(super) fn is_unknown_type(error: &ApiError) -> bool {
+    matches!(error.class, FailureClass::NotFound | FailureClass::Request)
 }
 
 /// What it means that there is no token.

@@ -264,6 +264,10 @@ resources! {
     USERS = "GET /users", "users", "User.Read.All (or Directory.Read.All)", "users.filter";
     USERS_DELTA = "GET /users/delta", "what changed about users",
         "User.Read.All (or Directory.Read.All)", "";
+    AGENTS = "GET /users/microsoft.graph.agentUser", "AI agents",
+        "User.Read.All (or Directory.Read.All)", "";
+    DELETED_USERS = "GET /directory/deletedItems/microsoft.graph.user", "deleted users",
+        "User.Read.All (or Directory.Read.All)", "";
     GROUPS = "GET /groups", "groups", "GroupMember.Read.All (or Directory.Read.All)",
         "groups.filter";
     GROUP = "GET /groups/{id}", "groups", "GroupMember.Read.All (or Directory.Read.All)",

@@ -15,7 +15,7 @@ use super::error::Resource;
 use super::graph::{GROUP, GROUPS, GROUPS_DELTA, Graph, List, MEMBERS, TOP};
 use super::scope::Scope;
 use super::settings::{GroupSettings, GroupTypes};
-use super::wire::{Group, Member, MemberKind};
+use super::wire::{Group, Member, MemberKind, hides_members};
 use crate::directory::{DirectoryBuilder, EntryKey};
 use crate::http::ApiError;
 use crate::source::ReadProgress;
@@ -47,9 +47,7 @@ pub(super) struct Groups {
 impl Group {
     /// Whether only some may see who is in it.
     pub fn hides_members(&self) -> bool {
-        self.visibility
-            .as_deref()
-            .is_some_and(|visibility| visibility.eq_ignore_ascii_case("HiddenMembership"))
+        hides_members(self.visibility.as_deref())
     }
 }
 

@@ -43,7 +43,8 @@ pub(super) async fn read(
             None => Ok(None),
         }
     };
-    let ((), read) = tokio::try_join!(read_users, read_groups)?;
+    let read_deleted = users::read_deleted(graph, &settings.users, &builder);
+    let ((), (), read) = tokio::try_join!(read_users, read_deleted, read_groups)?;
     let mut builder = builder
         .into_inner()
         .expect("no reader panicked while it held the builder");

@@ -11,7 +11,7 @@ use super::graph::{
     APPLICATION, ASSIGNED, GROUP, GROUPS, Graph, List, MEMBER_OF, MEMBERS, NOT_MEMBER_OF, TOP, UNIT,
 };
 use super::settings::{EntraIdSettings, GroupSelection};
-use super::wire::{Assignment, Group, Member, MemberKind, Reference};
+use super::wire::{Assignment, Group, Member, MemberKind, Reference, Unit, hides_members};
 use crate::http::ApiError;
 use crate::text::sanitize;
 
@@ -127,7 +127,18 @@ async fn refuse_hidden(
     let list = List::new(&GROUP, format!("/groups/{group}")).select("id,displayName,visibility");
     let found: Group = graph.object(&list).await?;
     if found.hides_members() {
-        return Err(selection_hidden(resource.field, group));
+        return Err(selection_hidden(resource.field, &format!("group {group}")));
+    }
+    Ok(())
+}
+
+/// Likewise an administrative unit that hides its members ("Administrative units: visibility").
+async fn refuse_hidden_unit(graph: &Graph, unit: &str, named: &str) -> Result<(), ApiError> {
+    let path = format!("/directory/administrativeUnits/{unit}");
+    let list = List::new(&UNIT, path).select("visibility").names(named);
+    let found: Unit = graph.object(&list).await?;
+    if hides_members(found.visibility.as_deref()) {
+        return Err(selection_hidden(UNIT.field, named));
     }
     Ok(())
 }
@@ -210,6 +221,9 @@ async fn units(
         let path = format!("/directory/administrativeUnits/{unit}/members");
         let list = List::new(&UNIT, path).select("id").with("$top", TOP);
         let members: Vec<Member> = graph.all(&list.names(&named)).await?;
+        if members.is_empty() {
+            refuse_hidden_unit(graph, unit, &named).await?;
+        }
         let members = members.into_iter().map(|member| (member.id, member.kind));
         units.insert(unit.clone(), members.collect());
     }

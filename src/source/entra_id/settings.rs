@@ -1,5 +1,5 @@
-//! What an administrator says about an Entra ID tenant: where it is, how to be let in, whom to
-//! read.
+//! What an administrator says about an Entra ID tenant: where it is and whom to read, and
+//! how to authenticate.
 //!
 //! Plain values with the defaults of the public cloud; [`EntraIdSettings::validate`] checks what
 //! types can't.
@@ -98,10 +98,10 @@ impl Addresses {
 
 /// Which people are read, and how.
 ///
-/// Blocked accounts are read whatever `member_of`, `administrative_units`,
+/// Disabled accounts are read whatever `member_of`, `administrative_units`,
 /// `assigned_to_application` and `assigned_licenses` say: who leaves a company commonly loses
-/// groups and licences together with the account, and that must not turn the policy for blocked
-/// accounts into the one for absent ones.
+/// groups and licences together with the account, and that must not turn the policy for
+/// disabled accounts into the one for absent ones.
 #[derive(Debug, Clone, Default)]
 pub struct UserSettings {
     /// An OData filter for Graph to apply.
@@ -132,6 +132,8 @@ pub struct UserTypes {
     pub members: bool,
     /// People invited from elsewhere.
     pub guests: bool,
+    /// AI agents (`agentUser`), which Graph lists with people.
+    pub agents: bool,
 }
 
 impl Default for UserTypes {
@@ -139,6 +141,7 @@ impl Default for UserTypes {
         Self {
             members: true,
             guests: false,
+            agents: false,
         }
     }
 }
@@ -231,7 +234,7 @@ impl EntraIdSettings {
             return Err(InvalidSettings::Tenant(crate::text::shorten(&self.tenant)));
         }
         let users = &self.users;
-        if !users.types.members && !users.types.guests {
+        if !users.types.members && !users.types.guests && !users.types.agents {
             return Err(InvalidSettings::Nothing("users.types"));
         }
         let mut ids = vec![("clientId", std::slice::from_ref(&self.client_id))];

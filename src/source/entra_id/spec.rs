@@ -173,6 +173,7 @@ fn users(checks: &mut Checks, spec: EntraIdUsers) -> UserSettings {
             .map_or_else(UserTypes::default, |types| UserTypes {
                 members: types.contains(&EntraIdUserType::Member),
                 guests: types.contains(&EntraIdUserType::Guest),
+                agents: types.contains(&EntraIdUserType::Agent),
             }),
         member_of: spec.member_of.map(selection),
         not_member_of: spec.not_member_of.map(selection),

@@ -1,14 +1,15 @@
 //! People: which accounts are read, and what is taken from them.
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 
 use uuid::Uuid;
 
-use super::error::accounts_hidden;
-use super::graph::{Graph, List, TOP, USERS};
+use super::error::{accounts_hidden, is_unknown_type};
+use super::graph::{AGENTS, DELETED_USERS, Graph, List, TOP, USERS};
 use super::scope::Scope;
 use super::settings::UserSettings;
-use super::wire::User;
+use super::wire::{DeletedUser, Reference, User};
 use crate::api::spec::EntraIdEmail;
 use crate::directory::{Account, AccountState, DirectoryBuilder};
 use crate::http::ApiError;
@@ -23,6 +24,61 @@ pub(super) fn properties(settings: &UserSettings) -> &'static str {
     }
 }
 
+const AGENT: &str = "#microsoft.graph.agentUser";
+
+/// The AI agents among the users, by id.
+///
+/// Their type derives from a user's and they are listed with people; a list of the derived type
+/// tells them for certain. A cloud that doesn't know the type has none.
+async fn agents(graph: &Graph) -> Result<HashSet<Uuid>, ApiError> {
+    let list = List::new(&AGENTS, "/users/microsoft.graph.agentUser")
+        .select("id")
+        .with("$top", TOP)
+        .names("type agentUser");
+    match graph.all::<Reference>(&list).await {
+        Ok(agents) => Ok(agents.into_iter().map(|agent| agent.id).collect()),
+        Err(error) if is_unknown_type(&error) => Ok(HashSet::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads who was deleted within the last 30 days.
+///
+/// # Errors
+/// Whatever leaves the list incomplete.
+pub(super) async fn read_deleted(
+    graph: &Graph,
+    settings: &UserSettings,
+    builder: &Mutex<DirectoryBuilder>,
+) -> Result<(), ApiError> {
+    let list = List::new(
+        &DELETED_USERS,
+        "/directory/deletedItems/microsoft.graph.user",
+    )
+    .select("id,mail,userPrincipalName,userType,deletedDateTime")
+    .with("$top", TOP);
+    graph
+        .each(&list, |page: Vec<DeletedUser>| {
+            let mut builder = builder.lock().expect("no reader panics with the builder");
+            for user in &page {
+                if !is_of_kind(user.user_type.as_deref(), settings) {
+                    continue;
+                }
+                let id = user.id.to_string();
+                let name = user.user_principal_name.as_deref().unwrap_or_default();
+                let prefix = user.id.simple().to_string();
+                let name = name.strip_prefix(prefix.as_str()).unwrap_or(name);
+                let email = email(user.mail.as_deref(), name, settings.email);
+                let when = user.deleted_date_time.as_deref().unwrap_or("(none)");
+                let account = Account::new(AccountState::Deleted, "deletedDateTime", when);
+                let key = builder.key(&id);
+                builder.user(&[key], &id, email, account, name);
+            }
+            Ok(())
+        })
+        .await
+}
+
 /// Reads everybody in scope into the builder.
 pub(super) async fn read(
     graph: &Graph,
@@ -31,6 +87,10 @@ pub(super) async fn read(
     builder: &Mutex<DirectoryBuilder>,
     progress: &ReadProgress,
 ) -> Result<(), ApiError> {
+    let agents = match settings.types.agents {
+        true => HashSet::new(),
+        false => agents(graph).await?,
+    };
     let mut list = List::new(&USERS, "/users")
         .select(properties(settings))
         .with("$top", TOP);
@@ -42,9 +102,11 @@ pub(super) async fn read(
             let mut builder = builder.lock().expect("no reader panics with the builder");
             progress.add_users(page.len());
             for user in &page {
-                // An account of which nobody says whether it is blocked is neither.
+                // An account of which nobody says whether it is disabled is neither.
                 let enabled = user.account_enabled.ok_or_else(accounts_hidden)?;
-                if !is_in(user, enabled, settings, scope) {
+                let is_agent = !settings.types.agents
+                    && (agents.contains(&user.id) || user.odata_type.as_deref() == Some(AGENT));
+                if is_agent || !is_in(user, enabled, settings, scope) {
                     continue;
                 }
                 let account = match enabled {
@@ -54,22 +116,31 @@ pub(super) async fn read(
                 let id = user.id.to_string();
                 let key = builder.key(&id);
                 let entry = user.user_principal_name.as_deref().unwrap_or(&id);
-                builder.user(&[key], &id, email(user, settings.email), account, entry);
+                builder.user(&[key], &id, user.email(settings.email), account, entry);
             }
             Ok(())
         })
         .await
 }
 
-fn is_in(user: &User, enabled: bool, settings: &UserSettings, scope: &Scope) -> bool {
-    let kind_fits = match user.user_type.as_deref() {
+fn is_of_kind(user_type: Option<&str>, settings: &UserSettings) -> bool {
+    match user_type {
         Some(kind) if kind.eq_ignore_ascii_case("Guest") => settings.types.guests,
         // Accounts from before 2014 have no type.
-        Some(_) | None => settings.types.members,
-    };
-    let listed = |list: &Option<std::collections::HashSet<Uuid>>| {
-        list.as_ref().is_none_or(|list| list.contains(&user.id))
-    };
+        Some(_) | None => settings.types.members || settings.types.agents,
+    }
+}
+
+impl User {
+    fn email(&self, rule: EntraIdEmail) -> &str {
+        let name = self.user_principal_name.as_deref().unwrap_or_default();
+        email(self.mail.as_deref(), name, rule)
+    }
+}
+
+fn is_in(user: &User, enabled: bool, settings: &UserSettings, scope: &Scope) -> bool {
+    let listed =
+        |list: &Option<HashSet<Uuid>>| list.as_ref().is_none_or(|list| list.contains(&user.id));
     let left_out = scope
         .not_member_of
         .as_ref()
@@ -83,14 +154,13 @@ fn is_in(user: &User, enabled: bool, settings: &UserSettings, scope: &Scope) -> 
         && listed(&scope.users_in_units)
         && listed(&scope.assigned)
         && licensed;
-    // A blocked account commonly lost its groups and licences as well.
-    kind_fits && !left_out && (chosen || !enabled)
+    // A disabled account commonly lost its groups and licences as well.
+    is_of_kind(user.user_type.as_deref(), settings) && !left_out && (chosen || !enabled)
 }
 
 /// The email by the rule; empty where there is none.
-fn email(user: &User, rule: EntraIdEmail) -> &str {
-    let mail = user.mail.as_deref().unwrap_or_default().trim();
-    let principal_name = user.user_principal_name.as_deref().unwrap_or_default();
+fn email<'u>(mail: Option<&'u str>, principal_name: &'u str, rule: EntraIdEmail) -> &'u str {
+    let mail = mail.unwrap_or_default().trim();
     let principal_name = principal_name.trim();
     match rule {
         EntraIdEmail::Mail => mail,
@@ -116,17 +186,7 @@ mod tests {
 
     #[test]
     fn the_email_is_where_the_rule_looks() {
-        let of = |mail: Option<&str>, name: &str, rule| {
-            let user = User {
-                id: Uuid::nil(),
-                mail: mail.map(str::to_owned),
-                user_principal_name: Some(name.to_owned()),
-                account_enabled: Some(true),
-                user_type: None,
-                assigned_licenses: vec![],
-            };
-            email(&user, rule).to_owned()
-        };
+        let of = |mail: Option<&str>, name: &str, rule| email(mail, name, rule).to_owned();
         let default = EntraIdEmail::MailOrUserPrincipalName;
         let name = "ada@example.com";
         assert_eq!(of(Some("a@example.org"), name, default), "a@example.org");

@@ -22,8 +22,29 @@ pub(super) struct User {
     /// Without the permission to see it, null.
     pub account_enabled: Option<bool>,
     pub user_type: Option<String>,
+    /// Sent where it isn't `#microsoft.graph.user`.
+    #[serde(rename = "@odata.type")]
+    pub odata_type: Option<String>,
     #[serde(default)]
     pub assigned_licenses: Vec<License>,
+}
+
+/// Somebody who was deleted and can still be brought back.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeletedUser {
+    pub id: Uuid,
+    pub mail: Option<String>,
+    /// With the id, without its dashes, in front of the name that it was.
+    pub user_principal_name: Option<String>,
+    pub user_type: Option<String>,
+    pub deleted_date_time: Option<String>,
+}
+
+/// An administrative unit, of which only this matters.
+#[derive(Debug, Deserialize)]
+pub(super) struct Unit {
+    pub visibility: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -59,7 +80,7 @@ pub(super) struct Member {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(super) enum MemberKind {
-    #[serde(rename = "#microsoft.graph.user")]
+    #[serde(rename = "#microsoft.graph.user", alias = "#microsoft.graph.agentUser")]
     User,
     #[serde(rename = "#microsoft.graph.group")]
     Group,
@@ -103,4 +124,9 @@ pub(super) struct GraphError {
 pub(super) struct InnerError {
     #[serde(rename = "request-id", default)]
     pub request_id: String,
+}
+
+/// Whether a group or an administrative unit shows its members only to some.
+pub(super) fn hides_members(visibility: Option<&str>) -> bool {
+    visibility.is_some_and(|visibility| visibility.eq_ignore_ascii_case("HiddenMembership"))
 }

@@ -1,6 +1,6 @@
 //! Google Workspace and Cloud Identity, read through the Admin SDK Directory API.
 //!
-//! `spec` checks what a manifest says, `api` asks and follows pages within the quota, `token` and `federation` get in, `refusal` and
+//! `spec` checks what a manifest says, `api` asks and follows pages within the quota, `token` and `federation` authenticate, `refusal` and
 //! `error` say why not, `users` and `groups` are what is read, `read` puts them together, `check`
 //! tells how far one gets.
 

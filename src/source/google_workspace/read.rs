@@ -48,7 +48,8 @@ async fn read_once(
             None => Ok(Groups::default()),
         }
     };
-    let ((), mut groups) = tokio::try_join!(read_users, read_groups)?;
+    let read_deleted = users::read_deleted(api, tenant, &seen);
+    let ((), (), mut groups) = tokio::try_join!(read_users, read_deleted, read_groups)?;
     groups.read_nested(api, &seen).await?;
 
     let mut seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);

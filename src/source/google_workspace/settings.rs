@@ -1,4 +1,4 @@
-//! What an administrator says about a Google Workspace customer: how to be let in, whom to read.
+//! What an administrator says about a Google Workspace customer: whom to read, and how to authenticate.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::api::{Api, List, USERS, tenant_queries};
 use super::error::accounts_hidden;
 use super::settings::{Tenant, UserSettings};
-use super::wire::User;
+use super::wire::{DeletedUser, User};
 use crate::directory::{Account, AccountState, DirectoryBuilder, EntryKey};
 use crate::http::ApiError;
 use crate::source::ReadProgress;
@@ -115,6 +115,40 @@ pub(super) async fn read(
     Ok(())
 }
 
+/// Reads who was deleted within the last 20 days, whatever the settings choose people by: who was
+/// never synced has nobody in Bitwarden.
+///
+/// # Errors
+/// Whatever leaves the list incomplete.
+pub(super) async fn read_deleted(
+    api: &Api,
+    tenant: &Tenant,
+    seen: &Mutex<Seen>,
+) -> Result<(), ApiError> {
+    let fields = "kind,nextPageToken,users(id,primaryEmail,deletionTime)";
+    for whose in tenant_queries(tenant) {
+        let query = [
+            whose,
+            ("showDeleted", "true"),
+            ("maxResults", PAGE),
+            ("fields", fields),
+        ];
+        let list = api.list(&USERS, &["users"], &query, None);
+        api.read(&list, |page: Vec<DeletedUser>| {
+            let builder = &mut lock(seen).builder;
+            for user in &page {
+                let when = user.deletion_time.as_deref().unwrap_or("(none)");
+                let account = Account::new(AccountState::Deleted, "deletionTime", when);
+                let (key, email) = (builder.key(&user.id), &user.primary_email);
+                builder.user(&[key], &user.id, email, account, email);
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
 /// What an account is. Where it is both suspended and archived, the meaning that ends access
 /// soonest holds: disabled before absent before active.
 fn state(settings: &UserSettings, suspended: bool, archived: bool) -> Option<AccountState> {
@@ -123,7 +157,9 @@ fn state(settings: &UserSettings, suspended: bool, archived: bool) -> Option<Acc
         archived.then_some(settings.archived),
     ];
     let says = |meaning| meanings.contains(&Some(meaning));
-    if says(Some(AccountState::Disabled)) {
+    if says(Some(AccountState::Deleted)) {
+        Some(AccountState::Deleted)
+    } else if says(Some(AccountState::Disabled)) {
         Some(AccountState::Disabled)
     } else if says(None) {
         None

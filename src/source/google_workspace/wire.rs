@@ -41,6 +41,16 @@ pub(super) struct User {
     pub non_editable_aliases: Vec<String>,
 }
 
+/// Somebody who was deleted within the last 20 days.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeletedUser {
+    pub id: String,
+    #[serde(default)]
+    pub primary_email: String,
+    pub deletion_time: Option<String>,
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct Group {
     pub id: String,

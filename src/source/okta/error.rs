@@ -1,6 +1,7 @@
 //! How Okta's errors are recognised, and what to do about them.
 
 use reqwest::StatusCode;
+use serde_json::Value;
 
 use super::settings::InvalidSettings;
 use super::wire::ErrorBody;
@@ -98,18 +99,6 @@ fn recognise(refusal: &Refusal<'_>, purpose: Purpose<'_>) -> Option<ApiError> {
     })
 }
 
-/// An account with a status that isn't known.
-pub(super) fn unknown_status(account: &str, status: &str) -> ApiError {
-    ApiError::new(
-        FailureClass::Settings,
-        format!(
-            "the account {account} has the status {status:?}, which this version doesn't know, so \
-             nobody can say whether its owner may come in; update the operator, or leave such \
-             accounts out with users.search"
-        ),
-    )
-}
-
 /// Whether Okta says that what was asked for isn't there.
 pub(super) fn is_gone(error: &HttpError) -> bool {
     error.failure.answer().is_some_and(|answer| {
@@ -121,6 +110,14 @@ pub(super) fn is_gone(error: &HttpError) -> bool {
 fn said(answer: &Answer) -> Option<String> {
     let body: ErrorBody = answer.fields();
     match (body.error_code.as_str(), body.error.as_str()) {
+        // A token without the scope is refused with WWW-Authenticate alone, too.
+        ("", "")
+            if answer.status == StatusCode::FORBIDDEN
+                && !answer.is_html()
+                && answer.fields::<Option<Value>>().is_none() =>
+        {
+            Some("403 without an error code".to_owned())
+        }
         ("", "") => None,
         ("", error) => Some(format!("{error}: {}", body.error_description)),
         (code, _) => Some(format!("{code}: {}", body.error_summary)),

@@ -1,7 +1,7 @@
 //! Okta organizations.
 //!
 //! `spec` checks what a manifest says, `pages` asks the organization and follows its pages, `limit` keeps to a share of its rate
-//! limits, `credentials` gets in, `read` turns lists into a directory, `check` tells how far one
+//! limits, `credentials` authenticates, `read` turns lists into a directory, `check` tells how far one
 //! gets.
 
 mod check;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::error::{Purpose, is_gone, unknown_status};
+use super::error::{Purpose, is_gone};
 use super::limit::Class;
 use super::pages::{List, ListError, Organization};
 use super::settings::{GroupScope, OktaSettings, UserScope};
@@ -57,20 +57,30 @@ pub(super) async fn read(
 
     let mut builder = keys.into_inner().unwrap_or_else(PoisonError::into_inner);
     for user in users {
-        if assigned
-            .as_ref()
-            .is_some_and(|assigned| !assigned.contains(&user.id))
+        let email = user.profile.email.as_deref().unwrap_or_default();
+        let login = user.profile.login.as_deref().unwrap_or(&user.id);
+        let Ok(meaning) = settings.statuses.meaning(&user.status) else {
+            let key = builder.key(&user.id);
+            let why = format!(
+                "has the status {:?}, which this version doesn't know; the member keeps what they \
+                 have: update the operator, or leave such accounts out with users.search",
+                sanitize(&user.status)
+            );
+            builder.undecided_user(&[key], &user.id, email, login, why);
+            continue;
+        };
+        let Some(state) = meaning else { continue };
+        // Deactivating somebody ends their assignments: the status comes first.
+        if state == AccountState::Active
+            && assigned
+                .as_ref()
+                .is_some_and(|assigned| !assigned.contains(&user.id))
         {
             continue;
         }
-        let Some(state) = meaning(settings, &user)? else {
-            continue;
-        };
         let key = builder.key(&user.id);
-        let email = user.profile.email.unwrap_or_default();
-        let login = user.profile.login.as_deref().unwrap_or(&user.id);
         let account = Account::new(state, "status", &user.status);
-        builder.user(&[key], &user.id, &email, account, login);
+        builder.user(&[key], &user.id, email, account, login);
     }
     for (group, members) in groups {
         let key = builder.key(&group.id);
@@ -78,15 +88,6 @@ pub(super) async fn read(
         builder.group(&[key], &group.id, &name, members);
     }
     Ok(builder.finish())
-}
-
-fn meaning(settings: &OktaSettings, user: &User) -> Result<Option<AccountState>, ApiError> {
-    settings.statuses.meaning(&user.status).map_err(|_| {
-        unknown_status(
-            &sanitize(user.profile.login.as_deref().unwrap_or(&user.id)),
-            &sanitize(&user.status),
-        )
-    })
 }
 
 async fn read_users(

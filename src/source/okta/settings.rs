@@ -118,7 +118,7 @@ impl Default for StatusTable {
             password_expired: active,
             locked_out: active,
             suspended: Some(AccountState::Disabled),
-            deprovisioned: None,
+            deprovisioned: Some(AccountState::Deleted),
         }
     }
 }

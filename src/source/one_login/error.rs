@@ -125,18 +125,6 @@ pub(super) fn unknown_attribute(account: &str, attribute: &str) -> ApiError {
     )
 }
 
-/// An account with a status or state (`what`) that isn't known, as it was sent.
-pub(super) fn unknown_state(account: &str, what: &'static str, number: &str) -> ApiError {
-    ApiError::new(
-        FailureClass::Settings,
-        format!(
-            "the account {account} has the {what} {number}, which this version doesn't know, so \
-             nobody can say whether its owner may come in; update the operator, or leave such \
-             accounts out with users.attributes"
-        ),
-    )
-}
-
 /// Whether OneLogin says that what was asked for isn't there.
 pub(super) fn is_gone(error: &HttpError) -> bool {
     let answer = error.failure.answer();

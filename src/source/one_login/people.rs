@@ -3,7 +3,7 @@
 use serde_json::Value;
 use wildmatch::WildMatchPattern;
 
-use super::error::{Purpose, unknown_attribute, unknown_state};
+use super::error::{Purpose, unknown_attribute};
 use super::pages::{List, Version};
 use super::settings::OneLoginSettings;
 use super::wire::User;
@@ -20,12 +20,21 @@ const FIELDS: [&str; 6] = ["id", "email", "username", "status", "state", "group_
 pub(super) struct Person {
     pub id: u64,
     pub email: String,
-    pub state: AccountState,
-    /// The field that says so, and its value.
-    pub says_so: (&'static str, String),
+    /// What the account is, or why nobody can tell.
+    pub account: Result<State, String>,
     /// The name that administrators know it by.
     pub name: String,
     pub group: Option<u64>,
+}
+
+/// Whether an account may be used, and what says so.
+#[derive(Debug)]
+pub(super) struct State {
+    pub state: AccountState,
+    /// The field that says so.
+    pub field: &'static str,
+    /// Its value.
+    pub value: String,
 }
 
 /// The list of people.
@@ -54,7 +63,7 @@ pub(super) fn list(settings: &OneLoginSettings) -> List {
 /// What of an account is kept; `None` where it is as if it weren't there.
 ///
 /// # Errors
-/// When nobody can say what the account's status means, or whether it has an attribute's value.
+/// When nobody can say whether the account has an attribute's value.
 pub(super) fn keep(settings: &OneLoginSettings, user: User) -> Result<Option<Person>, ApiError> {
     let name = [user.username.as_deref(), user.email.as_deref()]
         .into_iter()
@@ -66,32 +75,27 @@ pub(super) fn keep(settings: &OneLoginSettings, user: User) -> Result<Option<Per
             return Ok(None);
         }
     }
-    let Some((state, field)) = meaning(settings, &user, &name)? else {
+    let Some(account) = state(settings, &user).transpose() else {
         return Ok(None);
-    };
-    let number = match field {
-        "status" => user.status,
-        _ => user.state,
     };
     Ok(Some(Person {
         id: user.id,
         email: email(settings, &user),
-        state,
-        says_so: (field, number.unwrap_or_default().to_string()),
+        account,
         name,
         group: user.group_id,
     }))
 }
 
-/// The more restrictive of what status and state mean, and the field that says so.
-fn meaning(
-    settings: &OneLoginSettings,
-    user: &User,
-    name: &str,
-) -> Result<Option<(AccountState, &'static str)>, ApiError> {
-    let unknown = |what, number: Option<i64>| {
+/// The more restrictive of what status and state mean; `None` where it is as if there were no such
+/// account, an error where OneLogin says what this version doesn't know.
+fn state(settings: &OneLoginSettings, user: &User) -> Result<Option<State>, String> {
+    let unknown = |what: &str, number: Option<i64>| {
         let number = number.map_or_else(|| "(none)".to_owned(), |number| number.to_string());
-        unknown_state(&sanitize(name), what, &number)
+        format!(
+            "has the {what} {number}, which this version doesn't know; the member keeps what they \
+             have: update the operator, or leave such accounts out with users.attributes"
+        )
     };
     let status = user
         .status
@@ -101,11 +105,16 @@ fn meaning(
         .state
         .and_then(|state| settings.states.meaning(state).ok())
         .ok_or_else(|| unknown("state", user.state))?;
-    Ok(match (status, state) {
-        (None, _) | (_, None) => None,
-        (Some(AccountState::Active), Some(state)) => Some((state, "state")),
-        (Some(status), Some(_)) => Some((status, "status")),
-    })
+    let (state, field, number) = match (status, state) {
+        (None, _) | (_, None) => return Ok(None),
+        (Some(AccountState::Active), Some(state)) => (state, "state", user.state),
+        (Some(status), Some(_)) => (status, "status", user.status),
+    };
+    Ok(Some(State {
+        state,
+        field,
+        value: number.unwrap_or_default().to_string(),
+    }))
 }
 
 /// The email; else the username, where it is an address or becomes one by the suffix.

@@ -46,9 +46,13 @@ pub(super) async fn read(
     for person in people {
         let key = user_key(&mut builder, person.id);
         let id = person.id.to_string();
-        let (field, value) = &person.says_so;
-        let account = directory::Account::new(person.state, field, value);
-        builder.user(&[key], &id, &person.email, account, &person.name);
+        match &person.account {
+            Ok(state) => {
+                let account = directory::Account::new(state.state, state.field, &state.value);
+                builder.user(&[key], &id, &person.email, account, &person.name);
+            }
+            Err(why) => builder.undecided_user(&[key], &id, &person.email, &person.name, why),
+        }
         if let Some(group) = person.group
             && settings.groups == Some(OneLoginGroupsFrom::Groups)
         {

@@ -233,7 +233,40 @@ impl DirectoryBuilder {
             id: None,
             email: Email::parse(email).ok(),
             entry: shorten(entry).into(),
+            undecided: false,
         });
+        self.mark_unidentified(keys);
+    }
+
+    /// Adds a person with an id of whom nobody can tell whether the account may be used: `why` says
+    /// what the directory says of it. The member they are keeps everything.
+    pub fn undecided_user(
+        &mut self,
+        keys: &[EntryKey],
+        id: &str,
+        email: &str,
+        entry: &str,
+        why: impl Display,
+    ) {
+        let id = match ExternalId::parse(id) {
+            Ok(id) => id,
+            Err(error) => return self.unidentified_user(keys, email, entry, error),
+        };
+        self.problems.add(Problem::new(
+            ProblemReason::UnknownAccountState,
+            format!("{}: {why}", shorten(entry)),
+            [id.clone()],
+        ));
+        self.unidentified_users.push(UnidentifiedUser {
+            id: Some(id),
+            email: Email::parse(email).ok(),
+            entry: shorten(entry).into(),
+            undecided: true,
+        });
+        self.mark_unidentified(keys);
+    }
+
+    fn mark_unidentified(&mut self, keys: &[EntryKey]) {
         for key in keys {
             let entry = &mut self.entries[key.0 as usize];
             *entry = match *entry {
@@ -494,6 +527,7 @@ impl DirectoryBuilder {
                     id: Some(user.id.clone()),
                     email: email.cloned(),
                     entry: name(key).into(),
+                    undecided: false,
                 });
             self.unidentified_users.extend(unidentified);
         }

@@ -61,6 +61,8 @@ pub struct Onboarding {
 pub struct Offboarding {
     /// Accounts that are blocked at the source.
     pub disabled: Departure,
+    /// Accounts that the directory lists as deleted.
+    pub deleted: Departure,
     /// People who are gone from the directory, or filtered out.
     pub absent: Departure,
     /// More than this waits for approval.

@@ -83,8 +83,14 @@ pub(super) fn decide(roster: &Roster, members: &[Member], policy: &Policy) -> De
     for (person, at) in people() {
         match person.standing {
             Standing::Active | Standing::Unusable | Standing::Disabled => {}
-            Standing::Deleted => decision.absent(person, at, Reason::GoneFromDirectory),
-            Standing::OutOfScope => decision.absent(person, at, Reason::FilteredOut),
+            Standing::Deleted => {
+                let policy = decision.policy.offboarding.deleted;
+                decision.absent(person, at, policy, Reason::GoneFromDirectory);
+            }
+            Standing::OutOfScope => {
+                let policy = decision.policy.offboarding.absent;
+                decision.absent(person, at, policy, Reason::FilteredOut);
+            }
         }
     }
     for member in members {
@@ -301,9 +307,8 @@ impl<'a> Decision<'a> {
         }
     }
 
-    fn absent(&mut self, person: &'a Person, at: u32, reason: Reason) {
+    fn absent(&mut self, person: &'a Person, at: u32, policy: Departure, reason: Reason) {
         if let Some(member) = self.by_id(person) {
-            let policy = self.policy.offboarding.absent;
             self.depart(member, Some(at), policy, reason, evidence(person));
         }
     }

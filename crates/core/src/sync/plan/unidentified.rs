@@ -63,7 +63,9 @@ impl<'a> Protected<'a> {
                 .is_some_and(|email| found_emails.contains(email))
                 || entry.id.as_ref().is_some_and(|id| found_ids.contains(id))
         };
-        let anybody = entries.iter().filter(|entry| !told(entry));
+        let anybody = entries
+            .iter()
+            .filter(|entry| !entry.undecided && !told(entry));
         protected.anybody = anybody.map(|entry| &*entry.entry).collect();
         protected
     }
