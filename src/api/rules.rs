@@ -72,7 +72,7 @@ pub(super) fn encrypted_unless_allowed(field: &str) -> Rule {
 
 /// An LDAP filter in parentheses.
 pub(super) fn ldap_filter() -> Rule {
-    Rule::new("self.startsWith('(') && self.endsWith(')')")
+    Rule::new("self.matches('^\\\\s*[(]') && self.matches('[)]\\\\s*$')")
         .message("a filter is written in parentheses: (objectClass=person)")
 }
 

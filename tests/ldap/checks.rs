@@ -56,7 +56,7 @@ async fn every_step_of_a_good_read_is_told_with_what_was_seen() {
         ),
         (
             "find groups: 1, such as cn=eng",
-            "the member uid=ann,ou=people,dc=example,dc=com was found",
+            "the member uid=ann,ou=people,dc=example,dc=com is among the users",
         ),
     ];
     assert_eq!(steps.len(), expected.len(), "{steps:#?}");
@@ -70,7 +70,10 @@ async fn every_step_of_a_good_read_is_told_with_what_was_seen() {
         ..GroupSettings::default()
     });
     let steps = told(&check(settings).await);
-    assert!(steps[7].ends_with("the member ann was found"), "{steps:#?}");
+    assert!(
+        steps[7].ends_with("the member ann is among the users"),
+        "{steps:#?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,4 +8,5 @@ mod checks;
 mod content;
 mod incomplete;
 mod observed;
+mod quirks;
 mod reach;

@@ -195,12 +195,16 @@ pub struct LdapUsers {
 #[serde(rename_all = "camelCase")]
 pub struct LdapDisabled {
     /// The attribute that tells: `nsAccountLock` in FreeIPA and 389 Directory Server,
-    /// `pwdAccountLockedTime` in OpenLDAP.
+    /// `pwdAccountLockedTime` in OpenLDAP, `loginDisabled` in eDirectory.
     #[x_kube(validation = rules::ldap_attribute())]
     #[schemars(length(max = 128))]
     pub attribute: String,
 
-    /// The values that mean disabled, in any case, for example `["TRUE"]`. Default: any value.
+    /// The values that mean disabled, in any case, for example `["TRUE"]`. Default: what the
+    /// attribute is known to mean. `pwdAccountLockedTime`: only `000001010000Z`, since every other
+    /// time is a lockout that passes; `accountUnlockTime`: only `19700101000000Z`; `nsAccountLock`
+    /// and `loginDisabled`: `TRUE`; `shadowExpire`: a day that is over; `userAccountControl`: the
+    /// bit 2. Any other attribute: every value but `FALSE`.
     #[schemars(length(min = 1, max = 20), inner(length(min = 1, max = 256)))]
     pub values: Option<Vec<String>>,
 }
@@ -256,6 +260,10 @@ pub struct LdapGroups {
     /// What `memberAttribute` holds. Default: `Uid` where `memberAttribute` is `memberUid`, else
     /// `Dn`.
     pub member_value: Option<LdapMemberValue>,
+
+    /// Take people into the group whose `gidNumber` is theirs, too: posix groups don't list those
+    /// whose primary group they are. Default: `false`.
+    pub include_primary: Option<bool>,
 }
 
 /// What a group names its members by.

@@ -16,6 +16,7 @@ use crate::http::Observer;
 use crate::source::active_directory::{
     Account, ActiveDirectorySettings, Controller, Domain, EmailFrom, Groups, Security, Users, Where,
 };
+use crate::source::ldap::tidy_filter;
 use crate::source::ldap::{InvalidSettings, ServerUrl};
 use crate::source::{ConnectError, Source, SourceSettings, Validate};
 
@@ -186,7 +187,7 @@ fn users(checks: &mut Checks, spec: ActiveDirectoryUsers) -> Users {
     }
     Users {
         search_bases: spec.search_bases.unwrap_or_default(),
-        filter: spec.filter,
+        filter: spec.filter.as_deref().map(tidy_filter),
         member_of: spec.member_of.unwrap_or_default(),
         email: match email {
             ActiveDirectoryEmail::Mail => EmailFrom::Mail,
@@ -207,7 +208,7 @@ fn groups(spec: ActiveDirectoryGroups) -> Groups {
     let usual = Groups::default();
     Groups {
         search_bases: spec.search_bases.unwrap_or_default(),
-        filter: spec.filter,
+        filter: spec.filter.as_deref().map(tidy_filter),
         dns: spec.dns.unwrap_or_default(),
         include_primary: spec.include_primary.unwrap_or_default(),
         name: spec.name_attribute.unwrap_or(usual.name),

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use super::check::Checks;
 use super::ldap_tls::Certificates;
 use super::organization::is_loopback;
-use super::references::{KeyOf, Reference, ReferencedData};
+use super::references::{KeyOf, Reference, ReferencedData, is_encoded_twice};
 use super::unresolved::{Unresolved, UnresolvedReason};
 use crate::api::spec::{LdapGroups, LdapMemberValue, LdapScope, LdapSource, LdapTls, LdapUsers};
 use crate::http::Observer;
 use crate::source::ldap::{
     Bind, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute, LdapSettings,
-    MemberAttribute, MemberNaming, SearchScope, ServerUrl, UserSettings,
+    MemberAttribute, MemberNaming, SearchScope, ServerUrl, UserSettings, is_dn, tidy_filter,
 };
 use crate::source::{ConnectError, Source, SourceSettings, Validate};
 
@@ -76,11 +76,18 @@ impl ValidatedLdap {
         match &self.account {
             Account::Anonymous => {}
             Account::SaslExternal => settings.bind = Bind::SaslExternal,
-            Account::Simple { dn, password } => {
+            Account::Simple {
+                dn: dn_key,
+                password,
+            } => {
                 if let (Some(dn), Some(password)) =
-                    (found(data.text(dn)), found(data.text(password)))
+                    (found(data.text(dn_key)), found(data.text(password)))
                 {
                     let dn = dn.expose_secret().to_owned();
+                    if is_encoded_twice(&dn, |text| text.contains('=') && is_dn(text)) {
+                        let why = "looks encoded twice: it holds the base64 of a DN; store the DN";
+                        problems.push(UnresolvedReason::unusable(dn_key, why));
+                    }
                     settings.bind = Bind::Simple { dn, password };
                 }
             }
@@ -140,7 +147,7 @@ pub(super) fn validate(
     for (name, filter) in [("users", &users.filter), ("groups", &groups.filter)] {
         if filter
             .as_ref()
-            .is_some_and(|filter| !filter.starts_with('('))
+            .is_some_and(|filter| !filter.trim_start().starts_with('('))
         {
             checks.refuse(
                 format!("{FIELD}.{name}.filter"),
@@ -243,7 +250,9 @@ fn user_settings(checks: &mut Checks, spec: LdapUsers) -> UserSettings {
     UserSettings {
         base_dn: spec.base_dn,
         scope: scope(spec.scope),
-        filter: spec.filter.unwrap_or(usual.filter),
+        filter: spec
+            .filter
+            .map_or(usual.filter, |filter| tidy_filter(&filter)),
         id: spec
             .id_attribute
             .map_or(usual.id, |name| IdAttribute::named(&name)),
@@ -289,10 +298,11 @@ fn group_settings(checks: &mut Checks, spec: &LdapGroups, users: &LdapUsers) -> 
     GroupSettings {
         base_dn: spec.base_dn.clone(),
         scope: scope(spec.scope),
-        filter: spec.filter.clone().unwrap_or(usual.filter),
+        filter: spec.filter.as_deref().map_or(usual.filter, tidy_filter),
         id: id.map_or(usual.id, |name| IdAttribute::named(name)),
         name: spec.name_attribute.clone().unwrap_or(usual.name),
         members,
+        include_primary: spec.include_primary.unwrap_or_default(),
     }
 }
 

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use super::references::{KeyOf, ReferencedData};
 use super::unresolved::UnresolvedReason;
 use crate::api::spec::LdapTls;
-use crate::source::ldap::{ClientIdentity, TlsSettings};
+use crate::source::ldap::{ClientIdentity, TlsSettings, tls};
 
 /// Where the certificates are.
 #[derive(Debug, Clone)]
@@ -40,34 +40,34 @@ impl Certificates {
             .chain(client.flat_map(|(certificate, key)| [certificate, key]))
     }
 
-    /// Puts them into `tls`.
+    /// Puts them into `settings`. What can't be used is told by its object and key, never quoted.
     pub(super) fn resolve(
         &self,
         data: &ReferencedData,
-        tls: &mut TlsSettings,
+        settings: &mut TlsSettings,
         problems: &mut Vec<UnresolvedReason>,
     ) {
-        let mut pem = |key: &KeyOf| match data.bytes(key) {
-            Ok(bytes) => Some(bytes.to_vec()),
-            Err(problem) => {
-                problems.push(problem);
-                None
-            }
+        let mut pem = |key: &KeyOf, fault: fn(&[u8]) -> Option<&'static str>| {
+            let bytes = data.bytes(key).and_then(|bytes| match fault(bytes) {
+                None => Ok(bytes.to_vec()),
+                Some(why) => Err(UnresolvedReason::unusable(key, why)),
+            });
+            bytes.map_err(|problem| problems.push(problem)).ok()
         };
-        tls.ca_bundle = self.ca_bundle.as_ref().and_then(&mut pem);
-        if let Some((certificate, key_name)) = &self.client_certificate
-            && let (Some(certificate), Some(key)) = (pem(certificate), pem(key_name))
+        let certificates = |bytes: &[u8]| tls::read_chain(bytes).err();
+        let private_key = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+            Ok(_) => tls::read_key(bytes).err(),
+            Err(_) => Some("isn't text; store the private key as PEM"),
+        };
+        let bundle = self.ca_bundle.as_ref();
+        settings.ca_bundle = bundle.and_then(|bundle| pem(bundle, certificates));
+        if let Some((certificate, key)) = &self.client_certificate
+            && let (Some(certificate), Some(key)) =
+                (pem(certificate, certificates), pem(key, private_key))
+            && let Ok(key) = String::from_utf8(key)
         {
-            match String::from_utf8(key) {
-                Ok(key) => {
-                    let key = SecretString::from(key);
-                    tls.client_identity = Some(ClientIdentity { certificate, key });
-                }
-                Err(_) => {
-                    let why = "isn't text; store the private key as PEM";
-                    problems.push(UnresolvedReason::unusable(key_name, why));
-                }
-            }
+            let key = SecretString::from(key);
+            settings.client_identity = Some(ClientIdentity { certificate, key });
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
+use base64::Engine as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
@@ -148,6 +149,14 @@ pub(super) fn merged(references: Vec<Reference>) -> Vec<Reference> {
         .collect()
 }
 
+/// Whether `text` isn't what `fits` asks for and its base64 decoding is: what became of a value that
+/// was encoded by hand and then again by the tool.
+pub(super) fn is_encoded_twice(text: &str, fits: impl Fn(&str) -> bool) -> bool {
+    let decoded = base64::engine::general_purpose::STANDARD.decode(text.trim());
+    let decoded = decoded.ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    !fits(text) && decoded.is_some_and(|decoded| fits(decoded.trim()))
+}
+
 impl ReferencedData {
     /// Nothing yet, of a namespace.
     pub fn of_namespace(namespace: impl Into<String>) -> Self {
@@ -208,11 +217,12 @@ impl ReferencedData {
     }
 
     /// A value as one line of text. Line breaks at its end, which `echo` and editors leave, are
-    /// taken off.
+    /// taken off, and so is the byte order mark at its start that Notepad and PowerShell write.
     pub fn text(&self, key: &KeyOf) -> Result<SecretString, UnresolvedReason> {
         let unusable = |why: &str| UnresolvedReason::unusable(key, why);
         let text = std::str::from_utf8(self.bytes(key)?)
             .map_err(|_| unusable("isn't text; store it as UTF-8"))?
+            .trim_start_matches('\u{feff}')
             .trim_end_matches(['\r', '\n']);
         if text.trim().is_empty() {
             return Err(unusable("is empty"));

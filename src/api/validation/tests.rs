@@ -3,7 +3,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::fixtures::{data, least, unresolved, validated};
+use super::fixtures::{CA_BUNDLE, data, data_with, least, unresolved, validated};
 use super::*;
 use crate::api::spec::DirectorySyncSpec;
 use crate::organization::Region;
@@ -212,7 +212,7 @@ fn secrets_fill_the_settings_without_the_line_break_that_an_editor_left() {
     let secret = organization.client_secret.expose_secret();
     assert_eq!(secret, "the-organizations-secret");
     let ldap = ldap(&spec);
-    assert_eq!(ldap.tls.ca_bundle.as_deref(), Some(&b"PEM"[..]));
+    assert_eq!(ldap.tls.ca_bundle.as_deref(), Some(CA_BUNDLE.as_bytes()));
     let Bind::Simple { dn, password } = &ldap.bind else {
         panic!("{:?}", ldap.bind);
     };
@@ -368,7 +368,7 @@ fn a_domain_is_read_as_the_spec_describes_it() {
     );
     assert_eq!(listed.security, Security::StartTls);
     assert!(listed.global_catalog);
-    assert_eq!(listed.tls.ca_bundle.as_deref(), Some(&b"PEM"[..]));
+    assert_eq!(listed.tls.ca_bundle.as_deref(), Some(CA_BUNDLE.as_bytes()));
     let email = EmailFrom::PrefixAndSuffix {
         attribute: "sAMAccountName".into(),
         suffix: "@x.example".into(),
@@ -408,4 +408,46 @@ fn a_domain_is_read_as_the_spec_describes_it() {
         let error = validated(&with(wrong)).unwrap_err().to_string();
         assert!(error.contains(field), "{field}: {error}");
     }
+}
+
+/// What the LDAP source says of the Secrets that it can't use.
+fn ldap_refusals(spec: &Value, data: &ReferencedData) -> Vec<String> {
+    let (spec, groups) = parts(spec);
+    let part = spec.source.ldap.unwrap();
+    let ldap = ldap::validate(&mut Checks::default(), &part, groups).unwrap();
+    let mut problems = vec![];
+    ldap.resolve(data, &mut problems);
+    problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_key_that_lost_its_line_breaks_is_told_without_a_byte_of_it() {
+    let key = "-----BEGIN PRIVATE KEY-----THIS+IS+NO+KEY==-----END PRIVATE KEY-----";
+    let mut spec = least();
+    spec["source"]["ldap"]["tls"] = json!({"clientCertificateSecretRef": {"name": "client"}});
+    let right = data_with("client", &json!({"tls.crt": CA_BUNDLE, "tls.key": key}));
+    let told = ldap_refusals(&spec, &right);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("Secret \"client\", key \"tls.key\"")
+            && told[0].contains("its line breaks are missing"),
+        "{told:?}"
+    );
+    // A key where a certificate belongs is a key all the same.
+    let wrong = data_with("client", &json!({"tls.crt": key, "tls.key": key}));
+    for told in [told, ldap_refusals(&spec, &wrong)] {
+        let text = told.join(" ");
+        assert!(!text.contains("THIS") && !text.contains("84, 72"), "{text}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_taken_off_and_a_dn_encoded_twice_is_told() {
+    let mut spec = least();
+    spec["source"]["ldap"]["bindSecretRef"] = json!({"name": "reader"});
+    let marked = json!({"bindDn": "\u{feff}cn=reader,dc=example,dc=com", "password": "\u{feff}pw"});
+    assert_eq!(ldap_refusals(&spec, &data_with("reader", &marked)), [""; 0]);
+    let twice = json!({"bindDn": "Y249cmVhZGVyLGRjPWV4YW1wbGUsZGM9Y29t", "password": "pw"});
+    let told = ldap_refusals(&spec, &data_with("reader", &twice));
+    assert!(told[0].contains("encoded twice"), "{told:?}");
 }

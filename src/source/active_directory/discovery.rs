@@ -27,10 +27,40 @@ pub async fn controllers(
     patience: Duration,
 ) -> Result<Vec<Controller>, ActiveDirectoryFailure> {
     // MS-ADTS 6.3.2.3. The name is absolute: no search list may lead it astray.
-    let record = match global_catalog {
-        false => format!("_ldap._tcp.dc._msdcs.{}.", domain.name),
-        true => format!("_gc._tcp.{}.", domain.name),
-    };
+    if !global_catalog {
+        let record = format!("_ldap._tcp.dc._msdcs.{}.", domain.name);
+        return ask(domain, record, patience).await;
+    }
+    // Catalogs are listed at the forest's root, which may be a domain above the one that is named.
+    let mut first = None;
+    for name in above(&domain.name) {
+        match ask(domain, format!("_gc._tcp.{name}."), patience).await {
+            Err(
+                failure @ ActiveDirectoryFailure::Discovery {
+                    nothing_there: true,
+                    ..
+                },
+            ) => {
+                first.get_or_insert(failure);
+            }
+            found_or_failed => return found_or_failed,
+        }
+    }
+    Err(first.expect("a domain's name isn't empty"))
+}
+
+/// A domain and those above it that may be a forest's root: a name of one label can't.
+fn above(domain: &str) -> impl Iterator<Item = &str> {
+    let above = domain.match_indices('.').map(|(at, _)| &domain[at + 1..]);
+    std::iter::once(domain).chain(above.filter(|name| name.contains('.')))
+}
+
+/// The controllers that the record names, in the order in which to try them.
+async fn ask(
+    domain: &Domain,
+    record: String,
+    patience: Duration,
+) -> Result<Vec<Controller>, ActiveDirectoryFailure> {
     let failed = |why: String, nothing_there| ActiveDirectoryFailure::Discovery {
         domain: domain.name.clone(),
         record: record.clone(),
@@ -112,6 +142,15 @@ mod tests {
 
     fn record(priority: u16, weight: u16, host: &str) -> SRV {
         SRV::new(priority, weight, 389, Name::from_ascii(host).unwrap())
+    }
+
+    #[test]
+    fn the_forests_root_is_looked_for_above_the_domain() {
+        let tried: Vec<_> = above("eu.corp.example.com").collect();
+        assert_eq!(
+            tried,
+            ["eu.corp.example.com", "corp.example.com", "example.com"]
+        );
     }
 
     #[test]

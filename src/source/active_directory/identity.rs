@@ -9,6 +9,34 @@ pub fn guid(bytes: &[u8]) -> Option<String> {
     Some(uuid::Uuid::from_bytes_le(bytes).hyphenated().to_string())
 }
 
+/// How to read the bytes of an attribute that is known to hold an identity as such; `None` where
+/// it isn't. `lower_case` is the attribute's name.
+///
+/// AD LDS and Exchange write GUIDs as Active Directory does; eDirectory's `GUID` has no text form
+/// that all its tools agree on, so its bytes are written in their order.
+pub fn binary(lower_case: &str) -> Option<fn(&[u8]) -> Option<String>> {
+    match lower_case {
+        "objectguid" | "ms-ds-consistencyguid" => Some(guid),
+        "guid" => Some(hex),
+        _ => None,
+    }
+}
+
+fn hex(bytes: &[u8]) -> Option<String> {
+    let text = bytes.iter().fold(String::new(), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    });
+    (!text.is_empty()).then_some(text)
+}
+
+/// Whether this is an account that comes with every domain: Administrator, Guest, krbtgt and
+/// DefaultAccount, by the last number of their identifiers.
+pub fn is_built_in(sid: &str) -> bool {
+    let last = sid.rsplit_once('-').map(|(_, last)| last);
+    matches!(last, Some("500" | "501" | "502" | "503"))
+}
+
 /// A security identifier (MS-DTYP 2.4.2.2) as `S-1-5-21-…`.
 pub fn sid(bytes: &[u8]) -> Option<String> {
     let (&[revision, count, ref authority @ ..], subs) = bytes.split_first_chunk::<8>()?;

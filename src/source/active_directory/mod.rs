@@ -9,7 +9,7 @@ mod controller;
 mod discovery;
 mod error;
 mod groups;
-mod identity;
+pub(in crate::source) mod identity;
 mod members;
 mod read;
 mod scope;

@@ -11,10 +11,13 @@ use crate::source::ldap::search::Next;
 use crate::text::shorten;
 
 /// People who log on: neither computers, managed service accounts nor the accounts of trusts
-/// (`sAMAccountType` is that of a normal user), nor those that come with every domain
-/// (Administrator, Guest, krbtgt).
-const PEOPLE: &str = "(objectCategory=person)(objectClass=user)(sAMAccountType=805306368)\
-                      (!(isCriticalSystemObject=TRUE))";
+/// (`sAMAccountType` is that of a normal user).
+const PEOPLE: &str = "(objectCategory=person)(objectClass=user)(sAMAccountType=805306368)";
+
+/// Without those that come with every domain (Administrator, Guest, krbtgt). A global catalog
+/// doesn't have the attribute, so the filter would be Undefined there and could hide everybody:
+/// there they are told by their identifiers.
+const NOT_BUILT_IN: &str = "(!(isCriticalSystemObject=TRUE))";
 
 /// `userAccountControl`: ACCOUNTDISABLE.
 const DISABLED: i64 = 0x2;
@@ -48,12 +51,20 @@ impl Reader<'_> {
             EmailFrom::ProxyAddresses => attributes.push(&names.proxies),
             EmailFrom::PrefixAndSuffix { .. } => attributes.push(&names.prefix),
         }
+        let catalog = self.settings.global_catalog;
+        if self.includes_primary() || catalog {
+            attributes.push(&names.sid);
+        }
         if self.includes_primary() {
-            attributes.extend([&names.sid, &names.primary_group]);
+            attributes.push(&names.primary_group);
         }
         let attributes = asked(&attributes);
         let users = &self.settings.users;
-        let filter = format!("(&{PEOPLE}{})", users.filter.as_deref().unwrap_or_default());
+        let filter = format!(
+            "(&{PEOPLE}{}{})",
+            if catalog { "" } else { NOT_BUILT_IN },
+            users.filter.as_deref().unwrap_or_default()
+        );
         let (mut count, mut first) = (0, String::new());
         let mut text = String::new();
         for base in self.bases(&users.search_bases) {
@@ -62,6 +73,9 @@ impl Reader<'_> {
             let tried = search.tried(&connection.server);
             read_entries(connection, &search, |entry| {
                 refuse_ranges(entry, &tried)?;
+                if catalog && self.is_built_in(entry)? {
+                    return Ok(Next::Continue);
+                }
                 self.add_user(entry, &mut text)?;
                 if count == 0 {
                     first = shorten(entry.dn());
@@ -108,6 +122,12 @@ impl Reader<'_> {
         let email = self.email(entry);
         builder.user(&[key], &id, &email, account, entry.dn());
         Ok(())
+    }
+
+    fn is_built_in(&self, entry: Entry<'_>) -> Result<bool, ActiveDirectoryFailure> {
+        let sid = entry.bytes(&self.names.sid).and_then(identity::sid);
+        let sid = sid.ok_or_else(|| hidden(entry.dn(), "objectSid"))?;
+        Ok(identity::is_built_in(&sid))
     }
 
     fn primary_group(&self, entry: Entry<'_>) -> Result<String, ActiveDirectoryFailure> {

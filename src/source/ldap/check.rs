@@ -1,6 +1,7 @@
 //! Tries each step of a read and tells what was seen.
 
 use super::connection::{Connection, Connector};
+use super::dn;
 use super::entry::{AttributeName, Entry};
 use super::error::LdapFailure;
 use super::read::{GroupReader, UserReader, group_search, user_search};
@@ -249,7 +250,7 @@ async fn sample_groups(
         return Ok(String::new());
     };
     let mut builder = DirectoryBuilder::with_shareable_ids();
-    let mut reader = GroupReader::new(groups);
+    let mut reader = GroupReader::new(settings, groups);
     let attributes = reader.attributes();
     let mut sample = group_search(settings, groups, &attributes);
     sample.page_size = sample_page(settings);
@@ -279,7 +280,17 @@ async fn sample_groups(
         }
         None => "none of them names a member".to_owned(),
     };
-    Ok(format!("{}, such as {first}; {member}", counted(count)))
+    let without = match reader.take_memberless().len() {
+        0 => String::new(),
+        count => format!(
+            "; {count} show no member although groups of their class have one: the bind account \
+             may not see who is in them"
+        ),
+    };
+    Ok(format!(
+        "{}, such as {first}; {member}{without}",
+        counted(count)
+    ))
 }
 
 /// A member as a group names it, and the search that should find it.
@@ -295,48 +306,90 @@ async fn resolve_member(
     settings: &LdapSettings,
     member: &SampleMember,
 ) -> Result<String, LdapFailure> {
-    let attributes = ["1.1".to_owned()];
-    let filter;
-    let search = match &member.named_by {
-        None => Search {
+    let shown = shorten(&member.value);
+    if let Some(attribute) = &member.named_by {
+        let filter = format!(
+            "(&{}({attribute}={}))",
+            settings.users.filter,
+            ldap3::ldap_escape(member.value.as_str())
+        );
+        let attributes = ["1.1".to_owned()];
+        let search = Search {
             what: "a member",
-            base: &member.value,
-            scope: SearchScope::Base,
-            filter: "(objectClass=*)",
+            filter: &filter,
             page_size: 0,
             ..user_search(settings, &attributes)
-        },
-        Some(attribute) => {
-            filter = format!(
-                "(&{}({attribute}={}))",
-                settings.users.filter,
-                ldap3::ldap_escape(member.value.as_str())
-            );
-            Search {
-                what: "a member",
-                filter: &filter,
-                page_size: 0,
-                ..user_search(settings, &attributes)
-            }
-        }
+        };
+        let found = finds(connection, &search).await?;
+        return Ok(match found {
+            true => format!("the member {shown} is among the users"),
+            false => format!("the member {shown} is not among the users"),
+        });
+    }
+    let users = settings.users.base_dn.as_ref().unwrap_or(&settings.base_dn);
+    if is_below(&member.value, users)
+        && finds_dn(connection, settings, &member.value, &settings.users.filter).await?
+    {
+        return Ok(format!("the member {shown} is among the users"));
+    }
+    if let Some(groups) = &settings.groups
+        && is_below(
+            &member.value,
+            groups.base_dn.as_ref().unwrap_or(&settings.base_dn),
+        )
+        && finds_dn(connection, settings, &member.value, &groups.filter).await?
+    {
+        return Ok(format!("the member {shown} is among the groups"));
+    }
+    Ok(format!(
+        "the member {shown} is among neither users nor groups; if it should be, check base and \
+         filter, and what the bind account may see"
+    ))
+}
+
+/// Whether an entry of that name passes the filter.
+async fn finds_dn(
+    connection: &mut Connection,
+    settings: &LdapSettings,
+    dn: &str,
+    filter: &str,
+) -> Result<bool, LdapFailure> {
+    let attributes = ["1.1".to_owned()];
+    let search = Search {
+        what: "a member",
+        base: dn,
+        scope: SearchScope::Base,
+        filter,
+        page_size: 0,
+        ..user_search(settings, &attributes)
     };
+    finds(connection, &search).await
+}
+
+async fn finds(connection: &mut Connection, search: &Search<'_>) -> Result<bool, LdapFailure> {
     let mut found = false;
     let searched = connection
-        .search(&search, |_| {
+        .search(search, |_| {
             found = true;
-            Ok(Next::Continue)
+            Ok(Next::Stop)
         })
         .await;
-    let shown = shorten(&member.value);
     match searched {
-        Ok(()) if found => Ok(format!("the member {shown} was found")),
+        Ok(()) => Ok(found),
         // What a group names may be gone: that is no error of the settings.
-        Err(LdapFailure::Refused { answer, .. }) if answer.code == 32 => Ok(format!(
-            "the member {shown} was not found; check what the bind account may see"
-        )),
-        Ok(()) => Ok(format!("the member {shown} was not found among the users")),
+        Err(LdapFailure::Refused { answer, .. }) if answer.code == 32 => Ok(false),
         Err(failure) => Err(failure),
     }
+}
+
+/// Whether the entry is the base or below it.
+fn is_below(dn: &str, base: &str) -> bool {
+    let [dn, base] = [dn, base].map(|dn| {
+        let mut normal = String::new();
+        dn::normalize(dn, &mut normal);
+        normal
+    });
+    base.is_empty() || dn == base || dn.ends_with(&format!(",{base}"))
 }
 
 /// Gives up to [`SAMPLE`] entries to `each`; how many there were.

@@ -36,6 +36,11 @@ impl<'a> Entry<'a> {
             .filter_map(|value| std::str::from_utf8(primitive(value)?).ok())
     }
 
+    /// Whether the entry has `attribute`, be its values blank.
+    pub fn has(&self, attribute: &AttributeName) -> bool {
+        !self.values_of(attribute).is_empty()
+    }
+
     /// The first value of `attribute` as it is.
     pub fn bytes(&self, attribute: &AttributeName) -> Option<&'a [u8]> {
         self.values_of(attribute).first().and_then(primitive)

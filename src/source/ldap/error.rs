@@ -126,6 +126,18 @@ pub enum LdapFailure {
         /// The attribute.
         attribute: String,
     },
+    /// Ids aren't text.
+    #[error(
+        "{tried}: {attribute} of {entry} holds bytes, not text, and can't make the external id; name another idAttribute (objectGUID, mS-DS-ConsistencyGuid and eDirectory's GUID are read as such)"
+    )]
+    BinaryId {
+        /// What was asked.
+        tried: String,
+        /// The DN of the first such entry.
+        entry: String,
+        /// The attribute.
+        attribute: String,
+    },
     /// What came isn't LDAP.
     #[error(
         "{tried}: the answer can't be understood as LDAP; check that the port is that of an LDAP server"
@@ -191,7 +203,13 @@ impl LdapFailure {
         Self::Refused {
             tried,
             stage,
-            advice: advice(stage, result.rc),
+            advice: match refuses_paging(stage, result) {
+                true => {
+                    "the server refuses paged results: set pageSize to 0, or allow them for the \
+                     bind account"
+                }
+                false => advice(stage, result.rc),
+            },
             answer: Box::new(Answer::of(result)),
         }
     }
@@ -217,9 +235,11 @@ impl LdapFailure {
     pub(in crate::source) fn kind(&self) -> SourceErrorKind {
         const TRANSIENT: SourceErrorKind = SourceErrorKind::Transient { retry_after: None };
         match self {
-            Self::Settings(_) | Self::Denied(_) | Self::NoIds { .. } | Self::Ranged { .. } => {
-                SourceErrorKind::Configuration
-            }
+            Self::Settings(_)
+            | Self::Denied(_)
+            | Self::NoIds { .. }
+            | Self::BinaryId { .. }
+            | Self::Ranged { .. } => SourceErrorKind::Configuration,
             Self::Resolve { .. } | Self::Connect { .. } | Self::Malformed { .. } => TRANSIENT,
             Self::Tls { passing: true, .. } => TRANSIENT,
             Self::Tls { passing: false, .. } => SourceErrorKind::Configuration,
@@ -271,6 +291,16 @@ fn seconds(duration: &Duration) -> String {
 fn list(failures: &[LdapFailure]) -> String {
     let texts: Vec<_> = failures.iter().map(ToString::to_string).collect();
     texts.join(" | ")
+}
+
+/// Whether the answer speaks of the control for paged results (RFC 2696). The code alone doesn't
+/// tell: OpenLDAP answers 11 where `size.prtotal` is disabled.
+fn refuses_paging(stage: Stage, result: &LdapResult) -> bool {
+    let text = result.text.to_ascii_lowercase();
+    stage == Stage::Search
+        && ["paged", "1.2.840.113556.1.4.319"]
+            .iter()
+            .any(|s| text.contains(s))
 }
 
 fn advice(stage: Stage, code: u32) -> &'static str {

@@ -6,14 +6,16 @@
 // Active Directory speaks LDAP, too: what isn't pub here is shared with it alone.
 pub(in crate::source) mod check;
 pub(in crate::source) mod connection;
+mod disabled;
 pub(in crate::source) mod dn;
 pub(in crate::source) mod entry;
 mod error;
 pub(in crate::source) mod library;
 mod read;
+mod schema;
 pub(in crate::source) mod search;
 mod settings;
-mod tls;
+pub(crate) mod tls;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -21,8 +23,10 @@ use futures::future::BoxFuture;
 use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
 
 use connection::Connector;
+pub(crate) use dn::is_dn;
 pub use error::{Answer, LdapFailure, Stage};
 use library::caught;
+pub(crate) use settings::tidy_filter;
 pub use settings::{
     Bind, ClientIdentity, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute,
     InvalidSettings, LdapSettings, MemberAttribute, MemberNaming, SearchScope, ServerUrl,

@@ -1,19 +1,25 @@
 //! Reads people and groups side by side into one directory.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Mutex;
 
 use super::check::SampleMember;
 use super::connection::{Connection, Connector};
+use super::disabled::Disabled;
 use super::dn;
 use super::entry::{AttributeName, Entry};
 use super::error::LdapFailure;
+use super::schema;
 use super::search::{Next, Search};
 use super::settings::{
     EmailRule, GroupSettings, IdAttribute, LdapSettings, MemberNaming, UserSettings,
 };
 use crate::complete::Complete;
 use crate::directory::{Account, AccountState, Directory, DirectoryBuilder, Email, EntryKey};
+use crate::problem::{Problem, ProblemReason};
 use crate::source::ReadProgress;
+use crate::source::active_directory::identity;
 use crate::text::shorten;
 
 /// Reads the whole directory over two connections to the same server.
@@ -79,7 +85,7 @@ async fn read_groups(
     builder: &Mutex<DirectoryBuilder>,
     progress: &ReadProgress,
 ) -> Result<(), LdapFailure> {
-    let mut reader = GroupReader::new(groups);
+    let mut reader = GroupReader::new(settings, groups);
     let attributes = reader.attributes();
     let search = group_search(settings, groups, &attributes);
     let tried = search.tried(&connection.server);
@@ -92,7 +98,17 @@ async fn read_groups(
             Ok(Next::Continue)
         })
         .await?;
-    reader.judge(tried)
+    reader.judge(tried)?;
+    let unlisted = reader.take_memberless();
+    if unlisted.is_empty() {
+        return Ok(());
+    }
+    let hidden = schema::demands_members(connection, settings).await?;
+    let mut builder = builder.lock().expect("no reader panics with the builder");
+    for group in unlisted {
+        group.add(hidden, &mut builder);
+    }
+    Ok(())
 }
 
 /// Whoever counts the values that came as all of them loses people silently.
@@ -145,8 +161,10 @@ pub fn group_search<'a>(
 pub struct UserReader<'a> {
     ids: Ids,
     email: EmailReader<'a>,
-    disabled: Option<(AttributeName, &'a [String])>,
+    disabled: Option<Disabled<'a>>,
     member_of: Option<AttributeName>,
+    /// The number of a person's primary group.
+    gid: Option<AttributeName>,
     /// How many entries had the attribute that tells disabled accounts.
     disabled_seen: usize,
     /// The attributes by whose values groups name people.
@@ -180,11 +198,12 @@ impl<'a> UserReader<'a> {
             email: EmailReader::new(email),
             disabled: disabled
                 .as_ref()
-                .map(|rule| (AttributeName::new(&rule.attribute), rule.values.as_slice())),
+                .map(|rule| Disabled::new(rule, jiff::Timestamp::now())),
             member_of: member_of
                 .as_deref()
                 .filter(|_| settings.groups.is_some())
                 .map(AttributeName::new),
+            gid: primary_groups(settings.groups.as_ref()),
             disabled_seen: 0,
             named_by,
             keys: vec![],
@@ -195,7 +214,7 @@ impl<'a> UserReader<'a> {
     /// What to ask for, each attribute once.
     pub fn attributes(&self) -> Vec<String> {
         let derived = self.email.derived.as_ref().map(|(prefix, _)| prefix);
-        let disabled = self.disabled.as_ref().map(|(name, _)| name);
+        let disabled = self.disabled.as_ref().map(|rule| &rule.attribute);
         let all = self
             .ids
             .attribute
@@ -204,6 +223,7 @@ impl<'a> UserReader<'a> {
             .chain(derived)
             .chain(disabled)
             .chain(&self.member_of)
+            .chain(&self.gid)
             .chain(&self.named_by);
         asked_for(all)
     }
@@ -224,6 +244,12 @@ impl<'a> UserReader<'a> {
                 builder.member_of(self.keys[0], group);
             }
         }
+        if let Some(attribute) = &self.gid
+            && let Some(gid) = entry.values(attribute).next()
+        {
+            let group = group_key(gid, &mut self.text, builder);
+            builder.member_of(self.keys[0], group);
+        }
         for attribute in &self.named_by {
             for value in entry.values(attribute) {
                 self.keys
@@ -231,23 +257,23 @@ impl<'a> UserReader<'a> {
             }
         }
         let mut account = Account::ACTIVE;
-        if let Some((attribute, values)) = &self.disabled {
-            self.disabled_seen += usize::from(entry.values(attribute).next().is_some());
-            if let Some(value) = matching(entry, attribute, values) {
-                account = Account::new(AccountState::Disabled, attribute.as_str(), value);
+        if let Some(rule) = &self.disabled {
+            self.disabled_seen += usize::from(entry.has(&rule.attribute));
+            if let Some(value) = rule.value(entry) {
+                account = Account::new(AccountState::Disabled, rule.attribute.as_str(), value);
             }
         }
         let email = self.email.of(entry, &mut self.text);
         match self.ids.of(entry) {
-            Ok(id) => builder.user(&self.keys, id, email, account, entry.dn()),
+            Ok(id) => builder.user(&self.keys, &id, email, account, entry.dn()),
             Err(why) => builder.unidentified_user(&self.keys, email, entry.dn(), why),
         }
     }
 
     /// Tells the directory whether the attribute of disabled accounts was seen.
     pub fn note_state_attribute(&self, builder: &mut DirectoryBuilder) {
-        if let Some((attribute, _)) = &self.disabled {
-            builder.state_attribute(attribute.as_str(), self.disabled_seen);
+        if let Some(rule) = &self.disabled {
+            builder.state_attribute(rule.attribute.as_str(), self.disabled_seen);
         }
     }
 }
@@ -257,13 +283,48 @@ pub struct GroupReader {
     ids: Ids,
     name: AttributeName,
     members: Vec<(AttributeName, Option<AttributeName>)>,
+    /// Where a group without a member is worth a second look: `objectClass`.
+    class: Option<AttributeName>,
+    memberless: Vec<Memberless>,
+    /// The number by which people name their primary group.
+    gid: Option<AttributeName>,
+    /// Which group has a number, to find those that share one.
+    by_gid: HashMap<String, Memberless>,
     text: String,
+}
+
+/// A group that shows no member although its class may demand one, or whose members can't be told.
+#[derive(Clone)]
+pub struct Memberless {
+    key: EntryKey,
+    id: String,
+    name: String,
+}
+
+impl Memberless {
+    /// Adds it, as a group whose members are `hidden` or as one that has none.
+    fn add(self, hidden: bool, builder: &mut DirectoryBuilder) {
+        let Self { key, id, name } = self;
+        match hidden {
+            true => builder.group_in_part(&[key], &id, &name, vec![]),
+            false => builder.group(&[key], &id, &name, vec![]),
+        }
+    }
 }
 
 impl GroupReader {
     /// A reader as the settings have it.
-    pub fn new(settings: &GroupSettings) -> Self {
-        let members = settings.members.iter().map(|member| {
+    pub fn new(settings: &LdapSettings, groups: &GroupSettings) -> Self {
+        let lists = |name: &str| {
+            groups
+                .members
+                .iter()
+                .any(|m| m.name.eq_ignore_ascii_case(name))
+        };
+        // Where people tell their groups, groups need not.
+        let by_class =
+            settings.users.member_of.is_none() && (lists("member") || lists("uniqueMember"));
+        let members = groups.members.iter().map(|member| {
             let named_by = match &member.naming {
                 MemberNaming::Dn => None,
                 MemberNaming::UserAttribute(name) => Some(AttributeName::new(name)),
@@ -271,9 +332,13 @@ impl GroupReader {
             (AttributeName::new(&member.name), named_by)
         });
         Self {
-            ids: Ids::new(&settings.id),
-            name: AttributeName::new(&settings.name),
+            ids: Ids::new(&groups.id),
+            name: AttributeName::new(&groups.name),
             members: members.collect(),
+            class: by_class.then(|| AttributeName::new("objectClass")),
+            memberless: vec![],
+            gid: primary_groups(Some(groups)),
+            by_gid: HashMap::new(),
             text: String::new(),
         }
     }
@@ -281,7 +346,15 @@ impl GroupReader {
     /// What to ask for, each attribute once.
     pub fn attributes(&self) -> Vec<String> {
         let members = self.members.iter().map(|(name, _)| name);
-        asked_for(self.ids.attribute.iter().chain([&self.name]).chain(members))
+        let class = self.class.iter().chain(&self.gid);
+        asked_for(
+            self.ids
+                .attribute
+                .iter()
+                .chain([&self.name])
+                .chain(members)
+                .chain(class),
+        )
     }
 
     /// An error where groups were added and none had an id.
@@ -289,13 +362,38 @@ impl GroupReader {
         self.ids.judge(tried)
     }
 
+    /// The groups that show no member although their class may demand one.
+    pub fn take_memberless(&mut self) -> Vec<Memberless> {
+        std::mem::take(&mut self.memberless)
+    }
+
+    /// Whether the group has a class that demands a member, and none is to be seen: not even the
+    /// blank one that empty groups have there.
+    fn shows_no_member(&self, entry: Entry<'_>) -> bool {
+        let Some(class) = &self.class else {
+            return false;
+        };
+        let read = |name: &str| {
+            let mut members = self.members.iter();
+            members.any(|(attribute, _)| attribute.as_str().eq_ignore_ascii_case(name))
+        };
+        entry.values(class).any(|class| {
+            class.eq_ignore_ascii_case("groupOfNames") && read("member")
+                || class.eq_ignore_ascii_case("groupOfUniqueNames") && read("uniqueMember")
+        }) && self
+            .members
+            .iter()
+            .all(|(attribute, _)| !entry.has(attribute))
+    }
+
     /// The first member that the group names, for a trial.
     pub fn first_member(&self, entry: Entry<'_>) -> Option<SampleMember> {
         self.members.iter().find_map(|(attribute, named_by)| {
             let value = entry.values(attribute).find(|v| !v.trim().is_empty())?;
+            let named_by = named_by.as_ref().filter(|_| !looks_like_a_dn(value));
             Some(SampleMember {
                 value: dn::without_unique_id(value).to_owned(),
-                named_by: named_by.as_ref().map(|name| name.as_str().to_owned()),
+                named_by: named_by.map(|name| name.as_str().to_owned()),
             })
         })
     }
@@ -308,6 +406,11 @@ impl GroupReader {
             Ok(id) => id,
             Err(why) => return builder.unidentified_group(&[key], name, why),
         };
+        if self.shows_no_member(entry) {
+            let (id, name) = (id.into_owned(), name.to_owned());
+            self.memberless.push(Memberless { key, id, name });
+            return;
+        }
         let mut members = vec![];
         for (attribute, named_by) in &self.members {
             for value in entry.values(attribute) {
@@ -316,12 +419,46 @@ impl GroupReader {
                     continue;
                 }
                 members.push(match named_by {
-                    None => dn_key(dn::without_unique_id(value), &mut self.text, builder),
-                    Some(by) => value_key(by, value, &mut self.text, builder),
+                    // Some put DNs into `memberUid` as well, even side by side with uids.
+                    Some(by) if !looks_like_a_dn(value) => {
+                        value_key(by, value, &mut self.text, builder)
+                    }
+                    _ => dn_key(dn::without_unique_id(value), &mut self.text, builder),
                 });
             }
         }
-        builder.group(&[key], id, name, members);
+        let gid = self.gid.as_ref().and_then(|gid| entry.values(gid).next());
+        let Some(gid) = gid else {
+            return builder.group(&[key], &id, name, members);
+        };
+        let by_gid = group_key(gid, &mut self.text, builder);
+        builder.group(&[key, by_gid], &id, name, members);
+        let this = Memberless {
+            key,
+            id: id.into_owned(),
+            name: name.to_owned(),
+        };
+        match self.by_gid.get(gid) {
+            None => {
+                self.by_gid.insert(gid.to_owned(), this);
+            }
+            Some(other) if other.key != key => {
+                builder.problem(Problem::new(
+                    ProblemReason::AmbiguousMember,
+                    format!(
+                        "groups {} and {} have the gidNumber {}: nobody can say which is the \
+                         primary group of the people with it; both are left as they are",
+                        shorten(&other.name),
+                        shorten(&this.name),
+                        shorten(gid)
+                    ),
+                    [],
+                ));
+                other.clone().add(true, builder);
+                this.add(true, builder);
+            }
+            Some(_) => {}
+        }
     }
 }
 
@@ -329,29 +466,52 @@ impl GroupReader {
 struct Ids {
     /// `None`: the DN.
     attribute: Option<AttributeName>,
+    /// How to read its bytes, where they aren't text.
+    binary: Option<fn(&[u8]) -> Option<String>>,
     entries: usize,
     missing: usize,
+    /// An entry whose id isn't text although the attribute isn't known to hold anything else.
+    not_text: Option<String>,
 }
 
 impl Ids {
     fn new(id: &IdAttribute) -> Self {
+        let attribute = match id {
+            IdAttribute::Dn => None,
+            IdAttribute::Attribute(name) => Some(AttributeName::new(name)),
+        };
+        let binary = attribute
+            .as_ref()
+            .and_then(|name| identity::binary(name.short()));
         Self {
-            attribute: match id {
-                IdAttribute::Dn => None,
-                IdAttribute::Attribute(name) => Some(AttributeName::new(name)),
-            },
+            attribute,
+            binary,
             entries: 0,
             missing: 0,
+            not_text: None,
         }
     }
 
     /// The entry's id, or why it has none.
-    fn of<'e>(&mut self, entry: Entry<'e>) -> Result<&'e str, String> {
+    fn of<'e>(&mut self, entry: Entry<'e>) -> Result<Cow<'e, str>, String> {
         self.entries += 1;
         let Some(attribute) = &self.attribute else {
-            return Ok(entry.dn());
+            return Ok(entry.dn().into());
         };
-        let id = entry.values(attribute).find(|id| !id.trim().is_empty());
+        let id = match self.binary {
+            Some(read) => entry.bytes(attribute).and_then(read).map(Cow::Owned),
+            None => {
+                let mut texts = entry.values(attribute);
+                let id = texts.find(|id| !id.trim().is_empty()).map(Cow::Borrowed);
+                if id.is_none() && entry.has(attribute) && self.not_text.is_none() {
+                    let bytes = entry.bytes(attribute).unwrap_or_default();
+                    if std::str::from_utf8(bytes).is_err() {
+                        self.not_text = Some(shorten(entry.dn()));
+                    }
+                }
+                id
+            }
+        };
         id.ok_or_else(|| {
             self.missing += 1;
             format!(
@@ -363,6 +523,13 @@ impl Ids {
 
     /// An error where no entry at all has an id.
     fn judge(&self, tried: String) -> Result<(), LdapFailure> {
+        if let (Some(entry), Some(attribute)) = (&self.not_text, &self.attribute) {
+            return Err(LdapFailure::BinaryId {
+                tried,
+                entry: entry.clone(),
+                attribute: attribute.as_str().to_owned(),
+            });
+        }
         match &self.attribute {
             Some(attribute) if self.entries > 0 && self.missing == self.entries => {
                 Err(LdapFailure::NoIds {
@@ -424,14 +591,23 @@ impl<'a> EmailReader<'a> {
     }
 }
 
-/// The first value of `attribute` that is among `values`; the first of all where those are none.
-fn matching<'e>(entry: Entry<'e>, attribute: &AttributeName, values: &[String]) -> Option<&'e str> {
-    entry.values(attribute).find(|value| {
-        values.is_empty()
-            || values
-                .iter()
-                .any(|wanted| wanted.trim().eq_ignore_ascii_case(value.trim()))
-    })
+/// The attribute that ties people to their primary groups, where these count.
+fn primary_groups(groups: Option<&GroupSettings>) -> Option<AttributeName> {
+    let wanted = groups.is_some_and(|groups| groups.include_primary);
+    wanted.then(|| AttributeName::new("gidNumber"))
+}
+
+/// The key of the group with this number. The control character keeps it apart from every DN.
+fn group_key(gid: &str, text: &mut String, builder: &mut DirectoryBuilder) -> EntryKey {
+    text.clear();
+    text.push_str("\u{1}gidnumber=");
+    text.push_str(gid.trim());
+    builder.key(text)
+}
+
+/// No uid looks like this.
+fn looks_like_a_dn(value: &str) -> bool {
+    value.contains('=') && value.contains(',') && dn::is_dn(value)
 }
 
 fn dn_key(dn: &str, text: &mut String, builder: &mut DirectoryBuilder) -> EntryKey {

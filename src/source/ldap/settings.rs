@@ -127,6 +127,9 @@ pub struct GroupSettings {
     pub name: String,
     /// Attributes that list members; those an entry has are taken together. Default `member`.
     pub members: Vec<MemberAttribute>,
+    /// Whether people whose `gidNumber` is the group's are in it (RFC 2307: their primary group).
+    /// Default no.
+    pub include_primary: bool,
 }
 
 /// How deep a search goes.
@@ -190,7 +193,8 @@ pub struct DerivedEmail {
 pub struct DisabledRule {
     /// The attribute that tells: `nsAccountLock`, `loginDisabled`, `pwdAccountLockedTime`.
     pub attribute: String,
-    /// The values that mean blocked, in any case; none: having the attribute at all does.
+    /// The values that mean disabled, in any case; none: what the attribute is known to mean, or
+    /// any value but `FALSE`.
     pub values: Vec<String>,
 }
 
@@ -362,6 +366,7 @@ impl Default for GroupSettings {
             id: IdAttribute::Attribute("entryUUID".to_owned()),
             name: "cn".to_owned(),
             members: vec![MemberAttribute::named("member")],
+            include_primary: false,
         }
     }
 }
@@ -429,8 +434,8 @@ pub enum InvalidSettings {
     Pem {
         /// Where it was given.
         field: &'static str,
-        /// What is wrong with it.
-        why: String,
+        /// What is wrong with it, without a byte of it.
+        why: &'static str,
     },
 }
 
@@ -528,6 +533,23 @@ pub fn check_filter(field: &'static str, filter: &str) -> Result<(), InvalidSett
     }
 }
 
+/// `filter` without white space around and between its parts, as comes of YAML's folded blocks.
+/// What belongs to a value stays.
+pub(crate) fn tidy_filter(filter: &str) -> String {
+    let mut tidy = String::with_capacity(filter.len());
+    let mut in_a_value = false;
+    for c in filter.chars() {
+        match c {
+            '(' | ')' => in_a_value = false,
+            '&' | '|' | '!' if !in_a_value => {}
+            c if c.is_whitespace() && !in_a_value => continue,
+            _ => in_a_value = true,
+        }
+        tidy.push(c);
+    }
+    tidy
+}
+
 /// A descriptor or a dotted number (RFC 4512, 2.5), without options.
 pub fn is_attribute(name: &str) -> bool {
     !name.is_empty()
@@ -597,5 +619,18 @@ mod tests {
             }
         });
         assert!(no_password.contains("password"));
+    }
+
+    #[test]
+    fn a_filter_on_several_lines_is_one_without_them_and_values_keep_their_spaces() {
+        let folded =
+            " (&\n  ( objectClass=inetOrgPerson )\n  (! (employeeType=the guest & co))\n)\n ";
+        let tidy = tidy_filter(folded);
+        assert_eq!(
+            tidy,
+            "(&(objectClass=inetOrgPerson )(!(employeeType=the guest & co)))"
+        );
+        assert!(check_filter("users.filter", &tidy).is_ok());
+        assert_eq!(tidy_filter("(cn:dn:=a b)"), "(cn:dn:=a b)");
     }
 }

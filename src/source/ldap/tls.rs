@@ -3,10 +3,11 @@
 use std::sync::{Arc, LazyLock, Mutex};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore,
     SignatureScheme,
@@ -32,6 +33,8 @@ static SYSTEM_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
 pub struct Tls {
     config: ClientConfig,
     verifier: Option<Arc<WebPkiServerVerifier>>,
+    /// The certificates of the bundle, as they are.
+    bundled: Arc<[Vec<u8>]>,
     /// Whom we trust, for a person.
     trusted: String,
 }
@@ -43,28 +46,34 @@ impl Tls {
     /// When a PEM text holds nothing usable, or certificate and key don't belong together.
     pub fn new(settings: &TlsSettings) -> Result<Self, InvalidSettings> {
         let provider = Arc::new(ring::default_provider());
+        let mut bundled = vec![];
         let (verifier, trusted) = if settings.insecure_skip_verify {
             (None, "anybody".to_owned())
         } else {
             let (roots, trusted) = match &settings.ca_bundle {
-                Some(pem) => read_authorities(pem)?,
-                None => (SYSTEM_ROOTS.clone(), "the system's authorities".to_owned()),
+                Some(pem) => {
+                    let certificates = read_certificates("tls.caBundle", pem)?;
+                    bundled = certificates.iter().map(|c| c.to_vec()).collect();
+                    read_authorities(certificates)?
+                }
+                None => (SYSTEM_ROOTS.clone(), "the system's CAs".to_owned()),
             };
             let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
                 .build()
                 .map_err(|_| InvalidSettings::Pem {
                     field: "tls.caBundle",
-                    why: "this system has no certificate authorities of its own; give a bundle"
-                        .to_owned(),
+                    why: "this system has no CAs of its own; give a bundle",
                 })?;
             (Some(verifier), trusted)
         };
+        let bundled: Arc<[Vec<u8>]> = bundled.into();
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .expect("ring has the protocol versions that rustls considers safe")
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Witness {
                 verifier: verifier.clone(),
+                bundled: bundled.clone(),
                 provider,
                 name: None,
                 seen: Arc::default(),
@@ -73,17 +82,16 @@ impl Tls {
             None => builder.with_no_client_auth(),
             Some(identity) => {
                 let chain = read_certificates("tls.clientCertificate", &identity.certificate)?;
-                let key = PrivateKeyDer::from_pem_slice(identity.key.expose_secret().as_bytes())
-                    .map_err(|error| InvalidSettings::Pem {
-                        field: "tls.clientKey",
-                        why: error.to_string(),
-                    })?;
-                builder
-                    .with_client_auth_cert(chain, key)
-                    .map_err(|error| InvalidSettings::Pem {
-                        field: "tls.clientCertificate",
-                        why: format!("{error}; certificate and key must belong together"),
-                    })?
+                let key = read_key(identity.key.expose_secret().as_bytes())
+                    .map_err(|why| wrong("tls.clientKey", why))?;
+                // The library's words could quote the key.
+                builder.with_client_auth_cert(chain, key).map_err(|_| {
+                    wrong(
+                        "tls.clientCertificate",
+                        "certificate and private key don't belong together, or the key is of a \
+                         kind that can't be used (RSA, ECDSA P-256 or P-384 and Ed25519 can)",
+                    )
+                })?
             }
         };
         // A resumed session shows no certificate, so one that expired meanwhile would pass.
@@ -91,6 +99,7 @@ impl Tls {
         Ok(Self {
             config,
             verifier,
+            bundled,
             trusted,
         })
     }
@@ -103,6 +112,7 @@ impl Tls {
         config.enable_sni = matches!(name, Some(ServerName::DnsName(_)));
         let witness = Witness {
             verifier: self.verifier.clone(),
+            bundled: self.bundled.clone(),
             provider: config.crypto_provider().clone(),
             name,
             seen: seen.0.clone(),
@@ -159,6 +169,16 @@ impl Tls {
                         theirs(|c| format!(" (only from {})", c.not_before))
                     ),
                     true,
+                ),
+                CertificateError::Other(_) if certificate.as_ref().is_some_and(|c| c.is_ca) => (
+                    format!(
+                        "its certificate{} is that of a CA (CA:TRUE), used for a server; give the \
+                         server one with CA:FALSE (openssl req … -addext \
+                         basicConstraints=CA:FALSE), or put exactly this certificate into \
+                         tls.caBundle",
+                        theirs(|c| format!(" for {}", c.subject))
+                    ),
+                    false,
                 ),
                 other => (format!("its certificate can't be accepted: {other}"), false),
             },
@@ -221,6 +241,7 @@ impl SeenCertificate {
             issuer: shorten(&parsed.issuer().to_string()),
             not_before: day(parsed.validity().not_before.timestamp()),
             not_after: day(parsed.validity().not_after.timestamp()),
+            is_ca: parsed.is_ca(),
             names,
         })
     }
@@ -237,6 +258,8 @@ pub struct Certificate {
     pub not_before: String,
     /// The day on which it expires.
     pub not_after: String,
+    /// Whether it may sign others.
+    pub is_ca: bool,
     /// The host names and addresses it is for.
     pub names: Vec<String>,
 }
@@ -265,37 +288,70 @@ fn day(timestamp: i64) -> String {
     )
 }
 
+fn wrong(field: &'static str, why: &'static str) -> InvalidSettings {
+    InvalidSettings::Pem { field, why }
+}
+
+/// The first private key in a PEM text. What is wrong is told without a byte of it: the library
+/// would quote the line it can't read, which may be the whole key.
+pub(crate) fn read_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
+    PrivateKeyDer::from_pem_slice(&tidy(pem)).map_err(|_| {
+        if is_on_one_line(pem) {
+            "holds no private key in PEM: its line breaks are missing"
+        } else {
+            "holds no private key in PEM (PKCS #8, PKCS #1 or SEC 1, not encrypted)"
+        }
+    })
+}
+
+/// All certificates in a PEM text. What is wrong is told without a byte of it: it may be a key that
+/// stands in the wrong place.
+pub(crate) fn read_chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
+    let tidy = tidy(pem);
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&tidy).collect();
+    match certificates {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ if is_on_one_line(pem) => Err("holds no PEM certificate: its line breaks are missing"),
+        _ => Err("holds no PEM certificate that can be read"),
+    }
+}
+
+/// Without the byte order mark that some editors put before it, and without indentation.
+fn tidy(pem: &[u8]) -> Vec<u8> {
+    let text = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem);
+    let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.collect::<Vec<_>>().join(&b'\n')
+}
+
+/// Whether a PEM text lost its line breaks on the way.
+fn is_on_one_line(pem: &[u8]) -> bool {
+    let holds = |part: &[u8]| pem.windows(part.len()).any(|window| window == part);
+    holds(b"-----BEGIN ") && !pem.trim_ascii().contains(&b'\n')
+}
+
 fn read_certificates(
     field: &'static str,
     pem: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, InvalidSettings> {
-    let wrong = |why: String| InvalidSettings::Pem { field, why };
-    let certificates = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| wrong(error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(wrong("there is no PEM certificate in it".to_owned()));
-    }
-    Ok(certificates)
+    read_chain(pem).map_err(|why| wrong(field, why))
 }
 
-fn read_authorities(pem: &[u8]) -> Result<(Arc<RootCertStore>, String), InvalidSettings> {
+fn read_authorities(
+    certificates: Vec<CertificateDer<'static>>,
+) -> Result<(Arc<RootCertStore>, String), InvalidSettings> {
     let mut roots = RootCertStore::empty();
     let mut names = vec![];
-    for certificate in read_certificates("tls.caBundle", pem)? {
+    for certificate in certificates {
         if let Ok((_, parsed)) = X509Certificate::from_der(&certificate) {
             names.push(shorten(&parsed.subject().to_string()));
         }
         roots
             .add(certificate)
-            .map_err(|error| InvalidSettings::Pem {
-                field: "tls.caBundle",
-                why: error.to_string(),
-            })?;
+            .map_err(|_| wrong("tls.caBundle", "holds a certificate that can't be read"))?;
     }
     let more = names.len().saturating_sub(SHOWN_NAMES);
     names.truncate(SHOWN_NAMES);
-    let mut trusted = format!("an authority in tls.caBundle ({})", names.join("; "));
+    let mut trusted = format!("a CA in tls.caBundle ({})", names.join("; "));
     if more > 0 {
         trusted.push_str(&format!(" and {more} more"));
     }
@@ -307,10 +363,35 @@ fn read_authorities(pem: &[u8]) -> Result<(Arc<RootCertStore>, String), InvalidS
 struct Witness {
     /// `None`: take anybody.
     verifier: Option<Arc<WebPkiServerVerifier>>,
+    /// Certificates that are trusted as they are.
+    bundled: Arc<[Vec<u8>]>,
     provider: Arc<CryptoProvider>,
     /// The name that counts: that of the settings, whatever the LDAP library made of it.
     name: Option<ServerName<'static>>,
     seen: Arc<Mutex<Option<CertificateDer<'static>>>>,
+}
+
+/// A certificate that is named in the bundle is trusted as it is, even one that may sign others
+/// (what `openssl req -x509` makes), which the usual verification refuses for a server. Its names
+/// and dates count all the same; `otherwise` is what was wrong with it.
+fn trust_itself(
+    certificate: &CertificateDer<'_>,
+    name: &ServerName<'_>,
+    now: UnixTime,
+    otherwise: CertificateError,
+) -> Result<ServerCertVerified, rustls::Error> {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
+        return Err(otherwise.into());
+    };
+    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    if seconds < parsed.validity().not_before.timestamp() {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    if seconds > parsed.validity().not_after.timestamp() {
+        return Err(CertificateError::Expired.into());
+    }
+    verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+    Ok(ServerCertVerified::assertion())
 }
 
 impl ServerCertVerifier for Witness {
@@ -332,7 +413,16 @@ impl ServerCertVerifier for Witness {
             .name
             .as_ref()
             .ok_or(CertificateError::NotValidForName)?;
-        verifier.verify_server_cert(end_entity, intermediates, name, ocsp_response, now)
+        let verified =
+            verifier.verify_server_cert(end_entity, intermediates, name, ocsp_response, now);
+        match verified {
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(error)))
+                if self.bundled.iter().any(|one| one[..] == end_entity[..]) =>
+            {
+                trust_itself(end_entity, name, now, CertificateError::Other(error))
+            }
+            verified => verified,
+        }
     }
 
     fn verify_tls12_signature(
