@@ -75,7 +75,7 @@ fn bench(people: u32) -> Result<()> {
     let second = planned(&roster, &full, &policy, &memory);
     ensure!(
         second.approved.changes.is_empty(),
-        "a plan for an organization in step has {} changes",
+        "a plan for an organization in sync has {} changes",
         second.approved.changes.len()
     );
     row(

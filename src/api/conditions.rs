@@ -324,7 +324,7 @@ mod tests {
     fn succeeded() -> Outcome {
         Outcome::Succeeded {
             reason: Success::Succeeded,
-            message: "234 members and 20 groups are in step".into(),
+            message: "234 members and 20 groups are in sync".into(),
             held: None,
         }
     }
@@ -403,7 +403,7 @@ mod tests {
     fn removals_stay_held_through_failures_until_a_run_succeeds_without_any() {
         let held = Outcome::Succeeded {
             reason: Success::Succeeded,
-            message: "in step".into(),
+            message: "in sync".into(),
             held: Some((
                 Hold::LimitExceeded,
                 "70 of 200 members would lose access".into(),

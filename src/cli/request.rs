@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use jiff::SignedDuration;
 use sha2::{Digest as _, Sha256};
 
@@ -128,8 +129,7 @@ fn lease_name(label_selector: Option<&str>) -> String {
         None => "directory-sync".to_owned(),
         Some(selector) => {
             let digest = Sha256::digest(selector);
-            let [a, b, c, d] = [digest[0], digest[1], digest[2], digest[3]];
-            format!("directory-sync-{a:02x}{b:02x}{c:02x}{d:02x}")
+            format!("directory-sync-{}", HEXLOWER.encode(&digest[..4]))
         }
     }
 }

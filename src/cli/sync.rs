@@ -1,4 +1,4 @@
-//! `sync`: brings organizations in step, once.
+//! `sync`: brings organizations in sync, once.
 
 use std::fmt::Write as _;
 use std::io;

@@ -27,19 +27,10 @@ const CLAIMS: &str = "directorysync.dev/claims";
 const ATTEMPTS: u32 = 10;
 
 /// Leases of claims in one namespace.
-#[derive(Debug, Clone)]
-pub struct ClaimLeases {
-    client: ClientOf,
-    namespace: String,
-}
-
 #[derive(Clone)]
-struct ClientOf(Client);
-
-impl std::fmt::Debug for ClientOf {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Client")
-    }
+pub struct ClaimLeases {
+    client: Client,
+    namespace: String,
 }
 
 /// Why a claim isn't recorded.
@@ -73,10 +64,7 @@ struct Recorded {
 impl ClaimLeases {
     /// The Leases in this namespace.
     pub fn new(client: Client, namespace: String) -> Self {
-        Self {
-            client: ClientOf(client),
-            namespace,
-        }
+        Self { client, namespace }
     }
 
     /// Records `claim`, unless another object's is there. That of an object that doesn't exist any
@@ -178,7 +166,7 @@ impl ClaimLeases {
     /// to.
     async fn exists(&self, claim: &Recorded) -> Result<bool, ApiServerError> {
         let objects: Api<kube::core::PartialObjectMeta<DirectorySync>> =
-            Api::namespaced(self.client.0.clone(), &claim.namespace);
+            Api::namespaced(self.client.clone(), &claim.namespace);
         let of_that_name = ListParams::default().fields(&format!("metadata.name={}", claim.name));
         match with_timeout(objects.list_metadata(&of_that_name)).await {
             Ok(found) => {
@@ -194,7 +182,7 @@ impl ClaimLeases {
     }
 
     fn leases(&self) -> Api<Lease> {
-        Api::namespaced(self.client.0.clone(), &self.namespace)
+        Api::namespaced(self.client.clone(), &self.namespace)
     }
 }
 

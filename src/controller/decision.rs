@@ -115,7 +115,7 @@ pub fn decide(desired: &Desired<'_>, history: &History, now: Timestamp) -> Decis
 }
 
 /// When to try again what only a person can mend: as scheduled, but not within `least`. The other
-/// side counts wrong passwords and tells nobody when it is mended.
+/// side counts wrong passwords and tells nobody when it is fixed.
 pub fn after_refusal(
     schedule: &Schedule,
     ended: Timestamp,

@@ -95,7 +95,7 @@ mod tests {
     fn succeeded(held: Option<(Hold, String)>) -> Vec<Condition> {
         let outcome = Outcome::Succeeded {
             reason: Success::Succeeded,
-            message: "in step".into(),
+            message: "in sync".into(),
             held,
         };
         outcome.conditions(&[], 1, Timestamp::UNIX_EPOCH)
@@ -118,7 +118,7 @@ mod tests {
         let in_sync = succeeded(None);
         assert_eq!(
             event_of(&[], &in_sync),
-            Some((EventType::Normal, "Succeeded".into(), "in step".into()))
+            Some((EventType::Normal, "Succeeded".into(), "in sync".into()))
         );
         assert_eq!(event_of(&in_sync, &in_sync), None);
         assert_eq!(

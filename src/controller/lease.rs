@@ -120,7 +120,7 @@ impl Candidate {
                 Ok(Try::HeldBy(holder)) => tracing::debug!(holder, "another process leads"),
                 Err(error) => tracing::warn!(%error, "couldn't reach for the lease; trying again"),
             }
-            // Not in step with the other candidates.
+            // Jitter, so that candidates do not retry at the same moment.
             sleep(self.settings.retry.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
         }
     }

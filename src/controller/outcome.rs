@@ -90,7 +90,7 @@ pub fn of_report(report: &Report, source: &str, object: &Object) -> Outcome {
             object.name
         ),
         Mode::Apply => format!(
-            "in step with {source}: {} members, {} groups",
+            "in sync with {source}: {} members, {} groups",
             counts.managed_members, counts.managed_groups
         ),
     };
@@ -100,7 +100,7 @@ pub fn of_report(report: &Report, source: &str, object: &Object) -> Outcome {
             .by_reason()
             .map(|(reason, count, _)| format!("{reason} ({count})"))
             .collect();
-        message = format!("{message}; to be mended: {}", problems.join(", "));
+        message = format!("{message}; need manual action: {}", problems.join(", "));
     }
     let held = report
         .held()

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use data_encoding::HEXLOWER;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
@@ -131,10 +132,7 @@ pub fn name(name: &str) -> String {
     }
     // Names of objects are ASCII.
     let digest = Sha256::digest(name.as_bytes());
-    let digest: String = digest[..4]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = HEXLOWER.encode(&digest[..4]);
     format!("{}-{digest}-plan", &name[..MAX - 14])
 }
 

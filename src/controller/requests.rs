@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 use crate::api::annotations::{APPROVE_REMOVALS, FLUX_REQUESTED_AT, SYNC_REQUESTED_AT};
@@ -25,8 +26,7 @@ pub fn sync_request(annotations: &BTreeMap<String, String>) -> Option<String> {
         return Some(token);
     }
     let digest = Sha256::digest(token.as_bytes());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(format!("sha256:{hex}"))
+    Some(format!("sha256:{}", HEXLOWER.encode(&digest)))
 }
 
 /// The digest of the removals that may go ahead.

@@ -288,7 +288,7 @@ impl Run<'_> {
     /// Says that a run begins, where what stands in status would be taken for its result.
     async fn announce(&self, state: &mut ObjectState) {
         let status = &state.status;
-        // What is tried again in case it was mended elsewhere stays as it is until it was.
+        // A retry of what was refused keeps the old conditions until it succeeds.
         let stalled = find(&status.conditions, ConditionType::Stalled).is_some()
             && self.trigger != Trigger::Scheduled;
         if status.observed_generation == Some(self.prepared.generation) && !stalled {

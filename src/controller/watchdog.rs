@@ -141,9 +141,8 @@ mod tests {
     async fn a_run_that_hangs_gives_way_within_seconds_and_ends_within_minutes() {
         let permits = Permits::new(1);
         let hung = permit(&permits, "hung").await;
-        let (watchdog, progress, stop) = Default::default();
-        let (watchdog, progress, stop): (Watchdog, Progress, CancellationToken) =
-            (watchdog, progress, stop);
+        let (watchdog, progress) = (Watchdog::default(), Progress::default());
+        let stop = CancellationToken::new();
         let started = Instant::now();
         let timing = timing();
         let watching = watchdog.watch(&progress, &hung, &timing, &stop);

@@ -267,7 +267,7 @@ Examples:
   kubectl directorysync sync --all -A
 
 Exit codes:
-  0  asked for; with --wait: done, the organization is in step
+  0  asked for; with --wait: done, the organization is in sync
   1  something failed; the reason is on stderr
   3  with --wait: done, except for removals that wait for approval";
 

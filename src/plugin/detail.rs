@@ -153,7 +153,7 @@ fn removals(text: &mut String, held: &HeldRemovals, resource: &Resource) {
 }
 
 fn problems(text: &mut String, problems: &[ProblemStatus]) {
-    heading(text, "Problems to be mended");
+    heading(text, "Entries that need manual action");
     for problem in problems {
         let _ = writeln!(text, "  {} ({})", clean(&problem.reason), problem.count);
         for entry in &problem.sample {

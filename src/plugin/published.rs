@@ -148,7 +148,7 @@ impl Content {
             text.push_str(&self.held_table());
         }
         if !self.problems.is_empty() {
-            text.push_str("\nProblems to be mended\n");
+            text.push_str("\nEntries that need manual action\n");
             for problem in self.problems.iter().take(ROWS) {
                 let (reason, message) = (shorten(&problem.reason), shorten(&problem.message));
                 text.push_str(&format!("  {reason}: {message}\n"));

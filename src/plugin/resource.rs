@@ -30,7 +30,7 @@ pub enum State {
     Stalled,
     /// The last run failed; another try follows.
     Failing,
-    /// Removals wait for approval; the rest is in step.
+    /// Removals wait for approval; the rest is in sync.
     Held,
     /// The plan is shown, as the spec asks.
     Preview,
@@ -51,8 +51,8 @@ impl State {
             Self::Failing => "failing",
             Self::Held => "removals held",
             Self::Preview => "preview",
-            Self::Problems => "in step, problems",
-            Self::InStep => "in step",
+            Self::Problems => "in sync, problems",
+            Self::InStep => "in sync",
         }
     }
 
@@ -231,7 +231,7 @@ pub mod tests {
     fn succeeded(reason: Success, held: Option<(Hold, String)>) -> Outcome {
         Outcome::Succeeded {
             reason,
-            message: "in step".into(),
+            message: "in sync".into(),
             held,
         }
     }

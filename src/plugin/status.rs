@@ -148,7 +148,7 @@ pub fn next(resource: &Resource, now: Timestamp) -> String {
     use super::resource::State;
     match (resource.state(), &resource.status.next_sync_time) {
         (State::Suspended, _) => "when resumed".into(),
-        (State::Stalled, _) => "when mended".into(),
+        (State::Stalled, _) => "when fixed".into(),
         (_, Some(next)) => ahead(next, now),
         (_, None) => resource.rhythm(),
     }

@@ -69,12 +69,12 @@ mod tests {
                 Cell::styled("removals held", red),
                 "70".into(),
             ],
-            vec!["über".into(), Cell::styled("in step", red), "-".into()],
+            vec!["über".into(), Cell::styled("in sync", red), "-".into()],
         ];
         let shown = anstream::adapter::strip_str(&lines(&rows, 2)).to_string();
         assert_eq!(
             shown,
-            "  NAME    STATE           HELD\n  staff   removals held   70\n  über    in step         -\n"
+            "  NAME    STATE           HELD\n  staff   removals held   70\n  über    in sync         -\n"
         );
     }
 }

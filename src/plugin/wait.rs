@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn an_older_answer_than_the_one_asked_for_is_waited_past() {
         let mut resource = in_sync();
-        let done = Ended::Done("in step: 3 members".into());
+        let done = Ended::Done("in sync: 3 members".into());
         assert_eq!(verdict(&resource, &request(), Duration::ZERO), Some(done));
         resource.status.last_handled_sync_request = Some("before".into());
         assert_eq!(verdict(&resource, &request(), Duration::ZERO), None);

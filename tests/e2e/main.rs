@@ -96,9 +96,7 @@ async fn an_operator_installed_by_helm_syncs_survives_upgrades_and_leaves_nothin
     assert_eq!(cluster.resource()["spec"][NEW_FIELD], "12h");
     cluster.until_ready();
     company.nothing_was_written();
-    steps.done(
-        "an upgrade keeps resource and status, installs the new CRD, and changes no member",
-    );
+    steps.done("an upgrade keeps resource and status, installs the new CRD, and changes no member");
 
     cluster.look_at_logs(&company.secret_words());
     let leader = cluster.leader();

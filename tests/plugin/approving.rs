@@ -52,7 +52,7 @@ async fn held_removals_are_shown_in_full_and_go_ahead_once_approved() {
     done.prints("gone from the directory")
         .prints(&format!("digest {digest}"))
         .prints("directorysyncs.directorysync.dev/staff removals approved")
-        .prints("/staff: in step: in step with");
+        .prints("/staff: in sync: in sync with");
     assert_eq!(world.revoked(), 7);
     operator.stop().await.unwrap();
 }
@@ -125,7 +125,7 @@ async fn where_nothing_is_held_there_is_nothing_to_approve() {
         .await
         .ends_with(1)
         .complains("no removals of")
-        .complains("it is in step");
+        .complains("it is in sync");
     operator.stop().await.unwrap();
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::kubectl::{kubectl, plugin};
 use directory_sync_testing::world::*;
 
-/// `staff` in step, and `broken` without its Secret.
+/// `staff` in sync, and `broken` without its Secret.
 async fn two(purpose: &str) -> (World, Operator) {
     let world = World::new(purpose).await;
     let operator = world.operator();
@@ -43,7 +43,7 @@ async fn the_table_shows_how_each_resource_stands() {
     let staff = row(&shown.stdout, "staff");
     assert_eq!(
         staff[..8],
-        ["staff", "in step", "Succeeded", "LDAP", "10", "1", "-", "-"]
+        ["staff", "in sync", "Succeeded", "LDAP", "10", "1", "-", "-"]
     );
     assert!(staff[8].ends_with("s ago"), "{shown}");
     assert!(
@@ -52,11 +52,11 @@ async fn the_table_shows_how_each_resource_stands() {
     );
     let broken = row(&shown.stdout, "broken");
     assert_eq!(broken[1..3], ["stalled", "ReferenceNotFound"]);
-    assert_eq!(*broken.last().unwrap(), "when mended");
+    assert_eq!(*broken.last().unwrap(), "when fixed");
 
     plugin(&world, "status -o wide")
         .await
-        .prints("in step with ldap://")
+        .prints("in sync with ldap://")
         .prints("\"nowhere\"");
     let all = format!(
         "directorysync status -A --no-headers -l kubernetes.io/none!={}",
@@ -87,7 +87,7 @@ async fn the_page_of_one_says_all_that_status_says_and_what_to_do() {
         .prints("stalled")
         .prints("Stalled is True (ReferenceNotFound), since")
         .prints("\"nowhere\"")
-        .prints("when mended");
+        .prints("when fixed");
     operator.stop().await.unwrap();
 }
 
@@ -119,7 +119,7 @@ async fn nothing_printed_into_a_pipe_has_colours_and_where_asked_for_the_state_h
         .env("CLICOLOR_FORCE", "1")
         .output();
     let forced = String::from_utf8(forced.await.unwrap().stdout).unwrap();
-    assert!(forced.contains("\u{1b}[32min step\u{1b}[0m"), "{forced:?}");
+    assert!(forced.contains("\u{1b}[32min sync\u{1b}[0m"), "{forced:?}");
     assert!(forced.contains("\u{1b}[31mstalled\u{1b}[0m"), "{forced:?}");
     operator.stop().await.unwrap();
 }

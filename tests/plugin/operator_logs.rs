@@ -131,7 +131,7 @@ async fn the_lines_about_one_resource_are_found_among_all_that_the_operator_logg
         .await
         .ends_with(0);
     let text = text
-        .prints(" INFO sync starts why=\"First\"\n")
+        .prints(" INFO sync starts trigger=\"First\"\n")
         .prints(" INFO sync ended ");
     assert!(!text.stdout.contains("students"), "{text}");
 

@@ -16,7 +16,7 @@ async fn a_sync_that_is_waited_for_ends_when_the_organization_is_in_step() {
     let done = plugin(&world, "sync staff --wait").await.ends_with(0);
 
     done.prints("directorysyncs.directorysync.dev/staff sync requested\n")
-        .prints("/staff: in step: in step with")
+        .prints("/staff: in sync: in sync with")
         .prints("11 members");
     let members = world.organization.snapshot().members;
     assert!(members.contains_key("ada@example.com"));

@@ -1,6 +1,6 @@
 //! The organization's state: members, groups, memberships, and what was ever done to them.
 //!
-//! Only plain changes live here, each keeping the look-ups in step and writing history; what a
+//! Only plain changes live here, each keeping the look-ups in sync and writing history; what a
 //! call may do and when it is refused is decided by its own file.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

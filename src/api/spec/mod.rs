@@ -1,4 +1,4 @@
-//! `spec`: what shall be kept in step with what, and how.
+//! `spec`: what shall be kept in sync with what, and how.
 //!
 //! No field has a default in the schema, so that nothing is written back into a manifest that a
 //! GitOps tool compares. Defaults are stated in the descriptions and applied by
@@ -37,7 +37,7 @@ pub use source::*;
 use super::rules;
 use super::status::DirectorySyncStatus;
 
-/// What shall be kept in step with what, and how.
+/// What shall be kept in sync with what, and how.
 #[skip_serializing_none]
 #[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,7 +50,7 @@ use super::status::DirectorySyncStatus;
     namespaced,
     status = "DirectorySyncStatus",
     derive = "PartialEq",
-    doc = "Keeps the members and groups of one Bitwarden organization in step with one directory.",
+    doc = "Keeps the members and groups of one Bitwarden organization in sync with one directory.",
     printcolumn(
         name = "Source",
         type_ = "string",

@@ -33,7 +33,7 @@ Examples:
   directory-sync sync -f staff.yaml --yes --approve 3f1c9a0b62d47e5588a1f0c4d9e27b16
 
 Exit codes:
-  0  done; the organization is in step with the directory
+  0  done; the organization is in sync with the directory
   1  something failed, or the changes weren't confirmed; the reason is on stderr
   3  done, except for removals that wait for approval";
 

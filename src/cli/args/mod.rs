@@ -17,7 +17,7 @@ use crate::telemetry::{LogFilter, VERSION};
 /// Where a command's own flags stand, after those it shares with others.
 const OPTIONS: &str = "Options";
 
-/// Keeps a Bitwarden organization's members and groups in step with a company directory.
+/// Keeps a Bitwarden organization's members and groups in sync with a company directory.
 #[derive(Debug, Parser)]
 #[command(
     name = "directory-sync",
@@ -40,13 +40,13 @@ pub enum Command {
     /// Show what a sync would change, and change nothing
     #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
-    /// Bring the organization in step with the directory, once
+    /// Bring the organization in sync with the directory, once
     #[command(after_help = examples::SYNC)]
     Sync(SyncArgs),
     /// Try both sides step by step and say what could be seen and done
     #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
-    /// Run in a cluster: keep every DirectorySync resource in step
+    /// Run in a cluster: keep every DirectorySync resource in sync
     #[command(after_help = examples::OPERATOR)]
     Operator(OperatorArgs),
     /// Ask whether an operator is up and the cluster serves its resource

@@ -1,6 +1,6 @@
 -- Whether a DirectorySync does what its spec asks for.
 --
--- Held removals are Healthy, with a message: everything else is in step, nothing in Git is wrong,
+-- Held removals are Healthy, with a message: everything else is in sync, nothing in Git is wrong,
 -- and a sync of the application must not wait for days until somebody has decided about leavers.
 -- They are told by the condition RemovalsHeld, an event, an alert, and the action approve-removals.
 local function condition(kind)
