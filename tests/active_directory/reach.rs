@@ -107,7 +107,7 @@ async fn each_step_of_a_read_is_checked_and_told() {
         .collect();
     for (step, part) in [
         (2, "signed by CN=directory-sync lab: domain"),
-        (3, "bind: as reader@ad.example.test"),
+        (3, "bind: as the account in the bind Secret"),
         (
             4,
             "dc1.ad.example.test, of the domain DC=ad,DC=example,DC=test",

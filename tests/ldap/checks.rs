@@ -44,7 +44,7 @@ async fn every_step_of_a_good_read_is_told_with_what_was_seen() {
             "TLS: certificate for ",
             "signed by CN=directory-sync lab: directory, valid until ",
         ),
-        ("bind: ", "cn=reader,dc=example,dc=com"),
+        ("bind: ", "as the account in the bind Secret"),
         (
             "ask the server what it is: OpenLDAP",
             "can give lists in pages",

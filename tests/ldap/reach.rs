@@ -157,7 +157,7 @@ async fn a_wrong_password_is_told_without_showing_it() {
         .await
         .for_the_user_to_mend()
         .says("49 (invalidCredentials)")
-        .says(&reader)
+        .never_says(&reader)
         .says("bind Secret")
         .never_says("a wrong one");
 }

@@ -60,7 +60,7 @@ async fn let_in(
     let mut connection = reach(connector, settings, server, steps).await?;
     let whom = match &settings.bind {
         Bind::Anonymous => "as nobody (anonymous)".to_owned(),
-        Bind::Simple { .. } => "as the bind DN in the Secret".to_owned(),
+        Bind::Simple { .. } => "as the account in the bind Secret".to_owned(),
         Bind::SaslExternal => "with the client certificate (SASL EXTERNAL)".to_owned(),
     };
     let bound = connector.bind(&mut connection).await;
