@@ -275,7 +275,7 @@ async fn a_service_account_s_token_is_proof_without_any_secret() {
     refusal
         .for_entra()
         .says("can't read the cluster's token")
-        .says("is mounted");
+        .says("mounted where its settings say");
 }
 
 #[tokio::test]
