@@ -7,6 +7,6 @@ pub const SYNC_REQUESTED_AT: &str = "directorysync.dev/sync-requested-at";
 /// Flux's name for the same, set by `flux reconcile` and understood by its tools.
 pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 
-/// Lets held removals go ahead. The value is `status.heldRemovals.digest`; any other set of
-/// removals than the one that digest stands for is held again.
+/// Lets what is held go ahead. The value is `status.heldRemovals.digest`, which names this hold of
+/// exactly these changes: it is used once, and does nothing where it stays.
 pub const APPROVE_REMOVALS: &str = "directorysync.dev/approve-removals";

@@ -14,6 +14,8 @@ pub const PROBLEMS_MAX: usize = 20;
 pub const PROBLEM_SAMPLE_MAX: usize = 5;
 /// Longest entry of a sample, in characters.
 pub const SAMPLE_CHARACTERS_MAX: usize = 300;
+/// Longest [`HeldRemovals::why`], in characters.
+pub const WHY_CHARACTERS_MAX: usize = 1_000;
 
 /// What the last run saw and did.
 #[skip_serializing_none]
@@ -61,7 +63,7 @@ pub struct DirectorySyncStatus {
     /// last run would make).
     pub changes: Option<ChangeCounts>,
 
-    /// Removals that wait for approval.
+    /// Changes that are held until they are approved: removals, or invitations.
     pub held_removals: Option<HeldRemovals>,
 
     /// What people have to mend, by reason.
@@ -76,6 +78,11 @@ pub struct DirectorySyncStatus {
     /// Stands for the group memberships that were last applied.
     #[schemars(length(max = 128))]
     pub memberships_digest: Option<String>,
+
+    /// Identifies the record of what was taken away (in the plan's ConfigMap). A record that isn't
+    /// this one makes the operator more careful for a day.
+    #[schemars(length(max = 128))]
+    pub ledger_digest: Option<String>,
 
     /// When all group memberships were last compared with the organization.
     pub last_drift_check_time: Option<Time>,
@@ -201,13 +208,14 @@ pub struct ChangeCounts {
     pub groups_deleted: i64,
 }
 
-/// Removals that wait for approval.
+/// Changes that are held until they are approved: removals, or invitations.
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HeldRemovals {
-    /// Stands for exactly these removals. Written into the annotation
-    /// `directorysync.dev/approve-removals`, it lets them go ahead.
+    /// Identifies this hold of exactly these changes. Written into the annotation
+    /// `directorysync.dev/approve-removals`, it lets them go ahead, once. What is held for more than
+    /// a week gets another one.
     #[schemars(length(max = 128))]
     pub digest: String,
 

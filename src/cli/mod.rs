@@ -26,6 +26,7 @@ mod progress;
 mod request;
 mod run;
 mod session;
+mod state;
 mod sync;
 
 use std::process::ExitCode;

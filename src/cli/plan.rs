@@ -48,7 +48,7 @@ async fn plan_one(
     args: &PlanArgs,
 ) -> Result<(Session, Report), RunFailure> {
     let session = session?;
-    let mut run = Run::new(&session, args.progress.quiet);
+    let mut run = Run::new(&session, &args.state, args.progress.quiet)?;
     let planned = run.plan(None).await?;
     let report = run.preview(planned);
     Ok((session, report))

@@ -3,13 +3,17 @@
 use std::io;
 use std::pin::pin;
 
+use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use super::args::StateArgs;
 use super::progress::with_progress;
 use super::session::{Session, SessionError};
+use super::state::{LedgerFile, StateError};
 use crate::sync::guard::{Approval, Digest};
+use crate::sync::memberships::Memory;
 use crate::sync::planned::Planned;
 use crate::sync::progress::Progress;
 use crate::sync::report::Report;
@@ -19,6 +23,7 @@ use crate::sync::run::{RunError, RunOptions, State, plan};
 pub struct Run<'a> {
     session: &'a Session,
     state: State,
+    kept: LedgerFile,
     quiet: bool,
 }
 
@@ -31,19 +36,26 @@ pub enum RunFailure {
     /// The run.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The state folder.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// Signals.
     #[error("can't listen for signals")]
     Signals(#[from] io::Error),
 }
 
 impl<'a> Run<'a> {
-    /// No run so far.
-    pub fn new(session: &'a Session, quiet: bool) -> Self {
-        Self {
+    /// Goes on from what earlier commands took away from the organization, by the state folder.
+    /// Other commands on the same organization wait until this one is done.
+    pub fn new(session: &'a Session, state: &StateArgs, quiet: bool) -> Result<Self, RunFailure> {
+        let kept = LedgerFile::open(state, session.organization.organization_id())?;
+        let ledger = kept.load(Timestamp::now())?;
+        Ok(Self {
             session,
-            state: State::default(),
+            state: State::restored(Memory::default(), ledger),
+            kept,
             quiet,
-        }
+        })
     }
 
     /// Reads both sides and plans. Ctrl-C and SIGTERM end it at the next safe point.
@@ -51,7 +63,6 @@ impl<'a> Run<'a> {
     pub async fn plan(&mut self, approve: Option<&Digest>) -> Result<Planned, RunFailure> {
         let approval = approve.map(|digest| Approval {
             digest: digest.clone(),
-            earlier: None,
         });
         let progress = Progress::default();
         let stop = CancellationToken::new();
@@ -70,11 +81,16 @@ impl<'a> Run<'a> {
         } = self.session;
         let planning = plan(&**source, organization, policy, &mut self.state, &options);
         let planning = with_progress(self.quiet, &progress, planning).instrument(object.span());
-        Ok(stopped_by_signal(&stop, planning).await??)
+        let planned = stopped_by_signal(&stop, planning).await??;
+        // What a plan says to approve has to be what the next command calls it.
+        self.kept.begin(&self.state.ledger)?;
+        Ok(planned)
     }
 
     /// Makes exactly the changes of a plan. Ctrl-C and SIGTERM end it at the next safe point.
-    pub async fn apply(&mut self, planned: Planned) -> Result<Report, RunFailure> {
+    pub async fn apply(&mut self, mut planned: Planned) -> Result<Report, RunFailure> {
+        planned.invalidate(&mut self.state);
+        self.kept.save(&self.state.ledger)?;
         let progress = Progress::default();
         let stop = CancellationToken::new();
         let options = RunOptions {
@@ -86,7 +102,9 @@ impl<'a> Run<'a> {
         let applying = planned.apply(&mut self.state, &options);
         let span = self.session.object.span();
         let applying = with_progress(self.quiet, &progress, applying).instrument(span);
-        Ok(stopped_by_signal(&stop, applying).await??)
+        let report = stopped_by_signal(&stop, applying).await?;
+        self.kept.save(&self.state.ledger)?;
+        Ok(report?)
     }
 
     /// What a plan reports without being applied.

@@ -83,7 +83,7 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Outcome, NotSync
         return Err(NotSynced::PreviewOnly);
     }
     let approve = args.approve.as_ref();
-    let mut run = Run::new(session, args.progress.quiet);
+    let mut run = Run::new(session, &args.state, args.progress.quiet)?;
     loop {
         let planned = run.plan(approve).await?;
         if !args.yes {
@@ -136,11 +136,11 @@ fn describe_result(session: &Session, report: &Report) -> String {
     if let Some(held) = report.held() {
         let count = held.changes.len();
         let held_are = if count == 1 {
-            "removal is"
+            "change is"
         } else {
-            "removals are"
+            "changes are"
         };
-        let _ = writeln!(text, "{count} {held_are} held: {}", held.why);
+        let _ = writeln!(text, "{count} {held_are} held: {}", held.describe());
         let _ = writeln!(
             text,
             "look at them with plan; to let them go ahead: --approve {}",

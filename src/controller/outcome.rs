@@ -11,10 +11,10 @@ use crate::api::conditions::{Blocker, Failure, Hold, Outcome, Success};
 use crate::api::status::{
     ChangeCounts, HELD_SAMPLE_MAX, HeldRemovals, OrganizationStatus, PROBLEM_SAMPLE_MAX,
     PROBLEMS_MAX, Phase as StatusPhase, ProblemStatus, Progress as StatusProgress,
-    SAMPLE_CHARACTERS_MAX, SourceStatus,
+    SAMPLE_CHARACTERS_MAX, SourceStatus, WHY_CHARACTERS_MAX,
 };
 use crate::fault::FaultKind;
-use crate::sync::guard::{Held, HeldBecause};
+use crate::sync::guard::Held;
 use crate::sync::plan::{Change, Counts, GroupAction, Kind};
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::{ActionCounts, Mode, Report};
@@ -45,6 +45,7 @@ pub enum Requeue {
 pub fn of_error(error: &RunError) -> Failed {
     let during_changes = match error {
         RunError::Source(_) => None,
+        RunError::Unrecorded(_) => Some(true),
         RunError::Organization { during, .. } | RunError::Stopped { during, .. } => {
             let reading = matches!(during, Phase::Read | Phase::ReadMemberships);
             Some(!reading)
@@ -202,7 +203,7 @@ pub fn put_report(status: &mut DirectorySyncStatus, report: &Report, source: &st
             sample: kept
                 .iter()
                 .take(PROBLEM_SAMPLE_MAX)
-                .map(|problem| cut(&problem.message))
+                .map(|problem| cut(&problem.message, SAMPLE_CHARACTERS_MAX))
                 .collect(),
         })
         .collect();
@@ -263,24 +264,18 @@ fn change_counts(counts: &ActionCounts) -> ChangeCounts {
 }
 
 fn held_removals(held: &Held, digest: &str) -> HeldRemovals {
-    let (members, groups) = match held.why {
-        HeldBecause::OverLimit {
-            members, groups, ..
-        } => (members, groups),
-        HeldBecause::MembersUnknown { .. } => (0, 0),
-        HeldBecause::EmptyDirectory { members } => (members, 0),
-    };
+    let sample = held.with_limits().take(HELD_SAMPLE_MAX);
     HeldRemovals {
         digest: digest.to_owned(),
         total: number(held.changes.len()),
-        members: number(members),
-        groups: number(groups),
-        why: why(held),
-        sample: held
-            .changes
-            .iter()
-            .take(HELD_SAMPLE_MAX)
-            .map(|change| cut(&describe(change)))
+        members: number(held.members()),
+        groups: number(held.groups()),
+        why: cut(&why(held), WHY_CHARACTERS_MAX),
+        sample: sample
+            .map(|(change, limit)| {
+                let text = format!("{}; held by {limit}", describe(change));
+                cut(&text, SAMPLE_CHARACTERS_MAX)
+            })
             .collect(),
     }
 }
@@ -297,48 +292,27 @@ fn describe(change: &Change) -> String {
 }
 
 fn hold(held: &Held) -> Hold {
-    match held.why {
-        HeldBecause::OverLimit { .. } | HeldBecause::MembersUnknown { .. } => Hold::LimitExceeded,
-        HeldBecause::EmptyDirectory { .. } => Hold::DirectoryEmpty,
+    if held.is_empty_directory() {
+        Hold::DirectoryEmpty
+    } else {
+        Hold::LimitExceeded
     }
 }
 
 fn why(held: &Held) -> String {
-    match held.why {
-        HeldBecause::OverLimit {
-            members,
-            members_limit,
-            groups,
-            groups_limit,
-        } => {
-            let mut parts = Vec::new();
-            if members > members_limit {
-                parts.push(format!(
-                    "{members} members would lose access or a membership and offboarding.limit \
-                     lets {members_limit}"
-                ));
-            }
-            if groups > groups_limit {
-                parts.push(format!(
-                    "{groups} groups would be deleted and offboarding.limit lets {groups_limit}"
-                ));
-            }
-            parts.join("; ")
-        }
-        HeldBecause::MembersUnknown { .. } => format!("{}", held.why),
-        HeldBecause::EmptyDirectory { members } => format!(
-            "the directory named no one at all, and {members} members would lose access: check the \
-             source's filters and base first"
-        ),
+    let mut why = held.describe();
+    if held.is_empty_directory() {
+        why.push_str("; check the source's filters and base first");
     }
+    why
 }
 
 fn what_to_do(held: &Held, digest: &str, object: &Object) -> String {
     format!(
-        "{} removals wait, for {}. If all of them are right (see ConfigMap {}-plan): kubectl -n {} \
+        "{} changes are held: {}. If all of them are right (see ConfigMap {}-plan): kubectl -n {} \
          annotate --overwrite directorysync {} {APPROVE_REMOVALS}={digest}",
         held.changes.len(),
-        why(held),
+        cut(&why(held), WHY_CHARACTERS_MAX),
         object.name,
         object.namespace,
         object.name
@@ -357,11 +331,11 @@ fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn cut(text: &str) -> String {
-    if text.chars().count() <= SAMPLE_CHARACTERS_MAX {
+fn cut(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
         return text.to_owned();
     }
-    let cut: String = text.chars().take(SAMPLE_CHARACTERS_MAX - 1).collect();
+    let cut: String = text.chars().take(max - 1).collect();
     format!("{cut}…")
 }
 

@@ -15,7 +15,8 @@ use super::FIELD_MANAGER;
 use super::decision::Fingerprint;
 use super::timeout::{ApiServerError, with_timeout};
 use crate::api::DirectorySync;
-use crate::sync::guard::{FingerprintSet, Guarded};
+use crate::sync::guard::Guarded;
+use crate::sync::ledger::Ledger;
 use crate::sync::memberships::Memory;
 use crate::sync::plan::render::{Sides, json, markdown};
 
@@ -24,16 +25,15 @@ pub const MARKDOWN: &str = "plan.md";
 /// The plan as [`json`] writes it.
 pub const JSON: &str = "plan.json";
 const MEMBERSHIPS: &str = "memberships";
-const REMOVALS: &str = "removals";
+const LEDGER: &str = "ledger";
 
 /// The API server takes 1 MiB an object, metadata included. Binary data grows by a third.
 const MARKDOWN_MAX: usize = 150 * 1024;
-const JSON_MAX: usize = 300 * 1024;
+const JSON_MAX: usize = 250 * 1024;
 /// Enough for 10,000 groups; what is longer is left out, and every group read after a restart.
 const MEMBERSHIPS_MAX: usize = 250 * 1024;
-/// Enough for 5,000 removals; of more, an approval that was interrupted has to be given again
-/// after a restart.
-const REMOVALS_MAX: usize = 80 * 1024;
+/// More than a ledger ever is.
+const LEDGER_MAX: usize = 160 * 1024;
 
 /// What stands in the ConfigMap.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -57,27 +57,28 @@ pub enum PlanError {
 
 impl Content {
     /// The plan, and what a later process needs.
-    pub fn new(guarded: &Guarded, sides: &Sides<'_>, memory: &Memory) -> Self {
+    pub fn new(
+        guarded: &Guarded,
+        sides: &Sides<'_>,
+        memory: &Memory,
+        ledger: &Ledger,
+    ) -> Self {
         let text = [
             (MARKDOWN, markdown(guarded, sides, MARKDOWN_MAX)),
             (JSON, json(guarded, sides, Some(JSON_MAX))),
         ];
-        let removals = match &guarded.held {
-            Some(_) => guarded.removals.to_bytes(),
-            None => Vec::new(),
-        };
         let mut content = Self {
             text: text.map(|(key, text)| (key.to_owned(), text)).into(),
             binary: BTreeMap::new(),
         };
-        content.set(REMOVALS, removals, REMOVALS_MAX);
-        content.remember(memory);
+        content.remember(memory, ledger);
         content
     }
 
-    /// Replaces what is remembered of memberships, and leaves the plan as it is.
-    pub fn remember(&mut self, memory: &Memory) {
+    /// Replaces what is remembered of memberships and the ledger, and leaves the plan as it is.
+    pub fn remember(&mut self, memory: &Memory, ledger: &Ledger) {
         self.set(MEMBERSHIPS, memory.to_bytes(), MEMBERSHIPS_MAX);
+        self.set(LEDGER, ledger.to_bytes(), LEDGER_MAX);
     }
 
     fn set(&mut self, key: &str, bytes: Vec<u8>, max: usize) {
@@ -95,9 +96,9 @@ impl Content {
         (memory.digest() == digest).then_some(memory)
     }
 
-    /// The removals that were held.
-    pub fn removals(&self) -> Option<FingerprintSet> {
-        FingerprintSet::from_bytes(&self.binary.get(REMOVALS)?.0).ok()
+    /// The ledger, as it was written.
+    pub fn ledger(&self) -> Option<&[u8]> {
+        Some(&self.binary.get(LEDGER)?.0)
     }
 
     /// Stands for all of it.
@@ -115,11 +116,6 @@ impl Content {
             hash.update(value);
         }
         hash.finalize().into()
-    }
-
-    /// Whether it tells of held removals.
-    pub fn has_removals(&self) -> bool {
-        self.binary.contains_key(REMOVALS)
     }
 }
 

@@ -65,12 +65,15 @@ impl Publisher<'_> {
     }
 
     /// Writes `status` without a retry, because it will be out of date soon.
-    pub async fn publish_best_effort(&self, state: &mut ObjectState, status: DirectorySyncStatus) {
+    /// Whether it was written.
+    pub async fn publish_best_effort(&self, state: &mut ObjectState, status: DirectorySyncStatus) -> bool {
         // Noted first: if this future is dropped, the next status is written in any case.
         state.status = status;
-        if let Err(error) = write(&self.context.client, self.metadata, &state.status).await {
+        let written = write(&self.context.client, self.metadata, &state.status).await;
+        if let Err(error) = &written {
             tracing::debug!(%error, "couldn't tell how far the sync is");
         }
+        written.is_ok()
     }
 
     /// Sets the metrics that mirror status.

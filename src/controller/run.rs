@@ -21,7 +21,9 @@ use super::watchdog::{Watchdog, is_large};
 use crate::api::conditions::{Blocker, ConditionType, Outcome, find};
 use crate::api::{DirectorySync, DirectorySyncStatus, spec};
 use crate::sync::guard::{Approval, Digest, Guarded};
+use crate::sync::ledger::Ledger;
 use crate::sync::memberships::Memory as Memberships;
+use crate::sync::plan::Change;
 use crate::sync::plan::render::Sides;
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::{ActionCounts, Report};
@@ -131,7 +133,6 @@ impl Run<'_> {
         let progress = Progress::default();
         let approval = self.desired.approval.map(|digest| Approval {
             digest: Digest(digest.to_owned()),
-            earlier: state.removals.clone(),
         });
         let history = state.history.clone().unwrap_or_default();
         let options = RunOptions {
@@ -166,20 +167,23 @@ impl Run<'_> {
             spec,
         } = self.connected;
         let planning = run::plan(&**source, organization, &spec.policy, sync_state, options);
-        let planned = self.observed(state, options, planning).await?;
+        let mut planned = self.observed(state, options, planning).await?;
         if spec.mode == spec::Mode::Preview {
             return Ok(planned.preview(sync_state));
         }
+        planned.invalidate(sync_state);
         if let Some(guarded) = planned.guarded()
             && !planned.changes().is_empty()
         {
-            planned.invalidate(sync_state);
             // Published before anything is changed: a process that takes over in the middle goes by
             // it.
-            let content = self.content(guarded, &sync_state.memory);
-            self.keep(state, &content, &sync_state.memory.digest())
-                .await;
-            self.report_progress(state, options.progress).await;
+            let kept = self.keep(state, sync_state, Some(guarded)).await;
+            let written = self.report_progress(state, options.progress).await;
+            if let (Err(error), false) = (kept, written)
+                && planned.changes().iter().any(Change::takes_away)
+            {
+                return Err(RunError::Unrecorded(error.to_string()));
+            }
         }
         let applying = planned.apply(sync_state, options);
         self.observed(state, options, applying).await
@@ -215,7 +219,8 @@ impl Run<'_> {
         }
     }
 
-    async fn report_progress(&self, state: &mut ObjectState, progress: &Progress) {
+    /// Whether it could be reported.
+    async fn report_progress(&self, state: &mut ObjectState, progress: &Progress) -> bool {
         let message = match progress.read.waits_until() {
             None => "a sync is under way".into(),
             Some(until) => format!(
@@ -226,8 +231,9 @@ impl Run<'_> {
         let status = self.publisher.status_with(state, &outcome, |status| {
             status.progress = Some(outcome::progress(progress));
             status.memberships_digest = state.plan.memberships.clone();
+            status.ledger_digest = state.plan.ledger.clone();
         });
-        self.publisher.publish_best_effort(state, status).await;
+        self.publisher.publish_best_effort(state, status).await
     }
 
     /// Stops the run where a Secret or ConfigMap holds something else by now.
@@ -259,30 +265,45 @@ impl Run<'_> {
         if std::mem::replace(&mut state.plan.known, true) {
             return;
         }
+        let now = Timestamp::now();
+        let expected = state.status.ledger_digest.clone();
         let content = match plan::read(&self.context.client, self.object).await {
             Ok(Some(content)) => content,
             Ok(None) | Err(PlanError::Foreign(_)) => {
-                if state.status.memberships_digest.is_some() {
-                    state.sync = State::restored(Memberships::lost());
-                }
+                let memberships = match state.status.memberships_digest {
+                    Some(_) => Memberships::lost(),
+                    None => Memberships::default(),
+                };
+                let ledger = Ledger::load(None, expected.as_deref(), now);
+                state.sync = State::restored(memberships, ledger);
                 return;
             }
             Err(error) => {
                 tracing::warn!(%error, "what the last process left can't be read; going on without");
                 state.plan.known = false;
+                state.sync.ledger = Ledger::begin_careful(now);
                 return;
             }
         };
-        state.removals = content.removals();
-        state.plan.content = Some(content.digest());
-        state.plan.has_removals = content.has_removals();
-        let digest = state.status.memberships_digest.as_deref();
-        if let Some(memberships) = digest.and_then(|digest| content.memory(digest)) {
-            state.plan.memberships = Some(memberships.digest());
-            state.sync = State::restored(memberships);
-        } else if digest.is_some() {
-            state.sync = State::restored(Memberships::lost());
+        let ledger = Ledger::load(content.ledger(), expected.as_deref(), now);
+        if ledger.is_careful() {
+            tracing::warn!(
+                "the record of earlier removals is missing or isn't the one written last; what rests \
+                 on absence is held for a day"
+            );
         }
+        state.plan.content = Some(content.digest());
+        state.plan.lists_held = state.status.held_removals.is_some();
+        state.plan.ledger = content.ledger().map(|_| ledger.digest());
+        let digest = state.status.memberships_digest.as_deref();
+        let memberships = digest.and_then(|digest| content.memory(digest));
+        state.plan.memberships = memberships.as_ref().map(Memberships::digest);
+        let memberships = match (memberships, digest) {
+            (Some(memberships), _) => memberships,
+            (None, Some(_)) => Memberships::lost(),
+            (None, None) => Memberships::default(),
+        };
+        state.sync = State::restored(memberships, ledger);
     }
 
     /// Says that a run begins, where what stands in status would be taken for its result.
@@ -332,11 +353,6 @@ impl Run<'_> {
             Some(&report.applied),
         );
         self.measure(report);
-        state.removals = report
-            .guarded
-            .as_ref()
-            .filter(|guarded| guarded.held.is_some())
-            .map(|guarded| guarded.removals.clone());
         self.write_plan(state, report).await;
 
         let next = self.desired.schedule.next_after(ended, self.uid());
@@ -356,6 +372,7 @@ impl Run<'_> {
             status.consecutive_failures = None;
             status.last_drift_check_time = drift_checked.map(Time);
             status.memberships_digest = state.plan.memberships.clone();
+            status.ledger_digest = state.plan.ledger.clone();
         });
         self.publisher.publish(state, status).await;
         next
@@ -451,49 +468,67 @@ impl Run<'_> {
         let Some(guarded) = &report.guarded else {
             return;
         };
-        let memberships = state.sync.memory.digest();
         let nothing_to_tell = guarded.approved.changes.is_empty() && guarded.held.is_none();
-        let keeps_plan =
-            nothing_to_tell && state.plan.content.is_some() && !state.plan.has_removals;
-        if keeps_plan && state.plan.memberships.as_ref() == Some(&memberships) {
-            return;
+        let keeps_plan = nothing_to_tell && state.plan.content.is_some() && !state.plan.lists_held;
+        let sync_state = std::mem::take(&mut state.sync);
+        let unchanged = state.plan.memberships == Some(sync_state.memory.digest())
+            && state.plan.ledger == Some(sync_state.ledger.digest());
+        let mut sync_state = sync_state;
+        if !(keeps_plan && unchanged) {
+            let guarded = (!keeps_plan).then_some(guarded);
+            self.keep(state, &mut sync_state, guarded).await.ok();
         }
-        let kept = match keeps_plan {
-            true => plan::read(&self.context.client, self.object)
-                .await
-                .ok()
-                .flatten(),
-            false => None,
-        };
-        let content = match kept {
-            Some(mut content) => {
-                content.remember(&state.sync.memory);
-                content
-            }
-            None => self.content(guarded, &state.sync.memory),
-        };
-        self.keep(state, &content, &memberships).await;
+        state.sync = sync_state;
     }
 
-    fn content(&self, guarded: &Guarded, memberships: &Memberships) -> Content {
+    /// Keeps what a later process goes by, and the plan; `None` leaves the plan that is there.
+    async fn keep(
+        &self,
+        state: &mut ObjectState,
+        sync_state: &mut State,
+        guarded: Option<&Guarded>,
+    ) -> Result<(), PlanError> {
+        sync_state.ledger.follow(state.plan.ledger.as_deref());
+        let (memory, ledger) = (&sync_state.memory, &sync_state.ledger);
+        // Status names it whether or not it can be written: a process that finds another one then is
+        // careful.
+        state.plan.ledger = Some(ledger.digest());
+        let content = match guarded {
+            Some(guarded) => Some(self.content(guarded, memory, ledger)),
+            None => {
+                let kept = plan::read(&self.context.client, self.object).await;
+                kept.ok().flatten().map(|mut content| {
+                    content.remember(memory, ledger);
+                    content
+                })
+            }
+        };
+        let Some(content) = content else {
+            // It went by itself; the next run that has anything to tell writes it.
+            state.plan.content = None;
+            return Ok(());
+        };
+        if state.plan.content != Some(content.digest())
+            && let Err(error) = plan::write(&self.context.client, self.object, &content).await
+        {
+            self.plan_unwritten(state, &error).await;
+            return Err(error);
+        }
+        state.plan.content = Some(content.digest());
+        state.plan.memberships = Some(memory.digest());
+        if let Some(guarded) = guarded {
+            state.plan.lists_held = guarded.held.is_some();
+        }
+        state.plan.foreign = false;
+        Ok(())
+    }
+
+    fn content(&self, guarded: &Guarded, memory: &Memberships, ledger: &Ledger) -> Content {
         let sides = Sides {
             source: &self.connected.source.describe(),
             organization: &self.connected.organization.describe(),
         };
-        Content::new(guarded, &sides, memberships)
-    }
-
-    async fn keep(&self, state: &mut ObjectState, content: &Content, memberships: &str) {
-        if state.plan.content != Some(content.digest())
-            && let Err(error) = plan::write(&self.context.client, self.object, content).await
-        {
-            self.plan_unwritten(state, &error).await;
-            return;
-        }
-        state.plan.content = Some(content.digest());
-        state.plan.has_removals = content.has_removals();
-        state.plan.memberships = Some(memberships.to_owned());
-        state.plan.foreign = false;
+        Content::new(guarded, &sides, memory, ledger)
     }
 
     async fn plan_unwritten(&self, state: &mut ObjectState, error: &PlanError) {

@@ -7,7 +7,6 @@ use crate::api::conditions::Blocker;
 use crate::api::validation::ValidatedSpec;
 use crate::organization::OrganizationClient;
 use crate::source::Source;
-use crate::sync::guard::FingerprintSet;
 use crate::sync::run::State;
 
 /// The state of one object that is kept from one reconcile to the next. Correctness doesn't depend
@@ -24,8 +23,6 @@ pub struct ObjectState {
     pub prepared: Option<Prepared>,
     /// What the last run leaves to the next.
     pub sync: State,
-    /// The removals that were held, or approved and not finished.
-    pub removals: Option<FingerprintSet>,
     /// The directory turned out to be large in a run that didn't end.
     pub large: bool,
     /// The content of the plan's ConfigMap.
@@ -39,10 +36,12 @@ pub struct WrittenPlan {
     pub known: bool,
     /// Digest of all of it; `None` where there is none, or it couldn't be written.
     pub content: Option<Fingerprint>,
-    /// It lists held removals.
-    pub has_removals: bool,
+    /// It lists held changes.
+    pub lists_held: bool,
     /// Digest of the memberships in it.
     pub memberships: Option<String>,
+    /// Digest of the ledger that status names, or will: it was written last, or was to be.
+    pub ledger: Option<String>,
     /// Another owner has a ConfigMap of that name, and an event has said so.
     pub foreign: bool,
 }

@@ -5,6 +5,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::time::Instant;
 
+use jiff::Timestamp;
 use tracing::{Instrument as _, info_span};
 
 use crate::directory::ExternalId;
@@ -32,6 +33,8 @@ pub struct Planned {
     pub(super) version: Option<Version>,
     /// What a preview reports.
     pub(super) report: Report,
+    /// Whether the state knows what is about to be done.
+    pub(super) recorded: bool,
 }
 
 impl Planned {
@@ -59,18 +62,22 @@ impl Planned {
     pub fn preview(self, state: &mut State) -> Report {
         if let Some(guarded) = &self.report.guarded {
             state.memory.observe(guarded);
+            state.ledger.observe(guarded);
         }
         self.finish(state)
     }
 
-    /// Takes out of `state` what the changes are going to make untrue. A caller that keeps the state
-    /// between processes stores it after this and before [`Planned::apply`], so that a process that
-    /// is killed in the middle leaves nothing there that isn't so.
-    pub fn invalidate(&self, state: &mut State) {
+    /// Takes out of `state` what the changes are going to make untrue, and notes in its ledger what
+    /// they take away. A caller that keeps the state between processes stores it after this and
+    /// before [`Planned::apply`], so that a process that is killed in the middle leaves nothing there
+    /// that isn't so, and has used up what it may have taken away.
+    pub fn invalidate(&mut self, state: &mut State) {
         if let Some(guarded) = &self.report.guarded
             && !guarded.approved.changes.is_empty()
+            && !std::mem::replace(&mut self.recorded, true)
         {
             state.memory.record(guarded, &every_change(guarded));
+            state.ledger.before(guarded, Timestamp::now());
             state.in_sync = None;
         }
     }
@@ -106,6 +113,7 @@ impl Planned {
         };
         if guarded.approved.changes.is_empty() {
             state.memory.record(guarded, &Failed::default());
+            state.ledger.observe(guarded);
             return Ok(self.finish(state));
         }
         let mut execution = Execution {
@@ -145,6 +153,7 @@ impl Planned {
             refused: true,
         };
         state.memory.record(guarded, &failed);
+        state.ledger.after(guarded, &failed);
         self.report.applied = applied.counts;
         self.report.problems.extend(applied.problems);
         self.report.durations.extend(durations);

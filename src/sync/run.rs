@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info_span};
 
@@ -14,6 +15,7 @@ use crate::organization::{OrganizationClient, OrganizationError};
 use crate::problem::Problems;
 use crate::source::{Reading, Source, SourceError, Version};
 use crate::sync::guard::{Approval, Digest, Guarded, guard};
+use crate::sync::ledger::Ledger;
 use crate::sync::memberships::Memory;
 use crate::sync::plan::{self, Counts};
 use crate::sync::planned::{Planned, fingerprint};
@@ -28,6 +30,9 @@ use crate::sync::seats::{needs_seats, needs_staging, seats, without_staging};
 pub struct State {
     /// Who was seen or put into which group.
     pub memory: Memory,
+    /// What was taken away, and when. The limits and restores depend on it: a caller that keeps
+    /// nothing else between processes keeps this.
+    pub ledger: Ledger,
     pub(super) in_sync: Option<InSync>,
 }
 
@@ -43,10 +48,11 @@ pub(super) struct InSync {
 }
 
 impl State {
-    /// Starts from memberships that an earlier process kept.
-    pub fn restored(memory: Memory) -> Self {
+    /// Starts from what an earlier process kept.
+    pub fn restored(memory: Memory, ledger: Ledger) -> Self {
         Self {
             memory,
+            ledger,
             in_sync: None,
         }
     }
@@ -86,6 +92,9 @@ pub enum RunError {
         /// What was changed before.
         applied: ActionCounts,
     },
+    /// What the changes take away couldn't be recorded first. Nothing was changed.
+    #[error("nothing was changed, because what is taken away couldn't be recorded first: {0}")]
+    Unrecorded(String),
     /// Somebody asked the run to stop.
     #[error("the run was stopped; the next one goes on from where it was")]
     Stopped {
@@ -111,14 +120,16 @@ impl RunError {
         match self {
             Self::Source(error) => error.kind,
             Self::Organization { error, .. } => error.kind(),
-            Self::Stopped { .. } => FaultKind::Transient { retry_after: None },
+            Self::Unrecorded(_) | Self::Stopped { .. } => {
+                FaultKind::Transient { retry_after: None }
+            }
         }
     }
 
     /// What was changed before the run ended.
     pub fn applied(&self) -> Option<&ActionCounts> {
         match self {
-            Self::Source(_) => None,
+            Self::Source(_) | Self::Unrecorded(_) => None,
             Self::Organization { applied, .. } | Self::Stopped { applied, .. } => Some(applied),
         }
     }
@@ -168,6 +179,8 @@ impl Planning<'_> {
             state.memory.invalidate();
             state.in_sync = None;
         }
+        let organization = self.client.organization_id().to_string();
+        state.ledger.keep_for(&organization, Timestamp::now());
         if !state.memory.keep_for(&self.client.describe()) {
             state.in_sync = None;
         }
@@ -211,6 +224,7 @@ impl Planning<'_> {
             organization,
             version,
             report,
+            recorded: false,
         }
     }
 
@@ -298,7 +312,13 @@ impl Planning<'_> {
         let started = Instant::now();
         progress.start(Phase::Plan, 0);
         let plan = heavy(|| draft.complete(&state.memory, &memberships));
-        let guarded = guard(plan, self.policy, self.options.approval);
+        let guarded = guard(
+            plan,
+            self.policy,
+            &state.ledger,
+            Timestamp::now(),
+            self.options.approval,
+        );
         let guarded = if needs_staging(&guarded.approved) {
             let stages = self.client.stages_members().await;
             match stages.map_err(|error| RunError::organization(Phase::Plan, error))? {

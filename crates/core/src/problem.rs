@@ -56,6 +56,8 @@ pub enum ProblemReason {
     Unsupported,
     /// The directory names no one, and the organization has members of ours.
     EmptyDirectory,
+    /// An approval names another hold than the one that is open.
+    ApprovalVoid,
 }
 
 impl fmt::Display for ProblemReason {

@@ -1,10 +1,12 @@
 //! A run of the core against an organization in memory.
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{ModelOrganization, TestDirectory};
 use directory_sync::organization::model::Organization;
 use directory_sync::sync::guard::{Approval, Guarded, guard};
+use directory_sync::sync::ledger::Ledger;
 use directory_sync::sync::memberships::{Failed, Memory};
 use directory_sync::sync::plan::draft;
 use directory_sync::sync::policy::{
@@ -23,12 +25,14 @@ pub fn policy() -> Policy {
         onboarding: Onboarding {
             invite: true,
             restore: true,
+            limit: Limit::Percent(50.0),
         },
         offboarding: Offboarding {
             disabled: Departure::Revoke,
             deleted: Departure::Revoke,
             absent: Departure::Retain,
             limit: Limit::Percent(10.0),
+            disabled_limit: Limit::Percent(25.0),
         },
     }
 }
@@ -38,6 +42,10 @@ pub fn policy() -> Policy {
 pub struct Run {
     /// What the runs so far left behind.
     pub memory: Memory,
+    /// What they took away.
+    pub ledger: Ledger,
+    /// The time of the next run.
+    pub now: Timestamp,
     /// A person's word.
     pub approval: Option<Approval>,
     /// The groups that the last run read.
@@ -57,7 +65,13 @@ impl Run {
         let draft = draft(&roster, &content, policy);
         self.read = self.memory.to_read(&draft, self.approval.is_some());
         let plan = draft.complete(&self.memory, &organization.read_groups(&self.read));
-        let guarded = guard(plan, policy, self.approval.as_ref());
+        let guarded = guard(
+            plan,
+            policy,
+            &self.ledger,
+            self.now,
+            self.approval.as_ref(),
+        );
         match &content {
             Organization::Read(members) => seats(guarded, members, organization.seats),
             Organization::WriteOnly => guarded,
@@ -72,6 +86,7 @@ impl Run {
         policy: &Policy,
     ) -> Guarded {
         let guarded = self.plan(directory, organization, policy);
+        self.ledger.before(&guarded, self.now);
         organization.apply(&guarded.approved);
         let failed = Failed {
             groups: organization.refused.iter().cloned().collect(),
@@ -79,6 +94,7 @@ impl Run {
             refused: !organization.refused.is_empty(),
         };
         self.memory.record(&guarded, &failed);
+        self.ledger.after(&guarded, &failed);
         guarded
     }
 }

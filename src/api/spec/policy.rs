@@ -6,6 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+const LIMIT_RULE: &str = "type(self) == int ? self >= 0 && self <= 1000000 : self.matches('^(100|[0-9]{1,2})([.][0-9]{1,3})?%$') && !self.matches('^100[.].*[1-9].*%$')";
+const LIMIT_MESSAGE: &str = "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+
 /// Which people become members, by email.
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -42,8 +45,23 @@ pub struct GroupRules {
     pub only_their_members: Option<bool>,
 
     /// Delete groups from the organization that are gone from the directory or no longer in scope.
-    /// Counts against `offboarding.limit`. Only groups that this resource manages. Default: `false`.
+    /// The groups and their members count against `offboarding.limit`. Only groups that this resource
+    /// manages. Default: `false`.
     pub prune: Option<bool>,
+
+    /// How many managed members one group may lose within 24 hours: a number, or a share in percent
+    /// (`50%`), rounded down. Groups of fewer than ten have no limit of their own. People whose
+    /// account is disabled don't count. More is held until it is approved. `100%` holds nothing back.
+    /// Default: `50%`.
+    #[x_kube(validation = Rule::new(LIMIT_RULE).message(LIMIT_MESSAGE))]
+    #[schemars(length(max = 20))]
+    pub limit: Option<IntOrString>,
+
+    /// Groups by name, for example `admins-*`, that nobody leaves and that aren't deleted unless it
+    /// is approved. `*` stands for any text, `?` for any character; case doesn't matter.
+    /// Default: none.
+    #[schemars(length(max = 1000), inner(length(min = 1, max = 100)))]
+    pub protected: Option<Vec<String>>,
 }
 
 /// How people come in.
@@ -58,6 +76,14 @@ pub struct OnboardingRules {
     /// Give revoked members their access back once they are active in the directory again.
     /// Default: `true` where `offboarding` revokes, else `false`.
     pub restore: Option<bool>,
+
+    /// How many people may be invited within 24 hours: a number, or a share of the managed members
+    /// in percent (`50%`), but at least five. More is held until it is approved. The first sync of an
+    /// organization without managed members isn't limited. `100%` holds nothing back.
+    /// Default: `50%`.
+    #[x_kube(validation = Rule::new(LIMIT_RULE).message(LIMIT_MESSAGE))]
+    #[schemars(length(max = 20))]
+    pub limit: Option<IntOrString>,
 }
 
 /// How people go out, and how much of that happens without approval.
@@ -75,12 +101,21 @@ pub struct OffboardingRules {
     /// What happens to members who are gone from the directory, or filtered out. Default: `Retain`.
     pub absent: Option<DeparturePolicy>,
 
-    /// How many members may lose access or memberships, and how many groups may be deleted, in one
-    /// run: a number, or a share of those managed in percent (`10%`), rounded up. What goes beyond
-    /// waits, all of it, until it is approved. `100%` holds nothing back. Default: `10%`.
-    #[x_kube(validation = Rule::new("type(self) == int ? self >= 0 && self <= 1000000 : self.matches('^(100|[0-9]{1,2})([.][0-9]{1,3})?%$') && !self.matches('^100[.].*[1-9].*%$')").message("write a number (25), or a share between 0% and 100% in quotes (\"10%\")"))]
+    /// How many members may lose access or a group within 24 hours because they are gone from the
+    /// directory, filtered out or out of a group, and how many groups may be deleted: a number (and
+    /// never more than half), or a share in percent (`10%`) of the managed members who have access
+    /// and aren't owners, rounded down, but one where one is less than half. More is held until it
+    /// is approved. `100%` holds nothing back. Default: `10%`.
+    #[x_kube(validation = Rule::new(LIMIT_RULE).message(LIMIT_MESSAGE))]
     #[schemars(length(max = 20))]
     pub limit: Option<IntOrString>,
+
+    /// The same for members whose account is disabled in the directory; at least one. Apart from
+    /// `limit`, so that an accident among those who are gone doesn't delay the revocation of somebody
+    /// who was dismissed. Default: `25%`, or `limit` where that is more.
+    #[x_kube(validation = Rule::new(LIMIT_RULE).message(LIMIT_MESSAGE))]
+    #[schemars(length(max = 20))]
+    pub disabled_limit: Option<IntOrString>,
 }
 
 /// What happens to members who go.

@@ -11,7 +11,10 @@ use crate::sync::policy::{
     Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, UserFilter,
 };
 
-const LIMIT: Limit = Limit::Percent(10.0);
+const LOSSES: Limit = Limit::Percent(10.0);
+const DISABLED: Limit = Limit::Percent(25.0);
+const OF_A_GROUP: Limit = Limit::Percent(50.0);
+const INVITED: Limit = Limit::Percent(50.0);
 
 pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<Policy> {
     let users = spec.users.clone().unwrap_or_default();
@@ -35,10 +38,16 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
     // Who was revoked by this policy comes back by it; who was revoked by hand stays out where it
     // revokes nobody.
     let revokes = [disabled, deleted, absent].contains(&Departure::Revoke);
-    let limit = match &offboarding.limit {
-        None => LIMIT,
-        Some(limit) => checks.noted("spec.offboarding.limit", parse_limit(limit))?,
+    let mut limit = |field: &str, limit: &Option<IntOrString>| match limit {
+        None => Some(None),
+        Some(limit) => checks.noted(field, parse_limit(limit)).map(Some),
     };
+    let losses = limit("spec.offboarding.limit", &offboarding.limit);
+    let disabled_limit = limit("spec.offboarding.disabledLimit", &offboarding.disabled_limit);
+    let of_a_group = limit("spec.groups.limit", &groups.limit);
+    let invited = limit("spec.onboarding.limit", &onboarding.limit);
+    let losses = losses?.unwrap_or(LOSSES);
+    let disabled_limit = disabled_limit?.unwrap_or_else(|| wider(losses, DISABLED));
     let never_send = never_send(checks, spec);
     Some(Policy {
         external_id_prefix,
@@ -52,16 +61,20 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
             exclude: globs(groups.exclude),
             only_their_members: groups.only_their_members.unwrap_or_default(),
             prune: groups.prune.unwrap_or_default(),
+            limit: of_a_group?.unwrap_or(OF_A_GROUP),
+            protected: globs(groups.protected),
         },
         onboarding: Onboarding {
             invite: onboarding.invite.unwrap_or(true),
             restore: onboarding.restore.unwrap_or(revokes),
+            limit: invited?.unwrap_or(INVITED),
         },
         offboarding: Offboarding {
             disabled,
             deleted,
             absent,
-            limit,
+            limit: losses,
+            disabled_limit,
         },
     })
 }
@@ -77,6 +90,15 @@ fn never_send(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<BTreeSet<
     });
     let emails = emails.collect();
     vaultwarden.never_send.is_some().then_some(emails)
+}
+
+/// The limit for disabled accounts where only the other one is given. A number that was chosen is
+/// kept: what it comes to depends on the organization.
+fn wider(losses: Limit, disabled: Limit) -> Limit {
+    match (losses, disabled) {
+        (Limit::Percent(losses), Limit::Percent(disabled)) => Limit::Percent(losses.max(disabled)),
+        _ => disabled,
+    }
 }
 
 fn globs(patterns: Option<Vec<String>>) -> Vec<Glob> {

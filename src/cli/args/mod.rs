@@ -4,12 +4,14 @@ mod examples;
 mod healthy;
 mod manifests;
 mod operator;
+mod state;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use healthy::HealthyArgs;
 pub use manifests::ManifestArgs;
 pub use operator::OperatorArgs;
+pub use state::StateArgs;
 
 use crate::sync::guard::Digest;
 use crate::telemetry::{LogFilter, VERSION};
@@ -71,6 +73,8 @@ pub struct PlanArgs {
     #[arg(help_heading = OPTIONS, long)]
     pub detailed_exitcode: bool,
     #[command(flatten)]
+    pub state: StateArgs,
+    #[command(flatten)]
     pub progress: ProgressArgs,
 }
 
@@ -78,13 +82,14 @@ pub struct PlanArgs {
 pub struct SyncArgs {
     #[command(flatten)]
     pub manifests: ManifestArgs,
-    /// Let the removals with this digest go ahead although they are more than the limit; `plan`
-    /// and `sync` print the digest
+    /// Let what is held under this digest go ahead, once; `plan` and `sync` print the digest
     #[arg(help_heading = OPTIONS, long, value_name = "DIGEST", value_parser = digest)]
     pub approve: Option<Digest>,
     /// Don't show the changes and ask first
     #[arg(help_heading = OPTIONS, short, long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub state: StateArgs,
     #[command(flatten)]
     pub progress: ProgressArgs,
 }

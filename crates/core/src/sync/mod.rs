@@ -1,6 +1,8 @@
 //! From what was read to what shall change: resolve, plan, guard, and what was seen to have happened.
 
 pub mod guard;
+pub mod ledger;
+pub mod limits;
 pub mod memberships;
 pub mod plan;
 pub mod policy;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use wildmatch::WildMatch;
 
 use crate::directory::Email;
+pub use crate::sync::limits::Limit;
 
 /// The rules of one resource, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +36,7 @@ pub struct UserFilter {
 }
 
 /// Which groups are in scope, by name. Empty lists let every group through.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GroupFilter {
     /// Only these, where there are any.
     pub include: Vec<Glob>,
@@ -45,15 +46,35 @@ pub struct GroupFilter {
     pub only_their_members: bool,
     /// Delete groups of ours that are no longer in scope or in the directory.
     pub prune: bool,
+    /// So many of a group's managed members may leave it within a day.
+    pub limit: Limit,
+    /// Groups, by name, that lose nobody and aren't deleted without approval.
+    pub protected: Vec<Glob>,
+}
+
+impl Default for GroupFilter {
+    fn default() -> Self {
+        Self {
+            include: vec![],
+            exclude: vec![],
+            only_their_members: false,
+            prune: false,
+            limit: Limit::Percent(50.0),
+            protected: vec![],
+        }
+    }
 }
 
 /// How people come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Onboarding {
     /// Send the invitation. `false`: the member is only staged.
     pub invite: bool,
     /// Give revoked members who are active in the directory their access back.
     pub restore: bool,
+    /// So many people may be invited within a day; not held against the first sync of an
+    /// organization without managed members.
+    pub limit: Limit,
 }
 
 /// How people go out.
@@ -65,8 +86,12 @@ pub struct Offboarding {
     pub deleted: Departure,
     /// People who are gone from the directory, or filtered out.
     pub absent: Departure,
-    /// More than this waits for approval.
+    /// So many of the members with access may lose something within a day because they are gone
+    /// from the directory, out of scope or out of a group; and so many of the managed groups may be
+    /// deleted. More is held.
     pub limit: Limit,
+    /// So many may lose something within a day because their account is disabled.
+    pub disabled_limit: Limit,
 }
 
 /// What happens to a member who goes.
@@ -78,25 +103,6 @@ pub enum Departure {
     Revoke,
     /// The member is removed from the organization.
     Remove,
-}
-
-/// How much may be taken away in one run without a person's approval.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Limit {
-    /// This many members, and this many groups.
-    Count(usize),
-    /// This share of our members, and of our groups, in percent (0 to 100), rounded up.
-    Percent(f64),
-}
-
-impl Limit {
-    /// How many of `total` may go.
-    pub fn of(self, total: usize) -> usize {
-        match self {
-            Self::Count(count) => count,
-            Self::Percent(percent) => (total as f64 * percent / 100.0).ceil() as usize,
-        }
-    }
 }
 
 /// A pattern with `*` (any text) and `?` (any character), blind to case.

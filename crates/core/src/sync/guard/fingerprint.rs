@@ -1,4 +1,4 @@
-//! What stands for a removal, and for a set of them.
+//! What identifies a change that may be held, and a set of them.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::directory::ExternalId;
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Reason};
 
-/// Stands for an exact set of removals: 32 hexadecimal digits.
+/// 32 hexadecimal digits: what a hold is called, and what an approval names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
 pub struct Digest(pub String);
 
@@ -18,24 +18,19 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Stands for one removal: somebody revoked, removed, or withdrawn from one group, or a group
-/// deleted.
+/// Identifies one change that may be held: somebody revoked, removed, invited, or withdrawn from
+/// one group, or a group deleted.
 pub type Fingerprint = [u8; 16];
 
-/// The fingerprints of a set of removals, so that a later run can tell whether what is left of
-/// them was among them.
+/// The fingerprints of a set of changes, so that a later run can tell which of its own were among
+/// them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FingerprintSet {
     sorted: Vec<Fingerprint>,
 }
 
-/// Bytes that aren't a set of fingerprints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("these are no fingerprints of removals: {0} bytes, not sorted in pieces of 16")]
-pub struct NoFingerprints(usize);
-
 impl FingerprintSet {
-    /// Everything that `changes` take away.
+    /// Everything that `changes` take away, and everybody they invite.
     ///
     /// Who is removed from the organization leaves its groups by that alone: whether a group's
     /// update names them as well depends on what else is to be done there, and must not make
@@ -47,108 +42,126 @@ impl FingerprintSet {
             .filter(|change| matches!(change.member(), Some(MemberAction::Remove { .. })))
             .map(Change::external_id)
             .collect();
-        let mut sorted: Vec<Fingerprint> = vec![];
+        let mut prints: Vec<Fingerprint> = vec![];
         for change in changes {
-            fingerprints(change, &removed, |print| sorted.push(print));
+            if change.reason == Reason::MembersUnknown {
+                prints.push(fingerprint("overwrite", change.external_id(), None));
+            }
+            match change.group() {
+                Some(GroupAction::Update(update)) => {
+                    let leaving = update.remove.iter().map(|leaving| &leaving.external_id);
+                    let leaving = leaving.filter(|id| !removed.contains(*id));
+                    prints.extend(leaving.map(|id| withdrawal(change.external_id(), id)));
+                }
+                _ => prints.extend(of_change(change)),
+            }
         }
+        prints.sort_unstable();
+        prints.dedup();
+        Self { sorted: prints }
+    }
+
+    pub(crate) fn from_sorted(sorted: Vec<Fingerprint>) -> Self {
+        Self { sorted }
+    }
+
+    /// The SHA-256 over all of them, the first half.
+    pub(crate) fn content(&self) -> Fingerprint {
+        let mut sha = Sha256::new();
+        self.sorted.iter().for_each(|print| sha.update(print));
+        half(sha)
+    }
+
+    /// [`FingerprintSet::content`] in hexadecimal digits.
+    pub fn digest(&self) -> Digest {
+        Digest(format!("{:032x}", u128::from_be_bytes(self.content())))
+    }
+
+    /// Whether this change as a whole is among them. An update of a group is asked for by its
+    /// withdrawals.
+    pub(crate) fn has(&self, change: &Change) -> bool {
+        !self.is_empty() && of_change(change).is_some_and(|print| self.contains(&print))
+    }
+
+    /// Whether it is among them that `member` leaves `group`, or the organization.
+    pub(crate) fn has_withdrawal(&self, group: &ExternalId, member: &ExternalId) -> bool {
+        !self.is_empty()
+            && (self.contains(&withdrawal(group, member))
+                || self.contains(&fingerprint("remove", member, None)))
+    }
+
+    fn contains(&self, print: &Fingerprint) -> bool {
+        self.sorted.binary_search(print).is_ok()
+    }
+
+    /// Both sets together.
+    pub(crate) fn union(&self, more: &Self) -> Self {
+        let mut sorted = [&*self.sorted, &more.sorted].concat();
         sorted.sort_unstable();
         sorted.dedup();
         Self { sorted }
     }
 
-    /// The SHA-256 over all of them, in hexadecimal digits, the first 32.
-    pub fn digest(&self) -> Digest {
-        let mut sha = Sha256::new();
-        self.sorted.iter().for_each(|print| sha.update(print));
-        Digest(
-            sha.finalize()[..16]
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        )
+    /// In order.
+    pub(crate) fn as_slice(&self) -> &[Fingerprint] {
+        &self.sorted
     }
 
     /// Whether each of these is among `others`.
     pub fn is_subset(&self, others: &Self) -> bool {
-        self.sorted
-            .iter()
-            .all(|print| others.sorted.binary_search(print).is_ok())
+        self.sorted.iter().all(|print| others.contains(print))
     }
 
-    /// How many removals there are.
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.sorted.len()
     }
 
-    /// Whether nothing is taken away.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.sorted.is_empty()
     }
-
-    /// 16 bytes for each.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.sorted.concat()
-    }
-
-    /// Reads what [`FingerprintSet::to_bytes`] wrote. Whether it is the right set is told by its
-    /// digest.
-    ///
-    /// # Errors
-    /// Anything that isn't a sorted list of fingerprints.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, NoFingerprints> {
-        let (prints, rest) = bytes.as_chunks::<16>();
-        let sorted = prints.is_sorted_by(|a, b| a < b);
-        if rest.is_empty() && sorted {
-            Ok(Self {
-                sorted: prints.to_vec(),
-            })
-        } else {
-            Err(NoFingerprints(bytes.len()))
-        }
-    }
 }
 
-fn fingerprints(
-    change: &Change,
-    removed: &HashSet<&ExternalId>,
-    mut found: impl FnMut(Fingerprint),
-) {
+fn of_change(change: &Change) -> Option<Fingerprint> {
     let id = change.external_id();
     if change.reason == Reason::MembersUnknown {
-        found(fingerprint("overwrite", id, None));
+        return Some(fingerprint("overwrite", id, None));
     }
-    match &change.action {
-        Action::Member(MemberAction::Revoke { .. }) => found(fingerprint("revoke", id, None)),
-        Action::Member(MemberAction::Remove { .. }) => found(fingerprint("remove", id, None)),
-        Action::Group(GroupAction::Delete { .. }) => found(fingerprint("delete-group", id, None)),
-        Action::Group(GroupAction::Update(update)) => {
-            update
-                .remove
-                .iter()
-                .map(|withdrawal| &withdrawal.external_id)
-                .filter(|member| !removed.contains(*member))
-                .for_each(|member| found(fingerprint("withdraw", member, Some(id))));
-        }
+    let kind = match &change.action {
+        Action::Member(MemberAction::Revoke { .. }) => "revoke",
+        Action::Member(MemberAction::Remove { .. }) => "remove",
+        Action::Member(MemberAction::Invite { .. }) => "invite",
+        Action::Group(GroupAction::Delete { .. }) => "delete-group",
         Action::Member(
-            MemberAction::Invite { .. }
-            | MemberAction::Link
-            | MemberAction::Relink { .. }
-            | MemberAction::Restore,
+            MemberAction::Link | MemberAction::Relink { .. } | MemberAction::Restore,
         )
         | Action::Group(
-            GroupAction::Create { .. } | GroupAction::Relink { .. } | GroupAction::Rename { .. },
-        ) => {}
-    }
+            GroupAction::Create { .. }
+            | GroupAction::Relink { .. }
+            | GroupAction::Rename { .. }
+            | GroupAction::Update(_),
+        ) => return None,
+    };
+    Some(fingerprint(kind, id, None))
+}
+
+fn withdrawal(group: &ExternalId, member: &ExternalId) -> Fingerprint {
+    fingerprint("withdraw", member, Some(group))
 }
 
 fn fingerprint(kind: &str, id: &ExternalId, group: Option<&ExternalId>) -> Fingerprint {
     let mut sha = Sha256::new();
-    // Lengths before texts: no two different removals read the same.
+    // Lengths before texts: no two different changes read the same.
     for text in [kind, id.as_str(), group.map_or("", ExternalId::as_str)] {
         sha.update((text.len() as u64).to_be_bytes());
         sha.update(text);
     }
-    let mut print = [0; 16];
-    print.copy_from_slice(&sha.finalize()[..16]);
-    print
+    half(sha)
+}
+
+fn half(sha: Sha256) -> Fingerprint {
+    let mut half = [0; 16];
+    half.copy_from_slice(&sha.finalize()[..16]);
+    half
 }

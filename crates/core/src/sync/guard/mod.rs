@@ -1,29 +1,38 @@
 //! Holds back what looks dangerous until a person approves it.
+//!
+//! [`weigh`] finds which limits are exceeded, and by what; [`split`] takes out of the plan what those
+//! limits are about, and nothing else.
 
 mod fingerprint;
+mod split;
+mod weigh;
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
-pub use fingerprint::{Digest, Fingerprint, FingerprintSet, NoFingerprints};
+use jiff::Timestamp;
+
+pub use fingerprint::{Digest, Fingerprint, FingerprintSet};
 
 use crate::directory::ExternalId;
-use crate::problem::Problem;
-use crate::sync::plan::{
-    Action, Change, GroupAction, MemberAction, Plan, Reason, Update, Withdrawal,
-};
+use crate::problem::{Problem, ProblemReason};
+use crate::sync::ledger::{Hold, Ledger};
+use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
 use crate::sync::policy::Policy;
 
-/// A plan split in two: what goes ahead, and what waits for a person.
+/// A plan split in two: what goes ahead, and what is held.
 #[derive(Debug, Clone)]
 pub struct Guarded {
     /// What may be applied.
     pub approved: Approved<Plan>,
-    /// What waits; `None` where nothing does.
+    /// What is held; `None` where nothing is.
     pub held: Option<Held>,
-    /// The digest of everything the plan takes away, whether held or not.
+    /// The hold whose approval lets everything go ahead; to be noted as used.
+    pub used: Option<Hold>,
+    /// The id of the hold where something is held; otherwise the digest of everything that the plan
+    /// takes away.
     pub digest: Digest,
-    /// What the digest stands for. Kept while the removals are held or being applied, it lets a
-    /// later run finish what was approved ([`Approval::earlier`]).
+    /// Everything that the plan takes away, held or not.
     pub removals: FingerprintSet,
 }
 
@@ -44,6 +53,13 @@ impl Approved<Plan> {
     /// whoever isn't a member yet out of the groups too.
     pub(super) fn postpone(&mut self, people: &HashSet<ExternalId>, why: Problem) {
         let Self(plan) = self;
+        postpone(plan, people);
+        plan.problems.add(why);
+    }
+}
+
+/// Takes people who don't come in yet out of a plan, and out of its groups.
+fn postpone(plan: &mut Plan, people: &HashSet<ExternalId>) {
         let mut outside: HashSet<&ExternalId> = HashSet::new();
         plan.changes.retain(
             |change| match (change.member(), people.get(change.external_id())) {
@@ -74,209 +90,316 @@ impl Approved<Plan> {
                 .missing
                 .extend(missing.remove(&state.external_id).unwrap_or_default());
         }
-        plan.problems.add(why);
-    }
 }
 
-/// Removals that wait for approval.
+/// Changes that are held until a person approves them.
 #[derive(Debug, Clone)]
 pub struct Held {
-    /// The removals, all of them.
+    /// What an approval names, and what it is for.
+    pub hold: Hold,
+    /// The changes, all of them.
     pub changes: Vec<Change>,
-    /// Why they wait.
-    pub why: HeldBecause,
+    /// Which limits hold them, the most general first.
+    pub why: Vec<HeldBecause>,
+    /// Which of `why` holds each of `changes`.
+    pub by: Vec<usize>,
 }
 
-/// Why removals wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why changes are held. Numbers are of the last 24 hours: `earlier` were lost (or invited) by
+/// earlier runs without an approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeldBecause {
-    /// More than the limit would lose something.
-    OverLimit {
-        /// Members who would lose something.
+    /// The directory named no one at all, and the organization has managed members. Everything that
+    /// takes something away is held.
+    EmptyDirectory {
+        /// How many managed members there are.
         members: usize,
-        /// How many may.
-        members_limit: usize,
-        /// Groups that would be deleted.
-        groups: usize,
-        /// How many may.
-        groups_limit: usize,
     },
-    /// The server can't be read, and what was sent to it before isn't known any more.
+    /// The server can't be read, and what was sent to it before isn't known any more. Everything that
+    /// may take something away is held.
     MembersUnknown {
-        /// How many changes wait.
+        /// How many changes are held for it.
         changes: usize,
     },
-    /// The directory named no one at all, and the organization has members of ours.
-    EmptyDirectory {
-        /// How many of ours there are.
+    /// What was taken away earlier isn't known, because its record was lost or is another one than
+    /// was written last. Everything that rests on absence is held.
+    UnknownHistory {
+        /// How many members would lose something.
         members: usize,
+        /// Until when it stays so.
+        until: Option<Timestamp>,
+    },
+    /// `offboarding.limit`, for people who are absent, out of scope or out of a group.
+    Absent {
+        /// How many members would lose something.
+        members: usize,
+        /// How many did earlier.
+        earlier: usize,
+        /// How many may.
+        limit: usize,
+    },
+    /// `offboarding.disabledLimit`, for people whose account is disabled.
+    Disabled {
+        /// How many members would lose something.
+        members: usize,
+        /// How many did earlier.
+        earlier: usize,
+        /// How many may.
+        limit: usize,
+    },
+    /// `offboarding.limit`, for groups that would be deleted.
+    DeletedGroups {
+        /// How many groups would be deleted.
+        groups: usize,
+        /// How many were earlier.
+        earlier: usize,
+        /// How many may.
+        limit: usize,
+    },
+    /// `groups.limit`, for the members of one group.
+    Group {
+        /// Its name.
+        name: Box<str>,
+        /// How many would leave it.
+        members: usize,
+        /// How many did earlier.
+        earlier: usize,
+        /// How many may.
+        limit: usize,
+    },
+    /// `groups.protected`.
+    ProtectedGroup {
+        /// Its name.
+        name: Box<str>,
+        /// How many would leave it.
+        members: usize,
+    },
+    /// `onboarding.limit`.
+    Invited {
+        /// How many people would be invited.
+        people: usize,
+        /// How many were earlier.
+        earlier: usize,
+        /// How many may.
+        limit: usize,
     },
 }
 
-/// A person's word that certain removals may go ahead.
-#[derive(Debug, Clone)]
-pub struct Approval {
-    /// The digest of the removals they saw.
-    pub digest: Digest,
-    /// What that digest stands for, where an earlier run kept it: a part of these removals is
-    /// approved as well, so that a process that ended in the middle of them can go on.
-    pub earlier: Option<FingerprintSet>,
-}
-
-impl Approval {
-    fn covers(&self, digest: &Digest, removals: &FingerprintSet) -> bool {
-        self.digest == *digest
-            || self
-                .earlier
-                .as_ref()
-                .is_some_and(|seen| seen.digest() == self.digest && removals.is_subset(seen))
+impl HeldBecause {
+    /// The limit by the name of its field, or the state that holds changes whatever the limits.
+    pub fn limit(&self) -> &'static str {
+        match self {
+            Self::EmptyDirectory { .. } => "an empty directory",
+            Self::MembersUnknown { .. } => "unknown members",
+            Self::UnknownHistory { .. } => "unknown history",
+            Self::Absent { .. } | Self::DeletedGroups { .. } => "offboarding.limit",
+            Self::Disabled { .. } => "offboarding.disabledLimit",
+            Self::Group { .. } => "groups.limit",
+            Self::ProtectedGroup { .. } => "groups.protected",
+            Self::Invited { .. } => "onboarding.limit",
+        }
     }
 }
 
-/// Splits a plan into what goes ahead and what waits.
-///
-/// Everything that takes something away waits together, or nothing does. It waits where more
-/// members of ours would lose something (access, membership in the organization or in a group) or
-/// more groups would be deleted than the policy's limit, each measured against how many of ours
-/// there are; and always where the directory named no one at all. An [`Approval`] of exactly these
-/// removals, or of more than these, lets them go ahead.
-pub fn guard(plan: Plan, policy: &Policy, approval: Option<&Approval>) -> Guarded {
-    let removals = FingerprintSet::of(&plan.changes);
-    let digest = removals.digest();
-    let approved = approval.is_some_and(|approval| approval.covers(&digest, &removals));
-    match reason_to_hold(&plan, policy) {
-        Some(why) if !approved && !removals.is_empty() => {
-            let (plan, changes) = split(plan);
-            let held = Some(Held { changes, why });
-            Guarded {
-                approved: Approved(plan),
-                held,
-                digest,
-                removals,
+impl fmt::Display for HeldBecause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let past = |f: &mut fmt::Formatter<'_>, earlier: usize, limit: usize, field: &str| {
+            if earlier > 0 {
+                write!(f, " ({earlier} more did in the last 24 hours)")?;
+            }
+            write!(f, "; {field} allows {limit} in 24 hours")
+        };
+        match self {
+            Self::EmptyDirectory { members } => write!(
+                f,
+                "the directory names no one, and the organization has {} of ours",
+                plural(*members, "member")
+            ),
+            Self::MembersUnknown { changes } => write!(
+                f,
+                "this server can't be read, and what was sent to it before isn't known any more: \
+                 {changes} changes may take members out of groups, or give access back that was \
+                 revoked by hand"
+            ),
+            Self::UnknownHistory { members, until } => {
+                write!(
+                    f,
+                    "the record of earlier removals is missing or isn't the one written last, and {} \
+                     who aren't disabled would lose something",
+                    plural(*members, "member")
+                )?;
+                match until {
+                    Some(until) => write!(f, "; held until {until} or approved"),
+                    None => Ok(()),
+                }
+            }
+            Self::Absent { members, earlier, limit } => {
+                let members = plural(*members, "member");
+                write!(f, "{members} who are absent, out of scope or out of a group would lose something")?;
+                past(f, *earlier, *limit, "offboarding.limit")
+            }
+            Self::Disabled { members, earlier, limit } => {
+                let members = plural(*members, "member");
+                write!(f, "{members} whose account is disabled would lose something")?;
+                past(f, *earlier, *limit, "offboarding.disabledLimit")
+            }
+            Self::DeletedGroups { groups, earlier, limit } => {
+                write!(f, "{} would be deleted", plural(*groups, "group"))?;
+                past(f, *earlier, *limit, "offboarding.limit")
+            }
+            Self::Group { name, members, earlier, limit } => {
+                let name = crate::text::shorten(name);
+                write!(f, "{} would leave group {name}", plural(*members, "member"))?;
+                past(f, *earlier, *limit, "groups.limit")
+            }
+            Self::ProtectedGroup { name, members } => write!(
+                f,
+                "group {} is protected, and {} would leave it",
+                crate::text::shorten(name),
+                plural(*members, "member")
+            ),
+            Self::Invited { people, earlier, limit } => {
+                write!(f, "{} would be invited", match people {
+                    1 => "1 person".to_owned(),
+                    people => format!("{people} people"),
+                })?;
+                past(f, *earlier, *limit, "onboarding.limit")
             }
         }
-        _ => Guarded {
+    }
+}
+
+fn plural(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
+/// So many reasons are told one by one; the others are counted.
+const REASONS_TOLD: usize = 5;
+
+impl Held {
+    /// How many members would lose something, as far as one limit counts them.
+    pub fn members(&self) -> usize {
+        let mut people: HashSet<&ExternalId> = HashSet::new();
+        for change in &self.changes {
+            match &change.action {
+                Action::Member(MemberAction::Revoke { .. } | MemberAction::Remove { .. }) => {
+                    people.insert(change.external_id());
+                }
+                Action::Group(GroupAction::Update(update)) => {
+                    people.extend(update.remove.iter().map(|leaving| &leaving.external_id));
+                }
+                Action::Group(GroupAction::Delete { members, .. }) => {
+                    people.extend(members.iter().flatten());
+                }
+                _ => {}
+            }
+        }
+        people.len()
+    }
+
+    /// Each change with the limit that holds it.
+    pub fn with_limits(&self) -> impl Iterator<Item = (&Change, &'static str)> + Clone {
+        let limits = self.by.iter().map(|&by| self.why[by].limit());
+        self.changes.iter().zip(limits)
+    }
+
+    /// How many groups would be deleted.
+    pub fn groups(&self) -> usize {
+        let deleted = |change: &&Change| matches!(change.group(), Some(GroupAction::Delete { .. }));
+        self.changes.iter().filter(deleted).count()
+    }
+
+    /// Whether an empty directory is why.
+    pub fn is_empty_directory(&self) -> bool {
+        let empty = |why: &HeldBecause| matches!(why, HeldBecause::EmptyDirectory { .. });
+        self.why.iter().any(empty)
+    }
+
+    /// All reasons in one text.
+    pub fn describe(&self) -> String {
+        let told = self.why.iter().take(REASONS_TOLD).map(ToString::to_string);
+        let mut text = told.collect::<Vec<_>>().join("; ");
+        if let more @ 1.. = self.why.len().saturating_sub(REASONS_TOLD) {
+            text.push_str(&format!("; and {more} more limits"));
+        }
+        text
+    }
+}
+
+/// A person's word that what is held may go ahead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// The id of the hold they saw.
+    pub digest: Digest,
+}
+
+/// Splits a plan into what goes ahead and what is held.
+///
+/// Each limit holds what it is about: see [`HeldBecause`]. What earlier runs took away within a day
+/// (by `ledger`) counts. An [`Approval`] of exactly what is held lets all of it go ahead; and what of
+/// approved changes a run that was stopped left undone goes ahead as well.
+///
+/// An approval that names another hold than the one that is open is a problem, unless it is one that
+/// was used.
+pub fn guard(
+    mut plan: Plan,
+    policy: &Policy,
+    ledger: &Ledger,
+    now: Timestamp,
+    approval: Option<&Approval>,
+) -> Guarded {
+    let ledger = ledger.at(now);
+    let takes_away = || plan.changes.iter().filter(|change| change.takes_away());
+    let removals = FingerprintSet::of(takes_away().collect::<Vec<_>>());
+    let reasons = weigh::weigh(&plan, policy, &ledger);
+    if reasons.is_empty() {
+        return Guarded {
             approved: Approved(plan),
             held: None,
+            used: None,
+            digest: removals.digest(),
+            removals,
+        };
+    }
+    let hold = ledger.hold(reasons.held(&plan));
+    let digest = hold.id.clone();
+    if approval.is_some_and(|approval| approval.digest == hold.id) {
+        return Guarded {
+            approved: Approved(plan),
+            held: None,
+            used: Some(hold),
             digest,
             removals,
-        },
+        };
     }
-}
-
-fn reason_to_hold(plan: &Plan, policy: &Policy) -> Option<HeldBecause> {
-    let counts = &plan.counts;
-    if plan.directory_is_empty && counts.managed_members > 0 {
-        return Some(HeldBecause::EmptyDirectory {
-            members: counts.managed_members,
-        });
+    if let Some(Approval { digest: named }) = approval
+        && !ledger.has_used(named)
+    {
+        plan.problems.add(Problem::new(
+            ProblemReason::ApprovalVoid,
+            format!(
+                "the approval {} isn't of what is held now: that is {}; it was for other changes, or \
+                 is older than a week; look at what is held and approve that",
+                crate::text::shorten(&named.0),
+                hold.id
+            ),
+            [],
+        ));
     }
-    let unknown = plan.changes.iter();
-    let unknown = unknown.filter(|change| change.reason == Reason::MembersUnknown);
-    let changes = unknown.count();
-    if changes > 0 {
-        return Some(HeldBecause::MembersUnknown { changes });
+    let split::Split { plan, changes, by } = split::split(plan, &reasons);
+    Guarded {
+        approved: Approved(plan),
+        held: Some(Held {
+            hold,
+            changes,
+            why: reasons.into_list(),
+            by,
+        }),
+        used: None,
+        digest,
+        removals,
     }
-    let (mut members, mut groups) = (HashSet::new(), 0);
-    for change in &plan.changes {
-        match &change.action {
-            Action::Member(MemberAction::Revoke { .. } | MemberAction::Remove { .. }) => {
-                members.insert(change.external_id());
-            }
-            Action::Group(GroupAction::Update(update)) => {
-                members.extend(update.remove.iter().map(|w| &w.external_id));
-            }
-            Action::Group(GroupAction::Delete { .. }) => groups += 1,
-            _ => {}
-        }
-    }
-    let limit = policy.offboarding.limit;
-    let (members, members_limit) = (members.len(), limit.of(counts.managed_members));
-    let groups_limit = limit.of(counts.managed_groups);
-    (members > members_limit || groups > groups_limit).then_some(HeldBecause::OverLimit {
-        members,
-        members_limit,
-        groups,
-        groups_limit,
-    })
-}
-
-/// Takes everything out of the plan that takes something away.
-fn split(mut plan: Plan) -> (Plan, Vec<Change>) {
-    let mut held = vec![];
-    let mut withheld: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
-    let changes = std::mem::take(&mut plan.changes);
-    for change in changes {
-        let Change {
-            subject,
-            reason,
-            action,
-        } = change;
-        match action {
-            Action::Group(GroupAction::Update(update)) if !update.remove.is_empty() => {
-                let Update {
-                    add,
-                    remove,
-                    keep,
-                    unmanaged,
-                } = update;
-                let staying: Vec<ExternalId> = remove.iter().map(Withdrawal::id).collect();
-                if !add.is_empty() {
-                    let mut all = keep.clone();
-                    all.extend(staying.iter().cloned());
-                    all.sort_unstable();
-                    plan.changes.push(Change {
-                        subject: subject.clone(),
-                        reason,
-                        action: Action::Group(GroupAction::Update(Update {
-                            add,
-                            remove: vec![],
-                            keep: all,
-                            unmanaged: unmanaged.clone(),
-                        })),
-                    });
-                }
-                withheld.insert(subject.external_id.clone(), staying);
-                held.push(Change {
-                    subject,
-                    reason,
-                    action: Action::Group(GroupAction::Update(Update {
-                        add: vec![],
-                        remove,
-                        keep,
-                        unmanaged,
-                    })),
-                });
-            }
-            action => {
-                let change = Change {
-                    subject,
-                    reason,
-                    action,
-                };
-                if change.takes_away() {
-                    held.push(change);
-                } else {
-                    plan.changes.push(change);
-                }
-            }
-        }
-    }
-    for state in &mut plan.groups {
-        state
-            .extra
-            .extend(withheld.remove(&state.external_id).unwrap_or_default());
-    }
-    if let Some(sent) = &plan.sent {
-        // A new address is invited only once the old one is revoked.
-        let held: HashSet<&ExternalId> = held.iter().map(Change::external_id).collect();
-        let replaced = sent.replaced.iter();
-        let waiting: HashSet<&ExternalId> = replaced
-            .filter(|(former, _)| held.contains(former))
-            .map(|(_, id)| id)
-            .collect();
-        plan.changes
-            .retain(|change| change.group().is_some() || !waiting.contains(change.external_id()));
-    }
-    (plan, held)
 }

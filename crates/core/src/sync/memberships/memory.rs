@@ -57,6 +57,10 @@ pub struct GroupState {
     pub(crate) digest: [u8; 16],
     /// Who is in it until they are removed from the organization, by this plan.
     pub(crate) leaving: Vec<ExternalId>,
+    /// Its name, where somebody is `leaving`.
+    pub(crate) name: Box<str>,
+    /// How many are wanted in it, where somebody is `leaving`.
+    pub(crate) stays: usize,
     /// Who is wanted in it and won't come in this run.
     pub(crate) missing: Vec<ExternalId>,
     /// Who isn't wanted in it and won't go in this run.
@@ -72,6 +76,8 @@ impl GroupState {
             external_id,
             digest,
             leaving: vec![],
+            name: Box::default(),
+            stays: 0,
             missing: vec![],
             extra: vec![],
             others: false,
@@ -116,6 +122,7 @@ impl Memory {
 
     /// The groups that have to be read before the draft can be completed:
     /// - those of which nothing is known that still holds;
+    /// - those that are to be deleted;
     /// - those with withdrawals that wait, while somebody is `approving` them;
     /// - those in which somebody may be who became ours to move, or has another external id now.
     pub fn to_read(&self, draft: &Draft<'_>, approving: bool) -> Vec<Uuid> {
@@ -133,6 +140,7 @@ impl Memory {
                 },
             })
             .map(|(group, ..)| group)
+            .chain(draft.deleted())
             .collect();
         unknown.sort_unstable();
         unknown

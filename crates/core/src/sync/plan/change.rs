@@ -99,6 +99,10 @@ pub enum GroupAction {
     Delete {
         /// What says so.
         evidence: Evidence,
+        /// Managed members in it; `None` where they weren't read.
+        members: Option<Vec<ExternalId>>,
+        /// How many members it has that we don't manage.
+        unmanaged: usize,
     },
 }
 

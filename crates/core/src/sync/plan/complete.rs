@@ -53,12 +53,13 @@ impl Draft<'_> {
 }
 
 fn compare(
-    compared: Compared<'_>,
+    mut compared: Compared<'_>,
     roster: &Roster,
     memory: &Memory,
     read: &HashMap<Uuid, Vec<Uuid>>,
     plan: &mut Plan,
 ) -> Vec<Problem> {
+    let mut groups = std::mem::take(&mut compared.groups);
     let members = LazyCell::new(|| identities(&compared));
     let ours = LazyCell::new(|| members.values().copied().collect::<HashSet<&ExternalId>>());
     for wanted in &compared.wanted {
@@ -94,13 +95,26 @@ fn compare(
         plan.groups.push(state);
         plan.changes.extend(change);
     }
+    for change in &mut groups.changes {
+        if let (Some(group), Action::Group(GroupAction::Delete { members: inside, unmanaged, .. })) =
+            (change.subject.id, &mut change.action)
+            && let Some(read) = read.get(&group)
+        {
+            let managed: Vec<ExternalId> = read
+                .iter()
+                .filter_map(|member| members.get(member).map(|id| (*id).clone()))
+                .collect();
+            *unmanaged = read.len() - managed.len();
+            *inside = Some(managed);
+        }
+    }
     drop(ours);
     drop(members);
     plan.outsiders = compared.outsiders;
     plan.changes.extend(compared.people.changes);
-    plan.changes.extend(compared.groups.changes);
+    plan.changes.extend(groups.changes);
     let mut problems = compared.people.problems;
-    problems.extend(compared.groups.problems);
+    problems.extend(groups.problems);
     problems
 }
 
@@ -200,6 +214,10 @@ impl Comparison<'_> {
             .filter(|id| removed.contains(*id))
             .cloned()
             .collect();
+        if !state.leaving.is_empty() {
+            state.name = self.roster.groups[self.wanted.at].name.clone();
+            state.stays = self.wanted_ids().len();
+        }
         // Whoever is removed from the organization leaves its groups by that alone.
         if add.is_empty() && state.leaving.len() == remove.len() {
             return (state, None);

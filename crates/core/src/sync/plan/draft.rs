@@ -6,10 +6,10 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 use uuid::Uuid;
 
-use crate::organization::model::{Content, Organization};
+use crate::organization::model::{Content, MemberRole, MemberStatus, Organization};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::memberships::{MemberSum, hash, person_hash};
-use crate::sync::plan::Counts;
+use crate::sync::plan::{Counts, GroupAction};
 use crate::sync::plan::groups::{self, Target};
 use crate::sync::plan::people::{self, Presence};
 use crate::sync::policy::Policy;
@@ -94,6 +94,13 @@ pub fn draft<'a>(
         .filter_map(|member| member.external_id.as_ref())
         .filter(ours)
         .count();
+    counts.with_access = content
+        .members
+        .iter()
+        .filter(|member| member.status != MemberStatus::Revoked && member.role != MemberRole::Owner)
+        .filter_map(|member| member.external_id.as_ref())
+        .filter(ours)
+        .count();
     counts.organization_groups = content.groups.len();
     counts.managed_groups = content
         .groups
@@ -133,9 +140,22 @@ pub fn draft<'a>(
 }
 
 impl Draft<'_> {
-    /// How many groups of ours there are in the organization, of those in scope.
+    /// How many groups of ours there are in the organization, of those in scope and of those that
+    /// are to be deleted.
     pub fn existing_groups(&self) -> usize {
-        self.existing().count()
+        self.existing().count() + self.deleted().count()
+    }
+
+    /// The groups that are to be deleted. Who is in them has to be known: they lose something.
+    pub(crate) fn deleted(&self) -> impl Iterator<Item = Uuid> {
+        let changes = match &self.basis {
+            Basis::Compared(compared) => compared.groups.changes.as_slice(),
+            Basis::WriteOnly(_) => &[],
+        };
+        changes
+            .iter()
+            .filter(|change| matches!(change.group(), Some(GroupAction::Delete { .. })))
+            .filter_map(|change| change.subject.id)
     }
 
     /// Who isn't ours to move.

@@ -132,7 +132,11 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
             decided.changes.push(Change {
                 subject: subject(external_id, &group.name, group),
                 reason,
-                action: Action::Group(GroupAction::Delete { evidence }),
+                action: Action::Group(GroupAction::Delete {
+                    evidence,
+                    members: None,
+                    unmanaged: 0,
+                }),
             });
         }
     }

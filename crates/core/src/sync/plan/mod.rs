@@ -81,6 +81,8 @@ pub struct Counts {
     pub groups: usize,
     /// Members of the organization that are ours (they have an external id with our prefix).
     pub managed_members: usize,
+    /// Of those, who has something to lose: not revoked, and no owner.
+    pub with_access: usize,
     /// All members of the organization.
     pub members: usize,
     /// Groups of the organization that are ours.

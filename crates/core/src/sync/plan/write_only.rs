@@ -30,6 +30,7 @@ pub(super) fn compare(
     let with_access = state.with_access();
     plan.counts = Counts {
         managed_members: with_access,
+        with_access,
         members: with_access,
         managed_groups: state.groups.len(),
         organization_groups: state.groups.len(),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::directory::{Evidence, ExternalId};
 use crate::problem::Problem;
-use crate::sync::guard::Guarded;
+use crate::sync::guard::{Guarded, Held};
 use crate::sync::plan::render::Sides;
 use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Name, Reason};
 
@@ -17,7 +17,8 @@ const LISTED: usize = 100;
 /// `{digest, source, organization, changes: [{action, externalId, email|name, reason, evidence?,
 /// add?, remove?}], held, problems: [{reason, message, externalIds}]}`. What takes something away
 /// has its `evidence`: `{kind: Disabled|Absent|OutOfScope, detail}`; `removeEvidence` is that of
-/// each of `remove` where it isn't Absent, by external id.
+/// each of `remove` where it isn't Absent, by external id. What is held says by which limit (`heldBy`:
+/// the name of its field).
 ///
 /// With `max_bytes` it is cut to fit, and still JSON: `truncated` counts the changes, held changes
 /// and problems left out, and long lists of members end after some with their full length beside
@@ -25,8 +26,12 @@ const LISTED: usize = 100;
 pub fn json(guarded: &Guarded, sides: &Sides<'_>, max_bytes: Option<usize>) -> String {
     let listed = max_bytes.map_or(usize::MAX, |_| LISTED);
     let held = guarded.held.as_ref();
-    let held_changes = held.map_or(&[][..], |held| &held.changes);
     let row = |change| to_json(&Row::new(change, listed));
+    let held_rows = held.into_iter().flat_map(Held::with_limits).map(|(change, limit)| {
+        let mut row = Row::new(change, listed);
+        row.held_by = Some(limit);
+        to_json(&row)
+    });
 
     // What everything else needs, with room for the counts of what is left out.
     let mut head = vec![
@@ -35,7 +40,7 @@ pub fn json(guarded: &Guarded, sides: &Sides<'_>, max_bytes: Option<usize>) -> S
         ("organization", to_json(&sides.organization)),
     ];
     if let Some(held) = held {
-        head.push(("heldBecause", to_json(&held.why.to_string())));
+        head.push(("heldBecause", to_json(&held.describe())));
     }
     let head: String = head
         .iter()
@@ -51,7 +56,7 @@ pub fn json(guarded: &Guarded, sides: &Sides<'_>, max_bytes: Option<usize>) -> S
             usize::MAX
         }
     };
-    let held = Rows::fill(held_changes.iter().map(row), limit(room, 3));
+    let held = Rows::fill(held_rows, limit(room, 3));
     room = room.saturating_sub(held.text.len());
     let problems = &guarded.approved.problems;
     let mut problem_rows = Rows::fill(problems.iter().map(short_problem(listed)), limit(room, 3));
@@ -147,6 +152,9 @@ struct Row<'a> {
     remove_evidence: BTreeMap<&'a str, Shown>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<Shown>,
+    /// The limit that holds it, by the name of its field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_by: Option<&'static str>,
 }
 
 /// Evidence for programs.
@@ -190,6 +198,7 @@ impl<'a> Row<'a> {
             remove_total: None,
             remove_evidence: BTreeMap::new(),
             evidence: None,
+            held_by: None,
         };
         match &change.action {
             Action::Member(action) => row.put_member(action),
@@ -229,7 +238,7 @@ impl<'a> Row<'a> {
                 let total = update.remove.len();
                 self.remove_total = (total > listed).then_some(total);
             }
-            GroupAction::Delete { evidence } => self.evidence = Some(Shown::new(evidence)),
+            GroupAction::Delete { evidence, .. } => self.evidence = Some(Shown::new(evidence)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The form for a ConfigMap or a ticket.
 
 use crate::sync::guard::Guarded;
-use crate::sync::plan::render::{Bounded, Sides, detail, summary, title};
+use crate::sync::plan::render::{Bounded, Sides, detail_of, summary, title};
 use crate::sync::plan::{Change, Kind};
 use crate::text::shorten;
 
@@ -41,11 +41,13 @@ pub fn markdown(guarded: &Guarded, sides: &Sides<'_>, max_bytes: usize) -> Strin
             "## Waiting for approval".into(),
             String::new(),
             format!(
-                "{}. Digest of these removals: `{}`",
-                held.why, guarded.digest
+                "To let exactly these changes go ahead, approve the digest `{}`. They are held because:",
+                guarded.digest
             ),
+            String::new(),
         ]);
-        sections(&mut lines, &held.changes);
+        lines.extend(held.why.iter().map(|why| format!("- {}", escape(&why.to_string()))));
+        sections(&mut lines, held.with_limits().map(|(change, limit)| (change, Some(limit))));
     }
     if !plan.problems.is_empty() {
         lines.extend([String::new(), "## Problems".into()]);
@@ -66,7 +68,7 @@ pub fn markdown(guarded: &Guarded, sides: &Sides<'_>, max_bytes: usize) -> Strin
     }
     if !plan.changes.is_empty() {
         lines.extend([String::new(), "## Changes".into()]);
-        sections(&mut lines, &plan.changes);
+        sections(&mut lines, plan.changes.iter().map(|change| (change, None)));
     }
 
     let mut text = Bounded::new(max_bytes, NOTE);
@@ -79,19 +81,16 @@ pub fn markdown(guarded: &Guarded, sides: &Sides<'_>, max_bytes: usize) -> Strin
     text
 }
 
-fn sections(lines: &mut Vec<String>, changes: &[Change]) {
+fn sections<'a>(
+    lines: &mut Vec<String>,
+    changes: impl Iterator<Item = (&'a Change, Option<&'static str>)> + Clone,
+) {
     for kind in Kind::ALL {
-        let mut of_kind = changes
-            .iter()
-            .filter(|change| change.kind() == kind)
-            .peekable();
-        if of_kind.peek().is_none() {
+        let of_kind = changes.clone().filter(|(change, _)| change.kind() == kind);
+        let count = of_kind.clone().count();
+        if count == 0 {
             continue;
         }
-        let count = changes
-            .iter()
-            .filter(|change| change.kind() == kind)
-            .count();
         lines.extend([
             String::new(),
             format!("### {} ({count})", title(kind)),
@@ -99,13 +98,13 @@ fn sections(lines: &mut Vec<String>, changes: &[Change]) {
             "| who or what | external id | why | |".into(),
             "|---|---|---|---|".into(),
         ]);
-        lines.extend(of_kind.map(|change| {
+        lines.extend(of_kind.map(|(change, limit)| {
             format!(
                 "| {} | {} | {} | {} |",
                 escape(change.subject.label()),
                 escape(change.external_id().as_str()),
                 change.reason.describe(),
-                escape(&detail(change))
+                escape(&detail_of(change, limit))
             )
         }));
     }

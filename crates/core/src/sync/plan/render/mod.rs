@@ -8,7 +8,6 @@ pub use json::json;
 pub use markdown::markdown;
 pub use table::table;
 
-use crate::sync::guard::HeldBecause;
 use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Plan, Reason};
 
 /// Between what a plan makes its changes.
@@ -53,7 +52,7 @@ fn summary(plan: &Plan) -> String {
 
 /// What is special about a change, after its subject and id.
 fn detail(change: &Change) -> String {
-    let members = |count: usize| match count {
+    let count = |count: usize| match count {
         1 => "1 member".to_owned(),
         count => format!("{count} members"),
     };
@@ -69,14 +68,27 @@ fn detail(change: &Change) -> String {
             }
         },
         Action::Group(action) => match action {
-            GroupAction::Create { add } => members(add.len()),
+            GroupAction::Create { add } => count(add.len()),
             GroupAction::Relink { from } => format!("was {from}"),
             GroupAction::Rename { from } => format!("was {from}"),
             GroupAction::Update(update) => {
                 format!("+{} −{}", update.add.len(), update.remove.len())
             }
-            GroupAction::Delete { evidence } => evidence.to_string(),
+            GroupAction::Delete { evidence, members, .. } => match members {
+                Some(all) => format!("{}; {evidence}", count(all.len())),
+                None => evidence.to_string(),
+            },
         },
+    }
+}
+
+/// The same, and which limit holds it.
+fn detail_of(change: &Change, limit: Option<&str>) -> String {
+    let detail = detail(change);
+    match limit {
+        None => detail,
+        Some(limit) if detail.is_empty() => format!("held by {limit}"),
+        Some(limit) => format!("{detail}; held by {limit}"),
     }
 }
 
@@ -96,46 +108,6 @@ impl Reason {
             Self::EmailChanged => "has another address in the directory",
             Self::MembersUnknown => "what was sent before isn't known any more",
             Self::SentInFull => "sent in full",
-        }
-    }
-}
-
-impl std::fmt::Display for HeldBecause {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::OverLimit {
-                members,
-                members_limit,
-                groups,
-                groups_limit,
-            } => {
-                if members > members_limit {
-                    write!(
-                        f,
-                        "{members} members would lose something, {members_limit} may without approval"
-                    )?;
-                }
-                if members > members_limit && groups > groups_limit {
-                    f.write_str("; ")?;
-                }
-                if groups > groups_limit {
-                    write!(
-                        f,
-                        "{groups} groups would be deleted, {groups_limit} may without approval"
-                    )?;
-                }
-                Ok(())
-            }
-            Self::MembersUnknown { changes } => write!(
-                f,
-                "this server can't be read, and what was sent to it before isn't known any more: \
-                 {changes} changes may take members out of groups, or give access back that was \
-                 revoked by hand"
-            ),
-            Self::EmptyDirectory { members } => write!(
-                f,
-                "the directory names no one, and the organization has {members} members of ours"
-            ),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The form for a terminal.
 
 use crate::sync::guard::Guarded;
-use crate::sync::plan::render::{Sides, detail, summary, title};
+use crate::sync::plan::render::{Sides, detail_of, summary, title};
 use crate::sync::plan::{Change, Kind};
 use crate::text::shorten;
 
@@ -29,11 +29,16 @@ pub fn table(guarded: &Guarded, sides: &Sides<'_>, rows: usize) -> String {
         counts.managed_groups,
         summary(plan)
     ));
-    sections(&mut text, &plan.changes, rows, "");
+    sections(&mut text, plan.changes.iter().map(|change| (change, None)), rows, "");
     if let Some(held) = &guarded.held {
-        text.push_str(&format!("\nheld, waiting for approval: {}\n", held.why));
+        text.push_str("\nheld, waiting for approval:\n");
+        for why in held.why.iter().take(rows) {
+            text.push_str(&format!("  {}\n", one_line(&why.to_string())));
+        }
+        more(&mut text, held.why.len().saturating_sub(rows));
         text.push_str(&format!("approve with digest {}\n", guarded.digest));
-        sections(&mut text, &held.changes, rows, "held: ");
+        let held = held.with_limits().map(|(change, limit)| (change, Some(limit)));
+        sections(&mut text, held, rows, "held: ");
     }
     if !plan.problems.is_empty() {
         text.push_str(&format!("\nproblems: {}\n", plan.problems.count()));
@@ -48,11 +53,16 @@ pub fn table(guarded: &Guarded, sides: &Sides<'_>, rows: usize) -> String {
     text
 }
 
-fn sections(text: &mut String, changes: &[Change], rows: usize, before: &str) {
+fn sections<'a>(
+    text: &mut String,
+    changes: impl Iterator<Item = (&'a Change, Option<&'static str>)> + Clone,
+    rows: usize,
+    before: &str,
+) {
     for kind in Kind::ALL {
-        let of_kind: Vec<&Change> = changes
-            .iter()
-            .filter(|change| change.kind() == kind)
+        let of_kind: Vec<_> = changes
+            .clone()
+            .filter(|(change, _)| change.kind() == kind)
             .collect();
         if of_kind.is_empty() {
             continue;
@@ -61,7 +71,7 @@ fn sections(text: &mut String, changes: &[Change], rows: usize, before: &str) {
         let lines: Vec<[String; 4]> = of_kind
             .iter()
             .take(rows)
-            .map(|change| columns(change))
+            .map(|(change, limit)| columns(change, *limit))
             .collect();
         let width = |column: usize| {
             lines
@@ -83,12 +93,12 @@ fn sections(text: &mut String, changes: &[Change], rows: usize, before: &str) {
     }
 }
 
-fn columns(change: &Change) -> [String; 4] {
+fn columns(change: &Change, limit: Option<&str>) -> [String; 4] {
     [
         narrow(change.subject.label()),
         narrow(change.external_id().as_str()),
         change.reason.describe().into(),
-        one_line(&detail(change)),
+        one_line(&detail_of(change, limit)),
     ]
 }
 

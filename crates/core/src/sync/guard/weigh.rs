@@ -1,0 +1,437 @@
+//! Which limits a plan exceeds, and which of its changes each of them holds.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::{FingerprintSet, HeldBecause};
+use crate::directory::ExternalId;
+use crate::sync::ledger::{Class, Ledger, Recent, key};
+use crate::sync::limits::Limit;
+use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan, Reason, Withdrawal};
+use crate::sync::policy::{Policy, passes};
+
+/// Why changes are held, and which ones; a number is an index into the list of reasons.
+#[derive(Default)]
+pub(super) struct Reasons {
+    list: Vec<HeldBecause>,
+    /// Whatever takes something away.
+    everything: Option<usize>,
+    /// What rests on evidence of this class.
+    disabled: Option<usize>,
+    absent: Option<usize>,
+    deletions: Option<usize>,
+    invitations: Option<usize>,
+    /// Who leaves these groups.
+    groups: HashMap<ExternalId, HeldGroup>,
+    /// Removals from the organization that would empty a held group.
+    people: HashMap<ExternalId, usize>,
+    /// What an approval lets go ahead that an earlier run used.
+    covered: FingerprintSet,
+}
+
+struct HeldGroup {
+    by: usize,
+    /// Also those leave it whose account is disabled.
+    whatever_the_evidence: bool,
+}
+
+impl Reasons {
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub fn into_list(self) -> Vec<HeldBecause> {
+        self.list
+    }
+
+    /// What holds this change; for an update of a group see [`Reasons::holds_withdrawal`].
+    pub fn holds(&self, change: &Change) -> Option<usize> {
+        let id = change.external_id();
+        if self.covered.has(change) {
+            return None;
+        }
+        if change.reason == Reason::MembersUnknown {
+            return self.everything;
+        }
+        match &change.action {
+            Action::Member(MemberAction::Revoke { evidence }) => {
+                self.everything.or(self.by_class(evidence.into()))
+            }
+            Action::Member(MemberAction::Remove { evidence }) => self
+                .everything
+                .or(self.by_class(evidence.into()))
+                .or_else(|| self.people.get(id).copied()),
+            Action::Member(MemberAction::Invite { .. }) => self.invitations,
+            Action::Group(GroupAction::Delete { .. }) => self
+                .everything
+                .or(self.absent)
+                .or(self.deletions)
+                .or_else(|| self.groups.get(id).map(|group| group.by)),
+            _ => None,
+        }
+    }
+
+    /// What keeps somebody in a group.
+    pub fn holds_withdrawal(&self, group: &ExternalId, leaving: &Withdrawal) -> Option<usize> {
+        let member = &leaving.external_id;
+        if self.covered.has_withdrawal(group, member) {
+            return None;
+        }
+        let class = Class::from(&leaving.evidence);
+        let by_group = || {
+            let held = self.groups.get(group)?;
+            (held.whatever_the_evidence || class == Class::Absent).then_some(held.by)
+        };
+        self.everything
+            .or(self.by_class(class))
+            .or_else(by_group)
+            // What is held of one person is held together.
+            .or_else(|| self.people.get(member).copied())
+    }
+
+    fn by_class(&self, class: Class) -> Option<usize> {
+        match class {
+            Class::Disabled => self.disabled,
+            Class::Absent => self.absent,
+        }
+    }
+
+    /// Identifies everything that is held.
+    pub fn held(&self, plan: &Plan) -> FingerprintSet {
+        let held = plan.changes.iter().filter_map(|change| {
+            let mut change = match change.group() {
+                Some(GroupAction::Update(_)) if change.reason == Reason::MembersUnknown => {
+                    return self.holds(change).map(|_| change.clone());
+                }
+                Some(GroupAction::Update(update)) => {
+                    update
+                        .remove
+                        .iter()
+                        .any(|leaving| self.holds_withdrawal(change.external_id(), leaving).is_some())
+                        .then(|| change.clone())?
+                }
+                _ => return self.holds(change).map(|_| change.clone()),
+            };
+            let group = change.subject.external_id.clone();
+            if let Action::Group(GroupAction::Update(update)) = &mut change.action {
+                let held = |leaving: &Withdrawal| self.holds_withdrawal(&group, leaving).is_some();
+                update.remove.retain(held);
+            }
+            Some(change)
+        });
+        FingerprintSet::of(&held.collect::<Vec<_>>())
+    }
+
+    fn add(&mut self, why: HeldBecause) -> Option<usize> {
+        self.list.push(why);
+        Some(self.list.len() - 1)
+    }
+}
+
+/// Measures a plan against every limit.
+pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
+    let mut reasons = Reasons {
+        covered: ledger.in_progress(),
+        ..Reasons::default()
+    };
+    let losses = Losses::of(plan, &reasons);
+    let recent = ledger.recent();
+    if plan.directory_is_empty && plan.counts.managed_members > 0 && !losses.are_none() {
+        let members = plan.counts.managed_members;
+        reasons.everything = reasons.add(HeldBecause::EmptyDirectory { members });
+    }
+    let unknown = |change: &&Change| change.reason == Reason::MembersUnknown;
+    let unknown = plan.changes.iter().filter(unknown);
+    let changes = unknown.filter(|change| !reasons.covered.has(change)).count();
+    if changes > 0 {
+        let why = reasons.add(HeldBecause::MembersUnknown { changes });
+        reasons.everything = reasons.everything.or(why);
+    }
+    let limit = policy.offboarding.limit;
+    let absent = losses.people(Class::Absent).len() + losses.unmanaged;
+    if ledger.is_careful() && !limit.is_off() && (absent > 0 || !losses.deleted.is_empty()) {
+        let why = HeldBecause::UnknownHistory {
+            members: absent,
+            until: ledger.careful_until(),
+        };
+        reasons.absent = reasons.add(why);
+    }
+    people(&mut reasons, &losses, &recent, plan, policy);
+    groups(&mut reasons, &losses, &recent, plan, policy);
+    invitations(&mut reasons, &recent, plan, policy, ledger);
+    reasons
+}
+
+/// People who would lose something, of both classes.
+fn people(reasons: &mut Reasons, losses: &Losses<'_>, recent: &Recent, plan: &Plan, policy: &Policy) {
+    let base = plan.counts.with_access + losses.without_access(recent);
+    for class in [Class::Absent, Class::Disabled] {
+        let people = losses.people(class);
+        let others = if class == Class::Absent { losses.unmanaged } else { 0 };
+        let members = people.len() + others;
+        let limit = match class {
+            Class::Absent => policy.offboarding.limit,
+            Class::Disabled => policy.offboarding.disabled_limit,
+        };
+        if members == 0 || limit.is_off() {
+            continue;
+        }
+        let keys = losses.keys(recent, people.iter().copied());
+        let earlier = recent.people(class, |key| keys.contains(key));
+        match class {
+            Class::Absent => {
+                let limit = limit.losses(base);
+                if members + earlier > limit && reasons.absent.is_none() {
+                    let why = HeldBecause::Absent { members, earlier, limit };
+                    reasons.absent = reasons.add(why);
+                }
+            }
+            Class::Disabled => {
+                let limit = limit.disabled(base);
+                if members + earlier > limit {
+                    let why = HeldBecause::Disabled { members, earlier, limit };
+                    reasons.disabled = reasons.add(why);
+                }
+            }
+        }
+    }
+}
+
+/// Groups that would be deleted, and groups that would lose too many of their members.
+fn groups(reasons: &mut Reasons, losses: &Losses<'_>, recent: &Recent, plan: &Plan, policy: &Policy) {
+    let limit = policy.offboarding.limit;
+    if !losses.deleted.is_empty() && !limit.is_off() {
+        let keys = losses.keys(recent, losses.deleted.iter().copied());
+        let earlier = recent.groups(|key| keys.contains(key));
+        let limit = limit.losses(plan.counts.managed_groups + earlier);
+        let groups = losses.deleted.len();
+        if groups + earlier > limit {
+            let why = HeldBecause::DeletedGroups { groups, earlier, limit };
+            reasons.deletions = reasons.add(why);
+        }
+    }
+    for (group, leaving) in &losses.groups {
+        let name = leaving.name;
+        let protected = !policy.groups.protected.is_empty()
+            && passes(&policy.groups.protected, &[], &name.to_lowercase());
+        let by = if protected && leaving.any() {
+            let members = leaving.absent.len() + leaving.disabled;
+            reasons.add(HeldBecause::ProtectedGroup { name: name.into(), members })
+        } else {
+            exceeded(group, leaving, recent, losses, policy.groups.limit)
+                .and_then(|why| reasons.add(why))
+        };
+        if let Some(by) = by {
+            let held = HeldGroup { by, whatever_the_evidence: protected };
+            reasons.groups.insert((*group).clone(), held);
+            let removed = leaving.removed.iter().map(|id| ((*id).clone(), by));
+            reasons.people.extend(removed);
+        }
+    }
+}
+
+fn exceeded(
+    group: &ExternalId,
+    leaving: &Leaving<'_>,
+    recent: &Recent,
+    losses: &Losses<'_>,
+    limit: Limit,
+) -> Option<HeldBecause> {
+    let name = leaving.name.into();
+    if limit.is_off() || !(leaving.deleted || !leaving.absent.is_empty()) {
+        return None;
+    }
+    if leaving.deleted && leaving.size.is_none() {
+        // Nobody knows who would lose it.
+        return Some(HeldBecause::Group { name, members: 0, earlier: 0, limit: 0 });
+    }
+    let keys = losses.keys(recent, leaving.absent.iter().copied());
+    let earlier = recent.left(group, |key| keys.contains(key));
+    let members = leaving.absent.len();
+    let limit = limit.of_group(leaving.size.unwrap_or_default() + earlier)?;
+    (members + earlier > limit).then_some(HeldBecause::Group { name, members, earlier, limit })
+}
+
+/// People who would be invited. A server that can't be read is sent everybody each time: who of them
+/// is new isn't known.
+fn invitations(
+    reasons: &mut Reasons,
+    recent: &Recent,
+    plan: &Plan,
+    policy: &Policy,
+    ledger: &Ledger,
+) {
+    let counts = &plan.counts;
+    let limit = policy.onboarding.limit;
+    let first = counts.managed_members == 0 || ledger.is_first_sync();
+    if first || limit.is_off() || plan.sent.is_some() {
+        return;
+    }
+    let invited = |change: &&Change| matches!(change.member(), Some(MemberAction::Invite { .. }));
+    let people = plan.changes.iter().filter(invited);
+    let people = people.filter(|change| !reasons.covered.has(change)).count();
+    let earlier = recent.invited;
+    let limit = limit.growth(counts.with_access.saturating_sub(earlier));
+    if people > 0 && people + earlier > limit {
+        let why = HeldBecause::Invited { people, earlier, limit };
+        reasons.invitations = reasons.add(why);
+    }
+}
+
+/// Who would lose what by a plan, without what is approved already.
+#[derive(Default)]
+struct Losses<'a> {
+    absent: HashSet<&'a ExternalId>,
+    disabled: HashSet<&'a ExternalId>,
+    /// Of those, who would lose access or membership.
+    access: HashSet<&'a ExternalId>,
+    /// Members of deleted groups that aren't managed.
+    unmanaged: usize,
+    deleted: Vec<&'a ExternalId>,
+    /// In the order of their ids, so that reasons are.
+    groups: BTreeMap<&'a ExternalId, Leaving<'a>>,
+}
+
+/// Who would leave one group.
+#[derive(Default)]
+struct Leaving<'a> {
+    name: &'a str,
+    absent: HashSet<&'a ExternalId>,
+    disabled: usize,
+    /// Who of them leaves it by being removed from the organization.
+    removed: Vec<&'a ExternalId>,
+    /// Managed members in it; `None` where that isn't known.
+    size: Option<usize>,
+    deleted: bool,
+}
+
+impl Leaving<'_> {
+    fn any(&self) -> bool {
+        !self.absent.is_empty() || self.disabled > 0 || self.deleted
+    }
+}
+
+impl<'a> Losses<'a> {
+    fn of(plan: &'a Plan, reasons: &Reasons) -> Self {
+        let mut losses = Self::default();
+        let mut removed: HashMap<&ExternalId, Class> = HashMap::new();
+        for change in &plan.changes {
+            if !change.takes_away() {
+                continue;
+            }
+            losses.add(change, &reasons.covered, &mut removed);
+        }
+        for state in plan.groups.iter().filter(|state| !state.leaving.is_empty()) {
+            let entry = losses.groups.entry(&state.external_id).or_default();
+            entry.name = &state.name;
+            entry.size.get_or_insert(state.stays + state.leaving.len());
+            for id in &state.leaving {
+                if removed.get(id) == Some(&Class::Absent)
+                    && !reasons.covered.has_withdrawal(&state.external_id, id)
+                {
+                    entry.absent.insert(id);
+                    entry.removed.push(id);
+                }
+            }
+        }
+        losses
+    }
+
+    fn add(
+        &mut self,
+        change: &'a Change,
+        covered: &FingerprintSet,
+        removed: &mut HashMap<&'a ExternalId, Class>,
+    ) {
+        let id = change.external_id();
+        match &change.action {
+            Action::Member(
+                action @ (MemberAction::Revoke { evidence } | MemberAction::Remove { evidence }),
+            ) if !covered.has(change) => {
+                self.of_class(evidence.into()).insert(id);
+                self.access.insert(id);
+                if matches!(action, MemberAction::Remove { .. }) {
+                    removed.insert(id, evidence.into());
+                }
+            }
+            Action::Group(GroupAction::Update(update)) => {
+                let mut leaving = Leaving {
+                    name: change.subject.label(),
+                    size: Some(update.keep.len() + update.remove.len()),
+                    ..Leaving::default()
+                };
+                for withdrawal in &update.remove {
+                    let member = &withdrawal.external_id;
+                    if covered.has_withdrawal(id, member) {
+                        continue;
+                    }
+                    let class = Class::from(&withdrawal.evidence);
+                    self.of_class(class).insert(member);
+                    match class {
+                        Class::Absent => {
+                            leaving.absent.insert(member);
+                        }
+                        Class::Disabled => leaving.disabled += 1,
+                    }
+                }
+                self.groups.insert(id, leaving);
+            }
+            Action::Group(GroupAction::Delete { members, unmanaged, .. })
+                if !covered.has(change) =>
+            {
+                let absent: HashSet<&ExternalId> = members.iter().flatten().collect();
+                self.absent.extend(&absent);
+                self.unmanaged += unmanaged;
+                self.deleted.push(id);
+                let leaving = Leaving {
+                    name: change.subject.label(),
+                    size: members.as_ref().map(Vec::len),
+                    absent,
+                    deleted: true,
+                    ..Leaving::default()
+                };
+                self.groups.insert(id, leaving);
+            }
+            _ => {}
+        }
+    }
+
+    fn of_class(&mut self, class: Class) -> &mut HashSet<&'a ExternalId> {
+        match class {
+            Class::Disabled => &mut self.disabled,
+            Class::Absent => &mut self.absent,
+        }
+    }
+
+    fn people(&self, class: Class) -> &HashSet<&'a ExternalId> {
+        match class {
+            Class::Disabled => &self.disabled,
+            Class::Absent => &self.absent,
+        }
+    }
+
+    fn are_none(&self) -> bool {
+        self.absent.is_empty()
+            && self.disabled.is_empty()
+            && self.deleted.is_empty()
+            && self.unmanaged == 0
+    }
+
+    /// How many people lost access within the last day and are no part of this plan: when the day
+    /// began, they were part of what limits are a share of.
+    fn without_access(&self, recent: &Recent) -> usize {
+        let keys = self.keys(recent, self.access.iter().copied());
+        recent.without_access(|key| keys.contains(key))
+    }
+
+    /// The keys of these people or groups, where there is anything to compare them with.
+    fn keys<'b>(
+        &self,
+        recent: &Recent,
+        ids: impl Iterator<Item = &'b ExternalId>,
+    ) -> HashSet<[u8; 8]> {
+        if recent.is_empty() {
+            return HashSet::new();
+        }
+        ids.map(key).collect()
+    }
+}

@@ -1,0 +1,155 @@
+//! Holds, and the approvals that name them.
+//!
+//! A hold is identified by 32 hexadecimal digits, which stand for exactly what is held *and* for this
+//! hold of it: the same changes, held again another time, are another hold. So an approval is used
+//! once, and does nothing where it is kept (in Git) or comes too late.
+
+use serde::{Deserialize, Serialize};
+
+use super::{APPROVED_MAX, Ledger, USED_MAX, hex, truncated};
+use crate::sync::guard::{Digest, Fingerprint, FingerprintSet};
+
+/// How long a hold keeps its id, in seconds. An approval that is older than this is void, because
+/// the hold it names isn't there any more; what is still held has a new id.
+const HOLD: i64 = 7 * 24 * 3600;
+/// How long a run that was stopped in the middle of approved changes may be finished, in seconds.
+const IN_PROGRESS: i64 = 24 * 3600;
+
+/// What identifies a hold.
+pub type HoldId = Digest;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Holds {
+    /// How many there were.
+    count: u64,
+    open: Option<Open>,
+    approved: Option<Approved>,
+    used: Vec<Used>,
+}
+
+/// Changes that are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Open {
+    number: u64,
+    content: Fingerprint,
+    since: i64,
+}
+
+/// Approved changes that are being made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Approved {
+    at: i64,
+    changes: Vec<Fingerprint>,
+}
+
+/// An approval that was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Used {
+    id: Fingerprint,
+    at: i64,
+    changes: u32,
+}
+
+/// What is held, as a run finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// What an approval names.
+    pub id: HoldId,
+    /// What is held.
+    pub changes: FingerprintSet,
+    open: Open,
+}
+
+impl Holds {
+    pub(super) fn at(mut self, now: i64) -> Self {
+        self.open = self
+            .open
+            .filter(|open| (open.since..open.since.saturating_add(HOLD)).contains(&now));
+        self.approved = self
+            .approved
+            .filter(|one| (one.at..one.at.saturating_add(IN_PROGRESS)).contains(&now));
+        self
+    }
+}
+
+impl Ledger {
+    /// The hold of these changes: the open one where it holds exactly them, else a new one.
+    pub(crate) fn hold(&self, changes: FingerprintSet) -> Hold {
+        let content = changes.content();
+        let open = match self.holds.open {
+            Some(open) if open.content == content => open,
+            _ => Open {
+                number: self.holds.count + 1,
+                content,
+                since: self.latest,
+            },
+        };
+        let mut text = self.organization.to_vec();
+        text.extend(self.epoch.to_be_bytes());
+        text.extend(open.number.to_be_bytes());
+        text.extend(content);
+        Hold {
+            id: Digest(hex(&truncated(&text))),
+            changes,
+            open,
+        }
+    }
+
+    /// Approved changes that an earlier run was stopped in the middle of.
+    pub(crate) fn in_progress(&self) -> FingerprintSet {
+        let changes = self.holds.approved.as_ref().map(|one| one.changes.clone());
+        FingerprintSet::from_sorted(changes.unwrap_or_default())
+    }
+
+    /// Whether an approval of this hold was used.
+    pub fn has_used(&self, id: &HoldId) -> bool {
+        self.holds.used.iter().any(|used| hex(&used.id) == id.0)
+    }
+
+    /// How many approvals are known to have been used.
+    pub fn approvals_used(&self) -> usize {
+        self.holds.used.len()
+    }
+
+    pub(super) fn has_open(&self) -> bool {
+        self.holds.open.is_some()
+    }
+
+    /// The hold, as it stands from now on; `None`: nothing is held.
+    pub(super) fn set_open(&mut self, hold: Option<&Hold>) {
+        self.holds.open = hold.map(|hold| hold.open);
+        if let Some(hold) = hold {
+            self.holds.count = self.holds.count.max(hold.open.number);
+        }
+    }
+
+    /// Notes that the approval of `hold` is being used.
+    pub(super) fn use_approval(&mut self, hold: &Hold) {
+        self.holds.open = None;
+        self.holds.count = self.holds.count.max(hold.open.number);
+        let mut changes = hold.changes.as_slice().to_vec();
+        if let Some(before) = self.holds.approved.take() {
+            changes.extend(before.changes);
+            changes.sort_unstable();
+            changes.dedup();
+        }
+        let few = changes.len() <= APPROVED_MAX;
+        self.holds.approved = few.then_some(Approved {
+            at: self.latest,
+            changes,
+        });
+        let id = u128::from_str_radix(&hold.id.0, 16).unwrap_or_default();
+        self.holds.used.push(Used {
+            id: id.to_be_bytes(),
+            at: self.latest,
+            changes: u32::try_from(hold.changes.len()).unwrap_or(u32::MAX),
+        });
+        let surplus = self.holds.used.len().saturating_sub(USED_MAX);
+        self.holds.used.drain(..surplus);
+    }
+
+    /// Notes that a run made the approved changes, or was told that it can't.
+    pub(super) fn finish_approved(&mut self) {
+        self.holds.approved = None;
+    }
+}

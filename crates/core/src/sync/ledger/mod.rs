@@ -1,0 +1,381 @@
+//! What was taken away and given, when, on which evidence and under which approval.
+//!
+//! The limits are for a rolling day and not for a run, so what earlier runs took away has to be
+//! known; so has whom we revoked, because nobody else is restored, and which approvals were used.
+//! Without its ledger the operator is more careful, never less ([`Ledger::load`]).
+//!
+//! A ledger is bounded whatever the size of the organization: [`LOSSES_MAX`], [`REVOKED_MAX`] and
+//! [`APPROVED_MAX`] keep it below 160 KiB. People and groups are kept as 64 bits of the hash of their
+//! external id.
+
+mod holds;
+mod record;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use holds::{Hold, HoldId};
+
+use crate::directory::{Evidence, ExternalId};
+use crate::sync::guard::Fingerprint;
+use crate::sync::limits::WINDOW;
+use crate::sync::memberships::person_hash;
+
+/// So many losses of a day are kept one by one; of more only the number is.
+pub const LOSSES_MAX: usize = 2_000;
+/// So many revoked people are kept, the latest ones. Who isn't is not restored by itself.
+pub const REVOKED_MAX: usize = 4_000;
+/// Of an approval with more changes than this, a process that ends in the middle of them leaves the
+/// rest to be approved again.
+pub const APPROVED_MAX: usize = 3_000;
+/// So many used approvals are kept, the latest ones.
+const USED_MAX: usize = 50;
+/// How long losses are kept, in seconds: longer than [`WINDOW`], so that a clock that was ahead for
+/// a while doesn't forget them.
+const KEPT: i64 = 7 * 24 * 3600;
+
+const MAGIC: &[u8; 8] = b"dsyncld1";
+const CHECKSUM: usize = 16;
+
+/// What was taken away and given by earlier runs for one organization.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Identifies the organization; zeros before the first run.
+    organization: [u8; 16],
+    /// Another one whenever a ledger is begun: holds of the ones before are other holds.
+    epoch: i64,
+    /// The digest of the ledger that this one replaced where it is kept.
+    previous: [u8; 16],
+    /// The time as of which it is looked at, in seconds. Not kept: an unchanged ledger isn't written.
+    #[serde(skip)]
+    latest: i64,
+    /// Until then earlier losses are unknown, in seconds.
+    careful_until: i64,
+    /// Until then people are invited without limit, because the organization had no managed member.
+    first_sync_until: i64,
+    losses: Vec<Loss>,
+    /// Losses that didn't fit.
+    uncounted: Vec<Uncounted>,
+    invited: Vec<Invited>,
+    revoked: Vec<Revoked>,
+    holds: holds::Holds,
+}
+
+/// The key of a person or group.
+type Key = [u8; 8];
+
+/// Which evidence a loss rests on, as far as limits tell it apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Class {
+    /// The entry was read and is disabled.
+    Disabled,
+    /// Not in the directory, out of scope, or not in a group any more.
+    Absent,
+}
+
+impl From<&Evidence> for Class {
+    fn from(evidence: &Evidence) -> Self {
+        match evidence {
+            Evidence::Disabled(_) => Self::Disabled,
+            Evidence::Absent | Evidence::OutOfScope(_) => Self::Absent,
+        }
+    }
+}
+
+/// Something that somebody lost without an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Loss {
+    at: i64,
+    what: What,
+    class: Class,
+    /// It was seen to have happened; before, it may have.
+    done: bool,
+    /// They have it back.
+    regained: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+enum What {
+    /// Access to or membership in the organization.
+    Access { person: Key },
+    /// Membership in a group.
+    Membership { person: Key, group: Key },
+    /// A group, deleted.
+    Group { group: Key },
+}
+
+/// Losses of which only the number is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Uncounted {
+    at: i64,
+    class: Class,
+    losses: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Invited {
+    at: i64,
+    people: u32,
+}
+
+/// Somebody whom we revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Revoked {
+    at: i64,
+    person: Key,
+    class: Class,
+    /// By an approval.
+    approved: bool,
+}
+
+/// What was lost within the last day without an approval.
+#[derive(Debug, Default)]
+pub(crate) struct Recent {
+    losses: Vec<Loss>,
+    uncounted: [usize; 2],
+    /// How many people were invited.
+    pub invited: usize,
+}
+
+impl Ledger {
+    /// The ledger of a new installation: nothing was taken away so far.
+    pub fn begin(now: Timestamp) -> Self {
+        Self {
+            epoch: now.as_nanosecond() as i64,
+            latest: now.as_second(),
+            ..Self::default()
+        }
+    }
+
+    /// A ledger in whose place another one was: for a day what was taken away is taken to be
+    /// unknown, nobody counts as revoked by us, and approvals of before are void.
+    pub fn begin_careful(now: Timestamp) -> Self {
+        let mut ledger = Self::begin(now);
+        ledger.careful_until = ledger.latest + WINDOW.as_secs();
+        ledger
+    }
+
+    /// Reads what was kept.
+    ///
+    /// `expected` is the digest of the ledger that was written last, where something other than the
+    /// ledger knows it. A ledger that isn't that one (it is missing, damaged, or was restored from a
+    /// backup) still counts what it knows, and is careful. The one before the expected one is taken,
+    /// too: a process that ended between the two writes leaves it so.
+    pub fn load(kept: Option<&[u8]>, expected: Option<&str>, now: Timestamp) -> Self {
+        let Some(kept) = kept else {
+            return match expected {
+                None => Self::begin(now),
+                Some(_) => Self::begin_careful(now),
+            };
+        };
+        let Some(ledger) = Self::from_bytes(kept, now) else {
+            return Self::begin_careful(now);
+        };
+        let expected = expected.map(str::to_owned);
+        let fits = expected == Some(ledger.digest()) || expected == Some(hex(&ledger.previous));
+        if fits { ledger } else { ledger.doubted(now) }
+    }
+
+    /// Reads what was kept where nothing else knows its digest. Damaged bytes make a careful ledger.
+    pub fn load_unchecked(kept: &[u8], now: Timestamp) -> Self {
+        Self::from_bytes(kept, now).unwrap_or_else(|| Self::begin_careful(now))
+    }
+
+    fn doubted(self, now: Timestamp) -> Self {
+        let careful = Self::begin_careful(now);
+        Self {
+            losses: self.losses,
+            uncounted: self.uncounted,
+            invited: self.invited,
+            organization: self.organization,
+            ..careful
+        }
+        .at(now)
+    }
+
+    /// Begins anew unless it is about this organization.
+    pub fn keep_for(&mut self, organization: &str, now: Timestamp) {
+        let organization = truncated(organization.as_bytes());
+        if self.organization == [0; 16] {
+            self.organization = organization;
+        } else if self.organization != organization {
+            *self = Self {
+                organization,
+                ..Self::begin(now)
+            };
+        }
+    }
+
+    /// Prepares it for being written over the ledger with this digest; whether it is another one.
+    pub fn follow(&mut self, written: Option<&str>) -> bool {
+        if written.is_some_and(|written| self.digest() == written) {
+            return false;
+        }
+        self.previous = written
+            .and_then(|digest| u128::from_str_radix(digest, 16).ok())
+            .unwrap_or_default()
+            .to_be_bytes();
+        true
+    }
+
+    /// The ledger as of `now`. Where the clock was set back, what lies ahead of it counts as having
+    /// happened now: a clock gives no fresh budget.
+    #[must_use]
+    pub fn at(&self, now: Timestamp) -> Self {
+        let now = now.as_second();
+        let mut ledger = self.clone();
+        let back = |at: &mut i64| *at = (*at).min(now);
+        ledger.losses.iter_mut().for_each(|loss| back(&mut loss.at));
+        ledger.uncounted.iter_mut().for_each(|one| back(&mut one.at));
+        ledger.invited.iter_mut().for_each(|one| back(&mut one.at));
+        let in_a_day = now.saturating_add(WINDOW.as_secs());
+        ledger.careful_until = ledger.careful_until.min(in_a_day);
+        ledger.first_sync_until = ledger.first_sync_until.min(in_a_day);
+        ledger.latest = now;
+        let kept = now.saturating_sub(KEPT);
+        ledger.losses.retain(|loss| loss.at > kept);
+        ledger.uncounted.retain(|one| one.at > kept);
+        ledger.invited.retain(|one| one.at > kept);
+        ledger.holds = ledger.holds.at(now);
+        ledger
+    }
+
+    /// Whether what was taken away within the last day is unknown.
+    pub fn is_careful(&self) -> bool {
+        self.latest < self.careful_until
+    }
+
+    /// Until when it is unknown.
+    pub fn careful_until(&self) -> Option<Timestamp> {
+        self.is_careful()
+            .then(|| Timestamp::from_second(self.careful_until).ok())?
+    }
+
+    /// Whether we revoked this person, and they weren't restored since.
+    pub fn has_revoked(&self, person: &ExternalId) -> bool {
+        let key = key(person);
+        self.revoked.iter().any(|revoked| revoked.person == key)
+    }
+
+    /// How many people are known to have been revoked by us.
+    pub fn revoked(&self) -> usize {
+        self.revoked.len()
+    }
+
+    /// Whether this is the first sync of an organization that had no managed member.
+    pub(crate) fn is_first_sync(&self) -> bool {
+        self.latest < self.first_sync_until
+    }
+
+    /// What was lost within the last day.
+    pub(crate) fn recent(&self) -> Recent {
+        let since = self.latest.saturating_sub(WINDOW.as_secs());
+        let mut recent = Recent::default();
+        recent.losses = self.losses.iter().filter(|loss| loss.at > since).copied().collect();
+        for uncounted in self.uncounted.iter().filter(|one| one.at > since) {
+            recent.uncounted[uncounted.class as usize] += uncounted.losses as usize;
+        }
+        recent.invited = self
+            .invited
+            .iter()
+            .filter(|one| one.at > since)
+            .map(|one| one.people as usize)
+            .sum();
+        recent
+    }
+
+    /// At most 160 KiB.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        // Writing numbers and bytes into a vector can't fail.
+        bytes.extend(postcard::to_allocvec(self).unwrap_or_default());
+        bytes.extend(truncated(&bytes));
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8], now: Timestamp) -> Option<Self> {
+        let (content, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM)?)?;
+        if truncated(content) != checksum {
+            return None;
+        }
+        let ledger = postcard::from_bytes(content.strip_prefix(MAGIC)?).ok()?;
+        Some(Self {
+            latest: now.as_second(),
+            ..ledger
+        })
+    }
+
+    /// Identifies everything in it: 32 hexadecimal digits.
+    pub fn digest(&self) -> String {
+        hex(&truncated(&self.to_bytes()))
+    }
+}
+
+impl Recent {
+    /// How many people lost something on this class of evidence that isn't among `now`.
+    pub fn people(&self, class: Class, now: impl Fn(&Key) -> bool) -> usize {
+        let mut people: Vec<Key> = self
+            .losses
+            .iter()
+            .filter(|loss| loss.class == class)
+            .filter_map(|loss| match loss.what {
+                What::Access { person } | What::Membership { person, .. } => Some(person),
+                What::Group { .. } => None,
+            })
+            .filter(|person| !now(person))
+            .collect();
+        people.sort_unstable();
+        people.dedup();
+        people.len() + self.uncounted[class as usize]
+    }
+
+    /// How many people lost access, haven't got it back and aren't among `now`: they were part of
+    /// what limits are a share of when the day began.
+    pub fn without_access(&self, now: impl Fn(&Key) -> bool) -> usize {
+        self.losses
+            .iter()
+            .filter(|loss| !loss.regained)
+            .filter(|loss| matches!(&loss.what, What::Access { person } if !now(person)))
+            .count()
+    }
+
+    /// How many people left this group who aren't among `now`.
+    pub fn left(&self, group: &ExternalId, now: impl Fn(&Key) -> bool) -> usize {
+        let of = key(group);
+        let left = self.losses.iter().filter(|loss| match &loss.what {
+            What::Membership { person, group } => *group == of && !now(person),
+            _ => false,
+        });
+        // Losses of which only the number is known may all have been in this group.
+        left.count() + self.uncounted[Class::Absent as usize]
+    }
+
+    /// How many groups were deleted that aren't among `now`.
+    pub fn groups(&self, now: impl Fn(&Key) -> bool) -> usize {
+        self.losses
+            .iter()
+            .filter(|loss| matches!(&loss.what, What::Group { group } if !now(group)))
+            .count()
+    }
+
+    /// Whether nothing was lost.
+    pub fn is_empty(&self) -> bool {
+        self.losses.is_empty() && self.uncounted == [0; 2]
+    }
+}
+
+/// 64 bits of an external id's hash: enough to tell the people of one organization apart.
+pub(crate) fn key(id: &ExternalId) -> Key {
+    ((person_hash(id) >> 64) as u64).to_be_bytes()
+}
+
+fn truncated(bytes: &[u8]) -> [u8; 16] {
+    crate::sync::memberships::hash(bytes).to_be_bytes()
+}
+
+fn hex(bytes: &Fingerprint) -> String {
+    format!("{:032x}", u128::from_be_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests;

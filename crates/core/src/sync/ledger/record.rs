@@ -1,0 +1,230 @@
+//! What runs write into the ledger: before they change anything, and once they have.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::{Class, Invited, Key, LOSSES_MAX, Ledger, Loss, REVOKED_MAX, Revoked, Uncounted, What, key};
+use crate::sync::guard::Guarded;
+use crate::sync::limits::WINDOW;
+use crate::sync::memberships::Failed;
+use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction};
+
+impl Ledger {
+    /// Notes what is about to be done. To be kept before the first change is made: a process that
+    /// ends in the middle has then used up what it may have taken away.
+    pub fn before(&mut self, guarded: &Guarded, now: Timestamp) {
+        *self = self.at(now);
+        if let Some(hold) = &guarded.used {
+            self.use_approval(hold);
+        }
+        self.set_open(guarded.held.as_ref().map(|held| &held.hold));
+        let plan = &*guarded.approved;
+        if plan.counts.managed_members == 0 && !plan.directory_is_empty {
+            self.first_sync_until = self.latest + WINDOW.as_secs();
+        }
+        let mut approved = self.in_progress();
+        if let Some(hold) = &guarded.used {
+            approved = approved.union(&hold.changes);
+        }
+        let mut losses: Vec<(What, Class)> = vec![];
+        let mut revoked: Vec<Revoked> = vec![];
+        let mut invited = 0;
+        for change in &plan.changes {
+            let id = change.external_id();
+            match &change.action {
+                Action::Member(
+                    action @ (MemberAction::Revoke { evidence } | MemberAction::Remove { evidence }),
+                ) => {
+                    let (person, class) = (key(id), Class::from(evidence));
+                    let approved = approved.has(change);
+                    if !approved {
+                        losses.push((What::Access { person }, class));
+                    }
+                    if matches!(action, MemberAction::Revoke { .. }) {
+                        let at = self.latest;
+                        revoked.push(Revoked { at, person, class, approved });
+                    }
+                }
+                Action::Member(MemberAction::Invite { .. }) => invited += 1,
+                Action::Group(GroupAction::Update(update)) => {
+                    let group = key(id);
+                    for leaving in &update.remove {
+                        if !approved.has_withdrawal(id, &leaving.external_id) {
+                            let person = key(&leaving.external_id);
+                            let class = Class::from(&leaving.evidence);
+                            losses.push((What::Membership { person, group }, class));
+                        }
+                    }
+                }
+                Action::Group(GroupAction::Delete { members, .. }) => {
+                    if !approved.has(change) {
+                        let group = key(id);
+                        losses.push((What::Group { group }, Class::Absent));
+                        let members = members.iter().flatten();
+                        losses.extend(members.map(|member| {
+                            let person = key(member);
+                            (What::Membership { person, group }, Class::Absent)
+                        }));
+                    }
+                }
+                _ => {}
+            }
+        }
+        // Who leaves the organization leaves its groups by that.
+        let leaving: HashMap<_, Class> = plan
+            .changes
+            .iter()
+            .filter(|change| change.kind() == Kind::Remove)
+            .filter(|change| !approved.has(change))
+            .filter_map(|change| Some((change.external_id(), Class::from(change.evidence()?))))
+            .collect();
+        for group in &plan.groups {
+            let of = key(&group.external_id);
+            losses.extend(group.leaving.iter().filter_map(|id| {
+                let class = *leaving.get(id)?;
+                Some((What::Membership { person: key(id), group: of }, class))
+            }));
+        }
+        self.add_losses(losses);
+        self.add_revoked(revoked);
+        if invited > 0 && !self.is_first_sync() && plan.sent.is_none() {
+            self.invited.push(Invited {
+                at: self.latest,
+                people: u32::try_from(invited).unwrap_or(u32::MAX),
+            });
+        }
+    }
+
+    /// Notes what came of it: everything that [`Ledger::before`] noted, but for what `failed`.
+    pub fn after(&mut self, guarded: &Guarded, failed: &Failed) {
+        let plan = &*guarded.approved;
+        let at = self.latest;
+        let people: HashSet<Key> = failed.people.iter().map(key).collect();
+        let groups: HashSet<Key> = failed.groups.iter().map(key).collect();
+        let refused = |what: &What| match what {
+            What::Access { person } => people.contains(person),
+            What::Membership { group, .. } | What::Group { group } => groups.contains(group),
+        };
+        self.losses.retain(|loss| loss.done || loss.at != at || !refused(&loss.what));
+        self.losses.iter_mut().filter(|loss| loss.at == at).for_each(|loss| loss.done = true);
+        self.revoked.retain(|one| one.at != at || !people.contains(&one.person));
+        let mut back: HashSet<Key> = HashSet::new();
+        let (mut invited, mut refused) = (0, 0);
+        for change in &plan.changes {
+            let id = change.external_id();
+            let failed = failed.people.contains(id);
+            match change.member() {
+                Some(MemberAction::Invite { .. }) => {
+                    invited += 1;
+                    refused += usize::from(failed);
+                    if !failed {
+                        back.insert(key(id));
+                    }
+                }
+                Some(MemberAction::Restore | MemberAction::Link | MemberAction::Remove { .. })
+                    if !failed =>
+                {
+                    back.insert(key(id));
+                }
+                _ => {}
+            }
+        }
+        if !back.is_empty() {
+            self.revoked.retain(|one| !back.contains(&one.person));
+            let removed: HashSet<Key> = plan
+                .changes
+                .iter()
+                .filter(|change| change.kind() == Kind::Remove)
+                .map(|change| key(change.external_id()))
+                .collect();
+            for loss in &mut self.losses {
+                if let What::Access { person } = loss.what
+                    && back.contains(&person)
+                    && !removed.contains(&person)
+                {
+                    loss.regained = true;
+                }
+            }
+        }
+        if let Some(last) = self.invited.last_mut()
+            && last.at == at
+        {
+            last.people = last.people.saturating_sub(u32::try_from(refused).unwrap_or(u32::MAX));
+        }
+        let everybody_is_in = refused == 0 && guarded.held.is_none();
+        if self.first_sync_until > 0 && everybody_is_in && (invited > 0 || plan.counts.managed_members > 0) {
+            self.first_sync_until = 0;
+        }
+        self.finish_approved();
+    }
+
+    pub(super) fn add_losses(&mut self, losses: Vec<(What, Class)>) {
+        let new: HashSet<What> = losses.iter().map(|(what, _)| *what).collect();
+        self.losses.retain(|loss| !new.contains(&loss.what));
+        let mut seen = HashSet::new();
+        let at = self.latest;
+        for (what, class) in losses {
+            if seen.insert(what) {
+                self.losses.push(Loss { at, what, class, done: false, regained: false });
+            }
+        }
+        let surplus = self.losses.len().saturating_sub(LOSSES_MAX);
+        if surplus == 0 {
+            return;
+        }
+        self.losses.sort_by_key(|loss| loss.at);
+        let dropped: Vec<Loss> = self.losses.drain(..surplus).collect();
+        for class in [Class::Disabled, Class::Absent] {
+            let mut by_hour: HashMap<i64, (i64, u32)> = HashMap::new();
+            for loss in dropped.iter().filter(|loss| loss.class == class) {
+                let hour = by_hour.entry(loss.at / 3600).or_default();
+                hour.0 = hour.0.max(loss.at);
+                hour.1 = hour.1.saturating_add(1);
+            }
+            let uncounted = by_hour.into_values();
+            self.uncounted.extend(uncounted.map(|(at, losses)| Uncounted { at, class, losses }));
+        }
+        // One number an hour and class.
+        self.uncounted.sort_by_key(|one| (one.class, one.at));
+        self.uncounted.dedup_by(|next, kept| {
+            let same = next.class == kept.class && next.at / 3600 == kept.at / 3600;
+            if same {
+                kept.at = kept.at.max(next.at);
+                kept.losses = kept.losses.saturating_add(next.losses);
+            }
+            same
+        });
+    }
+
+    pub(super) fn add_revoked(&mut self, revoked: Vec<Revoked>) {
+        let new: HashSet<Key> = revoked.iter().map(|one| one.person).collect();
+        self.revoked.retain(|one| !new.contains(&one.person));
+        self.revoked.extend(revoked);
+        let surplus = self.revoked.len().saturating_sub(REVOKED_MAX);
+        self.revoked.drain(..surplus);
+    }
+
+    /// Notes a run that changes nothing: the hold it found, where it found one.
+    pub fn observe(&mut self, guarded: &Guarded) {
+        self.set_open(guarded.held.as_ref().map(|held| &held.hold));
+    }
+
+    /// Whether something is held.
+    pub fn is_holding(&self) -> bool {
+        self.has_open()
+    }
+}
+
+impl Change {
+    /// What says that a member or a group goes; `None` for other changes.
+    pub fn evidence(&self) -> Option<&crate::directory::Evidence> {
+        match &self.action {
+            Action::Member(
+                MemberAction::Revoke { evidence } | MemberAction::Remove { evidence },
+            )
+            | Action::Group(GroupAction::Delete { evidence, .. }) => Some(evidence),
+            _ => None,
+        }
+    }
+}

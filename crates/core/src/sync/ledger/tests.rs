@@ -1,0 +1,195 @@
+use jiff::{SignedDuration, Timestamp};
+
+use super::holds::Holds;
+use super::*;
+use crate::sync::guard::FingerprintSet;
+
+const NOON: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+fn id(text: &str) -> ExternalId {
+    ExternalId::parse(text).expect("an id")
+}
+
+fn hours(hours: i64) -> SignedDuration {
+    SignedDuration::from_hours(hours)
+}
+
+fn access(person: &str, at: Timestamp) -> Loss {
+    Loss {
+        at: at.as_second(),
+        what: What::Access {
+            person: key(&id(person)),
+        },
+        class: Class::Absent,
+        done: true,
+        regained: false,
+    }
+}
+
+/// A ledger of two losses, one revocation and an approval in progress, an hour old.
+fn ledger() -> Ledger {
+    let mut ledger = Ledger::begin(NOON - hours(1));
+    ledger.losses = vec![access("ann", NOON - hours(1)), access("bob", NOON - hours(1))];
+    ledger.revoked = vec![Revoked {
+        at: ledger.latest,
+        person: key(&id("ann")),
+        class: Class::Absent,
+        approved: false,
+    }];
+    let hold = ledger.hold(FingerprintSet::from_sorted(vec![[1; 16], [2; 16]]));
+    ledger.use_approval(&hold);
+    ledger
+}
+
+fn lost(ledger: &Ledger, at: Timestamp) -> usize {
+    ledger.at(at).recent().people(Class::Absent, |_| false)
+}
+
+#[test]
+fn comes_back_from_bytes() {
+    let (ledger, bytes) = (ledger(), ledger().to_bytes());
+    let digest = ledger.digest();
+    let loaded = Ledger::load(Some(&bytes), Some(&digest), NOON);
+    assert_eq!(loaded.at(NOON), ledger.at(NOON));
+    assert_eq!(loaded.digest(), digest);
+    assert!(!Ledger::load(Some(&bytes), Some(&digest), NOON).is_careful());
+    assert!(ledger.has_revoked(&id("ann")) && !ledger.has_revoked(&id("bob")));
+}
+
+#[test]
+fn a_ledger_that_is_lost_or_damaged_makes_the_operator_careful() {
+    let (bytes, digest) = (ledger().to_bytes(), ledger().digest());
+    let mut damaged = bytes.clone();
+    damaged[20] ^= 1;
+    for kept in [None, Some(&damaged[..]), Some(&bytes[..30]), Some(b"")] {
+        let ledger = Ledger::load(kept, Some(&digest), NOON);
+        assert!(ledger.is_careful());
+        assert!(!ledger.has_revoked(&id("ann")), "nobody is restored");
+        assert!(ledger.at(NOON + hours(23)).is_careful());
+        assert!(!ledger.at(NOON + hours(24)).is_careful(), "a day later all is known");
+    }
+    assert!(!Ledger::load(None, None, NOON).is_careful(), "a new installation");
+}
+
+#[test]
+fn a_ledger_from_a_backup_counts_what_it_knows_and_is_careful() {
+    let before = ledger();
+    let mut after = before.clone();
+    assert!(!after.follow(Some(&before.digest())), "it is the same");
+    after.losses.push(access("cem", NOON - hours(1)));
+    assert!(after.follow(Some(&before.digest())));
+    let mut last = after.clone();
+    last.losses.push(access("dea", NOON));
+    assert!(last.follow(Some(&after.digest())));
+
+    let restored = Ledger::load(Some(&before.to_bytes()), Some(&last.digest()), NOON);
+    assert!(restored.is_careful() && !restored.has_revoked(&id("ann")));
+    assert_eq!(lost(&restored, NOON), 2);
+    assert!(restored.in_progress().is_empty(), "approvals of before are void");
+    // Status is gone, the ledger isn't: which one is right can't be told.
+    assert!(Ledger::load(Some(&last.to_bytes()), None, NOON).is_careful());
+    // The process ended after writing the ledger and before writing its digest to status.
+    let ahead = Ledger::load(Some(&last.to_bytes()), Some(&after.digest()), NOON);
+    assert_eq!(ahead.at(NOON), last.at(NOON));
+}
+
+#[test]
+fn what_was_lost_counts_for_a_day() {
+    let ledger = ledger();
+    assert_eq!(lost(&ledger, NOON), 2);
+    assert_eq!(lost(&ledger, NOON + hours(22)), 2);
+    assert_eq!(lost(&ledger, NOON + hours(23)), 0);
+}
+
+#[test]
+fn a_clock_that_is_set_back_gives_no_fresh_budget() {
+    let ledger = ledger();
+    for back in [2, 30, 24 * 400] {
+        let earlier = NOON - hours(back);
+        assert_eq!(lost(&ledger, earlier), 2, "{back} hours back");
+        let set_back = ledger.at(earlier);
+        assert_eq!(lost(&set_back, earlier + hours(23)), 2);
+        assert_eq!(lost(&set_back, earlier + hours(24)), 0, "and doesn't count for ever");
+    }
+    // It was ahead by two days for a while.
+    let ahead = ledger.at(NOON + hours(48));
+    assert_eq!(lost(&ahead, NOON), 2);
+    let careful = Ledger::begin_careful(NOON).at(NOON - hours(1_000));
+    assert!(careful.at(NOON - hours(1_000 - 23)).is_careful());
+    assert!(!careful.at(NOON - hours(1_000 - 24)).is_careful());
+}
+
+#[test]
+fn another_organization_has_another_ledger() {
+    let mut ledger = ledger();
+    ledger.keep_for("one", NOON);
+    assert_eq!(lost(&ledger, NOON), 2);
+    ledger.keep_for("one", NOON);
+    assert_eq!(lost(&ledger, NOON), 2);
+    ledger.keep_for("other", NOON);
+    assert_eq!(lost(&ledger, NOON), 0);
+    assert!(!ledger.has_revoked(&id("ann")));
+}
+
+#[test]
+fn its_size_is_bounded_and_what_does_not_fit_still_counts() {
+    let mut ledger = Ledger::begin(NOON);
+    for run in 0..10 {
+        ledger = ledger.at(NOON + SignedDuration::from_mins(run));
+        let of = |n: u32| {
+            let id = id(&format!("{run}-{n}"));
+            let (person, group) = (key(&id), key(&id));
+            (What::Membership { person, group }, Class::Absent)
+        };
+        ledger.add_losses((0..5_000).map(of).collect());
+        let revoked = |n: u32| Revoked {
+            at: ledger.latest,
+            person: key(&id(&format!("{run}-{n}"))),
+            class: Class::Absent,
+            approved: false,
+        };
+        let revoked = (0..5_000).map(revoked).collect();
+        ledger.add_revoked(revoked);
+        let hold: Vec<[u8; 16]> = (0..2_900u128).map(u128::to_be_bytes).collect();
+        let hold = ledger.hold(FingerprintSet::from_sorted(hold));
+        ledger.use_approval(&hold);
+    }
+    assert!(ledger.to_bytes().len() < 160 * 1024, "{}", ledger.to_bytes().len());
+    assert_eq!(lost(&ledger, NOON + hours(1)), 50_000);
+    let anywhere = ledger.recent().left(&id("g"), |_| false);
+    assert_eq!(anywhere, 50_000 - LOSSES_MAX, "they may have been in this group");
+    assert!(ledger.has_revoked(&id("9-4999")), "the latest are known");
+    assert!(!ledger.has_revoked(&id("0-0")), "and nobody is who isn't");
+    assert_eq!(lost(&ledger, NOON + hours(25)), 0);
+}
+
+#[test]
+fn the_same_changes_held_again_are_another_hold() {
+    let changes = || FingerprintSet::from_sorted(vec![[1; 16]]);
+    let mut ledger = Ledger::begin(NOON);
+    let first = ledger.hold(changes());
+    ledger.set_open(Some(&first));
+    assert_eq!(ledger.hold(changes()).id, first.id, "while it is open");
+    assert_eq!(ledger.at(NOON + hours(167)).hold(changes()).id, first.id);
+    assert_ne!(ledger.at(NOON + hours(168)).hold(changes()).id, first.id, "a week later");
+
+    let mut closed = ledger.clone();
+    closed.set_open(None);
+    assert_ne!(closed.hold(changes()).id, first.id, "after there was none");
+    ledger.use_approval(&first);
+    assert_ne!(ledger.hold(changes()).id, first.id, "after it was approved");
+    assert!(ledger.has_used(&first.id));
+    let other = Ledger::begin(NOON + hours(1));
+    assert_ne!(other.hold(changes()).id, first.id, "in another ledger");
+}
+
+#[test]
+fn approved_changes_may_be_finished_for_a_day() {
+    let ledger = ledger();
+    assert_eq!(ledger.at(NOON).in_progress().len(), 2);
+    assert!(ledger.at(NOON + hours(23)).in_progress().is_empty());
+    let mut done = ledger.clone();
+    done.finish_approved();
+    assert!(done.in_progress().is_empty());
+    assert_eq!(Holds::default().at(0), Holds::default());
+}
