@@ -116,7 +116,13 @@ fn planned(
     memory: &Memory,
 ) -> Guarded {
     let plan = draft(roster, organization, policy).complete(memory, &HashMap::new());
-    guard(plan, policy, None)
+    guard(
+        plan,
+        policy,
+        &directory_sync::sync::ledger::Ledger::default(),
+        jiff::Timestamp::UNIX_EPOCH,
+        None,
+    )
 }
 
 fn directory(people: u32) -> Complete<Directory> {
@@ -176,12 +182,14 @@ fn policy() -> Policy {
         onboarding: Onboarding {
             invite: true,
             restore: true,
+            limit: Limit::Percent(50.0),
         },
         offboarding: Offboarding {
             disabled: Departure::Revoke,
             deleted: Departure::Revoke,
             absent: Departure::Retain,
             limit: Limit::Percent(10.0),
+            disabled_limit: Limit::Percent(25.0),
         },
     }
 }

@@ -135,7 +135,11 @@ impl LedgerFile {
 
 fn default_folder(variable: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Option<PathBuf> {
     // Relative paths are to be ignored, says the XDG base directory specification.
-    let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name| {
+        variable(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     let state = absolute("XDG_STATE_HOME")
         .or_else(|| Some(absolute("HOME")?.join(".local").join("state")))?;
     Some(state.join(FOLDER))
@@ -176,7 +180,10 @@ mod tests {
         assert_eq!(mode(&file.path), 0o600);
         assert_eq!(mode(&folder.path().join("new")), 0o700);
         let other = LedgerFile::open(&args, other).unwrap();
-        assert_ne!(other.load(Timestamp::now()).unwrap().digest(), ledger.digest());
+        assert_ne!(
+            other.load(Timestamp::now()).unwrap().digest(),
+            ledger.digest()
+        );
     }
 
     #[test]
@@ -213,8 +220,14 @@ mod tests {
         };
         let path = |text: &str| Some(PathBuf::from(text));
         assert_eq!(folder(Some("/s"), Some("/h")), path("/s/directory-sync"));
-        assert_eq!(folder(None, Some("/h")), path("/h/.local/state/directory-sync"));
-        assert_eq!(folder(Some("s"), Some("/h")), path("/h/.local/state/directory-sync"));
+        assert_eq!(
+            folder(None, Some("/h")),
+            path("/h/.local/state/directory-sync")
+        );
+        assert_eq!(
+            folder(Some("s"), Some("/h")),
+            path("/h/.local/state/directory-sync")
+        );
         assert_eq!(folder(None, None), None);
     }
 }

@@ -57,12 +57,7 @@ pub enum PlanError {
 
 impl Content {
     /// The plan, and what a later process needs.
-    pub fn new(
-        guarded: &Guarded,
-        sides: &Sides<'_>,
-        memory: &Memory,
-        ledger: &Ledger,
-    ) -> Self {
+    pub fn new(guarded: &Guarded, sides: &Sides<'_>, memory: &Memory, ledger: &Ledger) -> Self {
         let text = [
             (MARKDOWN, markdown(guarded, sides, MARKDOWN_MAX)),
             (JSON, json(guarded, sides, Some(JSON_MAX))),

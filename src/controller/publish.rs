@@ -66,7 +66,11 @@ impl Publisher<'_> {
 
     /// Writes `status` without a retry, because it will be out of date soon.
     /// Whether it was written.
-    pub async fn publish_best_effort(&self, state: &mut ObjectState, status: DirectorySyncStatus) -> bool {
+    pub async fn publish_best_effort(
+        &self,
+        state: &mut ObjectState,
+        status: DirectorySyncStatus,
+    ) -> bool {
         // Noted first: if this future is dropped, the next status is written in any case.
         state.status = status;
         let written = write(&self.context.client, self.metadata, &state.status).await;

@@ -1,12 +1,15 @@
 //! What waits for a person, and what doesn't.
 
 use directory_sync::problem::ProblemReason;
-use directory_sync::sync::guard::{Approval, Digest, FingerprintSet, HeldBecause};
+use directory_sync::sync::guard::{Approval, Digest, Guarded, HeldBecause};
+use directory_sync::sync::ledger::Ledger;
 use directory_sync::sync::plan::GroupAction;
-use directory_sync::sync::policy::{Departure, Limit, Policy};
+use directory_sync::sync::policy::{Departure, Glob, Limit, Policy};
+
 use directory_sync_testing::{
     ModelOrganization, Run, TestDirectory, directory, organization, policy, sync,
 };
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{changes, problems};
 
@@ -44,32 +47,74 @@ fn people_from(first: usize) -> TestDirectory {
     )
 }
 
+/// So many members, `p0` and so on, all of them in group `g`.
+fn members(count: usize) -> ModelOrganization {
+    let emails: Vec<String> = (0..count).map(|n| format!("p{n}@example.com")).collect();
+    let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+    let members = (0..count).fold(organization(), |organization, n| {
+        organization.member(&format!("p{n}"), emails[n])
+    });
+    members.group("g", "Group", &emails)
+}
+
+/// The people with these numbers, all of them in group `g`.
+fn people(numbers: impl IntoIterator<Item = usize>) -> TestDirectory {
+    let ids: Vec<String> = numbers.into_iter().map(|n| format!("p{n}")).collect();
+    let people = ids.iter().fold(directory(), |directory, id| {
+        directory.person(id, &format!("{id}@example.com"))
+    });
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    people.group("g", "Group", &ids)
+}
+
+fn hours(hours: i64) -> SignedDuration {
+    SignedDuration::from_hours(hours)
+}
+
+/// Runs from a time on, with a ledger that nothing is known to have happened before.
+fn since(now: Timestamp) -> Run {
+    Run {
+        now,
+        ledger: Ledger::begin(now),
+        ..Run::default()
+    }
+}
+
+const NOON: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+fn why(guarded: &Guarded) -> Vec<HeldBecause> {
+    guarded
+        .held
+        .as_ref()
+        .map_or(vec![], |held| held.why.clone())
+}
+
+fn approve(digest: &Digest) -> Option<Approval> {
+    Some(Approval {
+        digest: digest.clone(),
+    })
+}
+
 #[test]
 fn as_many_as_the_limit_go_and_one_more_waits_with_all_others() {
+    let limit = limited(Limit::Percent(20.0));
     let mut organization = ten_members();
-    let run = sync(
-        &people_from(2),
-        &mut organization,
-        &limited(Limit::Percent(20.0)),
+    assert!(
+        sync(&people_from(2), &mut organization, &limit)
+            .held
+            .is_none()
     );
-    assert!(run.held.is_none());
     assert_eq!(organization.content.members.len(), 9);
 
     let mut organization = ten_members();
-    let run = sync(
-        &people_from(3),
-        &mut organization,
-        &limited(Limit::Percent(20.0)),
-    );
-    let held = run.held.as_ref().unwrap();
+    let run = sync(&people_from(3), &mut organization, &limit);
     assert_eq!(
-        held.why,
-        HeldBecause::OverLimit {
+        why(&run),
+        [HeldBecause::Absent {
             members: 3,
-            members_limit: 2,
-            groups: 0,
-            groups_limit: 1
-        }
+            earlier: 0,
+            limit: 2
+        }]
     );
     // Everything else goes ahead, and nobody loses their group on the way.
     assert_eq!(changes(&run), ["Invite new", "UpdateGroup g"]);
@@ -78,159 +123,443 @@ fn as_many_as_the_limit_go_and_one_more_waits_with_all_others() {
 }
 
 #[test]
-fn a_percentage_of_a_few_is_rounded_up_and_a_number_is_taken_as_it_is() {
+fn a_share_is_rounded_down_and_a_number_never_lets_more_than_half_go() {
     for (limit, first, held) in [
         (Limit::Percent(1.0), 1, false),
         (Limit::Percent(1.0), 2, true),
+        (Limit::Percent(19.9), 2, true),
         (Limit::Percent(0.0), 1, true),
         (Limit::Count(0), 1, true),
         (Limit::Count(4), 4, false),
         (Limit::Count(4), 5, true),
+        (Limit::Count(25), 5, false),
+        (Limit::Count(25), 6, true),
         (Limit::Percent(100.0), 10, false),
     ] {
-        let run = sync(&people_from(first), &mut ten_members(), &limited(limit));
+        let mut policy = limited(limit);
+        policy.groups.limit = Limit::Percent(100.0);
+        let run = sync(&people_from(first), &mut ten_members(), &policy);
         assert_eq!(run.held.is_some(), held, "{limit:?}, {first} gone");
     }
 }
 
 #[test]
-fn somebody_who_loses_a_membership_only_counts_like_somebody_who_loses_access_and_once() {
-    let people = ["p0", "p1", "p2", "p3"];
+fn the_limit_is_a_share_of_those_with_access_and_not_of_those_who_left_over_the_years() {
+    let mut organization = (0..450).fold(members(50), |organization, n| {
+        organization.revoked(&format!("old{n}"), &format!("old{n}@example.com"))
+    });
+    let mut policy = limited(Limit::Percent(10.0));
+    policy.offboarding.absent = Departure::Revoke;
+    let run = since(NOON).sync(&people([0]), &mut organization, &policy);
+    let expected = HeldBecause::Absent {
+        members: 49,
+        earlier: 0,
+        limit: 5,
+    };
+    assert_eq!(why(&run)[0], expected);
+}
+
+#[test]
+fn somebody_who_loses_a_membership_counts_like_somebody_who_loses_access_and_once() {
     let everyone = (0..10).fold(directory(), |directory, n| {
         directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
     });
+    let staying: Vec<String> = (0..6).map(|n| format!("p{n}")).collect();
+    let staying: Vec<&str> = staying.iter().map(String::as_str).collect();
     let directory = everyone
-        .group("g", "Group", &people)
-        .group("h", "Second", &people);
+        .group("g", "Group", &staying)
+        .group("h", "Second", &staying);
     let emails: Vec<String> = (0..10).map(|n| format!("p{n}@example.com")).collect();
     let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
     let before = ten_members().group("h", "Second", &emails);
-    let run = sync(&directory, &mut before.clone(), &limited(Limit::Count(5)));
-    assert_eq!(
-        run.held.unwrap().why,
-        HeldBecause::OverLimit {
-            members: 6,
-            members_limit: 5,
-            groups: 0,
-            groups_limit: 5
-        }
-    );
+    let run = sync(&directory, &mut before.clone(), &limited(Limit::Count(3)));
+    let expected = HeldBecause::Absent {
+        members: 4,
+        earlier: 0,
+        limit: 3,
+    };
+    assert_eq!(why(&run), [expected]);
     let mut organization = before.clone();
-    assert!(
-        sync(&directory, &mut organization, &limited(Limit::Count(6)))
-            .held
-            .is_none()
-    );
+    let run = sync(&directory, &mut organization, &limited(Limit::Count(4)));
+    assert!(run.held.is_none());
     assert!(
         organization
             .inside
             .values()
-            .all(|members| members.len() == 4)
+            .all(|members| members.len() == 6)
     );
 }
 
 #[test]
-fn groups_are_measured_against_groups_and_hold_the_people_too() {
-    let directory = directory().disabled("p0", "p0@example.com");
-    let organization = ten_members()
-        .group("h", "Second", &[])
-        .group("i", "Third", &[]);
-    let mut policy = limited(Limit::Count(2));
-    policy.offboarding.absent = Departure::Retain;
-    let run = sync(&directory, &mut organization.clone(), &policy);
-    assert_eq!(
-        run.held.unwrap().why,
-        HeldBecause::OverLimit {
-            members: 1,
-            members_limit: 2,
-            groups: 3,
-            groups_limit: 2
+fn the_members_of_a_deleted_group_lose_something() {
+    // One of ten groups is gone, which everyone is in.
+    let organization = (0..9).fold(members(60), |organization, n| {
+        organization.group(&format!("g{n}"), &format!("Group {n}"), &["p0@example.com"])
+    });
+    let directory = (0..60).fold(directory(), |directory, n| {
+        directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let directory = (0..9).fold(directory, |directory, n| {
+        directory.group(&format!("g{n}"), &format!("Group {n}"), &["p0"])
+    });
+    let mut after = organization.clone();
+    let run = since(NOON).sync(&directory, &mut after, &limited(Limit::Percent(10.0)));
+    let expected = HeldBecause::Absent {
+        members: 60,
+        earlier: 0,
+        limit: 6,
+    };
+    assert_eq!(why(&run)[0], expected);
+    assert_eq!(after.show(), organization.show());
+}
+
+#[test]
+fn more_deleted_groups_than_the_limit_wait_and_nothing_else_does() {
+    let organization = ["h", "i", "j"]
+        .iter()
+        .fold(members(10), |organization, id| {
+            organization.group(id, id, &[])
+        });
+    let directory = people(1..10);
+    let run = sync(
+        &directory,
+        &mut organization.clone(),
+        &limited(Limit::Count(2)),
+    );
+    let expected = HeldBecause::DeletedGroups {
+        groups: 3,
+        earlier: 0,
+        limit: 2,
+    };
+    assert_eq!(why(&run), [expected]);
+    assert_eq!(changes(&run), ["Remove p0"], "whom it isn't about");
+}
+
+#[test]
+fn a_team_is_not_emptied_within_a_large_organization() {
+    let team: Vec<String> = (0..30).map(|n| format!("p{n}")).collect();
+    let emails: Vec<String> = team.iter().map(|id| format!("{id}@example.com")).collect();
+    let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+    let before = members(1_000).group("team", "Team", &emails);
+    let everyone = people(0..1_000);
+    let mut policy = limited(Limit::Percent(10.0));
+    for (left, is_held) in [(15, false), (14, true), (0, true)] {
+        let staying: Vec<&str> = team[..left].iter().map(String::as_str).collect();
+        let directory = everyone.clone().group("team", "Team", &staying);
+        let run = since(NOON).sync(&directory, &mut before.clone(), &policy);
+        assert_eq!(run.held.is_some(), is_held, "{left} stay");
+    }
+    // Removed from the organization they leave it, too.
+    let gone = people(30..1_000).group("team", "Team", &[]);
+    let run = since(NOON).plan(&gone, &before, &policy);
+    assert!(matches!(
+        why(&run)[0],
+        HeldBecause::Group {
+            members: 30,
+            limit: 15,
+            ..
         }
-    );
-    assert_eq!(
-        changes(&sync(&directory, &mut organization.clone(), &policy)),
-        [""; 0]
+    ));
+
+    policy.groups.protected = vec![Glob::new("tea*")];
+    let all_but_one: Vec<&str> = team[1..].iter().map(String::as_str).collect();
+    let directory = everyone.clone().group("team", "Team", &all_but_one);
+    let run = since(NOON).plan(&directory, &before, &policy);
+    assert!(matches!(
+        why(&run)[0],
+        HeldBecause::ProtectedGroup { members: 1, .. }
+    ));
+    let run = since(NOON).plan(&everyone, &before, &policy);
+    assert!(
+        matches!(
+            why(&run)[0],
+            HeldBecause::ProtectedGroup { members: 30, .. }
+        ),
+        "deleted"
     );
 }
 
 #[test]
-fn exactly_the_approved_removals_go_ahead() {
+fn a_boiling_frog_is_noticed() {
+    // Every ten minutes a tenth of those who are left.
+    let mut organization = members(60);
+    let policy = limited(Limit::Percent(10.0));
+    let mut run = since(NOON);
+    let mut left = 60;
+    for _ in 0..9 {
+        left -= left / 10;
+        run.sync(&people(0..left), &mut organization, &policy);
+        run.now += SignedDuration::from_mins(10);
+    }
+    assert_eq!(organization.content.members.len(), 54, "six a day");
+    // Not even after a restart, nor with the clock set back.
+    let bytes = run.ledger.to_bytes();
+    for back in [0, 1, 30] {
+        let now = run.now - hours(back);
+        let mut restarted = Run {
+            now,
+            ledger: Ledger::load(Some(&bytes), Some(&run.ledger.digest()), now),
+            ..Run::default()
+        };
+        restarted.sync(&people(0..left), &mut organization, &policy);
+        assert_eq!(organization.content.members.len(), 54, "{back} hours back");
+    }
+    // A day later six more may go, but there are more who would.
+    run.now += hours(25);
+    assert!(
+        run.plan(&people(0..left), &organization, &policy)
+            .held
+            .is_some()
+    );
+    assert!(
+        run.plan(&people(0..49), &organization, &policy)
+            .held
+            .is_none()
+    );
+}
+
+#[test]
+fn lockouts_from_outside_end_at_a_limit_too() {
+    let mut organization = members(60);
+    let policy = limited(Limit::Percent(10.0));
+    let mut run = since(NOON);
+    for locked in (5..60).step_by(5) {
+        let directory = (0..60).fold(directory(), |directory, n| {
+            let (id, email) = (format!("p{n}"), format!("p{n}@example.com"));
+            match n < locked {
+                true => directory.disabled(&id, &email),
+                false => directory.person(&id, &email),
+            }
+        });
+        run.sync(&directory, &mut organization, &policy);
+        run.now += SignedDuration::from_mins(10);
+    }
+    let revoked = organization
+        .show()
+        .iter()
+        .filter(|line| line.contains("revoked"))
+        .count();
+    assert_eq!(revoked, 15, "a quarter a day");
+}
+
+#[test]
+fn an_accident_among_the_absent_does_not_delay_a_dismissal() {
+    let mut organization = members(100);
+    let directory = people(68..100).disabled("p0", "p0@example.com");
+    let run = since(NOON).sync(
+        &directory,
+        &mut organization,
+        &limited(Limit::Percent(10.0)),
+    );
+    assert!(matches!(
+        why(&run)[0],
+        HeldBecause::Absent {
+            members: 67,
+            limit: 10,
+            ..
+        }
+    ));
+    assert_eq!(changes(&run), ["Revoke p0", "UpdateGroup g"]);
+    // And the other way around.
+    let mut policy = limited(Limit::Percent(10.0));
+    policy.offboarding.disabled_limit = Limit::Count(0);
+    let directory = people(2..100).disabled("p0", "p0@example.com");
+    let run = since(NOON).sync(&directory, &mut members(100), &policy);
+    assert!(matches!(
+        why(&run)[0],
+        HeldBecause::Disabled { members: 1, .. }
+    ));
+    assert_eq!(changes(&run), ["Remove p1"]);
+}
+
+#[test]
+fn a_doubled_organization_is_held_and_a_first_sync_is_not() {
+    let policy = policy();
+    let strangers = |directory: TestDirectory, count: usize| {
+        (0..count).fold(directory, |directory, n| {
+            directory.person(&format!("new{n}"), &format!("new{n}@example.org"))
+        })
+    };
+    // Ids and mail domain changed together.
+    let mut organization = members(60);
+    let run = since(NOON).sync(&strangers(directory(), 60), &mut organization, &policy);
+    let expected = HeldBecause::Invited {
+        people: 60,
+        earlier: 0,
+        limit: 30,
+    };
+    assert!(why(&run).contains(&expected), "{:?}", why(&run));
+    assert_eq!(organization.content.members.len(), 60, "nobody was invited");
+
+    // An empty organization takes everybody, also in two days' pieces on the first.
+    let mut organization = ModelOrganization::default();
+    let mut run = since(NOON);
+    run.sync(&strangers(directory(), 500), &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 500);
+    // Then growth counts, over the day and not the run.
+    for more in [100, 200, 300] {
+        run.now += hours(1);
+        run.sync(
+            &strangers(directory(), 500 + more),
+            &mut organization,
+            &policy,
+        );
+    }
+    assert_eq!(organization.content.members.len(), 700);
+    let held = run.plan(&strangers(directory(), 800), &organization, &policy);
+    run.approval = approve(&held.digest);
+    run.sync(&strangers(directory(), 800), &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 800);
+}
+
+#[test]
+fn an_approval_is_for_exactly_what_is_held() {
     let policy = limited(Limit::Percent(10.0));
     let digest = |first| sync(&people_from(first), &mut ten_members(), &policy).digest;
     let with = |digest: Digest, first| {
         let mut run = Run {
-            approval: Some(Approval {
-                digest,
-                earlier: None,
-            }),
+            approval: approve(&digest),
             ..Run::default()
         };
         let mut organization = ten_members();
-        run.sync(&people_from(first), &mut organization, &policy);
-        organization.content.members.len()
+        let run = run.sync(&people_from(first), &mut organization, &policy);
+        let void = problems(&run)
+            .iter()
+            .any(|(reason, _)| *reason == ProblemReason::ApprovalVoid);
+        (organization.content.members.len(), void)
     };
-    assert_eq!(with(digest(3), 3), 8);
+    assert_eq!(with(digest(3), 3), (8, false));
     assert_eq!(
         with(digest(4), 3),
-        11,
-        "fewer than approved are another digest"
+        (11, true),
+        "fewer than approved are another hold"
     );
-    assert_eq!(with(digest(3), 4), 11, "more than approved wait");
+    assert_eq!(with(digest(3), 4), (11, true), "more than approved wait");
 }
 
 #[test]
-fn a_run_that_ended_in_the_middle_of_approved_removals_is_finished() {
-    let policy = limited(Limit::Percent(10.0));
-    let mut organization = ten_members();
-    let seen = sync(&people_from(5), &mut organization, &policy);
-    assert_eq!(seen.removals.digest(), seen.digest);
-    let kept = FingerprintSet::from_bytes(&seen.removals.to_bytes()).unwrap();
-    assert_eq!(kept, seen.removals);
+fn an_approval_is_used_once() {
+    let mut organization = members(60);
+    let mut policy = limited(Limit::Percent(10.0));
+    policy.offboarding.absent = Departure::Revoke;
+    let mut run = since(NOON);
+    let (all, without) = (people(0..60), people(12..60));
+    run.sync(&all, &mut organization, &policy);
+    let held = run.sync(&without, &mut organization, &policy);
+    run.approval = approve(&held.digest);
+    run.sync(&without, &mut organization, &policy);
+    let revoked = |organization: &ModelOrganization| {
+        organization
+            .show()
+            .iter()
+            .filter(|line| line.contains("revoked"))
+            .count()
+    };
+    assert_eq!(revoked(&organization), 12);
+    // They come back, and the annotation stays where it is, in Git.
+    run.now += hours(30);
+    run.sync(&all, &mut organization, &policy);
+    let restored = revoked(&organization);
+    run.now += hours(30);
+    let again = run.sync(&without, &mut organization, &policy);
+    if restored == 0 {
+        assert!(again.held.is_some());
+        assert_eq!(revoked(&organization), 0, "the approval was used before");
+    }
+    assert_eq!(
+        problems(&again),
+        [],
+        "an approval that was used is no problem"
+    );
+    // Nor is an approved empty directory.
+    let held = run.sync(&directory(), &mut organization, &policy);
+    run.approval = approve(&held.digest);
+    let before = organization.show();
+    run.sync(&directory(), &mut organization, &policy);
+    assert_ne!(organization.show(), before);
+    run.now += hours(30);
+    run.sync(&all, &mut organization, &policy);
+    let before = organization.show();
+    run.sync(&directory(), &mut organization, &policy);
+    assert_eq!(organization.show(), before);
+}
 
-    // Two of the five are done, then the process ends; the limit would hold the other three.
-    organization.drop_member("p0@example.com");
-    organization.drop_member("p1@example.com");
-    let approve = |digest: &Digest, earlier: &FingerprintSet| Run {
-        approval: Some(Approval {
-            digest: digest.clone(),
-            earlier: Some(earlier.clone()),
-        }),
+#[test]
+fn an_approval_older_than_a_week_is_void() {
+    let mut organization = members(60);
+    let policy = limited(Limit::Percent(10.0));
+    let mut run = since(NOON);
+    let held = run.sync(&people(12..60), &mut organization, &policy);
+    run.now += hours(24 * 7);
+    run.approval = approve(&held.digest);
+    let later = run.sync(&people(12..60), &mut organization, &policy);
+    assert!(later.held.is_some());
+    assert_eq!(problems(&later)[0].0, ProblemReason::ApprovalVoid);
+    assert_eq!(organization.content.members.len(), 60);
+}
+
+#[test]
+fn approved_removals_are_finished_after_a_restart_and_no_others() {
+    let policy = limited(Limit::Percent(10.0));
+    let mut organization = members(60);
+    let mut run = since(NOON);
+    let directory = people(40..60);
+    let held = run.sync(&directory, &mut organization, &policy);
+    run.approval = approve(&held.digest);
+    let approved = run.plan(&directory, &organization, &policy);
+    run.ledger.before(&approved, run.now);
+    // Five of the forty are done when the process ends.
+    for n in 0..5 {
+        organization.drop_member(&format!("p{n}@example.com"));
+    }
+    let bytes = run.ledger.to_bytes();
+    let restarted = |now| Run {
+        now,
+        ledger: Ledger::load(Some(&bytes), Some(&run.ledger.digest()), now),
         ..Run::default()
     };
-    let held = |mut run: Run, first: usize| {
-        run.plan(&people_from(first), &organization, &policy)
-            .held
-            .is_some()
-    };
-    assert!(!held(approve(&seen.digest, &kept), 5));
+    let rest = restarted(NOON + hours(1)).plan(&directory, &organization, &policy);
+    assert!(rest.held.is_none(), "{:?}", why(&rest));
+    assert_eq!(rest.approved.changes.len(), 35);
+    // Ten more vanish meanwhile: they weren't approved.
+    let mut after = organization.clone();
+    let fewer = restarted(NOON + hours(1)).sync(&people(50..60), &mut after, &policy);
+    assert_eq!(fewer.held.unwrap().members(), 10);
+    assert_eq!(after.content.members.len(), 20);
+    let late = restarted(NOON + hours(25)).plan(&directory, &organization, &policy);
     assert!(
-        !held(approve(&seen.digest, &kept), 4),
-        "an even smaller part"
+        late.held.is_some(),
+        "a day later it has to be approved again"
     );
-    assert!(
-        held(approve(&Digest("0".repeat(32)), &kept), 5),
-        "the set isn't what was approved"
-    );
-    assert!(held(approve(&seen.digest, &FingerprintSet::default()), 5));
-    let mut more = policy.clone();
-    more.groups.exclude = vec![directory_sync::sync::policy::Glob::new("*")];
-    let run = approve(&seen.digest, &kept).plan(&people_from(5), &organization, &more);
-    assert!(
-        run.held.is_some(),
-        "the group's deletion was never approved"
-    );
+    // Once they are done, nothing of it is left.
+    let mut last = restarted(NOON + hours(1));
+    last.sync(&directory, &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 20);
 }
 
 #[test]
-fn fingerprints_from_elsewhere_are_refused() {
-    assert!(FingerprintSet::from_bytes(&[0; 15]).is_err());
+fn without_its_ledger_absence_is_not_believed_and_a_dismissal_is() {
+    let policy = limited(Limit::Percent(10.0));
+    let mut organization = members(60);
+    let directory = people(2..60).disabled("p1", "p1@example.com");
+    let lost = Ledger::load(None, Some("0123456789abcdef0123456789abcdef"), NOON);
+    let mut run = Run {
+        now: NOON,
+        ledger: lost,
+        ..Run::default()
+    };
+    let held = run.sync(&directory, &mut organization, &policy);
+    assert!(matches!(
+        why(&held)[0],
+        HeldBecause::UnknownHistory { members: 1, .. }
+    ));
+    assert_eq!(changes(&held), ["Revoke p1", "UpdateGroup g"]);
+    run.now += hours(24);
     assert!(
-        FingerprintSet::from_bytes(&[1; 32]).is_err(),
-        "twice the same"
+        run.sync(&directory, &mut organization, &policy)
+            .held
+            .is_none()
     );
-    let mut unsorted = [2; 32];
-    unsorted[16..].copy_from_slice(&[1; 16]);
-    assert!(FingerprintSet::from_bytes(&unsorted).is_err());
 }
 
 #[test]
@@ -242,16 +571,13 @@ fn an_empty_directory_is_never_believed_whatever_the_limit() {
         let before = organization.show();
         let run = sync(&nobody, &mut organization, &policy);
         assert_eq!(
-            run.held.as_ref().unwrap().why,
+            run.held.as_ref().unwrap().why[0],
             HeldBecause::EmptyDirectory { members: 10 }
         );
         assert_eq!(organization.show(), before);
         assert_eq!(problems(&run), [(ProblemReason::EmptyDirectory, vec![])]);
 
-        let approval = Some(Approval {
-            digest: run.digest,
-            earlier: None,
-        });
+        let approval = Some(Approval { digest: run.digest });
         Run {
             approval,
             ..Run::default()

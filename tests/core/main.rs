@@ -24,6 +24,9 @@ use directory_sync_testing::policy;
 fn unlimited() -> Policy {
     let mut policy = policy();
     policy.offboarding.limit = Limit::Percent(100.0);
+    policy.offboarding.disabled_limit = Limit::Percent(100.0);
+    policy.groups.limit = Limit::Percent(100.0);
+    policy.onboarding.limit = Limit::Percent(100.0);
     policy
 }
 

@@ -106,6 +106,7 @@ fn what_is_held_is_remembered_and_read_again_only_for_its_approval() {
     let (mut run, mut organization) = filled();
     let mut policy = policy();
     policy.offboarding.limit = Limit::Count(0);
+    policy.offboarding.disabled_limit = Limit::Count(0);
     let directory = directory()
         .person("ann", "ann@example.com")
         .person("bob", "bob@example.com")
@@ -119,10 +120,7 @@ fn what_is_held_is_remembered_and_read_again_only_for_its_approval() {
     assert_eq!(organization.show(), before);
 
     let digest = second.digest;
-    run.approval = Some(directory_sync::sync::guard::Approval {
-        digest,
-        earlier: None,
-    });
+    run.approval = Some(directory_sync::sync::guard::Approval { digest });
     run.sync(&directory, &mut organization, &policy);
     assert_eq!(run.read.len(), 1);
     assert!(organization.show().contains(&"group Group (g):".to_owned()));
@@ -133,6 +131,7 @@ fn held_removals_of_people_leave_no_false_memory_of_their_groups() {
     let (mut run, mut organization) = filled();
     let mut policy = policy();
     policy.offboarding.limit = Limit::Count(0);
+    policy.offboarding.disabled_limit = Limit::Count(0);
     policy.offboarding.disabled = Departure::Remove;
     let blocked = directory()
         .disabled("ann", "ann@example.com")

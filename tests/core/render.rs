@@ -40,7 +40,8 @@ fn json_says_what_is_done_what_waits_and_what_is_wrong() {
             "digest": plan.digest.0,
             "source": "ldaps://ldap",
             "organization": "Example",
-            "heldBecause": "1 members would lose something, 0 may without approval",
+            "heldBecause": "1 member would lose something, being absent, out of scope or out of a \
+                            group; offboarding.limit allows 0 in 24 hours",
             "changes": [
                 {"action": "Relink", "externalId": "ann2", "email": "ann@example.com",
                  "reason": "NewExternalId", "from": "ann1"},
@@ -58,8 +59,9 @@ fn json_says_what_is_done_what_waits_and_what_is_wrong() {
             "held": [
                 {"action": "Remove", "externalId": "gone", "email": "gone@example.com",
                  "reason": "GoneFromDirectory",
-                 "evidence": {"kind": "Absent", "detail": "not in the directory's complete list"}},
-                {"action": "UpdateGroup", "externalId": "g2", "name": "Renamed",
+                 "evidence": {"kind": "Absent", "detail": "not in the directory's complete list"},
+                 "heldBy": "offboarding.limit"},
+                {"action": "UpdateGroup", "externalId": "g2", "name": "Renamed", "heldBy": "offboarding.limit",
                  "reason": "MembersChanged", "add": [], "remove": ["gone"]},
             ],
             "problems": [
@@ -163,7 +165,7 @@ fn a_table_counts_first_and_ends_long_lists() {
         ]
     );
     assert!(
-        text.contains("held, waiting for approval: 1 members would lose something"),
+        text.contains("held, waiting for approval:\n  1 member would lose something"),
         "{text}"
     );
     let text = table(&large(), &SIDES, 3);

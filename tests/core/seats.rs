@@ -40,7 +40,7 @@ fn those_who_go_make_room_in_the_same_run_unless_they_are_held() {
     assert_eq!(changes(&run), ["Revoke ann", "Invite bob"]);
 
     let mut policy = policy();
-    policy.offboarding.limit = directory_sync::sync::policy::Limit::Count(0);
+    policy.offboarding.disabled_limit = directory_sync::sync::policy::Limit::Count(0);
     let run = sync(&directory, &mut before.clone(), &policy);
     assert_eq!(changes(&run), [""; 0]);
     assert_eq!(problems(&run), [(ProblemReason::NoSeats, vec!["bob"])]);

@@ -189,16 +189,21 @@ pub fn policies(prefix: &'static str) -> impl Strategy<Value = Policy> {
                 exclude,
                 only_their_members,
                 prune,
+                ..GroupFilter::default()
             },
         );
-    let onboarding =
-        any::<(bool, bool)>().prop_map(|(invite, restore)| Onboarding { invite, restore });
-    let offboarding = (departures(), departures(), departures(), limits()).prop_map(
-        |(disabled, deleted, absent, limit)| Offboarding {
+    let onboarding = any::<(bool, bool)>().prop_map(|(invite, restore)| Onboarding {
+        invite,
+        restore,
+        limit: Limit::Percent(100.0),
+    });
+    let offboarding = (departures(), departures(), departures(), limits(), limits()).prop_map(
+        |(disabled, deleted, absent, limit, disabled_limit)| Offboarding {
             disabled,
             deleted,
             absent,
             limit,
+            disabled_limit,
         },
     );
     (users, groups, onboarding, offboarding).prop_map(

@@ -89,7 +89,7 @@ async fn an_unchanged_company_costs_two_reads_and_no_write_and_a_new_process_ask
     assert_eq!(paths.len(), 2, "members and groups: {paths:?}");
 
     let memory = directory_sync::sync::memberships::Memory::from_bytes(&kept).unwrap();
-    sync.state = State::restored(memory);
+    sync.state = State::restored(memory, directory_sync::sync::ledger::Ledger::default());
     organization.clear_requests();
     assert!(sync.run().await.unwrap().in_sync());
     assert_eq!(organization.requests().len(), 2);
@@ -156,11 +156,8 @@ async fn removals_past_the_limit_wait_together_until_exactly_they_are_approved()
     let held = sync.run().await.unwrap();
     let waiting = held.held().expect("removals wait");
     assert!(matches!(
-        waiting.why,
-        HeldBecause::OverLimit {
-            members_limit: 2,
-            ..
-        }
+        waiting.why[0],
+        HeldBecause::Absent { limit: 2, .. }
     ));
     assert_eq!(organization.losses(), [], "nobody lost anything");
     assert_eq!(
@@ -183,7 +180,6 @@ async fn removals_past_the_limit_wait_together_until_exactly_they_are_approved()
 
     let mut wrong = Approval {
         digest: held.digest.clone(),
-        earlier: None,
     };
     wrong.digest.0.replace_range(
         ..1,
@@ -204,7 +200,6 @@ async fn removals_past_the_limit_wait_together_until_exactly_they_are_approved()
 
     let approval = Approval {
         digest: held.digest,
-        earlier: None,
     };
     let approved = sync.go(Mode::Apply, Some(&approval)).await.unwrap();
     assert!(approved.held().is_none());
@@ -224,7 +219,7 @@ async fn an_empty_directory_is_not_believed_at_any_limit() {
     let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
     let report = Sync::new(&source, &client).run().await.unwrap();
     assert!(matches!(
-        report.held().unwrap().why,
+        report.held().unwrap().why[0],
         HeldBecause::EmptyDirectory { .. }
     ));
     assert_eq!(organization.snapshot(), before);
@@ -402,7 +397,6 @@ async fn vaultwarden_gets_what_changed_and_only_whom_we_sent_is_revoked() {
     assert_eq!(member_of(&organization.snapshot(), "sales").len(), 5);
     let approval = Approval {
         digest: held.digest,
-        earlier: None,
     };
     sync.go(Mode::Apply, Some(&approval)).await.unwrap();
     assert_eq!(member_of(&organization.snapshot(), "sales").len(), 2);

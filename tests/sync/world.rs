@@ -164,12 +164,14 @@ pub fn policy() -> Policy {
         onboarding: Onboarding {
             invite: true,
             restore: true,
+            limit: Limit::Percent(100.0),
         },
         offboarding: Offboarding {
             disabled: Departure::Revoke,
             deleted: Departure::Revoke,
             absent: Departure::Remove,
             limit: Limit::Percent(100.0),
+            disabled_limit: Limit::Percent(100.0),
         },
     }
 }

@@ -65,13 +65,7 @@ impl Run {
         let draft = draft(&roster, &content, policy);
         self.read = self.memory.to_read(&draft, self.approval.is_some());
         let plan = draft.complete(&self.memory, &organization.read_groups(&self.read));
-        let guarded = guard(
-            plan,
-            policy,
-            &self.ledger,
-            self.now,
-            self.approval.as_ref(),
-        );
+        let guarded = guard(plan, policy, &self.ledger, self.now, self.approval.as_ref());
         match &content {
             Organization::Read(members) => seats(guarded, members, organization.seats),
             Organization::WriteOnly => guarded,

@@ -43,7 +43,10 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
         Some(limit) => checks.noted(field, parse_limit(limit)).map(Some),
     };
     let losses = limit("spec.offboarding.limit", &offboarding.limit);
-    let disabled_limit = limit("spec.offboarding.disabledLimit", &offboarding.disabled_limit);
+    let disabled_limit = limit(
+        "spec.offboarding.disabledLimit",
+        &offboarding.disabled_limit,
+    );
     let of_a_group = limit("spec.groups.limit", &groups.limit);
     let invited = limit("spec.onboarding.limit", &onboarding.limit);
     let losses = losses?.unwrap_or(LOSSES);

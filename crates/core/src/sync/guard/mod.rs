@@ -60,36 +60,36 @@ impl Approved<Plan> {
 
 /// Takes people who don't come in yet out of a plan, and out of its groups.
 fn postpone(plan: &mut Plan, people: &HashSet<ExternalId>) {
-        let mut outside: HashSet<&ExternalId> = HashSet::new();
-        plan.changes.retain(
-            |change| match (change.member(), people.get(change.external_id())) {
-                (Some(MemberAction::Invite { .. }), Some(id)) => {
-                    outside.insert(id);
-                    false
-                }
-                (Some(MemberAction::Restore), Some(_)) => false,
-                _ => true,
-            },
-        );
-        let mut missing: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
-        plan.changes.retain_mut(|change| {
-            let (add, is_update) = match &mut change.action {
-                Action::Group(GroupAction::Create { add }) => (add, false),
-                Action::Group(GroupAction::Update(update)) => (&mut update.add, true),
-                _ => return true,
-            };
-            let late: Vec<ExternalId> = add.extract_if(.., |id| outside.contains(id)).collect();
-            let nothing_left = is_update && add.is_empty() && !late.is_empty();
-            if !late.is_empty() {
-                missing.insert(change.subject.external_id.clone(), late);
+    let mut outside: HashSet<&ExternalId> = HashSet::new();
+    plan.changes.retain(
+        |change| match (change.member(), people.get(change.external_id())) {
+            (Some(MemberAction::Invite { .. }), Some(id)) => {
+                outside.insert(id);
+                false
             }
-            !nothing_left || change.takes_away()
-        });
-        for state in &mut plan.groups {
-            state
-                .missing
-                .extend(missing.remove(&state.external_id).unwrap_or_default());
+            (Some(MemberAction::Restore), Some(_)) => false,
+            _ => true,
+        },
+    );
+    let mut missing: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
+    plan.changes.retain_mut(|change| {
+        let (add, is_update) = match &mut change.action {
+            Action::Group(GroupAction::Create { add }) => (add, false),
+            Action::Group(GroupAction::Update(update)) => (&mut update.add, true),
+            _ => return true,
+        };
+        let late: Vec<ExternalId> = add.extract_if(.., |id| outside.contains(id)).collect();
+        let nothing_left = is_update && add.is_empty() && !late.is_empty();
+        if !late.is_empty() {
+            missing.insert(change.subject.external_id.clone(), late);
         }
+        !nothing_left || change.takes_away()
+    });
+    for state in &mut plan.groups {
+        state
+            .missing
+            .extend(missing.remove(&state.external_id).unwrap_or_default());
+    }
 }
 
 /// Changes that are held until a person approves them.
@@ -233,21 +233,44 @@ impl fmt::Display for HeldBecause {
                     None => Ok(()),
                 }
             }
-            Self::Absent { members, earlier, limit } => {
+            Self::Absent {
+                members,
+                earlier,
+                limit,
+            } => {
                 let members = plural(*members, "member");
-                write!(f, "{members} who are absent, out of scope or out of a group would lose something")?;
+                write!(
+                    f,
+                    "{members} would lose something, being absent, out of scope or out of a group"
+                )?;
                 past(f, *earlier, *limit, "offboarding.limit")
             }
-            Self::Disabled { members, earlier, limit } => {
+            Self::Disabled {
+                members,
+                earlier,
+                limit,
+            } => {
                 let members = plural(*members, "member");
-                write!(f, "{members} whose account is disabled would lose something")?;
+                write!(
+                    f,
+                    "{members} would lose something, their account being disabled"
+                )?;
                 past(f, *earlier, *limit, "offboarding.disabledLimit")
             }
-            Self::DeletedGroups { groups, earlier, limit } => {
+            Self::DeletedGroups {
+                groups,
+                earlier,
+                limit,
+            } => {
                 write!(f, "{} would be deleted", plural(*groups, "group"))?;
                 past(f, *earlier, *limit, "offboarding.limit")
             }
-            Self::Group { name, members, earlier, limit } => {
+            Self::Group {
+                name,
+                members,
+                earlier,
+                limit,
+            } => {
                 let name = crate::text::shorten(name);
                 write!(f, "{} would leave group {name}", plural(*members, "member"))?;
                 past(f, *earlier, *limit, "groups.limit")
@@ -258,11 +281,19 @@ impl fmt::Display for HeldBecause {
                 crate::text::shorten(name),
                 plural(*members, "member")
             ),
-            Self::Invited { people, earlier, limit } => {
-                write!(f, "{} would be invited", match people {
-                    1 => "1 person".to_owned(),
-                    people => format!("{people} people"),
-                })?;
+            Self::Invited {
+                people,
+                earlier,
+                limit,
+            } => {
+                write!(
+                    f,
+                    "{} would be invited",
+                    match people {
+                        1 => "1 person".to_owned(),
+                        people => format!("{people} people"),
+                    }
+                )?;
                 past(f, *earlier, *limit, "onboarding.limit")
             }
         }

@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 use super::postpone;
 use super::weigh::Reasons;
 use crate::directory::ExternalId;
-use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan, Reason, Update, Withdrawal};
+use crate::sync::plan::{
+    Action, Change, GroupAction, MemberAction, Plan, Reason, Update, Withdrawal,
+};
 
 /// A plan without what is held, and that.
 pub(super) struct Split {
@@ -43,19 +45,28 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
     }
     if !uninvited.is_empty() {
         // So that they are taken out of the groups, too.
-        let invitations = held.iter().filter(|(change, _)| uninvited.contains(change.external_id()));
+        let invitations = held
+            .iter()
+            .filter(|(change, _)| uninvited.contains(change.external_id()));
         let invitations: Vec<Change> = invitations.map(|(change, _)| change.clone()).collect();
         plan.changes.splice(0..0, invitations);
         postpone(&mut plan, &uninvited);
     }
     for state in &mut plan.groups {
-        state
-            .extra
-            .extend(withheld.get(&state.external_id).into_iter().flatten().cloned());
+        state.extra.extend(
+            withheld
+                .get(&state.external_id)
+                .into_iter()
+                .flatten()
+                .cloned(),
+        );
     }
     if let Some(sent) = &plan.sent {
         // A new address is invited only once the old one is revoked.
-        let held: HashSet<&ExternalId> = held.iter().map(|(change, _)| change.external_id()).collect();
+        let held: HashSet<&ExternalId> = held
+            .iter()
+            .map(|(change, _)| change.external_id())
+            .collect();
         let replaced = sent.replaced.iter();
         let waiting: HashSet<&ExternalId> = replaced
             .filter(|(former, _)| held.contains(former))

@@ -102,13 +102,14 @@ impl Reasons {
                 Some(GroupAction::Update(_)) if change.reason == Reason::MembersUnknown => {
                     return self.holds(change).map(|_| change.clone());
                 }
-                Some(GroupAction::Update(update)) => {
-                    update
-                        .remove
-                        .iter()
-                        .any(|leaving| self.holds_withdrawal(change.external_id(), leaving).is_some())
-                        .then(|| change.clone())?
-                }
+                Some(GroupAction::Update(update)) => update
+                    .remove
+                    .iter()
+                    .any(|leaving| {
+                        self.holds_withdrawal(change.external_id(), leaving)
+                            .is_some()
+                    })
+                    .then(|| change.clone())?,
                 _ => return self.holds(change).map(|_| change.clone()),
             };
             let group = change.subject.external_id.clone();
@@ -141,7 +142,9 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
     }
     let unknown = |change: &&Change| change.reason == Reason::MembersUnknown;
     let unknown = plan.changes.iter().filter(unknown);
-    let changes = unknown.filter(|change| !reasons.covered.has(change)).count();
+    let changes = unknown
+        .filter(|change| !reasons.covered.has(change))
+        .count();
     if changes > 0 {
         let why = reasons.add(HeldBecause::MembersUnknown { changes });
         reasons.everything = reasons.everything.or(why);
@@ -162,11 +165,21 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
 }
 
 /// People who would lose something, of both classes.
-fn people(reasons: &mut Reasons, losses: &Losses<'_>, recent: &Recent, plan: &Plan, policy: &Policy) {
+fn people(
+    reasons: &mut Reasons,
+    losses: &Losses<'_>,
+    recent: &Recent,
+    plan: &Plan,
+    policy: &Policy,
+) {
     let base = plan.counts.with_access + losses.without_access(recent);
     for class in [Class::Absent, Class::Disabled] {
         let people = losses.people(class);
-        let others = if class == Class::Absent { losses.unmanaged } else { 0 };
+        let others = if class == Class::Absent {
+            losses.unmanaged
+        } else {
+            0
+        };
         let members = people.len() + others;
         let limit = match class {
             Class::Absent => policy.offboarding.limit,
@@ -181,14 +194,22 @@ fn people(reasons: &mut Reasons, losses: &Losses<'_>, recent: &Recent, plan: &Pl
             Class::Absent => {
                 let limit = limit.losses(base);
                 if members + earlier > limit && reasons.absent.is_none() {
-                    let why = HeldBecause::Absent { members, earlier, limit };
+                    let why = HeldBecause::Absent {
+                        members,
+                        earlier,
+                        limit,
+                    };
                     reasons.absent = reasons.add(why);
                 }
             }
             Class::Disabled => {
                 let limit = limit.disabled(base);
                 if members + earlier > limit {
-                    let why = HeldBecause::Disabled { members, earlier, limit };
+                    let why = HeldBecause::Disabled {
+                        members,
+                        earlier,
+                        limit,
+                    };
                     reasons.disabled = reasons.add(why);
                 }
             }
@@ -197,7 +218,13 @@ fn people(reasons: &mut Reasons, losses: &Losses<'_>, recent: &Recent, plan: &Pl
 }
 
 /// Groups that would be deleted, and groups that would lose too many of their members.
-fn groups(reasons: &mut Reasons, losses: &Losses<'_>, recent: &Recent, plan: &Plan, policy: &Policy) {
+fn groups(
+    reasons: &mut Reasons,
+    losses: &Losses<'_>,
+    recent: &Recent,
+    plan: &Plan,
+    policy: &Policy,
+) {
     let limit = policy.offboarding.limit;
     if !losses.deleted.is_empty() && !limit.is_off() {
         let keys = losses.keys(recent, losses.deleted.iter().copied());
@@ -205,7 +232,11 @@ fn groups(reasons: &mut Reasons, losses: &Losses<'_>, recent: &Recent, plan: &Pl
         let limit = limit.losses(plan.counts.managed_groups + earlier);
         let groups = losses.deleted.len();
         if groups + earlier > limit {
-            let why = HeldBecause::DeletedGroups { groups, earlier, limit };
+            let why = HeldBecause::DeletedGroups {
+                groups,
+                earlier,
+                limit,
+            };
             reasons.deletions = reasons.add(why);
         }
     }
@@ -215,13 +246,19 @@ fn groups(reasons: &mut Reasons, losses: &Losses<'_>, recent: &Recent, plan: &Pl
             && passes(&policy.groups.protected, &[], &name.to_lowercase());
         let by = if protected && leaving.any() {
             let members = leaving.absent.len() + leaving.disabled;
-            reasons.add(HeldBecause::ProtectedGroup { name: name.into(), members })
+            reasons.add(HeldBecause::ProtectedGroup {
+                name: name.into(),
+                members,
+            })
         } else {
             exceeded(group, leaving, recent, losses, policy.groups.limit)
                 .and_then(|why| reasons.add(why))
         };
         if let Some(by) = by {
-            let held = HeldGroup { by, whatever_the_evidence: protected };
+            let held = HeldGroup {
+                by,
+                whatever_the_evidence: protected,
+            };
             reasons.groups.insert((*group).clone(), held);
             let removed = leaving.removed.iter().map(|id| ((*id).clone(), by));
             reasons.people.extend(removed);
@@ -242,13 +279,23 @@ fn exceeded(
     }
     if leaving.deleted && leaving.size.is_none() {
         // Nobody knows who would lose it.
-        return Some(HeldBecause::Group { name, members: 0, earlier: 0, limit: 0 });
+        return Some(HeldBecause::Group {
+            name,
+            members: 0,
+            earlier: 0,
+            limit: 0,
+        });
     }
     let keys = losses.keys(recent, leaving.absent.iter().copied());
     let earlier = recent.left(group, |key| keys.contains(key));
     let members = leaving.absent.len();
     let limit = limit.of_group(leaving.size.unwrap_or_default() + earlier)?;
-    (members + earlier > limit).then_some(HeldBecause::Group { name, members, earlier, limit })
+    (members + earlier > limit).then_some(HeldBecause::Group {
+        name,
+        members,
+        earlier,
+        limit,
+    })
 }
 
 /// People who would be invited. A server that can't be read is sent everybody each time: who of them
@@ -272,7 +319,11 @@ fn invitations(
     let earlier = recent.invited;
     let limit = limit.growth(counts.with_access.saturating_sub(earlier));
     if people > 0 && people + earlier > limit {
-        let why = HeldBecause::Invited { people, earlier, limit };
+        let why = HeldBecause::Invited {
+            people,
+            earlier,
+            limit,
+        };
         reasons.invitations = reasons.add(why);
     }
 }
@@ -375,9 +426,9 @@ impl<'a> Losses<'a> {
                 }
                 self.groups.insert(id, leaving);
             }
-            Action::Group(GroupAction::Delete { members, unmanaged, .. })
-                if !covered.has(change) =>
-            {
+            Action::Group(GroupAction::Delete {
+                members, unmanaged, ..
+            }) if !covered.has(change) => {
                 let absent: HashSet<&ExternalId> = members.iter().flatten().collect();
                 self.absent.extend(&absent);
                 self.unmanaged += unmanaged;

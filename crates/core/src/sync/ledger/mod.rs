@@ -226,7 +226,10 @@ impl Ledger {
         let mut ledger = self.clone();
         let back = |at: &mut i64| *at = (*at).min(now);
         ledger.losses.iter_mut().for_each(|loss| back(&mut loss.at));
-        ledger.uncounted.iter_mut().for_each(|one| back(&mut one.at));
+        ledger
+            .uncounted
+            .iter_mut()
+            .for_each(|one| back(&mut one.at));
         ledger.invited.iter_mut().for_each(|one| back(&mut one.at));
         let in_a_day = now.saturating_add(WINDOW.as_secs());
         ledger.careful_until = ledger.careful_until.min(in_a_day);
@@ -271,7 +274,12 @@ impl Ledger {
     pub(crate) fn recent(&self) -> Recent {
         let since = self.latest.saturating_sub(WINDOW.as_secs());
         let mut recent = Recent::default();
-        recent.losses = self.losses.iter().filter(|loss| loss.at > since).copied().collect();
+        recent.losses = self
+            .losses
+            .iter()
+            .filter(|loss| loss.at > since)
+            .copied()
+            .collect();
         for uncounted in self.uncounted.iter().filter(|one| one.at > since) {
             recent.uncounted[uncounted.class as usize] += uncounted.losses as usize;
         }

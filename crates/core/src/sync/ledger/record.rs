@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::{Class, Invited, Key, LOSSES_MAX, Ledger, Loss, REVOKED_MAX, Revoked, Uncounted, What, key};
+use super::{
+    Class, Invited, Key, LOSSES_MAX, Ledger, Loss, REVOKED_MAX, Revoked, Uncounted, What, key,
+};
 use crate::sync::guard::Guarded;
 use crate::sync::limits::WINDOW;
 use crate::sync::memberships::Failed;
@@ -34,7 +36,8 @@ impl Ledger {
             let id = change.external_id();
             match &change.action {
                 Action::Member(
-                    action @ (MemberAction::Revoke { evidence } | MemberAction::Remove { evidence }),
+                    action
+                    @ (MemberAction::Revoke { evidence } | MemberAction::Remove { evidence }),
                 ) => {
                     let (person, class) = (key(id), Class::from(evidence));
                     let approved = approved.has(change);
@@ -43,7 +46,12 @@ impl Ledger {
                     }
                     if matches!(action, MemberAction::Revoke { .. }) {
                         let at = self.latest;
-                        revoked.push(Revoked { at, person, class, approved });
+                        revoked.push(Revoked {
+                            at,
+                            person,
+                            class,
+                            approved,
+                        });
                     }
                 }
                 Action::Member(MemberAction::Invite { .. }) => invited += 1,
@@ -83,7 +91,13 @@ impl Ledger {
             let of = key(&group.external_id);
             losses.extend(group.leaving.iter().filter_map(|id| {
                 let class = *leaving.get(id)?;
-                Some((What::Membership { person: key(id), group: of }, class))
+                Some((
+                    What::Membership {
+                        person: key(id),
+                        group: of,
+                    },
+                    class,
+                ))
             }));
         }
         self.add_losses(losses);
@@ -106,9 +120,14 @@ impl Ledger {
             What::Access { person } => people.contains(person),
             What::Membership { group, .. } | What::Group { group } => groups.contains(group),
         };
-        self.losses.retain(|loss| loss.done || loss.at != at || !refused(&loss.what));
-        self.losses.iter_mut().filter(|loss| loss.at == at).for_each(|loss| loss.done = true);
-        self.revoked.retain(|one| one.at != at || !people.contains(&one.person));
+        self.losses
+            .retain(|loss| loss.done || loss.at != at || !refused(&loss.what));
+        self.losses
+            .iter_mut()
+            .filter(|loss| loss.at == at)
+            .for_each(|loss| loss.done = true);
+        self.revoked
+            .retain(|one| one.at != at || !people.contains(&one.person));
         let mut back: HashSet<Key> = HashSet::new();
         let (mut invited, mut refused) = (0, 0);
         for change in &plan.changes {
@@ -150,10 +169,15 @@ impl Ledger {
         if let Some(last) = self.invited.last_mut()
             && last.at == at
         {
-            last.people = last.people.saturating_sub(u32::try_from(refused).unwrap_or(u32::MAX));
+            last.people = last
+                .people
+                .saturating_sub(u32::try_from(refused).unwrap_or(u32::MAX));
         }
         let everybody_is_in = refused == 0 && guarded.held.is_none();
-        if self.first_sync_until > 0 && everybody_is_in && (invited > 0 || plan.counts.managed_members > 0) {
+        if self.first_sync_until > 0
+            && everybody_is_in
+            && (invited > 0 || plan.counts.managed_members > 0)
+        {
             self.first_sync_until = 0;
         }
         self.finish_approved();
@@ -166,7 +190,13 @@ impl Ledger {
         let at = self.latest;
         for (what, class) in losses {
             if seen.insert(what) {
-                self.losses.push(Loss { at, what, class, done: false, regained: false });
+                self.losses.push(Loss {
+                    at,
+                    what,
+                    class,
+                    done: false,
+                    regained: false,
+                });
             }
         }
         let surplus = self.losses.len().saturating_sub(LOSSES_MAX);
@@ -183,7 +213,8 @@ impl Ledger {
                 hour.1 = hour.1.saturating_add(1);
             }
             let uncounted = by_hour.into_values();
-            self.uncounted.extend(uncounted.map(|(at, losses)| Uncounted { at, class, losses }));
+            self.uncounted
+                .extend(uncounted.map(|(at, losses)| Uncounted { at, class, losses }));
         }
         // One number an hour and class.
         self.uncounted.sort_by_key(|one| (one.class, one.at));

@@ -29,7 +29,10 @@ fn access(person: &str, at: Timestamp) -> Loss {
 /// A ledger of two losses, one revocation and an approval in progress, an hour old.
 fn ledger() -> Ledger {
     let mut ledger = Ledger::begin(NOON - hours(1));
-    ledger.losses = vec![access("ann", NOON - hours(1)), access("bob", NOON - hours(1))];
+    ledger.losses = vec![
+        access("ann", NOON - hours(1)),
+        access("bob", NOON - hours(1)),
+    ];
     ledger.revoked = vec![Revoked {
         at: ledger.latest,
         person: key(&id("ann")),
@@ -66,9 +69,15 @@ fn a_ledger_that_is_lost_or_damaged_makes_the_operator_careful() {
         assert!(ledger.is_careful());
         assert!(!ledger.has_revoked(&id("ann")), "nobody is restored");
         assert!(ledger.at(NOON + hours(23)).is_careful());
-        assert!(!ledger.at(NOON + hours(24)).is_careful(), "a day later all is known");
+        assert!(
+            !ledger.at(NOON + hours(24)).is_careful(),
+            "a day later all is known"
+        );
     }
-    assert!(!Ledger::load(None, None, NOON).is_careful(), "a new installation");
+    assert!(
+        !Ledger::load(None, None, NOON).is_careful(),
+        "a new installation"
+    );
 }
 
 #[test]
@@ -85,7 +94,10 @@ fn a_ledger_from_a_backup_counts_what_it_knows_and_is_careful() {
     let restored = Ledger::load(Some(&before.to_bytes()), Some(&last.digest()), NOON);
     assert!(restored.is_careful() && !restored.has_revoked(&id("ann")));
     assert_eq!(lost(&restored, NOON), 2);
-    assert!(restored.in_progress().is_empty(), "approvals of before are void");
+    assert!(
+        restored.in_progress().is_empty(),
+        "approvals of before are void"
+    );
     // Status is gone, the ledger isn't: which one is right can't be told.
     assert!(Ledger::load(Some(&last.to_bytes()), None, NOON).is_careful());
     // The process ended after writing the ledger and before writing its digest to status.
@@ -109,7 +121,11 @@ fn a_clock_that_is_set_back_gives_no_fresh_budget() {
         assert_eq!(lost(&ledger, earlier), 2, "{back} hours back");
         let set_back = ledger.at(earlier);
         assert_eq!(lost(&set_back, earlier + hours(23)), 2);
-        assert_eq!(lost(&set_back, earlier + hours(24)), 0, "and doesn't count for ever");
+        assert_eq!(
+            lost(&set_back, earlier + hours(24)),
+            0,
+            "and doesn't count for ever"
+        );
     }
     // It was ahead by two days for a while.
     let ahead = ledger.at(NOON + hours(48));
@@ -154,10 +170,18 @@ fn its_size_is_bounded_and_what_does_not_fit_still_counts() {
         let hold = ledger.hold(FingerprintSet::from_sorted(hold));
         ledger.use_approval(&hold);
     }
-    assert!(ledger.to_bytes().len() < 160 * 1024, "{}", ledger.to_bytes().len());
+    assert!(
+        ledger.to_bytes().len() < 160 * 1024,
+        "{}",
+        ledger.to_bytes().len()
+    );
     assert_eq!(lost(&ledger, NOON + hours(1)), 50_000);
     let anywhere = ledger.recent().left(&id("g"), |_| false);
-    assert_eq!(anywhere, 50_000 - LOSSES_MAX, "they may have been in this group");
+    assert_eq!(
+        anywhere,
+        50_000 - LOSSES_MAX,
+        "they may have been in this group"
+    );
     assert!(ledger.has_revoked(&id("9-4999")), "the latest are known");
     assert!(!ledger.has_revoked(&id("0-0")), "and nobody is who isn't");
     assert_eq!(lost(&ledger, NOON + hours(25)), 0);
@@ -171,7 +195,11 @@ fn the_same_changes_held_again_are_another_hold() {
     ledger.set_open(Some(&first));
     assert_eq!(ledger.hold(changes()).id, first.id, "while it is open");
     assert_eq!(ledger.at(NOON + hours(167)).hold(changes()).id, first.id);
-    assert_ne!(ledger.at(NOON + hours(168)).hold(changes()).id, first.id, "a week later");
+    assert_ne!(
+        ledger.at(NOON + hours(168)).hold(changes()).id,
+        first.id,
+        "a week later"
+    );
 
     let mut closed = ledger.clone();
     closed.set_open(None);

@@ -62,8 +62,15 @@ fn compare(
     let mut groups = std::mem::take(&mut compared.groups);
     let members = LazyCell::new(|| identities(&compared));
     let ours = LazyCell::new(|| members.values().copied().collect::<HashSet<&ExternalId>>());
+    let departing: HashMap<&ExternalId, &Evidence> = compared
+        .people
+        .changes
+        .iter()
+        .filter_map(|change| Some((change.external_id(), change.evidence()?)))
+        .collect();
     for wanted in &compared.wanted {
         let group = Comparison {
+            departing: &departing,
             roster,
             compared: &compared,
             wanted,
@@ -96,8 +103,14 @@ fn compare(
         plan.changes.extend(change);
     }
     for change in &mut groups.changes {
-        if let (Some(group), Action::Group(GroupAction::Delete { members: inside, unmanaged, .. })) =
-            (change.subject.id, &mut change.action)
+        if let (
+            Some(group),
+            Action::Group(GroupAction::Delete {
+                members: inside,
+                unmanaged,
+                ..
+            }),
+        ) = (change.subject.id, &mut change.action)
             && let Some(read) = read.get(&group)
         {
             let managed: Vec<ExternalId> = read
@@ -110,6 +123,7 @@ fn compare(
     }
     drop(ours);
     drop(members);
+    drop(departing);
     plan.outsiders = compared.outsiders;
     plan.changes.extend(compared.people.changes);
     plan.changes.extend(groups.changes);
@@ -138,6 +152,8 @@ fn identities<'a>(compared: &'a Compared<'_>) -> HashMap<Uuid, &'a ExternalId> {
 
 /// One group in scope against what is known of it.
 struct Comparison<'a> {
+    /// On what people lose their access by this plan: they leave their groups on the same.
+    departing: &'a HashMap<&'a ExternalId, &'a Evidence>,
     roster: &'a Roster,
     compared: &'a Compared<'a>,
     wanted: &'a WantedGroup,
@@ -247,6 +263,13 @@ impl Comparison<'_> {
     /// Somebody who isn't in the group any more: because of what the directory says about them, or
     /// because its complete list doesn't have them.
     fn withdrawal(&self, external_id: ExternalId) -> Withdrawal {
+        if let Some(evidence) = self.departing.get(&external_id) {
+            let evidence = (*evidence).clone();
+            return Withdrawal {
+                external_id,
+                evidence,
+            };
+        }
         let person = self.roster.by_id.get(&external_id);
         let person = person.map(|&at| &self.roster.people[at as usize]);
         let evidence = person.and_then(|person| person.evidence.clone());

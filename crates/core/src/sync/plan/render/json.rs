@@ -27,11 +27,14 @@ pub fn json(guarded: &Guarded, sides: &Sides<'_>, max_bytes: Option<usize>) -> S
     let listed = max_bytes.map_or(usize::MAX, |_| LISTED);
     let held = guarded.held.as_ref();
     let row = |change| to_json(&Row::new(change, listed));
-    let held_rows = held.into_iter().flat_map(Held::with_limits).map(|(change, limit)| {
-        let mut row = Row::new(change, listed);
-        row.held_by = Some(limit);
-        to_json(&row)
-    });
+    let held_rows = held
+        .into_iter()
+        .flat_map(Held::with_limits)
+        .map(|(change, limit)| {
+            let mut row = Row::new(change, listed);
+            row.held_by = Some(limit);
+            to_json(&row)
+        });
 
     // What everything else needs, with room for the counts of what is left out.
     let mut head = vec![

@@ -46,8 +46,16 @@ pub fn markdown(guarded: &Guarded, sides: &Sides<'_>, max_bytes: usize) -> Strin
             ),
             String::new(),
         ]);
-        lines.extend(held.why.iter().map(|why| format!("- {}", escape(&why.to_string()))));
-        sections(&mut lines, held.with_limits().map(|(change, limit)| (change, Some(limit))));
+        lines.extend(
+            held.why
+                .iter()
+                .map(|why| format!("- {}", escape(&why.to_string()))),
+        );
+        sections(
+            &mut lines,
+            held.with_limits()
+                .map(|(change, limit)| (change, Some(limit))),
+        );
     }
     if !plan.problems.is_empty() {
         lines.extend([String::new(), "## Problems".into()]);

@@ -74,7 +74,9 @@ fn detail(change: &Change) -> String {
             GroupAction::Update(update) => {
                 format!("+{} −{}", update.add.len(), update.remove.len())
             }
-            GroupAction::Delete { evidence, members, .. } => match members {
+            GroupAction::Delete {
+                evidence, members, ..
+            } => match members {
                 Some(all) => format!("{}; {evidence}", count(all.len())),
                 None => evidence.to_string(),
             },

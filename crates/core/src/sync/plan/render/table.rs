@@ -29,7 +29,12 @@ pub fn table(guarded: &Guarded, sides: &Sides<'_>, rows: usize) -> String {
         counts.managed_groups,
         summary(plan)
     ));
-    sections(&mut text, plan.changes.iter().map(|change| (change, None)), rows, "");
+    sections(
+        &mut text,
+        plan.changes.iter().map(|change| (change, None)),
+        rows,
+        "",
+    );
     if let Some(held) = &guarded.held {
         text.push_str("\nheld, waiting for approval:\n");
         for why in held.why.iter().take(rows) {
@@ -37,7 +42,9 @@ pub fn table(guarded: &Guarded, sides: &Sides<'_>, rows: usize) -> String {
         }
         more(&mut text, held.why.len().saturating_sub(rows));
         text.push_str(&format!("approve with digest {}\n", guarded.digest));
-        let held = held.with_limits().map(|(change, limit)| (change, Some(limit)));
+        let held = held
+            .with_limits()
+            .map(|(change, limit)| (change, Some(limit)));
         sections(&mut text, held, rows, "held: ");
     }
     if !plan.problems.is_empty() {
