@@ -13,7 +13,6 @@ use super::progress::with_progress;
 use super::session::{Session, SessionError};
 use super::state::{LedgerFile, StateError};
 use crate::sync::guard::{Approval, Digest};
-use crate::sync::memberships::Memory;
 use crate::sync::planned::Planned;
 use crate::sync::progress::Progress;
 use crate::sync::report::Report;
@@ -50,9 +49,11 @@ impl<'a> Run<'a> {
     pub fn new(session: &'a Session, state: &StateArgs, quiet: bool) -> Result<Self, RunFailure> {
         let kept = LedgerFile::open(state, session.organization.organization_id())?;
         let ledger = kept.load(Timestamp::now())?;
+        // Groups of other servers are read at each command: a person expects to see what is there.
+        let sent = kept.load_sent()?.sent_only();
         Ok(Self {
             session,
-            state: State::restored(Memory::default(), ledger),
+            state: State::restored(sent, ledger),
             kept,
             quiet,
         })
@@ -82,6 +83,7 @@ impl<'a> Run<'a> {
         let planning = plan(&**source, organization, policy, &mut self.state, &options);
         let planning = with_progress(self.quiet, &progress, planning).instrument(object.span());
         let planned = stopped_by_signal(&stop, planning).await??;
+        self.kept.begin_sent(&self.state.memory)?;
         // What a plan says to approve has to be what the next command calls it.
         self.kept.begin(&self.state.ledger)?;
         Ok(planned)
@@ -90,6 +92,7 @@ impl<'a> Run<'a> {
     /// Makes exactly the changes of a plan. Ctrl-C and SIGTERM end it at the next safe point.
     pub async fn apply(&mut self, mut planned: Planned) -> Result<Report, RunFailure> {
         planned.invalidate(&mut self.state);
+        self.kept.save_sent(&self.state.memory)?;
         self.kept.save(&self.state.ledger)?;
         let progress = Progress::default();
         let stop = CancellationToken::new();
@@ -103,6 +106,7 @@ impl<'a> Run<'a> {
         let span = self.session.object.span();
         let applying = with_progress(self.quiet, &progress, applying).instrument(span);
         let report = stopped_by_signal(&stop, applying).await?;
+        self.kept.save_sent(&self.state.memory)?;
         self.kept.save(&self.state.ledger)?;
         Ok(report?)
     }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::args::StateArgs;
 use crate::sync::ledger::Ledger;
+use crate::sync::memberships::Memory;
 
 /// Below `XDG_STATE_HOME`.
 const FOLDER: &str = "directory-sync";
@@ -106,6 +107,39 @@ impl LedgerFile {
         }
     }
 
+    /// What was sent to the organization, if it can't be read. Where that is damaged, or missing
+    /// beside a record of removals, nothing is known of it any more.
+    pub fn load_sent(&self) -> Result<Memory, StateError> {
+        let path = self.path.with_extension("sent");
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok(Memory::from_bytes(&bytes).unwrap_or_else(|error| {
+                tracing::warn!(path = %path.display(), %error, "what was sent isn't known any more");
+                Memory::lost()
+            })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match self.path.try_exists() {
+                Ok(true) => Ok(Memory::lost()),
+                Ok(false) => Ok(Memory::default()),
+                Err(error) => Err(failed("look for", &self.path, error)),
+            },
+            Err(error) => Err(failed("read", &path, error)),
+        }
+    }
+
+    /// Notes that nothing was sent so far, where there is no record yet.
+    pub fn begin_sent(&self, memory: &Memory) -> Result<(), StateError> {
+        match self.path.try_exists() {
+            Ok(true) => Ok(()),
+            Ok(false) => self.save_sent(memory),
+            Err(error) => Err(failed("look for", &self.path, error)),
+        }
+    }
+
+    /// Keeps what was sent to the organization.
+    pub fn save_sent(&self, memory: &Memory) -> Result<(), StateError> {
+        let path = self.path.with_extension("sent");
+        replace(&path, &memory.clone().sent_only().to_bytes())
+    }
+
     /// Keeps a new record, unless there is one.
     pub fn begin(&self, ledger: &Ledger) -> Result<(), StateError> {
         match self.path.try_exists() {
@@ -117,20 +151,25 @@ impl LedgerFile {
 
     /// Replaces the record.
     pub fn save(&self, ledger: &Ledger) -> Result<(), StateError> {
-        let new = self.path.with_extension("new");
-        let write = || -> io::Result<()> {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&new)?;
-            file.write_all(&ledger.to_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&new, &self.path)
-        };
-        write().map_err(|error| failed("write", &self.path, error))
+        replace(&self.path, &ledger.to_bytes())
     }
+}
+
+/// Writes a file as a whole or not at all.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    let new = path.with_extension("new");
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&new, path)
+    };
+    write().map_err(|error| failed("write", path, error))
 }
 
 fn default_folder(variable: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Option<PathBuf> {
@@ -184,6 +223,26 @@ mod tests {
             other.load(Timestamp::now()).unwrap().digest(),
             ledger.digest()
         );
+    }
+
+    #[test]
+    fn what_was_sent_is_kept_and_missing_or_damaged_it_is_not_taken_for_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let args = in_folder(folder.path());
+        let file = LedgerFile::open(&args, Uuid::from_u128(1)).unwrap();
+        let first = file.load_sent().unwrap();
+        assert_eq!(first, Memory::default(), "the first command of all");
+        file.begin_sent(&first).unwrap();
+        file.begin(&Ledger::begin(Timestamp::now())).unwrap();
+        assert_eq!(file.load_sent().unwrap(), first, "planned, not synced yet");
+
+        let path = file.path.with_extension("sent");
+        std::fs::write(&path, b"something else").unwrap();
+        assert!(file.load_sent().unwrap().sent().lost);
+        std::fs::remove_file(&path).unwrap();
+        assert!(file.load_sent().unwrap().sent().lost, "there was one");
+        file.save_sent(&Memory::lost()).unwrap();
+        assert!(file.load_sent().unwrap().sent().lost, "and so it stays");
     }
 
     #[test]

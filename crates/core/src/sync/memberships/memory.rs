@@ -261,6 +261,16 @@ impl Memory {
             .collect();
     }
 
+    /// Without what makes runs cheaper: only what was sent to a server that can't be read.
+    #[must_use]
+    pub fn sent_only(self) -> Self {
+        Self {
+            organization: self.organization,
+            sent: self.sent,
+            ..Self::default()
+        }
+    }
+
     /// What was sent to a server that can't be read.
     pub fn sent(&self) -> &SentState {
         &self.sent
