@@ -16,7 +16,7 @@ use directory_sync::sync::guard::{Guarded, guard};
 use directory_sync::sync::memberships::{Failed, Memory};
 use directory_sync::sync::plan::draft;
 use directory_sync::sync::policy::{
-    Departure, GroupFilter, Limit, Offboarding, Onboarding, Policy, UserFilter,
+    Departure, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
 };
 use directory_sync::sync::resolve::resolve;
 use directory_sync::sync::roster::Roster;
@@ -181,7 +181,7 @@ fn policy() -> Policy {
         groups: GroupFilter::default(),
         onboarding: Onboarding {
             invite: true,
-            restore: true,
+            restore: Restore::All,
             limit: Limit::Percent(50.0),
         },
         offboarding: Offboarding {

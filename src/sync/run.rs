@@ -311,7 +311,8 @@ impl Planning<'_> {
 
         let started = Instant::now();
         progress.start(Phase::Plan, 0);
-        let plan = heavy(|| draft.complete(&state.memory, &memberships));
+        let mut plan = heavy(|| draft.complete(&state.memory, &memberships));
+        plan.keep_manual_revocations(self.policy, &state.ledger);
         let guarded = guard(
             plan,
             self.policy,

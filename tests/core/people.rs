@@ -2,7 +2,7 @@
 
 use directory_sync::organization::model::{MemberRole, MemberStatus};
 use directory_sync::problem::ProblemReason;
-use directory_sync::sync::policy::{Departure, Glob};
+use directory_sync::sync::policy::{Departure, Glob, Restore};
 use directory_sync_testing::{Run, directory, id, organization, policy, sync};
 
 use crate::{changes, problems, unlimited};
@@ -249,8 +249,10 @@ fn somebody_active_again_gets_access_back_where_the_policy_says_so() {
             .revoked("ann", "ann@example.com")
             .revoked("old", "bob@example.com")
     };
+    let mut all = policy();
+    all.onboarding.restore = Restore::All;
     let mut organization = before();
-    sync(&directory, &mut organization, &policy());
+    sync(&directory, &mut organization, &all);
     assert_eq!(
         organization.show(),
         [
@@ -260,7 +262,7 @@ fn somebody_active_again_gets_access_back_where_the_policy_says_so() {
     );
 
     let mut strict = policy();
-    strict.onboarding.restore = false;
+    strict.onboarding.restore = Restore::Nobody;
     let mut organization = before();
     sync(&directory, &mut organization, &strict);
     assert_eq!(
@@ -594,6 +596,36 @@ fn a_link_or_relink_that_is_refused_takes_nobody_out_of_a_group() {
             "bob@example.com (new) confirmed",
             "cid@example.com (cid) invited",
             "group Group (g): ann@example.com bob@example.com cid@example.com",
+        ]
+    );
+}
+
+#[test]
+fn only_whom_we_revoked_is_restored_and_who_was_revoked_by_hand_stays_so() {
+    let everyone = directory()
+        .person("ann", "ann@example.com")
+        .person("eve", "eve@example.com");
+    let ann_disabled = directory()
+        .disabled("ann", "ann@example.com")
+        .person("eve", "eve@example.com");
+    // Somebody revoked Eve by hand: her laptop was stolen.
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .revoked("eve", "eve@example.com");
+    let mut run = Run::default();
+    let revoked = run.sync(&ann_disabled, &mut organization, &unlimited());
+    assert_eq!(changes(&revoked), ["Revoke ann"]);
+    let restored = run.sync(&everyone, &mut organization, &unlimited());
+    assert_eq!(changes(&restored), ["Restore ann"]);
+    assert_eq!(
+        problems(&restored),
+        [(ProblemReason::NotRestored, vec!["eve"])]
+    );
+    assert_eq!(
+        organization.show(),
+        [
+            "ann@example.com (ann) confirmed",
+            "eve@example.com (eve) revoked"
         ]
     );
 }

@@ -3,6 +3,8 @@
 use directory_sync::problem::ProblemReason;
 use directory_sync_testing::{Run, directory, organization, policy, sync};
 
+use directory_sync::sync::policy::Restore;
+
 use crate::{changes, problems, unlimited};
 
 #[test]
@@ -17,7 +19,9 @@ fn who_gets_access_back_comes_first_and_who_waits_is_named() {
         .revoked("zoe", "zoe@example.com")
         .group("g", "Group", &["zoe@example.com"])
         .seats(3);
-    let run = sync(&directory, &mut organization, &policy());
+    let mut policy = policy();
+    policy.onboarding.restore = Restore::All;
+    let run = sync(&directory, &mut organization, &policy);
     assert_eq!(
         changes(&run),
         ["Restore zoe", "Invite ann", "UpdateGroup g"]

@@ -3,7 +3,7 @@
 use directory_sync::directory::AccountState;
 use directory_sync::organization::model::{MemberRole, MemberStatus};
 use directory_sync::sync::policy::{
-    Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, UserFilter,
+    Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
 };
 use directory_sync_testing::{ModelOrganization, TestDirectory, directory, id, organization};
 use proptest::prelude::*;
@@ -192,7 +192,12 @@ pub fn policies(prefix: &'static str) -> impl Strategy<Value = Policy> {
                 ..GroupFilter::default()
             },
         );
-    let onboarding = any::<(bool, bool)>().prop_map(|(invite, restore)| Onboarding {
+    let restore = prop_oneof![
+        Just(Restore::Nobody),
+        Just(Restore::RevokedByUs),
+        Just(Restore::All),
+    ];
+    let onboarding = (any::<bool>(), restore).prop_map(|(invite, restore)| Onboarding {
         invite,
         restore,
         limit: Limit::Percent(100.0),

@@ -11,7 +11,7 @@ use directory_sync::source::ldap::{
 use directory_sync::sync::guard::Approval;
 use directory_sync::sync::planned::Planned;
 use directory_sync::sync::policy::{
-    Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, UserFilter,
+    Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
 };
 use directory_sync::sync::progress::Progress;
 use directory_sync::sync::report::{Mode, Report};
@@ -163,7 +163,7 @@ pub fn policy() -> Policy {
         },
         onboarding: Onboarding {
             invite: true,
-            restore: true,
+            restore: Restore::All,
             limit: Limit::Percent(100.0),
         },
         offboarding: Offboarding {

@@ -46,6 +46,9 @@ pub enum ProblemReason {
     EmailChanged,
     /// An owner would have lost access; owners are never touched.
     OwnerRetained,
+    /// A member is active in the directory and revoked by hand in Bitwarden, or it isn't known whether
+    /// they are active.
+    NotRestored,
     /// There are fewer free seats than people to invite or restore.
     NoSeats,
     /// Bitwarden refused this entry.

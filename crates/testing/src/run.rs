@@ -10,7 +10,7 @@ use directory_sync::sync::ledger::Ledger;
 use directory_sync::sync::memberships::{Failed, Memory};
 use directory_sync::sync::plan::draft;
 use directory_sync::sync::policy::{
-    Departure, GroupFilter, Limit, Offboarding, Onboarding, Policy, UserFilter,
+    Departure, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
 };
 use directory_sync::sync::resolve::resolve;
 use directory_sync::sync::seats::seats;
@@ -24,7 +24,7 @@ pub fn policy() -> Policy {
         groups: GroupFilter::default(),
         onboarding: Onboarding {
             invite: true,
-            restore: true,
+            restore: Restore::RevokedByUs,
             limit: Limit::Percent(50.0),
         },
         offboarding: Offboarding {
@@ -64,7 +64,8 @@ impl Run {
         let content = organization.read();
         let draft = draft(&roster, &content, policy);
         self.read = self.memory.to_read(&draft, self.approval.is_some());
-        let plan = draft.complete(&self.memory, &organization.read_groups(&self.read));
+        let mut plan = draft.complete(&self.memory, &organization.read_groups(&self.read));
+        plan.keep_manual_revocations(policy, &self.ledger);
         let guarded = guard(plan, policy, &self.ledger, self.now, self.approval.as_ref());
         match &content {
             Organization::Read(members) => seats(guarded, members, organization.seats),

@@ -74,8 +74,9 @@ pub struct OnboardingRules {
     /// an administrator invites them later. Default: `true`.
     pub invite: Option<bool>,
 
-    /// Give revoked members their access back once they are active in the directory again.
-    /// Default: `true` where `offboarding` revokes, else `false`.
+    /// Give revoked members their access back once they are active in the directory again. By default
+    /// those whom this resource revoked; whoever was revoked by hand stays so, and is reported as
+    /// `NotRestored`. `true`: all of them. Default: unset where `offboarding` revokes, else `false`.
     pub restore: Option<bool>,
 
     /// How many people may be invited within 24 hours: a number, or a share of the managed members

@@ -8,7 +8,7 @@ use super::check::Checks;
 use crate::api::spec::{DeparturePolicy, DirectorySyncSpec};
 use crate::directory::Email;
 use crate::sync::policy::{
-    Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, UserFilter,
+    Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
 };
 
 const LOSSES: Limit = Limit::Percent(10.0);
@@ -69,7 +69,11 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
         },
         onboarding: Onboarding {
             invite: onboarding.invite.unwrap_or(true),
-            restore: onboarding.restore.unwrap_or(revokes),
+            restore: match onboarding.restore {
+                Some(true) => Restore::All,
+                None if revokes => Restore::RevokedByUs,
+                Some(false) | None => Restore::Nobody,
+            },
             limit: invited?.unwrap_or(INVITED),
         },
         offboarding: Offboarding {

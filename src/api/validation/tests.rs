@@ -8,7 +8,7 @@ use super::*;
 use crate::api::spec::DirectorySyncSpec;
 use crate::organization::Region;
 use crate::source::ldap::{Bind, IdAttribute, LdapSettings, MemberAttribute, MemberNaming};
-use crate::sync::policy::{Departure, Glob, Limit};
+use crate::sync::policy::{Departure, Glob, Limit, Restore};
 
 /// A valid spec's settings, with what the source's part of it made of them.
 fn parts(spec: &Value) -> (DirectorySyncSpec, bool) {
@@ -59,23 +59,31 @@ fn people_get_their_access_back_only_where_this_resource_takes_it_away() {
         spec["offboarding"] = offboarding;
         validated(&spec).unwrap().policy.onboarding.restore
     };
-    assert!(restore(json!({}), json!({})));
-    assert!(restore(
-        json!({}),
-        json!({"disabled": "Retain", "absent": "Revoke"})
-    ));
-    assert!(!restore(
-        json!({}),
-        json!({"disabled": "Retain", "absent": "Remove"})
-    ));
-    assert!(restore(
-        json!({"restore": true}),
-        json!({"disabled": "Retain"})
-    ));
-    assert!(!restore(
-        json!({"restore": false}),
-        json!({"disabled": "Revoke"})
-    ));
+    for (onboarding, offboarding, expected) in [
+        (json!({}), json!({}), Restore::RevokedByUs),
+        (
+            json!({}),
+            json!({"disabled": "Retain", "absent": "Revoke"}),
+            Restore::RevokedByUs,
+        ),
+        (
+            json!({}),
+            json!({"disabled": "Retain", "absent": "Remove"}),
+            Restore::Nobody,
+        ),
+        (
+            json!({"restore": true}),
+            json!({"disabled": "Retain"}),
+            Restore::All,
+        ),
+        (
+            json!({"restore": false}),
+            json!({"disabled": "Revoke"}),
+            Restore::Nobody,
+        ),
+    ] {
+        assert_eq!(restore(onboarding, offboarding), expected);
+    }
 }
 
 #[test]

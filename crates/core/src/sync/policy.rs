@@ -70,11 +70,22 @@ impl Default for GroupFilter {
 pub struct Onboarding {
     /// Send the invitation. `false`: the member is only staged.
     pub invite: bool,
-    /// Give revoked members who are active in the directory their access back.
-    pub restore: bool,
+    /// Which revoked members who are active in the directory get their access back.
+    pub restore: Restore,
     /// So many people may be invited within a day; not held against the first sync of an
     /// organization without managed members.
     pub limit: Limit,
+}
+
+/// Which revoked members get their access back once they are active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restore {
+    /// Nobody.
+    Nobody,
+    /// Whom an earlier run revoked; who was revoked by hand stays so.
+    RevokedByUs,
+    /// Everybody.
+    All,
 }
 
 /// How people go out.

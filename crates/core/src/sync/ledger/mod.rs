@@ -137,6 +137,16 @@ pub(crate) struct Recent {
     pub invited: usize,
 }
 
+impl crate::sync::plan::Revocations for Ledger {
+    fn has_revoked(&self, person: &ExternalId) -> bool {
+        self.has_revoked(person)
+    }
+
+    fn any(&self) -> bool {
+        self.revoked() > 0
+    }
+}
+
 impl Ledger {
     /// The ledger of a new installation: nothing was taken away so far.
     pub fn begin(now: Timestamp) -> Self {

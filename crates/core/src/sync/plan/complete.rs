@@ -30,6 +30,11 @@ impl Draft<'_> {
             problems: roster.problems.clone(),
             counts,
             directory_is_empty: roster.directory_is_empty,
+            unseen_state_attribute: roster
+                .state_attribute
+                .as_ref()
+                .filter(|attribute| attribute.seen == 0)
+                .map(|attribute| attribute.name.clone()),
             ..Plan::default()
         };
         let mut problems = match basis {

@@ -6,6 +6,7 @@ mod draft;
 mod groups;
 mod people;
 pub mod render;
+mod restores;
 mod unidentified;
 mod write_only;
 
@@ -14,6 +15,7 @@ pub use change::{
 };
 pub use draft::{Draft, draft};
 pub(crate) use draft::{Existing, Outsiders, WantedGroup};
+pub use restores::Revocations;
 
 use crate::problem::Problems;
 use crate::sync::memberships::GroupState;
@@ -32,6 +34,8 @@ pub struct Plan {
     pub counts: Counts,
     /// Whether the directory named no one at all.
     pub directory_is_empty: bool,
+    /// The attribute that tells disabled accounts, where no entry had it.
+    pub unseen_state_attribute: Option<Box<str>>,
     /// What each group in scope shall hold, for [`Memory`](crate::sync::memberships::Memory).
     pub groups: Vec<GroupState>,
     /// Stands for all members who aren't ours to move, for the same.

@@ -9,7 +9,7 @@ use crate::organization::model::{Member, MemberRole, MemberStatus};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::plan::unidentified::Protected;
 use crate::sync::plan::{Action, Change, MemberAction, Reason, Subject};
-use crate::sync::policy::{Departure, Policy};
+use crate::sync::policy::{Departure, Policy, Restore};
 use crate::sync::roster::{Person, Roster, Standing};
 use crate::text::shorten;
 
@@ -384,7 +384,7 @@ impl<'a> Decision<'a> {
     fn restore(&mut self, external_id: &ExternalId, member: &Member) {
         if member.status == MemberStatus::Revoked
             && member.role != MemberRole::Owner
-            && self.policy.onboarding.restore
+            && self.policy.onboarding.restore != Restore::Nobody
         {
             let subject = subject(external_id, member);
             self.change(subject, MemberAction::Restore, Reason::ActiveAgain);

@@ -15,7 +15,7 @@ use crate::problem::{Problem, ProblemReason};
 use crate::sync::plan::{
     Action, Change, Counts, GroupAction, MemberAction, Plan, Reason, Subject, Update, Withdrawal,
 };
-use crate::sync::policy::{Departure, Policy};
+use crate::sync::policy::{Departure, Policy, Restore};
 use crate::sync::roster::{GroupStanding, Person, Roster, RosterGroup, Standing};
 use crate::sync::sent::{Access, Sent, SentGroup, SentState};
 use crate::text::shorten;
@@ -141,7 +141,7 @@ impl<'a> Comparison<'a> {
                     MemberAction::Invite { staged: false },
                     Reason::NewInDirectory,
                 ),
-                Access::Revoked if self.policy.onboarding.restore => {
+                Access::Revoked if self.policy.onboarding.restore != Restore::Nobody => {
                     (MemberAction::Restore, Reason::ActiveAgain)
                 }
                 Access::Revoked => {
