@@ -266,21 +266,29 @@ fn accident(screen: &Screen, stage: &Stage) -> Result<String> {
 
     let held = &status["heldRemovals"];
     ensure!(
-        held["members"] == gone.len() + 1,
+        held["members"] == gone.len(),
         "{} members are held, not {}",
         held["members"],
-        gone.len() + 1
+        gone.len()
     );
     let now = stage.organization.snapshot();
+    let disabled = cast::email(cast::DISABLED);
     for (email, then) in &before.members {
         ensure!(
-            now.member(email) == Some(then),
+            *email == disabled || now.member(email) == Some(then),
             "{email} changed, though removals are held"
         );
     }
     screen.holds(&format!(
-        "{} people would lose access; nobody did, all of it waits",
-        gone.len() + 1
+        "{} people would lose access; their removals are held",
+        gone.len()
+    ));
+    ensure!(
+        member(&now, &disabled)?.status == Status::Revoked,
+        "{disabled} has access still"
+    );
+    screen.holds(&format!(
+        "a disabled account is revoked all the same: {disabled}"
     ));
     let newcomer = format!("{}@example.com", cast::newcomer().uid);
     ensure!(
@@ -341,7 +349,7 @@ fn approve(screen: &Screen, stage: &Stage, digest: &str) -> Result<()> {
     );
     screen.holds(&format!(
         "{} people were revoked, and nobody else",
-        gone.len() + 1
+        gone.len()
     ));
     untouched(&now)?;
     screen.holds("owner and auditor are unchanged");
