@@ -96,6 +96,25 @@ fn groups_without_visible_members_are_not_emptied() {
     held(&teams(people, |_| false), &harsh());
 }
 
+/// cds-snc/sre-bot#507: reading one group's members failed, and the group looked empty.
+#[test]
+fn one_team_in_a_large_company_is_not_emptied() {
+    const LARGE: usize = 1000;
+    let people = (0..LARGE).fold(directory(), |directory, person| {
+        directory.person(&id(person), &email(person))
+    });
+    let members = (0..LARGE).fold(organization(), |organization, person| {
+        organization.member(&id(person), &email(person))
+    });
+    let team: Vec<String> = (0..30).map(email).collect();
+    let team: Vec<&str> = team.iter().map(String::as_str).collect();
+    let before = members.group("team", "Team", &team);
+    let mut after = before.clone();
+    let run = Run::default().sync(&people.group("team", "Team", &[]), &mut after, &harsh());
+    assert!(run.held.is_some());
+    assert_eq!(after.show(), before.show());
+}
+
 /// redhat-cop/group-sync-operator#169: a list with random groups missing; those were pruned.
 #[test]
 fn groups_missing_from_a_list_are_not_pruned() {
