@@ -35,7 +35,7 @@ async fn held_removals_wait_for_their_exact_digest() {
     let is_there = |email| lab.organization.snapshot().member(email).is_some();
 
     let held = lab.run(&format!("{SYNC} --yes")).await.ends_with(3);
-    let held = held.prints("1 removal is held").prints("3 Invite");
+    let held = held.prints("1 change is held").prints("3 Invite");
     assert!(
         is_there("leaver@example.com") && is_there("ada@example.com"),
         "{held}"

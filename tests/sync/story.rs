@@ -152,6 +152,7 @@ async fn removals_past_the_limit_wait_together_until_exactly_they_are_approved()
     let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
     let mut sync = Sync::new(&source, &client);
     sync.policy.offboarding.limit = Limit::Count(2);
+    sync.policy.offboarding.disabled_limit = Limit::Count(0);
 
     let held = sync.run().await.unwrap();
     let waiting = held.held().expect("removals wait");

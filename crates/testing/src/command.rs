@@ -17,12 +17,14 @@ pub fn program() -> PathBuf {
         .into()
 }
 
-/// Runs `directory-sync` with these words in a folder, and with no variables but these.
+/// Runs `directory-sync` with these words in a folder, where its state is kept too, and with no other
+/// variables than these.
 pub async fn run(folder: &Path, words: &str, variables: &[(&str, &str)]) -> Ran {
     let output = Command::new(program())
         .args(words.split_whitespace())
         .current_dir(folder)
         .env_clear()
+        .env("XDG_STATE_HOME", folder.join(".state"))
         .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .output()

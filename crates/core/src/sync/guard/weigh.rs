@@ -316,7 +316,8 @@ fn invitations(
     let invited = |change: &&Change| matches!(change.member(), Some(MemberAction::Invite { .. }));
     let people = plan.changes.iter().filter(invited);
     let people = people.filter(|change| !reasons.covered.has(change)).count();
-    let earlier = recent.invited;
+    // Whom a stopped run didn't invite is invited now.
+    let earlier = recent.invited + recent.maybe_invited.saturating_sub(people);
     let limit = limit.growth(counts.with_access.saturating_sub(earlier));
     if people > 0 && people + earlier > limit {
         let why = HeldBecause::Invited {

@@ -116,6 +116,8 @@ struct Uncounted {
 struct Invited {
     at: i64,
     people: u32,
+    /// They were; before, they may have been.
+    done: bool,
 }
 
 /// Somebody whom we revoked.
@@ -135,6 +137,8 @@ pub(crate) struct Recent {
     uncounted: [usize; 2],
     /// How many people were invited.
     pub invited: usize,
+    /// How many more may have been, by runs that were stopped.
+    pub maybe_invited: usize,
 }
 
 impl crate::sync::plan::Revocations for Ledger {
@@ -293,12 +297,12 @@ impl Ledger {
         for uncounted in self.uncounted.iter().filter(|one| one.at > since) {
             recent.uncounted[uncounted.class as usize] += uncounted.losses as usize;
         }
-        recent.invited = self
-            .invited
-            .iter()
-            .filter(|one| one.at > since)
-            .map(|one| one.people as usize)
-            .sum();
+        for invited in self.invited.iter().filter(|one| one.at > since) {
+            match invited.done {
+                true => recent.invited += invited.people as usize,
+                false => recent.maybe_invited += invited.people as usize,
+            }
+        }
         recent
     }
 

@@ -103,9 +103,17 @@ impl Ledger {
         self.add_losses(losses);
         self.add_revoked(revoked);
         if invited > 0 && !self.is_first_sync() && plan.sent.is_none() {
+            // Whoever a stopped run didn't invite is among these.
+            for pending in self.invited.iter_mut().filter(|one| !one.done) {
+                pending.people = pending
+                    .people
+                    .saturating_sub(u32::try_from(invited).unwrap_or(u32::MAX));
+                pending.done = true;
+            }
             self.invited.push(Invited {
                 at: self.latest,
                 people: u32::try_from(invited).unwrap_or(u32::MAX),
+                done: false,
             });
         }
     }
@@ -169,6 +177,7 @@ impl Ledger {
         if let Some(last) = self.invited.last_mut()
             && last.at == at
         {
+            last.done = true;
             last.people = last
                 .people
                 .saturating_sub(u32::try_from(refused).unwrap_or(u32::MAX));
