@@ -12,8 +12,8 @@ use directory_sync::directory::{Account, Directory, DirectoryBuilder};
 use directory_sync::organization::model::{
     Content, Group, Member, MemberRole, MemberStatus, Organization,
 };
-use directory_sync::sync::guard::{Guarded, guard};
-use directory_sync::sync::memberships::{Failed, Memory};
+use directory_sync::sync::guard::{GuardedPlan, guard};
+use directory_sync::sync::memberships::{Failed, MembershipCache};
 use directory_sync::sync::plan::draft;
 use directory_sync::sync::policy::{
     Departure, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
@@ -55,7 +55,7 @@ fn bench(people: u32) -> Result<()> {
 
     let roster = resolve(directory, &policy);
     let empty = Organization::Read(Complete::after_last_page(Content::default()));
-    let nothing = Memory::default();
+    let nothing = MembershipCache::default();
     let first = planned(&roster, &empty, &policy, &nothing);
     ensure!(
         first.approved.changes.len() == (people + people / 20) as usize,
@@ -70,7 +70,7 @@ fn bench(people: u32) -> Result<()> {
     );
 
     let full = in_sync(&roster)?;
-    let mut memory = Memory::default();
+    let mut memory = MembershipCache::default();
     memory.record(&first, &Failed::default());
     let second = planned(&roster, &full, &policy, &memory);
     ensure!(
@@ -113,8 +113,8 @@ fn planned(
     roster: &Roster,
     organization: &Organization,
     policy: &Policy,
-    memory: &Memory,
-) -> Guarded {
+    memory: &MembershipCache,
+) -> GuardedPlan {
     let plan = draft(roster, organization, policy).complete(memory, &HashMap::new());
     guard(
         plan,

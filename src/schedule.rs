@@ -96,7 +96,7 @@ impl Calendar {
             cronexpr::parse_crontab(&format!("{cron} {zone}")).map_err(|error| {
                 InvalidSchedule::Cron {
                     text: cron.into(),
-                    why: crate::text::shorten(&error.to_string()),
+                    why: crate::text::sanitize(&error.to_string()),
                 }
             })
         };

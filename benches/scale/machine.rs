@@ -106,7 +106,7 @@ pub fn cpu_of(processes: &[u32]) -> Result<Duration> {
     Ok(Duration::from_millis(ticks * 10))
 }
 
-/// Memory of a running process in bytes: what is resident now, and the most that ever was.
+/// MembershipCache of a running process in bytes: what is resident now, and the most that ever was.
 pub fn memory_of(process: u32) -> Result<(u64, u64)> {
     let path = format!("/proc/{process}/status");
     let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;

@@ -156,7 +156,9 @@ mod tests {
              - `Retain`: Nothing: they keep their access.\n\
              - `Revoke`: Their access ends and their seat is free; account, data and group \
              memberships stay.\n\
-             - `Remove`: They are removed from the organization."
+             - `Remove`: They are removed from the organization. Somebody who has no master password \
+             (who signs in with SSO and a trusted device) can lose their account for good by this. \
+             `Revoke` is the safe choice."
         );
     }
 }

@@ -10,7 +10,7 @@ use super::manifests::{Manifests, object_of};
 use super::output::{explain, note, print};
 use super::session::{Session, SessionError};
 use crate::fault::Step;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Checks each resource; ends well only if every step does.
 pub async fn check(args: &CheckArgs) -> Result<ExitCode, CliError> {
@@ -47,12 +47,12 @@ async fn check_one(session: &Session) -> Result<bool, CliError> {
     .await;
     print(&format!(
         "directory {}\n",
-        shorten(&session.source.describe())
+        sanitize(&session.source.describe())
     ))?;
     well &= show(&directory)?;
     print(&format!(
         "organization {}\n",
-        shorten(&session.organization.describe())
+        sanitize(&session.organization.describe())
     ))?;
     well &= show(&organization)?;
     Ok(well)

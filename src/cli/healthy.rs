@@ -13,7 +13,7 @@ use super::check::show;
 use super::output::explain;
 use crate::api::DirectorySync;
 use crate::fault::Step;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Longer than anything takes that is well.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,7 +41,7 @@ async fn operator(url: &Url) -> Step {
             Ok((200, _)) => Ok(format!("ready at {url}")),
             Ok((status, answer)) => Err(format!(
                 "{url} answered {status}: {}; its log says what it waits for",
-                shorten(answer.trim())
+                sanitize(answer.trim())
             )),
             Err(error) => Err(format!(
                 "no operator answers at {url}: {}; does its pod run, and does a NetworkPolicy let \

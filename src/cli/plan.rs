@@ -8,7 +8,7 @@ use super::manifests::{Manifests, object_of};
 use super::output::{failed, note, print};
 use super::run::{Run, RunFailure};
 use super::session::Session;
-use crate::sync::guard::Guarded;
+use crate::sync::guard::GuardedPlan;
 use crate::sync::plan::render;
 use crate::sync::report::Report;
 
@@ -55,7 +55,7 @@ async fn plan_one(
 }
 
 /// The plan in the form that was asked for.
-pub fn render_plan(session: &Session, guarded: Option<&Guarded>, output: OutputArg) -> String {
+pub fn render_plan(session: &Session, guarded: Option<&GuardedPlan>, output: OutputArg) -> String {
     let Some(guarded) = guarded else {
         return String::new();
     };

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::args::StateArgs;
 use crate::sync::ledger::Ledger;
-use crate::sync::memberships::Memory;
+use crate::sync::memberships::MembershipCache;
 
 /// Below `XDG_STATE_HOME`.
 const FOLDER: &str = "directory-sync";
@@ -109,16 +109,16 @@ impl LedgerFile {
 
     /// What was sent to the organization, if it can't be read. Where that is damaged, or missing
     /// beside a record of removals, nothing is known of it any more.
-    pub fn load_sent(&self) -> Result<Memory, StateError> {
+    pub fn load_sent(&self) -> Result<MembershipCache, StateError> {
         let path = self.path.with_extension("sent");
         match std::fs::read(&path) {
-            Ok(bytes) => Ok(Memory::from_bytes(&bytes).unwrap_or_else(|error| {
+            Ok(bytes) => Ok(MembershipCache::from_bytes(&bytes).unwrap_or_else(|error| {
                 tracing::warn!(path = %path.display(), %error, "what was sent isn't known any more");
-                Memory::lost()
+                MembershipCache::lost()
             })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => match self.path.try_exists() {
-                Ok(true) => Ok(Memory::lost()),
-                Ok(false) => Ok(Memory::default()),
+                Ok(true) => Ok(MembershipCache::lost()),
+                Ok(false) => Ok(MembershipCache::default()),
                 Err(error) => Err(failed("look for", &self.path, error)),
             },
             Err(error) => Err(failed("read", &path, error)),
@@ -126,7 +126,7 @@ impl LedgerFile {
     }
 
     /// Notes that nothing was sent so far, where there is no record yet.
-    pub fn begin_sent(&self, memory: &Memory) -> Result<(), StateError> {
+    pub fn begin_sent(&self, memory: &MembershipCache) -> Result<(), StateError> {
         match self.path.try_exists() {
             Ok(true) => Ok(()),
             Ok(false) => self.save_sent(memory),
@@ -135,7 +135,7 @@ impl LedgerFile {
     }
 
     /// Keeps what was sent to the organization.
-    pub fn save_sent(&self, memory: &Memory) -> Result<(), StateError> {
+    pub fn save_sent(&self, memory: &MembershipCache) -> Result<(), StateError> {
         let path = self.path.with_extension("sent");
         replace(&path, &memory.clone().sent_only().to_bytes())
     }
@@ -231,7 +231,11 @@ mod tests {
         let args = in_folder(folder.path());
         let file = LedgerFile::open(&args, Uuid::from_u128(1)).unwrap();
         let first = file.load_sent().unwrap();
-        assert_eq!(first, Memory::default(), "the first command of all");
+        assert_eq!(
+            first,
+            MembershipCache::default(),
+            "the first command of all"
+        );
         file.begin_sent(&first).unwrap();
         file.begin(&Ledger::begin(Timestamp::now())).unwrap();
         assert_eq!(file.load_sent().unwrap(), first, "planned, not synced yet");
@@ -241,7 +245,7 @@ mod tests {
         assert!(file.load_sent().unwrap().sent().lost);
         std::fs::remove_file(&path).unwrap();
         assert!(file.load_sent().unwrap().sent().lost, "there was one");
-        file.save_sent(&Memory::lost()).unwrap();
+        file.save_sent(&MembershipCache::lost()).unwrap();
         assert!(file.load_sent().unwrap().sent().lost, "and so it stays");
     }
 

@@ -15,7 +15,7 @@ use super::session::Session;
 use crate::api::spec;
 use crate::sync::planned::Planned;
 use crate::sync::report::Report;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Where removals wait for approval.
 const HELD: u8 = 3;
@@ -150,7 +150,7 @@ fn describe_result(session: &Session, report: &Report) -> String {
     for (reason, count, kept) in report.problems.by_reason() {
         let _ = writeln!(text, "{reason} ({count})");
         for problem in kept.iter().take(PROBLEMS) {
-            let _ = writeln!(text, "  {}", shorten(&problem.message));
+            let _ = writeln!(text, "  {}", sanitize(&problem.message));
         }
         if count > PROBLEMS {
             let _ = writeln!(text, "  … and {} more", count - PROBLEMS);

@@ -151,7 +151,7 @@ impl Claims {
     }
 
     /// What the object claims, and whether that was accepted and recorded.
-    pub fn standing(&self, uid: &str) -> Option<(Claim, bool)> {
+    pub fn eligibility(&self, uid: &str) -> Option<(Claim, bool)> {
         let entries = self.entries();
         let entry = entries.get(uid)?;
         Some((entry.claim.clone(), entry.accepted && entry.recorded))
@@ -420,10 +420,10 @@ mod tests {
         put(&claims, claim("here", 1, ""));
         claims.accept("uid-here").unwrap();
         claims.recorded("uid-here", false);
-        let (_, accepted) = claims.standing("uid-here").unwrap();
+        let (_, accepted) = claims.eligibility("uid-here").unwrap();
         assert!(!accepted);
         claims.accept("uid-here").unwrap();
         claims.recorded("uid-here", true);
-        assert!(claims.standing("uid-here").unwrap().1);
+        assert!(claims.eligibility("uid-here").unwrap().1);
     }
 }

@@ -47,7 +47,7 @@ impl Run<'_> {
     ) -> Result<(), NotClaimed> {
         let uid = self.object.metadata.uid.as_deref().unwrap_or_default();
         let claims = &self.context.claims;
-        let Some((claim, accepted)) = claims.standing(uid) else {
+        let Some((claim, accepted)) = claims.eligibility(uid) else {
             return Ok(());
         };
         if accepted {

@@ -15,9 +15,9 @@ use super::FIELD_MANAGER;
 use super::decision::Fingerprint;
 use super::timeout::{ApiServerError, with_timeout};
 use crate::api::DirectorySync;
-use crate::sync::guard::Guarded;
+use crate::sync::guard::GuardedPlan;
 use crate::sync::ledger::Ledger;
-use crate::sync::memberships::Memory;
+use crate::sync::memberships::MembershipCache;
 use crate::sync::plan::render::{Sides, json, markdown};
 
 /// The plan in Markdown.
@@ -57,7 +57,12 @@ pub enum PlanError {
 
 impl Content {
     /// The plan, and what a later process needs.
-    pub fn new(guarded: &Guarded, sides: &Sides<'_>, memory: &Memory, ledger: &Ledger) -> Self {
+    pub fn new(
+        guarded: &GuardedPlan,
+        sides: &Sides<'_>,
+        memory: &MembershipCache,
+        ledger: &Ledger,
+    ) -> Self {
         let text = [
             (MARKDOWN, markdown(guarded, sides, MARKDOWN_MAX)),
             (JSON, json(guarded, sides, Some(JSON_MAX))),
@@ -71,7 +76,7 @@ impl Content {
     }
 
     /// Replaces what is remembered of memberships and the ledger, and leaves the plan as it is.
-    pub fn remember(&mut self, memory: &Memory, ledger: &Ledger) {
+    pub fn remember(&mut self, memory: &MembershipCache, ledger: &Ledger) {
         self.set(MEMBERSHIPS, memory.to_bytes(), MEMBERSHIPS_MAX);
         self.set(LEDGER, ledger.to_bytes(), LEDGER_MAX);
     }
@@ -85,9 +90,9 @@ impl Content {
     }
 
     /// What is remembered of memberships; `None` unless it is what `digest` stands for.
-    pub fn memory(&self, digest: &str) -> Option<Memory> {
+    pub fn memory(&self, digest: &str) -> Option<MembershipCache> {
         let bytes = &self.binary.get(MEMBERSHIPS)?.0;
-        let memory = Memory::from_bytes(bytes).ok()?;
+        let memory = MembershipCache::from_bytes(bytes).ok()?;
         (memory.digest() == digest).then_some(memory)
     }
 

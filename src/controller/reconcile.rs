@@ -77,7 +77,7 @@ async fn malformed(
     let message = format!(
         "this version of the operator can't read the resource ({}): install the CRD that came with \
          the operator, and write the resource as it says",
-        crate::text::shorten(&invalid.error)
+        crate::text::sanitize(&invalid.error)
     );
     let outcome = Outcome::Stalled {
         reason: Blocker::InvalidSpec,

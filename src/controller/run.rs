@@ -20,9 +20,9 @@ use super::state::{Connected, ObjectState, Prepared};
 use super::watchdog::{Watchdog, is_large};
 use crate::api::conditions::{Blocker, ConditionType, Outcome, find};
 use crate::api::{DirectorySync, DirectorySyncStatus, spec};
-use crate::sync::guard::{Approval, Digest, Guarded};
+use crate::sync::guard::{Approval, Digest, GuardedPlan};
 use crate::sync::ledger::Ledger;
-use crate::sync::memberships::Memory as Memberships;
+use crate::sync::memberships::MembershipCache as Memberships;
 use crate::sync::plan::Change;
 use crate::sync::plan::render::Sides;
 use crate::sync::progress::{Phase, Progress};
@@ -486,7 +486,7 @@ impl Run<'_> {
         &self,
         state: &mut ObjectState,
         sync_state: &mut State,
-        guarded: Option<&Guarded>,
+        guarded: Option<&GuardedPlan>,
     ) -> Result<(), PlanError> {
         sync_state.ledger.follow(state.plan.ledger.as_deref());
         let (memory, ledger) = (&sync_state.memory, &sync_state.ledger);
@@ -523,7 +523,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn content(&self, guarded: &Guarded, memory: &Memberships, ledger: &Ledger) -> Content {
+    fn content(&self, guarded: &GuardedPlan, memory: &Memberships, ledger: &Ledger) -> Content {
         let sides = Sides {
             source: &self.connected.source.describe(),
             organization: &self.connected.organization.describe(),

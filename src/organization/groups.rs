@@ -8,7 +8,7 @@ use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
 use crate::organization::error::COLLECTIONS_UNTOLD;
 use crate::organization::wire::{FullGroup, GroupMembers, GroupUpdate};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// One group with access to thousands of collections.
 const GROUP_MAX: u64 = 16 << 20;
@@ -62,7 +62,7 @@ impl OrganizationClient {
         if change.is_seen_in(&before) {
             return Ok(());
         }
-        let what = || format!("{} of group {}", change.what(), shorten(&before.name));
+        let what = || format!("{} of group {}", change.what(), sanitize(&before.name));
         // Sending fewer than the group has would take the rest away.
         let collections = before.collections.as_deref();
         let collections = collections.ok_or_else(|| OrganizationError::Refused {
@@ -87,7 +87,7 @@ impl OrganizationClient {
             return Ok(());
         }
         let id = after.external_id.as_deref().unwrap_or("none");
-        let (name, id) = (shorten(&after.name), shorten(id));
+        let (name, id) = (sanitize(&after.name), sanitize(id));
         Err(OrganizationError::NotApplied {
             what: what(),
             seen: format!("it is called {name} and has the external id {id}"),

@@ -9,7 +9,7 @@ use crate::organization::OrganizationError;
 use crate::organization::error::COLLECTIONS_UNTOLD;
 use crate::organization::model::{MemberRole, MemberStatus};
 use crate::organization::wire::{FullMember, MemberUpdate};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// One member with access to thousands of collections.
 const MEMBER_MAX: u64 = 16 << 20;
@@ -120,7 +120,7 @@ impl OrganizationClient {
             .is_some_and(|after| after.len() < collections.len());
         if after.external_id.as_deref() != Some(external_id.as_str()) {
             let now = after.external_id.as_deref().unwrap_or("none");
-            let seen = format!("its external id is {}", shorten(now));
+            let seen = format!("its external id is {}", sanitize(now));
             Err(OrganizationError::NotApplied { what: what(), seen })
         } else if lost {
             let seen = "collections are missing: give them back in Bitwarden".into();
@@ -139,7 +139,7 @@ impl OrganizationClient {
 
 fn name(member: &FullMember, id: Uuid) -> String {
     match &member.email {
-        Some(email) => shorten(email),
+        Some(email) => sanitize(email),
         None => format!("member {id}"),
     }
 }

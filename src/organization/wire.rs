@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::directory::{Email, ExternalId};
 use crate::http::Answer;
 use crate::organization::model::{Group, Member, MemberRole, MemberStatus, Seats};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// A list, whose items become ours one by one as they arrive.
 #[derive(Deserialize)]
@@ -313,7 +313,7 @@ impl ErrorBody {
         // Vaultwarden fills what it has nothing to say in with empty texts.
         parts.retain(|part| !part.trim().is_empty());
         parts.dedup();
-        let text = shorten(&parts.join(": "));
+        let text = sanitize(&parts.join(": "));
         if text.is_empty() {
             match answer.is_html() {
                 true => format!("{}, an HTML page", answer.status),

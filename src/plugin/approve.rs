@@ -16,7 +16,7 @@ use crate::api::annotations::APPROVE_REMOVALS;
 use crate::api::status::HeldRemovals;
 use crate::cli::confirm::{ask, can_ask};
 use crate::cli::output::print;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Shows what is held, asks, and approves exactly that.
 pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<ExitCode, PluginError> {
@@ -83,8 +83,8 @@ fn approvable<'a>(
             Err(PluginError::NotNow(format!(
                 "{} isn't the digest of what is held: that is {} now, for the removals have changed; \
                  look at them again with status {} -n {}",
-                shorten(digest),
-                shorten(&held.digest),
+                sanitize(digest),
+                sanitize(&held.digest),
                 resource.name(),
                 resource.namespace()
             )))
@@ -106,10 +106,10 @@ async fn shown(cluster: &Cluster, resource: &Resource, held: &HeldRemovals) -> S
     let mut text = format!(
         "{}\n\nheld, waiting for approval: {}\n",
         resource.full_name(),
-        shorten(&held.why)
+        sanitize(&held.why)
     );
     for removal in &held.sample {
-        text.push_str(&format!("  {}\n", shorten(removal)));
+        text.push_str(&format!("  {}\n", sanitize(removal)));
     }
     let named = i64::try_from(held.sample.len()).unwrap_or(i64::MAX);
     if held.total > named {
@@ -119,7 +119,7 @@ async fn shown(cluster: &Cluster, resource: &Resource, held: &HeldRemovals) -> S
              needed)\n"
         ));
     }
-    text.push_str(&format!("digest {}\n", shorten(&held.digest)));
+    text.push_str(&format!("digest {}\n", sanitize(&held.digest)));
     text
 }
 

@@ -11,7 +11,7 @@ use super::status::next;
 use super::table::{Cell, lines};
 use super::time::{ago, exact};
 use crate::api::status::{ChangeCounts, HeldRemovals, OrganizationStatus, ProblemStatus};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 const BOLD: Style = Style::new().bold();
 
@@ -148,7 +148,7 @@ fn removals(text: &mut String, held: &HeldRemovals, resource: &Resource) {
     let _ = writeln!(
         text,
         "  If all of them are right: kubectl directorysync approve {name} -n {namespace} --digest {}",
-        shorten(&held.digest)
+        sanitize(&held.digest)
     );
 }
 

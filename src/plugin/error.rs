@@ -2,7 +2,7 @@
 
 use kube::config::KubeconfigError;
 
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Why a command of the plugin failed.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +128,7 @@ impl Asked<'_> {
         };
         match error {
             kube::Error::Api(status) => {
-                let answer = shorten(&status.message);
+                let answer = sanitize(&status.message);
                 match status.code {
                     401 => PluginError::Unauthorized(answer),
                     403 => PluginError::Forbidden {
@@ -147,11 +147,11 @@ impl Asked<'_> {
             }
             kube::Error::Service(cause) => PluginError::Unreachable {
                 address: self.address.to_owned(),
-                cause: shorten(&crate::cli::explain(cause.as_ref())),
+                cause: sanitize(&crate::cli::explain(cause.as_ref())),
             },
             kube::Error::HyperError(cause) => PluginError::Unreachable {
                 address: self.address.to_owned(),
-                cause: shorten(&crate::cli::explain(&cause)),
+                cause: sanitize(&crate::cli::explain(&cause)),
             },
             cause => PluginError::Request {
                 verb,

@@ -33,9 +33,9 @@ pub async fn plan(cluster: &Cluster, args: &PlanArgs) -> Result<ExitCode, Plugin
         PlanOutput::Table => {
             let content = published.content()?;
             let of_when = age(published.written.as_ref(), Timestamp::now());
-            let standing = standing(&resource);
+            let eligibility = eligibility(&resource);
             print(&format!(
-                "{}: plan of the last run that had anything to do, {of_when}; {standing}\n{}",
+                "{}: plan of the last run that had anything to do, {of_when}; {eligibility}\n{}",
                 resource.full_name(),
                 content.table()
             ))?;
@@ -45,7 +45,7 @@ pub async fn plan(cluster: &Cluster, args: &PlanArgs) -> Result<ExitCode, Plugin
 }
 
 /// What became of the plan.
-fn standing(resource: &Resource) -> &'static str {
+fn eligibility(resource: &Resource) -> &'static str {
     match resource.state() {
         _ if resource.is_preview() => "mode is Preview: nothing of it is made",
         State::Held => "made, except for what is held",

@@ -15,7 +15,7 @@ use super::table::lines;
 use crate::controller::plan;
 use crate::sync::plan::render::title;
 use crate::sync::plan::{Kind, Reason};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Rows of each kind of change that are shown.
 const ROWS: usize = 50;
@@ -136,8 +136,8 @@ impl Content {
     pub fn table(&self) -> String {
         let mut text = format!(
             "{} → {}\n",
-            shorten(&self.source),
-            shorten(&self.organization)
+            sanitize(&self.source),
+            sanitize(&self.organization)
         );
         if self.changes.is_empty() && self.held.is_empty() {
             text.push_str("nothing to change\n");
@@ -150,7 +150,7 @@ impl Content {
         if !self.problems.is_empty() {
             text.push_str("\nEntries that need manual action\n");
             for problem in self.problems.iter().take(ROWS) {
-                let (reason, message) = (shorten(&problem.reason), shorten(&problem.message));
+                let (reason, message) = (sanitize(&problem.reason), sanitize(&problem.message));
                 text.push_str(&format!("  {reason}: {message}\n"));
             }
             let hidden = self.problems.len().saturating_sub(ROWS);
@@ -162,10 +162,10 @@ impl Content {
     /// The held removals alone.
     pub fn held_table(&self) -> String {
         let because = self.held_because.as_deref().unwrap_or("past the limit");
-        let mut text = format!("\nheld, waiting for approval: {}\n", shorten(because));
+        let mut text = format!("\nheld, waiting for approval: {}\n", sanitize(because));
         sections(&mut text, &self.held, "held: ");
         more(&mut text, self.left_out("held"), 0, "held removals");
-        text.push_str(&format!("digest {}\n", shorten(&self.digest)));
+        text.push_str(&format!("digest {}\n", sanitize(&self.digest)));
         text
     }
 
@@ -187,7 +187,7 @@ fn sections(text: &mut String, rows: &[Row], before: &str) {
     }
     for (action, rows) in by_action {
         let title =
-            known::<Kind>(action).map_or_else(|| shorten(action), |kind| title(kind).into());
+            known::<Kind>(action).map_or_else(|| sanitize(action), |kind| title(kind).into());
         text.push_str(&format!("\n{before}{title} ({})\n", rows.len()));
         let shown = rows.iter().take(ROWS).map(|row| {
             let columns = [row.subject(), row.why(), row.detail()];
@@ -216,13 +216,13 @@ fn more(text: &mut String, left_out: usize, hidden: usize, what: &str) {
 impl Row {
     fn subject(&self) -> String {
         let subject = self.email.as_deref().or(self.name.as_deref());
-        shorten(subject.unwrap_or(&self.external_id))
+        sanitize(subject.unwrap_or(&self.external_id))
     }
 
     fn why(&self) -> String {
         match known::<Reason>(&self.reason) {
             Some(reason) => reason.describe().into(),
-            None => shorten(&self.reason),
+            None => sanitize(&self.reason),
         }
     }
 
@@ -233,7 +233,7 @@ impl Row {
         let added = count(&self.add, self.add_total);
         let removed = count(&self.remove, self.remove_total);
         match (&self.from, &self.add, &self.remove) {
-            (Some(from), ..) => format!("was {}", shorten(from)),
+            (Some(from), ..) => format!("was {}", sanitize(from)),
             (None, Some(_), Some(_)) => format!("+{added} −{removed}"),
             (None, Some(_), None) if added == 1 => "1 member".into(),
             (None, Some(_), None) => format!("{added} members"),

@@ -15,7 +15,7 @@ use super::resource::Resource;
 use super::table::{Cell, lines};
 use super::time::{ago, ahead};
 use crate::cli::output::print;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Shows a table, or all about the one resource that is named.
 pub async fn status(cluster: &Cluster, args: &StatusArgs) -> Result<ExitCode, PluginError> {
@@ -138,7 +138,7 @@ fn row(resource: &Resource, namespaces: bool, wide: bool, now: Timestamp) -> Vec
     row.push(ago(status.last_sync_time.as_ref(), now).into());
     row.push(next(resource, now).into());
     if wide {
-        row.push(shorten(ready.map_or("", |(_, message)| message)).into());
+        row.push(sanitize(ready.map_or("", |(_, message)| message)).into());
     }
     row
 }

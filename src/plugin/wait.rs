@@ -60,7 +60,7 @@ pub async fn wait(
     loop {
         let seen = cluster.find(resource.namespace(), resource.name()).await;
         let waited = began.elapsed();
-        let standing = match seen {
+        let eligibility = match seen {
             Ok(Some(now)) => match verdict(&now, awaited, waited) {
                 None => now.state_in_words(),
                 Some(ended) => {
@@ -82,11 +82,11 @@ pub async fn wait(
         if waited >= timeout {
             display.end();
             return Ok(Ended::Failed(format!(
-                "not done after {}; it is {standing}",
+                "not done after {}; it is {eligibility}",
                 super::time::length(SignedDuration::try_from(timeout).unwrap_or_default())
             )));
         }
-        display.show(&standing, waited);
+        display.show(&eligibility, waited);
         sleep(LOOK.min(timeout - waited)).await;
     }
 }
@@ -153,8 +153,8 @@ impl Display {
         }
     }
 
-    fn show(&mut self, standing: &str, waited: Duration) {
-        let text = format!("{}: {standing}", self.name);
+    fn show(&mut self, eligibility: &str, waited: Duration) {
+        let text = format!("{}: {eligibility}", self.name);
         match &self.bar {
             Some(bar) => {
                 bar.set_message(text);
@@ -166,7 +166,7 @@ impl Display {
             }
             None => {}
         }
-        if waited >= WONDER && !self.wondered && !standing.starts_with(State::Syncing.words()) {
+        if waited >= WONDER && !self.wondered && !eligibility.starts_with(State::Syncing.words()) {
             self.wondered = true;
             self.say(
                 "the operator hasn't answered yet: is it running, does it watch this namespace, or \

@@ -16,7 +16,7 @@ use crate::sync::guard::Approved;
 use crate::sync::plan::{Change, GroupAction, Kind, MemberAction, Plan, Update};
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::Applied;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Applies `plan` to `organization`, which is as `before`; `applied` grows while it goes on, so
 /// that it tells how far things came when an error ends it.
@@ -380,9 +380,9 @@ impl<'a> Run<'a> {
             let label = changes.iter().find(|change| *change.external_id() == id);
             let message = format!(
                 "the server refused {what} {} ({}): {}",
-                shorten(label.map_or("", |change| change.subject.label())),
-                shorten(id.as_str()),
-                shorten(&row.message)
+                sanitize(label.map_or("", |change| change.subject.label())),
+                sanitize(id.as_str()),
+                sanitize(&row.message)
             );
             self.problem(ProblemReason::Refused, message, [id.clone()]);
             refused.insert(id);
@@ -392,7 +392,7 @@ impl<'a> Run<'a> {
                 "{} people wait for a seat: Bitwarden says \"{}\"; add seats, or raise the limit up \
                  to which they grow by themselves",
                 seats.rows.len(),
-                shorten(&seats.answer)
+                sanitize(&seats.answer)
             );
             self.problem(
                 ProblemReason::NoSeats,
@@ -405,7 +405,7 @@ impl<'a> Run<'a> {
             let message = format!(
                 "the organization can't have groups: Bitwarden says \"{}\"; change its plan, or \
                  leave groups out of the resource",
-                shorten(&answer)
+                sanitize(&answer)
             );
             self.problem(ProblemReason::Unsupported, message, []);
             refused.extend(rows.groups.iter().map(|row| row.external_id.clone()));
@@ -433,7 +433,11 @@ impl<'a> Run<'a> {
                     _ => ProblemReason::Refused,
                 };
                 let id = change.external_id().clone();
-                let message = format!("{} {}: {error}", change.kind().name(), shorten(id.as_str()));
+                let message = format!(
+                    "{} {}: {error}",
+                    change.kind().name(),
+                    sanitize(id.as_str())
+                );
                 self.problem(reason, message, [id.clone()]);
                 self.applied.refused.insert(id);
             }

@@ -13,7 +13,7 @@ use crate::organization::model::{Content, Organization};
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::source::Version;
 use crate::sync::apply::apply;
-use crate::sync::guard::{Digest, Guarded, Held};
+use crate::sync::guard::{Digest, GuardedPlan, Held};
 use crate::sync::memberships::Failed;
 use crate::sync::plan::Change;
 use crate::sync::policy::Policy;
@@ -39,7 +39,7 @@ pub struct Planned {
 
 impl Planned {
     /// What goes ahead and what is held; `None` where neither side changed since they agreed.
-    pub fn guarded(&self) -> Option<&Guarded> {
+    pub fn guarded(&self) -> Option<&GuardedPlan> {
         self.report.guarded.as_ref()
     }
 
@@ -185,7 +185,7 @@ impl Planned {
 struct Execution<'a> {
     client: &'a OrganizationClient,
     before: &'a Organization,
-    guarded: &'a Guarded,
+    guarded: &'a GuardedPlan,
     progress: &'a Progress,
     applied: Applied,
     durations: Durations,
@@ -215,7 +215,7 @@ impl Execution<'_> {
 }
 
 /// Every group and person that the plan changes, as if nothing of it had been done.
-fn every_change(guarded: &Guarded) -> Failed {
+fn every_change(guarded: &GuardedPlan) -> Failed {
     let changes = guarded.approved.changes.iter();
     let ids: HashSet<ExternalId> = changes.map(|change| change.external_id().clone()).collect();
     Failed {

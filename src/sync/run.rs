@@ -14,9 +14,9 @@ use crate::organization::model::Organization;
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::problem::Problems;
 use crate::source::{Reading, Source, SourceError, Version};
-use crate::sync::guard::{Approval, Digest, Guarded, guard};
+use crate::sync::guard::{Approval, Digest, GuardedPlan, guard};
 use crate::sync::ledger::Ledger;
-use crate::sync::memberships::Memory;
+use crate::sync::memberships::MembershipCache;
 use crate::sync::plan::{self, Counts};
 use crate::sync::planned::{Planned, fingerprint};
 use crate::sync::policy::Policy;
@@ -29,7 +29,7 @@ use crate::sync::seats::{needs_seats, needs_staging, seats, without_staging};
 #[derive(Debug, Default)]
 pub struct State {
     /// Who was seen or put into which group.
-    pub memory: Memory,
+    pub memory: MembershipCache,
     /// What was taken away, and when. The limits and restores depend on it: a caller that keeps
     /// nothing else between processes keeps this.
     pub ledger: Ledger,
@@ -49,7 +49,7 @@ pub(super) struct InSync {
 
 impl State {
     /// Starts from what an earlier process kept.
-    pub fn restored(memory: Memory, ledger: Ledger) -> Self {
+    pub fn restored(memory: MembershipCache, ledger: Ledger) -> Self {
         Self {
             memory,
             ledger,
@@ -286,7 +286,7 @@ impl Planning<'_> {
         state: &State,
         directory: Complete<Directory>,
         organization: &Organization,
-    ) -> Result<(Guarded, bool), RunError> {
+    ) -> Result<(GuardedPlan, bool), RunError> {
         let started = Instant::now();
         self.options.progress.start(Phase::Plan, 0);
         let roster = info_span!("resolve").in_scope(|| heavy(|| resolve(directory, self.policy)));

@@ -2,7 +2,7 @@
 
 use directory_sync::sync::policy::{Glob, Policy};
 use directory_sync::sync::resolve::resolve;
-use directory_sync::sync::roster::{Roster, Standing};
+use directory_sync::sync::roster::{Eligibility, Roster};
 use directory_sync_testing::{TestDirectory, directory, policy};
 
 fn globs(patterns: &[&str]) -> Vec<Glob> {
@@ -17,7 +17,7 @@ fn active(roster: &Roster) -> Vec<&str> {
     let people = roster
         .people
         .iter()
-        .filter(|person| person.standing == Standing::Active);
+        .filter(|person| person.eligibility == Eligibility::Active);
     people.map(|person| person.id.as_str()).collect()
 }
 

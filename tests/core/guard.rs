@@ -1,7 +1,7 @@
 //! What waits for a person, and what doesn't.
 
 use directory_sync::problem::ProblemReason;
-use directory_sync::sync::guard::{Approval, Digest, Guarded, HeldBecause};
+use directory_sync::sync::guard::{Approval, Digest, GuardedPlan, HeldBecause};
 use directory_sync::sync::ledger::Ledger;
 use directory_sync::sync::plan::GroupAction;
 use directory_sync::sync::policy::{Departure, Glob, Limit, Policy};
@@ -82,7 +82,7 @@ fn since(now: Timestamp) -> Run {
 
 const NOON: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
-fn why(guarded: &Guarded) -> Vec<HeldBecause> {
+fn why(guarded: &GuardedPlan) -> Vec<HeldBecause> {
     guarded
         .held
         .as_ref()

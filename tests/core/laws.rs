@@ -5,17 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use directory_sync::directory::ExternalId;
 use directory_sync::organization::model::{MemberRole, MemberStatus};
 use directory_sync::problem::ProblemReason;
-use directory_sync::sync::guard::{Approval, FingerprintSet, Guarded};
+use directory_sync::sync::guard::{Approval, FingerprintSet, GuardedPlan};
 use directory_sync::sync::plan::{Change, GroupAction, Kind, MemberAction};
 use directory_sync::sync::policy::{Limit, Policy};
 use directory_sync::sync::resolve::resolve;
-use directory_sync::sync::roster::Standing;
+use directory_sync::sync::roster::Eligibility;
 use directory_sync_testing::{ModelOrganization, Run, TestDirectory, id};
 use proptest::prelude::*;
 
 use crate::world::{histories, limits, worlds};
 
-fn plan(directory: &TestDirectory, organization: &ModelOrganization, policy: &Policy) -> Guarded {
+fn plan(
+    directory: &TestDirectory,
+    organization: &ModelOrganization,
+    policy: &Policy,
+) -> GuardedPlan {
     Run::default().plan(directory, organization, policy)
 }
 
@@ -48,10 +52,10 @@ proptest! {
         let mut organization = before.clone();
         let mut run = approving(&directory, &before, &policy);
         let first = run.sync(&directory, &mut organization, &policy);
-        let conflicts = |guarded: &Guarded| {
+        let conflicts = |guarded: &GuardedPlan| {
             guarded.approved.problems.iter().any(|p| p.reason == ProblemReason::IdentityConflict)
         };
-        let linked = |guarded: &Guarded| {
+        let linked = |guarded: &GuardedPlan| {
             let mut changes = guarded.approved.changes.iter();
             changes.any(|change| matches!(change.kind(), Kind::Link | Kind::Relink))
         };
@@ -115,7 +119,7 @@ proptest! {
         for directory in &directories {
             run.sync(directory, &mut living, &policy);
             other.sync(directory, &mut restarted, &policy);
-            other.memory = directory_sync::sync::memberships::Memory::from_bytes(
+            other.memory = directory_sync::sync::memberships::MembershipCache::from_bytes(
                 &other.memory.to_bytes(),
             ).unwrap();
             prop_assert_eq!(living.show(), restarted.show());
@@ -213,14 +217,14 @@ proptest! {
                     let email = change.subject.email().unwrap();
                     prop_assert!(invited.insert(email.clone()), "{email} twice");
                     let person = &roster.people[roster.by_id[external_id] as usize];
-                    prop_assert_eq!(person.standing, Standing::Active);
+                    prop_assert_eq!(person.eligibility, Eligibility::Active);
                     prop_assert!(before.content.members.iter().all(|m| m.email != *email));
                 }
                 Some(
                     MemberAction::Restore | MemberAction::Link | MemberAction::Relink { .. },
                 ) => {
                     let person = &roster.people[roster.by_id[external_id] as usize];
-                    prop_assert_eq!(person.standing, Standing::Active);
+                    prop_assert_eq!(person.eligibility, Eligibility::Active);
                 }
                 _ => {}
             }
@@ -232,7 +236,7 @@ proptest! {
         let roster = resolve(directory.read(), &policy);
         let mut after = before.clone();
         approving(&directory, &before, &policy).sync(&directory, &mut after, &policy);
-        for person in roster.people.iter().filter(|p| p.standing == Standing::Unusable) {
+        for person in roster.people.iter().filter(|p| p.eligibility == Eligibility::Unusable) {
             for member in before.content.members.iter().filter(|m| m.external_id.as_ref() == Some(&person.id)) {
                 let now = after.content.members.iter().find(|now| now.id == member.id);
                 prop_assert_eq!(now, Some(member));
@@ -253,7 +257,7 @@ proptest! {
         let roster = resolve(directory.read(), &policy);
         let mut after = before.clone();
         approving(&directory, &before, &policy).sync(&directory, &mut after, &policy);
-        let active = roster.people.iter().filter(|p| p.standing == Standing::Active);
+        let active = roster.people.iter().filter(|p| p.eligibility == Eligibility::Active);
         let emails: BTreeSet<_> = active.filter_map(|person| person.email.as_ref()).collect();
         for member in before.content.members.iter().filter(|m| emails.contains(&m.email)) {
             // Whose own entry is disabled may be somebody else under a changed email; who has the
@@ -294,7 +298,7 @@ proptest! {
                 .iter()
                 // A deleted person's account may be somebody else's by now.
                 .map(|person| &roster.people[person as usize])
-                .filter(|person| person.standing != Standing::Deleted)
+                .filter(|person| person.eligibility != Eligibility::Deleted)
                 .map(|person| &person.id)
                 .filter(|id| !named.contains(id))
                 .filter(|id| by_id.get(id).is_some_and(|members| members.len() == 1))

@@ -16,7 +16,7 @@ mod world;
 mod write_only;
 
 use directory_sync::problem::ProblemReason;
-use directory_sync::sync::guard::Guarded;
+use directory_sync::sync::guard::GuardedPlan;
 use directory_sync::sync::policy::{Limit, Policy};
 use directory_sync_testing::policy;
 
@@ -31,7 +31,7 @@ fn unlimited() -> Policy {
 }
 
 /// The approved changes in short: `Invite ann`.
-fn changes(guarded: &Guarded) -> Vec<String> {
+fn changes(guarded: &GuardedPlan) -> Vec<String> {
     let changes = guarded.approved.changes.iter();
     changes
         .map(|c| format!("{} {}", c.kind().name(), c.external_id()))
@@ -39,7 +39,7 @@ fn changes(guarded: &Guarded) -> Vec<String> {
 }
 
 /// The problems in short: the reason and the ids.
-fn problems(guarded: &Guarded) -> Vec<(ProblemReason, Vec<&str>)> {
+fn problems(guarded: &GuardedPlan) -> Vec<(ProblemReason, Vec<&str>)> {
     guarded
         .approved
         .problems

@@ -1,6 +1,6 @@
 //! What a run remembers of the one before.
 
-use directory_sync::sync::memberships::{Failed, Memory};
+use directory_sync::sync::memberships::{Failed, MembershipCache};
 use directory_sync::sync::policy::{Departure, Limit};
 use directory_sync_testing::{
     ModelOrganization, Run, TestDirectory, directory, id, organization, policy,
@@ -41,7 +41,7 @@ fn what_is_remembered_holds_for_one_organization_only() {
     let (mut run, mut organization) = (Run::default(), organization());
     run.memory.keep_for("acme at https://api.example.com");
     run.sync(&two_groups(), &mut organization, &unlimited());
-    run.memory = Memory::from_bytes(&run.memory.to_bytes()).unwrap();
+    run.memory = MembershipCache::from_bytes(&run.memory.to_bytes()).unwrap();
     assert!(run.memory.keep_for("acme at https://api.example.com"));
     run.sync(&two_groups(), &mut organization, &unlimited());
     assert_eq!(run.read.len(), 0);
@@ -270,7 +270,7 @@ fn a_member_who_was_there_by_hand_and_is_linked_leaves_groups_that_do_not_want_t
 fn after_a_restart_the_memory_is_as_good_as_before_and_distrust_reads_everything() {
     let (mut run, mut organization) = filled();
     let digest = run.memory.digest();
-    run.memory = Memory::from_bytes(&run.memory.to_bytes()).unwrap();
+    run.memory = MembershipCache::from_bytes(&run.memory.to_bytes()).unwrap();
     assert_eq!(run.memory.digest(), digest);
     run.sync(&two_groups(), &mut organization, &unlimited());
     assert_eq!(run.read.len(), 0);

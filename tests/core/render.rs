@@ -1,6 +1,6 @@
 //! A plan for people and programs.
 
-use directory_sync::sync::guard::Guarded;
+use directory_sync::sync::guard::GuardedPlan;
 use directory_sync::sync::plan::render::{Sides, json, markdown, table};
 use directory_sync::sync::policy::{Departure, Limit};
 use directory_sync_testing::{directory, organization, policy, sync};
@@ -11,7 +11,7 @@ const SIDES: Sides<'static> = Sides {
     organization: "Example",
 };
 
-fn plan() -> Guarded {
+fn plan() -> GuardedPlan {
     let mut policy = policy();
     policy.offboarding.absent = Departure::Remove;
     policy.offboarding.limit = Limit::Count(0);
@@ -71,7 +71,7 @@ fn json_says_what_is_done_what_waits_and_what_is_wrong() {
     );
 }
 
-fn large() -> Guarded {
+fn large() -> GuardedPlan {
     let ids: Vec<String> = (0..500).map(|n| format!("person-{n}")).collect();
     let mut directory = ids.iter().fold(directory(), |directory, id| {
         directory.person(id, &format!("{id}@example.com"))

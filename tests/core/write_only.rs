@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use directory_sync::directory::Email;
 use directory_sync::organization::model::Organization;
 use directory_sync::problem::ProblemReason;
-use directory_sync::sync::guard::{Approval, Guarded, HeldBecause, guard};
+use directory_sync::sync::guard::{Approval, GuardedPlan, HeldBecause, guard};
 use directory_sync::sync::ledger::Ledger;
-use directory_sync::sync::memberships::{Failed, Memory};
+use directory_sync::sync::memberships::{Failed, MembershipCache};
 use directory_sync::sync::plan::{GroupAction, draft};
 use directory_sync::sync::policy::{Departure, Limit, Policy};
 use directory_sync::sync::resolve::resolve;
@@ -18,7 +18,7 @@ use crate::{changes, problems};
 
 /// What the server holds by what was sent, and the rules.
 struct Server {
-    memory: Memory,
+    memory: MembershipCache,
     policy: Policy,
 }
 
@@ -27,12 +27,12 @@ impl Server {
         let mut policy = policy();
         policy.offboarding.limit = Limit::Percent(100.0);
         Self {
-            memory: Memory::default(),
+            memory: MembershipCache::default(),
             policy,
         }
     }
 
-    fn plan(&self, directory: &TestDirectory, approval: Option<&Approval>) -> Guarded {
+    fn plan(&self, directory: &TestDirectory, approval: Option<&Approval>) -> GuardedPlan {
         let roster = resolve(directory.read(), &self.policy);
         let draft = draft(&roster, &Organization::WriteOnly, &self.policy);
         assert!(self.memory.to_read(&draft, true).is_empty());
@@ -46,14 +46,14 @@ impl Server {
         )
     }
 
-    fn sync(&mut self, directory: &TestDirectory) -> Guarded {
+    fn sync(&mut self, directory: &TestDirectory) -> GuardedPlan {
         let guarded = self.plan(directory, None);
         self.memory.record(&guarded, &Failed::default());
         guarded
     }
 
     /// A sync in which the server refuses the rows of these people and groups.
-    fn sync_refusing(&mut self, directory: &TestDirectory, ids: &[&str]) -> Guarded {
+    fn sync_refusing(&mut self, directory: &TestDirectory, ids: &[&str]) -> GuardedPlan {
         let guarded = self.plan(directory, None);
         let ids: std::collections::HashSet<_> = ids.iter().map(|text| id(text)).collect();
         let failed = Failed {
@@ -78,13 +78,13 @@ fn company() -> TestDirectory {
     })
 }
 
-fn held(guarded: &Guarded) -> Vec<String> {
+fn held(guarded: &GuardedPlan) -> Vec<String> {
     let held = guarded.held.iter().flat_map(|held| &held.changes);
     held.map(|change| format!("{} {}", change.kind().name(), change.subject.label()))
         .collect()
 }
 
-fn messages(guarded: &Guarded) -> String {
+fn messages(guarded: &GuardedPlan) -> String {
     let problems = guarded.approved.problems.iter();
     problems
         .map(|problem| format!("{}\n", problem.message))
@@ -92,7 +92,7 @@ fn messages(guarded: &Guarded) -> String {
 }
 
 /// Whom `group` is sent with, where it is.
-fn row(guarded: &Guarded, group: &str) -> Option<Vec<String>> {
+fn row(guarded: &GuardedPlan, group: &str) -> Option<Vec<String>> {
     let mut changes = guarded.approved.changes.iter();
     let change = changes.find(|change| change.external_id().as_str() == group)?;
     let ids = match change.group()? {
@@ -400,14 +400,14 @@ fn what_was_sent_survives_a_restart() {
     let mut server = Server::new();
     let team = company().group("g", "Group", &["p0", "p1"]);
     server.sync(&team);
-    server.memory = Memory::from_bytes(&server.memory.to_bytes()).unwrap();
+    server.memory = MembershipCache::from_bytes(&server.memory.to_bytes()).unwrap();
     assert_eq!(changes(&server.sync(&team)), [""; 0]);
 }
 
 #[test]
 fn where_it_is_lost_everything_waits_for_a_person() {
     let mut server = Server::new();
-    server.memory = Memory::lost();
+    server.memory = MembershipCache::lost();
     let team = company().group("g", "Group", &["p0", "p1"]);
     let run = server.sync(&team);
     assert_eq!(
@@ -420,7 +420,7 @@ fn where_it_is_lost_everything_waits_for_a_person() {
     assert_eq!(why[0], HeldBecause::MembersUnknown { changes: 9 });
 
     // A process that starts anew doesn't take it for the first.
-    server.memory = Memory::from_bytes(&server.memory.to_bytes()).unwrap();
+    server.memory = MembershipCache::from_bytes(&server.memory.to_bytes()).unwrap();
     assert_eq!(held(&server.sync(&team)).len(), 9);
 
     let approval = Approval { digest: run.digest };
@@ -465,7 +465,7 @@ fn a_group_list_that_shrinks_past_the_limit_waits_although_nobody_can_look_into_
     server.sync(&company().group("g", "Group", &everyone));
 
     // A process that starts anew knows it still.
-    server.memory = Memory::from_bytes(&server.memory.to_bytes()).unwrap();
+    server.memory = MembershipCache::from_bytes(&server.memory.to_bytes()).unwrap();
     let shrunken =
         company()
             .person("p8", "p8@example.com")

@@ -8,7 +8,7 @@ use directory_sync::problem::ProblemReason;
 use directory_sync::source::entra_id::{GroupSettings, GroupTypes, UserTypes};
 use directory_sync::sync::policy::{Departure, Policy};
 use directory_sync::sync::resolve::resolve;
-use directory_sync::sync::roster::{GroupStanding, Standing};
+use directory_sync::sync::roster::{Eligibility, GroupEligibility};
 use directory_sync_testing::policy;
 use simulators::entra_id::{Config, GroupSeed, PageSizes, UserSeed, permission};
 use simulators::lab::Company;
@@ -334,20 +334,20 @@ async fn a_group_that_hides_its_members_is_left_as_it_is_and_named() {
     assert!(
         seen.other_groups
             .values()
-            .all(|s| *s == GroupStanding::Unusable)
+            .all(|s| *s == GroupEligibility::Unusable)
     );
     // Whoever may be in the hidden group isn't taken for somebody who is in none.
-    let standing = |email: &str| {
+    let eligibility = |email: &str| {
         let found = seen.people.iter().find(|person| {
             person
                 .email
                 .as_ref()
                 .is_some_and(|known| known.as_str() == email)
         });
-        found.unwrap().standing
+        found.unwrap().eligibility
     };
-    assert_eq!(standing("ada@example.com"), Standing::Unusable);
-    assert_eq!(standing("bob@example.com"), Standing::Active);
+    assert_eq!(eligibility("ada@example.com"), Eligibility::Unusable);
+    assert_eq!(eligibility("bob@example.com"), Eligibility::Active);
     let (_, count, kept) = seen
         .problems
         .by_reason()
@@ -366,7 +366,7 @@ async fn a_group_that_hides_its_members_is_left_as_it_is_and_named() {
     assert!(
         seen.people
             .iter()
-            .all(|person| person.standing == Standing::Active)
+            .all(|person| person.eligibility == Eligibility::Active)
     );
 }
 

@@ -88,7 +88,7 @@ async fn an_unchanged_company_costs_two_reads_and_no_write_and_a_new_process_ask
         .collect();
     assert_eq!(paths.len(), 2, "members and groups: {paths:?}");
 
-    let memory = directory_sync::sync::memberships::Memory::from_bytes(&kept).unwrap();
+    let memory = directory_sync::sync::memberships::MembershipCache::from_bytes(&kept).unwrap();
     sync.state = State::restored(memory, directory_sync::sync::ledger::Ledger::default());
     organization.clear_requests();
     assert!(sync.run().await.unwrap().in_sync());

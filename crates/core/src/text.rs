@@ -21,8 +21,6 @@ pub fn sanitize(text: &str) -> String {
     shown
 }
 
-pub use sanitize as shorten;
-
 /// Format characters (Unicode's category Cf, as far as they are in use): a text with them reads
 /// otherwise than it is.
 fn is_invisible(c: char) -> bool {

@@ -24,6 +24,7 @@ pub async fn run(folder: &Path, words: &str, variables: &[(&str, &str)]) -> Ran 
         .args(words.split_whitespace())
         .current_dir(folder)
         .env_clear()
+        // Where a command keeps what it took away, for the next one.
         .env("XDG_STATE_HOME", folder.join(".state"))
         .envs(variables.iter().copied())
         .stdin(Stdio::null())

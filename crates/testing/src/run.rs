@@ -5,9 +5,9 @@ use uuid::Uuid;
 
 use crate::{ModelOrganization, TestDirectory};
 use directory_sync::organization::model::Organization;
-use directory_sync::sync::guard::{Approval, Guarded, guard};
+use directory_sync::sync::guard::{Approval, GuardedPlan, guard};
 use directory_sync::sync::ledger::Ledger;
-use directory_sync::sync::memberships::{Failed, Memory};
+use directory_sync::sync::memberships::{Failed, MembershipCache};
 use directory_sync::sync::plan::draft;
 use directory_sync::sync::policy::{
     Departure, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
@@ -41,7 +41,7 @@ pub fn policy() -> Policy {
 #[derive(Debug, Default)]
 pub struct Run {
     /// What the runs so far left behind.
-    pub memory: Memory,
+    pub memory: MembershipCache,
     /// What they took away.
     pub ledger: Ledger,
     /// The time of the next run.
@@ -59,7 +59,7 @@ impl Run {
         directory: &TestDirectory,
         organization: &ModelOrganization,
         policy: &Policy,
-    ) -> Guarded {
+    ) -> GuardedPlan {
         let roster = resolve(directory.read(), policy);
         let content = organization.read();
         let draft = draft(&roster, &content, policy);
@@ -79,7 +79,7 @@ impl Run {
         directory: &TestDirectory,
         organization: &mut ModelOrganization,
         policy: &Policy,
-    ) -> Guarded {
+    ) -> GuardedPlan {
         let guarded = self.plan(directory, organization, policy);
         self.ledger.before(&guarded, self.now);
         organization.apply(&guarded.approved);
@@ -99,6 +99,6 @@ pub fn sync(
     directory: &TestDirectory,
     organization: &mut ModelOrganization,
     policy: &Policy,
-) -> Guarded {
+) -> GuardedPlan {
     Run::default().sync(directory, organization, policy)
 }

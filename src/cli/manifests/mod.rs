@@ -22,7 +22,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSche
 use crate::api::{self, DirectorySync, crd::crd};
 use crate::cli::args::ManifestArgs;
 use crate::telemetry::Object;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 use fields::unknown_field;
 pub use read::Place;
@@ -166,7 +166,7 @@ impl ManifestError {
                 document: document_at_end_of(before),
                 line,
             },
-            message: shorten(&error.to_string()),
+            message: sanitize(&error.to_string()),
         }
     }
 }
@@ -313,8 +313,8 @@ impl<'a> Loading<'a> {
             _ => self.manifests.notes.push(format!(
                 "{}: {} {} is none of DirectorySync, Secret and ConfigMap, and left aside",
                 document.place,
-                shorten(kind),
-                shorten(node.text(&["metadata", "name"]).unwrap_or("without a name")),
+                sanitize(kind),
+                sanitize(node.text(&["metadata", "name"]).unwrap_or("without a name")),
             )),
         }
         Ok(())
@@ -352,7 +352,7 @@ fn resource(
     if version.rsplit('/').next() != Some(api::VERSION) {
         return Err(ManifestError::Version {
             place: document.place.clone(),
-            found: shorten(version),
+            found: sanitize(version),
         });
     }
     if let Some(unknown) = unknown_field(&SCHEMA, &document.node) {
@@ -367,7 +367,7 @@ fn resource(
         serde_path_to_error::deserialize(&json).map_err(|error| ManifestError::Field {
             place: document.at(document.node.line_at(error.path())),
             field: error.path().to_string(),
-            message: shorten(&error.inner().to_string()),
+            message: sanitize(&error.inner().to_string()),
         })?;
     resource.metadata.namespace = Some(object.namespace.to_string());
     Ok(resource)

@@ -11,7 +11,7 @@ use crate::organization::error::Refusal;
 use crate::organization::import::RowKind;
 use crate::organization::import::batches::Row;
 use crate::organization::wire::ErrorBody;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// What the server made of one request.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ fn named(body: &ErrorBody, kind: Option<RowKind>, rows: usize) -> BTreeMap<usize
         {
             let field = field.trim_start_matches('.');
             let text = format!("{field}: {}", messages.all().join(" "));
-            named.entry(index).or_insert_with(|| shorten(&text));
+            named.entry(index).or_insert_with(|| sanitize(&text));
         }
     }
     named

@@ -16,7 +16,7 @@ use crate::source::ldap::ServerUrl;
 use crate::source::ldap::check::{Steps, reach};
 use crate::source::ldap::connection::Connection;
 use crate::source::{ReadProgress, Step};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// How many people are looked at.
 const SAMPLE: usize = 100;
@@ -58,13 +58,15 @@ async fn let_in(
     let mut connection = reach(connector, &controllers.connection, server, steps).await?;
     let bound = connector.bind(&mut connection).await;
     let bound = bound.map_err(ActiveDirectoryFailure::of_bind);
-    steps.note("bind", bound, |()| format!("as {}", controllers.account()))?;
+    steps.note("bind", bound, |()| {
+        "as the account in the bind Secret".to_owned()
+    })?;
     let root = controllers.root(&mut connection).await;
     let root = steps.note("ask the controller what it is", root, |root| {
         format!(
             "{}, of the domain {}",
-            shorten(&root.host),
-            shorten(&root.domain)
+            sanitize(&root.host),
+            sanitize(&root.domain)
         )
     })?;
     if let Some(clock) = clock(&root.time, Timestamp::now()) {
@@ -126,7 +128,7 @@ async fn look_around(
         let all = taken().finish();
         let count = all.groups.len();
         let kept = scope::keep(all, scope)?;
-        let first = kept.groups.first().map(|group| shorten(&group.name));
+        let first = kept.groups.first().map(|group| sanitize(&group.name));
         Ok(match first {
             None => format!("none is wanted of {count}"),
             Some(first) => format!("{} wanted of {count}, such as {first}", kept.groups.len()),

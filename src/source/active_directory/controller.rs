@@ -69,11 +69,6 @@ impl Controllers {
         })
     }
 
-    /// As whom we bind.
-    pub fn account(&self) -> &str {
-        &self.settings.account.name
-    }
-
     /// All controllers in the order in which to try them.
     ///
     /// # Errors
@@ -84,8 +79,8 @@ impl Controllers {
         let (controllers, by_chance) = match &settings.find {
             Where::Controllers(controllers) => (controllers, false),
             Where::Domain(domain) => {
-                let patience = settings.connect_timeout;
-                found = discovery::controllers(domain, settings.global_catalog, patience).await?;
+                let time_limit = settings.connect_timeout;
+                found = discovery::controllers(domain, settings.global_catalog, time_limit).await?;
                 (&found, true)
             }
         };

@@ -10,7 +10,7 @@ use hickory_resolver::proto::rr::{RData, RecordType};
 
 use super::error::ActiveDirectoryFailure;
 use super::settings::{Controller, Domain};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// More than these aren't tried.
 const MOST: usize = 20;
@@ -24,17 +24,17 @@ const MOST: usize = 20;
 pub async fn controllers(
     domain: &Domain,
     global_catalog: bool,
-    patience: Duration,
+    time_limit: Duration,
 ) -> Result<Vec<Controller>, ActiveDirectoryFailure> {
     // MS-ADTS 6.3.2.3. The name is absolute: no search list may lead it astray.
     if !global_catalog {
         let record = format!("_ldap._tcp.dc._msdcs.{}.", domain.name);
-        return ask(domain, record, patience).await;
+        return ask(domain, record, time_limit).await;
     }
     // Catalogs are listed at the forest's root, which may be a domain above the one that is named.
     let mut first = None;
     for name in above(&domain.name) {
-        match ask(domain, format!("_gc._tcp.{name}."), patience).await {
+        match ask(domain, format!("_gc._tcp.{name}."), time_limit).await {
             Err(
                 failure @ ActiveDirectoryFailure::Discovery {
                     nothing_there: true,
@@ -59,21 +59,26 @@ fn above(domain: &str) -> impl Iterator<Item = &str> {
 async fn ask(
     domain: &Domain,
     record: String,
-    patience: Duration,
+    time_limit: Duration,
 ) -> Result<Vec<Controller>, ActiveDirectoryFailure> {
     let failed = |why: String, nothing_there| ActiveDirectoryFailure::Discovery {
         domain: domain.name.clone(),
         record: record.clone(),
-        why: shorten(&why),
+        why: sanitize(&why),
         nothing_there,
     };
     let lookup = async {
         let resolver = resolver(domain)?;
         resolver.lookup(record.as_str(), RecordType::SRV).await
     };
-    let answer = tokio::time::timeout(patience, lookup)
+    let answer = tokio::time::timeout(time_limit, lookup)
         .await
-        .map_err(|_| failed(format!("no answer for {} s", patience.as_secs_f32()), false))?
+        .map_err(|_| {
+            failed(
+                format!("no answer for {} s", time_limit.as_secs_f32()),
+                false,
+            )
+        })?
         .map_err(|error| {
             let nothing_there = error.is_no_records_found();
             failed(error.to_string(), nothing_there)

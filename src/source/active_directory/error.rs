@@ -2,7 +2,7 @@
 
 use crate::source::ldap::{LdapFailure, Stage};
 use crate::source::{SourceError, SourceErrorKind};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// What went wrong. The message says what was tried, what was answered and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -291,7 +291,7 @@ impl From<ActiveDirectoryFailure> for SourceError {
 /// An attribute that should be there and can't be seen.
 pub fn hidden(dn: &str, attribute: &'static str) -> ActiveDirectoryFailure {
     ActiveDirectoryFailure::Hidden {
-        entry: shorten(dn),
+        entry: sanitize(dn),
         attribute,
     }
 }

@@ -13,7 +13,7 @@ use crate::source::ldap::connection::Connection;
 use crate::source::ldap::dn;
 use crate::source::ldap::entry::Entry;
 use crate::source::ldap::search::Next;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 const GROUPS: &str = "(objectCategory=group)";
 
@@ -95,15 +95,18 @@ impl Reader<'_> {
             {
                 pass.foreign.push(Foreign {
                     group: external.clone(),
-                    name: shorten(name),
-                    sid: shorten(sid),
+                    name: sanitize(name),
+                    sid: sanitize(sid),
                 });
             }
             members.push(dn_key(value, text, builder));
         };
         let Some(range) = entry.range(&names.member) else {
             // Neither a whole list nor a part that can be asked on from.
-            refuse_ranges(entry, &format!("reading the group {}", shorten(entry.dn())))?;
+            refuse_ranges(
+                entry,
+                &format!("reading the group {}", sanitize(entry.dn())),
+            )?;
             for value in entry.values(&names.member) {
                 add(value, &mut builder);
             }
@@ -158,8 +161,8 @@ impl Reader<'_> {
             if let Some(sid) = sid.filter(|sid| identity::is_of_a_domain(sid)) {
                 foreign.push(Foreign {
                     group: external.clone(),
-                    name: shorten(&name),
-                    sid: shorten(sid),
+                    name: sanitize(&name),
+                    sid: sanitize(sid),
                 });
             }
             let mut builder = self
@@ -242,7 +245,7 @@ impl NamedGroups {
             if *field != wanted {
                 continue;
             }
-            let dn = shorten(written);
+            let dn = sanitize(written);
             match found {
                 None => return Err(ActiveDirectoryFailure::NoSuchGroup { field, dn }),
                 Some(id) => all.insert(id.clone()),

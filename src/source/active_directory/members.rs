@@ -14,7 +14,7 @@ use crate::directory::EntryKey;
 use crate::source::ldap::connection::Connection;
 use crate::source::ldap::entry::AttributeName;
 use crate::source::ldap::search::Next;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// How often a list is begun that changes while it is read.
 const TRIES: u32 = 5;
@@ -88,7 +88,7 @@ pub async fn complete(
         }
         if tries == TRIES {
             return Err(ActiveDirectoryFailure::Changing {
-                group: shorten(&group.dn),
+                group: sanitize(&group.dn),
                 server: connection.server.clone(),
                 tries,
             });

@@ -16,7 +16,7 @@ use crate::source::ldap::connection::Connection;
 use crate::source::ldap::dn;
 use crate::source::ldap::entry::{AttributeName, Entry};
 use crate::source::ldap::search::{Next, Search};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Do not tell us of other domains and partitions: this one is what is read (MS-ADTS
 /// 3.1.1.3.4.1.10).
@@ -219,8 +219,8 @@ pub(super) fn refuse_ranges(entry: Entry<'_>, tried: &str) -> Result<(), ActiveD
         None => Ok(()),
         Some(attribute) => Err(ActiveDirectoryFailure::Part {
             tried: tried.to_owned(),
-            entry: shorten(entry.dn()),
-            attribute: shorten(attribute),
+            entry: sanitize(entry.dn()),
+            attribute: sanitize(attribute),
         }),
     }
 }

@@ -10,7 +10,7 @@ use super::error::ActiveDirectoryFailure;
 use crate::complete::Complete;
 use crate::directory::{Directory, ExternalId, Group, InPart};
 use crate::problem::{Problem, ProblemReason};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// What was asked for, and what is known to be missing.
 #[derive(Default)]
@@ -156,7 +156,7 @@ fn people_in(
         None => Ok(kept),
         Some(name) => Err(ActiveDirectoryFailure::NotUniversal {
             field: "users.memberOf",
-            group: shorten(name),
+            group: sanitize(name),
         }),
     }
 }

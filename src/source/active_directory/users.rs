@@ -8,7 +8,7 @@ use crate::directory::{Account, AccountState};
 use crate::source::ldap::connection::Connection;
 use crate::source::ldap::entry::Entry;
 use crate::source::ldap::search::Next;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// People who log on: neither computers, managed service accounts nor the accounts of trusts
 /// (`sAMAccountType` is that of a normal user).
@@ -78,7 +78,7 @@ impl Reader<'_> {
                 }
                 self.add_user(entry, &mut text)?;
                 if count == 0 {
-                    first = shorten(entry.dn());
+                    first = sanitize(entry.dn());
                 }
                 count += 1;
                 self.progress.add_users(1);

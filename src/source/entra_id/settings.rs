@@ -231,7 +231,7 @@ impl EntraIdSettings {
     pub fn validate(&self) -> Result<(), InvalidSettings> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
         if self.tenant.is_empty() || !self.tenant.chars().all(plain) {
-            return Err(InvalidSettings::Tenant(crate::text::shorten(&self.tenant)));
+            return Err(InvalidSettings::Tenant(crate::text::sanitize(&self.tenant)));
         }
         let users = &self.users;
         if !users.types.members && !users.types.guests && !users.types.agents {
@@ -266,7 +266,7 @@ impl EntraIdSettings {
                 if Uuid::try_parse(id).is_err() {
                     return Err(InvalidSettings::Id {
                         field,
-                        value: crate::text::shorten(id),
+                        value: crate::text::sanitize(id),
                     });
                 }
             }

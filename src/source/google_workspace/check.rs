@@ -7,7 +7,7 @@ use super::settings::GoogleWorkspaceSettings;
 use super::wire::{Group, Member, Page, User};
 use super::{groups, users};
 use crate::source::Step;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Tries each kind of call that a read makes, once.
 pub(super) async fn check(api: &Api, settings: &GoogleWorkspaceSettings) -> Vec<Step> {
@@ -28,12 +28,12 @@ pub(super) async fn check(api: &Api, settings: &GoogleWorkspaceSettings) -> Vec<
     }
     let token = api.tokens.get().await;
     let failed = token.is_err();
-    let account = shorten(&api.account.service_account);
+    let account = sanitize(&api.account.service_account);
     steps.push(Step {
         name: "get an access token".to_owned(),
         result: token
             .map(|_| match &api.account.admin {
-                Some(admin) => format!("{account} may act for {}", shorten(admin)),
+                Some(admin) => format!("{account} may act for {}", sanitize(admin)),
                 None => format!("{account} acts for itself"),
             })
             .map_err(|error| token_failure(error).to_string()),
@@ -51,7 +51,7 @@ pub(super) async fn check(api: &Api, settings: &GoogleWorkspaceSettings) -> Vec<
                     Err(accounts_hidden(&user.primary_email, &api.account).to_string())
                 }
                 Some(user) => {
-                    let example = shorten(&user.primary_email);
+                    let example = sanitize(&user.primary_email);
                     Ok(format!("{} people, such as {example}", count(&page)))
                 }
             }),
@@ -74,7 +74,7 @@ pub(super) async fn check(api: &Api, settings: &GoogleWorkspaceSettings) -> Vec<
     if let Some((id, email)) = sample {
         let page = first::<Member>(api, &member_list(api, &id)).await;
         steps.push(Step {
-            name: format!("read the members of {}", shorten(&email)),
+            name: format!("read the members of {}", sanitize(&email)),
             result: page.map(|page| format!("{} members", count(&page))),
         });
     }
@@ -102,5 +102,7 @@ fn count<T>(page: &Page<T>) -> String {
 fn of(list: &List) -> String {
     let mut query = list.url.query_pairs();
     let whose = query.find(|(name, _)| name == "customer" || name == "domain");
-    whose.map_or_else(String::new, |(_, whose)| format!(" of {}", shorten(&whose)))
+    whose.map_or_else(String::new, |(_, whose)| {
+        format!(" of {}", sanitize(&whose))
+    })
 }

@@ -19,7 +19,7 @@ use crate::directory::{DirectoryBuilder, EntryKey, ExternalId};
 use crate::http::{ApiError, FailureClass};
 use crate::problem::{Problem, ProblemReason};
 use crate::source::ReadProgress;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Lists of members read at once: at Google's usual 200 to 300 ms what the quota of a minute allows.
 const SIDE_BY_SIDE: usize = 12;
@@ -208,7 +208,7 @@ impl Groups {
                 "" => &group.email,
                 name => name,
             };
-            if let Some(problem) = outsiders(&members, &strangers, group, name, whose) {
+            if let Some(problem) = members_from_outside(&members, &strangers, group, name, whose) {
                 builder.problem(problem);
             }
             if everyone {
@@ -268,7 +268,7 @@ fn is_machine(email: &str) -> bool {
     email.is_empty() || email.ends_with(".gserviceaccount.com")
 }
 
-fn outsiders(
+fn members_from_outside(
     members: &[EntryKey],
     strangers: &HashMap<EntryKey, Box<str>>,
     group: &Group,
@@ -283,7 +283,7 @@ fn outsiders(
     emails.sort_unstable();
     emails.dedup();
     let count = emails.len();
-    let named: Vec<String> = emails.into_iter().take(NAMED).map(shorten).collect();
+    let named: Vec<String> = emails.into_iter().take(NAMED).map(sanitize).collect();
     let named = named.join(", ");
     let more = match count {
         0 => return None,
@@ -296,7 +296,7 @@ fn outsiders(
         format!(
             "group {} has members who aren't {whose}: {named}{more}; nobody from outside is \
              synced: invite them by hand, or give them accounts",
-            shorten(name)
+            sanitize(name)
         ),
         id.into_iter().collect::<Vec<_>>(),
     ))

@@ -24,7 +24,7 @@ use futures::future::BoxFuture;
 
 use crate::http::ApiError;
 use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 use api::Api;
 pub use error::Account;
@@ -98,7 +98,7 @@ impl Source for GoogleWorkspaceSource {
             }
             Tenant::Customer(id) => format!("Google Workspace customer {id}"),
             Tenant::Domains(domains) => {
-                format!("Google Workspace {}", shorten(&domains.join(", ")))
+                format!("Google Workspace {}", sanitize(&domains.join(", ")))
             }
         }
     }

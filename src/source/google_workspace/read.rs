@@ -11,7 +11,7 @@ use crate::complete::Complete;
 use crate::directory::Directory;
 use crate::http::{ApiError, FailureClass};
 use crate::source::ReadProgress;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Reads everything in the source's scope. Where Google lost the place in a list, once more from
 /// the beginning: what a list said before it can't be told from what has changed since.
@@ -59,7 +59,7 @@ async fn read_once(
     seen.strangers = strangers;
     let whose = match tenant {
         Tenant::Customer(_) => "of this Google Workspace customer".to_owned(),
-        Tenant::Domains(domains) => format!("of {}", shorten(&domains.join(", "))),
+        Tenant::Domains(domains) => format!("of {}", sanitize(&domains.join(", "))),
     };
     Ok(groups.build(seen, &whose).finish())
 }

@@ -135,7 +135,7 @@ impl ServiceAccountKey {
         // The error would quote the key.
         let file: KeyFile = serde_json::from_str(text).map_err(|_| InvalidKeyFile::NotJson)?;
         if file.kind != "service_account" {
-            return Err(InvalidKeyFile::Kind(crate::text::shorten(&file.kind)));
+            return Err(InvalidKeyFile::Kind);
         }
         let private_key = file
             .private_key
@@ -170,10 +170,10 @@ pub enum InvalidKeyFile {
     NotJson,
     /// Of another kind: a client of OAuth, say.
     #[error(
-        "is of the type {0:?}, not service_account; store the file that Google gives for a service \
-         account's key"
+        "isn't a service account's key: its \"type\" isn't \"service_account\"; store the file that \
+         Google gives for a service account's key"
     )]
-    Kind(String),
+    Kind,
     /// Something isn't in it.
     #[error("has no {0} that can be used; store the file as Google gives it, whole")]
     Part(&'static str),

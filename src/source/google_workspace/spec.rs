@@ -304,7 +304,7 @@ mod tests {
         });
         for (file, why) in [
             ("hush-hush", "isn't JSON"),
-            (&client, "of the type \"authorized_user\""),
+            (&client, "\"type\" isn't \"service_account\""),
             (
                 &json!({"type": "service_account"}).to_string(),
                 "has no private_key",

@@ -9,7 +9,7 @@ use super::search::{Next, PAGED_RESULTS, Search};
 use super::settings::{Bind, LdapSettings, SearchScope, ServerUrl};
 use crate::directory::DirectoryBuilder;
 use crate::source::Step;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// How many entries of each kind are looked at.
 const SAMPLE: usize = 100;
@@ -128,7 +128,7 @@ async fn look_around(connection: &mut Connection, settings: &LdapSettings, steps
     let found = has_base(connection, settings).await;
     if steps
         .note(
-            format!("find the base DN {}", shorten(&settings.base_dn)),
+            format!("find the base DN {}", sanitize(&settings.base_dn)),
             found,
             |()| "it is there".to_owned(),
         )
@@ -171,7 +171,7 @@ async fn ask_root(
             let who = [&vendor, &version]
                 .into_iter()
                 .filter_map(|name| entry.values(name).next())
-                .map(shorten)
+                .map(sanitize)
                 .collect::<Vec<_>>()
                 .join(" ");
             let who = if !who.is_empty() {
@@ -221,12 +221,12 @@ async fn sample_people(
     let mut first = String::new();
     let count = entries(connection, &sample, |entry| {
         if first.is_empty() {
-            first = shorten(entry.dn());
+            first = sanitize(entry.dn());
         }
         reader.add(entry, &mut builder);
     })
     .await?;
-    reader.judge(sample.tried(&connection.server))?;
+    reader.ensure_identified(sample.tried(&connection.server))?;
     let directory = builder.finish().into_inner();
     let with_email = directory.users.iter().filter(|u| u.email.is_ok()).count();
     Ok(match count {
@@ -258,7 +258,7 @@ async fn sample_groups(
     let mut member = None;
     let count = entries(connection, &sample, |entry| {
         if first.is_empty() {
-            first = shorten(entry.dn());
+            first = sanitize(entry.dn());
         }
         if member.is_none() {
             member = reader.first_member(entry);
@@ -266,7 +266,7 @@ async fn sample_groups(
         reader.add(entry, &mut builder);
     })
     .await?;
-    reader.judge(sample.tried(&connection.server))?;
+    reader.ensure_identified(sample.tried(&connection.server))?;
     if count == 0 {
         return Ok(format!(
             "none below {:?} with the filter {}; check both, and what the bind account may see",
@@ -306,7 +306,7 @@ async fn resolve_member(
     settings: &LdapSettings,
     member: &SampleMember,
 ) -> Result<String, LdapFailure> {
-    let shown = shorten(&member.value);
+    let shown = sanitize(&member.value);
     if let Some(attribute) = &member.named_by {
         let filter = format!(
             "(&{}({attribute}={}))",

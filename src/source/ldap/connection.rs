@@ -23,7 +23,7 @@ pub struct Connector {
     tls: Tls,
     start_tls: bool,
     bind: Bind,
-    patience: Duration,
+    time_limit: Duration,
     servers: Vec<ServerUrl>,
     observer: Arc<dyn Observer>,
 }
@@ -100,7 +100,7 @@ impl Connector {
             tls: Tls::new(&settings.tls)?,
             start_tls: settings.tls.start_tls,
             bind: settings.bind.clone(),
-            patience: settings.connect_timeout,
+            time_limit: settings.connect_timeout,
             servers: settings.servers.clone(),
             observer: settings.observer.clone(),
         })
@@ -173,9 +173,9 @@ impl Connector {
         let policy = &process_limits().egress;
         policy.check_host(&server.host)?;
         let lookup = tokio::net::lookup_host((server.host.as_str(), server.port));
-        let addresses: Vec<_> = timeout(self.patience, lookup)
+        let addresses: Vec<_> = timeout(self.time_limit, lookup)
             .await
-            .map_err(|_| failed(timed_out(self.patience)))?
+            .map_err(|_| failed(timed_out(self.time_limit)))?
             .map_err(failed)?
             .collect();
         if addresses.is_empty() {
@@ -200,14 +200,14 @@ impl Connector {
             }
             None
         };
-        let source = match timeout(self.patience, attempts).await {
+        let source = match timeout(self.time_limit, attempts).await {
             Ok(Some((stream, address))) => {
                 // Requests are small and each is waited for.
                 stream.set_nodelay(true).ok();
                 return Ok((stream, address));
             }
             Ok(None) => last,
-            Err(_) => timed_out(self.patience),
+            Err(_) => timed_out(self.time_limit),
         };
         Err(LdapFailure::Connect {
             server: server.to_string(),
@@ -229,7 +229,7 @@ impl Connector {
             source,
         })?;
         let settings = LdapConnSettings::new()
-            .set_conn_timeout(self.patience)
+            .set_conn_timeout(self.time_limit)
             .set_starttls(self.start_tls)
             .set_config(config)
             .set_std_stream(StdStream::Tcp(stream));
@@ -276,7 +276,7 @@ impl Connector {
                 format!(
                     "no answer within {} s; check that the port speaks TLS (ldaps://) or StartTLS \
                      (ldap:// with tls.startTls)",
-                    self.patience.as_secs_f32()
+                    self.time_limit.as_secs_f32()
                 ),
                 true,
                 None,
@@ -314,7 +314,7 @@ impl Connector {
             Bind::Simple { .. } => format!("binding to {server}"),
             Bind::SaslExternal => format!("binding to {server} with the client certificate"),
         };
-        let ldap = connection.ldap.with_timeout(self.patience);
+        let ldap = connection.ldap.with_timeout(self.time_limit);
         let asked = async {
             match &self.bind {
                 Bind::Simple { dn, password } => {
@@ -345,7 +345,7 @@ impl Connector {
         tried: String,
         error: LdapError,
     ) -> LdapFailure {
-        let failure = connection.wire.failure(tried, error, self.patience);
+        let failure = connection.wire.failure(tried, error, self.time_limit);
         let LdapFailure::Lost { cause, .. } = &failure else {
             return failure;
         };

@@ -6,7 +6,7 @@ use ldap3::LdapResult;
 
 use super::settings::InvalidSettings;
 use crate::source::{SourceError, SourceErrorKind};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// What went wrong. The message says what was tried, what was answered and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -178,16 +178,16 @@ impl Answer {
     pub fn of(result: &LdapResult) -> Self {
         let mut text = String::new();
         if !result.text.trim().is_empty() {
-            text = format!(": \"{}\"", shorten(result.text.trim()));
+            text = format!(": \"{}\"", sanitize(result.text.trim()));
         }
         if !result.matched.is_empty() {
             text.push_str(&format!(
                 ", the nearest entry is {}",
-                shorten(&result.matched)
+                sanitize(&result.matched)
             ));
         }
         if let Some(first) = result.refs.first() {
-            text.push_str(&format!(", referring to {}", shorten(first)));
+            text.push_str(&format!(", referring to {}", sanitize(first)));
         }
         Self {
             code: result.rc,
@@ -278,8 +278,8 @@ impl From<LdapFailure> for SourceError {
 
 fn detail(cause: &Option<Box<ldap3::LdapError>>) -> String {
     match cause.as_deref() {
-        Some(ldap3::LdapError::Io { source }) => format!(" ({})", shorten(&source.to_string())),
-        Some(other) => format!(" ({})", shorten(&other.to_string())),
+        Some(ldap3::LdapError::Io { source }) => format!(" ({})", sanitize(&source.to_string())),
+        Some(other) => format!(" ({})", sanitize(&other.to_string())),
         None => String::new(),
     }
 }

@@ -20,7 +20,7 @@ use crate::directory::{Account, AccountState, Directory, DirectoryBuilder, Email
 use crate::problem::{Problem, ProblemReason};
 use crate::source::ReadProgress;
 use crate::source::active_directory::identity;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Reads the whole directory over two connections to the same server.
 ///
@@ -75,7 +75,7 @@ async fn read_users(
         })
         .await?;
     reader.note_state_attribute(&mut builder.lock().expect("no reader panics with the builder"));
-    reader.judge(tried)
+    reader.ensure_identified(tried)
 }
 
 async fn read_groups(
@@ -98,7 +98,7 @@ async fn read_groups(
             Ok(Next::Continue)
         })
         .await?;
-    reader.judge(tried)?;
+    reader.ensure_identified(tried)?;
     let unlisted = reader.take_memberless();
     if unlisted.is_empty() {
         return Ok(());
@@ -117,8 +117,8 @@ fn refuse_ranges(entry: Entry<'_>, tried: &str) -> Result<(), LdapFailure> {
         None => Ok(()),
         Some(attribute) => Err(LdapFailure::Ranged {
             tried: tried.to_owned(),
-            entry: shorten(entry.dn()),
-            attribute: shorten(attribute),
+            entry: sanitize(entry.dn()),
+            attribute: sanitize(attribute),
         }),
     }
 }
@@ -229,8 +229,8 @@ impl<'a> UserReader<'a> {
     }
 
     /// An error where people were added and none had an id.
-    pub fn judge(&self, tried: String) -> Result<(), LdapFailure> {
-        self.ids.judge(tried)
+    pub fn ensure_identified(&self, tried: String) -> Result<(), LdapFailure> {
+        self.ids.ensure_identified(tried)
     }
 
     /// Adds one person.
@@ -358,8 +358,8 @@ impl GroupReader {
     }
 
     /// An error where groups were added and none had an id.
-    pub fn judge(&self, tried: String) -> Result<(), LdapFailure> {
-        self.ids.judge(tried)
+    pub fn ensure_identified(&self, tried: String) -> Result<(), LdapFailure> {
+        self.ids.ensure_identified(tried)
     }
 
     /// The groups that show no member although their class may demand one.
@@ -448,9 +448,9 @@ impl GroupReader {
                     format!(
                         "groups {} and {} have the gidNumber {}: nobody can say which is the \
                          primary group of the people with it; both are left as they are",
-                        shorten(&other.name),
-                        shorten(&this.name),
-                        shorten(gid)
+                        sanitize(&other.name),
+                        sanitize(&this.name),
+                        sanitize(gid)
                     ),
                     [],
                 ));
@@ -506,7 +506,7 @@ impl Ids {
                 if id.is_none() && entry.has(attribute) && self.not_text.is_none() {
                     let bytes = entry.bytes(attribute).unwrap_or_default();
                     if std::str::from_utf8(bytes).is_err() {
-                        self.not_text = Some(shorten(entry.dn()));
+                        self.not_text = Some(sanitize(entry.dn()));
                     }
                 }
                 id
@@ -522,7 +522,7 @@ impl Ids {
     }
 
     /// An error where no entry at all has an id.
-    fn judge(&self, tried: String) -> Result<(), LdapFailure> {
+    fn ensure_identified(&self, tried: String) -> Result<(), LdapFailure> {
         if let (Some(entry), Some(attribute)) = (&self.not_text, &self.attribute) {
             return Err(LdapFailure::BinaryId {
                 tried,

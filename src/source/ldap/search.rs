@@ -11,7 +11,7 @@ use super::entry::{Entry, constructed, primitive};
 use super::error::{LdapFailure, Stage};
 use super::settings::SearchScope;
 use crate::http::{Observer, Outcome};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// RFC 2696.
 pub const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
@@ -45,8 +45,8 @@ impl Search<'_> {
         format!(
             "reading {} below {:?} with the filter {} from {}",
             self.what,
-            shorten(self.base),
-            shorten(self.filter),
+            sanitize(self.base),
+            sanitize(self.filter),
             server
         )
     }
@@ -238,5 +238,5 @@ fn first_url(reference: &ldap3::asn1::StructureTag) -> String {
     constructed(reference)
         .and_then(<[_]>::first)
         .and_then(primitive)
-        .map_or_else(String::new, |url| shorten(&String::from_utf8_lossy(url)))
+        .map_or_else(String::new, |url| sanitize(&String::from_utf8_lossy(url)))
 }

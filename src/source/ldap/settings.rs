@@ -445,7 +445,7 @@ impl std::str::FromStr for ServerUrl {
     fn from_str(text: &str) -> Result<Self, InvalidSettings> {
         let text = text.trim();
         let wrong = |why| InvalidSettings::Url {
-            url: crate::text::shorten(text),
+            url: crate::text::sanitize(text),
             why,
         };
         let (scheme, rest) = text.split_once("://").ok_or(wrong("there is no scheme"))?;
@@ -528,7 +528,7 @@ pub fn check_filter(field: &'static str, filter: &str) -> Result<(), InvalidSett
         Ok(_) => Ok(()),
         Err(_) => Err(InvalidSettings::Filter {
             field,
-            value: crate::text::shorten(filter),
+            value: crate::text::sanitize(filter),
         }),
     }
 }

@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::settings::{InvalidSettings, TlsSettings};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// How many names of a certificate are shown.
 const SHOWN_NAMES: usize = 5;
@@ -203,7 +203,7 @@ impl Tls {
                 ),
                 false,
             ),
-            other => (shorten(&other.to_string()), true),
+            other => (sanitize(&other.to_string()), true),
         }
     }
 }
@@ -221,7 +221,7 @@ impl SeenCertificate {
         if let Ok(Some(alternatives)) = parsed.subject_alternative_name() {
             for name in &alternatives.value.general_names {
                 match name {
-                    GeneralName::DNSName(name) => names.push(shorten(name)),
+                    GeneralName::DNSName(name) => names.push(sanitize(name)),
                     GeneralName::IPAddress(bytes) => {
                         let address = match bytes.len() {
                             4 => <[u8; 4]>::try_from(*bytes).ok().map(std::net::IpAddr::from),
@@ -237,8 +237,8 @@ impl SeenCertificate {
             }
         }
         Some(Certificate {
-            subject: shorten(&parsed.subject().to_string()),
-            issuer: shorten(&parsed.issuer().to_string()),
+            subject: sanitize(&parsed.subject().to_string()),
+            issuer: sanitize(&parsed.issuer().to_string()),
             not_before: day(parsed.validity().not_before.timestamp()),
             not_after: day(parsed.validity().not_after.timestamp()),
             is_ca: parsed.is_ca(),
@@ -343,7 +343,7 @@ fn read_authorities(
     let mut names = vec![];
     for certificate in certificates {
         if let Ok((_, parsed)) = X509Certificate::from_der(&certificate) {
-            names.push(shorten(&parsed.subject().to_string()));
+            names.push(sanitize(&parsed.subject().to_string()));
         }
         roots
             .add(certificate)

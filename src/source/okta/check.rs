@@ -6,7 +6,7 @@ use super::read::{assigned_users, group_list, member_list, user_lists};
 use super::settings::OktaSettings;
 use super::wire::{Group, Id, User};
 use crate::source::Step;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Tries each kind of call that a read makes, once.
 pub(super) async fn check(organization: &Organization, settings: &OktaSettings) -> Vec<Step> {
@@ -28,14 +28,14 @@ pub(super) async fn check(organization: &Organization, settings: &OktaSettings) 
     for list in user_lists(organization, settings) {
         let users = first::<User>(organization, &list).await;
         steps.push(Step {
-            name: format!("read people from {}", shorten(list.url.as_str())),
+            name: format!("read people from {}", sanitize(list.url.as_str())),
             result: users.map(|(users, more)| match users.first() {
                 None => "there is nobody".to_owned(),
                 Some(user) => format!(
                     "{}{} people, such as {}",
                     if more { "more than " } else { "" },
                     users.len(),
-                    shorten(user.profile.login.as_deref().unwrap_or(&user.id))
+                    sanitize(user.profile.login.as_deref().unwrap_or(&user.id))
                 ),
             }),
         });
@@ -43,7 +43,7 @@ pub(super) async fn check(organization: &Organization, settings: &OktaSettings) 
     if let Some(id) = &settings.application_id {
         let assigned = first::<Id>(organization, &assigned_users(organization, id)).await;
         steps.push(Step {
-            name: format!("read who is assigned to the application {}", shorten(id)),
+            name: format!("read who is assigned to the application {}", sanitize(id)),
             result: assigned.map(|(users, more)| match users.len() {
                 0 => "nobody is".to_owned(),
                 count if more => format!("more than {count} people are"),
@@ -58,7 +58,7 @@ pub(super) async fn check(organization: &Organization, settings: &OktaSettings) 
             let fits = |kind: &str| scope.types.iter().any(|wanted| wanted.api_name() == kind);
             let found = fitting.find(|group| fits(&group.kind))?;
             let name = found.profile.name.as_deref().unwrap_or_default();
-            Some((found.id.clone(), shorten(name)))
+            Some((found.id.clone(), sanitize(name)))
         });
         steps.push(Step {
             name: "read groups".to_owned(),

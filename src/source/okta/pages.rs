@@ -16,7 +16,7 @@ use crate::http::{
     AccountLimits, ApiClient, ApiError, Call, HttpError, JwtSigner, RateLimiter, Redactor,
     TokenCache,
 };
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// A page of a thousand people with large profiles stays below; anything larger is no page.
 const PAGE_MAX: u64 = 256 << 20;
@@ -203,7 +203,7 @@ impl Organization {
                 &format!(
                     "the next page is said to be at {}, which isn't below orgUrl; write the \
                      address that Okta itself uses (a custom domain has links of its own)",
-                    shorten(next.split('?').next().unwrap_or_default())
+                    sanitize(next.split('?').next().unwrap_or_default())
                 ),
             )),
         }

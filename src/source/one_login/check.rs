@@ -9,7 +9,7 @@ use super::wire::{Group, Member, User};
 use super::{people, read};
 use crate::api::spec::OneLoginGroupsFrom;
 use crate::source::Step;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Tries each kind of call that a read makes, once.
 pub(super) async fn check(account: &Account, settings: &OneLoginSettings) -> Vec<Step> {
@@ -43,7 +43,7 @@ pub(super) async fn check(account: &Account, settings: &OneLoginSettings) -> Vec
             let roles = first::<Group>(account, &read::role_list()).await;
             let sample = roles.as_ref().ok().and_then(|roles| {
                 let role = roles.entries.first()?;
-                Some((role.id, shorten(role.name.as_deref().unwrap_or_default())))
+                Some((role.id, sanitize(role.name.as_deref().unwrap_or_default())))
             });
             steps.push(Step {
                 name: "read roles".to_owned(),
@@ -77,7 +77,7 @@ async fn people_seen(
     }
     Ok(match sample {
         None => format!("{count}, none of them in scope"),
-        Some(person) => format!("{count}, such as {}", shorten(&person.name)),
+        Some(person) => format!("{count}, such as {}", sanitize(&person.name)),
     })
 }
 

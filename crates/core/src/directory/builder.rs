@@ -10,7 +10,7 @@ use crate::directory::{
     StateAttribute, UnidentifiedGroup, UnidentifiedUser, UnknownMembers, UnusableEmail, User,
 };
 use crate::problem::{Problem, ProblemReason, Problems};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// How many unknown members are named.
 const UNKNOWN_SAMPLE: usize = 10;
@@ -183,7 +183,7 @@ impl DirectoryBuilder {
         entry: &str,
     ) -> User {
         let evidence = (account.state != AccountState::Active).then(|| {
-            let (attribute, value) = (shorten(account.attribute), shorten(account.value));
+            let (attribute, value) = (sanitize(account.attribute), sanitize(account.value));
             let shared = |text: String, last: fn(&AccountEvidence) -> &Arc<str>| {
                 let last = self.last_evidence.as_deref().map(last);
                 match last.filter(|last| ***last == *text) {
@@ -194,7 +194,7 @@ impl DirectoryBuilder {
             let evidence = Arc::new(AccountEvidence {
                 attribute: shared(attribute, |last| &last.attribute),
                 value: shared(value, |last| &last.value),
-                entry: shorten(entry).into(),
+                entry: sanitize(entry).into(),
             });
             self.last_evidence = Some(Arc::clone(&evidence));
             evidence
@@ -203,7 +203,7 @@ impl DirectoryBuilder {
             id,
             email: email.map_err(|why| UnusableEmail {
                 why,
-                entry: shorten(entry).into(),
+                entry: sanitize(entry).into(),
             }),
             state: account.state,
             evidence,
@@ -226,13 +226,13 @@ impl DirectoryBuilder {
     ) {
         self.problems.add(Problem::new(
             ProblemReason::InvalidExternalId,
-            format!("{}: {why}", shorten(entry)),
+            format!("{}: {why}", sanitize(entry)),
             [],
         ));
         self.unidentified_users.push(UnidentifiedUser {
             id: None,
             email: Email::parse(email).ok(),
-            entry: shorten(entry).into(),
+            entry: sanitize(entry).into(),
             undecided: false,
         });
         self.mark_unidentified(keys);
@@ -254,13 +254,13 @@ impl DirectoryBuilder {
         };
         self.problems.add(Problem::new(
             ProblemReason::UnknownAccountState,
-            format!("{}: {why}", shorten(entry)),
+            format!("{}: {why}", sanitize(entry)),
             [id.clone()],
         ));
         self.unidentified_users.push(UnidentifiedUser {
             id: Some(id),
             email: Email::parse(email).ok(),
-            entry: shorten(entry).into(),
+            entry: sanitize(entry).into(),
             undecided: true,
         });
         self.mark_unidentified(keys);
@@ -348,7 +348,7 @@ impl DirectoryBuilder {
     pub fn unidentified_group(&mut self, keys: &[EntryKey], name: &str, why: impl Display) {
         self.problems.add(Problem::new(
             ProblemReason::InvalidExternalId,
-            format!("group {}: {why}", shorten(name)),
+            format!("group {}: {why}", sanitize(name)),
             [],
         ));
         self.unidentified_groups.push(UnidentifiedGroup {
@@ -481,7 +481,7 @@ impl DirectoryBuilder {
         }
         let named = self.keys.iter().filter(|(_, key)| wanted.contains(key));
         named
-            .map(|(name, key)| (EntryKey(*key), shorten(name)))
+            .map(|(name, key)| (EntryKey(*key), sanitize(name)))
             .collect()
     }
 
@@ -602,7 +602,7 @@ fn shared_id<'n>(what: &str, id: &ExternalId, entries: impl Iterator<Item = &'n 
         "{} {what} have the id {}: {}{}; none of them is synced and nothing is taken from the one \
          that has it in Bitwarden, until each has an id of its own",
         entries.len(),
-        shorten(id.as_str()),
+        sanitize(id.as_str()),
         named.join(" and "),
         if entries.len() > CONFLICT_SAMPLE {
             " and others"

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::directory::ExternalId;
 use crate::problem::Problems;
-use crate::sync::guard::{Digest, Guarded, Held};
+use crate::sync::guard::{Digest, GuardedPlan, Held};
 use crate::sync::plan::{Change, Counts, Kind};
 use crate::sync::progress::Phase;
 
@@ -16,7 +16,7 @@ pub struct Report {
     pub mode: Mode,
     /// The plan, split in what went (or would go) ahead and what waits; `None` where neither side
     /// moved since a run that left nothing to do.
-    pub guarded: Option<Guarded>,
+    pub guarded: Option<GuardedPlan>,
     /// Stands for everything the plan takes away: what an approval names.
     pub digest: Digest,
     /// Sizes of both sides, as read.

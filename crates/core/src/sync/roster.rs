@@ -14,7 +14,7 @@ use crate::problem::Problems;
 /// The directory as the policy sees it: external ids carry the prefix, nesting is flattened.
 #[derive(Debug, Clone, Default)]
 pub struct Roster {
-    /// Everyone the directory knows, whatever their standing.
+    /// Everyone the directory knows, whatever their eligibility.
     pub people: Vec<Person>,
     /// The groups in scope.
     pub groups: Vec<RosterGroup>,
@@ -22,7 +22,7 @@ pub struct Roster {
     pub by_id: HashMap<ExternalId, u32>,
     /// External ids of groups that the directory has but that are filtered out, or that can't be
     /// used. Those that can't be used are never deleted.
-    pub other_groups: HashMap<ExternalId, GroupStanding>,
+    pub other_groups: HashMap<ExternalId, GroupEligibility>,
     /// People who were read and can't be identified: each may be any member whom the directory
     /// doesn't list. Ids carry the prefix.
     pub unidentified: Vec<UnidentifiedUser>,
@@ -41,17 +41,17 @@ pub struct Roster {
 pub struct Person {
     /// The id with the prefix; without it where Bitwarden couldn't take it with the prefix.
     pub id: ExternalId,
-    /// The email; always there for people in good standing.
+    /// The email; always there for people in good eligibility.
     pub email: Option<Email>,
     /// What the directory and the filters make of them.
-    pub standing: Standing,
+    pub eligibility: Eligibility,
     /// What says so, of those who are disabled, deleted or out of scope.
     pub evidence: Option<Evidence>,
 }
 
 /// What the directory and the filters make of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Standing {
+pub enum Eligibility {
     /// To be a member.
     Active,
     /// Blocked at the source, otherwise in scope.
@@ -67,7 +67,7 @@ pub enum Standing {
 
 /// Why a group of the directory isn't in the roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GroupStanding {
+pub enum GroupEligibility {
     /// Filtered out: as good as absent.
     OutOfScope,
     /// In scope, but its entry has to be mended first: left as it is in Bitwarden.
@@ -81,7 +81,7 @@ pub struct RosterGroup {
     pub id: ExternalId,
     /// The name, fit for Bitwarden.
     pub name: Box<str>,
-    /// Everyone in it, directly or through nesting, whatever their standing: indexes into
+    /// Everyone in it, directly or through nesting, whatever their eligibility: indexes into
     /// [`Roster::people`]. Shared by groups that have the same people because of their nesting.
     pub people: Arc<RoaringBitmap>,
     /// Whether somebody in it can't be identified ([`Roster::unidentified`]).

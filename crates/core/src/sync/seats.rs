@@ -7,9 +7,9 @@ use uuid::Uuid;
 use crate::directory::ExternalId;
 use crate::organization::model::{Content, Seats};
 use crate::problem::{Problem, ProblemReason};
-use crate::sync::guard::Guarded;
+use crate::sync::guard::GuardedPlan;
 use crate::sync::plan::{Action, Change, MemberAction, Plan};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// How many of those who wait are named in the message.
 const NAMED: usize = 5;
@@ -40,7 +40,7 @@ fn is_staged(change: &Change) -> bool {
 
 /// Takes out of an approved plan whoever is to be added without an invitation, for a server that
 /// would send one nevertheless.
-pub fn without_staging(mut guarded: Guarded) -> Guarded {
+pub fn without_staging(mut guarded: GuardedPlan) -> GuardedPlan {
     let staged = guarded.approved.changes.iter().filter(|c| is_staged(c));
     let ids: Vec<ExternalId> = staged.map(|change| change.external_id().clone()).collect();
     let message = format!(
@@ -61,7 +61,7 @@ pub fn without_staging(mut guarded: Guarded) -> Guarded {
 ///
 /// Members who get their access back come first, then new ones, each in the order of their external
 /// ids: the same people wait from run to run until there are seats.
-pub fn seats(mut guarded: Guarded, content: &Content, paid: Option<Seats>) -> Guarded {
+pub fn seats(mut guarded: GuardedPlan, content: &Content, paid: Option<Seats>) -> GuardedPlan {
     let Some(free) = free(content, paid, &guarded.approved) else {
         return guarded;
     };
@@ -78,7 +78,7 @@ pub fn seats(mut guarded: Guarded, content: &Content, paid: Option<Seats>) -> Gu
     let names: Vec<String> = waiting
         .iter()
         .take(NAMED)
-        .map(|change| shorten(change.subject.label()))
+        .map(|change| sanitize(change.subject.label()))
         .collect();
     let more = match waiting.len().saturating_sub(NAMED) {
         0 => String::new(),

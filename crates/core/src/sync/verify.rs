@@ -7,7 +7,7 @@ use crate::organization::model::{Content, Group, Member, MemberStatus};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
 use crate::sync::report::Applied;
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Takes back from `applied` what can't be seen in the organization `after` it, and notes each as a
 /// problem. What was refused is told already and isn't looked for.
@@ -25,7 +25,7 @@ pub fn verify(plan: &Plan, after: &Content, applied: &mut Applied) {
             "Bitwarden accepted {} of {}, yet it can't be seen there; it is tried again at the next \
              run, and if that doesn't help, look at the organization's event log",
             change.kind().name(),
-            shorten(id.as_str()),
+            sanitize(id.as_str()),
         );
         let problem = Problem::new(ProblemReason::NotApplied, message, [id.clone()]);
         applied.problems.add(problem);

@@ -22,7 +22,7 @@ use crate::sync::policy::Policy;
 
 /// A plan split in two: what goes ahead, and what is held.
 #[derive(Debug, Clone)]
-pub struct Guarded {
+pub struct GuardedPlan {
     /// What may be applied.
     pub approved: Approved<Plan>,
     /// What is held; `None` where nothing is.
@@ -271,14 +271,14 @@ impl fmt::Display for HeldBecause {
                 earlier,
                 limit,
             } => {
-                let name = crate::text::shorten(name);
+                let name = crate::text::sanitize(name);
                 write!(f, "{} would leave group {name}", plural(*members, "member"))?;
                 past(f, *earlier, *limit, "groups.limit")
             }
             Self::ProtectedGroup { name, members } => write!(
                 f,
                 "group {} is protected, and {} would leave it",
-                crate::text::shorten(name),
+                crate::text::sanitize(name),
                 plural(*members, "member")
             ),
             Self::Invited {
@@ -381,13 +381,13 @@ pub fn guard(
     ledger: &Ledger,
     now: Timestamp,
     approval: Option<&Approval>,
-) -> Guarded {
+) -> GuardedPlan {
     let ledger = ledger.at(now);
     let takes_away = || plan.changes.iter().filter(|change| change.takes_away());
     let removals = FingerprintSet::of(takes_away().collect::<Vec<_>>());
     let reasons = weigh::weigh(&plan, policy, &ledger);
     if reasons.is_empty() {
-        return Guarded {
+        return GuardedPlan {
             approved: Approved(plan),
             held: None,
             used: None,
@@ -398,7 +398,7 @@ pub fn guard(
     let hold = ledger.hold(reasons.held(&plan));
     let digest = hold.id.clone();
     if approval.is_some_and(|approval| approval.digest == hold.id) {
-        return Guarded {
+        return GuardedPlan {
             approved: Approved(plan),
             held: None,
             used: Some(hold),
@@ -414,14 +414,14 @@ pub fn guard(
             format!(
                 "the approval {} isn't of what is held now: that is {}; it was for other changes, or \
                  is older than a week; look at what is held and approve that",
-                crate::text::shorten(&named.0),
+                crate::text::sanitize(&named.0),
                 hold.id
             ),
             [],
         ));
     }
     let split::Split { plan, changes, by } = split::split(plan, &reasons);
-    Guarded {
+    GuardedPlan {
         approved: Approved(plan),
         held: Some(Held {
             hold,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{
     Class, Invited, Key, LOSSES_MAX, Ledger, Loss, REVOKED_MAX, Revoked, Uncounted, What, key,
 };
-use crate::sync::guard::Guarded;
+use crate::sync::guard::GuardedPlan;
 use crate::sync::limits::WINDOW;
 use crate::sync::memberships::Failed;
 use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction};
@@ -15,7 +15,7 @@ use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction};
 impl Ledger {
     /// Notes what is about to be done. To be kept before the first change is made: a process that
     /// ends in the middle has then used up what it may have taken away.
-    pub fn before(&mut self, guarded: &Guarded, now: Timestamp) {
+    pub fn before(&mut self, guarded: &GuardedPlan, now: Timestamp) {
         *self = self.at(now);
         if let Some(hold) = &guarded.used {
             self.use_approval(hold);
@@ -119,7 +119,7 @@ impl Ledger {
     }
 
     /// Notes what came of it: everything that [`Ledger::before`] noted, but for what `failed`.
-    pub fn after(&mut self, guarded: &Guarded, failed: &Failed) {
+    pub fn after(&mut self, guarded: &GuardedPlan, failed: &Failed) {
         let plan = &*guarded.approved;
         let at = self.latest;
         let people: HashSet<Key> = failed.people.iter().map(key).collect();
@@ -246,7 +246,7 @@ impl Ledger {
     }
 
     /// Notes a run that changes nothing: the hold it found, where it found one.
-    pub fn observe(&mut self, guarded: &Guarded) {
+    pub fn observe(&mut self, guarded: &GuardedPlan) {
         self.set_open(guarded.held.as_ref().map(|held| &held.hold));
     }
 

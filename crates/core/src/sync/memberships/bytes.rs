@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::directory::{Email, ExternalId};
-use crate::sync::memberships::Memory;
-use crate::sync::memberships::memory::Remembered;
+use crate::sync::memberships::MembershipCache;
+use crate::sync::memberships::cache::Remembered;
 use crate::sync::memberships::sum::truncated;
 use crate::sync::sent::{Access, SentAccount, SentGroup, SentState};
 
@@ -14,7 +14,7 @@ const CHECKSUM: usize = 16;
 
 /// Bytes that aren't a memory of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CorruptMemory {
+pub enum CorruptCache {
     /// Another format, or another version of it.
     #[error("what was remembered of the last run has another format; every group is read again")]
     Format,
@@ -23,7 +23,7 @@ pub enum CorruptMemory {
     Damaged,
 }
 
-impl Memory {
+impl MembershipCache {
     /// 25 bytes for each group. Where the server can't be read: each account with its email and
     /// external id, and each group with four bytes for each member.
     ///
@@ -39,7 +39,7 @@ impl Memory {
 
         let mut bytes = MAGIC.to_vec();
         bytes.extend(self.organization);
-        bytes.extend(self.outsiders);
+        bytes.extend(self.unmanaged);
         bytes.extend((groups.len() as u32).to_be_bytes());
         for (key, digest, others) in groups {
             bytes.extend(key.to_be_bytes());
@@ -51,24 +51,24 @@ impl Memory {
         bytes
     }
 
-    /// Reads what [`Memory::to_bytes`] wrote.
+    /// Reads what [`MembershipCache::to_bytes`] wrote.
     ///
     /// # Errors
     /// Anything else is refused: a wrong memory would leave groups unread.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CorruptMemory> {
-        let rest = bytes.strip_prefix(MAGIC).ok_or(CorruptMemory::Format)?;
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CorruptCache> {
+        let rest = bytes.strip_prefix(MAGIC).ok_or(CorruptCache::Format)?;
         let end = rest
             .len()
             .checked_sub(CHECKSUM)
-            .ok_or(CorruptMemory::Damaged)?;
+            .ok_or(CorruptCache::Damaged)?;
         let (rest, checksum) = rest.split_at(end);
         if truncated(&bytes[..bytes.len() - CHECKSUM]) != checksum {
-            return Err(CorruptMemory::Damaged);
+            return Err(CorruptCache::Damaged);
         }
         let mut rest = rest;
         let mut memory = Self {
             organization: take(&mut rest)?,
-            outsiders: take(&mut rest)?,
+            unmanaged: take(&mut rest)?,
             ..Self::default()
         };
         let groups = u32::from_be_bytes(take(&mut rest)?);
@@ -89,7 +89,7 @@ impl Memory {
         if rest.is_empty() {
             Ok(memory)
         } else {
-            Err(CorruptMemory::Damaged)
+            Err(CorruptCache::Damaged)
         }
     }
 }
@@ -100,16 +100,14 @@ fn put_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend(text.as_bytes());
 }
 
-fn take_text<'a>(rest: &mut &'a [u8]) -> Result<&'a str, CorruptMemory> {
+fn take_text<'a>(rest: &mut &'a [u8]) -> Result<&'a str, CorruptCache> {
     let length = usize::from(u16::from_be_bytes(take(rest)?));
-    let (text, after) = rest
-        .split_at_checked(length)
-        .ok_or(CorruptMemory::Damaged)?;
+    let (text, after) = rest.split_at_checked(length).ok_or(CorruptCache::Damaged)?;
     *rest = after;
-    std::str::from_utf8(text).map_err(|_| CorruptMemory::Damaged)
+    std::str::from_utf8(text).map_err(|_| CorruptCache::Damaged)
 }
 
-fn take_count(rest: &mut &[u8]) -> Result<u32, CorruptMemory> {
+fn take_count(rest: &mut &[u8]) -> Result<u32, CorruptCache> {
     Ok(u32::from_be_bytes(take(rest)?))
 }
 
@@ -158,15 +156,15 @@ fn put_sent(sent: &SentState, bytes: &mut Vec<u8>) {
     }
 }
 
-fn take_sent(rest: &mut &[u8]) -> Result<SentState, CorruptMemory> {
+fn take_sent(rest: &mut &[u8]) -> Result<SentState, CorruptCache> {
     let [lost] = take(rest)?;
     let mut ids = vec![];
     for _ in 0..take_count(rest)? {
         let id = ExternalId::of_member(take_text(rest)?);
-        ids.push(id.ok_or(CorruptMemory::Damaged)?);
+        ids.push(id.ok_or(CorruptCache::Damaged)?);
     }
     let at = |place: u32| ids.get(place as usize).cloned();
-    let id = |rest: &mut &[u8]| at(take_count(rest)?).ok_or(CorruptMemory::Damaged);
+    let id = |rest: &mut &[u8]| at(take_count(rest)?).ok_or(CorruptCache::Damaged);
     let mut sent = SentState {
         lost: lost != 0,
         ..SentState::default()
@@ -178,7 +176,7 @@ fn take_sent(rest: &mut &[u8]) -> Result<SentState, CorruptMemory> {
             [0] => Access::Given,
             [1] => Access::Unsure,
             [2] => Access::Revoked,
-            _ => return Err(CorruptMemory::Damaged),
+            _ => return Err(CorruptCache::Damaged),
         };
         let account = SentAccount {
             external_id,
@@ -193,7 +191,7 @@ fn take_sent(rest: &mut &[u8]) -> Result<SentState, CorruptMemory> {
         state.renamed = (!renamed.is_empty()).then(|| renamed.into());
         state.server_id = match take_count(rest)? {
             u32::MAX => None,
-            place => Some(at(place).ok_or(CorruptMemory::Damaged)?),
+            place => Some(at(place).ok_or(CorruptCache::Damaged)?),
         };
         let [unsure, gone] = take(rest)?;
         (state.unsure, state.gone) = (unsure != 0, gone != 0);
@@ -209,10 +207,10 @@ fn take_sent(rest: &mut &[u8]) -> Result<SentState, CorruptMemory> {
     Ok(sent)
 }
 
-fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], CorruptMemory> {
+fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], CorruptCache> {
     let (first, rest) = bytes
         .split_first_chunk::<N>()
-        .ok_or(CorruptMemory::Damaged)?;
+        .ok_or(CorruptCache::Damaged)?;
     *bytes = rest;
     Ok(*first)
 }
@@ -222,18 +220,18 @@ mod tests {
     use std::collections::{BTreeMap, HashMap};
 
     use super::*;
-    use crate::sync::memberships::memory::Differences;
+    use crate::sync::memberships::cache::Differences;
 
     fn id(text: &str) -> ExternalId {
         ExternalId::parse(text).expect("an id")
     }
 
-    fn memory() -> Memory {
+    fn memory() -> MembershipCache {
         let differs = Some(Box::new(Differences {
             missing: vec![id("ann")],
             extra: vec![],
         }));
-        Memory {
+        MembershipCache {
             organization: [7; 16],
             groups: HashMap::from([
                 (
@@ -261,7 +259,7 @@ mod tests {
                     },
                 ),
             ]),
-            outsiders: [6; 16],
+            unmanaged: [6; 16],
             sent: sent(),
         }
     }
@@ -305,10 +303,13 @@ mod tests {
     fn comes_back_from_bytes_without_the_groups_that_differ() {
         let mut expected = memory();
         expected.groups.remove(&9);
-        assert_eq!(Memory::from_bytes(&memory().to_bytes()), Ok(expected));
         assert_eq!(
-            Memory::from_bytes(&Memory::default().to_bytes()),
-            Ok(Memory::default())
+            MembershipCache::from_bytes(&memory().to_bytes()),
+            Ok(expected)
+        );
+        assert_eq!(
+            MembershipCache::from_bytes(&MembershipCache::default().to_bytes()),
+            Ok(MembershipCache::default())
         );
     }
 
@@ -331,18 +332,21 @@ mod tests {
         let bytes = memory().to_bytes();
         for length in 0..bytes.len() {
             assert!(
-                Memory::from_bytes(&bytes[..length]).is_err(),
+                MembershipCache::from_bytes(&bytes[..length]).is_err(),
                 "cut at {length}"
             );
         }
         for at in 0..bytes.len() {
             let mut bytes = bytes.clone();
             bytes[at] ^= 1;
-            assert!(Memory::from_bytes(&bytes).is_err(), "changed at {at}");
+            assert!(
+                MembershipCache::from_bytes(&bytes).is_err(),
+                "changed at {at}"
+            );
         }
         assert_eq!(
-            Memory::from_bytes(b"{\"groups\":{}}"),
-            Err(CorruptMemory::Format)
+            MembershipCache::from_bytes(b"{\"groups\":{}}"),
+            Err(CorruptCache::Format)
         );
     }
 }

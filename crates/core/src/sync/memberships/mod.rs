@@ -1,11 +1,11 @@
 //! What is known of who is in which of the organization's groups, without asking it each time.
 
 mod bytes;
-mod memory;
+mod cache;
 mod sum;
 
-pub use bytes::CorruptMemory;
-pub use memory::{Failed, GroupState, Memory};
+pub use bytes::CorruptCache;
+pub use cache::{Failed, GroupState, MembershipCache};
 pub(crate) use sum::{MemberSum, hash, person_hash};
 
 use crate::directory::ExternalId;

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::directory::{Evidence, ExternalId};
 use crate::problem::Problem;
-use crate::sync::memberships::{GroupState, Known, Memory};
-use crate::sync::plan::draft::{Basis, Compared, Draft, WantedGroup};
+use crate::sync::memberships::{GroupState, Known, MembershipCache};
+use crate::sync::plan::draft::{Basis, Compared, DesiredGroup, Draft};
 use crate::sync::plan::groups::Target;
 use crate::sync::plan::people::Presence;
 use crate::sync::plan::write_only;
@@ -20,7 +20,7 @@ impl Draft<'_> {
     ///
     /// `read` are the groups that were read, with their members' ids in Bitwarden; for the others
     /// the plan goes by `memory`. A group that neither knows is left alone.
-    pub fn complete(self, memory: &Memory, read: &HashMap<Uuid, Vec<Uuid>>) -> Plan {
+    pub fn complete(self, memory: &MembershipCache, read: &HashMap<Uuid, Vec<Uuid>>) -> Plan {
         let Self {
             roster,
             counts,
@@ -60,7 +60,7 @@ impl Draft<'_> {
 fn compare(
     mut compared: Compared<'_>,
     roster: &Roster,
-    memory: &Memory,
+    memory: &MembershipCache,
     read: &HashMap<Uuid, Vec<Uuid>>,
     plan: &mut Plan,
 ) -> Vec<Problem> {
@@ -129,7 +129,7 @@ fn compare(
     drop(ours);
     drop(members);
     drop(departing);
-    plan.outsiders = compared.outsiders;
+    plan.unmanaged = compared.unmanaged;
     plan.changes.extend(compared.people.changes);
     plan.changes.extend(groups.changes);
     let mut problems = compared.people.problems;
@@ -144,7 +144,7 @@ fn identities<'a>(compared: &'a Compared<'_>) -> HashMap<Uuid, &'a ExternalId> {
         .content
         .members
         .iter()
-        .filter(|member| !people.untouchable.contains(&member.id))
+        .filter(|member| !people.unmanaged.contains(&member.id))
         .filter_map(|member| {
             let own = || {
                 let id = member.external_id.as_ref();
@@ -161,7 +161,7 @@ struct Comparison<'a> {
     departing: &'a HashMap<&'a ExternalId, &'a Evidence>,
     roster: &'a Roster,
     compared: &'a Compared<'a>,
-    wanted: &'a WantedGroup,
+    wanted: &'a DesiredGroup,
 }
 
 impl Comparison<'_> {

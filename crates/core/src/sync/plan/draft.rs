@@ -13,13 +13,13 @@ use crate::sync::plan::groups::{self, Target};
 use crate::sync::plan::people::{self, Presence};
 use crate::sync::plan::{Counts, GroupAction};
 use crate::sync::policy::Policy;
-use crate::sync::roster::{Roster, Standing};
+use crate::sync::roster::{Eligibility, Roster};
 
 /// A plan whose groups aren't compared yet.
 ///
 /// Who is in a group takes a request a group to find out, so a plan is made in two steps: a draft
 /// tells which groups have to be read
-/// ([`Memory::to_read`](crate::sync::memberships::Memory::to_read)), and [`Draft::complete`]
+/// ([`MembershipCache::to_read`](crate::sync::memberships::MembershipCache::to_read)), and [`Draft::complete`]
 /// makes the plan of it.
 pub struct Draft<'a> {
     pub(super) roster: &'a Roster,
@@ -39,12 +39,12 @@ pub(super) struct Compared<'a> {
     pub prefix: &'a str,
     pub people: people::Decided,
     pub groups: groups::Decided,
-    pub wanted: Vec<WantedGroup>,
-    pub outsiders: Outsiders,
+    pub wanted: Vec<DesiredGroup>,
+    pub unmanaged: Unmanaged,
 }
 
 /// A group in scope, and what it shall hold.
-pub(crate) struct WantedGroup {
+pub(crate) struct DesiredGroup {
     /// Its index in the roster.
     pub(super) at: usize,
     pub(super) target: Target,
@@ -68,9 +68,9 @@ pub fn draft<'a>(
         ..Counts::default()
     };
     for person in &roster.people {
-        match person.standing {
-            Standing::Active => counts.active += 1,
-            Standing::Disabled => counts.disabled += 1,
+        match person.eligibility {
+            Eligibility::Active => counts.active += 1,
+            Eligibility::Disabled => counts.disabled += 1,
             _ => {}
         }
     }
@@ -122,7 +122,7 @@ pub fn draft<'a>(
         ));
     }
     let groups = groups::decide(roster, &content.groups, policy);
-    let outsiders = outsiders(content, prefix, &people);
+    let unmanaged = unmanaged(content, prefix, &people);
     let wanted = wanted(roster, &people.presence, &groups.targets);
     let compared = Compared {
         content,
@@ -130,7 +130,7 @@ pub fn draft<'a>(
         people,
         groups,
         wanted,
-        outsiders,
+        unmanaged,
     };
     Draft {
         roster,
@@ -159,10 +159,10 @@ impl Draft<'_> {
     }
 
     /// Who isn't ours to move.
-    pub(crate) fn outsiders(&self) -> Outsiders {
+    pub(crate) fn unmanaged(&self) -> Unmanaged {
         match &self.basis {
-            Basis::Compared(compared) => compared.outsiders,
-            Basis::WriteOnly(_) => Outsiders::default(),
+            Basis::Compared(compared) => compared.unmanaged,
+            Basis::WriteOnly(_) => Unmanaged::default(),
         }
     }
 
@@ -188,21 +188,21 @@ impl Draft<'_> {
 /// A group of the organization, as far as what was remembered of it holds.
 pub(crate) enum Existing<'a> {
     /// It may.
-    Known(&'a WantedGroup),
+    Known(&'a DesiredGroup),
     /// It was remembered under another id, if at all.
     Relinked,
 }
 
 /// Stands for all members who aren't ours to move once the plan is done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Outsiders {
+pub(crate) struct Unmanaged {
     /// Once it is done.
     pub(crate) settled: [u8; 16],
     /// And for the external ids that members get by it.
     pub(crate) pending: [u8; 16],
 }
 
-fn outsiders(content: &Content, prefix: &str, people: &people::Decided) -> Outsiders {
+fn unmanaged(content: &Content, prefix: &str, people: &people::Decided) -> Unmanaged {
     let (mut outside, mut renamed) = (MemberSum::default(), MemberSum::default());
     for member in &content.members {
         let ours = || {
@@ -213,17 +213,21 @@ fn outsiders(content: &Content, prefix: &str, people: &people::Decided) -> Outsi
         };
         if let Some(id) = people.renamed.get(&member.id) {
             renamed.add(hash(member.id.as_bytes()) ^ person_hash(id));
-        } else if !ours() || people.untouchable.contains(&member.id) {
+        } else if !ours() || people.unmanaged.contains(&member.id) {
             outside.add(hash(member.id.as_bytes()));
         }
     }
-    Outsiders {
+    Unmanaged {
         settled: outside.digest(),
         pending: outside.and(renamed).digest(),
     }
 }
 
-fn wanted(roster: &Roster, presence: &[Presence], targets: &[(usize, Target)]) -> Vec<WantedGroup> {
+fn wanted(
+    roster: &Roster,
+    presence: &[Presence],
+    targets: &[(usize, Target)],
+) -> Vec<DesiredGroup> {
     // Each person is hashed once, each shared set of people summed once.
     let hashes: Vec<u128> = roster
         .people
@@ -242,7 +246,7 @@ fn wanted(roster: &Roster, presence: &[Presence], targets: &[(usize, Target)]) -
             let sums = *summed
                 .entry(Arc::as_ptr(people))
                 .or_insert_with(|| Sums::of(people, &hashes, presence));
-            WantedGroup {
+            DesiredGroup {
                 at,
                 target,
                 digest: sums.wanted.digest(),

@@ -10,8 +10,8 @@ use crate::problem::{Problem, ProblemReason};
 use crate::sync::plan::unidentified::Protected;
 use crate::sync::plan::{Action, Change, GroupAction, Reason, Subject};
 use crate::sync::policy::Policy;
-use crate::sync::roster::{GroupStanding, Roster, RosterGroup};
-use crate::text::shorten;
+use crate::sync::roster::{GroupEligibility, Roster, RosterGroup};
+use crate::text::sanitize;
 
 /// What was decided about groups.
 #[derive(Default)]
@@ -118,7 +118,7 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
         let filtered_out = ours
             .iter()
             .filter_map(|(id, groups)| match groups.as_slice() {
-                &[group] if roster.other_groups.get(*id) == Some(&GroupStanding::OutOfScope) => {
+                &[group] if roster.other_groups.get(*id) == Some(&GroupEligibility::OutOfScope) => {
                     let evidence = Evidence::OutOfScope(ScopeRule::Groups);
                     Some((*id, group, Reason::FilteredOut, evidence))
                 }
@@ -182,7 +182,7 @@ fn twin(wanted: &RosterGroup, twins: &[&Group]) -> Problem {
         .iter()
         .map(|group| match &group.external_id {
             None => "without an external id".to_owned(),
-            Some(id) => format!("with the external id {}", shorten(id.as_str())),
+            Some(id) => format!("with the external id {}", sanitize(id.as_str())),
         })
         .collect();
     ids.sort();
@@ -191,9 +191,9 @@ fn twin(wanted: &RosterGroup, twins: &[&Group]) -> Problem {
         "Bitwarden has a group {} already, {}: a second one is made for the directory's; to use the \
          one that is there, give it the external id {} through Bitwarden's public API, or rename or \
          delete it",
-        shorten(&wanted.name),
+        sanitize(&wanted.name),
         ids.join(", "),
-        shorten(wanted.id.as_str()),
+        sanitize(wanted.id.as_str()),
     );
     Problem::new(
         ProblemReason::IdentityConflict,
@@ -203,12 +203,12 @@ fn twin(wanted: &RosterGroup, twins: &[&Group]) -> Problem {
 }
 
 fn shared_id(id: &ExternalId, groups: &[&Group]) -> Problem {
-    let mut names: Vec<String> = groups.iter().map(|group| shorten(&group.name)).collect();
+    let mut names: Vec<String> = groups.iter().map(|group| sanitize(&group.name)).collect();
     names.sort();
     names.truncate(5);
     let message = format!(
         "several groups have the external id {}: {}; delete all but one in Bitwarden",
-        shorten(id.as_str()),
+        sanitize(id.as_str()),
         names.join(", ")
     );
     Problem::new(ProblemReason::IdentityConflict, message, [id.clone()])

@@ -13,8 +13,8 @@ mod write_only;
 pub use change::{
     Action, Change, GroupAction, Kind, MemberAction, Name, Subject, Update, Withdrawal,
 };
+pub(crate) use draft::{DesiredGroup, Existing, Unmanaged};
 pub use draft::{Draft, draft};
-pub(crate) use draft::{Existing, Outsiders, WantedGroup};
 pub use restores::Revocations;
 
 use crate::problem::Problems;
@@ -36,10 +36,10 @@ pub struct Plan {
     pub directory_is_empty: bool,
     /// The attribute that tells disabled accounts, where no entry had it.
     pub unseen_state_attribute: Option<Box<str>>,
-    /// What each group in scope shall hold, for [`Memory`](crate::sync::memberships::Memory).
+    /// What each group in scope shall hold, for [`MembershipCache`](crate::sync::memberships::MembershipCache).
     pub groups: Vec<GroupState>,
     /// Stands for all members who aren't ours to move, for the same.
-    pub(crate) outsiders: Outsiders,
+    pub(crate) unmanaged: Unmanaged,
     /// What else a plan for a server that can't be read does; `None` where nothing is sent.
     pub sent: Option<Sent>,
 }

@@ -10,8 +10,8 @@ use crate::problem::{Problem, ProblemReason};
 use crate::sync::plan::unidentified::Protected;
 use crate::sync::plan::{Action, Change, MemberAction, Reason, Subject};
 use crate::sync::policy::{Departure, Policy, Restore};
-use crate::sync::roster::{Person, Roster, Standing};
-use crate::text::shorten;
+use crate::sync::roster::{Eligibility, Person, Roster};
+use crate::text::sanitize;
 
 /// What was decided about people, and who is a member under which external id because of it.
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub(super) struct Decided {
     /// External ids that members get by this plan.
     pub renamed: HashMap<Uuid, ExternalId>,
     /// Members whose place in groups isn't ours to change, although they may have an id of ours.
-    pub untouchable: HashSet<Uuid>,
+    pub unmanaged: HashSet<Uuid>,
 }
 
 /// Whether somebody of the roster is a member under their own id.
@@ -67,27 +67,27 @@ pub(super) fn decide(roster: &Roster, members: &[Member], policy: &Policy) -> De
     let people = || roster.people.iter().zip(0u32..);
     // Who has the first word about a member found by email: active people, then people whose entry
     // is broken, then blocked ones.
-    for (person, at) in people().filter(|(person, _)| person.standing == Standing::Active) {
+    for (person, at) in people().filter(|(person, _)| person.eligibility == Eligibility::Active) {
         decision.active(person, at);
     }
-    for (person, at) in people().filter(|(person, _)| person.standing == Standing::Unusable) {
+    for (person, at) in people().filter(|(person, _)| person.eligibility == Eligibility::Unusable) {
         decision.unusable(person, at);
     }
     // Of several with one email, the first is the evidence: the order of reading must not matter.
-    let is_disabled = |(person, _): &(&Person, u32)| person.standing == Standing::Disabled;
+    let is_disabled = |(person, _): &(&Person, u32)| person.eligibility == Eligibility::Disabled;
     let mut disabled: Vec<_> = people().filter(is_disabled).collect();
     disabled.sort_unstable_by_key(|(person, _)| &person.id);
     for (person, at) in disabled {
         decision.disabled(person, at);
     }
     for (person, at) in people() {
-        match person.standing {
-            Standing::Active | Standing::Unusable | Standing::Disabled => {}
-            Standing::Deleted => {
+        match person.eligibility {
+            Eligibility::Active | Eligibility::Unusable | Eligibility::Disabled => {}
+            Eligibility::Deleted => {
                 let policy = decision.policy.offboarding.deleted;
                 decision.absent(person, at, policy, Reason::GoneFromDirectory);
             }
-            Standing::OutOfScope => {
+            Eligibility::OutOfScope => {
                 let policy = decision.policy.offboarding.absent;
                 decision.absent(person, at, policy, Reason::FilteredOut);
             }
@@ -121,11 +121,11 @@ impl<'a> Decision<'a> {
                 .external_id
                 .as_ref()
                 .and_then(|id| roster.by_id.get(id));
-            at.is_some_and(|&at| roster.people[at as usize].standing == Standing::Active)
+            at.is_some_and(|&at| roster.people[at as usize].eligibility == Eligibility::Active)
         };
         self.protected = Protected::members(&roster.unidentified, members, is_known);
         self.claimed.extend(&self.protected.may_be);
-        self.decided.untouchable.extend(&self.protected.may_be);
+        self.decided.unmanaged.extend(&self.protected.may_be);
     }
 
     /// Two members with one external id: nobody can tell which one the directory means.
@@ -136,19 +136,19 @@ impl<'a> Decision<'a> {
                 && matches!(self.index.by_id.get(id), Some(Found::Several))
             {
                 shared.entry(id).or_default().push(member);
-                self.decided.untouchable.insert(member.id);
+                self.decided.unmanaged.insert(member.id);
             }
         }
         for (id, members) in shared {
             let mut emails: Vec<String> = members
                 .iter()
-                .map(|member| shorten(member.email.as_str()))
+                .map(|member| sanitize(member.email.as_str()))
                 .collect();
             emails.sort();
             emails.truncate(5);
             let message = format!(
                 "several members have the external id {}: {}; remove all but one in Bitwarden",
-                shorten(id.as_str()),
+                sanitize(id.as_str()),
                 emails.join(", ")
             );
             self.problem(ProblemReason::IdentityConflict, message, [id.clone()]);
@@ -161,7 +161,7 @@ impl<'a> Decision<'a> {
             Some(Found::One(member)) => {
                 self.set(at, Presence::Stays);
                 if member.email != *email {
-                    let (new, old) = (shorten(email.as_str()), shorten(member.email.as_str()));
+                    let (new, old) = (sanitize(email.as_str()), sanitize(member.email.as_str()));
                     let what_to_do = match member.status {
                         MemberStatus::Invited => format!(
                             "whoever owns {old} can still accept the invitation: remove it in \
@@ -195,7 +195,7 @@ impl<'a> Decision<'a> {
                 Some(Found::Several) => {
                     let message = format!(
                         "several members have the email {}; remove all but one in Bitwarden",
-                        shorten(email.as_str())
+                        sanitize(email.as_str())
                     );
                     self.problem(
                         ProblemReason::IdentityConflict,
@@ -213,7 +213,7 @@ impl<'a> Decision<'a> {
             let message = format!(
                 "{} may belong to another entry of the directory, which can't be identified; \
                  nothing was done to this member",
-                shorten(member.email.as_str())
+                sanitize(member.email.as_str())
             );
             let ids = [person.id.clone()];
             self.problem(ProblemReason::UnidentifiedEntries, message, ids);
@@ -228,7 +228,7 @@ impl<'a> Decision<'a> {
             Some(from) => {
                 if self.is_out_of_use(member) {
                     self.claim(member);
-                    self.decided.untouchable.insert(member.id);
+                    self.decided.unmanaged.insert(member.id);
                 }
                 let why = if member.role == MemberRole::Owner {
                     "an owner"
@@ -239,8 +239,8 @@ impl<'a> Decision<'a> {
                     "{} belongs to {why} with the external id {}, who was left as they are; if both \
                      are the same person, give the older entry of the directory another email, or \
                      leave it out by a filter",
-                    shorten(member.email.as_str()),
-                    shorten(from.as_str())
+                    sanitize(member.email.as_str()),
+                    sanitize(from.as_str())
                 );
                 let ids = [person.id.clone(), from.clone()];
                 self.problem(ProblemReason::IdentityConflict, message, ids);
@@ -260,13 +260,13 @@ impl<'a> Decision<'a> {
             return;
         };
         self.claim(other);
-        self.decided.untouchable.insert(other.id);
+        self.decided.unmanaged.insert(other.id);
         let message = format!(
             "{} is the email of an active person, and of another member whose external id {} is out \
              of use; that member was left as they are: remove them in Bitwarden, or change the \
              person's email there",
-            shorten(other.email.as_str()),
-            shorten(other.external_id.as_ref().map_or("", ExternalId::as_str)),
+            sanitize(other.email.as_str()),
+            sanitize(other.external_id.as_ref().map_or("", ExternalId::as_str)),
         );
         let other = other.external_id.clone();
         let ids = [person.id.clone()]
@@ -286,7 +286,7 @@ impl<'a> Decision<'a> {
         }
         if let Some(member) = self.out_of_use_by_email(person) {
             self.claim(member);
-            self.decided.untouchable.insert(member.id);
+            self.decided.unmanaged.insert(member.id);
         }
     }
 
@@ -302,7 +302,7 @@ impl<'a> Decision<'a> {
         if let Some(member) = self.orphan_by_email(person) {
             // Known under an older id: disabled, not absent.
             self.claim(member);
-            self.decided.untouchable.insert(member.id);
+            self.decided.unmanaged.insert(member.id);
             self.depart(member, None, policy, reason, evidence);
         }
     }
@@ -323,7 +323,7 @@ impl<'a> Decision<'a> {
             && !self.claimed.contains(&member.id)
         {
             if self.protected.keeps(id) {
-                self.decided.untouchable.insert(member.id);
+                self.decided.unmanaged.insert(member.id);
                 return;
             }
             let (policy, reason) = (self.policy.offboarding.absent, Reason::GoneFromDirectory);
@@ -354,7 +354,7 @@ impl<'a> Decision<'a> {
                 let message = format!(
                     "{} is an owner, whose access is never taken away; make them a user in \
                      Bitwarden first",
-                    shorten(member.email.as_str())
+                    sanitize(member.email.as_str())
                 );
                 self.problem(ProblemReason::OwnerRetained, message, [external_id.clone()]);
             }
@@ -374,7 +374,7 @@ impl<'a> Decision<'a> {
         let subject = subject(&external_id, member);
         if removed {
             self.decided.removed.insert(external_id);
-            self.decided.untouchable.remove(&member.id);
+            self.decided.unmanaged.remove(&member.id);
         }
         if let Some(action) = action {
             self.change(subject, action, reason);
@@ -408,8 +408,8 @@ impl<'a> Decision<'a> {
     /// directory any more.
     fn orphan_by_email(&self, person: &Person) -> Option<&'a Member> {
         self.unclaimed_by_email(person).filter(|member| {
-            let standing = self.standing_of_id(member);
-            matches!(standing, Some(None | Some(Standing::Deleted)))
+            let eligibility = self.standing_of_id(member);
+            matches!(eligibility, Some(None | Some(Eligibility::Deleted)))
         })
     }
 
@@ -429,22 +429,24 @@ impl<'a> Decision<'a> {
     /// Whether a member's id is ours, its alone, and nobody's in the directory who is to be a
     /// member: its entry is gone, deleted, disabled or out of scope.
     fn is_out_of_use(&self, member: &Member) -> bool {
-        let standing = self.standing_of_id(member);
+        let eligibility = self.standing_of_id(member);
         matches!(
-            standing,
-            Some(None | Some(Standing::Deleted | Standing::Disabled | Standing::OutOfScope))
+            eligibility,
+            Some(
+                None | Some(Eligibility::Deleted | Eligibility::Disabled | Eligibility::OutOfScope)
+            )
         )
     }
 
     /// What the directory makes of the entry with a member's id, `Some(None)` where there is none;
     /// `None` where the id isn't ours, or several members have it.
-    fn standing_of_id(&self, member: &Member) -> Option<Option<Standing>> {
+    fn standing_of_id(&self, member: &Member) -> Option<Option<Eligibility>> {
         let id = member.external_id.as_ref()?;
         let at = match self.index.by_id.get(id) {
             Some(Found::One(_)) => self.roster.by_id.get(id),
             _ => return None,
         };
-        Some(at.map(|&at| self.roster.people[at as usize].standing))
+        Some(at.map(|&at| self.roster.people[at as usize].eligibility))
     }
 
     fn set(&mut self, at: u32, presence: Presence) {

@@ -4,7 +4,7 @@ use crate::directory::ExternalId;
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::plan::{Kind, Plan};
 use crate::sync::policy::{Policy, Restore};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// What earlier runs know about revocations.
 pub trait Revocations {
@@ -30,7 +30,7 @@ impl Plan {
             if change.kind() != Kind::Restore || change.subject.id.is_none() {
                 return true;
             }
-            let person = shorten(change.subject.label());
+            let person = sanitize(change.subject.label());
             let why = if let Some(attribute) = &hidden {
                 format!(
                     "{person} isn't restored: no entry of the directory has the attribute \

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::directory::{ExternalId, UnidentifiedGroup, UnidentifiedUser};
 use crate::organization::model::{Group, Member};
 use crate::problem::{Problem, ProblemReason};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// How many entries a problem names.
 const SAMPLE: usize = 5;
@@ -114,7 +114,7 @@ impl<'a> Protected<'a> {
         if self.kept.is_empty() {
             return None;
         }
-        let mut named: Vec<String> = self.anybody.iter().copied().map(shorten).collect();
+        let mut named: Vec<String> = self.anybody.iter().copied().map(sanitize).collect();
         named.sort_unstable();
         named.truncate(SAMPLE);
         let count = self.anybody.len();

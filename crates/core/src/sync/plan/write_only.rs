@@ -16,9 +16,9 @@ use crate::sync::plan::{
     Action, Change, Counts, GroupAction, MemberAction, Plan, Reason, Subject, Update, Withdrawal,
 };
 use crate::sync::policy::{Departure, Policy, Restore};
-use crate::sync::roster::{GroupStanding, Person, Roster, RosterGroup, Standing};
+use crate::sync::roster::{Eligibility, GroupEligibility, Person, Roster, RosterGroup};
 use crate::sync::sent::{Access, Sent, SentGroup, SentState};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Makes the changes, and tells what such a server can't do.
 pub(super) fn compare(
@@ -105,10 +105,10 @@ impl<'a> Comparison<'a> {
             .collect();
         people.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         for person in people {
-            match person.standing {
-                Standing::Active => self.active(person),
-                Standing::Disabled | Standing::Deleted => self.disabled(person),
-                Standing::OutOfScope | Standing::Unusable => {
+            match person.eligibility {
+                Eligibility::Active => self.active(person),
+                Eligibility::Disabled | Eligibility::Deleted => self.disabled(person),
+                Eligibility::OutOfScope | Eligibility::Unusable => {
                     if self.accounts.contains_key(&person.id) {
                         self.on_server.insert(&person.id);
                     }
@@ -152,7 +152,7 @@ impl<'a> Comparison<'a> {
             Some(account) => {
                 let from = &account.external_id;
                 let in_use = self.roster.by_id.get(from).is_some_and(|&at| {
-                    self.roster.people[at as usize].standing != Standing::Deleted
+                    self.roster.people[at as usize].eligibility != Eligibility::Deleted
                 });
                 if in_use || account.access == Access::Revoked {
                     self.taken(person, email, from, account.access);
@@ -191,9 +191,9 @@ impl<'a> Comparison<'a> {
             "the account of {} {whose} {}, so it isn't given to {}; if they are the same person, or \
              once the member is removed in the server's console, name the address in \
              organization.vaultwarden.neverSend for one sync and take it out again",
-            shorten(email.as_str()),
-            shorten(from.as_str()),
-            shorten(person.id.as_str()),
+            sanitize(email.as_str()),
+            sanitize(from.as_str()),
+            sanitize(person.id.as_str()),
         );
         let ids = [person.id.clone(), from.clone()];
         self.problems
@@ -229,8 +229,8 @@ impl<'a> Comparison<'a> {
             return;
         };
         self.on_server.insert(&person.id);
-        let departs = match person.standing {
-            Standing::Deleted => self.policy.offboarding.absent != Departure::Retain,
+        let departs = match person.eligibility {
+            Eligibility::Deleted => self.policy.offboarding.absent != Departure::Retain,
             _ => self.policy.offboarding.disabled != Departure::Retain,
         };
         let with_access = |email: &&Email| {
@@ -248,8 +248,8 @@ impl<'a> Comparison<'a> {
         let current = current.cloned();
         if let Some(email) = &current {
             let evidence = person.evidence.clone().unwrap_or(Evidence::Absent);
-            let reason = match person.standing {
-                Standing::Deleted => Reason::GoneFromDirectory,
+            let reason = match person.eligibility {
+                Eligibility::Deleted => Reason::GoneFromDirectory,
                 _ => Reason::DisabledInDirectory,
             };
             self.revoke(person.id.clone(), email, evidence, reason);
@@ -296,7 +296,7 @@ impl<'a> Comparison<'a> {
         };
         self.problems.push(Problem::new(
             ProblemReason::Unsupported,
-            format!("{} {why}", shorten(email.as_str())),
+            format!("{} {why}", sanitize(email.as_str())),
             [id],
         ));
         false
@@ -357,7 +357,7 @@ impl<'a> Comparison<'a> {
             "group {} has a member who can't be identified, and this server doesn't tell who is in \
              it: the group isn't sent; let the operator's account read the id of its members, give \
              each an id of its own, or leave them out by a filter",
-            shorten(&group.name)
+            sanitize(&group.name)
         );
         let ids = [group.id.clone()];
         let reason = ProblemReason::UnidentifiedEntries;
@@ -436,7 +436,7 @@ impl<'a> Comparison<'a> {
                     format!(
                         "{} has a new id, and several groups were sent by that name: another one is \
                          made; delete the old ones in the server's console",
-                        shorten(&group.name)
+                        sanitize(&group.name)
                     ),
                     [group.id.clone()],
                 )),
@@ -456,8 +456,8 @@ impl<'a> Comparison<'a> {
         let message = format!(
             "the group {} is called {} in the directory now; this server can't rename groups: \
              rename it in its console (this is told once)",
-            shorten(known),
-            shorten(&group.name)
+            sanitize(known),
+            sanitize(&group.name)
         );
         self.problems.push(Problem::new(
             ProblemReason::Unsupported,
@@ -479,7 +479,7 @@ impl<'a> Comparison<'a> {
                 !group.gone
                     && !in_scope.contains(id)
                     && !taken_over.contains(id)
-                    && other != Some(&GroupStanding::Unusable)
+                    && other != Some(&GroupEligibility::Unusable)
             })
             .collect();
         for (id, group) in gone {
@@ -487,7 +487,7 @@ impl<'a> Comparison<'a> {
                 "the group {} isn't among the directory's any more; this server can't delete \
                  groups, so its members keep what it gives: delete it in the server's console \
                  (this is told once)",
-                shorten(&group.name)
+                sanitize(&group.name)
             );
             self.problems.push(Problem::new(
                 ProblemReason::Unsupported,
@@ -509,8 +509,8 @@ impl<'a> Comparison<'a> {
             let message = format!(
                 "the server refused {} ({}) before; it is sent again once it changes, or when all \
                  is compared anew",
-                shorten(change.subject.label()),
-                shorten(change.external_id().as_str()),
+                sanitize(change.subject.label()),
+                sanitize(change.external_id().as_str()),
             );
             let id = change.external_id().clone();
             self.problems
@@ -520,8 +520,12 @@ impl<'a> Comparison<'a> {
 }
 
 fn in_use(roster: &Roster) -> HashSet<&Email> {
-    let usable =
-        |person: &&Person| !matches!(person.standing, Standing::Disabled | Standing::Deleted);
+    let usable = |person: &&Person| {
+        !matches!(
+            person.eligibility,
+            Eligibility::Disabled | Eligibility::Deleted
+        )
+    };
     let people = roster.people.iter().filter(usable);
     let unidentified = roster.unidentified.iter();
     let unidentified = unidentified.filter_map(|person| person.email.as_ref());

@@ -13,8 +13,8 @@ use crate::directory::{
 };
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::policy::{GroupFilter, Policy, UserFilter, passes};
-use crate::sync::roster::{GroupStanding, Person, Roster, RosterGroup, Standing};
-use crate::text::shorten;
+use crate::sync::roster::{Eligibility, GroupEligibility, Person, Roster, RosterGroup};
+use crate::text::sanitize;
 
 /// Longest name of a group that Bitwarden takes, in characters.
 pub const GROUP_NAME_MAX: usize = 100;
@@ -22,11 +22,11 @@ pub const GROUP_NAME_MAX: usize = 100;
 /// Sees a directory through a policy.
 ///
 /// What can't be decided because an entry is broken is decided in favour of whoever is in the
-/// organization already: such an entry is [`Standing::Unusable`], which neither invites nor takes
+/// organization already: such an entry is [`Eligibility::Unusable`], which neither invites nor takes
 /// anything away. So is an active account without an email where an include list would have to
 /// match it.
 ///
-/// A blocked account stays [`Standing::Disabled`] even without an email or groups: directories
+/// A blocked account stays [`Eligibility::Disabled`] even without an email or groups: directories
 /// commonly strip both when somebody leaves, and that must not turn the policy for blocked accounts
 /// into the one for absent ones.
 ///
@@ -59,7 +59,7 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Roster {
         .filter_map(|group| group.id.clone());
     groups
         .others
-        .extend(shared.map(|id| (id, GroupStanding::Unusable)));
+        .extend(shared.map(|id| (id, GroupEligibility::Unusable)));
     let (mut people, by_id) = resolve_people(users, &groups, policy, &mut own);
     let unidentified = prefixed_users(unidentified_users, policy);
     set_duplicates_aside(&mut people, &unidentified, &mut own);
@@ -100,7 +100,7 @@ fn prefixed_groups(groups: Vec<UnidentifiedGroup>, policy: &Policy) -> Vec<Unide
 
 struct Groups {
     in_scope: Vec<RosterGroup>,
-    others: HashMap<ExternalId, GroupStanding>,
+    others: HashMap<ExternalId, GroupEligibility>,
     /// Everyone in a group in scope; `None` where that doesn't matter.
     scope: Option<RoaringBitmap>,
     /// Whether there may be more people in groups in scope than we can see.
@@ -124,15 +124,15 @@ fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Proble
         .zip(partial.into_iter().zip(unidentified));
     for (group, (people, (in_part, unidentified))) in groups.into_iter().zip(known) {
         let id = group.id.with_prefix(&policy.external_id_prefix);
-        let standing = match group_scope(&group.name, &policy.groups) {
-            Scope::Out => Some(GroupStanding::OutOfScope),
+        let eligibility = match group_scope(&group.name, &policy.groups) {
+            Scope::Out => Some(GroupEligibility::OutOfScope),
             scope => {
                 if let Some(scope) = &mut resolved.scope {
                     *scope |= &*people;
                 }
                 resolved.scope_in_part |= in_part.is_some();
                 let problem = id.as_ref().err().map(|error| {
-                    let message = format!("group {}: {error}", shorten(&group.name));
+                    let message = format!("group {}: {error}", sanitize(&group.name));
                     Problem::new(
                         ProblemReason::InvalidExternalId,
                         message,
@@ -145,14 +145,14 @@ fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Proble
                     .or_else(|| partial_problem(named, &group.name, in_part?));
                 let unusable = problem.is_some() || scope == Scope::Unknown;
                 problems.extend(problem);
-                unusable.then_some(GroupStanding::Unusable)
+                unusable.then_some(GroupEligibility::Unusable)
             }
         };
         // An id that Bitwarden can't take isn't there either: nothing to compare with.
         let Ok(id) = id else { continue };
-        match standing {
-            Some(standing) => {
-                resolved.others.insert(id, standing);
+        match eligibility {
+            Some(eligibility) => {
+                resolved.others.insert(id, eligibility);
             }
             None => resolved.in_scope.push(RosterGroup {
                 id,
@@ -193,7 +193,7 @@ fn name_problem(id: &ExternalId, name: &str, scope: Scope) -> Option<Problem> {
     if name.is_empty() {
         // With an include list it would hardly have been meant.
         return (scope == Scope::In).then(|| {
-            let message = format!("group {} has no name; give it one", shorten(id.as_str()));
+            let message = format!("group {} has no name; give it one", sanitize(id.as_str()));
             Problem::new(ProblemReason::GroupNameMissing, message, [id.clone()])
         });
     }
@@ -202,7 +202,7 @@ fn name_problem(id: &ExternalId, name: &str, scope: Scope) -> Option<Problem> {
         let message = format!(
             "the name of group {} has {characters} characters, Bitwarden takes at most \
              {GROUP_NAME_MAX}; shorten it",
-            shorten(name)
+            sanitize(name)
         );
         Problem::new(ProblemReason::GroupNameTooLong, message, [id.clone()])
     })
@@ -210,7 +210,7 @@ fn name_problem(id: &ExternalId, name: &str, scope: Scope) -> Option<Problem> {
 
 /// Of a group that is known in part, nothing can be taken away.
 fn partial_problem(id: &ExternalId, name: &str, why: InPart) -> Option<Problem> {
-    let name = shorten(name);
+    let name = sanitize(name);
     let (reason, message) = match why {
         InPart::HiddenMembers => (
             ProblemReason::HiddenMembers,
@@ -254,7 +254,7 @@ fn resolve_people(
             false if groups.scope_in_part => Scope::Unknown,
             false => Scope::Out,
         };
-        let (mut standing, evidence) = standing(&user, in_a_group, &policy.users);
+        let (mut eligibility, evidence) = eligibility(&user, in_a_group, &policy.users);
         let id = match user.id.with_prefix(&policy.external_id_prefix) {
             Ok(id) => {
                 by_id.insert(id.clone(), index as u32);
@@ -262,11 +262,11 @@ fn resolve_people(
             }
             // It can't be in Bitwarden: nothing may find this person by id.
             Err(error) => {
-                if standing == Standing::Active {
-                    let message = format!("person {}: {error}", shorten(user.id.as_str()));
+                if eligibility == Eligibility::Active {
+                    let message = format!("person {}: {error}", sanitize(user.id.as_str()));
                     let ids = [user.id.clone()];
                     problems.push(Problem::new(ProblemReason::InvalidExternalId, message, ids));
-                    standing = Standing::Unusable;
+                    eligibility = Eligibility::Unusable;
                 }
                 user.id
             }
@@ -276,7 +276,7 @@ fn resolve_people(
             Err(unusable) => {
                 let reported =
                     unusable.why != InvalidEmail::Empty || policy.users.include.is_empty();
-                if standing == Standing::Unusable && reported {
+                if eligibility == Eligibility::Unusable && reported {
                     problems.push(email_problem(&id, &unusable));
                 }
                 None
@@ -285,7 +285,7 @@ fn resolve_people(
         people.push(Person {
             id,
             email,
-            standing,
+            eligibility,
             evidence,
         });
     }
@@ -293,8 +293,12 @@ fn resolve_people(
 }
 
 /// Where somebody stands, and on what evidence they may lose something because of it.
-fn standing(user: &User, in_a_group: Scope, filter: &UserFilter) -> (Standing, Option<Evidence>) {
-    let out = |rule| (Standing::OutOfScope, Some(Evidence::OutOfScope(rule)));
+fn eligibility(
+    user: &User,
+    in_a_group: Scope,
+    filter: &UserFilter,
+) -> (Eligibility, Option<Evidence>) {
+    let out = |rule| (Eligibility::OutOfScope, Some(Evidence::OutOfScope(rule)));
     let left_out = user.email.as_ref().ok().and_then(|email| {
         let email = email.as_str();
         if !passes(&[], &filter.exclude, email) {
@@ -307,13 +311,13 @@ fn standing(user: &User, in_a_group: Scope, filter: &UserFilter) -> (Standing, O
     });
     let evidence = || user.evidence.clone().map(Evidence::Disabled);
     match (user.state, left_out) {
-        (AccountState::Deleted, _) => (Standing::Deleted, evidence()),
+        (AccountState::Deleted, _) => (Eligibility::Deleted, evidence()),
         (_, Some(rule)) => out(rule),
-        (AccountState::Disabled, None) => (Standing::Disabled, evidence()),
+        (AccountState::Disabled, None) => (Eligibility::Disabled, evidence()),
         (AccountState::Active, None) => match in_a_group {
             Scope::Out => out(ScopeRule::OnlyTheirMembers),
-            Scope::In if user.email.is_ok() => (Standing::Active, None),
-            Scope::In | Scope::Unknown => (Standing::Unusable, None),
+            Scope::In if user.email.is_ok() => (Eligibility::Active, None),
+            Scope::In | Scope::Unknown => (Eligibility::Unusable, None),
         },
     }
 }
@@ -326,7 +330,7 @@ fn email_problem(id: &ExternalId, unusable: &UnusableEmail) -> Problem {
             ProblemReason::InvalidEmail
         }
     };
-    let message = format!("{}: {}", shorten(&unusable.entry), unusable.why);
+    let message = format!("{}: {}", sanitize(&unusable.entry), unusable.why);
     Problem::new(reason, message, [id.clone()])
 }
 
@@ -340,7 +344,7 @@ fn set_duplicates_aside(
     let mut first: HashMap<&Email, usize> = HashMap::with_capacity(people.len());
     let mut shared: BTreeMap<&Email, Vec<usize>> = BTreeMap::new();
     for (index, person) in people.iter().enumerate() {
-        let (Standing::Active, Some(email)) = (person.standing, &person.email) else {
+        let (Eligibility::Active, Some(email)) = (person.eligibility, &person.email) else {
             continue;
         };
         match first.get(email) {
@@ -363,9 +367,9 @@ fn set_duplicates_aside(
             let message = format!(
                 "{} and {}, which can't be identified, have the email {}; give each an email of \
                  their own, or filter one out",
-                shorten(id.as_str()),
-                shorten(&user.entry),
-                shorten(email.as_str()),
+                sanitize(id.as_str()),
+                sanitize(&user.entry),
+                sanitize(email.as_str()),
             );
             problems.push(Problem::new(ProblemReason::DuplicateEmail, message, [id]));
             aside.push(index);
@@ -374,18 +378,18 @@ fn set_duplicates_aside(
     for (email, indexes) in shared {
         let mut ids: Vec<ExternalId> = indexes.iter().map(|&i| people[i].id.clone()).collect();
         ids.sort();
-        let names: Vec<String> = ids.iter().take(5).map(|id| shorten(id.as_str())).collect();
+        let names: Vec<String> = ids.iter().take(5).map(|id| sanitize(id.as_str())).collect();
         let message = format!(
             "{} active people have the email {}: {}; give each an email of their own, or filter \
              all but one out",
             ids.len(),
-            shorten(email.as_str()),
+            sanitize(email.as_str()),
             names.join(", "),
         );
         problems.push(Problem::new(ProblemReason::DuplicateEmail, message, ids));
         aside.extend(indexes);
     }
     for index in aside {
-        people[index].standing = Standing::Unusable;
+        people[index].eligibility = Eligibility::Unusable;
     }
 }

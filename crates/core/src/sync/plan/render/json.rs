@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::directory::{Evidence, ExternalId};
 use crate::problem::Problem;
-use crate::sync::guard::{Guarded, Held};
+use crate::sync::guard::{GuardedPlan, Held};
 use crate::sync::plan::render::Sides;
 use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Name, Reason};
 
@@ -23,7 +23,7 @@ const LISTED: usize = 100;
 /// With `max_bytes` it is cut to fit, and still JSON: `truncated` counts the changes, held changes
 /// and problems left out, and long lists of members end after some with their full length beside
 /// them (`addTotal`, `removeTotal`).
-pub fn json(guarded: &Guarded, sides: &Sides<'_>, max_bytes: Option<usize>) -> String {
+pub fn json(guarded: &GuardedPlan, sides: &Sides<'_>, max_bytes: Option<usize>) -> String {
     let listed = max_bytes.map_or(usize::MAX, |_| LISTED);
     let held = guarded.held.as_ref();
     let row = |change| to_json(&Row::new(change, listed));

@@ -1,15 +1,15 @@
 //! The form for a ConfigMap or a ticket.
 
-use crate::sync::guard::Guarded;
+use crate::sync::guard::GuardedPlan;
 use crate::sync::plan::render::{Bounded, Sides, detail_of, summary, title};
 use crate::sync::plan::{Change, Kind};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Room for the note that something was cut.
 const NOTE: usize = 100;
 
 /// The plan in Markdown, cut at `max_bytes` with a note that tells how many lines are missing.
-pub fn markdown(guarded: &Guarded, sides: &Sides<'_>, max_bytes: usize) -> String {
+pub fn markdown(guarded: &GuardedPlan, sides: &Sides<'_>, max_bytes: usize) -> String {
     let plan = &*guarded.approved;
     let counts = &plan.counts;
     let mut lines: Vec<String> = vec![
@@ -121,7 +121,7 @@ fn sections<'a>(
 /// A remote side's text so that it stays text: no markup, no table cells, no line breaks, no HTML.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in shorten(text).chars() {
+    for c in sanitize(text).chars() {
         match c {
             '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '#' | '!' | '~' => {
                 escaped.push('\\');

@@ -1,21 +1,21 @@
 //! The form for a terminal.
 
-use crate::sync::guard::Guarded;
+use crate::sync::guard::GuardedPlan;
 use crate::sync::plan::render::{Sides, detail_of, summary, title};
 use crate::sync::plan::{Change, Kind};
-use crate::text::shorten;
+use crate::text::sanitize;
 
 /// Widest column, in characters.
 const WIDEST: usize = 48;
 
 /// The plan for a person: counts first, then each kind of change with at most `rows` of it.
-pub fn table(guarded: &Guarded, sides: &Sides<'_>, rows: usize) -> String {
+pub fn table(guarded: &GuardedPlan, sides: &Sides<'_>, rows: usize) -> String {
     let plan = &*guarded.approved;
     let counts = &plan.counts;
     let mut text = format!(
         "{} → {}\n",
-        shorten(sides.source),
-        shorten(sides.organization)
+        sanitize(sides.source),
+        sanitize(sides.organization)
     );
     text.push_str(&format!(
         "directory: {} active, {} disabled, {} groups\norganization: {} members ({} ours), {} groups \

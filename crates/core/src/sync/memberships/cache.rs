@@ -5,27 +5,27 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::directory::ExternalId;
-use crate::sync::guard::Guarded;
+use crate::sync::guard::GuardedPlan;
 use crate::sync::memberships::sum::truncated;
 use crate::sync::memberships::{Known, person_hash};
 use crate::sync::plan::{
-    Action, Change, Draft, Existing, GroupAction, MemberAction, Update, WantedGroup, Withdrawal,
+    Action, Change, DesiredGroup, Draft, Existing, GroupAction, MemberAction, Update, Withdrawal,
 };
 use crate::sync::sent::{Outcome, SentState};
 
 /// What earlier runs saw or made of an organization's groups, so that an unchanged directory costs
 /// no request a group.
 ///
-/// It makes runs cheaper, never right: without it (or after [`Memory::invalidate`]) the next run reads
+/// It makes runs cheaper, never right: without it (or after [`MembershipCache::invalidate`]) the next run reads
 /// every group. What somebody changes by hand in Bitwarden is found only then.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Memory {
+pub struct MembershipCache {
     /// Stands for the organization that all this is about; zeros before the first run.
     pub(super) organization: [u8; 16],
     /// By the hash of the group's external id.
     pub(super) groups: HashMap<u64, Remembered>,
     /// Stands for all members who weren't ours to move; zeros where that isn't known.
-    pub(super) outsiders: [u8; 16],
+    pub(super) unmanaged: [u8; 16],
     /// What was sent to a server that can't be read.
     pub(super) sent: SentState,
 }
@@ -96,7 +96,7 @@ pub struct Failed {
     pub refused: bool,
 }
 
-impl Memory {
+impl MembershipCache {
     /// Forgets everything unless it is about this organization; whether it was about it.
     pub fn keep_for(&mut self, organization: &str) -> bool {
         let organization = truncated(organization.as_bytes());
@@ -126,7 +126,7 @@ impl Memory {
     /// - those with withdrawals that wait, while somebody is `approving` them;
     /// - those in which somebody may be who became ours to move, or has another external id now.
     pub fn to_read(&self, draft: &Draft<'_>, approving: bool) -> Vec<Uuid> {
-        let others_changed = self.outsiders != draft.outsiders().pending;
+        let others_changed = self.unmanaged != draft.unmanaged().pending;
         let mut unknown: Vec<Uuid> = draft
             .existing()
             .filter(|(_, id, existing)| match existing {
@@ -152,7 +152,7 @@ impl Memory {
     }
 
     /// What holds of a group that wasn't read.
-    pub(crate) fn known(&self, id: &ExternalId, wanted: &WantedGroup) -> Option<Known> {
+    pub(crate) fn known(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<Known> {
         let remembered = self.groups.get(&key(id))?;
         if let Some(differs) = &remembered.differs {
             let Differences { missing, extra } = &**differs;
@@ -174,7 +174,7 @@ impl Memory {
     }
 
     /// Notes what the groups hold after an approved plan was applied but for what `failed`.
-    pub fn record(&mut self, guarded: &Guarded, failed: &Failed) {
+    pub fn record(&mut self, guarded: &GuardedPlan, failed: &Failed) {
         let plan = &*guarded.approved;
         let gone: HashSet<&ExternalId> = plan
             .changes
@@ -208,8 +208,8 @@ impl Memory {
                 remember(state, missing, extra)
             })
             .collect();
-        self.outsiders = if failed.people.is_empty() {
-            plan.outsiders.settled
+        self.unmanaged = if failed.people.is_empty() {
+            plan.unmanaged.settled
         } else {
             [0; 16]
         };
@@ -222,7 +222,7 @@ impl Memory {
     }
 
     /// Notes what the groups hold where nothing was applied (a preview).
-    pub fn observe(&mut self, guarded: &Guarded) {
+    pub fn observe(&mut self, guarded: &GuardedPlan) {
         let plan = &*guarded.approved;
         let held = guarded.held.iter().flat_map(|held| &held.changes);
         let mut updates: HashMap<&ExternalId, (Vec<ExternalId>, Vec<ExternalId>)> = HashMap::new();
@@ -241,7 +241,7 @@ impl Memory {
                 _ => {}
             }
         }
-        self.outsiders = plan.outsiders.pending;
+        self.unmanaged = plan.unmanaged.pending;
         self.groups = plan
             .groups
             .iter()
@@ -286,7 +286,7 @@ impl Memory {
     }
 }
 
-fn added(guarded: &Guarded) -> HashMap<&ExternalId, Vec<ExternalId>> {
+fn added(guarded: &GuardedPlan) -> HashMap<&ExternalId, Vec<ExternalId>> {
     let changes = guarded.approved.changes.iter();
     changes
         .filter_map(|change| match &change.action {
@@ -320,7 +320,7 @@ pub(super) fn key(id: &ExternalId) -> u64 {
     (person_hash(id) >> 64) as u64
 }
 
-impl Memory {
+impl MembershipCache {
     /// Stands for everything in it: 32 hexadecimal digits.
     pub fn digest(&self) -> String {
         truncated(&self.to_bytes())
