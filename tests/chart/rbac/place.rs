@@ -112,7 +112,8 @@ impl Place {
             .env("KUBECONFIG", kubeconfig)
             // Where the pod is; and it has an address of its own.
             .env("DIRECTORY_SYNC_LEASE_NAMESPACE", &self.namespace)
-            .env("DIRECTORY_SYNC_LISTEN", "none");
+            .env("DIRECTORY_SYNC_LISTEN", "none")
+            .env("DIRECTORY_SYNC_ALLOWED_NETWORKS", "127.0.0.0/8,::1");
         for variable in container["env"].as_array().into_iter().flatten() {
             let field = &variable["valueFrom"]["fieldRef"]["fieldPath"];
             assert_eq!(field, "metadata.namespace", "{variable}");

@@ -274,7 +274,7 @@ fn exceeded(
     limit: Limit,
 ) -> Option<HeldBecause> {
     let name = leaving.name.into();
-    if limit.is_off() || !(leaving.deleted || !leaving.absent.is_empty()) {
+    if limit.is_off() || (!leaving.deleted && leaving.absent.is_empty()) {
         return None;
     }
     if leaving.deleted && leaving.size.is_none() {

@@ -287,13 +287,11 @@ impl Ledger {
     /// What was lost within the last day.
     pub(crate) fn recent(&self) -> Recent {
         let since = self.latest.saturating_sub(WINDOW.as_secs());
-        let mut recent = Recent::default();
-        recent.losses = self
-            .losses
-            .iter()
-            .filter(|loss| loss.at > since)
-            .copied()
-            .collect();
+        let losses = self.losses.iter().filter(|loss| loss.at > since);
+        let mut recent = Recent {
+            losses: losses.copied().collect(),
+            ..Recent::default()
+        };
         for uncounted in self.uncounted.iter().filter(|one| one.at > since) {
             recent.uncounted[uncounted.class as usize] += uncounted.losses as usize;
         }

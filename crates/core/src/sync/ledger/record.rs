@@ -65,16 +65,14 @@ impl Ledger {
                         }
                     }
                 }
-                Action::Group(GroupAction::Delete { members, .. }) => {
-                    if !approved.has(change) {
-                        let group = key(id);
-                        losses.push((What::Group { group }, Class::Absent));
-                        let members = members.iter().flatten();
-                        losses.extend(members.map(|member| {
-                            let person = key(member);
-                            (What::Membership { person, group }, Class::Absent)
-                        }));
-                    }
+                Action::Group(GroupAction::Delete { members, .. }) if !approved.has(change) => {
+                    let group = key(id);
+                    losses.push((What::Group { group }, Class::Absent));
+                    let members = members.iter().flatten();
+                    losses.extend(members.map(|member| {
+                        let person = key(member);
+                        (What::Membership { person, group }, Class::Absent)
+                    }));
                 }
                 _ => {}
             }
