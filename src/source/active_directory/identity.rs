@@ -2,33 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// `objectGUID` as Windows and Bitwarden's Directory Connector write it: the first three fields
-/// little-endian, lower case. `None` where `bytes` aren't sixteen.
-pub fn guid(bytes: &[u8]) -> Option<String> {
-    let bytes: [u8; 16] = bytes.try_into().ok()?;
-    Some(uuid::Uuid::from_bytes_le(bytes).hyphenated().to_string())
-}
-
-/// How to read the bytes of an attribute that is known to hold an identity as such; `None` where
-/// it isn't. `lower_case` is the attribute's name.
-///
-/// AD LDS and Exchange write GUIDs as Active Directory does; eDirectory's `GUID` has no text form
-/// that all its tools agree on, so its bytes are written in their order.
-pub fn binary(lower_case: &str) -> Option<fn(&[u8]) -> Option<String>> {
-    match lower_case {
-        "objectguid" | "ms-ds-consistencyguid" => Some(guid),
-        "guid" => Some(hex),
-        _ => None,
-    }
-}
-
-fn hex(bytes: &[u8]) -> Option<String> {
-    let text = bytes.iter().fold(String::new(), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    });
-    (!text.is_empty()).then_some(text)
-}
+pub use crate::source::ldap::binary_id::guid;
 
 /// Whether this is an account that comes with every domain: Administrator, Guest, krbtgt and
 /// DefaultAccount, by the last number of their identifiers.

@@ -9,7 +9,7 @@ mod controller;
 mod discovery;
 mod error;
 mod groups;
-pub(in crate::source) mod identity;
+mod identity;
 mod members;
 mod read;
 mod scope;

@@ -4,6 +4,7 @@
 //! sense of what comes, `read` turns it into a directory, `check` tells how far one gets.
 
 // Active Directory speaks LDAP, too: what isn't pub here is shared with it alone.
+pub(in crate::source) mod binary_id;
 pub(in crate::source) mod check;
 pub(in crate::source) mod connection;
 mod disabled;

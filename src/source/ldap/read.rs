@@ -19,7 +19,7 @@ use crate::complete::Complete;
 use crate::directory::{Account, AccountState, Directory, DirectoryBuilder, Email, EntryKey};
 use crate::problem::{Problem, ProblemReason};
 use crate::source::ReadProgress;
-use crate::source::active_directory::identity;
+use crate::source::ldap::binary_id::{self, ReadId};
 use crate::text::sanitize;
 
 /// Reads the whole directory over two connections to the same server.
@@ -467,7 +467,7 @@ struct Ids {
     /// `None`: the DN.
     attribute: Option<AttributeName>,
     /// How to read its bytes, where they aren't text.
-    binary: Option<fn(&[u8]) -> Option<String>>,
+    binary: Option<ReadId>,
     entries: usize,
     missing: usize,
     /// An entry whose id isn't text although the attribute isn't known to hold anything else.
@@ -482,7 +482,7 @@ impl Ids {
         };
         let binary = attribute
             .as_ref()
-            .and_then(|name| identity::binary(name.short()));
+            .and_then(|name| binary_id::reader(name.short()));
         Self {
             attribute,
             binary,
