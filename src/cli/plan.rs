@@ -9,7 +9,7 @@ use super::output::{failed, note, print};
 use super::run::{Run, RunFailure};
 use super::session::Session;
 use crate::sync::guard::GuardedPlan;
-use crate::sync::plan::render;
+use crate::sync::render;
 use crate::sync::report::Report;
 
 /// Where changes are pending, and `--detailed-exitcode` wants to know.

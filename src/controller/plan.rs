@@ -18,7 +18,7 @@ use crate::api::DirectorySync;
 use crate::sync::guard::GuardedPlan;
 use crate::sync::ledger::Ledger;
 use crate::sync::memberships::MembershipCache;
-use crate::sync::plan::render::{Sides, json, markdown};
+use crate::sync::render::{Sides, json, markdown};
 
 /// The plan in Markdown.
 pub const MARKDOWN: &str = "plan.md";

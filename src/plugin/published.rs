@@ -13,8 +13,8 @@ use super::error::PluginError;
 use super::resource::Resource;
 use super::table::lines;
 use crate::controller::plan;
-use crate::sync::plan::render::title;
 use crate::sync::plan::{Kind, Reason};
+use crate::sync::render::title;
 use crate::text::sanitize;
 
 /// Rows of each kind of change that are shown.

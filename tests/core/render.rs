@@ -1,8 +1,8 @@
 //! A plan for people and programs.
 
 use directory_sync::sync::guard::GuardedPlan;
-use directory_sync::sync::plan::render::{Sides, json, markdown, table};
 use directory_sync::sync::policy::{Departure, Limit};
+use directory_sync::sync::render::{Sides, json, markdown, table};
 use directory_sync_testing::{directory, organization, policy, sync};
 use serde_json::{Value, json as value};
 

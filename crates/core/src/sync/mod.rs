@@ -1,12 +1,15 @@
 //! From what was read to what shall change: resolve, plan, guard, and what was seen to have happened.
 
+mod fingerprint;
 pub mod guard;
+mod hash;
 pub mod ledger;
 pub mod limits;
 pub mod memberships;
 pub mod plan;
 pub mod policy;
 pub mod progress;
+pub mod render;
 pub mod report;
 pub mod resolve;
 pub mod roster;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::directory::{Email, ExternalId};
-use crate::sync::memberships::hash;
+use crate::sync::hash::hash;
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
 
 /// The accounts and groups that imports of ours made, as far as is known.

@@ -3,7 +3,6 @@
 //! [`weigh`] finds which limits are exceeded, and by what; [`split`] takes out of the plan what those
 //! limits are about, and nothing else.
 
-mod fingerprint;
 mod split;
 mod weigh;
 
@@ -12,7 +11,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-pub use fingerprint::{Digest, Fingerprint, FingerprintSet};
+pub use super::fingerprint::{Digest, Fingerprint, FingerprintSet};
 
 use crate::directory::ExternalId;
 use crate::problem::{Problem, ProblemReason};

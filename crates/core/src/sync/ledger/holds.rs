@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{APPROVED_MAX, Ledger, USED_MAX, hex, truncated};
-use crate::sync::guard::{Digest, Fingerprint, FingerprintSet};
+use crate::sync::fingerprint::{Digest, Fingerprint, FingerprintSet};
 
 /// How long a hold keeps its id, in seconds. An approval that is older than this is void, because
 /// the hold it names isn't there any more; what is still held has a new id.

@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 pub use holds::{Hold, HoldId};
 
 use crate::directory::{Evidence, ExternalId};
-use crate::sync::guard::Fingerprint;
+use crate::sync::fingerprint::Fingerprint;
+use crate::sync::hash::person_hash;
 use crate::sync::limits::WINDOW;
-use crate::sync::memberships::person_hash;
 
 /// So many losses of a day are kept one by one; of more only the number is.
 pub const LOSSES_MAX: usize = 2_000;
@@ -390,7 +390,7 @@ pub(crate) fn key(id: &ExternalId) -> Key {
 }
 
 fn truncated(bytes: &[u8]) -> [u8; 16] {
-    crate::sync::memberships::hash(bytes).to_be_bytes()
+    crate::sync::hash::hash(bytes).to_be_bytes()
 }
 
 fn hex(bytes: &Fingerprint) -> String {

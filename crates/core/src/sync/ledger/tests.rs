@@ -2,7 +2,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::holds::Holds;
 use super::*;
-use crate::sync::guard::FingerprintSet;
+use crate::sync::fingerprint::FingerprintSet;
 
 const NOON: Timestamp = Timestamp::constant(1_800_000_000, 0);
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::directory::{Email, ExternalId};
+use crate::sync::hash::truncated;
 use crate::sync::memberships::MembershipCache;
 use crate::sync::memberships::cache::Remembered;
-use crate::sync::memberships::sum::truncated;
 use crate::sync::sent::{Access, SentAccount, SentGroup, SentState};
 
 /// The first bytes: a name and a version.

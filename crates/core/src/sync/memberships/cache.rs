@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use crate::directory::ExternalId;
 use crate::sync::guard::GuardedPlan;
-use crate::sync::memberships::sum::truncated;
-use crate::sync::memberships::{Known, person_hash};
+use crate::sync::hash::person_hash;
+use crate::sync::hash::truncated;
+use crate::sync::memberships::Known;
 use crate::sync::plan::{
     Action, Change, DesiredGroup, Draft, Existing, GroupAction, MemberAction, Update, Withdrawal,
 };

@@ -2,11 +2,9 @@
 
 mod bytes;
 mod cache;
-mod sum;
 
 pub use bytes::CorruptCache;
 pub use cache::{Failed, GroupState, MembershipCache};
-pub(crate) use sum::{MemberSum, hash, person_hash};
 
 use crate::directory::ExternalId;
 

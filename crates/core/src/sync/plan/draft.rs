@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::organization::model::{Content, MemberRole, MemberStatus, Organization};
 use crate::problem::{Problem, ProblemReason};
-use crate::sync::memberships::{MemberSum, hash, person_hash};
+use crate::sync::hash::{MemberSum, hash, person_hash};
 use crate::sync::plan::groups::{self, Target};
 use crate::sync::plan::people::{self, Presence};
 use crate::sync::plan::{Counts, GroupAction};

@@ -5,7 +5,6 @@ mod complete;
 mod draft;
 mod groups;
 mod people;
-pub mod render;
 mod restores;
 mod unidentified;
 mod write_only;

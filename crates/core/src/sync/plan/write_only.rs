@@ -544,7 +544,7 @@ fn is_empty(update: &Update) -> bool {
 fn retired(prefix: &str, email: &Email) -> ExternalId {
     let text = format!("{prefix}former:{email}");
     ExternalId::parse(&text).unwrap_or_else(|_| {
-        let hash = crate::sync::memberships::hash(email.as_str().as_bytes());
+        let hash = crate::sync::hash::hash(email.as_str().as_bytes());
         ExternalId::of_member(&format!("{prefix}former:{hash:032x}"))
             .expect("a prefix has at most 50 characters")
     })

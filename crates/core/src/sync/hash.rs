@@ -34,7 +34,7 @@ impl MemberSum {
         self.count == 0
     }
 
-    /// Stands for the set.
+    /// Identifies the set.
     pub fn digest(self) -> [u8; 16] {
         let mut text = [0; 24];
         text[..8].copy_from_slice(&self.count.to_be_bytes());
@@ -54,7 +54,7 @@ pub(crate) fn hash(bytes: &[u8]) -> u128 {
 }
 
 /// The first half of a SHA-256.
-pub(super) fn truncated(bytes: &[u8]) -> [u8; 16] {
+pub(crate) fn truncated(bytes: &[u8]) -> [u8; 16] {
     let mut half = [0; 16];
     half.copy_from_slice(&Sha256::digest(bytes)[..16]);
     half

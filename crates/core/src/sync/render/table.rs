@@ -1,8 +1,8 @@
 //! The form for a terminal.
 
 use crate::sync::guard::GuardedPlan;
-use crate::sync::plan::render::{Sides, detail_of, summary, title};
 use crate::sync::plan::{Change, Kind};
+use crate::sync::render::{Sides, detail_of, summary, title};
 use crate::text::sanitize;
 
 /// Widest column, in characters.

@@ -1,8 +1,8 @@
 //! The form for a ConfigMap or a ticket.
 
 use crate::sync::guard::GuardedPlan;
-use crate::sync::plan::render::{Bounded, Sides, detail_of, summary, title};
 use crate::sync::plan::{Change, Kind};
+use crate::sync::render::{Bounded, Sides, detail_of, summary, title};
 use crate::text::sanitize;
 
 /// Room for the note that something was cut.

@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::directory::{Evidence, ExternalId};
 use crate::problem::Problem;
 use crate::sync::guard::{GuardedPlan, Held};
-use crate::sync::plan::render::Sides;
 use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Name, Reason};
+use crate::sync::render::Sides;
 
 /// How many members a change lists where the length is limited.
 const LISTED: usize = 100;
