@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::resource::Resource;
-use super::status::next;
 use super::table::{Cell, lines};
 use super::time::{ago, exact};
 use crate::api::status::{ChangeCounts, HeldRemovals, OrganizationStatus, ProblemStatus};
@@ -77,7 +76,7 @@ fn facts(resource: &Resource, now: Timestamp) -> Vec<Vec<Cell>> {
     if status.last_attempt_time > status.last_sync_time {
         facts.push(("Last try", when(&status.last_attempt_time).into()));
     }
-    facts.push(("Next", next(resource, now).into()));
+    facts.push(("Next", resource.next_sync(now).into()));
     if let Some(failures) = status.consecutive_failures.filter(|failures| *failures > 0) {
         facts.push(("Failures", format!("{failures} in a row").into()));
     }

@@ -1,10 +1,12 @@
 //! One resource, and the state it is in. Pure.
 
 use anstyle::{AnsiColor, Style};
+use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
+use super::time::ahead;
 use crate::api::DirectorySyncStatus;
 use crate::api::conditions::{ConditionType, REMOVALS_HELD, SYNCING, Success, find};
 use crate::api::status::{Phase, Progress};
@@ -109,6 +111,16 @@ impl Resource {
     /// Whether the spec asks for a plan alone.
     pub fn is_preview(&self) -> bool {
         self.spec("/mode").and_then(Value::as_str) == Some("Preview")
+    }
+
+    /// When it runs next, or how often where that isn't recorded.
+    pub fn next_sync(&self, now: Timestamp) -> String {
+        match (self.state(), &self.status.next_sync_time) {
+            (State::Suspended, _) => "when resumed".into(),
+            (State::Stalled, _) => "when fixed".into(),
+            (_, Some(next)) => ahead(next, now),
+            (_, None) => self.rhythm(),
+        }
     }
 
     /// How often it runs: `every 15m`, or its cron expression.

@@ -13,7 +13,7 @@ use super::detail::page;
 use super::error::PluginError;
 use super::resource::Resource;
 use super::table::{Cell, lines};
-use super::time::{ago, ahead};
+use super::time::ago;
 use crate::cli::output::print;
 use crate::text::sanitize;
 
@@ -136,20 +136,9 @@ fn row(resource: &Resource, namespaces: bool, wide: bool, now: Timestamp) -> Vec
     let problems = resource.problems();
     row.push(number((problems > 0).then_some(problems)).into());
     row.push(ago(status.last_sync_time.as_ref(), now).into());
-    row.push(next(resource, now).into());
+    row.push(resource.next_sync(now).into());
     if wide {
         row.push(sanitize(ready.map_or("", |(_, message)| message)).into());
     }
     row
-}
-
-/// When it runs next, or how often where that isn't recorded.
-pub fn next(resource: &Resource, now: Timestamp) -> String {
-    use super::resource::State;
-    match (resource.state(), &resource.status.next_sync_time) {
-        (State::Suspended, _) => "when resumed".into(),
-        (State::Stalled, _) => "when fixed".into(),
-        (_, Some(next)) => ahead(next, now),
-        (_, None) => resource.rhythm(),
-    }
 }

@@ -33,7 +33,7 @@ use super::conditions::Blocker;
 use super::spec::{DirectorySyncSpec, Mode};
 use crate::schedule::Schedule;
 use crate::source::{self, SourceSettings};
-use crate::sync::policy::Policy;
+use directory_sync_core::sync::policy::Policy;
 
 const DRIFT_CHECK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 

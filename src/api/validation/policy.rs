@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::check::Checks;
 use crate::api::spec::{DeparturePolicy, DirectorySyncSpec};
 use crate::directory::Email;
-use crate::sync::policy::{
+use directory_sync_core::sync::policy::{
     Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
 };
 

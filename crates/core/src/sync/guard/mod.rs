@@ -3,6 +3,7 @@
 //! [`weigh`] finds which limits are exceeded, and by what; [`split`] takes out of the plan what those
 //! limits are about, and nothing else.
 
+mod record;
 mod split;
 mod weigh;
 

@@ -116,7 +116,7 @@ impl Ledger {
     }
 
     /// The hold, as it stands from now on; `None`: nothing is held.
-    pub(super) fn set_open(&mut self, hold: Option<&Hold>) {
+    pub(crate) fn set_open(&mut self, hold: Option<&Hold>) {
         self.holds.open = hold.map(|hold| hold.open);
         if let Some(hold) = hold {
             self.holds.count = self.holds.count.max(hold.open.number);

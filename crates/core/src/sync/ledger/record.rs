@@ -5,28 +5,32 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::{
-    Class, Invited, Key, LOSSES_MAX, Ledger, Loss, REVOKED_MAX, Revoked, Uncounted, What, key,
+    Class, Hold, Invited, Key, LOSSES_MAX, Ledger, Loss, REVOKED_MAX, Revoked, Uncounted, What, key,
 };
-use crate::sync::guard::GuardedPlan;
 use crate::sync::limits::WINDOW;
 use crate::sync::memberships::Failed;
-use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction};
+use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Plan};
 
 impl Ledger {
     /// Notes what is about to be done. To be kept before the first change is made: a process that
     /// ends in the middle has then used up what it may have taken away.
-    pub fn before(&mut self, guarded: &GuardedPlan, now: Timestamp) {
+    pub(crate) fn record_start(
+        &mut self,
+        plan: &Plan,
+        used: Option<&Hold>,
+        open: Option<&Hold>,
+        now: Timestamp,
+    ) {
         *self = self.at(now);
-        if let Some(hold) = &guarded.used {
+        if let Some(hold) = used {
             self.use_approval(hold);
         }
-        self.set_open(guarded.held.as_ref().map(|held| &held.hold));
-        let plan = &*guarded.approved;
+        self.set_open(open);
         if plan.counts.managed_members == 0 && !plan.directory_is_empty {
             self.first_sync_until = self.latest + WINDOW.as_secs();
         }
         let mut approved = self.in_progress();
-        if let Some(hold) = &guarded.used {
+        if let Some(hold) = used {
             approved = approved.union(&hold.changes);
         }
         let mut losses: Vec<(What, Class)> = vec![];
@@ -117,8 +121,7 @@ impl Ledger {
     }
 
     /// Notes what came of it: everything that [`Ledger::before`] noted, but for what `failed`.
-    pub fn after(&mut self, guarded: &GuardedPlan, failed: &Failed) {
-        let plan = &*guarded.approved;
+    pub(crate) fn record_end(&mut self, plan: &Plan, holding: bool, failed: &Failed) {
         let at = self.latest;
         let people: HashSet<Key> = failed.people.iter().map(key).collect();
         let groups: HashSet<Key> = failed.groups.iter().map(key).collect();
@@ -180,7 +183,7 @@ impl Ledger {
                 .people
                 .saturating_sub(u32::try_from(refused).unwrap_or(u32::MAX));
         }
-        let everybody_is_in = refused == 0 && guarded.held.is_none();
+        let everybody_is_in = refused == 0 && !holding;
         if self.first_sync_until > 0
             && everybody_is_in
             && (invited > 0 || plan.counts.managed_members > 0)
@@ -241,11 +244,6 @@ impl Ledger {
         self.revoked.extend(revoked);
         let surplus = self.revoked.len().saturating_sub(REVOKED_MAX);
         self.revoked.drain(..surplus);
-    }
-
-    /// Notes a run that changes nothing: the hold it found, where it found one.
-    pub fn observe(&mut self, guarded: &GuardedPlan) {
-        self.set_open(guarded.held.as_ref().map(|held| &held.hold));
     }
 
     /// Whether something is held.

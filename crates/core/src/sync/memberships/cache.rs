@@ -5,12 +5,11 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::directory::ExternalId;
-use crate::sync::guard::GuardedPlan;
 use crate::sync::hash::person_hash;
 use crate::sync::hash::truncated;
-use crate::sync::memberships::Known;
 use crate::sync::plan::{
-    Action, Change, DesiredGroup, Draft, Existing, GroupAction, MemberAction, Update, Withdrawal,
+    Action, Change, DesiredGroup, Draft, Existing, GroupAction, GroupState, Known, KnownGroups,
+    MemberAction, Plan, Update, Withdrawal,
 };
 use crate::sync::sent::{Outcome, SentState};
 
@@ -47,43 +46,6 @@ pub(super) struct Remembered {
 pub(super) struct Differences {
     pub missing: Vec<ExternalId>,
     pub extra: Vec<ExternalId>,
-}
-
-/// What a plan does to one group in scope, as far as the next run has to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupState {
-    /// The group.
-    pub(crate) external_id: ExternalId,
-    /// Stands for those who are wanted in it.
-    pub(crate) digest: [u8; 16],
-    /// Who is in it until they are removed from the organization, by this plan.
-    pub(crate) leaving: Vec<ExternalId>,
-    /// Its name, where somebody is `leaving`.
-    pub(crate) name: Box<str>,
-    /// How many are wanted in it, where somebody is `leaving`.
-    pub(crate) stays: usize,
-    /// Who is wanted in it and won't come in this run.
-    pub(crate) missing: Vec<ExternalId>,
-    /// Who isn't wanted in it and won't go in this run.
-    pub(crate) extra: Vec<ExternalId>,
-    /// Whether there are members in it who aren't ours to move.
-    pub(crate) others: bool,
-}
-
-impl GroupState {
-    /// A group that will hold exactly those who are wanted in it.
-    pub(crate) fn wanted(external_id: ExternalId, digest: [u8; 16]) -> Self {
-        Self {
-            external_id,
-            digest,
-            leaving: vec![],
-            name: Box::default(),
-            stays: 0,
-            missing: vec![],
-            extra: vec![],
-            others: false,
-        }
-    }
 }
 
 /// What of an approved plan wasn't done.
@@ -175,8 +137,7 @@ impl MembershipCache {
     }
 
     /// Notes what the groups hold after an approved plan was applied but for what `failed`.
-    pub fn record(&mut self, guarded: &GuardedPlan, failed: &Failed) {
-        let plan = &*guarded.approved;
+    pub(crate) fn record_applied(&mut self, plan: &Plan, failed: &Failed) {
         let gone: HashSet<&ExternalId> = plan
             .changes
             .iter()
@@ -187,7 +148,7 @@ impl MembershipCache {
         let mut added = if failed.people.is_empty() {
             HashMap::new()
         } else {
-            added(guarded)
+            added(plan)
         };
         self.groups = plan
             .groups
@@ -223,9 +184,7 @@ impl MembershipCache {
     }
 
     /// Notes what the groups hold where nothing was applied (a preview).
-    pub fn observe(&mut self, guarded: &GuardedPlan) {
-        let plan = &*guarded.approved;
-        let held = guarded.held.iter().flat_map(|held| &held.changes);
+    pub(crate) fn record_seen(&mut self, plan: &Plan, held: &[Change]) {
         let mut updates: HashMap<&ExternalId, (Vec<ExternalId>, Vec<ExternalId>)> = HashMap::new();
         let mut unseen: HashSet<&ExternalId> = HashSet::new();
         for change in plan.changes.iter().chain(held) {
@@ -287,8 +246,8 @@ impl MembershipCache {
     }
 }
 
-fn added(guarded: &GuardedPlan) -> HashMap<&ExternalId, Vec<ExternalId>> {
-    let changes = guarded.approved.changes.iter();
+fn added(plan: &Plan) -> HashMap<&ExternalId, Vec<ExternalId>> {
+    let changes = plan.changes.iter();
     changes
         .filter_map(|change| match &change.action {
             Action::Group(
@@ -328,5 +287,27 @@ impl MembershipCache {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect()
+    }
+}
+
+impl KnownGroups for MembershipCache {
+    fn known(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<Known> {
+        self.known(id, wanted)
+    }
+
+    fn had_others(&self, id: &ExternalId) -> bool {
+        self.had_others(id)
+    }
+
+    fn sent(&self) -> &SentState {
+        self.sent()
+    }
+}
+
+impl Draft<'_> {
+    /// The plan. `read` has the members of the groups that were read; for the others the plan goes
+    /// by `memory`. A group that neither knows is left alone.
+    pub fn complete(self, memory: &MembershipCache, read: &HashMap<Uuid, Vec<Uuid>>) -> Plan {
+        self.complete_with(memory, read)
     }
 }

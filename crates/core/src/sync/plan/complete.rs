@@ -7,12 +7,14 @@ use uuid::Uuid;
 
 use crate::directory::{Evidence, ExternalId};
 use crate::problem::Problem;
-use crate::sync::memberships::{GroupState, Known, MembershipCache};
 use crate::sync::plan::draft::{Basis, Compared, DesiredGroup, Draft};
 use crate::sync::plan::groups::Target;
 use crate::sync::plan::people::Presence;
 use crate::sync::plan::write_only;
-use crate::sync::plan::{Action, Change, GroupAction, Plan, Reason, Subject, Update, Withdrawal};
+use crate::sync::plan::{
+    Action, Change, GroupAction, GroupState, Known, KnownGroups, Plan, Reason, Subject, Update,
+    Withdrawal,
+};
 use crate::sync::roster::Roster;
 
 impl Draft<'_> {
@@ -20,7 +22,11 @@ impl Draft<'_> {
     ///
     /// `read` are the groups that were read, with their members' ids in Bitwarden; for the others
     /// the plan goes by `memory`. A group that neither knows is left alone.
-    pub fn complete(self, memory: &MembershipCache, read: &HashMap<Uuid, Vec<Uuid>>) -> Plan {
+    pub(crate) fn complete_with(
+        self,
+        memory: &impl KnownGroups,
+        read: &HashMap<Uuid, Vec<Uuid>>,
+    ) -> Plan {
         let Self {
             roster,
             counts,
@@ -60,7 +66,7 @@ impl Draft<'_> {
 fn compare(
     mut compared: Compared<'_>,
     roster: &Roster,
-    memory: &MembershipCache,
+    memory: &impl KnownGroups,
     read: &HashMap<Uuid, Vec<Uuid>>,
     plan: &mut Plan,
 ) -> Vec<Problem> {

@@ -3,9 +3,11 @@
 mod change;
 mod complete;
 mod draft;
+mod group_state;
 mod groups;
 mod people;
 mod restores;
+mod sent;
 mod unidentified;
 mod write_only;
 
@@ -14,10 +16,11 @@ pub use change::{
 };
 pub(crate) use draft::{DesiredGroup, Existing, Unmanaged};
 pub use draft::{Draft, draft};
+pub use group_state::GroupState;
+pub(crate) use group_state::{Known, KnownGroups};
 pub use restores::Revocations;
 
 use crate::problem::Problems;
-use crate::sync::memberships::GroupState;
 use crate::sync::sent::Sent;
 
 /// Everything that would make the organization agree with the roster, each with its reason.

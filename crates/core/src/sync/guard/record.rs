@@ -1,0 +1,45 @@
+//! What is kept of a guarded plan: in the ledger and in the cache of memberships.
+
+use jiff::Timestamp;
+
+use super::{GuardedPlan, Held};
+use crate::sync::ledger::{Hold, Ledger};
+use crate::sync::memberships::{Failed, MembershipCache};
+
+fn open(guarded: &GuardedPlan) -> Option<&Hold> {
+    guarded.held.as_ref().map(|held| &held.hold)
+}
+
+impl Ledger {
+    /// Notes what is about to be done. To be kept before the first change is made: a process that
+    /// ends in the middle has then used up what it may have taken away.
+    pub fn before(&mut self, guarded: &GuardedPlan, now: Timestamp) {
+        self.record_start(&guarded.approved, guarded.used.as_ref(), open(guarded), now);
+    }
+
+    /// Notes what came of it: what wasn't done isn't counted.
+    pub fn after(&mut self, guarded: &GuardedPlan, failed: &Failed) {
+        self.record_end(&guarded.approved, guarded.held.is_some(), failed);
+    }
+
+    /// Notes a run that changes nothing: the hold it found, where it found one.
+    pub fn observe(&mut self, guarded: &GuardedPlan) {
+        self.set_open(open(guarded));
+    }
+}
+
+impl MembershipCache {
+    /// Notes what the groups hold after an approved plan was applied but for what `failed`.
+    pub fn record(&mut self, guarded: &GuardedPlan, failed: &Failed) {
+        self.record_applied(&guarded.approved, failed);
+    }
+
+    /// Notes what the groups hold where nothing was applied (a preview).
+    pub fn observe(&mut self, guarded: &GuardedPlan) {
+        let held = guarded.held.as_ref();
+        self.record_seen(
+            &guarded.approved,
+            held.map_or(&[], |held: &Held| &held.changes),
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! What is known of a group before the plan, and what the plan makes of it.
+
+use crate::directory::ExternalId;
+use crate::sync::plan::DesiredGroup;
+use crate::sync::sent::SentState;
+
+/// What a plan does to one group in scope, as far as the next run has to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupState {
+    /// The group.
+    pub(crate) external_id: ExternalId,
+    /// Identifies those who are wanted in it.
+    pub(crate) digest: [u8; 16],
+    /// Who is in it until they are removed from the organization, by this plan.
+    pub(crate) leaving: Vec<ExternalId>,
+    /// Its name, where somebody is `leaving`.
+    pub(crate) name: Box<str>,
+    /// How many are wanted in it, where somebody is `leaving`.
+    pub(crate) stays: usize,
+    /// Who is wanted in it and won't come in this run.
+    pub(crate) missing: Vec<ExternalId>,
+    /// Who isn't wanted in it and won't go in this run.
+    pub(crate) extra: Vec<ExternalId>,
+    /// Whether there are members in it who aren't ours to move.
+    pub(crate) others: bool,
+}
+
+impl GroupState {
+    /// A group that will hold exactly those who are wanted in it.
+    pub(crate) fn wanted(external_id: ExternalId, digest: [u8; 16]) -> Self {
+        Self {
+            external_id,
+            digest,
+            leaving: vec![],
+            name: Box::default(),
+            stays: 0,
+            missing: vec![],
+            extra: vec![],
+            others: false,
+        }
+    }
+}
+
+/// What is known of one group's members without reading them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// They are the wanted ones: an earlier run saw or made them so, and the same are wanted now.
+    AsWanted,
+    /// They are the wanted ones and those of its people whom the plan removes from the
+    /// organization.
+    WithLeavers,
+    /// They are the wanted ones with these exceptions.
+    Differs {
+        /// Wanted, not in it.
+        missing: Vec<ExternalId>,
+        /// Not wanted, in it.
+        extra: Vec<ExternalId>,
+    },
+}
+
+/// What earlier runs know of the organization's groups.
+pub(crate) trait KnownGroups {
+    /// What holds of a group that wasn't read.
+    fn known(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<Known>;
+    /// Whether there were members in the group who weren't ours to move.
+    fn had_others(&self, id: &ExternalId) -> bool;
+    /// What was sent to a server that can't be read.
+    fn sent(&self) -> &SentState;
+}
