@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! operator     waits for the API server and the lease, then runs the rest until shutdown
+//! lease        leader election: which process works
 //! watch        one stream of changes from all watched namespaces
 //! reconcile    one reconcile of one object: prepare → claims → decision → run → publish
 //! prepare      spec, Secrets and ConfigMaps → clients of both sides
 //! decision     whether to run now, and what triggers it (pure)
 //! run          one run: stopped when the spec changes, its progress reported
-//! claims       which object owns which organization; claim_lease: across operators
+//! claims       which object owns which organization, within this operator
+//! claim_lease  the same across operators: one Lease per organization
 //! permits      who runs next; watchdog: which run makes no progress
 //! outcome      the result of a run, as status and messages (pure)
 //! publish      status, events and condition metrics, kept consistent

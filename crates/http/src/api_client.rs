@@ -12,8 +12,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use crate::limits::process_limits;
+use crate::retry::is_retryable;
 use crate::{
-    CallName, Failure, HttpError, Observer, Outcome, RateLimit, Redactor, Retry, TokenCache, body,
+    CallName, Failure, HttpError, Observer, Outcome, RateLimit, Redactor, Repeat, Retry,
+    TokenCache, body,
 };
 
 /// One side that is called.
@@ -55,17 +57,6 @@ impl std::fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} bytes of {}", self.bytes.len(), self.content_type)
     }
-}
-
-/// After which failures a request may be sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repeat {
-    /// After everything that may pass: a request that ends in the same state when it is done twice.
-    Always,
-    /// Likewise, but a 500 is the caller's to judge.
-    ExceptOnServerError,
-    /// Only where the other side surely did nothing: not connected, or refused by 429.
-    NonIdempotent,
 }
 
 impl Call {
@@ -190,7 +181,7 @@ impl ApiClient {
         let mut waited = Duration::ZERO;
         (|| self.authorized(call, &read))
             .retry(self.retry.delays())
-            .when(|error: &HttpError| may_pass(&error.failure, call.repeat))
+            .when(|error: &HttpError| is_retryable(&error.failure, call.repeat))
             .adjust(|error, delay| {
                 let asked = error.failure.answer().and_then(|answer| answer.retry_after);
                 let delay = delay.map(|own| own.max(asked.unwrap_or_default()))?;
@@ -310,27 +301,4 @@ fn is_unauthorized(error: &HttpError) -> bool {
         .failure
         .answer()
         .is_some_and(|answer| answer.status == StatusCode::UNAUTHORIZED)
-}
-
-fn may_pass(failure: &Failure, repeat: Repeat) -> bool {
-    match failure {
-        Failure::Unreachable(_) => true,
-        Failure::Interrupted(_) => repeat != Repeat::NonIdempotent,
-        Failure::Status(answer) => match answer.status.as_u16() {
-            429 => true,
-            500 => repeat == Repeat::Always,
-            // 520 to 524: a proxy of Cloudflare, in front of the cloud and of many servers, didn't
-            // get an answer from the server behind it.
-            408 | 502..=504 | 520..=524 => repeat != Repeat::NonIdempotent,
-            _ => false,
-        },
-        Failure::Denied(_)
-        | Failure::Tls(_)
-        | Failure::Undecodable(_)
-        | Failure::Html
-        | Failure::TooLarge(_)
-        | Failure::Request(_) => false,
-        // Asking for it was tried again already.
-        Failure::Token(_) => false,
-    }
 }

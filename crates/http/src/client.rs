@@ -14,7 +14,7 @@ use crate::limits::process_limits;
 /// Proxies come from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
 #[derive(Debug, Clone)]
 pub struct ClientSettings {
-    /// PEM certificates of authorities to trust beside the system's.
+    /// PEM certificates of CAs to trust beside the system's.
     pub ca_bundle: Option<Vec<u8>>,
     /// PEM certificate chain and private key to show to the server.
     pub client_identity: Option<SecretString>,

@@ -1,11 +1,11 @@
-//! Who can mend an error, and when to try again: the same question for both sides of a sync.
+//! Who can fix an error, and when to try again: the same question for both sides of a sync.
 
 use std::time::Duration;
 
-/// Who can mend an error, and when to try again.
+/// Who can fix an error, and when to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
-    /// Credentials, addresses, filters, certificates: the user's to mend, here or on the other
+    /// Credentials, addresses, filters, certificates: the user's to fix, here or on the other
     /// side. Tried again when the spec or a Secret changes, and rarely without.
     Configuration,
     /// Passes by itself; tried again with back-off, not before this delay where one is given.

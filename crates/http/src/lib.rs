@@ -26,7 +26,7 @@ mod retry;
 
 pub use account_limits::{AccountLimits, LimitRules, WindowHeaders, written_at};
 pub use answer::Answer;
-pub use api_client::{ApiClient, Call, Repeat};
+pub use api_client::{ApiClient, Call};
 pub use class::{ApiError, FailureClass, Refusal, Vendor};
 pub use client::{ClientError, ClientSettings, client};
 pub use error::{CallName, Failure, HttpError};
@@ -35,4 +35,4 @@ pub use oauth::{Token, TokenCache, TokenSource};
 pub use observe::{Observer, Outcome, Unobserved};
 pub use rate_limit::{Headroom, RateLimit, RateLimiter, Window};
 pub use redactor::Redactor;
-pub use retry::{Retry, retry_after};
+pub use retry::{Repeat, Retry, is_retryable_status, retry_after};

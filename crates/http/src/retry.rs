@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
+use crate::Failure;
+
 /// How often and for how long a failed request is sent again: with delays that double, each
 /// lengthened by chance up to twice itself, or as the other side asks by `Retry-After`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,46 @@ impl Retry {
             .with_min_delay(self.first_delay)
             .with_max_delay(self.longest_delay)
             .with_max_times(self.times)
+    }
+}
+
+/// After which failures a request may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// After everything that may pass: a request that ends in the same state when it is done twice.
+    Always,
+    /// Likewise, but a 500 is the caller's to judge.
+    ExceptOnServerError,
+    /// Only where the other side surely did nothing: not connected, or refused by 429.
+    NonIdempotent,
+}
+
+/// Whether a request that failed so may be sent again.
+pub(super) fn is_retryable(failure: &Failure, repeat: Repeat) -> bool {
+    match failure {
+        Failure::Unreachable(_) => true,
+        Failure::Interrupted(_) => repeat != Repeat::NonIdempotent,
+        Failure::Status(answer) => is_retryable_status(answer.status.as_u16(), repeat),
+        Failure::Denied(_)
+        | Failure::Tls(_)
+        | Failure::Undecodable(_)
+        | Failure::Html
+        | Failure::TooLarge(_)
+        | Failure::Request(_) => false,
+        // Asking for it was tried again already.
+        Failure::Token(_) => false,
+    }
+}
+
+/// Whether a request that was answered with this status may be sent again.
+pub fn is_retryable_status(status: u16, repeat: Repeat) -> bool {
+    match status {
+        429 => true,
+        500 => repeat == Repeat::Always,
+        // 520 to 524: a proxy of Cloudflare, in front of the cloud and of many servers, didn't
+        // get an answer from the server behind it.
+        408 | 502..=504 | 520..=524 => repeat != Repeat::NonIdempotent,
+        _ => false,
     }
 }
 

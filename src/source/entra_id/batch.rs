@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{Resource, failure, incomplete, said};
 use super::graph::{BATCH, Graph, PAGE_MAX};
 use super::wire::GraphError;
-use crate::http::{ApiError, Call};
+use crate::http::{ApiError, Call, Repeat, is_retryable_status};
 
 /// As many requests as Graph takes in one.
 const PARTS: usize = 20;
@@ -190,8 +190,10 @@ impl Graph {
                             open.push_back(part);
                         }
                     }
-                    408 | 429 | 500 | 502..=504 | 509 | 520..=524
-                        if part.tries < self.remote.retry.times =>
+                    // 509: Graph's word for a bandwidth that is used up.
+                    status
+                        if (status == 509 || is_retryable_status(status, Repeat::Always))
+                            && part.tries < self.remote.retry.times =>
                     {
                         let asked = answer.retry_after();
                         let own = self.remote.retry.first_delay * (1 << part.tries.min(10));
