@@ -83,7 +83,7 @@ reasons! {
     pub enum Success {
         /// The organization agrees with the directory.
         Succeeded,
-        /// It does, except for entries that a person has to mend.
+        /// It does, except for entries that need manual action.
         SucceededWithProblems,
         /// The plan is reported, as `mode: Preview` asks; nothing was changed.
         Previewed,
@@ -105,7 +105,7 @@ reasons! {
         Interrupted,
     }
 
-    /// A failure that only a person can mend.
+    /// A failure that needs manual action.
     pub enum Blocker {
         /// The spec can't be followed.
         InvalidSpec,

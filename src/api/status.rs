@@ -66,7 +66,7 @@ pub struct DirectorySyncStatus {
     /// Changes that are held until they are approved: removals, or invitations.
     pub held_removals: Option<HeldRemovals>,
 
-    /// What people have to mend, by reason.
+    /// What needs manual action, by reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["reason".into()]))]
     #[schemars(length(max = 20))]
@@ -241,7 +241,7 @@ pub struct HeldRemovals {
     pub sample: Vec<String>,
 }
 
-/// What people have to mend, for one reason.
+/// What needs manual action, for one reason.
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProblemStatus {

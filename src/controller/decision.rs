@@ -114,7 +114,7 @@ pub fn decide(desired: &Desired<'_>, history: &History, now: Timestamp) -> Decis
     }
 }
 
-/// When to try again what only a person can mend: as scheduled, but not within `least`. The other
+/// When to try again what needs manual action: as scheduled, but not within `least`. The other
 /// side counts wrong passwords and tells nobody when it is fixed.
 pub fn after_refusal(
     schedule: &Schedule,

@@ -118,7 +118,7 @@ impl Candidate {
             match self.try_within(self.settings.renew_deadline).await {
                 Ok(Try::Held) => return,
                 Ok(Try::HeldBy(holder)) => tracing::debug!(holder, "another process leads"),
-                Err(error) => tracing::warn!(%error, "couldn't reach for the lease; trying again"),
+                Err(error) => tracing::warn!(%error, "couldn't acquire the lease; retrying"),
             }
             // Jitter, so that candidates do not retry at the same moment.
             sleep(self.settings.retry.mul_f64(0.8 + 0.4 * fastrand::f64())).await;

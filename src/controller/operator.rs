@@ -36,7 +36,7 @@ const REACH_AGAIN: Duration = Duration::from_secs(5);
 /// A loop that doesn't turn for this long hangs.
 const HUNG_AFTER: Duration = Duration::from_secs(60);
 
-/// Trigger the operator ended by itself.
+/// Why the operator ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     /// Health and metrics can't be served.

@@ -42,7 +42,7 @@ pub struct Content {
     binary: BTreeMap<String, ByteString>,
 }
 
-/// Trigger there is no plan to read or none was written.
+/// Why the plan couldn't be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// The ConfigMap of that name is somebody else's.

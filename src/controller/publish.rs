@@ -75,7 +75,7 @@ impl Publisher<'_> {
         state.status = status;
         let written = write(&self.context.client, self.metadata, &state.status).await;
         if let Err(error) = &written {
-            tracing::debug!(%error, "couldn't tell how far the sync is");
+            tracing::debug!(%error, "couldn't write progress to status");
         }
         written.is_ok()
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Timing {
     /// How often each object's Secrets and ConfigMaps are asked for their versions.
     pub reference_poll: Duration,
-    /// The least time between two tries of what only a person can mend. Accounts are locked after so
+    /// The least time between two tries of what needs manual action. Accounts are locked after so
     /// many wrong passwords within so many minutes, usually 30 at most.
     pub refused: Duration,
     /// How old the times in a status may get while runs find and change nothing.

@@ -1,4 +1,4 @@
-//! What can go wrong with an organization, and who can mend it.
+//! What can go wrong with an organization, and who can fix it.
 
 use std::time::Duration;
 
@@ -159,7 +159,7 @@ pub enum OrganizationError {
 }
 
 impl OrganizationError {
-    /// Who can mend it, and when to try again.
+    /// Who can fix it, and when to try again.
     pub fn kind(&self) -> FaultKind {
         match self {
             Self::Settings(_)
@@ -211,7 +211,7 @@ pub(super) enum Refusal {
     Other,
 }
 
-/// Refusals that halving a batch can't mend, in lower case. Source: `OrganizationService` and
+/// Refusals that halving a batch can't fix, in lower case. Source: `OrganizationService` and
 /// `InviteOrganizationUsersCommand` of the server, 2026.8.0.
 const ABOUT_THE_ORGANIZATION: [&str; 5] = [
     "active subscription",

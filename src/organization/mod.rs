@@ -19,4 +19,4 @@ pub use directory_sync_core::organization::model;
 pub use client::OrganizationClient;
 pub use error::OrganizationError;
 pub use import::{GroupRow, ImportReport, ImportRows, MemberRow, NoSeats, RefusedRow, RowKind};
-pub use settings::{ClientId, InvalidSettings, Region, Settings, cloud_pace};
+pub use settings::{ClientId, InvalidSettings, Region, Settings, cloud_rate_limiter};

@@ -114,9 +114,9 @@ impl Region {
     /// The limits to keep where the settings name none.
     pub(super) fn limit(&self) -> Arc<dyn RateLimit> {
         // The cloud counts per client address, so all organizations of this process share one.
-        static US: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(cloud_pace()));
-        static EU: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(cloud_pace()));
-        static GOV: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(cloud_pace()));
+        static US: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(cloud_rate_limiter()));
+        static EU: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(cloud_rate_limiter()));
+        static GOV: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(cloud_rate_limiter()));
         match self {
             Self::Us => US.clone(),
             Self::Eu => EU.clone(),
@@ -128,9 +128,9 @@ impl Region {
     /// The limit of token requests. The cloud counts them per client address, so all organizations
     /// of this process share one for each region.
     pub(super) fn token_limit(&self) -> Arc<dyn RateLimit> {
-        static US: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(token_pace()));
-        static EU: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(token_pace()));
-        static GOV: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(token_pace()));
+        static US: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(token_rate_limiter()));
+        static EU: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(token_rate_limiter()));
+        static GOV: LazyLock<Arc<RateLimiter>> = LazyLock::new(|| Arc::new(token_rate_limiter()));
         match self {
             Self::Us => US.clone(),
             Self::Eu => EU.clone(),
@@ -143,7 +143,7 @@ impl Region {
 /// The limits of Bitwarden's cloud: 200 reads a minute; 60 a minute and 5 a second of each kind of
 /// write. The windows are a little longer than the server's, for requests that travel at different
 /// speeds.
-pub fn cloud_pace() -> RateLimiter {
+pub fn cloud_rate_limiter() -> RateLimiter {
     let minute = Duration::from_millis(60_500);
     let second = Duration::from_millis(1_100);
     let write = [Window::new(60, minute), Window::new(5, second)];
@@ -156,7 +156,7 @@ pub fn cloud_pace() -> RateLimiter {
 
 /// The limit of the cloud's identity service: 10 token requests a minute and 5 a second, for all
 /// organizations behind one client address together.
-pub fn token_pace() -> RateLimiter {
+pub fn token_rate_limiter() -> RateLimiter {
     let minute = Window::new(10, Duration::from_millis(60_500));
     let second = Window::new(5, Duration::from_millis(1_100));
     RateLimiter::unlimited().with(Method::POST, [minute, second])

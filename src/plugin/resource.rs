@@ -28,7 +28,7 @@ pub enum State {
     Syncing,
     /// Nothing is done, as the spec asks.
     Suspended,
-    /// A person has to change something.
+    /// Needs manual action.
     Stalled,
     /// The last run failed; another try follows.
     Failing,
@@ -36,7 +36,7 @@ pub enum State {
     Held,
     /// The plan is shown, as the spec asks.
     Preview,
-    /// In step, except for entries that a person has to mend.
+    /// In step, except for entries that need manual action.
     Problems,
     /// In step.
     InStep,
@@ -180,7 +180,7 @@ impl Resource {
         Some((&ready.reason, &ready.message))
     }
 
-    /// How many entries people have to mend.
+    /// How many entries need manual action.
     pub fn problems(&self) -> i64 {
         let counts = self.status.problems.iter().map(|problem| problem.count);
         counts.fold(0, i64::saturating_add)

@@ -14,8 +14,8 @@ use super::resource::{Resource, State};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
-/// After this long without a sign of the operator, a person wonders.
-const WONDER: Duration = Duration::from_secs(20);
+/// After this long without a response of the operator, a hint says what to look at.
+const NO_RESPONSE_HINT_AFTER: Duration = Duration::from_secs(20);
 /// So long something that kept the last run from beginning may still stand in status.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -139,7 +139,7 @@ struct Display {
     name: String,
     bar: Option<ProgressBar>,
     last: String,
-    wondered: bool,
+    hinted: bool,
 }
 
 impl Display {
@@ -149,7 +149,7 @@ impl Display {
             name,
             bar,
             last: String::new(),
-            wondered: false,
+            hinted: false,
         }
     }
 
@@ -166,8 +166,11 @@ impl Display {
             }
             None => {}
         }
-        if waited >= WONDER && !self.wondered && !eligibility.starts_with(State::Syncing.words()) {
-            self.wondered = true;
+        if waited >= NO_RESPONSE_HINT_AFTER
+            && !self.hinted
+            && !eligibility.starts_with(State::Syncing.words())
+        {
+            self.hinted = true;
             self.say(
                 "the operator hasn't answered yet: is it running, does it watch this namespace, or \
                  is it busy with others? see kubectl directorysync logs",

@@ -25,7 +25,7 @@ pub use settings::{ConnectError, SourceSettings, Validate};
 pub use crate::fault::{FaultKind as SourceErrorKind, Step};
 
 /// How often a read says whether it waits.
-const TELL_EVERY: Duration = Duration::from_millis(250);
+const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A directory that can be read.
 ///
@@ -70,13 +70,13 @@ pub enum Reading {
 pub struct Version(pub String);
 
 /// Does `work` and says meanwhile in `progress` until when its requests wait for our share of `limits`.
-pub async fn telling_waits<T>(
+pub async fn with_wait_reporting<T>(
     progress: &ReadProgress,
     limits: &AccountLimits,
     work: impl Future<Output = T>,
 ) -> T {
     let mut work = std::pin::pin!(work);
-    let mut ticks = tokio::time::interval(TELL_EVERY);
+    let mut ticks = tokio::time::interval(REPORT_INTERVAL);
     loop {
         tokio::select! {
             done = &mut work => return done,
@@ -103,7 +103,7 @@ impl From<ApiError> for SourceError {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct SourceError {
-    /// Who can mend it.
+    /// Who can fix it.
     pub kind: SourceErrorKind,
     /// What was tried, what the directory answered, what to do. Without secrets, bounded.
     pub message: String,

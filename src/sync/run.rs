@@ -115,7 +115,7 @@ impl RunError {
         }
     }
 
-    /// Who can mend it.
+    /// Who can fix it.
     pub fn kind(&self) -> FaultKind {
         match self {
             Self::Source(error) => error.kind,
@@ -289,9 +289,10 @@ impl Planning<'_> {
     ) -> Result<(GuardedPlan, bool), RunError> {
         let started = Instant::now();
         self.options.progress.start(Phase::Plan, 0);
-        let roster = info_span!("resolve").in_scope(|| heavy(|| resolve(directory, self.policy)));
+        let roster =
+            info_span!("resolve").in_scope(|| run_blocking(|| resolve(directory, self.policy)));
         let draft = info_span!("plan")
-            .in_scope(|| heavy(|| plan::draft(&roster, organization, self.policy)));
+            .in_scope(|| run_blocking(|| plan::draft(&roster, organization, self.policy)));
         let approving = self.options.approval.is_some();
         let unknown = state.memory.to_read(&draft, approving);
         let verified = self.options.full_resync || unknown.len() == draft.existing_groups();
@@ -311,7 +312,7 @@ impl Planning<'_> {
 
         let started = Instant::now();
         progress.start(Phase::Plan, 0);
-        let mut plan = heavy(|| draft.complete(&state.memory, &memberships));
+        let mut plan = run_blocking(|| draft.complete(&state.memory, &memberships));
         plan.keep_manual_revocations(self.policy, &state.ledger);
         let guarded = guard(
             plan,
@@ -343,7 +344,7 @@ impl Planning<'_> {
 }
 
 /// Runs what takes the processor for a while, so that other tasks go on where there are threads.
-fn heavy<T>(work: impl FnOnce() -> T) -> T {
+fn run_blocking<T>(work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     match Handle::current().runtime_flavor() {
         RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),

@@ -13,19 +13,19 @@ use tokio::time::{Instant, MissedTickBehavior};
 ///
 /// Ready is what the process says of itself: it reached the API server and watches. Alive is what
 /// shows by itself: each loop that was given a [`Heartbeat`] still turns. A slow directory, an
-/// unreachable API server, a sync of an hour are no reason to be restarted and don't stop the
-/// heart; a deadlock does.
+/// unreachable API server, a sync of an hour are no reason to be restarted and don't stop
+/// a heartbeat; a deadlock does.
 #[derive(Debug, Clone, Default)]
 pub struct Health(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
     ready: AtomicBool,
-    hearts: Mutex<BTreeMap<&'static str, Heart>>,
+    heartbeats: Mutex<BTreeMap<&'static str, LastBeat>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Heart {
+struct LastBeat {
     last: Instant,
     stale_after: Duration,
 }
@@ -48,11 +48,11 @@ impl Health {
 
     /// Looks after a loop from now on: without a beat for `stale_after` the process counts as hung.
     pub fn look_after(&self, name: &'static str, stale_after: Duration) -> Heartbeat {
-        let heart = Heart {
+        let beat = LastBeat {
             last: Instant::now(),
             stale_after,
         };
-        self.hearts().insert(name, heart);
+        self.heartbeats().insert(name, beat);
         Heartbeat {
             health: self.clone(),
             name,
@@ -62,16 +62,19 @@ impl Health {
 
     /// The loops that hang, with how long ago they last moved. Empty: alive.
     pub fn hung(&self) -> Vec<(&'static str, Duration)> {
-        self.hearts()
+        self.heartbeats()
             .iter()
-            .map(|(name, heart)| (*name, heart.last.elapsed(), heart.stale_after))
+            .map(|(name, beat)| (*name, beat.last.elapsed(), beat.stale_after))
             .filter(|(_, silence, stale_after)| silence > stale_after)
             .map(|(name, silence, _)| (name, silence))
             .collect()
     }
 
-    fn hearts(&self) -> MutexGuard<'_, BTreeMap<&'static str, Heart>> {
-        self.0.hearts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn heartbeats(&self) -> MutexGuard<'_, BTreeMap<&'static str, LastBeat>> {
+        self.0
+            .heartbeats
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,13 +89,13 @@ pub struct Heartbeat {
 impl Heartbeat {
     /// The loop moves.
     pub fn beat(&self) {
-        if let Some(heart) = self.health.hearts().get_mut(self.name) {
-            heart.last = Instant::now();
+        if let Some(beat) = self.health.heartbeats().get_mut(self.name) {
+            beat.last = Instant::now();
         }
     }
 
-    /// Runs `future` and beats as long as the task it runs in is free to: waiting keeps the heart
-    /// going, a thread that is blocked inside `future` stops it.
+    /// Runs `future` and beats as long as the task it runs in is free to: waiting keeps the
+    /// heartbeat going, a thread that is blocked inside `future` stops it.
     pub async fn during<F: Future>(self, future: F) -> F::Output {
         let mut future = pin!(future);
         let mut ticks = tokio::time::interval(self.every);
@@ -108,7 +111,7 @@ impl Heartbeat {
 
 impl Drop for Heartbeat {
     fn drop(&mut self) {
-        self.health.hearts().remove(self.name);
+        self.health.heartbeats().remove(self.name);
     }
 }
 

@@ -80,7 +80,7 @@ async fn at_every_step_status_says_what_kstatus_has_to_know() {
         .patch("staff", json!({"spec": {"users": {"exclude": ["p00@*"]}}}))
         .await;
     world.until_ready("staff", "Succeeded").await;
-    // There is no such place in the directory: only a person can mend that.
+    // There is no such place in the directory: only a person can fix that.
     world
         .patch(
             "staff",

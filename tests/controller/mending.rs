@@ -1,4 +1,4 @@
-//! What only a person can mend, and what passes by itself.
+//! What needs manual action, and what passes by itself.
 
 use std::time::Duration;
 

@@ -19,7 +19,7 @@ struct Company {
 }
 
 /// Ada is in Inner, which is in Outer, which is in Inner; Bob is in Outer; Cleo is in nothing; Dan
-/// is blocked and in nothing.
+/// is disabled and in nothing.
 async fn company() -> Company {
     let tenant = tenant().await;
     let ada = tenant.add_user(UserSeed::new("ada").department("R&D").license(SKU));
@@ -84,7 +84,7 @@ async fn member_of_takes_members_direct_and_nested_and_every_blocked_account() {
         };
         company.users(users).await
     };
-    // Dan is blocked: his groups may have been taken away for it.
+    // Dan is disabled: his groups may have been taken away for it.
     assert_eq!(member_of(by_id(lone)).await, ["ada", "dan"]);
     assert_eq!(member_of(by_id(company.inner)).await, ["ada", "bob", "dan"]);
     assert_eq!(member_of(named("o'outer")).await, ["ada", "bob", "dan"]);

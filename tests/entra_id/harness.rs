@@ -108,9 +108,9 @@ pub async fn refused(setup: EntraSetup) -> Refusal {
     }
 }
 
-/// What is to be mended in Entra ID.
+/// What is to be fixed in Entra ID.
 pub trait ForEntra {
-    /// To be mended where the operator sees nothing of it: tried again now and then.
+    /// To be fixed where the operator sees nothing of it: tried again now and then.
     fn for_entra(self) -> Self;
 }
 

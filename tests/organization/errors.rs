@@ -1,4 +1,4 @@
-//! What a person reads when it can't work, and whether it is theirs to mend.
+//! What a person reads when it can't work, and whether it is theirs to fix.
 
 use axum::Router;
 use axum::http::StatusCode;

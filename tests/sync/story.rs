@@ -28,7 +28,7 @@ async fn everyone_ends_up_where_the_directory_says() {
     let report = Sync::new(&source, &client).run().await.unwrap();
     let after = organization.snapshot();
 
-    // New people are invited once; who is blocked and was never a member isn't.
+    // New people are invited once; who is disabled and was never a member isn't.
     assert_eq!(report.applied.get(Kind::Invite), 26);
     assert_eq!(organization.invitations().len(), 26);
     assert!(!after.members.contains_key(&email("p22")));
@@ -42,7 +42,7 @@ async fn everyone_ends_up_where_the_directory_says() {
             "p{number} kept their collections"
         );
     }
-    // Active again: back in. Blocked: out, but kept.
+    // Active again: back in. Disabled: out, but kept.
     assert_eq!(after.members[&email("p18")].status, Status::Confirmed);
     assert_eq!(after.members[&email("p20")].status, Status::Revoked);
     // Gone from the directory: removed, unless an owner.

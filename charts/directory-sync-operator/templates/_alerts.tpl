@@ -41,7 +41,7 @@
     severity: critical
   annotations:
     summary: {{ `DirectorySync {{ $labels.namespace }}/{{ $labels.name }} is refused: {{ $labels.reason }}.` | quote }}
-    description: The directory or the organization rejects the credentials, or doesn't permit what the spec asks for. A change of the spec or a Secret is tried at once; what is mended on the other side is noticed on schedule, after half an hour or more.
+    description: The directory or the organization rejects the credentials, or doesn't permit what the spec asks for. A change of the spec or a Secret is tried at once; what is fixed on the other side is noticed on schedule, after half an hour or more.
 - alert: DirectorySyncStale
   expr: |-
     time() - max by (namespace, name) (directory_sync_last_success_timestamp_seconds) > {{ include "directory-sync.seconds" $rule.staleAfter }}
@@ -63,7 +63,7 @@
     severity: warning
   annotations:
     summary: {{ `{{ $value }} removals of DirectorySync {{ $labels.namespace }}/{{ $labels.name }} wait for approval.` | quote }}
-    description: More people than its limit would lose something. Look at the plan, then approve its digest, mend the directory, or raise the limit.
+    description: More people than its limit would lose something. Look at the plan, then approve its digest, fix the directory, or raise the limit.
 - alert: DirectorySyncRateLimited
   expr: |-
     sum by (namespace, name, side) (rate(directory_sync_requests_total{code="429"}[15m]))

@@ -1,4 +1,4 @@
-//! What a run met that a person has to mend, by reason, with the entries at fault.
+//! What a run met that needs manual action, by reason, with the entries at fault.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -69,7 +69,7 @@ impl fmt::Display for ProblemReason {
     }
 }
 
-/// One thing for a person to mend.
+/// One thing that needs manual action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {

@@ -32,7 +32,7 @@ impl TestDirectory {
         self.account(id, email, AccountState::Active)
     }
 
-    /// A blocked account.
+    /// A disabled account.
     pub fn disabled(self, id: &str, email: &str) -> Self {
         self.account(id, email, AccountState::Disabled)
     }

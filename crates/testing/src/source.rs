@@ -32,7 +32,7 @@ impl Refusal {
         self
     }
 
-    /// The user has to mend it.
+    /// The user has to fix it.
     #[track_caller]
     pub fn for_the_user_to_mend(self) -> Self {
         self.is(SourceErrorKind::Configuration)

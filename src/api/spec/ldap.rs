@@ -95,15 +95,15 @@ pub struct LdapSource {
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LdapTls {
-    /// Certificates of the authorities to trust, instead of the public ones.
+    /// Certificates of the CAs to trust, instead of the public ones.
     pub ca_bundle_ref: Option<CaBundleRef>,
 
     /// The Secret with a certificate to show to the server, of type `kubernetes.io/tls`: keys
     /// `tls.crt` and `tls.key`.
     pub client_certificate_secret_ref: Option<CertificateRef>,
 
-    /// Accept any certificate, of anybody, for any name. Whoever stands between can then read the
-    /// password and change the answers: only to try things out. Default: `false`.
+    /// Skip certificate verification. Allows man-in-the-middle attacks; for testing only.
+    /// Default: `false`.
     pub insecure_skip_verify: Option<bool>,
 }
 

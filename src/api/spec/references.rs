@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-/// A certificate authority's certificates, as PEM, in a ConfigMap or Secret.
+/// A CA's certificates, as PEM, in a ConfigMap or Secret.
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -32,12 +32,12 @@ pub enum CaBundleKind {
     Secret,
 }
 
-/// Whom to trust beyond the public certificate authorities.
+/// Whom to trust beyond the public CAs.
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TlsSpec {
-    /// Certificates of authorities to trust as well as the public ones.
+    /// Certificates of CAs to trust as well as the public ones.
     pub ca_bundle_ref: Option<CaBundleRef>,
 }
 

@@ -110,7 +110,7 @@ impl KeyOf {
         }
     }
 
-    /// Where the certificates of authorities are.
+    /// Where the certificates of CAs are.
     pub fn ca_bundle(bundle: &CaBundleRef) -> Self {
         Self {
             referent: Referent {

@@ -101,18 +101,18 @@ pub struct NoSeats {
     pub rows: Vec<ExternalId>,
 }
 
-/// How often a request of one import is divided. Each row at fault in a full batch takes about
-/// eleven divisions, so this finds two dozen; what is refused after that is reported together.
-const DIVISIONS: usize = 250;
+/// How often a request of one import is split. Each row at fault in a full batch takes about
+/// eleven splits, so this finds two dozen; what is refused after that is reported together.
+const MAX_SPLITS: usize = 250;
 
 /// So many single rows in a row, none taken before, with the same refusal: then rows elsewhere are
 /// tried, and if they are refused likewise, it isn't about a row.
-const ALIKE: usize = 3;
+const SAME_REFUSAL_MAX: usize = 3;
 
 /// How often an import is sent again whose answer didn't come.
-const UNANSWERED: usize = 4;
-/// How often the organization is looked at until nothing moves any more.
-const LOOKS: usize = 10;
+const MAX_RESENDS: usize = 4;
+/// How often the organization is read until nothing changes any more.
+const MAX_POLLS: usize = 10;
 
 impl OrganizationClient {
     /// Sends rows in bulk: members first, then groups, in requests of up to 2,000 rows. Rows that
@@ -137,8 +137,8 @@ impl OrganizationClient {
             progress,
             report: ImportReport::default(),
             done: 0,
-            divisions_left: DIVISIONS,
-            unanswered_left: UNANSWERED,
+            splits_left: MAX_SPLITS,
+            resends_left: MAX_RESENDS,
             healthy: false,
             any_invited: false,
             alike: None,
@@ -180,8 +180,8 @@ struct Import<'a> {
     progress: &'a (dyn Fn(usize) + Sync),
     report: ImportReport,
     done: usize,
-    divisions_left: usize,
-    unanswered_left: usize,
+    splits_left: usize,
+    resends_left: usize,
     /// Whether the server took any request of this import.
     healthy: bool,
     /// Whether it took any member who isn't removed.
@@ -330,7 +330,8 @@ impl<'a> Import<'a> {
                 1
             }
         };
-        let Some(other) = elsewhere.filter(|_| times == ALIKE && !self.any_invited) else {
+        let Some(other) = elsewhere.filter(|_| times == SAME_REFUSAL_MAX && !self.any_invited)
+        else {
             return Ok(());
         };
         match self.send(&[other]).await? {
@@ -344,12 +345,12 @@ impl<'a> Import<'a> {
     /// The server goes on with an import whose client gave up. Waits until nothing moves there any
     /// more, so that the same rows aren't at work twice.
     async fn wait_for_the_end(&mut self, cause: HttpError) -> Result<(), OrganizationError> {
-        let Some(left) = self.unanswered_left.checked_sub(1) else {
+        let Some(left) = self.resends_left.checked_sub(1) else {
             return Err(OrganizationError::Unanswered { cause });
         };
-        self.unanswered_left = left;
+        self.resends_left = left;
         let mut before = None;
-        for _ in 0..LOOKS {
+        for _ in 0..MAX_POLLS {
             tokio::time::sleep(self.server.settings.retry.longest_delay).await;
             let Organization::Read(content) = self.server.read().await? else {
                 break;
@@ -364,8 +365,8 @@ impl<'a> Import<'a> {
     }
 
     fn divide(&mut self) -> bool {
-        let left = self.divisions_left.checked_sub(1);
-        self.divisions_left = left.unwrap_or(0);
+        let left = self.splits_left.checked_sub(1);
+        self.splits_left = left.unwrap_or(0);
         left.is_some()
     }
 

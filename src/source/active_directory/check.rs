@@ -40,7 +40,7 @@ pub async fn check(controllers: &Controllers, settings: &ActiveDirectorySettings
         }
     };
     for server in &urls {
-        if let Some((mut connection, root)) = let_in(controllers, server, &mut steps).await {
+        if let Some((mut connection, root)) = bind(controllers, server, &mut steps).await {
             look_around(&mut connection, &root, settings, &mut steps).await;
             break;
         }
@@ -49,7 +49,7 @@ pub async fn check(controllers: &Controllers, settings: &ActiveDirectorySettings
 }
 
 /// Name, connection, TLS, bind, and that it is a controller with everything.
-async fn let_in(
+async fn bind(
     controllers: &Controllers,
     server: &ServerUrl,
     steps: &mut Steps,

@@ -21,7 +21,7 @@ const LONGEST_TRUST: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Where the tenant stood when it was read completely.
 #[derive(Debug, Clone)]
-pub(super) struct Standpoint {
+pub(super) struct DeltaState {
     pub version: Version,
     pub users: Url,
     /// `None` where no groups are read.
@@ -51,13 +51,13 @@ pub(super) async fn users_link(
     Ok(Some(link))
 }
 
-impl Standpoint {
+impl DeltaState {
     /// Whether a complete read was long enough ago to be made anew whatever the deltas say.
     pub fn is_old(&self) -> bool {
         self.since.elapsed() > LONGEST_TRUST
     }
 
-    /// The same standpoint with links that go on from now, where provably nothing moved.
+    /// The same state with links that go on from now, where provably nothing moved.
     ///
     /// # Errors
     /// When Graph can't be asked; a link that it no longer takes is no error but means `None`.

@@ -26,7 +26,7 @@ use futures::future::BoxFuture;
 use crate::http::ApiError;
 use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
 
-use changes::Standpoint;
+use changes::DeltaState;
 use graph::Graph;
 pub use settings::{
     Addresses, Credentials, EntraIdSettings, GroupSelection, GroupSettings, GroupTypes,
@@ -39,7 +39,7 @@ pub struct EntraIdSource {
     settings: EntraIdSettings,
     graph: Graph,
     /// Of the last complete read, for as long as nothing was seen to move.
-    standpoint: Mutex<Option<Standpoint>>,
+    delta_state: Mutex<Option<DeltaState>>,
 }
 
 impl EntraIdSource {
@@ -54,12 +54,12 @@ impl EntraIdSource {
         Ok(Self {
             settings,
             graph,
-            standpoint: Mutex::new(None),
+            delta_state: Mutex::new(None),
         })
     }
 
-    fn standpoint(&self) -> MutexGuard<'_, Option<Standpoint>> {
-        self.standpoint
+    fn delta_state(&self) -> MutexGuard<'_, Option<DeltaState>> {
+        self.delta_state
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,18 +70,18 @@ impl EntraIdSource {
         progress: &ReadProgress,
     ) -> Result<Reading, ApiError> {
         // Taken out, not copied: whatever ends this read early, the next one starts over.
-        let standpoint = self.standpoint().take();
-        if let (Some(standpoint), Some(known)) = (standpoint, known)
-            && standpoint.version == *known
-            && !standpoint.is_old()
-            && let Some(unmoved) = standpoint.unmoved(&self.graph, &self.settings).await?
+        let delta_state = self.delta_state().take();
+        if let (Some(delta_state), Some(known)) = (delta_state, known)
+            && delta_state.version == *known
+            && !delta_state.is_old()
+            && let Some(unmoved) = delta_state.unmoved(&self.graph, &self.settings).await?
         {
-            *self.standpoint() = Some(unmoved);
+            *self.delta_state() = Some(unmoved);
             return Ok(Reading::Unchanged);
         }
-        let (directory, standpoint) = read::read(&self.graph, &self.settings, progress).await?;
-        let version = standpoint.as_ref().map(|new| new.version.clone());
-        *self.standpoint() = standpoint;
+        let (directory, delta_state) = read::read(&self.graph, &self.settings, progress).await?;
+        let version = delta_state.as_ref().map(|new| new.version.clone());
+        *self.delta_state() = delta_state;
         Ok(Reading::Full { directory, version })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use reqwest::Url;
 use tokio::time::Instant;
 
-use super::changes::{self, Standpoint};
+use super::changes::{self, DeltaState};
 use super::graph::Graph;
 use super::groups;
 use super::scope::Scope;
@@ -16,7 +16,7 @@ use crate::directory::{Directory, DirectoryBuilder};
 use crate::http::ApiError;
 use crate::source::{ReadProgress, Version};
 
-/// Reads the whole tenant; with it the standpoint from which changes can be followed, if they can.
+/// Reads the whole tenant; with it the state from which changes can be followed, if they can.
 ///
 /// # Errors
 /// Whatever leaves one of the lists incomplete.
@@ -24,7 +24,7 @@ pub(super) async fn read(
     graph: &Graph,
     settings: &EntraIdSettings,
     progress: &ReadProgress,
-) -> Result<(Complete<Directory>, Option<Standpoint>), ApiError> {
+) -> Result<(Complete<Directory>, Option<DeltaState>), ApiError> {
     let since = Instant::now();
     // Before the users themselves are read: what changes meanwhile is told later.
     let (users_link, scope) = tokio::try_join!(
@@ -58,12 +58,12 @@ pub(super) async fn read(
         (Some(users), None) => Some((users, None)),
         _ => None,
     };
-    let standpoint = followed.map(|(users, groups)| Standpoint {
+    let delta_state = followed.map(|(users, groups)| DeltaState {
         version: Version(format!("{:032x}", fastrand::u128(..))),
         users,
         groups,
         scope: scope.fingerprint(),
         since,
     });
-    Ok((builder.finish(), standpoint))
+    Ok((builder.finish(), delta_state))
 }

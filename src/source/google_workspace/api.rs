@@ -127,7 +127,7 @@ impl Api {
             admin: settings.admin_email.clone(),
         };
         let base = settings.addresses.directory.clone();
-        let pace = shared_pace(&base, account.acts_as(), settings.requests_per_minute);
+        let pace = shared_rate_limiter(&base, account.acts_as(), settings.requests_per_minute);
         Ok(Self {
             remote: ApiClient {
                 limit: pace.clone(),
@@ -260,8 +260,8 @@ pub(super) fn below(base: &Url, path: &[&str]) -> Url {
     url
 }
 
-/// The pace of all in this process who read as the same account.
-fn shared_pace(base: &Url, account: &str, requests_per_minute: u32) -> Arc<RateLimiter> {
+/// The rate limiter of all in this process who read as the same account.
+fn shared_rate_limiter(base: &Url, account: &str, requests_per_minute: u32) -> Arc<RateLimiter> {
     type Key = (String, String, u32);
     static KNOWN: LazyLock<Mutex<HashMap<Key, Weak<RateLimiter>>>> = LazyLock::new(Mutex::default);
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -35,7 +35,7 @@ pub use settings::{
 };
 
 /// How often a read tells whether it waits.
-const TELL_EVERY: Duration = Duration::from_millis(250);
+const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 
 /// One customer, or some of its domains.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl GoogleWorkspaceSource {
     }
 
     async fn tell_waits(&self, progress: &ReadProgress) {
-        let mut ticks = tokio::time::interval(TELL_EVERY);
+        let mut ticks = tokio::time::interval(REPORT_INTERVAL);
         loop {
             ticks.tick().await;
             if let Some(until) = self.api.waits_until() {

@@ -42,7 +42,7 @@ impl Steps {
 pub async fn check(connector: &Connector, settings: &LdapSettings) -> Vec<Step> {
     let mut steps = Steps::default();
     for server in connector.servers() {
-        if let Some(mut connection) = let_in(connector, settings, server, &mut steps).await {
+        if let Some(mut connection) = bind(connector, settings, server, &mut steps).await {
             look_around(&mut connection, settings, &mut steps).await;
             break;
         }
@@ -51,7 +51,7 @@ pub async fn check(connector: &Connector, settings: &LdapSettings) -> Vec<Step> 
 }
 
 /// Name, connection, TLS, bind.
-async fn let_in(
+async fn bind(
     connector: &Connector,
     settings: &LdapSettings,
     server: &ServerUrl,

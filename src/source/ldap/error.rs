@@ -42,7 +42,7 @@ pub enum LdapFailure {
         server: String,
         /// What is wrong with which certificate, and what to do.
         why: String,
-        /// Whether it may pass, or be mended at the server, without anything changing here.
+        /// Whether it may pass, or be fixed at the server, without anything changing here.
         passing: bool,
         /// What the TLS library said.
         source: Option<Box<rustls::Error>>,
@@ -231,7 +231,7 @@ impl LdapFailure {
         }
     }
 
-    /// Who can mend it.
+    /// Who can fix it.
     pub(in crate::source) fn kind(&self) -> SourceErrorKind {
         const TRANSIENT: SourceErrorKind = SourceErrorKind::Transient { retry_after: None };
         match self {

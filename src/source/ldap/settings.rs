@@ -58,7 +58,7 @@ pub struct ServerUrl {
 pub struct TlsSettings {
     /// Ask `ldap://` servers for TLS before anything else is said (RFC 4511, 4.14).
     pub start_tls: bool,
-    /// PEM certificates of the authorities to trust, in place of the system's.
+    /// PEM certificates of the CAs to trust, in place of the system's.
     pub ca_bundle: Option<Vec<u8>>,
     /// Shown to servers that ask for a client certificate.
     pub client_identity: Option<ClientIdentity>,
@@ -105,7 +105,7 @@ pub struct UserSettings {
     pub id: IdAttribute,
     /// Where the email is.
     pub email: EmailRule,
-    /// Which entries are blocked accounts; `None`: all may be used.
+    /// Which entries are disabled accounts; `None`: all may be used.
     pub disabled: Option<DisabledRule>,
     /// An attribute of the person that lists the DNs of their groups (`memberOf`), for directories
     /// whose groups don't list their members to us. Adds to what the groups say.
@@ -188,7 +188,7 @@ pub struct DerivedEmail {
     pub suffix: String,
 }
 
-/// Which entries are blocked accounts.
+/// Which entries are disabled accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisabledRule {
     /// The attribute that tells: `nsAccountLock`, `loginDisabled`, `pwdAccountLockedTime`.

@@ -21,7 +21,7 @@ use crate::text::sanitize;
 /// How many names of a certificate are shown.
 const SHOWN_NAMES: usize = 5;
 
-/// The system's authorities, read once.
+/// The system's CAs, read once.
 static SYSTEM_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -54,7 +54,7 @@ impl Tls {
                 Some(pem) => {
                     let certificates = read_certificates("tls.caBundle", pem)?;
                     bundled = certificates.iter().map(|c| c.to_vec()).collect();
-                    read_authorities(certificates)?
+                    read_cas(certificates)?
                 }
                 None => (SYSTEM_ROOTS.clone(), "the system's CAs".to_owned()),
             };
@@ -336,7 +336,7 @@ fn read_certificates(
     read_chain(pem).map_err(|why| wrong(field, why))
 }
 
-fn read_authorities(
+fn read_cas(
     certificates: Vec<CertificateDer<'static>>,
 ) -> Result<(Arc<RootCertStore>, String), InvalidSettings> {
     let mut roots = RootCertStore::empty();

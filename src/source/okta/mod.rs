@@ -18,7 +18,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::http::ApiError;
-use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version, telling_waits};
+use crate::source::{
+    ReadProgress, Reading, Source, SourceError, Step, Version, with_wait_reporting,
+};
 
 use pages::Organization;
 pub use settings::{
@@ -56,7 +58,7 @@ impl Source for OktaSource {
         let read = async move {
             let read = read::read(&self.organization, &self.settings, progress);
             Ok(Reading::Full {
-                directory: telling_waits(progress, &self.organization.limits, read).await?,
+                directory: with_wait_reporting(progress, &self.organization.limits, read).await?,
                 version: None,
             })
         };

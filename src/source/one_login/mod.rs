@@ -19,7 +19,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::http::ApiError;
-use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version, telling_waits};
+use crate::source::{
+    ReadProgress, Reading, Source, SourceError, Step, Version, with_wait_reporting,
+};
 
 use pages::Account;
 pub use settings::{Credentials, InvalidSettings, OneLoginSettings, StateTable, StatusTable};
@@ -51,7 +53,7 @@ impl Source for OneLoginSource {
         let read = async move {
             let read = read::read(&self.account, &self.settings, progress);
             Ok(Reading::Full {
-                directory: telling_waits(progress, &self.account.limits, read).await?,
+                directory: with_wait_reporting(progress, &self.account.limits, read).await?,
                 version: None,
             })
         };

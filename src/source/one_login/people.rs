@@ -129,7 +129,7 @@ fn email(settings: &OneLoginSettings, user: &User) -> String {
     }
     match &settings.email_suffix {
         Some(suffix) if !username.is_empty() => format!("{username}{suffix}"),
-        // Whoever mends it is told what is wrong with what there is.
+        // Whoever fixes it is told what is wrong with what there is.
         _ if !email.is_empty() => email.to_owned(),
         _ => username.to_owned(),
     }

@@ -19,7 +19,7 @@ pub enum RunResult {
     Previewed,
     /// Ended early by something that may pass by itself; tried again with back-off.
     Failed,
-    /// Ended early by something that only the user can mend.
+    /// Ended early by something that only the user can fix.
     Stalled,
     /// Ended early because the process stops or the resource changed or went.
     Interrupted,

@@ -280,7 +280,7 @@ impl Inner {
         );
         registry.register(
             "problems",
-            "What the last run met that a person has to mend, by reason",
+            "What the last run met that needs manual action, by reason",
             self.problems.family(),
         );
         registry.register_with_unit(

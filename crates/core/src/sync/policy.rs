@@ -91,7 +91,7 @@ pub enum Restore {
 /// How people go out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Offboarding {
-    /// Accounts that are blocked at the source.
+    /// Accounts that are disabled at the source.
     pub disabled: Departure,
     /// Accounts that the directory lists as deleted.
     pub deleted: Departure,

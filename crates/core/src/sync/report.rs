@@ -23,7 +23,7 @@ pub struct Report {
     pub counts: Counts,
     /// Changes that went ahead and were seen to have taken effect, by kind. None in a preview.
     pub applied: ActionCounts,
-    /// Everything a person has to mend.
+    /// Everything that needs manual action.
     pub problems: Problems,
     /// Whether every group's members were compared with what the server holds.
     pub memberships_verified: bool,

@@ -54,13 +54,13 @@ pub struct Person {
 pub enum Eligibility {
     /// To be a member.
     Active,
-    /// Blocked at the source, otherwise in scope.
+    /// Disabled at the source, otherwise in scope.
     Disabled,
     /// Listed by the source as deleted: as good as absent.
     Deleted,
     /// Filtered out: as good as absent.
     OutOfScope,
-    /// In scope, but something about the entry has to be mended first (a problem tells what). Not
+    /// In scope, but something about the entry needs manual action first (a problem tells what). Not
     /// invited, and never a reason to take anything away.
     Unusable,
 }
@@ -70,7 +70,7 @@ pub enum Eligibility {
 pub enum GroupEligibility {
     /// Filtered out: as good as absent.
     OutOfScope,
-    /// In scope, but its entry has to be mended first: left as it is in Bitwarden.
+    /// In scope, but its entry needs manual action first: left as it is in Bitwarden.
     Unusable,
 }
 

@@ -30,7 +30,7 @@ use crate::sync::sent::Sent;
 pub struct Plan {
     /// What to do, in the order in which it is done: what frees seats comes first.
     pub changes: Vec<Change>,
-    /// What a person has to mend: the directory's, the roster's and the plan's own.
+    /// What needs manual action: the directory's, the roster's and the plan's own.
     pub problems: Problems,
     /// Sizes of both sides.
     pub counts: Counts,
@@ -57,7 +57,7 @@ pub enum Reason {
     NewExternalId,
     /// Active in the directory, revoked in the organization.
     ActiveAgain,
-    /// Blocked in the directory.
+    /// Disabled in the directory.
     DisabledInDirectory,
     /// The directory doesn't have it any more.
     GoneFromDirectory,
@@ -81,7 +81,7 @@ pub enum Reason {
 pub struct Counts {
     /// People of the directory who shall be members.
     pub active: usize,
-    /// People of the directory who are blocked there.
+    /// People of the directory who are disabled there.
     pub disabled: usize,
     /// Groups in scope.
     pub groups: usize,

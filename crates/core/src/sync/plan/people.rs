@@ -66,7 +66,7 @@ pub(super) fn decide(roster: &Roster, members: &[Member], policy: &Policy) -> De
     decision.protect_unidentified(members);
     let people = || roster.people.iter().zip(0u32..);
     // Who has the first word about a member found by email: active people, then people whose entry
-    // is broken, then blocked ones.
+    // is broken, then disabled ones.
     for (person, at) in people().filter(|(person, _)| person.eligibility == Eligibility::Active) {
         decision.active(person, at);
     }

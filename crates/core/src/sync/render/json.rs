@@ -51,7 +51,7 @@ pub fn json(guarded: &GuardedPlan, sides: &Sides<'_>, max_bytes: Option<usize>) 
         .collect();
     let mut room = max_bytes.map_or(usize::MAX, |max| max.saturating_sub(head.len() + 200));
 
-    // What waits for a person and what a person has to mend matter most where room is short.
+    // What waits for a person and what needs manual action matter most where room is short.
     let limit = |room: usize, share: usize| {
         if max_bytes.is_some() {
             room / share

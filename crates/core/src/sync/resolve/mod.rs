@@ -26,8 +26,8 @@ pub const GROUP_NAME_MAX: usize = 100;
 /// anything away. So is an active account without an email where an include list would have to
 /// match it.
 ///
-/// A blocked account stays [`Eligibility::Disabled`] even without an email or groups: directories
-/// commonly strip both when somebody leaves, and that must not turn the policy for blocked accounts
+/// A disabled account stays [`Eligibility::Disabled`] even without an email or groups: directories
+/// commonly strip both when somebody leaves, and that must not turn the policy for disabled accounts
 /// into the one for absent ones.
 ///
 /// So is a group of which the directory hides members from us; and with `onlyTheirMembers`, whoever
