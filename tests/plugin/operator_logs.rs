@@ -93,6 +93,7 @@ async fn logged(world: &World, file: &Path, format: &str) -> String {
             .args(["operator", "--listen", "none", "--log-format", format])
             .args(["--watch-namespaces", &world.namespace])
             .env("KUBECONFIG", operator_kubeconfig())
+            .env("DIRECTORY_SYNC_ALLOWED_NETWORKS", "127.0.0.0/8,::1")
             .stderr(Stdio::from(std::fs::File::create(file).unwrap()))
             .spawn()
             .unwrap(),
