@@ -333,3 +333,23 @@ async fn forward(
     });
     port
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_says_of_a_name_or_a_password_is_not_repeated() {
+    let slapd = slapd(&people_and_groups(3));
+    let proxy = LdapProxy::start(([127, 0, 0, 1], slapd.port()).into())
+        .await
+        .unwrap();
+    // Whichever way it quotes them: a short password, in hexadecimal digits, or cut.
+    for text in ["invalid DN \"pin7\"", "70696e37", "pin"] {
+        let mut settings = settings(&proxy.url());
+        settings.bind = simple("pin7", "pin7");
+        proxy.arm(0, LdapFault::Says(34, text));
+        refused(settings)
+            .await
+            .says("34 (invalidDNSyntax)")
+            .says("bind Secret")
+            .never_says("pin")
+            .never_says("70696e37");
+    }
+}

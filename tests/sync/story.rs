@@ -178,8 +178,15 @@ async fn removals_past_the_limit_wait_together_until_exactly_they_are_approved()
     let again = sync.run().await.unwrap();
     assert_eq!(again.digest, held.digest);
     let requests = organization.requests();
-    let seen: Vec<_> = requests.iter().map(|request| request.path.as_str()).collect();
-    assert_eq!(requests.len(), 3, "both lists and the members of the group that would be deleted: {seen:?}");
+    let seen: Vec<_> = requests
+        .iter()
+        .map(|request| request.path.as_str())
+        .collect();
+    assert_eq!(
+        requests.len(),
+        3,
+        "both lists and the members of the group that would be deleted: {seen:?}"
+    );
 
     let mut wrong = Approval {
         digest: held.digest.clone(),

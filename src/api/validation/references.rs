@@ -69,7 +69,7 @@ impl ReferencedData {
                 if certificates && referent.kind == Kind::ConfigMap {
                     continue;
                 }
-                for line in text.lines().filter(|line| !line.starts_with("-----")) {
+                for line in text.lines().filter(|line| !is_armour(line)) {
                     let line = line.trim();
                     let names = line.contains('@')
                         || (line.contains('=') && line.contains(','))
@@ -84,6 +84,14 @@ impl ReferencedData {
         }
         redactor
     }
+}
+
+/// Whether a line is nothing but the first or last line of a PEM block. A whole block on one line
+/// isn't: it holds the key.
+fn is_armour(line: &str) -> bool {
+    let inner = line.trim().strip_prefix("-----");
+    let inner = inner.and_then(|rest| rest.strip_suffix("-----"));
+    inner.is_some_and(|label| !label.contains('-'))
 }
 
 impl fmt::Display for Kind {

@@ -459,3 +459,15 @@ fn a_byte_order_mark_is_taken_off_and_a_dn_encoded_twice_is_told() {
     let told = ldap_refusals(&spec, &data_with("reader", &twice));
     assert!(told[0].contains("encoded twice"), "{told:?}");
 }
+
+#[test]
+fn a_pem_block_on_one_line_is_a_secret_whole() {
+    let key =
+        "-----BEGIN PRIVATE KEY----- MIIEvQIBADANBgkq hkiG9w0BAQEFAASC -----END PRIVATE KEY-----";
+    let redactor = data_with("client", &json!({"tls.key": key})).redactor();
+    let shown = redactor.redact_message(&format!("the server says {key}"));
+    assert!(
+        !shown.contains("MIIEvQ") && !shown.contains("hkiG9w0"),
+        "{shown}"
+    );
+}

@@ -107,7 +107,7 @@ impl Controllers {
                     return Ok(session);
                 }
                 Err(failure) if failure.concerns_one_controller() => {
-                    tracing::debug!(%server, %failure, "controller can't be used");
+                    tracing::debug!(%server, "controller can't be used; trying the next");
                     failures.push(failure);
                 }
                 Err(failure) => return Err(failure),

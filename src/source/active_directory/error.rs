@@ -1,5 +1,7 @@
 //! Why a domain couldn't be read, in its administrators' words.
 
+use secrecy::ExposeSecret as _;
+
 use crate::source::ldap::{LdapFailure, Stage};
 use crate::source::{SourceError, SourceErrorKind};
 use crate::text::sanitize;
@@ -232,7 +234,7 @@ impl ActiveDirectoryFailure {
                 tried,
                 text: answer.text.clone(),
             },
-            49 => match BindRefusal::in_message(&answer.text) {
+            49 => match BindRefusal::in_message(answer.diagnostic.expose_secret()) {
                 Some(refusal) => Self::Bind { tried, refusal },
                 None => Self::Ldap(failure),
             },

@@ -121,7 +121,7 @@ impl Connector {
             match self.to_server(server).await {
                 Ok(found) => return Ok(found),
                 Err(failure) if failure.concerns_one_server() => {
-                    tracing::debug!(%server, %failure, "server can't be used");
+                    tracing::debug!(%server, "server can't be used; trying the next");
                     failures.push(failure);
                 }
                 Err(failure) => return Err(failure),

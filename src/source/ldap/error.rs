@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ldap3::LdapResult;
+use secrecy::SecretString;
 
 use super::settings::InvalidSettings;
 use crate::source::{SourceError, SourceErrorKind};
@@ -170,12 +171,27 @@ pub struct Answer {
     /// The code's name there.
     pub name: &'static str,
     /// What the server added: `: "diagnostic message"`, the nearest entry that exists, referrals.
+    /// Empty for a bind: what a server says of a name or a password can repeat it.
     pub text: String,
+    /// The diagnostic message as it came, for codes in it. It is never shown.
+    pub diagnostic: SecretString,
 }
 
 impl Answer {
-    /// What of `result` is worth showing, bounded.
-    pub fn of(result: &LdapResult) -> Self {
+    /// What of the answer to this stage may be shown, bounded.
+    pub fn of(stage: Stage, result: &LdapResult) -> Self {
+        Self {
+            code: result.rc,
+            name: code_name(result.rc),
+            text: match stage {
+                Stage::Bind => String::new(),
+                Stage::StartTls | Stage::Search => Self::shown(result),
+            },
+            diagnostic: result.text.clone().into(),
+        }
+    }
+
+    fn shown(result: &LdapResult) -> String {
         let mut text = String::new();
         if !result.text.trim().is_empty() {
             text = format!(": \"{}\"", sanitize(result.text.trim()));
@@ -189,11 +205,7 @@ impl Answer {
         if let Some(first) = result.refs.first() {
             text.push_str(&format!(", referring to {}", sanitize(first)));
         }
-        Self {
-            code: result.rc,
-            name: code_name(result.rc),
-            text,
-        }
+        text
     }
 }
 
@@ -210,7 +222,7 @@ impl LdapFailure {
                 }
                 false => advice(stage, result.rc),
             },
-            answer: Box::new(Answer::of(result)),
+            answer: Box::new(Answer::of(stage, result)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The LDAP library panics at some bytes that aren't LDAP: a server's fault, told as one.
 
-use std::panic::{AssertUnwindSafe, Location, PanicHookInfo};
+use std::panic::{AssertUnwindSafe, Location};
 use std::path::{Component, Path};
 use std::sync::Once;
 
@@ -17,16 +17,16 @@ pub async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| match panic.location() {
             // It is caught below, and isn't ours: no matter for standard error.
-            Some(location) if is_of_the_library(location.file()) => note(panic, location),
+            Some(location) if is_of_the_library(location.file()) => note(location),
             _ => usual(panic),
         }));
     });
     AssertUnwindSafe(work).catch_unwind().await.ok()
 }
 
-fn note(panic: &PanicHookInfo<'_>, location: &Location<'_>) {
-    let why = panic.payload_as_str().unwrap_or_default();
-    tracing::debug!(%location, why, "the LDAP library gave up on what a server sent");
+/// The panic's own text can quote what the server sent.
+fn note(location: &Location<'_>) {
+    tracing::debug!(%location, "the LDAP library gave up on what a server sent");
 }
 
 /// Whether a source file is of one of its crates, wherever their sources are kept:
