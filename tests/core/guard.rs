@@ -1,5 +1,6 @@
 //! What waits for a person, and what doesn't.
 
+use directory_sync::directory::AccountState;
 use directory_sync::problem::ProblemReason;
 use directory_sync::sync::guard::{Approval, Digest, GuardedPlan, HeldBecause};
 use directory_sync::sync::ledger::Ledger;
@@ -601,4 +602,159 @@ fn withdrawals_alone_are_held_without_a_trace_in_what_goes_ahead() {
     };
     let (add, remove) = (update.add.len(), update.remove.len());
     assert_eq!((held.len(), add, remove), (1, 0, 9));
+}
+
+/// Twenty people, `p0` to `p19`, with p0 as given, and group `admins` with some of them.
+fn company(p0: AccountState, name: &str, admins: &[&str]) -> TestDirectory {
+    let others = (1..20).fold(directory(), |directory, n| {
+        directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    others
+        .account("p0", "p0@example.com", p0)
+        .group("admins", name, admins)
+}
+
+fn with_admins() -> ModelOrganization {
+    let admins = ["p0@example.com", "p1@example.com", "p2@example.com"];
+    let members = (0..20).fold(organization(), |organization, n| {
+        organization.member(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    members.group("admins", "Admins", &admins)
+}
+
+fn protecting_admins() -> Policy {
+    let mut policy = policy();
+    policy.groups.protected = vec![Glob::new("admins")];
+    policy
+}
+
+#[test]
+fn a_protected_group_is_not_left_by_removal_either_and_a_revocation_is_no_loss_of_membership() {
+    let protected = |members| HeldBecause::ProtectedGroup {
+        name: "Admins".into(),
+        members,
+    };
+    let mut policy = protecting_admins();
+    policy.offboarding.disabled = Departure::Remove;
+    // Still listed in the group, and gone from it in the same read.
+    for admins in [&["p0", "p1", "p2"][..], &["p1", "p2"], &["p1", "p2", "p3"]] {
+        let directory = company(AccountState::Disabled, "Admins", admins);
+        let mut organization = with_admins();
+        let run = sync(&directory, &mut organization, &policy);
+        assert_eq!(why(&run), [protected(1)], "{admins:?}");
+        let inside = organization.inside.values().next().unwrap().len();
+        let added = usize::from(admins.contains(&"p3"));
+        assert_eq!(inside, 3 + added, "{admins:?}");
+        // An approval of it lets it go ahead.
+        let approved = Run {
+            approval: approve(&run.digest),
+            ..Run::default()
+        }
+        .sync(&directory, &mut organization, &policy);
+        assert!(approved.held.is_none());
+        assert_eq!(organization.content.members.len(), 19);
+    }
+    policy.offboarding.disabled = Departure::Revoke;
+    let directory = company(AccountState::Disabled, "Admins", &["p0", "p1", "p2"]);
+    let run = sync(&directory, &mut with_admins(), &policy);
+    assert_eq!(why(&run), []);
+    assert!(changes(&run).contains(&"Revoke p0".to_owned()));
+}
+
+#[test]
+fn a_protected_group_that_is_gone_keeps_whoever_would_be_removed_with_it() {
+    let mut policy = protecting_admins();
+    policy.offboarding.disabled = Departure::Remove;
+    policy.groups.prune = true;
+    let others = (1..20).fold(directory(), |directory, n| {
+        directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let directory = others.disabled("p0", "p0@example.com");
+    let mut organization = with_admins();
+    let before = organization.show();
+    sync(&directory, &mut organization, &policy);
+    assert_eq!(organization.show(), before);
+}
+
+#[test]
+fn a_group_is_protected_by_the_name_that_it_still_has() {
+    let policy = protecting_admins();
+    let directory = company(AccountState::Active, "Staff", &["p1", "p2", "p3"]);
+    let mut organization = with_admins();
+    let mut run = since(NOON);
+    // Also in the next run.
+    for _ in 0..2 {
+        let guarded = run.sync(&directory, &mut organization, &policy);
+        let protected = HeldBecause::ProtectedGroup {
+            name: "Admins".into(),
+            members: 1,
+        };
+        assert_eq!(why(&guarded), [protected]);
+        assert_eq!(&*organization.content.groups[0].name, "Admins");
+        assert_eq!(organization.inside.values().next().unwrap().len(), 4);
+        run.approval = None;
+        run.now += hours(1);
+    }
+    let held = run.plan(&directory, &organization, &policy);
+    run.approval = approve(&held.digest);
+    run.sync(&directory, &mut organization, &policy);
+    assert_eq!(&*organization.content.groups[0].name, "Staff");
+    assert_eq!(organization.inside.values().next().unwrap().len(), 3);
+}
+
+#[test]
+fn our_own_invitations_do_not_raise_the_limit() {
+    let policy = limited(Limit::Percent(20.0));
+    let directory = (3..16).fold(directory(), |directory, n| {
+        directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let mut organization = (0..11).fold(organization(), |organization, n| {
+        organization.member(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let mut run = since(NOON);
+    for _ in 0..3 {
+        let guarded = run.sync(&directory, &mut organization, &policy);
+        let expected = HeldBecause::Absent {
+            members: 3,
+            earlier: 0,
+            limit: 2,
+        };
+        assert_eq!(why(&guarded), [expected]);
+        assert_eq!(organization.content.members.len(), 16);
+        run.now += hours(20);
+    }
+}
+
+#[test]
+fn a_stranger_does_not_make_an_empty_directory_believed() {
+    let mut policy = limited(Limit::Percent(100.0));
+    policy.users.exclude = vec![Glob::new("service@*")];
+    for stranger in [
+        directory().disabled("x", "x@example.com"),
+        directory().person("x", "service@example.com"),
+        directory().person("x", "no address"),
+        directory().unidentified("x", "x@example.com"),
+    ] {
+        let mut organization = ten_members();
+        let before = organization.show();
+        let run = sync(&stranger, &mut organization, &policy);
+        assert_eq!(organization.show(), before);
+        let reasons: Vec<_> = problems(&run)
+            .into_iter()
+            .map(|(reason, _)| reason)
+            .collect();
+        assert!(
+            reasons.contains(&ProblemReason::EmptyDirectory),
+            "{reasons:?}"
+        );
+    }
+    // What the directory says of a member itself is believed.
+    let dismissed = directory().disabled("p0", "p0@example.com");
+    let run = sync(&dismissed, &mut ten_members(), &policy);
+    assert_eq!(why(&run)[0], HeldBecause::EmptyDirectory { members: 10 });
+    assert!(
+        changes(&run).contains(&"Revoke p0".to_owned()),
+        "{:?}",
+        changes(&run)
+    );
 }

@@ -1,8 +1,8 @@
 //! Entries that can't be identified: they may be a member, who is then not absent.
 
 use directory_sync::problem::ProblemReason::{
-    AmbiguousMember, DuplicateEmail, IdentityConflict, InvalidExternalId, UnidentifiedEntries,
-    UnknownAccountState,
+    AmbiguousMember, DuplicateEmail, EmptyDirectory, IdentityConflict, InvalidExternalId,
+    UnidentifiedEntries, UnknownAccountState,
 };
 use directory_sync::sync::policy::{Departure, Policy};
 use directory_sync_testing::{directory, organization, sync};
@@ -85,7 +85,9 @@ fn where_nothing_tells_whose_an_entry_is_nobody_is_believed_absent_and_disabled_
         problems(&run),
         [
             (InvalidExternalId, vec![]),
-            (UnidentifiedEntries, vec!["7"])
+            (UnidentifiedEntries, vec!["7"]),
+            // Nobody in it is active.
+            (EmptyDirectory, vec![])
         ]
     );
     let message = &run.approved.problems.iter().nth(1).unwrap().message;

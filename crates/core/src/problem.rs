@@ -57,7 +57,7 @@ pub enum ProblemReason {
     NotApplied,
     /// The server can't do what the resource asks for.
     Unsupported,
-    /// The directory names no one, and the organization has members of ours.
+    /// The directory names no one who is active and in scope, and the organization has members of ours.
     EmptyDirectory,
     /// An approval names another hold than the one that is open.
     ApprovalVoid,

@@ -32,7 +32,8 @@ pub struct Roster {
     pub state_attribute: Option<StateAttribute>,
     /// Entries left out, by reason.
     pub problems: Problems,
-    /// Whether the directory named no person at all, other than deleted ones.
+    /// Whether the directory named no one who is active and in scope. People who can't be identified,
+    /// or whose entry is broken, may be anybody's: they aren't somebody to believe in.
     pub directory_is_empty: bool,
 }
 

@@ -109,8 +109,9 @@ pub struct Held {
 /// earlier runs without an approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeldBecause {
-    /// The directory named no one at all, and the organization has managed members. Everything that
-    /// takes something away is held.
+    /// The directory named no one who is active and in scope, and the organization has managed
+    /// members. Everything that takes something away is held, except from those who are listed as
+    /// disabled.
     EmptyDirectory {
         /// How many managed members there are.
         members: usize,
@@ -212,7 +213,7 @@ impl fmt::Display for HeldBecause {
         match self {
             Self::EmptyDirectory { members } => write!(
                 f,
-                "the directory names no one, and the organization has {} of ours",
+                "the directory names no one who is active and in scope, and the organization has {} of ours",
                 plural(*members, "member")
             ),
             Self::MembersUnknown { changes } => write!(

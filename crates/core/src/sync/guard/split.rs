@@ -6,7 +6,7 @@ use super::postpone;
 use super::weigh::Reasons;
 use crate::directory::ExternalId;
 use crate::sync::plan::{
-    Action, Change, GroupAction, MemberAction, Plan, Reason, Update, Withdrawal,
+    Action, Change, GroupAction, MemberAction, Name, Plan, Reason, Update, Withdrawal,
 };
 
 /// A plan without what is held, and that.
@@ -21,10 +21,17 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
     let mut held: Vec<(Change, usize)> = vec![];
     let mut withheld: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
     let mut uninvited: HashSet<ExternalId> = HashSet::new();
+    let mut not_renamed: HashMap<ExternalId, Box<str>> = HashMap::new();
     for change in std::mem::take(&mut plan.changes) {
         let whole = change.reason == Reason::MembersUnknown;
         if !whole && matches!(change.group(), Some(GroupAction::Update(_))) {
-            let (goes_ahead, waits) = split_update(change, reasons);
+            let (mut goes_ahead, waits) = split_update(change, reasons);
+            // An update may be sent with the group's name.
+            if let Some(change) = &mut goes_ahead
+                && let Some(name) = not_renamed.get(change.external_id())
+            {
+                change.subject.name = Name::Group(name.clone());
+            }
             plan.changes.extend(goes_ahead);
             if let Some((change, by)) = waits {
                 let leaving = removed(&change).map(Withdrawal::id).collect();
@@ -38,6 +45,9 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
             Some(by) => {
                 if !whole && matches!(change.member(), Some(MemberAction::Invite { .. })) {
                     uninvited.insert(change.external_id().clone());
+                }
+                if let Some(GroupAction::Rename { from }) = change.group() {
+                    not_renamed.insert(change.external_id().clone(), from.clone());
                 }
                 held.push((change, by));
             }

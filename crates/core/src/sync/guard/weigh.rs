@@ -30,8 +30,9 @@ pub(super) struct Reasons {
 
 struct HeldGroup {
     by: usize,
-    /// Also those leave it whose account is disabled.
-    whatever_the_evidence: bool,
+    /// It is protected: also those leave it whose account is disabled, and it keeps the name that it
+    /// is protected by until they have left.
+    protected: bool,
 }
 
 impl Reasons {
@@ -66,6 +67,11 @@ impl Reasons {
                 .or(self.absent)
                 .or(self.deletions)
                 .or_else(|| self.groups.get(id).map(|group| group.by)),
+            // By another name it might not be protected in the next run.
+            Action::Group(GroupAction::Rename { .. }) => {
+                let group = self.groups.get(id).filter(|group| group.protected);
+                group.map(|group| group.by)
+            }
             _ => None,
         }
     }
@@ -79,7 +85,7 @@ impl Reasons {
         let class = Class::from(&leaving.evidence);
         let by_group = || {
             let held = self.groups.get(group)?;
-            (held.whatever_the_evidence || class == Class::Absent).then_some(held.by)
+            (held.protected || class == Class::Absent).then_some(held.by)
         };
         self.everything
             .or(self.by_class(class))
@@ -138,7 +144,13 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
     let recent = ledger.recent();
     if plan.directory_is_empty && plan.counts.managed_members > 0 && !losses.are_none() {
         let members = plan.counts.managed_members;
-        reasons.everything = reasons.add(HeldBecause::EmptyDirectory { members });
+        let why = HeldBecause::EmptyDirectory { members };
+        if plan.counts.disabled == 0 {
+            reasons.everything = reasons.add(why);
+        } else if losses.rest_on_absence() {
+            // Of those who are listed as disabled, the directory did say something.
+            reasons.absent = reasons.add(why);
+        }
     }
     let unknown = |change: &&Change| change.reason == Reason::MembersUnknown;
     let unknown = plan.changes.iter().filter(unknown);
@@ -151,7 +163,8 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
     }
     let limit = policy.offboarding.limit;
     let absent = losses.people(Class::Absent).len() + losses.unmanaged;
-    if ledger.is_careful() && !limit.is_off() && (absent > 0 || !losses.deleted.is_empty()) {
+    let careful = ledger.is_careful() && reasons.absent.is_none();
+    if careful && !limit.is_off() && (absent > 0 || !losses.deleted.is_empty()) {
         let why = HeldBecause::UnknownHistory {
             members: absent,
             until: ledger.careful_until(),
@@ -172,7 +185,13 @@ fn people(
     plan: &Plan,
     policy: &Policy,
 ) {
-    let base = plan.counts.with_access + losses.without_access(recent);
+    // A server that can't be read doesn't tell who accepted an invitation.
+    let invited = match plan.sent {
+        Some(_) => recent.invited + recent.maybe_invited,
+        None => 0,
+    };
+    let with_access = plan.counts.with_access.saturating_sub(invited);
+    let base = with_access + losses.without_access(recent);
     for class in [Class::Absent, Class::Disabled] {
         let people = losses.people(class);
         let others = if class == Class::Absent {
@@ -241,14 +260,17 @@ fn groups(
         }
     }
     for (group, leaving) in &losses.groups {
-        let name = leaving.name;
-        let protected = !policy.groups.protected.is_empty()
-            && passes(&policy.groups.protected, &[], &name.to_lowercase());
-        let by = if protected && leaving.any() {
-            let members = leaving.absent.len() + leaving.disabled;
+        // By the name that it has in Bitwarden, and by the one that it gets.
+        let current = losses.renamed.get(group).copied();
+        let protected = current.into_iter().chain([leaving.name]).find(|name| {
+            !policy.groups.protected.is_empty()
+                && passes(&policy.groups.protected, &[], &name.to_lowercase())
+        });
+        let protected = protected.filter(|_| leaving.any());
+        let by = if let Some(name) = protected {
             reasons.add(HeldBecause::ProtectedGroup {
                 name: name.into(),
-                members,
+                members: leaving.absent.len() + leaving.disabled.len(),
             })
         } else {
             exceeded(group, leaving, recent, losses, policy.groups.limit)
@@ -257,11 +279,22 @@ fn groups(
         if let Some(by) = by {
             let held = HeldGroup {
                 by,
-                whatever_the_evidence: protected,
+                protected: protected.is_some(),
             };
             reasons.groups.insert((*group).clone(), held);
-            let removed = leaving.removed.iter().map(|id| ((*id).clone(), by));
+            let removed = leaving.removed.iter();
+            let removed =
+                removed.filter(|(_, class)| protected.is_some() || *class == Class::Absent);
+            let removed = removed.map(|(id, _)| ((*id).clone(), by));
             reasons.people.extend(removed);
+            if leaving.deleted && protected.is_some() {
+                // It is kept, and so is whoever is in it.
+                let removed = leaving
+                    .absent
+                    .iter()
+                    .filter(|id| losses.removed.contains_key(*id));
+                reasons.people.extend(removed.map(|id| ((*id).clone(), by)));
+            }
         }
     }
 }
@@ -318,7 +351,8 @@ fn invitations(
     let people = people.filter(|change| !reasons.covered.has(change)).count();
     // Whom a stopped run didn't invite is invited now.
     let earlier = recent.invited + recent.maybe_invited.saturating_sub(people);
-    let limit = limit.growth(counts.with_access.saturating_sub(earlier));
+    let members = counts.with_access + counts.invited;
+    let limit = limit.growth(members.saturating_sub(earlier));
     if people > 0 && people + earlier > limit {
         let why = HeldBecause::Invited {
             people,
@@ -339,6 +373,10 @@ struct Losses<'a> {
     /// Members of deleted groups that aren't managed.
     unmanaged: usize,
     deleted: Vec<&'a ExternalId>,
+    /// Who is removed from the organization.
+    removed: HashMap<&'a ExternalId, Class>,
+    /// The names that groups have in Bitwarden, where the plan changes them.
+    renamed: HashMap<&'a ExternalId, &'a str>,
     /// In the order of their ids, so that reasons are.
     groups: BTreeMap<&'a ExternalId, Leaving<'a>>,
 }
@@ -348,52 +386,56 @@ struct Losses<'a> {
 struct Leaving<'a> {
     name: &'a str,
     absent: HashSet<&'a ExternalId>,
-    disabled: usize,
+    disabled: HashSet<&'a ExternalId>,
     /// Who of them leaves it by being removed from the organization.
-    removed: Vec<&'a ExternalId>,
+    removed: Vec<(&'a ExternalId, Class)>,
     /// Managed members in it; `None` where that isn't known.
     size: Option<usize>,
     deleted: bool,
 }
 
-impl Leaving<'_> {
+impl<'a> Leaving<'a> {
+    fn of_class(&mut self, class: Class) -> &mut HashSet<&'a ExternalId> {
+        match class {
+            Class::Disabled => &mut self.disabled,
+            Class::Absent => &mut self.absent,
+        }
+    }
+
     fn any(&self) -> bool {
-        !self.absent.is_empty() || self.disabled > 0 || self.deleted
+        !self.absent.is_empty() || !self.disabled.is_empty() || self.deleted
     }
 }
 
 impl<'a> Losses<'a> {
     fn of(plan: &'a Plan, reasons: &Reasons) -> Self {
         let mut losses = Self::default();
-        let mut removed: HashMap<&ExternalId, Class> = HashMap::new();
         for change in &plan.changes {
-            if !change.takes_away() {
-                continue;
+            if let Some(GroupAction::Rename { from }) = change.group() {
+                losses.renamed.insert(change.external_id(), from);
             }
-            losses.add(change, &reasons.covered, &mut removed);
+            if change.takes_away() {
+                losses.add(change, &reasons.covered);
+            }
         }
         for state in plan.groups.iter().filter(|state| !state.leaving.is_empty()) {
             let entry = losses.groups.entry(&state.external_id).or_default();
             entry.name = &state.name;
             entry.size.get_or_insert(state.stays + state.leaving.len());
             for id in &state.leaving {
-                if removed.get(id) == Some(&Class::Absent)
-                    && !reasons.covered.has_withdrawal(&state.external_id, id)
-                {
-                    entry.absent.insert(id);
-                    entry.removed.push(id);
+                let Some(&class) = losses.removed.get(id) else {
+                    continue;
+                };
+                if !reasons.covered.has_withdrawal(&state.external_id, id) {
+                    entry.of_class(class).insert(id);
+                    entry.removed.push((id, class));
                 }
             }
         }
         losses
     }
 
-    fn add(
-        &mut self,
-        change: &'a Change,
-        covered: &FingerprintSet,
-        removed: &mut HashMap<&'a ExternalId, Class>,
-    ) {
+    fn add(&mut self, change: &'a Change, covered: &FingerprintSet) {
         let id = change.external_id();
         match &change.action {
             Action::Member(
@@ -402,7 +444,7 @@ impl<'a> Losses<'a> {
                 self.of_class(evidence.into()).insert(id);
                 self.access.insert(id);
                 if matches!(action, MemberAction::Remove { .. }) {
-                    removed.insert(id, evidence.into());
+                    self.removed.insert(id, evidence.into());
                 }
             }
             Action::Group(GroupAction::Update(update)) => {
@@ -418,12 +460,7 @@ impl<'a> Losses<'a> {
                     }
                     let class = Class::from(&withdrawal.evidence);
                     self.of_class(class).insert(member);
-                    match class {
-                        Class::Absent => {
-                            leaving.absent.insert(member);
-                        }
-                        Class::Disabled => leaving.disabled += 1,
-                    }
+                    leaving.of_class(class).insert(member);
                 }
                 self.groups.insert(id, leaving);
             }
@@ -466,6 +503,10 @@ impl<'a> Losses<'a> {
             && self.disabled.is_empty()
             && self.deleted.is_empty()
             && self.unmanaged == 0
+    }
+
+    fn rest_on_absence(&self) -> bool {
+        !self.absent.is_empty() || !self.deleted.is_empty() || self.unmanaged > 0
     }
 
     /// How many people lost access within the last day and are no part of this plan: when the day

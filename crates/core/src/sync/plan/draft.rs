@@ -94,13 +94,18 @@ pub fn draft<'a>(
         .filter_map(|member| member.external_id.as_ref())
         .filter(ours)
         .count();
-    counts.with_access = content
-        .members
-        .iter()
-        .filter(|member| member.status != MemberStatus::Revoked && member.role != MemberRole::Owner)
-        .filter_map(|member| member.external_id.as_ref())
-        .filter(ours)
-        .count();
+    let of_ours = |has: fn(MemberStatus) -> bool| {
+        let members = content
+            .members
+            .iter()
+            .filter(|member| has(member.status) && member.role != MemberRole::Owner);
+        let ids = members.filter_map(|member| member.external_id.as_ref());
+        ids.filter(ours).count()
+    };
+    // Our own invitations don't raise the limits of what may be taken from others.
+    let invited = |status| matches!(status, MemberStatus::Invited | MemberStatus::Staged);
+    counts.invited = of_ours(invited);
+    counts.with_access = of_ours(|status| status != MemberStatus::Revoked) - counts.invited;
     counts.organization_groups = content.groups.len();
     counts.managed_groups = content
         .groups
@@ -110,12 +115,14 @@ pub fn draft<'a>(
         .count();
 
     let mut people = people::decide(roster, &content.members, policy);
-    if roster.directory_is_empty && counts.managed_members > 0 {
+    let anybody_left = counts.with_access + counts.invited > 0;
+    let nobody_named = roster.people.is_empty() && counts.managed_members > 0;
+    if roster.directory_is_empty && (anybody_left || nobody_named) {
         people.problems.push(Problem::new(
             ProblemReason::EmptyDirectory,
             format!(
-                "the directory names no one, the organization has {} members of ours; check what \
-                 the source may read, and its filters",
+                "the directory names no one who is active and in scope, the organization has {} \
+                 members of ours; check what the source may read, and its filters",
                 counts.managed_members
             ),
             [],

@@ -34,7 +34,7 @@ pub struct Plan {
     pub problems: Problems,
     /// Sizes of both sides.
     pub counts: Counts,
-    /// Whether the directory named no one at all.
+    /// Whether the directory named no one who is active and in scope.
     pub directory_is_empty: bool,
     /// The attribute that tells disabled accounts, where no entry had it.
     pub unseen_state_attribute: Option<Box<str>>,
@@ -87,8 +87,10 @@ pub struct Counts {
     pub groups: usize,
     /// Members of the organization that are ours (they have an external id with our prefix).
     pub managed_members: usize,
-    /// Of those, who has something to lose: not revoked, and no owner.
+    /// Of those, who has something to lose: accepted or confirmed, and no owner.
     pub with_access: usize,
+    /// Of those, who was added and hasn't accepted an invitation yet.
+    pub invited: usize,
     /// All members of the organization.
     pub members: usize,
     /// Groups of the organization that are ours.

@@ -37,11 +37,11 @@ pub(super) fn compare(
         ..plan.counts
     };
     let mut problems = unsupported(policy);
-    if roster.directory_is_empty {
+    if roster.directory_is_empty && plan.counts.disabled == 0 {
         problems.push(Problem::new(
             ProblemReason::EmptyDirectory,
-            "the directory names no one, so nothing is sent; check what the source may read, and \
-             its filters",
+            "the directory names no one who is active and in scope, so nothing is sent; check what \
+             the source may read, and its filters",
             [],
         ));
         return problems;

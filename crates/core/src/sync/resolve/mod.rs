@@ -45,8 +45,6 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Roster {
         state_attribute,
         ..
     } = directory.into_inner();
-    let directory_is_empty = unidentified_users.is_empty()
-        && users.iter().all(|user| user.state == AccountState::Deleted);
     let mut own = vec![];
 
     let unidentified_groups = prefixed_groups(unidentified_groups, policy);
@@ -62,6 +60,9 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Roster {
         .extend(shared.map(|id| (id, GroupEligibility::Unusable)));
     let (mut people, by_id) = resolve_people(users, &groups, policy, &mut own);
     let unidentified = prefixed_users(unidentified_users, policy);
+    let directory_is_empty = people
+        .iter()
+        .all(|person| person.eligibility != Eligibility::Active);
     set_duplicates_aside(&mut people, &unidentified, &mut own);
 
     own.sort_by(|a, b| (a.reason, &a.external_ids).cmp(&(b.reason, &b.external_ids)));
