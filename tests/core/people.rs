@@ -629,3 +629,175 @@ fn only_whom_we_revoked_is_restored_and_who_was_revoked_by_hand_stays_so() {
         ]
     );
 }
+
+#[test]
+fn somebody_fired_stays_revoked_when_another_person_gets_their_id() {
+    let everyone = directory()
+        .person("u0", "fired@example.com")
+        .person("u1", "ann@example.com");
+    let fired = directory()
+        .disabled("u0", "fired@example.com")
+        .person("u1", "ann@example.com");
+    let reused = directory()
+        .person("u0", "newhire@example.com")
+        .person("u1", "ann@example.com")
+        .group("g", "Group", &["u0", "u1"]);
+    for restore in [Restore::RevokedByUs, Restore::All] {
+        let mut policy = unlimited();
+        policy.onboarding.restore = restore;
+        let mut organization = organization()
+            .member("u0", "fired@example.com")
+            .member("u1", "ann@example.com");
+        let mut run = Run::default();
+        run.sync(&everyone, &mut organization, &policy);
+        assert_eq!(
+            changes(&run.sync(&fired, &mut organization, &policy)),
+            ["Revoke u0"]
+        );
+        let after = run.sync(&reused, &mut organization, &policy);
+        assert_eq!(changes(&after), ["CreateGroup g"]);
+        assert_eq!(
+            problems(&after),
+            [(ProblemReason::EmailChanged, vec!["u0"])]
+        );
+        let message = &after.approved.problems.iter().next().unwrap().message;
+        assert!(message.contains("isn't given back"), "{message}");
+        assert_eq!(
+            organization.show(),
+            [
+                "ann@example.com (u1) confirmed",
+                "fired@example.com (u0) revoked",
+                "group Group (g): ann@example.com",
+            ]
+        );
+        // It was the same person after all: once both agree, everything follows.
+        let same = directory()
+            .person("u0", "fired@example.com")
+            .person("u1", "ann@example.com")
+            .group("g", "Group", &["u0", "u1"]);
+        run.sync(&same, &mut organization, &policy);
+        assert_eq!(
+            organization.show()[1..],
+            [
+                "fired@example.com (u0) confirmed",
+                "group Group (g): ann@example.com fired@example.com",
+            ]
+        );
+    }
+}
+
+#[test]
+fn an_account_takes_nobodys_place_in_a_group_where_ids_were_swapped() {
+    let before = directory()
+        .person("u0", "ann@example.com")
+        .person("u2", "bob@example.com")
+        .person("u3", "cid@example.com")
+        .group("g", "Group", &["u3"]);
+    // Ann is u2 now and Bob is u0, and one of them comes into the group.
+    let swapped = directory()
+        .person("u2", "ann@example.com")
+        .person("u0", "bob@example.com")
+        .person("u3", "cid@example.com")
+        .group("g", "Group", &["u3", "u0"]);
+    let mut organization = organization()
+        .member("u0", "ann@example.com")
+        .member("u2", "bob@example.com")
+        .member("u3", "cid@example.com");
+    let mut run = Run::default();
+    run.sync(&before, &mut organization, &unlimited());
+    for _ in 0..2 {
+        let after = run.sync(&swapped, &mut organization, &unlimited());
+        assert!(changes(&after).is_empty(), "{:?}", changes(&after));
+        let reasons: Vec<_> = problems(&after).into_iter().map(|one| one.0).collect();
+        assert_eq!(reasons, [ProblemReason::EmailChanged; 2]);
+    }
+    assert_eq!(
+        organization.show().last().unwrap(),
+        "group Group (g): cid@example.com"
+    );
+    // Who has a new address that is nobody else's comes into groups as before.
+    let married = directory()
+        .person("u0", "ann@example.com")
+        .person("u2", "robert@example.com")
+        .person("u3", "cid@example.com")
+        .group("g", "Group", &["u3", "u2"]);
+    run.sync(&married, &mut organization, &unlimited());
+    assert_eq!(
+        organization.show().last().unwrap(),
+        "group Group (g): bob@example.com cid@example.com"
+    );
+}
+
+#[test]
+fn whoever_got_access_back_by_hand_and_was_revoked_by_hand_then_stays_revoked() {
+    let active = directory()
+        .person("ann", "ann@example.com")
+        .person("eve", "eve@example.com");
+    let disabled = directory()
+        .disabled("ann", "ann@example.com")
+        .person("eve", "eve@example.com");
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .member("eve", "eve@example.com");
+    let mut run = Run::default();
+    run.sync(&disabled, &mut organization, &unlimited());
+    let written = run.ledger.digest();
+    organization.set_status("ann@example.com", MemberStatus::Confirmed);
+    let quiet = run.sync(&active, &mut organization, &unlimited());
+    assert!(changes(&quiet).is_empty());
+    assert_ne!(run.ledger.digest(), written, "it has to be kept");
+    organization.set_status("ann@example.com", MemberStatus::Revoked);
+    let after = run.sync(&active, &mut organization, &unlimited());
+    assert!(changes(&after).is_empty(), "{:?}", changes(&after));
+    assert_eq!(
+        problems(&after),
+        [(ProblemReason::NotRestored, vec!["ann"])]
+    );
+}
+
+#[test]
+fn whom_we_revoked_is_restored_under_a_new_id_too() {
+    let mut organization = organization()
+        .member("old", "ann@example.com")
+        .member("eve", "eve@example.com");
+    let with = |id: &str, disabled: bool| {
+        let eve = directory().person("eve", "eve@example.com");
+        match disabled {
+            true => eve.disabled(id, "ann@example.com"),
+            false => eve.person(id, "ann@example.com"),
+        }
+    };
+    let mut run = Run::default();
+    run.sync(&with("old", true), &mut organization, &unlimited());
+    let back = with("new", false);
+    let relinked = run.sync(&back, &mut organization, &unlimited());
+    assert_eq!(changes(&relinked), ["Relink new"]);
+    let restored = run.sync(&back, &mut organization, &unlimited());
+    assert_eq!(changes(&restored), ["Restore new"]);
+    assert_eq!(run.ledger.revoked(), 0);
+}
+
+#[test]
+fn a_hidden_state_attribute_keeps_only_those_revoked_for_it_from_coming_back() {
+    let mut policy = unlimited();
+    policy.offboarding.absent = Departure::Revoke;
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .member("bob", "bob@example.com")
+        .member("eve", "eve@example.com");
+    let mut run = Run::default();
+    let eve = || directory().person("eve", "eve@example.com");
+    // Ann is disabled, Bob is absent.
+    let gone = eve().disabled("ann", "ann@example.com");
+    run.sync(&gone, &mut organization, &policy);
+    let back = eve()
+        .person("ann", "ann@example.com")
+        .person("bob", "bob@example.com")
+        .without_attribute("pwdAccountLockedTime");
+    let after = run.sync(&back, &mut organization, &policy);
+    assert_eq!(changes(&after), ["Restore bob"]);
+    assert_eq!(
+        problems(&after),
+        [(ProblemReason::NotRestored, vec!["ann"])]
+    );
+}

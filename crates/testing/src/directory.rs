@@ -14,6 +14,8 @@ pub struct TestDirectory {
     undecided: Vec<(String, String)>,
     /// Names of groups without an id.
     unidentified_groups: Vec<String>,
+    /// The attribute that tells disabled accounts, where no entry has it.
+    unseen_state_attribute: Option<String>,
 }
 
 /// An empty directory.
@@ -67,6 +69,12 @@ impl TestDirectory {
         self
     }
 
+    /// No entry has this attribute, by which disabled accounts are recognised.
+    pub fn without_attribute(mut self, name: &str) -> Self {
+        self.unseen_state_attribute = Some(name.into());
+        self
+    }
+
     /// A group whose id can't be read.
     pub fn unidentified_group(mut self, name: &str) -> Self {
         self.unidentified_groups.push(name.into());
@@ -117,6 +125,9 @@ impl TestDirectory {
             let key = builder.key(&format!("@{id}"));
             let members = members.iter().map(|member| builder.key(member)).collect();
             builder.group(&[key], id, name, members);
+        }
+        if let Some(name) = &self.unseen_state_attribute {
+            builder.state_attribute(name, 0);
         }
         builder.finish()
     }

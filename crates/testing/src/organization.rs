@@ -147,6 +147,12 @@ impl ModelOrganization {
         self.remove_member(member);
     }
 
+    /// Somebody sets a member's status by hand.
+    pub fn set_status(&mut self, email: &str, status: MemberStatus) {
+        let member = self.by_email(email).id;
+        self.member_mut(member).status = status;
+    }
+
     /// As the operator reads it.
     pub fn read(&self) -> Organization {
         Organization::Read(Complete::after_last_page(self.content.clone()))

@@ -81,6 +81,11 @@ impl Run {
         policy: &Policy,
     ) -> GuardedPlan {
         let guarded = self.plan(directory, organization, policy);
+        if guarded.approved.changes.is_empty() {
+            self.memory.record(&guarded, &Failed::default());
+            self.ledger.observe(&guarded);
+            return guarded;
+        }
         self.ledger.before(&guarded, self.now);
         organization.apply(&guarded.approved);
         let failed = Failed {

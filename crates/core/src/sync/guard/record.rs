@@ -22,8 +22,10 @@ impl Ledger {
         self.record_end(&guarded.approved, guarded.held.is_some(), failed);
     }
 
-    /// Notes a run that changes nothing: the hold it found, where it found one.
+    /// Notes a run that changes nothing: the hold it found, where it found one, and who has their
+    /// access back by hand.
     pub fn observe(&mut self, guarded: &GuardedPlan) {
+        self.keep_revoked(&guarded.approved);
         self.set_open(open(guarded));
     }
 }

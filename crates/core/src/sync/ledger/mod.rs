@@ -146,8 +146,10 @@ impl crate::sync::plan::Revocations for Ledger {
         self.has_revoked(person)
     }
 
-    fn any(&self) -> bool {
-        self.revoked() > 0
+    fn has_revoked_disabled(&self, person: &ExternalId) -> bool {
+        let key = key(person);
+        let mut revoked = self.revoked.iter();
+        revoked.any(|one| one.person == key && one.class == Class::Disabled)
     }
 }
 

@@ -22,6 +22,8 @@ impl Ledger {
         now: Timestamp,
     ) {
         *self = self.at(now);
+        self.keep_revoked(plan);
+        self.carry_revoked(plan);
         if let Some(hold) = used {
             self.use_approval(hold);
         }
@@ -191,6 +193,33 @@ impl Ledger {
             self.first_sync_until = 0;
         }
         self.finish_approved();
+    }
+
+    /// Forgets that we revoked whoever was read as not revoked, or as no member: somebody gave them
+    /// their access back, and a revocation that comes later isn't ours.
+    pub(crate) fn keep_revoked(&mut self, plan: &Plan) {
+        if let Some(revoked) = &plan.revoked
+            && !self.revoked.is_empty()
+        {
+            let revoked: HashSet<Key> = revoked.iter().map(key).collect();
+            self.revoked.retain(|one| revoked.contains(&one.person));
+        }
+    }
+
+    /// Whom we revoked counts as revoked by us under the id that they get, too. The one of the two
+    /// that isn't theirs in the end is forgotten at the next read.
+    fn carry_revoked(&mut self, plan: &Plan) {
+        let mut carried = vec![];
+        for change in &plan.changes {
+            if let Some(MemberAction::Relink { from }) = change.member() {
+                let (from, person) = (key(from), key(change.external_id()));
+                let before = self.revoked.iter().find(|one| one.person == from);
+                carried.extend(before.map(|before| Revoked { person, ..*before }));
+            }
+        }
+        if !carried.is_empty() {
+            self.add_revoked(carried);
+        }
     }
 
     pub(super) fn add_losses(&mut self, losses: Vec<(What, Class)>) {

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::directory::{Evidence, ExternalId};
+use crate::organization::model::MemberStatus;
 use crate::problem::Problem;
 use crate::sync::plan::draft::{Basis, Compared, DesiredGroup, Draft};
 use crate::sync::plan::groups::Target;
@@ -136,6 +137,15 @@ fn compare(
     drop(members);
     drop(departing);
     plan.unmanaged = compared.unmanaged;
+    plan.revoked = Some(
+        compared
+            .content
+            .members
+            .iter()
+            .filter(|member| member.status == MemberStatus::Revoked)
+            .filter_map(|member| member.external_id.clone())
+            .collect(),
+    );
     plan.changes.extend(compared.people.changes);
     plan.changes.extend(groups.changes);
     let mut problems = compared.people.problems;
@@ -172,13 +182,22 @@ struct Comparison<'a> {
 
 impl Comparison<'_> {
     fn create(&self) -> (GroupState, Option<Change>) {
-        let add = self.wanted_ids();
+        let (add, late) = self.without_doubtful(self.wanted_ids());
         let change = Change {
             subject: self.subject(None),
             reason: Reason::NewInDirectory,
             action: Action::Group(GroupAction::Create { add }),
         };
-        (self.state(), Some(change))
+        let mut state = self.state();
+        state.missing = late;
+        (state, Some(change))
+    }
+
+    /// Who may come into the group, and who is wanted in it but doesn't come as long as it isn't
+    /// known whose account theirs is.
+    fn without_doubtful(&self, ids: Vec<ExternalId>) -> (Vec<ExternalId>, Vec<ExternalId>) {
+        let doubtful = &self.compared.people.doubtful;
+        ids.into_iter().partition(|id| !doubtful.contains(id))
     }
 
     fn with_read(
@@ -234,6 +253,7 @@ impl Comparison<'_> {
     ) -> (GroupState, Option<Change>) {
         remove.sort();
         remove.dedup();
+        let (add, late) = self.without_doubtful(add);
         let mut state = self.state();
         let removed = &self.compared.people.removed;
         state.leaving = remove
@@ -245,11 +265,12 @@ impl Comparison<'_> {
             state.name = self.roster.groups[self.wanted.at].name.clone();
             state.stays = self.wanted_ids().len();
         }
+        state.missing = late;
         // Whoever is removed from the organization leaves its groups by that alone.
         if add.is_empty() && state.leaving.len() == remove.len() {
             return (state, None);
         }
-        let added: HashSet<&ExternalId> = add.iter().collect();
+        let added: HashSet<&ExternalId> = add.iter().chain(&state.missing).collect();
         let mut keep = self.wanted_ids();
         keep.retain(|id| !added.contains(id));
         let remove = remove.into_iter().map(|id| self.withdrawal(id)).collect();

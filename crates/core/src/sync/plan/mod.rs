@@ -38,6 +38,8 @@ pub struct Plan {
     pub directory_is_empty: bool,
     /// The attribute that tells disabled accounts, where no entry had it.
     pub unseen_state_attribute: Option<Box<str>>,
+    /// Who was revoked when the organization was read; `None` where it can't be read.
+    pub(crate) revoked: Option<std::collections::HashSet<crate::directory::ExternalId>>,
     /// What each group in scope shall hold, for [`MembershipCache`](crate::sync::memberships::MembershipCache).
     pub groups: Vec<GroupState>,
     /// Stands for all members who aren't ours to move, for the same.

@@ -26,6 +26,8 @@ pub(super) struct Decided {
     pub renamed: HashMap<Uuid, ExternalId>,
     /// Members whose place in groups isn't ours to change, although they may have an id of ours.
     pub unmanaged: HashSet<Uuid>,
+    /// Who comes into no group they aren't in: the member with their id may be somebody else's account.
+    pub doubtful: HashSet<ExternalId>,
 }
 
 /// Whether somebody of the roster is a member under their own id.
@@ -171,14 +173,26 @@ impl<'a> Decision<'a> {
                             "nobody was invited yet: remove the member in Bitwarden; the next run \
                              adds {new}"
                         ),
+                        MemberStatus::Revoked => {
+                            "the access isn't given back while they differ, because \
+                             the id may be another person's now; if it is the same person, change \
+                             the email or restore them in Bitwarden, else remove the member there"
+                                .to_owned()
+                        }
                         _ => "an account's email can only be changed by its owner; change it in \
                               Bitwarden first"
                             .to_owned(),
                     };
-                    let message =
+                    let mut message =
                         format!("the directory says {new}, Bitwarden says {old}: {what_to_do}");
+                    let of_another = self.index.by_email.contains_key(email);
+                    if of_another || !has_account(member) {
+                        message.push_str("; until then they come into no more groups");
+                        self.decided.doubtful.insert(person.id.clone());
+                    }
                     self.problem(ProblemReason::EmailChanged, message, [person.id.clone()]);
                     self.keep_other_with_email(person);
+                    return;
                 }
                 self.restore(&person.id, member);
             }
@@ -475,6 +489,14 @@ impl<'a> Decision<'a> {
             .problems
             .push(Problem::new(reason, message, ids));
     }
+}
+
+/// Whether somebody took the membership up and has access: then the account is known to be used.
+fn has_account(member: &Member) -> bool {
+    !matches!(
+        member.status,
+        MemberStatus::Revoked | MemberStatus::Invited | MemberStatus::Staged
+    )
 }
 
 /// A member who has or gets this external id.

@@ -10,19 +10,20 @@ use crate::text::sanitize;
 pub trait Revocations {
     /// Whether an earlier run revoked this person, and they weren't restored since.
     fn has_revoked(&self, person: &ExternalId) -> bool;
-    /// Whether earlier runs revoked anybody.
-    fn any(&self) -> bool;
+    /// Whether it did so because their account was disabled.
+    fn has_revoked_disabled(&self, person: &ExternalId) -> bool;
 }
 
 impl Plan {
     /// Leaves out the restores of members whom somebody revoked by hand, unless the policy asks for
     /// everybody's. Each is reported.
     ///
-    /// Where the attribute that tells disabled accounts was seen on no entry at all although earlier
-    /// runs revoked somebody, it is probably hidden from us: then nobody is known to be active again,
-    /// and nobody is restored.
+    /// Where the attribute that tells disabled accounts was seen on no entry at all, it may be hidden
+    /// from us: then whoever was revoked because of it isn't known to be active again, and isn't
+    /// restored. Who was revoked for another reason is: some servers have the attribute only on
+    /// locked accounts, and there may be none.
     pub fn keep_manual_revocations(&mut self, policy: &Policy, earlier: &impl Revocations) {
-        let hidden = self.unseen_state_attribute.take().filter(|_| earlier.any());
+        let hidden = self.unseen_state_attribute.take();
         let all = policy.onboarding.restore == Restore::All;
         let problems = &mut self.problems;
         self.changes.retain(|change| {
@@ -31,11 +32,14 @@ impl Plan {
                 return true;
             }
             let person = sanitize(change.subject.label());
-            let why = if let Some(attribute) = &hidden {
+            let why = if let Some(attribute) = &hidden
+                && earlier.has_revoked_disabled(change.external_id())
+            {
                 format!(
                     "{person} isn't restored: no entry of the directory has the attribute \
-                     {attribute}, by which disabled accounts are recognised, so it isn't known who is \
-                     active again; give the operator's account the right to read it"
+                     {attribute}, by which disabled accounts are recognised, and they were revoked for \
+                     it, so it isn't known whether they are active again; give the operator's account \
+                     the right to read it, or restore them in Bitwarden"
                 )
             } else if all || earlier.has_revoked(change.external_id()) {
                 return true;
