@@ -95,12 +95,13 @@ pub fn of_report(report: &Report, source: &str, object: &Object) -> Outcome {
             counts.managed_members, counts.managed_groups
         ),
     };
-    if !report.problems.is_empty() {
-        let problems: Vec<_> = report
-            .problems
-            .by_reason()
-            .map(|(reason, count, _)| format!("{reason} ({count})"))
-            .collect();
+    let problems: Vec<_> = report
+        .problems
+        .by_reason()
+        .filter(|(reason, ..)| reason.needs_action())
+        .map(|(reason, count, _)| format!("{reason} ({count})"))
+        .collect();
+    if !problems.is_empty() {
         message = format!("{message}; need manual action: {}", problems.join(", "));
     }
     let held = report
@@ -112,7 +113,7 @@ pub fn of_report(report: &Report, source: &str, object: &Object) -> Outcome {
     Outcome::Succeeded {
         reason: match report.mode {
             Mode::Preview => Success::Previewed,
-            Mode::Apply if report.problems.is_empty() => Success::Succeeded,
+            Mode::Apply if problems.is_empty() => Success::Succeeded,
             Mode::Apply => Success::SucceededWithProblems,
         },
         message,

@@ -3,7 +3,7 @@
 use directory_sync::problem::ProblemReason;
 use directory_sync::sync::plan::{GroupAction, Withdrawal};
 use directory_sync::sync::policy::{Departure, Glob};
-use directory_sync_testing::{directory, organization, policy, sync};
+use directory_sync_testing::{Run, TestDirectory, directory, organization, policy, sync};
 
 use crate::{changes, problems, unlimited};
 
@@ -254,4 +254,83 @@ fn a_group_that_has_the_name_already_is_told_before_a_second_one_is_made() {
     // Told once: from now on the directory's group is known.
     let again = sync(&directory, &mut organization, &policy());
     assert!(problems(&again).is_empty());
+}
+
+#[test]
+fn whoever_was_not_read_keeps_their_place_in_a_group_that_names_members_nobody_knows() {
+    let mut policy = unlimited();
+    let organization = (0..9).fold(organization(), |organization, n| {
+        organization.member(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let emails: Vec<String> = (0..9).map(|n| format!("p{n}@example.com")).collect();
+    let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+    let before = organization
+        .group("eng", "Engineering", &emails)
+        .group("all", "All", &emails)
+        .group("ops", "Operations", &emails);
+    // Everyone but p0 and p1 was moved to where the source doesn't look; the groups still name them.
+    // Operations names nobody who isn't known.
+    let moved: Vec<String> = (2..9).map(|n| format!("uid=p{n},ou=moved")).collect();
+    let named: Vec<&str> = ["p0"]
+        .into_iter()
+        .chain(moved.iter().map(String::as_str))
+        .collect();
+    let directory = directory()
+        .person("p0", "p0@example.com")
+        .person("p1", "p1@example.com")
+        .group("eng", "Engineering", &named)
+        .group("all", "All", &["@eng"])
+        .group("ops", "Operations", &["p0"]);
+    for departure in [Departure::Retain, Departure::Revoke] {
+        policy.offboarding.absent = departure;
+        let mut organization = before.clone();
+        let mut run = Run::default();
+        for _ in 0..2 {
+            let guarded = run.sync(&directory, &mut organization, &policy);
+            let sizes: Vec<usize> = organization
+                .inside
+                .values()
+                .map(|group| group.len())
+                .collect();
+            // p1 was read and isn't named: p1 leaves.
+            assert_eq!(sizes, [8, 8, 1], "{departure:?}");
+            assert_eq!(
+                problems(&guarded),
+                [(ProblemReason::UnknownMembers, vec!["eng"])]
+            );
+            let message = &guarded.approved.problems.iter().next().unwrap().message;
+            assert!(
+                message.starts_with("7 members of group Engineering (uid=p2,ou=moved"),
+                "{message}"
+            );
+        }
+        assert!(run.read.is_empty(), "nothing has to be read again");
+        // A newcomer takes nobody's place.
+        let more = directory.clone().person("new", "new@example.com");
+        let more = more.group("eng", "Engineering", &["new"]);
+        run.sync(&more, &mut organization, &policy);
+        let sizes: Vec<usize> = organization
+            .inside
+            .values()
+            .map(|group| group.len())
+            .collect();
+        assert_eq!(sizes, [9, 9, 1], "{departure:?}");
+    }
+    // Whoever is removed from the organization leaves its groups.
+    policy.offboarding.absent = Departure::Remove;
+    let mut organization = before.clone();
+    Run::default().sync(&directory, &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 2);
+    // Once the group names nobody who isn't known, absence is believed.
+    policy.offboarding.absent = Departure::Retain;
+    let known = directory_of_two().group("eng", "Engineering", &["p0"]);
+    let mut organization = before.clone();
+    Run::default().sync(&known, &mut organization, &policy);
+    assert_eq!(organization.inside.values().next().unwrap().len(), 1);
+}
+
+fn directory_of_two() -> TestDirectory {
+    directory()
+        .person("p0", "p0@example.com")
+        .person("p1", "p1@example.com")
 }

@@ -35,6 +35,9 @@ pub enum ProblemReason {
     HiddenMembers,
     /// A group has a member whom the source knows of and can't read: of another domain, say.
     UnreadableMember,
+    /// A group has members that are neither among the people nor among the groups that were read. It
+    /// is for information: computers and contacts are such members, too.
+    UnknownMembers,
     /// A group has no name.
     GroupNameMissing,
     /// A group's name is longer than Bitwarden takes.
@@ -61,6 +64,13 @@ pub enum ProblemReason {
     EmptyDirectory,
     /// An approval names another hold than the one that is open.
     ApprovalVoid,
+}
+
+impl ProblemReason {
+    /// Whether somebody has to do something about it.
+    pub fn needs_action(self) -> bool {
+        self != Self::UnknownMembers
+    }
 }
 
 impl fmt::Display for ProblemReason {

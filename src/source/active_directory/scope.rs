@@ -8,9 +8,12 @@ use std::collections::HashSet;
 
 use super::error::ActiveDirectoryFailure;
 use crate::complete::Complete;
-use crate::directory::{Directory, ExternalId, Group, InPart};
+use crate::directory::{Directory, ExternalId, Group, InPart, UnknownMembers};
 use crate::problem::{Problem, ProblemReason};
 use crate::text::sanitize;
+
+/// How many unknown members of one group are named.
+const UNKNOWN_SAMPLE: usize = 3;
 
 /// What was asked for, and what is known to be missing.
 #[derive(Default)]
@@ -64,12 +67,21 @@ pub fn keep(
         new_index[index] = groups.len() as u32;
         let (mut users, mut nested) = (vec![], vec![]);
         let mut unidentified = false;
+        let mut unknown: Option<Box<UnknownMembers>> = None;
         walk.from([index], |at| {
             relevant[at] = true;
             unidentified |= all[at].has_unidentified;
             if at != index && is_wanted[at] {
                 nested.push(at as u32);
                 return &[];
+            }
+            if let Some(more) = &all[at].unknown {
+                let unknown = unknown.get_or_insert_default();
+                unknown.count += more.count;
+                let room = UNKNOWN_SAMPLE.saturating_sub(unknown.sample.len());
+                unknown
+                    .sample
+                    .extend(more.sample.iter().take(room).cloned());
             }
             users.extend(&all[at].users);
             &all[at].groups
@@ -81,7 +93,7 @@ pub fn keep(
                 &all[at].groups
             });
         }
-        groups.push((index, users, nested, (in_part, unidentified)));
+        groups.push((index, users, nested, (in_part, unidentified, unknown)));
     }
     report(&mut directory, &scope, &relevant);
     let mut new_person = vec![None; directory.users.len()];
@@ -96,32 +108,32 @@ pub fn keep(
         .into_iter()
         .map(Some)
         .collect();
-    let groups =
-        groups
-            .into_iter()
-            .filter_map(|(index, users, nested, (in_part, has_unidentified))| {
-                let Group { id, name, .. } = old[index].take()?;
-                let mut users: Vec<u32> = users
-                    .iter()
-                    .filter_map(|&user: &u32| new_person[user as usize])
-                    .collect();
-                let mut nested: Vec<u32> = nested
-                    .iter()
-                    .map(|&at: &u32| new_index[at as usize])
-                    .collect();
-                for list in [&mut users, &mut nested] {
-                    list.sort_unstable();
-                    list.dedup();
-                }
-                Some(Group {
-                    id,
-                    name,
-                    users: users.into(),
-                    groups: nested.into(),
-                    in_part,
-                    has_unidentified,
-                })
-            });
+    let groups = groups.into_iter().filter_map(
+        |(index, users, nested, (in_part, has_unidentified, unknown))| {
+            let Group { id, name, .. } = old[index].take()?;
+            let mut users: Vec<u32> = users
+                .iter()
+                .filter_map(|&user: &u32| new_person[user as usize])
+                .collect();
+            let mut nested: Vec<u32> = nested
+                .iter()
+                .map(|&at: &u32| new_index[at as usize])
+                .collect();
+            for list in [&mut users, &mut nested] {
+                list.sort_unstable();
+                list.dedup();
+            }
+            Some(Group {
+                id,
+                name,
+                users: users.into(),
+                groups: nested.into(),
+                in_part,
+                has_unidentified,
+                unknown,
+            })
+        },
+    );
     directory.groups = groups.collect();
     directory.users = users;
     // Of a complete directory, this is all that was asked for.

@@ -9,11 +9,17 @@ use crate::directory::{
     Account, AccountEvidence, AccountState, Directory, Email, ExternalId, Group, InPart,
     StateAttribute, UnidentifiedGroup, UnidentifiedUser, UnknownMembers, UnusableEmail, User,
 };
-use crate::problem::{Problem, ProblemReason, Problems};
+use crate::problem::{KEPT_PER_REASON, Problem, ProblemReason, Problems};
 use crate::text::sanitize;
 
 /// How many unknown members are named.
 const UNKNOWN_SAMPLE: usize = 10;
+
+/// How many unknown members of one group are named.
+const UNKNOWN_IN_GROUP_SAMPLE: usize = 3;
+
+/// Of so many groups, unknown members are named: no more of them are told.
+const UNKNOWN_GROUPS_SAMPLE: usize = KEPT_PER_REASON;
 
 /// How many entries with one id are named.
 const CONFLICT_SAMPLE: usize = 5;
@@ -399,8 +405,10 @@ impl DirectoryBuilder {
         let mut ambiguous = vec![];
         let mut seen = vec![false; self.entries.len()];
         let mut groups = Vec::with_capacity(self.groups.len());
+        let mut unknown_in: Vec<(usize, Vec<EntryKey>)> = vec![];
         for group in std::mem::take(&mut self.groups) {
             let (mut users, mut nested) = (vec![], vec![]);
+            let mut unknown_here = vec![];
             let (mut in_part, mut has_unidentified) = (group.in_part, false);
             for member in group.members {
                 match self.entries[member.0 as usize] {
@@ -420,12 +428,20 @@ impl DirectoryBuilder {
                         if !std::mem::replace(&mut seen[member.0 as usize], true) {
                             unknown.push(member);
                         }
+                        unknown_here.push(member);
                     }
                 }
             }
             for list in [&mut users, &mut nested] {
                 list.sort_unstable();
                 list.dedup();
+            }
+            unknown_here.sort_unstable_by_key(|key: &EntryKey| key.0);
+            unknown_here.dedup();
+            let count = unknown_here.len();
+            if count > 0 && unknown_in.len() < UNKNOWN_GROUPS_SAMPLE {
+                unknown_here.truncate(UNKNOWN_IN_GROUP_SAMPLE);
+                unknown_in.push((groups.len(), unknown_here));
             }
             groups.push(Group {
                 id: group.id,
@@ -434,13 +450,24 @@ impl DirectoryBuilder {
                 groups: nested.into(),
                 in_part,
                 has_unidentified,
+                unknown: (count > 0).then(|| {
+                    let sample = vec![];
+                    Box::new(UnknownMembers { count, sample })
+                }),
             });
         }
         let sampled = unknown.iter().take(UNKNOWN_SAMPLE).copied();
+        let sampled = sampled.chain(unknown_in.iter().flat_map(|(_, keys)| keys).copied());
         let names = self.names(sampled.chain(ambiguous.iter().map(|(key, ..)| *key)));
         let name = |key: &EntryKey| names.get(key).map_or("", |name| &**name).to_owned();
         let mut sample: Vec<String> = unknown.iter().take(UNKNOWN_SAMPLE).map(name).collect();
         sample.sort();
+        for (group, keys) in &unknown_in {
+            if let Some(unknown) = &mut groups[*group].unknown {
+                unknown.sample = keys.iter().map(name).collect();
+                unknown.sample.sort();
+            }
+        }
         for (key, first, other) in ambiguous {
             let mut ids = vec![self.users[first as usize].id.clone()];
             ids.extend(other.map(|index| self.users[index as usize].id.clone()));

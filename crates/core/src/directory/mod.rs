@@ -81,6 +81,9 @@ pub struct Group {
     /// Whether it has members who were read and can't be identified
     /// ([`Directory::unidentified_users`]).
     pub has_unidentified: bool,
+    /// Its direct members that are neither among the people nor the groups that were read; `None`
+    /// where all are. Whoever wasn't read may be one of them, and whoever was isn't.
+    pub unknown: Option<Box<UnknownMembers>>,
 }
 
 /// Why a group is known in part.

@@ -87,4 +87,7 @@ pub struct RosterGroup {
     pub people: Arc<RoaringBitmap>,
     /// Whether somebody in it can't be identified ([`Roster::unidentified`]).
     pub has_unidentified: bool,
+    /// Whether it, or a group in it, has members that were not read: whoever isn't in
+    /// [`Roster::people`] may be one of them, and isn't known to have left it.
+    pub has_unknown: bool,
 }

@@ -256,6 +256,11 @@ impl Comparison<'_> {
         let (add, late) = self.without_doubtful(add);
         let mut state = self.state();
         let removed = &self.compared.people.removed;
+        let unknown = self.roster.groups[self.wanted.at].has_unknown;
+        let stays = |id: &ExternalId| {
+            unknown && !self.roster.by_id.contains_key(id) && !removed.contains(id)
+        };
+        state.extra = remove.extract_if(.., |id| stays(id)).collect();
         state.leaving = remove
             .iter()
             .filter(|id| removed.contains(*id))
@@ -273,6 +278,10 @@ impl Comparison<'_> {
         let added: HashSet<&ExternalId> = add.iter().chain(&state.missing).collect();
         let mut keep = self.wanted_ids();
         keep.retain(|id| !added.contains(id));
+        if !state.extra.is_empty() {
+            keep.extend(state.extra.iter().cloned());
+            keep.sort_unstable();
+        }
         let remove = remove.into_iter().map(|id| self.withdrawal(id)).collect();
         let change = Change {
             subject: self.subject(Some(group)),

@@ -304,15 +304,34 @@ impl<'a> Comparison<'a> {
 
     fn groups(&mut self) {
         let mut taken_over = self.taken_over();
+        let relinked = self
+            .changes
+            .iter()
+            .filter_map(|change| match change.member() {
+                Some(MemberAction::Relink { from }) => Some(from.clone()),
+                _ => None,
+            });
+        let relinked: HashSet<ExternalId> = relinked.collect();
         for group in &self.roster.groups {
             if group.has_unidentified {
                 self.leave_alone(group);
                 continue;
             }
-            let wanted = self.wanted(group);
+            let mut wanted = self.wanted(group);
             let known = self.state.groups.get(&group.id);
             let former = taken_over.remove(&group.id);
             let before = known.or(former.map(|(_, before)| before));
+            if let (true, Some(before)) = (group.has_unknown, before) {
+                // Whoever wasn't read may be one of the members that it names.
+                let unread = |id: &&ExternalId| {
+                    !self.roster.by_id.contains_key(*id)
+                        && self.accounts.contains_key(*id)
+                        && !relinked.contains(*id)
+                };
+                wanted.extend(before.members.iter().filter(unread).cloned());
+                wanted.sort_unstable();
+                wanted.dedup();
+            }
             if let Some((server_id, before)) = former {
                 let on_server = before.server_id.as_ref().unwrap_or(server_id);
                 self.sent

@@ -9,7 +9,7 @@ use roaring::RoaringBitmap;
 use crate::complete::Complete;
 use crate::directory::{
     AccountState, Directory, Email, Evidence, ExternalId, Group, InPart, InvalidEmail, ScopeRule,
-    UnidentifiedGroup, UnidentifiedUser, UnusableEmail, User,
+    UnidentifiedGroup, UnidentifiedUser, UnknownMembers, UnusableEmail, User,
 };
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::policy::{GroupFilter, Policy, UserFilter, passes};
@@ -32,6 +32,9 @@ pub const GROUP_NAME_MAX: usize = 100;
 ///
 /// So is a group of which the directory hides members from us; and with `onlyTheirMembers`, whoever
 /// could be in such a group in scope and isn't seen in another.
+///
+/// A group that names members who were not read keeps those of its members in Bitwarden who weren't
+/// read either: they may be the ones that it names.
 ///
 /// With `onlyTheirMembers` and no group in scope, no active person is in scope. The limit on
 /// removals is what protects from a mistyped group filter.
@@ -114,16 +117,19 @@ fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Proble
     let people = nesting::flatten(&groups);
     let partial = nesting::spread(&groups, |group| group.in_part);
     let unidentified = nesting::spread(&groups, |group| group.has_unidentified.then_some(()));
+    let unknown = nesting::spread(&groups, |group| group.unknown.as_ref().map(|_| ()));
     let mut resolved = Groups {
         in_scope: Vec::with_capacity(groups.len()),
         others: HashMap::new(),
         scope: policy.groups.only_their_members.then(RoaringBitmap::new),
         scope_in_part: false,
     };
-    let known = people
-        .into_iter()
-        .zip(partial.into_iter().zip(unidentified));
-    for (group, (people, (in_part, unidentified))) in groups.into_iter().zip(known) {
+    let known = people.into_iter().zip(
+        partial
+            .into_iter()
+            .zip(unidentified.into_iter().zip(unknown)),
+    );
+    for (group, (people, (in_part, (unidentified, unknown)))) in groups.into_iter().zip(known) {
         let id = group.id.with_prefix(&policy.external_id_prefix);
         let eligibility = match group_scope(&group.name, &policy.groups) {
             Scope::Out => Some(GroupEligibility::OutOfScope),
@@ -146,6 +152,9 @@ fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Proble
                     .or_else(|| partial_problem(named, &group.name, in_part?));
                 let unusable = problem.is_some() || scope == Scope::Unknown;
                 problems.extend(problem);
+                if let Some(unknown) = &group.unknown {
+                    problems.push(unknown_problem(named, &group.name, unknown));
+                }
                 unusable.then_some(GroupEligibility::Unusable)
             }
         };
@@ -160,6 +169,7 @@ fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Proble
                 name: group.name,
                 people,
                 has_unidentified: unidentified.is_some(),
+                has_unknown: unknown.is_some(),
             }),
         }
     }
@@ -238,6 +248,26 @@ fn partial_problem(id: &ExternalId, name: &str, why: InPart) -> Option<Problem> 
         ),
     };
     Some(Problem::new(reason, message, [id.clone()]))
+}
+
+/// Tells how many members of a group weren't read, and which.
+fn unknown_problem(id: &ExternalId, name: &str, unknown: &UnknownMembers) -> Problem {
+    let (members, are) = match unknown.count {
+        1 => ("1 member".to_owned(), "is"),
+        count => (format!("{count} members"), "are"),
+    };
+    let sample = match unknown.sample.as_slice() {
+        [] => String::new(),
+        sample if sample.len() < unknown.count => format!(" ({}, …)", sample.join("; ")),
+        sample => format!(" ({})", sample.join("; ")),
+    };
+    let message = format!(
+        "{members} of group {}{sample} {are} neither among the people nor among the groups that were \
+         read; a member in Bitwarden who wasn't read keeps their place in it; if people are missing, \
+         check the source's base and filters",
+        sanitize(name),
+    );
+    Problem::new(ProblemReason::UnknownMembers, message, [id.clone()])
 }
 
 fn resolve_people(

@@ -123,6 +123,7 @@ mod tests {
             groups: groups.into(),
             in_part: None,
             has_unidentified: false,
+            unknown: None,
         }
     }
 
