@@ -390,6 +390,22 @@ fn a_doubled_organization_is_held_and_a_first_sync_is_not() {
     assert!(why(&run).contains(&expected), "{:?}", why(&run));
     assert_eq!(organization.content.members.len(), 60, "nobody was invited");
 
+    // A few members from before don't make a first sync a doubling.
+    let with_four = |newcomers| {
+        let four = (0..4).fold(directory(), |directory, n| {
+            directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+        });
+        strangers(four, newcomers)
+    };
+    let mut organization = members(4);
+    let mut run = since(NOON);
+    run.sync(&with_four(196), &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 200);
+    // Once everybody is in, it is over.
+    run.now += hours(1);
+    run.sync(&with_four(396), &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 200);
+
     // An empty organization takes everybody, also in two days' pieces on the first.
     let mut organization = ModelOrganization::default();
     let mut run = since(NOON);

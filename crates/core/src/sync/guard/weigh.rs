@@ -342,7 +342,10 @@ fn invitations(
 ) {
     let counts = &plan.counts;
     let limit = policy.onboarding.limit;
-    let first = counts.managed_members == 0 || ledger.is_first_sync();
+    // Many members whom the directory doesn't know beside many new people: their IDs have changed,
+    // and a first sync would invite everybody again.
+    let recognized = counts.unrecognized <= policy.offboarding.limit.losses(counts.with_access);
+    let first = counts.managed_members == 0 || (ledger.is_first_sync() && recognized);
     if first || limit.is_off() || plan.sent.is_some() {
         return;
     }

@@ -51,7 +51,7 @@ pub struct Ledger {
     latest: i64,
     /// Until then earlier losses are unknown, in seconds.
     careful_until: i64,
-    /// Until then people are invited without limit, because the organization had no managed member.
+    /// Until then, or until everybody is in, people are invited without limit: it is the first sync.
     first_sync_until: i64,
     losses: Vec<Loss>,
     /// Losses that didn't fit.
@@ -154,11 +154,14 @@ impl crate::sync::plan::Revocations for Ledger {
 }
 
 impl Ledger {
-    /// The ledger of a new installation: nothing was taken away so far.
+    /// The ledger of a new installation: nothing was taken away so far, and the first sync is to
+    /// come.
     pub fn begin(now: Timestamp) -> Self {
+        let latest = now.as_second();
         Self {
             epoch: now.as_nanosecond() as i64,
-            latest: now.as_second(),
+            latest,
+            first_sync_until: latest + WINDOW.as_secs(),
             ..Self::default()
         }
     }
@@ -168,6 +171,7 @@ impl Ledger {
     pub fn begin_careful(now: Timestamp) -> Self {
         let mut ledger = Self::begin(now);
         ledger.careful_until = ledger.latest + WINDOW.as_secs();
+        ledger.first_sync_until = 0;
         ledger
     }
 
@@ -281,7 +285,8 @@ impl Ledger {
         self.revoked.len()
     }
 
-    /// Whether this is the first sync of an organization that had no managed member.
+    /// Whether this is the first sync of a new installation, or of an organization that had no
+    /// managed member.
     pub(crate) fn is_first_sync(&self) -> bool {
         self.latest < self.first_sync_until
     }

@@ -11,7 +11,7 @@ use crate::problem::{Problem, ProblemReason};
 use crate::sync::hash::{MemberSum, hash, person_hash};
 use crate::sync::plan::groups::{self, Target};
 use crate::sync::plan::people::{self, Presence};
-use crate::sync::plan::{Counts, GroupAction};
+use crate::sync::plan::{Counts, GroupAction, MemberAction};
 use crate::sync::policy::Policy;
 use crate::sync::roster::{Eligibility, Roster};
 
@@ -128,6 +128,17 @@ pub fn draft<'a>(
             [],
         ));
     }
+    let relinked = people.changes.iter().filter(|change| {
+        let action = change.member();
+        matches!(action, Some(MemberAction::Relink { .. }))
+    });
+    let unrecognized = content.members.iter().filter(|member| {
+        let id = member.external_id.as_ref().filter(ours);
+        member.status != MemberStatus::Revoked
+            && member.role != MemberRole::Owner
+            && id.is_some_and(|id| !roster.by_id.contains_key(id))
+    });
+    counts.unrecognized = unrecognized.count().saturating_sub(relinked.count());
     let groups = groups::decide(roster, &content.groups, policy);
     let unmanaged = unmanaged(content, prefix, &people);
     let wanted = wanted(roster, &people.presence, &groups.targets);

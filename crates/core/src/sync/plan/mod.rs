@@ -93,6 +93,9 @@ pub struct Counts {
     pub with_access: usize,
     /// Of those, who was added and hasn't accepted an invitation yet.
     pub invited: usize,
+    /// Managed members who aren't revoked and whose ID the directory doesn't have, without owners and
+    /// those whom this plan re-links.
+    pub unrecognized: usize,
     /// All members of the organization.
     pub members: usize,
     /// Groups of the organization that are ours.
