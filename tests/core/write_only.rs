@@ -513,3 +513,20 @@ fn a_group_that_may_not_have_come_through_is_doubted() {
     let next = server.plan(&company().group("g", "Group", &["p0"]), None);
     assert!(next.held.is_some(), "p1, p2 and p3 may still be in it");
 }
+
+#[test]
+fn whoever_was_not_read_is_sent_with_a_group_that_names_members_nobody_knows() {
+    let mut server = Server::new();
+    let before = company().group("g", "Group", &["p0", "p1", "p2"]);
+    server.sync(&before);
+    // p1 was moved to where the source doesn't look, p2 left the group, a newcomer has it sent.
+    let people = (0..8)
+        .filter(|n| *n != 1)
+        .fold(directory(), |directory, n| {
+            directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+        });
+    let after = people.group("g", "Group", &["p0", "p3", "uid=p1,ou=moved"]);
+    let run = server.sync(&after);
+    assert_eq!(row(&run, "g").unwrap(), ["p0", "p1", "p3"]);
+    assert_eq!(changes(&server.sync(&after)), [""; 0]);
+}

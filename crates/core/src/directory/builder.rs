@@ -18,6 +18,9 @@ const UNKNOWN_SAMPLE: usize = 10;
 /// How many unknown members of one group are named.
 const UNKNOWN_IN_GROUP_SAMPLE: usize = 3;
 
+/// Of so many unknown members of a group, the first by name are named, in whatever order they came.
+const UNKNOWN_IN_GROUP_COMPARED: usize = 100;
+
 /// Of so many groups, unknown members are named: no more of them are told.
 const UNKNOWN_GROUPS_SAMPLE: usize = KEPT_PER_REASON;
 
@@ -440,7 +443,7 @@ impl DirectoryBuilder {
             unknown_here.dedup();
             let count = unknown_here.len();
             if count > 0 && unknown_in.len() < UNKNOWN_GROUPS_SAMPLE {
-                unknown_here.truncate(UNKNOWN_IN_GROUP_SAMPLE);
+                unknown_here.truncate(UNKNOWN_IN_GROUP_COMPARED);
                 unknown_in.push((groups.len(), unknown_here));
             }
             groups.push(Group {
@@ -466,6 +469,7 @@ impl DirectoryBuilder {
             if let Some(unknown) = &mut groups[*group].unknown {
                 unknown.sample = keys.iter().map(name).collect();
                 unknown.sample.sort();
+                unknown.sample.truncate(UNKNOWN_IN_GROUP_SAMPLE);
             }
         }
         for (key, first, other) in ambiguous {
