@@ -7,6 +7,8 @@ use directory_sync::sync::ledger::Ledger;
 use directory_sync::sync::plan::GroupAction;
 use directory_sync::sync::policy::{Departure, Glob, Limit, Policy};
 
+use proptest::prelude::*;
+
 use directory_sync_testing::{
     ModelOrganization, Run, TestDirectory, directory, organization, policy, sync,
 };
@@ -773,4 +775,58 @@ fn a_stranger_does_not_make_an_empty_directory_believed() {
         "{:?}",
         changes(&run)
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the clock says in single runs: those in which it is right take no more than the limit
+    /// within any 24 hours.
+    #[test]
+    fn a_clock_that_is_wrong_now_and_then_gives_no_fresh_budget(
+        runs in prop::collection::vec(
+            (
+                60i64..40_000,
+                prop_oneof![
+                    2 => Just(0),
+                    1 => Just(-86_395),
+                    1 => Just(8 * 86_400),
+                    2 => -40_000_000i64..40_000_000,
+                ],
+            ),
+            4..14,
+        ),
+    ) {
+        let policy = limited(Limit::Count(3));
+        let mut organization = members(120);
+        let mut run = since(NOON);
+        let mut now = NOON;
+        let (mut wrong, mut taken) = (true, vec![]);
+        let mut left = 120;
+        for (pause, error) in runs {
+            now += SignedDuration::from_secs(pause);
+            // One run in two at most is wrong.
+            let error = if wrong { 0 } else { error };
+            wrong = error != 0;
+            run.now = now + SignedDuration::from_secs(error);
+            let before = organization.content.members.len();
+            // As many go as may.
+            for gone in (1..=3).rev() {
+                let wanted = people(0..left - gone);
+                if run.plan(&wanted, &organization, &policy).held.is_none() {
+                    run.sync(&wanted, &mut organization, &policy);
+                    left -= gone;
+                    break;
+                }
+            }
+            let lost = before - organization.content.members.len();
+            if error == 0 {
+                taken.push((now, lost));
+            }
+            let day = taken.iter().filter(|(at, _)| *at > now - hours(24));
+            let of_the_day: usize = day.map(|(_, lost)| lost).sum();
+            prop_assert!(of_the_day <= 3, "{taken:?}");
+        }
+        prop_assert!(taken.iter().any(|(_, lost)| *lost == 3), "something goes: {taken:?}");
+    }
 }

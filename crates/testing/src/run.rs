@@ -60,6 +60,7 @@ impl Run {
         organization: &ModelOrganization,
         policy: &Policy,
     ) -> GuardedPlan {
+        self.ledger.keep_for("organization", self.now);
         let roster = resolve(directory.read(), policy);
         let content = organization.read();
         let draft = draft(&roster, &content, policy);

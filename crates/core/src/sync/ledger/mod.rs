@@ -34,7 +34,7 @@ const USED_MAX: usize = 50;
 /// a while doesn't forget them.
 const KEPT: i64 = 7 * 24 * 3600;
 
-const MAGIC: &[u8; 8] = b"dsyncld1";
+const MAGIC: &[u8; 8] = b"dsyncld2";
 const CHECKSUM: usize = 16;
 
 /// What was taken away and given by earlier runs for one organization.
@@ -51,6 +51,7 @@ pub struct Ledger {
     latest: i64,
     /// Until then earlier losses are unknown, in seconds.
     careful_until: i64,
+    careful_ahead: i64,
     /// Until then, or until everybody is in, people are invited without limit: it is the first sync.
     first_sync_until: i64,
     losses: Vec<Loss>,
@@ -86,6 +87,7 @@ impl From<&Evidence> for Class {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Loss {
     at: i64,
+    ahead: i64,
     what: What,
     class: Class,
     /// It was seen to have happened; before, it may have.
@@ -108,6 +110,7 @@ enum What {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Uncounted {
     at: i64,
+    ahead: i64,
     class: Class,
     losses: u32,
 }
@@ -115,6 +118,7 @@ struct Uncounted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Invited {
     at: i64,
+    ahead: i64,
     people: u32,
     /// They were; before, they may have been.
     done: bool,
@@ -213,7 +217,8 @@ impl Ledger {
         .at(now)
     }
 
-    /// Begins anew unless it is about this organization.
+    /// Begins anew unless it is about this organization. Notes where the clock stands, as a run
+    /// begins with it.
     pub fn keep_for(&mut self, organization: &str, now: Timestamp) {
         let organization = truncated(organization.as_bytes());
         if self.organization == [0; 16] {
@@ -224,6 +229,7 @@ impl Ledger {
                 ..Self::begin(now)
             };
         }
+        self.settle(now.as_second());
     }
 
     /// Prepares it for being written over the ledger with this digest; whether it is another one.
@@ -238,29 +244,62 @@ impl Ledger {
         true
     }
 
-    /// The ledger as of `now`. Where the clock was set back, what lies ahead of it counts as having
-    /// happened now: a clock gives no fresh budget.
+    /// The ledger as of `now`. What lies ahead of it counts as having happened now, and what the clock
+    /// said before is kept ([`settle`]): a clock that was wrong in one run gives the next ones no
+    /// fresh budget. A loss is forgotten only once another loss was noted [`KEPT`] after it, by an
+    /// earlier run: one clock that is ahead forgets nothing.
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Self {
         let now = now.as_second();
         let mut ledger = self.clone();
-        let back = |at: &mut i64| *at = (*at).min(now);
-        ledger.losses.iter_mut().for_each(|loss| back(&mut loss.at));
-        ledger
-            .uncounted
-            .iter_mut()
-            .for_each(|one| back(&mut one.at));
-        ledger.invited.iter_mut().for_each(|one| back(&mut one.at));
-        let in_a_day = now.saturating_add(WINDOW.as_secs());
-        ledger.careful_until = ledger.careful_until.min(in_a_day);
-        ledger.first_sync_until = ledger.first_sync_until.min(in_a_day);
+        ledger.settle(now);
+        ledger.first_sync_until = ledger
+            .first_sync_until
+            .min(now.saturating_add(WINDOW.as_secs()));
         ledger.latest = now;
-        let kept = now.saturating_sub(KEPT);
-        ledger.losses.retain(|loss| loss.at > kept);
-        ledger.uncounted.retain(|one| one.at > kept);
-        ledger.invited.retain(|one| one.at > kept);
+        if let Some(last) = ledger
+            .times()
+            .map(|(at, _)| at)
+            .filter(|at| *at <= now)
+            .max()
+        {
+            let kept = last.saturating_sub(KEPT);
+            ledger.losses.retain(|loss| loss.at > kept);
+            ledger.uncounted.retain(|one| one.at > kept);
+            ledger.invited.retain(|one| one.at > kept);
+        }
         ledger.holds = ledger.holds.at(now);
         ledger
+    }
+
+    fn settle(&mut self, now: i64) {
+        for loss in &mut self.losses {
+            settle(&mut loss.at, &mut loss.ahead, now);
+        }
+        for one in &mut self.uncounted {
+            settle(&mut one.at, &mut one.ahead, now);
+        }
+        for one in &mut self.invited {
+            settle(&mut one.at, &mut one.ahead, now);
+        }
+        let mut since = self.careful_until.saturating_sub(WINDOW.as_secs());
+        settle(&mut since, &mut self.careful_ahead, now);
+        self.careful_until = since.saturating_add(WINDOW.as_secs());
+    }
+
+    /// When something was lost or given: the time it counts from, and the latest one that it may be.
+    fn times(&self) -> impl Iterator<Item = (i64, i64)> {
+        let losses = self.losses.iter().map(|one| (one.at, one.ahead));
+        let uncounted = self.uncounted.iter().map(|one| (one.at, one.ahead));
+        let invited = self.invited.iter().map(|one| (one.at, one.ahead));
+        let all = losses.chain(uncounted).chain(invited);
+        all.map(|(at, ahead)| (at, at.saturating_add(ahead)))
+    }
+
+    /// How far what is noted already lies ahead of the clock.
+    pub(super) fn ahead(&self) -> i64 {
+        let latest = self.times().map(|(_, latest)| latest).max();
+        latest.map_or(0, |latest| latest.saturating_sub(self.latest).max(0))
     }
 
     /// Whether what was taken away within the last day is unknown.
@@ -388,6 +427,19 @@ impl Recent {
     /// Whether nothing was lost.
     pub fn is_empty(&self) -> bool {
         self.losses.is_empty() && self.uncounted == [0; 2]
+    }
+}
+
+/// Where a time lies ahead of `now`, either the clock is behind now or it was ahead then. Nobody can
+/// tell yet, so it counts from now on, and `ahead` keeps how far it lay from there. As soon as the clock
+/// is near the first time again (within a day), it was behind in between, and the first time holds.
+fn settle(at: &mut i64, ahead: &mut i64, now: i64) {
+    let first = at.saturating_add(*ahead);
+    if now >= first.saturating_sub(WINDOW.as_secs()) {
+        (*at, *ahead) = (first, 0);
+    } else if *ahead == 0 {
+        // Once: another clock that is behind doesn't make it older still.
+        (*at, *ahead) = (now, first.saturating_sub(now));
     }
 }
 

@@ -116,6 +116,7 @@ impl Ledger {
             }
             self.invited.push(Invited {
                 at: self.latest,
+                ahead: self.ahead(),
                 people: u32::try_from(invited).unwrap_or(u32::MAX),
                 done: false,
             });
@@ -226,11 +227,12 @@ impl Ledger {
         let new: HashSet<What> = losses.iter().map(|(what, _)| *what).collect();
         self.losses.retain(|loss| !new.contains(&loss.what));
         let mut seen = HashSet::new();
-        let at = self.latest;
+        let (at, ahead) = (self.latest, self.ahead());
         for (what, class) in losses {
             if seen.insert(what) {
                 self.losses.push(Loss {
                     at,
+                    ahead,
                     what,
                     class,
                     done: false,
@@ -245,15 +247,21 @@ impl Ledger {
         self.losses.sort_by_key(|loss| loss.at);
         let dropped: Vec<Loss> = self.losses.drain(..surplus).collect();
         for class in [Class::Disabled, Class::Absent] {
-            let mut by_hour: HashMap<i64, (i64, u32)> = HashMap::new();
+            let mut by_hour: HashMap<i64, (i64, i64, u32)> = HashMap::new();
             for loss in dropped.iter().filter(|loss| loss.class == class) {
                 let hour = by_hour.entry(loss.at / 3600).or_default();
                 hour.0 = hour.0.max(loss.at);
-                hour.1 = hour.1.saturating_add(1);
+                hour.1 = hour.1.max(loss.ahead);
+                hour.2 = hour.2.saturating_add(1);
             }
             let uncounted = by_hour.into_values();
             self.uncounted
-                .extend(uncounted.map(|(at, losses)| Uncounted { at, class, losses }));
+                .extend(uncounted.map(|(at, ahead, losses)| Uncounted {
+                    at,
+                    ahead,
+                    class,
+                    losses,
+                }));
         }
         // One number an hour and class.
         self.uncounted.sort_by_key(|one| (one.class, one.at));
@@ -261,6 +269,7 @@ impl Ledger {
             let same = next.class == kept.class && next.at / 3600 == kept.at / 3600;
             if same {
                 kept.at = kept.at.max(next.at);
+                kept.ahead = kept.ahead.max(next.ahead);
                 kept.losses = kept.losses.saturating_add(next.losses);
             }
             same
