@@ -34,7 +34,7 @@ async fn held_removals_are_shown_in_full_and_go_ahead_once_approved() {
         .prints("RemovalsHeld");
     plugin(&world, "status staff")
         .await
-        .prints("Removals that wait for approval: 8")
+        .prints("Removals that wait for approval: 7")
         .prints(&format!(
             "approve staff -n {} --digest {digest}",
             world.namespace
@@ -107,7 +107,7 @@ async fn a_person_at_a_terminal_is_asked_and_only_a_yes_approves() {
     answer("n")
         .await
         .ends_with(1)
-        .prints("Let these 8 removals go ahead? [y/N]")
+        .prints("Let these 7 removals go ahead? [y/N]")
         .prints("nothing was approved");
     answer("yes").await.ends_with(0).prints("removals approved");
     eventually("the revocations", || world.revoked() == 7).await;

@@ -185,12 +185,10 @@ fn people(
     plan: &Plan,
     policy: &Policy,
 ) {
-    // A server that can't be read doesn't tell who accepted an invitation.
-    let invited = match plan.sent {
-        Some(_) => recent.invited + recent.maybe_invited,
-        None => 0,
-    };
-    let with_access = plan.counts.with_access.saturating_sub(invited);
+    // Whom we invited within the day doesn't raise what may be taken from others.
+    let invited = recent.invited + recent.maybe_invited;
+    let members = plan.counts.with_access + plan.counts.invited;
+    let with_access = members.saturating_sub(invited);
     let base = with_access + losses.without_access(recent);
     for class in [Class::Absent, Class::Disabled] {
         let people = losses.people(class);
@@ -344,7 +342,11 @@ fn invitations(
     let limit = policy.onboarding.limit;
     // Many members whom the directory doesn't know beside many new people: their IDs have changed,
     // and a first sync would invite everybody again.
-    let recognized = counts.unrecognized <= policy.offboarding.limit.losses(counts.with_access);
+    let recognized = counts.unrecognized
+        <= policy
+            .offboarding
+            .limit
+            .losses(counts.with_access + counts.invited);
     let first = counts.managed_members == 0 || (ledger.is_first_sync() && recognized);
     if first || limit.is_off() || plan.sent.is_some() {
         return;
