@@ -72,7 +72,7 @@ impl FingerprintSet {
         half(sha)
     }
 
-    /// [`FingerprintSet::content`] in hexadecimal digits.
+    /// `FingerprintSet::content` in hexadecimal digits.
     pub fn digest(&self) -> Digest {
         Digest(format!("{:032x}", u128::from_be_bytes(self.content())))
     }

@@ -1,6 +1,6 @@
 //! Holds back what looks dangerous until a person approves it.
 //!
-//! [`weigh`] finds which limits are exceeded, and by what; [`split`] takes out of the plan what those
+//! `weigh` finds which limits are exceeded, and by what; `split` takes out of the plan what those
 //! limits are about, and nothing else.
 
 mod record;

@@ -245,8 +245,8 @@ impl Ledger {
     }
 
     /// The ledger as of `now`. What lies ahead of it counts as having happened now, and what the clock
-    /// said before is kept ([`settle`]): a clock that was wrong in one run gives the next ones no
-    /// fresh budget. A loss is forgotten only once another loss was noted [`KEPT`] after it, by an
+    /// said before is kept (`settle`): a clock that was wrong in one run gives the next ones no
+    /// fresh budget. A loss is forgotten only once another loss was noted `KEPT` after it, by an
     /// earlier run: one clock that is ahead forgets nothing.
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Self {
