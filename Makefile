@@ -80,11 +80,11 @@ sbom: ## Write the software bill of materials (CycloneDX)
 
 .PHONY: advisories
 advisories: ## Check the dependencies against the advisory database (needs the network)
+	@hack/check-dependencies advisories
 
 .PHONY: try-fresh
 try-fresh: ## Run `make demo` and `make test` as on a new machine (an hour)
 	@hack/try-fresh
-	@hack/check-dependencies advisories
 
 .PHONY: clean
 clean: ## Remove what cargo built; the outside parts stay in the cache
