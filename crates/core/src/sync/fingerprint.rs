@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 use crate::directory::ExternalId;
@@ -74,7 +75,7 @@ impl FingerprintSet {
 
     /// `FingerprintSet::content` in hexadecimal digits.
     pub fn digest(&self) -> Digest {
-        Digest(format!("{:032x}", u128::from_be_bytes(self.content())))
+        Digest(HEXLOWER.encode(&self.content()))
     }
 
     /// Whether this change as a whole is among them. An update of a group is asked for by its

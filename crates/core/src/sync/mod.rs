@@ -15,4 +15,5 @@ pub mod resolve;
 pub mod roster;
 pub mod seats;
 pub mod sent;
+pub mod stored;
 pub mod verify;

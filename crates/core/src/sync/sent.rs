@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::directory::{Email, ExternalId};
 
 /// The accounts and groups that imports of ours made, as far as is known.
@@ -32,7 +34,7 @@ pub struct SentAccount {
 }
 
 /// What is known of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Access {
     /// It was sent, and taken.
     Given,

@@ -4,10 +4,12 @@
 //! hold of it: the same changes, held again another time, are another hold. So an approval is used
 //! once, and does nothing where it is kept (in Git) or comes too late.
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
-use super::{APPROVED_MAX, Ledger, USED_MAX, hex, truncated};
+use super::{APPROVED_MAX, Ledger, USED_MAX};
 use crate::sync::fingerprint::{Digest, Fingerprint, FingerprintSet};
+use crate::sync::hash::truncated;
 
 /// How long a hold keeps its id, in seconds. An approval that is older than this is void, because
 /// the hold it names isn't there any more; what is still held has a new id.
@@ -89,7 +91,7 @@ impl Ledger {
         text.extend(open.number.to_be_bytes());
         text.extend(content);
         Hold {
-            id: Digest(hex(&truncated(&text))),
+            id: Digest(HEXLOWER.encode(&truncated(&text))),
             changes,
             open,
         }
@@ -103,7 +105,10 @@ impl Ledger {
 
     /// Whether an approval of this hold was used.
     pub fn has_used(&self, id: &HoldId) -> bool {
-        self.holds.used.iter().any(|used| hex(&used.id) == id.0)
+        self.holds
+            .used
+            .iter()
+            .any(|used| HEXLOWER.encode(&used.id) == id.0)
     }
 
     /// How many approvals are known to have been used.

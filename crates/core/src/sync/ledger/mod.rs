@@ -11,15 +11,16 @@
 mod holds;
 mod record;
 
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use holds::{Hold, HoldId};
 
 use crate::directory::{Evidence, ExternalId};
-use crate::sync::fingerprint::Fingerprint;
-use crate::sync::hash::person_hash;
+use crate::sync::hash::{person_hash, truncated};
 use crate::sync::limits::WINDOW;
+use crate::sync::stored::{self, Magic};
 
 /// So many losses of a day are kept one by one; of more only the number is.
 pub const LOSSES_MAX: usize = 2_000;
@@ -34,8 +35,7 @@ const USED_MAX: usize = 50;
 /// a while doesn't forget them.
 const KEPT: i64 = 7 * 24 * 3600;
 
-const MAGIC: &[u8; 8] = b"dsyncld2";
-const CHECKSUM: usize = 16;
+const MAGIC: &Magic = b"dsyncld2";
 
 /// What was taken away and given by earlier runs for one organization.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,7 +196,8 @@ impl Ledger {
             return Self::begin_careful(now);
         };
         let expected = expected.map(str::to_owned);
-        let fits = expected == Some(ledger.digest()) || expected == Some(hex(&ledger.previous));
+        let fits = expected == Some(ledger.digest())
+            || expected == Some(HEXLOWER.encode(&ledger.previous));
         if fits { ledger } else { ledger.doubted(now) }
     }
 
@@ -352,19 +353,11 @@ impl Ledger {
 
     /// At most 160 KiB.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
-        // Writing numbers and bytes into a vector can't fail.
-        bytes.extend(postcard::to_allocvec(self).unwrap_or_default());
-        bytes.extend(truncated(&bytes));
-        bytes
+        stored::to_bytes(MAGIC, self)
     }
 
     fn from_bytes(bytes: &[u8], now: Timestamp) -> Option<Self> {
-        let (content, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM)?)?;
-        if truncated(content) != checksum {
-            return None;
-        }
-        let ledger = postcard::from_bytes(content.strip_prefix(MAGIC)?).ok()?;
+        let ledger: Self = stored::from_bytes(MAGIC, bytes).ok()?;
         Some(Self {
             latest: now.as_second(),
             ..ledger
@@ -373,7 +366,7 @@ impl Ledger {
 
     /// Identifies everything in it: 32 hexadecimal digits.
     pub fn digest(&self) -> String {
-        hex(&truncated(&self.to_bytes()))
+        HEXLOWER.encode(&truncated(&self.to_bytes()))
     }
 }
 
@@ -446,14 +439,6 @@ fn settle(at: &mut i64, ahead: &mut i64, now: i64) {
 /// 64 bits of an external id's hash: enough to tell the people of one organization apart.
 pub(crate) fn key(id: &ExternalId) -> Key {
     ((person_hash(id) >> 64) as u64).to_be_bytes()
-}
-
-fn truncated(bytes: &[u8]) -> [u8; 16] {
-    crate::sync::hash::hash(bytes).to_be_bytes()
-}
-
-fn hex(bytes: &Fingerprint) -> String {
-    format!("{:032x}", u128::from_be_bytes(*bytes))
 }
 
 #[cfg(test)]

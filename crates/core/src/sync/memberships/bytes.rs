@@ -1,223 +1,204 @@
-//! The memory as bytes, for where it is kept between two processes.
+//! The cache as bytes, for where it is kept between two processes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
 
 use crate::directory::{Email, ExternalId};
-use crate::sync::hash::truncated;
 use crate::sync::memberships::MembershipCache;
-use crate::sync::memberships::cache::Remembered;
+use crate::sync::memberships::cache::CachedGroup;
 use crate::sync::sent::{Access, SentAccount, SentGroup, SentState};
+use crate::sync::stored::{self, Corrupt, Magic};
 
-/// The first bytes: a name and a version.
-const MAGIC: &[u8; 8] = b"dsyncmm5";
-const CHECKSUM: usize = 16;
+/// The five versions before were written by hand; they are refused by their names.
+const MAGIC: &Magic = b"dsyncmm6";
 
-/// Bytes that aren't a memory of this version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CorruptCache {
-    /// Another format, or another version of it.
-    #[error("what was remembered of the last run has another format; every group is read again")]
-    Format,
-    /// Cut or changed.
-    #[error("what was remembered of the last run is damaged; every group is read again")]
-    Damaged,
+#[derive(Serialize, Deserialize)]
+struct Stored<'a> {
+    organization: [u8; 16],
+    unmanaged: [u8; 16],
+    groups: Vec<StoredGroup>,
+    #[serde(borrow)]
+    sent: StoredSent<'a>,
+}
+
+/// 25 bytes.
+#[derive(Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+struct StoredGroup {
+    /// A hash, which is longer as a number of variable length.
+    #[serde(with = "postcard::fixint::be")]
+    key: u64,
+    digest: [u8; 16],
+    has_unmanaged: bool,
+}
+
+/// A [`SentState`] in which each external id stands once, in `ids`; everything else names it by its
+/// place there.
+#[derive(Serialize, Deserialize)]
+struct StoredSent<'a> {
+    lost: bool,
+    #[serde(borrow)]
+    ids: Vec<&'a str>,
+    accounts: Vec<(&'a str, Place, Access)>,
+    groups: Vec<StoredSentGroup<'a>>,
+    refused: Vec<(Place, u64)>,
+}
+
+type Place = u32;
+
+#[derive(Serialize, Deserialize)]
+struct StoredSentGroup<'a> {
+    id: Place,
+    name: &'a str,
+    server_id: Option<Place>,
+    members: Vec<Place>,
+    unsure: bool,
+    renamed: Option<&'a str>,
+    gone: bool,
 }
 
 impl MembershipCache {
     /// 25 bytes for each group. Where the server can't be read: each account with its email and
-    /// external id, and each group with four bytes for each member.
+    /// external id, and each group with at most four bytes for each member.
     ///
     /// Groups that differ from what is wanted are left out: they are read again.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut groups: Vec<(u64, [u8; 16], bool)> = self
-            .groups
-            .iter()
+        let groups = self.groups.iter();
+        let mut groups: Vec<StoredGroup> = groups
             .filter(|(_, group)| group.differs.is_none())
-            .map(|(key, group)| (*key, group.digest, group.others))
+            .map(|(key, group)| StoredGroup {
+                key: *key,
+                digest: group.digest,
+                has_unmanaged: group.has_unmanaged,
+            })
             .collect();
         groups.sort_unstable();
-
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(self.organization);
-        bytes.extend(self.unmanaged);
-        bytes.extend((groups.len() as u32).to_be_bytes());
-        for (key, digest, others) in groups {
-            bytes.extend(key.to_be_bytes());
-            bytes.extend(digest);
-            bytes.push(u8::from(others));
-        }
-        put_sent(&self.sent, &mut bytes);
-        bytes.extend(truncated(&bytes));
-        bytes
+        let stored = Stored {
+            organization: self.organization,
+            unmanaged: self.unmanaged,
+            groups,
+            sent: StoredSent::from(&self.sent),
+        };
+        stored::to_bytes(MAGIC, &stored)
     }
 
     /// Reads what [`MembershipCache::to_bytes`] wrote.
     ///
     /// # Errors
-    /// Anything else is refused: a wrong memory would leave groups unread.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CorruptCache> {
-        let rest = bytes.strip_prefix(MAGIC).ok_or(CorruptCache::Format)?;
-        let end = rest
-            .len()
-            .checked_sub(CHECKSUM)
-            .ok_or(CorruptCache::Damaged)?;
-        let (rest, checksum) = rest.split_at(end);
-        if truncated(&bytes[..bytes.len() - CHECKSUM]) != checksum {
-            return Err(CorruptCache::Damaged);
+    /// Anything else is refused: a wrong cache would leave groups unread.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Corrupt> {
+        let stored: Stored<'_> = stored::from_bytes(MAGIC, bytes)?;
+        let groups = stored.groups.into_iter().map(|group| {
+            let cached = CachedGroup {
+                digest: group.digest,
+                differs: None,
+                has_unmanaged: group.has_unmanaged,
+            };
+            (group.key, cached)
+        });
+        Ok(Self {
+            organization: stored.organization,
+            unmanaged: stored.unmanaged,
+            groups: groups.collect(),
+            sent: stored.sent.read().ok_or(Corrupt::Damaged)?,
+        })
+    }
+}
+
+/// The external ids in the order in which they are met.
+struct Ids<'a> {
+    places: HashMap<&'a ExternalId, Place>,
+    ids: Vec<&'a str>,
+}
+
+impl<'a> Ids<'a> {
+    fn with_capacity(ids: usize) -> Self {
+        Self {
+            places: HashMap::with_capacity(ids),
+            ids: Vec::with_capacity(ids),
         }
-        let mut rest = rest;
-        let mut memory = Self {
-            organization: take(&mut rest)?,
-            unmanaged: take(&mut rest)?,
-            ..Self::default()
-        };
-        let groups = u32::from_be_bytes(take(&mut rest)?);
-        for _ in 0..groups {
-            let key = u64::from_be_bytes(take(&mut rest)?);
-            let digest = take(&mut rest)?;
-            let [others] = take(&mut rest)?;
-            memory.groups.insert(
-                key,
-                Remembered {
-                    digest,
-                    differs: None,
-                    others: others != 0,
+    }
+
+    fn place(&mut self, id: &'a ExternalId) -> Place {
+        *self.places.entry(id).or_insert_with(|| {
+            self.ids.push(id.as_str());
+            self.ids.len() as Place - 1
+        })
+    }
+}
+
+impl<'a> From<&'a SentState> for StoredSent<'a> {
+    fn from(sent: &'a SentState) -> Self {
+        let mut ids = Ids::with_capacity(sent.accounts.len() + sent.groups.len());
+        let accounts = sent.accounts.iter().map(|(email, account)| {
+            let id = ids.place(&account.external_id);
+            (email.as_str(), id, account.access)
+        });
+        let accounts = accounts.collect();
+        let groups = sent.groups.iter().map(|(id, group)| StoredSentGroup {
+            id: ids.place(id),
+            name: &group.name,
+            server_id: group.server_id.as_ref().map(|id| ids.place(id)),
+            members: group.members.iter().map(|id| ids.place(id)).collect(),
+            unsure: group.unsure,
+            renamed: group.renamed.as_deref(),
+            gone: group.gone,
+        });
+        let groups = groups.collect();
+        let refused = sent.refused.iter().map(|(id, hash)| (ids.place(id), *hash));
+        Self {
+            lost: sent.lost,
+            accounts,
+            groups,
+            refused: refused.collect(),
+            ids: ids.ids,
+        }
+    }
+}
+
+impl StoredSent<'_> {
+    /// `None`: an id is empty, or a place is outside the list of ids.
+    fn read(self) -> Option<SentState> {
+        let ids = self.ids.into_iter().map(ExternalId::of_member);
+        let ids: Vec<ExternalId> = ids.collect::<Option<_>>()?;
+        let id = |place: Place| ids.get(place as usize).cloned();
+        let accounts = self.accounts.into_iter().map(|(email, place, access)| {
+            let external_id = id(place)?;
+            let account = SentAccount {
+                external_id,
+                access,
+            };
+            Some((Email::of_member(email), account))
+        });
+        let groups = self.groups.into_iter().map(|group| {
+            let read = SentGroup {
+                name: group.name.into(),
+                server_id: match group.server_id {
+                    Some(place) => Some(id(place)?),
+                    None => None,
                 },
-            );
-        }
-        memory.sent = take_sent(&mut rest)?;
-        if rest.is_empty() {
-            Ok(memory)
-        } else {
-            Err(CorruptCache::Damaged)
-        }
+                members: group.members.into_iter().map(id).collect::<Option<_>>()?,
+                unsure: group.unsure,
+                renamed: group.renamed.map(Into::into),
+                gone: group.gone,
+            };
+            Some((id(group.id)?, read))
+        });
+        let refused = self.refused.into_iter();
+        let refused = refused.map(|(place, hash)| Some((id(place)?, hash)));
+        Some(SentState {
+            lost: self.lost,
+            accounts: accounts.collect::<Option<BTreeMap<_, _>>>()?,
+            groups: groups.collect::<Option<BTreeMap<_, _>>>()?,
+            refused: refused.collect::<Option<BTreeMap<_, _>>>()?,
+        })
     }
-}
-
-fn put_text(bytes: &mut Vec<u8>, text: &str) {
-    // Emails, names and external ids have at most a few hundred characters.
-    bytes.extend((text.len() as u16).to_be_bytes());
-    bytes.extend(text.as_bytes());
-}
-
-fn take_text<'a>(rest: &mut &'a [u8]) -> Result<&'a str, CorruptCache> {
-    let length = usize::from(u16::from_be_bytes(take(rest)?));
-    let (text, after) = rest.split_at_checked(length).ok_or(CorruptCache::Damaged)?;
-    *rest = after;
-    std::str::from_utf8(text).map_err(|_| CorruptCache::Damaged)
-}
-
-fn take_count(rest: &mut &[u8]) -> Result<u32, CorruptCache> {
-    Ok(u32::from_be_bytes(take(rest)?))
-}
-
-fn put_count(bytes: &mut Vec<u8>, count: usize) {
-    bytes.extend((count as u32).to_be_bytes());
-}
-
-/// External ids stand at the beginning, each once; everything else names them by their place.
-fn put_sent(sent: &SentState, bytes: &mut Vec<u8>) {
-    let of_groups = sent.groups.iter().flat_map(|(id, group)| {
-        let others = group.members.iter().chain(&group.server_id);
-        others.chain([id])
-    });
-    let of_accounts = sent.accounts.values().map(|account| &account.external_id);
-    let ids: BTreeSet<&ExternalId> = of_groups
-        .chain(of_accounts)
-        .chain(sent.refused.keys())
-        .collect();
-    let places: HashMap<&ExternalId, u32> = ids.iter().copied().zip(0..).collect();
-    bytes.push(u8::from(sent.lost));
-    put_count(bytes, ids.len());
-    ids.iter().for_each(|id| put_text(bytes, id.as_str()));
-    put_count(bytes, sent.accounts.len());
-    for (email, account) in &sent.accounts {
-        put_text(bytes, email.as_str());
-        bytes.extend(places[&account.external_id].to_be_bytes());
-        bytes.push(account.access as u8);
-    }
-    put_count(bytes, sent.groups.len());
-    for (id, group) in &sent.groups {
-        bytes.extend(places[id].to_be_bytes());
-        put_text(bytes, &group.name);
-        put_text(bytes, group.renamed.as_deref().unwrap_or_default());
-        let server_id = group.server_id.as_ref().map_or(u32::MAX, |id| places[id]);
-        bytes.extend(server_id.to_be_bytes());
-        bytes.extend([u8::from(group.unsure), u8::from(group.gone)]);
-        put_count(bytes, group.members.len());
-        for member in &group.members {
-            bytes.extend(places[member].to_be_bytes());
-        }
-    }
-    put_count(bytes, sent.refused.len());
-    for (id, hash) in &sent.refused {
-        bytes.extend(places[id].to_be_bytes());
-        bytes.extend(hash.to_be_bytes());
-    }
-}
-
-fn take_sent(rest: &mut &[u8]) -> Result<SentState, CorruptCache> {
-    let [lost] = take(rest)?;
-    let mut ids = vec![];
-    for _ in 0..take_count(rest)? {
-        let id = ExternalId::of_member(take_text(rest)?);
-        ids.push(id.ok_or(CorruptCache::Damaged)?);
-    }
-    let at = |place: u32| ids.get(place as usize).cloned();
-    let id = |rest: &mut &[u8]| at(take_count(rest)?).ok_or(CorruptCache::Damaged);
-    let mut sent = SentState {
-        lost: lost != 0,
-        ..SentState::default()
-    };
-    for _ in 0..take_count(rest)? {
-        let email = Email::of_member(take_text(rest)?);
-        let external_id = id(rest)?;
-        let access = match take(rest)? {
-            [0] => Access::Given,
-            [1] => Access::Unsure,
-            [2] => Access::Revoked,
-            _ => return Err(CorruptCache::Damaged),
-        };
-        let account = SentAccount {
-            external_id,
-            access,
-        };
-        sent.accounts.insert(email, account);
-    }
-    for _ in 0..take_count(rest)? {
-        let group = id(rest)?;
-        let mut state = SentGroup::new(take_text(rest)?, vec![]);
-        let renamed = take_text(rest)?;
-        state.renamed = (!renamed.is_empty()).then(|| renamed.into());
-        state.server_id = match take_count(rest)? {
-            u32::MAX => None,
-            place => Some(at(place).ok_or(CorruptCache::Damaged)?),
-        };
-        let [unsure, gone] = take(rest)?;
-        (state.unsure, state.gone) = (unsure != 0, gone != 0);
-        for _ in 0..take_count(rest)? {
-            state.members.push(id(rest)?);
-        }
-        sent.groups.insert(group, state);
-    }
-    for _ in 0..take_count(rest)? {
-        let row = id(rest)?;
-        sent.refused.insert(row, u64::from_be_bytes(take(rest)?));
-    }
-    Ok(sent)
-}
-
-fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], CorruptCache> {
-    let (first, rest) = bytes
-        .split_first_chunk::<N>()
-        .ok_or(CorruptCache::Damaged)?;
-    *bytes = rest;
-    Ok(*first)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, HashMap};
+    use proptest::collection::{btree_map, hash_map, vec};
+    use proptest::prelude::*;
 
     use super::*;
     use crate::sync::memberships::cache::Differences;
@@ -226,39 +207,18 @@ mod tests {
         ExternalId::parse(text).expect("an id")
     }
 
-    fn memory() -> MembershipCache {
-        let differs = Some(Box::new(Differences {
-            missing: vec![id("ann")],
-            extra: vec![],
-        }));
+    fn cached(digest: u8) -> CachedGroup {
+        CachedGroup {
+            digest: [digest; 16],
+            differs: None,
+            has_unmanaged: true,
+        }
+    }
+
+    fn cache() -> MembershipCache {
         MembershipCache {
             organization: [7; 16],
-            groups: HashMap::from([
-                (
-                    7,
-                    Remembered {
-                        digest: [1; 16],
-                        differs: None,
-                        others: true,
-                    },
-                ),
-                (
-                    u64::MAX,
-                    Remembered {
-                        digest: [2; 16],
-                        differs: None,
-                        others: true,
-                    },
-                ),
-                (
-                    9,
-                    Remembered {
-                        digest: [3; 16],
-                        differs,
-                        others: false,
-                    },
-                ),
-            ]),
+            groups: HashMap::from([(7, cached(1)), (u64::MAX, cached(2))]),
             unmanaged: [6; 16],
             sent: sent(),
         }
@@ -275,21 +235,13 @@ mod tests {
             unsure: true,
             ..SentGroup::new("Group", vec![id("ann"), id("bob")])
         };
+        let email = Email::of_member;
         SentState {
             lost: false,
             accounts: BTreeMap::from([
-                (
-                    Email::of_member("ann@example.com"),
-                    account("ann", Access::Given),
-                ),
-                (
-                    Email::of_member("bob@example.com"),
-                    account("bob", Access::Unsure),
-                ),
-                (
-                    Email::of_member("old@example.com"),
-                    account("x", Access::Revoked),
-                ),
+                (email("ann@example.com"), account("ann", Access::Given)),
+                (email("bob@example.com"), account("bob", Access::Unsure)),
+                (email("old@example.com"), account("x", Access::Revoked)),
             ]),
             groups: BTreeMap::from([
                 (id("g"), group),
@@ -299,54 +251,201 @@ mod tests {
         }
     }
 
+    /// `cache()` as the last version before postcard wrote it.
+    const VERSION_5: &str = "\
+        6473796e636d6d3507070707070707070707070707070707060606060606060606060606060606060000000200\
+        000000000000070101010101010101010101010101010101ffffffffffffffff02020202020202020202020202\
+        02020201000000\
+        00070003616e6e00036261640003626f6200016700016800056f6c642d6700017800000003000f616e6e406578\
+        616d706c652e636f6d0000000000000f626f62406578616d706c652e636f6d0000000201000f6f6c6440657861\
+        6d706c652e636f6d00000006020000000200000003000547726f757000034e6577000000050100000000020000\
+        0000000000020000000400054f746865720000ffffffff00000000000100000000000000010000000100000000\
+        00000007cc1237062bce6c40eb4cfc091f24a40c";
+
     #[test]
-    fn comes_back_from_bytes_without_the_groups_that_differ() {
-        let mut expected = memory();
-        expected.groups.remove(&9);
+    fn what_an_older_version_wrote_is_refused_as_another_format() {
+        let bytes = data_encoding::HEXLOWER
+            .decode(VERSION_5.as_bytes())
+            .unwrap();
+        assert!(bytes.starts_with(b"dsyncmm5"));
+        assert_eq!(MembershipCache::from_bytes(&bytes), Err(Corrupt::Format));
         assert_eq!(
-            MembershipCache::from_bytes(&memory().to_bytes()),
-            Ok(expected)
+            MembershipCache::from_bytes(b"{\"groups\":{}}"),
+            Err(Corrupt::Format)
         );
-        assert_eq!(
-            MembershipCache::from_bytes(&MembershipCache::default().to_bytes()),
-            Ok(MembershipCache::default())
-        );
+        // Its content under the name of today isn't taken either.
+        let mut renamed = [MAGIC, &bytes[8..bytes.len() - 16]].concat();
+        renamed.extend(crate::sync::hash::truncated(&renamed));
+        assert_eq!(MembershipCache::from_bytes(&renamed), Err(Corrupt::Damaged));
+    }
+
+    #[test]
+    fn groups_that_differ_are_left_out() {
+        let mut differs = cached(3);
+        differs.differs = Some(Box::new(Differences {
+            missing: vec![id("ann")],
+            extra: vec![],
+        }));
+        let mut with = cache();
+        with.groups.insert(9, differs);
+        assert_eq!(MembershipCache::from_bytes(&with.to_bytes()), Ok(cache()));
     }
 
     #[test]
     fn a_group_takes_25_bytes() {
-        let mut more = memory();
-        more.groups.insert(
-            8,
-            Remembered {
-                digest: [5; 16],
-                differs: None,
-                others: true,
-            },
-        );
-        assert_eq!(more.to_bytes().len(), memory().to_bytes().len() + 25);
+        let mut more = cache();
+        more.groups.insert(8, cached(5));
+        assert_eq!(more.to_bytes().len(), cache().to_bytes().len() + 25);
     }
 
     #[test]
-    fn anything_cut_changed_or_foreign_is_refused() {
-        let bytes = memory().to_bytes();
+    fn a_member_of_a_group_takes_at_most_4_bytes_and_an_id_stands_once() {
+        let people: Vec<_> = (0..100_000)
+            .map(|n| id(&format!("person-{n:06}")))
+            .collect();
+        let size = |groups: u32| {
+            let group = |n: u32| (id(&n.to_string()), SentGroup::new("G", people.clone()));
+            let sent = SentState {
+                groups: (0..groups).map(group).collect(),
+                ..SentState::default()
+            };
+            let cache = MembershipCache {
+                sent,
+                ..MembershipCache::default()
+            };
+            cache.to_bytes().len()
+        };
+        let (one, two) = (size(1), size(2));
+        assert!(two - one <= people.len() * 4, "{one} then {two}");
+    }
+
+    #[test]
+    fn bytes_cut_anywhere_are_refused() {
+        let bytes = cache().to_bytes();
         for length in 0..bytes.len() {
-            assert!(
-                MembershipCache::from_bytes(&bytes[..length]).is_err(),
-                "cut at {length}"
-            );
+            let cut = MembershipCache::from_bytes(&bytes[..length]);
+            assert!(cut.is_err(), "cut at {length}");
         }
-        for at in 0..bytes.len() {
+    }
+
+    #[test]
+    fn bytes_changed_in_one_bit_are_refused() {
+        let bytes = cache().to_bytes();
+        for bit in 0..bytes.len() * 8 {
             let mut bytes = bytes.clone();
-            bytes[at] ^= 1;
-            assert!(
-                MembershipCache::from_bytes(&bytes).is_err(),
-                "changed at {at}"
-            );
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let changed = MembershipCache::from_bytes(&bytes);
+            assert!(changed.is_err(), "bit {bit} changed");
         }
-        assert_eq!(
-            MembershipCache::from_bytes(b"{\"groups\":{}}"),
-            Err(CorruptCache::Format)
+    }
+
+    #[test]
+    fn places_outside_the_list_of_ids_and_empty_ids_are_refused() {
+        let refused = |change: fn(&mut StoredSent<'_>)| {
+            let state = sent();
+            let mut stored = StoredSent::from(&state);
+            change(&mut stored);
+            stored.read().is_none()
+        };
+        assert!(!refused(|_| ()));
+        assert!(refused(|stored| stored.ids[1] = ""));
+        assert!(refused(|stored| stored.accounts[0].1 = 99));
+        assert!(refused(|stored| stored.groups[0].id = 99));
+        assert!(refused(|stored| stored.groups[0].server_id = Some(99)));
+        assert!(refused(|stored| stored.groups[0].members[1] = 99));
+        assert!(refused(|stored| stored.refused[0].0 = 99));
+    }
+
+    fn any_id() -> impl Strategy<Value = ExternalId> {
+        // Few, so that they meet.
+        "[a-c]{1,2}|ü|x{300}".prop_map(|text| ExternalId::of_member(&text).expect("not empty"))
+    }
+
+    fn any_sent() -> impl Strategy<Value = SentState> {
+        let access = prop_oneof![
+            Just(Access::Given),
+            Just(Access::Unsure),
+            Just(Access::Revoked)
+        ];
+        let email = "[a-z]{1,9}@example\\.com".prop_map(|text| Email::of_member(&text));
+        let account = (any_id(), access).prop_map(|(external_id, access)| SentAccount {
+            external_id,
+            access,
+        });
+        let name = || "\\PC{0,12}".prop_map(Box::<str>::from);
+        let group = (
+            name(),
+            proptest::option::of(any_id()),
+            vec(any_id(), 0..6),
+            any::<bool>(),
+            proptest::option::of(name()),
+            any::<bool>(),
         );
+        let group = group.prop_map(
+            |(name, server_id, members, unsure, renamed, gone)| SentGroup {
+                name,
+                server_id,
+                members,
+                unsure,
+                renamed,
+                gone,
+            },
+        );
+        let state = (
+            any::<bool>(),
+            btree_map(email, account, 0..6),
+            btree_map(any_id(), group, 0..6),
+            btree_map(any_id(), any::<u64>(), 0..6),
+        );
+        state.prop_map(|(lost, accounts, groups, refused)| SentState {
+            lost,
+            accounts,
+            groups,
+            refused,
+        })
+    }
+
+    fn any_cache() -> impl Strategy<Value = MembershipCache> {
+        let group = (any::<[u8; 16]>(), any::<bool>());
+        let group = group.prop_map(|(digest, has_unmanaged)| CachedGroup {
+            digest,
+            differs: None,
+            has_unmanaged,
+        });
+        let cache = (
+            any::<[u8; 16]>(),
+            hash_map(any::<u64>(), group, 0..9),
+            any::<[u8; 16]>(),
+            any_sent(),
+        );
+        cache.prop_map(|(organization, groups, unmanaged, sent)| MembershipCache {
+            organization,
+            groups,
+            unmanaged,
+            sent,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_cache_comes_back_as_it_was(cache in any_cache()) {
+            let bytes = cache.to_bytes();
+            let read = MembershipCache::from_bytes(&bytes);
+            prop_assert_eq!(read.as_ref().map(MembershipCache::to_bytes), Ok(bytes));
+            prop_assert_eq!(read, Ok(cache));
+        }
+
+        #[test]
+        fn no_bytes_are_read_as_something_that_was_not_written(
+            bytes in vec(any::<u8>(), 0..200),
+        ) {
+            // With the right name and checksum: what is left are the checks of the content.
+            let mut bytes = [MAGIC.as_slice(), &bytes].concat();
+            bytes.extend(crate::sync::hash::truncated(&bytes));
+            if let Ok(read) = MembershipCache::from_bytes(&bytes) {
+                let again = MembershipCache::from_bytes(&read.to_bytes());
+                prop_assert_eq!(again, Ok(read));
+            }
+        }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use data_encoding::HEXLOWER;
 use uuid::Uuid;
 
 use crate::directory::ExternalId;
-use crate::sync::hash::person_hash;
-use crate::sync::hash::truncated;
+use crate::sync::hash::{person_hash, truncated};
 use crate::sync::plan::{
     Action, Change, DesiredGroup, Draft, Existing, GroupAction, GroupState, Known, KnownGroups,
     MemberAction, Plan, Update, Withdrawal,
@@ -23,7 +23,7 @@ pub struct MembershipCache {
     /// Stands for the organization that all this is about; zeros before the first run.
     pub(super) organization: [u8; 16],
     /// By the hash of the group's external id.
-    pub(super) groups: HashMap<u64, Remembered>,
+    pub(super) groups: HashMap<u64, CachedGroup>,
     /// Stands for all members who weren't ours to move; zeros where that isn't known.
     pub(super) unmanaged: [u8; 16],
     /// What was sent to a server that can't be read.
@@ -32,13 +32,13 @@ pub struct MembershipCache {
 
 /// What a group held when it was last seen or filled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Remembered {
+pub(super) struct CachedGroup {
     /// Stands for those who were wanted in it.
     pub digest: [u8; 16],
     /// What was different from that.
     pub differs: Option<Box<Differences>>,
     /// Whether there were members in it who weren't ours to move.
-    pub others: bool,
+    pub has_unmanaged: bool,
 }
 
 /// Who is wanted in a group and not there, and the other way around.
@@ -111,15 +111,17 @@ impl MembershipCache {
 
     /// Whether there were members in the group who weren't ours to move.
     pub(crate) fn had_others(&self, id: &ExternalId) -> bool {
-        self.groups.get(&key(id)).is_some_and(|group| group.others)
+        self.groups
+            .get(&key(id))
+            .is_some_and(|group| group.has_unmanaged)
     }
 
     /// What holds of a group that wasn't read.
     pub(crate) fn known(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<Known> {
-        let remembered = self.groups.get(&key(id))?;
-        if let Some(differs) = &remembered.differs {
+        let cached = self.groups.get(&key(id))?;
+        if let Some(differs) = &cached.differs {
             let Differences { missing, extra } = &**differs;
-            return (remembered.digest == wanted.digest).then(|| Known::Differs {
+            return (cached.digest == wanted.digest).then(|| Known::Differs {
                 missing: missing.clone(),
                 extra: extra.clone(),
             });
@@ -127,9 +129,9 @@ impl MembershipCache {
         if wanted.joins {
             // Somebody who was in it left the organization and comes back, or is new.
             None
-        } else if remembered.digest == wanted.digest {
+        } else if cached.digest == wanted.digest {
             Some(Known::AsWanted)
-        } else if wanted.before == Some(remembered.digest) {
+        } else if wanted.before == Some(cached.digest) {
             Some(Known::WithLeavers)
         } else {
             None
@@ -262,15 +264,15 @@ fn remember(
     state: &GroupState,
     missing: Vec<ExternalId>,
     extra: Vec<ExternalId>,
-) -> (u64, Remembered) {
+) -> (u64, CachedGroup) {
     let differs = (!missing.is_empty() || !extra.is_empty())
         .then(|| Box::new(Differences { missing, extra }));
     (
         key(&state.external_id),
-        Remembered {
+        CachedGroup {
             digest: state.digest,
             differs,
-            others: state.others,
+            has_unmanaged: state.others,
         },
     )
 }
@@ -283,10 +285,7 @@ pub(super) fn key(id: &ExternalId) -> u64 {
 impl MembershipCache {
     /// Stands for everything in it: 32 hexadecimal digits.
     pub fn digest(&self) -> String {
-        truncated(&self.to_bytes())
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        HEXLOWER.encode(&truncated(&self.to_bytes()))
     }
 }
 

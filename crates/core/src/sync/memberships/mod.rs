@@ -3,5 +3,4 @@
 mod bytes;
 mod cache;
 
-pub use bytes::CorruptCache;
 pub use cache::{Failed, MembershipCache};
