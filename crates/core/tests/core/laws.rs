@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use directory_sync::directory::ExternalId;
-use directory_sync::organization::model::{MemberRole, MemberStatus};
-use directory_sync::problem::ProblemReason;
-use directory_sync::sync::guard::{Approval, FingerprintSet, GuardedPlan};
-use directory_sync::sync::plan::{Change, GroupAction, Kind, MemberAction};
-use directory_sync::sync::policy::{Limit, Policy};
-use directory_sync::sync::resolve::resolve;
-use directory_sync::sync::roster::Eligibility;
-use directory_sync_testing::{ModelOrganization, Run, TestDirectory, id};
+use directory_sync_core::directory::ExternalId;
+use directory_sync_core::organization::model::{MemberRole, MemberStatus};
+use directory_sync_core::problem::ProblemReason;
+use directory_sync_core::sync::guard::{Approval, FingerprintSet, GuardedPlan};
+use directory_sync_core::sync::plan::{Change, GroupAction, Kind, MemberAction};
+use directory_sync_core::sync::policy::{Limit, Policy};
+use directory_sync_core::sync::resolve::resolve;
+use directory_sync_core::sync::roster::Eligibility;
+use directory_sync_core_testing::{ModelOrganization, Run, TestDirectory, id};
 use proptest::prelude::*;
 
 use crate::world::{histories, limits, worlds};
@@ -119,7 +119,7 @@ proptest! {
         for directory in &directories {
             run.sync(directory, &mut living, &policy);
             other.sync(directory, &mut restarted, &policy);
-            other.memory = directory_sync::sync::memberships::MembershipCache::from_bytes(
+            other.memory = directory_sync_core::sync::memberships::MembershipCache::from_bytes(
                 &other.memory.to_bytes(),
             ).unwrap();
             prop_assert_eq!(living.show(), restarted.show());

@@ -1,9 +1,9 @@
 //! Groups and who is in them.
 
-use directory_sync::problem::ProblemReason;
-use directory_sync::sync::plan::{GroupAction, Withdrawal};
-use directory_sync::sync::policy::{Departure, Glob};
-use directory_sync_testing::{Run, TestDirectory, directory, organization, policy, sync};
+use directory_sync_core::problem::ProblemReason;
+use directory_sync_core::sync::plan::{GroupAction, Withdrawal};
+use directory_sync_core::sync::policy::{Departure, Glob};
+use directory_sync_core_testing::{Run, TestDirectory, directory, organization, policy, sync};
 
 use crate::{changes, problems, unlimited};
 

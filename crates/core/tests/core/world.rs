@@ -1,11 +1,11 @@
 //! Random directories, organizations and policies, small enough to collide.
 
-use directory_sync::directory::AccountState;
-use directory_sync::organization::model::{MemberRole, MemberStatus};
-use directory_sync::sync::policy::{
+use directory_sync_core::directory::AccountState;
+use directory_sync_core::organization::model::{MemberRole, MemberStatus};
+use directory_sync_core::sync::policy::{
     Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
 };
-use directory_sync_testing::{ModelOrganization, TestDirectory, directory, id, organization};
+use directory_sync_core_testing::{ModelOrganization, TestDirectory, directory, id, organization};
 use proptest::prelude::*;
 
 const PEOPLE: usize = 8;

@@ -1,8 +1,8 @@
 //! What a run remembers of the one before.
 
-use directory_sync::sync::memberships::{Failed, MembershipCache};
-use directory_sync::sync::policy::{Departure, Limit};
-use directory_sync_testing::{
+use directory_sync_core::sync::memberships::{Failed, MembershipCache};
+use directory_sync_core::sync::policy::{Departure, Limit};
+use directory_sync_core_testing::{
     ModelOrganization, Run, TestDirectory, directory, id, organization, policy,
 };
 
@@ -120,7 +120,7 @@ fn what_is_held_is_remembered_and_read_again_only_for_its_approval() {
     assert_eq!(organization.show(), before);
 
     let digest = second.digest;
-    run.approval = Some(directory_sync::sync::guard::Approval { digest });
+    run.approval = Some(directory_sync_core::sync::guard::Approval { digest });
     run.sync(&directory, &mut organization, &policy);
     assert_eq!(run.read.len(), 1);
     assert!(organization.show().contains(&"group Group (g):".to_owned()));
@@ -216,7 +216,7 @@ fn a_removal_that_failed_leaves_the_person_in_the_groups_that_are_remembered() {
             ..Failed::default()
         },
     );
-    let back = directory_sync_testing::directory()
+    let back = directory_sync_core_testing::directory()
         .person("ann", "ann@example.com")
         .person("bob", "bob@example.com")
         .group("g", "Group", &[])

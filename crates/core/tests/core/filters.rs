@@ -1,9 +1,9 @@
 //! Who and what is in scope.
 
-use directory_sync::sync::policy::{Glob, Policy};
-use directory_sync::sync::resolve::resolve;
-use directory_sync::sync::roster::{Eligibility, Roster};
-use directory_sync_testing::{TestDirectory, directory, policy};
+use directory_sync_core::sync::policy::{Glob, Policy};
+use directory_sync_core::sync::resolve::resolve;
+use directory_sync_core::sync::roster::{Eligibility, Roster};
+use directory_sync_core_testing::{TestDirectory, directory, policy};
 
 fn globs(patterns: &[&str]) -> Vec<Glob> {
     patterns.iter().map(|pattern| Glob::new(pattern)).collect()

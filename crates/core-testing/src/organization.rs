@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
 use crate::id;
-use directory_sync::complete::Complete;
-use directory_sync::directory::{Email, ExternalId};
-use directory_sync::organization::model::{
+use directory_sync_core::complete::Complete;
+use directory_sync_core::directory::{Email, ExternalId};
+use directory_sync_core::organization::model::{
     Content, Group, Member, MemberRole, MemberStatus, Organization, Seats,
 };
-use directory_sync::sync::plan::{
+use directory_sync_core::sync::plan::{
     Action, Change, GroupAction, MemberAction, Plan, Subject, Withdrawal,
 };
 

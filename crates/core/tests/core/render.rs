@@ -1,9 +1,9 @@
 //! A plan for people and programs.
 
-use directory_sync::sync::guard::GuardedPlan;
-use directory_sync::sync::policy::{Departure, Limit};
-use directory_sync::sync::render::{Sides, json, markdown, table};
-use directory_sync_testing::{directory, organization, policy, sync};
+use directory_sync_core::sync::guard::GuardedPlan;
+use directory_sync_core::sync::policy::{Departure, Limit};
+use directory_sync_core::sync::render::{Sides, json, markdown, table};
+use directory_sync_core_testing::{directory, organization, policy, sync};
 use serde_json::{Value, json as value};
 
 const SIDES: Sides<'static> = Sides {

@@ -1,15 +1,15 @@
 //! What waits for a person, and what doesn't.
 
-use directory_sync::directory::AccountState;
-use directory_sync::problem::ProblemReason;
-use directory_sync::sync::guard::{Approval, Digest, GuardedPlan, HeldBecause};
-use directory_sync::sync::ledger::Ledger;
-use directory_sync::sync::plan::GroupAction;
-use directory_sync::sync::policy::{Departure, Glob, Limit, Policy};
+use directory_sync_core::directory::AccountState;
+use directory_sync_core::problem::ProblemReason;
+use directory_sync_core::sync::guard::{Approval, Digest, GuardedPlan, HeldBecause};
+use directory_sync_core::sync::ledger::Ledger;
+use directory_sync_core::sync::plan::GroupAction;
+use directory_sync_core::sync::policy::{Departure, Glob, Limit, Policy};
 
 use proptest::prelude::*;
 
-use directory_sync_testing::{
+use directory_sync_core_testing::{
     ModelOrganization, Run, TestDirectory, directory, organization, policy, sync,
 };
 use jiff::{SignedDuration, Timestamp};

@@ -1,7 +1,9 @@
 //! Directories in a few words.
 
-use directory_sync::complete::Complete;
-use directory_sync::directory::{Account, AccountState, Directory, DirectoryBuilder, ExternalId};
+use directory_sync_core::complete::Complete;
+use directory_sync_core::directory::{
+    Account, AccountState, Directory, DirectoryBuilder, ExternalId,
+};
 
 /// A directory to be read.
 #[derive(Debug, Clone, Default)]

@@ -1,11 +1,11 @@
 //! Entries that can't be identified: they may be a member, who is then not absent.
 
-use directory_sync::problem::ProblemReason::{
+use directory_sync_core::problem::ProblemReason::{
     AmbiguousMember, DuplicateEmail, EmptyDirectory, IdentityConflict, InvalidExternalId,
     UnidentifiedEntries, UnknownAccountState,
 };
-use directory_sync::sync::policy::{Departure, Policy};
-use directory_sync_testing::{directory, organization, sync};
+use directory_sync_core::sync::policy::{Departure, Policy};
+use directory_sync_core_testing::{directory, organization, sync};
 
 use crate::{changes, problems, unlimited};
 

@@ -1,9 +1,9 @@
 //! Seats.
 
-use directory_sync::problem::ProblemReason;
-use directory_sync_testing::{Run, directory, organization, policy, sync};
+use directory_sync_core::problem::ProblemReason;
+use directory_sync_core_testing::{Run, directory, organization, policy, sync};
 
-use directory_sync::sync::policy::Restore;
+use directory_sync_core::sync::policy::Restore;
 
 use crate::{changes, problems, unlimited};
 
@@ -44,7 +44,7 @@ fn those_who_go_make_room_in_the_same_run_unless_they_are_held() {
     assert_eq!(changes(&run), ["Revoke ann", "Invite bob"]);
 
     let mut policy = policy();
-    policy.offboarding.disabled_limit = directory_sync::sync::policy::Limit::Count(0);
+    policy.offboarding.disabled_limit = directory_sync_core::sync::policy::Limit::Count(0);
     let run = sync(&directory, &mut before.clone(), &policy);
     assert_eq!(changes(&run), [""; 0]);
     assert_eq!(problems(&run), [(ProblemReason::NoSeats, vec!["bob"])]);
@@ -57,7 +57,7 @@ fn links_need_no_seat_and_whoever_was_revoked_before_frees_none() {
         .disabled("bob", "bob@example.com")
         .person("cid", "cid@example.com");
     let mut policy = unlimited();
-    policy.offboarding.disabled = directory_sync::sync::policy::Departure::Remove;
+    policy.offboarding.disabled = directory_sync_core::sync::policy::Departure::Remove;
     let mut organization = organization()
         .stranger("ann@example.com")
         .revoked("bob", "bob@example.com")

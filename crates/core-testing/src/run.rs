@@ -4,16 +4,16 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{ModelOrganization, TestDirectory};
-use directory_sync::organization::model::Organization;
-use directory_sync::sync::guard::{Approval, GuardedPlan, guard};
-use directory_sync::sync::ledger::Ledger;
-use directory_sync::sync::memberships::{Failed, MembershipCache};
-use directory_sync::sync::plan::draft;
-use directory_sync::sync::policy::{
+use directory_sync_core::organization::model::Organization;
+use directory_sync_core::sync::guard::{Approval, GuardedPlan, guard};
+use directory_sync_core::sync::ledger::Ledger;
+use directory_sync_core::sync::memberships::{Failed, MembershipCache};
+use directory_sync_core::sync::plan::draft;
+use directory_sync_core::sync::policy::{
     Departure, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
 };
-use directory_sync::sync::resolve::resolve;
-use directory_sync::sync::seats::seats;
+use directory_sync_core::sync::resolve::resolve;
+use directory_sync_core::sync::seats::seats;
 
 /// What a resource without any optional field asks for.
 pub fn policy() -> Policy {

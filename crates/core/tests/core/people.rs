@@ -1,9 +1,9 @@
 //! Who comes in, who goes, who stays.
 
-use directory_sync::organization::model::{MemberRole, MemberStatus};
-use directory_sync::problem::ProblemReason;
-use directory_sync::sync::policy::{Departure, Glob, Restore};
-use directory_sync_testing::{Run, directory, id, organization, policy, sync};
+use directory_sync_core::organization::model::{MemberRole, MemberStatus};
+use directory_sync_core::problem::ProblemReason;
+use directory_sync_core::sync::policy::{Departure, Glob, Restore};
+use directory_sync_core_testing::{Run, directory, id, organization, policy, sync};
 
 use crate::{changes, problems, unlimited};
 

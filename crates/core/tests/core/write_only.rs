@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use directory_sync::directory::Email;
-use directory_sync::organization::model::Organization;
-use directory_sync::problem::ProblemReason;
-use directory_sync::sync::guard::{Approval, GuardedPlan, HeldBecause, guard};
-use directory_sync::sync::ledger::Ledger;
-use directory_sync::sync::memberships::{Failed, MembershipCache};
-use directory_sync::sync::plan::{GroupAction, draft};
-use directory_sync::sync::policy::{Departure, Limit, Policy};
-use directory_sync::sync::resolve::resolve;
-use directory_sync_testing::{TestDirectory, directory, id, policy};
+use directory_sync_core::directory::Email;
+use directory_sync_core::organization::model::Organization;
+use directory_sync_core::problem::ProblemReason;
+use directory_sync_core::sync::guard::{Approval, GuardedPlan, HeldBecause, guard};
+use directory_sync_core::sync::ledger::Ledger;
+use directory_sync_core::sync::memberships::{Failed, MembershipCache};
+use directory_sync_core::sync::plan::{GroupAction, draft};
+use directory_sync_core::sync::policy::{Departure, Limit, Policy};
+use directory_sync_core::sync::resolve::resolve;
+use directory_sync_core_testing::{TestDirectory, directory, id, policy};
 use jiff::Timestamp;
 
 use crate::{changes, problems};

@@ -15,10 +15,10 @@ mod unidentified;
 mod world;
 mod write_only;
 
-use directory_sync::problem::ProblemReason;
-use directory_sync::sync::guard::GuardedPlan;
-use directory_sync::sync::policy::{Limit, Policy};
-use directory_sync_testing::policy;
+use directory_sync_core::problem::ProblemReason;
+use directory_sync_core::sync::guard::GuardedPlan;
+use directory_sync_core::sync::policy::{Limit, Policy};
+use directory_sync_core_testing::policy;
 
 /// A policy that holds nothing back.
 fn unlimited() -> Policy {
