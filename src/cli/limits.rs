@@ -21,6 +21,7 @@ pub fn set_for_operator(args: &OperatorArgs) {
         ),
         max_response_bytes: (args.max_response_size.get() as u64) << 20,
         max_list_items: args.max_list_items.get(),
+        max_ldap_message_bytes: args.max_ldap_message_size.get() << 20,
     };
     set(limits);
 }

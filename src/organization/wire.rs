@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Error, Visitor};
+use serde::de::{Error, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::directory::{Email, ExternalId};
 use crate::http::Answer;
+use crate::http::limits::BoundedValue;
 use crate::organization::model::{Group, Member, MemberRole, MemberStatus, Seats};
 use crate::text::sanitize;
 
@@ -19,9 +20,9 @@ use crate::text::sanitize;
 pub(super) struct List<T> {
     #[serde(deserialize_with = "crate::http::limits::bounded_list")]
     pub(super) data: Vec<T>,
-    /// Always null so far: the whole list comes in one answer.
+    /// Always null so far: the whole list comes in one answer. What it is isn't kept.
     #[serde(default)]
-    pub(super) continuation_token: Option<serde_json::Value>,
+    pub(super) continuation_token: Option<IgnoredAny>,
 }
 
 /// A member or group in its own terms.
@@ -173,7 +174,7 @@ impl Subscription {
 pub(super) struct ServerConfig {
     pub(super) server: Option<Make>,
     /// Switches of features, as they are for the organization whose token asks.
-    feature_states: Option<BTreeMap<String, serde_json::Value>>,
+    feature_states: Option<BoundedValue>,
 }
 
 /// The switch without which the server ignores `inviteUsersAfterProvisioning` silently, and sends
@@ -188,7 +189,8 @@ impl ServerConfig {
 
     pub(super) fn stages_members(&self) -> bool {
         let states = self.feature_states.as_ref();
-        states.and_then(|states| states.get(STAGED_STATUS)) == Some(&serde_json::Value::Bool(true))
+        states.and_then(|states| states.0.get(STAGED_STATUS))
+            == Some(&serde_json::Value::Bool(true))
     }
 }
 
@@ -206,8 +208,9 @@ pub(super) struct FullMember {
     pub(super) r#type: i64,
     pub(super) external_id: Option<String>,
     pub(super) email: Option<String>,
+    #[serde(default, deserialize_with = "crate::http::limits::bounded_values")]
     pub(super) collections: Option<Vec<serde_json::Value>>,
-    pub(super) permissions: Option<serde_json::Value>,
+    pub(super) permissions: Option<BoundedValue>,
 }
 
 impl FullMember {
@@ -228,7 +231,7 @@ pub(super) struct MemberUpdate<'a> {
     pub(super) r#type: i64,
     pub(super) external_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) permissions: &'a Option<serde_json::Value>,
+    pub(super) permissions: &'a Option<BoundedValue>,
     pub(super) collections: &'a [serde_json::Value],
     pub(super) groups: Option<()>,
 }
@@ -239,6 +242,7 @@ pub(super) struct MemberUpdate<'a> {
 pub(super) struct FullGroup {
     pub(super) name: String,
     pub(super) external_id: Option<String>,
+    #[serde(default, deserialize_with = "crate::http::limits::bounded_values")]
     pub(super) collections: Option<Vec<serde_json::Value>>,
 }
 

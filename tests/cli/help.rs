@@ -4,6 +4,8 @@ use crate::lab::run;
 
 /// What fits a screen without scrolling, with room for the prompt.
 const SCREEN: usize = 60;
+/// The operator has a flag for each limit of the process, and its command line is written by the chart.
+const OPERATOR: usize = 80;
 
 #[tokio::test]
 async fn help_says_what_it_said_before_or_somebody_meant_to_change_it() {
@@ -13,7 +15,12 @@ async fn help_says_what_it_said_before_or_somebody_meant_to_change_it() {
             .await
             .ends_with(0);
         let lines = ran.stdout.lines().count();
-        assert!(lines <= SCREEN, "{command} --help has {lines} lines");
+        let most = if command == "operator" {
+            OPERATOR
+        } else {
+            SCREEN
+        };
+        assert!(lines <= most, "{command} --help has {lines} lines");
         let name = if command.is_empty() {
             "directory-sync"
         } else {

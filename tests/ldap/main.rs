@@ -6,6 +6,7 @@ mod harness;
 
 mod checks;
 mod content;
+mod hostile;
 mod incomplete;
 mod observed;
 mod quirks;

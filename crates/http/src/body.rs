@@ -12,12 +12,14 @@ use tokio::time::{Instant, timeout};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use crate::error::chain;
-use crate::limits::process_limits;
+use crate::limits::{TOO_MANY, TOO_MANY_VALUES, process_limits};
 use crate::{Answer, Failure, Redactor, retry_after};
 use directory_sync_core::text::sanitize;
 
 /// As much of an answer that isn't a success as is kept.
 const ANSWER_MAX: u64 = 1 << 20;
+/// The longest text in an answer. No name, address, token or cursor of any vendor comes near it.
+const TEXT_MAX: usize = 1 << 20;
 /// What is read at once from the network's side of a decoder.
 const READ_AHEAD: usize = 64 << 10;
 
@@ -34,7 +36,8 @@ where
     let mut reader = Box::pin(reader);
     let decoded = tokio::task::spawn_blocking(move || {
         let bridge = SyncIoBridge::new(reader.as_mut());
-        let buffered = io::BufReader::with_capacity(READ_AHEAD, bridge);
+        let checked = ShortTexts::new(bridge);
+        let buffered = io::BufReader::with_capacity(READ_AHEAD, checked);
         // Reads on to the end of the body, so that a lost end is noticed.
         serde_json::from_reader::<_, T>(buffered)
     });
@@ -42,6 +45,55 @@ where
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(undecodable(&error, cap)),
         Err(stopped) => Err(Failure::Interrupted(stopped.to_string())),
+    }
+}
+
+/// JSON without texts of more than [`TEXT_MAX`] bytes. Whatever is kept of an answer is made of its
+/// texts, so this bounds each field of each type, also those of types yet to be written.
+struct ShortTexts<R> {
+    inner: R,
+    /// Bytes of the text that was read last; `None` outside of texts.
+    text: Option<usize>,
+    after_backslash: bool,
+}
+
+impl<R> ShortTexts<R> {
+    fn new(inner: R) -> Self {
+        Self {
+            inner,
+            text: None,
+            after_backslash: false,
+        }
+    }
+
+    fn follow(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for &byte in bytes {
+            let Some(length) = &mut self.text else {
+                if byte == b'"' {
+                    self.text = Some(0);
+                }
+                continue;
+            };
+            *length += 1;
+            if *length > TEXT_MAX {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            match byte {
+                _ if self.after_backslash => self.after_backslash = false,
+                b'\\' => self.after_backslash = true,
+                b'"' => self.text = None,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<R: io::Read> io::Read for ShortTexts<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.follow(&buffer[..count])?;
+        Ok(count)
     }
 }
 
@@ -212,6 +264,9 @@ fn undecodable(error: &serde_json::Error, cap: u64) -> Failure {
         if kind == io::ErrorKind::FileTooLarge {
             return Failure::TooLarge(cap);
         }
+        if kind == io::ErrorKind::InvalidData {
+            return Failure::Undecodable(format!("a text in it is longer than {TEXT_MAX} bytes"));
+        }
         return Failure::Interrupted(sanitize(&error.to_string()));
     }
     let place = format!("at line {}, column {}", error.line(), error.column());
@@ -255,11 +310,16 @@ fn data_error(text: &str) -> String {
                 sanitize(expected)
             )
         }
-        (None, _) if text.starts_with(crate::limits::TOO_MANY) => text
-            .split(" at line ")
-            .next()
-            .unwrap_or_default()
-            .to_owned(),
+        (None, _)
+            if [TOO_MANY, TOO_MANY_VALUES]
+                .iter()
+                .any(|start| text.starts_with(start)) =>
+        {
+            text.split(" at line ")
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        }
         _ => "a value doesn't fit".to_owned(),
     }
 }
@@ -330,6 +390,25 @@ mod tests {
         while let Some(chunk) = read.next().await {
             chunk.unwrap();
             tokio::time::sleep(Duration::from_secs(100)).await;
+        }
+    }
+
+    #[test]
+    fn a_text_without_end_is_given_up_before_it_is_kept() {
+        let read = |text: &str| {
+            let reader = ShortTexts::new(text.as_bytes());
+            serde_json::from_reader::<_, Value>(reader).map_err(|error| undecodable(&error, 1))
+        };
+        // Quotes that don't end the text don't begin to count anew.
+        for part in ["x", "\\\"", "\\\\"] {
+            let most = part.repeat(TEXT_MAX / part.len() - 1);
+            assert!(read(&format!("[\"{most}\", \"{most}\"]")).is_ok());
+            let more = part.repeat(TEXT_MAX / part.len() + 1);
+            let failure = read(&format!("{{\"a\": \"{more}\"}}")).unwrap_err();
+            assert!(
+                matches!(&failure, Failure::Undecodable(why) if why.contains("longer than 1048576")),
+                "{failure}"
+            );
         }
     }
 

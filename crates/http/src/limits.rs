@@ -1,11 +1,14 @@
 //! What holds for every connection and answer of this process, whatever a resource says.
 
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 use directory_sync_core::text::sanitize;
 use reqwest::Url;
@@ -19,10 +22,13 @@ pub struct ProcessLimits {
     pub egress: EgressPolicy,
     /// What the process's own identity may be used for.
     pub identity: IdentityPolicy,
-    /// The largest answer, in bytes after decompression.
+    /// The largest answer, in bytes after decompression; of LDAP, all pages of one search.
     pub max_response_bytes: u64,
-    /// The longest list in one answer, in items.
+    /// The longest list in one answer, in items; of LDAP, in all pages of one search.
     pub max_list_items: usize,
+    /// The largest LDAP message, in bytes. One entry is one message, so this bounds the members of a
+    /// group. A decoder needs about five times as much memory.
+    pub max_ldap_message_bytes: usize,
 }
 
 impl Default for ProcessLimits {
@@ -33,6 +39,7 @@ impl Default for ProcessLimits {
             identity: IdentityPolicy::unrestricted(),
             max_response_bytes: 1 << 30,
             max_list_items: 2_000_000,
+            max_ldap_message_bytes: 256 << 20,
         }
     }
 }
@@ -172,9 +179,127 @@ where
     deserializer.deserialize_seq(Bounded(most, PhantomData))
 }
 
+/// A list as a whole answer, read as by [`bounded_list`].
+#[derive(Debug, Deserialize)]
+#[serde(transparent, bound = "T: Deserialize<'de>")]
+pub struct BoundedList<T>(#[serde(deserialize_with = "bounded_list")] pub Vec<T>);
+
+/// Any JSON, made of at most [`VALUES_MAX`] values. For what has to be sent back as it came: decoded,
+/// a small value takes twenty times the bytes that were sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BoundedValue(pub Value);
+
+/// Of 10,000 collections each has five values.
+const VALUES_MAX: usize = 100_000;
+/// How an error about too many values begins.
+pub(crate) const TOO_MANY_VALUES: &str = "more values than";
+
+impl<'de> Deserialize<'de> for BoundedValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let left = Cell::new(VALUES_MAX);
+        ValueSeed(&left).deserialize(deserializer).map(Self)
+    }
+}
+
+impl serde::Serialize for BoundedValue {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// A list of any JSON, for `#[serde(deserialize_with = "…")]`: bounded as a [`BoundedValue`].
+///
+/// # Errors
+/// When it is larger, or neither a list nor null.
+pub fn bounded_values<'de, D>(deserializer: D) -> Result<Option<Vec<Value>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    match BoundedValue::deserialize(deserializer)?.0 {
+        Value::Null => Ok(None),
+        Value::Array(values) => Ok(Some(values)),
+        _ => Err(D::Error::custom("invalid type: map, expected a list")),
+    }
+}
+
+/// Decodes a value as long as there are some left.
+struct ValueSeed<'a>(&'a Cell<usize>);
+
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let left = self.0.get().checked_sub(1).ok_or_else(|| {
+            D::Error::custom(format_args!("{TOO_MANY_VALUES} {VALUES_MAX} in one field"))
+        })?;
+        self.0.set(left);
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ValueSeed<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(ValueSeed(self.0))? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut map = serde_json::Map::new();
+        while let Some(name) = fields.next_key::<String>()? {
+            map.insert(name, fields.next_value_seed(ValueSeed(self.0))?);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_that_is_sent_back_is_as_it_came_and_bounded() {
+        let text = r#"[{"id":"a","n":[1,-2,0.5,null,true]},{}]"#;
+        let value: BoundedValue = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&value).unwrap(), text);
+        for small in ["[],", "0,", "{},", "[0],"] {
+            let many = format!("[{}0]", small.repeat(VALUES_MAX));
+            let error = serde_json::from_str::<BoundedValue>(&many).unwrap_err();
+            assert!(error.to_string().starts_with(TOO_MANY_VALUES), "{error}");
+        }
+    }
 
     #[test]
     fn the_processs_own_identity_goes_to_the_vendors_alone_and_only_from_its_own_file() {

@@ -109,7 +109,7 @@ pub struct OperatorArgs {
         hide_env_values = true
     )]
     pub allowed_networks: Vec<Network>,
-    /// The largest answer of a server, in MiB after decompression
+    /// The largest answer of a server, in MiB after decompression; of LDAP, of one search
     #[arg(
         long,
         value_name = "MIB",
@@ -118,7 +118,7 @@ pub struct OperatorArgs {
         hide_env_values = true
     )]
     pub max_response_size: NonZeroUsize,
-    /// The longest list in one answer, in items
+    /// The longest list in one answer, in items; of LDAP, of one search
     #[arg(
         long,
         value_name = "N",
@@ -127,6 +127,15 @@ pub struct OperatorArgs {
         hide_env_values = true
     )]
     pub max_list_items: NonZeroUsize,
+    /// The largest LDAP message, in MiB; a group with all its members is one message
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value = "16",
+        env = "DIRECTORY_SYNC_MAX_LDAP_MESSAGE_SIZE",
+        hide_env_values = true
+    )]
+    pub max_ldap_message_size: NonZeroUsize,
     /// More files to read as the operator's own token
     #[arg(
         long,

@@ -15,7 +15,7 @@ use super::wire::{ErrorBody, Page};
 use crate::http::{ApiClient, ApiError, Call, HttpError, RateLimiter, Redactor};
 
 /// No page is larger: 999 objects, or a thousand memberships and more, at some hundred bytes each.
-pub(super) const PAGE_MAX: u64 = 64 << 20;
+pub(super) const PAGE_MAX: u64 = 16 << 20;
 
 /// The most objects that Graph gives in a page.
 pub(super) const TOP: &str = "999";

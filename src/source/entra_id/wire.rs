@@ -5,7 +5,9 @@ use uuid::Uuid;
 
 /// A page of a list. Without `value` it isn't one.
 #[derive(Debug, Deserialize)]
+#[serde(bound = "T: Deserialize<'de>")]
 pub(super) struct Page<T> {
+    #[serde(deserialize_with = "crate::http::limits::bounded_list")]
     pub value: Vec<T>,
     #[serde(rename = "@odata.nextLink")]
     pub next_link: Option<String>,

@@ -19,7 +19,7 @@ use crate::http::{
 };
 
 /// A page of 500 people with all their aliases stays far below; anything larger is no page.
-const PAGE_MAX: u64 = 64 << 20;
+const PAGE_MAX: u64 = 16 << 20;
 /// How often a request goes again that a spent quota refused. With the usual delays together more
 /// than the minute after which Google counts anew.
 const QUOTA_TRIES: usize = 8;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 /// A page of a list. `kind` is always there: an answer without it isn't one of Google's lists, and
 /// `{}` would pass for an empty one.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", bound = "T: Deserialize<'de>")]
 pub(super) struct Page<T> {
     #[serde(default)]
     pub kind: String,
@@ -15,7 +15,8 @@ pub(super) struct Page<T> {
         default = "Vec::new",
         alias = "users",
         alias = "groups",
-        alias = "members"
+        alias = "members",
+        deserialize_with = "crate::http::limits::bounded_list"
     )]
     pub items: Vec<T>,
 }

@@ -2,18 +2,22 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, StdStream};
+use ldap3::{Ldap, LdapError};
+use rustls::pki_types::ServerName;
 use secrecy::ExposeSecret;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use super::error::{LdapFailure, Stage};
+use super::relay::{self, Stream};
 use super::settings::{Bind, LdapSettings, ServerUrl};
-use super::tls::{Certificate, Tls};
+use super::start_tls::{self, Unsecured};
+use super::tls::{Certificate, SeenCertificate, Tls};
 use crate::http::limits::process_limits;
 use crate::http::{Observer, Outcome};
 
@@ -55,6 +59,7 @@ pub(super) struct Wire {
     /// `None` when it ended.
     driver: Option<BoxFuture<'static, Result<(), LdapError>>>,
     ended_by: Option<LdapError>,
+    received: Arc<AtomicU64>,
 }
 
 impl Wire {
@@ -75,8 +80,16 @@ impl Wire {
         operation.await
     }
 
+    /// Counts the bytes of messages that came.
+    pub fn received(&self) -> Arc<AtomicU64> {
+        self.received.clone()
+    }
+
     /// What a failed operation means.
     pub fn failure(&mut self, tried: String, error: LdapError, waited: Duration) -> LdapFailure {
+        if let Some(breach) = self.ended_by.as_ref().and_then(relay::breach) {
+            return LdapFailure::Unacceptable { tried, breach };
+        }
         match error {
             LdapError::Timeout { .. } => LdapFailure::Silent { tried, waited },
             error => LdapFailure::Lost {
@@ -222,53 +235,69 @@ impl Connector {
         stream: TcpStream,
     ) -> Result<(Connection, Option<Certificate>), LdapFailure> {
         let name = server.to_string();
-        let wants_tls = server.ldaps || self.start_tls;
-        let (config, seen) = self.tls.for_host(&server.host);
-        let stream = stream.into_std().map_err(|source| LdapFailure::Connect {
-            server: name.clone(),
-            source,
-        })?;
-        let settings = LdapConnSettings::new()
-            .set_conn_timeout(self.time_limit)
-            .set_starttls(self.start_tls)
-            .set_config(config)
-            .set_std_stream(StdStream::Tcp(stream));
-        let opened = LdapConnAsync::from_url_with_settings(settings, &library_url(server)).await;
-        let (connection, ldap) = match opened {
-            Ok(opened) => opened,
-            Err(LdapError::LdapResult { result }) => {
-                return Err(LdapFailure::refused(
-                    format!("StartTLS with {name}"),
-                    Stage::StartTls,
-                    &result,
-                ));
+        let (stream, certificate): (Box<dyn Stream>, _) = match server.ldaps || self.start_tls {
+            true => {
+                let (config, seen) = self.tls.for_host(&server.host);
+                let secured = timeout(self.time_limit, self.handshake(server, stream, config));
+                let stream = match secured.await {
+                    Ok(Ok(stream)) => stream,
+                    Ok(Err(Unsecured::Refused(result))) => {
+                        let tried = format!("StartTLS with {name}");
+                        return Err(LdapFailure::refused(tried, Stage::StartTls, &result));
+                    }
+                    Ok(Err(Unsecured::Breach(breach))) => {
+                        let tried = format!("StartTLS with {name}");
+                        return Err(LdapFailure::Unacceptable { tried, breach });
+                    }
+                    Ok(Err(Unsecured::Io(error))) => {
+                        return Err(self.tls_failure(server, &seen, error.into()));
+                    }
+                    Err(elapsed) => return Err(self.tls_failure(server, &seen, elapsed.into())),
+                };
+                (Box::new(stream), seen.get())
             }
-            Err(error) if wants_tls => {
-                return Err(self.tls_failure(server, &seen, error));
-            }
-            Err(cause) => {
-                return Err(LdapFailure::Lost {
-                    tried: format!("connecting to {name}"),
-                    cause: Some(Box::new(cause)),
-                });
-            }
+            false => (Box::new(stream), None),
         };
+        let begun = relay::begin(stream, process_limits().max_ldap_message_bytes).await;
+        let relayed = begun.map_err(|cause| LdapFailure::Lost {
+            tried: format!("connecting to {name}"),
+            cause: Some(Box::new(cause)),
+        })?;
         let connection = Connection {
-            ldap,
+            ldap: relayed.ldap,
             wire: Wire {
-                driver: Some(connection.drive().boxed()),
+                driver: Some(relayed.driver),
                 ended_by: None,
+                received: relayed.received,
             },
             server: name,
             observer: self.observer.clone(),
         };
-        Ok((connection, seen.get()))
+        Ok((connection, certificate))
+    }
+
+    /// TLS on `stream`, after the server agreed to it where it is asked first.
+    async fn handshake(
+        &self,
+        server: &ServerUrl,
+        mut stream: TcpStream,
+        config: Arc<rustls::ClientConfig>,
+    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Unsecured> {
+        if !server.ldaps {
+            start_tls::ask(&mut stream, process_limits().max_ldap_message_bytes).await?;
+        }
+        // The verifier of the configuration has the name that counts, and refuses where that can't
+        // be one.
+        let name = ServerName::try_from(server.host.clone()).unwrap_or(ServerName::IpAddress(
+            std::net::Ipv6Addr::UNSPECIFIED.into(),
+        ));
+        Ok(TlsConnector::from(config).connect(name, stream).await?)
     }
 
     fn tls_failure(
         &self,
         server: &ServerUrl,
-        seen: &super::tls::SeenCertificate,
+        seen: &SeenCertificate,
         error: LdapError,
     ) -> LdapFailure {
         let (why, passing, source) = match error {
@@ -374,29 +403,20 @@ impl Connector {
 }
 
 impl Connection {
-    /// Takes leave, so that the server doesn't log a lost connection.
+    /// Unbinds, so that the server doesn't log a lost connection.
     pub async fn close(&mut self) {
-        let farewell = timeout(Duration::from_secs(1), self.ldap.unbind());
-        self.wire.during(farewell).await.ok();
+        let limit = Duration::from_secs(1);
+        let unbound = timeout(limit, self.ldap.unbind());
+        self.wire.during(unbound).await.ok();
+        // The request is on its way when the driver has ended.
+        if let Some(driver) = self.wire.driver.take() {
+            timeout(limit, driver).await.ok();
+        }
     }
-}
-
-/// The URL for the library, which wants a name even where TLS is told an IPv6 address: the name
-/// that counts is checked by our own verifier.
-fn library_url(server: &ServerUrl) -> url::Url {
-    let scheme = if server.ldaps { "ldaps" } else { "ldap" };
-    let host = if server.host.contains(':') {
-        "ipv6.invalid"
-    } else {
-        &server.host
-    };
-    url::Url::parse(&format!("{scheme}://{host}"))
-        .expect("a checked host name after a scheme is a URL")
 }
 
 fn rustls_cause(error: &LdapError) -> Option<&rustls::Error> {
     match error {
-        LdapError::Rustls { source } => Some(source),
         LdapError::Io { source } => source.get_ref()?.downcast_ref(),
         _ => None,
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ldap3::LdapResult;
 use secrecy::SecretString;
 
+use super::framing::Breach;
 use super::settings::InvalidSettings;
 use crate::source::{SourceError, SourceErrorKind};
 use crate::text::sanitize;
@@ -68,6 +69,25 @@ pub enum LdapFailure {
         /// What the operating system or the TLS library said.
         #[source]
         cause: Option<Box<ldap3::LdapError>>,
+    },
+    /// What came is nothing that may be decoded.
+    #[error("{tried}: {breach}")]
+    Unacceptable {
+        /// What was asked.
+        tried: String,
+        /// Which limit it went beyond.
+        #[source]
+        breach: Breach,
+    },
+    /// The whole list is larger than it may be.
+    #[error("{tried}: the list is larger than {most}; if that is right, raise {flag}")]
+    TooMuch {
+        /// What was asked.
+        tried: String,
+        /// The limit, with its unit.
+        most: String,
+        /// The operator's flag for it.
+        flag: &'static str,
     },
     /// The server fell silent.
     #[error("{tried}: no answer for {}", seconds(.waited))]
@@ -235,6 +255,7 @@ impl LdapFailure {
             | Self::Tls { .. }
             | Self::Lost { .. }
             | Self::Silent { .. }
+            | Self::Unacceptable { .. }
             | Self::Malformed { .. } => true,
             Self::Refused { stage, answer, .. } => {
                 *stage == Stage::StartTls || matches!(answer.code, 51 | 52 | 80)
@@ -251,7 +272,14 @@ impl LdapFailure {
             | Self::Denied(_)
             | Self::NoIds { .. }
             | Self::BinaryId { .. }
+            | Self::TooMuch { .. }
             | Self::Ranged { .. } => SourceErrorKind::Configuration,
+            Self::Unacceptable { breach, .. } => match breach {
+                Breach::TooLarge(_) | Breach::TooManyElements(_) | Breach::TooDeep => {
+                    SourceErrorKind::Configuration
+                }
+                Breach::NotLdap => TRANSIENT,
+            },
             Self::Resolve { .. } | Self::Connect { .. } | Self::Malformed { .. } => TRANSIENT,
             Self::Tls { passing: true, .. } => TRANSIENT,
             Self::Tls { passing: false, .. } => SourceErrorKind::Configuration,

@@ -11,11 +11,14 @@ mod disabled;
 pub(in crate::source) mod dn;
 pub(in crate::source) mod entry;
 mod error;
+mod framing;
 pub(in crate::source) mod library;
 mod read;
+mod relay;
 mod schema;
 pub(in crate::source) mod search;
 mod settings;
+mod start_tls;
 pub(crate) mod tls;
 
 use futures::FutureExt;
@@ -26,6 +29,7 @@ use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
 use connection::Connector;
 pub(crate) use dn::is_dn;
 pub use error::{Answer, LdapFailure, Stage};
+pub use framing::Breach;
 use library::caught;
 pub(crate) use settings::tidy_filter;
 pub use settings::{

@@ -1,15 +1,17 @@
 //! A search read to its proven end.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ldap3::asn1::parse_tag;
 use ldap3::controls::{PagedResults, RawControl};
 use ldap3::{Ldap, LdapError, LdapResult, Scope, SearchOptions};
 
 use super::connection::Connection;
 use super::entry::{Entry, constructed, primitive};
 use super::error::{LdapFailure, Stage};
+use super::framing;
 use super::settings::SearchScope;
+use crate::http::limits::{ProcessLimits, process_limits};
 use crate::http::{Observer, Outcome};
 use crate::text::sanitize;
 
@@ -71,8 +73,15 @@ impl Connection {
     pub async fn search(
         &mut self,
         search: &Search<'_>,
-        each: impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
+        mut each: impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
     ) -> Result<(), LdapFailure> {
+        let received = self.wire.received();
+        let mut budget = Budget::new(&received, process_limits());
+        let server = self.server.clone();
+        let each = |entry: Entry<'_>| {
+            budget.spend(search, &server)?;
+            each(entry)
+        };
         let pages = pages(&mut self.ldap, &self.server, &*self.observer, search, each);
         let limited = tokio::time::timeout(search.limit, pages);
         match self.wire.during(limited).await {
@@ -87,6 +96,46 @@ impl Connection {
                 limit: search.limit,
             }),
         }
+    }
+}
+
+/// What one search may bring in all its pages: what is kept of it is a part of that.
+struct Budget<'a> {
+    received: &'a AtomicU64,
+    before: u64,
+    entries: usize,
+    limits: &'a ProcessLimits,
+}
+
+impl<'a> Budget<'a> {
+    fn new(received: &'a AtomicU64, limits: &'a ProcessLimits) -> Self {
+        Self {
+            received,
+            before: received.load(Ordering::Relaxed),
+            entries: 0,
+            limits,
+        }
+    }
+
+    /// One more entry came.
+    fn spend(&mut self, search: &Search<'_>, server: &str) -> Result<(), LdapFailure> {
+        self.entries += 1;
+        if self.entries > self.limits.max_list_items {
+            return Err(LdapFailure::TooMuch {
+                tried: search.tried(server),
+                most: format!("{} entries", self.limits.max_list_items),
+                flag: "--max-list-items",
+            });
+        }
+        let bytes = self.received.load(Ordering::Relaxed) - self.before;
+        if bytes > self.limits.max_response_bytes {
+            return Err(LdapFailure::TooMuch {
+                tried: search.tried(server),
+                most: format!("{} bytes", self.limits.max_response_bytes),
+                flag: "--max-response-size",
+            });
+        }
+        Ok(())
     }
 }
 
@@ -221,7 +270,7 @@ fn next_cookie(result: &LdapResult) -> Cookie {
         return Cookie::None;
     };
     let value = control.1.val.as_deref().unwrap_or_default();
-    let Ok((_, tag)) = parse_tag(value) else {
+    let Some(tag) = framing::decode(value) else {
         return Cookie::Malformed;
     };
     match constructed(&tag) {

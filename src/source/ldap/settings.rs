@@ -405,6 +405,14 @@ pub enum InvalidSettings {
         /// As given.
         value: String,
     },
+    /// A filter with too many parentheses in each other.
+    #[error(
+        "the parentheses of {field} are nested more than {FILTER_DEPTH} deep; list the conditions side by side, as in (|(a=1)(b=2)(c=3))"
+    )]
+    DeepFilter {
+        /// Where it was given.
+        field: &'static str,
+    },
     /// A text that can't name an attribute.
     #[error("{field} {value:?} can't be the name of an attribute")]
     Attribute {
@@ -524,6 +532,10 @@ impl fmt::Display for ServerUrl {
 /// # Errors
 /// When `filter` can't be read; with the field it was given in.
 pub fn check_filter(field: &'static str, filter: &str) -> Result<(), InvalidSettings> {
+    // The parser recurses: a manifest with more parentheses would end the process.
+    if depth(filter) > FILTER_DEPTH {
+        return Err(InvalidSettings::DeepFilter { field });
+    }
     match ldap3::parse_filter(filter) {
         Ok(_) => Ok(()),
         Err(_) => Err(InvalidSettings::Filter {
@@ -531,6 +543,24 @@ pub fn check_filter(field: &'static str, filter: &str) -> Result<(), InvalidSett
             value: crate::text::sanitize(filter),
         }),
     }
+}
+
+/// How deep the parentheses of a filter may be nested.
+const FILTER_DEPTH: usize = 50;
+
+/// How deep they are. In values they are escaped (RFC 4515, 3).
+fn depth(filter: &str) -> usize {
+    let mut most: usize = 0;
+    let mut depth: usize = 0;
+    for byte in filter.bytes() {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(depth);
+    }
+    most
 }
 
 /// `filter` without white space around and between its parts, as comes of YAML's folded blocks.
@@ -619,6 +649,29 @@ mod tests {
             }
         });
         assert!(no_password.contains("password"));
+    }
+
+    #[test]
+    fn a_filter_is_nested_to_a_bound_and_not_to_the_end_of_the_stack() {
+        let nested = |depth: usize, open: &str| {
+            let inner = depth - 1;
+            format!("{}(mail=*){}", open.repeat(inner), ")".repeat(inner))
+        };
+        for open in ["(&", "(|", "(!"] {
+            let started = std::time::Instant::now();
+            assert_eq!(check_filter("users.filter", &nested(50, open)), Ok(()));
+            assert!(
+                started.elapsed() < std::time::Duration::from_secs(1),
+                "{open}"
+            );
+            for depth in [51, 300_000] {
+                let why = check_filter("users.filter", &nested(depth, open)).unwrap_err();
+                assert!(matches!(why, InvalidSettings::DeepFilter { .. }), "{why}");
+            }
+        }
+        assert!(check_filter("users.filter", &"(&".repeat(300_000)).is_err());
+        let wide = format!("(|{})", "(mail=a)".repeat(10_000));
+        assert_eq!(check_filter("users.filter", &wide), Ok(()));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::credentials::{ApiToken, ServiceApp};
 use super::error::{Purpose, failure};
 use super::limit::{Class, RULES};
 use super::settings::{Credentials, InvalidSettings, OktaSettings, origin};
+use crate::http::limits::BoundedList;
 use crate::http::oauth::TokenEndpoint;
 use crate::http::{
     AccountLimits, ApiClient, ApiError, Call, HttpError, JwtSigner, RateLimiter, Redactor,
@@ -19,7 +20,7 @@ use crate::http::{
 use crate::text::sanitize;
 
 /// A page of a thousand people with large profiles stays below; anything larger is no page.
-const PAGE_MAX: u64 = 256 << 20;
+const PAGE_MAX: u64 = 32 << 20;
 
 /// One organization, ready to be asked.
 #[derive(Debug)]
@@ -179,7 +180,7 @@ impl Organization {
         };
         let call = Call::new(Method::GET, url.clone(), list.endpoint);
         let answer = remote.json_with_headers(&call, PAGE_MAX).await;
-        let (headers, page) = answer.map_err(ListError::Http)?;
+        let (headers, BoundedList(page)) = answer.map_err(ListError::Http)?;
         let links = Links::of(&headers);
         let Some(next) = links.next else {
             // Each of Okta's lists links at least to itself. Without any link somebody took them

@@ -13,12 +13,13 @@ use super::limit::{REQUESTS, RULES};
 use super::settings::{Credentials, InvalidSettings, OneLoginSettings};
 use super::token::ApiCredentials;
 use super::wire::{Entry, Envelope};
+use crate::http::limits::BoundedList;
 use crate::http::{
     AccountLimits, ApiClient, ApiError, Call, HttpError, RateLimiter, Redactor, TokenCache,
 };
 
 /// A page of a thousand people with large profiles stays below; anything larger is no page.
-const PAGE_BYTES: u64 = 64 << 20;
+const PAGE_BYTES: u64 = 32 << 20;
 /// How many entries a page is asked to have. OneLogin gives as many as it likes: its own documents
 /// speak of 50, 100, 650 and 1,000.
 const LARGE: u32 = 1_000;
@@ -235,7 +236,7 @@ impl Account {
         match list.version {
             Version::Two => {
                 let answer = self.remote.json_with_headers(&call, PAGE_BYTES).await;
-                let (headers, entries) = answer.map_err(ListError::Http)?;
+                let (headers, BoundedList(entries)) = answer.map_err(ListError::Http)?;
                 let next = text(&headers, "after-cursor").filter(|cursor| !cursor.is_empty());
                 if next.is_none() && PAGE_HEADERS.iter().all(|name| !headers.contains_key(*name)) {
                     return Err(self.incomplete(list, not_told));

@@ -60,9 +60,11 @@ impl Entry for Member {
 
 /// An answer of version 1.
 #[derive(Debug, Deserialize)]
+#[serde(bound = "T: Deserialize<'de>")]
 pub struct Envelope<T> {
     /// Absent where somebody cut the answer.
     pub pagination: Option<Pagination>,
+    #[serde(deserialize_with = "crate::http::limits::bounded_list")]
     pub data: Vec<T>,
 }
 
