@@ -253,6 +253,36 @@ proptest! {
     }
 
     #[test]
+    fn whoever_may_be_one_of_two_entries_neither_joins_nor_leaves_a_group((directory, before, policy) in worlds()) {
+        let roster = resolve(directory.read(), &policy);
+        let broken = roster.people.iter().filter(|p| p.eligibility == Eligibility::Unusable);
+        let broken: BTreeSet<_> = broken.filter_map(|person| person.email.as_ref()).collect();
+        let active = roster.people.iter().filter(|p| p.eligibility == Eligibility::Active);
+        let active: BTreeSet<_> = active.map(|person| &person.id).collect();
+        let broken_ids = roster.people.iter().filter(|p| p.eligibility == Eligibility::Unusable);
+        let broken_ids: BTreeSet<_> = broken_ids.map(|person| &person.id).collect();
+        let mut after = before.clone();
+        let run = approving(&directory, &before, &policy).sync(&directory, &mut after, &policy);
+        for member in before.content.members.iter().filter(|m| broken.contains(&m.email)) {
+            let Some(id) = &member.external_id else { continue };
+            let shared = before.content.members.iter().filter(|m| m.external_id == member.external_id).count() > 1;
+            let ours = id.as_str().starts_with(&policy.external_id_prefix);
+            if !ours || shared || active.contains(id) || broken_ids.contains(id) {
+                continue;
+            }
+            let mut groups = after.content.groups.iter().filter(|group| before.inside.contains_key(&group.id));
+            prop_assert!(groups.all(|group| {
+                before.inside[&group.id].contains(&member.id) == after.inside[&group.id].contains(&member.id)
+            }), "{id}");
+            let mut created = after.content.groups.iter().filter(|group| !before.inside.contains_key(&group.id));
+            prop_assert!(created.all(|group| !after.inside[&group.id].contains(&member.id)), "{id}");
+            let mut problems = run.approved.problems.iter();
+            let listed = roster.by_id.contains_key(id);
+            prop_assert!(!listed || problems.any(|problem| problem.external_ids.contains(id)), "{id}");
+        }
+    }
+
+    #[test]
     fn nobody_with_an_active_entry_in_scope_loses_access((directory, before, policy) in worlds()) {
         let roster = resolve(directory.read(), &policy);
         let mut after = before.clone();

@@ -521,6 +521,30 @@ fn a_blocked_or_deleted_twin_is_ignored_for_the_emails_sake() {
 }
 
 #[test]
+fn two_active_entries_with_the_email_of_a_disabled_one_leave_its_member_as_they_are() {
+    let directory = directory()
+        .person("p0", "e3@partner.com")
+        .person("p1", "e3@partner.com")
+        .disabled("p3", "e3@partner.com")
+        .group("joins", "Joins", &["p3"])
+        .group("leaves", "Leaves", &[]);
+    let mut organization = organization()
+        .member("p3", "e3@partner.com")
+        .group("joins", "Joins", &[])
+        .group("leaves", "Leaves", &["e3@partner.com"]);
+    let before = organization.show();
+    let run = sync(&directory, &mut organization, &unlimited());
+    assert_eq!(organization.show(), before);
+    assert_eq!(
+        problems(&run),
+        [
+            (ProblemReason::DuplicateEmail, vec!["p0", "p1"]),
+            (ProblemReason::IdentityConflict, vec!["p3"]),
+        ]
+    );
+}
+
+#[test]
 fn two_members_with_one_external_id_are_named_and_left_alone() {
     let mut policy = unlimited();
     policy.offboarding.absent = Departure::Remove;

@@ -72,10 +72,13 @@ pub(super) fn decide(roster: &Roster, members: &[Member], policy: &Policy) -> De
     for (person, at) in people().filter(|(person, _)| person.eligibility == Eligibility::Active) {
         decision.active(person, at);
     }
-    for (person, at) in people().filter(|(person, _)| person.eligibility == Eligibility::Unusable) {
+    // Of several with one email, the first is named: the order of reading must not matter.
+    let is_unusable = |(person, _): &(&Person, u32)| person.eligibility == Eligibility::Unusable;
+    let mut unusable: Vec<_> = people().filter(is_unusable).collect();
+    unusable.sort_unstable_by_key(|(person, _)| &person.id);
+    for (person, at) in unusable {
         decision.unusable(person, at);
     }
-    // Of several with one email, the first is the evidence: the order of reading must not matter.
     let is_disabled = |(person, _): &(&Person, u32)| person.eligibility == Eligibility::Disabled;
     let mut disabled: Vec<_> = people().filter(is_disabled).collect();
     disabled.sort_unstable_by_key(|(person, _)| &person.id);
@@ -301,7 +304,28 @@ impl<'a> Decision<'a> {
         if let Some(member) = self.out_of_use_by_email(person) {
             self.claim(member);
             self.decided.unmanaged.insert(member.id);
+            self.report_undecided(person, member);
         }
+    }
+
+    /// A member who may be somebody whose entry is broken: nothing is taken from them, and they come
+    /// into no group either, whatever the entry with their id says.
+    fn report_undecided(&mut self, person: &Person, member: &Member) {
+        let Some(id) = &member.external_id else {
+            return;
+        };
+        // Without an entry of their own the problem of the broken one says everything.
+        if !self.roster.by_id.contains_key(id) {
+            return;
+        }
+        let message = format!(
+            "{}, who has the external id {}, was left as they are, because {} has the same email, may \
+             be the same person and needs manual action first",
+            sanitize(member.email.as_str()),
+            sanitize(id.as_str()),
+            sanitize(person.id.as_str()),
+        );
+        self.problem(ProblemReason::IdentityConflict, message, [id.clone()]);
     }
 
     fn disabled(&mut self, person: &'a Person, at: u32) {
