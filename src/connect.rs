@@ -7,11 +7,12 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use crate::api::conditions::Blocker;
-use crate::api::validation::{ReferencedData, Unresolved, UnresolvedReason, ValidatedSpec, both};
 use crate::fault::{FaultKind, Step};
 use crate::http::{Observer, Redactor, Unobserved};
 use crate::organization::{OrganizationClient, OrganizationError};
+use crate::references::{ReferencedData, Unresolved, UnresolvedReason, both};
 use crate::source::{self, ReadProgress, Reading, Source, SourceError, Version};
+use crate::validation::ValidatedSpec;
 
 /// Clients of both sides, ready to be used.
 pub struct Connections {

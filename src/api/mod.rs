@@ -6,11 +6,9 @@ pub mod crd;
 mod rules;
 pub mod spec;
 pub mod status;
-pub mod validation;
 
 pub use spec::{DirectorySync, DirectorySyncSpec};
 pub use status::DirectorySyncStatus;
-pub use validation::{ReferencedData, ValidatedSpec};
 
 /// The API group.
 pub const GROUP: &str = "directorysync.dev";

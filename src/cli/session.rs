@@ -5,14 +5,14 @@ use secrecy::ExposeSecret;
 use super::manifests::{ManifestError, Manifests, Values, object_of};
 use crate::api::DirectorySync;
 use crate::api::spec::Mode;
-use crate::api::validation::{
-    InvalidSpec, Kind, Reference, ReferencedData, Referent, Unresolved, ValidatedSpec,
-};
+use crate::checks::InvalidSpec;
 use crate::connect::{ConnectError, Connections, Observers, connect};
 use crate::organization::{OrganizationClient, OrganizationError};
+use crate::references::{Kind, Reference, ReferencedData, Referent, Unresolved};
 use crate::source::{Source, SourceError};
 use crate::sync::policy::Policy;
 use crate::telemetry::Object;
+use crate::validation::ValidatedSpec;
 
 /// One resource with both its sides, ready to run.
 pub struct Session {

@@ -6,9 +6,9 @@ use super::references::{self, Versions};
 use super::state::{Blocked, Connected, Prepared};
 use super::timeout::ApiServerError;
 use crate::api::DirectorySync;
-use crate::api::validation::ValidatedSpec;
 use crate::connect::{Connections, Observers, connect};
 use crate::telemetry::{Metrics, Object, RequestSide};
+use crate::validation::ValidatedSpec;
 
 /// Prepares `object` anew where its spec or what it refers to isn't as it was `before`.
 ///

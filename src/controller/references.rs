@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::decision::Fingerprint;
 use super::timeout::{ApiServerError, with_timeout};
-use crate::api::validation::{Kind, Reference, ReferencedData, Referent};
+use crate::references::{Kind, Reference, ReferencedData, Referent};
 
 /// The version of each object that is referred to; `None` where it isn't there.
 pub type Versions = BTreeMap<Referent, Option<String>>;

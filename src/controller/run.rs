@@ -366,7 +366,11 @@ impl Run<'_> {
         let outcome = outcome::of_report(report, &source, &self.entry.object);
         let status = self.publisher.status_with(state, &outcome, |status| {
             self.attempted(status, started);
-            outcome::put_report(status, report, self.object.spec.source.kind());
+            outcome::put_report(
+                status,
+                report,
+                crate::source::name(&self.object.spec.source),
+            );
             status.last_sync_time = Some(Time(ended));
             status.next_sync_time = self.worth_telling(next, ended).then_some(Time(next));
             status.consecutive_failures = None;

@@ -4,10 +4,10 @@ use super::decision::{Fingerprint, History};
 use super::references::Versions;
 use crate::api::DirectorySyncStatus;
 use crate::api::conditions::Blocker;
-use crate::api::validation::ValidatedSpec;
 use crate::organization::OrganizationClient;
 use crate::source::Source;
 use crate::sync::run::State;
+use crate::validation::ValidatedSpec;
 
 /// The state of one object that is kept from one reconcile to the next. Correctness doesn't depend
 /// on it: a restart goes on from status and the plan's ConfigMap.

@@ -12,6 +12,7 @@ mod import;
 mod members;
 mod read;
 mod settings;
+mod spec;
 mod wire;
 
 pub use directory_sync_core::organization::model;
@@ -20,3 +21,4 @@ pub use client::OrganizationClient;
 pub use error::OrganizationError;
 pub use import::{GroupRow, ImportReport, ImportRows, MemberRow, NoSeats, RefusedRow, RowKind};
 pub use settings::{ClientId, InvalidSettings, Region, Settings, cloud_rate_limiter};
+pub use spec::{ValidatedOrganization, validate};

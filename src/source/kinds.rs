@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::settings::{SourceSettings, Validate};
 use crate::api::spec::SourceSpec;
-use crate::api::validation::Checks;
+use crate::checks::Checks;
 
 /// A kind of directory.
 struct Kind {

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Source, SourceError};
-use crate::api::validation::{Checks, Reference, ReferencedData, Unresolved};
+use crate::checks::Checks;
 use crate::http::Observer;
+use crate::references::{Reference, ReferencedData, Unresolved};
 
 /// What a spec says of one directory, before anything of it was checked.
 pub trait Validate {

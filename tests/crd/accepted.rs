@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use directory_sync::api::{DirectorySync, ValidatedSpec};
+use directory_sync::api::DirectorySync;
+use directory_sync::validation::ValidatedSpec;
 use serde_json::Value;
 
 use crate::{Cluster, yaml};

@@ -1,7 +1,8 @@
 //! What is refused, one test a rule: by the API server, with a message that says what to write,
 //! and by the operator itself, for files and for objects from before a rule.
 
-use directory_sync::api::{DirectorySync, ValidatedSpec};
+use directory_sync::api::DirectorySync;
+use directory_sync::validation::ValidatedSpec;
 use serde_json::Value;
 
 use crate::accepted::design_example;

@@ -7,6 +7,7 @@
 
 pub mod complete;
 pub mod directory;
+mod external_id;
 pub mod organization;
 pub mod problem;
 pub mod sync;

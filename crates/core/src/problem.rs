@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::directory::ExternalId;
+use crate::external_id::ExternalId;
 
 /// How many entries of one reason are kept in full; the rest are counted.
 pub const KEPT_PER_REASON: usize = 1_000;

@@ -2,7 +2,7 @@
 //!
 //! No field has a default in the schema, so that nothing is written back into a manifest that a
 //! GitOps tool compares. Defaults are stated in the descriptions and applied by
-//! [`validation`](super::validation).
+//! [`validation`](crate::validation).
 
 // Each printed column says its type.
 #![allow(clippy::duplicated_attributes)]

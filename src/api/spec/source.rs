@@ -37,10 +37,3 @@ pub struct SourceSpec {
     /// A OneLogin account.
     pub one_login: Option<OneLoginSource>,
 }
-
-impl SourceSpec {
-    /// The kind of directory in a word, as people call it; the first where there are several.
-    pub fn kind(&self) -> &'static str {
-        crate::source::name(self)
-    }
-}

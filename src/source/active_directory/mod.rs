@@ -14,6 +14,7 @@ mod members;
 mod read;
 mod scope;
 mod settings;
+mod spec;
 mod users;
 mod version;
 

@@ -14,10 +14,9 @@ use crate::api::spec::{
     EntraIdCloud, EntraIdCredentials, EntraIdGroupSelection, EntraIdGroupType, EntraIdGroups,
     EntraIdSource, EntraIdUserType, EntraIdUsers,
 };
-use crate::api::validation::{
-    Checks, KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason, both, web_address,
-};
+use crate::checks::{Checks, web_address};
 use crate::http::Observer;
+use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason, both};
 use crate::source::{ConnectError, Source, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.entraId";
@@ -211,7 +210,7 @@ mod tests {
 
     use super::*;
     use crate::api::spec::EntraIdEmail;
-    use crate::api::validation::fixtures::{data_with, validated, with_source};
+    use crate::validation::fixtures::{data_with, validated, with_source};
 
     const GUID: &str = "22222222-2222-4222-8222-222222222222";
 

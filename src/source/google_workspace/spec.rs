@@ -9,10 +9,9 @@ use super::settings::{
 use crate::api::spec::{
     GoogleWorkloadIdentity, GoogleWorkspaceCredentials, GoogleWorkspaceSource, GoogleWorkspaceUsers,
 };
-use crate::api::validation::{
-    Checks, KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason, state, web_address,
-};
+use crate::checks::{Checks, state, web_address};
 use crate::http::Observer;
+use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason};
 use crate::source::{ConnectError, Source, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.googleWorkspace";
@@ -280,7 +279,7 @@ mod tests {
     use serde_json::json;
 
     use crate::api::conditions::Blocker;
-    use crate::api::validation::fixtures::{data, data_with, unresolved, with_source};
+    use crate::validation::fixtures::{data, data_with, unresolved, with_source};
 
     #[test]
     fn a_file_that_is_no_service_accounts_key_is_named_by_its_secret_and_never_shown() {

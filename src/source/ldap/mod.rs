@@ -5,6 +5,7 @@
 
 // Active Directory speaks LDAP, too: what isn't pub here is shared with it alone.
 pub(in crate::source) mod binary_id;
+pub(in crate::source) mod certificates;
 pub(in crate::source) mod check;
 pub(in crate::source) mod connection;
 mod disabled;
@@ -18,8 +19,9 @@ mod relay;
 mod schema;
 pub(in crate::source) mod search;
 mod settings;
+mod spec;
 mod start_tls;
-pub(crate) mod tls;
+mod tls;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -27,17 +29,15 @@ use futures::future::BoxFuture;
 use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
 
 use connection::Connector;
-pub(crate) use dn::is_dn;
 pub use error::{Answer, LdapFailure, Stage};
 pub use framing::Breach;
 use library::caught;
-pub(crate) use settings::tidy_filter;
 pub use settings::{
     Bind, ClientIdentity, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute,
     InvalidSettings, LdapSettings, MemberAttribute, MemberNaming, SearchScope, ServerUrl,
     TlsSettings, UserSettings,
 };
-pub(in crate::source) use settings::{check_filter, is_attribute};
+pub(in crate::source) use settings::{check_filter, is_attribute, tidy_filter};
 
 /// One LDAP directory.
 #[derive(Debug)]

@@ -6,10 +6,9 @@ use secrecy::SecretString;
 
 use super::settings::{Credentials, GroupScope, OktaSettings, StatusTable, UserScope};
 use crate::api::spec::{OktaCredentials, OktaGroups, OktaSource, OktaStatuses};
-use crate::api::validation::{
-    Checks, KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason, state, web_address,
-};
+use crate::checks::{Checks, state, web_address};
 use crate::http::{JwtSigner, Observer};
+use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason};
 use crate::source::{ConnectError, Source, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.okta";
@@ -172,9 +171,9 @@ mod tests {
     use super::*;
     use crate::api::conditions::Blocker;
     use crate::api::spec::OktaGroupType;
-    use crate::api::validation::fixtures::{data_with, validated, with_source};
     use crate::connect::{Observers, connect};
     use crate::directory::AccountState;
+    use crate::validation::fixtures::{data_with, validated, with_source};
 
     /// A spec that reads an Okta organization, with these fields of `spec.source.okta`.
     fn okta(changes: Value) -> Value {

@@ -9,10 +9,9 @@ use super::settings::{
     Credentials, OneLoginSettings, StateTable, StatusTable, region_url, subdomain_url,
 };
 use crate::api::spec::{OneLoginSource, OneLoginStates, OneLoginStatuses};
-use crate::api::validation::{
-    Checks, KeyOf, Reference, ReferencedData, Unresolved, both, state, web_address,
-};
+use crate::checks::{Checks, state, web_address};
 use crate::http::Observer;
+use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, both};
 use crate::source::{ConnectError, Source, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.oneLogin";
@@ -158,8 +157,8 @@ mod tests {
     use super::*;
     use crate::api::conditions::Blocker;
     use crate::api::spec::{OneLoginAttribute, OneLoginGroupsFrom};
-    use crate::api::validation::fixtures::{data, data_with, unresolved, validated, with_source};
     use crate::directory::AccountState;
+    use crate::validation::fixtures::{data, data_with, unresolved, validated, with_source};
 
     /// A spec that reads a OneLogin account, with these fields of `spec.source.oneLogin`.
     fn one_login(mut account: Value) -> Value {

@@ -3,15 +3,14 @@
 mod builder;
 mod email;
 mod evidence;
-mod external_id;
 #[cfg(test)]
 mod tests;
 mod unidentified;
 
+pub use crate::external_id::{EXTERNAL_ID_MAX, ExternalId, InvalidExternalId};
 pub use builder::{DirectoryBuilder, EntryKey};
 pub use email::{EMAIL_MAX, Email, InvalidEmail};
 pub use evidence::{Account, AccountEvidence, AccountState, Evidence, ScopeRule, StateAttribute};
-pub use external_id::{EXTERNAL_ID_MAX, ExternalId, InvalidExternalId};
 pub use unidentified::{UnidentifiedGroup, UnidentifiedUser};
 
 use std::sync::Arc;

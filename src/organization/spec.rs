@@ -1,13 +1,11 @@
 //! Where the organization is, and how to get in.
 
-use reqwest::Url;
 use secrecy::ExposeSecret;
 
-use super::check::Checks;
-use super::references::{KeyOf, Reference, ReferencedData};
-use super::unresolved::{Unresolved, UnresolvedReason, both};
+use super::settings::{ClientId, Region, Settings};
 use crate::api::spec::{OrganizationSpec, Region as RegionSpec};
-use crate::organization::{ClientId, Region, Settings};
+use crate::checks::{Checks, web_address};
+use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason, both};
 
 /// The organization's settings, without its key.
 #[derive(Debug, Clone)]
@@ -20,7 +18,8 @@ pub struct ValidatedOrganization {
 }
 
 impl ValidatedOrganization {
-    pub(super) fn references(&self) -> Vec<Reference> {
+    /// The Secrets and ConfigMaps with its key and the certificates of its CA.
+    pub fn references(&self) -> Vec<Reference> {
         [&self.client_id, &self.client_secret]
             .into_iter()
             .chain(&self.ca_bundle)
@@ -46,10 +45,8 @@ impl ValidatedOrganization {
     }
 }
 
-pub(super) fn validate(
-    checks: &mut Checks,
-    spec: &OrganizationSpec,
-) -> Option<ValidatedOrganization> {
+/// The organization that `spec` names; what is wrong is noted in `checks`.
+pub fn validate(checks: &mut Checks, spec: &OrganizationSpec) -> Option<ValidatedOrganization> {
     checks.exactly_one(
         "spec.organization",
         &[
@@ -102,42 +99,4 @@ pub(super) fn validate(
         ),
         ca_bundle: ca_bundle.map(KeyOf::ca_bundle),
     })
-}
-
-/// An address without user, query or fragment; `https`, unless it stays on the machine or
-/// `plaintext` is accepted.
-pub fn web_address(checks: &mut Checks, field: &str, text: &str, plaintext: bool) -> Option<Url> {
-    let url = Url::parse(text).ok().filter(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    });
-    let Some(url) = url else {
-        checks.refuse(
-            field,
-            "must be an address such as https://example.com, without user, query or fragment",
-        );
-        return None;
-    };
-    let host = url.host_str().unwrap_or_default();
-    if url.scheme() == "http" && !plaintext && !is_loopback(host) {
-        checks.refuse(
-            field,
-            "would send credentials unencrypted: write https://, or accept it with allowPlaintext: true",
-        );
-        return None;
-    }
-    Some(url)
-}
-
-/// Whether a host is the machine itself.
-pub fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || address
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }

@@ -1,5 +1,7 @@
 //! The Secrets and ConfigMaps that a spec names, and what they hold.
 
+mod unresolved;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
@@ -7,9 +9,10 @@ use base64::Engine as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-use super::unresolved::UnresolvedReason;
 use crate::api::spec::{CaBundleKind, CaBundleRef};
 use crate::http::Redactor;
+
+pub use unresolved::{Unresolved, UnresolvedReason, both};
 
 /// A kind of object that a spec refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,7 +146,7 @@ impl From<&KeyOf> for Reference {
 }
 
 /// Each object once, with all its keys.
-pub(super) fn merged(references: Vec<Reference>) -> Vec<Reference> {
+pub fn merged(references: Vec<Reference>) -> Vec<Reference> {
     let mut by_referent: BTreeMap<Referent, BTreeSet<String>> = BTreeMap::new();
     for reference in references {
         by_referent
@@ -159,7 +162,7 @@ pub(super) fn merged(references: Vec<Reference>) -> Vec<Reference> {
 
 /// Whether `text` isn't what `fits` asks for and its base64 decoding is: what became of a value that
 /// was encoded by hand and then again by the tool.
-pub(super) fn is_encoded_twice(text: &str, fits: impl Fn(&str) -> bool) -> bool {
+pub fn is_encoded_twice(text: &str, fits: impl Fn(&str) -> bool) -> bool {
     let decoded = base64::engine::general_purpose::STANDARD.decode(text.trim());
     let decoded = decoded.ok().and_then(|bytes| String::from_utf8(bytes).ok());
     !fits(text) && decoded.is_some_and(|decoded| fits(decoded.trim()))

@@ -1,8 +1,11 @@
 //! Small checks that note what is wrong and go on, so that a person hears of everything at once.
 
+use std::fmt;
 use std::time::Duration;
 
-use super::{Invalid, InvalidSpec};
+use reqwest::Url;
+
+use crate::api::conditions::Blocker;
 use crate::api::spec::AccountMeaning;
 use crate::directory::AccountState;
 
@@ -94,5 +97,76 @@ pub fn state(meaning: Option<AccountMeaning>, usual: Option<AccountState>) -> Op
         Some(AccountMeaning::Disabled) => Some(AccountState::Disabled),
         Some(AccountMeaning::Deleted) => Some(AccountState::Deleted),
         Some(AccountMeaning::Absent) => None,
+    }
+}
+
+/// An address without user, query or fragment; `https`, unless it stays on the machine or
+/// `plaintext` is accepted.
+pub fn web_address(checks: &mut Checks, field: &str, text: &str, plaintext: bool) -> Option<Url> {
+    let url = Url::parse(text).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    let Some(url) = url else {
+        checks.refuse(
+            field,
+            "must be an address such as https://example.com, without user, query or fragment",
+        );
+        return None;
+    };
+    let host = url.host_str().unwrap_or_default();
+    if url.scheme() == "http" && !plaintext && !is_loopback(host) {
+        checks.refuse(
+            field,
+            "would send credentials unencrypted: write https://, or accept it with allowPlaintext: true",
+        );
+        return None;
+    }
+    Some(url)
+}
+
+/// Whether a host is the machine itself.
+pub fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+/// A spec that can't be followed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct InvalidSpec(
+    /// Everything that is wrong with it; at least one.
+    pub Vec<Invalid>,
+);
+
+/// One thing that is wrong with a spec.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// The field: `spec.organization.serverUrl`.
+    pub field: String,
+    /// What to write instead.
+    pub message: String,
+}
+
+impl InvalidSpec {
+    /// The reason that conditions and events give.
+    pub fn blocker(&self) -> Blocker {
+        Blocker::InvalidSpec
+    }
+}
+
+impl fmt::Display for InvalidSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, invalid) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{}: {}", invalid.field, invalid.message)?;
+        }
+        Ok(())
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::check::Checks;
 use crate::api::spec::DirectorySyncSpec;
+use crate::checks::Checks;
 use crate::schedule::{DEFAULT_INTERVAL, InvalidSchedule, Schedule};
 
 const INTERVAL_MIN: Duration = Duration::from_secs(60);

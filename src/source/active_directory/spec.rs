@@ -1,30 +1,28 @@
-//! An Active Directory domain.
-
-use secrecy::ExposeSecret;
+//! An Active Directory domain's part of a spec.
 
 use std::sync::Arc;
 
-use super::check::Checks;
-use super::ldap_tls::Certificates;
-use super::references::{KeyOf, Reference, ReferencedData};
-use super::unresolved::{Unresolved, UnresolvedReason};
+use secrecy::ExposeSecret;
+
+use super::settings::{
+    Account, ActiveDirectorySettings, Controller, Domain, EmailFrom, Groups, Security, Users, Where,
+};
 use crate::api::spec::{
     ActiveDirectoryEmail, ActiveDirectoryGroups, ActiveDirectorySecurity, ActiveDirectorySource,
     ActiveDirectoryUsers,
 };
+use crate::checks::Checks;
 use crate::http::Observer;
-use crate::source::active_directory::{
-    Account, ActiveDirectorySettings, Controller, Domain, EmailFrom, Groups, Security, Users, Where,
-};
-use crate::source::ldap::tidy_filter;
-use crate::source::ldap::{InvalidSettings, ServerUrl};
+use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason};
+use crate::source::ldap::certificates::Certificates;
+use crate::source::ldap::{InvalidSettings, ServerUrl, tidy_filter};
 use crate::source::{ConnectError, Source, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.activeDirectory";
 
 /// A domain's settings, without password and certificates.
 #[derive(Debug, Clone)]
-pub struct ValidatedActiveDirectory {
+pub struct Configured {
     /// With an account that is still to be filled in.
     settings: ActiveDirectorySettings,
     username: KeyOf,
@@ -32,7 +30,7 @@ pub struct ValidatedActiveDirectory {
     certificates: Certificates,
 }
 
-impl SourceSettings for ValidatedActiveDirectory {
+impl SourceSettings for Configured {
     fn references(&self) -> Vec<Reference> {
         [&self.username, &self.password]
             .into_iter()
@@ -50,14 +48,12 @@ impl SourceSettings for ValidatedActiveDirectory {
         let settings = self.resolve(data, &mut problems);
         let mut settings = settings.ok_or(Unresolved(problems))?;
         settings.observer = observer;
-        Ok(Box::new(
-            crate::source::active_directory::ActiveDirectorySource::new(settings)?,
-        ))
+        Ok(Box::new(super::ActiveDirectorySource::new(settings)?))
     }
 }
 
-impl ValidatedActiveDirectory {
-    pub(super) fn resolve(
+impl Configured {
+    fn resolve(
         &self,
         data: &ReferencedData,
         problems: &mut Vec<UnresolvedReason>,
@@ -82,15 +78,15 @@ impl ValidatedActiveDirectory {
 
 impl Validate for ActiveDirectorySource {
     fn validate(&self, checks: &mut Checks, reads_groups: bool) -> Option<Arc<dyn SourceSettings>> {
-        Some(Arc::new(validate(checks, self, reads_groups)?))
+        Some(Arc::new(configured(checks, self, reads_groups)?))
     }
 }
 
-pub(super) fn validate(
+fn configured(
     checks: &mut Checks,
     spec: &ActiveDirectorySource,
     reads_groups: bool,
-) -> Option<ValidatedActiveDirectory> {
+) -> Option<Configured> {
     let unknown = Account {
         name: String::new(),
         password: String::new().into(),
@@ -128,7 +124,7 @@ pub(super) fn validate(
     let tls = spec.tls.clone().unwrap_or_default();
     settings.tls.insecure_skip_verify = tls.insecure_skip_verify.unwrap_or_default();
     let secret = &spec.bind_secret_ref;
-    Some(ValidatedActiveDirectory {
+    Some(Configured {
         settings,
         username: KeyOf::secret(&secret.name, secret.username_key.as_deref(), "username"),
         password: KeyOf::secret(&secret.name, secret.password_key.as_deref(), "password"),
@@ -212,5 +208,106 @@ fn groups(spec: ActiveDirectoryGroups) -> Groups {
         dns: spec.dns.unwrap_or_default(),
         include_primary: spec.include_primary.unwrap_or_default(),
         name: spec.name_attribute.unwrap_or(usual.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::validation::fixtures::{CA_BUNDLE, data, least, validated};
+
+    #[test]
+    fn a_domain_is_read_as_the_spec_describes_it() {
+        let with = |source: Value| {
+            let mut spec = least();
+            spec["source"] = json!({"activeDirectory": source});
+            spec["source"]["activeDirectory"]["bindSecretRef"] =
+                json!({"name": "ldap-bind", "usernameKey": "bindDn"});
+            spec
+        };
+        let settings = |source: Value| {
+            let spec = with(source);
+            validated(&spec).unwrap();
+            let part = spec["source"]["activeDirectory"].clone();
+            let part = serde_json::from_value(part).unwrap();
+            let domain = configured(&mut Checks::default(), &part, true).unwrap();
+            domain.resolve(&data(), &mut vec![]).unwrap()
+        };
+        let usual = settings(json!({"domain": "Corp.example.com"}));
+        let domain = Domain {
+            name: "corp.example.com".into(),
+            name_server: None,
+        };
+        assert_eq!(usual.find, Where::Domain(domain));
+        assert_eq!(usual.security, Security::Ldaps);
+        assert_eq!(usual.account.name, "cn=reader,dc=example,dc=com");
+        assert_eq!(usual.account.password.expose_secret(), "the-password");
+        assert_eq!(usual.users.email, EmailFrom::Mail);
+        assert_eq!(usual.groups.unwrap().name, "name");
+
+        let listed = settings(json!({
+            "controllers": ["dc1.example.com", "[fd00::1]:3269", "10.0.0.1:636"],
+            "security": "StartTls",
+            "globalCatalog": true,
+            "tls": {"caBundleRef": {"name": "corp-ca"}},
+            "users": {"memberOf": ["CN=a,DC=x"], "email": "PrefixAndSuffix", "emailSuffix": "@x.example"},
+            "groups": {"dns": ["CN=b,DC=x"], "includePrimary": true},
+        }));
+        let controller = |host: &str, port| Controller {
+            host: host.into(),
+            port,
+        };
+        assert_eq!(
+            listed.find,
+            Where::Controllers(vec![
+                controller("dc1.example.com", None),
+                controller("fd00::1", Some(3269)),
+                controller("10.0.0.1", Some(636)),
+            ])
+        );
+        assert_eq!(listed.security, Security::StartTls);
+        assert!(listed.global_catalog);
+        assert_eq!(listed.tls.ca_bundle.as_deref(), Some(CA_BUNDLE.as_bytes()));
+        let email = EmailFrom::PrefixAndSuffix {
+            attribute: "sAMAccountName".into(),
+            suffix: "@x.example".into(),
+        };
+        assert_eq!(listed.users.email, email);
+        assert!(listed.groups.unwrap().include_primary);
+
+        for (wrong, field) in [
+            (json!({}), "activeDirectory"),
+            (
+                json!({"domain": "corp.example.com", "controllers": ["dc1"]}),
+                "exactly one",
+            ),
+            (json!({"domain": "ldaps://corp"}), "activeDirectory.domain"),
+            (
+                json!({"controllers": ["dc1/x"]}),
+                "activeDirectory.controllers",
+            ),
+            (json!({"controllers": ["dc1"], "baseDn": "corp"}), "baseDn"),
+            (
+                json!({"controllers": ["dc1"], "users": {"filter": "(a=b)(c=d)"}}),
+                "users.filter",
+            ),
+            (
+                json!({"controllers": ["dc1"], "groups": {"filter": "a=b"}}),
+                "groups.filter",
+            ),
+            (
+                json!({"controllers": ["dc1"], "users": {"emailSuffix": "@x"}}),
+                "PrefixAndSuffix",
+            ),
+            (
+                json!({"controllers": ["dc1"], "users": {"memberOf": ["x"]}}),
+                "users.memberOf",
+            ),
+        ] {
+            let error = validated(&with(wrong)).unwrap_err().to_string();
+            assert!(error.contains(field), "{field}: {error}");
+        }
     }
 }

@@ -3,9 +3,11 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde_json::{Value, json};
 
-use super::{InvalidSpec, ReferencedData, Unresolved, ValidatedSpec};
+use super::ValidatedSpec;
 use crate::api::spec::DirectorySyncSpec;
+use crate::checks::InvalidSpec;
 use crate::connect::{ConnectError, Observers, connect};
+use crate::references::{ReferencedData, Unresolved};
 
 /// PEM whose content nobody looks at here.
 pub const CA_BUNDLE: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";

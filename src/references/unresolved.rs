@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::references::{KeyOf, Kind, Referent};
+use super::{KeyOf, Kind, Referent};
 use crate::api::conditions::Blocker;
 
 /// Everything that keeps a spec from being followed although it is valid itself.

@@ -6,34 +6,24 @@
 //! from files. The API server checks the same rules when a manifest is applied, but not those of a
 //! file, nor of an object from before a rule.
 
-mod active_directory;
-mod check;
 #[cfg(test)]
 pub mod fixtures;
-mod ldap;
-mod ldap_tls;
-mod organization;
 mod policy;
-mod references;
 mod schedule;
 #[cfg(test)]
 mod tests;
-mod unresolved;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use check::{Checks, state};
-pub use organization::{ValidatedOrganization, is_loopback, web_address};
-pub use references::{KeyOf, Kind, Reference, ReferencedData, Referent};
-pub use unresolved::{Unresolved, UnresolvedReason, both};
+use directory_sync_core::sync::policy::Policy;
 
-use super::conditions::Blocker;
-use super::spec::{DirectorySyncSpec, Mode};
+use crate::api::spec::{DirectorySyncSpec, Mode};
+use crate::checks::{Checks, InvalidSpec};
+use crate::organization::{self, ValidatedOrganization};
+use crate::references::{self, Reference};
 use crate::schedule::Schedule;
 use crate::source::{self, SourceSettings};
-use directory_sync_core::sync::policy::Policy;
 
 const DRIFT_CHECK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -107,37 +97,4 @@ fn reads_groups(spec: &DirectorySyncSpec) -> bool {
         .flatten()
         .any(|pattern| pattern.trim() == "*");
     !none || groups.only_their_members.unwrap_or_default()
-}
-
-/// A spec that can't be followed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct InvalidSpec(
-    /// Everything that is wrong with it; at least one.
-    pub Vec<Invalid>,
-);
-
-/// One thing that is wrong with a spec.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invalid {
-    /// The field: `spec.organization.serverUrl`.
-    pub field: String,
-    /// What to write instead.
-    pub message: String,
-}
-
-impl InvalidSpec {
-    /// The reason that conditions and events give.
-    pub fn blocker(&self) -> Blocker {
-        Blocker::InvalidSpec
-    }
-}
-
-impl fmt::Display for InvalidSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, invalid) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{}: {}", invalid.field, invalid.message)?;
-        }
-        Ok(())
-    }
 }

@@ -1,21 +1,21 @@
-//! An LDAP directory.
+//! An LDAP directory's part of a spec.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use std::sync::Arc;
-
-use super::check::Checks;
-use super::ldap_tls::Certificates;
-use super::organization::is_loopback;
-use super::references::{KeyOf, Reference, ReferencedData, is_encoded_twice};
-use super::unresolved::{Unresolved, UnresolvedReason};
-use crate::api::spec::{LdapGroups, LdapMemberValue, LdapScope, LdapSource, LdapTls, LdapUsers};
-use crate::http::Observer;
-use crate::source::ldap::{
+use super::certificates::Certificates;
+use super::dn::is_dn;
+use super::settings::{
     Bind, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute, LdapSettings,
-    MemberAttribute, MemberNaming, SearchScope, ServerUrl, UserSettings, is_dn, tidy_filter,
+    MemberAttribute, MemberNaming, SearchScope, ServerUrl, UserSettings, tidy_filter,
+};
+use crate::api::spec::{LdapGroups, LdapMemberValue, LdapScope, LdapSource, LdapTls, LdapUsers};
+use crate::checks::{Checks, is_loopback};
+use crate::http::Observer;
+use crate::references::{
+    KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason, is_encoded_twice,
 };
 use crate::source::{ConnectError, Source, SourceSettings, Validate};
 
@@ -23,7 +23,7 @@ const FIELD: &str = "spec.source.ldap";
 
 /// An LDAP directory's settings, without passwords and certificates.
 #[derive(Debug, Clone)]
-pub struct ValidatedLdap {
+pub struct Configured {
     settings: LdapSettings,
     account: Account,
     certificates: Certificates,
@@ -36,7 +36,7 @@ enum Account {
     SaslExternal,
 }
 
-impl SourceSettings for ValidatedLdap {
+impl SourceSettings for Configured {
     fn references(&self) -> Vec<Reference> {
         let account = match &self.account {
             Account::Simple { dn, password } => vec![dn, password],
@@ -58,12 +58,12 @@ impl SourceSettings for ValidatedLdap {
         let settings = self.resolve(data, &mut problems);
         let mut settings = settings.ok_or(Unresolved(problems))?;
         settings.observer = observer;
-        Ok(Box::new(crate::source::ldap::LdapSource::new(settings)?))
+        Ok(Box::new(super::LdapSource::new(settings)?))
     }
 }
 
-impl ValidatedLdap {
-    pub(super) fn resolve(
+impl Configured {
+    fn resolve(
         &self,
         data: &ReferencedData,
         problems: &mut Vec<UnresolvedReason>,
@@ -99,15 +99,11 @@ impl ValidatedLdap {
 
 impl Validate for LdapSource {
     fn validate(&self, checks: &mut Checks, reads_groups: bool) -> Option<Arc<dyn SourceSettings>> {
-        Some(Arc::new(validate(checks, self, reads_groups)?))
+        Some(Arc::new(configured(checks, self, reads_groups)?))
     }
 }
 
-pub(super) fn validate(
-    checks: &mut Checks,
-    spec: &LdapSource,
-    reads_groups: bool,
-) -> Option<ValidatedLdap> {
+fn configured(checks: &mut Checks, spec: &LdapSource, reads_groups: bool) -> Option<Configured> {
     let servers = servers(checks, spec)?;
     let mut settings = LdapSettings::new(servers, spec.base_dn.as_str());
     settings.tls.start_tls = spec.start_tls.unwrap_or_default();
@@ -161,7 +157,7 @@ pub(super) fn validate(
     }
     let tls = spec.tls.clone().unwrap_or_default();
     settings.tls.insecure_skip_verify = tls.insecure_skip_verify.unwrap_or_default();
-    Some(ValidatedLdap {
+    Some(Configured {
         settings,
         account: account(checks, spec, &tls),
         certificates: Certificates::from(&tls),
@@ -325,5 +321,133 @@ fn scope(scope: Option<LdapScope>) -> SearchScope {
         LdapScope::Subtree => SearchScope::Subtree,
         LdapScope::OneLevel => SearchScope::OneLevel,
         LdapScope::Base => SearchScope::Base,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::spec::DirectorySyncSpec;
+    use crate::validation::fixtures::{CA_BUNDLE, data, data_with, least, validated};
+
+    fn part(spec: &Value) -> LdapSource {
+        validated(spec).unwrap();
+        let spec: DirectorySyncSpec = serde_json::from_value(spec.clone()).unwrap();
+        spec.source.ldap.unwrap()
+    }
+
+    fn ldap(spec: &Value) -> LdapSettings {
+        let ldap = configured(&mut Checks::default(), &part(spec), true).unwrap();
+        ldap.resolve(&data(), &mut vec![]).unwrap()
+    }
+
+    #[test]
+    fn what_is_left_out_has_the_defaults_that_the_reference_tells() {
+        let ldap = ldap(&least());
+        assert_eq!(ldap.users.id, IdAttribute::Attribute("entryUUID".into()));
+        assert_eq!(ldap.users.filter, "(objectClass=inetOrgPerson)");
+        assert_eq!(
+            ldap.groups.unwrap().members,
+            [MemberAttribute::named("member")]
+        );
+        let without = configured(&mut Checks::default(), &part(&least()), false).unwrap();
+        assert!(without.settings.groups.is_none());
+    }
+
+    #[test]
+    fn secrets_fill_the_settings_and_are_never_shown() {
+        let mut spec = least();
+        spec["source"]["ldap"]["tls"] = json!({"caBundleRef": {"name": "corp-ca"}});
+        let ldap = ldap(&spec);
+        assert_eq!(ldap.tls.ca_bundle.as_deref(), Some(CA_BUNDLE.as_bytes()));
+        let Bind::Simple { dn, password } = &ldap.bind else {
+            panic!("{:?}", ldap.bind);
+        };
+        assert_eq!(dn, "cn=reader,dc=example,dc=com");
+        assert_eq!(password.expose_secret(), "the-password");
+        assert!(!format!("{ldap:?}").contains("the-password"), "{ldap:?}");
+    }
+
+    #[test]
+    fn members_are_read_as_the_spec_describes_them() {
+        let members = |users: Value, groups: Value| {
+            let mut spec = least();
+            spec["source"]["ldap"]["users"] = users;
+            spec["source"]["ldap"]["groups"] = groups;
+            ldap(&spec).groups.unwrap().members
+        };
+        let by = |name: &str, naming: MemberNaming| MemberAttribute {
+            name: name.into(),
+            naming,
+        };
+        let uid = |name: &str| MemberNaming::UserAttribute(name.into());
+        assert_eq!(
+            members(json!({}), json!({"memberAttribute": "memberUid"})),
+            [by("memberUid", uid("uid"))]
+        );
+        assert_eq!(
+            members(
+                json!({"uidAttribute": "login"}),
+                json!({"memberAttribute": "owner", "memberValue": "Uid"})
+            ),
+            [by("owner", uid("login"))]
+        );
+        assert_eq!(
+            members(
+                json!({}),
+                json!({"memberAttributes": ["member", "uniqueMember"]})
+            ),
+            [
+                by("member", MemberNaming::Dn),
+                by("uniqueMember", MemberNaming::Dn)
+            ]
+        );
+        assert_eq!(
+            members(json!({"memberOfAttribute": "memberOf"}), json!({})),
+            []
+        );
+    }
+
+    /// What the LDAP source says of the Secrets that it can't use.
+    fn ldap_refusals(spec: &Value, data: &ReferencedData) -> Vec<String> {
+        let ldap = configured(&mut Checks::default(), &part(spec), true).unwrap();
+        let mut problems = vec![];
+        ldap.resolve(data, &mut problems);
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_key_that_lost_its_line_breaks_is_told_without_a_byte_of_it() {
+        let key = "-----BEGIN PRIVATE KEY-----THIS+IS+NO+KEY==-----END PRIVATE KEY-----";
+        let mut spec = least();
+        spec["source"]["ldap"]["tls"] = json!({"clientCertificateSecretRef": {"name": "client"}});
+        let right = data_with("client", &json!({"tls.crt": CA_BUNDLE, "tls.key": key}));
+        let told = ldap_refusals(&spec, &right);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].contains("Secret \"client\", key \"tls.key\"")
+                && told[0].contains("its line breaks are missing"),
+            "{told:?}"
+        );
+        // A key where a certificate belongs is a key all the same.
+        let wrong = data_with("client", &json!({"tls.crt": key, "tls.key": key}));
+        for told in [told, ldap_refusals(&spec, &wrong)] {
+            let text = told.join(" ");
+            assert!(!text.contains("THIS") && !text.contains("84, 72"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_taken_off_and_a_dn_encoded_twice_is_told() {
+        let mut spec = least();
+        spec["source"]["ldap"]["bindSecretRef"] = json!({"name": "reader"});
+        let marked =
+            json!({"bindDn": "\u{feff}cn=reader,dc=example,dc=com", "password": "\u{feff}pw"});
+        assert_eq!(ldap_refusals(&spec, &data_with("reader", &marked)), [""; 0]);
+        let twice = json!({"bindDn": "Y249cmVhZGVyLGRjPWV4YW1wbGUsZGM9Y29t", "password": "pw"});
+        let told = ldap_refusals(&spec, &data_with("reader", &twice));
+        assert!(told[0].contains("encoded twice"), "{told:?}");
     }
 }

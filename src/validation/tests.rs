@@ -3,27 +3,12 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::fixtures::{CA_BUNDLE, data, data_with, least, unresolved, validated};
+use super::fixtures::{data, data_with, least, unresolved, validated};
 use super::*;
-use crate::api::spec::DirectorySyncSpec;
+use crate::api::conditions::Blocker;
 use crate::organization::Region;
-use crate::source::ldap::{Bind, IdAttribute, LdapSettings, MemberAttribute, MemberNaming};
+use crate::references::ReferencedData;
 use crate::sync::policy::{Departure, Glob, Limit, Restore};
-
-/// A valid spec's settings, with what the source's part of it made of them.
-fn parts(spec: &Value) -> (DirectorySyncSpec, bool) {
-    validated(spec).unwrap();
-    let spec: DirectorySyncSpec = serde_json::from_value(spec.clone()).unwrap();
-    let groups = reads_groups(&spec);
-    (spec, groups)
-}
-
-fn ldap(spec: &Value) -> LdapSettings {
-    let (spec, groups) = parts(spec);
-    let (checks, part) = (&mut Checks::default(), spec.source.ldap.unwrap());
-    let ldap = ldap::validate(checks, &part, groups).unwrap();
-    ldap.resolve(&data(), &mut vec![]).unwrap()
-}
 
 #[test]
 fn what_is_left_out_has_the_defaults_that_the_reference_tells() {
@@ -41,14 +26,6 @@ fn what_is_left_out_has_the_defaults_that_the_reference_tells() {
     assert_eq!(policy.offboarding.disabled, Departure::Revoke);
     assert_eq!(policy.offboarding.absent, Departure::Retain);
     assert_eq!(policy.offboarding.limit, Limit::Percent(10.0));
-
-    let ldap = ldap(&least());
-    assert_eq!(ldap.users.id, IdAttribute::Attribute("entryUUID".into()));
-    assert_eq!(ldap.users.filter, "(objectClass=inetOrgPerson)");
-    assert_eq!(
-        ldap.groups.unwrap().members,
-        [MemberAttribute::named("member")]
-    );
 }
 
 #[test]
@@ -213,21 +190,11 @@ fn exactly_the_objects_and_keys_that_are_needed_are_asked_for() {
 
 #[test]
 fn secrets_fill_the_settings_without_the_line_break_that_an_editor_left() {
-    let mut spec = least();
-    spec["source"]["ldap"]["tls"] = json!({"caBundleRef": {"name": "corp-ca"}});
-    let organization = validated(&spec).unwrap().organization;
+    let organization = validated(&least()).unwrap().organization;
     let organization = organization.settings(&data()).unwrap();
     let secret = organization.client_secret.expose_secret();
     assert_eq!(secret, "the-organizations-secret");
-    let ldap = ldap(&spec);
-    assert_eq!(ldap.tls.ca_bundle.as_deref(), Some(CA_BUNDLE.as_bytes()));
-    let Bind::Simple { dn, password } = &ldap.bind else {
-        panic!("{:?}", ldap.bind);
-    };
-    assert_eq!(dn, "cn=reader,dc=example,dc=com");
-    assert_eq!(password.expose_secret(), "the-password");
-
-    let shown = format!("{organization:?} {ldap:?} {:?}", data());
+    let shown = format!("{organization:?} {:?}", data());
     assert!(!shown.contains("the-password"), "{shown}");
     assert!(!shown.contains("the-organizations-secret"), "{shown}");
 }
@@ -267,52 +234,13 @@ fn what_is_missing_is_named_with_a_command_that_makes_it() {
 }
 
 #[test]
-fn members_are_read_as_the_spec_describes_them() {
-    let members = |users: Value, groups: Value| {
-        let mut spec = least();
-        spec["source"]["ldap"]["users"] = users;
-        spec["source"]["ldap"]["groups"] = groups;
-        ldap(&spec).groups.unwrap().members
-    };
-    let by = |name: &str, naming: MemberNaming| MemberAttribute {
-        name: name.into(),
-        naming,
-    };
-    let uid = |name: &str| MemberNaming::UserAttribute(name.into());
-    assert_eq!(
-        members(json!({}), json!({"memberAttribute": "memberUid"})),
-        [by("memberUid", uid("uid"))]
-    );
-    assert_eq!(
-        members(
-            json!({"uidAttribute": "login"}),
-            json!({"memberAttribute": "owner", "memberValue": "Uid"})
-        ),
-        [by("owner", uid("login"))]
-    );
-    assert_eq!(
-        members(
-            json!({}),
-            json!({"memberAttributes": ["member", "uniqueMember"]})
-        ),
-        [
-            by("member", MemberNaming::Dn),
-            by("uniqueMember", MemberNaming::Dn)
-        ]
-    );
-    assert_eq!(
-        members(json!({"memberOfAttribute": "memberOf"}), json!({})),
-        []
-    );
-}
-
-#[test]
 fn groups_are_not_read_where_all_are_left_out() {
     let reads = |groups: Value| {
         let mut spec = least();
         spec["groups"] = groups;
         let policy = validated(&spec).unwrap().policy;
-        (ldap(&spec).groups.is_some(), policy.groups.exclude)
+        let spec = serde_json::from_value(spec).unwrap();
+        (reads_groups(&spec), policy.groups.exclude)
     };
     assert_eq!(
         reads(json!({"exclude": ["*"]})),
@@ -320,144 +248,6 @@ fn groups_are_not_read_where_all_are_left_out() {
     );
     assert!(reads(json!({"exclude": ["*"], "onlyTheirMembers": true})).0);
     assert!(reads(json!({"exclude": ["*-test"]})).0);
-}
-
-#[test]
-fn a_domain_is_read_as_the_spec_describes_it() {
-    use crate::source::active_directory::{Controller, Domain, EmailFrom, Security, Where};
-
-    let with = |source: Value| {
-        let mut spec = least();
-        spec["source"] = json!({"activeDirectory": source});
-        spec["source"]["activeDirectory"]["bindSecretRef"] =
-            json!({"name": "ldap-bind", "usernameKey": "bindDn"});
-        spec
-    };
-    let settings = |source: Value| {
-        let (spec, groups) = parts(&with(source));
-        let (checks, part) = (
-            &mut Checks::default(),
-            spec.source.active_directory.unwrap(),
-        );
-        let domain = active_directory::validate(checks, &part, groups).unwrap();
-        domain.resolve(&data(), &mut vec![]).unwrap()
-    };
-    let usual = settings(json!({"domain": "Corp.example.com"}));
-    let domain = Domain {
-        name: "corp.example.com".into(),
-        name_server: None,
-    };
-    assert_eq!(usual.find, Where::Domain(domain));
-    assert_eq!(usual.security, Security::Ldaps);
-    assert_eq!(usual.account.name, "cn=reader,dc=example,dc=com");
-    assert_eq!(usual.account.password.expose_secret(), "the-password");
-    assert_eq!(usual.users.email, EmailFrom::Mail);
-    assert_eq!(usual.groups.unwrap().name, "name");
-
-    let listed = settings(json!({
-        "controllers": ["dc1.example.com", "[fd00::1]:3269", "10.0.0.1:636"],
-        "security": "StartTls",
-        "globalCatalog": true,
-        "tls": {"caBundleRef": {"name": "corp-ca"}},
-        "users": {"memberOf": ["CN=a,DC=x"], "email": "PrefixAndSuffix", "emailSuffix": "@x.example"},
-        "groups": {"dns": ["CN=b,DC=x"], "includePrimary": true},
-    }));
-    let controller = |host: &str, port| Controller {
-        host: host.into(),
-        port,
-    };
-    assert_eq!(
-        listed.find,
-        Where::Controllers(vec![
-            controller("dc1.example.com", None),
-            controller("fd00::1", Some(3269)),
-            controller("10.0.0.1", Some(636)),
-        ])
-    );
-    assert_eq!(listed.security, Security::StartTls);
-    assert!(listed.global_catalog);
-    assert_eq!(listed.tls.ca_bundle.as_deref(), Some(CA_BUNDLE.as_bytes()));
-    let email = EmailFrom::PrefixAndSuffix {
-        attribute: "sAMAccountName".into(),
-        suffix: "@x.example".into(),
-    };
-    assert_eq!(listed.users.email, email);
-    assert!(listed.groups.unwrap().include_primary);
-
-    for (wrong, field) in [
-        (json!({}), "activeDirectory"),
-        (
-            json!({"domain": "corp.example.com", "controllers": ["dc1"]}),
-            "exactly one",
-        ),
-        (json!({"domain": "ldaps://corp"}), "activeDirectory.domain"),
-        (
-            json!({"controllers": ["dc1/x"]}),
-            "activeDirectory.controllers",
-        ),
-        (json!({"controllers": ["dc1"], "baseDn": "corp"}), "baseDn"),
-        (
-            json!({"controllers": ["dc1"], "users": {"filter": "(a=b)(c=d)"}}),
-            "users.filter",
-        ),
-        (
-            json!({"controllers": ["dc1"], "groups": {"filter": "a=b"}}),
-            "groups.filter",
-        ),
-        (
-            json!({"controllers": ["dc1"], "users": {"emailSuffix": "@x"}}),
-            "PrefixAndSuffix",
-        ),
-        (
-            json!({"controllers": ["dc1"], "users": {"memberOf": ["x"]}}),
-            "users.memberOf",
-        ),
-    ] {
-        let error = validated(&with(wrong)).unwrap_err().to_string();
-        assert!(error.contains(field), "{field}: {error}");
-    }
-}
-
-/// What the LDAP source says of the Secrets that it can't use.
-fn ldap_refusals(spec: &Value, data: &ReferencedData) -> Vec<String> {
-    let (spec, groups) = parts(spec);
-    let part = spec.source.ldap.unwrap();
-    let ldap = ldap::validate(&mut Checks::default(), &part, groups).unwrap();
-    let mut problems = vec![];
-    ldap.resolve(data, &mut problems);
-    problems.iter().map(ToString::to_string).collect()
-}
-
-#[test]
-fn a_key_that_lost_its_line_breaks_is_told_without_a_byte_of_it() {
-    let key = "-----BEGIN PRIVATE KEY-----THIS+IS+NO+KEY==-----END PRIVATE KEY-----";
-    let mut spec = least();
-    spec["source"]["ldap"]["tls"] = json!({"clientCertificateSecretRef": {"name": "client"}});
-    let right = data_with("client", &json!({"tls.crt": CA_BUNDLE, "tls.key": key}));
-    let told = ldap_refusals(&spec, &right);
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(
-        told[0].contains("Secret \"client\", key \"tls.key\"")
-            && told[0].contains("its line breaks are missing"),
-        "{told:?}"
-    );
-    // A key where a certificate belongs is a key all the same.
-    let wrong = data_with("client", &json!({"tls.crt": key, "tls.key": key}));
-    for told in [told, ldap_refusals(&spec, &wrong)] {
-        let text = told.join(" ");
-        assert!(!text.contains("THIS") && !text.contains("84, 72"), "{text}");
-    }
-}
-
-#[test]
-fn a_byte_order_mark_is_taken_off_and_a_dn_encoded_twice_is_told() {
-    let mut spec = least();
-    spec["source"]["ldap"]["bindSecretRef"] = json!({"name": "reader"});
-    let marked = json!({"bindDn": "\u{feff}cn=reader,dc=example,dc=com", "password": "\u{feff}pw"});
-    assert_eq!(ldap_refusals(&spec, &data_with("reader", &marked)), [""; 0]);
-    let twice = json!({"bindDn": "Y249cmVhZGVyLGRjPWV4YW1wbGUsZGM9Y29t", "password": "pw"});
-    let told = ldap_refusals(&spec, &data_with("reader", &twice));
-    assert!(told[0].contains("encoded twice"), "{told:?}");
 }
 
 #[test]

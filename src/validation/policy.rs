@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::check::Checks;
 use crate::api::spec::{DeparturePolicy, DirectorySyncSpec};
+use crate::checks::Checks;
 use crate::directory::Email;
 use directory_sync_core::sync::policy::{
     Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,

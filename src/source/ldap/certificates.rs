@@ -2,14 +2,14 @@
 
 use secrecy::SecretString;
 
-use super::references::{KeyOf, ReferencedData};
-use super::unresolved::UnresolvedReason;
+use super::settings::{ClientIdentity, TlsSettings};
+use super::tls;
 use crate::api::spec::LdapTls;
-use crate::source::ldap::{ClientIdentity, TlsSettings, tls};
+use crate::references::{KeyOf, ReferencedData, UnresolvedReason};
 
 /// Where the certificates are.
 #[derive(Debug, Clone)]
-pub(super) struct Certificates {
+pub struct Certificates {
     ca_bundle: Option<KeyOf>,
     /// The certificate and its private key.
     client_certificate: Option<(KeyOf, KeyOf)>,
@@ -33,7 +33,7 @@ impl From<&LdapTls> for Certificates {
 }
 
 impl Certificates {
-    pub(super) fn keys(&self) -> impl Iterator<Item = &KeyOf> {
+    pub fn keys(&self) -> impl Iterator<Item = &KeyOf> {
         let client = self.client_certificate.iter();
         self.ca_bundle
             .iter()
@@ -41,7 +41,7 @@ impl Certificates {
     }
 
     /// Puts them into `settings`. What can't be used is told by its object and key, never quoted.
-    pub(super) fn resolve(
+    pub fn resolve(
         &self,
         data: &ReferencedData,
         settings: &mut TlsSettings,
