@@ -64,7 +64,7 @@ pub enum ActiveDirectoryFailure {
     },
     /// An attribute that every such entry has can't be seen.
     #[error(
-        "the bind account can't see {attribute} of {entry}; let it read that (members of Domain Users may, unless something forbids it)"
+        "the bind account can't see {attribute} of {entry}; let it read that (by default every account may, as long as Authenticated Users are in Pre-Windows 2000 Compatible Access)"
     )]
     Hidden {
         /// The entry's DN.

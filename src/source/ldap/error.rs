@@ -369,12 +369,12 @@ fn advice(stage: Stage, code: u32) -> &'static str {
         }
         (Stage::Search, 4) => {
             "the list isn't complete, so nothing was changed; raise the server's size limit for \
-             the bind account (OpenLDAP: `limits … size.prtotal=unlimited`), or set a pageSize \
-             the server allows"
+             the bind account (OpenLDAP: `limits … size.prtotal=unlimited`; 389-ds: \
+             nsPagedSizeLimit), or set a pageSize the server allows"
         }
         (Stage::Search, 11) => {
             "raise the server's limits for the bind account (OpenLDAP: size.pr, size.unchecked; \
-             389-ds: nsslapd-lookthroughlimit), or index what the filter asks for"
+             389-ds: nsPagedLookThroughLimit), or index what the filter asks for"
         }
         (Stage::Search, 10) => {
             "this server doesn't hold the base DN; name a server that does, or correct the base DN"
