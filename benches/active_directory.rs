@@ -16,10 +16,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use directory_sync::api::spec::ActiveDirectorySecurity;
 use directory_sync::http::{Observer, Outcome};
 use directory_sync::source::active_directory::{
-    Account, ActiveDirectorySettings, ActiveDirectorySource, Controller, Security, Where,
+    ActiveDirectorySettings, ActiveDirectorySource, Controller, Where,
 };
+use directory_sync::source::ldap::Bind;
 use directory_sync::source::{ReadProgress, Reading, Source, Version};
 use machine::{measure, measure_and_print, mib};
 use simulators::lab::{self, Crowd, Ldif, Samba};
@@ -162,12 +164,12 @@ fn source(address: SocketAddr, observer: Arc<dyn Observer>) -> Result<ActiveDire
         host: address.ip().to_string(),
         port: Some(address.port()),
     };
-    let account = Account {
-        name: format!("reader@{}", Samba::REALM),
+    let mut settings = ActiveDirectorySettings::new(Where::Controllers(vec![controller]));
+    settings.bind = Bind::Simple {
+        dn: format!("reader@{}", Samba::REALM),
         password: Samba::PASSWORD.into(),
     };
-    let mut settings = ActiveDirectorySettings::new(Where::Controllers(vec![controller]), account);
-    settings.security = Security::Plaintext;
+    settings.security = ActiveDirectorySecurity::Plaintext;
     settings.observer = observer;
     Ok(ActiveDirectorySource::new(settings)?)
 }

@@ -1,7 +1,8 @@
 //! Getting in: the account's names, and why it is refused.
 
+use directory_sync::api::spec::ActiveDirectorySecurity;
 use directory_sync::directory::AccountState;
-use directory_sync::source::active_directory::{Account, ActiveDirectorySettings, Security};
+use directory_sync::source::active_directory::ActiveDirectorySettings;
 use simulators::lab::Samba;
 use simulators::ldap_proxy::{LdapFault, LdapProxy};
 
@@ -49,14 +50,12 @@ async fn why_an_account_is_not_let_in_is_spelled_out_and_its_password_never_show
     domain().age_password(&format!("CN=stale,{unit}")).unwrap();
     let account = |name: &str| by(&format!("{name}@{}", Samba::REALM), Samba::PASSWORD);
     for _ in 0..4 {
-        let mut wrong = account("locked");
-        wrong.account.password = "not-this-one".into();
-        refused(wrong).await;
+        refused(by(&format!("locked@{}", Samba::REALM), "not-this-one")).await;
     }
 
     refused(by(&format!("mistyped@{}", Samba::REALM), "not-this-one"))
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("52e: the name or the password is wrong")
         .never_says("mistyped@ad.example.test")
         .says("bind Secret")
@@ -64,27 +63,27 @@ async fn why_an_account_is_not_let_in_is_spelled_out_and_its_password_never_show
     // Samba doesn't tell who isn't there, and lets accounts in at any hour, from anywhere.
     refused(account("nobody"))
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("52e: the name or the password is wrong");
     refused(account("stale"))
         .await
-        .passes_by_itself()
+        .is_transient()
         .says("532: its password has expired");
     refused(account("off"))
         .await
-        .passes_by_itself()
+        .is_transient()
         .says("533: the account is disabled; enable it");
     refused(account("over"))
         .await
-        .passes_by_itself()
+        .is_transient()
         .says("701: the account has expired");
     refused(account("fresh"))
         .await
-        .passes_by_itself()
+        .is_transient()
         .says("773: its password must be changed");
     refused(account("locked"))
         .await
-        .passes_by_itself()
+        .is_transient()
         .says("775: the account is locked out");
 
     // Who is locked out, or has to change a password, is still one of us.
@@ -100,10 +99,10 @@ async fn a_password_in_the_clear_is_refused_by_a_usual_controller_with_what_to_w
     needs_samba!();
     let strict = domain().another(true).unwrap();
     let mut settings = settings_of(&strict);
-    settings.security = Security::Plaintext;
+    settings.security = ActiveDirectorySecurity::Plaintext;
     refused(settings)
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("8 (strongerAuthRequired)")
         .says("security: Ldaps");
 }
@@ -117,13 +116,10 @@ async fn what_windows_answers_to_a_bind_is_spelled_out_word_for_word() {
         .unwrap();
     let refusal = async |message: &'static str| {
         proxy.arm(0, LdapFault::Says(49, message));
-        let account = Account {
-            name: "CORP\\reader".into(),
-            password: "not-this-one".into(),
-        };
         let find = at("127.0.0.1", Some(proxy.address().port()));
-        let mut settings = ActiveDirectorySettings::new(find, account);
-        settings.security = Security::Plaintext;
+        let mut settings = ActiveDirectorySettings::new(find);
+        settings.bind = simple("CORP\\reader", "not-this-one");
+        settings.security = ActiveDirectorySecurity::Plaintext;
         refused(settings)
             .await
             .never_says("CORP\\reader")
@@ -151,7 +147,7 @@ async fn what_windows_answers_to_a_bind_is_spelled_out_word_for_word() {
             "52e: the name or the password is wrong; correct username",
         ),
     ] {
-        refusal(message).await.for_the_user_to_mend().says(words);
+        refusal(message).await.is_configuration().says(words);
     }
     for (message, words) in [
         (
@@ -188,6 +184,6 @@ async fn what_windows_answers_to_a_bind_is_spelled_out_word_for_word() {
             "775: the account is locked out after too many wrong passwords; unlock",
         ),
     ] {
-        refusal(message).await.passes_by_itself().says(words);
+        refusal(message).await.is_transient().says(words);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use directory_sync::source::active_directory::{ActiveDirectorySettings, Security};
+use directory_sync::api::spec::ActiveDirectorySecurity;
+use directory_sync::source::active_directory::ActiveDirectorySettings;
 use simulators::lab::{Authority, Samba};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -10,7 +11,11 @@ use crate::domain::*;
 
 /// LDAPS and StartTLS at this address, each with its port.
 fn both_ways(host: &str, ports: [u16; 2]) -> [ActiveDirectorySettings; 2] {
-    [(Security::Ldaps, ports[0]), (Security::StartTls, ports[1])].map(|(security, port)| {
+    [
+        (ActiveDirectorySecurity::Ldaps, ports[0]),
+        (ActiveDirectorySecurity::StartTls, ports[1]),
+    ]
+    .map(|(security, port)| {
         let mut settings = small();
         settings.find = at(host, Some(port));
         settings.security = security;
@@ -22,13 +27,16 @@ fn both_ways(host: &str, ports: [u16; 2]) -> [ActiveDirectorySettings; 2] {
 async fn a_certificate_of_another_authority_is_refused_with_both_names() {
     needs_samba!();
     let other = Authority::new("Somebody Else").unwrap();
-    for security in [Security::Ldaps, Security::StartTls] {
+    for security in [
+        ActiveDirectorySecurity::Ldaps,
+        ActiveDirectorySecurity::StartTls,
+    ] {
         let mut settings = small();
         settings.security = security;
         settings.tls.ca_bundle = Some(other.pem().into_bytes());
         refused(settings)
             .await
-            .for_the_user_to_mend()
+            .is_configuration()
             .says("directory-sync lab: domain")
             .says("Somebody Else")
             .says("tls.caBundle");
@@ -56,7 +64,7 @@ async fn a_certificate_for_another_name_is_refused_with_the_names_on_both_sides(
     for settings in both_ways("127.0.0.2", ports) {
         refused(settings)
             .await
-            .for_the_user_to_mend()
+            .is_configuration()
             .says(Samba::HOST)
             .says(&domain().address().to_string())
             .says("not for 127.0.0.2");
@@ -81,7 +89,7 @@ async fn an_expired_certificate_is_refused_with_its_last_day_until_it_is_renewed
     for settings in settings.clone() {
         refused(settings)
             .await
-            .passes_by_itself()
+            .is_transient()
             .says("expired on 2024-12-31")
             .says("renew it on the server");
     }

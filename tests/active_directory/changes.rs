@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use directory_sync::source::active_directory::{ActiveDirectorySource, Security};
+use directory_sync::api::spec::ActiveDirectorySecurity;
+use directory_sync::source::active_directory::ActiveDirectorySource;
 use directory_sync::source::{ReadProgress, Reading, Source};
 use simulators::ldap_proxy::{LdapFault, LdapProxy};
 
@@ -18,7 +19,7 @@ async fn an_unchanged_domain_costs_one_question_and_any_change_a_read() {
         .unwrap();
     let mut settings = settings();
     settings.find = at("127.0.0.1", Some(proxy.address().port()));
-    settings.security = Security::Plaintext;
+    settings.security = ActiveDirectorySecurity::Plaintext;
     let source = source(settings.clone());
     // The first bind of an account in two weeks is itself a change.
     full(&source).await.unwrap();

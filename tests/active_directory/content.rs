@@ -238,12 +238,12 @@ async fn nested_groups_keep_their_people_through_a_cycle_and_through_groups_that
     gone.users.member_of = vec![format!("CN=typo,{unit}")];
     refused(gone)
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("users.memberOf")
         .says("CN=typo,ou=Nested");
     let mut gone = settings_within(&unit);
     gone.groups.as_mut().unwrap().search_bases = vec![format!("OU=typo,{unit}")];
-    refused(gone).await.for_the_user_to_mend().says("OU=typo");
+    refused(gone).await.is_configuration().says("OU=typo");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,8 +6,9 @@ use std::sync::OnceLock;
 
 use directory_sync::directory::Directory;
 use directory_sync::source::active_directory::{
-    Account, ActiveDirectorySettings, ActiveDirectorySource, Controller, Where,
+    ActiveDirectorySettings, ActiveDirectorySource, Controller, Where,
 };
+use directory_sync::source::ldap::Bind;
 use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Version};
 use simulators::lab::{Ldif, Samba};
 use tokio::sync::{RwLock, RwLockReadGuard};
@@ -105,13 +106,8 @@ pub fn settings() -> ActiveDirectorySettings {
 }
 
 pub fn settings_of(samba: &Samba) -> ActiveDirectorySettings {
-    let mut settings = ActiveDirectorySettings::new(
-        at(&samba.address().to_string(), None),
-        Account {
-            name: format!("{READER}@{}", Samba::REALM),
-            password: Samba::PASSWORD.into(),
-        },
-    );
+    let mut settings = ActiveDirectorySettings::new(at(&samba.address().to_string(), None));
+    settings.bind = simple(&format!("{READER}@{}", Samba::REALM), Samba::PASSWORD);
     settings.tls.ca_bundle = Some(samba.authority().pem().into_bytes());
     settings
 }
@@ -138,11 +134,15 @@ pub async fn gets_in(settings: ActiveDirectorySettings) {
 /// The same as somebody else.
 pub fn by(name: &str, password: &str) -> ActiveDirectorySettings {
     let mut settings = small();
-    settings.account = Account {
-        name: name.to_owned(),
-        password: password.into(),
-    };
+    settings.bind = simple(name, password);
     settings
+}
+
+pub fn simple(name: &str, password: &str) -> Bind {
+    Bind::Simple {
+        dn: name.to_owned(),
+        password: password.into(),
+    }
 }
 
 pub fn at(host: &str, port: Option<u16>) -> Where {

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
+use directory_sync::api::spec::ActiveDirectorySecurity;
 use directory_sync::problem::ProblemReason;
-use directory_sync::source::active_directory::Security;
 use simulators::ldap_proxy::LdapProxy;
 
 use crate::domain::*;
@@ -45,7 +45,7 @@ async fn a_group_whose_members_the_catalog_does_not_know_is_never_taken_for_an_e
         .unwrap();
     let mut settings = settings();
     settings.find = at("127.0.0.1", Some(proxy.address().port()));
-    settings.security = Security::Plaintext;
+    settings.security = ActiveDirectorySecurity::Plaintext;
     settings.global_catalog = true;
     let emea = emea.replace("OU=emea", "DC=emea");
     settings.users.search_bases = vec![emea.clone(), home.clone()];
@@ -84,7 +84,7 @@ async fn a_group_whose_members_the_catalog_does_not_know_is_never_taken_for_an_e
     settings.users.member_of = vec![format!("CN=h-part,{home}")];
     refused(settings)
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("users.memberOf comes to the group e-global")
         .says("make it universal");
 }

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use directory_sync::source::active_directory::{ActiveDirectorySettings, Security};
+use directory_sync::api::spec::ActiveDirectorySecurity;
+use directory_sync::source::active_directory::ActiveDirectorySettings;
 use simulators::ldap_proxy::LdapProxy;
 
 use crate::domain::*;
@@ -13,7 +14,7 @@ async fn windows() -> (LdapProxy, ActiveDirectorySettings) {
     let proxy = LdapProxy::with_windows_limits(upstream).await.unwrap();
     let mut settings = settings();
     settings.find = at("127.0.0.1", Some(proxy.address().port()));
-    settings.security = Security::Plaintext;
+    settings.security = ActiveDirectorySecurity::Plaintext;
     (proxy, settings)
 }
 

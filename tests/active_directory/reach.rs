@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use directory_sync::source::active_directory::{Controller, Domain, Security, Where};
+use directory_sync::api::spec::ActiveDirectorySecurity;
+use directory_sync::source::active_directory::{Controller, Domain, Where};
 use directory_sync::source::{ReadProgress, Source};
 use simulators::lab::Samba;
 use simulators::ldap_proxy::{LdapFault, LdapProxy};
@@ -15,7 +16,10 @@ use crate::domain::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn ldaps_start_tls_and_the_global_catalog_work_with_a_private_authority() {
     needs_samba!();
-    for security in [Security::Ldaps, Security::StartTls] {
+    for security in [
+        ActiveDirectorySecurity::Ldaps,
+        ActiveDirectorySecurity::StartTls,
+    ] {
         for global_catalog in [false, true] {
             let mut settings = small();
             settings.security = security;
@@ -43,20 +47,20 @@ async fn the_next_controller_is_asked_when_one_is_dead_but_not_with_a_wrong_pass
     settings.find = Where::Controllers(vec![nobody.clone(), nobody]);
     refused(settings)
         .await
-        .passes_by_itself()
+        .is_transient()
         .says("none of the 2 controllers");
 
     let proxy = LdapProxy::start(SocketAddr::from((domain().address(), 389)))
         .await
         .unwrap();
     let mut wrong = by(&format!("nobody@{}", Samba::REALM), "not-this-one");
-    wrong.security = Security::Plaintext;
+    wrong.security = ActiveDirectorySecurity::Plaintext;
     let through = Controller {
         host: "127.0.0.1".into(),
         port: Some(proxy.address().port()),
     };
     wrong.find = Where::Controllers(vec![through.clone(), through]);
-    refused(wrong).await.for_the_user_to_mend();
+    refused(wrong).await.is_configuration();
     assert_eq!(
         proxy.requests(),
         1,
@@ -157,7 +161,7 @@ async fn whichever_request_fails_there_is_no_half_list() {
         .unwrap();
     let mut settings = settings();
     settings.base_dn = Some(container("OU=Staff"));
-    settings.security = Security::Plaintext;
+    settings.security = ActiveDirectorySecurity::Plaintext;
     settings.find = at("127.0.0.1", Some(proxy.address().port()));
     let whole = read(settings.clone()).await;
     let requests = proxy.requests();

@@ -21,7 +21,7 @@ async fn a_secret_that_is_wrong_or_expired_is_told_apart_and_never_shown() {
     let wrong = Credentials::Secret("wrong~secret".into());
     refused(settings_with(&tenant, wrong))
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("AADSTS7000215")
         .says("the secret's value, not its id")
         .never_says("wrong~secret");
@@ -31,7 +31,7 @@ async fn a_secret_that_is_wrong_or_expired_is_told_apart_and_never_shown() {
     }));
     refused(settings(&tenant))
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("AADSTS7000222")
         .says("has expired: create a new one")
         .never_says(&secret.value);
@@ -47,17 +47,17 @@ async fn a_wrong_tenant_application_or_cloud_is_named() {
     };
     let other = with(|s| s.tenant = "other.onmicrosoft.com".into()).await;
     other
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("AADSTS90002")
         .says("check tenantId");
     let other = with(|s| s.client_id = "00000000-0000-0000-0000-000000000001".into()).await;
     other
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("AADSTS700016")
         .says("check clientId");
     let elsewhere = with(|s| s.addresses.graph = "http://localhost:1".parse().unwrap()).await;
     elsewhere
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("AADSTS500011")
         .says("check cloud or graphUrl");
     // The tenant issues a token, but for another Graph than the one that is asked.
@@ -66,7 +66,7 @@ async fn a_wrong_tenant_application_or_cloud_is_named() {
         ..Config::default()
     };
     let astray = tenant_with(public).await;
-    let refusal = refused(settings(&astray)).await.for_the_user_to_mend();
+    let refusal = refused(settings(&astray)).await.is_configuration();
     refusal.says("Invalid audience").says("belong together");
 }
 
@@ -165,7 +165,7 @@ async fn a_certificate_that_cannot_work_is_refused_before_anybody_is_asked() {
     ] {
         let credentials = by_certificate(certificate, key);
         let refusal = source(settings_with(&tenant, credentials)).unwrap_err();
-        Refusal(refusal).for_the_user_to_mend().says(why);
+        Refusal(refusal).is_configuration().says(why);
     }
     assert!(tenant.requests().is_empty());
 }

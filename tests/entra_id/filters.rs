@@ -235,7 +235,7 @@ async fn an_odata_filter_chooses_users_with_or_without_an_index() {
     assert_eq!((names, lists), (vec!["ada".into(), "cleo".into()], 2));
     let mut wrong = settings(&company.tenant);
     wrong.users.filter = Some("department equals 'Sales'".into());
-    let refusal = refused(wrong).await.for_the_user_to_mend();
+    let refusal = refused(wrong).await.is_configuration();
     refusal.says("users.filter").says("Invalid filter clause");
 }
 

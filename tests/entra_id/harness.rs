@@ -117,7 +117,7 @@ pub trait ForEntra {
 impl ForEntra for Refusal {
     #[track_caller]
     fn for_entra(self) -> Self {
-        self.for_the_user_to_mend()
+        self.is_configuration()
     }
 }
 

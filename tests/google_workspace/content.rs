@@ -174,13 +174,13 @@ async fn queries_say_which_people_and_groups_are_read() {
     assert_eq!(asked(&google, "/admin/directory/v1/groups/"), 2);
 
     some.users.query = Some("shoeSize=42".into());
-    let refused = refusal(some.clone()).await.for_the_user_to_mend();
+    let refused = refusal(some.clone()).await.is_configuration();
     refused.says("users.query").says("Invalid Input: query");
     some.users.query = None;
     some.groups = Some(GroupSettings {
         query: Some("isSuspended=true".into()),
     });
-    let refused = refusal(some).await.for_the_user_to_mend();
+    let refused = refusal(some).await.is_configuration();
     refused.says("groups.query");
 }
 
@@ -221,7 +221,7 @@ async fn some_domains_or_all_of_the_customer() {
     );
 
     some.tenant = Tenant::Domains(vec!["nowhere.example".into()]);
-    let refused = refusal(some.clone()).await.for_the_user_to_mend();
+    let refused = refusal(some.clone()).await.is_configuration();
     refused.says("Resource Not Found: domain").says("domains");
     some.tenant = Tenant::Customer("C01simul8".into());
     assert_eq!(colleagues(&read(some.clone()).await).len(), 3);

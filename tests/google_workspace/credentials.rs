@@ -79,11 +79,11 @@ async fn without_delegation_or_role_nobody_comes_in_and_is_told_what_to_do() {
 async fn the_administrator_must_be_there_in_service_and_one() {
     let google = company(Config::default()).await;
     let refused = refusal(with_key(&google, Some("nobody@example.com"))).await;
-    let refused = refused.for_the_user_to_mend();
+    let refused = refused.is_configuration();
     refused.says("Invalid email").says("adminEmail");
     google.user(UserSeed::new("left@example.com").admin().suspended());
     let refused = refusal(with_key(&google, Some("left@example.com"))).await;
-    refused.for_the_user_to_mend().says("suspended");
+    refused.is_configuration().says("suspended");
 
     let refused = refusal(with_key(&google, Some("ann@example.com")))
         .await
@@ -126,14 +126,14 @@ async fn a_key_that_is_not_the_accounts_any_more_is_the_users_to_mend_and_never_
     let wrong_key = settings_with(&google, Credentials::Key(stale), Some(ADMIN));
     let secret = OTHER.lines().nth(5).unwrap();
     assert!(!format!("{wrong_key:?}").contains(secret));
-    let refused = refusal(wrong_key).await.for_the_user_to_mend();
+    let refused = refusal(wrong_key).await.is_configuration();
     let refused = refused.says("Invalid JWT Signature").says("make a new one");
     refused.never_says(secret);
 
     let mut other = key(&google);
     other.key_id = "deleted".to_owned();
     let refused = refusal(settings_with(&google, Credentials::Key(other), Some(ADMIN))).await;
-    refused.for_the_user_to_mend().says("Invalid JWT Signature");
+    refused.is_configuration().says("Invalid JWT Signature");
     let mut other = key(&google);
     other.email = "other@directory-sync.iam.gserviceaccount.com".to_owned();
     let refused = refusal(settings_with(&google, Credentials::Key(other), Some(ADMIN))).await;
@@ -147,7 +147,7 @@ async fn an_assertion_is_for_the_address_it_is_sent_to() {
     let google = company(Config::default()).await;
     let elsewhere = settings(&google);
     google.set_public_url("https://oauth2.googleapis.com");
-    let refused = refusal(elsewhere).await.for_the_user_to_mend();
+    let refused = refusal(elsewhere).await.is_configuration();
     refused.says("audience").says("tokenUrl");
 }
 
@@ -207,7 +207,7 @@ async fn each_step_without_a_key_says_what_is_wrong_with_it() {
     identity.audience = "//iam.googleapis.com/projects/1/nowhere".to_owned();
     let credentials = Credentials::WorkloadIdentity(identity);
     let refused = refusal(settings_with(&google, credentials, Some(ADMIN))).await;
-    let refused = refused.for_the_user_to_mend();
+    let refused = refused.is_configuration();
     refused
         .says("invalid_target")
         .says("workload identity provider");

@@ -122,6 +122,6 @@ async fn what_is_not_google_is_not_taken_for_an_empty_customer() {
     .await
     .unwrap();
     wrong.addresses.directory = other.url().parse().unwrap();
-    let refused = refusal(wrong).await.for_the_user_to_mend();
+    let refused = refusal(wrong).await.is_configuration();
     refused.says("directoryUrl");
 }

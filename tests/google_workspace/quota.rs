@@ -102,13 +102,10 @@ async fn quotas_that_stay_spent_end_in_an_error_that_passes() {
     ] {
         let google = many_groups(None).await;
         google.refuse(spent, 1, 10_000);
-        let refused = refusal(settings(&google)).await.passes_by_itself();
+        let refused = refusal(settings(&google)).await.is_transient();
         refused.says(reason).says("quota is used up").says(ADMIN);
     }
     let google = many_groups(None).await;
     google.refuse(Spent::Backend, 1, 10_000);
-    refusal(settings(&google))
-        .await
-        .passes_by_itself()
-        .says("503");
+    refusal(settings(&google)).await.is_transient().says("503");
 }

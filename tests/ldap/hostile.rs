@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory_sync::source::active_directory::{
-    Account, ActiveDirectorySettings, ActiveDirectorySource, Controller, Where,
+    ActiveDirectorySettings, ActiveDirectorySource, Controller, Where,
 };
 use directory_sync::source::ldap::LdapSettings;
 use directory_sync::source::{ReadProgress, Source, SourceErrorKind};
@@ -153,7 +153,7 @@ async fn nested_elements_end_the_connection_and_not_the_process() {
     for transport in TRANSPORTS {
         refused(server(transport, nested_entry, AT_ONCE).await)
             .await
-            .for_the_user_to_mend()
+            .is_configuration()
             .says("reading ")
             .says("nested in more than 32 levels");
     }
@@ -215,7 +215,7 @@ async fn a_message_of_two_gibibytes_is_refused_by_its_length() {
         let answer = |_| b"\x30\x84\x7f\xff\xff\xff".to_vec();
         refused(server(transport, answer, AT_ONCE).await)
             .await
-            .for_the_user_to_mend()
+            .is_configuration()
             .says("larger than 268435456 bytes")
             .says("--max-ldap-message-size");
     }
@@ -227,7 +227,7 @@ async fn an_element_longer_than_its_message_is_no_ldap() {
     let answer = |id| element(0x30, &[2, 1, id, 0x64, 0x84, 0, 0xff, 0xff, 0xff]);
     refused(server(Transport::Plain, answer, AT_ONCE).await)
         .await
-        .passes_by_itself()
+        .is_transient()
         .says("can't be understood as LDAP");
 }
 
@@ -239,11 +239,8 @@ async fn active_directory_is_read_behind_the_same_guard() {
         host: server.host.clone(),
         port: Some(server.port),
     };
-    let account = Account {
-        name: "reader@corp.example.com".to_owned(),
-        password: "reader-password".into(),
-    };
-    let mut domain = ActiveDirectorySettings::new(Where::Controllers(vec![controller]), account);
+    let mut domain = ActiveDirectorySettings::new(Where::Controllers(vec![controller]));
+    domain.bind = simple("reader@corp.example.com", "reader-password");
     domain.tls = settings.tls;
     let source = ActiveDirectorySource::new(domain).unwrap();
     let error = source

@@ -78,12 +78,12 @@ async fn every_way_to_end_early_at_every_request_is_an_error() {
         }
         for code in [51, 52, 80] {
             let (settings, _proxy) = spoilt(k, LdapFault::Code(code)).await;
-            refused(settings).await.passes_by_itself();
+            refused(settings).await.is_transient();
         }
         let (settings, _proxy) = spoilt(k, LdapFault::Code(50)).await;
         refused(settings)
             .await
-            .for_the_user_to_mend()
+            .is_configuration()
             .says("right to read");
     }
     assert!(started.elapsed() < Duration::from_secs(60));
@@ -207,7 +207,7 @@ async fn members_that_come_in_ranges_are_an_error_and_not_a_small_group() {
     .await;
     refused(settings(&url))
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("cn=big")
         .says("member;range=0-1499")
         .says("source.activeDirectory");

@@ -38,7 +38,7 @@ async fn ldaps_and_start_tls_work_with_a_private_authority() {
 
     refused(settings(&slapd.url()))
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("13 (confidentialityRequired)")
         .says("startTls");
 }
@@ -52,7 +52,7 @@ async fn a_certificate_of_another_authority_is_refused_with_both_names() {
         settings.tls.start_tls = true;
         refused(settings)
             .await
-            .for_the_user_to_mend()
+            .is_configuration()
             .says("directory-sync lab: directory")
             .says("Somebody Else")
             .says("tls.caBundle");
@@ -60,7 +60,7 @@ async fn a_certificate_of_another_authority_is_refused_with_both_names() {
     // Nor is it one that the system trusts.
     refused(settings(&slapd.ldaps_url()))
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("tls.caBundle");
 }
 
@@ -74,7 +74,7 @@ async fn a_certificate_for_another_name_is_refused_unless_verification_is_off() 
     let mut settings = trusting(settings(&by_other_name), slapd.authority());
     refused(settings.clone())
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("127.0.0.2")
         .says("localhost, 127.0.0.1");
 
@@ -88,7 +88,7 @@ async fn a_bundle_without_certificates_is_refused_before_anybody_is_asked() {
     settings.tls.ca_bundle = Some(b"no PEM".to_vec());
     refused(settings)
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("tls.caBundle");
 }
 
@@ -130,14 +130,14 @@ async fn the_client_certificate_is_who_we_are_with_sasl_external() {
     stranger.tls.client_identity = identity(&Authority::new("Somebody Else").unwrap());
     refused(stranger)
         .await
-        .passes_by_itself()
+        .is_transient()
         .says("client certificate");
 
     // The certificate alone makes nobody of us.
     settings.bind = Bind::Anonymous;
     refused(settings)
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("32 (noSuchObject)");
 }
 
@@ -155,7 +155,7 @@ async fn a_wrong_password_is_told_without_showing_it() {
     settings.servers.push(settings.servers[0].clone());
     refused(settings)
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("49 (invalidCredentials)")
         .never_says(&reader)
         .says("bind Secret")
@@ -173,10 +173,7 @@ async fn a_server_that_forbids_anonymous_reading_or_plain_passwords_says_what_it
     let strict = start(options_with_ann().global_line("security simple_bind=128"));
     let mut settings = settings(&strict.url());
     settings.bind = simple(format!("cn=reader,{SUFFIX}"), "reader-password");
-    refused(settings)
-        .await
-        .for_the_user_to_mend()
-        .says("startTls");
+    refused(settings).await.is_configuration().says("startTls");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,7 +194,7 @@ async fn the_next_server_is_asked_when_the_first_is_dead_or_silent() {
     let started = Instant::now();
     refused(settings.clone())
         .await
-        .passes_by_itself()
+        .is_transient()
         .says("none of the 3 servers")
         .says(&silent)
         .says(&dead)
@@ -215,7 +212,7 @@ async fn a_base_dn_that_is_not_there_is_told_with_the_nearest_that_is() {
     settings.base_dn = format!("ou=staff,{SUFFIX}");
     refused(settings)
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("ou=staff")
         .says("32 (noSuchObject)")
         .says(&format!("nearest entry is {SUFFIX}"))

@@ -72,7 +72,7 @@ async fn a_query_that_onelogin_passes_over_lets_nobody_else_in() {
 
     refusal(with(&one_login, &[("departmnet", "Law")]))
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("\"departmnet\"")
         .says("users.attributes");
 }
@@ -82,7 +82,7 @@ async fn a_value_that_onelogin_refuses_is_the_users_to_mend() {
     let one_login = departments().await;
     refusal(with(&one_login, &[("directory_id", "one")]))
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("users.attributes")
         .says("directory_id is invalid");
 }

@@ -38,7 +38,7 @@ async fn a_wrong_secret_is_the_users_to_mend_and_never_shown() {
     assert!(!format!("{wrong:?}").contains("a-secret-of"));
     refusal(wrong)
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("Authentication Failure")
         .says("clientSecret")
         .never_says("a-secret-of");
@@ -50,7 +50,7 @@ async fn credentials_of_too_small_a_scope_are_told_from_wrong_ones() {
     one_login.take_scope();
     refusal(settings(&one_login))
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("Insufficient Permission")
         .says("Read Users");
 }
@@ -61,7 +61,7 @@ async fn credentials_that_ended_with_their_owner_pass_by_themselves_and_say_what
     one_login.delete_owner();
     refusal(settings(&one_login))
         .await
-        .passes_by_itself()
+        .is_transient()
         .says("whoever made the API credentials was deleted");
 }
 

@@ -33,7 +33,7 @@ async fn a_page_that_keeps_failing_is_a_failed_read_whatever_came_before() {
         one_login
             .faults()
             .inject(fault.on_request(before + 1).from_then_on());
-        refusal(settings(&one_login)).await.passes_by_itself();
+        refusal(settings(&one_login)).await.is_transient();
         assert!(one_login.faults().fired() > 0, "{path}");
     }
 }
@@ -112,7 +112,7 @@ async fn what_is_not_onelogin_is_not_taken_for_an_empty_account() {
     wrong.url = other.url().parse().unwrap();
     refusal(wrong)
         .await
-        .for_the_user_to_mend()
+        .is_configuration()
         .says("isn't OneLogin's answer")
         .says("apiUrl");
 }

@@ -34,13 +34,13 @@ impl Refusal {
 
     /// The user has to fix it.
     #[track_caller]
-    pub fn for_the_user_to_mend(self) -> Self {
+    pub fn is_configuration(self) -> Self {
         self.is(SourceErrorKind::Configuration)
     }
 
     /// It passes, nobody knows when.
     #[track_caller]
-    pub fn passes_by_itself(self) -> Self {
+    pub fn is_transient(self) -> Self {
         self.is(SourceErrorKind::Transient { retry_after: None })
     }
 

@@ -7,11 +7,12 @@ use super::error::ActiveDirectoryFailure;
 use super::read::read_entries;
 use super::settings::{ActiveDirectorySettings, Where};
 use super::version::Seen;
+use crate::api::spec::LdapScope;
 use crate::source::ldap::connection::{Connection, Connector, Endpoint};
 use crate::source::ldap::dn;
 use crate::source::ldap::entry::AttributeName;
 use crate::source::ldap::search::{Next, Search};
-use crate::source::ldap::{InvalidSettings, LdapFailure, LdapSettings, SearchScope, ServerUrl};
+use crate::source::ldap::{InvalidSettings, LdapFailure, LdapSettings, ServerUrl};
 
 /// What every controller since Windows 2000 says it is (MS-ADTS 3.1.1.3.4.3.1).
 const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
@@ -232,7 +233,7 @@ pub fn base_search<'a>(
     Search {
         what,
         base,
-        scope: SearchScope::Base,
+        scope: LdapScope::Base,
         filter: "(objectClass=*)",
         attributes,
         controls: &[],

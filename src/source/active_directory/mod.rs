@@ -27,9 +27,7 @@ use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
 
 use controller::Controllers;
 pub use error::{ActiveDirectoryFailure, BindRefusal};
-pub use settings::{
-    Account, ActiveDirectorySettings, Controller, Domain, EmailFrom, Groups, Security, Users, Where,
-};
+pub use settings::{ActiveDirectorySettings, Controller, Domain, EmailFrom, Groups, Users, Where};
 
 /// One Active Directory domain, or a forest by its global catalog.
 #[derive(Debug)]

@@ -8,10 +8,10 @@ use super::controller::{Controllers, Session};
 use super::error::ActiveDirectoryFailure;
 use super::scope::{self, Scope};
 use super::settings::{ActiveDirectorySettings, EmailFrom};
+use crate::api::spec::LdapScope;
 use crate::complete::Complete;
 use crate::directory::{Directory, DirectoryBuilder, EntryKey};
 use crate::source::ReadProgress;
-use crate::source::ldap::SearchScope;
 use crate::source::ldap::connection::Connection;
 use crate::source::ldap::dn;
 use crate::source::ldap::entry::{AttributeName, Entry};
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
         Search {
             what,
             base,
-            scope: SearchScope::Subtree,
+            scope: LdapScope::Subtree,
             filter,
             attributes,
             controls: &self.controls,

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
+use crate::api::spec::ActiveDirectorySecurity;
 use crate::http::{Observer, Unobserved};
 use crate::source::ldap::{
     Bind, InvalidSettings, LdapSettings, ServerUrl, TlsSettings, check_filter, dn, is_attribute,
@@ -18,13 +19,14 @@ pub struct ActiveDirectorySettings {
     /// Where its controllers are.
     pub find: Where,
     /// How the connection is encrypted. Default LDAPS.
-    pub security: Security,
+    pub security: ActiveDirectorySecurity,
     /// Whether to read the global catalog, which holds a part of every domain of the forest.
     pub global_catalog: bool,
     /// Whom to trust; `start_tls` is set by `security`.
     pub tls: TlsSettings,
-    /// As whom to read.
-    pub account: Account,
+    /// As whom to read. `dn` may also be `reader@corp.example.com` or `CORP\reader`. Default
+    /// anonymous, which controllers don't allow: a source needs a name and a password.
+    pub bind: Bind,
     /// Only people and groups below this DN; `None`: the controller's domain (global catalog: the
     /// forest).
     pub base_dn: Option<String>,
@@ -70,29 +72,8 @@ pub struct Domain {
 pub struct Controller {
     /// A DNS name or an IP address, without brackets.
     pub host: String,
-    /// `None`: the one that goes with [`Security`] and the global catalog.
+    /// `None`: the one that goes with [`ActiveDirectorySecurity`] and the global catalog.
     pub port: Option<u16>,
-}
-
-/// How the connection is encrypted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Security {
-    /// TLS from the first byte.
-    #[default]
-    Ldaps,
-    /// TLS before anything else is said.
-    StartTls,
-    /// Not at all.
-    Plaintext,
-}
-
-/// An account with its password.
-#[derive(Debug, Clone)]
-pub struct Account {
-    /// `reader@corp.example.com`, `CORP\reader` or a DN.
-    pub name: String,
-    /// Its password.
-    pub password: SecretString,
 }
 
 /// Which people, and what to take from them.
@@ -158,14 +139,14 @@ impl Default for Groups {
 }
 
 impl ActiveDirectorySettings {
-    /// Everybody and every group, read by `account`, with the defaults of each field.
-    pub fn new(find: Where, account: Account) -> Self {
+    /// Everybody and every group, with the defaults of each field.
+    pub fn new(find: Where) -> Self {
         Self {
             find,
-            security: Security::default(),
+            security: ActiveDirectorySecurity::default(),
             global_catalog: false,
             tls: TlsSettings::default(),
-            account,
+            bind: Bind::Anonymous,
             base_dn: None,
             users: Users::default(),
             groups: Some(Groups::default()),
@@ -180,7 +161,7 @@ impl ActiveDirectorySettings {
     /// The address of a controller.
     pub fn url(&self, controller: &Controller) -> ServerUrl {
         ServerUrl {
-            ldaps: self.security == Security::Ldaps,
+            ldaps: self.security == ActiveDirectorySecurity::Ldaps,
             host: controller.host.to_ascii_lowercase(),
             port: controller.port.unwrap_or(self.usual_port()),
         }
@@ -189,8 +170,8 @@ impl ActiveDirectorySettings {
     /// The port for this way of encrypting.
     fn usual_port(&self) -> u16 {
         match (self.security, self.global_catalog) {
-            (Security::Ldaps, false) => 636,
-            (Security::Ldaps, true) => 3269,
+            (ActiveDirectorySecurity::Ldaps, false) => 636,
+            (ActiveDirectorySecurity::Ldaps, true) => 3269,
             (_, false) => 389,
             (_, true) => 3268,
         }
@@ -200,11 +181,8 @@ impl ActiveDirectorySettings {
     pub(super) fn connection(&self) -> LdapSettings {
         let mut settings = LdapSettings::new(vec![], "");
         settings.tls = self.tls.clone();
-        settings.tls.start_tls = self.security == Security::StartTls;
-        settings.bind = Bind::Simple {
-            dn: self.account.name.clone(),
-            password: self.account.password.clone(),
-        };
+        settings.tls.start_tls = self.security == ActiveDirectorySecurity::StartTls;
+        settings.bind = self.bind.clone();
         settings.connect_timeout = self.connect_timeout;
         settings.observer = self.observer.clone();
         settings
@@ -216,11 +194,14 @@ impl ActiveDirectorySettings {
     /// # Errors
     /// When one is missing.
     pub fn validate_account(&self) -> Result<(), InvalidSettings> {
-        let Account { name, password } = &self.account;
-        if name.is_empty() || password.expose_secret().is_empty() {
-            return Err(InvalidSettings::IncompleteBind);
+        match &self.bind {
+            Bind::Simple { dn, password }
+                if !dn.is_empty() && !password.expose_secret().is_empty() =>
+            {
+                Ok(())
+            }
+            _ => Err(InvalidSettings::IncompleteBind),
         }
-        Ok(())
     }
 
     /// Checks what the types leave open of all but the account, before any controller is asked.

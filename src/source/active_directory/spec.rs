@@ -5,25 +5,23 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use super::settings::{
-    Account, ActiveDirectorySettings, Controller, Domain, EmailFrom, Groups, Security, Users, Where,
+    ActiveDirectorySettings, Controller, Domain, EmailFrom, Groups, Users, Where,
 };
 use crate::api::spec::{
-    ActiveDirectoryEmail, ActiveDirectoryGroups, ActiveDirectorySecurity, ActiveDirectorySource,
-    ActiveDirectoryUsers,
+    ActiveDirectoryEmail, ActiveDirectoryGroups, ActiveDirectorySource, ActiveDirectoryUsers,
 };
 use crate::checks::Checks;
 use crate::http::Observer;
 use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason};
 use crate::source::ldap::certificates::Certificates;
-use crate::source::ldap::{InvalidSettings, ServerUrl, tidy_filter};
+use crate::source::ldap::{Bind, InvalidSettings, ServerUrl, tidy_filter};
 use crate::source::{ConnectError, Source, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.activeDirectory";
 
-/// A domain's settings, without password and certificates.
+/// What a spec says of a domain.
 #[derive(Debug, Clone)]
 pub struct Configured {
-    /// With an account that is still to be filled in.
     settings: ActiveDirectorySettings,
     username: KeyOf,
     password: KeyOf,
@@ -68,8 +66,8 @@ impl Configured {
             }
         };
         if let (Some(name), Some(password)) = (text(&self.username), text(&self.password)) {
-            let name = name.expose_secret().trim().to_owned();
-            settings.account = Account { name, password };
+            let dn = name.expose_secret().trim().to_owned();
+            settings.bind = Bind::Simple { dn, password };
         }
         self.certificates.resolve(data, &mut settings.tls, problems);
         (problems.len() == before).then_some(settings)
@@ -87,16 +85,8 @@ fn configured(
     spec: &ActiveDirectorySource,
     reads_groups: bool,
 ) -> Option<Configured> {
-    let unknown = Account {
-        name: String::new(),
-        password: String::new().into(),
-    };
-    let mut settings = ActiveDirectorySettings::new(find(checks, spec)?, unknown);
-    settings.security = match spec.security.unwrap_or_default() {
-        ActiveDirectorySecurity::Ldaps => Security::Ldaps,
-        ActiveDirectorySecurity::StartTls => Security::StartTls,
-        ActiveDirectorySecurity::Plaintext => Security::Plaintext,
-    };
+    let mut settings = ActiveDirectorySettings::new(find(checks, spec)?);
+    settings.security = spec.security.unwrap_or_default();
     settings.global_catalog = spec.global_catalog.unwrap_or_default();
     settings.base_dn = spec.base_dn.clone();
     settings.users = users(checks, spec.users.clone().unwrap_or_default());
@@ -216,6 +206,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::api::spec::ActiveDirectorySecurity;
     use crate::validation::fixtures::{CA_BUNDLE, data, least, validated};
 
     #[test]
@@ -241,9 +232,12 @@ mod tests {
             name_server: None,
         };
         assert_eq!(usual.find, Where::Domain(domain));
-        assert_eq!(usual.security, Security::Ldaps);
-        assert_eq!(usual.account.name, "cn=reader,dc=example,dc=com");
-        assert_eq!(usual.account.password.expose_secret(), "the-password");
+        assert_eq!(usual.security, ActiveDirectorySecurity::Ldaps);
+        let Bind::Simple { dn, password } = &usual.bind else {
+            panic!("{:?}", usual.bind);
+        };
+        assert_eq!(dn, "cn=reader,dc=example,dc=com");
+        assert_eq!(password.expose_secret(), "the-password");
         assert_eq!(usual.users.email, EmailFrom::Mail);
         assert_eq!(usual.groups.unwrap().name, "name");
 
@@ -267,7 +261,7 @@ mod tests {
                 controller("10.0.0.1", Some(636)),
             ])
         );
-        assert_eq!(listed.security, Security::StartTls);
+        assert_eq!(listed.security, ActiveDirectorySecurity::StartTls);
         assert!(listed.global_catalog);
         assert_eq!(listed.tls.ca_bundle.as_deref(), Some(CA_BUNDLE.as_bytes()));
         let email = EmailFrom::PrefixAndSuffix {

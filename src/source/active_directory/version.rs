@@ -151,7 +151,8 @@ fn stand(root: &RootDse, invocation: &str, settings: &ActiveDirectorySettings) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::active_directory::{Account, Domain, Where};
+    use crate::source::active_directory::{Domain, Where};
+    use crate::source::ldap::Bind;
 
     #[test]
     fn an_invocation_id_is_one_controllers_and_is_looked_at_again_within_the_hour() {
@@ -169,15 +170,16 @@ mod tests {
     #[test]
     fn another_controller_a_restored_one_or_another_spec_never_looks_unchanged() {
         let settings = |password: &str| {
-            let account = Account {
-                name: "reader".into(),
-                password: password.into(),
-            };
             let find = Where::Domain(Domain {
                 name: "corp.example.com".into(),
                 name_server: None,
             });
-            ActiveDirectorySettings::new(find, account)
+            let mut settings = ActiveDirectorySettings::new(find);
+            settings.bind = Bind::Simple {
+                dn: "reader".into(),
+                password: password.into(),
+            };
+            settings
         };
         let root = RootDse {
             service: "CN=NTDS Settings,CN=DC1".into(),

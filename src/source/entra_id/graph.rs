@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
 use super::error::{Resource, failure, incomplete};
+use super::limit;
 use super::settings::{Credentials, EntraIdSettings, InvalidSettings};
 use super::token::{self, EntraTokens};
 use super::wire::{ErrorBody, Page};
@@ -63,15 +62,6 @@ impl<'s> List<'s> {
     }
 }
 
-/// Each answer tells, from 80 per cent on, how much of the budget of ten seconds is used up. The
-/// nearer the end, the longer everybody waits; past it, a 429 says how long.
-fn headroom(_: StatusCode, headers: &HeaderMap) -> Option<Duration> {
-    let told = headers.get("x-ms-throttle-limit-percentage")?;
-    let used: f64 = told.to_str().ok()?.trim().parse().ok()?;
-    let over = ((used - 0.8) / 0.2).clamp(0.0, 1.0);
-    (used >= 0.8).then(|| Duration::from_millis(100) + Duration::from_secs(2).mul_f64(over))
-}
-
 impl Graph {
     pub fn new(
         settings: &EntraIdSettings,
@@ -89,8 +79,7 @@ impl Graph {
         };
         let tokens = EntraTokens::new(settings, credentials, bare.clone())?;
         let remote = ApiClient {
-            // Graph counts by tenant and application.
-            limit: Arc::new(RateLimiter::unlimited().heeding(headroom)),
+            limit: Arc::new(limit::of_application()),
             token: Some(token::cache(tokens)),
             ..bare
         };
@@ -292,26 +281,4 @@ resources! {
         "Application.Read.All (or Directory.Read.All)", "users.assignedToApplication";
     BATCH = "POST /$batch", "members of groups",
         "GroupMember.Read.All (or Directory.Read.All)", "";
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn told(share: &str) -> Option<Duration> {
-        let mut headers = HeaderMap::new();
-        let value = share.parse().unwrap();
-        headers.insert("x-ms-throttle-limit-percentage", value);
-        headroom(StatusCode::OK, &headers)
-    }
-
-    #[test]
-    fn the_nearer_the_limit_the_longer_everybody_waits() {
-        assert_eq!(headroom(StatusCode::OK, &HeaderMap::new()), None);
-        assert_eq!(told("0.5"), None);
-        assert_eq!(told("much"), None);
-        let waits = ["0.80", "0.90", "1.00", "1.80"].map(|share| told(share).unwrap());
-        assert!(waits.is_sorted(), "{waits:?}");
-        assert!(waits[0] < Duration::from_millis(200) && waits[2] == waits[3]);
-    }
 }

@@ -10,6 +10,7 @@ mod check;
 mod error;
 mod graph;
 mod groups;
+mod limit;
 mod read;
 mod scope;
 mod settings;

@@ -1,7 +1,7 @@
 //! Calls of the Directory API, and its lists read page by page to their proven end.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,12 +11,11 @@ use tokio::time::Instant;
 
 use super::error::{Account, failure, incomplete, is_quota};
 use super::federation::Federation;
+use super::limit;
 use super::settings::{Credentials, GoogleWorkspaceSettings, InvalidSettings, Tenant};
 use super::token::{AccessTokens, GROUPS_SCOPE, USERS_SCOPE};
 use super::wire::Page;
-use crate::http::{
-    ApiClient, ApiError, Call, HttpError, RateLimiter, Redactor, TokenCache, Window,
-};
+use crate::http::{ApiClient, ApiError, Call, HttpError, RateLimiter, Redactor, TokenCache};
 
 /// A page of 500 people with all their aliases stays far below; anything larger is no page.
 const PAGE_MAX: u64 = 16 << 20;
@@ -36,7 +35,7 @@ const WORTH_TELLING: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Api {
     remote: ApiClient,
-    pace: Arc<RateLimiter>,
+    limiter: Arc<RateLimiter>,
     base: Url,
     pub account: Account,
     pub tokens: Arc<TokenCache>,
@@ -127,14 +126,14 @@ impl Api {
             admin: settings.admin_email.clone(),
         };
         let base = settings.addresses.directory.clone();
-        let pace = shared_rate_limiter(&base, account.acts_as(), settings.requests_per_minute);
+        let limiter = limit::shared(&base, account.acts_as(), settings.requests_per_minute);
         Ok(Self {
             remote: ApiClient {
-                limit: pace.clone(),
+                limit: limiter.clone(),
                 token: Some(tokens.clone()),
                 ..bare
             },
-            pace,
+            limiter,
             base,
             account,
             tokens,
@@ -225,7 +224,7 @@ impl Api {
             match self.remote.json(call, PAGE_MAX).await {
                 Err(error) if is_quota(&error) => {
                     tracing::debug!(%error, ?delay, "Google's quota is spent; all requests wait");
-                    self.pace.pause(&Method::GET, delay);
+                    self.limiter.pause(&Method::GET, delay);
                     delay = (delay * 2).min(retry.longest_delay);
                 }
                 result => return result,
@@ -236,7 +235,7 @@ impl Api {
 
     /// Until when requests wait for the quota, where it is worth telling.
     pub fn waits_until(&self) -> Option<Timestamp> {
-        let wait = self.pace.waits_until(&Method::GET)? - Instant::now();
+        let wait = self.limiter.waits_until(&Method::GET)? - Instant::now();
         // Rounded up, so that nobody is told of a time that has come.
         (wait > WORTH_TELLING).then(|| Timestamp::now() + wait + Duration::from_millis(999))
     }
@@ -258,20 +257,4 @@ pub(super) fn below(base: &Url, path: &[&str]) -> Url {
         .pop_if_empty()
         .extend(path);
     url
-}
-
-/// The rate limiter of all in this process who read as the same account.
-fn shared_rate_limiter(base: &Url, account: &str, requests_per_minute: u32) -> Arc<RateLimiter> {
-    type Key = (String, String, u32);
-    static KNOWN: LazyLock<Mutex<HashMap<Key, Weak<RateLimiter>>>> = LazyLock::new(Mutex::default);
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    known.retain(|_, pace| pace.strong_count() > 0);
-    let key = (base.to_string(), account.to_owned(), requests_per_minute);
-    if let Some(pace) = known.get(&key).and_then(Weak::upgrade) {
-        return pace;
-    }
-    let window = Window::new(requests_per_minute as usize, Duration::from_secs(60));
-    let pace = Arc::new(RateLimiter::unlimited().with(Method::GET, [window]));
-    known.insert(key, Arc::downgrade(&pace));
-    pace
 }

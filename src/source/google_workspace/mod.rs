@@ -1,7 +1,7 @@
 //! Google Workspace and Cloud Identity, read through the Admin SDK Directory API.
 //!
-//! `spec` checks what a manifest says, `api` asks and follows pages within the quota, `token` and `federation` authenticate, `refusal` and
-//! `error` say why not, `users` and `groups` are what is read, `read` puts them together, `check`
+//! `spec` checks what a manifest says, `api` sends requests and follows pages, `limit` keeps the
+//! quota, `token` and `federation` authenticate, `refusal` and `error` say why a request failed, `users` and `groups` are what is read, `read` puts them together, `check`
 //! tells how far one gets.
 
 mod api;
@@ -9,6 +9,7 @@ mod check;
 mod error;
 mod federation;
 mod groups;
+mod limit;
 mod read;
 mod refusal;
 mod settings;
@@ -28,10 +29,10 @@ use crate::text::sanitize;
 
 use api::Api;
 pub use error::Account;
+pub use limit::REQUESTS_PER_MINUTE;
 pub use settings::{
     Addresses, Credentials, GoogleWorkspaceSettings, GroupSettings, InvalidKeyFile,
-    InvalidSettings, REQUESTS_PER_MINUTE, ServiceAccountKey, TOKEN_FILE, Tenant, UserSettings,
-    WorkloadIdentity,
+    InvalidSettings, ServiceAccountKey, TOKEN_FILE, Tenant, UserSettings, WorkloadIdentity,
 };
 
 /// How often a read tells whether it waits.

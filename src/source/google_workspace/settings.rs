@@ -7,6 +7,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::limit::REQUESTS_PER_MINUTE;
 use crate::directory::AccountState;
 use crate::http::{
     ClientError, ClientSettings, InvalidKey, JwtAlgorithm, JwtSigner, Observer, Retry, Unobserved,
@@ -35,10 +36,6 @@ pub struct GoogleWorkspaceSettings {
     /// Told about each request.
     pub observer: Arc<dyn Observer>,
 }
-
-/// Google counts 2,400 queries a minute for each user of a project (Directory API, "Limits and
-/// quotas"); a little is left for others who act for the same administrator.
-pub const REQUESTS_PER_MINUTE: u32 = 2_300;
 
 impl GoogleWorkspaceSettings {
     /// Everybody and every group of the account's own customer.

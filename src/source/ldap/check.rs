@@ -6,7 +6,8 @@ use super::entry::{AttributeName, Entry};
 use super::error::LdapFailure;
 use super::read::{GroupReader, UserReader, group_search, user_search};
 use super::search::{Next, PAGED_RESULTS, Search};
-use super::settings::{Bind, LdapSettings, SearchScope, ServerUrl};
+use super::settings::{Bind, LdapSettings, ServerUrl};
+use crate::api::spec::LdapScope;
 use crate::directory::DirectoryBuilder;
 use crate::source::Step;
 use crate::text::sanitize;
@@ -160,7 +161,7 @@ async fn ask_root(
     let search = Search {
         what: "the root entry",
         base: "",
-        scope: SearchScope::Base,
+        scope: LdapScope::Base,
         filter: "(objectClass=*)",
         page_size: 0,
         ..user_search(settings, &attributes)
@@ -201,7 +202,7 @@ async fn has_base(connection: &mut Connection, settings: &LdapSettings) -> Resul
     let search = Search {
         what: "the base entry",
         base: &settings.base_dn,
-        scope: SearchScope::Base,
+        scope: LdapScope::Base,
         filter: "(objectClass=*)",
         page_size: 0,
         ..user_search(settings, &attributes)
@@ -358,7 +359,7 @@ async fn finds_dn(
     let search = Search {
         what: "a member",
         base: dn,
-        scope: SearchScope::Base,
+        scope: LdapScope::Base,
         filter,
         page_size: 0,
         ..user_search(settings, &attributes)

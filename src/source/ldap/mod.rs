@@ -34,8 +34,8 @@ pub use framing::Breach;
 use library::caught;
 pub use settings::{
     Bind, ClientIdentity, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute,
-    InvalidSettings, LdapSettings, MemberAttribute, MemberNaming, SearchScope, ServerUrl,
-    TlsSettings, UserSettings,
+    InvalidSettings, LdapSettings, MemberAttribute, MemberNaming, ServerUrl, TlsSettings,
+    UserSettings,
 };
 pub(in crate::source) use settings::{check_filter, is_attribute, tidy_filter};
 

@@ -5,7 +5,8 @@ use super::entry::AttributeName;
 use super::error::LdapFailure;
 use super::read::user_search;
 use super::search::{Next, Search};
-use super::settings::{LdapSettings, SearchScope};
+use super::settings::LdapSettings;
+use crate::api::spec::LdapScope;
 
 /// `groupOfNames` and `groupOfUniqueNames` (RFC 4519, 3.5 and 3.6), and what they demand there.
 const CLASSES: [(&str, &str, &str); 2] = [
@@ -48,7 +49,7 @@ async fn values(
     let search = Search {
         what: "the schema",
         base,
-        scope: SearchScope::Base,
+        scope: LdapScope::Base,
         filter: "(objectClass=*)",
         page_size: 0,
         ..user_search(settings, &attributes)

@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::entry::{Entry, constructed, primitive};
 use super::error::{LdapFailure, Stage};
 use super::framing;
-use super::settings::SearchScope;
+use crate::api::spec::LdapScope;
 use crate::http::limits::{ProcessLimits, process_limits};
 use crate::http::{Observer, Outcome};
 use crate::text::sanitize;
@@ -26,7 +26,7 @@ pub struct Search<'a> {
     /// Where.
     pub base: &'a str,
     /// How deep.
-    pub scope: SearchScope,
+    pub scope: LdapScope,
     /// Which entries.
     pub filter: &'a str,
     /// What of them.
@@ -215,9 +215,9 @@ async fn page(
 ) -> Result<Option<LdapResult>, Broken> {
     let seconds = i32::try_from(search.limit.as_secs()).unwrap_or(i32::MAX);
     let scope = match search.scope {
-        SearchScope::Subtree => Scope::Subtree,
-        SearchScope::OneLevel => Scope::OneLevel,
-        SearchScope::Base => Scope::Base,
+        LdapScope::Subtree => Scope::Subtree,
+        LdapScope::OneLevel => Scope::OneLevel,
+        LdapScope::Base => Scope::Base,
     };
     let mut entries = ldap
         .with_timeout(search.idle)

@@ -9,9 +9,9 @@ use super::certificates::Certificates;
 use super::dn::is_dn;
 use super::settings::{
     Bind, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute, LdapSettings,
-    MemberAttribute, MemberNaming, SearchScope, ServerUrl, UserSettings, tidy_filter,
+    MemberAttribute, MemberNaming, ServerUrl, UserSettings, tidy_filter,
 };
-use crate::api::spec::{LdapGroups, LdapMemberValue, LdapScope, LdapSource, LdapTls, LdapUsers};
+use crate::api::spec::{LdapGroups, LdapMemberValue, LdapSource, LdapTls, LdapUsers};
 use crate::checks::{Checks, is_loopback};
 use crate::http::Observer;
 use crate::references::{
@@ -21,7 +21,7 @@ use crate::source::{ConnectError, Source, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.ldap";
 
-/// An LDAP directory's settings, without passwords and certificates.
+/// What a spec says of a directory.
 #[derive(Debug, Clone)]
 pub struct Configured {
     settings: LdapSettings,
@@ -29,6 +29,7 @@ pub struct Configured {
     certificates: Certificates,
 }
 
+/// As whom to read, and where the credentials are.
 #[derive(Debug, Clone)]
 enum Account {
     Anonymous,
@@ -245,7 +246,7 @@ fn user_settings(checks: &mut Checks, spec: LdapUsers) -> UserSettings {
     };
     UserSettings {
         base_dn: spec.base_dn,
-        scope: scope(spec.scope),
+        scope: spec.scope.unwrap_or_default(),
         filter: spec
             .filter
             .map_or(usual.filter, |filter| tidy_filter(&filter)),
@@ -293,7 +294,7 @@ fn group_settings(checks: &mut Checks, spec: &LdapGroups, users: &LdapUsers) -> 
     let id = spec.id_attribute.as_ref().or(users.id_attribute.as_ref());
     GroupSettings {
         base_dn: spec.base_dn.clone(),
-        scope: scope(spec.scope),
+        scope: spec.scope.unwrap_or_default(),
         filter: spec.filter.as_deref().map_or(usual.filter, tidy_filter),
         id: id.map_or(usual.id, |name| IdAttribute::named(name)),
         name: spec.name_attribute.clone().unwrap_or(usual.name),
@@ -314,14 +315,6 @@ fn member_attribute(
         (Some(LdapMemberValue::Dn), _) | (None, MemberNaming::Dn) => MemberNaming::Dn,
     };
     MemberAttribute { naming, ..usual }
-}
-
-fn scope(scope: Option<LdapScope>) -> SearchScope {
-    match scope.unwrap_or_default() {
-        LdapScope::Subtree => SearchScope::Subtree,
-        LdapScope::OneLevel => SearchScope::OneLevel,
-        LdapScope::Base => SearchScope::Base,
-    }
 }
 
 #[cfg(test)]
