@@ -20,7 +20,7 @@ impl fmt::Display for Digest {
 }
 
 /// Identifies one change that may be held: somebody revoked, removed, invited, or withdrawn from
-/// one group, or a group deleted.
+/// one group, a group deleted, or a protected group renamed.
 pub type Fingerprint = [u8; 16];
 
 /// The fingerprints of a set of changes, so that a later run can tell which of its own were among
@@ -134,27 +134,28 @@ fn of_change(change: &Change) -> Option<Fingerprint> {
         Action::Member(MemberAction::Remove { .. }) => "remove",
         Action::Member(MemberAction::Invite { .. }) => "invite",
         Action::Group(GroupAction::Delete { .. }) => "delete-group",
+        Action::Group(GroupAction::Rename { .. }) => {
+            return Some(fingerprint("rename", id, Some(change.subject.label())));
+        }
         Action::Member(
             MemberAction::Link | MemberAction::Relink { .. } | MemberAction::Restore,
         )
         | Action::Group(
-            GroupAction::Create { .. }
-            | GroupAction::Relink { .. }
-            | GroupAction::Rename { .. }
-            | GroupAction::Update(_),
+            GroupAction::Create { .. } | GroupAction::Relink { .. } | GroupAction::Update(_),
         ) => return None,
     };
     Some(fingerprint(kind, id, None))
 }
 
 fn withdrawal(group: &ExternalId, member: &ExternalId) -> Fingerprint {
-    fingerprint("withdraw", member, Some(group))
+    fingerprint("withdraw", member, Some(group.as_str()))
 }
 
-fn fingerprint(kind: &str, id: &ExternalId, group: Option<&ExternalId>) -> Fingerprint {
+/// `more` is the group that somebody leaves, or the name that a group gets.
+fn fingerprint(kind: &str, id: &ExternalId, more: Option<&str>) -> Fingerprint {
     let mut sha = Sha256::new();
     // Lengths before texts: no two different changes read the same.
-    for text in [kind, id.as_str(), group.map_or("", ExternalId::as_str)] {
+    for text in [kind, id.as_str(), more.unwrap_or_default()] {
         sha.update((text.len() as u64).to_be_bytes());
         sha.update(text);
     }

@@ -3,7 +3,7 @@
 //! This is all that is known of such an organization, so it decides who may lose anything there:
 //! only accounts that an import of ours brought in, at the address that was sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +84,9 @@ pub struct Sent {
     /// Accounts at a former address, by the external id they are revoked with, and the person's own
     /// id: the new address is invited only if the old one is revoked.
     pub replaced: BTreeMap<ExternalId, ExternalId>,
+    /// Whoever is invited and has or may have an account by an earlier import, at this address or at
+    /// another one that is revoked: nobody new.
+    pub known: BTreeSet<ExternalId>,
     /// Groups whose new name was told.
     pub renamed: BTreeMap<ExternalId, Box<str>>,
     /// Groups of which it was told that they are gone from the directory.

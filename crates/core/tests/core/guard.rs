@@ -479,10 +479,9 @@ fn an_approval_is_used_once() {
     let restored = revoked(&organization);
     run.now += hours(30);
     let again = run.sync(&without, &mut organization, &policy);
-    if restored == 0 {
-        assert!(again.held.is_some());
-        assert_eq!(revoked(&organization), 0, "the approval was used before");
-    }
+    assert_eq!(restored, 0, "whom we revoked is restored");
+    assert!(again.held.is_some());
+    assert_eq!(revoked(&organization), 0, "the approval was used before");
     assert_eq!(
         problems(&again),
         [],
@@ -830,5 +829,81 @@ proptest! {
             prop_assert!(of_the_day <= 3, "{taken:?}");
         }
         prop_assert!(taken.iter().any(|(_, lost)| *lost == 3), "something goes: {taken:?}");
+    }
+}
+
+#[test]
+fn a_protected_group_is_not_renamed_out_of_its_protection_although_nobody_leaves_it() {
+    let policy = protecting_admins();
+    let mut organization = with_admins();
+    let everybody = ["p0", "p1", "p2"];
+    let mut run = since(NOON);
+    let renamed = company(AccountState::Active, "others", &everybody);
+    let held = run.sync(&renamed, &mut organization, &policy);
+    let expected = HeldBecause::ProtectedGroup {
+        name: "Admins".into(),
+        members: 0,
+    };
+    assert_eq!(why(&held), [expected]);
+    assert!(
+        organization
+            .show()
+            .iter()
+            .any(|line| line.starts_with("group Admins"))
+    );
+    // Two renamings are two holds.
+    let other = run.plan(
+        &company(AccountState::Active, "guests", &everybody),
+        &organization,
+        &policy,
+    );
+    assert_ne!(other.digest, held.digest);
+    run.approval = approve(&held.digest);
+    run.sync(&renamed, &mut organization, &policy);
+    assert!(
+        organization
+            .show()
+            .iter()
+            .any(|line| line.starts_with("group others"))
+    );
+}
+
+#[test]
+fn whoever_is_in_a_protected_group_that_is_not_compared_is_not_removed_unasked() {
+    let mut policy = protecting_admins();
+    policy.offboarding.disabled = Departure::Remove;
+    let people = || {
+        directory()
+            .disabled("p0", "p0@example.com")
+            .person("p1", "p1@example.com")
+            .person("p2", "p2@example.com")
+    };
+    let organization = || {
+        ModelOrganization::default()
+            .member("p0", "p0@example.com")
+            .member("p1", "p1@example.com")
+            .member("p2", "p2@example.com")
+    };
+    // Filtered out, gone from the directory, without a name, or made by hand.
+    let mut filtered = policy.clone();
+    filtered.groups.exclude = vec![Glob::new("admins")];
+    let listed = people().group("g", "admins", &["p0"]);
+    let ours = organization().group("g", "admins", &["p0@example.com"]);
+    let by_hand = organization().own_group("admins", &["p0@example.com"]);
+    let unnamed = people().group("g", "", &["p0"]);
+    for (directory, before, policy) in [
+        (&listed, &ours, &filtered),
+        (&people(), &ours, &policy),
+        (&unnamed, &ours, &policy),
+        (&people(), &by_hand, &policy),
+    ] {
+        let mut after = before.clone();
+        let run = since(NOON).sync(directory, &mut after, policy);
+        let expected = HeldBecause::ProtectedGroup {
+            name: "admins".into(),
+            members: 1,
+        };
+        assert_eq!(why(&run), [expected]);
+        assert_eq!(after.show(), before.show());
     }
 }

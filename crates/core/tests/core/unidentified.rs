@@ -214,3 +214,25 @@ fn a_group_that_contains_one_without_an_id_loses_nobody() {
             .any(|(reason, _)| *reason == AmbiguousMember)
     );
 }
+
+#[test]
+fn a_member_invited_by_hand_is_no_evidence_of_whose_an_entry_without_id_is() {
+    let directory = directory()
+        .unidentified("ann", "ann@example.com")
+        .person("bob", "bob@example.com");
+    // Ann's entry shows no id any more, and her address in it is one that was invited by hand.
+    let mut organization = organization()
+        .member("ann", "ann.old@example.com")
+        .member("bob", "bob@example.com")
+        .stranger("ann@example.com");
+    let before = organization.show();
+    let run = sync(&directory, &mut organization, &harsh());
+    assert_eq!(organization.show(), before);
+    assert_eq!(
+        problems(&run),
+        [
+            (InvalidExternalId, vec![]),
+            (UnidentifiedEntries, vec!["ann"])
+        ]
+    );
+}

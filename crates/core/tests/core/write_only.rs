@@ -530,3 +530,78 @@ fn whoever_was_not_read_is_sent_with_a_group_that_names_members_nobody_knows() {
     assert_eq!(row(&run, "g").unwrap(), ["p0", "p1", "p3"]);
     assert_eq!(changes(&server.sync(&after)), [""; 0]);
 }
+
+#[test]
+fn people_in_conflict_keep_their_groups_and_come_into_no_others() {
+    let mut server = Server::new().never_sends(&[]);
+    let directory = |ann: &str, others: &[&str]| {
+        directory()
+            .person("ann", ann)
+            .person("bob", "bob@example.com")
+            .group("team", "Team", &["ann", "bob"])
+            .group("others", "Others", others)
+    };
+    server.sync(&directory("ann@example.com", &["bob"]));
+    // Bob's old address is Ann's now, and Bob has none that can be used.
+    let swapped = directory_sync_core_testing::directory()
+        .person("ann", "bob@example.com")
+        .person("bob", "")
+        .group("team", "Team", &["ann"])
+        .group("others", "Others", &["bob", "ann"]);
+    let run = server.sync(&swapped);
+    assert!(
+        problems(&run)
+            .iter()
+            .any(|(reason, _)| *reason == ProblemReason::IdentityConflict),
+        "{:?}",
+        problems(&run)
+    );
+    assert_eq!(
+        row(&run, "team"),
+        None,
+        "it isn't sent without either of them"
+    );
+    assert_eq!(row(&run, "others"), None, "nor with somebody new");
+}
+
+#[test]
+fn who_is_listed_as_deleted_goes_as_the_policy_for_deleted_ones_says() {
+    let mut server = Server::new();
+    server.policy.offboarding.disabled_limit = Limit::Percent(100.0);
+    server.sync(&company());
+    let gone = (1..8).fold(
+        directory().deleted("p0", "p0@example.com"),
+        |directory, n| directory.person(&format!("p{n}"), &format!("p{n}@example.com")),
+    );
+    server.policy.offboarding.absent = Departure::Revoke;
+    server.policy.offboarding.deleted = Departure::Retain;
+    assert_eq!(changes(&server.plan(&gone, None)), Vec::<String>::new());
+    server.policy.offboarding.absent = Departure::Retain;
+    server.policy.offboarding.deleted = Departure::Revoke;
+    assert_eq!(changes(&server.plan(&gone, None)), ["Revoke p0"]);
+}
+
+#[test]
+fn a_doubled_organization_is_held_there_too_and_new_addresses_are_no_growth() {
+    let mut server = Server::new();
+    server.policy.offboarding.disabled_limit = Limit::Percent(100.0);
+    server.sync(&company());
+    let larger = (8..16).fold(company(), |directory, n| {
+        directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let guarded = server.plan(&larger, None);
+    let why = &guarded.held.as_ref().unwrap().why;
+    let expected = HeldBecause::Invited {
+        people: 8,
+        earlier: 0,
+        limit: 5,
+    };
+    assert_eq!(*why, [expected]);
+    assert_eq!(changes(&guarded), Vec::<String>::new());
+    let moved = (0..8).fold(directory(), |directory, n| {
+        directory.person(&format!("p{n}"), &format!("p{n}@example.org"))
+    });
+    let guarded = server.plan(&moved, None);
+    assert!(guarded.held.is_none(), "{:?}", held(&guarded));
+    assert_eq!(guarded.approved.changes.len(), 16);
+}

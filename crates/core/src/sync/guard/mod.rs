@@ -268,6 +268,16 @@ impl fmt::Display for HeldBecause {
             }
             Self::Group {
                 name,
+                members: 0,
+                earlier: 0,
+                ..
+            } => write!(
+                f,
+                "group {} would be deleted, and who is in it isn't known",
+                crate::text::sanitize(name)
+            ),
+            Self::Group {
+                name,
                 members,
                 earlier,
                 limit,
@@ -276,6 +286,11 @@ impl fmt::Display for HeldBecause {
                 write!(f, "{} would leave group {name}", plural(*members, "member"))?;
                 past(f, *earlier, *limit, "groups.limit")
             }
+            Self::ProtectedGroup { name, members: 0 } => write!(
+                f,
+                "group {} is protected, and would be deleted or get a name that isn't protected",
+                crate::text::sanitize(name)
+            ),
             Self::ProtectedGroup { name, members } => write!(
                 f,
                 "group {} is protected, and {} would leave it",

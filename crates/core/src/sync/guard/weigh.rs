@@ -1,6 +1,6 @@
 //! Which limits a plan exceeds, and which of its changes each of them holds.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{FingerprintSet, HeldBecause};
 use crate::directory::ExternalId;
@@ -24,6 +24,8 @@ pub(super) struct Reasons {
     groups: HashMap<ExternalId, HeldGroup>,
     /// Removals from the organization that would empty a held group.
     people: HashMap<ExternalId, usize>,
+    /// Who is invited and isn't new.
+    known: BTreeSet<ExternalId>,
     /// What an approval lets go ahead that an earlier run used.
     covered: FingerprintSet,
 }
@@ -61,7 +63,9 @@ impl Reasons {
                 .everything
                 .or(self.by_class(evidence.into()))
                 .or_else(|| self.people.get(id).copied()),
-            Action::Member(MemberAction::Invite { .. }) => self.invitations,
+            Action::Member(MemberAction::Invite { .. }) => {
+                self.invitations.filter(|_| !self.known.contains(id))
+            }
             Action::Group(GroupAction::Delete { .. }) => self
                 .everything
                 .or(self.absent)
@@ -138,6 +142,11 @@ impl Reasons {
 pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
     let mut reasons = Reasons {
         covered: ledger.in_progress(),
+        known: plan
+            .sent
+            .iter()
+            .flat_map(|sent| sent.known.clone())
+            .collect(),
         ..Reasons::default()
     };
     let losses = Losses::of(plan, &reasons);
@@ -259,11 +268,9 @@ fn groups(
     }
     for (group, leaving) in &losses.groups {
         // By the name that it has in Bitwarden, and by the one that it gets.
-        let current = losses.renamed.get(group).copied();
-        let protected = current.into_iter().chain([leaving.name]).find(|name| {
-            !policy.groups.protected.is_empty()
-                && passes(&policy.groups.protected, &[], &name.to_lowercase())
-        });
+        let current = losses.renamed.get(group).map(|(from, _)| *from);
+        let names = current.into_iter().chain([leaving.name]);
+        let protected = names.into_iter().find(|name| is_protected(policy, name));
         let protected = protected.filter(|_| leaving.any());
         let by = if let Some(name) = protected {
             reasons.add(HeldBecause::ProtectedGroup {
@@ -293,6 +300,51 @@ fn groups(
                     .filter(|id| losses.removed.contains_key(*id));
                 reasons.people.extend(removed.map(|id| ((*id).clone(), by)));
             }
+        }
+    }
+    protected_names(reasons, losses, policy);
+    for (name, leaving) in &plan.protected {
+        let leaving = leaving.iter().filter(|id| losses.removed.contains_key(*id));
+        let leaving: Vec<&ExternalId> = leaving.collect();
+        if leaving.is_empty() {
+            continue;
+        }
+        let why = HeldBecause::ProtectedGroup {
+            name: name.clone(),
+            members: leaving.len(),
+        };
+        if let Some(by) = reasons.add(why) {
+            for id in leaving {
+                reasons.people.entry(id.clone()).or_insert(by);
+            }
+        }
+    }
+}
+
+fn is_protected(policy: &Policy, name: &str) -> bool {
+    let patterns = &policy.groups.protected;
+    !patterns.is_empty() && passes(patterns, &[], &name.to_lowercase())
+}
+
+/// A protected group keeps the name that it is protected by, also where nobody leaves it now.
+fn protected_names(reasons: &mut Reasons, losses: &Losses<'_>, policy: &Policy) {
+    for (group, (from, to)) in &losses.renamed {
+        let ends = is_protected(policy, from) && !is_protected(policy, to);
+        let is_held = reasons
+            .groups
+            .get(*group)
+            .is_some_and(|held| held.protected);
+        if !ends || is_held {
+            continue;
+        }
+        let why = HeldBecause::ProtectedGroup {
+            name: (*from).into(),
+            members: 0,
+        };
+        if let Some(by) = reasons.add(why) {
+            let protected = true;
+            let held = HeldGroup { by, protected };
+            reasons.groups.insert((*group).clone(), held);
         }
     }
 }
@@ -329,8 +381,9 @@ fn exceeded(
     })
 }
 
-/// People who would be invited. A server that can't be read is sent everybody each time: who of them
-/// is new isn't known.
+/// People who would be invited. Who gets an account at a new address in place of the old one isn't
+/// new; neither is anybody known to be where what was sent isn't known any more, and all of that is
+/// held anyway.
 fn invitations(
     reasons: &mut Reasons,
     recent: &Recent,
@@ -348,11 +401,13 @@ fn invitations(
             .limit
             .losses(counts.with_access + counts.invited);
     let first = counts.managed_members == 0 || (ledger.is_first_sync() && recognized);
-    if first || limit.is_off() || plan.sent.is_some() {
+    if first || limit.is_off() {
         return;
     }
-    let invited = |change: &&Change| matches!(change.member(), Some(MemberAction::Invite { .. }));
-    let people = plan.changes.iter().filter(invited);
+    let people = plan
+        .changes
+        .iter()
+        .filter(|change| plan.invites_new(change));
     let people = people.filter(|change| !reasons.covered.has(change)).count();
     // Whom a stopped run didn't invite is invited now.
     let earlier = recent.invited + recent.maybe_invited.saturating_sub(people);
@@ -380,8 +435,9 @@ struct Losses<'a> {
     deleted: Vec<&'a ExternalId>,
     /// Who is removed from the organization.
     removed: HashMap<&'a ExternalId, Class>,
-    /// The names that groups have in Bitwarden, where the plan changes them.
-    renamed: HashMap<&'a ExternalId, &'a str>,
+    /// The names that groups have in Bitwarden and get, where the plan changes them and that isn't
+    /// approved.
+    renamed: BTreeMap<&'a ExternalId, (&'a str, &'a str)>,
     /// In the order of their ids, so that reasons are.
     groups: BTreeMap<&'a ExternalId, Leaving<'a>>,
 }
@@ -416,8 +472,11 @@ impl<'a> Losses<'a> {
     fn of(plan: &'a Plan, reasons: &Reasons) -> Self {
         let mut losses = Self::default();
         for change in &plan.changes {
-            if let Some(GroupAction::Rename { from }) = change.group() {
-                losses.renamed.insert(change.external_id(), from);
+            if let Some(GroupAction::Rename { from }) = change.group()
+                && !reasons.covered.has(change)
+            {
+                let names = (&**from, change.subject.label());
+                losses.renamed.insert(change.external_id(), names);
             }
             if change.takes_away() {
                 losses.add(change, &reasons.covered);

@@ -60,7 +60,9 @@ impl Ledger {
                         });
                     }
                 }
-                Action::Member(MemberAction::Invite { .. }) => invited += 1,
+                Action::Member(MemberAction::Invite { .. }) => {
+                    invited += usize::from(plan.invites_new(change));
+                }
                 Action::Group(GroupAction::Update(update)) => {
                     let group = key(id);
                     for leaving in &update.remove {
@@ -106,7 +108,7 @@ impl Ledger {
         }
         self.add_losses(losses);
         self.add_revoked(revoked);
-        if invited > 0 && !self.is_first_sync() && plan.sent.is_none() {
+        if invited > 0 && !self.is_first_sync() {
             // Whoever a stopped run didn't invite is among these.
             for pending in self.invited.iter_mut().filter(|one| !one.done) {
                 pending.people = pending
@@ -147,8 +149,9 @@ impl Ledger {
             let failed = failed.people.contains(id);
             match change.member() {
                 Some(MemberAction::Invite { .. }) => {
-                    invited += 1;
-                    refused += usize::from(failed);
+                    let new = plan.invites_new(change);
+                    invited += usize::from(new);
+                    refused += usize::from(new && failed);
                     if !failed {
                         back.insert(key(id));
                     }

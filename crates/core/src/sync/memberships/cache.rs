@@ -86,6 +86,7 @@ impl MembershipCache {
     /// The groups that have to be read before the draft can be completed:
     /// - those of which nothing is known that still holds;
     /// - those that are to be deleted;
+    /// - protected ones, while somebody is to be removed from the organization;
     /// - those with withdrawals that wait, while somebody is `approving` them;
     /// - those in which somebody may be who became ours to move, or has another external id now.
     pub fn to_read(&self, draft: &Draft<'_>, approving: bool) -> Vec<Uuid> {
@@ -104,6 +105,7 @@ impl MembershipCache {
             })
             .map(|(group, ..)| group)
             .chain(draft.deleted())
+            .chain(draft.protected().iter().copied())
             .collect();
         unknown.sort_unstable();
         unknown

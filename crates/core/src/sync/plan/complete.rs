@@ -133,6 +133,20 @@ fn compare(
             *inside = Some(managed);
         }
     }
+    for group in &compared.protected {
+        let Some(inside) = read.get(group) else {
+            continue;
+        };
+        let removed = inside.iter().filter_map(|member| members.get(member));
+        let removed = removed.filter(|id| compared.people.removed.contains(**id));
+        let mut removed: Vec<ExternalId> = removed.map(|id| (*id).clone()).collect();
+        removed.sort_unstable();
+        let mut groups = compared.content.groups.iter();
+        if let (false, Some(group)) = (removed.is_empty(), groups.find(|one| one.id == *group)) {
+            plan.protected.push((group.name.clone(), removed));
+        }
+    }
+    plan.protected.sort_unstable();
     drop(ours);
     drop(members);
     drop(departing);

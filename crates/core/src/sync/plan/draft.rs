@@ -1,6 +1,6 @@
 //! The first half of a plan: everything but who is in which of the groups that exist already.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
@@ -12,7 +12,7 @@ use crate::sync::hash::{MemberSum, hash, person_hash};
 use crate::sync::plan::groups::{self, Target};
 use crate::sync::plan::people::{self, Presence};
 use crate::sync::plan::{Counts, GroupAction, MemberAction};
-use crate::sync::policy::Policy;
+use crate::sync::policy::{Policy, passes};
 use crate::sync::roster::{Eligibility, Roster};
 
 /// A plan whose groups aren't compared yet.
@@ -40,6 +40,9 @@ pub(super) struct Compared<'a> {
     pub people: people::Decided,
     pub groups: groups::Decided,
     pub wanted: Vec<DesiredGroup>,
+    /// Protected groups that aren't compared (filtered out, not usable, not managed), where somebody
+    /// is removed from the organization: they would leave these by that.
+    pub protected: Vec<Uuid>,
     pub unmanaged: Unmanaged,
 }
 
@@ -142,12 +145,17 @@ pub fn draft<'a>(
     let groups = groups::decide(roster, &content.groups, policy);
     let unmanaged = unmanaged(content, prefix, &people);
     let wanted = wanted(roster, &people.presence, &groups.targets);
+    let protected = match people.removed.is_empty() {
+        true => vec![],
+        false => protected(content, policy, &groups),
+    };
     let compared = Compared {
         content,
         prefix,
         people,
         groups,
         wanted,
+        protected,
         unmanaged,
     };
     Draft {
@@ -158,10 +166,19 @@ pub fn draft<'a>(
 }
 
 impl Draft<'_> {
-    /// How many groups of ours there are in the organization, of those in scope and of those that
-    /// are to be deleted.
+    /// How many groups of the organization may have to be read: those in scope, those that are to be
+    /// deleted, and protected ones that somebody leaves by being removed from the organization.
     pub fn existing_groups(&self) -> usize {
-        self.existing().count() + self.deleted().count()
+        self.existing().count() + self.deleted().count() + self.protected().len()
+    }
+
+    /// Groups that aren't compared and that nobody may leave without approval. Who is in them has to
+    /// be known.
+    pub(crate) fn protected(&self) -> &[Uuid] {
+        match &self.basis {
+            Basis::Compared(compared) => &compared.protected,
+            Basis::WriteOnly(_) => &[],
+        }
     }
 
     /// The groups that are to be deleted. Who is in them has to be known: they lose something.
@@ -239,6 +256,26 @@ fn unmanaged(content: &Content, prefix: &str, people: &people::Decided) -> Unman
         settled: outside.digest(),
         pending: outside.and(renamed).digest(),
     }
+}
+
+fn protected(content: &Content, policy: &Policy, groups: &groups::Decided) -> Vec<Uuid> {
+    let patterns = &policy.groups.protected;
+    if patterns.is_empty() {
+        return vec![];
+    }
+    let compared = groups
+        .targets
+        .iter()
+        .filter_map(|(_, target)| match target {
+            Target::New => None,
+            Target::Existing(group) | Target::Relinked(group) => Some(*group),
+        });
+    let changed = groups.changes.iter().filter_map(|change| change.subject.id);
+    let compared: HashSet<Uuid> = compared.chain(changed).collect();
+    let protected = content.groups.iter().filter(|group| {
+        !compared.contains(&group.id) && passes(patterns, &[], &group.name.to_lowercase())
+    });
+    protected.map(|group| group.id).collect()
 }
 
 fn wanted(

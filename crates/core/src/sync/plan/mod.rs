@@ -42,10 +42,23 @@ pub struct Plan {
     pub(crate) revoked: Option<std::collections::HashSet<crate::directory::ExternalId>>,
     /// What each group in scope shall hold, for [`MembershipCache`](crate::sync::memberships::MembershipCache).
     pub groups: Vec<GroupState>,
+    /// Protected groups that aren't compared, by name, and who would leave each by being removed from
+    /// the organization.
+    pub(crate) protected: Vec<(Box<str>, Vec<crate::directory::ExternalId>)>,
     /// Stands for all members who aren't ours to move, for the same.
     pub(crate) unmanaged: Unmanaged,
     /// What else a plan for a server that can't be read does; `None` where nothing is sent.
     pub sent: Option<Sent>,
+}
+
+impl Plan {
+    /// Whether somebody is invited who isn't known to have had an account before.
+    pub(crate) fn invites_new(&self, change: &Change) -> bool {
+        let known = |sent: &Sent| sent.known.contains(change.external_id());
+        change.kind() == Kind::Invite
+            && change.reason != Reason::MembersUnknown
+            && !self.sent.as_ref().is_some_and(known)
+    }
 }
 
 /// Why a change is wanted.

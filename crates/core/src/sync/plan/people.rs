@@ -128,7 +128,12 @@ impl<'a> Decision<'a> {
                 .and_then(|id| roster.by_id.get(id));
             at.is_some_and(|&at| roster.people[at as usize].eligibility == Eligibility::Active)
         };
-        self.protected = Protected::members(&roster.unidentified, members, is_known);
+        self.protected = Protected::members(
+            &roster.unidentified,
+            members,
+            &self.policy.external_id_prefix,
+            is_known,
+        );
         self.claimed.extend(&self.protected.may_be);
         self.decided.unmanaged.extend(&self.protected.may_be);
     }

@@ -31,10 +31,12 @@ impl<'a> Protected<'a> {
     /// Looks for each entry among the `members` by email and by id.
     ///
     /// `is_known` tells members who are somebody else for certain: active people with an id of
-    /// their own.
+    /// their own. Only a managed member (with our `prefix`) tells whose an entry is: somebody who was
+    /// invited by hand may have the email of a managed member's entry.
     pub fn members(
         entries: &'a [UnidentifiedUser],
         members: &[Member],
+        prefix: &str,
         is_known: impl Fn(&Member) -> bool,
     ) -> Self {
         let mut protected = Self::default();
@@ -53,8 +55,11 @@ impl<'a> Protected<'a> {
             if email.is_some() || id.is_some() {
                 protected.may_be.insert(member.id);
             }
-            email.map(|email| found_emails.insert(email));
-            id.map(|id| found_ids.insert(id));
+            let managed = member.external_id.as_ref();
+            if managed.is_some_and(|id| id.as_str().starts_with(prefix)) {
+                email.map(|email| found_emails.insert(email));
+                id.map(|id| found_ids.insert(id));
+            }
         }
         let told = |entry: &UnidentifiedUser| {
             entry

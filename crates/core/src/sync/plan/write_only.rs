@@ -53,6 +53,7 @@ pub(super) fn compare(
         accounts: state.accounts_of(),
         on_server: HashSet::new(),
         moved: HashSet::new(),
+        conflicts: HashMap::new(),
         in_use: in_use(roster),
         changes: vec![],
         sent: Sent::default(),
@@ -74,6 +75,9 @@ struct Comparison<'a> {
     accounts: BTreeMap<&'a ExternalId, Vec<(&'a Email, Access)>>,
     /// Whose account the server has, once the plan is applied.
     on_server: HashSet<&'a ExternalId>,
+    /// Whoever may be somebody else by the address that was sent: they leave no group. `true`: they
+    /// come into none either.
+    conflicts: HashMap<ExternalId, bool>,
     /// Whose account is another one than before: the groups have to be filled again.
     moved: HashSet<&'a ExternalId>,
     /// Addresses of people who may be using them, whatever else has the same.
@@ -137,10 +141,11 @@ impl<'a> Comparison<'a> {
                     self.revoke_former_addresses(person, Some(email));
                     return;
                 }
-                Access::Unsure => (
-                    MemberAction::Invite { staged: false },
-                    Reason::NewInDirectory,
-                ),
+                Access::Unsure => {
+                    self.sent.known.insert(person.id.clone());
+                    let action = MemberAction::Invite { staged: false };
+                    (action, Reason::NewInDirectory)
+                }
                 Access::Revoked if self.policy.onboarding.restore != Restore::Nobody => {
                     (MemberAction::Restore, Reason::ActiveAgain)
                 }
@@ -183,6 +188,11 @@ impl<'a> Comparison<'a> {
 
     /// The address was sent for somebody else, whose account it is.
     fn taken(&mut self, person: &Person, email: &Email, from: &ExternalId, access: Access) {
+        // Both may be the same person, so neither leaves a group.
+        self.conflicts.entry(from.clone()).or_default();
+        if self.accounts.contains_key(&person.id) {
+            self.conflicts.insert(person.id.clone(), true);
+        }
         let whose = match access {
             Access::Revoked => "was revoked and belongs to",
             Access::Given | Access::Unsure => "belongs to",
@@ -219,6 +229,7 @@ impl<'a> Comparison<'a> {
             if self.revoke(retired.clone(), email, evidence, reason) {
                 self.moved.insert(&person.id);
                 self.sent.replaced.insert(retired, person.id.clone());
+                self.sent.known.insert(person.id.clone());
             }
         }
     }
@@ -230,7 +241,7 @@ impl<'a> Comparison<'a> {
         };
         self.on_server.insert(&person.id);
         let departs = match person.eligibility {
-            Eligibility::Deleted => self.policy.offboarding.absent != Departure::Retain,
+            Eligibility::Deleted => self.policy.offboarding.deleted != Departure::Retain,
             _ => self.policy.offboarding.disabled != Departure::Retain,
         };
         let with_access = |email: &&Email| {
@@ -332,6 +343,9 @@ impl<'a> Comparison<'a> {
                 wanted.sort_unstable();
                 wanted.dedup();
             }
+            if let Some(before) = before {
+                self.keep_conflicts(&mut wanted, before);
+            }
             if let Some((server_id, before)) = former {
                 let on_server = before.server_id.as_ref().unwrap_or(server_id);
                 self.sent
@@ -381,6 +395,19 @@ impl<'a> Comparison<'a> {
         let ids = [group.id.clone()];
         let reason = ProblemReason::UnidentifiedEntries;
         self.problems.push(Problem::new(reason, message, ids));
+    }
+
+    /// Whoever may be somebody else stays where they are.
+    fn keep_conflicts(&self, wanted: &mut Vec<ExternalId>, before: &SentGroup) {
+        if self.conflicts.is_empty() {
+            return;
+        }
+        let was_in = |id: &ExternalId| before.members.binary_search(id).is_ok();
+        wanted.retain(|id| self.conflicts.get(id) != Some(&true) || was_in(id));
+        let stay = self.conflicts.keys().filter(|id| was_in(id));
+        wanted.extend(stay.cloned());
+        wanted.sort_unstable();
+        wanted.dedup();
     }
 
     /// Everyone of a group whom the server has, in order.
@@ -580,11 +607,16 @@ fn unsupported(policy: &Policy) -> Vec<Problem> {
              directory stay; set offboarding.absent to Retain and remove them in its console",
         );
     }
-    if policy.offboarding.disabled == Departure::Remove {
-        report(
-            "this server can't remove members, so disabled people are revoked; set \
-             offboarding.disabled to Revoke",
-        );
+    for (departure, field) in [
+        (policy.offboarding.disabled, "disabled"),
+        (policy.offboarding.deleted, "deleted"),
+    ] {
+        if departure == Departure::Remove {
+            report(&format!(
+                "this server can't remove members, so {field} people are revoked; set \
+                 offboarding.{field} to Revoke"
+            ));
+        }
     }
     if policy.groups.prune {
         report(

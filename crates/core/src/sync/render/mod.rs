@@ -78,7 +78,7 @@ fn detail(change: &Change) -> String {
                 evidence, members, ..
             } => match members {
                 Some(all) => format!("{}; {evidence}", count(all.len())),
-                None => evidence.to_string(),
+                None => format!("members unknown; {evidence}"),
             },
         },
     }
