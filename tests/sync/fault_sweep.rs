@@ -3,9 +3,12 @@
 //! run ends in the very state that an undisturbed one ends in.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use directory_sync::http::Retry;
+use directory_sync::source::ldap::LdapSource;
 use directory_sync::sync::run::{RunError, State};
 use futures::{StreamExt, stream};
 use simulators::fault::{Fault, Way, Work};
@@ -13,8 +16,8 @@ use simulators::ldap_proxy::{LdapFault, LdapProxy};
 use simulators::organization::{Config, Event, SimulatedOrganization, Snapshot};
 
 use crate::world::{
-    IMPATIENT, NO_RETRY, PATIENT, QUICK_RETRY, Sync, address, client, client_with, organization,
-    slapd, source, source_with,
+    LONG_TIMEOUT, NO_RETRY, QUICK_RETRY, SHORT_TIMEOUT, Sync, address, client, client_with,
+    organization, slapd, source, source_with,
 };
 
 /// What an undisturbed sync does.
@@ -26,7 +29,7 @@ struct Wanted {
     requests: usize,
 }
 
-async fn undisturbed(source: &directory_sync::source::ldap::LdapSource) -> Wanted {
+async fn undisturbed(source: &LdapSource) -> Wanted {
     let organization = organization(Config::cloud()).await;
     let client = client(&organization, NO_RETRY);
     let mut sync = Sync::new(source, &client);
@@ -102,6 +105,25 @@ async fn assert_heals(
     );
 }
 
+/// So many cases run at once: many wait for a server that doesn't answer.
+const AT_ONCE: usize = 6;
+
+/// Runs each case as a task of its own, so that all cores work.
+async fn in_parallel<Case>(cases: impl IntoIterator<Item = Case>)
+where
+    Case: Future<Output = ()> + Send + 'static,
+{
+    stream::iter(cases)
+        .map(tokio::spawn)
+        .buffer_unordered(AT_ONCE)
+        .for_each(async |ended| {
+            if let Err(failed) = ended {
+                std::panic::resume_unwind(failed.into_panic());
+            }
+        })
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_to_the_organization_may_fail_anywhere_in_any_way() {
     let slapd = slapd();
@@ -122,7 +144,7 @@ async fn a_request_to_the_organization_may_fail_anywhere_in_any_way() {
             }
         }
     }
-    disturb_all(&source, &wanted, cases).await;
+    disturb_all(source, wanted, cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,30 +159,33 @@ async fn a_request_to_the_organization_may_be_refused_anywhere() {
             cases.push((k, Way::Refused, work, NO_RETRY, false));
         }
     }
-    disturb_all(&source, &wanted, cases).await;
+    disturb_all(source, wanted, cases).await;
 }
 
 type Case = (u64, Way, Work, Retry, bool);
 
-async fn disturb_all(
-    source: &directory_sync::source::ldap::LdapSource,
-    wanted: &Wanted,
-    cases: Vec<Case>,
-) {
-    stream::iter(cases)
-        .for_each_concurrent(6, |(k, way, work, retry, same_process)| async move {
-            let case = format!(
-                "request {k}, {way:?}, work {work:?}, {} retries",
-                retry.times
-            );
-            disturb(&case, source, wanted, (k, way, work), retry, same_process).await;
-        })
-        .await;
+async fn disturb_all(source: LdapSource, wanted: Wanted, cases: Vec<Case>) {
+    let (source, wanted) = (Arc::new(source), Arc::new(wanted));
+    in_parallel(
+        cases
+            .into_iter()
+            .map(|(k, way, work, retry, same_process)| {
+                let (source, wanted) = (source.clone(), wanted.clone());
+                async move {
+                    let case = format!(
+                        "request {k}, {way:?}, work {work:?}, {} retries",
+                        retry.times
+                    );
+                    disturb(&case, &source, &wanted, (k, way, work), retry, same_process).await;
+                }
+            }),
+    )
+    .await;
 }
 
 async fn disturb(
     case: &str,
-    source: &directory_sync::source::ldap::LdapSource,
+    source: &LdapSource,
     wanted: &Wanted,
     (k, way, work): (u64, Way, Work),
     retry: Retry,
@@ -170,8 +195,12 @@ async fn disturb(
     organization
         .faults()
         .inject(Fault::new(way).work(work).on_request(k));
-    let patience = if way == Way::Hang { IMPATIENT } else { PATIENT };
-    let disturbed_client = client_with(&organization, retry, patience);
+    let timeout = if way == Way::Hang {
+        SHORT_TIMEOUT
+    } else {
+        LONG_TIMEOUT
+    };
+    let disturbed_client = client_with(&organization, retry, timeout);
     let client = client(&organization, retry);
     let mut sync = Sync::new(source, &disturbed_client);
     let disturbed = sync.run().await;
@@ -199,34 +228,41 @@ async fn a_run_may_be_stopped_at_any_request() {
     let slapd = slapd();
     let source = source(address(&slapd));
     let wanted = undisturbed(&source).await;
-    for k in 1..=wanted.requests as u64 {
-        for work in Work::BOTH {
-            let case = format!("stopped at request {k}, work {work:?}");
-            let organization = Arc::new(organization(Config::cloud()).await);
-            organization
-                .faults()
-                .inject(Fault::new(Way::Hang).work(work).on_request(k));
-            let client = client(&organization, NO_RETRY);
-            let mut sync = Sync::new(&source, &client);
-            let stop = sync.stop.clone();
-            let watched = organization.clone();
-            let stopper = tokio::spawn(async move {
-                while watched.faults().fired() == 0 {
-                    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-                }
-                stop.cancel();
-            });
-            let stopped = sync.run().await;
-            stopper.await.unwrap();
-            assert!(
-                matches!(stopped, Err(RunError::Stopped { .. })),
-                "{case}: {stopped:?}"
-            );
-            assert_harmless(&case, &organization, &wanted);
-            sync.stop = tokio_util::sync::CancellationToken::new();
-            assert_heals(&case, &mut sync, &organization, &wanted).await;
+    let (source, wanted) = (Arc::new(source), Arc::new(wanted));
+    let requests = 1..=wanted.requests as u64;
+    let cases = requests.flat_map(|k| Work::BOTH.map(|work| (k, work)));
+    in_parallel(cases.map(|(k, work)| {
+        let (source, wanted) = (source.clone(), wanted.clone());
+        async move { stop(&source, &wanted, k, work).await }
+    }))
+    .await;
+}
+
+async fn stop(source: &LdapSource, wanted: &Wanted, k: u64, work: Work) {
+    let case = format!("stopped at request {k}, work {work:?}");
+    let organization = Arc::new(organization(Config::cloud()).await);
+    organization
+        .faults()
+        .inject(Fault::new(Way::Hang).work(work).on_request(k));
+    let client = client(&organization, NO_RETRY);
+    let mut sync = Sync::new(source, &client);
+    let stop = sync.stop.clone();
+    let watched = organization.clone();
+    let stopper = tokio::spawn(async move {
+        while watched.faults().fired() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
-    }
+        stop.cancel();
+    });
+    let stopped = sync.run().await;
+    stopper.await.unwrap();
+    assert!(
+        matches!(stopped, Err(RunError::Stopped { .. })),
+        "{case}: {stopped:?}"
+    );
+    assert_harmless(&case, &organization, wanted);
+    sync.stop = tokio_util::sync::CancellationToken::new();
+    assert_heals(&case, &mut sync, &organization, wanted).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,36 +295,45 @@ async fn a_request_to_the_directory_may_fail_anywhere_in_any_way_and_nothing_is_
         LdapFault::Code(51),
         LdapFault::Code(52),
     ];
-    for k in 0..requests {
-        for fault in faults {
-            let case = format!("directory request {k}, {fault:?}");
-            let patience = if fault == LdapFault::Hang {
-                IMPATIENT
-            } else {
-                PATIENT
-            };
-            let disturbed = source_with(proxy.address(), patience);
-            let organization = organization(Config::cloud()).await;
-            let before = organization.snapshot();
-            let client = client(&organization, NO_RETRY);
-            let mut sync = Sync::new(&disturbed, &client);
-            proxy.arm(k, fault);
-            let failed = sync.run().await;
-            sync.source = &proxied;
-            assert!(
-                matches!(failed, Err(RunError::Source(_))),
-                "{case}: {failed:?}"
-            );
-            assert_eq!(organization.snapshot(), before, "{case}");
-            assert!(
-                !organization
-                    .requests()
-                    .iter()
-                    .any(simulators::organization::Request::is_write),
-                "{case}: nothing is sent after a failed read"
-            );
-            proxy.disarm();
-            assert_heals(&case, &mut sync, &organization, &wanted).await;
-        }
-    }
+    let wanted = Arc::new(wanted);
+    let upstream = address(&slapd);
+    let cases = (0..requests).flat_map(|k| faults.map(|fault| (k, fault)));
+    in_parallel(cases.map(|(k, fault)| {
+        let wanted = wanted.clone();
+        async move { disturb_directory(upstream, &wanted, k, fault).await }
+    }))
+    .await;
+}
+
+async fn disturb_directory(upstream: SocketAddr, wanted: &Wanted, k: usize, fault: LdapFault) {
+    let case = format!("directory request {k}, {fault:?}");
+    let timeout = if fault == LdapFault::Hang {
+        SHORT_TIMEOUT
+    } else {
+        LONG_TIMEOUT
+    };
+    let proxy = LdapProxy::start(upstream).await.unwrap();
+    let source = source(proxy.address());
+    let disturbed = source_with(proxy.address(), timeout);
+    let organization = organization(Config::cloud()).await;
+    let before = organization.snapshot();
+    let client = client(&organization, NO_RETRY);
+    let mut sync = Sync::new(&disturbed, &client);
+    proxy.arm(k, fault);
+    let failed = sync.run().await;
+    sync.source = &source;
+    assert!(
+        matches!(failed, Err(RunError::Source(_))),
+        "{case}: {failed:?}"
+    );
+    assert_eq!(organization.snapshot(), before, "{case}");
+    assert!(
+        !organization
+            .requests()
+            .iter()
+            .any(simulators::organization::Request::is_write),
+        "{case}: nothing is sent after a failed read"
+    );
+    proxy.disarm();
+    assert_heals(&case, &mut sync, &organization, wanted).await;
 }

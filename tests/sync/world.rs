@@ -177,11 +177,11 @@ pub fn policy() -> Policy {
 }
 
 pub fn source(address: SocketAddr) -> LdapSource {
-    source_with(address, PATIENT)
+    source_with(address, LONG_TIMEOUT)
 }
 
-/// A source that gives a silent server up after `patience`.
-pub fn source_with(address: SocketAddr, patience: Duration) -> LdapSource {
+/// A source that gives a silent server up after `timeout`.
+pub fn source_with(address: SocketAddr, timeout: Duration) -> LdapSource {
     let server = ServerUrl {
         ldaps: false,
         host: address.ip().to_string(),
@@ -193,8 +193,8 @@ pub fn source_with(address: SocketAddr, patience: Duration) -> LdapSource {
         password: Slapd::ROOT_PASSWORD.to_owned().into(),
     };
     settings.page_size = 10;
-    settings.idle_timeout = patience;
-    settings.connect_timeout = patience;
+    settings.idle_timeout = timeout;
+    settings.connect_timeout = timeout;
     settings.users.disabled = Some(DisabledRule {
         attribute: "employeeType".into(),
         values: vec!["blocked".into()],
@@ -204,19 +204,19 @@ pub fn source_with(address: SocketAddr, patience: Duration) -> LdapSource {
 }
 
 /// For servers that answer, on a busy machine too.
-pub const PATIENT: Duration = Duration::from_secs(30);
+pub const LONG_TIMEOUT: Duration = Duration::from_secs(30);
 /// For a server that won't answer.
-pub const IMPATIENT: Duration = Duration::from_millis(700);
+pub const SHORT_TIMEOUT: Duration = Duration::from_millis(700);
 
 pub fn client(organization: &SimulatedOrganization, retry: Retry) -> OrganizationClient {
-    client_with(organization, retry, PATIENT)
+    client_with(organization, retry, LONG_TIMEOUT)
 }
 
-/// A client that gives a silent server up after `patience`.
+/// A client that gives a silent server up after `timeout`.
 pub fn client_with(
     organization: &SimulatedOrganization,
     retry: Retry,
-    patience: Duration,
+    timeout: Duration,
 ) -> OrganizationClient {
     let mut settings = Settings::new(
         Region::server(&organization.url()).unwrap(),
@@ -224,7 +224,7 @@ pub fn client_with(
         organization.client_secret().into(),
     );
     settings.connection = ClientSettings {
-        idle_timeout: patience,
+        idle_timeout: timeout,
         ..settings.connection
     };
     settings.retry = retry;
