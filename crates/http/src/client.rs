@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::egress::{CheckingResolver, proxies};
 use crate::limits::process_limits;
+use crate::trust::system_cas;
 
 /// How connections to one server are made.
 ///
@@ -74,6 +75,10 @@ pub fn client(settings: &ClientSettings) -> Result<Client, ClientError> {
         .pool_idle_timeout(Duration::from_secs(60))
         // What is sent again, and when, is decided in one place: `ApiClient`.
         .retry(reqwest::retry::never());
+    let system = system_cas().iter();
+    let mut trusted: Vec<Certificate> = system
+        .filter_map(|certificate| Certificate::from_der(certificate).ok())
+        .collect();
     if let Some(pem) = &settings.ca_bundle {
         let certificates = Certificate::from_pem_bundle(pem)
             // The cause could quote what is there, which may be a key that was named by mistake.
@@ -81,8 +86,14 @@ pub fn client(settings: &ClientSettings) -> Result<Client, ClientError> {
         if certificates.is_empty() {
             return Err(ClientError::CaBundle("holds no certificate in PEM"));
         }
-        builder = builder.tls_certs_merge(certificates);
+        trusted.extend(certificates);
     }
+    if trusted.is_empty() {
+        return Err(ClientError::Tls(
+            "the system has no CA certificates; install them, or give a CA bundle".to_owned(),
+        ));
+    }
+    builder = builder.tls_certs_only(trusted);
     if let Some(pem) = &settings.client_identity {
         // The cause could quote the key.
         let identity = Identity::from_pem(pem.expose_secret().as_bytes())

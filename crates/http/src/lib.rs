@@ -23,6 +23,7 @@ mod observe;
 mod rate_limit;
 mod redactor;
 mod retry;
+mod trust;
 
 pub use account_limits::{AccountLimits, LimitRules, WindowHeaders, written_at};
 pub use answer::Answer;
@@ -36,3 +37,4 @@ pub use observe::{Observer, Outcome, Unobserved};
 pub use rate_limit::{Headroom, RateLimit, RateLimiter, Window};
 pub use redactor::Redactor;
 pub use retry::{Repeat, Retry, is_retryable_status, retry_after};
+pub use trust::system_cas;

@@ -16,6 +16,7 @@ use secrecy::ExposeSecret;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::settings::{InvalidSettings, TlsSettings};
+use crate::http::system_cas;
 use crate::text::sanitize;
 
 /// How many names of a certificate are shown.
@@ -24,7 +25,7 @@ const SHOWN_NAMES: usize = 5;
 /// The system's CAs, read once.
 static SYSTEM_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots.add_parsable_certificates(system_cas().iter().cloned());
     Arc::new(roots)
 });
 
