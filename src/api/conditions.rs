@@ -9,6 +9,8 @@ use std::fmt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
+use crate::text::truncate;
+
 /// Longest message of a condition, in characters. Status must be written whatever happened, and the
 /// API server refuses objects that are too large.
 pub const MESSAGE_MAX: usize = 1_000;
@@ -214,7 +216,7 @@ impl Outcome {
                 type_: kind.to_string(),
                 status: status.to_owned(),
                 reason,
-                message: bounded(&message),
+                message: truncate(&message, MESSAGE_MAX),
                 observed_generation: Some(generation),
                 last_transition_time: since,
             }
@@ -303,14 +305,6 @@ impl Outcome {
 pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
     let name = kind.to_string();
     conditions.iter().find(|condition| condition.type_ == name)
-}
-
-fn bounded(message: &str) -> String {
-    if message.chars().count() <= MESSAGE_MAX {
-        return message.to_owned();
-    }
-    let cut: String = message.chars().take(MESSAGE_MAX - 1).collect();
-    format!("{cut}…")
 }
 
 #[cfg(test)]

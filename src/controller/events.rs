@@ -8,6 +8,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use super::FIELD_MANAGER;
 use super::timeout::with_timeout;
 use crate::api::conditions::{ConditionType, REMOVALS_HELD, SYNCING, find};
+use crate::text::truncate_bytes;
 
 /// Longest note of an event, in bytes; the API server refuses more than 1,024.
 const NOTE_MAX: usize = 1_000;
@@ -51,7 +52,7 @@ fn warning(reason: &str, note: &str) -> Event {
     Event {
         type_: EventType::Warning,
         reason: reason.to_owned(),
-        note: Some(cut(note)),
+        note: Some(truncate_bytes(note, NOTE_MAX)),
         action: "Sync".into(),
         secondary: None,
     }
@@ -74,15 +75,6 @@ fn transition(before: &[Condition], after: &[Condition]) -> Option<Event> {
         type_,
         ..warning(&ready.reason, note)
     })
-}
-
-fn cut(note: &str) -> String {
-    if note.len() <= NOTE_MAX {
-        return note.to_owned();
-    }
-    let ends = note.char_indices().map(|(at, _)| at);
-    let end = ends.take_while(|at| *at <= NOTE_MAX - 3).last();
-    format!("{}…", &note[..end.unwrap_or_default()])
 }
 
 #[cfg(test)]

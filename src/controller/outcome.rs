@@ -20,6 +20,7 @@ use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::{ActionCounts, Mode, Report};
 use crate::sync::run::RunError;
 use crate::telemetry::{Object, RunResult};
+use crate::text::truncate;
 
 /// What a failed run means for status and schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,7 +205,7 @@ pub fn put_report(status: &mut DirectorySyncStatus, report: &Report, source: &st
             sample: kept
                 .iter()
                 .take(PROBLEM_SAMPLE_MAX)
-                .map(|problem| cut(&problem.message, SAMPLE_CHARACTERS_MAX))
+                .map(|problem| truncate(&problem.message, SAMPLE_CHARACTERS_MAX))
                 .collect(),
         })
         .collect();
@@ -271,11 +272,11 @@ fn held_removals(held: &Held, digest: &str) -> HeldRemovals {
         total: number(held.changes.len()),
         members: number(held.members()),
         groups: number(held.groups()),
-        why: cut(&why(held), WHY_CHARACTERS_MAX),
+        why: truncate(&why(held), WHY_CHARACTERS_MAX),
         sample: sample
             .map(|(change, limit)| {
                 let text = format!("{}; held by {limit}", describe(change));
-                cut(&text, SAMPLE_CHARACTERS_MAX)
+                truncate(&text, SAMPLE_CHARACTERS_MAX)
             })
             .collect(),
     }
@@ -313,7 +314,7 @@ fn what_to_do(held: &Held, digest: &str, object: &Object) -> String {
         "{} changes are held: {}. If all of them are right (see ConfigMap {}-plan): kubectl -n {} \
          annotate --overwrite directorysync {} {APPROVE_REMOVALS}={digest}",
         held.changes.len(),
-        cut(&why(held), WHY_CHARACTERS_MAX),
+        truncate(&why(held), WHY_CHARACTERS_MAX),
         object.name,
         object.namespace,
         object.name
@@ -330,14 +331,6 @@ fn listed(counts: &ActionCounts) -> String {
 
 fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn cut(text: &str, max: usize) -> String {
-    if text.chars().count() <= max {
-        return text.to_owned();
-    }
-    let cut: String = text.chars().take(max - 1).collect();
-    format!("{cut}…")
 }
 
 #[cfg(test)]

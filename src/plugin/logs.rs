@@ -13,6 +13,7 @@ use super::cluster::Cluster;
 use super::error::PluginError;
 use super::resource::Resource;
 use crate::cli::output::print;
+use crate::text::one_line;
 
 /// Fields of a line that are shown otherwise, or are the same in every line.
 const KNOWN: [&str; 7] = [
@@ -172,19 +173,14 @@ impl Line {
                         value => line.push_str(&format!(" {name}={value}")),
                     }
                 }
-                clean(&line)
+                // What stands in a log may come from anywhere.
+                one_line(&line) + "\n"
             }
-            (Self::Text(raw), _) => clean(raw),
+            (Self::Text(raw), _) => one_line(raw) + "\n",
         }
     }
 }
 
 fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> &'a str {
     fields.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// What stands in a log may come from anywhere, and a terminal does what control characters say.
-fn clean(line: &str) -> String {
-    let visible = line.chars().map(|c| if c.is_control() { ' ' } else { c });
-    visible.chain(['\n']).collect()
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::cluster::Cluster;
 use super::error::PluginError;
 use super::resource::{Resource, State};
+use crate::text::one_line;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -95,7 +96,7 @@ pub async fn wait(
 fn verdict(now: &Resource, awaited: &Awaited, waited: Duration) -> Option<Ended> {
     let state = now.state();
     let message = now.ready().map_or("", |(_, message)| message);
-    let message = format!("{}: {}", state.words(), clean(message));
+    let message = format!("{}: {}", state.words(), one_line(message));
     match state {
         State::Syncing | State::NotSeen => return None,
         State::Suspended => return Some(Ended::Failed(message)),
@@ -126,12 +127,6 @@ fn is_answered(now: &Resource, awaited: &Awaited) -> bool {
             !is_held || (failed && status.last_attempt_time != *before)
         }
     }
-}
-
-fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }
 
 /// A moving line on a terminal, a line for each change elsewhere.

@@ -13,12 +13,40 @@ pub fn sanitize(text: &str) -> String {
     let mut shown: String = visible
         .by_ref()
         .take(SHOWN_MAX)
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(space_for_control)
         .collect();
     if visible.next().is_some() {
         shown.push('…');
     }
     shown
+}
+
+/// `text` with a space in place of each control character, so that it stays on one line and a terminal
+/// takes nothing in it as a command.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(space_for_control).collect()
+}
+
+fn space_for_control(c: char) -> char {
+    if c.is_control() { ' ' } else { c }
+}
+
+/// `text`, cut to `max` characters. The last of them is `…` where something is missing.
+pub fn truncate(text: &str, max: usize) -> String {
+    if text.chars().nth(max).is_none() {
+        return text.to_owned();
+    }
+    let kept = text.chars().take(max.saturating_sub(1));
+    kept.chain(['…']).collect()
+}
+
+/// `text`, cut to `max` bytes, between characters. It ends with `…` where something is missing.
+pub fn truncate_bytes(text: &str, max: usize) -> String {
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(max.saturating_sub('…'.len_utf8()));
+    format!("{}…", &text[..end])
 }
 
 /// Format characters (Unicode's category Cf, as far as they are in use): a text with them reads
@@ -36,4 +64,24 @@ fn is_invisible(c: char) -> bool {
             | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e007f}'
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_stays_and_what_does_not_is_cut_between_characters() {
+        assert_eq!(truncate("äöü", 3), "äöü");
+        assert_eq!(truncate("äöüß", 3), "äö…");
+        assert_eq!(truncate_bytes("äöü", 6), "äöü");
+        // Room for the mark, and for one of the characters with two bytes.
+        assert_eq!(truncate_bytes("äöüß", 6), "ä…");
+        assert_eq!(truncate_bytes("äöüß", 7), "äö…");
+    }
+
+    #[test]
+    fn control_characters_become_spaces_and_other_characters_stay() {
+        assert_eq!(one_line("a\nb\u{1b}[31m ü"), "a b [31m ü");
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::controller::{Controllers, RootDse, Session, base_search};
@@ -142,7 +143,7 @@ fn stand(root: &RootDse, invocation: &str, settings: &ActiveDirectorySettings) -
         ..settings.clone()
     };
     let settings = Sha256::digest(format!("{settings:?}"));
-    let settings: String = settings[..8].iter().map(|b| format!("{b:02x}")).collect();
+    let settings = HEXLOWER.encode(&settings[..8]);
     Version(format!(
         "usn {highest_usn} of {invocation} at {service}, {settings}"
     ))

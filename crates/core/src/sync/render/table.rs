@@ -3,7 +3,7 @@
 use crate::sync::guard::GuardedPlan;
 use crate::sync::plan::{Change, Kind};
 use crate::sync::render::{Sides, detail_of, summary, title};
-use crate::text::sanitize;
+use crate::text::{one_line, sanitize, truncate};
 
 /// Widest column, in characters.
 const WIDEST: usize = 48;
@@ -102,8 +102,8 @@ fn sections<'a>(
 
 fn columns(change: &Change, limit: Option<&str>) -> [String; 4] {
     [
-        narrow(change.subject.label()),
-        narrow(change.external_id().as_str()),
+        truncate(&one_line(change.subject.label()), WIDEST),
+        truncate(&one_line(change.external_id().as_str()), WIDEST),
         change.reason.describe().into(),
         one_line(&detail_of(change, limit)),
     ]
@@ -113,18 +113,4 @@ fn more(text: &mut String, count: usize) {
     if count > 0 {
         text.push_str(&format!("  … and {count} more\n"));
     }
-}
-
-fn narrow(text: &str) -> String {
-    let text = one_line(text);
-    if text.chars().count() <= WIDEST {
-        return text;
-    }
-    text.chars().take(WIDEST - 1).chain(['…']).collect()
-}
-
-fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }
