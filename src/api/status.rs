@@ -66,7 +66,7 @@ pub struct DirectorySyncStatus {
     /// Changes that are held until they are approved: removals, or invitations.
     pub held_removals: Option<HeldRemovals>,
 
-    /// What needs manual action, by reason.
+    /// What needs manual action, by reason. `UnknownMembers` is for information.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["reason".into()]))]
     #[schemars(length(max = 20))]
@@ -241,7 +241,7 @@ pub struct HeldRemovals {
     pub sample: Vec<String>,
 }
 
-/// What needs manual action, for one reason.
+/// What was reported for one reason.
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProblemStatus {

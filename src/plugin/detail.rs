@@ -10,7 +10,8 @@ use super::resource::Resource;
 use super::table::{Cell, lines};
 use super::time::{ago, exact};
 use crate::api::status::{ChangeCounts, HeldRemovals, OrganizationStatus, ProblemStatus};
-use crate::text::sanitize;
+use crate::problem::ProblemReason;
+use crate::text::{one_line, sanitize};
 
 const BOLD: Style = Style::new().bold();
 
@@ -31,9 +32,12 @@ pub fn page(resource: &Resource, now: Timestamp) -> String {
     if let Some(held) = &status.held_removals {
         removals(&mut text, held, resource);
     }
-    if !status.problems.is_empty() {
-        problems(&mut text, &status.problems);
-    }
+    let (problems, notes): (Vec<_>, Vec<_>) = status
+        .problems
+        .iter()
+        .partition(|problem| ProblemReason::name_needs_action(&problem.reason));
+    entries(&mut text, "Entries that need manual action", &problems);
+    entries(&mut text, "For information", &notes);
     text
 }
 
@@ -119,7 +123,7 @@ fn conditions(text: &mut String, resource: &Resource, now: Timestamp) {
             "  {kind} is {status} ({reason}), since {}",
             ago(since, now)
         );
-        let message = clean(&condition.message);
+        let message = one_line(&condition.message);
         if !message.is_empty() {
             let _ = writeln!(text, "    {message}");
         }
@@ -131,9 +135,9 @@ fn removals(text: &mut String, held: &HeldRemovals, resource: &Resource) {
         text,
         &format!("Removals that wait for approval: {}", held.total),
     );
-    let _ = writeln!(text, "  {}", clean(&held.why));
+    let _ = writeln!(text, "  {}", one_line(&held.why));
     for removal in &held.sample {
-        let _ = writeln!(text, "  - {}", clean(removal));
+        let _ = writeln!(text, "  - {}", one_line(removal));
     }
     let (namespace, name) = (resource.namespace(), resource.name());
     let sample = i64::try_from(held.sample.len()).unwrap_or(i64::MAX);
@@ -151,12 +155,15 @@ fn removals(text: &mut String, held: &HeldRemovals, resource: &Resource) {
     );
 }
 
-fn problems(text: &mut String, problems: &[ProblemStatus]) {
-    heading(text, "Entries that need manual action");
+fn entries(text: &mut String, title: &str, problems: &[&ProblemStatus]) {
+    if problems.is_empty() {
+        return;
+    }
+    heading(text, title);
     for problem in problems {
-        let _ = writeln!(text, "  {} ({})", clean(&problem.reason), problem.count);
+        let _ = writeln!(text, "  {} ({})", one_line(&problem.reason), problem.count);
         for entry in &problem.sample {
-            let _ = writeln!(text, "  - {}", clean(entry));
+            let _ = writeln!(text, "  - {}", one_line(entry));
         }
         let sample = i64::try_from(problem.sample.len()).unwrap_or(i64::MAX);
         if problem.count > sample {
@@ -196,16 +203,34 @@ pub fn counted(changes: &ChangeCounts) -> String {
     }
 }
 
-/// Status is bounded in length, and may be written by others than the operator.
-fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn what_is_for_information_is_not_listed_as_if_it_needed_action() {
+        let problem = |reason: &str| json!({"reason": reason, "count": 1, "sample": [format!("the entry of {reason}")]});
+        let object = json!({
+            "apiVersion": "directorysync.dev/v1alpha1", "kind": "DirectorySync",
+            "metadata": {"name": "staff", "generation": 1},
+            "status": {"problems": [problem("NoEmail"), problem("UnknownMembers")]},
+        });
+        let resource = Resource::new(serde_json::from_value(object).unwrap());
+        let page = page(&resource, Timestamp::UNIX_EPOCH);
+        let (_, below) = page
+            .split_once("Entries that need manual action")
+            .expect("the heading");
+        let (needs_action, information) = below.split_once("For information").expect("the other");
+        assert!(needs_action.contains("the entry of NoEmail"), "{page}");
+        assert!(!needs_action.contains("UnknownMembers"), "{page}");
+        assert!(
+            information.contains("the entry of UnknownMembers"),
+            "{page}"
+        );
+        assert_eq!(resource.problems(), 1);
+    }
 
     #[test]
     fn changes_are_counted_in_words_and_those_that_werent_made_left_out() {

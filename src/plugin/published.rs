@@ -13,6 +13,7 @@ use super::error::PluginError;
 use super::resource::Resource;
 use super::table::lines;
 use crate::controller::plan;
+use crate::problem::ProblemReason;
 use crate::sync::plan::{Kind, Reason};
 use crate::sync::render::title;
 use crate::text::sanitize;
@@ -131,6 +132,18 @@ impl Published {
     }
 }
 
+fn entries(text: &mut String, title: &str, problems: &[&Problem]) {
+    if problems.is_empty() {
+        return;
+    }
+    text.push_str(&format!("\n{title}\n"));
+    for problem in problems.iter().take(ROWS) {
+        let (reason, message) = (sanitize(&problem.reason), sanitize(&problem.message));
+        text.push_str(&format!("  {reason}: {message}\n"));
+    }
+    more(text, 0, problems.len().saturating_sub(ROWS), "problems");
+}
+
 impl Content {
     /// The changes, held removals and problems on a terminal.
     pub fn table(&self) -> String {
@@ -147,15 +160,13 @@ impl Content {
         if !self.held.is_empty() {
             text.push_str(&self.held_table());
         }
-        if !self.problems.is_empty() {
-            text.push_str("\nEntries that need manual action\n");
-            for problem in self.problems.iter().take(ROWS) {
-                let (reason, message) = (sanitize(&problem.reason), sanitize(&problem.message));
-                text.push_str(&format!("  {reason}: {message}\n"));
-            }
-            let hidden = self.problems.len().saturating_sub(ROWS);
-            more(&mut text, self.left_out("problems"), hidden, "problems");
-        }
+        let (problems, notes): (Vec<_>, Vec<_>) = self
+            .problems
+            .iter()
+            .partition(|problem| ProblemReason::name_needs_action(&problem.reason));
+        entries(&mut text, "Entries that need manual action", &problems);
+        entries(&mut text, "For information", &notes);
+        more(&mut text, self.left_out("problems"), 0, "problems");
         text
     }
 

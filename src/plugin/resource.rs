@@ -10,6 +10,7 @@ use super::time::ahead;
 use crate::api::DirectorySyncStatus;
 use crate::api::conditions::{ConditionType, REMOVALS_HELD, SYNCING, Success, find};
 use crate::api::status::{Phase, Progress};
+use crate::problem::ProblemReason;
 
 /// One resource as the API server holds it, also one of another version of the operator.
 pub struct Resource {
@@ -182,7 +183,10 @@ impl Resource {
 
     /// How many entries need manual action.
     pub fn problems(&self) -> i64 {
-        let counts = self.status.problems.iter().map(|problem| problem.count);
+        let problems = self.status.problems.iter();
+        let counts = problems
+            .filter(|problem| ProblemReason::name_needs_action(&problem.reason))
+            .map(|problem| problem.count);
         counts.fold(0, i64::saturating_add)
     }
 

@@ -78,7 +78,7 @@
     description: {{ `{{ $value | humanizePercentage }} of the requests to it are answered with 429 (too many requests). Others may use up the same limit.` | quote }}
 - alert: DirectorySyncProblems
   expr: |-
-    sum by (namespace, name) (max by (namespace, name, reason) (directory_sync_problems)) > 0
+    sum by (namespace, name) (max by (namespace, name, reason) (directory_sync_problems{reason!="UnknownMembers"})) > 0
   for: 1d
   keep_firing_for: 5m
   labels:

@@ -67,9 +67,19 @@ pub enum ProblemReason {
 }
 
 impl ProblemReason {
+    /// Reasons that are reported for information.
+    const INFORMATION: [Self; 1] = [Self::UnknownMembers];
+
     /// Whether somebody has to do something about it.
     pub fn needs_action(self) -> bool {
-        self != Self::UnknownMembers
+        !Self::INFORMATION.contains(&self)
+    }
+
+    /// [`Self::needs_action`] of the reason with this name, as status and plan have it. A name that
+    /// isn't known here is of another version, and counts as one that needs it.
+    pub fn name_needs_action(name: &str) -> bool {
+        let mut information = Self::INFORMATION.iter();
+        !information.any(|reason| reason.to_string() == name)
     }
 }
 

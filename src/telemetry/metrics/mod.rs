@@ -280,7 +280,7 @@ impl Inner {
         );
         registry.register(
             "problems",
-            "What the last run met that needs manual action, by reason",
+            "What the last run reported, by reason; all but UnknownMembers needs manual action",
             self.problems.family(),
         );
         registry.register_with_unit(
