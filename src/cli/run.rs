@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 use super::args::StateArgs;
 use super::progress::with_progress;
 use super::session::{Session, SessionError};
-use super::state::{LedgerFile, StateError};
+use super::state::{StateError, StateFile};
 use crate::sync::guard::{Approval, Digest};
 use crate::sync::planned::Planned;
 use crate::sync::progress::Progress;
@@ -22,7 +22,7 @@ use crate::sync::run::{RunError, RunOptions, State, plan};
 pub struct Run<'a> {
     session: &'a Session,
     state: State,
-    kept: LedgerFile,
+    kept: StateFile,
     quiet: bool,
 }
 
@@ -47,10 +47,13 @@ impl<'a> Run<'a> {
     /// Goes on from what earlier commands took away from the organization, by the state folder.
     /// Other commands on the same organization wait until this one is done.
     pub fn new(session: &'a Session, state: &StateArgs, quiet: bool) -> Result<Self, RunFailure> {
-        let kept = LedgerFile::open(state, session.organization.organization_id())?;
-        let ledger = kept.load(Timestamp::now())?;
-        // Groups of other servers are read at each command: a person expects to see what is there.
-        let sent = kept.load_sent()?.sent_only();
+        let mut kept = StateFile::open(
+            state,
+            session.organization.organization_id(),
+            &session.policy.external_id_prefix,
+            &session.object.to_string(),
+        )?;
+        let (ledger, sent) = kept.load(Timestamp::now())?;
         Ok(Self {
             session,
             state: State::restored(sent, ledger),
@@ -83,17 +86,14 @@ impl<'a> Run<'a> {
         let planning = plan(&**source, organization, policy, &mut self.state, &options);
         let planning = with_progress(self.quiet, &progress, planning).instrument(object.span());
         let planned = stopped_by_signal(&stop, planning).await??;
-        self.kept.begin_sent(&self.state.memory)?;
-        // What a plan says to approve has to be what the next command calls it.
-        self.kept.begin(&self.state.ledger)?;
+        self.kept.begin(&self.state.ledger, &self.state.memory)?;
         Ok(planned)
     }
 
     /// Makes exactly the changes of a plan. Ctrl-C and SIGTERM end it at the next safe point.
     pub async fn apply(&mut self, mut planned: Planned) -> Result<Report, RunFailure> {
         planned.invalidate(&mut self.state);
-        self.kept.save_sent(&self.state.memory)?;
-        self.kept.save(&self.state.ledger)?;
+        self.kept.save(&self.state.ledger, &self.state.memory)?;
         let progress = Progress::default();
         let stop = CancellationToken::new();
         let options = RunOptions {
@@ -106,14 +106,21 @@ impl<'a> Run<'a> {
         let span = self.session.object.span();
         let applying = with_progress(self.quiet, &progress, applying).instrument(span);
         let report = stopped_by_signal(&stop, applying).await?;
-        self.kept.save_sent(&self.state.memory)?;
-        self.kept.save(&self.state.ledger)?;
+        self.kept.save(&self.state.ledger, &self.state.memory)?;
         Ok(report?)
     }
 
     /// What a plan reports without being applied.
     pub fn preview(&mut self, planned: Planned) -> Report {
         planned.preview(&mut self.state)
+    }
+
+    /// The report of a sync that has nothing to change. What it saw is kept: who has their access back
+    /// by hand, and what is held.
+    pub fn finish(&mut self, planned: Planned) -> Result<Report, RunFailure> {
+        let report = planned.preview(&mut self.state);
+        self.kept.save(&self.state.ledger, &self.state.memory)?;
+        Ok(report)
     }
 }
 

@@ -2,22 +2,36 @@
 //!
 //! A file is replaced atomically, readable by its owner only, and locked while a command works on the
 //! organization, so that two at a time (a cron job that takes longer than its interval) can't use
-//! the same day's limit twice.
+//! the same day's limit twice. It has a section for each `externalIdPrefix`, because resources with
+//! different prefixes have different members. Where one prefix begins another, what was taken away
+//! under one of them counts for the other.
 
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::args::StateArgs;
-use crate::sync::ledger::Ledger;
+use crate::sync::ledger::{Holds, Ledger};
 use crate::sync::memberships::MembershipCache;
+use crate::sync::stored::{self, Magic};
 
 /// Below `XDG_STATE_HOME`.
 const FOLDER: &str = "directory-sync";
+/// The first bytes of a record: a name and a version.
+const MAGIC: &Magic = b"dsyncst1";
+/// The extension of the file that is locked.
+const LOCK: &str = "lock";
+/// The digest before the first record.
+const NONE: Key = [0; 16];
+/// The holds of so many resources with the same prefix are kept, those that were used last.
+const RESOURCES_MAX: usize = 16;
 
 /// Why the record of removals can't be kept.
 #[derive(Debug, thiserror::Error)]
@@ -49,16 +63,56 @@ pub enum StateError {
     Busy(PathBuf),
 }
 
-/// The record of one organization, locked.
-pub struct LedgerFile {
+/// The record of one organization, locked, as one resource uses it.
+///
+/// The record is one file. The lock file beside it names the digest of the record that was written
+/// last, so that a record that is missing, or an older copy of it, isn't taken for that one.
+pub struct StateFile {
     path: PathBuf,
     /// Locked as long as it is open.
-    _lock: File,
+    lock: File,
+    prefix: String,
+    resource: String,
+    record: Record,
+    /// The digest of the record as it is in the file.
+    written: Key,
+    /// Whether the file has what a later command has to find.
+    is_kept: bool,
 }
 
-impl LedgerFile {
-    /// Opens and locks the record of an organization. Makes the folder where there is none.
-    pub fn open(args: &StateArgs, organization: Uuid) -> Result<Self, StateError> {
+/// Identifies the content of a record; zeros: of none.
+type Key = [u8; 16];
+
+/// What the file holds.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Record {
+    /// The digest of the record that this one replaced.
+    previous: Key,
+    /// An earlier record was lost, and what it said of other prefixes with it.
+    incomplete: bool,
+    sections: Vec<Section>,
+}
+
+/// What is known of the members whose external ids begin with one prefix.
+#[derive(Debug, Serialize, Deserialize)]
+struct Section {
+    prefix: String,
+    ledger: Vec<u8>,
+    /// What was sent, where the organization can't be read.
+    sent: Vec<u8>,
+    /// The holds of each resource, the one that was used last at the end.
+    holds: Vec<(String, Holds)>,
+}
+
+impl StateFile {
+    /// Opens and locks the record of an organization, for a resource and the prefix of its external
+    /// ids. Makes the folder where there is none.
+    pub fn open(
+        args: &StateArgs,
+        organization: Uuid,
+        prefix: &str,
+        resource: &str,
+    ) -> Result<Self, StateError> {
         let folder = match &args.state_dir {
             Some(folder) => folder.clone(),
             None => default_folder(&|name| std::env::var_os(name)).ok_or(StateError::NoPlace)?,
@@ -69,91 +123,183 @@ impl LedgerFile {
             .create(&folder)
             .map_err(|error| failed("make", &folder, error))?;
         // A file of its own: the record itself is replaced.
-        let lock = folder.join(format!("{organization}.lock"));
-        let file = OpenOptions::new()
+        let path = folder.join(format!("{organization}.{LOCK}"));
+        let lock = OpenOptions::new()
+            .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(&lock)
-            .map_err(|error| failed("open", &lock, error))?;
-        match file.try_lock() {
+            .open(&path)
+            .map_err(|error| failed("open", &path, error))?;
+        match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StateError::Busy(lock)),
-            Err(TryLockError::Error(error)) => return Err(failed("lock", &lock, error)),
+            Err(TryLockError::WouldBlock) => return Err(StateError::Busy(path)),
+            Err(TryLockError::Error(error)) => return Err(failed("lock", &path, error)),
         }
         Ok(Self {
             path: folder.join(format!("{organization}.ledger")),
-            _lock: file,
+            lock,
+            prefix: prefix.to_owned(),
+            resource: resource.to_owned(),
+            record: Record::default(),
+            written: Key::default(),
+            is_kept: false,
         })
     }
 
-    /// What was kept; a new record where there is none. A damaged one makes the command careful.
-    pub fn load(&self, now: Timestamp) -> Result<Ledger, StateError> {
-        match std::fs::read(&self.path) {
-            Ok(bytes) => {
-                let ledger = Ledger::load_unchecked(&bytes, now);
-                if ledger.is_careful() {
-                    tracing::warn!(
-                        path = %self.path.display(),
-                        "the record of earlier removals is or was damaged; what rests on absence is \
-                         held for a day"
-                    );
-                }
-                Ok(ledger)
+    /// What was kept: what earlier commands took away, and what they sent to an organization that
+    /// can't be read. New ones where there never was a record. Where the record isn't the one that was
+    /// written last, the command is careful, and what was sent isn't known any more.
+    pub fn load(&mut self, now: Timestamp) -> Result<(Ledger, MembershipCache), StateError> {
+        self.read(now)?;
+        let of = |section: &&Section| section.prefix == self.prefix;
+        let Some(section) = self.record.sections.iter().find(of) else {
+            self.is_kept = false;
+            let (mut ledger, sent) = match self.record.incomplete {
+                true => (Ledger::begin_careful(now), MembershipCache::lost()),
+                false => (Ledger::begin(now), MembershipCache::default()),
+            };
+            self.count_others(&mut ledger, now);
+            return Ok((ledger, sent));
+        };
+        let mut ledger = Ledger::load_unchecked(&section.ledger, now);
+        let holds = section.holds.iter().find(|(of, _)| *of == self.resource);
+        ledger.use_holds(holds.map(|(_, holds)| holds.clone()).unwrap_or_default());
+        self.count_others(&mut ledger, now);
+        let sent = MembershipCache::from_bytes(&section.sent).unwrap_or_else(|error| {
+            tracing::warn!(path = %self.path.display(), %error, "what was sent isn't known any more");
+            MembershipCache::lost()
+        });
+        // Groups of other servers are read at each command: a person expects to see what is there.
+        Ok((ledger, sent.sent_only()))
+    }
+
+    /// Members are those of several prefixes where one prefix begins another.
+    fn count_others(&self, ledger: &mut Ledger, now: Timestamp) {
+        for section in &self.record.sections {
+            let (one, other) = (&section.prefix, &self.prefix);
+            if one != other && (one.starts_with(other) || other.starts_with(one)) {
+                ledger.count_also(&Ledger::load_unchecked(&section.ledger, now));
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ledger::begin(now)),
-            Err(error) => Err(failed("read", &self.path, error)),
         }
     }
 
-    /// What was sent to the organization, if it can't be read. Where that is damaged, or missing
-    /// beside a record of removals, nothing is known of it any more.
-    pub fn load_sent(&self) -> Result<MembershipCache, StateError> {
-        let path = self.path.with_extension("sent");
-        match std::fs::read(&path) {
-            Ok(bytes) => Ok(MembershipCache::from_bytes(&bytes).unwrap_or_else(|error| {
-                tracing::warn!(path = %path.display(), %error, "what was sent isn't known any more");
-                MembershipCache::lost()
-            })),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match self.path.try_exists() {
-                Ok(true) => Ok(MembershipCache::lost()),
-                Ok(false) => Ok(MembershipCache::default()),
-                Err(error) => Err(failed("look for", &self.path, error)),
-            },
-            Err(error) => Err(failed("read", &path, error)),
+    /// Reads the file, and compares it with what was written last.
+    fn read(&mut self, now: Timestamp) -> Result<(), StateError> {
+        let expected = self.read_witness()?;
+        let bytes = match std::fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let never_written = matches!(expected, None | Some(Ok(NONE)));
+                if !never_written {
+                    self.lose(&"it is missing");
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(failed("read", &self.path, error)),
+        };
+        self.record = match stored::from_bytes(MAGIC, &bytes) {
+            Ok(record) => record,
+            Err(error) => {
+                self.lose(&error);
+                return Ok(());
+            }
+        };
+        self.written = stored::digest(&bytes);
+        // A command that ended between the two writes leaves the digest of the record before.
+        let fits = [self.written, self.record.previous].map(|key| Some(Ok(key)));
+        self.is_kept = fits.contains(&expected);
+        if !self.is_kept {
+            self.warn(&"it isn't the one that was written last");
+            self.record.incomplete = true;
+            for section in &mut self.record.sections {
+                let ledger = Ledger::load_unchecked(&section.ledger, now).doubted(now);
+                section.ledger = ledger.to_bytes();
+                section.sent = MembershipCache::lost().to_bytes();
+                section.holds.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing is known, though there was something.
+    fn lose(&mut self, why: &dyn fmt::Display) {
+        self.warn(why);
+        self.record.incomplete = true;
+    }
+
+    fn warn(&self, why: &dyn fmt::Display) {
+        tracing::warn!(
+            path = %self.path.display(),
+            "the record of earlier removals can't be relied on: {why}; what rests on absence is held for a day"
+        );
+    }
+
+    /// The digest in the lock file: `None` where there is none, an error where it can't be one.
+    fn read_witness(&mut self) -> Result<Option<Result<Key, NotADigest>>, StateError> {
+        let mut text = vec![];
+        let read = self.lock.rewind();
+        let read = read.and_then(|()| (&self.lock).take(100).read_to_end(&mut text));
+        read.map_err(|error| failed("read", &self.path.with_extension(LOCK), error))?;
+        let text = text.trim_ascii();
+        let digest = || Key::try_from(HEXLOWER.decode(text).ok()?).ok();
+        Ok((!text.is_empty()).then(|| digest().ok_or(NotADigest)))
+    }
+
+    fn write_witness(&mut self, digest: Key) -> Result<(), StateError> {
+        let mut write = || -> io::Result<()> {
+            self.lock.rewind()?;
+            self.lock.write_all(HEXLOWER.encode(&digest).as_bytes())?;
+            self.lock.set_len(2 * digest.len() as u64)?;
+            self.lock.sync_all()
+        };
+        write().map_err(|error| failed("write", &self.path.with_extension(LOCK), error))
+    }
+
+    /// Keeps what a command begins with, where the file doesn't have it: what a plan says to approve
+    /// has to be what the next command calls it.
+    pub fn begin(&mut self, ledger: &Ledger, sent: &MembershipCache) -> Result<(), StateError> {
+        match self.is_kept {
+            true => Ok(()),
+            false => self.save(ledger, sent),
         }
     }
 
-    /// Notes that nothing was sent so far, where there is no record yet.
-    pub fn begin_sent(&self, memory: &MembershipCache) -> Result<(), StateError> {
-        match self.path.try_exists() {
-            Ok(true) => Ok(()),
-            Ok(false) => self.save_sent(memory),
-            Err(error) => Err(failed("look for", &self.path, error)),
+    /// Replaces what is known of this resource's members.
+    pub fn save(&mut self, ledger: &Ledger, sent: &MembershipCache) -> Result<(), StateError> {
+        let sections = &mut self.record.sections;
+        let at = sections
+            .iter()
+            .position(|section| section.prefix == self.prefix);
+        let before = at.map(|at| sections.remove(at).holds);
+        let mut holds = before.unwrap_or_default();
+        holds.retain(|(resource, _)| *resource != self.resource);
+        holds.push((self.resource.clone(), ledger.holds().clone()));
+        let surplus = holds.len().saturating_sub(RESOURCES_MAX);
+        holds.drain(..surplus);
+        sections.push(Section {
+            prefix: self.prefix.clone(),
+            ledger: ledger.to_bytes(),
+            sent: sent.clone().sent_only().to_bytes(),
+            holds,
+        });
+        if self.written == NONE {
+            self.write_witness(NONE)?;
         }
-    }
-
-    /// Keeps what was sent to the organization.
-    pub fn save_sent(&self, memory: &MembershipCache) -> Result<(), StateError> {
-        let path = self.path.with_extension("sent");
-        replace(&path, &memory.clone().sent_only().to_bytes())
-    }
-
-    /// Keeps a new record, unless there is one.
-    pub fn begin(&self, ledger: &Ledger) -> Result<(), StateError> {
-        match self.path.try_exists() {
-            Ok(true) => Ok(()),
-            Ok(false) => self.save(ledger),
-            Err(error) => Err(failed("look for", &self.path, error)),
-        }
-    }
-
-    /// Replaces the record.
-    pub fn save(&self, ledger: &Ledger) -> Result<(), StateError> {
-        replace(&self.path, &ledger.to_bytes())
+        self.record.previous = self.written;
+        let bytes = stored::to_bytes(MAGIC, &self.record);
+        replace(&self.path, &bytes)?;
+        self.written = stored::digest(&bytes);
+        self.write_witness(self.written)?;
+        self.is_kept = true;
+        Ok(())
     }
 }
+
+/// The lock file has something else in it.
+#[derive(Debug, PartialEq, Eq)]
+struct NotADigest;
 
 /// Writes a file as a whole or not at all.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
@@ -167,7 +313,12 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
             .open(&new)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        std::fs::rename(&new, path)
+        std::fs::rename(&new, path)?;
+        // So that the name survives a power cut, too.
+        match path.parent() {
+            Some(folder) => File::open(folder)?.sync_all(),
+            None => Ok(()),
+        }
     };
     write().map_err(|error| failed("write", path, error))
 }
@@ -204,72 +355,148 @@ mod tests {
         }
     }
 
+    fn open(args: &StateArgs, organization: u128, prefix: &str, resource: &str) -> StateFile {
+        StateFile::open(args, Uuid::from_u128(organization), prefix, resource).unwrap()
+    }
+
+    /// The record as a command finds it.
+    fn load(args: &StateArgs, prefix: &str, resource: &str) -> (Ledger, MembershipCache) {
+        let now = Timestamp::now();
+        open(args, 1, prefix, resource).load(now).unwrap()
+    }
+
+    /// Keeps a record as a command without changes does; its digest.
+    fn begin(args: &StateArgs, prefix: &str) -> String {
+        let mut file = open(args, 1, prefix, "staff");
+        let (ledger, sent) = file.load(Timestamp::now()).unwrap();
+        file.begin(&ledger, &sent).unwrap();
+        ledger.digest()
+    }
+
     #[test]
     fn a_record_is_kept_for_its_organization_and_its_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let args = in_folder(&folder.path().join("new"));
-        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let now = Timestamp::now();
-        let ledger = Ledger::begin(now);
-        let file = LedgerFile::open(&args, one).unwrap();
-        file.begin(&ledger).unwrap();
-        file.begin(&Ledger::begin_careful(now)).unwrap();
-        assert_eq!(file.load(now).unwrap().digest(), ledger.digest());
+        let digest = begin(&args, "");
+        assert_eq!(begin(&args, ""), digest, "it is there");
+        let mut other = open(&args, 2, "", "staff");
+        let (other, _) = other.load(Timestamp::now()).unwrap();
+        assert_ne!(other.digest(), digest);
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&file.path), 0o600);
+        assert_eq!(mode(&open(&args, 1, "", "staff").path), 0o600);
         assert_eq!(mode(&folder.path().join("new")), 0o700);
-        let other = LedgerFile::open(&args, other).unwrap();
-        assert_ne!(
-            other.load(Timestamp::now()).unwrap().digest(),
-            ledger.digest()
-        );
     }
 
     #[test]
-    fn what_was_sent_is_kept_and_missing_or_damaged_it_is_not_taken_for_nothing() {
+    fn each_prefix_has_its_section_and_each_resource_its_holds() {
         let folder = tempfile::tempdir().unwrap();
         let args = in_folder(folder.path());
-        let file = LedgerFile::open(&args, Uuid::from_u128(1)).unwrap();
-        let first = file.load_sent().unwrap();
+        let (berlin, paris) = (begin(&args, "berlin:"), begin(&args, "paris:"));
+        assert_eq!(begin(&args, "berlin:"), berlin);
+        assert_eq!(begin(&args, "paris:"), paris);
+        assert!(!load(&args, "paris:", "staff").0.is_careful());
+    }
+
+    #[test]
+    fn a_record_that_is_not_the_one_written_last_makes_every_prefix_careful() {
+        let folder = tempfile::tempdir().unwrap();
+        let args = in_folder(folder.path());
+        begin(&args, "berlin:");
+        let path = open(&args, 1, "", "staff").path;
+        let older = std::fs::read(&path).unwrap();
+        begin(&args, "paris:");
+        let last = std::fs::read(&path).unwrap();
+        let mut damaged = last.clone();
+        damaged[30] ^= 1;
+        let witness = std::fs::read(path.with_extension(LOCK)).unwrap();
+        let accidents: [(&str, Option<&[u8]>); 5] = [
+            ("missing", None),
+            ("older", Some(&older)),
+            ("damaged", Some(&damaged)),
+            ("cut", Some(&last[..20])),
+            ("empty", Some(b"")),
+        ];
+        for (accident, content) in accidents {
+            match content {
+                Some(content) => std::fs::write(&path, content).unwrap(),
+                None => std::fs::remove_file(&path).unwrap(),
+            }
+            std::fs::write(path.with_extension(LOCK), &witness).unwrap();
+            let (_, sent) = load(&args, "berlin:", "staff");
+            assert!(sent.sent().lost, "{accident}: what was sent");
+            let careful = begin(&args, "berlin:");
+            let later = load(&args, "berlin:", "staff").0;
+            assert!(later.is_careful(), "{accident}: later, too");
+            assert_eq!(
+                later.digest(),
+                careful,
+                "{accident}: its holds keep their ids"
+            );
+            let (other, sent) = load(&args, "paris:", "staff");
+            assert!(
+                other.is_careful() && sent.sent().lost,
+                "{accident}: other prefixes"
+            );
+        }
+    }
+
+    #[test]
+    fn a_record_without_its_witness_makes_the_command_careful() {
+        let folder = tempfile::tempdir().unwrap();
+        let args = in_folder(folder.path());
+        begin(&args, "");
+        let path = open(&args, 1, "", "staff").path;
+        for witness in [&b""[..], b"something else", &[b'0'; 32]] {
+            begin(&args, "");
+            begin(&args, "another");
+            std::fs::write(path.with_extension(LOCK), witness).unwrap();
+            assert!(load(&args, "", "staff").0.is_careful(), "{witness:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_ended_between_the_two_writes_leaves_a_record_that_is_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let args = in_folder(folder.path());
+        let lock = open(&args, 1, "", "staff").path.with_extension(LOCK);
+        for prefix in ["berlin:", "paris:"] {
+            let before = std::fs::read(&lock).unwrap();
+            begin(&args, prefix);
+            if !before.is_empty() {
+                std::fs::write(&lock, before).unwrap();
+            }
+            assert!(!load(&args, prefix, "staff").0.is_careful(), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn what_was_sent_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let args = in_folder(folder.path());
+        let (ledger, first) = load(&args, "", "staff");
         assert_eq!(
             first,
             MembershipCache::default(),
             "the first command of all"
         );
-        file.begin_sent(&first).unwrap();
-        file.begin(&Ledger::begin(Timestamp::now())).unwrap();
-        assert_eq!(file.load_sent().unwrap(), first, "planned, not synced yet");
-
-        let path = file.path.with_extension("sent");
-        std::fs::write(&path, b"something else").unwrap();
-        assert!(file.load_sent().unwrap().sent().lost);
-        std::fs::remove_file(&path).unwrap();
-        assert!(file.load_sent().unwrap().sent().lost, "there was one");
-        file.save_sent(&MembershipCache::lost()).unwrap();
-        assert!(file.load_sent().unwrap().sent().lost, "and so it stays");
+        begin(&args, "");
+        assert_eq!(load(&args, "", "staff").1, first, "planned, not synced yet");
+        let mut file = open(&args, 1, "", "staff");
+        file.load(Timestamp::now()).unwrap();
+        file.save(&ledger, &MembershipCache::lost()).unwrap();
+        drop(file);
+        assert!(load(&args, "", "staff").1.sent().lost, "and so it stays");
     }
 
     #[test]
     fn two_commands_at_a_time_can_not_have_it() {
         let folder = tempfile::tempdir().unwrap();
         let args = in_folder(folder.path());
-        let file = LedgerFile::open(&args, Uuid::from_u128(1)).unwrap();
-        let again = LedgerFile::open(&args, Uuid::from_u128(1));
+        let file = open(&args, 1, "berlin:", "staff");
+        let again = StateFile::open(&args, Uuid::from_u128(1), "paris:", "other");
         assert!(matches!(again, Err(StateError::Busy(_))));
         drop(file);
-        LedgerFile::open(&args, Uuid::from_u128(1)).unwrap();
-    }
-
-    #[test]
-    fn a_damaged_record_makes_the_command_careful() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = LedgerFile::open(&in_folder(folder.path()), Uuid::from_u128(1)).unwrap();
-        file.save(&Ledger::begin(Timestamp::now())).unwrap();
-        let mut bytes = std::fs::read(&file.path).unwrap();
-        let last = bytes.len() - 1;
-        bytes[last] ^= 1;
-        std::fs::write(&file.path, bytes).unwrap();
-        assert!(file.load(Timestamp::now()).unwrap().is_careful());
+        open(&args, 1, "paris:", "other");
     }
 
     #[test]

@@ -89,7 +89,7 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Outcome, NotSync
         if !args.yes {
             print(&render_plan(session, planned.guarded(), OutputArg::Table))?;
             if planned.changes().is_empty() {
-                return Ok(outcome(&run.preview(planned)));
+                return Ok(outcome(&run.finish(planned)?));
             }
             if !confirmed(&planned)? {
                 eprintln!("nothing was changed");

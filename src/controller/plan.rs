@@ -40,6 +40,9 @@ const LEDGER_MAX: usize = 160 * 1024;
 pub struct Content {
     text: BTreeMap<String, String>,
     binary: BTreeMap<String, ByteString>,
+    /// It was written for another object, which had the name before: it was deleted and made anew, or
+    /// came from a backup.
+    of_another: bool,
 }
 
 /// Why the plan couldn't be read or written.
@@ -70,6 +73,7 @@ impl Content {
         let mut content = Self {
             text: text.map(|(key, text)| (key.to_owned(), text)).into(),
             binary: BTreeMap::new(),
+            of_another: false,
         };
         content.remember(memory, ledger);
         content
@@ -94,6 +98,16 @@ impl Content {
         let bytes = &self.binary.get(MEMBERSHIPS)?.0;
         let memory = MembershipCache::from_bytes(bytes).ok()?;
         (memory.digest() == digest).then_some(memory)
+    }
+
+    /// Whether something is remembered of memberships, whatever it is.
+    pub fn has_memory(&self) -> bool {
+        self.binary.contains_key(MEMBERSHIPS)
+    }
+
+    /// Whether it was written for another object of this name.
+    pub fn is_of_another(&self) -> bool {
+        self.of_another
     }
 
     /// The ledger, as it was written.
@@ -142,7 +156,9 @@ pub async fn read(client: &Client, object: &DirectorySync) -> Result<Option<Cont
         return Ok(None);
     };
     check_ours(&map.metadata, object)?;
+    let mut owners = map.metadata.owner_references.iter().flatten();
     Ok(Some(Content {
+        of_another: !owners.any(|owner| Some(&owner.uid) == object.metadata.uid.as_ref()),
         text: map.data.unwrap_or_default(),
         binary: map.binary_data.unwrap_or_default(),
     }))

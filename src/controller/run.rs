@@ -76,8 +76,11 @@ impl Run<'_> {
         permit: &Permit,
         stop: &CancellationToken,
     ) -> Option<Timestamp> {
-        self.restore(state).await;
         let started = Timestamp::now();
+        if let Err(error) = self.restore(state).await {
+            let error = RunError::Unrecorded(error.to_string());
+            return Some(self.failed(state, &error, started, Duration::ZERO).await);
+        }
         // An object that another operator's keeps from its organization says so all the time.
         let contested = has_reason(&state.status, Blocker::AlreadyManaged);
         if !contested {
@@ -261,49 +264,48 @@ impl Run<'_> {
     }
 
     /// Goes on from what an earlier process left.
-    async fn restore(&self, state: &mut ObjectState) {
-        if std::mem::replace(&mut state.plan.known, true) {
-            return;
+    ///
+    /// # Errors
+    /// When that can't be read: then nothing is done, because what a run without it would write would
+    /// replace it.
+    async fn restore(&self, state: &mut ObjectState) -> Result<(), PlanError> {
+        if state.plan.known {
+            return Ok(());
         }
         let now = Timestamp::now();
-        let expected = state.status.ledger_digest.clone();
         let content = match plan::read(&self.context.client, self.object).await {
-            Ok(Some(content)) => content,
-            Ok(None) | Err(PlanError::Foreign(_)) => {
-                let memberships = match state.status.memberships_digest {
-                    Some(_) => Memberships::lost(),
-                    None => Memberships::default(),
-                };
-                let ledger = Ledger::load(None, expected.as_deref(), now);
-                state.sync = State::restored(memberships, ledger);
-                return;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "what the last process left can't be read; going on without");
-                state.plan.known = false;
-                state.sync.ledger = Ledger::begin_careful(now);
-                return;
-            }
+            Ok(content) => content.unwrap_or_default(),
+            Err(PlanError::Foreign(_)) => Content::default(),
+            Err(error) => return Err(error),
         };
-        let ledger = Ledger::load(content.ledger(), expected.as_deref(), now);
+        state.plan.known = true;
+        let expected = state.status.ledger_digest.as_deref();
+        let mut ledger = Ledger::load(content.ledger(), expected, now);
+        if content.is_of_another() && content.ledger().is_some() && !ledger.is_careful() {
+            ledger = ledger.doubted(now);
+        }
         if ledger.is_careful() {
             tracing::warn!(
                 "the record of earlier removals is missing or isn't the one written last; what rests \
                  on absence is held for a day"
             );
         }
-        state.plan.content = Some(content.digest());
-        state.plan.lists_held = state.status.held_removals.is_some();
+        if content != Content::default() {
+            state.plan.content = Some(content.digest());
+            state.plan.lists_held = state.status.held_removals.is_some();
+        }
         state.plan.ledger = content.ledger().map(|_| ledger.digest());
         let digest = state.status.memberships_digest.as_deref();
         let memberships = digest.and_then(|digest| content.memory(digest));
+        let memberships = memberships.filter(|_| !content.is_of_another());
         state.plan.memberships = memberships.as_ref().map(Memberships::digest);
-        let memberships = match (memberships, digest) {
-            (Some(memberships), _) => memberships,
-            (None, Some(_)) => Memberships::lost(),
-            (None, None) => Memberships::default(),
+        let memberships = match memberships {
+            Some(memberships) => memberships,
+            None if digest.is_some() || content.has_memory() => Memberships::lost(),
+            None => Memberships::default(),
         };
         state.sync = State::restored(memberships, ledger);
+        Ok(())
     }
 
     /// Says that a run begins, where what stands in status would be taken for its result.

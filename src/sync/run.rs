@@ -92,8 +92,9 @@ pub enum RunError {
         /// What was changed before.
         applied: ActionCounts,
     },
-    /// What the changes take away couldn't be recorded first. Nothing was changed.
-    #[error("nothing was changed, because what is taken away couldn't be recorded first: {0}")]
+    /// What earlier runs took away couldn't be read, or what the changes take away couldn't be recorded
+    /// first. Nothing was changed.
+    #[error("nothing was changed, because the record of removals can't be read or written: {0}")]
     Unrecorded(String),
     /// Somebody asked the run to stop.
     #[error("the run was stopped; the next one goes on from where it was")]
@@ -283,7 +284,7 @@ impl Planning<'_> {
     /// The guarded plan, and whether every group was read for it.
     async fn plan(
         &mut self,
-        state: &State,
+        state: &mut State,
         directory: Complete<Directory>,
         organization: &Organization,
     ) -> Result<(GuardedPlan, bool), RunError> {
@@ -314,13 +315,9 @@ impl Planning<'_> {
         progress.start(Phase::Plan, 0);
         let mut plan = run_blocking(|| draft.complete(&state.memory, &memberships));
         plan.keep_manual_revocations(self.policy, &state.ledger);
-        let guarded = guard(
-            plan,
-            self.policy,
-            &state.ledger,
-            Timestamp::now(),
-            self.options.approval,
-        );
+        let now = Timestamp::now();
+        state.ledger.adopt(plan.counts.managed_members, now);
+        let guarded = guard(plan, self.policy, &state.ledger, now, self.options.approval);
         let guarded = if needs_staging(&guarded.approved) {
             let stages = self.client.stages_members().await;
             match stages.map_err(|error| RunError::organization(Phase::Plan, error))? {

@@ -73,6 +73,13 @@ impl Lab {
         self
     }
 
+    /// The record of removals, and the lock file beside it.
+    pub fn record(&self) -> [PathBuf; 2] {
+        let id = self.organization.organization_id();
+        let state = self.path(".state/directory-sync");
+        ["ledger", "lock"].map(|kind| state.join(format!("{id}.{kind}")))
+    }
+
     pub fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

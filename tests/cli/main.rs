@@ -8,5 +8,6 @@ mod lab;
 mod check;
 mod help;
 mod plan;
+mod record;
 mod secrecy;
 mod sync;

@@ -8,4 +8,5 @@ mod braking;
 mod claims;
 mod mending;
 mod processes;
+mod record;
 mod waiting;

@@ -139,6 +139,52 @@ refused! {
         at "spec.offboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
     Both a_limit_that_is_a_text_without_percent: "offboarding: {limit: '10'}",
         at "spec.offboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_for_disableds_over_everybody: "offboarding: {disabledLimit: 101%}",
+        at "spec.offboarding.disabledLimit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_for_disableds_just_over_everybody: "offboarding: {disabledLimit: 100.5%}",
+        at "spec.offboarding.disabledLimit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_for_disableds_negative: "offboarding: {disabledLimit: -1}",
+        at "spec.offboarding.disabledLimit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_for_disableds_that_is_a_text_without_percent: "offboarding: {disabledLimit: '10'}",
+        at "spec.offboarding.disabledLimit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_for_disableds_of_too_many_digits: "offboarding: {disabledLimit: 10.0001%}",
+        at "spec.offboarding.disabledLimit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_for_groups_over_everybody: "groups: {limit: 101%}",
+        at "spec.groups.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_for_groups_just_over_everybody: "groups: {limit: 100.5%}",
+        at "spec.groups.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_for_groups_negative: "groups: {limit: -1}",
+        at "spec.groups.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_for_groups_that_is_a_text_without_percent: "groups: {limit: '10'}",
+        at "spec.groups.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_for_groups_of_too_many_digits: "groups: {limit: 10.0001%}",
+        at "spec.groups.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_for_invitations_over_everybody: "onboarding: {limit: 101%}",
+        at "spec.onboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_for_invitations_just_over_everybody: "onboarding: {limit: 100.5%}",
+        at "spec.onboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_for_invitations_negative: "onboarding: {limit: -1}",
+        at "spec.onboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_for_invitations_that_is_a_text_without_percent: "onboarding: {limit: '10'}",
+        at "spec.onboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_limit_for_invitations_of_too_many_digits: "onboarding: {limit: 10.0001%}",
+        at "spec.onboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_policy_for_the_deleted_that_does_not_exist: "offboarding: {deleted: Delete}",
+        at "spec.offboarding.deleted", "supported values: \"Retain\", \"Revoke\", \"Remove\"";
+    ServerAlone an_empty_pattern_of_protected_groups: "groups: {protected: ['']}",
+        at "spec.groups.protected[0]", "should be at least 1 chars long";
+    Both protected_groups_as_one_text: "groups: {protected: 'admins-*'}",
+        at "spec.groups.protected", "must be of type array";
+    Both an_owner_who_is_no_address: "organization: {vaultwarden: {neverSend: [owner]}}",
+        at "spec.organization.vaultwarden.neverSend", "write email addresses: owner@example.com";
+    Both a_region_in_small_letters: "organization: {region: usgov}",
+        at "spec.organization.region", "supported values: \"EU\", \"US\", \"USGov\"";
+    Both a_restore_that_is_no_answer: "onboarding: {restore: always}",
+        at "spec.onboarding.restore", "must be of type boolean";
+    Both primary_groups_by_name_in_ldap: "source: {ldap: {groups: {includePrimary: gidNumber}}}",
+        at "spec.source.ldap.groups.includePrimary", "must be of type boolean";
+    Both primary_groups_by_name_in_active_directory: "source: {ldap: null, activeDirectory: {domain: corp.example.com, bindSecretRef: {name: ad}, groups: {includePrimary: Domain}}}",
+        at "spec.source.activeDirectory.groups.includePrimary", "must be of type boolean";
     ServerAlone an_empty_pattern: "users: {exclude: ['']}",
         at "spec.users.exclude[0]", "should be at least 1 chars long";
     ServerAlone a_pattern_longer_than_any_group_name: "groups: {include: ['ggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggg']}",

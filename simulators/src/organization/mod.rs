@@ -188,6 +188,14 @@ impl SimulatedOrganization {
         self.shared.store.lock().accept_and_confirm(email)
     }
 
+    /// Gives a revoked member their access back, as an administrator does by hand.
+    pub fn restore(&self, email: &str) {
+        let mut store = self.shared.store.lock();
+        if let Some(id) = store.by_email.get(email).copied() {
+            store.restore(id);
+        }
+    }
+
     /// The id of the member with this email.
     #[must_use]
     pub fn member_id(&self, email: &str) -> Option<MemberId> {

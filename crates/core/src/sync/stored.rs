@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::sync::hash::truncated;
 
 /// The first bytes: what it is, and in which version of the format.
-pub(crate) type Magic = [u8; 8];
+pub type Magic = [u8; 8];
 
 const CHECKSUM: usize = 16;
 
@@ -22,7 +22,7 @@ pub enum Corrupt {
 }
 
 /// What [`from_bytes`] reads.
-pub(crate) fn to_bytes(magic: &Magic, value: &impl Serialize) -> Vec<u8> {
+pub fn to_bytes(magic: &Magic, value: &impl Serialize) -> Vec<u8> {
     let mut bytes = postcard::to_extend(value, magic.to_vec())
         .expect("a vector takes everything, and every list knows its length");
     bytes.extend(truncated(&bytes));
@@ -31,10 +31,10 @@ pub(crate) fn to_bytes(magic: &Magic, value: &impl Serialize) -> Vec<u8> {
 
 /// Reads what [`to_bytes`] wrote, and nothing else: a value that is wrong would be taken for what
 /// earlier runs did.
-pub(crate) fn from_bytes<'a, T: Deserialize<'a>>(
-    magic: &Magic,
-    bytes: &'a [u8],
-) -> Result<T, Corrupt> {
+///
+/// # Errors
+/// As [`Corrupt`].
+pub fn from_bytes<'a, T: Deserialize<'a>>(magic: &Magic, bytes: &'a [u8]) -> Result<T, Corrupt> {
     let rest = bytes.strip_prefix(magic).ok_or(Corrupt::Format)?;
     let (value, checksum) = rest.split_last_chunk().ok_or(Corrupt::Damaged)?;
     let checksum: &[u8; CHECKSUM] = checksum;
@@ -45,6 +45,11 @@ pub(crate) fn from_bytes<'a, T: Deserialize<'a>>(
         Ok((value, [])) => Ok(value),
         _ => Err(Corrupt::Damaged),
     }
+}
+
+/// Identifies what [`to_bytes`] wrote.
+pub fn digest(bytes: &[u8]) -> [u8; 16] {
+    truncated(bytes)
 }
 
 #[cfg(test)]

@@ -578,6 +578,135 @@ fn without_its_ledger_absence_is_not_believed_and_a_dismissal_is() {
     );
 }
 
+/// A run of an organization's first record, as a command or operator begins with it.
+fn first_record(managed: usize) -> Run {
+    let mut run = since(NOON);
+    run.ledger.adopt(managed, NOON);
+    run
+}
+
+#[test]
+fn without_any_record_nobody_loses_access_to_an_organization_that_has_managed_members() {
+    let policy = limited(Limit::Percent(10.0));
+    let mut organization = members(60);
+    let directory = people(2..60).disabled("p1", "p1@example.com");
+    let mut run = first_record(60);
+    let held = run.sync(&directory, &mut organization, &policy);
+    let until = Some(NOON + hours(24));
+    assert_eq!(
+        why(&held),
+        [HeldBecause::NoHistory {
+            members: 1,
+            groups: 0,
+            until
+        }]
+    );
+    assert_eq!(changes(&held), ["Revoke p1", "UpdateGroup g"]);
+    assert!(
+        held.held
+            .unwrap()
+            .describe()
+            .contains("no record of earlier syncs")
+    );
+    // It isn't begun again, neither by the next run nor by one of another process.
+    let bytes = run.ledger.to_bytes();
+    run.ledger = Ledger::load(Some(&bytes), Some(&run.ledger.digest()), NOON);
+    run.now += hours(24);
+    run.ledger.adopt(60, run.now);
+    assert!(
+        run.sync(&directory, &mut organization, &policy)
+            .held
+            .is_none()
+    );
+
+    // The first sync of all has nobody to lose.
+    let mut run = first_record(0);
+    run.ledger.adopt(60, NOON);
+    let later = run.sync(&directory, &mut members(60), &policy);
+    assert!(later.held.is_none());
+}
+
+#[test]
+fn without_any_record_groups_are_not_deleted_and_follow_the_directory() {
+    let mut policy = limited(Limit::Percent(20.0));
+    policy.groups.prune = true;
+    let organization = || {
+        let old = (0..10).map(|n| format!("old{n}"));
+        old.fold(members(60), |all, id| all.group(&id, &id, &[]))
+    };
+    let directory = people(1..60).person("p0", "p0@example.com");
+    let directory = (0..9).fold(directory, |all, n| {
+        all.group(&format!("old{n}"), &format!("old{n}"), &[])
+    });
+    let known = since(NOON).sync(&directory, &mut organization(), &policy);
+    assert!(known.held.is_none(), "{:?}", why(&known));
+    let held = first_record(60).sync(&directory, &mut organization(), &policy);
+    assert!(matches!(
+        why(&held)[..],
+        [HeldBecause::NoHistory {
+            members: 0,
+            groups: 1,
+            ..
+        }]
+    ));
+    assert_eq!(changes(&held), ["UpdateGroup g"]);
+}
+
+#[test]
+fn what_another_record_of_the_same_members_knows_counts_once() {
+    let policy = limited(Limit::Percent(10.0));
+    let mut organization = members(60);
+    let mut first = since(NOON);
+    first.sync(&people(5..60), &mut organization, &policy);
+    let other = |same: &Ledger| {
+        let mut run = since(NOON);
+        run.ledger.count_also(same);
+        run
+    };
+    let (directory, mut twice) = (people(7..60), other(&first.ledger));
+    twice.ledger.count_also(&first.ledger);
+    for mut run in [other(&first.ledger), twice] {
+        let held = run.plan(&directory, &organization, &policy);
+        assert_eq!(
+            why(&held),
+            [HeldBecause::Absent {
+                members: 2,
+                earlier: 5,
+                limit: 6
+            }]
+        );
+        run.now += hours(24);
+        assert!(run.plan(&directory, &organization, &policy).held.is_none());
+    }
+    assert!(
+        since(NOON)
+            .plan(&directory, &organization, &policy)
+            .held
+            .is_none()
+    );
+}
+
+#[test]
+fn resources_that_share_a_record_do_not_end_each_others_holds() {
+    let policy = limited(Limit::Count(0));
+    let organization = members(60);
+    let (one, other) = (people(1..60), people(2..60));
+    let mut run = since(NOON);
+    let hold = run.sync(&one, &mut organization.clone(), &policy).digest;
+    let of_one = run.ledger.holds().clone();
+    run.ledger.use_holds(Default::default());
+    let same = run.sync(&one, &mut organization.clone(), &policy).digest;
+    assert_ne!(
+        same, hold,
+        "each hold has its own id, also of the same changes"
+    );
+    run.sync(&other, &mut organization.clone(), &policy);
+    run.ledger.use_holds(of_one);
+    run.approval = approve(&hold);
+    let approved = run.sync(&one, &mut organization.clone(), &policy);
+    assert!(approved.held.is_none());
+}
+
 #[test]
 fn an_empty_directory_is_never_believed_whatever_the_limit() {
     let mut policy = limited(Limit::Percent(100.0));

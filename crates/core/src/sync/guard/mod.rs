@@ -130,6 +130,16 @@ pub enum HeldBecause {
         /// Until when it stays so.
         until: Option<Timestamp>,
     },
+    /// There was no record of earlier syncs, and the organization has managed members. Loss of access
+    /// and deletions of groups that rest on absence are held.
+    NoHistory {
+        /// How many members would lose access or membership.
+        members: usize,
+        /// How many groups would be deleted.
+        groups: usize,
+        /// Until when it stays so.
+        until: Option<Timestamp>,
+    },
     /// `offboarding.limit`, for people who are absent, out of scope or out of a group.
     Absent {
         /// How many members would lose something.
@@ -193,6 +203,7 @@ impl HeldBecause {
             Self::EmptyDirectory { .. } => "an empty directory",
             Self::MembersUnknown { .. } => "unknown members",
             Self::UnknownHistory { .. } => "unknown history",
+            Self::NoHistory { .. } => "no history",
             Self::Absent { .. } | Self::DeletedGroups { .. } => "offboarding.limit",
             Self::Disabled { .. } => "offboarding.disabledLimit",
             Self::Group { .. } => "groups.limit",
@@ -229,6 +240,26 @@ impl fmt::Display for HeldBecause {
                      who aren't disabled would lose something",
                     plural(*members, "member")
                 )?;
+                match until {
+                    Some(until) => write!(f, "; held until {until} or approved"),
+                    None => Ok(()),
+                }
+            }
+            Self::NoHistory {
+                members,
+                groups,
+                until,
+            } => {
+                write!(
+                    f,
+                    "there is no record of earlier syncs (this is the first one, or the record was \
+                     deleted), and the organization has managed members already: {} who aren't disabled \
+                     would lose access",
+                    plural(*members, "member")
+                )?;
+                if *groups > 0 {
+                    write!(f, ", and {} would be deleted", plural(*groups, "group"))?;
+                }
                 match until {
                     Some(until) => write!(f, "; held until {until} or approved"),
                     None => Ok(()),

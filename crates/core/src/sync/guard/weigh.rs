@@ -18,6 +18,8 @@ pub(super) struct Reasons {
     /// What rests on evidence of this class.
     disabled: Option<usize>,
     absent: Option<usize>,
+    /// Loss of access, membership or a whole group that rests on absence.
+    access: Option<usize>,
     deletions: Option<usize>,
     invitations: Option<usize>,
     /// Who leaves these groups.
@@ -57,18 +59,18 @@ impl Reasons {
         }
         match &change.action {
             Action::Member(MemberAction::Revoke { evidence }) => {
-                self.everything.or(self.by_class(evidence.into()))
+                self.everything.or(self.access_by_class(evidence.into()))
             }
             Action::Member(MemberAction::Remove { evidence }) => self
                 .everything
-                .or(self.by_class(evidence.into()))
+                .or(self.access_by_class(evidence.into()))
                 .or_else(|| self.people.get(id).copied()),
             Action::Member(MemberAction::Invite { .. }) => {
                 self.invitations.filter(|_| !self.known.contains(id))
             }
             Action::Group(GroupAction::Delete { .. }) => self
                 .everything
-                .or(self.absent)
+                .or(self.access_by_class(Class::Absent))
                 .or(self.deletions)
                 .or_else(|| self.groups.get(id).map(|group| group.by)),
             // By another name it might not be protected in the next run.
@@ -103,6 +105,11 @@ impl Reasons {
             Class::Disabled => self.disabled,
             Class::Absent => self.absent,
         }
+    }
+
+    fn access_by_class(&self, class: Class) -> Option<usize> {
+        self.by_class(class)
+            .or(self.access.filter(|_| class == Class::Absent))
     }
 
     /// Identifies everything that is held.
@@ -173,7 +180,18 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
     let limit = policy.offboarding.limit;
     let absent = losses.people(Class::Absent).len() + losses.unmanaged;
     let careful = ledger.is_careful() && reasons.absent.is_none();
-    if careful && !limit.is_off() && (absent > 0 || !losses.deleted.is_empty()) {
+    if ledger.is_adopted() {
+        let members = losses.absent_without_access().count();
+        let groups = losses.deleted.len();
+        if !limit.is_off() && (members > 0 || groups > 0) {
+            let why = HeldBecause::NoHistory {
+                members,
+                groups,
+                until: ledger.careful_until(),
+            };
+            reasons.access = reasons.add(why);
+        }
+    } else if careful && !limit.is_off() && (absent > 0 || !losses.deleted.is_empty()) {
         let why = HeldBecause::UnknownHistory {
             members: absent,
             until: ledger.careful_until(),
@@ -560,6 +578,13 @@ impl<'a> Losses<'a> {
             Class::Disabled => &self.disabled,
             Class::Absent => &self.absent,
         }
+    }
+
+    /// Who would lose access or membership on absence.
+    fn absent_without_access(&self) -> impl Iterator<Item = &&'a ExternalId> {
+        self.absent
+            .iter()
+            .filter(|person| self.access.contains(*person))
     }
 
     fn are_none(&self) -> bool {

@@ -20,8 +20,9 @@ const IN_PROGRESS: i64 = 24 * 3600;
 /// What identifies a hold.
 pub type HoldId = Digest;
 
+/// The holds of one resource, and the approvals that were given to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Holds {
+pub struct Holds {
     /// How many there were.
     count: u64,
     open: Option<Open>,
@@ -101,6 +102,18 @@ impl Ledger {
     pub(crate) fn in_progress(&self) -> FingerprintSet {
         let changes = self.holds.approved.as_ref().map(|one| one.changes.clone());
         FingerprintSet::from_sorted(changes.unwrap_or_default())
+    }
+
+    /// The holds of the resource that it is used for.
+    pub fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
+    /// Uses it for the resource with these holds. Where several resources share a ledger, what one of
+    /// them holds doesn't end the hold of another. Each hold has its number for itself.
+    pub fn use_holds(&mut self, holds: Holds) {
+        let count = self.holds.count.max(holds.count);
+        self.holds = Holds { count, ..holds };
     }
 
     /// Whether an approval of this hold was used.

@@ -11,11 +11,13 @@
 mod holds;
 mod record;
 
+use std::collections::HashSet;
+
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use holds::{Hold, HoldId};
+pub use holds::{Hold, HoldId, Holds};
 
 use crate::directory::{Evidence, ExternalId};
 use crate::sync::hash::{person_hash, truncated};
@@ -35,7 +37,7 @@ const USED_MAX: usize = 50;
 /// a while doesn't forget them.
 const KEPT: i64 = 7 * 24 * 3600;
 
-const MAGIC: &Magic = b"dsyncld2";
+const MAGIC: &Magic = b"dsyncld3";
 
 /// What was taken away and given by earlier runs for one organization.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +54,8 @@ pub struct Ledger {
     /// Until then earlier losses are unknown, in seconds.
     careful_until: i64,
     careful_ahead: i64,
+    /// They are unknown because this is the first record of an organization that had managed members.
+    adopted: bool,
     /// Until then, or until everybody is in, people are invited without limit: it is the first sync.
     first_sync_until: i64,
     losses: Vec<Loss>,
@@ -59,7 +63,21 @@ pub struct Ledger {
     uncounted: Vec<Uncounted>,
     invited: Vec<Invited>,
     revoked: Vec<Revoked>,
-    holds: holds::Holds,
+    holds: Holds,
+    /// No run has planned with it yet. Not kept: whatever is read was used before.
+    #[serde(skip)]
+    new: bool,
+    /// What other ledgers of the same members know.
+    #[serde(skip)]
+    shared: Shared,
+}
+
+/// What other ledgers know was lost and given. It counts here, and is kept there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Shared {
+    losses: Vec<Loss>,
+    uncounted: Vec<Uncounted>,
+    invited: Vec<Invited>,
 }
 
 /// The key of a person or group.
@@ -166,6 +184,7 @@ impl Ledger {
             epoch: now.as_nanosecond() as i64,
             latest,
             first_sync_until: latest + WINDOW.as_secs(),
+            new: true,
             ..Self::default()
         }
     }
@@ -176,7 +195,27 @@ impl Ledger {
         let mut ledger = Self::begin(now);
         ledger.careful_until = ledger.latest + WINDOW.as_secs();
         ledger.first_sync_until = 0;
+        ledger.new = false;
         ledger
+    }
+
+    /// Notes how many managed members the organization has. Where this is its first record, and it
+    /// has any, nobody knows what was taken from them within the last day: it may be the first sync,
+    /// or the record was deleted with everything around it.
+    pub fn adopt(&mut self, managed_members: usize, now: Timestamp) {
+        if std::mem::take(&mut self.new) && managed_members > 0 {
+            self.adopted = true;
+            self.careful_until = now.as_second() + WINDOW.as_secs();
+            self.careful_ahead = 0;
+        }
+    }
+
+    /// Has what `other` knows was lost and given count in this ledger, too: it is of the same members,
+    /// or of some of them.
+    pub fn count_also(&mut self, other: &Self) {
+        self.shared.losses.extend(&other.losses);
+        self.shared.uncounted.extend(&other.uncounted);
+        self.shared.invited.extend(&other.invited);
     }
 
     /// Reads what was kept.
@@ -206,7 +245,9 @@ impl Ledger {
         Self::from_bytes(kept, now).unwrap_or_else(|| Self::begin_careful(now))
     }
 
-    fn doubted(self, now: Timestamp) -> Self {
+    /// The same where another one was written last: what it knows was lost counts, and it is careful.
+    #[must_use]
+    pub fn doubted(self, now: Timestamp) -> Self {
         let careful = Self::begin_careful(now);
         Self {
             losses: self.losses,
@@ -274,13 +315,13 @@ impl Ledger {
     }
 
     fn settle(&mut self, now: i64) {
-        for loss in &mut self.losses {
+        for loss in self.losses.iter_mut().chain(&mut self.shared.losses) {
             settle(&mut loss.at, &mut loss.ahead, now);
         }
-        for one in &mut self.uncounted {
+        for one in self.uncounted.iter_mut().chain(&mut self.shared.uncounted) {
             settle(&mut one.at, &mut one.ahead, now);
         }
-        for one in &mut self.invited {
+        for one in self.invited.iter_mut().chain(&mut self.shared.invited) {
             settle(&mut one.at, &mut one.ahead, now);
         }
         let mut since = self.careful_until.saturating_sub(WINDOW.as_secs());
@@ -306,6 +347,11 @@ impl Ledger {
     /// Whether what was taken away within the last day is unknown.
     pub fn is_careful(&self) -> bool {
         self.latest < self.careful_until
+    }
+
+    /// Whether that is because the organization had managed members before its first record.
+    pub fn is_adopted(&self) -> bool {
+        self.adopted && self.is_careful()
     }
 
     /// Until when it is unknown.
@@ -334,15 +380,22 @@ impl Ledger {
     /// What was lost within the last day.
     pub(crate) fn recent(&self) -> Recent {
         let since = self.latest.saturating_sub(WINDOW.as_secs());
-        let losses = self.losses.iter().filter(|loss| loss.at > since);
+        let Shared {
+            losses,
+            uncounted,
+            invited,
+        } = &self.shared;
+        let losses = self.losses.iter().chain(losses);
         let mut recent = Recent {
-            losses: losses.copied().collect(),
+            losses: losses.filter(|loss| loss.at > since).copied().collect(),
             ..Recent::default()
         };
-        for uncounted in self.uncounted.iter().filter(|one| one.at > since) {
+        let uncounted = self.uncounted.iter().chain(uncounted);
+        for uncounted in uncounted.filter(|one| one.at > since) {
             recent.uncounted[uncounted.class as usize] += uncounted.losses as usize;
         }
-        for invited in self.invited.iter().filter(|one| one.at > since) {
+        let invited = self.invited.iter().chain(invited);
+        for invited in invited.filter(|one| one.at > since) {
             match invited.done {
                 true => recent.invited += invited.people as usize,
                 false => recent.maybe_invited += invited.people as usize,
@@ -394,27 +447,35 @@ impl Recent {
         self.losses
             .iter()
             .filter(|loss| !loss.regained)
-            .filter(|loss| matches!(&loss.what, What::Access { person } if !now(person)))
-            .count()
+            .filter_map(|loss| match &loss.what {
+                What::Access { person } if !now(person) => Some(person),
+                _ => None,
+            })
+            .collect::<HashSet<_>>()
+            .len()
     }
 
     /// How many people left this group who aren't among `now`.
     pub fn left(&self, group: &ExternalId, now: impl Fn(&Key) -> bool) -> usize {
         let of = key(group);
-        let left = self.losses.iter().filter(|loss| match &loss.what {
-            What::Membership { person, group } => *group == of && !now(person),
-            _ => false,
+        let left = self.losses.iter().filter_map(|loss| match &loss.what {
+            What::Membership { person, group } if *group == of && !now(person) => Some(person),
+            _ => None,
         });
         // Losses of which only the number is known may all have been in this group.
-        left.count() + self.uncounted[Class::Absent as usize]
+        left.collect::<HashSet<_>>().len() + self.uncounted[Class::Absent as usize]
     }
 
     /// How many groups were deleted that aren't among `now`.
     pub fn groups(&self, now: impl Fn(&Key) -> bool) -> usize {
         self.losses
             .iter()
-            .filter(|loss| matches!(&loss.what, What::Group { group } if !now(group)))
-            .count()
+            .filter_map(|loss| match &loss.what {
+                What::Group { group } if !now(group) => Some(group),
+                _ => None,
+            })
+            .collect::<HashSet<_>>()
+            .len()
     }
 
     /// Whether nothing was lost.

@@ -30,6 +30,7 @@ fn access(person: &str, at: Timestamp) -> Loss {
 /// A ledger of two losses, one revocation and an approval in progress, an hour old.
 fn ledger() -> Ledger {
     let mut ledger = Ledger::begin(NOON - hours(1));
+    ledger.adopt(0, NOON - hours(1));
     ledger.losses = vec![
         access("ann", NOON - hours(1)),
         access("bob", NOON - hours(1)),

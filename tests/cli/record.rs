@@ -1,0 +1,119 @@
+//! The record of removals: what a command does when it is lost, damaged, older, or shared.
+
+use serde_json::Value;
+use simulators::organization::MemberSeed;
+
+use crate::lab::{Lab, entry_uuid};
+
+const SYNC: &str = "sync -f staff.yaml -f secrets.yaml -q --yes";
+const PLAN: &str = "plan -f staff.yaml -f secrets.yaml -q -o json";
+
+/// A lab that was synced, and has its record. One of its members may go in a day.
+async fn synced() -> Lab {
+    let lab = Lab::new().await;
+    lab.write(
+        "staff.yaml",
+        &lab.resource().replace("limit: 0", "limit: 20%"),
+    );
+    lab.run(SYNC).await.ends_with(0);
+    lab
+}
+
+fn leave(lab: &Lab, uid: &str) {
+    let seed = MemberSeed::new(&format!("{uid}@example.com"));
+    lab.organization
+        .seed_member(seed.external_id(&entry_uuid(uid)));
+}
+
+fn is_there(lab: &Lab, uid: &str) -> bool {
+    let email = format!("{uid}@example.com");
+    lab.organization.snapshot().member(&email).is_some()
+}
+
+async fn digest(lab: &Lab) -> String {
+    let plan = lab.run(PLAN).await.ends_with(0);
+    let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
+    plan["digest"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn without_the_record_whoever_is_absent_stays_until_it_is_approved() {
+    let lab = synced().await;
+    let [record, lock] = lab.record();
+    let older = std::fs::read(&record).unwrap();
+    // Within the limit, and with the record.
+    leave(&lab, "eve");
+    lab.run(SYNC).await.ends_with(0).prints("1 Remove");
+
+    let last = std::fs::read(&record).unwrap();
+    let witness = std::fs::read(&lock).unwrap();
+    let mut damaged = last.clone();
+    damaged[40] ^= 1;
+    for (number, content) in [None, Some(older), Some(damaged)].into_iter().enumerate() {
+        match &content {
+            Some(content) => std::fs::write(&record, content).unwrap(),
+            None => std::fs::remove_file(&record).unwrap(),
+        }
+        std::fs::write(&lock, &witness).unwrap();
+        let uid = format!("leaver{number}");
+        leave(&lab, &uid);
+        // What the plan says to approve is what the next command calls it.
+        let digest = digest(&lab).await;
+        let held = lab.run(SYNC).await.ends_with(3);
+        let held =
+            held.prints("the record of earlier removals is missing or isn't the one written");
+        assert!(held.stdout.contains(&digest), "{held}");
+        assert!(is_there(&lab, &uid));
+        lab.run(&format!("{SYNC} --approve {digest}"))
+            .await
+            .ends_with(0);
+        assert!(!is_there(&lab, &uid));
+    }
+}
+
+#[tokio::test]
+async fn without_the_whole_folder_nobody_who_is_absent_loses_access() {
+    let lab = synced().await;
+    let [record, _] = lab.record();
+    leave(&lab, "leaver");
+    for _ in 0..2 {
+        std::fs::remove_dir_all(record.parent().unwrap()).unwrap();
+        let held = lab.run(SYNC).await.ends_with(3);
+        held.prints("there is no record of earlier syncs");
+        assert!(is_there(&lab, "leaver"));
+    }
+    let digest = digest(&lab).await;
+    lab.run(&format!("{SYNC} --approve {digest}"))
+        .await
+        .ends_with(0);
+    assert!(!is_there(&lab, "leaver"));
+}
+
+#[tokio::test]
+async fn resources_of_one_organization_do_not_void_each_others_approvals() {
+    let lab = Lab::new().await.with_leaver();
+    let prefixed = MemberSeed::new("paris@example.com").external_id("paris:gone");
+    lab.organization.seed_member(prefixed);
+    let staff = lab.resource();
+    let narrower = staff.replace("  source:", "  users: {exclude: ['bob@*']}\n  source:");
+    let narrower = narrower.replace("name: staff", "name: narrower");
+    let prefix = staff.replace(
+        "  organization:\n",
+        "  organization:\n    externalIdPrefix: 'paris:'\n",
+    );
+    assert_ne!(prefix, staff);
+    lab.write("narrower.yaml", &narrower);
+    lab.write("paris.yaml", &prefix);
+    let others = ["narrower.yaml", "paris.yaml"];
+
+    let staff = digest(&lab).await;
+    lab.run(SYNC).await.ends_with(3);
+    for other in others {
+        lab.run(&SYNC.replace("staff.yaml", other))
+            .await
+            .ends_with(3);
+    }
+    let approved = lab.run(&format!("{SYNC} --approve {staff}")).await;
+    approved.ends_with(0).prints("2 Remove");
+    assert!(!is_there(&lab, "leaver"));
+}

@@ -1,0 +1,260 @@
+//! The record of removals beside a resource: lost, older, another resource's; and approvals.
+
+use std::time::Duration;
+
+use directory_sync::api::DirectorySync;
+use directory_sync::api::annotations::{APPROVE_REMOVALS, SYNC_REQUESTED_AT};
+use directory_sync::api::conditions::ConditionType;
+use directory_sync::sync::ledger::Ledger;
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use simulators::organization;
+
+use directory_sync_testing::world::*;
+
+fn plans(world: &World) -> Api<ConfigMap> {
+    Api::namespaced(world.client.clone(), &world.namespace)
+}
+
+async fn plan(world: &World) -> ConfigMap {
+    plans(world).get("staff-plan").await.unwrap()
+}
+
+/// Puts what was there before in the place of what is there.
+async fn put_back(world: &World, mut before: ConfigMap) {
+    before.metadata.managed_fields = None;
+    before.metadata.resource_version = None;
+    before.metadata.uid = None;
+    let parameters = PatchParams::apply("backup").force();
+    let patch = Patch::Apply(&before);
+    plans(world)
+        .patch("staff-plan", &parameters, &patch)
+        .await
+        .unwrap();
+}
+
+fn three_may_go() -> serde_json::Value {
+    json!({"offboarding": {"absent": "Revoke", "limit": "30%"}})
+}
+
+/// A resource that was synced, and from which one of three has gone within the limit.
+async fn one_gone(purpose: &str) -> (World, ConfigMap) {
+    let world = World::new(purpose).await;
+    let operator = world.operator();
+    world.resource("staff", three_may_go());
+    world.until_ready("staff", "Succeeded").await;
+    let before = plan(&world).await;
+    world.leave(0..1);
+    world.annotate("staff", SYNC_REQUESTED_AT, "1").await;
+    answered(&world, "1").await;
+    assert_eq!(world.revoked(), 1);
+    operator.stop().await.unwrap();
+    (world, before)
+}
+
+async fn answered(world: &World, request: &'static str) -> DirectorySync {
+    world
+        .until("staff", request, move |staff| {
+            let status = staff.status.clone().unwrap_or_default();
+            status.last_handled_sync_request.as_deref() == Some(request) && is_settled(staff)
+        })
+        .await
+}
+
+/// One more has left, and a new process finds things as they are.
+async fn held_after(world: &World, why: &str) {
+    world.leave(1..2);
+    world.annotate("staff", SYNC_REQUESTED_AT, "2").await;
+    let operator = world.operator();
+    let staff = answered(world, "2").await;
+    let message = message_of(&staff, ConditionType::RemovalsHeld);
+    assert!(message.contains(why), "{message}");
+    assert_eq!(world.revoked(), 1);
+    operator.stop().await.unwrap();
+}
+
+const OTHER_RECORD: &str =
+    "the record of earlier removals is missing or isn't the one written last";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_its_record_a_new_process_goes_on_within_the_limit() {
+    let (world, _) = one_gone("record-kept").await;
+    world.leave(1..2);
+    world.annotate("staff", SYNC_REQUESTED_AT, "2").await;
+    let operator = world.operator();
+    answered(&world, "2").await;
+    assert_eq!(world.revoked(), 2);
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_deleted_holds_what_rests_on_absence() {
+    let (world, _) = one_gone("record-lost").await;
+    world.kubectl(&["delete", "configmap", "staff-plan"]);
+    held_after(&world, OTHER_RECORD).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_from_a_backup_holds_what_rests_on_absence() {
+    let (world, before) = one_gone("record-older").await;
+    put_back(&world, before).await;
+    held_after(&world, OTHER_RECORD).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_that_comes_back_without_its_status_is_not_believed_to_own_the_record() {
+    let (world, _) = one_gone("record-recreated").await;
+    world.kubectl(&["delete", "dsync", "staff"]);
+    plan(&world).await;
+    world.resource("staff", three_may_go());
+    held_after(&world, OTHER_RECORD).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_that_comes_back_with_status_and_record_of_before_is_careful() {
+    let (world, before) = one_gone("record-both").await;
+    let status = world.get("staff").await.status.unwrap();
+    world.kubectl(&["delete", "dsync", "staff"]);
+    put_back(&world, before.clone()).await;
+    world.resource("staff", three_may_go());
+    let ledger = Ledger::load_unchecked(&ledger_of(&before), Timestamp::now());
+    let mut status = json!(status);
+    status["ledgerDigest"] = ledger.digest().into();
+    set_status(&world, status).await;
+    held_after(&world, OTHER_RECORD).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_that_is_made_anew_gives_no_fresh_limit() {
+    let (world, _) = one_gone("record-anew").await;
+    world.kubectl(&["delete", "dsync", "staff"]);
+    world.kubectl(&["delete", "configmap", "staff-plan", "--ignore-not-found"]);
+    world.resource("staff", three_may_go());
+    held_after(&world, "there is no record of earlier syncs").await;
+}
+
+fn ledger_of(plan: &ConfigMap) -> Vec<u8> {
+    let binary = plan.binary_data.clone().unwrap_or_default();
+    binary["ledger"].0.clone()
+}
+
+async fn set_status(world: &World, status: serde_json::Value) {
+    let (parameters, patch) = (
+        PatchParams::default(),
+        Patch::Merge(json!({"status": status})),
+    );
+    let patched = world.api().patch_status("staff", &parameters, &patch).await;
+    patched.unwrap();
+}
+
+/// A resource of which five have left, more than may; and the digest of the hold.
+async fn held(purpose: &str) -> (World, Operator, String) {
+    let world = World::new(purpose).await;
+    let operator = world.operator();
+    world.resource("staff", json!({}));
+    world.until_ready("staff", "Succeeded").await;
+    world.leave(0..5);
+    world.annotate("staff", SYNC_REQUESTED_AT, "1").await;
+    let staff = world.until_ready("staff", "RemovalsHeld").await;
+    let held = staff.status.unwrap().held_removals.unwrap();
+    (world, operator, held.digest)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn approved_removals_are_finished_after_a_restart() {
+    const LEAVERS: usize = 20;
+    let config = organization::Config {
+        latency: Duration::from_millis(200),
+        ..organization::Config::cloud()
+    };
+    let world = World::with("approved-restart", config).await;
+    world.seed_leavers(LEAVERS as u32);
+    let operator = world.operator();
+    world.resource("staff", json!({}));
+    let staff = world.until_ready("staff", "RemovalsHeld").await;
+    assert_eq!(world.revoked(), 0);
+    let held = staff.status.unwrap().held_removals.unwrap();
+    world
+        .annotate("staff", APPROVE_REMOVALS, &held.digest)
+        .await;
+    eventually("the first revocations", || world.revoked() >= 2).await;
+    operator.kill().await;
+    assert!(world.revoked() < LEAVERS, "it was killed too late");
+
+    world.organization.set_latency(Duration::ZERO);
+    let operator = world.operator();
+    eventually("the others", || world.revoked() == LEAVERS).await;
+    let staff = world.until_ready("staff", "Succeeded").await;
+    assert_eq!(staff.status.unwrap().held_removals, None);
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_that_stays_in_git_does_nothing_after_it_was_used() {
+    let (world, operator, digest) = held("approved-used").await;
+    world.annotate("staff", APPROVE_REMOVALS, &digest).await;
+    eventually("the revocations", || world.revoked() == 5).await;
+    world.until_ready("staff", "Succeeded").await;
+
+    // Somebody gives them their access back, and they are still gone from the directory.
+    for number in 0..5 {
+        let email = format!("p{number:02}@example.com");
+        world.organization.restore(&email);
+    }
+    assert_eq!(world.revoked(), 0);
+    world.annotate("staff", SYNC_REQUESTED_AT, "2").await;
+    answered(&world, "2").await;
+    assert_eq!(reason_of(&world.get("staff").await), "RemovalsHeld");
+    assert_eq!(world.revoked(), 0);
+    operator.stop().await.unwrap();
+    // Nor for another process.
+    let operator = world.operator();
+    world.annotate("staff", SYNC_REQUESTED_AT, "3").await;
+    let staff = answered(&world, "3").await;
+    let again = staff.status.unwrap().held_removals.unwrap();
+    assert_ne!(again.digest, digest);
+    assert_eq!(world.revoked(), 0);
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_of_other_changes_or_of_last_week_does_nothing_and_is_told() {
+    let (world, operator, digest) = held("approved-stale").await;
+    let other = "0123456789abcdef0123456789abcdef";
+    world.annotate("staff", APPROVE_REMOVALS, other).await;
+    world.annotate("staff", SYNC_REQUESTED_AT, "2").await;
+    let problems = answered(&world, "2").await.status.unwrap().problems;
+    let void = |reason: &str| reason == "ApprovalVoid";
+    assert!(problems.iter().any(|problem| void(&problem.reason)));
+    operator.stop().await.unwrap();
+
+    // The hold is eight days old.
+    let mut plan = plan(&world).await;
+    let now = Timestamp::now();
+    let mut ledger = json!(Ledger::load_unchecked(&ledger_of(&plan), now));
+    let since = ledger["holds"]["open"]["since"].as_i64().unwrap();
+    ledger["holds"]["open"]["since"] = (since - 8 * 24 * 3600).into();
+    let ledger: Ledger = serde_json::from_value(ledger).unwrap();
+    let bytes = ledger.to_bytes();
+    plan.binary_data
+        .get_or_insert_default()
+        .insert("ledger".into(), ByteString(bytes));
+    put_back(&world, plan).await;
+    set_status(&world, json!({"ledgerDigest": ledger.digest()})).await;
+    world.annotate("staff", APPROVE_REMOVALS, &digest).await;
+    world.annotate("staff", SYNC_REQUESTED_AT, "3").await;
+    let operator = world.operator();
+    let status = answered(&world, "3").await.status.unwrap();
+    assert_eq!(world.revoked(), 0);
+    let renewed = status.held_removals.unwrap().digest;
+    assert_ne!(renewed, digest);
+    assert!(status.problems.iter().any(|problem| void(&problem.reason)));
+
+    world.annotate("staff", APPROVE_REMOVALS, &renewed).await;
+    eventually("the revocations", || world.revoked() == 5).await;
+    operator.stop().await.unwrap();
+}
