@@ -139,7 +139,7 @@ pub fn connect(
     data: &ReferencedData,
     observers: Observers,
 ) -> Result<Connections, ConnectError> {
-    let redactor = Arc::new(data.redactor());
+    let redactor = Arc::new(data.redactor(&spec.names()));
     connect_both(spec, data, observers, &redactor).map_err(|error| error.redacted(&redactor))
 }
 
@@ -158,6 +158,7 @@ fn connect_both(
     };
     let (mut organization, source) = both(organization, source)?;
     organization.observer = observers.organization;
+    organization.secrets = redactor.clone();
     Ok(Connections {
         source: Box::new(RedactedSource {
             source: source?,

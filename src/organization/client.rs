@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::http::{
-    Answer, ApiClient, Call, CallName, Failure, HttpError, Redactor, Token, TokenCache, TokenSource,
+    Answer, ApiClient, Call, CallName, Failure, HttpError, Token, TokenCache, TokenSource,
 };
 use crate::organization::error::{OrganizationError, Refusal};
 use crate::organization::{InvalidSettings, Settings, wire};
@@ -70,7 +70,7 @@ impl OrganizationClient {
         if settings.client_secret.expose_secret().trim().is_empty() {
             return Err(InvalidSettings::EmptySecret);
         }
-        let secrets = Arc::new(Redactor::new());
+        let secrets = settings.secrets.clone();
         secrets.add(settings.client_secret.clone());
         let identity = settings.region.identity();
         let bare = ApiClient {

@@ -7,7 +7,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use crate::http::{ClientError, ClientSettings, Observer, RateLimit, Retry, Unobserved};
+use crate::http::{ClientError, ClientSettings, Observer, RateLimit, Redactor, Retry, Unobserved};
 
 /// Where an organization is and with which key it is changed.
 #[derive(Debug, Clone)]
@@ -27,6 +27,9 @@ pub struct Settings {
     pub retry: Retry,
     /// Told about each request.
     pub observer: Arc<dyn Observer>,
+    /// What must not show in anything that the server says, besides the key: whatever else came out
+    /// of Secrets.
+    pub secrets: Arc<Redactor>,
 }
 
 impl Settings {
@@ -44,6 +47,7 @@ impl Settings {
             limit: None,
             retry: Retry::default(),
             observer: Arc::new(Unobserved),
+            secrets: Arc::default(),
         }
     }
 }

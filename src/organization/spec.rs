@@ -27,6 +27,14 @@ impl ValidatedOrganization {
             .collect()
     }
 
+    /// Those of them that are names and no credentials.
+    pub fn names(&self) -> Vec<KeyOf> {
+        match self.client_id == self.client_secret {
+            true => vec![],
+            false => vec![self.client_id.clone()],
+        }
+    }
+
     /// The organization, with the key that `data` holds.
     ///
     /// # Errors

@@ -58,13 +58,16 @@ pub struct ReferencedData {
 }
 
 impl ReferencedData {
-    /// Takes everything that came out of Secrets out of messages. What isn't a credential (a DN, a
-    /// name with a domain, the id of an API key) is taken out only where all of it stands.
-    pub fn redactor(&self) -> Redactor {
+    /// Takes everything that came out of Secrets out of messages. A value is a credential unless it
+    /// is used as one of `names` only, and looks like a name: whoever writes a spec may have named
+    /// another key. A name is taken out only where all of it stands.
+    pub fn redactor(&self, names: &[KeyOf]) -> Redactor {
         let redactor = Redactor::new();
         for (referent, keys) in &self.objects {
-            for value in keys.values() {
-                let Ok(text) = std::str::from_utf8(value.expose_secret()) else {
+            for (key, value) in keys {
+                let value = value.expose_secret();
+                let Ok(text) = std::str::from_utf8(value) else {
+                    redactor.add_bytes(value);
                     continue;
                 };
                 // Certificates are no secrets, but a key may be named in their place.
@@ -72,13 +75,12 @@ impl ReferencedData {
                 if certificates && referent.kind == Kind::ConfigMap {
                     continue;
                 }
+                let is_of_a_name = names
+                    .iter()
+                    .any(|name| name.referent == *referent && name.key == *key);
                 for line in text.lines().filter(|line| !is_armour(line)) {
                     let line = line.trim();
-                    let names = line.contains('@')
-                        || (line.contains('=') && line.contains(','))
-                        || line.starts_with("organization.")
-                        || line.starts_with("user.");
-                    match names {
+                    match is_of_a_name && looks_like_a_name(line) {
                         true => redactor.add_identifier(line.into()),
                         false => redactor.add(line.into()),
                     }
@@ -87,6 +89,16 @@ impl ReferencedData {
         }
         redactor
     }
+}
+
+/// A DN, an account's name in a domain, or the id of a Bitwarden API key.
+fn looks_like_a_name(text: &str) -> bool {
+    let parts = text.replace("\\,", "");
+    parts.split(',').all(|part| part.contains('='))
+        || text.contains('@')
+        || text.contains('\\')
+        || text.starts_with("organization.")
+        || text.starts_with("user.")
 }
 
 /// Whether a line is nothing but the first or last line of a PEM block. A whole block on one line

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Source, SourceError};
 use crate::checks::Checks;
 use crate::http::Observer;
-use crate::references::{Reference, ReferencedData, Unresolved};
+use crate::references::{KeyOf, Reference, ReferencedData, Unresolved};
 
 /// What a spec says of one directory, before anything of it was checked.
 pub trait Validate {
@@ -21,6 +21,11 @@ pub trait Validate {
 pub trait SourceSettings: fmt::Debug + Send + Sync {
     /// The Secrets and ConfigMaps that [`SourceSettings::connect`] needs, with their keys.
     fn references(&self) -> Vec<Reference>;
+
+    /// Those of them that are names and no credentials, such as the DN to bind with.
+    fn names(&self) -> Vec<KeyOf> {
+        Vec::new()
+    }
 
     /// The directory, ready to be read, with the credentials that `data` holds. `observer` is told
     /// about each request. Connects to nothing yet.

@@ -21,7 +21,7 @@ use directory_sync_core::sync::policy::Policy;
 use crate::api::spec::{DirectorySyncSpec, Mode};
 use crate::checks::{Checks, InvalidSpec};
 use crate::organization::{self, ValidatedOrganization};
-use crate::references::{self, Reference};
+use crate::references::{self, KeyOf, Reference};
 use crate::schedule::Schedule;
 use crate::source::{self, SourceSettings};
 
@@ -83,6 +83,13 @@ impl ValidatedSpec {
         let mut references = self.organization.references();
         references.extend(self.source.references());
         references::merged(references)
+    }
+
+    /// The values in Secrets that are names and no credentials: a bind DN, the id of an API key.
+    pub fn names(&self) -> Vec<KeyOf> {
+        let mut names = self.organization.names();
+        names.extend(self.source.names());
+        names
     }
 }
 

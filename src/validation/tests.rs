@@ -254,10 +254,34 @@ fn groups_are_not_read_where_all_are_left_out() {
 fn a_pem_block_on_one_line_is_a_secret_whole() {
     let key =
         "-----BEGIN PRIVATE KEY----- MIIEvQIBADANBgkq hkiG9w0BAQEFAASC -----END PRIVATE KEY-----";
-    let redactor = data_with("client", &json!({"tls.key": key})).redactor();
+    let redactor = data_with("client", &json!({"tls.key": key})).redactor(&[]);
     let shown = redactor.redact_message(&format!("the server says {key}"));
     assert!(
         !shown.contains("MIIEvQ") && !shown.contains("hkiG9w0"),
         "{shown}"
     );
+}
+
+#[test]
+fn whether_a_value_is_a_password_is_told_by_its_field_and_not_by_its_looks() {
+    let password = "correct@horse=battery,staple";
+    let mut spec = least();
+    let dn = "cn=reader,dc=example,dc=com";
+    let shown = |spec: &Value, values: Value| {
+        let spec = validated(spec).unwrap();
+        let redactor = data_with("ldap-bind", &values).redactor(&spec.names());
+        redactor.redact_message("rejected orse=battery,st below dc=example,dc=com")
+    };
+    let usual = shown(&spec, json!({"bindDn": dn, "password": password}));
+    assert_eq!(usual, "rejected *** below dc=example,dc=com");
+    // The password of something else, named as the DN.
+    let other = shown(
+        &spec,
+        json!({"bindDn": "orse=battery,staple; 1", "password": "x"}),
+    );
+    assert!(!other.contains("battery"), "{other}");
+    // One key for both.
+    spec["source"]["ldap"]["bindSecretRef"]["bindDnKey"] = json!("password");
+    let both = shown(&spec, json!({"password": password}));
+    assert!(!both.contains("battery"), "{both}");
 }

@@ -49,20 +49,36 @@ pub fn truncate_bytes(text: &str, max: usize) -> String {
     format!("{}…", &text[..end])
 }
 
+/// `text` without characters that don't show: between the letters of a word they hide it from whoever
+/// looks for it, and not from a reader.
+pub fn visible(text: &str) -> String {
+    text.chars()
+        .filter(|c| *c != '\0' && !is_invisible(*c))
+        .collect()
+}
+
 /// Format characters (Unicode's category Cf, as far as they are in use): a text with them reads
 /// otherwise than it is.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
         '\u{ad}'
+            | '\u{34f}'
             | '\u{61c}'
-            | '\u{180e}'
+            | '\u{115f}'
+            | '\u{1160}'
+            | '\u{17b4}'
+            | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{ffa0}'
             | '\u{200b}'..='\u{200f}'
             | '\u{202a}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
             | '\u{feff}'
             | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'
+            | '\u{e0000}'..='\u{e0fff}'
     )
 }
 

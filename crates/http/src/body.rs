@@ -4,8 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
+use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
-use reqwest::{Response, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
@@ -124,7 +124,7 @@ pub(super) async fn answer(response: Response, query: Option<&str>, secrets: &Re
         .get(LOCATION)
         .and_then(|to| to.to_str().ok())
         .and_then(|to| response.url().join(to).ok())
-        .filter(Url::has_host)
+        .filter(|to| to.host_str().is_some_and(is_plain_host))
         .map(|to| secrets.clean(&to.origin().ascii_serialization()));
     let retry_after = retry_after(headers);
     let content_type = media_type(&response);
@@ -148,6 +148,12 @@ pub(super) async fn answer(response: Response, query: Option<&str>, secrets: &Re
         location,
         body,
     }
+}
+
+/// Whether a host may be shown that a server redirects to. In a URL it is in lower case, so what is
+/// encoded in a long label can't be decoded and recognised.
+fn is_plain_host(host: &str) -> bool {
+    host.split('.').all(|label| label.len() <= 20)
 }
 
 /// Changes each text in `value`, names of fields included.

@@ -89,11 +89,11 @@ impl EgressPolicy {
         allowed_networks: Vec<Network>,
         denied_networks: Vec<Network>,
     ) -> Self {
-        let loopback = [network("127.0.0.0/8"), network("::1/128")];
+        let usual = ["127.0.0.0/8", "::1/128", LOCAL_TRANSLATION].map(network);
         Self {
             allowed_hosts: (!allowed_hosts.is_empty()).then_some(allowed_hosts),
             allowed_networks,
-            denied_networks: denied_networks.into_iter().chain(loopback).collect(),
+            denied_networks: denied_networks.into_iter().chain(usual).collect(),
             restricted: true,
         }
     }
@@ -132,9 +132,10 @@ impl EgressPolicy {
         if !self.restricted {
             return Ok(());
         }
-        let addresses = [address.to_canonical(), embedded(address)];
-        for address in addresses {
-            if never().iter().any(|network| network.contains(address)) || is_none_of_one(address) {
+        let own = address.to_canonical();
+        for address in [own].into_iter().chain(embedded(address)) {
+            let is_none = is_none_of_one(address) && (address == own || !may_be_none(own));
+            if never().iter().any(|network| network.contains(address)) || is_none {
                 return Err(Denied::Never(host.to_owned()));
             }
             if self
@@ -180,6 +181,11 @@ impl EgressPolicy {
     }
 }
 
+/// Whether what [`embedded`] finds in it may be bits of something else.
+fn may_be_none(address: IpAddr) -> bool {
+    network(LOCAL_TRANSLATION).contains(address)
+}
+
 /// Not those of one server: every address of this machine, multicast, broadcast.
 fn is_none_of_one(address: IpAddr) -> bool {
     address.is_unspecified()
@@ -209,22 +215,44 @@ fn network(text: &str) -> Network {
     text.parse().expect("it is written in this file")
 }
 
-/// The IPv4 address that an IPv6 address stands for by translation (NAT64, 6to4); otherwise the
-/// address itself.
-fn embedded(address: IpAddr) -> IpAddr {
+/// Where 64:ff9b:1::/48 leads depends on the network: RFC 8215 leaves the place of the IPv4 address in
+/// it to whoever runs it.
+const LOCAL_TRANSLATION: &str = "64:ff9b:1::/48";
+
+/// The IPv4 addresses that an IPv6 address may lead to, by translation or a tunnel.
+fn embedded(address: IpAddr) -> Vec<IpAddr> {
     let IpAddr::V6(six) = address.to_canonical() else {
-        return address.to_canonical();
+        return Vec::new();
     };
     let of = |high: u16, low: u16| {
         let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
         IpAddr::V4(Ipv4Addr::new(a, b, c, d))
     };
-    match six.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => of(high, low),
-        [0x2002, high, low, ..] => of(high, low),
-        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => of(high, low),
-        _ => IpAddr::V6(six),
+    let octets = six.octets();
+    let at = |places: [usize; 4]| IpAddr::V4(places.map(|place| octets[place]).into());
+    let mut all = match six.segments() {
+        // NAT64 (RFC 6052), and with a prefix of one's own: by the length of that (2.2 there).
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => vec![of(high, low)],
+        [0x64, 0xff9b, 1, ..] => vec![
+            at([6, 7, 9, 10]),
+            at([7, 9, 10, 11]),
+            at([9, 10, 11, 12]),
+            at([12, 13, 14, 15]),
+        ],
+        // 6to4 (RFC 3056).
+        [0x2002, high, low, ..] => vec![of(high, low)],
+        // Teredo (RFC 4380): its server, and the client with all bits inverted.
+        [0x2001, 0, s_high, s_low, _, _, high, low] => vec![of(s_high, s_low), of(!high, !low)],
+        // IPv4-compatible (RFC 4291, 2.5.5.1) and IPv4-translated (RFC 2765, 2.1).
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => vec![of(high, low)],
+        [0, 0, 0, 0, 0xffff, 0, high, low] => vec![of(high, low)],
+        _ => Vec::new(),
+    };
+    // ISATAP (RFC 5214, 6.1), below any prefix.
+    if let [.., 0 | 0x200, 0x5efe, high, low] = six.segments() {
+        all.push(of(high, low));
     }
+    all
 }
 
 impl HostPattern {
@@ -381,6 +409,16 @@ mod tests {
             "[::ffff:169.254.169.254]",
             "[64:ff9b::a9fe:a9fe]",
             "[2002:a9fe:a9fe::1]",
+            "[64:ff9b:1:a9fe:a9:fe00::]",
+            "[64:ff9b:1:a9:fe:a9fe:0:0]",
+            "[64:ff9b:1:0:a9:fea9:fe00:0]",
+            "[64:ff9b:1::a9fe:a9fe]",
+            "[2001:0:a9fe:a9fe::1]",
+            "[2001:0:5ef5:79fb:0:0:5601:5601]",
+            "[2001:db8::5efe:169.254.169.254]",
+            "[2001:db8::200:5efe:a9fe:a9fe]",
+            "[::169.254.169.254]",
+            "[::ffff:0:169.254.169.254]",
             "[fe80::1]",
             "[fd00:ec2::254]",
             "100.100.100.200",
@@ -411,6 +449,12 @@ mod tests {
             "127.8.8.8",
             "[::1]",
             "[::ffff:127.0.0.1]",
+            "[64:ff9b::127.0.0.1]",
+            "[64:ff9b::10.96.0.1]",
+            "[64:ff9b:1::c000:201]",
+            "[2002:7f00:1::]",
+            "[2001:db8::5efe:10.96.0.1]",
+            "[2001:0:c000:201:0:0:f59f:fffe]",
             "10.96.0.1",
         ] {
             let denied = usual.check_host(host).unwrap_err();
@@ -419,6 +463,9 @@ mod tests {
         for host in ["10.0.0.1", "192.168.1.1", "93.184.216.34", "[2606:2800::1]"] {
             assert_eq!(usual.check_host(host), Ok(()), "{host}");
         }
+        let nat64 = policy(&[], &["64:ff9b:1::/48"], &["10.96.0.0/12"]);
+        assert_eq!(nat64.check_host("[64:ff9b:1::c000:201]"), Ok(()));
+        assert!(nat64.check_host("[64:ff9b:1::a60:1]").is_err());
         let open = policy(&[], &["127.0.0.0/8", "10.96.4.4"], &["10.96.0.0/12"]);
         assert_eq!(open.check_host("127.0.0.1"), Ok(()));
         assert_eq!(open.check_host("10.96.4.4"), Ok(()));

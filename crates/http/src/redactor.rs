@@ -4,11 +4,16 @@
 //! Every text of the other side that reaches an error, a log line, a status or an event goes
 //! through [`Redactor::clean`], after it was decoded: LDAP's diagnostics as well as fields of JSON.
 //!
-//! A secret is found whole or in part (eight bytes or more that aren't one word), in any case, and in every encoding in
-//! which servers commonly quote: JSON escapes, percent signs, HTML entities, Base64, hexadecimal and
-//! lists of decimal bytes. Where part of a text is an encoding, that part is decoded and looked at.
-//! A secret of fewer than six bytes can't be told from ordinary text: a text that holds one is
-//! withheld altogether.
+//! A secret is found whole or in part (eight bytes or more that aren't one word), in any case, with
+//! invisible characters or white space in it, and in every encoding in which servers commonly quote:
+//! escapes of JSON, C, URLs, HTML and MIME, also one in another; Base64 (in lines, too), hexadecimal,
+//! lists of octal and decimal bytes; and each of these of UTF-16. Where part of a text is an encoding,
+//! that part is decoded and looked at. A secret of fewer than six bytes can't be told from ordinary
+//! text: a text that holds one is withheld altogether.
+//!
+//! A server can always find an encoding that isn't in this list. It has the credentials that were sent
+//! to it anyway, so this protects them from servers and proxies that quote, not from those that lie;
+//! credentials of the other side are never sent to it.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -17,8 +22,8 @@ use std::sync::{PoisonError, RwLock};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use directory_sync_core::text::sanitize;
-use secrecy::{ExposeSecret, SecretString};
+use directory_sync_core::text::{sanitize, visible};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 /// Stands where a secret was.
 const MASK: &str = "***";
@@ -30,6 +35,10 @@ const SHORT: usize = 6;
 const LONG: usize = 12;
 /// The shortest part of a long secret that is found.
 const PART: usize = 8;
+/// How many escapes in each other are resolved.
+const ESCAPES_IN_ESCAPES: usize = 4;
+/// No more forms of one text are looked at.
+const FORMS: usize = 32;
 /// No more of a text is looked at, or shown.
 const TEXT_MAX: usize = 16 << 10;
 /// No more of a secret is looked for: a longer one is a file, of which a part tells as much.
@@ -43,12 +52,13 @@ pub struct Redactor(RwLock<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    keys: Vec<SecretString>,
-    identifiers: Vec<SecretString>,
-    tokens: VecDeque<SecretString>,
+    keys: Vec<SecretSlice<u8>>,
+    identifiers: Vec<SecretSlice<u8>>,
+    tokens: VecDeque<SecretSlice<u8>>,
 }
 
 /// A secret in lower case, and the length of the parts in which it is looked for.
+#[derive(Clone, Copy)]
 struct Needle<'a> {
     bytes: &'a [u8],
     part: usize,
@@ -62,13 +72,21 @@ impl Redactor {
 
     /// One more key, password or private key. It is never forgotten.
     pub fn add(&self, secret: SecretString) {
+        self.add_bytes(secret.expose_secret().as_bytes());
+    }
+
+    /// As [`Self::add`], for a value that may be no text.
+    pub fn add_bytes(&self, secret: &[u8]) {
         add_once(&mut self.write().keys, secret);
     }
 
     /// One more value that isn't a credential, though it came out of a Secret: a bind DN, a user
     /// name. Only all of it is taken out, as parts of it (`dc=example`) stand elsewhere rightfully.
     pub fn add_identifier(&self, value: SecretString) {
-        add_once(&mut self.write().identifiers, value);
+        add_once(
+            &mut self.write().identifiers,
+            value.expose_secret().as_bytes(),
+        );
     }
 
     /// One more access token or assertion. The newest few are remembered.
@@ -77,7 +95,7 @@ impl Redactor {
         if tokens.len() == TOKENS {
             tokens.pop_front();
         }
-        tokens.push_back(lower(&token));
+        tokens.push_back(lower(token.expose_secret().as_bytes()).into());
     }
 
     /// `text` of the other side, decoded, as it may be shown: without secrets and control
@@ -114,7 +132,7 @@ impl Redactor {
 impl Known {
     fn needles(&self) -> impl Iterator<Item = Needle<'_>> {
         let secrets = self.keys.iter().chain(&self.tokens).map(|secret| {
-            let bytes = secret.expose_secret().as_bytes();
+            let bytes = secret.expose_secret();
             let part = match bytes.len() {
                 length if length >= LONG => PART,
                 length => length,
@@ -122,7 +140,7 @@ impl Known {
             Needle { bytes, part }
         });
         let identifiers = self.identifiers.iter().map(|value| {
-            let bytes = value.expose_secret().as_bytes();
+            let bytes = value.expose_secret();
             let part = bytes.len();
             Needle { bytes, part }
         });
@@ -134,16 +152,10 @@ fn redact(needles: &[Needle<'_>], text: &str) -> String {
     if needles.is_empty() {
         return text.to_owned();
     }
-    let text = &text[..text.floor_char_boundary(TEXT_MAX)];
+    let text = visible(&text[..text.floor_char_boundary(TEXT_MAX)]);
     let mut found = find(needles, text.to_ascii_lowercase().as_bytes());
-    // What shows only when escapes are resolved has no place in the text that could be masked.
-    if let Some(decoded) = unescape(text)
-        && find(needles, decoded.to_ascii_lowercase().as_bytes()).len() > found.len()
-    {
-        return WITHHELD.to_owned();
-    }
-    for (range, bytes) in encoded_runs(text) {
-        if !find(needles, &bytes.to_ascii_lowercase()).is_empty() {
+    for (range, bytes) in encoded_runs(&text) {
+        if holds(needles, &bytes) {
             found.push(range);
         }
     }
@@ -155,7 +167,68 @@ fn redact(needles: &[Needle<'_>], text: &str) -> String {
     if found.iter().any(is_short) {
         return WITHHELD.to_owned();
     }
-    mask(text, found)
+    let shown = mask(&text, found);
+    // What shows only in another form of the text has no place in it that could be masked.
+    match hides(needles, &shown) {
+        true => WITHHELD.to_owned(),
+        false => shown,
+    }
+}
+
+/// Whether a secret shows in `text` once escapes are resolved, white space is left out, or what comes
+/// of that is decoded.
+fn hides(needles: &[Needle<'_>], text: &str) -> bool {
+    let mut forms = vec![text.to_owned()];
+    let mut from = 0;
+    for _ in 0..ESCAPES_IN_ESCAPES {
+        let last = forms.len();
+        for at in from..last {
+            let decoded = [
+                unescape(&forms[at], Numbers::Octal),
+                unescape(&forms[at], Numbers::Hexadecimal),
+                unquote_printable(&forms[at]),
+            ];
+            for form in decoded.into_iter().flatten() {
+                let form = visible(&form);
+                if forms.len() < FORMS && !forms.contains(&form) {
+                    forms.push(form);
+                }
+            }
+        }
+        from = last;
+    }
+    forms.iter().enumerate().any(|(at, form)| {
+        let whole = at > 0 && holds(needles, form.as_bytes());
+        let squeezed: String = form.split_whitespace().collect();
+        let longer = |needle: &&Needle<'_>| needle.bytes.len() >= SHORT && !is_word(needle.bytes);
+        let longer: Vec<_> = needles.iter().filter(longer).copied().collect();
+        whole
+            || (squeezed.len() < form.len() && holds(&longer, squeezed.as_bytes()))
+            || [form, &squeezed]
+                .iter()
+                .flat_map(|form| encoded_runs(form))
+                .any(|(_, bytes)| holds(needles, &bytes))
+    })
+}
+
+/// Whether any part of any secret stands in `bytes`, also as UTF-16.
+fn holds(needles: &[Needle<'_>], bytes: &[u8]) -> bool {
+    let lower = bytes.to_ascii_lowercase();
+    if !find(needles, &lower).is_empty() {
+        return true;
+    }
+    // Where nothing is zero, nothing is UTF-16 that a reader would make out.
+    if !lower.contains(&0) {
+        return false;
+    }
+    [u16::from_le_bytes, u16::from_be_bytes].iter().any(|unit| {
+        (0..2.min(lower.len())).any(|start| {
+            let units = lower[start..].chunks_exact(2);
+            let units: Vec<u16> = units.map(|pair| unit([pair[0], pair[1]])).collect();
+            let text = String::from_utf16_lossy(&units);
+            !find(needles, text.to_ascii_lowercase().as_bytes()).is_empty()
+        })
+    })
 }
 
 /// Letters only, as words of ordinary text are.
@@ -163,19 +236,18 @@ fn is_word(part: &[u8]) -> bool {
     part.iter().all(u8::is_ascii_alphabetic)
 }
 
-fn add_once(secrets: &mut Vec<SecretString>, secret: SecretString) {
-    let secret = lower(&secret);
-    let known = |known: &SecretString| known.expose_secret() == secret.expose_secret();
-    if !secret.expose_secret().is_empty() && !secrets.iter().any(known) {
-        secrets.push(secret);
+fn add_once(secrets: &mut Vec<SecretSlice<u8>>, secret: &[u8]) {
+    let secret = lower(secret);
+    let known = |known: &SecretSlice<u8>| known.expose_secret() == secret;
+    if !secret.is_empty() && !secrets.iter().any(known) {
+        secrets.push(secret.into());
     }
 }
 
 /// As it is compared. White space around it isn't part of it.
-fn lower(secret: &SecretString) -> SecretString {
-    let text = secret.expose_secret().trim();
-    let text = &text[..text.floor_char_boundary(SECRET_MAX)];
-    text.to_ascii_lowercase().into()
+fn lower(secret: &[u8]) -> Vec<u8> {
+    let secret = secret.trim_ascii();
+    secret[..secret.len().min(SECRET_MAX)].to_ascii_lowercase()
 }
 
 /// Where any part of any secret stands in `text`, both in lower case.
@@ -223,14 +295,14 @@ fn mask(text: &str, mut found: Vec<Range<usize>>) -> String {
 }
 
 /// `text` without the escapes of JSON, URLs and HTML; `None` where it has none.
-fn unescape(text: &str) -> Option<String> {
+fn unescape(text: &str, numbers: Numbers) -> Option<String> {
     if !text.contains(['\\', '%', '&', '+']) {
         return None;
     }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let (decoded, length) = unescape_first(rest, c);
+        let (decoded, length) = unescape_first(rest, c, numbers);
         let mut buffer = [0; 4];
         match decoded {
             Unescaped::Byte(byte) => bytes.push(byte),
@@ -241,13 +313,22 @@ fn unescape(text: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// What digits right after a backslash are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Numbers {
+    /// As in C and in shells.
+    Octal,
+    /// As in LDAP's filters and DNs (RFC 4515, 3; RFC 4514, 2.4).
+    Hexadecimal,
+}
+
 enum Unescaped {
     Byte(u8),
     Char(char),
 }
 
 /// The first character of `text`, which begins with `c`, and how many bytes stand for it.
-fn unescape_first(text: &str, c: char) -> (Unescaped, usize) {
+fn unescape_first(text: &str, c: char, numbers: Numbers) -> (Unescaped, usize) {
     let hex = |range: Range<usize>| {
         let digits = text.get(range)?;
         let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -258,11 +339,25 @@ fn unescape_first(text: &str, c: char) -> (Unescaped, usize) {
     let found = match c {
         '%' => hex(1..3).map(|byte| (Unescaped::Byte(byte as u8), 3)),
         '+' => Some((Unescaped::Char(' '), 1)),
+        '\\' if text[1..].starts_with(['u', 'U', 'x']) && text[2..].starts_with('{') => {
+            let end = text.bytes().take(12).position(|byte| byte == b'}');
+            let c = end.and_then(|end| hex(3..end)).and_then(char::from_u32);
+            c.zip(end).map(|(c, end)| (Unescaped::Char(c), end + 1))
+        }
+        '\\' if text[1..].starts_with('U') && hex(2..10).is_some() => hex(2..10)
+            .and_then(char::from_u32)
+            .map(|c| (Unescaped::Char(c), 10)),
         '\\' if text[1..].starts_with(['u', 'U']) => hex(2..6)
             .and_then(char::from_u32)
             .map(|c| (Unescaped::Char(c), 6)),
-        '\\' if text[1..].starts_with('x') => {
+        '\\' if text[1..].starts_with(['x', 'X']) => {
             hex(2..4).map(|byte| (Unescaped::Byte(byte as u8), 4))
+        }
+        '\\' if numbers == Numbers::Octal && text[1..].starts_with(|c: char| c.is_digit(8)) => {
+            octal(&text[1..])
+        }
+        '\\' if numbers == Numbers::Hexadecimal && hex(1..3).is_some() => {
+            hex(1..3).map(|byte| (Unescaped::Byte(byte as u8), 3))
         }
         '\\' => text[1..].chars().next().map(|c| {
             let meant = match c {
@@ -277,6 +372,44 @@ fn unescape_first(text: &str, c: char) -> (Unescaped, usize) {
         _ => None,
     };
     found.unwrap_or((Unescaped::Char(c), c.len_utf8()))
+}
+
+/// As C and shells write a byte: up to three octal digits after the backslash.
+fn octal(digits: &str) -> Option<(Unescaped, usize)> {
+    let length = digits
+        .bytes()
+        .take(3)
+        .take_while(|byte| (b'0'..=b'7').contains(byte))
+        .count();
+    let byte = u32::from_str_radix(&digits[..length], 8).ok()?;
+    Some((Unescaped::Byte(byte as u8), 1 + length))
+}
+
+/// `text` without the escapes of MIME's quoted-printable form; `None` where it has none.
+fn unquote_printable(text: &str) -> Option<String> {
+    if !text.contains('=') {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let digits = tail
+            .get(..2)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        rest = match (first, byte, tail) {
+            (b'=', Some(byte), _) => {
+                bytes.push(byte);
+                &tail[2..]
+            }
+            (b'=', None, [b'\n', more @ ..] | [b'\r', b'\n', more @ ..]) => more,
+            _ => {
+                bytes.push(*first);
+                tail
+            }
+        };
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn entity(text: &str) -> Option<(char, usize)> {
@@ -325,8 +458,13 @@ fn encoded_runs(text: &str) -> Vec<(Range<usize>, Vec<u8>)> {
         }
     }
     let hex = |c: u8| c.is_ascii_hexdigit() || matches!(c, b':' | b' ');
-    for run in runs(text, hex) {
-        let digits: Vec<u8> = text[run.clone()]
+    // `0x68, 0x75` is read as such.
+    let hex_text = text
+        .replace("0x", "  ")
+        .replace("0X", "  ")
+        .replace(',', " ");
+    for run in runs(&hex_text, hex) {
+        let digits: Vec<u8> = hex_text[run.clone()]
             .bytes()
             .filter(u8::is_ascii_hexdigit)
             .collect();
@@ -338,11 +476,13 @@ fn encoded_runs(text: &str) -> Vec<(Range<usize>, Vec<u8>)> {
             all.push((run.clone(), bytes.collect()));
         }
     }
-    let decimal = |c: u8| c.is_ascii_digit() || matches!(c, b',' | b' ' | b';' | b'\n');
+    let decimal = |c: u8| c.is_ascii_digit() || matches!(c, b',' | b' ' | b';' | b'\n' | b'\t');
     for run in runs(text, decimal) {
-        let numbers = text[run.clone()].split([',', ' ', ';', '\n']);
-        let bytes: Vec<u8> = numbers.filter_map(|number| number.parse().ok()).collect();
-        all.push((run, bytes));
+        let numbers = text[run.clone()].split([',', ' ', ';', '\n', '\t']);
+        let bytes = numbers.clone().filter_map(|number| number.parse().ok());
+        let octal = numbers.filter_map(|number| u8::from_str_radix(number, 8).ok());
+        all.push((run.clone(), bytes.collect()));
+        all.push((run, octal.collect()));
     }
     all
 }
@@ -412,7 +552,74 @@ mod tests {
             spaced_hex.join(" "),
             format!("[{}]", decimal.join(", ")),
             decimal.join(","),
+            each(|byte| format!("\\{byte:03o}")),
+            each(|byte| format!("{byte:03o} ")),
+            each(|byte| format!("\\{byte:02x}")),
+            each(|byte| format!("0x{byte:02x}, ")),
+            each(|byte| format!("={byte:02X}")),
+            characters(|c| format!("\\u{{{c:x}}}")),
+            characters(|c| format!("\\x{{{c:x}}}")),
+            characters(|c| format!("\\U{c:08x}")),
+            // One in another.
+            characters(|c| format!("\\\\u{c:04x}")),
+            each(|byte| format!("%25{byte:02X}")),
+            each(|byte| format!("%255C%78{byte:02x}")),
+            characters(|c| format!("&amp;#{c};")),
+            form_urlencoded::byte_serialize(BASE64_STANDARD.encode(bytes).as_bytes()).collect(),
+            // UTF-16.
+            BASE64_STANDARD.encode(utf16(secret)),
+            utf16(secret)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+            // In lines.
+            lines(&BASE64_STANDARD.encode(format!("a longer text that holds {secret}, as it is"))),
+            lines(&BASE64_STANDARD.encode(bytes)).replace('\n', "\\n"),
+            // With what doesn't show.
+            characters(|c| format!("{}\u{ad}", char::from_u32(c).unwrap())),
+            characters(|c| format!("\u{200b}{}", char::from_u32(c).unwrap())),
+            characters(|c| format!("{}\u{fe0f}", char::from_u32(c).unwrap())),
+            characters(|c| format!("{}\0", char::from_u32(c).unwrap())),
         ]
+    }
+
+    fn utf16(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }
+
+    /// Eleven characters each, so that no line holds enough to be found.
+    fn lines(text: &str) -> String {
+        let lines: Vec<_> = text
+            .as_bytes()
+            .chunks(11)
+            .map(String::from_utf8_lossy)
+            .collect();
+        lines.join("\n")
+    }
+
+    #[test]
+    fn one_that_stands_there_plainly_does_not_cover_for_one_that_does_not() {
+        let redactor = redactor(SECRET);
+        let escaped: String = SECRET
+            .chars()
+            .map(|c| format!("\\u{:04x}", u32::from(c)))
+            .collect();
+        assert_eq!(redactor.redact(&format!("{SECRET} is {escaped}")), WITHHELD);
+        let spaced: String = SECRET.chars().flat_map(|c| [c, ' ']).collect();
+        assert_eq!(redactor.redact(&format!("{SECRET} is {spaced}")), WITHHELD);
+    }
+
+    #[test]
+    fn a_secret_that_is_no_text_is_found_where_it_is_written_as_bytes() {
+        let secret = [
+            0xff, 0xfe, 0x80, 0x41, 0x90, 0xc3, 0x28, 0xa0, 0x07, 0x99, 0xee, 0xba,
+        ];
+        let redactor = Redactor::new();
+        redactor.add_bytes(&secret);
+        let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        for form in [BASE64_STANDARD.encode(secret), hex] {
+            assert_eq!(redactor.redact(&form), MASK);
+        }
     }
 
     #[test]

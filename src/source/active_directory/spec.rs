@@ -37,6 +37,13 @@ impl SourceSettings for Configured {
             .collect()
     }
 
+    fn names(&self) -> Vec<KeyOf> {
+        match self.username == self.password {
+            true => vec![],
+            false => vec![self.username.clone()],
+        }
+    }
+
     fn connect(
         &self,
         data: &ReferencedData,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ldap3::LdapResult;
 use secrecy::SecretString;
 
+use super::diagnostic::known_words;
 use super::framing::Breach;
 use super::settings::InvalidSettings;
 use crate::source::{SourceError, SourceErrorKind};
@@ -190,7 +191,7 @@ pub struct Answer {
     pub code: u32,
     /// The code's name there.
     pub name: &'static str,
-    /// What the server added: `: "diagnostic message"`, the nearest entry that exists, referrals.
+    /// What the server added: known words of its diagnostic message, the nearest entry that exists, referrals.
     /// Empty for a bind: what a server says of a name or a password can repeat it.
     pub text: String,
     /// The diagnostic message as it came, for codes in it. It is never shown.
@@ -213,8 +214,8 @@ impl Answer {
 
     fn shown(result: &LdapResult) -> String {
         let mut text = String::new();
-        if !result.text.trim().is_empty() {
-            text = format!(": \"{}\"", sanitize(result.text.trim()));
+        if let Some(words) = known_words(&result.text) {
+            text = format!(": \"{words}\"");
         }
         if !result.matched.is_empty() {
             text.push_str(&format!(

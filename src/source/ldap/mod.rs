@@ -8,6 +8,7 @@ pub(in crate::source) mod binary_id;
 pub(in crate::source) mod certificates;
 pub(in crate::source) mod check;
 pub(in crate::source) mod connection;
+mod diagnostic;
 mod disabled;
 pub(in crate::source) mod dn;
 pub(in crate::source) mod entry;

@@ -50,6 +50,13 @@ impl SourceSettings for Configured {
             .collect()
     }
 
+    fn names(&self) -> Vec<KeyOf> {
+        match &self.account {
+            Account::Simple { dn, password } if dn != password => vec![dn.clone()],
+            _ => vec![],
+        }
+    }
+
     fn connect(
         &self,
         data: &ReferencedData,
