@@ -1,18 +1,21 @@
 //! The operator: watches `DirectorySync` resources and keeps each in sync.
 //!
 //! ```text
-//! operator     waits for the API server and the lease, then runs the rest until shutdown
-//! lease        leader election: which process works
-//! watch        one stream of changes from all watched namespaces
-//! reconcile    one reconcile of one object: prepare → claims → decision → run → publish
-//! prepare      spec, Secrets and ConfigMaps → clients of both sides
-//! decision     whether to run now, and what triggers it (pure)
-//! run          one run: stopped when the spec changes, its progress reported
-//! claims       which object owns which organization, within this operator
-//! claim_lease  the same across operators: one Lease per organization
-//! permits      who runs next; watchdog: which run makes no progress
-//! outcome      the result of a run, as status and messages (pure)
-//! publish      status, events and condition metrics, kept consistent
+//! operator         waits for the API server and the lease, then runs the rest until shutdown
+//! leader_election  which process works
+//! watch            one stream of changes from all watched namespaces
+//! reconcile        one reconcile of one object: prepare → claims → decision → run → publish
+//! prepare          spec, Secrets and ConfigMaps → clients of both sides
+//! decision         whether to run now, and what triggers it (pure)
+//! run              one run: stopped when the spec changes, its progress reported
+//! claims           which object owns which organization, within this operator
+//! claim_lease      the same across operators: one Lease per organization
+//! permits          who runs next; watchdog: which run makes no progress
+//! outcome          the result of a run, as status and messages (pure)
+//! plan             the plan and what is remembered, as the ConfigMap `<name>-plan`
+//! backoff          how long a failed run waits
+//! events           the events on the object
+//! publish          status, events and condition metrics, kept consistent
 //! ```
 //!
 //! Deleting a resource leaves the organization alone: there is no finalizer.
@@ -23,7 +26,7 @@ mod claims;
 mod context;
 mod decision;
 mod events;
-mod lease;
+mod leader_election;
 mod objects;
 mod operator;
 mod outcome;

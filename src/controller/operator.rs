@@ -20,7 +20,7 @@ use super::claim_lease::ClaimLeases;
 use super::claims::Claims;
 use super::context::{Context, InitialSyncBarrier};
 use super::events::Events;
-use super::lease::{self, LeaseSettings};
+use super::leader_election::{self, LeaseSettings};
 use super::objects::Objects;
 use super::permits::Permits;
 use super::reconcile::reconcile;
@@ -77,7 +77,7 @@ pub async fn run(
         return Ok(());
     };
     let lease = lease_settings(&client, election, &identity, &timing);
-    let Some(leadership) = lease::acquire(client.clone(), lease, &stop).await else {
+    let Some(leadership) = leader_election::acquire(client.clone(), lease, &stop).await else {
         return Ok(());
     };
     settings.metrics.set_leader(true);

@@ -6,7 +6,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::controller::{Controllers, RootDse};
+use super::domain_controller::{Controllers, RootDse};
 use super::error::ActiveDirectoryFailure;
 use super::read::Reader;
 use super::scope;

@@ -6,7 +6,7 @@
 //! would be missed. So each range begins with the last member of the one before: whoever changed,
 //! the place shows it.
 
-use super::controller::base_search;
+use super::domain_controller::base_search;
 use super::error::ActiveDirectoryFailure;
 use super::read::read_entries;
 use super::settings::ActiveDirectorySettings;

@@ -1,12 +1,12 @@
 //! Microsoft Active Directory, and Samba's: LDAP with its own names, limits and identities.
 //!
-//! `discovery` names the controllers, `controller` picks one, `version` knows it again, `read` reads
+//! `discovery` names the controllers, `domain_controller` picks one, `version` knows it again, `read` reads
 //! `users` and `groups` from it, `members` the groups that come in parts, `scope` keeps what was
 //! asked for, `check` tells how far one gets.
 
 mod check;
-mod controller;
 mod discovery;
+mod domain_controller;
 mod error;
 mod groups;
 mod identity;
@@ -25,7 +25,7 @@ use crate::source::ldap::library::caught;
 use crate::source::ldap::{LdapFailure, not_understood};
 use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
 
-use controller::Controllers;
+use domain_controller::Controllers;
 pub use error::{ActiveDirectoryFailure, BindRefusal};
 pub use settings::{ActiveDirectorySettings, Controller, Domain, EmailFrom, Groups, Users, Where};
 

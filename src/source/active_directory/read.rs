@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use ldap3::controls::RawControl;
 
-use super::controller::{Controllers, Session};
+use super::domain_controller::{Controllers, Session};
 use super::error::ActiveDirectoryFailure;
 use super::scope::{self, Scope};
 use super::settings::{ActiveDirectorySettings, EmailFrom};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use super::controller::{Controllers, RootDse, Session, base_search};
+use super::domain_controller::{Controllers, RootDse, Session, base_search};
 use super::error::ActiveDirectoryFailure;
 use super::identity;
 use super::read::read_entries;

@@ -3,8 +3,8 @@
 use reqwest::{Method, StatusCode};
 
 use super::api::List;
-use super::refusal;
 use super::settings::InvalidSettings;
+use super::token_error;
 use super::wire::ErrorBody;
 use crate::http::{Answer, ApiError, CallName, FailureClass, HttpError, Refusal, Vendor};
 use crate::text::sanitize;
@@ -179,13 +179,13 @@ pub(super) fn token_failure(error: HttpError) -> ApiError {
     // The call to sign needs a token itself.
     match error.into_token_failure() {
         (exchange, true) => exchange_failure(exchange),
-        (error, false) => refusal::token(error),
+        (error, false) => token_error::token(error),
     }
 }
 
 /// What it means that the cluster's token isn't exchanged.
 pub(super) fn exchange_failure(error: HttpError) -> ApiError {
-    refusal::exchange(error)
+    token_error::exchange(error)
 }
 
 /// Reasons of a 403 that pass (Directory API, "Limits and quotas"); in both forms of errors.

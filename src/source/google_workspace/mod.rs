@@ -1,7 +1,7 @@
 //! Google Workspace and Cloud Identity, read through the Admin SDK Directory API.
 //!
 //! `spec` checks what a manifest says, `api` sends requests and follows pages, `limit` keeps the
-//! quota, `token` and `federation` authenticate, `refusal` and `error` say why a request failed, `users` and `groups` are what is read, `read` puts them together, `check`
+//! quota, `token` and `federation` authenticate, `token_error` and `error` say why a request failed, `users` and `groups` are what is read, `read` puts them together, `check`
 //! tells how far one gets.
 
 mod api;
@@ -11,10 +11,10 @@ mod federation;
 mod groups;
 mod limit;
 mod read;
-mod refusal;
 mod settings;
 mod spec;
 mod token;
+mod token_error;
 mod users;
 mod wire;
 

@@ -1,20 +1,22 @@
 //! From a directory as read to a roster: filters, duplicates, nesting, prefixed ids.
 
 mod nesting;
+mod shared_emails;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use roaring::RoaringBitmap;
 
 use crate::complete::Complete;
 use crate::directory::{
-    AccountState, Directory, Email, Evidence, ExternalId, Group, InPart, InvalidEmail, ScopeRule,
+    AccountState, Directory, Evidence, ExternalId, Group, InPart, InvalidEmail, ScopeRule,
     UnidentifiedGroup, UnidentifiedUser, UnknownMembers, UnusableEmail, User,
 };
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::policy::{GroupFilter, Policy, UserFilter, passes};
 use crate::sync::roster::{Eligibility, GroupEligibility, Person, Roster, RosterGroup};
 use crate::text::sanitize;
+use shared_emails::set_shared_emails_aside;
 
 /// Longest name of a group that Bitwarden takes, in characters.
 pub const GROUP_NAME_MAX: usize = 100;
@@ -66,7 +68,7 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Roster {
     let directory_is_empty = people
         .iter()
         .all(|person| person.eligibility != Eligibility::Active);
-    set_duplicates_aside(&mut people, &unidentified, &mut own);
+    set_shared_emails_aside(&mut people, &unidentified, &mut own);
 
     own.sort_by(|a, b| (a.reason, &a.external_ids).cmp(&(b.reason, &b.external_ids)));
     own.into_iter().for_each(|problem| problems.add(problem));
@@ -363,64 +365,4 @@ fn email_problem(id: &ExternalId, unusable: &UnusableEmail) -> Problem {
     };
     let message = format!("{}: {}", sanitize(&unusable.entry), unusable.why);
     Problem::new(reason, message, [id.clone()])
-}
-
-/// Two active people with one email can't both be members, and which one it belongs to isn't ours
-/// to guess. Neither is it where one of the two can't be identified.
-fn set_duplicates_aside(
-    people: &mut [Person],
-    unidentified: &[UnidentifiedUser],
-    problems: &mut Vec<Problem>,
-) {
-    let mut first: HashMap<&Email, usize> = HashMap::with_capacity(people.len());
-    let mut shared: BTreeMap<&Email, Vec<usize>> = BTreeMap::new();
-    for (index, person) in people.iter().enumerate() {
-        let (Eligibility::Active, Some(email)) = (person.eligibility, &person.email) else {
-            continue;
-        };
-        match first.get(email) {
-            Some(&other) => shared
-                .entry(email)
-                .or_insert_with(|| vec![other])
-                .push(index),
-            None => {
-                first.insert(email, index);
-            }
-        }
-    }
-    let mut aside = vec![];
-    for user in unidentified {
-        let Some(email) = &user.email else { continue };
-        if let Some(&index) = first.get(email)
-            && !shared.contains_key(email)
-        {
-            let id = people[index].id.clone();
-            let message = format!(
-                "{} and {}, which can't be identified, have the email {}; give each an email of \
-                 their own, or filter one out",
-                sanitize(id.as_str()),
-                sanitize(&user.entry),
-                sanitize(email.as_str()),
-            );
-            problems.push(Problem::new(ProblemReason::DuplicateEmail, message, [id]));
-            aside.push(index);
-        }
-    }
-    for (email, indexes) in shared {
-        let mut ids: Vec<ExternalId> = indexes.iter().map(|&i| people[i].id.clone()).collect();
-        ids.sort();
-        let names: Vec<String> = ids.iter().take(5).map(|id| sanitize(id.as_str())).collect();
-        let message = format!(
-            "{} active people have the email {}: {}; give each an email of their own, or filter \
-             all but one out",
-            ids.len(),
-            sanitize(email.as_str()),
-            names.join(", "),
-        );
-        problems.push(Problem::new(ProblemReason::DuplicateEmail, message, ids));
-        aside.extend(indexes);
-    }
-    for index in aside {
-        people[index].eligibility = Eligibility::Unusable;
-    }
 }
