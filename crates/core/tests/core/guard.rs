@@ -1036,3 +1036,25 @@ fn whoever_is_in_a_protected_group_that_is_not_compared_is_not_removed_unasked()
         assert_eq!(after.show(), before.show());
     }
 }
+
+#[test]
+fn whoever_was_added_to_a_protected_group_by_hand_is_not_removed_unasked() {
+    let mut policy = protecting_admins();
+    policy.offboarding.disabled = Departure::Remove;
+    policy.groups.protected = vec![];
+    let mut organization = with_admins();
+    let mut run = since(NOON);
+    run.sync(
+        &company(AccountState::Active, "Admins", &["p1", "p2"]),
+        &mut organization,
+        &policy,
+    );
+    policy.groups.protected = protecting_admins().groups.protected;
+    let group = organization.content.groups[0].id;
+    let added = organization.by_email("p0@example.com").id;
+    organization.inside.get_mut(&group).unwrap().insert(added);
+    let gone = company(AccountState::Disabled, "Admins", &["p1", "p2"]);
+    let held = run.sync(&gone, &mut organization, &policy);
+    assert_eq!(why(&held)[0].limit(), "groups.protected");
+    assert!(organization.inside[&group].contains(&added));
+}

@@ -428,7 +428,12 @@ fn invitations(
         .filter(|change| plan.invites_new(change));
     let people = people.filter(|change| !reasons.covered.has(change)).count();
     // Whom a stopped run didn't invite is invited now.
-    let earlier = recent.invited + recent.maybe_invited.saturating_sub(people);
+    let again = plan
+        .changes
+        .iter()
+        .filter(|change| plan.invites_new(change));
+    let again = recent.pending(again.map(Change::external_id));
+    let earlier = recent.invited + recent.maybe_invited.saturating_sub(again);
     let members = counts.with_access + counts.invited;
     let limit = limit.growth(members.saturating_sub(earlier));
     if people > 0 && people + earlier > limit {

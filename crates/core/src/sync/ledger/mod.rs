@@ -31,6 +31,9 @@ pub const REVOKED_MAX: usize = 4_000;
 /// Of an approval with more changes than this, a process that ends in the middle of them leaves the
 /// rest to be approved again.
 pub const APPROVED_MAX: usize = 3_000;
+/// So many people are kept of a run that may have been stopped before it invited them. Of more than
+/// these all are taken to have been invited.
+const PENDING_MAX: usize = 1_000;
 /// So many used approvals are kept, the latest ones.
 const USED_MAX: usize = 50;
 /// How long losses are kept, in seconds: longer than [`WINDOW`], so that a clock that was ahead for
@@ -133,13 +136,16 @@ struct Uncounted {
     losses: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Invited {
     at: i64,
     ahead: i64,
     people: u32,
     /// They were; before, they may have been.
     done: bool,
+    /// Who they are as long as they only may have been invited; nobody where they are more than
+    /// [`PENDING_MAX`].
+    pending: Vec<Key>,
 }
 
 /// Somebody whom we revoked.
@@ -161,6 +167,7 @@ pub(crate) struct Recent {
     pub invited: usize,
     /// How many more may have been, by runs that were stopped.
     pub maybe_invited: usize,
+    pending: Vec<Key>,
 }
 
 impl crate::sync::plan::Revocations for Ledger {
@@ -398,7 +405,10 @@ impl Ledger {
         for invited in invited.filter(|one| one.at > since) {
             match invited.done {
                 true => recent.invited += invited.people as usize,
-                false => recent.maybe_invited += invited.people as usize,
+                false => {
+                    recent.maybe_invited += invited.people as usize;
+                    recent.pending.extend(&invited.pending);
+                }
             }
         }
         recent
@@ -453,6 +463,14 @@ impl Recent {
             })
             .collect::<HashSet<_>>()
             .len()
+    }
+
+    /// How many of these people a stopped run may have invited: as they aren't members now, it didn't.
+    pub fn pending<'a>(&self, people: impl Iterator<Item = &'a ExternalId>) -> usize {
+        if self.pending.is_empty() {
+            return 0;
+        }
+        people.filter(|id| self.pending.contains(&key(id))).count()
     }
 
     /// How many people left this group who aren't among `now`.

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::{
-    Class, Hold, Invited, Key, LOSSES_MAX, Ledger, Loss, REVOKED_MAX, Revoked, Uncounted, What, key,
+    Class, Hold, Invited, Key, LOSSES_MAX, Ledger, Loss, PENDING_MAX, REVOKED_MAX, Revoked,
+    Uncounted, What, key,
 };
 use crate::sync::limits::WINDOW;
 use crate::sync::memberships::Failed;
@@ -37,7 +38,7 @@ impl Ledger {
         }
         let mut losses: Vec<(What, Class)> = vec![];
         let mut revoked: Vec<Revoked> = vec![];
-        let mut invited = 0;
+        let mut invited: Vec<Key> = vec![];
         for change in &plan.changes {
             let id = change.external_id();
             match &change.action {
@@ -61,7 +62,7 @@ impl Ledger {
                     }
                 }
                 Action::Member(MemberAction::Invite { .. }) => {
-                    invited += usize::from(plan.invites_new(change));
+                    invited.extend(plan.invites_new(change).then(|| key(id)));
                 }
                 Action::Group(GroupAction::Update(update)) => {
                     let group = key(id);
@@ -108,19 +109,25 @@ impl Ledger {
         }
         self.add_losses(losses);
         self.add_revoked(revoked);
-        if invited > 0 && !self.is_first_sync() {
+        if !invited.is_empty() && !self.is_first_sync() {
             // Whoever a stopped run didn't invite is among these.
+            let again: HashSet<Key> = invited.iter().copied().collect();
             for pending in self.invited.iter_mut().filter(|one| !one.done) {
-                pending.people = pending
-                    .people
-                    .saturating_sub(u32::try_from(invited).unwrap_or(u32::MAX));
+                let not_invited = pending.pending.iter().filter(|one| again.contains(*one));
+                let not_invited = u32::try_from(not_invited.count()).unwrap_or(u32::MAX);
+                pending.people = pending.people.saturating_sub(not_invited);
                 pending.done = true;
+                pending.pending.clear();
             }
             self.invited.push(Invited {
                 at: self.latest,
                 ahead: self.ahead(),
-                people: u32::try_from(invited).unwrap_or(u32::MAX),
+                people: u32::try_from(invited.len()).unwrap_or(u32::MAX),
                 done: false,
+                pending: match invited.len() <= PENDING_MAX {
+                    true => invited,
+                    false => vec![],
+                },
             });
         }
     }
@@ -185,6 +192,7 @@ impl Ledger {
             && last.at == at
         {
             last.done = true;
+            last.pending.clear();
             last.people = last
                 .people
                 .saturating_sub(u32::try_from(refused).unwrap_or(u32::MAX));

@@ -93,15 +93,18 @@ impl MembershipCache {
         let others_changed = self.unmanaged != draft.unmanaged().pending;
         let mut unknown: Vec<Uuid> = draft
             .existing()
-            .filter(|(_, id, existing)| match existing {
-                Existing::Relinked => true,
-                Existing::Known(wanted) => match self.known(id, wanted) {
-                    None => true,
-                    Some(Known::Differs { .. }) => approving || others_changed,
-                    Some(Known::AsWanted | Known::WithLeavers) => {
-                        others_changed && self.had_others(id)
+            .filter(|(group, id, existing)| {
+                draft.may_lose_protected(group)
+                    || match existing {
+                        Existing::Relinked => true,
+                        Existing::Known(wanted) => match self.known(id, wanted) {
+                            None => true,
+                            Some(Known::Differs { .. }) => approving || others_changed,
+                            Some(Known::AsWanted | Known::WithLeavers) => {
+                                others_changed && self.had_others(id)
+                            }
+                        },
                     }
-                },
             })
             .map(|(group, ..)| group)
             .chain(draft.deleted())

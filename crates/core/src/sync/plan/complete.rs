@@ -133,7 +133,7 @@ fn compare(
             *inside = Some(managed);
         }
     }
-    for group in &compared.protected {
+    for group in &compared.protected.others {
         let Some(inside) = read.get(group) else {
             continue;
         };

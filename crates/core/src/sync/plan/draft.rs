@@ -40,9 +40,8 @@ pub(super) struct Compared<'a> {
     pub people: people::Decided,
     pub groups: groups::Decided,
     pub wanted: Vec<DesiredGroup>,
-    /// Protected groups that aren't compared (filtered out, not usable, not managed), where somebody
-    /// is removed from the organization: they would leave these by that.
-    pub protected: Vec<Uuid>,
+    /// Where somebody is removed from the organization: they would leave these by that.
+    pub protected: ProtectedGroups,
     pub unmanaged: Unmanaged,
 }
 
@@ -146,7 +145,7 @@ pub fn draft<'a>(
     let unmanaged = unmanaged(content, prefix, &people);
     let wanted = wanted(roster, &people.presence, &groups.targets);
     let protected = match people.removed.is_empty() {
-        true => vec![],
+        true => ProtectedGroups::default(),
         false => protected(content, policy, &groups),
     };
     let compared = Compared {
@@ -176,8 +175,17 @@ impl Draft<'_> {
     /// be known.
     pub(crate) fn protected(&self) -> &[Uuid] {
         match &self.basis {
-            Basis::Compared(compared) => &compared.protected,
+            Basis::Compared(compared) => &compared.protected.others,
             Basis::WriteOnly(_) => &[],
+        }
+    }
+
+    /// Whether somebody may leave this protected group by being removed from the organization: who is
+    /// in it by now has to be known.
+    pub(crate) fn may_lose_protected(&self, group: &Uuid) -> bool {
+        match &self.basis {
+            Basis::Compared(compared) => compared.protected.compared.contains(group),
+            Basis::WriteOnly(_) => false,
         }
     }
 
@@ -258,10 +266,19 @@ fn unmanaged(content: &Content, prefix: &str, people: &people::Decided) -> Unman
     }
 }
 
-fn protected(content: &Content, policy: &Policy, groups: &groups::Decided) -> Vec<Uuid> {
+/// Groups by whose names nobody may leave them without approval.
+#[derive(Default)]
+pub(super) struct ProtectedGroups {
+    /// Those in scope.
+    pub compared: HashSet<Uuid>,
+    /// Those that are filtered out, can't be used, or aren't managed.
+    pub others: Vec<Uuid>,
+}
+
+fn protected(content: &Content, policy: &Policy, groups: &groups::Decided) -> ProtectedGroups {
     let patterns = &policy.groups.protected;
     if patterns.is_empty() {
-        return vec![];
+        return ProtectedGroups::default();
     }
     let compared = groups
         .targets
@@ -272,10 +289,15 @@ fn protected(content: &Content, policy: &Policy, groups: &groups::Decided) -> Ve
         });
     let changed = groups.changes.iter().filter_map(|change| change.subject.id);
     let compared: HashSet<Uuid> = compared.chain(changed).collect();
-    let protected = content.groups.iter().filter(|group| {
-        !compared.contains(&group.id) && passes(patterns, &[], &group.name.to_lowercase())
-    });
-    protected.map(|group| group.id).collect()
+    let groups = content.groups.iter();
+    let protected = groups.filter(|group| passes(patterns, &[], &group.name.to_lowercase()));
+    let (compared, others): (Vec<Uuid>, Vec<Uuid>) = protected
+        .map(|group| group.id)
+        .partition(|group| compared.contains(group));
+    ProtectedGroups {
+        compared: compared.into_iter().collect(),
+        others,
+    }
 }
 
 fn wanted(
