@@ -222,7 +222,7 @@ impl Ledger {
     pub fn count_also(&mut self, other: &Self) {
         self.shared.losses.extend(&other.losses);
         self.shared.uncounted.extend(&other.uncounted);
-        self.shared.invited.extend(&other.invited);
+        self.shared.invited.extend_from_slice(&other.invited);
     }
 
     /// Reads what was kept.
