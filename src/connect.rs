@@ -11,7 +11,7 @@ use crate::fault::{FaultKind, Step};
 use crate::http::{Observer, Redactor, Unobserved};
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::references::{ReferencedData, Unresolved, UnresolvedReason, both};
-use crate::source::{self, ReadProgress, Reading, Source, SourceError, Version};
+use crate::source::{self, ReadProgress, Reading, Source, SourceEnvironment, SourceError, Version};
 use crate::validation::ValidatedSpec;
 
 /// Clients of both sides, ready to be used.
@@ -138,20 +138,23 @@ pub fn connect(
     spec: &ValidatedSpec,
     data: &ReferencedData,
     observers: Observers,
+    environment: &SourceEnvironment,
 ) -> Result<Connections, ConnectError> {
     let redactor = Arc::new(data.redactor(&spec.names()));
-    connect_both(spec, data, observers, &redactor).map_err(|error| error.redacted(&redactor))
+    connect_both(spec, data, observers, environment, &redactor)
+        .map_err(|error| error.redacted(&redactor))
 }
 
 fn connect_both(
     spec: &ValidatedSpec,
     data: &ReferencedData,
     observers: Observers,
+    environment: &SourceEnvironment,
     redactor: &Arc<Redactor>,
 ) -> Result<Connections, ConnectError> {
     let organization = spec.organization.settings(data);
     // What is missing of both sides is told together.
-    let source = match spec.source.connect(data, observers.directory) {
+    let source = match spec.source.connect(data, observers.directory, environment) {
         Err(source::ConnectError::References(unresolved)) => Err(unresolved),
         Err(source::ConnectError::Source(error)) => Ok(Err(error)),
         Ok(source) => Ok(Ok(source)),

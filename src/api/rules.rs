@@ -70,6 +70,11 @@ pub(super) fn encrypted_unless_allowed(field: &str) -> Rule {
     )
 }
 
+/// The name of an object: a DNS subdomain (RFC 1123). It becomes part of a path at the API server.
+pub(super) fn object_name(message: &str) -> Rule {
+    Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message(message)
+}
+
 /// An LDAP filter in parentheses.
 pub(super) fn ldap_filter() -> Rule {
     Rule::new("self.matches('^\\\\s*[(]') && self.matches('[)]\\\\s*$')")

@@ -91,12 +91,6 @@ pub async fn run() -> Result<ExitCode, CliError> {
 }
 
 async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
-    if matches!(
-        command,
-        Command::Check(_) | Command::Plan(_) | Command::Sync(_)
-    ) {
-        limits::set_for_command_line();
-    }
     match command {
         Command::Crds => {
             output::print(&crate::api::crd::crds())?;

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use sha2::{Digest as _, Sha256};
 
 use super::args::{Command, CommandLine, LogArgs, LogFormatArg, OperatorArgs};
-use crate::controller::{LeaderElection, OperatorSettings};
+use crate::controller::{LeaderElection, Namespaces, OperatorSettings, ResourcePolicy};
 use crate::telemetry::{Health, InvalidLogFilter, LogFilter, LogFormat, LogSettings, Metrics};
 
 /// Flags that can't be meant.
@@ -32,8 +32,13 @@ pub enum InvalidRequest {
         max: SignedDuration,
     },
     /// A name that no namespace can have.
-    #[error("--watch-namespaces: {0:?} is no namespace's name")]
-    Namespace(String),
+    #[error("{flag}: {name:?} is no namespace's name")]
+    Namespace {
+        /// The flag.
+        flag: &'static str,
+        /// As given.
+        name: String,
+    },
     /// A lease that nobody holds.
     #[error("--lease-name and --lease-namespace mean something only with --leader-elect")]
     LeaseWithoutElection,
@@ -77,9 +82,7 @@ impl TryFrom<OperatorArgs> for OperatorSettings {
 
     fn try_from(args: OperatorArgs) -> Result<Self, InvalidRequest> {
         let namespaces: Vec<_> = trimmed(args.watch_namespaces);
-        if let Some(wrong) = namespaces.iter().find(|name| !is_namespace(name)) {
-            return Err(InvalidRequest::Namespace(wrong.clone()));
-        }
+        named("--watch-namespaces", &namespaces)?;
         let label_selector = trimmed(args.label_selector).pop();
         let leader_election = if args.leader_elect {
             Some(LeaderElection {
@@ -102,6 +105,11 @@ impl TryFrom<OperatorArgs> for OperatorSettings {
             listen: listen(&args.listen)?,
             min_backoff,
             max_backoff,
+            resources: ResourcePolicy {
+                hosts: args.namespace_hosts.into_iter().collect(),
+                vendor_urls: args.vendor_urls.into_iter().collect(),
+                own_identity: namespaces_of("--own-identity-for", args.own_identity_for)?,
+            },
             metrics: Metrics::new(),
             health: Health::new(),
         })
@@ -111,6 +119,28 @@ impl TryFrom<OperatorArgs> for OperatorSettings {
 fn trimmed(texts: impl IntoIterator<Item = String>) -> Vec<String> {
     let texts = texts.into_iter().map(|text| text.trim().to_owned());
     texts.filter(|text| !text.is_empty()).collect()
+}
+
+/// # Errors
+/// When one is no namespace's name.
+fn named(flag: &'static str, names: &[String]) -> Result<(), InvalidRequest> {
+    match names.iter().find(|name| !is_namespace(name)) {
+        Some(name) => Err(InvalidRequest::Namespace {
+            flag,
+            name: name.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Namespaces by name, or all by `*`.
+fn namespaces_of(flag: &'static str, names: Vec<String>) -> Result<Namespaces, InvalidRequest> {
+    let names = trimmed(names);
+    if names == ["*"] {
+        return Ok(Namespaces::All);
+    }
+    named(flag, &names)?;
+    Ok(Namespaces::Named(names))
 }
 
 /// Whether a text is a DNS label, which is what a namespace's name has to be.
@@ -211,6 +241,17 @@ mod tests {
 
         assert_eq!(settings.namespaces, ["identity", "hr"]);
         assert_eq!(settings.listen, None);
+    }
+
+    #[test]
+    fn the_operators_own_identity_is_for_the_namespaces_that_are_named() {
+        let allowed = |flags: &str| settings(flags).unwrap().resources.own_identity;
+
+        assert!(!allowed("").contains("identity"));
+        let named = allowed("--own-identity-for identity,hr");
+        assert!(named.contains("hr") && !named.contains("team"));
+        assert!(allowed("--own-identity-for *").contains("team"));
+        assert!(settings("--own-identity-for team*").is_err());
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Session {
         let Connections {
             source,
             organization,
-        } = connect(&spec, &data, Observers::default())?;
+        } = connect(&spec, &data, Observers::default(), manifests.environment())?;
         Ok(Self {
             suspended: spec.suspended,
             mode: spec.mode,

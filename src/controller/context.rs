@@ -16,6 +16,7 @@ use super::claims::{Claims, Released};
 use super::events::Events;
 use super::objects::Objects;
 use super::permits::Permits;
+use super::settings::ResourcePolicy;
 use super::timing::Timing;
 use super::watch::WatchedObject;
 use crate::telemetry::{Metrics, Object};
@@ -26,6 +27,8 @@ pub struct Context {
     pub client: Client,
     /// What to count into.
     pub metrics: Metrics,
+    /// What resources may do.
+    pub resources: ResourcePolicy,
     /// The operator's own times.
     pub timing: Timing,
     /// Between the tries of a failing object.

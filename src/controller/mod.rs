@@ -6,6 +6,7 @@
 //! watch            one stream of changes from all watched namespaces
 //! reconcile        one reconcile of one object: prepare → claims → decision → run → publish
 //! prepare          spec, Secrets and ConfigMaps → clients of both sides
+//! identity         tokens of ServiceAccounts for vendors
 //! decision         whether to run now, and what triggers it (pure)
 //! run              one run: stopped when the spec changes, its progress reported
 //! claims           which object owns which organization, within this operator
@@ -26,6 +27,7 @@ mod claims;
 mod context;
 mod decision;
 mod events;
+mod identity;
 mod leader_election;
 mod objects;
 mod operator;
@@ -48,7 +50,9 @@ mod watch;
 mod watchdog;
 
 pub use operator::{OperatorError, run};
-pub use settings::{LeaderElection, OperatorSettings};
+pub use settings::{
+    LeaderElection, NamespaceHost, NamespaceHosts, Namespaces, OperatorSettings, ResourcePolicy,
+};
 pub use timing::Timing;
 
 /// Who we are to the API server.

@@ -160,6 +160,7 @@ async fn lead(
     let context = Arc::new(Context {
         client: client.clone(),
         metrics: settings.metrics.clone(),
+        resources: settings.resources.clone(),
         timing,
         backoff: Backoff {
             min: settings.min_backoff,

@@ -1,13 +1,20 @@
 //! From a spec to clients of both sides.
 
-use kube::{Client, ResourceExt};
+use std::sync::Arc;
 
+use kube::ResourceExt;
+
+use super::context::Context;
+use super::identity::NamespaceIdentities;
 use super::references::{self, Versions};
 use super::state::{Blocked, Connected, Prepared};
 use super::timeout::ApiServerError;
 use crate::api::DirectorySync;
+use crate::api::conditions::Blocker;
 use crate::connect::{Connections, Observers, connect};
-use crate::telemetry::{Metrics, Object, RequestSide};
+use crate::source::SourceEnvironment;
+use crate::telemetry::{Object, RequestSide};
+use crate::text::sanitize;
 use crate::validation::ValidatedSpec;
 
 /// Prepares `object` anew where its spec or what it refers to isn't as it was `before`.
@@ -15,11 +22,13 @@ use crate::validation::ValidatedSpec;
 /// # Errors
 /// When the API server can't be asked for what the spec refers to.
 pub async fn prepare(
-    client: &Client,
-    metrics: &Metrics,
+    context: &Context,
     object: &DirectorySync,
     before: Option<Prepared>,
 ) -> Result<Prepared, (ApiServerError, Option<Prepared>)> {
+    let Context {
+        client, metrics, ..
+    } = context;
     let generation = object.metadata.generation.unwrap_or_default();
     let namespace = object.namespace().unwrap_or_default();
     let before = match before {
@@ -52,6 +61,23 @@ pub async fn prepare(
             });
         }
     };
+    let hosts = [spec.organization.hosts(), spec.source.hosts()].concat();
+    if let Some(host) = context.resources.hosts.denied(&namespace, &hosts) {
+        let blocked = Blocked {
+            blocker: Blocker::InvalidSpec,
+            message: format!(
+                "resources in namespace {namespace:?} may not name {}: its host isn't among those \
+                 that are allowed there; whoever runs the operator can add it (--namespace-hosts)",
+                sanitize(host)
+            ),
+        };
+        return Ok(Prepared {
+            generation,
+            versions: Versions::new(),
+            fingerprint: Default::default(),
+            connected: Err(blocked),
+        });
+    }
     let fetched = match references::fetch(client, &namespace, &spec.references()).await {
         Ok(fetched) => fetched,
         Err(error) => return Err((error, before)),
@@ -64,12 +90,20 @@ pub async fn prepare(
             ..before
         });
     }
+    let environment = SourceEnvironment {
+        urls: context.resources.vendor_urls.clone(),
+        identities: Arc::new(NamespaceIdentities {
+            client: client.clone(),
+            may_use_own: context.resources.own_identity.contains(&namespace),
+            namespace: namespace.clone(),
+        }),
+    };
     let object = Object::new(namespace, object.name_any());
     let observers = Observers {
         directory: metrics.observer(&object, RequestSide::Directory),
         organization: metrics.observer(&object, RequestSide::Organization),
     };
-    let connected = match connect(&spec, &fetched.data, observers) {
+    let connected = match connect(&spec, &fetched.data, observers, &environment) {
         Ok(Connections {
             source,
             organization,

@@ -126,10 +126,7 @@ impl Reconcile<'_> {
 
     async fn prepare(&self, state: &mut ObjectState) -> Result<(), Duration> {
         let before = state.prepared.take();
-        let Context {
-            client, metrics, ..
-        } = self.context;
-        match prepare(client, metrics, self.object, before).await {
+        match prepare(self.context, self.object, before).await {
             Ok(prepared) => {
                 state.prepared = Some(prepared);
                 Ok(())

@@ -1,9 +1,13 @@
 //! What the operator is told when it starts.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::str::FromStr;
 use std::time::Duration;
 
+use crate::http::egress::HostPattern;
+use crate::source::VendorUrls;
 use crate::telemetry::{Health, Metrics};
 
 /// What the operator is told when it starts, checked.
@@ -23,6 +27,8 @@ pub struct OperatorSettings {
     pub min_backoff: Duration,
     /// How long a retry waits at most. Never less than `min_backoff`.
     pub max_backoff: Duration,
+    /// What resources may do.
+    pub resources: ResourcePolicy,
     /// What to count into.
     pub metrics: Metrics,
     /// What to tell about readiness and the sign of life of the loops. Not served yet: with
@@ -38,4 +44,129 @@ pub struct LeaderElection {
     pub lease_name: String,
     /// The Lease's namespace; `None`: the one the process runs in.
     pub lease_namespace: Option<String>,
+}
+
+/// What resources may do, whatever they say.
+#[derive(Debug, Clone, Default)]
+pub struct ResourcePolicy {
+    /// Addresses in place of the vendors' own.
+    pub vendor_urls: VendorUrls,
+    /// Which servers the resources of some namespaces may name.
+    pub hosts: NamespaceHosts,
+    /// Where resources may use the operator's own identity for workload identity federation.
+    pub own_identity: Namespaces,
+}
+
+/// Some namespaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Namespaces {
+    /// All.
+    All,
+    /// These, which may be none.
+    Named(Vec<String>),
+}
+
+impl Default for Namespaces {
+    /// None.
+    fn default() -> Self {
+        Self::Named(Vec::new())
+    }
+}
+
+impl Namespaces {
+    /// Whether this namespace is one of them.
+    pub fn contains(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.iter().any(|name| name == namespace),
+        }
+    }
+}
+
+/// A host that the resources of a namespace may name, as a flag has it: `team-a=*.okta.com`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceHost {
+    /// The namespace.
+    pub namespace: String,
+    /// The host, or all below a domain.
+    pub host: HostPattern,
+}
+
+impl FromStr for NamespaceHost {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (namespace, host) = text
+            .trim()
+            .split_once('=')
+            .filter(|(namespace, _)| !namespace.is_empty())
+            .ok_or("write NAMESPACE=HOST, such as team-a=*.okta.com")?;
+        Ok(Self {
+            namespace: namespace.to_owned(),
+            host: host.parse()?,
+        })
+    }
+}
+
+/// Which servers the resources of some namespaces may name. Those of others may name any that the
+/// process connects to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamespaceHosts(BTreeMap<String, Vec<HostPattern>>);
+
+impl FromIterator<NamespaceHost> for NamespaceHosts {
+    fn from_iter<I: IntoIterator<Item = NamespaceHost>>(hosts: I) -> Self {
+        let mut all = Self::default();
+        for NamespaceHost { namespace, host } in hosts {
+            all.0.entry(namespace).or_default().push(host);
+        }
+        all
+    }
+}
+
+impl NamespaceHosts {
+    /// The first of `hosts` that resources of `namespace` may not name.
+    pub fn denied<'h>(&self, namespace: &str, hosts: &'h [String]) -> Option<&'h str> {
+        let allowed = self.0.get(namespace)?;
+        let denied = hosts.iter().find(|host| {
+            !allowed
+                .iter()
+                .any(|pattern| pattern.matches(&host.trim_end_matches('.').to_ascii_lowercase()))
+        });
+        denied.map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_with_hosts_of_its_own_may_name_no_others() {
+        let hosts: NamespaceHosts = [
+            "team-a=*.okta.com",
+            "team-a=vault.example.com",
+            "b=192.0.2.7",
+        ]
+        .iter()
+        .map(|text| text.parse::<NamespaceHost>().unwrap())
+        .collect();
+        let denied = |namespace: &str, named: &[&str]| {
+            let named: Vec<_> = named.iter().map(|&host| host.to_owned()).collect();
+            hosts.denied(namespace, &named).map(str::to_owned)
+        };
+        assert_eq!(
+            denied("team-a", &["ACME.okta.com.", "vault.example.com"]),
+            None
+        );
+        for host in ["okta.com", "vault.example.com.evil.example", "192.0.2.7"] {
+            assert_eq!(
+                denied("team-a", &["vault.example.com", host]).as_deref(),
+                Some(host)
+            );
+        }
+        assert_eq!(denied("another", &["anything.example"]), None);
+        assert!("team-a".parse::<NamespaceHost>().is_err());
+        assert!("team-a=https://x".parse::<NamespaceHost>().is_err());
+        assert!("=x.example".parse::<NamespaceHost>().is_err());
+    }
 }

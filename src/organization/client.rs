@@ -177,7 +177,9 @@ impl OrganizationClient {
                 },
             },
             Failure::Denied(_) | Failure::TooLarge(_) => OrganizationError::NotAllowed(error),
-            Failure::Undecodable(_) | Failure::Request(_) => OrganizationError::Unexpected(error),
+            Failure::Undecodable(_) | Failure::Identity(_) | Failure::Request(_) => {
+                OrganizationError::Unexpected(error)
+            }
         }
     }
 

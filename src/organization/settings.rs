@@ -7,6 +7,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 use uuid::Uuid;
 
+use crate::http::egress::host_of;
 use crate::http::{ClientError, ClientSettings, Observer, RateLimit, Redactor, Retry, Unobserved};
 
 /// Where an organization is and with which key it is changed.
@@ -106,6 +107,15 @@ impl Region {
             Self::Server { url } => format!("{}/api", base(url)),
             Self::Split { api, .. } => base(api).into(),
         }
+    }
+
+    /// The hosts of both, without brackets.
+    pub fn hosts(&self) -> Vec<String> {
+        let addresses = [self.identity(), self.api()];
+        let urls = addresses
+            .iter()
+            .filter_map(|address| Url::parse(address).ok());
+        urls.map(|url| host_of(&url)).collect()
     }
 
     /// Whether Bitwarden runs it.

@@ -35,6 +35,11 @@ impl ValidatedOrganization {
         }
     }
 
+    /// The hosts that are connected to.
+    pub fn hosts(&self) -> Vec<String> {
+        self.region.hosts()
+    }
+
     /// The organization, with the key that `data` holds.
     ///
     /// # Errors

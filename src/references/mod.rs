@@ -157,6 +157,19 @@ impl From<&KeyOf> for Reference {
     }
 }
 
+/// Whether this can be the name of an object: a DNS subdomain (RFC 1123). Names become part of a path
+/// at the API server, so anything else could lead to another object, and another namespace.
+pub fn is_object_name(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = name.as_bytes();
+    bytes.len() <= 253
+        && bytes.first().copied().is_some_and(inner)
+        && bytes.last().copied().is_some_and(inner)
+        && bytes
+            .iter()
+            .all(|&byte| inner(byte) || matches!(byte, b'-' | b'.'))
+}
+
 /// Each object once, with all its keys.
 pub fn merged(references: Vec<Reference>) -> Vec<Reference> {
     let mut by_referent: BTreeMap<Referent, BTreeSet<String>> = BTreeMap::new();

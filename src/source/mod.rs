@@ -2,6 +2,7 @@
 
 pub mod active_directory;
 pub mod entra_id;
+mod environment;
 pub mod google_workspace;
 mod kinds;
 pub mod ldap;
@@ -19,6 +20,10 @@ use crate::http::{AccountLimits, ApiError};
 
 pub use directory_sync_core::sync::progress::ReadProgress;
 
+pub use environment::{
+    Identities, IdentityRequest, OwnIdentity, OwnTokenFile, SourceEnvironment, VendorAddress,
+    VendorUrl, VendorUrls,
+};
 pub use kinds::{name, validate};
 pub use settings::{ConnectError, SourceSettings, Validate};
 

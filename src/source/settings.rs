@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Source, SourceError};
+use super::{Source, SourceEnvironment, SourceError};
 use crate::checks::Checks;
 use crate::http::Observer;
 use crate::references::{KeyOf, Reference, ReferencedData, Unresolved};
@@ -27,8 +27,12 @@ pub trait SourceSettings: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// The directory, ready to be read, with the credentials that `data` holds. `observer` is told
-    /// about each request. Connects to nothing yet.
+    /// The hosts that are connected to: names or addresses, without brackets. For a domain whose
+    /// servers are looked up, the domain.
+    fn hosts(&self) -> Vec<String>;
+
+    /// The directory, ready to be read, with the credentials that `data` holds, or an identity that
+    /// `environment` gives. `observer` is told about each request. Connects to nothing yet.
     ///
     /// # Errors
     /// When a Secret or ConfigMap is missing or can't be used, or the settings can't work whatever
@@ -37,6 +41,7 @@ pub trait SourceSettings: fmt::Debug + Send + Sync {
         &self,
         data: &ReferencedData,
         observer: Arc<dyn Observer>,
+        environment: &SourceEnvironment,
     ) -> Result<Box<dyn Source>, ConnectError>;
 }
 

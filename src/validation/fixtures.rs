@@ -8,6 +8,7 @@ use crate::api::spec::DirectorySyncSpec;
 use crate::checks::InvalidSpec;
 use crate::connect::{ConnectError, Observers, connect};
 use crate::references::{ReferencedData, Unresolved};
+use crate::source::SourceEnvironment;
 
 /// PEM whose content nobody looks at here.
 pub const CA_BUNDLE: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
@@ -68,7 +69,12 @@ pub fn data_with(name: &str, values: &Value) -> ReferencedData {
 
 /// What doesn't let a valid spec be followed, with what `data` holds.
 pub fn unresolved(spec: &Value, data: &ReferencedData) -> Unresolved {
-    match connect(&validated(spec).unwrap(), data, Observers::default()) {
+    match connect(
+        &validated(spec).unwrap(),
+        data,
+        Observers::default(),
+        &SourceEnvironment::default(),
+    ) {
         Err(ConnectError::Unresolved(unresolved)) => unresolved,
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("nothing is missing"),

@@ -21,7 +21,7 @@ use directory_sync_core::sync::policy::Policy;
 use crate::api::spec::{DirectorySyncSpec, Mode};
 use crate::checks::{Checks, InvalidSpec};
 use crate::organization::{self, ValidatedOrganization};
-use crate::references::{self, KeyOf, Reference};
+use crate::references::{self, KeyOf, Reference, is_object_name};
 use crate::schedule::Schedule;
 use crate::source::{self, SourceSettings};
 
@@ -63,6 +63,19 @@ impl ValidatedSpec {
         let policy = policy::validate(&mut checks, spec);
         let organization = organization::validate(&mut checks, &spec.organization);
         let source = source::validate(&mut checks, &spec.source, reads_groups(spec));
+        let referents = source.iter().flat_map(|source| source.references());
+        let referents = referents.chain(organization.iter().flat_map(|of| of.references()));
+        for Reference { to, .. } in referents {
+            if !is_object_name(&to.name) {
+                checks.refuse(
+                    "spec",
+                    format!(
+                        "{to} can't be there: write the name of a {} in this namespace",
+                        to.kind
+                    ),
+                );
+            }
+        }
         match (schedule, policy, organization, source, checks.finish()) {
             (Some(schedule), Some(policy), Some(organization), Some(source), Ok(())) => Ok(Self {
                 suspended: spec.suspend.unwrap_or_default(),

@@ -19,13 +19,19 @@ struct Place {
 
 impl Place {
     fn new(purpose: &str) -> Self {
+        Self::with(purpose, "")
+    }
+
+    /// With more values; NAMESPACE stands for the namespace.
+    fn with(purpose: &str, more: &str) -> Self {
         let server = cluster();
         let namespace = server.namespace(purpose).unwrap();
         let place = Self { server, namespace };
         let values = format!(
             "admission.enabled=true,watch.scope=Namespaces,watch.namespaces={{{0}}},\
-             fullnameOverride={0}",
-            place.namespace
+             fullnameOverride={0}{1}",
+            place.namespace,
+            more.replace("NAMESPACE", &place.namespace),
         );
         let rendered = objects(&template_in(&place.namespace, &["--set", &values]).unwrap());
         for kind in [
@@ -156,6 +162,98 @@ fn whoever_writes_a_resource_must_be_allowed_to_read_all_that_it_names() {
 }
 
 #[test]
+fn whoever_names_a_service_account_must_be_allowed_to_request_its_tokens() {
+    let place = Place::new("accounts");
+    place.lets_ed_read("secrets/org");
+    let mut spec = spec();
+    spec["source"] = json!({"entraId": {
+        "tenantId": "example.com", "clientId": "22222222-2222-4222-8222-222222222222",
+        "credentials": {"workloadIdentity": {"serviceAccountName": "sync"}},
+    }});
+    place.soon(&spec, |said| {
+        is_refused(said, "serviceaccounts/token of sync in namespace")
+    });
+    // As the cluster role `edit` has it.
+    let role = [
+        "create",
+        "role",
+        "tokens",
+        "--verb=create",
+        "--resource=serviceaccounts/token",
+    ];
+    place.kubectl(&role);
+    place.kubectl(&[
+        "create",
+        "rolebinding",
+        "tokens",
+        "--role=tokens",
+        "--user=ed",
+    ]);
+    place.soon(&spec, Result::is_ok);
+}
+
+#[test]
+fn servers_are_those_that_are_allowed_everywhere_and_in_the_namespace() {
+    let hosts = ",egress.allowedHosts={*.example.com,192.0.2.7},\
+                 egress.namespaceHosts.NAMESPACE={LDAP.example.com,vault.example.com,192.0.2.7}";
+    let place = Place::with("servers", hosts);
+    for what in ["secrets/org", "secrets/bind", "configmaps/ca"] {
+        place.lets_ed_read(what);
+    }
+    let mut elsewhere = spec();
+    elsewhere["source"]["ldap"]["url"] = "ldaps://ldap.evil.example:636".into();
+    place.soon(&elsewhere, |said| {
+        is_refused(said, "may not name the server ldap.evil.example")
+    });
+    place.soon(&spec(), Result::is_ok);
+    let organization =
+        |url: &str| json!({"serverUrl": url, "credentialsSecretRef": {"name": "org"}});
+    let domain = json!({"activeDirectory": {
+        "domain": "corp.example.com", "bindSecretRef": {"name": "bind"},
+    }});
+    let controllers = json!({"activeDirectory": {
+        "controllers": ["192.0.2.7", "dc1.corp.example.com:636"], "bindSecretRef": {"name": "bind"},
+    }});
+    let several = json!({"ldap": {
+        "urls": ["ldaps://ldap.example.com", "ldaps://ldap2.example.com"],
+        "baseDn": "dc=example,dc=com", "bindSecretRef": {"name": "bind"},
+    }});
+    for (field, value, refused) in [
+        (
+            "organization",
+            organization("https://VAULT.example.com"),
+            None,
+        ),
+        // Allowed in the cluster, but not in this namespace; and the other way round.
+        (
+            "organization",
+            organization("https://other.example.com"),
+            Some("other.example.com"),
+        ),
+        ("organization", organization("https://192.0.2.7"), None),
+        (
+            "organization",
+            organization("https://vault.example.com.evil.example"),
+            Some("vault.example.com.evil.example"),
+        ),
+        ("source", domain, Some("corp.example.com")),
+        ("source", controllers, Some("dc1.corp.example.com")),
+        ("source", several, Some("ldap2.example.com")),
+    ] {
+        let mut spec = spec();
+        spec[field] = value;
+        let said = place.ed_applies("staff", &spec);
+        match refused {
+            None => assert!(said.is_ok(), "{spec}: {said:?}"),
+            Some(host) => assert!(
+                is_refused(&said, &format!("may not name the server {host};")),
+                "{spec}: {said:?}"
+            ),
+        }
+    }
+}
+
+#[test]
 fn encryption_is_given_up_only_where_the_namespace_is_labelled_for_it() {
     let place = Place::new("insecure");
     for what in ["secrets/org", "secrets/bind", "configmaps/ca"] {
@@ -179,7 +277,8 @@ fn no_reference_and_no_way_around_encryption_is_left_out() {
             let path = format!("{path}.{name}");
             let properties = &field["properties"];
             let names_an_object = properties["name"].is_object();
-            if names_an_object || INSECURE.contains(&name.as_str()) {
+            let names_an_account = name == "serviceAccountName";
+            if names_an_object || names_an_account || INSECURE.contains(&name.as_str()) {
                 found.insert(path.clone());
             }
             walk(field, &path, found);
@@ -204,6 +303,46 @@ fn no_reference_and_no_way_around_encryption_is_left_out() {
         })
         .collect();
     assert_eq!(checked, found);
+}
+
+#[test]
+fn no_field_that_names_a_server_is_left_out() {
+    fn walk(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            let path = format!("{path}.?{name}");
+            let says = field["description"]
+                .as_str()
+                .unwrap_or_default()
+                .to_lowercase();
+            let is_text = field["type"] == "string" || field["items"]["type"] == "string";
+            let names_servers = says.contains("address of")
+                || says.contains("addresses of")
+                || name.to_lowercase().contains("url")
+                || says.contains("controllers");
+            if is_text && names_servers && field["enum"].is_null() {
+                found.insert(path.clone());
+            }
+            walk(field, &path, found);
+        }
+    }
+    let crd = serde_json::to_value(directory_sync::api::crd::crd()).unwrap();
+    let schema = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
+    let mut found = BTreeSet::new();
+    walk(crd.pointer(schema).unwrap(), "object.?spec", &mut found);
+    // Names no server, whatever it says.
+    found.retain(|path| !path.contains("users") && !path.contains("groups"));
+    assert!(found.len() >= 7, "{found:?}");
+    let set = "admission.enabled=true,egress.allowedHosts={example.com}";
+    let rendered = template_in("ops", &["--set", set]).unwrap();
+    let policy = the(&objects(&rendered), "ValidatingAdmissionPolicy");
+    let variables = policy["spec"]["variables"].as_array().unwrap();
+    let servers = variables
+        .iter()
+        .find(|variable| variable["name"] == "servers");
+    let servers = servers.unwrap()["expression"].as_str().unwrap();
+    for path in found {
+        assert!(servers.contains(&path), "{path} isn't in {servers}");
+    }
 }
 
 #[test]

@@ -23,6 +23,12 @@ fn a_misspelt_value_is_refused_wherever_it_stands() {
         ("logs: {levle: info}", "'/logs'", "levle"),
         ("tracing: {url: x}", "'/tracing'", "url"),
         ("rbac: {secrets: []}", "'/rbac'", "secrets"),
+        ("egress: {hosts: []}", "'/egress'", "hosts"),
+        (
+            "workloadIdentity: {tokenFile: /x}",
+            "'/workloadIdentity'",
+            "tokenFile",
+        ),
         ("serviceAccount: {nam: x}", "'/serviceAccount'", "nam"),
         ("resources: {limit: {}}", "'/resources'", "limit"),
         ("affinity: {podAfinity: {}}", "'/affinity'", "podAfinity"),
@@ -62,6 +68,21 @@ fn a_value_of_another_form_is_refused_with_what_may_stand_there() {
     for (values, place, words) in [
         ("replicas: two", "/replicas", "got string, want integer"),
         ("replicas: -1", "/replicas", "minimum"),
+        (
+            "egress: {allowedHosts: ['https://vault.example.com']}",
+            "/egress/allowedHosts/0",
+            "pattern",
+        ),
+        (
+            "egress: {namespaceHosts: {a: []}}",
+            "/egress/namespaceHosts/a",
+            "minItems",
+        ),
+        (
+            "egress: {deniedNetworks: [cluster]}",
+            "/egress/deniedNetworks/0",
+            "pattern",
+        ),
         ("concurrency: 0", "/concurrency", "minimum: got 0, want 1"),
         (
             "image: {pullPolicy: Often}",

@@ -6,6 +6,7 @@
 mod basics;
 mod braking;
 mod claims;
+mod identity;
 mod mending;
 mod processes;
 mod record;

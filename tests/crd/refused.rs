@@ -242,8 +242,10 @@ refused! {
         at "spec.source.entraId.clientId", "write the application (client) id of the app registration, a GUID";
     Both a_selection_of_no_group: "source: {ldap: null, entraId: {tenantId: example.com, clientId: 22222222-2222-2222-2222-222222222222, credentials: {workloadIdentity: {}}, users: {memberOf: {}}}}",
         at "spec.source.entraId.users.memberOf", "name at least one group, in ids or names";
-    Both a_graph_without_an_authority: "source: {ldap: null, entraId: {tenantId: example.com, clientId: 22222222-2222-2222-2222-222222222222, credentials: {workloadIdentity: {}}, graphUrl: 'https://graph.example.com'}}",
-        at "spec.source.entraId", "write both authorityUrl and graphUrl, or neither";
+    Both an_account_of_another_namespace: "source: {ldap: null, entraId: {tenantId: example.com, clientId: 22222222-2222-2222-2222-222222222222, credentials: {workloadIdentity: {serviceAccountName: '../../other/serviceaccounts/sync'}}}}",
+        at "spec.source.entraId.credentials.workloadIdentity.serviceAccountName", "write the name of a ServiceAccount in this namespace";
+    ServerAlone a_secret_of_another_namespace: "organization: {credentialsSecretRef: {name: '../../other/secrets/org'}}",
+        at "spec.organization.credentialsSecretRef.name", "write the name of a Secret in this namespace";
     Both a_tenant_that_is_an_address: "source: {ldap: null, entraId: {tenantId: 'https://login.microsoftonline.com/x', clientId: 22222222-2222-2222-2222-222222222222, credentials: {workloadIdentity: {}}}}",
         at "spec.source.entraId.tenantId", "write the tenant's id (a GUID) or one of its domains: example.onmicrosoft.com";
 
@@ -257,8 +259,6 @@ refused! {
         at "spec.source.googleWorkspace.adminEmail", "write the administrator's email: admin@example.com";
     Both a_google_domain_that_is_an_address: "source: {ldap: null, googleWorkspace: {domains: ['https://example.com'], credentials: {serviceAccountKeySecretRef: {name: google}}}}",
         at "spec.source.googleWorkspace.domains", "write domains by name: example.com";
-    Both a_directory_address_without_one_for_tokens: "source: {ldap: null, googleWorkspace: {directoryUrl: 'https://example.com', credentials: {serviceAccountKeySecretRef: {name: google}}}}",
-        at "spec.source.googleWorkspace", "write both tokenUrl and directoryUrl, or neither";
     Both a_provider_that_is_an_address: "source: {ldap: null, googleWorkspace: {credentials: {workloadIdentity: {audience: 'https://iam.googleapis.com/projects/1', serviceAccountEmail: sync@p.iam.gserviceaccount.com}}}}",
         at "spec.source.googleWorkspace.credentials.workloadIdentity.audience", "write the provider's full name, which starts with //iam.googleapis.com/projects/";
     Both fewer_requests_than_one_a_second: "source: {ldap: null, googleWorkspace: {requestsPerMinute: 59, credentials: {serviceAccountKeySecretRef: {name: google}}}}",

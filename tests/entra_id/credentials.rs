@@ -1,7 +1,9 @@
 //! How the application proves who it is, and what is said when it can't.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use directory_sync::http::oauth::{NoIdentity, ProjectedToken};
 use directory_sync::source::SourceErrorKind;
 use directory_sync::source::entra_id::Credentials;
 use rcgen::{CertificateParams, KeyPair};
@@ -59,7 +61,7 @@ async fn a_wrong_tenant_application_or_cloud_is_named() {
     elsewhere
         .is_configuration()
         .says("AADSTS500011")
-        .says("check cloud or graphUrl");
+        .says("check cloud");
     // The tenant issues a token, but for another Graph than the one that is asked.
     let public = Config {
         other_audience: true,
@@ -221,9 +223,7 @@ async fn a_service_account_s_token_is_proof_without_any_secret() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("azure-identity-token");
     let write = |token: &str| std::fs::write(&file, token).unwrap();
-    let credentials = || Credentials::FederatedToken {
-        file: Some(file.clone()),
-    };
+    let credentials = || Credentials::FederatedToken(Arc::new(ProjectedToken(file.clone())));
 
     let (tenant, _) = federated(&issuer, &subject, AUDIENCE).await;
     let good = service_account_token(server, &namespace, AUDIENCE);
@@ -267,15 +267,16 @@ async fn a_service_account_s_token_is_proof_without_any_secret() {
     let refusal = refused(settings_with(&other, credentials())).await;
     refusal.says("AADSTS700211").says("issuer is the cluster's");
 
-    let unnamed = Credentials::FederatedToken { file: None };
+    let nothing = NoIdentity("nothing is mounted".into());
+    let unnamed = Credentials::FederatedToken(Arc::new(nothing));
     let refusal = refused(settings_with(&tenant, unnamed)).await;
-    refusal.for_entra().says("AZURE_FEDERATED_TOKEN_FILE");
+    refusal.for_entra().says("nothing is mounted");
     std::fs::remove_file(&file).unwrap();
     let refusal = refused(settings_with(&tenant, credentials())).await;
     refusal
         .for_entra()
         .says("can't read the cluster's token")
-        .says("mounted where its settings say");
+        .says("a ServiceAccount that a federated credential");
 }
 
 #[tokio::test]

@@ -148,7 +148,7 @@ async fn an_assertion_is_for_the_address_it_is_sent_to() {
     let elsewhere = settings(&google);
     google.set_public_url("https://oauth2.googleapis.com");
     let refused = refusal(elsewhere).await.is_configuration();
-    refused.says("audience").says("tokenUrl");
+    refused.says("audience").says("--vendor-urls");
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn each_step_without_a_key_says_what_is_wrong_with_it() {
     let refused = refusal(missing).await.is(ELSEWHERE);
     refused
         .says("can't read the cluster's token")
-        .says("mounted");
+        .says("a ServiceAccount that the provider trusts");
 
     let (file, settings) = without_key(&google, Some(ADMIN));
     let hour = Duration::from_secs(3600);

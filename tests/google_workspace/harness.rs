@@ -1,6 +1,9 @@
 //! A customer, the settings to read it, and a directory in a form that reads well in a test.
 
+use std::sync::Arc;
+
 use directory_sync::directory::Directory;
+use directory_sync::http::oauth::ProjectedToken;
 use directory_sync::source::google_workspace::{
     Addresses, Credentials, GoogleWorkspaceSettings, GoogleWorkspaceSource, ServiceAccountKey,
     WorkloadIdentity,
@@ -79,8 +82,8 @@ pub fn source(setup: GoogleSetup) -> Result<GoogleWorkspaceSource, SourceError> 
 pub fn keyless(google: &SimulatedGoogle, file: &std::path::Path) -> WorkloadIdentity {
     let config = google.config();
     let provider = &config.federation.provider;
-    let mut identity = WorkloadIdentity::new(provider, &config.service_account.email);
-    identity.token_file = file.into();
+    let token = Arc::new(ProjectedToken(file.into()));
+    let mut identity = WorkloadIdentity::new(provider, &config.service_account.email, token);
     identity.sts = google.url().parse().unwrap();
     identity.iam = google.url().parse().unwrap();
     identity

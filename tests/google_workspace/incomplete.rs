@@ -72,7 +72,7 @@ async fn a_list_whose_end_cannot_be_known_is_no_list() {
     // What a captive portal or a wrong server may answer to anything.
     google.set_pages(Pages::Nameless);
     let refused = refusal(settings(&google)).await;
-    refused.ended_early().says("directoryUrl");
+    refused.ended_early().says("--vendor-urls");
 }
 
 #[tokio::test]
@@ -123,5 +123,5 @@ async fn what_is_not_google_is_not_taken_for_an_empty_customer() {
     .unwrap();
     wrong.addresses.directory = other.url().parse().unwrap();
     let refused = refusal(wrong).await.is_configuration();
-    refused.says("directoryUrl");
+    refused.says("--vendor-urls");
 }

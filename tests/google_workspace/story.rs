@@ -10,27 +10,25 @@ use crate::harness::*;
 use directory_sync_testing::command::run;
 use directory_sync_testing::manifests::*;
 
+/// The simulated Google in place of the real one, as whoever runs the command says.
+fn addresses(google: &SimulatedGoogle) -> String {
+    let url = google.url();
+    format!("google-token={url}/token,google-directory={url},google-sts={url},google-iam={url}")
+}
+
 /// The manifests with these credentials, as lines below `credentials:`.
-fn manifests(
-    google: &SimulatedGoogle,
-    organization: &SimulatedOrganization,
-    way_in: &str,
-) -> [String; 2] {
+fn manifests(organization: &SimulatedOrganization, way_in: &str) -> [String; 2] {
     let spec = format!(
         "  source:
     googleWorkspace:
       domains: [example.com]
       adminEmail: {ADMIN}
-      tokenUrl: {}/token
-      directoryUrl: {}
       users: {{organizationalUnits: [/Staff], archived: Absent}}
       groups: {{query: 'email:team-*'}}
       credentials:
 {way_in}
   offboarding: {{limit: 100%}}
-",
-        google.url(),
-        google.url(),
+"
     );
     [resource(organization, &spec), api_key(organization)]
 }
@@ -47,11 +45,13 @@ async fn who_is_in_a_unit_is_invited_with_a_key_and_who_is_suspended_loses_acces
     let bitwarden = bitwarden().await;
     let folder = tempfile::tempdir().unwrap();
     let way_in = "        serviceAccountKeySecretRef: {name: google}";
-    let [resource, api_key] = manifests(&google, &bitwarden, way_in);
+    let [resource, api_key] = manifests(&bitwarden, way_in);
     let key = secret("google", &[("key.json", &google.key_file())]);
     let manifests = [resource, api_key, key].join("---\n");
     std::fs::write(folder.path().join("staff.yaml"), manifests).unwrap();
-    let run = async |words: &str| run(folder.path(), words, &[]).await.ends_with(0);
+    let urls = addresses(&google);
+    let variables = [("DIRECTORY_SYNC_VENDOR_URLS", urls.as_str())];
+    let run = async |words: &str| run(folder.path(), words, &variables).await.ends_with(0);
 
     let checked = run("check -f staff.yaml").await;
     checked.prints("may act for admin@example.com");
@@ -92,33 +92,35 @@ async fn without_a_key_the_same_people_come_in() {
     let way_in = format!(
         "        workloadIdentity:
           audience: {}
-          serviceAccountEmail: {}
-          tokenFile: {}
-          stsUrl: {url}
-          iamUrl: {url}",
+          serviceAccountEmail: {}",
         google.config().federation.provider,
         google.config().service_account.email,
-        token.display(),
-        url = google.url(),
     );
-    let manifests = manifests(&google, &bitwarden, &way_in).join("---\n");
-    std::fs::write(folder.path().join("staff.yaml"), manifests).unwrap();
-    // Whoever wrote the manifest may not choose which file is read and where it is sent.
-    google.clear_requests();
-    let refused = run(folder.path(), "check -f staff.yaml", &[]).await;
-    refused.ends_with(1).prints("--identity-hosts");
-    assert!(google.requests().is_empty(), "the token went nowhere");
-    let hosts = ("DIRECTORY_SYNC_IDENTITY_HOSTS", "127.0.0.1");
-    let refused = run(folder.path(), "check -f staff.yaml", &[hosts]).await;
-    refused.ends_with(1).prints("--identity-token-files");
-    assert!(google.requests().is_empty(), "the token went nowhere");
-
-    let file = token.display().to_string();
-    let allowed = [
-        hosts,
-        ("DIRECTORY_SYNC_IDENTITY_TOKEN_FILES", file.as_str()),
+    let text = manifests(&bitwarden, &way_in).join("---\n");
+    let file = folder.path().join("staff.yaml");
+    let (urls, own) = (addresses(&google), token.display().to_string());
+    let variables = [
+        ("DIRECTORY_SYNC_VENDOR_URLS", urls.as_str()),
+        ("DIRECTORY_SYNC_GOOGLE_TOKEN_FILE", own.as_str()),
     ];
-    let run = async |words: &str| run(folder.path(), words, &allowed).await.ends_with(0);
+    // Whoever wrote the manifest may not choose which file is read and where it is sent.
+    for (field, says) in [
+        (format!("tokenFile: {own}"), "serviceAccountName"),
+        (format!("stsUrl: {}", google.url()), "--vendor-urls"),
+    ] {
+        let manifest = text.replace(
+            "serviceAccountEmail:",
+            &format!("{field}\n          serviceAccountEmail:"),
+        );
+        std::fs::write(&file, manifest).unwrap();
+        google.clear_requests();
+        let refused = run(folder.path(), "check -f staff.yaml", &variables).await;
+        refused.ends_with(1).complains(says);
+        assert!(google.requests().is_empty(), "the token went nowhere");
+    }
+
+    std::fs::write(&file, text).unwrap();
+    let run = async |words: &str| run(folder.path(), words, &variables).await.ends_with(0);
 
     let checked = run("check -f staff.yaml").await;
     checked.prints("the workload identity provider accepts it");

@@ -88,8 +88,9 @@ labels:
 {{- if or (eq $enabled "true") (and (eq $enabled "IfServed") $served) }}true{{ end }}
 {{- end }}
 
-{{/* Collects the paths of all references to Secrets and ConfigMaps, and of all fields that give up
-     encryption, from the schema: (list $collected $path $schema). */}}
+{{/* Collects the paths of all references to Secrets and ConfigMaps, of all names of ServiceAccounts, of
+     all fields that give up encryption, and of all that name servers, from the schema:
+     (list $collected $path $schema). */}}
 {{- define "directory-sync.admissionPaths" -}}
 {{- $collected := index . 0 }}
 {{- $path := index . 1 }}
@@ -99,10 +100,29 @@ labels:
 {{- $_ := set $collected "references" (append $collected.references $at) }}
 {{- else if has $name (list "allowPlaintext" "insecureSkipVerify") }}
 {{- $_ := set $collected "insecure" (append $collected.insecure $at) }}
+{{- else if eq $name "serviceAccountName" }}
+{{- $_ := set $collected "accounts" (append $collected.accounts $at) }}
+{{- else if or (hasSuffix "Url" $name) (eq $name "url") }}
+{{- $_ := set $collected "urls" (append $collected.urls $at) }}
+{{- else if eq $name "urls" }}
+{{- $_ := set $collected "urlLists" (append $collected.urlLists $at) }}
+{{- else if eq $name "controllers" }}
+{{- $_ := set $collected "hostLists" (append $collected.hostLists $at) }}
+{{- else if eq $name "domain" }}
+{{- $_ := set $collected "hosts" (append $collected.hosts $at) }}
 {{- else }}
 {{- include "directory-sync.admissionPaths" (list $collected $at $field) }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* Hosts as a list in CEL. */}}
+{{- define "directory-sync.celHosts" -}}
+{{- $hosts := list }}
+{{- range . }}
+{{- $hosts = append $hosts (printf "'%s'" (lower . | trimSuffix ".")) }}
+{{- end }}
+{{- printf "[%s]" (join ", " $hosts) }}
 {{- end }}
 
 {{/* What ServiceMonitor and PodMonitor have in common. */}}

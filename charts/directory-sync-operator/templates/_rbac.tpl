@@ -18,6 +18,16 @@
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, create, patch]
+{{- if .Values.workloadIdentity.tokenRequests }}
+# Proves to a vendor who is asking, by a ServiceAccount that a resource names.
+- apiGroups: [""]
+  resources: [serviceaccounts/token]
+  {{- with .Values.workloadIdentity.serviceAccountNames }}
+  resourceNames:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  verbs: [create]
+{{- end }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

@@ -88,9 +88,10 @@ impl HttpError {
             Failure::Tls(_) => FailureClass::Tls,
             Failure::Html => FailureClass::WrongServer,
             Failure::TooLarge(_) => FailureClass::TooLarge,
-            Failure::Unreachable(_) | Failure::Interrupted(_) | Failure::Undecodable(_) => {
-                FailureClass::Unavailable { retry_after: None }
-            }
+            Failure::Unreachable(_)
+            | Failure::Interrupted(_)
+            | Failure::Undecodable(_)
+            | Failure::Identity(_) => FailureClass::Unavailable { retry_after: None },
             Failure::Status(answer) => answer.class(),
             Failure::Token(inner) => match inner.class() {
                 FailureClass::Permission | FailureClass::Request => FailureClass::Credentials,

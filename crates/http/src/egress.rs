@@ -255,9 +255,17 @@ fn embedded(address: IpAddr) -> Vec<IpAddr> {
     all
 }
 
+/// The host of an address, without brackets.
+pub fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    host.trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned()
+}
+
 impl HostPattern {
     /// Whether it is `host`, in lower case.
-    pub(crate) fn matches(&self, host: &str) -> bool {
+    pub fn matches(&self, host: &str) -> bool {
         match self {
             Self::Host(name) => name == host,
             Self::Below(end) => host.len() > end.len() && host.ends_with(end.as_str()),

@@ -76,6 +76,9 @@ pub enum Failure {
     /// There was no token to send with it.
     #[error("there is no access token: {0}")]
     Token(#[source] Box<HttpError>),
+    /// There was no token of the cluster to send with it; there may be one at the next try.
+    #[error("there is no token of the cluster: {0}")]
+    Identity(String),
     /// The request couldn't be written.
     #[error("the request can't be sent: {0}")]
     Request(String),

@@ -3,25 +3,19 @@
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
-use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use directory_sync_core::text::sanitize;
-use reqwest::Url;
-
-use crate::egress::{EgressPolicy, HostPattern};
+use crate::egress::EgressPolicy;
 
 /// Limits of the whole process, which its flags set.
 #[derive(Debug, Clone)]
 pub struct ProcessLimits {
     /// Which servers may be connected to.
     pub egress: EgressPolicy,
-    /// What the process's own identity may be used for.
-    pub identity: IdentityPolicy,
     /// The largest answer, in bytes after decompression; of LDAP, all pages of one search.
     pub max_response_bytes: u64,
     /// The longest list in one answer, in items; of LDAP, in all pages of one search.
@@ -36,88 +30,9 @@ impl Default for ProcessLimits {
     fn default() -> Self {
         Self {
             egress: EgressPolicy::unrestricted(),
-            identity: IdentityPolicy::unrestricted(),
             max_response_bytes: 1 << 30,
             max_list_items: 2_000_000,
             max_ldap_message_bytes: 256 << 20,
-        }
-    }
-}
-
-/// What the process's own identity, its token from the cluster, may be used for: whoever writes a
-/// resource must not have it sent to an address of theirs.
-#[derive(Debug, Clone)]
-pub struct IdentityPolicy {
-    /// Files that may be read as a token of the cluster; `None`: any.
-    files: Option<Vec<PathBuf>>,
-    /// Hosts to which the token, and what is got for it, may go; `None`: any.
-    hosts: Option<Vec<HostPattern>>,
-}
-
-/// Microsoft's and Google's own addresses, of all their clouds.
-const VENDORS: [&str; 12] = [
-    "login.microsoftonline.com",
-    "login.microsoftonline.us",
-    "login.partner.microsoftonline.cn",
-    "login.chinacloudapi.cn",
-    "graph.microsoft.com",
-    "graph.microsoft.us",
-    "dod-graph.microsoft.us",
-    "microsoftgraph.chinacloudapi.cn",
-    "sts.googleapis.com",
-    "iamcredentials.googleapis.com",
-    "oauth2.googleapis.com",
-    "admin.googleapis.com",
-];
-
-impl IdentityPolicy {
-    /// Any file and any host, for tests.
-    pub fn unrestricted() -> Self {
-        Self {
-            files: None,
-            hosts: None,
-        }
-    }
-
-    /// Only these files, and `hosts` beside the vendors' own.
-    pub fn restricted(files: Vec<PathBuf>, hosts: Vec<HostPattern>) -> Self {
-        let vendors = VENDORS
-            .iter()
-            .map(|host| HostPattern::Host((*host).to_owned()));
-        Self {
-            files: Some(files),
-            hosts: Some(vendors.chain(hosts).collect()),
-        }
-    }
-
-    /// Whether `file` may be read as a token of the cluster.
-    ///
-    /// # Errors
-    /// When it may not, with what to do.
-    pub fn check_file(&self, file: &Path) -> Result<(), String> {
-        match &self.files {
-            Some(files) if !files.iter().any(|allowed| allowed == file) => Err(format!(
-                "{} isn't a file that may be read as the cluster's token: whoever runs this \
-                 program can allow it (--identity-token-files)",
-                file.display()
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether the token, and what is got for it, may go to the host of `url`.
-    ///
-    /// # Errors
-    /// When it may not, with what to do.
-    pub fn check_url(&self, url: &Url) -> Result<(), String> {
-        let host = url.host_str().unwrap_or_default();
-        match &self.hosts {
-            Some(hosts) if !hosts.iter().any(|pattern| pattern.matches(host)) => Err(format!(
-                "the operator's own identity isn't sent to {}: whoever runs this program can allow \
-                 it (--identity-hosts)",
-                sanitize(host)
-            )),
-            _ => Ok(()),
         }
     }
 }
@@ -298,33 +213,6 @@ mod tests {
             let many = format!("[{}0]", small.repeat(VALUES_MAX));
             let error = serde_json::from_str::<BoundedValue>(&many).unwrap_err();
             assert!(error.to_string().starts_with(TOO_MANY_VALUES), "{error}");
-        }
-    }
-
-    #[test]
-    fn the_processs_own_identity_goes_to_the_vendors_alone_and_only_from_its_own_file() {
-        let own = PathBuf::from("/var/run/secrets/own/token");
-        let hosts = vec!["sts.example.com".parse().unwrap()];
-        let policy = IdentityPolicy::restricted(vec![own.clone()], hosts);
-        let url = |text: &str| policy.check_url(&Url::parse(text).unwrap());
-        assert_eq!(url("https://login.microsoftonline.com/tenant"), Ok(()));
-        assert_eq!(url("https://STS.example.com"), Ok(()));
-        for text in [
-            "https://login.microsoftonline.com.evil.example",
-            "https://evil.example/login.microsoftonline.com",
-            "http://127.0.0.1:8080",
-        ] {
-            let why = url(text).unwrap_err();
-            assert!(why.contains("--identity-hosts"), "{text}: {why}");
-        }
-        assert_eq!(policy.check_file(&own), Ok(()));
-        for text in [
-            "/var/run/secrets/kubernetes.io/serviceaccount/token",
-            "/var/run/secrets/own/../kubernetes.io/serviceaccount/token",
-            "/etc/passwd",
-        ] {
-            let why = policy.check_file(Path::new(text)).unwrap_err();
-            assert!(why.contains("--identity-token-files"), "{text}: {why}");
         }
     }
 

@@ -67,6 +67,7 @@ pub(super) fn is_retryable(failure: &Failure, repeat: Repeat) -> bool {
         | Failure::Undecodable(_)
         | Failure::Html
         | Failure::TooLarge(_)
+        | Failure::Identity(_)
         | Failure::Request(_) => false,
         // Asking for it was tried again already.
         Failure::Token(_) => false,

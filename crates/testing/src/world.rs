@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use directory_sync::api::DirectorySync;
 use directory_sync::api::conditions::{ConditionType, find};
-use directory_sync::controller::{LeaderElection, OperatorError, OperatorSettings, Timing, run};
+use directory_sync::controller::{
+    LeaderElection, OperatorError, OperatorSettings, ResourcePolicy, Timing, run,
+};
 use directory_sync::telemetry::{Health, Metrics};
 use kube::api::{Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -203,6 +205,15 @@ impl World {
         Operator::start(self.operator.clone(), settings, quick())
     }
 
+    /// Starts an operator for this namespace whose resources may do this.
+    pub fn operator_that_allows(&self, resources: ResourcePolicy) -> Operator {
+        let settings = OperatorSettings {
+            resources,
+            ..self.settings(None)
+        };
+        Operator::start(self.operator.clone(), settings, quick())
+    }
+
     /// Starts one of several operators that share out resources by the label `shard`, each with its
     /// own Lease.
     pub fn shard(&self, shard: &str) -> Operator {
@@ -231,6 +242,7 @@ impl World {
             listen: None,
             min_backoff: Duration::from_millis(200),
             max_backoff: Duration::from_secs(2),
+            resources: ResourcePolicy::default(),
             metrics: Metrics::new(),
             health: Health::new(),
         }

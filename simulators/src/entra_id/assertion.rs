@@ -64,9 +64,19 @@ pub(super) fn check_certificate(
     parts.check(expected)
 }
 
-/// Signed with one of these keys (RFC 7517), which `kid` names.
+/// Signed with one of these keys (RFC 7517), which `kid` names, and says what it must.
 pub(super) fn check_keys(token: &str, keys: &Value, expected: &Expected<'_>) -> Result<(), Flaw> {
     let parts = Parts::of(token)?;
+    check_signature(&parts, keys)?;
+    parts.check(expected)
+}
+
+/// Whether a token is signed with one of these keys (RFC 7517), which `kid` names.
+pub(crate) fn is_signed_by(token: &str, keys: &Value) -> bool {
+    Parts::of(token).is_ok_and(|parts| check_signature(&parts, keys).is_ok())
+}
+
+fn check_signature(parts: &Parts<'_>, keys: &Value) -> Result<(), Flaw> {
     let mut all = keys["keys"].as_array().ok_or(Flaw::UnknownKey)?.iter();
     let key = all
         .find(|key| key["kid"] == parts.header["kid"])
@@ -87,8 +97,7 @@ pub(super) fn check_keys(token: &str, keys: &Value, expected: &Expected<'_>) -> 
         }
         _ => return Err(Flaw::Malformed),
     };
-    verified.map_err(|_| Flaw::Signature)?;
-    parts.check(expected)
+    verified.map_err(|_| Flaw::Signature)
 }
 
 struct Parts<'t> {

@@ -23,7 +23,7 @@
 
 mod admin;
 mod answers;
-mod assertion;
+pub(crate) mod assertion;
 mod batch;
 mod config;
 mod delta;

@@ -51,6 +51,8 @@ pub struct Federation {
     pub subject: String,
     /// What the cluster signs with.
     pub cluster_key: KeyPair,
+    /// The keys of a real cluster (JWKS), uploaded to the provider, in place of that one.
+    pub uploaded_keys: Option<serde_json::Value>,
     /// What Google signs with in the service account's name, and that key's id.
     pub managed_key: (String, KeyPair),
     /// Whether the subject is a token creator of the service account.
@@ -103,6 +105,7 @@ impl Default for Federation {
             token_audience: format!("https:{provider}"),
             subject: "system:serviceaccount:directory-sync:directory-sync-operator".to_owned(),
             cluster_key: KeyPair::from_pem(include_str!("keys/cluster.pem")),
+            uploaded_keys: None,
             managed_key: (
                 "managed-by-google".to_owned(),
                 KeyPair::from_pem(include_str!("keys/google.pem")),

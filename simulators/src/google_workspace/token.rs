@@ -13,6 +13,7 @@ use super::answers::{Denied, Refusal};
 use super::config::{Federation, ServiceAccount};
 use super::jwt::Token;
 use super::model::Store;
+use crate::entra_id::assertion::is_signed_by;
 
 /// How long a token is good.
 const LIFETIME: Duration = Duration::from_secs(3600);
@@ -180,7 +181,11 @@ impl Tokens {
                 federation.issuer
             )));
         }
-        if !token.is_signed_by(&federation.cluster_key) {
+        let signed = match &federation.uploaded_keys {
+            Some(keys) => is_signed_by(field("subject_token"), keys),
+            None => token.is_signed_by(&federation.cluster_key),
+        };
+        if !signed {
             return Err(refused(
                 "Unable to verify the ID Token signature.".to_owned(),
             ));

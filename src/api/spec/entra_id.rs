@@ -12,13 +12,6 @@ use super::{CertificateRef, SecretKeyRef};
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = rules::together("authorityUrl", "graphUrl", "write both authorityUrl and graphUrl, or neither"),
-    validation = rules::web_address("authorityUrl"),
-    validation = rules::web_address("graphUrl"),
-    validation = rules::encrypted("authorityUrl"),
-    validation = rules::encrypted("graphUrl"),
-)]
 pub struct EntraIdSource {
     /// The tenant, by its id or a verified domain.
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9][A-Za-z0-9.-]*$')").message("write the tenant's id (a GUID) or one of its domains: example.onmicrosoft.com"))]
@@ -35,15 +28,6 @@ pub struct EntraIdSource {
 
     /// Which of Microsoft's clouds. Default: `Public`.
     pub cloud: Option<EntraIdCloud>,
-
-    /// The address to get tokens from, in place of the cloud's own. Only together with `graphUrl`.
-    #[schemars(length(max = 1024))]
-    pub authority_url: Option<String>,
-
-    /// The address of Microsoft Graph, in place of the cloud's own. Only together with
-    /// `authorityUrl`.
-    #[schemars(length(max = 1024))]
-    pub graph_url: Option<String>,
 
     /// Which people are read, and how.
     pub users: Option<EntraIdUsers>,
@@ -67,21 +51,23 @@ pub struct EntraIdCredentials {
     /// A client certificate: the Secret with it, keys `tls.crt` and `tls.key`.
     pub certificate_secret_ref: Option<CertificateRef>,
 
-    /// The operator's own service account token, which a federated credential of the application
-    /// trusts. No secret is needed. Write `{}` for the usual settings.
+    /// The token of a ServiceAccount, which a federated credential of the application trusts. No
+    /// secret is needed.
     pub workload_identity: Option<EntraIdWorkloadIdentity>,
 }
 
-/// The operator's own service account token as proof.
+/// The token of a ServiceAccount as proof. Its audience is what the cloud expects:
+/// `api://AzureADTokenExchange`, in the other clouds `api://AzureADTokenExchangeUSGov` and
+/// `api://AzureADTokenExchangeChina`.
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EntraIdWorkloadIdentity {
-    /// The token's file in the operator's container. Default: the environment variable
-    /// `AZURE_FEDERATED_TOKEN_FILE`, which Azure's workload identity webhook sets.
-    #[x_kube(validation = Rule::new("self.startsWith('/')").message("write an absolute path: /var/run/secrets/azure/tokens/azure-identity-token"))]
-    #[schemars(length(max = 1024))]
-    pub token_file: Option<String>,
+    /// The ServiceAccount in the resource's namespace. The operator requests a token of it, for
+    /// which it needs the right. Default: the operator's own identity, where its flags allow that.
+    #[x_kube(validation = rules::object_name("write the name of a ServiceAccount in this namespace"))]
+    #[schemars(length(min = 1, max = 253))]
+    pub service_account_name: Option<String>,
 }
 
 /// One of Microsoft's clouds.

@@ -17,11 +17,6 @@ use super::rules;
         &["customer", "domains"],
         "write either customer (all its domains) or domains (some of them), not both",
     ),
-    validation = rules::together("tokenUrl", "directoryUrl", "write both tokenUrl and directoryUrl, or neither"),
-    validation = rules::web_address("tokenUrl"),
-    validation = rules::web_address("directoryUrl"),
-    validation = rules::encrypted("tokenUrl"),
-    validation = rules::encrypted("directoryUrl"),
 )]
 pub struct GoogleWorkspaceSource {
     /// The customer, by id, with all its domains. Not together with `domains`. Default:
@@ -49,16 +44,6 @@ pub struct GoogleWorkspaceSource {
     #[schemars(range(min = 60, max = 1_000_000))]
     pub requests_per_minute: Option<i32>,
 
-    /// The address to get tokens from, in place of Google's own: all of it. Only together with
-    /// `directoryUrl`.
-    #[schemars(length(max = 1024))]
-    pub token_url: Option<String>,
-
-    /// The address of the Directory API, in place of Google's own; `/admin/directory/v1` follows in
-    /// the path. Only together with `tokenUrl`.
-    #[schemars(length(max = 1024))]
-    pub directory_url: Option<String>,
-
     /// Which people are read, and how.
     pub users: Option<GoogleWorkspaceUsers>,
 
@@ -78,25 +63,20 @@ pub struct GoogleWorkspaceCredentials {
     /// A service account's key: the Secret with the JSON file as Google gives it, key `key.json`.
     pub service_account_key_secret_ref: Option<SecretKeyRef>,
 
-    /// The operator's own service account token, exchanged through workload identity federation.
-    /// No secret is needed.
+    /// The token of a Kubernetes ServiceAccount, exchanged through workload identity federation. No
+    /// secret is needed.
     pub workload_identity: Option<GoogleWorkloadIdentity>,
 }
 
-/// The operator's own service account token, exchanged through workload identity federation.
+/// The token of a Kubernetes ServiceAccount, exchanged through workload identity federation.
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = rules::together("stsUrl", "iamUrl", "write both stsUrl and iamUrl, or neither"),
-    validation = rules::web_address("stsUrl"),
-    validation = rules::web_address("iamUrl"),
-    validation = rules::encrypted("stsUrl"),
-    validation = rules::encrypted("iamUrl"),
-)]
 pub struct GoogleWorkloadIdentity {
     /// The workload identity provider's full name, for example
     /// `//iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/k8s/providers/k8s`.
+    /// The audience of the ServiceAccount's token is this with `https:` in front, as the provider
+    /// expects unless it was given other audiences.
     #[x_kube(validation = Rule::new("self.startsWith('//iam.googleapis.com/')").message("write the provider's full name, which starts with //iam.googleapis.com/projects/"))]
     #[schemars(length(max = 1024))]
     pub audience: String,
@@ -106,21 +86,12 @@ pub struct GoogleWorkloadIdentity {
     #[schemars(length(max = 320))]
     pub service_account_email: String,
 
-    /// The token's file in the operator's container.
-    /// Default: `/var/run/secrets/directorysync.dev/google/token`.
-    #[x_kube(validation = Rule::new("self.startsWith('/')").message("write an absolute path"))]
-    #[schemars(length(max = 1024))]
-    pub token_file: Option<String>,
-
-    /// The address of Google's Security Token Service, in place of its own; `/v1/token` follows in
-    /// the path. Only together with `iamUrl`.
-    #[schemars(length(max = 1024))]
-    pub sts_url: Option<String>,
-
-    /// The address of the IAM Credentials API, in place of Google's own; `/v1/projects` follows in
-    /// the path. Only together with `stsUrl`.
-    #[schemars(length(max = 1024))]
-    pub iam_url: Option<String>,
+    /// The Kubernetes ServiceAccount in the resource's namespace. The operator requests a token of
+    /// it, for which it needs the right. Default: the operator's own identity, where its flags allow
+    /// that.
+    #[x_kube(validation = rules::object_name("write the name of a ServiceAccount in this namespace"))]
+    #[schemars(length(min = 1, max = 253))]
+    pub service_account_name: Option<String>,
 }
 
 /// Which people are read, and how.

@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+use super::rules;
+
 /// A CA's certificates, as PEM, in a ConfigMap or Secret.
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,6 +16,7 @@ pub struct CaBundleRef {
     pub kind: Option<CaBundleKind>,
 
     /// The name of the ConfigMap or Secret.
+    #[x_kube(validation = rules::object_name("write the name of a ConfigMap or Secret in this namespace"))]
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
 
@@ -47,6 +50,7 @@ pub struct TlsSpec {
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
     /// The name of the Secret.
+    #[x_kube(validation = rules::object_name("write the name of a Secret in this namespace"))]
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
 
@@ -61,6 +65,7 @@ pub struct SecretKeyRef {
 #[serde(rename_all = "camelCase")]
 pub struct ClientCredentialsRef {
     /// The name of the Secret.
+    #[x_kube(validation = rules::object_name("write the name of a Secret in this namespace"))]
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
 
@@ -79,6 +84,7 @@ pub struct ClientCredentialsRef {
 #[serde(rename_all = "camelCase")]
 pub struct CertificateRef {
     /// The name of the Secret.
+    #[x_kube(validation = rules::object_name("write the name of a Secret in this namespace"))]
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
 

@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::source::VendorUrl;
+
 /// Which manifests to read, and which resources of them to take.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Manifests")]
@@ -27,4 +29,13 @@ pub struct ManifestArgs {
     /// Only the resource of this name
     #[arg(long)]
     pub name: Option<String>,
+    /// Addresses in place of Microsoft's and Google's own, such as entra-graph=https://...
+    #[arg(
+        long,
+        value_name = "NAME=URL",
+        value_delimiter = ',',
+        env = "DIRECTORY_SYNC_VENDOR_URLS",
+        hide_env_values = true
+    )]
+    pub vendor_urls: Vec<VendorUrl>,
 }

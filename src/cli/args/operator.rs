@@ -1,10 +1,11 @@
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
 use clap::Args;
 use jiff::SignedDuration;
 
+use crate::controller::NamespaceHost;
 use crate::http::egress::{HostPattern, Network};
+use crate::source::VendorUrl;
 
 /// How the operator runs.
 #[derive(Debug, Args)]
@@ -91,6 +92,9 @@ pub struct OperatorArgs {
         hide_env_values = true
     )]
     pub allowed_hosts: Vec<HostPattern>,
+    /// Only these hosts for a namespace, as team-a=*.okta.com
+    #[arg(long, value_name = "NS=HOST", value_delimiter = ',')]
+    pub namespace_hosts: Vec<NamespaceHost>,
     /// No servers in these networks, nor on loopback
     #[arg(
         long,
@@ -100,7 +104,7 @@ pub struct OperatorArgs {
         hide_env_values = true
     )]
     pub denied_networks: Vec<Network>,
-    /// Exceptions to the denied networks; link-local and metadata addresses stay denied
+    /// Exceptions to the denied networks
     #[arg(
         long,
         value_name = "NETWORKS",
@@ -115,16 +119,16 @@ pub struct OperatorArgs {
         value_name = "MIB",
         default_value = "256",
         env = "DIRECTORY_SYNC_MAX_RESPONSE_SIZE",
-        hide_env_values = true
+        hide_env = true
     )]
     pub max_response_size: NonZeroUsize,
-    /// The longest list in one answer, in items; of LDAP, of one search
+    /// The longest list in one answer; of LDAP, of one search
     #[arg(
         long,
         value_name = "N",
         default_value = "500000",
         env = "DIRECTORY_SYNC_MAX_LIST_ITEMS",
-        hide_env_values = true
+        hide_env = true
     )]
     pub max_list_items: NonZeroUsize,
     /// The largest LDAP message, in MiB; a group with all its members is one message
@@ -133,25 +137,19 @@ pub struct OperatorArgs {
         value_name = "MIB",
         default_value = "16",
         env = "DIRECTORY_SYNC_MAX_LDAP_MESSAGE_SIZE",
-        hide_env_values = true
+        hide_env = true
     )]
     pub max_ldap_message_size: NonZeroUsize,
-    /// More files to read as the operator's own token
+    /// Namespaces that may use the operator's own identity, or *
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub own_identity_for: Vec<String>,
+    /// Other addresses for vendors, as entra-graph=https://...
     #[arg(
         long,
-        value_name = "FILES",
+        value_name = "NAME=URL",
         value_delimiter = ',',
-        env = "DIRECTORY_SYNC_IDENTITY_TOKEN_FILES",
-        hide_env_values = true
+        env = "DIRECTORY_SYNC_VENDOR_URLS",
+        hide_env = true
     )]
-    pub identity_token_files: Vec<PathBuf>,
-    /// Hosts beside the vendors' that get that token
-    #[arg(
-        long,
-        value_name = "HOSTS",
-        value_delimiter = ',',
-        env = "DIRECTORY_SYNC_IDENTITY_HOSTS",
-        hide_env_values = true
-    )]
-    pub identity_hosts: Vec<HostPattern>,
+    pub vendor_urls: Vec<VendorUrl>,
 }

@@ -12,6 +12,22 @@ use super::node::{Content, Node};
 /// What every object has beside its own fields.
 const OF_EVERY_OBJECT: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
+/// Fields that were taken away before the first release, and what to write now.
+const REMOVED: [(&str, &str); 7] = [
+    (
+        "tokenFile",
+        "no manifest names a file: write serviceAccountName, or set AZURE_FEDERATED_TOKEN_FILE or \
+         DIRECTORY_SYNC_GOOGLE_TOKEN_FILE",
+    ),
+    ("authorityUrl", VENDOR_URLS),
+    ("graphUrl", VENDOR_URLS),
+    ("tokenUrl", VENDOR_URLS),
+    ("directoryUrl", VENDOR_URLS),
+    ("stsUrl", VENDOR_URLS),
+    ("iamUrl", VENDOR_URLS),
+];
+const VENDOR_URLS: &str = "no manifest names a vendor's address: use the flag --vendor-urls";
+
 /// A field that isn't in the schema.
 #[derive(Debug, PartialEq, Eq)]
 pub struct UnknownField {
@@ -57,6 +73,7 @@ fn below(schema: &JSONSchemaProps, node: &Node, path: &str) -> Option<UnknownFie
 fn unknown(schema: &JSONSchemaProps, parent: &str, key: &str, line: u64) -> UnknownField {
     let names = schema.properties.iter().flat_map(|fields| fields.keys());
     let names: Vec<&str> = names.map(String::as_str).collect();
+    let removed = REMOVED.iter().find(|(name, _)| *name == key);
     let nearest = names
         .iter()
         .map(|name| {
@@ -75,9 +92,10 @@ fn unknown(schema: &JSONSchemaProps, parent: &str, key: &str, line: u64) -> Unkn
             format!("{parent}.{key}")
         },
         line,
-        hint: match nearest {
-            Some((_, name)) => format!("did you mean {name}?"),
-            None => format!("it can be {}", names.join(", ")),
+        hint: match (removed, nearest) {
+            (Some((_, hint)), _) => (*hint).to_owned(),
+            (None, Some((_, name))) => format!("did you mean {name}?"),
+            (None, None) => format!("it can be {}", names.join(", ")),
         },
     }
 }

@@ -21,6 +21,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSche
 
 use crate::api::{self, DirectorySync, crd::crd};
 use crate::cli::args::ManifestArgs;
+use crate::source::SourceEnvironment;
 use crate::telemetry::Object;
 use crate::text::sanitize;
 
@@ -49,6 +50,7 @@ pub struct Manifests {
     secrets: BTreeMap<Object, Values>,
     config_maps: BTreeMap<Object, Values>,
     secret_directory: Option<SecretDirectory>,
+    environment: SourceEnvironment,
     /// What was left aside, for the person who runs the command.
     pub notes: Vec<String>,
 }
@@ -205,8 +207,14 @@ impl Manifests {
         }
         let mut manifests = loading.manifests;
         manifests.secret_directory = secret_directory;
+        manifests.environment.urls = args.vendor_urls.iter().cloned().collect();
         manifests.choose(args.namespace.as_deref(), args.name.as_deref())?;
         Ok(manifests)
+    }
+
+    /// What whoever runs the command decides about sources.
+    pub fn environment(&self) -> &SourceEnvironment {
+        &self.environment
     }
 
     /// The resources that were chosen, in the order of the manifests.
@@ -277,6 +285,7 @@ impl<'a> Loading<'a> {
                 secrets: BTreeMap::new(),
                 config_maps: BTreeMap::new(),
                 secret_directory: None,
+                environment: SourceEnvironment::default(),
                 notes: Vec::new(),
             },
             seen: BTreeMap::new(),

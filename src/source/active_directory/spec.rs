@@ -15,7 +15,7 @@ use crate::http::Observer;
 use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason};
 use crate::source::ldap::certificates::Certificates;
 use crate::source::ldap::{Bind, InvalidSettings, ServerUrl, tidy_filter};
-use crate::source::{ConnectError, Source, SourceSettings, Validate};
+use crate::source::{ConnectError, Source, SourceEnvironment, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.activeDirectory";
 
@@ -44,10 +44,18 @@ impl SourceSettings for Configured {
         }
     }
 
+    fn hosts(&self) -> Vec<String> {
+        match &self.settings.find {
+            Where::Domain(domain) => vec![domain.name.clone()],
+            Where::Controllers(all) => all.iter().map(|one| one.host.clone()).collect(),
+        }
+    }
+
     fn connect(
         &self,
         data: &ReferencedData,
         observer: Arc<dyn Observer>,
+        _: &SourceEnvironment,
     ) -> Result<Box<dyn Source>, ConnectError> {
         let mut problems = vec![];
         let settings = self.resolve(data, &mut problems);

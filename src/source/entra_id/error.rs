@@ -194,7 +194,7 @@ pub(super) fn refused(
             FailureClass::Credentials,
             format!(
                 "Microsoft Graph refuses a token that was just issued ({answer}): check that cloud, \
-                 or authorityUrl and graphUrl, belong together"
+                 or the addresses of --vendor-urls, belong together"
             ),
         ),
         (StatusCode::FORBIDDEN, _) => ApiError::new(
@@ -238,7 +238,8 @@ pub(super) fn token_failure(cause: HttpError) -> ApiError {
     if let Failure::Request(why) = &cause.failure {
         return refused(
             why,
-            "workload identity needs the operator's own token, mounted where its settings say",
+            "workload identity needs a token of the cluster, for a ServiceAccount that a federated \
+             credential of the application trusts",
         );
     }
     let mut recognised = false;
@@ -316,7 +317,9 @@ impl TokenRefusal {
             70_021 => {
                 "check issuer, subject and audience of the app registration's federated credential"
             }
-            500_011 | 70_011 => "check cloud or graphUrl: the tenant knows no such Microsoft Graph",
+            500_011 | 70_011 => {
+                "check cloud (or --vendor-urls): the tenant knows no such Microsoft Graph"
+            }
             _ => "check tenantId, clientId and credentials",
         }
     }

@@ -4,7 +4,6 @@
 //! Plain values with the defaults of the public cloud; [`EntraIdSettings::validate`] checks what
 //! types can't.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use reqwest::Url;
@@ -12,6 +11,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::api::spec::EntraIdEmail;
+use crate::http::oauth::IdentityToken;
 use crate::http::{ClientSettings, Observer, Retry, Unobserved};
 
 /// Everything about one tenant. [`EntraIdSettings::new`] fills the defaults.
@@ -50,12 +50,9 @@ pub enum Credentials {
         /// Its private key (RSA; PKCS #8 or PKCS #1), PEM.
         key: SecretString,
     },
-    /// With a token of somebody whom the application trusts: of the cluster, for our service
-    /// account. The file is read each time a token is needed, for it is replaced within the hour.
-    FederatedToken {
-        /// The file; `None`: the one that `AZURE_FEDERATED_TOKEN_FILE` names.
-        file: Option<PathBuf>,
-    },
+    /// With a token of somebody whom the application trusts: of the cluster, for a ServiceAccount.
+    /// It is asked for each time a token is needed, for it is renewed within the hour.
+    FederatedToken(Arc<dyn IdentityToken>),
 }
 
 /// Where tokens come from, and where Graph is: of one cloud, or on the way to it.

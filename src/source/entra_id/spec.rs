@@ -1,6 +1,5 @@
 //! An Entra ID tenant's part of a spec.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -14,10 +13,16 @@ use crate::api::spec::{
     EntraIdCloud, EntraIdCredentials, EntraIdGroupSelection, EntraIdGroupType, EntraIdGroups,
     EntraIdSource, EntraIdUserType, EntraIdUsers,
 };
-use crate::checks::{Checks, web_address};
+use crate::checks::Checks;
 use crate::http::Observer;
-use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason, both};
-use crate::source::{ConnectError, Source, SourceSettings, Validate};
+use crate::http::egress::host_of;
+use crate::references::{
+    KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason, both, is_object_name,
+};
+use crate::source::{
+    ConnectError, Identities, IdentityRequest, OwnTokenFile, Source, SourceEnvironment,
+    SourceSettings, Validate, VendorAddress,
+};
 
 const FIELD: &str = "spec.source.entraId";
 
@@ -33,7 +38,7 @@ struct Configured {
 enum CredentialsRef {
     Secret(KeyOf),
     Certificate { certificate: KeyOf, key: KeyOf },
-    FederatedToken { file: Option<PathBuf> },
+    WorkloadIdentity(IdentityRequest),
 }
 
 impl Validate for EntraIdSource {
@@ -47,27 +52,41 @@ impl SourceSettings for Configured {
         let keys = match &self.credentials {
             CredentialsRef::Secret(secret) => vec![secret],
             CredentialsRef::Certificate { certificate, key } => vec![certificate, key],
-            CredentialsRef::FederatedToken { .. } => vec![],
+            CredentialsRef::WorkloadIdentity(_) => vec![],
         };
         keys.into_iter().map(Reference::from).collect()
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        let Addresses { authority, graph } = &self.settings.addresses;
+        [authority, graph].map(host_of).into()
     }
 
     fn connect(
         &self,
         data: &ReferencedData,
         observer: Arc<dyn Observer>,
+        environment: &SourceEnvironment,
     ) -> Result<Box<dyn Source>, ConnectError> {
-        let credentials = self.credentials.read(data)?;
-        let settings = EntraIdSettings {
+        let credentials = self.credentials.read(data, &*environment.identities)?;
+        let mut settings = EntraIdSettings {
             observer,
             ..self.settings.clone()
         };
+        let Addresses { authority, graph } = &mut settings.addresses;
+        let urls = &environment.urls;
+        urls.replace(VendorAddress::EntraAuthority, authority);
+        urls.replace(VendorAddress::EntraGraph, graph);
         Ok(Box::new(super::EntraIdSource::new(settings, &credentials)?))
     }
 }
 
 impl CredentialsRef {
-    fn read(&self, data: &ReferencedData) -> Result<Credentials, Unresolved> {
+    fn read(
+        &self,
+        data: &ReferencedData,
+        identities: &dyn Identities,
+    ) -> Result<Credentials, Unresolved> {
         Ok(match self {
             Self::Secret(key) => Credentials::Secret(data.text(key)?),
             Self::Certificate { certificate, key } => {
@@ -77,7 +96,9 @@ impl CredentialsRef {
                     key: SecretString::from(key),
                 }
             }
-            Self::FederatedToken { file } => Credentials::FederatedToken { file: file.clone() },
+            Self::WorkloadIdentity(request) => {
+                Credentials::FederatedToken(identities.token(request))
+            }
         })
     }
 }
@@ -88,10 +109,11 @@ fn pem(data: &ReferencedData, key: &KeyOf) -> Result<String, UnresolvedReason> {
 }
 
 fn configured(checks: &mut Checks, spec: &EntraIdSource, reads_groups: bool) -> Option<Configured> {
-    let credentials = credentials(checks, &spec.credentials)?;
+    let cloud = spec.cloud.unwrap_or_default();
+    let credentials = credentials(checks, &spec.credentials, cloud)?;
     let groups = spec.groups.clone().unwrap_or_default();
     let settings = EntraIdSettings {
-        addresses: addresses(checks, spec)?,
+        addresses: addresses(cloud),
         users: users(checks, spec.users.clone().unwrap_or_default()),
         groups: reads_groups.then(|| group_settings(groups)),
         ..EntraIdSettings::new(&spec.tenant_id, &spec.client_id)
@@ -105,7 +127,11 @@ fn configured(checks: &mut Checks, spec: &EntraIdSource, reads_groups: bool) -> 
     })
 }
 
-fn credentials(checks: &mut Checks, spec: &EntraIdCredentials) -> Option<CredentialsRef> {
+fn credentials(
+    checks: &mut Checks,
+    spec: &EntraIdCredentials,
+    cloud: EntraIdCloud,
+) -> Option<CredentialsRef> {
     checks.exactly_one(
         &format!("{FIELD}.credentials"),
         &[
@@ -130,31 +156,35 @@ fn credentials(checks: &mut Checks, spec: &EntraIdCredentials) -> Option<Credent
         });
     }
     let identity = spec.workload_identity.as_ref()?;
-    let file = identity.token_file.as_ref().map(Into::into);
-    Some(CredentialsRef::FederatedToken { file })
+    if let Some(account) = &identity.service_account_name
+        && !is_object_name(account)
+    {
+        checks.refuse(
+            format!("{FIELD}.credentials.workloadIdentity.serviceAccountName"),
+            "write the name of a ServiceAccount in this namespace",
+        );
+    }
+    Some(CredentialsRef::WorkloadIdentity(IdentityRequest {
+        service_account: identity.service_account_name.clone(),
+        audience: token_exchange(cloud).to_owned(),
+        own: OwnTokenFile::Entra,
+    }))
 }
 
-fn addresses(checks: &mut Checks, spec: &EntraIdSource) -> Option<Addresses> {
-    match (&spec.authority_url, &spec.graph_url) {
-        (None, None) => Some(match spec.cloud.unwrap_or_default() {
-            EntraIdCloud::Public => Addresses::public(),
-            EntraIdCloud::USGovernment => Addresses::us_government(),
-            EntraIdCloud::China => Addresses::china(),
-        }),
-        (Some(authority), Some(graph)) => {
-            let mut address =
-                |name: &str, url: &str| web_address(checks, &format!("{FIELD}.{name}"), url, false);
-            let authority = address("authorityUrl", authority);
-            let graph = address("graphUrl", graph);
-            Some(Addresses {
-                authority: authority?,
-                graph: graph?,
-            })
-        }
-        _ => {
-            checks.refuse(FIELD, "write both authorityUrl and graphUrl, or neither");
-            None
-        }
+fn addresses(cloud: EntraIdCloud) -> Addresses {
+    match cloud {
+        EntraIdCloud::Public => Addresses::public(),
+        EntraIdCloud::USGovernment => Addresses::us_government(),
+        EntraIdCloud::China => Addresses::china(),
+    }
+}
+
+/// The audience of a federated credential (Microsoft Graph, "federatedIdentityCredential").
+fn token_exchange(cloud: EntraIdCloud) -> &'static str {
+    match cloud {
+        EntraIdCloud::Public => "api://AzureADTokenExchange",
+        EntraIdCloud::USGovernment => "api://AzureADTokenExchangeUSGov",
+        EntraIdCloud::China => "api://AzureADTokenExchangeChina",
     }
 }
 
@@ -210,6 +240,7 @@ mod tests {
 
     use super::*;
     use crate::api::spec::EntraIdEmail;
+    use crate::source::OwnIdentity;
     use crate::validation::fixtures::{data_with, validated, with_source};
 
     const GUID: &str = "22222222-2222-4222-8222-222222222222";
@@ -239,7 +270,7 @@ mod tests {
         let checks = &mut Checks::default();
         let tenant = configured(checks, &part, true).unwrap();
         assert!(!format!("{tenant:?}").contains("the-client-secret"));
-        let credentials = tenant.credentials.read(&data).unwrap();
+        let credentials = tenant.credentials.read(&data, &OwnIdentity).unwrap();
         assert!(!format!("{credentials:?}").contains("the-client-secret"));
         (tenant.settings, credentials)
     }
@@ -291,13 +322,29 @@ mod tests {
         assert_eq!(groups.administrative_units, [GUID]);
         assert_eq!(groups.not_administrative_units, [GUID]);
 
-        let (keyless, credentials) =
+        let (keyless, _) =
             resolved(json!({"credentials": {"workloadIdentity": {}}, "cloud": "China"}));
-        assert!(matches!(
-            credentials,
-            Credentials::FederatedToken { file: None }
-        ));
         assert_eq!(keyless.addresses, Addresses::china());
+    }
+
+    #[test]
+    fn a_token_of_the_cluster_is_for_the_cloud_alone() {
+        for (cloud, audience) in [
+            ("Public", "api://AzureADTokenExchange"),
+            ("USGovernment", "api://AzureADTokenExchangeUSGov"),
+            ("China", "api://AzureADTokenExchangeChina"),
+        ] {
+            let spec = entra(json!({
+                "credentials": {"workloadIdentity": {"serviceAccountName": "sync"}}, "cloud": cloud,
+            }));
+            let part = serde_json::from_value(spec["source"]["entraId"].clone()).unwrap();
+            let tenant = configured(&mut Checks::default(), &part, true).unwrap();
+            let CredentialsRef::WorkloadIdentity(request) = tenant.credentials else {
+                panic!("{tenant:?}");
+            };
+            assert_eq!(request.audience, audience);
+            assert_eq!(request.service_account.as_deref(), Some("sync"));
+        }
     }
 
     #[test]
@@ -310,12 +357,8 @@ mod tests {
                 "write exactly one of clientSecretRef",
             ),
             (
-                json!({"graphUrl": "https://graph.example.com"}),
-                "write both authorityUrl and graphUrl",
-            ),
-            (
-                json!({"graphUrl": "http://graph.example.com", "authorityUrl": "https://a.example.com"}),
-                "entraId.graphUrl",
+                json!({"credentials": {"workloadIdentity": {"serviceAccountName": "../../other/x"}}}),
+                "serviceAccountName",
             ),
             (
                 json!({"users": {"memberOf": {}}}),

@@ -16,9 +16,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::error::TOKEN;
 use super::settings::{Credentials, EntraIdSettings, InvalidSettings};
-use crate::http::limits::process_limits;
 use crate::http::oauth::{
-    Assertion, IdentityToken, JWT_BEARER_ASSERTION, ProjectedToken, TokenEndpoint, TokenForm,
+    Assertion, IdentityToken, JWT_BEARER_ASSERTION, TokenEndpoint, TokenForm,
 };
 use crate::http::{ApiClient, HttpError, JwtAlgorithm, JwtSigner, Token, TokenCache, TokenSource};
 
@@ -26,8 +25,6 @@ use crate::http::{ApiClient, HttpError, JwtAlgorithm, JwtSigner, Token, TokenCac
 const ASSERTION_LIFETIME: Duration = Duration::from_secs(300);
 /// Clocks differ.
 const ASSERTION_EARLY: Duration = Duration::from_secs(60);
-/// The variable that Azure's workload identity webhook sets.
-const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 
 /// Asks the tenant for tokens.
 #[derive(Debug)]
@@ -35,8 +32,6 @@ pub(super) struct EntraTokens {
     endpoint: TokenEndpoint,
     client_id: String,
     scope: String,
-    /// Where the tokens go.
-    graph: Url,
     proof: Proof,
 }
 
@@ -44,8 +39,7 @@ pub(super) struct EntraTokens {
 enum Proof {
     Secret(SecretString),
     Certificate(Box<Certificate>),
-    /// `None` where the environment names no token of this process.
-    FederatedToken(Option<Arc<dyn IdentityToken>>),
+    FederatedToken(Arc<dyn IdentityToken>),
 }
 
 #[derive(Debug)]
@@ -77,12 +71,7 @@ impl EntraTokens {
                 client.secrets.add(key.clone());
                 Proof::Certificate(Box::new(Certificate::new(certificate, key)?))
             }
-            Credentials::FederatedToken { file } => {
-                let file = file
-                    .clone()
-                    .or_else(|| std::env::var_os(TOKEN_FILE).map(Into::into));
-                Proof::FederatedToken(file.map(|file| Arc::new(ProjectedToken(file)) as _))
-            }
+            Credentials::FederatedToken(identity) => Proof::FederatedToken(identity.clone()),
         };
         let url = format!("{authority}/{}/oauth2/v2.0/token", settings.tenant);
         let url = Url::parse(&url).map_err(|_| InvalidSettings::Tenant(settings.tenant.clone()))?;
@@ -94,7 +83,6 @@ impl EntraTokens {
             },
             client_id: settings.client_id.clone(),
             scope: format!("{graph}/.default"),
-            graph: settings.addresses.graph.clone(),
             proof,
         })
     }
@@ -107,18 +95,10 @@ impl EntraTokens {
 
     async fn assertion(&self) -> Result<SecretString, HttpError> {
         match &self.proof {
-            Proof::FederatedToken(Some(identity)) => {
-                let policy = &process_limits().identity;
-                for url in [&self.endpoint.url, &self.graph] {
-                    let allowed = policy.check_url(url);
-                    allowed.map_err(|why| self.endpoint.not_sent(why))?;
-                }
+            Proof::FederatedToken(identity) => {
                 let token = identity.get().await;
                 token.map_err(|why| self.endpoint.not_sent(why))
             }
-            Proof::FederatedToken(None) => Err(self.endpoint.not_sent(format!(
-                "there is no federated token: the environment variable {TOKEN_FILE} names no file"
-            ))),
             Proof::Certificate(certificate) => {
                 Ok(certificate.assertion(&self.client_id, self.endpoint.url.as_str()))
             }

@@ -206,7 +206,7 @@ impl Api {
             .await
             .map_err(|error| failure(error, list, token.is_some(), &self.account))?;
         if page.kind != list.resource.kind {
-            let why = "the answer doesn't say that it is a list; check directoryUrl, and proxies \
+            let why = "the answer doesn't say that it is a list; check --vendor-urls, and proxies \
                        in between";
             return Err(incomplete(list, why));
         }

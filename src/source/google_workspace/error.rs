@@ -12,7 +12,7 @@ use crate::text::sanitize;
 /// The Directory API.
 static DIRECTORY: Vendor = Vendor {
     name: "Google",
-    address: "directoryUrl",
+    address: "the flag --vendor-urls",
     throttled: "Google's quota is used up",
     said: directory_said,
 };

@@ -10,10 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::settings::WorkloadIdentity;
-use crate::http::limits::process_limits;
-use crate::http::oauth::{
-    IdentityToken, ProjectedToken, TOKEN_EXCHANGE_GRANT, TokenEndpoint, TokenForm,
-};
+use crate::http::oauth::{IdentityToken, TOKEN_EXCHANGE_GRANT, TokenEndpoint, TokenForm};
 use crate::http::{ApiClient, Call, HttpError, Token, TokenCache, TokenSource};
 
 /// What the exchanged token may do; the service account's policy narrows it to signing.
@@ -39,8 +36,6 @@ struct Exchange {
     endpoint: TokenEndpoint,
     audience: String,
     identity: Arc<dyn IdentityToken>,
-    /// Where the exchanged token goes.
-    iam: Url,
 }
 
 #[derive(Deserialize)]
@@ -59,8 +54,7 @@ impl Federation {
                 endpoint: "POST /v1/token",
             },
             audience: identity.audience.clone(),
-            identity: Arc::new(ProjectedToken(identity.token_file.clone())),
-            iam: identity.iam.clone(),
+            identity: identity.identity.clone(),
         }));
         let account = format!("{}{SIGN}", identity.service_account);
         let path = ["v1", "projects", "-", "serviceAccounts", &account];
@@ -88,11 +82,6 @@ impl Federation {
 impl TokenSource for Exchange {
     fn issue(&self) -> BoxFuture<'_, Result<Token, HttpError>> {
         Box::pin(async move {
-            let policy = &process_limits().identity;
-            for url in [&self.endpoint.url, &self.iam] {
-                let allowed = policy.check_url(url);
-                allowed.map_err(|why| self.endpoint.not_sent(why))?;
-            }
             let subject = self.identity.get().await;
             let subject = subject.map_err(|why| self.endpoint.not_sent(why))?;
             let form = TokenForm::new(TOKEN_EXCHANGE_GRANT)

@@ -32,7 +32,7 @@ pub use error::Account;
 pub use limit::REQUESTS_PER_MINUTE;
 pub use settings::{
     Addresses, Credentials, GoogleWorkspaceSettings, GroupSettings, InvalidKeyFile,
-    InvalidSettings, ServiceAccountKey, TOKEN_FILE, Tenant, UserSettings, WorkloadIdentity,
+    InvalidSettings, ServiceAccountKey, Tenant, UserSettings, WorkloadIdentity,
 };
 
 /// How often a read tells whether it waits.

@@ -1,6 +1,5 @@
 //! What an administrator says about a Google Workspace customer: whom to read, and how to authenticate.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use reqwest::Url;
@@ -9,6 +8,7 @@ use serde::Deserialize;
 
 use super::limit::REQUESTS_PER_MINUTE;
 use crate::directory::AccountState;
+use crate::http::oauth::IdentityToken;
 use crate::http::{
     ClientError, ClientSettings, InvalidKey, JwtAlgorithm, JwtSigner, Observer, Retry, Unobserved,
 };
@@ -180,30 +180,31 @@ pub enum InvalidKeyFile {
 }
 
 /// Workload identity federation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct WorkloadIdentity {
     /// The provider's full name.
     pub audience: String,
     /// The service account to act as.
     pub service_account: String,
-    /// The cluster's token; read each time it is needed, for it is replaced within the hour.
-    pub token_file: PathBuf,
+    /// The cluster's token; asked for each time it is needed, for it is renewed within the hour.
+    pub identity: Arc<dyn IdentityToken>,
     /// The Security Token Service; `/v1/token` follows in the path.
     pub sts: Url,
     /// The IAM Service Account Credentials API; `/v1/projects` follows in the path.
     pub iam: Url,
 }
 
-/// Where the operator's deployment has the token mounted.
-pub const TOKEN_FILE: &str = "/var/run/secrets/directorysync.dev/google/token";
-
 impl WorkloadIdentity {
-    /// At Google's own addresses, with the token where the deployment has it.
-    pub fn new(audience: impl Into<String>, service_account: impl Into<String>) -> Self {
+    /// At Google's own addresses.
+    pub fn new(
+        audience: impl Into<String>,
+        service_account: impl Into<String>,
+        identity: Arc<dyn IdentityToken>,
+    ) -> Self {
         Self {
             audience: audience.into(),
             service_account: service_account.into(),
-            token_file: TOKEN_FILE.into(),
+            identity,
             sts: known("https://sts.googleapis.com"),
             iam: known("https://iamcredentials.googleapis.com"),
         }

@@ -3,16 +3,22 @@
 use std::sync::Arc;
 
 use super::settings::{
-    Addresses, Credentials, GoogleWorkspaceSettings, GroupSettings, ServiceAccountKey, TOKEN_FILE,
-    Tenant, UserSettings, WorkloadIdentity,
+    Addresses, Credentials, GoogleWorkspaceSettings, GroupSettings, ServiceAccountKey, Tenant,
+    UserSettings, WorkloadIdentity,
 };
 use crate::api::spec::{
     GoogleWorkloadIdentity, GoogleWorkspaceCredentials, GoogleWorkspaceSource, GoogleWorkspaceUsers,
 };
-use crate::checks::{Checks, state, web_address};
+use crate::checks::{Checks, state};
 use crate::http::Observer;
-use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason};
-use crate::source::{ConnectError, Source, SourceSettings, Validate};
+use crate::http::egress::host_of;
+use crate::references::{
+    KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason, is_object_name,
+};
+use crate::source::{
+    ConnectError, IdentityRequest, OwnTokenFile, Source, SourceEnvironment, SourceSettings,
+    Validate, VendorAddress,
+};
 
 const FIELD: &str = "spec.source.googleWorkspace";
 
@@ -27,7 +33,13 @@ struct Configured {
 #[derive(Debug, Clone)]
 enum CredentialsRef {
     Key(KeyOf),
-    WorkloadIdentity(WorkloadIdentity),
+    WorkloadIdentity {
+        /// The provider's full name.
+        provider: String,
+        /// Google's service account.
+        email: String,
+        request: IdentityRequest,
+    },
 }
 
 impl Validate for GoogleWorkspaceSource {
@@ -40,20 +52,31 @@ impl SourceSettings for Configured {
     fn references(&self) -> Vec<Reference> {
         match &self.credentials {
             CredentialsRef::Key(key) => vec![Reference::from(key)],
-            CredentialsRef::WorkloadIdentity(_) => vec![],
+            CredentialsRef::WorkloadIdentity { .. } => vec![],
         }
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        let Addresses { token, directory } = &self.settings.addresses;
+        [token, directory].map(host_of).into()
     }
 
     fn connect(
         &self,
         data: &ReferencedData,
         observer: Arc<dyn Observer>,
+        environment: &SourceEnvironment,
     ) -> Result<Box<dyn Source>, ConnectError> {
-        let credentials = self.credentials.read(data)?;
-        let settings = GoogleWorkspaceSettings {
+        let credentials = self.credentials.read(data, environment)?;
+        let mut settings = GoogleWorkspaceSettings {
             observer,
             ..self.settings.clone()
         };
+        let Addresses { token, directory } = &mut settings.addresses;
+        environment.urls.replace(VendorAddress::GoogleToken, token);
+        environment
+            .urls
+            .replace(VendorAddress::GoogleDirectory, directory);
         Ok(Box::new(super::GoogleWorkspaceSource::new(
             settings,
             &credentials,
@@ -62,10 +85,25 @@ impl SourceSettings for Configured {
 }
 
 impl CredentialsRef {
-    fn read(&self, data: &ReferencedData) -> Result<Credentials, Unresolved> {
+    fn read(
+        &self,
+        data: &ReferencedData,
+        environment: &SourceEnvironment,
+    ) -> Result<Credentials, Unresolved> {
         Ok(match self {
             Self::Key(key) => Credentials::Key(account_key(data, key)?),
-            Self::WorkloadIdentity(identity) => Credentials::WorkloadIdentity(identity.clone()),
+            Self::WorkloadIdentity {
+                provider,
+                email,
+                request,
+            } => {
+                let token = environment.identities.token(request);
+                let mut identity = WorkloadIdentity::new(provider, email, token);
+                let urls = &environment.urls;
+                urls.replace(VendorAddress::GoogleSts, &mut identity.sts);
+                urls.replace(VendorAddress::GoogleIam, &mut identity.iam);
+                Credentials::WorkloadIdentity(identity)
+            }
         })
     }
 }
@@ -89,7 +127,6 @@ fn configured(
         let message = "write the administrator's email: admin@example.com";
         must(checks, "adminEmail", is_address(admin), message);
     }
-    let addresses = addresses(checks, spec);
     let credentials = credentials(checks, &spec.credentials);
     let requests = spec.requests_per_minute.map(|requests| {
         let message = "write how many requests a minute to send at most, 60 or more";
@@ -101,7 +138,6 @@ fn configured(
 
     let mut settings = GoogleWorkspaceSettings::new(spec.admin_email.clone());
     settings.tenant = tenant?;
-    settings.addresses = addresses?;
     settings.requests_per_minute = requests.unwrap_or(settings.requests_per_minute);
     settings.users = users;
     settings.groups = reads_groups.then_some(GroupSettings {
@@ -165,24 +201,6 @@ fn tenant(checks: &mut Checks, spec: &GoogleWorkspaceSource) -> Option<Tenant> {
     }
 }
 
-fn addresses(checks: &mut Checks, spec: &GoogleWorkspaceSource) -> Option<Addresses> {
-    match (&spec.token_url, &spec.directory_url) {
-        (None, None) => Some(Addresses::default()),
-        (Some(token), Some(directory)) => {
-            let token = web_address(checks, &format!("{FIELD}.tokenUrl"), token, false);
-            let directory = web_address(checks, &format!("{FIELD}.directoryUrl"), directory, false);
-            Some(Addresses {
-                token: token?,
-                directory: directory?,
-            })
-        }
-        _ => {
-            checks.refuse(FIELD, "write both tokenUrl and directoryUrl, or neither");
-            None
-        }
-    }
-}
-
 fn credentials(checks: &mut Checks, spec: &GoogleWorkspaceCredentials) -> Option<CredentialsRef> {
     match (
         &spec.service_account_key_secret_ref,
@@ -192,9 +210,7 @@ fn credentials(checks: &mut Checks, spec: &GoogleWorkspaceCredentials) -> Option
             let key = KeyOf::secret(&secret.name, secret.key.as_deref(), "key.json");
             Some(CredentialsRef::Key(key))
         }
-        (None, Some(identity)) => {
-            workload_identity(checks, identity).map(CredentialsRef::WorkloadIdentity)
-        }
+        (None, Some(identity)) => Some(workload_identity(checks, identity)),
         _ => {
             checks.refuse(
                 format!("{FIELD}.credentials"),
@@ -205,10 +221,7 @@ fn credentials(checks: &mut Checks, spec: &GoogleWorkspaceCredentials) -> Option
     }
 }
 
-fn workload_identity(
-    checks: &mut Checks,
-    spec: &GoogleWorkloadIdentity,
-) -> Option<WorkloadIdentity> {
+fn workload_identity(checks: &mut Checks, spec: &GoogleWorkloadIdentity) -> CredentialsRef {
     let field = |name: &str| format!("credentials.workloadIdentity.{name}");
     let audience = &spec.audience;
     must(
@@ -224,32 +237,25 @@ fn workload_identity(
         is_address(email),
         "write the service account's email: sync@project.iam.gserviceaccount.com",
     );
-    let file = spec.token_file.as_deref().unwrap_or(TOKEN_FILE);
-    let absolute = file.starts_with('/');
-    must(
-        checks,
-        &field("tokenFile"),
-        absolute,
-        "write an absolute path",
-    );
-    let mut identity = WorkloadIdentity::new(audience, email);
-    identity.token_file = file.into();
-    match (&spec.sts_url, &spec.iam_url) {
-        (None, None) => {}
-        (Some(sts), Some(iam)) => {
-            let sts = web_address(checks, &format!("{FIELD}.{}", field("stsUrl")), sts, false);
-            let iam = web_address(checks, &format!("{FIELD}.{}", field("iamUrl")), iam, false);
-            (identity.sts, identity.iam) = (sts?, iam?);
-        }
-        _ => {
-            checks.refuse(
-                format!("{FIELD}.credentials.workloadIdentity"),
-                "write both stsUrl and iamUrl, or neither",
-            );
-            return None;
-        }
+    if let Some(account) = &spec.service_account_name {
+        must(
+            checks,
+            &field("serviceAccountName"),
+            is_object_name(account),
+            "write the name of a ServiceAccount in this namespace",
+        );
     }
-    Some(identity)
+    CredentialsRef::WorkloadIdentity {
+        provider: audience.clone(),
+        email: email.clone(),
+        request: IdentityRequest {
+            service_account: spec.service_account_name.clone(),
+            // What a provider expects unless it was given other audiences (Google Cloud, "Configure
+            // Workload Identity Federation with Kubernetes").
+            audience: format!("https:{audience}"),
+            own: OwnTokenFile::Google,
+        },
+    }
 }
 
 fn users(checks: &mut Checks, spec: GoogleWorkspaceUsers) -> UserSettings {

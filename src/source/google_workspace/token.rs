@@ -4,13 +4,11 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use reqwest::Url;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::federation::Federation;
 use super::settings::{Credentials, GoogleWorkspaceSettings, InvalidKeyFile, InvalidSettings};
-use crate::http::limits::process_limits;
 use crate::http::oauth::{Assertion, JWT_BEARER_GRANT, TokenEndpoint, TokenForm};
 use crate::http::{ApiClient, HttpError, JwtSigner, Token, TokenSource};
 
@@ -29,8 +27,6 @@ pub(super) struct AccessTokens {
     endpoint: TokenEndpoint,
     assertion: Assertion,
     signer: Signer,
-    /// Where the tokens go.
-    directory: Url,
 }
 
 #[derive(Debug)]
@@ -77,7 +73,6 @@ impl AccessTokens {
                 endpoint: "POST /token",
             },
             signer,
-            directory: settings.addresses.directory.clone(),
         })
     }
 
@@ -88,14 +83,7 @@ impl AccessTokens {
                 let header = Map::from_iter([("kid".to_owned(), Value::from(id.as_str()))]);
                 Ok(key.sign(header, &claims))
             }
-            Signer::Google(federation) => {
-                let policy = &process_limits().identity;
-                for url in [&self.endpoint.url, &self.directory] {
-                    let allowed = policy.check_url(url);
-                    allowed.map_err(|why| self.endpoint.not_sent(why))?;
-                }
-                federation.sign(&claims).await
-            }
+            Signer::Google(federation) => federation.sign(&claims).await,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::text::sanitize;
 
 static TOKENS: Vendor = Vendor {
     name: "Google",
-    address: "tokenUrl",
+    address: "the flag --vendor-urls",
     throttled: "Google limits requests for tokens",
     said: token_said,
 };
@@ -19,7 +19,7 @@ static TOKENS: Vendor = Vendor {
 /// The IAM Service Account Credentials API.
 static SIGNING: Vendor = Vendor {
     name: "Google",
-    address: "iamUrl",
+    address: "the flag --vendor-urls",
     throttled: "Google limits requests for signatures",
     said: directory_said,
 };
@@ -41,8 +41,8 @@ pub(super) fn token(error: HttpError) -> ApiError {
 /// What it means that the Security Token Service doesn't exchange the cluster's token.
 pub(super) fn exchange(error: HttpError) -> ApiError {
     if let Failure::Request(why) = &error.failure {
-        let advice = "workload identity needs the operator's own token, mounted where its \
-                      settings say: a projected service account token with the provider's audience";
+        let advice = "workload identity needs a token of the cluster, for a ServiceAccount that the \
+                      provider trusts, with the provider's audience";
         return no_token(&error.call.to_string(), why, advice);
     }
     ApiError::of(error, &TOKENS, |refusal| {
@@ -109,12 +109,13 @@ fn assertion(error: &TokenError) -> String {
             "the service account isn't there any more, or is disabled".to_owned()
         }
         "invalid_grant" if says("audience") => {
-            "tokenUrl isn't the address that Google itself goes by".to_owned()
+            "the address of google-token (--vendor-urls) isn't the one that Google itself goes by"
+                .to_owned()
         }
         "invalid_grant" if says("timeframe") || says("iat") || says("expired") => {
             "check the clock of this machine".to_owned()
         }
-        _ => "check credentials, adminEmail and tokenUrl".to_owned(),
+        _ => "check credentials and adminEmail".to_owned(),
     }
 }
 

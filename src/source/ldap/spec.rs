@@ -17,7 +17,7 @@ use crate::http::Observer;
 use crate::references::{
     KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason, is_encoded_twice,
 };
-use crate::source::{ConnectError, Source, SourceSettings, Validate};
+use crate::source::{ConnectError, Source, SourceEnvironment, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.ldap";
 
@@ -57,10 +57,16 @@ impl SourceSettings for Configured {
         }
     }
 
+    fn hosts(&self) -> Vec<String> {
+        let servers = self.settings.servers.iter();
+        servers.map(|server| server.host.clone()).collect()
+    }
+
     fn connect(
         &self,
         data: &ReferencedData,
         observer: Arc<dyn Observer>,
+        _: &SourceEnvironment,
     ) -> Result<Box<dyn Source>, ConnectError> {
         let mut problems = vec![];
         let settings = self.resolve(data, &mut problems);

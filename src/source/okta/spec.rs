@@ -7,9 +7,10 @@ use secrecy::SecretString;
 use super::settings::{Credentials, GroupScope, OktaSettings, StatusTable, UserScope};
 use crate::api::spec::{OktaCredentials, OktaGroups, OktaSource, OktaStatuses};
 use crate::checks::{Checks, state, web_address};
+use crate::http::egress::host_of;
 use crate::http::{JwtSigner, Observer};
 use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason};
-use crate::source::{ConnectError, Source, SourceSettings, Validate};
+use crate::source::{ConnectError, Source, SourceEnvironment, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.okta";
 
@@ -46,10 +47,15 @@ impl SourceSettings for Configured {
         vec![Reference::from(key)]
     }
 
+    fn hosts(&self) -> Vec<String> {
+        vec![host_of(&self.settings.org_url)]
+    }
+
     fn connect(
         &self,
         data: &ReferencedData,
         observer: Arc<dyn Observer>,
+        _: &SourceEnvironment,
     ) -> Result<Box<dyn Source>, ConnectError> {
         let credentials = self.credentials.read(data)?;
         let settings = OktaSettings {
@@ -288,7 +294,12 @@ mod tests {
 
         // Settings that only the source itself judges.
         let admin = okta(json!({"orgUrl": "https://example-admin.okta.com"}));
-        let connected = connect(&validated(&admin).unwrap(), &data(), Observers::default());
+        let connected = connect(
+            &validated(&admin).unwrap(),
+            &data(),
+            Observers::default(),
+            &SourceEnvironment::default(),
+        );
         let error = connected.err().unwrap();
         assert_eq!(error.blocker(), Blocker::InvalidSpec);
         assert!(

@@ -11,8 +11,9 @@ use super::settings::{
 use crate::api::spec::{OneLoginSource, OneLoginStates, OneLoginStatuses};
 use crate::checks::{Checks, state, web_address};
 use crate::http::Observer;
+use crate::http::egress::host_of;
 use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, both};
-use crate::source::{ConnectError, Source, SourceSettings, Validate};
+use crate::source::{ConnectError, Source, SourceEnvironment, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.oneLogin";
 
@@ -45,10 +46,15 @@ impl SourceSettings for Configured {
         vec![Reference::from(client_id), Reference::from(client_secret)]
     }
 
+    fn hosts(&self) -> Vec<String> {
+        vec![host_of(&self.settings.url)]
+    }
+
     fn connect(
         &self,
         data: &ReferencedData,
         observer: Arc<dyn Observer>,
+        _: &SourceEnvironment,
     ) -> Result<Box<dyn Source>, ConnectError> {
         let credentials = self.credentials.read(data)?;
         let settings = OneLoginSettings {

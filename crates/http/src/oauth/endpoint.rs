@@ -7,7 +7,7 @@ use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::Token;
+use super::{IdentityError, Token};
 use crate::{ApiClient, Call, Failure, HttpError, Repeat, Retry};
 
 /// No answer with a token is larger.
@@ -104,14 +104,14 @@ impl TokenEndpoint {
         self.send(&once, &form(), Repeat::NonIdempotent).await
     }
 
-    /// The call as an error names it, for failures before it is sent.
-    ///
-    /// # Errors
-    /// Always: the failure itself.
-    pub fn not_sent(&self, why: String) -> HttpError {
+    /// The call as it fails before it is sent, because there is no token of the cluster to send.
+    pub fn not_sent(&self, why: IdentityError) -> HttpError {
         HttpError {
             call: Call::new(Method::POST, self.url.clone(), self.endpoint).name(),
-            failure: Failure::Request(why),
+            failure: match why {
+                IdentityError::Settings(why) => Failure::Request(why),
+                IdentityError::Transient(why) => Failure::Identity(why),
+            },
         }
     }
 

@@ -13,7 +13,7 @@ mod identity;
 pub use assertion::Assertion;
 pub use cache::{Token, TokenCache, TokenSource};
 pub use endpoint::{TokenEndpoint, TokenForm};
-pub use identity::{IdentityToken, ProjectedToken};
+pub use identity::{IdentityError, IdentityToken, NoIdentity, ProjectedToken};
 
 /// What a client authenticates with, or asks a token for, is a signed JWT (RFC 7523).
 pub const JWT_BEARER_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
