@@ -11,6 +11,7 @@ mod memory;
 mod people;
 mod render;
 mod seats;
+mod sequences;
 mod unidentified;
 mod world;
 mod write_only;
