@@ -3,6 +3,7 @@
 mod at_once;
 pub mod entra_id;
 pub mod fault;
+mod filter;
 pub mod front;
 pub mod google_workspace;
 pub mod lab;

@@ -2,68 +2,103 @@
 
 use serde_json::{Map, Value};
 
+use crate::filter::{Expression, Syntax, Token, Tokens};
+
+const SYNTAX: Syntax = Syntax {
+    quote: '\'',
+    doubled_quotes: true,
+    any_case: false,
+    not: true,
+};
+
 /// A filter that was understood.
 #[derive(Debug)]
 pub(super) struct Filter {
-    root: Expression,
+    root: Expression<Test>,
     /// Needs `ConsistencyLevel: eventual` and `$count=true` (Graph: advanced query).
     pub advanced: bool,
 }
 
 #[derive(Debug)]
-enum Expression {
-    And(Box<Expression>, Box<Expression>),
-    Or(Box<Expression>, Box<Expression>),
-    Not(Box<Expression>),
-    Compare(String, bool, Value),
-    Text(Test, String, String),
+enum Test {
+    Equal(String, Value),
+    NotEqual(String, Value),
+    Starts(String, String),
+    Ends(String, String),
     In(String, Vec<Value>),
     /// `list/any(x:x eq 'v')`, `list/any(x:x/field eq 'v')`.
     Any(String, Option<String>, Value),
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Test {
-    Starts,
-    Ends,
-}
-
 impl Filter {
     /// None: it isn't a filter.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut parser = Parser {
-            tokens: tokens(text)?,
-            at: 0,
-            advanced: false,
-        };
-        let root = parser.or()?;
-        (parser.at == parser.tokens.len()).then_some(Self {
-            root,
-            advanced: parser.advanced,
-        })
+        let root = Expression::parse(text, &SYNTAX, Test::parse)?;
+        let advanced = root.any(&|part| {
+            matches!(
+                part,
+                Expression::Not(_) | Expression::Test(Test::NotEqual(..) | Test::Ends(..))
+            )
+        });
+        Some(Self { root, advanced })
     }
 
     pub fn fits(&self, object: &Map<String, Value>) -> bool {
-        self.root.fits(object)
+        self.root.holds(&|test| test.fits(object))
     }
 }
 
-impl Expression {
+impl Test {
+    fn parse(tokens: &mut Tokens<'_>) -> Option<Self> {
+        let name = tokens.word()?;
+        let lower = name.to_lowercase();
+        if lower == "startswith" || lower == "endswith" {
+            tokens.expect('(')?;
+            let field = tokens.word()?;
+            tokens.expect(',')?;
+            let part = tokens.text()?.to_lowercase();
+            tokens.expect(')')?;
+            return Some(match lower.as_str() {
+                "endswith" => Self::Ends(field, part),
+                _ => Self::Starts(field, part),
+            });
+        }
+        if let Some(list) = name.strip_suffix("/any") {
+            tokens.expect('(')?;
+            let variable = tokens.word()?;
+            tokens.expect(':')?;
+            let path = tokens.word()?;
+            let inner = path.strip_prefix(&variable)?.strip_prefix('/');
+            tokens.take_word("eq").then_some(())?;
+            let value = value(tokens)?;
+            tokens.expect(')')?;
+            return Some(Self::Any(list.to_owned(), inner.map(str::to_owned), value));
+        }
+        if tokens.take_word("in") {
+            tokens.expect('(')?;
+            let mut values = vec![value(tokens)?];
+            while tokens.take_mark(',') {
+                values.push(value(tokens)?);
+            }
+            tokens.expect(')')?;
+            return Some(Self::In(name, values));
+        }
+        match tokens.word()?.as_str() {
+            "eq" => Some(Self::Equal(name, value(tokens)?)),
+            "ne" => Some(Self::NotEqual(name, value(tokens)?)),
+            _ => None,
+        }
+    }
+
     fn fits(&self, object: &Map<String, Value>) -> bool {
         let field = |name: &str| object.get(name).cloned().unwrap_or_default();
+        let text = |name: &str| field(name).as_str().map(str::to_lowercase);
         match self {
-            Self::And(one, other) => one.fits(object) && other.fits(object),
-            Self::Or(one, other) => one.fits(object) || other.fits(object),
-            Self::Not(inner) => !inner.fits(object),
-            Self::Compare(name, equal, value) => same(&field(name), value) == *equal,
+            Self::Equal(name, value) => same(&field(name), value),
+            Self::NotEqual(name, value) => !same(&field(name), value),
             Self::In(name, values) => values.iter().any(|value| same(&field(name), value)),
-            Self::Text(test, name, part) => field(name).as_str().is_some_and(|text| {
-                let (text, part) = (text.to_lowercase(), part.to_lowercase());
-                match test {
-                    Test::Starts => text.starts_with(&part),
-                    Test::Ends => text.ends_with(&part),
-                }
-            }),
+            Self::Starts(name, part) => text(name).is_some_and(|text| text.starts_with(part)),
+            Self::Ends(name, part) => text(name).is_some_and(|text| text.ends_with(part)),
             Self::Any(name, inner, value) => field(name).as_array().is_some_and(|list| {
                 list.iter().any(|item| match inner {
                     Some(inner) => same(&item[inner], value),
@@ -74,184 +109,26 @@ impl Expression {
     }
 }
 
+fn value(tokens: &mut Tokens<'_>) -> Option<Value> {
+    match tokens.token()? {
+        Token::Text(text) => Some(Value::String(text)),
+        Token::Word(word) => match word.as_str() {
+            "true" => Some(Value::Bool(true)),
+            "false" => Some(Value::Bool(false)),
+            "null" => Some(Value::Null),
+            // A GUID stands without quotes.
+            guid if guid.len() == 36 => Some(Value::String(word)),
+            _ => None,
+        },
+        Token::Mark(_) => None,
+    }
+}
+
 /// Texts are compared without regard to case.
 fn same(one: &Value, other: &Value) -> bool {
     match (one.as_str(), other.as_str()) {
         (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
         _ => one == other,
-    }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Token {
-    Word(String),
-    Text(String),
-    Mark(char),
-}
-
-fn tokens(text: &str) -> Option<Vec<Token>> {
-    let mut tokens = vec![];
-    let mut rest = text.trim_start();
-    while let Some(first) = rest.chars().next() {
-        let length = if "(),:".contains(first) {
-            tokens.push(Token::Mark(first));
-            1
-        } else if first == '\'' {
-            let mut value = String::new();
-            let mut end = 1;
-            loop {
-                let quote = end + rest[end..].find('\'')?;
-                value.push_str(&rest[end..quote]);
-                end = quote + 1;
-                // A doubled quote is one within the text.
-                if !rest[end..].starts_with('\'') {
-                    break;
-                }
-                value.push('\'');
-                end += 1;
-            }
-            tokens.push(Token::Text(value));
-            end
-        } else {
-            let end = rest.find(|c: char| c.is_whitespace() || "(),:'".contains(c));
-            let end = end.unwrap_or(rest.len());
-            tokens.push(Token::Word(rest[..end].to_owned()));
-            end
-        };
-        rest = rest[length..].trim_start();
-    }
-    Some(tokens)
-}
-
-struct Parser {
-    tokens: Vec<Token>,
-    at: usize,
-    advanced: bool,
-}
-
-impl Parser {
-    fn or(&mut self) -> Option<Expression> {
-        let mut left = self.and()?;
-        while self.takes_word("or") {
-            left = Expression::Or(Box::new(left), Box::new(self.and()?));
-        }
-        Some(left)
-    }
-
-    fn and(&mut self) -> Option<Expression> {
-        let mut left = self.unary()?;
-        while self.takes_word("and") {
-            left = Expression::And(Box::new(left), Box::new(self.unary()?));
-        }
-        Some(left)
-    }
-
-    fn unary(&mut self) -> Option<Expression> {
-        if self.takes_word("not") {
-            self.advanced = true;
-            return Some(Expression::Not(Box::new(self.unary()?)));
-        }
-        if self.takes_mark('(') {
-            let inner = self.or()?;
-            return self.takes_mark(')').then_some(inner);
-        }
-        let name = self.word()?;
-        let lower = name.to_lowercase();
-        if lower == "startswith" || lower == "endswith" {
-            let ends = lower == "endswith";
-            self.advanced |= ends;
-            self.expect('(')?;
-            let field = self.word()?;
-            self.expect(',')?;
-            let part = self.text()?;
-            self.expect(')')?;
-            let test = if ends { Test::Ends } else { Test::Starts };
-            return Some(Expression::Text(test, field, part));
-        }
-        if let Some(list) = name.strip_suffix("/any") {
-            self.expect('(')?;
-            let variable = self.word()?;
-            self.expect(':')?;
-            let path = self.word()?;
-            let inner = path.strip_prefix(&variable)?.strip_prefix('/');
-            self.takes_word("eq").then_some(())?;
-            let value = self.value()?;
-            self.expect(')')?;
-            return Some(Expression::Any(
-                list.to_owned(),
-                inner.map(str::to_owned),
-                value,
-            ));
-        }
-        if self.takes_word("in") {
-            self.expect('(')?;
-            let mut values = vec![self.value()?];
-            while self.takes_mark(',') {
-                values.push(self.value()?);
-            }
-            self.expect(')')?;
-            return Some(Expression::In(name, values));
-        }
-        let equal = match self.word()?.as_str() {
-            "eq" => true,
-            "ne" => {
-                self.advanced = true;
-                false
-            }
-            _ => return None,
-        };
-        Some(Expression::Compare(name, equal, self.value()?))
-    }
-
-    fn next(&mut self) -> Option<Token> {
-        let token = self.tokens.get(self.at).cloned();
-        self.at += 1;
-        token
-    }
-
-    fn word(&mut self) -> Option<String> {
-        match self.next()? {
-            Token::Word(word) => Some(word),
-            _ => None,
-        }
-    }
-
-    fn text(&mut self) -> Option<String> {
-        match self.next()? {
-            Token::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    fn value(&mut self) -> Option<Value> {
-        match self.next()? {
-            Token::Text(text) => Some(Value::String(text)),
-            Token::Word(word) => match word.as_str() {
-                "true" => Some(Value::Bool(true)),
-                "false" => Some(Value::Bool(false)),
-                "null" => Some(Value::Null),
-                // A GUID stands without quotes.
-                guid if guid.len() == 36 => Some(Value::String(word)),
-                _ => None,
-            },
-            Token::Mark(_) => None,
-        }
-    }
-
-    fn takes_word(&mut self, word: &str) -> bool {
-        let takes = matches!(self.tokens.get(self.at), Some(Token::Word(w)) if w == word);
-        self.at += usize::from(takes);
-        takes
-    }
-
-    fn takes_mark(&mut self, mark: char) -> bool {
-        let takes = self.tokens.get(self.at) == Some(&Token::Mark(mark));
-        self.at += usize::from(takes);
-        takes
-    }
-
-    fn expect(&mut self, mark: char) -> Option<()> {
-        self.takes_mark(mark).then_some(())
     }
 }
 

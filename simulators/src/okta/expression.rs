@@ -4,6 +4,14 @@
 use serde_json::Value;
 
 use super::answers::Refusal;
+use crate::filter::{self, Syntax, Tokens};
+
+const SYNTAX: Syntax = Syntax {
+    quote: '"',
+    doubled_quotes: false,
+    any_case: true,
+    not: false,
+};
 
 /// Attributes that `filter` of users knows; `search` knows all.
 const FILTER_OF_USERS: [&str; 7] = [
@@ -18,16 +26,17 @@ const FILTER_OF_USERS: [&str; 7] = [
 
 /// A condition on an entry as the API shows it.
 #[derive(Debug)]
-pub(super) enum Expression {
-    And(Box<Self>, Box<Self>),
-    Or(Box<Self>, Box<Self>),
+pub(super) struct Expression(filter::Expression<Test>);
+
+#[derive(Debug)]
+enum Test {
     Present(String),
     Compare(String, Operator, String),
 }
 
 /// How an attribute is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operator {
+enum Operator {
     Equal,
     NotEqual,
     Begins,
@@ -38,60 +47,77 @@ pub(super) enum Operator {
     LessOrEqual,
 }
 
+const OPERATORS: [(&str, Operator); 8] = [
+    ("eq", Operator::Equal),
+    ("ne", Operator::NotEqual),
+    ("sw", Operator::Begins),
+    ("co", Operator::Contains),
+    ("gt", Operator::Greater),
+    ("ge", Operator::GreaterOrEqual),
+    ("lt", Operator::Less),
+    ("le", Operator::LessOrEqual),
+];
+
 impl Expression {
     /// What users' `filter` is, which knows few attributes.
     pub fn filter_of_users(text: &str) -> Result<Self, Refusal> {
         let parsed = Self::parse(text)?;
-        let known = parsed.attributes();
-        if known.iter().all(|name| FILTER_OF_USERS.contains(name)) {
-            Ok(parsed)
-        } else {
+        let unknown = parsed.0.any(&|part| match part {
+            filter::Expression::Test(test) => !FILTER_OF_USERS.contains(&test.attribute()),
+            _ => false,
+        });
+        if unknown {
             Err(Refusal::Expression)
+        } else {
+            Ok(parsed)
         }
     }
 
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let tokens = tokens(text).ok_or(Refusal::Expression)?;
-        let mut rest = tokens.as_slice();
-        let parsed = either(&mut rest).ok_or(Refusal::Expression)?;
-        if rest.is_empty() {
-            Ok(parsed)
-        } else {
-            Err(Refusal::Expression)
-        }
-    }
-
-    fn attributes(&self) -> Vec<&str> {
-        match self {
-            Self::And(one, other) | Self::Or(one, other) => {
-                [one.attributes(), other.attributes()].concat()
-            }
-            Self::Present(name) | Self::Compare(name, ..) => vec![name],
-        }
+        let parsed = filter::Expression::parse(text, &SYNTAX, Test::parse);
+        parsed.map(Self).ok_or(Refusal::Expression)
     }
 
     pub fn fits(&self, entry: &Value) -> bool {
+        self.0.holds(&|test| test.fits(entry))
+    }
+}
+
+impl Test {
+    fn parse(tokens: &mut Tokens<'_>) -> Option<Self> {
+        let name = tokens.word()?;
+        if tokens.take_word("pr") {
+            return Some(Self::Present(name));
+        }
+        let mut operators = OPERATORS.into_iter();
+        let (_, operator) = operators.find(|(word, _)| tokens.take_word(word))?;
+        Some(Self::Compare(name, operator, tokens.text()?))
+    }
+
+    fn attribute(&self) -> &str {
         match self {
-            Self::And(one, other) => one.fits(entry) && other.fits(entry),
-            Self::Or(one, other) => one.fits(entry) || other.fits(entry),
-            Self::Present(name) => text(entry, name).is_some(),
-            Self::Compare(name, operator, value) => {
-                let found = text(entry, name);
-                let Some(found) = found else {
-                    return *operator == Operator::NotEqual;
-                };
-                let (found, value) = (found.to_lowercase(), value.to_lowercase());
-                match operator {
-                    Operator::Equal => found == value,
-                    Operator::NotEqual => found != value,
-                    Operator::Begins => found.starts_with(&value),
-                    Operator::Contains => found.contains(&value),
-                    Operator::Greater => found > value,
-                    Operator::GreaterOrEqual => found >= value,
-                    Operator::Less => found < value,
-                    Operator::LessOrEqual => found <= value,
-                }
-            }
+            Self::Present(name) | Self::Compare(name, ..) => name,
+        }
+    }
+
+    fn fits(&self, entry: &Value) -> bool {
+        let found = text(entry, self.attribute());
+        let Self::Compare(_, operator, value) = self else {
+            return found.is_some();
+        };
+        let Some(found) = found else {
+            return *operator == Operator::NotEqual;
+        };
+        let (found, value) = (found.to_lowercase(), value.to_lowercase());
+        match operator {
+            Operator::Equal => found == value,
+            Operator::NotEqual => found != value,
+            Operator::Begins => found.starts_with(&value),
+            Operator::Contains => found.contains(&value),
+            Operator::Greater => found > value,
+            Operator::GreaterOrEqual => found >= value,
+            Operator::Less => found < value,
+            Operator::LessOrEqual => found <= value,
         }
     }
 }
@@ -100,107 +126,6 @@ fn text<'e>(entry: &'e Value, name: &str) -> Option<&'e str> {
     name.split('.')
         .try_fold(entry, |value, part| value.get(part))?
         .as_str()
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
-    Open,
-    Close,
-    Word(String),
-    Text(String),
-}
-
-fn tokens(text: &str) -> Option<Vec<Token>> {
-    let mut tokens = vec![];
-    let mut rest = text.trim_start();
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            '(' | ')' => {
-                tokens.push(if first == '(' {
-                    Token::Open
-                } else {
-                    Token::Close
-                });
-                1
-            }
-            '"' => {
-                let end = rest[1..].find('"')? + 1;
-                tokens.push(Token::Text(rest[1..end].to_owned()));
-                end + 1
-            }
-            _ => {
-                let end = rest.find(|c: char| c.is_whitespace() || "()\"".contains(c));
-                let end = end.unwrap_or(rest.len());
-                tokens.push(Token::Word(rest[..end].to_owned()));
-                end
-            }
-        };
-        rest = rest[length..].trim_start();
-    }
-    Some(tokens)
-}
-
-fn take_word(rest: &mut &[Token], wanted: &str) -> bool {
-    match rest.split_first() {
-        Some((Token::Word(word), after)) if word.eq_ignore_ascii_case(wanted) => {
-            *rest = after;
-            true
-        }
-        _ => false,
-    }
-}
-
-fn either(rest: &mut &[Token]) -> Option<Expression> {
-    let mut left = both(rest)?;
-    while take_word(rest, "or") {
-        left = Expression::Or(Box::new(left), Box::new(both(rest)?));
-    }
-    Some(left)
-}
-
-fn both(rest: &mut &[Token]) -> Option<Expression> {
-    let mut left = one(rest)?;
-    while take_word(rest, "and") {
-        left = Expression::And(Box::new(left), Box::new(one(rest)?));
-    }
-    Some(left)
-}
-
-fn one(rest: &mut &[Token]) -> Option<Expression> {
-    let (first, after) = rest.split_first()?;
-    *rest = after;
-    let name = match first {
-        Token::Open => {
-            let inner = either(rest)?;
-            let (close, after) = rest.split_first()?;
-            *rest = after;
-            return (*close == Token::Close).then_some(inner);
-        }
-        Token::Word(name) => name.clone(),
-        Token::Close | Token::Text(_) => return None,
-    };
-    if take_word(rest, "pr") {
-        return Some(Expression::Present(name));
-    }
-    let operators = [
-        ("eq", Operator::Equal),
-        ("ne", Operator::NotEqual),
-        ("sw", Operator::Begins),
-        ("co", Operator::Contains),
-        ("gt", Operator::Greater),
-        ("ge", Operator::GreaterOrEqual),
-        ("lt", Operator::Less),
-        ("le", Operator::LessOrEqual),
-    ];
-    let (_, operator) = operators
-        .into_iter()
-        .find(|(word, _)| take_word(rest, word))?;
-    let (value, after) = rest.split_first()?;
-    *rest = after;
-    match value {
-        Token::Text(value) => Some(Expression::Compare(name, operator, value.clone())),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
