@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_has_to_mend_is_tried_again_rarely() {
+    fn what_needs_manual_action_is_retried_slowly() {
         assert_eq!(
             failure_of(&source(FaultKind::Configuration)),
             ("SourceRefused".into(), Requeue::Slow)

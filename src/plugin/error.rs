@@ -7,7 +7,7 @@ use crate::text::sanitize;
 /// Why a command of the plugin failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PluginError {
-    /// The kubeconfig.
+    /// The kubeconfig can't be read, or names no cluster.
     #[error("the kubeconfig can't be used")]
     Kubeconfig(#[source] KubeconfigError),
     /// There is no such context.
@@ -27,7 +27,7 @@ pub enum PluginError {
     /// The client for it.
     #[error("can't prepare the connection to the cluster")]
     Client(#[source] kube::Error),
-    /// RBAC.
+    /// The user lacks a permission (RBAC).
     #[error(
         "may not {verb} {resource} {place} ({answer}): ask for a role with that right; the operator's \
          chart adds looking at directorysyncs to the cluster role view and changing them to edit"
@@ -42,7 +42,7 @@ pub enum PluginError {
         /// The server's answer.
         answer: String,
     },
-    /// The credentials.
+    /// The cluster refuses the credentials of the kubeconfig (401).
     #[error("the cluster doesn't accept the kubeconfig's credentials ({0}): sign in again")]
     Unauthorized(String),
     /// There is no such resource.
@@ -50,7 +50,7 @@ pub enum PluginError {
     NotFound {
         /// The one that was asked for.
         name: String,
-        /// Where.
+        /// The namespace or cluster in which it was tried.
         namespace: String,
         /// Which there are instead.
         there: String,
@@ -61,10 +61,10 @@ pub enum PluginError {
          | kubectl apply --server-side -f -), or choose another --context"
     )]
     NotServed,
-    /// Nobody answers.
+    /// The API server doesn't answer.
     #[error("can't reach the cluster's API server at {address}: {cause}")]
     Unreachable {
-        /// Its URL.
+        /// The URL from the kubeconfig.
         address: String,
         /// What went wrong.
         cause: String,
@@ -74,9 +74,9 @@ pub enum PluginError {
     Refused {
         /// What was tried.
         verb: &'static str,
-        /// On what.
+        /// The kind of object.
         resource: &'static str,
-        /// Where.
+        /// The namespace or cluster in which it was tried.
         place: String,
         /// The server's answer.
         answer: String,
@@ -86,9 +86,9 @@ pub enum PluginError {
     Request {
         /// What was tried.
         verb: &'static str,
-        /// On what.
+        /// The kind of object.
         resource: &'static str,
-        /// Where.
+        /// The namespace or cluster in which it was tried.
         place: String,
         /// The client's answer.
         #[source]
@@ -100,7 +100,7 @@ pub enum PluginError {
     /// A resource isn't as the command needs it.
     #[error("{0}")]
     NotNow(String),
-    /// Standard output.
+    /// Standard output can't be written; a closed pipe, say.
     #[error("can't write to standard output")]
     Output(#[from] std::io::Error),
 }

@@ -38,7 +38,7 @@ pub async fn logs(cluster: &Cluster, args: &LogsArgs) -> Result<ExitCode, Plugin
         .try_filter_map(|line| futures::future::ready(Ok(Line::about(line, &resource))));
     if args.follow {
         while let Some(line) = lines.try_next().await? {
-            print(&line.shown(args.output))?;
+            print(&line.render(args.output))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -48,7 +48,7 @@ pub async fn logs(cluster: &Cluster, args: &LogsArgs) -> Result<ExitCode, Plugin
     let first = all.len().saturating_sub(args.tail.unwrap_or(usize::MAX));
     let text: String = all[first..]
         .iter()
-        .map(|line| line.shown(args.output))
+        .map(|line| line.render(args.output))
         .collect();
     print(&text)?;
     if all.is_empty() {
@@ -154,7 +154,7 @@ impl Line {
         }
     }
 
-    fn shown(&self, output: LogsOutput) -> String {
+    fn render(&self, output: LogsOutput) -> String {
         match (self, output) {
             (Self::Json { raw, .. }, LogsOutput::Json) => format!("{raw}\n"),
             (Self::Json { fields, .. }, LogsOutput::Text) => {

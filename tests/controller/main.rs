@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod basics;
-mod braking;
 mod claims;
 mod identity;
-mod mending;
 mod processes;
 mod record;
+mod recovery;
+mod suspending;
 mod waiting;

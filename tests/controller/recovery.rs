@@ -1,4 +1,4 @@
-//! What needs manual action, and what passes by itself.
+//! What needs manual action, and what is retried automatically.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ async fn a_rotated_key_stalls_until_its_secret_is_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_that_is_mended_at_the_server_heals_by_itself() {
+async fn a_refusal_that_is_fixed_at_the_server_is_retried_automatically() {
     let world = World::new("refused").await;
     let timing = Timing {
         refused: Duration::from_secs(1),

@@ -1,4 +1,4 @@
-//! A run under way ends within seconds when somebody pulls the brake.
+//! A run in progress ends within seconds when the resource is suspended.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ async fn assert_stopped(world: &World) {
     let revoked = world.revoked();
     assert!(
         revoked < LEAVERS,
-        "the run had ended before the brake was pulled"
+        "the run had ended before the resource was suspended"
     );
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(world.revoked(), revoked);

@@ -6,5 +6,5 @@
 mod argo_cd;
 mod examples;
 mod krew;
-mod standing;
+mod states;
 mod testdata;

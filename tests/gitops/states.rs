@@ -140,8 +140,7 @@ async fn a_first_run_under_way_and_one_that_fails() {
 }
 
 #[test]
-fn the_examples_health_check_waits_for_the_operator_and_fails_where_somebody_has_to_mend_something()
-{
+fn the_examples_health_check_waits_for_the_operator_and_fails_where_manual_action_is_needed() {
     for (state, judged) in [
         // No field `status` at all: Flux looks again.
         ("new", "Unknown"),

@@ -119,7 +119,7 @@ async fn each_403_names_what_is_missing() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_the_accounts_any_more_is_the_users_to_mend_and_never_shown() {
+async fn a_key_that_is_not_the_accounts_any_more_is_for_the_user_to_fix_and_never_shown() {
     let google = company(Config::default()).await;
     let mut stale = key(&google);
     stale.private_key = OTHER.into();

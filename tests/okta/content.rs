@@ -147,7 +147,7 @@ async fn filter_and_search_say_who_is_read_and_deactivated_people_are_asked_for_
 }
 
 #[tokio::test]
-async fn an_expression_that_okta_refuses_is_the_users_to_mend() {
+async fn an_expression_that_okta_refuses_is_for_the_user_to_fix() {
     let okta = organization().await;
     let mut wrong = settings(&okta);
     wrong.users = UserScope::Search("department is Law".into());

@@ -207,7 +207,7 @@ async fn an_app_that_wants_bound_tokens_is_told_what_to_turn_off() {
 }
 
 #[tokio::test]
-async fn a_wrong_api_token_is_the_users_to_mend_and_is_never_shown() {
+async fn a_wrong_api_token_is_for_the_user_to_fix_and_is_never_shown() {
     let okta = organization_with_app(app()).await;
     let secret = "00quite-another-token-zzzzzzzzzzzzzzzzzzz";
     let settings = settings_with(&okta, Credentials::ApiToken(secret.into()));

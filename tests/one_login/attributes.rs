@@ -78,7 +78,7 @@ async fn a_query_that_onelogin_passes_over_lets_nobody_else_in() {
 }
 
 #[tokio::test]
-async fn a_value_that_onelogin_refuses_is_the_users_to_mend() {
+async fn a_value_that_onelogin_refuses_is_for_the_user_to_fix() {
     let one_login = departments().await;
     refusal(with(&one_login, &[("directory_id", "one")]))
         .await

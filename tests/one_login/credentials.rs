@@ -31,7 +31,7 @@ async fn one_token_serves_all_requests_and_one_that_is_refused_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_the_users_to_mend_and_never_shown() {
+async fn a_wrong_secret_is_for_the_user_to_fix_and_never_shown() {
     let one_login = one_person().await;
     let mut wrong = settings(&one_login);
     wrong.credentials.client_secret = "a-secret-of-somebody-else".into();

@@ -108,7 +108,7 @@ fn an_empty_secret_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_the_users_to_mend_and_does_not_show() {
+async fn a_wrong_key_is_for_the_user_to_fix_and_does_not_show() {
     let server = start(Config::cloud()).await;
     let mut settings = settings(&server);
     settings.client_secret = "surely-the-wrong-key".into();

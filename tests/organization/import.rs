@@ -408,7 +408,7 @@ async fn a_plan_without_groups_gets_its_members() {
 }
 
 #[tokio::test]
-async fn a_plan_without_directory_sync_is_the_users_to_mend() {
+async fn a_plan_without_directory_sync_is_for_the_user_to_fix() {
     let plan = Plan {
         directory: false,
         groups: true,

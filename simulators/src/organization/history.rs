@@ -12,22 +12,22 @@ use serde::Serialize;
 pub enum Event {
     /// A member was created and an invitation mail sent.
     Invited {
-        /// Whom.
+        /// The member's address.
         email: String,
     },
     /// An invitation mail was sent to someone already invited.
     Reinvited {
-        /// Whom.
+        /// The member's address.
         email: String,
     },
     /// A member was created without a mail.
     Staged {
-        /// Whom.
+        /// The member's address.
         email: String,
     },
     /// A member's external id changed.
     ExternalIdChanged {
-        /// Whose.
+        /// The member's address.
         email: String,
         /// What it was.
         from: Option<String>,
@@ -36,7 +36,7 @@ pub enum Event {
     },
     /// A member was removed, and with it its memberships.
     Removed {
-        /// Who.
+        /// The member's address.
         email: String,
         /// The external id it had.
         external_id: Option<String>,
@@ -45,14 +45,14 @@ pub enum Event {
     },
     /// A member was revoked.
     Revoked {
-        /// Who.
+        /// The member's address.
         email: String,
         /// Its external id.
         external_id: Option<String>,
     },
     /// A revoked member was restored.
     Restored {
-        /// Who.
+        /// The member's address.
         email: String,
         /// Its external id.
         external_id: Option<String>,
@@ -73,7 +73,7 @@ pub enum Event {
     },
     /// A group was created.
     GroupCreated {
-        /// Its name.
+        /// The group's name.
         name: String,
     },
     /// A group's name changed.
@@ -85,7 +85,7 @@ pub enum Event {
     },
     /// A group was deleted.
     GroupDeleted {
-        /// Its name.
+        /// The group's name.
         name: String,
         /// Its external id.
         external_id: Option<String>,

@@ -131,7 +131,7 @@ pub struct BindRefusal {
     /// What to do.
     pub advice: &'static str,
     /// Whether it ends without a change of the Secret: in the domain, or with time.
-    pub mended_there: bool,
+    pub fixed_there: bool,
 }
 
 const SECRET: &str = "correct username and password in the bind Secret";
@@ -194,13 +194,13 @@ const fn refusal(
     code: &'static str,
     meaning: &'static str,
     advice: &'static str,
-    mended_there: bool,
+    fixed_there: bool,
 ) -> BindRefusal {
     BindRefusal {
         code,
         meaning,
         advice,
-        mended_there,
+        fixed_there,
     }
 }
 
@@ -256,7 +256,7 @@ impl ActiveDirectoryFailure {
         const TRANSIENT: SourceErrorKind = SourceErrorKind::Transient { retry_after: None };
         match self {
             Self::Ldap(failure) => failure.kind(),
-            Self::Bind { refusal, .. } if refusal.mended_there => TRANSIENT,
+            Self::Bind { refusal, .. } if refusal.fixed_there => TRANSIENT,
             Self::Discovery {
                 nothing_there: false,
                 ..
@@ -327,7 +327,7 @@ mod tests {
         ] {
             let refusal = BindRefusal::in_message(&message(data)).unwrap();
             assert!(refusal.meaning.contains(meaning), "{data}");
-            assert_eq!(refusal.mended_there, !["52e", "525"].contains(&data));
+            assert_eq!(refusal.fixed_there, !["52e", "525"].contains(&data));
         }
         assert_eq!(BindRefusal::in_message(&message("0")), None);
         assert_eq!(BindRefusal::in_message("invalid credentials"), None);

@@ -7,7 +7,7 @@ mod filters;
 mod groups;
 mod guard;
 mod laws;
-mod memory;
+mod memberships;
 mod people;
 mod render;
 mod seats;

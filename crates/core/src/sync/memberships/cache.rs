@@ -1,4 +1,4 @@
-//! What earlier runs left behind.
+//! The cache of group memberships: what earlier runs saw or wrote.
 
 use std::collections::{HashMap, HashSet};
 
@@ -90,7 +90,7 @@ impl MembershipCache {
     /// - those with withdrawals that wait, while somebody is `approving` them;
     /// - those in which somebody may be who became ours to move, or has another external id now.
     pub fn to_read(&self, draft: &Draft<'_>, approving: bool) -> Vec<Uuid> {
-        let others_changed = self.unmanaged != draft.unmanaged().pending;
+        let unmanaged_changed = self.unmanaged != draft.unmanaged().pending;
         let mut unknown: Vec<Uuid> = draft
             .existing()
             .filter(|(group, id, existing)| {
@@ -99,9 +99,9 @@ impl MembershipCache {
                         Existing::Relinked => true,
                         Existing::Known(wanted) => match self.known(id, wanted) {
                             None => true,
-                            Some(Known::Differs { .. }) => approving || others_changed,
+                            Some(Known::Differs { .. }) => approving || unmanaged_changed,
                             Some(Known::AsWanted | Known::WithLeavers) => {
-                                others_changed && self.had_others(id)
+                                unmanaged_changed && self.had_unmanaged(id)
                             }
                         },
                     }
@@ -115,7 +115,7 @@ impl MembershipCache {
     }
 
     /// Whether there were members in the group who weren't ours to move.
-    pub(crate) fn had_others(&self, id: &ExternalId) -> bool {
+    pub(crate) fn had_unmanaged(&self, id: &ExternalId) -> bool {
         self.groups
             .get(&key(id))
             .is_some_and(|group| group.has_unmanaged)
@@ -277,7 +277,7 @@ fn remember(
         CachedGroup {
             digest: state.digest,
             differs,
-            has_unmanaged: state.others,
+            has_unmanaged: state.has_unmanaged,
         },
     )
 }
@@ -299,8 +299,8 @@ impl KnownGroups for MembershipCache {
         self.known(id, wanted)
     }
 
-    fn had_others(&self, id: &ExternalId) -> bool {
-        self.had_others(id)
+    fn had_unmanaged(&self, id: &ExternalId) -> bool {
+        self.had_unmanaged(id)
     }
 
     fn sent(&self) -> &SentState {

@@ -79,7 +79,7 @@ pub enum MemberAction {
 pub enum GroupAction {
     /// A new group.
     Create {
-        /// Its members.
+        /// The members that the new group gets.
         add: Vec<ExternalId>,
     },
     /// A group whose external id is gone from the directory, found by name under a new one. Keeps
@@ -111,7 +111,7 @@ pub enum GroupAction {
 pub struct Update {
     /// Who comes in.
     pub add: Vec<ExternalId>,
-    /// Who leaves.
+    /// The members that leave the group, each with its evidence.
     pub remove: Vec<Withdrawal>,
     /// Everyone else of ours who is and stays in it.
     pub keep: Vec<ExternalId>,
@@ -123,7 +123,7 @@ pub struct Update {
 /// Somebody who leaves a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Withdrawal {
-    /// Who.
+    /// The external id of the member that leaves.
     pub external_id: ExternalId,
     /// What says so.
     pub evidence: Evidence,
@@ -149,7 +149,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind.
+    /// All kinds of change.
     pub const ALL: [Self; 11] = [
         Self::Invite,
         Self::Link,
@@ -291,7 +291,7 @@ impl Change {
 }
 
 impl Withdrawal {
-    /// Who leaves.
+    /// The external id of the member that leaves.
     pub fn id(&self) -> ExternalId {
         self.external_id.clone()
     }

@@ -104,7 +104,7 @@ fn compare(
                             extra.retain(|id| ours.contains(id));
                         }
                         let (mut state, change) = group.with_known(uuid, &known);
-                        state.others = memory.had_others(id);
+                        state.has_unmanaged = memory.had_unmanaged(id);
                         (state, change)
                     }
                     (None, None) => continue,
@@ -234,9 +234,9 @@ impl Comparison<'_> {
         others.sort_unstable();
         let mut add = self.wanted_ids();
         add.retain(|id| !kept.contains(id));
-        let any_others = !others.is_empty();
+        let any_unmanaged = !others.is_empty();
         let (mut state, change) = self.update(group, add, remove, Some(others));
-        state.others = any_others;
+        state.has_unmanaged = any_unmanaged;
         (state, change)
     }
 

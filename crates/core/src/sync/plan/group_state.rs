@@ -22,7 +22,7 @@ pub struct GroupState {
     /// Who isn't wanted in it and won't go in this run.
     pub(crate) extra: Vec<ExternalId>,
     /// Whether there are members in it who aren't ours to move.
-    pub(crate) others: bool,
+    pub(crate) has_unmanaged: bool,
 }
 
 impl GroupState {
@@ -36,7 +36,7 @@ impl GroupState {
             stays: 0,
             missing: vec![],
             extra: vec![],
-            others: false,
+            has_unmanaged: false,
         }
     }
 }
@@ -63,7 +63,7 @@ pub(crate) trait KnownGroups {
     /// What holds of a group that wasn't read.
     fn known(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<Known>;
     /// Whether there were members in the group who weren't ours to move.
-    fn had_others(&self, id: &ExternalId) -> bool;
+    fn had_unmanaged(&self, id: &ExternalId) -> bool;
     /// What was sent to a server that can't be read.
     fn sent(&self) -> &SentState;
 }
