@@ -90,6 +90,17 @@ fn every_scope_gives_the_same_rights_and_they_can_be_listed_on_one_hand() {
 }
 
 #[test]
+fn tokens_of_service_accounts_are_requested_only_where_the_chart_is_asked_for_it() {
+    let usual = atoms(&rendered("ops", RELEASE));
+    let asked = format!("{RELEASE},workloadIdentity.tokenRequests=true");
+    let more: Vec<_> = atoms(&rendered("ops", &asked))
+        .difference(&usual)
+        .map(Atom::to_string)
+        .collect();
+    assert_eq!(more, ["serviceaccounts/token: create"]);
+}
+
+#[test]
 fn neither_the_secrets_of_others_nor_anybodys_spec_can_be_touched() {
     let server = cluster();
     let (here, there) = (
