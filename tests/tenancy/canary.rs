@@ -1,0 +1,100 @@
+//! Values that are in Secrets only, and what must never be seen of them.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use data_encoding::{BASE64, HEXLOWER};
+use directory_sync_testing::command::run;
+use directory_sync_testing::ran::Ran;
+
+/// A password with characters that encodings change.
+pub const PASSWORD: &str = "kanarie+7/Vogel\"4711=zwart&wit";
+/// A key without any.
+pub const KEY: &str = "KanarieVanDeOrganisatie0815xyz";
+/// The id of the organization's key, which servers may not repeat either.
+pub const ORGANIZATION: &str = "organization.0c5e3f8e-6ac9-4a7b-9d6c-0dd0ca4a0e11";
+
+/// All of them, for logs at their most talkative.
+pub const TRACE: (&str, &str) = (
+    "DIRECTORY_SYNC_LOG_LEVEL",
+    "trace,directory_sync=trace,h2=trace,hyper=trace,hyper_util=trace,reqwest=trace,rustls=trace,ldap3=trace",
+);
+
+/// A way to write a value so that a reader can make it out.
+pub type Encoding = (&'static str, fn(&str) -> String);
+
+/// The ways in which servers, gateways and debuggers write values.
+pub const ENCODINGS: [Encoding; 14] = [
+    ("as it is", str::to_owned),
+    ("in capitals", str::to_uppercase),
+    ("JSON escapes in JSON escapes", |text| {
+        each(text, |c, out| write!(out, "\\\\u{:04x}", u32::from(c)))
+    }),
+    ("octal escapes", |text| {
+        each(text, |c, out| write!(out, "\\{:03o}", u32::from(c)))
+    }),
+    ("hexadecimal escapes", |text| {
+        each(text, |c, out| write!(out, "\\x{:02x}", u32::from(c)))
+    }),
+    ("percent signs twice", |text| {
+        each(text, |c, out| write!(out, "%25{:02x}", u32::from(c)))
+    }),
+    ("HTML entities", |text| {
+        each(text, |c, out| write!(out, "&#{};", u32::from(c)))
+    }),
+    ("Base64", |text| BASE64.encode(text.as_bytes())),
+    ("Base64 in lines", |text| {
+        let encoded = BASE64.encode(text.as_bytes());
+        let lines: Vec<_> = encoded.as_bytes().chunks(9).collect();
+        let lines = lines.iter().map(|line| String::from_utf8_lossy(line));
+        lines.collect::<Vec<_>>().join("\r\n")
+    }),
+    ("Base64 of UTF-16", |text| {
+        let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        BASE64.encode(&bytes)
+    }),
+    ("hexadecimal", |text| HEXLOWER.encode(text.as_bytes())),
+    ("decimal bytes", |text| {
+        each(text, |c, out| write!(out, "{}, ", u32::from(c)))
+    }),
+    ("soft hyphens", |text| {
+        each(text, |c, out| write!(out, "{c}\u{ad}"))
+    }),
+    ("spaces", |text| each(text, |c, out| write!(out, "{c} "))),
+];
+
+fn each(text: &str, write: fn(char, &mut String) -> std::fmt::Result) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        write(c, &mut out).unwrap();
+    }
+    out
+}
+
+/// Runs the program in `folder` with the most talkative logs.
+pub async fn run_traced(folder: &Path, words: &str) -> Ran {
+    run(folder, words, &[TRACE]).await
+}
+
+/// Nothing of `said` tells any of the values, in any of the encodings.
+#[track_caller]
+pub fn assert_tells_nothing(said: &str, attack: &str) {
+    // As a reader would see it, with what doesn't show left out.
+    let visible: String = said
+        .chars()
+        .filter(|c| !matches!(c, '\u{ad}' | '\u{200b}'))
+        .collect();
+    for value in [PASSWORD, KEY] {
+        // Enough of it to guess the rest.
+        for part in [value, &value[..12], &value[value.len() - 12..]] {
+            for (name, encode) in ENCODINGS {
+                let form = encode(part);
+                let form = form.trim_matches(['=', ' ', ',', '\u{ad}']);
+                assert!(
+                    !visible.to_lowercase().contains(&form.to_lowercase()),
+                    "{attack}: {part} ({name}) is in the output: {said}"
+                );
+            }
+        }
+    }
+}

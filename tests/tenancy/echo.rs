@@ -1,0 +1,144 @@
+//! Servers that say what they were sent, in every field and every encoding.
+
+use std::path::Path;
+
+use axum::Router;
+use axum::http::{StatusCode, Uri, header};
+use axum::response::IntoResponse as _;
+use data_encoding::BASE64;
+use directory_sync_testing::manifests::secret;
+use serde_json::json;
+
+use crate::canary::{
+    ENCODINGS, Encoding, KEY, ORGANIZATION, PASSWORD, assert_tells_nothing, run_traced,
+};
+
+/// Which requests the server refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refuses {
+    /// The request for a token, and everything else.
+    Tokens,
+    /// Everything but the request for a token.
+    Lists,
+}
+
+/// A server of any vendor, that refuses with the values in all fields of all vendors' errors.
+pub async fn server(refuses: Refuses, encode: fn(&str) -> String) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answer = move |uri: Uri| async move {
+        if refuses == Refuses::Lists && uri.path().contains("token") {
+            let token = json!({"access_token": "a-token-of-this-test", "token_type": "Bearer",
+                "expires_in": 3600, "scope": "api.organization"});
+            return axum::Json(token).into_response();
+        }
+        let said = format!("no: {} and {}", encode(PASSWORD), encode(KEY));
+        let body = json!({
+            "error": said, "error_description": said, "error_uri": said, "error_codes": [said],
+            "message": said, "title": said, "detail": said, "errors": {(said.clone()): [said]},
+            "errorCode": said, "errorSummary": said, "errorCauses": [{"errorSummary": said}],
+            "name": said, "description": said, "statusCode": 400,
+            "status": {"error": true, "code": 400, "type": said, "message": said},
+        });
+        let headers = [
+            (
+                header::LOCATION,
+                format!("https://{}.example", BASE64.encode(KEY.as_bytes())),
+            ),
+            (header::WWW_AUTHENTICATE, format!("Bearer error=\"{KEY}\"")),
+        ];
+        (StatusCode::BAD_REQUEST, headers, axum::Json(body)).into_response()
+    };
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+    url
+}
+
+/// The source of a spec that reads from `url` with the values, and its Secret.
+fn sources(url: &str) -> [(&'static str, String, String); 4] {
+    [
+        (
+            "okta",
+            format!(
+                "okta: {{orgUrl: \"{url}\", credentials: {{apiTokenSecretRef: {{name: directory}}}}}}"
+            ),
+            secret("directory", &[("token", PASSWORD)]),
+        ),
+        (
+            "oneLogin",
+            format!("oneLogin: {{apiUrl: \"{url}\", credentialsSecretRef: {{name: directory}}}}"),
+            secret(
+                "directory",
+                &[("clientId", "abc"), ("clientSecret", PASSWORD)],
+            ),
+        ),
+        (
+            "entraId",
+            format!(
+                "entraId: {{tenantId: 11111111-1111-1111-1111-111111111111, \
+                 clientId: 22222222-2222-2222-2222-222222222222, authorityUrl: \"{url}\", \
+                 graphUrl: \"{url}\", credentials: {{clientSecretRef: {{name: directory}}}}}}"
+            ),
+            secret("directory", &[("clientSecret", PASSWORD)]),
+        ),
+        (
+            "ldap",
+            // Nothing listens there: the organization's answer is what matters.
+            "ldap: {url: \"ldap://127.0.0.1:9\", baseDn: \"dc=example,dc=com\", \
+             bindSecretRef: {name: directory}}"
+                .to_owned(),
+            secret(
+                "directory",
+                &[("bindDn", "cn=reader"), ("password", PASSWORD)],
+            ),
+        ),
+    ]
+}
+
+fn write(folder: &Path, organization: &str, source: &str, secrets: &str) {
+    let resource = format!(
+        "apiVersion: directorysync.dev/v1alpha1
+kind: DirectorySync
+metadata: {{name: staff, namespace: identity}}
+spec:
+  organization: {{serverUrl: \"{organization}\", credentialsSecretRef: {{name: bitwarden}}}}
+  source:
+    {source}
+"
+    );
+    let key = secret(
+        "bitwarden",
+        &[("clientId", ORGANIZATION), ("clientSecret", KEY)],
+    );
+    let all = format!("{resource}---\n{key}---\n{secrets}");
+    std::fs::write(folder.join("all.yaml"), all).unwrap();
+}
+
+async fn tells_nothing(refuses: Refuses, (name, encode): Encoding) {
+    let url = server(refuses, encode).await;
+    for (source, spec, secrets) in sources(&url) {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &url, &spec, &secrets);
+        for words in ["check -f .", "plan -f . -o json"] {
+            let ran = run_traced(folder.path(), words).await;
+            let attack = format!("{words} of {source}, {refuses:?} refused in {name}");
+            assert_ne!(ran.code, 0, "{attack}: {ran}");
+            // The server was asked, and its refusal is told.
+            if words.starts_with("check") {
+                assert!(ran.to_string().contains("400"), "{attack}: {ran}");
+            }
+            assert_tells_nothing(&ran.to_string(), &attack);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_repeats_credentials_when_it_refuses_a_token_shows_none() {
+    let all = ENCODINGS.map(|encoding| tells_nothing(Refuses::Tokens, encoding));
+    futures::future::join_all(all).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_repeats_credentials_when_it_refuses_a_list_shows_none() {
+    let all = ENCODINGS.map(|encoding| tells_nothing(Refuses::Lists, encoding));
+    futures::future::join_all(all).await;
+}

@@ -1,0 +1,9 @@
+//! Manifests and servers of somebody who means harm, against the program as people run it.
+//!
+//! docs/security.md lists the attacks; each of them names its test.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod canary;
+mod echo;
+mod misuse;

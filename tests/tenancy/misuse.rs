@@ -1,0 +1,178 @@
+//! Manifests that use Secrets for what they aren't for, or make the program read or call something
+//! of its own.
+
+use directory_sync_testing::manifests::{config_map, secret};
+
+use crate::canary::{KEY, ORGANIZATION, PASSWORD, assert_tells_nothing, run_traced};
+use crate::echo::{Refuses, server};
+
+/// What a manifest is about, its source, its objects besides the organization's Secret, and what
+/// has to be said.
+type Attack = (&'static str, String, String, &'static str);
+
+const HERE: &str =
+    "url: \"ldap://127.0.0.1:9\", baseDn: \"dc=example,dc=com\", allowPlaintext: true";
+
+fn private_key_on_one_line() -> String {
+    format!("-----BEGIN PRIVATE KEY----- {KEY}{KEY} -----END PRIVATE KEY-----")
+}
+
+fn attacks() -> Vec<Attack> {
+    let deep = format!("{}(mail=*){}", "(&".repeat(20_000), ")".repeat(20_000));
+    let entra = "entraId: {tenantId: 11111111-1111-1111-1111-111111111111, \
+                 clientId: 22222222-2222-2222-2222-222222222222, ";
+    vec![
+        (
+            "the password of something else as the DN to bind with",
+            format!("ldap: {{{HERE}, bindSecretRef: {{name: payroll, bindDnKey: password, passwordKey: password}}}}"),
+            secret("payroll", &[("password", PASSWORD)]),
+            "",
+        ),
+        (
+            "a password that looks like a DN as the DN to bind with",
+            format!("ldap: {{{HERE}, bindSecretRef: {{name: payroll, bindDnKey: password}}}}"),
+            secret("payroll", &[("password", &format!("a={KEY},b={PASSWORD}"))]),
+            "",
+        ),
+        (
+            "a private key on one line as the certificates of a CA",
+            "ldap: {url: \"ldaps://127.0.0.1:9\", baseDn: \"dc=example,dc=com\", \
+             tls: {caBundleRef: {kind: Secret, name: payroll, key: key}}}"
+                .to_owned(),
+            secret("payroll", &[("key", &private_key_on_one_line())]),
+            "line breaks are missing",
+        ),
+        (
+            "a password as the certificates of a CA, in a ConfigMap",
+            "ldap: {url: \"ldaps://127.0.0.1:9\", baseDn: \"dc=example,dc=com\", \
+             tls: {caBundleRef: {name: payroll, key: key}}}"
+                .to_owned(),
+            config_map("payroll", &[("key", PASSWORD)]),
+            "PEM",
+        ),
+        (
+            "a password as Google's key file",
+            "googleWorkspace: {domains: [example.com], adminEmail: a@example.com, \
+             credentials: {serviceAccountKeySecretRef: {name: payroll, key: password}}}"
+                .to_owned(),
+            secret("payroll", &[("password", PASSWORD)]),
+            "payroll",
+        ),
+        (
+            "Google's key file with a password in each field",
+            "googleWorkspace: {domains: [example.com], adminEmail: a@example.com, \
+             credentials: {serviceAccountKeySecretRef: {name: payroll, key: file}}}"
+                .to_owned(),
+            secret(
+                "payroll",
+                &[("file", &serde_json::json!({
+                    "type": PASSWORD, "client_email": PASSWORD, "private_key": private_key_on_one_line(),
+                    "private_key_id": KEY, "token_uri": format!("https://{KEY}.example"), "client_id": KEY,
+                }).to_string())],
+            ),
+            "payroll",
+        ),
+        (
+            "a password as Okta's private key",
+            "okta: {orgUrl: \"https://example.okta.com\", credentials: {oauth: {clientId: abc, \
+             privateKeySecretRef: {name: payroll, key: password}}}}"
+                .to_owned(),
+            secret("payroll", &[("password", PASSWORD)]),
+            "payroll",
+        ),
+        (
+            "a JWK with a password in it as Okta's private key",
+            "okta: {orgUrl: \"https://example.okta.com\", credentials: {oauth: {clientId: abc, \
+             privateKeySecretRef: {name: payroll, key: jwk}}}}"
+                .to_owned(),
+            secret("payroll", &[("jwk", &format!("{{\"kty\":\"RSA\",\"n\":\"{KEY}\",\"d\":\"{KEY}\"}}"))]),
+            "payroll",
+        ),
+        (
+            "a password as Entra's certificate",
+            format!("{entra} credentials: {{certificateSecretRef: {{name: payroll, certificateKey: password, privateKeyKey: password}}}}}}"),
+            secret("payroll", &[("password", PASSWORD)]),
+            "",
+        ),
+        (
+            "a file of the machine as the operator's own token",
+            format!("{entra} credentials: {{workloadIdentity: {{tokenFile: /etc/passwd}}}}}}"),
+            secret("payroll", &[]),
+            "",
+        ),
+        (
+            "a server of one's own as the place to send the operator's own token",
+            format!(
+                "{entra} authorityUrl: \"URL\", graphUrl: \"URL\", \
+                 credentials: {{workloadIdentity: {{}}}}}}"
+            ),
+            secret("payroll", &[]),
+            "",
+        ),
+        (
+            "a filter that is nested deeper than the stack",
+            format!("ldap: {{{HERE}, users: {{filter: \"{deep}\"}}}}"),
+            secret("payroll", &[]),
+            "filter",
+        ),
+        (
+            "an Active Directory filter that is nested deeper than the stack",
+            format!("activeDirectory: {{domain: example.com, bindSecretRef: {{name: payroll}}, users: {{filter: \"{deep}\"}}}}"),
+            secret("payroll", &[("username", "a@example.com"), ("password", PASSWORD)]),
+            "",
+        ),
+        (
+            "a key with characters that no header takes",
+            "okta: {orgUrl: \"URL\", credentials: {apiTokenSecretRef: {name: payroll, key: token}}}"
+                .to_owned(),
+            secret("payroll", &[("token", &format!("{KEY}\u{e9}\u{7f}{PASSWORD}"))]),
+            "",
+        ),
+        (
+            "a password as the id of the organization's key",
+            format!("ldap: {{{HERE}, bindSecretRef: {{name: payroll}}}}"),
+            format!(
+                "{}---\n{}",
+                secret("payroll", &[("bindDn", "cn=a"), ("password", PASSWORD)]),
+                secret("bitwarden", &[("clientId", PASSWORD), ("clientSecret", KEY)]),
+            ),
+            "clientId",
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_misuse_of_a_secret_shows_it_and_no_manifest_ends_the_process() {
+    // It refuses, so that nothing is tried again.
+    let url = server(Refuses::Tokens, |_| "refused".to_owned()).await;
+    for (attack, source, objects, says) in attacks() {
+        let source = source.replace("URL", &url);
+        let folder = tempfile::tempdir().unwrap();
+        let resource = format!(
+            "apiVersion: directorysync.dev/v1alpha1
+kind: DirectorySync
+metadata: {{name: staff, namespace: identity}}
+spec:
+  organization: {{serverUrl: \"{url}\", credentialsSecretRef: {{name: bitwarden}}}}
+  source:
+    {source}
+"
+        );
+        let own = match objects.contains("name: bitwarden") {
+            true => String::new(),
+            false => secret(
+                "bitwarden",
+                &[("clientId", ORGANIZATION), ("clientSecret", KEY)],
+            ),
+        };
+        let all = format!("{resource}---\n{objects}---\n{own}");
+        std::fs::write(folder.path().join("all.yaml"), all).unwrap();
+        for words in ["check -f .", "plan -f . -o json"] {
+            let ran = run_traced(folder.path(), words).await;
+            assert_eq!(ran.code, 1, "{attack}: {ran}");
+            assert!(ran.to_string().contains(says), "{attack}: {ran}");
+            assert!(!ran.to_string().contains("root:"), "{attack}: {ran}");
+            assert_tells_nothing(&ran.to_string(), attack);
+        }
+    }
+}
