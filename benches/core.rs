@@ -13,7 +13,7 @@ use directory_sync::organization::model::{
     Content, Group, Member, MemberRole, MemberStatus, Organization,
 };
 use directory_sync::sync::guard::{GuardedPlan, guard};
-use directory_sync::sync::memberships::{Failed, MembershipCache};
+use directory_sync::sync::memberships::{FailedChanges, MembershipCache};
 use directory_sync::sync::plan::draft;
 use directory_sync::sync::policy::{
     Departure, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
@@ -71,7 +71,7 @@ fn bench(people: u32) -> Result<()> {
 
     let full = in_sync(&roster)?;
     let mut memory = MembershipCache::default();
-    memory.record(&first, &Failed::default());
+    memory.record(&first, &FailedChanges::default());
     let second = planned(&roster, &full, &policy, &memory);
     ensure!(
         second.approved.changes.is_empty(),

@@ -16,9 +16,9 @@ use crate::validation::ValidatedSpec;
 
 /// Clients of both sides, ready to be used.
 pub struct Connections {
-    /// The directory.
+    /// Reads the directory.
     pub source: Box<dyn Source>,
-    /// The organization.
+    /// Reads and changes the organization.
     pub organization: OrganizationClient,
 }
 

@@ -124,7 +124,7 @@ reasons! {
     }
 
     /// Why removals wait.
-    pub enum Hold {
+    pub enum HeldReason {
         /// More than `offboarding.limit` would lose something.
         LimitExceeded,
         /// The directory names no one at all.
@@ -166,7 +166,7 @@ pub enum Outcome {
         /// What was seen and done.
         message: String,
         /// Removals that wait for approval, and what to do about them.
-        held: Option<(Hold, String)>,
+        held: Option<(HeldReason, String)>,
     },
     /// A run failed, and another try will follow.
     Failed {
@@ -399,7 +399,7 @@ mod tests {
             reason: Success::Succeeded,
             message: "in sync".into(),
             held: Some((
-                Hold::LimitExceeded,
+                HeldReason::LimitExceeded,
                 "70 of 200 members would lose access".into(),
             )),
         };

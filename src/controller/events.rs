@@ -28,7 +28,12 @@ impl Events {
 
     /// Tells that conditions went from `before` to `after`, where `Ready` has another reason now.
     /// An event that can't be published is no reason to stop.
-    pub async fn tell(&self, about: &ObjectReference, before: &[Condition], after: &[Condition]) {
+    pub async fn publish_transition(
+        &self,
+        about: &ObjectReference,
+        before: &[Condition],
+        after: &[Condition],
+    ) {
         if let Some(event) = transition(before, after) {
             self.publish(about, event).await;
         }
@@ -82,9 +87,9 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::api::conditions::{Failure, Hold, Outcome, Success};
+    use crate::api::conditions::{Failure, HeldReason, Outcome, Success};
 
-    fn succeeded(held: Option<(Hold, String)>) -> Vec<Condition> {
+    fn succeeded(held: Option<(HeldReason, String)>) -> Vec<Condition> {
         let outcome = Outcome::Succeeded {
             reason: Success::Succeeded,
             message: "in sync".into(),
@@ -126,7 +131,7 @@ mod tests {
 
     #[test]
     fn held_removals_are_a_warning_that_says_what_to_do() {
-        let held = succeeded(Some((Hold::LimitExceeded, "approve with …".into())));
+        let held = succeeded(Some((HeldReason::LimitExceeded, "approve with …".into())));
         assert_eq!(
             event_of(&succeeded(None), &held),
             Some((

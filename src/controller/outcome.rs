@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::watchdog::{Expired, Limit};
 use crate::api::DirectorySyncStatus;
 use crate::api::annotations::APPROVE_REMOVALS;
-use crate::api::conditions::{Blocker, Failure, Hold, Outcome, Success};
+use crate::api::conditions::{Blocker, Failure, HeldReason, Outcome, Success};
 use crate::api::status::{
     ChangeCounts, HELD_SAMPLE_MAX, HeldRemovals, OrganizationStatus, PROBLEM_SAMPLE_MAX,
     PROBLEMS_MAX, Phase as StatusPhase, ProblemStatus, Progress as StatusProgress,
@@ -24,7 +24,7 @@ use crate::text::truncate;
 
 /// What a failed run means for status and schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failed {
+pub struct RunFailure {
     /// What status says.
     pub outcome: Outcome,
     /// When to retry.
@@ -43,7 +43,7 @@ pub enum Requeue {
 
 /// What a run that didn't come to its end means. One that was stopped has failed nowhere: see
 /// before.
-pub fn of_error(error: &RunError) -> Failed {
+pub fn of_error(error: &RunError) -> RunFailure {
     let during_changes = match error {
         RunError::Source(_) => None,
         RunError::Unrecorded(_) => Some(true),
@@ -53,14 +53,14 @@ pub fn of_error(error: &RunError) -> Failed {
         }
     };
     let message = error.to_string();
-    let stalled = |reason| Failed {
+    let stalled = |reason| RunFailure {
         outcome: Outcome::Stalled {
             reason,
             message: message.clone(),
         },
         requeue: Requeue::Slow,
     };
-    let failed = |reason, retry_after| Failed {
+    let failed = |reason, retry_after| RunFailure {
         outcome: Outcome::Failed {
             reason,
             message: message.clone(),
@@ -140,7 +140,7 @@ pub fn already_managed(owner: &Object) -> String {
 }
 
 /// What it means that the watchdog ended a run.
-pub fn of_expired(expired: Expired) -> Failed {
+pub fn of_expired(expired: Expired) -> RunFailure {
     let (reason, doing) = match expired.phase {
         Phase::Read => (
             Failure::SourceUnavailable,
@@ -158,7 +158,7 @@ pub fn of_expired(expired: Expired) -> Failed {
         Limit::NoProgress(limit) => format!("no progress for {} s", limit.as_secs()),
         Limit::Run(limit) => format!("the run took longer than {} s", limit.as_secs()),
     };
-    Failed {
+    RunFailure {
         outcome: Outcome::Failed {
             reason,
             message: format!(
@@ -293,11 +293,11 @@ fn describe(change: &Change) -> String {
     }
 }
 
-fn hold(held: &Held) -> Hold {
+fn hold(held: &Held) -> HeldReason {
     if held.is_empty_directory() {
-        Hold::DirectoryEmpty
+        HeldReason::DirectoryEmpty
     } else {
-        Hold::LimitExceeded
+        HeldReason::LimitExceeded
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::claim_lease::ClaimError;
-use super::outcome::{self, Failed, Requeue};
+use super::outcome::{self, Requeue, RunFailure};
 use super::run::Run;
 use super::state::ObjectState;
 use crate::api::conditions::{Blocker, Failure, Outcome};
@@ -88,7 +88,7 @@ impl Run<'_> {
         clock: Instant,
     ) -> Option<Timestamp> {
         let took = clock.elapsed();
-        let unavailable = |message: String| Failed {
+        let unavailable = |message: String| RunFailure {
             outcome: Outcome::Failed {
                 reason: Failure::OrganizationUnavailable,
                 message,

@@ -54,7 +54,7 @@ impl Publisher<'_> {
                 let (before, after) = (before.conditions, &state.status.conditions);
                 self.context
                     .events
-                    .tell(&self.reference, &before, after)
+                    .publish_transition(&self.reference, &before, after)
                     .await;
             }
             Err(error) => {

@@ -23,7 +23,7 @@ pub type Versions = BTreeMap<Referent, Option<String>>;
 pub struct Fetched {
     /// Their versions then.
     pub versions: Versions,
-    /// Their content.
+    /// What the objects hold.
     pub data: ReferencedData,
     /// Stands for the content.
     pub fingerprint: Fingerprint,

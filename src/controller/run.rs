@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::context::Context;
 use super::decision::{Attempt, Desired, Trigger, after_refusal, needs_full_resync};
 use super::objects::Entry;
-use super::outcome::{self, Failed, Requeue};
+use super::outcome::{self, Requeue, RunFailure};
 use super::permits::Permit;
 use super::plan::{self, Content, PlanError};
 use super::publish::Publisher;
@@ -400,13 +400,13 @@ impl Run<'_> {
     pub(super) async fn report(
         &self,
         state: &mut ObjectState,
-        failed: Failed,
+        failed: RunFailure,
         applied: Option<&ActionCounts>,
         started: Timestamp,
         took: Duration,
     ) -> Timestamp {
         let ended = Timestamp::now();
-        let Failed { outcome, requeue } = failed;
+        let RunFailure { outcome, requeue } = failed;
         let history = state.history.get_or_insert_default();
         history.failures = history.failures.saturating_add(1);
         let failures = history.failures;

@@ -60,11 +60,11 @@ pub struct Prepared {
 
 /// Both sides, ready to be used.
 pub struct Connected {
-    /// The spec.
+    /// The spec that both clients were made from.
     pub spec: ValidatedSpec,
-    /// The directory.
+    /// Reads the directory.
     pub source: Box<dyn Source>,
-    /// The organization.
+    /// Reads and changes the organization.
     pub organization: OrganizationClient,
 }
 

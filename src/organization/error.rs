@@ -71,9 +71,7 @@ pub enum OrganizationError {
         worked_before: bool,
     },
     /// The server isn't trusted, or doesn't trust us.
-    #[error(
-        "{cause}; if a private authority signed the server's certificate, name it as CA bundle"
-    )]
+    #[error("{cause}; if a private CA signed the server's certificate, name it as CA bundle")]
     Tls {
         /// What was tried.
         #[source]

@@ -13,7 +13,7 @@ use crate::http::{ClientError, ClientSettings, Observer, RateLimit, Redactor, Re
 /// Where an organization is and with which key it is changed.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The server.
+    /// The server that holds the organization.
     pub region: Region,
     /// The organization's API key: its id.
     pub client_id: ClientId,

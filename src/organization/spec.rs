@@ -10,7 +10,7 @@ use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, Unresolved
 /// The organization's settings, without its key.
 #[derive(Debug, Clone)]
 pub struct ValidatedOrganization {
-    /// Which server.
+    /// The server that holds the organization.
     pub region: Region,
     client_id: KeyOf,
     client_secret: KeyOf,

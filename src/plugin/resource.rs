@@ -226,7 +226,7 @@ pub mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::conditions::{Blocker, Failure, Hold, Outcome};
+    use crate::api::conditions::{Blocker, Failure, HeldReason, Outcome};
 
     /// A resource at generation 2 whose status speaks of `observed`.
     pub fn resource(outcome: &Outcome, observed: i64) -> Resource {
@@ -244,7 +244,7 @@ pub mod tests {
         Resource::new(serde_json::from_value(object).unwrap())
     }
 
-    fn succeeded(reason: Success, held: Option<(Hold, String)>) -> Outcome {
+    fn succeeded(reason: Success, held: Option<(HeldReason, String)>) -> Outcome {
         Outcome::Succeeded {
             reason,
             message: "in sync".into(),
@@ -254,7 +254,7 @@ pub mod tests {
 
     #[test]
     fn every_outcome_is_a_state_of_its_own() {
-        let held = Some((Hold::LimitExceeded, "70 removals wait".into()));
+        let held = Some((HeldReason::LimitExceeded, "70 removals wait".into()));
         let message = String::from("a message");
         let outcomes = [
             (succeeded(Success::Succeeded, None), State::InStep),

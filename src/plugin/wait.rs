@@ -192,7 +192,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::api::conditions::{Blocker, Failure, Hold, Outcome, Success};
+    use crate::api::conditions::{Blocker, Failure, HeldReason, Outcome, Success};
     use crate::api::status::HeldRemovals;
     use crate::plugin::resource::tests::resource;
 
@@ -218,7 +218,7 @@ mod tests {
             &Outcome::Succeeded {
                 reason: Success::Succeeded,
                 message: "3 members".into(),
-                held: Some((Hold::LimitExceeded, "7 wait".into())),
+                held: Some((HeldReason::LimitExceeded, "7 wait".into())),
             },
             2,
         );

@@ -17,34 +17,34 @@ pub use unresolved::{Unresolved, UnresolvedReason, both};
 /// A kind of object that a spec refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// A Secret.
+    /// A Secret, whose values are never shown.
     Secret,
-    /// A ConfigMap.
+    /// A ConfigMap: certificates of CAs, which are public.
     ConfigMap,
 }
 
 /// An object that a spec refers to, in the resource's own namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Referent {
-    /// The kind.
+    /// Whether it is a Secret or a ConfigMap.
     pub kind: Kind,
-    /// The name.
+    /// The object's name, in the resource's own namespace.
     pub name: String,
 }
 
 /// An object that a spec refers to, with the keys it must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// The object.
+    /// The object to fetch.
     pub to: Referent,
-    /// The keys.
+    /// The keys that the object must have.
     pub keys: BTreeSet<String>,
 }
 
 /// A key of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyOf {
-    /// The object.
+    /// The object that has the key.
     pub referent: Referent,
     /// The key within it.
     pub key: String,

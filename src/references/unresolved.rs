@@ -17,7 +17,7 @@ pub struct Unresolved(
 pub enum UnresolvedReason {
     /// A Secret or ConfigMap isn't there, or lacks a key.
     Missing {
-        /// The object.
+        /// The object that was looked for.
         referent: Referent,
         /// Where it should be.
         namespace: String,
@@ -28,9 +28,9 @@ pub enum UnresolvedReason {
     },
     /// What is there can't be used.
     Unusable {
-        /// The object.
+        /// The object that was looked for.
         referent: Referent,
-        /// The key.
+        /// The key whose value is wrong.
         key: String,
         /// What is wrong, without the value.
         why: String,

@@ -1,4 +1,4 @@
-//! The directories: one room each.
+//! The directories that can be read: a folder each, with settings, credentials, client and errors.
 
 pub mod active_directory;
 pub mod entra_id;

@@ -14,7 +14,7 @@ use crate::organization::{OrganizationClient, OrganizationError};
 use crate::source::Version;
 use crate::sync::apply::apply;
 use crate::sync::guard::{Digest, GuardedPlan, Held};
-use crate::sync::memberships::Failed;
+use crate::sync::memberships::FailedChanges;
 use crate::sync::plan::Change;
 use crate::sync::policy::Policy;
 use crate::sync::progress::{Phase, Progress};
@@ -112,7 +112,7 @@ impl Planned {
             return Ok(self.finish(state));
         };
         if guarded.approved.changes.is_empty() {
-            state.memory.record(guarded, &Failed::default());
+            state.memory.record(guarded, &FailedChanges::default());
             state.ledger.observe(guarded);
             return Ok(self.finish(state));
         }
@@ -147,7 +147,7 @@ impl Planned {
         }
         let mut groups = applied.outdated;
         groups.extend(applied.refused.iter().cloned());
-        let failed = Failed {
+        let failed = FailedChanges {
             groups,
             people: applied.refused,
             refused: true,
@@ -215,10 +215,10 @@ impl Execution<'_> {
 }
 
 /// Every group and person that the plan changes, as if nothing of it had been done.
-fn every_change(guarded: &GuardedPlan) -> Failed {
+fn every_change(guarded: &GuardedPlan) -> FailedChanges {
     let changes = guarded.approved.changes.iter();
     let ids: HashSet<ExternalId> = changes.map(|change| change.external_id().clone()).collect();
-    Failed {
+    FailedChanges {
         groups: ids.clone(),
         people: ids,
         refused: false,

@@ -40,9 +40,9 @@ pub struct ValidatedSpec {
     pub drift_check_interval: Duration,
     /// Whom to take, and what may happen to them.
     pub policy: Policy,
-    /// The organization.
+    /// The organization, without its API key.
     pub organization: ValidatedOrganization,
-    /// The directory.
+    /// The directory, without its credentials.
     pub source: Arc<dyn SourceSettings>,
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use directory_sync::api::conditions::{Blocker, Failure, Hold, Success};
+use directory_sync::api::conditions::{Blocker, Failure, HeldReason, Success};
 use directory_sync::api::crd::crd;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray,
@@ -22,7 +22,7 @@ pub fn refreshed(page: &str) -> String {
         ("success", reasons(Success::ALL)),
         ("failure", reasons(Failure::ALL)),
         ("blocker", reasons(Blocker::ALL)),
-        ("hold", reasons(Hold::ALL)),
+        ("hold", reasons(HeldReason::ALL)),
     ] {
         page = replaced(&page, name, &table);
     }

@@ -7,7 +7,7 @@ use crate::{ModelOrganization, TestDirectory};
 use directory_sync_core::organization::model::Organization;
 use directory_sync_core::sync::guard::{Approval, GuardedPlan, guard};
 use directory_sync_core::sync::ledger::Ledger;
-use directory_sync_core::sync::memberships::{Failed, MembershipCache};
+use directory_sync_core::sync::memberships::{FailedChanges, MembershipCache};
 use directory_sync_core::sync::plan::draft;
 use directory_sync_core::sync::policy::{
     Departure, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
@@ -83,13 +83,13 @@ impl Run {
     ) -> GuardedPlan {
         let guarded = self.plan(directory, organization, policy);
         if guarded.approved.changes.is_empty() {
-            self.memory.record(&guarded, &Failed::default());
+            self.memory.record(&guarded, &FailedChanges::default());
             self.ledger.observe(&guarded);
             return guarded;
         }
         self.ledger.before(&guarded, self.now);
         organization.apply(&guarded.approved);
-        let failed = Failed {
+        let failed = FailedChanges {
             groups: organization.refused.iter().cloned().collect(),
             people: organization.refused.iter().cloned().collect(),
             refused: !organization.refused.is_empty(),

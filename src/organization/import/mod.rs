@@ -38,7 +38,7 @@ pub struct ImportRows {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MemberRow {
-    /// The person.
+    /// The member's stable id in the directory.
     pub external_id: ExternalId,
     /// The email. A row with `deleted` needs it on Vaultwarden only.
     pub email: Option<Email>,
@@ -52,7 +52,7 @@ pub struct MemberRow {
 pub struct GroupRow {
     /// The group.
     pub external_id: ExternalId,
-    /// Its name.
+    /// The group's name in the organization.
     pub name: Box<str>,
     /// Everyone in it; whoever isn't listed leaves it.
     #[serde(rename = "memberExternalIds")]

@@ -32,11 +32,11 @@ pub async fn check(controllers: &Controllers, settings: &ActiveDirectorySettings
         Where::Controllers(_) => urls.unwrap_or_default(),
         Where::Domain(domain) => {
             let name = format!("find the controllers of {}", domain.name);
-            let told = |urls: &Vec<ServerUrl>| {
+            let describe = |urls: &Vec<ServerUrl>| {
                 let names: Vec<_> = urls.iter().map(ToString::to_string).collect();
                 names.join(", ")
             };
-            steps.note(name, urls, told).unwrap_or_default()
+            steps.note(name, urls, describe).unwrap_or_default()
         }
     };
     for server in &urls {
@@ -85,17 +85,17 @@ fn clock(theirs: &str, ours: Timestamp) -> Option<Result<String, String>> {
     } else {
         "ahead of"
     };
-    let told = format!(
+    let clocks = format!(
         "the controller's clock is {} s {direction} ours",
         ahead.abs().as_secs()
     );
     Some(if ahead.abs() > SKEW {
         Err(format!(
-            "{told}; set both by the network (NTP), else certificates look expired, or not valid \
+            "{clocks}; set both by the network (NTP), else certificates look expired, or not valid \
              yet, to one side"
         ))
     } else {
-        Ok(told)
+        Ok(clocks)
     })
 }
 
@@ -144,13 +144,13 @@ mod tests {
     #[test]
     fn clocks_that_differ_by_more_than_five_minutes_are_told() {
         let ours: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
-        let told = |theirs| clock(theirs, ours);
+        let compared = |theirs| clock(theirs, ours);
         assert_eq!(
-            told("20260301120003.0Z"),
+            compared("20260301120003.0Z"),
             Some(Ok("the controller's clock is 3 s ahead of ours".into()))
         );
-        let wrong = told("20260301115000.0Z").unwrap().unwrap_err();
+        let wrong = compared("20260301115000.0Z").unwrap().unwrap_err();
         assert!(wrong.starts_with("the controller's clock is 600 s behind ours; set"));
-        assert_eq!(told(""), None);
+        assert_eq!(compared(""), None);
     }
 }

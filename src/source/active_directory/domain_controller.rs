@@ -32,7 +32,6 @@ pub struct Controllers {
 
 /// A bound connection, and what the controller says about itself.
 pub struct Session {
-    /// The connection.
     pub connection: Connection,
     /// Its very address.
     pub endpoint: Endpoint,

@@ -35,7 +35,7 @@ pub enum ActiveDirectoryFailure {
         "could not find the controllers of {domain}: asking DNS for {record}: {why}; check the domain's name and that the name servers here know it, or list controllers instead"
     )]
     Discovery {
-        /// The domain.
+        /// The domain's DNS name.
         domain: String,
         /// The SRV record's name.
         record: String,
@@ -69,7 +69,7 @@ pub enum ActiveDirectoryFailure {
     Hidden {
         /// The entry's DN.
         entry: String,
-        /// The attribute.
+        /// The attribute that was asked for and didn't come.
         attribute: &'static str,
     },
     /// Values came in part, and not in a way that can be asked on from.
@@ -101,7 +101,7 @@ pub enum ActiveDirectoryFailure {
         "{field} names the group {dn}, which isn't in the domain (or the bind account can't see it); it may have been moved or renamed: write its present DN"
     )]
     NoSuchGroup {
-        /// The field.
+        /// The field of the spec that names it.
         field: &'static str,
         /// As written there.
         dn: String,
@@ -111,7 +111,7 @@ pub enum ActiveDirectoryFailure {
         "{field} comes to the group {group}, whose members the global catalog doesn't know, because it isn't universal and of another domain; make it universal, or name groups without it"
     )]
     NotUniversal {
-        /// The field.
+        /// The field of the spec that names it.
         field: &'static str,
         /// The group's name.
         group: String,

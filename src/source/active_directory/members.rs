@@ -21,11 +21,9 @@ const TRIES: u32 = 5;
 
 /// A group of whose members a part is known.
 pub struct Parted {
-    /// Its DN.
     pub dn: String,
-    /// Its GUID.
+    /// `objectGUID`, the external id.
     pub id: String,
-    /// Its name.
     pub name: String,
     /// What other groups name it by.
     pub keys: Vec<EntryKey>,

@@ -28,9 +28,9 @@ pub struct Scope {
 
 /// A member of a group who is of a domain that can't be read here.
 pub struct Foreign {
-    /// The group.
+    /// The group that lists the member.
     pub group: ExternalId,
-    /// Its name.
+    /// The group's name.
     pub name: String,
     /// Whom it names.
     pub sid: String,
@@ -183,9 +183,9 @@ fn report(directory: &mut Directory, scope: &Scope, relevant: &[bool]) {
         .collect();
     let mut problems = vec![];
     // A list that was begun anew names its members again.
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for foreign in &scope.foreign {
-        let new = told.insert((&foreign.group, &foreign.sid));
+        let new = reported.insert((&foreign.group, &foreign.sid));
         if new && matters.contains(&foreign.group) {
             let message = format!(
                 "group {} has {} as a member, who isn't of this domain or forest and can't be read \

@@ -100,8 +100,8 @@ impl<T: DeserializeOwned + Send + 'static> Body for ObjectBody<T> {
 impl<B> Answered<B> {
     fn retry_after(&self) -> Option<Duration> {
         let mut headers = self.headers.iter();
-        let told = headers.find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
-        told.1.trim().parse().ok().map(Duration::from_secs)
+        let header = headers.find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
+        header.1.trim().parse().ok().map(Duration::from_secs)
     }
 }
 

@@ -103,7 +103,7 @@ enum Still {
     At(Url),
     /// There is nothing to ask about.
     NotAsked,
-    /// Something was told: a change, or one that is told again.
+    /// Something was reported: a change, or an earlier one again.
     Moved,
 }
 
@@ -111,14 +111,14 @@ async fn still(graph: &Graph, list: &List<'_>, link: Option<&Url>) -> Result<Sti
     let Some(link) = link else {
         return Ok(Still::NotAsked);
     };
-    let mut told = 0;
+    let mut reported = 0;
     let next = graph
         .delta(list, link.clone(), |page: Vec<IgnoredAny>| {
-            told += page.len();
+            reported += page.len();
             Ok(())
         })
         .await?;
-    Ok(match told {
+    Ok(match reported {
         0 => Still::At(next),
         _ => Still::Moved,
     })

@@ -1,4 +1,4 @@
-//! How Microsoft Graph tells of its rate limit.
+//! Microsoft Graph's rate limit, and the header that says how much of it is used.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ pub fn of_application() -> RateLimiter {
 /// Each answer tells, from 80 per cent on, how much of the budget of ten seconds is used up. The
 /// nearer the end, the longer everybody waits; past it, a 429 says how long.
 fn headroom(_: StatusCode, headers: &HeaderMap) -> Option<Duration> {
-    let told = headers.get("x-ms-throttle-limit-percentage")?;
-    let used: f64 = told.to_str().ok()?.trim().parse().ok()?;
+    let percentage = headers.get("x-ms-throttle-limit-percentage")?;
+    let used: f64 = percentage.to_str().ok()?.trim().parse().ok()?;
     let over = ((used - 0.8) / 0.2).clamp(0.0, 1.0);
     (used >= 0.8).then(|| Duration::from_millis(100) + Duration::from_secs(2).mul_f64(over))
 }
@@ -26,7 +26,7 @@ fn headroom(_: StatusCode, headers: &HeaderMap) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn told(share: &str) -> Option<Duration> {
+    fn wait_at(share: &str) -> Option<Duration> {
         let mut headers = HeaderMap::new();
         let value = share.parse().unwrap();
         headers.insert("x-ms-throttle-limit-percentage", value);
@@ -36,9 +36,9 @@ mod tests {
     #[test]
     fn the_nearer_the_limit_the_longer_everybody_waits() {
         assert_eq!(headroom(StatusCode::OK, &HeaderMap::new()), None);
-        assert_eq!(told("0.5"), None);
-        assert_eq!(told("much"), None);
-        let waits = ["0.80", "0.90", "1.00", "1.80"].map(|share| told(share).unwrap());
+        assert_eq!(wait_at("0.5"), None);
+        assert_eq!(wait_at("much"), None);
+        let waits = ["0.80", "0.90", "1.00", "1.80"].map(|share| wait_at(share).unwrap());
         assert!(waits.is_sorted(), "{waits:?}");
         assert!(waits[0] < Duration::from_millis(200) && waits[2] == waits[3]);
     }

@@ -28,7 +28,7 @@ const USER_AGENT: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (gzip)"
 );
-/// Shorter waits aren't told to anybody.
+/// Shorter waits aren't reported as progress.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 /// The Directory API as one account sees it.
@@ -236,7 +236,7 @@ impl Api {
     /// Until when requests wait for the quota, where it is worth telling.
     pub fn waits_until(&self) -> Option<Timestamp> {
         let wait = self.limiter.waits_until(&Method::GET)? - Instant::now();
-        // Rounded up, so that nobody is told of a time that has come.
+        // Rounded up, so that no time that has passed is reported.
         (wait > WORTH_TELLING).then(|| Timestamp::now() + wait + Duration::from_millis(999))
     }
 }

@@ -26,7 +26,6 @@ pub(super) const SIGN: &str = ":signJwt";
 pub(super) struct Federation {
     /// With tokens of the exchange.
     iam: ApiClient,
-    /// The exchange.
     pub tokens: Arc<TokenCache>,
     url: Url,
 }

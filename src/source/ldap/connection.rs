@@ -392,7 +392,7 @@ impl Connector {
             None if matches!(self.bind, Bind::SaslExternal) => LdapFailure::Tls {
                 server,
                 why: "the server ended the connection when it had seen our client certificate; \
-                      check that its authorities signed it"
+                      check that a CA it trusts signed it"
                     .to_owned(),
                 passing: true,
                 source: None,

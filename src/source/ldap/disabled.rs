@@ -21,7 +21,6 @@ const SECONDS_A_DAY: i64 = 86_400;
 
 /// How a disabled account is recognized.
 pub struct Disabled<'a> {
-    /// The attribute.
     pub attribute: AttributeName,
     meaning: Meaning<'a>,
 }

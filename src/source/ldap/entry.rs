@@ -100,7 +100,6 @@ pub struct Range<'a> {
 }
 
 impl<'a> Range<'a> {
-    /// The values.
     pub fn values(&self) -> impl Iterator<Item = &'a str> {
         self.values
             .iter()

@@ -103,7 +103,7 @@ pub enum LdapFailure {
     TooSlow {
         /// What was asked.
         tried: String,
-        /// The limit.
+        /// The limit, `searchTimeout`.
         limit: Duration,
     },
     /// A part of the tree is held by another server.
@@ -145,7 +145,7 @@ pub enum LdapFailure {
         tried: String,
         /// How many entries there were.
         count: usize,
-        /// The attribute.
+        /// The attribute that should make the external id.
         attribute: String,
     },
     /// Ids aren't text.
@@ -157,7 +157,7 @@ pub enum LdapFailure {
         tried: String,
         /// The DN of the first such entry.
         entry: String,
-        /// The attribute.
+        /// The attribute that should make the external id.
         attribute: String,
     },
     /// What came isn't LDAP.

@@ -15,7 +15,7 @@ use crate::http::limits::{ProcessLimits, process_limits};
 use crate::http::{Observer, Outcome};
 use crate::text::sanitize;
 
-/// RFC 2696.
+/// The control for results in pages (RFC 2696).
 pub const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
 
 /// What to search.
@@ -23,21 +23,19 @@ pub const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
 pub struct Search<'a> {
     /// What the entries are, for messages: `users`.
     pub what: &'static str,
-    /// Where.
+    /// The DN at which the search starts.
     pub base: &'a str,
-    /// How deep.
     pub scope: LdapScope,
-    /// Which entries.
     pub filter: &'a str,
-    /// What of them.
+    /// The attributes to read of each entry.
     pub attributes: &'a [String],
     /// What else is said with the request, besides the paging.
     pub controls: &'a [RawControl],
     /// Entries a page; 0 for all at once.
     pub page_size: u32,
-    /// Longest silence.
+    /// Longest wait for the next message.
     pub idle: Duration,
-    /// Longest time for all of it.
+    /// Longest time for all pages together.
     pub limit: Duration,
 }
 

@@ -80,7 +80,7 @@ pub struct ClientIdentity {
 /// As whom to read.
 #[derive(Debug, Clone)]
 pub enum Bind {
-    /// As nobody.
+    /// Without a name or password.
     Anonymous,
     /// With a name and a password.
     Simple {

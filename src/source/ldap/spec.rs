@@ -430,17 +430,17 @@ mod tests {
         let mut spec = least();
         spec["source"]["ldap"]["tls"] = json!({"clientCertificateSecretRef": {"name": "client"}});
         let right = data_with("client", &json!({"tls.crt": CA_BUNDLE, "tls.key": key}));
-        let told = ldap_refusals(&spec, &right);
-        assert_eq!(told.len(), 1, "{told:?}");
+        let refusals = ldap_refusals(&spec, &right);
+        assert_eq!(refusals.len(), 1, "{refusals:?}");
         assert!(
-            told[0].contains("Secret \"client\", key \"tls.key\"")
-                && told[0].contains("its line breaks are missing"),
-            "{told:?}"
+            refusals[0].contains("Secret \"client\", key \"tls.key\"")
+                && refusals[0].contains("its line breaks are missing"),
+            "{refusals:?}"
         );
         // A key where a certificate belongs is a key all the same.
         let wrong = data_with("client", &json!({"tls.crt": key, "tls.key": key}));
-        for told in [told, ldap_refusals(&spec, &wrong)] {
-            let text = told.join(" ");
+        for refusals in [refusals, ldap_refusals(&spec, &wrong)] {
+            let text = refusals.join(" ");
             assert!(!text.contains("THIS") && !text.contains("84, 72"), "{text}");
         }
     }
@@ -453,7 +453,7 @@ mod tests {
             json!({"bindDn": "\u{feff}cn=reader,dc=example,dc=com", "password": "\u{feff}pw"});
         assert_eq!(ldap_refusals(&spec, &data_with("reader", &marked)), [""; 0]);
         let twice = json!({"bindDn": "Y249cmVhZGVyLGRjPWV4YW1wbGUsZGM9Y29t", "password": "pw"});
-        let told = ldap_refusals(&spec, &data_with("reader", &twice));
-        assert!(told[0].contains("encoded twice"), "{told:?}");
+        let refusals = ldap_refusals(&spec, &data_with("reader", &twice));
+        assert!(refusals[0].contains("encoded twice"), "{refusals:?}");
     }
 }

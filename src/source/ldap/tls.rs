@@ -139,8 +139,8 @@ impl Tls {
             rustls::Error::InvalidCertificate(wrong) => match wrong {
                 CertificateError::UnknownIssuer | CertificateError::BadSignature => (
                     format!(
-                        "its certificate{} isn't signed by {}; put the certificate of the \
-                         authority that signed it into tls.caBundle",
+                        "its certificate{} isn't signed by {}; put the certificate of the CA \
+                         that signed it into tls.caBundle",
                         theirs(|c| format!(" for {}, signed by {},", c.subject, c.issuer)),
                         self.trusted
                     ),
@@ -193,7 +193,7 @@ impl Tls {
             ) => (
                 format!(
                     "the server doesn't accept our client certificate ({error}); give one (tls.\
-                     clientCertificate) that its authorities signed"
+                     clientCertificate) that a CA it trusts signed"
                 ),
                 false,
             ),

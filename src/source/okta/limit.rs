@@ -1,4 +1,4 @@
-//! How Okta tells of its rate limits.
+//! Okta's rate limits, and the headers that say what is left of them.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub enum Class {
 }
 
 impl Class {
-    /// In a word.
+    /// The name in logs and metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Users => "users",
@@ -33,13 +33,13 @@ impl Class {
 /// between us and Okta takes them away) nobody knows an organization's limits.
 pub static RULES: LimitRules = LimitRules {
     vendor: "Okta",
-    told,
+    window_of,
     longest_window: Duration::from_secs(180),
     same_within: 0,
     default_limit: None,
 };
 
-fn told(headers: &HeaderMap) -> Option<WindowHeaders> {
+fn window_of(headers: &HeaderMap) -> Option<WindowHeaders> {
     let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim());
     let reset: i64 = text("x-rate-limit-reset")?.parse().ok()?;
     // By Okta's own clock, which ours may differ from.

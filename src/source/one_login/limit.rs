@@ -1,4 +1,4 @@
-//! How OneLogin tells of its rate limit.
+//! OneLogin's rate limit, and the headers that say what is left of it.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ pub const REQUESTS: &str = "requests";
 /// the same.
 pub static RULES: LimitRules = LimitRules {
     vendor: "OneLogin",
-    told,
+    window_of,
     longest_window: Duration::from_secs(2 * 60 * 60),
     // The end is told as seconds from now: the same end comes out a second earlier or later.
     same_within: 1,
     default_limit: Some((5_000, Duration::from_secs(60 * 60))),
 };
 
-fn told(headers: &HeaderMap) -> Option<WindowHeaders> {
+fn window_of(headers: &HeaderMap) -> Option<WindowHeaders> {
     let number = |name: &str| -> Option<u32> {
         let text = headers.get(name)?.to_str().ok()?;
         text.trim().parse().ok()
@@ -43,20 +43,20 @@ mod tests {
     #[test]
     fn the_end_of_a_window_is_told_as_seconds_from_the_answer_on() {
         let mut headers = HeaderMap::new();
-        let mut tell = |name: &'static str, value: &str| {
+        let mut with = |name: &'static str, value: &str| {
             headers.insert(name, value.parse().unwrap());
-            told(&headers)
+            window_of(&headers)
         };
-        tell("date", "Thu, 01 Jan 1970 00:10:00 GMT");
-        tell("x-ratelimit-limit", "5000");
-        assert_eq!(tell("x-ratelimit-remaining", "4988"), None);
+        with("date", "Thu, 01 Jan 1970 00:10:00 GMT");
+        with("x-ratelimit-limit", "5000");
+        assert_eq!(with("x-ratelimit-remaining", "4988"), None);
         let window = WindowHeaders {
             limit: 5000,
             remaining: 4988,
             reset: 600 + 832,
             ends_in: Duration::from_secs(833),
         };
-        assert_eq!(tell("x-ratelimit-reset", "832"), Some(window));
-        assert_eq!(tell("x-ratelimit-remaining", "-1"), None);
+        assert_eq!(with("x-ratelimit-reset", "832"), Some(window));
+        assert_eq!(with("x-ratelimit-remaining", "-1"), None);
     }
 }

@@ -1,8 +1,8 @@
 //! OneLogin accounts.
 //!
-//! `spec` checks what a manifest says, `pages` asks the account and follows its pages, `limit` says how its rate limit is told, `token`
-//! gets in, `people` says what an account becomes, `read` turns lists into a directory, `check`
-//! tells how far one gets.
+//! `spec` checks what a manifest says, `pages` sends requests and follows pages, `limit` reads the
+//! rate limit from headers, `token` authenticates, `people` turns an account into a person, `read`
+//! turns lists into a directory, `check` tries each step that a read needs.
 
 mod check;
 mod error;

@@ -131,7 +131,7 @@ impl Account {
         })
     }
 
-    /// Reads a list to its end; `keep` says what of each entry is kept, and `told` hears how many
+    /// Reads a list to its end; `keep` says what of each entry is kept, and `progress` is called with how many
     /// entries came.
     ///
     /// Version 2 pages by position: an entry that goes while the list is read moves all later ones
@@ -144,13 +144,13 @@ impl Account {
         &self,
         list: &List,
         mut keep: impl FnMut(T) -> Result<Option<K>, ApiError>,
-        told: impl Fn(usize),
+        progress: impl Fn(usize),
     ) -> Result<Vec<K>, ListError>
     where
         T: Entry + DeserializeOwned + Send + 'static,
     {
         for _ in 0..ATTEMPTS {
-            if let Some(whole) = self.read_once(list, &mut keep, &told).await? {
+            if let Some(whole) = self.read_once(list, &mut keep, &progress).await? {
                 return Ok(whole);
             }
             tracing::debug!(
@@ -170,7 +170,7 @@ impl Account {
         &self,
         list: &List,
         keep: &mut impl FnMut(T) -> Result<Option<K>, ApiError>,
-        told: &impl Fn(usize),
+        progress: &impl Fn(usize),
     ) -> Result<Option<Vec<K>>, ListError>
     where
         T: Entry + DeserializeOwned + Send + 'static,
@@ -184,7 +184,7 @@ impl Account {
             if page.total != total {
                 return Ok(None);
             }
-            told(page.entries.len());
+            progress(page.entries.len());
             for entry in page.entries {
                 ids.push(entry.id());
                 kept.extend(keep(entry).map_err(ListError::OneLogin)?);

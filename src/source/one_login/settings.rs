@@ -91,21 +91,21 @@ pub(super) fn subdomain_url(subdomain: &str) -> Option<Url> {
 /// What each status of an account means; `None`: as if there were no such account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusTable {
-    /// 0.
+    /// Status 0 in the API.
     pub unactivated: Option<AccountState>,
-    /// 1.
+    /// Status 1 in the API.
     pub active: Option<AccountState>,
-    /// 2.
+    /// Status 2 in the API.
     pub suspended: Option<AccountState>,
-    /// 3.
+    /// Status 3 in the API.
     pub locked: Option<AccountState>,
-    /// 4.
+    /// Status 4 in the API.
     pub password_expired: Option<AccountState>,
-    /// 5.
+    /// Status 5 in the API.
     pub awaiting_password_reset: Option<AccountState>,
-    /// 7: the password has never been set.
+    /// Status 7 in the API: the password has never been set.
     pub pending: Option<AccountState>,
-    /// 8.
+    /// Status 8 in the API.
     pub security_questions_required: Option<AccountState>,
 }
 
@@ -128,13 +128,13 @@ impl Default for StatusTable {
 /// What each state of an account's approval means; `None`: as if there were no such account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StateTable {
-    /// 0.
+    /// State 0 in the API.
     pub unapproved: Option<AccountState>,
-    /// 1.
+    /// State 1 in the API.
     pub approved: Option<AccountState>,
-    /// 2.
+    /// State 2 in the API.
     pub rejected: Option<AccountState>,
-    /// 3.
+    /// State 3 in the API.
     pub unlicensed: Option<AccountState>,
 }
 

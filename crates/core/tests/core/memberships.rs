@@ -1,6 +1,6 @@
 //! What a run remembers of the one before.
 
-use directory_sync_core::sync::memberships::{Failed, MembershipCache};
+use directory_sync_core::sync::memberships::{FailedChanges, MembershipCache};
 use directory_sync_core::sync::policy::{Departure, Limit};
 use directory_sync_core_testing::{
     ModelOrganization, Run, TestDirectory, directory, id, organization, policy,
@@ -167,9 +167,9 @@ fn what_failed_is_not_taken_as_done() {
     let people = [id("cid")].into();
     run.memory.record(
         &guarded,
-        &Failed {
+        &FailedChanges {
             people,
-            ..Failed::default()
+            ..FailedChanges::default()
         },
     );
     run.sync(&directory, &mut organization, &unlimited());
@@ -183,9 +183,9 @@ fn what_failed_is_not_taken_as_done() {
     let groups = [id("g")].into();
     run.memory.record(
         &guarded,
-        &Failed {
+        &FailedChanges {
             groups,
-            ..Failed::default()
+            ..FailedChanges::default()
         },
     );
     run.sync(&two_groups(), &mut organization, &unlimited());
@@ -211,9 +211,9 @@ fn a_removal_that_failed_leaves_the_person_in_the_groups_that_are_remembered() {
     let people = [id("ann")].into();
     run.memory.record(
         &guarded,
-        &Failed {
+        &FailedChanges {
             people,
-            ..Failed::default()
+            ..FailedChanges::default()
         },
     );
     let back = directory_sync_core_testing::directory()

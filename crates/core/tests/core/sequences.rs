@@ -10,7 +10,7 @@ use directory_sync_core::directory::{AccountState, Email, ExternalId};
 use directory_sync_core::organization::model::{Member, MemberRole, MemberStatus};
 use directory_sync_core::sync::guard::{Approval, Digest, GuardedPlan};
 use directory_sync_core::sync::ledger::{Class, Ledger};
-use directory_sync_core::sync::memberships::Failed;
+use directory_sync_core::sync::memberships::FailedChanges;
 use directory_sync_core::sync::plan::{Action, Change, GroupAction, MemberAction};
 use directory_sync_core::sync::policy::{Departure, Glob, Limit, Policy, Restore};
 use directory_sync_core::sync::resolve::resolve;
@@ -639,7 +639,7 @@ impl Observer {
         let guarded = self.run.plan(directory, &self.organization, &self.policy);
         let changes = guarded.approved.changes.iter();
         let ids: std::collections::HashSet<_> = changes.map(|c| c.external_id().clone()).collect();
-        let every = Failed {
+        let every = FailedChanges {
             groups: ids.clone(),
             people: ids,
             refused: false,

@@ -7,7 +7,7 @@ use directory_sync_core::organization::model::Organization;
 use directory_sync_core::problem::ProblemReason;
 use directory_sync_core::sync::guard::{Approval, GuardedPlan, HeldBecause, guard};
 use directory_sync_core::sync::ledger::Ledger;
-use directory_sync_core::sync::memberships::{Failed, MembershipCache};
+use directory_sync_core::sync::memberships::{FailedChanges, MembershipCache};
 use directory_sync_core::sync::plan::{GroupAction, draft};
 use directory_sync_core::sync::policy::{Departure, Limit, Policy};
 use directory_sync_core::sync::resolve::resolve;
@@ -48,7 +48,7 @@ impl Server {
 
     fn sync(&mut self, directory: &TestDirectory) -> GuardedPlan {
         let guarded = self.plan(directory, None);
-        self.memory.record(&guarded, &Failed::default());
+        self.memory.record(&guarded, &FailedChanges::default());
         guarded
     }
 
@@ -56,7 +56,7 @@ impl Server {
     fn sync_refusing(&mut self, directory: &TestDirectory, ids: &[&str]) -> GuardedPlan {
         let guarded = self.plan(directory, None);
         let ids: std::collections::HashSet<_> = ids.iter().map(|text| id(text)).collect();
-        let failed = Failed {
+        let failed = FailedChanges {
             groups: ids.clone(),
             people: ids,
             refused: true,
@@ -335,7 +335,7 @@ fn who_may_have_been_invited_by_a_run_that_was_killed_is_revoked_all_the_same() 
     let mut server = Server::new();
     let guarded = server.plan(&company(), None);
     let everyone: std::collections::HashSet<_> = (0..8).map(|n| id(&format!("p{n}"))).collect();
-    let killed = Failed {
+    let killed = FailedChanges {
         groups: everyone.clone(),
         people: everyone,
         refused: false,
@@ -426,7 +426,7 @@ fn where_it_is_lost_everything_waits_for_a_person() {
     let approval = Approval { digest: run.digest };
     let approved = server.plan(&team, Some(&approval));
     assert_eq!(changes(&approved).len(), 9);
-    server.memory.record(&approved, &Failed::default());
+    server.memory.record(&approved, &FailedChanges::default());
     assert_eq!(changes(&server.sync(&team)), [""; 0]);
 }
 
@@ -491,7 +491,7 @@ fn a_group_list_that_shrinks_past_the_limit_waits_although_nobody_can_look_into_
     };
     let approved = server.plan(&shrunken, Some(&approval));
     assert_eq!(row(&approved, "g").unwrap(), ["p0", "p1", "p8"]);
-    server.memory.record(&approved, &Failed::default());
+    server.memory.record(&approved, &FailedChanges::default());
     let last = server.sync(&shrunken);
     assert!(last.held.is_none() && last.approved.changes.is_empty());
 }
@@ -505,9 +505,9 @@ fn a_group_that_may_not_have_come_through_is_doubted() {
     let two = server.plan(&smaller, None);
     assert!(two.held.is_none());
     assert_eq!(row(&two, "g").unwrap(), ["p0", "p1"]);
-    let failed = Failed {
+    let failed = FailedChanges {
         groups: [id("g")].into(),
-        ..Failed::default()
+        ..FailedChanges::default()
     };
     server.memory.record(&two, &failed);
     let next = server.plan(&company().group("g", "Group", &["p0"]), None);

@@ -29,7 +29,7 @@ pub struct LimitRules {
     /// Its name, for people.
     pub vendor: &'static str,
     /// Reads an answer's headers.
-    pub told: fn(&HeaderMap) -> Option<WindowHeaders>,
+    pub window_of: fn(&HeaderMap) -> Option<WindowHeaders>,
     /// Whatever the headers say, no window is longer.
     pub longest_window: Duration,
     /// Ends that are told at most so many seconds apart are those of one window.
@@ -178,8 +178,8 @@ impl RateLimit for AccountLimiter {
     }
 
     fn answered(&self, _method: &Method, status: StatusCode, headers: &HeaderMap) {
-        let told = (self.limits.rules.told)(headers);
-        self.windows.lock().answered(Instant::now(), status, told);
+        let window = (self.limits.rules.window_of)(headers);
+        self.windows.lock().answered(Instant::now(), status, window);
         self.windows.changed.notify_waiters();
     }
 }

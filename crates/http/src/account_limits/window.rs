@@ -107,18 +107,18 @@ impl State {
         &mut self,
         now: Instant,
         status: StatusCode,
-        told: Option<WindowHeaders>,
+        headers: Option<WindowHeaders>,
     ) {
         self.in_flight.pop_front();
         self.probed = None;
         let refused = status == StatusCode::TOO_MANY_REQUESTS;
-        match told {
+        match headers {
             // Too many under way at once: that is no word about the window.
             Some(WindowHeaders { limit: 0, .. }) if refused => {
                 self.paused_until = Some(now + CONCURRENCY_PAUSE);
                 self.count_unnamed();
             }
-            Some(told) => self.count(now, told, refused),
+            Some(headers) => self.count(now, headers, refused),
             None => {
                 if status.is_success() {
                     self.suppose(now);
@@ -152,17 +152,19 @@ impl State {
         }
     }
 
-    fn count(&mut self, now: Instant, told: WindowHeaders, refused: bool) {
+    fn count(&mut self, now: Instant, headers: WindowHeaders, refused: bool) {
         self.untold = false;
-        let ends = now + told.ends_in.min(self.rules.longest_window);
-        let remaining = if refused { 0 } else { told.remaining };
+        let ends = now + headers.ends_in.min(self.rules.longest_window);
+        let remaining = if refused { 0 } else { headers.remaining };
         let mut answered = 1;
         if let Some(window) = &mut self.window {
-            let apart = window.reset.map(|reset| told.reset.saturating_sub(reset));
+            let apart = window
+                .reset
+                .map(|reset| headers.reset.saturating_sub(reset));
             match apart {
                 Some(apart) if apart.unsigned_abs() <= self.rules.same_within => {
                     window.answered += 1;
-                    window.limit = window.limit.min(told.limit);
+                    window.limit = window.limit.min(headers.limit);
                     window.remaining = window.remaining.min(remaining);
                     // Dates are whole seconds: the earliest of the ends told is still not too
                     // early, unless the vendor says so.
@@ -180,9 +182,9 @@ impl State {
             }
         }
         self.window = Some(Window {
-            reset: Some(told.reset),
+            reset: Some(headers.reset),
             ends,
-            limit: told.limit,
+            limit: headers.limit,
             remaining,
             answered,
         });
@@ -197,7 +199,7 @@ mod tests {
 
     const TOLD: LimitRules = LimitRules {
         vendor: "a vendor",
-        told: |_| None,
+        window_of: |_| None,
         longest_window: Duration::from_secs(180),
         same_within: 0,
         default_limit: None,
@@ -210,7 +212,7 @@ mod tests {
         ..TOLD
     };
 
-    fn told(limit: u32, remaining: u32, reset: i64, ends_in: u64) -> Option<WindowHeaders> {
+    fn headers(limit: u32, remaining: u32, reset: i64, ends_in: u64) -> Option<WindowHeaders> {
         Some(WindowHeaders {
             limit,
             remaining,
@@ -234,7 +236,7 @@ mod tests {
             Verdict::Probing(now + PROBE_TIMEOUT)
         );
 
-        state.answered(now, StatusCode::OK, told(20, 19, 100, 30));
+        state.answered(now, StatusCode::OK, headers(20, 19, 100, 30));
         assert_eq!(go_on(&mut state, now), 9, "ten in all");
         assert_eq!(state.verdict(now, 50), Verdict::Spent(now + 30 * SECOND));
 
@@ -246,15 +248,15 @@ mod tests {
     fn answers_that_were_on_their_way_when_the_window_ended_count_in_the_next() {
         let (mut state, now) = (State::new(&TOLD), Instant::now());
         go_on(&mut state, now);
-        state.answered(now, StatusCode::OK, told(20, 19, 100, 1));
+        state.answered(now, StatusCode::OK, headers(20, 19, 100, 1));
         assert_eq!(go_on(&mut state, now), 9);
 
         let later = now + SECOND;
         assert_eq!(go_on(&mut state, later), 1, "nine others fly");
-        state.answered(later, StatusCode::OK, told(20, 19, 160, 60));
+        state.answered(later, StatusCode::OK, headers(20, 19, 160, 60));
         assert_eq!(go_on(&mut state, later), 0, "nine may be counted yet");
         for answered in 0..9 {
-            state.answered(later, StatusCode::OK, told(20, 19, 100, 60));
+            state.answered(later, StatusCode::OK, headers(20, 19, 100, 60));
             assert_eq!(go_on(&mut state, later), 1, "{answered}");
         }
     }
@@ -263,7 +265,7 @@ mod tests {
     fn what_others_used_up_is_waited_for_though_our_share_is_not_spent() {
         let (mut state, now) = (State::new(&TOLD), Instant::now());
         go_on(&mut state, now);
-        state.answered(now, StatusCode::OK, told(100, 3, 100, 30));
+        state.answered(now, StatusCode::OK, headers(100, 3, 100, 30));
         assert_eq!(go_on(&mut state, now), 3);
         assert_eq!(state.verdict(now, 50), Verdict::Spent(now + 30 * SECOND));
     }
@@ -272,16 +274,20 @@ mod tests {
     fn a_refusal_ends_the_window_and_crowding_only_pauses() {
         let (mut state, now) = (State::new(&TOLD), Instant::now());
         go_on(&mut state, now);
-        state.answered(now, StatusCode::OK, told(100, 99, 100, 30));
+        state.answered(now, StatusCode::OK, headers(100, 99, 100, 30));
         assert_eq!(state.verdict(now, 50), Verdict::Go);
-        state.answered(now, StatusCode::TOO_MANY_REQUESTS, told(0, 0, 500, 60));
+        state.answered(now, StatusCode::TOO_MANY_REQUESTS, headers(0, 0, 500, 60));
         assert_eq!(
             state.verdict(now, 50),
             Verdict::Spent(now + CONCURRENCY_PAUSE)
         );
         let later = now + CONCURRENCY_PAUSE;
         assert_eq!(state.verdict(later, 50), Verdict::Go);
-        state.answered(later, StatusCode::TOO_MANY_REQUESTS, told(100, 7, 100, 29));
+        state.answered(
+            later,
+            StatusCode::TOO_MANY_REQUESTS,
+            headers(100, 7, 100, 29),
+        );
         assert_eq!(state.verdict(later, 50), Verdict::Spent(now + 30 * SECOND));
     }
 
@@ -303,7 +309,7 @@ mod tests {
     fn requests_that_are_never_answered_count_until_they_surely_are_lost() {
         let (mut state, now) = (State::new(&TOLD), Instant::now());
         go_on(&mut state, now);
-        state.answered(now, StatusCode::OK, told(4, 3, 100, 180));
+        state.answered(now, StatusCode::OK, headers(4, 3, 100, 180));
         assert_eq!(go_on(&mut state, now), 1);
         assert_eq!(go_on(&mut state, now + 100 * SECOND), 0);
         assert_eq!(go_on(&mut state, now + LOST_AFTER), 1);
@@ -320,7 +326,7 @@ mod tests {
         }
         assert_eq!(state.verdict(now, 50), Verdict::Spent(now + 3600 * SECOND));
 
-        state.answered(now, StatusCode::OK, told(40, 39, 100, 60));
+        state.answered(now, StatusCode::OK, headers(40, 39, 100, 60));
         assert_eq!(go_on(&mut state, now), 10, "of twenty, ten went before");
         assert_eq!(state.verdict(now, 50), Verdict::Spent(now + 60 * SECOND));
     }
@@ -329,13 +335,13 @@ mod tests {
     fn a_window_is_the_same_though_its_end_is_told_a_second_apart() {
         let (mut state, now) = (State::new(&SUPPOSED), Instant::now());
         go_on(&mut state, now);
-        state.answered(now, StatusCode::OK, told(20, 19, 100, 60));
+        state.answered(now, StatusCode::OK, headers(20, 19, 100, 60));
         assert_eq!(go_on(&mut state, now), 9);
         for reset in [101, 99, 100] {
-            state.answered(now, StatusCode::OK, told(20, 16, reset, 60));
+            state.answered(now, StatusCode::OK, headers(20, 16, reset, 60));
         }
         assert_eq!(go_on(&mut state, now), 0);
-        state.answered(now, StatusCode::OK, told(20, 19, 160, 60));
+        state.answered(now, StatusCode::OK, headers(20, 19, 160, 60));
         assert_eq!(
             go_on(&mut state, now),
             4,

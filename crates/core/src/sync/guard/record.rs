@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{GuardedPlan, Held};
 use crate::sync::ledger::{Hold, Ledger};
-use crate::sync::memberships::{Failed, MembershipCache};
+use crate::sync::memberships::{FailedChanges, MembershipCache};
 
 fn open(guarded: &GuardedPlan) -> Option<&Hold> {
     guarded.held.as_ref().map(|held| &held.hold)
@@ -18,7 +18,7 @@ impl Ledger {
     }
 
     /// Notes what came of it: what wasn't done isn't counted.
-    pub fn after(&mut self, guarded: &GuardedPlan, failed: &Failed) {
+    pub fn after(&mut self, guarded: &GuardedPlan, failed: &FailedChanges) {
         self.record_end(&guarded.approved, guarded.held.is_some(), failed);
     }
 
@@ -32,7 +32,7 @@ impl Ledger {
 
 impl MembershipCache {
     /// Notes what the groups hold after an approved plan was applied but for what `failed`.
-    pub fn record(&mut self, guarded: &GuardedPlan, failed: &Failed) {
+    pub fn record(&mut self, guarded: &GuardedPlan, failed: &FailedChanges) {
         self.record_applied(&guarded.approved, failed);
     }
 

@@ -9,7 +9,7 @@ use super::{
     Uncounted, What, key,
 };
 use crate::sync::limits::WINDOW;
-use crate::sync::memberships::Failed;
+use crate::sync::memberships::FailedChanges;
 use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Plan};
 
 impl Ledger {
@@ -133,7 +133,7 @@ impl Ledger {
     }
 
     /// Notes what came of it: everything that [`Ledger::before`] noted, but for what `failed`.
-    pub(crate) fn record_end(&mut self, plan: &Plan, holding: bool, failed: &Failed) {
+    pub(crate) fn record_end(&mut self, plan: &Plan, holding: bool, failed: &FailedChanges) {
         let at = self.latest;
         let people: HashSet<Key> = failed.people.iter().map(key).collect();
         let groups: HashSet<Key> = failed.groups.iter().map(key).collect();

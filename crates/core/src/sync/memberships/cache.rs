@@ -50,7 +50,7 @@ pub(super) struct Differences {
 
 /// What of an approved plan wasn't done.
 #[derive(Debug, Clone, Default)]
-pub struct Failed {
+pub struct FailedChanges {
     /// Groups that weren't (or not surely) created, re-linked or updated.
     pub groups: HashSet<ExternalId>,
     /// People who weren't (or not surely) invited, linked, re-linked, revoked or removed.
@@ -144,7 +144,7 @@ impl MembershipCache {
     }
 
     /// Notes what the groups hold after an approved plan was applied but for what `failed`.
-    pub(crate) fn record_applied(&mut self, plan: &Plan, failed: &Failed) {
+    pub(crate) fn record_applied(&mut self, plan: &Plan, failed: &FailedChanges) {
         let gone: HashSet<&ExternalId> = plan
             .changes
             .iter()

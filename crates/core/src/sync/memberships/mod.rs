@@ -3,4 +3,4 @@
 mod bytes;
 mod cache;
 
-pub use cache::{Failed, MembershipCache};
+pub use cache::{FailedChanges, MembershipCache};
