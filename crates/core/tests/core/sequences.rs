@@ -500,7 +500,7 @@ struct Observer {
     /// Who had something to lose when.
     bases: Vec<(Timestamp, usize)>,
     deleted: Vec<Timestamp>,
-    invited: Vec<(Timestamp, Uuid, bool)>,
+    invited: Vec<(Timestamp, Uuid, Email, bool)>,
     /// When a clock was wrong, and when the record was lost or older than it should be.
     wrong: Vec<Timestamp>,
     lost: Vec<Timestamp>,
@@ -918,7 +918,7 @@ impl Observer {
             .invited
             .iter()
             .filter(|(at, ..)| *at > since)
-            .map(|(_, member, _)| *member)
+            .map(|(_, member, ..)| *member)
             .collect();
         let members = before.content.members.iter();
         let members = members.filter(|m| self.has_something_to_lose(m) && !invited.contains(&m.id));
@@ -1023,7 +1023,7 @@ impl Observer {
             .iter()
             .filter(|m| self.is_ours(m))
             .count();
-        let new: Vec<(Timestamp, Uuid, bool)> = self
+        let new: Vec<(Timestamp, Uuid, Email, bool)> = self
             .organization
             .content
             .members
@@ -1032,7 +1032,7 @@ impl Observer {
             .map(|member| {
                 let own = member.external_id.as_ref().unwrap();
                 let approved = self.approved.invited.contains(own);
-                (self.now, member.id, approved)
+                (self.now, member.id, member.email.clone(), approved)
             })
             .collect();
         self.reached.invitations += new.len();
@@ -1042,8 +1042,11 @@ impl Observer {
             return Ok(());
         }
         let recent = self.invited.iter().filter(|(at, ..)| *at > self.since());
-        let unapproved = recent.clone().filter(|(.., approved)| !approved).count();
-        let recent: BTreeSet<Uuid> = recent.map(|(_, member, _)| *member).collect();
+        let unapproved = recent.clone().filter(|(.., approved)| !approved);
+        // Somebody who was removed in between and is invited again is one person.
+        let unapproved: BTreeSet<&str> = unapproved.map(|(.., email, _)| email.as_str()).collect();
+        let unapproved = unapproved.len();
+        let recent: BTreeSet<Uuid> = recent.map(|(_, member, ..)| *member).collect();
         let members = before.content.members.iter();
         let base = members
             .filter(|m| self.has_something_to_lose(m) && !recent.contains(&m.id))
