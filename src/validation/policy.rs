@@ -15,6 +15,8 @@ const LOSSES: Limit = Limit::Percent(10.0);
 const DISABLED: Limit = Limit::Percent(25.0);
 const OF_A_GROUP: Limit = Limit::Percent(50.0);
 const INVITED: Limit = Limit::Percent(50.0);
+/// The largest number that a limit may be.
+const LIMIT_MAX: usize = 1_000_000;
 
 pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<Policy> {
     let users = spec.users.clone().unwrap_or_default();
@@ -125,13 +127,22 @@ fn check_prefix(checks: &mut Checks, prefix: Option<&str>) {
     }
 }
 
+/// As the rule of the resource's schema, which the command line doesn't have.
 fn parse_limit(limit: &IntOrString) -> Result<Limit, &'static str> {
     let wrong = "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
     match limit {
-        IntOrString::Int(count) => usize::try_from(*count).map(Limit::Count).map_err(|_| wrong),
+        IntOrString::Int(count) => usize::try_from(*count)
+            .ok()
+            .filter(|count| *count <= LIMIT_MAX)
+            .map(Limit::Count)
+            .ok_or(wrong),
         IntOrString::String(text) => {
             let number = text.strip_suffix('%').ok_or(wrong)?;
-            let plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
+            let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+            let digits = |text: &str, most: usize| {
+                (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+            };
+            let plain = (digits(whole, 2) || whole == "100") && digits(fraction, 3);
             match number.parse::<f64>() {
                 Ok(percent) if plain && percent <= 100.0 => Ok(Limit::Percent(percent)),
                 _ => Err(wrong),
