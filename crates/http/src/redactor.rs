@@ -62,6 +62,8 @@ struct Known {
 struct Needle<'a> {
     bytes: &'a [u8],
     part: usize,
+    /// Which parts of a longer secret say nothing of it, because they stand in ordinary text.
+    is_ordinary: fn(&[u8]) -> bool,
 }
 
 impl Redactor {
@@ -112,6 +114,7 @@ impl Redactor {
 
     /// A message in which our own words stand, without values that came out of Secrets. Values that
     /// may be words of ours are left: those shorter than six bytes, and those of a few letters only.
+    /// So are the words of a file's format (`private_key`, `PRIVATE KEY`), which a message names.
     pub fn redact_message(&self, text: &str) -> String {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let needles: Vec<_> = known
@@ -119,6 +122,10 @@ impl Redactor {
             .filter(|needle| {
                 let length = needle.bytes.len();
                 length >= LONG || (length >= SHORT && !is_word(needle.bytes))
+            })
+            .map(|needle| Needle {
+                is_ordinary: are_words,
+                ..needle
             })
             .collect();
         redact(&needles, text)
@@ -137,12 +144,20 @@ impl Known {
                 length if length >= LONG => PART,
                 length => length,
             };
-            Needle { bytes, part }
+            Needle {
+                bytes,
+                part,
+                is_ordinary: is_word,
+            }
         });
         let identifiers = self.identifiers.iter().map(|value| {
             let bytes = value.expose_secret();
             let part = bytes.len();
-            Needle { bytes, part }
+            Needle {
+                bytes,
+                part,
+                is_ordinary: is_word,
+            }
         });
         secrets.chain(identifiers)
     }
@@ -236,6 +251,12 @@ fn is_word(part: &[u8]) -> bool {
     part.iter().all(u8::is_ascii_alphabetic)
 }
 
+/// Words, as in the names of fields and in the first line of a PEM file.
+fn are_words(part: &[u8]) -> bool {
+    let of_words = |byte: &u8| byte.is_ascii_alphabetic() || b" _-".contains(byte);
+    part.iter().all(of_words)
+}
+
 fn add_once(secrets: &mut Vec<SecretSlice<u8>>, secret: &[u8]) {
     let secret = lower(secret);
     let known = |known: &SecretSlice<u8>| known.expose_secret() == secret;
@@ -258,10 +279,10 @@ fn find(needles: &[Needle<'_>], text: &[u8]) -> Vec<Range<usize>> {
             continue;
         }
         // A word of a longer secret says nothing of it, and stands in ordinary text.
-        let words_count = needle.part == needle.bytes.len() || is_word(needle.bytes);
+        let words_count = needle.part == needle.bytes.len() || (needle.is_ordinary)(needle.bytes);
         let parts: HashMap<&[u8], usize> = (0..)
             .zip(needle.bytes.windows(needle.part))
-            .filter(|(_, part)| words_count || !is_word(part))
+            .filter(|(_, part)| words_count || !(needle.is_ordinary)(part))
             .map(|(at, part)| (part, at))
             .collect();
         for (start, window) in text.windows(needle.part).enumerate() {
@@ -693,6 +714,15 @@ mod tests {
         let shown = redactor
             .redact_message("check the Secret: [104, 117, 110, 116, 101, 114, 50, 50, 45, 111]");
         assert_eq!(shown, "check the Secret: [***]");
+
+        redactor.add(
+            r#"{"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----"}"#.into(),
+        );
+        redactor.add("correct horse battery staple".into());
+        let ours = "has a private_key that holds no private key";
+        assert_eq!(redactor.redact_message(ours), ours);
+        let shown = redactor.redact_message("not: horse battery");
+        assert_eq!(shown, "not:***");
     }
 
     #[test]
