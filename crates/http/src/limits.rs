@@ -99,7 +99,7 @@ where
 #[serde(transparent, bound = "T: Deserialize<'de>")]
 pub struct BoundedList<T>(#[serde(deserialize_with = "bounded_list")] pub Vec<T>);
 
-/// Any JSON, made of at most [`VALUES_MAX`] values. For what has to be sent back as it came: decoded,
+/// Any JSON, made of at most 100,000 values. For what has to be sent back as it came: decoded,
 /// a small value takes twenty times the bytes that were sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoundedValue(pub Value);
