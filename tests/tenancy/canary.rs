@@ -76,6 +76,17 @@ pub async fn run_traced(folder: &Path, words: &str) -> Ran {
     run(folder, words, &[TRACE]).await
 }
 
+/// As [`run_traced`], with Entra ID at `url`.
+pub async fn run_traced_with_entra_at(folder: &Path, words: &str, url: &str) -> Ran {
+    let urls = format!("entra-authority={url},entra-graph={url}");
+    run(
+        folder,
+        words,
+        &[TRACE, ("DIRECTORY_SYNC_VENDOR_URLS", &urls)],
+    )
+    .await
+}
+
 /// Nothing of `said` tells any of the values, in any of the encodings.
 #[track_caller]
 pub fn assert_tells_nothing(said: &str, attack: &str) {

@@ -10,7 +10,8 @@ use directory_sync_testing::manifests::secret;
 use serde_json::json;
 
 use crate::canary::{
-    ENCODINGS, Encoding, KEY, ORGANIZATION, PASSWORD, assert_tells_nothing, run_traced,
+    ENCODINGS, Encoding, KEY, ORGANIZATION, PASSWORD, assert_tells_nothing,
+    run_traced_with_entra_at,
 };
 
 /// Which requests the server refuses.
@@ -73,11 +74,10 @@ fn sources(url: &str) -> [(&'static str, String, String); 4] {
         ),
         (
             "entraId",
-            format!(
-                "entraId: {{tenantId: 11111111-1111-1111-1111-111111111111, \
-                 clientId: 22222222-2222-2222-2222-222222222222, authorityUrl: \"{url}\", \
-                 graphUrl: \"{url}\", credentials: {{clientSecretRef: {{name: directory}}}}}}"
-            ),
+            "entraId: {tenantId: 11111111-1111-1111-1111-111111111111, \
+             clientId: 22222222-2222-2222-2222-222222222222, \
+             credentials: {clientSecretRef: {name: directory}}}"
+                .to_owned(),
             secret("directory", &[("clientSecret", PASSWORD)]),
         ),
         (
@@ -119,7 +119,7 @@ async fn tells_nothing(refuses: Refuses, (name, encode): Encoding) {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &url, &spec, &secrets);
         for words in ["check -f .", "plan -f . -o json"] {
-            let ran = run_traced(folder.path(), words).await;
+            let ran = run_traced_with_entra_at(folder.path(), words, &url).await;
             let attack = format!("{words} of {source}, {refuses:?} refused in {name}");
             assert_ne!(ran.code, 0, "{attack}: {ran}");
             // The server was asked, and its refusal is told.
