@@ -71,8 +71,9 @@ format: ## Format the code
 	cargo fmt --all
 
 .PHONY: generate
-generate: ## Write the generated files
+generate: tools ## Write the generated files
 	@hack/check-generated --write
+	UPDATE_GENERATED=1 cargo test --locked --test generated --test chart
 
 .PHONY: sbom
 sbom: ## Write the software bill of materials (CycloneDX)
