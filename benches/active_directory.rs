@@ -1,7 +1,7 @@
 //! What a complete read of an Active Directory domain costs, and what one costs that finds it
 //! unchanged, against Samba; through the limits of a Windows controller, too.
 //!
-//! `cargo bench --bench active_directory [PEOPLE]`; 20,000 people unless told, in groups of fifty
+//! `cargo bench --bench active_directory [PEOPLE]`; 20,000 people by default, in groups of fifty
 //! and one of all. Filling Samba takes longer than in proportion to them; then the domain is kept for
 //! the next time. Needs root.
 
@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use directory_sync::api::spec::ActiveDirectorySecurity;
-use directory_sync::http::{Observer, Outcome};
+use directory_sync::http::{CallOutcome, Observer};
 use directory_sync::source::active_directory::{
-    ActiveDirectorySettings, ActiveDirectorySource, Controller, Where,
+    ActiveDirectorySettings, ActiveDirectorySource, Controller, DomainControllerLocation,
 };
 use directory_sync::source::ldap::Bind;
 use directory_sync::source::{ReadProgress, Reading, Source, Version};
@@ -78,9 +78,9 @@ async fn main() -> Result<()> {
     let proxy = LdapProxy::with_windows_limits(address).await?;
     let windows = "Windows' limits";
     row(windows, &samba, proxy.address(), folder.path(), 1, false)?;
-    let told = std::fs::read_to_string(folder.path().join("told"))?;
-    let told = told.split_once('\n').map_or("", |(_, told)| told);
-    println!("\n{told}");
+    let summary = std::fs::read_to_string(folder.path().join("summary"))?;
+    let summary = summary.split_once('\n').map_or("", |(_, summary)| summary);
+    println!("\n{summary}");
     Ok(())
 }
 
@@ -107,8 +107,8 @@ fn row(
     }
     measured.sort_by_key(|one| one.wall);
     let median = measured[runs / 2];
-    let told = std::fs::read_to_string(folder.join("told"))?;
-    let requests = told.lines().next().unwrap_or_default();
+    let summary = std::fs::read_to_string(folder.join("summary"))?;
+    let requests = summary.lines().next().unwrap_or_default();
     if !name.is_empty() {
         println!(
             "| {name:<18} | {:>6.2} s | {:>6.2} s | {:>5.2} s | {:>4.1} MiB | {requests:>8} |",
@@ -134,7 +134,7 @@ async fn read(address: SocketAddr, folder: &Path) -> Result<()> {
         requests.0.store(0, Ordering::Relaxed);
     }
     let reading = source.read(known.as_ref(), &progress).await?;
-    let told = match (reading, known) {
+    let summary = match (reading, known) {
         (Reading::Unchanged, _) => "unchanged".to_owned(),
         (Reading::Full { .. }, Some(known)) => bail!("the domain isn't at {known:?} any more"),
         (
@@ -155,7 +155,7 @@ async fn read(address: SocketAddr, folder: &Path) -> Result<()> {
         }
     };
     let requests = requests.0.load(Ordering::Relaxed);
-    std::fs::write(folder.join("told"), format!("{requests}\n{told}"))?;
+    std::fs::write(folder.join("summary"), format!("{requests}\n{summary}"))?;
     Ok(())
 }
 
@@ -164,7 +164,8 @@ fn source(address: SocketAddr, observer: Arc<dyn Observer>) -> Result<ActiveDire
         host: address.ip().to_string(),
         port: Some(address.port()),
     };
-    let mut settings = ActiveDirectorySettings::new(Where::Controllers(vec![controller]));
+    let mut settings =
+        ActiveDirectorySettings::new(DomainControllerLocation::Controllers(vec![controller]));
     settings.bind = Bind::Simple {
         dn: format!("reader@{}", Samba::REALM),
         password: Samba::PASSWORD.into(),
@@ -179,7 +180,7 @@ fn source(address: SocketAddr, observer: Arc<dyn Observer>) -> Result<ActiveDire
 struct Requests(AtomicUsize);
 
 impl Observer for Requests {
-    fn request(&self, _: &str, _: Outcome, _: Duration) {
+    fn request(&self, _: &str, _: CallOutcome, _: Duration) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -70,9 +70,9 @@ fn bench(people: u32) -> Result<()> {
     );
 
     let full = in_sync(&roster)?;
-    let mut memory = MembershipCache::default();
-    memory.record(&first, &FailedChanges::default());
-    let second = planned(&roster, &full, &policy, &memory);
+    let mut memberships = MembershipCache::default();
+    memberships.record(&first, &FailedChanges::default());
+    let second = planned(&roster, &full, &policy, &memberships);
     ensure!(
         second.approved.changes.is_empty(),
         "a plan for an organization in sync has {} changes",
@@ -82,7 +82,7 @@ fn bench(people: u32) -> Result<()> {
         people,
         "plan, nothing changed",
         || (),
-        |()| planned(&roster, &full, &policy, &memory),
+        |()| planned(&roster, &full, &policy, &memberships),
     );
     Ok(())
 }
@@ -113,9 +113,9 @@ fn planned(
     roster: &Roster,
     organization: &Organization,
     policy: &Policy,
-    memory: &MembershipCache,
+    memberships: &MembershipCache,
 ) -> GuardedPlan {
-    let plan = draft(roster, organization, policy).complete(memory, &HashMap::new());
+    let plan = draft(roster, organization, policy).complete(memberships, &HashMap::new());
     guard(
         plan,
         policy,

@@ -1,7 +1,7 @@
 //! What a complete read of an Entra ID tenant costs at 100 ms a request: requests, resource units,
 //! time; by the delta with memberships inline, by batches, and as one request a group would.
 //!
-//! `cargo bench --bench entra_id [USERS GROUPS]`; 50,000 users and 5,000 groups unless told.
+//! `cargo bench --bench entra_id [USERS GROUPS]`; 50,000 users and 5,000 groups by default.
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may as well panic")]
 
@@ -105,7 +105,7 @@ async fn measured(
     let requests = tenant.requests();
     let throttled = requests.iter().filter(|r| r.status == Some(429)).count();
     let (found, version) = match reading {
-        Reading::Full { directory, version } => (shared::told(&directory), version),
+        Reading::Full { directory, version } => (shared::summary(&directory), version),
         Reading::Unchanged => ("unchanged".to_owned(), None),
     };
     println!(

@@ -2,7 +2,7 @@
 //! of 2,400 queries a minute: requests, time and memory; beside it one request a group, one after
 //! another.
 //!
-//! `cargo bench --bench google_workspace [USERS GROUPS]`; 50,000 users and 5,000 groups unless told.
+//! `cargo bench --bench google_workspace [USERS GROUPS]`; 50,000 users and 5,000 groups by default.
 //! It takes as long as the quota makes it: minutes.
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may as well panic")]
@@ -103,7 +103,7 @@ async fn reader(url: &str, key: &str) {
     println!(
         "{took:.1?}, {:.1} MiB at most: {}",
         peak_memory(),
-        shared::told(&directory),
+        shared::summary(&directory),
     );
 }
 

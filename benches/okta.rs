@@ -1,7 +1,7 @@
 //! What a complete read of an Okta organization costs at 100 ms a request and Okta's default limits,
 //! of which half are used; beside it one request and half a second a group, one after another.
 //!
-//! `cargo bench --bench okta [USERS GROUPS]`; 50,000 users and 2,000 groups unless told. It takes as
+//! `cargo bench --bench okta [USERS GROUPS]`; 50,000 users and 2,000 groups by default. It takes as
 //! long as the limits make it: minutes.
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may as well panic")]
@@ -73,7 +73,7 @@ async fn measured(okta: &SimulatedOkta, token: &str) {
         "{share} % of the limits: {} requests ({refused} refused, at most {most} of a class in a \
          minute), {took:.1?}: {}",
         okta.requests().len(),
-        shared::told(&directory),
+        shared::summary(&directory),
     );
 }
 

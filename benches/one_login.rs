@@ -1,7 +1,7 @@
 //! What a complete read of a OneLogin account costs at 100 ms a request, by roles and by groups, within
 //! half of the account's limit; beside it one request after another.
 //!
-//! `cargo bench --bench one_login [USERS ROLES]`; 20,000 users and 500 roles unless told.
+//! `cargo bench --bench one_login [USERS ROLES]`; 20,000 users and 500 roles by default.
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may as well panic")]
 
@@ -85,6 +85,6 @@ async fn measured(one_login: &SimulatedOneLogin, config: &Config, from: OneLogin
     println!(
         "by {from:?}, {share} % of the limit: {requests} requests ({refused} refused), {took:.1?} \
          ({in_a_row:.0?} in a row): {}",
-        shared::told(&directory),
+        shared::summary(&directory),
     );
 }

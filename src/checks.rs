@@ -148,7 +148,7 @@ pub struct InvalidSpec(
 /// One thing that is wrong with a spec.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid {
-    /// The field: `spec.organization.serverUrl`.
+    /// The field's path in the resource: `spec.organization.serverUrl`.
     pub field: String,
     /// What to write instead.
     pub message: String,

@@ -16,13 +16,13 @@ use crate::validation::ValidatedSpec;
 
 /// Clients of both sides, ready to be used.
 pub struct Connections {
-    /// Reads the directory.
+    /// The source that reads the directory.
     pub source: Box<dyn Source>,
     /// Reads and changes the organization.
     pub organization: OrganizationClient,
 }
 
-/// Who is told about each request.
+/// The observers of requests, one for each side.
 #[derive(Debug, Clone)]
 pub struct Observers {
     /// About requests to the directory.
@@ -32,7 +32,7 @@ pub struct Observers {
 }
 
 impl Default for Observers {
-    /// Nobody is told.
+    /// The default observers ignore every request.
     fn default() -> Self {
         Self {
             directory: Arc::new(Unobserved),
@@ -153,7 +153,7 @@ fn connect_both(
     redactor: &Arc<Redactor>,
 ) -> Result<Connections, ConnectError> {
     let organization = spec.organization.settings(data);
-    // What is missing of both sides is told together.
+    // What is missing of both sides is reported together.
     let source = match spec.source.connect(data, observers.directory, environment) {
         Err(source::ConnectError::References(unresolved)) => Err(unresolved),
         Err(source::ConnectError::Source(error)) => Ok(Err(error)),

@@ -34,17 +34,17 @@ pub struct Calendar {
 /// Why a schedule can't be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidSchedule {
-    /// No such duration.
+    /// The text isn't a duration such as `15m`.
     #[error(
         "interval {0:?} isn't a duration: write hours, minutes and seconds, such as 15m or 1h30m"
     )]
     Interval(String),
-    /// No such expression.
+    /// The text isn't a cron expression of five fields.
     #[error(
         "schedule {text:?} isn't a cron expression: {why}; write five fields, such as */30 8-18 * * 1-5"
     )]
     Cron {
-        /// What was written.
+        /// The expression as the spec has it.
         text: String,
         /// What the parser says.
         why: String,

@@ -1,4 +1,4 @@
-//! What processes use, as the kernel tells.
+//! What processes use, as the kernel counts it.
 
 use std::fmt;
 use std::fs;

@@ -11,7 +11,7 @@
 //! tells how much of the machine they took.
 //!
 //! ```text
-//! machine   what processes use, as the kernel tells
+//! machine   what processes use, as the kernel counts it
 //! company   the directory of one size, and the manifests for it
 //! bitwarden the simulated organization in a process of its own
 //! operator  the operator on an API server

@@ -14,7 +14,7 @@ pub fn sizes(usual: (u32, u32)) -> (u32, u32) {
 }
 
 /// What was read: `50000 users, 5000 groups, 200000 memberships`.
-pub fn told(directory: &Directory) -> String {
+pub fn summary(directory: &Directory) -> String {
     let memberships: usize = directory.groups.iter().map(|group| group.users.len()).sum();
     format!(
         "{} users, {} groups, {memberships} memberships",

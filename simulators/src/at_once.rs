@@ -24,7 +24,7 @@ impl AtOnce {
         UnderWay(self.clone())
     }
 
-    /// Those under way.
+    /// The requests under way now.
     pub fn now(&self) -> u32 {
         self.0.lock().now
     }
@@ -41,7 +41,7 @@ impl AtOnce {
     }
 }
 
-/// See [`AtOnce::enter`].
+/// Counts one request as long as it is kept.
 #[must_use]
 pub(crate) struct UnderWay(AtOnce);
 

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::wire::Wire;
+use crate::wire::CuttableConnection;
 
 /// How a request fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub enum Way {
     InternalError,
     /// 503 without a body.
     Unavailable,
-    /// 429.
+    /// 429 with `Retry-After`.
     #[serde(rename_all = "camelCase")]
     TooManyRequests {
         /// The seconds in `Retry-After`.
@@ -84,11 +84,11 @@ pub enum Work {
 }
 
 impl Work {
-    /// Both, for sweeps.
+    /// Both kinds, for sweeps over all faults.
     pub const BOTH: [Self; 2] = [Self::Undone, Self::Done];
 }
 
-/// One rule: which requests fail, and how. Unless told otherwise: the first request of any kind,
+/// One rule: which requests fail, and how. By default: the first request of any kind,
 /// once, with the work undone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -255,7 +255,7 @@ impl Faults {
 /// The middleware: `axum::middleware::from_fn_with_state(faults, inject)`.
 pub async fn inject(
     State(faults): State<Faults>,
-    ConnectInfo(wire): ConnectInfo<Wire>,
+    ConnectInfo(wire): ConnectInfo<CuttableConnection>,
     request: Request,
     next: Next,
 ) -> Response {

@@ -3,7 +3,7 @@
 
 /// How a language writes its tokens.
 pub(crate) struct Syntax {
-    /// Around a text.
+    /// The character around a text.
     pub quote: char,
     /// Whether two quotes within a text stand for one.
     pub doubled_quotes: bool,
@@ -142,7 +142,7 @@ impl<'s> Tokens<'s> {
         Some(Self { all, at, syntax })
     }
 
-    /// The next token.
+    /// Takes the next token; `None` at the end.
     pub fn token(&mut self) -> Option<Token> {
         let token = self.all.get(self.at).cloned();
         self.at += 1;

@@ -67,7 +67,7 @@ impl Front {
 pub(crate) struct Latency(Arc<Mutex<Duration>>);
 
 impl Latency {
-    /// Takes that long.
+    /// Waits for the latency before a request goes on.
     pub async fn pass(&self) {
         let latency = *self.0.lock();
         if !latency.is_zero() {

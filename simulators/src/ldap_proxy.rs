@@ -129,7 +129,7 @@ impl LdapProxy {
         })
     }
 
-    /// Where clients connect.
+    /// The address and port that clients connect to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -211,7 +211,7 @@ impl State {
 
     /// Counts a request and tells whether it is the one to spoil.
     fn next(&self, request: &[u8]) -> Option<LdapFault> {
-        self.operations().push(told(request));
+        self.operations().push(describe(request));
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         let fault = *self
             .fault
@@ -359,7 +359,7 @@ fn operation(message: &[u8]) -> u8 {
 }
 
 /// A request for a person.
-fn told(request: &[u8]) -> String {
+fn describe(request: &[u8]) -> String {
     let operation_at = offsets(request).1;
     match request[operation_at] {
         BIND => "bind".to_owned(),

@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 /// One request, in the order of arrival.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// `GET`, `POST` …
+    /// The method, such as `GET` or `POST`.
     pub method: String,
-    /// Without the query.
+    /// The path without the query.
     pub path: String,
     /// As it was sent.
     pub query: String,

@@ -35,7 +35,7 @@ impl Served {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
         let mut stopped = stopping.subscribe();
-        let service = router.into_make_service_with_connect_info::<Wire>();
+        let service = router.into_make_service_with_connect_info::<CuttableConnection>();
         tokio::spawn(async move {
             let until = async move {
                 let _ = stopped.wait_for(|stopping| *stopping).await;
@@ -47,7 +47,7 @@ impl Served {
         Ok(Self { address, stopping })
     }
 
-    /// Where it listens.
+    /// The address and port at which the server listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -61,15 +61,15 @@ impl Drop for Served {
 }
 
 /// The connection a request came in on, as a request extension
-/// (`ConnectInfo<Wire>`).
+/// (`ConnectInfo<CuttableConnection>`).
 #[derive(Clone, Debug)]
-pub struct Wire {
+pub struct CuttableConnection {
     peer: SocketAddr,
     cut: Arc<AtomicBool>,
 }
 
-impl Wire {
-    /// The client's address.
+impl CuttableConnection {
+    /// The address and port of the client.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
         self.peer
@@ -82,13 +82,13 @@ impl Wire {
     }
 }
 
-impl Connected<IncomingStream<'_, CuttableListener>> for Wire {
+impl Connected<IncomingStream<'_, CuttableListener>> for CuttableConnection {
     fn connect_info(stream: IncomingStream<'_, CuttableListener>) -> Self {
         stream.io().wire.clone()
     }
 }
 
-/// Accepts connections that their [`Wire`] can cut.
+/// Accepts connections that their [`CuttableConnection`] can cut.
 #[derive(Debug)]
 pub struct CuttableListener(TcpListener);
 
@@ -100,7 +100,7 @@ impl Listener for CuttableListener {
         let (stream, peer) = Listener::accept(&mut self.0).await;
         // Answers are small; waiting to fill a packet would show as latency in measurements.
         let _ = stream.set_nodelay(true);
-        let wire = Wire {
+        let wire = CuttableConnection {
             peer,
             cut: Arc::new(AtomicBool::new(false)),
         };
@@ -116,7 +116,7 @@ impl Listener for CuttableListener {
 #[derive(Debug)]
 pub struct CuttableStream {
     stream: TcpStream,
-    wire: Wire,
+    wire: CuttableConnection,
 }
 
 impl CuttableStream {

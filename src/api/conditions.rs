@@ -2,7 +2,7 @@
 //!
 //! The one place where conditions are made. They follow kstatus: `Ready` is always there;
 //! `Reconciling` and `Stalled` only while they are true. A reason is the same word in a condition
-//! and in the event that tells of it.
+//! and in its event.
 
 use std::fmt;
 
@@ -123,7 +123,7 @@ reasons! {
         AlreadyManaged,
     }
 
-    /// Why removals wait.
+    /// Why removals of a run wait for approval; the reason of the condition `RemovalsHeld`.
     pub enum HeldReason {
         /// More than `offboarding.limit` would lose something.
         LimitExceeded,
@@ -153,7 +153,7 @@ pub fn is_ready_reason(word: &str) -> bool {
 
 /// Where a resource stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum SyncOutcome {
     /// A run is under way.
     Syncing {
         /// What is being done.
@@ -161,7 +161,7 @@ pub enum Outcome {
     },
     /// A run did all that it could do now.
     Succeeded {
-        /// In which way.
+        /// The reason of `Ready`.
         reason: Success,
         /// What was seen and done.
         message: String,
@@ -170,21 +170,21 @@ pub enum Outcome {
     },
     /// A run failed, and another try will follow.
     Failed {
-        /// In which way.
+        /// The reason of `Ready`, which says at which side it failed.
         reason: Failure,
         /// What was tried, what the other side answered, what to do.
         message: String,
     },
     /// It takes a person.
     Stalled {
-        /// In which way.
+        /// The reason of `Stalled`.
         reason: Blocker,
-        /// What to change.
+        /// What a person has to change before the next run.
         message: String,
     },
 }
 
-impl Outcome {
+impl SyncOutcome {
     /// The conditions of a resource at `generation` that had `before` until now.
     ///
     /// A condition keeps its `lastTransitionTime` as long as its status stays; whether removals
@@ -315,29 +315,29 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn succeeded() -> Outcome {
-        Outcome::Succeeded {
+    fn succeeded() -> SyncOutcome {
+        SyncOutcome::Succeeded {
             reason: Success::Succeeded,
             message: "234 members and 20 groups are in sync".into(),
             held: None,
         }
     }
 
-    fn failed() -> Outcome {
-        Outcome::Failed {
+    fn failed() -> SyncOutcome {
+        SyncOutcome::Failed {
             reason: Failure::SourceUnavailable,
             message: "connection refused".into(),
         }
     }
 
-    fn syncing() -> Outcome {
-        Outcome::Syncing {
+    fn syncing() -> SyncOutcome {
+        SyncOutcome::Syncing {
             message: "reading".into(),
         }
     }
 
     /// `Ready=True/Succeeded`, for each condition.
-    fn shown(conditions: &[Condition]) -> Vec<String> {
+    fn summary(conditions: &[Condition]) -> Vec<String> {
         conditions
             .iter()
             .map(|c| format!("{}={}/{}", c.type_, c.status, c.reason))
@@ -346,11 +346,11 @@ mod tests {
 
     #[test]
     fn each_outcome_has_ready_and_only_the_others_that_are_true() {
-        let stalled = Outcome::Stalled {
+        let stalled = SyncOutcome::Stalled {
             reason: Blocker::ReferenceNotFound,
             message: "Secret ldap-bind is missing".into(),
         };
-        let of = |outcome: &Outcome| shown(&outcome.conditions(&[], 1, at(0)));
+        let of = |outcome: &SyncOutcome| summary(&outcome.conditions(&[], 1, at(0)));
         assert_eq!(
             of(&syncing()),
             ["Ready=Unknown/Syncing", "Reconciling=True/Syncing"]
@@ -384,18 +384,18 @@ mod tests {
     fn a_run_of_the_same_spec_leaves_ready_alone_and_one_of_a_new_spec_makes_it_unknown() {
         let ready = succeeded().conditions(&[], 1, at(10));
         assert_eq!(
-            shown(&syncing().conditions(&ready, 1, at(20))),
+            summary(&syncing().conditions(&ready, 1, at(20))),
             ["Ready=True/Succeeded", "Reconciling=True/Syncing"]
         );
         assert_eq!(
-            shown(&syncing().conditions(&ready, 2, at(20))),
+            summary(&syncing().conditions(&ready, 2, at(20))),
             ["Ready=Unknown/Syncing", "Reconciling=True/Syncing"]
         );
     }
 
     #[test]
     fn removals_stay_held_through_failures_until_a_run_succeeds_without_any() {
-        let held = Outcome::Succeeded {
+        let held = SyncOutcome::Succeeded {
             reason: Success::Succeeded,
             message: "in sync".into(),
             held: Some((
@@ -405,7 +405,7 @@ mod tests {
         };
         let first = held.conditions(&[], 1, at(10));
         assert_eq!(
-            shown(&first),
+            summary(&first),
             ["Ready=True/RemovalsHeld", "RemovalsHeld=True/LimitExceeded"]
         );
         let second = failed().conditions(&first, 1, at(20));
@@ -413,7 +413,7 @@ mod tests {
         assert_eq!(waiting.last_transition_time, Time(at(10)));
         assert_eq!(waiting.message, "70 of 200 members would lose access");
         assert_eq!(
-            shown(&succeeded().conditions(&second, 1, at(30))),
+            summary(&succeeded().conditions(&second, 1, at(30))),
             ["Ready=True/Succeeded"]
         );
     }
@@ -428,7 +428,7 @@ mod tests {
             observed_generation: None,
             last_transition_time: Time(at(1)),
         };
-        let long = Outcome::Failed {
+        let long = SyncOutcome::Failed {
             reason: Failure::ApplyFailed,
             message: "ä".repeat(5_000),
         };

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn kubectl_explain_tells_what_each_value_of_a_field_means() {
+    fn kubectl_explain_says_what_each_value_of_a_field_means() {
         let schema = serde_json::to_value(schema::<DirectorySync>()).unwrap();
         let absent = "/properties/spec/properties/offboarding/properties/absent/description";
         assert_eq!(

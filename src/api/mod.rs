@@ -10,7 +10,7 @@ pub mod status;
 pub use spec::{DirectorySync, DirectorySyncSpec};
 pub use status::DirectorySyncStatus;
 
-/// The API group.
+/// The API group of the resource, the first part of `apiVersion`.
 pub const GROUP: &str = "directorysync.dev";
 /// The version of the group.
 pub const VERSION: &str = "v1alpha1";

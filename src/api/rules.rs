@@ -22,7 +22,7 @@ pub(super) fn only_with(field: &str, needs: &str, message: &str) -> Rule {
     Rule::new(format!("!has(self.{field}) || has(self.{needs})")).message(message)
 }
 
-/// Both or neither.
+/// A rule that accepts both fields or neither.
 pub(super) fn together(one: &str, other: &str, message: &str) -> Rule {
     Rule::new(format!("has(self.{one}) == has(self.{other})")).message(message)
 }

@@ -17,7 +17,7 @@ use crate::text::sanitize;
 
 /// Longer than anything takes that is well.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two tries.
+/// How long to wait before the health endpoint is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Asks both until they are well or time is up; ends well only if they are.

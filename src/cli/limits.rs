@@ -2,7 +2,7 @@
 
 use super::args::OperatorArgs;
 use crate::http::egress::EgressPolicy;
-use crate::http::limits::{ProcessLimits, set_process_limits};
+use crate::http::process_limits::{ProcessLimits, set_process_limits};
 
 /// As the operator's flags say. Only the first call has an effect.
 pub fn set_for_operator(args: &OperatorArgs) {

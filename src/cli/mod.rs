@@ -8,7 +8,7 @@
 //! run         a run of it, with progress and Ctrl-C
 //! healthy     whether such an operator is up
 //! limits      what holds for every connection
-//! operator    the operator until it is told to stop
+//! operator    the operator until it is stopped by a signal
 //! output      what is printed where
 //! confirm     a question that wants a clear yes
 //! ```
@@ -43,13 +43,13 @@ use args::{Command, CommandLine};
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// The flags.
+    /// The flags or environment variables can't be used.
     #[error(transparent)]
     Request(#[from] InvalidRequest),
-    /// Logs and traces.
+    /// Logs or traces couldn't be set up.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
-    /// The manifests.
+    /// The manifests couldn't be read.
     #[error(transparent)]
     Manifests(#[from] ManifestError),
     /// Nobody can be asked.
@@ -66,7 +66,7 @@ pub enum CliError {
     /// The operator ended by itself.
     #[error(transparent)]
     Operator(#[from] crate::controller::OperatorError),
-    /// Standard output.
+    /// Standard output couldn't be written.
     #[error("can't write to standard output")]
     Output(#[from] std::io::Error),
 }

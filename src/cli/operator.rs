@@ -1,4 +1,4 @@
-//! The operator, until it is told to stop.
+//! The operator, until it is stopped by a signal.
 
 use std::process::ExitCode;
 

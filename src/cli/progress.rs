@@ -17,7 +17,7 @@ const FRAME: Duration = Duration::from_millis(100);
 /// How often a long phase says elsewhere how far it is.
 const REMINDER: Duration = Duration::from_secs(10);
 
-/// Runs `future` and shows on stderr what `progress` tells meanwhile.
+/// Runs `future` and shows on stderr what `progress` counts meanwhile.
 pub async fn with_progress<F: Future>(quiet: bool, progress: &Progress, future: F) -> F::Output {
     if quiet {
         return future.await;

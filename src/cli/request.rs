@@ -14,10 +14,10 @@ use crate::telemetry::{Health, InvalidLogFilter, LogFilter, LogFormat, LogSettin
 /// Flags that can't be meant.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidRequest {
-    /// RUST_LOG.
+    /// RUST_LOG isn't a log filter.
     #[error("the environment variable RUST_LOG: {0}")]
     RustLog(#[source] InvalidLogFilter),
-    /// `--listen`.
+    /// The value of `--listen` isn't an address with a port.
     #[error("--listen {0}: write an address and a port such as 0.0.0.0:8080 or [::]:8080, or none")]
     Listen(String),
     /// A backoff of nothing.
@@ -26,17 +26,17 @@ pub enum InvalidRequest {
     /// Backoffs the wrong way round.
     #[error("--max-backoff ({max:#}) must be at least --min-backoff ({min:#})")]
     Backoff {
-        /// `--min-backoff`
+        /// The value of `--min-backoff`.
         min: SignedDuration,
-        /// `--max-backoff`
+        /// The value of `--max-backoff`.
         max: SignedDuration,
     },
     /// A name that no namespace can have.
     #[error("{flag}: {name:?} is no namespace's name")]
     Namespace {
-        /// The flag.
+        /// The flag, such as `--namespace`.
         flag: &'static str,
-        /// As given.
+        /// The value as given.
         name: String,
     },
     /// A lease that nobody holds.

@@ -32,13 +32,13 @@ pub enum RunFailure {
     /// It can't be run at all.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// The run.
+    /// The run failed at one of the two sides.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The state folder.
+    /// The state folder couldn't be read or written.
     #[error(transparent)]
     State(#[from] StateError),
-    /// Signals.
+    /// The handlers of SIGINT and SIGTERM couldn't be installed.
     #[error("can't listen for signals")]
     Signals(#[from] io::Error),
 }
@@ -86,14 +86,16 @@ impl<'a> Run<'a> {
         let planning = plan(&**source, organization, policy, &mut self.state, &options);
         let planning = with_progress(self.quiet, &progress, planning).instrument(object.span());
         let planned = stopped_by_signal(&stop, planning).await??;
-        self.kept.begin(&self.state.ledger, &self.state.memory)?;
+        self.kept
+            .begin(&self.state.ledger, &self.state.memberships)?;
         Ok(planned)
     }
 
     /// Makes exactly the changes of a plan. Ctrl-C and SIGTERM end it at the next safe point.
     pub async fn apply(&mut self, mut planned: Planned) -> Result<Report, RunFailure> {
         planned.invalidate(&mut self.state);
-        self.kept.save(&self.state.ledger, &self.state.memory)?;
+        self.kept
+            .save(&self.state.ledger, &self.state.memberships)?;
         let progress = Progress::default();
         let stop = CancellationToken::new();
         let options = RunOptions {
@@ -106,7 +108,8 @@ impl<'a> Run<'a> {
         let span = self.session.object.span();
         let applying = with_progress(self.quiet, &progress, applying).instrument(span);
         let report = stopped_by_signal(&stop, applying).await?;
-        self.kept.save(&self.state.ledger, &self.state.memory)?;
+        self.kept
+            .save(&self.state.ledger, &self.state.memberships)?;
         Ok(report?)
     }
 
@@ -119,7 +122,8 @@ impl<'a> Run<'a> {
     /// by hand, and what is held.
     pub fn finish(&mut self, planned: Planned) -> Result<Report, RunFailure> {
         let report = planned.preview(&mut self.state);
-        self.kept.save(&self.state.ledger, &self.state.memory)?;
+        self.kept
+            .save(&self.state.ledger, &self.state.memberships)?;
         Ok(report)
     }
 }

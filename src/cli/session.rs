@@ -16,36 +16,36 @@ use crate::validation::ValidatedSpec;
 
 /// One resource with both its sides, ready to run.
 pub struct Session {
-    /// Which.
+    /// The namespace and name of the resource.
     pub object: Object,
     /// Its author wants nothing done.
     pub suspended: bool,
     /// Whether its author wants changes made.
     pub mode: Mode,
-    /// Its rules.
+    /// The filters and limits of its spec.
     pub policy: Policy,
-    /// The directory.
+    /// Reads the directory.
     pub source: Box<dyn Source>,
-    /// The organization.
+    /// Reads and changes the organization.
     pub organization: OrganizationClient,
 }
 
 /// Why a resource can't be run.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The spec.
+    /// The spec isn't valid.
     #[error("the spec can't be followed: {0}")]
     Spec(#[from] InvalidSpec),
-    /// Secrets and ConfigMaps.
+    /// Secrets or ConfigMaps that the spec names are missing or incomplete.
     #[error("{0} (looked for in the manifests and in --secret-dir)")]
     References(#[from] Unresolved),
     /// A file of the secret directory.
     #[error(transparent)]
     Manifests(#[from] ManifestError),
-    /// The directory's settings.
+    /// The directory's settings can't be used.
     #[error("the source can't be used: {0}")]
     Source(#[from] SourceError),
-    /// The organization's settings.
+    /// The organization's settings can't be used.
     #[error("the organization can't be used: {0}")]
     Organization(#[from] OrganizationError),
 }

@@ -22,7 +22,7 @@ use crate::sync::ledger::{Holds, Ledger};
 use crate::sync::memberships::MembershipCache;
 use crate::sync::stored::{self, Magic};
 
-/// Below `XDG_STATE_HOME`.
+/// The folder's name below `XDG_STATE_HOME`.
 const FOLDER: &str = "directory-sync";
 /// The first bytes of a record: a name and a version.
 const MAGIC: &Magic = b"dsyncst1";
@@ -36,7 +36,7 @@ const RESOURCES_MAX: usize = 16;
 /// Why the record of removals can't be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// No folder.
+    /// Neither a flag nor the environment names a folder.
     #[error(
         "there is no place to keep the record of removals, which the limits depend on: set --state-dir \
          to a folder that is kept from one command to the next"
@@ -49,14 +49,14 @@ pub enum StateError {
          next"
     )]
     Io {
-        /// What was tried.
+        /// What was tried, such as "read".
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// What the system says.
         error: io::Error,
     },
-    /// Another command.
+    /// Another process holds the lock of the organization's state.
     #[error(
         "another command is working on this organization ({0} is locked); try again when it is done"
     )]

@@ -24,7 +24,7 @@ const HELD: u8 = 3;
 const PROBLEMS: usize = 10;
 
 /// How a resource came out.
-enum Outcome {
+enum Synced {
     Done,
     Held,
     Declined,
@@ -59,9 +59,9 @@ pub async fn sync(args: &SyncArgs) -> Result<ExitCode, CliError> {
             Err(error) => Err(error.into()),
         };
         match synced {
-            Ok(Outcome::Done) => {}
-            Ok(Outcome::Held) => held = true,
-            Ok(Outcome::Declined) => all_well = false,
+            Ok(Synced::Done) => {}
+            Ok(Synced::Held) => held = true,
+            Ok(Synced::Declined) => all_well = false,
             Err(error) => {
                 failed(&object_of(resource), &error);
                 all_well = false;
@@ -75,7 +75,7 @@ pub async fn sync(args: &SyncArgs) -> Result<ExitCode, CliError> {
     })
 }
 
-async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Outcome, NotSynced> {
+async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Synced, NotSynced> {
     if session.suspended {
         return Err(NotSynced::Suspended);
     }
@@ -93,7 +93,7 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Outcome, NotSync
             }
             if !confirmed(&planned)? {
                 eprintln!("nothing was changed");
-                return Ok(Outcome::Declined);
+                return Ok(Synced::Declined);
             }
             if !planned.still_fits().await.map_err(RunFailure::from)? {
                 eprintln!(
@@ -109,10 +109,10 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Outcome, NotSync
     }
 }
 
-fn outcome(report: &Report) -> Outcome {
+fn outcome(report: &Report) -> Synced {
     match report.held() {
-        Some(_) => Outcome::Held,
-        None => Outcome::Done,
+        Some(_) => Synced::Held,
+        None => Synced::Done,
     }
 }
 

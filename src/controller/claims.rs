@@ -18,13 +18,13 @@ use crate::telemetry::Object;
 /// What one object wants to manage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// The object.
+    /// The namespace and name of the resource that makes the claim.
     pub object: Object,
     /// Its uid: an object that was recreated under the same name is another.
     pub uid: String,
     /// When it was created. The older one is tried first.
     pub created: Timestamp,
-    /// The organization's id.
+    /// The organization that it manages.
     pub organization: Uuid,
     /// Only members and groups whose external id begins with this.
     pub prefix: String,
@@ -59,14 +59,14 @@ pub struct Released {
 
 /// Whether an object may run.
 #[derive(Debug)]
-pub enum Turn {
+pub enum ClaimResult {
     /// It may, as long as this is kept.
-    Go(Running),
+    Granted(Running),
     /// Another object owns the organization.
     OwnedBy(Object),
     /// Another object's run in the organization, or the first try of an older object, has to end
     /// first.
-    After(Object),
+    WaitFor(Object),
 }
 
 /// A run in an organization; another's can't begin before this is dropped.
@@ -99,7 +99,7 @@ pub fn overlap(one: &str, other: &str) -> bool {
 }
 
 impl Claims {
-    /// Sets what an object wants to manage, in place of what it wanted before. `accepted` tells
+    /// Sets what an object wants to manage, in place of what it wanted before. `accepted` says
     /// that an earlier process recorded this claim as accepted.
     pub fn put(&self, claim: Claim, accepted: bool) -> Released {
         let mut entries = self.entries();
@@ -183,11 +183,11 @@ impl Claims {
     }
 
     /// Asks for a turn. An object without a claim has none to wait for.
-    pub fn begin(&self, uid: &str) -> Turn {
+    pub fn begin(&self, uid: &str) -> ClaimResult {
         let mut entries = self.entries();
         if let Some(entry) = entries.get(uid) {
             if let Some(owner) = owner(&entries, entry) {
-                return Turn::OwnedBy(owner);
+                return ClaimResult::OwnedBy(owner);
             }
             let comes_first = |other: &Entry| {
                 other.running
@@ -200,13 +200,13 @@ impl Claims {
                 .values()
                 .find(|other| entry.claim.conflicts_with(&other.claim) && comes_first(other));
             if let Some(first) = first {
-                return Turn::After(first.claim.object.clone());
+                return ClaimResult::WaitFor(first.claim.object.clone());
             }
         }
         if let Some(entry) = entries.get_mut(uid) {
             entry.running = true;
         }
-        Turn::Go(Running {
+        ClaimResult::Granted(Running {
             claims: self.clone(),
             uid: uid.to_owned(),
         })
@@ -286,7 +286,7 @@ mod tests {
 
     fn go(claims: &Claims, name: &str) -> Running {
         match claims.begin(&format!("uid-{name}")) {
-            Turn::Go(running) => running,
+            ClaimResult::Granted(running) => running,
             other => panic!("{name}: {other:?}"),
         }
     }
@@ -301,11 +301,17 @@ mod tests {
                     claim(name, if name == "first" { 1 } else { 2 }, ""),
                 );
             }
-            assert!(matches!(claims.begin("uid-second"), Turn::After(_)));
+            assert!(matches!(
+                claims.begin("uid-second"),
+                ClaimResult::WaitFor(_)
+            ));
             let running = go(&claims, "first");
             claims.accept("uid-first").unwrap();
             drop(running);
-            assert!(matches!(claims.begin("uid-second"), Turn::OwnedBy(_)));
+            assert!(matches!(
+                claims.begin("uid-second"),
+                ClaimResult::OwnedBy(_)
+            ));
         }
     }
 
@@ -409,7 +415,7 @@ mod tests {
         let running = go(&claims, "deleted");
         put(&claims, claim("next", 2, ""));
         claims.delete("uid-deleted");
-        assert!(matches!(claims.begin("uid-next"), Turn::After(_)));
+        assert!(matches!(claims.begin("uid-next"), ClaimResult::WaitFor(_)));
         drop(running);
         go(&claims, "next");
     }

@@ -15,7 +15,7 @@ use super::claim_lease::ClaimLeases;
 use super::claims::{Claims, Released};
 use super::events::Events;
 use super::objects::Objects;
-use super::permits::Permits;
+use super::run_queue::RunQueue;
 use super::settings::ResourcePolicy;
 use super::timing::Timing;
 use super::watch::WatchedObject;
@@ -23,7 +23,7 @@ use crate::telemetry::{Metrics, Object};
 
 /// What all reconciles share.
 pub struct Context {
-    /// The API server.
+    /// A client of the Kubernetes API.
     pub client: Client,
     /// What to count into.
     pub metrics: Metrics,
@@ -34,14 +34,14 @@ pub struct Context {
     /// Between the tries of a failing object.
     pub backoff: Backoff,
     /// A run needs one.
-    pub permits: Permits,
+    pub run_queue: RunQueue,
     /// Who owns which organization.
     pub claims: Claims,
     /// The record of claims that other operators see; `None` without leader election.
     pub claim_leases: Option<ClaimLeases>,
     /// What is known of each object.
     pub objects: Objects,
-    /// Tells of changes.
+    /// Publishes Kubernetes events when a condition changes its reason.
     pub events: Events,
     /// Ownership is decided only after each object of the first list was looked at once.
     pub initial_sync: InitialSyncBarrier,
@@ -69,7 +69,7 @@ impl Context {
         self.release(released);
     }
 
-    /// A claim has ended: other operators are told, and objects that waited for it woken.
+    /// A claim has ended: other operators are notified, and objects that waited for it run.
     pub fn release(&self, released: Released) {
         let Released { claim, wake } = released;
         self.wake(wake);

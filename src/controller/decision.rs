@@ -42,9 +42,9 @@ pub struct History {
 /// One run, however it ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempt {
-    /// When it ended.
+    /// When the run ended.
     pub ended: Timestamp,
-    /// Of which generation.
+    /// The `metadata.generation` of the spec that it used.
     pub generation: i64,
     /// With which Secrets and ConfigMaps; `None` where another process made it.
     pub fingerprint: Option<Fingerprint>,
@@ -61,9 +61,9 @@ pub struct Attempt {
 /// Whether to run now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Now.
+    /// Run at once, for this reason.
     Now(Trigger),
-    /// Then.
+    /// Don't run before this time.
     At(Timestamp),
 }
 
@@ -80,7 +80,7 @@ pub enum Trigger {
     Requested,
     /// Held removals were approved.
     Approved,
-    /// The schedule.
+    /// The interval or the cron schedule of the spec.
     Scheduled,
 }
 
@@ -115,7 +115,7 @@ pub fn decide(desired: &Desired<'_>, history: &History, now: Timestamp) -> Decis
 }
 
 /// When to try again what needs manual action: as scheduled, but not within `least`. The other
-/// side counts wrong passwords and tells nobody when it is fixed.
+/// side counts wrong passwords and doesn't notify anybody when it is fixed.
 pub fn after_refusal(
     schedule: &Schedule,
     ended: Timestamp,
@@ -454,14 +454,14 @@ mod tests {
 
     #[test]
     fn a_restart_goes_on_with_what_was_interrupted_or_stalled() {
-        use crate::api::conditions::Outcome;
+        use crate::api::conditions::SyncOutcome;
         use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
         let schedule = quarter_hourly();
         let mut status = status(noon() - MINUTE);
-        let syncing = Outcome::Syncing {
+        let syncing = SyncOutcome::Syncing {
             message: "reading".into(),
         };
-        let stalled = Outcome::Stalled {
+        let stalled = SyncOutcome::Stalled {
             reason: crate::api::conditions::Blocker::SourceRefused,
             message: "wrong password".into(),
         };

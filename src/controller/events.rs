@@ -87,10 +87,10 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::api::conditions::{Failure, HeldReason, Outcome, Success};
+    use crate::api::conditions::{Failure, HeldReason, Success, SyncOutcome};
 
     fn succeeded(held: Option<(HeldReason, String)>) -> Vec<Condition> {
-        let outcome = Outcome::Succeeded {
+        let outcome = SyncOutcome::Succeeded {
             reason: Success::Succeeded,
             message: "in sync".into(),
             held,
@@ -99,7 +99,7 @@ mod tests {
     }
 
     fn failed(message: &str) -> Vec<Condition> {
-        let outcome = Outcome::Failed {
+        let outcome = SyncOutcome::Failed {
             reason: Failure::SourceUnavailable,
             message: message.into(),
         };
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_told_when_ready_changes_its_reason_and_only_then() {
+    fn an_event_is_published_when_ready_changes_its_reason_and_only_then() {
         let in_sync = succeeded(None);
         assert_eq!(
             event_of(&[], &in_sync),
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_beginning_of_a_run_is_no_event() {
-        let syncing = Outcome::Syncing {
+        let syncing = SyncOutcome::Syncing {
             message: "reading".into(),
         };
         assert_eq!(

@@ -25,7 +25,7 @@ const LIFETIME: i64 = 600;
 /// Whose identities the resources of one namespace may use.
 #[derive(Clone)]
 pub struct NamespaceIdentities {
-    /// The API server.
+    /// A client of the Kubernetes API.
     pub client: Client,
     /// The namespace of the resource.
     pub namespace: String,

@@ -18,9 +18,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// Which Lease to hold, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseSettings {
-    /// The Lease's namespace.
+    /// The namespace of the Lease object.
     pub namespace: String,
-    /// The Lease's name.
+    /// The name of the Lease object.
     pub name: String,
     /// This process among all others: the name of its pod.
     pub identity: String,
@@ -28,7 +28,7 @@ pub struct LeaseSettings {
     pub duration: Duration,
     /// A leader that couldn't renew for this long stops; shorter than `duration`.
     pub renew_deadline: Duration,
-    /// Between two tries.
+    /// How long to wait between two tries to take or renew the Lease.
     pub retry: Duration,
 }
 

@@ -11,7 +11,7 @@
 //! run              one run: stopped when the spec changes, its progress reported
 //! claims           which object owns which organization, within this operator
 //! claim_lease      the same across operators: one Lease per organization
-//! permits          who runs next; watchdog: which run makes no progress
+//! run_queue        who runs next; watchdog: which run makes no progress
 //! outcome          the result of a run, as status and messages (pure)
 //! plan             the plan and what is remembered, as the ConfigMap `<name>-plan`
 //! backoff          how long a failed run waits
@@ -33,7 +33,6 @@ mod objects;
 mod operator;
 mod outcome;
 mod ownership;
-mod permits;
 pub(crate) mod plan;
 mod prepare;
 mod publish;
@@ -41,6 +40,7 @@ mod reconcile;
 mod references;
 pub(crate) mod requests;
 mod run;
+mod run_queue;
 mod settings;
 mod state;
 mod status;

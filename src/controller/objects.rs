@@ -18,7 +18,7 @@ pub struct Objects {
 
 /// One object, for as long as it exists or something still works on it.
 pub struct Entry {
-    /// Who it is.
+    /// The namespace and name of the resource.
     pub object: Object,
     /// What is known of it; held by whoever works on it.
     pub state: tokio::sync::Mutex<ObjectState>,
@@ -40,7 +40,7 @@ struct CurrentRun {
 }
 
 impl Objects {
-    /// None yet.
+    /// An empty table; resources are added as the watch reports them.
     pub fn new(metrics: Metrics) -> Self {
         Self {
             entries: Mutex::default(),

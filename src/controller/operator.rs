@@ -22,9 +22,9 @@ use super::context::{Context, InitialSyncBarrier};
 use super::events::Events;
 use super::leader_election::{self, LeaseSettings};
 use super::objects::Objects;
-use super::permits::Permits;
 use super::reconcile::reconcile;
 use super::requests;
+use super::run_queue::RunQueue;
 use super::timeout::with_timeout;
 use super::timing::Timing;
 use super::watch::{WatchResult, WatchedObject, apis, watch};
@@ -166,7 +166,7 @@ async fn lead(
             min: settings.min_backoff,
             max: settings.max_backoff,
         },
-        permits: Permits::new(settings.concurrency.get()),
+        run_queue: RunQueue::new(settings.concurrency.get()),
         claims: Claims::default(),
         claim_leases: settings.leader_election.as_ref().map(|election| {
             let namespace = lease_namespace(&client, election);

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::watchdog::{Expired, Limit};
 use crate::api::DirectorySyncStatus;
 use crate::api::annotations::APPROVE_REMOVALS;
-use crate::api::conditions::{Blocker, Failure, HeldReason, Outcome, Success};
+use crate::api::conditions::{Blocker, Failure, HeldReason, Success, SyncOutcome};
 use crate::api::status::{
     ChangeCounts, HELD_SAMPLE_MAX, HeldRemovals, OrganizationStatus, PROBLEM_SAMPLE_MAX,
     PROBLEMS_MAX, Phase as StatusPhase, ProblemStatus, Progress as StatusProgress,
@@ -25,9 +25,9 @@ use crate::text::truncate;
 /// What a failed run means for status and schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFailure {
-    /// What status says.
-    pub outcome: Outcome,
-    /// When to retry.
+    /// What becomes the conditions of the status.
+    pub outcome: SyncOutcome,
+    /// When the next try is due.
     pub requeue: Requeue,
 }
 
@@ -54,14 +54,14 @@ pub fn of_error(error: &RunError) -> RunFailure {
     };
     let message = error.to_string();
     let stalled = |reason| RunFailure {
-        outcome: Outcome::Stalled {
+        outcome: SyncOutcome::Stalled {
             reason,
             message: message.clone(),
         },
         requeue: Requeue::Slow,
     };
     let failed = |reason, retry_after| RunFailure {
-        outcome: Outcome::Failed {
+        outcome: SyncOutcome::Failed {
             reason,
             message: message.clone(),
         },
@@ -82,7 +82,7 @@ pub fn of_error(error: &RunError) -> RunFailure {
 }
 
 /// What a finished run means. The same for each run that finds both sides the same.
-pub fn of_report(report: &Report, source: &str, object: &Object) -> Outcome {
+pub fn of_report(report: &Report, source: &str, object: &Object) -> SyncOutcome {
     let counts = after(report);
     let mut message = match report.mode {
         Mode::Preview if report.planned().is_empty() => format!("{source}: nothing to change"),
@@ -111,7 +111,7 @@ pub fn of_report(report: &Report, source: &str, object: &Object) -> Outcome {
     if let Some((_, what_to_do)) = &held {
         message = format!("{message}; {what_to_do}");
     }
-    Outcome::Succeeded {
+    SyncOutcome::Succeeded {
         reason: match report.mode {
             Mode::Preview => Success::Previewed,
             Mode::Apply if problems.is_empty() => Success::Succeeded,
@@ -159,7 +159,7 @@ pub fn of_expired(expired: Expired) -> RunFailure {
         Limit::Run(limit) => format!("the run took longer than {} s", limit.as_secs()),
     };
     RunFailure {
-        outcome: Outcome::Failed {
+        outcome: SyncOutcome::Failed {
             reason,
             message: format!(
                 "{limit} while {doing}, so the run was ended; it is retried automatically. Check \

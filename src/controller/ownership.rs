@@ -10,7 +10,7 @@ use super::claim_lease::ClaimError;
 use super::outcome::{self, Requeue, RunFailure};
 use super::run::Run;
 use super::state::ObjectState;
-use crate::api::conditions::{Blocker, Failure, Outcome};
+use crate::api::conditions::{Blocker, Failure, SyncOutcome};
 use crate::api::status::ClaimStatus;
 use crate::organization::OrganizationError;
 use crate::sync::progress::Phase;
@@ -89,7 +89,7 @@ impl Run<'_> {
     ) -> Option<Timestamp> {
         let took = clock.elapsed();
         let unavailable = |message: String| RunFailure {
-            outcome: Outcome::Failed {
+            outcome: SyncOutcome::Failed {
                 reason: Failure::OrganizationUnavailable,
                 message,
             },
@@ -100,7 +100,7 @@ impl Run<'_> {
             NotClaimed::OwnedBy(owner) => {
                 // Once it owns the organization, it runs at once.
                 state.history.get_or_insert_default().last = None;
-                let outcome = Outcome::Stalled {
+                let outcome = SyncOutcome::Stalled {
                     reason: Blocker::AlreadyManaged,
                     message: outcome::already_managed(&owner),
                 };

@@ -37,7 +37,7 @@ const LEDGER_MAX: usize = 160 * 1024;
 
 /// What stands in the ConfigMap.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Content {
+pub struct PlanConfigMapData {
     text: BTreeMap<String, String>,
     binary: BTreeMap<String, ByteString>,
     /// It was written for another object, which had the name before: it was deleted and made anew, or
@@ -53,17 +53,17 @@ pub enum PlanError {
         "ConfigMap {0:?} belongs to somebody else and was left alone; delete or rename it to see the plan there"
     )]
     Foreign(String),
-    /// The API server.
+    /// The API server refused a request or couldn't be reached.
     #[error("the plan's ConfigMap: {0}")]
     ApiServerError(#[from] ApiServerError),
 }
 
-impl Content {
+impl PlanConfigMapData {
     /// The plan, and what a later process needs.
     pub fn new(
         guarded: &GuardedPlan,
         sides: &Sides<'_>,
-        memory: &MembershipCache,
+        memberships: &MembershipCache,
         ledger: &Ledger,
     ) -> Self {
         let text = [
@@ -75,13 +75,13 @@ impl Content {
             binary: BTreeMap::new(),
             of_another: false,
         };
-        content.remember(memory, ledger);
+        content.remember(memberships, ledger);
         content
     }
 
     /// Replaces what is remembered of memberships and the ledger, and leaves the plan as it is.
-    pub fn remember(&mut self, memory: &MembershipCache, ledger: &Ledger) {
-        self.set(MEMBERSHIPS, memory.to_bytes(), MEMBERSHIPS_MAX);
+    pub fn remember(&mut self, memberships: &MembershipCache, ledger: &Ledger) {
+        self.set(MEMBERSHIPS, memberships.to_bytes(), MEMBERSHIPS_MAX);
         self.set(LEDGER, ledger.to_bytes(), LEDGER_MAX);
     }
 
@@ -94,14 +94,14 @@ impl Content {
     }
 
     /// What is remembered of memberships; `None` unless it is what `digest` stands for.
-    pub fn memory(&self, digest: &str) -> Option<MembershipCache> {
+    pub fn memberships(&self, digest: &str) -> Option<MembershipCache> {
         let bytes = &self.binary.get(MEMBERSHIPS)?.0;
-        let memory = MembershipCache::from_bytes(bytes).ok()?;
-        (memory.digest() == digest).then_some(memory)
+        let memberships = MembershipCache::from_bytes(bytes).ok()?;
+        (memberships.digest() == digest).then_some(memberships)
     }
 
     /// Whether something is remembered of memberships, whatever it is.
-    pub fn has_memory(&self) -> bool {
+    pub fn has_memberships(&self) -> bool {
         self.binary.contains_key(MEMBERSHIPS)
     }
 
@@ -150,14 +150,17 @@ pub fn name(name: &str) -> String {
 ///
 /// # Errors
 /// As [`PlanError`].
-pub async fn read(client: &Client, object: &DirectorySync) -> Result<Option<Content>, PlanError> {
+pub async fn read(
+    client: &Client,
+    object: &DirectorySync,
+) -> Result<Option<PlanConfigMapData>, PlanError> {
     let Some(map) = with_timeout(api(client, object).get_opt(&name(&object.name_any()))).await?
     else {
         return Ok(None);
     };
     check_ours(&map.metadata, object)?;
     let mut owners = map.metadata.owner_references.iter().flatten();
-    Ok(Some(Content {
+    Ok(Some(PlanConfigMapData {
         of_another: !owners.any(|owner| Some(&owner.uid) == object.metadata.uid.as_ref()),
         text: map.data.unwrap_or_default(),
         binary: map.binary_data.unwrap_or_default(),
@@ -171,7 +174,7 @@ pub async fn read(client: &Client, object: &DirectorySync) -> Result<Option<Cont
 pub async fn write(
     client: &Client,
     object: &DirectorySync,
-    content: &Content,
+    content: &PlanConfigMapData,
 ) -> Result<(), PlanError> {
     let (api, name) = (api(client, object), name(&object.name_any()));
     if let Some(found) = with_timeout(api.get_metadata_opt(&name)).await? {

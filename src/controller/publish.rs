@@ -8,14 +8,14 @@ use super::context::Context;
 use super::state::ObjectState;
 use super::status::{is_worth_writing, write};
 use crate::api::DirectorySyncStatus;
-use crate::api::conditions::{ConditionType, Outcome, find, is_ready_reason};
+use crate::api::conditions::{ConditionType, SyncOutcome, find, is_ready_reason};
 use crate::telemetry::{ConditionStatus, Object};
 
 /// Publishes the status of one object.
 pub struct Publisher<'a> {
-    /// What all share.
+    /// What all reconciles share: clients, claims, settings.
     pub context: &'a Context,
-    /// Who it is.
+    /// The namespace and name of the resource.
     pub object: &'a Object,
     /// Of this very object.
     pub metadata: &'a ObjectMeta,
@@ -28,7 +28,7 @@ impl Publisher<'_> {
     pub fn status_with(
         &self,
         state: &ObjectState,
-        outcome: &Outcome,
+        outcome: &SyncOutcome,
         change: impl FnOnce(&mut DirectorySyncStatus),
     ) -> DirectorySyncStatus {
         let generation = self.metadata.generation.unwrap_or_default();

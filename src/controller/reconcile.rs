@@ -11,7 +11,7 @@ use kube::{Resource, ResourceExt};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::claims::{Claim, Turn};
+use super::claims::{Claim, ClaimResult};
 use super::context::Context;
 use super::decision::{Decision, Desired, decide, history_from_status};
 use super::objects::Entry;
@@ -22,11 +22,11 @@ use super::requests;
 use super::run::Run;
 use super::state::{Blocked, Connected, ObjectState, Prepared};
 use super::watch::WatchedObject;
-use crate::api::conditions::{Blocker, ConditionType, Outcome, Success, find};
+use crate::api::conditions::{Blocker, ConditionType, Success, SyncOutcome, find};
 use crate::api::status::ClaimStatus;
 use crate::api::{DirectorySync, DirectorySyncStatus};
 
-/// Looks at an object, does what is due, and tells when to look again.
+/// Reconciles an object: does what is due, and gives the time until the next look.
 ///
 /// # Errors
 /// None: what goes wrong stands in status, and is tried again when it should be.
@@ -79,7 +79,7 @@ async fn malformed(
          the operator, and write the resource as it says",
         crate::text::sanitize(&invalid.error)
     );
-    let outcome = Outcome::Stalled {
+    let outcome = SyncOutcome::Stalled {
         reason: Blocker::InvalidSpec,
         message,
     };
@@ -194,12 +194,12 @@ impl Reconcile<'_> {
             }
         };
         let running = match self.context.claims.begin(self.uid()) {
-            Turn::Go(running) => running,
-            Turn::OwnedBy(owner) => {
+            ClaimResult::Granted(running) => running,
+            ClaimResult::OwnedBy(owner) => {
                 self.stall_already_managed(state, &owner).await;
                 return poll;
             }
-            Turn::After(other) => {
+            ClaimResult::WaitFor(other) => {
                 tracing::debug!(%other, "waiting for the end of another resource's run");
                 return Duration::from_secs(1);
             }
@@ -223,7 +223,7 @@ impl Reconcile<'_> {
     }
 
     async fn suspend(&self, state: &mut ObjectState) {
-        let outcome = Outcome::Succeeded {
+        let outcome = SyncOutcome::Succeeded {
             reason: Success::Suspended,
             message: "nothing is read or changed while spec.suspend is true".into(),
             held: None,
@@ -254,14 +254,14 @@ impl Reconcile<'_> {
             // Once nothing is in the way any more, it runs at once.
             history.last = None;
         }
-        let outcome = Outcome::Stalled {
+        let outcome = SyncOutcome::Stalled {
             reason: blocked.blocker,
             message: blocked.message,
         };
         self.publish_outcome(state, &outcome).await;
     }
 
-    async fn publish_outcome(&self, state: &mut ObjectState, outcome: &Outcome) {
+    async fn publish_outcome(&self, state: &mut ObjectState, outcome: &SyncOutcome) {
         let status = self.publisher.status_with(state, outcome, |status| {
             status.next_sync_time = None;
             status.progress = None;

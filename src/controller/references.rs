@@ -21,7 +21,7 @@ pub type Versions = BTreeMap<Referent, Option<String>>;
 
 /// What the objects held at some time.
 pub struct Fetched {
-    /// Their versions then.
+    /// The resource versions of the referenced objects when they were read.
     pub versions: Versions,
     /// What the objects hold.
     pub data: ReferencedData,

@@ -12,13 +12,13 @@ use super::context::Context;
 use super::decision::{Attempt, Desired, Trigger, after_refusal, needs_full_resync};
 use super::objects::Entry;
 use super::outcome::{self, Requeue, RunFailure};
-use super::permits::Permit;
-use super::plan::{self, Content, PlanError};
+use super::plan::{self, PlanConfigMapData, PlanError};
 use super::publish::Publisher;
 use super::references;
+use super::run_queue::RunPermit;
 use super::state::{Connected, ObjectState, Prepared};
 use super::watchdog::{Watchdog, is_large};
-use crate::api::conditions::{Blocker, ConditionType, Outcome, find};
+use crate::api::conditions::{Blocker, ConditionType, SyncOutcome, find};
 use crate::api::{DirectorySync, DirectorySyncStatus, spec};
 use crate::sync::guard::{Approval, Digest, GuardedPlan};
 use crate::sync::ledger::Ledger;
@@ -32,17 +32,17 @@ use crate::telemetry::{RunResult, SizeOf};
 
 /// One run of one object, from its turn to its report.
 pub struct Run<'a> {
-    /// What all share.
+    /// What all reconciles share: clients, claims, settings.
     pub context: &'a Context,
     /// Where the watch finds the run, to stop it.
     pub entry: &'a Entry,
-    /// The object.
+    /// The resource as it was when the run began.
     pub object: &'a DirectorySync,
-    /// Tells people.
+    /// Writes conditions and events.
     pub publisher: &'a Publisher<'a>,
     /// The spec and its Secrets, read and checked.
     pub prepared: &'a Prepared,
-    /// Both sides.
+    /// The clients of the directory and of the organization.
     pub connected: &'a Connected,
     /// What is asked for.
     pub desired: Desired<'a>,
@@ -64,16 +64,16 @@ impl Run<'_> {
         next
     }
 
-    fn permit(&self, state: &ObjectState) -> impl Future<Output = Permit> {
+    fn permit(&self, state: &ObjectState) -> impl Future<Output = RunPermit> {
         let large = state.large || is_large(&state.status);
         let namespace = &self.entry.object.namespace;
-        self.context.permits.acquire(namespace, large)
+        self.context.run_queue.acquire(namespace, large)
     }
 
     async fn with_permit(
         &self,
         state: &mut ObjectState,
-        permit: &Permit,
+        permit: &RunPermit,
         stop: &CancellationToken,
     ) -> Option<Timestamp> {
         let started = Timestamp::now();
@@ -129,7 +129,7 @@ impl Run<'_> {
     async fn run(
         &self,
         state: &mut ObjectState,
-        (watchdog, permit): (&Watchdog, &Permit),
+        (watchdog, permit): (&Watchdog, &RunPermit),
         stop: &CancellationToken,
         started: Timestamp,
     ) -> Result<Report, RunError> {
@@ -230,7 +230,7 @@ impl Run<'_> {
                 "a sync is under way; reading waits until {until} for the directory's rate limit"
             ),
         };
-        let outcome = Outcome::Syncing { message };
+        let outcome = SyncOutcome::Syncing { message };
         let status = self.publisher.status_with(state, &outcome, |status| {
             status.progress = Some(outcome::progress(progress));
             status.memberships_digest = state.plan.memberships.clone();
@@ -275,7 +275,7 @@ impl Run<'_> {
         let now = Timestamp::now();
         let content = match plan::read(&self.context.client, self.object).await {
             Ok(content) => content.unwrap_or_default(),
-            Err(PlanError::Foreign(_)) => Content::default(),
+            Err(PlanError::Foreign(_)) => PlanConfigMapData::default(),
             Err(error) => return Err(error),
         };
         state.plan.known = true;
@@ -290,18 +290,18 @@ impl Run<'_> {
                  on absence is held for a day"
             );
         }
-        if content != Content::default() {
+        if content != PlanConfigMapData::default() {
             state.plan.content = Some(content.digest());
             state.plan.lists_held = state.status.held_removals.is_some();
         }
         state.plan.ledger = content.ledger().map(|_| ledger.digest());
         let digest = state.status.memberships_digest.as_deref();
-        let memberships = digest.and_then(|digest| content.memory(digest));
+        let memberships = digest.and_then(|digest| content.memberships(digest));
         let memberships = memberships.filter(|_| !content.is_of_another());
         state.plan.memberships = memberships.as_ref().map(Memberships::digest);
         let memberships = match memberships {
             Some(memberships) => memberships,
-            None if digest.is_some() || content.has_memory() => Memberships::lost(),
+            None if digest.is_some() || content.has_memberships() => Memberships::lost(),
             None => Memberships::default(),
         };
         state.sync = State::restored(memberships, ledger);
@@ -317,7 +317,7 @@ impl Run<'_> {
         if status.observed_generation == Some(self.prepared.generation) && !stalled {
             return;
         }
-        let outcome = Outcome::Syncing {
+        let outcome = SyncOutcome::Syncing {
             message: format!("syncing with {}", self.connected.source.describe()),
         };
         let status = self.publisher.status_with(state, &outcome, |status| {
@@ -474,10 +474,11 @@ impl Run<'_> {
         let Some(guarded) = &report.guarded else {
             return;
         };
-        let nothing_to_tell = guarded.approved.changes.is_empty() && guarded.held.is_none();
-        let keeps_plan = nothing_to_tell && state.plan.content.is_some() && !state.plan.lists_held;
+        let nothing_to_report = guarded.approved.changes.is_empty() && guarded.held.is_none();
+        let keeps_plan =
+            nothing_to_report && state.plan.content.is_some() && !state.plan.lists_held;
         let sync_state = std::mem::take(&mut state.sync);
-        let unchanged = state.plan.memberships == Some(sync_state.memory.digest())
+        let unchanged = state.plan.memberships == Some(sync_state.memberships.digest())
             && state.plan.ledger == Some(sync_state.ledger.digest());
         let mut sync_state = sync_state;
         if !(keeps_plan && unchanged) {
@@ -495,22 +496,22 @@ impl Run<'_> {
         guarded: Option<&GuardedPlan>,
     ) -> Result<(), PlanError> {
         sync_state.ledger.follow(state.plan.ledger.as_deref());
-        let (memory, ledger) = (&sync_state.memory, &sync_state.ledger);
+        let (memberships, ledger) = (&sync_state.memberships, &sync_state.ledger);
         // Status names it whether or not it can be written: a process that finds another one then is
         // careful.
         state.plan.ledger = Some(ledger.digest());
         let content = match guarded {
-            Some(guarded) => Some(self.content(guarded, memory, ledger)),
+            Some(guarded) => Some(self.content(guarded, memberships, ledger)),
             None => {
                 let kept = plan::read(&self.context.client, self.object).await;
                 kept.ok().flatten().map(|mut content| {
-                    content.remember(memory, ledger);
+                    content.remember(memberships, ledger);
                     content
                 })
             }
         };
         let Some(content) = content else {
-            // It went by itself; the next run that has anything to tell writes it.
+            // It went by itself; the next run with a change writes it.
             state.plan.content = None;
             return Ok(());
         };
@@ -521,7 +522,7 @@ impl Run<'_> {
             return Err(error);
         }
         state.plan.content = Some(content.digest());
-        state.plan.memberships = Some(memory.digest());
+        state.plan.memberships = Some(memberships.digest());
         if let Some(guarded) = guarded {
             state.plan.lists_held = guarded.held.is_some();
         }
@@ -529,12 +530,17 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn content(&self, guarded: &GuardedPlan, memory: &Memberships, ledger: &Ledger) -> Content {
+    fn content(
+        &self,
+        guarded: &GuardedPlan,
+        memberships: &Memberships,
+        ledger: &Ledger,
+    ) -> PlanConfigMapData {
         let sides = Sides {
             source: &self.connected.source.describe(),
             organization: &self.connected.organization.describe(),
         };
-        Content::new(guarded, &sides, memory, ledger)
+        PlanConfigMapData::new(guarded, &sides, memberships, ledger)
     }
 
     async fn plan_unwritten(&self, state: &mut ObjectState, error: &PlanError) {

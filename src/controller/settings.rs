@@ -1,4 +1,4 @@
-//! What the operator is told when it starts.
+//! The operator's settings, from its flags and environment.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use crate::http::egress::HostPattern;
 use crate::source::VendorUrls;
 use crate::telemetry::{Health, Metrics};
 
-/// What the operator is told when it starts, checked.
+/// The operator's settings, from its flags and environment, checked.
 #[derive(Clone)]
 pub struct OperatorSettings {
     /// Only resources in these namespaces; empty: in all.
@@ -57,17 +57,17 @@ pub struct ResourcePolicy {
     pub own_identity: Namespaces,
 }
 
-/// Some namespaces.
+/// A choice of namespaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Namespaces {
-    /// All.
+    /// All namespaces.
     All,
     /// These, which may be none.
     Named(Vec<String>),
 }
 
 impl Default for Namespaces {
-    /// None.
+    /// No namespace, until some are named.
     fn default() -> Self {
         Self::Named(Vec::new())
     }
@@ -86,7 +86,7 @@ impl Namespaces {
 /// A host that the resources of a namespace may name, as a flag has it: `team-a=*.okta.com`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamespaceHost {
-    /// The namespace.
+    /// The namespace that the rule applies to.
     pub namespace: String,
     /// The host, or all below a domain.
     pub host: HostPattern,

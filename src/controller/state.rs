@@ -62,7 +62,7 @@ pub struct Prepared {
 pub struct Connected {
     /// The spec that both clients were made from.
     pub spec: ValidatedSpec,
-    /// Reads the directory.
+    /// The source that reads the directory.
     pub source: Box<dyn Source>,
     /// Reads and changes the organization.
     pub organization: OrganizationClient,
@@ -73,6 +73,6 @@ pub struct Connected {
 pub struct Blocked {
     /// The reason that conditions and events give.
     pub blocker: Blocker,
-    /// What to do.
+    /// What a person has to change, for the condition `Stalled`.
     pub message: String,
 }

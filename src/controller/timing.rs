@@ -12,7 +12,7 @@ pub struct Timing {
     pub refused: Duration,
     /// How old the times in a status may get while runs find and change nothing.
     pub status_heartbeat: Duration,
-    /// How often a run that takes longer than this tells in status how far it is.
+    /// How often a run that takes longer than this reports in status how far it is.
     pub progress: Duration,
     /// A run without progress for this long makes room for others, and goes on.
     pub idle_after: Duration,

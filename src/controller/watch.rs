@@ -66,7 +66,7 @@ pub fn apis(client: &Client, namespaces: &[String]) -> Vec<Api<WatchedObject>> {
         .collect()
 }
 
-/// Namespace and name.
+/// The namespace and name of a watched object.
 type Key = (String, String);
 
 struct Merge {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::permits::Permit;
+use super::run_queue::RunPermit;
 use super::timing::Timing;
 use crate::api::DirectorySyncStatus;
 use crate::sync::progress::{Phase, Progress};
@@ -17,7 +17,7 @@ use crate::sync::progress::{Phase, Progress};
 /// this size and one of 100,000 fit into the memory limit of the chart.
 pub const LARGE: u64 = 20_000;
 
-/// Watches one run.
+/// Watches the progress of one run.
 #[derive(Debug, Default)]
 pub struct Watchdog {
     expired: OnceLock<Expired>,
@@ -38,7 +38,7 @@ pub struct Expired {
 pub enum Limit {
     /// For all of it.
     Run(Duration),
-    /// Without any progress.
+    /// The run made no progress for this long.
     NoProgress(Duration),
 }
 
@@ -47,7 +47,7 @@ impl Watchdog {
     pub async fn watch(
         &self,
         progress: &Progress,
-        permit: &Permit,
+        permit: &RunPermit,
         timing: &Timing,
         stop: &CancellationToken,
     ) {
@@ -121,7 +121,7 @@ mod tests {
 
     use futures::FutureExt as _;
 
-    use super::super::permits::Permits;
+    use super::super::run_queue::RunQueue;
     use super::*;
 
     fn timing() -> Timing {
@@ -133,21 +133,21 @@ mod tests {
         }
     }
 
-    async fn permit(permits: &Permits, namespace: &str) -> Permit {
-        permits.acquire(&Arc::from(namespace), false).await
+    async fn permit(queue: &RunQueue, namespace: &str) -> RunPermit {
+        queue.acquire(&Arc::from(namespace), false).await
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_run_that_hangs_gives_way_within_seconds_and_ends_within_minutes() {
-        let permits = Permits::new(1);
-        let hung = permit(&permits, "hung").await;
+        let queue = RunQueue::new(1);
+        let hung = permit(&queue, "hung").await;
         let (watchdog, progress) = (Watchdog::default(), Progress::default());
         let stop = CancellationToken::new();
         let started = Instant::now();
         let timing = timing();
         let watching = watchdog.watch(&progress, &hung, &timing, &stop);
         let other = async {
-            let _permit = permit(&permits, "other").await;
+            let _permit = permit(&queue, "other").await;
             started.elapsed()
         };
         let ((), waited) = tokio::join!(watching, other);
@@ -160,12 +160,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_run_that_goes_on_keeps_its_permit_until_the_limit_of_a_run() {
-        let permits = Permits::new(1);
-        let busy = permit(&permits, "busy").await;
+        let queue = RunQueue::new(1);
+        let busy = permit(&queue, "busy").await;
         let (watchdog, progress) = (Watchdog::default(), Progress::default());
         let stop = CancellationToken::new();
         let timing = timing();
-        let mut other = Box::pin(permit(&permits, "other"));
+        let mut other = Box::pin(permit(&queue, "other"));
         let moving = async {
             loop {
                 sleep(Duration::from_secs(2)).await;
@@ -183,9 +183,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_directory_that_turns_out_to_be_large_ends_where_another_large_one_runs() {
-        let permits = Permits::new(2);
-        let _large = permits.acquire(&Arc::from("a"), true).await;
-        let growing = permit(&permits, "b").await;
+        let queue = RunQueue::new(2);
+        let _large = queue.acquire(&Arc::from("a"), true).await;
+        let growing = permit(&queue, "b").await;
         let (watchdog, progress) = (Watchdog::default(), Progress::default());
         let stop = CancellationToken::new();
         progress.read.add_users(usize::try_from(LARGE).unwrap());

@@ -15,7 +15,7 @@ const VAULTWARDEN: &str = "this is Vaultwarden: it can import, and revoke by imp
      on the server, which can't be seen from here";
 
 impl OrganizationClient {
-    /// Tries what a sync needs and tells what was seen: the key, the lists, the seats, what this
+    /// Tries what a sync needs and reports what was seen: the key, the lists, the seats, what this
     /// server can do. Changes nothing.
     pub async fn check(&self) -> Vec<Step> {
         let mut steps = Vec::new();

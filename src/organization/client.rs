@@ -42,7 +42,7 @@ impl OrganizationClient {
         Ok(Self::with(settings)?)
     }
 
-    /// The organization's id.
+    /// The organization that the client id belongs to.
     pub fn organization_id(&self) -> Uuid {
         self.settings.client_id.organization()
     }

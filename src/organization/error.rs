@@ -11,7 +11,7 @@ pub(super) const WHERE_THE_KEY_IS: &str = "an owner finds it in the admin consol
      Organization info, \"View API key\"";
 
 /// Why a member or group isn't changed whose collections would be lost by it.
-pub(super) const COLLECTIONS_UNTOLD: &str =
+pub(super) const COLLECTIONS_UNKNOWN: &str =
     "not sent, because the server doesn't tell the collections, which have to be sent back";
 
 /// How long an import may go on after its client gave up. Vaultwarden takes 450 rows a second, and
@@ -73,7 +73,7 @@ pub enum OrganizationError {
     /// The server isn't trusted, or doesn't trust us.
     #[error("{cause}; if a private CA signed the server's certificate, name it as CA bundle")]
     Tls {
-        /// What was tried.
+        /// The failed request.
         #[source]
         cause: HttpError,
         /// Whether the same server was trusted before: then its certificate ran out.
@@ -100,7 +100,7 @@ pub enum OrganizationError {
          away; if this happens again, look whether the server can reach its mail server"
     )]
     Unanswered {
-        /// What was tried.
+        /// The failed request.
         #[source]
         cause: HttpError,
     },
@@ -116,7 +116,7 @@ pub enum OrganizationError {
     /// The server refused this one change.
     #[error("{what} was refused: {answer}")]
     Refused {
-        /// What was tried.
+        /// What was asked for, such as a change of one member.
         what: String,
         /// What the server said.
         answer: String,
@@ -124,7 +124,7 @@ pub enum OrganizationError {
     /// A member or group that was there is gone.
     #[error("{what} isn't in the organization any more")]
     Gone {
-        /// Which.
+        /// The member or group that is gone.
         what: String,
     },
     /// The server failed, or answered what can't be understood.
@@ -133,7 +133,7 @@ pub enum OrganizationError {
     /// A change was accepted, yet isn't there.
     #[error("{what} was accepted, yet {seen}")]
     NotApplied {
-        /// What was tried.
+        /// The change that was accepted.
         what: String,
         /// What is there instead.
         seen: String,
@@ -141,9 +141,9 @@ pub enum OrganizationError {
     /// A list that may not be whole.
     #[error("the list of {what} may not be complete: {why}")]
     Incomplete {
-        /// Members or groups.
+        /// `members` or `groups`.
         what: &'static str,
-        /// Why.
+        /// What is inconsistent in the list.
         why: String,
     },
     /// The server has no such call.
@@ -151,7 +151,7 @@ pub enum OrganizationError {
         "this server can't {what}: it has only the import of Bitwarden's public API (Vaultwarden)"
     )]
     Unsupported {
-        /// What was asked.
+        /// What the server can't do, such as `delete a group`.
         what: &'static str,
     },
 }
@@ -205,7 +205,7 @@ pub(super) enum Refusal {
     DirectorySync,
     /// Subscription, payment or owners: no row can be at fault.
     Organization,
-    /// Something else.
+    /// A message that isn't recognised.
     Other,
 }
 

@@ -1,4 +1,4 @@
-//! Single groups.
+//! Requests that create, change and delete single groups.
 
 use reqwest::Method;
 use uuid::Uuid;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::directory::ExternalId;
 use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
-use crate::organization::error::COLLECTIONS_UNTOLD;
+use crate::organization::error::COLLECTIONS_UNKNOWN;
 use crate::organization::wire::{FullGroup, GroupMembers, GroupUpdate};
 use crate::text::sanitize;
 
@@ -67,7 +67,7 @@ impl OrganizationClient {
         let collections = before.collections.as_deref();
         let collections = collections.ok_or_else(|| OrganizationError::Refused {
             what: what(),
-            answer: COLLECTIONS_UNTOLD.into(),
+            answer: COLLECTIONS_UNKNOWN.into(),
         })?;
         let mut update = GroupUpdate {
             name: &before.name,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::directory::ExternalId;
 use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
-use crate::organization::error::COLLECTIONS_UNTOLD;
+use crate::organization::error::COLLECTIONS_UNKNOWN;
 use crate::organization::model::{MemberRole, MemberStatus};
 use crate::organization::wire::{FullMember, MemberUpdate};
 use crate::text::sanitize;
@@ -100,7 +100,7 @@ impl OrganizationClient {
         let collections = before.collections.as_deref();
         let collections = collections.ok_or_else(|| OrganizationError::Refused {
             what: what(),
-            answer: COLLECTIONS_UNTOLD.into(),
+            answer: COLLECTIONS_UNKNOWN.into(),
         })?;
         let update = MemberUpdate {
             r#type: before.r#type,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::complete::Complete;
 use crate::http::HttpError;
-use crate::http::limits::BoundedList;
+use crate::http::process_limits::BoundedList;
 use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
 use crate::organization::model::{Content, Group, Member, Organization, Seats};
@@ -49,7 +49,7 @@ impl OrganizationClient {
         }
     }
 
-    /// A list, whole.
+    /// Reads a list that the API answers in one piece, without pages.
     async fn list<T>(
         &self,
         what: &'static str,
@@ -69,7 +69,7 @@ impl OrganizationClient {
         Ok(list.data.into_iter().map(|Listed(item)| item).collect())
     }
 
-    /// The subscription's seats; `None` where the server doesn't tell or has no limit.
+    /// The subscription's seats; `None` where the server doesn't say or has no limit.
     ///
     /// # Errors
     /// As for [`Self::read`].
@@ -128,7 +128,7 @@ impl OrganizationClient {
     }
 
     /// The members of many groups, read side by side as fast as the server's limit allows (the
-    /// cloud's is 200 a minute). `progress` is told how many are done. Groups that are gone are
+    /// cloud's is 200 a minute). `progress` counts how many are done. Groups that are gone are
     /// left out.
     ///
     /// # Errors
@@ -200,7 +200,7 @@ impl OrganizationClient {
     }
 }
 
-/// Keeps the status of a failed call until it is known whether it tells the server's make.
+/// Keeps the status of a failed call until it is known whether it shows which server it is.
 enum ListError {
     Http(Box<HttpError>),
     Organization(Box<OrganizationError>),

@@ -26,7 +26,7 @@ pub struct Settings {
     pub limit: Option<Arc<dyn RateLimit>>,
     /// How failed requests are tried again.
     pub retry: Retry,
-    /// Told about each request.
+    /// Called for each request.
     pub observer: Arc<dyn Observer>,
     /// What must not show in anything that the server says, besides the key: whatever else came out
     /// of Secrets.
@@ -56,9 +56,9 @@ impl Settings {
 /// Which server an organization lives on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Region {
-    /// `bitwarden.com`.
+    /// Bitwarden's cloud in the United States, `bitwarden.com`.
     Us,
-    /// `bitwarden.eu`.
+    /// Bitwarden's cloud in the European Union, `bitwarden.eu`.
     Eu,
     /// `bitwarden-gov.com`, for the government of the United States.
     UsGov,
@@ -144,7 +144,7 @@ impl ClientId {
             .ok_or(InvalidSettings::ClientId)
     }
 
-    /// The organization's id.
+    /// The organization that the client id names: `organization.GUID`.
     pub fn organization(self) -> Uuid {
         self.0
     }
@@ -172,7 +172,7 @@ pub enum InvalidSettings {
         super::error::WHERE_THE_KEY_IS
     )]
     ClientId,
-    /// An empty secret.
+    /// The client secret is empty.
     #[error("clientSecret is empty: {}", super::error::WHERE_THE_KEY_IS)]
     EmptySecret,
     /// Not an address of a server.

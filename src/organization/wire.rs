@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::directory::{Email, ExternalId};
 use crate::http::Answer;
-use crate::http::limits::BoundedValue;
+use crate::http::process_limits::BoundedValue;
 use crate::organization::model::{Group, Member, MemberRole, MemberStatus, Seats};
 use crate::text::sanitize;
 
@@ -18,7 +18,7 @@ use crate::text::sanitize;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", bound = "T: Deserialize<'de>")]
 pub(super) struct List<T> {
-    #[serde(deserialize_with = "crate::http::limits::bounded_list")]
+    #[serde(deserialize_with = "crate::http::process_limits::bounded_list")]
     pub(super) data: Vec<T>,
     /// Always null so far: the whole list comes in one answer. What it is isn't kept.
     #[serde(default)]
@@ -168,11 +168,11 @@ impl Subscription {
     }
 }
 
-/// What `GET /config` tells about the server's make.
+/// What `GET /config` says about the server.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ServerConfig {
-    pub(super) server: Option<Make>,
+    pub(super) server: Option<ServerVendor>,
     /// Switches of features, as they are for the organization whose token asks.
     feature_states: Option<BoundedValue>,
 }
@@ -183,8 +183,11 @@ const STAGED_STATUS: &str = "pm-34423-staged-status";
 
 impl ServerConfig {
     pub(super) fn is_vaultwarden(&self) -> bool {
-        let make = self.server.as_ref().and_then(|make| make.name.as_deref());
-        make.is_some_and(|name| name.eq_ignore_ascii_case("vaultwarden"))
+        let vendor = self
+            .server
+            .as_ref()
+            .and_then(|vendor| vendor.name.as_deref());
+        vendor.is_some_and(|name| name.eq_ignore_ascii_case("vaultwarden"))
     }
 
     pub(super) fn stages_members(&self) -> bool {
@@ -196,7 +199,7 @@ impl ServerConfig {
 
 /// Null on the official server; others name themselves.
 #[derive(Deserialize)]
-pub(super) struct Make {
+pub(super) struct ServerVendor {
     pub(super) name: Option<String>,
 }
 
@@ -208,7 +211,10 @@ pub(super) struct FullMember {
     pub(super) r#type: i64,
     pub(super) external_id: Option<String>,
     pub(super) email: Option<String>,
-    #[serde(default, deserialize_with = "crate::http::limits::bounded_values")]
+    #[serde(
+        default,
+        deserialize_with = "crate::http::process_limits::bounded_values"
+    )]
     pub(super) collections: Option<Vec<serde_json::Value>>,
     pub(super) permissions: Option<BoundedValue>,
 }
@@ -242,7 +248,10 @@ pub(super) struct MemberUpdate<'a> {
 pub(super) struct FullGroup {
     pub(super) name: String,
     pub(super) external_id: Option<String>,
-    #[serde(default, deserialize_with = "crate::http::limits::bounded_values")]
+    #[serde(
+        default,
+        deserialize_with = "crate::http::process_limits::bounded_values"
+    )]
     pub(super) collections: Option<Vec<serde_json::Value>>,
 }
 

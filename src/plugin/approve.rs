@@ -22,7 +22,7 @@ use crate::text::sanitize;
 pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<ExitCode, PluginError> {
     let resource = cluster.get(&args.name).await?;
     let held = approvable(&resource, args)?;
-    print(&shown(cluster, &resource, held).await)?;
+    print(&held_removals_text(cluster, &resource, held).await)?;
     if resource.annotations_say(held) {
         eprintln!("these were approved before; the operator hasn't acted on it yet");
     }
@@ -94,7 +94,7 @@ fn approvable<'a>(
 }
 
 /// All of them where the plan can be read, else those that status names.
-async fn shown(cluster: &Cluster, resource: &Resource, held: &HeldRemovals) -> String {
+async fn held_removals_text(cluster: &Cluster, resource: &Resource, held: &HeldRemovals) -> String {
     let published = Published::of(cluster, resource).await;
     let content = published.ok().flatten().map(|plan| plan.content());
     if let Some(Ok(content)) = content

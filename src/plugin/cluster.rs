@@ -23,9 +23,9 @@ const PAGE: u32 = 500;
 /// Names in an error that says which there are.
 const NAMED: usize = 10;
 
-/// The kubeconfig's cluster.
+/// The cluster of the kubeconfig's current or chosen context.
 pub struct Cluster {
-    /// Connected to it.
+    /// A client of its API server.
     pub client: Client,
     /// Where resources are looked for that are named without a namespace.
     pub namespace: String,

@@ -141,11 +141,11 @@ impl<'a> Line<'a> {
     async fn words(&self) -> Candidates {
         let Some(command) = self.command else {
             let commands = self.program.get_subcommands();
-            let told = commands.map(|command| {
+            let candidates = commands.map(|command| {
                 let about = command.get_about().map(ToString::to_string);
                 (command.get_name().to_owned(), about.unwrap_or_default())
             });
-            return told.collect();
+            return candidates.collect();
         };
         let one = command
             .get_positionals()

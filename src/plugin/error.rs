@@ -35,11 +35,11 @@ pub enum PluginError {
     Forbidden {
         /// What was tried: `get`.
         verb: &'static str,
-        /// On what: `directorysyncs.directorysync.dev`.
+        /// The plural with its API group: `directorysyncs.directorysync.dev`.
         resource: &'static str,
-        /// `in namespace identity`
+        /// Where it was tried: `in namespace identity`.
         place: String,
-        /// The server's answer.
+        /// The message of the API server's answer.
         answer: String,
     },
     /// The cluster refuses the credentials of the kubeconfig (401).
@@ -66,31 +66,31 @@ pub enum PluginError {
     Unreachable {
         /// The URL from the kubeconfig.
         address: String,
-        /// What went wrong.
+        /// The error of the client or the operating system.
         cause: String,
     },
     /// Another answer of the API server.
     #[error("the API server didn't {verb} {resource} {place}: {answer}")]
     Refused {
-        /// What was tried.
+        /// What was tried, such as `list`.
         verb: &'static str,
         /// The kind of object.
         resource: &'static str,
         /// The namespace or cluster in which it was tried.
         place: String,
-        /// The server's answer.
+        /// The message of the API server's answer.
         answer: String,
     },
     /// Anything else the request came to.
     #[error("can't {verb} {resource} {place}")]
     Request {
-        /// What was tried.
+        /// What was tried, such as `list`.
         verb: &'static str,
         /// The kind of object.
         resource: &'static str,
         /// The namespace or cluster in which it was tried.
         place: String,
-        /// The client's answer.
+        /// The error of the Kubernetes client.
         #[source]
         cause: kube::Error,
     },

@@ -49,7 +49,7 @@ fn eligibility(resource: &Resource) -> &'static str {
     match resource.state() {
         _ if resource.is_preview() => "mode is Preview: nothing of it is made",
         State::Held => "made, except for what is held",
-        State::InStep | State::Problems => "made",
+        State::InSync | State::Problems => "made",
         State::Syncing => "a run is under way",
         State::Suspended => "suspended since",
         State::Failing | State::Stalled => "the last run failed: see status",

@@ -34,7 +34,7 @@ pub struct Published {
 /// What its JSON says.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Content {
+pub struct PublishedPlan {
     /// Stands for the held removals.
     #[serde(default)]
     pub digest: String,
@@ -54,7 +54,7 @@ pub struct Content {
     truncated: BTreeMap<String, usize>,
 }
 
-/// One change.
+/// A change in the plan's JSON.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
@@ -122,7 +122,7 @@ impl Published {
     ///
     /// # Errors
     /// When another version of the operator wrote it in another form.
-    pub fn content(&self) -> Result<Content, PluginError> {
+    pub fn content(&self) -> Result<PublishedPlan, PluginError> {
         serde_json::from_str(&self.json).map_err(|error| {
             PluginError::NotNow(format!(
                 "the plan isn't in a form that this version of the plugin reads ({error}): use the \
@@ -144,7 +144,7 @@ fn entries(text: &mut String, title: &str, problems: &[&Problem]) {
     more(text, 0, problems.len().saturating_sub(ROWS), "problems");
 }
 
-impl Content {
+impl PublishedPlan {
     /// The changes, held removals and problems on a terminal.
     pub fn table(&self) -> String {
         let mut text = format!(

@@ -14,7 +14,7 @@ use crate::problem::ProblemReason;
 
 /// One resource as the API server holds it, also one of another version of the operator.
 pub struct Resource {
-    /// All of it.
+    /// The object as the API server has it.
     pub object: DynamicObject,
     /// Its status; empty where there is none, or one that can't be read.
     pub status: DirectorySyncStatus,
@@ -29,7 +29,7 @@ pub enum State {
     Syncing,
     /// Nothing is done, as the spec asks.
     Suspended,
-    /// Needs manual action.
+    /// `Stalled` is true: it needs manual action.
     Stalled,
     /// The last run failed; another try follows.
     Failing,
@@ -39,12 +39,12 @@ pub enum State {
     Preview,
     /// In step, except for entries that need manual action.
     Problems,
-    /// In step.
-    InStep,
+    /// The last run left nothing to do.
+    InSync,
 }
 
 impl State {
-    /// For a person.
+    /// The state as a column of `status` shows it.
     pub fn words(self) -> &'static str {
         match self {
             Self::NotSeen => "not seen yet",
@@ -55,14 +55,14 @@ impl State {
             Self::Held => "removals held",
             Self::Preview => "preview",
             Self::Problems => "in sync, problems",
-            Self::InStep => "in sync",
+            Self::InSync => "in sync",
         }
     }
 
-    /// Its colour.
+    /// The colour of the state on a terminal.
     pub fn style(self) -> Style {
         let color = match self {
-            Self::InStep => AnsiColor::Green,
+            Self::InSync => AnsiColor::Green,
             Self::Stalled | Self::Failing => AnsiColor::Red,
             Self::Held | Self::Problems | Self::NotSeen => AnsiColor::Yellow,
             Self::Syncing | Self::Preview => AnsiColor::Cyan,
@@ -83,12 +83,12 @@ impl Resource {
         }
     }
 
-    /// Its name.
+    /// The name of the resource.
     pub fn name(&self) -> &str {
         self.object.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// Its namespace.
+    /// The namespace of the resource.
     pub fn namespace(&self) -> &str {
         let namespace = self.object.metadata.namespace.as_deref();
         namespace.unwrap_or_default()
@@ -137,7 +137,7 @@ impl Resource {
         }
     }
 
-    /// The state.
+    /// The state that its conditions describe.
     pub fn state(&self) -> State {
         let conditions = &self.status.conditions;
         let condition = |kind| find(conditions, kind).filter(|found| found.status == "True");
@@ -159,7 +159,7 @@ impl Resource {
             "True" if ready.reason == REMOVALS_HELD => State::Held,
             "True" if is(Success::Previewed) => State::Preview,
             "True" if is(Success::SucceededWithProblems) => State::Problems,
-            "True" => State::InStep,
+            "True" => State::InSync,
             _ => State::Failing,
         }
     }
@@ -226,10 +226,10 @@ pub mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::conditions::{Blocker, Failure, HeldReason, Outcome};
+    use crate::api::conditions::{Blocker, Failure, HeldReason, SyncOutcome};
 
     /// A resource at generation 2 whose status speaks of `observed`.
-    pub fn resource(outcome: &Outcome, observed: i64) -> Resource {
+    pub fn resource(outcome: &SyncOutcome, observed: i64) -> Resource {
         let status = DirectorySyncStatus {
             observed_generation: Some(observed),
             conditions: outcome.conditions(&[], observed, Timestamp::UNIX_EPOCH),
@@ -244,8 +244,8 @@ pub mod tests {
         Resource::new(serde_json::from_value(object).unwrap())
     }
 
-    fn succeeded(reason: Success, held: Option<(HeldReason, String)>) -> Outcome {
-        Outcome::Succeeded {
+    fn succeeded(reason: Success, held: Option<(HeldReason, String)>) -> SyncOutcome {
+        SyncOutcome::Succeeded {
             reason,
             message: "in sync".into(),
             held,
@@ -257,7 +257,7 @@ pub mod tests {
         let held = Some((HeldReason::LimitExceeded, "70 removals wait".into()));
         let message = String::from("a message");
         let outcomes = [
-            (succeeded(Success::Succeeded, None), State::InStep),
+            (succeeded(Success::Succeeded, None), State::InSync),
             (succeeded(Success::Succeeded, held), State::Held),
             (
                 succeeded(Success::SucceededWithProblems, None),
@@ -266,20 +266,20 @@ pub mod tests {
             (succeeded(Success::Previewed, None), State::Preview),
             (succeeded(Success::Suspended, None), State::Suspended),
             (
-                Outcome::Failed {
+                SyncOutcome::Failed {
                     reason: Failure::SourceUnavailable,
                     message: message.clone(),
                 },
                 State::Failing,
             ),
             (
-                Outcome::Stalled {
+                SyncOutcome::Stalled {
                     reason: Blocker::SourceRefused,
                     message: message.clone(),
                 },
                 State::Stalled,
             ),
-            (Outcome::Syncing { message }, State::Syncing),
+            (SyncOutcome::Syncing { message }, State::Syncing),
         ];
         for (outcome, state) in outcomes {
             assert_eq!(resource(&outcome, 2).state(), state, "{outcome:?}");

@@ -1,4 +1,4 @@
-//! `suspend` and `resume`.
+//! `suspend` and `resume`: sets `spec.suspend`.
 
 use std::process::ExitCode;
 

@@ -51,7 +51,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Waits for one more, and tells how it came out.
+    /// Waits for one more, and prints how it ended.
     ///
     /// # Errors
     /// When that can't be printed.

@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 
-/// Between two columns.
+/// Spaces between two columns.
 const GAP: usize = 3;
 
 /// One field of a table.

@@ -1,4 +1,4 @@
-//! Times for people.
+//! Times as people read them: an age in a table, an exact time in details.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -34,7 +34,7 @@ pub fn length(duration: SignedDuration) -> String {
     }
 }
 
-/// `2026-05-04 12:00:00Z`
+/// A time in UTC, to the second: `2026-05-04 12:00:00Z`.
 pub fn exact(time: &Time) -> String {
     time.0.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }

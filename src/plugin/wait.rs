@@ -13,7 +13,7 @@ use super::error::PluginError;
 use super::resource::{Resource, State};
 use crate::text::one_line;
 
-/// Between two looks.
+/// How long to wait before the resource is read again.
 const LOOK: Duration = Duration::from_millis(500);
 /// After this long without a response of the operator, a hint says what to look at.
 const NO_RESPONSE_HINT_AFTER: Duration = Duration::from_secs(20);
@@ -27,7 +27,7 @@ pub enum Awaited {
     Request(String),
     /// The run that makes approved removals.
     Approval {
-        /// What was approved.
+        /// The digest of the removals that were approved.
         digest: String,
         /// When the run before was.
         before: Option<Time>,
@@ -37,11 +37,11 @@ pub enum Awaited {
 /// How it ended, with what status says about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// Done.
+    /// It ended well; the message says how.
     Done(String),
     /// Done, except for removals that wait for approval.
     Held(String),
-    /// Not done.
+    /// It failed; the message says why.
     Failed(String),
 }
 
@@ -192,7 +192,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::api::conditions::{Blocker, Failure, HeldReason, Outcome, Success};
+    use crate::api::conditions::{Blocker, Failure, HeldReason, Success, SyncOutcome};
     use crate::api::status::HeldRemovals;
     use crate::plugin::resource::tests::resource;
 
@@ -202,7 +202,7 @@ mod tests {
 
     fn in_sync() -> Resource {
         let mut resource = resource(
-            &Outcome::Succeeded {
+            &SyncOutcome::Succeeded {
                 reason: Success::Succeeded,
                 message: "3 members".into(),
                 held: None,
@@ -215,7 +215,7 @@ mod tests {
 
     fn held(digest: &str) -> Resource {
         let mut resource = resource(
-            &Outcome::Succeeded {
+            &SyncOutcome::Succeeded {
                 reason: Success::Succeeded,
                 message: "3 members".into(),
                 held: Some((HeldReason::LimitExceeded, "7 wait".into())),
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_failure_that_answers_ends_the_wait_and_one_from_before_does_not() {
-        let failed = Outcome::Failed {
+        let failed = SyncOutcome::Failed {
             reason: Failure::SourceUnavailable,
             message: "refused".into(),
         };
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_keeps_a_run_from_beginning_gets_a_moment_to_be_taken_back() {
-        let stalled = Outcome::Stalled {
+        let stalled = SyncOutcome::Stalled {
             reason: Blocker::ReferenceNotFound,
             message: "Secret org is missing".into(),
         };
@@ -285,7 +285,7 @@ mod tests {
         unseen.status.last_attempt_time = Some(Time(Timestamp::MAX));
         assert_eq!(verdict(&unseen), None);
 
-        let failed = Outcome::Failed {
+        let failed = SyncOutcome::Failed {
             reason: Failure::ApplyFailed,
             message: "503".into(),
         };

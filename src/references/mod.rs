@@ -50,7 +50,7 @@ pub struct KeyOf {
     pub key: String,
 }
 
-/// What the objects hold that a spec refers to. Never shown: `Debug` tells names and keys only.
+/// What the objects hold that a spec refers to. Never shown: `Debug` shows names and keys only.
 #[derive(Debug)]
 pub struct ReferencedData {
     namespace: String,
@@ -223,7 +223,7 @@ impl ReferencedData {
         self.add(Referent { kind, name }, values);
     }
 
-    /// Adds a ConfigMap.
+    /// Adds a ConfigMap that the spec may name; one of the same name is replaced.
     pub fn add_config_map(&mut self, map: ConfigMap) {
         let name = map.metadata.name.unwrap_or_default();
         let text = map.data.unwrap_or_default();

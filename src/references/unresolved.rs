@@ -8,7 +8,7 @@ use crate::api::conditions::Blocker;
 /// Everything that keeps a spec from being followed although it is valid itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Unresolved(
-    /// At least one.
+    /// The reasons, at least one.
     pub Vec<UnresolvedReason>,
 );
 

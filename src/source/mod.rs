@@ -48,7 +48,7 @@ pub trait Source: Send + Sync {
         progress: &'a ReadProgress,
     ) -> BoxFuture<'a, Result<Reading, SourceError>>;
 
-    /// Tries each step that a read needs (reach, trust, authenticate, find) and tells what was
+    /// Tries each step that a read needs (reach, trust, authenticate, find) and reports what was
     /// seen, for `check`.
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>>;
 
@@ -59,7 +59,7 @@ pub trait Source: Send + Sync {
 /// What a read found.
 #[derive(Debug)]
 pub enum Reading {
-    /// The whole directory.
+    /// Every person and group, after a complete read.
     Full {
         /// Everything in the source's scope.
         directory: Complete<Directory>,
@@ -112,7 +112,7 @@ pub struct SourceError {
     pub kind: SourceErrorKind,
     /// What was tried, what the directory answered, what to do. Without secrets, bounded.
     pub message: String,
-    /// The cause, where a library told one.
+    /// The cause, where a library gave one.
     #[source]
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }

@@ -32,7 +32,7 @@ pub trait SourceSettings: fmt::Debug + Send + Sync {
     fn hosts(&self) -> Vec<String>;
 
     /// The directory, ready to be read, with the credentials that `data` holds, or an identity that
-    /// `environment` gives. `observer` is told about each request. Connects to nothing yet.
+    /// `environment` gives. `observer` is called for each request. Connects to nothing yet.
     ///
     /// # Errors
     /// When a Secret or ConfigMap is missing or can't be used, or the settings can't work whatever

@@ -359,7 +359,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Turns what the server refused into problems, and tells whose rows weren't taken.
+    /// Turns what the server refused into problems, and lists the rows that weren't taken.
     fn note(
         &mut self,
         report: ImportReport,

@@ -61,7 +61,7 @@ impl Planned {
     /// Ends the run without a change, and remembers what was seen.
     pub fn preview(self, state: &mut State) -> Report {
         if let Some(guarded) = &self.report.guarded {
-            state.memory.observe(guarded);
+            state.memberships.observe(guarded);
             state.ledger.observe(guarded);
         }
         self.finish(state)
@@ -76,7 +76,7 @@ impl Planned {
             && !guarded.approved.changes.is_empty()
             && !std::mem::replace(&mut self.recorded, true)
         {
-            state.memory.record(guarded, &every_change(guarded));
+            state.memberships.record(guarded, &every_change(guarded));
             state.ledger.before(guarded, Timestamp::now());
             state.in_sync = None;
         }
@@ -112,7 +112,7 @@ impl Planned {
             return Ok(self.finish(state));
         };
         if guarded.approved.changes.is_empty() {
-            state.memory.record(guarded, &FailedChanges::default());
+            state.memberships.record(guarded, &FailedChanges::default());
             state.ledger.observe(guarded);
             return Ok(self.finish(state));
         }
@@ -152,7 +152,7 @@ impl Planned {
             people: applied.refused,
             refused: true,
         };
-        state.memory.record(guarded, &failed);
+        state.memberships.record(guarded, &failed);
         state.ledger.after(guarded, &failed);
         self.report.applied = applied.counts;
         self.report.problems.extend(applied.problems);

@@ -29,7 +29,7 @@ use crate::sync::seats::{needs_seats, needs_staging, seats, without_staging};
 #[derive(Debug, Default)]
 pub struct State {
     /// Who was seen or put into which group.
-    pub memory: MembershipCache,
+    pub memberships: MembershipCache,
     /// What was taken away, and when. The limits and restores depend on it: a caller that keeps
     /// nothing else between processes keeps this.
     pub ledger: Ledger,
@@ -49,9 +49,9 @@ pub(super) struct InSync {
 
 impl State {
     /// Starts from what an earlier process kept.
-    pub fn restored(memory: MembershipCache, ledger: Ledger) -> Self {
+    pub fn restored(memberships: MembershipCache, ledger: Ledger) -> Self {
         Self {
-            memory,
+            memberships,
             ledger,
             in_sync: None,
         }
@@ -65,7 +65,7 @@ pub struct RunOptions<'a> {
     pub approval: Option<&'a Approval>,
     /// Compare everything, whatever is remembered.
     pub full_resync: bool,
-    /// Where to tell how far things are.
+    /// Where to report progress.
     pub progress: &'a Progress,
     /// Ends the run at the next await. What was done stays done; the next run goes on from there.
     pub stop: &'a CancellationToken,
@@ -86,7 +86,7 @@ pub enum RunError {
     Organization {
         /// The phase in which it happened.
         during: Phase,
-        /// What happened.
+        /// What failed at the organization.
         #[source]
         error: OrganizationError,
         /// What was changed before.
@@ -177,12 +177,12 @@ struct Planning<'a> {
 impl Planning<'_> {
     async fn execute(&mut self, state: &mut State) -> Result<Planned, RunError> {
         if self.options.full_resync {
-            state.memory.invalidate();
+            state.memberships.invalidate();
             state.in_sync = None;
         }
         let organization = self.client.organization_id().to_string();
         state.ledger.keep_for(&organization, Timestamp::now());
-        if !state.memory.keep_for(&self.client.describe()) {
+        if !state.memberships.keep_for(&self.client.describe()) {
             state.in_sync = None;
         }
         let started = Instant::now();
@@ -295,7 +295,7 @@ impl Planning<'_> {
         let draft = info_span!("plan")
             .in_scope(|| run_blocking(|| plan::draft(&roster, organization, self.policy)));
         let approving = self.options.approval.is_some();
-        let unknown = state.memory.to_read(&draft, approving);
+        let unknown = state.memberships.to_read(&draft, approving);
         let verified = self.options.full_resync || unknown.len() == draft.existing_groups();
         let planning = started.elapsed();
 
@@ -313,7 +313,7 @@ impl Planning<'_> {
 
         let started = Instant::now();
         progress.start(Phase::Plan, 0);
-        let mut plan = run_blocking(|| draft.complete(&state.memory, &memberships));
+        let mut plan = run_blocking(|| draft.complete(&state.memberships, &memberships));
         plan.keep_manual_revocations(self.policy, &state.ledger);
         let now = Timestamp::now();
         state.ledger.adopt(plan.counts.managed_members, now);

@@ -87,7 +87,7 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// The loop moves.
+    /// Records that the loop still runs; liveness fails when this stays away too long.
     pub fn beat(&self) {
         if let Some(beat) = self.health.heartbeats().get_mut(self.name) {
             beat.last = Instant::now();

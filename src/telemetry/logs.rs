@@ -16,14 +16,14 @@ use crate::telemetry::traces::Traces;
 pub struct LogSettings {
     /// The form of a line.
     pub format: LogFormat,
-    /// Which lines.
+    /// Which events are logged, by module and level.
     pub filter: LogFilter,
 }
 
 /// The form of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people to read, in colour on a terminal.
     Text,
     /// One JSON object a line, with the fields of the spans at its top.
     Json,

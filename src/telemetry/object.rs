@@ -6,9 +6,9 @@ use std::sync::Arc;
 /// A `DirectorySync` by namespace and name. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Object {
-    /// The namespace.
+    /// The namespace of the resource.
     pub namespace: Arc<str>,
-    /// The name.
+    /// The name of the resource.
     pub name: Arc<str>,
 }
 

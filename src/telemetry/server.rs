@@ -22,9 +22,9 @@ pub enum ServeError {
         "can't listen on {address} for health and metrics; choose another address with --listen"
     )]
     Listen {
-        /// The address.
+        /// The address and port to listen on.
         address: SocketAddr,
-        /// Why not.
+        /// The operating system's error.
         source: std::io::Error,
     },
 }

@@ -38,7 +38,7 @@ pub enum TracesError {
         /// What is asked for.
         value: String,
     },
-    /// The HTTP client.
+    /// The HTTP client that sends the traces couldn't be built.
     #[error("no HTTP client for traces")]
     Client(#[source] reqwest::Error),
 }

@@ -1,7 +1,7 @@
 //! From what a person wrote to settings that can't be wrong, with the defaults applied.
 //!
 //! In two steps, for the first needs nothing but the spec: [`ValidatedSpec::from_spec`] checks it
-//! and tells which Secrets and ConfigMaps it refers to; [`connect`](crate::connect) takes what they
+//! and lists which Secrets and ConfigMaps it refers to; [`connect`](crate::connect) takes what they
 //! hold. Neither knows a cluster: the operator fetches the objects, the command line reads them
 //! from files. The API server checks the same rules when a manifest is applied, but not those of a
 //! file, nor of an object from before a rule.
@@ -34,7 +34,7 @@ pub struct ValidatedSpec {
     pub suspended: bool,
     /// Whether to change the organization.
     pub mode: Mode,
-    /// When to run.
+    /// The interval or cron schedule of the runs.
     pub schedule: Schedule,
     /// How often all memberships are compared although nothing changed.
     pub drift_check_interval: Duration,

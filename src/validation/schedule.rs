@@ -1,4 +1,4 @@
-//! When to run.
+//! Validates the interval or cron schedule of a spec.
 
 use std::time::Duration;
 

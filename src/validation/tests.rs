@@ -11,7 +11,7 @@ use crate::references::ReferencedData;
 use crate::sync::policy::{Departure, Glob, Limit, Restore};
 
 #[test]
-fn what_is_left_out_has_the_defaults_that_the_reference_tells() {
+fn what_is_left_out_has_the_defaults_of_the_reference() {
     let spec = validated(&least()).unwrap();
     assert!(!spec.suspended);
     assert_eq!(spec.mode, Mode::Apply);
@@ -82,7 +82,7 @@ fn limits_are_numbers_or_shares() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once_with_its_field() {
+fn everything_that_is_wrong_is_reported_at_once_with_its_field() {
     let mut spec = least();
     spec["schedule"] = json!("0 25 * * *");
     spec["driftCheckInterval"] = json!("5m");
@@ -263,7 +263,7 @@ fn a_pem_block_on_one_line_is_a_secret_whole() {
 }
 
 #[test]
-fn whether_a_value_is_a_password_is_told_by_its_field_and_not_by_its_looks() {
+fn whether_a_value_is_a_password_depends_on_its_field_and_not_on_its_looks() {
     let password = "correct@horse=battery,staple";
     let mut spec = least();
     let dn = "cn=reader,dc=example,dc=com";
@@ -272,8 +272,8 @@ fn whether_a_value_is_a_password_is_told_by_its_field_and_not_by_its_looks() {
         let redactor = data_with("ldap-bind", &values).redactor(&spec.names());
         redactor.redact_message("rejected orse=battery,st below dc=example,dc=com")
     };
-    let usual = shown(&spec, json!({"bindDn": dn, "password": password}));
-    assert_eq!(usual, "rejected *** below dc=example,dc=com");
+    let redacted = shown(&spec, json!({"bindDn": dn, "password": password}));
+    assert_eq!(redacted, "rejected *** below dc=example,dc=com");
     // The password of something else, named as the DN.
     let other = shown(
         &spec,

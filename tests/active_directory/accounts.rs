@@ -22,7 +22,7 @@ async fn the_account_is_known_by_its_principal_name_its_domain_name_and_its_dn()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn why_an_account_is_not_let_in_is_spelled_out_and_its_password_never_shown() {
+async fn why_a_bind_is_refused_is_spelled_out_and_its_password_never_shown() {
     needs_samba!();
     let _changing = changing().await;
     let unit = own_unit("Refused", |ldif, unit| {
@@ -60,7 +60,7 @@ async fn why_an_account_is_not_let_in_is_spelled_out_and_its_password_never_show
         .never_says("mistyped@ad.example.test")
         .says("bind Secret")
         .never_says("not-this-one");
-    // Samba doesn't tell who isn't there, and lets accounts in at any hour, from anywhere.
+    // Samba doesn't say who isn't there, and lets accounts in at any hour, from anywhere.
     refused(account("nobody"))
         .await
         .is_configuration()
@@ -95,7 +95,7 @@ async fn why_an_account_is_not_let_in_is_spelled_out_and_its_password_never_show
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_in_the_clear_is_refused_by_a_usual_controller_with_what_to_write() {
+async fn a_password_in_the_clear_is_refused_by_a_default_controller_with_what_to_write() {
     needs_samba!();
     let strict = domain().another(true).unwrap();
     let mut settings = settings_of(&strict);

@@ -17,7 +17,7 @@ fn both_ways(host: &str, ports: [u16; 2]) -> [ActiveDirectorySettings; 2] {
     ]
     .map(|(security, port)| {
         let mut settings = small();
-        settings.find = at(host, Some(port));
+        settings.location = at(host, Some(port));
         settings.security = security;
         settings
     })

@@ -18,7 +18,7 @@ async fn an_unchanged_domain_costs_one_question_and_any_change_a_read() {
         .await
         .unwrap();
     let mut settings = settings();
-    settings.find = at("127.0.0.1", Some(proxy.address().port()));
+    settings.location = at("127.0.0.1", Some(proxy.address().port()));
     settings.security = ActiveDirectorySecurity::Plaintext;
     let source = source(settings.clone());
     // The first bind of an account in two weeks is itself a change.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use directory_sync::directory::Directory;
 use directory_sync::source::active_directory::{
-    ActiveDirectorySettings, ActiveDirectorySource, Controller, Where,
+    ActiveDirectorySettings, ActiveDirectorySource, Controller, DomainControllerLocation,
 };
 use directory_sync::source::ldap::Bind;
 use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Version};
@@ -145,8 +145,8 @@ pub fn simple(name: &str, password: &str) -> Bind {
     }
 }
 
-pub fn at(host: &str, port: Option<u16>) -> Where {
-    Where::Controllers(vec![Controller {
+pub fn at(host: &str, port: Option<u16>) -> DomainControllerLocation {
+    DomainControllerLocation::Controllers(vec![Controller {
         host: host.to_owned(),
         port,
     }])

@@ -44,7 +44,7 @@ async fn a_group_whose_members_the_catalog_does_not_know_is_never_taken_for_an_e
         .await
         .unwrap();
     let mut settings = settings();
-    settings.find = at("127.0.0.1", Some(proxy.address().port()));
+    settings.location = at("127.0.0.1", Some(proxy.address().port()));
     settings.security = ActiveDirectorySecurity::Plaintext;
     settings.global_catalog = true;
     let emea = emea.replace("OU=emea", "DC=emea");
@@ -72,12 +72,12 @@ async fn a_group_whose_members_the_catalog_does_not_know_is_never_taken_for_an_e
         .filter(|(reason, ..)| *reason == ProblemReason::UnreadableMember)
         .flat_map(|(_, _, kept)| kept.iter().map(|problem| problem.message.as_str()))
         .collect();
-    let told = |group: &str| problems.iter().any(|told| told.contains(group));
+    let named = |group: &str| problems.iter().any(|problem| problem.contains(group));
     assert!(
-        told("group h-part contains the group e-global of another domain"),
+        named("group h-part contains the group e-global of another domain"),
         "{problems:?}"
     );
-    assert!(!told("h-whole"), "{problems:?}");
+    assert!(!named("h-whole"), "{problems:?}");
 
     settings.users.member_of = vec![format!("CN=h-whole,{home}")];
     assert_eq!(emails(&read(settings.clone()).await), [&*all[1], &*all[2]]);

@@ -13,7 +13,7 @@ async fn windows() -> (LdapProxy, ActiveDirectorySettings) {
     let upstream = SocketAddr::from((domain().address(), 389));
     let proxy = LdapProxy::with_windows_limits(upstream).await.unwrap();
     let mut settings = settings();
-    settings.find = at("127.0.0.1", Some(proxy.address().port()));
+    settings.location = at("127.0.0.1", Some(proxy.address().port()));
     settings.security = ActiveDirectorySecurity::Plaintext;
     (proxy, settings)
 }

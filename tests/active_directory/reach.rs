@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use directory_sync::api::spec::ActiveDirectorySecurity;
-use directory_sync::source::active_directory::{Controller, Domain, Where};
+use directory_sync::source::active_directory::{Controller, Domain, DomainControllerLocation};
 use directory_sync::source::{ReadProgress, Source};
 use simulators::lab::Samba;
 use simulators::ldap_proxy::{LdapFault, LdapProxy};
@@ -33,7 +33,7 @@ async fn ldaps_start_tls_and_the_global_catalog_work_with_a_private_authority() 
 async fn the_next_controller_is_asked_when_one_is_dead_but_not_with_a_wrong_password() {
     needs_samba!();
     let mut settings = small();
-    let Where::Controllers(good) = settings.find.clone() else {
+    let DomainControllerLocation::Controllers(good) = settings.location.clone() else {
         unreachable!()
     };
     let address = domain().address().to_string();
@@ -41,10 +41,11 @@ async fn the_next_controller_is_asked_when_one_is_dead_but_not_with_a_wrong_pass
         host: address.clone(),
         port: Some(1),
     };
-    settings.find = Where::Controllers([vec![nobody.clone()], good].concat());
+    settings.location =
+        DomainControllerLocation::Controllers([vec![nobody.clone()], good].concat());
     gets_in(settings.clone()).await;
 
-    settings.find = Where::Controllers(vec![nobody.clone(), nobody]);
+    settings.location = DomainControllerLocation::Controllers(vec![nobody.clone(), nobody]);
     refused(settings)
         .await
         .is_transient()
@@ -59,7 +60,7 @@ async fn the_next_controller_is_asked_when_one_is_dead_but_not_with_a_wrong_pass
         host: "127.0.0.1".into(),
         port: Some(proxy.address().port()),
     };
-    wrong.find = Where::Controllers(vec![through.clone(), through]);
+    wrong.location = DomainControllerLocation::Controllers(vec![through.clone(), through]);
     refused(wrong).await.is_configuration();
     assert_eq!(
         proxy.requests(),
@@ -69,16 +70,16 @@ async fn the_next_controller_is_asked_when_one_is_dead_but_not_with_a_wrong_pass
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dns_tells_the_controllers_of_a_domain() {
+async fn the_controllers_of_a_domain_are_found_in_dns() {
     needs_samba!();
     let mut settings = small();
     let domain_of = |name: &str| {
-        Where::Domain(Domain {
+        DomainControllerLocation::Domain(Domain {
             name: name.into(),
             name_server: Some((domain().address(), 53).into()),
         })
     };
-    settings.find = domain_of(Samba::REALM);
+    settings.location = domain_of(Samba::REALM);
     let steps = source(settings.clone()).check().await;
     let found = steps[0].result.as_ref().unwrap();
     assert_eq!(found, "ldaps://dc1.ad.example.test", "{steps:#?}");
@@ -92,7 +93,7 @@ async fn dns_tells_the_controllers_of_a_domain() {
         "ldaps://dc1.ad.example.test:3269"
     );
 
-    settings.find = domain_of("typo.example.test");
+    settings.location = domain_of("typo.example.test");
     refused(settings)
         .await
         .says("typo.example.test")
@@ -100,7 +101,7 @@ async fn dns_tells_the_controllers_of_a_domain() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_step_of_a_read_is_checked_and_told() {
+async fn each_step_of_a_read_is_checked_and_reported() {
     needs_samba!();
     let mut settings = settings();
     settings.base_dn = Some(container("OU=Staff"));
@@ -162,7 +163,7 @@ async fn whichever_request_fails_there_is_no_half_list() {
     let mut settings = settings();
     settings.base_dn = Some(container("OU=Staff"));
     settings.security = ActiveDirectorySecurity::Plaintext;
-    settings.find = at("127.0.0.1", Some(proxy.address().port()));
+    settings.location = at("127.0.0.1", Some(proxy.address().port()));
     let whole = read(settings.clone()).await;
     let requests = proxy.requests();
     for request in 0..requests {

@@ -64,7 +64,7 @@ pub fn helm_on(server: &ApiServer) -> Command {
     command
 }
 
-/// The operator's program.
+/// The path of the program under test.
 pub fn program() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_directory-sync")).to_owned()
 }

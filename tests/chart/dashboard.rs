@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::alerts::promtool;
 use crate::helm::*;
 
-/// What an operator tells Prometheus about one resource.
+/// What an operator exposes to Prometheus about one resource.
 fn exposition() -> String {
     let (metrics, staff) = (Metrics::new(), Object::new("identity", "staff"));
     let second = Duration::from_secs(1);

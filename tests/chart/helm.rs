@@ -12,7 +12,7 @@ pub fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The chart's folder.
+/// The folder of the chart under test.
 pub fn chart() -> PathBuf {
     file("charts/directory-sync-operator")
 }

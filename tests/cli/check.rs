@@ -6,7 +6,7 @@ use directory_sync_testing::manifests::secret;
 const CHECK: &str = "check -f staff.yaml -f secrets.yaml";
 
 #[tokio::test]
-async fn a_check_tells_step_by_step_what_it_saw_on_both_sides() {
+async fn a_check_reports_step_by_step_what_it_saw_on_both_sides() {
     let lab = Lab::new().await;
 
     let ran = lab.run(CHECK).await.ends_with(0);

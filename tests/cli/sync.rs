@@ -14,7 +14,7 @@ async fn without_a_terminal_nothing_happens_until_yes_is_said() {
 }
 
 #[tokio::test]
-async fn a_sync_brings_the_organization_in_step_and_tells_what_it_did() {
+async fn a_sync_brings_the_organization_in_sync_and_reports_what_it_did() {
     let lab = Lab::new().await;
 
     let ran = lab.run(&format!("{SYNC} --yes")).await.ends_with(0);

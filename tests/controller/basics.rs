@@ -69,7 +69,7 @@ async fn at_every_step_status_says_what_kstatus_has_to_know() {
                 "in progress and stuck at once"
             );
             steps.push(step);
-            if object.metadata.generation == Some(3) && is_settled(&object) {
+            if object.metadata.generation == Some(3) && is_current(&object) {
                 return steps;
             }
         }
@@ -165,7 +165,7 @@ async fn a_changed_request_runs_once_and_any_other_annotation_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_preview_tells_what_it_would_do_and_does_nothing() {
+async fn a_preview_reports_what_it_would_do_and_does_nothing() {
     let world = World::new("preview").await;
     let operator = world.operator();
     world.resource("staff", json!({"mode": "Preview"}));
@@ -203,7 +203,7 @@ async fn somebody_elses_config_map_is_left_alone_and_named_in_an_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resource_of_a_later_version_is_told_so_and_holds_up_no_other() {
+async fn a_resource_of_a_later_version_gets_a_condition_and_holds_up_no_other() {
     let world = World::new("later").await;
     world.resource("future", json!({"mode": "Rehearse"}));
     let operator = world.operator();

@@ -60,7 +60,7 @@ async fn answered(world: &World, request: &'static str) -> DirectorySync {
     world
         .until("staff", request, move |staff| {
             let status = staff.status.clone().unwrap_or_default();
-            status.last_handled_sync_request.as_deref() == Some(request) && is_settled(staff)
+            status.last_handled_sync_request.as_deref() == Some(request) && is_current(staff)
         })
         .await
 }

@@ -142,16 +142,16 @@ async fn sigterm_in_the_middle_ends_the_process_cleanly_and_gives_back_the_lease
             .unwrap()
             .success()
     );
-    let told = Instant::now();
+    let asked = Instant::now();
     let status = tokio::task::spawn_blocking(move || process.wait())
         .await
         .unwrap()
         .unwrap();
     assert!(status.success(), "{status}");
     assert!(
-        told.elapsed() < Duration::from_secs(10),
+        asked.elapsed() < Duration::from_secs(10),
         "{:?}",
-        told.elapsed()
+        asked.elapsed()
     );
     assert_eq!(world.holder(&lease), "");
     assert_stopped(&world).await;

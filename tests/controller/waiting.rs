@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use directory_sync::api::conditions::{ConditionType, find};
 use serde_json::json;
-use simulators::okta::{self, Class, GroupSeed, RateLimits, SimulatedOkta, UserSeed};
+use simulators::okta::{self, GroupSeed, RateLimitBucket, RateLimits, SimulatedOkta, UserSeed};
 
 use directory_sync_testing::world::*;
 
@@ -37,7 +37,7 @@ async fn a_read_that_waits_for_oktas_limit_says_until_when_and_then_ends_well() 
     let others = okta.clone();
     let others = tokio::spawn(async move {
         loop {
-            others.others_spend(Class::Groups, limits.groups);
+            others.others_spend(RateLimitBucket::Groups, limits.groups);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });

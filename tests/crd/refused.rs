@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::accepted::design_example;
 use crate::{Cluster, yaml};
 
-/// Who refuses.
+/// What has to refuse a manifest: the schema, or a rule of it.
 #[derive(PartialEq)]
 enum By {
     /// The API server, and the operator where it reads a file.

@@ -20,7 +20,7 @@ pub const IMAGE: &str = concat!(
 pub const RELEASE: &str = "directory-sync";
 pub const NAMESPACE: &str = "identity";
 
-/// The resource's name.
+/// The name of the DirectorySync under test.
 pub const NAME: &str = "staff";
 
 const OPERATOR: &str = "app.kubernetes.io/name=directory-sync-operator";
@@ -301,12 +301,12 @@ impl Drop for Cluster<'_> {
         if !std::thread::panicking() {
             return;
         }
-        let tell = |arguments: &[&str]| {
-            let told = self.node.api().run_kubectl(arguments);
-            let told = told.unwrap_or_else(|error| error.to_string());
-            eprintln!("--- kubectl {}\n{told}", arguments.join(" "));
+        let print = |arguments: &[&str]| {
+            let output = self.node.api().run_kubectl(arguments);
+            let output = output.unwrap_or_else(|error| error.to_string());
+            eprintln!("--- kubectl {}\n{output}", arguments.join(" "));
         };
-        tell(&[
+        print(&[
             "-n",
             NAMESPACE,
             "get",
@@ -314,9 +314,9 @@ impl Drop for Cluster<'_> {
             "-o",
             "wide",
         ]);
-        tell(&["-n", NAMESPACE, "get", "events"]);
-        tell(&["-n", NAMESPACE, "describe", "pods"]);
-        tell(&["-n", NAMESPACE, "get", "directorysyncs", "-o", "yaml"]);
+        print(&["-n", NAMESPACE, "get", "events"]);
+        print(&["-n", NAMESPACE, "describe", "pods"]);
+        print(&["-n", NAMESPACE, "get", "directorysyncs", "-o", "yaml"]);
         for file in files(&self.node.pod_logs()) {
             let text = fs::read_to_string(&file).unwrap_or_default();
             eprintln!("--- {}\n{text}", file.display());

@@ -60,7 +60,7 @@ async fn every_kind_of_change_is_seen() {
 }
 
 #[tokio::test]
-async fn what_no_property_of_ours_tells_is_no_change() {
+async fn a_change_of_a_property_that_is_not_read_is_no_change() {
     let (tenant, [ada, _], _) = company().await;
     let mut reader = Reader::new(settings(&tenant));
     reader.next().await.unwrap();
@@ -69,7 +69,7 @@ async fn what_no_property_of_ours_tells_is_no_change() {
 }
 
 #[tokio::test]
-async fn lists_that_no_delta_tells_about_are_compared() {
+async fn lists_that_no_delta_covers_are_compared() {
     let (tenant, [ada, bob], staff) = company().await;
     let unit = tenant.add_unit([ada]);
     let application = "2f0d1e6a-7c77-4d0e-9f5e-6a1b2c3d4e5f";
@@ -92,7 +92,7 @@ async fn lists_that_no_delta_tells_about_are_compared() {
 }
 
 #[tokio::test]
-async fn what_a_delta_may_not_tell_is_read_every_time() {
+async fn what_a_delta_may_leave_out_is_read_every_time() {
     let (tenant, [ada, _], _) = company().await;
     tenant.change(|hand| hand.set_department(ada, "Sales"));
     let mut by_department = settings(&tenant);

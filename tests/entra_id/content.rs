@@ -279,7 +279,7 @@ async fn an_account_blocked_while_others_are_read_is_blocked_at_the_next_read() 
 }
 
 #[tokio::test]
-async fn a_removal_that_is_told_in_the_middle_of_a_delta_is_followed() {
+async fn a_removal_in_the_middle_of_a_delta_is_followed() {
     let tenant = tenant().await;
     let [ada, bob] = ["ada", "bob"].map(|name| tenant.add_user(UserSeed::new(name)));
     let staff = tenant.add_group("Staff", [ada, bob]);

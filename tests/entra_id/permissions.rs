@@ -47,7 +47,7 @@ async fn a_missing_permission_is_named() {
 }
 
 #[tokio::test]
-async fn a_check_tells_each_step_and_the_first_that_fails() {
+async fn a_check_reports_each_step_and_the_first_that_fails() {
     let tenant = tenant().await;
     let ada = tenant.add_user(UserSeed::new("ada"));
     tenant.add_group("Staff", [ada]);

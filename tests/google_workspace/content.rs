@@ -94,9 +94,9 @@ async fn suspended_and_archived_accounts_mean_what_the_settings_say() {
     };
     let row = |name: &str, state| (name.to_owned(), state);
 
-    let usual = settings(&google).settings.users;
+    let defaults = settings(&google).settings.users;
     assert_eq!(
-        table(usual.suspended, usual.archived).await,
+        table(defaults.suspended, defaults.archived).await,
         [
             row("active", Active),
             row("archived", Disabled),

@@ -55,7 +55,7 @@ async fn a_key_or_none_for_an_administrator_or_for_itself() {
 }
 
 #[tokio::test]
-async fn without_delegation_or_role_nobody_comes_in_and_is_told_what_to_do() {
+async fn without_delegation_or_role_access_is_refused_with_what_to_do() {
     let google = company(Config::default()).await;
     google.delegate(&[]);
     let refused = refusal(with_key(&google, Some(ADMIN))).await.is(ELSEWHERE);

@@ -13,7 +13,7 @@ fn within(name: &str) -> Member {
     Member::Group(name.into())
 }
 
-fn outsider(email: &str, id: Option<&str>) -> Member {
+fn external(email: &str, id: Option<&str>) -> Member {
     Member::Outsider {
         email: email.into(),
         id: id.map(str::to_owned),
@@ -122,7 +122,7 @@ async fn whoever_is_in_a_group_through_one_that_a_query_left_out_is_in_it_all_th
 }
 
 #[tokio::test]
-async fn people_and_groups_from_outside_are_told_by_group_and_the_rest_is_synced() {
+async fn people_and_groups_from_outside_are_reported_by_group_and_the_rest_is_synced() {
     let (google, [ann, bob, _]) = people(["ann", "bob", "cid"]).await;
     let secret = Member::OutsideGroup {
         email: "all@partner.example".into(),
@@ -131,19 +131,19 @@ async fn people_and_groups_from_outside_are_told_by_group_and_the_rest_is_synced
     google.group(
         group("Law")
             .users([&ann])
-            .member(outsider("zoe@partner.example", Some("999")))
-            .member(outsider("yan@gmail.example", None))
+            .member(external("zoe@partner.example", Some("999")))
+            .member(external("yan@gmail.example", None))
             .member(secret),
     );
     google.group(
         group("Inner")
             .users([&bob])
-            .member(outsider("xav@partner.example", None)),
+            .member(external("xav@partner.example", None)),
     );
     let machine = "robot@project.iam.gserviceaccount.com";
-    google.group(group("Robots").member(outsider(machine, Some("888"))));
+    google.group(group("Robots").member(external(machine, Some("888"))));
     // An account of the company's domain that isn't managed by it, or was deleted meanwhile.
-    google.group(group("Odd").member(outsider("old@example.com", Some("777"))));
+    google.group(group("Odd").member(external("old@example.com", Some("777"))));
     let seen = read(settings(&google)).await;
     assert_eq!(seen.groups["Law"], ["ann@example.com"]);
     assert_eq!(seen.groups["Inner"], ["bob@example.com"]);
@@ -163,12 +163,12 @@ async fn people_and_groups_from_outside_are_told_by_group_and_the_rest_is_synced
 }
 
 #[tokio::test]
-async fn many_outsiders_are_counted_not_listed() {
+async fn many_external_members_are_counted_not_listed() {
     let (google, [ann, ..]) = people(["ann", "bob", "cid"]).await;
     let mut support = group("Support").users([ann]);
     for number in 0..300 {
         let email = format!("customer{number:03}@mail.example");
-        support = support.member(outsider(&email, None));
+        support = support.member(external(&email, None));
     }
     google.group(support);
     let seen = read(settings(&google)).await;

@@ -83,7 +83,7 @@ async fn while_the_limit_a_minute_is_waited_for_progress_says_until_when_for_eve
     tokio::select! {
         _ = one.read(None, &progress[0]) => panic!("sixty a minute aren't enough for one"),
         _ = other.read(None, &progress[1]) => panic!("nor for the other"),
-        told = tokio::time::timeout(Duration::from_secs(50), both_wait) => told.unwrap(),
+        waited = tokio::time::timeout(Duration::from_secs(50), both_wait) => waited.unwrap(),
     }
     let sent = google
         .requests()

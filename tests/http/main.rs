@@ -113,7 +113,7 @@ async fn a_body_larger_than_expected_is_refused() {
 }
 
 #[tokio::test]
-async fn a_page_for_people_is_told_from_an_answer() {
+async fn a_page_for_people_is_distinguished_from_an_answer() {
     let server = Server::start([Canned::html("<html>Sign in</html>")]).await;
     let error = numbers(&server).await.unwrap_err();
     assert!(matches!(error.failure, Failure::Html), "{error}");
@@ -127,7 +127,7 @@ async fn a_page_for_people_is_told_from_an_answer() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_told_and_not_followed() {
+async fn a_redirect_is_reported_and_not_followed() {
     let to = "Location: https://login.example.com/start?ticket=abc";
     let server = Server::start([Canned::status(302).header(to)]).await;
     let error = numbers(&server).await.unwrap_err().to_string();

@@ -93,15 +93,15 @@ async fn who_gives_up_waiting_takes_no_place() {
     assert!(times.iter().all(|at| *at <= SECOND / 2), "{times:?}");
 }
 
-/// A vendor that tells in seconds how long everybody had better wait.
-fn told(_: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+/// A vendor whose headers say how many seconds all requests should wait.
+fn hint(_: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get("x-wait")?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_success_that_tells_of_a_near_limit_holds_everybody_back() {
-    let pace = Arc::new(RateLimiter::unlimited().heeding(told));
+async fn a_success_whose_headers_say_that_the_limit_is_near_delays_all_requests() {
+    let pace = Arc::new(RateLimiter::unlimited().with_throttle_hint(hint));
     let mut headers = HeaderMap::new();
     pace.answered(&Method::GET, StatusCode::OK, &headers);
     assert_eq!(
@@ -113,7 +113,7 @@ async fn a_success_that_tells_of_a_near_limit_holds_everybody_back() {
     let late = Duration::from_secs(7);
     assert_eq!(permitted(&pace, Method::GET, 2).await, [late, late]);
 
-    // Of two that are told, the longer wait counts.
+    // Of two that are given, the longer wait counts.
     headers.insert(RETRY_AFTER, "9".parse().unwrap());
     pace.answered(&Method::GET, StatusCode::TOO_MANY_REQUESTS, &headers);
     let late = Duration::from_secs(9);
@@ -121,7 +121,7 @@ async fn a_success_that_tells_of_a_near_limit_holds_everybody_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_holds_all_requests_of_its_method_and_who_asks_is_told_until_when() {
+async fn a_pause_holds_all_requests_of_its_method_and_says_until_when() {
     let pace = pace();
     assert_eq!(pace.waits_until(&Method::GET), None);
     pace.pause(&Method::GET, 10 * SECOND);

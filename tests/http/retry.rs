@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use directory_sync::http::{Call, Observer, Outcome, Repeat, Retry};
+use directory_sync::http::{Call, CallOutcome, Idempotency, Observer, Retry};
 use reqwest::{Method, Url};
 
 use super::server::{Canned, Server};
@@ -46,18 +46,18 @@ async fn trying_again_has_an_end() {
 
 #[tokio::test]
 async fn a_change_that_must_not_be_doubled_is_sent_again_only_where_it_was_not_done() {
-    let sent = async |failing: Canned, repeat| {
+    let sent = async |failing: Canned, idempotency| {
         let server = Server::start([failing, Canned::json("{}")]).await;
         let url = Url::parse(&server.url()).unwrap();
-        let call = Call::new(Method::POST, url, "/").repeat(repeat);
+        let call = Call::new(Method::POST, url, "/").idempotency(idempotency);
         let _ = remote().done(&call).await;
         server.requests().len()
     };
-    let only_if_undone = Repeat::NonIdempotent;
+    let only_if_undone = Idempotency::NonIdempotent;
     assert_eq!(sent(Canned::status(429), only_if_undone).await, 2);
     assert_eq!(sent(Canned::status(503), only_if_undone).await, 1);
     assert_eq!(sent(Canned::cut(), only_if_undone).await, 1);
-    let except_500 = Repeat::ExceptOnServerError;
+    let except_500 = Idempotency::ExceptOnServerError;
     assert_eq!(sent(Canned::status(503), except_500).await, 2);
     assert_eq!(sent(Canned::status(500), except_500).await, 1);
 }
@@ -72,7 +72,7 @@ async fn retry_after_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_retry_after_beyond_our_patience_is_told_and_not_waited_for() {
+async fn a_retry_after_beyond_the_longest_wait_is_reported_and_not_waited_for() {
     let throttled = Canned::status(429).header("Retry-After: 3600");
     let server = Server::start([throttled]).await;
     let started = Instant::now();
@@ -103,23 +103,24 @@ async fn silence_ends_in_an_error() {
     // Accepts and never answers.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let call = Call::new(Method::GET, Url::parse(&url).unwrap(), "/").repeat(Repeat::NonIdempotent);
+    let call = Call::new(Method::GET, Url::parse(&url).unwrap(), "/")
+        .idempotency(Idempotency::NonIdempotent);
     let error = remote().done(&call).await.unwrap_err().to_string();
     assert!(error.contains("nothing came in time"), "{error}");
     drop(listener);
 }
 
 #[derive(Debug, Default)]
-struct Seen(Mutex<Vec<(&'static str, Outcome)>>);
+struct Seen(Mutex<Vec<(&'static str, CallOutcome)>>);
 
 impl Observer for Seen {
-    fn request(&self, endpoint: &'static str, outcome: Outcome, _: Duration) {
+    fn request(&self, endpoint: &'static str, outcome: CallOutcome, _: Duration) {
         self.0.lock().unwrap().push((endpoint, outcome));
     }
 }
 
 #[tokio::test]
-async fn each_try_is_told_to_the_observer() {
+async fn each_try_is_reported_to_the_observer() {
     let answers = [Canned::status(503), Canned::cut(), Canned::json("[7]")];
     let server = Server::start(answers).await;
     let seen = Arc::new(Seen::default());
@@ -129,9 +130,9 @@ async fn each_try_is_told_to_the_observer() {
     assert_eq!(
         *seen.0.lock().unwrap(),
         [
-            ("/things", Outcome::Status(503)),
-            ("/things", Outcome::Interrupted),
-            ("/things", Outcome::Status(200)),
+            ("/things", CallOutcome::Status(503)),
+            ("/things", CallOutcome::Interrupted),
+            ("/things", CallOutcome::Status(200)),
         ]
     );
 }

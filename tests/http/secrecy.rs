@@ -49,7 +49,7 @@ impl Write for Log {
     }
 }
 
-fn everything_shown_of(error: &HttpError) -> String {
+fn all_output_of(error: &HttpError) -> String {
     let mut shown = format!("{error}\n{error:?}\n{error:#?}\n");
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -92,7 +92,7 @@ async fn a_server_that_quotes_our_requests_reveals_nothing() {
         assert!(server.requests()[0].contains(KEY), "it was sent");
         assert!(server.requests()[0].contains(TOKEN), "it was sent");
 
-        let shown = everything_shown_of(&error) + &format!("{call:?} {remote:?}");
+        let shown = all_output_of(&error) + &format!("{call:?} {remote:?}");
         for secret in [KEY, TOKEN] {
             assert!(!shown.contains(secret), "{shown}");
         }
@@ -117,7 +117,7 @@ async fn a_password_that_is_sent_with_a_name_does_not_show_in_the_form_it_is_sen
     let encoded = "dXM6ZXI6czNjcjN0LW9mLXRoZS1vcmdhbml6YXRpb24=";
     let sent = server.requests()[0].clone();
     assert!(sent.contains(&format!("Basic {encoded}")), "{sent}");
-    let shown = everything_shown_of(&error) + &format!("{call:?} {remote:?}");
+    let shown = all_output_of(&error) + &format!("{call:?} {remote:?}");
     assert!(shown.contains("401"), "{shown}");
     assert!(!shown.contains(encoded), "{shown}");
 }

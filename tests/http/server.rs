@@ -1,4 +1,4 @@
-//! A server that answers byte for byte what it was told.
+//! A server that answers byte for byte as the test says.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -40,7 +40,7 @@ pub fn with(people: &[usize]) -> TestDirectory {
     teams(everyone, |person| people.contains(&person))
 }
 
-/// The whole company.
+/// A directory with all people of the company.
 pub fn everyone() -> TestDirectory {
     with(&Vec::from_iter(0..PEOPLE))
 }

@@ -1,4 +1,4 @@
-//! Published accidents of directory syncs, told as directory, organization and what happened then. Each
+//! Published accidents of directory syncs, as directory, organization and what happened then. Each
 //! ends in a hold or in nothing: nobody loses anything without a person's approval.
 //!
 //! The table in `docs/safety.md` lists them. Facts are from the linked threads; the words are ours.
@@ -27,10 +27,10 @@ fn the_table_in_the_documentation_lists_exactly_these_incidents() {
         include_str!("incomplete.rs"),
         include_str!("scope.rs"),
     ];
-    let told: BTreeSet<&str> = stories
+    let tested: BTreeSet<&str> = stories
         .iter()
         .flat_map(|file| file.lines())
         .filter_map(|line| line.strip_prefix("fn ")?.strip_suffix("() {"))
         .collect();
-    assert_eq!(listed, told);
+    assert_eq!(listed, tested);
 }

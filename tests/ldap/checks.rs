@@ -1,4 +1,4 @@
-//! What `check` tells, step by step.
+//! What `check` reports, step by step.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use simulators::lab::{Authority, Person, Slapd, free_port};
 use crate::harness::*;
 
 /// Each step as `name: what was seen` or `name! what failed`.
-fn told(steps: &[directory_sync::source::Step]) -> Vec<String> {
+fn lines(steps: &[directory_sync::source::Step]) -> Vec<String> {
     let line = |step: &directory_sync::source::Step| match &step.result {
         Ok(seen) => format!("{}: {seen}", step.name),
         Err(failed) => format!("{}! {failed}", step.name),
@@ -29,13 +29,13 @@ fn slapd_with_ann() -> Slapd {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_step_of_a_good_read_is_told_with_what_was_seen() {
+async fn every_step_of_a_good_read_is_reported_with_what_was_seen() {
     let slapd = slapd_with_ann();
     let mut settings = settings(&slapd.ldaps_url());
     settings.tls.ca_bundle = Some(slapd.authority().pem().into_bytes());
     settings.bind = simple(format!("cn=reader,{SUFFIX}"), "reader-password");
 
-    let steps = told(&check(settings.clone()).await);
+    let steps = lines(&check(settings.clone()).await);
 
     let expected = [
         ("find the address of 127.0.0.1: ", "127.0.0.1"),
@@ -69,7 +69,7 @@ async fn every_step_of_a_good_read_is_told_with_what_was_seen() {
         members: vec![MemberAttribute::named("memberUid")],
         ..GroupSettings::default()
     });
-    let steps = told(&check(settings).await);
+    let steps = lines(&check(settings).await);
     assert!(
         steps[7].ends_with("the member ann is among the users"),
         "{steps:#?}"
@@ -85,7 +85,7 @@ async fn the_step_that_fails_is_the_last_one_of_its_server() {
     settings.servers.push(slapd.ldaps_url().parse().unwrap());
     settings.tls.ca_bundle = Some(Authority::new("Somebody Else").unwrap().pem().into_bytes());
 
-    let steps = told(&check(settings.clone()).await);
+    let steps = lines(&check(settings.clone()).await);
     assert_eq!(steps.len(), 5, "{steps:#?}");
     assert!(steps[1].contains("! could not connect to"), "{steps:#?}");
     assert!(
@@ -95,7 +95,7 @@ async fn the_step_that_fails_is_the_last_one_of_its_server() {
 
     settings.servers = vec![slapd.url().parse().unwrap()];
     settings.base_dn = "dc=example,dc=org".into();
-    let steps = told(&check(settings.clone()).await);
+    let steps = lines(&check(settings.clone()).await);
     assert!(steps[2].contains("can be seen on the way"), "{steps:#?}");
     assert!(
         steps.last().unwrap().contains("32 (noSuchObject)"),
@@ -104,7 +104,7 @@ async fn the_step_that_fails_is_the_last_one_of_its_server() {
 
     settings.base_dn = SUFFIX.into();
     settings.users.filter = "(objectClass=person2)".into();
-    let steps = told(&check(settings).await);
+    let steps = lines(&check(settings).await);
     assert!(
         steps
             .iter()

@@ -242,7 +242,7 @@ async fn unique_members_may_carry_an_identifier_after_their_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn people_may_tell_their_groups_by_member_of() {
+async fn membership_can_come_from_member_of_of_the_people() {
     let mut ldif = company();
     let ann = ldif.person("ou=people", &Person::new("ann"));
     let bob = ldif.person("ou=people", &Person::new("bob"));
@@ -318,7 +318,7 @@ async fn emails_come_from_the_first_attribute_that_has_one_or_are_put_together()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn blocked_accounts_are_told_by_an_attribute_or_its_values() {
+async fn disabled_accounts_are_recognised_by_an_attribute_or_its_values() {
     let mut ldif = company();
     for (uid, lock) in [("ann", None), ("bob", Some("true")), ("cat", Some("FALSE"))] {
         let mut attributes = vec![

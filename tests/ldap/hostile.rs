@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory_sync::source::active_directory::{
-    ActiveDirectorySettings, ActiveDirectorySource, Controller, Where,
+    ActiveDirectorySettings, ActiveDirectorySource, Controller, DomainControllerLocation,
 };
 use directory_sync::source::ldap::LdapSettings;
 use directory_sync::source::{ReadProgress, Source, SourceErrorKind};
@@ -239,7 +239,8 @@ async fn active_directory_is_read_behind_the_same_guard() {
         host: server.host.clone(),
         port: Some(server.port),
     };
-    let mut domain = ActiveDirectorySettings::new(Where::Controllers(vec![controller]));
+    let mut domain =
+        ActiveDirectorySettings::new(DomainControllerLocation::Controllers(vec![controller]));
     domain.bind = simple("reader@corp.example.com", "reader-password");
     domain.tls = settings.tls;
     let source = ActiveDirectorySource::new(domain).unwrap();

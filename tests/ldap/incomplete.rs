@@ -282,7 +282,7 @@ async fn cut_after(upstream: u16, limit: usize) -> u16 {
     .await
 }
 
-/// Passes answers slowly.
+/// A proxy that passes answers on slowly.
 async fn trickle(upstream: u16) -> u16 {
     forward(upstream, |_| Some(Duration::from_millis(20))).await
 }

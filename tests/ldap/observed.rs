@@ -1,18 +1,18 @@
-//! Which requests are told to whoever counts them.
+//! Which requests the observer sees.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use directory_sync::http::{Observer, Outcome};
+use directory_sync::http::{CallOutcome, Observer};
 use simulators::lab::{Person, Slapd};
 
 use crate::harness::*;
 
 #[derive(Debug, Default)]
-struct Seen(Mutex<Vec<(&'static str, Outcome)>>);
+struct Seen(Mutex<Vec<(&'static str, CallOutcome)>>);
 
 impl Observer for Seen {
-    fn request(&self, endpoint: &'static str, outcome: Outcome, _: Duration) {
+    fn request(&self, endpoint: &'static str, outcome: CallOutcome, _: Duration) {
         self.0.lock().unwrap().push((endpoint, outcome));
     }
 }
@@ -20,15 +20,15 @@ impl Observer for Seen {
 impl Seen {
     fn count(&self, endpoint: &str, code: u16) -> usize {
         let seen = self.0.lock().unwrap();
-        let wanted = |(name, outcome): &&(&str, Outcome)| {
-            *name == endpoint && *outcome == Outcome::Status(code)
+        let wanted = |(name, outcome): &&(&str, CallOutcome)| {
+            *name == endpoint && *outcome == CallOutcome::Status(code)
         };
         seen.iter().filter(wanted).count()
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_bind_and_each_page_is_told_with_its_result_code() {
+async fn each_bind_and_each_page_is_observed_with_its_result_code() {
     let mut ldif = company();
     for n in 0..25 {
         ldif.person("ou=people", &Person::new(&format!("user{n:02}")));

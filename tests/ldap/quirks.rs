@@ -162,7 +162,7 @@ async fn member_uid_may_hold_dns_and_uids() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn check_tells_a_member_who_is_not_among_the_users() {
+async fn check_reports_a_member_who_is_not_among_the_users() {
     let mut ldif = company();
     ldif.unit("", "ext");
     ldif.person("ou=people", &Person::new("ann"));
@@ -177,7 +177,7 @@ async fn check_tells_a_member_who_is_not_among_the_users() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_refuses_paging_is_told_to_be_asked_without() {
+async fn when_a_server_refuses_paging_the_error_says_to_turn_it_off() {
     let mut ldif = company();
     ldif.person("ou=people", &Person::new("ann"));
     let options = Slapd::options().ldif(ldif.text());

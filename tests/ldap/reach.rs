@@ -93,7 +93,7 @@ async fn a_bundle_without_certificates_is_refused_before_anybody_is_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_port_that_does_not_speak_tls_is_told_from_a_wrong_certificate() {
+async fn a_port_that_does_not_speak_tls_is_distinguished_from_a_wrong_certificate() {
     let slapd = one_person();
     let mut settings = trusting(
         settings(&slapd.url().replace("ldap:", "ldaps:")),
@@ -142,7 +142,7 @@ async fn the_client_certificate_is_who_we_are_with_sasl_external() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_is_told_without_showing_it() {
+async fn a_wrong_password_is_reported_without_showing_it() {
     let slapd = one_person();
     let reader = format!("cn=reader,{SUFFIX}");
     let mut settings = settings(&slapd.url());
@@ -206,7 +206,7 @@ async fn the_next_server_is_asked_when_the_first_is_dead_or_silent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_base_dn_that_is_not_there_is_told_with_the_nearest_that_is() {
+async fn a_base_dn_that_is_not_there_is_reported_with_the_nearest_that_is() {
     let slapd = one_person();
     let mut settings = settings(&slapd.url());
     settings.base_dn = format!("ou=staff,{SUFFIX}");

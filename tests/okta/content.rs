@@ -55,9 +55,9 @@ fn table(seen: &Seen) -> Vec<(&str, AccountState)> {
 #[tokio::test]
 async fn every_status_means_what_the_table_says() {
     let okta = one_of_each_status().await;
-    let usual = read(settings(&okta)).await;
+    let defaults = read(settings(&okta)).await;
     assert_eq!(
-        table(&usual),
+        table(&defaults),
         [
             ("staged", Active),
             ("provisioned", Active),
@@ -91,7 +91,7 @@ async fn every_status_means_what_the_table_says() {
 }
 
 #[tokio::test]
-async fn a_status_that_nobody_knows_is_told_and_takes_nothing_from_anybody() {
+async fn an_unknown_status_is_reported_and_takes_nothing_from_anybody() {
     let okta = organization().await;
     okta.user(UserSeed::new("ann@example.com"));
     let bob = okta.user(UserSeed::new("bob@example.com").status(Status::Activating));

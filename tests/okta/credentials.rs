@@ -1,10 +1,10 @@
-//! Ways in.
+//! API tokens and service apps: what works, and what an error says to do.
 
 use directory_sync::source::SourceErrorKind;
 use directory_sync::source::okta::Credentials;
 use serde_json::Value;
 use simulators::fault::{Fault, Way, Work};
-use simulators::okta::{Class, Config, PublicKey, ServiceApp, SimulatedOkta, UserSeed};
+use simulators::okta::{Config, PublicKey, RateLimitBucket, ServiceApp, SimulatedOkta, UserSeed};
 
 use crate::harness::*;
 
@@ -179,13 +179,13 @@ async fn scopes_are_asked_for_as_needed_and_missing_ones_are_named() {
 #[tokio::test]
 async fn what_the_tokens_owner_may_not_see_is_named_and_is_not_taken_for_nothing() {
     let scopes = [
-        (Class::Users, "okta.users.read"),
-        (Class::Groups, "okta.groups.read"),
-        (Class::Apps, "okta.apps.read"),
+        (RateLimitBucket::Users, "okta.users.read"),
+        (RateLimitBucket::Groups, "okta.groups.read"),
+        (RateLimitBucket::Apps, "okta.apps.read"),
     ];
-    for (class, scope) in scopes {
+    for (bucket, scope) in scopes {
         let okta = organization_with_app(app()).await;
-        okta.forbid(class);
+        okta.forbid(bucket);
         let mut settings = with_key(&okta, P256, Some("key-of-p256"));
         settings.application_id = Some("0oabitwarden".into());
         let error = failure(settings).await;
@@ -197,7 +197,7 @@ async fn what_the_tokens_owner_may_not_see_is_named_and_is_not_taken_for_nothing
 }
 
 #[tokio::test]
-async fn an_app_that_wants_bound_tokens_is_told_what_to_turn_off() {
+async fn when_an_app_wants_bound_tokens_the_error_says_what_to_turn_off() {
     let mut bound = app();
     bound.requires_dpop = true;
     let okta = organization_with_app(bound).await;

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use directory_sync::source::{ReadProgress, Source, SourceErrorKind};
 use simulators::fault::{Fault, Way, Work};
-use simulators::okta::{Class, Config, GroupSeed, RateLimits, SimulatedOkta, Spent, UserSeed};
+use simulators::okta::{
+    Config, GroupSeed, RateLimitBucket, RateLimits, SimulatedOkta, Spent, UserSeed,
+};
 
 use crate::harness::*;
 
@@ -32,10 +34,10 @@ async fn many_groups(limits: RateLimits) -> SimulatedOkta {
     okta
 }
 
-fn most(okta: &SimulatedOkta, class: Class) -> u32 {
+fn most(okta: &SimulatedOkta, bucket: RateLimitBucket) -> u32 {
     let spent = okta.spent();
-    let of_class = spent.iter().filter(|spent| spent.class == class);
-    of_class.map(|spent| spent.requests).max().unwrap_or(0)
+    let of_bucket = spent.iter().filter(|spent| spent.bucket == bucket);
+    of_bucket.map(|spent| spent.requests).max().unwrap_or(0)
 }
 
 fn refused(okta: &SimulatedOkta) -> u32 {
@@ -66,7 +68,12 @@ async fn a_share_spent_in_the_middle_is_waited_for_and_nothing_is_lost() {
         started.elapsed() > Duration::from_secs(2),
         "twenty-six requests at ten in a window end in the third"
     );
-    assert_eq!(most(&okta, Class::Groups), 10, "{:?}", okta.spent());
+    assert_eq!(
+        most(&okta, RateLimitBucket::Groups),
+        10,
+        "{:?}",
+        okta.spent()
+    );
     assert_eq!(refused(&okta), 0);
     tokio::time::timeout(Duration::from_secs(1), waits)
         .await
@@ -87,7 +94,11 @@ async fn requests_whose_answers_are_lost_count_as_spent() {
     assert_eq!(seen.groups.len(), 25);
     assert!(seen.groups.values().all(|members| members.len() == 1));
     assert_eq!(okta.faults().fired(), 3);
-    assert!(most(&okta, Class::Groups) <= 10, "{:?}", okta.spent());
+    assert!(
+        most(&okta, RateLimitBucket::Groups) <= 10,
+        "{:?}",
+        okta.spent()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,8 +107,16 @@ async fn several_sources_of_one_organization_share_one_share() {
     let (one, other) = tokio::join!(read(settings(&okta)), read(settings(&okta)));
     assert_eq!(one, other);
     assert_eq!(one.groups.len(), 25);
-    assert!(most(&okta, Class::Groups) <= 10, "{:?}", okta.spent());
-    assert!(most(&okta, Class::Users) <= 5, "{:?}", okta.spent());
+    assert!(
+        most(&okta, RateLimitBucket::Groups) <= 10,
+        "{:?}",
+        okta.spent()
+    );
+    assert!(
+        most(&okta, RateLimitBucket::Users) <= 5,
+        "{:?}",
+        okta.spent()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,14 +126,19 @@ async fn the_share_can_be_set() {
     greedy.rate_limit_share = 100;
     let seen = read(greedy).await;
     assert_eq!(seen.groups.len(), 25);
-    assert_eq!(most(&okta, Class::Groups), 20, "{:?}", okta.spent());
+    assert_eq!(
+        most(&okta, RateLimitBucket::Groups),
+        20,
+        "{:?}",
+        okta.spent()
+    );
     assert_eq!(refused(&okta), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_others_have_used_the_limit_up_reading_waits_for_the_next_window() {
     let okta = many_groups(LIMITS).await;
-    okta.others_spend(Class::Groups, 20);
+    okta.others_spend(RateLimitBucket::Groups, 20);
     let seen = read(settings(&okta)).await;
     assert_eq!(seen.groups.len(), 25);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What a person is told before the first sync.
+//! What `check` reports before the first sync.
 
 use directory_sync::api::spec::OneLoginGroupsFrom;
 use directory_sync::source::Step;
@@ -6,21 +6,21 @@ use simulators::one_login::Config;
 
 use crate::harness::*;
 
-fn told(steps: &[Step]) -> Vec<String> {
-    let told = |step: &Step| {
+fn lines(steps: &[Step]) -> Vec<String> {
+    let line = |step: &Step| {
         let result = step.result.as_ref().unwrap_or_else(|error| error);
         format!("{}: {result}", step.name)
     };
-    steps.iter().map(told).collect()
+    steps.iter().map(line).collect()
 }
 
 #[tokio::test]
-async fn a_check_tells_what_was_seen_and_reads_no_more_than_the_first_pages() {
+async fn a_check_reports_what_was_seen_and_reads_no_more_than_the_first_pages() {
     let (one_login, _) = company(Config::default()).await;
     let url = one_login.url();
     let steps = check(settings(&one_login)).await;
     assert_eq!(
-        told(&steps),
+        lines(&steps),
         [
             "get an access token: the API credentials are accepted".to_owned(),
             format!("read people from GET {url}/api/2/users: 7 people, such as ann@example.com"),
@@ -33,7 +33,7 @@ async fn a_check_tells_what_was_seen_and_reads_no_more_than_the_first_pages() {
     let mut by_groups = settings(&one_login);
     by_groups.groups = Some(OneLoginGroupsFrom::Groups);
     let steps = check(by_groups).await;
-    assert_eq!(told(&steps)[2], "read groups: more than 2 groups");
+    assert_eq!(lines(&steps)[2], "read groups: more than 2 groups");
 }
 
 #[tokio::test]
@@ -42,11 +42,11 @@ async fn a_check_ends_at_credentials_that_are_refused_and_goes_on_past_other_ref
     one_login.take_scope();
     let steps = check(settings(&one_login)).await;
     let good: Vec<_> = steps.iter().map(|step| step.result.is_ok()).collect();
-    assert_eq!(good, [true, false, false], "{:#?}", told(&steps));
+    assert_eq!(good, [true, false, false], "{:#?}", lines(&steps));
     assert!(
-        told(&steps)[1].contains("Read Users"),
+        lines(&steps)[1].contains("Read Users"),
         "{:#?}",
-        told(&steps)
+        lines(&steps)
     );
 
     one_login.set_client_secret("another");

@@ -91,9 +91,9 @@ async fn one_of_each() -> SimulatedOneLogin {
 #[tokio::test]
 async fn every_status_and_state_means_what_the_table_says_and_the_more_restrictive_counts() {
     let one_login = one_of_each().await;
-    let usual = read(settings(&one_login)).await;
+    let defaults = read(settings(&one_login)).await;
     assert_eq!(
-        table(&usual),
+        table(&defaults),
         [
             "AAAA", "AAAA", "DDDD", "AAAA", "AAAA", "AAAA", "AAAA", "AAAA"
         ],
@@ -145,12 +145,12 @@ async fn every_status_and_state_means_what_the_table_says_and_the_more_restricti
 }
 
 #[tokio::test]
-async fn a_status_or_state_that_nobody_knows_is_told_and_takes_nothing_from_anybody() {
+async fn an_unknown_status_or_state_is_reported_and_takes_nothing_from_anybody() {
     for (what, number) in [("status", 6), ("state", 4)] {
         let one_login = account().await;
         one_login.user(UserSeed::new("ann@example.com"));
         one_login.user(UserSeed::new("bob@example.com").with(what, number));
-        let told = async |says: String| {
+        let reported = async |says: String| {
             let source = source(settings(&one_login)).unwrap();
             let directory = directory_sync_testing::read_all(&source).await.unwrap();
             let [bob] = &directory.unidentified_users[..] else {
@@ -162,9 +162,9 @@ async fn a_status_or_state_that_nobody_knows_is_told_and_takes_nothing_from_anyb
             assert!(seen.problems[0].contains("bob@example.com"), "{seen:?}");
             assert!(seen.problems[0].contains(&says), "{seen:?}");
         };
-        told(format!("the {what} {number}")).await;
+        reported(format!("the {what} {number}")).await;
         one_login.user(UserSeed::new("bob@example.com").id(2).with(what, ()));
-        told(format!("the {what} (none)")).await;
+        reported(format!("the {what} (none)")).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The way in.
+//! API credentials: what works, and what an error says to do.
 
 use directory_sync_testing::client;
 use reqwest::StatusCode;
@@ -45,7 +45,7 @@ async fn a_wrong_secret_is_for_the_user_to_fix_and_never_shown() {
 }
 
 #[tokio::test]
-async fn credentials_of_too_small_a_scope_are_told_from_wrong_ones() {
+async fn credentials_of_too_small_a_scope_are_distinguished_from_wrong_ones() {
     let one_login = one_person().await;
     one_login.take_scope();
     refusal(settings(&one_login))

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use directory_sync::source::{ReadProgress, Reading, Source};
 use directory_sync_testing::Refusal;
 use simulators::fault::{Fault, Way, Work};
-use simulators::one_login::{Config, RateLimit, RoleSeed, SimulatedOneLogin, Told, UserSeed};
+use simulators::one_login::{
+    Config, LimitHeaders, RateLimit, RoleSeed, SimulatedOneLogin, UserSeed,
+};
 
 use crate::harness::*;
 
@@ -14,7 +16,7 @@ use crate::harness::*;
 const LIMIT: RateLimit = RateLimit {
     requests: 40,
     window_seconds: 4,
-    told: Told::Everywhere,
+    headers: LimitHeaders::Everywhere,
 };
 
 /// Twenty-five roles of one: two lists and twenty-five requests, of which twenty may go in a window.
@@ -121,11 +123,11 @@ async fn where_others_have_used_the_limit_up_reading_waits_for_the_next_window()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_told_of_in_version_two_is_read_all_the_same() {
+async fn without_limit_headers_in_version_two_everything_is_read_all_the_same() {
     for limit in [
         None,
         Some(RateLimit {
-            told: Told::InVersionOne,
+            headers: LimitHeaders::InVersionOne,
             ..RateLimit::DEFAULT
         }),
     ] {

@@ -17,7 +17,7 @@ struct Account {
     users: Vec<User>,
     /// Members' ids by the role's name.
     roles: BTreeMap<String, Vec<u64>>,
-    /// Names by id.
+    /// The names of groups, by id.
     groups: BTreeMap<String, String>,
     limit: u32,
     refused: Option<u16>,

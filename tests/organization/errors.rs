@@ -61,7 +61,7 @@ fn assert_wrong_address(error: &OrganizationError, saying: &str) {
 }
 
 #[test]
-fn a_persons_api_key_is_told_from_an_organizations() {
+fn a_persons_api_key_is_distinguished_from_an_organizations() {
     let error = ClientId::parse("user.0d9f3c1e-6a52-4a3c-9d0b-b0c7a5e41f27").unwrap_err();
     assert!(matches!(error, InvalidSettings::UserKey));
     let text = error.to_string();
@@ -188,7 +188,7 @@ async fn fresh_tokens_that_are_refused_mean_a_revoked_key() {
 }
 
 #[tokio::test]
-async fn something_else_than_bitwarden_is_told_from_a_refusal() {
+async fn something_else_than_bitwarden_is_distinguished_from_a_refusal() {
     let nothing = serve(Router::new()).await;
     assert_wrong_address(&error_at(&nothing).await, "404");
 
@@ -362,7 +362,7 @@ async fn a_login_limit_without_a_time_is_waited_for_and_said_in_words() {
 }
 
 #[tokio::test]
-async fn an_address_of_a_service_is_told_to_leave_the_service_off() {
+async fn when_the_url_names_a_service_the_error_says_to_leave_it_off() {
     let error = Region::server("https://vault.example.com/api/").unwrap_err();
     assert!(error.to_string().contains("leave /api off"), "{error}");
     assert!(Region::server("https://vault.example.com/identity").is_err());

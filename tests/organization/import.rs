@@ -97,7 +97,7 @@ async fn nothing_to_send_sends_nothing() {
 }
 
 #[tokio::test]
-async fn members_are_linked_staged_and_let_go() {
+async fn members_are_linked_staged_and_removed() {
     let server = start(Config::cloud()).await;
     server.seed_member(MemberSeed::new("p0@example.com"));
     server.seed_member(MemberSeed::new("gone@example.com").external_id("uid=gone"));

@@ -79,7 +79,7 @@ async fn members_and_groups_are_read_in_two_requests_and_seats_when_asked_for() 
 }
 
 #[tokio::test]
-async fn a_server_of_ones_own_has_no_seats_to_tell() {
+async fn a_self_hosted_server_reports_no_seats() {
     let server = start(Config::self_hosted()).await;
     server.seed_member(MemberSeed::new("owner@example.com").owner());
     let client = client(&server);
@@ -228,8 +228,8 @@ async fn a_vaultwarden_that_is_down_is_noticed_although_there_is_nothing_to_send
 }
 
 #[tokio::test]
-async fn check_tells_what_was_seen() {
-    let told = async |config, secret: Option<&str>| {
+async fn check_reports_what_was_seen() {
+    let reported = async |config, secret: Option<&str>| {
         let server = start(config).await;
         server.set_seats(SimulatedSeats::fixed(10));
         server.seed_member(MemberSeed::new("owner@example.com").owner());
@@ -241,19 +241,19 @@ async fn check_tells_what_was_seen() {
         let steps = client.check().await.into_iter();
         steps.map(|step| step.result).collect::<Vec<_>>()
     };
-    let official = told(Config::cloud(), None).await;
+    let official = reported(Config::cloud(), None).await;
     assert_eq!(official.len(), 4);
     let all = official.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
     assert!(all[1].contains("1 members"), "{all:?}");
     assert!(all[2].contains("1 of 10"), "{all:?}");
 
-    let vaultwarden = told(Config::vaultwarden(), None).await;
+    let vaultwarden = reported(Config::vaultwarden(), None).await;
     assert_eq!(vaultwarden.len(), 3);
     let seen = vaultwarden[1].clone().unwrap();
     assert!(seen.contains("Vaultwarden"), "{seen}");
     assert_eq!(vaultwarden[2].clone().unwrap(), "imports are accepted");
 
-    let wrong = told(Config::cloud(), Some("not-the-secret")).await;
+    let wrong = reported(Config::cloud(), Some("not-the-secret")).await;
     assert_eq!(wrong.len(), 1, "nothing more is tried");
     let error = wrong[0].clone().unwrap_err();
     assert!(error.contains("clientSecret"), "{error}");

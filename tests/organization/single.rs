@@ -127,11 +127,11 @@ async fn a_renamed_group_keeps_external_id_collections_and_members() {
 
 #[tokio::test]
 async fn who_would_lose_collections_unseen_is_left_alone() {
-    let untold = r#"{"id": "6d656d62-6572-4000-8000-000000000001", "name": "Staff", "type": 2,
+    let without_collections = r#"{"id": "6d656d62-6572-4000-8000-000000000001", "name": "Staff", "type": 2,
         "status": 2, "email": "ann@example.com", "externalId": "old", "collections": null}"#;
     let token = async || r#"{"access_token": "abcdefgh", "expires_in": 3600}"#;
     // A change would be answered with 405.
-    let object = get(async move || untold);
+    let object = get(async move || without_collections);
     let router = axum::Router::new()
         .route("/identity/connect/token", post(token))
         .route("/api/public/{kind}/{id}", object);

@@ -1,4 +1,4 @@
-//! `approve`.
+//! `kubectl directorysync approve`
 
 use directory_sync::api::DirectorySync;
 use serde_json::json;
@@ -96,9 +96,9 @@ async fn a_person_at_a_terminal_is_asked_and_only_a_yes_approves() {
     let line = format!("{} approve staff -n {}", program.display(), world.namespace);
     let answer = async |answer: &str| {
         // `script` gives it a terminal.
-        let told = format!("printf '{answer}\\n' | script -qec '{line}' /dev/null");
+        let typed = format!("printf '{answer}\\n' | script -qec '{line}' /dev/null");
         let output = tokio::process::Command::new("sh")
-            .args(["-c", &told])
+            .args(["-c", &typed])
             .env("KUBECONFIG", world.server().kubeconfig())
             .output();
         directory_sync_testing::ran::Ran::of(output.await.unwrap())

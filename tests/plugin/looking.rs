@@ -1,4 +1,4 @@
-//! `status`.
+//! `kubectl directorysync status`
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! `plan`.
+//! `kubectl directorysync plan`
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What goes wrong, and what a person is told then.
+//! What goes wrong, and what the message says.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ pub fn user(world: &World, name: &str, verbs: &str) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resource_that_isnt_there_is_told_with_those_that_are() {
+async fn a_resource_that_isnt_there_is_reported_with_those_that_are() {
     let world = World::new("missing").await;
     plugin(&world, "status nobody")
         .await
@@ -40,7 +40,7 @@ async fn a_resource_that_isnt_there_is_told_with_those_that_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_context_that_isnt_there_is_told_with_those_that_are() {
+async fn a_context_that_isnt_there_is_reported_with_those_that_are() {
     let world = World::new("context").await;
     plugin(&world, "status --context nowhere")
         .await
@@ -107,7 +107,7 @@ async fn an_administrator_acts_as_another_with_no_more_rights_than_they_have() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_that_doesnt_answer_is_told_with_its_address() {
+async fn a_cluster_that_doesnt_answer_is_reported_with_its_address() {
     let world = World::new("gone").await;
     let kubeconfig = std::fs::read_to_string(world.server().kubeconfig()).unwrap();
     let port = simulators::lab::free_port().unwrap();

@@ -1,4 +1,4 @@
-//! `suspend` and `resume`.
+//! `kubectl directorysync suspend` and `resume`
 
 use serde_json::json;
 

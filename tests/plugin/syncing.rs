@@ -1,4 +1,4 @@
-//! `sync`.
+//! `kubectl directorysync sync`
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::kubectl::plugin;
 use directory_sync_testing::world::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sync_that_is_waited_for_ends_when_the_organization_is_in_step() {
+async fn a_sync_that_is_waited_for_ends_when_the_organization_is_in_sync() {
     let world = World::new("sync").await;
     let operator = world.operator();
     world.resource("staff", json!({}));
@@ -56,7 +56,7 @@ async fn without_an_operator_the_wait_ends_in_its_time_and_says_how_things_stand
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cant_begin_is_told_with_what_is_missing() {
+async fn a_sync_that_cant_begin_is_reported_with_what_is_missing() {
     let world = World::new("sync-stalled").await;
     let operator = world.operator();
     world.kubectl(&["delete", "secret", "org"]);

@@ -1,4 +1,4 @@
-//! What an organization holds after a sync, told as stories.
+//! What an organization holds after a sync, as stories.
 
 use directory_sync::problem::ProblemReason;
 use directory_sync::sync::guard::{Approval, HeldBecause};
@@ -76,7 +76,7 @@ async fn an_unchanged_company_costs_two_reads_and_no_write_and_a_new_process_ask
     let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
     let mut sync = Sync::new(&source, &client);
     sync.run().await.unwrap();
-    let kept = sync.state.memory.to_bytes();
+    let kept = sync.state.memberships.to_bytes();
 
     organization.clear_requests();
     let report = sync.run().await.unwrap();
@@ -88,8 +88,9 @@ async fn an_unchanged_company_costs_two_reads_and_no_write_and_a_new_process_ask
         .collect();
     assert_eq!(paths.len(), 2, "members and groups: {paths:?}");
 
-    let memory = directory_sync::sync::memberships::MembershipCache::from_bytes(&kept).unwrap();
-    sync.state = State::restored(memory, directory_sync::sync::ledger::Ledger::default());
+    let memberships =
+        directory_sync::sync::memberships::MembershipCache::from_bytes(&kept).unwrap();
+    sync.state = State::restored(memberships, directory_sync::sync::ledger::Ledger::default());
     organization.clear_requests();
     assert!(sync.run().await.unwrap().in_sync());
     assert_eq!(organization.requests().len(), 2);
@@ -104,7 +105,7 @@ async fn an_unchanged_company_costs_two_reads_and_no_write_and_a_new_process_ask
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_preview_changes_nothing_and_tells_everything() {
+async fn a_preview_changes_nothing_and_reports_everything() {
     let slapd = slapd();
     let organization = organization(Config::cloud()).await;
     let before = organization.snapshot();
@@ -469,11 +470,11 @@ async fn nobody_is_invited_by_a_server_that_cannot_stage() {
         let members = organization.snapshot().members;
         let staged = members.values().filter(|m| m.status == Status::Staged);
         assert_eq!(staged.count() > 0, can_stage);
-        let told = report
+        let reported = report
             .problems
             .iter()
             .any(|problem| problem.message.contains("pm-34423-staged-status"));
-        assert_eq!(told, !can_stage);
+        assert_eq!(reported, !can_stage);
     }
 }
 

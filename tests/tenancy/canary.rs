@@ -89,7 +89,7 @@ pub async fn run_traced_with_entra_at(folder: &Path, words: &str, url: &str) -> 
 
 /// Nothing of `said` tells any of the values, in any of the encodings.
 #[track_caller]
-pub fn assert_tells_nothing(said: &str, attack: &str) {
+pub fn assert_reveals_nothing(said: &str, attack: &str) {
     // As a reader would see it, with what doesn't show left out.
     let visible: String = said
         .chars()

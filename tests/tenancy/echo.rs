@@ -10,7 +10,7 @@ use directory_sync_testing::manifests::secret;
 use serde_json::json;
 
 use crate::canary::{
-    ENCODINGS, Encoding, KEY, ORGANIZATION, PASSWORD, assert_tells_nothing,
+    ENCODINGS, Encoding, KEY, ORGANIZATION, PASSWORD, assert_reveals_nothing,
     run_traced_with_entra_at,
 };
 
@@ -113,7 +113,7 @@ spec:
     std::fs::write(folder.join("all.yaml"), all).unwrap();
 }
 
-async fn tells_nothing(refuses: Refuses, (name, encode): Encoding) {
+async fn reveals_nothing(refuses: Refuses, (name, encode): Encoding) {
     let url = server(refuses, encode).await;
     for (source, spec, secrets) in sources(&url) {
         let folder = tempfile::tempdir().unwrap();
@@ -126,19 +126,19 @@ async fn tells_nothing(refuses: Refuses, (name, encode): Encoding) {
             if words.starts_with("check") {
                 assert!(ran.to_string().contains("400"), "{attack}: {ran}");
             }
-            assert_tells_nothing(&ran.to_string(), &attack);
+            assert_reveals_nothing(&ran.to_string(), &attack);
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_repeats_credentials_when_it_refuses_a_token_shows_none() {
-    let all = ENCODINGS.map(|encoding| tells_nothing(Refuses::Tokens, encoding));
+    let all = ENCODINGS.map(|encoding| reveals_nothing(Refuses::Tokens, encoding));
     futures::future::join_all(all).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_repeats_credentials_when_it_refuses_a_list_shows_none() {
-    let all = ENCODINGS.map(|encoding| tells_nothing(Refuses::Lists, encoding));
+    let all = ENCODINGS.map(|encoding| reveals_nothing(Refuses::Lists, encoding));
     futures::future::join_all(all).await;
 }

@@ -3,7 +3,7 @@
 
 use directory_sync_testing::manifests::{config_map, secret};
 
-use crate::canary::{KEY, ORGANIZATION, PASSWORD, assert_tells_nothing, run_traced};
+use crate::canary::{KEY, ORGANIZATION, PASSWORD, assert_reveals_nothing, run_traced};
 use crate::echo::{Refuses, server};
 
 /// What a manifest is about, its source, its objects besides the organization's Secret, and what
@@ -172,7 +172,7 @@ spec:
             assert_eq!(ran.code, 1, "{attack}: {ran}");
             assert!(ran.to_string().contains(says), "{attack}: {ran}");
             assert!(!ran.to_string().contains("root:"), "{attack}: {ran}");
-            assert_tells_nothing(&ran.to_string(), attack);
+            assert_reveals_nothing(&ran.to_string(), attack);
         }
     }
 }

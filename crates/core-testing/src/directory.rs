@@ -12,31 +12,31 @@ pub struct TestDirectory {
     groups: Vec<(String, String, Vec<String>)>,
     /// Entries by a name that isn't their id: (name, id, email).
     entries: Vec<(String, Option<String>, String)>,
-    /// People of whom nobody can tell whether the account may be used: (id, email).
+    /// People of whom it isn't known whether the account may be used: (id, email).
     undecided: Vec<(String, String)>,
     /// Names of groups without an id.
     unidentified_groups: Vec<String>,
-    /// The attribute that tells disabled accounts, where no entry has it.
+    /// The attribute that marks disabled accounts, where no entry has it.
     unseen_state_attribute: Option<String>,
 }
 
-/// An empty directory.
+/// A directory without people or groups.
 pub fn directory() -> TestDirectory {
     TestDirectory::default()
 }
 
-/// An external id.
+/// The external id that `text` spells.
 pub fn id(text: &str) -> ExternalId {
     ExternalId::parse(text).expect("a test's id is one")
 }
 
 impl TestDirectory {
-    /// An active account.
+    /// Adds an active account.
     pub fn person(self, id: &str, email: &str) -> Self {
         self.account(id, email, AccountState::Active)
     }
 
-    /// A disabled account.
+    /// Adds a disabled account.
     pub fn disabled(self, id: &str, email: &str) -> Self {
         self.account(id, email, AccountState::Disabled)
     }
@@ -46,7 +46,7 @@ impl TestDirectory {
         self.account(id, email, AccountState::Deleted)
     }
 
-    /// An account.
+    /// Adds an account in the given state.
     pub fn account(mut self, id: &str, email: &str, state: AccountState) -> Self {
         self.people.push((id.into(), email.into(), state));
         self
@@ -65,7 +65,7 @@ impl TestDirectory {
         self
     }
 
-    /// An account of which nobody can tell whether it may be used.
+    /// An account of which it isn't known whether it may be used.
     pub fn undecided(mut self, id: &str, email: &str) -> Self {
         self.undecided.push((id.into(), email.into()));
         self

@@ -30,7 +30,7 @@ pub struct ModelOrganization {
     created: u128,
 }
 
-/// An empty organization.
+/// An organization without members or groups.
 pub fn organization() -> ModelOrganization {
     ModelOrganization::default()
 }
@@ -108,7 +108,7 @@ impl ModelOrganization {
         self
     }
 
-    /// Adds somebody.
+    /// Adds a member with this status and role.
     pub fn add(
         &mut self,
         external_id: Option<ExternalId>,

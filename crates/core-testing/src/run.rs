@@ -46,7 +46,7 @@ pub struct Run {
     pub ledger: Ledger,
     /// The time of the next run.
     pub now: Timestamp,
-    /// A person's word.
+    /// The approval that the next run is given.
     pub approval: Option<Approval>,
     /// The groups that the last run read.
     pub read: Vec<Uuid>,

@@ -17,7 +17,7 @@ impl<T> Complete<T> {
         Self(value)
     }
 
-    /// The value.
+    /// Gives the value away, and with it the proof that it is complete.
     pub fn into_inner(self) -> T {
         self.0
     }

@@ -93,7 +93,7 @@ impl fmt::Display for ProblemReason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// The kind.
+    /// The kind of problem, by which status and metrics count it.
     pub reason: ProblemReason,
     /// What is wrong with which entry, and what to do.
     pub message: String,
@@ -129,7 +129,7 @@ struct Kept {
 }
 
 impl Problems {
-    /// Notes one.
+    /// Adds a problem to those of its reason.
     pub fn add(&mut self, problem: Problem) {
         let entry = self.by_reason.entry(problem.reason).or_default();
         entry.count += 1;

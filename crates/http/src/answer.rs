@@ -14,7 +14,7 @@ use serde_json::Value;
 /// service, in the place of a vendor's, shows nothing of what is there.
 #[derive(Clone)]
 pub struct Answer {
-    /// The status.
+    /// The status code of the answer.
     pub status: StatusCode,
     /// The other side's word on when to come back.
     pub retry_after: Option<Duration>,

@@ -11,23 +11,23 @@ use reqwest::{Body, Client, Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
-use crate::limits::process_limits;
+use crate::process_limits::process_limits;
 use crate::retry::is_retryable;
 use crate::{
-    CallName, Failure, HttpError, Observer, Outcome, RateLimit, Redactor, Repeat, Retry,
+    CallName, CallOutcome, Failure, HttpError, Idempotency, Observer, RateLimit, Redactor, Retry,
     TokenCache, body,
 };
 
 /// One side that is called.
 #[derive(Debug, Clone)]
 pub struct ApiClient {
-    /// The connections.
+    /// The HTTP client with its pool of connections.
     pub client: Client,
     /// How fast requests may follow each other.
     pub limit: Arc<dyn RateLimit>,
     /// How failed requests are sent again.
     pub retry: Retry,
-    /// Told about each request.
+    /// Called for each request.
     pub observer: Arc<dyn Observer>,
     /// Where the token comes from, for calls that need one.
     pub token: Option<Arc<TokenCache>>,
@@ -43,7 +43,7 @@ pub struct Call {
     endpoint: &'static str,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Option<RequestBody>,
-    repeat: Repeat,
+    idempotency: Idempotency,
 }
 
 #[derive(Clone)]
@@ -68,7 +68,7 @@ impl Call {
             endpoint,
             headers: Vec::new(),
             body: None,
-            repeat: Repeat::Always,
+            idempotency: Idempotency::Always,
         }
     }
 
@@ -118,9 +118,9 @@ impl Call {
         self
     }
 
-    /// After which failures it may be sent again; [`Repeat::Always`] where nothing is said.
-    pub fn repeat(mut self, repeat: Repeat) -> Self {
-        self.repeat = repeat;
+    /// After which failures it may be sent again; [`Idempotency::Always`] where nothing is said.
+    pub fn idempotency(mut self, idempotency: Idempotency) -> Self {
+        self.idempotency = idempotency;
         self
     }
 
@@ -181,7 +181,7 @@ impl ApiClient {
         let mut waited = Duration::ZERO;
         (|| self.authorized(call, &read))
             .retry(self.retry.delays())
-            .when(|error: &HttpError| is_retryable(&error.failure, call.repeat))
+            .when(|error: &HttpError| is_retryable(&error.failure, call.idempotency))
             .adjust(|error, delay| {
                 let asked = error.failure.answer().and_then(|answer| answer.retry_after);
                 let delay = delay.map(|own| own.max(asked.unwrap_or_default()))?;
@@ -238,7 +238,7 @@ impl ApiClient {
         let (status, result) = self.answered(call, token, read).await;
         let elapsed = started.elapsed();
         let failed = result.as_ref().err().and_then(Failure::outcome);
-        let outcome = failed.or(status.map(|status| Outcome::Status(status.as_u16())));
+        let outcome = failed.or(status.map(|status| CallOutcome::Status(status.as_u16())));
         if let Some(outcome) = outcome {
             self.observer.request(call.endpoint, outcome, elapsed);
         }

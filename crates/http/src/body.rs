@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use crate::error::chain;
-use crate::limits::{TOO_MANY, TOO_MANY_VALUES, process_limits};
+use crate::process_limits::{TOO_MANY, TOO_MANY_VALUES, process_limits};
 use crate::{Answer, Failure, Redactor, retry_after};
 use directory_sync_core::text::sanitize;
 
@@ -419,22 +419,22 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_told_without_the_value() {
+    fn what_does_not_fit_is_reported_without_the_value() {
         #[derive(Debug, serde::Deserialize)]
         struct Person {
             #[expect(dead_code, reason = "only its form matters")]
             number: u32,
         }
-        let told = |text: &str| {
+        let message = |text: &str| {
             let error = serde_json::from_str::<Person>(text).unwrap_err();
             undecodable(&error, 1).to_string()
         };
-        let quoted = told(r#"{"number": "hunter2, expected hunter3"}"#);
+        let quoted = message(r#"{"number": "hunter2, expected hunter3"}"#);
         assert!(quoted.contains("kind string instead of u32"), "{quoted}");
         assert!(!quoted.contains("hunter"), "{quoted}");
-        let missing = told("{}");
+        let missing = message("{}");
         assert!(missing.contains("`number` is missing"), "{missing}");
-        assert!(told("{\"number\": -1}").contains("integer instead of u32"));
-        assert!(told("hunter2").contains("isn't JSON"));
+        assert!(message("{\"number\": -1}").contains("integer instead of u32"));
+        assert!(message("hunter2").contains("isn't JSON"));
     }
 }

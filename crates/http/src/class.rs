@@ -130,7 +130,7 @@ impl Answer {
 /// What is the vendor's own in messages.
 #[derive(Debug)]
 pub struct Vendor {
-    /// Its name.
+    /// The vendor's name in messages: `Okta`.
     pub name: &'static str,
     /// What to check where something else answers.
     pub address: &'static str,
@@ -146,7 +146,7 @@ pub struct Vendor {
 pub struct Refusal<'a> {
     /// What was tried: method and address.
     pub tried: String,
-    /// The answer.
+    /// The answer that was recognised.
     pub answer: &'a Answer,
     /// What it says, as it may be shown.
     pub said: String,
@@ -156,11 +156,11 @@ pub struct Refusal<'a> {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct ApiError {
-    /// What it means.
+    /// What the failure means, and so when the run is retried.
     pub class: FailureClass,
     /// What was tried, what was answered, what to do.
     pub message: Cow<'static, str>,
-    /// The failed call.
+    /// The HTTP call that failed; `None` where the failure was found before or after it.
     #[source]
     pub cause: Option<Box<HttpError>>,
 }

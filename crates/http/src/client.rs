@@ -7,7 +7,7 @@ use reqwest::{Certificate, Client, Identity};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::egress::{CheckingResolver, proxies};
-use crate::limits::process_limits;
+use crate::process_limits::process_limits;
 use crate::trust::system_cas;
 
 /// How connections to one server are made.
@@ -51,7 +51,7 @@ pub enum ClientError {
 }
 
 /// A client with these settings, within the limits of the process
-/// ([`crate::limits::ProcessLimits`]). It follows no redirect: an API that redirects is a wrong address,
+/// ([`crate::process_limits::ProcessLimits`]). It follows no redirect: an API that redirects is a wrong address,
 /// and a token must not follow to another host.
 ///
 /// # Errors

@@ -29,7 +29,7 @@ pub struct EgressPolicy {
 /// A host, or every host below a domain (`*.example.com`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostPattern {
-    /// This host.
+    /// A host by its name, as written in a URL.
     Host(String),
     /// The hosts whose names end so, with the dot.
     Below(String),
@@ -57,9 +57,9 @@ pub enum Denied {
          whoever runs the operator can allow it (--allowed-networks)"
     )]
     Address {
-        /// The host.
+        /// The host that was to be connected to.
         host: String,
-        /// The network.
+        /// The denied network that has the address.
         network: Network,
     },
     /// Its address gives away credentials of the machine, or is none of a single server.
@@ -89,11 +89,11 @@ impl EgressPolicy {
         allowed_networks: Vec<Network>,
         denied_networks: Vec<Network>,
     ) -> Self {
-        let usual = ["127.0.0.0/8", "::1/128", LOCAL_TRANSLATION].map(network);
+        let default = ["127.0.0.0/8", "::1/128", LOCAL_TRANSLATION].map(network);
         Self {
             allowed_hosts: (!allowed_hosts.is_empty()).then_some(allowed_hosts),
             allowed_networks,
-            denied_networks: denied_networks.into_iter().chain(usual).collect(),
+            denied_networks: denied_networks.into_iter().chain(default).collect(),
             restricted: true,
         }
     }
@@ -451,7 +451,7 @@ mod tests {
 
     #[test]
     fn loopback_and_denied_networks_are_denied_unless_they_are_allowed() {
-        let usual = policy(&[], &[], &["10.96.0.0/12"]);
+        let default = policy(&[], &[], &["10.96.0.0/12"]);
         for host in [
             "127.0.0.1",
             "127.8.8.8",
@@ -465,11 +465,11 @@ mod tests {
             "[2001:0:c000:201:0:0:f59f:fffe]",
             "10.96.0.1",
         ] {
-            let denied = usual.check_host(host).unwrap_err();
+            let denied = default.check_host(host).unwrap_err();
             assert!(matches!(denied, Denied::Address { .. }), "{host}: {denied}");
         }
         for host in ["10.0.0.1", "192.168.1.1", "93.184.216.34", "[2606:2800::1]"] {
-            assert_eq!(usual.check_host(host), Ok(()), "{host}");
+            assert_eq!(default.check_host(host), Ok(()), "{host}");
         }
         let nat64 = policy(&[], &["64:ff9b:1::/48"], &["10.96.0.0/12"]);
         assert_eq!(nat64.check_host("[64:ff9b:1::c000:201]"), Ok(()));
@@ -514,15 +514,15 @@ mod tests {
 
     #[test]
     fn a_host_with_one_good_address_is_connected_to_there_alone() {
-        let usual = policy(&[], &[], &[]);
+        let default = policy(&[], &[], &[]);
         let addresses: [std::net::SocketAddr; 2] = [
             "127.0.0.1:443".parse().unwrap(),
             "192.0.2.1:443".parse().unwrap(),
         ];
-        let allowed = usual.allowed("two.example", addresses).unwrap();
+        let allowed = default.allowed("two.example", addresses).unwrap();
         assert_eq!(allowed, addresses[1..]);
         assert!(
-            usual
+            default
                 .allowed("one.example", addresses[..1].to_vec())
                 .is_err()
         );

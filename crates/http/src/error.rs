@@ -7,14 +7,14 @@ use std::io;
 use reqwest::{Method, Url};
 
 use crate::egress::Denied;
-use crate::{Answer, Outcome, Redactor};
+use crate::{Answer, CallOutcome, Redactor};
 use directory_sync_core::text::sanitize;
 
 /// A call that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{call}: {failure}")]
 pub struct HttpError {
-    /// What was tried.
+    /// The method and address of the call, without its query.
     pub call: CallName,
     /// What came of it.
     pub failure: Failure,
@@ -25,7 +25,7 @@ pub struct HttpError {
 pub struct CallName(String);
 
 impl CallName {
-    /// Names a call.
+    /// The method and address of a call, without its query.
     pub fn new(method: &Method, url: &Url) -> Self {
         Self(format!("{method} {}", without_query(url)))
     }
@@ -94,10 +94,10 @@ impl Failure {
     }
 
     /// For the observer; `None` where nothing was sent, or the status tells it.
-    pub(super) fn outcome(&self) -> Option<Outcome> {
+    pub(super) fn outcome(&self) -> Option<CallOutcome> {
         match self {
-            Self::Unreachable(_) | Self::Tls(_) => Some(Outcome::Unreachable),
-            Self::Interrupted(_) => Some(Outcome::Interrupted),
+            Self::Unreachable(_) | Self::Tls(_) => Some(CallOutcome::Unreachable),
+            Self::Interrupted(_) => Some(CallOutcome::Interrupted),
             _ => None,
         }
     }
@@ -123,7 +123,7 @@ impl Failure {
 /// The causes of an error in one line, from the outside in, without addresses and without
 /// repetition.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut told: Vec<String> = Vec::new();
+    let mut parts: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
         // The text of these two says no more than that there was an error, or holds the address.
@@ -132,17 +132,17 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
             Some(_) => String::new(),
             None => error.to_string(),
         };
-        let new = !text.is_empty() && !told.iter().any(|before| before.contains(&text));
+        let new = !text.is_empty() && !parts.iter().any(|before| before.contains(&text));
         if new && text != "client error (Connect)" && text != "client error (SendRequest)" {
-            told.push(text);
+            parts.push(text);
         }
         next = error.source();
     }
-    sanitize(&told.join(": "))
+    sanitize(&parts.join(": "))
 }
 
 /// Whether TLS refused the other side, or was refused by it. The error may lie in several layers of
-/// I/O errors, which don't tell what they wrap as their source.
+/// I/O errors, which don't say what they wrap as their source.
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
     let wrapped = error
         .downcast_ref::<io::Error>()

@@ -20,7 +20,7 @@ pub enum FaultKind {
 /// One step of a check.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// What was tried.
+    /// The step's name in the output of a check.
     pub name: String,
     /// What was seen, or what failed and what to do.
     pub result: Result<String, String>,

@@ -21,9 +21,9 @@ use serde_json::{Map, Value};
 /// How a token is signed (RFC 7518, 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JwtAlgorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    /// `RS256`: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, 3.3).
     Rs256,
-    /// RSASSA-PSS with SHA-256.
+    /// `PS256`: RSASSA-PSS with SHA-256 (RFC 7518, 3.5).
     Ps256,
     /// ECDSA on P-256 with SHA-256.
     Es256,
@@ -40,7 +40,7 @@ pub enum InvalidKey {
     /// JSON, but no private key.
     #[error("holds JSON that isn't a private key (JWK of type RSA, or EC on P-256 or P-384)")]
     NotJwk,
-    /// A curve, say.
+    /// A key of another type, such as one on an elliptic curve.
     #[error("isn't an RSA key")]
     NotRsa,
     /// No kind of key that is known.
@@ -62,7 +62,7 @@ enum Key {
     Ec(EcdsaKeyPair),
 }
 
-/// A key that signs tokens. `Debug` tells nothing of it.
+/// A key that signs tokens. `Debug` shows nothing of it.
 pub struct JwtSigner {
     key: Key,
     algorithm: JwtAlgorithm,

@@ -15,12 +15,12 @@ use crate::retry_after;
 /// What keeps requests within another side's limits.
 ///
 /// One value is shared by everything that the other side counts together. [`RateLimiter`] knows the limits
-/// beforehand; a limit that is told in headers is learned in [`RateLimit::answered`].
+/// beforehand; a limit that headers give is learned in [`RateLimit::answered`].
 pub trait RateLimit: std::fmt::Debug + Send + Sync {
     /// Waits until one more request with `method` may be sent.
     fn permit<'a>(&'a self, method: &'a Method) -> BoxFuture<'a, ()>;
 
-    /// Sees each answer.
+    /// Called with each answer, to follow a 429 and what its headers say of the limit.
     fn answered(&self, method: &Method, status: StatusCode, headers: &HeaderMap);
 }
 
@@ -45,19 +45,19 @@ impl Window {
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
 /// Sliding windows by method, and a pause for all requests with a method while a `Retry-After` of a
-/// 429 lasts, or while the headers of an answer say that the limit is near ([`RateLimiter::heeding`]).
+/// 429 lasts, or while the headers of an answer say that the limit is near ([`RateLimiter::with_throttle_hint`]).
 ///
 /// First come, first served. A caller that gives up waiting leaves no trace.
 #[derive(Debug)]
 pub struct RateLimiter {
     by_method: Vec<(Method, MethodLimiter)>,
     others: MethodLimiter,
-    heeding: Option<Headroom>,
+    throttle_hint: Option<ThrottleHint>,
 }
 
 /// How long the headers of an answer ask everybody to wait before the next request, where a vendor
 /// tells how much of its limit is left.
-pub type Headroom = fn(StatusCode, &HeaderMap) -> Option<Duration>;
+pub type ThrottleHint = fn(StatusCode, &HeaderMap) -> Option<Duration>;
 
 #[derive(Debug, Default)]
 struct MethodLimiter {
@@ -76,13 +76,13 @@ impl RateLimiter {
         Self {
             by_method: Vec::new(),
             others: MethodLimiter::default(),
-            heeding: None,
+            throttle_hint: None,
         }
     }
 
-    /// The same, heeding what the headers of each answer say.
-    pub fn heeding(mut self, headroom: Headroom) -> Self {
-        self.heeding = Some(headroom);
+    /// The same, which also follows what the headers of each answer say.
+    pub fn with_throttle_hint(mut self, hint: ThrottleHint) -> Self {
+        self.throttle_hint = Some(hint);
         self
     }
 
@@ -96,7 +96,7 @@ impl RateLimiter {
         self
     }
 
-    /// Has requests with `method` wait so long, where a limit is told to be spent elsewhere than in
+    /// Has requests with `method` wait so long, where an answer says that a limit is used up elsewhere than in
     /// the headers of a 429.
     pub fn pause(&self, method: &Method, pause: Duration) {
         let until = Instant::now() + pause.min(LONGEST_PAUSE);
@@ -161,12 +161,12 @@ impl RateLimit for RateLimiter {
     }
 
     fn answered(&self, method: &Method, status: StatusCode, headers: &HeaderMap) {
-        let told = self.heeding.and_then(|heeding| heeding(status, headers));
+        let hinted = self.throttle_hint.and_then(|hint| hint(status, headers));
         let refused = match status {
             StatusCode::TOO_MANY_REQUESTS => retry_after(headers),
             _ => None,
         };
-        if let Some(pause) = told.max(refused) {
+        if let Some(pause) = hinted.max(refused) {
             self.pause(method, pause);
         }
     }

@@ -8,7 +8,7 @@
 //! invisible characters or white space in it, and in every encoding in which servers commonly quote:
 //! escapes of JSON, C, URLs, HTML and MIME, also one in another; Base64 (in lines, too), hexadecimal,
 //! lists of octal and decimal bytes; and each of these of UTF-16. Where part of a text is an encoding,
-//! that part is decoded and looked at. A secret of fewer than six bytes can't be told from ordinary
+//! that part is decoded and looked at. A secret of fewer than six bytes can't be distinguished from ordinary
 //! text: a text that holds one is withheld altogether.
 //!
 //! A server can always find an encoding that isn't in this list. It has the credentials that were sent
@@ -41,17 +41,17 @@ const ESCAPES_IN_ESCAPES: usize = 4;
 const FORMS: usize = 32;
 /// No more of a text is looked at, or shown.
 const TEXT_MAX: usize = 16 << 10;
-/// No more of a secret is looked for: a longer one is a file, of which a part tells as much.
+/// No more of a secret is looked for: a longer one is a file, of which a part is as good.
 const SECRET_MAX: usize = 16 << 10;
 /// Access tokens and assertions that were renewed since may still be quoted; very old ones no more.
 const TOKENS: usize = 16;
 
 /// The secrets that are sent to one side.
 #[derive(Debug, Default)]
-pub struct Redactor(RwLock<Known>);
+pub struct Redactor(RwLock<SecretSet>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct SecretSet {
     keys: Vec<SecretSlice<u8>>,
     identifiers: Vec<SecretSlice<u8>>,
     tokens: VecDeque<SecretSlice<u8>>,
@@ -106,7 +106,7 @@ impl Redactor {
         sanitize(self.redact(text).trim())
     }
 
-    /// `text` without secrets.
+    /// `text` with every secret of this redactor replaced.
     pub fn redact(&self, text: &str) -> String {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         redact(&known.needles().collect::<Vec<_>>(), text)
@@ -131,12 +131,12 @@ impl Redactor {
         redact(&needles, text)
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Known> {
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, SecretSet> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl SecretSet {
     fn needles(&self) -> impl Iterator<Item = Needle<'_>> {
         let secrets = self.keys.iter().chain(&self.tokens).map(|secret| {
             let bytes = secret.expose_secret();

@@ -15,7 +15,7 @@ use crate::Failure;
 pub struct Retry {
     /// How often a request is sent again.
     pub times: usize,
-    /// The first delay.
+    /// The delay before the second try; it doubles from try to try.
     pub first_delay: Duration,
     /// The longest delay of our own choice.
     pub longest_delay: Duration,
@@ -47,7 +47,7 @@ impl Retry {
 
 /// After which failures a request may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repeat {
+pub enum Idempotency {
     /// After everything that may pass: a request that ends in the same state when it is done twice.
     Always,
     /// Likewise, but a 500 is the caller's to judge.
@@ -57,11 +57,11 @@ pub enum Repeat {
 }
 
 /// Whether a request that failed so may be sent again.
-pub(super) fn is_retryable(failure: &Failure, repeat: Repeat) -> bool {
+pub(super) fn is_retryable(failure: &Failure, idempotency: Idempotency) -> bool {
     match failure {
         Failure::Unreachable(_) => true,
-        Failure::Interrupted(_) => repeat != Repeat::NonIdempotent,
-        Failure::Status(answer) => is_retryable_status(answer.status.as_u16(), repeat),
+        Failure::Interrupted(_) => idempotency != Idempotency::NonIdempotent,
+        Failure::Status(answer) => is_retryable_status(answer.status.as_u16(), idempotency),
         Failure::Denied(_)
         | Failure::Tls(_)
         | Failure::Undecodable(_)
@@ -75,13 +75,13 @@ pub(super) fn is_retryable(failure: &Failure, repeat: Repeat) -> bool {
 }
 
 /// Whether a request that was answered with this status may be sent again.
-pub fn is_retryable_status(status: u16, repeat: Repeat) -> bool {
+pub fn is_retryable_status(status: u16, idempotency: Idempotency) -> bool {
     match status {
         429 => true,
-        500 => repeat == Repeat::Always,
+        500 => idempotency == Idempotency::Always,
         // 520 to 524: a proxy of Cloudflare, in front of the cloud and of many servers, didn't
         // get an answer from the server behind it.
-        408 | 502..=504 | 520..=524 => repeat != Repeat::NonIdempotent,
+        408 | 502..=504 | 520..=524 => idempotency != Idempotency::NonIdempotent,
         _ => false,
     }
 }
@@ -100,7 +100,7 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn told(text: &str) -> Option<Duration> {
+    fn parsed(text: &str) -> Option<Duration> {
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, text.parse().unwrap());
         retry_after(&headers)
@@ -108,9 +108,9 @@ mod tests {
 
     #[test]
     fn a_retry_after_is_seconds_or_a_date_of_http() {
-        assert_eq!(told("7"), Some(Duration::from_secs(7)));
+        assert_eq!(parsed("7"), Some(Duration::from_secs(7)));
         assert_eq!(
-            told("Sun, 06 Nov 1994 08:49:37 GMT"),
+            parsed("Sun, 06 Nov 1994 08:49:37 GMT"),
             Some(Duration::ZERO),
             "a date that has passed asks for no wait"
         );
@@ -118,12 +118,12 @@ mod tests {
         let date = rfc2822::DateTimePrinter::new()
             .timestamp_to_rfc9110_string(&soon)
             .unwrap();
-        let wait = told(&date).unwrap();
+        let wait = parsed(&date).unwrap();
         assert!(
             (88..=90).contains(&wait.as_secs()),
             "{date} is {wait:?} from now"
         );
-        assert_eq!(told("soon"), None);
-        assert_eq!(told("-3"), None);
+        assert_eq!(parsed("soon"), None);
+        assert_eq!(parsed("-3"), None);
     }
 }

@@ -3,7 +3,7 @@
 /// How a command ended, and what it wrote.
 #[derive(Debug)]
 pub struct Ran {
-    /// The exit code.
+    /// The exit code of the process.
     pub code: i32,
     /// What it wrote to standard output.
     pub stdout: String,

@@ -7,15 +7,15 @@ use directory_sync::directory::{AccountState, Directory};
 /// A directory as a test speaks of it. Who has no usable email stands under the reason.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// States by email.
+    /// The states of accounts, by email.
     pub users: BTreeMap<String, AccountState>,
-    /// Ids by email.
+    /// The external ids, by email.
     pub ids: BTreeMap<String, String>,
     /// The direct members by the group's name: emails of people, names of groups, in order.
     pub groups: BTreeMap<String, Vec<String>>,
     /// How many members are neither people nor groups that were read.
     pub unknown_members: usize,
-    /// What a person is told.
+    /// The problems, as a report shows them.
     pub problems: Vec<String>,
 }
 
@@ -60,7 +60,7 @@ impl From<Directory> for Seen {
 }
 
 impl Seen {
-    /// Everybody, in order.
+    /// The emails of all people, in alphabetical order.
     pub fn emails(&self) -> Vec<&str> {
         self.users.keys().map(String::as_str).collect()
     }

@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 pub struct Setup<Settings, Credentials> {
     /// What is read, and how.
     pub settings: Settings,
-    /// How to authenticate.
+    /// How requests to the source are authenticated.
     pub credentials: Credentials,
 }
 

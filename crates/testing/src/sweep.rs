@@ -8,11 +8,11 @@ use simulators::fault::{Fault, Faults, Way};
 
 /// Lets each of the read's requests fail once in each way, which is asked for again and gives the
 /// `whole`; but for garbage, which is an error, since the same would come again.
-pub async fn sweep<Content: Debug + PartialEq>(
+pub async fn sweep<T: Debug + PartialEq>(
     faults: &Faults,
     requests: usize,
-    whole: &Content,
-    read: impl AsyncFn() -> Result<Content, SourceError>,
+    whole: &T,
+    read: impl AsyncFn() -> Result<T, SourceError>,
 ) {
     for way in Way::ALL {
         let way = match way {

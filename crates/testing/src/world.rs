@@ -23,18 +23,18 @@ use tokio_util::sync::CancellationToken;
 
 /// Longer than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// The directory's base.
+/// The DN under which slapd holds the people and groups.
 pub const SUFFIX: &str = "dc=example,dc=com";
 
 /// A company, its organization, and a namespace for the resources.
 pub struct World {
     /// The namespace that this test has for itself.
     pub namespace: String,
-    /// The organization's side.
+    /// The simulated organization that the resource syncs to.
     pub organization: SimulatedOrganization,
-    /// The directory's side.
+    /// The LDAP server that the resource reads.
     pub slapd: Slapd,
-    /// An administrator's client.
+    /// A client of the API server with all rights.
     pub client: Client,
     operator: Client,
 }
@@ -133,7 +133,7 @@ impl World {
         self.apply(&manifest);
     }
 
-    /// The namespace's DirectorySyncs.
+    /// A client for the DirectorySyncs of the test's namespace.
     pub fn api(&self) -> Api<DirectorySync> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
@@ -150,7 +150,7 @@ impl World {
         self.api().patch(name, &parameters, &patch).await.unwrap();
     }
 
-    /// Sets an annotation.
+    /// Sets an annotation of a DirectorySync.
     pub async fn annotate(&self, name: &str, annotation: &str, value: &str) {
         let annotations = json!({ annotation: value });
         self.patch(name, json!({"metadata": {"annotations": annotations}}))
@@ -186,7 +186,7 @@ impl World {
     pub fn until_ready(&self, name: &str, reason: &str) -> impl Future<Output = DirectorySync> {
         let wanted = reason.to_owned();
         self.until(name, reason, move |object| {
-            reason_of(object) == wanted && is_settled(object)
+            reason_of(object) == wanted && is_current(object)
         })
     }
 
@@ -335,7 +335,7 @@ impl World {
     }
 }
 
-/// Waits for what no watch tells.
+/// Waits for what no watch reports.
 #[track_caller]
 pub fn eventually(what: &str, holds: impl Fn() -> bool) -> impl Future<Output = ()> {
     let what = what.to_owned();
@@ -350,7 +350,7 @@ pub fn eventually(what: &str, holds: impl Fn() -> bool) -> impl Future<Output = 
     }
 }
 
-/// `Ready`'s reason.
+/// The reason of the condition `Ready`; empty without one.
 pub fn reason_of(object: &DirectorySync) -> String {
     let conditions = object.status.as_ref().map(|s| s.conditions.as_slice());
     find(conditions.unwrap_or_default(), ConditionType::Ready)
@@ -358,9 +358,9 @@ pub fn reason_of(object: &DirectorySync) -> String {
         .unwrap_or_default()
 }
 
-/// Whether kstatus would call it settled: what status says is of this very spec, and nothing is
+/// Whether kstatus would call it current: what status says is of this very spec, and nothing is
 /// under way.
-pub fn is_settled(object: &DirectorySync) -> bool {
+pub fn is_current(object: &DirectorySync) -> bool {
     object.status.as_ref().is_some_and(|status| {
         status.observed_generation == object.metadata.generation
             && find(&status.conditions, ConditionType::Reconciling).is_none()
@@ -394,7 +394,7 @@ pub fn quick() -> Timing {
     }
 }
 
-/// A running operator.
+/// A running operator; killed when dropped.
 pub struct Operator {
     /// What the operator counts.
     pub metrics: Metrics,
@@ -423,7 +423,7 @@ impl Operator {
         counts.sum()
     }
 
-    /// Everything that Prometheus is told.
+    /// Everything that Prometheus scrapes.
     pub fn exposition(&self) -> String {
         self.metrics.text()
     }

@@ -41,7 +41,7 @@ impl Hand<'_> {
         self.0.delete(id);
     }
 
-    /// Blocks an account.
+    /// Disables an account (`accountEnabled: false`).
     pub fn disable(&mut self, user: Id) {
         if let Some(entry) = self.0.users.get_mut(&user) {
             entry.enabled = false;
@@ -91,7 +91,7 @@ impl SimulatedEntra {
         &self.shared.config
     }
 
-    /// Adds a user.
+    /// Adds a user and logs the change for deltas.
     pub fn add_user(&self, seed: UserSeed) -> Id {
         self.shared.store.lock().add_user(seed.user)
     }

@@ -1,4 +1,4 @@
-//! What Graph answers.
+//! The bodies and headers of Graph's answers and errors.
 
 use axum::Json;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};

@@ -1,4 +1,4 @@
-//! What a simulated tenant can be told to be.
+//! The settings of a simulated tenant.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::Value;
 pub struct Config {
     /// The port on loopback; 0 takes a free one.
     pub port: u16,
-    /// The tenant's id.
+    /// The object id of the tenant.
     pub tenant_id: String,
     /// The application's (client) id.
     pub client_id: String,
@@ -26,7 +26,7 @@ pub struct Config {
     pub other_audience: bool,
     /// How long a token is good for.
     pub token_lifetime: Duration,
-    /// None: unlimited.
+    /// The limits on requests; `None`: unlimited.
     pub limits: Option<Limits>,
     /// How long each request takes on top.
     pub latency: Duration,
@@ -34,10 +34,10 @@ pub struct Config {
     pub pages: PageSizes,
 }
 
-/// A client secret.
+/// A client secret of the application.
 #[derive(Clone, Debug)]
 pub struct Secret {
-    /// The secret itself.
+    /// The text of the secret.
     pub value: String,
     /// Whether its time is over.
     pub expired: bool,
@@ -47,11 +47,11 @@ pub struct Secret {
 /// secret.
 #[derive(Clone, Debug)]
 pub struct FederatedCredential {
-    /// `iss`.
+    /// The claim `iss` that a token must have.
     pub issuer: String,
-    /// `sub`.
+    /// The claim `sub` that a token must have.
     pub subject: String,
-    /// `aud`.
+    /// The claim `aud` that a token must have.
     pub audience: String,
     /// The issuer's keys, as its `jwks_uri` serves them.
     pub keys: Value,
@@ -106,7 +106,7 @@ impl Default for PageSizes {
 pub mod permission {
     /// Everything in the directory.
     pub const DIRECTORY: &str = "Directory.Read.All";
-    /// Users.
+    /// All properties of users.
     pub const USERS: &str = "User.Read.All";
     /// Groups and who is in them.
     pub const GROUP_MEMBERS: &str = "GroupMember.Read.All";

@@ -20,7 +20,7 @@ use super::store::{Change, NEW, Store};
 pub enum DeltaLoss {
     /// 410, with the address to start again at.
     Gone,
-    /// 400 `syncStateNotFound`.
+    /// 400 with the error code `syncStateNotFound`.
     SyncStateNotFound,
 }
 
@@ -44,7 +44,7 @@ enum Phase {
         at: usize,
         member: usize,
     },
-    /// Telling changes.
+    /// Lists the changes since the last link: the items, and the next of them.
     Changes { items: Arc<Vec<Value>>, at: usize },
     /// Nothing was asked yet.
     Link,
@@ -175,8 +175,8 @@ impl Delta {
                 let start = member.min(members.len());
                 let end = members.len().min(start + room);
                 if start < end {
-                    let told: Vec<Value> = members[start..end].iter().map(|&m| who(m)).collect();
-                    object.insert("members@delta".into(), Value::Array(told));
+                    let listed: Vec<Value> = members[start..end].iter().map(|&m| who(m)).collect();
+                    object.insert("members@delta".into(), Value::Array(listed));
                 }
                 room -= end - start;
                 done = end == members.len();

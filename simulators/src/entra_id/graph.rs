@@ -29,7 +29,7 @@ pub(super) struct Listing {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
-    /// Users, or groups.
+    /// Objects of one kind, users or groups, without `@odata.type`.
     Plain,
     /// Objects of several kinds, each saying of which it is.
     Mixed,
@@ -154,8 +154,8 @@ impl Server {
             + u32::from(asked.top().is_some_and(|top| top < 20));
         let units = route.cost().saturating_sub(cheaper).max(1);
         let limits = self.dials.lock().limits;
-        let told = match self.throttle.lock().admit(limits, units) {
-            Ok(told) => told,
+        let limit_headers = match self.throttle.lock().admit(limits, units) {
+            Ok(limit_headers) => limit_headers,
             Err(refusal) => return refusal,
         };
         let permissions = self.dials.lock().permissions.clone();
@@ -169,7 +169,7 @@ impl Server {
                 message,
             )
         };
-        reply.headers.extend(told);
+        reply.headers.extend(limit_headers);
         reply
     }
 

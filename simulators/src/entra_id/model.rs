@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// The id of an object: a GUID that says what it is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id {
-    /// What it is.
+    /// Of which kind the object is.
     pub kind: Kind,
     pub(super) number: u32,
 }
@@ -14,15 +14,15 @@ pub struct Id {
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// A person's account.
+    /// A user, with or without a mailbox.
     User,
-    /// A group.
+    /// A group of any type.
     Group,
-    /// A computer.
+    /// A computer or telephone, which can be a member of groups.
     Device,
     /// An application within the tenant.
     ServicePrincipal,
-    /// An administrative unit.
+    /// An administrative unit, which holds users and groups.
     AdministrativeUnit,
 }
 
@@ -40,7 +40,7 @@ impl Kind {
         row.expect("every kind has a row")
     }
 
-    /// `#microsoft.graph.user` …
+    /// The value of `@odata.type`: `#microsoft.graph.user` and its like.
     pub(super) fn odata_type(self) -> String {
         format!("#microsoft.graph.{}", self.row().2)
     }
@@ -67,7 +67,7 @@ impl FromStr for Id {
     }
 }
 
-/// A user to be added. Unless told otherwise: a member of the tenant, enabled, with a mailbox.
+/// A user to be added. By default: a member of the tenant, enabled, with a mailbox.
 #[derive(Clone, Debug)]
 pub struct UserSeed {
     pub(super) user: User,
@@ -86,7 +86,7 @@ pub(super) struct User {
 }
 
 impl UserSeed {
-    /// `NAME@example.com`.
+    /// A user with the address `NAME@example.com` as email and login name.
     #[must_use]
     pub fn new(name: &str) -> Self {
         let address = format!("{name}@example.com");
@@ -111,14 +111,14 @@ impl UserSeed {
         self
     }
 
-    /// With this `userPrincipalName`.
+    /// Sets `userPrincipalName`, the login name.
     #[must_use]
     pub fn principal_name(mut self, name: &str) -> Self {
         name.clone_into(&mut self.user.principal_name);
         self
     }
 
-    /// `accountEnabled: false`.
+    /// Sets `accountEnabled` to false.
     #[must_use]
     pub fn disabled(mut self) -> Self {
         self.user.enabled = false;
@@ -143,7 +143,7 @@ impl UserSeed {
         self
     }
 
-    /// In this department.
+    /// Sets `department`, which filters can ask for.
     #[must_use]
     pub fn department(mut self, department: &str) -> Self {
         self.user.department = Some(department.to_owned());
@@ -165,7 +165,7 @@ impl UserSeed {
     }
 }
 
-/// A group to be added. Unless told otherwise: a security group.
+/// A group to be added. By default: a security group.
 #[derive(Clone, Debug)]
 pub struct GroupSeed {
     pub(super) group: Group,
@@ -182,7 +182,7 @@ pub(super) struct Group {
 }
 
 impl GroupSeed {
-    /// A security group.
+    /// A security group with these members.
     #[must_use]
     pub fn new(name: &str, members: impl IntoIterator<Item = Id>) -> Self {
         Self {
@@ -205,7 +205,7 @@ impl GroupSeed {
         self
     }
 
-    /// A distribution list.
+    /// Makes it a distribution list: with email, without security.
     #[must_use]
     pub fn distribution(mut self) -> Self {
         self.group.security = false;

@@ -28,7 +28,7 @@ use crate::front::{Front, delay};
 /// The server's state. Clones share it.
 pub(super) type Shared = Arc<Server>;
 
-/// See [`Shared`].
+/// The state behind [`Shared`].
 pub(super) struct Server {
     pub config: Config,
     pub front: Front,

@@ -16,8 +16,8 @@ pub(super) struct Throttle {
     pub refuse_parts: u32,
 }
 
-/// From here on, answers tell how near the limit is.
-const TELLS_FROM: f64 = 0.8;
+/// From here on, headers say how near the limit is.
+const HEADERS_FROM: f64 = 0.8;
 
 impl Throttle {
     /// Counts a request: what the headers of its answer say, or the refusal.
@@ -40,7 +40,7 @@ impl Throttle {
             let used = used + units;
             self.window = Some((since, used));
             let share = f64::from(used) / f64::from(limits.units);
-            if share >= TELLS_FROM {
+            if share >= HEADERS_FROM {
                 headers.push(("x-ms-throttle-limit-percentage", format!("{share:.2}")));
             }
         }
@@ -49,7 +49,7 @@ impl Throttle {
     }
 }
 
-/// 429.
+/// A 429 with `Retry-After`.
 pub(super) fn refusal(seconds: u64) -> Reply {
     Reply::error(
         StatusCode::TOO_MANY_REQUESTS,

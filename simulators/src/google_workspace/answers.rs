@@ -17,7 +17,7 @@ pub enum Spent {
     Rate,
     /// 429 `rateLimitExceeded`: of the customer.
     Customer,
-    /// 503 `backendError`.
+    /// 503 `backendError`, which Google asks clients to retry.
     Backend,
 }
 
@@ -39,7 +39,7 @@ pub(super) enum Refusal {
     Invalid(String),
     /// Neither customer nor domain.
     BadRequest,
-    /// No good token.
+    /// 401: no access token, or one that isn't valid any more.
     Token,
     /// A token without the scope.
     Scope,
@@ -51,9 +51,9 @@ pub(super) enum Refusal {
     DomainCannotUseApis,
     /// The service account doesn't let the caller.
     MayNot(&'static str),
-    /// No such thing.
+    /// 404: no object of this kind has the key.
     NotFound(&'static str),
-    /// A limit.
+    /// One of the quotas is used up.
     Spent(Spent),
 }
 

@@ -9,9 +9,9 @@ use super::jwt::KeyPair;
 pub struct Config {
     /// Port on 127.0.0.1; 0 takes any free one.
     pub port: u16,
-    /// The customer's id.
+    /// The customer's id, as `customer` of a request names it.
     pub customer_id: String,
-    /// Its domains.
+    /// The customer's domains, the primary one first.
     pub domains: Vec<String>,
     /// The project's service account.
     pub service_account: ServiceAccount,
@@ -25,10 +25,10 @@ pub struct Config {
     pub page_max: usize,
 }
 
-/// A service account.
+/// A service account with its key.
 #[derive(Debug, Clone)]
 pub struct ServiceAccount {
-    /// Its address.
+    /// The account's email, `client_email` in a key file.
     pub email: String,
     /// Its keys that are active, each with its id.
     pub keys: Vec<(String, KeyPair)>,
@@ -43,7 +43,7 @@ pub struct ServiceAccount {
 pub struct Federation {
     /// The provider's full name.
     pub provider: String,
-    /// The cluster's issuer.
+    /// The URL of the cluster's token issuer.
     pub issuer: String,
     /// The audience that the cluster's tokens must have.
     pub token_audience: String,
@@ -62,11 +62,11 @@ pub struct Federation {
 /// Queries that are answered in a window, by account; and at once, of the whole customer.
 #[derive(Debug, Clone, Copy)]
 pub struct Quota {
-    /// In a window.
+    /// Queries that an account may make in a window.
     pub queries: u32,
     /// How long a window is.
     pub window: Duration,
-    /// At once.
+    /// Queries of the customer that may be under way at once.
     pub concurrent: u32,
 }
 

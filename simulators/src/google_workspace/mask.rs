@@ -5,12 +5,12 @@ use serde_json::{Map, Value};
 use super::answers::Refusal;
 
 /// What a mask may name, as the API's description has it: of the page, then of its entries.
-pub(super) struct Known {
+pub(super) struct MaskFields {
     pub items: &'static str,
     pub of_item: &'static [&'static str],
 }
 
-pub(super) static USERS: Known = Known {
+pub(super) static USERS: MaskFields = MaskFields {
     items: "users",
     of_item: &[
         "kind",
@@ -42,7 +42,7 @@ pub(super) static USERS: Known = Known {
         "nonEditableAliases",
     ],
 };
-pub(super) static GROUPS: Known = Known {
+pub(super) static GROUPS: MaskFields = MaskFields {
     items: "groups",
     of_item: &[
         "kind",
@@ -58,7 +58,7 @@ pub(super) static GROUPS: Known = Known {
         "externalIds",
     ],
 };
-pub(super) static MEMBERS: Known = Known {
+pub(super) static MEMBERS: MaskFields = MaskFields {
     items: "members",
     of_item: &[
         "kind",
@@ -77,7 +77,7 @@ pub(super) static MEMBERS: Known = Known {
 pub(super) struct Mask(Vec<(String, Mask)>);
 
 impl Mask {
-    pub fn parse(text: &str, known: &Known) -> Result<Self, Refusal> {
+    pub fn parse(text: &str, known: &MaskFields) -> Result<Self, Refusal> {
         let mut rest = text;
         let mask = Self::list(&mut rest, 0).filter(|_| rest.is_empty());
         let invalid = || Refusal::Invalid(format!("Invalid field selection {text}"));

@@ -38,7 +38,7 @@ use server::{Scene, Server, Shared};
 pub struct Hand<'s>(&'s Shared);
 
 impl Hand<'_> {
-    /// Deletes a group.
+    /// Deletes a group. Groups that had it as a member still list it.
     pub fn delete_group(&self, id: &str) {
         self.0.store.lock().groups.remove(id);
     }

@@ -37,14 +37,14 @@ impl UserSeed {
         self
     }
 
-    /// Suspended.
+    /// Sets `suspended`, as an administrator does.
     #[must_use]
     pub fn suspended(mut self) -> Self {
         self.suspended = true;
         self
     }
 
-    /// Archived.
+    /// Sets `archived`: the data stays, the account can't be used.
     #[must_use]
     pub fn archived(mut self) -> Self {
         self.archived = true;
@@ -72,7 +72,7 @@ impl UserSeed {
         self
     }
 
-    /// In this department.
+    /// Sets the department of the primary organization.
     #[must_use]
     pub fn department(mut self, name: &str) -> Self {
         name.clone_into(&mut self.department);
@@ -148,16 +148,16 @@ pub enum Member {
     Customer,
     /// Somebody from outside, who has a Google account with this id, or none.
     Outsider {
-        /// The address.
+        /// The address as the group lists it.
         email: String,
-        /// The id.
+        /// The id of the Google account, where there is one.
         id: Option<String>,
     },
     /// A group from outside, with its id; who is in it is nobody's business.
     OutsideGroup {
-        /// The address.
+        /// The address as the group lists it.
         email: String,
-        /// The id.
+        /// The id of the group, which another customer owns.
         id: String,
     },
 }

@@ -8,12 +8,12 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::answers::Refusal;
-use super::mask::{Known, Mask};
+use super::mask::{Mask, MaskFields};
 
 /// How pages go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pages {
-    /// They don't.
+    /// Every list comes whole, page by page.
     Good,
     /// The next page is always the same one.
     Loop,
@@ -40,7 +40,7 @@ pub(super) struct Wanted {
 /// What a list of this kind is like.
 pub(super) struct Kind {
     pub kind: &'static str,
-    pub known: &'static Known,
+    pub known: &'static MaskFields,
     /// Entries on a page when nothing is asked, and at most.
     pub usual: usize,
     pub most: usize,

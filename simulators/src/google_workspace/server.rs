@@ -27,7 +27,7 @@ use crate::front::Front;
 /// The server's state. Clones share it.
 pub(super) type Shared = Arc<Server>;
 
-/// See [`Shared`].
+/// The state behind [`Shared`].
 pub(super) struct Server {
     pub front: Front,
     pub config: Config,

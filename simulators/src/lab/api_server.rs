@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What an API server is started for.
 #[derive(Debug, Clone, Copy)]
 enum Place {
-    /// Objects alone.
+    /// Only objects: no controllers, nodes or pods.
     Alone,
     /// Pods, too, on a node of this address.
     Node(IpAddr),
@@ -128,7 +128,7 @@ impl ApiServer {
             .unwrap_or_else(|error| panic!("no API server to test on: {error}"))
     }
 
-    /// `https://127.0.0.1:PORT`.
+    /// The URL of the API server: `https://127.0.0.1:PORT`.
     pub fn url(&self) -> &str {
         &self.url
     }

@@ -44,11 +44,11 @@ const FAMILY_NAMES: [(&str, &str); 32] = [
 /// A company: people under `ou=<department>,ou=people`, teams (`groupOfNames`) under `ou=teams`.
 #[derive(Debug, Clone)]
 pub struct Company {
-    /// The directory's suffix.
+    /// The DN below which all entries are.
     pub suffix: String,
     /// The part of email addresses after the `@`.
     pub domain: String,
-    /// How many people.
+    /// The number of people to make.
     pub people: u32,
     /// How many teams. The first hundredth of them, at least one, are large: everyone is in one of
     /// those.
@@ -72,9 +72,9 @@ pub struct Employee {
 /// One team of a [`Company`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Team {
-    /// The team's `cn`.
+    /// The team's name, its `cn`.
     pub name: String,
-    /// Its `entryUUID`.
+    /// The `entryUUID` of its group.
     pub entry_uuid: String,
     /// The people directly in it, by their number.
     pub people: Vec<u32>,

@@ -20,9 +20,9 @@ pub struct Ldif {
 pub struct Person {
     /// Login name; also the entry's RDN.
     pub uid: String,
-    /// Given name.
+    /// The given name (`givenName`).
     pub given_name: String,
-    /// Family name.
+    /// The family name (`sn`).
     pub family_name: String,
     /// Email address, if there is one.
     pub mail: Option<String>,
@@ -81,14 +81,14 @@ impl Ldif {
         self.text.push('\n');
     }
 
-    /// An organizational unit.
+    /// Adds an organizational unit, and gives its DN.
     pub fn unit(&mut self, parent: &str, name: &str) -> String {
         let dn = self.dn("ou", name, parent);
         self.entry(&dn, &[("objectClass", "organizationalUnit"), ("ou", name)]);
         dn
     }
 
-    /// A person.
+    /// Adds a person, and gives the DN.
     pub fn person(&mut self, parent: &str, person: &Person) -> String {
         let dn = self.dn("uid", &person.uid, parent);
         let name = format!("{} {}", person.given_name, person.family_name);

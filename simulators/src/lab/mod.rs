@@ -59,15 +59,15 @@ pub enum LabError {
     /// The operating system refused something.
     #[error("could not {what}")]
     Io {
-        /// What was tried.
+        /// What was tried, after "could not": `start slapd`.
         what: String,
-        /// The system's answer.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// A program ended or answered otherwise than it should.
     #[error("{what}: {answer}")]
     Failed {
-        /// What was tried.
+        /// The program, and what it should have done.
         what: String,
         /// The end of what the program wrote.
         answer: String,
@@ -77,7 +77,7 @@ pub enum LabError {
     Certificate {
         /// Whom it was for.
         subject: String,
-        /// The library's answer.
+        /// The error of the certificate library.
         source: rcgen::Error,
     },
     /// No port could be claimed.

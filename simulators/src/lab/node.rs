@@ -30,7 +30,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// The node's address.
+    /// The address of the node on its bridge.
     pub const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 200, 0, 1));
 
     /// Starts everything and waits until pods can be scheduled.

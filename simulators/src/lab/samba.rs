@@ -44,7 +44,7 @@ pub struct Samba {
 impl Samba {
     /// The domain's DNS name.
     pub const REALM: &str = "ad.example.test";
-    /// The domain's DN.
+    /// The DN of the domain.
     pub const DOMAIN: &str = "DC=ad,DC=example,DC=test";
     /// The domain's short name, as in `ADEX\reader`.
     pub const SHORT: &str = "ADEX";
@@ -317,15 +317,15 @@ fn database(name: &str, base: &Path, ldif: &str) -> Result<(), LabError> {
     if ldif.is_empty() {
         return Ok(());
     }
-    let told = run(name, tool(name, base).arg("--nosync"), Some(ldif))?;
+    let output = run(name, tool(name, base).arg("--nosync"), Some(ldif))?;
     // The tools tell of a refused record and end as if nothing had been.
     let records = ldif.lines().filter(|line| line.starts_with("dn:")).count();
-    if told.contains(&format!(" {records} records")) {
+    if output.contains(&format!(" {records} records")) {
         return Ok(());
     }
     Err(LabError::Failed {
         what: format!("{name} of {records} records"),
-        answer: super::tail(&told),
+        answer: super::tail(&output),
     })
 }
 

@@ -220,7 +220,7 @@ impl Namespaces {
         }
     }
 
-    /// Their numbers.
+    /// The inode numbers of the namespaces, which identify them.
     fn numbers(&self) -> Vec<u64> {
         let numbers = self
             .0

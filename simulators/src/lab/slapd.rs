@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 pub use options::{ClientCertificates, SlapdOptions};
-use options::{Content, configuration};
+use options::{LdifSource, configuration};
 
 use super::process::Process;
 use super::{Authority, Identity, LabError, Ldif, find, folder, free_port, run, write};
@@ -52,8 +52,8 @@ impl Slapd {
         std::fs::create_dir(folder.path().join("data"))
             .map_err(LabError::io("make the database's folder"))?;
         let content = match &options.content {
-            Content::Text(text) => write(folder.path().join("content.ldif"), text)?,
-            Content::File(path) => path.clone(),
+            LdifSource::Text(text) => write(folder.path().join("content.ldif"), text)?,
+            LdifSource::File(path) => path.clone(),
         };
         load(&program, &configuration, &content)?;
 
@@ -105,7 +105,7 @@ impl Slapd {
         &self.authority
     }
 
-    /// The database's suffix.
+    /// The DN at the root of the database.
     pub fn suffix(&self) -> &str {
         &self.suffix
     }

@@ -4,9 +4,9 @@
 use super::ber::{encoded, integer, number, parts, rebuilt, rebuilt_body};
 use super::{SEARCH, SEARCH_DONE, SEARCH_ENTRY, operation, result};
 
-/// `MaxPageSize`.
+/// `MaxPageSize`: entries an answer.
 const ENTRIES: usize = 1_000;
-/// `MaxValRange`.
+/// `MaxValRange`: values an attribute.
 const VALUES: usize = 1_500;
 
 const PAGED_RESULTS: &[u8] = b"1.2.840.113556.1.4.319";
@@ -64,7 +64,7 @@ impl Limited {
         }
     }
 
-    /// The request.
+    /// The bytes of the request to send on.
     pub fn bytes(&self) -> &[u8] {
         &self.request
     }

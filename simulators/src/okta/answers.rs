@@ -15,13 +15,13 @@ pub(super) enum Refusal {
     Role,
     /// An access token without the scope.
     Scope,
-    /// No such thing.
+    /// 404: no object of this kind has the id.
     NotFound { kind: &'static str, id: String },
-    /// No good token.
+    /// 401: no token, or one that isn't valid any more.
     Token,
     /// `filter` or `search` can't be understood.
     Expression,
-    /// Too many requests.
+    /// 429: the requests of the window are used up.
     RateLimit,
 }
 

@@ -13,7 +13,7 @@ pub struct Config {
     pub api_token: String,
     /// The OAuth 2.0 service app, where there is one.
     pub app: Option<ServiceApp>,
-    /// Requests a minute; none: unlimited, and no headers tell of it.
+    /// Requests a minute; none: unlimited, without headers.
     pub rate_limits: Option<RateLimits>,
     /// How pages are linked.
     pub links: LinkStyle,
@@ -26,7 +26,7 @@ pub struct Config {
 /// An OAuth 2.0 service app.
 #[derive(Debug, Clone)]
 pub struct ServiceApp {
-    /// Its client id.
+    /// The client id of the app.
     pub client_id: String,
     /// The keys registered for it, each with its id.
     pub keys: Vec<(String, PublicKey)>,
@@ -36,14 +36,14 @@ pub struct ServiceApp {
     pub requires_dpop: bool,
 }
 
-/// Requests in a window, by class, as the organization's limits are; and at once.
+/// Requests in a window, by bucket, as the organization's limits are; and at once.
 #[derive(Debug, Clone, Copy)]
 pub struct RateLimits {
-    /// `/api/v1/users`.
+    /// Requests for `/api/v1/users`.
     pub users: u32,
-    /// `/api/v1/groups` and below.
+    /// Requests for `/api/v1/groups` and below.
     pub groups: u32,
-    /// `/api/v1/apps` and below.
+    /// Requests for `/api/v1/apps` and below.
     pub apps: u32,
     /// Under way at once.
     pub concurrent: u32,
@@ -51,7 +51,7 @@ pub struct RateLimits {
     pub window_seconds: u64,
 }
 
-/// How a page tells of the next one.
+/// How a page names the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkStyle {
     /// A header for each link.

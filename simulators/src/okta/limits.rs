@@ -1,4 +1,4 @@
-//! Okta's limits: so many requests in a window by class, so many at once.
+//! Okta's limits: so many requests in a window by bucket, so many at once.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,16 @@ use super::config::RateLimits;
 
 /// What is counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Class {
-    /// `/api/v1/users`.
+pub enum RateLimitBucket {
+    /// Requests for `/api/v1/users`.
     Users,
-    /// `/api/v1/groups` and below.
+    /// Requests for `/api/v1/groups` and below.
     Groups,
-    /// `/api/v1/apps` and below.
+    /// Requests for `/api/v1/apps` and below.
     Apps,
 }
 
-impl Class {
+impl RateLimitBucket {
     pub(super) fn of(path: &str) -> Option<Self> {
         let below = path.strip_prefix("/api/v1/")?;
         match below.split('/').next()? {
@@ -38,11 +38,11 @@ impl Class {
     }
 }
 
-/// What was asked of a class in one window.
+/// What was asked of a bucket in one window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spent {
-    /// The class.
-    pub class: Class,
+    /// The bucket that the requests counted in.
+    pub bucket: RateLimitBucket,
     /// When the window ended, in seconds since 1970.
     pub reset: u64,
     /// Requests, those refused included.
@@ -53,20 +53,20 @@ pub struct Spent {
 
 /// What the headers say of a request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Told {
+pub(super) struct LimitHeaders {
     limit: u32,
     remaining: u32,
     reset: u64,
 }
 
-impl Told {
+impl LimitHeaders {
     pub fn write(self, headers: &mut HeaderMap) {
-        let told = [
+        let limit_headers = [
             ("x-rate-limit-limit", u64::from(self.limit)),
             ("x-rate-limit-remaining", u64::from(self.remaining)),
             ("x-rate-limit-reset", self.reset),
         ];
-        for (name, value) in told {
+        for (name, value) in limit_headers {
             headers.insert(name, HeaderValue::from(value));
         }
     }
@@ -84,7 +84,7 @@ struct Window {
 /// Counts requests in windows that begin with the first request after the last one's end.
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
-    windows: BTreeMap<Class, Window>,
+    windows: BTreeMap<RateLimitBucket, Window>,
     past: Vec<Spent>,
 }
 
@@ -93,12 +93,12 @@ fn now() -> u64 {
 }
 
 impl Limiter {
-    fn window(&mut self, limits: &RateLimits, class: Class) -> &mut Window {
-        let window = self.windows.entry(class).or_default();
+    fn window(&mut self, limits: &RateLimits, bucket: RateLimitBucket) -> &mut Window {
+        let window = self.windows.entry(bucket).or_default();
         if now() >= window.reset {
             if window.requests > 0 {
                 self.past.push(Spent {
-                    class,
+                    bucket,
                     reset: window.reset,
                     requests: window.requests,
                     refused: window.refused,
@@ -114,32 +114,37 @@ impl Limiter {
 
     /// Counts a request, one of so many under way; what its headers shall say, and whether it may
     /// be answered.
-    pub fn admit(&mut self, limits: &RateLimits, class: Class, under_way: u32) -> (Told, bool) {
-        let limit = class.limit(limits);
+    pub fn admit(
+        &mut self,
+        limits: &RateLimits,
+        bucket: RateLimitBucket,
+        under_way: u32,
+    ) -> (LimitHeaders, bool) {
+        let limit = bucket.limit(limits);
         if under_way > limits.concurrent {
-            // How Okta tells that too many are under way: a limit of nothing.
-            let told = Told {
+            // How Okta says that too many are under way: a limit of nothing.
+            let limit_headers = LimitHeaders {
                 limit: 0,
                 remaining: 0,
                 reset: now() + limits.window_seconds,
             };
-            return (told, false);
+            return (limit_headers, false);
         }
-        let window = self.window(limits, class);
+        let window = self.window(limits, bucket);
         window.requests += 1;
         let used = window.requests + window.others;
-        let told = Told {
+        let limit_headers = LimitHeaders {
             limit,
             remaining: limit.saturating_sub(used),
             reset: window.reset,
         };
         let admitted = used <= limit;
         window.refused += u32::from(!admitted);
-        (told, admitted)
+        (limit_headers, admitted)
     }
 
-    pub fn others(&mut self, limits: &RateLimits, class: Class, requests: u32) {
-        self.window(limits, class).others += requests;
+    pub fn others(&mut self, limits: &RateLimits, bucket: RateLimitBucket, requests: u32) {
+        self.window(limits, bucket).others += requests;
     }
 
     pub fn spent(&self) -> Vec<Spent> {
@@ -147,8 +152,8 @@ impl Limiter {
             .windows
             .iter()
             .filter(|(_, window)| window.requests > 0);
-        let current = current.map(|(class, window)| Spent {
-            class: *class,
+        let current = current.map(|(bucket, window)| Spent {
+            bucket: *bucket,
             reset: window.reset,
             requests: window.requests,
             refused: window.refused,

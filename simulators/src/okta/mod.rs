@@ -18,7 +18,7 @@ use std::io;
 use std::ops::Deref;
 
 pub use config::{Config, LinkStyle, RateLimits, ServiceApp};
-pub use limits::{Class, Spent};
+pub use limits::{RateLimitBucket, Spent};
 pub use model::{GroupSeed, GroupType, Status, UserSeed};
 pub use token::PublicKey;
 
@@ -74,7 +74,7 @@ impl SimulatedOkta {
         self.shared.store.lock().add_group(seed)
     }
 
-    /// Deletes a group.
+    /// Deletes a group by its id.
     pub fn delete_group(&self, id: &str) {
         self.shared.store.lock().delete_group(id);
     }
@@ -85,8 +85,8 @@ impl SimulatedOkta {
     }
 
     /// From now on the tokens' owner has no role that shows this.
-    pub fn forbid(&self, class: Class) {
-        self.shared.dials.lock().forbidden = Some(class);
+    pub fn forbid(&self, bucket: RateLimitBucket) {
+        self.shared.dials.lock().forbidden = Some(bucket);
     }
 
     /// Replaces the API token.
@@ -111,14 +111,14 @@ impl SimulatedOkta {
         self.shared.at_once.forget();
     }
 
-    /// Other clients of the organization use so many requests of a class in this window.
-    pub fn others_spend(&self, class: Class, requests: u32) {
+    /// Other clients of the organization use so many requests of a bucket in this window.
+    pub fn others_spend(&self, bucket: RateLimitBucket, requests: u32) {
         if let Some(limits) = self.shared.dials.lock().rate_limits {
-            self.shared.limiter.lock().others(&limits, class, requests);
+            self.shared.limiter.lock().others(&limits, bucket, requests);
         }
     }
 
-    /// What was asked of each class in each window, by who asks here (not by
+    /// What was asked of each bucket in each window, by who asks here (not by
     /// [`Self::others_spend`]).
     #[must_use]
     pub fn spent(&self) -> Vec<Spent> {

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 /// The status of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// Created, not activated.
+    /// Created, but not activated yet.
     Staged,
     /// Activated, never signed in.
     Provisioned,
-    /// In use.
+    /// In use, with a password or a federated login.
     Active,
     /// In the middle of a password reset.
     Recovery,
@@ -21,7 +21,7 @@ pub enum Status {
     LockedOut,
     /// Suspended by an administrator.
     Suspended,
-    /// Deactivated.
+    /// Deactivated, and without access to any application.
     Deprovisioned,
     /// Being activated: in the prose of Okta's guides, not in its enumeration.
     Activating,
@@ -87,7 +87,7 @@ impl UserSeed {
         self
     }
 
-    /// With this status.
+    /// Sets the status of the account.
     #[must_use]
     pub fn status(mut self, status: Status) -> Self {
         self.status = status;
@@ -105,7 +105,7 @@ impl UserSeed {
 /// A kind of group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupType {
-    /// Managed in Okta.
+    /// A group that is managed in Okta.
     OktaGroup,
     /// Imported from an application.
     AppGroup,
@@ -151,7 +151,7 @@ impl GroupSeed {
         self
     }
 
-    /// Of this kind.
+    /// Sets the type of the group.
     #[must_use]
     pub fn kind(mut self, kind: GroupType) -> Self {
         self.kind = kind;

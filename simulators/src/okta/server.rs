@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::answers::Refusal;
 use super::api;
 use super::config::{Config, LinkStyle, RateLimits, ServiceApp};
-use super::limits::{Class, Limiter};
+use super::limits::{Limiter, RateLimitBucket};
 use super::model::Store;
 use super::token::{Denied, Tokens};
 use crate::at_once::AtOnce;
@@ -26,7 +26,7 @@ use crate::front::Front;
 /// The server's state. Clones share it.
 pub(super) type Shared = Arc<Server>;
 
-/// See [`Shared`].
+/// The state behind [`Shared`].
 pub(super) struct Server {
     pub front: Front,
     pub page_max: usize,
@@ -45,7 +45,7 @@ pub(super) struct Dials {
     pub rate_limits: Option<RateLimits>,
     pub links: LinkStyle,
     /// What the token's owner has no role for.
-    pub forbidden: Option<Class>,
+    pub forbidden: Option<RateLimitBucket>,
 }
 
 impl Server {
@@ -84,13 +84,13 @@ async fn limit(State(shared): State<Shared>, request: HttpRequest, next: Next) -
     let _under_way = shared.at_once.enter();
     let limits = shared.dials.lock().rate_limits;
     let admitted = limits
-        .zip(Class::of(request.uri().path()))
-        .map(|(limits, class)| {
+        .zip(RateLimitBucket::of(request.uri().path()))
+        .map(|(limits, bucket)| {
             let under_way = shared.at_once.now();
-            shared.limiter.lock().admit(&limits, class, under_way)
+            shared.limiter.lock().admit(&limits, bucket, under_way)
         });
     shared.front.latency.pass().await;
-    let Some((told, admitted)) = admitted else {
+    let Some((limit_headers, admitted)) = admitted else {
         return next.run(request).await;
     };
     let mut answer = if admitted {
@@ -98,7 +98,7 @@ async fn limit(State(shared): State<Shared>, request: HttpRequest, next: Next) -
     } else {
         Refusal::RateLimit.into_response()
     };
-    told.write(answer.headers_mut());
+    limit_headers.write(answer.headers_mut());
     answer
 }
 
@@ -117,8 +117,8 @@ async fn authorize(State(shared): State<Shared>, request: HttpRequest, next: Nex
         },
         _ => Some(Refusal::Token),
     };
-    let class = Class::of(request.uri().path());
-    let forbidden = class.is_some() && class == shared.dials.lock().forbidden;
+    let bucket = RateLimitBucket::of(request.uri().path());
+    let forbidden = bucket.is_some() && bucket == shared.dials.lock().forbidden;
     match refusal.or(forbidden.then_some(Refusal::Role)) {
         Some(refusal) => refusal.into_response(),
         None => next.run(request).await,

@@ -26,11 +26,11 @@ const ASSERTION_MAX: i64 = 3600;
 /// A public key that is registered for an app.
 #[derive(Debug, Clone)]
 pub enum PublicKey {
-    /// RSA, signing RS256.
+    /// An RSA key that signs with RS256.
     Rsa {
-        /// The modulus.
+        /// The modulus, big-endian.
         n: Vec<u8>,
-        /// The exponent.
+        /// The public exponent, big-endian.
         e: Vec<u8>,
     },
     /// NIST P-256, signing ES256: the point, uncompressed.

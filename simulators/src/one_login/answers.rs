@@ -10,7 +10,7 @@ use serde_json::json;
 pub(super) enum Version {
     /// `/api/1`, and what is below `/auth`.
     One,
-    /// `/api/2`.
+    /// Version 2, below `/api/2`.
     Two,
 }
 
@@ -33,7 +33,7 @@ pub(super) enum Refusal {
     Unauthorized,
     /// Good ones of too small a scope.
     Scope,
-    /// No such thing.
+    /// 404: no object has the id.
     NotFound,
     /// A cursor that isn't one.
     Cursor,

@@ -9,9 +9,9 @@ pub struct Config {
     pub port: u16,
     /// The id of its API credentials.
     pub client_id: String,
-    /// Their secret.
+    /// The client secret of the credentials.
     pub client_secret: String,
-    /// Requests in a window; none: unlimited, and no headers tell of it.
+    /// Requests in a window; none: unlimited, without headers.
     pub rate_limit: Option<RateLimit>,
     /// Entries a page at most, whatever is asked for.
     pub page_max: PageMax,
@@ -28,13 +28,13 @@ pub struct RateLimit {
     pub requests: u32,
     /// Length of a window, in whole seconds.
     pub window_seconds: u64,
-    /// Which answers tell of it.
-    pub told: Told,
+    /// Which answers have headers with what is left.
+    pub headers: LimitHeaders,
 }
 
-/// Which answers have headers that tell what is left.
+/// The versions of the API whose answers have headers with what is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum LimitHeaders {
     /// Those of both versions.
     Everywhere,
     /// Those of version 1 alone.
@@ -44,13 +44,13 @@ pub enum Told {
 /// Entries a page at most, by list.
 #[derive(Debug, Clone, Copy)]
 pub struct PageMax {
-    /// `/api/2/users`.
+    /// Entries a page of `/api/2/users`.
     pub users: usize,
-    /// `/api/2/roles`.
+    /// Entries a page of `/api/2/roles`.
     pub roles: usize,
-    /// `/api/2/roles/{id}/users`.
+    /// Entries a page of `/api/2/roles/{id}/users`.
     pub members: usize,
-    /// `/api/1/groups`.
+    /// Entries a page of `/api/1/groups`.
     pub groups: usize,
 }
 
@@ -59,7 +59,7 @@ impl RateLimit {
     pub const DEFAULT: Self = Self {
         requests: 5_000,
         window_seconds: 3_600,
-        told: Told::Everywhere,
+        headers: LimitHeaders::Everywhere,
     };
 }
 

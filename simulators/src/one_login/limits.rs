@@ -19,18 +19,18 @@ pub struct Spent {
 pub(super) struct Left {
     pub limit: u32,
     pub remaining: u32,
-    /// Seconds.
+    /// Seconds until the window ends.
     pub reset: u64,
 }
 
 impl Left {
     pub fn write(self, headers: &mut HeaderMap) {
-        let told = [
+        let pairs = [
             ("x-ratelimit-limit", u64::from(self.limit)),
             ("x-ratelimit-remaining", u64::from(self.remaining)),
             ("x-ratelimit-reset", self.reset),
         ];
-        for (name, value) in told {
+        for (name, value) in pairs {
             headers.insert(name, HeaderValue::from(value));
         }
     }
@@ -71,7 +71,7 @@ impl Limiter {
         })
     }
 
-    /// What is left.
+    /// The requests that the window still allows.
     pub fn left(&mut self, limit: &RateLimit) -> Left {
         self.turn(limit);
         Left {

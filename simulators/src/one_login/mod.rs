@@ -17,7 +17,7 @@ mod token;
 use std::io;
 use std::ops::Deref;
 
-pub use config::{Config, PageMax, RateLimit, Told};
+pub use config::{Config, LimitHeaders, PageMax, RateLimit};
 pub use limits::Spent;
 pub use model::{RoleSeed, STATES, STATUSES, UserSeed};
 pub use paging::Paging;
@@ -46,7 +46,7 @@ impl SimulatedOneLogin {
         Ok(Self { shared, running })
     }
 
-    /// Where it listens.
+    /// The URL at which the simulator listens.
     #[must_use]
     pub fn url(&self) -> String {
         self.running.listens_at()
@@ -106,7 +106,7 @@ impl SimulatedOneLogin {
         self.shared.tokens.lock().revoke();
     }
 
-    /// How a page tells of the next one, from now on.
+    /// How a page names the next one, from now on.
     pub fn set_paging(&self, paging: Paging) {
         self.shared.dials.lock().paging = paging;
     }

@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 
 use super::answers::Refusal;
 
-/// How a page tells of the next one.
+/// How a page names the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paging {
-    /// As OneLogin does.
-    Told,
+    /// As OneLogin does: in headers, or in the body of version 1.
+    Complete,
     /// Not at all: a proxy took headers, and the part of the body, away.
     Stripped,
     /// Of the next page nothing, though of how many entries there are.
@@ -28,7 +28,7 @@ pub enum Paging {
 #[derive(Debug)]
 pub(super) struct Wanted {
     limit: usize,
-    /// From 1.
+    /// The number of the page, from 1.
     page: usize,
 }
 
@@ -101,7 +101,7 @@ impl Wanted {
         let place = Place {
             total,
             after: match paging {
-                Paging::Told if more => Some(self.seal(self.page + 1)),
+                Paging::Complete if more => Some(self.seal(self.page + 1)),
                 Paging::Loop if more => Some(self.seal(self.page)),
                 _ => None,
             },
@@ -117,7 +117,7 @@ impl Wanted {
         paging: Paging,
     ) -> Response {
         let (entries, place) = self.cut(list, paging);
-        let told = [
+        let pairs = [
             ("current-page", Some(self.page.to_string())),
             ("page-items", Some(entries.len().to_string())),
             ("total-count", Some(place.total.to_string())),
@@ -131,7 +131,7 @@ impl Wanted {
         ];
         let mut answer = Json(entries).into_response();
         if paging != Paging::Stripped {
-            for (name, value) in told {
+            for (name, value) in pairs {
                 let value = value.and_then(|value| HeaderValue::try_from(value).ok());
                 if let Some(value) = value {
                     answer

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::answers::{Refusal, Version};
 use super::api;
-use super::config::{Config, PageMax, RateLimit, Told};
+use super::config::{Config, LimitHeaders, PageMax, RateLimit};
 use super::limits::Limiter;
 use super::model::Store;
 use super::paging::Paging;
@@ -26,7 +26,7 @@ pub(super) type Shared = Arc<Server>;
 /// What happens to the account in the middle of a read.
 pub(super) type Change = Box<dyn FnOnce(&mut Store) + Send>;
 
-/// See [`Shared`].
+/// The state behind [`Shared`].
 pub(super) struct Server {
     pub front: Front,
     pub page_max: PageMax,
@@ -60,7 +60,7 @@ impl Server {
                 client_id: config.client_id,
                 client_secret: config.client_secret,
                 rate_limit: config.rate_limit,
-                paging: Paging::Told,
+                paging: Paging::Complete,
                 owner_is_gone: false,
                 scope_is_too_small: false,
             }),
@@ -120,7 +120,7 @@ async fn limit(State(shared): State<Shared>, request: HttpRequest, next: Next) -
         true => next.run(request).await,
         false => Refusal::RateLimit.answer(version),
     };
-    if limit.told == Told::Everywhere || version == Version::One {
+    if limit.headers == LimitHeaders::Everywhere || version == Version::One {
         left.write(answer.headers_mut());
     }
     answer

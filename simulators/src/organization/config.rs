@@ -1,4 +1,4 @@
-//! What a simulated organization can be told to be.
+//! The settings of a simulated organization.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Whose server it behaves as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// Bitwarden's own.
+    /// Bitwarden's own server.
     Official {
         /// Bitwarden's cloud rather than a server of the company's own: it has a subscription
         /// and seats, and limits how much an import may hold.
@@ -15,7 +15,7 @@ pub enum Profile {
     },
     /// Vaultwarden: the token and import calls only.
     Vaultwarden {
-        /// `ORG_GROUPS_ENABLED`.
+        /// Whether groups are enabled (`ORG_GROUPS_ENABLED`).
         groups: bool,
     },
 }
@@ -25,7 +25,7 @@ pub enum Profile {
 pub struct Plan {
     /// May import at all.
     pub directory: bool,
-    /// May have groups.
+    /// The organization may have groups.
     pub groups: bool,
 }
 
@@ -33,7 +33,7 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Seats {
-    /// None: no limit.
+    /// The seats paid for; `None`: no limit.
     pub seats: Option<u32>,
     /// How far the server adds seats by itself (in the cloud only); None: without limit. The
     /// same number as `seats` means not at all.
@@ -101,7 +101,7 @@ impl RateLimits {
 /// Everything that can be chosen at the start.
 #[derive(Clone)]
 pub struct Config {
-    /// Whose server.
+    /// Which server it behaves as.
     pub profile: Profile,
     /// The port on loopback; 0 takes a free one.
     pub port: u16,
@@ -115,7 +115,7 @@ pub struct Config {
     pub plan: Plan,
     /// How many may be in (official only).
     pub seats: Seats,
-    /// None: unlimited.
+    /// The limits on requests; `None`: unlimited.
     pub rate_limits: Option<RateLimits>,
     /// How long each request takes on top.
     pub latency: Duration,

@@ -28,7 +28,7 @@ fn show(id: GroupId, group: &Group) -> Shown<'_> {
     }
 }
 
-/// All of them.
+/// All groups, as the API lists them.
 pub(super) fn list(store: &Store) -> Vec<Shown<'_>> {
     let shown = store.groups.iter();
     shown.map(|(id, group)| show(*id, group)).collect()
@@ -72,7 +72,7 @@ impl Body {
     }
 }
 
-/// Creates one.
+/// Creates a group from the body of a request.
 pub(super) fn create(store: &mut Store, config: &Config, body: &[u8]) -> Result<GroupId, Refusal> {
     let body = Body::read(config, body)?;
     let name = body.name.as_deref().unwrap_or_default();

@@ -12,31 +12,31 @@ use serde::Serialize;
 pub enum Event {
     /// A member was created and an invitation mail sent.
     Invited {
-        /// The member's address.
+        /// The email of the member.
         email: String,
     },
     /// An invitation mail was sent to someone already invited.
     Reinvited {
-        /// The member's address.
+        /// The email of the member.
         email: String,
     },
     /// A member was created without a mail.
     Staged {
-        /// The member's address.
+        /// The email of the member.
         email: String,
     },
     /// A member's external id changed.
     ExternalIdChanged {
-        /// The member's address.
+        /// The email of the member.
         email: String,
-        /// What it was.
+        /// The external id before the change.
         from: Option<String>,
-        /// What it is.
+        /// The external id after the change.
         to: Option<String>,
     },
     /// A member was removed, and with it its memberships.
     Removed {
-        /// The member's address.
+        /// The email of the member.
         email: String,
         /// The external id it had.
         external_id: Option<String>,
@@ -45,49 +45,49 @@ pub enum Event {
     },
     /// A member was revoked.
     Revoked {
-        /// The member's address.
+        /// The email of the member.
         email: String,
-        /// Its external id.
+        /// The external id that the member kept.
         external_id: Option<String>,
     },
     /// A revoked member was restored.
     Restored {
-        /// The member's address.
+        /// The email of the member.
         email: String,
-        /// Its external id.
+        /// The external id of the restored member.
         external_id: Option<String>,
     },
     /// A membership was withdrawn, member and group staying.
     Withdrawn {
-        /// The group's name.
+        /// The name of the group.
         group: String,
-        /// The member's email.
+        /// The email of the member who left it.
         member: String,
     },
     /// A member or group lost access to collections.
     CollectionsLost {
         /// The member's email or the group's name.
         of: String,
-        /// The collections' ids.
+        /// The ids of the collections that can't be opened any more.
         collections: Vec<String>,
     },
     /// A group was created.
     GroupCreated {
-        /// The group's name.
+        /// The name of the new group.
         name: String,
     },
     /// A group's name changed.
     GroupRenamed {
-        /// What it was.
+        /// The name before the change.
         from: String,
-        /// What it is.
+        /// The name after the change.
         to: String,
     },
     /// A group was deleted.
     GroupDeleted {
-        /// The group's name.
+        /// The name of the deleted group.
         name: String,
-        /// Its external id.
+        /// The external id of the deleted group.
         external_id: Option<String>,
         /// The emails of the members it had.
         members: Vec<String>,

@@ -45,7 +45,7 @@ pub(super) enum Denied {
     /// No such client, or not its secret.
     #[error("invalid_client")]
     Client,
-    /// Not `api.organization`.
+    /// A scope other than `api.organization`.
     #[error("invalid_scope")]
     Scope,
     /// Not a form, or (Vaultwarden) a field is missing.

@@ -13,7 +13,7 @@ use super::store::Store;
 
 const ROWS_WITHOUT_LARGE_IMPORT: usize = 2_000;
 
-/// The request's body.
+/// The body of a request to import members and groups.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Import {
@@ -89,7 +89,7 @@ impl Import {
         )
     }
 
-    /// Does it.
+    /// Applies the import in the order in which the server does.
     pub fn run(&self, store: &mut Store, config: &Config) -> Result<(), Refusal> {
         // The official server dereferences both without a look.
         let (Some(groups), Some(members)) = (&self.groups, &self.members) else {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::answers::Refusal;
 use super::server::Shared;
 use crate::fault::{Failed, Way};
-use crate::wire::Wire;
+use crate::wire::CuttableConnection;
 
 /// One request, in the order of arrival.
 #[derive(Clone, Debug, Serialize)]
@@ -19,11 +19,11 @@ use crate::wire::Wire;
 pub struct Request {
     /// Counted from the server's start.
     pub number: usize,
-    /// Who sent it.
+    /// The address that the request came from.
     pub peer: IpAddr,
-    /// `GET`, `POST` …
+    /// The method, such as `GET` or `POST`.
     pub method: String,
-    /// Without the query.
+    /// The path without the query.
     pub path: String,
     /// None: not answered (yet, or ever).
     pub status: Option<u16>,
@@ -69,7 +69,7 @@ pub(super) struct Summary(pub String);
 /// The middleware, outside of all others.
 pub(super) async fn log(
     State(shared): State<Shared>,
-    ConnectInfo(wire): ConnectInfo<Wire>,
+    ConnectInfo(wire): ConnectInfo<CuttableConnection>,
     request: HttpRequest,
     next: Next,
 ) -> Response {

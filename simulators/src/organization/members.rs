@@ -54,7 +54,7 @@ fn show(id: MemberId, member: &Member) -> Shown<'_> {
     }
 }
 
-/// All of them.
+/// All members, as the API lists them.
 pub(super) fn list<'s>(store: &'s Store, config: &Config) -> Vec<Shown<'s>> {
     let shown = store.members.iter().map(|(id, member)| {
         let mut shown = show(*id, member);
@@ -109,7 +109,7 @@ impl Body {
     }
 }
 
-/// Invites one.
+/// Invites a member from the body of a request.
 pub(super) fn create(store: &mut Store, config: &Config, body: &[u8]) -> Result<MemberId, Refusal> {
     let body: Body = parse(body)?;
     let mut fields = Fields::default();
@@ -181,7 +181,7 @@ pub(super) fn set_group_ids(store: &mut Store, id: MemberId, body: &[u8]) -> Res
     Ok(())
 }
 
-/// Removes one.
+/// Removes a member, with the memberships in groups.
 pub(super) fn remove(store: &mut Store, id: MemberId) -> Result<(), Refusal> {
     if store.is_last_confirmed_owner(id) {
         return Err(Refusal::Bad(LAST_OWNER));

@@ -89,13 +89,13 @@ impl SimulatedOrganization {
         format!("{}/identity", self.url())
     }
 
-    /// The API's address.
+    /// The base address of the API.
     #[must_use]
     pub fn api_url(&self) -> String {
         format!("{}/api", self.url())
     }
 
-    /// The organization's GUID.
+    /// The organization's GUID, which its client id holds.
     #[must_use]
     pub fn organization_id(&self) -> &str {
         &self.shared.config.organization_id

@@ -78,14 +78,14 @@ impl Status {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Role {
-    /// 0.
+    /// Type 0 of the API: may do everything.
     Owner,
-    /// 1.
+    /// Type 1 of the API: may manage members and groups.
     Admin,
-    /// 2.
+    /// Type 2 of the API: uses the shared vault.
     #[default]
     User,
-    /// 4.
+    /// Type 4 of the API: permissions chosen one by one. Type 3 was removed.
     Custom,
 }
 
@@ -116,7 +116,7 @@ impl Role {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CollectionAccess {
-    /// The collection's id.
+    /// The GUID of the collection.
     pub id: String,
     /// May not change its items.
     #[serde(default)]
@@ -124,7 +124,7 @@ pub struct CollectionAccess {
     /// May not see its passwords.
     #[serde(default)]
     pub hide_passwords: bool,
-    /// May manage it.
+    /// May manage the collection.
     #[serde(default)]
     pub manage: bool,
 }

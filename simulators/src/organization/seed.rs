@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::model::{CollectionAccess, Group, Member, Role, Status};
 use super::store::Store;
 
-/// A member who is already there. Unless told otherwise: confirmed, a user, with a master
+/// A member who is already there. By default: confirmed, a user, with a master
 /// password and two-step login, without external id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -36,7 +36,7 @@ fn yes() -> bool {
 }
 
 impl MemberSeed {
-    /// A confirmed user.
+    /// A confirmed member with the role of a user.
     #[must_use]
     pub fn new(email: &str) -> Self {
         Self {
@@ -64,14 +64,14 @@ impl MemberSeed {
         self
     }
 
-    /// With another role.
+    /// Sets the role of the member.
     #[must_use]
     pub fn role(mut self, role: Role) -> Self {
         self.role = role;
         self
     }
 
-    /// An owner.
+    /// Makes the member an owner.
     #[must_use]
     pub fn owner(self) -> Self {
         self.role(Role::Owner)

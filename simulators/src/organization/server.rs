@@ -22,12 +22,12 @@ use super::store::Store;
 use super::{admin, api};
 use crate::fault;
 use crate::front::{Front, delay};
-use crate::wire::Wire;
+use crate::wire::CuttableConnection;
 
 /// The server's state. Clones share it.
 pub(super) type Shared = Arc<Server>;
 
-/// See [`Shared`].
+/// The state behind [`Shared`].
 pub(super) struct Server {
     pub config: Config,
     pub front: Front<Request>,
@@ -88,7 +88,7 @@ pub(super) fn router(shared: &Shared) -> Router {
 /// The API alone is limited, not the identity server.
 async fn limit(
     State(shared): State<Shared>,
-    ConnectInfo(wire): ConnectInfo<Wire>,
+    ConnectInfo(wire): ConnectInfo<CuttableConnection>,
     request: HttpRequest,
     next: Next,
 ) -> Response {

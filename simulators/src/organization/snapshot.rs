@@ -12,7 +12,7 @@ use super::store::Store;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
-    /// By email.
+    /// The members, by email.
     pub members: BTreeMap<String, MemberSnapshot>,
     /// By external id where there is one (the name otherwise), then name.
     pub groups: Vec<GroupSnapshot>,
@@ -24,7 +24,7 @@ pub struct Snapshot {
 pub struct MemberSnapshot {
     /// None: not managed by a directory.
     pub external_id: Option<String>,
-    /// Where it stands.
+    /// Whether the member is invited, confirmed, revoked.
     pub status: Status,
     /// What it may do.
     pub role: Role,
@@ -36,7 +36,7 @@ pub struct MemberSnapshot {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupSnapshot {
-    /// Its name.
+    /// The name of the group.
     pub name: String,
     /// None: not managed by a directory.
     pub external_id: Option<String>,

@@ -48,7 +48,7 @@ impl<I: Copy + PartialEq> ByExternalId<I> {
     }
 }
 
-/// See the module.
+/// The state of the organization, with its indexes and its history.
 #[derive(Debug, Default)]
 pub(super) struct Store {
     pub members: BTreeMap<MemberId, Member>,

@@ -47,7 +47,7 @@ async fn the_list_holds_every_member_whole() {
 }
 
 #[tokio::test]
-async fn an_older_servers_list_keeps_collections_to_itself_but_the_single_call_tells_them() {
+async fn an_older_servers_list_has_no_collections_but_the_single_call_has_them() {
     let mut config = Config::self_hosted();
     config.lists_collections = false;
     let signed = signed(config).await;

@@ -7,7 +7,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 
-use super::node::{Content, Node};
+use super::node::{Node, NodeValue};
 
 /// What every object has beside its own fields.
 const OF_EVERY_OBJECT: [&str; 3] = ["apiVersion", "kind", "metadata"];
@@ -33,7 +33,7 @@ const VENDOR_URLS: &str = "no manifest names a vendor's address: use the flag --
 pub struct UnknownField {
     /// The way to it: `spec.users.exlude`.
     pub path: String,
-    /// Its line.
+    /// Its line in the document, from 1.
     pub line: u64,
     /// What may have been meant, or the names that would be right.
     pub hint: String,
@@ -53,7 +53,7 @@ pub fn unknown_field(schema: &JSONSchemaProps, object: &Node) -> Option<UnknownF
 
 fn below(schema: &JSONSchemaProps, node: &Node, path: &str) -> Option<UnknownField> {
     match (&node.content, &schema.properties, &schema.items) {
-        (Content::Object(entries), Some(fields), _) => {
+        (NodeValue::Object(entries), Some(fields), _) => {
             entries
                 .iter()
                 .find_map(|entry| match fields.get(&entry.key) {
@@ -61,7 +61,7 @@ fn below(schema: &JSONSchemaProps, node: &Node, path: &str) -> Option<UnknownFie
                     None => Some(unknown(schema, path, &entry.key, entry.line)),
                 })
         }
-        (Content::List(items), _, Some(JSONSchemaPropsOrArray::Schema(schema))) => items
+        (NodeValue::List(items), _, Some(JSONSchemaPropsOrArray::Schema(schema))) => items
             .iter()
             .enumerate()
             .find_map(|(index, item)| below(schema, item, &format!("{path}[{index}]"))),

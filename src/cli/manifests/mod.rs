@@ -61,23 +61,23 @@ pub enum ManifestError {
     /// A file or directory.
     #[error("can't read {path}")]
     Read {
-        /// Which.
+        /// The path of the file or folder.
         path: String,
-        /// Why not.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// A directory without manifests.
     #[error("{path} has no .yaml, .yml or .json file{below}")]
     EmptyDirectory {
-        /// Which.
+        /// The path of the file or folder.
         path: String,
         /// Where else could be looked.
         below: &'static str,
     },
-    /// Not YAML.
+    /// The document isn't YAML.
     #[error("{place}: this is no valid YAML: {message}")]
     Syntax {
-        /// Where.
+        /// The file and line.
         place: Place,
         /// What the parser says.
         message: String,
@@ -85,9 +85,9 @@ pub enum ManifestError {
     /// YAML, but no manifest.
     #[error("{place}: a manifest needs {missing}")]
     NotAnObject {
-        /// Where.
+        /// The file and line.
         place: Place,
-        /// What it lacks.
+        /// What it lacks, for the message.
         missing: &'static str,
     },
     /// Another version of the resource.
@@ -97,15 +97,15 @@ pub enum ManifestError {
         api::VERSION
     )]
     Version {
-        /// Where.
+        /// The file and line.
         place: Place,
-        /// What is written.
+        /// What is written there instead.
         found: String,
     },
     /// A field that doesn't exist.
     #[error("{place}: DirectorySync has no field {field}: {hint}")]
     UnknownField {
-        /// Where.
+        /// The file and line.
         place: Place,
         /// The way to it.
         field: String,
@@ -115,42 +115,42 @@ pub enum ManifestError {
     /// A field with something in it that doesn't fit.
     #[error("{place}: {field}: {message}")]
     Field {
-        /// Where.
+        /// The file and line.
         place: Place,
         /// The way to it.
         field: String,
-        /// What is wrong.
+        /// The error message of the parser or the schema.
         message: String,
     },
     /// A value of a Secret or ConfigMap.
     #[error("{place}: the value of {field} {why}")]
     Value {
-        /// Where.
+        /// The file and line.
         place: Place,
         /// The way to it.
         field: String,
-        /// What is wrong.
+        /// Why the value isn't accepted.
         why: &'static str,
     },
-    /// One thing twice.
+    /// Two manifests have the same kind, namespace and name.
     #[error("{second}: {kind} {object} is in {first} already")]
     Twice {
-        /// The kind.
+        /// The kind of both, such as `Secret`.
         kind: &'static str,
-        /// Which.
+        /// Their namespace and name.
         object: Object,
         /// Where it was first.
         first: Box<Place>,
         /// Where it is again.
         second: Place,
     },
-    /// Nothing to do.
+    /// No manifest is a DirectorySync.
     #[error("there is no DirectorySync in the manifests")]
     NoResource,
     /// Nothing of what is there was chosen.
     #[error("no DirectorySync fits --namespace and --name; there are {}", list(.there))]
     NoneChosen {
-        /// What is there.
+        /// The DirectorySyncs that the manifests do hold.
         there: Vec<Object>,
     },
 }

@@ -9,18 +9,18 @@ use serde_saphyr::Spanned;
 /// A value with the line it stands on.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// The value.
-    pub content: Content,
+    /// The parsed value.
+    pub content: NodeValue,
     /// Its line in the file, counted from 1.
     pub line: u64,
 }
 
 /// What a manifest can hold.
 #[derive(Debug, Clone)]
-pub enum Content {
+pub enum NodeValue {
     /// Text, a number, true, false or nothing.
     Scalar(Value),
-    /// A list.
+    /// A YAML sequence, in the order of the file.
     List(Vec<Node>),
     /// An object, in the order of the file.
     Object(Vec<Entry>),
@@ -29,11 +29,11 @@ pub enum Content {
 /// One entry of an object.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// The key.
+    /// The key as written, without quotes.
     pub key: String,
-    /// The key's line.
+    /// The line of the key, from 1.
     pub line: u64,
-    /// The value.
+    /// The value, with the lines of what it holds.
     pub value: Node,
 }
 
@@ -50,7 +50,7 @@ impl Node {
     pub fn text(&self, path: &[&str]) -> Option<&str> {
         let node = path.iter().try_fold(self, |node, key| node.get(key))?;
         match &node.content {
-            Content::Scalar(Value::String(text)) => Some(text),
+            NodeValue::Scalar(Value::String(text)) => Some(text),
             _ => None,
         }
     }
@@ -58,22 +58,22 @@ impl Node {
     /// The entries of an object; none of anything else.
     pub fn entries(&self) -> &[Entry] {
         match &self.content {
-            Content::Object(entries) => entries,
+            NodeValue::Object(entries) => entries,
             _ => &[],
         }
     }
 
     /// Whether there is nothing here: an empty document.
     pub fn is_null(&self) -> bool {
-        matches!(self.content, Content::Scalar(Value::Null))
+        matches!(self.content, NodeValue::Scalar(Value::Null))
     }
 
     /// The same without lines.
     pub fn to_json(&self) -> Value {
         match &self.content {
-            Content::Scalar(value) => value.clone(),
-            Content::List(items) => items.iter().map(Self::to_json).collect(),
-            Content::Object(entries) => Value::Object(
+            NodeValue::Scalar(value) => value.clone(),
+            NodeValue::List(items) => items.iter().map(Self::to_json).collect(),
+            NodeValue::Object(entries) => Value::Object(
                 entries
                     .iter()
                     .map(|entry| (entry.key.clone(), entry.value.to_json()))
@@ -89,14 +89,14 @@ impl Node {
         let mut line = self.line;
         for segment in path {
             match (segment, &node.content) {
-                (Segment::Map { key }, Content::Object(entries)) => {
+                (Segment::Map { key }, NodeValue::Object(entries)) => {
                     let Some(entry) = entries.iter().find(|entry| entry.key == *key) else {
                         break;
                     };
                     line = entry.line;
                     node = &entry.value;
                 }
-                (Segment::Seq { index }, Content::List(items)) => {
+                (Segment::Seq { index }, NodeValue::List(items)) => {
                     let Some(item) = items.get(*index) else { break };
                     line = item.line;
                     node = item;
@@ -110,7 +110,7 @@ impl Node {
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Content>::deserialize(deserializer)?;
+        let spanned = Spanned::<NodeValue>::deserialize(deserializer)?;
         Ok(Self {
             line: spanned.referenced.line(),
             content: spanned.value,
@@ -118,7 +118,7 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
-impl<'de> Deserialize<'de> for Content {
+impl<'de> Deserialize<'de> for NodeValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ContentVisitor)
     }
@@ -127,58 +127,58 @@ impl<'de> Deserialize<'de> for Content {
 struct ContentVisitor;
 
 impl<'de> Visitor<'de> for ContentVisitor {
-    type Value = Content;
+    type Value = NodeValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Content, E> {
-        Ok(Content::Scalar(Value::Bool(value)))
+    fn visit_bool<E>(self, value: bool) -> Result<NodeValue, E> {
+        Ok(NodeValue::Scalar(Value::Bool(value)))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Content, E> {
-        Ok(Content::Scalar(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<NodeValue, E> {
+        Ok(NodeValue::Scalar(value.into()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Content, E> {
-        Ok(Content::Scalar(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<NodeValue, E> {
+        Ok(NodeValue::Scalar(value.into()))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Content, E> {
+    fn visit_f64<E>(self, value: f64) -> Result<NodeValue, E> {
         let number = Number::from_f64(value).map_or(Value::Null, Value::Number);
-        Ok(Content::Scalar(number))
+        Ok(NodeValue::Scalar(number))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Content, E> {
-        Ok(Content::Scalar(value.into()))
+    fn visit_str<E>(self, value: &str) -> Result<NodeValue, E> {
+        Ok(NodeValue::Scalar(value.into()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Content, E> {
-        Ok(Content::Scalar(value.into()))
+    fn visit_string<E>(self, value: String) -> Result<NodeValue, E> {
+        Ok(NodeValue::Scalar(value.into()))
     }
 
-    fn visit_unit<E>(self) -> Result<Content, E> {
-        Ok(Content::Scalar(Value::Null))
+    fn visit_unit<E>(self) -> Result<NodeValue, E> {
+        Ok(NodeValue::Scalar(Value::Null))
     }
 
-    fn visit_none<E>(self) -> Result<Content, E> {
-        Ok(Content::Scalar(Value::Null))
+    fn visit_none<E>(self) -> Result<NodeValue, E> {
+        Ok(NodeValue::Scalar(Value::Null))
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Content, D::Error> {
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<NodeValue, D::Error> {
         deserializer.deserialize_any(self)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Content, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<NodeValue, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = list.next_element()? {
             items.push(item);
         }
-        Ok(Content::List(items))
+        Ok(NodeValue::List(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Content, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NodeValue, A::Error> {
         let mut entries = Vec::new();
         while let Some((key, value)) = map.next_entry::<Spanned<String>, Node>()? {
             entries.push(Entry {
@@ -187,6 +187,6 @@ impl<'de> Visitor<'de> for ContentVisitor {
                 value,
             });
         }
-        Ok(Content::Object(entries))
+        Ok(NodeValue::Object(entries))
     }
 }

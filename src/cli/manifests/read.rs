@@ -5,12 +5,12 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::ManifestError;
-use super::node::{Content, Node};
+use super::node::{Node, NodeValue};
 
 /// Longest input that is read, in bytes: far more than any sensible manifest.
 const INPUT_MAX: u64 = 64 * 1024 * 1024;
 
-/// Where something stands.
+/// The file and line of a value, for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The file as it was named, or `standard input`.
@@ -31,12 +31,12 @@ impl fmt::Display for Place {
     }
 }
 
-/// One manifest.
+/// One YAML document of a file.
 #[derive(Debug)]
 pub struct Document {
-    /// Where it begins.
+    /// The file, and the line where the document begins.
     pub place: Place,
-    /// What it says.
+    /// Its parsed content.
     pub node: Node,
 }
 
@@ -158,7 +158,7 @@ fn unpack(document: Document, documents: &mut Vec<Document>) {
         .text(&["kind"])
         .is_some_and(|kind| kind.ends_with("List"));
     match document.node.get("items").map(|items| &items.content) {
-        Some(Content::List(items)) if is_list => {
+        Some(NodeValue::List(items)) if is_list => {
             for item in items {
                 let place = document.at(item.line);
                 let node = item.clone();

@@ -8,7 +8,7 @@ use data_encoding::BASE64;
 use secrecy::SecretSlice;
 
 use super::ManifestError;
-use super::node::{Content, Node};
+use super::node::{Node, NodeValue};
 use super::read::Document;
 
 /// Values by key, wiped when dropped, never printed.
@@ -34,8 +34,8 @@ pub fn values(document: &Document) -> Result<Values, ManifestError> {
                 why,
             };
             let text = match &entry.value.content {
-                Content::Scalar(serde_json::Value::String(text)) => text,
-                Content::Scalar(serde_json::Value::Null) => "",
+                NodeValue::Scalar(serde_json::Value::String(text)) => text,
+                NodeValue::Scalar(serde_json::Value::Null) => "",
                 _ => return Err(refused("must be text: put it in quotes")),
             };
             let value = if encoded {

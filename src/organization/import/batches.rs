@@ -13,9 +13,9 @@ const MEMBERSHIPS_MAX: usize = 50_000;
 /// A row of a batch; the rows of one batch are of one kind.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Row<'a> {
-    /// A member.
+    /// A row of the members.
     Member(&'a MemberRow),
-    /// A group.
+    /// A row of the groups.
     Group(&'a GroupRow),
 }
 

@@ -1,6 +1,6 @@
 //! Rows in bulk.
 //!
-//! The server takes or refuses a request as a whole. Which rows are at fault it tells sometimes;
+//! The server takes or refuses a request as a whole. Which rows are at fault it says sometimes;
 //! where it doesn't, the request is halved until they are known. A refusal that is about the server
 //! or the organization isn't searched for in rows: it is known by its words, or by being the same
 //! for rows that have nothing in common.
@@ -22,7 +22,7 @@ use crate::organization::{OrganizationClient, OrganizationError};
 use batches::{BatchSize, Row};
 use verdict::Verdict;
 
-/// What is sent.
+/// The members and groups that an import sends.
 #[derive(Debug, Clone, Default)]
 pub struct ImportRows {
     /// Members to invite, to link by email or to remove. Emails and external ids are unique.
@@ -46,11 +46,11 @@ pub struct MemberRow {
     pub deleted: bool,
 }
 
-/// One group.
+/// A group to create or update, with its members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupRow {
-    /// The group.
+    /// The external id that identifies the group.
     pub external_id: ExternalId,
     /// The group's name in the organization.
     pub name: Box<str>,
@@ -64,7 +64,7 @@ pub struct GroupRow {
 pub struct ImportReport {
     /// Rows that the server refused; all others are in.
     pub refused: Vec<RefusedRow>,
-    /// Seats didn't suffice.
+    /// The server refused invitations because no seat was free.
     pub no_seats: Option<NoSeats>,
     /// The plan has no groups, says this answer: no group was sent after it came.
     pub no_groups: Option<String>,
@@ -77,7 +77,7 @@ pub struct ImportReport {
 pub struct RefusedRow {
     /// A member's or a group's.
     pub kind: RowKind,
-    /// Whose.
+    /// The external id of the refused member or group.
     pub external_id: ExternalId,
     /// What the server said.
     pub message: String,
@@ -86,9 +86,9 @@ pub struct RefusedRow {
 /// What a row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowKind {
-    /// A member.
+    /// A row of the import's `members`.
     Member,
-    /// A group.
+    /// A row of the import's `groups`.
     Group,
 }
 
@@ -117,7 +117,7 @@ const MAX_POLLS: usize = 10;
 impl OrganizationClient {
     /// Sends rows in bulk: members first, then groups, in requests of up to 2,000 rows. Rows that
     /// the server refuses are found, by name or by halving, and reported; the others are in.
-    /// `progress` is told how many rows are done.
+    /// `progress` counts how many rows are done.
     ///
     /// Invites nobody twice: a row whose external id is in the organization is no invitation.
     ///

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde::Serialize;
 
-use crate::http::Repeat;
+use crate::http::Idempotency;
 use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
 use crate::organization::import::batches::Row;
@@ -38,7 +38,7 @@ pub(super) async fn send(
         .call(Method::POST, PATH, "POST /public/organization/import")
         .json(&body(batch, staged))
         .map_err(|error| server.error(error))?
-        .repeat(Repeat::NonIdempotent);
+        .idempotency(Idempotency::NonIdempotent);
     let mut tried_before = false;
     loop {
         *requests += 1;

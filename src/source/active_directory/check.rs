@@ -1,4 +1,4 @@
-//! Tries each step of a read and tells what was seen.
+//! Tries each step of a read and reports what was seen.
 
 use std::sync::Mutex;
 
@@ -10,7 +10,7 @@ use super::domain_controller::{Controllers, RootDse};
 use super::error::ActiveDirectoryFailure;
 use super::read::Reader;
 use super::scope;
-use super::settings::{ActiveDirectorySettings, Where};
+use super::settings::{ActiveDirectorySettings, DomainControllerLocation};
 use crate::directory::DirectoryBuilder;
 use crate::source::ldap::ServerUrl;
 use crate::source::ldap::check::{Steps, reach};
@@ -28,9 +28,9 @@ const SKEW: SignedDuration = SignedDuration::from_mins(5);
 pub async fn check(controllers: &Controllers, settings: &ActiveDirectorySettings) -> Vec<Step> {
     let mut steps = Steps::default();
     let urls = controllers.urls().await;
-    let urls = match &settings.find {
-        Where::Controllers(_) => urls.unwrap_or_default(),
-        Where::Domain(domain) => {
+    let urls = match &settings.location {
+        DomainControllerLocation::Controllers(_) => urls.unwrap_or_default(),
+        DomainControllerLocation::Domain(domain) => {
             let name = format!("find the controllers of {}", domain.name);
             let describe = |urls: &Vec<ServerUrl>| {
                 let names: Vec<_> = urls.iter().map(ToString::to_string).collect();
@@ -75,7 +75,7 @@ async fn bind(
     Some((connection, root))
 }
 
-/// How far a controller's clock is from ours; `None` where it doesn't tell.
+/// How far a controller's clock is from ours; `None` where it doesn't say.
 fn clock(theirs: &str, ours: Timestamp) -> Option<Result<String, String>> {
     let theirs = DateTime::strptime("%Y%m%d%H%M%S", theirs.get(..14)?).ok()?;
     let theirs = theirs.to_zoned(TimeZone::UTC).ok()?.timestamp();
@@ -99,7 +99,7 @@ fn clock(theirs: &str, ours: Timestamp) -> Option<Result<String, String>> {
     })
 }
 
-/// People and groups.
+/// Counts people and groups as a read would find them.
 async fn look_around(
     connection: &mut Connection,
     root: &RootDse,
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clocks_that_differ_by_more_than_five_minutes_are_told() {
+    fn clocks_that_differ_by_more_than_five_minutes_are_reported() {
         let ours: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
         let compared = |theirs| clock(theirs, ours);
         assert_eq!(

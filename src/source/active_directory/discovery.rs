@@ -1,4 +1,4 @@
-//! The controllers of a domain, as DNS tells them.
+//! The controllers of a domain, as DNS lists them.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const MOST: usize = 20;
 /// Their ports are left to the settings: the records know those without TLS only.
 ///
 /// # Errors
-/// When DNS fails, or tells none.
+/// When DNS fails, or lists none.
 pub async fn controllers(
     domain: &Domain,
     global_catalog: bool,

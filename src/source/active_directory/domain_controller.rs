@@ -2,11 +2,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::change_cursor::Seen;
 use super::discovery;
 use super::error::ActiveDirectoryFailure;
 use super::read::read_entries;
-use super::settings::{ActiveDirectorySettings, Where};
-use super::version::Seen;
+use super::settings::{ActiveDirectorySettings, DomainControllerLocation};
 use crate::api::spec::LdapScope;
 use crate::source::ldap::connection::{Connection, Connector, Endpoint};
 use crate::source::ldap::dn;
@@ -33,9 +33,9 @@ pub struct Controllers {
 /// A bound connection, and what the controller says about itself.
 pub struct Session {
     pub connection: Connection,
-    /// Its very address.
+    /// The address that the connection was made to, of those that its name has.
     pub endpoint: Endpoint,
-    /// Its root entry.
+    /// The attributes of its root entry (RFC 4512, 5.1).
     pub root: RootDse,
 }
 
@@ -46,9 +46,9 @@ pub struct RootDse {
     pub service: String,
     /// The number of its last change.
     pub highest_usn: String,
-    /// Its domain's DN.
+    /// The DN of its domain (`defaultNamingContext`).
     pub domain: String,
-    /// Its DNS name.
+    /// Its DNS name (`dnsHostName`).
     pub host: String,
     /// Its clock, as generalized time.
     pub time: String,
@@ -72,13 +72,13 @@ impl Controllers {
     /// All controllers in the order in which to try them.
     ///
     /// # Errors
-    /// When DNS doesn't tell them.
+    /// When DNS can't be asked, or lists none.
     pub async fn urls(&self) -> Result<Vec<ServerUrl>, ActiveDirectoryFailure> {
         let settings = &self.settings;
         let found;
-        let (controllers, by_chance) = match &settings.find {
-            Where::Controllers(controllers) => (controllers, false),
-            Where::Domain(domain) => {
+        let (controllers, by_chance) = match &settings.location {
+            DomainControllerLocation::Controllers(controllers) => (controllers, false),
+            DomainControllerLocation::Domain(domain) => {
                 let time_limit = settings.connect_timeout;
                 found = discovery::controllers(domain, settings.global_catalog, time_limit).await?;
                 (&found, true)

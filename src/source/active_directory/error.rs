@@ -15,7 +15,7 @@ pub enum ActiveDirectoryFailure {
     /// The controller doesn't let the account in.
     #[error("{tried}: the controller answered {code}: {meaning}; {advice}", code = .refusal.code, meaning = .refusal.meaning, advice = .refusal.advice)]
     Bind {
-        /// What was tried.
+        /// What was tried, with the controller's URL.
         tried: String,
         /// The controller's own reason.
         refusal: &'static BindRefusal,
@@ -25,12 +25,12 @@ pub enum ActiveDirectoryFailure {
         "{tried}: the controller answered 8 (strongerAuthRequired){text}; it wants signing or TLS: write security: Ldaps or security: StartTls"
     )]
     Unencrypted {
-        /// What was tried.
+        /// What was tried, with the controller's URL.
         tried: String,
-        /// What it added.
+        /// What the controller's message added to the code, sanitized.
         text: String,
     },
-    /// DNS doesn't tell the controllers.
+    /// The controllers can't be found in DNS.
     #[error(
         "could not find the controllers of {domain}: asking DNS for {record}: {why}; check the domain's name and that the name servers here know it, or list controllers instead"
     )]
@@ -39,7 +39,7 @@ pub enum ActiveDirectoryFailure {
         domain: String,
         /// The SRV record's name.
         record: String,
-        /// What DNS answered.
+        /// The answer of the name server, or why there was none.
         why: String,
         /// Whether DNS said that there is no such record.
         nothing_there: bool,
@@ -49,7 +49,7 @@ pub enum ActiveDirectoryFailure {
         "{server} is an LDAP directory, but doesn't say that it is an Active Directory controller; use source.ldap for it"
     )]
     NotActiveDirectory {
-        /// The server's URL.
+        /// The URL of the server that was asked.
         server: String,
     },
     /// The controller lacks a part of what it should hold.
@@ -57,9 +57,10 @@ pub enum ActiveDirectoryFailure {
         "{server} hasn't taken over all of its domain from other controllers yet ({attribute} is FALSE), so its lists aren't complete; it should pass by itself"
     )]
     NotSynchronized {
-        /// The server's URL.
+        /// The URL of the controller that was asked.
         server: String,
-        /// What told so.
+        /// The attribute of the root entry that is FALSE: `isSynchronized`, or its like for the
+        /// global catalog.
         attribute: &'static str,
     },
     /// An attribute that every such entry has can't be seen.
@@ -67,7 +68,7 @@ pub enum ActiveDirectoryFailure {
         "the bind account can't see {attribute} of {entry}; let it read that (by default every account may, as long as Authenticated Users are in Pre-Windows 2000 Compatible Access)"
     )]
     Hidden {
-        /// The entry's DN.
+        /// The DN of the entry that lacks it.
         entry: String,
         /// The attribute that was asked for and didn't come.
         attribute: &'static str,
@@ -77,11 +78,11 @@ pub enum ActiveDirectoryFailure {
         "{tried}: {entry} came with a part of its values only ({attribute}), and that isn't known to come in parts; raise the controller's MaxValRange"
     )]
     Part {
-        /// What was tried.
+        /// What was tried, with the controller's URL.
         tried: String,
-        /// The entry's DN.
+        /// The DN of the entry that came in part.
         entry: String,
-        /// The attribute's description.
+        /// The attribute with its options, as the controller wrote it: `member;range=0-1499`.
         attribute: String,
     },
     /// A list of members kept changing, or came in parts that don't fit together.
@@ -89,9 +90,9 @@ pub enum ActiveDirectoryFailure {
         "reading the members of {group} from {server}: the list changed while it was read, {tries} times in a row; trying again later"
     )]
     Changing {
-        /// The group's DN.
+        /// The DN of the group whose list changed.
         group: String,
-        /// The server's URL.
+        /// The URL of the controller that was asked.
         server: String,
         /// How often it was begun.
         tries: u32,
@@ -103,7 +104,7 @@ pub enum ActiveDirectoryFailure {
     NoSuchGroup {
         /// The field of the spec that names it.
         field: &'static str,
-        /// As written there.
+        /// The DN as the spec has it.
         dn: String,
     },
     /// A group that the spec names has members that can't be seen.
@@ -113,7 +114,7 @@ pub enum ActiveDirectoryFailure {
     NotUniversal {
         /// The field of the spec that names it.
         field: &'static str,
-        /// The group's name.
+        /// The name of the group among its members.
         group: String,
     },
     /// None of several controllers would do.
@@ -126,9 +127,9 @@ pub enum ActiveDirectoryFailure {
 pub struct BindRefusal {
     /// The number, hexadecimal as the controller writes it.
     pub code: &'static str,
-    /// What it means.
+    /// The meaning of the code, in a few words.
     pub meaning: &'static str,
-    /// What to do.
+    /// What an administrator should do about it.
     pub advice: &'static str,
     /// Whether it ends without a change of the Secret: in the domain, or with time.
     pub fixed_there: bool,

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::error::{ActiveDirectoryFailure, hidden};
 use super::identity;
-use super::members::{self, Parted};
+use super::members::{self, PartialGroup};
 use super::read::{Reader, asked, dn_key, read_entries, refuse_ranges, sid_key};
 use super::scope::{Foreign, Scope};
 use super::settings::ActiveDirectorySettings;
@@ -46,8 +46,8 @@ impl Reader<'_> {
             Ok(Next::Continue)
         })
         .await?;
-        for parted in std::mem::take(&mut pass.parted) {
-            self.complete(connection, parted, &mut pass).await?;
+        for partial in std::mem::take(&mut pass.partial) {
+            self.complete(connection, partial, &mut pass).await?;
         }
         let wanted = self.wanted(connection).await?;
         pass.scope(self.settings, wanted)
@@ -117,7 +117,7 @@ impl Reader<'_> {
             add(value, &mut builder);
         }
         let usn = entry.values(&names.usn).next().map(str::to_owned);
-        pass.parted.push(Parted {
+        pass.partial.push(PartialGroup {
             dn: entry.dn().to_owned(),
             id,
             name: name.to_owned(),
@@ -150,13 +150,17 @@ impl Reader<'_> {
     async fn complete(
         &self,
         connection: &mut Connection,
-        parted: Parted,
+        partial: PartialGroup,
         pass: &mut GroupPass,
     ) -> Result<(), ActiveDirectoryFailure> {
-        let external = ExternalId::parse(&parted.id).expect("a GUID is an id");
-        let (keys, id, name) = (parted.keys.clone(), parted.id.clone(), parted.name.clone());
+        let external = ExternalId::parse(&partial.id).expect("a GUID is an id");
+        let (keys, id, name) = (
+            partial.keys.clone(),
+            partial.id.clone(),
+            partial.name.clone(),
+        );
         let GroupPass { text, foreign, .. } = pass;
-        let members = members::complete(connection, self.settings, parted, |value| {
+        let members = members::complete(connection, self.settings, partial, |value| {
             let sid = identity::foreign_sid(value);
             if let Some(sid) = sid.filter(|sid| identity::is_of_a_domain(sid)) {
                 foreign.push(Foreign {
@@ -215,7 +219,7 @@ impl Reader<'_> {
 /// What is gathered while the groups go by.
 struct GroupPass {
     named: NamedGroups,
-    parted: Vec<Parted>,
+    partial: Vec<PartialGroup>,
     foreign: Vec<Foreign>,
     text: String,
 }
@@ -270,7 +274,7 @@ impl GroupPass {
             named: NamedGroups {
                 by_dn: by_dn.collect(),
             },
-            parted: vec![],
+            partial: vec![],
             foreign: vec![],
             text: String::new(),
         }

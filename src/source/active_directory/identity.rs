@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stand_in_for_somebody_elsewhere_is_told_by_its_name() {
+    fn a_foreign_security_principal_is_recognised_by_its_name() {
         let dn = "CN=S-1-5-21-9-8-7-1106,CN=ForeignSecurityPrincipals,DC=corp,DC=example";
         assert_eq!(foreign_sid(dn), Some("S-1-5-21-9-8-7-1106"));
         assert_eq!(foreign_sid("CN=S-1-5-21-9,OU=People,DC=corp"), None);

@@ -20,7 +20,7 @@ use crate::text::sanitize;
 const TRIES: u32 = 5;
 
 /// A group of whose members a part is known.
-pub struct Parted {
+pub struct PartialGroup {
     pub dn: String,
     /// `objectGUID`, the external id.
     pub id: String,
@@ -42,7 +42,7 @@ pub struct Parted {
 pub async fn complete(
     connection: &mut Connection,
     settings: &ActiveDirectorySettings,
-    mut group: Parted,
+    mut group: PartialGroup,
     mut key: impl FnMut(&str) -> EntryKey,
 ) -> Result<Vec<EntryKey>, ActiveDirectoryFailure> {
     // By its GUID it is found wherever it is moved to meanwhile.

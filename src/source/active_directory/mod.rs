@@ -2,8 +2,9 @@
 //!
 //! `discovery` names the controllers, `domain_controller` picks one, `version` knows it again, `read` reads
 //! `users` and `groups` from it, `members` the groups that come in parts, `scope` keeps what was
-//! asked for, `check` tells how far one gets.
+//! asked for, `check` reports how far one gets.
 
+mod change_cursor;
 mod check;
 mod discovery;
 mod domain_controller;
@@ -16,18 +17,19 @@ mod scope;
 mod settings;
 mod spec;
 mod users;
-mod version;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::source::ldap::library::caught;
+use crate::source::ldap::catch_panic::catch_library_panic;
 use crate::source::ldap::{LdapFailure, not_understood};
 use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
 
 use domain_controller::Controllers;
 pub use error::{ActiveDirectoryFailure, BindRefusal};
-pub use settings::{ActiveDirectorySettings, Controller, Domain, EmailFrom, Groups, Users, Where};
+pub use settings::{
+    ActiveDirectorySettings, Controller, Domain, DomainControllerLocation, EmailFrom, Groups, Users,
+};
 
 /// One Active Directory domain, or a forest by its global catalog.
 #[derive(Debug)]
@@ -74,7 +76,7 @@ impl Source for ActiveDirectorySource {
         progress: &'a ReadProgress,
     ) -> BoxFuture<'a, Result<Reading, SourceError>> {
         let read = async move {
-            let read = caught(self.read_or_recognize(known, progress)).await;
+            let read = catch_library_panic(self.read_or_recognize(known, progress)).await;
             let reading = read.unwrap_or_else(|| {
                 let tried = format!("reading from {}", self.describe());
                 Err(LdapFailure::Malformed { tried }.into())
@@ -89,13 +91,13 @@ impl Source for ActiveDirectorySource {
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
         let check = async {
-            let check = caught(check::check(&self.controllers, &self.settings)).await;
+            let check = catch_library_panic(check::check(&self.controllers, &self.settings)).await;
             check.unwrap_or_else(|| vec![not_understood(&self.describe())])
         };
         check.boxed()
     }
 
     fn describe(&self) -> String {
-        self.settings.find.to_string()
+        self.settings.location.to_string()
     }
 }

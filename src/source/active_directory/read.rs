@@ -117,7 +117,7 @@ pub(super) struct Names {
     pub(super) mail: AttributeName,
     pub(super) principal: AttributeName,
     pub(super) proxies: AttributeName,
-    /// Before the suffix.
+    /// The attribute that comes before the suffix.
     pub(super) prefix: AttributeName,
     pub(super) group_name: AttributeName,
     pub(super) group_type: AttributeName,

@@ -22,7 +22,7 @@ pub struct Scope {
     pub wanted: Option<HashSet<ExternalId>>,
     /// Keep only people who are, directly or not, in one of these; `None`: everybody.
     pub only_members_of: Option<HashSet<ExternalId>>,
-    /// Members from elsewhere.
+    /// Members that belong to another domain or forest.
     pub foreign: Vec<Foreign>,
 }
 
@@ -30,9 +30,9 @@ pub struct Scope {
 pub struct Foreign {
     /// The group that lists the member.
     pub group: ExternalId,
-    /// The group's name.
+    /// The name of the group that has the member.
     pub name: String,
-    /// Whom it names.
+    /// The SID that identifies the member.
     pub sid: String,
 }
 
@@ -235,7 +235,7 @@ impl Walk {
         }
     }
 
-    /// Begins at `roots`; `visit` looks at a group and tells which to go on to.
+    /// Begins at `roots`; `visit` looks at a group and says which to go on to.
     fn from<'g>(
         &mut self,
         roots: impl IntoIterator<Item = usize>,
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_of_elsewhere_is_told_once_and_only_of_groups_that_matter() {
+    fn foreign_members_are_reported_once_and_only_of_groups_in_scope() {
         let foreign = |group: &str| Foreign {
             group: ExternalId::parse(group).unwrap(),
             name: group.to_owned(),

@@ -17,7 +17,7 @@ use crate::source::ldap::{
 #[derive(Debug, Clone)]
 pub struct ActiveDirectorySettings {
     /// Where its controllers are.
-    pub find: Where,
+    pub location: DomainControllerLocation,
     /// How the connection is encrypted. Default LDAPS.
     pub security: ActiveDirectorySecurity,
     /// Whether to read the global catalog, which holds a part of every domain of the forest.
@@ -42,26 +42,26 @@ pub struct ActiveDirectorySettings {
     pub idle_timeout: Duration,
     /// Longest time for all people, and for all groups. Default 10 minutes.
     pub search_timeout: Duration,
-    /// Entries a page, at least 1. Controllers give 1,000 at most unless told otherwise
+    /// Entries a page, at least 1. Controllers give 1,000 at most unless configured otherwise
     /// (`MaxPageSize`), whatever is asked for. Default 1,000.
     pub page_size: u32,
-    /// Told about each request.
+    /// Called for each request.
     pub observer: Arc<dyn Observer>,
 }
 
 /// Where the controllers are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Where {
-    /// DNS tells.
+pub enum DomainControllerLocation {
+    /// The controllers that DNS lists for a domain, in its SRV records.
     Domain(Domain),
     /// These, tried in order. They must hold the same domain.
     Controllers(Vec<Controller>),
 }
 
-/// A domain whose controllers DNS tells.
+/// A domain whose controllers are found in DNS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Domain {
-    /// Its DNS name.
+    /// The domain's DNS name: `corp.example.com`.
     pub name: String,
     /// Ask this name server; `None`: those of the system.
     pub name_server: Option<SocketAddr>,
@@ -92,20 +92,20 @@ pub struct Users {
 /// Where the email of a person is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum EmailFrom {
-    /// `mail`.
+    /// The attribute `mail`.
     #[default]
     Mail,
     /// `mail`, or `userPrincipalName` where that is blank.
     MailOrUserPrincipalName,
-    /// `userPrincipalName`.
+    /// The attribute `userPrincipalName`, the login name with a domain.
     UserPrincipalName,
     /// The value of `proxyAddresses` that begins with `SMTP:`, in capitals.
     ProxyAddresses,
     /// An attribute's value and a fixed end.
     PrefixAndSuffix {
-        /// `sAMAccountName`, usually.
+        /// The attribute before the suffix, mostly `sAMAccountName`.
         attribute: String,
-        /// `@example.com`.
+        /// The suffix with its `@`: `@example.com`.
         suffix: String,
     },
 }
@@ -140,9 +140,9 @@ impl Default for Groups {
 
 impl ActiveDirectorySettings {
     /// Everybody and every group, with the defaults of each field.
-    pub fn new(find: Where) -> Self {
+    pub fn new(location: DomainControllerLocation) -> Self {
         Self {
-            find,
+            location,
             security: ActiveDirectorySecurity::default(),
             global_catalog: false,
             tls: TlsSettings::default(),
@@ -163,12 +163,12 @@ impl ActiveDirectorySettings {
         ServerUrl {
             ldaps: self.security == ActiveDirectorySecurity::Ldaps,
             host: controller.host.to_ascii_lowercase(),
-            port: controller.port.unwrap_or(self.usual_port()),
+            port: controller.port.unwrap_or(self.default_port()),
         }
     }
 
     /// The port for this way of encrypting.
-    fn usual_port(&self) -> u16 {
+    fn default_port(&self) -> u16 {
         match (self.security, self.global_catalog) {
             (ActiveDirectorySecurity::Ldaps, false) => 636,
             (ActiveDirectorySecurity::Ldaps, true) => 3269,
@@ -209,7 +209,7 @@ impl ActiveDirectorySettings {
     /// # Errors
     /// The first thing that can't work, in the words of the resource's fields.
     pub fn validate(&self) -> Result<(), InvalidSettings> {
-        if self.find == Where::Controllers(vec![]) {
+        if self.location == DomainControllerLocation::Controllers(vec![]) {
             return Err(InvalidSettings::NoServer);
         }
         let groups = self.groups.as_ref();
@@ -256,7 +256,7 @@ impl ActiveDirectorySettings {
     }
 }
 
-impl fmt::Display for Where {
+impl fmt::Display for DomainControllerLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Domain(domain) => write!(f, "Active Directory domain {}", domain.name),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use super::settings::{
-    ActiveDirectorySettings, Controller, Domain, EmailFrom, Groups, Users, Where,
+    ActiveDirectorySettings, Controller, Domain, DomainControllerLocation, EmailFrom, Groups, Users,
 };
 use crate::api::spec::{
     ActiveDirectoryEmail, ActiveDirectoryGroups, ActiveDirectorySource, ActiveDirectoryUsers,
@@ -45,9 +45,11 @@ impl SourceSettings for Configured {
     }
 
     fn hosts(&self) -> Vec<String> {
-        match &self.settings.find {
-            Where::Domain(domain) => vec![domain.name.clone()],
-            Where::Controllers(all) => all.iter().map(|one| one.host.clone()).collect(),
+        match &self.settings.location {
+            DomainControllerLocation::Domain(domain) => vec![domain.name.clone()],
+            DomainControllerLocation::Controllers(all) => {
+                all.iter().map(|one| one.host.clone()).collect()
+            }
         }
     }
 
@@ -100,7 +102,7 @@ fn configured(
     spec: &ActiveDirectorySource,
     reads_groups: bool,
 ) -> Option<Configured> {
-    let mut settings = ActiveDirectorySettings::new(find(checks, spec)?);
+    let mut settings = ActiveDirectorySettings::new(location(checks, spec)?);
     settings.security = spec.security.unwrap_or_default();
     settings.global_catalog = spec.global_catalog.unwrap_or_default();
     settings.base_dn = spec.base_dn.clone();
@@ -137,7 +139,7 @@ fn configured(
     })
 }
 
-fn find(checks: &mut Checks, spec: &ActiveDirectorySource) -> Option<Where> {
+fn location(checks: &mut Checks, spec: &ActiveDirectorySource) -> Option<DomainControllerLocation> {
     checks.exactly_one(
         FIELD,
         &[
@@ -153,7 +155,7 @@ fn find(checks: &mut Checks, spec: &ActiveDirectorySource) -> Option<Where> {
             &format!("{FIELD}.domain"),
             parsed.ok_or("write the domain's DNS name: corp.example.com"),
         )?;
-        return Some(Where::Domain(Domain {
+        return Some(DomainControllerLocation::Domain(Domain {
             name: name.host,
             name_server: None,
         }));
@@ -165,7 +167,7 @@ fn find(checks: &mut Checks, spec: &ActiveDirectorySource) -> Option<Where> {
         .map(|c| controller(c))
         .collect();
     let controllers = checks.noted(&format!("{FIELD}.controllers"), parsed)?;
-    Some(Where::Controllers(controllers))
+    Some(DomainControllerLocation::Controllers(controllers))
 }
 
 /// A host with maybe a port, as in an address.
@@ -206,13 +208,13 @@ fn users(checks: &mut Checks, spec: ActiveDirectoryUsers) -> Users {
 }
 
 fn groups(spec: ActiveDirectoryGroups) -> Groups {
-    let usual = Groups::default();
+    let defaults = Groups::default();
     Groups {
         search_bases: spec.search_bases.unwrap_or_default(),
         filter: spec.filter.as_deref().map(tidy_filter),
         dns: spec.dns.unwrap_or_default(),
         include_primary: spec.include_primary.unwrap_or_default(),
-        name: spec.name_attribute.unwrap_or(usual.name),
+        name: spec.name_attribute.unwrap_or(defaults.name),
     }
 }
 
@@ -241,20 +243,20 @@ mod tests {
             let domain = configured(&mut Checks::default(), &part, true).unwrap();
             domain.resolve(&data(), &mut vec![]).unwrap()
         };
-        let usual = settings(json!({"domain": "Corp.example.com"}));
+        let defaults = settings(json!({"domain": "Corp.example.com"}));
         let domain = Domain {
             name: "corp.example.com".into(),
             name_server: None,
         };
-        assert_eq!(usual.find, Where::Domain(domain));
-        assert_eq!(usual.security, ActiveDirectorySecurity::Ldaps);
-        let Bind::Simple { dn, password } = &usual.bind else {
-            panic!("{:?}", usual.bind);
+        assert_eq!(defaults.location, DomainControllerLocation::Domain(domain));
+        assert_eq!(defaults.security, ActiveDirectorySecurity::Ldaps);
+        let Bind::Simple { dn, password } = &defaults.bind else {
+            panic!("{:?}", defaults.bind);
         };
         assert_eq!(dn, "cn=reader,dc=example,dc=com");
         assert_eq!(password.expose_secret(), "the-password");
-        assert_eq!(usual.users.email, EmailFrom::Mail);
-        assert_eq!(usual.groups.unwrap().name, "name");
+        assert_eq!(defaults.users.email, EmailFrom::Mail);
+        assert_eq!(defaults.groups.unwrap().name, "name");
 
         let listed = settings(json!({
             "controllers": ["dc1.example.com", "[fd00::1]:3269", "10.0.0.1:636"],
@@ -269,8 +271,8 @@ mod tests {
             port,
         };
         assert_eq!(
-            listed.find,
-            Where::Controllers(vec![
+            listed.location,
+            DomainControllerLocation::Controllers(vec![
                 controller("dc1.example.com", None),
                 controller("fd00::1", Some(3269)),
                 controller("10.0.0.1", Some(636)),

@@ -19,7 +19,7 @@ const PEOPLE: &str = "(objectCategory=person)(objectClass=user)(sAMAccountType=8
 /// there they are told by their identifiers.
 const NOT_BUILT_IN: &str = "(!(isCriticalSystemObject=TRUE))";
 
-/// `userAccountControl`: ACCOUNTDISABLE.
+/// The bit ACCOUNTDISABLE of `userAccountControl` (MS-ADTS 2.2.16).
 const DISABLED: i64 = 0x2;
 
 impl Reader<'_> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{Resource, failure, incomplete, said};
 use super::graph::{BATCH, Graph, PAGE_MAX};
 use super::wire::GraphError;
-use crate::http::{ApiError, Call, Repeat, is_retryable_status};
+use crate::http::{ApiError, Call, Idempotency, is_retryable_status};
 
 /// As many requests as Graph takes in one.
 const PARTS: usize = 20;
@@ -106,7 +106,7 @@ impl<B> Answered<B> {
 }
 
 impl Graph {
-    /// Every page of every part. `page` is told the part's place in `parts`.
+    /// Every page of every part. `page` gets the part's place in `parts`.
     ///
     /// # Errors
     /// When any part isn't read to its end.
@@ -152,7 +152,7 @@ impl Graph {
         .await
     }
 
-    /// Asks every part until it is answered; `take` tells where a part goes on.
+    /// Asks every part until it is answered; `take` says where a part goes on.
     async fn each_part<B: Body>(
         &self,
         parts: &[Part],
@@ -192,7 +192,7 @@ impl Graph {
                     }
                     // 509: Graph's word for a bandwidth that is used up.
                     status
-                        if (status == 509 || is_retryable_status(status, Repeat::Always))
+                        if (status == 509 || is_retryable_status(status, Idempotency::Always))
                             && part.tries < self.remote.retry.times =>
                     {
                         let asked = answer.retry_after();

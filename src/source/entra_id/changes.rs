@@ -26,7 +26,7 @@ pub(super) struct DeltaState {
     pub users: Url,
     /// `None` where no groups are read.
     pub groups: Option<Url>,
-    /// Of the lists that no delta tells about.
+    /// Of the lists that no delta covers.
     pub scope: [u8; 32],
     pub since: Instant,
 }

@@ -26,7 +26,7 @@ static TOKENS: Vendor = Vendor {
 /// A kind of call: what it reads, what it needs, what of the settings it depends on.
 #[derive(Debug)]
 pub(super) struct Resource {
-    /// The path's template.
+    /// The path with placeholders instead of ids, as metrics and messages name it.
     pub endpoint: &'static str,
     /// What is read, for people.
     pub what: &'static str,

@@ -30,7 +30,7 @@ pub(super) struct Graph {
 #[derive(Debug, Clone)]
 pub(super) struct List<'s> {
     pub resource: &'static Resource,
-    /// Below `/v1.0`.
+    /// The path below `/v1.0`, without the query.
     pub path: String,
     pub query: Vec<(&'static str, String)>,
     /// What of the settings it stands for: where it isn't there, they are wrong.
@@ -116,7 +116,7 @@ impl Graph {
         }
     }
 
-    /// One object.
+    /// Reads an answer that is one object instead of a list.
     pub async fn object<T>(&self, list: &List<'_>) -> Result<T, ApiError>
     where
         T: DeserializeOwned + Send + 'static,
@@ -154,7 +154,7 @@ impl Graph {
         Ok(all)
     }
 
-    /// A delta from `first` to the link that tells what happens from then on.
+    /// A delta from `first` to the link for what changes from then on.
     pub async fn delta<T>(
         &self,
         list: &List<'_>,

@@ -24,7 +24,7 @@ const PROPERTIES: &str = "id,displayName,groupTypes,securityEnabled,visibility";
 
 /// What is known of a group.
 #[derive(Debug, Default)]
-struct Known {
+struct GroupState {
     name: String,
     security: bool,
     unified: bool,
@@ -37,7 +37,7 @@ struct Known {
 /// The groups as they arrive.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    known: HashMap<Uuid, Known>,
+    known: HashMap<Uuid, GroupState>,
     /// The keys under which groups are members of others.
     by_key: HashMap<EntryKey, Uuid>,
     /// Those that passed a filter of Graph's or were named; `None`: all.
@@ -74,7 +74,7 @@ impl Groups {
     }
 }
 
-impl Known {
+impl GroupState {
     fn add(&mut self, members: Vec<Member>, builder: &mut DirectoryBuilder) {
         for member in members {
             if member.kind == MemberKind::Other {
@@ -97,7 +97,7 @@ impl Known {
     }
 }
 
-/// Reads the groups; with them the link that tells what happens from then on, where all of them
+/// Reads the groups; with them the link for what changes from then on, where all of them
 /// were read.
 pub(super) async fn read(
     graph: &Graph,
@@ -121,7 +121,7 @@ pub(super) async fn read(
             groups.known.clear();
             groups.only = listed;
             let link = read_all(graph, &mut groups, builder, progress).await?;
-            // A filter may look at what no delta tells.
+            // A filter may look at what no delta covers.
             let link = settings.filter.is_none().then_some(link);
             Ok((groups, link))
         }
@@ -271,7 +271,7 @@ impl Groups {
     /// into it directly.
     pub fn build(self, settings: &GroupSettings, scope: &Scope, builder: &mut DirectoryBuilder) {
         let hidden = self.unreadable();
-        let in_scope = |id: &Uuid, known: &Known| {
+        let in_scope = |id: &Uuid, known: &GroupState| {
             !known.deleted
                 && known.fits(settings.types)
                 && self.only.as_ref().is_none_or(|only| only.contains(id))
@@ -333,7 +333,7 @@ impl Groups {
     /// The groups of which we can't see everybody: they hide their members and look empty, or such
     /// a group is in them.
     fn unreadable(&self) -> HashSet<Uuid> {
-        let unseen = |known: &Known| known.hidden && known.members.is_empty();
+        let unseen = |known: &GroupState| known.hidden && known.members.is_empty();
         let mut found: HashSet<Uuid> = self
             .known
             .iter()

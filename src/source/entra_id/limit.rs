@@ -10,10 +10,10 @@ use crate::http::RateLimiter;
 /// The limiter of one application in one tenant, which Graph counts together. The limits aren't
 /// known beforehand: they depend on the tenant's size.
 pub fn of_application() -> RateLimiter {
-    RateLimiter::unlimited().heeding(headroom)
+    RateLimiter::unlimited().with_throttle_hint(headroom)
 }
 
-/// Each answer tells, from 80 per cent on, how much of the budget of ten seconds is used up. The
+/// Each answer says, from 80 per cent on, how much of the budget of ten seconds is used up. The
 /// nearer the end, the longer everybody waits; past it, a 429 says how long.
 fn headroom(_: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     let percentage = headers.get("x-ms-throttle-limit-percentage")?;

@@ -34,7 +34,7 @@ pub use settings::{
     InvalidSettings, UserSettings, UserTypes,
 };
 
-/// One tenant.
+/// Reads one tenant through Microsoft Graph.
 #[derive(Debug)]
 pub struct EntraIdSource {
     settings: EntraIdSettings,

@@ -34,7 +34,7 @@ pub struct EntraIdSettings {
     pub connection: ClientSettings,
     /// How failed requests are sent again.
     pub retry: Retry,
-    /// Told about each request.
+    /// Called for each request.
     pub observer: Arc<dyn Observer>,
 }
 
@@ -45,7 +45,7 @@ pub enum Credentials {
     Secret(SecretString),
     /// With a certificate of which Entra ID has the public half.
     Certificate {
-        /// The certificate, PEM.
+        /// The certificate in PEM, whose thumbprint tells Entra which key signed.
         certificate: Vec<u8>,
         /// Its private key (RSA; PKCS #8 or PKCS #1), PEM.
         key: SecretString,
@@ -66,7 +66,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Microsoft's public cloud.
+    /// The addresses of Microsoft's public cloud.
     pub fn public() -> Self {
         Self::known("login.microsoftonline.com", "graph.microsoft.com")
     }
@@ -125,7 +125,7 @@ pub struct UserSettings {
 /// member's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UserTypes {
-    /// One's own people.
+    /// The tenant's own people (`userType` Member).
     pub members: bool,
     /// People invited from elsewhere.
     pub guests: bool,
@@ -143,10 +143,10 @@ impl Default for UserTypes {
     }
 }
 
-/// Some groups.
+/// The groups whose members are read, by object id or by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupSelection {
-    /// By object id.
+    /// The object ids of the groups.
     pub ids: Vec<String>,
     /// By display name, exactly but for its case. Two groups of one name are an error: anybody who
     /// may create groups could otherwise choose who is read.
@@ -173,19 +173,19 @@ pub struct GroupSettings {
 pub struct GroupTypes {
     /// Security groups, mail-enabled ones as well.
     pub security: bool,
-    /// Microsoft 365 groups.
+    /// Microsoft 365 groups (`groupTypes` Unified).
     pub microsoft_365: bool,
 }
 
 /// Settings that can't work whatever Microsoft says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSettings {
-    /// Not an id.
+    /// A value isn't an object id.
     #[error("{field} {value:?} isn't an id; write a GUID, as the Entra admin center shows it")]
     Id {
         /// Where it was given.
         field: &'static str,
-        /// As given.
+        /// The value as the spec has it.
         value: String,
     },
     /// Neither id nor domain.

@@ -23,7 +23,7 @@ use crate::http::{ApiClient, HttpError, JwtAlgorithm, JwtSigner, Token, TokenCac
 
 /// How long an assertion is good for: as long as a slow request takes.
 const ASSERTION_LIFETIME: Duration = Duration::from_secs(300);
-/// Clocks differ.
+/// How long before now an assertion becomes valid, because clocks differ.
 const ASSERTION_EARLY: Duration = Duration::from_secs(60);
 
 /// Asks the tenant for tokens.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 #[derive(Debug, Deserialize)]
 #[serde(bound = "T: Deserialize<'de>")]
 pub(super) struct Page<T> {
-    #[serde(deserialize_with = "crate::http::limits::bounded_list")]
+    #[serde(deserialize_with = "crate::http::process_limits::bounded_list")]
     pub value: Vec<T>,
     #[serde(rename = "@odata.nextLink")]
     pub next_link: Option<String>,

@@ -88,7 +88,7 @@ pub(super) static MEMBERS: Resource = Resource {
 #[derive(Debug, Clone)]
 pub(super) struct List {
     pub resource: &'static Resource,
-    /// The first page.
+    /// The URL of the first page; a token asks for the next ones.
     pub url: Url,
     /// Whether a query of the settings is in it.
     pub queried: bool,
@@ -233,7 +233,7 @@ impl Api {
         self.remote.json(call, PAGE_MAX).await
     }
 
-    /// Until when requests wait for the quota, where it is worth telling.
+    /// Until when requests wait for the quota, where it is long enough to report.
     pub fn waits_until(&self) -> Option<Timestamp> {
         let wait = self.limiter.waits_until(&Method::GET)? - Instant::now();
         // Rounded up, so that no time that has passed is reported.

@@ -9,7 +9,7 @@ use super::wire::ErrorBody;
 use crate::http::{Answer, ApiError, CallName, FailureClass, HttpError, Refusal, Vendor};
 use crate::text::sanitize;
 
-/// The Directory API.
+/// The Directory API of the Admin SDK in messages.
 static DIRECTORY: Vendor = Vendor {
     name: "Google",
     address: "the flag --vendor-urls",
@@ -20,7 +20,7 @@ static DIRECTORY: Vendor = Vendor {
 /// As whom we come.
 #[derive(Debug, Clone)]
 pub struct Account {
-    /// The service account.
+    /// The email of the service account, which messages name.
     pub service_account: String,
     /// The administrator it acts for.
     pub admin: Option<String>,

@@ -18,7 +18,7 @@ const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// No answer with a signed assertion is larger.
 const SIGNED_MAX: u64 = 64 << 10;
 
-/// How calls to sign are told from others in errors.
+/// How calls to sign are distinguished from others in errors.
 pub(super) const SIGN: &str = ":signJwt";
 
 /// A service account whose assertions Google signs.

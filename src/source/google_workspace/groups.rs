@@ -41,7 +41,7 @@ struct Membership {
 #[derive(Default)]
 pub(super) struct Groups {
     listed: Vec<(EntryKey, Group, Membership)>,
-    /// Which those are.
+    /// The keys of those entries.
     keys: HashSet<EntryKey>,
     /// Groups within others that aren't listed, by id and email: to be read.
     nested: HashMap<EntryKey, (String, String)>,
@@ -220,7 +220,7 @@ impl Groups {
     }
 }
 
-/// A group's members; `nested` is told of each group among them, by key, id and email.
+/// A group's members; `nested` is called for each group among them, by key, id and email.
 async fn members(
     api: &Api,
     group: EntryKey,

@@ -2,7 +2,7 @@
 //!
 //! `spec` checks what a manifest says, `api` sends requests and follows pages, `limit` keeps the
 //! quota, `token` and `federation` authenticate, `token_error` and `error` say why a request failed, `users` and `groups` are what is read, `read` puts them together, `check`
-//! tells how far one gets.
+//! reports how far one gets.
 
 mod api;
 mod check;
@@ -35,7 +35,7 @@ pub use settings::{
     InvalidSettings, ServiceAccountKey, Tenant, UserSettings, WorkloadIdentity,
 };
 
-/// How often a read tells whether it waits.
+/// How often a read reports whether it waits.
 const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 
 /// One customer, or some of its domains.
@@ -58,7 +58,7 @@ impl GoogleWorkspaceSource {
         Ok(Self { settings, api })
     }
 
-    async fn tell_waits(&self, progress: &ReadProgress) {
+    async fn report_waits(&self, progress: &ReadProgress) {
         let mut ticks = tokio::time::interval(REPORT_INTERVAL);
         loop {
             ticks.tick().await;
@@ -82,7 +82,7 @@ impl Source for GoogleWorkspaceSource {
                     directory: directory?,
                     version: None,
                 }),
-                () = self.tell_waits(progress) => unreachable!("it goes on until the read ends"),
+                () = self.report_waits(progress) => unreachable!("it goes on until the read ends"),
             }
         };
         read.boxed()

@@ -33,7 +33,7 @@ pub struct GoogleWorkspaceSettings {
     pub connection: ClientSettings,
     /// How failed requests are tried again.
     pub retry: Retry,
-    /// Told about each request.
+    /// Called for each request.
     pub observer: Arc<dyn Observer>,
 }
 
@@ -92,7 +92,7 @@ pub enum Credentials {
 }
 
 impl Credentials {
-    /// The service account.
+    /// The email of the service account that asks.
     pub fn service_account(&self) -> &str {
         match self {
             Self::Key(key) => &key.email,
@@ -104,11 +104,11 @@ impl Credentials {
 /// The JSON file that Google gives for a service account's key, as far as it is used.
 #[derive(Debug, Clone)]
 pub struct ServiceAccountKey {
-    /// The service account.
+    /// The email of the service account (`client_email` in the key file).
     pub email: String,
     /// By which Google finds the public half.
     pub key_id: String,
-    /// PEM.
+    /// The private key in PEM (`private_key` in the key file).
     pub private_key: SecretString,
 }
 
@@ -162,7 +162,7 @@ impl ServiceAccountKey {
 /// Why a file isn't a service account's key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKeyFile {
-    /// No JSON object.
+    /// The key file isn't a JSON object.
     #[error("isn't JSON; store the file that Google gives for a service account's key, as it is")]
     NotJson,
     /// Of another kind: a client of OAuth, say.
@@ -179,7 +179,7 @@ pub enum InvalidKeyFile {
     Key(#[from] InvalidKey),
 }
 
-/// Workload identity federation.
+/// Workload identity federation: the cluster's token is exchanged for Google's, without a key.
 #[derive(Debug, Clone)]
 pub struct WorkloadIdentity {
     /// The provider's full name.

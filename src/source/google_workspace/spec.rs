@@ -36,7 +36,7 @@ enum CredentialsRef {
     WorkloadIdentity {
         /// The provider's full name.
         provider: String,
-        /// Google's service account.
+        /// The email of Google's service account.
         email: String,
         request: IdentityRequest,
     },

@@ -12,7 +12,7 @@ use super::settings::{Credentials, GoogleWorkspaceSettings, InvalidKeyFile, Inva
 use crate::http::oauth::{Assertion, JWT_BEARER_GRANT, TokenEndpoint, TokenForm};
 use crate::http::{ApiClient, HttpError, JwtSigner, Token, TokenSource};
 
-/// Lists users.
+/// The OAuth scope for listing users.
 pub(super) const USERS_SCOPE: &str =
     "https://www.googleapis.com/auth/admin.directory.user.readonly";
 /// Lists groups, and the members of each.

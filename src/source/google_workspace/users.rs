@@ -18,7 +18,7 @@ const PAGE: &str = "500";
 #[derive(Default)]
 pub(super) struct Seen {
     pub builder: DirectoryBuilder,
-    /// Everyone in scope.
+    /// The keys of all users that the settings choose.
     pub people: HashSet<EntryKey>,
     /// The customer's domains, as far as its users and groups tell.
     pub domains: HashSet<String>,

@@ -16,7 +16,7 @@ pub(super) struct Page<T> {
         alias = "users",
         alias = "groups",
         alias = "members",
-        deserialize_with = "crate::http::limits::bounded_list"
+        deserialize_with = "crate::http::process_limits::bounded_list"
     )]
     pub items: Vec<T>,
 }

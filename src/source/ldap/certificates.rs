@@ -40,7 +40,7 @@ impl Certificates {
             .chain(client.flat_map(|(certificate, key)| [certificate, key]))
     }
 
-    /// Puts them into `settings`. What can't be used is told by its object and key, never quoted.
+    /// Puts them into `settings`. What can't be used is reported by its object and key, never quoted.
     pub fn resolve(
         &self,
         data: &ReferencedData,

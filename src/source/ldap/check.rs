@@ -1,4 +1,4 @@
-//! Tries each step of a read and tells what was seen.
+//! Tries each step of a read and reports what was seen.
 
 use super::connection::{Connection, Connector};
 use super::dn;
@@ -69,7 +69,7 @@ async fn bind(
     Some(connection)
 }
 
-/// Name, connection, TLS.
+/// Checks name resolution, connection and TLS, each as a step.
 pub async fn reach(
     connector: &Connector,
     settings: &LdapSettings,
@@ -281,7 +281,7 @@ async fn sample_groups(
         }
         None => "none of them names a member".to_owned(),
     };
-    let without = match reader.take_memberless().len() {
+    let without = match reader.take_groups_without_members().len() {
         0 => String::new(),
         count => format!(
             "; {count} show no member although groups of their class have one: the bind account \

@@ -18,8 +18,8 @@ use super::relay::{self, Stream};
 use super::settings::{Bind, LdapSettings, ServerUrl};
 use super::start_tls::{self, Unsecured};
 use super::tls::{Certificate, SeenCertificate, Tls};
-use crate::http::limits::process_limits;
-use crate::http::{Observer, Outcome};
+use crate::http::process_limits::process_limits;
+use crate::http::{CallOutcome, Observer};
 
 /// How a connection to any of the servers is made.
 #[derive(Debug)]
@@ -41,13 +41,13 @@ pub struct Endpoint {
 
 /// A connection. Closed when dropped.
 pub struct Connection {
-    /// The library's handle; every operation on it goes through [`Wire::during`].
+    /// The library's handle; every operation on it goes through [`LdapStream::during`].
     pub(super) ldap: Ldap,
-    /// The socket's side.
-    pub(super) wire: Wire,
+    /// Reads from the socket and decodes, while an operation waits.
+    pub(super) stream: LdapStream,
     /// The server's URL, for messages.
     pub server: String,
-    /// Told about each request.
+    /// Called for each request.
     pub(super) observer: Arc<dyn Observer>,
 }
 
@@ -55,14 +55,14 @@ pub struct Connection {
 ///
 /// It runs in the task of whoever waits for an answer, not in one of its own: entries needn't wake
 /// another thread one by one, and no more of them pile up than one turn decodes.
-pub(super) struct Wire {
+pub(super) struct LdapStream {
     /// `None` when it ended.
     driver: Option<BoxFuture<'static, Result<(), LdapError>>>,
     ended_by: Option<LdapError>,
     received: Arc<AtomicU64>,
 }
 
-impl Wire {
+impl LdapStream {
     /// Works on the socket while `operation` waits for it.
     pub async fn during<T>(&mut self, operation: impl Future<Output = T>) -> T {
         tokio::pin!(operation);
@@ -87,8 +87,8 @@ impl Wire {
 
     /// What a failed operation means.
     pub fn failure(&mut self, tried: String, error: LdapError, waited: Duration) -> LdapFailure {
-        if let Some(breach) = self.ended_by.as_ref().and_then(relay::breach) {
-            return LdapFailure::Unacceptable { tried, breach };
+        if let Some(violation) = self.ended_by.as_ref().and_then(relay::violation) {
+            return LdapFailure::Unacceptable { tried, violation };
         }
         match error {
             LdapError::Timeout { .. } => LdapFailure::Silent { tried, waited },
@@ -245,9 +245,9 @@ impl Connector {
                         let tried = format!("StartTLS with {name}");
                         return Err(LdapFailure::refused(tried, Stage::StartTls, &result));
                     }
-                    Ok(Err(Unsecured::Breach(breach))) => {
+                    Ok(Err(Unsecured::ProtocolViolation(violation))) => {
                         let tried = format!("StartTLS with {name}");
-                        return Err(LdapFailure::Unacceptable { tried, breach });
+                        return Err(LdapFailure::Unacceptable { tried, violation });
                     }
                     Ok(Err(Unsecured::Io(error))) => {
                         return Err(self.tls_failure(server, &seen, error.into()));
@@ -265,7 +265,7 @@ impl Connector {
         })?;
         let connection = Connection {
             ldap: relayed.ldap,
-            wire: Wire {
+            stream: LdapStream {
                 driver: Some(relayed.driver),
                 ended_by: None,
                 received: relayed.received,
@@ -353,10 +353,10 @@ impl Connector {
             }
         };
         let started = Instant::now();
-        let answer = connection.wire.during(asked).await;
+        let answer = connection.stream.during(asked).await;
         let outcome = match &answer {
-            Ok(result) => Outcome::Status(u16::try_from(result.rc).unwrap_or(u16::MAX)),
-            Err(_) => Outcome::Interrupted,
+            Ok(result) => CallOutcome::Status(u16::try_from(result.rc).unwrap_or(u16::MAX)),
+            Err(_) => CallOutcome::Interrupted,
         };
         self.observer.request("bind", outcome, started.elapsed());
         match answer {
@@ -374,7 +374,7 @@ impl Connector {
         tried: String,
         error: LdapError,
     ) -> LdapFailure {
-        let failure = connection.wire.failure(tried, error, self.time_limit);
+        let failure = connection.stream.failure(tried, error, self.time_limit);
         let LdapFailure::Lost { cause, .. } = &failure else {
             return failure;
         };
@@ -407,9 +407,9 @@ impl Connection {
     pub async fn close(&mut self) {
         let limit = Duration::from_secs(1);
         let unbound = timeout(limit, self.ldap.unbind());
-        self.wire.during(unbound).await.ok();
+        self.stream.during(unbound).await.ok();
         // The request is on its way when the driver has ended.
-        if let Some(driver) = self.wire.driver.take() {
+        if let Some(driver) = self.stream.driver.take() {
             timeout(limit, driver).await.ok();
         }
     }

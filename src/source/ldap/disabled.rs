@@ -28,7 +28,7 @@ pub struct Disabled<'a> {
 enum Meaning<'a> {
     /// These values, in any case.
     Values(&'a [String]),
-    /// This value alone.
+    /// Only this value means disabled, in any case.
     Only(&'static str),
     /// A bit of a number.
     Bit(i64),

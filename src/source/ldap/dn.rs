@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_name_is_told_and_compared_as_it_stands() {
+    fn what_is_not_a_dn_is_recognised_and_compared_as_it_stands() {
         for text in [
             "ann",
             "=x",

@@ -6,7 +6,7 @@ use ldap3::LdapResult;
 use secrecy::SecretString;
 
 use super::diagnostic::known_words;
-use super::framing::Breach;
+use super::framing::ProtocolViolation;
 use super::settings::InvalidSettings;
 use crate::source::{SourceError, SourceErrorKind};
 use crate::text::sanitize;
@@ -20,9 +20,9 @@ pub enum LdapFailure {
     /// The host has no address.
     #[error("could not find the address of {server}: {source}; check the host name in the url")]
     Resolve {
-        /// The server's URL.
+        /// The server's URL from the settings.
         server: String,
-        /// The resolver's answer.
+        /// The error of the system's resolver.
         source: std::io::Error,
     },
     /// The operator's own settings don't allow it.
@@ -33,7 +33,7 @@ pub enum LdapFailure {
         "could not connect to {server}: {source}; check host and port, and that no firewall or network policy is in between"
     )]
     Connect {
-        /// The server's URL.
+        /// The server's URL from the settings.
         server: String,
         /// What the last address said.
         source: std::io::Error,
@@ -41,7 +41,7 @@ pub enum LdapFailure {
     /// TLS couldn't be set up.
     #[error("could not set up TLS with {server}: {why}")]
     Tls {
-        /// The server's URL.
+        /// The server's URL from the settings.
         server: String,
         /// What is wrong with which certificate, and what to do.
         why: String,
@@ -53,37 +53,37 @@ pub enum LdapFailure {
     /// The server answered with a result code other than success.
     #[error("{tried}: the server answered {code} ({name}){text}; {advice}", code = .answer.code, name = .answer.name, text = .answer.text)]
     Refused {
-        /// What was asked.
+        /// What was asked, with the server's URL.
         tried: String,
-        /// At which point.
+        /// Which of the requests was refused.
         stage: Stage,
-        /// What was answered.
+        /// The result code with the server's message.
         answer: Box<Answer>,
-        /// What to do.
+        /// What to do about this result code.
         advice: &'static str,
     },
     /// The connection ended before the answer did.
     #[error("{tried}: the connection was lost before the end of the answer{}", detail(.cause))]
     Lost {
-        /// What was asked.
+        /// What was asked, with the server's URL.
         tried: String,
         /// What the operating system or the TLS library said.
         #[source]
         cause: Option<Box<ldap3::LdapError>>,
     },
     /// What came is nothing that may be decoded.
-    #[error("{tried}: {breach}")]
+    #[error("{tried}: {violation}")]
     Unacceptable {
-        /// What was asked.
+        /// What was asked, with the server's URL.
         tried: String,
         /// Which limit it went beyond.
         #[source]
-        breach: Breach,
+        violation: ProtocolViolation,
     },
     /// The whole list is larger than it may be.
     #[error("{tried}: the list is larger than {most}; if that is right, raise {flag}")]
     TooMuch {
-        /// What was asked.
+        /// What was asked, with the server's URL.
         tried: String,
         /// The limit, with its unit.
         most: String,
@@ -93,7 +93,7 @@ pub enum LdapFailure {
     /// The server fell silent.
     #[error("{tried}: no answer for {}", seconds(.waited))]
     Silent {
-        /// What was asked.
+        /// What was asked, with the server's URL.
         tried: String,
         /// How long we waited.
         waited: Duration,
@@ -101,9 +101,9 @@ pub enum LdapFailure {
     /// The whole search took too long.
     #[error("{tried}: not finished after {}; raise searchTimeout, or narrow base and filter", seconds(.limit))]
     TooSlow {
-        /// What was asked.
+        /// What was asked, with the server's URL.
         tried: String,
-        /// The limit, `searchTimeout`.
+        /// The limit in the settings, `searchTimeout`.
         limit: Duration,
     },
     /// A part of the tree is held by another server.
@@ -111,7 +111,7 @@ pub enum LdapFailure {
         "{tried}: a part of the directory is held elsewhere ({elsewhere}), so the list isn't complete; narrow the base DN to what this server holds, or ask a server that holds all of it"
     )]
     Reference {
-        /// What was asked.
+        /// What was asked, with the server's URL.
         tried: String,
         /// The URLs the server named.
         elsewhere: String,
@@ -121,7 +121,7 @@ pub enum LdapFailure {
         "{tried}: the server stopped paging in the middle of the list; try again, or set pageSize to 0 if it does so every time"
     )]
     PagingStopped {
-        /// What was asked.
+        /// What was asked, with the server's URL.
         tried: String,
     },
     /// An attribute came in part.
@@ -129,11 +129,11 @@ pub enum LdapFailure {
         "{tried}: {entry} came with a part of its values only ({attribute}), as Active Directory does; use source.activeDirectory, which asks for the rest"
     )]
     Ranged {
-        /// What was asked.
+        /// What was asked, with the server's URL.
         tried: String,
-        /// The entry's DN.
+        /// The DN of the entry that came in part.
         entry: String,
-        /// The attribute's description.
+        /// The attribute with its options, as the server wrote it: `member;range=0-1499`.
         attribute: String,
     },
     /// No entry has its id.
@@ -141,19 +141,19 @@ pub enum LdapFailure {
         "{tried}: none of the {count} entries has a readable {attribute}, which makes the external id; name another attribute, or let the bind account read this one"
     )]
     NoIds {
-        /// What was asked.
+        /// What was asked, with the server's URL.
         tried: String,
         /// How many entries there were.
         count: usize,
         /// The attribute that should make the external id.
         attribute: String,
     },
-    /// Ids aren't text.
+    /// The attribute that should make the external id holds bytes.
     #[error(
         "{tried}: {attribute} of {entry} holds bytes, not text, and can't make the external id; name another idAttribute (objectGUID, mS-DS-ConsistencyGuid and eDirectory's GUID are read as such)"
     )]
     BinaryId {
-        /// What was asked.
+        /// What was asked, with the server's URL.
         tried: String,
         /// The DN of the first such entry.
         entry: String,
@@ -165,7 +165,7 @@ pub enum LdapFailure {
         "{tried}: the answer can't be understood as LDAP; check that the port is that of an LDAP server"
     )]
     Malformed {
-        /// What was asked.
+        /// What was asked, with the server's URL.
         tried: String,
     },
     /// None of several servers would do.
@@ -176,11 +176,11 @@ pub enum LdapFailure {
 /// At which point the server refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// The StartTLS request.
+    /// The StartTLS request (RFC 4511, 4.14).
     StartTls,
-    /// The bind.
+    /// The bind, with a password or a client certificate.
     Bind,
-    /// A search.
+    /// A search, of which some pages may have come.
     Search,
 }
 
@@ -206,13 +206,13 @@ impl Answer {
             name: code_name(result.rc),
             text: match stage {
                 Stage::Bind => String::new(),
-                Stage::StartTls | Stage::Search => Self::shown(result),
+                Stage::StartTls | Stage::Search => Self::message(result),
             },
             diagnostic: result.text.clone().into(),
         }
     }
 
-    fn shown(result: &LdapResult) -> String {
+    fn message(result: &LdapResult) -> String {
         let mut text = String::new();
         if let Some(words) = known_words(&result.text) {
             text = format!(": \"{words}\"");
@@ -275,11 +275,11 @@ impl LdapFailure {
             | Self::BinaryId { .. }
             | Self::TooMuch { .. }
             | Self::Ranged { .. } => SourceErrorKind::Configuration,
-            Self::Unacceptable { breach, .. } => match breach {
-                Breach::TooLarge(_) | Breach::TooManyElements(_) | Breach::TooDeep => {
-                    SourceErrorKind::Configuration
-                }
-                Breach::NotLdap => TRANSIENT,
+            Self::Unacceptable { violation, .. } => match violation {
+                ProtocolViolation::TooLarge(_)
+                | ProtocolViolation::TooManyElements(_)
+                | ProtocolViolation::TooDeep => SourceErrorKind::Configuration,
+                ProtocolViolation::NotLdap => TRANSIENT,
             },
             Self::Resolve { .. } | Self::Connect { .. } | Self::Malformed { .. } => TRANSIENT,
             Self::Tls { passing: true, .. } => TRANSIENT,

@@ -23,7 +23,7 @@ const LONG_TAG: u8 = 0x1f;
 
 /// Why the bytes of a server aren't decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Breach {
+pub enum ProtocolViolation {
     /// A message larger than the limit, in bytes.
     #[error(
         "the server sent a message larger than {0} bytes; if a group has that many members, raise \
@@ -97,7 +97,7 @@ impl Framing {
     /// # Errors
     /// When they hold something that must not be decoded. Nothing may be given to this framing after
     /// that.
-    pub fn follow(&mut self, mut bytes: &[u8]) -> Result<(), Breach> {
+    pub fn follow(&mut self, mut bytes: &[u8]) -> Result<(), ProtocolViolation> {
         while let Some((&first, rest)) = bytes.split_first() {
             if let Next::Value(left) = self.next {
                 let passed = left.min(bytes.len());
@@ -120,20 +120,20 @@ impl Framing {
     }
 
     /// One byte of an element's tag or length.
-    fn header(&mut self, byte: u8) -> Result<(), Breach> {
+    fn header(&mut self, byte: u8) -> Result<(), ProtocolViolation> {
         if self.ends.last().is_some_and(|end| self.position > *end) {
-            return Err(Breach::NotLdap);
+            return Err(ProtocolViolation::NotLdap);
         }
         match self.next {
             Next::Tag => {
                 let wrong = self.ends.is_empty() && self.outermost.is_some_and(|tag| tag != byte);
                 if wrong || byte & LONG_TAG == LONG_TAG {
-                    return Err(Breach::NotLdap);
+                    return Err(ProtocolViolation::NotLdap);
                 }
                 self.elements += 1;
                 let most = self.most_bytes / ELEMENT_COST;
                 if self.elements > most {
-                    return Err(Breach::TooManyElements(most));
+                    return Err(ProtocolViolation::TooManyElements(most));
                 }
                 let constructed = byte & CONSTRUCTED != 0;
                 self.next = Next::Length { constructed };
@@ -152,7 +152,7 @@ impl Framing {
                     };
                     Ok(())
                 }
-                _ => Err(Breach::NotLdap),
+                _ => Err(ProtocolViolation::NotLdap),
             },
             Next::LengthByte {
                 constructed,
@@ -180,17 +180,17 @@ impl Framing {
     }
 
     /// An element of `length` bytes begins.
-    fn open(&mut self, constructed: bool, length: usize) -> Result<(), Breach> {
+    fn open(&mut self, constructed: bool, length: usize) -> Result<(), ProtocolViolation> {
         if length > self.most_bytes {
-            return Err(Breach::TooLarge(self.most_bytes));
+            return Err(ProtocolViolation::TooLarge(self.most_bytes));
         }
         let end = self.position + length;
         if self.ends.last().is_some_and(|outer| end > *outer) {
-            return Err(Breach::NotLdap);
+            return Err(ProtocolViolation::NotLdap);
         }
         if constructed || self.ends.is_empty() {
             if self.ends.len() == MAX_DEPTH {
-                return Err(Breach::TooDeep);
+                return Err(ProtocolViolation::TooDeep);
             }
             self.ends.push(end);
         }
@@ -254,7 +254,7 @@ mod tests {
     }
 
     /// In pieces of this size.
-    fn follow(bytes: &[u8], piece: usize) -> Result<bool, Breach> {
+    fn follow(bytes: &[u8], piece: usize) -> Result<bool, ProtocolViolation> {
         let mut framing = Framing::new(LIMIT);
         for piece in bytes.chunks(piece) {
             framing.follow(piece)?;
@@ -273,7 +273,7 @@ mod tests {
             for piece in [1, 3, 100] {
                 assert_eq!(
                     follow(bytes, piece),
-                    Err(Breach::TooLarge(LIMIT)),
+                    Err(ProtocolViolation::TooLarge(LIMIT)),
                     "{bytes:x?}"
                 );
             }
@@ -288,8 +288,14 @@ mod tests {
     fn nesting_is_followed_to_a_bound() {
         assert_eq!(follow(&nested(MAX_DEPTH), 1), Ok(true));
         for piece in [1, 2, 5, 1 << 20] {
-            assert_eq!(follow(&nested(MAX_DEPTH + 1), piece), Err(Breach::TooDeep));
-            assert_eq!(follow(&nested(2_000), piece), Err(Breach::TooDeep));
+            assert_eq!(
+                follow(&nested(MAX_DEPTH + 1), piece),
+                Err(ProtocolViolation::TooDeep)
+            );
+            assert_eq!(
+                follow(&nested(2_000), piece),
+                Err(ProtocolViolation::TooDeep)
+            );
         }
     }
 
@@ -299,7 +305,10 @@ mod tests {
         let message = element(SEQUENCE, &tiny);
         assert!(message.len() < LIMIT);
         let most = LIMIT / ELEMENT_COST;
-        assert_eq!(follow(&message, 100), Err(Breach::TooManyElements(most)));
+        assert_eq!(
+            follow(&message, 100),
+            Err(ProtocolViolation::TooManyElements(most))
+        );
         let fewer = element(SEQUENCE, &tiny[2..]);
         assert_eq!(
             follow(&[fewer.clone(), fewer].concat(), 100),
@@ -323,7 +332,11 @@ mod tests {
             &[0x30, 0x03, 0x3f, 0x81, 0],
         ] {
             for piece in [1, 100] {
-                assert_eq!(follow(bytes, piece), Err(Breach::NotLdap), "{bytes:x?}");
+                assert_eq!(
+                    follow(bytes, piece),
+                    Err(ProtocolViolation::NotLdap),
+                    "{bytes:x?}"
+                );
             }
         }
     }

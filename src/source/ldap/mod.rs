@@ -1,10 +1,11 @@
 //! LDAP directories: OpenLDAP, 389-ds, FreeIPA and their kin.
 //!
 //! `connection` reaches a server, `search` reads a list to its proven end, `entry` and `dn` make
-//! sense of what comes, `read` turns it into a directory, `check` tells how far one gets.
+//! sense of what comes, `read` turns it into a directory, `check` reports how far one gets.
 
 // Active Directory speaks LDAP, too: what isn't pub here is shared with it alone.
 pub(in crate::source) mod binary_id;
+pub(in crate::source) mod catch_panic;
 pub(in crate::source) mod certificates;
 pub(in crate::source) mod check;
 pub(in crate::source) mod connection;
@@ -14,7 +15,6 @@ pub(in crate::source) mod dn;
 pub(in crate::source) mod entry;
 mod error;
 mod framing;
-pub(in crate::source) mod library;
 mod read;
 mod relay;
 mod schema;
@@ -29,10 +29,10 @@ use futures::future::BoxFuture;
 
 use crate::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
 
+use catch_panic::catch_library_panic;
 use connection::Connector;
 pub use error::{Answer, LdapFailure, Stage};
-pub use framing::Breach;
-use library::caught;
+pub use framing::ProtocolViolation;
 pub use settings::{
     Bind, ClientIdentity, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute,
     InvalidSettings, LdapSettings, MemberAttribute, MemberNaming, ServerUrl, TlsSettings,
@@ -40,7 +40,7 @@ pub use settings::{
 };
 pub(in crate::source) use settings::{check_filter, is_attribute, tidy_filter};
 
-/// One LDAP directory.
+/// Reads one LDAP directory.
 #[derive(Debug)]
 pub struct LdapSource {
     settings: LdapSettings,
@@ -70,7 +70,8 @@ impl Source for LdapSource {
         progress: &'a ReadProgress,
     ) -> BoxFuture<'a, Result<Reading, SourceError>> {
         let read = async {
-            let read = caught(read::read(&self.connector, &self.settings, progress)).await;
+            let read =
+                catch_library_panic(read::read(&self.connector, &self.settings, progress)).await;
             let directory = read.unwrap_or_else(|| {
                 Err(LdapFailure::Malformed {
                     tried: format!("reading from {}", self.describe()),
@@ -86,7 +87,7 @@ impl Source for LdapSource {
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
         let check = async {
-            let check = caught(check::check(&self.connector, &self.settings)).await;
+            let check = catch_library_panic(check::check(&self.connector, &self.settings)).await;
             check.unwrap_or_else(|| vec![not_understood(&self.describe())])
         };
         check.boxed()

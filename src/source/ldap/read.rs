@@ -99,7 +99,7 @@ async fn read_groups(
         })
         .await?;
     reader.ensure_identified(tried)?;
-    let unlisted = reader.take_memberless();
+    let unlisted = reader.take_groups_without_members();
     if unlisted.is_empty() {
         return Ok(());
     }
@@ -165,7 +165,7 @@ pub struct UserReader<'a> {
     member_of: Option<AttributeName>,
     /// The number of a person's primary group.
     gid: Option<AttributeName>,
-    /// How many entries had the attribute that tells disabled accounts.
+    /// How many entries had the attribute that marks disabled accounts.
     disabled_seen: usize,
     /// The attributes by whose values groups name people.
     named_by: Vec<AttributeName>,
@@ -233,7 +233,7 @@ impl<'a> UserReader<'a> {
         self.ids.ensure_identified(tried)
     }
 
-    /// Adds one person.
+    /// Adds the person that an entry describes.
     pub fn add(&mut self, entry: Entry<'_>, builder: &mut DirectoryBuilder) {
         self.keys.clear();
         // First: it is what tells two entries with one id apart.
@@ -285,23 +285,23 @@ pub struct GroupReader {
     members: Vec<(AttributeName, Option<AttributeName>)>,
     /// Where a group without a member is worth a second look: `objectClass`.
     class: Option<AttributeName>,
-    memberless: Vec<Memberless>,
+    without_members: Vec<GroupWithoutMembers>,
     /// The number by which people name their primary group.
     gid: Option<AttributeName>,
     /// Which group has a number, to find those that share one.
-    by_gid: HashMap<String, Memberless>,
+    by_gid: HashMap<String, GroupWithoutMembers>,
     text: String,
 }
 
-/// A group that shows no member although its class may demand one, or whose members can't be told.
+/// A group that shows no member although its class may demand one, or whose members aren't known.
 #[derive(Clone)]
-pub struct Memberless {
+pub struct GroupWithoutMembers {
     key: EntryKey,
     id: String,
     name: String,
 }
 
-impl Memberless {
+impl GroupWithoutMembers {
     /// Adds it, as a group whose members are `hidden` or as one that has none.
     fn add(self, hidden: bool, builder: &mut DirectoryBuilder) {
         let Self { key, id, name } = self;
@@ -321,7 +321,7 @@ impl GroupReader {
                 .iter()
                 .any(|m| m.name.eq_ignore_ascii_case(name))
         };
-        // Where people tell their groups, groups need not.
+        // Where people list their groups, groups need not.
         let by_class =
             settings.users.member_of.is_none() && (lists("member") || lists("uniqueMember"));
         let members = groups.members.iter().map(|member| {
@@ -336,7 +336,7 @@ impl GroupReader {
             name: AttributeName::new(&groups.name),
             members: members.collect(),
             class: by_class.then(|| AttributeName::new("objectClass")),
-            memberless: vec![],
+            without_members: vec![],
             gid: primary_groups(Some(groups)),
             by_gid: HashMap::new(),
             text: String::new(),
@@ -363,8 +363,8 @@ impl GroupReader {
     }
 
     /// The groups that show no member although their class may demand one.
-    pub fn take_memberless(&mut self) -> Vec<Memberless> {
-        std::mem::take(&mut self.memberless)
+    pub fn take_groups_without_members(&mut self) -> Vec<GroupWithoutMembers> {
+        std::mem::take(&mut self.without_members)
     }
 
     /// Whether the group has a class that demands a member, and none is to be seen: not even the
@@ -398,7 +398,7 @@ impl GroupReader {
         })
     }
 
-    /// Adds one group.
+    /// Adds the group that an entry describes.
     pub fn add(&mut self, entry: Entry<'_>, builder: &mut DirectoryBuilder) {
         let key = dn_key(entry.dn(), &mut self.text, builder);
         let name = entry.values(&self.name).next().unwrap_or_default();
@@ -408,7 +408,8 @@ impl GroupReader {
         };
         if self.shows_no_member(entry) {
             let (id, name) = (id.into_owned(), name.to_owned());
-            self.memberless.push(Memberless { key, id, name });
+            self.without_members
+                .push(GroupWithoutMembers { key, id, name });
             return;
         }
         let mut members = vec![];
@@ -433,7 +434,7 @@ impl GroupReader {
         };
         let by_gid = group_key(gid, &mut self.text, builder);
         builder.group(&[key, by_gid], &id, name, members);
-        let this = Memberless {
+        let this = GroupWithoutMembers {
             key,
             id: id.into_owned(),
             name: name.to_owned(),
@@ -464,7 +465,7 @@ impl GroupReader {
 
 /// Takes ids from entries, and remembers who has none.
 struct Ids {
-    /// `None`: the DN.
+    /// The attribute that makes the external id; `None`: the DN makes it.
     attribute: Option<AttributeName>,
     /// How to read its bytes, where they aren't text.
     binary: Option<ReadId>,

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::framing::{Breach, Framing};
+use super::framing::{Framing, ProtocolViolation};
 
 /// What is read from the server at once.
 const PIECE: usize = 64 << 10;
@@ -23,7 +23,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// The library on one side of a relay.
 pub struct Relayed {
-    /// The library's handle.
+    /// The LDAP library's handle of the connection.
     pub ldap: ldap3::Ldap,
     /// What does all the work; ends with the connection.
     pub driver: futures::future::BoxFuture<'static, Result<(), LdapError>>,
@@ -119,7 +119,7 @@ async fn answers(
 }
 
 /// What in the bytes of the server ended a connection, if that did.
-pub fn breach(error: &LdapError) -> Option<Breach> {
+pub fn violation(error: &LdapError) -> Option<ProtocolViolation> {
     match error {
         LdapError::Io { source } => source.get_ref()?.downcast_ref().copied(),
         _ => None,

@@ -11,14 +11,14 @@ use super::entry::{Entry, constructed, primitive};
 use super::error::{LdapFailure, Stage};
 use super::framing;
 use crate::api::spec::LdapScope;
-use crate::http::limits::{ProcessLimits, process_limits};
-use crate::http::{Observer, Outcome};
+use crate::http::process_limits::{ProcessLimits, process_limits};
+use crate::http::{CallOutcome, Observer};
 use crate::text::sanitize;
 
 /// The control for results in pages (RFC 2696).
 pub const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
 
-/// What to search.
+/// A search with its limits; pages are asked for as it goes.
 #[derive(Debug)]
 pub struct Search<'a> {
     /// What the entries are, for messages: `users`.
@@ -73,7 +73,7 @@ impl Connection {
         search: &Search<'_>,
         mut each: impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
     ) -> Result<(), LdapFailure> {
-        let received = self.wire.received();
+        let received = self.stream.received();
         let mut budget = Budget::new(&received, process_limits());
         let server = self.server.clone();
         let each = |entry: Entry<'_>| {
@@ -82,12 +82,12 @@ impl Connection {
         };
         let pages = pages(&mut self.ldap, &self.server, &*self.observer, search, each);
         let limited = tokio::time::timeout(search.limit, pages);
-        match self.wire.during(limited).await {
+        match self.stream.during(limited).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Broken::Judged(failure))) => Err(failure),
             Ok(Err(Broken::Library(error))) => {
                 let tried = search.tried(&self.server);
-                Err(self.wire.failure(tried, error, search.idle))
+                Err(self.stream.failure(tried, error, search.idle))
             }
             Err(_) => Err(LdapFailure::TooSlow {
                 tried: search.tried(&self.server),
@@ -194,13 +194,13 @@ async fn pages(
     }
 }
 
-fn outcome(answer: &Result<Option<LdapResult>, Broken>) -> Outcome {
+fn outcome(answer: &Result<Option<LdapResult>, Broken>) -> CallOutcome {
     match answer {
-        Ok(_) => Outcome::Status(0),
+        Ok(_) => CallOutcome::Status(0),
         Err(Broken::Judged(LdapFailure::Refused { answer, .. })) => {
-            Outcome::Status(u16::try_from(answer.code).unwrap_or(u16::MAX))
+            CallOutcome::Status(u16::try_from(answer.code).unwrap_or(u16::MAX))
         }
-        Err(_) => Outcome::Interrupted,
+        Err(_) => CallOutcome::Interrupted,
     }
 }
 

@@ -86,7 +86,7 @@ pub enum Bind {
     Simple {
         /// The account's DN (Active Directory also takes `user@domain` and `DOMAIN\user`).
         dn: String,
-        /// Its password.
+        /// The account's password.
         password: SecretString,
     },
     /// As whoever the client certificate says (SASL EXTERNAL).
@@ -100,7 +100,7 @@ pub struct UserSettings {
     pub base_dn: Option<String>,
     /// How deep. Default the whole subtree.
     pub scope: LdapScope,
-    /// Default `(objectClass=inetOrgPerson)`.
+    /// An RFC 4515 filter that people match. Default `(objectClass=inetOrgPerson)`.
     pub filter: String,
     /// What makes the external id. Default `entryUUID`.
     pub id: IdAttribute,
@@ -120,7 +120,7 @@ pub struct GroupSettings {
     pub base_dn: Option<String>,
     /// How deep. Default the whole subtree.
     pub scope: LdapScope,
-    /// Default `(objectClass=groupOfNames)`.
+    /// An RFC 4515 filter that groups match. Default `(objectClass=groupOfNames)`.
     pub filter: String,
     /// What makes the external id. Default `entryUUID`.
     pub id: IdAttribute,
@@ -162,7 +162,7 @@ impl IdAttribute {
 /// replica).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmailRule {
-    /// Default `mail`.
+    /// The attributes to try, in this order. Default `mail`.
     pub attributes: Vec<String>,
     /// Where none of them has a value.
     pub derived: Option<DerivedEmail>,
@@ -173,14 +173,14 @@ pub struct EmailRule {
 pub struct DerivedEmail {
     /// The attribute whose first value comes before the `@`: `uid`.
     pub prefix_attribute: String,
-    /// What follows: `@example.com`.
+    /// The text after the attribute's value, with its `@`: `@example.com`.
     pub suffix: String,
 }
 
 /// Which entries are disabled accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisabledRule {
-    /// The attribute that tells: `nsAccountLock`, `loginDisabled`, `pwdAccountLockedTime`.
+    /// The attribute that marks them: `nsAccountLock`, `loginDisabled`, `pwdAccountLockedTime`.
     pub attribute: String,
     /// The values that mean disabled, in any case; none: what the attribute is known to mean, or
     /// any value but `FALSE`.
@@ -190,7 +190,7 @@ pub struct DisabledRule {
 /// An attribute that lists a group's members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberAttribute {
-    /// `member`, `uniqueMember`, `memberUid`.
+    /// The attribute's name: `member`, `uniqueMember`, `memberUid`.
     pub name: String,
     /// What its values are.
     pub naming: MemberNaming,
@@ -371,7 +371,7 @@ pub enum InvalidSettings {
         "{url:?} is not the address of an LDAP server: {why}; write ldaps://HOST[:PORT] or ldap://HOST[:PORT]"
     )]
     Url {
-        /// As given.
+        /// The URL as the spec has it.
         url: String,
         /// What is wrong with it.
         why: &'static str,
@@ -381,7 +381,7 @@ pub enum InvalidSettings {
     Dn {
         /// Where it was given.
         field: &'static str,
-        /// As given.
+        /// The value as the spec has it.
         value: String,
     },
     /// A filter that can't be read.
@@ -391,7 +391,7 @@ pub enum InvalidSettings {
     Filter {
         /// Where it was given.
         field: &'static str,
-        /// As given.
+        /// The value as the spec has it.
         value: String,
     },
     /// A filter with too many parentheses in each other.
@@ -407,7 +407,7 @@ pub enum InvalidSettings {
     Attribute {
         /// Where it was given.
         field: &'static str,
-        /// As given.
+        /// The value as the spec has it.
         value: String,
     },
     /// There is no way to an email.

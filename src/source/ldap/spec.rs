@@ -233,7 +233,7 @@ fn account(checks: &mut Checks, spec: &LdapSource, tls: &LdapTls) -> Account {
 }
 
 fn user_settings(checks: &mut Checks, spec: LdapUsers) -> UserSettings {
-    let usual = UserSettings::default();
+    let defaults = UserSettings::default();
     let derived = match (spec.email_prefix_attribute, spec.email_suffix) {
         (Some(prefix_attribute), Some(suffix)) => {
             let domain = suffix.strip_prefix('@').unwrap_or_default();
@@ -262,14 +262,14 @@ fn user_settings(checks: &mut Checks, spec: LdapUsers) -> UserSettings {
         scope: spec.scope.unwrap_or_default(),
         filter: spec
             .filter
-            .map_or(usual.filter, |filter| tidy_filter(&filter)),
+            .map_or(defaults.filter, |filter| tidy_filter(&filter)),
         id: spec
             .id_attribute
-            .map_or(usual.id, |name| IdAttribute::named(&name)),
+            .map_or(defaults.id, |name| IdAttribute::named(&name)),
         email: EmailRule {
             attributes: spec
                 .email_attribute
-                .map_or(usual.email.attributes, |name| vec![name]),
+                .map_or(defaults.email.attributes, |name| vec![name]),
             derived,
         },
         disabled: spec.disabled.map(|disabled| DisabledRule {
@@ -281,7 +281,7 @@ fn user_settings(checks: &mut Checks, spec: LdapUsers) -> UserSettings {
 }
 
 fn group_settings(checks: &mut Checks, spec: &LdapGroups, users: &LdapUsers) -> GroupSettings {
-    let usual = GroupSettings::default();
+    let defaults = GroupSettings::default();
     if spec.member_attribute.is_some() && spec.member_attributes.is_some() {
         checks.refuse(
             format!("{FIELD}.groups"),
@@ -302,15 +302,15 @@ fn group_settings(checks: &mut Checks, spec: &LdapGroups, users: &LdapUsers) -> 
         .map(|name| member_attribute(name, spec.member_value, users.uid_attribute.as_deref()))
         .collect();
     if members.is_empty() && users.member_of_attribute.is_none() {
-        members = usual.members;
+        members = defaults.members;
     }
     let id = spec.id_attribute.as_ref().or(users.id_attribute.as_ref());
     GroupSettings {
         base_dn: spec.base_dn.clone(),
         scope: spec.scope.unwrap_or_default(),
-        filter: spec.filter.as_deref().map_or(usual.filter, tidy_filter),
-        id: id.map_or(usual.id, |name| IdAttribute::named(name)),
-        name: spec.name_attribute.clone().unwrap_or(usual.name),
+        filter: spec.filter.as_deref().map_or(defaults.filter, tidy_filter),
+        id: id.map_or(defaults.id, |name| IdAttribute::named(name)),
+        name: spec.name_attribute.clone().unwrap_or(defaults.name),
         members,
         include_primary: spec.include_primary.unwrap_or_default(),
     }
@@ -322,12 +322,12 @@ fn member_attribute(
     uid_attribute: Option<&str>,
 ) -> MemberAttribute {
     let by_uid = || MemberNaming::UserAttribute(uid_attribute.unwrap_or("uid").to_owned());
-    let usual = MemberAttribute::named(name);
-    let naming = match (value, &usual.naming) {
+    let defaults = MemberAttribute::named(name);
+    let naming = match (value, &defaults.naming) {
         (Some(LdapMemberValue::Uid), _) | (None, MemberNaming::UserAttribute(_)) => by_uid(),
         (Some(LdapMemberValue::Dn), _) | (None, MemberNaming::Dn) => MemberNaming::Dn,
     };
-    MemberAttribute { naming, ..usual }
+    MemberAttribute { naming, ..defaults }
 }
 
 #[cfg(test)]
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_has_the_defaults_that_the_reference_tells() {
+    fn what_is_left_out_has_the_defaults_of_the_reference() {
         let ldap = ldap(&least());
         assert_eq!(ldap.users.id, IdAttribute::Attribute("entryUUID".into()));
         assert_eq!(ldap.users.filter, "(objectClass=inetOrgPerson)");
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_lost_its_line_breaks_is_told_without_a_byte_of_it() {
+    fn a_key_that_lost_its_line_breaks_is_reported_without_a_byte_of_it() {
         let key = "-----BEGIN PRIVATE KEY-----THIS+IS+NO+KEY==-----END PRIVATE KEY-----";
         let mut spec = least();
         spec["source"]["ldap"]["tls"] = json!({"clientCertificateSecretRef": {"name": "client"}});
@@ -446,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_taken_off_and_a_dn_encoded_twice_is_told() {
+    fn a_byte_order_mark_is_taken_off_and_a_dn_encoded_twice_is_reported() {
         let mut spec = least();
         spec["source"]["ldap"]["bindSecretRef"] = json!({"name": "reader"});
         let marked =

@@ -7,7 +7,7 @@ use ldap3::asn1::{StructureTag, parse_tag};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::entry::{constructed, primitive};
-use super::framing::{Breach, Framing};
+use super::framing::{Framing, ProtocolViolation};
 
 /// An LDAPMessage with the id 1, and in it an ExtendedRequest with the name 1.3.6.1.4.1.1466.20037.
 const REQUEST: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
@@ -22,7 +22,7 @@ pub enum Unsecured {
     /// The server doesn't want to.
     Refused(Box<LdapResult>),
     /// What it sent isn't, or is more than, an answer.
-    Breach(Breach),
+    ProtocolViolation(ProtocolViolation),
     /// The connection or the handshake failed.
     Io(io::Error),
 }
@@ -48,7 +48,9 @@ where
     let mut answer = Vec::new();
     loop {
         let byte = stream.read_u8().await?;
-        framing.follow(&[byte]).map_err(Unsecured::Breach)?;
+        framing
+            .follow(&[byte])
+            .map_err(Unsecured::ProtocolViolation)?;
         answer.push(byte);
         if framing.is_between_messages() {
             break;
@@ -57,7 +59,7 @@ where
     let result = parse_tag(&answer)
         .ok()
         .and_then(|(_, message)| result(&message));
-    match result.ok_or(Unsecured::Breach(Breach::NotLdap))? {
+    match result.ok_or(Unsecured::ProtocolViolation(ProtocolViolation::NotLdap))? {
         LdapResult { rc: 0, .. } => Ok(()),
         refused => Err(Unsecured::Refused(Box::new(refused))),
     }
@@ -113,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_told_and_anything_else_is_no_answer() {
+    async fn a_refusal_is_reported_and_anything_else_is_no_answer() {
         let no = b"\x30\x0e\x02\x01\x01\x78\x09\x0a\x01\x02\x04\x00\x04\x02no";
         let Err(Unsecured::Refused(result)) = answered(no).await else {
             panic!("it was refused");
@@ -128,7 +130,10 @@ mod tests {
         ] {
             let answer = answered(other).await;
             assert!(
-                matches!(answer, Err(Unsecured::Breach(Breach::NotLdap))),
+                matches!(
+                    answer,
+                    Err(Unsecured::ProtocolViolation(ProtocolViolation::NotLdap))
+                ),
                 "{answer:?}"
             );
         }

@@ -253,7 +253,7 @@ impl SeenCertificate {
 pub struct Certificate {
     /// Whom it is for.
     pub subject: String,
-    /// Who signed it.
+    /// The name of the CA that signed the certificate.
     pub issuer: String,
     /// The day from which it is valid.
     pub not_before: String,
@@ -293,7 +293,7 @@ fn wrong(field: &'static str, why: &'static str) -> InvalidSettings {
     InvalidSettings::Pem { field, why }
 }
 
-/// The first private key in a PEM text. What is wrong is told without a byte of it: the library
+/// The first private key in a PEM text. What is wrong is reported without a byte of it: the library
 /// would quote the line it can't read, which may be the whole key.
 pub(crate) fn read_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
     PrivateKeyDer::from_pem_slice(&tidy(pem)).map_err(|_| {
@@ -305,7 +305,7 @@ pub(crate) fn read_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, &'static st
     })
 }
 
-/// All certificates in a PEM text. What is wrong is told without a byte of it: it may be a key that
+/// All certificates in a PEM text. What is wrong is reported without a byte of it: it may be a key that
 /// stands in the wrong place.
 pub(crate) fn read_chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
     let tidy = tidy(pem);
@@ -362,7 +362,7 @@ fn read_cas(
 /// Verifies as usual (or not at all), and remembers the certificate to tell about it.
 #[derive(Debug)]
 struct Witness {
-    /// `None`: take anybody.
+    /// Checks the server's certificate; `None`: every certificate is accepted.
     verifier: Option<Arc<WebPkiServerVerifier>>,
     /// Certificates that are trusted as they are.
     bundled: Arc<[Vec<u8>]>,

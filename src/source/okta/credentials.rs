@@ -15,7 +15,7 @@ const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How long an assertion is good; Okta takes an hour at most.
 const ASSERTION_LIFETIME: Duration = Duration::from_secs(300);
 
-/// An API token.
+/// Sends an API token with each request (`Authorization: SSWS …`).
 pub(super) struct ApiToken(pub SecretString);
 
 impl std::fmt::Debug for ApiToken {
@@ -34,7 +34,7 @@ impl TokenSource for ApiToken {
     }
 }
 
-/// A service app.
+/// A service app: proves itself with a private key, and gets access tokens (RFC 7523).
 #[derive(Debug)]
 pub(super) struct ServiceApp {
     endpoint: TokenEndpoint,

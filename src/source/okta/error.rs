@@ -17,13 +17,13 @@ static OKTA: Vendor = Vendor {
 /// What a call is for: decides what its refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose<'a> {
-    /// The access token.
+    /// The request for an access token.
     Token,
     /// A list that takes an expression from this field of the spec, where there is one.
     List {
         /// The scope that is needed.
         scope: &'static str,
-        /// The field.
+        /// The field of the spec that has the expression.
         expression: Option<&'static str>,
     },
     /// Assignments to this application.

@@ -8,17 +8,17 @@ use crate::http::{LimitRules, WindowHeaders, written_at};
 
 /// What Okta counts together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// `/api/v1/users`.
+pub enum RateLimitBucket {
+    /// Lists of people, `/api/v1/users`.
     Users,
     /// `/api/v1/groups` and below. Where an organization counts lists and members apart, the
-    /// smaller limit of those told within a window holds.
+    /// smaller limit of those given within a window holds.
     Groups,
-    /// `/api/v1/apps` and below.
+    /// Lists of applications and their assignments, `/api/v1/apps` and below.
     Apps,
 }
 
-impl Class {
+impl RateLimitBucket {
     /// The name in logs and metrics.
     pub fn name(self) -> &'static str {
         match self {

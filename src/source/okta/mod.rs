@@ -1,7 +1,7 @@
 //! Okta organizations.
 //!
 //! `spec` checks what a manifest says, `pages` asks the organization and follows its pages, `limit` keeps to a share of its rate
-//! limits, `credentials` authenticates, `read` turns lists into a directory, `check` tells how far one
+//! limits, `credentials` authenticates, `read` turns lists into a directory, `check` reports how far one
 //! gets.
 
 mod check;
@@ -27,7 +27,7 @@ pub use settings::{
     Credentials, GroupScope, InvalidSettings, OktaSettings, StatusTable, UserScope,
 };
 
-/// One Okta organization.
+/// Reads one Okta organization.
 #[derive(Debug)]
 pub struct OktaSource {
     settings: OktaSettings,

@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 
 use super::credentials::{ApiToken, ServiceApp};
 use super::error::{Purpose, failure};
-use super::limit::{Class, RULES};
+use super::limit::{RULES, RateLimitBucket};
 use super::settings::{Credentials, InvalidSettings, OktaSettings, origin};
-use crate::http::limits::BoundedList;
 use crate::http::oauth::TokenEndpoint;
+use crate::http::process_limits::BoundedList;
 use crate::http::{
     AccountLimits, ApiClient, ApiError, Call, HttpError, JwtSigner, RateLimiter, Redactor,
     TokenCache,
@@ -38,12 +38,12 @@ pub(super) struct Organization {
 /// A list to read.
 #[derive(Debug, Clone)]
 pub(super) struct List<'a> {
-    /// The first page.
+    /// The URL of the first page; a `Link` header names the next one.
     pub url: Url,
     /// Method and template of the path.
     pub endpoint: &'static str,
     /// What it counts as.
-    pub class: Class,
+    pub bucket: RateLimitBucket,
     /// What a refusal means.
     pub purpose: Purpose<'a>,
 }
@@ -51,7 +51,7 @@ pub(super) struct List<'a> {
 /// Why a list wasn't read.
 #[derive(Debug)]
 pub(super) enum ListError {
-    /// A call failed.
+    /// A call failed, or its answer couldn't be read.
     Http(HttpError),
     /// Its end is in doubt.
     Okta(ApiError),
@@ -113,16 +113,16 @@ impl Organization {
         let tokens = Arc::new(tokens);
         let address = origin.origin().ascii_serialization();
         let limits = AccountLimits::of(&RULES, &address, settings.rate_limit_share);
-        let of = |class: Class| ApiClient {
-            limit: limits.class(class.name()),
+        let of = |bucket: RateLimitBucket| ApiClient {
+            limit: limits.bucket(bucket.name()),
             token: Some(tokens.clone()),
             ..bare.clone()
         };
         Ok(Self {
             origin,
-            users: of(Class::Users),
-            groups: of(Class::Groups),
-            apps: of(Class::Apps),
+            users: of(RateLimitBucket::Users),
+            groups: of(RateLimitBucket::Groups),
+            apps: of(RateLimitBucket::Apps),
             buys_tokens: matches!(credentials, Credentials::ServiceApp { .. }),
             tokens,
             limits,
@@ -164,7 +164,7 @@ impl Organization {
     /// One page, and where the next one is.
     ///
     /// # Errors
-    /// When the call fails, or nobody can tell whether there is another page.
+    /// When the call fails, or it isn't known whether there is another page.
     pub async fn page<T>(
         &self,
         list: &List<'_>,
@@ -173,10 +173,10 @@ impl Organization {
     where
         T: DeserializeOwned + Send + 'static,
     {
-        let remote = match list.class {
-            Class::Users => &self.users,
-            Class::Groups => &self.groups,
-            Class::Apps => &self.apps,
+        let remote = match list.bucket {
+            RateLimitBucket::Users => &self.users,
+            RateLimitBucket::Groups => &self.groups,
+            RateLimitBucket::Apps => &self.apps,
         };
         let call = Call::new(Method::GET, url.clone(), list.endpoint);
         let answer = remote.json_with_headers(&call, PAGE_MAX).await;

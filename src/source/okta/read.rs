@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::error::{Purpose, is_gone};
-use super::limit::Class;
+use super::limit::RateLimitBucket;
 use super::pages::{List, ListError, Organization};
 use super::settings::{GroupScope, OktaSettings, UserScope};
 use super::wire::{Group, Id, User};
@@ -127,7 +127,7 @@ pub(super) fn user_lists<'a>(
         List {
             url: organization.url(&["users"], &query),
             endpoint: "GET /api/v1/users",
-            class: Class::Users,
+            bucket: RateLimitBucket::Users,
             purpose: Purpose::List {
                 scope: "okta.users.read",
                 expression: field,
@@ -149,7 +149,7 @@ pub(super) fn group_list<'a>(organization: &Organization, scope: &GroupScope) ->
     List {
         url: organization.url(&["groups"], &query),
         endpoint: "GET /api/v1/groups",
-        class: Class::Groups,
+        bucket: RateLimitBucket::Groups,
         purpose: Purpose::List {
             scope: "okta.groups.read",
             expression: scope.search.as_ref().map(|_| "groups.search"),
@@ -162,7 +162,7 @@ pub(super) fn member_list<'a>(organization: &Organization, group: &str) -> List<
     List {
         url: organization.url(&["groups", group, "users"], &[("limit", MEMBERS)]),
         endpoint: "GET /api/v1/groups/{id}/users",
-        class: Class::Groups,
+        bucket: RateLimitBucket::Groups,
         purpose: Purpose::List {
             scope: "okta.groups.read",
             expression: None,
@@ -176,7 +176,7 @@ pub(super) fn assigned_users<'a>(organization: &Organization, application: &'a s
     List {
         url: organization.url(&["apps", application, "users"], &query),
         endpoint: "GET /api/v1/apps/{id}/users",
-        class: Class::Apps,
+        bucket: RateLimitBucket::Apps,
         purpose: Purpose::Application(application),
     }
 }
@@ -186,7 +186,7 @@ fn assigned_groups<'a>(organization: &Organization, application: &'a str) -> Lis
     List {
         url: organization.url(&["apps", application, "groups"], &query),
         endpoint: "GET /api/v1/apps/{id}/groups",
-        class: Class::Apps,
+        bucket: RateLimitBucket::Apps,
         purpose: Purpose::Application(application),
     }
 }

@@ -29,7 +29,7 @@ pub struct OktaSettings {
     pub connection: ClientSettings,
     /// How failed requests are tried again.
     pub retry: Retry,
-    /// Told about each request.
+    /// Called for each request.
     pub observer: Arc<dyn Observer>,
 }
 
@@ -50,18 +50,18 @@ impl OktaSettings {
     }
 }
 
-/// How to authenticate.
+/// How requests to Okta are authenticated.
 #[derive(Clone)]
 pub enum Credentials {
-    /// An API token.
+    /// An API token, which has the rights of the administrator who made it.
     ApiToken(SecretString),
     /// An OAuth 2.0 service app, which proves who it is with its own key.
     ServiceApp {
-        /// Its client id.
+        /// The client id of the app, as Okta shows it.
         client_id: String,
         /// The private key, PEM or JWK.
         private_key: SecretString,
-        /// The key's id, where the key doesn't tell it itself.
+        /// The key's id, where the key doesn't hold it.
         key_id: Option<String>,
     },
 }
@@ -78,7 +78,7 @@ impl fmt::Debug for Credentials {
 /// Which people are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserScope {
-    /// All.
+    /// Everybody in the organization.
     Everyone,
     /// Those whom a `filter` expression fits.
     Filter(String),
@@ -93,7 +93,7 @@ pub struct StatusTable {
     pub staged: Option<AccountState>,
     /// Activated, hasn't signed in yet.
     pub provisioned: Option<AccountState>,
-    /// In use.
+    /// `ACTIVE`: in use.
     pub active: Option<AccountState>,
     /// In the middle of a password reset.
     pub recovery: Option<AccountState>,
@@ -103,7 +103,7 @@ pub struct StatusTable {
     pub locked_out: Option<AccountState>,
     /// Suspended by an administrator.
     pub suspended: Option<AccountState>,
-    /// Deactivated.
+    /// `DEPROVISIONED`: deactivated.
     pub deprovisioned: Option<AccountState>,
 }
 
@@ -128,7 +128,7 @@ impl Default for StatusTable {
 pub struct GroupScope {
     /// Those that a `search` expression finds.
     pub search: Option<String>,
-    /// Of these kinds.
+    /// Only groups of these types; empty: all.
     pub types: Vec<OktaGroupType>,
 }
 

@@ -6,7 +6,7 @@ use super::settings::StatusTable;
 use crate::api::spec::OktaGroupType;
 use crate::directory::AccountState;
 
-/// A person.
+/// A person as `/api/v1/users` lists them.
 #[derive(Debug, Deserialize)]
 pub struct User {
     pub id: String,
@@ -22,7 +22,7 @@ pub struct UserProfile {
     pub login: Option<String>,
 }
 
-/// A group.
+/// A group as `/api/v1/groups` lists it.
 #[derive(Debug, Deserialize)]
 pub struct Group {
     pub id: String,

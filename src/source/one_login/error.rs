@@ -18,11 +18,11 @@ const THROTTLED: &str = "the account's requests for this hour are used up, by ot
 /// What a call is for: decides what its refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// The access token.
+    /// The request for an access token.
     Token,
     /// A list of people with these attributes.
     Query,
-    /// Any other list.
+    /// Any other list: groups, roles and their members.
     List,
 }
 

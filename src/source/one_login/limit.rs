@@ -10,13 +10,13 @@ use crate::http::{LimitRules, WindowHeaders, written_at};
 pub const REQUESTS: &str = "requests";
 
 /// 5,000 requests an hour for an account, however many tokens it has ("Get Rate Limit" of OneLogin's
-/// reference). Not each part of the API tells what is left; where it doesn't, that limit is kept all
+/// reference). Not each part of the API says what is left; where it doesn't, that limit is kept all
 /// the same.
 pub static RULES: LimitRules = LimitRules {
     vendor: "OneLogin",
     window_of,
     longest_window: Duration::from_secs(2 * 60 * 60),
-    // The end is told as seconds from now: the same end comes out a second earlier or later.
+    // The end is given as seconds from now: the same end comes out a second earlier or later.
     same_within: 1,
     default_limit: Some((5_000, Duration::from_secs(60 * 60))),
 };
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_a_window_is_told_as_seconds_from_the_answer_on() {
+    fn the_end_of_a_window_is_given_as_seconds_from_the_answer_on() {
         let mut headers = HeaderMap::new();
         let mut with = |name: &'static str, value: &str| {
             headers.insert(name, value.parse().unwrap());

@@ -26,7 +26,7 @@ use crate::source::{
 use pages::Account;
 pub use settings::{Credentials, InvalidSettings, OneLoginSettings, StateTable, StatusTable};
 
-/// One OneLogin account.
+/// Reads one OneLogin account.
 #[derive(Debug)]
 pub struct OneLoginSource {
     settings: OneLoginSettings,

@@ -13,7 +13,7 @@ use super::limit::{REQUESTS, RULES};
 use super::settings::{Credentials, InvalidSettings, OneLoginSettings};
 use super::token::ApiCredentials;
 use super::wire::{Entry, Envelope};
-use crate::http::limits::BoundedList;
+use crate::http::process_limits::BoundedList;
 use crate::http::{
     AccountLimits, ApiClient, ApiError, Call, HttpError, RateLimiter, Redactor, TokenCache,
 };
@@ -27,7 +27,7 @@ const LARGE: u32 = 1_000;
 const MODEST: u32 = 50;
 /// How often a list that changes while it is read is read.
 const ATTEMPTS: usize = 3;
-/// The headers with which version 2 tells that an answer is a page of a list.
+/// The headers with which version 2 says that an answer is a page of a list.
 const PAGE_HEADERS: [&str; 4] = ["total-count", "total-pages", "current-page", "page-items"];
 
 /// One account, ready to be asked.
@@ -45,7 +45,7 @@ pub(super) struct Account {
 #[derive(Debug, Clone)]
 pub(super) struct List {
     pub version: Version,
-    /// Below the version.
+    /// The segments of the path below the API's version.
     pub path: Vec<String>,
     /// Apart from size and place of the page.
     pub query: Vec<(String, String)>,
@@ -69,14 +69,14 @@ pub(super) struct Page<T> {
     pub entries: Vec<T>,
     /// Where the next one begins.
     pub next: Option<String>,
-    /// Entries on all pages together, where it is told.
+    /// Entries on all pages together, where the answer says so.
     pub total: Option<usize>,
 }
 
 /// Why a list wasn't read.
 #[derive(Debug)]
 pub(super) enum ListError {
-    /// A call failed.
+    /// A call failed, or its answer couldn't be read.
     Http(HttpError),
     /// Its end is in doubt, or what it holds.
     OneLogin(ApiError),
@@ -121,7 +121,7 @@ impl Account {
         Ok(Self {
             url: settings.url.clone(),
             remote: ApiClient {
-                limit: limits.class(REQUESTS),
+                limit: limits.bucket(REQUESTS),
                 token: Some(tokens.clone()),
                 ..bare
             },
@@ -205,7 +205,7 @@ impl Account {
     /// The first page, and the size that the others are asked for with.
     ///
     /// # Errors
-    /// When the call fails, or nobody can tell whether there is another page.
+    /// When the call fails, or it isn't known whether there is another page.
     pub async fn first<T>(&self, list: &List) -> Result<(u32, Page<T>), ListError>
     where
         T: DeserializeOwned + Send + 'static,
@@ -231,7 +231,7 @@ impl Account {
         T: DeserializeOwned + Send + 'static,
     {
         let call = Call::new(Method::GET, self.url(list, cursor, size), list.endpoint);
-        let not_told = "the answer doesn't say whether there are more pages; a proxy between here \
+        let no_pagination = "the answer doesn't say whether there are more pages; a proxy between here \
                         and OneLogin must let it pass whole, with its headers";
         match list.version {
             Version::Two => {
@@ -239,7 +239,7 @@ impl Account {
                 let (headers, BoundedList(entries)) = answer.map_err(ListError::Http)?;
                 let next = text(&headers, "after-cursor").filter(|cursor| !cursor.is_empty());
                 if next.is_none() && PAGE_HEADERS.iter().all(|name| !headers.contains_key(*name)) {
-                    return Err(self.incomplete(list, not_told));
+                    return Err(self.incomplete(list, no_pagination));
                 }
                 let total = text(&headers, "total-count").and_then(|count| count.parse().ok());
                 Ok(Page {
@@ -252,7 +252,7 @@ impl Account {
                 let answer = self.remote.json(&call, PAGE_BYTES).await;
                 let envelope: Envelope<T> = answer.map_err(ListError::Http)?;
                 let Some(pagination) = envelope.pagination else {
-                    return Err(self.incomplete(list, not_told));
+                    return Err(self.incomplete(list, no_pagination));
                 };
                 Ok(Page {
                     entries: envelope.data,

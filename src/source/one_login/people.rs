@@ -20,7 +20,7 @@ const FIELDS: [&str; 6] = ["id", "email", "username", "status", "state", "group_
 pub(super) struct Person {
     pub id: u64,
     pub email: String,
-    /// What the account is, or why nobody can tell.
+    /// What the account is, or why that isn't known.
     pub account: Result<State, String>,
     /// The name that administrators know it by.
     pub name: String,
@@ -33,7 +33,7 @@ pub(super) struct State {
     pub state: AccountState,
     /// The field that says so.
     pub field: &'static str,
-    /// Its value.
+    /// The value that the field must have.
     pub value: String,
 }
 
@@ -129,7 +129,7 @@ fn email(settings: &OneLoginSettings, user: &User) -> String {
     }
     match &settings.email_suffix {
         Some(suffix) if !username.is_empty() => format!("{username}{suffix}"),
-        // Whoever fixes it is told what is wrong with what there is.
+        // The message says what is wrong with what there is.
         _ if !email.is_empty() => email.to_owned(),
         _ => username.to_owned(),
     }

@@ -18,7 +18,7 @@ use crate::source::ReadProgress;
 /// Roles whose members are read at once.
 const SIDE_BY_SIDE: usize = 8;
 
-/// A group with those of its members that it tells itself.
+/// A group with those of its members that it lists itself.
 type WithMembers = (Group, Vec<EntryKey>);
 
 /// Reads everything in the source's scope.
@@ -131,7 +131,7 @@ async fn read_groups(
     progress: &ReadProgress,
 ) -> Result<Vec<WithMembers>, ApiError> {
     let list = group_list();
-    // Each person tells their own group.
+    // Each person lists their own group.
     let keep = |group: Group| Ok(Some((group, vec![])));
     account
         .read(&list, keep, |more| progress.add_groups(more))

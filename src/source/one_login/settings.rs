@@ -31,7 +31,7 @@ pub struct OneLoginSettings {
     pub connection: ClientSettings,
     /// How failed requests are tried again.
     pub retry: Retry,
-    /// Told about each request.
+    /// Called for each request.
     pub observer: Arc<dyn Observer>,
 }
 
@@ -53,12 +53,12 @@ impl OneLoginSettings {
     }
 }
 
-/// The API credentials.
+/// API credentials of the account, from Developers > API Credentials.
 #[derive(Clone)]
 pub struct Credentials {
-    /// Their id.
+    /// The client id of the credentials.
     pub client_id: String,
-    /// Their secret.
+    /// The client secret of the credentials.
     pub client_secret: SecretString,
 }
 
@@ -155,7 +155,7 @@ impl Default for StateTable {
 pub(super) struct Unknown;
 
 impl StatusTable {
-    /// What `status` means.
+    /// The account's state for a `status`; `None`: not synced.
     pub(super) fn meaning(&self, status: i64) -> Result<Option<AccountState>, Unknown> {
         Ok(match status {
             0 => self.unactivated,
@@ -172,7 +172,7 @@ impl StatusTable {
 }
 
 impl StateTable {
-    /// What `state` means.
+    /// The account's state for a `state`; `None`: not synced.
     pub(super) fn meaning(&self, state: i64) -> Result<Option<AccountState>, Unknown> {
         Ok(match state {
             0 => self.unapproved,

@@ -11,7 +11,7 @@ pub trait Entry {
     fn id(&self) -> u64;
 }
 
-/// A person.
+/// A person as `/api/2/users` lists them.
 #[derive(Debug, Deserialize)]
 pub struct User {
     pub id: u64,
@@ -64,7 +64,7 @@ impl Entry for Member {
 pub struct Envelope<T> {
     /// Absent where somebody cut the answer.
     pub pagination: Option<Pagination>,
-    #[serde(deserialize_with = "crate::http::limits::bounded_list")]
+    #[serde(deserialize_with = "crate::http::process_limits::bounded_list")]
     pub data: Vec<T>,
 }
 
@@ -78,7 +78,7 @@ pub struct Pagination {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ErrorBody {
-    /// Version 2.
+    /// The HTTP status once more, in version 2.
     pub status_code: Option<u16>,
     pub name: Option<String>,
     pub message: Option<Value>,

@@ -1,4 +1,4 @@
-//! What series are told apart by: closed sets, so that their number is bounded.
+//! What distinguishes series: closed sets, so that their number is bounded.
 
 use std::fmt::Write as _;
 
@@ -35,11 +35,11 @@ impl RunResult {
 /// Whom a request was sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RequestSide {
-    /// The directory.
+    /// The directory that is read.
     Directory,
-    /// Bitwarden.
+    /// Bitwarden's public API.
     Organization,
-    /// The API server.
+    /// The Kubernetes API server.
     Kubernetes,
 }
 
@@ -65,12 +65,12 @@ pub enum RequestOutcome {
     Interrupted,
 }
 
-impl From<http::Outcome> for RequestOutcome {
-    fn from(outcome: http::Outcome) -> Self {
+impl From<http::CallOutcome> for RequestOutcome {
+    fn from(outcome: http::CallOutcome) -> Self {
         match outcome {
-            http::Outcome::Status(status) => Self::Answered(status),
-            http::Outcome::Unreachable => Self::Unreachable,
-            http::Outcome::Interrupted => Self::Interrupted,
+            http::CallOutcome::Status(status) => Self::Answered(status),
+            http::CallOutcome::Unreachable => Self::Unreachable,
+            http::CallOutcome::Interrupted => Self::Interrupted,
         }
     }
 }
@@ -78,24 +78,24 @@ impl From<http::Outcome> for RequestOutcome {
 /// The status of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConditionStatus {
-    /// `True`
+    /// The condition is true.
     True,
-    /// `False`
+    /// The condition is false.
     False,
-    /// `Unknown`
+    /// The condition isn't known yet.
     Unknown,
 }
 
 impl ConditionStatus {
-    /// Every status.
+    /// All statuses, for one series each.
     pub const ALL: [Self; 3] = [Self::True, Self::False, Self::Unknown];
 }
 
 /// The object as a whole: not divided any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Whole;
+pub(super) struct NoLabels;
 
-impl EncodeLabelSet for Whole {
+impl EncodeLabelSet for NoLabels {
     fn encode(&self, _: &mut LabelSetEncoder) -> std::fmt::Result {
         Ok(())
     }

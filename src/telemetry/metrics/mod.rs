@@ -18,7 +18,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use labels::{
-    ByChange, ByCondition, ByEndpoint, ByPhase, ByReason, ByRequest, ByResult, BySide, Whole,
+    ByChange, ByCondition, ByEndpoint, ByPhase, ByReason, ByRequest, ByResult, BySide, NoLabels,
 };
 pub use labels::{ConditionStatus, RequestOutcome, RequestSide, RunResult, SizeOf};
 use per_object::PerObject;
@@ -35,7 +35,7 @@ pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
-    run_durations: PerObject<Whole, Histogram>,
+    run_durations: PerObject<NoLabels, Histogram>,
     phase_durations: PerObject<ByPhase, Histogram>,
     runs: PerObject<ByResult, Counter>,
     requests: PerObject<ByRequest, Counter>,
@@ -43,9 +43,9 @@ struct Inner {
     changes: PerObject<ByChange, Counter>,
     members: PerObject<BySide, Gauge>,
     groups: PerObject<BySide, Gauge>,
-    held_removals: PerObject<Whole, Gauge>,
+    held_removals: PerObject<NoLabels, Gauge>,
     problems: PerObject<ByReason, Gauge>,
-    last_success: PerObject<Whole, Gauge>,
+    last_success: PerObject<NoLabels, Gauge>,
     conditions: PerObject<ByCondition, Gauge>,
     ready_reason: PerObject<ByReason, Gauge>,
     leader: Gauge,
@@ -58,7 +58,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Metrics at zero.
+    /// All metrics, without any series of an object yet.
     pub fn new() -> Self {
         let mut registry = Registry::default();
         let inner = Inner {
@@ -94,7 +94,7 @@ impl Metrics {
         phases: impl IntoIterator<Item = (&'static str, Duration)>,
     ) {
         self.0.runs.of(object, ByResult { result }).inc();
-        let whole = self.0.run_durations.of(object, Whole);
+        let whole = self.0.run_durations.of(object, NoLabels);
         whole.observe(took.as_secs_f64());
         for (phase, took) in phases {
             let part = self.0.phase_durations.of(object, ByPhase { phase });
@@ -107,7 +107,7 @@ impl Metrics {
 
     /// When a run last ended well, also one of an earlier process.
     pub fn set_last_success(&self, object: &Object, at: Timestamp) {
-        self.0.last_success.of(object, Whole).set(at.as_second());
+        self.0.last_success.of(object, NoLabels).set(at.as_second());
     }
 
     /// A request was made, for `object` where it was made for one.
@@ -160,7 +160,10 @@ impl Metrics {
 
     /// How many removals wait for approval.
     pub fn set_held(&self, object: &Object, removals: usize) {
-        self.0.held_removals.of(object, Whole).set(removals as i64);
+        self.0
+            .held_removals
+            .of(object, NoLabels)
+            .set(removals as i64);
     }
 
     /// The problems of the last run by reason; reasons that aren't named have none any more.
@@ -226,7 +229,7 @@ impl Metrics {
         self.expose(Exposition::Prometheus)
     }
 
-    /// Everything as text.
+    /// All metrics in one of the text formats of Prometheus and OpenMetrics.
     pub(super) fn expose(&self, exposition: Exposition) -> String {
         text::expose(&self.0.registry, exposition)
     }
@@ -319,7 +322,7 @@ struct RequestObserver {
 }
 
 impl http::Observer for RequestObserver {
-    fn request(&self, endpoint: &'static str, outcome: http::Outcome, elapsed: Duration) {
+    fn request(&self, endpoint: &'static str, outcome: http::CallOutcome, elapsed: Duration) {
         let object = Some(&self.object);
         self.metrics
             .request(object, self.side, endpoint, outcome.into(), elapsed);

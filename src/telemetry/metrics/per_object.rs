@@ -20,16 +20,16 @@ pub(super) struct PerObject<L, M> {
     known: Mutex<HashMap<Object, HashSet<L>>>,
 }
 
-type Series<L, M> = Family<Of<L>, M, fn() -> M>;
+type Series<L, M> = Family<ObjectLabels<L>, M, fn() -> M>;
 
 /// An object's labels before others.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Of<L> {
+pub(super) struct ObjectLabels<L> {
     object: Object,
     labels: L,
 }
 
-impl<L: EncodeLabelSet> EncodeLabelSet for Of<L> {
+impl<L: EncodeLabelSet> EncodeLabelSet for ObjectLabels<L> {
     fn encode(&self, encoder: &mut LabelSetEncoder) -> fmt::Result {
         let object = [
             ("namespace", &*self.object.namespace),
@@ -70,7 +70,7 @@ where
 
     /// The metric of an object with these labels, made where it doesn't exist yet.
     pub(super) fn of(&self, object: &Object, labels: L) -> M {
-        let of = Of {
+        let of = ObjectLabels {
             object: object.clone(),
             labels: labels.clone(),
         };
@@ -92,7 +92,7 @@ where
     }
 
     fn remove(&self, object: &Object, labels: L) {
-        self.family.remove(&Of {
+        self.family.remove(&ObjectLabels {
             object: object.clone(),
             labels,
         });

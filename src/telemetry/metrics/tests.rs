@@ -57,7 +57,7 @@ fn requests_are_counted_by_side_endpoint_and_answer() {
     let staff = Object::new("identity", "staff");
     let organization = metrics.observer(&staff, RequestSide::Organization);
     for _ in 0..2 {
-        organization.request("/public/members", http::Outcome::Status(429), SECOND);
+        organization.request("/public/members", http::CallOutcome::Status(429), SECOND);
     }
     metrics.request(
         None,
@@ -174,7 +174,7 @@ fn an_object_that_is_gone_takes_all_its_series_with_it_and_no_one_elses() {
 }
 
 #[test]
-fn the_process_tells_its_build_its_memory_and_whether_it_leads() {
+fn the_process_has_metrics_of_its_build_its_memory_and_whether_it_leads() {
     let metrics = Metrics::new();
     metrics.set_leader(true);
 

@@ -22,7 +22,7 @@ impl Exposition {
         }
     }
 
-    /// The `Content-Type`.
+    /// The `Content-Type` of an answer in this format.
     pub(in crate::telemetry) fn content_type(self) -> &'static str {
         match self {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",

@@ -71,7 +71,7 @@ fn every_scope_gives_the_same_rights_and_they_can_be_listed_on_one_hand() {
         .into();
     assert!(all.iter().all(|atoms| *atoms == all[0]));
 
-    let told: BTreeSet<_> = all[0].iter().map(Atom::to_string).collect();
+    let needed: BTreeSet<_> = all[0].iter().map(Atom::to_string).collect();
     let wanted = [
         "configmaps: create",
         "configmaps: get",
@@ -86,15 +86,15 @@ fn every_scope_gives_the_same_rights_and_they_can_be_listed_on_one_hand() {
         "leases.coordination.k8s.io: update",
         "secrets: get",
     ];
-    assert_eq!(told, wanted.map(str::to_owned).into());
+    assert_eq!(needed, wanted.map(str::to_owned).into());
 }
 
 #[test]
 fn tokens_of_service_accounts_are_requested_only_where_the_chart_is_asked_for_it() {
-    let usual = atoms(&rendered("ops", RELEASE));
+    let defaults = atoms(&rendered("ops", RELEASE));
     let asked = format!("{RELEASE},workloadIdentity.tokenRequests=true");
     let more: Vec<_> = atoms(&rendered("ops", &asked))
-        .difference(&usual)
+        .difference(&defaults)
         .map(Atom::to_string)
         .collect();
     assert_eq!(more, ["serviceaccounts/token: create"]);

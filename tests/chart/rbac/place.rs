@@ -36,7 +36,7 @@ pub struct Place {
     client: Client,
 }
 
-/// A running operator.
+/// A running operator; killed when dropped.
 pub struct Operator {
     process: Process,
     _folder: TempDir,
@@ -211,7 +211,7 @@ impl Operator {
         place.suspend(false).await;
         self.until("another sync", async || place.reason().await == "Succeeded")
             .await?;
-        self.until("an event told twice", async || {
+        self.until("an event killed twice", async || {
             place.has_repeated_event().await
         })
         .await?;
@@ -240,8 +240,8 @@ impl Operator {
     /// Stops it as the kubelet does; all that it said.
     pub fn stop(mut self) -> String {
         let pid = self.process.pid().to_string();
-        let told = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(told.unwrap().success());
+        let killed = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(killed.unwrap().success());
         // Ends when the program does.
         self.process.wait_until(PATIENCE, || false).unwrap_err();
         self.process.log()

@@ -1,4 +1,4 @@
-//! Rules taken apart.
+//! RBAC rules as single permissions, so that two sets can be compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -29,7 +29,7 @@ pub enum InvalidEmail {
     /// Not of the form `local@domain`.
     #[error("this is not an email address ({why}): {shown}")]
     Malformed {
-        /// What is wrong.
+        /// The rule that the text breaks, in a few words.
         why: &'static str,
         /// The text, with characters that can't be seen spelled out.
         shown: Box<str>,

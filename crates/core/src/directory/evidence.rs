@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// Whether an account may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AccountState {
-    /// It may.
+    /// The account may be used.
     Active,
     /// It exists and is disabled at the source.
     Disabled,
@@ -17,7 +17,7 @@ pub enum AccountState {
 /// The state of an account as a source reads it, with the attribute that says so.
 #[derive(Debug, Clone, Copy)]
 pub struct Account<'a> {
-    /// The state.
+    /// Whether the account may be used.
     pub state: AccountState,
     /// The attribute or field that says so, as the directory calls it. Ignored for active accounts.
     pub attribute: &'a str,
@@ -50,7 +50,7 @@ impl<'a> Account<'a> {
 pub struct AccountEvidence {
     /// The attribute or field, as the directory calls it: `nsAccountLock`.
     pub attribute: Arc<str>,
-    /// Its value: `TRUE`.
+    /// The attribute's value, such as `TRUE`.
     pub value: Arc<str>,
     /// The entry as its administrators know it: a DN, a login name.
     pub entry: Box<str>,

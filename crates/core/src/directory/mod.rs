@@ -40,7 +40,7 @@ pub struct Directory {
     pub problems: Problems,
 }
 
-/// One person.
+/// A person of the directory.
 #[derive(Debug, Clone)]
 pub struct User {
     /// The stable id, without the resource's prefix.
@@ -57,7 +57,7 @@ pub struct User {
 /// An email that can't be used, with what is needed to tell a person about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnusableEmail {
-    /// What is wrong.
+    /// The rule that the email breaks.
     pub why: InvalidEmail,
     /// The entry as its administrators know it (a DN, a login name), cut to a harmless length.
     pub entry: Box<str>,

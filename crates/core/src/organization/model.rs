@@ -24,10 +24,10 @@ pub struct Content {
     pub groups: Vec<Group>,
 }
 
-/// One member.
+/// A member of the organization, by invitation or with an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// The server's id.
+    /// The id that the server gave the member.
     pub id: Uuid,
     /// The directory's id, where one was ever given. Whatever text the server holds.
     pub external_id: Option<ExternalId>,
@@ -35,7 +35,7 @@ pub struct Member {
     pub email: Email,
     /// Where the member stands.
     pub status: MemberStatus,
-    /// The role.
+    /// The role in the organization. Owners are never changed.
     pub role: MemberRole,
 }
 
@@ -48,7 +48,7 @@ pub enum MemberStatus {
     Invited,
     /// 1: accepted, waits for confirmation.
     Accepted,
-    /// 2: confirmed.
+    /// 2: confirmed, has access.
     Confirmed,
     /// 3: created without an invitation.
     Staged,
@@ -63,7 +63,7 @@ impl MemberStatus {
     }
 }
 
-/// The role.
+/// The role of a member in the organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MemberRole {
     /// 0: never touched by us.
@@ -72,21 +72,21 @@ pub enum MemberRole {
     Other(i64),
 }
 
-/// One group.
+/// A group of the organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// The server's id.
+    /// The id that the server gave the group.
     pub id: Uuid,
     /// The directory's id, where one was ever given.
     pub external_id: Option<ExternalId>,
-    /// The name.
+    /// The name, which needn't be unique.
     pub name: Box<str>,
 }
 
 /// Seats of the subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seats {
-    /// Seats paid for.
+    /// The seats that the subscription pays for.
     pub total: usize,
     /// Up to how many the subscription grows by itself; `None`: without a limit.
     pub autoscale_to: Option<usize>,

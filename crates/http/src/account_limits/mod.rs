@@ -1,4 +1,4 @@
-//! Keeps to a share of a vendor's rate limits, which the headers of its answers tell.
+//! Keeps to a share of a vendor's rate limits, as the headers of its answers give them.
 //!
 //! Such a vendor counts the requests of all clients of an account in fixed windows, and names in
 //! each answer the window's limit, what remains of it and when it ends. All sources of this process
@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::RateLimit;
 use window::{State, Verdict};
 
-/// How a vendor tells of its limits.
+/// How a vendor's answers give its limits.
 #[derive(Debug)]
 pub struct LimitRules {
     /// Its name, for people.
@@ -32,7 +32,7 @@ pub struct LimitRules {
     pub window_of: fn(&HeaderMap) -> Option<WindowHeaders>,
     /// Whatever the headers say, no window is longer.
     pub longest_window: Duration,
-    /// Ends that are told at most so many seconds apart are those of one window.
+    /// Ends that differ at most so many seconds apart are those of one window.
     pub same_within: u64,
     /// The limit that holds, and for how long from the first request on, where the headers say
     /// nothing. `None`: there is none then.
@@ -84,19 +84,19 @@ impl AccountLimits {
         }
     }
 
-    /// What paces the requests that the vendor counts together as `class`.
-    pub fn class(&self, class: &'static str) -> Arc<dyn RateLimit> {
-        let mut classes = self
+    /// What paces the requests that the vendor counts together as `bucket`.
+    pub fn bucket(&self, bucket: &'static str) -> Arc<dyn RateLimit> {
+        let mut buckets = self
             .account
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let windows = classes
-            .entry(class)
+        let windows = buckets
+            .entry(bucket)
             .or_insert_with(|| Arc::new(Windows::new(self.rules)));
         Arc::new(AccountLimiter {
             limits: self.clone(),
-            class,
+            bucket,
             windows: windows.clone(),
         })
     }
@@ -121,20 +121,20 @@ pub fn written_at(headers: &HeaderMap) -> Timestamp {
 
 struct AccountLimiter {
     limits: AccountLimits,
-    class: &'static str,
+    bucket: &'static str,
     windows: Arc<Windows>,
 }
 
 impl fmt::Debug for AccountLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} % of {}", self.limits.share, self.class)
+        write!(f, "{} % of {}", self.limits.share, self.bucket)
     }
 }
 
 impl AccountLimiter {
-    /// Tells that requests wait, once for every wait that is longer than the last.
-    fn tell(&self, until: Instant, now: Instant) {
-        // Rounded up, so that nobody is told of a time that has come.
+    /// Logs that requests wait, once for every wait that is longer than the last.
+    fn log_wait(&self, until: Instant, now: Instant) {
+        // Rounded up, so that the logged time isn't past.
         let then = Timestamp::now() + (until - now) + Duration::from_millis(999);
         let before = self
             .limits
@@ -143,7 +143,7 @@ impl AccountLimiter {
         if then.as_second() > before + 1 {
             tracing::info!(
                 vendor = self.limits.rules.vendor,
-                class = self.class,
+                class = self.bucket,
                 until = %then,
                 "our share of the rate limit is spent; reading waits"
             );
@@ -165,7 +165,7 @@ impl RateLimit for AccountLimiter {
                     Verdict::Go => return,
                     Verdict::Probing(until) => until,
                     Verdict::Spent(until) => {
-                        self.tell(until, now);
+                        self.log_wait(until, now);
                         until
                     }
                 };

@@ -17,7 +17,7 @@ const LOST_AFTER: Duration = Duration::from_secs(120);
 /// under way at once, nothing is sent for so long.
 const CONCURRENCY_PAUSE: Duration = Duration::from_secs(1);
 
-/// What is known of one class.
+/// What is known of one bucket.
 ///
 /// A request counts from its permission on: first as one that flies, then in the window that its
 /// answer names. So those answered in the current window and those that fly are together never
@@ -32,7 +32,7 @@ pub(super) struct State {
     probed: Option<Instant>,
     paused_until: Option<Instant>,
     /// Answers come without the headers, and nobody knows the limit otherwise.
-    untold: bool,
+    unlimited: bool,
 }
 
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl State {
             in_flight: VecDeque::new(),
             probed: None,
             paused_until: None,
-            untold: false,
+            unlimited: false,
         }
     }
 
@@ -78,7 +78,7 @@ impl State {
         if let Some(until) = self.paused_until.filter(|until| *until > now) {
             return Verdict::Spent(until);
         }
-        if self.untold {
+        if self.unlimited {
             return Verdict::Go;
         }
         let in_flight = u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX);
@@ -128,10 +128,10 @@ impl State {
         }
     }
 
-    /// Opens the window that is supposed where none is told.
+    /// Opens the window that is supposed where no headers say.
     fn suppose(&mut self, now: Instant) {
         let Some((limit, length)) = self.rules.default_limit else {
-            self.untold |= self.window.is_none();
+            self.unlimited |= self.window.is_none();
             return;
         };
         if self.window.as_ref().is_none_or(|window| window.ends <= now) {
@@ -153,7 +153,7 @@ impl State {
     }
 
     fn count(&mut self, now: Instant, headers: WindowHeaders, refused: bool) {
-        self.untold = false;
+        self.unlimited = false;
         let ends = now + headers.ends_in.min(self.rules.longest_window);
         let remaining = if refused { 0 } else { headers.remaining };
         let mut answered = 1;
@@ -197,7 +197,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    const TOLD: LimitRules = LimitRules {
+    const FROM_HEADERS: LimitRules = LimitRules {
         vendor: "a vendor",
         window_of: |_| None,
         longest_window: Duration::from_secs(180),
@@ -209,7 +209,7 @@ mod tests {
         longest_window: Duration::from_secs(3600),
         same_within: 1,
         default_limit: Some((20, Duration::from_secs(3600))),
-        ..TOLD
+        ..FROM_HEADERS
     };
 
     fn headers(limit: u32, remaining: u32, reset: i64, ends_in: u64) -> Option<WindowHeaders> {
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn one_request_finds_out_the_limit_and_then_half_of_it_goes() {
-        let (mut state, now) = (State::new(&TOLD), Instant::now());
+        let (mut state, now) = (State::new(&FROM_HEADERS), Instant::now());
         assert_eq!(go_on(&mut state, now), 1);
         assert_eq!(
             state.verdict(now, 50),
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn answers_that_were_on_their_way_when_the_window_ended_count_in_the_next() {
-        let (mut state, now) = (State::new(&TOLD), Instant::now());
+        let (mut state, now) = (State::new(&FROM_HEADERS), Instant::now());
         go_on(&mut state, now);
         state.answered(now, StatusCode::OK, headers(20, 19, 100, 1));
         assert_eq!(go_on(&mut state, now), 9);
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn what_others_used_up_is_waited_for_though_our_share_is_not_spent() {
-        let (mut state, now) = (State::new(&TOLD), Instant::now());
+        let (mut state, now) = (State::new(&FROM_HEADERS), Instant::now());
         go_on(&mut state, now);
         state.answered(now, StatusCode::OK, headers(100, 3, 100, 30));
         assert_eq!(go_on(&mut state, now), 3);
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_refusal_ends_the_window_and_crowding_only_pauses() {
-        let (mut state, now) = (State::new(&TOLD), Instant::now());
+        let (mut state, now) = (State::new(&FROM_HEADERS), Instant::now());
         go_on(&mut state, now);
         state.answered(now, StatusCode::OK, headers(100, 99, 100, 30));
         assert_eq!(state.verdict(now, 50), Verdict::Go);
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn the_smallest_share_still_lets_one_request_in_a_window_go() {
-        let (mut state, now) = (State::new(&TOLD), Instant::now());
+        let (mut state, now) = (State::new(&FROM_HEADERS), Instant::now());
         state.window = Some(Window {
             reset: Some(100),
             ends: now + SECOND,
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn requests_that_are_never_answered_count_until_they_surely_are_lost() {
-        let (mut state, now) = (State::new(&TOLD), Instant::now());
+        let (mut state, now) = (State::new(&FROM_HEADERS), Instant::now());
         go_on(&mut state, now);
         state.answered(now, StatusCode::OK, headers(4, 3, 100, 180));
         assert_eq!(go_on(&mut state, now), 1);
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_told_the_usual_limit_holds_and_what_was_used_of_it_is_not_forgotten() {
+    fn without_headers_the_default_limit_holds_and_what_was_used_of_it_is_not_forgotten() {
         let (mut state, now) = (State::new(&SUPPOSED), Instant::now());
         assert_eq!(go_on(&mut state, now), 1, "somebody may tell yet");
         state.answered(now, StatusCode::OK, None);
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_is_the_same_though_its_end_is_told_a_second_apart() {
+    fn a_window_is_the_same_though_headers_give_its_end_a_second_apart() {
         let (mut state, now) = (State::new(&SUPPOSED), Instant::now());
         go_on(&mut state, now);
         state.answered(now, StatusCode::OK, headers(20, 19, 100, 60));

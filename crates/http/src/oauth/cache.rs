@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::HttpError;
 
-/// Who issues tokens.
+/// Gets access tokens from where they are issued.
 pub trait TokenSource: std::fmt::Debug + Send + Sync {
     /// Asks for a new one.
     fn issue(&self) -> BoxFuture<'_, Result<Token, HttpError>>;
@@ -20,7 +20,7 @@ pub trait TokenSource: std::fmt::Debug + Send + Sync {
 pub struct Token {
     /// What goes after the scheme (`Bearer`).
     pub secret: SecretString,
-    /// From now.
+    /// How long the token can be used, from when it was issued.
     pub lifetime: Duration,
 }
 

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{IdentityError, Token};
-use crate::{ApiClient, Call, Failure, HttpError, Repeat, Retry};
+use crate::{ApiClient, Call, Failure, HttpError, Idempotency, Retry};
 
 /// No answer with a token is larger.
 const TOKEN_MAX: u64 = 64 << 10;
@@ -20,7 +20,7 @@ const DEFAULT_LIFETIME: u64 = 300;
 pub struct TokenEndpoint {
     /// Sends the requests; without a token of its own.
     pub client: ApiClient,
-    /// The endpoint's address.
+    /// The URL of the token endpoint.
     pub url: Url,
     /// The same for the observer: `POST /oauth2/v1/token`.
     pub endpoint: &'static str,
@@ -73,7 +73,7 @@ impl TokenEndpoint {
     /// # Errors
     /// When none is issued.
     pub async fn request(&self, form: TokenForm) -> Result<Token, HttpError> {
-        self.send(&self.client, &form, Repeat::Always).await
+        self.send(&self.client, &form, Idempotency::Always).await
     }
 
     /// Asks for a token with a form that is good for one request, such as one with an assertion
@@ -92,7 +92,7 @@ impl TokenEndpoint {
         };
         let mut delay = retry.first_delay;
         for _ in 0..retry.times {
-            match self.send(&once, &form(), Repeat::NonIdempotent).await {
+            match self.send(&once, &form(), Idempotency::NonIdempotent).await {
                 Err(error) if another_may_do(&error.failure) => {
                     tracing::debug!(%error, ?delay, "asking for a token again");
                     tokio::time::sleep(delay).await;
@@ -101,7 +101,7 @@ impl TokenEndpoint {
                 result => return result,
             }
         }
-        self.send(&once, &form(), Repeat::NonIdempotent).await
+        self.send(&once, &form(), Idempotency::NonIdempotent).await
     }
 
     /// The call as it fails before it is sent, because there is no token of the cluster to send.
@@ -119,14 +119,14 @@ impl TokenEndpoint {
         &self,
         client: &ApiClient,
         form: &TokenForm,
-        repeat: Repeat,
+        idempotency: Idempotency,
     ) -> Result<Token, HttpError> {
         for (_, secret) in &form.secrets {
             client.secrets.add_token(secret.clone());
         }
         let call = Call::new(Method::POST, self.url.clone(), self.endpoint)
             .body("application/x-www-form-urlencoded", form.encode())
-            .repeat(repeat);
+            .idempotency(idempotency);
         issue(client, &call).await
     }
 }

@@ -30,7 +30,7 @@ pub enum IdentityError {
 /// process, never by a resource.
 #[derive(Debug, Clone)]
 pub struct ProjectedToken(
-    /// The file.
+    /// The path of the file, which is read again for each use.
     pub PathBuf,
 );
 

@@ -27,10 +27,10 @@ pub const RENAMED: (&str, &str) = ("Human Resources", "people");
 pub const MANAGED: [u32; 3] = [5, 2, 3];
 /// Is in the organization already, invited by hand.
 pub const UNLINKED: u32 = 14;
-/// Will be disabled.
+/// The person whom a later scene disables in the directory.
 pub const DISABLED: u32 = 8;
 
-/// A service account.
+/// The email of a service account, which the filter leaves out.
 pub const ROBOT: &str = "svc-backup@example.com";
 
 /// A team: its name, the people directly in it (of a department, in the order of their numbers),

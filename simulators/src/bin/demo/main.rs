@@ -53,8 +53,8 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let told = story::tell(&screen, &stage, &arguments.program);
-    match &told {
+    let result = story::run(&screen, &stage, &arguments.program);
+    match &result {
         Ok(()) => screen.passed(&format!(
             "All of this was checked, in {:.0} s. KEEP=1 make demo leaves it running.",
             started.elapsed().as_secs_f32()
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     if arguments.keep {
         stage.keep(&screen);
     }
-    if told.is_ok() {
+    if result.is_ok() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

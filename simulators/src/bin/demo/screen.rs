@@ -54,7 +54,7 @@ impl Screen {
         }
     }
 
-    /// An empty line.
+    /// Prints an empty line.
     pub fn gap(&self) {
         self.line("");
     }

@@ -173,7 +173,7 @@ impl Stage {
     }
 
     /// The resource's status once `wanted` is true of it and no run is under way.
-    pub fn settled(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+    pub fn wait_for_status(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
         let started = Instant::now();
         loop {
             let answer = self

@@ -13,7 +13,7 @@ use crate::stage::{Stage, condition};
 
 const LIST: &str = "kubectl -n identity get dsync";
 
-pub fn tell(screen: &Screen, stage: &Stage, program: &Path) -> Result<()> {
+pub fn run(screen: &Screen, stage: &Stage, program: &Path) -> Result<()> {
     look_around(screen, stage)?;
     install(screen, stage, program)?;
     preview(screen, stage)?;
@@ -106,7 +106,7 @@ fn preview(screen: &Screen, stage: &Stage) -> Result<()> {
     screen.say("The example from the repository, with the addresses of the servers above:");
     stage.type_in(screen, &format!("kubectl apply -k {overlay}"))?;
     wait_ready(screen, stage)?;
-    let status = stage.settled("the preview", |status| {
+    let status = stage.wait_for_status("the preview", |status| {
         condition(status, "Ready").is_some_and(|ready| ready["reason"] == "Previewed")
     })?;
     ensure!(
@@ -144,7 +144,7 @@ fn sync(screen: &Screen, stage: &Stage) -> Result<()> {
         r#"kubectl -n identity patch dsync staff --type=merge -p '{"spec":{"mode":"Apply"}}'"#;
     stage.type_in(screen, patch)?;
     wait_ready(screen, stage)?;
-    let status = stage.settled("the first sync", |status| {
+    let status = stage.wait_for_status("the first sync", |status| {
         status["lastSyncTime"].is_string()
     })?;
     stage.type_in(screen, LIST)?;
@@ -245,7 +245,7 @@ fn accident(screen: &Screen, stage: &Stage) -> Result<String> {
     stage.slapd.delete(&dns)?;
 
     request(screen, stage, "after-the-accident")?;
-    let status = stage.settled("the held removals", |status| {
+    let status = stage.wait_for_status("the held removals", |status| {
         condition(status, "RemovalsHeld").is_some()
             && status["lastHandledSyncRequest"] == "after-the-accident"
     })?;
@@ -314,7 +314,7 @@ fn approve(screen: &Screen, stage: &Stage, digest: &str) -> Result<()> {
         screen,
         &format!("kubectl -n identity wait dsync/staff --timeout=60s \\\n    {done}"),
     )?;
-    stage.settled("the approved removals", |status| {
+    stage.wait_for_status("the approved removals", |status| {
         condition(status, "RemovalsHeld").is_none() && status["heldRemovals"].is_null()
     })?;
     stage.type_in(screen, LIST)?;
@@ -361,7 +361,7 @@ fn nothing_to_do(screen: &Screen, stage: &Stage) -> Result<()> {
     stage.organization.clear_requests();
     let before = stage.organization.snapshot();
     request(screen, stage, "once-more")?;
-    stage.settled("the sync without changes", |status| {
+    stage.wait_for_status("the sync without changes", |status| {
         status["lastHandledSyncRequest"] == "once-more"
     })?;
     let requests = stage.organization.requests();

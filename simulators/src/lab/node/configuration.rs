@@ -17,7 +17,7 @@ pub(super) const POD_LOGS: &str = "pod-logs";
 const POD_RANGE: &str = "10.244.0.0/24";
 const BRIDGE: &str = "pods";
 
-/// Debian's CNI plugins.
+/// Where Debian installs the CNI plugins.
 const PLUGINS: &str = "/usr/lib/cni";
 
 /// Rules by which what listens on loopback answers pods at the node's address.
@@ -126,7 +126,7 @@ pub(super) fn kubelet(folder: &Path, cgroup: &str, api: &ApiServer) -> Result<Pa
     save(folder.join("kubelet.json"), &configuration)
 }
 
-/// kube-proxy's configuration.
+/// Writes the configuration of kube-proxy, and gives its path.
 pub(super) fn proxy(folder: &Path, kubeconfig: &str) -> Result<PathBuf, LabError> {
     let configuration = json!({
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",

@@ -16,7 +16,7 @@ use crate::lab::{LabError, Ldif, run};
 /// and each in one of the groups `team00000` and so on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Crowd {
-    /// How many people.
+    /// The number of people to make.
     pub people: usize,
     /// How many of them are a team.
     pub team: usize,
@@ -239,9 +239,9 @@ impl Partition {
     /// A record's lines, those that were folded whole again.
     fn record(&self, arguments: &[&str]) -> Result<String, LabError> {
         let mut command = self.tool("ldbsearch");
-        let told = run("ldbsearch", command.args(arguments), None)?;
-        let told = told.replace("\n ", "");
-        let lines = told
+        let output = run("ldbsearch", command.args(arguments), None)?;
+        let output = output.replace("\n ", "");
+        let lines = output
             .lines()
             .filter(|line| !line.starts_with('#') && !line.is_empty());
         Ok(lines.map(|line| format!("{line}\n")).collect())

@@ -22,16 +22,16 @@ pub struct Account {
     pub standing: Standing,
     /// Whether it has the password [`Samba::PASSWORD`]; those who don't never log on.
     pub password: bool,
-    /// Further attributes.
+    /// Further attributes of the entry, with their values.
     pub more: Vec<(&'static str, String)>,
 }
 
 /// What may be done with an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Everything.
+    /// The account can be used.
     Enabled,
-    /// It is disabled.
+    /// The account is disabled (ACCOUNTDISABLE).
     Disabled,
 }
 

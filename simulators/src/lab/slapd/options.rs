@@ -28,7 +28,7 @@ const MODULE_FOLDERS: [&str; 4] = [
 #[derive(Debug, Clone)]
 pub struct SlapdOptions {
     pub(super) suffix: String,
-    pub(super) content: Content,
+    pub(super) content: LdifSource,
     pub(super) log_requests: bool,
     pub(super) names: Vec<String>,
     size_limit: Option<u32>,
@@ -40,7 +40,7 @@ pub struct SlapdOptions {
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Content {
+pub(super) enum LdifSource {
     Text(String),
     File(PathBuf),
 }
@@ -48,7 +48,7 @@ pub(super) enum Content {
 /// What the server does about certificates of its clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientCertificates {
-    /// Asks for none.
+    /// Clients aren't asked for a certificate.
     Ignored,
     /// Asks for one and goes on without; a wrong one is refused.
     Accepted,
@@ -61,7 +61,7 @@ impl Default for SlapdOptions {
         let suffix = "dc=example,dc=com";
         Self {
             suffix: suffix.to_owned(),
-            content: Content::Text(Ldif::new(suffix).text().to_owned()),
+            content: LdifSource::Text(Ldif::new(suffix).text().to_owned()),
             log_requests: false,
             names: Vec::new(),
             size_limit: None,
@@ -85,14 +85,14 @@ impl SlapdOptions {
     /// The database's content as LDIF, the suffix's entry first.
     #[must_use]
     pub fn ldif(mut self, text: &str) -> Self {
-        self.content = Content::Text(text.to_owned());
+        self.content = LdifSource::Text(text.to_owned());
         self
     }
 
     /// The database's content as an LDIF file.
     #[must_use]
     pub fn ldif_file(mut self, path: &Path) -> Self {
-        self.content = Content::File(path.to_owned());
+        self.content = LdifSource::File(path.to_owned());
         self
     }
 

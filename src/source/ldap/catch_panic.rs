@@ -1,4 +1,4 @@
-//! The LDAP library panics at some bytes that aren't LDAP: a server's fault, told as one.
+//! The LDAP library panics at some bytes that aren't LDAP: which is reported as the server's fault.
 
 use std::panic::{AssertUnwindSafe, Location};
 use std::path::{Component, Path};
@@ -11,14 +11,14 @@ const CRATES: [&str; 2] = ["ldap3", "lber"];
 
 /// The outcome of `work` on a connection; `None` where the other side sent what the library can't
 /// stand.
-pub async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
+pub async fn catch_library_panic<T>(work: impl Future<Output = T>) -> Option<T> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
-        let usual = std::panic::take_hook();
+        let default_hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| match panic.location() {
             // It is caught below, and isn't ours: no matter for standard error.
             Some(location) if is_of_the_library(location.file()) => note(location),
-            _ => usual(panic),
+            _ => default_hook(panic),
         }));
     });
     AssertUnwindSafe(work).catch_unwind().await.ok()

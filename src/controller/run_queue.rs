@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// Permits to run. Cheap to clone: all clones share them.
+/// RunQueue to run. Cheap to clone: all clones share them.
 #[derive(Debug, Clone)]
-pub struct Permits(Arc<Mutex<Queue>>);
+pub struct RunQueue(Arc<Mutex<QueueState>>);
 
 #[derive(Debug)]
-struct Queue {
+struct QueueState {
     limit: usize,
     next: u64,
     waiting: Vec<Waiting>,
@@ -40,15 +40,15 @@ struct Held {
 
 /// A permit to run, or a place in the queue for one. Dropping it gives either up.
 #[derive(Debug)]
-pub struct Permit {
-    permits: Permits,
+pub struct RunPermit {
+    queue: RunQueue,
     number: u64,
 }
 
-impl Permits {
+impl RunQueue {
     /// So many runs make progress at a time.
     pub fn new(limit: usize) -> Self {
-        Self(Arc::new(Mutex::new(Queue {
+        Self(Arc::new(Mutex::new(QueueState {
             limit,
             next: 0,
             waiting: Vec::new(),
@@ -56,23 +56,23 @@ impl Permits {
         })))
     }
 
-    /// Waits for a permit for an object of `namespace`. `large` tells that its directory is one of
-    /// those that run one at a time.
-    pub async fn acquire(&self, namespace: &Arc<str>, large: bool) -> Permit {
+    /// Waits until a run of an object in `namespace` may start. `large`: its directory is one of those
+    /// that run one at a time.
+    pub async fn acquire(&self, namespace: &Arc<str>, large: bool) -> RunPermit {
         let (granted, is_granted) = oneshot::channel();
         let permit = {
-            let mut queue = self.queue();
-            let number = queue.next;
-            queue.next += 1;
-            queue.waiting.push(Waiting {
+            let mut state = self.state();
+            let number = state.next;
+            state.next += 1;
+            state.waiting.push(Waiting {
                 number,
                 namespace: Arc::clone(namespace),
                 large,
                 granted,
             });
-            queue.grant();
-            Permit {
-                permits: self.clone(),
+            state.grant();
+            RunPermit {
+                queue: self.clone(),
                 number,
             }
         };
@@ -81,58 +81,58 @@ impl Permits {
         permit
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Permit {
+impl RunPermit {
     /// Says whether the run makes no progress. One that goes on again does so at once, even where
     /// others took its place; then there is one more than the limit for a while.
     pub fn set_idle(&self, idle: bool) {
-        let mut queue = self.permits.queue();
-        let held = queue
+        let mut state = self.queue.state();
+        let held = state
             .held
             .iter_mut()
             .find(|held| held.number == self.number);
         if let Some(held) = held {
             held.idle = idle;
         }
-        queue.grant();
+        state.grant();
     }
 
     /// The directory turned out to be large. False where another large one runs: then this run has
     /// to end, and to wait for its turn.
     #[must_use]
     pub fn become_large(&self) -> bool {
-        let mut queue = self.permits.queue();
+        let mut state = self.queue.state();
         let number = self.number;
-        if queue
+        if state
             .held
             .iter()
             .any(|held| held.large && held.number != number)
         {
             return false;
         }
-        for held in &mut queue.held {
+        for held in &mut state.held {
             held.large |= held.number == number;
         }
         true
     }
 }
 
-impl Drop for Permit {
+impl Drop for RunPermit {
     fn drop(&mut self) {
-        let mut queue = self.permits.queue();
-        queue
+        let mut state = self.queue.state();
+        state
             .waiting
             .retain(|waiting| waiting.number != self.number);
-        queue.held.retain(|held| held.number != self.number);
-        queue.grant();
+        state.held.retain(|held| held.number != self.number);
+        state.grant();
     }
 }
 
-impl Queue {
+impl QueueState {
     fn grant(&mut self) {
         while let Some(at) = self.next_in_turn() {
             let waiting = self.waiting.remove(at);
@@ -175,9 +175,9 @@ mod tests {
 
     use super::*;
 
-    fn acquire(permits: &Permits, namespace: &str, large: bool) -> BoxFuture<'static, Permit> {
-        let (permits, namespace) = (permits.clone(), Arc::from(namespace));
-        let mut acquiring = async move { permits.acquire(&namespace, large).await }.boxed();
+    fn acquire(queue: &RunQueue, namespace: &str, large: bool) -> BoxFuture<'static, RunPermit> {
+        let (queue, namespace) = (queue.clone(), Arc::from(namespace));
+        let mut acquiring = async move { queue.acquire(&namespace, large).await }.boxed();
         // Takes its place in the queue.
         match (&mut acquiring).now_or_never() {
             Some(permit) => std::future::ready(permit).boxed(),
@@ -185,20 +185,20 @@ mod tests {
         }
     }
 
-    fn granted(acquiring: &mut BoxFuture<'static, Permit>) -> Permit {
+    fn granted(acquiring: &mut BoxFuture<'static, RunPermit>) -> RunPermit {
         acquiring.now_or_never().expect("a permit at once")
     }
 
-    fn waits(acquiring: &mut BoxFuture<'static, Permit>) {
+    fn waits(acquiring: &mut BoxFuture<'static, RunPermit>) {
         assert!(acquiring.now_or_never().is_none(), "it has to wait");
     }
 
     #[test]
     fn no_more_run_than_the_limit_and_the_oldest_comes_next() {
-        let permits = Permits::new(1);
-        let first = granted(&mut acquire(&permits, "a", false));
-        let mut second = acquire(&permits, "b", false);
-        let mut third = acquire(&permits, "c", false);
+        let queue = RunQueue::new(1);
+        let first = granted(&mut acquire(&queue, "a", false));
+        let mut second = acquire(&queue, "b", false);
+        let mut third = acquire(&queue, "c", false);
         waits(&mut second);
         drop(first);
         waits(&mut third);
@@ -209,12 +209,12 @@ mod tests {
 
     #[test]
     fn a_namespace_gets_no_second_permit_while_others_wait() {
-        let permits = Permits::new(2);
-        let mut first = acquire(&permits, "greedy", false);
-        let mut modest_one = acquire(&permits, "x", false);
+        let queue = RunQueue::new(2);
+        let mut first = acquire(&queue, "greedy", false);
+        let mut modest_one = acquire(&queue, "x", false);
         let (first, x) = (granted(&mut first), granted(&mut modest_one));
-        let mut second = acquire(&permits, "greedy", false);
-        let mut modest = acquire(&permits, "y", false);
+        let mut second = acquire(&queue, "greedy", false);
+        let mut modest = acquire(&queue, "y", false);
         drop(x);
         waits(&mut second);
         let _modest = granted(&mut modest);
@@ -224,27 +224,27 @@ mod tests {
 
     #[test]
     fn a_run_that_hangs_makes_room_but_one_namespace_does_not_multiply_so() {
-        let permits = Permits::new(2);
+        let queue = RunQueue::new(2);
         let hung: Vec<_> = (0..2)
-            .map(|_| granted(&mut acquire(&permits, "hung", false)))
+            .map(|_| granted(&mut acquire(&queue, "hung", false)))
             .collect();
-        let mut other = acquire(&permits, "other", false);
+        let mut other = acquire(&queue, "other", false);
         waits(&mut other);
         hung.iter().for_each(|permit| permit.set_idle(true));
         let _other = granted(&mut other);
-        waits(&mut acquire(&permits, "hung", false));
+        waits(&mut acquire(&queue, "hung", false));
         // Going on again needs no turn, and counts.
         hung.iter().for_each(|permit| permit.set_idle(false));
-        waits(&mut acquire(&permits, "another", false));
+        waits(&mut acquire(&queue, "another", false));
     }
 
     #[test]
     fn large_directories_run_one_at_a_time_and_small_ones_pass_them() {
-        let permits = Permits::new(4);
-        let large = granted(&mut acquire(&permits, "a", true));
-        let mut second = acquire(&permits, "b", true);
+        let queue = RunQueue::new(4);
+        let large = granted(&mut acquire(&queue, "a", true));
+        let mut second = acquire(&queue, "b", true);
         waits(&mut second);
-        let small = granted(&mut acquire(&permits, "c", false));
+        let small = granted(&mut acquire(&queue, "c", false));
         assert!(!small.become_large(), "another large one runs");
         large.set_idle(true);
         waits(&mut second);
@@ -252,15 +252,15 @@ mod tests {
         let second = granted(&mut second);
         drop(second);
         assert!(small.become_large());
-        waits(&mut acquire(&permits, "d", true));
+        waits(&mut acquire(&queue, "d", true));
     }
 
     #[test]
     fn who_stops_waiting_takes_nobodys_place() {
-        let permits = Permits::new(1);
-        let first = granted(&mut acquire(&permits, "a", false));
-        drop(acquire(&permits, "b", false));
-        let mut third = acquire(&permits, "c", false);
+        let queue = RunQueue::new(1);
+        let first = granted(&mut acquire(&queue, "a", false));
+        drop(acquire(&queue, "b", false));
+        let mut third = acquire(&queue, "c", false);
         drop(first);
         granted(&mut third);
     }

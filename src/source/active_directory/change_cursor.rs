@@ -49,15 +49,15 @@ impl Controllers {
         if service.is_empty() || highest_usn.is_empty() {
             return Ok(None);
         }
-        let stand = |id: &str| stand(&session.root, id, &self.settings);
+        let cursor = |id: &str| cursor(&session.root, id, &self.settings);
         if let Some(seen) = self.seen.of(service) {
-            let version = stand(&seen);
+            let version = cursor(&seen);
             if known == Some(&version) {
                 return Ok(Some(version));
             }
         }
         let id = self.invocation(&mut session.connection, service).await?;
-        let version = id.as_deref().map(stand);
+        let version = id.as_deref().map(cursor);
         let seen = id.map(|id| Invocation {
             service: service.clone(),
             id,
@@ -98,7 +98,7 @@ pub struct Seen(Mutex<Option<Invocation>>);
 /// Which of its lives a controller is in: it takes another id when it is restored.
 #[derive(Debug, Clone)]
 struct Invocation {
-    /// The controller.
+    /// The DN of the controller's NTDS settings (`dsServiceName`).
     service: String,
     id: String,
     asked: Instant,
@@ -130,13 +130,13 @@ impl Seen {
     }
 }
 
-fn stand(root: &RootDse, invocation: &str, settings: &ActiveDirectorySettings) -> Version {
+fn cursor(root: &RootDse, invocation: &str, settings: &ActiveDirectorySettings) -> Version {
     let RootDse {
         service,
         highest_usn,
         ..
     } = root;
-    // Who is told about requests doesn't matter, and passwords print as nothing; what is left
+    // Who observes requests doesn't matter, and passwords print as nothing; what is left
     // decides what is read.
     let settings = ActiveDirectorySettings {
         observer: Arc::new(Unobserved),
@@ -152,7 +152,7 @@ fn stand(root: &RootDse, invocation: &str, settings: &ActiveDirectorySettings) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::active_directory::{Domain, Where};
+    use crate::source::active_directory::{Domain, DomainControllerLocation};
     use crate::source::ldap::Bind;
 
     #[test]
@@ -171,11 +171,11 @@ mod tests {
     #[test]
     fn another_controller_a_restored_one_or_another_spec_never_looks_unchanged() {
         let settings = |password: &str| {
-            let find = Where::Domain(Domain {
+            let location = DomainControllerLocation::Domain(Domain {
                 name: "corp.example.com".into(),
                 name_server: None,
             });
-            let mut settings = ActiveDirectorySettings::new(find);
+            let mut settings = ActiveDirectorySettings::new(location);
             settings.bind = Bind::Simple {
                 dn: "reader".into(),
                 password: password.into(),
@@ -187,8 +187,8 @@ mod tests {
             highest_usn: "1000".into(),
             ..RootDse::default()
         };
-        let known = stand(&root, "one", &settings("old"));
-        assert_eq!(stand(&root, "one", &settings("new")), known);
+        let known = cursor(&root, "one", &settings("old"));
+        assert_eq!(cursor(&root, "one", &settings("new")), known);
 
         let other_controller = RootDse {
             service: "CN=NTDS Settings,CN=DC2".into(),
@@ -201,10 +201,10 @@ mod tests {
         let mut forest = settings("old");
         forest.global_catalog = true;
         for other in [
-            stand(&other_controller, "one", &settings("old")),
-            stand(&later, "one", &settings("old")),
-            stand(&root, "another", &settings("old")),
-            stand(&root, "one", &forest),
+            cursor(&other_controller, "one", &settings("old")),
+            cursor(&later, "one", &settings("old")),
+            cursor(&root, "another", &settings("old")),
+            cursor(&root, "one", &forest),
         ] {
             assert_ne!(other, known);
         }
