@@ -15,7 +15,7 @@ use crate::PROGRAM;
 use crate::machine::{self, Measured};
 
 /// The first sync of 100,000 people and the wait for the next take a fraction of this.
-const PATIENCE: Duration = Duration::from_secs(600);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// An API server that knows the resource.
 pub struct Cluster(ApiServer);
@@ -38,7 +38,7 @@ impl Cluster {
         // It is served a moment later.
         while let Err(error) = api.run_kubectl(&["get", "directorysyncs"]) {
             ensure!(
-                started.elapsed() < PATIENCE,
+                started.elapsed() < WAIT_TIMEOUT,
                 "the resource isn't served: {error}"
             );
             std::thread::sleep(Duration::from_millis(100));
@@ -63,7 +63,7 @@ impl Cluster {
             .env("KUBECONFIG", self.0.kubeconfig());
         let log = folder.path().join("operator.log");
         let mut process = Process::spawn(&command, folder.path(), &log)?;
-        process.wait_until(PATIENCE, || get(&listen, "/readyz").is_ok())?;
+        process.wait_until(WAIT_TIMEOUT, || get(&listen, "/readyz").is_ok())?;
         Ok(Operator {
             api: &self.0,
             namespace,
@@ -140,8 +140,8 @@ impl Operator<'_> {
         let started = Instant::now();
         while self.runs()?.ended <= before.ended {
             ensure!(
-                started.elapsed() < PATIENCE,
-                "no run ended within {PATIENCE:?}; the operator's log:\n{}",
+                started.elapsed() < WAIT_TIMEOUT,
+                "no run ended within {WAIT_TIMEOUT:?}; the operator's log:\n{}",
                 self.process.log()
             );
             // Answering takes CPU time, too: not too often.

@@ -1,6 +1,6 @@
 //! Servers that behave as the vendors' do, and launchers of the real parts, for tests and the demo.
 
-mod at_once;
+mod concurrency;
 pub mod entra_id;
 pub mod fault;
 mod filter;

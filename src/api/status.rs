@@ -107,7 +107,7 @@ pub struct SourceStatus {
     #[schemars(range(min = 0))]
     pub users: Option<i64>,
 
-    /// Groups in scope.
+    /// Groups in scope, after filters.
     #[schemars(range(min = 0))]
     pub groups: Option<i64>,
 }
@@ -117,7 +117,7 @@ pub struct SourceStatus {
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrganizationStatus {
-    /// All members.
+    /// All members of the organization, managed or not.
     #[schemars(range(min = 0))]
     pub members: Option<i64>,
 
@@ -125,7 +125,7 @@ pub struct OrganizationStatus {
     #[schemars(range(min = 0))]
     pub managed_members: Option<i64>,
 
-    /// All groups.
+    /// All groups of the organization, managed or not.
     #[schemars(range(min = 0))]
     pub groups: Option<i64>,
 
@@ -139,7 +139,7 @@ pub struct OrganizationStatus {
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimStatus {
-    /// The organization's id.
+    /// The id of the claimed organization.
     #[schemars(length(max = 64))]
     pub organization_id: String,
 
@@ -162,7 +162,7 @@ impl ClaimStatus {
 #[derive(KubeSchema, Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeCounts {
-    /// New members.
+    /// Members who were invited or staged.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub invited: i64,
@@ -186,7 +186,7 @@ pub struct ChangeCounts {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub removed: i64,
-    /// New groups.
+    /// Groups that were created.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub groups_created: i64,
@@ -231,11 +231,11 @@ pub struct HeldRemovals {
     #[schemars(range(min = 0))]
     pub groups: i64,
 
-    /// Why they wait.
+    /// Why the removals are held.
     #[schemars(length(max = 1000))]
     pub why: String,
 
-    /// Some of them.
+    /// Some of the members and groups concerned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10), inner(length(max = 300)))]
     pub sample: Vec<String>,
@@ -249,7 +249,7 @@ pub struct ProblemStatus {
     #[schemars(length(max = 64))]
     pub reason: String,
 
-    /// How many entries.
+    /// How many entries have this problem.
     #[schemars(range(min = 0))]
     pub count: i64,
 
@@ -287,6 +287,6 @@ pub enum Phase {
     Reading,
     /// Working out what to change.
     Planning,
-    /// Changing the organization.
+    /// Applying the changes to the organization.
     Applying,
 }

@@ -16,7 +16,7 @@ use crate::fault::Step;
 use crate::text::sanitize;
 
 /// Longer than anything takes that is well.
-const PATIENCE: Duration = Duration::from_secs(5);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait before the health endpoint is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -54,7 +54,7 @@ async fn operator(url: &Url) -> Step {
 
 async fn readyz(url: &Url) -> reqwest::Result<(u16, String)> {
     // A neighbour, whatever proxies the world outside is behind.
-    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
+    let client = reqwest::Client::builder().no_proxy().timeout(WAIT_TIMEOUT);
     let mut readyz = url.clone();
     readyz.set_path("/readyz");
     let mut answer = client.build()?.get(readyz).send().await?;
@@ -66,7 +66,7 @@ async fn readyz(url: &Url) -> reqwest::Result<(u16, String)> {
 async fn resource(cluster: &Client) -> Step {
     let version = DirectorySync::api_version(&());
     let plural = DirectorySync::plural(&());
-    let served = timeout(PATIENCE, cluster.list_api_group_resources(&version)).await;
+    let served = timeout(WAIT_TIMEOUT, cluster.list_api_group_resources(&version)).await;
     let absent = || {
         Err(format!(
             "the API server doesn't serve {version}: apply what `directory-sync crds` prints"
@@ -83,7 +83,7 @@ async fn resource(cluster: &Client) -> Step {
             Ok(Err(error)) => Err(format!("the API server: {}", explain(&error))),
             Err(_) => Err(format!(
                 "the API server didn't answer within {} s",
-                PATIENCE.as_secs()
+                WAIT_TIMEOUT.as_secs()
             )),
         },
     }

@@ -17,7 +17,7 @@ const FIELD_MANAGER: &str = "kubectl-directorysync";
 /// The resource, as RBAC names it.
 pub const RESOURCE: &str = "directorysyncs.directorysync.dev";
 /// Where answers stay away this long, somebody should be told.
-const PATIENCE: Duration = Duration::from_secs(30);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Resources that are read in one answer.
 const PAGE: u32 = 500;
 /// Names in an error that says which there are.
@@ -41,7 +41,7 @@ impl Cluster {
         let mut config = config(args).await?;
         // A person waits: what doesn't answer is told, and not tried for a quarter of an hour.
         config.default_retry = false;
-        config.connect_timeout = Some(PATIENCE);
+        config.connect_timeout = Some(WAIT_TIMEOUT);
         if args.act_as.is_some() {
             config.auth_info.impersonate.clone_from(&args.act_as);
             config.auth_info.impersonate_groups = Some(args.act_as_groups.clone());

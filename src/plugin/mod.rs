@@ -14,13 +14,13 @@
 //! wait       until what was asked for is done
 //! suspend    and resume
 //! logs       the operator's lines about a resource
-//! complete   what fits at the end of the line
+//! completion what fits at the end of the line
 //! ```
 
 mod approve;
 mod args;
 mod cluster;
-mod complete;
+mod completion;
 mod detail;
 mod error;
 mod logs;
@@ -79,7 +79,7 @@ impl Role {
 /// What kept the command from its work; it is for the caller to print.
 pub async fn run(role: Role) -> Result<ExitCode, PluginError> {
     if role == Role::Completer {
-        complete::complete(std::env::args().skip(1).collect()).await?;
+        completion::complete(std::env::args().skip(1).collect()).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let line = match CommandLine::try_parse() {

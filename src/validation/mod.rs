@@ -38,7 +38,7 @@ pub struct ValidatedSpec {
     pub schedule: Schedule,
     /// How often all memberships are compared although nothing changed.
     pub drift_check_interval: Duration,
-    /// Whom to take, and what may happen to them.
+    /// The filters, and what may happen to members and groups.
     pub policy: Policy,
     /// The organization, without its API key.
     pub organization: ValidatedOrganization,

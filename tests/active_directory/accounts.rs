@@ -28,7 +28,7 @@ async fn why_a_bind_is_refused_is_spelled_out_and_its_password_never_shown() {
     let unit = own_unit("Refused", |ldif, unit| {
         User::new("mistyped").with_password().add_to(ldif, unit);
         let mut disabled = User::new("off").with_password();
-        disabled.standing = Standing::Disabled;
+        disabled.status = AccountStatus::Disabled;
         disabled.add_to(ldif, unit);
         let mut expired = User::new("over").with_password();
         expired.more = vec![("accountExpires", "126227808000000000".into())];

@@ -13,7 +13,7 @@ async fn people_are_read_whatever_keeps_them_from_logging_on_and_nothing_else_is
     let unit = own_unit("Kinds", |ldif, unit| {
         User::new("active").add_to(ldif, unit);
         let mut disabled = User::new("disabled");
-        disabled.standing = Standing::Disabled;
+        disabled.status = AccountStatus::Disabled;
         disabled.add_to(ldif, unit);
         // 2001-01-01, in the hundred nanoseconds since 1601 that Windows counts.
         let mut expired = User::new("expired");

@@ -14,7 +14,7 @@ use simulators::lab::{Ldif, Samba};
 use tokio::sync::{RwLock, RwLockReadGuard};
 
 pub use directory_sync_testing::{Refusal, emails, group_names, members, people};
-pub use simulators::lab::{Account as User, Standing};
+pub use simulators::lab::{Account as User, AccountStatus};
 
 pub const DOMAIN: &str = Samba::DOMAIN;
 /// Everybody reads as this account.

@@ -46,7 +46,7 @@ async fn who_is_disabled_or_leaves_the_group_loses_access_and_gets_it_back_by_re
             .map(|name| User::new(name).with_password().add_to(ldif, unit))
             .into();
         let mut never = User::new("snever");
-        never.standing = Standing::Disabled;
+        never.status = AccountStatus::Disabled;
         dns.push(never.add_to(ldif, unit));
         let law = group(ldif, unit, "Law", &[&dns[1], &dns[2], &dns[4]]);
         group(ldif, unit, "Bitwarden", &[&dns[0], &law]);

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::cluster::{helm_on, program, wait_until_served};
 use crate::helm::*;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_release_is_installed_upgraded_rolled_back_and_removed_and_resources_outlive_it() {
@@ -263,7 +263,7 @@ impl Operator {
         let log = folder.path().join("log");
         let mut process = Process::spawn(&command, folder.path(), &log).unwrap();
         let answers = || std::net::TcpStream::connect(&listen).is_ok();
-        process.wait_until(PATIENCE, answers).unwrap();
+        process.wait_until(WAIT_TIMEOUT, answers).unwrap();
         Self {
             url: format!("http://{listen}"),
             _process: process,

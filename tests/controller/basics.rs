@@ -87,7 +87,7 @@ async fn at_every_step_status_says_what_kstatus_has_to_know() {
             json!({"spec": {"source": {"ldap": {"baseDn": "dc=nowhere"}}}}),
         )
         .await;
-    let mut steps = tokio::time::timeout(PATIENCE, watching)
+    let mut steps = tokio::time::timeout(WAIT_TIMEOUT, watching)
         .await
         .unwrap()
         .unwrap();

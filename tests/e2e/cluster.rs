@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use simulators::lab::{Node, find};
 
 /// Longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// What the chart calls the image of its own version.
 pub const IMAGE: &str = concat!(
@@ -289,7 +289,7 @@ impl<'a> Cluster<'a> {
     fn until(&self, what: &str, holds: impl Fn() -> bool) {
         let started = Instant::now();
         while !holds() {
-            assert!(started.elapsed() < PATIENCE, "it never came to: {what}");
+            assert!(started.elapsed() < WAIT_TIMEOUT, "it never came to: {what}");
             std::thread::sleep(Duration::from_millis(100));
         }
     }

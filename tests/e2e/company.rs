@@ -8,7 +8,7 @@ use simulators::fault::{Fault, Way, Work};
 use simulators::lab::{Ldif, Node, Person, Slapd};
 use simulators::organization::{Config, MemberSeed, SimulatedOrganization, Status};
 
-use crate::cluster::{NAME, NAMESPACE, PATIENCE};
+use crate::cluster::{NAME, NAMESPACE, WAIT_TIMEOUT};
 
 const SUFFIX: &str = "dc=example,dc=com";
 const DIRECTORY: &str = "ldap.example.test";
@@ -169,7 +169,7 @@ impl Company {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        let invited = tokio::time::timeout(PATIENCE, asking).await;
+        let invited = tokio::time::timeout(WAIT_TIMEOUT, asking).await;
         assert!(invited.is_ok(), "{email} was never invited");
     }
 }

@@ -14,7 +14,7 @@ fn within(name: &str) -> Member {
 }
 
 fn external(email: &str, id: Option<&str>) -> Member {
-    Member::Outsider {
+    Member::External {
         email: email.into(),
         id: id.map(str::to_owned),
     }
@@ -124,7 +124,7 @@ async fn whoever_is_in_a_group_through_one_that_a_query_left_out_is_in_it_all_th
 #[tokio::test]
 async fn people_and_groups_from_outside_are_reported_by_group_and_the_rest_is_synced() {
     let (google, [ann, bob, _]) = people(["ann", "bob", "cid"]).await;
-    let secret = Member::OutsideGroup {
+    let secret = Member::ExternalGroup {
         email: "all@partner.example".into(),
         id: "outside".into(),
     };

@@ -48,7 +48,7 @@ async fn requests_and_answers_fit_the_description_that_google_publishes() {
     let mixed = GroupSeed::new("mixed@example.com", "Mixed")
         .member(Member::Customer)
         .member(Member::Group("law".into()));
-    let outsider = Member::Outsider {
+    let outsider = Member::External {
         email: "zoe@partner.example".into(),
         id: None,
     };

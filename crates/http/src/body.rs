@@ -175,7 +175,7 @@ fn each_text(value: &mut Value, change: &impl Fn(&str) -> String) {
 }
 
 /// The chunks of a body. More than `cap` bytes, after decompression, are an error, and so is a
-/// body that comes too slowly to ever be worth the wait ([`Pace`]).
+/// body that comes too slowly to ever be worth the wait ([`MinimumSpeed`]).
 fn capped(
     response: Response,
     cap: u64,
@@ -184,7 +184,7 @@ fn capped(
         .bytes_stream()
         .map_err(|error| io::Error::other(error.without_url()));
     let mut left = cap;
-    paced(chunks, Pace::default()).map(move |chunk| {
+    paced(chunks, MinimumSpeed::default()).map(move |chunk| {
         let chunk = chunk?;
         left = left
             .checked_sub(chunk.len() as u64)
@@ -196,7 +196,7 @@ fn capped(
 /// How slowly a body may come. A server that sends a byte now and then would hold a run forever.
 /// Only time in which we wait for the server counts.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
+struct MinimumSpeed {
     /// In each stretch of this length …
     window: Duration,
     /// … at least so many bytes have to come, unless the body ends in it.
@@ -205,7 +205,7 @@ struct Pace {
     total: Duration,
 }
 
-impl Default for Pace {
+impl Default for MinimumSpeed {
     fn default() -> Self {
         Self {
             window: Duration::from_secs(30),
@@ -215,7 +215,10 @@ impl Default for Pace {
     }
 }
 
-fn paced<S>(chunks: S, pace: Pace) -> impl futures::Stream<Item = io::Result<bytes::Bytes>> + Send
+fn paced<S>(
+    chunks: S,
+    minimum: MinimumSpeed,
+) -> impl futures::Stream<Item = io::Result<bytes::Bytes>> + Send
 where
     S: futures::Stream<Item = io::Result<bytes::Bytes>> + Send,
 {
@@ -233,14 +236,14 @@ where
     };
     futures::stream::try_unfold(progress, move |mut progress| async move {
         loop {
-            let patience = pace.window.saturating_sub(progress.waited);
+            let remaining = minimum.window.saturating_sub(progress.waited);
             let started = Instant::now();
-            let next = timeout(patience, progress.chunks.next()).await;
+            let next = timeout(remaining, progress.chunks.next()).await;
             let waited = started.elapsed();
             progress.waited += waited;
             progress.total += waited;
-            if progress.waited >= pace.window || progress.total >= pace.total {
-                let too_slow = progress.came < pace.bytes || progress.total >= pace.total;
+            if progress.waited >= minimum.window || progress.total >= minimum.total {
+                let too_slow = progress.came < minimum.bytes || progress.total >= minimum.total;
                 if too_slow && !matches!(next, Ok(None)) {
                     let error = format!(
                         "the body comes too slowly: {} bytes in {} s",
@@ -353,7 +356,7 @@ mod tests {
 
     use super::*;
 
-    const PACE: Pace = Pace {
+    const MINIMUM_SPEED: MinimumSpeed = MinimumSpeed {
         window: Duration::from_secs(30),
         bytes: 100,
         total: Duration::from_secs(300),
@@ -365,7 +368,7 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(every)).await;
             Ok(bytes::Bytes::from(vec![b'x'; size]))
         });
-        let read: Vec<_> = paced(chunks, PACE)
+        let read: Vec<_> = paced(chunks, MINIMUM_SPEED)
             .try_collect()
             .await
             .map_err(|error| error.to_string())?;
@@ -392,7 +395,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn time_that_we_take_ourselves_is_not_the_servers() {
         let chunks = stream::iter(0..10).map(|_| Ok(bytes::Bytes::from_static(b"x")));
-        let mut read = std::pin::pin!(paced(chunks, PACE));
+        let mut read = std::pin::pin!(paced(chunks, MINIMUM_SPEED));
         while let Some(chunk) = read.next().await {
             chunk.unwrap();
             tokio::time::sleep(Duration::from_secs(100)).await;

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The DN under which slapd holds the people and groups.
 pub const SUFFIX: &str = "dc=example,dc=com";
 
@@ -171,7 +171,7 @@ impl World {
                 await_condition(api.clone(), &name, move |object: Option<&DirectorySync>| {
                     object.is_some_and(&condition)
                 });
-            match tokio::time::timeout(PATIENCE, reached).await {
+            match tokio::time::timeout(WAIT_TIMEOUT, reached).await {
                 Ok(object) => object.unwrap().unwrap(),
                 Err(_) => {
                     let status = api.get(&name).await.unwrap().status;
@@ -345,7 +345,7 @@ pub fn eventually(what: &str, holds: impl Fn() -> bool) -> impl Future<Output = 
                 tokio::time::sleep(Duration::from_millis(25)).await;
             }
         };
-        let reached = tokio::time::timeout(PATIENCE + Duration::from_secs(15), asking).await;
+        let reached = tokio::time::timeout(WAIT_TIMEOUT + Duration::from_secs(15), asking).await;
         assert!(reached.is_ok(), "it never came to: {what}");
     }
 }
@@ -430,7 +430,7 @@ impl Operator {
 
     /// Waits for its end.
     pub async fn ended(self) -> Result<(), OperatorError> {
-        tokio::time::timeout(PATIENCE, self.task)
+        tokio::time::timeout(WAIT_TIMEOUT, self.task)
             .await
             .expect("the operator ends in time")
             .expect("the operator doesn't panic")

@@ -16,7 +16,7 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     port: u16,
 
-    /// Whose server to behave as.
+    /// The server to behave as.
     #[arg(long, value_enum, default_value_t = Server::Cloud)]
     profile: Server,
 

@@ -22,9 +22,9 @@ pub struct SimulatedEntra {
 }
 
 /// What happens to a tenant in the middle of something else: see [`SimulatedEntra::before`].
-pub struct Hand<'s>(&'s mut Store);
+pub struct AdminActions<'s>(&'s mut Store);
 
-impl Hand<'_> {
+impl AdminActions<'_> {
     /// Puts somebody into a group.
     pub fn add_member(&mut self, group: Id, member: Id) {
         self.0.set_member(group, member, true);
@@ -180,8 +180,8 @@ impl SimulatedEntra {
     }
 
     /// Changes the tenant now.
-    pub fn change<T>(&self, change: impl FnOnce(&mut Hand<'_>) -> T) -> T {
-        change(&mut Hand(&mut self.shared.store.lock()))
+    pub fn change<T>(&self, change: impl FnOnce(&mut AdminActions<'_>) -> T) -> T {
+        change(&mut AdminActions(&mut self.shared.store.lock()))
     }
 
     /// Changes the tenant right before the `k`-th request to `path` from now (counted from 1) is
@@ -189,11 +189,16 @@ impl SimulatedEntra {
     ///
     /// # Panics
     /// At 0.
-    pub fn before(&self, path: &str, k: u64, change: impl FnOnce(&mut Hand<'_>) + Send + 'static) {
+    pub fn before(
+        &self,
+        path: &str,
+        k: u64,
+        change: impl FnOnce(&mut AdminActions<'_>) + Send + 'static,
+    ) {
         let scene = Scene {
             path: path.to_owned(),
             skip: k.checked_sub(1).expect("requests are counted from 1"),
-            change: Box::new(move |server| change(&mut Hand(&mut server.store.lock()))),
+            change: Box::new(move |server| change(&mut AdminActions(&mut server.store.lock()))),
         };
         self.shared.script.lock().push(scene);
     }

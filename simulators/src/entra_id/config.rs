@@ -18,7 +18,7 @@ pub struct Config {
     pub secret: Option<Secret>,
     /// The certificates registered with it, PEM.
     pub certificates: Vec<String>,
-    /// Whose tokens it trusts.
+    /// The issuers and subjects whose tokens it trusts.
     pub federated: Vec<FederatedCredential>,
     /// What an administrator granted to it: see [`permission`].
     pub permissions: BTreeSet<&'static str>,

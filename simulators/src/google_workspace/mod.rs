@@ -35,9 +35,9 @@ use crate::front::Running;
 use server::{Scene, Server, Shared};
 
 /// What happens to a customer in the middle of something else: see [`SimulatedGoogle::before`].
-pub struct Hand<'s>(&'s Shared);
+pub struct AdminActions<'s>(&'s Shared);
 
-impl Hand<'_> {
+impl AdminActions<'_> {
     /// Deletes a group. Groups that had it as a member still list it.
     pub fn delete_group(&self, id: &str) {
         self.0.store.lock().groups.remove(id);
@@ -146,10 +146,10 @@ impl SimulatedGoogle {
     }
 
     /// Just before the first request with this text in its path or query, `act` happens.
-    pub fn before(&self, part: &str, act: impl FnOnce(&Hand<'_>) + Send + 'static) {
+    pub fn before(&self, part: &str, act: impl FnOnce(&AdminActions<'_>) + Send + 'static) {
         self.shared.scenes.lock().push(Scene {
             part: part.to_owned(),
-            act: Box::new(|shared| act(&Hand(shared))),
+            act: Box::new(|shared| act(&AdminActions(shared))),
         });
     }
 
@@ -219,7 +219,7 @@ impl SimulatedGoogle {
     /// The most requests that were under way at once.
     #[must_use]
     pub fn most_at_once(&self) -> u32 {
-        self.shared.at_once.most()
+        self.shared.concurrency.most()
     }
 }
 

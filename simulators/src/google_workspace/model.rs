@@ -147,14 +147,14 @@ pub enum Member {
     /// Everyone of the customer.
     Customer,
     /// Somebody from outside, who has a Google account with this id, or none.
-    Outsider {
+    External {
         /// The address as the group lists it.
         email: String,
         /// The id of the Google account, where there is one.
         id: Option<String>,
     },
     /// A group from outside, with its id; who is in it is nobody's business.
-    OutsideGroup {
+    ExternalGroup {
         /// The address as the group lists it.
         email: String,
         /// The id of the group, which another customer owns.
@@ -226,7 +226,7 @@ impl Store {
     /// Whether a group from outside has this id.
     pub fn is_outside(&self, id: &str) -> bool {
         let mut members = self.groups.values().flat_map(|group| &group.members);
-        members.any(|member| matches!(member, Member::OutsideGroup { id: of, .. } if of == id))
+        members.any(|member| matches!(member, Member::ExternalGroup { id: of, .. } if of == id))
     }
 }
 
@@ -327,8 +327,8 @@ pub(super) fn show_member(member: &Member, store: &Store, customer: &str) -> Opt
             (Some(id.as_str()), Some(email), "GROUP")
         }
         Member::Customer => (Some(customer), None, "CUSTOMER"),
-        Member::Outsider { email, id } => (id.as_deref(), Some(email), "USER"),
-        Member::OutsideGroup { email, id } => (Some(id.as_str()), Some(email), "GROUP"),
+        Member::External { email, id } => (id.as_deref(), Some(email), "USER"),
+        Member::ExternalGroup { email, id } => (Some(id.as_str()), Some(email), "GROUP"),
     };
     shown["type"] = kind.into();
     if let Some(id) = id {

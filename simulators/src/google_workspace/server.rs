@@ -21,7 +21,7 @@ use super::config::{Config, Quota};
 use super::model::Store;
 use super::paging::Pages;
 use super::token::{Holder, Tokens};
-use crate::at_once::AtOnce;
+use crate::concurrency::Concurrency;
 use crate::front::Front;
 
 /// The server's state. Clones share it.
@@ -35,7 +35,7 @@ pub(super) struct Server {
     pub tokens: Mutex<Tokens>,
     pub dials: Mutex<Dials>,
     pub counter: Mutex<Counter>,
-    pub at_once: AtOnce,
+    pub concurrency: Concurrency,
     pub scenes: Mutex<Vec<Scene>>,
 }
 
@@ -94,7 +94,7 @@ impl Server {
                 issued_scopes: None,
             }),
             counter: Mutex::default(),
-            at_once: AtOnce::default(),
+            concurrency: Concurrency::default(),
             scenes: Mutex::default(),
             config,
         })
@@ -113,7 +113,7 @@ impl Counter {
     }
 
     /// Counts one more query of `account`, one of so many under way; whether a limit is spent.
-    fn admit(&mut self, quota: Option<Quota>, account: &str, under_way: u32) -> Option<Spent> {
+    fn admit(&mut self, quota: Option<Quota>, account: &str, in_flight: u32) -> Option<Spent> {
         let mut refused = None;
         for (spent, skip, times) in &mut self.refusals {
             if *skip > 0 {
@@ -134,7 +134,7 @@ impl Counter {
         if window.1 > quota.queries {
             return Some(Spent::User);
         }
-        let crowded = under_way > quota.concurrent;
+        let crowded = in_flight > quota.concurrent;
         refused.or(crowded.then_some(Spent::Concurrent))
     }
 }
@@ -167,7 +167,7 @@ async fn play(State(shared): State<Shared>, request: HttpRequest, next: Next) ->
 }
 
 async fn delay(State(shared): State<Shared>, request: HttpRequest, next: Next) -> Response {
-    let _under_way = shared.at_once.enter();
+    let _in_flight = shared.concurrency.enter();
     shared.front.latency.pass().await;
     next.run(request).await
 }
@@ -199,8 +199,8 @@ fn refusal(shared: &Shared, holder: Option<&Holder>, path: &str) -> Option<Refus
     if !dials.admin_sdk_enabled {
         return Some(Refusal::NotEnabled("Admin SDK API"));
     }
-    let (quota, under_way) = (dials.quota, shared.at_once.now());
-    let spent = shared.counter.lock().admit(quota, &holder.email, under_way);
+    let (quota, in_flight) = (dials.quota, shared.concurrency.now());
+    let spent = shared.counter.lock().admit(quota, &holder.email, in_flight);
     if let Some(spent) = spent {
         return Some(Refusal::Spent(spent));
     }

@@ -17,7 +17,7 @@ use super::process::Process;
 use super::{Authority, Identity, LabError, find, folder, free_port, run, write};
 
 /// A first start on a busy machine of two cores takes several seconds; ready is usual after two.
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What an API server is started for.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +107,7 @@ impl ApiServer {
         ready.args(["get", "--raw", "/api/v1/namespaces/default"]);
         let mut alive = this.kubectl();
         alive.args(["get", "--raw", "/readyz"]);
-        this.server.wait_until(PATIENCE, || {
+        this.server.wait_until(WAIT_TIMEOUT, || {
             [&mut alive, &mut ready]
                 .into_iter()
                 .all(|ask| run("ask", ask, None).is_ok())

@@ -38,7 +38,7 @@ pub use node::Node;
 pub use parts::{find, node_js};
 pub use port::free_port;
 pub use prism::Prism;
-pub use samba::{Account, Crowd, Samba, SambaOptions, Standing};
+pub use samba::{Account, AccountStatus, Crowd, Samba, SambaOptions};
 pub use sandbox::Sandbox;
 pub use skip::{or_skip, skip};
 pub use slapd::{ClientCertificates, Slapd, SlapdOptions};
@@ -75,7 +75,7 @@ pub enum LabError {
     /// A certificate could not be made.
     #[error("could not make a certificate for {subject}")]
     Certificate {
-        /// Whom it was for.
+        /// The name in the certificate.
         subject: String,
         /// The error of the certificate library.
         source: rcgen::Error,

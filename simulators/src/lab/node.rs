@@ -12,7 +12,7 @@ use super::{ApiServer, Images, LabError, Sandbox, find, run, write};
 use configuration::NAME;
 
 /// Ready is usual after ten seconds; a busy machine of two cores takes several times that.
-const PATIENCE: Duration = Duration::from_secs(180);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A running cluster of one node.
 ///
@@ -47,7 +47,7 @@ impl Node {
         let api = ApiServer::start_on_node(Self::ADDRESS)?;
         let controllers = start_controllers(&api, &folder)?;
         let socket = socket(&folder);
-        containerd.wait_until(PATIENCE, || {
+        containerd.wait_until(WAIT_TIMEOUT, || {
             run("ask", ctr(&socket).arg("version"), None).is_ok()
         })?;
         let kubelet = {
@@ -157,7 +157,7 @@ impl Node {
         // Without it a namespace takes no pods.
         let mut account = self.api.kubectl();
         account.args(["-n", "default", "get", "serviceaccount", "default"]);
-        self.kubelet.wait_until(PATIENCE, || {
+        self.kubelet.wait_until(WAIT_TIMEOUT, || {
             run("ask", &mut node, None).is_ok_and(|ready| ready == "True")
                 && run("ask", &mut account, None).is_ok()
         })

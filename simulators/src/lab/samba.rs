@@ -14,12 +14,12 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 pub use crowd::Crowd;
-pub use options::{Account, SambaOptions, Standing};
+pub use options::{Account, AccountStatus, SambaOptions};
 
 use super::process::Process;
 use super::{Authority, Identity, LabError, find, folder, free_port, run, skip, write};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The name of the folder that a domain is made in. Its configuration holds that folder's path, and
 /// is known by it when it is changed for another.
@@ -220,7 +220,7 @@ impl Samba {
 
     fn wait(&mut self) -> Result<(), LabError> {
         let address = self.address;
-        self.process.wait_until(PATIENCE, || {
+        self.process.wait_until(WAIT_TIMEOUT, || {
             [389, 636, 3268, 3269]
                 .iter()
                 .all(|port| std::net::TcpStream::connect((address, *port)).is_ok())

@@ -14,7 +14,7 @@ use options::{LdifSource, configuration};
 use super::process::Process;
 use super::{Authority, Identity, LabError, Ldif, find, folder, free_port, run, write};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running slapd on loopback, with an `mdb` database filled before it started.
 pub struct Slapd {
@@ -190,7 +190,7 @@ impl Slapd {
         let mut ask = self.client("ldapsearch");
         ask.args(["-LLL", "-s", "base", "-b", "", "1.1"]);
         self.process
-            .wait_until(PATIENCE, || run("ask", &mut ask, None).is_ok())
+            .wait_until(WAIT_TIMEOUT, || run("ask", &mut ask, None).is_ok())
     }
 
     /// One of OpenLDAP's own clients, as the root DN over LDAPS and with a client certificate, so

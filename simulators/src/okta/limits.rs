@@ -118,10 +118,10 @@ impl Limiter {
         &mut self,
         limits: &RateLimits,
         bucket: RateLimitBucket,
-        under_way: u32,
+        in_flight: u32,
     ) -> (LimitHeaders, bool) {
         let limit = bucket.limit(limits);
-        if under_way > limits.concurrent {
+        if in_flight > limits.concurrent {
             // How Okta says that too many are under way: a limit of nothing.
             let limit_headers = LimitHeaders {
                 limit: 0,

@@ -108,7 +108,7 @@ impl SimulatedOkta {
     pub fn set_rate_limits(&self, limits: Option<RateLimits>) {
         self.shared.dials.lock().rate_limits = limits;
         self.shared.limiter.lock().forget();
-        self.shared.at_once.forget();
+        self.shared.concurrency.forget();
     }
 
     /// Other clients of the organization use so many requests of a bucket in this window.
@@ -128,7 +128,7 @@ impl SimulatedOkta {
     /// The most requests that were under way at once.
     #[must_use]
     pub fn most_at_once(&self) -> u32 {
-        self.shared.at_once.most()
+        self.shared.concurrency.most()
     }
 }
 

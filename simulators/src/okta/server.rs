@@ -20,7 +20,7 @@ use super::config::{Config, LinkStyle, RateLimits, ServiceApp};
 use super::limits::{Limiter, RateLimitBucket};
 use super::model::Store;
 use super::token::{Denied, Tokens};
-use crate::at_once::AtOnce;
+use crate::concurrency::Concurrency;
 use crate::front::Front;
 
 /// The server's state. Clones share it.
@@ -35,7 +35,7 @@ pub(super) struct Server {
     pub tokens: Mutex<Tokens>,
     pub dials: Mutex<Dials>,
     pub limiter: Mutex<Limiter>,
-    pub at_once: AtOnce,
+    pub concurrency: Concurrency,
 }
 
 /// What can be turned while it runs.
@@ -64,7 +64,7 @@ impl Server {
                 forbidden: None,
             }),
             limiter: Mutex::default(),
-            at_once: AtOnce::default(),
+            concurrency: Concurrency::default(),
         })
     }
 }
@@ -81,13 +81,13 @@ pub(super) fn router(shared: &Shared) -> Router {
 }
 
 async fn limit(State(shared): State<Shared>, request: HttpRequest, next: Next) -> Response {
-    let _under_way = shared.at_once.enter();
+    let _in_flight = shared.concurrency.enter();
     let limits = shared.dials.lock().rate_limits;
     let admitted = limits
         .zip(RateLimitBucket::of(request.uri().path()))
         .map(|(limits, bucket)| {
-            let under_way = shared.at_once.now();
-            shared.limiter.lock().admit(&limits, bucket, under_way)
+            let in_flight = shared.concurrency.now();
+            shared.limiter.lock().admit(&limits, bucket, in_flight)
         });
     shared.front.latency.pass().await;
     let Some((limit_headers, admitted)) = admitted else {

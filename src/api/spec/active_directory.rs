@@ -38,7 +38,7 @@ pub struct ActiveDirectorySource {
     /// memberships of universal groups are complete there. Default: `false`.
     pub global_catalog: Option<bool>,
 
-    /// Whom to trust, for controllers with certificates of a private CA.
+    /// The CA to trust, for controllers with certificates of a private CA.
     pub tls: Option<LdapTls>,
 
     /// The Secret with the account to read with: keys `username` (`reader@corp.example.com`,

@@ -123,7 +123,7 @@ pub struct EntraIdUsers {
 /// A kind of account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum EntraIdUserType {
-    /// One's own people.
+    /// People of the tenant itself.
     Member,
     /// People invited from elsewhere.
     Guest,
@@ -139,13 +139,13 @@ pub enum EntraIdEmail {
     // Bitwarden's own connector.
     #[default]
     MailOrUserPrincipalName,
-    /// `mail`.
+    /// The attribute `mail`.
     Mail,
-    /// `userPrincipalName`.
+    /// The attribute `userPrincipalName`.
     UserPrincipalName,
 }
 
-/// Some groups.
+/// Groups, by object id or by name.
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

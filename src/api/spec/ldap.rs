@@ -1,4 +1,4 @@
-//! An LDAP directory.
+//! The fields of `source.ldap`.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -47,7 +47,7 @@ pub struct LdapSource {
     /// data then travel unencrypted. Default: `false`.
     pub allow_plaintext: Option<bool>,
 
-    /// Whom to trust, and the client's own certificate.
+    /// The CA to trust, and the client's own certificate.
     pub tls: Option<LdapTls>,
 
     /// The Secret with the account to read with: keys `bindDn` and `password`. Without it (and
@@ -90,7 +90,7 @@ pub struct LdapSource {
     pub search_timeout: Option<String>,
 }
 
-/// Whom to trust, and the client's own certificate.
+/// The CA to trust, and the client's own certificate.
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -283,6 +283,6 @@ pub enum LdapScope {
     Subtree,
     /// The entries right below the base.
     OneLevel,
-    /// The base alone.
+    /// Only the entry at the base.
     Base,
 }

@@ -1,4 +1,4 @@
-//! An Okta organization.
+//! The fields of `source.okta`.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;

@@ -1,4 +1,4 @@
-//! A OneLogin account.
+//! The fields of `source.oneLogin`.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -90,7 +90,7 @@ pub struct OneLoginAttribute {
     #[schemars(length(max = 128))]
     pub attribute: String,
 
-    /// The value.
+    /// The value that the attribute must have.
     #[schemars(length(min = 1, max = 256))]
     pub value: String,
 }
@@ -145,7 +145,7 @@ pub struct OneLoginGroups {
 /// What becomes a group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OneLoginGroupsFrom {
-    /// OneLogin's roles.
+    /// OneLogin's roles, of which a person can have several.
     #[default]
     Roles,
     /// OneLogin's groups, of which a person has at most one.

@@ -59,7 +59,7 @@ pub struct OrganizationSpec {
     /// (`organization.…`) and `clientSecret`.
     pub credentials_secret_ref: ClientCredentialsRef,
 
-    /// Whom to trust, for a server with a private CA.
+    /// The CA to trust, for a server with a private CA.
     pub tls: Option<TlsSpec>,
 
     /// What has to be said about a Vaultwarden server, which can't be read. Other servers need none

@@ -25,7 +25,7 @@ pub struct CaBundleRef {
     pub key: Option<String>,
 }
 
-/// Where certificates are.
+/// The kind of object that holds the certificates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CaBundleKind {
     /// In a ConfigMap.
@@ -35,7 +35,7 @@ pub enum CaBundleKind {
     Secret,
 }
 
-/// Whom to trust beyond the public CAs.
+/// CAs to trust besides the public ones.
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

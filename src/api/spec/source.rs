@@ -1,4 +1,4 @@
-//! Which directory.
+//! The directory that is read: exactly one of the sources.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};

@@ -22,7 +22,7 @@ pub struct ActiveDirectorySettings {
     pub security: ActiveDirectorySecurity,
     /// Whether to read the global catalog, which holds a part of every domain of the forest.
     pub global_catalog: bool,
-    /// Whom to trust; `start_tls` is set by `security`.
+    /// The CA to trust; `start_tls` is set by `security`.
     pub tls: TlsSettings,
     /// As whom to read. `dn` may also be `reader@corp.example.com` or `CORP\reader`. Default
     /// anonymous, which controllers don't allow: a source needs a name and a password.

@@ -158,7 +158,7 @@ impl Groups {
                                     people: vec![key],
                                     ..Membership::default()
                                 };
-                                lock(seen).strangers.insert(key, email.into());
+                                lock(seen).external_members.insert(key, email.into());
                                 Ok((key, outside))
                             }
                             Err(error) => Err(error),
@@ -183,7 +183,7 @@ impl Groups {
         let Seen {
             mut builder,
             people,
-            strangers,
+            external_members,
             ..
         } = seen;
         for (key, group, membership) in &self.listed {
@@ -208,7 +208,9 @@ impl Groups {
                 "" => &group.email,
                 name => name,
             };
-            if let Some(problem) = members_from_outside(&members, &strangers, group, name, whose) {
+            if let Some(problem) =
+                members_from_outside(&members, &external_members, group, name, whose)
+            {
                 builder.problem(problem);
             }
             if everyone {
@@ -252,7 +254,7 @@ async fn members(
             }
             membership.people.push(key);
             if !seen.people.contains(&key) && !is_machine(&member.email) {
-                seen.strangers
+                seen.external_members
                     .entry(key)
                     .or_insert_with(|| member.email.into());
             }
@@ -270,14 +272,14 @@ fn is_machine(email: &str) -> bool {
 
 fn members_from_outside(
     members: &[EntryKey],
-    strangers: &HashMap<EntryKey, Box<str>>,
+    external_members: &HashMap<EntryKey, Box<str>>,
     group: &Group,
     name: &str,
     whose: &str,
 ) -> Option<Problem> {
     let mut emails: Vec<&str> = members
         .iter()
-        .filter_map(|key| strangers.get(key))
+        .filter_map(|key| external_members.get(key))
         .map(|email| &**email)
         .collect();
     emails.sort_unstable();

@@ -54,9 +54,9 @@ async fn read_once(
 
     let mut seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
     // Whoever is of one of the customer's domains is somebody out of scope, or gone by now.
-    let mut strangers = std::mem::take(&mut seen.strangers);
-    strangers.retain(|key, email| !seen.people.contains(key) && !seen.is_ours(email));
-    seen.strangers = strangers;
+    let mut external_members = std::mem::take(&mut seen.external_members);
+    external_members.retain(|key, email| !seen.people.contains(key) && !seen.is_ours(email));
+    seen.external_members = external_members;
     let whose = match tenant {
         Tenant::Customer(_) => "of this Google Workspace customer".to_owned(),
         Tenant::Domains(domains) => format!("of {}", sanitize(&domains.join(", "))),

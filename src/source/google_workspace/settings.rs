@@ -16,7 +16,7 @@ use crate::http::{
 /// Everything about one customer. [`GoogleWorkspaceSettings::new`] fills the defaults.
 #[derive(Debug, Clone)]
 pub struct GoogleWorkspaceSettings {
-    /// Whose people and groups.
+    /// The customer or domain to read.
     pub tenant: Tenant,
     /// The administrator to act for; `None`: the service account has a role of its own.
     pub admin_email: Option<String>,
@@ -54,7 +54,7 @@ impl GoogleWorkspaceSettings {
     }
 }
 
-/// Whose people and groups are read.
+/// The customer or domain whose people and groups are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tenant {
     /// A customer's, of all its domains: its id, or `my_customer`.

@@ -23,7 +23,7 @@ pub(super) struct Seen {
     /// The customer's domains, as far as its users and groups tell.
     pub domains: HashSet<String>,
     /// Members of groups, by email, who aren't among the people so far.
-    pub strangers: HashMap<EntryKey, Box<str>>,
+    pub external_members: HashMap<EntryKey, Box<str>>,
 }
 
 impl Seen {
@@ -106,7 +106,7 @@ pub(super) async fn read(
                 let builder = &mut seen.builder;
                 builder.user(&[key], &user.id, email, account, &user.primary_email);
                 seen.people.insert(key);
-                seen.strangers.remove(&key);
+                seen.external_members.remove(&key);
             }
             Ok(())
         })

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use super::error::{LdapFailure, Stage};
 use super::relay::{self, Stream};
 use super::settings::{Bind, LdapSettings, ServerUrl};
-use super::start_tls::{self, Unsecured};
+use super::start_tls::{self, StartTlsError};
 use super::tls::{Certificate, SeenCertificate, Tls};
 use crate::http::process_limits::process_limits;
 use crate::http::{CallOutcome, Observer};
@@ -241,15 +241,15 @@ impl Connector {
                 let secured = timeout(self.time_limit, self.handshake(server, stream, config));
                 let stream = match secured.await {
                     Ok(Ok(stream)) => stream,
-                    Ok(Err(Unsecured::Refused(result))) => {
+                    Ok(Err(StartTlsError::Refused(result))) => {
                         let tried = format!("StartTLS with {name}");
                         return Err(LdapFailure::refused(tried, Stage::StartTls, &result));
                     }
-                    Ok(Err(Unsecured::ProtocolViolation(violation))) => {
+                    Ok(Err(StartTlsError::ProtocolViolation(violation))) => {
                         let tried = format!("StartTLS with {name}");
                         return Err(LdapFailure::Unacceptable { tried, violation });
                     }
-                    Ok(Err(Unsecured::Io(error))) => {
+                    Ok(Err(StartTlsError::Io(error))) => {
                         return Err(self.tls_failure(server, &seen, error.into()));
                     }
                     Err(elapsed) => return Err(self.tls_failure(server, &seen, elapsed.into())),
@@ -282,7 +282,7 @@ impl Connector {
         server: &ServerUrl,
         mut stream: TcpStream,
         config: Arc<rustls::ClientConfig>,
-    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Unsecured> {
+    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, StartTlsError> {
         if !server.ldaps {
             start_tls::ask(&mut stream, process_limits().max_ldap_message_bytes).await?;
         }
@@ -300,7 +300,7 @@ impl Connector {
         seen: &SeenCertificate,
         error: LdapError,
     ) -> LdapFailure {
-        let (why, passing, source) = match error {
+        let (why, transient, source) = match error {
             LdapError::Timeout { .. } => (
                 format!(
                     "no answer within {} s; check that the port speaks TLS (ldaps://) or StartTLS \
@@ -312,8 +312,8 @@ impl Connector {
             ),
             error => match rustls_cause(&error) {
                 Some(cause) => {
-                    let (why, passing) = self.tls.explain(&server.host, seen, cause);
-                    (why, passing, Some(Box::new(cause.clone())))
+                    let (why, transient) = self.tls.explain(&server.host, seen, cause);
+                    (why, transient, Some(Box::new(cause.clone())))
                 }
                 None => (
                     format!(
@@ -328,7 +328,7 @@ impl Connector {
         LdapFailure::Tls {
             server: server.to_string(),
             why,
-            passing,
+            transient,
             source,
         }
     }
@@ -381,11 +381,11 @@ impl Connector {
         let server = connection.server.clone();
         match cause.as_deref().and_then(rustls_cause) {
             Some(tls) => {
-                let (why, passing) = self.tls.explain("", &Default::default(), tls);
+                let (why, transient) = self.tls.explain("", &Default::default(), tls);
                 LdapFailure::Tls {
                     server,
                     why,
-                    passing,
+                    transient,
                     source: Some(Box::new(tls.clone())),
                 }
             }
@@ -394,7 +394,7 @@ impl Connector {
                 why: "the server ended the connection when it had seen our client certificate; \
                       check that a CA it trusts signed it"
                     .to_owned(),
-                passing: true,
+                transient: true,
                 source: None,
             },
             None => failure,

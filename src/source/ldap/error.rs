@@ -46,7 +46,7 @@ pub enum LdapFailure {
         /// What is wrong with which certificate, and what to do.
         why: String,
         /// Whether it may pass, or be fixed at the server, without anything changing here.
-        passing: bool,
+        transient: bool,
         /// What the TLS library said.
         source: Option<Box<rustls::Error>>,
     },
@@ -282,8 +282,12 @@ impl LdapFailure {
                 ProtocolViolation::NotLdap => TRANSIENT,
             },
             Self::Resolve { .. } | Self::Connect { .. } | Self::Malformed { .. } => TRANSIENT,
-            Self::Tls { passing: true, .. } => TRANSIENT,
-            Self::Tls { passing: false, .. } => SourceErrorKind::Configuration,
+            Self::Tls {
+                transient: true, ..
+            } => TRANSIENT,
+            Self::Tls {
+                transient: false, ..
+            } => SourceErrorKind::Configuration,
             Self::Refused { stage, answer, .. } => match (stage, answer.code) {
                 (_, 51 | 52 | 80) => TRANSIENT,
                 (Stage::Search, 3 | 4 | 10 | 11 | 53 | 54) => SourceErrorKind::Incomplete,

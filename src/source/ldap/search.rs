@@ -84,8 +84,8 @@ impl Connection {
         let limited = tokio::time::timeout(search.limit, pages);
         match self.stream.during(limited).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(Broken::Judged(failure))) => Err(failure),
-            Ok(Err(Broken::Library(error))) => {
+            Ok(Err(SearchError::Failed(failure))) => Err(failure),
+            Ok(Err(SearchError::Library(error))) => {
                 let tried = search.tried(&self.server);
                 Err(self.stream.failure(tried, error, search.idle))
             }
@@ -138,19 +138,19 @@ impl<'a> Budget<'a> {
 }
 
 /// Why a search ended early.
-enum Broken {
-    Judged(LdapFailure),
+enum SearchError {
+    Failed(LdapFailure),
     /// To be judged by whoever knows what happened to the connection.
     Library(LdapError),
 }
 
-impl From<LdapFailure> for Broken {
+impl From<LdapFailure> for SearchError {
     fn from(failure: LdapFailure) -> Self {
-        Self::Judged(failure)
+        Self::Failed(failure)
     }
 }
 
-impl From<LdapError> for Broken {
+impl From<LdapError> for SearchError {
     fn from(error: LdapError) -> Self {
         Self::Library(error)
     }
@@ -162,7 +162,7 @@ async fn pages(
     observer: &dyn Observer,
     search: &Search<'_>,
     mut each: impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
-) -> Result<(), Broken> {
+) -> Result<(), SearchError> {
     let page_size = i32::try_from(search.page_size).unwrap_or(i32::MAX);
     let mut cookie = vec![];
     loop {
@@ -194,10 +194,10 @@ async fn pages(
     }
 }
 
-fn outcome(answer: &Result<Option<LdapResult>, Broken>) -> CallOutcome {
+fn outcome(answer: &Result<Option<LdapResult>, SearchError>) -> CallOutcome {
     match answer {
         Ok(_) => CallOutcome::Status(0),
-        Err(Broken::Judged(LdapFailure::Refused { answer, .. })) => {
+        Err(SearchError::Failed(LdapFailure::Refused { answer, .. })) => {
             CallOutcome::Status(u16::try_from(answer.code).unwrap_or(u16::MAX))
         }
         Err(_) => CallOutcome::Interrupted,
@@ -210,7 +210,7 @@ async fn page(
     server: &str,
     search: &Search<'_>,
     each: &mut impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
-) -> Result<Option<LdapResult>, Broken> {
+) -> Result<Option<LdapResult>, SearchError> {
     let seconds = i32::try_from(search.limit.as_secs()).unwrap_or(i32::MAX);
     let scope = match search.scope {
         LdapScope::Subtree => Scope::Subtree,

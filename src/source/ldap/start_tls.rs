@@ -18,7 +18,7 @@ const ANSWER_MAX: usize = 64 << 10;
 
 /// Why there is no TLS.
 #[derive(Debug)]
-pub enum Unsecured {
+pub enum StartTlsError {
     /// The server doesn't want to.
     Refused(Box<LdapResult>),
     /// What it sent isn't, or is more than, an answer.
@@ -27,7 +27,7 @@ pub enum Unsecured {
     Io(io::Error),
 }
 
-impl From<io::Error> for Unsecured {
+impl From<io::Error> for StartTlsError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
@@ -38,7 +38,7 @@ impl From<io::Error> for Unsecured {
 ///
 /// # Errors
 /// When the server refuses or doesn't answer.
-pub async fn ask<S>(stream: &mut S, most_bytes: usize) -> Result<(), Unsecured>
+pub async fn ask<S>(stream: &mut S, most_bytes: usize) -> Result<(), StartTlsError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -50,7 +50,7 @@ where
         let byte = stream.read_u8().await?;
         framing
             .follow(&[byte])
-            .map_err(Unsecured::ProtocolViolation)?;
+            .map_err(StartTlsError::ProtocolViolation)?;
         answer.push(byte);
         if framing.is_between_messages() {
             break;
@@ -59,9 +59,9 @@ where
     let result = parse_tag(&answer)
         .ok()
         .and_then(|(_, message)| result(&message));
-    match result.ok_or(Unsecured::ProtocolViolation(ProtocolViolation::NotLdap))? {
+    match result.ok_or(StartTlsError::ProtocolViolation(ProtocolViolation::NotLdap))? {
         LdapResult { rc: 0, .. } => Ok(()),
-        refused => Err(Unsecured::Refused(Box::new(refused))),
+        refused => Err(StartTlsError::Refused(Box::new(refused))),
     }
 }
 
@@ -93,7 +93,7 @@ fn result(message: &StructureTag) -> Option<LdapResult> {
 mod tests {
     use super::*;
 
-    async fn answered(answer: &[u8]) -> Result<Vec<u8>, Unsecured> {
+    async fn answered(answer: &[u8]) -> Result<Vec<u8>, StartTlsError> {
         let (mut ours, mut theirs) = tokio::io::duplex(4096);
         theirs.write_all(answer).await.unwrap();
         let asked = ask(&mut ours, 1 << 20).await;
@@ -117,7 +117,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_is_reported_and_anything_else_is_no_answer() {
         let no = b"\x30\x0e\x02\x01\x01\x78\x09\x0a\x01\x02\x04\x00\x04\x02no";
-        let Err(Unsecured::Refused(result)) = answered(no).await else {
+        let Err(StartTlsError::Refused(result)) = answered(no).await else {
             panic!("it was refused");
         };
         assert_eq!((result.rc, result.text.as_str()), (2, "no"));
@@ -132,7 +132,7 @@ mod tests {
             assert!(
                 matches!(
                     answer,
-                    Err(Unsecured::ProtocolViolation(ProtocolViolation::NotLdap))
+                    Err(StartTlsError::ProtocolViolation(ProtocolViolation::NotLdap))
                 ),
                 "{answer:?}"
             );

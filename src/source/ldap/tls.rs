@@ -36,7 +36,7 @@ pub struct Tls {
     verifier: Option<Arc<WebPkiServerVerifier>>,
     /// The certificates of the bundle, as they are.
     bundled: Arc<[Vec<u8>]>,
-    /// Whom we trust, for a person.
+    /// The trusted CAs, for messages.
     trusted: String,
 }
 
@@ -251,7 +251,7 @@ impl SeenCertificate {
 /// What a person wants to know of a certificate.
 #[derive(Debug, Clone)]
 pub struct Certificate {
-    /// Whom it is for.
+    /// The name in the certificate.
     pub subject: String,
     /// The name of the CA that signed the certificate.
     pub issuer: String,

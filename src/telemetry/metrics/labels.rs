@@ -32,7 +32,7 @@ impl RunResult {
     }
 }
 
-/// Whom a request was sent to.
+/// The side that a request was sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RequestSide {
     /// The directory that is read.
@@ -43,7 +43,7 @@ pub enum RequestSide {
     Kubernetes,
 }
 
-/// Whose members and groups are counted.
+/// The side whose members and groups are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SizeOf {
     /// What the directory wants: active people and groups in scope.

@@ -26,7 +26,7 @@ use crate::cluster::{apply, cluster, program};
 use crate::helm::the;
 
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(90);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// A namespace, what the chart renders for it, and an organization.
 pub struct Place {
@@ -82,7 +82,7 @@ impl Place {
             let name = rule["resourceNames"][0].as_str();
             let question = atom.question("directory-sync", &self.namespace, name);
             while granted(&atom) && !self.may(&question).await {
-                assert!(start.elapsed() < PATIENCE, "{atom} isn't granted");
+                assert!(start.elapsed() < WAIT_TIMEOUT, "{atom} isn't granted");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
@@ -229,7 +229,7 @@ impl Operator {
                 return Err(Forbidden(line.to_owned()));
             }
             assert!(
-                start.elapsed() < PATIENCE,
+                start.elapsed() < WAIT_TIMEOUT,
                 "it never came to: {what}\n{log}"
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -243,7 +243,7 @@ impl Operator {
         let killed = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(killed.unwrap().success());
         // Ends when the program does.
-        self.process.wait_until(PATIENCE, || false).unwrap_err();
+        self.process.wait_until(WAIT_TIMEOUT, || false).unwrap_err();
         self.process.log()
     }
 }

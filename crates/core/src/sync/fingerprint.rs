@@ -95,7 +95,7 @@ impl FingerprintSet {
         self.sorted.binary_search(print).is_ok()
     }
 
-    /// Both sets together.
+    /// The fingerprints of both sets, each once.
     pub(crate) fn union(&self, more: &Self) -> Self {
         let mut sorted = [&*self.sorted, &more.sorted].concat();
         sorted.sort_unstable();
@@ -103,7 +103,7 @@ impl FingerprintSet {
         Self { sorted }
     }
 
-    /// In order.
+    /// The fingerprints in ascending order.
     pub(crate) fn as_slice(&self) -> &[Fingerprint] {
         &self.sorted
     }

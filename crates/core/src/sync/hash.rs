@@ -34,7 +34,7 @@ impl MemberSum {
         self.count == 0
     }
 
-    /// Identifies the set.
+    /// A digest of the set, the same in any order.
     pub fn digest(self) -> [u8; 16] {
         let mut text = [0; 24];
         text[..8].copy_from_slice(&self.count.to_be_bytes());

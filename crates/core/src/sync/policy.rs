@@ -12,9 +12,9 @@ pub use crate::sync::limits::Limit;
 pub struct Policy {
     /// Put before every external id; only members and groups with it are ours. Empty: all are.
     pub external_id_prefix: String,
-    /// Which people.
+    /// Which people are synced.
     pub users: UserFilter,
-    /// Which groups.
+    /// Which groups are synced.
     pub groups: GroupFilter,
     /// How people come in.
     pub onboarding: Onboarding,
@@ -80,11 +80,11 @@ pub struct Onboarding {
 /// Which revoked members get their access back once they are active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restore {
-    /// Nobody.
+    /// Revoked members stay revoked.
     Nobody,
     /// Whom an earlier run revoked; who was revoked by hand stays so.
     RevokedByUs,
-    /// Everybody.
+    /// Every revoked member, those revoked by hand as well.
     All,
 }
 
@@ -108,7 +108,7 @@ pub struct Offboarding {
 /// What happens to a member who goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Departure {
-    /// Nothing.
+    /// The member keeps access and groups.
     Retain,
     /// Access ends; account, data and group memberships stay, the seat is free.
     Revoke,

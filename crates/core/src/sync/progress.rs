@@ -100,7 +100,7 @@ pub struct ReadProgress {
 }
 
 impl ReadProgress {
-    /// Counts people.
+    /// Adds to the number of people read.
     pub fn add_users(&self, more: usize) {
         self.users.fetch_add(more as u64, Ordering::Relaxed);
     }
@@ -117,7 +117,7 @@ impl ReadProgress {
         (then > Timestamp::now()).then_some(then)
     }
 
-    /// Counts groups.
+    /// Adds to the number of groups read.
     pub fn add_groups(&self, more: usize) {
         self.groups.fetch_add(more as u64, Ordering::Relaxed);
     }

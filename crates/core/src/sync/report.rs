@@ -37,7 +37,7 @@ pub type Durations = Vec<(Phase, Duration)>;
 /// Whether a run changes the organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// It does.
+    /// The run applies its changes.
     Apply,
     /// It shows what it would do.
     Preview,
@@ -68,7 +68,7 @@ impl Report {
 pub struct Applied {
     /// Changes the server accepted, by kind.
     pub counts: ActionCounts,
-    /// What it refused.
+    /// The changes that the server refused, as problems.
     pub problems: Problems,
     /// External ids whose change was refused; there is no use in looking for it.
     pub refused: HashSet<ExternalId>,
@@ -81,7 +81,7 @@ pub struct Applied {
 pub struct ActionCounts(BTreeMap<Kind, usize>);
 
 impl ActionCounts {
-    /// Counts `changes`.
+    /// The counts of `changes`, by kind.
     pub fn of<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Self {
         let mut counts = Self::default();
         for change in changes {
@@ -90,7 +90,7 @@ impl ActionCounts {
         counts
     }
 
-    /// Counts one more.
+    /// Counts one more change of this kind.
     pub fn add(&mut self, kind: Kind) {
         *self.0.entry(kind).or_default() += 1;
     }
@@ -115,7 +115,7 @@ impl ActionCounts {
         self.0.get(&kind).copied().unwrap_or_default()
     }
 
-    /// All of them.
+    /// How many changes there are of all kinds.
     pub fn total(&self) -> usize {
         self.0.values().sum()
     }

@@ -40,7 +40,7 @@ pub enum Access {
     Given,
     /// It was sent, and whether it was taken isn't known.
     Unsure,
-    /// We revoked it.
+    /// An earlier run of ours revoked it.
     Revoked,
 }
 

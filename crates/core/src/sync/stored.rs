@@ -16,12 +16,12 @@ pub enum Corrupt {
     /// Another format, or another version of it.
     #[error("it has another format; another version of this program may have written it")]
     Format,
-    /// Cut or changed.
+    /// The bytes were cut short or changed.
     #[error("it is damaged")]
     Damaged,
 }
 
-/// What [`from_bytes`] reads.
+/// Writes a value in the form that [`from_bytes`] reads.
 pub fn to_bytes(magic: &Magic, value: &impl Serialize) -> Vec<u8> {
     let mut bytes = postcard::to_extend(value, magic.to_vec())
         .expect("a vector takes everything, and every list knows its length");

@@ -1,4 +1,4 @@
-//! Seats.
+//! Invitations when the subscription has too few seats.
 
 use directory_sync_core::problem::ProblemReason;
 use directory_sync_core_testing::{Run, directory, organization, policy, sync};

@@ -20,7 +20,7 @@ use crate::screen::Screen;
 
 const OPERATOR_LOG: &str = "operator.log";
 /// Nothing in the demo takes a tenth of this.
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The parts. Dropped in this order: the operator before what it talks to.
 pub struct Stage {
@@ -118,7 +118,7 @@ impl Stage {
             // The servers are on this machine.
             .env("DIRECTORY_SYNC_ALLOWED_NETWORKS", "127.0.0.0/8,::1");
         let mut process = Process::spawn(&command, own_folder.path(), &log)?;
-        process.wait_until(PATIENCE, || answers(&listen, "/readyz"))?;
+        process.wait_until(WAIT_TIMEOUT, || answers(&listen, "/readyz"))?;
         *self.operator.borrow_mut() = Some(Operator {
             process,
             listen,
@@ -131,7 +131,7 @@ impl Stage {
     pub fn wait_for_the_resource(&self) -> Result<()> {
         let started = Instant::now();
         while let Err(error) = self.api.run_kubectl(&["get", "directorysyncs", "-A"]) {
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > WAIT_TIMEOUT {
                 return Err(error).context("the resource isn't served");
             }
             std::thread::sleep(Duration::from_millis(100));
@@ -187,8 +187,8 @@ impl Stage {
                 return Ok(status.clone());
             }
             ensure!(
-                started.elapsed() < PATIENCE,
-                "{what} didn't come within {PATIENCE:?}; the status is {status:#}"
+                started.elapsed() < WAIT_TIMEOUT,
+                "{what} didn't come within {WAIT_TIMEOUT:?}; the status is {status:#}"
             );
             std::thread::sleep(Duration::from_millis(200));
         }

@@ -19,7 +19,7 @@ pub struct Account {
     /// Email address, if there is one.
     pub mail: Option<String>,
     /// What may be done with it.
-    pub standing: Standing,
+    pub status: AccountStatus,
     /// Whether it has the password [`Samba::PASSWORD`]; those who don't never log on.
     pub password: bool,
     /// Further attributes of the entry, with their values.
@@ -28,7 +28,7 @@ pub struct Account {
 
 /// What may be done with an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum AccountStatus {
     /// The account can be used.
     Enabled,
     /// The account is disabled (ACCOUNTDISABLE).
@@ -83,7 +83,7 @@ impl Account {
         Self {
             name: name.to_owned(),
             mail: Some(format!("{name}@example.com")),
-            standing: Standing::Enabled,
+            status: AccountStatus::Enabled,
             password: false,
             more: vec![],
         }
@@ -107,7 +107,7 @@ impl Account {
         // NORMAL_ACCOUNT, with DONT_EXPIRE_PASSWORD or PASSWD_NOTREQD, and ACCOUNTDISABLE.
         let control = 0x200
             | if self.password { 0x1_0000 } else { 0x20 }
-            | if self.standing == Standing::Disabled {
+            | if self.status == AccountStatus::Disabled {
                 0x2
             } else {
                 0

@@ -22,7 +22,7 @@ struct Stored<'a> {
     sent: StoredSent<'a>,
 }
 
-/// 25 bytes.
+/// A group in 25 bytes, all of fixed length.
 #[derive(Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 struct StoredGroup {
     /// A hash, which is longer as a number of variable length.

@@ -160,7 +160,7 @@ struct Row<'a> {
     held_by: Option<&'static str>,
 }
 
-/// Evidence for programs.
+/// The evidence of a change, for programs.
 #[derive(Serialize)]
 struct Shown {
     kind: &'static str,

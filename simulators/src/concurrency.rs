@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 /// The count. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct AtOnce(Arc<Mutex<Count>>);
+pub(crate) struct Concurrency(Arc<Mutex<Count>>);
 
 #[derive(Debug, Default)]
 struct Count {
@@ -14,14 +14,14 @@ struct Count {
     most: u32,
 }
 
-impl AtOnce {
+impl Concurrency {
     /// One more is under way until what this gives is dropped: it is answered, or its client is
     /// gone.
-    pub fn enter(&self) -> UnderWay {
+    pub fn enter(&self) -> InFlight {
         let mut count = self.0.lock();
         count.now += 1;
         count.most = count.most.max(count.now);
-        UnderWay(self.clone())
+        InFlight(self.clone())
     }
 
     /// The requests under way now.
@@ -43,9 +43,9 @@ impl AtOnce {
 
 /// Counts one request as long as it is kept.
 #[must_use]
-pub(crate) struct UnderWay(AtOnce);
+pub(crate) struct InFlight(Concurrency);
 
-impl Drop for UnderWay {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.0.lock().now -= 1;
     }
