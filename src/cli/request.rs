@@ -8,7 +8,9 @@ use jiff::SignedDuration;
 use sha2::{Digest as _, Sha256};
 
 use super::args::{Command, CommandLine, LogArgs, LogFormatArg, OperatorArgs};
-use crate::controller::{LeaderElection, Namespaces, OperatorSettings, ResourcePolicy};
+use crate::controller::{
+    LeaderElection, Namespaces, OperatorSettings, ResourcePolicy, is_namespace,
+};
 use crate::telemetry::{Health, InvalidLogFilter, LogFilter, LogFormat, LogSettings, Metrics};
 
 /// Flags that can't be meant.
@@ -141,16 +143,6 @@ fn namespaces_of(flag: &'static str, names: Vec<String>) -> Result<Namespaces, I
     }
     named(flag, &names)?;
     Ok(Namespaces::Named(names))
-}
-
-/// Whether a text is a DNS label, which is what a namespace's name has to be.
-fn is_namespace(name: &str) -> bool {
-    name.len() <= 63
-        && !name.starts_with('-')
-        && !name.ends_with('-')
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// Operators that share out resources by label must not share a Lease.

@@ -78,6 +78,8 @@ pub struct StateFile {
     written: Key,
     /// Whether the file has what a later command has to find.
     is_kept: bool,
+    /// Whether there was a record that can't be read any more.
+    is_lost: bool,
 }
 
 /// Identifies the content of a record; zeros: of none.
@@ -145,6 +147,7 @@ impl StateFile {
             record: Record::default(),
             written: Key::default(),
             is_kept: false,
+            is_lost: false,
         })
     }
 
@@ -226,6 +229,7 @@ impl StateFile {
     /// Nothing is known, though there was something.
     fn lose(&mut self, why: &dyn fmt::Display) {
         self.warn(why);
+        self.is_lost = true;
         self.record.incomplete = true;
     }
 
@@ -284,7 +288,9 @@ impl StateFile {
             sent: sent.clone().sent_only().to_bytes(),
             holds,
         });
-        if self.written == NONE {
+        // The first record ever. Where one was lost, its digest stays until there is another: a command
+        // that ends in between leaves the loss to be noticed.
+        if self.written == NONE && !self.is_lost {
             self.write_witness(NONE)?;
         }
         self.record.previous = self.written;
@@ -438,6 +444,23 @@ mod tests {
                 "{accident}: other prefixes"
             );
         }
+    }
+
+    #[test]
+    fn a_loss_is_still_noticed_after_a_command_that_could_not_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let args = in_folder(folder.path());
+        begin(&args, "");
+        let path = open(&args, 1, "", "staff").path;
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(path.with_extension("new")).unwrap();
+        let mut file = open(&args, 1, "", "staff");
+        let (ledger, sent) = file.load(Timestamp::now()).unwrap();
+        assert!(ledger.is_careful());
+        file.begin(&ledger, &sent).unwrap_err();
+        drop(file);
+        std::fs::remove_dir(path.with_extension("new")).unwrap();
+        assert!(load(&args, "", "staff").0.is_careful());
     }
 
     #[test]

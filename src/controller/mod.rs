@@ -52,6 +52,7 @@ mod watchdog;
 pub use operator::{OperatorError, run};
 pub use settings::{
     LeaderElection, NamespaceHost, NamespaceHosts, Namespaces, OperatorSettings, ResourcePolicy,
+    is_namespace,
 };
 pub use timing::Timing;
 

@@ -1,9 +1,11 @@
 //! One reconcile of one object: prepare, decide, run, report.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
@@ -25,6 +27,9 @@ use super::watch::WatchedObject;
 use crate::api::conditions::{Blocker, ConditionType, Success, SyncOutcome, find};
 use crate::api::status::ClaimStatus;
 use crate::api::{DirectorySync, DirectorySyncStatus};
+
+/// When an object is looked at again after a fault of ours.
+const AFTER_A_FAULT: Duration = Duration::from_mins(30);
 
 /// Reconciles an object: does what is due, and gives the time until the next look.
 ///
@@ -61,7 +66,16 @@ pub async fn reconcile(
         context.initial_sync.done(&object.uid().unwrap_or_default());
         requeue
     };
-    let requeue = requeue.instrument(span).await;
+    // One object must not end the operator of all.
+    let caught = AssertUnwindSafe(requeue.instrument(span.clone())).catch_unwind();
+    let requeue = caught.await.unwrap_or_else(|_| {
+        let _entered = span.enter();
+        tracing::error!(
+            "a fault in the operator ended this reconcile; please report it with its stack trace"
+        );
+        context.initial_sync.done(&object.uid().unwrap_or_default());
+        AFTER_A_FAULT
+    });
     // Jitter.
     Ok(Action::requeue(
         requeue.mul_f64(0.9 + 0.2 * fastrand::f64()),

@@ -281,7 +281,9 @@ impl Run<'_> {
         state.plan.known = true;
         let expected = state.status.ledger_digest.as_deref();
         let mut ledger = Ledger::load(content.ledger(), expected, now);
-        if content.is_of_another() && content.ledger().is_some() && !ledger.is_careful() {
+        // One that was adopted is careful, too, but keeps what it has.
+        let is_trusted = !ledger.is_careful() || ledger.is_adopted();
+        if content.is_of_another() && content.ledger().is_some() && is_trusted {
             ledger = ledger.doubted(now);
         }
         if ledger.is_careful() {

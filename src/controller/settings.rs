@@ -99,13 +99,23 @@ impl FromStr for NamespaceHost {
         let (namespace, host) = text
             .trim()
             .split_once('=')
-            .filter(|(namespace, _)| !namespace.is_empty())
+            .filter(|(namespace, _)| !namespace.is_empty() && is_namespace(namespace))
             .ok_or("write NAMESPACE=HOST, such as team-a=*.okta.com")?;
         Ok(Self {
             namespace: namespace.to_owned(),
             host: host.parse()?,
         })
     }
+}
+
+/// Whether a text is a DNS label, which is what a namespace's name has to be.
+pub fn is_namespace(name: &str) -> bool {
+    name.len() <= 63
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// Which servers the resources of some namespaces may name. Those of others may name any that the

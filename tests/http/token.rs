@@ -17,6 +17,7 @@ use super::{get, remote};
 struct Issuer {
     issued: Arc<AtomicUsize>,
     broken: bool,
+    lifetime: Option<Duration>,
 }
 
 impl TokenSource for Issuer {
@@ -37,7 +38,7 @@ impl TokenSource for Issuer {
             }
             Ok(Token {
                 secret: format!("token-{number}").into(),
-                lifetime: Duration::from_secs(3600),
+                lifetime: self.lifetime.unwrap_or(Duration::from_secs(3600)),
             })
         })
     }
@@ -63,6 +64,17 @@ async fn a_token_is_renewed_before_its_end() {
     tokio::time::advance(Duration::from_secs(3530)).await;
     assert_eq!(current(&cache).await.0, "token-1");
     tokio::time::advance(Duration::from_secs(15)).await;
+    assert_eq!(current(&cache).await.0, "token-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lifetime_that_no_clock_reaches_is_a_day() {
+    let cache = TokenCache::new(Issuer {
+        lifetime: Some(Duration::MAX),
+        ..Issuer::default()
+    });
+    assert_eq!(current(&cache).await.0, "token-1");
+    tokio::time::advance(Duration::from_hours(24)).await;
     assert_eq!(current(&cache).await.0, "token-2");
 }
 

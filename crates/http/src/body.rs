@@ -1,5 +1,6 @@
 //! Bodies, read to their end or not at all.
 
+use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
@@ -13,11 +14,16 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use crate::error::chain;
 use crate::process_limits::{TOO_MANY, TOO_MANY_VALUES, process_limits};
+use crate::redactor::WITHHELD;
 use crate::{Answer, Failure, Redactor, retry_after};
 use directory_sync_core::text::sanitize;
 
 /// As much of an answer that isn't a success as is kept.
 const ANSWER_MAX: u64 = 1 << 20;
+/// How much text of such an answer is looked at for secrets; what is beyond is withheld.
+const TEXTS_MAX: usize = 64 << 10;
+/// What a text counts at least.
+const TEXT_COST: usize = 64;
 /// The longest text in an answer. No name, address, token or cursor of any vendor comes near it.
 const TEXT_MAX: usize = 1 << 20;
 /// What is read at once from the network's side of a decoder.
@@ -136,9 +142,16 @@ pub(super) async fn answer(response: Response, query: Option<&str>, secrets: &Re
     let html = content_type.contains("html") || body.trim_ascii_start().starts_with(b"<");
     let mut body = serde_json::from_slice::<Value>(&body).ok();
     if let Some(body) = &mut body {
-        each_text(body, &|text| match query {
-            Some(query) if !query.is_empty() => secrets.redact(&text.replace(query, "***")),
-            _ => secrets.redact(text),
+        let left = Cell::new(TEXTS_MAX);
+        each_text(body, &|text| {
+            match left.get().checked_sub(text.len().max(TEXT_COST)) {
+                Some(rest) => left.set(rest),
+                None => return WITHHELD.to_owned(),
+            }
+            match query {
+                Some(query) if !query.is_empty() => secrets.redact(&text.replace(query, "***")),
+                _ => secrets.redact(text),
+            }
         });
     }
     Answer {

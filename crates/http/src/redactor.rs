@@ -9,15 +9,17 @@
 //! escapes of JSON, C, URLs, HTML and MIME, also one in another; Base64 (in lines, too), hexadecimal,
 //! lists of octal and decimal bytes; and each of these of UTF-16. Where part of a text is an encoding,
 //! that part is decoded and looked at. A secret of fewer than six bytes can't be distinguished from ordinary
-//! text: a text that holds one is withheld altogether.
+//! text: a text that holds one is withheld altogether. So is every text where the secrets are too many to be
+//! looked for, and what is over the budget of an answer: a server can't buy computing time with a long answer.
 //!
 //! A server can always find an encoding that isn't in this list. It has the credentials that were sent
 //! to it anyway, so this protects them from servers and proxies that quote, not from those that lie;
 //! credentials of the other side are never sent to it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -38,11 +40,15 @@ const PART: usize = 8;
 /// How many escapes in each other are resolved.
 const ESCAPES_IN_ESCAPES: usize = 4;
 /// No more forms of one text are looked at.
-const FORMS: usize = 32;
+const FORMS: usize = 16;
 /// No more of a text is looked at, or shown.
-const TEXT_MAX: usize = 16 << 10;
+const TEXT_MAX: usize = 4 << 10;
 /// No more of a secret is looked for: a longer one is a file, of which a part is as good.
 const SECRET_MAX: usize = 16 << 10;
+/// Where secrets have more bytes than this together, no text of the other side is shown.
+const SECRETS_MAX: usize = 256 << 10;
+/// Nor where they are more than this.
+const SECRETS_COUNT_MAX: usize = 1_000;
 /// Access tokens and assertions that were renewed since may still be quoted; very old ones no more.
 const TOKENS: usize = 16;
 
@@ -55,6 +61,18 @@ struct SecretSet {
     keys: Vec<SecretSlice<u8>>,
     identifiers: Vec<SecretSlice<u8>>,
     tokens: VecDeque<SecretSlice<u8>>,
+    /// More was added than is looked for.
+    too_many: bool,
+    /// Of all of them; made when the first text is looked at after a change.
+    index: OnceLock<Index>,
+}
+
+/// Where each part of each secret is found in a moment, however many there are.
+#[derive(Debug, Default)]
+struct Index {
+    /// By their length: the hash of each part, and the secrets and positions where it may stand.
+    parts: BTreeMap<usize, HashMap<u64, Vec<(usize, usize)>>>,
+    hash: RandomState,
 }
 
 /// A secret in lower case, and the length of the parts in which it is looked for.
@@ -62,8 +80,17 @@ struct SecretSet {
 struct Needle<'a> {
     bytes: &'a [u8],
     part: usize,
+}
+
+/// What is looked for, and in what kind of text.
+#[derive(Clone, Copy)]
+struct Search<'a> {
+    known: &'a SecretSet,
+    index: &'a Index,
     /// Which parts of a longer secret say nothing of it, because they stand in ordinary text.
     is_ordinary: fn(&[u8]) -> bool,
+    /// Which secrets are looked for.
+    applies: fn(&[u8]) -> bool,
 }
 
 impl Redactor {
@@ -79,16 +106,16 @@ impl Redactor {
 
     /// As [`Self::add`], for a value that may be no text.
     pub fn add_bytes(&self, secret: &[u8]) {
-        add_once(&mut self.write().keys, secret);
+        let known = &mut *self.write();
+        add_once(&mut known.keys, &mut known.too_many, secret);
     }
 
     /// One more value that isn't a credential, though it came out of a Secret: a bind DN, a user
     /// name. Only all of it is taken out, as parts of it (`dc=example`) stand elsewhere rightfully.
     pub fn add_identifier(&self, value: SecretString) {
-        add_once(
-            &mut self.write().identifiers,
-            value.expose_secret().as_bytes(),
-        );
+        let known = &mut *self.write();
+        let value = value.expose_secret().as_bytes();
+        add_once(&mut known.identifiers, &mut known.too_many, value);
     }
 
     /// One more access token or assertion. The newest few are remembered.
@@ -106,10 +133,13 @@ impl Redactor {
         sanitize(self.redact(text).trim())
     }
 
-    /// `text` with every secret of this redactor replaced.
+    /// `text` of the other side with every secret of this redactor replaced.
     pub fn redact(&self, text: &str) -> String {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        redact(&known.needles().collect::<Vec<_>>(), text)
+        match known.too_many {
+            true => WITHHELD.to_owned(),
+            false => redact(known.search(is_word, |_| true), text),
+        }
     }
 
     /// A message in which our own words stand, without values that came out of Secrets. Values that
@@ -117,133 +147,189 @@ impl Redactor {
     /// So are the words of a file's format (`private_key`, `PRIVATE KEY`), which a message names.
     pub fn redact_message(&self, text: &str) -> String {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let needles: Vec<_> = known
-            .needles()
-            .filter(|needle| {
-                let length = needle.bytes.len();
-                length >= LONG || (length >= SHORT && !is_word(needle.bytes))
-            })
-            .map(|needle| Needle {
-                is_ordinary: are_words,
-                ..needle
-            })
-            .collect();
-        redact(&needles, text)
+        let applies =
+            |secret: &[u8]| secret.len() >= LONG || (secret.len() >= SHORT && !is_word(secret));
+        redact(known.search(are_words, applies), text)
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, SecretSet> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, SecretSet> {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        known.index = OnceLock::new();
+        known
     }
 }
 
 impl SecretSet {
-    fn needles(&self) -> impl Iterator<Item = Needle<'_>> {
-        let secrets = self.keys.iter().chain(&self.tokens).map(|secret| {
-            let bytes = secret.expose_secret();
-            let part = match bytes.len() {
-                length if length >= LONG => PART,
-                length => length,
-            };
-            Needle {
-                bytes,
-                part,
-                is_ordinary: is_word,
-            }
-        });
-        let identifiers = self.identifiers.iter().map(|value| {
-            let bytes = value.expose_secret();
+    fn search(&self, is_ordinary: fn(&[u8]) -> bool, applies: fn(&[u8]) -> bool) -> Search<'_> {
+        Search {
+            known: self,
+            index: self.index.get_or_init(|| Index::of(self)),
+            is_ordinary,
+            applies,
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.keys.len() + self.tokens.len() + self.identifiers.len()
+    }
+
+    fn needle(&self, number: usize) -> Needle<'_> {
+        let credentials = self.keys.len() + self.tokens.len();
+        if let Some(identifier) = number.checked_sub(credentials) {
+            let bytes = self.identifiers[identifier].expose_secret();
             let part = bytes.len();
-            Needle {
-                bytes,
-                part,
-                is_ordinary: is_word,
-            }
-        });
-        secrets.chain(identifiers)
+            return Needle { bytes, part };
+        }
+        let bytes = match number.checked_sub(self.keys.len()) {
+            Some(token) => self.tokens[token].expose_secret(),
+            None => self.keys[number].expose_secret(),
+        };
+        let part = match bytes.len() {
+            length if length >= LONG => PART,
+            length => length,
+        };
+        Needle { bytes, part }
     }
 }
 
-fn redact(needles: &[Needle<'_>], text: &str) -> String {
-    if needles.is_empty() {
+impl Index {
+    fn of(known: &SecretSet) -> Self {
+        let mut index = Self::default();
+        for number in 0..known.count() {
+            let Needle { bytes, part } = known.needle(number);
+            if part == 0 {
+                continue;
+            }
+            let parts = index.parts.entry(part).or_default();
+            for (at, window) in bytes.windows(part).enumerate() {
+                let places = parts.entry(index.hash.hash_one(window)).or_default();
+                // One place of a part in a secret is enough to know it.
+                if places.last().is_none_or(|(last, _)| *last != number) {
+                    places.push((number, at));
+                }
+            }
+        }
+        index
+    }
+}
+
+fn redact(search: Search<'_>, text: &str) -> String {
+    if search.known.count() == 0 {
         return text.to_owned();
     }
     let text = visible(&text[..text.floor_char_boundary(TEXT_MAX)]);
-    let mut found = find(needles, text.to_ascii_lowercase().as_bytes());
+    let mut found = search.find(text.to_ascii_lowercase().as_bytes());
     for (range, bytes) in encoded_runs(&text) {
-        if holds(needles, &bytes) {
-            found.push(range);
+        if search.is_in(&bytes) {
+            found.push((range, LONG));
         }
     }
-    let is_short = |range: &Range<usize>| {
-        needles
-            .iter()
-            .any(|needle| needle.bytes.len() < SHORT && range.len() == needle.bytes.len())
-    };
-    if found.iter().any(is_short) {
+    if found.iter().any(|(_, length)| *length < SHORT) {
         return WITHHELD.to_owned();
     }
-    let shown = mask(&text, found);
+    let shown = mask(&text, found.into_iter().map(|(range, _)| range).collect());
     // What shows only in another form of the text has no place in it that could be masked.
-    match hides(needles, &shown) {
+    match search.hides(&shown) {
         true => WITHHELD.to_owned(),
         false => shown,
     }
 }
 
-/// Whether a secret shows in `text` once escapes are resolved, white space is left out, or what comes
-/// of that is decoded.
-fn hides(needles: &[Needle<'_>], text: &str) -> bool {
-    let mut forms = vec![text.to_owned()];
-    let mut from = 0;
-    for _ in 0..ESCAPES_IN_ESCAPES {
-        let last = forms.len();
-        for at in from..last {
-            let decoded = [
-                unescape(&forms[at], Numbers::Octal),
-                unescape(&forms[at], Numbers::Hexadecimal),
-                unquote_printable(&forms[at]),
-            ];
-            for form in decoded.into_iter().flatten() {
-                let form = visible(&form);
-                if forms.len() < FORMS && !forms.contains(&form) {
-                    forms.push(form);
+impl Search<'_> {
+    /// Whether a secret shows in `text` once escapes are resolved, white space is left out, or what
+    /// comes of that is decoded.
+    fn hides(self, text: &str) -> bool {
+        let mut forms = vec![text.to_owned()];
+        let mut from = 0;
+        for _ in 0..ESCAPES_IN_ESCAPES {
+            let last = forms.len();
+            for at in from..last {
+                let decoded = [
+                    unescape(&forms[at], Numbers::Octal),
+                    unescape(&forms[at], Numbers::Hexadecimal),
+                    unquote_printable(&forms[at]),
+                ];
+                for form in decoded.into_iter().flatten() {
+                    let form = visible(&form);
+                    if forms.len() < FORMS && !forms.contains(&form) {
+                        forms.push(form);
+                    }
+                }
+            }
+            from = last;
+        }
+        let encoded = |form: &str| {
+            encoded_runs(form)
+                .iter()
+                .any(|(_, bytes)| self.is_in(bytes))
+        };
+        forms.iter().enumerate().any(|(at, form)| {
+            // The text itself was looked at.
+            if at > 0 && (self.is_in(form.as_bytes()) || encoded(form)) {
+                return true;
+            }
+            let squeezed: String = form.split_whitespace().collect();
+            squeezed.len() < form.len()
+                && (self.without_words().is_in(squeezed.as_bytes()) || encoded(&squeezed))
+        })
+    }
+
+    /// The same without secrets that may be words, which stand side by side in squeezed text.
+    fn without_words(self) -> Self {
+        Self {
+            applies: |secret| secret.len() >= SHORT && !is_word(secret),
+            ..self
+        }
+    }
+
+    /// Whether any part of any secret stands in `bytes`, also as UTF-16.
+    fn is_in(self, bytes: &[u8]) -> bool {
+        let lower = bytes.to_ascii_lowercase();
+        if !self.find(&lower).is_empty() {
+            return true;
+        }
+        // Where nothing is zero, nothing is UTF-16 that a reader would make out.
+        if !lower.contains(&0) {
+            return false;
+        }
+        [u16::from_le_bytes, u16::from_be_bytes].iter().any(|unit| {
+            (0..2.min(lower.len())).any(|start| {
+                let units = lower[start..].chunks_exact(2);
+                let units: Vec<u16> = units.map(|pair| unit([pair[0], pair[1]])).collect();
+                let text = String::from_utf16_lossy(&units);
+                !self.find(text.to_ascii_lowercase().as_bytes()).is_empty()
+            })
+        })
+    }
+
+    /// Where any part of any secret stands in `text`, both in lower case, and how long the secret is.
+    fn find(self, text: &[u8]) -> Vec<(Range<usize>, usize)> {
+        let mut found = Vec::new();
+        for (&part, parts) in &self.index.parts {
+            for (start, window) in text.windows(part).enumerate() {
+                let Some(places) = parts.get(&self.index.hash.hash_one(window)) else {
+                    continue;
+                };
+                for &(number, at) in places {
+                    let Needle { bytes, part } = self.known.needle(number);
+                    // A word of a longer secret says nothing of it, and stands in ordinary text.
+                    let counts = part == bytes.len()
+                        || (self.is_ordinary)(bytes)
+                        || !(self.is_ordinary)(window);
+                    if !counts || !(self.applies)(bytes) || bytes[at..at + part] != *window {
+                        continue;
+                    }
+                    let same = |(one, other): &(&u8, &u8)| one == other;
+                    let before = bytes[..at].iter().rev();
+                    let before = before.zip(text[..start].iter().rev()).take_while(same);
+                    let after = bytes[at..].iter().zip(&text[start..]);
+                    let range = start - before.count()..start + after.take_while(same).count();
+                    found.push((range, bytes.len()));
                 }
             }
         }
-        from = last;
+        found
     }
-    forms.iter().enumerate().any(|(at, form)| {
-        let whole = at > 0 && holds(needles, form.as_bytes());
-        let squeezed: String = form.split_whitespace().collect();
-        let longer = |needle: &&Needle<'_>| needle.bytes.len() >= SHORT && !is_word(needle.bytes);
-        let longer: Vec<_> = needles.iter().filter(longer).copied().collect();
-        whole
-            || (squeezed.len() < form.len() && holds(&longer, squeezed.as_bytes()))
-            || [form, &squeezed]
-                .iter()
-                .flat_map(|form| encoded_runs(form))
-                .any(|(_, bytes)| holds(needles, &bytes))
-    })
-}
-
-/// Whether any part of any secret stands in `bytes`, also as UTF-16.
-fn holds(needles: &[Needle<'_>], bytes: &[u8]) -> bool {
-    let lower = bytes.to_ascii_lowercase();
-    if !find(needles, &lower).is_empty() {
-        return true;
-    }
-    // Where nothing is zero, nothing is UTF-16 that a reader would make out.
-    if !lower.contains(&0) {
-        return false;
-    }
-    [u16::from_le_bytes, u16::from_be_bytes].iter().any(|unit| {
-        (0..2.min(lower.len())).any(|start| {
-            let units = lower[start..].chunks_exact(2);
-            let units: Vec<u16> = units.map(|pair| unit([pair[0], pair[1]])).collect();
-            let text = String::from_utf16_lossy(&units);
-            !find(needles, text.to_ascii_lowercase().as_bytes()).is_empty()
-        })
-    })
 }
 
 /// Letters only, as words of ordinary text are.
@@ -257,11 +343,19 @@ fn are_words(part: &[u8]) -> bool {
     part.iter().all(of_words)
 }
 
-fn add_once(secrets: &mut Vec<SecretSlice<u8>>, secret: &[u8]) {
+fn add_once(secrets: &mut Vec<SecretSlice<u8>>, too_many: &mut bool, secret: &[u8]) {
     let secret = lower(secret);
     let known = |known: &SecretSlice<u8>| known.expose_secret() == secret;
-    if !secret.is_empty() && !secrets.iter().any(known) {
-        secrets.push(secret.into());
+    if secret.is_empty() || secrets.iter().any(known) {
+        return;
+    }
+    let bytes: usize = secrets
+        .iter()
+        .map(|known| known.expose_secret().len())
+        .sum();
+    match bytes + secret.len() > SECRETS_MAX || secrets.len() == SECRETS_COUNT_MAX {
+        true => *too_many = true,
+        false => secrets.push(secret.into()),
     }
 }
 
@@ -269,33 +363,6 @@ fn add_once(secrets: &mut Vec<SecretSlice<u8>>, secret: &[u8]) {
 fn lower(secret: &[u8]) -> Vec<u8> {
     let secret = secret.trim_ascii();
     secret[..secret.len().min(SECRET_MAX)].to_ascii_lowercase()
-}
-
-/// Where any part of any secret stands in `text`, both in lower case.
-fn find(needles: &[Needle<'_>], text: &[u8]) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    for needle in needles {
-        if needle.part == 0 || text.len() < needle.part {
-            continue;
-        }
-        // A word of a longer secret says nothing of it, and stands in ordinary text.
-        let words_count = needle.part == needle.bytes.len() || (needle.is_ordinary)(needle.bytes);
-        let parts: HashMap<&[u8], usize> = (0..)
-            .zip(needle.bytes.windows(needle.part))
-            .filter(|(_, part)| words_count || !(needle.is_ordinary)(part))
-            .map(|(at, part)| (part, at))
-            .collect();
-        for (start, window) in text.windows(needle.part).enumerate() {
-            if let Some(&at) = parts.get(window) {
-                let same = |(one, other): &(&u8, &u8)| one == other;
-                let before = needle.bytes[..at].iter().rev();
-                let before = before.zip(text[..start].iter().rev()).take_while(same);
-                let after = needle.bytes[at..].iter().zip(&text[start..]);
-                found.push(start - before.count()..start + after.take_while(same).count());
-            }
-        }
-    }
-    found
 }
 
 fn mask(text: &str, mut found: Vec<Range<usize>>) -> String {
@@ -723,6 +790,17 @@ mod tests {
         assert_eq!(redactor.redact_message(ours), ours);
         let shown = redactor.redact_message("not: horse battery");
         assert_eq!(shown, "not:***");
+    }
+
+    #[test]
+    fn where_secrets_are_too_many_to_be_looked_for_nothing_is_shown() {
+        let many = Redactor::new();
+        for number in 0..=SECRETS_COUNT_MAX {
+            many.add(format!("line {number} of a long Secret").into());
+        }
+        assert_eq!(many.redact("no such entry"), WITHHELD);
+        let ours = "check the Secret: line 7 of a long Secret";
+        assert_eq!(many.redact_message(ours), "check the Secret: ***");
     }
 
     #[test]

@@ -132,7 +132,7 @@ fn signing(status: StatusCode, reasons: &[&str]) -> String {
              Token Creator (roles/iam.serviceAccountTokenCreator) on that service account: \
              Workload Identity User isn't enough to sign"
         }
-        _ => "check serviceAccountEmail, stsUrl and iamUrl",
+        _ => "check serviceAccountEmail, and the addresses in --vendor-urls if that flag is set",
     };
     advice.to_owned()
 }

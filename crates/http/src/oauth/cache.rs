@@ -41,6 +41,8 @@ struct Current {
 
 /// Longest time before its end at which a token is renewed.
 const EARLY: Duration = Duration::from_secs(60);
+/// No token is kept longer, whatever its issuer says: some moments are too far for the clock.
+const LONGEST: Duration = Duration::from_hours(24);
 
 impl TokenCache {
     /// Asks `source` when there is need.
@@ -73,11 +75,9 @@ impl TokenCache {
             return Ok((secret.clone(), current.generation));
         }
         let token = self.source.issue().await?;
-        let early = EARLY.min(token.lifetime / 5);
-        current.token = Some((
-            token.secret.clone(),
-            Instant::now() + (token.lifetime - early),
-        ));
+        let lifetime = token.lifetime.min(LONGEST);
+        let early = EARLY.min(lifetime / 5);
+        current.token = Some((token.secret.clone(), Instant::now() + (lifetime - early)));
         current.generation += 1;
         Ok((token.secret, current.generation))
     }
