@@ -84,15 +84,38 @@ impl FingerprintSet {
         !self.is_empty() && of_change(change).is_some_and(|print| self.contains(&print))
     }
 
-    /// Whether it is among them that `member` leaves `group`, or the organization.
+    /// Whether it is among them that `member` leaves `group`.
     pub(crate) fn has_withdrawal(&self, group: &ExternalId, member: &ExternalId) -> bool {
-        !self.is_empty()
-            && (self.contains(&withdrawal(group, member))
-                || self.contains(&fingerprint("remove", member, None)))
+        !self.is_empty() && self.contains(&withdrawal(group, member))
     }
 
     fn contains(&self, print: &Fingerprint) -> bool {
         self.sorted.binary_search(print).is_ok()
+    }
+
+    /// With what follows from it in `changes`: who is removed from the organization leaves their
+    /// groups. Only where they are: an approved removal doesn't take somebody who stays out of a group.
+    pub(crate) fn and_what_follows(mut self, changes: &[Change]) -> Self {
+        if self.is_empty() {
+            return self;
+        }
+        let removed: HashSet<&ExternalId> = changes
+            .iter()
+            .filter(|change| matches!(change.member(), Some(MemberAction::Remove { .. })))
+            .filter(|change| self.has(change))
+            .map(Change::external_id)
+            .collect();
+        for change in changes {
+            if let Some(GroupAction::Update(update)) = change.group() {
+                let leaving = update.remove.iter().map(|leaving| &leaving.external_id);
+                let leaving = leaving.filter(|id| removed.contains(*id));
+                let prints = leaving.map(|id| withdrawal(change.external_id(), id));
+                self.sorted.extend(prints);
+            }
+        }
+        self.sorted.sort_unstable();
+        self.sorted.dedup();
+        self
     }
 
     /// The fingerprints of both sets, each once.
@@ -129,11 +152,17 @@ fn of_change(change: &Change) -> Option<Fingerprint> {
     if change.reason == Reason::MembersUnknown {
         return Some(fingerprint("overwrite", id, None));
     }
-    let kind = match &change.action {
-        Action::Member(MemberAction::Revoke { .. }) => "revoke",
-        Action::Member(MemberAction::Remove { .. }) => "remove",
-        Action::Member(MemberAction::Invite { .. }) => "invite",
-        Action::Group(GroupAction::Delete { .. }) => "delete-group",
+    let member = || change.subject.id.map(|id| id.to_string());
+    let (kind, of) = match &change.action {
+        // The id may be somebody else's by the time of the approval.
+        Action::Member(MemberAction::Revoke { .. }) => ("revoke", member()),
+        Action::Member(MemberAction::Remove { .. }) => ("remove", member()),
+        Action::Member(MemberAction::Invite { .. }) => {
+            ("invite", change.subject.email().map(ToString::to_string))
+        }
+        Action::Group(GroupAction::Delete {
+            members, unmanaged, ..
+        }) => ("delete-group", Some(losing(members.as_deref(), *unmanaged))),
         Action::Group(GroupAction::Rename { .. }) => {
             return Some(fingerprint("rename", id, Some(change.subject.label())));
         }
@@ -144,14 +173,24 @@ fn of_change(change: &Change) -> Option<Fingerprint> {
             GroupAction::Create { .. } | GroupAction::Relink { .. } | GroupAction::Update(_),
         ) => return None,
     };
-    Some(fingerprint(kind, id, None))
+    Some(fingerprint(kind, id, of.as_deref()))
+}
+
+/// Who loses something by a group's deletion.
+fn losing(members: Option<&[ExternalId]>, unmanaged: usize) -> String {
+    let Some(members) = members else {
+        return format!("unknown, {unmanaged}");
+    };
+    let mut ids: Vec<&str> = members.iter().map(ExternalId::as_str).collect();
+    ids.sort_unstable();
+    format!("{unmanaged}, {}", ids.join("\n"))
 }
 
 fn withdrawal(group: &ExternalId, member: &ExternalId) -> Fingerprint {
     fingerprint("withdraw", member, Some(group.as_str()))
 }
 
-/// `more` is the group that somebody leaves, or the name that a group gets.
+/// `more` is the group that somebody leaves, the name that a group gets, or who it is about.
 fn fingerprint(kind: &str, id: &ExternalId, more: Option<&str>) -> Fingerprint {
     let mut sha = Sha256::new();
     // Lengths before texts: no two different changes read the same.

@@ -26,6 +26,8 @@ impl Ledger {
     /// access back by hand.
     pub fn observe(&mut self, guarded: &GuardedPlan) {
         self.keep_revoked(&guarded.approved);
+        // What was approved and isn't to be done any more isn't left for another accident.
+        self.finish_approved();
         self.set_open(open(guarded));
     }
 }

@@ -148,7 +148,7 @@ impl Reasons {
 /// Measures a plan against every limit.
 pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
     let mut reasons = Reasons {
-        covered: ledger.in_progress(),
+        covered: ledger.in_progress().and_what_follows(&plan.changes),
         known: plan
             .sent
             .iter()

@@ -167,7 +167,7 @@ impl Ledger {
     }
 
     /// Notes that a run made the approved changes, or was told that it can't.
-    pub(super) fn finish_approved(&mut self) {
+    pub(in crate::sync) fn finish_approved(&mut self) {
         self.holds.approved = None;
     }
 }

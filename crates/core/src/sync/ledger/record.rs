@@ -36,6 +36,7 @@ impl Ledger {
         if let Some(hold) = used {
             approved = approved.union(&hold.changes);
         }
+        let approved = approved.and_what_follows(&plan.changes);
         let mut losses: Vec<(What, Class)> = vec![];
         let mut revoked: Vec<Revoked> = vec![];
         let mut invited: Vec<Key> = vec![];

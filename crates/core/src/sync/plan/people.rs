@@ -133,6 +133,7 @@ impl<'a> Decision<'a> {
             members,
             &self.policy.external_id_prefix,
             is_known,
+            |id| roster.by_id.contains_key(id),
         );
         self.claimed.extend(&self.protected.may_be);
         self.decided.unmanaged.extend(&self.protected.may_be);

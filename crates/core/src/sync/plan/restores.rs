@@ -27,8 +27,7 @@ impl Plan {
         let all = policy.onboarding.restore == Restore::All;
         let problems = &mut self.problems;
         self.changes.retain(|change| {
-            // On a server that can't be read, only whom we revoked is known to be revoked.
-            if change.kind() != Kind::Restore || change.subject.id.is_none() {
+            if change.kind() != Kind::Restore {
                 return true;
             }
             let person = sanitize(change.subject.label());
@@ -41,7 +40,11 @@ impl Plan {
                      it, so it isn't known whether they are active again; give the operator's account \
                      the right to read it, or restore them in Bitwarden"
                 )
-            } else if all || earlier.has_revoked(change.external_id()) {
+            } else if all
+                || earlier.has_revoked(change.external_id())
+                // On a server that can't be read, only whom we revoked is known to be revoked.
+                || change.subject.id.is_none()
+            {
                 return true;
             } else {
                 format!(

@@ -4,7 +4,8 @@
 //! have: they keep what they have. Where neither tells, any member whom the directory doesn't list
 //! may be this person, and nobody's absence is believed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 
 use uuid::Uuid;
 
@@ -30,77 +31,64 @@ pub(super) struct Protected<'a> {
 impl<'a> Protected<'a> {
     /// Looks for each entry among the `members` by email and by id.
     ///
-    /// `is_known` tells members who are somebody else for certain: active people with an id of
-    /// their own. Only a managed member (with our `prefix`) tells whose an entry is: somebody who was
-    /// invited by hand may have the email of a managed member's entry.
+    /// `is_known` recognises members who are somebody else for certain: active people with an id of
+    /// their own. A member is one person, so they say of one entry whose it is, and of none where
+    /// `has_entry` knows another entry with their id. Only a managed member (with our `prefix`) does:
+    /// somebody who was invited by hand may have the email of a managed member's entry.
     pub fn members(
         entries: &'a [UnidentifiedUser],
         members: &[Member],
         prefix: &str,
         is_known: impl Fn(&Member) -> bool,
+        has_entry: impl Fn(&ExternalId) -> bool,
     ) -> Self {
         let mut protected = Self::default();
         if entries.is_empty() {
             return protected;
         }
-        let emails: HashSet<_> = entries.iter().filter_map(|e| e.email.as_ref()).collect();
-        let ids: HashSet<_> = entries.iter().filter_map(|e| e.id.as_ref()).collect();
-        let (mut found_emails, mut found_ids) = (HashSet::new(), HashSet::new());
+        let mut open = OpenEntries::of(
+            entries
+                .iter()
+                .map(|entry| (entry.email.as_ref(), entry.id.as_ref())),
+        );
         for member in members.iter().filter(|member| !is_known(member)) {
-            let email = emails.get(&member.email).copied();
-            let id = member
-                .external_id
-                .as_ref()
-                .and_then(|id| ids.get(id).copied());
-            if email.is_some() || id.is_some() {
-                protected.may_be.insert(member.id);
+            let id = member.external_id.as_ref();
+            if !open.may_be(Some(&member.email), id) {
+                continue;
             }
-            let managed = member.external_id.as_ref();
-            if managed.is_some_and(|id| id.as_str().starts_with(prefix)) {
-                email.map(|email| found_emails.insert(email));
-                id.map(|id| found_ids.insert(id));
+            protected.may_be.insert(member.id);
+            let own = id.filter(|id| id.as_str().starts_with(prefix) && !has_entry(id));
+            if own.is_some() {
+                open.identify(Some(&member.email), own);
             }
         }
-        let told = |entry: &UnidentifiedUser| {
-            entry
-                .email
-                .as_ref()
-                .is_some_and(|email| found_emails.contains(email))
-                || entry.id.as_ref().is_some_and(|id| found_ids.contains(id))
-        };
-        let anybody = entries
-            .iter()
-            .filter(|entry| !entry.undecided && !told(entry));
-        protected.anybody = anybody.map(|entry| &*entry.entry).collect();
+        let anybody = entries.iter().zip(&open.identified);
+        let anybody = anybody.filter(|(entry, identified)| !entry.undecided && !**identified);
+        protected.anybody = anybody.map(|(entry, _)| &*entry.entry).collect();
         protected
     }
 
-    /// Looks for each group among the `groups` by name and by id.
+    /// Looks for each group among the `groups` by name and by id. A group is one, as a member is.
     pub fn groups(entries: &'a [UnidentifiedGroup], groups: &[Group]) -> Self {
         let mut protected = Self::default();
         if entries.is_empty() {
             return protected;
         }
-        let (mut found_names, mut found_ids) = (HashSet::new(), HashSet::new());
-        for group in groups {
-            let name = entries.iter().find(|entry| entry.name == group.name);
-            let of_group = group.external_id.as_ref();
-            let id = entries
+        let mut open = OpenEntries::of(
+            entries
                 .iter()
-                .find(|e| e.id.is_some() && e.id.as_ref() == of_group);
-            if name.is_some() || id.is_some() {
+                .map(|entry| (Some(&*entry.name), entry.id.as_ref())),
+        );
+        for group in groups {
+            let id = group.external_id.as_ref();
+            if open.may_be(Some(&*group.name), id) {
                 protected.may_be.insert(group.id);
+                open.identify(Some(&*group.name), id);
             }
-            name.map(|entry| found_names.insert(&entry.name));
-            id.and_then(|entry| entry.id.as_ref())
-                .map(|id| found_ids.insert(id));
         }
-        let told = |entry: &UnidentifiedGroup| {
-            found_names.contains(&entry.name)
-                || entry.id.as_ref().is_some_and(|id| found_ids.contains(id))
-        };
-        let anybody = entries.iter().filter(|entry| !told(entry));
-        protected.anybody = anybody.map(|entry| &*entry.name).collect();
+        let anybody = entries.iter().zip(&open.identified);
+        let anybody = anybody.filter(|(_, identified)| !**identified);
+        protected.anybody = anybody.map(|(entry, _)| &*entry.name).collect();
         protected
     }
 
@@ -140,5 +128,52 @@ impl<'a> Protected<'a> {
         );
         let reason = ProblemReason::UnidentifiedEntries;
         Some(Problem::new(reason, message, self.kept))
+    }
+}
+
+/// Entries by what may be read of them: an email or a name, and an id that others have, too.
+struct OpenEntries<'a, N: ?Sized> {
+    by_name: HashMap<&'a N, Vec<usize>>,
+    by_id: HashMap<&'a ExternalId, Vec<usize>>,
+    /// Of which entries it is known whose they are.
+    identified: Vec<bool>,
+}
+
+impl<'a, N: Eq + Hash + ?Sized> OpenEntries<'a, N> {
+    fn of(entries: impl Iterator<Item = (Option<&'a N>, Option<&'a ExternalId>)>) -> Self {
+        let mut open = Self {
+            by_name: HashMap::new(),
+            by_id: HashMap::new(),
+            identified: vec![],
+        };
+        for (at, (name, id)) in entries.enumerate() {
+            name.map(|name| open.by_name.entry(name).or_default().push(at));
+            id.map(|id| open.by_id.entry(id).or_default().push(at));
+            open.identified.push(false);
+        }
+        open
+    }
+
+    /// Whether any entry has this name or id.
+    fn may_be(&self, name: Option<&N>, id: Option<&ExternalId>) -> bool {
+        name.is_some_and(|name| self.by_name.contains_key(name))
+            || id.is_some_and(|id| self.by_id.contains_key(id))
+    }
+
+    /// Gives one entry to whoever has this name and id: one that has both, else one that has one.
+    fn identify(&mut self, name: Option<&N>, id: Option<&ExternalId>) {
+        let empty = vec![];
+        let named = name
+            .and_then(|name| self.by_name.get(name))
+            .unwrap_or(&empty);
+        let of_id = id.and_then(|id| self.by_id.get(id)).unwrap_or(&empty);
+        let both = named.iter().filter(|at| of_id.contains(at));
+        let entry = both
+            .chain(named)
+            .chain(of_id)
+            .find(|at| !self.identified[**at]);
+        if let Some(&at) = entry {
+            self.identified[at] = true;
+        }
     }
 }

@@ -159,7 +159,9 @@ impl<'a> Comparison<'a> {
                 let in_use = self.roster.by_id.get(from).is_some_and(|&at| {
                     self.roster.people[at as usize].eligibility != Eligibility::Deleted
                 });
-                if in_use || account.access == Access::Revoked {
+                // Whoever has an account already would get a second one, which is somebody else's.
+                let has_another = self.accounts.contains_key(&person.id);
+                if in_use || has_another || account.access == Access::Revoked {
                     self.taken(person, email, from, account.access);
                     return;
                 }
