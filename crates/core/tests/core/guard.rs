@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{changes, problems};
 
-fn limited(limit: Limit) -> Policy {
+pub fn limited(limit: Limit) -> Policy {
     let mut policy = policy();
     policy.offboarding.limit = limit;
     policy.offboarding.absent = Departure::Remove;
@@ -51,7 +51,7 @@ fn people_from(first: usize) -> TestDirectory {
 }
 
 /// So many members, `p0` and so on, all of them in group `g`.
-fn members(count: usize) -> ModelOrganization {
+pub fn members(count: usize) -> ModelOrganization {
     let emails: Vec<String> = (0..count).map(|n| format!("p{n}@example.com")).collect();
     let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
     let members = (0..count).fold(organization(), |organization, n| {
@@ -61,7 +61,7 @@ fn members(count: usize) -> ModelOrganization {
 }
 
 /// The people with these numbers, all of them in group `g`.
-fn people(numbers: impl IntoIterator<Item = usize>) -> TestDirectory {
+pub fn people(numbers: impl IntoIterator<Item = usize>) -> TestDirectory {
     let ids: Vec<String> = numbers.into_iter().map(|n| format!("p{n}")).collect();
     let people = ids.iter().fold(directory(), |directory, id| {
         directory.person(id, &format!("{id}@example.com"))
@@ -70,12 +70,12 @@ fn people(numbers: impl IntoIterator<Item = usize>) -> TestDirectory {
     people.group("g", "Group", &ids)
 }
 
-fn hours(hours: i64) -> SignedDuration {
+pub fn hours(hours: i64) -> SignedDuration {
     SignedDuration::from_hours(hours)
 }
 
 /// Runs from a time on, with a ledger that nothing is known to have happened before.
-fn since(now: Timestamp) -> Run {
+pub fn since(now: Timestamp) -> Run {
     Run {
         now,
         ledger: Ledger::begin(now),
@@ -83,7 +83,7 @@ fn since(now: Timestamp) -> Run {
     }
 }
 
-const NOON: Timestamp = Timestamp::constant(1_800_000_000, 0);
+pub const NOON: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
 fn why(guarded: &GuardedPlan) -> Vec<HeldBecause> {
     guarded
@@ -92,7 +92,7 @@ fn why(guarded: &GuardedPlan) -> Vec<HeldBecause> {
         .map_or(vec![], |held| held.why.clone())
 }
 
-fn approve(digest: &Digest) -> Option<Approval> {
+pub fn approve(digest: &Digest) -> Option<Approval> {
     Some(Approval {
         digest: digest.clone(),
     })

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod approvals;
 mod filters;
 mod groups;
 mod guard;

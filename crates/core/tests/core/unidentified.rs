@@ -236,3 +236,29 @@ fn a_member_invited_by_hand_is_no_evidence_of_whose_an_entry_without_id_is() {
         ]
     );
 }
+
+#[test]
+fn one_member_says_of_one_entry_whose_it_is() {
+    let before = organization()
+        .member("7", "ann@example.com")
+        .member("8", "bob@example.com")
+        .group("g", "Group", &["ann@example.com", "bob@example.com"]);
+    // Bob's entry shows Ann's id: without an email, with another, with hers.
+    for email in ["", "robert@example.com", "ann@example.com"] {
+        let directory = directory()
+            .entry("uid=ann", "7", "ann@example.com")
+            .entry("uid=bob", "7", email)
+            .group("g", "Group", &["uid=ann", "uid=bob"]);
+        let mut after = before.clone();
+        sync(&directory, &mut after, &harsh());
+        assert_eq!(after.show(), before.show(), "{email}");
+    }
+    // Ann's entry has no id, and the email of Bob, who has an entry.
+    let directory = directory()
+        .unidentified("uid=ann", "bob@example.com")
+        .person("8", "bob@example.com")
+        .group("g", "Group", &["uid=ann", "8"]);
+    let mut after = before.clone();
+    sync(&directory, &mut after, &harsh());
+    assert_eq!(after.show(), before.show());
+}
