@@ -184,7 +184,10 @@ impl Framing {
         if length > self.most_bytes {
             return Err(ProtocolViolation::TooLarge(self.most_bytes));
         }
-        let end = self.position.checked_add(length).ok_or(ProtocolViolation::NotLdap)?;
+        let end = self
+            .position
+            .checked_add(length)
+            .ok_or(ProtocolViolation::NotLdap)?;
         if self.ends.last().is_some_and(|outer| end > *outer) {
             return Err(ProtocolViolation::NotLdap);
         }
