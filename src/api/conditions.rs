@@ -125,9 +125,10 @@ reasons! {
 
     /// Why removals of a run wait for approval; the reason of the condition `RemovalsHeld`.
     pub enum HeldReason {
-        /// More than `offboarding.limit` would lose something.
+        /// A limit would be exceeded, a protected group would lose somebody, or the record of earlier
+        /// changes is missing.
         LimitExceeded,
-        /// The directory names no one at all.
+        /// The directory names nobody who is active and in scope.
         DirectoryEmpty,
     }
 }
