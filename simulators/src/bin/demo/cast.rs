@@ -17,7 +17,7 @@ pub const GROUPS: usize = TEAMS.len();
 pub const OWNER: &str = "owner@example.com";
 /// Invited by hand, and in a group that the directory has as well.
 pub const GUEST: &str = "auditor@partner.example";
-/// Came from the directory, and has left it since.
+/// Came from the directory, whose account is disabled since.
 pub const LEAVER: &str = "pat.former@example.com";
 const LEAVER_ID: &str = "00000001-0000-4000-8000-00000000ffff";
 /// The group that the organization has under an older name, with both its names.
@@ -29,6 +29,9 @@ pub const MANAGED: [u32; 3] = [5, 2, 3];
 pub const UNLINKED: u32 = 14;
 /// The person whom a later scene disables in the directory.
 pub const DISABLED: u32 = 8;
+
+/// The value of `pwdAccountLockedTime` that isn't the time of a lockout that passes (slapo-ppolicy(5)).
+const DISABLED_BY_AN_ADMINISTRATOR: &str = "000001010000Z";
 
 /// The email of a service account, which the filter leaves out.
 pub const ROBOT: &str = "svc-backup@example.com";
@@ -110,6 +113,16 @@ pub fn directory(reader_password: &str) -> String {
         ..Person::new("lobby-screen")
     };
     ldif.person("ou=people", &screen);
+    let leaver = [
+        ("objectClass", "inetOrgPerson"),
+        ("uid", "pat.former"),
+        ("cn", "Pat Former"),
+        ("sn", "Former"),
+        ("mail", LEAVER),
+        ("entryUUID", LEAVER_ID),
+        ("pwdAccountLockedTime", DISABLED_BY_AN_ADMINISTRATOR),
+    ];
+    ldif.entry(&format!("uid=pat.former,ou=people,{SUFFIX}"), &leaver);
     for (at, Team(name, people, teams)) in TEAMS.iter().enumerate() {
         let people = people.clone().into_iter().flat_map(|(department, places)| {
             places.map(move |place| dn(department + place * DEPARTMENTS))
@@ -158,7 +171,8 @@ pub fn deleted() -> Vec<u32> {
 /// LDIF that disables an account.
 pub fn disabling(number: u32) -> String {
     format!(
-        "dn: {}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n",
+        "dn: {}\nchangetype: modify\nadd: pwdAccountLockedTime\n\
+         pwdAccountLockedTime: {DISABLED_BY_AN_ADMINISTRATOR}\n",
         dn(number)
     )
 }

@@ -41,7 +41,7 @@ fn look_around(screen: &Screen, stage: &Stage) -> Result<()> {
     screen.gap();
     screen.say(&format!(
         "{} and {} are in the directory.\n\
-         {} has left it. Owner and auditor were never in it.\n\
+         {} is disabled there. Owner and auditor were never in it.\n\
          The group is called \"{}\" in the directory now.",
         cast::email(cast::MANAGED[0]),
         cast::email(cast::UNLINKED),
