@@ -147,8 +147,12 @@ impl<'a, N: Eq + Hash + ?Sized> OpenEntries<'a, N> {
             identified: vec![],
         };
         for (at, (name, id)) in entries.enumerate() {
-            name.map(|name| open.by_name.entry(name).or_default().push(at));
-            id.map(|id| open.by_id.entry(id).or_default().push(at));
+            if let Some(name) = name {
+                open.by_name.entry(name).or_default().push(at);
+            }
+            if let Some(id) = id {
+                open.by_id.entry(id).or_default().push(at);
+            }
             open.identified.push(false);
         }
         open
