@@ -16,7 +16,7 @@
 //! to it anyway, so this protects them from servers and proxies that quote, not from those that lie;
 //! credentials of the other side are never sent to it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockWriteGuard};
@@ -45,10 +45,11 @@ const FORMS: usize = 16;
 const TEXT_MAX: usize = 4 << 10;
 /// No more of a secret is looked for: a longer one is a file, of which a part is as good.
 const SECRET_MAX: usize = 16 << 10;
-/// Where secrets have more bytes than this together, no text of the other side is shown.
+/// Where secrets have more bytes than this together, no text of the other side is shown. A Secret with
+/// all CAs of a system in it stays below.
 const SECRETS_MAX: usize = 256 << 10;
-/// Nor where they are more than this.
-const SECRETS_COUNT_MAX: usize = 1_000;
+/// Nor where they are more than this: each line of a Secret is one.
+const SECRETS_COUNT_MAX: usize = 5_000;
 /// Access tokens and assertions that were renewed since may still be quoted; very old ones no more.
 const TOKENS: usize = 16;
 
@@ -70,8 +71,9 @@ struct SecretSet {
 /// Where each part of each secret is found in a moment, however many there are.
 #[derive(Debug, Default)]
 struct Index {
-    /// By their length: the hash of each part, and the secrets and positions where it may stand.
-    parts: BTreeMap<usize, HashMap<u64, Vec<(usize, usize)>>>,
+    /// By their length: the hash of each part, in order, and the secret and position where it stands.
+    /// A map of hashes would take several times the memory.
+    parts: BTreeMap<usize, Vec<(u64, u32, u32)>>,
     hash: RandomState,
 }
 
@@ -202,12 +204,15 @@ impl Index {
             }
             let parts = index.parts.entry(part).or_default();
             for (at, window) in bytes.windows(part).enumerate() {
-                let places = parts.entry(index.hash.hash_one(window)).or_default();
-                // One place of a part in a secret is enough to know it.
-                if places.last().is_none_or(|(last, _)| *last != number) {
-                    places.push((number, at));
-                }
+                let place = (index.hash.hash_one(window), number as u32, at as u32);
+                parts.push(place);
             }
+        }
+        for parts in index.parts.values_mut() {
+            parts.sort_unstable();
+            // One place of a part in a secret is enough to know it.
+            parts.dedup_by_key(|(hash, number, _)| (*hash, *number));
+            parts.shrink_to_fit();
         }
         index
     }
@@ -307,11 +312,14 @@ impl Search<'_> {
         let mut found = Vec::new();
         for (&part, parts) in &self.index.parts {
             for (start, window) in text.windows(part).enumerate() {
-                let Some(places) = parts.get(&self.index.hash.hash_one(window)) else {
-                    continue;
-                };
-                for &(number, at) in places {
-                    let Needle { bytes, part } = self.known.needle(number);
+                let hash = self.index.hash.hash_one(window);
+                let first = parts.partition_point(|(other, ..)| *other < hash);
+                let places = parts[first..]
+                    .iter()
+                    .take_while(|(other, ..)| *other == hash);
+                for &(_, number, at) in places {
+                    let Needle { bytes, part } = self.known.needle(number as usize);
+                    let at = at as usize;
                     // A word of a longer secret says nothing of it, and stands in ordinary text.
                     let counts = part == bytes.len()
                         || (self.is_ordinary)(bytes)
@@ -801,6 +809,17 @@ mod tests {
         assert_eq!(many.redact("no such entry"), WITHHELD);
         let ours = "check the Secret: line 7 of a long Secret";
         assert_eq!(many.redact_message(ours), "check the Secret: ***");
+    }
+
+    #[test]
+    fn a_secret_with_all_cas_of_a_system_hides_no_answer() {
+        let redactor = redactor(SECRET);
+        for number in 0..3_500 {
+            redactor.add(format!("{number:064}").into());
+        }
+        assert_eq!(redactor.redact("invalid_client"), "invalid_client");
+        assert_eq!(redactor.redact(&format!("not {SECRET}")), "not ***");
+        assert_eq!(redactor.redact(&format!("no: {:064}", 3_499)), "no: ***");
     }
 
     #[test]

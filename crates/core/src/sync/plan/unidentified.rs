@@ -171,7 +171,8 @@ impl<'a, N: Eq + Hash + ?Sized> OpenEntries<'a, N> {
             .and_then(|name| self.by_name.get(name))
             .unwrap_or(&empty);
         let of_id = id.and_then(|id| self.by_id.get(id)).unwrap_or(&empty);
-        let both = named.iter().filter(|at| of_id.contains(at));
+        // Both lists are in order.
+        let both = named.iter().filter(|at| of_id.binary_search(at).is_ok());
         let entry = both
             .chain(named)
             .chain(of_id)
