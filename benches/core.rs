@@ -15,9 +15,7 @@ use directory_sync::organization::model::{
 use directory_sync::sync::guard::{GuardedPlan, guard};
 use directory_sync::sync::memberships::{FailedChanges, MembershipCache};
 use directory_sync::sync::plan::draft;
-use directory_sync::sync::policy::{
-    Departure, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
-};
+use directory_sync::sync::policy::{Policy, Restore};
 use directory_sync::sync::resolve::resolve;
 use directory_sync::sync::roster::Roster;
 use simulators::lab::Company;
@@ -44,7 +42,8 @@ fn main() -> Result<()> {
 }
 
 fn bench(people: u32) -> Result<()> {
-    let policy = policy();
+    let mut policy = directory_sync_testing::policy();
+    policy.onboarding.restore = Restore::All;
     let directory = directory(people);
     row(
         people,
@@ -170,26 +169,4 @@ fn in_sync(roster: &Roster) -> Result<Organization> {
         groups: groups.collect(),
     };
     Ok(Organization::Read(Complete::after_last_page(content)))
-}
-
-/// What a resource without any rules means.
-fn policy() -> Policy {
-    Policy {
-        never_send: Some(Default::default()),
-        external_id_prefix: String::new(),
-        users: UserFilter::default(),
-        groups: GroupFilter::default(),
-        onboarding: Onboarding {
-            invite: true,
-            restore: Restore::All,
-            limit: Limit::Percent(50.0),
-        },
-        offboarding: Offboarding {
-            disabled: Departure::Revoke,
-            deleted: Departure::Revoke,
-            absent: Departure::Retain,
-            limit: Limit::Percent(10.0),
-            disabled_limit: Limit::Percent(25.0),
-        },
-    }
 }

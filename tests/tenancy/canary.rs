@@ -5,6 +5,7 @@ use std::path::Path;
 
 use data_encoding::{BASE64, HEXLOWER};
 use directory_sync_testing::command::run;
+use directory_sync_testing::manifests::secret;
 use directory_sync_testing::ran::Ran;
 
 /// A password with characters that encodings change.
@@ -69,6 +70,30 @@ fn each(text: &str, write: fn(char, &mut String) -> std::fmt::Result) -> String 
         write(c, &mut out).unwrap();
     }
     out
+}
+
+/// Writes a resource with this organization and source, and `objects`, into a file in `folder`. The
+/// organization's key is added where they don't have it.
+pub fn write(folder: &Path, organization: &str, source: &str, objects: &str) {
+    let resource = format!(
+        "apiVersion: directorysync.dev/v1alpha1
+kind: DirectorySync
+metadata: {{name: staff, namespace: identity}}
+spec:
+  organization: {{serverUrl: \"{organization}\", credentialsSecretRef: {{name: bitwarden}}}}
+  source:
+    {source}
+"
+    );
+    let own = match objects.contains("name: bitwarden") {
+        true => String::new(),
+        false => secret(
+            "bitwarden",
+            &[("clientId", ORGANIZATION), ("clientSecret", KEY)],
+        ),
+    };
+    let all = format!("{resource}---\n{objects}---\n{own}");
+    std::fs::write(folder.join("all.yaml"), all).unwrap();
 }
 
 /// Runs the program in `folder` with the most talkative logs.

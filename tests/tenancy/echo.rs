@@ -1,7 +1,5 @@
 //! Servers that say what they were sent, in every field and every encoding.
 
-use std::path::Path;
-
 use axum::Router;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse as _;
@@ -10,8 +8,7 @@ use directory_sync_testing::manifests::secret;
 use serde_json::json;
 
 use crate::canary::{
-    ENCODINGS, Encoding, KEY, ORGANIZATION, PASSWORD, assert_reveals_nothing,
-    run_traced_with_entra_at,
+    ENCODINGS, Encoding, KEY, PASSWORD, assert_reveals_nothing, run_traced_with_entra_at, write,
 };
 
 /// Which requests the server refuses.
@@ -92,25 +89,6 @@ fn sources(url: &str) -> [(&'static str, String, String); 4] {
             ),
         ),
     ]
-}
-
-fn write(folder: &Path, organization: &str, source: &str, secrets: &str) {
-    let resource = format!(
-        "apiVersion: directorysync.dev/v1alpha1
-kind: DirectorySync
-metadata: {{name: staff, namespace: identity}}
-spec:
-  organization: {{serverUrl: \"{organization}\", credentialsSecretRef: {{name: bitwarden}}}}
-  source:
-    {source}
-"
-    );
-    let key = secret(
-        "bitwarden",
-        &[("clientId", ORGANIZATION), ("clientSecret", KEY)],
-    );
-    let all = format!("{resource}---\n{key}---\n{secrets}");
-    std::fs::write(folder.join("all.yaml"), all).unwrap();
 }
 
 async fn reveals_nothing(refuses: Refuses, (name, encode): Encoding) {

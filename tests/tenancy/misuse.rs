@@ -3,7 +3,7 @@
 
 use directory_sync_testing::manifests::{config_map, secret};
 
-use crate::canary::{KEY, ORGANIZATION, PASSWORD, assert_reveals_nothing, run_traced};
+use crate::canary::{KEY, PASSWORD, assert_reveals_nothing, run_traced, write};
 use crate::echo::{Refuses, server};
 
 /// What a manifest is about, its source, its objects besides the organization's Secret, and what
@@ -148,25 +148,7 @@ async fn no_misuse_of_a_secret_shows_it_and_no_manifest_ends_the_process() {
     for (attack, source, objects, says) in attacks() {
         let source = source.replace("URL", &url);
         let folder = tempfile::tempdir().unwrap();
-        let resource = format!(
-            "apiVersion: directorysync.dev/v1alpha1
-kind: DirectorySync
-metadata: {{name: staff, namespace: identity}}
-spec:
-  organization: {{serverUrl: \"{url}\", credentialsSecretRef: {{name: bitwarden}}}}
-  source:
-    {source}
-"
-        );
-        let own = match objects.contains("name: bitwarden") {
-            true => String::new(),
-            false => secret(
-                "bitwarden",
-                &[("clientId", ORGANIZATION), ("clientSecret", KEY)],
-            ),
-        };
-        let all = format!("{resource}---\n{objects}---\n{own}");
-        std::fs::write(folder.path().join("all.yaml"), all).unwrap();
+        write(folder.path(), &url, &source, &objects);
         for words in ["check -f .", "plan -f . -o json"] {
             let ran = run_traced(folder.path(), words).await;
             assert_eq!(ran.code, 1, "{attack}: {ran}");

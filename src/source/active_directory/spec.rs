@@ -12,7 +12,7 @@ use crate::api::spec::{
 };
 use crate::checks::Checks;
 use crate::http::Observer;
-use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason};
+use crate::references::{KeyOf, Reference, ReferencedData, Unresolved};
 use crate::source::ldap::certificates::Certificates;
 use crate::source::ldap::{Bind, InvalidSettings, ServerUrl, tidy_filter};
 use crate::source::{ConnectError, Source, SourceEnvironment, SourceSettings, Validate};
@@ -59,21 +59,19 @@ impl SourceSettings for Configured {
         observer: Arc<dyn Observer>,
         _: &SourceEnvironment,
     ) -> Result<Box<dyn Source>, ConnectError> {
-        let mut problems = vec![];
-        let settings = self.resolve(data, &mut problems);
-        let mut settings = settings.ok_or(Unresolved(problems))?;
+        let mut settings = self.resolve(data)?;
         settings.observer = observer;
         Ok(Box::new(super::ActiveDirectorySource::new(settings)?))
     }
 }
 
 impl Configured {
-    fn resolve(
-        &self,
-        data: &ReferencedData,
-        problems: &mut Vec<UnresolvedReason>,
-    ) -> Option<ActiveDirectorySettings> {
-        let before = problems.len();
+    /// The settings with what the Secrets and ConfigMaps hold.
+    ///
+    /// # Errors
+    /// Everything that is missing or can't be used.
+    fn resolve(&self, data: &ReferencedData) -> Result<ActiveDirectorySettings, Unresolved> {
+        let mut problems = vec![];
         let mut settings = self.settings.clone();
         let mut text = |key| match data.text(key) {
             Ok(text) => Some(text),
@@ -86,8 +84,12 @@ impl Configured {
             let dn = name.expose_secret().trim().to_owned();
             settings.bind = Bind::Simple { dn, password };
         }
-        self.certificates.resolve(data, &mut settings.tls, problems);
-        (problems.len() == before).then_some(settings)
+        self.certificates
+            .resolve(data, &mut settings.tls, &mut problems);
+        match problems.is_empty() {
+            true => Ok(settings),
+            false => Err(Unresolved(problems)),
+        }
     }
 }
 
@@ -241,7 +243,7 @@ mod tests {
             let part = spec["source"]["activeDirectory"].clone();
             let part = serde_json::from_value(part).unwrap();
             let domain = configured(&mut Checks::default(), &part, true).unwrap();
-            domain.resolve(&data(), &mut vec![]).unwrap()
+            domain.resolve(&data()).unwrap()
         };
         let defaults = settings(json!({"domain": "Corp.example.com"}));
         let domain = Domain {

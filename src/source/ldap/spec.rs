@@ -68,21 +68,19 @@ impl SourceSettings for Configured {
         observer: Arc<dyn Observer>,
         _: &SourceEnvironment,
     ) -> Result<Box<dyn Source>, ConnectError> {
-        let mut problems = vec![];
-        let settings = self.resolve(data, &mut problems);
-        let mut settings = settings.ok_or(Unresolved(problems))?;
+        let mut settings = self.resolve(data)?;
         settings.observer = observer;
         Ok(Box::new(super::LdapSource::new(settings)?))
     }
 }
 
 impl Configured {
-    fn resolve(
-        &self,
-        data: &ReferencedData,
-        problems: &mut Vec<UnresolvedReason>,
-    ) -> Option<LdapSettings> {
-        let before = problems.len();
+    /// The settings with what the Secrets and ConfigMaps hold.
+    ///
+    /// # Errors
+    /// Everything that is missing or can't be used.
+    fn resolve(&self, data: &ReferencedData) -> Result<LdapSettings, Unresolved> {
+        let mut problems = vec![];
         let mut settings = self.settings.clone();
         let mut found = |value: Result<SecretString, UnresolvedReason>| {
             value.map_err(|problem| problems.push(problem)).ok()
@@ -106,8 +104,12 @@ impl Configured {
                 }
             }
         }
-        self.certificates.resolve(data, &mut settings.tls, problems);
-        (problems.len() == before).then_some(settings)
+        self.certificates
+            .resolve(data, &mut settings.tls, &mut problems);
+        match problems.is_empty() {
+            true => Ok(settings),
+            false => Err(Unresolved(problems)),
+        }
     }
 }
 
@@ -346,7 +348,7 @@ mod tests {
 
     fn ldap(spec: &Value) -> LdapSettings {
         let ldap = configured(&mut Checks::default(), &part(spec), true).unwrap();
-        ldap.resolve(&data(), &mut vec![]).unwrap()
+        ldap.resolve(&data()).unwrap()
     }
 
     #[test]
@@ -419,9 +421,10 @@ mod tests {
     /// What the LDAP source says of the Secrets that it can't use.
     fn ldap_refusals(spec: &Value, data: &ReferencedData) -> Vec<String> {
         let ldap = configured(&mut Checks::default(), &part(spec), true).unwrap();
-        let mut problems = vec![];
-        ldap.resolve(data, &mut problems);
-        problems.iter().map(ToString::to_string).collect()
+        let refused = ldap
+            .resolve(data)
+            .map_or_else(|refused| refused.0, |_| vec![]);
+        refused.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -32,6 +32,11 @@ fn approving(directory: &TestDirectory, organization: &ModelOrganization, policy
     }
 }
 
+/// Whether an id is one of those that this policy manages.
+fn is_ours(id: Option<&ExternalId>, policy: &Policy) -> bool {
+    id.is_some_and(|id| id.as_str().starts_with(&policy.external_id_prefix))
+}
+
 /// (group, member) for every membership, by the ids in Bitwarden.
 fn memberships(organization: &ModelOrganization) -> BTreeSet<(uuid::Uuid, uuid::Uuid)> {
     let inside = organization.inside.iter();
@@ -131,10 +136,7 @@ proptest! {
         let mut after = before.clone();
         approving(&directory, &before, &policy).sync(&directory, &mut after, &policy);
         for member in &before.content.members {
-            let ours = member
-                .external_id
-                .as_ref()
-                .is_some_and(|id| id.as_str().starts_with(&policy.external_id_prefix));
+            let ours = is_ours(member.external_id.as_ref(), &policy);
             let now = after.content.members.iter().find(|now| now.id == member.id);
             if member.role == MemberRole::Owner || !ours {
                 let now = now.expect("still a member");
@@ -188,10 +190,7 @@ proptest! {
         let mut after = before.clone();
         approving(&directory, &before, &policy).sync(&directory, &mut after, &policy);
         for group in &before.content.groups {
-            let ours = group
-                .external_id
-                .as_ref()
-                .is_some_and(|id| id.as_str().starts_with(&policy.external_id_prefix));
+            let ours = is_ours(group.external_id.as_ref(), &policy);
             if !ours {
                 prop_assert!(after.content.groups.contains(group));
                 let removed: BTreeSet<_> = before.inside[&group.id]
