@@ -136,6 +136,8 @@ reasons! {
 /// `Ready`'s reason while the first run of a generation is under way, and `Reconciling`'s during
 /// every run.
 pub const SYNCING: &str = "Syncing";
+/// The reason of `Reconciling`, and of `Ready` for a new generation, until the run's turn comes.
+pub const WAITING: &str = "Waiting";
 /// `Reconciling`'s reason between a failure and the next try.
 pub const RETRYING: &str = "Retrying";
 /// `Ready`'s reason where a run succeeded and removals wait.
@@ -146,7 +148,7 @@ pub fn is_ready_reason(word: &str) -> bool {
     fn among<T: fmt::Display>(word: &str, reasons: &[(T, &str)]) -> bool {
         reasons.iter().any(|(reason, _)| reason.to_string() == word)
     }
-    [SYNCING, REMOVALS_HELD].contains(&word)
+    [SYNCING, WAITING, REMOVALS_HELD].contains(&word)
         || among(word, Success::ALL)
         || among(word, Failure::ALL)
         || among(word, Blocker::ALL)
@@ -155,6 +157,11 @@ pub fn is_ready_reason(word: &str) -> bool {
 /// Where a resource stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SyncOutcome {
+    /// A run is due, and waits until others have made room.
+    Waiting {
+        /// What it waits for.
+        message: String,
+    },
     /// A run is under way.
     Syncing {
         /// What is being done.
@@ -239,6 +246,7 @@ impl SyncOutcome {
     /// The word for this outcome, as in `Ready`'s reason and in the event.
     pub fn reason(&self) -> String {
         match self {
+            Self::Waiting { .. } => WAITING.to_owned(),
             Self::Syncing { .. } => SYNCING.to_owned(),
             Self::Succeeded { held: Some(_), .. } => REMOVALS_HELD.to_owned(),
             Self::Succeeded { reason, .. } => reason.to_string(),
@@ -250,7 +258,8 @@ impl SyncOutcome {
     /// What was seen and done, or what to do.
     pub fn message(&self) -> &str {
         match self {
-            Self::Syncing { message }
+            Self::Waiting { message }
+            | Self::Syncing { message }
             | Self::Succeeded { message, .. }
             | Self::Failed { message, .. }
             | Self::Stalled { message, .. } => message,
@@ -264,11 +273,14 @@ impl SyncOutcome {
     ) -> Vec<(ConditionType, &'static str, String, String)> {
         use ConditionType::{Ready, Reconciling, RemovalsHeld, Stalled};
         match self {
-            Self::Syncing { message } => {
+            Self::Waiting { message } | Self::Syncing { message } => {
                 // A run of an unchanged spec takes nothing back of what the last one found; of a
                 // new spec nothing is known yet.
                 let ready = match find(before, Ready) {
-                    Some(ready) if ready.observed_generation == Some(generation) => {
+                    Some(ready)
+                        if ready.observed_generation == Some(generation)
+                            && ready.reason != WAITING =>
+                    {
                         let status = match ready.status.as_str() {
                             "True" => "True",
                             "False" => "False",
@@ -276,12 +288,9 @@ impl SyncOutcome {
                         };
                         (Ready, status, ready.reason.clone(), ready.message.clone())
                     }
-                    _ => (Ready, "Unknown", SYNCING.to_owned(), message.clone()),
+                    _ => (Ready, "Unknown", self.reason(), message.clone()),
                 };
-                vec![
-                    ready,
-                    (Reconciling, "True", SYNCING.to_owned(), message.clone()),
-                ]
+                vec![ready, (Reconciling, "True", self.reason(), message.clone())]
             }
             Self::Succeeded { message, held, .. } => {
                 let ready = (Ready, "True", self.reason(), message.clone());
@@ -391,6 +400,27 @@ mod tests {
         assert_eq!(
             summary(&syncing().conditions(&ready, 2, at(20))),
             ["Ready=Unknown/Syncing", "Reconciling=True/Syncing"]
+        );
+    }
+
+    #[test]
+    fn waiting_for_a_turn_is_said_and_forgotten_when_the_run_begins() {
+        let waiting = SyncOutcome::Waiting {
+            message: "other runs go first".into(),
+        };
+        let queued = waiting.conditions(&[], 1, at(10));
+        assert_eq!(
+            summary(&queued),
+            ["Ready=Unknown/Waiting", "Reconciling=True/Waiting"]
+        );
+        assert_eq!(
+            summary(&syncing().conditions(&queued, 1, at(20))),
+            ["Ready=Unknown/Syncing", "Reconciling=True/Syncing"]
+        );
+        let ready = succeeded().conditions(&queued, 1, at(30));
+        assert_eq!(
+            summary(&waiting.conditions(&ready, 1, at(40))),
+            ["Ready=True/Succeeded", "Reconciling=True/Waiting"]
         );
     }
 

@@ -7,7 +7,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 use super::FIELD_MANAGER;
 use super::timeout::with_timeout;
-use crate::api::conditions::{ConditionType, REMOVALS_HELD, SYNCING, find};
+use crate::api::conditions::{ConditionType, REMOVALS_HELD, SYNCING, WAITING, find};
 use crate::text::truncate_bytes;
 
 /// Longest note of an event, in bytes; the API server refuses more than 1,024.
@@ -67,7 +67,7 @@ fn transition(before: &[Condition], after: &[Condition]) -> Option<Event> {
     let ready = find(after, ConditionType::Ready)?;
     let unchanged = find(before, ConditionType::Ready)
         .is_some_and(|earlier| earlier.status == ready.status && earlier.reason == ready.reason);
-    if unchanged || ready.reason == SYNCING {
+    if unchanged || [SYNCING, WAITING].contains(&ready.reason.as_str()) {
         return None;
     }
     let held = find(after, ConditionType::RemovalsHeld).filter(|_| ready.reason == REMOVALS_HELD);

@@ -157,6 +157,19 @@ pub fn of_expired(expired: Expired) -> RunFailure {
     let limit = match expired.limit {
         Limit::NoProgress(limit) => format!("no progress for {} s", limit.as_secs()),
         Limit::Run(limit) => format!("the run took longer than {} s", limit.as_secs()),
+        Limit::Entries(most) => {
+            return RunFailure {
+                outcome: SyncOutcome::Stalled {
+                    reason: Blocker::SourceRefused,
+                    message: format!(
+                        "the directory has sent more than {most} people and groups, so the read was \
+                         ended: narrow the source's filters, or let whoever runs the operator raise \
+                         --max-list-items"
+                    ),
+                },
+                requeue: Requeue::Slow,
+            };
+        }
     };
     RunFailure {
         outcome: SyncOutcome::Failed {

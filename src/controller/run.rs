@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
@@ -18,7 +18,7 @@ use super::references;
 use super::run_queue::RunPermit;
 use super::state::{Connected, ObjectState, Prepared};
 use super::watchdog::{Watchdog, is_large};
-use crate::api::conditions::{Blocker, ConditionType, SyncOutcome, find};
+use crate::api::conditions::{Blocker, ConditionType, SYNCING, SyncOutcome, WAITING, find};
 use crate::api::{DirectorySync, DirectorySyncStatus, spec};
 use crate::sync::guard::{Approval, Digest, GuardedPlan};
 use crate::sync::ledger::Ledger;
@@ -56,7 +56,7 @@ impl Run<'_> {
         let stop = self
             .entry
             .begin(self.prepared.generation, &self.context.work);
-        let next = match stop.run_until_cancelled(self.permit(state)).await {
+        let next = match stop.run_until_cancelled(self.turn(state)).await {
             Some(permit) => self.with_permit(state, &permit, &stop).await,
             None => self.stopped(),
         };
@@ -64,10 +64,31 @@ impl Run<'_> {
         next
     }
 
-    fn permit(&self, state: &ObjectState) -> impl Future<Output = RunPermit> {
+    /// Waits for the permit to run, and says so where that takes time.
+    async fn turn(&self, state: &mut ObjectState) -> RunPermit {
         let large = state.large || is_large(&state.status);
         let namespace = &self.entry.object.namespace;
-        self.context.run_queue.acquire(namespace, large)
+        let mut turn = pin!(self.context.run_queue.acquire(namespace, large));
+        if let Ok(permit) = timeout(self.context.timing.queued, &mut turn).await {
+            return permit;
+        }
+        let says_that_it_runs = find(&state.status.conditions, ConditionType::Reconciling)
+            .is_some_and(|reconciling| reconciling.reason == SYNCING);
+        let has_to_say = self.has_to_announce(state) || says_that_it_runs;
+        if has_to_say && !has_reason(&state.status, Blocker::AlreadyManaged) {
+            let message = match large {
+                true => "waits until no other large directory is synced; they run one at a time",
+                false => "waits for its turn: as many runs as may run at a time are under way",
+            };
+            let outcome = SyncOutcome::Waiting {
+                message: message.to_owned(),
+            };
+            let status = self.publisher.status_with(state, &outcome, |status| {
+                status.next_sync_time = None;
+            });
+            self.publisher.publish_best_effort(state, status).await;
+        }
+        turn.await
     }
 
     async fn with_permit(
@@ -310,13 +331,20 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Says that a run begins, where what stands in status would be taken for its result.
-    async fn announce(&self, state: &mut ObjectState) {
+    /// Whether what stands in status would be taken for the result of this run.
+    fn has_to_announce(&self, state: &ObjectState) -> bool {
         let status = &state.status;
         // A retry of what was refused keeps the old conditions until it succeeds.
         let stalled = find(&status.conditions, ConditionType::Stalled).is_some()
             && self.trigger != Trigger::Scheduled;
-        if status.observed_generation == Some(self.prepared.generation) && !stalled {
+        let waited = find(&status.conditions, ConditionType::Reconciling)
+            .is_some_and(|reconciling| reconciling.reason == WAITING);
+        status.observed_generation != Some(self.prepared.generation) || stalled || waited
+    }
+
+    /// Says that a run begins, where what stands in status would be taken for its result.
+    async fn announce(&self, state: &mut ObjectState) {
+        if !self.has_to_announce(state) {
             return;
         }
         let outcome = SyncOutcome::Syncing {

@@ -4,13 +4,17 @@
 //!   against the limit, so others take its place meanwhile.
 //! - Namespaces with the fewest runs come first, and within those whoever waits longest.
 //! - One namespace never has more runs than the limit, idle ones included.
+//! - A namespace without a run doesn't wait for the end of long ones: for it, other namespaces count as
+//!   one run each, and only during their [turn](RunPermit::end_turn). So there can be up to twice as many
+//!   runs as the limit.
 //! - Large directories run one at a time, because each holds all its entries in memory.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// RunQueue to run. Cheap to clone: all clones share them.
+/// Permits to run. Cheap to clone: all clones share them.
 #[derive(Debug, Clone)]
 pub struct RunQueue(Arc<Mutex<QueueState>>);
 
@@ -36,6 +40,7 @@ struct Held {
     namespace: Arc<str>,
     large: bool,
     idle: bool,
+    turn_ended: bool,
 }
 
 /// A permit to run, or a place in the queue for one. Dropping it gives either up.
@@ -101,6 +106,16 @@ impl RunPermit {
         state.grant();
     }
 
+    /// The run has been going on for long enough that a namespace without any may start one beside it.
+    pub fn end_turn(&self) {
+        let mut state = self.queue.state();
+        let number = self.number;
+        for held in &mut state.held {
+            held.turn_ended |= held.number == number;
+        }
+        state.grant();
+    }
+
     /// The directory turned out to be large. False where another large one runs: then this run has
     /// to end, and to wait for its turn.
     #[must_use]
@@ -141,6 +156,7 @@ impl QueueState {
                 namespace: waiting.namespace,
                 large: waiting.large,
                 idle: false,
+                turn_ended: false,
             });
             // Whoever stopped waiting drops its permit, which takes it out of `held`.
             waiting.granted.send(()).ok();
@@ -148,7 +164,14 @@ impl QueueState {
     }
 
     fn next_in_turn(&self) -> Option<usize> {
-        if self.held.iter().filter(|held| !held.idle).count() >= self.limit {
+        let busy = || self.held.iter().filter(|held| !held.idle);
+        let in_turn: HashSet<_> = busy()
+            .filter(|held| !held.turn_ended)
+            .map(|held| &held.namespace)
+            .collect();
+        let has_room = busy().count() < self.limit;
+        let has_room_for_the_first = in_turn.len() < self.limit && busy().count() < 2 * self.limit;
+        if !has_room && !has_room_for_the_first {
             return None;
         }
         let runs_of = |namespace: &str| {
@@ -157,7 +180,8 @@ impl QueueState {
         };
         let a_large_one_runs = self.held.iter().any(|held| held.large);
         let may_run = |waiting: &Waiting| {
-            runs_of(&waiting.namespace) < self.limit && !(waiting.large && a_large_one_runs)
+            let runs = runs_of(&waiting.namespace);
+            runs < self.limit && (has_room || runs == 0) && !(waiting.large && a_large_one_runs)
         };
         self.waiting
             .iter()
@@ -228,14 +252,42 @@ mod tests {
         let hung: Vec<_> = (0..2)
             .map(|_| granted(&mut acquire(&queue, "hung", false)))
             .collect();
-        let mut other = acquire(&queue, "other", false);
-        waits(&mut other);
         hung.iter().for_each(|permit| permit.set_idle(true));
-        let _other = granted(&mut other);
+        let other = || granted(&mut acquire(&queue, "other", false));
+        let _others = [other(), other()];
         waits(&mut acquire(&queue, "hung", false));
         // Going on again needs no turn, and counts.
         hung.iter().for_each(|permit| permit.set_idle(false));
         waits(&mut acquire(&queue, "another", false));
+    }
+
+    #[test]
+    fn for_a_namespace_without_a_run_another_counts_as_one() {
+        let queue = RunQueue::new(2);
+        let _greedy = [0, 1].map(|_| granted(&mut acquire(&queue, "greedy", false)));
+        waits(&mut acquire(&queue, "greedy", false));
+        let _modest = granted(&mut acquire(&queue, "modest", false));
+        waits(&mut acquire(&queue, "modest", false));
+        waits(&mut acquire(&queue, "third", false));
+    }
+
+    #[test]
+    fn after_its_turn_a_run_goes_on_but_keeps_no_namespace_waiting() {
+        let queue = RunQueue::new(2);
+        let endless = ["a", "b"].map(|name| granted(&mut acquire(&queue, name, false)));
+        let mut other = acquire(&queue, "c", false);
+        waits(&mut other);
+        endless[0].end_turn();
+        let other = granted(&mut other);
+        waits(&mut acquire(&queue, "a", false));
+        endless[1].end_turn();
+        let _another = granted(&mut acquire(&queue, "d", false));
+        // Never more than twice the limit.
+        other.end_turn();
+        let mut too_many = acquire(&queue, "e", false);
+        waits(&mut too_many);
+        drop(endless);
+        granted(&mut too_many);
     }
 
     #[test]

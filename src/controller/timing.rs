@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::http::process_limits::process_limits;
+
 /// The operator's own times. The usual ones suit everyone; tests have others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
@@ -14,13 +16,18 @@ pub struct Timing {
     pub status_heartbeat: Duration,
     /// How often a run that takes longer than this reports in status how far it is.
     pub progress: Duration,
-    /// A run without progress for this long makes room for others, and goes on.
+    /// A run without progress for this long makes room for others, and goes on. With progress, it makes
+    /// room for namespaces without a run.
     pub idle_after: Duration,
     /// A run without progress for this long is ended, and retried later. Waiting for a rate limit of
     /// the directory counts as progress.
     pub no_progress: Duration,
     /// How long a run may take at all. What it did stays; the next one goes on from there.
     pub run: Duration,
+    /// A resource that waits for its turn for longer than this says so in status.
+    pub queued: Duration,
+    /// The most people and groups that a directory may hold: a list without end is given up here.
+    pub max_entries: u64,
     /// How long runs may take to come to a safe end when the process is asked to stop.
     pub shutdown: Duration,
     /// How long a Lease that isn't renewed keeps others waiting; at least a second.
@@ -38,6 +45,8 @@ impl Default for Timing {
             idle_after: Duration::from_secs(5),
             no_progress: Duration::from_secs(10 * 60),
             run: Duration::from_secs(12 * 60 * 60),
+            queued: Duration::from_secs(1),
+            max_entries: process_limits().max_list_items as u64,
             shutdown: Duration::from_secs(20),
             lease: Duration::from_secs(15),
         }

@@ -40,6 +40,8 @@ pub enum Limit {
     Run(Duration),
     /// The run made no progress for this long.
     NoProgress(Duration),
+    /// The directory holds more people and groups than this.
+    Entries(u64),
 }
 
 impl Watchdog {
@@ -63,6 +65,9 @@ impl Watchdog {
                 moved = Instant::now();
             }
             permit.set_idle(waits || moved.elapsed() >= timing.idle_after);
+            if started.elapsed() >= timing.idle_after {
+                permit.end_turn();
+            }
             seen = now;
             if !large && seen.1 >= LARGE {
                 large = permit.become_large();
@@ -72,7 +77,9 @@ impl Watchdog {
                     return stop.cancel();
                 }
             }
-            let limit = if moved.elapsed() >= timing.no_progress {
+            let limit = if seen.1 > timing.max_entries {
+                Limit::Entries(timing.max_entries)
+            } else if moved.elapsed() >= timing.no_progress {
                 Limit::NoProgress(timing.no_progress)
             } else if started.elapsed() >= timing.run {
                 Limit::Run(timing.run)
@@ -159,18 +166,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_run_that_goes_on_keeps_its_permit_until_the_limit_of_a_run() {
+    async fn a_run_that_goes_on_gives_way_to_another_namespace_only_and_ends_at_the_limit_of_a_run()
+    {
         let queue = RunQueue::new(1);
         let busy = permit(&queue, "busy").await;
         let (watchdog, progress) = (Watchdog::default(), Progress::default());
         let stop = CancellationToken::new();
         let timing = timing();
+        let mut same = Box::pin(permit(&queue, "busy"));
         let mut other = Box::pin(permit(&queue, "other"));
+        let started = Instant::now();
         let moving = async {
+            let mut others = None;
             loop {
                 sleep(Duration::from_secs(2)).await;
                 progress.read.add_users(1);
-                assert!((&mut other).now_or_never().is_none());
+                assert!((&mut same).now_or_never().is_none());
+                if others.is_none() {
+                    others = (&mut other).now_or_never();
+                }
+                let turn_ended = started.elapsed() > timing.idle_after;
+                assert_eq!(others.is_some(), turn_ended, "{:?}", started.elapsed());
             }
         };
         tokio::select! {
@@ -179,6 +195,31 @@ mod tests {
         }
         let expired = watchdog.expired().unwrap();
         assert_eq!(expired.limit, Limit::Run(timing.run));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_directory_without_end_is_given_up() {
+        let queue = RunQueue::new(1);
+        let endless = permit(&queue, "endless").await;
+        let (watchdog, progress) = (Watchdog::default(), Progress::default());
+        let stop = CancellationToken::new();
+        let timing = Timing {
+            max_entries: 2_000,
+            ..timing()
+        };
+        let paging = async {
+            loop {
+                sleep(Duration::from_millis(10)).await;
+                progress.read.add_users(1);
+            }
+        };
+        let started = Instant::now();
+        tokio::select! {
+            () = watchdog.watch(&progress, &endless, &timing, &stop) => {}
+            () = paging => {}
+        }
+        assert!(started.elapsed() < Duration::from_secs(25));
+        assert_eq!(watchdog.expired().unwrap().limit, Limit::Entries(2_000));
     }
 
     #[tokio::test(start_paused = true)]

@@ -50,6 +50,7 @@ fn eligibility(resource: &Resource) -> &'static str {
         _ if resource.is_preview() => "mode is Preview: nothing of it is made",
         State::Held => "made, except for what is held",
         State::InSync | State::Problems => "made",
+        State::Waiting => "a run waits for its turn",
         State::Syncing => "a run is under way",
         State::Suspended => "suspended since",
         State::Failing | State::Stalled => "the last run failed: see status",

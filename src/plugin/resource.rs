@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::time::ahead;
 use crate::api::DirectorySyncStatus;
-use crate::api::conditions::{ConditionType, REMOVALS_HELD, SYNCING, Success, find};
+use crate::api::conditions::{ConditionType, REMOVALS_HELD, SYNCING, Success, WAITING, find};
 use crate::api::status::{Phase, Progress};
 use crate::problem::ProblemReason;
 
@@ -25,6 +25,8 @@ pub struct Resource {
 pub enum State {
     /// The operator hasn't seen this spec yet.
     NotSeen,
+    /// A run is due, and waits until others have made room.
+    Waiting,
     /// A run is under way.
     Syncing,
     /// Nothing is done, as the spec asks.
@@ -48,6 +50,7 @@ impl State {
     pub fn words(self) -> &'static str {
         match self {
             Self::NotSeen => "not seen yet",
+            Self::Waiting => "waiting",
             Self::Syncing => "syncing",
             Self::Suspended => "suspended",
             Self::Stalled => "stalled",
@@ -65,7 +68,7 @@ impl State {
             Self::InSync => AnsiColor::Green,
             Self::Stalled | Self::Failing => AnsiColor::Red,
             Self::Held | Self::Problems | Self::NotSeen => AnsiColor::Yellow,
-            Self::Syncing | Self::Preview => AnsiColor::Cyan,
+            Self::Waiting | Self::Syncing | Self::Preview => AnsiColor::Cyan,
             Self::Suspended => return Style::new().dimmed(),
         };
         color.on_default()
@@ -147,8 +150,10 @@ impl Resource {
         if condition(ConditionType::Stalled).is_some() {
             return State::Stalled;
         }
-        if condition(ConditionType::Reconciling).is_some_and(|found| found.reason == SYNCING) {
-            return State::Syncing;
+        match condition(ConditionType::Reconciling).map(|found| found.reason.as_str()) {
+            Some(SYNCING) => return State::Syncing,
+            Some(WAITING) => return State::Waiting,
+            _ => {}
         }
         let Some(ready) = find(conditions, ConditionType::Ready) else {
             return State::NotSeen;
@@ -278,6 +283,12 @@ pub mod tests {
                     message: message.clone(),
                 },
                 State::Stalled,
+            ),
+            (
+                SyncOutcome::Waiting {
+                    message: message.clone(),
+                },
+                State::Waiting,
             ),
             (SyncOutcome::Syncing { message }, State::Syncing),
         ];

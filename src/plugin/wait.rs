@@ -98,7 +98,7 @@ fn verdict(now: &Resource, awaited: &Awaited, waited: Duration) -> Option<Ended>
     let message = now.ready().map_or("", |(_, message)| message);
     let message = format!("{}: {}", state.words(), one_line(message));
     match state {
-        State::Syncing | State::NotSeen => return None,
+        State::Waiting | State::Syncing | State::NotSeen => return None,
         State::Suspended => return Some(Ended::Failed(message)),
         // What keeps a run from beginning isn't the answer to a request: it stands there before
         // and after.

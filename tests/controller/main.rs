@@ -5,6 +5,7 @@
 
 mod basics;
 mod claims;
+mod fairness;
 mod identity;
 mod processes;
 mod record;

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 use tokio_util::io::{StreamReader, SyncIoBridge};
+use tokio_util::sync::CancellationToken;
 
 use crate::error::chain;
 use crate::process_limits::{TOO_MANY, TOO_MANY_VALUES, process_limits};
@@ -38,7 +39,11 @@ where
         return Err(Failure::Html);
     }
     let cap = cap.min(process_limits().max_response_bytes);
-    let reader = StreamReader::new(capped(response, cap));
+    // The decoder's thread isn't ended with this future, so its input is.
+    let abandoned = CancellationToken::new();
+    let _abandoned_when_dropped = abandoned.clone().drop_guard();
+    let chunks = capped(response, cap).take_until(abandoned.cancelled_owned());
+    let reader = StreamReader::new(chunks);
     let mut reader = Box::pin(reader);
     let decoded = tokio::task::spawn_blocking(move || {
         let bridge = SyncIoBridge::new(reader.as_mut());

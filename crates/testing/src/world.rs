@@ -205,6 +205,15 @@ impl World {
         Operator::start(self.operator.clone(), settings, quick())
     }
 
+    /// Starts an operator for these namespaces with this timing.
+    pub fn operator_in(&self, namespaces: &[&str], timing: Timing) -> Operator {
+        let settings = OperatorSettings {
+            namespaces: namespaces.iter().map(|&name| name.to_owned()).collect(),
+            ..self.settings(None)
+        };
+        Operator::start(self.operator.clone(), settings, timing)
+    }
+
     /// Starts an operator for this namespace whose resources may do this.
     pub fn operator_that_allows(&self, resources: ResourcePolicy) -> Operator {
         let settings = OperatorSettings {
