@@ -18,11 +18,34 @@ pub struct Authority {
 }
 
 /// A certificate with its private key, both PEM.
+#[derive(Debug, Clone)]
 pub struct Identity {
     /// The certificate alone, without its issuer's.
     pub certificate: String,
     /// The private key, PKCS #8.
     pub key: String,
+}
+
+impl Identity {
+    /// A server's certificate that nobody else signed and that claims to be an authority: what
+    /// `openssl req -x509` makes.
+    ///
+    /// # Errors
+    /// When a name is neither a host name nor an address.
+    pub fn self_signed(name: &str) -> Result<Self, LabError> {
+        let failed = |source| LabError::Certificate {
+            subject: name.to_owned(),
+            source,
+        };
+        let mut params = parameters(name, None, &[name]).map_err(failed)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().map_err(failed)?;
+        let certificate = params.self_signed(&key).map_err(failed)?;
+        Ok(Self {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        })
+    }
 }
 
 impl Authority {

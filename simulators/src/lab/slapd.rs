@@ -44,9 +44,13 @@ impl Slapd {
         let authority = Authority::new("directory-sync lab: directory")?;
         let lab = authority.client("lab", None)?;
         let names: Vec<_> = options.names.iter().map(String::as_str).collect();
-        save_identity(folder.path(), "server", &authority.server(&names)?)?;
+        let (server, other) = match &options.identity {
+            None => (authority.server(&names)?, ""),
+            Some(identity) => (identity.clone(), identity.certificate.as_str()),
+        };
+        save_identity(folder.path(), "server", &server)?;
         save_identity(folder.path(), "client", &lab)?;
-        write(folder.path().join("ca.pem"), &authority.pem())?;
+        write(folder.path().join("ca.pem"), &(authority.pem() + other))?;
         let text = configuration(folder.path(), &options)?;
         let configuration = write(folder.path().join("slapd.conf"), &text)?;
         std::fs::create_dir(folder.path().join("data"))

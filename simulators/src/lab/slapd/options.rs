@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::Slapd;
-use crate::lab::{LabError, Ldif};
+use crate::lab::{Identity, LabError, Ldif};
 
 /// Where distributions keep the schema files: Debian and SUSE, Fedora, from source.
 const SCHEMA_FOLDERS: [&str; 3] = [
@@ -31,6 +31,7 @@ pub struct SlapdOptions {
     pub(super) content: LdifSource,
     pub(super) log_requests: bool,
     pub(super) names: Vec<String>,
+    pub(super) identity: Option<Identity>,
     size_limit: Option<u32>,
     require_tls: bool,
     client_certificates: ClientCertificates,
@@ -64,6 +65,7 @@ impl Default for SlapdOptions {
             content: LdifSource::Text(Ldif::new(suffix).text().to_owned()),
             log_requests: false,
             names: Vec::new(),
+            identity: None,
             size_limit: None,
             require_tls: false,
             client_certificates: ClientCertificates::Ignored,
@@ -130,6 +132,14 @@ impl SlapdOptions {
     #[must_use]
     pub fn name(mut self, name: &str) -> Self {
         self.names.push(name.to_owned());
+        self
+    }
+
+    /// Another certificate than one of the server's own [`authority`](Slapd::authority). OpenLDAP's
+    /// clients that the lab runs trust it as well.
+    #[must_use]
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
         self
     }
 

@@ -1,0 +1,66 @@
+//! Who has access, and under which address.
+
+use simulators::organization::Status;
+
+use crate::harness::Case;
+
+/// Rocket.Chat 40842, LDAPAccountManager 356: a lockout that passes isn't a disabled account.
+#[tokio::test]
+async fn a_lockout_that_passes_disables_nobody() {
+    let case = Case::start("lockout_long_over").await;
+    let before = case.now();
+
+    case.sync()
+        .await
+        .ends_with(0)
+        .prints("nothing was to be changed");
+
+    assert_eq!(case.now(), before);
+}
+
+/// What `000001010000Z` says is that an administrator has to unlock the account.
+#[tokio::test]
+async fn a_permanent_lock_disables() {
+    let case = Case::start_changed("lockout_long_over", |ldif| {
+        ldif.replace("20260901080000Z", "000001010000Z")
+    })
+    .await;
+
+    case.sync().await.ends_with(0).prints("1 Revoke");
+
+    assert_eq!(case.status("ann@example.com"), Status::Revoked);
+    assert_eq!(case.status("u2@example.com"), Status::Confirmed);
+}
+
+/// Rocket.Chat 17561, docs-alfresco 1390: only what the sync itself revoked is restored.
+#[tokio::test]
+async fn whoever_was_revoked_by_hand_stays_so() {
+    let case = Case::start("revoked_by_hand").await;
+
+    let plan = case.plan().await.ends_with(0);
+    plan.prints("nothing to change")
+        .prints("NotRestored (1)")
+        .prints("ann@example.com is active in the directory and revoked in Bitwarden");
+    case.sync().await.ends_with(0);
+
+    assert_eq!(case.status("ann@example.com"), Status::Revoked);
+}
+
+/// validator.js 940, cerb 1349: a zero-width space that was pasted into an address.
+#[tokio::test]
+async fn characters_of_an_address_that_nobody_sees_are_spelled_out() {
+    let case = Case::start("invisible_characters_in_the_address").await;
+
+    let plan = case.plan().await.ends_with(0).prints("InvalidEmail (4)");
+    for shown in [
+        "zwsp@example.com<U+200B>",
+        "<U+202A>lre@example.com<U+202C>",
+        "<U+FEFF>bom@example.com",
+        "(more than one @): ann.one@example.com; ann.two@example.com",
+    ] {
+        assert!(plan.stdout.contains(shown), "{shown:?} isn't in {plan}");
+    }
+    case.sync().await.ends_with(0);
+
+    assert_eq!(case.organization.invitations(), [].into());
+}
