@@ -5,6 +5,7 @@ use std::fmt;
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::directory::ExternalId;
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Reason};
@@ -162,7 +163,7 @@ fn of_change(change: &Change) -> Option<Fingerprint> {
         }
         Action::Group(GroupAction::Delete {
             members, unmanaged, ..
-        }) => ("delete-group", Some(losing(members.as_deref(), *unmanaged))),
+        }) => ("delete-group", Some(losing(members.as_deref(), unmanaged))),
         Action::Group(GroupAction::Rename { .. }) => {
             return Some(fingerprint("rename", id, Some(change.subject.label())));
         }
@@ -177,7 +178,10 @@ fn of_change(change: &Change) -> Option<Fingerprint> {
 }
 
 /// Who loses something by a group's deletion.
-fn losing(members: Option<&[ExternalId]>, unmanaged: usize) -> String {
+fn losing(members: Option<&[ExternalId]>, unmanaged: &[Uuid]) -> String {
+    let mut unmanaged: Vec<String> = unmanaged.iter().map(Uuid::to_string).collect();
+    unmanaged.sort_unstable();
+    let unmanaged = unmanaged.join(" ");
     let Some(members) = members else {
         return format!("unknown, {unmanaged}");
     };

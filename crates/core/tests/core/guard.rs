@@ -874,6 +874,182 @@ fn our_own_invitations_do_not_raise_the_limit() {
 }
 
 #[test]
+fn a_first_sync_of_managed_members_does_not_raise_the_limit_by_its_invitations() {
+    let policy = limited(Limit::Percent(20.0));
+    let directory = |in_group: std::ops::Range<usize>| {
+        let everybody = (0..110).fold(directory(), |directory, n| {
+            directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+        });
+        let in_group: Vec<String> = in_group.map(|n| format!("p{n}")).collect();
+        let in_group: Vec<&str> = in_group.iter().map(String::as_str).collect();
+        everybody.group("g", "Group", &in_group)
+    };
+    let mut organization = members(10);
+    let mut run = first_record(10);
+    run.sync(&directory(0..10), &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 110);
+    run.now += hours(1);
+    let guarded = run.sync(&directory(3..10), &mut organization, &policy);
+    let expected = HeldBecause::Absent {
+        members: 3,
+        earlier: 0,
+        limit: 2,
+    };
+    assert_eq!(why(&guarded), [expected]);
+    // They don't count as growth of a later run.
+    let more = directory(0..10).person("new", "new@example.com");
+    assert_eq!(
+        changes(&run.sync(&more, &mut organization, &policy)),
+        ["Invite new"]
+    );
+
+    // Where nobody was there before, they are all that there is.
+    let mut organization = ModelOrganization::default();
+    let mut run = first_record(0);
+    run.sync(&directory(0..10), &mut organization, &policy);
+    run.now += hours(1);
+    let guarded = run.sync(&directory(3..10), &mut organization, &policy);
+    assert!(guarded.held.is_none(), "{:?}", why(&guarded));
+}
+
+#[test]
+fn members_of_a_deleted_group_whom_we_do_not_manage_count_over_the_day() {
+    let strangers = |from: usize| [0, 1, 2].map(|n| format!("s{}@example.com", from + n));
+    let mut organization = (0..6).fold(members(40), |all, n| {
+        all.stranger(&format!("s{n}@example.com"))
+    });
+    for (group, from) in [("a", 0), ("b", 3)] {
+        let inside = strangers(from);
+        let inside: Vec<&str> = inside.iter().map(String::as_str).collect();
+        organization = organization.group(group, group, &inside);
+    }
+    let organization = (0..20).fold(organization, |all, n| {
+        all.group(&format!("x{n}"), &format!("x{n}"), &[])
+    });
+    let others = |directory: TestDirectory| {
+        (0..20).fold(directory, |all, n| {
+            all.group(&format!("x{n}"), &format!("x{n}"), &[])
+        })
+    };
+    let policy = limited(Limit::Count(4));
+    let (mut run, mut organization) = (since(NOON), organization);
+    let first = others(people(0..40)).group("b", "b", &[]);
+    let guarded = run.sync(&first, &mut organization, &policy);
+    assert_eq!(changes(&guarded), ["DeleteGroup a"]);
+    run.now += hours(1);
+    let guarded = run.sync(&others(people(0..40)), &mut organization, &policy);
+    let expected = HeldBecause::Absent {
+        members: 3,
+        earlier: 3,
+        limit: 4,
+    };
+    assert_eq!(why(&guarded), [expected]);
+    run.now += hours(23);
+    let guarded = run.sync(&others(people(0..40)), &mut organization, &policy);
+    assert_eq!(changes(&guarded), ["DeleteGroup b"]);
+}
+
+/// The people with these numbers in `members`, those below `unidentified` without an id.
+fn with_group(unidentified: usize, group: Option<std::ops::Range<usize>>) -> TestDirectory {
+    let everybody = (0..40).fold(directory(), |all, n| {
+        let (id, email) = (format!("p{n}"), format!("p{n}@example.com"));
+        match n < unidentified {
+            true => all.unidentified(&id, &email),
+            false => all.person(&id, &email),
+        }
+    });
+    let Some(group) = group else { return everybody };
+    let group: Vec<String> = group.map(|n| format!("p{n}")).collect();
+    let group: Vec<&str> = group.iter().map(String::as_str).collect();
+    everybody.group("team", "Team", &group)
+}
+
+#[test]
+fn a_group_that_is_deleted_and_made_again_has_no_fresh_limit() {
+    let mut policy = policy();
+    policy.groups.prune = true;
+    policy.offboarding.limit = Limit::Percent(60.0);
+    let all = (0..40).map(|n| format!("p{n}"));
+    let all = all.fold(organization(), |all, id| {
+        all.member(&id, &format!("{id}@example.com"))
+    });
+    let team: Vec<String> = (0..8).map(|n| format!("p{n}@example.com")).collect();
+    let team: Vec<&str> = team.iter().map(String::as_str).collect();
+    let mut organization = all
+        .group("team", "Team", &team)
+        .group("other", "Other", &[]);
+    let with_other = |directory: TestDirectory| directory.group("other", "Other", &[]);
+    let mut run = since(NOON);
+    // The entries of its eight members can't be identified in the run that deletes it.
+    let guarded = run.sync(&with_other(with_group(8, None)), &mut organization, &policy);
+    assert_eq!(changes(&guarded), ["DeleteGroup team"]);
+    run.sync(
+        &with_other(with_group(0, Some(0..16))),
+        &mut organization,
+        &policy,
+    );
+    run.now += hours(1);
+    let guarded = run.sync(
+        &with_other(with_group(0, Some(0..11))),
+        &mut organization,
+        &policy,
+    );
+    let expected = HeldBecause::Group {
+        name: "Team".into(),
+        members: 5,
+        earlier: 8,
+        limit: 12,
+    };
+    assert_eq!(why(&guarded), [expected]);
+}
+
+#[test]
+fn a_group_is_no_smaller_for_those_who_are_not_moved_in_a_run() {
+    let mut policy = policy();
+    policy.groups.limit = Limit::Percent(20.0);
+    let all = (0..40).map(|n| format!("p{n}"));
+    let all = all.fold(organization(), |all, id| {
+        all.member(&id, &format!("{id}@example.com"))
+    });
+    let team: Vec<String> = (0..10).map(|n| format!("p{n}@example.com")).collect();
+    let team: Vec<&str> = team.iter().map(String::as_str).collect();
+    let mut organization = all.group("team", "Team", &team);
+    let expected = [HeldBecause::Group {
+        name: "Team".into(),
+        members: 4,
+        earlier: 0,
+        limit: 2,
+    }];
+    // One of its ten members isn't moved: nine have no limit. What is known by memory is the same.
+    let mut run = since(NOON);
+    for _ in 0..2 {
+        let guarded = run.sync(&with_group(1, Some(0..6)), &mut organization, &policy);
+        assert_eq!(why(&guarded), expected);
+    }
+}
+
+#[test]
+fn an_approval_ends_once_nothing_is_left_of_it() {
+    let policy = limited(Limit::Percent(10.0));
+    let (mut organization, mut run) = (members(40), since(NOON));
+    let held = run.plan(&people(10..40), &organization, &policy);
+    run.approval = approve(&held.digest);
+    let guarded = run.plan(&people(10..40), &organization, &policy);
+    assert!(guarded.used.is_some());
+    // The process ends before it removes anybody, and they are all back.
+    run.ledger.before(&guarded, run.now);
+    run.approval = None;
+    let nothing = run.sync(&people(0..40), &mut organization, &policy);
+    assert!(nothing.approved.changes.is_empty());
+    run.now += hours(1);
+    let again = run.sync(&people(10..40), &mut organization, &policy);
+    assert!(matches!(
+        why(&again)[..],
+        [HeldBecause::Absent { members: 30, .. }, ..]
+    ));
+}
+
+#[test]
 fn a_stranger_does_not_make_an_empty_directory_believed() {
     let mut policy = limited(Limit::Percent(100.0));
     policy.users.exclude = vec![Glob::new("service@*")];

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use uuid::Uuid;
+
 use super::{FingerprintSet, HeldBecause};
 use crate::directory::ExternalId;
-use crate::sync::ledger::{Class, Ledger, Recent, key};
+use crate::sync::ledger::{Class, Ledger, Recent, key, member_key};
 use crate::sync::limits::Limit;
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan, Reason, Withdrawal};
 use crate::sync::policy::{Policy, passes};
@@ -178,7 +180,7 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
         reasons.everything = reasons.everything.or(why);
     }
     let limit = policy.offboarding.limit;
-    let absent = losses.people(Class::Absent).len() + losses.unmanaged;
+    let absent = losses.people(Class::Absent).len() + losses.unmanaged.len();
     let careful = ledger.is_careful() && reasons.absent.is_none();
     if ledger.is_adopted() {
         let members = losses.absent_without_access().count();
@@ -213,16 +215,15 @@ fn people(
     policy: &Policy,
 ) {
     // Whom we invited within the day doesn't raise what may be taken from others.
-    let invited = recent.invited + recent.maybe_invited;
+    let invited = recent.invited + recent.maybe_invited + recent.first_sync;
     let members = plan.counts.with_access + plan.counts.invited;
     let with_access = members.saturating_sub(invited);
     let base = with_access + losses.without_access(recent);
     for class in [Class::Absent, Class::Disabled] {
         let people = losses.people(class);
-        let others = if class == Class::Absent {
-            losses.unmanaged
-        } else {
-            0
+        let others = match class {
+            Class::Absent => losses.unmanaged.len(),
+            Class::Disabled => 0,
         };
         let members = people.len() + others;
         let limit = match class {
@@ -232,7 +233,8 @@ fn people(
         if members == 0 || limit.is_off() {
             continue;
         }
-        let keys = losses.keys(recent, people.iter().copied());
+        let mut keys = losses.keys(recent, people.iter().copied());
+        keys.extend(losses.unmanaged.iter().map(|member| member_key(*member)));
         let earlier = recent.people(class, |key| keys.contains(key));
         match class {
             Class::Absent => {
@@ -454,7 +456,7 @@ struct Losses<'a> {
     /// Of those, who would lose access or membership.
     access: HashSet<&'a ExternalId>,
     /// Members of deleted groups that aren't managed.
-    unmanaged: usize,
+    unmanaged: BTreeSet<Uuid>,
     deleted: Vec<&'a ExternalId>,
     /// Who is removed from the organization.
     removed: HashMap<&'a ExternalId, Class>,
@@ -473,7 +475,7 @@ struct Leaving<'a> {
     disabled: HashSet<&'a ExternalId>,
     /// Who of them leaves it by being removed from the organization.
     removed: Vec<(&'a ExternalId, Class)>,
-    /// Managed members in it; `None` where that isn't known.
+    /// Managed members in it, whether they are moved in this run or not; `None` where that isn't known.
     size: Option<usize>,
     deleted: bool,
 }
@@ -519,6 +521,17 @@ impl<'a> Losses<'a> {
                 }
             }
         }
+        // Whoever isn't moved in this run doesn't make the group smaller.
+        let unmanaged = plan.groups.iter().filter_map(|state| {
+            let count = state.unmanaged.filter(|count| *count > 0)?;
+            Some((&state.external_id, count))
+        });
+        for (group, count) in unmanaged {
+            let leaving = losses.groups.get_mut(group);
+            if let Some(size) = leaving.and_then(|leaving| leaving.size.as_mut()) {
+                *size += count as usize;
+            }
+        }
         losses
     }
 
@@ -556,7 +569,7 @@ impl<'a> Losses<'a> {
             }) if !covered.has(change) => {
                 let absent: HashSet<&ExternalId> = members.iter().flatten().collect();
                 self.absent.extend(&absent);
-                self.unmanaged += unmanaged;
+                self.unmanaged.extend(unmanaged);
                 self.deleted.push(id);
                 let leaving = Leaving {
                     name: change.subject.label(),
@@ -596,11 +609,11 @@ impl<'a> Losses<'a> {
         self.absent.is_empty()
             && self.disabled.is_empty()
             && self.deleted.is_empty()
-            && self.unmanaged == 0
+            && self.unmanaged.is_empty()
     }
 
     fn rest_on_absence(&self) -> bool {
-        !self.absent.is_empty() || !self.deleted.is_empty() || self.unmanaged > 0
+        !self.absent.is_empty() || !self.deleted.is_empty() || !self.unmanaged.is_empty()
     }
 
     /// How many people lost access within the last day and are no part of this plan: when the day

@@ -16,11 +16,12 @@ use std::collections::HashSet;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 pub use holds::{Hold, HoldId, Holds};
 
 use crate::directory::{Evidence, ExternalId};
-use crate::sync::hash::{person_hash, truncated};
+use crate::sync::hash::{hash, person_hash, truncated};
 use crate::sync::limits::WINDOW;
 use crate::sync::stored::{self, Magic};
 
@@ -40,7 +41,7 @@ const USED_MAX: usize = 50;
 /// a while doesn't forget them.
 const KEPT: i64 = 7 * 24 * 3600;
 
-const MAGIC: &Magic = b"dsyncld3";
+const MAGIC: &Magic = b"dsyncld4";
 
 /// What was taken away and given by earlier runs for one organization.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,6 +147,9 @@ struct Invited {
     /// Who they are as long as they only may have been invited; nobody where they are more than
     /// [`PENDING_MAX`].
     pending: Vec<Key>,
+    /// By the first sync of an organization that had managed members before: `onboarding.limit`
+    /// doesn't count them.
+    first_sync: bool,
 }
 
 /// Somebody whom we revoked.
@@ -161,12 +165,16 @@ struct Revoked {
 /// What was lost within the last day without an approval.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
+    latest: i64,
     losses: Vec<Loss>,
     uncounted: [usize; 2],
     /// How many people were invited.
     pub invited: usize,
     /// How many more may have been, by runs that were stopped.
     pub maybe_invited: usize,
+    /// How many more were, or may have been, by a first sync in an organization that had managed
+    /// members before.
+    pub first_sync: usize,
     pending: Vec<Key>,
 }
 
@@ -394,6 +402,7 @@ impl Ledger {
         } = &self.shared;
         let losses = self.losses.iter().chain(losses);
         let mut recent = Recent {
+            latest: self.latest,
             losses: losses.filter(|loss| loss.at > since).copied().collect(),
             ..Recent::default()
         };
@@ -404,6 +413,7 @@ impl Ledger {
         let invited = self.invited.iter().chain(invited);
         for invited in invited.filter(|one| one.at > since) {
             match invited.done {
+                _ if invited.first_sync => recent.first_sync += invited.people as usize,
                 true => recent.invited += invited.people as usize,
                 false => {
                     recent.maybe_invited += invited.people as usize;
@@ -452,11 +462,12 @@ impl Recent {
     }
 
     /// How many people lost access, haven't got it back and aren't among `now`: they were part of
-    /// what limits are a share of when the day began.
+    /// what limits are a share of when the day began. Who lost it by a clock that was ahead, or is
+    /// behind now, may have lost it longer ago.
     pub fn without_access(&self, now: impl Fn(&Key) -> bool) -> usize {
         self.losses
             .iter()
-            .filter(|loss| !loss.regained)
+            .filter(|loss| !loss.regained && loss.ahead == 0 && loss.at <= self.latest)
             .filter_map(|loss| match &loss.what {
                 What::Access { person } if !now(person) => Some(person),
                 _ => None,
@@ -518,6 +529,11 @@ fn settle(at: &mut i64, ahead: &mut i64, now: i64) {
 /// 64 bits of an external id's hash: enough to tell the people of one organization apart.
 pub(crate) fn key(id: &ExternalId) -> Key {
     ((person_hash(id) >> 64) as u64).to_be_bytes()
+}
+
+/// The same for a member that the directory doesn't know, by the id in Bitwarden.
+pub(crate) fn member_key(member: Uuid) -> Key {
+    ((hash(member.as_bytes()) >> 64) as u64).to_be_bytes()
 }
 
 #[cfg(test)]

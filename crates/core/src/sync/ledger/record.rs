@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Class, Hold, Invited, Key, LOSSES_MAX, Ledger, Loss, PENDING_MAX, REVOKED_MAX, Revoked,
-    Uncounted, What, key,
+    Uncounted, What, key, member_key,
 };
 use crate::sync::limits::WINDOW;
 use crate::sync::memberships::FailedChanges;
@@ -75,14 +75,16 @@ impl Ledger {
                         }
                     }
                 }
-                Action::Group(GroupAction::Delete { members, .. }) if !approved.has(change) => {
+                Action::Group(GroupAction::Delete {
+                    members, unmanaged, ..
+                }) if !approved.has(change) => {
                     let group = key(id);
                     losses.push((What::Group { group }, Class::Absent));
-                    let members = members.iter().flatten();
-                    losses.extend(members.map(|member| {
-                        let person = key(member);
-                        (What::Membership { person, group }, Class::Absent)
-                    }));
+                    let managed = members.iter().flatten().map(key);
+                    let members = managed.chain(unmanaged.iter().copied().map(member_key));
+                    losses.extend(
+                        members.map(|person| (What::Membership { person, group }, Class::Absent)),
+                    );
                 }
                 _ => {}
             }
@@ -110,7 +112,8 @@ impl Ledger {
         }
         self.add_losses(losses);
         self.add_revoked(revoked);
-        if !invited.is_empty() && !self.is_first_sync() {
+        let first_sync = self.is_first_sync();
+        if !invited.is_empty() && (!first_sync || self.adopted) {
             // Whoever a stopped run didn't invite is among these.
             let again: HashSet<Key> = invited.iter().copied().collect();
             for pending in self.invited.iter_mut().filter(|one| !one.done) {
@@ -129,6 +132,7 @@ impl Ledger {
                     true => invited,
                     false => vec![],
                 },
+                first_sync,
             });
         }
     }

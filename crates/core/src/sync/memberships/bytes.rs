@@ -10,8 +10,8 @@ use crate::sync::memberships::cache::CachedGroup;
 use crate::sync::sent::{Access, SentAccount, SentGroup, SentState};
 use crate::sync::stored::{self, Corrupt, Magic};
 
-/// The five versions before were written by hand; they are refused by their names.
-const MAGIC: &Magic = b"dsyncmm6";
+/// Earlier versions are refused by their names.
+const MAGIC: &Magic = b"dsyncmm7";
 
 #[derive(Serialize, Deserialize)]
 struct Stored<'a> {
@@ -22,14 +22,14 @@ struct Stored<'a> {
     sent: StoredSent<'a>,
 }
 
-/// A group in 25 bytes, all of fixed length.
+/// A group in 25 bytes, and a few more where `unmanaged` is some.
 #[derive(Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 struct StoredGroup {
     /// A hash, which is longer as a number of variable length.
     #[serde(with = "postcard::fixint::be")]
     key: u64,
     digest: [u8; 16],
-    has_unmanaged: bool,
+    unmanaged: Option<u32>,
 }
 
 /// A [`SentState`] in which each external id stands once, in `ids`; everything else names it by its
@@ -58,7 +58,7 @@ struct StoredSentGroup<'a> {
 }
 
 impl MembershipCache {
-    /// 25 bytes for each group. Where the server can't be read: each account with its email and
+    /// 25 bytes for each group, or a few more. Where the server can't be read: each account with its email and
     /// external id, and each group with at most four bytes for each member.
     ///
     /// Groups that differ from what is wanted are left out: they are read again.
@@ -69,7 +69,7 @@ impl MembershipCache {
             .map(|(key, group)| StoredGroup {
                 key: *key,
                 digest: group.digest,
-                has_unmanaged: group.has_unmanaged,
+                unmanaged: group.unmanaged,
             })
             .collect();
         groups.sort_unstable();
@@ -92,7 +92,7 @@ impl MembershipCache {
             let cached = CachedGroup {
                 digest: group.digest,
                 differs: None,
-                has_unmanaged: group.has_unmanaged,
+                unmanaged: group.unmanaged,
             };
             (group.key, cached)
         });
@@ -211,7 +211,7 @@ mod tests {
         CachedGroup {
             digest: [digest; 16],
             differs: None,
-            has_unmanaged: true,
+            unmanaged: Some(3),
         }
     }
 
@@ -294,7 +294,11 @@ mod tests {
     #[test]
     fn a_group_takes_25_bytes() {
         let mut more = cache();
-        more.groups.insert(8, cached(5));
+        let group = CachedGroup {
+            unmanaged: None,
+            ..cached(5)
+        };
+        more.groups.insert(8, group);
         assert_eq!(more.to_bytes().len(), cache().to_bytes().len() + 25);
     }
 
@@ -406,11 +410,11 @@ mod tests {
     }
 
     fn any_cache() -> impl Strategy<Value = MembershipCache> {
-        let group = (any::<[u8; 16]>(), any::<bool>());
-        let group = group.prop_map(|(digest, has_unmanaged)| CachedGroup {
+        let group = (any::<[u8; 16]>(), any::<Option<u32>>());
+        let group = group.prop_map(|(digest, unmanaged)| CachedGroup {
             digest,
             differs: None,
-            has_unmanaged,
+            unmanaged,
         });
         let cache = (
             any::<[u8; 16]>(),

@@ -37,8 +37,8 @@ pub(super) struct CachedGroup {
     pub digest: [u8; 16],
     /// What was different from that.
     pub differs: Option<Box<Differences>>,
-    /// Whether there were members in it who weren't ours to move.
-    pub has_unmanaged: bool,
+    /// As [`GroupState::unmanaged`].
+    pub unmanaged: Option<u32>,
 }
 
 /// Who is wanted in a group and not there, and the other way around.
@@ -101,7 +101,7 @@ impl MembershipCache {
                             None => true,
                             Some(Known::Differs { .. }) => approving || unmanaged_changed,
                             Some(Known::AsWanted | Known::WithLeavers) => {
-                                unmanaged_changed && self.had_unmanaged(id)
+                                unmanaged_changed && self.unmanaged(id).is_some()
                             }
                         },
                     }
@@ -114,11 +114,9 @@ impl MembershipCache {
         unknown
     }
 
-    /// Whether there were members in the group who weren't ours to move.
-    pub(crate) fn had_unmanaged(&self, id: &ExternalId) -> bool {
-        self.groups
-            .get(&key(id))
-            .is_some_and(|group| group.has_unmanaged)
+    /// As [`GroupState::unmanaged`], when the group was read.
+    pub(crate) fn unmanaged(&self, id: &ExternalId) -> Option<u32> {
+        self.groups.get(&key(id)).and_then(|group| group.unmanaged)
     }
 
     /// What holds of a group that wasn't read.
@@ -277,7 +275,7 @@ fn remember(
         CachedGroup {
             digest: state.digest,
             differs,
-            has_unmanaged: state.has_unmanaged,
+            unmanaged: state.unmanaged,
         },
     )
 }
@@ -299,8 +297,8 @@ impl KnownGroups for MembershipCache {
         self.known(id, wanted)
     }
 
-    fn had_unmanaged(&self, id: &ExternalId) -> bool {
-        self.had_unmanaged(id)
+    fn unmanaged(&self, id: &ExternalId) -> Option<u32> {
+        self.unmanaged(id)
     }
 
     fn sent(&self) -> &SentState {

@@ -99,10 +99,11 @@ pub enum GroupAction {
     Delete {
         /// What says so.
         evidence: Evidence,
-        /// Managed members in it; `None` where they weren't read.
+        /// Managed members in it, also those whose entry can't be identified in this run; `None` where
+        /// they weren't read.
         members: Option<Vec<ExternalId>>,
-        /// How many members it has that we don't manage.
-        unmanaged: usize,
+        /// All other members in it.
+        unmanaged: Vec<Uuid>,
     },
 }
 

@@ -1,7 +1,7 @@
 //! The second half of a plan: who comes into and leaves which group.
 
 use std::cell::LazyCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -73,6 +73,7 @@ fn compare(
 ) -> Vec<Problem> {
     let mut groups = std::mem::take(&mut compared.groups);
     let members = LazyCell::new(|| identities(&compared));
+    let all = LazyCell::new(|| managed(&compared));
     let ours = LazyCell::new(|| members.values().copied().collect::<HashSet<&ExternalId>>());
     let departing: HashMap<&ExternalId, &Evidence> = compared
         .people
@@ -97,14 +98,14 @@ fn compare(
                     None => None,
                 };
                 match (read.get(&uuid), known) {
-                    (Some(current), _) => group.with_read(uuid, current, &members),
+                    (Some(current), _) => group.with_read(uuid, current, &members, &all),
                     (None, Some(mut known)) => {
                         if let Known::Differs { extra, .. } = &mut known {
                             // Whoever left the organization has left the group.
                             extra.retain(|id| ours.contains(id));
                         }
                         let (mut state, change) = group.with_known(uuid, &known);
-                        state.has_unmanaged = memory.had_unmanaged(id);
+                        state.unmanaged = memory.unmanaged(id);
                         (state, change)
                     }
                     (None, None) => continue,
@@ -125,12 +126,16 @@ fn compare(
         ) = (change.subject.id, &mut change.action)
             && let Some(read) = read.get(&group)
         {
-            let managed: Vec<ExternalId> = read
-                .iter()
-                .filter_map(|member| members.get(member).map(|id| (*id).clone()))
-                .collect();
-            *unmanaged = read.len() - managed.len();
-            *inside = Some(managed);
+            let mut managed = BTreeSet::new();
+            for member in read {
+                // Whoever isn't moved in this run loses the group with all others.
+                match members.get(member).or_else(|| all.get(member)) {
+                    Some(id) if managed.insert(*id) => {}
+                    _ => unmanaged.push(*member),
+                }
+            }
+            unmanaged.sort_unstable();
+            *inside = Some(managed.into_iter().cloned().collect());
         }
     }
     for group in &compared.protected.others {
@@ -149,6 +154,7 @@ fn compare(
     plan.protected.sort_unstable();
     drop(ours);
     drop(members);
+    drop(all);
     drop(departing);
     plan.unmanaged = compared.unmanaged;
     plan.revoked = Some(
@@ -182,6 +188,15 @@ fn identities<'a>(compared: &'a Compared<'_>) -> HashMap<Uuid, &'a ExternalId> {
             };
             Some((member.id, people.renamed.get(&member.id).or_else(own)?))
         })
+        .collect()
+}
+
+/// The external id of every member that has one of ours, now.
+fn managed<'a>(compared: &'a Compared<'_>) -> HashMap<Uuid, &'a ExternalId> {
+    let members = compared.content.members.iter();
+    members
+        .filter_map(|member| Some((member.id, member.external_id.as_ref()?)))
+        .filter(|(_, id)| id.as_str().starts_with(compared.prefix))
         .collect()
 }
 
@@ -219,6 +234,7 @@ impl Comparison<'_> {
         group: Uuid,
         current: &[Uuid],
         members: &HashMap<Uuid, &ExternalId>,
+        all: &HashMap<Uuid, &ExternalId>,
     ) -> (GroupState, Option<Change>) {
         let mut others = vec![];
         let (mut kept, mut remove) = (HashSet::new(), vec![]);
@@ -234,9 +250,11 @@ impl Comparison<'_> {
         others.sort_unstable();
         let mut add = self.wanted_ids();
         add.retain(|id| !kept.contains(id));
-        let any_unmanaged = !others.is_empty();
+        let with_id = others.iter().filter(|member| all.contains_key(*member));
+        let with_id = u32::try_from(with_id.count()).unwrap_or(u32::MAX);
+        let unmanaged = (!others.is_empty()).then_some(with_id);
         let (mut state, change) = self.update(group, add, remove, Some(others));
-        state.has_unmanaged = any_unmanaged;
+        state.unmanaged = unmanaged;
         (state, change)
     }
 

@@ -21,8 +21,9 @@ pub struct GroupState {
     pub(crate) missing: Vec<ExternalId>,
     /// Who isn't wanted in it and won't go in this run.
     pub(crate) extra: Vec<ExternalId>,
-    /// Whether there are members in it who aren't ours to move.
-    pub(crate) has_unmanaged: bool,
+    /// Where there are members in it who aren't ours to move: how many of them have one of our external
+    /// ids. They are part of what `groups.limit` is a share of.
+    pub(crate) unmanaged: Option<u32>,
 }
 
 impl GroupState {
@@ -36,7 +37,7 @@ impl GroupState {
             stays: 0,
             missing: vec![],
             extra: vec![],
-            has_unmanaged: false,
+            unmanaged: None,
         }
     }
 }
@@ -62,8 +63,8 @@ pub(crate) enum Known {
 pub(crate) trait KnownGroups {
     /// What holds of a group that wasn't read.
     fn known(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<Known>;
-    /// Whether there were members in the group who weren't ours to move.
-    fn had_unmanaged(&self, id: &ExternalId) -> bool;
+    /// As [`GroupState::unmanaged`], when the group was read.
+    fn unmanaged(&self, id: &ExternalId) -> Option<u32>;
     /// What was sent to a server that can't be read.
     fn sent(&self) -> &SentState;
 }

@@ -135,7 +135,7 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
                 action: Action::Group(GroupAction::Delete {
                     evidence,
                     members: None,
-                    unmanaged: 0,
+                    unmanaged: vec![],
                 }),
             });
         }
