@@ -435,6 +435,8 @@ struct Reached {
 /// Something that somebody lost without an approval.
 struct Loss {
     at: Timestamp,
+    /// What the clock of the run said.
+    clock: Timestamp,
     email: Email,
     class: Class,
     what: What,
@@ -510,6 +512,8 @@ struct Observer {
     /// Whom runs of ours revoked, as far as they were seen to be so since.
     ours: BTreeSet<Uuid>,
     reached: Reached,
+    /// What the runs did.
+    runs: Vec<String>,
 }
 
 impl Observer {
@@ -536,6 +540,7 @@ impl Observer {
             used: BTreeSet::new(),
             approved: Seen::default(),
             ours: BTreeSet::new(),
+            runs: vec![],
             reached: Reached {
                 stories: 1,
                 ..Reached::default()
@@ -625,9 +630,10 @@ impl Observer {
                 .sync(&directory, &mut self.organization, &self.policy),
             Some(after) => self.stopped(&directory, after),
         };
+        self.runs.push(describe(self.now, &guarded));
         self.check(&directory, &before, &guarded, step)?;
-        // A run that changes nothing leaves what is approved to the next one.
-        if step.stopped.is_none() && !guarded.approved.changes.is_empty() {
+        // What is approved is for one run, and for the one that finishes it.
+        if step.stopped.is_none() {
             self.approved = Seen::default();
         }
         self.held = guarded.held.map(|held| (held.hold.id, held.changes));
@@ -817,6 +823,8 @@ impl Observer {
             .iter()
             .map(|member| (member.id, member))
             .collect();
+        // Somebody may get another id in the run in which they lose something.
+        let relinked = |member: &Member| after.get(&member.id)?.external_id.as_ref();
         let mut new = vec![];
         for member in before
             .content
@@ -828,7 +836,8 @@ impl Observer {
             let keeps = after
                 .get(&member.id)
                 .is_some_and(|m| m.status != MemberStatus::Revoked);
-            if keeps || self.approved.people.contains(own) {
+            let mut ids = [Some(own), relinked(member)].into_iter().flatten();
+            if keeps || ids.any(|id| self.approved.people.contains(id)) {
                 continue;
             }
             prop_assert!(
@@ -837,6 +846,7 @@ impl Observer {
             );
             new.push(Loss {
                 at: self.now,
+                clock: self.run.now,
                 email: member.email.clone(),
                 class: by_person[own],
                 what: What::Access,
@@ -856,7 +866,8 @@ impl Observer {
                 let was = before.inside[&group.id].contains(&member.id);
                 let is = inside.is_some_and(|inside| inside.contains(&member.id));
                 let own = member.external_id.as_ref().unwrap();
-                if !was || is || self.approved.has(of, own) {
+                let mut ids = [Some(own), relinked(member)].into_iter().flatten();
+                if !was || is || ids.any(|id| self.approved.has(of, id)) {
                     continue;
                 }
                 let protected = self.policy.groups.protected.iter();
@@ -867,6 +878,7 @@ impl Observer {
                 left.insert(of.clone());
                 new.push(Loss {
                     at: self.now,
+                    clock: self.run.now,
                     email: member.email.clone(),
                     class,
                     what: What::Membership(of.clone()),
@@ -884,11 +896,17 @@ impl Observer {
                 && !before.content.members.is_empty(),
         );
         self.limits_of_people(before, new)?;
-        // Of groups that the directory doesn't have any more, or that are deleted, the limits of the
-        // organization hold.
+        // Groups that aren't synced aren't compared: whoever is removed from the organization leaves
+        // them, too, and the limits of the organization hold.
         let roster = resolve(directory.read(), &self.policy);
-        let in_scope = |group: &&ExternalId| roster.groups.iter().any(|one| one.id == **group);
-        for group in left.iter().filter(in_scope) {
+        let is_synced = |group: &&ExternalId| {
+            let mut groups = before.content.groups.iter();
+            let group_before = groups.find(|one| one.external_id.as_ref() == Some(*group));
+            let is_deleted =
+                group_before.is_some_and(|one| !self.organization.inside.contains_key(&one.id));
+            is_deleted || roster.groups.iter().any(|one| one.id == **group)
+        };
+        for group in left.iter().filter(is_synced) {
             self.limit_of_group(before, group)?;
         }
         self.limit_of_deletions(before, deleted)
@@ -924,7 +942,10 @@ impl Observer {
         let members = members.filter(|m| self.has_something_to_lose(m) && !invited.contains(&m.id));
         let recent = || self.losses.iter().filter(|loss| loss.at > since);
         let mut base: BTreeSet<&Email> = members.map(|member| &member.email).collect();
-        let lost_access = recent().filter(|loss| loss.what == What::Access);
+        // A clock that was ahead makes a loss count longer, on both sides.
+        let counts = |loss: &&Loss| loss.at > since || (since..=self.now).contains(&loss.clock);
+        let lost_access = self.losses.iter().filter(counts);
+        let lost_access = lost_access.filter(|loss| loss.what == What::Access);
         base.extend(lost_access.map(|loss| &loss.email));
         let base = base.len();
         self.bases.push((self.now, base + invited.len()));
@@ -1066,9 +1087,32 @@ fn tell(story: &Story) -> Result<Reached, TestCaseError> {
     let mut source = Source::new();
     for step in &story.steps {
         step.edits.iter().for_each(|edit| source.edit(edit));
-        observer.step(&source, step)?;
+        observer.step(&source, step).map_err(|error| {
+            let runs = observer.runs.join("\n");
+            TestCaseError::fail(format!("{error}\nThe runs:\n{runs}"))
+        })?;
     }
     Ok(observer.reached)
+}
+
+/// What a run did, in a line, for the message of a failure.
+fn describe(now: Timestamp, guarded: &GuardedPlan) -> String {
+    let mut text = now.strftime("%d %H:%M").to_string();
+    for change in &guarded.approved.changes {
+        text += &format!(" {} {}", change.kind().name(), change.external_id());
+        if let Some(GroupAction::Update(update)) = change.group() {
+            let leaving = update.remove.iter().map(|one| one.external_id.as_str());
+            text += &format!(" -{:?}", leaving.collect::<Vec<_>>());
+        }
+    }
+    if let Some(held) = &guarded.held {
+        text += &format!("; held: {}", held.describe());
+    }
+    text + if guarded.used.is_some() {
+        "; approved"
+    } else {
+        ""
+    }
 }
 
 proptest! {
