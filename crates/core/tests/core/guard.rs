@@ -1029,27 +1029,6 @@ fn a_group_is_no_smaller_for_those_who_are_not_moved_in_a_run() {
 }
 
 #[test]
-fn an_approval_ends_once_nothing_is_left_of_it() {
-    let policy = limited(Limit::Percent(10.0));
-    let (mut organization, mut run) = (members(40), since(NOON));
-    let held = run.plan(&people(10..40), &organization, &policy);
-    run.approval = approve(&held.digest);
-    let guarded = run.plan(&people(10..40), &organization, &policy);
-    assert!(guarded.used.is_some());
-    // The process ends before it removes anybody, and they are all back.
-    run.ledger.before(&guarded, run.now);
-    run.approval = None;
-    let nothing = run.sync(&people(0..40), &mut organization, &policy);
-    assert!(nothing.approved.changes.is_empty());
-    run.now += hours(1);
-    let again = run.sync(&people(10..40), &mut organization, &policy);
-    assert!(matches!(
-        why(&again)[..],
-        [HeldBecause::Absent { members: 30, .. }, ..]
-    ));
-}
-
-#[test]
 fn a_stranger_does_not_make_an_empty_directory_believed() {
     let mut policy = limited(Limit::Percent(100.0));
     policy.users.exclude = vec![Glob::new("service@*")];
