@@ -13,6 +13,7 @@ use directory_sync::organization::model::{
     Content, Group, Member, MemberRole, MemberStatus, Organization,
 };
 use directory_sync::sync::guard::{GuardedPlan, guard};
+use directory_sync::sync::ledger::Ledger;
 use directory_sync::sync::memberships::{FailedChanges, MembershipCache};
 use directory_sync::sync::plan::draft;
 use directory_sync::sync::policy::{Policy, Restore};
@@ -114,7 +115,14 @@ fn planned(
     policy: &Policy,
     memberships: &MembershipCache,
 ) -> GuardedPlan {
-    let plan = draft(roster, organization, policy).complete(memberships, &HashMap::new());
+    let plan = draft(
+        roster,
+        organization,
+        policy,
+        &Ledger::default(),
+        jiff::Timestamp::UNIX_EPOCH,
+    )
+    .complete(memberships, &HashMap::new());
     guard(
         plan,
         policy,

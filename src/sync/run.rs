@@ -240,6 +240,11 @@ impl Planning<'_> {
             .in_sync
             .as_ref()
             .filter(|in_sync| in_sync.policy == *self.policy)
+            // Somebody may be due for removal although nothing changed.
+            .filter(|_| {
+                let revoked_by = self.policy.offboarding.revoked_by(Timestamp::now());
+                !revoked_by.is_some_and(|time| state.ledger.has_revoked_any_by(time))
+            })
             .map(|in_sync| &in_sync.version);
         let directory = async {
             let reading = self.source.read(known, &self.options.progress.read).await;
@@ -292,8 +297,17 @@ impl Planning<'_> {
         self.options.progress.start(Phase::Plan, 0);
         let roster =
             info_span!("resolve").in_scope(|| run_blocking(|| resolve(directory, self.policy)));
-        let draft = info_span!("plan")
-            .in_scope(|| run_blocking(|| plan::draft(&roster, organization, self.policy)));
+        let draft = info_span!("plan").in_scope(|| {
+            run_blocking(|| {
+                plan::draft(
+                    &roster,
+                    organization,
+                    self.policy,
+                    &state.ledger,
+                    Timestamp::now(),
+                )
+            })
+        });
         let approving = self.options.approval.is_some();
         let unknown = state.memberships.to_read(&draft, approving);
         let verified = self.options.full_resync || unknown.len() == draft.existing_groups();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::api::spec::{DeparturePolicy, DirectorySyncSpec};
@@ -14,6 +15,8 @@ use directory_sync_core::sync::policy::{
 const LOSSES: Limit = Limit::Percent(10.0);
 const DISABLED: Limit = Limit::Percent(25.0);
 const OF_A_GROUP: Limit = Limit::Percent(50.0);
+/// The longest time until a removal, in days.
+const REMOVE_AFTER_MAX: u16 = 3650;
 const INVITED: Limit = Limit::Percent(50.0);
 /// The largest number that a limit may be.
 const LIMIT_MAX: usize = 1_000_000;
@@ -40,6 +43,7 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
     // Who was revoked by this policy comes back by it; who was revoked by hand stays out where it
     // revokes nobody.
     let revokes = [disabled, deleted, absent].contains(&Departure::Revoke);
+    let remove_after = remove_after(checks, offboarding.remove_after.as_deref(), revokes);
     let mut limit = |field: &str, limit: &Option<IntOrString>| match limit {
         None => Some(None),
         Some(limit) => checks.noted(field, parse_limit(limit)).map(Some),
@@ -84,8 +88,32 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
             absent,
             limit: losses,
             disabled_limit,
+            remove_after,
         },
     })
+}
+
+/// How long after their revocation members are removed.
+fn remove_after(checks: &mut Checks, text: Option<&str>, revokes: bool) -> Option<SignedDuration> {
+    let field = "spec.offboarding.removeAfter";
+    let text = text?;
+    if !revokes {
+        checks.refuse(
+            field,
+            "has no meaning where nobody is revoked: set disabled, deleted or absent to Revoke, or \
+             leave removeAfter out",
+        );
+    }
+    let days = text
+        .strip_suffix('d')
+        .and_then(|days| days.parse::<u16>().ok());
+    match days {
+        Some(days @ 1..=REMOVE_AFTER_MAX) => Some(SignedDuration::from_hours(24 * i64::from(days))),
+        _ => {
+            checks.refuse(field, "write a number of days between 1d and 3650d: 30d");
+            None
+        }
+    }
 }
 
 fn never_send(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<BTreeSet<Email>> {

@@ -37,6 +37,7 @@ pub fn design_example() -> Value {
             disabled: Revoke
             absent: Retain
             limit: 10%
+            removeAfter: 30d
           driftCheckInterval: 24h
         "#,
     )

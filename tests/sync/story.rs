@@ -70,6 +70,30 @@ async fn everyone_ends_up_where_the_directory_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whom_an_earlier_run_revoked_is_removed_and_whoever_was_revoked_by_hand_stays() {
+    let slapd = slapd();
+    let organization = organization(Config::cloud()).await;
+    let by_hand = simulators::organization::MemberSeed::new(&email("p22"))
+        .external_id(&uuid(22))
+        .status(Status::Revoked);
+    organization.seed_member(by_hand);
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let mut sync = Sync::new(&source, &client);
+    sync.run().await.unwrap();
+    let revoked = organization.snapshot().members[&email("p20")].status;
+    assert_eq!(revoked, Status::Revoked);
+
+    sync.policy.offboarding.remove_after = Some(jiff::SignedDuration::ZERO);
+    let report = sync.run().await.unwrap();
+
+    let after = organization.snapshot();
+    assert!(!after.members.contains_key(&email("p20")));
+    assert_eq!(after.members[&email("p22")].status, Status::Revoked);
+    assert_eq!(report.applied.get(Kind::Revoke), 0);
+    assert_eq!(sync.run().await.unwrap().applied.total(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unchanged_company_costs_two_reads_and_no_write_and_a_new_process_asks_no_more() {
     let slapd = slapd();
     let organization = organization(Config::self_hosted()).await;

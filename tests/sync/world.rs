@@ -167,6 +167,7 @@ pub fn policy() -> Policy {
             limit: Limit::Percent(100.0),
         },
         offboarding: Offboarding {
+            remove_after: None,
             disabled: Departure::Revoke,
             deleted: Departure::Revoke,
             absent: Departure::Remove,

@@ -33,6 +33,7 @@ pub fn policy() -> Policy {
             absent: Departure::Retain,
             limit: Limit::Percent(10.0),
             disabled_limit: Limit::Percent(25.0),
+            remove_after: None,
         },
     }
 }
@@ -63,7 +64,7 @@ impl Run {
         self.ledger.keep_for("organization", self.now);
         let roster = resolve(directory.read(), policy);
         let content = organization.read();
-        let draft = draft(&roster, &content, policy);
+        let draft = draft(&roster, &content, policy, &self.ledger, self.now);
         self.read = self.memory.to_read(&draft, self.approval.is_some());
         let mut plan = draft.complete(&self.memory, &organization.read_groups(&self.read));
         plan.keep_manual_revocations(policy, &self.ledger);

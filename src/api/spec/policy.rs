@@ -118,6 +118,15 @@ pub struct OffboardingRules {
     #[x_kube(validation = Rule::new(LIMIT_RULE).message(LIMIT_MESSAGE))]
     #[schemars(length(max = 20))]
     pub disabled_limit: Option<IntOrString>,
+
+    /// Remove members from the organization this long after this resource revoked them, as days
+    /// (`30d`), if the directory still says what they were revoked for. Whoever was revoked by hand, or
+    /// longer ago than the record of removals goes back, stays. The limits hold for it. Somebody who has
+    /// no master password (SSO, trusted devices) can lose their account for good by a removal. Not on
+    /// Vaultwarden, where no member can be removed. Default: revoked members are kept.
+    #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]{0,3}d$') && int(self.substring(0, self.size() - 1)) <= 3650").message("write a number of days between 1d and 3650d: 30d"))]
+    #[schemars(length(max = 5))]
+    pub remove_after: Option<String>,
 }
 
 /// What happens to members who go.

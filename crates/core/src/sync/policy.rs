@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::{SignedDuration, Timestamp};
 use wildmatch::WildMatch;
 
 use crate::directory::Email;
@@ -103,6 +104,16 @@ pub struct Offboarding {
     pub limit: Limit,
     /// So many may lose something within a day because their account is disabled.
     pub disabled_limit: Limit,
+    /// Whom an earlier run revoked so long ago is removed, if they are still to be revoked.
+    /// `None`: nobody is.
+    pub remove_after: Option<SignedDuration>,
+}
+
+impl Offboarding {
+    /// Who was revoked at this time or before is removed by a run at `now`.
+    pub fn revoked_by(&self, now: Timestamp) -> Option<Timestamp> {
+        now.checked_sub(self.remove_after?).ok()
+    }
 }
 
 /// What happens to a member who goes.

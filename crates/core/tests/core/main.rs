@@ -10,6 +10,7 @@ mod guard;
 mod laws;
 mod memberships;
 mod people;
+mod remove_after;
 mod render;
 mod seats;
 mod sequences;

@@ -34,7 +34,13 @@ impl Server {
 
     fn plan(&self, directory: &TestDirectory, approval: Option<&Approval>) -> GuardedPlan {
         let roster = resolve(directory.read(), &self.policy);
-        let draft = draft(&roster, &Organization::WriteOnly, &self.policy);
+        let draft = draft(
+            &roster,
+            &Organization::WriteOnly,
+            &self.policy,
+            &Ledger::default(),
+            Timestamp::UNIX_EPOCH,
+        );
         assert!(self.memory.to_read(&draft, true).is_empty());
         let plan = draft.complete(&self.memory, &HashMap::new());
         guard(

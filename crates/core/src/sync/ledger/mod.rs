@@ -188,6 +188,12 @@ impl crate::sync::plan::Revocations for Ledger {
         let mut revoked = self.revoked.iter();
         revoked.any(|one| one.person == key && one.class == Class::Disabled)
     }
+
+    fn has_revoked_by(&self, person: &ExternalId, time: Timestamp) -> bool {
+        let key = key(person);
+        let mut revoked = self.revoked.iter();
+        revoked.any(|one| one.person == key && one.at <= time.as_second())
+    }
 }
 
 impl Ledger {
@@ -379,6 +385,11 @@ impl Ledger {
     pub fn has_revoked(&self, person: &ExternalId) -> bool {
         let key = key(person);
         self.revoked.iter().any(|revoked| revoked.person == key)
+    }
+
+    /// Whether anybody was revoked by us at that time or before.
+    pub fn has_revoked_any_by(&self, time: Timestamp) -> bool {
+        self.revoked.iter().any(|one| one.at <= time.as_second())
     }
 
     /// How many people are known to have been revoked by us.

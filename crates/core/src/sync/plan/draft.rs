@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ use crate::problem::{Problem, ProblemReason};
 use crate::sync::hash::{MemberSum, hash, person_hash};
 use crate::sync::plan::groups::{self, Target};
 use crate::sync::plan::people::{self, Presence};
-use crate::sync::plan::{Counts, GroupAction, MemberAction};
+use crate::sync::plan::{Counts, GroupAction, MemberAction, Revocations};
 use crate::sync::policy::{Policy, passes};
 use crate::sync::roster::{Eligibility, Roster};
 
@@ -59,11 +60,14 @@ pub(crate) struct DesiredGroup {
     pub(crate) joins: bool,
 }
 
-/// Decides about people and groups.
+/// Decides about people and groups. Whom `earlier` runs revoked long enough before `now` is removed,
+/// where the policy says so.
 pub fn draft<'a>(
     roster: &'a Roster,
     organization: &'a Organization,
     policy: &'a Policy,
+    earlier: &impl Revocations,
+    now: Timestamp,
 ) -> Draft<'a> {
     let mut counts = Counts {
         groups: roster.groups.len(),
@@ -116,7 +120,10 @@ pub fn draft<'a>(
         .filter(ours)
         .count();
 
-    let mut people = people::decide(roster, &content.members, policy);
+    let mut people = people::decide(roster, &content.members, policy, &|person| {
+        let revoked_by = policy.offboarding.revoked_by(now);
+        revoked_by.is_some_and(|time| earlier.has_revoked_by(person, time))
+    });
     let anybody_left = counts.with_access + counts.invited > 0;
     let nobody_named = roster.people.is_empty() && counts.managed_members > 0;
     if roster.directory_is_empty && (anybody_left || nobody_named) {

@@ -89,6 +89,9 @@ pub enum Reason {
     MembersUnknown,
     /// Of plans that earlier versions wrote: everything was sent whenever something changed.
     SentInFull,
+    /// An earlier run revoked them longer ago than `offboarding.removeAfter`, and what the directory
+    /// says of them still asks for that.
+    RevokedLongAgo,
 }
 
 /// Sizes of both sides.

@@ -52,10 +52,16 @@ impl Presence {
 }
 
 /// Decides about everyone in the roster and every member of ours.
-pub(super) fn decide(roster: &Roster, members: &[Member], policy: &Policy) -> Decided {
+pub(super) fn decide(
+    roster: &Roster,
+    members: &[Member],
+    policy: &Policy,
+    revoked_long_ago: &dyn Fn(&ExternalId) -> bool,
+) -> Decided {
     let mut decision = Decision {
         roster,
         policy,
+        revoked_long_ago,
         index: MemberIndex::new(members, &policy.external_id_prefix),
         claimed: HashSet::new(),
         protected: Protected::default(),
@@ -109,6 +115,8 @@ pub(super) fn decide(roster: &Roster, members: &[Member], policy: &Policy) -> De
 struct Decision<'a> {
     roster: &'a Roster,
     policy: &'a Policy,
+    /// Whether earlier runs revoked this person so long ago that they may be removed.
+    revoked_long_ago: &'a dyn Fn(&ExternalId) -> bool,
     index: MemberIndex<'a>,
     /// Members about whom somebody in the directory was found to have the say, by email.
     claimed: HashSet<Uuid>,
@@ -386,9 +394,15 @@ impl<'a> Decision<'a> {
         let Some(external_id) = member.external_id.clone() else {
             return;
         };
+        let mut reason = reason;
         let action = match policy {
             Departure::Retain => None,
-            Departure::Revoke if member.status == MemberStatus::Revoked => None,
+            Departure::Revoke if member.status == MemberStatus::Revoked => {
+                (self.revoked_long_ago)(&external_id).then(|| {
+                    reason = Reason::RevokedLongAgo;
+                    MemberAction::Remove { evidence }
+                })
+            }
             Departure::Revoke => Some(MemberAction::Revoke { evidence }),
             Departure::Remove => Some(MemberAction::Remove { evidence }),
         };

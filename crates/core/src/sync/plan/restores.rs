@@ -1,5 +1,7 @@
 //! Which revoked members get their access back.
 
+use jiff::Timestamp;
+
 use crate::directory::ExternalId;
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::plan::{Kind, Plan};
@@ -12,6 +14,9 @@ pub trait Revocations {
     fn has_revoked(&self, person: &ExternalId) -> bool;
     /// Whether it did so because their account was disabled.
     fn has_revoked_disabled(&self, person: &ExternalId) -> bool;
+    /// Whether an earlier run revoked this person at that time or before, and they weren't restored
+    /// since.
+    fn has_revoked_by(&self, person: &ExternalId, time: Timestamp) -> bool;
 }
 
 impl Plan {

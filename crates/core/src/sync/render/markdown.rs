@@ -2,7 +2,7 @@
 
 use crate::sync::guard::GuardedPlan;
 use crate::sync::plan::{Change, Kind};
-use crate::sync::render::{Bounded, Sides, detail_of, summary, title};
+use crate::sync::render::{Bounded, Sides, detail_of, summary, title, warning};
 use crate::text::sanitize;
 
 /// Room for the note that something was cut.
@@ -103,6 +103,11 @@ fn sections<'a>(
             String::new(),
             format!("### {} ({count})", title(kind)),
             String::new(),
+        ]);
+        if let Some(warning) = warning(kind) {
+            lines.extend([format!("Mind: {warning}."), String::new()]);
+        }
+        lines.extend([
             "| who or what | external id | why | |".into(),
             "|---|---|---|---|".into(),
         ]);

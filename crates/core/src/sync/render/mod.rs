@@ -36,6 +36,14 @@ pub fn title(kind: Kind) -> &'static str {
     }
 }
 
+/// What somebody who approves this kind of change has to know.
+fn warning(kind: Kind) -> Option<&'static str> {
+    (kind == Kind::Remove).then_some(
+        "an account without a master password (SSO, trusted devices) can become unrecoverable by \
+         this; Revoke is the safe choice",
+    )
+}
+
 /// `3 Invite, 1 Revoke`, or that there is nothing.
 fn summary(plan: &Plan) -> String {
     let counts: Vec<String> = plan
@@ -110,6 +118,7 @@ impl Reason {
             Self::EmailChanged => "has another address in the directory",
             Self::MembersUnknown => "what was sent before isn't known any more",
             Self::SentInFull => "sent in full",
+            Self::RevokedLongAgo => "revoked by an earlier run (removeAfter)",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::sync::guard::GuardedPlan;
 use crate::sync::plan::{Change, Kind};
-use crate::sync::render::{Sides, detail_of, summary, title};
+use crate::sync::render::{Sides, detail_of, summary, title, warning};
 use crate::text::{one_line, sanitize, truncate};
 
 /// Widest column, in characters.
@@ -75,6 +75,9 @@ fn sections<'a>(
             continue;
         }
         text.push_str(&format!("\n{before}{} ({})\n", title(kind), of_kind.len()));
+        if let Some(warning) = warning(kind) {
+            text.push_str(&format!("  {warning}\n"));
+        }
         let lines: Vec<[String; 4]> = of_kind
             .iter()
             .take(rows)

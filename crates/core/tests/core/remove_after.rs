@@ -1,0 +1,177 @@
+//! `offboarding.removeAfter`: whom an earlier run revoked long enough ago is removed.
+
+use directory_sync_core::organization::model::MemberStatus;
+use directory_sync_core::sync::policy::{Departure, Limit, Policy};
+use directory_sync_core_testing::{ModelOrganization, Run, TestDirectory, directory, organization};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{changes, problems, unlimited};
+use directory_sync_core::problem::ProblemReason;
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+fn after_thirty_days() -> Policy {
+    let mut policy = unlimited();
+    policy.offboarding.absent = Departure::Revoke;
+    policy.offboarding.remove_after = Some(DAY * 30);
+    policy
+}
+
+fn day(number: i32) -> Timestamp {
+    Timestamp::UNIX_EPOCH + DAY * (20_000 + number)
+}
+
+fn company() -> (TestDirectory, ModelOrganization) {
+    let directory = directory()
+        .disabled("ann", "ann@example.com")
+        .person("bob", "bob@example.com")
+        .group("eng", "eng", &["ann", "bob"]);
+    let organization = organization()
+        .owner("owner@example.com")
+        .member("ann", "ann@example.com")
+        .member("bob", "bob@example.com")
+        .member("cid", "cid@example.com")
+        .group("eng", "eng", &["ann@example.com", "bob@example.com"]);
+    (directory, organization)
+}
+
+/// Ann, who is disabled, and Cid, who is gone, are revoked on day 0.
+fn revoked_on_day_0(policy: &Policy) -> (Run, TestDirectory, ModelOrganization) {
+    let (directory, mut organization) = company();
+    let mut run = Run {
+        now: day(0),
+        ..Run::default()
+    };
+    let first = run.sync(&directory, &mut organization, policy);
+    assert_eq!(changes(&first), ["Revoke ann", "Revoke cid"]);
+    (run, directory, organization)
+}
+
+#[test]
+fn whom_a_run_revoked_is_removed_after_that_time_and_not_before() {
+    let policy = after_thirty_days();
+    let (mut run, directory, mut organization) = revoked_on_day_0(&policy);
+
+    run.now = day(30) - SignedDuration::from_secs(1);
+    let before = run.sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&before), [""; 0]);
+
+    run.now = day(30);
+    let then = run.sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&then), ["Remove ann", "Remove cid"]);
+
+    run.now = day(31);
+    let later = run.sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&later), [""; 0]);
+}
+
+#[test]
+fn without_the_setting_whoever_was_revoked_stays() {
+    let mut policy = after_thirty_days();
+    policy.offboarding.remove_after = None;
+    let (mut run, directory, mut organization) = revoked_on_day_0(&policy);
+
+    run.now = day(3_000);
+    let then = run.sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&then), [""; 0]);
+}
+
+#[test]
+fn whoever_was_revoked_by_hand_is_not_removed() {
+    let policy = after_thirty_days();
+    let (directory, _) = company();
+    let mut organization = organization()
+        .owner("owner@example.com")
+        .revoked("ann", "ann@example.com")
+        .member("bob", "bob@example.com");
+    let mut run = Run {
+        now: day(0),
+        ..Run::default()
+    };
+    for number in [0, 1, 40, 400] {
+        run.now = day(number);
+        let then = run.sync(&directory, &mut organization, &policy);
+        assert!(!changes(&then).contains(&"Remove ann".to_owned()));
+    }
+}
+
+#[test]
+fn whoever_got_access_back_by_hand_and_was_revoked_by_hand_then_is_not_removed() {
+    let policy = after_thirty_days();
+    let (mut run, directory, mut organization) = revoked_on_day_0(&policy);
+    let ann = |organization: &mut ModelOrganization, status| {
+        let members = organization.content.members.iter_mut();
+        let ann = members.filter(|member| member.email.as_str() == "ann@example.com");
+        ann.for_each(|member| member.status = status);
+    };
+
+    // An administrator restores her, a preview sees it, and revokes her again.
+    ann(&mut organization, MemberStatus::Confirmed);
+    run.now = day(1);
+    let seen = run.plan(&directory, &organization, &policy);
+    run.ledger.observe(&seen);
+    ann(&mut organization, MemberStatus::Revoked);
+
+    run.now = day(60);
+    let then = run.sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&then), ["Remove cid"]);
+}
+
+#[test]
+fn whoever_is_active_again_by_then_is_restored() {
+    let policy = after_thirty_days();
+    let (mut run, _, mut organization) = revoked_on_day_0(&policy);
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("bob", "bob@example.com")
+        .group("eng", "eng", &["ann", "bob"]);
+
+    run.now = day(60);
+    let then = run.sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&then), ["Remove cid", "Restore ann"]);
+}
+
+#[test]
+fn an_entry_that_can_not_be_identified_keeps_the_revoked_member_it_may_be() {
+    let policy = after_thirty_days();
+    let (mut run, _, mut organization) = revoked_on_day_0(&policy);
+    let directory = directory()
+        .disabled("ann", "ann@example.com")
+        .person("bob", "bob@example.com")
+        .unidentified("uid=cid", "cid@example.com")
+        .group("eng", "eng", &["ann", "bob"]);
+
+    run.now = day(60);
+    let then = run.sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&then), ["Remove ann"]);
+    let invalid =
+        |(reason, _): &(ProblemReason, Vec<&str>)| *reason == ProblemReason::InvalidExternalId;
+    assert!(problems(&then).iter().any(invalid));
+}
+
+#[test]
+fn removals_of_revoked_members_count_against_the_limit() {
+    let mut policy = after_thirty_days();
+    let (mut run, directory, mut organization) = revoked_on_day_0(&policy);
+    policy.offboarding.limit = Limit::Count(0);
+
+    run.now = day(60);
+    let then = run.sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&then), ["Remove ann"]);
+    let held = then.held.unwrap();
+    assert_eq!(held.changes.len(), 1);
+    assert_eq!(held.changes[0].external_id().as_str(), "cid");
+}
+
+#[test]
+fn without_its_record_a_run_removes_nobody() {
+    let policy = after_thirty_days();
+    let (mut run, directory, mut organization) = revoked_on_day_0(&policy);
+
+    run.ledger = directory_sync_core::sync::ledger::Ledger::begin_careful(day(60));
+    for number in [60, 61, 300] {
+        run.now = day(number);
+        let then = run.sync(&directory, &mut organization, &policy);
+        assert_eq!(changes(&then), [""; 0]);
+    }
+}
