@@ -63,7 +63,7 @@ impl<'a> Run<'a> {
     }
 
     /// Reads both sides and plans. Ctrl-C and SIGTERM end it at the next safe point.
-    /// `approve` names removals that may go ahead although they exceed the limit.
+    /// `approve` names held changes that may go ahead although they exceed a limit.
     pub async fn plan(&mut self, approve: Option<&Digest>) -> Result<Planned, RunFailure> {
         let approval = approve.map(|digest| Approval {
             digest: digest.clone(),

@@ -25,7 +25,7 @@ use crate::sync::stored::{self, Magic};
 /// The folder's name below `XDG_STATE_HOME`.
 const FOLDER: &str = "directory-sync";
 /// The first bytes of a record: a name and a version.
-const MAGIC: &Magic = b"dsyncst1";
+const MAGIC: &Magic = b"dsyncst2";
 /// The extension of the file that is locked.
 const LOCK: &str = "lock";
 /// The digest before the first record.
@@ -61,6 +61,19 @@ pub enum StateError {
         "another command is working on this organization ({0} is locked); try again when it is done"
     )]
     Busy(PathBuf),
+    /// The server can't be read, and another resource sends to it.
+    #[error(
+        "this server can't be read, and {resource} has synced it with externalIdPrefix {prefix:?}: a \
+         second resource can't tell those accounts from its own, and would take them over; sync the \
+         organization by one resource (where the prefix was changed together with the resource's \
+         name, change one after the other)"
+    )]
+    SentByAnother {
+        /// The resource that used it last.
+        resource: String,
+        /// The prefix of its external ids.
+        prefix: String,
+    },
 }
 
 /// The record of one organization, locked, as one resource uses it.
@@ -102,8 +115,13 @@ struct Section {
     ledger: Vec<u8>,
     /// What was sent, where the organization can't be read.
     sent: Vec<u8>,
+    /// Whether anything was, also where it isn't known any more.
+    has_sent: bool,
     /// The holds of each resource, the one that was used last at the end.
     holds: Vec<(String, Holds)>,
+    /// The largest number of a hold, also of resources whose holds aren't kept any more: no number is
+    /// used twice.
+    holds_made: u64,
 }
 
 impl StateFile {
@@ -156,6 +174,7 @@ impl StateFile {
     /// written last, the command is careful, and what was sent isn't known any more.
     pub fn load(&mut self, now: Timestamp) -> Result<(Ledger, MembershipCache), StateError> {
         self.read(now)?;
+        self.take_sent()?;
         let of = |section: &&Section| section.prefix == self.prefix;
         let Some(section) = self.record.sections.iter().find(of) else {
             self.is_kept = false;
@@ -163,12 +182,17 @@ impl StateFile {
                 true => (Ledger::begin_careful(now), MembershipCache::lost()),
                 false => (Ledger::begin(now), MembershipCache::default()),
             };
+            ledger.use_holds(&self.resource, Holds::default());
             self.count_others(&mut ledger, now);
             return Ok((ledger, sent));
         };
         let mut ledger = Ledger::load_unchecked(&section.ledger, now);
         let holds = section.holds.iter().find(|(of, _)| *of == self.resource);
-        ledger.use_holds(holds.map(|(_, holds)| holds.clone()).unwrap_or_default());
+        // What a plan says to approve has to have the same number when it is.
+        self.is_kept &= holds.is_some();
+        let holds = holds.map(|(_, holds)| holds.clone());
+        let holds = holds.unwrap_or_else(|| Holds::after(section.holds_made));
+        ledger.use_holds(&self.resource, holds);
         self.count_others(&mut ledger, now);
         let sent = MembershipCache::from_bytes(&section.sent).unwrap_or_else(|error| {
             tracing::warn!(path = %self.path.display(), %error, "what was sent isn't known any more");
@@ -176,6 +200,36 @@ impl StateFile {
         });
         // Groups of other servers are read at each command: a person expects to see what is there.
         Ok((ledger, sent.sent_only()))
+    }
+
+    /// What was sent to a server that can't be read is one resource's, whatever its prefix: an account
+    /// there is found by its address. Where this resource had another prefix before, it goes on from
+    /// what it sent then.
+    fn take_sent(&mut self) -> Result<(), StateError> {
+        let sections = &mut self.record.sections;
+        let has_sent = |one: &Section| one.has_sent && one.prefix != self.prefix;
+        let Some(at) = sections.iter().position(has_sent) else {
+            return Ok(());
+        };
+        let before = &sections[at];
+        let own = sections.iter().find(|one| one.prefix == self.prefix);
+        if own.is_some_and(|own| own.has_sent)
+            || !before.holds.iter().any(|(of, _)| *of == self.resource)
+        {
+            let last = before.holds.last().map(|(resource, _)| resource.clone());
+            return Err(StateError::SentByAnother {
+                resource: last.unwrap_or_else(|| "another resource".to_owned()),
+                prefix: before.prefix.clone(),
+            });
+        }
+        let before = sections.remove(at);
+        sections.retain(|one| one.prefix != self.prefix);
+        sections.push(Section {
+            prefix: self.prefix.clone(),
+            ..before
+        });
+        self.is_kept = false;
+        Ok(())
     }
 
     /// Members are those of several prefixes where one prefix begins another.
@@ -276,8 +330,11 @@ impl StateFile {
         let at = sections
             .iter()
             .position(|section| section.prefix == self.prefix);
-        let before = at.map(|at| sections.remove(at).holds);
-        let mut holds = before.unwrap_or_default();
+        let before = at.map(|at| sections.remove(at));
+        let (mut holds, has_sent, holds_made) = match before {
+            Some(before) => (before.holds, before.has_sent, before.holds_made),
+            None => Default::default(),
+        };
         holds.retain(|(resource, _)| *resource != self.resource);
         holds.push((self.resource.clone(), ledger.holds().clone()));
         let surplus = holds.len().saturating_sub(RESOURCES_MAX);
@@ -286,7 +343,12 @@ impl StateFile {
             prefix: self.prefix.clone(),
             ledger: ledger.to_bytes(),
             sent: sent.clone().sent_only().to_bytes(),
+            has_sent: match sent.sent().lost {
+                true => has_sent,
+                false => !sent.sent().accounts.is_empty() || !sent.sent().groups.is_empty(),
+            },
             holds,
+            holds_made: holds_made.max(ledger.holds().count()),
         });
         // The first record ever. Where one was lost, its digest stays until there is another: a command
         // that ends in between leaves the loss to be noticed.
@@ -509,6 +571,77 @@ mod tests {
         file.save(&ledger, &MembershipCache::lost()).unwrap();
         drop(file);
         assert!(load(&args, "", "staff").1.sent().lost, "and so it stays");
+    }
+
+    /// A command of this resource that sends something to a server that can't be read.
+    fn send(args: &StateArgs, prefix: &str, resource: &str) {
+        let mut file = open(args, 1, prefix, resource);
+        let (ledger, sent) = file.load(Timestamp::now()).unwrap();
+        file.save(&ledger, &sent).unwrap();
+        file.record.sections.last_mut().unwrap().has_sent = true;
+        file.save(&ledger, &MembershipCache::lost()).unwrap();
+    }
+
+    #[test]
+    fn what_one_resource_sent_is_not_taken_over_by_another_whatever_its_prefix() {
+        let folder = tempfile::tempdir().unwrap();
+        let args = in_folder(folder.path());
+        begin(&args, "paris:");
+        send(&args, "berlin:", "berlin");
+        for prefix in ["paris:", "rome:", ""] {
+            let mut other = open(&args, 1, prefix, "paris");
+            let refused = other.load(Timestamp::now());
+            assert!(
+                matches!(&refused, Err(StateError::SentByAnother { resource, prefix })
+                    if resource == "berlin" && prefix == "berlin:"),
+                "{prefix}: {:?}",
+                refused.err()
+            );
+        }
+        // By an older copy of the record, too.
+        let path = open(&args, 1, "", "").path;
+        let older = std::fs::read(&path).unwrap();
+        send(&args, "berlin:", "berlin");
+        std::fs::write(&path, older).unwrap();
+        let mut other = open(&args, 1, "paris:", "paris");
+        assert!(other.load(Timestamp::now()).is_err());
+    }
+
+    #[test]
+    fn a_resource_with_another_prefix_goes_on_from_what_it_sent_under_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let args = in_folder(folder.path());
+        send(&args, "berlin:", "staff");
+        send(&args, "hq:", "staff");
+        assert!(load(&args, "hq:", "staff").1.sent().lost, "as it was kept");
+        let mut before = open(&args, 1, "berlin:", "other");
+        assert!(before.load(Timestamp::now()).is_err(), "it was moved");
+    }
+
+    #[test]
+    fn a_hold_has_its_number_whatever_other_resources_hold_and_none_is_used_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let args = in_folder(folder.path());
+        let with = |resource: &str, holds: Holds| {
+            let mut file = open(&args, 1, "", resource);
+            let (mut ledger, sent) = file.load(Timestamp::now()).unwrap();
+            ledger.use_holds(resource, holds);
+            file.save(&ledger, &sent).unwrap();
+        };
+        // A plan of one, and nothing but the plan.
+        let mut file = open(&args, 1, "", "staff");
+        let (planned, sent) = file.load(Timestamp::now()).unwrap();
+        file.begin(&planned, &sent).unwrap();
+        drop(file);
+        with("other", Holds::after(7));
+        let count = |resource: &str| load(&args, "", resource).0.holds().count();
+        assert_eq!(count("staff"), planned.holds().count());
+        assert_eq!(count("third"), 7);
+        // Whose holds were crowded out doesn't begin with a number that they may have used.
+        for number in 0..RESOURCES_MAX {
+            with(&format!("resource{number}"), Holds::default());
+        }
+        assert_eq!(count("staff"), 7);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::sync::planned::Planned;
 use crate::sync::report::Report;
 use crate::text::sanitize;
 
-/// Where removals wait for approval.
+/// Where changes are held until they are approved.
 const HELD: u8 = 3;
 
 /// Problems of each reason that the report shows.
@@ -84,29 +84,28 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Synced, NotSynce
     }
     let approve = args.approve.as_ref();
     let mut run = Run::new(session, &args.state, args.progress.quiet)?;
-    loop {
-        let planned = run.plan(approve).await?;
-        if !args.yes {
-            print(&render_plan(session, planned.guarded(), OutputArg::Table))?;
-            if planned.changes().is_empty() {
-                return Ok(outcome(&run.finish(planned)?));
-            }
-            if !confirmed(&planned)? {
-                eprintln!("nothing was changed");
-                return Ok(Synced::Declined);
-            }
-            if !planned.still_fits().await.map_err(RunFailure::from)? {
-                eprintln!(
-                    "the organization's members or groups have changed since this plan was made, so \
-                     nothing of it was applied; planning again"
-                );
-                continue;
-            }
+    let mut planned = run.plan(approve).await?;
+    while !args.yes {
+        print(&render_plan(session, planned.guarded(), OutputArg::Table))?;
+        if planned.changes().is_empty() {
+            return Ok(outcome(&run.finish(planned)?));
         }
-        let report = run.apply(planned).await?;
-        print(&describe_result(session, &report))?;
-        return Ok(outcome(&report));
+        if !confirmed(&planned)? {
+            eprintln!("nothing was changed");
+            return Ok(Synced::Declined);
+        }
+        let shown = std::mem::replace(&mut planned, run.plan(approve).await?);
+        if planned.makes_same_changes_as(&shown) {
+            break;
+        }
+        eprintln!(
+            "the directory or the organization has changed since this plan was made, so nothing of it \
+             was applied; this is the plan now:"
+        );
     }
+    let report = run.apply(planned).await?;
+    print(&describe_result(session, &report))?;
+    Ok(outcome(&report))
 }
 
 fn outcome(report: &Report) -> Synced {

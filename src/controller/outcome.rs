@@ -135,7 +135,8 @@ pub fn result_of(report: &Report) -> RunResult {
 pub fn already_managed(owner: &Object) -> String {
     format!(
         "DirectorySync {owner} manages this organization already: delete one of the two, or give \
-         both a spec.organization.externalIdPrefix of which neither is a prefix of the other"
+         both a spec.organization.externalIdPrefix of which neither is a prefix of the other (a \
+         Vaultwarden has one resource an organization, whatever their prefixes)"
     )
 }
 

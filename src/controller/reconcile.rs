@@ -296,11 +296,11 @@ impl Reconcile<'_> {
 
     fn claim(&self, state: &mut ObjectState, connected: &Connected) {
         let organization = connected.organization.organization_id();
-        let prefix = connected.spec.policy.external_id_prefix.clone();
+        let prefix = connected.claimed_prefix(state.status.claim.as_ref());
         let accepted = was_accepted(&state.status);
-        self.put_claim(organization, prefix, accepted);
+        self.put_claim(organization, prefix.to_owned(), accepted);
         // Of what the spec named before.
-        let recorded = ClaimStatus::new(organization, &connected.spec.policy.external_id_prefix);
+        let recorded = ClaimStatus::new(organization, prefix);
         if state
             .status
             .claim

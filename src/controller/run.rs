@@ -192,6 +192,19 @@ impl Run<'_> {
         } = self.connected;
         let planning = run::plan(&**source, organization, &spec.policy, sync_state, options);
         let mut planned = self.observed(state, options, planning).await?;
+        let uid = self.uid();
+        let claim = self.context.claims.eligibility(uid);
+        let prefix = self.connected.claimed_prefix(None);
+        if claim.is_some_and(|(claim, _)| claim.prefix != prefix) {
+            tracing::info!(
+                "whether the organization can be read is known only now, and how much of it is to be \
+                 claimed; the sync starts anew"
+            );
+            return Err(RunError::Stopped {
+                during: Phase::Plan,
+                applied: ActionCounts::default(),
+            });
+        }
         if spec.mode == spec::Mode::Preview {
             return Ok(planned.preview(sync_state));
         }

@@ -4,6 +4,7 @@ use super::decision::{Fingerprint, History};
 use super::references::Versions;
 use crate::api::DirectorySyncStatus;
 use crate::api::conditions::Blocker;
+use crate::api::status::ClaimStatus;
 use crate::organization::OrganizationClient;
 use crate::source::Source;
 use crate::sync::run::State;
@@ -66,6 +67,22 @@ pub struct Connected {
     pub source: Box<dyn Source>,
     /// Reads and changes the organization.
     pub organization: OrganizationClient,
+}
+
+impl Connected {
+    /// The prefix of the external ids that the resource claims for itself. Where the organization can't
+    /// be read that is all of them: an account there is found by its address, so resources with
+    /// different prefixes would take over each other's. Before it is known, what it claimed `before`
+    /// stands.
+    pub fn claimed_prefix(&self, before: Option<&ClaimStatus>) -> &str {
+        let organization = self.organization.organization_id();
+        let whole = ClaimStatus::new(organization, "");
+        match self.organization.can_be_read() {
+            Some(false) => "",
+            None if before == Some(&whole) => "",
+            _ => &self.spec.policy.external_id_prefix,
+        }
+    }
 }
 
 /// A problem that needs manual action.

@@ -52,6 +52,17 @@ impl OrganizationClient {
         &self.api
     }
 
+    /// Whether members and groups can be read; `None` before that was tried. Where they can't it was
+    /// recognised as one that only takes imports (Vaultwarden).
+    pub fn can_be_read(&self) -> Option<bool> {
+        let is = |known: &AtomicBool| known.load(Ordering::Relaxed);
+        match (is(&self.readable), is(&self.write_only)) {
+            (_, true) => Some(false),
+            (true, false) => Some(true),
+            (false, false) => None,
+        }
+    }
+
     /// The organization in a few words for a person.
     pub fn describe(&self) -> String {
         format!("{} at {}", self.organization_id(), self.api)

@@ -1,4 +1,4 @@
-//! `approve`: lets held removals go ahead, once they have been shown.
+//! `approve`: lets held changes go ahead, once they have been shown.
 
 use std::process::ExitCode;
 
@@ -29,12 +29,12 @@ pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<ExitCode, 
     if !args.yes {
         if !can_ask() {
             return Err(PluginError::NotNow(
-                "there is no terminal to confirm the removals on: look at them, then add --yes, and \
+                "there is no terminal to confirm the changes on: look at them, then add --yes, and \
                  --digest to approve no others"
                     .into(),
             ));
         }
-        if !ask(&format!("Let these {} removals go ahead?", held.total))? {
+        if !ask(&format!("Let these {} held changes go ahead?", held.total))? {
             eprintln!("nothing was approved");
             return Ok(ExitCode::FAILURE);
         }
@@ -42,7 +42,7 @@ pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<ExitCode, 
     let annotations = json!({"metadata": {"annotations": {APPROVE_REMOVALS: held.digest}}});
     cluster.patch(&resource, annotations).await?;
     print(&format!(
-        "{RESOURCE}/{} removals approved\n",
+        "{RESOURCE}/{} held changes approved\n",
         resource.name()
     ))?;
     let mut tally = Tally::default();
@@ -73,7 +73,7 @@ fn approvable<'a>(
     }
     let Some(held) = &resource.status.held_removals else {
         return Err(PluginError::NotNow(format!(
-            "no removals of {} wait for approval; it is {}",
+            "no changes of {} wait for approval; it is {}",
             resource.full_name(),
             resource.state_in_words()
         )));
@@ -81,7 +81,7 @@ fn approvable<'a>(
     match &args.digest {
         Some(digest) if digest.trim().to_lowercase() != held.digest => {
             Err(PluginError::NotNow(format!(
-                "{} isn't the digest of what is held: that is {} now, for the removals have changed; \
+                "{} isn't the digest of what is held: that is {} now, for what is held has changed; \
                  look at them again with status {} -n {}",
                 sanitize(digest),
                 sanitize(&held.digest),

@@ -37,7 +37,7 @@ pub enum Command {
     /// Ask for a run now
     #[command(after_help = SYNC)]
     Sync(SyncArgs),
-    /// Let held removals go ahead, once they have been shown
+    /// Let held changes go ahead, once they have been shown
     #[command(after_help = APPROVE)]
     Approve(ApproveArgs),
     /// Stop all work, also a run under way
@@ -238,7 +238,7 @@ Examples:
   kubectl directorysync status -A                 how do all resources stand?
   kubectl directorysync status staff -n identity  and this one?
   kubectl directorysync sync staff --wait         sync now, and tell how it went
-  kubectl directorysync approve staff             look at held removals, and let them go ahead
+  kubectl directorysync approve staff             look at held changes, and let them go ahead
 
 Needs the right to get and list directorysyncs; patch, to change them; get on configmaps, for plans;
 list on pods and get on pods/log in the operator's namespace, for logs.";
@@ -269,10 +269,10 @@ Examples:
 Exit codes:
   0  asked for; with --wait: done, the organization is in sync
   1  something failed; the reason is on stderr
-  3  with --wait: done, except for removals that wait for approval";
+  3  with --wait: done, except for changes that are held until they are approved";
 
 const APPROVE: &str = "\
-Approved is exactly what is shown: removals that change in the meantime are held again.
+Approved is exactly what is shown: what changes in the meantime is held again.
 
 Examples:
   kubectl directorysync approve staff

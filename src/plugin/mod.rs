@@ -10,7 +10,7 @@
 //! resource   one resource, and the state it is in
 //! status     the table over resources       detail    one resource on a page
 //! plan       shows what the operator planned          published  and left in the cluster
-//! sync       asks for a run                 approve   lets held removals go ahead
+//! sync       asks for a run                 approve   lets held changes go ahead
 //! wait       until what was asked for is done
 //! suspend    and resume
 //! logs       the operator's lines about a resource

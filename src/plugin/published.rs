@@ -45,7 +45,7 @@ pub struct PublishedPlan {
     held_because: Option<String>,
     #[serde(default)]
     changes: Vec<Row>,
-    /// The removals that wait.
+    /// The changes that are held.
     #[serde(default)]
     pub held: Vec<Row>,
     #[serde(default)]
@@ -170,12 +170,12 @@ impl PublishedPlan {
         text
     }
 
-    /// The held removals alone.
+    /// The held changes alone.
     pub fn held_table(&self) -> String {
         let because = self.held_because.as_deref().unwrap_or("past the limit");
         let mut text = format!("\nheld, waiting for approval: {}\n", sanitize(because));
         sections(&mut text, &self.held, "held: ");
-        more(&mut text, self.left_out("held"), 0, "held removals");
+        more(&mut text, self.left_out("held"), 0, "held changes");
         text.push_str(&format!("digest {}\n", sanitize(&self.digest)));
         text
     }

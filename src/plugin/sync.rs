@@ -16,7 +16,7 @@ use crate::cli::explain;
 use crate::cli::output::print;
 use crate::controller::requests::sync_request;
 
-/// Where removals wait for approval, as of `directory-sync sync`.
+/// Where changes are held until they are approved, as of `directory-sync sync`.
 const HELD: u8 = 3;
 
 /// Asks for a run of each resource; those that fail don't keep the others from it.

@@ -25,9 +25,9 @@ const GRACE: Duration = Duration::from_secs(10);
 pub enum Awaited {
     /// The answer to a request to sync.
     Request(String),
-    /// The run that makes approved removals.
+    /// The run that makes approved changes.
     Approval {
-        /// The digest of the removals that were approved.
+        /// The digest of the hold that was approved.
         digest: String,
         /// When the run before was.
         before: Option<Time>,
@@ -39,7 +39,7 @@ pub enum Awaited {
 pub enum Ended {
     /// It ended well; the message says how.
     Done(String),
-    /// Done, except for removals that wait for approval.
+    /// Done, except for changes that are held until they are approved.
     Held(String),
     /// It failed; the message says why.
     Failed(String),

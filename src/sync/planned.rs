@@ -82,18 +82,10 @@ impl Planned {
         }
     }
 
-    /// Whether the organization's members and groups are still those the plan was made for. To be
-    /// asked where time went by since: while somebody was asked to confirm.
-    ///
-    /// # Errors
-    /// When the organization can't be read.
-    pub async fn still_fits(&self) -> Result<bool, RunError> {
-        if self.report.guarded.is_none() {
-            return Ok(true);
-        }
-        let now = self.client.read().await;
-        let now = now.map_err(|error| RunError::organization(Phase::Read, error))?;
-        Ok(fingerprint(&now) == fingerprint(&self.organization))
+    /// Whether it makes the same changes as another plan. To be asked of one that was made since,
+    /// where time went by: while somebody was asked to confirm.
+    pub fn makes_same_changes_as(&self, other: &Self) -> bool {
+        self.changes() == other.changes()
     }
 
     /// Makes the changes, looks whether they took effect, and remembers how things stand. Refused

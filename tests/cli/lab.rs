@@ -1,11 +1,16 @@
 //! A small company in a real directory, its organization, and manifests for both.
 
 use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
 
 use simulators::lab::{Ldif, Person, Slapd};
 use simulators::organization::{MemberSeed, SimulatedOrganization};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
 
+use directory_sync_testing::command::program;
 pub use directory_sync_testing::command::run;
 use directory_sync_testing::manifests::{api_key, bitwarden, resource, secret};
 pub use directory_sync_testing::ran::Ran;
@@ -21,6 +26,11 @@ pub struct Lab {
 
 impl Lab {
     pub async fn new() -> Self {
+        Self::of(bitwarden().await).await
+    }
+
+    /// The same company with this organization.
+    pub async fn of(organization: SimulatedOrganization) -> Self {
         let mut ldif = Ldif::new("dc=example,dc=com");
         ldif.unit("", "people");
         let mut dns = vec![];
@@ -35,7 +45,6 @@ impl Lab {
         let reader = ldif.account("reader", BIND_PASSWORD);
 
         let slapd = Slapd::options().ldif(ldif.text()).start().unwrap();
-        let organization = bitwarden().await;
         let lab = Self {
             organization,
             slapd,
@@ -88,6 +97,40 @@ impl Lab {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Runs `directory-sync` with these words and a terminal. Once it asks, `meanwhile` happens, and then
+    /// these answers are typed. What was on the terminal, and the exit code.
+    pub async fn run_on_a_terminal(
+        &self,
+        words: &str,
+        meanwhile: impl AsyncFnOnce(),
+        answers: &str,
+    ) -> Ran {
+        let line = format!("{} {words}", program().display());
+        std::fs::remove_file(self.path("terminal")).ok();
+        let mut script = Command::new("script")
+            // `script` gives it a terminal, and writes at once what is on it.
+            .args(["-qefc", &line, "terminal"])
+            .current_dir(self.folder.path())
+            .env("XDG_STATE_HOME", self.path(".state"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let asks = async {
+            let shown = self.path("terminal");
+            while !std::fs::read_to_string(&shown).is_ok_and(|text| text.contains("[y/N]")) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), asks)
+            .await
+            .expect("it asks for confirmation");
+        meanwhile().await;
+        let mut typing = script.stdin.take().unwrap();
+        typing.write_all(answers.as_bytes()).await.unwrap();
+        Ran::of(script.wait_with_output().await.unwrap())
     }
 
     /// Runs `directory-sync` with these words in the folder of the manifests.

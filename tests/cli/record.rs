@@ -1,7 +1,7 @@
 //! The record of removals: what a command does when it is lost, damaged, older, or shared.
 
 use serde_json::Value;
-use simulators::organization::MemberSeed;
+use simulators::organization::{Config, MemberSeed, SimulatedOrganization};
 
 use crate::lab::{Lab, entry_uuid};
 
@@ -106,8 +106,8 @@ async fn resources_of_one_organization_do_not_void_each_others_approvals() {
     lab.write("paris.yaml", &prefix);
     let others = ["narrower.yaml", "paris.yaml"];
 
+    // Planned and looked at, and nothing else.
     let staff = digest(&lab).await;
-    lab.run(SYNC).await.ends_with(3);
     for other in others {
         lab.run(&SYNC.replace("staff.yaml", other))
             .await
@@ -116,4 +116,54 @@ async fn resources_of_one_organization_do_not_void_each_others_approvals() {
     let approved = lab.run(&format!("{SYNC} --approve {staff}")).await;
     approved.ends_with(0).prints("2 Remove");
     assert!(!is_there(&lab, "leaver"));
+}
+
+/// What a resource that shares the server with `staff` finds and does.
+#[tokio::test]
+async fn on_a_server_that_cannot_be_read_no_other_resource_takes_over_what_one_has_sent() {
+    let vaultwarden = Config::vaultwarden();
+    let vaultwarden = SimulatedOrganization::start(vaultwarden).await.unwrap();
+    let lab = Lab::of(vaultwarden).await;
+    let prefixed = |name: &str, prefix: &str| {
+        let organization = format!(
+            "  organization:\n    externalIdPrefix: '{prefix}'\n    vaultwarden: {{neverSend: []}}\n"
+        );
+        let resource = lab.resource().replace("absent: Remove, ", "");
+        let resource = resource.replace("  organization:\n", &organization);
+        let resource = resource.replace("name: staff", &format!("name: {name}"));
+        lab.write(&format!("{name}.yaml"), &resource);
+    };
+    prefixed("staff", "berlin:");
+    prefixed("paris", "paris:");
+    lab.run(SYNC).await.ends_with(0).prints("3 Invite");
+    let before = lab.organization.snapshot();
+    let ada = before
+        .member("ada@example.com")
+        .unwrap()
+        .external_id
+        .clone();
+    assert!(ada.unwrap().starts_with("berlin:"));
+
+    let refused = lab.run(&SYNC.replace("staff.yaml", "paris.yaml")).await;
+    let refused = refused
+        .ends_with(1)
+        .complains("identity/staff has synced it");
+    refused.complains("would take them over");
+    assert_eq!(lab.organization.snapshot(), before);
+
+    // The same resource under another prefix goes on with its accounts.
+    prefixed("staff", "hq:");
+    lab.run(SYNC).await.ends_with(0).prints("3 Relink");
+    let ada = lab
+        .organization
+        .snapshot()
+        .member("ada@example.com")
+        .unwrap()
+        .external_id
+        .clone();
+    assert!(ada.unwrap().starts_with("hq:"));
+    lab.run(SYNC)
+        .await
+        .ends_with(0)
+        .prints("nothing was to be changed");
 }

@@ -1,4 +1,5 @@
 use serde_json::Value;
+use simulators::organization::MemberSeed;
 
 use crate::lab::{Lab, entry_uuid};
 
@@ -113,4 +114,51 @@ async fn a_directory_that_cant_be_reached_changes_nothing_and_says_why() {
             .member("ada@example.com")
             .is_none()
     );
+}
+
+#[tokio::test]
+async fn what_was_confirmed_on_a_terminal_is_done_and_nothing_else() {
+    let lab = Lab::new().await;
+    let words = "sync -f staff.yaml -f secrets.yaml -q";
+    // Chidi leaves the directory while the question waits for its answer.
+    let chidi = async || {
+        lab.slapd
+            .delete(&["uid=chidi,ou=people,dc=example,dc=com"])
+            .unwrap()
+    };
+    let ran = lab.run_on_a_terminal(words, chidi, "y\nn\n").await;
+    let ran = ran.ends_with(1).prints("Make these 4 changes? [y/N]");
+    let ran = ran.prints("has changed since this plan was made");
+    ran.prints("Make these 3 changes? [y/N]")
+        .prints("nothing was changed");
+    assert_eq!(lab.organization.invitations().len(), 0);
+
+    // Somebody invites Bob by hand in the meantime.
+    let bob = async || {
+        lab.organization
+            .seed_member(MemberSeed::new("bob@example.com"));
+    };
+    let ran = lab.run_on_a_terminal(words, bob, "y\ny\n").await;
+    let ran = ran
+        .ends_with(0)
+        .prints("has changed since this plan was made");
+    ran.prints("1 Link");
+    assert_eq!(lab.organization.invitations().len(), 1);
+
+    // What changes nothing about the plan doesn't ask again.
+    let dora = async || {
+        lab.organization
+            .seed_member(MemberSeed::new("dora@partner.example"));
+    };
+    let lab = &lab;
+    lab.slapd
+        .delete(&["uid=bob,ou=people,dc=example,dc=com"])
+        .unwrap();
+    lab.write(
+        "staff.yaml",
+        &lab.resource().replace("limit: 0", "limit: 100%"),
+    );
+    let ran = lab.run_on_a_terminal(words, dora, "y\n").await;
+    let ran = ran.ends_with(0).prints("done:");
+    assert!(!ran.stdout.contains("has changed since"), "{ran}");
 }

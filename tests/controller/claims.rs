@@ -188,3 +188,53 @@ async fn servers_that_never_answer_hold_no_other_namespace_up() {
     operator.stop().await.unwrap();
     silent.abort();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_be_read_has_one_resource_whatever_the_prefixes() {
+    let world = World::with(
+        "write-only",
+        simulators::organization::Config::vaultwarden(),
+    )
+    .await;
+    let operator = world.operator();
+    let prefixed = |name: &str| {
+        let mut spec = organization(&world.organization.url(), "org");
+        spec["organization"]["externalIdPrefix"] = format!("{name}:").into();
+        spec["organization"]["vaultwarden"] = json!({"neverSend": ["owner@example.com"]});
+        spec["offboarding"] = json!({"absent": "Retain"});
+        world.resource(name, spec);
+    };
+    prefixed("berlin");
+    world.until_ready("berlin", "Succeeded").await;
+    let sent = world.organization.snapshot();
+    assert_eq!(sent.members.len(), 11);
+
+    prefixed("paris");
+    let paris = world.until_ready("paris", "AlreadyManaged").await;
+    let message = message_of(&paris, ConditionType::Stalled);
+    assert!(
+        message.contains(&format!("{}/berlin", world.namespace)),
+        "{message}"
+    );
+    assert_eq!(world.organization.snapshot(), sent);
+    operator.stop().await.unwrap();
+
+    // Nor after a restart, in whichever order they come.
+    let operator = world.operator();
+    world.kubectl(&[
+        "annotate",
+        "dsync",
+        "--all",
+        "directorysync.dev/sync-requested-at=1",
+    ]);
+    world.until_ready("paris", "AlreadyManaged").await;
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(world.organization.snapshot(), sent);
+    world.kubectl(&["delete", "dsync", "berlin"]);
+    world
+        .until("paris", "its turn", |paris| {
+            reason_of(paris) != "AlreadyManaged"
+        })
+        .await;
+    operator.stop().await.unwrap();
+}

@@ -51,7 +51,7 @@ async fn held_removals_are_shown_in_full_and_go_ahead_once_approved() {
     }
     done.prints("gone from the directory")
         .prints(&format!("digest {digest}"))
-        .prints("directorysyncs.directorysync.dev/staff removals approved")
+        .prints("directorysyncs.directorysync.dev/staff held changes approved")
         .prints("/staff: in sync: in sync with");
     assert_eq!(world.revoked(), 7);
     operator.stop().await.unwrap();
@@ -107,9 +107,12 @@ async fn a_person_at_a_terminal_is_asked_and_only_a_yes_approves() {
     answer("n")
         .await
         .ends_with(1)
-        .prints("Let these 7 removals go ahead? [y/N]")
+        .prints("Let these 7 held changes go ahead? [y/N]")
         .prints("nothing was approved");
-    answer("yes").await.ends_with(0).prints("removals approved");
+    answer("yes")
+        .await
+        .ends_with(0)
+        .prints("held changes approved");
     eventually("the revocations", || world.revoked() == 7).await;
     operator.stop().await.unwrap();
 }
@@ -124,7 +127,7 @@ async fn where_nothing_is_held_there_is_nothing_to_approve() {
     plugin(&world, "approve staff --yes")
         .await
         .ends_with(1)
-        .complains("no removals of")
+        .complains("no changes of")
         .complains("it is in sync");
     operator.stop().await.unwrap();
 }

@@ -23,9 +23,10 @@ Exit codes:
   2  with --detailed-exitcode: changes are pending";
 
 pub const SYNC: &str = "\
-On a terminal the changes are shown and confirmed first, then both sides are read again; elsewhere
---yes is needed. Removals past the resource's limit are held: none of them is made until their
-digest is approved.
+On a terminal the changes are shown and confirmed first. Then both sides are read again: exactly
+what was confirmed is done, and where that would be something else by now, it is shown again.
+Elsewhere --yes is needed. Changes past one of the resource's limits are held: none of them is
+made until their digest is approved.
 
 Examples:
   directory-sync sync -f staff.yaml
@@ -35,7 +36,7 @@ Examples:
 Exit codes:
   0  done; the organization is in sync with the directory
   1  something failed, or the changes weren't confirmed; the reason is on stderr
-  3  done, except for removals that wait for approval";
+  3  done, except for changes that are held until they are approved";
 
 pub const CHECK: &str = "\
 Changes nothing. Tries to reach, trust, authenticate and read on both sides, and prints one line

@@ -694,14 +694,14 @@ fn resources_that_share_a_record_do_not_end_each_others_holds() {
     let mut run = since(NOON);
     let hold = run.sync(&one, &mut organization.clone(), &policy).digest;
     let of_one = run.ledger.holds().clone();
-    run.ledger.use_holds(Default::default());
+    run.ledger.use_holds("other", Default::default());
     let same = run.sync(&one, &mut organization.clone(), &policy).digest;
     assert_ne!(
         same, hold,
         "each hold has its own id, also of the same changes"
     );
     run.sync(&other, &mut organization.clone(), &policy);
-    run.ledger.use_holds(of_one);
+    run.ledger.use_holds("", of_one);
     run.approval = approve(&hold);
     let approved = run.sync(&one, &mut organization.clone(), &policy);
     assert!(approved.held.is_none());

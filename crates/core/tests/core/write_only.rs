@@ -282,7 +282,13 @@ fn new_ids_re_link_people_and_go_on_with_the_groups_that_are_there() {
     let mut server = Server::new();
     server.sync(&company().group("g", "Group", &["p0", "p1"]));
     server.policy.external_id_prefix = "berlin:".into();
+    server.policy.offboarding.limit = Limit::Count(0);
     let run = server.sync(&company().group("g", "Group", &["p0", "p1"]));
+    assert!(
+        held(&run).is_empty(),
+        "nobody leaves the group: {:?}",
+        held(&run)
+    );
     let all = changes(&run);
     assert_eq!(
         all.iter()
@@ -293,6 +299,7 @@ fn new_ids_re_link_people_and_go_on_with_the_groups_that_are_there() {
     assert!(all.contains(&"UpdateGroup berlin:g".to_owned()), "{all:?}");
     let sent = run.approved.sent.as_ref().unwrap();
     assert_eq!(sent.server_ids[&id("berlin:g")], id("g"), "no second group");
+    server.policy.offboarding.limit = Limit::Percent(100.0);
     let next = company().group("g", "Group", &["p0"]);
     let run = server.sync(&next);
     assert_eq!(changes(&run), ["UpdateGroup berlin:g"]);

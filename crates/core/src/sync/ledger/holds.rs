@@ -64,6 +64,19 @@ pub struct Hold {
 }
 
 impl Holds {
+    /// None yet; the first one gets the number after `count`.
+    pub fn after(count: u64) -> Self {
+        Self {
+            count,
+            ..Self::default()
+        }
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
     pub(super) fn at(mut self, now: i64) -> Self {
         self.open = self
             .open
@@ -89,6 +102,7 @@ impl Ledger {
         };
         let mut text = self.organization.to_vec();
         text.extend(self.epoch.to_be_bytes());
+        text.extend(self.resource);
         text.extend(open.number.to_be_bytes());
         text.extend(content);
         Hold {
@@ -109,11 +123,11 @@ impl Ledger {
         &self.holds
     }
 
-    /// Uses it for the resource with these holds. Where several resources share a ledger, what one of
-    /// them holds doesn't end the hold of another. Each hold has its number for itself.
-    pub fn use_holds(&mut self, holds: Holds) {
-        let count = self.holds.count.max(holds.count);
-        self.holds = Holds { count, ..holds };
+    /// Uses it for the resource of this name, with these holds. Where several resources share a ledger,
+    /// what one of them holds and is approved changes nothing about the holds of another.
+    pub fn use_holds(&mut self, resource: &str, holds: Holds) {
+        self.resource = truncated(resource.as_bytes());
+        self.holds = holds;
     }
 
     /// Whether an approval of this hold was used.

@@ -68,6 +68,9 @@ pub struct Ledger {
     invited: Vec<Invited>,
     revoked: Vec<Revoked>,
     holds: Holds,
+    /// The resource that it is used for, where several share it. Not kept: its holds are beside it.
+    #[serde(skip)]
+    resource: [u8; 16],
     /// No run has planned with it yet. Not kept: whatever is read was used before.
     #[serde(skip)]
     new: bool,

@@ -321,10 +321,12 @@ impl<'a> Comparison<'a> {
             .changes
             .iter()
             .filter_map(|change| match change.member() {
-                Some(MemberAction::Relink { from }) => Some(from.clone()),
+                Some(MemberAction::Relink { from }) => {
+                    Some((from.clone(), change.external_id().clone()))
+                }
                 _ => None,
             });
-        let relinked: HashSet<ExternalId> = relinked.collect();
+        let relinked: HashMap<ExternalId, ExternalId> = relinked.collect();
         for group in &self.roster.groups {
             if group.has_unidentified {
                 self.leave_alone(group);
@@ -339,7 +341,7 @@ impl<'a> Comparison<'a> {
                 let unread = |id: &&ExternalId| {
                     !self.roster.by_id.contains_key(*id)
                         && self.accounts.contains_key(*id)
-                        && !relinked.contains(*id)
+                        && !relinked.contains_key(*id)
                 };
                 wanted.extend(before.members.iter().filter(unread).cloned());
                 wanted.sort_unstable();
@@ -369,7 +371,7 @@ impl<'a> Comparison<'a> {
                 )),
                 Some(before) => {
                     self.tell_new_name(group, before);
-                    let update = self.update(before, wanted);
+                    let update = self.update(before, wanted, &relinked);
                     let sent = former.is_some() || before.unsure || !is_empty(&update);
                     sent.then_some((GroupAction::Update(update), Reason::MembersChanged))
                 }
@@ -424,13 +426,19 @@ impl<'a> Comparison<'a> {
         ids
     }
 
-    fn update(&self, before: &SentGroup, wanted: Vec<ExternalId>) -> Update {
+    /// Whoever stays under a new id by a re-link doesn't leave by the one before.
+    fn update(
+        &self,
+        before: &SentGroup,
+        wanted: Vec<ExternalId>,
+        relinked: &HashMap<ExternalId, ExternalId>,
+    ) -> Update {
         let was_in: HashSet<&ExternalId> = before.members.iter().collect();
         let stays: HashSet<&ExternalId> = wanted.iter().collect();
         let remove = before
             .members
             .iter()
-            .filter(|id| !stays.contains(id))
+            .filter(|id| !stays.contains(relinked.get(*id).unwrap_or(id)))
             .map(|id| Withdrawal {
                 external_id: id.clone(),
                 evidence: self.evidence(id),
