@@ -5,5 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod canary;
+mod cluster;
 mod echo;
 mod misuse;

@@ -8,7 +8,7 @@ use crate::echo::{Refuses, server};
 
 /// What a manifest is about, its source, its objects besides the organization's Secret, and what
 /// has to be said.
-type Attack = (&'static str, String, String, &'static str);
+pub type Attack = (&'static str, String, String, &'static str);
 
 const HERE: &str =
     "url: \"ldap://127.0.0.1:9\", baseDn: \"dc=example,dc=com\", allowPlaintext: true";
@@ -17,7 +17,7 @@ fn private_key_on_one_line() -> String {
     format!("-----BEGIN PRIVATE KEY----- {KEY}{KEY} -----END PRIVATE KEY-----")
 }
 
-fn attacks() -> Vec<Attack> {
+pub fn attacks() -> Vec<Attack> {
     let deep = format!("{}(mail=*){}", "(&".repeat(20_000), ")".repeat(20_000));
     let entra = "entraId: {tenantId: 11111111-1111-1111-1111-111111111111, \
                  clientId: 22222222-2222-2222-2222-222222222222, ";
