@@ -16,7 +16,7 @@ use super::decision::Fingerprint;
 use super::timeout::{ApiServerError, with_timeout};
 use crate::api::DirectorySync;
 use crate::sync::guard::GuardedPlan;
-use crate::sync::ledger::Ledger;
+use crate::sync::ledger::{self, Ledger};
 use crate::sync::memberships::MembershipCache;
 use crate::sync::render::{Sides, json, markdown};
 
@@ -32,8 +32,8 @@ const MARKDOWN_MAX: usize = 150 * 1024;
 const JSON_MAX: usize = 250 * 1024;
 /// Enough for 10,000 groups; what is longer is left out, and every group read after a restart.
 const MEMBERSHIPS_MAX: usize = 250 * 1024;
-/// More than a ledger ever is.
-const LEDGER_MAX: usize = 160 * 1024;
+/// A ledger is never larger.
+const LEDGER_MAX: usize = ledger::BYTES_MAX;
 
 /// What stands in the ConfigMap.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -692,6 +692,7 @@ fn resources_that_share_a_record_do_not_end_each_others_holds() {
     let organization = members(60);
     let (one, other) = (people(1..60), people(2..60));
     let mut run = since(NOON);
+    run.ledger.use_holds("one", Default::default());
     let hold = run.sync(&one, &mut organization.clone(), &policy).digest;
     let of_one = run.ledger.holds().clone();
     run.ledger.use_holds("other", Default::default());
@@ -701,7 +702,7 @@ fn resources_that_share_a_record_do_not_end_each_others_holds() {
         "each hold has its own id, also of the same changes"
     );
     run.sync(&other, &mut organization.clone(), &policy);
-    run.ledger.use_holds("", of_one);
+    run.ledger.use_holds("one", of_one);
     run.approval = approve(&hold);
     let approved = run.sync(&one, &mut organization.clone(), &policy);
     assert!(approved.held.is_none());

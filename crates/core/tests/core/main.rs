@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod approvals;
+mod elsewhere;
 mod filters;
 mod groups;
 mod guard;

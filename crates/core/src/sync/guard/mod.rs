@@ -429,7 +429,8 @@ pub fn guard(
     now: Timestamp,
     approval: Option<&Approval>,
 ) -> GuardedPlan {
-    let ledger = ledger.at(now);
+    let mut ledger = ledger.at(now);
+    ledger.notice(&plan);
     let takes_away = || plan.changes.iter().filter(|change| change.takes_away());
     let removals = FingerprintSet::of(takes_away().collect::<Vec<_>>());
     let reasons = weigh::weigh(&plan, policy, &ledger);

@@ -25,6 +25,7 @@ impl Ledger {
     /// Notes a run that changes nothing: the hold it found, where it found one, and who has their
     /// access back by hand. Where there is nothing to change, nothing is left of what was approved.
     pub fn observe(&mut self, guarded: &GuardedPlan) {
+        self.notice(&guarded.approved);
         self.keep_revoked(&guarded.approved);
         // What was approved and isn't to be done any more isn't left for another accident.
         self.finish_approved();

@@ -238,6 +238,8 @@ fn people(
         let earlier = recent.people(class, |key| keys.contains(key));
         match class {
             Class::Absent => {
+                // Nobody knows why they lost it.
+                let earlier = earlier + recent.elsewhere;
                 let limit = limit.losses(base);
                 if members + earlier > limit && reasons.absent.is_none() {
                     let why = HeldBecause::Absent {

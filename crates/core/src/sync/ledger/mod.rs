@@ -4,10 +4,10 @@
 //! known; so has whom we revoked, because nobody else is restored, and which approvals were used.
 //! Without its ledger the operator is more careful, never less ([`Ledger::load`]).
 //!
-//! A ledger is bounded whatever the size of the organization: [`LOSSES_MAX`], [`REVOKED_MAX`] and
-//! [`APPROVED_MAX`] keep it below 160 KiB. People and groups are kept as 64 bits of the hash of their
+//! A ledger is bounded whatever the size of the organization ([`BYTES_MAX`]). People and groups are kept as 64 bits of the hash of their
 //! external id.
 
+mod elsewhere;
 mod holds;
 mod record;
 
@@ -25,6 +25,8 @@ use crate::sync::hash::{hash, person_hash, truncated};
 use crate::sync::limits::WINDOW;
 use crate::sync::stored::{self, Magic};
 
+/// No ledger has more bytes than this. All the following limits add up to it.
+pub const BYTES_MAX: usize = 216 * 1024;
 /// So many losses of a day are kept one by one; of more only the number is.
 pub const LOSSES_MAX: usize = 2_000;
 /// So many revoked people are kept, the latest ones. Who isn't is not restored by itself.
@@ -65,6 +67,10 @@ pub struct Ledger {
     losses: Vec<Loss>,
     /// Losses that didn't fit.
     uncounted: Vec<Uncounted>,
+    /// Losses that none of its runs caused.
+    elsewhere: Vec<Uncounted>,
+    /// How many members with something to lose the next run has to find at least.
+    expected: Option<u32>,
     invited: Vec<Invited>,
     revoked: Vec<Revoked>,
     holds: Holds,
@@ -175,6 +181,8 @@ pub(crate) struct Recent {
     pub invited: usize,
     /// How many more may have been, by runs that were stopped.
     pub maybe_invited: usize,
+    /// How many people lost access by something else than the runs of this ledger.
+    pub elsewhere: usize,
     /// How many more were, or may have been, by a first sync in an organization that had managed
     /// members before.
     pub first_sync: usize,
@@ -276,6 +284,7 @@ impl Ledger {
         Self {
             losses: self.losses,
             uncounted: self.uncounted,
+            elsewhere: self.elsewhere,
             invited: self.invited,
             organization: self.organization,
             ..careful
@@ -295,7 +304,8 @@ impl Ledger {
                 ..Self::begin(now)
             };
         }
-        self.settle(now.as_second());
+        self.latest = now.as_second();
+        self.settle(self.latest);
     }
 
     /// Prepares it for being written over the ledger with this digest; whether it is another one.
@@ -332,6 +342,7 @@ impl Ledger {
             let kept = last.saturating_sub(KEPT);
             ledger.losses.retain(|loss| loss.at > kept);
             ledger.uncounted.retain(|one| one.at > kept);
+            ledger.elsewhere.retain(|one| one.at > kept);
             ledger.invited.retain(|one| one.at > kept);
         }
         ledger.holds = ledger.holds.at(now);
@@ -343,6 +354,9 @@ impl Ledger {
             settle(&mut loss.at, &mut loss.ahead, now);
         }
         for one in self.uncounted.iter_mut().chain(&mut self.shared.uncounted) {
+            settle(&mut one.at, &mut one.ahead, now);
+        }
+        for one in &mut self.elsewhere {
             settle(&mut one.at, &mut one.ahead, now);
         }
         for one in self.invited.iter_mut().chain(&mut self.shared.invited) {
@@ -357,6 +371,7 @@ impl Ledger {
     fn times(&self) -> impl Iterator<Item = (i64, i64)> {
         let losses = self.losses.iter().map(|one| (one.at, one.ahead));
         let uncounted = self.uncounted.iter().map(|one| (one.at, one.ahead));
+        let uncounted = uncounted.chain(self.elsewhere.iter().map(|one| (one.at, one.ahead)));
         let invited = self.invited.iter().map(|one| (one.at, one.ahead));
         let all = losses.chain(uncounted).chain(invited);
         all.map(|(at, ahead)| (at, at.saturating_add(ahead)))
@@ -418,6 +433,7 @@ impl Ledger {
         let mut recent = Recent {
             latest: self.latest,
             losses: losses.filter(|loss| loss.at > since).copied().collect(),
+            elsewhere: self.lost_elsewhere(since),
             ..Recent::default()
         };
         let uncounted = self.uncounted.iter().chain(uncounted);
@@ -438,7 +454,7 @@ impl Ledger {
         recent
     }
 
-    /// At most 160 KiB.
+    /// At most [`BYTES_MAX`].
     pub fn to_bytes(&self) -> Vec<u8> {
         stored::to_bytes(MAGIC, self)
     }

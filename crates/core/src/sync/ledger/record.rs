@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Class, Hold, Invited, Key, LOSSES_MAX, Ledger, Loss, PENDING_MAX, REVOKED_MAX, Revoked,
-    Uncounted, What, key, member_key,
+    Uncounted, What, elsewhere, key, member_key,
 };
 use crate::sync::limits::WINDOW;
 use crate::sync::memberships::FailedChanges;
@@ -23,6 +23,8 @@ impl Ledger {
         now: Timestamp,
     ) {
         *self = self.at(now);
+        self.notice(plan);
+        self.expect_fewer(plan);
         self.keep_revoked(plan);
         self.carry_revoked(plan);
         if let Some(hold) = used {
@@ -202,6 +204,8 @@ impl Ledger {
                 .people
                 .saturating_sub(u32::try_from(refused).unwrap_or(u32::MAX));
         }
+        self.merge_invited();
+        self.expect_more(plan, failed);
         let everybody_is_in = refused == 0 && !holding;
         if self.first_sync_until > 0
             && everybody_is_in
@@ -210,6 +214,35 @@ impl Ledger {
             self.first_sync_until = 0;
         }
         self.finish_approved();
+    }
+
+    /// Leaves one number an hour of people who are known to have been invited, and no more than
+    /// [`HOURS_MAX`](elsewhere::HOURS_MAX) in all.
+    pub(super) fn merge_invited(&mut self) {
+        let take = |kept: &mut Invited, next: &Invited| {
+            kept.at = kept.at.max(next.at);
+            kept.ahead = kept.ahead.max(next.ahead);
+            kept.people = kept.people.saturating_add(next.people);
+        };
+        let alike = |kept: &Invited, next: &Invited| {
+            kept.done && next.done && kept.first_sync == next.first_sync
+        };
+        self.invited.dedup_by(|next, kept| {
+            let same = alike(kept, next) && next.at / 3600 == kept.at / 3600;
+            if same {
+                take(kept, next);
+            }
+            same
+        });
+        while self.invited.len() > elsewhere::HOURS_MAX
+            && let Some(at) = self
+                .invited
+                .windows(2)
+                .position(|two| alike(&two[0], &two[1]))
+        {
+            let earlier = self.invited.remove(at);
+            take(&mut self.invited[at], &earlier);
+        }
     }
 
     /// Forgets that we revoked whoever was read as not revoked, or as no member: somebody gave them
@@ -279,17 +312,7 @@ impl Ledger {
                     losses,
                 }));
         }
-        // One number an hour and class.
-        self.uncounted.sort_by_key(|one| (one.class, one.at));
-        self.uncounted.dedup_by(|next, kept| {
-            let same = next.class == kept.class && next.at / 3600 == kept.at / 3600;
-            if same {
-                kept.at = kept.at.max(next.at);
-                kept.ahead = kept.ahead.max(next.ahead);
-                kept.losses = kept.losses.saturating_add(next.losses);
-            }
-            same
-        });
+        elsewhere::merge(&mut self.uncounted);
     }
 
     pub(super) fn add_revoked(&mut self, revoked: Vec<Revoked>) {

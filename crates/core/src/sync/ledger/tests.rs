@@ -225,3 +225,78 @@ fn approved_changes_may_be_finished_for_a_day() {
     assert!(done.in_progress().is_empty());
     assert_eq!(Holds::default().at(0), Holds::default());
 }
+
+/// Fills every list of a ledger to what it may hold, at times for which numbers are longest.
+#[test]
+fn a_ledger_is_bounded_whatever_happened() {
+    let now = Timestamp::constant(16_000_000_000, 0);
+    let mut ledger = Ledger::begin(now);
+    ledger.keep_for("one", now);
+    for run in 0..3 {
+        for hour in 0..500 {
+            ledger.latest = now.as_second() - hour * 3600 + run;
+            let loss = |number: usize| {
+                let person = (number as u64).to_be_bytes();
+                (
+                    What::Membership {
+                        person,
+                        group: [run as u8; 8],
+                    },
+                    Class::Absent,
+                )
+            };
+            let start = (run * 500 + hour) as usize * 20;
+            ledger.add_losses((start..start + 20).map(loss).collect());
+            ledger.elsewhere.push(Uncounted {
+                at: ledger.latest,
+                ahead: 15_000_000_000,
+                class: Class::Absent,
+                losses: u32::MAX,
+            });
+            elsewhere::merge(&mut ledger.elsewhere);
+            ledger.invited.push(Invited {
+                at: ledger.latest,
+                ahead: 15_000_000_000,
+                people: u32::MAX,
+                done: true,
+                pending: vec![],
+                first_sync: hour % 2 == 0,
+            });
+            ledger.merge_invited();
+        }
+    }
+    for loss in &mut ledger.losses {
+        loss.ahead = 15_000_000_000;
+    }
+    for uncounted in &mut ledger.uncounted {
+        (uncounted.ahead, uncounted.losses) = (15_000_000_000, u32::MAX);
+    }
+    let revoked = |number: u64| Revoked {
+        at: ledger.latest,
+        person: number.to_be_bytes(),
+        class: Class::Disabled,
+        approved: true,
+    };
+    let revoked: Vec<Revoked> = (0..5_000).map(revoked).collect();
+    ledger.add_revoked(revoked);
+    for number in 0..60_u128 {
+        let changes = (0..APPROVED_MAX as u128).map(|change| (change << 64 | number).to_be_bytes());
+        let hold = ledger.hold(FingerprintSet::from_sorted(changes.collect()));
+        ledger.finish_approved();
+        ledger.use_approval(&hold);
+        ledger.set_open(Some(&hold));
+    }
+    ledger.invited.push(Invited {
+        pending: vec![[7; 8]; PENDING_MAX],
+        done: false,
+        ..ledger.invited[0].clone()
+    });
+    assert_eq!(ledger.losses.len(), LOSSES_MAX);
+    assert_eq!(ledger.revoked.len(), REVOKED_MAX);
+    assert_eq!(ledger.in_progress().len(), APPROVED_MAX);
+    assert_eq!(ledger.uncounted.len(), elsewhere::HOURS_MAX);
+    assert_eq!(ledger.elsewhere.len(), elsewhere::HOURS_MAX);
+    let bytes = ledger.to_bytes().len();
+    assert!(bytes <= BYTES_MAX, "{bytes}");
+    assert!(bytes > BYTES_MAX * 3 / 4, "{bytes}: the test fills it");
+}

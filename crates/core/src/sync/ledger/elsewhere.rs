@@ -1,0 +1,101 @@
+//! Losses that no run of this ledger caused: by hand, by another tool, by a run with another copy of
+//! the ledger, or by runs after the backup that it comes from.
+//!
+//! A run notes how many members had something to lose. Where the next one finds fewer than what it
+//! did itself explains, the difference counts as lost within the day. Only the number is known, so
+//! members who were added in between hide as many losses.
+
+use std::collections::HashSet;
+
+use super::{Class, Ledger, Uncounted, What};
+use crate::sync::memberships::FailedChanges;
+use crate::sync::plan::{Change, Kind, Plan};
+
+/// More than the hours for which losses are kept, so that only a clock that jumps back and forth
+/// reaches it. Then the latest of these also stands for the ones before.
+pub(super) const HOURS_MAX: usize = 400;
+
+impl Ledger {
+    /// Compares the members that a plan was made for with what was seen and done before.
+    pub(crate) fn notice(&mut self, plan: &Plan) {
+        if plan.revoked.is_none() {
+            // Nobody can look into this organization.
+            return;
+        }
+        let members = number(plan.counts.with_access + plan.counts.invited);
+        let expected = self.expected.replace(members).unwrap_or(members);
+        let losses = expected.saturating_sub(members);
+        if losses > 0 {
+            self.elsewhere.push(Uncounted {
+                at: self.latest,
+                ahead: self.ahead(),
+                class: Class::Absent,
+                losses,
+            });
+            merge(&mut self.elsewhere);
+        }
+    }
+
+    /// Whom a plan takes away aren't expected to be there, whether or not it comes that far.
+    pub(super) fn expect_fewer(&mut self, plan: &Plan) {
+        let removed = plan.changes.iter().map(Change::kind);
+        let removed = removed.filter(|kind| matches!(kind, Kind::Revoke | Kind::Remove));
+        let removed = number(removed.count());
+        self.expected = self.expected.map(|members| members.saturating_sub(removed));
+    }
+
+    /// Whom a run added are, once it saw them there.
+    pub(super) fn expect_more(&mut self, plan: &Plan, failed: &FailedChanges) {
+        let added = plan.changes.iter().filter(|change| {
+            matches!(change.kind(), Kind::Invite | Kind::Restore)
+                && !failed.people.contains(change.external_id())
+        });
+        let added = number(added.count());
+        self.expected = self.expected.map(|members| members.saturating_add(added));
+    }
+
+    /// How many people lost access elsewhere since then, as far as no other ledger of the same members
+    /// tells who.
+    pub(super) fn lost_elsewhere(&self, since: i64) -> usize {
+        let lost = self.elsewhere.iter().filter(|one| one.at > since);
+        let lost: usize = lost.map(|one| one.losses as usize).sum();
+        let known = self.shared.losses.iter().filter(|loss| loss.at > since);
+        let known = known.filter_map(|loss| match loss.what {
+            What::Access { person } => Some(person),
+            _ => None,
+        });
+        lost.saturating_sub(known.collect::<HashSet<_>>().len())
+    }
+}
+
+/// Leaves one number an hour and class, and no more than [`HOURS_MAX`].
+pub(super) fn merge(losses: &mut Vec<Uncounted>) {
+    losses.sort_by_key(|one| (one.class, one.at));
+    losses.dedup_by(|next, kept| {
+        let same = next.class == kept.class && next.at / 3600 == kept.at / 3600;
+        if same {
+            kept.take(next);
+        }
+        same
+    });
+    while losses.len() > HOURS_MAX
+        && let Some(at) = losses
+            .windows(2)
+            .position(|two| two[0].class == two[1].class)
+    {
+        let earlier = losses.remove(at);
+        losses[at].take(&earlier);
+    }
+}
+
+impl Uncounted {
+    fn take(&mut self, other: &Self) {
+        self.at = self.at.max(other.at);
+        self.ahead = self.ahead.max(other.ahead);
+        self.losses = self.losses.saturating_add(other.losses);
+    }
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,110 @@
+//! Losses that another copy of the ledger, another tool or a person caused.
+
+use directory_sync_core::sync::guard::HeldBecause;
+use directory_sync_core::sync::ledger::Ledger;
+use directory_sync_core::sync::policy::Limit;
+use directory_sync_core_testing::{ModelOrganization, Run};
+use jiff::Timestamp;
+
+use crate::guard::{hours, limited, members, people};
+
+const NOON: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+/// A run that found everything in sync, and with an attached copy of its ledger.
+fn in_sync(organization: &mut ModelOrganization) -> (Run, Ledger) {
+    let mut run = Run {
+        ledger: Ledger::begin(NOON - hours(48)),
+        now: NOON - hours(47),
+        ..Run::default()
+    };
+    let all = people(0..organization.content.members.len());
+    run.sync(&all, organization, &limited(Limit::Percent(10.0)));
+    run.now = NOON;
+    run.sync(&all, organization, &limited(Limit::Percent(10.0)));
+    let copy = run.ledger.clone();
+    (run, copy)
+}
+
+fn left(organization: &ModelOrganization) -> usize {
+    organization.content.members.len()
+}
+
+#[test]
+fn copies_of_a_ledger_have_one_budget() {
+    let policy = limited(Limit::Percent(10.0));
+    let mut organization = members(60);
+    let (mut run, copy) = in_sync(&mut organization);
+    run.now += hours(1);
+    run.sync(&people(6..60), &mut organization, &policy);
+    assert_eq!(left(&organization), 54);
+
+    // Another machine, and whoever restores a backup of everything.
+    let bytes = copy.to_bytes();
+    for _ in 0..3 {
+        let now = run.now + hours(1);
+        let mut other = Run {
+            ledger: Ledger::load(Some(&bytes), Some(&copy.digest()), now),
+            now,
+            ..Run::default()
+        };
+        assert!(!other.ledger.is_careful());
+        let held = other.sync(&people(7..60), &mut organization, &policy).held;
+        let why = held.unwrap().why;
+        assert!(
+            matches!(
+                why[0],
+                HeldBecause::Absent {
+                    members: 1,
+                    earlier: 6,
+                    limit: 5
+                }
+            ),
+            "{why:?}"
+        );
+        assert_eq!(left(&organization), 54);
+        // It is remembered, and forgotten a day later.
+        other.now += hours(23);
+        let again = other.plan(&people(7..60), &organization, &policy);
+        assert!(again.held.is_some());
+        other.now += hours(2);
+        let again = other.plan(&people(7..60), &organization, &policy);
+        assert!(again.held.is_none());
+    }
+}
+
+#[test]
+fn what_is_taken_away_by_hand_counts_and_delays_no_dismissal() {
+    let policy = limited(Limit::Percent(10.0));
+    let mut organization = members(60);
+    let (mut run, _) = in_sync(&mut organization);
+    for number in 0..6 {
+        organization.drop_member(&format!("p{number}@example.com"));
+    }
+    let next = people(8..60).disabled("p6", "p6@example.com");
+    let guarded = run.sync(&next, &mut organization, &policy);
+    assert!(guarded.held.is_some(), "p7 is absent");
+    assert!(crate::changes(&guarded).contains(&"Revoke p6".to_owned()));
+    assert_eq!(left(&organization), 54);
+}
+
+#[test]
+fn what_its_own_runs_did_counts_once() {
+    let policy = limited(Limit::Percent(10.0));
+    let mut organization = members(60);
+    let (mut run, _) = in_sync(&mut organization);
+    // Three leave, and two come in the same run; then the other three.
+    let next = people((3..60).chain([70, 71]));
+    assert!(run.sync(&next, &mut organization, &policy).held.is_none());
+    let ledger = run.ledger.to_bytes();
+    assert!(run.sync(&next, &mut organization, &policy).held.is_none());
+    assert_eq!(run.ledger.to_bytes(), ledger, "nothing new is to be kept");
+    let next = people((5..60).chain([70, 71]));
+    assert!(run.sync(&next, &mut organization, &policy).held.is_none());
+    // One that was stopped before it did anything: what it planned isn't counted twice.
+    let last = people((6..60).chain([70, 71]));
+    let planned = run.plan(&last, &organization, &policy);
+    assert!(planned.held.is_none());
+    run.ledger.before(&planned, run.now);
+    assert!(run.sync(&last, &mut organization, &policy).held.is_none());
+    assert_eq!(left(&organization), 56);
+}
