@@ -180,6 +180,8 @@ refused! {
         at "spec.offboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
     Both a_limit_of_more_than_a_million: "onboarding: {limit: 1000001}",
         at "spec.onboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_preset_that_does_not_exist: "source: {ldap: {preset: OpenLDAP}}",
+        at "spec.source.ldap.preset", "supported values: \"389DirectoryServer\"";
     Both a_removal_after_no_day: "offboarding: {removeAfter: 0d}",
         at "spec.offboarding.removeAfter", "write a number of days between 1d and 3650d: 30d";
     Both a_removal_after_hours: "offboarding: {removeAfter: 30h}",

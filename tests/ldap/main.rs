@@ -9,5 +9,6 @@ mod content;
 mod hostile;
 mod incomplete;
 mod observed;
+mod presets;
 mod quirks;
 mod reach;

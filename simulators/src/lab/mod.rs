@@ -17,6 +17,7 @@
 mod api_server;
 mod certificates;
 mod company;
+mod directory_server_389;
 mod images;
 mod ldif;
 mod node;
@@ -32,6 +33,7 @@ mod slapd;
 pub use api_server::ApiServer;
 pub use certificates::{Authority, Identity};
 pub use company::{Company, Employee, Team};
+pub use directory_server_389::DirectoryServer389;
 pub use images::Images;
 pub use ldif::{Ldif, Person, escape_rdn};
 pub use node::Node;

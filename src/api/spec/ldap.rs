@@ -62,6 +62,10 @@ pub struct LdapSource {
     #[schemars(length(min = 1, max = 1024))]
     pub base_dn: String,
 
+    /// The defaults of `users`, `groups` and `pageSize` for one server. Fields that are written count
+    /// more. Default: none, the defaults that each field names.
+    pub preset: Option<LdapPreset>,
+
     /// How people are found and read.
     pub users: Option<LdapUsers>,
 
@@ -202,7 +206,8 @@ pub struct LdapDisabled {
 
     /// The values that mean disabled, in any case, for example `["TRUE"]`. Default: what the
     /// attribute is known to mean. `pwdAccountLockedTime`: only `000001010000Z`, since every other
-    /// time is a lockout that passes; `accountUnlockTime`: only `19700101000000Z`; `nsAccountLock`
+    /// time is a lockout that passes; `accountUnlockTime`: only `0`, also
+    /// written `19700101000000Z`; `nsAccountLock`
     /// and `loginDisabled`: `TRUE`; `shadowExpire`: a day that is over; `userAccountControl`: the
     /// bit 2. Any other attribute: every value but `FALSE`.
     #[schemars(length(min = 1, max = 20), inner(length(min = 1, max = 256)))]
@@ -264,6 +269,28 @@ pub struct LdapGroups {
     /// Take people into the group whose `gidNumber` is theirs, too: posix groups don't list those
     /// whose primary group they are. Default: `false`.
     pub include_primary: Option<bool>,
+}
+
+/// Servers whose directories need other settings than the defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum LdapPreset {
+    /// 389 Directory Server without FreeIPA: IDs from `nsUniqueId`, groups of both classes, disabled by
+    /// `nsAccountLock`.
+    #[serde(rename = "389DirectoryServer")]
+    DirectoryServer389,
+    /// authentik: IDs from `uid`, disabled where `ak-active` is `FALSE`, without the virtual group of
+    /// each user.
+    Authentik,
+    /// eDirectory: IDs from `GUID`, disabled by `loginDisabled`.
+    EDirectory,
+    /// FreeIPA: IDs from `ipaUniqueID`, groups of people only, disabled by `nsAccountLock`.
+    #[serde(rename = "FreeIPA")]
+    FreeIpa,
+    /// Kanidm: people by class, memberships from `memberof`, no paged results.
+    Kanidm,
+    /// LLDAP: IDs from `entryUUID`, groups of unique names.
+    #[serde(rename = "LLDAP")]
+    Lldap,
 }
 
 /// What a group names its members by.

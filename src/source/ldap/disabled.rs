@@ -14,8 +14,9 @@ const ACCOUNTDISABLE: i64 = 0x2;
 /// (draft-behera-ldap-password-policy, 5.3.3). Any other time is a lockout that passes.
 const LOCKED_FOR_GOOD: &str = "000001010000Z";
 
-/// `accountUnlockTime` of 389 Directory Server: locked until an administrator unlocks the account.
-const NEVER_UNLOCKED: &str = "19700101000000Z";
+/// `accountUnlockTime` of 389 Directory Server: locked until an administrator unlocks the account. Its
+/// documents write 0, the server keeps the time 0.
+const NEVER_UNLOCKED: [&str; 2] = ["19700101000000Z", "0"];
 
 const SECONDS_A_DAY: i64 = 86_400;
 
@@ -28,8 +29,8 @@ pub struct Disabled<'a> {
 enum Meaning<'a> {
     /// These values, in any case.
     Values(&'a [String]),
-    /// Only this value means disabled, in any case.
-    Only(&'static str),
+    /// Only these values mean disabled, in any case.
+    Only(&'static [&'static str]),
     /// A bit of a number.
     Bit(i64),
     /// A day, counted from 1970, that is over (`shadowExpire`, shadow(5)); 0 and less mean never.
@@ -46,9 +47,9 @@ impl<'a> Disabled<'a> {
             Meaning::Values(&rule.values)
         } else {
             match attribute.short() {
-                "pwdaccountlockedtime" => Meaning::Only(LOCKED_FOR_GOOD),
-                "accountunlocktime" => Meaning::Only(NEVER_UNLOCKED),
-                "nsaccountlock" | "logindisabled" => Meaning::Only("TRUE"),
+                "pwdaccountlockedtime" => Meaning::Only(&[LOCKED_FOR_GOOD]),
+                "accountunlocktime" => Meaning::Only(&NEVER_UNLOCKED),
+                "nsaccountlock" | "logindisabled" => Meaning::Only(&["TRUE"]),
                 "useraccountcontrol" => Meaning::Bit(ACCOUNTDISABLE),
                 "shadowexpire" => Meaning::DayPassed {
                     today: now.as_second().div_euclid(SECONDS_A_DAY),
@@ -72,7 +73,7 @@ impl<'a> Disabled<'a> {
             Meaning::Values(values) => values
                 .iter()
                 .any(|wanted| wanted.trim().eq_ignore_ascii_case(value)),
-            Meaning::Only(only) => value.eq_ignore_ascii_case(only),
+            Meaning::Only(only) => only.iter().any(|only| value.eq_ignore_ascii_case(only)),
             Meaning::Bit(bit) => number().is_some_and(|number| number & bit != 0),
             Meaning::DayPassed { today } => number().is_some_and(|day| day > 0 && day <= *today),
             Meaning::AnyButFalse => !value.eq_ignore_ascii_case("FALSE"),
@@ -98,6 +99,7 @@ mod tests {
         for (attribute, means_disabled, means_active) in [
             ("pwdAccountLockedTime", "000001010000Z", "20261129081936Z"),
             ("accountUnlockTime", "19700101000000Z", "20261129081936Z"),
+            ("accountUnlockTime", "0", "20261129081936Z"),
             ("nsAccountLock", "true", "FALSE"),
             ("loginDisabled", "TRUE", "FALSE"),
             ("userAccountControl", "514", "512"),

@@ -15,6 +15,7 @@ pub(in crate::source) mod dn;
 pub(in crate::source) mod entry;
 mod error;
 mod framing;
+mod preset;
 mod read;
 mod relay;
 mod schema;

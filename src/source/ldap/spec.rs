@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::certificates::Certificates;
 use super::dn::is_dn;
+use super::preset;
 use super::settings::{
     Bind, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute, LdapSettings,
     MemberAttribute, MemberNaming, ServerUrl, UserSettings, tidy_filter,
@@ -125,6 +126,7 @@ fn configured(checks: &mut Checks, spec: &LdapSource, reads_groups: bool) -> Opt
     settings.tls.start_tls = spec.start_tls.unwrap_or_default();
     check_encryption(checks, spec, &settings);
 
+    settings.page_size = preset::page_size(spec.preset, &settings);
     let second = Duration::from_secs(1);
     let mut time = |name: &str, text: &Option<String>, value: &mut Duration| {
         *value = checks.duration(&format!("{FIELD}.{name}"), text.as_deref(), second, *value);
@@ -154,7 +156,10 @@ fn configured(checks: &mut Checks, spec: &LdapSource, reads_groups: bool) -> Opt
     }
     let users = spec.users.clone().unwrap_or_default();
     let groups = spec.groups.clone().unwrap_or_default();
-    settings.groups = reads_groups.then(|| group_settings(checks, &groups, &users));
+    settings.groups = reads_groups.then(|| {
+        let defaults = preset::groups(spec.preset);
+        group_settings(checks, &groups, &users, defaults)
+    });
     // ldap3 would add the parentheses; the API server's rule asks for them.
     for (name, filter) in [("users", &users.filter), ("groups", &groups.filter)] {
         if filter
@@ -167,7 +172,7 @@ fn configured(checks: &mut Checks, spec: &LdapSource, reads_groups: bool) -> Opt
             );
         }
     }
-    settings.users = user_settings(checks, users);
+    settings.users = user_settings(checks, users, preset::users(spec.preset));
     if let Err(error) = settings.validate() {
         checks.refuse(FIELD, error.to_string());
     }
@@ -234,8 +239,7 @@ fn account(checks: &mut Checks, spec: &LdapSource, tls: &LdapTls) -> Account {
     }
 }
 
-fn user_settings(checks: &mut Checks, spec: LdapUsers) -> UserSettings {
-    let defaults = UserSettings::default();
+fn user_settings(checks: &mut Checks, spec: LdapUsers, defaults: UserSettings) -> UserSettings {
     let derived = match (spec.email_prefix_attribute, spec.email_suffix) {
         (Some(prefix_attribute), Some(suffix)) => {
             let domain = suffix.strip_prefix('@').unwrap_or_default();
@@ -274,16 +278,22 @@ fn user_settings(checks: &mut Checks, spec: LdapUsers) -> UserSettings {
                 .map_or(defaults.email.attributes, |name| vec![name]),
             derived,
         },
-        disabled: spec.disabled.map(|disabled| DisabledRule {
-            attribute: disabled.attribute,
-            values: disabled.values.unwrap_or_default(),
+        disabled: spec.disabled.map_or(defaults.disabled, |disabled| {
+            Some(DisabledRule {
+                attribute: disabled.attribute,
+                values: disabled.values.unwrap_or_default(),
+            })
         }),
-        member_of: spec.member_of_attribute,
+        member_of: spec.member_of_attribute.or(defaults.member_of),
     }
 }
 
-fn group_settings(checks: &mut Checks, spec: &LdapGroups, users: &LdapUsers) -> GroupSettings {
-    let defaults = GroupSettings::default();
+fn group_settings(
+    checks: &mut Checks,
+    spec: &LdapGroups,
+    users: &LdapUsers,
+    defaults: GroupSettings,
+) -> GroupSettings {
     if spec.member_attribute.is_some() && spec.member_attributes.is_some() {
         checks.refuse(
             format!("{FIELD}.groups"),
@@ -362,6 +372,54 @@ mod tests {
         );
         let without = configured(&mut Checks::default(), &part(&least()), false).unwrap();
         assert!(without.settings.groups.is_none());
+    }
+
+    #[test]
+    fn a_preset_gives_defaults_and_what_is_written_counts_more() {
+        let with = |preset: &str, users: Value, groups: Value| {
+            let mut spec = least();
+            spec["source"]["ldap"]["preset"] = json!(preset);
+            spec["source"]["ldap"]["users"] = users;
+            spec["source"]["ldap"]["groups"] = groups;
+            ldap(&spec)
+        };
+        let id = |name: &str| IdAttribute::Attribute(name.into());
+        let disabled = |settings: &LdapSettings| {
+            let rule = settings.users.disabled.clone();
+            rule.map(|rule| (rule.attribute, rule.values))
+        };
+        let authentik = with("Authentik", json!({}), json!({}));
+        assert_eq!(authentik.users.id, id("uid"));
+        assert_eq!(authentik.groups.as_ref().unwrap().id, id("uid"));
+        assert_eq!(
+            disabled(&authentik),
+            Some(("ak-active".into(), vec!["FALSE".into()]))
+        );
+        assert_eq!(
+            authentik.groups.unwrap().filter,
+            "(&(objectClass=group)(!(objectClass=goauthentik.io/ldap/virtual-group)))"
+        );
+        let kanidm = with("Kanidm", json!({}), json!({}));
+        assert_eq!(kanidm.page_size, 0);
+        assert_eq!(kanidm.users.member_of.as_deref(), Some("memberof"));
+        assert_eq!(kanidm.groups.unwrap().members, []);
+
+        let written = with(
+            "FreeIPA",
+            json!({
+                "idAttribute": "entryUUID",
+                "filter": "(uid=*)",
+                "disabled": {"attribute": "employeeType", "values": ["off"]},
+            }),
+            json!({"filter": "(cn=*)", "memberAttribute": "uniqueMember"}),
+        );
+        assert_eq!(written.users.id, id("entryUUID"));
+        assert_eq!(written.users.filter, "(uid=*)");
+        let rule = Some(("employeeType".into(), vec!["off".into()]));
+        assert_eq!(disabled(&written), rule);
+        let groups = written.groups.unwrap();
+        assert_eq!((&groups.id, &*groups.filter), (&id("entryUUID"), "(cn=*)"));
+        assert_eq!(groups.members, [MemberAttribute::named("uniqueMember")]);
     }
 
     #[test]
