@@ -79,8 +79,8 @@ pub struct DirectorySyncStatus {
     #[schemars(length(max = 128))]
     pub memberships_digest: Option<String>,
 
-    /// Identifies the record of what was taken away (in the plan's ConfigMap). A record that isn't
-    /// this one makes the operator more careful for a day.
+    /// Identifies the record of what was taken away (in the ConfigMap or Secret `<name>-plan`). A
+    /// record that isn't this one makes the operator more careful for a day.
     #[schemars(length(max = 128))]
     pub ledger_digest: Option<String>,
 

@@ -13,7 +13,7 @@
 //! claim_lease      the same across operators: one Lease per organization
 //! run_queue        who runs next; watchdog: which run makes no progress
 //! outcome          the result of a run, as status and messages (pure)
-//! plan             the plan and what is remembered, as the ConfigMap `<name>-plan`
+//! plan             the plan and what is remembered, in the ConfigMap or Secret `<name>-plan`
 //! backoff          how long a failed run waits
 //! events           the events on the object
 //! publish          status, events and condition metrics, kept consistent

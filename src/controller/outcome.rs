@@ -8,6 +8,7 @@ use super::watchdog::{Expired, Limit};
 use crate::api::DirectorySyncStatus;
 use crate::api::annotations::APPROVE_REMOVALS;
 use crate::api::conditions::{Blocker, Failure, HeldReason, Success, SyncOutcome};
+use crate::api::spec::PlanStorage;
 use crate::api::status::{
     ChangeCounts, HELD_SAMPLE_MAX, HeldRemovals, OrganizationStatus, PROBLEM_SAMPLE_MAX,
     PROBLEMS_MAX, Phase as StatusPhase, ProblemStatus, Progress as StatusProgress,
@@ -82,13 +83,14 @@ pub fn of_error(error: &RunError) -> RunFailure {
 }
 
 /// What a finished run means. The same for each run that finds both sides the same.
-pub fn of_report(report: &Report, source: &str, object: &Object) -> SyncOutcome {
+pub fn of_report(report: &Report, source: &str, object: &Object, plan: PlanStorage) -> SyncOutcome {
     let counts = after(report);
     let mut message = match report.mode {
         Mode::Preview if report.planned().is_empty() => format!("{source}: nothing to change"),
         Mode::Preview => format!(
-            "{source}: would make {}; see ConfigMap {}-plan",
+            "{source}: would make {}; see {} {}-plan",
             listed(&ActionCounts::of(report.planned())),
+            plan.kind(),
             object.name
         ),
         Mode::Apply => format!(
@@ -478,8 +480,8 @@ mod tests {
         let first = report(before, &[Kind::Invite, Kind::CreateGroup]);
         let second = report(after, &[]);
         assert_eq!(
-            of_report(&first, "ldaps://ldap", &staff),
-            of_report(&second, "ldaps://ldap", &staff)
+            of_report(&first, "ldaps://ldap", &staff, PlanStorage::ConfigMap),
+            of_report(&second, "ldaps://ldap", &staff, PlanStorage::ConfigMap)
         );
         let mut status = DirectorySyncStatus::default();
         put_report(&mut status, &first, "LDAP");

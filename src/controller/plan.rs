@@ -1,20 +1,24 @@
-//! The plan of the last run that had anything to do, as a ConfigMap beside the object; and in it
-//! what a later process needs to go on cheaply.
+//! The plan of the last run that had anything to do, in a ConfigMap or Secret beside the object;
+//! and with it what a later process needs to go on cheaply and carefully.
 
 use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER;
-use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::{ByteString, NamespaceResourceScope};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::FIELD_MANAGER;
 use super::decision::Fingerprint;
 use super::timeout::{ApiServerError, with_timeout};
 use crate::api::DirectorySync;
+use crate::api::spec::PlanStorage;
 use crate::sync::guard::GuardedPlan;
 use crate::sync::ledger::{self, Ledger};
 use crate::sync::memberships::MembershipCache;
@@ -24,6 +28,9 @@ use crate::sync::render::{Sides, json, markdown};
 pub const MARKDOWN: &str = "plan.md";
 /// The plan as [`json`] writes it.
 pub const JSON: &str = "plan.json";
+/// The type of the Secrets that hold a plan. A Secret of another type is never written: the type
+/// can't be changed, and an admission policy can allow the operator this one alone.
+pub const SECRET_TYPE: &str = "directorysync.dev/plan";
 const MEMBERSHIPS: &str = "memberships";
 const LEDGER: &str = "ledger";
 
@@ -35,9 +42,9 @@ const MEMBERSHIPS_MAX: usize = 250 * 1024;
 /// A ledger is never larger.
 const LEDGER_MAX: usize = ledger::BYTES_MAX;
 
-/// What stands in the ConfigMap.
+/// The content of the ConfigMap or Secret.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct PlanConfigMapData {
+pub struct PlanContent {
     text: BTreeMap<String, String>,
     binary: BTreeMap<String, ByteString>,
     /// It was written for another object, which had the name before: it was deleted and made anew, or
@@ -48,17 +55,61 @@ pub struct PlanConfigMapData {
 /// Why the plan couldn't be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// The ConfigMap of that name is somebody else's.
+    /// The ConfigMap or Secret of that name is somebody else's.
     #[error(
-        "ConfigMap {0:?} belongs to somebody else and was left alone; delete or rename it to see the plan there"
+        "{} {name:?} belongs to somebody else and was left alone; delete or rename it to see the plan there",
+        .storage.kind()
     )]
-    Foreign(String),
-    /// The API server refused a request or couldn't be reached.
-    #[error("the plan's ConfigMap: {0}")]
-    ApiServerError(#[from] ApiServerError),
+    Foreign {
+        /// Its kind.
+        storage: PlanStorage,
+        /// Its name.
+        name: String,
+    },
+    /// The operator lacks the right (RBAC), or an admission policy refuses.
+    #[error("the plan's {}: {cause}{}", .storage.kind(), advice(*.storage))]
+    Refused {
+        /// The kind of object.
+        storage: PlanStorage,
+        /// The answer.
+        cause: ApiServerError,
+    },
+    /// The API server refused a request for another reason, or couldn't be reached.
+    #[error("the plan's {}: {cause}", .storage.kind())]
+    ApiServer {
+        /// The kind of object.
+        storage: PlanStorage,
+        /// The answer.
+        cause: ApiServerError,
+    },
 }
 
-impl PlanConfigMapData {
+fn advice(storage: PlanStorage) -> &'static str {
+    match storage {
+        PlanStorage::ConfigMap => "",
+        PlanStorage::Secret => {
+            "; whoever runs the operator can allow it (chart: rbac.planSecrets), or set \
+             spec.planStorage to ConfigMap"
+        }
+    }
+}
+
+impl PlanError {
+    fn from_api_server(storage: PlanStorage, cause: ApiServerError) -> Self {
+        if cause.is_refused() {
+            Self::Refused { storage, cause }
+        } else {
+            Self::ApiServer { storage, cause }
+        }
+    }
+
+    /// Whether it stays so until somebody changes something.
+    pub fn needs_action(&self) -> bool {
+        matches!(self, Self::Foreign { .. } | Self::Refused { .. })
+    }
+}
+
+impl PlanContent {
     /// The plan, and what a later process needs.
     pub fn new(
         guarded: &GuardedPlan,
@@ -133,7 +184,7 @@ impl PlanConfigMapData {
     }
 }
 
-/// The name of the ConfigMap beside the object of this name: `<name>-plan`.
+/// The name of the ConfigMap or Secret beside the object of this name: `<name>-plan`.
 pub fn name(name: &str) -> String {
     const MAX: usize = 253;
     let whole = format!("{name}-plan");
@@ -146,25 +197,70 @@ pub fn name(name: &str) -> String {
     format!("{}-{digest}-plan", &name[..MAX - 14])
 }
 
-/// What an earlier process left.
+/// The kind of object that the spec asks for.
+pub fn storage(object: &DirectorySync) -> PlanStorage {
+    object.spec.plan_storage.unwrap_or_default()
+}
+
+/// What an earlier run left in an object of this kind; `None` where there is none, or where it was
+/// [cleared](clear).
 ///
 /// # Errors
 /// As [`PlanError`].
 pub async fn read(
     client: &Client,
     object: &DirectorySync,
-) -> Result<Option<PlanConfigMapData>, PlanError> {
-    let Some(map) = with_timeout(api(client, object).get_opt(&name(&object.name_any()))).await?
-    else {
+    storage: PlanStorage,
+) -> Result<Option<PlanContent>, PlanError> {
+    let name = name(&object.name_any());
+    let found = match storage {
+        PlanStorage::ConfigMap => {
+            let api: Api<ConfigMap> = api(client, object);
+            let found = with_timeout(api.get_opt(&name)).await;
+            found.map(|found| found.map(|map| (map.metadata.clone(), of_config_map(map))))
+        }
+        PlanStorage::Secret => {
+            let api: Api<Secret> = api(client, object);
+            let found = with_timeout(api.get_opt(&name)).await;
+            found.map(|found| found.map(|secret| (secret.metadata.clone(), of_secret(secret))))
+        }
+    };
+    let found = found.map_err(|cause| PlanError::from_api_server(storage, cause))?;
+    let Some((metadata, mut content)) = found else {
         return Ok(None);
     };
-    check_ours(&map.metadata, object)?;
-    let mut owners = map.metadata.owner_references.iter().flatten();
-    Ok(Some(PlanConfigMapData {
-        of_another: !owners.any(|owner| Some(&owner.uid) == object.metadata.uid.as_ref()),
+    check_ours(&metadata, object, storage)?;
+    if content == PlanContent::default() {
+        return Ok(None);
+    }
+    let mut owners = metadata.owner_references.iter().flatten();
+    content.of_another = !owners.any(|owner| Some(&owner.uid) == object.metadata.uid.as_ref());
+    Ok(Some(content))
+}
+
+fn of_config_map(map: ConfigMap) -> PlanContent {
+    PlanContent {
         text: map.data.unwrap_or_default(),
         binary: map.binary_data.unwrap_or_default(),
-    }))
+        of_another: false,
+    }
+}
+
+/// A Secret doesn't tell text from other data; the keys do.
+fn of_secret(secret: Secret) -> PlanContent {
+    let mut content = PlanContent::default();
+    for (key, value) in secret.data.unwrap_or_default() {
+        match key.as_str() {
+            MARKDOWN | JSON => {
+                let text = String::from_utf8_lossy(&value.0).into_owned();
+                content.text.insert(key, text);
+            }
+            _ => {
+                content.binary.insert(key, value);
+            }
+        }
+    }
+    content
 }
 
 /// Writes it in place of what was there.
@@ -174,50 +270,146 @@ pub async fn read(
 pub async fn write(
     client: &Client,
     object: &DirectorySync,
-    content: &PlanConfigMapData,
+    storage: PlanStorage,
+    content: &PlanContent,
 ) -> Result<(), PlanError> {
-    let (api, name) = (api(client, object), name(&object.name_any()));
-    if let Some(found) = with_timeout(api.get_metadata_opt(&name)).await? {
-        check_ours(&found.metadata, object)?;
-    }
+    let name = name(&object.name_any());
     let owner = OwnerReference {
         // Deleting the owner needs no leave of the plan.
         block_owner_deletion: None,
         controller: Some(true),
         ..object.owner_ref(&()).unwrap_or_default()
     };
-    let map = ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(name.clone()),
-            labels: Some([("app.kubernetes.io/managed-by".into(), FIELD_MANAGER.into())].into()),
-            owner_references: Some(vec![owner]),
-            ..ObjectMeta::default()
-        },
-        data: Some(content.text.clone()),
-        binary_data: Some(content.binary.clone()).filter(|binary| !binary.is_empty()),
-        immutable: None,
+    let metadata = ObjectMeta {
+        name: Some(name.clone()),
+        labels: Some([("app.kubernetes.io/managed-by".into(), FIELD_MANAGER.into())].into()),
+        owner_references: Some(vec![owner]),
+        ..ObjectMeta::default()
     };
+    match storage {
+        PlanStorage::ConfigMap => {
+            let map = ConfigMap {
+                metadata,
+                data: Some(content.text.clone()),
+                binary_data: Some(content.binary.clone()).filter(|binary| !binary.is_empty()),
+                immutable: None,
+            };
+            apply(api(client, object), object, storage, &name, &map).await
+        }
+        PlanStorage::Secret => {
+            let text = content.text.iter();
+            let text = text.map(|(key, text)| (key.clone(), ByteString(text.clone().into())));
+            let secret = Secret {
+                metadata,
+                data: Some(text.chain(content.binary.clone()).collect()),
+                type_: Some(SECRET_TYPE.into()),
+                ..Secret::default()
+            };
+            apply(api(client, object), object, storage, &name, &secret).await
+        }
+    }
+}
+
+async fn apply<K: Stored>(
+    api: Api<K>,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    name: &str,
+    applied: &K,
+) -> Result<(), PlanError> {
+    let failed = |cause| PlanError::from_api_server(storage, cause);
+    let found = with_timeout(api.get_metadata_opt(name)).await;
+    if let Some(found) = found.map_err(failed)? {
+        check_ours(&found.metadata, object, storage)?;
+    }
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    with_timeout(api.patch(&name, &parameters, &Patch::Apply(&map))).await?;
+    let patched = with_timeout(api.patch(name, &parameters, &Patch::Apply(applied))).await;
+    patched.map_err(failed)?;
     Ok(())
 }
 
-/// Whether a ConfigMap is the plan of the object of this name, or of one that had it before: it
-/// names it as its owner.
+/// Empties the object of this kind, where there is one of ours. It isn't deleted: that would need a
+/// right to delete any ConfigMap or Secret.
+///
+/// # Errors
+/// As [`PlanError`].
+pub async fn clear(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+) -> Result<(), PlanError> {
+    let name = name(&object.name_any());
+    match storage {
+        PlanStorage::ConfigMap => {
+            let api: Api<ConfigMap> = api(client, object);
+            clear_one(api, object, storage, &name).await
+        }
+        PlanStorage::Secret => {
+            let api: Api<Secret> = api(client, object);
+            clear_one(api, object, storage, &name).await
+        }
+    }
+}
+
+async fn clear_one<K: Stored>(
+    api: Api<K>,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    name: &str,
+) -> Result<(), PlanError> {
+    let failed = |cause| PlanError::from_api_server(storage, cause);
+    let found = with_timeout(api.get_metadata_opt(name)).await;
+    let Some(found) = found.map_err(failed)? else {
+        return Ok(());
+    };
+    check_ours(&found.metadata, object, storage)?;
+    // Not applied: that would leave what another field manager (a backup's) owns, too. The version
+    // makes it fail if the object has become another's meanwhile.
+    let version = found.metadata.resource_version;
+    let patch = json!({
+        "metadata": {"resourceVersion": version}, "data": null, "binaryData": null,
+    });
+    let parameters = PatchParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PatchParams::default()
+    };
+    let patched = with_timeout(api.patch(name, &parameters, &Patch::Merge(patch))).await;
+    patched.map_err(failed)?;
+    Ok(())
+}
+
+/// A kind that can hold a plan.
+trait Stored:
+    Resource<DynamicType = ()> + Clone + std::fmt::Debug + Serialize + DeserializeOwned
+{
+}
+
+impl Stored for ConfigMap {}
+impl Stored for Secret {}
+
+/// Whether a ConfigMap or Secret is the plan of the object of this name, or of one that had it
+/// before: it names it as its owner.
 pub fn is_of(found: &ObjectMeta, object: &str) -> bool {
     let mut owners = found.owner_references.iter().flatten();
     owners.any(|owner| owner.kind == DirectorySync::kind(&()) && owner.name == object)
 }
 
-fn check_ours(found: &ObjectMeta, object: &DirectorySync) -> Result<(), PlanError> {
+fn check_ours(
+    found: &ObjectMeta,
+    object: &DirectorySync,
+    storage: PlanStorage,
+) -> Result<(), PlanError> {
     let owner = object.name_any();
     if is_of(found, &owner) {
-        Ok(())
-    } else {
-        Err(PlanError::Foreign(name(&owner)))
+        return Ok(());
     }
+    let name = name(&owner);
+    Err(PlanError::Foreign { storage, name })
 }
 
-fn api(client: &Client, object: &DirectorySync) -> Api<ConfigMap> {
+fn api<K>(client: &Client, object: &DirectorySync) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
     Api::namespaced(client.clone(), &object.namespace().unwrap_or_default())
 }

@@ -12,13 +12,14 @@ use super::context::Context;
 use super::decision::{Attempt, Desired, Trigger, after_refusal, needs_full_resync};
 use super::objects::Entry;
 use super::outcome::{self, Requeue, RunFailure};
-use super::plan::{self, PlanConfigMapData, PlanError};
+use super::plan::{self, PlanContent, PlanError};
 use super::publish::Publisher;
 use super::references;
 use super::run_queue::RunPermit;
 use super::state::{Connected, ObjectState, Prepared};
 use super::watchdog::{Watchdog, is_large};
 use crate::api::conditions::{Blocker, ConditionType, SYNCING, SyncOutcome, WAITING, find};
+use crate::api::spec::PlanStorage;
 use crate::api::{DirectorySync, DirectorySyncStatus, spec};
 use crate::sync::guard::{Approval, Digest, GuardedPlan};
 use crate::sync::ledger::Ledger;
@@ -303,16 +304,86 @@ impl Run<'_> {
     /// When that can't be read: then nothing is done, because what a run without it would write would
     /// replace it.
     async fn restore(&self, state: &mut ObjectState) -> Result<(), PlanError> {
-        if state.plan.known {
+        let storage = plan::storage(self.object);
+        let looked_at = state.plan.storage;
+        if looked_at == Some(storage) {
+            self.clear_copy(state).await;
             return Ok(());
         }
-        let now = Timestamp::now();
-        let content = match plan::read(&self.context.client, self.object).await {
-            Ok(content) => content.unwrap_or_default(),
-            Err(PlanError::Foreign(_)) => PlanConfigMapData::default(),
-            Err(error) => return Err(error),
+        let here = self.read_plan(storage).await?;
+        let there = self.read_other_plan(storage.other()).await?;
+        let expected = state.status.ledger_digest.as_deref();
+        let moves = is_current(there.as_ref(), here.as_ref(), expected);
+        let copy_in_other = there.is_some();
+        let content = if moves { there } else { here }.unwrap_or_default();
+        // Another object's record becomes this one's only together with what a run thinks of it.
+        let stays = !moves || !content.is_of_another() && self.move_plan(storage, &content).await?;
+        if looked_at.is_none() {
+            self.go_on_from(state, &content);
+        }
+        if !stays || looked_at.is_some() && state.plan.content != Some(content.digest()) {
+            // The run writes it.
+            state.plan.content = None;
+        }
+        state.plan.storage = Some(storage);
+        state.plan.copy_in_other = copy_in_other;
+        self.clear_copy(state).await;
+        Ok(())
+    }
+
+    async fn read_plan(&self, storage: PlanStorage) -> Result<Option<PlanContent>, PlanError> {
+        match plan::read(&self.context.client, self.object, storage).await {
+            Err(PlanError::Foreign { .. }) => Ok(None),
+            read => read,
+        }
+    }
+
+    /// What is in the kind of object that isn't used any more. An operator that may not read any
+    /// Secret of that name has never written one.
+    async fn read_other_plan(
+        &self,
+        storage: PlanStorage,
+    ) -> Result<Option<PlanContent>, PlanError> {
+        match self.read_plan(storage).await {
+            Err(PlanError::Refused { .. }) => Ok(None),
+            read => read,
+        }
+    }
+
+    /// Writes what was kept in the other kind of object; `false` where somebody else has the name.
+    async fn move_plan(
+        &self,
+        storage: PlanStorage,
+        content: &PlanContent,
+    ) -> Result<bool, PlanError> {
+        match plan::write(&self.context.client, self.object, storage, content).await {
+            Ok(()) => Ok(true),
+            // An event tells when the run can't write there either.
+            Err(PlanError::Foreign { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Empties the other kind of object, once this one has what was there.
+    async fn clear_copy(&self, state: &mut ObjectState) {
+        let Some(storage) = state.plan.storage else {
+            return;
         };
-        state.plan.known = true;
+        if !state.plan.copy_in_other || state.plan.content.is_none() {
+            return;
+        }
+        match plan::clear(&self.context.client, self.object, storage.other()).await {
+            Ok(()) | Err(PlanError::Foreign { .. }) => state.plan.copy_in_other = false,
+            Err(error) => {
+                tracing::warn!(%error, "a copy of the plan is still there; the next run tries again");
+                self.tell_of_plan(state, &error).await;
+            }
+        }
+    }
+
+    /// Takes over what an earlier process left.
+    fn go_on_from(&self, state: &mut ObjectState, content: &PlanContent) {
+        let now = Timestamp::now();
         let expected = state.status.ledger_digest.as_deref();
         let mut ledger = Ledger::load(content.ledger(), expected, now);
         // One that was adopted is careful, too, but keeps what it has.
@@ -326,7 +397,7 @@ impl Run<'_> {
                  on absence is held for a day"
             );
         }
-        if content != PlanConfigMapData::default() {
+        if *content != PlanContent::default() {
             state.plan.content = Some(content.digest());
             state.plan.lists_held = state.status.held_removals.is_some();
         }
@@ -341,7 +412,6 @@ impl Run<'_> {
             None => Memberships::default(),
         };
         state.sync = State::restored(memberships, ledger);
-        Ok(())
     }
 
     /// Whether what stands in status would be taken for the result of this run.
@@ -408,7 +478,12 @@ impl Run<'_> {
             history.drift_checked = Some(ended);
         }
         let drift_checked = history.drift_checked;
-        let outcome = outcome::of_report(report, &source, &self.entry.object);
+        let outcome = outcome::of_report(
+            report,
+            &source,
+            &self.entry.object,
+            plan::storage(self.object),
+        );
         let status = self.publisher.status_with(state, &outcome, |status| {
             self.attempted(status, started);
             outcome::put_report(
@@ -538,6 +613,7 @@ impl Run<'_> {
         sync_state: &mut State,
         guarded: Option<&GuardedPlan>,
     ) -> Result<(), PlanError> {
+        let storage = plan::storage(self.object);
         sync_state.ledger.follow(state.plan.ledger.as_deref());
         let (memberships, ledger) = (&sync_state.memberships, &sync_state.ledger);
         // Status names it whether or not it can be written: a process that finds another one then is
@@ -546,7 +622,7 @@ impl Run<'_> {
         let content = match guarded {
             Some(guarded) => Some(self.content(guarded, memberships, ledger)),
             None => {
-                let kept = plan::read(&self.context.client, self.object).await;
+                let kept = plan::read(&self.context.client, self.object, storage).await;
                 kept.ok().flatten().map(|mut content| {
                     content.remember(memberships, ledger);
                     content
@@ -559,7 +635,8 @@ impl Run<'_> {
             return Ok(());
         };
         if state.plan.content != Some(content.digest())
-            && let Err(error) = plan::write(&self.context.client, self.object, &content).await
+            && let Err(error) =
+                plan::write(&self.context.client, self.object, storage, &content).await
         {
             self.plan_unwritten(state, &error).await;
             return Err(error);
@@ -569,7 +646,8 @@ impl Run<'_> {
         if let Some(guarded) = guarded {
             state.plan.lists_held = guarded.held.is_some();
         }
-        state.plan.foreign = false;
+        state.plan.reported = false;
+        self.clear_copy(state).await;
         Ok(())
     }
 
@@ -578,20 +656,23 @@ impl Run<'_> {
         guarded: &GuardedPlan,
         memberships: &Memberships,
         ledger: &Ledger,
-    ) -> PlanConfigMapData {
+    ) -> PlanContent {
         let sides = Sides {
             source: &self.connected.source.describe(),
             organization: &self.connected.organization.describe(),
         };
-        PlanConfigMapData::new(guarded, &sides, memberships, ledger)
+        PlanContent::new(guarded, &sides, memberships, ledger)
     }
 
     async fn plan_unwritten(&self, state: &mut ObjectState, error: &PlanError) {
         tracing::warn!(%error, "the plan couldn't be written");
         state.plan.content = None;
         state.plan.memberships = None;
-        let foreign = matches!(error, PlanError::Foreign(_));
-        if foreign && !std::mem::replace(&mut state.plan.foreign, true) {
+        self.tell_of_plan(state, error).await;
+    }
+
+    async fn tell_of_plan(&self, state: &mut ObjectState, error: &PlanError) {
+        if error.needs_action() && !std::mem::replace(&mut state.plan.reported, true) {
             let note = error.to_string();
             let about = &self.publisher.reference;
             self.context
@@ -640,6 +721,24 @@ impl Run<'_> {
 
     fn uid(&self) -> &str {
         self.object.metadata.uid.as_deref().unwrap_or_default()
+    }
+}
+
+/// Whether what is there, and not what is here, was written last.
+fn is_current(
+    there: Option<&PlanContent>,
+    here: Option<&PlanContent>,
+    expected: Option<&str>,
+) -> bool {
+    let is_expected = |content: &PlanContent| {
+        let ledger = content.ledger();
+        let digest = ledger.map(|bytes| Ledger::load_unchecked(bytes, Timestamp::now()).digest());
+        expected.is_some() && digest.as_deref() == expected
+    };
+    match (there, here) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(there), Some(here)) => is_expected(there) && !is_expected(here),
     }
 }
 

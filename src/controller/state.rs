@@ -4,6 +4,7 @@ use super::decision::{Fingerprint, History};
 use super::references::Versions;
 use crate::api::DirectorySyncStatus;
 use crate::api::conditions::Blocker;
+use crate::api::spec::PlanStorage;
 use crate::api::status::ClaimStatus;
 use crate::organization::OrganizationClient;
 use crate::source::Source;
@@ -11,7 +12,7 @@ use crate::sync::run::State;
 use crate::validation::ValidatedSpec;
 
 /// The state of one object that is kept from one reconcile to the next. Correctness doesn't depend
-/// on it: a restart goes on from status and the plan's ConfigMap.
+/// on it: a restart goes on from status and the object `<name>-plan`.
 #[derive(Default)]
 pub struct ObjectState {
     /// The runs so far; `None` before status was looked at.
@@ -26,15 +27,17 @@ pub struct ObjectState {
     pub sync: State,
     /// The directory turned out to be large in a run that didn't end.
     pub large: bool,
-    /// The content of the plan's ConfigMap.
+    /// What is kept beside the object: the plan and the record.
     pub plan: WrittenPlan,
 }
 
-/// The content of the plan's ConfigMap, as far as this process knows.
+/// The content of the plan's ConfigMap or Secret, as far as this process knows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WrittenPlan {
-    /// It was looked at, or written.
-    pub known: bool,
+    /// The kind of object that was looked at, or written.
+    pub storage: Option<PlanStorage>,
+    /// The other kind may still hold a copy.
+    pub copy_in_other: bool,
     /// Digest of all of it; `None` where there is none, or it couldn't be written.
     pub content: Option<Fingerprint>,
     /// It lists held changes.
@@ -43,8 +46,8 @@ pub struct WrittenPlan {
     pub memberships: Option<String>,
     /// Digest of the ledger that status names, or will: it was written last, or was to be.
     pub ledger: Option<String>,
-    /// Another owner has a ConfigMap of that name, and an event has said so.
-    pub foreign: bool,
+    /// An event has said that it can't be written.
+    pub reported: bool,
 }
 
 /// A generation of the spec with its Secrets, read and checked.

@@ -252,7 +252,7 @@ Examples:
 
 const PLAN: &str = "\
 The plan is that of the last run that had anything to do, as the operator left it in the ConfigMap
-<name>-plan. What a run would change now, without any being made, is shown
+or Secret <name>-plan (spec.planStorage). What a run would change now, without any being made, is shown
 - with mode: Preview by plan --refresh
 - else by kubectl get dsync,secret,configmap -n NAMESPACE -o yaml | directory-sync plan -f -
 

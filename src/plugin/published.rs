@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Api;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::cluster::Cluster;
 use super::error::PluginError;
 use super::resource::Resource;
 use super::table::lines;
+use crate::api::spec::PlanStorage;
 use crate::controller::plan;
 use crate::problem::ProblemReason;
 use crate::sync::plan::{Kind, Reason};
@@ -86,34 +89,62 @@ impl Published {
     /// The plan of a resource; `None` where no run of it had anything to do.
     ///
     /// # Errors
-    /// When the ConfigMap can't be read, or belongs to somebody else.
+    /// When the ConfigMap or Secret can't be read, or belongs to somebody else.
     pub async fn of(cluster: &Cluster, resource: &Resource) -> Result<Option<Self>, PluginError> {
+        let storage = resource.plan_storage();
+        let published = match storage {
+            PlanStorage::ConfigMap => Self::read::<ConfigMap>(cluster, resource, storage).await,
+            PlanStorage::Secret => Self::read::<Secret>(cluster, resource, storage).await,
+        };
+        if let Ok(Some(_)) | Err(_) = published {
+            return published;
+        }
+        // The operator moves it when the next run begins.
+        let other = storage.other();
+        let before = match other {
+            PlanStorage::ConfigMap => Self::read::<ConfigMap>(cluster, resource, other).await,
+            PlanStorage::Secret => Self::read::<Secret>(cluster, resource, other).await,
+        };
+        match before {
+            // Whoever may not read Secrets misses none here in all likelihood; and what somebody else
+            // has under that name isn't asked for.
+            Err(PluginError::Forbidden { .. } | PluginError::NotNow(_)) => Ok(None),
+            before => before,
+        }
+    }
+
+    async fn read<K: Stored>(
+        cluster: &Cluster,
+        resource: &Resource,
+        storage: PlanStorage,
+    ) -> Result<Option<Self>, PluginError> {
         let namespace = resource.namespace();
-        let api: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), namespace);
+        let api: Api<K> = Api::namespaced(cluster.client.clone(), namespace);
         let name = plan::name(resource.name());
-        let asked = cluster.asked("get", "configmaps", Some(namespace));
+        let asked = cluster.asked("get", storage.resource(), Some(namespace));
         let found = api.get_opt(&name).await;
-        let Some(mut map) = found.map_err(|error| asked.failed(error))? else {
+        let Some(mut object) = found.map_err(|error| asked.failed(error))? else {
             return Ok(None);
         };
-        if !plan::is_of(&map.metadata, resource.name()) {
+        if !plan::is_of(object.meta(), resource.name()) {
             return Err(PluginError::NotNow(format!(
-                "ConfigMap {name:?} isn't the plan of {}: somebody else made it; delete or rename it, \
-                 and the operator publishes the plan there",
+                "{} {name:?} isn't the plan of {}: somebody else made it; delete or rename it, and the \
+                 operator publishes the plan there",
+                storage.kind(),
                 resource.full_name()
             )));
         }
-        let written = map.metadata.managed_fields.iter().flatten();
+        let written = object.meta().managed_fields.iter().flatten();
         let written = written
             .filter_map(|entry| entry.time.clone())
             .max_by_key(|time| time.0);
-        let mut text = |key| {
-            let data = map.data.as_mut();
-            data.and_then(|data| data.remove(key)).unwrap_or_default()
+        // An emptied one has no plan.
+        let Some(json) = object.take(plan::JSON) else {
+            return Ok(None);
         };
         Ok(Some(Self {
-            json: text(plan::JSON),
-            markdown: text(plan::MARKDOWN),
+            json,
+            markdown: object.take(plan::MARKDOWN).unwrap_or_default(),
             written,
         }))
     }
@@ -129,6 +160,30 @@ impl Published {
                  plugin of the operator's version, or -o json"
             ))
         })
+    }
+}
+
+/// A kind of object that holds plans.
+trait Stored:
+    kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + std::fmt::Debug
+    + DeserializeOwned
+{
+    /// Takes out the text under this key.
+    fn take(&mut self, key: &str) -> Option<String>;
+}
+
+impl Stored for ConfigMap {
+    fn take(&mut self, key: &str) -> Option<String> {
+        self.data.as_mut()?.remove(key)
+    }
+}
+
+impl Stored for Secret {
+    fn take(&mut self, key: &str) -> Option<String> {
+        let value = self.data.as_mut()?.remove(key)?;
+        Some(String::from_utf8_lossy(&value.0).into_owned())
     }
 }
 

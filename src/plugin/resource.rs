@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::time::ahead;
 use crate::api::DirectorySyncStatus;
 use crate::api::conditions::{ConditionType, REMOVALS_HELD, SYNCING, Success, WAITING, find};
+use crate::api::spec::PlanStorage;
 use crate::api::status::{Phase, Progress};
 use crate::problem::ProblemReason;
 
@@ -115,6 +116,14 @@ impl Resource {
     /// Whether the spec asks for a plan alone.
     pub fn is_preview(&self) -> bool {
         self.spec("/mode").and_then(Value::as_str) == Some("Preview")
+    }
+
+    /// Where its plan is kept. A word of a newer version counts as the default.
+    pub fn plan_storage(&self) -> PlanStorage {
+        let storage = self.spec("/planStorage").cloned();
+        storage
+            .and_then(|storage| serde_json::from_value(storage).ok())
+            .unwrap_or_default()
     }
 
     /// When it runs next, or how often where that isn't recorded.

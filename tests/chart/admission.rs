@@ -357,3 +357,60 @@ fn the_policy_is_there_where_it_is_served_or_wanted() {
     let off = ["--api-versions", served, "--set", "admission.enabled=false"];
     assert_eq!(policies(&off), 0);
 }
+
+#[test]
+fn an_operator_that_may_write_secrets_can_write_plans_alone() {
+    let server = cluster();
+    let namespace = server.namespace("plans").unwrap();
+    let values = format!(
+        "admission.enabled=true,watch.scope=Release,fullnameOverride={namespace},rbac.planSecrets={{*}}"
+    );
+    let rendered = objects(&template_in(&namespace, &["--set", &values]).unwrap());
+    let policy = format!("{namespace}-plans");
+    for object in &rendered {
+        let kind = object["kind"].as_str().unwrap();
+        let is_policy = object["metadata"]["name"] == policy.as_str();
+        if is_policy || ["Role", "RoleBinding", "ServiceAccount"].contains(&kind) {
+            server.apply(&object.to_string()).unwrap();
+        }
+    }
+    let operator = format!("system:serviceaccount:{namespace}:{namespace}");
+    let write = |account: Option<&str>, name: &str, of_type: &str| {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": of_type,
+            "metadata": {
+                "name": name, "namespace": namespace,
+                "annotations": {"kubernetes.io/service-account.name": "default"},
+            },
+        });
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), secret.to_string()).unwrap();
+        let mut apply = server.kubectl();
+        apply.args(["apply", "--server-side", "--force-conflicts", "-f"]);
+        apply.arg(file.path());
+        crate::helm::run(apply.args(account.map(|account| format!("--as={account}"))))
+    };
+    let plan = "directorysync.dev/plan";
+    let is_refused = |name: &str, of_type: &str| {
+        let answer = write(Some(&operator), name, of_type);
+        answer.is_err_and(|said| said.contains("only Secrets of type directorysync.dev/plan"))
+    };
+    // The API server notices a policy after a moment.
+    let noticed = (0..200).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        is_refused("token", "kubernetes.io/service-account-token")
+    });
+    assert!(noticed);
+    assert!(is_refused(
+        "token-plan",
+        "kubernetes.io/service-account-token"
+    ));
+    assert!(is_refused("payroll", plan));
+    write(None, "payroll-plan", "Opaque").unwrap();
+    assert!(
+        is_refused("payroll-plan", "Opaque"),
+        "somebody else's Secret"
+    );
+    write(Some(&operator), "staff-plan", plan).unwrap();
+    write(Some(&operator), "staff-plan", plan).unwrap();
+}

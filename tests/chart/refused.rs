@@ -83,6 +83,26 @@ fn a_value_of_another_form_is_refused_with_what_may_stand_there() {
             "/egress/deniedNetworks/0",
             "pattern",
         ),
+        (
+            "rbac: {planSecrets: ['*', staff-plan]}",
+            "/rbac/planSecrets",
+            "anyOf",
+        ),
+        (
+            "rbac: {planSecrets: [payroll]}",
+            "/rbac/planSecrets",
+            "pattern",
+        ),
+        (
+            "workloadIdentity: {ownIdentityNamespaces: ['*', a]}",
+            "/workloadIdentity/ownIdentityNamespaces",
+            "anyOf",
+        ),
+        (
+            "workloadIdentity: {vendorUrls: {entra-graph: 'http://graph.example.com'}}",
+            "/workloadIdentity/vendorUrls/entra-graph",
+            "pattern",
+        ),
         ("concurrency: 0", "/concurrency", "minimum: got 0, want 1"),
         (
             "image: {pullPolicy: Often}",
@@ -187,6 +207,10 @@ fn values_that_contradict_each_other_are_refused_with_the_way_out() {
         (
             "serviceAccount: {create: false}",
             "name the account in serviceAccount.name",
+        ),
+        (
+            "rbac: {secretNames: [org], planSecrets: ['*']}",
+            "list the names of the plans in rbac.planSecrets",
         ),
         (
             "metrics: {serviceMonitor: {enabled: true}, podMonitor: {enabled: true}}",

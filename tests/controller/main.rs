@@ -7,6 +7,7 @@ mod basics;
 mod claims;
 mod fairness;
 mod identity;
+mod plan_storage;
 mod processes;
 mod record;
 mod recovery;

@@ -79,3 +79,38 @@ async fn what_has_no_plan_says_why_and_somebody_elses_configmap_isnt_taken_for_o
         .ends_with(1)
         .complains("\"staff-plan\" isn't the plan of");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_read_from_the_secret_and_while_it_moves_from_where_it_still_is() {
+    let world = World::new("plan-storage").await;
+    let operator = world.operator();
+    world.resource("staff", json!({"mode": "Preview"}));
+    world.until_ready("staff", "Previewed").await;
+    operator.stop().await.unwrap();
+    // No operator has moved it yet.
+    world
+        .patch("staff", json!({"spec": {"planStorage": "Secret"}}))
+        .await;
+    plugin(&world, "plan staff")
+        .await
+        .ends_with(0)
+        .prints("p03@example.com");
+
+    let literal = "--from-literal=plan.json={}";
+    let create = ["create", "secret", "generic", "staff-plan", literal];
+    world.kubectl(&create);
+    plugin(&world, "plan staff")
+        .await
+        .ends_with(1)
+        .complains("Secret \"staff-plan\" isn't the plan of");
+
+    let owned = json!({"metadata": {"ownerReferences": [{
+        "apiVersion": "directorysync.dev/v1alpha1", "kind": "DirectorySync", "name": "staff",
+        "uid": world.get("staff").await.metadata.uid,
+    }]}});
+    world.kubectl(&["patch", "secret", "staff-plan", "-p", &owned.to_string()]);
+    plugin(&world, "plan staff -o json")
+        .await
+        .ends_with(0)
+        .prints("{}");
+}

@@ -14,6 +14,20 @@
     {{- toYaml . | nindent 4 }}
   {{- end }}
   verbs: [get]
+{{- with .Values.rbac.planSecrets }}
+# Writes <resource>-plan of resources with planStorage: Secret.
+- apiGroups: [""]
+  resources: [secrets]
+  {{- if has "*" . }}
+  {{- if $.Values.rbac.secretNames }}
+  {{- fail "rbac.planSecrets is [\"*\"], but rbac.secretNames limits which Secrets the operator can read: list the names of the plans in rbac.planSecrets" }}
+  {{- end }}
+  {{- else }}
+  resourceNames:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  verbs: [{{ if $.Values.rbac.secretNames }}get, {{ end }}create, patch]
+{{- end }}
 # Reads certificate bundles; writes <resource>-plan.
 - apiGroups: [""]
   resources: [configmaps]

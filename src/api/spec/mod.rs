@@ -167,6 +167,11 @@ pub struct DirectorySyncSpec {
     #[x_kube(validation = rules::duration("1h", "write a time of at least 1h in hours, minutes and seconds: 12h, 24h"))]
     #[schemars(length(max = 20))]
     pub drift_check_interval: Option<String>,
+
+    /// Where the plan and the record of what was taken away are kept: in the ConfigMap or the Secret
+    /// `<name>-plan`. They hold people's names and emails. After a change both move at the start of
+    /// the next run, and no copy stays. Default: `ConfigMap`.
+    pub plan_storage: Option<PlanStorage>,
 }
 
 /// Whether to change the organization.
@@ -175,6 +180,42 @@ pub enum Mode {
     /// Changes are applied.
     #[default]
     Apply,
-    /// The plan is reported in status, events and the plan's ConfigMap; nothing is changed.
+    /// The plan is reported in status, events and the object `<name>-plan`; nothing is changed.
     Preview,
+}
+
+/// The kind of object that keeps the plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PlanStorage {
+    /// In a ConfigMap, which everybody with the cluster role `view` in the namespace can read.
+    #[default]
+    ConfigMap,
+    /// In a Secret. The operator must be allowed to write it (chart: `rbac.planSecrets`).
+    Secret,
+}
+
+impl PlanStorage {
+    /// The kind, as Kubernetes writes it.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "ConfigMap",
+            Self::Secret => "Secret",
+        }
+    }
+
+    /// The resource, as RBAC names it.
+    pub fn resource(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "configmaps",
+            Self::Secret => "secrets",
+        }
+    }
+
+    /// The kind that isn't used.
+    pub fn other(self) -> Self {
+        match self {
+            Self::ConfigMap => Self::Secret,
+            Self::Secret => Self::ConfigMap,
+        }
+    }
 }

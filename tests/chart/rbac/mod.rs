@@ -20,6 +20,8 @@ use rules::{Atom, atoms, is_role};
 
 const RELEASE: &str = "watch.scope=Release";
 const LISTED: &str = "watch.scope=Namespaces,watch.namespaces={NAMESPACE}";
+/// With the right to write one Secret, by its name alone.
+const PLANS: &str = "watch.scope=Release,rbac.secretNames={org},rbac.planSecrets={staff-plan}";
 /// Every namespace has the resources of another test; this operator must leave them alone.
 const CLUSTER: &str = "watch.scope=Cluster,watch.labelSelector=place=cluster";
 
@@ -30,6 +32,7 @@ async fn with_the_rendered_rights_nothing_is_forbidden_in_any_scope() {
         ("listed", LISTED),
         ("cluster", CLUSTER),
         ("named", "watch.scope=Release,rbac.secretNames={org}"),
+        ("plans", PLANS),
     ] {
         let place = Place::new(purpose, set).await;
         place.grant(|_| true).await;
@@ -49,9 +52,14 @@ async fn with_the_rendered_rights_nothing_is_forbidden_in_any_scope() {
 async fn without_any_one_of_them_something_is_forbidden() {
     let all = atoms(&rendered("any", RELEASE));
     assert!(all.len() > 8, "{all:?}");
-    let each = futures::stream::iter(all.into_iter().enumerate());
-    let each = each.map(|(number, atom)| async move {
-        let place = Place::new(&format!("atom{number}"), RELEASE).await;
+    let of_plans = atoms(&rendered("any", PLANS));
+    let of_plans: Vec<_> = of_plans.difference(&all).cloned().collect();
+    assert_eq!(of_plans.len(), 2, "{of_plans:?}");
+    let all = all.into_iter().map(|atom| (RELEASE, atom));
+    let all = all.chain(of_plans.into_iter().map(|atom| (PLANS, atom)));
+    let each = futures::stream::iter(all.enumerate());
+    let each = each.map(|(number, (set, atom))| async move {
+        let place = Place::new(&format!("atom{number}"), set).await;
         place.grant(|granted| *granted != atom).await;
         let mut operator = place.start();
         match operator.goes_through(&place).await {
@@ -98,6 +106,24 @@ fn tokens_of_service_accounts_are_requested_only_where_the_chart_is_asked_for_it
         .map(Atom::to_string)
         .collect();
     assert_eq!(more, ["serviceaccounts/token: create"]);
+}
+
+#[test]
+fn secrets_are_written_only_where_the_chart_is_asked_for_it() {
+    let more = |set: &str| -> Vec<_> {
+        let defaults = atoms(&rendered("ops", RELEASE));
+        let asked = atoms(&rendered("ops", &format!("{RELEASE},{set}")));
+        asked.difference(&defaults).map(Atom::to_string).collect()
+    };
+    let write = ["secrets: create", "secrets: patch"];
+    assert_eq!(more("rbac.planSecrets={staff-plan}"), write);
+    assert_eq!(more("rbac.planSecrets={*}"), write);
+    let rules = rules::rules_of(&rendered("ops", PLANS));
+    for (atom, rule) in rules {
+        if write.contains(&atom.to_string().as_str()) {
+            assert_eq!(rule["resourceNames"], serde_json::json!(["staff-plan"]));
+        }
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use directory_sync::api::DirectorySync;
 use directory_sync::api::conditions::{ConditionType, find};
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -34,6 +34,8 @@ pub struct Place {
     objects: Vec<Value>,
     organization: SimulatedOrganization,
     client: Client,
+    /// Where the resource's plan is to be kept.
+    plan_storage: &'static str,
 }
 
 /// A running operator; killed when dropped.
@@ -61,6 +63,11 @@ impl Place {
         organization.seed_member(MemberSeed::new("owner@example.com").owner());
         Self {
             objects: rendered(&namespace, set),
+            plan_storage: if set.contains("planSecrets") {
+                "Secret"
+            } else {
+                "ConfigMap"
+            },
             client: client(cluster().kubeconfig()).await,
             namespace,
             organization,
@@ -145,6 +152,7 @@ impl Place {
                     "credentialsSecretRef": {"name": "org"},
                 },
                 "source": {"ldap": {"url": company().url(), "baseDn": SUFFIX}},
+                "planStorage": self.plan_storage,
             },
         });
         for object in [secret, resource] {
@@ -176,6 +184,10 @@ impl Place {
     }
 
     async fn has_plan(&self) -> bool {
+        if self.plan_storage == "Secret" {
+            let api: Api<Secret> = self.api();
+            return api.get_opt("staff-plan").await.unwrap().is_some();
+        }
         let api: Api<ConfigMap> = self.api();
         api.get_opt("staff-plan").await.unwrap().is_some()
     }
