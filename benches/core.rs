@@ -126,7 +126,7 @@ fn planned(
     guard(
         plan,
         policy,
-        &directory_sync::sync::ledger::Ledger::default(),
+        &Ledger::default(),
         jiff::Timestamp::UNIX_EPOCH,
         None,
     )

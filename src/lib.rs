@@ -5,19 +5,17 @@
 
 #![deny(missing_docs)]
 
-pub mod api;
-pub mod checks;
 pub mod cli;
 pub mod connect;
 pub mod controller;
 pub mod organization;
 pub mod plugin;
-pub mod references;
 pub mod schedule;
-pub mod source;
 pub mod sync;
 pub mod telemetry;
 pub mod validation;
 
-pub use directory_sync_core::{complete, directory, problem, text};
+pub use directory_sync_api as api;
+pub use directory_sync_directory::{self as directory, complete, problem, text};
 pub use directory_sync_http::{self as http, fault};
+pub use directory_sync_source::{self as source, checks, references};

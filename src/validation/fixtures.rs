@@ -1,6 +1,6 @@
-//! For the tests of validation, here and in the sources' folders: specs, and what they refer to.
+//! For the tests of validation: specs, and what they refer to.
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 
 use super::ValidatedSpec;
@@ -9,9 +9,6 @@ use crate::checks::InvalidSpec;
 use crate::connect::{ConnectError, Observers, connect};
 use crate::references::{ReferencedData, Unresolved};
 use crate::source::SourceEnvironment;
-
-/// PEM whose content nobody looks at here.
-pub const CA_BUNDLE: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
 
 /// A spec with nothing in it that has a default.
 pub fn least() -> Value {
@@ -23,13 +20,6 @@ pub fn least() -> Value {
             "bindSecretRef": {"name": "ldap-bind"},
         }},
     })
-}
-
-/// The least spec with another source.
-pub fn with_source(field: &str, source: &Value) -> Value {
-    let mut spec = least();
-    spec["source"] = json!({field: source});
-    spec
 }
 
 /// `spec` as the operator takes it.
@@ -54,8 +44,6 @@ pub fn data() -> ReferencedData {
     for secret in secrets {
         data.add_secret(serde_json::from_value::<Secret>(secret).unwrap());
     }
-    let map = json!({"metadata": {"name": "corp-ca"}, "data": {"ca.crt": CA_BUNDLE}});
-    data.add_config_map(serde_json::from_value::<ConfigMap>(map).unwrap());
     data
 }
 

@@ -7,7 +7,7 @@
 //! file, nor of an object from before a rule.
 
 #[cfg(test)]
-pub mod fixtures;
+mod fixtures;
 mod policy;
 mod schedule;
 #[cfg(test)]

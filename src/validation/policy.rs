@@ -33,13 +33,9 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
         .clone()
         .unwrap_or_default();
     check_prefix(checks, spec.organization.external_id_prefix.as_deref());
-    let disabled = offboarding
-        .disabled
-        .map_or(Departure::Revoke, Departure::from);
-    let deleted = offboarding.deleted.map_or(disabled, Departure::from);
-    let absent = offboarding
-        .absent
-        .map_or(Departure::Retain, Departure::from);
+    let disabled = offboarding.disabled.map_or(Departure::Revoke, departure);
+    let deleted = offboarding.deleted.map_or(disabled, departure);
+    let absent = offboarding.absent.map_or(Departure::Retain, departure);
     // Who was revoked by this policy comes back by it; who was revoked by hand stays out where it
     // revokes nobody.
     let revokes = [disabled, deleted, absent].contains(&Departure::Revoke);
@@ -179,12 +175,10 @@ fn parse_limit(limit: &IntOrString) -> Result<Limit, &'static str> {
     }
 }
 
-impl From<DeparturePolicy> for Departure {
-    fn from(policy: DeparturePolicy) -> Self {
-        match policy {
-            DeparturePolicy::Retain => Self::Retain,
-            DeparturePolicy::Revoke => Self::Revoke,
-            DeparturePolicy::Remove => Self::Remove,
-        }
+fn departure(policy: DeparturePolicy) -> Departure {
+    match policy {
+        DeparturePolicy::Retain => Departure::Retain,
+        DeparturePolicy::Revoke => Departure::Revoke,
+        DeparturePolicy::Remove => Departure::Remove,
     }
 }

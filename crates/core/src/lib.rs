@@ -5,10 +5,7 @@
 
 #![deny(missing_docs)]
 
-pub mod complete;
-pub mod directory;
-mod external_id;
 pub mod organization;
-pub mod problem;
 pub mod sync;
-pub mod text;
+
+pub use directory_sync_directory::{self as directory, complete, problem, text};

@@ -17,7 +17,7 @@ use crate::error::chain;
 use crate::process_limits::{TOO_MANY, TOO_MANY_VALUES, process_limits};
 use crate::redactor::WITHHELD;
 use crate::{Answer, Failure, Redactor, retry_after};
-use directory_sync_core::text::sanitize;
+use directory_sync_directory::text::sanitize;
 
 /// As much of an answer that isn't a success as is kept.
 const ANSWER_MAX: u64 = 1 << 20;

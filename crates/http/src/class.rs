@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use directory_sync_core::text::sanitize;
+use directory_sync_directory::text::sanitize;
 use reqwest::StatusCode;
 
 use crate::fault::FaultKind;

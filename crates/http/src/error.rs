@@ -8,7 +8,7 @@ use reqwest::{Method, Url};
 
 use crate::egress::Denied;
 use crate::{Answer, CallOutcome, Redactor};
-use directory_sync_core::text::sanitize;
+use directory_sync_directory::text::sanitize;
 
 /// A call that failed.
 #[derive(Debug, thiserror::Error)]

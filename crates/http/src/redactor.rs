@@ -24,7 +24,7 @@ use std::sync::{OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use directory_sync_core::text::{sanitize, visible};
+use directory_sync_directory::text::{sanitize, visible};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 /// Stands where a secret was.

@@ -1,0 +1,245 @@
+//! Reads people and groups of a domain side by side into one directory.
+
+use std::sync::Mutex;
+
+use ldap3::controls::RawControl;
+
+use super::domain_controller::{Controllers, Session};
+use super::error::ActiveDirectoryFailure;
+use super::scope::{self, Scope};
+use super::settings::{ActiveDirectorySettings, EmailFrom};
+use crate::ReadProgress;
+use crate::api::spec::LdapScope;
+use crate::complete::Complete;
+use crate::directory::{Directory, DirectoryBuilder, EntryKey};
+use crate::ldap::connection::Connection;
+use crate::ldap::dn;
+use crate::ldap::entry::{AttributeName, Entry};
+use crate::ldap::search::{Next, Search};
+use crate::text::sanitize;
+
+/// Do not tell us of other domains and partitions: this one is what is read (MS-ADTS
+/// 3.1.1.3.4.1.10).
+const DOMAIN_SCOPE: &str = "1.2.840.113556.1.4.1339";
+
+/// Reads the whole domain, over two connections where both reach the same controller.
+///
+/// # Errors
+/// Whatever leaves one of the lists incomplete.
+pub async fn read(
+    controllers: &Controllers,
+    session: Session,
+    settings: &ActiveDirectorySettings,
+    progress: &ReadProgress,
+) -> Result<Complete<Directory>, ActiveDirectoryFailure> {
+    let Session {
+        mut connection,
+        endpoint,
+        root,
+    } = session;
+    let builder = Mutex::new(DirectoryBuilder::new());
+    let reader = Reader::new(settings, &root.domain, &builder, progress);
+    let second = match reader.reads_groups() {
+        true => controllers.again(&endpoint, &root.service).await?,
+        false => None,
+    };
+    let groups = match second {
+        Some(mut second) => {
+            let users = async {
+                reader.users(&mut connection).await?;
+                connection.close().await;
+                Ok::<_, ActiveDirectoryFailure>(())
+            };
+            let groups = async {
+                let groups = reader.groups(&mut second).await?;
+                second.close().await;
+                Ok(groups)
+            };
+            tokio::try_join!(users, groups)?.1
+        }
+        None => {
+            reader.users(&mut connection).await?;
+            let groups = match reader.reads_groups() {
+                true => reader.groups(&mut connection).await?,
+                false => Scope::default(),
+            };
+            connection.close().await;
+            groups
+        }
+    };
+    drop(reader);
+    let builder = builder
+        .into_inner()
+        .expect("no reader panicked while it held the builder");
+    scope::keep(builder.finish(), groups)
+}
+
+/// Gives every entry to `each` until it has had enough or objects.
+///
+/// # Errors
+/// Whatever leaves the list incomplete, and what `each` objects to.
+pub async fn read_entries(
+    connection: &mut Connection,
+    search: &Search<'_>,
+    mut each: impl FnMut(Entry<'_>) -> Result<Next, ActiveDirectoryFailure>,
+) -> Result<(), ActiveDirectoryFailure> {
+    let mut objection = None;
+    connection
+        .search(search, |entry| {
+            Ok(each(entry).unwrap_or_else(|failure| {
+                objection = Some(failure);
+                Next::Stop
+            }))
+        })
+        .await?;
+    objection.map_or(Ok(()), Err)
+}
+
+/// What reads one domain.
+pub struct Reader<'a> {
+    pub(super) settings: &'a ActiveDirectorySettings,
+    /// Where everything is: the domain, or the forest.
+    pub(super) root: &'a str,
+    /// The controller's own domain, in normal form.
+    pub(super) home: String,
+    pub(super) builder: &'a Mutex<DirectoryBuilder>,
+    pub(super) progress: &'a ReadProgress,
+    pub(super) controls: Vec<RawControl>,
+    pub(super) names: Names,
+}
+
+/// The attributes that are read.
+pub(super) struct Names {
+    pub(super) guid: AttributeName,
+    pub(super) sid: AttributeName,
+    pub(super) account_control: AttributeName,
+    pub(super) primary_group: AttributeName,
+    pub(super) mail: AttributeName,
+    pub(super) principal: AttributeName,
+    pub(super) proxies: AttributeName,
+    /// The attribute that comes before the suffix.
+    pub(super) prefix: AttributeName,
+    pub(super) group_name: AttributeName,
+    pub(super) group_type: AttributeName,
+    pub(super) member: AttributeName,
+    pub(super) usn: AttributeName,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader as the settings have it, for a controller of `domain`.
+    pub fn new(
+        settings: &'a ActiveDirectorySettings,
+        domain: &'a str,
+        builder: &'a Mutex<DirectoryBuilder>,
+        progress: &'a ReadProgress,
+    ) -> Self {
+        let mut home = String::new();
+        dn::normalize(domain, &mut home);
+        let prefix = match &settings.users.email {
+            EmailFrom::PrefixAndSuffix { attribute, .. } => attribute,
+            _ => "sAMAccountName",
+        };
+        let group_name = settings.groups.as_ref().map_or("name", |g| &g.name);
+        let domain_scope = RawControl {
+            ctype: DOMAIN_SCOPE.to_owned(),
+            crit: false,
+            val: None,
+        };
+        Self {
+            settings,
+            root: if settings.global_catalog { "" } else { domain },
+            home,
+            builder,
+            progress,
+            controls: match settings.global_catalog {
+                true => vec![],
+                false => vec![domain_scope],
+            },
+            names: Names {
+                guid: AttributeName::new("objectGUID"),
+                sid: AttributeName::new("objectSid"),
+                account_control: AttributeName::new("userAccountControl"),
+                primary_group: AttributeName::new("primaryGroupID"),
+                mail: AttributeName::new("mail"),
+                principal: AttributeName::new("userPrincipalName"),
+                proxies: AttributeName::new("proxyAddresses"),
+                prefix: AttributeName::new(prefix),
+                group_name: AttributeName::new(group_name),
+                group_type: AttributeName::new("groupType"),
+                member: AttributeName::new("member"),
+                usn: AttributeName::new("uSNChanged"),
+            },
+        }
+    }
+
+    /// Whether groups are needed, be it to know who is in one.
+    pub fn reads_groups(&self) -> bool {
+        self.settings.groups.is_some() || !self.settings.users.member_of.is_empty()
+    }
+
+    pub(super) fn includes_primary(&self) -> bool {
+        self.settings
+            .groups
+            .as_ref()
+            .is_some_and(|g| g.include_primary)
+    }
+
+    /// Where `bases` say, else where the spec says, else everywhere.
+    pub(super) fn bases<'b>(&'b self, bases: &'b [String]) -> Vec<&'b str> {
+        if !bases.is_empty() {
+            return bases.iter().map(String::as_str).collect();
+        }
+        vec![self.settings.base_dn.as_deref().unwrap_or(self.root)]
+    }
+
+    pub(super) fn search<'b>(
+        &'b self,
+        what: &'static str,
+        base: &'b str,
+        filter: &'b str,
+        attributes: &'b [String],
+    ) -> Search<'b> {
+        Search {
+            what,
+            base,
+            scope: LdapScope::Subtree,
+            filter,
+            attributes,
+            controls: &self.controls,
+            page_size: self.settings.page_size,
+            idle: self.settings.idle_timeout,
+            limit: self.settings.search_timeout,
+        }
+    }
+}
+
+/// Whoever counts the values that came as all of them loses people silently.
+pub(super) fn refuse_ranges(entry: Entry<'_>, tried: &str) -> Result<(), ActiveDirectoryFailure> {
+    match entry.ranged() {
+        None => Ok(()),
+        Some(attribute) => Err(ActiveDirectoryFailure::Part {
+            tried: tried.to_owned(),
+            entry: sanitize(entry.dn()),
+            attribute: sanitize(attribute),
+        }),
+    }
+}
+
+/// The attributes, as they are asked for.
+pub(super) fn asked(names: &[&AttributeName]) -> Vec<String> {
+    names.iter().map(|name| name.as_str().to_owned()).collect()
+}
+
+/// The key of the entry with this DN.
+pub(super) fn dn_key(dn: &str, text: &mut String, builder: &mut DirectoryBuilder) -> EntryKey {
+    dn::normalize(dn, text);
+    builder.key(text)
+}
+
+/// The key of the group with this SID. The control character keeps it apart from every DN.
+pub(super) fn sid_key(sid: &str, text: &mut String, builder: &mut DirectoryBuilder) -> EntryKey {
+    text.clear();
+    text.push('\u{1}');
+    text.push_str(sid);
+    builder.key(text)
+}

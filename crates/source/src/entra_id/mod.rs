@@ -1,0 +1,110 @@
+//! Microsoft Entra ID, read through Microsoft Graph v1.0.
+//!
+//! `spec` checks what a manifest says, `graph` and `batch` read lists to their proven end, `scope` finds out who is meant, `users` and
+//! `groups` are what is read, `read` puts them together, `changes` tells whether a read is needed at
+//! all.
+
+mod batch;
+mod changes;
+mod check;
+mod error;
+mod graph;
+mod groups;
+mod limit;
+mod read;
+mod scope;
+mod settings;
+mod spec;
+mod token;
+mod users;
+mod wire;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::http::ApiError;
+use crate::{ReadProgress, Reading, Source, SourceError, Step, Version};
+
+use changes::DeltaState;
+use graph::Graph;
+pub use settings::{
+    Addresses, Credentials, EntraIdSettings, GroupSelection, GroupSettings, GroupTypes,
+    InvalidSettings, UserSettings, UserTypes,
+};
+
+/// Reads one tenant through Microsoft Graph.
+#[derive(Debug)]
+pub struct EntraIdSource {
+    settings: EntraIdSettings,
+    graph: Graph,
+    /// Of the last complete read, for as long as nothing was seen to move.
+    delta_state: Mutex<Option<DeltaState>>,
+}
+
+impl EntraIdSource {
+    /// A source that reads as `settings` say.
+    ///
+    /// # Errors
+    /// When the settings can't work, whatever Microsoft says: an id that is none, a certificate
+    /// without its key.
+    pub fn new(settings: EntraIdSettings, credentials: &Credentials) -> Result<Self, SourceError> {
+        settings.validate().map_err(ApiError::from)?;
+        let graph = Graph::new(&settings, credentials).map_err(ApiError::from)?;
+        Ok(Self {
+            settings,
+            graph,
+            delta_state: Mutex::new(None),
+        })
+    }
+
+    fn delta_state(&self) -> MutexGuard<'_, Option<DeltaState>> {
+        self.delta_state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn read_anew_or_not(
+        &self,
+        known: Option<&Version>,
+        progress: &ReadProgress,
+    ) -> Result<Reading, ApiError> {
+        // Taken out, not copied: whatever ends this read early, the next one starts over.
+        let delta_state = self.delta_state().take();
+        if let (Some(delta_state), Some(known)) = (delta_state, known)
+            && delta_state.version == *known
+            && !delta_state.is_old()
+            && let Some(unmoved) = delta_state.unmoved(&self.graph, &self.settings).await?
+        {
+            *self.delta_state() = Some(unmoved);
+            return Ok(Reading::Unchanged);
+        }
+        let (directory, delta_state) = read::read(&self.graph, &self.settings, progress).await?;
+        let version = delta_state.as_ref().map(|new| new.version.clone());
+        *self.delta_state() = delta_state;
+        Ok(Reading::Full { directory, version })
+    }
+}
+
+impl Source for EntraIdSource {
+    fn read<'a>(
+        &'a self,
+        known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Result<Reading, SourceError>> {
+        async move {
+            let reading = self.read_anew_or_not(known, progress).await;
+            reading.map_err(SourceError::from)
+        }
+        .boxed()
+    }
+
+    fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
+        check::check(&self.graph, &self.settings).boxed()
+    }
+
+    fn describe(&self) -> String {
+        format!("Entra ID tenant {}", self.settings.tenant)
+    }
+}

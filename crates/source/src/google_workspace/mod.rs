@@ -1,0 +1,106 @@
+//! Google Workspace and Cloud Identity, read through the Admin SDK Directory API.
+//!
+//! `spec` checks what a manifest says, `api` sends requests and follows pages, `limit` keeps the
+//! quota, `token` and `federation` authenticate, `token_error` and `error` say why a request failed, `users` and `groups` are what is read, `read` puts them together, `check`
+//! reports how far one gets.
+
+mod api;
+mod check;
+mod error;
+mod federation;
+mod groups;
+mod limit;
+mod read;
+mod settings;
+mod spec;
+mod token;
+mod token_error;
+mod users;
+mod wire;
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::http::ApiError;
+use crate::text::sanitize;
+use crate::{ReadProgress, Reading, Source, SourceError, Step, Version};
+
+use api::Api;
+pub use error::Account;
+pub use limit::REQUESTS_PER_MINUTE;
+pub use settings::{
+    Addresses, Credentials, GoogleWorkspaceSettings, GroupSettings, InvalidKeyFile,
+    InvalidSettings, ServiceAccountKey, Tenant, UserSettings, WorkloadIdentity,
+};
+
+/// How often a read reports whether it waits.
+const REPORT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// One customer, or some of its domains.
+#[derive(Debug)]
+pub struct GoogleWorkspaceSource {
+    settings: GoogleWorkspaceSettings,
+    api: Api,
+}
+
+impl GoogleWorkspaceSource {
+    /// A source that reads as `settings` say. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When the settings can't work, whatever Google says: a key that can't sign.
+    pub fn new(
+        settings: GoogleWorkspaceSettings,
+        credentials: &Credentials,
+    ) -> Result<Self, SourceError> {
+        let api = Api::new(&settings, credentials).map_err(ApiError::from)?;
+        Ok(Self { settings, api })
+    }
+
+    async fn report_waits(&self, progress: &ReadProgress) {
+        let mut ticks = tokio::time::interval(REPORT_INTERVAL);
+        loop {
+            ticks.tick().await;
+            if let Some(until) = self.api.waits_until() {
+                progress.wait_until(until);
+            }
+        }
+    }
+}
+
+impl Source for GoogleWorkspaceSource {
+    fn read<'a>(
+        &'a self,
+        _known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Result<Reading, SourceError>> {
+        let read = async move {
+            let read = read::read(&self.api, &self.settings, progress);
+            tokio::select! {
+                directory = read => Ok(Reading::Full {
+                    directory: directory?,
+                    version: None,
+                }),
+                () = self.report_waits(progress) => unreachable!("it goes on until the read ends"),
+            }
+        };
+        read.boxed()
+    }
+
+    fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
+        check::check(&self.api, &self.settings).boxed()
+    }
+
+    fn describe(&self) -> String {
+        match &self.settings.tenant {
+            Tenant::Customer(id) if id == "my_customer" => {
+                format!("Google Workspace, as {}", self.api.account.acts_as())
+            }
+            Tenant::Customer(id) => format!("Google Workspace customer {id}"),
+            Tenant::Domains(domains) => {
+                format!("Google Workspace {}", sanitize(&domains.join(", ")))
+            }
+        }
+    }
+}

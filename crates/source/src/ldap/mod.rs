@@ -1,0 +1,114 @@
+//! LDAP directories: OpenLDAP, 389-ds, FreeIPA and their kin.
+//!
+//! `connection` reaches a server, `search` reads a list to its proven end, `entry` and `dn` make
+//! sense of what comes, `read` turns it into a directory, `check` reports how far one gets.
+
+// Active Directory speaks LDAP, too: what isn't pub here is shared with it alone.
+pub(crate) mod binary_id;
+pub(crate) mod catch_panic;
+pub(crate) mod certificates;
+pub(crate) mod check;
+pub(crate) mod connection;
+mod diagnostic;
+mod disabled;
+pub(crate) mod dn;
+pub(crate) mod entry;
+mod error;
+mod framing;
+mod preset;
+mod read;
+mod relay;
+mod schema;
+pub(crate) mod search;
+mod settings;
+mod spec;
+mod start_tls;
+mod tls;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::{ReadProgress, Reading, Source, SourceError, Step, Version};
+
+use catch_panic::catch_library_panic;
+use connection::Connector;
+pub use error::{Answer, LdapFailure, Stage};
+pub use framing::ProtocolViolation;
+pub use settings::{
+    Bind, ClientIdentity, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute,
+    InvalidSettings, LdapSettings, MemberAttribute, MemberNaming, ServerUrl, TlsSettings,
+    UserSettings,
+};
+pub(crate) use settings::{check_filter, is_attribute, tidy_filter};
+
+/// Reads one LDAP directory.
+#[derive(Debug)]
+pub struct LdapSource {
+    settings: LdapSettings,
+    connector: Connector,
+}
+
+impl LdapSource {
+    /// A source that reads as `settings` say.
+    ///
+    /// # Errors
+    /// When the settings can't work, whatever the server says: a filter that can't be read, a
+    /// certificate without its key.
+    pub fn new(settings: LdapSettings) -> Result<Self, SourceError> {
+        settings.validate().map_err(LdapFailure::from)?;
+        let connector = Connector::new(&settings)?;
+        Ok(Self {
+            settings,
+            connector,
+        })
+    }
+}
+
+impl Source for LdapSource {
+    fn read<'a>(
+        &'a self,
+        _known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Result<Reading, SourceError>> {
+        let read = async {
+            let read =
+                catch_library_panic(read::read(&self.connector, &self.settings, progress)).await;
+            let directory = read.unwrap_or_else(|| {
+                Err(LdapFailure::Malformed {
+                    tried: format!("reading from {}", self.describe()),
+                })
+            })?;
+            Ok(Reading::Full {
+                directory,
+                version: None,
+            })
+        };
+        read.boxed()
+    }
+
+    fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
+        let check = async {
+            let check = catch_library_panic(check::check(&self.connector, &self.settings)).await;
+            check.unwrap_or_else(|| vec![not_understood(&self.describe())])
+        };
+        check.boxed()
+    }
+
+    fn describe(&self) -> String {
+        let servers = self.connector.servers();
+        let more = match servers.len() {
+            0 | 1 => String::new(),
+            count => format!(" (or {} more)", count - 1),
+        };
+        let first = servers.first().map(ToString::to_string).unwrap_or_default();
+        format!("{first}{more}")
+    }
+}
+
+/// The step of a check that ended at something that isn't LDAP.
+pub(crate) fn not_understood(server: &str) -> Step {
+    Step {
+        name: format!("understand {server}"),
+        result: Err("the answer can't be understood as LDAP".to_owned()),
+    }
+}

@@ -1,0 +1,649 @@
+//! Reads people and groups side by side into one directory.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use super::check::SampleMember;
+use super::connection::{Connection, Connector};
+use super::disabled::Disabled;
+use super::dn;
+use super::entry::{AttributeName, Entry};
+use super::error::LdapFailure;
+use super::schema;
+use super::search::{Next, Search};
+use super::settings::{
+    EmailRule, GroupSettings, IdAttribute, LdapSettings, MemberNaming, UserSettings,
+};
+use crate::ReadProgress;
+use crate::complete::Complete;
+use crate::directory::{Account, AccountState, Directory, DirectoryBuilder, Email, EntryKey};
+use crate::ldap::binary_id::{self, ReadId};
+use crate::problem::{Problem, ProblemReason};
+use crate::text::sanitize;
+
+/// Reads the whole directory over two connections to the same server.
+///
+/// # Errors
+/// Whatever leaves one of the lists incomplete.
+pub async fn read(
+    connector: &Connector,
+    settings: &LdapSettings,
+    progress: &ReadProgress,
+) -> Result<Complete<Directory>, LdapFailure> {
+    let builder = Mutex::new(DirectoryBuilder::with_shareable_ids());
+    let (mut connection, endpoint) = connector.first().await?;
+    let users = async {
+        read_users(&mut connection, settings, &builder, progress).await?;
+        connection.close().await;
+        Ok::<_, LdapFailure>(())
+    };
+    let groups = async {
+        if let Some(groups) = &settings.groups {
+            let mut connection = connector.again(&endpoint).await?;
+            read_groups(&mut connection, settings, groups, &builder, progress).await?;
+            connection.close().await;
+        }
+        Ok::<_, LdapFailure>(())
+    };
+    tokio::try_join!(users, groups)?;
+    let builder = builder
+        .into_inner()
+        .expect("no reader panicked while it held the builder");
+    Ok(builder.finish())
+}
+
+async fn read_users(
+    connection: &mut Connection,
+    settings: &LdapSettings,
+    builder: &Mutex<DirectoryBuilder>,
+    progress: &ReadProgress,
+) -> Result<(), LdapFailure> {
+    let mut reader = UserReader::new(settings);
+    let attributes = reader.attributes();
+    let search = user_search(settings, &attributes);
+    let tried = search.tried(&connection.server);
+    connection
+        .search(&search, |entry| {
+            if reader.member_of.is_some() {
+                refuse_ranges(entry, &tried)?;
+            }
+            let mut builder = builder.lock().expect("no reader panics with the builder");
+            reader.add(entry, &mut builder);
+            progress.add_users(1);
+            Ok(Next::Continue)
+        })
+        .await?;
+    reader.note_state_attribute(&mut builder.lock().expect("no reader panics with the builder"));
+    reader.ensure_identified(tried)
+}
+
+async fn read_groups(
+    connection: &mut Connection,
+    settings: &LdapSettings,
+    groups: &GroupSettings,
+    builder: &Mutex<DirectoryBuilder>,
+    progress: &ReadProgress,
+) -> Result<(), LdapFailure> {
+    let mut reader = GroupReader::new(settings, groups);
+    let attributes = reader.attributes();
+    let search = group_search(settings, groups, &attributes);
+    let tried = search.tried(&connection.server);
+    connection
+        .search(&search, |entry| {
+            refuse_ranges(entry, &tried)?;
+            let mut builder = builder.lock().expect("no reader panics with the builder");
+            reader.add(entry, &mut builder);
+            progress.add_groups(1);
+            Ok(Next::Continue)
+        })
+        .await?;
+    reader.ensure_identified(tried)?;
+    let unlisted = reader.take_groups_without_members();
+    if unlisted.is_empty() {
+        return Ok(());
+    }
+    let hidden = schema::demands_members(connection, settings).await?;
+    let mut builder = builder.lock().expect("no reader panics with the builder");
+    for group in unlisted {
+        group.add(hidden, &mut builder);
+    }
+    Ok(())
+}
+
+/// Whoever counts the values that came as all of them loses people silently.
+fn refuse_ranges(entry: Entry<'_>, tried: &str) -> Result<(), LdapFailure> {
+    match entry.ranged() {
+        None => Ok(()),
+        Some(attribute) => Err(LdapFailure::Ranged {
+            tried: tried.to_owned(),
+            entry: sanitize(entry.dn()),
+            attribute: sanitize(attribute),
+        }),
+    }
+}
+
+/// The search for people.
+pub fn user_search<'a>(settings: &'a LdapSettings, attributes: &'a [String]) -> Search<'a> {
+    Search {
+        what: "users",
+        base: settings.users.base_dn.as_ref().unwrap_or(&settings.base_dn),
+        scope: settings.users.scope,
+        filter: &settings.users.filter,
+        attributes,
+        controls: &[],
+        page_size: settings.page_size,
+        idle: settings.idle_timeout,
+        limit: settings.search_timeout,
+    }
+}
+
+/// The search for groups.
+pub fn group_search<'a>(
+    settings: &'a LdapSettings,
+    groups: &'a GroupSettings,
+    attributes: &'a [String],
+) -> Search<'a> {
+    Search {
+        what: "groups",
+        base: groups.base_dn.as_ref().unwrap_or(&settings.base_dn),
+        scope: groups.scope,
+        filter: &groups.filter,
+        attributes,
+        controls: &[],
+        page_size: settings.page_size,
+        idle: settings.idle_timeout,
+        limit: settings.search_timeout,
+    }
+}
+
+/// Makes people of entries.
+pub struct UserReader<'a> {
+    ids: Ids,
+    email: EmailReader<'a>,
+    disabled: Option<Disabled<'a>>,
+    member_of: Option<AttributeName>,
+    /// The number of a person's primary group.
+    gid: Option<AttributeName>,
+    /// How many entries had the attribute that marks disabled accounts.
+    disabled_seen: usize,
+    /// The attributes by whose values groups name people.
+    named_by: Vec<AttributeName>,
+    keys: Vec<EntryKey>,
+    text: String,
+}
+
+impl<'a> UserReader<'a> {
+    /// A reader as the settings have it.
+    pub fn new(settings: &'a LdapSettings) -> Self {
+        let UserSettings {
+            id,
+            email,
+            disabled,
+            member_of,
+            ..
+        } = &settings.users;
+        let members = settings.groups.iter().flat_map(|groups| &groups.members);
+        let mut named_by = vec![];
+        for member in members {
+            if let MemberNaming::UserAttribute(name) = &member.naming {
+                let name = AttributeName::new(name);
+                if !named_by.contains(&name) {
+                    named_by.push(name);
+                }
+            }
+        }
+        Self {
+            ids: Ids::new(id),
+            email: EmailReader::new(email),
+            disabled: disabled
+                .as_ref()
+                .map(|rule| Disabled::new(rule, jiff::Timestamp::now())),
+            member_of: member_of
+                .as_deref()
+                .filter(|_| settings.groups.is_some())
+                .map(AttributeName::new),
+            gid: primary_groups(settings.groups.as_ref()),
+            disabled_seen: 0,
+            named_by,
+            keys: vec![],
+            text: String::new(),
+        }
+    }
+
+    /// What to ask for, each attribute once.
+    pub fn attributes(&self) -> Vec<String> {
+        let derived = self.email.derived.as_ref().map(|(prefix, _)| prefix);
+        let disabled = self.disabled.as_ref().map(|rule| &rule.attribute);
+        let all = self
+            .ids
+            .attribute
+            .iter()
+            .chain(&self.email.attributes)
+            .chain(derived)
+            .chain(disabled)
+            .chain(&self.member_of)
+            .chain(&self.gid)
+            .chain(&self.named_by);
+        asked_for(all)
+    }
+
+    /// An error where people were added and none had an id.
+    pub fn ensure_identified(&self, tried: String) -> Result<(), LdapFailure> {
+        self.ids.ensure_identified(tried)
+    }
+
+    /// Adds the person that an entry describes.
+    pub fn add(&mut self, entry: Entry<'_>, builder: &mut DirectoryBuilder) {
+        self.keys.clear();
+        // First: it is what tells two entries with one id apart.
+        self.keys.push(dn_key(entry.dn(), &mut self.text, builder));
+        if let Some(attribute) = &self.member_of {
+            for group in entry.values(attribute) {
+                let group = dn_key(group, &mut self.text, builder);
+                builder.member_of(self.keys[0], group);
+            }
+        }
+        if let Some(attribute) = &self.gid
+            && let Some(gid) = entry.values(attribute).next()
+        {
+            let group = group_key(gid, &mut self.text, builder);
+            builder.member_of(self.keys[0], group);
+        }
+        for attribute in &self.named_by {
+            for value in entry.values(attribute) {
+                self.keys
+                    .push(value_key(attribute, value, &mut self.text, builder));
+            }
+        }
+        let mut account = Account::ACTIVE;
+        if let Some(rule) = &self.disabled {
+            self.disabled_seen += usize::from(entry.has(&rule.attribute));
+            if let Some(value) = rule.value(entry) {
+                account = Account::new(AccountState::Disabled, rule.attribute.as_str(), value);
+            }
+        }
+        let email = self.email.of(entry, &mut self.text);
+        match self.ids.of(entry) {
+            Ok(id) => builder.user(&self.keys, &id, email, account, entry.dn()),
+            Err(why) => builder.unidentified_user(&self.keys, email, entry.dn(), why),
+        }
+    }
+
+    /// Tells the directory whether the attribute of disabled accounts was seen.
+    pub fn note_state_attribute(&self, builder: &mut DirectoryBuilder) {
+        if let Some(rule) = &self.disabled {
+            builder.state_attribute(rule.attribute.as_str(), self.disabled_seen);
+        }
+    }
+}
+
+/// Makes groups of entries.
+pub struct GroupReader {
+    ids: Ids,
+    name: AttributeName,
+    members: Vec<(AttributeName, Option<AttributeName>)>,
+    /// Where a group without a member is worth a second look: `objectClass`.
+    class: Option<AttributeName>,
+    without_members: Vec<GroupWithoutMembers>,
+    /// The number by which people name their primary group.
+    gid: Option<AttributeName>,
+    /// Which group has a number, to find those that share one.
+    by_gid: HashMap<String, GroupWithoutMembers>,
+    text: String,
+}
+
+/// A group that shows no member although its class may demand one, or whose members aren't known.
+#[derive(Clone)]
+pub struct GroupWithoutMembers {
+    key: EntryKey,
+    id: String,
+    name: String,
+}
+
+impl GroupWithoutMembers {
+    /// Adds it, as a group whose members are `hidden` or as one that has none.
+    fn add(self, hidden: bool, builder: &mut DirectoryBuilder) {
+        let Self { key, id, name } = self;
+        match hidden {
+            true => builder.group_in_part(&[key], &id, &name, vec![]),
+            false => builder.group(&[key], &id, &name, vec![]),
+        }
+    }
+}
+
+impl GroupReader {
+    /// A reader as the settings have it.
+    pub fn new(settings: &LdapSettings, groups: &GroupSettings) -> Self {
+        let lists = |name: &str| {
+            groups
+                .members
+                .iter()
+                .any(|m| m.name.eq_ignore_ascii_case(name))
+        };
+        // Where people list their groups, groups need not.
+        let by_class =
+            settings.users.member_of.is_none() && (lists("member") || lists("uniqueMember"));
+        let members = groups.members.iter().map(|member| {
+            let named_by = match &member.naming {
+                MemberNaming::Dn => None,
+                MemberNaming::UserAttribute(name) => Some(AttributeName::new(name)),
+            };
+            (AttributeName::new(&member.name), named_by)
+        });
+        Self {
+            ids: Ids::new(&groups.id),
+            name: AttributeName::new(&groups.name),
+            members: members.collect(),
+            class: by_class.then(|| AttributeName::new("objectClass")),
+            without_members: vec![],
+            gid: primary_groups(Some(groups)),
+            by_gid: HashMap::new(),
+            text: String::new(),
+        }
+    }
+
+    /// What to ask for, each attribute once.
+    pub fn attributes(&self) -> Vec<String> {
+        let members = self.members.iter().map(|(name, _)| name);
+        let class = self.class.iter().chain(&self.gid);
+        asked_for(
+            self.ids
+                .attribute
+                .iter()
+                .chain([&self.name])
+                .chain(members)
+                .chain(class),
+        )
+    }
+
+    /// An error where groups were added and none had an id.
+    pub fn ensure_identified(&self, tried: String) -> Result<(), LdapFailure> {
+        self.ids.ensure_identified(tried)
+    }
+
+    /// The groups that show no member although their class may demand one.
+    pub fn take_groups_without_members(&mut self) -> Vec<GroupWithoutMembers> {
+        std::mem::take(&mut self.without_members)
+    }
+
+    /// Whether the group has a class that demands a member, and none is to be seen: not even the
+    /// blank one that empty groups have there.
+    fn shows_no_member(&self, entry: Entry<'_>) -> bool {
+        let Some(class) = &self.class else {
+            return false;
+        };
+        let read = |name: &str| {
+            let mut members = self.members.iter();
+            members.any(|(attribute, _)| attribute.as_str().eq_ignore_ascii_case(name))
+        };
+        entry.values(class).any(|class| {
+            class.eq_ignore_ascii_case("groupOfNames") && read("member")
+                || class.eq_ignore_ascii_case("groupOfUniqueNames") && read("uniqueMember")
+        }) && self
+            .members
+            .iter()
+            .all(|(attribute, _)| !entry.has(attribute))
+    }
+
+    /// The first member that the group names, for a trial.
+    pub fn first_member(&self, entry: Entry<'_>) -> Option<SampleMember> {
+        self.members.iter().find_map(|(attribute, named_by)| {
+            let value = entry.values(attribute).find(|v| !v.trim().is_empty())?;
+            let named_by = named_by.as_ref().filter(|_| !looks_like_a_dn(value));
+            Some(SampleMember {
+                value: dn::without_unique_id(value).to_owned(),
+                named_by: named_by.map(|name| name.as_str().to_owned()),
+            })
+        })
+    }
+
+    /// Adds the group that an entry describes.
+    pub fn add(&mut self, entry: Entry<'_>, builder: &mut DirectoryBuilder) {
+        let key = dn_key(entry.dn(), &mut self.text, builder);
+        let name = entry.values(&self.name).next().unwrap_or_default();
+        let id = match self.ids.of(entry) {
+            Ok(id) => id,
+            Err(why) => return builder.unidentified_group(&[key], name, why),
+        };
+        if self.shows_no_member(entry) {
+            let (id, name) = (id.into_owned(), name.to_owned());
+            self.without_members
+                .push(GroupWithoutMembers { key, id, name });
+            return;
+        }
+        let mut members = vec![];
+        for (attribute, named_by) in &self.members {
+            for value in entry.values(attribute) {
+                // `groupOfNames` needs a member: empty groups have an empty one.
+                if value.trim().is_empty() {
+                    continue;
+                }
+                members.push(match named_by {
+                    // Some put DNs into `memberUid` as well, even side by side with uids.
+                    Some(by) if !looks_like_a_dn(value) => {
+                        value_key(by, value, &mut self.text, builder)
+                    }
+                    _ => dn_key(dn::without_unique_id(value), &mut self.text, builder),
+                });
+            }
+        }
+        let gid = self.gid.as_ref().and_then(|gid| entry.values(gid).next());
+        let Some(gid) = gid else {
+            return builder.group(&[key], &id, name, members);
+        };
+        let by_gid = group_key(gid, &mut self.text, builder);
+        builder.group(&[key, by_gid], &id, name, members);
+        let this = GroupWithoutMembers {
+            key,
+            id: id.into_owned(),
+            name: name.to_owned(),
+        };
+        match self.by_gid.get(gid) {
+            None => {
+                self.by_gid.insert(gid.to_owned(), this);
+            }
+            Some(other) if other.key != key => {
+                builder.problem(Problem::new(
+                    ProblemReason::AmbiguousMember,
+                    format!(
+                        "groups {} and {} have the gidNumber {}: nobody can say which is the \
+                         primary group of the people with it; both are left as they are",
+                        sanitize(&other.name),
+                        sanitize(&this.name),
+                        sanitize(gid)
+                    ),
+                    [],
+                ));
+                other.clone().add(true, builder);
+                this.add(true, builder);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Takes ids from entries, and remembers who has none.
+struct Ids {
+    /// The attribute that makes the external id; `None`: the DN makes it.
+    attribute: Option<AttributeName>,
+    /// How to read its bytes, where they aren't text.
+    binary: Option<ReadId>,
+    entries: usize,
+    missing: usize,
+    /// An entry whose id isn't text although the attribute isn't known to hold anything else.
+    not_text: Option<String>,
+}
+
+impl Ids {
+    fn new(id: &IdAttribute) -> Self {
+        let attribute = match id {
+            IdAttribute::Dn => None,
+            IdAttribute::Attribute(name) => Some(AttributeName::new(name)),
+        };
+        let binary = attribute
+            .as_ref()
+            .and_then(|name| binary_id::reader(name.short()));
+        Self {
+            attribute,
+            binary,
+            entries: 0,
+            missing: 0,
+            not_text: None,
+        }
+    }
+
+    /// The entry's id, or why it has none.
+    fn of<'e>(&mut self, entry: Entry<'e>) -> Result<Cow<'e, str>, String> {
+        self.entries += 1;
+        let Some(attribute) = &self.attribute else {
+            return Ok(entry.dn().into());
+        };
+        let id = match self.binary {
+            Some(read) => entry.bytes(attribute).and_then(read).map(Cow::Owned),
+            None => {
+                let mut texts = entry.values(attribute);
+                let id = texts.find(|id| !id.trim().is_empty()).map(Cow::Borrowed);
+                if id.is_none() && entry.has(attribute) && self.not_text.is_none() {
+                    let bytes = entry.bytes(attribute).unwrap_or_default();
+                    if std::str::from_utf8(bytes).is_err() {
+                        self.not_text = Some(sanitize(entry.dn()));
+                    }
+                }
+                id
+            }
+        };
+        id.ok_or_else(|| {
+            self.missing += 1;
+            format!(
+                "the bind account can see no {}, which makes the external id",
+                attribute.as_str()
+            )
+        })
+    }
+
+    /// An error where no entry at all has an id.
+    fn ensure_identified(&self, tried: String) -> Result<(), LdapFailure> {
+        if let (Some(entry), Some(attribute)) = (&self.not_text, &self.attribute) {
+            return Err(LdapFailure::BinaryId {
+                tried,
+                entry: entry.clone(),
+                attribute: attribute.as_str().to_owned(),
+            });
+        }
+        match &self.attribute {
+            Some(attribute) if self.entries > 0 && self.missing == self.entries => {
+                Err(LdapFailure::NoIds {
+                    tried,
+                    count: self.entries,
+                    attribute: attribute.as_str().to_owned(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+struct EmailReader<'a> {
+    attributes: Vec<AttributeName>,
+    derived: Option<(AttributeName, &'a str)>,
+}
+
+impl<'a> EmailReader<'a> {
+    fn new(rule: &'a EmailRule) -> Self {
+        Self {
+            attributes: rule
+                .attributes
+                .iter()
+                .map(|name| AttributeName::new(name))
+                .collect(),
+            derived: rule.derived.as_ref().map(|derived| {
+                (
+                    AttributeName::new(&derived.prefix_attribute),
+                    derived.suffix.as_str(),
+                )
+            }),
+        }
+    }
+
+    /// The email by the rule of [`EmailRule`]; empty where there is none.
+    fn of<'t>(&self, entry: Entry<'t>, text: &'t mut String) -> &'t str {
+        for attribute in &self.attributes {
+            let mut values = entry.values(attribute).filter(|v| !v.trim().is_empty());
+            if let Some(first) = values.next() {
+                return match values.next() {
+                    None => first,
+                    Some(second) => [first, second]
+                        .into_iter()
+                        .chain(values)
+                        .find(|value| Email::parse(value).is_ok())
+                        .unwrap_or(first),
+                };
+            }
+        }
+        text.clear();
+        if let Some((attribute, suffix)) = &self.derived
+            && let Some(prefix) = entry.values(attribute).find(|v| !v.trim().is_empty())
+        {
+            text.push_str(prefix.trim());
+            text.push_str(suffix.trim());
+        }
+        text
+    }
+}
+
+/// The attribute that ties people to their primary groups, where these count.
+fn primary_groups(groups: Option<&GroupSettings>) -> Option<AttributeName> {
+    let wanted = groups.is_some_and(|groups| groups.include_primary);
+    wanted.then(|| AttributeName::new("gidNumber"))
+}
+
+/// The key of the group with this number. The control character keeps it apart from every DN.
+fn group_key(gid: &str, text: &mut String, builder: &mut DirectoryBuilder) -> EntryKey {
+    text.clear();
+    text.push_str("\u{1}gidnumber=");
+    text.push_str(gid.trim());
+    builder.key(text)
+}
+
+/// No uid looks like this.
+fn looks_like_a_dn(value: &str) -> bool {
+    value.contains('=') && value.contains(',') && dn::is_dn(value)
+}
+
+fn dn_key(dn: &str, text: &mut String, builder: &mut DirectoryBuilder) -> EntryKey {
+    dn::normalize(dn, text);
+    builder.key(text)
+}
+
+/// The key of whoever has this value. The control character keeps it apart from every DN.
+fn value_key(
+    attribute: &AttributeName,
+    value: &str,
+    text: &mut String,
+    builder: &mut DirectoryBuilder,
+) -> EntryKey {
+    text.clear();
+    text.push('\u{1}');
+    text.push_str(attribute.short());
+    text.push('=');
+    text.extend(value.trim().chars().flat_map(char::to_lowercase));
+    builder.key(text)
+}
+
+fn asked_for<'n>(names: impl Iterator<Item = &'n AttributeName>) -> Vec<String> {
+    let mut asked: Vec<String> = vec![];
+    for name in names {
+        if !asked
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name.as_str()))
+        {
+            asked.push(name.as_str().to_owned());
+        }
+    }
+    if asked.is_empty() {
+        // An empty list asks for everything; this asks for nothing (RFC 4511, 4.5.1.8).
+        asked.push("1.1".to_owned());
+    }
+    asked
+}

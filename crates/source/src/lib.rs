@@ -1,0 +1,129 @@
+//! The directories that can be read: a folder each, with settings, credentials, client and errors.
+
+#![deny(missing_docs)]
+
+pub mod active_directory;
+pub mod checks;
+pub mod entra_id;
+mod environment;
+#[cfg(test)]
+mod fixtures;
+pub mod google_workspace;
+mod kinds;
+pub mod ldap;
+pub mod okta;
+pub mod one_login;
+pub mod references;
+mod settings;
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+// The crates below, by the names of their rooms.
+use directory_sync_api as api;
+use directory_sync_directory::{self as directory, complete, problem, text};
+use directory_sync_http::{self as http, fault};
+
+use crate::complete::Complete;
+use crate::directory::Directory;
+use crate::http::{AccountLimits, ApiError};
+
+pub use crate::directory::ReadProgress;
+
+pub use environment::{
+    Identities, IdentityRequest, OwnIdentity, OwnTokenFile, SourceEnvironment, VendorAddress,
+    VendorUrl, VendorUrls,
+};
+pub use kinds::{name, validate};
+pub use settings::{ConnectError, SourceSettings, Validate};
+
+pub use crate::fault::{FaultKind as SourceErrorKind, Step};
+
+/// How often a read says whether it waits.
+const REPORT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// A directory that can be read.
+///
+/// A source reads people and groups completely or fails. It holds what makes the next read cheaper
+/// (connections, tokens, cursors), never what makes it right.
+pub trait Source: Send + Sync {
+    /// Reads everything in the source's scope, or finds out more cheaply that nothing moved since
+    /// the read that gave `known`.
+    ///
+    /// # Errors
+    /// Any doubt that everything was read is an error.
+    fn read<'a>(
+        &'a self,
+        known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Result<Reading, SourceError>>;
+
+    /// Tries each step that a read needs (reach, trust, authenticate, find) and reports what was
+    /// seen, for `check`.
+    fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>>;
+
+    /// The directory in a few words for a person, without credentials: `ldaps://ldap.example.com`.
+    fn describe(&self) -> String;
+}
+
+/// What a read found.
+#[derive(Debug)]
+pub enum Reading {
+    /// Every person and group, after a complete read.
+    Full {
+        /// Everything in the source's scope.
+        directory: Complete<Directory>,
+        /// What to give to the next read; `None` where the source can't tell that nothing moved.
+        version: Option<Version>,
+    },
+    /// Provably the same as at the version that was given.
+    Unchanged,
+}
+
+/// Where a directory stood when it was read: a source's own text, meaningless to others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(pub String);
+
+/// Does `work` and says meanwhile in `progress` until when its requests wait for our share of `limits`.
+pub async fn with_wait_reporting<T>(
+    progress: &ReadProgress,
+    limits: &AccountLimits,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = std::pin::pin!(work);
+    let mut ticks = tokio::time::interval(REPORT_INTERVAL);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            _ = ticks.tick() => {
+                if let Some(until) = limits.waits_until() {
+                    progress.wait_until(until);
+                }
+            }
+        }
+    }
+}
+
+impl From<ApiError> for SourceError {
+    fn from(error: ApiError) -> Self {
+        Self {
+            kind: error.kind(),
+            message: error.to_string(),
+            cause: Some(Box::new(error)),
+        }
+    }
+}
+
+/// Why a directory couldn't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SourceError {
+    /// Who can fix it.
+    pub kind: SourceErrorKind,
+    /// What was tried, what the directory answered, what to do. Without secrets, bounded.
+    pub message: String,
+    /// The cause, where a library gave one.
+    #[source]
+    pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}

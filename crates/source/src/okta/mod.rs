@@ -1,0 +1,73 @@
+//! Okta organizations.
+//!
+//! `spec` checks what a manifest says, `pages` asks the organization and follows its pages, `limit` keeps to a share of its rate
+//! limits, `credentials` authenticates, `read` turns lists into a directory, `check` reports how far one
+//! gets.
+
+mod check;
+mod credentials;
+mod error;
+mod limit;
+mod pages;
+mod read;
+mod settings;
+mod spec;
+mod wire;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::http::ApiError;
+use crate::{ReadProgress, Reading, Source, SourceError, Step, Version, with_wait_reporting};
+
+use pages::Organization;
+pub use settings::{
+    Credentials, GroupScope, InvalidSettings, OktaSettings, StatusTable, UserScope,
+};
+
+/// Reads one Okta organization.
+#[derive(Debug)]
+pub struct OktaSource {
+    settings: OktaSettings,
+    organization: Organization,
+}
+
+impl OktaSource {
+    /// A source that reads as `settings` say. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When the settings can't work, whatever Okta says: an address that isn't an organization's, a
+    /// key that can't sign.
+    pub fn new(settings: OktaSettings, credentials: &Credentials) -> Result<Self, SourceError> {
+        let organization = Organization::new(&settings, credentials).map_err(ApiError::from)?;
+        Ok(Self {
+            settings,
+            organization,
+        })
+    }
+}
+
+impl Source for OktaSource {
+    fn read<'a>(
+        &'a self,
+        _known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Result<Reading, SourceError>> {
+        let read = async move {
+            let read = read::read(&self.organization, &self.settings, progress);
+            Ok(Reading::Full {
+                directory: with_wait_reporting(progress, &self.organization.limits, read).await?,
+                version: None,
+            })
+        };
+        read.boxed()
+    }
+
+    fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
+        check::check(&self.organization, &self.settings).boxed()
+    }
+
+    fn describe(&self) -> String {
+        self.settings.org_url.origin().ascii_serialization()
+    }
+}

@@ -1,0 +1,272 @@
+//! Reads people, groups and memberships of an organization into one directory.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::error::{Purpose, is_gone};
+use super::limit::RateLimitBucket;
+use super::pages::{List, ListError, Organization};
+use super::settings::{GroupScope, OktaSettings, UserScope};
+use super::wire::{Group, Id, User};
+use crate::ReadProgress;
+use crate::complete::Complete;
+use crate::directory::{Account, AccountState, Directory, DirectoryBuilder, EntryKey};
+use crate::http::ApiError;
+use crate::text::sanitize;
+
+/// Groups whose members are read at once. Okta lets 75 requests of all clients be under way.
+const SIDE_BY_SIDE: usize = 12;
+const AT_ONCE_MAX: usize = 75;
+
+/// Page sizes: the largest that Okta serves, and of groups fewer, for those take long to collect.
+const USERS: &str = "200";
+const GROUPS: &str = "1000";
+const MEMBERS: &str = "1000";
+const ASSIGNED_USERS: &str = "500";
+const ASSIGNED_GROUPS: &str = "200";
+
+/// Reads everything in the source's scope.
+///
+/// # Errors
+/// Whatever leaves one of the lists incomplete.
+pub(super) async fn read(
+    organization: &Organization,
+    settings: &OktaSettings,
+    progress: &ReadProgress,
+) -> Result<Complete<Directory>, ApiError> {
+    // Members get their keys as they come: each id is held once, however many groups name it.
+    let keys = Mutex::new(DirectoryBuilder::new());
+    let users = read_users(organization, settings, progress);
+    let groups = async {
+        match &settings.groups {
+            Some(scope) => read_groups(organization, settings, scope, &keys, progress).await,
+            None => Ok(vec![]),
+        }
+    };
+    let assigned = async {
+        match &settings.application_id {
+            Some(id) => ids(organization, &assigned_users(organization, id))
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
+    };
+    let (users, groups, assigned) = tokio::try_join!(users, groups, assigned)?;
+
+    let mut builder = keys.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for user in users {
+        let email = user.profile.email.as_deref().unwrap_or_default();
+        let login = user.profile.login.as_deref().unwrap_or(&user.id);
+        let Ok(meaning) = settings.statuses.meaning(&user.status) else {
+            let key = builder.key(&user.id);
+            let why = format!(
+                "has the status {:?}, which this version doesn't know; the member keeps what they \
+                 have: update the operator, or leave such accounts out with users.search",
+                sanitize(&user.status)
+            );
+            builder.undecided_user(&[key], &user.id, email, login, why);
+            continue;
+        };
+        let Some(state) = meaning else { continue };
+        // Deactivating somebody ends their assignments: the status comes first.
+        if state == AccountState::Active
+            && assigned
+                .as_ref()
+                .is_some_and(|assigned| !assigned.contains(&user.id))
+        {
+            continue;
+        }
+        let key = builder.key(&user.id);
+        let account = Account::new(state, "status", &user.status);
+        builder.user(&[key], &user.id, email, account, login);
+    }
+    for (group, members) in groups {
+        let key = builder.key(&group.id);
+        let name = group.profile.name.unwrap_or_default();
+        builder.group(&[key], &group.id, &name, members);
+    }
+    Ok(builder.finish())
+}
+
+async fn read_users(
+    organization: &Organization,
+    settings: &OktaSettings,
+    progress: &ReadProgress,
+) -> Result<Vec<User>, ApiError> {
+    let mut users: Vec<User> = vec![];
+    for list in user_lists(organization, settings) {
+        let pages = organization.read(&list, |page: Vec<User>| {
+            progress.add_users(page.len());
+            users.extend(page);
+            Ok(())
+        });
+        pages
+            .await
+            .map_err(|error| error.into_failure(list.purpose))?;
+    }
+    Ok(users)
+}
+
+/// The lists that together hold everybody in scope: Okta leaves deactivated accounts out unless
+/// they are asked for.
+pub(super) fn user_lists<'a>(
+    organization: &Organization,
+    settings: &OktaSettings,
+) -> Vec<List<'a>> {
+    let deactivated = r#"status eq "DEPROVISIONED""#;
+    let (name, field, expression) = match &settings.users {
+        UserScope::Everyone => ("filter", None, None),
+        UserScope::Filter(text) => ("filter", Some("users.filter"), Some(text)),
+        UserScope::Search(text) => ("search", Some("users.search"), Some(text)),
+    };
+    let list = |expression: Option<&str>| {
+        let mut query = vec![("limit", USERS)];
+        query.extend(expression.map(|text| (name, text)));
+        List {
+            url: organization.url(&["users"], &query),
+            endpoint: "GET /api/v1/users",
+            bucket: RateLimitBucket::Users,
+            purpose: Purpose::List {
+                scope: "okta.users.read",
+                expression: field,
+            },
+        }
+    };
+    let mut lists = vec![list(expression.map(String::as_str))];
+    if settings.statuses.deprovisioned.is_some() {
+        let both = expression.map(|text| format!("({text}) and {deactivated}"));
+        lists.push(list(Some(both.as_deref().unwrap_or(deactivated))));
+    }
+    lists
+}
+
+/// The list of groups.
+pub(super) fn group_list<'a>(organization: &Organization, scope: &GroupScope) -> List<'a> {
+    let mut query = vec![("limit", GROUPS)];
+    query.extend(scope.search.as_deref().map(|search| ("search", search)));
+    List {
+        url: organization.url(&["groups"], &query),
+        endpoint: "GET /api/v1/groups",
+        bucket: RateLimitBucket::Groups,
+        purpose: Purpose::List {
+            scope: "okta.groups.read",
+            expression: scope.search.as_ref().map(|_| "groups.search"),
+        },
+    }
+}
+
+/// The list of a group's members.
+pub(super) fn member_list<'a>(organization: &Organization, group: &str) -> List<'a> {
+    List {
+        url: organization.url(&["groups", group, "users"], &[("limit", MEMBERS)]),
+        endpoint: "GET /api/v1/groups/{id}/users",
+        bucket: RateLimitBucket::Groups,
+        purpose: Purpose::List {
+            scope: "okta.groups.read",
+            expression: None,
+        },
+    }
+}
+
+/// The list of people assigned to an application.
+pub(super) fn assigned_users<'a>(organization: &Organization, application: &'a str) -> List<'a> {
+    let query = [("limit", ASSIGNED_USERS)];
+    List {
+        url: organization.url(&["apps", application, "users"], &query),
+        endpoint: "GET /api/v1/apps/{id}/users",
+        bucket: RateLimitBucket::Apps,
+        purpose: Purpose::Application(application),
+    }
+}
+
+fn assigned_groups<'a>(organization: &Organization, application: &'a str) -> List<'a> {
+    let query = [("limit", ASSIGNED_GROUPS)];
+    List {
+        url: organization.url(&["apps", application, "groups"], &query),
+        endpoint: "GET /api/v1/apps/{id}/groups",
+        bucket: RateLimitBucket::Apps,
+        purpose: Purpose::Application(application),
+    }
+}
+
+async fn ids(organization: &Organization, list: &List<'_>) -> Result<HashSet<String>, ApiError> {
+    let mut ids = HashSet::new();
+    let pages = organization.read(list, |page: Vec<Id>| {
+        ids.extend(page.into_iter().map(|entry| entry.id));
+        Ok(())
+    });
+    pages
+        .await
+        .map_err(|error| error.into_failure(list.purpose))?;
+    Ok(ids)
+}
+
+/// Groups in scope with their members.
+async fn read_groups(
+    organization: &Organization,
+    settings: &OktaSettings,
+    scope: &GroupScope,
+    keys: &Mutex<DirectoryBuilder>,
+    progress: &ReadProgress,
+) -> Result<Vec<(Group, Vec<EntryKey>)>, ApiError> {
+    let list = group_list(organization, scope);
+    let mut groups: Vec<Group> = vec![];
+    let all = async {
+        let pages = organization.read(&list, |page: Vec<Group>| {
+            let wanted = page
+                .into_iter()
+                .filter(|group| group.is_one_of(&scope.types));
+            groups.extend(wanted);
+            Ok(())
+        });
+        pages
+            .await
+            .map_err(|error| error.into_failure(list.purpose))
+    };
+    let assigned = async {
+        match &settings.application_id {
+            Some(id) => ids(organization, &assigned_groups(organization, id))
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
+    };
+    let ((), assigned) = tokio::try_join!(all, assigned)?;
+    if let Some(assigned) = assigned {
+        groups.retain(|group| assigned.contains(&group.id));
+    }
+
+    let at_once = SIDE_BY_SIDE.min(AT_ONCE_MAX * usize::from(settings.rate_limit_share) / 100);
+    let read = stream::iter(groups)
+        .map(|group| async move {
+            let members = members(organization, &group.id, keys).await?;
+            progress.add_groups(1);
+            Ok::<_, ApiError>(members.map(|members| (group, members)))
+        })
+        .buffer_unordered(at_once.max(1));
+    read.try_filter_map(|group| std::future::ready(Ok(group)))
+        .try_collect()
+        .await
+}
+
+/// A group's members; `None` when Okta says that the group is gone by now.
+async fn members(
+    organization: &Organization,
+    group: &str,
+    keys: &Mutex<DirectoryBuilder>,
+) -> Result<Option<Vec<EntryKey>>, ApiError> {
+    let list = member_list(organization, group);
+    let mut members = vec![];
+    let pages = organization.read(&list, |page: Vec<Id>| {
+        let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
+        members.extend(page.iter().map(|member| keys.key(&member.id)));
+        Ok(())
+    });
+    match pages.await {
+        Ok(()) => Ok(Some(members)),
+        Err(ListError::Http(error)) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error.into_failure(list.purpose)),
+    }
+}

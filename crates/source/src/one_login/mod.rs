@@ -1,0 +1,68 @@
+//! OneLogin accounts.
+//!
+//! `spec` checks what a manifest says, `pages` sends requests and follows pages, `limit` reads the
+//! rate limit from headers, `token` authenticates, `people` turns an account into a person, `read`
+//! turns lists into a directory, `check` tries each step that a read needs.
+
+mod check;
+mod error;
+mod limit;
+mod pages;
+mod people;
+mod read;
+mod settings;
+mod spec;
+mod token;
+mod wire;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::http::ApiError;
+use crate::{ReadProgress, Reading, Source, SourceError, Step, Version, with_wait_reporting};
+
+use pages::Account;
+pub use settings::{Credentials, InvalidSettings, OneLoginSettings, StateTable, StatusTable};
+
+/// Reads one OneLogin account.
+#[derive(Debug)]
+pub struct OneLoginSource {
+    settings: OneLoginSettings,
+    account: Account,
+}
+
+impl OneLoginSource {
+    /// A source that reads as `settings` say. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When the settings can't work, whatever OneLogin says.
+    pub fn new(settings: OneLoginSettings, credentials: &Credentials) -> Result<Self, SourceError> {
+        let account = Account::new(&settings, credentials).map_err(ApiError::from)?;
+        Ok(Self { settings, account })
+    }
+}
+
+impl Source for OneLoginSource {
+    fn read<'a>(
+        &'a self,
+        _known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Result<Reading, SourceError>> {
+        let read = async move {
+            let read = read::read(&self.account, &self.settings, progress);
+            Ok(Reading::Full {
+                directory: with_wait_reporting(progress, &self.account.limits, read).await?,
+                version: None,
+            })
+        };
+        read.boxed()
+    }
+
+    fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
+        check::check(&self.account, &self.settings).boxed()
+    }
+
+    fn describe(&self) -> String {
+        self.settings.url.origin().ascii_serialization()
+    }
+}
