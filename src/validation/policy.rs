@@ -66,6 +66,7 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
             exclude: globs(groups.exclude),
             only_their_members: groups.only_their_members.unwrap_or_default(),
             prune: groups.prune.unwrap_or_default(),
+            adopt: groups.adopt.unwrap_or_default(),
             limit: of_a_group?.unwrap_or(OF_A_GROUP),
             protected: globs(groups.protected),
         },

@@ -8,7 +8,7 @@ use directory_sync::sync::report::Mode;
 use directory_sync::sync::run::State;
 use simulators::fault::{Fault, Way};
 use simulators::lab::{Ldif, Slapd};
-use simulators::organization::{Config, Seats, Status};
+use simulators::organization::{CollectionAccess, Config, GroupSeed, MemberSeed, Seats, Status};
 
 use crate::world::{
     NO_RETRY, SUFFIX, Sync, address, client, directory, email, newcomer, organization, slapd,
@@ -73,7 +73,7 @@ async fn everyone_ends_up_where_the_directory_says() {
 async fn whom_an_earlier_run_revoked_is_removed_and_whoever_was_revoked_by_hand_stays() {
     let slapd = slapd();
     let organization = organization(Config::cloud()).await;
-    let by_hand = simulators::organization::MemberSeed::new(&email("p22"))
+    let by_hand = MemberSeed::new(&email("p22"))
         .external_id(&uuid(22))
         .status(Status::Revoked);
     organization.seed_member(by_hand);
@@ -90,6 +90,40 @@ async fn whom_an_earlier_run_revoked_is_removed_and_whoever_was_revoked_by_hand_
     assert!(!after.members.contains_key(&email("p20")));
     assert_eq!(after.members[&email("p22")].status, Status::Revoked);
     assert_eq!(report.applied.get(Kind::Revoke), 0);
+    assert_eq!(sync.run().await.unwrap().applied.total(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_made_by_hand_is_taken_over_with_its_access_where_that_is_asked_for() {
+    let slapd = slapd();
+    let organization = organization(Config::cloud()).await;
+    let vault = CollectionAccess::to("9c1f5f0e-3a3c-4a55-8f52-0f1f4a6c7e10");
+    let by_hand = GroupSeed::new("engineering")
+        .members(["contractor@elsewhere.test"])
+        .collection(vault);
+    organization.seed_group(by_hand);
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let mut sync = Sync::new(&source, &client);
+    sync.policy.groups.adopt = true;
+
+    let report = sync.run().await.unwrap();
+
+    let after = organization.snapshot();
+    let found = after
+        .groups
+        .iter()
+        .filter(|group| group.name == "engineering");
+    let [adopted] = found.collect::<Vec<_>>()[..] else {
+        panic!("{after}");
+    };
+    assert!(adopted.external_id.is_some());
+    assert_eq!(adopted.collections.len(), 1);
+    assert_eq!(
+        adopted.members.len(),
+        21,
+        "20 of the directory, and the contractor"
+    );
+    assert_eq!(report.applied.get(Kind::RelinkGroup), 2);
     assert_eq!(sync.run().await.unwrap().applied.total(), 0);
 }
 
@@ -472,7 +506,7 @@ async fn a_plan_is_the_same_until_either_side_asks_for_something_else() {
     let again = sync.plan(None).await.unwrap();
     assert!(again.makes_same_changes_as(&shown));
 
-    organization.seed_member(simulators::organization::MemberSeed::new("p23@example.com"));
+    organization.seed_member(MemberSeed::new("p23@example.com"));
     let seeded = sync.plan(None).await.unwrap();
     assert!(!seeded.makes_same_changes_as(&shown));
 

@@ -50,6 +50,13 @@ pub struct GroupRules {
     /// manages. Default: `false`.
     pub prune: Option<bool>,
 
+    /// Take over a group that was made by hand instead of making a second one of that name: it gets the
+    /// directory's external ID and keeps its access to collections. Only where the name is the same and
+    /// only one group has it on either side. Members of it whom this resource manages and whom the
+    /// directory doesn't list leave it, within the limits; others stay. Not on Vaultwarden, where groups
+    /// can't be read. Default: `false`, the twin is reported.
+    pub adopt: Option<bool>,
+
     /// How many managed members one group may lose within 24 hours: a number, or a share in percent
     /// (`50%`), rounded down. Groups of fewer than ten have no limit of their own. People whose
     /// account is disabled don't count. More is held until it is approved. `100%` holds nothing back.

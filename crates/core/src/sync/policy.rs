@@ -47,6 +47,9 @@ pub struct GroupFilter {
     pub only_their_members: bool,
     /// Delete groups of ours that are no longer in scope or in the directory.
     pub prune: bool,
+    /// Give a group without an external id the directory's, where the name is the same and no other group
+    /// has it.
+    pub adopt: bool,
     /// So many of a group's managed members may leave it within a day.
     pub limit: Limit,
     /// Groups, by name, that lose nobody and aren't deleted without approval.
@@ -60,6 +63,7 @@ impl Default for GroupFilter {
             exclude: vec![],
             only_their_members: false,
             prune: false,
+            adopt: false,
             limit: Limit::Percent(50.0),
             protected: vec![],
         }

@@ -257,6 +257,77 @@ fn a_group_that_has_the_name_already_is_told_before_a_second_one_is_made() {
 }
 
 #[test]
+fn a_group_made_by_hand_is_adopted_where_that_is_asked_for() {
+    let mut policy = unlimited();
+    policy.groups.adopt = true;
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("bob", "bob@example.com")
+        .group("g", "Finance", &["ann"]);
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .member("bob", "bob@example.com")
+        .stranger("guest@example.com")
+        .own_group("Finance", &["bob@example.com", "guest@example.com"]);
+    let group = organization.content.groups[0].id;
+    let mut run = Run::default();
+
+    let adopted = run.sync(&directory, &mut organization, &policy);
+
+    assert_eq!(changes(&adopted), ["RelinkGroup g", "UpdateGroup g"]);
+    assert_eq!(problems(&adopted), []);
+    assert_eq!(organization.content.groups.len(), 1);
+    // Ann comes in, Bob, whom the directory doesn't list, leaves, and the guest isn't ours.
+    assert_eq!(organization.inside[&group].len(), 2);
+    let again = run.sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&again), [""; 0]);
+}
+
+#[test]
+fn who_leaves_an_adopted_group_counts_against_its_limit() {
+    let mut policy = policy();
+    policy.groups.adopt = true;
+    let directory = (0..20).fold(directory(), |directory, n| {
+        directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let directory = directory.group("g", "Finance", &["p0"]);
+    let emails: Vec<String> = (0..20).map(|n| format!("p{n}@example.com")).collect();
+    let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+    let mut organization = (0..20)
+        .fold(organization(), |organization, n| {
+            organization.member(&format!("p{n}"), &format!("p{n}@example.com"))
+        })
+        .own_group("Finance", &emails);
+    let group = organization.content.groups[0].id;
+
+    let run = sync(&directory, &mut organization, &policy);
+
+    assert_eq!(changes(&run), ["RelinkGroup g"]);
+    assert!(run.held.is_some());
+    assert_eq!(organization.inside[&group].len(), 20);
+}
+
+#[test]
+fn of_several_groups_with_one_name_none_is_adopted() {
+    let mut policy = unlimited();
+    policy.groups.adopt = true;
+    let one = directory().group("g", "Finance", &[]);
+    let two = one.clone().group("h", "Finance", &[]);
+    let of_hand = organization().own_group("Finance", &[]);
+    let twice = of_hand.clone().own_group("Finance", &[]);
+    let beside = of_hand.clone().group("other", "Finance", &[]);
+    for (directory, organization) in [(&one, twice), (&two, of_hand), (&one, beside)] {
+        let mut organization = organization;
+        let run = sync(directory, &mut organization, &policy);
+        let adopted = run.approved.changes.iter().any(|change| {
+            let action = change.group();
+            matches!(action, Some(GroupAction::Relink { from: None }))
+        });
+        assert!(!adopted);
+    }
+}
+
+#[test]
 fn whoever_was_not_read_keeps_their_place_in_a_group_that_names_members_nobody_knows() {
     let mut policy = unlimited();
     let organization = (0..9).fold(organization(), |organization, n| {

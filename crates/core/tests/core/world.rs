@@ -182,13 +182,15 @@ pub fn policies(prefix: &'static str) -> impl Strategy<Value = Policy> {
         globs(&["ops-*", "*-1"]),
         any::<bool>(),
         any::<bool>(),
+        any::<bool>(),
     )
         .prop_map(
-            |(include, exclude, only_their_members, prune)| GroupFilter {
+            |(include, exclude, only_their_members, prune, adopt)| GroupFilter {
                 include,
                 exclude,
                 only_their_members,
                 prune,
+                adopt,
                 ..GroupFilter::default()
             },
         );

@@ -82,11 +82,11 @@ pub enum GroupAction {
         /// The members that the new group gets.
         add: Vec<ExternalId>,
     },
-    /// A group whose external id is gone from the directory, found by name under a new one. Keeps
-    /// the group's access to collections.
+    /// A group found by name gets the directory's external id: its own is gone from the directory, or it
+    /// has none and the policy adopts it. Keeps the group's access to collections.
     Relink {
-        /// The id that goes.
-        from: ExternalId,
+        /// The id that goes; `None` where there was none.
+        from: Option<ExternalId>,
     },
     /// A group gets the directory's name for it.
     Rename {

@@ -94,22 +94,39 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
         {
             relinked.insert(group.id);
             decided.targets.push((at, Target::Relinked(group.id)));
-            let from = (*from).clone();
+            let from = Some((*from).clone());
             decided.changes.push(Change {
                 subject: subject(&wanted.id, &wanted.name, group),
                 reason: Reason::NewExternalId,
                 action: Action::Group(GroupAction::Relink { from }),
             });
         } else {
-            decided.targets.push((at, Target::New));
             let same_name = by_name.get(name).into_iter().flatten();
             let unused = |id: &ExternalId| !known.contains(id);
             let twins: Vec<&Group> = same_name
                 .copied()
                 .filter(|group| group.external_id.as_ref().is_none_or(unused))
                 .collect();
+            // Several groups of one name on either side: nobody knows which is meant.
+            let own = by_name.get(name).is_some_and(|groups| groups.len() == 1);
+            let unambiguous = own && by_new_name.contains_key(name);
+            if let [group] = twins.as_slice()
+                && group.external_id.is_none()
+                && unambiguous
+                && policy.groups.adopt
+                && !protected.may_be.contains(&group.id)
+            {
+                decided.targets.push((at, Target::Relinked(group.id)));
+                decided.changes.push(Change {
+                    subject: subject(&wanted.id, &wanted.name, group),
+                    reason: Reason::SameName,
+                    action: Action::Group(GroupAction::Relink { from: None }),
+                });
+                continue;
+            }
+            decided.targets.push((at, Target::New));
             if !twins.is_empty() {
-                decided.problems.push(twin(wanted, &twins));
+                decided.problems.push(twin(wanted, &twins, unambiguous));
             }
         }
     }
@@ -177,7 +194,7 @@ fn only_once<'a, T>(entries: impl Iterator<Item = (&'a str, T)>) -> HashMap<&'a 
 
 /// A group with this name that isn't the directory's: nobody notices the second one until somebody
 /// gives access to the wrong one.
-fn twin(wanted: &RosterGroup, twins: &[&Group]) -> Problem {
+fn twin(wanted: &RosterGroup, twins: &[&Group], unambiguous: bool) -> Problem {
     let mut ids: Vec<String> = twins
         .iter()
         .map(|group| match &group.external_id {
@@ -187,13 +204,19 @@ fn twin(wanted: &RosterGroup, twins: &[&Group]) -> Problem {
         .collect();
     ids.sort();
     ids.truncate(3);
+    let adoptable = unambiguous && twins.iter().all(|group| group.external_id.is_none());
+    let way = match adoptable {
+        true => "set groups.adopt to true (once the second one exists, delete it first)".to_owned(),
+        false => format!(
+            "give it the external id {} through Bitwarden's public API",
+            sanitize(wanted.id.as_str())
+        ),
+    };
     let message = format!(
         "Bitwarden has a group {} already, {}: a second one is made for the directory's; to use the \
-         one that is there, give it the external id {} through Bitwarden's public API, or rename or \
-         delete it",
+         one that is there, {way}, or rename or delete it",
         sanitize(&wanted.name),
         ids.join(", "),
-        sanitize(wanted.id.as_str()),
     );
     Problem::new(
         ProblemReason::IdentityConflict,

@@ -92,6 +92,8 @@ pub enum Reason {
     /// An earlier run revoked them longer ago than `offboarding.removeAfter`, and what the directory
     /// says of them still asks for that.
     RevokedLongAgo,
+    /// The organization has a group of this name without an external id, and the policy adopts it.
+    SameName,
 }
 
 /// Sizes of both sides.

@@ -224,7 +224,7 @@ impl<'a> Row<'a> {
     fn put_group(&mut self, action: &'a GroupAction, listed: usize) {
         match action {
             GroupAction::Create { add } => self.put_added(add, listed),
-            GroupAction::Relink { from } => self.from = Some(from.as_str()),
+            GroupAction::Relink { from } => self.from = from.as_ref().map(|from| from.as_str()),
             GroupAction::Rename { from } => self.from = Some(from),
             GroupAction::Update(update) => {
                 self.put_added(&update.add, listed);

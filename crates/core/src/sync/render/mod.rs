@@ -77,7 +77,9 @@ fn detail(change: &Change) -> String {
         },
         Action::Group(action) => match action {
             GroupAction::Create { add } => count(add.len()),
-            GroupAction::Relink { from } => format!("was {from}"),
+            GroupAction::Relink { from } => from
+                .as_ref()
+                .map_or_else(|| "had no external id".into(), |from| format!("was {from}")),
             GroupAction::Rename { from } => format!("was {from}"),
             GroupAction::Update(update) => {
                 format!("+{} −{}", update.add.len(), update.remove.len())
@@ -118,6 +120,7 @@ impl Reason {
             Self::EmailChanged => "has another address in the directory",
             Self::MembersUnknown => "what was sent before isn't known any more",
             Self::SentInFull => "sent in full",
+            Self::SameName => "a group already, by name",
             Self::RevokedLongAgo => "revoked by an earlier run (removeAfter)",
         }
     }
