@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use directory_sync::api::DirectorySync;
 use directory_sync::api::annotations::{APPROVE_REMOVALS, SYNC_REQUESTED_AT};
 use directory_sync::api::conditions::ConditionType;
 use directory_sync::sync::ledger::Ledger;
+use directory_sync_testing::faults::{FailingReads, Fault};
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -165,32 +167,123 @@ async fn held(purpose: &str) -> (World, Operator, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn approved_removals_are_finished_after_a_restart() {
-    const LEAVERS: usize = 20;
+async fn while_the_record_cannot_be_read_nothing_is_changed_and_then_it_counts() {
+    let (world, _) = one_gone("record-unread").await;
+    let faults = FailingReads::of("staff-plan");
+    world.leave(1..2);
+    for (number, fault, answer) in [
+        (
+            "2",
+            Fault::Status(StatusCode::FORBIDDEN),
+            "refused by a test",
+        ),
+        (
+            "3",
+            Fault::Status(StatusCode::INTERNAL_SERVER_ERROR),
+            "the API server",
+        ),
+        ("4", Fault::Silence, "didn't answer within"),
+    ] {
+        faults.set(Some(fault));
+        world.annotate("staff", SYNC_REQUESTED_AT, number).await;
+        let operator = world.operator_with_faults(&faults).await;
+        let says = move |staff: &DirectorySync| {
+            let message = message_of(staff, ConditionType::Ready);
+            message.contains("the record of removals can't be read") && message.contains(answer)
+        };
+        world.until("staff", answer, says).await;
+        assert_eq!(world.revoked(), 1, "{fault:?}");
+        operator.stop().await.unwrap();
+    }
+    // The one that went before counts still: a second one may go, and no third.
+    faults.set(None);
+    let operator = world.operator_with_faults(&faults).await;
+    eventually("the second one", || world.revoked() == 2).await;
+    world.leave(2..4);
+    world.annotate("staff", SYNC_REQUESTED_AT, "5").await;
+    let staff = answered(&world, "5").await;
+    let message = message_of(&staff, ConditionType::RemovalsHeld);
+    assert!(
+        message.contains("2 more did in the last 24 hours"),
+        "{message}"
+    );
+    assert_eq!(world.revoked(), 2);
+    operator.stop().await.unwrap();
+}
+
+/// How the process that makes approved removals ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Ending {
+    PowerCut,
+    Sigterm,
+    AnotherLeads,
+}
+
+async fn approved_removals_are_finished_after(purpose: &str, ending: Ending) {
+    const LEAVERS: usize = 40;
     let config = organization::Config {
         latency: Duration::from_millis(200),
         ..organization::Config::cloud()
     };
-    let world = World::with("approved-restart", config).await;
+    let world = World::with(purpose, config).await;
     world.seed_leavers(LEAVERS as u32);
-    let operator = world.operator();
+    let lease = world.lease();
+    let start = || world.operator_with(quick(), Some(&lease));
+    let operator = start();
     world.resource("staff", json!({}));
     let staff = world.until_ready("staff", "RemovalsHeld").await;
     assert_eq!(world.revoked(), 0);
+    let second = (ending == Ending::AnotherLeads).then(start);
     let held = staff.status.unwrap().held_removals.unwrap();
     world
         .annotate("staff", APPROVE_REMOVALS, &held.digest)
         .await;
     eventually("the first revocations", || world.revoked() >= 2).await;
-    operator.kill().await;
-    assert!(world.revoked() < LEAVERS, "it was killed too late");
+    match ending {
+        Ending::PowerCut => operator.kill().await,
+        Ending::Sigterm => operator.stop().await.unwrap(),
+        Ending::AnotherLeads => {
+            // Its time is over before it notices.
+            let patch = r#"{"spec":{"holderIdentity":"nobody","leaseDurationSeconds":1}}"#;
+            let server = world.server();
+            let arguments = [
+                "-n",
+                "directory-sync",
+                "patch",
+                "lease",
+                &lease,
+                "--type=merge",
+                "-p",
+                patch,
+            ];
+            server.run_kubectl(&arguments).unwrap();
+            operator.ended().await.unwrap_err();
+        }
+    }
+    let done = world.revoked();
+    assert!(done < LEAVERS, "it ended too late");
 
     world.organization.set_latency(Duration::ZERO);
-    let operator = world.operator();
+    let operator = second.unwrap_or_else(start);
     eventually("the others", || world.revoked() == LEAVERS).await;
     let staff = world.until_ready("staff", "Succeeded").await;
     assert_eq!(staff.status.unwrap().held_removals, None);
     operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn approved_removals_are_finished_after_a_restart() {
+    approved_removals_are_finished_after("approved-restart", Ending::PowerCut).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn approved_removals_are_finished_after_sigterm() {
+    approved_removals_are_finished_after("approved-sigterm", Ending::Sigterm).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn approved_removals_are_finished_by_another_leader() {
+    approved_removals_are_finished_after("approved-leader", Ending::AnotherLeads).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,8 +304,13 @@ async fn an_approval_that_stays_in_git_does_nothing_after_it_was_used() {
     assert_eq!(reason_of(&world.get("staff").await), "RemovalsHeld");
     assert_eq!(world.revoked(), 0);
     operator.stop().await.unwrap();
-    // Nor for another process.
+    // Nor for another process, nor where the tool that applies what is in Git puts it back.
     let operator = world.operator();
+    let without = json!({"metadata": {"annotations": {APPROVE_REMOVALS: null}}});
+    world.patch("staff", without).await;
+    let mut manifest = world.manifest("staff");
+    manifest["metadata"]["annotations"][APPROVE_REMOVALS] = digest.as_str().into();
+    world.apply(&manifest);
     world.annotate("staff", SYNC_REQUESTED_AT, "3").await;
     let staff = answered(&world, "3").await;
     let again = staff.status.unwrap().held_removals.unwrap();

@@ -12,6 +12,7 @@ use directory_sync::controller::{
 };
 use directory_sync::telemetry::{Health, Metrics};
 use kube::api::{Patch, PatchParams};
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client, Config, ResourceExt};
@@ -20,6 +21,8 @@ use simulators::lab::{ApiServer, Ldif, Person, Slapd};
 use simulators::organization::{self, MemberSeed, SimulatedOrganization};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::faults::FailingReads;
 
 /// Longer than anything here takes on a busy machine.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -193,6 +196,13 @@ impl World {
     /// Starts an operator for this namespace.
     pub fn operator(&self) -> Operator {
         self.operator_with(quick(), None)
+    }
+
+    /// Starts an operator for this namespace with these faults between it and the API server.
+    pub async fn operator_with_faults(&self, faults: &FailingReads) -> Operator {
+        let config = client_config(operator_kubeconfig()).await;
+        let client = ClientBuilder::try_from(config).unwrap().with_layer(faults);
+        Operator::start(client.build(), self.settings(None), quick())
     }
 
     /// Starts an operator for these namespaces and labels.
@@ -521,9 +531,13 @@ pub fn operator_kubeconfig() -> PathBuf {
 }
 
 async fn client(kubeconfig: PathBuf) -> Client {
+    Client::try_from(client_config(kubeconfig).await).unwrap()
+}
+
+async fn client_config(kubeconfig: PathBuf) -> Config {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-    Client::try_from(config.unwrap()).unwrap()
+    config.unwrap()
 }
 
 /// The resource's version: another for each write.

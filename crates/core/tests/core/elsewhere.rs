@@ -73,6 +73,23 @@ fn copies_of_a_ledger_have_one_budget() {
 }
 
 #[test]
+fn newcomers_of_one_copy_hide_no_losses_from_another() {
+    let policy = limited(Limit::Percent(10.0));
+    let mut organization = members(60);
+    let (mut run, copy) = in_sync(&mut organization);
+    run.now += hours(1);
+    run.sync(&people(6..66), &mut organization, &policy);
+    assert_eq!(left(&organization), 60, "six left and six came");
+    let mut other = Run {
+        ledger: copy,
+        now: run.now,
+        ..Run::default()
+    };
+    other.sync(&people(12..66), &mut organization, &policy);
+    assert_eq!(left(&organization), 60);
+}
+
+#[test]
 fn what_is_taken_away_by_hand_counts_and_delays_no_dismissal() {
     let policy = limited(Limit::Percent(10.0));
     let mut organization = members(60);

@@ -1,11 +1,13 @@
 //! Losses that no run of this ledger caused: by hand, by another tool, by a run with another copy of
 //! the ledger, or by runs after the backup that it comes from.
 //!
-//! A run notes how many members had something to lose. Where the next one finds fewer than what it
-//! did itself explains, the difference counts as lost within the day. Only the number is known, so
-//! members who were added in between hide as many losses.
+//! A run notes how many members had something to lose, and how many of them had accepted. Where the
+//! next one finds fewer than what it did itself explains, the difference counts as lost within the
+//! day. Only the number is known: members whom somebody else added, or who accepted, hide as many.
 
 use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
 
 use super::{Class, Ledger, Uncounted, What};
 use crate::sync::memberships::FailedChanges;
@@ -15,6 +17,15 @@ use crate::sync::plan::{Change, Kind, Plan};
 /// reaches it. Then the latest of these also stands for the ones before.
 pub(super) const HOURS_MAX: usize = 400;
 
+/// How many members the next run has to find at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Expected {
+    /// With something to lose.
+    members: u32,
+    /// Of those, who had accepted an invitation.
+    accepted: u32,
+}
+
 impl Ledger {
     /// Compares the members that a plan was made for with what was seen and done before.
     pub(crate) fn notice(&mut self, plan: &Plan) {
@@ -22,9 +33,14 @@ impl Ledger {
             // Nobody can look into this organization.
             return;
         }
-        let members = number(plan.counts.with_access + plan.counts.invited);
-        let expected = self.expected.replace(members).unwrap_or(members);
-        let losses = expected.saturating_sub(members);
+        let accepted = number(plan.counts.with_access);
+        let seen = Expected {
+            members: accepted.saturating_add(number(plan.counts.invited)),
+            accepted,
+        };
+        let expected = self.expected.replace(seen).unwrap_or(seen);
+        let members = expected.members.saturating_sub(seen.members);
+        let losses = members.max(expected.accepted.saturating_sub(accepted));
         if losses > 0 {
             self.elsewhere.push(Uncounted {
                 at: self.latest,
@@ -41,7 +57,10 @@ impl Ledger {
         let removed = plan.changes.iter().map(Change::kind);
         let removed = removed.filter(|kind| matches!(kind, Kind::Revoke | Kind::Remove));
         let removed = number(removed.count());
-        self.expected = self.expected.map(|members| members.saturating_sub(removed));
+        if let Some(expected) = &mut self.expected {
+            expected.members = expected.members.saturating_sub(removed);
+            expected.accepted = expected.accepted.saturating_sub(removed);
+        }
     }
 
     /// Whom a run added are, once it saw them there.
@@ -51,7 +70,9 @@ impl Ledger {
                 && !failed.people.contains(change.external_id())
         });
         let added = number(added.count());
-        self.expected = self.expected.map(|members| members.saturating_add(added));
+        if let Some(expected) = &mut self.expected {
+            expected.members = expected.members.saturating_add(added);
+        }
     }
 
     /// How many people lost access elsewhere since then, as far as no other ledger of the same members

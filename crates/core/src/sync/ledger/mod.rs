@@ -69,8 +69,7 @@ pub struct Ledger {
     uncounted: Vec<Uncounted>,
     /// Losses that none of its runs caused.
     elsewhere: Vec<Uncounted>,
-    /// How many members with something to lose the next run has to find at least.
-    expected: Option<u32>,
+    expected: Option<elsewhere::Expected>,
     invited: Vec<Invited>,
     revoked: Vec<Revoked>,
     holds: Holds,
