@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! operator         waits for the API server and the lease, then runs the rest until shutdown
-//! leader_election  which process works
+//! leader_election  which process works: takes and renews the Lease
 //! watch            one stream of changes from all watched namespaces
 //! reconcile        one reconcile of one object: prepare → claims → decision → run → publish
 //! prepare          spec, Secrets and ConfigMaps → clients of both sides

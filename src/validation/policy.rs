@@ -9,7 +9,8 @@ use crate::api::spec::{DeparturePolicy, DirectorySyncSpec};
 use crate::checks::Checks;
 use crate::directory::Email;
 use directory_sync_core::sync::policy::{
-    Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
+    Glob, GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Restore,
+    UserFilter,
 };
 
 const LOSSES: Limit = Limit::Percent(10.0);
@@ -33,12 +34,16 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
         .clone()
         .unwrap_or_default();
     check_prefix(checks, spec.organization.external_id_prefix.as_deref());
-    let disabled = offboarding.disabled.map_or(Departure::Revoke, departure);
+    let disabled = offboarding
+        .disabled
+        .map_or(OffboardingAction::Revoke, departure);
     let deleted = offboarding.deleted.map_or(disabled, departure);
-    let absent = offboarding.absent.map_or(Departure::Retain, departure);
+    let absent = offboarding
+        .absent
+        .map_or(OffboardingAction::Retain, departure);
     // Who was revoked by this policy comes back by it; who was revoked by hand stays out where it
     // revokes nobody.
-    let revokes = [disabled, deleted, absent].contains(&Departure::Revoke);
+    let revokes = [disabled, deleted, absent].contains(&OffboardingAction::Revoke);
     let remove_after = remove_after(checks, offboarding.remove_after.as_deref(), revokes);
     let mut limit = |field: &str, limit: &Option<IntOrString>| match limit {
         None => Some(None),
@@ -176,10 +181,10 @@ fn parse_limit(limit: &IntOrString) -> Result<Limit, &'static str> {
     }
 }
 
-fn departure(policy: DeparturePolicy) -> Departure {
+fn departure(policy: DeparturePolicy) -> OffboardingAction {
     match policy {
-        DeparturePolicy::Retain => Departure::Retain,
-        DeparturePolicy::Revoke => Departure::Revoke,
-        DeparturePolicy::Remove => Departure::Remove,
+        DeparturePolicy::Retain => OffboardingAction::Retain,
+        DeparturePolicy::Revoke => OffboardingAction::Revoke,
+        DeparturePolicy::Remove => OffboardingAction::Remove,
     }
 }

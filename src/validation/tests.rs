@@ -8,7 +8,7 @@ use super::*;
 use crate::api::conditions::Blocker;
 use crate::organization::Region;
 use crate::references::ReferencedData;
-use crate::sync::policy::{Departure, Glob, Limit, Restore};
+use crate::sync::policy::{Glob, Limit, OffboardingAction, Restore};
 
 #[test]
 fn what_is_left_out_has_the_defaults_of_the_reference() {
@@ -23,8 +23,8 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
     assert!(policy.users.include.is_empty() && policy.groups.exclude.is_empty());
     assert!(!policy.groups.only_their_members && !policy.groups.prune);
     assert!(policy.onboarding.invite);
-    assert_eq!(policy.offboarding.disabled, Departure::Revoke);
-    assert_eq!(policy.offboarding.absent, Departure::Retain);
+    assert_eq!(policy.offboarding.disabled, OffboardingAction::Revoke);
+    assert_eq!(policy.offboarding.absent, OffboardingAction::Retain);
     assert_eq!(policy.offboarding.limit, Limit::Percent(10.0));
 }
 

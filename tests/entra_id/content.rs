@@ -6,7 +6,7 @@ use directory_sync::directory::AccountState::{Active, Deleted, Disabled};
 use directory_sync::directory::User;
 use directory_sync::problem::ProblemReason;
 use directory_sync::source::entra_id::{GroupSettings, GroupTypes, UserTypes};
-use directory_sync::sync::policy::{Departure, Policy};
+use directory_sync::sync::policy::{OffboardingAction, Policy};
 use directory_sync::sync::resolve::resolve;
 use directory_sync::sync::roster::{Eligibility, GroupEligibility};
 use directory_sync_testing::policy;
@@ -308,7 +308,7 @@ async fn a_removal_in_the_middle_of_a_delta_is_followed() {
 fn only_members_of_groups() -> Policy {
     let mut policy = policy();
     policy.groups.only_their_members = true;
-    policy.offboarding.absent = Departure::Remove;
+    policy.offboarding.absent = OffboardingAction::Remove;
     policy
 }
 

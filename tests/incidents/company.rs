@@ -1,7 +1,7 @@
 //! The company that all incidents happen to: forty people in four teams, all of them members, with
 //! everything that a sync can take away at its harshest.
 
-use directory_sync::sync::policy::{Departure, Policy};
+use directory_sync::sync::policy::{OffboardingAction, Policy};
 use directory_sync_testing::{
     ModelOrganization, Run, TestDirectory, directory, organization, policy,
 };
@@ -13,8 +13,8 @@ pub const TEAMS: [&str; 4] = ["eng", "ops", "sales", "legal"];
 /// the usual limit.
 pub fn harsh() -> Policy {
     let mut policy = policy();
-    policy.offboarding.disabled = Departure::Revoke;
-    policy.offboarding.absent = Departure::Remove;
+    policy.offboarding.disabled = OffboardingAction::Revoke;
+    policy.offboarding.absent = OffboardingAction::Remove;
     policy.groups.prune = true;
     policy
 }

@@ -1,7 +1,7 @@
 //! People were taken for somebody else, or for nobody.
 
 use directory_sync::organization::model::MemberStatus;
-use directory_sync::sync::policy::Departure;
+use directory_sync::sync::policy::OffboardingAction;
 use directory_sync_testing::{Run, TestDirectory, directory, organization, sync};
 
 use crate::company::{PEOPLE, email, everyone, harsh, held, id, nothing, synced, teams, unchanged};
@@ -152,7 +152,7 @@ fn two_people_with_one_id_get_nothing_of_each_other() {
 #[test]
 fn people_who_vanish_are_not_removed_all_at_once_whatever_the_policy() {
     let mut policy = harsh();
-    for departure in [Departure::Remove, Departure::Revoke] {
+    for departure in [OffboardingAction::Remove, OffboardingAction::Revoke] {
         policy.offboarding.absent = departure;
         held(&crate::company::with(&[0, 1, 2, 3]), &policy);
     }

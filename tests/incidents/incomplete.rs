@@ -1,7 +1,7 @@
 //! The directory, or the way to it, failed, and the answer looked like an answer.
 
 use directory_sync::directory::AccountState;
-use directory_sync::sync::policy::{Departure, Limit};
+use directory_sync::sync::policy::{Limit, OffboardingAction};
 use directory_sync_testing::{Run, directory, organization};
 
 use crate::company::{
@@ -26,7 +26,7 @@ fn an_empty_search_result_is_held_even_where_no_limit_is_set() {
 #[test]
 fn an_empty_result_does_not_empty_the_organization() {
     let mut policy = harsh();
-    policy.offboarding.absent = Departure::Remove;
+    policy.offboarding.absent = OffboardingAction::Remove;
     policy.offboarding.limit = Limit::Count(PEOPLE);
     held(&directory(), &policy);
 }

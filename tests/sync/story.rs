@@ -3,7 +3,7 @@
 use directory_sync::problem::ProblemReason;
 use directory_sync::sync::guard::{Approval, HeldBecause};
 use directory_sync::sync::plan::Kind;
-use directory_sync::sync::policy::{Departure, Limit};
+use directory_sync::sync::policy::{Limit, OffboardingAction};
 use directory_sync::sync::report::Mode;
 use directory_sync::sync::run::State;
 use simulators::fault::{Fault, Way};
@@ -415,7 +415,7 @@ async fn vaultwarden_gets_what_changed_and_only_whom_we_sent_is_revoked() {
     let organization = organization(Config::vaultwarden()).await;
     let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
     let mut sync = Sync::new(&source, &client);
-    sync.policy.offboarding.absent = Departure::Retain;
+    sync.policy.offboarding.absent = OffboardingAction::Retain;
     sync.policy.groups.prune = false;
     sync.run().await.unwrap();
     let after = organization.snapshot();

@@ -11,7 +11,8 @@ use directory_sync::source::ldap::{
 use directory_sync::sync::guard::Approval;
 use directory_sync::sync::planned::Planned;
 use directory_sync::sync::policy::{
-    Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
+    Glob, GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Restore,
+    UserFilter,
 };
 use directory_sync::sync::progress::Progress;
 use directory_sync::sync::report::{Mode, Report};
@@ -168,9 +169,9 @@ pub fn policy() -> Policy {
         },
         offboarding: Offboarding {
             remove_after: None,
-            disabled: Departure::Revoke,
-            deleted: Departure::Revoke,
-            absent: Departure::Remove,
+            disabled: OffboardingAction::Revoke,
+            deleted: OffboardingAction::Revoke,
+            absent: OffboardingAction::Remove,
             limit: Limit::Percent(100.0),
             disabled_limit: Limit::Percent(100.0),
         },

@@ -11,7 +11,7 @@ use directory_sync_core::organization::model::{
     Content, Group, Member, MemberRole, MemberStatus, Organization, Seats,
 };
 use directory_sync_core::sync::plan::{
-    Action, Change, GroupAction, MemberAction, Plan, Subject, Withdrawal,
+    Action, Change, GroupAction, MemberAction, Plan, RemovedMember, Subject,
 };
 
 /// An organization in memory, with the public API's semantics: an import links by email, invites
@@ -313,7 +313,8 @@ impl ModelOrganization {
             GroupAction::Rename { .. } => self.group_mut(id()).name = subject.label().into(),
             GroupAction::Update(update) => {
                 // Who is there now, but for whom the plan names.
-                let removed: Vec<ExternalId> = update.remove.iter().map(Withdrawal::id).collect();
+                let removed: Vec<ExternalId> =
+                    update.remove.iter().map(RemovedMember::id).collect();
                 let gone: BTreeSet<Uuid> = self.known(&removed).collect();
                 let now = self.inside[&id()].iter().copied();
                 let members = now

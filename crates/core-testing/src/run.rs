@@ -10,7 +10,7 @@ use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::memberships::{FailedChanges, MembershipCache};
 use directory_sync_core::sync::plan::draft;
 use directory_sync_core::sync::policy::{
-    Departure, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
+    GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Restore, UserFilter,
 };
 use directory_sync_core::sync::resolve::resolve;
 use directory_sync_core::sync::seats::seats;
@@ -28,9 +28,9 @@ pub fn policy() -> Policy {
             limit: Limit::Percent(50.0),
         },
         offboarding: Offboarding {
-            disabled: Departure::Revoke,
-            deleted: Departure::Revoke,
-            absent: Departure::Retain,
+            disabled: OffboardingAction::Revoke,
+            deleted: OffboardingAction::Revoke,
+            absent: OffboardingAction::Retain,
             limit: Limit::Percent(10.0),
             disabled_limit: Limit::Percent(25.0),
             remove_after: None,

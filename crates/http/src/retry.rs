@@ -1,4 +1,5 @@
-//! When a failed request is sent again.
+//! When a failed request is sent again. A request inside a Graph `$batch` isn't one of its own: what the
+//! answer says of it is looked at in the Entra ID source, by the same rules.
 
 use std::time::Duration;
 

@@ -53,7 +53,7 @@ impl FingerprintSet {
                 Some(GroupAction::Update(update)) => {
                     let leaving = update.remove.iter().map(|leaving| &leaving.external_id);
                     let leaving = leaving.filter(|id| !removed.contains(*id));
-                    prints.extend(leaving.map(|id| withdrawal(change.external_id(), id)));
+                    prints.extend(leaving.map(|id| removed_member(change.external_id(), id)));
                 }
                 _ => prints.extend(of_change(change)),
             }
@@ -87,7 +87,7 @@ impl FingerprintSet {
 
     /// Whether it is among them that `member` leaves `group`.
     pub(crate) fn has_withdrawal(&self, group: &ExternalId, member: &ExternalId) -> bool {
-        !self.is_empty() && self.contains(&withdrawal(group, member))
+        !self.is_empty() && self.contains(&removed_member(group, member))
     }
 
     fn contains(&self, print: &Fingerprint) -> bool {
@@ -110,7 +110,7 @@ impl FingerprintSet {
             if let Some(GroupAction::Update(update)) = change.group() {
                 let leaving = update.remove.iter().map(|leaving| &leaving.external_id);
                 let leaving = leaving.filter(|id| removed.contains(*id));
-                let prints = leaving.map(|id| withdrawal(change.external_id(), id));
+                let prints = leaving.map(|id| removed_member(change.external_id(), id));
                 self.sorted.extend(prints);
             }
         }
@@ -190,7 +190,7 @@ fn losing(members: Option<&[ExternalId]>, unmanaged: &[Uuid]) -> String {
     format!("{unmanaged}, {}", ids.join("\n"))
 }
 
-fn withdrawal(group: &ExternalId, member: &ExternalId) -> Fingerprint {
+fn removed_member(group: &ExternalId, member: &ExternalId) -> Fingerprint {
     fingerprint("withdraw", member, Some(group.as_str()))
 }
 

@@ -97,11 +97,11 @@ pub enum Restore {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Offboarding {
     /// Accounts that are disabled at the source.
-    pub disabled: Departure,
+    pub disabled: OffboardingAction,
     /// Accounts that the directory lists as deleted.
-    pub deleted: Departure,
+    pub deleted: OffboardingAction,
     /// People who are gone from the directory, or filtered out.
-    pub absent: Departure,
+    pub absent: OffboardingAction,
     /// So many of the members with access may lose something within a day because they are gone
     /// from the directory, out of scope or out of a group; and so many of the managed groups may be
     /// deleted. More is held.
@@ -122,7 +122,7 @@ impl Offboarding {
 
 /// What happens to a member who goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Departure {
+pub enum OffboardingAction {
     /// The member keeps access and groups.
     Retain,
     /// Access ends; account, data and group memberships stay, the seat is free.

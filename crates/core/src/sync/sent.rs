@@ -97,7 +97,7 @@ pub struct Sent {
 
 /// What came of the changes that were sent.
 #[derive(Clone, Copy)]
-pub struct Outcome<'a> {
+pub struct SendResult<'a> {
     /// Whether this person's or group's row wasn't taken, or not surely.
     pub failed: &'a dyn Fn(&ExternalId) -> bool,
     /// Whether that is the server's word: then it isn't sent again before it changes.

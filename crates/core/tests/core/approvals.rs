@@ -1,6 +1,6 @@
 //! What an approval is for, and what it isn't.
 
-use directory_sync_core::sync::policy::{Departure, Glob, Limit};
+use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction};
 use directory_sync_core_testing::{ModelOrganization, TestDirectory, directory, organization};
 
 use crate::guard::{NOON, approve, hours, limited, members, people, since};
@@ -59,7 +59,7 @@ fn an_approved_removal_takes_nobody_who_stays_out_of_a_group() {
 #[test]
 fn an_approval_is_for_the_account_the_address_and_the_groups_members_that_were_shown() {
     let mut policy = limited(Limit::Percent(10.0));
-    policy.offboarding.absent = Departure::Revoke;
+    policy.offboarding.absent = OffboardingAction::Revoke;
     policy.groups.protected = vec![Glob::new("Group")];
     let digest = |organization: &ModelOrganization, directory: &TestDirectory| {
         since(NOON).plan(directory, organization, &policy).digest

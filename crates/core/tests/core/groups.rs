@@ -1,8 +1,8 @@
 //! Groups and who is in them.
 
 use directory_sync_core::problem::ProblemReason;
-use directory_sync_core::sync::plan::{GroupAction, Withdrawal};
-use directory_sync_core::sync::policy::{Departure, Glob};
+use directory_sync_core::sync::plan::{GroupAction, RemovedMember};
+use directory_sync_core::sync::policy::{Glob, OffboardingAction};
 use directory_sync_core_testing::{Run, TestDirectory, directory, organization, policy, sync};
 
 use crate::{changes, problems, unlimited};
@@ -51,7 +51,7 @@ fn members_come_and_go_and_whoever_is_not_ours_stays() {
         panic!("{:?}", run.approved.changes)
     };
     let texts = |ids: &[_]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let removed: Vec<_> = update.remove.iter().map(Withdrawal::id).collect();
+    let removed: Vec<_> = update.remove.iter().map(RemovedMember::id).collect();
     assert_eq!(
         (texts(&update.add), texts(&removed)),
         (vec!["ann".into()], vec!["cid".into()])
@@ -88,7 +88,7 @@ fn revoked_and_broken_people_stay_in_their_groups() {
 #[test]
 fn removing_somebody_from_the_organization_needs_no_word_to_their_groups() {
     let mut policy = unlimited();
-    policy.offboarding.disabled = Departure::Remove;
+    policy.offboarding.disabled = OffboardingAction::Remove;
     let directory = directory()
         .disabled("ann", "ann@example.com")
         .person("zoe", "zoe@example.com")
@@ -352,7 +352,7 @@ fn whoever_was_not_read_keeps_their_place_in_a_group_that_names_members_nobody_k
         .group("eng", "Engineering", &named)
         .group("all", "All", &["@eng"])
         .group("ops", "Operations", &["p0"]);
-    for departure in [Departure::Retain, Departure::Revoke] {
+    for departure in [OffboardingAction::Retain, OffboardingAction::Revoke] {
         policy.offboarding.absent = departure;
         let mut organization = before.clone();
         let mut run = Run::default();
@@ -388,12 +388,12 @@ fn whoever_was_not_read_keeps_their_place_in_a_group_that_names_members_nobody_k
         assert_eq!(sizes, [9, 9, 1], "{departure:?}");
     }
     // Whoever is removed from the organization leaves its groups.
-    policy.offboarding.absent = Departure::Remove;
+    policy.offboarding.absent = OffboardingAction::Remove;
     let mut organization = before.clone();
     Run::default().sync(&directory, &mut organization, &policy);
     assert_eq!(organization.content.members.len(), 2);
     // Once the group names nobody who isn't known, absence is believed.
-    policy.offboarding.absent = Departure::Retain;
+    policy.offboarding.absent = OffboardingAction::Retain;
     let known = directory_of_two().group("eng", "Engineering", &["p0"]);
     let mut organization = before.clone();
     Run::default().sync(&known, &mut organization, &policy);

@@ -5,7 +5,7 @@ use directory_sync_core::problem::ProblemReason;
 use directory_sync_core::sync::guard::{Approval, Digest, GuardedPlan, HeldBecause};
 use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::plan::GroupAction;
-use directory_sync_core::sync::policy::{Departure, Glob, Limit, Policy};
+use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction, Policy};
 
 use proptest::prelude::*;
 
@@ -19,7 +19,7 @@ use crate::{changes, problems};
 pub fn limited(limit: Limit) -> Policy {
     let mut policy = policy();
     policy.offboarding.limit = limit;
-    policy.offboarding.absent = Departure::Remove;
+    policy.offboarding.absent = OffboardingAction::Remove;
     policy.groups.prune = true;
     policy
 }
@@ -152,7 +152,7 @@ fn the_limit_is_a_share_of_those_with_access_and_not_of_those_who_left_over_the_
         organization.revoked(&format!("old{n}"), &format!("old{n}@example.com"))
     });
     let mut policy = limited(Limit::Percent(10.0));
-    policy.offboarding.absent = Departure::Revoke;
+    policy.offboarding.absent = OffboardingAction::Revoke;
     let run = since(NOON).sync(&people([0]), &mut organization, &policy);
     let expected = HeldBecause::Absent {
         members: 49,
@@ -458,7 +458,7 @@ fn an_approval_is_for_exactly_what_is_held() {
 fn an_approval_is_used_once() {
     let mut organization = members(60);
     let mut policy = limited(Limit::Percent(10.0));
-    policy.offboarding.absent = Departure::Revoke;
+    policy.offboarding.absent = OffboardingAction::Revoke;
     let mut run = since(NOON);
     let (all, without) = (people(0..60), people(12..60));
     run.sync(&all, &mut organization, &policy);
@@ -782,7 +782,7 @@ fn a_protected_group_is_not_left_by_removal_either_and_a_revocation_is_no_loss_o
         members,
     };
     let mut policy = protecting_admins();
-    policy.offboarding.disabled = Departure::Remove;
+    policy.offboarding.disabled = OffboardingAction::Remove;
     // Still listed in the group, and gone from it in the same read.
     for admins in [&["p0", "p1", "p2"][..], &["p1", "p2"], &["p1", "p2", "p3"]] {
         let directory = company(AccountState::Disabled, "Admins", admins);
@@ -801,7 +801,7 @@ fn a_protected_group_is_not_left_by_removal_either_and_a_revocation_is_no_loss_o
         assert!(approved.held.is_none());
         assert_eq!(organization.content.members.len(), 19);
     }
-    policy.offboarding.disabled = Departure::Revoke;
+    policy.offboarding.disabled = OffboardingAction::Revoke;
     let directory = company(AccountState::Disabled, "Admins", &["p0", "p1", "p2"]);
     let run = sync(&directory, &mut with_admins(), &policy);
     assert_eq!(why(&run), []);
@@ -811,7 +811,7 @@ fn a_protected_group_is_not_left_by_removal_either_and_a_revocation_is_no_loss_o
 #[test]
 fn a_protected_group_that_is_gone_keeps_whoever_would_be_removed_with_it() {
     let mut policy = protecting_admins();
-    policy.offboarding.disabled = Departure::Remove;
+    policy.offboarding.disabled = OffboardingAction::Remove;
     policy.groups.prune = true;
     let others = (1..20).fold(directory(), |directory, n| {
         directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
@@ -1156,7 +1156,7 @@ fn a_protected_group_is_not_renamed_out_of_its_protection_although_nobody_leaves
 #[test]
 fn whoever_is_in_a_protected_group_that_is_not_compared_is_not_removed_unasked() {
     let mut policy = protecting_admins();
-    policy.offboarding.disabled = Departure::Remove;
+    policy.offboarding.disabled = OffboardingAction::Remove;
     let people = || {
         directory()
             .disabled("p0", "p0@example.com")
@@ -1196,7 +1196,7 @@ fn whoever_is_in_a_protected_group_that_is_not_compared_is_not_removed_unasked()
 #[test]
 fn whoever_was_added_to_a_protected_group_by_hand_is_not_removed_unasked() {
     let mut policy = protecting_admins();
-    policy.offboarding.disabled = Departure::Remove;
+    policy.offboarding.disabled = OffboardingAction::Remove;
     policy.groups.protected = vec![];
     let mut organization = with_admins();
     let mut run = since(NOON);

@@ -1,7 +1,7 @@
 //! What a run remembers of the one before.
 
 use directory_sync_core::sync::memberships::{FailedChanges, MembershipCache};
-use directory_sync_core::sync::policy::{Departure, Limit};
+use directory_sync_core::sync::policy::{Limit, OffboardingAction};
 use directory_sync_core_testing::{
     ModelOrganization, Run, TestDirectory, directory, id, organization, policy,
 };
@@ -86,7 +86,7 @@ fn somebody_removed_by_hand_and_invited_again_is_back_in_their_groups() {
 fn a_removal_costs_no_read_of_the_groups_that_still_list_the_person() {
     let (mut run, mut organization) = filled();
     let mut policy = unlimited();
-    policy.offboarding.disabled = Departure::Remove;
+    policy.offboarding.disabled = OffboardingAction::Remove;
     let directory = directory()
         .disabled("ann", "ann@example.com")
         .person("bob", "bob@example.com")
@@ -132,7 +132,7 @@ fn held_removals_of_people_leave_no_false_memory_of_their_groups() {
     let mut policy = policy();
     policy.offboarding.limit = Limit::Count(0);
     policy.offboarding.disabled_limit = Limit::Count(0);
-    policy.offboarding.disabled = Departure::Remove;
+    policy.offboarding.disabled = OffboardingAction::Remove;
     let blocked = directory()
         .disabled("ann", "ann@example.com")
         .person("bob", "bob@example.com")
@@ -201,7 +201,7 @@ fn what_failed_is_not_taken_as_done() {
 fn a_removal_that_failed_leaves_the_person_in_the_groups_that_are_remembered() {
     let (mut run, mut organization) = filled();
     let mut policy = unlimited();
-    policy.offboarding.disabled = Departure::Remove;
+    policy.offboarding.disabled = OffboardingAction::Remove;
     let directory = directory()
         .disabled("ann", "ann@example.com")
         .person("bob", "bob@example.com")

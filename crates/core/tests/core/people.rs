@@ -2,7 +2,7 @@
 
 use directory_sync_core::organization::model::{MemberRole, MemberStatus};
 use directory_sync_core::problem::ProblemReason;
-use directory_sync_core::sync::policy::{Departure, Glob, Restore};
+use directory_sync_core::sync::policy::{Glob, OffboardingAction, Restore};
 use directory_sync_core_testing::{Run, directory, id, organization, policy, sync};
 
 use crate::{changes, problems, unlimited};
@@ -53,7 +53,7 @@ fn a_member_without_external_id_is_linked_by_email_even_an_owner() {
 #[test]
 fn a_new_id_for_a_known_email_is_relinked_and_neither_removed_nor_invited() {
     let mut policy = unlimited();
-    policy.offboarding.absent = Departure::Remove;
+    policy.offboarding.absent = OffboardingAction::Remove;
     let directory = directory()
         .person("new", "ann@example.com")
         .group("g", "Group", &["new"]);
@@ -87,8 +87,8 @@ fn an_id_that_the_directory_lists_as_deleted_gives_way_to_the_new_one() {
 #[test]
 fn an_active_person_keeps_the_member_whose_older_entry_is_disabled_or_filtered_out() {
     let mut policy = unlimited();
-    policy.offboarding.disabled = Departure::Remove;
-    policy.offboarding.absent = Departure::Remove;
+    policy.offboarding.disabled = OffboardingAction::Remove;
+    policy.offboarding.absent = OffboardingAction::Remove;
     let before = || {
         organization()
             .member("old", "ann@example.com")
@@ -122,7 +122,7 @@ fn an_active_person_keeps_the_member_whose_older_entry_is_disabled_or_filtered_o
 #[test]
 fn an_active_persons_email_keeps_a_member_of_a_disabled_entry_where_both_are_members() {
     let mut policy = unlimited();
-    policy.offboarding.disabled = Departure::Remove;
+    policy.offboarding.disabled = OffboardingAction::Remove;
     let directory = directory()
         .disabled("old", "ann@example.com")
         .person("new", "ann@example.com");
@@ -154,7 +154,7 @@ fn a_revoked_member_who_is_linked_or_relinked_is_not_restored_with_it() {
 fn an_email_of_somebody_whose_id_is_in_use_foreign_or_an_owners_is_a_conflict() {
     let mut policy = unlimited();
     policy.external_id_prefix = "d:".into();
-    policy.offboarding.absent = Departure::Remove;
+    policy.offboarding.absent = OffboardingAction::Remove;
     let directory = directory()
         .person("a2", "a@example.com")
         .person("a1", "renamed@example.com")
@@ -303,24 +303,24 @@ fn blocked_people_go_as_the_policy_says() {
         .member("zoe", "zoe@example.com");
     for (departure, after) in [
         (
-            Departure::Retain,
+            OffboardingAction::Retain,
             vec![
                 "ann@example.com (ann) confirmed",
                 "bob@example.com (bob) revoked",
             ],
         ),
         (
-            Departure::Revoke,
+            OffboardingAction::Revoke,
             vec![
                 "ann@example.com (ann) revoked",
                 "bob@example.com (bob) revoked",
             ],
         ),
-        (Departure::Remove, vec![]),
+        (OffboardingAction::Remove, vec![]),
     ] {
         let mut policy = unlimited();
         policy.offboarding.disabled = departure;
-        policy.offboarding.absent = Departure::Retain;
+        policy.offboarding.absent = OffboardingAction::Retain;
         let mut organization = before.clone();
         sync(&directory, &mut organization, &policy);
         let after: Vec<_> = after
@@ -336,7 +336,7 @@ fn somebody_blocked_under_a_new_id_without_email_filters_or_groups_is_blocked_an
     let mut policy = unlimited();
     policy.groups.only_their_members = true;
     policy.users.include = vec![Glob::new("*@example.com")];
-    policy.offboarding.absent = Departure::Remove;
+    policy.offboarding.absent = OffboardingAction::Remove;
     let directory = directory()
         .disabled("stripped", "")
         .disabled("new", "bob@example.com")
@@ -372,9 +372,9 @@ fn people_gone_deleted_or_filtered_out_go_as_the_policy_for_absent_ones_says() {
         .member("zoe", "zoe@example.com");
     let expected = |departure| {
         let state = |email: &str, id: &str| match departure {
-            Departure::Retain => Some(format!("{email} ({id}) confirmed")),
-            Departure::Revoke => Some(format!("{email} ({id}) revoked")),
-            Departure::Remove => None,
+            OffboardingAction::Retain => Some(format!("{email} ({id}) confirmed")),
+            OffboardingAction::Revoke => Some(format!("{email} ({id}) revoked")),
+            OffboardingAction::Remove => None,
         };
         let mut all: Vec<String> = [
             ("deleted@example.com", "deleted"),
@@ -387,12 +387,16 @@ fn people_gone_deleted_or_filtered_out_go_as_the_policy_for_absent_ones_says() {
         all.push("zoe@example.com (zoe) confirmed".into());
         all
     };
-    for departure in [Departure::Retain, Departure::Revoke, Departure::Remove] {
+    for departure in [
+        OffboardingAction::Retain,
+        OffboardingAction::Revoke,
+        OffboardingAction::Remove,
+    ] {
         let mut policy = unlimited();
         policy.users.exclude = vec![Glob::new("SVC-*")];
         policy.offboarding.absent = departure;
         policy.offboarding.deleted = departure;
-        policy.offboarding.disabled = Departure::Retain;
+        policy.offboarding.disabled = OffboardingAction::Retain;
         let mut organization = before.clone();
         sync(&directory, &mut organization, &policy);
         assert_eq!(organization.show(), expected(departure), "{departure:?}");
@@ -422,7 +426,7 @@ fn who_is_listed_as_deleted_goes_at_once_and_who_is_merely_absent_stays() {
 #[test]
 fn an_owner_who_would_have_to_go_stays_and_is_named() {
     let mut policy = unlimited();
-    policy.offboarding.absent = Departure::Remove;
+    policy.offboarding.absent = OffboardingAction::Remove;
     let directory = directory()
         .disabled("ann", "ann@example.com")
         .person("zoe", "zoe@example.com");
@@ -446,7 +450,7 @@ fn an_owner_who_would_have_to_go_stays_and_is_named() {
 fn members_of_another_prefix_and_without_external_id_are_nobodys_to_remove() {
     let mut policy = unlimited();
     policy.external_id_prefix = "hr:".into();
-    policy.offboarding.absent = Departure::Remove;
+    policy.offboarding.absent = OffboardingAction::Remove;
     let mut organization = organization()
         .member("it:ann", "ann@example.com")
         .member("hr:bob", "bob@example.com")
@@ -470,8 +474,8 @@ fn members_of_another_prefix_and_without_external_id_are_nobodys_to_remove() {
 #[test]
 fn people_whose_entries_are_broken_are_named_and_lose_nothing() {
     let mut policy = unlimited();
-    policy.offboarding.absent = Departure::Remove;
-    policy.offboarding.disabled = Departure::Remove;
+    policy.offboarding.absent = OffboardingAction::Remove;
+    policy.offboarding.disabled = OffboardingAction::Remove;
     let long = format!("{}@example.com", "x".repeat(250));
     let directory = directory()
         .person("none", "")
@@ -547,7 +551,7 @@ fn two_active_entries_with_the_email_of_a_disabled_one_leave_its_member_as_they_
 #[test]
 fn two_members_with_one_external_id_are_named_and_left_alone() {
     let mut policy = unlimited();
-    policy.offboarding.absent = Departure::Remove;
+    policy.offboarding.absent = OffboardingAction::Remove;
     let directory = directory()
         .disabled("twin", "one@example.com")
         .person("zoe", "zoe@example.com")
@@ -804,7 +808,7 @@ fn whom_we_revoked_is_restored_under_a_new_id_too() {
 #[test]
 fn a_hidden_state_attribute_keeps_only_those_revoked_for_it_from_coming_back() {
     let mut policy = unlimited();
-    policy.offboarding.absent = Departure::Revoke;
+    policy.offboarding.absent = OffboardingAction::Revoke;
     let mut organization = organization()
         .member("ann", "ann@example.com")
         .member("bob", "bob@example.com")

@@ -1,7 +1,7 @@
 //! `offboarding.removeAfter`: whom an earlier run revoked long enough ago is removed.
 
 use directory_sync_core::organization::model::MemberStatus;
-use directory_sync_core::sync::policy::{Departure, Limit, Policy};
+use directory_sync_core::sync::policy::{Limit, OffboardingAction, Policy};
 use directory_sync_core_testing::{ModelOrganization, Run, TestDirectory, directory, organization};
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,7 +12,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 fn after_thirty_days() -> Policy {
     let mut policy = unlimited();
-    policy.offboarding.absent = Departure::Revoke;
+    policy.offboarding.absent = OffboardingAction::Revoke;
     policy.offboarding.remove_after = Some(DAY * 30);
     policy
 }

@@ -1,7 +1,7 @@
 //! A plan for people and programs.
 
 use directory_sync_core::sync::guard::GuardedPlan;
-use directory_sync_core::sync::policy::{Departure, Limit};
+use directory_sync_core::sync::policy::{Limit, OffboardingAction};
 use directory_sync_core::sync::render::{Sides, json, markdown, table};
 use directory_sync_core_testing::{directory, organization, policy, sync};
 use serde_json::{Value, json as value};
@@ -13,7 +13,7 @@ const SIDES: Sides<'static> = Sides {
 
 fn plan() -> GuardedPlan {
     let mut policy = policy();
-    policy.offboarding.absent = Departure::Remove;
+    policy.offboarding.absent = OffboardingAction::Remove;
     policy.offboarding.limit = Limit::Count(0);
     let directory = directory()
         .person("new", "new@example.com")

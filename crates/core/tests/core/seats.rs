@@ -57,7 +57,7 @@ fn links_need_no_seat_and_whoever_was_revoked_before_frees_none() {
         .disabled("bob", "bob@example.com")
         .person("cid", "cid@example.com");
     let mut policy = unlimited();
-    policy.offboarding.disabled = directory_sync_core::sync::policy::Departure::Remove;
+    policy.offboarding.disabled = directory_sync_core::sync::policy::OffboardingAction::Remove;
     let mut organization = organization()
         .stranger("ann@example.com")
         .revoked("bob", "bob@example.com")

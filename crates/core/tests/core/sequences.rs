@@ -12,7 +12,7 @@ use directory_sync_core::sync::guard::{Approval, Digest, GuardedPlan};
 use directory_sync_core::sync::ledger::{Class, Ledger};
 use directory_sync_core::sync::memberships::FailedChanges;
 use directory_sync_core::sync::plan::{Action, Change, GroupAction, MemberAction};
-use directory_sync_core::sync::policy::{Departure, Glob, Limit, Policy, Restore};
+use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction, Policy, Restore};
 use directory_sync_core::sync::resolve::resolve;
 use directory_sync_core::sync::roster::Eligibility;
 use directory_sync_core_testing::{
@@ -194,9 +194,9 @@ fn steps() -> impl Strategy<Value = Step> {
 fn policies() -> impl Strategy<Value = Policy> {
     let departures = || {
         prop_oneof![
-            Just(Departure::Retain),
-            Just(Departure::Revoke),
-            Just(Departure::Remove)
+            Just(OffboardingAction::Retain),
+            Just(OffboardingAction::Revoke),
+            Just(OffboardingAction::Remove)
         ]
     };
     let limits = || {

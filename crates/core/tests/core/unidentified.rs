@@ -4,7 +4,7 @@ use directory_sync_core::problem::ProblemReason::{
     AmbiguousMember, DuplicateEmail, EmptyDirectory, IdentityConflict, InvalidExternalId,
     UnidentifiedEntries, UnknownAccountState,
 };
-use directory_sync_core::sync::policy::{Departure, Policy};
+use directory_sync_core::sync::policy::{OffboardingAction, Policy};
 use directory_sync_core_testing::{directory, organization, sync};
 
 use crate::{changes, problems, unlimited};
@@ -12,8 +12,8 @@ use crate::{changes, problems, unlimited};
 /// Whoever is absent is removed, and groups that are gone are deleted.
 fn harsh() -> Policy {
     let mut policy = unlimited();
-    policy.offboarding.absent = Departure::Remove;
-    policy.offboarding.disabled = Departure::Remove;
+    policy.offboarding.absent = OffboardingAction::Remove;
+    policy.offboarding.disabled = OffboardingAction::Remove;
     policy.groups.prune = true;
     policy
 }

@@ -3,7 +3,8 @@
 use directory_sync_core::directory::AccountState;
 use directory_sync_core::organization::model::{MemberRole, MemberStatus};
 use directory_sync_core::sync::policy::{
-    Departure, Glob, GroupFilter, Limit, Offboarding, Onboarding, Policy, Restore, UserFilter,
+    Glob, GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Restore,
+    UserFilter,
 };
 use directory_sync_core_testing::{ModelOrganization, TestDirectory, directory, id, organization};
 use proptest::prelude::*;
@@ -149,11 +150,11 @@ pub fn organizations(prefix: &'static str) -> impl Strategy<Value = ModelOrganiz
     })
 }
 
-fn departures() -> impl Strategy<Value = Departure> {
+fn departures() -> impl Strategy<Value = OffboardingAction> {
     prop_oneof![
-        Just(Departure::Retain),
-        Just(Departure::Revoke),
-        Just(Departure::Remove)
+        Just(OffboardingAction::Retain),
+        Just(OffboardingAction::Revoke),
+        Just(OffboardingAction::Remove)
     ]
 }
 

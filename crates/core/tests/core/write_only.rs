@@ -9,7 +9,7 @@ use directory_sync_core::sync::guard::{Approval, GuardedPlan, HeldBecause, guard
 use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::memberships::{FailedChanges, MembershipCache};
 use directory_sync_core::sync::plan::{GroupAction, draft};
-use directory_sync_core::sync::policy::{Departure, Limit, Policy};
+use directory_sync_core::sync::policy::{Limit, OffboardingAction, Policy};
 use directory_sync_core::sync::resolve::resolve;
 use directory_sync_core_testing::{TestDirectory, directory, id, policy};
 use jiff::Timestamp;
@@ -446,8 +446,8 @@ fn where_it_is_lost_everything_waits_for_a_person() {
 #[test]
 fn what_the_server_cannot_do_is_told_and_left() {
     let mut server = Server::new();
-    server.policy.offboarding.absent = Departure::Remove;
-    server.policy.offboarding.disabled = Departure::Remove;
+    server.policy.offboarding.absent = OffboardingAction::Remove;
+    server.policy.offboarding.disabled = OffboardingAction::Remove;
     server.policy.groups.prune = true;
     server.policy.onboarding.invite = false;
     let directory = company()
@@ -586,11 +586,11 @@ fn who_is_listed_as_deleted_goes_as_the_policy_for_deleted_ones_says() {
         directory().deleted("p0", "p0@example.com"),
         |directory, n| directory.person(&format!("p{n}"), &format!("p{n}@example.com")),
     );
-    server.policy.offboarding.absent = Departure::Revoke;
-    server.policy.offboarding.deleted = Departure::Retain;
+    server.policy.offboarding.absent = OffboardingAction::Revoke;
+    server.policy.offboarding.deleted = OffboardingAction::Retain;
     assert_eq!(changes(&server.plan(&gone, None)), Vec::<String>::new());
-    server.policy.offboarding.absent = Departure::Retain;
-    server.policy.offboarding.deleted = Departure::Revoke;
+    server.policy.offboarding.absent = OffboardingAction::Retain;
+    server.policy.offboarding.deleted = OffboardingAction::Revoke;
     assert_eq!(changes(&server.plan(&gone, None)), ["Revoke p0"]);
 }
 

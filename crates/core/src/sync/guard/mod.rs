@@ -398,8 +398,8 @@ impl Held {
 
     /// All reasons in one text.
     pub fn describe(&self) -> String {
-        let told = self.why.iter().take(REASONS_TOLD).map(ToString::to_string);
-        let mut text = told.collect::<Vec<_>>().join("; ");
+        let reasons = self.why.iter().take(REASONS_TOLD).map(ToString::to_string);
+        let mut text = reasons.collect::<Vec<_>>().join("; ");
         if let more @ 1.. = self.why.len().saturating_sub(REASONS_TOLD) {
             text.push_str(&format!("; and {more} more limits"));
         }

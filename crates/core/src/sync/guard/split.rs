@@ -6,7 +6,7 @@ use super::postpone;
 use super::weigh::Reasons;
 use crate::directory::ExternalId;
 use crate::sync::plan::{
-    Action, Change, GroupAction, MemberAction, Name, Plan, Reason, Update, Withdrawal,
+    Action, Change, GroupAction, MemberAction, Name, Plan, Reason, RemovedMember, Update,
 };
 
 /// A plan without what is held, and that.
@@ -34,7 +34,7 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
             }
             plan.changes.extend(goes_ahead);
             if let Some((change, by)) = waits {
-                let leaving = removed(&change).map(Withdrawal::id).collect();
+                let leaving = removed(&change).map(RemovedMember::id).collect();
                 withheld.insert(change.subject.external_id.clone(), leaving);
                 held.push((change, by));
             }
@@ -100,10 +100,10 @@ fn split_update(
         return (Some(change), None);
     };
     let mut by = None;
-    let stays: Vec<Withdrawal> = update
+    let stays: Vec<RemovedMember> = update
         .remove
         .extract_if(.., |leaving| {
-            let held = reasons.holds_withdrawal(&group, leaving);
+            let held = reasons.holds_removed_member(&group, leaving);
             by = by.or(held);
             held.is_some()
         })
@@ -112,7 +112,7 @@ fn split_update(
         return (Some(change), None);
     };
     let before = update.keep.clone();
-    update.keep.extend(stays.iter().map(Withdrawal::id));
+    update.keep.extend(stays.iter().map(RemovedMember::id));
     update.keep.sort_unstable();
     let held = Update {
         add: vec![],
@@ -129,7 +129,7 @@ fn split_update(
     ((!nothing_left).then_some(change), Some((waits, by)))
 }
 
-fn removed(change: &Change) -> impl Iterator<Item = &Withdrawal> {
+fn removed(change: &Change) -> impl Iterator<Item = &RemovedMember> {
     let update = match change.group() {
         Some(GroupAction::Update(update)) => Some(update),
         _ => None,

@@ -8,7 +8,7 @@ use super::{FingerprintSet, HeldBecause};
 use crate::directory::ExternalId;
 use crate::sync::ledger::{Class, Ledger, Recent, key, member_key};
 use crate::sync::limits::Limit;
-use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan, Reason, Withdrawal};
+use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan, Reason, RemovedMember};
 use crate::sync::policy::{Policy, passes};
 
 /// Why changes are held, and which ones; a number is an index into the list of reasons.
@@ -50,7 +50,7 @@ impl Reasons {
         self.list
     }
 
-    /// What holds this change; for an update of a group see [`Reasons::holds_withdrawal`].
+    /// What holds this change; for an update of a group see [`Reasons::holds_removed_member`].
     pub fn holds(&self, change: &Change) -> Option<usize> {
         let id = change.external_id();
         if self.covered.has(change) {
@@ -85,7 +85,11 @@ impl Reasons {
     }
 
     /// What keeps somebody in a group.
-    pub fn holds_withdrawal(&self, group: &ExternalId, leaving: &Withdrawal) -> Option<usize> {
+    pub fn holds_removed_member(
+        &self,
+        group: &ExternalId,
+        leaving: &RemovedMember,
+    ) -> Option<usize> {
         let member = &leaving.external_id;
         if self.covered.has_withdrawal(group, member) {
             return None;
@@ -125,7 +129,7 @@ impl Reasons {
                     .remove
                     .iter()
                     .any(|leaving| {
-                        self.holds_withdrawal(change.external_id(), leaving)
+                        self.holds_removed_member(change.external_id(), leaving)
                             .is_some()
                     })
                     .then(|| change.clone())?,
@@ -133,7 +137,8 @@ impl Reasons {
             };
             let group = change.subject.external_id.clone();
             if let Action::Group(GroupAction::Update(update)) = &mut change.action {
-                let held = |leaving: &Withdrawal| self.holds_withdrawal(&group, leaving).is_some();
+                let held =
+                    |leaving: &RemovedMember| self.holds_removed_member(&group, leaving).is_some();
                 update.remove.retain(held);
             }
             Some(change)

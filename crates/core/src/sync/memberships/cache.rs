@@ -8,10 +8,10 @@ use uuid::Uuid;
 use crate::directory::ExternalId;
 use crate::sync::hash::{person_hash, truncated};
 use crate::sync::plan::{
-    Action, Change, DesiredGroup, Draft, Existing, GroupAction, GroupState, Known, KnownGroups,
-    MemberAction, Plan, Update, Withdrawal,
+    Action, CachedMembers, Change, DesiredGroup, Draft, Existing, GroupAction, GroupState,
+    KnownGroups, MemberAction, Plan, RemovedMember, Update,
 };
-use crate::sync::sent::{Outcome, SentState};
+use crate::sync::sent::{SendResult, SentState};
 
 /// What earlier runs saw or made of an organization's groups, so that an unchanged directory costs
 /// no request a group.
@@ -99,8 +99,8 @@ impl MembershipCache {
                         Existing::Relinked => true,
                         Existing::Known(wanted) => match self.known(id, wanted) {
                             None => true,
-                            Some(Known::Differs { .. }) => approving || unmanaged_changed,
-                            Some(Known::AsWanted | Known::WithLeavers) => {
+                            Some(CachedMembers::Differs { .. }) => approving || unmanaged_changed,
+                            Some(CachedMembers::AsDesired | CachedMembers::WithLeavers) => {
                                 unmanaged_changed && self.unmanaged(id).is_some()
                             }
                         },
@@ -120,11 +120,11 @@ impl MembershipCache {
     }
 
     /// What holds of a group that wasn't read.
-    pub(crate) fn known(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<Known> {
+    pub(crate) fn known(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<CachedMembers> {
         let cached = self.groups.get(&key(id))?;
         if let Some(differs) = &cached.differs {
             let Differences { missing, extra } = &**differs;
-            return (cached.digest == wanted.digest).then(|| Known::Differs {
+            return (cached.digest == wanted.digest).then(|| CachedMembers::Differs {
                 missing: missing.clone(),
                 extra: extra.clone(),
             });
@@ -133,9 +133,9 @@ impl MembershipCache {
             // Somebody who was in it left the organization and comes back, or is new.
             None
         } else if cached.digest == wanted.digest {
-            Some(Known::AsWanted)
+            Some(CachedMembers::AsDesired)
         } else if wanted.before == Some(cached.digest) {
-            Some(Known::WithLeavers)
+            Some(CachedMembers::WithLeavers)
         } else {
             None
         }
@@ -181,7 +181,7 @@ impl MembershipCache {
             [0; 16]
         };
         let missed = |id: &ExternalId| failed.groups.contains(id) || failed.people.contains(id);
-        let outcome = Outcome {
+        let outcome = SendResult {
             failed: &missed,
             refused: failed.refused,
         };
@@ -198,7 +198,7 @@ impl MembershipCache {
                 Some(GroupAction::Update(update)) => {
                     let known = updates.entry(id).or_default();
                     known.0.extend(update.add.iter().cloned());
-                    known.1.extend(update.remove.iter().map(Withdrawal::id));
+                    known.1.extend(update.remove.iter().map(RemovedMember::id));
                 }
                 Some(GroupAction::Create { .. } | GroupAction::Relink { .. }) => {
                     unseen.insert(id);
@@ -293,7 +293,7 @@ impl MembershipCache {
 }
 
 impl KnownGroups for MembershipCache {
-    fn known(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<Known> {
+    fn known(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<CachedMembers> {
         self.known(id, wanted)
     }
 

@@ -113,7 +113,7 @@ pub struct Update {
     /// Who comes in.
     pub add: Vec<ExternalId>,
     /// The members that leave the group, each with its evidence.
-    pub remove: Vec<Withdrawal>,
+    pub remove: Vec<RemovedMember>,
     /// Everyone else of ours who is and stays in it.
     pub keep: Vec<ExternalId>,
     /// Members in it that we don't manage. An import would drop them. `None` where the group wasn't
@@ -123,7 +123,7 @@ pub struct Update {
 
 /// Somebody who leaves a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Withdrawal {
+pub struct RemovedMember {
     /// The external id of the member that leaves.
     pub external_id: ExternalId,
     /// What says so.
@@ -291,7 +291,7 @@ impl Change {
     }
 }
 
-impl Withdrawal {
+impl RemovedMember {
     /// The external id of the member that leaves.
     pub fn id(&self) -> ExternalId {
         self.external_id.clone()

@@ -8,13 +8,13 @@ use uuid::Uuid;
 use crate::directory::{Evidence, ExternalId};
 use crate::organization::model::MemberStatus;
 use crate::problem::Problem;
-use crate::sync::plan::draft::{Basis, Compared, DesiredGroup, Draft};
+use crate::sync::plan::draft::{Compared, DesiredGroup, Draft, DraftKind};
 use crate::sync::plan::groups::Target;
 use crate::sync::plan::people::Presence;
 use crate::sync::plan::write_only;
 use crate::sync::plan::{
-    Action, Change, GroupAction, GroupState, Known, KnownGroups, Plan, Reason, Subject, Update,
-    Withdrawal,
+    Action, CachedMembers, Change, GroupAction, GroupState, KnownGroups, Plan, Reason,
+    RemovedMember, Subject, Update,
 };
 use crate::sync::roster::Roster;
 
@@ -31,7 +31,7 @@ impl Draft<'_> {
         let Self {
             roster,
             counts,
-            basis,
+            kind,
         } = self;
         let mut plan = Plan {
             problems: roster.problems.clone(),
@@ -44,9 +44,9 @@ impl Draft<'_> {
                 .map(|attribute| attribute.name.clone()),
             ..Plan::default()
         };
-        let mut problems = match basis {
-            Basis::Compared(compared) => compare(*compared, roster, memory, read, &mut plan),
-            Basis::WriteOnly(policy) => {
+        let mut problems = match kind {
+            DraftKind::Compared(compared) => compare(*compared, roster, memory, read, &mut plan),
+            DraftKind::WriteOnly(policy) => {
                 write_only::compare(roster, policy, memory.sent(), &mut plan)
             }
         };
@@ -100,7 +100,7 @@ fn compare(
                 match (read.get(&uuid), known) {
                     (Some(current), _) => group.with_read(uuid, current, &members, &all),
                     (None, Some(mut known)) => {
-                        if let Known::Differs { extra, .. } = &mut known {
+                        if let CachedMembers::Differs { extra, .. } = &mut known {
                             // Whoever left the organization has left the group.
                             extra.retain(|id| ours.contains(id));
                         }
@@ -258,14 +258,14 @@ impl Comparison<'_> {
         (state, change)
     }
 
-    fn with_known(&self, group: Uuid, known: &Known) -> (GroupState, Option<Change>) {
+    fn with_known(&self, group: Uuid, known: &CachedMembers) -> (GroupState, Option<Change>) {
         match known {
-            Known::AsWanted => (self.state(), None),
-            Known::WithLeavers => {
+            CachedMembers::AsDesired => (self.state(), None),
+            CachedMembers::WithLeavers => {
                 let removed = self.ids(|presence| presence == Presence::Leaves);
                 self.update(group, vec![], removed, None)
             }
-            Known::Differs { missing, extra } => {
+            CachedMembers::Differs { missing, extra } => {
                 // Whoever isn't a member yet can't be in it, whatever was remembered.
                 let mut add = self.ids(|presence| presence == Presence::Joins);
                 add.extend(missing.iter().cloned());
@@ -314,7 +314,10 @@ impl Comparison<'_> {
             keep.extend(state.extra.iter().cloned());
             keep.sort_unstable();
         }
-        let remove = remove.into_iter().map(|id| self.withdrawal(id)).collect();
+        let remove = remove
+            .into_iter()
+            .map(|id| self.removed_member(id))
+            .collect();
         let change = Change {
             subject: self.subject(Some(group)),
             reason: Reason::MembersChanged,
@@ -335,10 +338,10 @@ impl Comparison<'_> {
 
     /// Somebody who isn't in the group any more: because of what the directory says about them, or
     /// because its complete list doesn't have them.
-    fn withdrawal(&self, external_id: ExternalId) -> Withdrawal {
+    fn removed_member(&self, external_id: ExternalId) -> RemovedMember {
         if let Some(evidence) = self.departing.get(&external_id) {
             let evidence = (*evidence).clone();
-            return Withdrawal {
+            return RemovedMember {
                 external_id,
                 evidence,
             };
@@ -346,7 +349,7 @@ impl Comparison<'_> {
         let person = self.roster.by_id.get(&external_id);
         let person = person.map(|&at| &self.roster.people[at as usize]);
         let evidence = person.and_then(|person| person.evidence.clone());
-        Withdrawal {
+        RemovedMember {
             external_id,
             evidence: evidence.unwrap_or(Evidence::Absent),
         }

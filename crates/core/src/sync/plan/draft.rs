@@ -25,10 +25,10 @@ use crate::sync::roster::{Eligibility, Roster};
 pub struct Draft<'a> {
     pub(super) roster: &'a Roster,
     pub(super) counts: Counts,
-    pub(super) basis: Basis<'a>,
+    pub(super) kind: DraftKind<'a>,
 }
 
-pub(super) enum Basis<'a> {
+pub(super) enum DraftKind<'a> {
     Compared(Box<Compared<'a>>),
     /// The rules, for a server that can't be read.
     WriteOnly(&'a Policy),
@@ -83,11 +83,11 @@ pub fn draft<'a>(
     let content = match organization {
         Organization::Read(content) => &**content,
         Organization::WriteOnly => {
-            let basis = Basis::WriteOnly(policy);
+            let kind = DraftKind::WriteOnly(policy);
             return Draft {
                 roster,
                 counts,
-                basis,
+                kind,
             };
         }
     };
@@ -167,7 +167,7 @@ pub fn draft<'a>(
     Draft {
         roster,
         counts,
-        basis: Basis::Compared(Box::new(compared)),
+        kind: DraftKind::Compared(Box::new(compared)),
     }
 }
 
@@ -181,26 +181,26 @@ impl Draft<'_> {
     /// Groups that aren't compared and that nobody may leave without approval. Who is in them has to
     /// be known.
     pub(crate) fn protected(&self) -> &[Uuid] {
-        match &self.basis {
-            Basis::Compared(compared) => &compared.protected.others,
-            Basis::WriteOnly(_) => &[],
+        match &self.kind {
+            DraftKind::Compared(compared) => &compared.protected.others,
+            DraftKind::WriteOnly(_) => &[],
         }
     }
 
     /// Whether somebody may leave this protected group by being removed from the organization: who is
     /// in it by now has to be known.
     pub(crate) fn may_lose_protected(&self, group: &Uuid) -> bool {
-        match &self.basis {
-            Basis::Compared(compared) => compared.protected.compared.contains(group),
-            Basis::WriteOnly(_) => false,
+        match &self.kind {
+            DraftKind::Compared(compared) => compared.protected.compared.contains(group),
+            DraftKind::WriteOnly(_) => false,
         }
     }
 
     /// The groups that are to be deleted. Who is in them has to be known: they lose something.
     pub(crate) fn deleted(&self) -> impl Iterator<Item = Uuid> {
-        let changes = match &self.basis {
-            Basis::Compared(compared) => compared.groups.changes.as_slice(),
-            Basis::WriteOnly(_) => &[],
+        let changes = match &self.kind {
+            DraftKind::Compared(compared) => compared.groups.changes.as_slice(),
+            DraftKind::WriteOnly(_) => &[],
         };
         changes
             .iter()
@@ -210,9 +210,9 @@ impl Draft<'_> {
 
     /// Who isn't ours to move.
     pub(crate) fn unmanaged(&self) -> Unmanaged {
-        match &self.basis {
-            Basis::Compared(compared) => compared.unmanaged,
-            Basis::WriteOnly(_) => Unmanaged::default(),
+        match &self.kind {
+            DraftKind::Compared(compared) => compared.unmanaged,
+            DraftKind::WriteOnly(_) => Unmanaged::default(),
         }
     }
 
@@ -220,9 +220,9 @@ impl Draft<'_> {
     pub(crate) fn existing(
         &self,
     ) -> impl Iterator<Item = (Uuid, &crate::directory::ExternalId, Existing<'_>)> {
-        let wanted = match &self.basis {
-            Basis::Compared(compared) => compared.wanted.as_slice(),
-            Basis::WriteOnly(_) => &[],
+        let wanted = match &self.kind {
+            DraftKind::Compared(compared) => compared.wanted.as_slice(),
+            DraftKind::WriteOnly(_) => &[],
         };
         wanted.iter().filter_map(|wanted| {
             let id = &self.roster.groups[wanted.at].id;

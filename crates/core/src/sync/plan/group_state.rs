@@ -44,9 +44,9 @@ impl GroupState {
 
 /// What is known of one group's members without reading them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Known {
+pub(crate) enum CachedMembers {
     /// They are the wanted ones: an earlier run saw or made them so, and the same are wanted now.
-    AsWanted,
+    AsDesired,
     /// They are the wanted ones and those of its people whom the plan removes from the
     /// organization.
     WithLeavers,
@@ -62,7 +62,7 @@ pub(crate) enum Known {
 /// What earlier runs know of the organization's groups.
 pub(crate) trait KnownGroups {
     /// What holds of a group that wasn't read.
-    fn known(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<Known>;
+    fn known(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<CachedMembers>;
     /// As [`GroupState::unmanaged`], when the group was read.
     fn unmanaged(&self, id: &ExternalId) -> Option<u32>;
     /// What was sent to a server that can't be read.

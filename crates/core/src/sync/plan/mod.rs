@@ -12,12 +12,12 @@ mod unidentified;
 mod write_only;
 
 pub use change::{
-    Action, Change, GroupAction, Kind, MemberAction, Name, Subject, Update, Withdrawal,
+    Action, Change, GroupAction, Kind, MemberAction, Name, RemovedMember, Subject, Update,
 };
 pub(crate) use draft::{DesiredGroup, Existing, Unmanaged};
 pub use draft::{Draft, draft};
 pub use group_state::GroupState;
-pub(crate) use group_state::{Known, KnownGroups};
+pub(crate) use group_state::{CachedMembers, KnownGroups};
 pub use restores::Revocations;
 
 use crate::problem::Problems;

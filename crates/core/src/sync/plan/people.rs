@@ -9,7 +9,7 @@ use crate::organization::model::{Member, MemberRole, MemberStatus};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::plan::unidentified::Protected;
 use crate::sync::plan::{Action, Change, MemberAction, Reason, Subject};
-use crate::sync::policy::{Departure, Policy, Restore};
+use crate::sync::policy::{OffboardingAction, Policy, Restore};
 use crate::sync::roster::{Eligibility, Person, Roster};
 use crate::text::sanitize;
 
@@ -359,7 +359,7 @@ impl<'a> Decision<'a> {
         }
     }
 
-    fn absent(&mut self, person: &'a Person, at: u32, policy: Departure, reason: Reason) {
+    fn absent(&mut self, person: &'a Person, at: u32, policy: OffboardingAction, reason: Reason) {
         if let Some(member) = self.by_id(person) {
             self.depart(member, Some(at), policy, reason, evidence(person));
         }
@@ -387,7 +387,7 @@ impl<'a> Decision<'a> {
         &mut self,
         member: &Member,
         at: Option<u32>,
-        policy: Departure,
+        policy: OffboardingAction,
         reason: Reason,
         evidence: Evidence,
     ) {
@@ -396,15 +396,15 @@ impl<'a> Decision<'a> {
         };
         let mut reason = reason;
         let action = match policy {
-            Departure::Retain => None,
-            Departure::Revoke if member.status == MemberStatus::Revoked => {
+            OffboardingAction::Retain => None,
+            OffboardingAction::Revoke if member.status == MemberStatus::Revoked => {
                 (self.revoked_long_ago)(&external_id).then(|| {
                     reason = Reason::RevokedLongAgo;
                     MemberAction::Remove { evidence }
                 })
             }
-            Departure::Revoke => Some(MemberAction::Revoke { evidence }),
-            Departure::Remove => Some(MemberAction::Remove { evidence }),
+            OffboardingAction::Revoke => Some(MemberAction::Revoke { evidence }),
+            OffboardingAction::Remove => Some(MemberAction::Remove { evidence }),
         };
         let action = action.filter(|_| {
             let owner = member.role == MemberRole::Owner;

@@ -3,7 +3,7 @@
 use crate::directory::ExternalId;
 use crate::sync::hash::hash;
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
-use crate::sync::sent::{Access, Outcome, Sent, SentAccount, SentGroup, SentState};
+use crate::sync::sent::{Access, SendResult, Sent, SentAccount, SentGroup, SentState};
 
 impl SentState {
     /// Whether exactly this was refused before.
@@ -12,7 +12,7 @@ impl SentState {
     }
 
     /// Notes what `plan` has sent.
-    pub fn record(&mut self, plan: &Plan, outcome: Outcome<'_>) {
+    pub fn record(&mut self, plan: &Plan, outcome: SendResult<'_>) {
         let Some(sent) = &plan.sent else { return };
         self.lost &= plan.changes.is_empty();
         for email in &sent.forgotten {
@@ -65,7 +65,7 @@ impl SentState {
         change: &Change,
         action: &GroupAction,
         sent: &Sent,
-        outcome: Outcome<'_>,
+        outcome: SendResult<'_>,
     ) {
         let id = change.external_id();
         let mut members: Vec<ExternalId> = match action {

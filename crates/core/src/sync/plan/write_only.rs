@@ -13,9 +13,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::directory::{Email, Evidence, ExternalId};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::plan::{
-    Action, Change, Counts, GroupAction, MemberAction, Plan, Reason, Subject, Update, Withdrawal,
+    Action, Change, Counts, GroupAction, MemberAction, Plan, Reason, RemovedMember, Subject, Update,
 };
-use crate::sync::policy::{Departure, Policy, Restore};
+use crate::sync::policy::{OffboardingAction, Policy, Restore};
 use crate::sync::roster::{Eligibility, GroupEligibility, Person, Roster, RosterGroup};
 use crate::sync::sent::{Access, Sent, SentGroup, SentState};
 use crate::text::sanitize;
@@ -243,8 +243,8 @@ impl<'a> Comparison<'a> {
         };
         self.on_server.insert(&person.id);
         let departs = match person.eligibility {
-            Eligibility::Deleted => self.policy.offboarding.deleted != Departure::Retain,
-            _ => self.policy.offboarding.disabled != Departure::Retain,
+            Eligibility::Deleted => self.policy.offboarding.deleted != OffboardingAction::Retain,
+            _ => self.policy.offboarding.disabled != OffboardingAction::Retain,
         };
         let with_access = |email: &&Email| {
             let mut accounts = accounts.iter();
@@ -439,7 +439,7 @@ impl<'a> Comparison<'a> {
             .members
             .iter()
             .filter(|id| !stays.contains(relinked.get(*id).unwrap_or(id)))
-            .map(|id| Withdrawal {
+            .map(|id| RemovedMember {
                 external_id: id.clone(),
                 evidence: self.evidence(id),
             })
@@ -511,7 +511,7 @@ impl<'a> Comparison<'a> {
             .insert(group.id.clone(), group.name.clone());
         let message = format!(
             "the group {} is called {} in the directory now; this server can't rename groups: \
-             rename it in its console (this is told once)",
+             rename it in its console (this is reported once)",
             sanitize(known),
             sanitize(&group.name)
         );
@@ -542,7 +542,7 @@ impl<'a> Comparison<'a> {
             let message = format!(
                 "the group {} isn't among the directory's any more; this server can't delete \
                  groups, so its members keep what it gives: delete it in the server's console \
-                 (this is told once)",
+                 (this is reported once)",
                 sanitize(&group.name)
             );
             self.problems.push(Problem::new(
@@ -611,7 +611,7 @@ fn unsupported(policy: &Policy) -> Vec<Problem> {
     let mut report = |message: &str| {
         problems.push(Problem::new(ProblemReason::Unsupported, message, []));
     };
-    if policy.offboarding.absent != Departure::Retain {
+    if policy.offboarding.absent != OffboardingAction::Retain {
         report(
             "this server doesn't tell who its members are, so people who are gone from the \
              directory stay; set offboarding.absent to Retain and remove them in its console",
@@ -621,7 +621,7 @@ fn unsupported(policy: &Policy) -> Vec<Problem> {
         (policy.offboarding.disabled, "disabled"),
         (policy.offboarding.deleted, "deleted"),
     ] {
-        if departure == Departure::Remove {
+        if departure == OffboardingAction::Remove {
             report(&format!(
                 "this server can't remove members, so {field} people are revoked; set \
                  offboarding.{field} to Revoke"

@@ -1,4 +1,5 @@
-//! People who share an email: nobody can tell to whom it belongs.
+//! People of the directory who share an email: nobody can tell to whom it belongs. An email that a
+//! member of the organization has already is found in `plan/people.rs`.
 
 use std::collections::{BTreeMap, HashMap};
 
