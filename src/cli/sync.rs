@@ -85,23 +85,25 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Synced, NotSynce
     let approve = args.approve.as_ref();
     let mut run = Run::new(session, &args.state, args.progress.quiet)?;
     let mut planned = run.plan(approve).await?;
-    while !args.yes {
-        print(&render_plan(session, planned.guarded(), OutputArg::Table))?;
-        if planned.changes().is_empty() {
-            return Ok(outcome(&run.finish(planned)?));
+    if !args.yes {
+        loop {
+            print(&render_plan(session, planned.guarded(), OutputArg::Table))?;
+            if planned.changes().is_empty() {
+                return Ok(outcome(&run.finish(planned)?));
+            }
+            if !confirmed(&planned)? {
+                eprintln!("nothing was changed");
+                return Ok(Synced::Declined);
+            }
+            let shown = std::mem::replace(&mut planned, run.plan(approve).await?);
+            if planned.makes_same_changes_as(&shown) {
+                break;
+            }
+            eprintln!(
+                "the directory or the organization has changed since this plan was made, so nothing of it \
+                 was applied; this is the plan now:"
+            );
         }
-        if !confirmed(&planned)? {
-            eprintln!("nothing was changed");
-            return Ok(Synced::Declined);
-        }
-        let shown = std::mem::replace(&mut planned, run.plan(approve).await?);
-        if planned.makes_same_changes_as(&shown) {
-            break;
-        }
-        eprintln!(
-            "the directory or the organization has changed since this plan was made, so nothing of it \
-             was applied; this is the plan now:"
-        );
     }
     let report = run.apply(planned).await?;
     print(&describe_result(session, &report))?;
