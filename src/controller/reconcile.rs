@@ -66,20 +66,26 @@ pub async fn reconcile(
         context.initial_sync.done(&object.uid().unwrap_or_default());
         requeue
     };
-    // One object must not end the operator of all.
-    let caught = AssertUnwindSafe(requeue.instrument(span.clone())).catch_unwind();
-    let requeue = caught.await.unwrap_or_else(|_| {
-        let _entered = span.enter();
-        tracing::error!(
-            "a fault in the operator ended this reconcile; please report it with its stack trace"
-        );
-        context.initial_sync.done(&object.uid().unwrap_or_default());
-        AFTER_A_FAULT
-    });
+    let requeue = match contained(requeue.instrument(span.clone())).await {
+        Some(requeue) => requeue,
+        None => {
+            let _entered = span.enter();
+            tracing::error!(
+                "a fault in the operator ended this reconcile; please report it with its stack trace"
+            );
+            context.initial_sync.done(&object.uid().unwrap_or_default());
+            AFTER_A_FAULT
+        }
+    };
     // Jitter.
     Ok(Action::requeue(
         requeue.mul_f64(0.9 + 0.2 * fastrand::f64()),
     ))
+}
+
+/// What `reconcile` returns; `None` where it panicked. One object must not end the operator of all.
+async fn contained<T>(reconcile: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(reconcile).catch_unwind().await.ok()
 }
 
 /// Reports an object that can't be parsed; the others go on.
@@ -341,4 +347,26 @@ fn was_accepted(status: &DirectorySyncStatus) -> bool {
 fn until(then: Timestamp, now: Timestamp) -> Duration {
     let wait: SignedDuration = then.duration_since(now);
     Duration::try_from(wait).unwrap_or_default() + Duration::from_millis(20)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use tokio::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_one_reconcile_and_frees_what_it_held() {
+        let state = Mutex::new(HashMap::from([("staff", 1)]));
+        let reconcile = async {
+            let state = state.lock().await;
+            tokio::task::yield_now().await;
+            state["nobody"]
+        };
+        assert_eq!(contained(reconcile).await, None);
+        let next = async { state.lock().await["staff"] };
+        assert_eq!(contained(next).await, Some(1));
+    }
 }

@@ -397,7 +397,7 @@ fn an_operator_that_may_write_secrets_can_write_plans_alone() {
     };
     // The API server notices a policy after a moment.
     let noticed = (0..200).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
         is_refused("token", "kubernetes.io/service-account-token")
     });
     assert!(noticed);

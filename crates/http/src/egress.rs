@@ -116,6 +116,20 @@ impl EgressPolicy {
         }
     }
 
+    /// Whether a server that DNS lists for `domain` may be connected to by this name. Where the
+    /// domain is allowed, so is every host below it; others must be allowed by themselves.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn check_host_of_domain(&self, host: &str, domain: &str) -> Result<(), Denied> {
+        let plain = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
+        let below = format!(".{}", plain(domain));
+        if plain(host).ends_with(&below) && self.check_host(domain).is_ok() {
+            return Ok(());
+        }
+        self.check_host(host)
+    }
+
     /// Whether the server at the host of `url` may be connected to.
     ///
     /// # Errors
@@ -510,6 +524,30 @@ mod tests {
         for host in ["127.0.0.1", "169.254.169.254", "anything.example"] {
             assert_eq!(policy.check_host(host), Ok(()));
         }
+    }
+
+    #[test]
+    fn an_allowed_domain_allows_the_hosts_below_it_that_dns_lists_for_it() {
+        let only = policy(&["corp.example.com"], &[], &[]);
+        let may = |host: &str, domain: &str| only.check_host_of_domain(host, domain).is_ok();
+        assert!(may("dc1.corp.example.com", "corp.example.com"));
+        assert!(may("DC1.site.Corp.example.com.", "CORP.example.com."));
+        for host in [
+            "dc1.example.com",
+            "dc1.othercorp.example.com",
+            "dc1.corp.example.com.evil.example",
+            "192.0.2.7",
+        ] {
+            assert!(!may(host, "corp.example.com"), "{host}");
+        }
+        // Another domain isn't allowed by what is below this one.
+        assert!(!may("dc1.evil.example", "evil.example"));
+        assert!(!may("dc1.corp.example.com", "example.com"));
+        // Nor does the rule hold for a host that a resource names by itself.
+        assert!(only.check_host("dc1.corp.example.com").is_err());
+        let some = policy(&["corp.example.com", "catalog.example.com"], &[], &[]);
+        let catalog = some.check_host_of_domain("catalog.example.com", "corp.example.com");
+        assert!(catalog.is_ok());
     }
 
     #[test]

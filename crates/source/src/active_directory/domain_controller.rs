@@ -59,7 +59,11 @@ impl Controllers {
     /// When certificates or keys can't be used.
     pub fn new(settings: &ActiveDirectorySettings) -> Result<Self, ActiveDirectoryFailure> {
         let connection = settings.connection();
-        let connector = Connector::new(&connection)?;
+        let domain = match &settings.location {
+            DomainControllerLocation::Domain(domain) => Some(domain.name.clone()),
+            DomainControllerLocation::Controllers(_) => None,
+        };
+        let connector = Connector::new(&connection)?.of_domain(domain);
         Ok(Self {
             settings: settings.clone(),
             connection,

@@ -29,6 +29,8 @@ pub struct Connector {
     bind: Bind,
     time_limit: Duration,
     servers: Vec<ServerUrl>,
+    /// Whose servers they are, where DNS lists them.
+    domain: Option<String>,
     observer: Arc<dyn Observer>,
 }
 
@@ -115,8 +117,15 @@ impl Connector {
             bind: settings.bind.clone(),
             time_limit: settings.connect_timeout,
             servers: settings.servers.clone(),
+            domain: None,
             observer: settings.observer.clone(),
         })
+    }
+
+    /// For servers that DNS lists for a domain: where the domain may be connected to, so may they.
+    #[must_use]
+    pub fn of_domain(self, domain: Option<String>) -> Self {
+        Self { domain, ..self }
     }
 
     /// The servers in their order.
@@ -184,7 +193,10 @@ impl Connector {
             source,
         };
         let policy = &process_limits().egress;
-        policy.check_host(&server.host)?;
+        match &self.domain {
+            Some(domain) => policy.check_host_of_domain(&server.host, domain)?,
+            None => policy.check_host(&server.host)?,
+        }
         let lookup = tokio::net::lookup_host((server.host.as_str(), server.port));
         let addresses: Vec<_> = timeout(self.time_limit, lookup)
             .await

@@ -75,12 +75,15 @@ impl Connection {
     ) -> Result<(), LdapFailure> {
         let received = self.stream.received();
         let mut budget = Budget::new(&received, process_limits());
-        let server = self.server.clone();
-        let each = |entry: Entry<'_>| {
-            budget.spend(search, &server)?;
-            each(entry)
-        };
-        let pages = pages(&mut self.ldap, &self.server, &*self.observer, search, each);
+        let observer = &*self.observer;
+        let pages = pages(
+            &mut self.ldap,
+            &self.server,
+            observer,
+            search,
+            &mut budget,
+            &mut each,
+        );
         let limited = tokio::time::timeout(search.limit, pages);
         match self.stream.during(limited).await {
             Ok(Ok(())) => Ok(()),
@@ -97,11 +100,12 @@ impl Connection {
     }
 }
 
-/// What one search may bring in all its pages: what is kept of it is a part of that.
+/// What one search may bring in all its pages: what is kept of it is a part of that. Intermediate
+/// responses (RFC 4511, 4.13) count as entries do: a server can send them without end.
 struct Budget<'a> {
     received: &'a AtomicU64,
     before: u64,
-    entries: usize,
+    messages: usize,
     limits: &'a ProcessLimits,
 }
 
@@ -110,15 +114,15 @@ impl<'a> Budget<'a> {
         Self {
             received,
             before: received.load(Ordering::Relaxed),
-            entries: 0,
+            messages: 0,
             limits,
         }
     }
 
-    /// One more entry came.
+    /// One more message came.
     fn spend(&mut self, search: &Search<'_>, server: &str) -> Result<(), LdapFailure> {
-        self.entries += 1;
-        if self.entries > self.limits.max_list_items {
+        self.messages += 1;
+        if self.messages > self.limits.max_list_items {
             return Err(LdapFailure::TooMuch {
                 tried: search.tried(server),
                 most: format!("{} entries", self.limits.max_list_items),
@@ -161,7 +165,8 @@ async fn pages(
     server: &str,
     observer: &dyn Observer,
     search: &Search<'_>,
-    mut each: impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
+    budget: &mut Budget<'_>,
+    each: &mut impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
 ) -> Result<(), SearchError> {
     let page_size = i32::try_from(search.page_size).unwrap_or(i32::MAX);
     let mut cookie = vec![];
@@ -177,11 +182,16 @@ async fn pages(
             ldap.with_controls(controls);
         }
         let started = Instant::now();
-        let answer = page(ldap, server, search, &mut each).await;
+        let before = budget.messages;
+        let answer = page(ldap, server, search, budget, each).await;
         observer.request("search", outcome(&answer), started.elapsed());
         let Some(result) = answer? else {
             return Ok(());
         };
+        if budget.messages == before {
+            // A server can say without end that there is another page.
+            budget.spend(search, server)?;
+        }
         cookie = match next_cookie(&result) {
             Cookie::More(next) if page_size > 0 => next,
             Cookie::End | Cookie::More(_) => return Ok(()),
@@ -209,6 +219,7 @@ async fn page(
     ldap: &mut Ldap,
     server: &str,
     search: &Search<'_>,
+    budget: &mut Budget<'_>,
     each: &mut impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
 ) -> Result<Option<LdapResult>, SearchError> {
     let seconds = i32::try_from(search.limit.as_secs()).unwrap_or(i32::MAX);
@@ -223,6 +234,7 @@ async fn page(
         .streaming_search(search.base, scope, search.filter, search.attributes)
         .await?;
     while let Some(message) = entries.next().await? {
+        budget.spend(search, server)?;
         if message.is_ref() {
             return Err(LdapFailure::Reference {
                 tried: search.tried(server),
