@@ -9,6 +9,7 @@ mod content;
 mod credentials;
 mod incomplete;
 mod limits;
+mod memberships;
 mod provider;
 mod story;
 mod vendor;

@@ -74,6 +74,19 @@ impl SimulatedOkta {
         self.shared.store.lock().add_group(seed)
     }
 
+    /// Replaces a group's members, by id, and the time at which they changed. False where there is no
+    /// such group.
+    #[must_use]
+    pub fn set_members(&self, group: &str, members: &[&str]) -> bool {
+        self.shared.store.lock().set_members(group, members, true)
+    }
+
+    /// The same, and the group doesn't tell that they changed.
+    #[must_use]
+    pub fn set_members_silently(&self, group: &str, members: &[&str]) -> bool {
+        self.shared.store.lock().set_members(group, members, false)
+    }
+
     /// Deletes a group by its id.
     pub fn delete_group(&self, id: &str) {
         self.shared.store.lock().delete_group(id);

@@ -179,6 +179,8 @@ pub(super) struct Group {
     name: String,
     kind: GroupType,
     pub members: BTreeSet<String>,
+    /// When somebody came into or left it last, in seconds after everything was created.
+    membership_updated: u64,
 }
 
 #[derive(Debug, Default)]
@@ -231,9 +233,23 @@ impl Store {
             name: seed.name,
             kind: seed.kind,
             members: seed.members.into_iter().collect(),
+            membership_updated: self.last,
         };
         self.groups.insert(id.clone(), group);
         id
+    }
+
+    /// False where there is no such group.
+    pub fn set_members(&mut self, id: &str, members: &[&str], stamp: bool) -> bool {
+        self.last += 1;
+        let Some(group) = self.groups.get_mut(id) else {
+            return false;
+        };
+        group.members = members.iter().map(|&id| id.to_owned()).collect();
+        if stamp {
+            group.membership_updated = self.last;
+        }
+        true
     }
 
     pub fn delete_group(&mut self, id: &str) {
@@ -280,6 +296,16 @@ pub(super) fn show_user(id: &str, user: &User) -> Value {
     })
 }
 
+/// A time so many seconds after everything was created. Okta's have no fractions either.
+fn updated(seconds: u64) -> String {
+    let (minute, second) = (seconds / 60, seconds % 60);
+    format!(
+        "2024-05-17T{:02}:{:02}:{second:02}.000Z",
+        9 + minute / 60,
+        minute % 60
+    )
+}
+
 /// A group as the API shows it.
 pub(super) fn show_group(id: &str, group: &Group) -> Value {
     let class = match group.kind {
@@ -290,7 +316,7 @@ pub(super) fn show_group(id: &str, group: &Group) -> Value {
         "id": id,
         "created": CREATED,
         "lastUpdated": CREATED,
-        "lastMembershipUpdated": CREATED,
+        "lastMembershipUpdated": updated(group.membership_updated),
         "objectClass": [class],
         "type": group.kind.name(),
         "profile": {"name": group.name, "description": group.name},

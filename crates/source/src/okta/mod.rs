@@ -1,13 +1,14 @@
 //! Okta organizations.
 //!
 //! `spec` checks what a manifest says, `pages` asks the organization and follows its pages, `limit` keeps to a share of its rate
-//! limits, `credentials` authenticates, `read` turns lists into a directory, `check` reports how far one
+//! limits, `credentials` authenticates, `memberships` remembers who is in a group that hasn't changed, `read` turns lists into a directory, `check` reports how far one
 //! gets.
 
 mod check;
 mod credentials;
 mod error;
 mod limit;
+mod memberships;
 mod pages;
 mod read;
 mod settings;
@@ -20,6 +21,7 @@ use futures::future::BoxFuture;
 use crate::http::ApiError;
 use crate::{ReadProgress, Reading, Source, SourceError, Step, Version, with_wait_reporting};
 
+pub use memberships::MembershipMemory;
 use pages::Organization;
 pub use settings::{
     Credentials, GroupScope, InvalidSettings, OktaSettings, StatusTable, UserScope,
@@ -30,6 +32,7 @@ pub use settings::{
 pub struct OktaSource {
     settings: OktaSettings,
     organization: Organization,
+    memory: memberships::Memory,
 }
 
 impl OktaSource {
@@ -43,6 +46,7 @@ impl OktaSource {
         Ok(Self {
             settings,
             organization,
+            memory: memberships::Memory::default(),
         })
     }
 }
@@ -54,7 +58,7 @@ impl Source for OktaSource {
         progress: &'a ReadProgress,
     ) -> BoxFuture<'a, Result<Reading, SourceError>> {
         let read = async move {
-            let read = read::read(&self.organization, &self.settings, progress);
+            let read = read::read(&self.organization, &self.settings, &self.memory, progress);
             Ok(Reading::Full {
                 directory: with_wait_reporting(progress, &self.organization.limits, read).await?,
                 version: None,

@@ -1,18 +1,20 @@
 //! Reads people, groups and memberships of an organization into one directory.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::error::{Purpose, is_gone};
 use super::limit::RateLimitBucket;
+use super::memberships::{GroupRead, Members, Memory, Recall};
 use super::pages::{List, ListError, Organization};
 use super::settings::{GroupScope, OktaSettings, UserScope};
 use super::wire::{Group, Id, User};
 use crate::ReadProgress;
 use crate::complete::Complete;
-use crate::directory::{Account, AccountState, Directory, DirectoryBuilder, EntryKey};
+use crate::directory::{Account, AccountState, Directory, DirectoryBuilder};
 use crate::http::ApiError;
 use crate::text::sanitize;
 
@@ -20,7 +22,8 @@ use crate::text::sanitize;
 const SIDE_BY_SIDE: usize = 12;
 const AT_ONCE_MAX: usize = 75;
 
-/// Page sizes: the largest that Okta serves, and of groups fewer, for those take long to collect.
+/// Page sizes: the largest that Okta serves, and of groups fewer, for those take long to collect. Of
+/// members Okta recommends 200 a page; requests are what is limited, and 1,000 take a fifth of them.
 const USERS: &str = "200";
 const GROUPS: &str = "1000";
 const MEMBERS: &str = "1000";
@@ -34,14 +37,25 @@ const ASSIGNED_GROUPS: &str = "200";
 pub(super) async fn read(
     organization: &Organization,
     settings: &OktaSettings,
+    memory: &Memory,
     progress: &ReadProgress,
 ) -> Result<Complete<Directory>, ApiError> {
-    // Members get their keys as they come: each id is held once, however many groups name it.
-    let keys = Mutex::new(DirectoryBuilder::new());
+    let recall = memory.recall(&settings.membership_memory);
+    // Each id is held once, however many groups name it.
+    let ids_of_members = Mutex::new(HashSet::new());
     let users = read_users(organization, settings, progress);
     let groups = async {
         match &settings.groups {
-            Some(scope) => read_groups(organization, settings, scope, &keys, progress).await,
+            Some(scope) => {
+                let groups = GroupsOf {
+                    organization,
+                    settings,
+                    recall: &recall,
+                    ids: &ids_of_members,
+                    progress,
+                };
+                groups.read(scope).await
+            }
             None => Ok(vec![]),
         }
     };
@@ -53,9 +67,19 @@ pub(super) async fn read(
             None => Ok(None),
         }
     };
-    let (users, groups, assigned) = tokio::try_join!(users, groups, assigned)?;
+    let (users, mut groups, assigned) = tokio::try_join!(users, groups, assigned)?;
+    let people: HashSet<&str> = users.iter().map(|user| &*user.id).collect();
+    let (lost, kept): (Vec<_>, Vec<_>) = groups
+        .into_iter()
+        .partition(|read| recall.has_lost(read, &people));
+    groups = kept;
+    for read in lost {
+        let group = read.group;
+        groups.extend(members(organization, group, &ids_of_members).await?);
+    }
+    memory.keep(&recall, &groups, &people);
 
-    let mut builder = keys.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut builder = DirectoryBuilder::new();
     for user in users {
         let email = user.profile.email.as_deref().unwrap_or_default();
         let login = user.profile.login.as_deref().unwrap_or(&user.id);
@@ -82,8 +106,9 @@ pub(super) async fn read(
         let account = Account::new(state, "status", &user.status);
         builder.user(&[key], &user.id, email, account, login);
     }
-    for (group, members) in groups {
+    for GroupRead { group, members, .. } in groups {
         let key = builder.key(&group.id);
+        let members = members.iter().map(|id| builder.key(id)).collect();
         let name = group.profile.name.unwrap_or_default();
         builder.group(&[key], &group.id, &name, members);
     }
@@ -203,69 +228,101 @@ async fn ids(organization: &Organization, list: &List<'_>) -> Result<HashSet<Str
     Ok(ids)
 }
 
-/// Groups in scope with their members.
-async fn read_groups(
-    organization: &Organization,
-    settings: &OktaSettings,
-    scope: &GroupScope,
-    keys: &Mutex<DirectoryBuilder>,
-    progress: &ReadProgress,
-) -> Result<Vec<(Group, Vec<EntryKey>)>, ApiError> {
-    let list = group_list(organization, scope);
-    let mut groups: Vec<Group> = vec![];
-    let all = async {
-        let pages = organization.read(&list, |page: Vec<Group>| {
-            let wanted = page
-                .into_iter()
-                .filter(|group| group.is_one_of(&scope.types));
-            groups.extend(wanted);
-            Ok(())
-        });
-        pages
-            .await
-            .map_err(|error| error.into_failure(list.purpose))
-    };
-    let assigned = async {
-        match &settings.application_id {
-            Some(id) => ids(organization, &assigned_groups(organization, id))
-                .await
-                .map(Some),
-            None => Ok(None),
-        }
-    };
-    let ((), assigned) = tokio::try_join!(all, assigned)?;
-    if let Some(assigned) = assigned {
-        groups.retain(|group| assigned.contains(&group.id));
-    }
-
-    let at_once = SIDE_BY_SIDE.min(AT_ONCE_MAX * usize::from(settings.rate_limit_share) / 100);
-    let read = stream::iter(groups)
-        .map(|group| async move {
-            let members = members(organization, &group.id, keys).await?;
-            progress.add_groups(1);
-            Ok::<_, ApiError>(members.map(|members| (group, members)))
-        })
-        .buffer_unordered(at_once.max(1));
-    read.try_filter_map(|group| std::future::ready(Ok(group)))
-        .try_collect()
-        .await
+/// Reads groups and who is in them.
+struct GroupsOf<'a> {
+    organization: &'a Organization,
+    settings: &'a OktaSettings,
+    /// What earlier reads know.
+    recall: &'a Recall,
+    ids: &'a Mutex<HashSet<Arc<str>>>,
+    progress: &'a ReadProgress,
 }
 
-/// A group's members; `None` when Okta says that the group is gone by now.
+impl GroupsOf<'_> {
+    /// Groups in scope with their members.
+    async fn read(&self, scope: &GroupScope) -> Result<Vec<GroupRead>, ApiError> {
+        let groups = self.in_scope(scope).await?;
+        let share = usize::from(self.settings.rate_limit_share);
+        let at_once = SIDE_BY_SIDE.min(AT_ONCE_MAX * share / 100);
+        let read = stream::iter(groups)
+            .map(|group| async move {
+                let read = match self.recall.members(&group) {
+                    Some(read) => Some(read),
+                    None => members(self.organization, group, self.ids).await?,
+                };
+                self.progress.add_groups(1);
+                Ok::<_, ApiError>(read)
+            })
+            .buffer_unordered(at_once.max(1));
+        read.try_filter_map(|group| std::future::ready(Ok(group)))
+            .try_collect()
+            .await
+    }
+
+    async fn in_scope(&self, scope: &GroupScope) -> Result<Vec<Group>, ApiError> {
+        let organization = self.organization;
+        let list = group_list(organization, scope);
+        let mut groups: Vec<Group> = vec![];
+        let all = async {
+            let pages = organization.read(&list, |page: Vec<Group>| {
+                let wanted = page
+                    .into_iter()
+                    .filter(|group| group.is_one_of(&scope.types));
+                groups.extend(wanted);
+                Ok(())
+            });
+            pages
+                .await
+                .map_err(|error| error.into_failure(list.purpose))
+        };
+        let assigned = async {
+            match &self.settings.application_id {
+                Some(id) => ids(organization, &assigned_groups(organization, id))
+                    .await
+                    .map(Some),
+                None => Ok(None),
+            }
+        };
+        let ((), assigned) = tokio::try_join!(all, assigned)?;
+        if let Some(assigned) = assigned {
+            groups.retain(|group| assigned.contains(&group.id));
+        }
+        Ok(groups)
+    }
+}
+
+/// A group with its members; `None` when Okta says that the group is gone by now.
 async fn members(
     organization: &Organization,
-    group: &str,
-    keys: &Mutex<DirectoryBuilder>,
-) -> Result<Option<Vec<EntryKey>>, ApiError> {
-    let list = member_list(organization, group);
-    let mut members = vec![];
+    group: Group,
+    ids: &Mutex<HashSet<Arc<str>>>,
+) -> Result<Option<GroupRead>, ApiError> {
+    let list = member_list(organization, &group.id);
+    let asked = Instant::now();
+    let mut members: Members = vec![];
     let pages = organization.read(&list, |page: Vec<Id>| {
-        let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-        members.extend(page.iter().map(|member| keys.key(&member.id)));
+        let mut ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
+        for member in page {
+            let id = match ids.get(&*member.id) {
+                Some(known) => known.clone(),
+                None => {
+                    let id: Arc<str> = member.id.into();
+                    ids.insert(id.clone());
+                    id
+                }
+            };
+            members.push(id);
+        }
         Ok(())
     });
-    match pages.await {
-        Ok(()) => Ok(Some(members)),
+    let read = pages.await;
+    match read {
+        Ok(()) => Ok(Some(GroupRead {
+            group,
+            members: Arc::new(members),
+            remembered: false,
+            asked,
+        })),
         Err(ListError::Http(error)) if is_gone(&error) => Ok(None),
         Err(error) => Err(error.into_failure(list.purpose)),
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use reqwest::Url;
 use secrecy::SecretString;
 
+use super::memberships::MembershipMemory;
 use crate::api::spec::OktaGroupType;
 use crate::directory::AccountState;
 use crate::http::{ClientError, ClientSettings, Observer, Retry, Unobserved};
@@ -25,6 +26,8 @@ pub struct OktaSettings {
     pub statuses: StatusTable,
     /// Which groups are read; `None`: none.
     pub groups: Option<GroupScope>,
+    /// For how long members of groups are taken from earlier reads of the same source.
+    pub membership_memory: MembershipMemory,
     /// Trust and time-outs of the connections.
     pub connection: ClientSettings,
     /// How failed requests are tried again.
@@ -43,6 +46,7 @@ impl OktaSettings {
             users: UserScope::Everyone,
             statuses: StatusTable::default(),
             groups: Some(GroupScope::default()),
+            membership_memory: MembershipMemory::default(),
             connection: ClientSettings::default(),
             retry: Retry::default(),
             observer: Arc::new(Unobserved),

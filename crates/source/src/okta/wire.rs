@@ -23,17 +23,20 @@ pub struct UserProfile {
 }
 
 /// A group as `/api/v1/groups` lists it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Group {
     pub id: String,
     #[serde(rename = "type")]
     pub kind: String,
+    /// When somebody came into or left it last.
+    #[serde(rename = "lastMembershipUpdated")]
+    pub last_membership_updated: Option<String>,
     #[serde(default)]
     pub profile: GroupProfile,
 }
 
 /// What is said of a group.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct GroupProfile {
     pub name: Option<String>,
 }
