@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use directory_sync::sync::policy::{Limit, Policy};
+use directory_sync::validation::ValidatedSpec;
+
 /// A test by the name that the document gives it, `module::name`, is in a file or folder `module`.
 #[test]
 fn every_test_that_the_page_on_safety_names_exists() {
@@ -26,6 +29,70 @@ fn every_test_that_the_page_on_safety_names_exists() {
         count += 1;
     }
     assert!(count > 80, "{count}");
+}
+
+/// Each row of the table is worked out by the program's own limits, with the defaults of a spec that
+/// names none.
+#[test]
+fn the_table_of_limits_is_what_the_program_does() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/safety.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut rows = page
+        .lines()
+        .skip_while(|line| !line.starts_with("| field | about |"));
+    let cells = |line: &str| -> Vec<String> {
+        let cells = line.trim_matches('|').split('|');
+        cells.map(|cell| cell.trim().to_owned()).collect()
+    };
+    let sizes = cells(rows.next().unwrap());
+    let sizes: Vec<usize> = sizes[3..]
+        .iter()
+        .map(|size| number(size).unwrap())
+        .collect();
+    assert_eq!(sizes, [3, 10, 50, 5_000]);
+    let policy = default_policy();
+    let mut fields = vec![];
+    for row in rows.skip(1).take_while(|line| line.starts_with('|')) {
+        let row = cells(row);
+        let field = row[0].trim_matches('`');
+        let (default, allowed): (Limit, Box<dyn Fn(Limit, usize) -> Option<usize>>) = match field {
+            "offboarding.limit" => (policy.offboarding.limit, Box::new(|l, n| Some(l.losses(n)))),
+            "offboarding.disabledLimit" => (
+                policy.offboarding.disabled_limit,
+                Box::new(|l, n| Some(l.disabled(n))),
+            ),
+            "groups.limit" => (policy.groups.limit, Box::new(Limit::of_group)),
+            "onboarding.limit" => (policy.onboarding.limit, Box::new(|l, n| Some(l.growth(n)))),
+            "offboarding.limit: 25" => (Limit::Count(25), Box::new(|l, n| Some(l.losses(n)))),
+            other => panic!("{other} is no limit"),
+        };
+        if let Limit::Percent(percent) = default {
+            assert!(row[2].starts_with(&format!("`{percent}%`")), "{row:?}");
+        }
+        let told: Vec<Option<usize>> = row[3..].iter().map(|cell| number(cell)).collect();
+        let done: Vec<Option<usize>> = sizes.iter().map(|&size| allowed(default, size)).collect();
+        assert_eq!(told, done, "{field}");
+        fields.push(field.to_owned());
+    }
+    assert_eq!(fields.len(), 5, "{fields:?}");
+}
+
+/// A number with commas; `–` is none.
+fn number(cell: &str) -> Option<usize> {
+    (cell != "–").then(|| cell.replace(',', "").parse().unwrap())
+}
+
+/// What a spec without any limit asks for.
+fn default_policy() -> Policy {
+    let spec = serde_json::json!({
+        "organization": {
+            "serverUrl": "https://vault.example.com",
+            "credentialsSecretRef": {"name": "organization"},
+        },
+        "source": {"ldap": {"url": "ldaps://ldap.example.com", "baseDn": "dc=example,dc=com"}},
+    });
+    let spec = serde_json::from_value(spec).unwrap();
+    ValidatedSpec::from_spec(&spec).unwrap().policy
 }
 
 /// The functions of tests, each with the files that have one of that name.

@@ -85,21 +85,6 @@ mod tests {
 
     /// The table in docs/safety.md.
     #[test]
-    fn the_table_of_the_documentation_holds() {
-        let sizes = [3, 10, 50, 5_000];
-        let row = |of: &dyn Fn(usize) -> usize| sizes.map(of);
-        let percent = Limit::Percent;
-        assert_eq!(row(&|n| percent(10.0).losses(n)), [1, 1, 5, 500]);
-        assert_eq!(row(&|n| percent(25.0).disabled(n)), [1, 2, 12, 1_250]);
-        assert_eq!(row(&|n| percent(50.0).growth(n)), [5, 5, 25, 2_500]);
-        assert_eq!(row(&|n| Limit::Count(25).losses(n)), [1, 5, 25, 25]);
-        assert_eq!(
-            sizes.map(|n| percent(50.0).of_group(n)),
-            [None, Some(5), Some(25), Some(2_500)]
-        );
-    }
-
-    #[test]
     fn shares_are_rounded_down_exactly() {
         assert_eq!(Limit::Percent(33.3).losses(1_000), 333);
         assert_eq!(Limit::Percent(1.0).losses(100), 1);

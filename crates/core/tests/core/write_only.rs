@@ -42,7 +42,8 @@ impl Server {
             Timestamp::UNIX_EPOCH,
         );
         assert!(self.memory.to_read(&draft, true).is_empty());
-        let plan = draft.complete(&self.memory, &HashMap::new());
+        let mut plan = draft.complete(&self.memory, &HashMap::new());
+        plan.keep_manual_revocations(&self.policy, &Ledger::default());
         guard(
             plan,
             &self.policy,
@@ -617,4 +618,45 @@ fn a_doubled_organization_is_held_there_too_and_new_addresses_are_no_growth() {
     let guarded = server.plan(&moved, None);
     assert!(guarded.held.is_none(), "{:?}", held(&guarded));
     assert_eq!(guarded.approved.changes.len(), 16);
+}
+
+#[test]
+fn a_hidden_state_attribute_restores_nobody_there_either() {
+    let mut server = Server::new().never_sends(&[]);
+    server.sync(&company());
+    let others = || {
+        (1..8).fold(directory(), |directory, n| {
+            directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+        })
+    };
+    let fired = others().disabled("p0", "p0@example.com");
+    assert_eq!(changes(&server.sync(&fired)), ["Revoke p0"]);
+    // The operator's account may not read the attribute any more: everybody looks active.
+    let hidden = others()
+        .person("p0", "p0@example.com")
+        .without_attribute("pwdAccountLockedTime");
+    for _ in 0..2 {
+        let run = server.sync(&hidden);
+        assert_eq!(changes(&run), [""; 0]);
+        assert_eq!(problems(&run), [(ProblemReason::NotRestored, vec!["p0"])]);
+    }
+    let back = others().person("p0", "p0@example.com");
+    assert_eq!(changes(&server.sync(&back)), ["Restore p0"]);
+}
+
+#[test]
+fn somebody_with_an_account_does_not_get_the_one_of_a_leaver_whose_address_they_have() {
+    let mut server = Server::new().never_sends(&[]);
+    server.sync(&company().group("g", "Group", &["p0", "p1"]));
+    // p0 left for good, and p1 has the address now.
+    let reused = (2..8).fold(
+        directory().person("p1", "p0@example.com"),
+        |directory, n| directory.person(&format!("p{n}"), &format!("p{n}@example.com")),
+    );
+    let reused = reused.group("g", "Group", &["p1"]);
+    for _ in 0..2 {
+        let run = server.sync(&reused);
+        assert_eq!(changes(&run), [""; 0], "nobody is re-linked or revoked");
+        assert!(messages(&run).contains("belongs to p0, so it isn't given to p1"));
+    }
 }

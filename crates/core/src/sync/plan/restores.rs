@@ -36,8 +36,10 @@ impl Plan {
                 return true;
             }
             let person = sanitize(change.subject.label());
+            // On a server that can't be read nobody is revoked for another reason.
+            let unread = change.subject.id.is_none();
             let why = if let Some(attribute) = &hidden
-                && earlier.has_revoked_disabled(change.external_id())
+                && (unread || earlier.has_revoked_disabled(change.external_id()))
             {
                 format!(
                     "{person} isn't restored: no entry of the directory has the attribute \
@@ -47,8 +49,8 @@ impl Plan {
                 )
             } else if all
                 || earlier.has_revoked(change.external_id())
-                // On a server that can't be read, only whom we revoked is known to be revoked.
-                || change.subject.id.is_none()
+                // There, only whom we revoked is known to be revoked.
+                || unread
             {
                 return true;
             } else {
