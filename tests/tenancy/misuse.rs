@@ -1,6 +1,7 @@
 //! Manifests that use Secrets for what they aren't for, or make the program read or call something
 //! of its own.
 
+use directory_sync_testing::command::run;
 use directory_sync_testing::manifests::{config_map, secret};
 
 use crate::canary::{KEY, PASSWORD, assert_reveals_nothing, run_traced, write};
@@ -157,4 +158,46 @@ async fn no_misuse_of_a_secret_shows_it_and_no_manifest_ends_the_process() {
             assert_reveals_nothing(&ran.to_string(), attack);
         }
     }
+}
+
+/// `objects` with another value in the place of both secrets, however they are quoted there.
+fn with_value(objects: &str, value: &str) -> String {
+    let quoted = |text: &str| {
+        serde_json::Value::from(text)
+            .to_string()
+            .trim_matches('"')
+            .to_owned()
+    };
+    let (once, twice) = (quoted(PASSWORD), quoted(&quoted(PASSWORD)));
+    [twice.as_str(), once.as_str(), PASSWORD, KEY]
+        .iter()
+        .fold(objects.to_owned(), |objects, secret| {
+            objects.replace(secret, value)
+        })
+}
+
+/// A short value or one that is a word can't be taken out of a message: the message may hold the same
+/// word rightfully, and whoever writes the manifest would learn by what is taken out which word it is.
+/// So what we say ourselves mustn't depend on the values.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_about_a_misused_secret_is_the_same_whatever_short_value_it_has() {
+    let url = server(Refuses::Tokens, |_| "refused".to_owned()).await;
+    let mut changed = 0;
+    for (attack, source, objects, _) in attacks() {
+        let source = source.replace("URL", &url);
+        let mut said = Vec::new();
+        for value in ["zq7", "kx28", "wombat", "quokka"] {
+            let objects_with = with_value(&objects, value);
+            changed += usize::from(objects_with != objects);
+            let folder = tempfile::tempdir().unwrap();
+            write(folder.path(), &url, &source, &objects_with);
+            let ran = run(folder.path(), "check -f .", &[]).await;
+            said.push((ran.code, ran.to_string()));
+        }
+        assert!(
+            said.iter().all(|other| *other == said[0]),
+            "{attack}: {said:#?}"
+        );
+    }
+    assert!(changed > 4 * 8, "{changed}");
 }
