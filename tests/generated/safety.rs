@@ -6,6 +6,9 @@ use std::path::Path;
 use directory_sync::sync::policy::{Limit, Policy};
 use directory_sync::validation::ValidatedSpec;
 
+/// How many of so many a limit allows.
+type Allowed = Box<dyn Fn(Limit, usize) -> Option<usize>>;
+
 /// A test by the name that the document gives it, `module::name`, is in a file or folder `module`.
 #[test]
 fn every_test_that_the_page_on_safety_names_exists() {
@@ -55,7 +58,7 @@ fn the_table_of_limits_is_what_the_program_does() {
     for row in rows.skip(1).take_while(|line| line.starts_with('|')) {
         let row = cells(row);
         let field = row[0].trim_matches('`');
-        let (default, allowed): (Limit, Box<dyn Fn(Limit, usize) -> Option<usize>>) = match field {
+        let (default, allowed): (Limit, Allowed) = match field {
             "offboarding.limit" => (policy.offboarding.limit, Box::new(|l, n| Some(l.losses(n)))),
             "offboarding.disabledLimit" => (
                 policy.offboarding.disabled_limit,

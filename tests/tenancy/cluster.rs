@@ -127,7 +127,9 @@ async fn ldap_server(message: String) -> String {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = [0; 4096];
-            stream.read(&mut request).await.ok();
+            if stream.read(&mut request).await.is_err() {
+                continue;
+            }
             // The first request of a connection has the id 1.
             let element = |tag: u8, content: &[u8]| {
                 let length = u16::try_from(content.len()).unwrap().to_be_bytes();
@@ -136,7 +138,11 @@ async fn ldap_server(message: String) -> String {
             let result = [b"\x0a\x01\x31\x04\x00", &element(4, message.as_bytes())[..]].concat();
             let answer = element(0x30, &[&[2, 1, 1][..], &element(0x61, &result)].concat());
             stream.write_all(&answer).await.ok();
-            stream.read(&mut request).await.ok();
+            // Until it has read the answer and says goodbye.
+            let _closed = stream
+                .read(&mut request)
+                .await
+                .is_ok_and(|count| count == 0);
         }
     });
     url
