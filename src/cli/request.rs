@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::args::{Command, CommandLine, LogArgs, LogFormatArg, OperatorArgs};
 use crate::controller::{
-    LeaderElection, Namespaces, OperatorSettings, ResourcePolicy, is_namespace,
+    LeaderElection, Namespaces, OperatorSettings, ResourcePolicy, is_namespace, limit_of_cgroup,
 };
 use crate::telemetry::{Health, InvalidLogFilter, LogFilter, LogFormat, LogSettings, Metrics};
 
@@ -107,6 +107,10 @@ impl TryFrom<OperatorArgs> for OperatorSettings {
             listen: listen(&args.listen)?,
             min_backoff,
             max_backoff,
+            memory_limit: args
+                .memory_limit
+                .map(|mib| (mib.get() as u64) << 20)
+                .or_else(limit_of_cgroup),
             resources: ResourcePolicy {
                 hosts: args.namespace_hosts.into_iter().collect(),
                 vendor_urls: args.vendor_urls.into_iter().collect(),

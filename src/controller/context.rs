@@ -14,6 +14,7 @@ use super::backoff::Backoff;
 use super::claim_lease::ClaimLeases;
 use super::claims::{Claims, Released};
 use super::events::Events;
+use super::memory_guard::MemoryGuard;
 use super::objects::Objects;
 use super::run_queue::RunQueue;
 use super::settings::ResourcePolicy;
@@ -35,6 +36,8 @@ pub struct Context {
     pub backoff: Backoff,
     /// A run needs one.
     pub run_queue: RunQueue,
+    /// Ends a run before memory is used up.
+    pub memory: MemoryGuard,
     /// Who owns which organization.
     pub claims: Claims,
     /// The record of claims that other operators see; `None` without leader election.

@@ -12,6 +12,7 @@
 //! claims           which object owns which organization, within this operator
 //! claim_lease      the same across operators: one Lease per organization
 //! run_queue        who runs next; watchdog: which run makes no progress
+//! memory_guard     ends the run that was sent the most before memory is used up
 //! outcome          the result of a run, as status and messages (pure)
 //! plan             the plan and what is remembered, in the ConfigMap or Secret `<name>-plan`
 //! backoff          how long a failed run waits
@@ -29,6 +30,7 @@ mod decision;
 mod events;
 mod identity;
 mod leader_election;
+mod memory_guard;
 mod objects;
 mod operator;
 mod outcome;
@@ -49,6 +51,7 @@ mod timing;
 mod watch;
 mod watchdog;
 
+pub use memory_guard::limit_of_cgroup;
 pub use operator::{OperatorError, run};
 pub use settings::{
     LeaderElection, NamespaceHost, NamespaceHosts, Namespaces, OperatorSettings, ResourcePolicy,

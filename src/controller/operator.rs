@@ -21,6 +21,7 @@ use super::claims::Claims;
 use super::context::{Context, InitialSyncBarrier};
 use super::events::Events;
 use super::leader_election::{self, LeaseSettings};
+use super::memory_guard::{self, MemoryGuard};
 use super::objects::Objects;
 use super::reconcile::reconcile;
 use super::requests;
@@ -167,6 +168,7 @@ async fn lead(
             max: settings.max_backoff,
         },
         run_queue: RunQueue::new(settings.concurrency.get()),
+        memory: MemoryGuard::new(settings.memory_limit),
         claims: Claims::default(),
         claim_leases: settings.leader_election.as_ref().map(|election| {
             let namespace = lease_namespace(&client, election);
@@ -183,6 +185,7 @@ async fn lead(
         &settings.namespaces,
         settings.label_selector.as_deref(),
     );
+    let watched = Arc::clone(&context);
     let controller = control(events, woken, context);
     let heartbeat = settings.health.look_after("controller", HUNG_AFTER);
     let too_late = async {
@@ -193,6 +196,7 @@ async fn lead(
         .during(async {
             tokio::select! {
                 () = controller => {}
+                () = watched.memory.watch(memory_guard::used) => {}
                 () = too_late => tracing::warn!("not every sync came to a safe end in time"),
             }
         })

@@ -186,6 +186,23 @@ pub fn of_expired(expired: Expired) -> RunFailure {
     }
 }
 
+/// What it means that a run was ended because memory was nearly used up: `limit` and what the run was
+/// sent, in MiB.
+pub fn of_memory(limit: u64, received: u64) -> RunFailure {
+    RunFailure {
+        outcome: SyncOutcome::Failed {
+            reason: Failure::SourceUnavailable,
+            message: format!(
+                "the run was ended because the operator's memory ({limit} MiB) was nearly used up and \
+                 this run had been sent the most ({received} MiB); it is retried automatically. If \
+                 directory and organization are that large, narrow the source's filters, or let whoever \
+                 runs the operator raise resources.limits.memory"
+            ),
+        },
+        requeue: Requeue::Backoff(None),
+    }
+}
+
 /// Puts what a finished run saw and did into status.
 pub fn put_report(status: &mut DirectorySyncStatus, report: &Report, source: &str) {
     let counts = after(report);

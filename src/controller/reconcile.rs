@@ -234,7 +234,7 @@ impl Reconcile<'_> {
             desired,
             trigger,
         };
-        let next = run.execute(state).await;
+        let next = Box::pin(run.execute(state)).await;
         drop(running);
         match next {
             Some(next) => poll.min(until(next, Timestamp::now())),

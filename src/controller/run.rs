@@ -21,6 +21,7 @@ use super::watchdog::{Watchdog, is_large};
 use crate::api::conditions::{Blocker, ConditionType, SYNCING, SyncOutcome, WAITING, find};
 use crate::api::spec::PlanStorage;
 use crate::api::{DirectorySync, DirectorySyncStatus, spec};
+use crate::http::counting;
 use crate::sync::guard::{Approval, Digest, GuardedPlan};
 use crate::sync::ledger::Ledger;
 use crate::sync::memberships::MembershipCache as Memberships;
@@ -121,12 +122,22 @@ impl Run<'_> {
         }
         tracing::info!(trigger = ?self.trigger, "sync starts");
         let watchdog = Watchdog::default();
-        let result = self.run(state, (&watchdog, permit), stop, started).await;
+        let memory = self.context.memory.begin(stop.clone());
+        // On the heap: what is wrapped by value is on the stack several times without optimization.
+        let running = Box::pin(self.run(state, (&watchdog, permit), stop, started));
+        let result = counting(memory.counter(), running).await;
         let took = clock.elapsed();
         match result {
             Err(error @ RunError::Stopped { .. }) if watchdog.expired().is_some() => {
                 let failed = watchdog.expired().map(outcome::of_expired)?;
                 let applied = error.applied();
+                Some(self.report(state, failed, applied, started, took).await)
+            }
+            Err(RunError::Stopped { applied, .. }) if memory.was_ended().is_some() => {
+                let received = memory.was_ended()?;
+                let failed = outcome::of_memory(self.context.memory.limit_mib(), received);
+                drop(memory);
+                let applied = Some(&applied);
                 Some(self.report(state, failed, applied, started, took).await)
             }
             Err(RunError::Stopped { .. }) if watchdog.has_to_wait() => {

@@ -27,6 +27,8 @@ pub struct OperatorSettings {
     pub min_backoff: Duration,
     /// How long a retry waits at most. Never less than `min_backoff`.
     pub max_backoff: Duration,
+    /// How much memory the process may use, in bytes; `None`: as much as there is.
+    pub memory_limit: Option<u64>,
     /// What resources may do.
     pub resources: ResourcePolicy,
     /// What to count into.

@@ -1,4 +1,4 @@
-//! What docs/safety.md promises has the tests that it names.
+//! What docs/safety.md and docs/security.md promise has the tests that they name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,11 +9,33 @@ use directory_sync::validation::ValidatedSpec;
 /// How many of so many a limit allows.
 type Allowed = Box<dyn Fn(Limit, usize) -> Option<usize>>;
 
-/// A test by the name that the document gives it, `module::name`, is in a file or folder `module`.
 #[test]
 fn every_test_that_the_page_on_safety_names_exists() {
+    let count = named_tests_exist("docs/safety.md");
+    assert!(count > 80, "{count}");
+}
+
+#[test]
+fn every_attack_on_the_page_on_security_has_a_test_that_exists() {
+    named_tests_exist("docs/security.md");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("docs/safety.md")).unwrap();
+    let page = std::fs::read_to_string(root.join("docs/security.md")).unwrap();
+    let (_, attacks) = page.split_once("## Attacks").unwrap();
+    let (attacks, _) = attacks.split_once("\n## ").unwrap();
+    let rows = attacks.lines().filter(|line| line.starts_with("| "));
+    let rows: Vec<_> = rows.skip(1).collect();
+    assert!(rows.len() >= 50, "{}", rows.len());
+    for row in rows {
+        let test = row.trim_end_matches(" |").rsplit("| ").next().unwrap();
+        assert!(test.starts_with('`') && test.contains("::"), "{row}");
+    }
+}
+
+/// How many tests the page names, each of which exists: a test by the name that the document gives it,
+/// `module::name`, is in a file or folder `module`.
+fn named_tests_exist(page: &str) -> usize {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join(page)).unwrap();
     let mut tests = BTreeMap::new();
     for folder in ["tests", "crates", "src"] {
         collect(root, &root.join(folder), &mut tests);
@@ -31,7 +53,7 @@ fn every_test_that_the_page_on_safety_names_exists() {
         );
         count += 1;
     }
-    assert!(count > 80, "{count}");
+    count
 }
 
 /// Each row of the table is worked out by the program's own limits, with the defaults of a spec that

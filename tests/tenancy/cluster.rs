@@ -2,7 +2,6 @@
 //! Secret.
 
 use std::os::unix::fs::symlink;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,7 +17,6 @@ use kube::Api;
 use kube::api::ListParams;
 use serde_json::json;
 use simulators::lab::free_port;
-use simulators::lab::process::Process;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -27,6 +25,7 @@ use crate::canary::{
 };
 use crate::echo::{Refuses, server, sources};
 use crate::misuse::attacks;
+use crate::operator::Operator;
 
 /// The organization of [`manifests`], which each resource here replaces by one of its own.
 const ORGANIZATION: &str = "0c5e3f8e-6ac9-4a7b-9d6c-0dd0ca4a0e11";
@@ -222,22 +221,14 @@ async fn nothing_that_can_be_read_in_the_cluster_has_a_value_of_a_secret() {
     let entra = server(Refuses::Lists, str::to_owned).await;
     let (collector, traced) = traces().await;
     let address = format!("127.0.0.1:{}", free_port().unwrap());
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log");
-    let kubeconfig = operator_kubeconfig();
-    let mut command = Command::new(program());
-    command
-        .args(["operator", "--listen", &address, "--concurrency", "16"])
-        .args(["--watch-namespaces", &world.namespace])
-        .env("KUBECONFIG", &kubeconfig)
-        .env(TRACE.0, TRACE.1)
-        .env("DIRECTORY_SYNC_ALLOWED_NETWORKS", "127.0.0.0/8,::1")
-        .env(
-            "DIRECTORY_SYNC_VENDOR_URLS",
-            format!("entra-authority={entra},entra-graph={entra}"),
-        )
-        .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector);
-    let operator = Process::spawn(&command, folder.path(), &log).unwrap();
+    let vendors = format!("entra-authority={entra},entra-graph={entra}");
+    let operator = Operator::start(&[&world.namespace], |command| {
+        command
+            .args(["--listen", &address, "--concurrency", "16"])
+            .env(TRACE.0, TRACE.1)
+            .env("DIRECTORY_SYNC_VENDOR_URLS", vendors)
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector);
+    });
     cluster.each_is_tried().await;
     world.until_ready("works", "Succeeded").await;
     eventually("traces", || !traced.lock().unwrap().is_empty()).await;
@@ -247,7 +238,7 @@ async fn nothing_that_can_be_read_in_the_cluster_has_a_value_of_a_secret() {
         .unwrap();
     let metrics = metrics.text().await.unwrap();
     let objects = cluster.objects();
-    let log = std::fs::read_to_string(&log).unwrap();
+    let log = operator.log();
     drop(operator);
     let traces = String::from_utf8_lossy(&traced.lock().unwrap()).into_owned();
 
@@ -279,7 +270,7 @@ async fn nothing_that_can_be_read_in_the_cluster_has_a_value_of_a_secret() {
         let said = said.to_lowercase();
         let key = world.organization.client_secret();
         assert_eq!(find_value(&said, &key), None, "{name}");
-        let token = std::fs::read_to_string(&kubeconfig).unwrap();
+        let token = std::fs::read_to_string(operator_kubeconfig()).unwrap();
         let token = token
             .split("\"token\":")
             .nth(1)

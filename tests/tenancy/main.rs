@@ -7,4 +7,6 @@
 mod canary;
 mod cluster;
 mod echo;
+mod memory;
 mod misuse;
+mod operator;

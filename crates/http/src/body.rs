@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::chain;
 use crate::process_limits::{TOO_MANY, TOO_MANY_VALUES, process_limits};
 use crate::redactor::WITHHELD;
-use crate::{Answer, Failure, Redactor, retry_after};
+use crate::{Answer, Failure, Redactor, received, retry_after};
 use directory_sync_directory::text::sanitize;
 
 /// As much of an answer that isn't a success as is kept.
@@ -202,8 +203,12 @@ fn capped(
         .bytes_stream()
         .map_err(|error| io::Error::other(error.without_url()));
     let mut left = cap;
+    let received = received::counter();
     paced(chunks, MinimumSpeed::default()).map(move |chunk| {
         let chunk = chunk?;
+        if let Some(received) = &received {
+            received.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        }
         left = left
             .checked_sub(chunk.len() as u64)
             .ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))?;

@@ -261,6 +261,7 @@ impl World {
             listen: None,
             min_backoff: Duration::from_millis(200),
             max_backoff: Duration::from_secs(2),
+            memory_limit: None,
             resources: ResourcePolicy::default(),
             metrics: Metrics::new(),
             health: Health::new(),

@@ -117,7 +117,7 @@ pub struct OperatorArgs {
     #[arg(
         long,
         value_name = "MIB",
-        default_value = "256",
+        default_value = "128",
         env = "DIRECTORY_SYNC_MAX_RESPONSE_SIZE",
         hide_env = true
     )]
@@ -140,6 +140,15 @@ pub struct OperatorArgs {
         hide_env = true
     )]
     pub max_ldap_message_size: NonZeroUsize,
+    /// Memory of the process, in MiB: before it is used up, the run that was sent the most is ended
+    /// [default: the limit of the container]
+    #[arg(
+        long,
+        value_name = "MIB",
+        env = "DIRECTORY_SYNC_MEMORY_LIMIT",
+        hide_env = true
+    )]
+    pub memory_limit: Option<NonZeroUsize>,
     /// Namespaces that may use the operator's own identity, or *
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub own_identity_for: Vec<String>,

@@ -12,7 +12,7 @@ use super::error::{LdapFailure, Stage};
 use super::framing;
 use crate::api::spec::LdapScope;
 use crate::http::process_limits::{ProcessLimits, process_limits};
-use crate::http::{CallOutcome, Observer};
+use crate::http::{CallOutcome, Observer, add_received};
 use crate::text::sanitize;
 
 /// The control for results in pages (RFC 2696).
@@ -106,6 +106,7 @@ struct Budget<'a> {
     received: &'a AtomicU64,
     before: u64,
     messages: usize,
+    counted: u64,
     limits: &'a ProcessLimits,
 }
 
@@ -115,6 +116,7 @@ impl<'a> Budget<'a> {
             received,
             before: received.load(Ordering::Relaxed),
             messages: 0,
+            counted: 0,
             limits,
         }
     }
@@ -130,6 +132,8 @@ impl<'a> Budget<'a> {
             });
         }
         let bytes = self.received.load(Ordering::Relaxed) - self.before;
+        add_received(bytes - self.counted);
+        self.counted = bytes;
         if bytes > self.limits.max_response_bytes {
             return Err(LdapFailure::TooMuch {
                 tried: search.tried(server),
