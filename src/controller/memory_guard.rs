@@ -25,6 +25,9 @@ pub struct MemoryGuard {
     begun: Notify,
 }
 
+/// A run that was sent less isn't ended.
+const RECEIVED_MIN: u64 = 8 << 20;
+
 #[derive(Debug)]
 struct Usage {
     received: Arc<AtomicU64>,
@@ -100,6 +103,8 @@ impl MemoryGuard {
         let alive = runs
             .iter()
             .filter(|usage| !usage.was_ended.load(Ordering::Relaxed));
+        // What a run that has just begun would free is nothing.
+        let alive = alive.filter(|usage| usage.received.load(Ordering::Relaxed) >= RECEIVED_MIN);
         let Some(largest) = alive.max_by_key(|usage| usage.received.load(Ordering::Relaxed)) else {
             return false;
         };
