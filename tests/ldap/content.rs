@@ -1,11 +1,9 @@
 //! What is read: people, emails, states, groups and who is in them.
 
-use directory_sync::api::spec::LdapScope;
+use directory_sync::api::spec::{LdapDisabled, LdapScope};
 use directory_sync::directory::AccountState;
 use directory_sync::problem::ProblemReason;
-use directory_sync::source::ldap::{
-    DerivedEmail, DisabledRule, GroupSettings, IdAttribute, MemberAttribute,
-};
+use directory_sync::source::ldap::{DerivedEmail, GroupSettings, IdAttribute, MemberAttribute};
 use simulators::lab::{Person, Slapd};
 
 use crate::harness::*;
@@ -343,12 +341,12 @@ async fn disabled_accounts_are_recognised_by_an_attribute_or_its_values() {
     };
 
     assert!(blocked(read(settings.clone()).await).is_empty());
-    settings.users.disabled = Some(DisabledRule {
+    settings.users.disabled = Some(LdapDisabled {
         attribute: "carlicense".into(),
-        values: vec!["TRUE".into()],
+        values: Some(vec!["TRUE".into()]),
     });
     assert_eq!(blocked(read(settings.clone()).await), ["bob@example.com"]);
-    settings.users.disabled.as_mut().unwrap().values.clear();
+    settings.users.disabled.as_mut().unwrap().values = None;
     // Without values, whatever is there disables, but for what says that it doesn't.
     assert_eq!(blocked(read(settings).await), ["bob@example.com"]);
 }

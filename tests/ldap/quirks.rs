@@ -1,9 +1,10 @@
 //! What directories do besides the standard: hidden values, ids that aren't, lockouts that pass.
 
+use directory_sync::api::spec::LdapDisabled;
 use directory_sync::directory::{AccountState, InPart};
 use directory_sync::problem::ProblemReason;
 use directory_sync::source::SourceErrorKind;
-use directory_sync::source::ldap::{DisabledRule, GroupSettings, IdAttribute, MemberAttribute};
+use directory_sync::source::ldap::{GroupSettings, IdAttribute, MemberAttribute};
 use simulators::lab::{Person, Slapd};
 
 use crate::harness::*;
@@ -115,9 +116,9 @@ async fn a_lockout_that_passes_disables_nobody_and_one_for_good_does_and_says_wh
         .database_line("overlay ppolicy");
     let slapd = start(options.ldif(&text));
     let mut settings = settings(&slapd.url());
-    settings.users.disabled = Some(DisabledRule {
+    settings.users.disabled = Some(LdapDisabled {
         attribute: "pwdAccountLockedTime".into(),
-        values: vec![],
+        values: None,
     });
     let directory = read(settings).await;
     let disabled: Vec<_> = directory

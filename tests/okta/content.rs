@@ -1,6 +1,6 @@
 //! Which people and groups are read, and as what.
 
-use directory_sync::api::spec::OktaGroupType;
+use directory_sync::api::spec::{AccountMeaning, OktaGroupType};
 use directory_sync::directory::AccountState::{self, Active, Deleted, Disabled};
 use directory_sync::source::SourceErrorKind;
 use directory_sync::source::okta::{GroupScope, UserScope};
@@ -71,10 +71,10 @@ async fn every_status_means_what_the_table_says() {
     );
 
     let mut changed = settings(&okta);
-    changed.statuses.staged = None;
-    changed.statuses.locked_out = Some(Disabled);
-    changed.statuses.suspended = Some(Active);
-    changed.statuses.deprovisioned = Some(Disabled);
+    changed.statuses.staged = Some(AccountMeaning::Absent);
+    changed.statuses.locked_out = Some(AccountMeaning::Disabled);
+    changed.statuses.suspended = Some(AccountMeaning::Active);
+    changed.statuses.deprovisioned = Some(AccountMeaning::Disabled);
     let seen = read(changed).await;
     assert_eq!(
         table(&seen),
@@ -131,7 +131,7 @@ async fn filter_and_search_say_who_is_read_and_deactivated_people_are_asked_for_
         seen.emails(),
         ["ann@example.com", "bob@example.com", "cid@example.com"]
     );
-    wanted.statuses.deprovisioned = None;
+    wanted.statuses.deprovisioned = Some(AccountMeaning::Absent);
     let seen = read(wanted.clone()).await;
     assert_eq!(seen.emails(), ["ann@example.com", "bob@example.com"]);
 
@@ -141,7 +141,7 @@ async fn filter_and_search_say_who_is_read_and_deactivated_people_are_asked_for_
     assert_eq!(seen.emails(), ["bob@example.com", "eve@example.com"]);
 
     wanted.users = UserScope::Everyone;
-    wanted.statuses.deprovisioned = Some(Deleted);
+    wanted.statuses.deprovisioned = Some(AccountMeaning::Deleted);
     let seen = read(wanted).await;
     assert_eq!(seen.users.len(), 5);
 }

@@ -1,7 +1,7 @@
 //! Requests and answers against the API's description that Okta publishes: Prism stands between the
 //! two and refuses what doesn't fit.
 
-use directory_sync::directory::AccountState;
+use directory_sync::api::spec::AccountMeaning;
 use directory_sync::source::okta::UserScope;
 use directory_sync_testing::client;
 use simulators::lab::{Prism, find, or_skip};
@@ -27,7 +27,7 @@ async fn requests_and_answers_fit_the_description_that_okta_publishes() {
 
     // Everything that a read asks for: both lists of users, groups, members, assignments.
     let mut settings = settings(&okta);
-    settings.statuses.deprovisioned = Some(AccountState::Disabled);
+    settings.statuses.deprovisioned = Some(AccountMeaning::Disabled);
     let all = read(settings.clone()).await;
     assert_eq!(all.users.len(), 15);
     assert_eq!(all.groups.len(), 4);

@@ -1,8 +1,9 @@
 //! Which people and groups are read, and as what.
 
-use directory_sync::api::spec::OneLoginGroupsFrom;
+use directory_sync::api::spec::{
+    AccountMeaning, OneLoginGroupsFrom, OneLoginStates, OneLoginStatuses,
+};
 use directory_sync::directory::AccountState::{self, Active, Disabled};
-use directory_sync::source::one_login::{StateTable, StatusTable};
 use simulators::one_login::{
     Config, PageMax, RoleSeed, STATES, STATUSES, SimulatedOneLogin, UserSeed,
 };
@@ -101,17 +102,17 @@ async fn every_status_and_state_means_what_the_table_says_and_the_more_restricti
     );
 
     let mut changed = settings(&one_login);
-    changed.statuses = StatusTable {
-        unactivated: None,
-        suspended: Some(Active),
-        locked: Some(Disabled),
-        pending: None,
-        ..StatusTable::default()
+    changed.statuses = OneLoginStatuses {
+        unactivated: Some(AccountMeaning::Absent),
+        suspended: Some(AccountMeaning::Active),
+        locked: Some(AccountMeaning::Disabled),
+        pending: Some(AccountMeaning::Absent),
+        ..OneLoginStatuses::default()
     };
-    changed.states = StateTable {
-        rejected: Some(Disabled),
-        unlicensed: None,
-        ..StateTable::default()
+    changed.states = OneLoginStates {
+        rejected: Some(AccountMeaning::Disabled),
+        unlicensed: Some(AccountMeaning::Absent),
+        ..OneLoginStates::default()
     };
     let seen = read(changed).await;
     assert_eq!(
@@ -122,18 +123,18 @@ async fn every_status_and_state_means_what_the_table_says_and_the_more_restricti
     );
 
     let mut others = settings(&one_login);
-    others.statuses = StatusTable {
-        active: Some(Disabled),
-        suspended: None,
-        password_expired: Some(Disabled),
-        awaiting_password_reset: None,
-        security_questions_required: Some(Disabled),
-        ..StatusTable::default()
+    others.statuses = OneLoginStatuses {
+        active: Some(AccountMeaning::Disabled),
+        suspended: Some(AccountMeaning::Absent),
+        password_expired: Some(AccountMeaning::Disabled),
+        awaiting_password_reset: Some(AccountMeaning::Absent),
+        security_questions_required: Some(AccountMeaning::Disabled),
+        ..OneLoginStatuses::default()
     };
-    others.states = StateTable {
-        unapproved: Some(Disabled),
-        approved: None,
-        ..StateTable::default()
+    others.states = OneLoginStates {
+        unapproved: Some(AccountMeaning::Disabled),
+        approved: Some(AccountMeaning::Absent),
+        ..OneLoginStates::default()
     };
     let seen = read(others).await;
     assert_eq!(

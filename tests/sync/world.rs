@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use directory_sync::api::spec::LdapDisabled;
 use directory_sync::http::{ClientSettings, Retry};
 use directory_sync::organization::{ClientId, OrganizationClient, Region, Settings};
-use directory_sync::source::ldap::{
-    Bind, DisabledRule, GroupSettings, LdapSettings, LdapSource, ServerUrl,
-};
+use directory_sync::source::ldap::{Bind, GroupSettings, LdapSettings, LdapSource, ServerUrl};
 use directory_sync::sync::guard::Approval;
 use directory_sync::sync::planned::Planned;
 use directory_sync::sync::policy::{
@@ -197,9 +196,9 @@ pub fn source_with(address: SocketAddr, timeout: Duration) -> LdapSource {
     settings.page_size = 10;
     settings.idle_timeout = timeout;
     settings.connect_timeout = timeout;
-    settings.users.disabled = Some(DisabledRule {
+    settings.users.disabled = Some(LdapDisabled {
         attribute: "employeeType".into(),
-        values: vec!["blocked".into()],
+        values: Some(vec!["blocked".into()]),
     });
     settings.groups = Some(GroupSettings::default());
     LdapSource::new(settings).unwrap()

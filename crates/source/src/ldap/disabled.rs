@@ -5,7 +5,7 @@
 //! meaning.
 
 use super::entry::{AttributeName, Entry};
-use super::settings::DisabledRule;
+use crate::api::spec::LdapDisabled;
 
 /// `userAccountControl`: ACCOUNTDISABLE (MS-ADTS 2.2.16).
 const ACCOUNTDISABLE: i64 = 0x2;
@@ -41,10 +41,11 @@ enum Meaning<'a> {
 
 impl<'a> Disabled<'a> {
     /// As the rule has it, at this time.
-    pub fn new(rule: &'a DisabledRule, now: jiff::Timestamp) -> Self {
+    pub fn new(rule: &'a LdapDisabled, now: jiff::Timestamp) -> Self {
         let attribute = AttributeName::new(&rule.attribute);
-        let meaning = if !rule.values.is_empty() {
-            Meaning::Values(&rule.values)
+        let values = rule.values.as_deref().unwrap_or_default();
+        let meaning = if !values.is_empty() {
+            Meaning::Values(values)
         } else {
             match attribute.short() {
                 "pwdaccountlockedtime" => Meaning::Only(&[LOCKED_FOR_GOOD]),
@@ -86,9 +87,9 @@ mod tests {
     use super::*;
 
     fn disabled(attribute: &str, values: &[&str], value: &str) -> bool {
-        let rule = DisabledRule {
+        let rule = LdapDisabled {
             attribute: attribute.to_owned(),
-            values: values.iter().map(|&value| value.to_owned()).collect(),
+            values: Some(values.iter().map(|&value| value.to_owned()).collect()),
         };
         let day_20_000 = jiff::Timestamp::from_second(20_000 * SECONDS_A_DAY + 60).unwrap();
         Disabled::new(&rule, day_20_000).means_disabled(value)

@@ -35,9 +35,8 @@ use connection::Connector;
 pub use error::{Answer, LdapFailure, Stage};
 pub use framing::ProtocolViolation;
 pub use settings::{
-    Bind, ClientIdentity, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute,
-    InvalidSettings, LdapSettings, MemberAttribute, MemberNaming, ServerUrl, TlsSettings,
-    UserSettings,
+    Bind, ClientIdentity, DerivedEmail, EmailRule, GroupSettings, IdAttribute, InvalidSettings,
+    LdapSettings, MemberAttribute, MemberNaming, ServerUrl, TlsSettings, UserSettings,
 };
 pub(crate) use settings::{check_filter, is_attribute, tidy_filter};
 

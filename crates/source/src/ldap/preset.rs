@@ -3,10 +3,8 @@
 //! Only what the server's documents or its source say for certain is here. Each value has its source on
 //! the page `docs/ldap.md`.
 
-use super::settings::{
-    DisabledRule, GroupSettings, IdAttribute, LdapSettings, MemberAttribute, UserSettings,
-};
-use crate::api::spec::LdapPreset;
+use super::settings::{GroupSettings, IdAttribute, LdapSettings, MemberAttribute, UserSettings};
+use crate::api::spec::{LdapDisabled, LdapPreset};
 
 /// The settings that a preset changes.
 struct Table {
@@ -92,9 +90,9 @@ pub fn users(preset: Option<LdapPreset>) -> UserSettings {
     UserSettings {
         filter: table.users.to_owned(),
         id: IdAttribute::named(table.id),
-        disabled: table.disabled.map(|(attribute, values)| DisabledRule {
+        disabled: table.disabled.map(|(attribute, values)| LdapDisabled {
             attribute: attribute.to_owned(),
-            values: values.iter().map(|&value| value.to_owned()).collect(),
+            values: Some(values.iter().map(|&value| value.to_owned()).collect()),
         }),
         member_of: table.member_of.map(str::to_owned),
         ..defaults

@@ -11,7 +11,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::dn;
-use crate::api::spec::LdapScope;
+use crate::api::spec::{LdapDisabled, LdapScope};
 use crate::http::{Observer, Unobserved};
 
 /// Everything about one LDAP directory. [`LdapSettings::new`] fills the defaults.
@@ -107,7 +107,7 @@ pub struct UserSettings {
     /// Where the email is.
     pub email: EmailRule,
     /// Which entries are disabled accounts; `None`: all may be used.
-    pub disabled: Option<DisabledRule>,
+    pub disabled: Option<LdapDisabled>,
     /// An attribute of the person that lists the DNs of their groups (`memberOf`), for directories
     /// whose groups don't list their members to us. Adds to what the groups say.
     pub member_of: Option<String>,
@@ -175,16 +175,6 @@ pub struct DerivedEmail {
     pub prefix_attribute: String,
     /// The text after the attribute's value, with its `@`: `@example.com`.
     pub suffix: String,
-}
-
-/// Which entries are disabled accounts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DisabledRule {
-    /// The attribute that marks them: `nsAccountLock`, `loginDisabled`, `pwdAccountLockedTime`.
-    pub attribute: String,
-    /// The values that mean disabled, in any case; none: what the attribute is known to mean, or
-    /// any value but `FALSE`.
-    pub values: Vec<String>,
 }
 
 /// An attribute that lists a group's members.

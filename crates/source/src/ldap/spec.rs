@@ -9,8 +9,8 @@ use super::certificates::Certificates;
 use super::dn::is_dn;
 use super::preset;
 use super::settings::{
-    Bind, DerivedEmail, DisabledRule, EmailRule, GroupSettings, IdAttribute, LdapSettings,
-    MemberAttribute, MemberNaming, ServerUrl, UserSettings, tidy_filter,
+    Bind, DerivedEmail, EmailRule, GroupSettings, IdAttribute, LdapSettings, MemberAttribute,
+    MemberNaming, ServerUrl, UserSettings, tidy_filter,
 };
 use crate::api::spec::{LdapGroups, LdapMemberValue, LdapSource, LdapTls, LdapUsers};
 use crate::checks::{Checks, is_loopback};
@@ -278,12 +278,7 @@ fn user_settings(checks: &mut Checks, spec: LdapUsers, defaults: UserSettings) -
                 .map_or(defaults.email.attributes, |name| vec![name]),
             derived,
         },
-        disabled: spec.disabled.map_or(defaults.disabled, |disabled| {
-            Some(DisabledRule {
-                attribute: disabled.attribute,
-                values: disabled.values.unwrap_or_default(),
-            })
-        }),
+        disabled: spec.disabled.or(defaults.disabled),
         member_of: spec.member_of_attribute.or(defaults.member_of),
     }
 }
@@ -384,7 +379,7 @@ mod tests {
         let id = |name: &str| IdAttribute::Attribute(name.into());
         let disabled = |settings: &LdapSettings| {
             let rule = settings.users.disabled.clone();
-            rule.map(|rule| (rule.attribute, rule.values))
+            rule.map(|rule| (rule.attribute, rule.values.unwrap_or_default()))
         };
         let authentik = with("Authentik", json!({}), json!({}));
         assert_eq!(authentik.users.id, id("uid"));

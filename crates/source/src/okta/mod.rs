@@ -23,9 +23,7 @@ use crate::{ReadProgress, Reading, Source, SourceError, Step, Version, with_wait
 
 pub use memberships::MembershipMemory;
 use pages::Organization;
-pub use settings::{
-    Credentials, GroupScope, InvalidSettings, OktaSettings, StatusTable, UserScope,
-};
+pub use settings::{Credentials, GroupScope, InvalidSettings, OktaSettings, UserScope};
 
 /// Reads one Okta organization.
 #[derive(Debug)]

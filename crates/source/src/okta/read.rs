@@ -11,7 +11,7 @@ use super::limit::RateLimitBucket;
 use super::memberships::{GroupRead, Members, Memory, Recall};
 use super::pages::{List, ListError, Organization};
 use super::settings::{GroupScope, OktaSettings, UserScope};
-use super::wire::{Group, Id, User};
+use super::wire::{self, Group, Id, User};
 use crate::ReadProgress;
 use crate::complete::Complete;
 use crate::directory::{Account, AccountState, Directory, DirectoryBuilder};
@@ -83,7 +83,7 @@ pub(super) async fn read(
     for user in users {
         let email = user.profile.email.as_deref().unwrap_or_default();
         let login = user.profile.login.as_deref().unwrap_or(&user.id);
-        let Ok(meaning) = settings.statuses.meaning(&user.status) else {
+        let Ok(meaning) = wire::meaning(&settings.statuses, &user.status) else {
             let key = builder.key(&user.id);
             let why = format!(
                 "has the status {:?}, which this version doesn't know; the member keeps what they \
@@ -160,7 +160,10 @@ pub(super) fn user_lists<'a>(
         }
     };
     let mut lists = vec![list(expression.map(String::as_str))];
-    if settings.statuses.deprovisioned.is_some() {
+    if matches!(
+        wire::meaning(&settings.statuses, "DEPROVISIONED"),
+        Ok(Some(_))
+    ) {
         let both = expression.map(|text| format!("({text}) and {deactivated}"));
         lists.push(list(Some(both.as_deref().unwrap_or(deactivated))));
     }

@@ -7,8 +7,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use super::memberships::MembershipMemory;
-use crate::api::spec::OktaGroupType;
-use crate::directory::AccountState;
+use crate::api::spec::{OktaGroupType, OktaStatuses};
 use crate::http::{ClientError, ClientSettings, Observer, Retry, Unobserved};
 
 /// An Okta organization and what of it is read.
@@ -23,7 +22,7 @@ pub struct OktaSettings {
     /// Which people are read.
     pub users: UserScope,
     /// What each status means.
-    pub statuses: StatusTable,
+    pub statuses: OktaStatuses,
     /// Which groups are read; `None`: none.
     pub groups: Option<GroupScope>,
     /// For how long members of groups are taken from earlier reads of the same source.
@@ -44,7 +43,7 @@ impl OktaSettings {
             application_id: None,
             rate_limit_share: 50,
             users: UserScope::Everyone,
-            statuses: StatusTable::default(),
+            statuses: OktaStatuses::default(),
             groups: Some(GroupScope::default()),
             membership_memory: MembershipMemory::default(),
             connection: ClientSettings::default(),
@@ -88,43 +87,6 @@ pub enum UserScope {
     Filter(String),
     /// Those whom a `search` expression finds.
     Search(String),
-}
-
-/// What each status of an account means; `None`: as if there were no such account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StatusTable {
-    /// Created, not activated yet.
-    pub staged: Option<AccountState>,
-    /// Activated, hasn't signed in yet.
-    pub provisioned: Option<AccountState>,
-    /// `ACTIVE`: in use.
-    pub active: Option<AccountState>,
-    /// In the middle of a password reset.
-    pub recovery: Option<AccountState>,
-    /// The password ran out.
-    pub password_expired: Option<AccountState>,
-    /// Too many wrong passwords.
-    pub locked_out: Option<AccountState>,
-    /// Suspended by an administrator.
-    pub suspended: Option<AccountState>,
-    /// `DEPROVISIONED`: deactivated.
-    pub deprovisioned: Option<AccountState>,
-}
-
-impl Default for StatusTable {
-    fn default() -> Self {
-        let active = Some(AccountState::Active);
-        Self {
-            staged: active,
-            provisioned: active,
-            active,
-            recovery: active,
-            password_expired: active,
-            locked_out: active,
-            suspended: Some(AccountState::Disabled),
-            deprovisioned: Some(AccountState::Deleted),
-        }
-    }
 }
 
 /// Which groups are read.

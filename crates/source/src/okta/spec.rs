@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::settings::{Credentials, GroupScope, OktaSettings, StatusTable, UserScope};
-use crate::api::spec::{OktaCredentials, OktaGroups, OktaSource, OktaStatuses};
-use crate::checks::{Checks, state, web_address};
+use super::settings::{Credentials, GroupScope, OktaSettings, UserScope};
+use crate::api::spec::{OktaCredentials, OktaGroups, OktaSource};
+use crate::checks::{Checks, web_address};
 use crate::http::egress::host_of;
 use crate::http::{JwtSigner, Observer};
 use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason};
@@ -114,7 +114,7 @@ fn configured(checks: &mut Checks, spec: &OktaSource, reads_groups: bool) -> Opt
             application_id: spec.application_id.clone(),
             rate_limit_share: share?,
             users: scope,
-            statuses: statuses(&users.statuses.unwrap_or_default()),
+            statuses: users.statuses.unwrap_or_default(),
             groups: reads_groups.then(|| group_scope(groups)),
             ..OktaSettings::new(org_url?)
         },
@@ -148,20 +148,6 @@ fn credentials(checks: &mut Checks, spec: &OktaCredentials) -> Option<Credential
     }
 }
 
-fn statuses(spec: &OktaStatuses) -> StatusTable {
-    let defaults = StatusTable::default();
-    StatusTable {
-        staged: state(spec.staged, defaults.staged),
-        provisioned: state(spec.provisioned, defaults.provisioned),
-        active: state(spec.active, defaults.active),
-        recovery: state(spec.recovery, defaults.recovery),
-        password_expired: state(spec.password_expired, defaults.password_expired),
-        locked_out: state(spec.locked_out, defaults.locked_out),
-        suspended: state(spec.suspended, defaults.suspended),
-        deprovisioned: state(spec.deprovisioned, defaults.deprovisioned),
-    }
-}
-
 fn group_scope(spec: OktaGroups) -> GroupScope {
     GroupScope {
         search: spec.search,
@@ -174,6 +160,7 @@ mod tests {
     use secrecy::ExposeSecret;
     use serde_json::{Value, json};
 
+    use super::super::wire::meaning;
     use super::*;
     use crate::api::conditions::Blocker;
     use crate::api::spec::OktaGroupType;
@@ -219,7 +206,15 @@ mod tests {
         ));
         assert_eq!(defaults.rate_limit_share, 50);
         assert_eq!(defaults.users, UserScope::Everyone);
-        assert_eq!(defaults.statuses, StatusTable::default());
+        let means = |settings: &OktaSettings, statuses: [&str; 4]| {
+            statuses.map(|status| meaning(&settings.statuses, status).unwrap())
+        };
+        let (active, disabled) = (Some(AccountState::Active), Some(AccountState::Disabled));
+        let statuses = ["STAGED", "LOCKED_OUT", "SUSPENDED", "DEPROVISIONED"];
+        assert_eq!(
+            means(&defaults, statuses),
+            [active, active, disabled, Some(AccountState::Deleted)]
+        );
         assert_eq!(defaults.groups, Some(GroupScope::default()));
         assert_eq!(defaults.application_id, None);
 
@@ -254,14 +249,7 @@ mod tests {
         assert_eq!(chosen.application_id.as_deref(), Some("0oabitwarden"));
         let search = "profile.department eq \"Law\"".to_owned();
         assert_eq!(chosen.users, UserScope::Search(search));
-        let expected = StatusTable {
-            staged: None,
-            locked_out: Some(AccountState::Disabled),
-            suspended: Some(AccountState::Active),
-            deprovisioned: Some(AccountState::Disabled),
-            ..StatusTable::default()
-        };
-        assert_eq!(chosen.statuses, expected);
+        assert_eq!(means(&chosen, statuses), [None, disabled, active, disabled]);
         let groups = chosen.groups.unwrap();
         assert_eq!(groups.search.as_deref(), Some("profile.name sw \"eng-\""));
         let kinds = [OktaGroupType::BuiltIn, OktaGroupType::OktaGroup];

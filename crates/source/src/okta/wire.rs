@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::settings::StatusTable;
-use crate::api::spec::OktaGroupType;
+use crate::api::spec::{OktaGroupType, OktaStatuses};
+use crate::checks::state;
 use crate::directory::AccountState;
 
 /// A person as `/api/v1/users` lists them.
@@ -59,24 +59,27 @@ pub struct ErrorBody {
     pub error_description: String,
 }
 
-impl StatusTable {
-    /// What `status` means; `Err` for one that Okta doesn't document.
-    pub fn meaning(&self, status: &str) -> Result<Option<AccountState>, UnknownStatus> {
-        Ok(match status {
-            "STAGED" => self.staged,
-            "PROVISIONED" => self.provisioned,
-            "ACTIVE" => self.active,
-            "RECOVERY" => self.recovery,
-            "PASSWORD_EXPIRED" => self.password_expired,
-            "LOCKED_OUT" => self.locked_out,
-            "SUSPENDED" => self.suspended,
-            "DEPROVISIONED" => self.deprovisioned,
-            _ => return Err(UnknownStatus),
-        })
-    }
+/// What the `status` of an account means; `None`: as if there were no such account.
+///
+/// # Errors
+/// A status that Okta doesn't document.
+pub fn meaning(spec: &OktaStatuses, status: &str) -> Result<Option<AccountState>, UnknownStatus> {
+    use AccountState::{Active, Deleted, Disabled};
+    let (meaning, default) = match status {
+        "STAGED" => (spec.staged, Active),
+        "PROVISIONED" => (spec.provisioned, Active),
+        "ACTIVE" => (spec.active, Active),
+        "RECOVERY" => (spec.recovery, Active),
+        "PASSWORD_EXPIRED" => (spec.password_expired, Active),
+        "LOCKED_OUT" => (spec.locked_out, Active),
+        "SUSPENDED" => (spec.suspended, Disabled),
+        "DEPROVISIONED" => (spec.deprovisioned, Deleted),
+        _ => return Err(UnknownStatus),
+    };
+    Ok(state(meaning, Some(default)))
 }
 
-/// A status that isn't in the table.
+/// A status that Okta doesn't document.
 #[derive(Debug, PartialEq, Eq)]
 pub struct UnknownStatus;
 

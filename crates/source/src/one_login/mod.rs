@@ -22,7 +22,7 @@ use crate::http::ApiError;
 use crate::{ReadProgress, Reading, Source, SourceError, Step, Version, with_wait_reporting};
 
 use pages::Account;
-pub use settings::{Credentials, InvalidSettings, OneLoginSettings, StateTable, StatusTable};
+pub use settings::{Credentials, InvalidSettings, OneLoginSettings};
 
 /// Reads one OneLogin account.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use wildmatch::WildMatchPattern;
 
 use super::error::{Purpose, unknown_attribute};
 use super::pages::{List, Version};
-use super::settings::OneLoginSettings;
+use super::settings::{OneLoginSettings, state_meaning, status_meaning};
 use super::wire::User;
 use crate::api::spec::OneLoginAttribute;
 use crate::directory::{AccountState, Email};
@@ -99,11 +99,11 @@ fn state(settings: &OneLoginSettings, user: &User) -> Result<Option<State>, Stri
     };
     let status = user
         .status
-        .and_then(|status| settings.statuses.meaning(status).ok())
+        .and_then(|status| status_meaning(&settings.statuses, status).ok())
         .ok_or_else(|| unknown("status", user.status))?;
     let state = user
         .state
-        .and_then(|state| settings.states.meaning(state).ok())
+        .and_then(|state| state_meaning(&settings.states, state).ok())
         .ok_or_else(|| unknown("state", user.state))?;
     let (state, field, number) = match (status, state) {
         (None, _) | (_, None) => return Ok(None),

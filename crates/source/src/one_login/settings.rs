@@ -6,7 +6,10 @@ use std::sync::Arc;
 use reqwest::Url;
 use secrecy::SecretString;
 
-use crate::api::spec::{OneLoginAttribute, OneLoginGroupsFrom, OneLoginRegion};
+use crate::api::spec::{
+    OneLoginAttribute, OneLoginGroupsFrom, OneLoginRegion, OneLoginStates, OneLoginStatuses,
+};
+use crate::checks::state;
 use crate::directory::AccountState;
 use crate::http::{ClientError, ClientSettings, Observer, Retry, Unobserved};
 
@@ -22,9 +25,9 @@ pub struct OneLoginSettings {
     /// Makes an email of a username that is none: `@example.com`.
     pub email_suffix: Option<String>,
     /// What each status means.
-    pub statuses: StatusTable,
+    pub statuses: OneLoginStatuses,
     /// What each state of approval means.
-    pub states: StateTable,
+    pub states: OneLoginStates,
     /// What becomes a group; `None`: nothing.
     pub groups: Option<OneLoginGroupsFrom>,
     /// Trust and time-outs of the connections.
@@ -43,8 +46,8 @@ impl OneLoginSettings {
             rate_limit_share: 50,
             attributes: vec![],
             email_suffix: None,
-            statuses: StatusTable::default(),
-            states: StateTable::default(),
+            statuses: OneLoginStatuses::default(),
+            states: OneLoginStates::default(),
             groups: Some(OneLoginGroupsFrom::Roles),
             connection: ClientSettings::default(),
             retry: Retry::default(),
@@ -88,100 +91,42 @@ pub(super) fn subdomain_url(subdomain: &str) -> Option<Url> {
     fits.then(|| Url::parse(&format!("https://{subdomain}.onelogin.com")).ok())?
 }
 
-/// What each status of an account means; `None`: as if there were no such account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StatusTable {
-    /// Status 0 in the API.
-    pub unactivated: Option<AccountState>,
-    /// Status 1 in the API.
-    pub active: Option<AccountState>,
-    /// Status 2 in the API.
-    pub suspended: Option<AccountState>,
-    /// Status 3 in the API.
-    pub locked: Option<AccountState>,
-    /// Status 4 in the API.
-    pub password_expired: Option<AccountState>,
-    /// Status 5 in the API.
-    pub awaiting_password_reset: Option<AccountState>,
-    /// Status 7 in the API: the password has never been set.
-    pub pending: Option<AccountState>,
-    /// Status 8 in the API.
-    pub security_questions_required: Option<AccountState>,
-}
-
-impl Default for StatusTable {
-    fn default() -> Self {
-        let active = Some(AccountState::Active);
-        Self {
-            unactivated: active,
-            active,
-            suspended: Some(AccountState::Disabled),
-            locked: active,
-            password_expired: active,
-            awaiting_password_reset: active,
-            pending: active,
-            security_questions_required: active,
-        }
-    }
-}
-
-/// What each state of an account's approval means; `None`: as if there were no such account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StateTable {
-    /// State 0 in the API.
-    pub unapproved: Option<AccountState>,
-    /// State 1 in the API.
-    pub approved: Option<AccountState>,
-    /// State 2 in the API.
-    pub rejected: Option<AccountState>,
-    /// State 3 in the API.
-    pub unlicensed: Option<AccountState>,
-}
-
-impl Default for StateTable {
-    fn default() -> Self {
-        let active = Some(AccountState::Active);
-        Self {
-            unapproved: active,
-            approved: active,
-            rejected: active,
-            unlicensed: active,
-        }
-    }
-}
-
 /// A number that OneLogin doesn't document.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unknown;
 
-impl StatusTable {
-    /// The account's state for a `status`; `None`: not synced.
-    pub(super) fn meaning(&self, status: i64) -> Result<Option<AccountState>, Unknown> {
-        Ok(match status {
-            0 => self.unactivated,
-            1 => self.active,
-            2 => self.suspended,
-            3 => self.locked,
-            4 => self.password_expired,
-            5 => self.awaiting_password_reset,
-            7 => self.pending,
-            8 => self.security_questions_required,
-            _ => return Err(Unknown),
-        })
-    }
+/// What the `status` of an account means; `None`: as if there were no such account.
+pub(super) fn status_meaning(
+    spec: &OneLoginStatuses,
+    status: i64,
+) -> Result<Option<AccountState>, Unknown> {
+    let meaning = match status {
+        0 => spec.unactivated,
+        1 => spec.active,
+        2 => return Ok(state(spec.suspended, Some(AccountState::Disabled))),
+        3 => spec.locked,
+        4 => spec.password_expired,
+        5 => spec.awaiting_password_reset,
+        7 => spec.pending,
+        8 => spec.security_questions_required,
+        _ => return Err(Unknown),
+    };
+    Ok(state(meaning, Some(AccountState::Active)))
 }
 
-impl StateTable {
-    /// The account's state for a `state`; `None`: not synced.
-    pub(super) fn meaning(&self, state: i64) -> Result<Option<AccountState>, Unknown> {
-        Ok(match state {
-            0 => self.unapproved,
-            1 => self.approved,
-            2 => self.rejected,
-            3 => self.unlicensed,
-            _ => return Err(Unknown),
-        })
-    }
+/// What the `state` of an account's approval means; `None`: as if there were no such account.
+pub(super) fn state_meaning(
+    spec: &OneLoginStates,
+    number: i64,
+) -> Result<Option<AccountState>, Unknown> {
+    let meaning = match number {
+        0 => spec.unapproved,
+        1 => spec.approved,
+        2 => spec.rejected,
+        3 => spec.unlicensed,
+        _ => return Err(Unknown),
+    };
+    Ok(state(meaning, Some(AccountState::Active)))
 }
 
 /// Why an account's settings can't be used.

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use reqwest::Url;
 use secrecy::ExposeSecret;
 
-use super::settings::{
-    Credentials, OneLoginSettings, StateTable, StatusTable, region_url, subdomain_url,
-};
-use crate::api::spec::{OneLoginSource, OneLoginStates, OneLoginStatuses};
-use crate::checks::{Checks, state, web_address};
+use super::settings::{Credentials, OneLoginSettings, region_url, subdomain_url};
+use crate::api::spec::OneLoginSource;
+use crate::checks::{Checks, web_address};
 use crate::http::Observer;
 use crate::http::egress::host_of;
 use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, both};
@@ -94,8 +92,8 @@ fn configured(
             rate_limit_share: share?,
             attributes: users.attributes.unwrap_or_default(),
             email_suffix: users.email_suffix,
-            statuses: statuses(&users.statuses.unwrap_or_default()),
-            states: states(&users.states.unwrap_or_default()),
+            statuses: users.statuses.unwrap_or_default(),
+            states: users.states.unwrap_or_default(),
             groups: reads_groups.then(|| groups.from.unwrap_or_default()),
             ..OneLoginSettings::new(url?)
         },
@@ -126,40 +124,11 @@ fn address(checks: &mut Checks, spec: &OneLoginSource) -> Option<Url> {
     }
 }
 
-fn statuses(spec: &OneLoginStatuses) -> StatusTable {
-    let defaults = StatusTable::default();
-    StatusTable {
-        unactivated: state(spec.unactivated, defaults.unactivated),
-        active: state(spec.active, defaults.active),
-        suspended: state(spec.suspended, defaults.suspended),
-        locked: state(spec.locked, defaults.locked),
-        password_expired: state(spec.password_expired, defaults.password_expired),
-        awaiting_password_reset: state(
-            spec.awaiting_password_reset,
-            defaults.awaiting_password_reset,
-        ),
-        pending: state(spec.pending, defaults.pending),
-        security_questions_required: state(
-            spec.security_questions_required,
-            defaults.security_questions_required,
-        ),
-    }
-}
-
-fn states(spec: &OneLoginStates) -> StateTable {
-    let defaults = StateTable::default();
-    StateTable {
-        unapproved: state(spec.unapproved, defaults.unapproved),
-        approved: state(spec.approved, defaults.approved),
-        rejected: state(spec.rejected, defaults.rejected),
-        unlicensed: state(spec.unlicensed, defaults.unlicensed),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::settings::{state_meaning, status_meaning};
     use super::*;
     use crate::api::conditions::Blocker;
     use crate::api::spec::{OneLoginAttribute, OneLoginGroupsFrom};
@@ -200,8 +169,21 @@ mod tests {
         assert_eq!(default.rate_limit_share, 50);
         assert_eq!(default.attributes, []);
         assert_eq!(default.email_suffix, None);
-        assert_eq!(default.statuses, StatusTable::default());
-        assert_eq!(default.states, StateTable::default());
+        let (active, disabled) = (Some(AccountState::Active), Some(AccountState::Disabled));
+        let statuses = |settings: &OneLoginSettings| {
+            [0, 1, 2, 3, 4, 5, 7, 8]
+                .map(|status| status_meaning(&settings.statuses, status).unwrap())
+        };
+        let states = |settings: &OneLoginSettings| {
+            [0, 1, 2, 3].map(|state| state_meaning(&settings.states, state).unwrap())
+        };
+        assert_eq!(
+            statuses(&default),
+            [
+                active, active, disabled, active, active, active, active, active
+            ]
+        );
+        assert_eq!(states(&default), [active; 4]);
         assert_eq!(default.groups, Some(OneLoginGroupsFrom::Roles));
 
         let url = |account| settings(&one_login(account)).url;
@@ -212,7 +194,6 @@ mod tests {
         let address = url(json!({"apiUrl": "https://proxy.example.com/onelogin"}));
         assert_eq!(address.as_str(), "https://proxy.example.com/onelogin");
 
-        let (active, disabled) = (Some(AccountState::Active), Some(AccountState::Disabled));
         let chosen = one_login(json!({
             "subdomain": "example",
             "rateLimitShare": 30,
@@ -246,24 +227,14 @@ mod tests {
         };
         assert_eq!(settings.attributes, [attribute]);
         assert_eq!(settings.email_suffix.as_deref(), Some("@example.com"));
-        let statuses = StatusTable {
-            unactivated: None,
-            active: disabled,
-            suspended: active,
-            locked: None,
-            password_expired: disabled,
-            awaiting_password_reset: disabled,
-            pending: None,
-            security_questions_required: disabled,
-        };
-        assert_eq!(settings.statuses, statuses);
-        let states = StateTable {
-            unapproved: None,
-            approved: disabled,
-            rejected: disabled,
-            unlicensed: None,
-        };
-        assert_eq!(settings.states, states);
+        let absent = None;
+        assert_eq!(
+            statuses(&settings),
+            [
+                absent, disabled, active, absent, disabled, disabled, absent, disabled
+            ]
+        );
+        assert_eq!(states(&settings), [absent, disabled, disabled, absent]);
         assert_eq!(settings.groups, Some(OneLoginGroupsFrom::Groups));
 
         let part = serde_json::from_value(chosen["source"]["oneLogin"].clone()).unwrap();
