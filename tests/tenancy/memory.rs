@@ -5,21 +5,31 @@ use std::time::Duration;
 
 use directory_sync::api::conditions::ConditionType;
 use directory_sync_testing::hostile::{Harm, server};
-use directory_sync_testing::world::{World, message_of};
+use directory_sync_testing::world::{World, message_of, reason_of};
 use serde_json::{Value, json};
+use simulators::lab::{Company, Slapd};
 
 use crate::operator::Operator;
 
 /// Half of what the chart gives, in MiB: what holds within it holds there.
 const LIMIT: u64 = 256;
 
-/// Starts an operator that knows this limit, as it does in a container from its cgroup.
-fn operator(namespaces: &[&str], flags: &[&str]) -> Operator {
+/// The chart's memory limit, in MiB.
+fn chart_limit() -> u64 {
+    let values = include_str!("../../charts/directory-sync-operator/values.yaml");
+    let (_, limits) = values.split_once("\n  limits:").unwrap();
+    let (_, limit) = limits.split_once("memory: ").unwrap();
+    let (limit, _) = limit.split_once("Mi\n").unwrap();
+    limit.parse().unwrap()
+}
+
+/// Starts an operator that knows its limit, as it does in a container from its cgroup.
+fn operator(namespaces: &[&str], limit: u64, flags: &[&str]) -> Operator {
     Operator::start(namespaces, |command| {
         command
             .args(["--listen", "none", "--concurrency", "4"])
             .args(flags)
-            .env("DIRECTORY_SYNC_MEMORY_LIMIT", LIMIT.to_string());
+            .env("DIRECTORY_SYNC_MEMORY_LIMIT", limit.to_string());
     })
 }
 
@@ -71,7 +81,7 @@ async fn four_of(
         true => url.clone(),
         false => server(Harm::Silence).await,
     };
-    let operator = operator(&[&world.namespace], flags);
+    let operator = operator(&[&world.namespace], LIMIT, flags);
     let names = ["one", "two", "three", "four"];
     for name in names {
         write(&world, name, &url, &directory);
@@ -125,4 +135,54 @@ async fn pages_without_end_are_given_up_at_the_longest_list() {
     let flags = ["--max-list-items", "5000"];
     let said = four_of(Harm::EndlessPages(200, 10), true, &flags, refused).await;
     assert!(said.iter().any(|said| refused(said)), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_directories_of_a_hundred_thousand_people_stay_within_the_limit_of_the_chart() {
+    let company = Company::new(100_000, 5_000);
+    let folder = tempfile::tempdir().unwrap();
+    let ldif = folder.path().join("company.ldif");
+    company.save(&ldif).unwrap();
+    let slapd = Slapd::options().ldif_file(&ldif).start().unwrap();
+    let mut worlds = vec![];
+    for _ in 0..4 {
+        worlds.push(World::new("large").await);
+    }
+    let namespaces: Vec<_> = worlds
+        .iter()
+        .map(|world| world.namespace.as_str())
+        .collect();
+    let operator = operator(&namespaces, chart_limit(), &[]);
+    for world in &worlds {
+        let bind = json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": "bind", "namespace": world.namespace},
+            "stringData": {"bindDn": slapd.root_dn(), "password": Slapd::ROOT_PASSWORD},
+        });
+        world.apply(&bind);
+        world.resource(
+            "staff",
+            json!({"mode": "Preview", "source": {"ldap": {
+                "url": slapd.url(), "baseDn": slapd.suffix(), "bindSecretRef": {"name": "bind"},
+            }}}),
+        );
+    }
+    for _ in 0..1800 {
+        assert!(operator.runs(), "{}", operator.log());
+        let mut done = 0;
+        for world in &worlds {
+            done += usize::from(reason_of(&world.get("staff").await) == "Previewed");
+        }
+        if done == worlds.len() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for world in &worlds {
+        let staff = world.get("staff").await;
+        assert_eq!(reason_of(&staff), "Previewed", "{}", operator.log());
+        assert_eq!(staff.status.unwrap().source.unwrap().users, Some(100_000));
+    }
+    println!("four directories: {} MiB at most", operator.peak());
+    assert!(operator.peak() < chart_limit(), "{} MiB", operator.peak());
 }
