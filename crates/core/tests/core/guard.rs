@@ -1,6 +1,7 @@
 //! What waits for a person, and what doesn't.
 
 use directory_sync_core::directory::AccountState;
+use directory_sync_core::organization::model::MemberStatus;
 use directory_sync_core::problem::ProblemReason;
 use directory_sync_core::sync::guard::{Approval, Digest, GuardedPlan, HeldBecause};
 use directory_sync_core::sync::ledger::Ledger;
@@ -1213,4 +1214,105 @@ fn whoever_was_added_to_a_protected_group_by_hand_is_not_removed_unasked() {
     let held = run.sync(&gone, &mut organization, &policy);
     assert_eq!(why(&held)[0].limit(), "groups.protected");
     assert!(organization.inside[&group].contains(&added));
+}
+
+/// One of nineteen may lose something, and somebody did: one more is past the limit. With twenty it
+/// wouldn't be.
+const ONE_OF_NINETEEN: [HeldBecause; 1] = [HeldBecause::Absent {
+    members: 1,
+    earlier: 1,
+    limit: 1,
+}];
+
+/// A run whose process ends before its changes, or after them and before it noted that it made them;
+/// and the next one, an hour later.
+fn ends_early(
+    mut run: Run,
+    directory: &TestDirectory,
+    organization: &mut ModelOrganization,
+    policy: &Policy,
+    makes_changes: bool,
+) -> (GuardedPlan, Run) {
+    let guarded = run.plan(directory, organization, policy);
+    run.ledger.before(&guarded, run.now);
+    if makes_changes {
+        organization.apply(&guarded.approved);
+    }
+    let (digest, now) = (run.ledger.digest(), run.now + hours(1));
+    let ledger = Ledger::load(Some(&run.ledger.to_bytes()), Some(&digest), now);
+    let next = Run {
+        now,
+        ledger,
+        ..Run::default()
+    };
+    (guarded, next)
+}
+
+#[test]
+fn whom_a_stopped_run_gave_access_back_to_does_not_raise_the_limit() {
+    let policy = limited(Limit::Percent(10.0));
+    let mut organization = members(19);
+    let mut run = since(NOON);
+    let first = run.sync(&people(1..19), &mut organization, &policy);
+    assert_eq!(changes(&first), ["Remove p0"]);
+    // Somebody invites them by hand, and they are in the directory again.
+    let mut organization = organization.stranger("p0@example.com");
+    run.now += hours(1);
+    let (second, mut next) = ends_early(run, &people(0..19), &mut organization, &policy, true);
+    assert_eq!(changes(&second), ["Link p0", "UpdateGroup g"]);
+    let without_p1 = people((0..19).filter(|n| *n != 1));
+    let guarded = next.sync(&without_p1, &mut organization, &policy);
+    assert_eq!(why(&guarded), ONE_OF_NINETEEN);
+}
+
+#[test]
+fn whom_somebody_gave_access_back_to_by_hand_does_not_raise_the_limit() {
+    let mut policy = limited(Limit::Percent(10.0));
+    policy.offboarding.absent = OffboardingAction::Revoke;
+    let mut organization = members(19);
+    let mut run = since(NOON);
+    let first = run.sync(&people(1..19), &mut organization, &policy);
+    assert_eq!(changes(&first), ["Revoke p0", "UpdateGroup g"]);
+    organization.set_status("p0@example.com", MemberStatus::Confirmed);
+    run.now += hours(1);
+    let without_p1 = people((0..19).filter(|n| *n != 1));
+    let guarded = run.sync(&without_p1, &mut organization, &policy);
+    assert_eq!(why(&guarded), ONE_OF_NINETEEN);
+}
+
+#[test]
+fn whom_a_stopped_run_only_may_have_removed_does_not_raise_the_limit() {
+    let policy = limited(Limit::Percent(10.0));
+    let mut organization = members(19);
+    let run = since(NOON);
+    let (first, mut next) = ends_early(run, &people(1..19), &mut organization, &policy, false);
+    assert_eq!(changes(&first), ["Remove p0"]);
+    let without_p1 = people((0..19).filter(|n| *n != 1));
+    let guarded = next.sync(&without_p1, &mut organization, &policy);
+    assert_eq!(why(&guarded), ONE_OF_NINETEEN);
+}
+
+#[test]
+fn somebody_revoked_as_absent_and_removed_as_disabled_counts_against_both_limits() {
+    let mut policy = limited(Limit::Percent(10.0));
+    policy.offboarding.absent = OffboardingAction::Revoke;
+    policy.offboarding.disabled = OffboardingAction::Remove;
+    let mut organization = (0..19).fold(organization(), |all, n| {
+        all.member(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let from = |first: usize| {
+        (first..19).fold(directory(), |all, n| {
+            all.person(&format!("p{n}"), &format!("p{n}@example.com"))
+        })
+    };
+    let mut run = since(NOON);
+    let first = run.sync(&from(1), &mut organization, &policy);
+    assert_eq!(changes(&first), ["Revoke p0"]);
+    run.now += hours(1);
+    let disabled = |directory: TestDirectory| directory.disabled("p0", "p0@example.com");
+    let second = run.sync(&disabled(from(1)), &mut organization, &policy);
+    assert_eq!(changes(&second), ["Remove p0"]);
+    run.now += hours(1);
+    let guarded = run.sync(&disabled(from(2)), &mut organization, &policy);
+    assert_eq!(why(&guarded), ONE_OF_NINETEEN);
 }

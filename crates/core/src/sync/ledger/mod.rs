@@ -491,12 +491,14 @@ impl Recent {
     }
 
     /// How many people lost access, haven't got it back and aren't among `now`: they were part of
-    /// what limits are a share of when the day began. Who lost it by a clock that was ahead, or is
-    /// behind now, may have lost it longer ago.
+    /// what limits are a share of when the day began. Whom a stopped run only may have taken it from
+    /// may have it still, and who lost it by a clock that was ahead, or is behind now, may have lost
+    /// it longer ago.
     pub fn without_access(&self, now: impl Fn(&Key) -> bool) -> usize {
         self.losses
             .iter()
-            .filter(|loss| !loss.regained && loss.ahead == 0 && loss.at <= self.latest)
+            .filter(|loss| loss.done && !loss.regained)
+            .filter(|loss| loss.ahead == 0 && loss.at <= self.latest)
             .filter_map(|loss| match &loss.what {
                 What::Access { person } if !now(person) => Some(person),
                 _ => None,

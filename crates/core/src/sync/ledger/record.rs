@@ -114,6 +114,7 @@ impl Ledger {
         }
         self.add_losses(losses);
         self.add_revoked(revoked);
+        self.expect_back(plan);
         let first_sync = self.is_first_sync();
         if !invited.is_empty() && (!first_sync || self.adopted) {
             // Whoever a stopped run didn't invite is among these.
@@ -186,14 +187,8 @@ impl Ledger {
                 .filter(|change| change.kind() == Kind::Remove)
                 .map(|change| key(change.external_id()))
                 .collect();
-            for loss in &mut self.losses {
-                if let What::Access { person } = loss.what
-                    && back.contains(&person)
-                    && !removed.contains(&person)
-                {
-                    loss.regained = true;
-                }
-            }
+            let back = back.difference(&removed).copied().collect();
+            self.mark_regained(&back);
         }
         if let Some(last) = self.invited.last_mut()
             && last.at == at
@@ -252,7 +247,42 @@ impl Ledger {
             && !self.revoked.is_empty()
         {
             let revoked: HashSet<Key> = revoked.iter().map(key).collect();
-            self.revoked.retain(|one| revoked.contains(&one.person));
+            let back = self
+                .revoked
+                .extract_if(.., |one| !revoked.contains(&one.person));
+            let back: HashSet<Key> = back.map(|one| one.person).collect();
+            self.mark_regained(&back);
+        }
+    }
+
+    /// Whoever may get access back by this plan doesn't count as being without it: a run that is
+    /// stopped may have given it.
+    fn expect_back(&mut self, plan: &Plan) {
+        let back = plan.changes.iter().filter(|change| {
+            matches!(
+                change.member(),
+                Some(
+                    MemberAction::Invite { .. }
+                        | MemberAction::Link
+                        | MemberAction::Relink { .. }
+                        | MemberAction::Restore
+                )
+            )
+        });
+        let back = back.map(|change| key(change.external_id())).collect();
+        self.mark_regained(&back);
+    }
+
+    fn mark_regained(&mut self, back: &HashSet<Key>) {
+        if back.is_empty() {
+            return;
+        }
+        for loss in &mut self.losses {
+            if let What::Access { person } = loss.what
+                && back.contains(&person)
+            {
+                loss.regained = true;
+            }
         }
     }
 
@@ -273,12 +303,14 @@ impl Ledger {
     }
 
     pub(super) fn add_losses(&mut self, losses: Vec<(What, Class)>) {
-        let new: HashSet<What> = losses.iter().map(|(what, _)| *what).collect();
-        self.losses.retain(|loss| !new.contains(&loss.what));
+        // The same loss on other evidence counts against another limit, too.
+        let new: HashSet<(What, Class)> = losses.iter().copied().collect();
+        self.losses
+            .retain(|loss| !new.contains(&(loss.what, loss.class)));
         let mut seen = HashSet::new();
         let (at, ahead) = (self.latest, self.ahead());
         for (what, class) in losses {
-            if seen.insert(what) {
+            if seen.insert((what, class)) {
                 self.losses.push(Loss {
                     at,
                     ahead,
