@@ -1216,6 +1216,38 @@ fn whoever_was_added_to_a_protected_group_by_hand_is_not_removed_unasked() {
     assert!(organization.inside[&group].contains(&added));
 }
 
+#[test]
+fn a_group_is_no_smaller_for_an_owner_whom_the_directory_does_not_know() {
+    let mut policy = policy();
+    policy.offboarding.limit = Limit::Percent(20.0);
+    policy.offboarding.absent = OffboardingAction::Remove;
+    policy.groups.limit = Limit::Percent(10.0);
+    let mut organization = organization().linked_owner("p0", "p0@example.com");
+    for n in 1..40 {
+        organization = organization.member(&format!("p{n}"), &format!("p{n}@example.com"));
+    }
+    let team: Vec<String> = (0..10).map(|n| format!("p{n}@example.com")).collect();
+    let team: Vec<&str> = team.iter().map(String::as_str).collect();
+    let mut organization = organization.group("team", "Team", &team);
+    // Three of the group are gone, and it still names somebody who wasn't read: that may be the owner.
+    let directory = (3..40).fold(directory(), |all, n| {
+        all.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let team: Vec<String> = (3..10).map(|n| format!("p{n}")).collect();
+    let mut team: Vec<&str> = team.iter().map(String::as_str).collect();
+    team.push("somebody");
+    let directory = directory.group("team", "Team", &team);
+    let guarded = since(NOON).sync(&directory, &mut organization, &policy);
+    let expected = HeldBecause::Group {
+        name: "Team".into(),
+        members: 2,
+        earlier: 0,
+        limit: 1,
+    };
+    assert_eq!(why(&guarded), [expected]);
+    assert_eq!(organization.content.members.len(), 40);
+}
+
 /// One of nineteen may lose something, and somebody did: one more is past the limit. With twenty it
 /// wouldn't be.
 const ONE_OF_NINETEEN: [HeldBecause; 1] = [HeldBecause::Absent {

@@ -298,11 +298,13 @@ impl Comparison<'_> {
             .filter(|id| removed.contains(*id))
             .cloned()
             .collect();
+        state.missing = late;
         if !state.leaving.is_empty() {
             state.name = self.roster.groups[self.wanted.at].name.clone();
-            state.stays = self.wanted_ids().len();
+            // Nobody was added yet who isn't in it, and nobody is moved out of it who isn't known.
+            let outside = add.len() + state.missing.len();
+            state.stays = self.wanted_ids().len().saturating_sub(outside) + state.extra.len();
         }
-        state.missing = late;
         // Whoever is removed from the organization leaves its groups by that alone.
         if add.is_empty() && state.leaving.len() == remove.len() {
             return (state, None);

@@ -15,7 +15,7 @@ pub struct GroupState {
     pub(crate) leaving: Vec<ExternalId>,
     /// Its name, where somebody is `leaving`.
     pub(crate) name: Box<str>,
-    /// How many are wanted in it, where somebody is `leaving`.
+    /// How many are in it and stay, where somebody is `leaving`.
     pub(crate) stays: usize,
     /// Who is wanted in it and won't come in this run.
     pub(crate) missing: Vec<ExternalId>,
