@@ -1281,6 +1281,36 @@ fn ends_early(
 }
 
 #[test]
+fn removing_somebody_who_had_no_access_any_more_does_not_raise_the_limit() {
+    let policy = limited(Limit::Percent(10.0));
+    let mut organization = members(19).revoked("x", "x@example.com");
+    let mut run = since(NOON);
+    let first = run.sync(&people(0..19), &mut organization, &policy);
+    assert_eq!(changes(&first), ["Remove x"]);
+    run.now += hours(1);
+    let guarded = run.sync(&people(0..18), &mut organization, &policy);
+    assert_eq!(why(&guarded), ONE_OF_NINETEEN);
+}
+
+#[test]
+fn whoever_lost_access_and_was_removed_within_the_day_is_still_part_of_it() {
+    let mut policy = limited(Limit::Percent(10.0));
+    policy.offboarding.absent = OffboardingAction::Revoke;
+    let mut organization = members(20);
+    let mut run = since(NOON);
+    let first = run.sync(&people(1..20), &mut organization, &policy);
+    assert_eq!(changes(&first), ["Revoke p0", "UpdateGroup g"]);
+    policy.offboarding.absent = OffboardingAction::Remove;
+    run.now += hours(1);
+    let second = run.sync(&people(1..20), &mut organization, &policy);
+    assert_eq!(changes(&second), ["Remove p0"]);
+    // Two of the twenty of this morning.
+    run.now += hours(1);
+    let third = run.sync(&people(2..20), &mut organization, &policy);
+    assert_eq!(changes(&third), ["Remove p1"], "{:?}", why(&third));
+}
+
+#[test]
 fn whom_a_stopped_run_gave_access_back_to_does_not_raise_the_limit() {
     let policy = limited(Limit::Percent(10.0));
     let mut organization = members(19);

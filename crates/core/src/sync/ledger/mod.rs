@@ -122,8 +122,9 @@ struct Loss {
     class: Class,
     /// It was seen to have happened; before, it may have.
     done: bool,
-    /// They have it back.
-    regained: bool,
+    /// They don't count once more in what limits are a share of: they have it back, or had no access
+    /// any more when they were removed.
+    outside_base: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -497,7 +498,7 @@ impl Recent {
     pub fn without_access(&self, now: impl Fn(&Key) -> bool) -> usize {
         self.losses
             .iter()
-            .filter(|loss| loss.done && !loss.regained)
+            .filter(|loss| loss.done && !loss.outside_base)
             .filter(|loss| loss.ahead == 0 && loss.at <= self.latest)
             .filter_map(|loss| match &loss.what {
                 What::Access { person } if !now(person) => Some(person),

@@ -112,7 +112,9 @@ impl Ledger {
                 ))
             }));
         }
+        let without_access = self.removed_without_access(plan);
         self.add_losses(losses);
+        self.mark_outside_base(&without_access);
         self.add_revoked(revoked);
         self.expect_back(plan);
         let first_sync = self.is_first_sync();
@@ -188,7 +190,7 @@ impl Ledger {
                 .map(|change| key(change.external_id()))
                 .collect();
             let back = back.difference(&removed).copied().collect();
-            self.mark_regained(&back);
+            self.mark_outside_base(&back);
         }
         if let Some(last) = self.invited.last_mut()
             && last.at == at
@@ -251,7 +253,7 @@ impl Ledger {
                 .revoked
                 .extract_if(.., |one| !revoked.contains(&one.person));
             let back: HashSet<Key> = back.map(|one| one.person).collect();
-            self.mark_regained(&back);
+            self.mark_outside_base(&back);
         }
     }
 
@@ -270,18 +272,42 @@ impl Ledger {
             )
         });
         let back = back.map(|change| key(change.external_id())).collect();
-        self.mark_regained(&back);
+        self.mark_outside_base(&back);
     }
 
-    fn mark_regained(&mut self, back: &HashSet<Key>) {
-        if back.is_empty() {
+    /// Whom this plan removes from the organization who was revoked before, and not within the last
+    /// day by us: they had no access when the day began.
+    fn removed_without_access(&self, plan: &Plan) -> HashSet<Key> {
+        let removed = plan
+            .changes
+            .iter()
+            .filter(|change| change.kind() == Kind::Remove)
+            .map(Change::external_id);
+        let revoked = plan.revoked.iter().flatten().collect::<HashSet<_>>();
+        let mut people: HashSet<Key> = removed.filter(|id| revoked.contains(id)).map(key).collect();
+        if !people.is_empty() {
+            let since = self.latest.saturating_sub(WINDOW.as_secs());
+            for loss in self.losses.iter().filter(|loss| loss.at > since) {
+                if let What::Access { person } = &loss.what
+                    && !loss.outside_base
+                {
+                    people.remove(person);
+                }
+            }
+        }
+        people
+    }
+
+    /// What these people lost doesn't make larger what limits are a share of.
+    fn mark_outside_base(&mut self, people: &HashSet<Key>) {
+        if people.is_empty() {
             return;
         }
         for loss in &mut self.losses {
             if let What::Access { person } = loss.what
-                && back.contains(&person)
+                && people.contains(&person)
             {
-                loss.regained = true;
+                loss.outside_base = true;
             }
         }
     }
@@ -317,7 +343,7 @@ impl Ledger {
                     what,
                     class,
                     done: false,
-                    regained: false,
+                    outside_base: false,
                 });
             }
         }

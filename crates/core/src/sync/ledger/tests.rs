@@ -23,7 +23,7 @@ fn access(person: &str, at: Timestamp) -> Loss {
         },
         class: Class::Absent,
         done: true,
-        regained: false,
+        outside_base: false,
     }
 }
 
