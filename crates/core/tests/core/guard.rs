@@ -1000,7 +1000,7 @@ fn a_group_that_is_deleted_and_made_again_has_no_fresh_limit() {
         name: "Team".into(),
         members: 5,
         earlier: 8,
-        limit: 12,
+        limit: 8,
     };
     assert_eq!(why(&guarded), [expected]);
 }
@@ -1377,4 +1377,44 @@ fn somebody_revoked_as_absent_and_removed_as_disabled_counts_against_both_limits
     run.now += hours(1);
     let guarded = run.sync(&disabled(from(2)), &mut organization, &policy);
     assert_eq!(why(&guarded), ONE_OF_NINETEEN);
+}
+
+#[test]
+fn whoever_left_a_group_and_is_in_it_again_does_not_make_it_larger() {
+    let mut policy = policy();
+    policy.groups.limit = Limit::Percent(10.0);
+    policy.offboarding.limit = Limit::Percent(60.0);
+    // Nineteen people, one of whom leaves and comes back; somebody else would leave it then.
+    let mut organization = members(19);
+    let team = |without: Option<usize>| {
+        let ids: Vec<String> = (0..19).map(|n| format!("p{n}")).collect();
+        let all = ids.iter().fold(directory(), |all, id| {
+            all.person(id, &format!("{id}@example.com"))
+        });
+        let inside = ids.iter().enumerate().filter(|(n, _)| Some(*n) != without);
+        let inside: Vec<&str> = inside.map(|(_, id)| id.as_str()).collect();
+        all.group("g", "Group", &inside)
+    };
+    let mut run = since(NOON);
+    for without in [Some(0), None] {
+        let guarded = run.sync(&team(without), &mut organization, &policy);
+        assert_eq!(changes(&guarded), ["UpdateGroup g"]);
+        run.now += hours(1);
+    }
+    let expected = [HeldBecause::Group {
+        name: "Group".into(),
+        members: 1,
+        earlier: 1,
+        limit: 1,
+    }];
+    let guarded = run.sync(&team(Some(1)), &mut organization, &policy);
+    assert_eq!(why(&guarded), expected);
+    // The same by removal from the organization, which changes no group.
+    policy.offboarding.absent = OffboardingAction::Remove;
+    let guarded = run.sync(
+        &people((0..19).filter(|n| *n != 1)),
+        &mut organization,
+        &policy,
+    );
+    assert_eq!(why(&guarded), expected);
 }

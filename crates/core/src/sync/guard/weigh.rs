@@ -399,7 +399,16 @@ fn exceeded(
     let keys = losses.keys(recent, leaving.absent.iter().copied());
     let earlier = recent.left(group, |key| keys.contains(key));
     let members = leaving.absent.len();
-    let limit = limit.of_group(leaving.size.unwrap_or_default() + earlier)?;
+    // Whoever left it and is in it again is one person.
+    let back = match earlier {
+        0 => 0,
+        _ => {
+            let inside: HashSet<[u8; 8]> = leaving.keep.iter().map(key).collect();
+            recent.back_in(group, |key| inside.contains(key), |key| keys.contains(key))
+        }
+    };
+    let size = leaving.size.unwrap_or_default() + earlier.saturating_sub(back);
+    let limit = limit.of_group(size)?;
     (members + earlier > limit).then_some(HeldBecause::Group {
         name,
         members,
@@ -484,6 +493,8 @@ struct Leaving<'a> {
     removed: Vec<(&'a ExternalId, Class)>,
     /// Managed members in it, whether they are moved in this run or not; `None` where that isn't known.
     size: Option<usize>,
+    /// Who of them stays, where that isn't told by the number alone.
+    keep: &'a [ExternalId],
     deleted: bool,
 }
 
@@ -558,6 +569,7 @@ impl<'a> Losses<'a> {
                 let mut leaving = Leaving {
                     name: change.subject.label(),
                     size: Some(update.keep.len() + update.remove.len()),
+                    keep: &update.keep,
                     ..Leaving::default()
                 };
                 for withdrawal in &update.remove {

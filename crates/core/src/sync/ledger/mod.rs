@@ -527,6 +527,26 @@ impl Recent {
         left.collect::<HashSet<_>>().len() + self.uncounted[Class::Absent as usize]
     }
 
+    /// How many people who aren't among `now` left this group and are in it again: a run added them,
+    /// or they are known to be `inside`.
+    pub fn back_in(
+        &self,
+        group: &ExternalId,
+        inside: impl Fn(&Key) -> bool,
+        now: impl Fn(&Key) -> bool,
+    ) -> usize {
+        let of = key(group);
+        let back = self.losses.iter().filter_map(|loss| match &loss.what {
+            What::Membership { person, group }
+                if *group == of && !now(person) && (loss.outside_base || inside(person)) =>
+            {
+                Some(person)
+            }
+            _ => None,
+        });
+        back.collect::<HashSet<_>>().len()
+    }
+
     /// How many groups were deleted that aren't among `now`.
     pub fn groups(&self, now: impl Fn(&Key) -> bool) -> usize {
         self.losses

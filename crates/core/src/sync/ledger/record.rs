@@ -10,7 +10,7 @@ use super::{
 };
 use crate::sync::limits::WINDOW;
 use crate::sync::memberships::FailedChanges;
-use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Plan};
+use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Plan, Update};
 
 impl Ledger {
     /// Notes what is about to be done. To be kept before the first change is made: a process that
@@ -273,6 +273,28 @@ impl Ledger {
         });
         let back = back.map(|change| key(change.external_id())).collect();
         self.mark_outside_base(&back);
+        if !self.losses.is_empty() {
+            self.expect_back_in_groups(plan);
+        }
+    }
+
+    fn expect_back_in_groups(&mut self, plan: &Plan) {
+        let mut added: HashSet<(Key, Key)> = HashSet::new();
+        for change in &plan.changes {
+            if let Some(GroupAction::Create { add } | GroupAction::Update(Update { add, .. })) =
+                change.group()
+            {
+                let group = key(change.external_id());
+                added.extend(add.iter().map(|person| (key(person), group)));
+            }
+        }
+        for loss in &mut self.losses {
+            if let What::Membership { person, group } = loss.what
+                && added.contains(&(person, group))
+            {
+                loss.outside_base = true;
+            }
+        }
     }
 
     /// Whom this plan removes from the organization who was revoked before, and not within the last
