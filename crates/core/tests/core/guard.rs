@@ -1418,3 +1418,35 @@ fn whoever_left_a_group_and_is_in_it_again_does_not_make_it_larger() {
     );
     assert_eq!(why(&guarded), expected);
 }
+
+#[test]
+fn a_group_that_gets_another_id_has_no_fresh_limit() {
+    let mut policy = policy();
+    policy.groups.limit = Limit::Percent(10.0);
+    policy.offboarding.limit = Limit::Percent(60.0);
+    let mut organization = members(20);
+    let team = |id: &str, from: usize| {
+        let ids: Vec<String> = (0..20).map(|n| format!("p{n}")).collect();
+        let all = ids.iter().fold(directory(), |all, id| {
+            all.person(id, &format!("{id}@example.com"))
+        });
+        let inside: Vec<&str> = ids[from..].iter().map(String::as_str).collect();
+        all.group(id, "Group", &inside)
+    };
+    let mut run = since(NOON);
+    let first = run.sync(&team("g", 2), &mut organization, &policy);
+    assert_eq!(changes(&first), ["UpdateGroup g"]);
+    let expected = [HeldBecause::Group {
+        name: "Group".into(),
+        members: 1,
+        earlier: 2,
+        limit: 2,
+    }];
+    // Made again under the same name, and still so in the run after the one that gives it its new id.
+    for made in [&["RelinkGroup made again"][..], &[]] {
+        run.now += hours(1);
+        let guarded = run.sync(&team("made again", 3), &mut organization, &policy);
+        assert_eq!(changes(&guarded), made);
+        assert_eq!(why(&guarded), expected);
+    }
+}

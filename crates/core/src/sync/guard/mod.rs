@@ -432,6 +432,7 @@ pub fn guard(
     let mut ledger = ledger.at(now);
     ledger.notice(&plan);
     ledger.keep_revoked(&plan);
+    ledger.carry_groups(&plan);
     let takes_away = || plan.changes.iter().filter(|change| change.takes_away());
     let removals = FingerprintSet::of(takes_away().collect::<Vec<_>>());
     let reasons = weigh::weigh(&plan, policy, &ledger);

@@ -27,6 +27,7 @@ impl Ledger {
         self.expect_fewer(plan);
         self.keep_revoked(plan);
         self.carry_revoked(plan);
+        self.carry_groups(plan);
         if let Some(hold) = used {
             self.use_approval(hold);
         }
@@ -348,6 +349,42 @@ impl Ledger {
         if !carried.is_empty() {
             self.add_revoked(carried);
         }
+    }
+
+    /// Who left a group left it also under the id that it gets by this plan: it has no fresh limit. What
+    /// is known of the one before stays, in case the group keeps it.
+    pub(crate) fn carry_groups(&mut self, plan: &Plan) {
+        if self.losses.is_empty() {
+            return;
+        }
+        let relinked = plan
+            .changes
+            .iter()
+            .filter_map(|change| match change.group() {
+                Some(GroupAction::Relink { from: Some(from) }) => {
+                    Some((key(from), key(change.external_id())))
+                }
+                _ => None,
+            });
+        let relinked: HashMap<Key, Key> = relinked.collect();
+        if relinked.is_empty() {
+            return;
+        }
+        let known: HashSet<(What, Class)> = self
+            .losses
+            .iter()
+            .map(|loss| (loss.what, loss.class))
+            .collect();
+        let carried = self.losses.iter().filter_map(|loss| {
+            let What::Membership { person, group } = loss.what else {
+                return None;
+            };
+            let group = *relinked.get(&group)?;
+            let what = What::Membership { person, group };
+            (!known.contains(&(what, loss.class))).then_some(Loss { what, ..*loss })
+        });
+        let carried: Vec<Loss> = carried.collect();
+        self.losses.extend(carried);
     }
 
     pub(super) fn add_losses(&mut self, losses: Vec<(What, Class)>) {
