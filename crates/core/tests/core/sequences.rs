@@ -10,6 +10,7 @@ use directory_sync_core::directory::{AccountState, Email, ExternalId};
 use directory_sync_core::organization::model::{Member, MemberRole, MemberStatus};
 use directory_sync_core::sync::guard::{Approval, Digest, GuardedPlan};
 use directory_sync_core::sync::ledger::{Class, Ledger};
+use directory_sync_core::sync::limits::SMALLEST_LIMITED_GROUP;
 use directory_sync_core::sync::memberships::FailedChanges;
 use directory_sync_core::sync::plan::{Action, Change, GroupAction, MemberAction};
 use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction, Policy, Restore};
@@ -440,6 +441,11 @@ struct Loss {
     email: Email,
     class: Class,
     what: What,
+    /// The group was large enough for a limit of its own.
+    limited: bool,
+    /// It was compared with the directory, or deleted. Whoever is removed from the organization leaves
+    /// the other groups, too, and the limits of the organization hold.
+    synced: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -482,6 +488,13 @@ impl Seen {
         seen
     }
 
+    fn extend(&mut self, more: Self) {
+        self.people.extend(more.people);
+        self.memberships.extend(more.memberships);
+        self.groups.extend(more.groups);
+        self.invited.extend(more.invited);
+    }
+
     fn has(&self, group: &ExternalId, person: &ExternalId) -> bool {
         self.people.contains(person)
             || self.groups.contains(group)
@@ -501,8 +514,14 @@ struct Observer {
     losses: Vec<Loss>,
     /// Who had something to lose when.
     bases: Vec<(Timestamp, usize)>,
+    /// How many were in which group when somebody left it.
+    sizes: Vec<(Timestamp, ExternalId, usize)>,
     deleted: Vec<Timestamp>,
     invited: Vec<(Timestamp, Uuid, Email, bool)>,
+    /// Until then, or until everybody is in, an organization that had no managed member is filled.
+    first_sync: Option<Timestamp>,
+    /// Whom that invited: they are all that there is.
+    filled: BTreeSet<Uuid>,
     /// When a clock was wrong, and when the record was lost or older than it should be.
     wrong: Vec<Timestamp>,
     lost: Vec<Timestamp>,
@@ -532,8 +551,11 @@ impl Observer {
             kept: vec![],
             losses: vec![],
             bases: vec![],
+            sizes: vec![],
             deleted: vec![],
             invited: vec![],
+            first_sync: None,
+            filled: BTreeSet::new(),
             wrong: vec![],
             lost: vec![],
             held: None,
@@ -672,7 +694,7 @@ impl Observer {
         self.strangers(before)?;
         self.active_people(directory, before)?;
         self.limits(directory, before, guarded)?;
-        self.limit_of_invitations(before)
+        self.limit_of_invitations(directory, before, guarded, step)
     }
 
     fn approvals(&mut self, guarded: &GuardedPlan, step: &Step) -> Result<(), TestCaseError> {
@@ -693,7 +715,8 @@ impl Observer {
         );
         let (seen, changes) = self.held.as_ref().expect("somebody saw it");
         prop_assert_eq!(seen, &hold.id);
-        self.approved = Seen::of(changes);
+        // What an earlier approval let go ahead may still be unfinished.
+        self.approved.extend(Seen::of(changes));
         Ok(())
     }
 
@@ -850,8 +873,11 @@ impl Observer {
                 email: member.email.clone(),
                 class: by_person[own],
                 what: What::Access,
+                limited: true,
+                synced: true,
             });
         }
+        let roster = resolve(directory.read(), &self.policy);
         let mut deleted = 0;
         let mut left: BTreeSet<ExternalId> = BTreeSet::new();
         for group in &before.content.groups {
@@ -859,6 +885,7 @@ impl Observer {
                 continue;
             };
             let inside = self.organization.inside.get(&group.id);
+            let synced = inside.is_none() || roster.groups.iter().any(|one| one.id == *of);
             if inside.is_none() && !self.approved.groups.contains(of) {
                 deleted += 1;
             }
@@ -875,13 +902,19 @@ impl Observer {
                 prop_assert!(!protected.any(|is| is), "{own} left {}", group.name);
                 let class = by_group.get(&(of, own)).or_else(|| by_person.get(own));
                 let class = class.copied().unwrap_or(Class::Absent);
-                left.insert(of.clone());
+                if class == Class::Absent && synced {
+                    left.insert(of.clone());
+                }
+                let managed = before.content.members.iter().filter(|m| self.is_ours(m));
+                let managed = managed.filter(|m| before.inside[&group.id].contains(&m.id));
                 new.push(Loss {
                     at: self.now,
                     clock: self.run.now,
                     email: member.email.clone(),
                     class,
                     what: What::Membership(of.clone()),
+                    limited: managed.count() >= SMALLEST_LIMITED_GROUP,
+                    synced,
                 });
             }
         }
@@ -896,18 +929,12 @@ impl Observer {
                 && !before.content.members.is_empty(),
         );
         self.limits_of_people(before, new)?;
-        // Groups that aren't synced aren't compared: whoever is removed from the organization leaves
-        // them, too, and the limits of the organization hold.
-        let roster = resolve(directory.read(), &self.policy);
-        let is_synced = |group: &&ExternalId| {
-            let mut groups = before.content.groups.iter();
-            let group_before = groups.find(|one| one.external_id.as_ref() == Some(*group));
-            let is_deleted =
-                group_before.is_some_and(|one| !self.organization.inside.contains_key(&one.id));
-            is_deleted || roster.groups.iter().any(|one| one.id == **group)
-        };
-        for group in left.iter().filter(is_synced) {
-            self.limit_of_group(before, group)?;
+        // Whoever is linked by this run is one of the group's members of ours.
+        let linked = guarded.approved.changes.iter();
+        let linked = linked.filter(|change| matches!(change.member(), Some(MemberAction::Link)));
+        let linked: BTreeSet<Uuid> = linked.filter_map(|change| change.subject.id).collect();
+        for group in &left {
+            self.limit_of_group(before, group, &linked)?;
         }
         self.limit_of_deletions(before, deleted)
     }
@@ -935,7 +962,7 @@ impl Observer {
         let invited: BTreeSet<Uuid> = self
             .invited
             .iter()
-            .filter(|(at, ..)| *at > since)
+            .filter(|(at, member, ..)| *at > since && !self.filled.contains(member))
             .map(|(_, member, ..)| *member)
             .collect();
         let members = before.content.members.iter();
@@ -978,9 +1005,10 @@ impl Observer {
     }
 
     fn limit_of_group(
-        &self,
+        &mut self,
         before: &ModelOrganization,
         group: &ExternalId,
+        linked: &BTreeSet<Uuid>,
     ) -> Result<(), TestCaseError> {
         let mut groups = before.content.groups.iter();
         let uuid = groups
@@ -990,28 +1018,47 @@ impl Observer {
         let number = (0..GROUPS.len())
             .find(|n| group.as_str() == format!("d:g{n}"))
             .unwrap();
-        let left: BTreeSet<&Email> = self
+        let mut left: BTreeMap<&Email, bool> = self
             .losses
             .iter()
             .filter(|loss| loss.at > self.since() && loss.class == Class::Absent)
-            .filter(|loss| loss.what == What::Membership(group.clone()))
-            .map(|loss| &loss.email)
-            .filter(|email| !self.added.contains(&(number, email.as_str().to_owned())))
+            .filter(|loss| loss.synced && loss.what == What::Membership(group.clone()))
+            .map(|loss| (&loss.email, loss.limited))
+            .filter(|(email, _)| !self.added.contains(&(number, email.as_str().to_owned())))
             .collect();
         let members = before.content.members.iter();
-        let inside = members.filter(|m| self.is_ours(m) && before.inside[&uuid].contains(&m.id));
+        let inside = members.filter(|m| before.inside[&uuid].contains(&m.id));
+        let inside = inside.filter(|m| self.is_ours(m) || linked.contains(&m.id));
         let mut all: BTreeSet<&Email> = inside.map(|member| &member.email).collect();
-        all.extend(&left);
+        let now = all.len();
+        all.extend(left.keys());
         let taken = self.taken.iter().filter(|(group, _)| *group == number);
-        let Some(limit) = self.policy.groups.limit.of_group(all.len() + taken.count()) else {
+        let times = self.times(Some(Class::Absent));
+        // Where a clock was wrong, who left before may count as having left the day before.
+        let smallest = if times == 1 { all.len() } else { now };
+        if smallest < SMALLEST_LIMITED_GROUP {
+            return Ok(());
+        }
+        // The same for those who left it while it had no limit.
+        left.retain(|_, limited| times == 1 || *limited);
+        let (left, all) = (left.len(), all.len());
+        let mut size = all + taken.count();
+        let since = self.since();
+        self.sizes.push((self.now, group.clone(), size));
+        if times > 1 {
+            // Each time it is a share of those who were in it then.
+            let sizes = self
+                .sizes
+                .iter()
+                .filter(|(at, of, _)| *at > since && of == group);
+            size = sizes.map(|(.., size)| *size).max().unwrap_or(size);
+        }
+        let Some(limit) = self.policy.groups.limit.of_group(size) else {
             return Ok(());
         };
-        let times = self.times(Some(Class::Absent));
         prop_assert!(
-            left.len() <= limit * times,
-            "{} of {} left {group} within a day, {times} times {limit} may",
-            left.len(),
-            all.len()
+            left <= limit * times,
+            "{left} of {all} left {group} within a day, {times} times {limit} may"
         );
         Ok(())
     }
@@ -1036,7 +1083,34 @@ impl Observer {
         Ok(())
     }
 
-    fn limit_of_invitations(&mut self, before: &ModelOrganization) -> Result<(), TestCaseError> {
+    /// Whether this run still fills an organization that had no managed member.
+    fn is_first_sync(&mut self, directory: &TestDirectory, managed: usize) -> bool {
+        let roster = resolve(directory.read(), &self.policy);
+        if managed == 0 && !roster.directory_is_empty {
+            self.first_sync = Some(self.run.now + DAY);
+        }
+        managed == 0 || self.first_sync.is_some_and(|until| self.run.now < until)
+    }
+
+    /// The first sync ends with a run that got everybody in.
+    fn end_first_sync(&mut self, guarded: &GuardedPlan, step: &Step) {
+        let mut changes = guarded.approved.changes.iter();
+        let refused = changes.any(|change| {
+            let refused = self.organization.refused.contains(change.external_id());
+            refused && matches!(change.member(), Some(MemberAction::Invite { .. }))
+        });
+        if step.stopped.is_none() && guarded.held.is_none() && !refused {
+            self.first_sync = None;
+        }
+    }
+
+    fn limit_of_invitations(
+        &mut self,
+        directory: &TestDirectory,
+        before: &ModelOrganization,
+        guarded: &GuardedPlan,
+        step: &Step,
+    ) -> Result<(), TestCaseError> {
         let known: BTreeSet<Uuid> = before.content.members.iter().map(|m| m.id).collect();
         let managed = before
             .content
@@ -1044,6 +1118,7 @@ impl Observer {
             .iter()
             .filter(|m| self.is_ours(m))
             .count();
+        let first_sync = self.is_first_sync(directory, managed);
         let new: Vec<(Timestamp, Uuid, Email, bool)> = self
             .organization
             .content
@@ -1052,14 +1127,20 @@ impl Observer {
             .filter(|member| !known.contains(&member.id))
             .map(|member| {
                 let own = member.external_id.as_ref().unwrap();
-                let approved = self.approved.invited.contains(own);
+                // An organization without managed members is filled without limit.
+                let approved = first_sync || self.approved.invited.contains(own);
                 (self.now, member.id, member.email.clone(), approved)
             })
             .collect();
         self.reached.invitations += new.len();
         let any = new.iter().any(|(.., approved)| !approved);
+        if first_sync {
+            self.filled
+                .extend(new.iter().map(|(_, member, ..)| *member));
+            self.end_first_sync(guarded, step);
+        }
         self.invited.extend(new);
-        if !any || managed == 0 {
+        if !any {
             return Ok(());
         }
         let recent = self.invited.iter().filter(|(at, ..)| *at > self.since());
@@ -1067,13 +1148,17 @@ impl Observer {
         // Somebody who was removed in between and is invited again is one person.
         let unapproved: BTreeSet<&str> = unapproved.map(|(.., email, _)| email.as_str()).collect();
         let unapproved = unapproved.len();
-        let recent: BTreeSet<Uuid> = recent.map(|(_, member, ..)| *member).collect();
+        let times = self.times(None);
+        // Where a record was lost, whom it invited isn't known any more, and counts as somebody who
+        // was there before.
+        let recent = recent.map(|(_, member, ..)| *member);
+        let recent = recent.filter(|member| times == 1 && !self.filled.contains(member));
+        let recent: BTreeSet<Uuid> = recent.collect();
         let members = before.content.members.iter();
         let base = members
             .filter(|m| self.has_something_to_lose(m) && !recent.contains(&m.id))
             .count();
         let limit = self.policy.onboarding.limit.growth(base);
-        let times = self.times(None);
         prop_assert!(
             unapproved <= limit * times,
             "{unapproved} were invited within a day, {times} times {limit} of {base} may"
