@@ -169,8 +169,11 @@ impl QueueState {
             .filter(|held| !held.turn_ended)
             .map(|held| &held.namespace)
             .collect();
+        let busy_namespaces: HashSet<_> = busy().map(|held| &held.namespace).collect();
         let has_room = busy().count() < self.limit;
-        let has_room_for_the_first = in_turn.len() < self.limit && busy().count() < 2 * self.limit;
+        // Not the number of runs: those that had no progress for a while come back without a turn.
+        let has_room_for_the_first =
+            in_turn.len() < self.limit && busy_namespaces.len() < 2 * self.limit;
         if !has_room && !has_room_for_the_first {
             return None;
         }
@@ -215,6 +218,20 @@ mod tests {
 
     fn waits(acquiring: &mut BoxFuture<'static, RunPermit>) {
         assert!(acquiring.now_or_never().is_none(), "it has to wait");
+    }
+
+    #[test]
+    fn runs_that_come_back_after_a_pause_leave_a_turn_to_other_namespaces() {
+        let queue = RunQueue::new(2);
+        let two = |namespace: &str| [0, 1].map(|_| granted(&mut acquire(&queue, namespace, false)));
+        let of_a = two("a");
+        of_a.iter().for_each(|run| run.set_idle(true));
+        let of_b = two("b");
+        of_a.iter().for_each(|run| run.set_idle(false));
+        let mut of_c = acquire(&queue, "c", false);
+        waits(&mut of_c);
+        of_a.iter().chain(&of_b).for_each(RunPermit::end_turn);
+        granted(&mut of_c);
     }
 
     #[test]

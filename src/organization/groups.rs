@@ -28,18 +28,26 @@ impl OrganizationClient {
         }
     }
 
-    /// Gives a group another external id; name, collections and members stay.
+    /// Gives a group another external id in place of `from`; name, collections and members stay.
     ///
     /// # Errors
-    /// [`OrganizationError::Refused`]; [`OrganizationError::NotApplied`] when the answer shows
-    /// something else; [`OrganizationError::Gone`].
+    /// [`OrganizationError::Refused`], also where the group has got another external id meanwhile;
+    /// [`OrganizationError::NotApplied`] when the answer shows something else;
+    /// [`OrganizationError::Gone`].
     pub async fn relink_group(
         &self,
         group: Uuid,
+        from: Option<&ExternalId>,
         external_id: &ExternalId,
     ) -> Result<(), OrganizationError> {
-        self.change_group(group, GroupChange::ExternalId(external_id))
-            .await
+        self.change_group(
+            group,
+            GroupChange::ExternalId {
+                from,
+                to: external_id,
+            },
+        )
+        .await
     }
 
     /// Gives a group another name; external id, collections and members stay.
@@ -63,6 +71,18 @@ impl OrganizationClient {
             return Ok(());
         }
         let what = || format!("{} of group {}", change.what(), sanitize(&before.name));
+        let has = before.external_id.as_deref().filter(|id| !id.is_empty());
+        if let GroupChange::ExternalId { from, .. } = change
+            && has != from.map(ExternalId::as_str)
+        {
+            return Err(OrganizationError::Refused {
+                what: what(),
+                answer: format!(
+                    "somebody else has given it the external id {} since the plan was made",
+                    has.map_or_else(|| "none".into(), sanitize)
+                ),
+            });
+        }
         // Sending fewer than the group has would take the rest away.
         let collections = before.collections.as_deref();
         let collections = collections.ok_or_else(|| OrganizationError::Refused {
@@ -75,7 +95,7 @@ impl OrganizationClient {
             collections,
         };
         match change {
-            GroupChange::ExternalId(id) => update.external_id = Some(id.as_str()),
+            GroupChange::ExternalId { to, .. } => update.external_id = Some(to.as_str()),
             GroupChange::Name(name) => update.name = name,
         }
         let put = self
@@ -119,21 +139,24 @@ impl OrganizationClient {
 /// What changes about a group, while everything else stays.
 #[derive(Debug, Clone, Copy)]
 enum GroupChange<'a> {
-    ExternalId(&'a ExternalId),
+    ExternalId {
+        from: Option<&'a ExternalId>,
+        to: &'a ExternalId,
+    },
     Name(&'a str),
 }
 
 impl GroupChange<'_> {
     fn what(self) -> &'static str {
         match self {
-            Self::ExternalId(_) => "the new external id",
+            Self::ExternalId { .. } => "the new external id",
             Self::Name(_) => "the new name",
         }
     }
 
     fn is_seen_in(self, group: &FullGroup) -> bool {
         match self {
-            Self::ExternalId(id) => group.external_id.as_deref() == Some(id.as_str()),
+            Self::ExternalId { to, .. } => group.external_id.as_deref() == Some(to.as_str()),
             Self::Name(name) => group.name == name,
         }
     }

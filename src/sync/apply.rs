@@ -133,8 +133,11 @@ impl<'a> Run<'a> {
         let relinks = self.of_kind(&[Kind::RelinkGroup]);
         self.progress.start(Phase::ChangeGroups, relinks.len());
         for change in relinks {
-            if let Some(group) = change.subject.id {
-                let result = self.client.relink_group(group, change.external_id()).await;
+            if let (Some(group), Some(GroupAction::Relink { from })) =
+                (change.subject.id, change.group())
+            {
+                let to = change.external_id();
+                let result = self.client.relink_group(group, from.as_ref(), to).await;
                 let refused = result.is_err();
                 self.note_single(change, result)?;
                 if refused {

@@ -96,7 +96,7 @@ async fn a_relinked_group_keeps_name_collections_and_members() {
     let before = server.snapshot();
 
     client(&server)
-        .relink_group(staff, &id("new-staff"))
+        .relink_group(staff, Some(&id("old-staff")), &id("new-staff"))
         .await
         .unwrap();
 
@@ -104,6 +104,25 @@ async fn a_relinked_group_keeps_name_collections_and_members() {
     expected.groups[0].external_id = Some("new-staff".into());
     assert_eq!(server.snapshot(), expected);
     assert!(server.losses().is_empty());
+}
+
+#[tokio::test]
+async fn a_group_that_somebody_else_has_taken_meanwhile_is_left_to_them() {
+    let server = with_ann(Config::cloud()).await;
+    let staff = group(&server, "old-staff");
+    let before = server.snapshot();
+
+    for from in [None, Some(&id("another"))] {
+        let result = client(&server).relink_group(staff, from, &id("new-staff"));
+        let error = result.await.unwrap_err();
+        assert!(
+            matches!(error, OrganizationError::Refused { .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains("old-staff"), "{error}");
+    }
+
+    assert_eq!(server.snapshot(), before);
 }
 
 #[tokio::test]
@@ -142,7 +161,7 @@ async fn who_would_lose_collections_unseen_is_left_alone() {
     let some = uuid::Uuid::from_u128(1);
     for result in [
         client.relink(some, &id("new")).await,
-        client.relink_group(some, &id("new")).await,
+        client.relink_group(some, None, &id("new")).await,
     ] {
         let error = result.unwrap_err();
         assert!(
@@ -183,7 +202,8 @@ async fn each_change_may_be_asked_for_twice() {
     for _ in 0..2 {
         client.set_members(staff, &[]).await.unwrap();
         client.relink(ann, &id("new")).await.unwrap();
-        client.relink_group(staff, &id("new-staff")).await.unwrap();
+        let (old, new) = (id("old-staff"), id("new-staff"));
+        client.relink_group(staff, Some(&old), &new).await.unwrap();
     }
     assert!(server.snapshot().group("Staff").unwrap().members.is_empty());
     for _ in 0..2 {

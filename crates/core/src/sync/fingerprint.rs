@@ -7,7 +7,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::directory::ExternalId;
+use crate::directory::{Email, ExternalId};
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Reason};
 
 /// 32 hexadecimal digits: what a hold is called, and what an approval names.
@@ -47,7 +47,7 @@ impl FingerprintSet {
         let mut prints: Vec<Fingerprint> = vec![];
         for change in changes {
             if change.reason == Reason::MembersUnknown {
-                prints.push(fingerprint("overwrite", change.external_id(), None));
+                prints.push(overwrite(change));
             }
             match change.group() {
                 Some(GroupAction::Update(update)) => {
@@ -151,7 +151,7 @@ impl FingerprintSet {
 fn of_change(change: &Change) -> Option<Fingerprint> {
     let id = change.external_id();
     if change.reason == Reason::MembersUnknown {
-        return Some(fingerprint("overwrite", id, None));
+        return Some(overwrite(change));
     }
     let member = || change.subject.id.map(|id| id.to_string());
     let (kind, of) = match &change.action {
@@ -175,6 +175,26 @@ fn of_change(change: &Change) -> Option<Fingerprint> {
         ) => return None,
     };
     Some(fingerprint(kind, id, of.as_deref()))
+}
+
+/// What is sent in place of something that isn't known: the account's address, or who is in the group
+/// from then on.
+fn overwrite(change: &Change) -> Fingerprint {
+    let mut sent: Vec<&str> = match change.group() {
+        Some(GroupAction::Create { add }) => add.iter().map(ExternalId::as_str).collect(),
+        Some(GroupAction::Update(update)) => {
+            let stay = update.add.iter().chain(&update.keep);
+            stay.map(ExternalId::as_str).collect()
+        }
+        _ => change
+            .subject
+            .email()
+            .into_iter()
+            .map(Email::as_str)
+            .collect(),
+    };
+    sent.sort_unstable();
+    fingerprint("overwrite", change.external_id(), Some(&sent.join("\n")))
 }
 
 /// Who loses something by a group's deletion.

@@ -1,7 +1,7 @@
 //! Who should be where, according to the directory and the policy: what `resolve` makes of a
 //! directory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
@@ -23,6 +23,9 @@ pub struct Roster {
     /// External ids of groups that the directory has but that are filtered out, or that can't be
     /// used. Those that can't be used are never deleted.
     pub other_groups: HashMap<ExternalId, GroupEligibility>,
+    /// Names of groups that the directory has and that aren't in scope or can't be used, for whatever
+    /// reason.
+    pub other_group_names: HashSet<Box<str>>,
     /// People who were read and can't be identified: each may be any member whom the directory
     /// doesn't list. Ids carry the prefix.
     pub unidentified: Vec<UnidentifiedUser>,

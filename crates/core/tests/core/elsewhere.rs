@@ -2,11 +2,12 @@
 
 use directory_sync_core::sync::guard::HeldBecause;
 use directory_sync_core::sync::ledger::Ledger;
-use directory_sync_core::sync::policy::Limit;
+use directory_sync_core::sync::policy::{Limit, OffboardingAction};
 use directory_sync_core_testing::{ModelOrganization, Run};
 use jiff::Timestamp;
 
 use crate::guard::{hours, limited, members, people};
+use crate::unlimited;
 
 const NOON: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
@@ -124,4 +125,65 @@ fn what_its_own_runs_did_counts_once() {
     run.ledger.before(&planned, run.now);
     assert!(run.sync(&last, &mut organization, &policy).held.is_none());
     assert_eq!(left(&organization), 56);
+}
+
+#[test]
+fn removals_of_whom_was_revoked_before_hide_no_losses() {
+    let mut organization = (0..5).fold(members(60), |organization, n| {
+        organization.revoked(&format!("r{n}"), &format!("r{n}@example.com"))
+    });
+    let disabled = (0..5).fold(people(0..60), |all, n| {
+        all.disabled(&format!("r{n}"), &format!("r{n}@example.com"))
+    });
+    let mut run = Run {
+        ledger: Ledger::begin(NOON - hours(48)),
+        now: NOON - hours(47),
+        ..Run::default()
+    };
+    let mut policy = unlimited();
+    policy.offboarding.absent = OffboardingAction::Remove;
+    run.sync(&disabled, &mut organization, &policy);
+    run.now = NOON;
+    let removed = run.sync(&people(0..60), &mut organization, &policy);
+    assert_eq!(crate::changes(&removed).len(), 5);
+    for number in 0..5 {
+        organization.drop_member(&format!("p{number}@example.com"));
+    }
+    let plan = run.plan(&people(6..60), &organization, &limited(Limit::Count(1)));
+    let why = plan.held.expect("more than one").why;
+    assert!(
+        matches!(why[..], [HeldBecause::Absent { earlier: 10, .. }]),
+        "{why:?}"
+    );
+}
+
+#[test]
+fn whom_a_run_links_hide_no_losses() {
+    let mut organization = (0..5).fold(members(60), |organization, n| {
+        organization.stranger(&format!("s{n}@example.com"))
+    });
+    let all = (0..5).fold(people(0..60), |all, n| {
+        all.person(&format!("s{n}"), &format!("s{n}@example.com"))
+    });
+    let mut run = Run {
+        ledger: Ledger::begin(NOON - hours(48)),
+        now: NOON - hours(47),
+        ..Run::default()
+    };
+    run.sync(&people(0..60), &mut organization, &unlimited());
+    run.now = NOON;
+    let linked = run.sync(&all, &mut organization, &unlimited());
+    assert_eq!(crate::changes(&linked).len(), 5);
+    for number in 0..5 {
+        organization.drop_member(&format!("p{number}@example.com"));
+    }
+    let next = (0..5).fold(people(6..60), |all, n| {
+        all.person(&format!("s{n}"), &format!("s{n}@example.com"))
+    });
+    let plan = run.plan(&next, &organization, &limited(Limit::Count(1)));
+    let why = plan.held.expect("more than one").why;
+    assert!(
+        matches!(why[..], [HeldBecause::Absent { earlier: 5, .. }]),
+        "{why:?}"
+    );
 }

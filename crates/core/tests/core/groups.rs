@@ -328,6 +328,27 @@ fn of_several_groups_with_one_name_none_is_adopted() {
 }
 
 #[test]
+fn a_name_that_a_second_group_of_the_directory_has_or_gets_is_not_adopted() {
+    let mut policy = unlimited();
+    policy.groups.adopt = true;
+    policy.external_id_prefix = "hq:".into();
+    let new = directory().group("g", "Finance", &[]);
+    let renamed = new.clone().group("old", "Finance", &[]);
+    let unusable = new.clone().group(&"x".repeat(299), "Finance", &[]);
+    for directory in [renamed, unusable] {
+        let mut organization = organization()
+            .group("hq:old", "Old", &[])
+            .own_group("Finance", &[]);
+        let run = sync(&directory, &mut organization, &policy);
+        let made: Vec<_> = changes(&run)
+            .into_iter()
+            .filter(|change| change.ends_with(" hq:g"))
+            .collect();
+        assert_eq!(made, ["CreateGroup hq:g"]);
+    }
+}
+
+#[test]
 fn whoever_was_not_read_keeps_their_place_in_a_group_that_names_members_nobody_knows() {
     let mut policy = unlimited();
     let organization = (0..9).fold(organization(), |organization, n| {

@@ -192,6 +192,22 @@ fn a_group_without_an_id_is_found_by_its_name_and_else_no_group_is_deleted() {
 }
 
 #[test]
+fn a_group_made_by_hand_is_no_evidence_of_whose_an_entry_without_id_is() {
+    // Old is called Team now, and its entry shows no id any more.
+    let directory = directory()
+        .person("7", "ann@example.com")
+        .unidentified_group("Team");
+    let before = organization()
+        .member("7", "ann@example.com")
+        .group("old", "Old", &["ann@example.com"])
+        .own_group("Team", &[]);
+    let mut after = before.clone();
+    let run = sync(&directory, &mut after, &harsh());
+    assert_eq!(after.show(), before.show());
+    assert!(problems(&run).contains(&(UnidentifiedEntries, vec!["old"])));
+}
+
+#[test]
 fn a_group_that_contains_one_without_an_id_loses_nobody() {
     let directory = directory()
         .person("7", "ann@example.com")

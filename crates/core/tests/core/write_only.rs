@@ -445,6 +445,29 @@ fn where_it_is_lost_everything_waits_for_a_person() {
 }
 
 #[test]
+fn an_approval_of_what_is_overwritten_is_for_these_addresses_and_members() {
+    let mut server = Server::new();
+    server.memory = MembershipCache::lost();
+    let team = company().group("g", "Group", &["p0", "p1"]);
+    let approval = Approval {
+        digest: server.sync(&team).digest,
+    };
+    assert_eq!(changes(&server.plan(&team, Some(&approval))).len(), 9);
+
+    let fewer = company().group("g", "Group", &["p0"]);
+    let other_address = (1..8)
+        .fold(directory().person("p0", "new@example.com"), |all, n| {
+            all.person(&format!("p{n}"), &format!("p{n}@example.com"))
+        })
+        .group("g", "Group", &["p0", "p1"]);
+    for changed in [fewer, other_address] {
+        let plan = server.plan(&changed, Some(&approval));
+        assert_eq!(changes(&plan), [""; 0]);
+        assert_eq!(held(&plan).len(), 9);
+    }
+}
+
+#[test]
 fn what_the_server_cannot_do_is_told_and_left() {
     let mut server = Server::new();
     server.policy.offboarding.absent = OffboardingAction::Remove;

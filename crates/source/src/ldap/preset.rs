@@ -33,8 +33,9 @@ fn table(preset: LdapPreset) -> Table {
         },
         LdapPreset::Authentik => Table {
             users: "(objectClass=user)",
-            // One virtual group for each user stands beside the real ones.
-            groups: "(&(objectClass=group)(!(objectClass=goauthentik.io/ldap/virtual-group)))",
+            // One virtual group for each user stands beside the real ones. authentik decides by the last
+            // class of the filter, negated or not, whether it looks for groups at all.
+            groups: "(&(!(objectClass=goauthentik.io/ldap/virtual-group))(objectClass=group))",
             id: "uid",
             disabled: Some(("ak-active", &["FALSE"])),
             members: &["member"],

@@ -54,8 +54,14 @@ impl Ledger {
 
     /// Whom a plan takes away aren't expected to be there, whether or not it comes that far.
     pub(super) fn expect_fewer(&mut self, plan: &Plan) {
-        let removed = plan.changes.iter().map(Change::kind);
-        let removed = removed.filter(|kind| matches!(kind, Kind::Revoke | Kind::Remove));
+        // Who was revoked before wasn't among them.
+        let had_access = |change: &Change| {
+            let revoked = plan.revoked.as_ref();
+            !revoked.is_some_and(|revoked| revoked.contains(change.external_id()))
+        };
+        let removed = plan.changes.iter().filter(|change| {
+            matches!(change.kind(), Kind::Revoke | Kind::Remove) && had_access(change)
+        });
         let removed = number(removed.count());
         if let Some(expected) = &mut self.expected {
             expected.members = expected.members.saturating_sub(removed);
@@ -66,7 +72,7 @@ impl Ledger {
     /// Whom a run added are, once it saw them there.
     pub(super) fn expect_more(&mut self, plan: &Plan, failed: &FailedChanges) {
         let added = plan.changes.iter().filter(|change| {
-            matches!(change.kind(), Kind::Invite | Kind::Restore)
+            matches!(change.kind(), Kind::Invite | Kind::Link | Kind::Restore)
                 && !failed.people.contains(change.external_id())
         });
         let added = number(added.count());

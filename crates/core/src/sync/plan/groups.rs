@@ -45,7 +45,13 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
         .chain(roster.other_groups.keys())
         .collect();
 
-    let mut protected = Protected::groups(&roster.unidentified_groups, groups);
+    let in_scope: HashSet<&ExternalId> = roster.groups.iter().map(|group| &group.id).collect();
+    let mut protected = Protected::groups(
+        &roster.unidentified_groups,
+        groups,
+        &policy.external_id_prefix,
+        |id| in_scope.contains(id),
+    );
 
     let mut missing = vec![];
     for (at, wanted) in roster.groups.iter().enumerate() {
@@ -77,6 +83,7 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
             _ => None,
         })
         .collect();
+    let named_once = only_once(roster.groups.iter().map(|group| (&*group.name, ())));
     let by_new_name = only_once(missing.iter().map(|&at| (&*roster.groups[at].name, at)));
     let by_old_name = only_once(orphans.iter().map(|&orphan| (&*orphan.1.name, orphan)));
     let mut by_name: HashMap<&str, Vec<&Group>> = HashMap::new();
@@ -109,7 +116,8 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
                 .collect();
             // Several groups of one name on either side: nobody knows which is meant.
             let own = by_name.get(name).is_some_and(|groups| groups.len() == 1);
-            let unambiguous = own && by_new_name.contains_key(name);
+            let unambiguous =
+                own && named_once.contains_key(name) && !roster.other_group_names.contains(name);
             if let [group] = twins.as_slice()
                 && group.external_id.is_none()
                 && unambiguous

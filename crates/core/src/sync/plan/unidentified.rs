@@ -68,8 +68,14 @@ impl<'a> Protected<'a> {
         protected
     }
 
-    /// Looks for each group among the `groups` by name and by id. A group is one, as a member is.
-    pub fn groups(entries: &'a [UnidentifiedGroup], groups: &[Group]) -> Self {
+    /// Looks for each group among the `groups` by name and by id. A group is one, as a member is: see
+    /// [`Self::members`].
+    pub fn groups(
+        entries: &'a [UnidentifiedGroup],
+        groups: &[Group],
+        prefix: &str,
+        has_entry: impl Fn(&ExternalId) -> bool,
+    ) -> Self {
         let mut protected = Self::default();
         if entries.is_empty() {
             return protected;
@@ -83,7 +89,10 @@ impl<'a> Protected<'a> {
             let id = group.external_id.as_ref();
             if open.may_be(Some(&*group.name), id) {
                 protected.may_be.insert(group.id);
-                open.identify(Some(&*group.name), id);
+                let own = id.filter(|id| id.as_str().starts_with(prefix) && !has_entry(id));
+                if own.is_some() {
+                    open.identify(Some(&*group.name), own);
+                }
             }
         }
         let anybody = entries.iter().zip(&open.identified);

@@ -3,7 +3,7 @@
 mod nesting;
 mod shared_emails;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use roaring::RoaringBitmap;
 
@@ -77,6 +77,7 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Roster {
         groups: groups.in_scope,
         by_id,
         other_groups: groups.others,
+        other_group_names: groups.other_names,
         unidentified,
         unidentified_groups,
         state_attribute,
@@ -107,6 +108,7 @@ fn prefixed_groups(groups: Vec<UnidentifiedGroup>, policy: &Policy) -> Vec<Unide
 struct Groups {
     in_scope: Vec<RosterGroup>,
     others: HashMap<ExternalId, GroupEligibility>,
+    other_names: HashSet<Box<str>>,
     /// Everyone in a group in scope; `None` where that doesn't matter.
     scope: Option<RoaringBitmap>,
     /// Whether there may be more people in groups in scope than we can see.
@@ -123,6 +125,7 @@ fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Proble
     let mut resolved = Groups {
         in_scope: Vec::with_capacity(groups.len()),
         others: HashMap::new(),
+        other_names: HashSet::new(),
         scope: policy.groups.only_their_members.then(RoaringBitmap::new),
         scope_in_part: false,
     };
@@ -161,9 +164,13 @@ fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Proble
             }
         };
         // An id that Bitwarden can't take isn't there either: nothing to compare with.
-        let Ok(id) = id else { continue };
+        let Ok(id) = id else {
+            resolved.other_names.insert(group.name);
+            continue;
+        };
         match eligibility {
             Some(eligibility) => {
+                resolved.other_names.insert(group.name);
                 resolved.others.insert(id, eligibility);
             }
             None => resolved.in_scope.push(RosterGroup {
