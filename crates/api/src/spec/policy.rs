@@ -51,10 +51,13 @@ pub struct GroupRules {
     pub prune: Option<bool>,
 
     /// Take over a group that was made by hand instead of making a second one of that name: it gets the
-    /// directory's external ID and keeps its access to collections. Only where the name is the same and
-    /// only one group has it on either side. Members of it whom this resource manages and whom the
-    /// directory doesn't list leave it, within the limits; others stay. Not on Vaultwarden, where groups
-    /// can't be read. Default: `false`, the twin is reported.
+    /// directory's external ID and keeps its access to collections, which everybody gets whom the
+    /// directory lists in the group, then and later. Only where the name is the same and only one group
+    /// has it on either side. Members of it whom this resource manages and whom the directory doesn't
+    /// list leave it, within the limits; others stay. With `prune` it is deleted once the directory's
+    /// group is gone. Set it while you move from groups made by hand, and not where anybody can make
+    /// groups in the directory. Not on Vaultwarden, where groups can't be read. Default: `false`, the
+    /// twin is reported.
     pub adopt: Option<bool>,
 
     /// How many managed members one group may lose within 24 hours: a number, or a share in percent
@@ -127,8 +130,9 @@ pub struct OffboardingRules {
     pub disabled_limit: Option<IntOrString>,
 
     /// Remove members from the organization this long after this resource revoked them, as days
-    /// (`30d`), if the directory still says what they were revoked for. Whoever was revoked by hand, or
-    /// longer ago than the record of removals goes back, stays. The limits hold for it. Somebody who has
+    /// (`30d`), if the directory then still asks for `Revoke`. Whoever was revoked by hand, or
+    /// longer ago than the record of removals goes back, stays. The time isn't counted anew for somebody
+    /// who was active in between and not restored. The limits hold for it. Somebody who has
     /// no master password (SSO, trusted devices) can lose their account for good by a removal. Not on
     /// Vaultwarden, where no member can be removed. Default: revoked members are kept.
     #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]{0,3}d$') && int(self.substring(0, self.size() - 1)) <= 3650").message("write a number of days between 1d and 3650d: 30d"))]
