@@ -113,8 +113,8 @@ async fn a_group_that_somebody_else_has_taken_meanwhile_is_left_to_them() {
     let before = server.snapshot();
 
     for from in [None, Some(&id("another"))] {
-        let result = client(&server).relink_group(staff, from, &id("new-staff"));
-        let error = result.await.unwrap_err();
+        let (client, new) = (client(&server), id("new-staff"));
+        let error = client.relink_group(staff, from, &new).await.unwrap_err();
         assert!(
             matches!(error, OrganizationError::Refused { .. }),
             "{error}"

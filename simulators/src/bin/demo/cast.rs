@@ -23,8 +23,9 @@ const LEAVER_ID: &str = "00000001-0000-4000-8000-00000000ffff";
 /// The group that the organization has under an older name, with both its names.
 pub const RENAMED: (&str, &str) = ("Human Resources", "people");
 
-/// Are in the organization already, with their IDs in the directory.
-pub const MANAGED: [u32; 3] = [5, 2, 3];
+/// Are in the organization already, with their IDs in the directory. On the first day limits are a share
+/// of these, so that there are enough for two dismissals.
+pub const MANAGED: [u32; 11] = [5, 2, 3, 6, 9, 12, 15, 18, 21, 24, 27];
 /// Is in the organization already, invited by hand.
 pub const UNLINKED: u32 = 14;
 /// The person whom a later scene disables in the directory.
@@ -139,7 +140,7 @@ pub fn team_dn(name: &str) -> String {
     format!("cn={name},ou=teams,{SUFFIX}")
 }
 
-/// The organization: an owner, a guest, a leaver, four people of the company, and a group.
+/// The organization: an owner, a guest, a leaver, some people of the company, and a group.
 pub fn organization() -> Seed {
     let renamed = TEAMS.iter().position(|team| team.0 == RENAMED.1);
     let renamed = renamed.expect("the renamed group is one of the teams");
