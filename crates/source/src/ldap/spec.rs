@@ -390,7 +390,7 @@ mod tests {
         );
         assert_eq!(
             authentik.groups.unwrap().filter,
-            "(&(objectClass=group)(!(objectClass=goauthentik.io/ldap/virtual-group)))"
+            "(&(!(objectClass=goauthentik.io/ldap/virtual-group))(objectClass=group))"
         );
         let kanidm = with("Kanidm", json!({}), json!({}));
         assert_eq!(kanidm.page_size, 0);
