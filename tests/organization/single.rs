@@ -161,7 +161,9 @@ async fn who_would_lose_collections_unseen_is_left_alone() {
     let some = uuid::Uuid::from_u128(1);
     for result in [
         client.relink(some, &id("new")).await,
-        client.relink_group(some, Some(&id("old")), &id("new")).await,
+        client
+            .relink_group(some, Some(&id("old")), &id("new"))
+            .await,
     ] {
         let error = result.unwrap_err();
         assert!(
