@@ -74,9 +74,7 @@ impl Run<'_> {
         if let Ok(permit) = timeout(self.context.timing.queued, &mut turn).await {
             return permit;
         }
-        let says_that_it_runs = find(&state.status.conditions, ConditionType::Reconciling)
-            .is_some_and(|reconciling| reconciling.reason == SYNCING);
-        let has_to_say = self.has_to_announce(state) || says_that_it_runs;
+        let has_to_say = self.has_to_announce(state) || says(&state.status, SYNCING);
         if has_to_say && !has_reason(&state.status, Blocker::AlreadyManaged) {
             let message = match large {
                 true => "waits until no other large directory is synced; they run one at a time",
@@ -431,9 +429,8 @@ impl Run<'_> {
         // A retry of what was refused keeps the old conditions until it succeeds.
         let stalled = find(&status.conditions, ConditionType::Stalled).is_some()
             && self.trigger != Trigger::Scheduled;
-        let waited = find(&status.conditions, ConditionType::Reconciling)
-            .is_some_and(|reconciling| reconciling.reason == WAITING);
-        status.observed_generation != Some(self.prepared.generation) || stalled || waited
+        let is_of_another_spec = status.observed_generation != Some(self.prepared.generation);
+        is_of_another_spec || stalled || says(status, WAITING)
     }
 
     /// Says that a run begins, where what stands in status would be taken for its result.
@@ -733,6 +730,12 @@ impl Run<'_> {
     fn uid(&self) -> &str {
         self.object.metadata.uid.as_deref().unwrap_or_default()
     }
+}
+
+/// Whether the reason of `Reconciling` is this one.
+fn says(status: &DirectorySyncStatus, reason: &str) -> bool {
+    find(&status.conditions, ConditionType::Reconciling)
+        .is_some_and(|reconciling| reconciling.reason == reason)
 }
 
 /// Whether what is there, and not what is here, was written last.

@@ -5,8 +5,8 @@
 //! - Namespaces with the fewest runs come first, and within those whoever waits longest.
 //! - One namespace never has more runs than the limit, idle ones included.
 //! - A namespace without a run doesn't wait for the end of long ones: for it, other namespaces count as
-//!   one run each, and only during their [turn](RunPermit::end_turn). So there can be up to twice as many
-//!   runs as the limit.
+//!   one run each, and only during their [turn](RunPermit::end_turn). So up to twice as many namespaces as
+//!   the limit can have runs.
 //! - Large directories run one at a time, because each holds all its entries in memory.
 
 use std::collections::HashSet;

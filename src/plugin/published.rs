@@ -92,20 +92,11 @@ impl Published {
     /// When the ConfigMap or Secret can't be read, or belongs to somebody else.
     pub async fn of(cluster: &Cluster, resource: &Resource) -> Result<Option<Self>, PluginError> {
         let storage = resource.plan_storage();
-        let published = match storage {
-            PlanStorage::ConfigMap => Self::read::<ConfigMap>(cluster, resource, storage).await,
-            PlanStorage::Secret => Self::read::<Secret>(cluster, resource, storage).await,
-        };
-        if let Ok(Some(_)) | Err(_) = published {
-            return published;
+        if let Some(published) = Self::read(cluster, resource, storage).await? {
+            return Ok(Some(published));
         }
         // The operator moves it when the next run begins.
-        let other = storage.other();
-        let before = match other {
-            PlanStorage::ConfigMap => Self::read::<ConfigMap>(cluster, resource, other).await,
-            PlanStorage::Secret => Self::read::<Secret>(cluster, resource, other).await,
-        };
-        match before {
+        match Self::read(cluster, resource, storage.other()).await {
             // Whoever may not read Secrets misses none here in all likelihood; and what somebody else
             // has under that name isn't asked for.
             Err(PluginError::Forbidden { .. } | PluginError::NotNow(_)) => Ok(None),
@@ -113,7 +104,20 @@ impl Published {
         }
     }
 
-    async fn read<K: Stored>(
+    async fn read(
+        cluster: &Cluster,
+        resource: &Resource,
+        storage: PlanStorage,
+    ) -> Result<Option<Self>, PluginError> {
+        match storage {
+            PlanStorage::ConfigMap => {
+                Self::read_kind::<ConfigMap>(cluster, resource, storage).await
+            }
+            PlanStorage::Secret => Self::read_kind::<Secret>(cluster, resource, storage).await,
+        }
+    }
+
+    async fn read_kind<K: Stored>(
         cluster: &Cluster,
         resource: &Resource,
         storage: PlanStorage,

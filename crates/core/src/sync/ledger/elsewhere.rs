@@ -9,13 +9,9 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Ledger, Uncounted, What};
+use super::{Class, Ledger, Uncounted, What, hourly};
 use crate::sync::memberships::FailedChanges;
-use crate::sync::plan::{Change, Kind, Plan};
-
-/// More than the hours for which losses are kept, so that only a clock that jumps back and forth
-/// reaches it. Then the latest of these also stands for the ones before.
-pub(super) const HOURS_MAX: usize = 400;
+use crate::sync::plan::{Kind, Plan};
 
 /// How many members the next run has to find at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,19 +44,16 @@ impl Ledger {
                 class: Class::Absent,
                 losses,
             });
-            merge(&mut self.elsewhere);
+            hourly::merge_losses(&mut self.elsewhere);
         }
     }
 
     /// Whom a plan takes away aren't expected to be there, whether or not it comes that far.
     pub(super) fn expect_fewer(&mut self, plan: &Plan) {
         // Who was revoked before wasn't among them.
-        let had_access = |change: &Change| {
-            let revoked = plan.revoked.as_ref();
-            !revoked.is_some_and(|revoked| revoked.contains(change.external_id()))
-        };
         let removed = plan.changes.iter().filter(|change| {
-            matches!(change.kind(), Kind::Revoke | Kind::Remove) && had_access(change)
+            matches!(change.kind(), Kind::Revoke | Kind::Remove)
+                && !plan.was_revoked(change.external_id())
         });
         let removed = number(removed.count());
         if let Some(expected) = &mut self.expected {
@@ -92,34 +85,6 @@ impl Ledger {
             _ => None,
         });
         lost.saturating_sub(known.collect::<HashSet<_>>().len())
-    }
-}
-
-/// Leaves one number an hour and class, and no more than [`HOURS_MAX`].
-pub(super) fn merge(losses: &mut Vec<Uncounted>) {
-    losses.sort_by_key(|one| (one.class, one.at));
-    losses.dedup_by(|next, kept| {
-        let same = next.class == kept.class && next.at / 3600 == kept.at / 3600;
-        if same {
-            kept.take(next);
-        }
-        same
-    });
-    while losses.len() > HOURS_MAX
-        && let Some(at) = losses
-            .windows(2)
-            .position(|two| two[0].class == two[1].class)
-    {
-        let earlier = losses.remove(at);
-        losses[at].take(&earlier);
-    }
-}
-
-impl Uncounted {
-    fn take(&mut self, other: &Self) {
-        self.at = self.at.max(other.at);
-        self.ahead = self.ahead.max(other.ahead);
-        self.losses = self.losses.saturating_add(other.losses);
     }
 }
 

@@ -4,11 +4,12 @@
 //! known; so has whom we revoked, because nobody else is restored, and which approvals were used.
 //! Without its ledger the operator is more careful, never less ([`Ledger::load`]).
 //!
-//! A ledger is bounded whatever the size of the organization ([`BYTES_MAX`]). People and groups are kept as 64 bits of the hash of their
-//! external id.
+//! A ledger is bounded whatever the size of the organization ([`BYTES_MAX`]). People and groups are kept as
+//! 64 bits of the hash of their external id.
 
 mod elsewhere;
 mod holds;
+mod hourly;
 mod record;
 
 use std::collections::HashSet;
@@ -353,10 +354,8 @@ impl Ledger {
         for loss in self.losses.iter_mut().chain(&mut self.shared.losses) {
             settle(&mut loss.at, &mut loss.ahead, now);
         }
-        for one in self.uncounted.iter_mut().chain(&mut self.shared.uncounted) {
-            settle(&mut one.at, &mut one.ahead, now);
-        }
-        for one in &mut self.elsewhere {
+        let uncounted = self.uncounted.iter_mut().chain(&mut self.elsewhere);
+        for one in uncounted.chain(&mut self.shared.uncounted) {
             settle(&mut one.at, &mut one.ahead, now);
         }
         for one in self.invited.iter_mut().chain(&mut self.shared.invited) {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Class, Hold, Invited, Key, LOSSES_MAX, Ledger, Loss, PENDING_MAX, REVOKED_MAX, Revoked,
-    Uncounted, What, elsewhere, key, member_key,
+    Uncounted, What, hourly, key, member_key,
 };
 use crate::sync::limits::WINDOW;
 use crate::sync::memberships::FailedChanges;
@@ -202,7 +202,7 @@ impl Ledger {
                 .people
                 .saturating_sub(u32::try_from(refused).unwrap_or(u32::MAX));
         }
-        self.merge_invited();
+        hourly::merge(&mut self.invited);
         self.expect_more(plan, failed);
         let everybody_is_in = refused == 0 && !holding;
         if self.first_sync_until > 0
@@ -212,35 +212,6 @@ impl Ledger {
             self.first_sync_until = 0;
         }
         self.finish_approved();
-    }
-
-    /// Leaves one number an hour of people who are known to have been invited, and no more than
-    /// [`HOURS_MAX`](elsewhere::HOURS_MAX) in all.
-    pub(super) fn merge_invited(&mut self) {
-        let take = |kept: &mut Invited, next: &Invited| {
-            kept.at = kept.at.max(next.at);
-            kept.ahead = kept.ahead.max(next.ahead);
-            kept.people = kept.people.saturating_add(next.people);
-        };
-        let alike = |kept: &Invited, next: &Invited| {
-            kept.done && next.done && kept.first_sync == next.first_sync
-        };
-        self.invited.dedup_by(|next, kept| {
-            let same = alike(kept, next) && next.at / 3600 == kept.at / 3600;
-            if same {
-                take(kept, next);
-            }
-            same
-        });
-        while self.invited.len() > elsewhere::HOURS_MAX
-            && let Some(at) = self
-                .invited
-                .windows(2)
-                .position(|two| alike(&two[0], &two[1]))
-        {
-            let earlier = self.invited.remove(at);
-            take(&mut self.invited[at], &earlier);
-        }
     }
 
     /// Forgets that we revoked whoever was read as not revoked, or as no member: somebody gave them
@@ -306,8 +277,7 @@ impl Ledger {
             .iter()
             .filter(|change| change.kind() == Kind::Remove)
             .map(Change::external_id);
-        let revoked = plan.revoked.iter().flatten().collect::<HashSet<_>>();
-        let mut people: HashSet<Key> = removed.filter(|id| revoked.contains(id)).map(key).collect();
+        let mut people: HashSet<Key> = removed.filter(|id| plan.was_revoked(id)).map(key).collect();
         if !people.is_empty() {
             let since = self.latest.saturating_sub(WINDOW.as_secs());
             for loss in self.losses.iter().filter(|loss| loss.at > since) {
@@ -429,7 +399,7 @@ impl Ledger {
                     losses,
                 }));
         }
-        elsewhere::merge(&mut self.uncounted);
+        hourly::merge_losses(&mut self.uncounted);
     }
 
     pub(super) fn add_revoked(&mut self, revoked: Vec<Revoked>) {

@@ -253,7 +253,7 @@ fn a_ledger_is_bounded_whatever_happened() {
                 class: Class::Absent,
                 losses: u32::MAX,
             });
-            elsewhere::merge(&mut ledger.elsewhere);
+            hourly::merge_losses(&mut ledger.elsewhere);
             ledger.invited.push(Invited {
                 at: ledger.latest,
                 ahead: 15_000_000_000,
@@ -262,7 +262,7 @@ fn a_ledger_is_bounded_whatever_happened() {
                 pending: vec![],
                 first_sync: hour % 2 == 0,
             });
-            ledger.merge_invited();
+            hourly::merge(&mut ledger.invited);
         }
     }
     for loss in &mut ledger.losses {
@@ -294,8 +294,8 @@ fn a_ledger_is_bounded_whatever_happened() {
     assert_eq!(ledger.losses.len(), LOSSES_MAX);
     assert_eq!(ledger.revoked.len(), REVOKED_MAX);
     assert_eq!(ledger.in_progress().len(), APPROVED_MAX);
-    assert_eq!(ledger.uncounted.len(), elsewhere::HOURS_MAX);
-    assert_eq!(ledger.elsewhere.len(), elsewhere::HOURS_MAX);
+    assert_eq!(ledger.uncounted.len(), hourly::HOURS_MAX);
+    assert_eq!(ledger.elsewhere.len(), hourly::HOURS_MAX);
     let bytes = ledger.to_bytes().len();
     assert!(bytes <= BYTES_MAX, "{bytes}");
     assert!(bytes > BYTES_MAX * 3 / 4, "{bytes}: the test fills it");

@@ -52,6 +52,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether this member was revoked when the organization was read.
+    pub(crate) fn was_revoked(&self, id: &crate::directory::ExternalId) -> bool {
+        let revoked = self.revoked.as_ref();
+        revoked.is_some_and(|revoked| revoked.contains(id))
+    }
+
     /// Whether somebody is invited who isn't known to have had an account before.
     pub(crate) fn invites_new(&self, change: &Change) -> bool {
         let known = |sent: &Sent| sent.known.contains(change.external_id());
