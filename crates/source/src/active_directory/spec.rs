@@ -14,7 +14,7 @@ use crate::checks::Checks;
 use crate::http::Observer;
 use crate::ldap::certificates::Certificates;
 use crate::ldap::{Bind, InvalidSettings, ServerUrl, tidy_filter};
-use crate::references::{KeyOf, Reference, ReferencedData, Unresolved};
+use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, both};
 use crate::{ConnectError, Source, SourceEnvironment, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.activeDirectory";
@@ -71,25 +71,15 @@ impl Configured {
     /// # Errors
     /// Everything that is missing or can't be used.
     fn resolve(&self, data: &ReferencedData) -> Result<ActiveDirectorySettings, Unresolved> {
-        let mut problems = vec![];
-        let mut settings = self.settings.clone();
-        let mut text = |key| match data.text(key) {
-            Ok(text) => Some(text),
-            Err(problem) => {
-                problems.push(problem);
-                None
-            }
-        };
-        if let (Some(name), Some(password)) = (text(&self.username), text(&self.password)) {
-            let dn = name.expose_secret().trim().to_owned();
-            settings.bind = Bind::Simple { dn, password };
-        }
-        self.certificates
-            .resolve(data, &mut settings.tls, &mut problems);
-        match problems.is_empty() {
-            true => Ok(settings),
-            false => Err(Unresolved(problems)),
-        }
+        let account = both(data.text(&self.username), data.text(&self.password));
+        let tls = self.certificates.resolve(data, &self.settings.tls);
+        let ((name, password), tls) = both(account, tls)?;
+        let dn = name.expose_secret().trim().to_owned();
+        Ok(ActiveDirectorySettings {
+            bind: Bind::Simple { dn, password },
+            tls,
+            ..self.settings.clone()
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use super::settings::{ClientIdentity, TlsSettings};
 use super::tls;
 use crate::api::spec::LdapTls;
-use crate::references::{KeyOf, ReferencedData, UnresolvedReason};
+use crate::references::{KeyOf, ReferencedData, Unresolved, UnresolvedReason, both};
 
 /// Where the certificates are.
 #[derive(Debug, Clone)]
@@ -40,19 +40,20 @@ impl Certificates {
             .chain(client.flat_map(|(certificate, key)| [certificate, key]))
     }
 
-    /// Puts them into `settings`. What can't be used is reported by its object and key, never quoted.
+    /// These settings with them.
+    ///
+    /// # Errors
+    /// What is missing or can't be used, by its object and key, never quoted.
     pub fn resolve(
         &self,
         data: &ReferencedData,
-        settings: &mut TlsSettings,
-        problems: &mut Vec<UnresolvedReason>,
-    ) {
-        let mut pem = |key: &KeyOf, fault: fn(&[u8]) -> Option<&'static str>| {
-            let bytes = data.bytes(key).and_then(|bytes| match fault(bytes) {
+        settings: &TlsSettings,
+    ) -> Result<TlsSettings, Unresolved> {
+        let pem = |key: &KeyOf, fault: fn(&[u8]) -> Option<&'static str>| {
+            data.bytes(key).and_then(|bytes| match fault(bytes) {
                 None => Ok(bytes.to_vec()),
                 Some(why) => Err(UnresolvedReason::unusable(key, why)),
-            });
-            bytes.map_err(|problem| problems.push(problem)).ok()
+            })
         };
         let certificates = |bytes: &[u8]| tls::read_chain(bytes).err();
         let private_key = |bytes: &[u8]| match std::str::from_utf8(bytes) {
@@ -60,14 +61,20 @@ impl Certificates {
             Err(_) => Some("isn't text; store the private key as PEM"),
         };
         let bundle = self.ca_bundle.as_ref();
-        settings.ca_bundle = bundle.and_then(|bundle| pem(bundle, certificates));
-        if let Some((certificate, key)) = &self.client_certificate
-            && let (Some(certificate), Some(key)) =
-                (pem(certificate, certificates), pem(key, private_key))
-            && let Ok(key) = String::from_utf8(key)
-        {
-            let key = SecretString::from(key);
-            settings.client_identity = Some(ClientIdentity { certificate, key });
-        }
+        let bundle = bundle.map(|bundle| pem(bundle, certificates)).transpose();
+        let client = self
+            .client_certificate
+            .as_ref()
+            .map(|(certificate, key)| both(pem(certificate, certificates), pem(key, private_key)));
+        let (ca_bundle, client) = both(bundle, client.transpose())?;
+        let client_identity = client.and_then(|(certificate, key)| {
+            let key = SecretString::from(String::from_utf8(key).ok()?);
+            Some(ClientIdentity { certificate, key })
+        });
+        Ok(TlsSettings {
+            ca_bundle,
+            client_identity,
+            ..settings.clone()
+        })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use super::certificates::Certificates;
 use super::dn::is_dn;
@@ -16,7 +16,7 @@ use crate::api::spec::{LdapGroups, LdapMemberValue, LdapSource, LdapTls, LdapUse
 use crate::checks::{Checks, is_loopback};
 use crate::http::Observer;
 use crate::references::{
-    KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason, is_encoded_twice,
+    KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason, both, is_encoded_twice,
 };
 use crate::{ConnectError, Source, SourceEnvironment, SourceSettings, Validate};
 
@@ -81,36 +81,27 @@ impl Configured {
     /// # Errors
     /// Everything that is missing or can't be used.
     fn resolve(&self, data: &ReferencedData) -> Result<LdapSettings, Unresolved> {
-        let mut problems = vec![];
-        let mut settings = self.settings.clone();
-        let mut found = |value: Result<SecretString, UnresolvedReason>| {
-            value.map_err(|problem| problems.push(problem)).ok()
-        };
-        match &self.account {
-            Account::Anonymous => {}
-            Account::SaslExternal => settings.bind = Bind::SaslExternal,
+        let bind = match &self.account {
+            Account::Anonymous => Ok(self.settings.bind.clone()),
+            Account::SaslExternal => Ok(Bind::SaslExternal),
             Account::Simple {
                 dn: dn_key,
                 password,
-            } => {
-                if let (Some(dn), Some(password)) =
-                    (found(data.text(dn_key)), found(data.text(password)))
-                {
-                    let dn = dn.expose_secret().to_owned();
-                    if is_encoded_twice(&dn, |text| text.contains('=') && is_dn(text)) {
-                        let why = "looks encoded twice: it holds the base64 of a DN; store the DN";
-                        problems.push(UnresolvedReason::unusable(dn_key, why));
-                    }
-                    settings.bind = Bind::Simple { dn, password };
+            } => both(data.text(dn_key), data.text(password)).and_then(|(dn, password)| {
+                let dn = dn.expose_secret().to_owned();
+                if is_encoded_twice(&dn, |text| text.contains('=') && is_dn(text)) {
+                    let why = "looks encoded twice: it holds the base64 of a DN; store the DN";
+                    return Err(UnresolvedReason::unusable(dn_key, why).into());
                 }
-            }
-        }
-        self.certificates
-            .resolve(data, &mut settings.tls, &mut problems);
-        match problems.is_empty() {
-            true => Ok(settings),
-            false => Err(Unresolved(problems)),
-        }
+                Ok(Bind::Simple { dn, password })
+            }),
+        };
+        let (bind, tls) = both(bind, self.certificates.resolve(data, &self.settings.tls))?;
+        Ok(LdapSettings {
+            bind,
+            tls,
+            ..self.settings.clone()
+        })
     }
 }
 

@@ -70,10 +70,9 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Recall {
     known: Arc<HashMap<String, Known>>,
-    /// Whether members may be taken from it.
-    usable: bool,
     started: Instant,
     settled: Duration,
+    /// No members are taken from it.
     full: bool,
 }
 
@@ -97,7 +96,6 @@ impl Memory {
         let full = state.unreliable || state.full.is_none_or(due);
         Recall {
             known: state.known.clone(),
-            usable: !full,
             started,
             settled: rules.settled,
             full,
@@ -163,7 +161,7 @@ impl Memory {
 impl Recall {
     /// The members of a group that hasn't changed since they were read.
     pub fn members(&self, group: &Group) -> Option<GroupRead> {
-        let known = self.known.get(&group.id).filter(|_| self.usable)?;
+        let known = self.known.get(&group.id).filter(|_| !self.full)?;
         let same = group.last_membership_updated.as_ref() == Some(&known.stamp);
         (same && self.is_settled(known)).then(|| GroupRead {
             group: group.clone(),

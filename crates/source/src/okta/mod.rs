@@ -1,8 +1,8 @@
 //! Okta organizations.
 //!
-//! `spec` checks what a manifest says, `pages` asks the organization and follows its pages, `limit` keeps to a share of its rate
-//! limits, `credentials` authenticates, `memberships` remembers who is in a group that hasn't changed, `read` turns lists into a directory, `check` reports how far one
-//! gets.
+//! `spec` checks what a manifest says, `pages` asks the organization and follows its pages, `limit` keeps to a
+//! share of its rate limits, `credentials` authenticates, `memberships` remembers who is in a group that hasn't
+//! changed, `read` turns lists into a directory, `check` reports how far one gets.
 
 mod check;
 mod credentials;
