@@ -270,7 +270,9 @@ pub fn progress(progress: &Progress) -> StatusProgress {
 pub fn after(report: &Report) -> Counts {
     let made = |kind| report.applied.get(kind);
     let mut counts = report.counts;
-    let came = made(Kind::Invite);
+    let replaced = report.planned().iter();
+    let replaced = replaced.filter(|change| change.replaces_invitation());
+    let came = made(Kind::Invite).saturating_sub(replaced.count());
     let went = made(Kind::Remove);
     counts.members = (counts.members + came).saturating_sub(went);
     counts.managed_members =

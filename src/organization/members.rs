@@ -3,16 +3,19 @@
 use reqwest::Method;
 use uuid::Uuid;
 
-use crate::directory::ExternalId;
+use crate::directory::{Email, ExternalId};
 use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
 use crate::organization::error::COLLECTIONS_UNKNOWN;
 use crate::organization::model::{MemberRole, MemberStatus};
-use crate::organization::wire::{FullMember, MemberUpdate};
+use crate::organization::wire::{FullMember, MemberUpdate, NewMember};
 use crate::text::sanitize;
 
 /// One member with access to thousands of collections.
 const MEMBER_MAX: u64 = 16 << 20;
+
+/// What Bitwarden says of an address that is a member's, 2026.8.0.
+const INVITED_ALREADY: &str = "already been invited";
 
 impl OrganizationClient {
     /// Ends a member's access; account, data and memberships stay, the seat is free. Done as well
@@ -127,6 +130,61 @@ impl OrganizationClient {
             Err(OrganizationError::NotApplied { what: what(), seen })
         } else {
             Ok(())
+        }
+    }
+
+    /// Withdraws an invitation that is still open and invites the same person at another address, with
+    /// the same role, collections and groups. A member's address can't be changed otherwise, and two
+    /// members with one external id would break every import: the old one goes first.
+    ///
+    /// # Errors
+    /// [`OrganizationError::Refused`] with the server's reason, and where the invitation isn't open any
+    /// more; [`OrganizationError::Gone`]. Once the old one is withdrawn, the person is new to the next
+    /// run, which invites them.
+    pub async fn replace_invitation(
+        &self,
+        member: Uuid,
+        external_id: &ExternalId,
+        from: &Email,
+        to: &Email,
+    ) -> Result<(), OrganizationError> {
+        self.can("replace an invitation")?;
+        let before = self.member(member).await?;
+        let refused = |answer: &str| OrganizationError::Refused {
+            what: format!("the invitation of {to} in place of {from}"),
+            answer: answer.into(),
+        };
+        let open = before.status() == MemberStatus::Invited
+            && before.role() == MemberRole::USER
+            && before.email.as_deref().map(Email::of_member).as_ref() == Some(from)
+            && before.external_id.as_deref() == Some(external_id.as_str());
+        if !open {
+            return Err(refused("the member isn't as it was when the plan was made"));
+        }
+        let collections = before.collections.as_deref();
+        let collections = collections.ok_or_else(|| refused(COLLECTIONS_UNKNOWN))?;
+        let path = format!("/public/members/{member}/group-ids");
+        let call = self.call(Method::GET, &path, "GET /public/members/{id}/group-ids");
+        let groups: Vec<Uuid> = self.json(&call, MEMBER_MAX).await?;
+        self.remove(member).await?;
+        let invitation = NewMember {
+            email: to.as_str(),
+            r#type: before.r#type,
+            external_id: external_id.as_str(),
+            collections,
+            groups: &groups,
+        };
+        let call = self
+            .call(Method::POST, "/public/members", "POST /public/members")
+            .json(&invitation)
+            .map_err(|error| self.error(error))?;
+        match self.done(&call).await {
+            // By an earlier try of ours: nobody had the address when the plan was made. Whether the
+            // member is there is looked at after the run.
+            Err(OrganizationError::Refused { answer, .. }) if answer.contains(INVITED_ALREADY) => {
+                Ok(())
+            }
+            other => other,
         }
     }
 

@@ -242,6 +242,17 @@ pub(super) struct MemberUpdate<'a> {
     pub(super) groups: Option<()>,
 }
 
+/// A member who is invited.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewMember<'a> {
+    pub(super) email: &'a str,
+    pub(super) r#type: i64,
+    pub(super) external_id: &'a str,
+    pub(super) collections: &'a [serde_json::Value],
+    pub(super) groups: &'a [Uuid],
+}
+
 /// One group, with what has to be sent back when it is changed.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
-use crate::directory::ExternalId;
+use crate::directory::{Email, ExternalId};
 use crate::organization::model::{Content, Organization};
 use crate::organization::{
     GroupRow, ImportReport, ImportRows, MemberRow, OrganizationClient, OrganizationError, RowKind,
@@ -88,9 +88,10 @@ impl<'a> Run<'a> {
         self.import(Phase::ChangeMembers, &leaving, rows).await
     }
 
-    /// Revocations, re-links and restores: one request (or two) each, at the server's pace.
+    /// Revocations, re-links, restores and replaced invitations: a few requests each, at the server's
+    /// pace.
     async fn change_members(&mut self) -> Result<(), OrganizationError> {
-        let mut single = self.of_kind(&[Kind::Revoke, Kind::Relink, Kind::Restore]);
+        let mut single = self.of_kind(&[Kind::Revoke, Kind::Relink, Kind::Restore, Kind::Invite]);
         single.retain(|change| change.subject.id.is_some());
         self.progress.start(Phase::ChangeMembers, single.len());
         for change in single {
@@ -104,6 +105,9 @@ impl<'a> Run<'a> {
                     self.client.relink(member, external_id).await
                 }
                 MemberAction::Restore => self.client.restore(member).await,
+                MemberAction::Invite {
+                    from: Some(from), ..
+                } => self.replace_invitation(change, member, from).await,
                 MemberAction::Invite { .. } | MemberAction::Link | MemberAction::Remove { .. } => {
                     continue;
                 }
@@ -113,16 +117,35 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    async fn replace_invitation(
+        &self,
+        change: &Change,
+        member: Uuid,
+        from: &Email,
+    ) -> Result<(), OrganizationError> {
+        match change.subject.email() {
+            Some(to) => {
+                let external_id = change.external_id();
+                let call = self
+                    .client
+                    .replace_invitation(member, external_id, from, to);
+                call.await
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Invitations and links, in bulk.
     async fn invite(&mut self) -> Result<(), OrganizationError> {
         let mut coming = self.of_kind(&[Kind::Invite, Kind::Link, Kind::Restore, Kind::Relink]);
         // On a server that can't be read an import also restores and re-links.
-        coming.retain(|change| {
-            change.subject.id.is_none() || matches!(change.kind(), Kind::Invite | Kind::Link)
-        });
+        coming.retain(|change| change.subject.id.is_none() || change.kind() == Kind::Link);
         let mut rows = ImportRows::default();
         for change in &coming {
-            let staged = matches!(change.member(), Some(MemberAction::Invite { staged: true }));
+            let staged = matches!(
+                change.member(),
+                Some(MemberAction::Invite { staged: true, .. })
+            );
             rows.staged |= staged;
             rows.members.push(row(change));
         }
@@ -332,7 +355,16 @@ impl<'a> Run<'a> {
             false => Some(self.client.read().await?),
         };
         match again.as_ref().unwrap_or(before) {
-            Organization::Read(content) => Ok(Members::of(content)),
+            Organization::Read(content) => {
+                let mut members = Members::of(content);
+                // Whose invitation couldn't be replaced comes into no group under the old address.
+                let replaced = self.plan.changes.iter().filter(|c| c.replaces_invitation());
+                let refused = replaced.filter(|c| self.applied.refused.contains(c.external_id()));
+                refused.for_each(|change| {
+                    members.ids.remove(change.external_id());
+                });
+                Ok(members)
+            }
             Organization::WriteOnly => Ok(Members::default()),
         }
     }

@@ -46,6 +46,26 @@ async fn whoever_was_revoked_by_hand_stays_so() {
     assert_eq!(case.status("ann@example.com"), Status::Revoked);
 }
 
+/// bitwarden/server 4117, vaultwarden 5138: a mistyped address, or one that changed before the person
+/// accepted.
+#[tokio::test]
+async fn an_invitation_follows_the_address_until_it_is_accepted() {
+    let case = Case::start("address_changed_while_invited").await;
+    let invited = "in place of the invitation to ann.miller@example.com, which is withdrawn";
+
+    case.plan()
+        .await
+        .ends_with(0)
+        .prints("plan: 1 Invite, 1 CreateGroup")
+        .prints(invited);
+    case.sync().await.ends_with(0).prints("1 Invite");
+
+    assert_eq!(case.emails(), ["ann.smith@example.com"]);
+    assert_eq!(case.status("ann.smith@example.com"), Status::Invited);
+    assert_eq!(case.group("eng"), ["ann.smith@example.com"]);
+    case.sync().await.prints("nothing was to be changed");
+}
+
 /// validator.js 940, cerb 1349: a zero-width space that was pasted into an address.
 #[tokio::test]
 async fn characters_of_an_address_that_nobody_sees_are_spelled_out() {

@@ -1,6 +1,7 @@
 //! Single members and groups: what a call leaves alone, and that it may be repeated.
 
 use axum::routing::{get, post};
+use directory_sync::directory::Email;
 use directory_sync::organization::{
     ClientId, OrganizationClient, OrganizationError, Region, Settings,
 };
@@ -87,6 +88,72 @@ async fn permissions_of_a_custom_role_are_sent_back_as_they_came() {
     let sent = server.requests();
     let sent = sent.iter().rev().find(|r| r.method == "PUT").unwrap();
     assert_eq!(sent.json()["groups"], json!(null), "groups are left alone");
+}
+
+fn addresses() -> [Email; 2] {
+    [ANN, "ann.new@example.com"].map(|text| Email::parse(text).unwrap())
+}
+
+#[tokio::test]
+async fn a_replaced_invitation_keeps_role_collections_and_groups() {
+    let server = start(Config::self_hosted()).await;
+    let invited = MemberSeed::new(ANN)
+        .external_id("ann")
+        .status(Status::Invited);
+    server.seed_member(invited.collection(collection("c1")));
+    server.seed_group(GroupSeed::new("by hand").members([ANN]));
+    let (ann, before) = (member(&server, ANN), server.snapshot());
+    let [old, new] = addresses();
+
+    let client = client(&server);
+    let replaced = client.replace_invitation(ann, &id("ann"), &old, &new).await;
+    replaced.unwrap();
+
+    let now = server.snapshot();
+    assert_eq!(now.members[new.as_str()], before.members[ANN]);
+    assert!(now.member(ANN).is_none(), "{now}");
+    assert_eq!(now.group("by hand").unwrap().members, [new.as_str()]);
+}
+
+#[tokio::test]
+async fn a_replaced_invitation_whose_answer_was_lost_is_sent_once() {
+    let server = start(Config::self_hosted()).await;
+    server.seed_member(
+        MemberSeed::new(ANN)
+            .external_id("ann")
+            .status(Status::Invited),
+    );
+    let ann = member(&server, ANN);
+    let [old, new] = addresses();
+    let lost = Fault::new(Way::CutConnection).work(Work::Done);
+    server
+        .faults()
+        .inject(lost.method("POST").path("/api/public/members"));
+
+    let client = client(&server);
+    let replaced = client.replace_invitation(ann, &id("ann"), &old, &new).await;
+    replaced.unwrap();
+
+    assert_eq!(server.invitations()[new.as_str()], 1);
+}
+
+#[tokio::test]
+async fn an_invitation_that_was_accepted_in_the_meantime_is_not_replaced() {
+    let server = start(Config::self_hosted()).await;
+    server.seed_member(
+        MemberSeed::new(ANN)
+            .external_id("ann")
+            .status(Status::Accepted),
+    );
+    let (ann, before) = (member(&server, ANN), server.snapshot());
+    let [old, new] = addresses();
+
+    let client = client(&server);
+    let refused = client.replace_invitation(ann, &id("ann"), &old, &new).await;
+
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("isn't as it was"), "{refused}");
+    assert_eq!(server.snapshot(), before);
 }
 
 #[tokio::test]

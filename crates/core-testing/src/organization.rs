@@ -249,7 +249,21 @@ impl ModelOrganization {
         let email = subject.email().expect("a member's email");
         let id = || subject.id.expect("a member that was read");
         match action {
-            MemberAction::Invite { staged } => self.import_member(external_id, email, *staged),
+            MemberAction::Invite {
+                from: Some(from), ..
+            } => {
+                // As another member in Bitwarden. Here it keeps its id, by which tests follow a person.
+                let taken = self.content.members.iter().any(|one| one.email == *email);
+                assert!(
+                    !taken,
+                    "Bitwarden refuses: {email} has been invited already"
+                );
+                let member = self.member_mut(id());
+                assert_eq!(member.status, MemberStatus::Invited);
+                assert_eq!(member.email, *from);
+                member.email = email.clone();
+            }
+            MemberAction::Invite { staged, .. } => self.import_member(external_id, email, *staged),
             MemberAction::Link => self.import_member(external_id, email, false),
             MemberAction::Relink { .. } => {
                 self.member_mut(id()).external_id = Some(external_id.clone());

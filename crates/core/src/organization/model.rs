@@ -72,6 +72,11 @@ pub enum MemberRole {
     Other(i64),
 }
 
+impl MemberRole {
+    /// A member without rights over others: what an import makes of everybody.
+    pub const USER: Self = Self::Other(2);
+}
+
 /// A group of the organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {

@@ -19,10 +19,11 @@ pub fn needs_seats(plan: &Plan) -> bool {
     plan.changes.iter().any(takes_seat)
 }
 
+/// Who is invited at another address takes over the seat of the invitation before.
 fn takes_seat(change: &Change) -> bool {
     matches!(
         change.action,
-        Action::Member(MemberAction::Invite { .. } | MemberAction::Restore)
+        Action::Member(MemberAction::Invite { from: None, .. } | MemberAction::Restore)
     )
 }
 
@@ -34,7 +35,7 @@ pub fn needs_staging(plan: &Plan) -> bool {
 fn is_staged(change: &Change) -> bool {
     matches!(
         change.action,
-        Action::Member(MemberAction::Invite { staged: true })
+        Action::Member(MemberAction::Invite { staged: true, .. })
     )
 }
 

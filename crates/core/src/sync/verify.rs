@@ -62,6 +62,9 @@ impl<'a> Seen<'a> {
         let group = self.groups.get(change.external_id());
         match &change.action {
             Action::Member(action) => match action {
+                MemberAction::Invite { from: Some(_), .. } => {
+                    member.is_some_and(|member| Some(&member.email) == change.subject.email())
+                }
                 MemberAction::Invite { .. } | MemberAction::Link | MemberAction::Relink { .. } => {
                     member.is_some()
                 }

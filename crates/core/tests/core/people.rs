@@ -2,8 +2,12 @@
 
 use directory_sync_core::organization::model::{MemberRole, MemberStatus};
 use directory_sync_core::problem::ProblemReason;
-use directory_sync_core::sync::policy::{Glob, OffboardingAction, Restore};
-use directory_sync_core_testing::{Run, directory, id, organization, policy, sync};
+use directory_sync_core::sync::plan::Reason;
+use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction, Policy, Restore};
+use directory_sync_core_testing::{
+    ModelOrganization, Run, TestDirectory, directory, id, organization, policy, sync,
+};
+use jiff::SignedDuration;
 
 use crate::{changes, problems, unlimited};
 
@@ -178,37 +182,208 @@ fn an_email_of_somebody_whose_id_is_in_use_foreign_or_an_owners_is_a_conflict() 
     );
 }
 
+/// Ann, who was invited at an address that isn't hers any more, in a group; and others.
+fn invited_at_old(others: usize) -> ModelOrganization {
+    let mut organization = organization();
+    let (invited, user) = (MemberStatus::Invited, MemberRole::USER);
+    organization.add(Some(id("ann")), "old@example.com", invited, user);
+    for at in 0..others {
+        organization = organization.member(&format!("u{at}"), &format!("u{at}@example.com"));
+    }
+    organization.add_group(Some(id("g")), "Group", &["old@example.com"]);
+    organization.add_group(None, "by hand", &["old@example.com"]);
+    organization
+}
+
+/// Ann at her new address, in two groups; and others.
+fn ann_at_new(others: usize) -> TestDirectory {
+    let mut directory = directory().person("ann", "new@example.com");
+    for at in 0..others {
+        directory = directory.person(&format!("u{at}"), &format!("u{at}@example.com"));
+    }
+    directory
+        .group("g", "Group", &["ann"])
+        .group("h", "More", &["ann"])
+}
+
 #[test]
-fn an_address_that_changed_while_the_invitation_is_open_is_told_with_the_way_out() {
-    for (status, way_out) in [
-        (
-            MemberStatus::Invited,
-            "the next run invites new@example.com",
-        ),
-        (MemberStatus::Staged, "the next run adds new@example.com"),
-    ] {
+fn an_address_that_changed_while_the_invitation_is_open_is_invited_in_place_of_the_old_one() {
+    let mut organization = invited_at_old(0);
+    let before = organization.by_email("old@example.com").id;
+    let mut run = Run::default();
+    let guarded = run.sync(&ann_at_new(0), &mut organization, &policy());
+    assert_eq!(changes(&guarded), ["Invite ann", "CreateGroup h"]);
+    assert_eq!(problems(&guarded), []);
+    let change = &guarded.approved.changes[0];
+    assert!(!change.takes_away(), "nobody loses anything");
+    assert_eq!(change.reason, Reason::EmailChanged);
+    assert_eq!(
+        change.subject.id,
+        Some(before),
+        "whose invitation is withdrawn"
+    );
+    assert_eq!(
+        organization.show(),
+        [
+            "new@example.com (ann) invited",
+            "group Group (g): new@example.com",
+            "group More (h): new@example.com",
+            "group by hand: new@example.com",
+        ]
+    );
+    let again = run.sync(&ann_at_new(0), &mut organization, &policy());
+    assert!(changes(&again).is_empty(), "{:?}", changes(&again));
+}
+
+#[test]
+fn an_invitation_that_is_replaced_needs_no_seat_more() {
+    let mut organization = invited_at_old(0).seats(1);
+    let guarded = sync(&ann_at_new(0), &mut organization, &policy());
+    assert_eq!(problems(&guarded), []);
+    assert_eq!(
+        organization.by_email("new@example.com").external_id,
+        Some(id("ann"))
+    );
+    // Nor does it free one for somebody else.
+    let mut organization = invited_at_old(0).seats(1);
+    let another = ann_at_new(0).person("abe", "abe@example.com");
+    let guarded = sync(&another, &mut organization, &policy());
+    assert_eq!(problems(&guarded), [(ProblemReason::NoSeats, vec!["abe"])]);
+    assert_eq!(
+        organization.by_email("new@example.com").external_id,
+        Some(id("ann"))
+    );
+}
+
+#[test]
+fn a_run_that_stops_between_withdrawing_and_inviting_has_taken_nothing_from_anybody() {
+    let mut organization = invited_at_old(10);
+    let mut policy = policy();
+    policy.offboarding.absent = OffboardingAction::Revoke;
+    policy.offboarding.limit = Limit::Count(1);
+    let mut run = Run::default();
+    let at_old = directory().person("ann", "old@example.com");
+    let everybody = |first: TestDirectory, of: usize| {
+        (0..of).fold(first, |directory, at| {
+            directory.person(&format!("u{at}"), &format!("u{at}@example.com"))
+        })
+    };
+    run.sync(&everybody(at_old, 10), &mut organization, &policy);
+    run.now += SignedDuration::from_hours(48);
+    let stopped = run.plan(&ann_at_new(10), &organization, &policy);
+    assert_eq!(changes(&stopped), ["Invite ann", "CreateGroup h"]);
+    run.ledger.before(&stopped, run.now);
+    organization.drop_member("old@example.com");
+    // One person is gone by now, which is what the limit allows.
+    let next = run.sync(&ann_at_new(9), &mut organization, &policy);
+    assert!(next.held.is_none(), "{:?}", next.held);
+    assert!(
+        changes(&next).contains(&"Revoke u9".into()),
+        "{:?}",
+        changes(&next)
+    );
+    assert!(
+        changes(&next).contains(&"Invite ann".into()),
+        "{:?}",
+        changes(&next)
+    );
+    // Nor is anybody missed who was there for a whole run.
+    run.now += SignedDuration::from_hours(1);
+    run.sync(&ann_at_new(9), &mut organization, &policy);
+    assert_eq!(
+        run.sync(&ann_at_new(9), &mut organization, &policy)
+            .held
+            .map(|h| h.describe()),
+        None
+    );
+}
+
+#[test]
+fn a_replaced_invitation_is_expected_once_and_not_twice() {
+    let mut organization = invited_at_old(10);
+    let mut policy = policy();
+    policy.offboarding.absent = OffboardingAction::Revoke;
+    policy.offboarding.limit = Limit::Count(1);
+    let mut run = Run::default();
+    for others in [10, 10, 9] {
+        run.now += SignedDuration::from_hours(48);
+        let guarded = run.sync(&ann_at_new(others), &mut organization, &policy);
+        assert!(guarded.held.is_none(), "{:?}", guarded.held);
+    }
+    assert_eq!(
+        organization.by_email("u9@example.com").status,
+        MemberStatus::Revoked
+    );
+}
+
+#[test]
+fn a_replaced_invitation_is_limited_as_invitations_are() {
+    let mut organization = invited_at_old(9);
+    let mut policy = policy();
+    policy.onboarding.limit = Limit::Count(0);
+    let before = organization.show();
+    let guarded = sync(&ann_at_new(9), &mut organization, &policy);
+    let held = guarded.held.as_ref().unwrap();
+    assert_eq!(held.changes.len(), 1, "{:?}", held.changes);
+    assert_eq!(held.changes[0].external_id(), &id("ann"));
+    // Until it is approved they come into no more groups.
+    assert_eq!(organization.show()[..10], before[..10]);
+    assert!(
+        organization.show().contains(&"group More (h):".into()),
+        "{:?}",
+        organization.show()
+    );
+    assert!(
+        organization
+            .show()
+            .contains(&"group Group (g): old@example.com".into())
+    );
+}
+
+#[test]
+fn an_open_invitation_stays_where_it_cannot_be_replaced_and_is_told_with_the_way_out() {
+    let told = |status, role, policy: &Policy, way_out: &str| {
         let mut organization = organization();
-        organization.add(
-            Some(id("ann")),
-            "old@example.com",
-            status,
-            MemberRole::Other(2),
-        );
+        organization.add(Some(id("ann")), "old@example.com", status, role);
         let ann = directory().person("ann", "new@example.com");
-        let run = sync(&ann, &mut organization, &policy());
+        let run = sync(&ann, &mut organization, policy);
+        assert!(changes(&run).is_empty(), "{:?}", changes(&run));
         let problem = run.approved.problems.iter().next().unwrap();
         assert_eq!(problem.reason, ProblemReason::EmailChanged);
         assert!(problem.message.contains(way_out), "{}", problem.message);
-        assert!(
-            !problem.message.contains("its owner"),
-            "{}",
-            problem.message
-        );
         // Which works.
         organization.drop_member("old@example.com");
-        sync(&ann, &mut organization, &policy());
-        assert_eq!(organization.show(), ["new@example.com (ann) invited"]);
-    }
+        sync(&ann, &mut organization, policy);
+        let status = if policy.onboarding.invite {
+            "invited"
+        } else {
+            "staged"
+        };
+        assert_eq!(
+            organization.show(),
+            [format!("new@example.com (ann) {status}")]
+        );
+    };
+    let (user, admin) = (MemberRole::USER, MemberRole::Other(1));
+    let invites = "the next run invites new@example.com";
+    let adds = "the next run adds new@example.com";
+    told(MemberStatus::Invited, admin, &policy(), invites);
+    told(MemberStatus::Staged, user, &policy(), adds);
+    let mut staging = policy();
+    staging.onboarding.invite = false;
+    told(MemberStatus::Invited, user, &staging, adds);
+}
+
+#[test]
+fn an_open_invitation_is_not_replaced_by_one_to_somebody_elses_address() {
+    let mut organization = organization().stranger("new@example.com");
+    let (invited, user) = (MemberStatus::Invited, MemberRole::USER);
+    organization.add(Some(id("ann")), "old@example.com", invited, user);
+    let before = organization.show();
+    let ann = directory().person("ann", "new@example.com");
+    let run = sync(&ann, &mut organization, &policy());
+    assert_eq!(problems(&run), [(ProblemReason::EmailChanged, vec!["ann"])]);
+    assert_eq!(organization.show(), before);
 }
 
 #[test]

@@ -52,6 +52,9 @@ pub enum MemberAction {
     Invite {
         /// Only stage: no invitation is sent yet.
         staged: bool,
+        /// The address that the person was invited at before, without having accepted: that invitation
+        /// is withdrawn first. Role, collections and groups go with the person.
+        from: Option<Email>,
     },
     /// A member without an external id, found by email, gets one.
     Link,
@@ -260,6 +263,14 @@ impl Change {
             Action::Group(action) => Some(action),
             Action::Member(_) => None,
         }
+    }
+
+    /// Whether an open invitation is replaced by one to another address.
+    pub fn replaces_invitation(&self) -> bool {
+        matches!(
+            self.action,
+            Action::Member(MemberAction::Invite { from: Some(_), .. })
+        )
     }
 
     /// Whether somebody loses access or membership by it, or a group goes.

@@ -179,13 +179,26 @@ impl<'a> Decision<'a> {
         match self.index.by_id.get(&person.id).copied() {
             Some(Found::One(member)) => {
                 self.set(at, Presence::Stays);
-                if member.email != *email {
+                if member.email != *email && self.can_replace_invitation(member, email) {
+                    let subject =
+                        Subject::person(person.id.clone(), email.clone(), Some(member.id));
+                    let from = Some(member.email.clone());
+                    let staged = false;
+                    let action = MemberAction::Invite { staged, from };
+                    self.change(subject, action, Reason::EmailChanged);
+                } else if member.email != *email {
                     let (new, old) = (sanitize(email.as_str()), sanitize(member.email.as_str()));
                     let what_to_do = match member.status {
-                        MemberStatus::Invited => format!(
-                            "whoever owns {old} can still accept the invitation: remove it in \
-                             Bitwarden; the next run invites {new}"
-                        ),
+                        MemberStatus::Invited => {
+                            let next = match self.policy.onboarding.invite {
+                                true => "invites",
+                                false => "adds",
+                            };
+                            format!(
+                                "whoever owns {old} can still accept the invitation: remove it in \
+                                 Bitwarden; the next run {next} {new}"
+                            )
+                        }
                         MemberStatus::Staged => format!(
                             "nobody was invited yet: remove the member in Bitwarden; the next run \
                              adds {new}"
@@ -219,7 +232,7 @@ impl<'a> Decision<'a> {
                     self.set(at, Presence::Joins);
                     let subject = Subject::person(person.id.clone(), email.clone(), None);
                     let staged = !self.policy.onboarding.invite;
-                    let action = MemberAction::Invite { staged };
+                    let action = MemberAction::Invite { staged, from: None };
                     self.change(subject, action, Reason::NewInDirectory);
                 }
                 Some(Found::One(member)) => self.active_by_email(person, at, member),
@@ -236,6 +249,16 @@ impl<'a> Decision<'a> {
                 }
             },
         }
+    }
+
+    /// Whether an open invitation can be withdrawn and sent to this address instead. Whom somebody gave
+    /// another role than a user's is left alone: an address in the directory must not become an
+    /// administrator's. So is everybody where the policy invites nobody.
+    fn can_replace_invitation(&self, member: &Member, email: &Email) -> bool {
+        member.status == MemberStatus::Invited
+            && member.role == MemberRole::USER
+            && self.policy.onboarding.invite
+            && !self.index.by_email.contains_key(email)
     }
 
     /// An active person whose id isn't in the organization, but whose email is.

@@ -68,6 +68,12 @@ pub(super) fn compare(
     comparison.problems
 }
 
+/// An address that changes is another account there: the old one is revoked instead.
+const INVITE: MemberAction = MemberAction::Invite {
+    staged: false,
+    from: None,
+};
+
 struct Comparison<'a> {
     roster: &'a Roster,
     policy: &'a Policy,
@@ -127,14 +133,8 @@ impl<'a> Comparison<'a> {
             return;
         }
         let (action, reason) = match self.state.accounts.get(email) {
-            None if self.state.lost => (
-                MemberAction::Invite { staged: false },
-                Reason::MembersUnknown,
-            ),
-            None => (
-                MemberAction::Invite { staged: false },
-                Reason::NewInDirectory,
-            ),
+            None if self.state.lost => (INVITE, Reason::MembersUnknown),
+            None => (INVITE, Reason::NewInDirectory),
             Some(account) if account.external_id == person.id => match account.access {
                 Access::Given => {
                     self.on_server.insert(&person.id);
@@ -143,8 +143,7 @@ impl<'a> Comparison<'a> {
                 }
                 Access::Unsure => {
                     self.sent.known.insert(person.id.clone());
-                    let action = MemberAction::Invite { staged: false };
-                    (action, Reason::NewInDirectory)
+                    (INVITE, Reason::NewInDirectory)
                 }
                 Access::Revoked if self.policy.onboarding.restore != Restore::Nobody => {
                     (MemberAction::Restore, Reason::ActiveAgain)

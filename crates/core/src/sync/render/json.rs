@@ -212,7 +212,10 @@ impl<'a> Row<'a> {
 
     fn put_member(&mut self, action: &'a MemberAction) {
         match action {
-            MemberAction::Invite { staged } => self.staged = *staged,
+            MemberAction::Invite { staged, from } => {
+                self.staged = *staged;
+                self.from = from.as_ref().map(|from| from.as_str());
+            }
             MemberAction::Relink { from } => self.from = Some(from.as_str()),
             MemberAction::Revoke { evidence } | MemberAction::Remove { evidence } => {
                 self.evidence = Some(Shown::new(evidence));

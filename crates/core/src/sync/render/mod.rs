@@ -66,7 +66,10 @@ fn detail(change: &Change) -> String {
     };
     match &change.action {
         Action::Member(action) => match action {
-            MemberAction::Invite { staged: true } => "staged, no invitation yet".into(),
+            MemberAction::Invite { staged: true, .. } => "staged, no invitation yet".into(),
+            MemberAction::Invite {
+                from: Some(from), ..
+            } => format!("in place of the invitation to {from}, which is withdrawn"),
             MemberAction::Relink { from } => format!("was {from}"),
             MemberAction::Revoke { evidence } | MemberAction::Remove { evidence } => {
                 evidence.to_string()
