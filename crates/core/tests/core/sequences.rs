@@ -1,7 +1,7 @@
 //! What holds over sequences of runs: a directory that changes, a clock that is wrong now and then, an
 //! organization that is changed by hand, runs that are stopped or refused, records that are lost.
 //!
-//! What a run took away is found by comparing the organization before and after it. Only the class of
+//! What a run took away is found by comparing the organization before and after it. Only the kind of
 //! the evidence is the plan's.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use directory_sync_core::directory::{AccountState, Email, ExternalId};
 use directory_sync_core::organization::model::{Member, MemberRole, MemberStatus};
 use directory_sync_core::sync::guard::{Approval, Digest, GuardedPlan};
-use directory_sync_core::sync::ledger::{Class, Ledger};
+use directory_sync_core::sync::ledger::{EvidenceKind, Ledger};
 use directory_sync_core::sync::limits::SMALLEST_LIMITED_GROUP;
 use directory_sync_core::sync::memberships::FailedChanges;
 use directory_sync_core::sync::plan::{Action, Change, GroupAction, MemberAction};
@@ -439,7 +439,7 @@ struct Loss {
     /// What the clock of the run said.
     clock: Timestamp,
     email: Email,
-    class: Class,
+    kind: EvidenceKind,
     what: What,
     /// The group was large enough for a limit of its own.
     limited: bool,
@@ -826,16 +826,16 @@ impl Observer {
         before: &ModelOrganization,
         guarded: &GuardedPlan,
     ) -> Result<(), TestCaseError> {
-        let mut by_person: BTreeMap<&ExternalId, Class> = BTreeMap::new();
-        let mut by_group: BTreeMap<(&ExternalId, &ExternalId), Class> = BTreeMap::new();
+        let mut by_person: BTreeMap<&ExternalId, EvidenceKind> = BTreeMap::new();
+        let mut by_group: BTreeMap<(&ExternalId, &ExternalId), EvidenceKind> = BTreeMap::new();
         for change in &guarded.approved.changes {
             if let Some(evidence) = change.evidence() {
                 by_person.insert(change.external_id(), evidence.into());
             }
             if let Some(GroupAction::Update(update)) = change.group() {
                 for leaving in &update.remove {
-                    let class = (&leaving.evidence).into();
-                    by_group.insert((change.external_id(), &leaving.external_id), class);
+                    let kind = (&leaving.evidence).into();
+                    by_group.insert((change.external_id(), &leaving.external_id), kind);
                 }
             }
         }
@@ -871,7 +871,7 @@ impl Observer {
                 at: self.now,
                 clock: self.run.now,
                 email: member.email.clone(),
-                class: by_person[own],
+                kind: by_person[own],
                 what: What::Access,
                 limited: true,
                 synced: true,
@@ -900,9 +900,9 @@ impl Observer {
                 let protected = self.policy.groups.protected.iter();
                 let mut protected = protected.map(|glob| glob.matches(&group.name));
                 prop_assert!(!protected.any(|is| is), "{own} left {}", group.name);
-                let class = by_group.get(&(of, own)).or_else(|| by_person.get(own));
-                let class = class.copied().unwrap_or(Class::Absent);
-                if class == Class::Absent && synced {
+                let kind = by_group.get(&(of, own)).or_else(|| by_person.get(own));
+                let kind = kind.copied().unwrap_or(EvidenceKind::Absent);
+                if kind == EvidenceKind::Absent && synced {
                     left.insert(of.clone());
                 }
                 let managed = before.content.members.iter().filter(|m| self.is_ours(m));
@@ -911,7 +911,7 @@ impl Observer {
                     at: self.now,
                     clock: self.run.now,
                     email: member.email.clone(),
-                    class,
+                    kind,
                     what: What::Membership(of.clone()),
                     limited: managed.count() >= SMALLEST_LIMITED_GROUP,
                     synced,
@@ -942,11 +942,11 @@ impl Observer {
     /// How many times the limit may be used: a clock that jumps ahead (because it is wrong now, or was
     /// behind before) can't be told from time that went by, and with a lost record only absence isn't
     /// believed.
-    fn times(&self, class: Option<Class>) -> usize {
+    fn times(&self, kind: Option<EvidenceKind>) -> usize {
         let within = |times: &[Timestamp]| times.iter().filter(|at| **at > self.since()).count();
         let (wrong, lost) = (within(&self.wrong), within(&self.lost));
-        match class {
-            Some(Class::Absent) if wrong == 0 => 1,
+        match kind {
+            Some(EvidenceKind::Absent) if wrong == 0 => 1,
             _ => 1 + wrong + lost,
         }
     }
@@ -957,7 +957,7 @@ impl Observer {
         new: Vec<Loss>,
     ) -> Result<(), TestCaseError> {
         let since = self.since();
-        let fresh = new.iter().map(|loss| loss.class).collect::<BTreeSet<_>>();
+        let fresh = new.iter().map(|loss| loss.kind).collect::<BTreeSet<_>>();
         self.losses.extend(new);
         let invited: BTreeSet<Uuid> = self
             .invited
@@ -982,21 +982,21 @@ impl Observer {
             .max()
             .unwrap_or(base)
             .max(base);
-        for class in fresh {
+        for kind in fresh {
             let people: BTreeSet<&Email> = recent()
-                .filter(|loss| loss.class == class)
+                .filter(|loss| loss.kind == kind)
                 .map(|loss| &loss.email)
                 .collect();
-            let times = self.times(Some(class));
+            let times = self.times(Some(kind));
             // Each time it is a share of those who were there then.
             let base = if times == 1 { base } else { largest };
-            let limit = match class {
-                Class::Absent => self.policy.offboarding.limit.losses(base),
-                Class::Disabled => self.policy.offboarding.disabled_limit.disabled(base),
+            let limit = match kind {
+                EvidenceKind::Absent => self.policy.offboarding.limit.losses(base),
+                EvidenceKind::Disabled => self.policy.offboarding.disabled_limit.disabled(base),
             };
             prop_assert!(
                 people.len() <= limit * times,
-                "{} of {} lost something within a day ({class:?}), {times} times {limit} may",
+                "{} of {} lost something within a day ({kind:?}), {times} times {limit} may",
                 people.len(),
                 base
             );
@@ -1021,7 +1021,7 @@ impl Observer {
         let mut left: BTreeMap<&Email, bool> = self
             .losses
             .iter()
-            .filter(|loss| loss.at > self.since() && loss.class == Class::Absent)
+            .filter(|loss| loss.at > self.since() && loss.kind == EvidenceKind::Absent)
             .filter(|loss| loss.synced && loss.what == What::Membership(group.clone()))
             .map(|loss| (&loss.email, loss.limited))
             .filter(|(email, _)| !self.added.contains(&(number, email.as_str().to_owned())))
@@ -1033,7 +1033,7 @@ impl Observer {
         let now = all.len();
         all.extend(left.keys());
         let taken = self.taken.iter().filter(|(group, _)| *group == number);
-        let times = self.times(Some(Class::Absent));
+        let times = self.times(Some(EvidenceKind::Absent));
         // Where a clock was wrong, who left before may count as having left the day before.
         let smallest = if times == 1 { all.len() } else { now };
         if smallest < SMALLEST_LIMITED_GROUP {
@@ -1075,7 +1075,7 @@ impl Observer {
         let recent = self.deleted.iter().filter(|at| **at > self.since()).count();
         let all = before.content.groups.len() + recent - deleted;
         let limit = self.policy.offboarding.limit.losses(all);
-        let times = self.times(Some(Class::Absent));
+        let times = self.times(Some(EvidenceKind::Absent));
         prop_assert!(
             recent <= limit * times,
             "{recent} of {all} groups were deleted"

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{FingerprintSet, HeldBecause};
 use crate::directory::ExternalId;
-use crate::sync::ledger::{Class, Ledger, Recent, key, member_key};
+use crate::sync::ledger::{EvidenceKind, Ledger, Recent, key, member_key};
 use crate::sync::limits::Limit;
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan, Reason, RemovedMember};
 use crate::sync::policy::{Policy, passes};
@@ -17,7 +17,7 @@ pub(super) struct Reasons {
     list: Vec<HeldBecause>,
     /// Whatever takes something away.
     everything: Option<usize>,
-    /// What rests on evidence of this class.
+    /// What rests on evidence of this kind.
     disabled: Option<usize>,
     absent: Option<usize>,
     /// Loss of access, membership or a whole group that rests on absence.
@@ -61,18 +61,18 @@ impl Reasons {
         }
         match &change.action {
             Action::Member(MemberAction::Revoke { evidence }) => {
-                self.everything.or(self.access_by_class(evidence.into()))
+                self.everything.or(self.access_by_kind(evidence.into()))
             }
             Action::Member(MemberAction::Remove { evidence }) => self
                 .everything
-                .or(self.access_by_class(evidence.into()))
+                .or(self.access_by_kind(evidence.into()))
                 .or_else(|| self.people.get(id).copied()),
             Action::Member(MemberAction::Invite { .. }) => {
                 self.invitations.filter(|_| !self.known.contains(id))
             }
             Action::Group(GroupAction::Delete { .. }) => self
                 .everything
-                .or(self.access_by_class(Class::Absent))
+                .or(self.access_by_kind(EvidenceKind::Absent))
                 .or(self.deletions)
                 .or_else(|| self.groups.get(id).map(|group| group.by)),
             // By another name it might not be protected in the next run.
@@ -94,28 +94,28 @@ impl Reasons {
         if self.covered.has_withdrawal(group, member) {
             return None;
         }
-        let class = Class::from(&leaving.evidence);
+        let kind = EvidenceKind::from(&leaving.evidence);
         let by_group = || {
             let held = self.groups.get(group)?;
-            (held.protected || class == Class::Absent).then_some(held.by)
+            (held.protected || kind == EvidenceKind::Absent).then_some(held.by)
         };
         self.everything
-            .or(self.by_class(class))
+            .or(self.by_kind(kind))
             .or_else(by_group)
             // What is held of one person is held together.
             .or_else(|| self.people.get(member).copied())
     }
 
-    fn by_class(&self, class: Class) -> Option<usize> {
-        match class {
-            Class::Disabled => self.disabled,
-            Class::Absent => self.absent,
+    fn by_kind(&self, kind: EvidenceKind) -> Option<usize> {
+        match kind {
+            EvidenceKind::Disabled => self.disabled,
+            EvidenceKind::Absent => self.absent,
         }
     }
 
-    fn access_by_class(&self, class: Class) -> Option<usize> {
-        self.by_class(class)
-            .or(self.access.filter(|_| class == Class::Absent))
+    fn access_by_kind(&self, kind: EvidenceKind) -> Option<usize> {
+        self.by_kind(kind)
+            .or(self.access.filter(|_| kind == EvidenceKind::Absent))
     }
 
     /// Identifies everything that is held.
@@ -185,7 +185,7 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
         reasons.everything = reasons.everything.or(why);
     }
     let limit = policy.offboarding.limit;
-    let absent = losses.people(Class::Absent).len() + losses.unmanaged.len();
+    let absent = losses.people(EvidenceKind::Absent).len() + losses.unmanaged.len();
     let careful = ledger.is_careful() && reasons.absent.is_none();
     if ledger.is_adopted() {
         let members = losses.absent_without_access().count();
@@ -211,7 +211,7 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
     reasons
 }
 
-/// People who would lose something, of both classes.
+/// People who would lose something, of both kinds.
 fn people(
     reasons: &mut Reasons,
     losses: &Losses<'_>,
@@ -224,25 +224,25 @@ fn people(
     let members = plan.counts.with_access + plan.counts.invited;
     let with_access = members.saturating_sub(invited);
     let base = with_access + losses.without_access(recent);
-    for class in [Class::Absent, Class::Disabled] {
-        let people = losses.people(class);
-        let others = match class {
-            Class::Absent => losses.unmanaged.len(),
-            Class::Disabled => 0,
+    for kind in [EvidenceKind::Absent, EvidenceKind::Disabled] {
+        let people = losses.people(kind);
+        let others = match kind {
+            EvidenceKind::Absent => losses.unmanaged.len(),
+            EvidenceKind::Disabled => 0,
         };
         let members = people.len() + others;
-        let limit = match class {
-            Class::Absent => policy.offboarding.limit,
-            Class::Disabled => policy.offboarding.disabled_limit,
+        let limit = match kind {
+            EvidenceKind::Absent => policy.offboarding.limit,
+            EvidenceKind::Disabled => policy.offboarding.disabled_limit,
         };
         if members == 0 || limit.is_off() {
             continue;
         }
         let mut keys = losses.keys(recent, people.iter().copied());
         keys.extend(losses.unmanaged.iter().map(|member| member_key(*member)));
-        let earlier = recent.people(class, |key| keys.contains(key));
-        match class {
-            Class::Absent => {
+        let earlier = recent.people(kind, |key| keys.contains(key));
+        match kind {
+            EvidenceKind::Absent => {
                 // Nobody knows why they lost it.
                 let earlier = earlier + recent.elsewhere;
                 let limit = limit.losses(base);
@@ -255,7 +255,7 @@ fn people(
                     reasons.absent = reasons.add(why);
                 }
             }
-            Class::Disabled => {
+            EvidenceKind::Disabled => {
                 let limit = limit.disabled(base);
                 if members + earlier > limit {
                     let why = HeldBecause::Disabled {
@@ -316,7 +316,7 @@ fn groups(
             reasons.groups.insert((*group).clone(), held);
             let removed = leaving.removed.iter();
             let removed =
-                removed.filter(|(_, class)| protected.is_some() || *class == Class::Absent);
+                removed.filter(|(_, kind)| protected.is_some() || *kind == EvidenceKind::Absent);
             let removed = removed.map(|(id, _)| ((*id).clone(), by));
             reasons.people.extend(removed);
             if leaving.deleted && protected.is_some() {
@@ -475,7 +475,7 @@ struct Losses<'a> {
     unmanaged: BTreeSet<Uuid>,
     deleted: Vec<&'a ExternalId>,
     /// Who is removed from the organization.
-    removed: HashMap<&'a ExternalId, Class>,
+    removed: HashMap<&'a ExternalId, EvidenceKind>,
     /// The names that groups have in Bitwarden and get, where the plan changes them and that isn't
     /// approved.
     renamed: BTreeMap<&'a ExternalId, (&'a str, &'a str)>,
@@ -490,7 +490,7 @@ struct Leaving<'a> {
     absent: HashSet<&'a ExternalId>,
     disabled: HashSet<&'a ExternalId>,
     /// Who of them leaves it by being removed from the organization.
-    removed: Vec<(&'a ExternalId, Class)>,
+    removed: Vec<(&'a ExternalId, EvidenceKind)>,
     /// Managed members in it, whether they are moved in this run or not; `None` where that isn't known.
     size: Option<usize>,
     /// Who of them stays, where that isn't told by the number alone.
@@ -499,10 +499,10 @@ struct Leaving<'a> {
 }
 
 impl<'a> Leaving<'a> {
-    fn of_class(&mut self, class: Class) -> &mut HashSet<&'a ExternalId> {
-        match class {
-            Class::Disabled => &mut self.disabled,
-            Class::Absent => &mut self.absent,
+    fn of_kind(&mut self, kind: EvidenceKind) -> &mut HashSet<&'a ExternalId> {
+        match kind {
+            EvidenceKind::Disabled => &mut self.disabled,
+            EvidenceKind::Absent => &mut self.absent,
         }
     }
 
@@ -530,12 +530,12 @@ impl<'a> Losses<'a> {
             entry.name = &state.name;
             entry.size.get_or_insert(state.stays + state.leaving.len());
             for id in &state.leaving {
-                let Some(&class) = losses.removed.get(id) else {
+                let Some(&kind) = losses.removed.get(id) else {
                     continue;
                 };
                 if !reasons.covered.has_withdrawal(&state.external_id, id) {
-                    entry.of_class(class).insert(id);
-                    entry.removed.push((id, class));
+                    entry.of_kind(kind).insert(id);
+                    entry.removed.push((id, kind));
                 }
             }
         }
@@ -559,7 +559,7 @@ impl<'a> Losses<'a> {
             Action::Member(
                 action @ (MemberAction::Revoke { evidence } | MemberAction::Remove { evidence }),
             ) if !covered.has(change) => {
-                self.of_class(evidence.into()).insert(id);
+                self.of_kind(evidence.into()).insert(id);
                 self.access.insert(id);
                 if matches!(action, MemberAction::Remove { .. }) {
                     self.removed.insert(id, evidence.into());
@@ -577,9 +577,9 @@ impl<'a> Losses<'a> {
                     if covered.has_withdrawal(id, member) {
                         continue;
                     }
-                    let class = Class::from(&withdrawal.evidence);
-                    self.of_class(class).insert(member);
-                    leaving.of_class(class).insert(member);
+                    let kind = EvidenceKind::from(&withdrawal.evidence);
+                    self.of_kind(kind).insert(member);
+                    leaving.of_kind(kind).insert(member);
                 }
                 self.groups.insert(id, leaving);
             }
@@ -603,17 +603,17 @@ impl<'a> Losses<'a> {
         }
     }
 
-    fn of_class(&mut self, class: Class) -> &mut HashSet<&'a ExternalId> {
-        match class {
-            Class::Disabled => &mut self.disabled,
-            Class::Absent => &mut self.absent,
+    fn of_kind(&mut self, kind: EvidenceKind) -> &mut HashSet<&'a ExternalId> {
+        match kind {
+            EvidenceKind::Disabled => &mut self.disabled,
+            EvidenceKind::Absent => &mut self.absent,
         }
     }
 
-    fn people(&self, class: Class) -> &HashSet<&'a ExternalId> {
-        match class {
-            Class::Disabled => &self.disabled,
-            Class::Absent => &self.absent,
+    fn people(&self, kind: EvidenceKind) -> &HashSet<&'a ExternalId> {
+        match kind {
+            EvidenceKind::Disabled => &self.disabled,
+            EvidenceKind::Absent => &self.absent,
         }
     }
 

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Ledger, Uncounted, What, hourly};
+use super::{EvidenceKind, Ledger, Uncounted, What, hourly};
 use crate::sync::memberships::FailedChanges;
 use crate::sync::plan::{Kind, Plan};
 
@@ -41,7 +41,7 @@ impl Ledger {
             self.elsewhere.push(Uncounted {
                 at: self.latest,
                 ahead: self.ahead(),
-                class: Class::Absent,
+                kind: EvidenceKind::Absent,
                 losses,
             });
             hourly::merge_losses(&mut self.elsewhere);

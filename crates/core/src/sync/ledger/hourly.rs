@@ -21,7 +21,7 @@ impl Hourly for Uncounted {
     }
 
     fn is_alike(&self, other: &Self) -> bool {
-        self.class == other.class
+        self.kind == other.kind
     }
 
     fn take(&mut self, other: &Self) {
@@ -68,6 +68,6 @@ pub(super) fn merge<T: Hourly>(all: &mut Vec<T>) {
 
 /// The same of losses in any order.
 pub(super) fn merge_losses(losses: &mut Vec<Uncounted>) {
-    losses.sort_by_key(|one| (one.class, one.at));
+    losses.sort_by_key(|one| (one.kind, one.at));
     merge(losses);
 }

@@ -96,16 +96,16 @@ struct Shared {
 /// The key of a person or group.
 type Key = [u8; 8];
 
-/// Which evidence a loss rests on, as far as limits tell it apart.
+/// The kind of evidence that a loss rests on; each has a limit of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Class {
+pub enum EvidenceKind {
     /// The entry was read and is disabled.
     Disabled,
     /// Not in the directory, out of scope, or not in a group any more.
     Absent,
 }
 
-impl From<&Evidence> for Class {
+impl From<&Evidence> for EvidenceKind {
     fn from(evidence: &Evidence) -> Self {
         match evidence {
             Evidence::Disabled(_) => Self::Disabled,
@@ -120,7 +120,7 @@ struct Loss {
     at: i64,
     ahead: i64,
     what: What,
-    class: Class,
+    kind: EvidenceKind,
     /// It was seen to have happened; before, it may have.
     done: bool,
     /// They don't count once more in what limits are a share of: they have it back, or had no access
@@ -143,7 +143,7 @@ enum What {
 struct Uncounted {
     at: i64,
     ahead: i64,
-    class: Class,
+    kind: EvidenceKind,
     losses: u32,
 }
 
@@ -167,7 +167,7 @@ struct Invited {
 struct Revoked {
     at: i64,
     person: Key,
-    class: Class,
+    kind: EvidenceKind,
     /// By an approval.
     approved: bool,
 }
@@ -198,7 +198,7 @@ impl crate::sync::plan::Revocations for Ledger {
     fn has_revoked_disabled(&self, person: &ExternalId) -> bool {
         let key = key(person);
         let mut revoked = self.revoked.iter();
-        revoked.any(|one| one.person == key && one.class == Class::Disabled)
+        revoked.any(|one| one.person == key && one.kind == EvidenceKind::Disabled)
     }
 
     fn has_revoked_by(&self, person: &ExternalId, time: Timestamp) -> bool {
@@ -306,7 +306,7 @@ impl Ledger {
             };
         }
         self.latest = now.as_second();
-        self.settle(self.latest);
+        self.correct_clock_skew(self.latest);
     }
 
     /// Prepares it for being written over the ledger with this digest; whether it is another one.
@@ -322,14 +322,14 @@ impl Ledger {
     }
 
     /// The ledger as of `now`. What lies ahead of it counts as having happened now, and what the clock
-    /// said before is kept (`settle`): a clock that was wrong in one run gives the next ones no
+    /// said before is kept (`correct_clock_skew`): a clock that was wrong in one run gives the next ones no
     /// fresh budget. A loss is forgotten only once another loss was noted `KEPT` after it, by an
     /// earlier run: one clock that is ahead forgets nothing.
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Self {
         let now = now.as_second();
         let mut ledger = self.clone();
-        ledger.settle(now);
+        ledger.correct_clock_skew(now);
         ledger.first_sync_until = ledger
             .first_sync_until
             .min(now.saturating_add(WINDOW.as_secs()));
@@ -350,19 +350,19 @@ impl Ledger {
         ledger
     }
 
-    fn settle(&mut self, now: i64) {
+    fn correct_clock_skew(&mut self, now: i64) {
         for loss in self.losses.iter_mut().chain(&mut self.shared.losses) {
-            settle(&mut loss.at, &mut loss.ahead, now);
+            correct_clock_skew(&mut loss.at, &mut loss.ahead, now);
         }
         let uncounted = self.uncounted.iter_mut().chain(&mut self.elsewhere);
         for one in uncounted.chain(&mut self.shared.uncounted) {
-            settle(&mut one.at, &mut one.ahead, now);
+            correct_clock_skew(&mut one.at, &mut one.ahead, now);
         }
         for one in self.invited.iter_mut().chain(&mut self.shared.invited) {
-            settle(&mut one.at, &mut one.ahead, now);
+            correct_clock_skew(&mut one.at, &mut one.ahead, now);
         }
         let mut since = self.careful_until.saturating_sub(WINDOW.as_secs());
-        settle(&mut since, &mut self.careful_ahead, now);
+        correct_clock_skew(&mut since, &mut self.careful_ahead, now);
         self.careful_until = since.saturating_add(WINDOW.as_secs());
     }
 
@@ -437,7 +437,7 @@ impl Ledger {
         };
         let uncounted = self.uncounted.iter().chain(uncounted);
         for uncounted in uncounted.filter(|one| one.at > since) {
-            recent.uncounted[uncounted.class as usize] += uncounted.losses as usize;
+            recent.uncounted[uncounted.kind as usize] += uncounted.losses as usize;
         }
         let invited = self.invited.iter().chain(invited);
         for invited in invited.filter(|one| one.at > since) {
@@ -473,12 +473,12 @@ impl Ledger {
 }
 
 impl Recent {
-    /// How many people lost something on this class of evidence that isn't among `now`.
-    pub fn people(&self, class: Class, now: impl Fn(&Key) -> bool) -> usize {
+    /// How many people lost something on this kind of evidence that isn't among `now`.
+    pub fn people(&self, kind: EvidenceKind, now: impl Fn(&Key) -> bool) -> usize {
         let mut people: Vec<Key> = self
             .losses
             .iter()
-            .filter(|loss| loss.class == class)
+            .filter(|loss| loss.kind == kind)
             .filter_map(|loss| match loss.what {
                 What::Access { person } | What::Membership { person, .. } => Some(person),
                 What::Group { .. } => None,
@@ -487,7 +487,7 @@ impl Recent {
             .collect();
         people.sort_unstable();
         people.dedup();
-        people.len() + self.uncounted[class as usize]
+        people.len() + self.uncounted[kind as usize]
     }
 
     /// How many people lost access, haven't got it back and aren't among `now`: they were part of
@@ -523,7 +523,7 @@ impl Recent {
             _ => None,
         });
         // Losses of which only the number is known may all have been in this group.
-        left.collect::<HashSet<_>>().len() + self.uncounted[Class::Absent as usize]
+        left.collect::<HashSet<_>>().len() + self.uncounted[EvidenceKind::Absent as usize]
     }
 
     /// How many people who aren't among `now` left this group and are in it again: a run added them,
@@ -567,7 +567,7 @@ impl Recent {
 /// Where a time lies ahead of `now`, either the clock is behind now or it was ahead then. Nobody can
 /// tell yet, so it counts from now on, and `ahead` keeps how far it lay from there. As soon as the clock
 /// is near the first time again (within a day), it was behind in between, and the first time holds.
-fn settle(at: &mut i64, ahead: &mut i64, now: i64) {
+fn correct_clock_skew(at: &mut i64, ahead: &mut i64, now: i64) {
     let first = at.saturating_add(*ahead);
     if now >= first.saturating_sub(WINDOW.as_secs()) {
         (*at, *ahead) = (first, 0);

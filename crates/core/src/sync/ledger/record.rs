@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::{
-    Class, Hold, Invited, Key, LOSSES_MAX, Ledger, Loss, PENDING_MAX, REVOKED_MAX, Revoked,
+    EvidenceKind, Hold, Invited, Key, LOSSES_MAX, Ledger, Loss, PENDING_MAX, REVOKED_MAX, Revoked,
     Uncounted, What, hourly, key, member_key,
 };
 use crate::sync::limits::WINDOW;
@@ -40,7 +40,7 @@ impl Ledger {
             approved = approved.union(&hold.changes);
         }
         let approved = approved.and_what_follows(&plan.changes);
-        let mut losses: Vec<(What, Class)> = vec![];
+        let mut losses: Vec<(What, EvidenceKind)> = vec![];
         let mut revoked: Vec<Revoked> = vec![];
         let mut invited: Vec<Key> = vec![];
         for change in &plan.changes {
@@ -50,17 +50,17 @@ impl Ledger {
                     action
                     @ (MemberAction::Revoke { evidence } | MemberAction::Remove { evidence }),
                 ) => {
-                    let (person, class) = (key(id), Class::from(evidence));
+                    let (person, kind) = (key(id), EvidenceKind::from(evidence));
                     let approved = approved.has(change);
                     if !approved {
-                        losses.push((What::Access { person }, class));
+                        losses.push((What::Access { person }, kind));
                     }
                     if matches!(action, MemberAction::Revoke { .. }) {
                         let at = self.latest;
                         revoked.push(Revoked {
                             at,
                             person,
-                            class,
+                            kind,
                             approved,
                         });
                     }
@@ -73,8 +73,8 @@ impl Ledger {
                     for leaving in &update.remove {
                         if !approved.has_withdrawal(id, &leaving.external_id) {
                             let person = key(&leaving.external_id);
-                            let class = Class::from(&leaving.evidence);
-                            losses.push((What::Membership { person, group }, class));
+                            let kind = EvidenceKind::from(&leaving.evidence);
+                            losses.push((What::Membership { person, group }, kind));
                         }
                     }
                 }
@@ -82,34 +82,38 @@ impl Ledger {
                     members, unmanaged, ..
                 }) if !approved.has(change) => {
                     let group = key(id);
-                    losses.push((What::Group { group }, Class::Absent));
+                    losses.push((What::Group { group }, EvidenceKind::Absent));
                     let managed = members.iter().flatten().map(key);
                     let members = managed.chain(unmanaged.iter().copied().map(member_key));
                     losses.extend(
-                        members.map(|person| (What::Membership { person, group }, Class::Absent)),
+                        members.map(|person| {
+                            (What::Membership { person, group }, EvidenceKind::Absent)
+                        }),
                     );
                 }
                 _ => {}
             }
         }
         // Who leaves the organization leaves its groups by that.
-        let leaving: HashMap<_, Class> = plan
+        let leaving: HashMap<_, EvidenceKind> = plan
             .changes
             .iter()
             .filter(|change| change.kind() == Kind::Remove)
             .filter(|change| !approved.has(change))
-            .filter_map(|change| Some((change.external_id(), Class::from(change.evidence()?))))
+            .filter_map(|change| {
+                Some((change.external_id(), EvidenceKind::from(change.evidence()?)))
+            })
             .collect();
         for group in &plan.groups {
             let of = key(&group.external_id);
             losses.extend(group.leaving.iter().filter_map(|id| {
-                let class = *leaving.get(id)?;
+                let kind = *leaving.get(id)?;
                 Some((
                     What::Membership {
                         person: key(id),
                         group: of,
                     },
-                    class,
+                    kind,
                 ))
             }));
         }
@@ -340,10 +344,10 @@ impl Ledger {
         if relinked.is_empty() {
             return;
         }
-        let known: HashSet<(What, Class)> = self
+        let known: HashSet<(What, EvidenceKind)> = self
             .losses
             .iter()
-            .map(|loss| (loss.what, loss.class))
+            .map(|loss| (loss.what, loss.kind))
             .collect();
         let carried = self.losses.iter().filter_map(|loss| {
             let What::Membership { person, group } = loss.what else {
@@ -351,26 +355,26 @@ impl Ledger {
             };
             let group = *relinked.get(&group)?;
             let what = What::Membership { person, group };
-            (!known.contains(&(what, loss.class))).then_some(Loss { what, ..*loss })
+            (!known.contains(&(what, loss.kind))).then_some(Loss { what, ..*loss })
         });
         let carried: Vec<Loss> = carried.collect();
         self.losses.extend(carried);
     }
 
-    pub(super) fn add_losses(&mut self, losses: Vec<(What, Class)>) {
+    pub(super) fn add_losses(&mut self, losses: Vec<(What, EvidenceKind)>) {
         // The same loss on other evidence counts against another limit, too.
-        let new: HashSet<(What, Class)> = losses.iter().copied().collect();
+        let new: HashSet<(What, EvidenceKind)> = losses.iter().copied().collect();
         self.losses
-            .retain(|loss| !new.contains(&(loss.what, loss.class)));
+            .retain(|loss| !new.contains(&(loss.what, loss.kind)));
         let mut seen = HashSet::new();
         let (at, ahead) = (self.latest, self.ahead());
-        for (what, class) in losses {
-            if seen.insert((what, class)) {
+        for (what, kind) in losses {
+            if seen.insert((what, kind)) {
                 self.losses.push(Loss {
                     at,
                     ahead,
                     what,
-                    class,
+                    kind,
                     done: false,
                     outside_base: false,
                 });
@@ -382,9 +386,9 @@ impl Ledger {
         }
         self.losses.sort_by_key(|loss| loss.at);
         let dropped: Vec<Loss> = self.losses.drain(..surplus).collect();
-        for class in [Class::Disabled, Class::Absent] {
+        for kind in [EvidenceKind::Disabled, EvidenceKind::Absent] {
             let mut by_hour: HashMap<i64, (i64, i64, u32)> = HashMap::new();
-            for loss in dropped.iter().filter(|loss| loss.class == class) {
+            for loss in dropped.iter().filter(|loss| loss.kind == kind) {
                 let hour = by_hour.entry(loss.at / 3600).or_default();
                 hour.0 = hour.0.max(loss.at);
                 hour.1 = hour.1.max(loss.ahead);
@@ -395,7 +399,7 @@ impl Ledger {
                 .extend(uncounted.map(|(at, ahead, losses)| Uncounted {
                     at,
                     ahead,
-                    class,
+                    kind,
                     losses,
                 }));
         }

@@ -21,7 +21,7 @@ fn access(person: &str, at: Timestamp) -> Loss {
         what: What::Access {
             person: key(&id(person)),
         },
-        class: Class::Absent,
+        kind: EvidenceKind::Absent,
         done: true,
         outside_base: false,
     }
@@ -38,7 +38,7 @@ fn ledger() -> Ledger {
     ledger.revoked = vec![Revoked {
         at: ledger.latest,
         person: key(&id("ann")),
-        class: Class::Absent,
+        kind: EvidenceKind::Absent,
         approved: false,
     }];
     let hold = ledger.hold(FingerprintSet::from_sorted(vec![[1; 16], [2; 16]]));
@@ -47,7 +47,10 @@ fn ledger() -> Ledger {
 }
 
 fn lost(ledger: &Ledger, at: Timestamp) -> usize {
-    ledger.at(at).recent().people(Class::Absent, |_| false)
+    ledger
+        .at(at)
+        .recent()
+        .people(EvidenceKind::Absent, |_| false)
 }
 
 #[test]
@@ -159,13 +162,13 @@ fn its_size_is_bounded_and_what_does_not_fit_still_counts() {
         let of = |n: u32| {
             let id = id(&format!("{run}-{n}"));
             let (person, group) = (key(&id), key(&id));
-            (What::Membership { person, group }, Class::Absent)
+            (What::Membership { person, group }, EvidenceKind::Absent)
         };
         ledger.add_losses((0..5_000).map(of).collect());
         let revoked = |n: u32| Revoked {
             at: ledger.latest,
             person: key(&id(&format!("{run}-{n}"))),
-            class: Class::Absent,
+            kind: EvidenceKind::Absent,
             approved: false,
         };
         let revoked = (0..5_000).map(revoked).collect();
@@ -242,7 +245,7 @@ fn a_ledger_is_bounded_whatever_happened() {
                         person,
                         group: [run as u8; 8],
                     },
-                    Class::Absent,
+                    EvidenceKind::Absent,
                 )
             };
             let start = (run * 500 + hour) as usize * 20;
@@ -250,7 +253,7 @@ fn a_ledger_is_bounded_whatever_happened() {
             ledger.elsewhere.push(Uncounted {
                 at: ledger.latest,
                 ahead: 15_000_000_000,
-                class: Class::Absent,
+                kind: EvidenceKind::Absent,
                 losses: u32::MAX,
             });
             hourly::merge_losses(&mut ledger.elsewhere);
@@ -274,7 +277,7 @@ fn a_ledger_is_bounded_whatever_happened() {
     let revoked = |number: u64| Revoked {
         at: ledger.latest,
         person: number.to_be_bytes(),
-        class: Class::Disabled,
+        kind: EvidenceKind::Disabled,
         approved: true,
     };
     let revoked: Vec<Revoked> = (0..5_000).map(revoked).collect();

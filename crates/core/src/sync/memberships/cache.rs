@@ -8,8 +8,8 @@ use uuid::Uuid;
 use crate::directory::ExternalId;
 use crate::sync::hash::{person_hash, truncated};
 use crate::sync::plan::{
-    Action, CachedMembers, Change, DesiredGroup, Draft, Existing, GroupAction, GroupState,
-    KnownGroups, MemberAction, Plan, RemovedMember, Update,
+    Action, CachedMembers, Change, DesiredGroup, Draft, Existing, GroupAction, GroupCache,
+    GroupState, MemberAction, Plan, RemovedMember, Update,
 };
 use crate::sync::sent::{SendResult, SentState};
 
@@ -90,14 +90,14 @@ impl MembershipCache {
     /// - those with withdrawals that wait, while somebody is `approving` them;
     /// - those in which somebody may be who became ours to move, or has another external id now.
     pub fn to_read(&self, draft: &Draft<'_>, approving: bool) -> Vec<Uuid> {
-        let unmanaged_changed = self.unmanaged != draft.unmanaged().pending;
+        let unmanaged_changed = self.unmanaged != draft.unmanaged().with_relinked;
         let mut unknown: Vec<Uuid> = draft
             .existing()
             .filter(|(group, id, existing)| {
                 draft.may_lose_protected(group)
                     || match existing {
                         Existing::Relinked => true,
-                        Existing::Known(wanted) => match self.known(id, wanted) {
+                        Existing::Known(wanted) => match self.members(id, wanted) {
                             None => true,
                             Some(CachedMembers::Differs { .. }) => approving || unmanaged_changed,
                             Some(CachedMembers::AsDesired | CachedMembers::WithLeavers) => {
@@ -120,7 +120,7 @@ impl MembershipCache {
     }
 
     /// What holds of a group that wasn't read.
-    pub(crate) fn known(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<CachedMembers> {
+    pub(crate) fn members(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<CachedMembers> {
         let cached = self.groups.get(&key(id))?;
         if let Some(differs) = &cached.differs {
             let Differences { missing, extra } = &**differs;
@@ -176,7 +176,7 @@ impl MembershipCache {
             })
             .collect();
         self.unmanaged = if failed.people.is_empty() {
-            plan.unmanaged.settled
+            plan.unmanaged.unchanged
         } else {
             [0; 16]
         };
@@ -206,7 +206,7 @@ impl MembershipCache {
                 _ => {}
             }
         }
-        self.unmanaged = plan.unmanaged.pending;
+        self.unmanaged = plan.unmanaged.with_relinked;
         self.groups = plan
             .groups
             .iter()
@@ -292,9 +292,9 @@ impl MembershipCache {
     }
 }
 
-impl KnownGroups for MembershipCache {
-    fn known(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<CachedMembers> {
-        self.known(id, wanted)
+impl GroupCache for MembershipCache {
+    fn members(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<CachedMembers> {
+        self.members(id, wanted)
     }
 
     fn unmanaged(&self, id: &ExternalId) -> Option<u32> {

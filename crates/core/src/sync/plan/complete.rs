@@ -13,7 +13,7 @@ use crate::sync::plan::groups::Target;
 use crate::sync::plan::people::Presence;
 use crate::sync::plan::write_only;
 use crate::sync::plan::{
-    Action, CachedMembers, Change, GroupAction, GroupState, KnownGroups, Plan, Reason,
+    Action, CachedMembers, Change, GroupAction, GroupCache, GroupState, Plan, Reason,
     RemovedMember, Subject, Update,
 };
 use crate::sync::roster::Roster;
@@ -25,7 +25,7 @@ impl Draft<'_> {
     /// the plan goes by `memory`. A group that neither knows is left alone.
     pub(crate) fn complete_with(
         self,
-        memory: &impl KnownGroups,
+        memory: &impl GroupCache,
         read: &HashMap<Uuid, Vec<Uuid>>,
     ) -> Plan {
         let Self {
@@ -67,7 +67,7 @@ impl Draft<'_> {
 fn compare(
     mut compared: Compared<'_>,
     roster: &Roster,
-    memory: &impl KnownGroups,
+    memory: &impl GroupCache,
     read: &HashMap<Uuid, Vec<Uuid>>,
     plan: &mut Plan,
 ) -> Vec<Problem> {
@@ -94,7 +94,7 @@ fn compare(
             Target::Existing(uuid) | Target::Relinked(uuid) => {
                 let known = match read.get(&uuid) {
                     Some(_) => None,
-                    None if wanted.target == Target::Existing(uuid) => memory.known(id, wanted),
+                    None if wanted.target == Target::Existing(uuid) => memory.members(id, wanted),
                     None => None,
                 };
                 match (read.get(&uuid), known) {

@@ -243,13 +243,13 @@ pub(crate) enum Existing<'a> {
     Relinked,
 }
 
-/// Stands for all members who aren't ours to move once the plan is done.
+/// Digests of the unmanaged members: those who aren't ours to move.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Unmanaged {
-    /// Once it is done.
-    pub(crate) settled: [u8; 16],
-    /// And for the external ids that members get by it.
-    pub(crate) pending: [u8; 16],
+    /// Of those whom the plan doesn't re-link.
+    pub(crate) unchanged: [u8; 16],
+    /// Of them, and of the external ids that members get by the plan.
+    pub(crate) with_relinked: [u8; 16],
 }
 
 fn unmanaged(content: &Content, prefix: &str, people: &people::Decided) -> Unmanaged {
@@ -268,8 +268,8 @@ fn unmanaged(content: &Content, prefix: &str, people: &people::Decided) -> Unman
         }
     }
     Unmanaged {
-        settled: outside.digest(),
-        pending: outside.and(renamed).digest(),
+        unchanged: outside.digest(),
+        with_relinked: outside.and(renamed).digest(),
     }
 }
 

@@ -59,10 +59,10 @@ pub(crate) enum CachedMembers {
     },
 }
 
-/// What earlier runs know of the organization's groups.
-pub(crate) trait KnownGroups {
-    /// What holds of a group that wasn't read.
-    fn known(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<CachedMembers>;
+/// What earlier runs cached of the organization's groups.
+pub(crate) trait GroupCache {
+    /// The members of a group that wasn't read; `None` where they aren't known.
+    fn members(&self, id: &ExternalId, wanted: &DesiredGroup) -> Option<CachedMembers>;
     /// As [`GroupState::unmanaged`], when the group was read.
     fn unmanaged(&self, id: &ExternalId) -> Option<u32>;
     /// What was sent to a server that can't be read.

@@ -17,7 +17,7 @@ pub use change::{
 pub(crate) use draft::{DesiredGroup, Existing, Unmanaged};
 pub use draft::{Draft, draft};
 pub use group_state::GroupState;
-pub(crate) use group_state::{CachedMembers, KnownGroups};
+pub(crate) use group_state::{CachedMembers, GroupCache};
 pub use restores::Revocations;
 
 use crate::problem::Problems;
