@@ -10,14 +10,13 @@ use axum::body::Bytes;
 use directory_sync::api::DirectorySync;
 use directory_sync::api::conditions::{ConditionType, find};
 use directory_sync_testing::command::program;
-use directory_sync_testing::hostile::{self, Harm};
+use directory_sync_testing::hostile::{self, Harm, LdapHarm};
 use directory_sync_testing::manifests::secret;
 use directory_sync_testing::world::{World, eventually, operator_kubeconfig};
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::json;
 use simulators::lab::free_port;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::canary::{
@@ -119,34 +118,6 @@ impl Cluster {
     }
 }
 
-/// An LDAP server that refuses each bind with this diagnostic message.
-async fn ldap_server(message: String) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ldap://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = [0; 4096];
-            if stream.read(&mut request).await.is_err() {
-                continue;
-            }
-            // The first request of a connection has the id 1.
-            let element = |tag: u8, content: &[u8]| {
-                let length = u16::try_from(content.len()).unwrap().to_be_bytes();
-                [&[tag, 0x82][..], &length, content].concat()
-            };
-            let result = [b"\x0a\x01\x31\x04\x00", &element(4, message.as_bytes())[..]].concat();
-            let answer = element(0x30, &[&[2, 1, 1][..], &element(0x61, &result)].concat());
-            stream.write_all(&answer).await.ok();
-            // Until it has read the answer and says goodbye.
-            let _closed = stream
-                .read(&mut request)
-                .await
-                .is_ok_and(|count| count == 0);
-        }
-    });
-    url
-}
-
 /// Everything that is sent there as traces.
 async fn traces() -> (String, Arc<Mutex<Vec<u8>>>) {
     let received = Arc::new(Mutex::new(Vec::new()));
@@ -190,7 +161,8 @@ async fn everything_wrong(cluster: &mut Cluster) {
         )
     };
     for (_, encode) in ENCODINGS {
-        let url = ldap_server(format!("{} {}", encode(PASSWORD), encode(ACCOUNT))).await;
+        let message = format!("{} {}", encode(PASSWORD), encode(ACCOUNT));
+        let url = hostile::ldap_server(LdapHarm::Refuse(message)).await;
         cluster.apply(&open, &ldap(&url), &bind);
     }
     // TLS where there is none, for both sides, and the wrong password for a real directory.

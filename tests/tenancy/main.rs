@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod attacks;
 mod canary;
 mod cluster;
 mod echo;

@@ -48,7 +48,9 @@ fn object(kind: &str, name: &str, field: &str, texts: &[(&str, &str)]) -> String
             let lines = text.lines().map(|line| format!("    {line}\n"));
             format!("  {key}: |\n{}", lines.collect::<String>())
         } else {
-            format!("  {key}: {text:?}\n")
+            // JSON is YAML, but for a character that YAML wants to be escaped.
+            let quoted = serde_json::Value::from(text).to_string();
+            format!("  {key}: {}\n", quoted.replace('\u{7f}', "\\x7f"))
         }
     });
     format!(

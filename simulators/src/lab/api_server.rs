@@ -19,11 +19,16 @@ use super::{Authority, Identity, LabError, find, folder, free_port, run, write};
 /// A first start on a busy machine of two cores takes several seconds; ready is usual after two.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Where requests are logged, in the server's folder.
+const AUDIT_LOG: &str = "audit.log";
+
 /// What an API server is started for.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     /// Only objects: no controllers, nodes or pods.
     Alone,
+    /// The same, and every request is in the audit log.
+    Audited,
     /// Pods, too, on a node of this address.
     Node(IpAddr),
 }
@@ -32,7 +37,7 @@ impl Place {
     /// The names by which clients reach it, besides loopback.
     fn names(self) -> Vec<String> {
         match self {
-            Self::Alone => Vec::new(),
+            Self::Alone | Self::Audited => Vec::new(),
             Self::Node(address) => vec![
                 address.to_string(),
                 // The first address of the Services, by which pods reach it.
@@ -67,6 +72,14 @@ impl ApiServer {
     /// that didn't start.
     pub fn start() -> Result<Self, LabError> {
         Self::launch(Place::Alone)
+    }
+
+    /// The same with an [audit log](Self::audit_log).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_audited() -> Result<Self, LabError> {
+        Self::launch(Place::Audited)
     }
 
     /// The same on the address of a node, with all that a kubelet and controllers want of it.
@@ -215,6 +228,12 @@ impl ApiServer {
         self.server.log()
     }
 
+    /// Every request that was answered, as one event of `audit.k8s.io` in JSON a line, without bodies.
+    /// Empty unless the server was [started with it](Self::start_audited).
+    pub fn audit_log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join(AUDIT_LOG)).unwrap_or_default()
+    }
+
     /// The process ids of kube-apiserver and etcd.
     pub fn pids(&self) -> [u32; 2] {
         [self.server.pid(), self.etcd.pid()]
@@ -304,8 +323,19 @@ fn server_arguments(
             file("accounts.key", &accounts.serialize_pem())?
         ),
     ];
+    if let Place::Audited = place {
+        let policy = json!({
+            "apiVersion": "audit.k8s.io/v1", "kind": "Policy",
+            "omitStages": ["RequestReceived", "ResponseStarted"],
+            "rules": [{"level": "Metadata"}],
+        });
+        let policy = file("audit-policy.json", &policy.to_string())?;
+        arguments.push(format!("--audit-policy-file={policy}"));
+        let log = folder.join(AUDIT_LOG);
+        arguments.push(format!("--audit-log-path={}", log.display()));
+    }
     match place {
-        Place::Alone => arguments.extend([
+        Place::Alone | Place::Audited => arguments.extend([
             "--bind-address=127.0.0.1".into(),
             "--advertise-address=127.0.0.1".into(),
             "--authorization-mode=RBAC".into(),
