@@ -160,7 +160,7 @@ impl OrganizationClient {
                 cause: error,
                 worked_before,
             },
-            Failure::Html => OrganizationError::WrongAddress {
+            Failure::Html | Failure::Scheme(_) => OrganizationError::WrongAddress {
                 what,
                 worked_before,
             },

@@ -71,7 +71,9 @@ pub enum OrganizationError {
         worked_before: bool,
     },
     /// The server isn't trusted, or doesn't trust us.
-    #[error("{cause}; if a private CA signed the server's certificate, name it as CA bundle")]
+    #[error(
+        "{cause}; if a private CA signed the server's certificate, or nobody did, name that certificate as CA bundle"
+    )]
     Tls {
         /// The failed request.
         #[source]

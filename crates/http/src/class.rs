@@ -86,7 +86,7 @@ impl HttpError {
         match &self.failure {
             Failure::Denied(_) | Failure::Request(_) => FailureClass::Settings,
             Failure::Tls(_) => FailureClass::Tls,
-            Failure::Html => FailureClass::WrongServer,
+            Failure::Html | Failure::Scheme(_) => FailureClass::WrongServer,
             Failure::TooLarge(_) => FailureClass::TooLarge,
             Failure::Unreachable(_)
             | Failure::Interrupted(_)

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 
 use reqwest::{Method, Url};
+use rustls::InvalidMessage;
 
 use crate::egress::Denied;
 use crate::{Answer, CallOutcome, Redactor};
@@ -43,6 +44,15 @@ pub(super) fn without_query(url: &Url) -> String {
     sanitize(&format!("{origin}{}", url.path()))
 }
 
+/// What a server that speaks HTTP without TLS answers to a handshake isn't a TLS message.
+const NO_TLS: &str = "the server doesn't speak TLS on this port: write the port on which it does, or http:// \
+                      (which needs allowPlaintext)";
+const ONLY_TLS: &str = "the server speaks TLS on this port: write https://";
+
+/// What hyper says of an answer that isn't HTTP: a server that speaks TLS answers a plain request with an
+/// alert.
+const NO_HTTP: &str = "invalid HTTP version parsed";
+
 /// How a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -55,6 +65,9 @@ pub enum Failure {
     /// The server's certificate isn't trusted, or ours isn't.
     #[error("no trusted connection: {0}")]
     Tls(String),
+    /// The address says `http` where the server speaks TLS, or `https` where it doesn't.
+    #[error("{0}")]
+    Scheme(&'static str),
     /// The connection broke, or was silent too long, before the answer was whole.
     #[error("the connection was lost before the answer was whole: {0}")]
     Interrupted(String),
@@ -96,7 +109,7 @@ impl Failure {
     /// For the observer; `None` where nothing was sent, or the status tells it.
     pub(super) fn outcome(&self) -> Option<CallOutcome> {
         match self {
-            Self::Unreachable(_) | Self::Tls(_) => Some(CallOutcome::Unreachable),
+            Self::Unreachable(_) | Self::Tls(_) | Self::Scheme(_) => Some(CallOutcome::Unreachable),
             Self::Interrupted(_) => Some(CallOutcome::Interrupted),
             _ => None,
         }
@@ -108,8 +121,15 @@ impl Failure {
         let text = secrets.clean(&chain(error));
         if let Some(denied) = denied(error) {
             Self::Denied(denied.clone())
-        } else if is_tls(error) {
-            Self::Tls(text)
+        } else if let Some(tls) = of_tls(error) {
+            match tls {
+                rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+                    Self::Scheme(NO_TLS)
+                }
+                _ => Self::Tls(text),
+            }
+        } else if text.contains(NO_HTTP) {
+            Self::Scheme(ONLY_TLS)
         } else if error.is_connect() {
             Self::Unreachable(text)
         } else if error.is_builder() {
@@ -141,14 +161,17 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     sanitize(&parts.join(": "))
 }
 
-/// Whether TLS refused the other side, or was refused by it. The error may lie in several layers of
-/// I/O errors, which don't say what they wrap as their source.
-fn is_tls(error: &(dyn Error + 'static)) -> bool {
+/// Why TLS refused the other side, or was refused by it. The error may lie in several layers of I/O
+/// errors, which don't say what they wrap as their source.
+fn of_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let wrapped = error
         .downcast_ref::<io::Error>()
         .and_then(io::Error::get_ref)
         .map(|inner| inner as &(dyn Error + 'static));
-    error.is::<rustls::Error>() || wrapped.is_some_and(is_tls) || error.source().is_some_and(is_tls)
+    error
+        .downcast_ref()
+        .or_else(|| of_tls(wrapped?))
+        .or_else(|| of_tls(error.source()?))
 }
 
 /// The policy's refusal, where it is what kept us from connecting.

@@ -65,6 +65,7 @@ pub(super) fn is_retryable(failure: &Failure, idempotency: Idempotency) -> bool 
         Failure::Status(answer) => is_retryable_status(answer.status.as_u16(), idempotency),
         Failure::Denied(_)
         | Failure::Tls(_)
+        | Failure::Scheme(_)
         | Failure::Undecodable(_)
         | Failure::Html
         | Failure::TooLarge(_)

@@ -3,8 +3,8 @@
 use secrecy::SecretString;
 
 use super::settings::{ClientIdentity, TlsSettings};
-use super::tls;
 use crate::api::spec::LdapTls;
+use crate::http::{read_certificates, read_private_key};
 use crate::references::{KeyOf, ReferencedData, Unresolved, UnresolvedReason, both};
 
 /// Where the certificates are.
@@ -55,9 +55,9 @@ impl Certificates {
                 Some(why) => Err(UnresolvedReason::unusable(key, why)),
             })
         };
-        let certificates = |bytes: &[u8]| tls::read_chain(bytes).err();
+        let certificates = |bytes: &[u8]| read_certificates(bytes).err();
         let private_key = |bytes: &[u8]| match std::str::from_utf8(bytes) {
-            Ok(_) => tls::read_key(bytes).err(),
+            Ok(_) => read_private_key(bytes).err(),
             Err(_) => Some("isn't text; store the private key as PEM"),
         };
         let bundle = self.ca_bundle.as_ref();

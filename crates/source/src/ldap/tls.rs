@@ -1,13 +1,11 @@
 //! TLS to a directory: whom to trust, what to show, and what to say when it doesn't fit.
 
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore,
     SignatureScheme,
@@ -16,26 +14,17 @@ use secrecy::ExposeSecret;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::settings::{InvalidSettings, TlsSettings};
-use crate::http::system_cas;
+use crate::http::{ServerTrust, read_certificates, read_private_key, system_roots};
 use crate::text::sanitize;
 
 /// How many names of a certificate are shown.
 const SHOWN_NAMES: usize = 5;
 
-/// The system's CAs, read once.
-static SYSTEM_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(system_cas().iter().cloned());
-    Arc::new(roots)
-});
-
 /// TLS as the settings want it, ready for any number of connections.
 #[derive(Debug, Clone)]
 pub struct Tls {
     config: ClientConfig,
-    verifier: Option<Arc<WebPkiServerVerifier>>,
-    /// The certificates of the bundle, as they are.
-    bundled: Arc<[Vec<u8>]>,
+    verifier: Option<Arc<ServerTrust>>,
     /// The trusted CAs, for messages.
     trusted: String,
 }
@@ -47,34 +36,30 @@ impl Tls {
     /// When a PEM text holds nothing usable, or certificate and key don't belong together.
     pub fn new(settings: &TlsSettings) -> Result<Self, InvalidSettings> {
         let provider = Arc::new(ring::default_provider());
-        let mut bundled = vec![];
+        let mut named = vec![];
         let (verifier, trusted) = if settings.insecure_skip_verify {
             (None, "anybody".to_owned())
         } else {
             let (roots, trusted) = match &settings.ca_bundle {
                 Some(pem) => {
-                    let certificates = read_certificates("tls.caBundle", pem)?;
-                    bundled = certificates.iter().map(|c| c.to_vec()).collect();
+                    let certificates = read_chain("tls.caBundle", pem)?;
+                    named = certificates.clone();
                     read_cas(certificates)?
                 }
-                None => (SYSTEM_ROOTS.clone(), "the system's CAs".to_owned()),
+                None => (system_roots(), "the system's CAs".to_owned()),
             };
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
-                .build()
-                .map_err(|_| InvalidSettings::Pem {
-                    field: "tls.caBundle",
-                    why: "this system has no CAs of its own; give a bundle",
-                })?;
-            (Some(verifier), trusted)
+            let verifier = ServerTrust::new(roots, named).map_err(|_| InvalidSettings::Pem {
+                field: "tls.caBundle",
+                why: "this system has no CAs of its own; give a bundle",
+            })?;
+            (Some(Arc::new(verifier)), trusted)
         };
-        let bundled: Arc<[Vec<u8>]> = bundled.into();
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .expect("ring has the protocol versions that rustls considers safe")
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Witness {
                 verifier: verifier.clone(),
-                bundled: bundled.clone(),
                 provider,
                 name: None,
                 seen: Arc::default(),
@@ -82,8 +67,8 @@ impl Tls {
         let mut config = match &settings.client_identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {
-                let chain = read_certificates("tls.clientCertificate", &identity.certificate)?;
-                let key = read_key(identity.key.expose_secret().as_bytes())
+                let chain = read_chain("tls.clientCertificate", &identity.certificate)?;
+                let key = read_private_key(identity.key.expose_secret().as_bytes())
                     .map_err(|why| wrong("tls.clientKey", why))?;
                 // The library's words could quote the key.
                 builder.with_client_auth_cert(chain, key).map_err(|_| {
@@ -100,7 +85,6 @@ impl Tls {
         Ok(Self {
             config,
             verifier,
-            bundled,
             trusted,
         })
     }
@@ -113,7 +97,6 @@ impl Tls {
         config.enable_sni = matches!(name, Some(ServerName::DnsName(_)));
         let witness = Witness {
             verifier: self.verifier.clone(),
-            bundled: self.bundled.clone(),
             provider: config.crypto_provider().clone(),
             name,
             seen: seen.0.clone(),
@@ -293,48 +276,11 @@ fn wrong(field: &'static str, why: &'static str) -> InvalidSettings {
     InvalidSettings::Pem { field, why }
 }
 
-/// The first private key in a PEM text. What is wrong is reported without a byte of it: the library
-/// would quote the line it can't read, which may be the whole key.
-pub(crate) fn read_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
-    PrivateKeyDer::from_pem_slice(&tidy(pem)).map_err(|_| {
-        if is_on_one_line(pem) {
-            "holds no private key in PEM: its line breaks are missing"
-        } else {
-            "holds no private key in PEM (PKCS #8, PKCS #1 or SEC 1, not encrypted)"
-        }
-    })
-}
-
-/// All certificates in a PEM text. What is wrong is reported without a byte of it: it may be a key that
-/// stands in the wrong place.
-pub(crate) fn read_chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
-    let tidy = tidy(pem);
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&tidy).collect();
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ if is_on_one_line(pem) => Err("holds no PEM certificate: its line breaks are missing"),
-        _ => Err("holds no PEM certificate that can be read"),
-    }
-}
-
-/// Without the byte order mark that some editors put before it, and without indentation.
-fn tidy(pem: &[u8]) -> Vec<u8> {
-    let text = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem);
-    let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    lines.collect::<Vec<_>>().join(&b'\n')
-}
-
-/// Whether a PEM text lost its line breaks on the way.
-fn is_on_one_line(pem: &[u8]) -> bool {
-    let holds = |part: &[u8]| pem.windows(part.len()).any(|window| window == part);
-    holds(b"-----BEGIN ") && !pem.trim_ascii().contains(&b'\n')
-}
-
-fn read_certificates(
+fn read_chain(
     field: &'static str,
     pem: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, InvalidSettings> {
-    read_chain(pem).map_err(|why| wrong(field, why))
+    read_certificates(pem).map_err(|why| wrong(field, why))
 }
 
 fn read_cas(
@@ -363,36 +309,11 @@ fn read_cas(
 #[derive(Debug)]
 struct Witness {
     /// Checks the server's certificate; `None`: every certificate is accepted.
-    verifier: Option<Arc<WebPkiServerVerifier>>,
-    /// Certificates that are trusted as they are.
-    bundled: Arc<[Vec<u8>]>,
+    verifier: Option<Arc<ServerTrust>>,
     provider: Arc<CryptoProvider>,
     /// The name that counts: that of the settings, whatever the LDAP library made of it.
     name: Option<ServerName<'static>>,
     seen: Arc<Mutex<Option<CertificateDer<'static>>>>,
-}
-
-/// A certificate that is named in the bundle is trusted as it is, even one that may sign others
-/// (what `openssl req -x509` makes), which the usual verification refuses for a server. Its names
-/// and dates count all the same; `otherwise` is what was wrong with it.
-fn trust_itself(
-    certificate: &CertificateDer<'_>,
-    name: &ServerName<'_>,
-    now: UnixTime,
-    otherwise: CertificateError,
-) -> Result<ServerCertVerified, rustls::Error> {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
-        return Err(otherwise.into());
-    };
-    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    if seconds < parsed.validity().not_before.timestamp() {
-        return Err(CertificateError::NotValidYet.into());
-    }
-    if seconds > parsed.validity().not_after.timestamp() {
-        return Err(CertificateError::Expired.into());
-    }
-    verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
-    Ok(ServerCertVerified::assertion())
 }
 
 impl ServerCertVerifier for Witness {
@@ -414,16 +335,7 @@ impl ServerCertVerifier for Witness {
             .name
             .as_ref()
             .ok_or(CertificateError::NotValidForName)?;
-        let verified =
-            verifier.verify_server_cert(end_entity, intermediates, name, ocsp_response, now);
-        match verified {
-            Err(rustls::Error::InvalidCertificate(CertificateError::Other(error)))
-                if self.bundled.iter().any(|one| one[..] == end_entity[..]) =>
-            {
-                trust_itself(end_entity, name, now, CertificateError::Other(error))
-            }
-            verified => verified,
-        }
+        verifier.verify_server_cert(end_entity, intermediates, name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
