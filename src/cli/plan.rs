@@ -50,7 +50,7 @@ async fn plan_one(
     let session = session?;
     let mut run = Run::new(&session, &args.state, args.progress.quiet)?;
     let planned = run.plan(None).await?;
-    let report = run.preview(planned);
+    let report = run.preview(planned)?;
     Ok((session, report))
 }
 

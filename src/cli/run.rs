@@ -113,9 +113,20 @@ impl<'a> Run<'a> {
         Ok(report?)
     }
 
-    /// What a plan reports without being applied.
-    pub fn preview(&mut self, planned: Planned) -> Report {
-        planned.preview(&mut self.state)
+    /// What a plan reports without being applied. Since when it holds something is kept: an approval of
+    /// it expires.
+    pub fn preview(&mut self, planned: Planned) -> Result<Report, RunFailure> {
+        if let Some(guarded) = planned.guarded()
+            && self.state.ledger.note_hold(guarded)
+        {
+            let State {
+                ledger,
+                memberships,
+                ..
+            } = &self.state;
+            self.kept.save(ledger, memberships)?;
+        }
+        Ok(planned.preview(&mut self.state))
     }
 
     /// The report of a sync that has nothing to change. What it saw is kept: who has their access back

@@ -15,6 +15,7 @@ use super::session::Session;
 use crate::api::spec;
 use crate::sync::planned::Planned;
 use crate::sync::report::Report;
+use crate::sync::run::REPLANS;
 use crate::text::sanitize;
 
 /// Where changes are held until they are approved.
@@ -105,7 +106,16 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Synced, NotSynce
             );
         }
     }
-    let report = run.apply(planned).await?;
+    let mut report = run.apply(planned).await?;
+    // Where somebody was asked, nothing else is done than they have seen.
+    let replans = if args.yes { REPLANS } else { 0 };
+    for _ in 0..replans {
+        if !report.changed_meanwhile {
+            break;
+        }
+        let planned = run.plan(approve).await?;
+        report = run.apply(planned).await?.after(report);
+    }
     print(&describe_result(session, &report))?;
     Ok(outcome(&report))
 }

@@ -469,6 +469,7 @@ mod tests {
             applied: made,
             problems: Default::default(),
             memberships_verified: false,
+            changed_meanwhile: false,
             durations: Vec::new(),
         }
     }

@@ -189,7 +189,37 @@ impl Run<'_> {
         result
     }
 
+    /// Plans and applies, and plans again where somebody else changed a group meanwhile.
     async fn run_phases(
+        &self,
+        state: &mut ObjectState,
+        sync_state: &mut State,
+        options: &RunOptions<'_>,
+    ) -> Result<Report, RunError> {
+        let mut report = self.run_once(state, sync_state, options).await?;
+        let again = RunOptions {
+            full_resync: false,
+            ..*options
+        };
+        for _ in 0..run::REPLANS {
+            if !report.changed_meanwhile {
+                break;
+            }
+            tracing::info!("somebody else changed a group meanwhile; the sync plans again");
+            match self.run_once(state, sync_state, &again).await {
+                Ok(next) => report = next.after(report),
+                // What was changed stays, and the next run reads these groups.
+                Err(RunError::Source(error)) => {
+                    tracing::warn!(%error, "the directory couldn't be read again");
+                    break;
+                }
+                Err(error) => return Err(error.after(&report)),
+            }
+        }
+        Ok(report)
+    }
+
+    async fn run_once(
         &self,
         state: &mut ObjectState,
         sync_state: &mut State,

@@ -18,8 +18,9 @@ use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::Applied;
 use crate::text::sanitize;
 
-/// Applies `plan` to `organization`, which is as `before`; `applied` grows while it goes on, so
-/// that it tells how far things came when an error ends it.
+/// Applies `plan` to an organization that is as `before`, and whose managed members have external ids
+/// with `prefix`; `applied` grows while it goes on, so that it tells how far things came when an error
+/// ends it.
 ///
 /// # Errors
 /// The first that isn't about a single row or member. What was done stays done.
@@ -27,12 +28,14 @@ pub async fn apply(
     client: &OrganizationClient,
     plan: &Approved<Plan>,
     before: &Organization,
+    prefix: &str,
     progress: &Progress,
     applied: &mut Applied,
 ) -> Result<(), OrganizationError> {
     let mut run = Run {
         client,
         plan,
+        prefix,
         progress,
         applied,
         not_relinked: HashSet::new(),
@@ -46,6 +49,7 @@ pub async fn apply(
 struct Run<'a> {
     client: &'a OrganizationClient,
     plan: &'a Plan,
+    prefix: &'a str,
     progress: &'a Progress,
     applied: &'a mut Applied,
     /// Groups whose new external id was refused. An import that names it would make a second group
@@ -172,14 +176,15 @@ impl<'a> Run<'a> {
             Organization::Read(_) => self.update_groups(before).await?,
             Organization::WriteOnly => self.send_groups().await?,
         }
-        self.delete_groups().await
+        self.delete_groups(before).await
     }
 
     /// Creates, fills and renames groups of a server that can be read.
     ///
     /// The members of each group are read right before they are replaced, and only those whom the
-    /// plan names come or go: what somebody did by hand since the plan was made stays. So does
-    /// whoever's own change was refused: nobody is dropped because of an id that they didn't get.
+    /// plan names come or go: what somebody did by hand since the plan was made stays, and is noted,
+    /// so that the caller plans again. Whoever's own change was refused stays, too: nobody is dropped
+    /// because of an id that they didn't get.
     async fn update_groups(&mut self, before: &Organization) -> Result<(), OrganizationError> {
         let renames = self.of_kind(&[Kind::RenameGroup]);
         let updates: Vec<(&Change, &Update)> = self
@@ -274,8 +279,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Notes that a group holds other members than the plan was made for: it isn't remembered, so
-    /// that the next run reads it and plans for what is there.
+    /// Notes that a group holds other members than the plan was made for. It isn't remembered, so that
+    /// the next plan is made for what is there.
     fn note_difference(
         &mut self,
         change: &Change,
@@ -283,25 +288,82 @@ impl<'a> Run<'a> {
         now: &[Uuid],
         members: &Members,
     ) {
-        let planned = members.planned(update);
-        let Some(planned) = planned else {
-            return;
-        };
         let added: HashSet<Uuid> = members.ids_of(&update.add).collect();
         let now: HashSet<Uuid> = now
             .iter()
             .copied()
             .filter(|id| !added.contains(id))
             .collect();
-        if now != planned {
-            self.applied.outdated.insert(change.external_id().clone());
+        let refused = self.refused_members();
+        let is_changed = match members.planned(update) {
+            Some(planned) => {
+                if now != planned {
+                    self.applied.outdated.insert(change.external_id().clone());
+                }
+                let mut different = now.symmetric_difference(&planned);
+                different.any(|id| !refused.contains(id))
+            }
+            None => self.differs_from_cache(change, update, &now, members, &refused),
+        };
+        if is_changed {
+            self.note_changed(change);
         }
     }
 
-    /// A group that somebody deleted since the plan was made is created by the next run.
+    /// Whether a group that wasn't read for the plan has lost or gained managed members since it was
+    /// read last.
+    fn differs_from_cache(
+        &self,
+        change: &Change,
+        update: &Update,
+        now: &HashSet<Uuid>,
+        members: &Members,
+        refused: &HashSet<Uuid>,
+    ) -> bool {
+        let keep: HashSet<Uuid> = members.ids_of(&update.keep).collect();
+        let has_lost = keep
+            .iter()
+            .any(|id| !now.contains(id) && !refused.contains(id));
+        let leaving = update.remove.iter().map(|leaving| &leaving.external_id);
+        let leaving: HashSet<Uuid> = members.ids_of(leaving).collect();
+        let is_ours = |id: &&Uuid| {
+            let external_id = members.external_ids.get(*id);
+            external_id.is_some_and(|id| id.as_str().starts_with(self.prefix))
+        };
+        let more = now
+            .iter()
+            .filter(|id| !keep.contains(*id) && !leaving.contains(*id) && !refused.contains(*id));
+        // Some have an id of ours and aren't moved in this run; how many is known.
+        let unmoved = self.plan.unmoved(change.external_id());
+        has_lost || more.filter(is_ours).count() > unmoved
+    }
+
+    /// Members whose own change was refused: they have another id than the plan says.
+    fn refused_members(&self) -> HashSet<Uuid> {
+        let changes = self.plan.changes.iter();
+        let refused = changes.filter(|change| {
+            change.member().is_some() && self.applied.refused.contains(change.external_id())
+        });
+        refused.filter_map(|change| change.subject.id).collect()
+    }
+
+    /// A group that somebody else changed since the plan was made.
+    fn note_changed(&mut self, change: &Change) {
+        let id = change.external_id().clone();
+        let message = format!(
+            "group {} was changed by somebody else while the sync ran: what they did stays until the \
+             group is planned again",
+            sanitize(change.subject.label())
+        );
+        self.problem(ProblemReason::NotApplied, message, [id.clone()]);
+        self.applied.outdated.insert(id);
+        self.applied.changed_meanwhile = true;
+    }
+
+    /// A group that somebody deleted since the plan was made: the next plan creates it.
     fn note_gone(&mut self, change: &Change) {
-        self.applied.outdated.insert(change.external_id().clone());
         self.applied.refused.insert(change.external_id().clone());
+        self.note_changed(change);
     }
 
     /// Groups of a server that can't be read, with everyone who shall be in them.
@@ -334,14 +396,40 @@ impl<'a> Run<'a> {
         self.import(Phase::ChangeGroups, &sent, rows).await
     }
 
-    async fn delete_groups(&mut self) -> Result<(), OrganizationError> {
+    /// A group is deleted only as long as nobody else has come into it: whoever did would lose it
+    /// unasked.
+    async fn delete_groups(&mut self, before: &Organization) -> Result<(), OrganizationError> {
         let deletions = self.of_kind(&[Kind::DeleteGroup]);
+        let groups: Vec<Uuid> = deletions
+            .iter()
+            .filter_map(|change| change.subject.id)
+            .collect();
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let members = self.read_members(before).await?;
+        let progress = self.progress;
+        progress.start(Phase::ReadMemberships, groups.len());
+        let now = self
+            .client
+            .memberships(&groups, &|done| progress.reach(done))
+            .await?;
+        let refused = self.refused_members();
         self.progress.start(Phase::ChangeGroups, deletions.len());
         for change in deletions {
-            if let Some(group) = change.subject.id {
-                let result = self.client.delete_group(group).await;
-                self.note_single(change, result)?;
+            let Some(group) = change.subject.id else {
+                continue;
+            };
+            let inside = now.get(&group).into_iter().flatten();
+            let mut inside = inside.filter(|id| !refused.contains(*id));
+            let planned = members.in_deleted(change);
+            if planned.is_some_and(|planned| inside.any(|id| !planned.contains(id))) {
+                self.applied.refused.insert(change.external_id().clone());
+                self.note_changed(change);
+                continue;
             }
+            let result = self.client.delete_group(group).await;
+            self.note_single(change, result)?;
         }
         Ok(())
     }
@@ -468,6 +556,8 @@ impl<'a> Run<'a> {
                     _ => ProblemReason::Refused,
                 };
                 let id = change.external_id().clone();
+                let is_gone = matches!(error, OrganizationError::Gone { .. });
+                self.applied.changed_meanwhile |= is_gone && change.group().is_some();
                 let message = format!(
                     "{} {}: {error}",
                     change.kind().name(),
@@ -551,6 +641,21 @@ impl Members {
         let unmanaged = update.unmanaged.as_ref()?;
         let leaving = update.remove.iter().map(|leaving| &leaving.external_id);
         let managed = self.ids_of(update.keep.iter().chain(leaving));
+        Some(managed.chain(unmanaged.iter().copied()).collect())
+    }
+
+    /// Who was in a group that is to be deleted, of those who are still members; `None` where that isn't
+    /// known.
+    fn in_deleted(&self, change: &Change) -> Option<HashSet<Uuid>> {
+        let Some(GroupAction::Delete {
+            members: Some(managed),
+            unmanaged,
+            ..
+        }) = change.group()
+        else {
+            return None;
+        };
+        let managed = self.ids_of(managed);
         Some(managed.chain(unmanaged.iter().copied()).collect())
     }
 

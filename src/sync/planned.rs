@@ -31,6 +31,8 @@ pub struct Planned {
     pub(super) organization: Organization,
     /// Where the directory stood, if its source can tell.
     pub(super) version: Option<Version>,
+    /// The time that it was made for: it removes whoever was revoked long enough before.
+    pub(super) made: Timestamp,
     /// What a preview reports.
     pub(super) report: Report,
     /// Whether the state knows what is about to be done.
@@ -91,6 +93,11 @@ impl Planned {
     /// Makes the changes, looks whether they took effect, and remembers how things stand. Refused
     /// rows are problems in the report, not errors.
     ///
+    /// Where somebody else changed a group meanwhile
+    /// ([`Report::changed_meanwhile`](crate::sync::report::Report::changed_meanwhile)), only what the
+    /// plan decided is done in it. The caller plans again, at most [`REPLANS`](crate::sync::run::REPLANS)
+    /// times: that way what is to be done now passes the guard and is recorded like any other plan.
+    ///
     /// # Errors
     /// When the organization can't be reached in the middle of the changes, and when asked to stop.
     pub async fn apply(
@@ -111,6 +118,7 @@ impl Planned {
         let mut execution = Execution {
             client: &self.client,
             before: &self.organization,
+            prefix: &self.policy.external_id_prefix,
             guarded,
             progress: options.progress,
             applied: Applied::default(),
@@ -137,6 +145,7 @@ impl Planned {
                 });
             }
         }
+        self.report.changed_meanwhile = applied.changed_meanwhile;
         let mut groups = applied.outdated;
         groups.extend(applied.refused.iter().cloned());
         let failed = FailedChanges {
@@ -161,6 +170,7 @@ impl Planned {
                 .and_then(|version| {
                     Some(InSync {
                         version,
+                        considered: self.policy.offboarding.revoked_by(self.made),
                         policy: self.policy,
                         organization: fingerprint(&self.organization)?,
                         digest: report.digest.clone(),
@@ -177,6 +187,7 @@ impl Planned {
 struct Execution<'a> {
     client: &'a OrganizationClient,
     before: &'a Organization,
+    prefix: &'a str,
     guarded: &'a GuardedPlan,
     progress: &'a Progress,
     applied: Applied,
@@ -187,7 +198,8 @@ impl Execution<'_> {
     async fn execute(&mut self) -> Result<(), OrganizationError> {
         let (plan, progress) = (&self.guarded.approved, self.progress);
         let started = Instant::now();
-        let done = apply(self.client, plan, self.before, progress, &mut self.applied)
+        let (client, applied) = (self.client, &mut self.applied);
+        let done = apply(client, plan, self.before, self.prefix, progress, applied)
             .instrument(info_span!("apply", changes = plan.changes.len()))
             .await;
         self.durations.push((progress.now().0, started.elapsed()));

@@ -41,6 +41,8 @@ pub struct State {
 pub(super) struct InSync {
     pub version: Version,
     pub policy: Policy,
+    /// Whom we revoked by then was due for removal, if anybody was, and nothing was to be done.
+    pub considered: Option<Timestamp>,
     pub organization: u64,
     pub digest: Digest,
     pub counts: Counts,
@@ -57,6 +59,10 @@ impl State {
         }
     }
 }
+
+/// How often a run plans again because somebody else changed a group before it was written. What is
+/// changed after that is left to the next run.
+pub const REPLANS: usize = 2;
 
 /// How a run is to go.
 #[derive(Clone, Copy)]
@@ -127,6 +133,15 @@ impl RunError {
         }
     }
 
+    /// The same of a run that had made the changes of `earlier` before it planned again.
+    #[must_use]
+    pub fn after(mut self, earlier: &Report) -> Self {
+        if let Self::Organization { applied, .. } | Self::Stopped { applied, .. } = &mut self {
+            applied.merge(&earlier.applied);
+        }
+        self
+    }
+
     /// What was changed before the run ended.
     pub fn applied(&self) -> Option<&ActionCounts> {
         match self {
@@ -185,13 +200,13 @@ impl Planning<'_> {
         if !state.memberships.keep_for(&self.client.describe()) {
             state.in_sync = None;
         }
-        let started = Instant::now();
+        let (started, made) = (Instant::now(), Timestamp::now());
         let (reading, organization) = self.read(state).await?;
         let (directory, version) = match reading {
             Reading::Full { directory, version } => (directory, version),
             Reading::Unchanged => {
                 if let Some(report) = self.still_in_sync(state, &organization) {
-                    return Ok(self.planned(report, organization, None));
+                    return Ok(self.planned(report, organization, None, made));
                 }
                 state.in_sync = None;
                 (self.read_directory().await?, None)
@@ -207,10 +222,11 @@ impl Planning<'_> {
             applied: ActionCounts::default(),
             problems: guarded.approved.problems.clone(),
             memberships_verified: verified,
+            changed_meanwhile: false,
             durations: std::mem::take(&mut self.durations),
             guarded: Some(guarded),
         };
-        Ok(self.planned(report, organization, version))
+        Ok(self.planned(report, organization, version, made))
     }
 
     fn planned(
@@ -218,12 +234,14 @@ impl Planning<'_> {
         report: Report,
         organization: Organization,
         version: Option<Version>,
+        made: Timestamp,
     ) -> Planned {
         Planned {
             client: self.client.clone(),
             policy: self.policy.clone(),
             organization,
             version,
+            made,
             report,
             recorded: false,
         }
@@ -240,10 +258,11 @@ impl Planning<'_> {
             .in_sync
             .as_ref()
             .filter(|in_sync| in_sync.policy == *self.policy)
-            // Somebody may be due for removal although nothing changed.
-            .filter(|_| {
+            // Somebody may have become due for removal since then, although nothing changed.
+            .filter(|in_sync| {
                 let revoked_by = self.policy.offboarding.revoked_by(Timestamp::now());
-                !revoked_by.is_some_and(|time| state.ledger.has_revoked_any_by(time))
+                let after = in_sync.considered;
+                !revoked_by.is_some_and(|by| state.ledger.has_revoked_any(after, by))
             })
             .map(|in_sync| &in_sync.version);
         let directory = async {
@@ -282,6 +301,7 @@ impl Planning<'_> {
             applied: ActionCounts::default(),
             problems: in_sync.problems.clone(),
             memberships_verified: false,
+            changed_meanwhile: false,
             durations: std::mem::take(&mut self.durations),
         })
     }

@@ -1,6 +1,118 @@
 //! Who is in which group.
 
+use simulators::organization::{GroupSeed, MemberSeed};
+
 use crate::harness::Case;
+
+/// Ann and Cid are in `eng`, Bob is in `finance`, each with an ID of their own: in the directory after
+/// `change`, and in the organization. Groups that are gone are deleted.
+async fn two_groups(change: impl Fn(String) -> String) -> Case {
+    let case = Case::start_changed("one_id_two_people", |ldif| {
+        let bob = "mail: bob@example.com\n";
+        let (before, after) = ldif.split_once(bob).unwrap();
+        let after = after.replacen("employeeNumber: 7", "employeeNumber: 9", 1);
+        change(format!("{before}{bob}{after}"))
+    })
+    .await;
+    case.edit(
+        "groups: {idAttribute: entryUUID}",
+        "groups: {idAttribute: entryUUID}\n  groups: {prune: true}",
+    );
+    for (uid, id) in [("ann", "7"), ("bob", "9"), ("cid", "8")] {
+        let member = MemberSeed::new(&format!("{uid}@example.com"));
+        case.organization.seed_member(member.external_id(id));
+    }
+    for (name, id, members) in [
+        ("eng", ENG, &["ann@example.com", "cid@example.com"][..]),
+        ("finance", FINANCE, &["bob@example.com"]),
+    ] {
+        let group = GroupSeed::new(name).external_id(id);
+        let members = members.iter().copied();
+        case.organization.seed_group(group.members(members));
+    }
+    case
+}
+
+const ENG: &str = "00000000-0000-4000-8000-000000001001";
+const FINANCE: &str = "00000000-0000-4000-8000-000000001002";
+
+/// An entry whose ID an access rule hides isn't a group that is gone.
+#[tokio::test]
+async fn a_group_whose_id_is_hidden_is_not_deleted() {
+    let mut case = two_groups(|ldif| ldif).await;
+    case.plan().await.ends_with(0).prints("nothing to change");
+    let before = case.now();
+
+    case.add_access_rule(
+        "access to dn.base=\"cn=finance,ou=groups,dc=example,dc=com\" attrs=entryUUID by * none",
+    );
+    let ran = case.sync().await.ends_with(0);
+
+    ran.prints("InvalidExternalId (1)");
+    assert_eq!(case.now(), before);
+}
+
+/// Two groups with one ID aren't one group: neither gets the other's members.
+#[tokio::test]
+async fn of_two_groups_with_one_id_none_is_synced() {
+    let case = two_groups(|ldif| {
+        ["cn: eng\n", "cn: finance\n"]
+            .iter()
+            .fold(ldif, |ldif, name| {
+                ldif.replace(name, &format!("{name}description: {ENG}\n"))
+            })
+    })
+    .await;
+    case.edit(
+        "groups: {idAttribute: entryUUID}",
+        "groups: {idAttribute: description}",
+    );
+    let before = case.now();
+
+    case.sync()
+        .await
+        .ends_with(0)
+        .prints("IdentityConflict (1)");
+
+    assert_eq!(case.now(), before);
+}
+
+/// A second person with the same login name, in another branch, takes nothing from the first: neither
+/// the group that names them by it, nor access where only the members of groups have it.
+#[tokio::test]
+async fn a_login_name_in_two_branches_takes_no_group_and_no_access() {
+    let case = Case::start_changed("one_id_two_people", |ldif| {
+        let ldif = ldif.replace("employeeNumber: 7\n", "");
+        ldif + "\ndn: ou=contractors,dc=example,dc=com\nobjectClass: organizationalUnit\n\
+                ou: contractors\n\n\
+                dn: uid=ann,ou=contractors,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: ann\n\
+                cn: Ann\nsn: Ann\nmail: ann@contractor.example\n\
+                entryUUID: 00000000-0000-4000-8000-000000000009\n\n\
+                dn: cn=ops,ou=groups,dc=example,dc=com\nobjectClass: posixGroup\ncn: ops\n\
+                gidNumber: 500\nmemberUid: ann\nmemberUid: cid\n\
+                entryUUID: 00000000-0000-4000-8000-000000001003\n"
+    })
+    .await;
+    case.edit(
+        "groups: {idAttribute: entryUUID}",
+        "groups: {idAttribute: entryUUID, filter: \"(objectClass=posixGroup)\", memberAttribute: memberUid}\n  \
+         groups: {onlyTheirMembers: true}\n  offboarding: {absent: Remove, limit: 100%}",
+    );
+    case.edit("users: {idAttribute: employeeNumber}\n      ", "");
+    for (uid, number) in [("ann", 1), ("cid", 3)] {
+        let member = MemberSeed::new(&format!("{uid}@example.com"));
+        let id = format!("00000000-0000-4000-8000-{number:012}");
+        case.organization.seed_member(member.external_id(&id));
+    }
+    let ops = GroupSeed::new("ops").external_id("00000000-0000-4000-8000-000000001003");
+    let both = ["ann@example.com", "cid@example.com"];
+    case.organization.seed_group(ops.members(both));
+    let before = case.now();
+
+    case.sync().await.ends_with(0).prints("AmbiguousMember (");
+
+    assert_eq!(case.now(), before);
+}
 
 /// user-sync.py 423: groups read as empty because the account may not read their members.
 #[tokio::test]

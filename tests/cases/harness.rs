@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use directory_sync_testing::command::run;
 use directory_sync_testing::ran::Ran;
-use simulators::lab::{Identity, Slapd};
+use simulators::lab::{Identity, Slapd, SlapdOptions};
 use simulators::organization::{Config, Seed, SimulatedOrganization, Snapshot, Status};
 use tempfile::TempDir;
 
@@ -14,7 +14,8 @@ use tempfile::TempDir;
 pub struct Case {
     pub organization: SimulatedOrganization,
     // Runs as long as the case.
-    _slapd: Slapd,
+    slapd: Slapd,
+    options: SlapdOptions,
     folder: TempDir,
 }
 
@@ -59,7 +60,7 @@ impl Case {
         if let Some(identity) = identity {
             options = options.identity(identity);
         }
-        let slapd = options.start().unwrap();
+        let slapd = options.clone().start().unwrap();
 
         let organization = SimulatedOrganization::start(Config::self_hosted())
             .await
@@ -70,7 +71,8 @@ impl Case {
         let url = if tls { slapd.ldaps_url() } else { slapd.url() };
         let case = Self {
             organization,
-            _slapd: slapd,
+            slapd,
+            options,
             folder: tempfile::tempdir().unwrap(),
         };
         let manifest = read("staff.yaml")
@@ -119,6 +121,15 @@ impl Case {
         let text = fs::read_to_string(self.path("staff.yaml")).unwrap();
         assert!(text.contains(from), "{from:?} isn't in {text}");
         self.write("staff.yaml", &text.replace(from, to));
+    }
+
+    /// From now on the directory answers as this access rule has it: another server with the same
+    /// entries takes its place.
+    pub fn add_access_rule(&mut self, rule: &str) {
+        let before = self.slapd.url();
+        let options = self.options.clone().database_line(rule);
+        self.slapd = options.start().unwrap();
+        self.edit(&before, &self.slapd.url());
     }
 
     pub async fn plan(&self) -> Ran {

@@ -84,3 +84,44 @@ async fn characters_of_an_address_that_nobody_sees_are_spelled_out() {
 
     assert_eq!(case.organization.invitations(), [].into());
 }
+
+/// Three leavers were revoked, two more are disabled and were never members; then an access rule hides the
+/// attribute that says so.
+#[tokio::test]
+async fn an_access_rule_on_the_attribute_of_disabled_accounts_restores_and_invites_nobody() {
+    let mut case = Case::start_changed("id_of_one_person_not_visible", |ldif| {
+        let mut ldif = ldif.replace(
+            "mail: u5@example.com\n",
+            "mail: u5@example.com\nemployeeNumber: 5\n",
+        );
+        for uid in ["u1", "u2", "u3"] {
+            let mail = format!("mail: {uid}@example.com\n");
+            ldif = ldif.replace(&mail, &format!("{mail}employeeType: disabled\n"));
+        }
+        for number in [21, 22] {
+            ldif.push_str(&format!(
+                "\ndn: uid=x{number},ou=people,dc=example,dc=com\nobjectClass: inetOrgPerson\n\
+                 uid: x{number}\ncn: X\nsn: X\nmail: x{number}@example.com\n\
+                 employeeNumber: {number}\nemployeeType: disabled\n"
+            ));
+        }
+        ldif
+    })
+    .await;
+    case.edit(
+        "{idAttribute: employeeNumber}",
+        "{idAttribute: employeeNumber, disabled: {attribute: employeeType, values: [disabled]}}",
+    );
+    case.sync().await.ends_with(0).prints("3 Revoke");
+    let before = case.now();
+
+    case.add_access_rule("access to attrs=employeeType by * none");
+    let ran = case.sync().await.ends_with(0);
+
+    ran.prints("NotRestored (3)")
+        .prints("UnknownAccountState (1)")
+        .prints(
+            "2 people aren't invited: no entry of the directory has the attribute employeeType",
+        );
+    assert_eq!(case.now(), before);
+}

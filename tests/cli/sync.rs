@@ -1,7 +1,10 @@
-use serde_json::Value;
-use simulators::organization::MemberSeed;
+use std::time::Duration;
 
-use crate::lab::{Lab, entry_uuid};
+use serde_json::Value;
+use simulators::lab::{Ldif, Person};
+use simulators::organization::{MemberSeed, Request};
+
+use crate::lab::{Lab, Ran, entry_uuid};
 
 const SYNC: &str = "sync -f staff.yaml -f secrets.yaml -q";
 
@@ -161,4 +164,95 @@ async fn what_was_confirmed_on_a_terminal_is_done_and_nothing_else() {
     let ran = lab.run_on_a_terminal(words, dora, "y\n").await;
     let ran = ran.ends_with(0).prints("done:");
     assert!(!ran.stdout.contains("has changed since"), "{ran}");
+}
+
+/// Dora is new in engineering. While she is invited, somebody takes Bob out of it and Chidi into it.
+async fn changed_meanwhile(lab: &Lab) -> Ran {
+    lab.run(&format!("{SYNC} --yes")).await.ends_with(0);
+    let mut ldif = Ldif::empty("dc=example,dc=com");
+    let dn = ldif.person("ou=people", &Person::new("dora"));
+    lab.slapd.modify(ldif.text()).unwrap();
+    let change =
+        "dn: cn=engineering,ou=groups,dc=example,dc=com\nchangetype: modify\nadd: member\n";
+    lab.slapd
+        .modify(&format!("{change}member: {dn}\n"))
+        .unwrap();
+    lab.organization.clear_requests();
+    lab.organization.set_latency(Duration::from_millis(150));
+    let by_hand = async {
+        let imports = |request: &Request| request.path.ends_with("/import");
+        while !lab.organization.requests().iter().any(imports) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let now = ["ada@example.com", "chidi@example.com"];
+        lab.organization.set_group_members("engineering", &now);
+    };
+    let words = format!("{SYNC} --yes");
+    let (ran, ()) = tokio::join!(lab.run(&words), by_hand);
+    lab.organization.set_latency(Duration::ZERO);
+    ran
+}
+
+fn engineering(lab: &Lab) -> Vec<String> {
+    let after = lab.organization.snapshot();
+    after.group("engineering").unwrap().members.clone()
+}
+
+#[tokio::test]
+async fn a_group_that_somebody_changes_while_a_sync_runs_is_planned_again_in_it() {
+    let lab = Lab::new().await;
+    lab.write(
+        "staff.yaml",
+        &lab.resource().replace("limit: 0", "limit: 100%"),
+    );
+    let ran = changed_meanwhile(&lab).await.ends_with(0);
+    ran.prints("done: 1 Invite, 2 UpdateGroup");
+    assert_eq!(
+        engineering(&lab),
+        ["ada@example.com", "bob@example.com", "dora@example.com"]
+    );
+}
+
+#[tokio::test]
+async fn what_is_planned_again_goes_by_the_limits() {
+    let lab = Lab::new().await;
+    let ran = changed_meanwhile(&lab).await.ends_with(3);
+    ran.prints("1 change is held");
+    assert_eq!(
+        engineering(&lab),
+        [
+            "ada@example.com",
+            "bob@example.com",
+            "chidi@example.com",
+            "dora@example.com"
+        ]
+    );
+}
+
+/// `plan` notes since when something is held, so that an approval of it expires.
+#[tokio::test]
+async fn a_plan_notes_what_it_shows_as_held() {
+    let lab = Lab::new().await.with_leaver();
+    let digest = async || {
+        let plan = lab
+            .run("plan -f staff.yaml -f secrets.yaml -o json -q")
+            .await;
+        let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
+        plan["digest"].as_str().unwrap().to_owned()
+    };
+    let [record, _] = lab.record();
+    let read = || std::fs::read(&record).unwrap();
+    let first = digest().await;
+    let before = read();
+    assert_eq!(digest().await, first);
+    assert_eq!(read(), before, "noted once");
+
+    // Another hold.
+    let leaver = MemberSeed::new("leaver2@example.com").external_id(&entry_uuid("leaver2"));
+    lab.organization.seed_member(leaver);
+    let second = digest().await;
+    assert_ne!(second, first);
+    assert_ne!(read(), before);
+    let approve = format!("{SYNC} --yes --approve {second}");
+    lab.run(&approve).await.ends_with(0).prints("2 Remove");
 }

@@ -1,6 +1,8 @@
 //! What everyone sees: a resource comes to `Ready`, says what happened, and is quiet when nothing
 //! does.
 
+use std::time::Duration;
+
 use directory_sync::api::annotations::{FLUX_REQUESTED_AT, SYNC_REQUESTED_AT};
 use directory_sync::api::conditions::{ConditionType, find};
 use futures::StreamExt;
@@ -227,4 +229,46 @@ fn add_person(world: &World, number: u32) {
     let mut ldif = Ldif::empty("dc=example,dc=com");
     ldif.person("ou=people", &Person::new(&format!("p{number:02}")));
     world.slapd.modify(ldif.text()).unwrap();
+}
+
+/// Somebody is new in the group; while they are invited, another is taken out of it by hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_somebody_changes_while_a_sync_runs_is_planned_again_in_that_run() {
+    let world = World::new("meanwhile").await;
+    let operator = world.operator();
+    world.resource("staff", json!({}));
+    world.until_ready("staff", "Succeeded").await;
+    let mut ldif = Ldif::empty(SUFFIX);
+    let new = ldif.person("ou=people", &Person::new("p10"));
+    world.slapd.modify(ldif.text()).unwrap();
+    let group = format!("dn: cn=everyone,ou=groups,{SUFFIX}\nchangetype: modify\n");
+    let change = format!("{group}add: member\nmember: {new}\n");
+    world.slapd.modify(&change).unwrap();
+    let runs = operator.runs("staff");
+    world.organization.clear_requests();
+    world.organization.set_latency(Duration::from_millis(200));
+    world.annotate("staff", SYNC_REQUESTED_AT, "1").await;
+    let imports = |world: &World| {
+        let requests = world.requests();
+        requests.iter().any(|request| request.contains("import"))
+    };
+    eventually("the invitation", || imports(&world)).await;
+    let emails: Vec<String> = (1..10).map(|n| format!("p{n:02}@example.com")).collect();
+    let mut emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+    emails.push("owner@example.com");
+    world.organization.set_group_members("everyone", &emails);
+    let staff = world
+        .until("staff", "the answer", |staff| {
+            let status = staff.status.clone().unwrap_or_default();
+            status.last_handled_sync_request.as_deref() == Some("1") && is_current(staff)
+        })
+        .await;
+
+    let after = world.organization.snapshot();
+    assert_eq!(after.group("everyone").unwrap().members.len(), 12);
+    assert_eq!(operator.runs("staff"), runs + 1);
+    let status = staff.status.unwrap();
+    assert_eq!(status.changes.unwrap().invited, 1);
+    assert!(status.problems.is_empty(), "{:?}", status.problems);
+    operator.stop().await.unwrap();
 }

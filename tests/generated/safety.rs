@@ -31,6 +31,36 @@ fn every_attack_on_the_page_on_security_has_a_test_that_exists() {
     }
 }
 
+/// Each of the thirteen has tests, and those that went wrong at a server have one there.
+#[test]
+fn every_attack_on_the_page_on_safety_has_tests() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/safety.md")).unwrap();
+    let (_, found) = page
+        .split_once("## What an attack on this program found")
+        .unwrap();
+    let (found, _) = found.split_once("\n## ").unwrap();
+    let rows = found.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let mut number = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [is, _, _, tests] = cells[..] else {
+            panic!("{row}");
+        };
+        if !is.is_empty() {
+            number += 1;
+            assert_eq!(is, number.to_string());
+        }
+        assert!(tests.starts_with('`') && tests.contains("::"), "{row}");
+        // A real server or the simulated organization, and the operator itself.
+        let there = ["cases::", "story::", "controller::"];
+        let went_wrong_there = [2, 5, 8, 11, 13].contains(&number);
+        let has_one_there = there.iter().any(|place| tests.contains(place));
+        assert!(has_one_there || !went_wrong_there, "{row}");
+    }
+    assert_eq!(number, 13);
+}
+
 /// How many tests the page names, each of which exists: a test by the name that the document gives it,
 /// `module::name`, is in a file or folder `module`.
 fn named_tests_exist(page: &str) -> usize {

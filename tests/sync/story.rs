@@ -1,11 +1,18 @@
 //! What an organization holds after a sync, as stories.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use directory_sync::problem::ProblemReason;
+use directory_sync::source::ldap::LdapSource;
+use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
 use directory_sync::sync::guard::{Approval, HeldBecause};
 use directory_sync::sync::plan::Kind;
 use directory_sync::sync::policy::{Limit, OffboardingAction};
-use directory_sync::sync::report::Mode;
+use directory_sync::sync::report::{Mode, Report};
 use directory_sync::sync::run::State;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use simulators::fault::{Fault, Way};
 use simulators::lab::{Ldif, Slapd};
 use simulators::organization::{CollectionAccess, Config, GroupSeed, MemberSeed, Seats, Status};
@@ -27,6 +34,7 @@ async fn everyone_ends_up_where_the_directory_says() {
     let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
     let report = Sync::new(&source, &client).run().await.unwrap();
     let after = organization.snapshot();
+    assert!(!report.changed_meanwhile, "{:?}", report.problems);
 
     // New people are invited once; who is disabled and was never a member isn't.
     assert_eq!(report.applied.get(Kind::Invite), 26);
@@ -91,6 +99,69 @@ async fn whom_an_earlier_run_revoked_is_removed_and_whoever_was_revoked_by_hand_
     assert_eq!(after.members[&email("p22")].status, Status::Revoked);
     assert_eq!(report.applied.get(Kind::Revoke), 0);
     assert_eq!(sync.run().await.unwrap().applied.total(), 0);
+}
+
+/// A source that can tell that nothing moved, and counts how often it was read nevertheless.
+struct Unchanging {
+    inner: LdapSource,
+    reads: AtomicUsize,
+}
+
+impl Source for Unchanging {
+    fn read<'a>(
+        &'a self,
+        known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Result<Reading, SourceError>> {
+        async move {
+            if known.is_some() {
+                return Ok(Reading::Unchanged);
+            }
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            match self.inner.read(None, progress).await? {
+                Reading::Full { directory, .. } => Ok(Reading::Full {
+                    directory,
+                    version: Some(Version("1".into())),
+                }),
+                Reading::Unchanged => Ok(Reading::Unchanged),
+            }
+        }
+        .boxed()
+    }
+
+    fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
+        self.inner.check()
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_due_for_removal_and_kept_costs_no_read_at_every_run() {
+    let slapd = slapd();
+    let organization = organization(Config::cloud()).await;
+    let source = Unchanging {
+        inner: source(address(&slapd)),
+        reads: AtomicUsize::new(0),
+    };
+    let client = client(&organization, NO_RETRY);
+    let mut sync = Sync::new(&source, &client);
+    sync.run().await.unwrap();
+    // They were revoked, and what the directory says of them doesn't ask for that any more.
+    sync.policy.offboarding.disabled = OffboardingAction::Retain;
+    sync.policy.offboarding.remove_after = Some(jiff::SignedDuration::from_secs(2));
+    sync.run().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    // They have become due.
+    assert!(sync.run().await.unwrap().in_sync());
+    let reads = || source.reads.load(Ordering::Relaxed);
+    let once = reads();
+    for _ in 0..3 {
+        assert!(sync.run().await.unwrap().in_sync());
+    }
+    assert_eq!(reads(), once);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -472,6 +543,32 @@ async fn vaultwarden_gets_what_changed_and_only_whom_we_sent_is_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn on_vaultwarden_owners_and_whoever_was_invited_by_hand_stay_although_they_are_disabled() {
+    let slapd = slapd();
+    let organization = organization(Config::vaultwarden()).await;
+    organization.seed_member(MemberSeed::new(&email("p22")).owner());
+    slapd
+        .modify(&format!(
+            "dn: uid=p13,ou=people,{SUFFIX}\nchangetype: modify\nreplace: employeeType\nemployeeType: blocked\n"
+        ))
+        .unwrap();
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    for never_send in [Some(Default::default()), None] {
+        let mut sync = Sync::new(&source, &client);
+        sync.policy.never_send = never_send;
+        for _ in 0..2 {
+            sync.run().await.unwrap();
+            let after = organization.snapshot();
+            for uid in ["p13", "p22"] {
+                let member = &after.members[&email(uid)];
+                let found = (member.status, member.external_id.as_deref());
+                assert_eq!(found, (Status::Confirmed, None), "{uid}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_confirmed_is_what_is_applied_although_the_directory_has_changed_since() {
     let planned_from = slapd();
     let organization = organization(Config::cloud()).await;
@@ -584,6 +681,107 @@ async fn what_somebody_did_by_hand_between_plan_and_apply_stays_and_the_next_run
     let after = organization.snapshot();
     assert!(member_of(&after, "backend").contains(&"contractor@elsewhere.test".to_owned()));
     assert!(!member_of(&after, "sales").contains(&email("p05")));
+}
+
+/// The groups that a report tells were changed by somebody else.
+fn told_as_changed(report: &Report) -> Vec<String> {
+    let problems = report.problems.iter();
+    let told = problems.filter(|problem| {
+        problem.reason == ProblemReason::NotApplied
+            && problem.message.contains("was changed by somebody else")
+    });
+    let mut ids: Vec<String> = told.map(|one| one.external_ids[0].to_string()).collect();
+    ids.sort();
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_somebody_changed_before_it_was_written_is_planned_again() {
+    let slapd = slapd();
+    let organization = organization(Config::cloud()).await;
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let mut sync = Sync::new(&source, &client);
+    let planned = sync.plan(None).await.unwrap();
+
+    // Written by an import, by a request of its own, not at all; and one that is to be deleted.
+    let (p10, p11, leaver) = ("p10@example.com", "p11@example.com", "leaver1@example.com");
+    organization.set_group_members("sales", &[p10, p11, leaver, "p05@example.com"]);
+    organization.set_group_members("backend", &["contractor@elsewhere.test", "p02@example.com"]);
+    organization.delete_group("shared");
+    let closed = ["p01@example.com", "p02@example.com", "p03@example.com"];
+    organization.set_group_members("closed", &closed);
+    let report = sync.apply(planned).await.unwrap();
+
+    // Nothing is taken away that the plan didn't hold.
+    assert!(report.changed_meanwhile);
+    let changed = [901, 905, 906, 990].map(uuid);
+    assert_eq!(told_as_changed(&report), changed);
+    let after = organization.snapshot();
+    assert!(member_of(&after, "sales").contains(&email("p05")));
+    assert!(!member_of(&after, "backend").contains(&email("p01")));
+    assert!(after.group("shared").is_none());
+    assert_eq!(member_of(&after, "closed"), closed);
+
+    // What the command line and the operator do then.
+    let again = sync.run().await.unwrap();
+
+    assert!(!again.changed_meanwhile);
+    assert_eq!(told_as_changed(&again), [""; 0]);
+    let after = organization.snapshot();
+    assert!(!member_of(&after, "sales").contains(&email("p05")));
+    let backend = member_of(&after, "backend");
+    assert!(backend.contains(&email("p01")));
+    assert!(backend.contains(&"contractor@elsewhere.test".to_owned()));
+    assert_eq!(member_of(&after, "shared").len(), 5);
+    assert!(after.group("closed").is_none());
+    let both = again.after(report);
+    assert_eq!(both.applied.get(Kind::DeleteGroup), 1);
+    assert_eq!(both.applied.get(Kind::Invite), 26);
+    assert!(sync.run().await.unwrap().in_sync());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_is_one_that_was_not_read_for_the_plan() {
+    let slapd = slapd();
+    let organization = organization(Config::cloud()).await;
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let mut sync = Sync::new(&source, &client);
+    // Some of each of these groups wait for a seat, and then come into it.
+    let used = organization.seats_in_use();
+    organization.set_seats(Seats::fixed(used + 10));
+    sync.run().await.unwrap();
+    organization.set_seats(Seats::fixed(used + 100));
+    organization.clear_requests();
+    let planned = sync.plan(None).await.unwrap();
+    let requests = organization.requests();
+    let read = requests.iter().map(|request| &*request.path);
+    let read: Vec<&str> = read.filter(|path| path.ends_with("/member-ids")).collect();
+    assert_eq!(read, [""; 0]);
+    assert!(
+        planned
+            .changes()
+            .iter()
+            .any(|change| change.external_id().as_str() == uuid(906))
+    );
+
+    let others = |group: &str| member_of(&organization.snapshot(), group);
+    let mut sales = others("sales");
+    sales.retain(|member| *member != email("p10"));
+    let mut moved = others("moved");
+    moved.push(email("p05"));
+    for (group, members) in [("sales", &sales), ("moved", &moved)] {
+        let members: Vec<&str> = members.iter().map(String::as_str).collect();
+        organization.set_group_members(group, &members);
+    }
+    let report = sync.apply(planned).await.unwrap();
+    // Nobody has touched the one with a member who isn't ours.
+    assert_eq!(told_as_changed(&report), [905, 907].map(uuid));
+    assert!(report.changed_meanwhile);
+
+    let again = sync.run().await.unwrap();
+    assert!(!again.changed_meanwhile);
+    assert_eq!(others("sales").len(), 5);
+    assert_eq!(others("moved").len(), 6);
 }
 
 async fn member_id(

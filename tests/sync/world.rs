@@ -6,6 +6,7 @@ use std::time::Duration;
 use directory_sync::api::spec::LdapDisabled;
 use directory_sync::http::{ClientSettings, Retry};
 use directory_sync::organization::{ClientId, OrganizationClient, Region, Settings};
+use directory_sync::source::Source;
 use directory_sync::source::ldap::{Bind, GroupSettings, LdapSettings, LdapSource, ServerUrl};
 use directory_sync::sync::guard::Approval;
 use directory_sync::sync::planned::Planned;
@@ -250,7 +251,7 @@ pub const QUICK_RETRY: Retry = Retry {
 
 /// One run as an operator or a command would start it.
 pub struct Sync<'a> {
-    pub source: &'a LdapSource,
+    pub source: &'a dyn Source,
     pub client: &'a OrganizationClient,
     pub policy: Policy,
     pub state: State,
@@ -260,7 +261,7 @@ pub struct Sync<'a> {
 }
 
 impl<'a> Sync<'a> {
-    pub fn new(source: &'a LdapSource, client: &'a OrganizationClient) -> Self {
+    pub fn new(source: &'a dyn Source, client: &'a OrganizationClient) -> Self {
         Self {
             source,
             client,

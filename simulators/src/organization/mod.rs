@@ -196,6 +196,27 @@ impl SimulatedOrganization {
         }
     }
 
+    /// Gives a group exactly these members, as an administrator does by hand.
+    ///
+    /// # Panics
+    /// There is no such group, or one of them isn't in the organization.
+    pub fn set_group_members(&self, name: &str, emails: &[&str]) {
+        let mut store = self.shared.store.lock();
+        let group = group_named(&store, name);
+        let members = emails.iter().map(|email| store.by_email[*email]).collect();
+        store.set_group_members(group, &members);
+    }
+
+    /// Deletes a group, as an administrator does by hand.
+    ///
+    /// # Panics
+    /// There is no such group.
+    pub fn delete_group(&self, name: &str) {
+        let mut store = self.shared.store.lock();
+        let group = group_named(&store, name);
+        store.delete_group(group);
+    }
+
     /// The id of the member with this email.
     #[must_use]
     pub fn member_id(&self, email: &str) -> Option<MemberId> {
@@ -244,6 +265,12 @@ impl SimulatedOrganization {
         store.history.clear();
         store.invitations.clear();
     }
+}
+
+fn group_named(store: &store::Store, name: &str) -> GroupId {
+    let mut groups = store.groups.iter();
+    let found = groups.find(|(_, group)| group.name == name);
+    *found.expect("there is a group of this name").0
 }
 
 /// What all simulated servers have: where it listens, requests, faults, latency.

@@ -27,6 +27,9 @@ pub struct Report {
     pub problems: Problems,
     /// Whether every group's members were compared with what the server holds.
     pub memberships_verified: bool,
+    /// Whether somebody else changed a group of the plan before it was written, so that it has to be
+    /// planned again.
+    pub changed_meanwhile: bool,
     /// How long each phase took.
     pub durations: Durations,
 }
@@ -61,6 +64,17 @@ impl Report {
     pub fn in_sync(&self) -> bool {
         self.held().is_none() && self.planned().is_empty()
     }
+
+    /// The report of both, of a run that was planned again after `earlier`.
+    #[must_use]
+    pub fn after(mut self, earlier: Self) -> Self {
+        self.applied.merge(&earlier.applied);
+        self.durations.splice(0..0, earlier.durations);
+        self.memberships_verified |= earlier.memberships_verified;
+        // Sizes are told as they were before the changes.
+        self.counts = earlier.counts;
+        self
+    }
 }
 
 /// What was carried out.
@@ -72,8 +86,10 @@ pub struct Applied {
     pub problems: Problems,
     /// External ids whose change was refused; there is no use in looking for it.
     pub refused: HashSet<ExternalId>,
-    /// Groups that held other members than the plan was made for; the next run reads them.
+    /// Groups that held other members than the plan was made for; the next plan reads them.
     pub outdated: HashSet<ExternalId>,
+    /// Whether somebody else changed a group of the plan between its two reads.
+    pub changed_meanwhile: bool,
 }
 
 /// How many changes of each kind.
@@ -93,6 +109,13 @@ impl ActionCounts {
     /// Counts one more change of this kind.
     pub fn add(&mut self, kind: Kind) {
         *self.0.entry(kind).or_default() += 1;
+    }
+
+    /// Adds those of another part of the run.
+    pub fn merge(&mut self, other: &Self) {
+        for (kind, count) in other.iter() {
+            *self.0.entry(kind).or_default() += count;
+        }
     }
 
     /// Takes one back that turned out not to be there.

@@ -516,6 +516,22 @@ fn an_approval_older_than_a_week_is_void() {
 }
 
 #[test]
+fn a_hold_that_was_only_looked_at_expires_too() {
+    let mut organization = members(60);
+    let policy = limited(Limit::Percent(10.0));
+    let mut run = since(NOON);
+    let shown = run.plan(&people(12..60), &organization, &policy);
+    assert!(run.ledger.note_hold(&shown));
+    assert!(!run.ledger.note_hold(&shown), "it is known");
+    run.now += hours(24 * 7);
+    run.approval = approve(&shown.digest);
+    let later = run.sync(&people(12..60), &mut organization, &policy);
+    assert!(later.held.is_some());
+    assert_eq!(problems(&later)[0].0, ProblemReason::ApprovalVoid);
+    assert_eq!(organization.content.members.len(), 60);
+}
+
+#[test]
 fn approved_removals_are_finished_after_a_restart_and_no_others() {
     let policy = limited(Limit::Percent(10.0));
     let mut organization = members(60);

@@ -1004,3 +1004,38 @@ fn a_hidden_state_attribute_keeps_only_those_revoked_for_it_from_coming_back() {
         [(ProblemReason::NotRestored, vec!["ann"])]
     );
 }
+
+#[test]
+fn where_disabled_accounts_may_be_hidden_nobody_is_invited() {
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .member("eve", "eve@example.com")
+        .group("g", "Group", &["eve@example.com"]);
+    let mut run = Run::default();
+    // Ann is disabled, and so is Cid, who never was a member.
+    let company = |ann_and_cid: fn(TestDirectory, &str, &str) -> TestDirectory| {
+        let eve = directory().person("eve", "eve@example.com");
+        let ann = ann_and_cid(eve, "ann", "ann@example.com");
+        ann_and_cid(ann, "cid", "cid@example.com")
+    };
+    let shown = company(|directory, id, email| directory.disabled(id, email));
+    run.sync(&shown, &mut organization, &unlimited());
+    let before = organization.show();
+    let hidden = company(|directory, id, email| directory.person(id, email))
+        .group("g", "Group", &["eve", "cid"])
+        .without_attribute("pwdAccountLockedTime");
+    let after = run.sync(&hidden, &mut organization, &unlimited());
+    assert_eq!(changes(&after), [""; 0]);
+    assert_eq!(organization.show(), before);
+    assert_eq!(
+        problems(&after),
+        [
+            (ProblemReason::UnknownAccountState, vec!["cid"]),
+            (ProblemReason::NotRestored, vec!["ann"])
+        ]
+    );
+    // Somebody looks, and restores Ann: the account isn't disabled any more.
+    organization.set_status("ann@example.com", MemberStatus::Confirmed);
+    let after = run.sync(&hidden, &mut organization, &unlimited());
+    assert_eq!(changes(&after), ["Invite cid", "UpdateGroup g"]);
+}

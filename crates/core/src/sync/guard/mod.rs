@@ -59,7 +59,7 @@ impl Approved<Plan> {
 }
 
 /// Takes people who don't come in yet out of a plan, and out of its groups.
-fn postpone(plan: &mut Plan, people: &HashSet<ExternalId>) {
+pub(super) fn postpone(plan: &mut Plan, people: &HashSet<ExternalId>) {
     let mut outside: HashSet<&ExternalId> = HashSet::new();
     plan.changes.retain(
         |change| match (change.member(), people.get(change.external_id())) {

@@ -22,6 +22,17 @@ impl Ledger {
         self.record_end(&guarded.approved, guarded.held.is_some(), failed);
     }
 
+    /// Notes what a plan holds that is only looked at, if it holds anything; whether that is news. Of
+    /// what it would do nothing is noted: it is to be done by another run.
+    pub fn note_hold(&mut self, guarded: &GuardedPlan) -> bool {
+        let hold = open(guarded);
+        let is_new = hold.is_some_and(|hold| !self.has_open_hold(hold));
+        if is_new {
+            self.set_open(hold);
+        }
+        is_new
+    }
+
     /// Notes a run that changes nothing: the hold it found, where it found one, and who has their
     /// access back by hand. Where there is nothing to change, nothing is left of what was approved.
     pub fn observe(&mut self, guarded: &GuardedPlan) {

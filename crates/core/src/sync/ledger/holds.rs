@@ -143,6 +143,11 @@ impl Ledger {
         self.holds.used.len()
     }
 
+    /// Whether this hold is the open one.
+    pub(crate) fn has_open_hold(&self, hold: &Hold) -> bool {
+        self.holds.open == Some(hold.open)
+    }
+
     pub(super) fn has_open(&self) -> bool {
         self.holds.open.is_some()
     }

@@ -404,9 +404,13 @@ impl Ledger {
         self.revoked.iter().any(|revoked| revoked.person == key)
     }
 
-    /// Whether anybody was revoked by us at that time or before.
-    pub fn has_revoked_any_by(&self, time: Timestamp) -> bool {
-        self.revoked.iter().any(|one| one.at <= time.as_second())
+    /// Whether anybody was revoked by us after a time (`None`: whenever) and not after `by`.
+    pub fn has_revoked_any(&self, after: Option<Timestamp>, by: Timestamp) -> bool {
+        let after = after.map_or(i64::MIN, Timestamp::as_second);
+        let by = by.as_second();
+        self.revoked
+            .iter()
+            .any(|one| one.at > after && one.at <= by)
     }
 
     /// How many people are known to have been revoked by us.

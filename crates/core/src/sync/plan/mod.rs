@@ -58,6 +58,14 @@ impl Plan {
         revoked.is_some_and(|revoked| revoked.contains(id))
     }
 
+    /// How many members of a group have an external id of ours and aren't moved by this plan.
+    pub fn unmoved(&self, group: &crate::directory::ExternalId) -> usize {
+        let states = &self.groups;
+        let state = states.binary_search_by(|state| state.external_id.cmp(group));
+        let unmanaged = state.ok().and_then(|at| states[at].unmanaged);
+        unmanaged.unwrap_or_default() as usize
+    }
+
     /// Whether somebody is invited who isn't known to have had an account before.
     pub(crate) fn invites_new(&self, change: &Change) -> bool {
         let known = |sent: &Sent| sent.known.contains(change.external_id());

@@ -1,9 +1,12 @@
 //! Which revoked members get their access back.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use crate::directory::ExternalId;
 use crate::problem::{Problem, ProblemReason};
+use crate::sync::guard::postpone;
 use crate::sync::plan::{Kind, Plan};
 use crate::sync::policy::{Policy, Restore};
 use crate::text::sanitize;
@@ -26,11 +29,13 @@ impl Plan {
     /// Where the attribute that tells disabled accounts was seen on no entry at all, it may be hidden
     /// from us: then whoever was revoked because of it isn't known to be active again, and isn't
     /// restored. Who was revoked for another reason is: some servers have the attribute only on
-    /// locked accounts, and there may be none.
+    /// locked accounts, and there may be none. As long as somebody isn't restored for that, nobody is
+    /// invited either: any newcomer may be disabled.
     pub fn keep_manual_revocations(&mut self, policy: &Policy, earlier: &impl Revocations) {
         let hidden = self.unseen_state_attribute.take();
         let all = policy.onboarding.restore == Restore::All;
         let problems = &mut self.problems;
+        let mut is_doubtful = false;
         self.changes.retain(|change| {
             if change.kind() != Kind::Restore {
                 return true;
@@ -41,6 +46,7 @@ impl Plan {
             let why = if let Some(attribute) = &hidden
                 && (unread || earlier.has_revoked_disabled(change.external_id()))
             {
+                is_doubtful = true;
                 format!(
                     "{person} isn't restored: no entry of the directory has the attribute \
                      {attribute}, by which disabled accounts are recognised, and they were revoked for \
@@ -64,5 +70,35 @@ impl Plan {
             problems.add(Problem::new(ProblemReason::NotRestored, why, [id]));
             false
         });
+        if is_doubtful && let Some(attribute) = &hidden {
+            self.postpone_invitations(attribute);
+        }
+    }
+
+    fn postpone_invitations(&mut self, attribute: &str) {
+        let invited = self
+            .changes
+            .iter()
+            .filter(|change| self.invites_new(change));
+        let invited: HashSet<ExternalId> =
+            invited.map(|change| change.external_id().clone()).collect();
+        if invited.is_empty() {
+            return;
+        }
+        let people = match invited.len() {
+            1 => "1 person isn't invited".to_owned(),
+            people => format!("{people} people aren't invited"),
+        };
+        let message = format!(
+            "{people}: no entry of the directory has the attribute {attribute}, by which disabled \
+             accounts are recognised, and somebody was revoked for it, so it isn't known whether they \
+             are disabled; give the operator's account the right to read it, or restore in Bitwarden \
+             whoever isn't disabled any more"
+        );
+        postpone(self, &invited);
+        let mut ids: Vec<ExternalId> = invited.into_iter().collect();
+        ids.sort_unstable();
+        let reason = ProblemReason::UnknownAccountState;
+        self.problems.add(Problem::new(reason, message, ids));
     }
 }
