@@ -30,6 +30,7 @@ RUN hack/image-toolchain ${TARGETARCH}
 COPY --from=manifests /manifests ./
 RUN . /etc/image-toolchain && cargo build --release --locked --bin directory-sync
 
+COPY build.rs ./
 COPY src src
 COPY crates crates
 ARG REVISION=
