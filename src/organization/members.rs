@@ -22,14 +22,19 @@ impl OrganizationClient {
     /// when it was so already, or the member is gone.
     ///
     /// # Errors
-    /// [`OrganizationError::Refused`] with the server's reason.
+    /// [`OrganizationError::Refused`] with the server's reason, or because the server is too old.
     pub async fn revoke(&self, member: Uuid) -> Result<(), OrganizationError> {
         self.can("revoke a single member")?;
         let endpoint = "POST /public/members/{id}/revoke";
         let path = format!("/public/members/{member}/revoke");
         match self.done(&self.call(Method::POST, &path, endpoint)).await {
-            // Who isn't there has no access.
-            Err(OrganizationError::Gone { .. }) => Ok(()),
+            // Who isn't there has no access. But an old server doesn't have the call.
+            Err(OrganizationError::Gone { .. }) => match self.member(member).await {
+                Ok(now) if now.status() == MemberStatus::Revoked => Ok(()),
+                Ok(now) => Err(too_old("revoking", &now, member)),
+                Err(OrganizationError::Gone { .. }) => Ok(()),
+                Err(error) => Err(error),
+            },
             // Refused also where it is done already, by an earlier try of ours or by a person.
             Err(refused @ OrganizationError::Refused { .. }) => match self.member(member).await {
                 Ok(now) if now.status() == MemberStatus::Revoked => Ok(()),
@@ -51,6 +56,14 @@ impl OrganizationClient {
         let endpoint = "POST /public/members/{id}/restore";
         let path = format!("/public/members/{member}/restore");
         match self.done(&self.call(Method::POST, &path, endpoint)).await {
+            Err(OrganizationError::Gone { .. }) => {
+                let now = self.member(member).await?;
+                if now.status() == MemberStatus::Revoked {
+                    Err(too_old("restoring", &now, member))
+                } else {
+                    Ok(())
+                }
+            }
             Err(refused @ OrganizationError::Refused { .. }) => {
                 if self.member(member).await?.status() == MemberStatus::Revoked {
                     Err(refused)
@@ -192,6 +205,16 @@ impl OrganizationClient {
         let path = format!("/public/members/{member}");
         let call = self.call(Method::GET, &path, "GET /public/members/{id}");
         self.json(&call, MEMBER_MAX).await
+    }
+}
+
+/// The call isn't there, the member is. Source: the server's public `MembersController`, which has
+/// both calls since 2026.2.0.
+fn too_old(doing: &str, member: &FullMember, id: Uuid) -> OrganizationError {
+    OrganizationError::Refused {
+        what: format!("{doing} {}", name(member, id)),
+        answer: "this server doesn't have the call; update it to Bitwarden 2026.2.0 or newer"
+            .into(),
     }
 }
 

@@ -80,6 +80,13 @@ impl OrganizationClient {
         match self.remote.json::<Subscription>(&call, 1 << 20).await {
             Ok(subscription) => Ok(subscription.seats()),
             Err(error) if is_status(&error, StatusCode::NOT_FOUND) => Ok(None),
+            // A company's own server: "Only allowed when not self hosted."
+            Err(error)
+                if !self.settings.region.is_cloud()
+                    && is_status(&error, StatusCode::BAD_REQUEST) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(self.error(error)),
         }
     }

@@ -38,6 +38,7 @@ async fn a_rotated_key_stalls_until_its_secret_is_changed() {
     world.until_ready("staff", "Succeeded").await;
 
     world.organization.rotate_secret("a new key");
+    world.organization.revoke_all_tokens();
     world.annotate("staff", SYNC_REQUESTED_AT, "1").await;
     world.until_ready("staff", "OrganizationRefused").await;
     let runs = operator.runs("staff");
@@ -66,6 +67,7 @@ async fn a_refusal_that_is_fixed_at_the_server_is_retried_automatically() {
     world.until_ready("staff", "Succeeded").await;
     let key = world.organization.client_secret();
     world.organization.rotate_secret("a new key");
+    world.organization.revoke_all_tokens();
     world.annotate("staff", SYNC_REQUESTED_AT, "1").await;
     let stalled = world.until_ready("staff", "OrganizationRefused").await;
     world.organization.rotate_secret(&key);

@@ -163,7 +163,10 @@ async fn a_rotated_key_is_noticed_in_the_middle() {
     let server = start(Config::cloud()).await;
     let client = client(&server);
     content(&client).await;
+    // Tokens of the old key stay good for up to an hour, which is over then.
     server.rotate_secret("another");
+    content(&client).await;
+    server.revoke_all_tokens();
     let error = client.read().await.unwrap_err();
     assert!(
         matches!(error, OrganizationError::WrongCredentials { .. }),

@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on ends here")]
 
 mod fault_sweep;
+mod profiles;
 mod story;
 mod world;

@@ -58,6 +58,11 @@ enum Server {
     Cloud,
     /// Bitwarden's server, run by the company itself.
     SelfHosted,
+    /// Bitwarden lite (PostgreSQL, MySQL or SQLite), which invites twice who hasn't accepted yet.
+    OfficialLite,
+    /// Bitwarden's server of October 2025, without revoking and collections in the list of members.
+    #[value(name = "official-2025.10")]
+    Official2025_10,
     /// Vaultwarden with groups enabled.
     Vaultwarden,
     /// Vaultwarden as it comes, without groups.
@@ -65,12 +70,17 @@ enum Server {
 }
 
 impl Server {
-    fn profile(self) -> Profile {
+    fn config(self) -> Config {
         match self {
-            Self::Cloud => Profile::Official { cloud: true },
-            Self::SelfHosted => Profile::Official { cloud: false },
-            Self::Vaultwarden => Profile::Vaultwarden { groups: true },
-            Self::VaultwardenWithoutGroups => Profile::Vaultwarden { groups: false },
+            Self::Cloud => Config::cloud(),
+            Self::SelfHosted => Config::self_hosted(),
+            Self::OfficialLite => Config::lite(),
+            Self::Official2025_10 => Config::of_2025_10(),
+            Self::Vaultwarden => Config::vaultwarden(),
+            Self::VaultwardenWithoutGroups => Config {
+                profile: Profile::Vaultwarden { groups: false },
+                ..Config::vaultwarden()
+            },
         }
     }
 }
@@ -78,13 +88,12 @@ impl Server {
 impl Arguments {
     fn config(&self) -> Config {
         let mut config = Config {
-            profile: self.profile.profile(),
             port: self.port,
             rate_limits: self.rate_limits.then(RateLimits::cloud),
             latency: std::time::Duration::from_millis(self.latency),
             // Nothing here reads them, and a demo may run for long.
             keeps_bodies: false,
-            ..Config::cloud()
+            ..self.profile.config()
         };
         if let Some(seats) = self.seats {
             let max = self.max_autoscale_seats.unwrap_or(seats);

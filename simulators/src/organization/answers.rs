@@ -9,18 +9,30 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::config::Config;
+use super::model::CollectionAccess;
+
 /// Why a call is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
     /// A rule of the organization or its plan.
     #[error("{0}")]
     Bad(&'static str),
+    /// Inviting failed, for a reason that isn't a row's.
+    #[error("{0}")]
+    Invite(String),
     /// Fields that break their rules, by their path in the request.
     #[error("fields break their rules: {0:?}")]
     Invalid(BTreeMap<String, Vec<String>>),
-    /// No such object in this organization.
+    /// No such object in this organization: the one that the path names.
     #[error("not found")]
     NotFound,
+    /// No such object in this organization: one that the body names.
+    #[error("not found")]
+    NotFoundInBody,
+    /// More than the server takes.
+    #[error("too large")]
+    TooLarge,
     /// No token, or one that is no longer good.
     #[error("unauthorized")]
     Unauthorized,
@@ -40,7 +52,16 @@ impl IntoResponse for Refusal {
                 let body = body("The request's model state is invalid.", Some(&errors));
                 (StatusCode::BAD_REQUEST, body).into_response()
             }
+            Self::Invite(why) => {
+                let errors = BTreeMap::from([("An error has occurred.".to_owned(), vec![why])]);
+                let body = body("Errors have occurred.", Some(&errors));
+                (StatusCode::BAD_REQUEST, body).into_response()
+            }
             Self::NotFound => StatusCode::NOT_FOUND.into_response(),
+            Self::NotFoundInBody => {
+                (StatusCode::NOT_FOUND, body("Resource not found.", None)).into_response()
+            }
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
             Self::Unauthorized => {
                 let challenge = [(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")];
                 (StatusCode::UNAUTHORIZED, challenge).into_response()
@@ -60,6 +81,21 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
         fields.breaks("$", &format!("The JSON value could not be read: {error}"));
         Refusal::Invalid(fields.0)
     })
+}
+
+/// Refuses collections that the organization doesn't have.
+pub(super) fn known(
+    config: &Config,
+    collections: Option<&[CollectionAccess]>,
+) -> Result<(), Refusal> {
+    let known = |access: &CollectionAccess| {
+        config.collections.is_empty() || config.collections.contains(&access.id)
+    };
+    if collections.is_none_or(|collections| collections.iter().all(known)) {
+        Ok(())
+    } else {
+        Err(Refusal::NotFoundInBody)
+    }
 }
 
 /// Collects broken fields, so that one answer names them all.
@@ -109,6 +145,18 @@ impl Fields {
         }
     }
 
+    /// Access to collections: managing one includes writing and seeing.
+    pub fn collections(&mut self, collections: Option<&[CollectionAccess]>) {
+        let contradicts = |access: &CollectionAccess| {
+            access.manage && (access.read_only || access.hide_passwords)
+        };
+        if collections.is_some_and(|collections| collections.iter().any(contradicts)) {
+            let why = "The Manage property is mutually exclusive and cannot be true while the \
+                ReadOnly or HidePasswords properties are also true.";
+            self.breaks("Collections", why);
+        }
+    }
+
     /// The refusal, where any field broke a rule.
     pub fn check(self) -> Result<(), Refusal> {
         if self.0.is_empty() {
@@ -117,6 +165,19 @@ impl Fields {
             Err(Refusal::Invalid(self.0))
         }
     }
+}
+
+/// Whether a text is an address by the strict rules: those of inviting one person, and Vaultwarden's.
+pub(super) fn is_strict_address(text: &str) -> bool {
+    let Some((local, domain)) = text.split_once('@') else {
+        return false;
+    };
+    let dots_are_inside = |part: &str| part.split('.').all(|label| !label.is_empty());
+    local.len() <= 64
+        && dots_are_inside(local)
+        && dots_are_inside(domain)
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+        && !domain.contains('@')
 }
 
 fn last(field: &str) -> &str {

@@ -5,52 +5,49 @@ use std::collections::HashMap;
 use axum::body::Bytes;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{DefaultBodyLimit, Form, Path, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::answers::Refusal;
-use super::config::Profile;
+use super::config::{Config, Profile};
 use super::identity::{Denied, Expected};
 use super::import::Import;
 use super::journal::Summary;
-use super::server::{Shared, authorize};
+use super::server::{Shared, authorize, is_authorized};
 use super::{groups, members, vaultwarden};
 
 type Answer = Result<Response, Refusal>;
 
 pub(super) fn router(shared: &Shared) -> Router {
     let api = match shared.config.profile {
-        Profile::Official { cloud } => official(cloud),
+        Profile::Official { .. } => official(&shared.config),
         Profile::Vaultwarden { .. } => {
             let path = "/organization/import";
             Router::new().route(path, post(import_into_vaultwarden))
         }
     };
     let not_found = match shared.config.profile {
-        Profile::Official { .. } => Refusal::NotFound.into_response(),
-        Profile::Vaultwarden { .. } => {
-            (StatusCode::NOT_FOUND, Html("<h1>404: Not Found</h1>")).into_response()
-        }
+        Profile::Official { .. } => || Refusal::NotFound.into_response(),
+        Profile::Vaultwarden { .. } => vaultwarden::not_found,
     };
-    let not_found = (not_found.status(), not_found.headers().clone());
     let api = api.route_layer(from_fn_with_state(shared.clone(), authorize));
     Router::new()
         .route("/identity/connect/token", post(token))
         .route("/api/config", get(server_config))
         .nest("/api/public", api)
-        .fallback(async move || not_found)
+        .fallback(async move || not_found())
         .layer(DefaultBodyLimit::disable())
         .with_state(shared.clone())
 }
 
-fn official(cloud: bool) -> Router<Shared> {
-    let router = Router::new()
+fn official(config: &Config) -> Router<Shared> {
+    let mut router = Router::new()
         .route("/organization/import", post(import))
         .route("/members", get(list_members).post(create_member))
         .route(
@@ -62,8 +59,6 @@ fn official(cloud: bool) -> Router<Shared> {
             get(member_groups).put(set_member_groups),
         )
         .route("/members/{id}/reinvite", post(reinvite))
-        .route("/members/{id}/revoke", post(revoke))
-        .route("/members/{id}/restore", post(restore))
         .route("/groups", get(list_groups).post(create_group))
         .route(
             "/groups/{id}",
@@ -73,17 +68,29 @@ fn official(cloud: bool) -> Router<Shared> {
             "/groups/{id}/member-ids",
             get(group_members).put(set_group_members),
         );
-    if cloud {
-        router.route("/organization/subscription", get(subscription))
-    } else {
-        router
+    if !config.is_of_2025_10 {
+        router = router
+            .route("/organization/subscription", get(subscription))
+            .route("/members/{id}/revoke", post(revoke))
+            .route("/members/{id}/restore", post(restore));
     }
+    router
 }
 
 async fn token(
     State(shared): State<Shared>,
     form: Result<Form<HashMap<String, String>>, FormRejection>,
-) -> Result<Json<Value>, Denied> {
+) -> Response {
+    match issue(&shared, form) {
+        Ok(token) => Json(token).into_response(),
+        Err(denied) => denied.answer(shared.config.profile),
+    }
+}
+
+fn issue(
+    shared: &Shared,
+    form: Result<Form<HashMap<String, String>>, FormRejection>,
+) -> Result<Value, Denied> {
     let Form(form) = form.map_err(|_| Denied::Request)?;
     let dials = shared.dials.lock();
     let expected = Expected {
@@ -93,31 +100,42 @@ async fn token(
     };
     expected.check(&form)?;
     let token = shared.tokens.lock().issue(dials.token_lifetime);
-    Ok(Json(json!({
+    Ok(json!({
         "access_token": token,
         "expires_in": dials.token_lifetime.as_secs(),
         "token_type": "Bearer",
         "scope": "api.organization",
-    })))
+    }))
 }
 
-/// What anyone may ask: among other things, who wrote the server.
-async fn server_config(State(shared): State<Shared>) -> Json<Value> {
-    let server = match shared.config.profile {
-        Profile::Official { .. } => Value::Null,
-        Profile::Vaultwarden { .. } => json!({"name": "Vaultwarden", "url": "https://example.org"}),
+/// What anyone may ask: among other things, who wrote the server. Only who brings a token is told what
+/// is on for its organization.
+async fn server_config(State(shared): State<Shared>, headers: HeaderMap) -> Json<Value> {
+    let (version, server) = match shared.config.profile {
+        Profile::Official { .. } if shared.config.is_of_2025_10 => ("2025.10.0", Value::Null),
+        Profile::Official { .. } => ("2026.8.0", Value::Null),
+        Profile::Vaultwarden { .. } => {
+            let server = json!({"name": "Vaultwarden", "url": "https://example.org"});
+            ("2026.6.0", server)
+        }
     };
-    // As they are for the organization whose token asks.
-    let states = json!({"pm-34423-staged-status": shared.config.can_stage});
+    let mut states = json!({});
+    if matches!(shared.config.profile, Profile::Official { .. }) && !shared.config.is_of_2025_10 {
+        let can_stage = shared.config.can_stage && is_authorized(&shared, &headers);
+        states["pm-34423-staged-status"] = can_stage.into();
+    }
     Json(json!({
         "object": "config",
-        "version": "2026.8.0",
+        "version": version,
         "server": server,
         "featureStates": states,
     }))
 }
 
 async fn import(State(shared): State<Shared>, body: Bytes) -> Answer {
+    if body.len() > 30_000_000 {
+        return Err(Refusal::TooLarge);
+    }
     let import = Import::parse(&body)?;
     let summary = Extension(Summary(import.summary()));
     let done = import.run(&mut shared.store.lock(), &shared.config);
@@ -125,24 +143,32 @@ async fn import(State(shared): State<Shared>, body: Bytes) -> Answer {
 }
 
 async fn import_into_vaultwarden(State(shared): State<Shared>, body: Bytes) -> Response {
+    if body.len() > 20_000_000 {
+        return vaultwarden::page(StatusCode::PAYLOAD_TOO_LARGE);
+    }
     let Ok(import) = serde_json::from_slice::<vaultwarden::Import>(&body) else {
-        return StatusCode::UNPROCESSABLE_ENTITY.into_response();
+        return vaultwarden::page(StatusCode::UNPROCESSABLE_ENTITY);
     };
-    let groups = shared.config.profile == Profile::Vaultwarden { groups: true };
-    import.run(&mut shared.store.lock(), groups);
-    Extension(Summary(import.summary())).into_response()
+    let summary = Extension(Summary(import.summary()));
+    let done = import.run(&mut shared.store.lock(), &shared.config);
+    let refusal = |why: String| vaultwarden::refusal(StatusCode::BAD_REQUEST, &why);
+    (summary, done.map_err(refusal)).into_response()
 }
 
-async fn subscription(State(shared): State<Shared>) -> Json<Value> {
+async fn subscription(State(shared): State<Shared>) -> Answer {
+    if shared.config.profile == (Profile::Official { cloud: false }) {
+        return Err(Refusal::Bad("Only allowed when not self hosted."));
+    }
     let seats = shared.store.lock().seats;
-    Json(json!({
+    let body = Json(json!({
         "passwordManager": {
             "seats": seats.seats,
             "maxAutoScaleSeats": seats.max_autoscale,
             "storage": 1,
         },
         "secretsManager": null,
-    }))
+    }));
+    Ok(body.into_response())
 }
 
 /// A list's body as it goes out, made anew only when the state has changed.
@@ -204,7 +230,7 @@ async fn update_member(
 ) -> Answer {
     let mut store = shared.store.lock();
     let id = members::find(&store, &id)?;
-    members::update(&mut store, id, &body)?;
+    members::update(&mut store, &shared.config, id, &body)?;
     Ok(Json(members::get(&store, id)?).into_response())
 }
 

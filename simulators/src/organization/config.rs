@@ -60,7 +60,9 @@ impl Seats {
     }
 }
 
-/// How many requests one client address may send to the API, by method.
+/// How many requests one client address may send in the cloud: to the API for each method and exact
+/// path, and for tokens. A self-hosted server has no limits; Vaultwarden limits tokens alone
+/// (`tokens_per_minute` at once, then one in a `minute`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimits {
     /// GETs in a `minute`.
@@ -69,6 +71,10 @@ pub struct RateLimits {
     pub writes_per_minute: u32,
     /// The same in a `second`.
     pub writes_per_second: u32,
+    /// Tokens in a `minute`.
+    pub tokens_per_minute: u32,
+    /// Tokens in a `second`.
+    pub tokens_per_second: u32,
     /// How long a minute takes: shorter makes for fast tests of the same arithmetic.
     pub minute: Duration,
     /// How long a second takes.
@@ -83,6 +89,8 @@ impl RateLimits {
             reads_per_minute: 200,
             writes_per_minute: 60,
             writes_per_second: 5,
+            tokens_per_minute: 10,
+            tokens_per_second: 5,
             minute: Duration::from_secs(60),
             second: Duration::from_secs(1),
         }
@@ -127,6 +135,17 @@ pub struct Config {
     /// Whether `GET /public/members` tells the members' collections. Older servers send
     /// null there, and the true ones only in `GET /public/members/{id}`.
     pub lists_collections: bool,
+    /// The server on PostgreSQL, MySQL or SQLite ("Bitwarden lite"): when it looks for emails that are
+    /// members' already it misses who has no account yet.
+    pub misses_invited: bool,
+    /// A server of October 2025, before members could be revoked and restored by the API (2026.2.0).
+    pub is_of_2025_10: bool,
+    /// Why inviting fails (mail server, payment); `None`: it doesn't.
+    pub fails_invites: Option<String>,
+    /// Vaultwarden without mail: who has an account with a password is accepted at once.
+    pub accepted_without_mail: Vec<String>,
+    /// The ids of all collections; without any, every id is one's.
+    pub collections: Vec<String>,
     /// Whether the request log keeps bodies (never those of token requests).
     pub keeps_bodies: bool,
 }
@@ -151,6 +170,11 @@ impl Config {
             requires_two_step: false,
             can_stage: true,
             lists_collections: true,
+            misses_invited: false,
+            is_of_2025_10: false,
+            fails_invites: None,
+            accepted_without_mail: Vec::new(),
+            collections: Vec::new(),
             keeps_bodies: true,
         }
     }
@@ -161,6 +185,27 @@ impl Config {
         Self {
             profile: Profile::Official { cloud: false },
             ..Self::cloud()
+        }
+    }
+
+    /// Bitwarden lite: run by the company itself, on another database than Bitwarden's own.
+    #[must_use]
+    pub fn lite() -> Self {
+        Self {
+            misses_invited: true,
+            ..Self::self_hosted()
+        }
+    }
+
+    /// A server of October 2025, run by the company itself: no collections in the list of members, no
+    /// revoking, no staged members.
+    #[must_use]
+    pub fn of_2025_10() -> Self {
+        Self {
+            is_of_2025_10: true,
+            lists_collections: false,
+            can_stage: false,
+            ..Self::self_hosted()
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::answers::{Fields, Refusal, parse};
+use super::answers::{Fields, Refusal, known, parse};
 use super::config::Config;
 use super::model::{CollectionAccess, Group, GroupId, MemberId};
 use super::store::Store;
@@ -64,10 +64,12 @@ impl Body {
         let mut fields = Fields::default();
         fields.required("Name", body.name.as_deref(), 100);
         fields.at_most("ExternalId", body.external_id.as_deref(), 300);
+        fields.collections(body.collections.as_deref());
         fields.check()?;
         if !config.plan.groups {
             return Err(Refusal::Bad("This organization cannot use groups."));
         }
+        known(config, body.collections.as_deref())?;
         Ok(body)
     }
 }
@@ -81,7 +83,8 @@ pub(super) fn create(store: &mut Store, config: &Config, body: &[u8]) -> Result<
     Ok(id)
 }
 
-/// Replaces what is known of one; what the request leaves out is reset.
+/// Replaces what is known of one; an external id that the request leaves out is reset, access to
+/// collections isn't.
 pub(super) fn update(
     store: &mut Store,
     config: &Config,
@@ -91,7 +94,9 @@ pub(super) fn update(
     let body = Body::read(config, body)?;
     store.rename_group(id, body.name.as_deref().unwrap_or_default());
     store.set_group_external_id(id, body.external_id.as_deref());
-    store.set_group_collections(id, body.collections.unwrap_or_default());
+    if let Some(collections) = body.collections {
+        store.set_group_collections(id, collections);
+    }
     Ok(())
 }
 

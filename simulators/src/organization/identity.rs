@@ -9,6 +9,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::config::Profile;
+use super::vaultwarden;
+
 /// The tokens that were given out and are still good.
 #[derive(Default)]
 pub(super) struct Tokens {
@@ -42,9 +45,12 @@ pub(super) enum Denied {
     /// Not the client credentials grant, or none named.
     #[error("unsupported_grant_type")]
     Grant,
-    /// No such client, or not its secret.
+    /// No such client.
     #[error("invalid_client")]
     Client,
+    /// Not the client's secret.
+    #[error("invalid_client")]
+    Secret,
     /// A scope other than `api.organization`.
     #[error("invalid_scope")]
     Scope,
@@ -53,10 +59,25 @@ pub(super) enum Denied {
     Request,
 }
 
-impl IntoResponse for Denied {
-    fn into_response(self) -> Response {
-        let body = Json(json!({"error": self.to_string()}));
-        (StatusCode::BAD_REQUEST, body).into_response()
+impl Denied {
+    /// What the server answers.
+    pub fn answer(&self, profile: Profile) -> Response {
+        match profile {
+            Profile::Official { .. } => {
+                let body = Json(json!({"error": self.to_string()}));
+                (StatusCode::BAD_REQUEST, body).into_response()
+            }
+            Profile::Vaultwarden { .. } => {
+                let message = match self {
+                    Self::Grant => "Invalid type",
+                    Self::Client => "Invalid client_id",
+                    Self::Secret => "Incorrect client_secret",
+                    Self::Scope => "Scope not supported",
+                    Self::Request => "device_identifier cannot be blank",
+                };
+                vaultwarden::refusal(StatusCode::BAD_REQUEST, message)
+            }
+        }
     }
 }
 
@@ -80,8 +101,11 @@ impl Expected<'_> {
         let organization =
             field("client_id").and_then(|client_id| client_id.strip_prefix("organization."));
         let known = organization.is_some_and(|id| id.eq_ignore_ascii_case(self.organization_id));
-        if !known || field("client_secret") != Some(self.client_secret) {
+        if !known {
             return Err(Denied::Client);
+        }
+        if field("client_secret") != Some(self.client_secret) {
+            return Err(Denied::Secret);
         }
         if field("scope") != Some("api.organization") {
             return Err(Denied::Scope);

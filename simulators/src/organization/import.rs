@@ -1,7 +1,7 @@
 //! `POST /public/organization/import` as the official server does it: six steps in order, and a
 //! refusal in one leaves what the earlier ones did.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use serde::Deserialize;
 
@@ -171,26 +171,25 @@ fn remove_unlisted(store: &mut Store, wanted: &HashSet<&str>) -> Result<(), Refu
     Ok(())
 }
 
-/// Emails and external ids are keys of look-ups here, which a second row with the same one, or a
-/// link to an external id that another member has, makes fall over before anything is linked.
+/// Emails and members' external ids are keys of look-ups here, which a second row with the same
+/// email, or a link to an external id that another member has or gets, makes fall over before
+/// anything is linked. Two rows with one external id that is new aren't noticed: both are invited.
 fn link(store: &mut Store, wanted: &[Wanted<'_>]) -> Result<(), Refusal> {
-    let emails: HashMap<&str, &str> = wanted
-        .iter()
-        .map(|member| (member.email.as_str(), member.external_id))
-        .collect();
-    let ids: HashSet<&str> = wanted.iter().map(|member| member.external_id).collect();
-    if emails.len() < wanted.len() || ids.len() < wanted.len() {
+    let emails: HashSet<&str> = wanted.iter().map(|member| member.email.as_str()).collect();
+    if emails.len() < wanted.len() {
         return Err(Refusal::Crash);
     }
     let mut links = Vec::new();
+    let mut taken = HashSet::new();
     for member in wanted {
         if let Some(id) = store.by_email.get(&member.email)
-            && store.members[id].external_id.is_none()
+            && store.members[&id].external_id.is_none()
         {
-            if store.by_external_id.get(member.external_id).is_some() {
+            let another = store.by_external_id.get(member.external_id).is_some();
+            if another || !taken.insert(member.external_id) {
                 return Err(Refusal::Crash);
             }
-            links.push((*id, member.external_id));
+            links.push((id, member.external_id));
         }
     }
     for (id, external_id) in links {
@@ -205,14 +204,22 @@ fn invite(
     wanted: &[Wanted<'_>],
     status: Status,
 ) -> Result<(), Refusal> {
+    let known = |email: &str| {
+        let mut members = store.by_email.all(email).iter();
+        members.any(|id| !config.misses_invited || store.members[id].has_account)
+    };
     let new = wanted.iter().filter(|member| {
-        store.by_external_id.get(member.external_id).is_none()
-            && !store.by_email.contains_key(&member.email)
+        store.by_external_id.get(member.external_id).is_none() && !known(&member.email)
     });
     let new: Vec<Member> = new
         .map(|new| Member::new(&new.email, Some(new.external_id), status, Role::User))
         .collect();
-    seats::take(store, config, new.len())?;
+    // Staged members need no seat.
+    let needed = new.iter().filter(|member| member.status.takes_seat());
+    seats::take(store, config, needed.count())?;
+    if let Some(why) = config.fails_invites.clone().filter(|_| !new.is_empty()) {
+        return Err(Refusal::Invite(why));
+    }
     for member in new {
         store.invite(member);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::answers::{Fields, Refusal, parse};
+use super::answers::{Fields, Refusal, is_strict_address, known, parse};
 use super::config::Config;
 use super::model::{CollectionAccess, GroupId, Member, MemberId, Role, Status};
 use super::seats;
@@ -100,6 +100,7 @@ impl Body {
             fields.breaks("Type", "The Type field is required.");
         }
         fields.at_most("ExternalId", self.external_id.as_deref(), 300);
+        fields.collections(self.collections.as_deref());
         role.unwrap_or_default()
     }
 
@@ -116,10 +117,16 @@ pub(super) fn create(store: &mut Store, config: &Config, body: &[u8]) -> Result<
     let role = body.role(&mut fields);
     let email = body.email.as_deref();
     fields.required("Email", email, 256);
-    fields.address("Email", email);
+    // More strictly than an import.
+    if !email.is_some_and(is_strict_address) {
+        fields.breaks(
+            "Email",
+            "The Email field is not a supported e-mail address format.",
+        );
+    }
     fields.check()?;
     let email = email.unwrap_or_default().to_lowercase();
-    if store.by_email.contains_key(&email) {
+    if store.by_email.get(&email).is_some() {
         return Err(Refusal::Bad("This user has already been invited."));
     }
     seats::take(store, config, 1)?;
@@ -128,13 +135,18 @@ pub(super) fn create(store: &mut Store, config: &Config, body: &[u8]) -> Result<
     let mut member = Member::new(&email, external_id, Status::Invited, role);
     member.permissions = body.permissions.filter(|_| role == Role::Custom);
     member.collections = body.collections.unwrap_or_default();
-    let id = store.invite(member).ok_or(Refusal::Crash)?;
+    let id = store.invite(member);
     store.set_member_groups(id, &groups);
     Ok(id)
 }
 
 /// Replaces what is known of one; what the request leaves out is reset, but for the groups.
-pub(super) fn update(store: &mut Store, id: MemberId, body: &[u8]) -> Result<(), Refusal> {
+pub(super) fn update(
+    store: &mut Store,
+    config: &Config,
+    id: MemberId,
+    body: &[u8],
+) -> Result<(), Refusal> {
     let body: Body = parse(body)?;
     let mut fields = Fields::default();
     let role = body.role(&mut fields);
@@ -142,7 +154,16 @@ pub(super) fn update(store: &mut Store, id: MemberId, body: &[u8]) -> Result<(),
     if role != Role::Owner && store.is_last_confirmed_owner(id) {
         return Err(Refusal::Bad(LAST_OWNER));
     }
+    known(config, body.collections.as_deref())?;
     let groups = body.groups();
+    let named = body.groups.as_ref().map_or(0, Vec::len);
+    let there = groups
+        .iter()
+        .flatten()
+        .filter(|id| store.groups.contains_key(id));
+    if there.count() < named {
+        return Err(Refusal::NotFoundInBody);
+    }
     store.set_external_id(id, body.external_id.as_deref());
     store.set_member_collections(id, body.collections.unwrap_or_default());
     store.version += 1;

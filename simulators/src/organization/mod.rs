@@ -113,10 +113,9 @@ impl SimulatedOrganization {
         self.shared.dials.lock().client_secret.clone()
     }
 
-    /// Replaces the secret; the tokens of the old one are revoked.
+    /// Replaces the secret. Tokens that were given out for the old one stay good.
     pub fn rotate_secret(&self, secret: &str) {
         secret.clone_into(&mut self.shared.dials.lock().client_secret);
-        self.revoke_all_tokens();
     }
 
     /// From now on, 401 to every token given out so far.
@@ -146,7 +145,7 @@ impl SimulatedOrganization {
         self.shared.store.lock().seats
     }
 
-    /// Members whose status isn't revoked.
+    /// Members who are invited, accepted or confirmed.
     #[must_use]
     pub fn seats_in_use(&self) -> u32 {
         self.shared.store.lock().seats_in_use()
@@ -191,7 +190,7 @@ impl SimulatedOrganization {
     /// Gives a revoked member their access back, as an administrator does by hand.
     pub fn restore(&self, email: &str) {
         let mut store = self.shared.store.lock();
-        if let Some(id) = store.by_email.get(email).copied() {
+        if let Some(id) = store.by_email.get(email) {
             store.restore(id);
         }
     }
@@ -220,7 +219,7 @@ impl SimulatedOrganization {
     /// The id of the member with this email.
     #[must_use]
     pub fn member_id(&self, email: &str) -> Option<MemberId> {
-        self.shared.store.lock().by_email.get(email).copied()
+        self.shared.store.lock().by_email.get(email)
     }
 
     /// The id of the group with this external id.
@@ -231,6 +230,16 @@ impl SimulatedOrganization {
             .lock()
             .groups_by_external_id
             .get(external_id)
+    }
+
+    /// Every group's name and id.
+    #[must_use]
+    pub fn group_ids(&self) -> Vec<(String, GroupId)> {
+        let store = self.shared.store.lock();
+        let groups = store.groups.iter();
+        groups
+            .map(|(id, group)| (group.name.clone(), *id))
+            .collect()
     }
 
     /// Members, groups and memberships as they are.

@@ -68,6 +68,11 @@ impl Status {
         }
     }
 
+    /// Whether the organization pays a seat for it.
+    pub(super) fn takes_seat(self) -> bool {
+        !matches!(self, Self::Revoked | Self::Staged)
+    }
+
     /// Whether there is a person's account behind the membership yet.
     pub(super) fn has_account(self) -> bool {
         matches!(self, Self::Accepted | Self::Confirmed)

@@ -163,7 +163,7 @@ impl GroupSeed {
     /// The email that isn't a member's.
     pub(super) fn build(self, store: &Store) -> Result<Group, SeedError> {
         let find = |email: &String| {
-            let id = store.by_email.get(&email.to_lowercase()).copied();
+            let id = store.by_email.get(&email.to_lowercase());
             id.ok_or_else(|| SeedError::UnknownMember(self.name.clone(), email.clone()))
         };
         let members = self

@@ -7,19 +7,19 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Request as HttpRequest, State};
-use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
 
 use super::answers::Refusal;
-use super::config::{Config, RateLimits};
+use super::config::{Config, Profile, RateLimits};
 use super::identity::Tokens;
 use super::journal::{self, Request};
 use super::limits::Limiter;
 use super::store::Store;
-use super::{admin, api};
+use super::{admin, api, vaultwarden};
 use crate::fault;
 use crate::front::{Front, delay};
 use crate::wire::CuttableConnection;
@@ -85,29 +85,24 @@ pub(super) fn router(shared: &Shared) -> Router {
         .fallback_service(simulated)
 }
 
-/// The API alone is limited, not the identity server.
 async fn limit(
     State(shared): State<Shared>,
     ConnectInfo(wire): ConnectInfo<CuttableConnection>,
     request: HttpRequest,
     next: Next,
 ) -> Response {
-    let limits = shared.dials.lock().rate_limits;
-    if let Some(limits) = limits
-        && request.uri().path().starts_with("/api/")
-    {
-        let client = wire.peer().ip();
-        let admitted = shared
-            .limiter
-            .lock()
-            .admit(&limits, client, request.method());
-        if let Err(wait) = admitted {
-            let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
-            let header = [(RETRY_AFTER, HeaderValue::from(seconds))];
-            return (StatusCode::TOO_MANY_REQUESTS, header).into_response();
-        }
+    let Some(limits) = shared.dials.lock().rate_limits else {
+        return next.run(request).await;
+    };
+    let (profile, client) = (shared.config.profile, wire.peer().ip());
+    let (method, path) = (request.method(), request.uri().path());
+    let admission = (shared.limiter.lock()).admit(&limits, profile, client, method, path);
+    if let Some(refusal) = admission.refusal() {
+        return refusal;
     }
-    next.run(request).await
+    let mut answer = next.run(request).await;
+    admission.describe(&mut answer);
+    answer
 }
 
 /// Lets pass what carries a good token.
@@ -116,13 +111,20 @@ pub(super) async fn authorize(
     request: HttpRequest,
     next: Next,
 ) -> Response {
-    let header = request.headers().get(AUTHORIZATION);
+    if is_authorized(&shared, request.headers()) {
+        return next.run(request).await;
+    }
+    match shared.config.profile {
+        Profile::Official { .. } => Refusal::Unauthorized.into_response(),
+        Profile::Vaultwarden { .. } => vaultwarden::page(StatusCode::UNAUTHORIZED),
+    }
+}
+
+/// Whether a request carries a good token.
+pub(super) fn is_authorized(shared: &Shared, headers: &HeaderMap) -> bool {
+    let header = headers.get(AUTHORIZATION);
     let token = header
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
-    if token.is_some_and(|token| shared.tokens.lock().is_good(token)) {
-        next.run(request).await
-    } else {
-        Refusal::Unauthorized.into_response()
-    }
+    token.is_some_and(|token| shared.tokens.lock().is_good(token))
 }

@@ -9,20 +9,24 @@ use super::config::Seats;
 use super::history::Event;
 use super::model::{CollectionAccess, Group, GroupId, Member, MemberId, Role, Status, set};
 
-/// Which ids carry an external id. The official server doesn't keep external ids unique (only
+/// Which ids carry an external id, or an email. The official server keeps neither unique (only
 /// import relies on it), so there may be several.
 #[derive(Debug)]
-pub(super) struct ByExternalId<I>(HashMap<String, Vec<I>>);
+pub(super) struct Index<I>(HashMap<String, Vec<I>>);
 
-impl<I> Default for ByExternalId<I> {
+impl<I> Default for Index<I> {
     fn default() -> Self {
         Self(HashMap::new())
     }
 }
 
-impl<I: Copy + PartialEq> ByExternalId<I> {
-    pub fn get(&self, external_id: &str) -> Option<I> {
-        self.0.get(external_id)?.first().copied()
+impl<I: Copy + PartialEq> Index<I> {
+    pub fn get(&self, key: &str) -> Option<I> {
+        self.all(key).first().copied()
+    }
+
+    pub fn all(&self, key: &str) -> &[I] {
+        self.0.get(key).map_or(&[], Vec::as_slice)
     }
 
     pub fn ambiguous(&self) -> bool {
@@ -53,9 +57,9 @@ impl<I: Copy + PartialEq> ByExternalId<I> {
 pub(super) struct Store {
     pub members: BTreeMap<MemberId, Member>,
     pub groups: BTreeMap<GroupId, Group>,
-    pub by_email: HashMap<String, MemberId>,
-    pub by_external_id: ByExternalId<MemberId>,
-    pub groups_by_external_id: ByExternalId<GroupId>,
+    pub by_email: Index<MemberId>,
+    pub by_external_id: Index<MemberId>,
+    pub groups_by_external_id: Index<GroupId>,
     pub seats: Seats,
     pub history: Vec<Event>,
     pub invitations: BTreeMap<String, u32>,
@@ -73,7 +77,7 @@ impl Store {
         }
     }
 
-    /// Seats in use: members whose status isn't revoked.
+    /// Seats in use: members who are invited, accepted or confirmed.
     pub fn seats_in_use(&self) -> u32 {
         self.occupied
     }
@@ -94,14 +98,17 @@ impl Store {
 
     /// Adds a member as it is, without mail or history. None where the email is a member's.
     pub fn add_member(&mut self, member: Member) -> Option<MemberId> {
-        if self.by_email.contains_key(&member.email) {
-            return None;
-        }
+        let known = self.by_email.get(&member.email).is_some();
+        (!known).then(|| self.insert(member))
+    }
+
+    /// Adds a member, whether or not the email is another member's.
+    fn insert(&mut self, member: Member) -> MemberId {
         self.last_id += 1;
         self.version += 1;
         let id = MemberId(self.last_id);
-        self.occupied += u32::from(member.status != Status::Revoked);
-        self.by_email.insert(member.email.clone(), id);
+        self.occupied += u32::from(member.status.takes_seat());
+        self.by_email.add(Some(&member.email), id);
         self.by_external_id.add(member.external_id.as_ref(), id);
         for group in &member.groups {
             if let Some(group) = self.groups.get_mut(group) {
@@ -109,21 +116,22 @@ impl Store {
             }
         }
         self.members.insert(id, member);
-        Some(id)
+        id
     }
 
-    /// Adds a member and sends the invitation, or stages it without one.
-    pub fn invite(&mut self, member: Member) -> Option<MemberId> {
+    /// Adds a member and sends the invitation, or stages it without one. Whether the email is a
+    /// member's already is for the caller to know.
+    pub fn invite(&mut self, member: Member) -> MemberId {
         let email = member.email.clone();
         let staged = member.status == Status::Staged;
-        let id = self.add_member(member)?;
+        let id = self.insert(member);
         if staged {
             self.history.push(Event::Staged { email });
         } else {
             *self.invitations.entry(email.clone()).or_default() += 1;
             self.history.push(Event::Invited { email });
         }
-        Some(id)
+        id
     }
 
     pub fn reinvite(&mut self, id: MemberId) {
@@ -139,8 +147,8 @@ impl Store {
             return;
         };
         self.version += 1;
-        self.occupied -= u32::from(member.status != Status::Revoked);
-        self.by_email.remove(&member.email);
+        self.occupied -= u32::from(member.status.takes_seat());
+        self.by_email.remove(Some(&member.email), id);
         self.by_external_id.remove(member.external_id.as_ref(), id);
         let mut groups = Vec::new();
         for group in member.groups {
@@ -165,7 +173,7 @@ impl Store {
             return;
         }
         self.version += 1;
-        self.occupied -= 1;
+        self.occupied -= u32::from(member.status.takes_seat());
         member.before_revocation = member.status;
         member.status = Status::Revoked;
         self.history.push(Event::Revoked {
@@ -182,8 +190,8 @@ impl Store {
             return;
         }
         self.version += 1;
-        self.occupied += 1;
         member.status = member.before_revocation;
+        self.occupied += u32::from(member.status.takes_seat());
         self.history.push(Event::Restored {
             email: member.email.clone(),
             external_id: member.external_id.clone(),
@@ -192,7 +200,7 @@ impl Store {
 
     pub fn accept_and_confirm(&mut self, email: &str) -> bool {
         let id = self.by_email.get(email);
-        let Some(member) = id.and_then(|id| self.members.get_mut(id)) else {
+        let Some(member) = id.and_then(|id| self.members.get_mut(&id)) else {
             return false;
         };
         if member.status != Status::Invited {

@@ -31,7 +31,7 @@ async fn groups_are_listed_created_shown_replaced_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_group_replaced_without_collections_loses_them_and_its_external_id() {
+async fn a_group_replaced_without_collections_keeps_them_and_loses_its_external_id() {
     let signed = cloud().await;
     let staff = GroupSeed::new("Staff").external_id("staff");
     let id = signed
@@ -39,8 +39,11 @@ async fn a_group_replaced_without_collections_loses_them_and_its_external_id() {
         .seed_group(staff.collection(CollectionAccess::to("vault")));
     let path = format!("/groups/{id}");
     let answer = signed.put(&path, json!({"name": "Staff"})).await;
-    assert_eq!(answer.body["collections"], json!([]));
+    assert_eq!(answer.body["collections"][0]["id"], "vault");
     assert_eq!(answer.body["externalId"], Value::Null);
+    assert!(signed.organization.losses().is_empty());
+    let none = json!({"name": "Staff", "collections": []});
+    assert_eq!(signed.put(&path, none).await.body["collections"], json!([]));
     let lost = Event::CollectionsLost {
         of: "Staff".to_owned(),
         collections: vec!["vault".to_owned()],

@@ -93,6 +93,9 @@ async fn a_rotated_secret_shuts_out_the_old_one() {
     let mut signed = cloud().await;
     let old = signed.form();
     signed.organization.rotate_secret("the new one");
+    // Its tokens stay good until they end, though.
+    assert_eq!(signed.get("/members").await.status, 200);
+    signed.organization.revoke_all_tokens();
     assert_eq!(signed.get("/members").await.status, 401);
     let answer = signed.ask_for_token(&old).await;
     assert_eq!(answer.body["error"], "invalid_client");

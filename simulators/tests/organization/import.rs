@@ -239,25 +239,18 @@ async fn a_member_without_external_id_takes_that_of_the_row_with_its_email() {
 }
 
 #[tokio::test]
-async fn two_rows_with_one_email_or_one_external_id_crash_the_request() {
+async fn two_rows_with_one_email_crash_the_request() {
     let signed = cloud().await;
     let seed = MemberSeed::new("leaver@example.com").external_id("leaver");
     signed.organization.seed_member(seed);
-    for twice in [
-        json!([
-            {"externalId": "leaver", "deleted": true},
-            {"email": "ada@example.com", "externalId": "1"},
-            {"email": "Ada@example.com", "externalId": "2"},
-        ]),
-        json!([
-            {"email": "ada@example.com", "externalId": "1"},
-            {"email": "bob@example.com", "externalId": "1"},
-        ]),
-    ] {
-        let answer = signed.import_members(twice).await;
-        assert_eq!(answer.status, 500);
-        assert_eq!(answer.body["object"], "error");
-    }
+    let twice = json!([
+        {"externalId": "leaver", "deleted": true},
+        {"email": "ada@example.com", "externalId": "1"},
+        {"email": "Ada@example.com", "externalId": "2"},
+    ]);
+    let answer = signed.import_members(twice).await;
+    assert_eq!(answer.status, 500);
+    assert_eq!(answer.body["object"], "error");
     // Removals come before the step that crashes, invitations after it.
     assert_eq!(signed.emails(), ["owner@example.com"]);
     assert!(signed.organization.invitations().is_empty());

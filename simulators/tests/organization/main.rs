@@ -3,6 +3,7 @@
 
 mod binary;
 mod client;
+mod conformance;
 mod faults;
 mod groups;
 mod identity;

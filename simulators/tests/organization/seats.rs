@@ -58,12 +58,12 @@ async fn an_email_that_is_a_member_already_needs_no_seat() {
 }
 
 #[tokio::test]
-async fn more_members_than_seats_are_no_reason_to_refuse_an_import_that_invites_no_one() {
+async fn with_more_members_than_seats_even_an_import_that_invites_no_one_is_refused() {
     let signed = with(Seats::fixed(1)).await;
     let ada = MemberSeed::new("ada@example.com").external_id("ada");
     signed.organization.seed_member(ada);
     let rows = json!([{"email": "ada@example.com", "externalId": "ada"}]);
-    assert_eq!(signed.import_members(rows).await.status, 200);
+    assert_eq!(signed.import_members(rows).await.status, 400);
 }
 
 #[tokio::test]
@@ -98,7 +98,8 @@ async fn no_limit_is_null_and_only_the_cloud_has_a_subscription() {
     assert!(subscription.body["passwordManager"]["seats"].is_null());
     let self_hosted = signed(Config::self_hosted()).await;
     let answer = self_hosted.get("/organization/subscription").await;
-    assert_eq!(answer.status, 404);
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.message(), "Only allowed when not self hosted.");
 }
 
 #[tokio::test]
