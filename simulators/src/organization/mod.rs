@@ -202,7 +202,11 @@ impl SimulatedOrganization {
     pub fn set_group_members(&self, name: &str, emails: &[&str]) {
         let mut store = self.shared.store.lock();
         let group = group_named(&store, name);
-        let members = emails.iter().map(|email| store.by_email[*email]).collect();
+        let member = |email: &&str| {
+            let id = store.by_email.get(email);
+            id.expect("each of them is a member")
+        };
+        let members = emails.iter().map(member).collect();
         store.set_group_members(group, &members);
     }
 
