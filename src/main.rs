@@ -10,12 +10,17 @@ use directory_sync::plugin::{self, Role};
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     rustls::crypto::ring::default_provider()
         .install_default()
         .expect("nothing has set up TLS before main");
-    match run().await {
+    let ended = tokio::runtime::Runtime::new().map(|runtime| {
+        let ended = runtime.block_on(run());
+        // What still computes has no say in when the process ends.
+        runtime.shutdown_background();
+        ended
+    });
+    match ended.unwrap_or_else(|error| Err(error.into())) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", cli::explain(&*error));

@@ -1,10 +1,12 @@
 //! One run of one object, from its turn to its report.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -59,7 +61,7 @@ impl Run<'_> {
             .entry
             .begin(self.prepared.generation, &self.context.work);
         let next = match stop.run_until_cancelled(self.turn(state)).await {
-            Some(permit) => self.with_permit(state, &permit, &stop).await,
+            Some(permit) => self.with_permit(state, Arc::new(permit), &stop).await,
             None => self.stopped(),
         };
         self.entry.end();
@@ -94,7 +96,7 @@ impl Run<'_> {
     async fn with_permit(
         &self,
         state: &mut ObjectState,
-        permit: &RunPermit,
+        permit: Arc<RunPermit>,
         stop: &CancellationToken,
     ) -> Option<Timestamp> {
         let started = Timestamp::now();
@@ -119,10 +121,10 @@ impl Run<'_> {
             self.announce(state).await;
         }
         tracing::info!(trigger = ?self.trigger, "sync starts");
-        let watchdog = Watchdog::default();
+        let watchdog = Arc::new(Watchdog::default());
         let memory = self.context.memory.begin(stop.clone());
         // On the heap: what is wrapped by value is on the stack several times without optimization.
-        let running = Box::pin(self.run(state, (&watchdog, permit), stop, started));
+        let running = Box::pin(self.run(state, (&watchdog, &permit), stop, started));
         let result = counting(memory.counter(), running).await;
         let took = clock.elapsed();
         match result {
@@ -160,11 +162,11 @@ impl Run<'_> {
     async fn run(
         &self,
         state: &mut ObjectState,
-        (watchdog, permit): (&Watchdog, &RunPermit),
+        (watchdog, permit): (&Arc<Watchdog>, &Arc<RunPermit>),
         stop: &CancellationToken,
         started: Timestamp,
     ) -> Result<Report, RunError> {
-        let progress = Progress::default();
+        let progress = Arc::new(Progress::default());
         let approval = self.desired.approval.map(|digest| Approval {
             digest: Digest(digest.to_owned()),
         });
@@ -176,15 +178,18 @@ impl Run<'_> {
             stop,
         };
         let mut sync_state = std::mem::take(&mut state.sync);
-        let result = {
-            let running = self.run_phases(state, &mut sync_state, &options);
-            let watching = watchdog.watch(&progress, permit, &self.context.timing, stop);
-            let (mut running, mut watching) = (pin!(running), pin!(watching));
-            tokio::select! {
-                result = &mut running => result,
-                () = &mut watching => running.await,
-            }
-        };
+        // In a task of its own: this one stands still while the run computes.
+        let mut watching = JoinSet::new();
+        let (watchdog, permit) = (Arc::clone(watchdog), Arc::clone(permit));
+        let (timing, watched, ends) = (
+            self.context.timing.clone(),
+            Arc::clone(&progress),
+            stop.clone(),
+        );
+        watching.spawn(async move { watchdog.watch(&watched, &permit, &timing, &ends).await });
+        let result = self.run_phases(state, &mut sync_state, &options).await;
+        // And with it its hold on the permit.
+        watching.shutdown().await;
         state.sync = sync_state;
         result
     }

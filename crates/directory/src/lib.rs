@@ -7,6 +7,7 @@ pub mod complete;
 mod email;
 mod evidence;
 mod external_id;
+mod glob;
 pub mod problem;
 mod progress;
 #[cfg(test)]
@@ -18,6 +19,7 @@ pub use builder::{DirectoryBuilder, EntryKey};
 pub use email::{EMAIL_MAX, Email, InvalidEmail};
 pub use evidence::{Account, AccountEvidence, AccountState, Evidence, ScopeRule, StateAttribute};
 pub use external_id::{EXTERNAL_ID_MAX, ExternalId, InvalidExternalId};
+pub use glob::Glob;
 pub use progress::ReadProgress;
 pub use unidentified::{UnidentifiedGroup, UnidentifiedUser};
 

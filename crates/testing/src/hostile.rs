@@ -26,6 +26,8 @@ pub enum Harm {
     EndlessPages(usize, u64),
     /// Has one group, whose members have always another page of this many.
     EndlessMembers(usize),
+    /// Has one group, without members, whose name has so many letters.
+    LongName(usize),
     /// Sends a body as compressed by gzip.
     Compressed(&'static [u8]),
     /// Sends this body.
@@ -92,6 +94,7 @@ async fn answer(harm: Harm, uri: Uri, address: String, count: Arc<AtomicU64>) ->
         Harm::Body(text) => (is_json, text).into_response(),
         Harm::EndlessPages(..)
         | Harm::EndlessMembers(_)
+        | Harm::LongName(_)
         | Harm::NextPage(_)
         | Harm::LongToken
         | Harm::Redirect(_)
@@ -107,15 +110,18 @@ async fn answer(harm: Harm, uri: Uri, address: String, count: Arc<AtomicU64>) ->
             tokio::time::sleep(Duration::from_millis(pause)).await;
             people(size, &uri, &address, &count)
         }
-        Harm::EndlessMembers(_) if uri.path().ends_with("/groups") => {
-            let group =
-                json!([{"id": "00g1", "type": "OKTA_GROUP", "profile": {"name": "endless"}}]);
+        Harm::EndlessMembers(_) | Harm::LongName(_) if uri.path().ends_with("/groups") => {
+            let name = match harm {
+                Harm::LongName(letters) => "a".repeat(letters),
+                _ => "endless".to_owned(),
+            };
+            let group = json!([{"id": "00g1", "type": "OKTA_GROUP", "profile": {"name": name}}]);
             (links(&uri, &address, None), axum::Json(group)).into_response()
         }
         Harm::EndlessMembers(size) if uri.path().contains("/groups/") => {
             people(size, &uri, &address, &count)
         }
-        Harm::EndlessMembers(_) | Harm::LongToken | Harm::Redirect(_) => {
+        Harm::EndlessMembers(_) | Harm::LongName(_) | Harm::LongToken | Harm::Redirect(_) => {
             (links(&uri, &address, None), axum::Json(json!([]))).into_response()
         }
     }

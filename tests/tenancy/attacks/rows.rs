@@ -663,6 +663,21 @@ fn servers_that_harm(table: &mut Table<'_>) {
     ] {
         table.directory(attack, servers.of(name), result);
     }
+    // Each nearly fits, wherever it begins in the name.
+    let pattern = format!("\"*{}b\"", "a".repeat(98));
+    let patterns = vec![pattern; 50].join(", ");
+    let patterns = manifests(open, &okta(servers.of("long name")), &own()).replacen(
+        "spec:\n",
+        &format!("spec:\n  groups: {{exclude: [{patterns}]}}\n"),
+        1,
+    );
+    table.row(
+        "patterns that take long to match, and a long name",
+        Author::Editor,
+        true,
+        patterns,
+        Result::Says("Succeeded", ""),
+    );
     // More than may run at a time.
     let mut many = String::new();
     for number in 0..20 {

@@ -52,6 +52,7 @@ impl Servers {
             ("comes again", Harm::ComeAgain),
             ("pages", Harm::EndlessPages(50, 200)),
             ("members", Harm::EndlessMembers(200)),
+            ("long name", Harm::LongName(900_000)),
             ("bomb", Harm::Compressed(bomb())),
             ("deep", Harm::Body("[".repeat(1 << 20).leak())),
             ("redirects", Harm::Redirect(http)),

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use wildmatch::WildMatch;
 
 use crate::directory::Email;
+pub use crate::directory::Glob;
 pub use crate::sync::limits::Limit;
 
 /// The rules of one resource, checked.
@@ -129,22 +129,6 @@ pub enum OffboardingAction {
     Revoke,
     /// The member is removed from the organization.
     Remove,
-}
-
-/// A pattern with `*` (any text) and `?` (any character), blind to case.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Glob(WildMatch);
-
-impl Glob {
-    /// Reads a pattern; every text is one.
-    pub fn new(pattern: &str) -> Self {
-        Self(WildMatch::new(&pattern.trim().to_lowercase()))
-    }
-
-    /// Whether `lower_case` (a text in lower case) fits.
-    pub fn matches(&self, lower_case: &str) -> bool {
-        self.0.matches(lower_case)
-    }
 }
 
 /// Whether a text passes an include and an exclude list.

@@ -1,14 +1,13 @@
 //! People: who is read, and what becomes of an account.
 
 use serde_json::Value;
-use wildmatch::WildMatchPattern;
 
 use super::error::{Purpose, unknown_attribute};
 use super::pages::{List, Version};
 use super::settings::{OneLoginSettings, state_meaning, status_meaning};
 use super::wire::User;
 use crate::api::spec::OneLoginAttribute;
-use crate::directory::{AccountState, Email};
+use crate::directory::{AccountState, Email, Glob};
 use crate::http::ApiError;
 use crate::text::sanitize;
 
@@ -168,6 +167,6 @@ fn has(user: &User, wanted: &OneLoginAttribute, name: &str) -> Result<bool, ApiE
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     };
-    let pattern = WildMatchPattern::<'*', '\0'>::new(&wanted.value.trim().to_lowercase());
+    let pattern = Glob::with_stars_alone(&wanted.value);
     Ok(pattern.matches(&text.trim().to_lowercase()))
 }
