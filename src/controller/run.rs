@@ -511,6 +511,8 @@ impl Run<'_> {
             Some(&report.applied),
         );
         self.measure(report);
+        // From here on status tells.
+        state.large = false;
         self.write_plan(state, report).await;
 
         let next = self.desired.schedule.next_after(ended, self.uid());

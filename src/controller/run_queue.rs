@@ -7,12 +7,20 @@
 //! - A namespace without a run doesn't wait for the end of long ones: for it, other namespaces count as
 //!   one run each, and only during their [turn](RunPermit::end_turn). So up to twice as many namespaces as
 //!   the limit can have runs.
+//! - Of those, namespaces whose last run was over within its turn come before new ones, and those before
+//!   namespaces whose last run took longer: however many of them have servers that hang, who is quick
+//!   waits for the turns that are under way. Nobody is passed for longer than [`PASSED`].
 //! - Large directories run one at a time, because each holds all its entries in memory.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// For so long namespaces whose runs are quick may pass others.
+const PASSED: Duration = Duration::from_secs(60);
 
 /// Permits to run. Cheap to clone: all clones share them.
 #[derive(Debug, Clone)]
@@ -24,6 +32,8 @@ struct QueueState {
     next: u64,
     waiting: Vec<Waiting>,
     held: Vec<Held>,
+    /// Whether a namespace's last run took longer than its turn.
+    slow: HashMap<Arc<str>, bool>,
 }
 
 #[derive(Debug)]
@@ -31,6 +41,7 @@ struct Waiting {
     number: u64,
     namespace: Arc<str>,
     large: bool,
+    since: Instant,
     granted: oneshot::Sender<()>,
 }
 
@@ -58,6 +69,7 @@ impl RunQueue {
             next: 0,
             waiting: Vec::new(),
             held: Vec::new(),
+            slow: HashMap::new(),
         })))
     }
 
@@ -73,6 +85,7 @@ impl RunQueue {
                 number,
                 namespace: Arc::clone(namespace),
                 large,
+                since: Instant::now(),
                 granted,
             });
             state.grant();
@@ -142,7 +155,14 @@ impl Drop for RunPermit {
         state
             .waiting
             .retain(|waiting| waiting.number != self.number);
-        state.held.retain(|held| held.number != self.number);
+        if let Some(at) = state
+            .held
+            .iter()
+            .position(|held| held.number == self.number)
+        {
+            let held = state.held.swap_remove(at);
+            state.slow.insert(held.namespace, held.turn_ended);
+        }
         state.grant();
     }
 }
@@ -190,7 +210,15 @@ impl QueueState {
             .iter()
             .enumerate()
             .filter(|(_, waiting)| may_run(waiting))
-            .min_by_key(|(_, waiting)| (runs_of(&waiting.namespace), waiting.number))
+            .min_by_key(|(_, waiting)| {
+                let passed = match self.slow.get(&waiting.namespace) {
+                    _ if waiting.since.elapsed() >= PASSED => 0,
+                    Some(false) => 0,
+                    None => 1,
+                    Some(true) => 2,
+                };
+                (runs_of(&waiting.namespace), passed, waiting.number)
+            })
             .map(|(at, _)| at)
     }
 }
@@ -305,6 +333,31 @@ mod tests {
         waits(&mut too_many);
         drop(endless);
         granted(&mut too_many);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_quick_passes_new_and_slow_namespaces_but_nobody_for_ever() {
+        let queue = RunQueue::new(1);
+        drop(granted(&mut acquire(&queue, "quick", false)));
+        let slow = granted(&mut acquire(&queue, "slow", false));
+        slow.end_turn();
+        drop(slow);
+        let first = granted(&mut acquire(&queue, "a", false));
+        let mut slow = acquire(&queue, "slow", false);
+        let mut new = acquire(&queue, "new", false);
+        let mut quick = acquire(&queue, "quick", false);
+        drop(first);
+        let permit = granted(&mut quick);
+        let mut again = acquire(&queue, "quick", false);
+        drop(permit);
+        let permit = granted(&mut again);
+        drop(permit);
+        let permit = granted(&mut new);
+        tokio::time::advance(PASSED).await;
+        let mut again = acquire(&queue, "quick", false);
+        drop(permit);
+        let _slow = granted(&mut slow);
+        waits(&mut again);
     }
 
     #[test]

@@ -315,8 +315,13 @@ impl Planning<'_> {
     ) -> Result<(GuardedPlan, bool), RunError> {
         let started = Instant::now();
         self.options.progress.start(Phase::Plan, 0);
-        let roster =
-            info_span!("resolve").in_scope(|| run_blocking(|| resolve(directory, self.policy)));
+        let roster = info_span!("resolve")
+            .in_scope(|| run_blocking(|| resolve(directory, self.policy)))
+            .map_err(|error| SourceError {
+                kind: FaultKind::Configuration,
+                message: error.to_string(),
+                cause: None,
+            })?;
         let draft = info_span!("plan").in_scope(|| {
             run_blocking(|| {
                 plan::draft(

@@ -62,7 +62,7 @@ impl Run {
         policy: &Policy,
     ) -> GuardedPlan {
         self.ledger.keep_for("organization", self.now);
-        let roster = resolve(directory.read(), policy);
+        let roster = resolve(directory.read(), policy).unwrap();
         let content = organization.read();
         let draft = draft(&roster, &content, policy, &self.ledger, self.now);
         self.read = self.memory.to_read(&draft, self.approval.is_some());

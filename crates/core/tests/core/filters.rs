@@ -10,7 +10,7 @@ fn globs(patterns: &[&str]) -> Vec<Glob> {
 }
 
 fn roster(directory: &TestDirectory, policy: &Policy) -> Roster {
-    resolve(directory.read(), policy)
+    resolve(directory.read(), policy).unwrap()
 }
 
 fn active(roster: &Roster) -> Vec<&str> {

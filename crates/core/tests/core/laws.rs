@@ -210,7 +210,7 @@ proptest! {
 
     #[test]
     fn only_active_people_in_scope_come_in((directory, before, policy) in worlds()) {
-        let roster = resolve(directory.read(), &policy);
+        let roster = resolve(directory.read(), &policy).unwrap();
         let run = plan(&directory, &before, &policy);
         let mut invited = BTreeSet::new();
         for change in &run.approved.changes {
@@ -236,7 +236,7 @@ proptest! {
 
     #[test]
     fn whoever_has_a_broken_entry_loses_nothing((directory, before, policy) in worlds()) {
-        let roster = resolve(directory.read(), &policy);
+        let roster = resolve(directory.read(), &policy).unwrap();
         let mut after = before.clone();
         approving(&directory, &before, &policy).sync(&directory, &mut after, &policy);
         for person in roster.people.iter().filter(|p| p.eligibility == Eligibility::Unusable) {
@@ -257,7 +257,7 @@ proptest! {
 
     #[test]
     fn whoever_may_be_one_of_two_entries_neither_joins_nor_leaves_a_group((directory, before, policy) in worlds()) {
-        let roster = resolve(directory.read(), &policy);
+        let roster = resolve(directory.read(), &policy).unwrap();
         let broken = roster.people.iter().filter(|p| p.eligibility == Eligibility::Unusable);
         let broken: BTreeSet<_> = broken.filter_map(|person| person.email.as_ref()).collect();
         let active = roster.people.iter().filter(|p| p.eligibility == Eligibility::Active);
@@ -287,7 +287,7 @@ proptest! {
 
     #[test]
     fn nobody_with_an_active_entry_in_scope_loses_access((directory, before, policy) in worlds()) {
-        let roster = resolve(directory.read(), &policy);
+        let roster = resolve(directory.read(), &policy).unwrap();
         let mut after = before.clone();
         approving(&directory, &before, &policy).sync(&directory, &mut after, &policy);
         let active = roster.people.iter().filter(|p| p.eligibility == Eligibility::Active);
@@ -306,7 +306,7 @@ proptest! {
 
     #[test]
     fn every_group_in_scope_has_exactly_its_people_of_ours((directory, before, policy) in worlds()) {
-        let roster = resolve(directory.read(), &policy);
+        let roster = resolve(directory.read(), &policy).unwrap();
         let mut after = before.clone();
         let run = approving(&directory, &before, &policy).sync(&directory, &mut after, &policy);
         let named: BTreeSet<&ExternalId> =

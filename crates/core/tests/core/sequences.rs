@@ -785,7 +785,7 @@ impl Observer {
         directory: &TestDirectory,
         before: &ModelOrganization,
     ) -> Result<(), TestCaseError> {
-        let roster = resolve(directory.read(), &self.policy);
+        let roster = resolve(directory.read(), &self.policy).unwrap();
         let active = |person: &&directory_sync_core::sync::roster::Person| {
             person.eligibility == Eligibility::Active
         };
@@ -877,7 +877,7 @@ impl Observer {
                 synced: true,
             });
         }
-        let roster = resolve(directory.read(), &self.policy);
+        let roster = resolve(directory.read(), &self.policy).unwrap();
         let mut deleted = 0;
         let mut left: BTreeSet<ExternalId> = BTreeSet::new();
         for group in &before.content.groups {
@@ -1085,7 +1085,7 @@ impl Observer {
 
     /// Whether this run still fills an organization that had no managed member.
     fn is_first_sync(&mut self, directory: &TestDirectory, managed: usize) -> bool {
-        let roster = resolve(directory.read(), &self.policy);
+        let roster = resolve(directory.read(), &self.policy).unwrap();
         if managed == 0 && !roster.directory_is_empty {
             self.first_sync = Some(self.run.now + DAY);
         }

@@ -33,7 +33,7 @@ impl Server {
     }
 
     fn plan(&self, directory: &TestDirectory, approval: Option<&Approval>) -> GuardedPlan {
-        let roster = resolve(directory.read(), &self.policy);
+        let roster = resolve(directory.read(), &self.policy).unwrap();
         let draft = draft(
             &roster,
             &Organization::WriteOnly,

@@ -16,6 +16,7 @@ use crate::problem::{Problem, ProblemReason};
 use crate::sync::policy::{GroupFilter, Policy, UserFilter, passes};
 use crate::sync::roster::{Eligibility, GroupEligibility, Person, Roster, RosterGroup};
 use crate::text::sanitize;
+pub use nesting::NestingTooLarge;
 use shared_emails::set_shared_emails_aside;
 
 /// Longest name of a group that Bitwarden takes, in characters.
@@ -40,7 +41,10 @@ pub const GROUP_NAME_MAX: usize = 100;
 ///
 /// With `onlyTheirMembers` and no group in scope, no active person is in scope. The limit on
 /// removals is what protects from a mistyped group filter.
-pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Roster {
+///
+/// # Errors
+/// When nested groups don't fit into memory once everybody in each is listed.
+pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Result<Roster, NestingTooLarge> {
     let Directory {
         users,
         groups,
@@ -53,7 +57,7 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Roster {
     let mut own = vec![];
 
     let unidentified_groups = prefixed_groups(unidentified_groups, policy);
-    let mut groups = resolve_groups(groups, policy, &mut own);
+    let mut groups = resolve_groups(groups, policy, &mut own)?;
     // Whoever is in such a group can't be told to be in none.
     groups.scope_in_part |= !unidentified_groups.is_empty();
     // The group that has such an id in Bitwarden may be either.
@@ -72,7 +76,7 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Roster {
 
     own.sort_by(|a, b| (a.reason, &a.external_ids).cmp(&(b.reason, &b.external_ids)));
     own.into_iter().for_each(|problem| problems.add(problem));
-    Roster {
+    Ok(Roster {
         people,
         groups: groups.in_scope,
         by_id,
@@ -83,7 +87,7 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Roster {
         state_attribute,
         problems,
         directory_is_empty,
-    }
+    })
 }
 
 /// With the ids under which they may stand in Bitwarden: one that it can't take stands nowhere.
@@ -115,10 +119,14 @@ struct Groups {
     scope_in_part: bool,
 }
 
-fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Problem>) -> Groups {
+fn resolve_groups(
+    groups: Vec<Group>,
+    policy: &Policy,
+    problems: &mut Vec<Problem>,
+) -> Result<Groups, NestingTooLarge> {
     // Over all groups, before the filter: a group in scope keeps the people whom it has through a
     // group that isn't.
-    let people = nesting::flatten(&groups);
+    let people = nesting::flatten(&groups, nesting::MAX)?;
     let partial = nesting::spread(&groups, |group| group.in_part);
     let unidentified = nesting::spread(&groups, |group| group.has_unidentified.then_some(()));
     let unknown = nesting::spread(&groups, |group| group.unknown.as_ref().map(|_| ()));
@@ -182,7 +190,7 @@ fn resolve_groups(groups: Vec<Group>, policy: &Policy, problems: &mut Vec<Proble
             }),
         }
     }
-    resolved
+    Ok(resolved)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
