@@ -42,6 +42,18 @@ async fn another_spelling_of_the_servers_address_is_the_same_organization() {
     );
     assert_eq!(operator.runs("second"), 0);
     assert_eq!(second.status.unwrap().claim, None);
+
+    // Bitwarden's cloud by its region, and by one of its addresses: the id counts, whoever has it.
+    let region = json!({"organization": {"region": "EU", "credentialsSecretRef": {"name": "org"}}});
+    let address = organization("https://vault.bitwarden.eu", "org");
+    for (name, spec) in [("region", region), ("address", address)] {
+        world.resource(name, spec);
+        let other = world.until_ready(name, "AlreadyManaged").await;
+        let message = message_of(&other, ConditionType::Stalled);
+        let owner = format!("{}/first", world.namespace);
+        assert!(message.contains(&owner), "{name}: {message}");
+        assert_eq!(operator.runs(name), 0, "{name}");
+    }
     operator.stop().await.unwrap();
 }
 
@@ -64,6 +76,24 @@ async fn of_two_operators_with_two_spellings_one_works_and_the_other_says_who() 
         "{message}"
     );
     assert_eq!((a.runs("first"), b.runs("second")), (1, 0));
+
+    // After a restart too, and though the one that says who starts first, with the Secret of the one
+    // that works gone for a moment.
+    a.stop().await.unwrap();
+    b.stop().await.unwrap();
+    world.secret("theirs", &world.organization.client_secret());
+    world.resource("second", organization(&world.organization.url(), "theirs"));
+    world.kubectl(&["delete", "secret", "org"]);
+    let b = world.shard("b");
+    tokio::time::sleep(A_WHILE).await;
+    let a = world.shard("a");
+    world.until_ready("first", "ReferenceNotFound").await;
+    world.until_ready("second", "AlreadyManaged").await;
+    world.secret("org", &world.organization.client_secret());
+    world.until_ready("first", "Succeeded").await;
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(reason_of(&world.get("second").await), "AlreadyManaged");
+    assert_eq!(b.runs("second"), 0);
 
     // Its claim ends with it, for the other operator too.
     world.kubectl(&["delete", "dsync", "first"]);
