@@ -82,6 +82,14 @@ impl Objects {
         entry.at(object.meta().generation.unwrap_or_default());
     }
 
+    /// Whether there is an object in this namespace.
+    pub fn are_in(&self, namespace: &str) -> bool {
+        let entries = self.entries();
+        entries
+            .values()
+            .any(|entry| &*entry.object.namespace == namespace)
+    }
+
     /// An object is gone: its run ends at its next safe point, and nothing is remembered.
     pub fn deleted(&self, uid: &str) {
         let entry = self.entries().remove(uid);

@@ -241,7 +241,22 @@ fn notice(context: &Context, event: &Event<WatchedObject>) {
         }
         Event::Apply(object) => context.objects.seen(object),
         Event::Delete(object) => context.forget(&object.uid().unwrap_or_default()),
-        Event::Init | Event::InitDone => {}
+        Event::InitDone => warn_of_unused_hosts(context),
+        Event::Init => {}
+    }
+}
+
+/// A misspelt namespace leaves the one that was meant without limits. The operator has no right to look
+/// which there are.
+fn warn_of_unused_hosts(context: &Context) {
+    for namespace in context.resources.hosts.namespaces() {
+        if !context.objects.are_in(namespace) {
+            tracing::warn!(
+                namespace,
+                "--namespace-hosts limits a namespace in which there is no DirectorySync; check its name: \
+                 a namespace that isn't named there may use every allowed host"
+            );
+        }
     }
 }
 

@@ -136,6 +136,11 @@ impl FromIterator<NamespaceHost> for NamespaceHosts {
 }
 
 impl NamespaceHosts {
+    /// The namespaces that have hosts of their own.
+    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// The first of `hosts` that resources of `namespace` may not name.
     pub fn denied<'h>(&self, namespace: &str, hosts: &'h [String]) -> Option<&'h str> {
         let allowed = self.0.get(namespace)?;

@@ -12,6 +12,7 @@ use super::resource::{Resource, State};
 use super::sync::request;
 use super::wait::{Ended, wait};
 use crate::cli::output::print;
+use crate::text::{escaped_json, lines};
 
 /// Shows the plan that is in the cluster, after a new one was made where that was asked for.
 pub async fn plan(cluster: &Cluster, args: &PlanArgs) -> Result<ExitCode, PluginError> {
@@ -28,8 +29,8 @@ pub async fn plan(cluster: &Cluster, args: &PlanArgs) -> Result<ExitCode, Plugin
         )));
     };
     match args.output {
-        PlanOutput::Json => print(&format!("{}\n", published.json.trim_end()))?,
-        PlanOutput::Markdown => print(&published.markdown)?,
+        PlanOutput::Json => print(&format!("{}\n", escaped_json(published.json.trim_end())))?,
+        PlanOutput::Markdown => print(&lines(&published.markdown))?,
         PlanOutput::Table => {
             let content = published.content()?;
             let of_when = age(published.written.as_ref(), Timestamp::now());

@@ -27,6 +27,33 @@ pub fn one_line(text: &str) -> String {
     text.chars().map(space_for_control).collect()
 }
 
+/// The same for a text of several lines, which stay, as tabs do; without characters that change how
+/// others are shown.
+pub fn lines(text: &str) -> String {
+    let visible = text.chars().filter(|c| !is_invisible(*c));
+    let shown = visible.map(|c| match c {
+        '\n' | '\t' => c,
+        _ => space_for_control(c),
+    });
+    shown.collect()
+}
+
+/// `json` with an escape in place of each character that a terminal takes as a command, or that changes
+/// how others are shown. What it says stays the same: such characters are in its strings alone.
+pub fn escaped_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_invisible(c) || c.is_control() && !matches!(c, '\n' | '\t' | '\r') {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 fn space_for_control(c: char) -> char {
     if c.is_control() { ' ' } else { c }
 }
@@ -99,5 +126,9 @@ mod tests {
     #[test]
     fn control_characters_become_spaces_and_other_characters_stay() {
         assert_eq!(one_line("a\nb\u{1b}[31m ü"), "a b [31m ü");
+        assert_eq!(lines("a\n\tb\u{1b}[2J\u{9b}\r\u{202e}ü"), "a\n\tb [2J  ü");
+        let json = "{\n\"a\": \"\u{202e}\u{9b}\u{e0001}ü\"}";
+        let escaped = escaped_json(json);
+        assert_eq!(escaped, "{\n\"a\": \"\\u202e\\u009b\\udb40\\udc01ü\"}");
     }
 }
