@@ -88,6 +88,10 @@ impl Source for RedactedSource {
         })
     }
 
+    fn forget(&self) {
+        self.source.forget();
+    }
+
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
         Box::pin(async move {
             let clean = |text: String| self.redactor.redact_message(&text);

@@ -4,6 +4,7 @@
 //! It knows the framing of LDAP messages (RFC 4511, section 5.1) and which answers end a request,
 //! nothing else. Plain LDAP only: it can't look into TLS.
 
+mod authentik;
 mod ber;
 mod forest;
 mod windows;
@@ -66,6 +67,7 @@ enum Shown {
     AsItIs,
     WithWindowsLimits,
     AsForest,
+    AsAuthentik,
 }
 
 type Surprise = Box<dyn FnOnce() + Send>;
@@ -98,6 +100,12 @@ impl LdapProxy {
     /// own, in the way of a global catalog: only of its universal groups the members are known.
     pub async fn as_forest(upstream: SocketAddr) -> std::io::Result<Self> {
         Self::begin(upstream, Shown::AsForest).await
+    }
+
+    /// As [`start`](Self::start), with a slapd that holds authentik's entries shown as authentik's outpost. It
+    /// has the class of virtual groups as `goauthentik-io-ldap-virtual-group`.
+    pub async fn as_authentik(upstream: SocketAddr) -> std::io::Result<Self> {
+        Self::begin(upstream, Shown::AsAuthentik).await
     }
 
     async fn begin(upstream: SocketAddr, shown: Shown) -> std::io::Result<Self> {
@@ -254,6 +262,11 @@ async fn serve(client: TcpStream, state: Arc<State>) -> std::io::Result<()> {
                 Shown::AsForest => {
                     server_write.write_all(&forest::request(request)).await?;
                     let shown = |message| Some(forest::answer(message));
+                    pass_answer(&mut answers, &mut client_write, shown).await?;
+                }
+                Shown::AsAuthentik => {
+                    server_write.write_all(&authentik::request(request)).await?;
+                    let shown = |message| Some(authentik::answer(message));
                     pass_answer(&mut answers, &mut client_write, shown).await?;
                 }
             },

@@ -141,7 +141,11 @@ fn describe_result(session: &Session, report: &Report) -> String {
     let mut text = if done.is_empty() {
         format!("{}: nothing was to be changed\n", session.object)
     } else {
-        format!("{}: done: {}\n", session.object, done.join(", "))
+        let what = match report.imported {
+            None => "done",
+            Some(_) => "sent to a server that can't be read",
+        };
+        format!("{}: {what}: {}\n", session.object, done.join(", "))
     };
     // Writing into a string can't fail.
     if let Some(held) = report.held() {

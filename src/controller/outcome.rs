@@ -18,7 +18,7 @@ use crate::fault::FaultKind;
 use crate::sync::guard::Held;
 use crate::sync::plan::{Change, Counts, GroupAction, Kind};
 use crate::sync::progress::{Phase, Progress};
-use crate::sync::report::{ActionCounts, Mode, Report};
+use crate::sync::report::{ActionCounts, Imported, Mode, Report};
 use crate::sync::run::RunError;
 use crate::telemetry::{Object, RunResult};
 use crate::text::truncate;
@@ -92,6 +92,10 @@ pub fn of_report(report: &Report, source: &str, object: &Object, plan: PlanStora
             listed(&ActionCounts::of(report.planned())),
             plan.kind(),
             object.name
+        ),
+        Mode::Apply if report.imported.is_some() => format!(
+            "everything of {source} was sent, to a server that can't be read: {} members, {} groups",
+            counts.managed_members, counts.managed_groups
         ),
         Mode::Apply => format!(
             "in sync with {source}: {} members, {} groups",
@@ -211,10 +215,11 @@ pub fn put_report(status: &mut DirectorySyncStatus, report: &Report, source: &st
         users: Some(number(counts.active + counts.disabled)),
         groups: Some(number(counts.groups)),
     });
+    let is_readable = report.imported.is_none();
     status.organization = Some(OrganizationStatus {
-        members: Some(number(counts.members)),
+        members: is_readable.then(|| number(counts.members)),
         managed_members: Some(number(counts.managed_members)),
-        groups: Some(number(counts.organization_groups)),
+        groups: is_readable.then(|| number(counts.organization_groups)),
         managed_groups: Some(number(counts.managed_groups)),
     });
     let changes = match report.mode {
@@ -270,6 +275,11 @@ pub fn progress(progress: &Progress) -> StatusProgress {
 pub fn after(report: &Report) -> Counts {
     let made = |kind| report.applied.get(kind);
     let mut counts = report.counts;
+    if let Some(Imported { accounts, groups }) = report.imported {
+        (counts.members, counts.managed_members) = (accounts, accounts);
+        (counts.organization_groups, counts.managed_groups) = (groups, groups);
+        return counts;
+    }
     let replaced = report.planned().iter();
     let replaced = replaced.filter(|change| change.replaces_invitation());
     let came = made(Kind::Invite).saturating_sub(replaced.count());
@@ -466,6 +476,7 @@ mod tests {
             guarded: None,
             digest: crate::sync::guard::Digest(String::new()),
             counts,
+            imported: None,
             applied: made,
             problems: Default::default(),
             memberships_verified: false,
@@ -481,6 +492,32 @@ mod tests {
         put_report(&mut status, &report(Counts::default(), &made), "LDAP");
         let changes = status.changes.unwrap();
         assert_eq!((changes.relinked, changes.groups_relinked), (1, 2));
+    }
+
+    #[test]
+    fn of_a_server_that_cannot_be_read_status_has_what_imports_made_and_no_more() {
+        let before = Counts {
+            members: 60,
+            managed_members: 60,
+            ..Counts::default()
+        };
+        // Sent once more, after a run that was stopped.
+        let mut again = report(before, &[Kind::Invite; 60]);
+        let (accounts, groups) = (60, 8);
+        again.imported = Some(Imported { accounts, groups });
+        let mut status = DirectorySyncStatus::default();
+        put_report(&mut status, &again, "LDAP");
+        let organization = status.organization.unwrap();
+        assert_eq!(organization.managed_members, Some(60));
+        assert_eq!(organization.managed_groups, Some(8));
+        assert_eq!((organization.members, organization.groups), (None, None));
+        let object = Object::new("identity", "staff");
+        let outcome = of_report(&again, "LDAP", &object, PlanStorage::ConfigMap);
+        assert!(
+            outcome
+                .message()
+                .contains("a server that can't be read: 60 members")
+        );
     }
 
     #[test]

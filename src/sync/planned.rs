@@ -18,7 +18,7 @@ use crate::sync::memberships::FailedChanges;
 use crate::sync::plan::Change;
 use crate::sync::policy::Policy;
 use crate::sync::progress::{Phase, Progress};
-use crate::sync::report::{Applied, Durations, Mode, Report};
+use crate::sync::report::{Applied, Durations, Imported, Mode, Report};
 use crate::sync::run::{InSync, RunError, RunOptions, State};
 use crate::sync::verify::verify;
 
@@ -162,7 +162,14 @@ impl Planned {
     }
 
     fn finish(self, state: &mut State) -> Report {
-        let report = self.report;
+        let mut report = self.report;
+        if matches!(self.organization, Organization::WriteOnly) {
+            let sent = state.memberships.sent();
+            report.imported = Some(Imported {
+                accounts: sent.with_access(),
+                groups: sent.groups.len(),
+            });
+        }
         if report.guarded.is_some() {
             state.in_sync = self
                 .version

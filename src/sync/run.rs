@@ -192,6 +192,7 @@ struct Planning<'a> {
 impl Planning<'_> {
     async fn execute(&mut self, state: &mut State) -> Result<Planned, RunError> {
         if self.options.full_resync {
+            self.source.forget();
             state.memberships.invalidate();
             state.in_sync = None;
         }
@@ -219,6 +220,7 @@ impl Planning<'_> {
             mode: Mode::Preview,
             digest: guarded.digest.clone(),
             counts: guarded.approved.counts,
+            imported: None,
             applied: ActionCounts::default(),
             problems: guarded.approved.problems.clone(),
             memberships_verified: verified,
@@ -298,6 +300,7 @@ impl Planning<'_> {
             guarded: None,
             digest: in_sync.digest.clone(),
             counts: in_sync.counts,
+            imported: None,
             applied: ActionCounts::default(),
             problems: in_sync.problems.clone(),
             memberships_verified: false,

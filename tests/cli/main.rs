@@ -11,3 +11,4 @@ mod plan;
 mod record;
 mod secrecy;
 mod sync;
+mod vaultwarden;

@@ -6,6 +6,7 @@
 use directory_sync_testing::command::run;
 use directory_sync_testing::manifests::{api_key, bitwarden, resource, secret};
 use simulators::lab::{DirectoryServer389, Slapd, SlapdOptions, or_skip};
+use simulators::ldap_proxy::LdapProxy;
 use simulators::organization::{MemberSeed, SimulatedOrganization, Status};
 
 const SUFFIX: &str = "dn: dc=example,dc=com
@@ -330,4 +331,64 @@ entryUUID: 00000000-0000-4000-8000-000000001001
     let organization = synced("LLDAP", &slapd.url(), None).await;
 
     ann_is_in(&organization, "00000000-0000-4000-8000-000000000001");
+}
+
+#[tokio::test]
+async fn the_preset_of_authentik_takes_its_groups_and_not_the_virtual_ones() {
+    let person = |name: &str, active: &str| {
+        format!(
+            "dn: cn={name},ou=users,dc=example,dc=com
+objectClass: inetOrgPerson
+objectClass: user
+objectClass: extensibleObject
+cn: {name}
+sn: {name}
+uid: hash-{name}
+mail: {name}@example.com
+ak-active: {active}
+
+dn: cn={name},ou=virtual-groups,dc=example,dc=com
+objectClass: groupOfNames
+objectClass: group
+objectClass: goauthentik-io-ldap-virtual-group
+objectClass: extensibleObject
+cn: {name}
+uid: hash-{name}
+member: cn={name},ou=users,dc=example,dc=com
+"
+        )
+    };
+    let units = ["users", "groups", "virtual-groups"].map(|name| {
+        format!("dn: ou={name},dc=example,dc=com\nobjectClass: organizationalUnit\nou: {name}\n")
+    });
+    let ldif = format!(
+        "{SUFFIX}
+{}
+{}
+{}
+dn: cn=eng,ou=groups,dc=example,dc=com
+objectClass: groupOfNames
+objectClass: group
+objectClass: extensibleObject
+cn: eng
+uid: id-of-eng
+member: cn=ann,ou=users,dc=example,dc=com
+",
+        units.join("\n"),
+        person("ann", "TRUE"),
+        person("bob", "FALSE"),
+    );
+    let classes = ["user", "group", "goauthentik-io-ldap-virtual-group"];
+    let slapd = pretending(&ldif, &[("ak-active", TEXT.0, TEXT.1)], &classes);
+    let slapd = slapd.start().unwrap();
+    let address = slapd.url().trim_start_matches("ldap://").parse().unwrap();
+    let authentik = LdapProxy::as_authentik(address).await.unwrap();
+
+    let organization = synced("Authentik", &authentik.url(), Some("hash-bob")).await;
+
+    ann_is_in(&organization, "hash-ann");
+    let now = organization.snapshot();
+    let eng = now.group("eng").unwrap();
+    assert_eq!(eng.external_id.as_deref(), Some("id-of-eng"));
+    assert!(bob_is_revoked(&organization));
 }

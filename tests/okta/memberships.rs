@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use directory_sync::source::Source as _;
 use directory_sync::source::okta::OktaSource;
 use directory_sync_testing::read_all;
 use simulators::okta::{Config, GroupSeed, SimulatedOkta, Status, UserSeed};
@@ -144,20 +145,59 @@ async fn all_groups_are_read_again_after_a_while() {
 }
 
 #[tokio::test]
-async fn where_a_time_stayed_although_the_members_changed_nothing_is_remembered_any_more() {
+async fn where_a_time_stays_although_the_members_changed_nothing_is_remembered_any_more() {
     let company = company().await;
     let okta = &company.okta;
-    let full = Duration::from_millis(300);
-    let source = trusting(okta, full);
+    let source = trusting(okta, HOUR);
     seen(&source).await;
     assert!(okta.set_members_silently(&company.sales, &[&company.people[0]]));
-    tokio::time::sleep(full).await;
+    source.forget();
 
     let found = seen(&source).await;
     assert_eq!(found.groups["Sales"], ["ann@example.com"]);
     asked(okta);
+    // It may have changed between the lists, and has another time in the next one then. It hasn't.
+    seen(&source).await;
+    assert_eq!(asked(okta), 1, "the one group");
     seen(&source).await;
     assert_eq!(asked(okta), 2, "right after a full read");
+}
+
+#[tokio::test]
+async fn a_group_that_changes_during_a_full_read_is_the_only_one_that_is_read_again() {
+    let company = company().await;
+    let okta = &company.okta;
+    let source = trusting(okta, HOUR);
+    seen(&source).await;
+    source.forget();
+
+    // Between the list of groups and the list of this one's members.
+    assert!(okta.set_members_silently(&company.sales, &[&company.people[0]]));
+    seen(&source).await;
+    assert!(okta.set_members(&company.sales, &[&company.people[0]]));
+    asked(okta);
+    let found = seen(&source).await;
+    assert_eq!(asked(okta), 1);
+    assert_eq!(found, read(settings(okta)).await);
+    asked(okta);
+    seen(&source).await;
+    assert_eq!(asked(okta), 0);
+}
+
+#[tokio::test]
+async fn whoever_asks_for_everything_anew_gets_every_groups_members() {
+    let company = company().await;
+    let okta = &company.okta;
+    let source = trusting(okta, HOUR);
+    seen(&source).await;
+    assert!(okta.set_members_silently(&company.sales, &[&company.people[0]]));
+    asked(okta);
+
+    source.forget();
+    let found = seen(&source).await;
+
+    assert_eq!(asked(okta), 2);
+    assert_eq!(found.groups["Sales"], ["ann@example.com"]);
 }
 
 #[tokio::test]

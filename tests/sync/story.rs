@@ -488,8 +488,12 @@ async fn vaultwarden_gets_what_changed_and_only_whom_we_sent_is_revoked() {
     let mut sync = Sync::new(&source, &client);
     sync.policy.offboarding.absent = OffboardingAction::Retain;
     sync.policy.groups.prune = false;
-    sync.run().await.unwrap();
+    let first = sync.run().await.unwrap();
     let after = organization.snapshot();
+    // What is counted is what was sent, at each run the same.
+    let imported = first.imported.unwrap();
+    assert_eq!(imported.accounts, first.applied.get(Kind::Invite));
+    assert_eq!(imported.groups, first.applied.get(Kind::CreateGroup));
     assert_eq!(
         after.members[&email("p20")].status,
         Status::Confirmed,
@@ -503,7 +507,7 @@ async fn vaultwarden_gets_what_changed_and_only_whom_we_sent_is_revoked() {
     assert!(after.members.contains_key("leaver1@example.com"));
 
     organization.clear_requests();
-    sync.run().await.unwrap();
+    assert_eq!(sync.run().await.unwrap().imported, Some(imported));
     assert!(
         !organization
             .requests()
@@ -516,11 +520,13 @@ async fn vaultwarden_gets_what_changed_and_only_whom_we_sent_is_revoked() {
             "dn: uid=p40,ou=people,{SUFFIX}\nchangetype: modify\nreplace: employeeType\nemployeeType: blocked\n"
         ))
         .unwrap();
-    sync.run().await.unwrap();
+    let revoked = sync.run().await.unwrap().imported.unwrap();
     assert_eq!(
         organization.snapshot().members[&email("p40")].status,
         Status::Revoked
     );
+    assert_eq!(revoked.accounts, imported.accounts - 1);
+    assert_eq!(sync.run().await.unwrap().imported, Some(revoked));
 
     // Three people leave a group: past the limit they wait, and leave it once that is approved.
     sync.policy.offboarding.limit = Limit::Count(2);

@@ -117,7 +117,7 @@ pub struct SourceStatus {
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrganizationStatus {
-    /// All members of the organization, managed or not.
+    /// All members of the organization, managed or not. Absent where the server can't be read.
     #[schemars(range(min = 0))]
     pub members: Option<i64>,
 
@@ -125,7 +125,7 @@ pub struct OrganizationStatus {
     #[schemars(range(min = 0))]
     pub managed_members: Option<i64>,
 
-    /// All groups of the organization, managed or not.
+    /// All groups of the organization, managed or not. Absent where the server can't be read.
     #[schemars(range(min = 0))]
     pub groups: Option<i64>,
 

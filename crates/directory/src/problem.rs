@@ -49,6 +49,8 @@ pub enum ProblemReason {
     EmailChanged,
     /// An owner would have lost access; owners are never touched.
     OwnerRetained,
+    /// A member has a status that this version doesn't know: nothing is taken from or given to them.
+    UnknownMemberStatus,
     /// A member is active in the directory and revoked by hand in Bitwarden, or it isn't known whether
     /// they are active.
     NotRestored,

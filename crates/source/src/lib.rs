@@ -59,6 +59,9 @@ pub trait Source: Send + Sync {
         progress: &'a ReadProgress,
     ) -> BoxFuture<'a, Result<Reading, SourceError>>;
 
+    /// Has the next read take nothing from what earlier ones saw.
+    fn forget(&self) {}
+
     /// Tries each step that a read needs (reach, trust, authenticate, find) and reports what was
     /// seen, for `check`.
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>>;

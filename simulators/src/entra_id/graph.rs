@@ -150,6 +150,10 @@ impl Server {
             let message = format!("Resource not found for the segment '{path}'.");
             return Reply::bad("BadRequest", &message);
         };
+        if matches!(route, Route::UnitMembers(_)) && asked.get("$select").is_some() {
+            let message = "The query option '$select' isn't supported for this request.";
+            return Reply::bad("Request_UnsupportedQuery", message);
+        }
         let cheaper = u32::from(asked.get("$select").is_some())
             + u32::from(asked.top().is_some_and(|top| top < 20));
         let units = route.cost().saturating_sub(cheaper).max(1);

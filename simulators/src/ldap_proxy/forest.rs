@@ -10,13 +10,35 @@ use super::{SEARCH_ENTRY, operation};
 const UNIT: &[u8] = b"OU=emea,DC=";
 const DOMAIN: &[u8] = b"DC=emea,DC=";
 
+/// Tags of filters.
+const AND: u8 = 0xa0;
+const NOT: u8 = 0xa2;
+
 /// `groupType`: a universal group.
 const UNIVERSAL: i64 = 0x8;
 
 /// The request as the server is to get it.
 pub fn request(mut message: Vec<u8>) -> Vec<u8> {
     replace(&mut message, DOMAIN, UNIT);
+    make_undefined(&mut message);
     message
+}
+
+/// `isCriticalSystemObject` isn't in the partial attribute set, so a filter on it is Undefined in a catalog,
+/// and so is its negation: nobody passes (MS-ADTS 3.1.1.3.1.3.1). Samba has the attribute there, and takes the
+/// negation of an unknown one for true. So the negation becomes an AND, of an attribute that isn't known.
+fn make_undefined(message: &mut [u8]) {
+    let name = b"isCriticalSystemObject";
+    let Some(at) = message.windows(name.len()).position(|part| part == name) else {
+        return;
+    };
+    message[at..at + 2].copy_from_slice(b"no");
+    // Before the name: tag and length of the NOT, of the comparison, and of the name itself.
+    if let Some(not) = at.checked_sub(6)
+        && message[not] == NOT
+    {
+        message[not] = AND;
+    }
 }
 
 /// A message of the answer as the client is to get it.
@@ -60,7 +82,7 @@ fn without_members(attributes: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-fn replace(message: &mut [u8], what: &[u8], with: &[u8]) {
+pub(super) fn replace(message: &mut [u8], what: &[u8], with: &[u8]) {
     let mut at = 0;
     while at + what.len() <= message.len() {
         if message[at..].starts_with(what) {

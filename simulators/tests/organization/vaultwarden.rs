@@ -109,6 +109,24 @@ async fn the_last_confirmed_owner_is_not_revoked() {
 }
 
 #[tokio::test]
+async fn whom_a_policy_refuses_stays_revoked_and_the_answer_is_the_same() {
+    let config = Config {
+        requires_two_step: true,
+        ..Config::vaultwarden()
+    };
+    let signed = signed(config).await;
+    let seed = MemberSeed::new("ann@example.com").without_two_step();
+    signed
+        .organization
+        .seed_member(seed.status(Status::Revoked));
+    let rows = json!([row("ann@example.com", "ann", false)]);
+    assert_eq!(signed.import_members(rows).await.status, 200);
+    let snapshot = signed.organization.snapshot();
+    let ann = snapshot.member("ann@example.com").unwrap();
+    assert_eq!(ann.status, Status::Revoked);
+}
+
+#[tokio::test]
 async fn a_row_or_request_with_a_field_missing_is_refused() {
     let signed = vaultwarden().await;
     for members in [

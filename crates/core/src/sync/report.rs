@@ -21,6 +21,9 @@ pub struct Report {
     pub digest: Digest,
     /// Sizes of both sides, as read.
     pub counts: Counts,
+    /// What imports of ours have made on a server that can't be read, once the run is over; `None` where it
+    /// can be read.
+    pub imported: Option<Imported>,
     /// Changes that went ahead and were seen to have taken effect, by kind. None in a preview.
     pub applied: ActionCounts,
     /// Everything that needs manual action.
@@ -32,6 +35,15 @@ pub struct Report {
     pub changed_meanwhile: bool,
     /// How long each phase took.
     pub durations: Durations,
+}
+
+/// What imports made, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Imported {
+    /// Accounts that aren't revoked.
+    pub accounts: usize,
+    /// Groups.
+    pub groups: usize,
 }
 
 /// How long each phase of a run took, in the order they were gone through.

@@ -1039,3 +1039,47 @@ fn where_disabled_accounts_may_be_hidden_nobody_is_invited() {
     let after = run.sync(&hidden, &mut organization, &unlimited());
     assert_eq!(changes(&after), ["Invite cid", "UpdateGroup g"]);
 }
+
+#[test]
+fn whoever_has_a_status_that_is_not_known_keeps_what_they_have_whatever_the_directory_says() {
+    // A public API that is proposed for Vaultwarden has revoked as -128 to -126.
+    let mut policy = unlimited();
+    policy.offboarding.disabled = OffboardingAction::Remove;
+    policy.offboarding.absent = OffboardingAction::Revoke;
+    policy.onboarding.restore = Restore::All;
+    let mut organization = organization().member("eve", "eve@example.com");
+    for name in ["active", "disabled", "gone", "old"] {
+        let (own, email) = (id(name), format!("{name}@example.com"));
+        organization.add(
+            Some(own),
+            &email,
+            MemberStatus::Other(-128),
+            MemberRole::USER,
+        );
+    }
+    let stranger = "stranger@example.com";
+    organization.add(None, stranger, MemberStatus::Other(-126), MemberRole::USER);
+    let before = organization.show();
+    let directory = directory()
+        .person("eve", "eve@example.com")
+        .person("active", "active@example.com")
+        .disabled("disabled", "disabled@example.com")
+        .person("new", "old@example.com")
+        .person("stranger", stranger);
+    let mut run = Run::default();
+    for _ in 0..2 {
+        let guarded = run.sync(&directory, &mut organization, &policy);
+        assert!(changes(&guarded).is_empty(), "{:?}", changes(&guarded));
+        let unknown = guarded.approved.problems.iter();
+        let unknown = unknown.filter(|one| one.reason == ProblemReason::UnknownMemberStatus);
+        let told: String = unknown.map(|one| one.message.as_str()).collect();
+        for name in ["active", "disabled", "gone", "old", "stranger"] {
+            assert!(
+                told.contains(&format!("{name}@example.com")),
+                "{name}: {told}"
+            );
+        }
+        assert!(told.contains("(-128)"), "{told}");
+        assert_eq!(organization.show(), before);
+    }
+}

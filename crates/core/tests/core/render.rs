@@ -177,3 +177,24 @@ fn a_table_counts_first_and_ends_long_lists() {
     assert!(text.contains("NoEmail (50)"), "{text}");
     assert!(text.contains("  … and 47 more\n"), "{text}");
 }
+
+#[test]
+fn what_takes_access_away_stands_above_all_invitations() {
+    let people = (0..60).fold(directory().disabled("bob", "bob@example.com"), |all, at| {
+        all.person(&format!("new{at}"), &format!("new{at}@example.com"))
+    });
+    let mut organization = organization()
+        .member("bob", "bob@example.com")
+        .member("new0", "new0@example.com");
+    let plan = sync(&people, &mut organization, &crate::unlimited());
+    for text in [
+        table(&plan, &SIDES, 50),
+        markdown(&plan, &SIDES, usize::MAX),
+    ] {
+        let at = |heading: &str| {
+            text.find(heading)
+                .unwrap_or_else(|| panic!("{heading}: {text}"))
+        };
+        assert!(at("Revoke (1)") < at("Invite (59)"), "{text}");
+    }
+}

@@ -219,7 +219,8 @@ async fn units(
         }
         let named = format!("administrative unit {unit}");
         let path = format!("/directory/administrativeUnits/{unit}/members");
-        let list = List::new(&UNIT, path).select("id").with("$top", TOP);
+        // Without `$select`, which the page of this list doesn't name.
+        let list = List::new(&UNIT, path).with("$top", TOP);
         let members: Vec<Member> = graph.all(&list.names(&named)).await?;
         if members.is_empty() {
             refuse_hidden_unit(graph, unit, &named).await?;

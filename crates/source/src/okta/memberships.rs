@@ -7,8 +7,10 @@
 //! - Stamps have a limited resolution, and a list may be behind the members. So members are taken only
 //!   if they were read [`settled`](MembershipMemory::settled) after the stamp was first seen.
 //! - Whoever was a member and isn't among the people any more makes the group be read again.
-//! - Every [`full`](MembershipMemory::full) all groups are read. If one has other members than its stamp
-//!   promised, nothing is remembered any more.
+//! - Every [`full`](MembershipMemory::full) all groups are read. A group that has other members than its
+//!   stamp promised may have changed between the list of groups and the list of its members: it is read
+//!   again from then on. If it still has that stamp once that is settled, stamps can't be relied on, and
+//!   nothing is remembered any more.
 //! - Nothing is kept beyond the process. Its first read is always a full one.
 
 use std::collections::{HashMap, HashSet};
@@ -62,6 +64,8 @@ pub(super) struct Memory {
 struct State {
     known: Arc<HashMap<String, Known>>,
     full: Option<Instant>,
+    /// Groups that had other members than their stamp promised: the stamp, and when that was seen.
+    suspects: HashMap<String, (String, Instant)>,
     /// A stamp was the same although the members weren't.
     unreliable: bool,
 }
@@ -102,6 +106,12 @@ impl Memory {
         }
     }
 
+    /// Has the next read ask for the members of every group.
+    pub fn forget(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.full = None;
+    }
+
     /// Keeps what a complete read saw; `people` are the ids of everybody who was listed.
     pub fn keep(&self, recall: &Recall, groups: &[GroupRead], people: &HashSet<&str>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,6 +138,16 @@ impl Memory {
                         members
                     };
                     if sorted(&before.members) != sorted(&read.members) {
+                        let suspect = (stamp.clone(), recall.started);
+                        state.suspects.insert(id, suspect);
+                        continue;
+                    }
+                }
+                _ => {}
+            }
+            match state.suspects.get(&id) {
+                Some((old, since)) if old == stamp => {
+                    if recall.started.saturating_duration_since(*since) >= recall.settled {
                         state.unreliable = true;
                         tracing::warn!(
                             group = %id,
@@ -135,8 +155,12 @@ impl Memory {
                              now on the members of every group are read each time"
                         );
                     }
+                    continue;
                 }
-                _ => {}
+                Some(_) => {
+                    state.suspects.remove(&id);
+                }
+                None => {}
             }
             let members = read.members.clone();
             let people = members.iter().filter(|id| people.contains(&***id));

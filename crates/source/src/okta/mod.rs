@@ -65,6 +65,10 @@ impl Source for OktaSource {
         read.boxed()
     }
 
+    fn forget(&self) {
+        self.memory.forget();
+    }
+
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
         check::check(&self.organization, &self.settings).boxed()
     }

@@ -52,6 +52,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether it was made for a server that takes imports and can't be read.
+    pub fn is_write_only(&self) -> bool {
+        self.revoked.is_none()
+    }
+
     /// Whether this member was revoked when the organization was read.
     pub(crate) fn was_revoked(&self, id: &crate::directory::ExternalId) -> bool {
         let revoked = self.revoked.as_ref();

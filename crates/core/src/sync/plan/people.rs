@@ -71,6 +71,7 @@ pub(super) fn decide(
         },
     };
     decision.report_shared_ids(members);
+    decision.report_unknown_statuses(members);
     decision.protect_unidentified(members);
     let people = || roster.people.iter().zip(0u32..);
     // Who has the first word about a member found by email: active people, then people whose entry
@@ -174,6 +175,38 @@ impl<'a> Decision<'a> {
         }
     }
 
+    /// Members with a status that this version doesn't know: nothing is done with them.
+    fn report_unknown_statuses(&mut self, members: &[Member]) {
+        let prefix = &*self.policy.external_id_prefix;
+        let mut unknown: Vec<_> = members
+            .iter()
+            .filter_map(|member| match (member.status, &member.external_id) {
+                (MemberStatus::Other(number), Some(id)) if id.as_str().starts_with(prefix) => {
+                    Some((id, number, &member.email))
+                }
+                _ => None,
+            })
+            .collect();
+        if unknown.is_empty() {
+            return;
+        }
+        unknown.sort_unstable();
+        let count = unknown.len();
+        unknown.truncate(5);
+        let shown = unknown.iter().map(|(_, number, email)| {
+            let email = sanitize(email.as_str());
+            format!("{email} ({number})")
+        });
+        let message = format!(
+            "{count} members have a status that this version doesn't know, and keep what they have: {}; \
+             update the operator",
+            shown.collect::<Vec<_>>().join(", ")
+        );
+        let ids: Vec<ExternalId> = unknown.iter().map(|(id, ..)| (*id).clone()).collect();
+        let problem = Problem::new(ProblemReason::UnknownMemberStatus, message, ids);
+        self.decided.problems.push(problem);
+    }
+
     fn active(&mut self, person: &'a Person, at: u32) {
         let Some(email) = &person.email else { return };
         match self.index.by_id.get(&person.id).copied() {
@@ -274,8 +307,22 @@ impl<'a> Decision<'a> {
             return;
         }
         let (action, reason) = match &member.external_id {
-            None => (MemberAction::Link, Reason::SameEmail),
-            Some(from) if self.is_out_of_use(member) && member.role != MemberRole::Owner => {
+            None if !has_unknown_status(member) => (MemberAction::Link, Reason::SameEmail),
+            None => {
+                let message = format!(
+                    "{} is a member whose status this version doesn't know, and was left as they are; \
+                     update the operator",
+                    sanitize(member.email.as_str())
+                );
+                let ids = [person.id.clone()];
+                self.problem(ProblemReason::UnknownMemberStatus, message, ids);
+                return;
+            }
+            Some(from)
+                if self.is_out_of_use(member)
+                    && member.role != MemberRole::Owner
+                    && !has_unknown_status(member) =>
+            {
                 let from = from.clone();
                 (MemberAction::Relink { from }, Reason::NewExternalId)
             }
@@ -429,6 +476,7 @@ impl<'a> Decision<'a> {
             OffboardingAction::Revoke => Some(MemberAction::Revoke { evidence }),
             OffboardingAction::Remove => Some(MemberAction::Remove { evidence }),
         };
+        let action = action.filter(|_| !has_unknown_status(member));
         let action = action.filter(|_| {
             let owner = member.role == MemberRole::Owner;
             if owner {
@@ -564,6 +612,11 @@ fn has_account(member: &Member) -> bool {
         member.status,
         MemberStatus::Revoked | MemberStatus::Invited | MemberStatus::Staged
     )
+}
+
+/// Whether nobody here can tell what this member may do.
+fn has_unknown_status(member: &Member) -> bool {
+    matches!(member.status, MemberStatus::Other(_))
 }
 
 /// A member who has or gets this external id.

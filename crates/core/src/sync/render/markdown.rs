@@ -1,8 +1,8 @@
 //! The form for a ConfigMap or a ticket.
 
 use crate::sync::guard::GuardedPlan;
-use crate::sync::plan::{Change, Kind};
-use crate::sync::render::{Bounded, Sides, detail_of, summary, title, warning};
+use crate::sync::plan::Change;
+use crate::sync::render::{Bounded, ORDER, Sides, detail_of, summary, title, warning};
 use crate::text::sanitize;
 
 /// Room for the note that something was cut.
@@ -11,7 +11,7 @@ const NOTE: usize = 100;
 /// The plan in Markdown, cut at `max_bytes` with a note that tells how many lines are missing.
 pub fn markdown(guarded: &GuardedPlan, sides: &Sides<'_>, max_bytes: usize) -> String {
     let plan = &*guarded.approved;
-    let counts = &plan.counts;
+    let (counts, write_only) = (&plan.counts, plan.is_write_only());
     let mut lines: Vec<String> = vec![
         format!(
             "# {} → {}",
@@ -27,13 +27,19 @@ pub fn markdown(guarded: &GuardedPlan, sides: &Sides<'_>, max_bytes: usize) -> S
             "| directory | {} active, {} disabled | {} |",
             counts.active, counts.disabled, counts.groups
         ),
-        format!(
-            "| organization | {} ({} ours) | {} ({} ours) |",
-            counts.members,
-            counts.managed_members,
-            counts.organization_groups,
-            counts.managed_groups
-        ),
+        match write_only {
+            true => format!(
+                "| organization, which can't be read | {} by our imports | {} by our imports |",
+                counts.managed_members, counts.managed_groups
+            ),
+            false => format!(
+                "| organization | {} ({} ours) | {} ({} ours) |",
+                counts.members,
+                counts.managed_members,
+                counts.organization_groups,
+                counts.managed_groups
+            ),
+        },
     ];
     if let Some(held) = &guarded.held {
         lines.extend([
@@ -53,6 +59,7 @@ pub fn markdown(guarded: &GuardedPlan, sides: &Sides<'_>, max_bytes: usize) -> S
         );
         sections(
             &mut lines,
+            write_only,
             held.with_limits()
                 .map(|(change, limit)| (change, Some(limit))),
         );
@@ -76,7 +83,11 @@ pub fn markdown(guarded: &GuardedPlan, sides: &Sides<'_>, max_bytes: usize) -> S
     }
     if !plan.changes.is_empty() {
         lines.extend([String::new(), "## Changes".into()]);
-        sections(&mut lines, plan.changes.iter().map(|change| (change, None)));
+        sections(
+            &mut lines,
+            write_only,
+            plan.changes.iter().map(|change| (change, None)),
+        );
     }
 
     let mut text = Bounded::new(max_bytes, NOTE);
@@ -91,9 +102,10 @@ pub fn markdown(guarded: &GuardedPlan, sides: &Sides<'_>, max_bytes: usize) -> S
 
 fn sections<'a>(
     lines: &mut Vec<String>,
+    write_only: bool,
     changes: impl Iterator<Item = (&'a Change, Option<&'static str>)> + Clone,
 ) {
-    for kind in Kind::ALL {
+    for kind in ORDER {
         let of_kind = changes.clone().filter(|(change, _)| change.kind() == kind);
         let count = of_kind.clone().count();
         if count == 0 {
@@ -104,7 +116,7 @@ fn sections<'a>(
             format!("### {} ({count})", title(kind)),
             String::new(),
         ]);
-        if let Some(warning) = warning(kind) {
+        if let Some(warning) = warning(kind, write_only) {
             lines.extend([format!("Mind: {warning}."), String::new()]);
         }
         lines.extend([

@@ -36,12 +36,40 @@ pub fn title(kind: Kind) -> &'static str {
     }
 }
 
-/// What somebody who approves this kind of change has to know.
-fn warning(kind: Kind) -> Option<&'static str> {
-    (kind == Kind::Remove).then_some(
-        "an account without a master password (SSO, trusted devices) can become unrecoverable by \
-         this; Revoke is the safe choice",
-    )
+/// Kinds as they are shown: what takes access away first, however much else there is.
+const ORDER: [Kind; Kind::ALL.len()] = [
+    Kind::Revoke,
+    Kind::Remove,
+    Kind::DeleteGroup,
+    Kind::Invite,
+    Kind::Link,
+    Kind::Relink,
+    Kind::Restore,
+    Kind::CreateGroup,
+    Kind::RelinkGroup,
+    Kind::RenameGroup,
+    Kind::UpdateGroup,
+];
+
+/// What somebody who approves this kind of change has to know. A server that can't be read (`write_only`)
+/// answers an import with success, whatever it did.
+fn warning(kind: Kind, write_only: bool) -> Option<&'static str> {
+    match kind {
+        Kind::Remove => Some(
+            "an account without a master password (SSO, trusted devices) can become unrecoverable by \
+             this; Revoke is the safe choice",
+        ),
+        Kind::Restore if write_only => Some(
+            "this server doesn't say what it did: a policy of the organization can keep them revoked",
+        ),
+        Kind::Revoke if write_only => {
+            Some("this server doesn't say what it did: the last confirmed owner keeps the access")
+        }
+        Kind::CreateGroup | Kind::UpdateGroup if write_only => {
+            Some("this server doesn't say what it did: groups need ORG_GROUPS_ENABLED=true there")
+        }
+        _ => None,
+    }
 }
 
 /// `3 Invite, 1 Revoke`, or that there is nothing.

@@ -1,8 +1,8 @@
 //! The form for a terminal.
 
 use crate::sync::guard::GuardedPlan;
-use crate::sync::plan::{Change, Kind};
-use crate::sync::render::{Sides, detail_of, summary, title, warning};
+use crate::sync::plan::Change;
+use crate::sync::render::{ORDER, Sides, detail_of, summary, title, warning};
 use crate::text::{one_line, sanitize, truncate};
 
 /// Widest column, in characters.
@@ -18,22 +18,29 @@ pub fn table(guarded: &GuardedPlan, sides: &Sides<'_>, rows: usize) -> String {
         sanitize(sides.organization)
     );
     text.push_str(&format!(
-        "directory: {} active, {} disabled, {} groups\norganization: {} members ({} ours), {} groups \
-         ({} ours)\n\nplan: {}\n",
-        counts.active,
-        counts.disabled,
-        counts.groups,
-        counts.members,
-        counts.managed_members,
-        counts.organization_groups,
-        counts.managed_groups,
-        summary(plan)
+        "directory: {} active, {} disabled, {} groups\n",
+        counts.active, counts.disabled, counts.groups
     ));
+    text.push_str(&match plan.is_write_only() {
+        true => format!(
+            "organization: can't be read; {} members and {} groups by our imports",
+            counts.managed_members, counts.managed_groups
+        ),
+        false => format!(
+            "organization: {} members ({} ours), {} groups ({} ours)",
+            counts.members,
+            counts.managed_members,
+            counts.organization_groups,
+            counts.managed_groups
+        ),
+    });
+    text.push_str(&format!("\n\nplan: {}\n", summary(plan)));
+    let write_only = plan.is_write_only();
     sections(
         &mut text,
         plan.changes.iter().map(|change| (change, None)),
         rows,
-        "",
+        ("", write_only),
     );
     if let Some(held) = &guarded.held {
         text.push_str("\nheld, waiting for approval:\n");
@@ -45,7 +52,7 @@ pub fn table(guarded: &GuardedPlan, sides: &Sides<'_>, rows: usize) -> String {
         let held = held
             .with_limits()
             .map(|(change, limit)| (change, Some(limit)));
-        sections(&mut text, held, rows, "held: ");
+        sections(&mut text, held, rows, ("held: ", write_only));
     }
     if !plan.problems.is_empty() {
         text.push_str(&format!("\nproblems: {}\n", plan.problems.count()));
@@ -64,9 +71,9 @@ fn sections<'a>(
     text: &mut String,
     changes: impl Iterator<Item = (&'a Change, Option<&'static str>)> + Clone,
     rows: usize,
-    before: &str,
+    (before, write_only): (&str, bool),
 ) {
-    for kind in Kind::ALL {
+    for kind in ORDER {
         let of_kind: Vec<_> = changes
             .clone()
             .filter(|(change, _)| change.kind() == kind)
@@ -75,7 +82,7 @@ fn sections<'a>(
             continue;
         }
         text.push_str(&format!("\n{before}{} ({})\n", title(kind), of_kind.len()));
-        if let Some(warning) = warning(kind) {
+        if let Some(warning) = warning(kind, write_only) {
             text.push_str(&format!("  {warning}\n"));
         }
         let lines: Vec<[String; 4]> = of_kind
