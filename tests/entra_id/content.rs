@@ -321,7 +321,7 @@ async fn a_group_that_hides_its_members_is_left_as_it_is_and_named() {
     tenant.add_group("Open", [bob]);
     let roster = async || {
         let directory = Complete::after_last_page(read(settings(&tenant)).await);
-        resolve(directory, &only_members_of_groups())
+        resolve(directory, &only_members_of_groups()).unwrap()
     };
     let seen = roster().await;
     let in_scope: Vec<&str> = seen.groups.iter().map(|group| &*group.name).collect();
