@@ -22,6 +22,9 @@ const RELEASE: &str = "watch.scope=Release";
 const LISTED: &str = "watch.scope=Namespaces,watch.namespaces={NAMESPACE}";
 /// With the right to write one Secret, by its name alone.
 const PLANS: &str = "watch.scope=Release,rbac.secretNames={org},rbac.planSecrets={staff-plan}";
+/// With the right to request tokens, for a directory that wants one as proof.
+const TOKENS: &str = "watch.scope=Release,workloadIdentity.tokenRequests=true,\
+                      workloadIdentity.serviceAccountNames={sync}";
 /// Every namespace has the resources of another test; this operator must leave them alone.
 const CLUSTER: &str = "watch.scope=Cluster,watch.labelSelector=place=cluster";
 
@@ -33,6 +36,7 @@ async fn with_the_rendered_rights_nothing_is_forbidden_in_any_scope() {
         ("cluster", CLUSTER),
         ("named", "watch.scope=Release,rbac.secretNames={org}"),
         ("plans", PLANS),
+        ("tokens", TOKENS),
     ] {
         let place = Place::new(purpose, set).await;
         place.grant(|_| true).await;
@@ -55,8 +59,12 @@ async fn without_any_one_of_them_something_is_forbidden() {
     let of_plans = atoms(&rendered("any", PLANS));
     let of_plans: Vec<_> = of_plans.difference(&all).cloned().collect();
     assert_eq!(of_plans.len(), 2, "{of_plans:?}");
+    let of_tokens = atoms(&rendered("any", TOKENS));
+    let of_tokens: Vec<_> = of_tokens.difference(&all).cloned().collect();
+    assert_eq!(of_tokens.len(), 1, "{of_tokens:?}");
     let all = all.into_iter().map(|atom| (RELEASE, atom));
     let all = all.chain(of_plans.into_iter().map(|atom| (PLANS, atom)));
+    let all = all.chain(of_tokens.into_iter().map(|atom| (TOKENS, atom)));
     let each = futures::stream::iter(all.enumerate());
     let each = each.map(|(number, (set, atom))| async move {
         let place = Place::new(&format!("atom{number}"), set).await;

@@ -15,6 +15,7 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
+use simulators::entra_id::{self, FederatedCredential, SimulatedEntra};
 use simulators::lab::process::Process;
 use simulators::lab::{Ldif, Person, Slapd};
 use simulators::organization::{self, MemberSeed, SimulatedOrganization};
@@ -36,6 +37,8 @@ pub struct Place {
     client: Client,
     /// Where the resource's plan is to be kept.
     plan_storage: &'static str,
+    /// A directory that believes the tokens of the ServiceAccount `sync`; `None`: one by LDAP.
+    tenant: Option<SimulatedEntra>,
 }
 
 /// A running operator; killed when dropped.
@@ -69,6 +72,10 @@ impl Place {
                 "ConfigMap"
             },
             client: client(cluster().kubeconfig()).await,
+            tenant: match set.contains("tokenRequests") {
+                true => Some(tenant(&namespace).await),
+                false => None,
+            },
             namespace,
             organization,
         }
@@ -121,6 +128,10 @@ impl Place {
             .env("DIRECTORY_SYNC_LEASE_NAMESPACE", &self.namespace)
             .env("DIRECTORY_SYNC_LISTEN", "none")
             .env("DIRECTORY_SYNC_ALLOWED_NETWORKS", "127.0.0.0/8,::1");
+        if let Some(tenant) = &self.tenant {
+            let urls = format!("entra-authority={0},entra-graph={0}", tenant.url());
+            command.env("DIRECTORY_SYNC_VENDOR_URLS", urls);
+        }
         for variable in container["env"].as_array().into_iter().flatten() {
             let field = &variable["valueFrom"]["fieldRef"]["fieldPath"];
             assert_eq!(field, "metadata.namespace", "{variable}");
@@ -143,6 +154,16 @@ impl Place {
                 "clientSecret": self.organization.client_secret(),
             },
         });
+        let account = json!({
+            "apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata("sync"),
+        });
+        let source = match &self.tenant {
+            None => json!({"ldap": {"url": company().url(), "baseDn": SUFFIX}}),
+            Some(tenant) => json!({"entraId": {
+                "tenantId": tenant.config().tenant_id, "clientId": tenant.config().client_id,
+                "credentials": {"workloadIdentity": {"serviceAccountName": "sync"}},
+            }}),
+        };
         let resource = json!({
             "apiVersion": "directorysync.dev/v1alpha1", "kind": "DirectorySync",
             "metadata": metadata("staff"),
@@ -151,11 +172,11 @@ impl Place {
                     "serverUrl": self.organization.url(),
                     "credentialsSecretRef": {"name": "org"},
                 },
-                "source": {"ldap": {"url": company().url(), "baseDn": SUFFIX}},
+                "source": source,
                 "planStorage": self.plan_storage,
             },
         });
-        for object in [secret, resource] {
+        for object in [account, secret, resource] {
             apply(cluster(), &object.to_string(), &[]).unwrap();
         }
     }
@@ -261,6 +282,28 @@ impl Operator {
 }
 
 const SUFFIX: &str = "dc=example,dc=com";
+
+/// A tenant of Entra ID that trusts the ServiceAccount `sync` of a namespace.
+async fn tenant(namespace: &str) -> SimulatedEntra {
+    let raw = |path: &str| -> Value {
+        let text = cluster().run_kubectl(&["get", "--raw", path]).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let discovery = raw("/.well-known/openid-configuration");
+    let config = entra_id::Config {
+        secret: None,
+        federated: vec![FederatedCredential {
+            issuer: discovery["issuer"].as_str().unwrap().to_owned(),
+            subject: format!("system:serviceaccount:{namespace}:sync"),
+            audience: "api://AzureADTokenExchange".to_owned(),
+            keys: raw("/openid/v1/jwks"),
+        }],
+        ..entra_id::Config::default()
+    };
+    let tenant = SimulatedEntra::start(config).await.unwrap();
+    tenant.add_user(entra_id::UserSeed::new("ada"));
+    tenant
+}
 
 /// Three people in one group, for all.
 fn company() -> &'static Slapd {
