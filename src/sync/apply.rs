@@ -475,7 +475,7 @@ impl<'a> Run<'a> {
         let refused = self.note(report, &rows, changes);
         for change in changes {
             if !refused.contains(change.external_id()) {
-                self.applied.counts.add(change.kind());
+                self.note_done(change);
             }
         }
         self.applied.refused.extend(refused);
@@ -544,7 +544,7 @@ impl<'a> Run<'a> {
     ) -> Result<(), OrganizationError> {
         self.progress.add(1);
         match result {
-            Ok(()) => self.applied.counts.add(change.kind()),
+            Ok(()) => self.note_done(change),
             Err(
                 error @ (OrganizationError::Refused { .. }
                 | OrganizationError::Gone { .. }
@@ -569,6 +569,15 @@ impl<'a> Run<'a> {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    fn note_done(&mut self, change: &Change) {
+        let kind = change.kind();
+        self.applied.counts.add(kind);
+        if change.takes_away() {
+            let id = change.external_id().clone();
+            self.applied.done.insert((kind, id));
+        }
     }
 
     fn problem(&mut self, reason: ProblemReason, message: String, ids: impl Into<Vec<ExternalId>>) {

@@ -132,6 +132,7 @@ impl Planned {
         match executed {
             Some(Ok(())) => {}
             Some(Err(error)) => {
+                state.ledger.interrupted(guarded, &applied.done);
                 return Err(RunError::Organization {
                     during,
                     error,
@@ -139,6 +140,7 @@ impl Planned {
                 });
             }
             None => {
+                state.ledger.interrupted(guarded, &applied.done);
                 return Err(RunError::Stopped {
                     during,
                     applied: applied.counts,
@@ -177,7 +179,10 @@ impl Planned {
                 .and_then(|version| {
                     Some(InSync {
                         version,
-                        considered: self.policy.offboarding.revoked_by(self.made),
+                        considered: {
+                            let now = state.ledger.believed(self.made);
+                            self.policy.offboarding.revoked_by(now)
+                        },
                         policy: self.policy,
                         organization: fingerprint(&self.organization)?,
                         digest: report.digest.clone(),

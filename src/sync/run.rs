@@ -262,7 +262,8 @@ impl Planning<'_> {
             .filter(|in_sync| in_sync.policy == *self.policy)
             // Somebody may have become due for removal since then, although nothing changed.
             .filter(|in_sync| {
-                let revoked_by = self.policy.offboarding.revoked_by(Timestamp::now());
+                let now = state.ledger.believed(Timestamp::now());
+                let revoked_by = self.policy.offboarding.revoked_by(now);
                 let after = in_sync.considered;
                 !revoked_by.is_some_and(|by| state.ledger.has_revoked_any(after, by))
             })

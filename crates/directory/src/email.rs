@@ -133,6 +133,8 @@ fn fault(text: &str) -> Option<&'static str> {
         Some("a space or control character in it")
     } else if text.chars().any(|c| "<>,;:\"()[]\\".contains(c)) {
         Some("a character that no address has")
+    } else if text.chars().any(is_lookalike) {
+        Some("a character that reads as another one")
     } else if dots(local) || dots(domain) {
         Some("a dot at the beginning or end of a part, or two in a row")
     } else if local.chars().count() > LOCAL_MAX {
@@ -140,6 +142,12 @@ fn fault(text: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Characters outside of ASCII that become an ASCII one where text is lower-cased (the Kelvin sign), or
+/// where a domain is read (the dots of IDNA, RFC 3490, 3.1): the address would be somebody else's.
+fn is_lookalike(c: char) -> bool {
+    matches!(c, '\u{212a}' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}')
 }
 
 /// Characters that show nothing: format characters (Unicode's category Cf) and others that are
@@ -208,6 +216,10 @@ mod tests {
             "ann smith@example.com",
             "ann@example..com",
             "<ann@example.com>",
+            "\u{212a}ate@example.com",
+            "ann@example\u{3002}com",
+            "ann@example\u{ff0e}com",
+            "ann@example\u{ff61}com",
         ] {
             let error = Email::parse(text).unwrap_err();
             assert!(matches!(error, InvalidEmail::Malformed { .. }), "{error:?}");

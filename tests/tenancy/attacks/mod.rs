@@ -289,7 +289,10 @@ async fn nothing_leaves(place: &Place, servers: &Servers, operator: &place::Oper
     let log = operator.process.log();
     assert!(log.contains("sync failed"), "{log}");
     // Nobody had a resource in it when the operator started.
-    assert!(log.contains("--namespace-hosts limits a namespace"), "{log}");
+    assert!(
+        log.contains("--namespace-hosts limits a namespace"),
+        "{log}"
+    );
     let (objects, sent) = (objects.to_string(), servers.hostile.received());
     assert!(sent.contains("/public/"), "the servers were asked");
     let own = find_value(&sent.to_lowercase(), PASSWORD);

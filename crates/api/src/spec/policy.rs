@@ -131,7 +131,7 @@ pub struct OffboardingRules {
 
     /// Remove members from the organization this long after this resource revoked them, as days
     /// (`30d`), if the directory then still asks for `Revoke`. Whoever was revoked by hand, or
-    /// longer ago than the record of removals goes back, stays. The time isn't counted anew for somebody
+    /// longer ago than the record of removals goes back, stays. The time begins anew for somebody
     /// who was active in between and not restored. The limits hold for it. Somebody who has
     /// no master password (SSO, trusted devices) can lose their account for good by a removal. Not on
     /// Vaultwarden, where no member can be removed. Default: revoked members are kept.

@@ -90,7 +90,7 @@ impl FingerprintSet {
         !self.is_empty() && self.contains(&removed_member(group, member))
     }
 
-    fn contains(&self, print: &Fingerprint) -> bool {
+    pub(crate) fn contains(&self, print: &Fingerprint) -> bool {
         self.sorted.binary_search(print).is_ok()
     }
 

@@ -98,6 +98,8 @@ pub struct Applied {
     pub problems: Problems,
     /// External ids whose change was refused; there is no use in looking for it.
     pub refused: HashSet<ExternalId>,
+    /// What took something away, by its kind and external id.
+    pub done: HashSet<(Kind, ExternalId)>,
     /// Groups that held other members than the plan was made for; the next plan reads them.
     pub outdated: HashSet<ExternalId>,
     /// Whether somebody else changed a group of the plan between its two reads.

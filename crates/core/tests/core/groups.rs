@@ -426,3 +426,51 @@ fn directory_of_two() -> TestDirectory {
         .person("p0", "p0@example.com")
         .person("p1", "p1@example.com")
 }
+
+#[test]
+fn whoever_may_be_in_a_group_through_one_that_is_hidden_is_not_out_of_scope() {
+    for absent in [OffboardingAction::Revoke, OffboardingAction::Remove] {
+        let mut policy = unlimited();
+        policy.groups.only_their_members = true;
+        policy.offboarding.absent = absent;
+        let people = || {
+            (0..4).fold(directory(), |directory, n| {
+                directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+            })
+        };
+        let whole = people().group("eng", "Engineering", &["p0", "@sub"]).group(
+            "sub",
+            "Nested",
+            &["p1", "p2"],
+        );
+        let mut organization = (0..4).fold(organization(), |all, n| {
+            all.member(&format!("p{n}"), &format!("p{n}@example.com"))
+        });
+        let mut run = Run::default();
+        run.sync(&whole, &mut organization, &policy);
+        let members = organization.content.members.clone();
+        let eng = organization.inside.values().next().unwrap().clone();
+        assert_eq!(eng.len(), 3);
+        // The nested group can't be read any more, and is still named. P3 never was in any.
+        let hidden = people().group("eng", "Engineering", &["p0", "@sub"]);
+        for reads in [true, false, false] {
+            if reads {
+                run.memory = Default::default();
+            }
+            let guarded = run.sync(&hidden, &mut organization, &policy);
+            assert_eq!(changes(&guarded), [""; 0]);
+            assert_eq!(organization.content.members, members);
+            assert_eq!(organization.inside.values().next(), Some(&eng));
+            assert_eq!(
+                problems(&guarded),
+                [(ProblemReason::UnknownMembers, vec!["eng"])]
+            );
+        }
+        // Where the group names nobody else, whoever isn't named goes.
+        let left = people().group("eng", "Engineering", &["p0"]);
+        let guarded = run.sync(&left, &mut organization, &policy);
+        let name = format!("{absent:?}");
+        assert!(changes(&guarded).contains(&format!("{name} p1")));
+        assert!(changes(&guarded).contains(&format!("{name} p2")));
+    }
+}

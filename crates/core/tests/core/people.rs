@@ -959,7 +959,7 @@ fn whoever_got_access_back_by_hand_and_was_revoked_by_hand_then_stays_revoked() 
 }
 
 #[test]
-fn whom_we_revoked_is_restored_under_a_new_id_too() {
+fn whoever_was_revoked_under_another_id_stays_so_until_somebody_restores_them() {
     let mut organization = organization()
         .member("old", "ann@example.com")
         .member("eve", "eve@example.com");
@@ -975,9 +975,20 @@ fn whom_we_revoked_is_restored_under_a_new_id_too() {
     let back = with("new", false);
     let relinked = run.sync(&back, &mut organization, &unlimited());
     assert_eq!(changes(&relinked), ["Relink new"]);
-    let restored = run.sync(&back, &mut organization, &unlimited());
-    assert_eq!(changes(&restored), ["Restore new"]);
+    // The account may be that of somebody who was dismissed, and the address another person's by now.
+    for _ in 0..2 {
+        let after = run.sync(&back, &mut organization, &unlimited());
+        assert_eq!(changes(&after), [""; 0]);
+        assert_eq!(
+            problems(&after),
+            [(ProblemReason::NotRestored, vec!["new"])]
+        );
+    }
     assert_eq!(run.ledger.revoked(), 0);
+    organization.set_status("ann@example.com", MemberStatus::Confirmed);
+    let restored = run.sync(&back, &mut organization, &unlimited());
+    assert_eq!(changes(&restored), [""; 0]);
+    assert_eq!(problems(&restored), []);
 }
 
 #[test]
@@ -1082,4 +1093,95 @@ fn whoever_has_a_status_that_is_not_known_keeps_what_they_have_whatever_the_dire
         assert!(told.contains("(-128)"), "{told}");
         assert_eq!(organization.show(), before);
     }
+}
+
+#[test]
+fn whoever_was_removed_as_disabled_is_not_invited_while_the_state_attribute_is_hidden() {
+    let mut policy = unlimited();
+    policy.offboarding.disabled = OffboardingAction::Remove;
+    let eve = || directory().person("eve", "eve@example.com");
+    let disabled = eve().disabled("ann", "ann@example.com");
+    let active = || {
+        let both = eve().person("ann", "ann@example.com");
+        both.group("g", "Group", &["ann", "eve"])
+    };
+    let hidden = active().without_attribute("pwdAccountLockedTime");
+    let by_a_run = |run: &mut Run, organization: &mut ModelOrganization| {
+        let removed = run.sync(&disabled, organization, &policy);
+        assert_eq!(changes(&removed), ["Remove ann"]);
+    };
+    let mut revoking = policy.clone();
+    revoking.offboarding.disabled = OffboardingAction::Revoke;
+    let by_hand = |run: &mut Run, organization: &mut ModelOrganization| {
+        let revoked = run.sync(&disabled, organization, &revoking);
+        assert_eq!(changes(&revoked), ["Revoke ann"]);
+        organization.drop_member("ann@example.com");
+        run.sync(&disabled, organization, &revoking);
+    };
+    let both: [&dyn Fn(&mut Run, &mut ModelOrganization); 2] = [&by_a_run, &by_hand];
+    for removes in both {
+        let mut organization = organization()
+            .member("ann", "ann@example.com")
+            .member("eve", "eve@example.com");
+        let mut run = Run::default();
+        removes(&mut run, &mut organization);
+        for made in [&["CreateGroup g"][..], &[]] {
+            run.now += SignedDuration::from_hours(30);
+            let after = run.sync(&hidden, &mut organization, &policy);
+            assert_eq!(changes(&after), made);
+            assert_eq!(
+                problems(&after),
+                [(ProblemReason::NotRestored, vec!["ann"])]
+            );
+        }
+        // Once the attribute is seen again, she is active.
+        let back = run.sync(&active(), &mut organization, &policy);
+        assert_eq!(changes(&back), ["Invite ann", "UpdateGroup g"]);
+    }
+}
+
+#[test]
+fn a_revocation_that_a_stopped_run_may_not_have_made_is_not_ours() {
+    let everyone = directory()
+        .person("ann", "ann@example.com")
+        .person("eve", "eve@example.com");
+    let disabled = directory()
+        .disabled("ann", "ann@example.com")
+        .person("eve", "eve@example.com");
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .member("eve", "eve@example.com");
+    let mut run = Run::default();
+    let stopped = run.plan(&disabled, &organization, &unlimited());
+    assert_eq!(changes(&stopped), ["Revoke ann"]);
+    run.ledger.before(&stopped, run.now);
+    // It didn't come to it, and somebody revokes her by hand.
+    organization.set_status("ann@example.com", MemberStatus::Revoked);
+    for _ in 0..2 {
+        let after = run.sync(&everyone, &mut organization, &unlimited());
+        assert_eq!(changes(&after), [""; 0]);
+        assert_eq!(
+            problems(&after),
+            [(ProblemReason::NotRestored, vec!["ann"])]
+        );
+    }
+}
+
+#[test]
+fn whom_a_stopped_run_is_known_to_have_revoked_is_restored() {
+    let eve = || directory().person("eve", "eve@example.com");
+    let disabled = eve().disabled("ann", "ann@example.com");
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .member("eve", "eve@example.com");
+    let mut run = Run::default();
+    let stopped = run.plan(&disabled, &organization, &unlimited());
+    run.ledger.before(&stopped, run.now);
+    organization.apply(&stopped.approved);
+    let done = stopped.approved.changes.iter();
+    let done = done.map(|change| (change.kind(), change.external_id().clone()));
+    run.ledger.interrupted(&stopped, &done.collect());
+    let active = eve().person("ann", "ann@example.com");
+    let after = run.sync(&active, &mut organization, &unlimited());
+    assert_eq!(changes(&after), ["Restore ann"]);
 }

@@ -1,7 +1,7 @@
 //! `offboarding.removeAfter`: whom an earlier run revoked long enough ago is removed.
 
 use directory_sync_core::organization::model::MemberStatus;
-use directory_sync_core::sync::policy::{Limit, OffboardingAction, Policy};
+use directory_sync_core::sync::policy::{Limit, OffboardingAction, Policy, Restore};
 use directory_sync_core_testing::{ModelOrganization, Run, TestDirectory, directory, organization};
 use jiff::{SignedDuration, Timestamp};
 
@@ -35,6 +35,14 @@ fn company() -> (TestDirectory, ModelOrganization) {
     (directory, organization)
 }
 
+/// Runs every other day until a day before this one: so the clock hasn't jumped.
+fn pass_until(run: &mut Run, number: i32) {
+    while run.now < day(number - 1) {
+        run.now = day(number - 1).min(run.now + DAY * 2);
+        run.ledger.keep_for("organization", run.now);
+    }
+}
+
 /// Ann, who is disabled, and Cid, who is gone, are revoked on day 0.
 fn revoked_on_day_0(policy: &Policy) -> (Run, TestDirectory, ModelOrganization) {
     let (directory, mut organization) = company();
@@ -52,6 +60,7 @@ fn whom_a_run_revoked_is_removed_after_that_time_and_not_before() {
     let policy = after_thirty_days();
     let (mut run, directory, mut organization) = revoked_on_day_0(&policy);
 
+    pass_until(&mut run, 30);
     run.now = day(30) - SignedDuration::from_secs(1);
     let before = run.sync(&directory, &mut organization, &policy);
     assert_eq!(changes(&before), [""; 0]);
@@ -112,6 +121,7 @@ fn whoever_got_access_back_by_hand_and_was_revoked_by_hand_then_is_not_removed()
     run.ledger.observe(&seen);
     ann(&mut organization, MemberStatus::Revoked);
 
+    pass_until(&mut run, 60);
     run.now = day(60);
     let then = run.sync(&directory, &mut organization, &policy);
     assert_eq!(changes(&then), ["Remove cid"]);
@@ -126,6 +136,7 @@ fn whoever_is_active_again_by_then_is_restored() {
         .person("bob", "bob@example.com")
         .group("eng", "eng", &["ann", "bob"]);
 
+    pass_until(&mut run, 60);
     run.now = day(60);
     let then = run.sync(&directory, &mut organization, &policy);
     assert_eq!(changes(&then), ["Remove cid", "Restore ann"]);
@@ -141,6 +152,7 @@ fn an_entry_that_can_not_be_identified_keeps_the_revoked_member_it_may_be() {
         .unidentified("uid=cid", "cid@example.com")
         .group("eng", "eng", &["ann", "bob"]);
 
+    pass_until(&mut run, 60);
     run.now = day(60);
     let then = run.sync(&directory, &mut organization, &policy);
     assert_eq!(changes(&then), ["Remove ann"]);
@@ -155,6 +167,7 @@ fn removals_of_revoked_members_count_against_the_limit() {
     let (mut run, directory, mut organization) = revoked_on_day_0(&policy);
     policy.offboarding.limit = Limit::Count(0);
 
+    pass_until(&mut run, 60);
     run.now = day(60);
     let then = run.sync(&directory, &mut organization, &policy);
     assert_eq!(changes(&then), ["Remove ann"]);
@@ -174,4 +187,79 @@ fn without_its_record_a_run_removes_nobody() {
         let then = run.sync(&directory, &mut organization, &policy);
         assert_eq!(changes(&then), [""; 0]);
     }
+}
+
+#[test]
+fn the_time_counts_anew_for_whoever_was_active_in_between() {
+    let mut policy = after_thirty_days();
+    policy.onboarding.restore = Restore::Nobody;
+    let (mut run, disabled, mut organization) = revoked_on_day_0(&policy);
+    let active = directory()
+        .person("ann", "ann@example.com")
+        .person("bob", "bob@example.com")
+        .group("eng", "eng", &["ann", "bob"]);
+    pass_until(&mut run, 20);
+    run.now = day(20);
+    let seen = run.sync(&active, &mut organization, &policy);
+    assert_eq!(changes(&seen), [""; 0]);
+
+    pass_until(&mut run, 31);
+    run.now = day(31);
+    let then = run.sync(&disabled, &mut organization, &policy);
+    assert_eq!(changes(&then), ["Remove cid"], "who wasn't active");
+    pass_until(&mut run, 49);
+    run.now = day(49);
+    let then = run.sync(&disabled, &mut organization, &policy);
+    assert_eq!(changes(&then), [""; 0]);
+    run.now = day(51);
+    let then = run.sync(&disabled, &mut organization, &policy);
+    assert_eq!(changes(&then), ["Remove ann"]);
+}
+
+#[test]
+fn a_clock_that_is_far_ahead_removes_nobody() {
+    let policy = after_thirty_days();
+    let (mut run, directory, mut organization) = revoked_on_day_0(&policy);
+    for hours in [0, 1, 23] {
+        run.now = day(400) + SignedDuration::from_hours(hours);
+        let ahead = run.sync(&directory, &mut organization, &policy);
+        assert_eq!(changes(&ahead), [""; 0]);
+    }
+    // It is set right, and nothing is different from before.
+    run.now = day(1);
+    run.ledger.keep_for("organization", run.now);
+    pass_until(&mut run, 30);
+    let before = run.sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&before), [""; 0]);
+    run.now = day(30);
+    let then = run.sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&then), ["Remove ann", "Remove cid"]);
+}
+
+#[test]
+fn of_runs_that_are_far_apart_each_removes_who_was_due_at_the_one_before() {
+    let policy = after_thirty_days();
+    let (mut run, directory, mut organization) = revoked_on_day_0(&policy);
+    for number in [7, 14, 21, 28, 35] {
+        run.now = day(number);
+        let before = run.sync(&directory, &mut organization, &policy);
+        assert_eq!(changes(&before), [""; 0], "day {number}");
+    }
+    run.now = day(42);
+    let then = run.sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&then), ["Remove ann", "Remove cid"]);
+}
+
+#[test]
+fn a_member_whose_id_may_be_another_persons_is_not_removed() {
+    let policy = after_thirty_days();
+    let (mut run, _, mut organization) = revoked_on_day_0(&policy);
+    let reused = directory()
+        .disabled("ann", "newcomer@example.com")
+        .person("bob", "bob@example.com");
+    pass_until(&mut run, 60);
+    run.now = day(60);
+    let then = run.sync(&reused, &mut organization, &policy);
+    assert!(!changes(&then).contains(&"Remove ann".to_owned()));
+    assert!(changes(&then).contains(&"Remove cid".to_owned()));
 }

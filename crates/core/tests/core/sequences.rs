@@ -966,7 +966,13 @@ impl Observer {
             .map(|(_, member, ..)| *member)
             .collect();
         let members = before.content.members.iter();
-        let members = members.filter(|m| self.has_something_to_lose(m) && !invited.contains(&m.id));
+        let members = members.filter(|m| self.has_something_to_lose(m));
+        // Whoever accepted is one of those of whom some are dismissed.
+        let accepted = members
+            .clone()
+            .filter(|m| m.status != MemberStatus::Invited);
+        let accepted: BTreeSet<&Email> = accepted.map(|member| &member.email).collect();
+        let members = members.filter(|m| !invited.contains(&m.id));
         let recent = || self.losses.iter().filter(|loss| loss.at > since);
         let mut base: BTreeSet<&Email> = members.map(|member| &member.email).collect();
         // A clock that was ahead makes a loss count longer, on both sides.
@@ -974,14 +980,12 @@ impl Observer {
         let lost_access = self.losses.iter().filter(counts);
         let lost_access = lost_access.filter(|loss| loss.what == What::Access);
         base.extend(lost_access.map(|loss| &loss.email));
-        let base = base.len();
-        self.bases.push((self.now, base + invited.len()));
+        self.bases.push((self.now, base.len() + invited.len()));
         let recent_bases = self.bases.iter().filter(|(at, _)| *at > since);
         let largest = recent_bases
             .map(|(_, base)| *base)
             .max()
-            .unwrap_or(base)
-            .max(base);
+            .unwrap_or_default();
         for kind in fresh {
             let people: BTreeSet<&Email> = recent()
                 .filter(|loss| loss.kind == kind)
@@ -989,7 +993,11 @@ impl Observer {
                 .collect();
             let times = self.times(Some(kind));
             // Each time it is a share of those who were there then.
-            let base = if times == 1 { base } else { largest };
+            let base = match (times, kind) {
+                (1, EvidenceKind::Absent) => base.len(),
+                (1, EvidenceKind::Disabled) => base.union(&accepted).count(),
+                _ => largest,
+            };
             let limit = match kind {
                 EvidenceKind::Absent => self.policy.offboarding.limit.losses(base),
                 EvidenceKind::Disabled => self.policy.offboarding.disabled_limit.disabled(base),

@@ -179,6 +179,7 @@ pub fn policies(prefix: &'static str) -> impl Strategy<Value = Policy> {
     )
         .prop_map(|(include, exclude)| UserFilter { include, exclude });
     let groups = (
+        globs(&["eng-1", "ops-*"]),
         globs(&["eng-*", "*-0"]),
         globs(&["ops-*", "*-1"]),
         any::<bool>(),
@@ -186,7 +187,8 @@ pub fn policies(prefix: &'static str) -> impl Strategy<Value = Policy> {
         any::<bool>(),
     )
         .prop_map(
-            |(include, exclude, only_their_members, prune, adopt)| GroupFilter {
+            |(protected, include, exclude, only_their_members, prune, adopt)| GroupFilter {
+                protected,
                 include,
                 exclude,
                 only_their_members,

@@ -59,7 +59,7 @@ impl Approved<Plan> {
 }
 
 /// Takes people who don't come in yet out of a plan, and out of its groups.
-pub(super) fn postpone(plan: &mut Plan, people: &HashSet<ExternalId>) {
+pub(in crate::sync) fn postpone(plan: &mut Plan, people: &HashSet<ExternalId>) {
     let mut outside: HashSet<&ExternalId> = HashSet::new();
     plan.changes.retain(
         |change| match (change.member(), people.get(change.external_id())) {
@@ -113,6 +113,12 @@ pub enum HeldBecause {
     /// members. Everything that takes something away is held, except from those who are listed as
     /// disabled.
     EmptyDirectory {
+        /// How many managed members there are.
+        members: usize,
+    },
+    /// The directory named active people in scope, and none of them is a member. Everything that takes
+    /// something away is held as for an empty directory.
+    NobodyRecognized {
         /// How many managed members there are.
         members: usize,
     },
@@ -201,6 +207,7 @@ impl HeldBecause {
     pub fn limit(&self) -> &'static str {
         match self {
             Self::EmptyDirectory { .. } => "an empty directory",
+            Self::NobodyRecognized { .. } => "nobody recognized",
             Self::MembersUnknown { .. } => "unknown members",
             Self::UnknownHistory { .. } => "unknown history",
             Self::NoHistory { .. } => "no history",
@@ -225,6 +232,12 @@ impl fmt::Display for HeldBecause {
             Self::EmptyDirectory { members } => write!(
                 f,
                 "the directory names no one who is active and in scope, and the organization has {} of ours",
+                plural(*members, "member")
+            ),
+            Self::NobodyRecognized { members } => write!(
+                f,
+                "nobody whom the directory names as active and in scope is a member, and the \
+                 organization has {} of ours",
                 plural(*members, "member")
             ),
             Self::MembersUnknown { changes } => write!(
@@ -392,7 +405,12 @@ impl Held {
 
     /// Whether an empty directory is why.
     pub fn is_empty_directory(&self) -> bool {
-        let empty = |why: &HeldBecause| matches!(why, HeldBecause::EmptyDirectory { .. });
+        let empty = |why: &HeldBecause| {
+            matches!(
+                why,
+                HeldBecause::EmptyDirectory { .. } | HeldBecause::NobodyRecognized { .. }
+            )
+        };
         self.why.iter().any(empty)
     }
 
@@ -432,6 +450,7 @@ pub fn guard(
     let mut ledger = ledger.at(now);
     ledger.notice(&plan);
     ledger.keep_revoked(&plan);
+    ledger.part_from_ids(&plan);
     ledger.carry_groups(&plan);
     let takes_away = || plan.changes.iter().filter(|change| change.takes_away());
     let removals = FingerprintSet::of(takes_away().collect::<Vec<_>>());

@@ -1,10 +1,14 @@
 //! What is kept of a guarded plan: in the ledger and in the cache of memberships.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use super::{GuardedPlan, Held};
+use crate::directory::ExternalId;
 use crate::sync::ledger::{Hold, Ledger};
 use crate::sync::memberships::{FailedChanges, MembershipCache};
+use crate::sync::plan::{Change, Kind};
 
 fn open(guarded: &GuardedPlan) -> Option<&Hold> {
     guarded.held.as_ref().map(|held| &held.hold)
@@ -31,6 +35,17 @@ impl Ledger {
             self.set_open(hold);
         }
         is_new
+    }
+
+    /// Notes what a run did that ended early, by an error or because it was stopped. `done` are the
+    /// changes that the server accepted, by kind and external id: those of them that were approved
+    /// aren't finished by the next run, and whom it revoked it may restore.
+    pub fn interrupted(&mut self, guarded: &GuardedPlan, done: &HashSet<(Kind, ExternalId)>) {
+        let changes = guarded.approved.changes.iter();
+        let is_done =
+            |change: &&Change| done.contains(&(change.kind(), change.external_id().clone()));
+        let done: Vec<&Change> = changes.filter(is_done).collect();
+        self.record_done(&done);
     }
 
     /// Notes a run that changes nothing: the hold it found, where it found one, and who has their

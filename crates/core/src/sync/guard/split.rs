@@ -18,6 +18,7 @@ pub(super) struct Split {
 }
 
 pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
+    keep_out(&mut plan, reasons);
     let mut held: Vec<(Change, usize)> = vec![];
     let mut withheld: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
     let mut uninvited: HashSet<ExternalId> = HashSet::new();
@@ -87,6 +88,29 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
     }
     let (changes, by) = held.into_iter().unzip();
     Split { plan, changes, by }
+}
+
+/// Nobody comes into a group whose new name is held: by the name that it keeps it may be for others.
+fn keep_out(plan: &mut Plan, reasons: &Reasons) {
+    let mut late: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
+    plan.changes.retain_mut(|change| {
+        let id = change.subject.external_id.clone();
+        let Action::Group(GroupAction::Update(update)) = &mut change.action else {
+            return true;
+        };
+        if update.add.is_empty() || !reasons.holds_name(&id) {
+            return true;
+        }
+        late.insert(id, std::mem::take(&mut update.add));
+        !update.remove.is_empty()
+    });
+    if late.is_empty() {
+        return;
+    }
+    for state in &mut plan.groups {
+        let late = late.remove(&state.external_id);
+        state.missing.extend(late.unwrap_or_default());
+    }
 }
 
 /// An update of a group without the withdrawals that are held (where anything is left of it), and

@@ -8,7 +8,9 @@ use super::{FingerprintSet, HeldBecause};
 use crate::directory::ExternalId;
 use crate::sync::ledger::{EvidenceKind, Ledger, Recent, key, member_key};
 use crate::sync::limits::Limit;
-use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan, Reason, RemovedMember};
+use crate::sync::plan::{
+    Action, Change, Counts, GroupAction, MemberAction, Plan, Reason, RemovedMember,
+};
 use crate::sync::policy::{Policy, passes};
 
 /// Why changes are held, and which ones; a number is an index into the list of reasons.
@@ -28,6 +30,8 @@ pub(super) struct Reasons {
     groups: HashMap<ExternalId, HeldGroup>,
     /// Removals from the organization that would empty a held group.
     people: HashMap<ExternalId, usize>,
+    /// Groups that would get another name.
+    renamed: BTreeSet<ExternalId>,
     /// Who is invited and isn't new.
     known: BTreeSet<ExternalId>,
     /// What an approval lets go ahead that an earlier run used.
@@ -48,6 +52,16 @@ impl Reasons {
 
     pub fn into_list(self) -> Vec<HeldBecause> {
         self.list
+    }
+
+    fn is_protected(&self, group: &ExternalId) -> bool {
+        self.groups.get(group).is_some_and(|held| held.protected)
+    }
+
+    /// Whether the group keeps its name: nobody comes into it meanwhile who isn't known to belong to the
+    /// group of that name.
+    pub fn holds_name(&self, group: &ExternalId) -> bool {
+        self.renamed.contains(group) && self.is_protected(group)
     }
 
     /// What holds this change; for an update of a group see [`Reasons::holds_removed_member`].
@@ -164,10 +178,16 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
         ..Reasons::default()
     };
     let losses = Losses::of(plan, &reasons);
+    let renamed = losses.renamed.keys().map(|group| (*group).clone());
+    let renamed: BTreeSet<ExternalId> = renamed.collect();
     let recent = ledger.recent();
-    if plan.directory_is_empty && plan.counts.managed_members > 0 && !losses.are_none() {
+    let nobody = plan.directory_is_empty || plan.recognizes_nobody;
+    if nobody && plan.counts.managed_members > 0 && !losses.are_none() {
         let members = plan.counts.managed_members;
-        let why = HeldBecause::EmptyDirectory { members };
+        let why = match plan.directory_is_empty {
+            true => HeldBecause::EmptyDirectory { members },
+            false => HeldBecause::NobodyRecognized { members },
+        };
         if plan.counts.disabled == 0 {
             reasons.everything = reasons.add(why);
         } else if losses.rest_on_absence() {
@@ -184,13 +204,14 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
         let why = reasons.add(HeldBecause::MembersUnknown { changes });
         reasons.everything = reasons.everything.or(why);
     }
-    let limit = policy.offboarding.limit;
     let absent = losses.people(EvidenceKind::Absent).len() + losses.unmanaged.len();
     let careful = ledger.is_careful() && reasons.absent.is_none();
     if ledger.is_adopted() {
         let members = losses.absent_without_access().count();
         let groups = losses.deleted.len();
-        if !limit.is_off() && (members > 0 || groups > 0) {
+        // Without a limit nothing has to be known to keep within it; a record that is known to be lost
+        // is another matter.
+        if !policy.offboarding.limit.is_off() && (members > 0 || groups > 0) {
             let why = HeldBecause::NoHistory {
                 members,
                 groups,
@@ -198,7 +219,7 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
             };
             reasons.access = reasons.add(why);
         }
-    } else if careful && !limit.is_off() && (absent > 0 || !losses.deleted.is_empty()) {
+    } else if careful && (absent > 0 || !losses.deleted.is_empty()) {
         let why = HeldBecause::UnknownHistory {
             members: absent,
             until: ledger.careful_until(),
@@ -208,6 +229,7 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
     people(&mut reasons, &losses, &recent, plan, policy);
     groups(&mut reasons, &losses, &recent, plan, policy);
     invitations(&mut reasons, &recent, plan, policy, ledger);
+    reasons.renamed = renamed;
     reasons
 }
 
@@ -221,9 +243,16 @@ fn people(
 ) {
     // Whom we invited within the day doesn't raise what may be taken from others.
     let invited = recent.invited + recent.maybe_invited + recent.first_sync;
-    let members = plan.counts.with_access + plan.counts.invited;
-    let with_access = members.saturating_sub(invited);
-    let base = with_access + losses.without_access(recent);
+    let Counts {
+        with_access: accepted,
+        invited: open,
+        ..
+    } = plan.counts;
+    let without_access = losses.without_access(recent);
+    let base = (accepted + open).saturating_sub(invited) + without_access;
+    // Who accepted counts among the members of whom some are dismissed, so that nobody's dismissal
+    // waits on the day after a first sync.
+    let base_of_disabled = accepted + open.saturating_sub(invited) + without_access;
     for kind in [EvidenceKind::Absent, EvidenceKind::Disabled] {
         let people = losses.people(kind);
         let others = match kind {
@@ -256,7 +285,7 @@ fn people(
                 }
             }
             EvidenceKind::Disabled => {
-                let limit = limit.disabled(base);
+                let limit = limit.disabled(base_of_disabled);
                 if members + earlier > limit {
                     let why = HeldBecause::Disabled {
                         members,
@@ -357,11 +386,7 @@ fn is_protected(policy: &Policy, name: &str) -> bool {
 fn protected_names(reasons: &mut Reasons, losses: &Losses<'_>, policy: &Policy) {
     for (group, (from, to)) in &losses.renamed {
         let ends = is_protected(policy, from) && !is_protected(policy, to);
-        let is_held = reasons
-            .groups
-            .get(*group)
-            .is_some_and(|held| held.protected);
-        if !ends || is_held {
+        if !ends || reasons.is_protected(group) {
             continue;
         }
         let why = HeldBecause::ProtectedGroup {
@@ -370,6 +395,20 @@ fn protected_names(reasons: &mut Reasons, losses: &Losses<'_>, policy: &Policy) 
         };
         if let Some(by) = reasons.add(why) {
             let protected = true;
+            let held = HeldGroup { by, protected };
+            reasons.groups.insert((*group).clone(), held);
+        }
+    }
+    // Nor does another group get the name of one that keeps it.
+    let names = losses.renamed.iter();
+    let kept = names.filter_map(|(group, (from, _))| Some((*from, reasons.groups.get(*group)?)));
+    let kept = kept.filter(|(_, held)| held.protected);
+    let kept: HashMap<&str, usize> = kept.map(|(from, held)| (from, held.by)).collect();
+    for (group, (_, to)) in &losses.renamed {
+        if let Some(by) = kept.get(to)
+            && !reasons.is_protected(group)
+        {
+            let (by, protected) = (*by, true);
             let held = HeldGroup { by, protected };
             reasons.groups.insert((*group).clone(), held);
         }
@@ -436,7 +475,7 @@ fn invitations(
             .offboarding
             .limit
             .losses(counts.with_access + counts.invited);
-    let first = counts.managed_members == 0 || (ledger.is_first_sync() && recognized);
+    let first = ledger.is_to_be_filled(plan) || (ledger.is_first_sync() && recognized);
     if first || limit.is_off() {
         return;
     }

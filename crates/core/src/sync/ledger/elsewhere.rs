@@ -29,6 +29,7 @@ impl Ledger {
             // Nobody can look into this organization.
             return;
         }
+        self.had_members |= plan.counts.managed_members > 0;
         let accepted = number(plan.counts.with_access);
         let seen = Expected {
             members: accepted.saturating_add(number(plan.counts.invited)),

@@ -17,6 +17,9 @@ const HOLD: i64 = 7 * 24 * 3600;
 /// How long a run that was stopped in the middle of approved changes may be finished, in seconds.
 const IN_PROGRESS: i64 = 24 * 3600;
 
+/// So many approvals may be in progress at the same time.
+const APPROVALS_MAX: usize = 20;
+
 /// What identifies a hold.
 pub type HoldId = Digest;
 
@@ -26,7 +29,8 @@ pub struct Holds {
     /// How many there were.
     count: u64,
     open: Option<Open>,
-    approved: Option<Approved>,
+    /// One for each approval.
+    approved: Vec<Approved>,
     used: Vec<Used>,
 }
 
@@ -81,9 +85,8 @@ impl Holds {
         self.open = self
             .open
             .filter(|open| (open.since..open.since.saturating_add(HOLD)).contains(&now));
-        self.approved = self
-            .approved
-            .filter(|one| (one.at..one.at.saturating_add(IN_PROGRESS)).contains(&now));
+        self.approved
+            .retain(|one| (one.at..one.at.saturating_add(IN_PROGRESS)).contains(&now));
         self
     }
 }
@@ -114,8 +117,11 @@ impl Ledger {
 
     /// Approved changes that an earlier run was stopped in the middle of.
     pub(crate) fn in_progress(&self) -> FingerprintSet {
-        let changes = self.holds.approved.as_ref().map(|one| one.changes.clone());
-        FingerprintSet::from_sorted(changes.unwrap_or_default())
+        let changes = self.holds.approved.iter().flat_map(|one| &one.changes);
+        let mut changes: Vec<Fingerprint> = changes.copied().collect();
+        changes.sort_unstable();
+        changes.dedup();
+        FingerprintSet::from_sorted(changes)
     }
 
     /// The holds of the resource that it is used for.
@@ -164,17 +170,17 @@ impl Ledger {
     pub(super) fn use_approval(&mut self, hold: &Hold) {
         self.holds.open = None;
         self.holds.count = self.holds.count.max(hold.open.number);
-        let mut changes = hold.changes.as_slice().to_vec();
-        if let Some(before) = self.holds.approved.take() {
-            changes.extend(before.changes);
-            changes.sort_unstable();
-            changes.dedup();
-        }
-        let few = changes.len() <= APPROVED_MAX;
-        self.holds.approved = few.then_some(Approved {
+        // Each approval has a day of its own.
+        self.holds.approved.push(Approved {
             at: self.latest,
-            changes,
+            changes: hold.changes.as_slice().to_vec(),
         });
+        let changes = |all: &[Approved]| all.iter().map(|one| one.changes.len()).sum::<usize>();
+        while changes(&self.holds.approved) > APPROVED_MAX
+            || self.holds.approved.len() > APPROVALS_MAX
+        {
+            self.holds.approved.remove(0);
+        }
         let id = u128::from_str_radix(&hold.id.0, 16).unwrap_or_default();
         self.holds.used.push(Used {
             id: id.to_be_bytes(),
@@ -185,8 +191,16 @@ impl Ledger {
         self.holds.used.drain(..surplus);
     }
 
+    /// Notes which approved changes were made.
+    pub(super) fn finish_approved_of(&mut self, done: &FingerprintSet) {
+        for approved in &mut self.holds.approved {
+            approved.changes.retain(|print| !done.contains(print));
+        }
+        self.holds.approved.retain(|one| !one.changes.is_empty());
+    }
+
     /// Notes that a run made the approved changes, or was told that it can't.
     pub(in crate::sync) fn finish_approved(&mut self) {
-        self.holds.approved = None;
+        self.holds.approved.clear();
     }
 }

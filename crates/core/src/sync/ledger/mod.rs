@@ -7,6 +7,7 @@
 //! A ledger is bounded whatever the size of the organization ([`BYTES_MAX`]). People and groups are kept as
 //! 64 bits of the hash of their external id.
 
+mod clock;
 mod elsewhere;
 mod holds;
 mod hourly;
@@ -44,7 +45,7 @@ const USED_MAX: usize = 50;
 /// a while doesn't forget them.
 const KEPT: i64 = 7 * 24 * 3600;
 
-const MAGIC: &Magic = b"dsyncld4";
+const MAGIC: &Magic = b"dsyncld5";
 
 /// What was taken away and given by earlier runs for one organization.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,12 +66,15 @@ pub struct Ledger {
     adopted: bool,
     /// Until then, or until everybody is in, people are invited without limit: it is the first sync.
     first_sync_until: i64,
+    /// The organization had managed members at some time: another first sync isn't one.
+    had_members: bool,
     losses: Vec<Loss>,
     /// Losses that didn't fit.
     uncounted: Vec<Uncounted>,
     /// Losses that none of its runs caused.
     elsewhere: Vec<Uncounted>,
     expected: Option<elsewhere::Expected>,
+    clock: clock::Clock,
     invited: Vec<Invited>,
     revoked: Vec<Revoked>,
     holds: Holds,
@@ -136,6 +140,8 @@ enum What {
     Membership { person: Key, group: Key },
     /// A group, deleted.
     Group { group: Key },
+    /// Nothing: the name of a group that somebody left, or that was deleted.
+    Name { group: Key, name: Key },
 }
 
 /// Losses of which only the number is kept.
@@ -162,14 +168,23 @@ struct Invited {
     first_sync: bool,
 }
 
-/// Somebody whom we revoked.
+/// Somebody whom we revoked, or whose account was disabled when they lost access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Revoked {
     at: i64,
     person: Key,
     kind: EvidenceKind,
-    /// By an approval.
-    approved: bool,
+    state: RevocationState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum RevocationState {
+    /// A run began to, and it isn't known to have come that far.
+    Maybe,
+    /// We did.
+    Revoked,
+    /// They lost access because their account was disabled, and aren't a revoked member any more.
+    Former,
 }
 
 /// What was lost within the last day without an approval.
@@ -203,8 +218,24 @@ impl crate::sync::plan::Revocations for Ledger {
 
     fn has_revoked_by(&self, person: &ExternalId, time: Timestamp) -> bool {
         let key = key(person);
-        let mut revoked = self.revoked.iter();
+        let mut revoked = self.revoked.iter().filter(|one| one.is_ours());
         revoked.any(|one| one.person == key && one.at <= time.as_second())
+    }
+
+    fn was_disabled(&self, person: &ExternalId) -> bool {
+        let key = key(person);
+        let mut former = self.revoked.iter();
+        former.any(|one| one.person == key && one.state == RevocationState::Former)
+    }
+
+    fn believed(&self, now: Timestamp) -> Timestamp {
+        self.believed(now)
+    }
+}
+
+impl Revoked {
+    fn is_ours(&self) -> bool {
+        self.state == RevocationState::Revoked
     }
 }
 
@@ -288,6 +319,8 @@ impl Ledger {
             elsewhere: self.elsewhere,
             invited: self.invited,
             organization: self.organization,
+            clock: self.clock,
+            had_members: self.had_members,
             ..careful
         }
         .at(now)
@@ -306,6 +339,7 @@ impl Ledger {
             };
         }
         self.latest = now.as_second();
+        self.clock.tick(self.latest);
         self.correct_clock_skew(self.latest);
     }
 
@@ -401,21 +435,31 @@ impl Ledger {
     /// Whether we revoked this person, and they weren't restored since.
     pub fn has_revoked(&self, person: &ExternalId) -> bool {
         let key = key(person);
-        self.revoked.iter().any(|revoked| revoked.person == key)
+        let mut revoked = self.revoked.iter();
+        revoked.any(|one| one.person == key && one.is_ours())
     }
 
     /// Whether anybody was revoked by us after a time (`None`: whenever) and not after `by`.
     pub fn has_revoked_any(&self, after: Option<Timestamp>, by: Timestamp) -> bool {
         let after = after.map_or(i64::MIN, Timestamp::as_second);
         let by = by.as_second();
-        self.revoked
-            .iter()
-            .any(|one| one.at > after && one.at <= by)
+        let mut ours = self.revoked.iter().filter(|one| one.is_ours());
+        ours.any(|one| one.at > after && one.at <= by)
+    }
+
+    /// The time by which it is decided who was revoked long ago: `now`, unless the clock has jumped.
+    pub fn believed(&self, now: Timestamp) -> Timestamp {
+        Timestamp::from_second(self.clock.believed(now.as_second())).unwrap_or(now)
     }
 
     /// How many people are known to have been revoked by us.
     pub fn revoked(&self) -> usize {
-        self.revoked.len()
+        self.revoked.iter().filter(|one| one.is_ours()).count()
+    }
+
+    /// Whether the organization, as a plan finds it, is filled for the first time.
+    pub(crate) fn is_to_be_filled(&self, plan: &crate::sync::plan::Plan) -> bool {
+        plan.counts.managed_members == 0 && !self.had_members
     }
 
     /// Whether this is the first sync of a new installation, or of an organization that had no
@@ -485,7 +529,7 @@ impl Recent {
             .filter(|loss| loss.kind == kind)
             .filter_map(|loss| match loss.what {
                 What::Access { person } | What::Membership { person, .. } => Some(person),
-                What::Group { .. } => None,
+                What::Group { .. } | What::Name { .. } => None,
             })
             .filter(|person| !now(person))
             .collect();
@@ -588,7 +632,16 @@ pub(crate) fn key(id: &ExternalId) -> Key {
 
 /// The same for a member that the directory doesn't know, by the id in Bitwarden.
 pub(crate) fn member_key(member: Uuid) -> Key {
-    ((hash(member.as_bytes()) >> 64) as u64).to_be_bytes()
+    key_of(member.as_bytes())
+}
+
+/// The same for a group's name.
+fn name_key(name: &str) -> Key {
+    key_of(name.as_bytes())
+}
+
+fn key_of(bytes: &[u8]) -> Key {
+    ((hash(bytes) >> 64) as u64).to_be_bytes()
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::{
-    EvidenceKind, Hold, Invited, Key, LOSSES_MAX, Ledger, Loss, PENDING_MAX, REVOKED_MAX, Revoked,
-    Uncounted, What, hourly, key, member_key,
+    EvidenceKind, Hold, Invited, Key, LOSSES_MAX, Ledger, Loss, PENDING_MAX, REVOKED_MAX,
+    RevocationState, Revoked, Uncounted, What, hourly, key, key_of, member_key, name_key,
 };
+use crate::sync::fingerprint::FingerprintSet;
 use crate::sync::limits::WINDOW;
 use crate::sync::memberships::FailedChanges;
 use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Plan, Update};
@@ -26,13 +27,13 @@ impl Ledger {
         self.notice(plan);
         self.expect_fewer(plan);
         self.keep_revoked(plan);
-        self.carry_revoked(plan);
+        self.part_from_ids(plan);
         self.carry_groups(plan);
         if let Some(hold) = used {
             self.use_approval(hold);
         }
         self.set_open(open);
-        if plan.counts.managed_members == 0 && !plan.directory_is_empty {
+        if self.is_to_be_filled(plan) && !plan.directory_is_empty {
             self.first_sync_until = self.latest + WINDOW.as_secs();
         }
         let mut approved = self.in_progress();
@@ -55,21 +56,29 @@ impl Ledger {
                     if !approved {
                         losses.push((What::Access { person }, kind));
                     }
-                    if matches!(action, MemberAction::Revoke { .. }) {
-                        let at = self.latest;
-                        revoked.push(Revoked {
-                            at,
-                            person,
-                            kind,
-                            approved,
-                        });
-                    }
+                    let state = match action {
+                        MemberAction::Revoke { .. } => Some(RevocationState::Maybe),
+                        _ if kind == EvidenceKind::Disabled
+                            || self.has_revoked_disabled(&person) =>
+                        {
+                            Some(RevocationState::Former)
+                        }
+                        _ => None,
+                    };
+                    let at = self.latest;
+                    revoked.extend(state.map(|state| Revoked {
+                        at,
+                        person,
+                        kind,
+                        state,
+                    }));
                 }
                 Action::Member(MemberAction::Invite { .. }) => {
                     invited.extend(plan.invites_new(change).then(|| key(id)));
                 }
                 Action::Group(GroupAction::Update(update)) => {
                     let group = key(id);
+                    losses.extend(self.names(change, !update.remove.is_empty()));
                     for leaving in &update.remove {
                         if !approved.has_withdrawal(id, &leaving.external_id) {
                             let person = key(&leaving.external_id);
@@ -83,6 +92,7 @@ impl Ledger {
                 }) if !approved.has(change) => {
                     let group = key(id);
                     losses.push((What::Group { group }, EvidenceKind::Absent));
+                    losses.extend(self.names(change, true));
                     let managed = members.iter().flatten().map(key);
                     let members = managed.chain(unmanaged.iter().copied().map(member_key));
                     losses.extend(
@@ -106,6 +116,10 @@ impl Ledger {
             .collect();
         for group in &plan.groups {
             let of = key(&group.external_id);
+            if !group.leaving.is_empty() {
+                let name = name_key(&group.name);
+                losses.push((What::Name { group: of, name }, EvidenceKind::Absent));
+            }
             losses.extend(group.leaving.iter().filter_map(|id| {
                 let kind = *leaving.get(id)?;
                 Some((
@@ -154,7 +168,9 @@ impl Ledger {
         let groups: HashSet<Key> = failed.groups.iter().map(key).collect();
         let refused = |what: &What| match what {
             What::Access { person } => people.contains(person),
-            What::Membership { group, .. } | What::Group { group } => groups.contains(group),
+            What::Membership { group, .. } | What::Group { group } | What::Name { group, .. } => {
+                groups.contains(group)
+            }
         };
         self.losses
             .retain(|loss| loss.done || loss.at != at || !refused(&loss.what));
@@ -164,6 +180,10 @@ impl Ledger {
             .for_each(|loss| loss.done = true);
         self.revoked
             .retain(|one| one.at != at || !people.contains(&one.person));
+        let begun = self.revoked.iter_mut().filter(|one| one.at == at);
+        for one in begun.filter(|one| one.state == RevocationState::Maybe) {
+            one.state = RevocationState::Revoked;
+        }
         let mut back: HashSet<Key> = HashSet::new();
         let (mut invited, mut refused) = (0, 0);
         for change in &plan.changes {
@@ -187,13 +207,17 @@ impl Ledger {
             }
         }
         if !back.is_empty() {
-            self.revoked.retain(|one| !back.contains(&one.person));
             let removed: HashSet<Key> = plan
                 .changes
                 .iter()
                 .filter(|change| change.kind() == Kind::Remove)
                 .map(|change| key(change.external_id()))
                 .collect();
+            let stays_known = |one: &Revoked| {
+                one.state == RevocationState::Former && removed.contains(&one.person)
+            };
+            self.revoked
+                .retain(|one| !back.contains(&one.person) || stays_known(one));
             let back = back.difference(&removed).copied().collect();
             self.mark_outside_base(&back);
         }
@@ -218,19 +242,63 @@ impl Ledger {
         self.finish_approved();
     }
 
-    /// Forgets that we revoked whoever was read as not revoked, or as no member: somebody gave them
-    /// their access back, and a revocation that comes later isn't ours.
-    pub(crate) fn keep_revoked(&mut self, plan: &Plan) {
-        if let Some(revoked) = &plan.revoked
-            && !self.revoked.is_empty()
-        {
-            let revoked: HashSet<Key> = revoked.iter().map(key).collect();
-            let back = self
-                .revoked
-                .extract_if(.., |one| !revoked.contains(&one.person));
-            let back: HashSet<Key> = back.map(|one| one.person).collect();
-            self.mark_outside_base(&back);
+    /// Notes which of the changes that a run began it made, where it ended before it could note what
+    /// came of all. The other revocations aren't known to be ours.
+    pub(crate) fn record_done(&mut self, done: &[&Change]) {
+        self.finish_approved_of(&FingerprintSet::of(done.iter().copied()));
+        let revoked = done.iter().filter(|change| change.kind() == Kind::Revoke);
+        let people: HashSet<Key> = revoked.map(|change| key(change.external_id())).collect();
+        let begun = self.revoked.iter_mut();
+        let begun = begun.filter(|one| one.state == RevocationState::Maybe);
+        for one in begun.filter(|one| people.contains(&one.person)) {
+            one.state = RevocationState::Revoked;
         }
+    }
+
+    /// Forgets that we revoked whoever was read as not revoked, or as no member: somebody gave them
+    /// their access back, and a revocation that comes later isn't ours. Of those whose account was
+    /// disabled that much stays known.
+    ///
+    /// Whoever is active and stays revoked is to be removed, if ever, that long after they are disabled
+    /// or gone again.
+    pub(crate) fn keep_revoked(&mut self, plan: &Plan) {
+        let Some(revoked) = &plan.revoked else { return };
+        if self.revoked.is_empty() {
+            return;
+        }
+        let revoked: HashSet<Key> = revoked.iter().map(key).collect();
+        let mut back: HashSet<Key> = HashSet::new();
+        self.revoked.retain_mut(|one| {
+            if one.state == RevocationState::Former || revoked.contains(&one.person) {
+                return true;
+            }
+            back.insert(one.person);
+            one.state = RevocationState::Former;
+            one.kind == EvidenceKind::Disabled
+        });
+        self.mark_outside_base(&back);
+        let active: HashSet<Key> = plan.active_revoked.iter().map(key).collect();
+        if active.is_empty() {
+            return;
+        }
+        let latest = self.latest;
+        for one in self.revoked.iter_mut() {
+            // Once a day: an unchanged ledger isn't written.
+            if one.is_ours() && one.at < latest && active.contains(&one.person) {
+                one.at = latest.saturating_add(WINDOW.as_secs());
+            }
+        }
+    }
+
+    fn has_revoked_disabled(&self, person: &Key) -> bool {
+        let mut revoked = self.revoked.iter();
+        revoked.any(|one| one.person == *person && one.kind == EvidenceKind::Disabled)
+    }
+
+    /// By its name a group is known again that gets another id.
+    fn names(&self, change: &Change, loses: bool) -> Option<(What, EvidenceKind)> {
+        let (group, name) = (key(change.external_id()), name_key(change.subject.label()));
+        loses.then_some((What::Name { group, name }, EvidenceKind::Absent))
     }
 
     /// Whoever may get access back by this plan doesn't count as being without it: a run that is
@@ -309,24 +377,31 @@ impl Ledger {
         }
     }
 
-    /// Whom we revoked counts as revoked by us under the id that they get, too. The one of the two
-    /// that isn't theirs in the end is forgotten at the next read.
-    fn carry_revoked(&mut self, plan: &Plan) {
-        let mut carried = vec![];
-        for change in &plan.changes {
-            if let Some(MemberAction::Relink { from }) = change.member() {
-                let (from, person) = (key(from), key(change.external_id()));
-                let before = self.revoked.iter().find(|one| one.person == from);
-                carried.extend(before.map(|before| Revoked { person, ..*before }));
-            }
+    /// What was lost under an id that this plan gives to a member who didn't have it counts by itself:
+    /// it was somebody else's, or theirs as another member.
+    pub(crate) fn part_from_ids(&mut self, plan: &Plan) {
+        if plan.revoked.is_none() || (self.losses.is_empty() && self.shared.losses.is_empty()) {
+            return;
         }
-        if !carried.is_empty() {
-            self.add_revoked(carried);
+        let given = plan
+            .changes
+            .iter()
+            .filter(|change| matches!(change.kind(), Kind::Invite | Kind::Link | Kind::Relink));
+        let given: HashSet<Key> = given.map(|change| key(change.external_id())).collect();
+        for loss in self.losses.iter_mut().chain(&mut self.shared.losses) {
+            if let What::Access { person } | What::Membership { person, .. } = &mut loss.what
+                && given.contains(person)
+            {
+                *person = former_key(*person, loss.at);
+                // Whoever it was may have access again, and be in the group.
+                loss.outside_base = true;
+            }
         }
     }
 
-    /// Who left a group left it also under the id that it gets by this plan: it has no fresh limit. What
-    /// is known of the one before stays, in case the group keeps it.
+    /// Who left a group left it also under the id that it gets by this plan, or under which it is made
+    /// again by its name: it has no fresh limit. What is known of the one before stays, in case the
+    /// group keeps it.
     pub(crate) fn carry_groups(&mut self, plan: &Plan) {
         if self.losses.is_empty() {
             return;
@@ -340,7 +415,8 @@ impl Ledger {
                 }
                 _ => None,
             });
-        let relinked: HashMap<Key, Key> = relinked.collect();
+        let mut relinked: HashMap<Key, Key> = relinked.collect();
+        relinked.extend(self.made_again(plan));
         if relinked.is_empty() {
             return;
         }
@@ -359,6 +435,24 @@ impl Ledger {
         });
         let carried: Vec<Loss> = carried.collect();
         self.losses.extend(carried);
+    }
+
+    /// The groups that a plan makes, by the id that a group of that name had when it lost members.
+    fn made_again(&self, plan: &Plan) -> HashMap<Key, Key> {
+        let made = plan
+            .changes
+            .iter()
+            .filter(|change| matches!(change.group(), Some(GroupAction::Create { .. })));
+        let made = made.map(|change| {
+            let name = name_key(change.subject.label());
+            (name, key(change.external_id()))
+        });
+        let made: HashMap<Key, Key> = made.collect();
+        let named = self.losses.iter().filter_map(|loss| match loss.what {
+            What::Name { group, name } => Some((group, *made.get(&name)?)),
+            _ => None,
+        });
+        named.filter(|(from, to)| from != to).collect()
     }
 
     pub(super) fn add_losses(&mut self, losses: Vec<(What, EvidenceKind)>) {
@@ -385,7 +479,9 @@ impl Ledger {
             return;
         }
         self.losses.sort_by_key(|loss| loss.at);
-        let dropped: Vec<Loss> = self.losses.drain(..surplus).collect();
+        let dropped = self.losses.drain(..surplus);
+        let dropped = dropped.filter(|loss| !matches!(loss.what, What::Name { .. }));
+        let dropped: Vec<Loss> = dropped.collect();
         for kind in [EvidenceKind::Disabled, EvidenceKind::Absent] {
             let mut by_hour: HashMap<i64, (i64, i64, u32)> = HashMap::new();
             for loss in dropped.iter().filter(|loss| loss.kind == kind) {
@@ -407,10 +503,18 @@ impl Ledger {
     }
 
     pub(super) fn add_revoked(&mut self, revoked: Vec<Revoked>) {
-        let new: HashSet<Key> = revoked.iter().map(|one| one.person).collect();
-        self.revoked.retain(|one| !new.contains(&one.person));
+        // Whoever is being removed may stay, as somebody whom we revoked.
+        let kind = |one: &Revoked| (one.person, one.state == RevocationState::Former);
+        let new: HashSet<(Key, bool)> = revoked.iter().map(kind).collect();
+        self.revoked.retain(|one| !new.contains(&kind(one)));
         self.revoked.extend(revoked);
-        let surplus = self.revoked.len().saturating_sub(REVOKED_MAX);
+        let mut surplus = self.revoked.len().saturating_sub(REVOKED_MAX);
+        // Those first of whom less depends on it.
+        self.revoked.retain(|one| {
+            let drop = surplus > 0 && one.state == RevocationState::Former;
+            surplus -= usize::from(drop);
+            !drop
+        });
         self.revoked.drain(..surplus);
     }
 
@@ -418,6 +522,13 @@ impl Ledger {
     pub fn is_holding(&self) -> bool {
         self.has_open()
     }
+}
+
+/// In place of the key of somebody whose id is another member's now: one for each of their losses.
+fn former_key(person: Key, at: i64) -> Key {
+    let mut text = person.to_vec();
+    text.extend(at.to_be_bytes());
+    key_of(&text)
 }
 
 impl Change {

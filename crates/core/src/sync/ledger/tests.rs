@@ -39,7 +39,7 @@ fn ledger() -> Ledger {
         at: ledger.latest,
         person: key(&id("ann")),
         kind: EvidenceKind::Absent,
-        approved: false,
+        state: RevocationState::Revoked,
     }];
     let hold = ledger.hold(FingerprintSet::from_sorted(vec![[1; 16], [2; 16]]));
     ledger.use_approval(&hold);
@@ -169,7 +169,7 @@ fn its_size_is_bounded_and_what_does_not_fit_still_counts() {
             at: ledger.latest,
             person: key(&id(&format!("{run}-{n}"))),
             kind: EvidenceKind::Absent,
-            approved: false,
+            state: RevocationState::Revoked,
         };
         let revoked = (0..5_000).map(revoked).collect();
         ledger.add_revoked(revoked);
@@ -216,6 +216,24 @@ fn the_same_changes_held_again_are_another_hold() {
     assert!(ledger.has_used(&first.id));
     let other = Ledger::begin(NOON + hours(1));
     assert_ne!(other.hold(changes()).id, first.id, "in another ledger");
+}
+
+#[test]
+fn a_second_approval_does_not_lengthen_the_day_of_the_first() {
+    let mut ledger = ledger();
+    ledger.latest += 20 * 3600;
+    let second = ledger.hold(FingerprintSet::from_sorted(vec![[2; 16], [3; 16]]));
+    ledger.use_approval(&second);
+    let left = |hour: i64| {
+        ledger
+            .at(NOON + hours(hour))
+            .in_progress()
+            .as_slice()
+            .to_vec()
+    };
+    assert_eq!(left(19), [[1; 16], [2; 16], [3; 16]]);
+    assert_eq!(left(23), [[2; 16], [3; 16]]);
+    assert!(left(43).is_empty());
 }
 
 #[test]
@@ -278,7 +296,7 @@ fn a_ledger_is_bounded_whatever_happened() {
         at: ledger.latest,
         person: number.to_be_bytes(),
         kind: EvidenceKind::Disabled,
-        approved: true,
+        state: RevocationState::Revoked,
     };
     let revoked: Vec<Revoked> = (0..5_000).map(revoked).collect();
     ledger.add_revoked(revoked);

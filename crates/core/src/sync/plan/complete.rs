@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
-use crate::directory::{Evidence, ExternalId};
+use crate::directory::{Evidence, ExternalId, ScopeRule};
 use crate::organization::model::MemberStatus;
 use crate::problem::Problem;
 use crate::sync::plan::draft::{Compared, DesiredGroup, Draft, DraftKind};
@@ -71,6 +71,7 @@ fn compare(
     read: &HashMap<Uuid, Vec<Uuid>>,
     plan: &mut Plan,
 ) -> Vec<Problem> {
+    keep_possible_members(&mut compared, roster, memory, read);
     let mut groups = std::mem::take(&mut compared.groups);
     let members = LazyCell::new(|| identities(&compared));
     let all = LazyCell::new(|| managed(&compared));
@@ -166,11 +167,63 @@ fn compare(
             .filter_map(|member| member.external_id.clone())
             .collect(),
     );
+    plan.active_revoked = compared.people.active_revoked;
+    plan.recognizes_nobody =
+        !compared.people.recognizes_somebody && plan.counts.with_access + plan.counts.invited > 0;
     plan.changes.extend(compared.people.changes);
     plan.changes.extend(groups.changes);
     let mut problems = compared.people.problems;
     problems.extend(groups.problems);
     problems
+}
+
+/// A group that names members nobody knows may name another group whose members can't be read. So
+/// whoever is in it in Bitwarden, and would go because `groups.onlyTheirMembers` leaves them out, stays,
+/// there too.
+fn keep_possible_members(
+    compared: &mut Compared<'_>,
+    roster: &Roster,
+    memory: &impl GroupCache,
+    read: &HashMap<Uuid, Vec<Uuid>>,
+) {
+    let out = Evidence::OutOfScope(ScopeRule::OnlyTheirMembers);
+    let going = |change: &Change| change.evidence() == Some(&out);
+    let leaving = compared.people.changes.iter().filter(|one| going(one));
+    let leaving: HashSet<ExternalId> = leaving.map(|one| one.external_id().clone()).collect();
+    if leaving.is_empty() {
+        return;
+    }
+    let members = LazyCell::new(|| identities(compared));
+    let mut possible: HashSet<ExternalId> = HashSet::new();
+    let in_part = compared.wanted.iter();
+    for wanted in in_part.filter(|wanted| roster.groups[wanted.at].has_unknown) {
+        let (Target::Existing(group) | Target::Relinked(group)) = wanted.target else {
+            continue;
+        };
+        let inside: Vec<ExternalId> = match read.get(&group) {
+            Some(read) => {
+                let ids = read.iter().filter_map(|member| members.get(member));
+                ids.map(|id| (*id).clone()).collect()
+            }
+            None => match memory.members(&roster.groups[wanted.at].id, wanted) {
+                Some(CachedMembers::Differs { extra, .. }) => extra,
+                _ => vec![],
+            },
+        };
+        possible.extend(inside.into_iter().filter(|id| leaving.contains(id)));
+    }
+    drop(members);
+    let people = &mut compared.people;
+    people
+        .changes
+        .retain(|change| !going(change) || !possible.contains(change.external_id()));
+    for id in &possible {
+        people.removed.remove(id);
+        if let Some(&at) = roster.by_id.get(id) {
+            people.presence[at as usize] = Presence::Stays;
+        }
+    }
+    people.possible_members = possible;
 }
 
 /// The external id of every member of ours, as this plan leaves it.
@@ -289,8 +342,11 @@ impl Comparison<'_> {
         let mut state = self.state();
         let removed = &self.compared.people.removed;
         let unknown = self.roster.groups[self.wanted.at].has_unknown;
+        let possible = &self.compared.people.possible_members;
         let stays = |id: &ExternalId| {
-            unknown && !self.roster.by_id.contains_key(id) && !removed.contains(id)
+            unknown
+                && !removed.contains(id)
+                && (!self.roster.by_id.contains_key(id) || possible.contains(id))
         };
         state.extra = remove.extract_if(.., |id| stays(id)).collect();
         state.leaving = remove

@@ -121,7 +121,7 @@ pub fn draft<'a>(
         .count();
 
     let mut people = people::decide(roster, &content.members, policy, &|person| {
-        let revoked_by = policy.offboarding.revoked_by(now);
+        let revoked_by = policy.offboarding.revoked_by(earlier.believed(now));
         revoked_by.is_some_and(|time| earlier.has_revoked_by(person, time))
     });
     let anybody_left = counts.with_access + counts.invited > 0;

@@ -40,6 +40,11 @@ pub struct Plan {
     pub unseen_state_attribute: Option<Box<str>>,
     /// Who was revoked when the organization was read; `None` where it can't be read.
     pub(crate) revoked: Option<std::collections::HashSet<crate::directory::ExternalId>>,
+    /// Who is active in the directory and was revoked when the organization was read.
+    pub(crate) active_revoked: Vec<crate::directory::ExternalId>,
+    /// Whether the organization has members of ours who aren't revoked, and no active person in scope
+    /// is one of its members.
+    pub(crate) recognizes_nobody: bool,
     /// What each group in scope shall hold, for [`MembershipCache`](crate::sync::memberships::MembershipCache).
     pub groups: Vec<GroupState>,
     /// Protected groups that aren't compared, by name, and who would leave each by being removed from

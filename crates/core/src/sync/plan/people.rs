@@ -26,6 +26,12 @@ pub(super) struct Decided {
     pub renamed: HashMap<Uuid, ExternalId>,
     /// Members whose place in groups isn't ours to change, although they may have an id of ours.
     pub unmanaged: HashSet<Uuid>,
+    /// Active people whose member is revoked.
+    pub active_revoked: Vec<ExternalId>,
+    /// Who is out of scope only because nobody knows all members of a group that they are in.
+    pub possible_members: HashSet<ExternalId>,
+    /// Whether any active person is a member already.
+    pub recognizes_somebody: bool,
     /// Who comes into no group they aren't in: the member with their id may be somebody else's account.
     pub doubtful: HashSet<ExternalId>,
 }
@@ -212,6 +218,10 @@ impl<'a> Decision<'a> {
         match self.index.by_id.get(&person.id).copied() {
             Some(Found::One(member)) => {
                 self.set(at, Presence::Stays);
+                self.decided.recognizes_somebody = true;
+                if member.status == MemberStatus::Revoked {
+                    self.decided.active_revoked.push(person.id.clone());
+                }
                 if member.email != *email && self.can_replace_invitation(member, email) {
                     let subject =
                         Subject::person(person.id.clone(), email.clone(), Some(member.id));
@@ -259,7 +269,10 @@ impl<'a> Decision<'a> {
                 }
                 self.restore(&person.id, member);
             }
-            Some(Found::Several) => self.keep_other_with_email(person),
+            Some(Found::Several) => {
+                self.decided.recognizes_somebody = true;
+                self.keep_other_with_email(person);
+            }
             None => match self.index.by_email.get(email).copied() {
                 None => {
                     self.set(at, Presence::Joins);
@@ -296,6 +309,7 @@ impl<'a> Decision<'a> {
 
     /// An active person whose id isn't in the organization, but whose email is.
     fn active_by_email(&mut self, person: &Person, at: u32, member: &'a Member) {
+        self.decided.recognizes_somebody = true;
         if self.protected.may_be.contains(&member.id) {
             let message = format!(
                 "{} may belong to another entry of the directory, which can't be identified; \
@@ -468,7 +482,11 @@ impl<'a> Decision<'a> {
         let action = match policy {
             OffboardingAction::Retain => None,
             OffboardingAction::Revoke if member.status == MemberStatus::Revoked => {
-                (self.revoked_long_ago)(&external_id).then(|| {
+                // Not for good where the id may be another person's by now.
+                let people = at.map(|at| &self.roster.people[at as usize]);
+                let email = people.and_then(|person| person.email.as_ref());
+                let same = email.is_none_or(|email| *email == member.email);
+                (same && (self.revoked_long_ago)(&external_id)).then(|| {
                     reason = Reason::RevokedLongAgo;
                     MemberAction::Remove { evidence }
                 })

@@ -20,6 +20,11 @@ pub trait Revocations {
     /// Whether an earlier run revoked this person at that time or before, and they weren't restored
     /// since.
     fn has_revoked_by(&self, person: &ExternalId, time: Timestamp) -> bool;
+    /// Whether this person lost access or membership because their account was disabled, and hasn't
+    /// got it back by a run.
+    fn was_disabled(&self, person: &ExternalId) -> bool;
+    /// The time that it is by the clocks of earlier runs: `now`, or earlier where the clock has jumped.
+    fn believed(&self, now: Timestamp) -> Timestamp;
 }
 
 impl Plan {
@@ -61,8 +66,8 @@ impl Plan {
                 return true;
             } else {
                 format!(
-                    "{person} is active in the directory and revoked in Bitwarden, not by an earlier \
-                     run: restore them in Bitwarden, leave them out with users.exclude, or set \
+                    "{person} is active in the directory and revoked in Bitwarden, and no earlier run is \
+                     known to have done that under this external id: restore them in Bitwarden, leave them out with users.exclude, or set \
                      onboarding.restore to true to restore everybody"
                 )
             };
@@ -70,8 +75,11 @@ impl Plan {
             problems.add(Problem::new(ProblemReason::NotRestored, why, [id]));
             false
         });
-        if is_doubtful && let Some(attribute) = &hidden {
-            self.postpone_invitations(attribute);
+        if let Some(attribute) = &hidden {
+            let is_doubtful = self.keep_former(attribute, earlier) || is_doubtful;
+            if is_doubtful {
+                self.postpone_invitations(attribute);
+            }
         }
     }
 
@@ -100,5 +108,33 @@ impl Plan {
         ids.sort_unstable();
         let reason = ProblemReason::UnknownAccountState;
         self.problems.add(Problem::new(reason, message, ids));
+    }
+
+    /// Leaves out the invitations of people who lost access because their account was disabled, where
+    /// the attribute that tells so may be hidden; whether there are any.
+    fn keep_former(&mut self, attribute: &str, earlier: &impl Revocations) -> bool {
+        let invited = self.changes.iter().filter(|change| {
+            change.kind() == Kind::Invite && earlier.was_disabled(change.external_id())
+        });
+        let why = invited.map(|change| {
+            let message = format!(
+                "{} isn't invited: no entry of the directory has the attribute {attribute}, by which \
+                 disabled accounts are recognised, and an earlier run took their access away for it, \
+                 so it isn't known whether they are active again; give the operator's account the \
+                 right to read it, or invite them in Bitwarden",
+                sanitize(change.subject.label())
+            );
+            let id = change.external_id().clone();
+            Problem::new(ProblemReason::NotRestored, message, [id])
+        });
+        let why: Vec<Problem> = why.collect();
+        if why.is_empty() {
+            return false;
+        }
+        let people = why.iter().flat_map(|problem| problem.external_ids.clone());
+        postpone(self, &people.collect());
+        why.into_iter()
+            .for_each(|problem| self.problems.add(problem));
+        true
     }
 }
