@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::api::spec::{DeparturePolicy, DirectorySyncSpec};
+use crate::api::spec::{self, DeparturePolicy, DirectorySyncSpec};
 use crate::checks::Checks;
 use crate::directory::Email;
 use directory_sync_core::sync::policy::{
@@ -18,6 +18,8 @@ const DISABLED: Limit = Limit::Percent(25.0);
 const OF_A_GROUP: Limit = Limit::Percent(50.0);
 /// The longest time until a removal, in days.
 const REMOVE_AFTER_MAX: u16 = 3650;
+/// The longest time for which held changes can be approved, in days.
+const APPROVALS_EXPIRE_AFTER_MAX: u16 = 30;
 const INVITED: Limit = Limit::Percent(50.0);
 /// The largest number that a limit may be.
 const LIMIT_MAX: usize = 1_000_000;
@@ -45,6 +47,7 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
     // revokes nobody.
     let revokes = [disabled, deleted, absent].contains(&OffboardingAction::Revoke);
     let remove_after = remove_after(checks, offboarding.remove_after.as_deref(), revokes);
+    let approvals_expire_after = approvals_expire_after(checks, &offboarding);
     let mut limit = |field: &str, limit: &Option<IntOrString>| match limit {
         None => Some(None),
         Some(limit) => checks.noted(field, parse_limit(limit)).map(Some),
@@ -91,6 +94,7 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
             limit: losses,
             disabled_limit,
             remove_after,
+            approvals_expire_after,
         },
     })
 }
@@ -106,16 +110,30 @@ fn remove_after(checks: &mut Checks, text: Option<&str>, revokes: bool) -> Optio
              leave removeAfter out",
         );
     }
-    let days = text
-        .strip_suffix('d')
-        .and_then(|days| days.parse::<u16>().ok());
-    match days {
-        Some(days @ 1..=REMOVE_AFTER_MAX) => Some(SignedDuration::from_hours(24 * i64::from(days))),
-        _ => {
-            checks.refuse(field, "write a number of days between 1d and 3650d: 30d");
-            None
-        }
+    let days = days(text, REMOVE_AFTER_MAX);
+    if days.is_none() {
+        checks.refuse(field, "write a number of days between 1d and 3650d: 30d");
     }
+    days
+}
+
+/// How long held changes can be approved.
+fn approvals_expire_after(checks: &mut Checks, spec: &spec::OffboardingRules) -> SignedDuration {
+    let text = spec.approvals_expire_after.as_deref();
+    let time = text.map(|text| days(text, APPROVALS_EXPIRE_AFTER_MAX));
+    if time == Some(None) {
+        let field = "spec.offboarding.approvalsExpireAfter";
+        checks.refuse(field, "write a number of days between 1d and 30d: 7d");
+    }
+    time.flatten()
+        .unwrap_or(Offboarding::APPROVALS_EXPIRE_AFTER)
+}
+
+/// A number of days up to `max`.
+fn days(text: &str, max: u16) -> Option<SignedDuration> {
+    let days = text.strip_suffix('d')?.parse::<u16>().ok()?;
+    let fits = (1..=max).contains(&days);
+    fits.then(|| SignedDuration::from_hours(24 * i64::from(days)))
 }
 
 fn never_send(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<BTreeSet<Email>> {

@@ -38,6 +38,7 @@ pub fn design_example() -> Value {
             absent: Retain
             limit: 10%
             removeAfter: 30d
+            approvalsExpireAfter: 3d
           driftCheckInterval: 24h
         "#,
     )

@@ -188,6 +188,10 @@ refused! {
         at "spec.offboarding.removeAfter", "write a number of days between 1d and 3650d: 30d";
     Both a_removal_after_too_many_days: "offboarding: {removeAfter: 3651d}",
         at "spec.offboarding.removeAfter", "write a number of days between 1d and 3650d: 30d";
+    Both approvals_for_no_day: "offboarding: {approvalsExpireAfter: 0d}",
+        at "spec.offboarding.approvalsExpireAfter", "write a number of days between 1d and 30d: 7d";
+    Both approvals_for_more_than_a_month: "offboarding: {approvalsExpireAfter: 31d}",
+        at "spec.offboarding.approvalsExpireAfter", "write a number of days between 1d and 30d: 7d";
     Both a_policy_for_the_deleted_that_does_not_exist: "offboarding: {deleted: Delete}",
         at "spec.offboarding.deleted", "supported values: \"Retain\", \"Revoke\", \"Remove\"";
     ServerAlone an_empty_pattern_of_protected_groups: "groups: {protected: ['']}",

@@ -169,6 +169,7 @@ pub fn policy() -> Policy {
         },
         offboarding: Offboarding {
             remove_after: None,
+            approvals_expire_after: Offboarding::APPROVALS_EXPIRE_AFTER,
             disabled: OffboardingAction::Revoke,
             deleted: OffboardingAction::Revoke,
             absent: OffboardingAction::Remove,

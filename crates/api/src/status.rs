@@ -215,7 +215,7 @@ pub struct ChangeCounts {
 pub struct HeldRemovals {
     /// Identifies this hold of exactly these changes. Written into the annotation
     /// `directorysync.dev/approve-removals`, it lets them go ahead, once. What is held for more than
-    /// a week gets another one.
+    /// `offboarding.approvalsExpireAfter` gets another one.
     #[schemars(length(max = 128))]
     pub digest: String,
 

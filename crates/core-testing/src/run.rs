@@ -34,6 +34,7 @@ pub fn policy() -> Policy {
             limit: Limit::Percent(10.0),
             disabled_limit: Limit::Percent(25.0),
             remove_after: None,
+            approvals_expire_after: Offboarding::APPROVALS_EXPIRE_AFTER,
         },
     }
 }

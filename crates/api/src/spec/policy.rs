@@ -138,6 +138,12 @@ pub struct OffboardingRules {
     #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]{0,3}d$') && int(self.substring(0, self.size() - 1)) <= 3650").message("write a number of days between 1d and 3650d: 30d"))]
     #[schemars(length(max = 5))]
     pub remove_after: Option<String>,
+
+    /// How long held changes can be approved after they were first held, as days (`3d`). After that
+    /// what is still held has another digest, which an earlier approval isn't for. Default: `7d`.
+    #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]?d$') && int(self.substring(0, self.size() - 1)) <= 30").message("write a number of days between 1d and 30d: 7d"))]
+    #[schemars(length(max = 3))]
+    pub approvals_expire_after: Option<String>,
 }
 
 /// What happens to members who go.

@@ -111,9 +111,14 @@ pub struct Offboarding {
     /// Whom an earlier run revoked so long ago is removed, if they are still to be revoked.
     /// `None`: nobody is.
     pub remove_after: Option<SignedDuration>,
+    /// How long held changes can be approved after they were first held.
+    pub approvals_expire_after: SignedDuration,
 }
 
 impl Offboarding {
+    /// `approvals_expire_after` where nothing else is asked for.
+    pub const APPROVALS_EXPIRE_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
+
     /// Who was revoked at this time or before is removed by a run at `now`.
     pub fn revoked_by(&self, now: Timestamp) -> Option<Timestamp> {
         now.checked_sub(self.remove_after?).ok()

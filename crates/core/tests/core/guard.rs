@@ -516,6 +516,23 @@ fn an_approval_older_than_a_week_is_void() {
 }
 
 #[test]
+fn an_approval_expires_when_the_policy_says_so() {
+    for (days, last) in [(1, 23), (2, 47), (30, 719)] {
+        for (later, is_held) in [(last, false), (last + 1, true)] {
+            let mut organization = members(60);
+            let mut policy = limited(Limit::Percent(10.0));
+            policy.offboarding.approvals_expire_after = hours(24 * days);
+            let mut run = since(NOON);
+            let held = run.sync(&people(12..60), &mut organization, &policy);
+            run.now += hours(later);
+            run.approval = approve(&held.digest);
+            let after = run.sync(&people(12..60), &mut organization, &policy);
+            assert_eq!(after.held.is_some(), is_held, "{days} days, {later} h");
+        }
+    }
+}
+
+#[test]
 fn a_hold_that_was_only_looked_at_expires_too() {
     let mut organization = members(60);
     let policy = limited(Limit::Percent(10.0));

@@ -148,10 +148,14 @@ fn an_active_persons_email_keeps_a_member_of_a_disabled_entry_where_both_are_mem
 #[test]
 fn a_revoked_member_who_is_linked_or_relinked_is_not_restored_with_it() {
     let directory = directory().person("new", "ann@example.com");
-    let mut organization = organization().revoked("old", "ann@example.com");
-    let run = sync(&directory, &mut organization, &policy());
-    assert_eq!(changes(&run), ["Relink new"]);
-    assert_eq!(organization.show(), ["ann@example.com (new) revoked"]);
+    for restore in [Restore::RevokedByUs, Restore::All] {
+        let mut policy = policy();
+        policy.onboarding.restore = restore;
+        let mut organization = organization().revoked("old", "ann@example.com");
+        let run = sync(&directory, &mut organization, &policy);
+        assert_eq!(changes(&run), ["Relink new"]);
+        assert_eq!(organization.show(), ["ann@example.com (new) revoked"]);
+    }
 }
 
 #[test]

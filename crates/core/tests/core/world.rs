@@ -210,6 +210,7 @@ pub fn policies(prefix: &'static str) -> impl Strategy<Value = Policy> {
     let offboarding = (departures(), departures(), departures(), limits(), limits()).prop_map(
         |(disabled, deleted, absent, limit, disabled_limit)| Offboarding {
             remove_after: None,
+            approvals_expire_after: Offboarding::APPROVALS_EXPIRE_AFTER,
             disabled,
             deleted,
             absent,

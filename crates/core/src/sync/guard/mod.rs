@@ -448,6 +448,7 @@ pub fn guard(
     approval: Option<&Approval>,
 ) -> GuardedPlan {
     let mut ledger = ledger.at(now);
+    ledger.expire_hold(policy.offboarding.approvals_expire_after);
     ledger.notice(&plan);
     ledger.keep_revoked(&plan);
     ledger.part_from_ids(&plan);
@@ -482,7 +483,7 @@ pub fn guard(
             ProblemReason::ApprovalVoid,
             format!(
                 "the approval {} isn't of what is held now: that is {}; it was for other changes, or \
-                 is older than a week; look at what is held and approve that",
+                 has expired (offboarding.approvalsExpireAfter); look at what is held and approve that",
                 crate::text::sanitize(&named.0),
                 hold.id
             ),

@@ -5,15 +5,15 @@
 //! once, and does nothing where it is kept (in Git) or comes too late.
 
 use data_encoding::HEXLOWER;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::{APPROVED_MAX, Ledger, USED_MAX};
 use crate::sync::fingerprint::{Digest, Fingerprint, FingerprintSet};
 use crate::sync::hash::truncated;
 
-/// How long a hold keeps its id, in seconds. An approval that is older than this is void, because
-/// the hold it names isn't there any more; what is still held has a new id.
-const HOLD: i64 = 7 * 24 * 3600;
+/// How long a hold is kept at most, in seconds: the longest time for which a policy may ask.
+const HOLD_MAX: i64 = 30 * 24 * 3600;
 /// How long a run that was stopped in the middle of approved changes may be finished, in seconds.
 const IN_PROGRESS: i64 = 24 * 3600;
 
@@ -84,7 +84,7 @@ impl Holds {
     pub(super) fn at(mut self, now: i64) -> Self {
         self.open = self
             .open
-            .filter(|open| (open.since..open.since.saturating_add(HOLD)).contains(&now));
+            .filter(|open| (open.since..open.since.saturating_add(HOLD_MAX)).contains(&now));
         self.approved
             .retain(|one| (one.at..one.at.saturating_add(IN_PROGRESS)).contains(&now));
         self
@@ -113,6 +113,14 @@ impl Ledger {
             changes,
             open,
         }
+    }
+
+    /// Ends the open hold where it was held for so long. An approval of it is void then: what is still held
+    /// has a new id.
+    pub(crate) fn expire_hold(&mut self, after: SignedDuration) {
+        let latest = self.latest;
+        let is_open = |open: &Open| latest < open.since.saturating_add(after.as_secs());
+        self.holds.open = self.holds.open.filter(is_open);
     }
 
     /// Approved changes that an earlier run was stopped in the middle of.

@@ -201,11 +201,11 @@ fn the_same_changes_held_again_are_another_hold() {
     let first = ledger.hold(changes());
     ledger.set_open(Some(&first));
     assert_eq!(ledger.hold(changes()).id, first.id, "while it is open");
-    assert_eq!(ledger.at(NOON + hours(167)).hold(changes()).id, first.id);
+    assert_eq!(ledger.at(NOON + hours(719)).hold(changes()).id, first.id);
     assert_ne!(
-        ledger.at(NOON + hours(168)).hold(changes()).id,
+        ledger.at(NOON + hours(720)).hold(changes()).id,
         first.id,
-        "a week later"
+        "a month later"
     );
 
     let mut closed = ledger.clone();
