@@ -10,3 +10,4 @@ mod credentials;
 mod filters;
 mod incomplete;
 mod permissions;
+mod vendor;

@@ -1,12 +1,17 @@
 //! Requests and answers against the API's description that Google publishes (its discovery
-//! document): Prism stands between the two and refuses what doesn't fit.
+//! document): Prism stands between the two and refuses what doesn't fit. And Google's own client, which
+//! sees whom our source sees.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use directory_sync::directory::AccountState;
 use directory_sync::source::google_workspace::{GroupSettings, Tenant};
 use directory_sync_testing::client;
-use simulators::google_workspace::{Config, GroupSeed, Member, Pages, UserSeed};
+use serde::Deserialize;
+use serde_json::Value;
+use simulators::google_workspace::{Config, GroupSeed, Member, Pages, SimulatedGoogle, UserSeed};
 use simulators::lab::{LabError, Prism, find, node_js, or_skip};
 
 use crate::harness::*;
@@ -84,4 +89,80 @@ async fn requests_and_answers_fit_the_description_that_google_publishes() {
     let url = format!("{}/admin/directory/v1/users?maxResults=many", prism.url());
     let answer = client().get(url).bearer_auth("any").send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 422);
+}
+
+#[derive(Debug, Deserialize)]
+struct Customer {
+    users: Vec<User>,
+    deleted: Vec<String>,
+    /// Emails of the members who are people, by the group's name.
+    groups: BTreeMap<String, Vec<String>>,
+    refused: u16,
+}
+
+#[derive(Debug, Deserialize)]
+struct User {
+    id: String,
+    email: String,
+    disabled: bool,
+}
+
+impl Customer {
+    /// As the vendor's client sees it; `Err` where the client isn't here.
+    async fn seen(google: &SimulatedGoogle, folder: &Path) -> Result<Self, LabError> {
+        let client = find("google-client")?;
+        let packages = client.ancestors().nth(2).unwrap();
+        let mut key: Value = serde_json::from_str(&google.key_file()).unwrap();
+        key["token_uri"] = format!("{}/token", google.url()).into();
+        let key_file = folder.join("key.json");
+        std::fs::write(&key_file, key.to_string()).unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/google/read.py");
+        let output = tokio::process::Command::new("python3")
+            .arg(script)
+            .args([google.url().as_str(), key_file.to_str().unwrap(), ADMIN])
+            .env("PYTHONPATH", packages)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("NO_PROXY", "127.0.0.1")
+            .env("no_proxy", "127.0.0.1")
+            .output()
+            .await
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}");
+        Ok(serde_json::from_slice(&output.stdout).unwrap())
+    }
+
+    fn people(&self) -> BTreeMap<String, (String, AccountState)> {
+        let person = |user: &User| {
+            let state = match user.disabled {
+                true => AccountState::Disabled,
+                false => AccountState::Active,
+            };
+            (user.email.clone(), (user.id.clone(), state))
+        };
+        self.users.iter().map(person).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn googles_own_client_sees_the_same_people_and_groups() {
+    let google = company(Config::default()).await;
+    google.user(UserSeed::new("hal@example.com").suspended());
+    google.user(UserSeed::new("ian@example.com").archived());
+
+    let test = "googles_own_client_sees_the_same_people_and_groups";
+    let folder = tempfile::tempdir().unwrap();
+    let Some(theirs) = or_skip(test, Customer::seen(&google, folder.path()).await) else {
+        return;
+    };
+    let ours = read(settings(&google)).await;
+    let people = ours.users.iter().map(|(email, state)| {
+        let id = ours.ids[email].clone();
+        (email.clone(), (id, *state))
+    });
+    assert_eq!(theirs.people(), people.collect());
+    assert_eq!(theirs.people().len(), 10);
+    assert_eq!(theirs.groups, ours.groups);
+    assert_eq!(theirs.deleted, [] as [String; 0]);
+    assert_eq!(theirs.refused, 404);
 }

@@ -1,11 +1,17 @@
 //! Requests and answers against the API's description that Okta publishes: Prism stands between the
-//! two and refuses what doesn't fit.
+//! two and refuses what doesn't fit. And Okta's own client, which sees whom our source sees.
+
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use directory_sync::api::spec::AccountMeaning;
+use directory_sync::directory::AccountState;
 use directory_sync::source::okta::UserScope;
 use directory_sync_testing::client;
-use simulators::lab::{Prism, find, or_skip};
-use simulators::okta::{Config, Status, UserSeed};
+use serde::Deserialize;
+use simulators::lab::{LabError, Prism, find, node_js, or_skip};
+use simulators::okta::{Config, SimulatedOkta, Status, UserSeed};
+use tokio::process::Command;
 
 use crate::harness::*;
 
@@ -50,4 +56,93 @@ async fn requests_and_answers_fit_the_description_that_okta_publishes() {
         .await
         .unwrap();
     assert_eq!(answer.status().as_u16(), 422);
+}
+
+#[derive(Debug, Deserialize)]
+struct Organization {
+    users: Vec<User>,
+    deprovisioned: Vec<User>,
+    found: Vec<User>,
+    groups: BTreeMap<String, Vec<String>>,
+    refused: Refused,
+}
+
+#[derive(Debug, Deserialize)]
+struct User {
+    id: String,
+    email: String,
+    status: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Refused {
+    status: u16,
+    code: String,
+}
+
+impl Organization {
+    /// As the vendor's client sees it; `Err` where the client isn't here.
+    async fn seen(okta: &SimulatedOkta) -> Result<Self, LabError> {
+        let client = find("okta-client")?;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/okta-client/read.cjs");
+        let output = Command::new(node_js()?)
+            .arg(script)
+            .arg(client.ancestors().nth(2).unwrap())
+            .args([&okta.url(), TOKEN])
+            .env("NO_PROXY", "127.0.0.1")
+            .env_remove("https_proxy")
+            .env_remove("HTTPS_PROXY")
+            .output()
+            .await
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}");
+        Ok(serde_json::from_slice(&output.stdout).unwrap())
+    }
+
+    /// Everybody as our source would have it with the defaults of every field.
+    fn people(&self) -> BTreeMap<String, (String, AccountState)> {
+        let person = |user: &User| {
+            let state = match user.status.as_str() {
+                "DEPROVISIONED" => AccountState::Deleted,
+                "SUSPENDED" => AccountState::Disabled,
+                _ => AccountState::Active,
+            };
+            (user.email.clone(), (user.id.clone(), state))
+        };
+        self.users
+            .iter()
+            .chain(&self.deprovisioned)
+            .map(person)
+            .collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oktas_own_client_sees_the_same_people_and_groups() {
+    let okta = company(Config::default()).await;
+    okta.user(UserSeed::new("hal@example.com").status(Status::Suspended));
+    okta.user(UserSeed::new("ian@example.com").status(Status::Deprovisioned));
+
+    let test = "oktas_own_client_sees_the_same_people_and_groups";
+    let Some(theirs) = or_skip(test, Organization::seen(&okta).await) else {
+        return;
+    };
+    let ours = read(settings(&okta)).await;
+    let people = ours.users.iter().map(|(email, state)| {
+        let id = ours.ids[email].clone();
+        (email.clone(), (id, *state))
+    });
+    assert_eq!(theirs.people(), people.collect());
+    assert_eq!(
+        theirs.users.len(),
+        8,
+        "a list leaves out who is deprovisioned"
+    );
+    assert_eq!(theirs.found.len(), 1);
+    assert_eq!(theirs.groups, ours.groups);
+    assert_eq!(
+        (theirs.refused.status, theirs.refused.code.as_str()),
+        (404, "E0000007")
+    );
 }

@@ -43,18 +43,22 @@ fn one(server: &Server, base: &str, part: &Value) -> Value {
             _ => Reply::bad("BadRequest", "Only GET is simulated within a batch."),
         }
     };
-    let headers: Map<String, Value> = reply
+    let mut headers: Map<String, Value> = reply
         .headers
         .into_iter()
         .map(|(name, value)| (title(name), Value::String(value)))
         .collect();
+    // Graph leaves out the body of parts that it refuses for their number or can't serve.
+    let has_body = reply.status != StatusCode::TOO_MANY_REQUESTS && !reply.status.is_server_error();
+    if has_body {
+        headers.insert("Content-Type".into(), "application/json".into());
+    }
     let mut answer = json!({
         "id": part["id"],
         "status": reply.status.as_u16(),
         "headers": headers,
     });
-    // Graph leaves out the body of parts that it refuses for their number or can't serve.
-    if reply.status != StatusCode::TOO_MANY_REQUESTS && !reply.status.is_server_error() {
+    if has_body {
         answer["body"] = reply.body;
     }
     answer
