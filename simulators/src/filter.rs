@@ -80,6 +80,18 @@ impl<Test> Expression<Test> {
         }
     }
 
+    /// Shows every test to `see`, and whether a negation stands before it.
+    pub fn each<'e>(&'e self, negated: bool, see: &mut impl FnMut(&'e Test, bool)) {
+        match self {
+            Self::And(one, other) | Self::Or(one, other) => {
+                one.each(negated, see);
+                other.each(negated, see);
+            }
+            Self::Not(inner) => inner.each(true, see),
+            Self::Test(one) => see(one, negated),
+        }
+    }
+
     /// Whether any part of it, negations included, is as `part` says.
     pub fn any(&self, part: &impl Fn(&Self) -> bool) -> bool {
         part(self)

@@ -40,6 +40,11 @@ impl Reply {
         Self::error(StatusCode::BAD_REQUEST, code, message)
     }
 
+    /// What the simulator was about to answer and Graph would not.
+    pub fn violation(why: &str) -> Self {
+        Self::error(StatusCode::INTERNAL_SERVER_ERROR, "VIOLATION", why)
+    }
+
     pub fn not_found(what: &str) -> Self {
         let message = format!(
             "Resource '{what}' does not exist or one of its queried reference-property objects are not present."

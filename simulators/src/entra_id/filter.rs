@@ -43,6 +43,25 @@ impl Filter {
         Some(Self { root, advanced })
     }
 
+    /// The properties that it looks at, each with an operator.
+    pub fn uses(&self) -> Vec<(&str, &'static str)> {
+        let mut uses = vec![];
+        self.root.each(false, &mut |test, negated| {
+            let (name, operator) = match test {
+                Test::Equal(name, _) | Test::Any(name, ..) => (name, "eq"),
+                Test::NotEqual(name, _) => (name, "ne"),
+                Test::Starts(name, _) => (name, "startsWith"),
+                Test::Ends(name, _) => (name, "endsWith"),
+                Test::In(name, _) => (name, "in"),
+            };
+            uses.push((name.as_str(), operator));
+            if negated {
+                uses.push((name.as_str(), "not"));
+            }
+        });
+        uses
+    }
+
     pub fn fits(&self, object: &Map<String, Value>) -> bool {
         self.root.holds(&|test| test.fits(object))
     }

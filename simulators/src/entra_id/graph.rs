@@ -10,6 +10,7 @@ use super::answers::Reply;
 use super::config::permission;
 use super::delta::{self, Delta};
 use super::filter::Filter;
+use super::metadata::TypeName;
 use super::model::{Id, Kind};
 use super::render;
 use super::server::{Server, Token};
@@ -104,6 +105,30 @@ impl Route {
         })
     }
 
+    /// Of which type the answer's objects are.
+    fn kind(&self) -> TypeName {
+        match self {
+            Self::Users | Self::DeletedUsers | Self::Delta(Kind::User) => TypeName::USER,
+            Self::Agents => TypeName::AGENT,
+            Self::Groups | Self::Group(_) | Self::Delta(_) => TypeName::GROUP,
+            Self::Members(_) | Self::TransitiveMembers(_) | Self::UnitMembers(_) => {
+                TypeName::MEMBER
+            }
+            Self::Unit(_) => TypeName::UNIT,
+            Self::Application(_) => TypeName::APPLICATION,
+            Self::Assigned(_) => TypeName::ASSIGNMENT,
+        }
+    }
+
+    /// The parameters of a request that mean something there.
+    fn parameters(&self) -> &'static [&'static str] {
+        match self {
+            Self::Delta(_) => &["$select", "$skiptoken", "$deltatoken"],
+            Self::Group(_) | Self::Unit(_) | Self::Application(_) => &["$select"],
+            _ => &["$select", "$top", "$count", "$filter", "$skiptoken"],
+        }
+    }
+
     /// Any of these will do.
     fn permissions(&self) -> &'static [&'static str] {
         match self {
@@ -131,6 +156,26 @@ impl Route {
     }
 }
 
+impl Route {
+    /// Refuses what Graph would, before anybody looks for it.
+    fn check(&self, asked: &Asked) -> Result<(), Reply> {
+        let unknown = |(name, _): &&(String, String)| {
+            name.starts_with('$') && !self.parameters().contains(&name.as_str())
+        };
+        if asked.parameters.iter().any(|parameter| unknown(&parameter)) {
+            return Err(Reply::bad("Request_UnsupportedQuery", "Unsupported Query."));
+        }
+        let in_delta = matches!(self, Self::Delta(_));
+        let names = asked.select().unwrap_or_default();
+        self.kind().check_select(&names, in_delta)?;
+        // What isn't a filter at all is told by whoever applies it.
+        match asked.get("$filter").and_then(Filter::parse) {
+            Some(filter) => self.kind().check_filter(&filter),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Server {
     /// Answers a GET that came with a good token.
     pub fn graph(&self, base: &str, target: &str, headers: &HeaderMap) -> Reply {
@@ -154,6 +199,9 @@ impl Server {
             let message = "The query option '$select' isn't supported for this request.";
             return Reply::bad("Request_UnsupportedQuery", message);
         }
+        if let Err(refusal) = route.check(&asked) {
+            return refusal;
+        }
         let cheaper = u32::from(asked.get("$select").is_some())
             + u32::from(asked.top().is_some_and(|top| top < 20));
         let units = route.cost().saturating_sub(cheaper).max(1);
@@ -164,7 +212,12 @@ impl Server {
         };
         let permissions = self.dials.lock().permissions.clone();
         let mut reply = if route.permissions().iter().any(|p| permissions.contains(p)) {
-            self.permitted(base, path, &route, &asked)
+            let reply = self.permitted(base, path, &route, &asked);
+            // What a page after the first was asked for is in its token.
+            match asked.get("$skiptoken").or(asked.get("$deltatoken")) {
+                None => route.kind().check_answer(reply, asked.select().as_deref()),
+                Some(_) => reply,
+            }
         } else {
             let message = "Insufficient privileges to complete the operation.";
             Reply::error(
@@ -187,9 +240,6 @@ impl Server {
         let sees_hidden = self.sees_hidden();
         let ids = match route {
             Route::Delta(kind) => {
-                if asked.get("$top").is_some() || asked.get("$expand").is_some() {
-                    return Reply::bad("Request_UnsupportedQuery", "Unsupported Query.");
-                }
                 let delta = if asked.get("$deltatoken").is_some() {
                     Delta::latest(&store, *kind, asked.select(), sees_hidden)
                 } else {
@@ -217,7 +267,8 @@ impl Server {
                 let mut all = store.applications.iter();
                 return match all.find(|(_, app)| app.app_id.eq_ignore_ascii_case(app_id)) {
                     Some((id, app)) => {
-                        Reply::ok(json!({"id": id.to_string(), "appId": app.app_id}))
+                        let object = json!({"id": id.to_string(), "appId": app.app_id});
+                        Reply::ok(render::selected(object, asked.select().as_deref()))
                     }
                     None => Reply::not_found(app_id),
                 };
@@ -231,7 +282,8 @@ impl Server {
                     Some(unit) => {
                         let hidden = store.hidden_units.contains(&unit);
                         let visibility = hidden.then_some("HiddenMembership");
-                        Reply::ok(json!({"id": unit.to_string(), "visibility": visibility}))
+                        let object = json!({"id": unit.to_string(), "visibility": visibility});
+                        Reply::ok(render::selected(object, asked.select().as_deref()))
                     }
                     None => Reply::not_found(id),
                 };
@@ -409,14 +461,15 @@ fn filtered(store: &Store, kind: Kind, asked: &Asked) -> Result<Vec<Id>, Reply> 
 
 fn entry(store: &Store, id: Id, shape: Shape, select: Option<&[String]>) -> Option<Value> {
     if shape == Shape::Assignments {
-        return Some(json!({
+        let assignment = json!({
             "principalId": id.to_string(),
             "principalType": match id.kind {
                 Kind::User => "User",
                 Kind::Group => "Group",
                 _ => "ServicePrincipal",
             },
-        }));
+        });
+        return Some(render::selected(assignment, select));
     }
     let mut object = render::object(store, id, select)?;
     // A type that derives from the list's own is named (OData JSON format, 4.5.3).

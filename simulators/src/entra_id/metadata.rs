@@ -255,11 +255,27 @@ mod tests {
     fn a_filter_is_refused_by_what_it_names() {
         for (kind, text, code) in [
             (TypeName::USER, "department eq 'a'", ""),
-            (TypeName::USER, "not(mail eq 'a') and endsWith(mail,'b')", ""),
-            (TypeName::USER, "assignedLicenses/any(l:l/skuId eq 6fd2c87f-b296-42f0-b197-1e91e994b900)", ""),
+            (
+                TypeName::USER,
+                "not(mail eq 'a') and endsWith(mail,'b')",
+                "",
+            ),
+            (
+                TypeName::USER,
+                "assignedLicenses/any(l:l/skuId eq 6fd2c87f-b296-42f0-b197-1e91e994b900)",
+                "",
+            ),
             (TypeName::USER, "departement eq 'a'", "BadRequest"),
-            (TypeName::USER, "startsWith(department,'a')", "Request_UnsupportedQuery"),
-            (TypeName::GROUP, "visibility eq 'Private'", "Request_UnsupportedQuery"),
+            (
+                TypeName::USER,
+                "startsWith(department,'a')",
+                "Request_UnsupportedQuery",
+            ),
+            (
+                TypeName::GROUP,
+                "visibility eq 'Private'",
+                "Request_UnsupportedQuery",
+            ),
         ] {
             let filter = Filter::parse(text).unwrap();
             let refused = kind.check_filter(&filter).err();

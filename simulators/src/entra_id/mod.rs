@@ -29,6 +29,7 @@ mod config;
 mod delta;
 mod filter;
 mod graph;
+mod metadata;
 mod model;
 mod render;
 mod server;

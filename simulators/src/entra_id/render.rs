@@ -43,6 +43,17 @@ pub(super) fn object(
     Some(kept.map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
+/// Of an object that isn't kept in detail, the properties in `select`.
+pub(super) fn selected(object: Value, select: Option<&[String]>) -> Value {
+    match (object, select) {
+        (Value::Object(fields), Some(names)) => {
+            let kept = fields.into_iter().filter(|(name, _)| names.contains(name));
+            Value::Object(kept.collect())
+        }
+        (object, _) => object,
+    }
+}
+
 /// Everything that can be filtered on.
 pub(super) fn whole(store: &Store, id: Id) -> Map<String, Value> {
     let fields = match id.kind {
