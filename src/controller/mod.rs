@@ -31,6 +31,7 @@ mod events;
 mod identity;
 mod leader_election;
 mod memory_guard;
+mod object_size;
 mod objects;
 mod operator;
 mod outcome;

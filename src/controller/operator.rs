@@ -22,6 +22,7 @@ use super::context::{Context, InitialSyncBarrier};
 use super::events::Events;
 use super::leader_election::{self, LeaseSettings};
 use super::memory_guard::{self, MemoryGuard};
+use super::object_size::ObjectSizes;
 use super::objects::Objects;
 use super::reconcile::reconcile;
 use super::requests;
@@ -211,9 +212,9 @@ async fn control(
 ) {
     let (reader, writer) = reflector::store();
     let watched = Arc::clone(&context);
+    let mut sizes = ObjectSizes::default();
     let changes = events
-        // As long as it is, and of no use here.
-        .modify(|object| object.managed_fields_mut().clear())
+        .map_ok(move |event| sizes.bound(event))
         .reflect(writer)
         .inspect_ok(move |event| notice(&watched, event))
         .applied_objects()

@@ -213,23 +213,26 @@ pub async fn read(
     storage: PlanStorage,
 ) -> Result<Option<PlanContent>, PlanError> {
     let name = name(&object.name_any());
+    let failed = |cause| PlanError::from_api_server(storage, cause);
     let found = match storage {
         PlanStorage::ConfigMap => {
             let api: Api<ConfigMap> = api(client, object);
             let found = with_timeout(api.get_opt(&name)).await;
-            found.map(|found| found.map(|map| (map.metadata.clone(), of_config_map(map))))
+            found.map_err(failed)?.map(|map| {
+                check_ours(&map, object).map(|()| (map.metadata.clone(), of_config_map(map)))
+            })
         }
         PlanStorage::Secret => {
             let api: Api<Secret> = api(client, object);
             let found = with_timeout(api.get_opt(&name)).await;
-            found.map(|found| found.map(|secret| (secret.metadata.clone(), of_secret(secret))))
+            found.map_err(failed)?.map(|secret| {
+                check_ours(&secret, object).map(|()| (secret.metadata.clone(), of_secret(secret)))
+            })
         }
     };
-    let found = found.map_err(|cause| PlanError::from_api_server(storage, cause))?;
-    let Some((metadata, mut content)) = found else {
+    let Some((metadata, mut content)) = found.transpose()? else {
         return Ok(None);
     };
-    check_ours(&metadata, object, storage)?;
     if content == PlanContent::default() {
         return Ok(None);
     }
@@ -238,29 +241,38 @@ pub async fn read(
     Ok(Some(content))
 }
 
+/// Keys that aren't of a plan are somebody else's, and go nowhere.
 fn of_config_map(map: ConfigMap) -> PlanContent {
-    PlanContent {
+    let mut content = PlanContent {
         text: map.data.unwrap_or_default(),
         binary: map.binary_data.unwrap_or_default(),
         of_another: false,
-    }
+    };
+    content.text.retain(|key, _| is_text(key));
+    content.binary.retain(|key, _| is_binary(key));
+    content
 }
 
 /// A Secret doesn't tell text from other data; the keys do.
 fn of_secret(secret: Secret) -> PlanContent {
     let mut content = PlanContent::default();
     for (key, value) in secret.data.unwrap_or_default() {
-        match key.as_str() {
-            MARKDOWN | JSON => {
-                let text = String::from_utf8_lossy(&value.0).into_owned();
-                content.text.insert(key, text);
-            }
-            _ => {
-                content.binary.insert(key, value);
-            }
+        if is_text(&key) {
+            let text = String::from_utf8_lossy(&value.0).into_owned();
+            content.text.insert(key, text);
+        } else if is_binary(&key) {
+            content.binary.insert(key, value);
         }
     }
     content
+}
+
+fn is_text(key: &str) -> bool {
+    [MARKDOWN, JSON].contains(&key)
+}
+
+fn is_binary(key: &str) -> bool {
+    [MEMBERSHIPS, LEDGER].contains(&key)
 }
 
 /// Writes it in place of what was there.
@@ -318,9 +330,9 @@ async fn apply<K: Stored>(
     applied: &K,
 ) -> Result<(), PlanError> {
     let failed = |cause| PlanError::from_api_server(storage, cause);
-    let found = with_timeout(api.get_metadata_opt(name)).await;
+    let found = with_timeout(api.get_opt(name)).await;
     if let Some(found) = found.map_err(failed)? {
-        check_ours(&found.metadata, object, storage)?;
+        check_ours(&found, object)?;
     }
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
     let patched = with_timeout(api.patch(name, &parameters, &Patch::Apply(applied))).await;
@@ -358,14 +370,14 @@ async fn clear_one<K: Stored>(
     name: &str,
 ) -> Result<(), PlanError> {
     let failed = |cause| PlanError::from_api_server(storage, cause);
-    let found = with_timeout(api.get_metadata_opt(name)).await;
+    let found = with_timeout(api.get_opt(name)).await;
     let Some(found) = found.map_err(failed)? else {
         return Ok(());
     };
-    check_ours(&found.metadata, object, storage)?;
+    check_ours(&found, object)?;
     // Not applied: that would leave what another field manager (a backup's) owns, too. The version
     // makes it fail if the object has become another's meanwhile.
-    let version = found.metadata.resource_version;
+    let version = found.meta().resource_version.as_ref();
     let patch = json!({
         "metadata": {"resourceVersion": version}, "data": null, "binaryData": null,
     });
@@ -382,29 +394,49 @@ async fn clear_one<K: Stored>(
 trait Stored:
     Resource<DynamicType = ()> + Clone + std::fmt::Debug + Serialize + DeserializeOwned
 {
+    const STORAGE: PlanStorage;
+
+    /// Whether it is of the type that holds plans.
+    fn is_plan(&self) -> bool;
 }
 
-impl Stored for ConfigMap {}
-impl Stored for Secret {}
+impl Stored for ConfigMap {
+    const STORAGE: PlanStorage = PlanStorage::ConfigMap;
+
+    fn is_plan(&self) -> bool {
+        true
+    }
+}
+
+impl Stored for Secret {
+    const STORAGE: PlanStorage = PlanStorage::Secret;
+
+    fn is_plan(&self) -> bool {
+        self.type_.as_deref() == Some(SECRET_TYPE)
+    }
+}
 
 /// Whether a ConfigMap or Secret is the plan of the object of this name, or of one that had it
 /// before: it names it as its owner.
 pub fn is_of(found: &ObjectMeta, object: &str) -> bool {
     let mut owners = found.owner_references.iter().flatten();
-    owners.any(|owner| owner.kind == DirectorySync::kind(&()) && owner.name == object)
+    owners.any(|owner| {
+        let group = owner.api_version.split('/').next();
+        group == Some(&DirectorySync::group(&()))
+            && owner.kind == DirectorySync::kind(&())
+            && owner.name == object
+    })
 }
 
-fn check_ours(
-    found: &ObjectMeta,
-    object: &DirectorySync,
-    storage: PlanStorage,
-) -> Result<(), PlanError> {
+fn check_ours<K: Stored>(found: &K, object: &DirectorySync) -> Result<(), PlanError> {
     let owner = object.name_any();
-    if is_of(found, &owner) {
+    if found.is_plan() && is_of(found.meta(), &owner) {
         return Ok(());
     }
-    let name = name(&owner);
-    Err(PlanError::Foreign { storage, name })
+    Err(PlanError::Foreign {
+        storage: K::STORAGE,
+        name: name(&owner),
+    })
 }
 
 fn api<K>(client: &Client, object: &DirectorySync) -> Api<K>

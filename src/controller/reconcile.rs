@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::claims::{Claim, ClaimResult};
 use super::context::Context;
 use super::decision::{Decision, Desired, decide, history_from_status};
+use super::object_size;
 use super::objects::Entry;
 use super::outcome;
 use super::prepare::prepare;
@@ -88,17 +89,20 @@ async fn contained<T>(reconcile: impl Future<Output = T>) -> Option<T> {
     AssertUnwindSafe(reconcile).catch_unwind().await.ok()
 }
 
-/// Reports an object that can't be parsed; the others go on.
+/// Reports an object that can't be parsed, or is too large; the others go on.
 async fn malformed(
     publisher: &Publisher<'_>,
     state: &mut ObjectState,
     invalid: &InvalidObject,
 ) -> Duration {
-    let message = format!(
-        "this version of the operator can't read the resource ({}): install the CRD that came with \
-         the operator, and write the resource as it says",
-        crate::text::sanitize(&invalid.error)
-    );
+    let message = match object_size::refusal(invalid) {
+        Some(refusal) => refusal.to_owned(),
+        None => format!(
+            "this version of the operator can't read the resource ({}): install the CRD that came \
+             with the operator, and write the resource as it says",
+            crate::text::sanitize(&invalid.error)
+        ),
+    };
     let outcome = SyncOutcome::Stalled {
         reason: Blocker::InvalidSpec,
         message,

@@ -11,7 +11,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Debug, thiserror::Error)]
 pub enum ApiServerError {
     /// The API server refused, or couldn't be reached.
-    #[error("the API server: {0}")]
+    #[error("the API server: {}", said(.0))]
     Failed(#[from] kube::Error),
     /// It took too long.
     #[error("the API server didn't answer within {} s", REQUEST_TIMEOUT.as_secs())]
@@ -27,6 +27,14 @@ impl ApiServerError {
     /// The object isn't there any more, or another one has taken its name.
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::Failed(kube::Error::Api(status)) if matches!(status.code, 404 | 409))
+    }
+}
+
+/// Its own sentence, where it has one: as text, a status is written twice, once as fields.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        other => other.to_string(),
     }
 }
 

@@ -31,6 +31,8 @@ pub fn watch(
 ) -> BoxStream<'static, WatchResult> {
     let config = watcher::Config {
         label_selector: selector.map(str::to_owned),
+        // An object has up to 1.5 MB, and a page is kept whole while it is parsed.
+        page_size: Some(20),
         ..watcher::Config::default()
     };
     let apis = apis(client, namespaces);

@@ -275,3 +275,20 @@ async fn a_group_that_somebody_changes_while_a_sync_runs_is_planned_again_in_tha
     assert!(status.problems.is_empty(), "{:?}", status.problems);
     operator.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_that_is_too_large_says_so_and_works_once_it_is_smaller() {
+    let world = World::new("large-spec").await;
+    let operator = world.operator();
+    let patterns: Vec<String> = (0..1000)
+        .map(|n| format!("{n}{}", "x".repeat(240)))
+        .collect();
+    world.resource("staff", json!({"groups": {"exclude": patterns}}));
+    let staff = world.until_ready("staff", "InvalidSpec").await;
+    let message = message_of(&staff, ConditionType::Ready);
+    assert!(message.contains("larger than 128 KiB"), "{message}");
+    assert!(!message.contains("CRD"), "{message}");
+    world.resource("staff", json!({"groups": {}}));
+    world.until_ready("staff", "Succeeded").await;
+    operator.stop().await.unwrap();
+}

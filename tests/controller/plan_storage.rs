@@ -242,3 +242,31 @@ async fn somebody_elses_secret_is_neither_read_nor_written() {
     assert_eq!(config_map(&world, "staff-plan").await, None);
     operator.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_another_type_is_neither_copied_nor_emptied() {
+    let world = World::new("plan-opaque").await;
+    let operator = world.operator();
+    world.resource("staff", json!({"suspend": true, "mode": "Preview"}));
+    let staff = world.until_ready("staff", "Suspended").await;
+    world.apply(&json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+        "metadata": {
+            "name": "staff-plan", "namespace": world.namespace,
+            "ownerReferences": [{
+                "apiVersion": "directorysync.dev/v1alpha1", "kind": "DirectorySync",
+                "name": "staff", "uid": staff.metadata.uid.unwrap(),
+            }],
+        },
+        "stringData": {"payroll": "canary", "plan.md": "canary"},
+    }));
+    world.resource("staff", json!({"suspend": false, "mode": "Preview"}));
+    world.until_ready("staff", "Previewed").await;
+
+    let map = serde_json::to_string(&config_map(&world, "staff-plan").await).unwrap();
+    assert!(map.contains("p00@example.com"), "{map}");
+    assert!(!map.contains("canary") && !map.contains("payroll"), "{map}");
+    let kept = secret(&world, "staff-plan").await.unwrap().data.unwrap();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    operator.stop().await.unwrap();
+}
