@@ -16,6 +16,7 @@ pub async fn operator(args: OperatorArgs) -> Result<ExitCode, CliError> {
     limits::set_for_operator(&args);
     let settings = OperatorSettings::try_from(args)?;
     let client = Client::try_default().await.map_err(CliError::NoCluster)?;
+    let lease_client = Client::try_default().await.map_err(CliError::NoCluster)?;
     let stop = CancellationToken::new();
     let stopping = stop.clone();
     let mut terminate = signal(SignalKind::terminate())?;
@@ -27,6 +28,6 @@ pub async fn operator(args: OperatorArgs) -> Result<ExitCode, CliError> {
         tracing::info!("told to stop");
         stopping.cancel();
     });
-    controller::run(client, settings, Timing::default(), stop).await?;
+    controller::run(client, lease_client, settings, Timing::default(), stop).await?;
     Ok(ExitCode::SUCCESS)
 }

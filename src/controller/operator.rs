@@ -51,11 +51,14 @@ pub enum OperatorError {
 }
 
 /// Runs until `stop`, then stops runs at their next safe point, gives back the lease and returns.
+/// `lease_client` should have connections of its own: the Lease is lost if it waits behind the
+/// requests for all objects.
 ///
 /// # Errors
 /// [`OperatorError`]. An API server that can't be reached is none: it is waited for.
 pub async fn run(
     client: Client,
+    lease_client: Client,
     settings: OperatorSettings,
     timing: Timing,
     stop: CancellationToken,
@@ -79,7 +82,7 @@ pub async fn run(
         return Ok(());
     };
     let lease = lease_settings(&client, election, &identity, &timing);
-    let Some(leadership) = leader_election::acquire(client.clone(), lease, &stop).await else {
+    let Some(leadership) = leader_election::acquire(lease_client, lease, &stop).await else {
         return Ok(());
     };
     settings.metrics.set_leader(true);

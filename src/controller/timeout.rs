@@ -3,9 +3,14 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 /// The client itself retries a failing server for a quarter of an hour. Meanwhile an object would
 /// not even notice that it was suspended.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// Requests at once. What all objects ask for at the same moment, as when a Secret changes that they
+/// share, is asked for in turn: the API server and the watches of everybody else go on.
+static IN_FLIGHT: Semaphore = Semaphore::const_new(32);
 
 /// Why a request to the API server failed.
 #[derive(Debug, thiserror::Error)]
@@ -38,13 +43,15 @@ fn said(error: &kube::Error) -> String {
     }
 }
 
-/// Waits for an answer of the API server, for [`REQUEST_TIMEOUT`] at most.
+/// Waits for an answer of the API server, for [`REQUEST_TIMEOUT`] at most once the request is sent.
 ///
 /// # Errors
 /// [`ApiServerError`], whichever way.
 pub async fn with_timeout<T>(
     request: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, ApiServerError> {
+    // It is never closed.
+    let _turn = IN_FLIGHT.acquire().await.ok();
     match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(ApiServerError::TimedOut),

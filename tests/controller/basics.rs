@@ -281,9 +281,12 @@ async fn a_resource_that_is_too_large_says_so_and_works_once_it_is_smaller() {
     let world = World::new("large-spec").await;
     let operator = world.operator();
     let patterns: Vec<String> = (0..1000)
-        .map(|n| format!("{n}{}", "x".repeat(240)))
+        .map(|n| format!("{n}{}", "x".repeat(90)))
         .collect();
-    world.resource("staff", json!({"groups": {"exclude": patterns}}));
+    world.resource(
+        "staff",
+        json!({"groups": {"include": patterns, "exclude": patterns}}),
+    );
     let staff = world.until_ready("staff", "InvalidSpec").await;
     let message = message_of(&staff, ConditionType::Ready);
     assert!(message.contains("larger than 128 KiB"), "{message}");

@@ -427,7 +427,7 @@ impl Operator {
         let stop = CancellationToken::new();
         Self {
             metrics: settings.metrics.clone(),
-            task: tokio::spawn(run(client, settings, timing, stop.clone())),
+            task: tokio::spawn(run(client.clone(), client, settings, timing, stop.clone())),
             stop,
         }
     }
