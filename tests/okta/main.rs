@@ -7,6 +7,7 @@ mod harness;
 mod checks;
 mod content;
 mod credentials;
+mod emulator;
 mod incomplete;
 mod limits;
 mod memberships;
