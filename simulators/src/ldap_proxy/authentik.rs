@@ -31,11 +31,11 @@ pub fn answer(mut message: Vec<u8>) -> Vec<u8> {
 }
 
 fn last_class(message: &[u8]) -> Option<&[u8]> {
-    let named = message
+    let mut named = message
         .windows(CLASS.len())
         .enumerate()
         .filter(|(at, part)| *part == CLASS && *at >= 2 && message[at - 2] == EQUALITY);
-    let (at, _) = named.last()?;
+    let (at, _) = named.next_back()?;
     let value = at + CLASS.len();
     let length = usize::from(*message.get(value)?);
     message.get(value + 1..value + 1 + length)
