@@ -1789,3 +1789,126 @@ fn an_organization_that_was_emptied_is_not_filled_as_in_a_first_sync() {
         ));
     }
 }
+
+/// Held by one run, and by the ones after it, whatever came in with the first: for a day.
+fn stays_held(directory: &TestDirectory, organization: &mut ModelOrganization, limit: usize) {
+    let mut policy = policy();
+    policy.offboarding.absent = OffboardingAction::Revoke;
+    policy.groups.prune = true;
+    let mut run = since(NOON);
+    run.now += hours(48);
+    let mut run = Run {
+        now: run.now,
+        ledger: {
+            run.ledger.keep_for("organization", run.now);
+            run.ledger
+        },
+        ..Run::default()
+    };
+    let first = run.sync(directory, organization, &policy);
+    let held = first.held.expect("something is held");
+    let seen = |held: &directory_sync_core::sync::guard::Held| match held.why[..] {
+        [
+            HeldBecause::Absent { limit, .. }
+            | HeldBecause::Disabled { limit, .. }
+            | HeldBecause::DeletedGroups { limit, .. }
+            | HeldBecause::Group { limit, .. }
+            | HeldBecause::Invited { limit, .. },
+        ] => limit,
+        _ => panic!("{}", held.describe()),
+    };
+    assert_eq!(seen(&held), limit);
+    for later in [1, 22] {
+        run.now += hours(later);
+        let bytes = run.ledger.to_bytes();
+        run.ledger = Ledger::load(Some(&bytes), Some(&run.ledger.digest()), run.now);
+        let next = run.sync(directory, organization, &policy);
+        let still = next.held.expect("it is still held");
+        assert_eq!(still.hold.id, held.hold.id, "{later}");
+        assert_eq!(seen(&still), limit);
+    }
+}
+
+fn numbered(numbers: impl IntoIterator<Item = usize>) -> TestDirectory {
+    numbers.into_iter().fold(directory(), |all, n| {
+        all.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    })
+}
+
+#[test]
+fn what_is_held_is_not_let_go_by_members_who_are_linked_meanwhile() {
+    let with_strangers = || {
+        let members = (0..20).fold(organization(), |all, n| {
+            all.member(&format!("p{n}"), &format!("p{n}@example.com"))
+        });
+        (20..60).fold(members, |all, n| all.stranger(&format!("p{n}@example.com")))
+    };
+    stays_held(&numbered(6..60), &mut with_strangers(), 2);
+    let disabled = (0..12).fold(numbered(12..60), |all, n| {
+        all.disabled(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    stays_held(&disabled, &mut with_strangers(), 5);
+    stays_held(&numbered(0..100), &mut with_strangers(), 10);
+}
+
+#[test]
+fn what_is_held_is_not_let_go_by_a_group_that_is_filled_or_others_that_are_made_meanwhile() {
+    let ids =
+        |numbers: std::ops::Range<usize>| numbers.map(|n| format!("p{n}")).collect::<Vec<_>>();
+    let emails: Vec<String> = (0..12).map(|n| format!("p{n}@example.com")).collect();
+    let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+    let members = || {
+        (0..130).fold(organization(), |all, n| {
+            all.member(&format!("p{n}"), &format!("p{n}@example.com"))
+        })
+    };
+    let others = ids(12..24);
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    let replaced = numbered(0..130).group("g", "Team", &others);
+    stays_held(&replaced, &mut members().group("g", "Team", &emails), 6);
+
+    let groups =
+        |range: std::ops::Range<usize>| range.map(|n| (format!("g{n}"), format!("Group {n}")));
+    let mut organization =
+        groups(0..10).fold(members(), |all, (id, name)| all.group(&id, &name, &[]));
+    let made = groups(4..40).fold(numbered(0..130), |all, (id, name)| {
+        all.group(&id, &name, &[])
+    });
+    stays_held(&made, &mut organization, 1);
+}
+
+#[test]
+fn a_loss_whose_time_is_not_certain_does_not_raise_the_limit() {
+    let mut policy = policy();
+    policy.offboarding.absent = OffboardingAction::Revoke;
+    policy.offboarding.limit = Limit::Percent(60.0);
+    policy.offboarding.disabled_limit = Limit::Percent(10.0);
+    let mut organization = (0..21).fold(organization(), |all, n| {
+        all.member(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let mut run = since(NOON);
+    run.sync(&numbered(0..21), &mut organization, &policy);
+    // Somebody revokes p20, which a run sees whose clock is ahead; p19 is gone in the next one.
+    organization.set_status("p20@example.com", MemberStatus::Revoked);
+    run.now = NOON + hours(20);
+    run.sync(&numbered(0..21), &mut organization, &policy);
+    run.now = NOON + hours(16);
+    let without = numbered((0..19).chain([20]));
+    let gone = run.sync(&without, &mut organization, &policy);
+    assert_eq!(changes(&gone), ["Revoke p19"]);
+    // A day later it has been a day, and one of the nineteen who are left may be dismissed.
+    run.now = NOON + hours(41);
+    let two = numbered(2..19).person("p20", "p20@example.com");
+    let two = (0..2).fold(two, |all, n| {
+        all.disabled(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let guarded = run.sync(&two, &mut organization, &policy);
+    assert_eq!(
+        why(&guarded),
+        [HeldBecause::Disabled {
+            members: 2,
+            earlier: 0,
+            limit: 1,
+        }]
+    );
+}

@@ -16,7 +16,7 @@ pub use super::fingerprint::{Digest, Fingerprint, FingerprintSet};
 
 use crate::directory::ExternalId;
 use crate::problem::{Problem, ProblemReason};
-use crate::sync::ledger::{Hold, Ledger};
+use crate::sync::ledger::{Hold, Ledger, Limited};
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
 use crate::sync::policy::Policy;
 
@@ -103,6 +103,8 @@ pub struct Held {
     pub why: Vec<HeldBecause>,
     /// Which of `why` holds each of `changes`.
     pub by: Vec<usize>,
+    /// What the limits that hold something are a share of.
+    pub(crate) shares_of: Vec<(Limited, usize)>,
 }
 
 /// Why changes are held. Numbers are of the last 24 hours: `earlier` were lost (or invited) by
@@ -496,6 +498,7 @@ pub fn guard(
         held: Some(Held {
             hold,
             changes,
+            shares_of: reasons.shares_of(),
             why: reasons.into_list(),
             by,
         }),

@@ -19,6 +19,7 @@ impl Ledger {
     /// ends in the middle has then used up what it may have taken away.
     pub fn before(&mut self, guarded: &GuardedPlan, now: Timestamp) {
         self.record_start(&guarded.approved, guarded.used.as_ref(), open(guarded), now);
+        self.note_limits(guarded);
     }
 
     /// Notes what came of it: what wasn't done isn't counted.
@@ -33,6 +34,7 @@ impl Ledger {
         let is_new = hold.is_some_and(|hold| !self.has_open_hold(hold));
         if is_new {
             self.set_open(hold);
+            self.note_limits(guarded);
         }
         is_new
     }
@@ -56,6 +58,13 @@ impl Ledger {
         // What was approved and isn't to be done any more isn't left for another accident.
         self.finish_approved();
         self.set_open(open(guarded));
+        self.note_limits(guarded);
+    }
+
+    fn note_limits(&mut self, guarded: &GuardedPlan) {
+        if let Some(held) = &guarded.held {
+            self.note_floors(&held.shares_of);
+        }
     }
 }
 

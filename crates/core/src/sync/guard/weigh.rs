@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{FingerprintSet, HeldBecause};
 use crate::directory::ExternalId;
-use crate::sync::ledger::{EvidenceKind, Ledger, Recent, key, member_key};
+use crate::sync::ledger::{EvidenceKind, Ledger, Limited, Recent, key, member_key};
 use crate::sync::limits::Limit;
 use crate::sync::plan::{
     Action, Change, Counts, GroupAction, MemberAction, Plan, Reason, RemovedMember,
@@ -17,6 +17,8 @@ use crate::sync::policy::{Policy, passes};
 #[derive(Default)]
 pub(super) struct Reasons {
     list: Vec<HeldBecause>,
+    /// What the limits that are exceeded are a share of.
+    shares_of: Vec<(Limited, usize)>,
     /// Whatever takes something away.
     everything: Option<usize>,
     /// What rests on evidence of this kind.
@@ -48,6 +50,10 @@ struct HeldGroup {
 impl Reasons {
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    pub fn shares_of(&self) -> Vec<(Limited, usize)> {
+        self.shares_of.clone()
     }
 
     pub fn into_list(self) -> Vec<HeldBecause> {
@@ -226,8 +232,8 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
         };
         reasons.absent = reasons.add(why);
     }
-    people(&mut reasons, &losses, &recent, plan, policy);
-    groups(&mut reasons, &losses, &recent, plan, policy);
+    people(&mut reasons, &losses, &recent, plan, policy, ledger);
+    groups(&mut reasons, &losses, &recent, plan, policy, ledger);
     invitations(&mut reasons, &recent, plan, policy, ledger);
     reasons.renamed = renamed;
     reasons
@@ -240,6 +246,7 @@ fn people(
     recent: &Recent,
     plan: &Plan,
     policy: &Policy,
+    ledger: &Ledger,
 ) {
     // Whom we invited within the day doesn't raise what may be taken from others.
     let invited = recent.invited + recent.maybe_invited + recent.first_sync;
@@ -274,8 +281,10 @@ fn people(
             EvidenceKind::Absent => {
                 // Nobody knows why they lost it.
                 let earlier = earlier + recent.elsewhere;
+                let base = ledger.at_most(Limited::Absent, base);
                 let limit = limit.losses(base);
                 if members + earlier > limit && reasons.absent.is_none() {
+                    reasons.shares_of.push((Limited::Absent, base));
                     let why = HeldBecause::Absent {
                         members,
                         earlier,
@@ -285,8 +294,10 @@ fn people(
                 }
             }
             EvidenceKind::Disabled => {
-                let limit = limit.disabled(base_of_disabled);
+                let base = ledger.at_most(Limited::Disabled, base_of_disabled);
+                let limit = limit.disabled(base);
                 if members + earlier > limit {
+                    reasons.shares_of.push((Limited::Disabled, base));
                     let why = HeldBecause::Disabled {
                         members,
                         earlier,
@@ -306,14 +317,17 @@ fn groups(
     recent: &Recent,
     plan: &Plan,
     policy: &Policy,
+    ledger: &Ledger,
 ) {
     let limit = policy.offboarding.limit;
     if !losses.deleted.is_empty() && !limit.is_off() {
         let keys = losses.keys(recent, losses.deleted.iter().copied());
         let earlier = recent.groups(|key| keys.contains(key));
-        let limit = limit.losses(plan.counts.managed_groups + earlier);
+        let total = ledger.at_most(Limited::Groups, plan.counts.managed_groups + earlier);
+        let limit = limit.losses(total);
         let groups = losses.deleted.len();
         if groups + earlier > limit {
+            reasons.shares_of.push((Limited::Groups, total));
             let why = HeldBecause::DeletedGroups {
                 groups,
                 earlier,
@@ -334,8 +348,11 @@ fn groups(
                 members: leaving.absent.len() + leaving.disabled.len(),
             })
         } else {
-            exceeded(group, leaving, recent, losses, policy.groups.limit)
-                .and_then(|why| reasons.add(why))
+            let exceeded = exceeded(group, leaving, recent, losses, policy.groups.limit, ledger);
+            exceeded.and_then(|(why, size)| {
+                reasons.shares_of.extend(size);
+                reasons.add(why)
+            })
         };
         if let Some(by) = by {
             let held = HeldGroup {
@@ -421,19 +438,21 @@ fn exceeded(
     recent: &Recent,
     losses: &Losses<'_>,
     limit: Limit,
-) -> Option<HeldBecause> {
+    ledger: &Ledger,
+) -> Option<(HeldBecause, Option<(Limited, usize)>)> {
     let name = leaving.name.into();
     if limit.is_off() || (!leaving.deleted && leaving.absent.is_empty()) {
         return None;
     }
     if leaving.deleted && leaving.size.is_none() {
         // Nobody knows who would lose it.
-        return Some(HeldBecause::Group {
+        let why = HeldBecause::Group {
             name,
             members: 0,
             earlier: 0,
             limit: 0,
-        });
+        };
+        return Some((why, None));
     }
     let keys = losses.keys(recent, leaving.absent.iter().copied());
     let earlier = recent.left(group, |key| keys.contains(key));
@@ -447,13 +466,16 @@ fn exceeded(
         }
     };
     let size = leaving.size.unwrap_or_default() + earlier.saturating_sub(back);
+    let of = Limited::Group(key(group));
+    let size = ledger.at_most(of, size);
     let limit = limit.of_group(size)?;
-    (members + earlier > limit).then_some(HeldBecause::Group {
+    let why = HeldBecause::Group {
         name,
         members,
         earlier,
         limit,
-    })
+    };
+    (members + earlier > limit).then_some((why, Some((of, size))))
 }
 
 /// People who would be invited. Who gets an account at a new address in place of the old one isn't
@@ -492,8 +514,10 @@ fn invitations(
     let again = recent.pending(again.map(Change::external_id));
     let earlier = recent.invited + recent.maybe_invited.saturating_sub(again);
     let members = counts.with_access + counts.invited;
-    let limit = limit.growth(members.saturating_sub(earlier));
+    let total = ledger.at_most(Limited::Invited, members.saturating_sub(earlier));
+    let limit = limit.growth(total);
     if people > 0 && people + earlier > limit {
+        reasons.shares_of.push((Limited::Invited, total));
         let why = HeldBecause::Invited {
             people,
             earlier,

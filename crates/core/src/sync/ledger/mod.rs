@@ -9,6 +9,7 @@
 
 mod clock;
 mod elsewhere;
+mod floors;
 mod holds;
 mod hourly;
 mod record;
@@ -20,6 +21,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub(crate) use floors::Limited;
 pub use holds::{Hold, HoldId, Holds};
 
 use crate::directory::{Evidence, ExternalId};
@@ -39,6 +41,8 @@ pub const APPROVED_MAX: usize = 3_000;
 /// So many people are kept of a run that may have been stopped before it invited them. Of more than
 /// these all are taken to have been invited.
 const PENDING_MAX: usize = 1_000;
+/// For so many limits it is kept what they were a share of when they held something.
+const FLOORS_MAX: usize = 200;
 /// So many used approvals are kept, the latest ones.
 const USED_MAX: usize = 50;
 /// How long losses are kept, in seconds: longer than [`WINDOW`], so that a clock that was ahead for
@@ -68,6 +72,7 @@ pub struct Ledger {
     first_sync_until: i64,
     /// The organization had managed members at some time: another first sync isn't one.
     had_members: bool,
+    floors: Vec<floors::Floor>,
     losses: Vec<Loss>,
     /// Losses that didn't fit.
     uncounted: Vec<Uncounted>,
@@ -95,6 +100,7 @@ struct Shared {
     losses: Vec<Loss>,
     uncounted: Vec<Uncounted>,
     invited: Vec<Invited>,
+    floors: Vec<floors::Floor>,
 }
 
 /// The key of a person or group.
@@ -280,6 +286,7 @@ impl Ledger {
         self.shared.losses.extend(&other.losses);
         self.shared.uncounted.extend(&other.uncounted);
         self.shared.invited.extend_from_slice(&other.invited);
+        self.shared.floors.extend(&other.floors);
     }
 
     /// Reads what was kept.
@@ -321,6 +328,7 @@ impl Ledger {
             organization: self.organization,
             clock: self.clock,
             had_members: self.had_members,
+            floors: self.floors,
             ..careful
         }
         .at(now)
@@ -386,6 +394,8 @@ impl Ledger {
 
     fn correct_clock_skew(&mut self, now: i64) {
         for loss in self.losses.iter_mut().chain(&mut self.shared.losses) {
+            // It may have been as early as `at`: it counts as long as it may, and makes no limit larger.
+            loss.outside_base |= loss.ahead > 0;
             correct_clock_skew(&mut loss.at, &mut loss.ahead, now);
         }
         let uncounted = self.uncounted.iter_mut().chain(&mut self.elsewhere);
@@ -394,6 +404,9 @@ impl Ledger {
         }
         for one in self.invited.iter_mut().chain(&mut self.shared.invited) {
             correct_clock_skew(&mut one.at, &mut one.ahead, now);
+        }
+        for floor in self.floors.iter_mut().chain(&mut self.shared.floors) {
+            floor.at = floor.at.min(now);
         }
         let mut since = self.careful_until.saturating_sub(WINDOW.as_secs());
         correct_clock_skew(&mut since, &mut self.careful_ahead, now);
@@ -475,6 +488,7 @@ impl Ledger {
             losses,
             uncounted,
             invited,
+            ..
         } = &self.shared;
         let losses = self.losses.iter().chain(losses);
         let mut recent = Recent {

@@ -403,7 +403,7 @@ impl Ledger {
     /// again by its name: it has no fresh limit. What is known of the one before stays, in case the
     /// group keeps it.
     pub(crate) fn carry_groups(&mut self, plan: &Plan) {
-        if self.losses.is_empty() {
+        if self.losses.is_empty() && self.floors.is_empty() {
             return;
         }
         let relinked = plan
@@ -419,6 +419,9 @@ impl Ledger {
         relinked.extend(self.made_again(plan));
         if relinked.is_empty() {
             return;
+        }
+        for (from, to) in &relinked {
+            self.carry_floor(*from, *to);
         }
         let known: HashSet<(What, EvidenceKind)> = self
             .losses

@@ -312,6 +312,11 @@ fn a_ledger_is_bounded_whatever_happened() {
         done: false,
         ..ledger.invited[0].clone()
     });
+    let held: Vec<(Limited, usize)> = (0..400_u64)
+        .map(|group| (Limited::Group(group.to_be_bytes()), usize::MAX))
+        .collect();
+    ledger.note_floors(&held);
+    assert_eq!(ledger.floors.len(), FLOORS_MAX);
     assert_eq!(ledger.losses.len(), LOSSES_MAX);
     assert_eq!(ledger.revoked.len(), REVOKED_MAX);
     assert_eq!(ledger.in_progress().len(), APPROVED_MAX);
