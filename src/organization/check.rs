@@ -14,6 +14,11 @@ const VAULTWARDEN: &str = "this is Vaultwarden: it can import, and revoke by imp
      delete groups, or stage members without an invitation; groups need ORG_GROUPS_ENABLED=true \
      on the server, which can't be seen from here";
 
+/// Of a self-hosted server before 2026.2.0.
+const TOO_OLD_TO_REVOKE: &str = "read, import, remove, link anew; it can't revoke or restore, which \
+     Bitwarden can since 2026.2.0, so whom offboarding would revoke keeps access: update the server, \
+     or write Remove";
+
 impl OrganizationClient {
     /// Tries what a sync needs and reports what was seen: the key, the lists, the seats, what this
     /// server can do. Changes nothing.
@@ -50,7 +55,10 @@ impl OrganizationClient {
                 });
                 steps.push(Step {
                     name: "find out what this server can do".into(),
-                    result: Ok("read, import, revoke, restore, remove, link anew".into()),
+                    result: Ok(match self.config().await {
+                        Ok(config) if !config.can_revoke() => TOO_OLD_TO_REVOKE.into(),
+                        _ => "read, import, revoke, restore, remove, link anew".into(),
+                    }),
                 });
             }
             Ok(Organization::WriteOnly) => {

@@ -164,7 +164,7 @@ impl OrganizationClient {
         Ok(found)
     }
 
-    async fn config(&self) -> Result<ServerConfig, HttpError> {
+    pub(super) async fn config(&self) -> Result<ServerConfig, HttpError> {
         let call = self.call(Method::GET, "/config", "GET /config");
         self.remote.json(&call, 1 << 20).await
     }

@@ -173,6 +173,8 @@ impl Subscription {
 #[serde(rename_all = "camelCase")]
 pub(super) struct ServerConfig {
     pub(super) server: Option<ServerVendor>,
+    /// Such as `2026.8.0`.
+    version: Option<String>,
     /// Switches of features, as they are for the organization whose token asks.
     feature_states: Option<BoundedValue>,
 }
@@ -188,6 +190,16 @@ impl ServerConfig {
             .as_ref()
             .and_then(|vendor| vendor.name.as_deref());
         vendor.is_some_and(|name| name.eq_ignore_ascii_case("vaultwarden"))
+    }
+
+    /// Whether single members can be revoked and restored: since 2026.2.0. A version that can't be read
+    /// is taken for a newer one.
+    pub(super) fn can_revoke(&self) -> bool {
+        let mut numbers = self.version.iter().flat_map(|version| version.split('.'));
+        let mut number = || numbers.next()?.parse::<u16>().ok();
+        number()
+            .zip(number())
+            .is_none_or(|version| version >= (2026, 2))
     }
 
     pub(super) fn stages_members(&self) -> bool {

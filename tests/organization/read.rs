@@ -247,6 +247,11 @@ async fn check_reports_what_was_seen() {
     assert!(all[1].contains("1 members"), "{all:?}");
     assert!(all[2].contains("1 of 10"), "{all:?}");
 
+    let old = reported(Config::of_2025_10(), None).await;
+    let seen = old[3].clone().unwrap();
+    assert!(seen.contains("can't revoke"), "{seen}");
+    assert!(!all[3].contains("can't"), "{all:?}");
+
     let vaultwarden = reported(Config::vaultwarden(), None).await;
     assert_eq!(vaultwarden.len(), 3);
     let seen = vaultwarden[1].clone().unwrap();
