@@ -258,6 +258,15 @@ async fn check_reports_what_was_seen() {
     assert!(seen.contains("Vaultwarden"), "{seen}");
     assert_eq!(vaultwarden[2].clone().unwrap(), "imports are accepted");
 
+    // What a sync would meet there.
+    let server = start(Config::vaultwarden()).await;
+    let refusal = Fault::new(Way::Refused).method("POST").path("/api/");
+    server.faults().inject(refusal.from_then_on());
+    let steps = client(&server).check().await;
+    let import = steps.last().unwrap();
+    assert_eq!(import.name, "import nothing");
+    assert!(import.result.is_err(), "{import:?}");
+
     let wrong = reported(Config::cloud(), Some("not-the-secret")).await;
     assert_eq!(wrong.len(), 1, "nothing more is tried");
     let error = wrong[0].clone().unwrap_err();

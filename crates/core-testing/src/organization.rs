@@ -377,7 +377,7 @@ impl ModelOrganization {
             .content
             .members
             .iter()
-            .filter(|m| m.status != MemberStatus::Revoked)
+            .filter(|m| !matches!(m.status, MemberStatus::Revoked | MemberStatus::Staged))
             .count();
         if let Some(Seats {
             total,

@@ -1,5 +1,6 @@
 //! Invitations when the subscription has too few seats.
 
+use directory_sync_core::organization::model::{MemberRole, MemberStatus};
 use directory_sync_core::problem::ProblemReason;
 use directory_sync_core_testing::{Run, directory, organization, policy, sync};
 
@@ -98,4 +99,21 @@ fn while_somebody_waits_for_a_seat_nothing_is_read_or_written_for_them() {
         organization.show().last().unwrap(),
         "group Group (g): ann@example.com bob@example.com"
     );
+}
+
+#[test]
+fn whoever_is_staged_takes_no_seat_and_whoever_is_invited_or_accepted_does() {
+    for (status, free) in [
+        (MemberStatus::Staged, true),
+        (MemberStatus::Revoked, true),
+        (MemberStatus::Invited, false),
+        (MemberStatus::Accepted, false),
+    ] {
+        let mut organization = organization().seats(1);
+        organization.add(None, "old@example.com", status, MemberRole::USER);
+        let newcomer = directory().person("new", "new@example.com");
+        let run = sync(&newcomer, &mut organization, &policy());
+        let invited = changes(&run) == ["Invite new"];
+        assert_eq!(invited, free, "{status:?}: {:?}", changes(&run));
+    }
 }
