@@ -57,3 +57,29 @@ pub async fn with_timeout<T>(
         Err(_) => Err(ApiServerError::TimedOut),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn hundreds_of_requests_at_once_are_sent_a_few_at_a_time() {
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let requests = (0..500).map(|_| {
+            with_timeout(async {
+                let under_way = now.fetch_add(1, Ordering::Relaxed) + 1;
+                most.fetch_max(under_way, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                now.fetch_sub(1, Ordering::Relaxed);
+                Ok(())
+            })
+        });
+        // None of them runs into the time limit while it waits.
+        for answer in futures::future::join_all(requests).await {
+            answer.unwrap();
+        }
+        assert_eq!(most.into_inner(), 32);
+    }
+}
