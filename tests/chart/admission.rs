@@ -264,10 +264,17 @@ fn encryption_is_given_up_only_where_the_namespace_is_labelled_for_it() {
     place.soon(&insecure, |said| {
         is_refused(said, "directorysync.dev/allow-insecure")
     });
+    let mut plaintext = spec();
+    plaintext["source"] = json!({"activeDirectory": {
+        "domain": "corp.example.com", "security": "Plaintext", "bindSecretRef": {"name": "bind"},
+    }});
+    let said = place.ed_applies("plaintext", &plaintext);
+    assert!(is_refused(&said, "activeDirectory.security"), "{said:?}");
     let label = "directorysync.dev/allow-insecure=true";
     let labelled = ["label", "namespace", &place.namespace, label];
     place.server.run_kubectl(&labelled).unwrap();
     place.soon(&insecure, Result::is_ok);
+    place.ed_applies("plaintext", &plaintext).unwrap();
 }
 
 #[test]
@@ -278,7 +285,13 @@ fn no_reference_and_no_way_around_encryption_is_left_out() {
             let properties = &field["properties"];
             let names_an_object = properties["name"].is_object();
             let names_an_account = name == "serviceAccountName";
-            if names_an_object || names_an_account || INSECURE.contains(&name.as_str()) {
+            let enums = field["enum"].as_array();
+            let is_security = enums.is_some_and(|all| all.contains(&json!("Plaintext")));
+            if names_an_object
+                || names_an_account
+                || is_security
+                || INSECURE.contains(&name.as_str())
+            {
                 found.insert(path.clone());
             }
             walk(field, &path, found);

@@ -100,6 +100,8 @@ labels:
 {{- $_ := set $collected "references" (append $collected.references $at) }}
 {{- else if has $name (list "allowPlaintext" "insecureSkipVerify") }}
 {{- $_ := set $collected "insecure" (append $collected.insecure $at) }}
+{{- else if has "Plaintext" (default list $field.enum) }}
+{{- $_ := set $collected "plaintext" (append $collected.plaintext $at) }}
 {{- else if eq $name "serviceAccountName" }}
 {{- $_ := set $collected "accounts" (append $collected.accounts $at) }}
 {{- else if or (hasSuffix "Url" $name) (eq $name "url") }}

@@ -591,6 +591,21 @@ fn servers_inside(table: &mut Table<'_>) {
         plain,
         Result::Refused("allow-insecure"),
     );
+    let plain = manifests(
+        open,
+        "activeDirectory: {domain: corp.example.com, security: Plaintext, bindSecretRef: {name: own}}",
+        &secret(
+            "own",
+            &[("username", "a@example.com"), ("password", PASSWORD)],
+        ),
+    );
+    table.row(
+        "no encryption to domain controllers where the namespace isn't labelled for it",
+        Author::Editor,
+        false,
+        plain,
+        Result::Refused("allow-insecure"),
+    );
     let unverified = manifests(
         open,
         "ldap: {url: \"ldaps://127.0.0.1:9\", baseDn: dc=example, tls: {insecureSkipVerify: true}}",
