@@ -29,6 +29,12 @@ use crate::operator::Operator;
 /// The organization of [`manifests`], which each resource here replaces by one of its own.
 const ORGANIZATION: &str = "0c5e3f8e-6ac9-4a7b-9d6c-0dd0ca4a0e11";
 
+/// A tenant of Entra ID that gets no tokens.
+const REFUSED_TENANT: &str = "33333333-3333-3333-3333-333333333333";
+/// The private key of Google's service account.
+const GOOGLE_KEY: &str =
+    include_str!("../../simulators/src/google_workspace/keys/service-account.pem");
+
 /// A namespace with resources that are all wrong in some way, and an operator that logs all it can.
 struct Cluster {
     world: World,
@@ -129,6 +135,47 @@ async fn traces() -> (String, Arc<Mutex<Vec<u8>>>) {
     (url, received)
 }
 
+/// Entra ID and Google, which refuse tokens, Active Directory, and an organization that can't be read.
+async fn other_sources(cluster: &mut Cluster, open: &str) {
+    let [_, _, (_, entra, client_secret), _] = sources(open);
+    let refused = entra.replace("11111111-1111-1111-1111-111111111111", REFUSED_TENANT);
+    cluster.apply(open, &refused, &client_secret);
+    let google = "googleWorkspace: {domains: [example.com], adminEmail: a@example.com, \
+                  credentials: {serviceAccountKeySecretRef: {name: directory, key: file}}}";
+    let file = json!({
+        "type": "service_account", "client_email": "sync@example.iam.gserviceaccount.com",
+        "private_key": GOOGLE_KEY, "private_key_id": KEY, "client_id": PASSWORD,
+        "token_uri": "https://oauth2.googleapis.com/token",
+    });
+    cluster.apply(
+        open,
+        google,
+        &secret("directory", &[("file", &file.to_string())]),
+    );
+    let account = format!("{ACCOUNT}@example.com");
+    let bind = secret(
+        "directory",
+        &[("username", &account), ("password", PASSWORD)],
+    );
+    for (_, encode) in ENCODINGS {
+        let message = format!("{} {}", encode(PASSWORD), encode(ACCOUNT));
+        let url = hostile::ldap_server(LdapHarm::Refuse(message)).await;
+        let controller = url.trim_start_matches("ldap://");
+        let domain = format!(
+            "activeDirectory: {{controllers: [\"{controller}\"], security: Plaintext, \
+             bindSecretRef: {{name: directory}}}}"
+        );
+        cluster.apply(open, &domain, &bind);
+        for refuses in [Refuses::Tokens, Refuses::Lists] {
+            let url = server(refuses, encode).await;
+            // The rest of the field, in quotes.
+            let profile = format!("{url}\", vaultwarden: {{}}, externalIdPrefix: \"v:");
+            let [(_, okta, token), ..] = sources(open);
+            cluster.apply(&profile, &okta, &token);
+        }
+    }
+}
+
 async fn everything_wrong(cluster: &mut Cluster) {
     // An organization that lets everybody in, so that the directory is read.
     let open = hostile::server(Harm::EndlessMembers(0)).await;
@@ -165,6 +212,7 @@ async fn everything_wrong(cluster: &mut Cluster) {
         let url = hostile::ldap_server(LdapHarm::Refuse(message)).await;
         cluster.apply(&open, &ldap(&url), &bind);
     }
+    other_sources(cluster, &open).await;
     // TLS where there is none, for both sides, and the wrong password for a real directory.
     let encrypted = open.replace("http", "https");
     let [(_, okta, token), ..] = sources(&encrypted);
@@ -190,10 +238,14 @@ async fn nothing_that_can_be_read_in_the_cluster_has_a_value_of_a_secret() {
     let secrets = || world.kubectl(&["get", "secrets", "-o", "name"]);
     let written_by_us = secrets();
 
-    let entra = server(Refuses::Lists, str::to_owned).await;
+    let entra = server(Refuses::TokensOf(REFUSED_TENANT), str::to_owned).await;
+    let google = server(Refuses::Tokens, str::to_owned).await;
     let (collector, traced) = traces().await;
     let address = format!("127.0.0.1:{}", free_port().unwrap());
-    let vendors = format!("entra-authority={entra},entra-graph={entra}");
+    let vendors = format!(
+        "entra-authority={entra},entra-graph={entra},google-token={google}/token,\
+         google-directory={google}"
+    );
     let operator = Operator::start(&[&world.namespace], |command| {
         command
             .args(["--listen", &address, "--concurrency", "16"])
@@ -227,6 +279,8 @@ async fn nothing_that_can_be_read_in_the_cluster_has_a_value_of_a_secret() {
         "/api/v1/users",
         "/api/2/users",
         "reading what changed about users",
+        &format!("{REFUSED_TENANT}/oauth2/v2.0/token: the answer is 400"),
+        &format!("{google}/token"),
         "holds no private key",
     ] {
         assert!(objects.contains(said), "{said}");
@@ -242,6 +296,8 @@ async fn nothing_that_can_be_read_in_the_cluster_has_a_value_of_a_secret() {
         let said = said.to_lowercase();
         let key = world.organization.client_secret();
         assert_eq!(find_value(&said, &key), None, "{name}");
+        let line = GOOGLE_KEY.lines().nth(5).unwrap();
+        assert_eq!(find_value(&said, line), None, "{name}");
         let token = std::fs::read_to_string(operator_kubeconfig()).unwrap();
         let token = token
             .split("\"token\":")

@@ -20,6 +20,8 @@ pub enum Refuses {
     Tokens,
     /// Everything but the request for a token.
     Lists,
+    /// Requests for a token whose path has this, and lists.
+    TokensOf(&'static str),
     /// Everything, by sending the client elsewhere.
     Redirects,
 }
@@ -29,7 +31,12 @@ pub async fn server(refuses: Refuses, encode: fn(&str) -> String) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let answer = move |uri: Uri, request: HeaderMap| async move {
-        if refuses == Refuses::Lists && uri.path().contains("token") {
+        let grants = match refuses {
+            Refuses::Lists => true,
+            Refuses::TokensOf(tenant) => !uri.path().contains(tenant),
+            Refuses::Tokens | Refuses::Redirects => false,
+        };
+        if grants && uri.path().contains("token") {
             let token = json!({"access_token": "a-token-of-this-test", "token_type": "Bearer",
                 "expires_in": 3600, "scope": "api.organization"});
             return axum::Json(token).into_response();
@@ -54,7 +61,7 @@ pub async fn server(refuses: Refuses, encode: fn(&str) -> String) -> String {
             (header::WWW_AUTHENTICATE, format!("Bearer error=\"{KEY}\"")),
         ];
         let status = match refuses {
-            Refuses::Tokens | Refuses::Lists => StatusCode::BAD_REQUEST,
+            Refuses::Tokens | Refuses::Lists | Refuses::TokensOf(_) => StatusCode::BAD_REQUEST,
             Refuses::Redirects => StatusCode::FOUND,
         };
         (status, headers, axum::Json(body)).into_response()
