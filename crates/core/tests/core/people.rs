@@ -1122,7 +1122,8 @@ fn whoever_was_removed_as_disabled_is_not_invited_while_the_state_attribute_is_h
         organization.drop_member("ann@example.com");
         run.sync(&disabled, organization, &revoking);
     };
-    let both: [&dyn Fn(&mut Run, &mut ModelOrganization); 2] = [&by_a_run, &by_hand];
+    type Act<'a> = &'a dyn Fn(&mut Run, &mut ModelOrganization);
+    let both: [Act<'_>; 2] = [&by_a_run, &by_hand];
     for removes in both {
         let mut organization = organization()
             .member("ann", "ann@example.com")
