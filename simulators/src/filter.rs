@@ -3,8 +3,8 @@
 
 /// How a language writes its tokens.
 pub(crate) struct Syntax {
-    /// The character around a text.
-    pub quote: char,
+    /// The characters that a text can stand between.
+    pub quotes: &'static str,
     /// Whether two quotes within a text stand for one.
     pub doubled_quotes: bool,
     /// Whether `AND` is `and`.
@@ -12,6 +12,9 @@ pub(crate) struct Syntax {
     /// Whether it has `not`.
     pub not: bool,
 }
+
+/// What reads one test.
+type Read<T> = fn(&mut Tokens<'_>) -> Option<T>;
 
 /// Tests and how they are joined.
 #[derive(Debug)]
@@ -24,20 +27,13 @@ pub(crate) enum Expression<Test> {
 
 impl<Test> Expression<Test> {
     /// Reads all of `text`; `test` reads one test. `None`: it isn't in this language.
-    pub fn parse(
-        text: &str,
-        syntax: &Syntax,
-        test: impl Fn(&mut Tokens<'_>) -> Option<Test>,
-    ) -> Option<Self> {
+    pub fn parse(text: &str, syntax: &Syntax, test: Read<Self>) -> Option<Self> {
         let mut tokens = Tokens::read(text, syntax)?;
-        let parsed = Self::or(&mut tokens, &test)?;
-        (tokens.at == tokens.all.len()).then_some(parsed)
+        let parsed = Self::or(&mut tokens, test)?;
+        tokens.is_at_end().then_some(parsed)
     }
 
-    fn or(
-        tokens: &mut Tokens<'_>,
-        test: &impl Fn(&mut Tokens<'_>) -> Option<Test>,
-    ) -> Option<Self> {
+    fn or(tokens: &mut Tokens<'_>, test: Read<Self>) -> Option<Self> {
         let mut left = Self::and(tokens, test)?;
         while tokens.take_word("or") {
             left = Self::Or(Box::new(left), Box::new(Self::and(tokens, test)?));
@@ -45,10 +41,7 @@ impl<Test> Expression<Test> {
         Some(left)
     }
 
-    fn and(
-        tokens: &mut Tokens<'_>,
-        test: &impl Fn(&mut Tokens<'_>) -> Option<Test>,
-    ) -> Option<Self> {
+    fn and(tokens: &mut Tokens<'_>, test: Read<Self>) -> Option<Self> {
         let mut left = Self::one(tokens, test)?;
         while tokens.take_word("and") {
             left = Self::And(Box::new(left), Box::new(Self::one(tokens, test)?));
@@ -56,10 +49,7 @@ impl<Test> Expression<Test> {
         Some(left)
     }
 
-    fn one(
-        tokens: &mut Tokens<'_>,
-        test: &impl Fn(&mut Tokens<'_>) -> Option<Test>,
-    ) -> Option<Self> {
+    fn one(tokens: &mut Tokens<'_>, test: Read<Self>) -> Option<Self> {
         if tokens.syntax.not && tokens.take_word("not") {
             return Some(Self::Not(Box::new(Self::one(tokens, test)?)));
         }
@@ -67,7 +57,7 @@ impl<Test> Expression<Test> {
             let inner = Self::or(tokens, test)?;
             return tokens.take_mark(')').then_some(inner);
         }
-        test(tokens).map(Self::Test)
+        test(tokens)
     }
 
     /// Whether it holds, where `test` says whether a test does.
@@ -110,7 +100,7 @@ pub(crate) enum Token {
     Mark(char),
 }
 
-const MARKS: &str = "(),:";
+const MARKS: &str = "(),:=";
 
 /// The tokens of a text, and how far they are read.
 pub(crate) struct Tokens<'s> {
@@ -120,14 +110,14 @@ pub(crate) struct Tokens<'s> {
 }
 
 impl<'s> Tokens<'s> {
-    fn read(text: &str, syntax: &'s Syntax) -> Option<Self> {
+    pub fn read(text: &str, syntax: &'s Syntax) -> Option<Self> {
         let mut all = vec![];
         let mut rest = text.trim_start();
         while let Some(first) = rest.chars().next() {
             let length = if MARKS.contains(first) {
                 all.push(Token::Mark(first));
                 1
-            } else if first == syntax.quote {
+            } else if syntax.quotes.contains(first) {
                 let mut value = String::new();
                 let mut end = 1;
                 loop {
@@ -143,7 +133,8 @@ impl<'s> Tokens<'s> {
                 all.push(Token::Text(value));
                 end
             } else {
-                let ends = |c: char| c.is_whitespace() || MARKS.contains(c) || c == syntax.quote;
+                let marks = |c| MARKS.contains(c) || syntax.quotes.contains(c);
+                let ends = |c: char| c.is_whitespace() || marks(c);
                 let end = rest.find(ends).unwrap_or(rest.len());
                 all.push(Token::Word(rest[..end].to_owned()));
                 end
@@ -152,6 +143,11 @@ impl<'s> Tokens<'s> {
         }
         let at = 0;
         Some(Self { all, at, syntax })
+    }
+
+    /// Whether all were taken.
+    pub fn is_at_end(&self) -> bool {
+        self.at == self.all.len()
     }
 
     /// Takes the next token; `None` at the end.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::filter::{Expression, Syntax, Token, Tokens};
 
 const SYNTAX: Syntax = Syntax {
-    quote: '\'',
+    quotes: "'",
     doubled_quotes: true,
     any_case: false,
     not: true,
@@ -33,7 +33,9 @@ enum Test {
 impl Filter {
     /// None: it isn't a filter.
     pub fn parse(text: &str) -> Option<Self> {
-        let root = Expression::parse(text, &SYNTAX, Test::parse)?;
+        let root = Expression::parse(text, &SYNTAX, |tokens| {
+            Test::parse(tokens).map(Expression::Test)
+        })?;
         let advanced = root.any(&|part| {
             matches!(
                 part,

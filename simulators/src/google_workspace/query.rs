@@ -3,6 +3,14 @@
 
 use super::answers::Refusal;
 use super::model::{Group, Member, Store, User};
+use crate::filter::{Syntax, Token, Tokens};
+
+const SYNTAX: Syntax = Syntax {
+    quotes: "'\"",
+    doubled_quotes: false,
+    any_case: false,
+    not: false,
+};
 
 /// Fields of users, and of groups.
 const OF_USERS: [&str; 7] = [
@@ -93,29 +101,22 @@ impl Clause {
 }
 
 fn clauses(text: &str) -> Option<Vec<Clause>> {
+    let mut tokens = Tokens::read(text, &SYNTAX)?;
     let mut clauses = vec![];
-    let mut rest = text.trim();
-    while !rest.is_empty() {
-        let at = rest.find(['=', ':'])?;
-        let (field, after) = rest.split_at(at);
-        let contains = after.starts_with(':');
-        let after = &after[1..];
-        let (value, after) = match after.chars().next()? {
-            quote @ ('\'' | '"') => {
-                let end = after[1..].find(quote)? + 1;
-                (&after[1..end], &after[end + 1..])
-            }
-            _ => after.split_at(after.find(' ').unwrap_or(after.len())),
-        };
-        if field.is_empty() || field.contains(' ') || value.is_empty() {
-            return None;
+    while !tokens.is_at_end() {
+        let field = tokens.word()?;
+        let contains = tokens.take_mark(':');
+        if !contains {
+            tokens.expect('=')?;
         }
+        let (Token::Word(value) | Token::Text(value)) = tokens.token()? else {
+            return None;
+        };
         clauses.push(Clause {
-            field: field.to_owned(),
+            field,
             contains,
-            value: value.to_owned(),
+            value,
         });
-        rest = after.trim_start();
     }
     Some(clauses)
 }

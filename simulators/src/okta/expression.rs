@@ -7,7 +7,7 @@ use super::answers::Refusal;
 use crate::filter::{self, Syntax, Tokens};
 
 const SYNTAX: Syntax = Syntax {
-    quote: '"',
+    quotes: "\"",
     doubled_quotes: false,
     any_case: true,
     not: false,
@@ -29,41 +29,20 @@ const FILTER_OF_USERS: [&str; 7] = [
 pub(super) struct Expression(filter::Expression<Test>);
 
 #[derive(Debug)]
-enum Test {
-    Present(String),
-    Compare(String, Operator, String),
+struct Test {
+    attribute: String,
+    operator: &'static str,
+    value: String,
 }
 
-/// How an attribute is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operator {
-    Equal,
-    NotEqual,
-    Begins,
-    Contains,
-    Greater,
-    GreaterOrEqual,
-    Less,
-    LessOrEqual,
-}
-
-const OPERATORS: [(&str, Operator); 8] = [
-    ("eq", Operator::Equal),
-    ("ne", Operator::NotEqual),
-    ("sw", Operator::Begins),
-    ("co", Operator::Contains),
-    ("gt", Operator::Greater),
-    ("ge", Operator::GreaterOrEqual),
-    ("lt", Operator::Less),
-    ("le", Operator::LessOrEqual),
-];
+const OPERATORS: [&str; 9] = ["pr", "eq", "ne", "sw", "co", "gt", "ge", "lt", "le"];
 
 impl Expression {
     /// What users' `filter` is, which knows few attributes.
     pub fn filter_of_users(text: &str) -> Result<Self, Refusal> {
         let parsed = Self::parse(text)?;
         let unknown = parsed.0.any(&|part| match part {
-            filter::Expression::Test(test) => !FILTER_OF_USERS.contains(&test.attribute()),
+            filter::Expression::Test(test) => !FILTER_OF_USERS.contains(&test.attribute.as_str()),
             _ => false,
         });
         if unknown {
@@ -84,40 +63,34 @@ impl Expression {
 }
 
 impl Test {
-    fn parse(tokens: &mut Tokens<'_>) -> Option<Self> {
-        let name = tokens.word()?;
-        if tokens.take_word("pr") {
-            return Some(Self::Present(name));
-        }
-        let mut operators = OPERATORS.into_iter();
-        let (_, operator) = operators.find(|(word, _)| tokens.take_word(word))?;
-        Some(Self::Compare(name, operator, tokens.text()?))
-    }
-
-    fn attribute(&self) -> &str {
-        match self {
-            Self::Present(name) | Self::Compare(name, ..) => name,
-        }
+    fn parse(tokens: &mut Tokens<'_>) -> Option<filter::Expression<Self>> {
+        let attribute = tokens.word()?;
+        let operator = OPERATORS.into_iter().find(|word| tokens.take_word(word))?;
+        let value = match operator {
+            "pr" => String::new(),
+            _ => tokens.text()?.to_lowercase(),
+        };
+        Some(filter::Expression::Test(Self {
+            attribute,
+            operator,
+            value,
+        }))
     }
 
     fn fits(&self, entry: &Value) -> bool {
-        let found = text(entry, self.attribute());
-        let Self::Compare(_, operator, value) = self else {
-            return found.is_some();
+        let Some(found) = text(entry, &self.attribute).map(str::to_lowercase) else {
+            return self.operator == "ne";
         };
-        let Some(found) = found else {
-            return *operator == Operator::NotEqual;
-        };
-        let (found, value) = (found.to_lowercase(), value.to_lowercase());
-        match operator {
-            Operator::Equal => found == value,
-            Operator::NotEqual => found != value,
-            Operator::Begins => found.starts_with(&value),
-            Operator::Contains => found.contains(&value),
-            Operator::Greater => found > value,
-            Operator::GreaterOrEqual => found >= value,
-            Operator::Less => found < value,
-            Operator::LessOrEqual => found <= value,
+        match self.operator {
+            "pr" => true,
+            "eq" => found == self.value,
+            "ne" => found != self.value,
+            "sw" => found.starts_with(&self.value),
+            "co" => found.contains(&self.value),
+            "gt" => found > self.value,
+            "ge" => found >= self.value,
+            "lt" => found < self.value,
+            _ => found <= self.value,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
+use wildmatch::WildMatchPattern;
 
 use super::answers::Refusal;
 
@@ -61,20 +62,5 @@ impl<'q> Conditions<'q> {
 
 /// Whether `text` is as `pattern` says, in which `*` stands for any text.
 fn like(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.to_lowercase(), text.to_lowercase());
-    let Some((first, rest)) = pattern.split_once('*') else {
-        return pattern == text;
-    };
-    let Some(mut left) = text.strip_prefix(first) else {
-        return false;
-    };
-    let mut parts: Vec<&str> = rest.split('*').collect();
-    let last = parts.pop().unwrap_or_default();
-    for part in parts {
-        match left.find(part) {
-            Some(at) => left = &left[at + part.len()..],
-            None => return false,
-        }
-    }
-    left.ends_with(last)
+    WildMatchPattern::<'*', '\0'>::new_case_insensitive(pattern).matches(text)
 }
