@@ -41,26 +41,26 @@ pub struct UnknownField {
 
 /// The first field of `object` that `schema` doesn't have.
 pub fn unknown_field(schema: &JSONSchemaProps, object: &Node) -> Option<UnknownField> {
-    object
-        .entries()
-        .iter()
-        .filter(|entry| !OF_EVERY_OBJECT.contains(&entry.key.as_str()))
-        .find_map(|entry| match schema.properties.as_ref()?.get(&entry.key) {
-            Some(field) => below(field, &entry.value, &entry.key),
-            None => Some(unknown(schema, "", &entry.key, entry.line)),
-        })
+    below(schema, object, "")
 }
 
 fn below(schema: &JSONSchemaProps, node: &Node, path: &str) -> Option<UnknownField> {
     match (&node.content, &schema.properties, &schema.items) {
-        (NodeValue::Object(entries), Some(fields), _) => {
-            entries
-                .iter()
-                .find_map(|entry| match fields.get(&entry.key) {
-                    Some(field) => below(field, &entry.value, &format!("{path}.{}", entry.key)),
-                    None => Some(unknown(schema, path, &entry.key, entry.line)),
-                })
-        }
+        (NodeValue::Object(entries), Some(fields), _) => entries.iter().find_map(|entry| {
+            let key = entry.key.as_str();
+            if path.is_empty() && OF_EVERY_OBJECT.contains(&key) {
+                return None;
+            }
+            let path = format!("{path}.{key}");
+            match fields.get(key) {
+                Some(field) => below(field, &entry.value, &path),
+                None => Some(UnknownField {
+                    path: path[1..].to_owned(),
+                    line: entry.line,
+                    hint: hint(fields.keys(), key),
+                }),
+            }
+        }),
         (NodeValue::List(items), _, Some(JSONSchemaPropsOrArray::Schema(schema))) => items
             .iter()
             .enumerate()
@@ -70,32 +70,19 @@ fn below(schema: &JSONSchemaProps, node: &Node, path: &str) -> Option<UnknownFie
     }
 }
 
-fn unknown(schema: &JSONSchemaProps, parent: &str, key: &str, line: u64) -> UnknownField {
-    let names = schema.properties.iter().flat_map(|fields| fields.keys());
-    let names: Vec<&str> = names.map(String::as_str).collect();
-    let removed = REMOVED.iter().find(|(name, _)| *name == key);
-    let nearest = names
-        .iter()
-        .map(|name| {
-            (
-                strsim::damerau_levenshtein(&key.to_lowercase(), &name.to_lowercase()),
-                name,
-            )
-        })
-        .min()
-        // Two in five letters wrong is a guess no longer.
-        .filter(|(distance, _)| distance * 5 <= key.chars().count().max(3) * 2);
-    UnknownField {
-        path: if parent.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{parent}.{key}")
-        },
-        line,
-        hint: match (removed, nearest) {
-            (Some((_, hint)), _) => (*hint).to_owned(),
-            (None, Some((_, name))) => format!("did you mean {name}?"),
-            (None, None) => format!("it can be {}", names.join(", ")),
-        },
+fn hint<'a>(names: impl Iterator<Item = &'a String> + Clone, key: &str) -> String {
+    if let Some((_, hint)) = REMOVED.iter().find(|(name, _)| *name == key) {
+        return (*hint).to_owned();
+    }
+    let distance =
+        |name: &str| strsim::damerau_levenshtein(&key.to_lowercase(), &name.to_lowercase());
+    let nearest = names.clone().map(|name| (distance(name), name)).min();
+    // Two in five letters wrong is a guess no longer.
+    match nearest.filter(|(distance, _)| distance * 5 <= key.chars().count().max(3) * 2) {
+        Some((_, name)) => format!("did you mean {name}?"),
+        None => format!(
+            "it can be {}",
+            names.map(String::as_str).collect::<Vec<_>>().join(", ")
+        ),
     }
 }

@@ -154,20 +154,8 @@ impl<'de> Visitor<'de> for ContentVisitor {
         Ok(NodeValue::Scalar(value.into()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<NodeValue, E> {
-        Ok(NodeValue::Scalar(value.into()))
-    }
-
     fn visit_unit<E>(self) -> Result<NodeValue, E> {
         Ok(NodeValue::Scalar(Value::Null))
-    }
-
-    fn visit_none<E>(self) -> Result<NodeValue, E> {
-        Ok(NodeValue::Scalar(Value::Null))
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<NodeValue, D::Error> {
-        deserializer.deserialize_any(self)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<NodeValue, A::Error> {
