@@ -51,8 +51,6 @@ impl Retry {
 pub enum Idempotency {
     /// After everything that may pass: a request that ends in the same state when it is done twice.
     Always,
-    /// Likewise, but a 500 is the caller's to judge.
-    ExceptOnServerError,
     /// Only where the other side surely did nothing: not connected, or refused by 429.
     NonIdempotent,
 }
@@ -80,10 +78,9 @@ pub(super) fn is_retryable(failure: &Failure, idempotency: Idempotency) -> bool 
 pub fn is_retryable_status(status: u16, idempotency: Idempotency) -> bool {
     match status {
         429 => true,
-        500 => idempotency == Idempotency::Always,
         // 520 to 524: a proxy of Cloudflare, in front of the cloud and of many servers, didn't
         // get an answer from the server behind it.
-        408 | 502..=504 | 520..=524 => idempotency != Idempotency::NonIdempotent,
+        408 | 500 | 502..=504 | 520..=524 => idempotency != Idempotency::NonIdempotent,
         _ => false,
     }
 }
