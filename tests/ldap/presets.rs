@@ -14,6 +14,21 @@ objectClass: domain
 dc: example
 ";
 
+// People as every server has them; more lines may follow.
+const ANN: &str = "dn: uid=ann,dc=example,dc=com
+objectClass: inetOrgPerson
+uid: ann
+cn: Ann
+sn: Ann
+mail: ann@example.com";
+
+const BOB: &str = "dn: uid=bob,dc=example,dc=com
+objectClass: inetOrgPerson
+uid: bob
+cn: Bob
+sn: Bob
+mail: bob@example.com";
+
 /// Syncs what the preset finds at `url` into an organization that has Bob with this ID.
 async fn synced(preset: &str, url: &str, bob: Option<&str>) -> SimulatedOrganization {
     synced_as(DirectoryServer389::ROOT_DN, preset, url, bob).await
@@ -96,19 +111,9 @@ async fn the_preset_of_389_directory_server_reads_a_real_one() {
     let test = "ldap::presets::the_preset_of_389_directory_server_reads_a_real_one";
     let ldif = format!(
         "{SUFFIX}
-dn: uid=ann,dc=example,dc=com
-objectClass: inetOrgPerson
-uid: ann
-cn: Ann
-sn: Ann
-mail: ann@example.com
+{ANN}
 
-dn: uid=bob,dc=example,dc=com
-objectClass: inetOrgPerson
-uid: bob
-cn: Bob
-sn: Bob
-mail: bob@example.com
+{BOB}
 nsAccountLock: true
 
 dn: cn=eng,dc=example,dc=com
@@ -148,23 +153,13 @@ member: uid=ann,dc=example,dc=com
 async fn the_preset_of_freeipa_takes_its_id_its_groups_and_its_lock() {
     let ldif = format!(
         "{SUFFIX}
-dn: uid=ann,dc=example,dc=com
-objectClass: inetOrgPerson
+{ANN}
 objectClass: extensibleObject
-uid: ann
-cn: Ann
-sn: Ann
-mail: ann@example.com
 ipaUniqueID: ipa-ann
 nsAccountLock: FALSE
 
-dn: uid=bob,dc=example,dc=com
-objectClass: inetOrgPerson
+{BOB}
 objectClass: extensibleObject
-uid: bob
-cn: Bob
-sn: Bob
-mail: bob@example.com
 ipaUniqueID: ipa-bob
 nsAccountLock: TRUE
 
@@ -201,22 +196,12 @@ ipaUniqueID: ipa-hosts
 async fn the_preset_of_edirectory_takes_the_bytes_of_guid() {
     let ldif = format!(
         "{SUFFIX}
-dn: uid=ann,dc=example,dc=com
-objectClass: inetOrgPerson
+{ANN}
 objectClass: extensibleObject
-uid: ann
-cn: Ann
-sn: Ann
-mail: ann@example.com
 GUID:: nIofAOLTtKX2x9jp+vv8/Q==
 
-dn: uid=bob,dc=example,dc=com
-objectClass: inetOrgPerson
+{BOB}
 objectClass: extensibleObject
-uid: bob
-cn: Bob
-sn: Bob
-mail: bob@example.com
 GUID:: AAAAAAAAAAAAAAAAAAAAAg==
 loginDisabled: TRUE
 
@@ -309,12 +294,7 @@ entryUUID: 00000000-0000-4000-8000-000000001001
 async fn the_preset_of_lldap_takes_groups_of_unique_names() {
     let ldif = format!(
         "{SUFFIX}
-dn: uid=ann,dc=example,dc=com
-objectClass: inetOrgPerson
-uid: ann
-cn: Ann
-sn: Ann
-mail: ann@example.com
+{ANN}
 entryUUID: 00000000-0000-4000-8000-000000000001
 
 dn: cn=eng,dc=example,dc=com
