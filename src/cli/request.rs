@@ -113,7 +113,7 @@ impl TryFrom<OperatorArgs> for OperatorSettings {
                 .or_else(limit_of_cgroup),
             resources: ResourcePolicy {
                 hosts: args.namespace_hosts.into_iter().collect(),
-                vendor_urls: args.vendor_urls.into_iter().collect(),
+                vendor_urls: args.vendors.vendor_urls.into_iter().collect(),
                 own_identity: namespaces_of("--own-identity-for", args.own_identity_for)?,
             },
             metrics: Metrics::new(),

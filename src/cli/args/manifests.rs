@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::source::VendorUrl;
+use super::VendorUrlArgs;
 
 /// Which manifests to read, and which resources of them to take.
 #[derive(Debug, Args)]
@@ -29,13 +29,6 @@ pub struct ManifestArgs {
     /// Only the resource of this name
     #[arg(long)]
     pub name: Option<String>,
-    /// Addresses in place of Microsoft's and Google's own, such as entra-graph=https://...
-    #[arg(
-        long,
-        value_name = "NAME=URL",
-        value_delimiter = ',',
-        env = "DIRECTORY_SYNC_VENDOR_URLS",
-        hide_env_values = true
-    )]
-    pub vendor_urls: Vec<VendorUrl>,
+    #[command(flatten)]
+    pub vendors: VendorUrlArgs,
 }

@@ -5,6 +5,7 @@ mod healthy;
 mod manifests;
 mod operator;
 mod state;
+mod vendor_urls;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -12,6 +13,7 @@ pub use healthy::HealthyArgs;
 pub use manifests::ManifestArgs;
 pub use operator::OperatorArgs;
 pub use state::StateArgs;
+pub use vendor_urls::VendorUrlArgs;
 
 use crate::sync::guard::Digest;
 use crate::telemetry::{LogFilter, VERSION};

@@ -3,9 +3,9 @@ use std::num::NonZeroUsize;
 use clap::Args;
 use jiff::SignedDuration;
 
+use super::VendorUrlArgs;
 use crate::controller::NamespaceHost;
 use crate::http::egress::{HostPattern, Network};
-use crate::source::VendorUrl;
 
 /// How the operator runs.
 #[derive(Debug, Args)]
@@ -152,13 +152,6 @@ pub struct OperatorArgs {
     /// Namespaces that may use the operator's own identity, or *
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub own_identity_for: Vec<String>,
-    /// Other addresses for vendors, as entra-graph=https://...
-    #[arg(
-        long,
-        value_name = "NAME=URL",
-        value_delimiter = ',',
-        env = "DIRECTORY_SYNC_VENDOR_URLS",
-        hide_env = true
-    )]
-    pub vendor_urls: Vec<VendorUrl>,
+    #[command(flatten)]
+    pub vendors: VendorUrlArgs,
 }

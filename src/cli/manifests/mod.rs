@@ -207,7 +207,7 @@ impl Manifests {
         }
         let mut manifests = loading.manifests;
         manifests.secret_directory = secret_directory;
-        manifests.environment.urls = args.vendor_urls.iter().cloned().collect();
+        manifests.environment.urls = args.vendors.vendor_urls.iter().cloned().collect();
         manifests.choose(args.namespace.as_deref(), args.name.as_deref())?;
         Ok(manifests)
     }
