@@ -19,7 +19,7 @@
     severity: warning
   annotations:
     summary: {{ `DirectorySync {{ $labels.namespace }}/{{ $labels.name }} keeps failing.` | quote }}
-    description: {{ printf "It has been tried again, in vain, for %s. The organization no longer follows the directory." $rule.failingFor | quote }}
+    description: {{ printf "Retries have failed for %s. The organization no longer follows the directory." $rule.failingFor | quote }}
 - alert: DirectorySyncStalled
   expr: |-
     max by (namespace, name) (directory_sync_condition{type="Stalled",status="True"}) == 1
@@ -30,7 +30,7 @@
   labels:
     severity: warning
   annotations:
-    summary: {{ `DirectorySync {{ $labels.namespace }}/{{ $labels.name }} waits for a person.` | quote }}
+    summary: {{ `DirectorySync {{ $labels.namespace }}/{{ $labels.name }} needs manual action.` | quote }}
     description: Nothing is tried until its spec, or a Secret or ConfigMap that it names, is changed.
 - alert: DirectorySyncRefused
   expr: |-
@@ -63,7 +63,7 @@
     severity: warning
   annotations:
     summary: {{ `{{ $value }} removals of DirectorySync {{ $labels.namespace }}/{{ $labels.name }} wait for approval.` | quote }}
-    description: More people than its limit would lose something. Look at the plan, then approve its digest, fix the directory, or raise the limit.
+    description: More people would lose access or memberships than the limit allows. Look at the plan, then approve its digest, fix the directory, or raise the limit.
 - alert: DirectorySyncRateLimited
   expr: |-
     sum by (namespace, name, side) (rate(directory_sync_requests_total{code="429"}[15m]))
