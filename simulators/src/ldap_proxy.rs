@@ -56,14 +56,14 @@ struct State {
     operations: Mutex<Vec<String>>,
     /// The request to spoil, counted from 0 over all connections, and how.
     fault: Mutex<Option<(usize, LdapFault)>>,
-    shown: Shown,
+    disguise: Disguise,
     /// What to do before the first request that holds these bytes is passed on.
     surprise: Mutex<Option<(&'static str, Surprise)>>,
 }
 
 /// What the server is made to look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shown {
+enum Disguise {
     AsItIs,
     WithWindowsLimits,
     AsForest,
@@ -86,29 +86,29 @@ const EXTENDED_RESPONSE: u8 = 0x78;
 impl LdapProxy {
     /// Listens on a free loopback port and passes everything on to `upstream`.
     pub async fn start(upstream: SocketAddr) -> std::io::Result<Self> {
-        Self::begin(upstream, Shown::AsItIs).await
+        Self::begin(upstream, Disguise::AsItIs).await
     }
 
     /// As [`start`](Self::start), with the limits of a Windows domain controller: 1,000 entries an
     /// answer, whatever page size was asked for, and `sizeLimitExceeded` without pages; 1,500
     /// values of `member`, the rest in ranges.
     pub async fn with_windows_limits(upstream: SocketAddr) -> std::io::Result<Self> {
-        Self::begin(upstream, Shown::WithWindowsLimits).await
+        Self::begin(upstream, Disguise::WithWindowsLimits).await
     }
 
     /// As [`start`](Self::start), with the OU `emea` right below the domain shown as a domain of its
     /// own, in the way of a global catalog: only of its universal groups the members are known.
     pub async fn as_forest(upstream: SocketAddr) -> std::io::Result<Self> {
-        Self::begin(upstream, Shown::AsForest).await
+        Self::begin(upstream, Disguise::AsForest).await
     }
 
     /// As [`start`](Self::start), with a slapd that holds authentik's entries shown as authentik's outpost. It
     /// has the class of virtual groups as `goauthentik-io-ldap-virtual-group`.
     pub async fn as_authentik(upstream: SocketAddr) -> std::io::Result<Self> {
-        Self::begin(upstream, Shown::AsAuthentik).await
+        Self::begin(upstream, Disguise::AsAuthentik).await
     }
 
-    async fn begin(upstream: SocketAddr, shown: Shown) -> std::io::Result<Self> {
+    async fn begin(upstream: SocketAddr, disguise: Disguise) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
@@ -116,7 +116,7 @@ impl LdapProxy {
             requests: AtomicUsize::new(0),
             operations: Mutex::default(),
             fault: Mutex::new(None),
-            shown,
+            disguise,
             surprise: Mutex::new(None),
         });
         let shared = state.clone();
@@ -249,22 +249,22 @@ async fn serve(client: TcpStream, state: Arc<State>) -> std::io::Result<()> {
             tokio::task::spawn_blocking(surprise).await.ok();
         }
         match state.next(&request) {
-            None => match state.shown {
-                Shown::AsItIs => {
+            None => match state.disguise {
+                Disguise::AsItIs => {
                     server_write.write_all(&request).await?;
                     pass_answer(&mut answers, &mut client_write, Some).await?;
                 }
-                Shown::WithWindowsLimits => {
+                Disguise::WithWindowsLimits => {
                     let mut limited = Limited::request(request);
                     server_write.write_all(limited.bytes()).await?;
                     pass_answer(&mut answers, &mut client_write, |m| limited.answer(m)).await?;
                 }
-                Shown::AsForest => {
+                Disguise::AsForest => {
                     server_write.write_all(&forest::request(request)).await?;
                     let shown = |message| Some(forest::answer(message));
                     pass_answer(&mut answers, &mut client_write, shown).await?;
                 }
-                Shown::AsAuthentik => {
+                Disguise::AsAuthentik => {
                     server_write.write_all(&authentik::request(request)).await?;
                     let shown = |message| Some(authentik::answer(message));
                     pass_answer(&mut answers, &mut client_write, shown).await?;

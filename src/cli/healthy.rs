@@ -18,7 +18,7 @@ use crate::text::sanitize;
 /// Longer than anything takes that is well.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait before the health endpoint is asked again.
-const AGAIN: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Asks both until they are well or time is up; ends well only if they are.
 pub async fn healthy(args: HealthyArgs) -> Result<ExitCode, CliError> {
@@ -30,7 +30,7 @@ pub async fn healthy(args: HealthyArgs) -> Result<ExitCode, CliError> {
         if steps.iter().all(|step| step.result.is_ok()) || Instant::now() >= until {
             return Ok(ExitCode::from(u8::from(!show(&steps)?)));
         }
-        sleep(AGAIN).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -284,7 +284,7 @@ mod tests {
         names
     }
 
-    fn go(claims: &Claims, name: &str) -> Running {
+    fn run(claims: &Claims, name: &str) -> Running {
         match claims.begin(&format!("uid-{name}")) {
             ClaimResult::Granted(running) => running,
             other => panic!("{name}: {other:?}"),
@@ -305,7 +305,7 @@ mod tests {
                 claims.begin("uid-second"),
                 ClaimResult::WaitFor(_)
             ));
-            let running = go(&claims, "first");
+            let running = run(&claims, "first");
             claims.accept("uid-first").unwrap();
             drop(running);
             assert!(matches!(
@@ -321,8 +321,8 @@ mod tests {
         put(&claims, claim("made-up", 1, ""));
         put(&claims, claim("real", 2, ""));
         // Its token is refused.
-        drop(go(&claims, "made-up"));
-        let _running = go(&claims, "real");
+        drop(run(&claims, "made-up"));
+        let _running = run(&claims, "real");
         claims.accept("uid-real").unwrap();
         assert_eq!(owner(&claims, "made-up").as_deref(), Some("real"));
         assert_eq!(
@@ -337,7 +337,7 @@ mod tests {
         put(&claims, claim("suspended", 1, ""));
         put(&claims, claim("second", 2, ""));
         claims.postpone("uid-suspended");
-        go(&claims, "second");
+        run(&claims, "second");
     }
 
     #[test]
@@ -412,12 +412,12 @@ mod tests {
     fn the_run_of_a_deleted_object_has_to_end_before_anothers_begins() {
         let claims = Claims::default();
         claims.put(claim("deleted", 1, ""), true);
-        let running = go(&claims, "deleted");
+        let running = run(&claims, "deleted");
         put(&claims, claim("next", 2, ""));
         claims.delete("uid-deleted");
         assert!(matches!(claims.begin("uid-next"), ClaimResult::WaitFor(_)));
         drop(running);
-        go(&claims, "next");
+        run(&claims, "next");
     }
 
     #[test]

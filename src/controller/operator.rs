@@ -34,7 +34,7 @@ use super::{LeaderElection, OperatorSettings};
 use crate::telemetry::{self, ServeError};
 
 /// Between two tries to reach the API server at the start.
-const REACH_AGAIN: Duration = Duration::from_secs(5);
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// A loop that doesn't turn for this long hangs.
 const HUNG_AFTER: Duration = Duration::from_secs(60);
 
@@ -118,7 +118,7 @@ async fn reach(client: &Client, settings: &OperatorSettings) {
                 "can't see DirectorySync resources: is the CRD installed, and may this account list \
                  them? Trying again"
             );
-            tokio::time::sleep(REACH_AGAIN).await;
+            tokio::time::sleep(RETRY_INTERVAL).await;
         }
     }
 }

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use crate::telemetry::VERSION;
 
-/// Looks at DirectorySync resources and says to them what a person has to say.
+/// Inspect and operate DirectorySync resources.
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-directorysync",
@@ -182,7 +182,7 @@ pub struct WaitArgs {
 pub struct ApproveArgs {
     /// The resource's name
     pub name: String,
-    /// Only if this digest stands for what is held
+    /// Only if this digest identifies what is held
     #[arg(long, value_name = "DIGEST")]
     pub digest: Option<String>,
     /// Don't ask

@@ -1,4 +1,4 @@
-//! `logs`: the operator's lines about a resource.
+//! `logs`: the operator's log lines about a resource.
 
 use std::process::ExitCode;
 

@@ -13,7 +13,7 @@
 //! sync       asks for a run                 approve   lets held changes go ahead
 //! wait       until what was asked for is done
 //! suspend    and resume
-//! logs       the operator's lines about a resource
+//! logs       the operator's log lines about a resource
 //! completion what fits at the end of the line
 //! ```
 

@@ -260,7 +260,7 @@ fn sections(text: &mut String, rows: &[Row], before: &str) {
             known::<Kind>(action).map_or_else(|| sanitize(action), |kind| title(kind).into());
         text.push_str(&format!("\n{before}{title} ({})\n", rows.len()));
         let shown = rows.iter().take(ROWS).map(|row| {
-            let columns = [row.subject(), row.why(), row.detail()];
+            let columns = [row.subject(), row.reason(), row.detail()];
             columns.map(Into::into).into()
         });
         let shown: Vec<_> = shown.collect();
@@ -289,7 +289,7 @@ impl Row {
         sanitize(subject.unwrap_or(&self.external_id))
     }
 
-    fn why(&self) -> String {
+    fn reason(&self) -> String {
         match known::<Reason>(&self.reason) {
             Some(reason) => reason.describe().into(),
             None => sanitize(&self.reason),

@@ -37,8 +37,8 @@ async fn company() -> Company {
 /// A source that trusts a group's time at once, and reads all groups after `full`.
 fn trusting(okta: &SimulatedOkta, full: Duration) -> OktaSource {
     let mut settings = settings(okta);
-    settings.membership_memory.settled = Duration::ZERO;
-    settings.membership_memory.full = full;
+    settings.membership_cache.settled = Duration::ZERO;
+    settings.membership_cache.full = full;
     source(settings).unwrap()
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::answers::Refusal;
 use super::mask;
 use super::model::{show_deleted, show_group, show_member, show_user};
-use super::paging::{Kind, Pages, Wanted};
+use super::paging::{Kind, PageRequest, Pages};
 use super::query;
 use super::server::Shared;
 
@@ -47,7 +47,12 @@ pub(super) fn router() -> Router<Shared> {
         .route("/admin/directory/v1/groups/{key}/members", get(members))
 }
 
-fn wanted(shared: &Shared, query: &Parameters, uri: &Uri, kind: &Kind) -> Result<Wanted, Refusal> {
+fn page_request(
+    shared: &Shared,
+    query: &Parameters,
+    uri: &Uri,
+    kind: &Kind,
+) -> Result<PageRequest, Refusal> {
     let (generation, pages) = {
         let dials = shared.dials.lock();
         (dials.token_generation, dials.pages)
@@ -55,7 +60,7 @@ fn wanted(shared: &Shared, query: &Parameters, uri: &Uri, kind: &Kind) -> Result
     if pages == Pages::Forgotten && query.contains_key("pageToken") {
         return Err(Refusal::Invalid("pageToken".to_owned()));
     }
-    Wanted::of(query, uri.path(), kind, shared.config.page_max, generation)
+    PageRequest::of(query, uri.path(), kind, shared.config.page_max, generation)
 }
 
 /// Which addresses a list is about: those of a domain, or all.
@@ -80,7 +85,7 @@ async fn users(State(shared): State<Shared>, uri: Uri, query: Parameters) -> Ans
     let condition = condition
         .map(|text| query::Query::of_users(text))
         .transpose()?;
-    let wanted = wanted(&shared, &query, &uri, &USERS)?;
+    let request = page_request(&shared, &query, &uri, &USERS)?;
     let (pages, as_colleague) = {
         let dials = shared.dials.lock();
         (dials.pages, dials.shown_as_to_colleagues)
@@ -88,17 +93,17 @@ async fn users(State(shared): State<Shared>, uri: Uri, query: Parameters) -> Ans
     let customer = shared.config.customer_id.as_str();
     let store = shared.store.lock();
     if query.get("showDeleted").is_some_and(|text| text == "true") {
-        let rest = store.deleted.range(wanted.rest());
+        let rest = store.deleted.range(request.rest());
         let rest = rest.filter(|(_, email)| is_of(email, whose.as_ref()));
         let rest = rest.map(|(id, email)| (id.clone(), show_deleted(id, email, customer)));
-        return Ok(Json(wanted.page(rest, pages)));
+        return Ok(Json(request.page(rest, pages)));
     }
-    let rest = store.users.range(wanted.rest()).filter(|(_, user)| {
+    let rest = store.users.range(request.rest()).filter(|(_, user)| {
         is_of(&user.email, whose.as_ref())
             && condition.as_ref().is_none_or(|query| query.fits_user(user))
     });
     let rest = rest.map(|(id, user)| (id.clone(), show_user(id, user, customer, as_colleague)));
-    Ok(Json(wanted.page(rest, pages)))
+    Ok(Json(request.page(rest, pages)))
 }
 
 async fn groups(State(shared): State<Shared>, uri: Uri, query: Parameters) -> Answer {
@@ -107,15 +112,15 @@ async fn groups(State(shared): State<Shared>, uri: Uri, query: Parameters) -> An
     let condition = condition
         .map(|text| query::Query::of_groups(text))
         .transpose()?;
-    let wanted = wanted(&shared, &query, &uri, &GROUPS)?;
+    let request = page_request(&shared, &query, &uri, &GROUPS)?;
     let pages = shared.dials.lock().pages;
     let store = shared.store.lock();
-    let rest = store.groups.range(wanted.rest()).filter(|(_, group)| {
+    let rest = store.groups.range(request.rest()).filter(|(_, group)| {
         let fits = |query: &query::Query| query.fits_group(group, &store);
         is_of(&group.email, whose.as_ref()) && condition.as_ref().is_none_or(fits)
     });
     let rest = rest.map(|(id, group)| (id.clone(), show_group(id, group)));
-    Ok(Json(wanted.page(rest, pages)))
+    Ok(Json(request.page(rest, pages)))
 }
 
 async fn members(
@@ -124,7 +129,7 @@ async fn members(
     uri: Uri,
     query: Parameters,
 ) -> Answer {
-    let wanted = wanted(&shared, &query, &uri, &MEMBERS)?;
+    let request = page_request(&shared, &query, &uri, &MEMBERS)?;
     let pages = shared.dials.lock().pages;
     let customer = shared.config.customer_id.as_str();
     let store = shared.store.lock();
@@ -139,10 +144,10 @@ async fn members(
         });
     };
     // The token counts members, for some have no id.
-    let rest = group.members.iter().enumerate().skip(wanted.skipped());
+    let rest = group.members.iter().enumerate().skip(request.skipped());
     let rest = rest.filter_map(|(number, member)| {
         let shown = show_member(member, &store, customer)?;
         Some(((number + 1).to_string(), shown))
     });
-    Ok(Json(wanted.page(rest, pages)))
+    Ok(Json(request.page(rest, pages)))
 }

@@ -27,7 +27,7 @@ pub enum Pages {
 
 /// What of a list is asked for.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(super) struct PageRequest {
     max: usize,
     after: Option<String>,
     mask: Mask,
@@ -48,7 +48,7 @@ pub(super) struct Kind {
     pub strict: bool,
 }
 
-impl Wanted {
+impl PageRequest {
     /// Reads `maxResults`, `pageToken` and `fields`. A token is good for the list that it came
     /// from, until `generation` changes.
     pub fn of(

@@ -15,7 +15,7 @@ use super::expression::Expression;
 use super::model::{
     Status, Store, User, show_assigned_group, show_assigned_user, show_group, show_user,
 };
-use super::paging::Wanted;
+use super::paging::PageRequest;
 use super::server::Shared;
 
 /// What a page holds at most.
@@ -42,8 +42,8 @@ pub(super) fn router() -> Router<Shared> {
 }
 
 /// What of a list comes after the last page.
-fn after(wanted: &Wanted) -> (Bound<String>, Bound<String>) {
-    let from = wanted.after.clone();
+fn after(request: &PageRequest) -> (Bound<String>, Bound<String>) {
+    let from = request.after.clone();
     (
         from.map_or(Bound::Unbounded, Bound::Excluded),
         Bound::Unbounded,
@@ -52,7 +52,7 @@ fn after(wanted: &Wanted) -> (Bound<String>, Bound<String>) {
 
 fn page(
     shared: &Shared,
-    wanted: &Wanted,
+    request: &PageRequest,
     uri: &Uri,
     rest: impl Iterator<Item = (String, Value)>,
 ) -> Response {
@@ -60,11 +60,16 @@ fn page(
         let dials = shared.dials.lock();
         (dials.public_url.clone(), dials.links)
     };
-    wanted.page(rest, uri, &base, links)
+    request.page(rest, uri, &base, links)
 }
 
-fn wanted(shared: &Shared, query: &Parameters, uri: &Uri, most: usize) -> Result<Wanted, Refusal> {
-    Wanted::of(query, uri, most.min(shared.page_max))
+fn page_request(
+    shared: &Shared,
+    query: &Parameters,
+    uri: &Uri,
+    most: usize,
+) -> Result<PageRequest, Refusal> {
+    PageRequest::of(query, uri, most.min(shared.page_max))
 }
 
 fn all_but_deactivated(user: &User) -> bool {
@@ -78,9 +83,9 @@ async fn users(State(shared): State<Shared>, uri: Uri, query: Parameters) -> Ans
         (None, Some(search)) => Some(Expression::parse(search)?),
         (Some(_), Some(_)) => return Err(Refusal::Validation("filter and search")),
     };
-    let wanted = wanted(&shared, &query, &uri, USERS_MAX)?;
+    let request = page_request(&shared, &query, &uri, USERS_MAX)?;
     let store = shared.store.lock();
-    let rest = store.users.range(after(&wanted)).filter_map(|(id, user)| {
+    let rest = store.users.range(after(&request)).filter_map(|(id, user)| {
         let shown = || show_user(id, user);
         let shown = match &condition {
             None => all_but_deactivated(user).then(shown)?,
@@ -88,7 +93,7 @@ async fn users(State(shared): State<Shared>, uri: Uri, query: Parameters) -> Ans
         };
         Some((id.clone(), shown))
     });
-    Ok(page(&shared, &wanted, &uri, rest))
+    Ok(page(&shared, &request, &uri, rest))
 }
 
 async fn groups(State(shared): State<Shared>, uri: Uri, query: Parameters) -> Answer {
@@ -97,11 +102,11 @@ async fn groups(State(shared): State<Shared>, uri: Uri, query: Parameters) -> An
         (Some(text), None) | (None, Some(text)) => Some(Expression::parse(text)?),
         (Some(_), Some(_)) => return Err(Refusal::Validation("filter and search")),
     };
-    let wanted = wanted(&shared, &query, &uri, GROUPS_MAX)?;
+    let request = page_request(&shared, &query, &uri, GROUPS_MAX)?;
     let store = shared.store.lock();
     let rest = store
         .groups
-        .range(after(&wanted))
+        .range(after(&request))
         .filter_map(|(id, group)| {
             let shown = show_group(id, group);
             let fits = condition
@@ -109,7 +114,7 @@ async fn groups(State(shared): State<Shared>, uri: Uri, query: Parameters) -> An
                 .is_none_or(|condition| condition.fits(&shown));
             fits.then(|| (id.clone(), shown))
         });
-    Ok(page(&shared, &wanted, &uri, rest))
+    Ok(page(&shared, &request, &uri, rest))
 }
 
 async fn members(
@@ -118,20 +123,20 @@ async fn members(
     uri: Uri,
     query: Parameters,
 ) -> Answer {
-    let wanted = wanted(&shared, &query, &uri, MEMBERS_MAX)?;
+    let request = page_request(&shared, &query, &uri, MEMBERS_MAX)?;
     let store = shared.store.lock();
     let Some(group) = store.groups.get(&id) else {
         let kind = "UserGroup";
         return Err(Refusal::NotFound { kind, id });
     };
-    let rest = group.members.range(after(&wanted)).filter_map(|id| {
+    let rest = group.members.range(after(&request)).filter_map(|id| {
         let user = store
             .users
             .get(id)
             .filter(|user| all_but_deactivated(user))?;
         Some((id.clone(), show_user(id, user)))
     });
-    Ok(page(&shared, &wanted, &uri, rest))
+    Ok(page(&shared, &request, &uri, rest))
 }
 
 fn application<'s>(store: &'s Store, id: &str) -> Result<&'s super::model::Application, Refusal> {
@@ -148,10 +153,10 @@ async fn assigned_users(
     uri: Uri,
     query: Parameters,
 ) -> Answer {
-    let wanted = wanted(&shared, &query, &uri, ASSIGNED_USERS_MAX)?;
+    let request = page_request(&shared, &query, &uri, ASSIGNED_USERS_MAX)?;
     let store = shared.store.lock();
     let application = application(&store, &id)?;
-    let rest = application.users.range(after(&wanted)).filter_map(|id| {
+    let rest = application.users.range(after(&request)).filter_map(|id| {
         // Deactivating somebody ends their assignments; suspending doesn't.
         let user = store
             .users
@@ -159,7 +164,7 @@ async fn assigned_users(
             .filter(|user| all_but_deactivated(user))?;
         Some((id.clone(), show_assigned_user(id, user)))
     });
-    Ok(page(&shared, &wanted, &uri, rest))
+    Ok(page(&shared, &request, &uri, rest))
 }
 
 async fn assigned_groups(
@@ -168,12 +173,12 @@ async fn assigned_groups(
     uri: Uri,
     query: Parameters,
 ) -> Answer {
-    let wanted = wanted(&shared, &query, &uri, ASSIGNED_GROUPS_MAX)?;
+    let request = page_request(&shared, &query, &uri, ASSIGNED_GROUPS_MAX)?;
     let store = shared.store.lock();
     let application = application(&store, &id)?;
     let rest = application
         .groups
-        .range(after(&wanted))
+        .range(after(&request))
         .map(|id| (id.clone(), show_assigned_group(id)));
-    Ok(page(&shared, &wanted, &uri, rest))
+    Ok(page(&shared, &request, &uri, rest))
 }

@@ -15,13 +15,13 @@ use super::config::LinkStyle;
 
 /// What of a list is asked for.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(super) struct PageRequest {
     limit: usize,
     /// The last id of the page before.
     pub after: Option<String>,
 }
 
-impl Wanted {
+impl PageRequest {
     /// Reads `limit` and `after`; `most` is what a page of this list holds at most.
     pub fn of(query: &HashMap<String, String>, uri: &Uri, most: usize) -> Result<Self, Refusal> {
         let limit = match query.get("limit") {

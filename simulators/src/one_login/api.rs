@@ -12,7 +12,7 @@ use serde_json::json;
 use super::answers::{Refusal, Version};
 use super::config::RateLimit;
 use super::model::{show_group, show_member, show_role, show_user};
-use super::paging::{List, Wanted};
+use super::paging::{List, PageRequest};
 use super::query::Conditions;
 use super::server::Shared;
 
@@ -35,7 +35,7 @@ fn answered(answer: Result<Response, Refusal>, version: Version) -> Response {
 async fn users(State(shared): State<Shared>, query: Parameters) -> Response {
     let list = || {
         let most = shared.page_max.users;
-        let wanted = Wanted::of(&query, "cursor", most, shared.refuses_large_pages)?;
+        let request = PageRequest::of(&query, "cursor", most, shared.refuses_large_pages)?;
         let conditions = Conditions::of(&query)?;
         let fields = query.get("fields").map(String::as_str);
         let store = shared.store.lock();
@@ -46,7 +46,7 @@ async fn users(State(shared): State<Shared>, query: Parameters) -> Response {
                 .filter(|(id, user)| conditions.fit(**id, user)),
             show: &|(id, user)| show_user(*id, user, fields),
         };
-        Ok(wanted.in_headers(list, shared.dials.lock().paging))
+        Ok(request.in_headers(list, shared.dials.lock().paging))
     };
     answered(list(), Version::Two)
 }
@@ -54,7 +54,7 @@ async fn users(State(shared): State<Shared>, query: Parameters) -> Response {
 async fn roles(State(shared): State<Shared>, query: Parameters) -> Response {
     let list = || {
         let most = shared.page_max.roles;
-        let wanted = Wanted::of(&query, "cursor", most, shared.refuses_large_pages)?;
+        let request = PageRequest::of(&query, "cursor", most, shared.refuses_large_pages)?;
         let name = query.get("name");
         let store = shared.store.lock();
         let list = List {
@@ -64,7 +64,7 @@ async fn roles(State(shared): State<Shared>, query: Parameters) -> Response {
                 .filter(|(_, role)| name.is_none_or(|name| role.name == *name)),
             show: &|(id, role)| show_role(*id, role),
         };
-        Ok(wanted.in_headers(list, shared.dials.lock().paging))
+        Ok(request.in_headers(list, shared.dials.lock().paging))
     };
     answered(list(), Version::Two)
 }
@@ -76,7 +76,7 @@ async fn members(
 ) -> Response {
     let list = || {
         let most = shared.page_max.members;
-        let wanted = Wanted::of(&query, "cursor", most, shared.refuses_large_pages)?;
+        let request = PageRequest::of(&query, "cursor", most, shared.refuses_large_pages)?;
         let all = query
             .get("include_unassigned")
             .is_some_and(|all| all == "true");
@@ -93,7 +93,7 @@ async fn members(
                 .filter_map(|id| Some((id, store.users.get(&id)?))),
             show: &|(id, user)| show_member(id, user, role.members.contains(&id)),
         };
-        Ok(wanted.in_headers(list, shared.dials.lock().paging))
+        Ok(request.in_headers(list, shared.dials.lock().paging))
     };
     answered(list(), Version::Two)
 }
@@ -101,13 +101,13 @@ async fn members(
 async fn groups(State(shared): State<Shared>, query: Parameters) -> Response {
     let list = || {
         let most = shared.page_max.groups;
-        let wanted = Wanted::of(&query, "after_cursor", most, shared.refuses_large_pages)?;
+        let request = PageRequest::of(&query, "after_cursor", most, shared.refuses_large_pages)?;
         let store = shared.store.lock();
         let list = List {
             all: store.groups.iter(),
             show: &|(id, name)| show_group(*id, name),
         };
-        Ok(wanted.in_body(list, "/api/1/groups", shared.dials.lock().paging))
+        Ok(request.in_body(list, "/api/1/groups", shared.dials.lock().paging))
     };
     answered(list(), Version::One)
 }

@@ -26,13 +26,13 @@ pub enum Paging {
 
 /// What of a list is asked for.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(super) struct PageRequest {
     limit: usize,
     /// The number of the page, from 1.
     page: usize,
 }
 
-impl Wanted {
+impl PageRequest {
     /// Reads `limit`, `page` and the cursor; a page of this list holds `most` at most.
     pub fn of(
         query: &HashMap<String, String>,

@@ -143,14 +143,14 @@ impl Controllers {
 
     /// A second connection to the controller at `endpoint`, which called itself `service`; `None`
     /// where another one answers there, such as a load balancer's next choice.
-    pub async fn again(
+    pub async fn reconnect(
         &self,
         endpoint: &Endpoint,
         service: &str,
     ) -> Result<Option<Connection>, ActiveDirectoryFailure> {
         let mut connection = self
             .connector
-            .again(endpoint)
+            .reconnect(endpoint)
             .await
             .map_err(ActiveDirectoryFailure::of_bind)?;
         let root = self.root(&mut connection).await?;

@@ -40,7 +40,7 @@ pub async fn read(
     let builder = Mutex::new(DirectoryBuilder::new());
     let reader = Reader::new(settings, &root.domain, &builder, progress);
     let second = match reader.reads_groups() {
-        true => controllers.again(&endpoint, &root.service).await?,
+        true => controllers.reconnect(&endpoint, &root.service).await?,
         false => None,
     };
     let groups = match second {

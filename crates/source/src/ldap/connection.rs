@@ -179,7 +179,7 @@ impl Connector {
     ///
     /// # Errors
     /// As [`Connector::first`], for this server alone.
-    pub async fn again(&self, endpoint: &Endpoint) -> Result<Connection, LdapFailure> {
+    pub async fn reconnect(&self, endpoint: &Endpoint) -> Result<Connection, LdapFailure> {
         let (stream, _) = self.reach(&endpoint.server, &[endpoint.address]).await?;
         let (mut connection, _) = self.secure(&endpoint.server, stream).await?;
         self.bind(&mut connection).await?;

@@ -40,7 +40,7 @@ pub async fn read(
     };
     let groups = async {
         if let Some(groups) = &settings.groups {
-            let mut connection = connector.again(&endpoint).await?;
+            let mut connection = connector.reconnect(&endpoint).await?;
             read_groups(&mut connection, settings, groups, &builder, progress).await?;
             connection.close().await;
         }

@@ -5,9 +5,9 @@
 //! cheaper, and may only make it more careful:
 //!
 //! - Stamps have a limited resolution, and a list may be behind the members. So members are taken only
-//!   if they were read [`settled`](MembershipMemory::settled) after the stamp was first seen.
+//!   if they were read [`settled`](MembershipCacheSettings::settled) after the stamp was first seen.
 //! - Whoever was a member and isn't among the people any more makes the group be read again.
-//! - Every [`full`](MembershipMemory::full) all groups are read. A group that has other members than its
+//! - Every [`full`](MembershipCacheSettings::full) all groups are read. A group that has other members than its
 //!   stamp promised may have changed between the list of groups and the list of its members: it is read
 //!   again from then on. If it still has that stamp once that is settled, stamps can't be relied on, and
 //!   nothing is remembered any more.
@@ -21,14 +21,14 @@ use super::wire::Group;
 
 /// For how long members are taken from an earlier read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MembershipMemory {
+pub struct MembershipCacheSettings {
     /// How long a group's stamp must have been the same when its members were read. Default 10 minutes.
     pub settled: Duration,
     /// After this time every group is read again. Default a day.
     pub full: Duration,
 }
 
-impl Default for MembershipMemory {
+impl Default for MembershipCacheSettings {
     fn default() -> Self {
         Self {
             settled: Duration::from_secs(600),
@@ -56,7 +56,7 @@ struct Known {
 
 /// What is remembered, by the id of the group.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(super) struct MembershipCache {
     state: Mutex<State>,
 }
 
@@ -91,9 +91,9 @@ pub(super) struct GroupRead {
     pub asked: Instant,
 }
 
-impl Memory {
+impl MembershipCache {
     /// Begins a read.
-    pub fn recall(&self, rules: &MembershipMemory) -> Recall {
+    pub fn recall(&self, rules: &MembershipCacheSettings) -> Recall {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let started = Instant::now();
         let due = |at: Instant| started.saturating_duration_since(at) >= rules.full;

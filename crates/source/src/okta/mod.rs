@@ -21,7 +21,7 @@ use futures::future::BoxFuture;
 use crate::http::ApiError;
 use crate::{ReadProgress, Reading, Source, SourceError, Step, Version, with_wait_reporting};
 
-pub use memberships::MembershipMemory;
+pub use memberships::MembershipCacheSettings;
 use pages::Organization;
 pub use settings::{Credentials, GroupScope, InvalidSettings, OktaSettings, UserScope};
 
@@ -30,7 +30,7 @@ pub use settings::{Credentials, GroupScope, InvalidSettings, OktaSettings, UserS
 pub struct OktaSource {
     settings: OktaSettings,
     organization: Organization,
-    memory: memberships::Memory,
+    cache: memberships::MembershipCache,
 }
 
 impl OktaSource {
@@ -44,7 +44,7 @@ impl OktaSource {
         Ok(Self {
             settings,
             organization,
-            memory: memberships::Memory::default(),
+            cache: memberships::MembershipCache::default(),
         })
     }
 }
@@ -56,7 +56,7 @@ impl Source for OktaSource {
         progress: &'a ReadProgress,
     ) -> BoxFuture<'a, Result<Reading, SourceError>> {
         let read = async move {
-            let read = read::read(&self.organization, &self.settings, &self.memory, progress);
+            let read = read::read(&self.organization, &self.settings, &self.cache, progress);
             Ok(Reading::Full {
                 directory: with_wait_reporting(progress, &self.organization.limits, read).await?,
                 version: None,
@@ -66,7 +66,7 @@ impl Source for OktaSource {
     }
 
     fn forget(&self) {
-        self.memory.forget();
+        self.cache.forget();
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {

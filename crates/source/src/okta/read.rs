@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::error::{Purpose, is_gone};
 use super::limit::RateLimitBucket;
-use super::memberships::{GroupRead, Members, Memory, Recall};
+use super::memberships::{GroupRead, Members, MembershipCache, Recall};
 use super::pages::{List, ListError, Organization};
 use super::settings::{GroupScope, OktaSettings, UserScope};
 use super::wire::{self, Group, Id, User};
@@ -37,10 +37,10 @@ const ASSIGNED_GROUPS: &str = "200";
 pub(super) async fn read(
     organization: &Organization,
     settings: &OktaSettings,
-    memory: &Memory,
+    cache: &MembershipCache,
     progress: &ReadProgress,
 ) -> Result<Complete<Directory>, ApiError> {
-    let recall = memory.recall(&settings.membership_memory);
+    let recall = cache.recall(&settings.membership_cache);
     // Each id is held once, however many groups name it.
     let ids_of_members = Mutex::new(HashSet::new());
     let users = read_users(organization, settings, progress);
@@ -77,7 +77,7 @@ pub(super) async fn read(
         let group = read.group;
         groups.extend(members(organization, group, &ids_of_members).await?);
     }
-    memory.keep(&recall, &groups, &people);
+    cache.keep(&recall, &groups, &people);
 
     let mut builder = DirectoryBuilder::new();
     for user in users {

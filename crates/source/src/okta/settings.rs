@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reqwest::Url;
 use secrecy::SecretString;
 
-use super::memberships::MembershipMemory;
+use super::memberships::MembershipCacheSettings;
 use crate::api::spec::{OktaGroupType, OktaStatuses};
 use crate::http::{ClientError, ClientSettings, Observer, Retry, Unobserved};
 
@@ -26,7 +26,7 @@ pub struct OktaSettings {
     /// Which groups are read; `None`: none.
     pub groups: Option<GroupScope>,
     /// For how long members of groups are taken from earlier reads of the same source.
-    pub membership_memory: MembershipMemory,
+    pub membership_cache: MembershipCacheSettings,
     /// Trust and time-outs of the connections.
     pub connection: ClientSettings,
     /// How failed requests are tried again.
@@ -45,7 +45,7 @@ impl OktaSettings {
             users: UserScope::Everyone,
             statuses: OktaStatuses::default(),
             groups: Some(GroupScope::default()),
-            membership_memory: MembershipMemory::default(),
+            membership_cache: MembershipCacheSettings::default(),
             connection: ClientSettings::default(),
             retry: Retry::default(),
             observer: Arc::new(Unobserved),
