@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use directory_sync_core::directory::{AccountState, Email, ExternalId};
 use directory_sync_core::organization::model::{Member, MemberRole, MemberStatus};
-use directory_sync_core::sync::guard::{Approval, Digest, GuardedPlan};
+use directory_sync_core::sync::guard::{Approval, Digest, FingerprintSet, GuardedPlan};
 use directory_sync_core::sync::ledger::{EvidenceKind, Ledger};
 use directory_sync_core::sync::limits::SMALLEST_LIMITED_GROUP;
 use directory_sync_core::sync::memberships::FailedChanges;
-use directory_sync_core::sync::plan::{Action, Change, GroupAction, MemberAction};
+use directory_sync_core::sync::plan::{Action, Change, GroupAction, Kind, MemberAction};
 use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction, Policy, Restore};
 use directory_sync_core::sync::resolve::resolve;
 use directory_sync_core::sync::roster::Eligibility;
@@ -431,6 +431,7 @@ struct Reached {
     records_lost: usize,
     wrong_clocks: usize,
     refusals: usize,
+    still_held: usize,
 }
 
 /// Something that somebody lost without an approval.
@@ -457,7 +458,8 @@ enum What {
 /// What somebody approved, having seen it: by person, and by group and person.
 #[derive(Default)]
 struct Seen {
-    people: BTreeSet<ExternalId>,
+    /// With what is done: an approval of a revocation isn't one of a removal.
+    people: BTreeSet<(ExternalId, &'static str)>,
     memberships: BTreeSet<(ExternalId, ExternalId)>,
     groups: BTreeSet<ExternalId>,
     invited: BTreeSet<ExternalId>,
@@ -473,7 +475,7 @@ impl Seen {
                     seen.invited.insert(of);
                 }
                 Action::Member(_) => {
-                    seen.people.insert(of);
+                    seen.people.insert((of, change.kind().name()));
                 }
                 Action::Group(GroupAction::Update(update)) => {
                     let leaving = update.remove.iter().map(|one| one.external_id.clone());
@@ -495,8 +497,12 @@ impl Seen {
         self.invited.extend(more.invited);
     }
 
+    fn has_removal(&self, person: &ExternalId) -> bool {
+        self.people.contains(&(person.clone(), Kind::Remove.name()))
+    }
+
     fn has(&self, group: &ExternalId, person: &ExternalId) -> bool {
-        self.people.contains(person)
+        self.has_removal(person)
             || self.groups.contains(group)
             || self.memberships.contains(&(group.clone(), person.clone()))
     }
@@ -525,7 +531,11 @@ struct Observer {
     /// When a clock was wrong, and when the record was lost or older than it should be.
     wrong: Vec<Timestamp>,
     lost: Vec<Timestamp>,
+    /// When somebody changed something by hand.
+    by_hand: Vec<Timestamp>,
     held: Option<(Digest, Vec<Change>)>,
+    /// What limits alone held since when, where that was all that would have been taken away.
+    all_held: Option<(Timestamp, FingerprintSet)>,
     used: BTreeSet<String>,
     approved: Seen,
     /// Whom runs of ours revoked, as far as they were seen to be so since.
@@ -558,7 +568,9 @@ impl Observer {
             filled: BTreeSet::new(),
             wrong: vec![],
             lost: vec![],
+            by_hand: vec![],
             held: None,
+            all_held: None,
             used: BTreeSet::new(),
             approved: Seen::default(),
             ours: BTreeSet::new(),
@@ -615,6 +627,9 @@ impl Observer {
             self.wrong.push(self.now);
         }
         self.reached.wrong_clocks += usize::from(!step.ahead.is_zero());
+        if !step.by_hand.is_empty() {
+            self.by_hand.push(self.now);
+        }
         for by_hand in &step.by_hand {
             by_hand_on(&mut self.organization, by_hand);
             match by_hand {
@@ -689,12 +704,51 @@ impl Observer {
     ) -> Result<(), TestCaseError> {
         self.reached.runs += 1;
         self.reached.refusals += usize::from(!self.organization.refused.is_empty());
+        self.stays_held(guarded, step)?;
         self.approvals(guarded, step)?;
         self.restores(before, guarded, step)?;
         self.strangers(before)?;
         self.active_people(directory, before)?;
         self.limits(directory, before, guarded)?;
         self.limit_of_invitations(directory, before, guarded, step)
+    }
+
+    /// What limits hold isn't let go within a day by what comes in meanwhile, as long as neither the
+    /// directory nor anybody by hand changes something.
+    fn stays_held(&mut self, guarded: &GuardedPlan, step: &Step) -> Result<(), TestCaseError> {
+        let held = guarded.held.as_ref();
+        let by_limits = held.filter(|held| {
+            let mut limits = held.why.iter().map(|why| why.limit());
+            held.hold.changes == guarded.removals && limits.all(|limit| limit.ends_with("imit"))
+        });
+        let undisturbed = step.edits.is_empty()
+            && step.by_hand.is_empty()
+            && step.approves == Approves::Nothing
+            && step.record == Record::Kept
+            && self.times(None) == 1;
+        let before = self.all_held.take();
+        let before = before.filter(|(since, changes)| {
+            undisturbed && *since > self.since() && *changes == guarded.removals
+        });
+        if let Some((since, _)) = before {
+            // What earlier runs took away counts for as long.
+            let expired = |at: &Timestamp| *at > since - DAY && *at <= self.since();
+            let losses = self.losses.iter().map(|loss| &loss.at);
+            let other = self.deleted.iter().chain(&self.by_hand).chain(&self.lost);
+            let nothing_expired = !losses.chain(other).any(expired);
+            if nothing_expired {
+                self.reached.still_held += 1;
+                prop_assert!(
+                    by_limits.is_some(),
+                    "what was held at {since} isn't any more"
+                );
+            }
+            self.all_held = by_limits.map(|held| (since, held.hold.changes.clone()));
+        } else {
+            let now = self.now;
+            self.all_held = by_limits.map(|held| (now, held.hold.changes.clone()));
+        }
+        Ok(())
     }
 
     fn approvals(&mut self, guarded: &GuardedPlan, step: &Step) -> Result<(), TestCaseError> {
@@ -827,10 +881,12 @@ impl Observer {
         guarded: &GuardedPlan,
     ) -> Result<(), TestCaseError> {
         let mut by_person: BTreeMap<&ExternalId, EvidenceKind> = BTreeMap::new();
+        let mut done: BTreeMap<&ExternalId, &'static str> = BTreeMap::new();
         let mut by_group: BTreeMap<(&ExternalId, &ExternalId), EvidenceKind> = BTreeMap::new();
         for change in &guarded.approved.changes {
             if let Some(evidence) = change.evidence() {
                 by_person.insert(change.external_id(), evidence.into());
+                done.insert(change.external_id(), change.kind().name());
             }
             if let Some(GroupAction::Update(update)) = change.group() {
                 for leaving in &update.remove {
@@ -860,7 +916,9 @@ impl Observer {
                 .get(&member.id)
                 .is_some_and(|m| m.status != MemberStatus::Revoked);
             let mut ids = [Some(own), relinked(member)].into_iter().flatten();
-            if keeps || ids.any(|id| self.approved.people.contains(id)) {
+            let kind = done.get(own).copied().unwrap_or_default();
+            let approved = |id: &ExternalId| self.approved.people.contains(&(id.clone(), kind));
+            if keeps || ids.any(approved) {
                 continue;
             }
             prop_assert!(
@@ -1249,6 +1307,7 @@ fn the_stories_reach_what_the_laws_are_about() {
         all.records_lost += one.records_lost;
         all.wrong_clocks += one.wrong_clocks;
         all.refusals += one.refusals;
+        all.still_held += one.still_held;
     }
     println!("{all:#?}");
     let enough = all
@@ -1259,6 +1318,7 @@ fn the_stories_reach_what_the_laws_are_about() {
         >= 200
         && all.approvals.min(all.invitations).min(all.refusals) >= 100
         && all.restores.min(all.protected).min(all.records_lost) >= 50
+        && all.still_held > 0
         && all.stale_approvals.min(all.finished_after_a_stop * 10) >= 50;
     assert!(enough, "{all:#?}");
 }
