@@ -245,8 +245,12 @@ impl StateFile {
     /// Reads the file, and compares it with what was written last.
     fn read(&mut self, now: Timestamp) -> Result<(), StateError> {
         let expected = self.read_witness()?;
-        let bytes = match std::fs::read(&self.path) {
-            Ok(bytes) => bytes,
+        let bytes = match read_bounded(&self.path) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => {
+                self.lose(&"it is larger than any record");
+                return Ok(());
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let never_written = matches!(expected, None | Some(Ok(NONE)));
                 if !never_written {
@@ -369,6 +373,17 @@ impl StateFile {
 #[derive(Debug, PartialEq, Eq)]
 struct NotADigest;
 
+/// No record is larger: that many prefixes with full ledgers in one organization are no case.
+const BYTES_MAX: u64 = 16 << 20;
+
+/// A file's content; `None` where it is larger than a record can be.
+fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = vec![];
+    let file = File::open(path)?;
+    file.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= BYTES_MAX).then_some(bytes))
+}
+
 /// Writes a file as a whole or not at all.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     let new = path.with_extension("new");
@@ -477,7 +492,9 @@ mod tests {
         let mut damaged = last.clone();
         damaged[30] ^= 1;
         let witness = std::fs::read(path.with_extension(LOCK)).unwrap();
-        let accidents: [(&str, Option<&[u8]>); 5] = [
+        let huge = vec![0; usize::try_from(BYTES_MAX).unwrap() + 1];
+        let accidents: [(&str, Option<&[u8]>); 6] = [
+            ("huge", Some(&huge)),
             ("missing", None),
             ("older", Some(&older)),
             ("damaged", Some(&damaged)),

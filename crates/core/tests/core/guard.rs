@@ -1912,3 +1912,15 @@ fn a_loss_whose_time_is_not_certain_does_not_raise_the_limit() {
         }]
     );
 }
+
+#[test]
+fn a_run_without_a_change_leaves_the_record_as_it_is() {
+    let mut organization = ModelOrganization::default();
+    let mut run = since(NOON);
+    run.sync(&people(0..10), &mut organization, &policy());
+    let after_the_first = run.ledger.digest();
+    run.now += SignedDuration::from_mins(10);
+    let second = run.sync(&people(0..10), &mut organization, &policy());
+    assert_eq!(changes(&second), [""; 0]);
+    assert_eq!(run.ledger.digest(), after_the_first);
+}

@@ -9,7 +9,7 @@ use directory_sync_core::sync::guard::{Approval, GuardedPlan, HeldBecause, guard
 use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::memberships::{FailedChanges, MembershipCache};
 use directory_sync_core::sync::plan::{GroupAction, draft};
-use directory_sync_core::sync::policy::{Limit, OffboardingAction, Policy};
+use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction, Policy};
 use directory_sync_core::sync::resolve::resolve;
 use directory_sync_core_testing::{TestDirectory, directory, id, policy};
 use jiff::Timestamp;
@@ -681,5 +681,28 @@ fn somebody_with_an_account_does_not_get_the_one_of_a_leaver_whose_address_they_
         let run = server.sync(&reused);
         assert_eq!(changes(&run), [""; 0], "nobody is re-linked or revoked");
         assert!(messages(&run).contains("belongs to p0, so it isn't given to p1"));
+    }
+}
+
+#[test]
+fn a_group_is_protected_by_the_name_that_the_server_keeps() {
+    let mut server = Server::new();
+    server.policy.groups.protected = vec![Glob::new("admins")];
+    server.policy.offboarding.limit = Limit::Percent(100.0);
+    let with = |name: &str, members: &[&str]| {
+        let people = (0..4).fold(directory(), |directory, n| {
+            directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+        });
+        people.group("g", name, members)
+    };
+    server.sync(&with("Admins", &["p0", "p1"]));
+    // This server can't rename groups.
+    for name in ["Admins", "Operators"] {
+        let run = server.sync(&with(name, &["p0"]));
+        let why = run.held.map(|held| held.describe()).unwrap_or_default();
+        assert!(
+            why.contains("is protected, and 1 member would leave it"),
+            "{name}: {why}"
+        );
     }
 }

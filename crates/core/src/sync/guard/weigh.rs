@@ -339,6 +339,12 @@ fn groups(
     for (group, leaving) in &losses.groups {
         // By the name that it has in Bitwarden, and by the one that it gets.
         let current = losses.renamed.get(group).map(|(from, _)| *from);
+        // A server that can't rename keeps the first one.
+        let on_server = plan
+            .sent
+            .as_ref()
+            .and_then(|sent| sent.server_names.get(*group));
+        let current = current.or(on_server.map(|name| &**name));
         let names = current.into_iter().chain([leaving.name]);
         let protected = names.into_iter().find(|name| is_protected(policy, name));
         let protected = protected.filter(|_| leaving.any());

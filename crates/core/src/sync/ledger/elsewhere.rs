@@ -75,6 +75,8 @@ impl Ledger {
                 && !failed.people.contains(change.external_id())
         });
         let added = number(added.count());
+        // Now, and not at the next run: one without a change leaves the record as it is.
+        self.had_members |= added > 0;
         if let Some(expected) = &mut self.expected {
             expected.members = expected.members.saturating_add(added);
         }

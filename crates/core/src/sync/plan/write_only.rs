@@ -501,6 +501,10 @@ impl<'a> Comparison<'a> {
     }
 
     fn tell_new_name(&mut self, group: &RosterGroup, before: &SentGroup) {
+        if before.name != group.name {
+            let names = &mut self.sent.server_names;
+            names.insert(group.id.clone(), before.name.clone());
+        }
         let known = before.renamed.as_ref().unwrap_or(&before.name);
         if *known == group.name {
             return;
