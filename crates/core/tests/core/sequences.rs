@@ -733,9 +733,8 @@ impl Observer {
         if let Some((since, _)) = before {
             // What earlier runs took away counts for as long.
             let expired = |at: &Timestamp| *at > since - DAY && *at <= self.since();
-            let losses = self.losses.iter().map(|loss| &loss.at);
-            let other = self.deleted.iter().chain(&self.by_hand).chain(&self.lost);
-            let nothing_expired = !losses.chain(other).any(expired);
+            let runs = self.bases.iter().map(|(at, _)| at);
+            let nothing_expired = !runs.chain(&self.by_hand).any(expired);
             if nothing_expired {
                 self.reached.still_held += 1;
                 prop_assert!(
@@ -958,7 +957,9 @@ impl Observer {
                 let protected = self.policy.groups.protected.iter();
                 let mut protected = protected.map(|glob| glob.matches(&group.name));
                 prop_assert!(!protected.any(|is| is), "{own} left {}", group.name);
-                let kind = by_group.get(&(of, own)).or_else(|| by_person.get(own));
+                // Whoever is in a group that is deleted loses it with all others.
+                let of_person = by_person.get(own).filter(|_| inside.is_some());
+                let kind = by_group.get(&(of, own)).or(of_person);
                 let kind = kind.copied().unwrap_or(EvidenceKind::Absent);
                 if kind == EvidenceKind::Absent && synced {
                     left.insert(of.clone());
