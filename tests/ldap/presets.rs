@@ -14,20 +14,20 @@ objectClass: domain
 dc: example
 ";
 
-// People as every server has them; more lines may follow.
+// People as every server has them; more lines may follow. slapadd wants all classes in a row.
 const ANN: &str = "dn: uid=ann,dc=example,dc=com
-objectClass: inetOrgPerson
 uid: ann
 cn: Ann
 sn: Ann
-mail: ann@example.com";
+mail: ann@example.com
+objectClass: inetOrgPerson";
 
 const BOB: &str = "dn: uid=bob,dc=example,dc=com
-objectClass: inetOrgPerson
 uid: bob
 cn: Bob
 sn: Bob
-mail: bob@example.com";
+mail: bob@example.com
+objectClass: inetOrgPerson";
 
 /// Syncs what the preset finds at `url` into an organization that has Bob with this ID.
 async fn synced(preset: &str, url: &str, bob: Option<&str>) -> SimulatedOrganization {
