@@ -27,6 +27,9 @@ async fn slow(purpose: &str) -> World {
     };
     let world = World::with(purpose, config).await;
     world.seed_leavers(LEAVERS as u32);
+    // A directory of strangers alone isn't believed.
+    let stays = organization::MemberSeed::new("p00@example.com");
+    world.organization.seed_member(stays);
     world
 }
 

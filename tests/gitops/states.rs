@@ -103,6 +103,9 @@ async fn a_first_run_under_way_and_one_that_fails() {
     };
     let mut world = World::with("under-way", config).await;
     world.seed_leavers(40);
+    // A directory of strangers alone isn't believed.
+    let stays = organization::MemberSeed::new("p00@example.com");
+    world.organization.seed_member(stays);
     let operator = world.operator();
     world.resource(
         "staff",
