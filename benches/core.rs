@@ -50,10 +50,10 @@ fn bench(people: u32) -> Result<()> {
         people,
         "resolve",
         || directory.clone(),
-        |directory| resolve(directory, &policy).unwrap(),
+        |directory| resolve(directory, &policy).expect("it fits into memory"),
     );
 
-    let roster = resolve(directory, &policy).unwrap();
+    let roster = resolve(directory, &policy).expect("it fits into memory");
     let empty = Organization::Read(Complete::after_last_page(Content::default()));
     let nothing = MembershipCache::default();
     let first = planned(&roster, &empty, &policy, &nothing);
