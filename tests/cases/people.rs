@@ -85,11 +85,9 @@ async fn characters_of_an_address_that_nobody_sees_are_spelled_out() {
     assert_eq!(case.organization.invitations(), [].into());
 }
 
-/// Three leavers were revoked, two more are disabled and were never members; then an access rule hides the
-/// attribute that says so.
-#[tokio::test]
-async fn an_access_rule_on_the_attribute_of_disabled_accounts_restores_and_invites_nobody() {
-    let mut case = Case::start_changed("id_of_one_person_not_visible", |ldif| {
+/// Three leavers, and two more who are disabled and were never members, by employeeType.
+async fn company_with_leavers() -> Case {
+    let case = Case::start_changed("id_of_one_person_not_visible", |ldif| {
         let mut ldif = ldif.replace(
             "mail: u5@example.com\n",
             "mail: u5@example.com\nemployeeNumber: 5\n",
@@ -112,6 +110,13 @@ async fn an_access_rule_on_the_attribute_of_disabled_accounts_restores_and_invit
         "{idAttribute: employeeNumber}",
         "{idAttribute: employeeNumber, disabled: {attribute: employeeType, values: [disabled]}}",
     );
+    case
+}
+
+/// The leavers were revoked; then an access rule hides the attribute that says so.
+#[tokio::test]
+async fn an_access_rule_on_the_attribute_of_disabled_accounts_restores_and_invites_nobody() {
+    let mut case = company_with_leavers().await;
     case.sync().await.ends_with(0).prints("3 Revoke");
     let before = case.now();
 
@@ -120,8 +125,29 @@ async fn an_access_rule_on_the_attribute_of_disabled_accounts_restores_and_invit
 
     ran.prints("NotRestored (3)")
         .prints("UnknownAccountState (1)")
-        .prints(
-            "2 people aren't invited: no entry of the directory has the attribute employeeType",
-        );
+        .prints("2 people aren't invited: whether their accounts are disabled isn't known");
     assert_eq!(case.now(), before);
+}
+
+/// The leavers were revoked; then the spec says that the attribute means something else, or nothing.
+#[tokio::test]
+async fn a_spec_that_does_not_read_disabled_accounts_any_more_restores_and_invites_nobody() {
+    let case = company_with_leavers().await;
+    case.sync().await.ends_with(0).prints("3 Revoke");
+    let before = case.now();
+
+    for (from, to) in [
+        ("values: [disabled]", "values: [retired]"),
+        (
+            ", disabled: {attribute: employeeType, values: [retired]}",
+            "",
+        ),
+    ] {
+        case.edit(from, to);
+        let ran = case.sync().await.ends_with(0);
+        ran.prints("NotRestored (3)")
+            .prints("UnknownAccountState (1)")
+            .prints("set ");
+        assert_eq!(case.now(), before);
+    }
 }

@@ -1,7 +1,7 @@
 //! What directories do besides the standard: hidden values, ids that aren't, lockouts that pass.
 
 use directory_sync::api::spec::LdapDisabled;
-use directory_sync::directory::{AccountState, InPart};
+use directory_sync::directory::{AccountState, Directory, InPart};
 use directory_sync::problem::ProblemReason;
 use directory_sync::source::SourceErrorKind;
 use directory_sync::source::ldap::{GroupSettings, IdAttribute, MemberAttribute};
@@ -131,11 +131,8 @@ async fn a_lockout_that_passes_disables_nobody_and_one_for_good_does_and_says_wh
         disabled[0].evidence.as_ref().unwrap().to_string(),
         format!("pwdAccountLockedTime of uid=bob,ou=people,{SUFFIX} is 000001010000Z")
     );
-    let attribute = directory.state_attribute.unwrap();
-    assert_eq!(
-        (&*attribute.name, attribute.seen),
-        ("pwdAccountLockedTime", 2)
-    );
+    let rule = directory.account_rule.unwrap();
+    assert_eq!((&*rule.name, rule.seen), ("pwdAccountLockedTime", Some(2)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -270,4 +267,59 @@ async fn people_are_in_their_primary_group_where_that_is_asked_for() {
         .collect();
     in_part.sort_unstable();
     assert_eq!(in_part, [("one", true), ("staff", false), ("two", true)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attribute_that_is_hidden_in_a_part_of_the_tree_is_told_by_the_entries_beside() {
+    let mut text = company().text().to_owned();
+    text.push_str(&format!(
+        "\ndn: ou=board,{SUFFIX}\nobjectClass: organizationalUnit\nou: board\n\n"
+    ));
+    let person = |kind: Option<&str>, uid: &str, unit: &str| {
+        let attributes: Vec<(&str, &str)> = kind
+            .map(|kind| ("employeeType", kind))
+            .into_iter()
+            .collect();
+        let entry = person_with(&attributes, uid);
+        entry.replace("ou=people,", &format!("ou={unit},"))
+    };
+    for (kind, uid, unit) in [
+        (Some("left"), "ann", "board"),
+        (Some("left"), "bob", "people"),
+        (None, "cid", "people"),
+        (None, "dea", "board"),
+    ] {
+        text.push_str(&person(kind, uid, unit));
+    }
+    let read_with = async |rule: &str| {
+        let slapd = start(Slapd::options().ldif(&text).database_line(rule));
+        let mut settings = settings(&slapd.url());
+        settings.users.disabled = Some(LdapDisabled {
+            attribute: "employeeType".into(),
+            values: Some(vec!["left".into()]),
+        });
+        read(settings).await
+    };
+    let unseen = |directory: &Directory| -> Vec<String> {
+        let unseen = directory
+            .users
+            .iter()
+            .filter(|user| user.unseen_in.is_some());
+        let mut emails: Vec<String> = unseen
+            .map(|user| user.email.as_ref().unwrap().to_string())
+            .collect();
+        emails.sort();
+        emails
+    };
+    let shown = read_with("").await;
+    assert_eq!(unseen(&shown), [""; 0], "somebody in each unit has it");
+    let board = format!("dn.subtree=\"ou=board,{SUFFIX}\"");
+    let hidden = read_with(&format!("access to {board} attrs=employeeType by * none")).await;
+    assert_eq!(unseen(&hidden), ["ann@example.com", "dea@example.com"]);
+    let rule = hidden.account_rule.unwrap();
+    assert_eq!((&*rule.name, rule.seen), ("employeeType", Some(1)));
+    assert_eq!(
+        Some(rule.meaning),
+        shown.account_rule.map(|rule| rule.meaning)
+    );
 }

@@ -16,9 +16,30 @@ pub struct TestDirectory {
     undecided: Vec<(String, String)>,
     /// Names of groups without an id.
     unidentified_groups: Vec<String>,
-    /// The attribute that marks disabled accounts, where no entry has it.
-    unseen_state_attribute: Option<String>,
+    /// By what disabled accounts are told, where that isn't the usual.
+    rule: Rule,
+    /// Active people whose entry has the attribute, or lacks it: (id, container, whether it has it).
+    attributes: Vec<(String, String, bool)>,
+    /// People whose entry doesn't show the name by which groups may name people.
+    unnamed: Vec<String>,
 }
+
+/// By what disabled accounts are told.
+#[derive(Debug, Clone, Default)]
+enum Rule {
+    /// By an attribute that each entry has.
+    #[default]
+    State,
+    /// By the same, and entries may lack it; `true` where active ones have it for a while.
+    Optional { name: String, comes_and_goes: bool },
+    /// By an attribute whose values mean this.
+    Other(String),
+    /// By nothing.
+    None,
+}
+
+/// What the values of the attribute mean.
+const MEANING: &str = "state is off";
 
 /// A directory without people or groups.
 pub fn directory() -> TestDirectory {
@@ -73,7 +94,55 @@ impl TestDirectory {
 
     /// No entry has this attribute, by which disabled accounts are recognised.
     pub fn without_attribute(mut self, name: &str) -> Self {
-        self.unseen_state_attribute = Some(name.into());
+        self.rule = Rule::Optional {
+            name: name.into(),
+            comes_and_goes: false,
+        };
+        self
+    }
+
+    /// Nothing is read that would tell disabled accounts.
+    pub fn without_account_rule(mut self) -> Self {
+        self.rule = Rule::None;
+        self
+    }
+
+    /// Disabled accounts are told by values that mean something else.
+    pub fn other_account_rule(mut self, meaning: &str) -> Self {
+        self.rule = Rule::Other(meaning.into());
+        self
+    }
+
+    /// Active accounts have the attribute that tells disabled ones for a while, and lack it then.
+    pub fn attribute_comes_and_goes(mut self) -> Self {
+        self.rule = Rule::Optional {
+            name: "state".into(),
+            comes_and_goes: true,
+        };
+        self
+    }
+
+    /// The entry of an active person in this container has the attribute that tells disabled accounts.
+    pub fn shows_attribute(self, id: &str, container: &str) -> Self {
+        self.attribute(id, container, true)
+    }
+
+    /// The entry of an active person in this container doesn't show it.
+    pub fn lacks_attribute(self, id: &str, container: &str) -> Self {
+        self.attribute(id, container, false)
+    }
+
+    fn attribute(mut self, id: &str, container: &str, shown: bool) -> Self {
+        if matches!(self.rule, Rule::State) {
+            self = self.without_attribute("state");
+        }
+        self.attributes.push((id.into(), container.into(), shown));
+        self
+    }
+
+    /// The entry of this person doesn't show the name by which groups may name people.
+    pub fn unnamed(mut self, id: &str) -> Self {
+        self.unnamed.push(id.into());
         self
     }
 
@@ -103,10 +172,32 @@ impl TestDirectory {
     /// Reads it to its end.
     pub fn read(&self) -> Complete<Directory> {
         let mut builder = DirectoryBuilder::with_shareable_ids();
+        match &self.rule {
+            Rule::State => builder.account_rule("state", MEANING),
+            Rule::Optional {
+                name,
+                comes_and_goes,
+            } => builder.optional_account_rule(name, MEANING, *comes_and_goes),
+            Rule::Other(meaning) => builder.account_rule("state", meaning),
+            Rule::None => {}
+        }
         for (id, email, state) in &self.people {
             let key = builder.key(id);
-            let account = Account::new(*state, "state", "off");
+            let mut account = Account::new(*state, "state", "off");
+            let mut attributes = self.attributes.iter();
+            let attribute = attributes.find(|(of, ..)| of == id);
+            let container = attribute.map_or("", |(_, container, _)| container);
+            let shown = match attribute {
+                Some((.., shown)) => *shown,
+                None => *state != AccountState::Active,
+            };
+            if let Rule::Optional { .. } = self.rule {
+                account.unseen_in = builder.note_attribute(container, shown.then_some(*state));
+            }
             builder.user(&[key], id, email, account, id);
+            if self.unnamed.contains(id) {
+                builder.unnamed(key);
+            }
         }
         for (dn, id, email) in &self.entries {
             let key = builder.key(dn);
@@ -127,9 +218,6 @@ impl TestDirectory {
             let key = builder.key(&format!("@{id}"));
             let members = members.iter().map(|member| builder.key(member)).collect();
             builder.group(&[key], id, name, members);
-        }
-        if let Some(name) = &self.unseen_state_attribute {
-            builder.state_attribute(name, 0);
         }
         builder.finish()
     }

@@ -147,6 +147,21 @@ impl ModelOrganization {
         self.remove_member(member);
     }
 
+    /// Somebody changes the email of their account.
+    pub fn set_email(&mut self, email: &str, to: &str) {
+        let member = self.by_email(email).id;
+        self.member_mut(member).email = Email::of_member(to);
+    }
+
+    /// Everybody who was invited accepts.
+    pub fn accept_all(&mut self) {
+        for member in &mut self.content.members {
+            if member.status == MemberStatus::Invited {
+                member.status = MemberStatus::Confirmed;
+            }
+        }
+    }
+
     /// Somebody sets a member's status by hand.
     pub fn set_status(&mut self, email: &str, status: MemberStatus) {
         let member = self.by_email(email).id;

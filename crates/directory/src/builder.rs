@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Display;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::complete::Complete;
 use crate::problem::{KEPT_PER_REASON, Problem, ProblemReason, Problems};
 use crate::text::sanitize;
 use crate::{
-    Account, AccountEvidence, AccountState, Directory, Email, ExternalId, Group, InPart,
-    StateAttribute, UnidentifiedGroup, UnidentifiedUser, UnknownMembers, UnusableEmail, User,
+    Account, AccountEvidence, AccountRule, AccountState, Container, Directory, Email, ExternalId,
+    Group, InPart, UnidentifiedGroup, UnidentifiedUser, UnknownMembers, UnusableEmail, User,
 };
 
 /// How many unknown members are named.
@@ -75,12 +76,26 @@ pub struct DirectoryBuilder {
     shared_groups: BTreeMap<u32, Vec<(EntryKey, Box<str>)>>,
     unidentified_users: Vec<UnidentifiedUser>,
     unidentified_groups: Vec<UnidentifiedGroup>,
-    state_attribute: Option<StateAttribute>,
+    account_rule: Option<AccountRule>,
+    attribute: AttributeSeen,
     /// The last evidence that was made, whose texts the next one probably shares.
     last_evidence: Option<Arc<AccountEvidence>>,
     /// Memberships told from the person's side (`memberOf`): (member, group).
     reverse: Vec<(EntryKey, EntryKey)>,
     problems: Problems,
+}
+
+/// Where the attribute was seen that tells disabled accounts.
+#[derive(Default)]
+struct AttributeSeen {
+    containers: HashMap<Box<str>, Container>,
+    /// By the number of the container, whether any entry in it has the attribute.
+    shown: Vec<bool>,
+    /// How many entries have it, and how many of them whose account is active.
+    all: usize,
+    active: usize,
+    /// Active accounts have it while something passes, and lack it as well.
+    comes_and_goes: bool,
 }
 
 #[derive(Default)]
@@ -216,6 +231,8 @@ impl DirectoryBuilder {
             }),
             state: account.state,
             evidence,
+            unseen_in: account.unseen_in,
+            is_unnamed: false,
         }
     }
 
@@ -377,13 +394,59 @@ impl DirectoryBuilder {
         self.reverse.push((member, group));
     }
 
-    /// Names the attribute that tells disabled accounts, and says how many more entries had it.
-    pub fn state_attribute(&mut self, name: &str, seen: usize) {
-        let known = self.state_attribute.get_or_insert_with(|| StateAttribute {
+    /// Says by what accounts are told to be disabled: the attribute or field, and in one text what its
+    /// values mean. Each entry has it.
+    pub fn account_rule(&mut self, name: &str, meaning: &str) {
+        self.account_rule = Some(AccountRule {
             name: name.into(),
-            seen: 0,
+            meaning: meaning.into(),
+            seen: None,
         });
-        known.seen += seen;
+    }
+
+    /// The same, where entries may lack the attribute. `comes_and_goes` where active accounts have it for
+    /// a while and then lack it again: a lockout that passes.
+    pub fn optional_account_rule(&mut self, name: &str, meaning: &str, comes_and_goes: bool) {
+        self.account_rule(name, meaning);
+        self.attribute.comes_and_goes = comes_and_goes;
+        if let Some(rule) = &mut self.account_rule {
+            rule.seen = Some(0);
+        }
+    }
+
+    /// Notes whether an entry has that attribute: `state` by its value, `None` where it lacks it.
+    /// `container` names the entry's parent. What is returned is for [`Account::unseen_in`].
+    pub fn note_attribute(
+        &mut self,
+        container: &str,
+        state: Option<AccountState>,
+    ) -> Option<Container> {
+        let seen = &mut self.attribute;
+        let found = match seen.containers.get(container) {
+            Some(found) => *found,
+            None => {
+                let number = u32::try_from(seen.shown.len() + 1).ok();
+                let number = number.and_then(NonZeroU32::new);
+                let number = Container(number.expect("fewer than 2^32 directory entries"));
+                seen.containers.insert(container.into(), number);
+                seen.shown.push(false);
+                number
+            }
+        };
+        let Some(state) = state else {
+            return Some(found);
+        };
+        seen.all += 1;
+        seen.active += usize::from(state == AccountState::Active);
+        seen.shown[found.0.get() as usize - 1] = true;
+        None
+    }
+
+    /// Notes that this person's entry doesn't show an attribute by which groups name people.
+    pub fn unnamed(&mut self, key: EntryKey) {
+        if let Entry::User(index) = self.entries[key.0 as usize] {
+            self.users[index as usize].is_unnamed = true;
+        }
     }
 
     /// Notes an entry that can't be used.
@@ -404,6 +467,7 @@ impl DirectoryBuilder {
             }
         }
         self.set_shared_ids_aside();
+        self.find_unseen();
         let mut unknown = vec![];
         let mut ambiguous = vec![];
         let mut seen = vec![false; self.entries.len()];
@@ -495,13 +559,33 @@ impl DirectoryBuilder {
             groups,
             unidentified_users: self.unidentified_users,
             unidentified_groups: self.unidentified_groups,
-            state_attribute: self.state_attribute,
+            account_rule: self.account_rule,
             unknown_members: UnknownMembers {
                 count: unknown.len(),
                 sample,
             },
             problems: self.problems,
         })
+    }
+
+    /// Tells which entries lack the attribute of disabled accounts because they may not show it to us.
+    ///
+    /// Where active accounts have it, none is active for lacking it. Where they don't, an entry with the
+    /// same parent that shows it says that it isn't hidden there.
+    fn find_unseen(&mut self) {
+        let seen = &self.attribute;
+        if let Some(rule) = &mut self.account_rule
+            && rule.seen.is_some()
+        {
+            rule.seen = Some(seen.all);
+        }
+        let active_have_it = seen.active > 0 && !seen.comes_and_goes;
+        for user in &mut self.users {
+            user.unseen_in = user.unseen_in.filter(|container| {
+                let shown = seen.shown.get(container.0.get() as usize - 1);
+                active_have_it || shown != Some(&true)
+            });
+        }
     }
 
     /// The names behind keys.

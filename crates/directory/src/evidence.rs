@@ -1,6 +1,7 @@
 //! Why somebody may lose something: what the directory says of an account, and what says so.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// Whether an account may be used.
@@ -23,6 +24,8 @@ pub struct Account<'a> {
     pub attribute: &'a str,
     /// Its value. Ignored for active accounts.
     pub value: &'a str,
+    /// Where the entry is, if it lacks the attribute that would say so.
+    pub unseen_in: Option<Container>,
 }
 
 impl<'a> Account<'a> {
@@ -31,6 +34,7 @@ impl<'a> Account<'a> {
         state: AccountState::Active,
         attribute: "",
         value: "",
+        unseen_in: None,
     };
 
     /// An account whose `attribute` has a `value` that means `state`.
@@ -39,6 +43,7 @@ impl<'a> Account<'a> {
             state,
             attribute,
             value,
+            unseen_in: None,
         }
     }
 }
@@ -107,14 +112,24 @@ impl fmt::Display for ScopeRule {
     }
 }
 
-/// An attribute that tells disabled accounts, and that active ones may lack.
+/// By what a source tells whether accounts may be used.
 ///
-/// Where it was seen on no entry at all although people were revoked for it before, it is probably
-/// hidden from us: nobody is then known to be active again.
+/// Whoever lost access by one rule isn't known to be active again by another one, or where nothing is
+/// read at all that would tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StateAttribute {
-    /// The attribute, as the directory calls it.
+pub struct AccountRule {
+    /// The attribute or field, as the directory calls it.
     pub name: Box<str>,
-    /// How many entries had it, whatever its value.
-    pub seen: usize,
+    /// The attribute and what its values mean, in one text: it is another one after each change of either.
+    pub meaning: Box<str>,
+    /// How many entries had the attribute, whatever its value; `None` where a read fails unless each
+    /// entry has it.
+    pub seen: Option<usize>,
 }
+
+/// Where an entry is that lacks the attribute of the [`AccountRule`]: its parent, as a number.
+///
+/// Access rules are mostly for a part of the tree, so whether an attribute can be seen at all shows on the
+/// other entries with the same parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Container(pub(crate) NonZeroU32);

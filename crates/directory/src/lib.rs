@@ -17,7 +17,9 @@ mod unidentified;
 
 pub use builder::{DirectoryBuilder, EntryKey};
 pub use email::{EMAIL_MAX, Email, InvalidEmail};
-pub use evidence::{Account, AccountEvidence, AccountState, Evidence, ScopeRule, StateAttribute};
+pub use evidence::{
+    Account, AccountEvidence, AccountRule, AccountState, Container, Evidence, ScopeRule,
+};
 pub use external_id::{EXTERNAL_ID_MAX, ExternalId, InvalidExternalId};
 pub use glob::Glob;
 pub use progress::ReadProgress;
@@ -40,9 +42,8 @@ pub struct Directory {
     pub unidentified_users: Vec<UnidentifiedUser>,
     /// Groups that were read and can't be identified.
     pub unidentified_groups: Vec<UnidentifiedGroup>,
-    /// The attribute that tells which accounts are disabled, where entries may lack it; `None`
-    /// where every entry is known to have one.
-    pub state_attribute: Option<StateAttribute>,
+    /// By what it was told which accounts are disabled; `None` where nothing was read that would tell.
+    pub account_rule: Option<AccountRule>,
     /// Members of groups that are neither among the people nor the groups that were read: entries
     /// outside the source's filters, computers, contacts.
     pub unknown_members: UnknownMembers,
@@ -62,6 +63,12 @@ pub struct User {
     /// What says so. Only accounts that aren't active have it: a directory of a million has few of
     /// them.
     pub evidence: Option<Arc<AccountEvidence>>,
+    /// Where the entry is, if it lacks the attribute of [`Directory::account_rule`] and that attribute
+    /// may be hidden from us there: the account may be disabled.
+    pub unseen_in: Option<Container>,
+    /// Whether groups name people by an attribute that this entry doesn't show: it may be any member whom
+    /// a group names and nobody knows.
+    pub is_unnamed: bool,
 }
 
 /// An email that can't be used, with what is needed to tell a person about it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use crate::directory::{
-    Email, Evidence, ExternalId, StateAttribute, UnidentifiedGroup, UnidentifiedUser,
+    AccountRule, Container, Email, Evidence, ExternalId, UnidentifiedGroup, UnidentifiedUser,
 };
 use crate::problem::Problems;
 
@@ -31,8 +31,8 @@ pub struct Roster {
     pub unidentified: Vec<UnidentifiedUser>,
     /// Groups that were read and can't be identified. Ids carry the prefix.
     pub unidentified_groups: Vec<UnidentifiedGroup>,
-    /// The attribute that tells disabled accounts, where entries may lack it.
-    pub state_attribute: Option<StateAttribute>,
+    /// By what it was told which accounts are disabled; `None` where nothing was read that would tell.
+    pub account_rule: Option<AccountRule>,
     /// Entries left out, by reason.
     pub problems: Problems,
     /// Whether the directory named no one who is active and in scope. People who can't be identified,
@@ -51,6 +51,12 @@ pub struct Person {
     pub eligibility: Eligibility,
     /// What says so, of those who are disabled, deleted or out of scope.
     pub evidence: Option<Evidence>,
+    /// Where the entry is, if the attribute that tells disabled accounts may be hidden from us there, and
+    /// the entry doesn't show it.
+    pub unseen_in: Option<Container>,
+    /// Whether the entry doesn't show an attribute by which groups name people: they may be any member
+    /// whom a group names and nobody knows.
+    pub is_unnamed: bool,
 }
 
 /// What the directory and the filters make of a person.

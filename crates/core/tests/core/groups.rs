@@ -474,3 +474,32 @@ fn whoever_may_be_in_a_group_through_one_that_is_hidden_is_not_out_of_scope() {
         assert!(changes(&guarded).contains(&format!("{name} p2")));
     }
 }
+
+#[test]
+fn whoever_does_not_show_the_name_that_groups_have_stays_in_one_that_names_somebody_unknown() {
+    // The group names logins: ann's isn't shown, and `login` may be hers.
+    let with = |ann: fn(TestDirectory) -> TestDirectory, members: &[&str]| {
+        let people = directory()
+            .person("ann", "ann@example.com")
+            .person("eve", "eve@example.com");
+        ann(people).group("g", "Group", members)
+    };
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .member("eve", "eve@example.com")
+        .group("g", "Group", &["ann@example.com", "eve@example.com"]);
+    let before = organization.show();
+    let mut run = Run::default();
+    let hidden = with(|people| people.unnamed("ann"), &["login", "eve"]);
+    for _ in 0..2 {
+        run.sync(&hidden, &mut organization, &unlimited());
+        assert_eq!(organization.show(), before);
+    }
+    // Who shows it isn't `login`.
+    let shown = with(|people| people, &["login", "eve"]);
+    run.sync(&shown, &mut organization, &unlimited());
+    assert_eq!(
+        organization.show().last().unwrap(),
+        "group Group (g): eve@example.com"
+    );
+}

@@ -922,16 +922,51 @@ fn an_account_takes_nobodys_place_in_a_group_where_ids_were_swapped() {
         organization.show().last().unwrap(),
         "group Group (g): cid@example.com"
     );
-    // Who has a new address that is nobody else's comes into groups as before.
+    // Nor does who has a new address that is nobody else's: it may be another person's entry.
     let married = directory()
         .person("u0", "ann@example.com")
         .person("u2", "robert@example.com")
         .person("u3", "cid@example.com")
         .group("g", "Group", &["u3", "u2"]);
+    let after = run.sync(&married, &mut organization, &unlimited());
+    assert!(changes(&after).is_empty(), "{:?}", changes(&after));
+    assert_eq!(
+        organization.show().last().unwrap(),
+        "group Group (g): cid@example.com"
+    );
+    // Once the address is the same in Bitwarden, they come.
+    organization.set_email("bob@example.com", "robert@example.com");
     run.sync(&married, &mut organization, &unlimited());
     assert_eq!(
         organization.show().last().unwrap(),
-        "group Group (g): bob@example.com cid@example.com"
+        "group Group (g): cid@example.com robert@example.com"
+    );
+}
+
+#[test]
+fn where_a_directory_gives_ids_to_other_people_nobody_comes_into_their_groups() {
+    // Another server, which numbers other people from one: they have addresses of their own.
+    let numbered = |at: &str, group: &[&str]| {
+        let people = (0..20).fold(directory(), |directory, n| {
+            directory.person(&format!("p{n}"), &format!("{at}{n}@example.com"))
+        });
+        people.group("eng", "Engineering", group)
+    };
+    let mut organization = organization();
+    let mut run = Run::default();
+    run.sync(&numbered("old", &["p0"]), &mut organization, &unlimited());
+    organization.accept_all();
+    run.sync(&numbered("old", &["p0"]), &mut organization, &unlimited());
+    let before = organization.show();
+    let everyone: Vec<String> = (0..20).map(|n| format!("p{n}")).collect();
+    let everyone: Vec<&str> = everyone.iter().map(String::as_str).collect();
+    let after = run.sync(&numbered("new", &everyone), &mut organization, &unlimited());
+    assert_eq!(organization.show(), before);
+    assert_eq!(problems(&after).len(), 20);
+    assert!(
+        problems(&after)
+            .iter()
+            .all(|(reason, _)| *reason == ProblemReason::EmailChanged)
     );
 }
 
@@ -1189,4 +1224,208 @@ fn whom_a_stopped_run_is_known_to_have_revoked_is_restored() {
     let active = eve().person("ann", "ann@example.com");
     let after = run.sync(&active, &mut organization, &unlimited());
     assert_eq!(changes(&after), ["Restore ann"]);
+}
+
+/// Ann was disabled, and is revoked for it; Eve is active.
+fn revoked_as_disabled(policy: &Policy) -> (Run, ModelOrganization) {
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .member("eve", "eve@example.com");
+    let mut run = Run::default();
+    let disabled = directory()
+        .person("eve", "eve@example.com")
+        .disabled("ann", "ann@example.com");
+    run.sync(&disabled, &mut organization, policy);
+    (run, organization)
+}
+
+fn ann_and_eve() -> TestDirectory {
+    directory()
+        .person("ann", "ann@example.com")
+        .person("eve", "eve@example.com")
+}
+
+#[test]
+fn a_spec_that_reads_something_else_than_what_told_disabled_accounts_gives_nobody_access() {
+    let mut restoring = unlimited();
+    restoring.onboarding.restore = Restore::All;
+    let mut removing = unlimited();
+    removing.offboarding.disabled = OffboardingAction::Remove;
+    type Edit = fn(TestDirectory) -> TestDirectory;
+    let edits: [Edit; 2] = [TestDirectory::without_account_rule, |directory| {
+        directory.other_account_rule("state is retired")
+    }];
+    for policy in [unlimited(), restoring, removing] {
+        for edit in edits {
+            let (mut run, mut organization) = revoked_as_disabled(&policy);
+            let before = organization.show();
+            let newcomer = || ann_and_eve().person("new", "new@example.com");
+            for _ in 0..2 {
+                run.now += SignedDuration::from_hours(30);
+                let after = run.sync(&edit(newcomer()), &mut organization, &policy);
+                // Neither Ann, who is disabled still, nor a newcomer, who may be.
+                assert_eq!(organization.show(), before);
+                assert_eq!(
+                    problems(&after),
+                    [
+                        (ProblemReason::UnknownAccountState, vec!["new"]),
+                        (ProblemReason::NotRestored, vec!["ann"]),
+                    ]
+                );
+            }
+            // By what told so she is active again.
+            let after = run.sync(&newcomer(), &mut organization, &policy);
+            let back = match policy.offboarding.disabled {
+                OffboardingAction::Remove => "Invite ann",
+                _ => "Restore ann",
+            };
+            assert_eq!(changes(&after), [back, "Invite new"]);
+        }
+    }
+}
+
+#[test]
+fn whoever_is_disabled_by_the_new_rule_as_well_is_restored_by_it() {
+    let (mut run, mut organization) = revoked_as_disabled(&unlimited());
+    let other = |directory: TestDirectory| directory.other_account_rule("state is off or retired");
+    let eve = || directory().person("eve", "eve@example.com");
+    let disabled = other(eve().disabled("ann", "ann@example.com"));
+    let after = run.sync(&disabled, &mut organization, &unlimited());
+    assert_eq!(changes(&after), [""; 0]);
+    let kept = run.ledger.digest();
+    run.sync(&disabled, &mut organization, &unlimited());
+    assert_eq!(run.ledger.digest(), kept, "it is noted once");
+    let after = run.sync(&other(ann_and_eve()), &mut organization, &unlimited());
+    assert_eq!(changes(&after), ["Restore ann"]);
+}
+
+#[test]
+fn whoever_was_disabled_while_revoked_for_another_reason_is_not_restored_by_another_rule() {
+    let mut policy = unlimited();
+    policy.offboarding.absent = OffboardingAction::Revoke;
+    policy.onboarding.restore = Restore::All;
+    let eve = || directory().person("eve", "eve@example.com");
+    let disabled = eve().disabled("ann", "ann@example.com");
+    let by_a_run = |run: &mut Run, organization: &mut ModelOrganization| {
+        let after = run.sync(&eve(), organization, &policy);
+        assert_eq!(changes(&after), ["Revoke ann"]);
+    };
+    let by_hand = |_: &mut Run, organization: &mut ModelOrganization| {
+        organization.set_status("ann@example.com", MemberStatus::Revoked);
+    };
+    type Act<'a> = &'a dyn Fn(&mut Run, &mut ModelOrganization);
+    let both: [Act<'_>; 2] = [&by_a_run, &by_hand];
+    for revokes in both {
+        let mut organization = organization()
+            .member("ann", "ann@example.com")
+            .member("eve", "eve@example.com");
+        let mut run = Run::default();
+        revokes(&mut run, &mut organization);
+        let before = organization.show();
+        run.sync(&disabled, &mut organization, &policy);
+        let dropped = ann_and_eve().without_account_rule();
+        let after = run.sync(&dropped, &mut organization, &policy);
+        assert_eq!(organization.show(), before);
+        assert_eq!(
+            problems(&after),
+            [(ProblemReason::NotRestored, vec!["ann"])]
+        );
+        let after = run.sync(&ann_and_eve(), &mut organization, &policy);
+        assert_eq!(changes(&after), ["Restore ann"]);
+    }
+}
+
+#[test]
+fn an_attribute_that_is_hidden_in_a_part_of_the_directory_restores_and_invites_nobody_there() {
+    let policy = unlimited();
+    // Ann is on the board, whose entries don't show the attribute any more; Ron and newcomers elsewhere.
+    let company = |ron: fn(TestDirectory, &str, &str) -> TestDirectory| {
+        let people = ann_and_eve().person("new", "new@example.com");
+        let people = ron(people, "ron", "ron@example.com");
+        people
+            .person("there", "there@example.com")
+            .lacks_attribute("ann", "board")
+            .lacks_attribute("eve", "staff")
+            .lacks_attribute("new", "board")
+            .lacks_attribute("there", "staff")
+    };
+    let elsewhere = |people: TestDirectory| {
+        people
+            .disabled("off", "off@example.com")
+            .shows_attribute("off", "staff")
+    };
+    let (mut run, mut organization) = revoked_as_disabled(&policy);
+    let hidden = elsewhere(company(|people, _, _| people));
+    let after = run.sync(&hidden, &mut organization, &policy);
+    assert_eq!(changes(&after), ["Invite there"], "nobody of the board");
+    assert_eq!(
+        problems(&after),
+        [
+            (ProblemReason::UnknownAccountState, vec!["new"]),
+            (ProblemReason::NotRestored, vec!["ann"]),
+        ]
+    );
+    // Somebody on the board shows it: it isn't hidden there.
+    let shown = hidden
+        .disabled("cfo", "cfo@example.com")
+        .shows_attribute("cfo", "board");
+    let after = run.sync(&shown, &mut organization, &policy);
+    assert_eq!(changes(&after), ["Restore ann", "Invite new"]);
+
+    // Where active people have it, nobody is active for lacking it, wherever they are.
+    let (mut run, mut organization) = revoked_as_disabled(&policy);
+    let lacks = |people: TestDirectory| {
+        people
+            .person("ron", "ron@example.com")
+            .shows_attribute("ron", "staff")
+            .lacks_attribute("ann", "staff")
+            .lacks_attribute("eve", "staff")
+    };
+    let after = run.sync(&lacks(ann_and_eve()), &mut organization, &policy);
+    assert_eq!(changes(&after), ["Invite ron"]);
+    assert_eq!(
+        problems(&after),
+        [(ProblemReason::NotRestored, vec!["ann"])]
+    );
+    let back = ann_and_eve().shows_attribute("ann", "staff");
+    let after = run.sync(&back, &mut organization, &policy);
+    assert_eq!(changes(&after), ["Restore ann"]);
+
+    // But for a lockout that passes, which active people have for a while.
+    let (mut run, mut organization) = revoked_as_disabled(&policy);
+    let passing = lacks(ann_and_eve().attribute_comes_and_goes());
+    let after = run.sync(&passing, &mut organization, &policy);
+    assert!(changes(&after).contains(&"Restore ann".to_owned()));
+}
+
+#[test]
+fn whoever_was_removed_and_invited_anew_and_revoked_by_hand_stays_revoked() {
+    let mut policy = unlimited();
+    policy.offboarding.remove_after = Some(SignedDuration::from_hours(24));
+    let (mut run, mut organization) = revoked_as_disabled(&policy);
+    // The same person as another member.
+    organization.drop_member("ann@example.com");
+    let (own, revoked) = (Some(id("ann")), MemberStatus::Revoked);
+    organization.add(own, "ann@example.com", revoked, MemberRole::USER);
+    let before = organization.show();
+    let after = run.sync(&ann_and_eve(), &mut organization, &policy);
+    assert_eq!(organization.show(), before);
+    assert_eq!(
+        problems(&after),
+        [(ProblemReason::NotRestored, vec!["ann"])]
+    );
+
+    // Nor are they removed for good, as whoever was revoked by a run would be.
+    let (mut run, mut organization) = revoked_as_disabled(&policy);
+    organization.drop_member("ann@example.com");
+    let own = Some(id("ann"));
+    organization.add(own, "ann@example.com", revoked, MemberRole::USER);
+    let disabled = directory()
+        .person("eve", "eve@example.com")
+        .disabled("ann", "ann@example.com");
+    for _ in 0..2 {
+        run.now += SignedDuration::from_hours(30);
+        run.sync(&disabled, &mut organization, &policy);
+        assert_eq!(organization.show(), before);
+    }
 }

@@ -19,6 +19,7 @@ use crate::{changes, problems};
 /// What the server holds by what was sent, and the rules.
 struct Server {
     memory: MembershipCache,
+    ledger: Ledger,
     policy: Policy,
 }
 
@@ -28,6 +29,7 @@ impl Server {
         policy.offboarding.limit = Limit::Percent(100.0);
         Self {
             memory: MembershipCache::default(),
+            ledger: Ledger::default(),
             policy,
         }
     }
@@ -38,16 +40,16 @@ impl Server {
             &roster,
             &Organization::WriteOnly,
             &self.policy,
-            &Ledger::default(),
+            &self.ledger,
             Timestamp::UNIX_EPOCH,
         );
         assert!(self.memory.to_read(&draft, true).is_empty());
         let mut plan = draft.complete(&self.memory, &HashMap::new());
-        plan.keep_manual_revocations(&self.policy, &Ledger::default());
+        plan.keep_manual_revocations(&self.policy, &self.ledger);
         guard(
             plan,
             &self.policy,
-            &Ledger::default(),
+            &self.ledger,
             Timestamp::UNIX_EPOCH,
             approval,
         )
@@ -55,7 +57,14 @@ impl Server {
 
     fn sync(&mut self, directory: &TestDirectory) -> GuardedPlan {
         let guarded = self.plan(directory, None);
-        self.memory.record(&guarded, &FailedChanges::default());
+        let failed = FailedChanges::default();
+        self.memory.record(&guarded, &failed);
+        if guarded.approved.changes.is_empty() {
+            self.ledger.observe(&guarded);
+        } else {
+            self.ledger.before(&guarded, Timestamp::UNIX_EPOCH);
+            self.ledger.after(&guarded, &failed);
+        }
         guarded
     }
 
@@ -704,5 +713,34 @@ fn a_group_is_protected_by_the_name_that_the_server_keeps() {
             why.contains("is protected, and 1 member would leave it"),
             "{name}: {why}"
         );
+    }
+}
+
+#[test]
+fn a_spec_that_reads_something_else_restores_nobody_there_either() {
+    type Edit = fn(TestDirectory) -> TestDirectory;
+    let edits: [Edit; 2] = [TestDirectory::without_account_rule, |directory| {
+        directory.other_account_rule("state is retired")
+    }];
+    for (edit, record_is_lost) in edits.into_iter().zip([false, true]) {
+        let mut server = Server::new().never_sends(&[]);
+        server.sync(&company());
+        let others = || {
+            (1..8).fold(directory(), |directory, n| {
+                directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+            })
+        };
+        let fired = others().disabled("p0", "p0@example.com");
+        assert_eq!(changes(&server.sync(&fired)), ["Revoke p0"]);
+        if record_is_lost {
+            // A run that reads them as disabled notes them again.
+            server.ledger = Ledger::default();
+            assert_eq!(changes(&server.sync(&fired)), [""; 0]);
+        }
+        let back = || others().person("p0", "p0@example.com");
+        let run = server.sync(&edit(back()));
+        assert_eq!(changes(&run), [""; 0]);
+        assert_eq!(problems(&run), [(ProblemReason::NotRestored, vec!["p0"])]);
+        assert_eq!(changes(&server.sync(&back())), ["Restore p0"]);
     }
 }

@@ -68,9 +68,11 @@ pub async fn read(
         }
     };
     drop(reader);
-    let builder = builder
+    let mut builder = builder
         .into_inner()
         .expect("no reader panicked while it held the builder");
+    let rule = "userAccountControl";
+    builder.account_rule(rule, "userAccountControl has the bit 2");
     scope::keep(builder.finish(), groups)
 }
 

@@ -48,6 +48,7 @@ pub(super) async fn read(
     let mut builder = builder
         .into_inner()
         .expect("no reader panicked while it held the builder");
+    builder.account_rule("accountEnabled", "accountEnabled is false");
     let mut groups_link = None;
     if let Some((which, (groups, link))) = read {
         groups.build(which, &scope, &mut builder);

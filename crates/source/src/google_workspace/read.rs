@@ -53,6 +53,8 @@ async fn read_once(
     groups.read_nested(api, &seen).await?;
 
     let mut seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let meaning = settings.users.describe_states();
+    seen.builder.account_rule("suspended or archived", &meaning);
     // Whoever is of one of the customer's domains is somebody out of scope, or gone by now.
     let mut external_members = std::mem::take(&mut seen.external_members);
     external_members.retain(|key, email| !seen.people.contains(key) && !seen.is_ours(email));

@@ -232,6 +232,14 @@ pub struct UserSettings {
     pub email_domain: Option<String>,
 }
 
+impl UserSettings {
+    /// What suspended and archived accounts are, in one text.
+    pub(super) fn describe_states(&self) -> String {
+        let (suspended, archived) = (self.suspended, self.archived);
+        format!("suspended is {suspended:?}, archived is {archived:?}")
+    }
+}
+
 impl Default for UserSettings {
     fn default() -> Self {
         Self {

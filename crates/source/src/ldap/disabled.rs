@@ -68,6 +68,35 @@ impl<'a> Disabled<'a> {
             .find(|value| self.means_disabled(value.trim()))
     }
 
+    /// The attribute and what its values mean, in one text.
+    pub fn describe(&self) -> String {
+        let attribute = self.attribute.short();
+        match &self.meaning {
+            Meaning::Values(values) => {
+                let mut values: Vec<String> = values
+                    .iter()
+                    .map(|value| value.trim().to_ascii_lowercase())
+                    .collect();
+                values.sort_unstable();
+                values.dedup();
+                format!("{attribute} is one of {values:?}")
+            }
+            Meaning::Only(only) => format!("{attribute} is one of {only:?}"),
+            Meaning::Bit(bit) => format!("{attribute} has the bit {bit}"),
+            Meaning::DayPassed { .. } => format!("{attribute} is a day that is over"),
+            Meaning::AnyButFalse => format!("{attribute} isn't FALSE"),
+        }
+    }
+
+    /// Whether active accounts have the attribute for a while, and lack it otherwise: these two hold the
+    /// time of a lockout.
+    pub fn comes_and_goes(&self) -> bool {
+        matches!(
+            self.attribute.short(),
+            "pwdaccountlockedtime" | "accountunlocktime"
+        )
+    }
+
     fn means_disabled(&self, value: &str) -> bool {
         let number = || value.parse::<i64>().ok();
         match &self.meaning {
@@ -112,6 +141,33 @@ mod tests {
             assert!(disabled(attribute, &[], means_disabled), "{attribute}");
             assert!(!disabled(attribute, &[], means_active), "{attribute}");
         }
+    }
+
+    #[test]
+    fn each_change_of_attribute_or_values_is_another_rule() {
+        let meaning = |attribute: &str, values: &[&str]| {
+            let rule = LdapDisabled {
+                attribute: attribute.to_owned(),
+                values: Some(values.iter().map(|&value| value.to_owned()).collect()),
+            };
+            Disabled::new(&rule, jiff::Timestamp::UNIX_EPOCH).describe()
+        };
+        let rules = [
+            ("nsAccountLock", &[][..]),
+            ("loginDisabled", &[]),
+            ("employeeType", &[]),
+            ("employeeType", &["left"]),
+            ("employeeType", &["left", "retired"]),
+            ("employeeType", &["left, retired"]),
+            ("shadowExpire", &[]),
+            ("userAccountControl", &[]),
+        ];
+        let meanings = rules.map(|(attribute, values)| meaning(attribute, values));
+        let different: std::collections::BTreeSet<&String> = meanings.iter().collect();
+        assert_eq!(different.len(), rules.len(), "{meanings:?}");
+        // Order and case don't matter, as they don't for what is disabled.
+        let same = meaning("EmployeeType", &["Retired ", "LEFT"]);
+        assert_eq!(same, meaning("employeeType", &["left", "retired"]));
     }
 
     #[test]

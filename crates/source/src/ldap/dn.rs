@@ -32,6 +32,17 @@ pub fn normalize(dn: &str, out: &mut String) {
     }
 }
 
+/// The normal form of the parent of a DN, from its own normal form; empty for one without a parent.
+pub fn parent(normal: &str) -> &str {
+    let mut escaped = false;
+    let end = normal.bytes().position(|byte| {
+        let ends = byte == b',' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or("", |end| &normal[end + 1..])
+}
+
 /// The name without the optional unique identifier of RFC 4517, 3.3.21: `cn=x#'0101'B`.
 pub fn without_unique_id(value: &str) -> &str {
     let Some(rest) = value.trim_end_matches(' ').strip_suffix("'B") else {
@@ -386,6 +397,19 @@ mod tests {
             ("", "  "),
         ] {
             assert_eq!(normal(one), normal(other), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn the_parent_is_what_follows_the_first_part() {
+        for (dn, up) in [
+            ("uid=ann,ou=people,dc=example", "ou=people,dc=example"),
+            (r"cn=Doe\, Ann+uid=ann, OU=People", "ou=people"),
+            (r"cn=a\\,ou=x", "ou=x"),
+            ("dc=example", ""),
+            ("", ""),
+        ] {
+            assert_eq!(parent(&normal(dn)), up, "{dn}");
         }
     }
 

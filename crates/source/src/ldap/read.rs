@@ -60,6 +60,7 @@ async fn read_users(
     progress: &ReadProgress,
 ) -> Result<(), LdapFailure> {
     let mut reader = UserReader::new(settings);
+    reader.note_account_rule(&mut builder.lock().expect("no reader panics with the builder"));
     let attributes = reader.attributes();
     let search = user_search(settings, &attributes);
     let tried = search.tried(&connection.server);
@@ -74,7 +75,6 @@ async fn read_users(
             Ok(Next::Continue)
         })
         .await?;
-    reader.note_state_attribute(&mut builder.lock().expect("no reader panics with the builder"));
     reader.ensure_identified(tried)
 }
 
@@ -165,8 +165,6 @@ pub struct UserReader<'a> {
     member_of: Option<AttributeName>,
     /// The number of a person's primary group.
     gid: Option<AttributeName>,
-    /// How many entries had the attribute that marks disabled accounts.
-    disabled_seen: usize,
     /// The attributes by whose values groups name people.
     named_by: Vec<AttributeName>,
     keys: Vec<EntryKey>,
@@ -204,7 +202,6 @@ impl<'a> UserReader<'a> {
                 .filter(|_| settings.groups.is_some())
                 .map(AttributeName::new),
             gid: primary_groups(settings.groups.as_ref()),
-            disabled_seen: 0,
             named_by,
             keys: vec![],
             text: String::new(),
@@ -238,6 +235,15 @@ impl<'a> UserReader<'a> {
         self.keys.clear();
         // First: it is what tells two entries with one id apart.
         self.keys.push(dn_key(entry.dn(), &mut self.text, builder));
+        let mut account = Account::ACTIVE;
+        if let Some(rule) = &self.disabled {
+            let disabled = rule.value(entry);
+            if let Some(value) = disabled {
+                account = Account::new(AccountState::Disabled, rule.attribute.as_str(), value);
+            }
+            let state = entry.has(&rule.attribute).then_some(account.state);
+            account.unseen_in = builder.note_attribute(dn::parent(&self.text), state);
+        }
         if let Some(attribute) = &self.member_of {
             for group in entry.values(attribute) {
                 let group = dn_key(group, &mut self.text, builder);
@@ -250,30 +256,30 @@ impl<'a> UserReader<'a> {
             let group = group_key(gid, &mut self.text, builder);
             builder.member_of(self.keys[0], group);
         }
+        let mut is_unnamed = false;
         for attribute in &self.named_by {
+            let known = self.keys.len();
             for value in entry.values(attribute) {
                 self.keys
                     .push(value_key(attribute, value, &mut self.text, builder));
             }
-        }
-        let mut account = Account::ACTIVE;
-        if let Some(rule) = &self.disabled {
-            self.disabled_seen += usize::from(entry.has(&rule.attribute));
-            if let Some(value) = rule.value(entry) {
-                account = Account::new(AccountState::Disabled, rule.attribute.as_str(), value);
-            }
+            is_unnamed |= self.keys.len() == known;
         }
         let email = self.email.of(entry, &mut self.text);
         match self.ids.of(entry) {
             Ok(id) => builder.user(&self.keys, &id, email, account, entry.dn()),
             Err(why) => builder.unidentified_user(&self.keys, email, entry.dn(), why),
         }
+        if is_unnamed {
+            builder.unnamed(self.keys[0]);
+        }
     }
 
-    /// Tells the directory whether the attribute of disabled accounts was seen.
-    pub fn note_state_attribute(&self, builder: &mut DirectoryBuilder) {
+    /// Tells the directory by what accounts are told to be disabled.
+    pub fn note_account_rule(&self, builder: &mut DirectoryBuilder) {
         if let Some(rule) = &self.disabled {
-            builder.state_attribute(rule.attribute.as_str(), self.disabled_seen);
+            let name = rule.attribute.as_str();
+            builder.optional_account_rule(name, &rule.describe(), rule.comes_and_goes());
         }
     }
 }

@@ -80,6 +80,7 @@ pub(super) async fn read(
     cache.keep(&recall, &groups, &people);
 
     let mut builder = DirectoryBuilder::new();
+    builder.account_rule("status", &wire::describe(&settings.statuses));
     for user in users {
         let email = user.profile.email.as_deref().unwrap_or_default();
         let login = user.profile.login.as_deref().unwrap_or(&user.id);

@@ -59,6 +59,27 @@ pub struct ErrorBody {
     pub error_description: String,
 }
 
+/// The statuses that Okta documents.
+const STATUSES: [&str; 8] = [
+    "STAGED",
+    "PROVISIONED",
+    "ACTIVE",
+    "RECOVERY",
+    "PASSWORD_EXPIRED",
+    "LOCKED_OUT",
+    "SUSPENDED",
+    "DEPROVISIONED",
+];
+
+/// What each status means, in one text.
+pub fn describe(spec: &OktaStatuses) -> String {
+    let meanings = STATUSES.map(|status| match meaning(spec, status) {
+        Ok(Some(state)) => format!("{status} is {state:?}"),
+        Ok(None) | Err(UnknownStatus) => format!("{status} is Absent"),
+    });
+    meanings.join(", ")
+}
+
 /// What the `status` of an account means; `None`: as if there were no such account.
 ///
 /// # Errors

@@ -43,6 +43,7 @@ pub(super) async fn read(
     let (people, groups) = tokio::try_join!(people, groups)?;
 
     let mut builder = keys.into_inner().unwrap_or_else(PoisonError::into_inner);
+    builder.account_rule("status or state", &settings.describe_states());
     for person in people {
         let key = user_key(&mut builder, person.id);
         let id = person.id.to_string();

@@ -95,6 +95,26 @@ pub(super) fn subdomain_url(subdomain: &str) -> Option<Url> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unknown;
 
+impl OneLoginSettings {
+    /// What each status and each state means, in one text.
+    pub(super) fn describe_states(&self) -> String {
+        let name = |meaning: Result<Option<AccountState>, Unknown>| match meaning {
+            Ok(Some(state)) => format!("{state:?}"),
+            Ok(None) => "Absent".to_owned(),
+            Err(Unknown) => "unknown".to_owned(),
+        };
+        let statuses = (0..=8).map(|number| {
+            let meaning = name(status_meaning(&self.statuses, number));
+            format!("status {number} is {meaning}")
+        });
+        let states = (0..=3).map(|number| {
+            let meaning = name(state_meaning(&self.states, number));
+            format!("state {number} is {meaning}")
+        });
+        statuses.chain(states).collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// What the `status` of an account means; `None`: as if there were no such account.
 pub(super) fn status_meaning(
     spec: &OneLoginStatuses,

@@ -27,6 +27,7 @@ pub use holds::{Hold, HoldId, Holds};
 use crate::directory::{Evidence, ExternalId};
 use crate::sync::hash::{hash, person_hash, truncated};
 use crate::sync::limits::WINDOW;
+use crate::sync::plan::RuleId;
 use crate::sync::stored::{self, Magic};
 
 /// No ledger has more bytes than this. All the following limits add up to it.
@@ -34,7 +35,7 @@ pub const BYTES_MAX: usize = 216 * 1024;
 /// So many losses of a day are kept one by one; of more only the number is.
 pub const LOSSES_MAX: usize = 2_000;
 /// So many revoked people are kept, the latest ones. Who isn't is not restored by itself.
-pub const REVOKED_MAX: usize = 4_000;
+pub const REVOKED_MAX: usize = 3_000;
 /// Of an approval with more changes than this, a process that ends in the middle of them leaves the
 /// rest to be approved again.
 pub const APPROVED_MAX: usize = 3_000;
@@ -49,7 +50,7 @@ const USED_MAX: usize = 50;
 /// a while doesn't forget them.
 const KEPT: i64 = 7 * 24 * 3600;
 
-const MAGIC: &Magic = b"dsyncld5";
+const MAGIC: &Magic = b"dsyncld6";
 
 /// What was taken away and given by earlier runs for one organization.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,7 +180,11 @@ struct Invited {
 struct Revoked {
     at: i64,
     person: Key,
+    /// The member that was revoked, as [`member_number`]; zeros where the server can't be read.
+    member: [u8; 2],
     kind: EvidenceKind,
+    /// What told that the account is disabled, when it was last read so.
+    rule: RuleId,
     state: RevocationState,
 }
 
@@ -189,7 +194,8 @@ enum RevocationState {
     Maybe,
     /// We did.
     Revoked,
-    /// They lost access because their account was disabled, and aren't a revoked member any more.
+    /// They lost access because their account was disabled, and aren't a revoked member any more; or
+    /// their account was disabled while somebody else had revoked them.
     Former,
 }
 
@@ -212,20 +218,28 @@ pub(crate) struct Recent {
 }
 
 impl crate::sync::plan::Revocations for Ledger {
-    fn has_revoked(&self, person: &ExternalId) -> bool {
-        self.has_revoked(person)
-    }
-
-    fn has_revoked_disabled(&self, person: &ExternalId) -> bool {
-        let key = key(person);
-        let mut revoked = self.revoked.iter();
-        revoked.any(|one| one.person == key && one.kind == EvidenceKind::Disabled)
-    }
-
-    fn has_revoked_by(&self, person: &ExternalId, time: Timestamp) -> bool {
+    fn has_revoked(&self, person: &ExternalId, member: Option<Uuid>) -> bool {
         let key = key(person);
         let mut revoked = self.revoked.iter().filter(|one| one.is_ours());
-        revoked.any(|one| one.person == key && one.at <= time.as_second())
+        revoked.any(|one| one.person == key && one.is_member(member))
+    }
+
+    fn disabled_by(&self, person: &ExternalId) -> Option<RuleId> {
+        let key = key(person);
+        let disabled = self.revoked.iter().filter(|one| {
+            let is_disabled = one.kind == EvidenceKind::Disabled;
+            one.person == key && is_disabled
+        });
+        let rules = disabled.map(|one| one.rule);
+        rules.reduce(|one, other| if one == other { one } else { RuleId::UNKNOWN })
+    }
+
+    fn has_revoked_by(&self, person: &ExternalId, member: Uuid, time: Timestamp) -> bool {
+        let key = key(person);
+        let mut revoked = self.revoked.iter().filter(|one| one.is_ours());
+        revoked.any(|one| {
+            one.person == key && one.is_member(Some(member)) && one.at <= time.as_second()
+        })
     }
 
     fn was_disabled(&self, person: &ExternalId) -> bool {
@@ -242,6 +256,12 @@ impl crate::sync::plan::Revocations for Ledger {
 impl Revoked {
     fn is_ours(&self) -> bool {
         self.state == RevocationState::Revoked
+    }
+
+    /// Whether it is this member, as far as either is known.
+    fn is_member(&self, member: Option<Uuid>) -> bool {
+        let Some(member) = member else { return true };
+        self.member == NO_MEMBER || self.member == member_number(member)
     }
 }
 
@@ -647,6 +667,15 @@ pub(crate) fn key(id: &ExternalId) -> Key {
 /// The same for a member that the directory doesn't know, by the id in Bitwarden.
 pub(crate) fn member_key(member: Uuid) -> Key {
     key_of(member.as_bytes())
+}
+
+/// The number of a member of a server that can't be read.
+const NO_MEMBER: [u8; 2] = [0; 2];
+
+/// By this it is seen, but once in 65,536 times, that a person is another member than before.
+fn member_number(member: Uuid) -> [u8; 2] {
+    let hash = hash(member.as_bytes()) as u16;
+    hash.max(1).to_be_bytes()
 }
 
 /// The same for a group's name.

@@ -3,15 +3,19 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{
-    EvidenceKind, Hold, Invited, Key, LOSSES_MAX, Ledger, Loss, PENDING_MAX, REVOKED_MAX,
-    RevocationState, Revoked, Uncounted, What, hourly, key, key_of, member_key, name_key,
+    EvidenceKind, Hold, Invited, Key, LOSSES_MAX, Ledger, Loss, NO_MEMBER, PENDING_MAX,
+    REVOKED_MAX, RevocationState, Revoked, Uncounted, What, hourly, key, key_of, member_key,
+    member_number, name_key,
 };
 use crate::sync::fingerprint::FingerprintSet;
 use crate::sync::limits::WINDOW;
 use crate::sync::memberships::FailedChanges;
-use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Plan, Update};
+use crate::sync::plan::{
+    Action, Change, GroupAction, Kind, MemberAction, Plan, Revocations as _, RuleId, Update,
+};
 
 impl Ledger {
     /// Notes what is about to be done. To be kept before the first change is made: a process that
@@ -56,20 +60,23 @@ impl Ledger {
                     if !approved {
                         losses.push((What::Access { person }, kind));
                     }
+                    let by_rule = match kind {
+                        EvidenceKind::Disabled => Some(plan.rule()),
+                        EvidenceKind::Absent => self.disabled_by(id),
+                    };
                     let state = match action {
                         MemberAction::Revoke { .. } => Some(RevocationState::Maybe),
-                        _ if kind == EvidenceKind::Disabled
-                            || self.has_revoked_disabled(&person) =>
-                        {
-                            Some(RevocationState::Former)
-                        }
-                        _ => None,
+                        _ => by_rule.map(|_| RevocationState::Former),
                     };
-                    let at = self.latest;
+                    // Whoever was disabled before stays so, as far as is known, though it is another
+                    // evidence on which they lose access now.
+                    let kind = by_rule.map_or(kind, |_| EvidenceKind::Disabled);
                     revoked.extend(state.map(|state| Revoked {
-                        at,
+                        at: self.latest,
                         person,
+                        member: change.subject.id.map_or(NO_MEMBER, member_number),
                         kind,
+                        rule: by_rule.unwrap_or(RuleId::UNKNOWN),
                         state,
                     }));
                 }
@@ -262,14 +269,19 @@ impl Ledger {
     /// Whoever is active and stays revoked is to be removed, if ever, that long after they are disabled
     /// or gone again.
     pub(crate) fn keep_revoked(&mut self, plan: &Plan) {
+        self.keep_disabled(plan);
         let Some(revoked) = &plan.revoked else { return };
         if self.revoked.is_empty() {
             return;
         }
-        let revoked: HashSet<Key> = revoked.iter().map(key).collect();
+        let revoked = revoked.iter().map(|(id, member)| (key(id), *member));
+        let revoked: HashMap<Key, Uuid> = revoked.collect();
         let mut back: HashSet<Key> = HashSet::new();
         self.revoked.retain_mut(|one| {
-            if one.state == RevocationState::Former || revoked.contains(&one.person) {
+            let still = revoked.get(&one.person);
+            if one.state == RevocationState::Former
+                || still.is_some_and(|member| one.is_member(Some(*member)))
+            {
                 return true;
             }
             back.insert(one.person);
@@ -290,9 +302,44 @@ impl Ledger {
         }
     }
 
-    fn has_revoked_disabled(&self, person: &Key) -> bool {
-        let mut revoked = self.revoked.iter();
-        revoked.any(|one| one.person == *person && one.kind == EvidenceKind::Disabled)
+    /// Notes who is disabled without having access, and by which rule: whoever reads them as active by
+    /// another one doesn't know whether they are. Of those whom somebody else revoked, as many are noted
+    /// as there is room for.
+    fn keep_disabled(&mut self, plan: &Plan) {
+        let rule = plan.rule();
+        let (inside, outside) = (&plan.disabled_revoked, &plan.disabled_outside);
+        if rule == RuleId::UNKNOWN || (inside.is_empty() && outside.is_empty()) {
+            return;
+        }
+        let mut unknown: HashMap<Key, usize> = inside.iter().map(key).zip(0..).collect();
+        let differs = |one: &Revoked| one.kind != EvidenceKind::Disabled || one.rule != rule;
+        if self.revoked.iter().any(differs) {
+            let outside: HashSet<Key> = outside.iter().map(key).collect();
+            for one in &mut self.revoked {
+                if unknown.contains_key(&one.person) || outside.contains(&one.person) {
+                    (one.kind, one.rule) = (EvidenceKind::Disabled, rule);
+                }
+            }
+        }
+        for one in &self.revoked {
+            unknown.remove(&one.person);
+        }
+        let mut unknown: Vec<(usize, Key)> = unknown
+            .into_iter()
+            .map(|(person, at)| (at, person))
+            .collect();
+        unknown.sort_unstable();
+        let room = REVOKED_MAX.saturating_sub(self.revoked.len());
+        let at = self.latest;
+        let unknown = unknown.into_iter().take(room);
+        self.revoked.extend(unknown.map(|(_, person)| Revoked {
+            at,
+            person,
+            member: NO_MEMBER,
+            kind: EvidenceKind::Disabled,
+            rule,
+            state: RevocationState::Former,
+        }));
     }
 
     /// By its name a group is known again that gets another id.

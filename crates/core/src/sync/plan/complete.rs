@@ -13,10 +13,10 @@ use crate::sync::plan::groups::Target;
 use crate::sync::plan::people::Presence;
 use crate::sync::plan::write_only;
 use crate::sync::plan::{
-    Action, CachedMembers, Change, GroupAction, GroupCache, GroupState, Plan, Reason,
-    RemovedMember, Subject, Update,
+    Action, CachedMembers, Change, CurrentRule, GroupAction, GroupCache, GroupState, Kind, Plan,
+    Reason, RemovedMember, Subject, Update,
 };
-use crate::sync::roster::Roster;
+use crate::sync::roster::{Eligibility, Person, Roster};
 
 impl Draft<'_> {
     /// Compares the groups and makes the plan.
@@ -37,11 +37,7 @@ impl Draft<'_> {
             problems: roster.problems.clone(),
             counts,
             directory_is_empty: roster.directory_is_empty,
-            unseen_state_attribute: roster
-                .state_attribute
-                .as_ref()
-                .filter(|attribute| attribute.seen == 0)
-                .map(|attribute| attribute.name.clone()),
+            account_rule: roster.account_rule.as_ref().map(CurrentRule::from),
             ..Plan::default()
         };
         let mut problems = match kind {
@@ -58,6 +54,13 @@ impl Draft<'_> {
             .into_iter()
             .for_each(|problem| plan.problems.add(problem));
         plan.changes.sort_by(|a, b| a.order().cmp(&b.order()));
+        let gives = |change: &&Change| matches!(change.kind(), Kind::Restore | Kind::Invite);
+        let unseen = plan.changes.iter().filter(gives).filter_map(|change| {
+            let id = change.external_id();
+            let at = *roster.by_id.get(id)?;
+            Some((id.clone(), roster.people[at as usize].unseen_in?))
+        });
+        plan.unseen = unseen.collect();
         plan.groups
             .sort_by(|a, b| a.external_id.cmp(&b.external_id));
         plan
@@ -164,9 +167,10 @@ fn compare(
             .members
             .iter()
             .filter(|member| member.status == MemberStatus::Revoked)
-            .filter_map(|member| member.external_id.clone())
+            .filter_map(|member| Some((member.external_id.clone()?, member.id)))
             .collect(),
     );
+    (plan.disabled_revoked, plan.disabled_outside) = disabled(roster, &compared, plan);
     plan.active_revoked = compared.people.active_revoked;
     plan.recognizes_nobody =
         !compared.people.recognizes_somebody && plan.counts.with_access + plan.counts.invited > 0;
@@ -175,6 +179,38 @@ fn compare(
     let mut problems = compared.people.problems;
     problems.extend(groups.problems);
     problems
+}
+
+/// Who is disabled in the directory and a revoked member, and who is and no member.
+fn disabled(
+    roster: &Roster,
+    compared: &Compared<'_>,
+    plan: &Plan,
+) -> (Vec<ExternalId>, Vec<ExternalId>) {
+    let is_disabled = |person: &&Person| {
+        matches!(
+            person.eligibility,
+            Eligibility::Disabled | Eligibility::Deleted
+        )
+    };
+    let mut disabled = roster.people.iter().filter(is_disabled).peekable();
+    if disabled.peek().is_none() {
+        return (vec![], vec![]);
+    }
+    let members = compared.content.members.iter();
+    let members: HashSet<&ExternalId> = members
+        .filter_map(|member| member.external_id.as_ref())
+        .collect();
+    let (mut revoked, mut outside) = (vec![], vec![]);
+    for person in disabled {
+        if plan.was_revoked(&person.id) {
+            revoked.push(person.id.clone());
+        } else if !members.contains(&person.id) {
+            outside.push(person.id.clone());
+        }
+    }
+    revoked.sort_unstable();
+    (revoked, outside)
 }
 
 /// A group that names members nobody knows may name another group whose members can't be read. So
@@ -344,9 +380,7 @@ impl Comparison<'_> {
         let unknown = self.roster.groups[self.wanted.at].has_unknown;
         let possible = &self.compared.people.possible_members;
         let stays = |id: &ExternalId| {
-            unknown
-                && !removed.contains(id)
-                && (!self.roster.by_id.contains_key(id) || possible.contains(id))
+            unknown && !removed.contains(id) && (self.may_be_unknown(id) || possible.contains(id))
         };
         state.extra = remove.extract_if(.., |id| stays(id)).collect();
         state.leaving = remove
@@ -387,6 +421,13 @@ impl Comparison<'_> {
             })),
         };
         (state, Some(change))
+    }
+
+    /// Whether somebody may be a member whom the group names and nobody knows: they weren't read, or their
+    /// entry doesn't show the name by which groups name people.
+    fn may_be_unknown(&self, id: &ExternalId) -> bool {
+        let at = self.roster.by_id.get(id);
+        at.is_none_or(|&at| self.roster.people[at as usize].is_unnamed)
     }
 
     fn subject(&self, group: Option<Uuid>) -> Subject {

@@ -120,9 +120,9 @@ pub fn draft<'a>(
         .filter(ours)
         .count();
 
-    let mut people = people::decide(roster, &content.members, policy, &|person| {
+    let mut people = people::decide(roster, &content.members, policy, &|person, member| {
         let revoked_by = policy.offboarding.revoked_by(earlier.believed(now));
-        revoked_by.is_some_and(|time| earlier.has_revoked_by(person, time))
+        revoked_by.is_some_and(|time| earlier.has_revoked_by(person, member, time))
     });
     let anybody_left = counts.with_access + counts.invited > 0;
     let nobody_named = roster.people.is_empty() && counts.managed_members > 0;

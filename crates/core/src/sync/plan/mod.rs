@@ -18,8 +18,13 @@ pub(crate) use draft::{DesiredGroup, Existing, Unmanaged};
 pub use draft::{Draft, draft};
 pub use group_state::GroupState;
 pub(crate) use group_state::{CachedMembers, GroupCache};
-pub use restores::Revocations;
+pub use restores::{Revocations, RuleId};
 
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use crate::directory::{AccountRule, Container, ExternalId};
 use crate::problem::Problems;
 use crate::sync::sent::Sent;
 
@@ -36,12 +41,21 @@ pub struct Plan {
     pub counts: Counts,
     /// Whether the directory named no one who is active and in scope.
     pub directory_is_empty: bool,
-    /// The attribute that tells disabled accounts, where no entry had it.
-    pub unseen_state_attribute: Option<Box<str>>,
-    /// Who was revoked when the organization was read; `None` where it can't be read.
-    pub(crate) revoked: Option<std::collections::HashSet<crate::directory::ExternalId>>,
+    /// By what it was told which accounts are disabled; `None` where nothing was read that would tell.
+    pub(crate) account_rule: Option<CurrentRule>,
+    /// Where the entries are of people who get or may get access back, and whose entry doesn't show the
+    /// attribute that would tell that their account is disabled.
+    pub(crate) unseen: HashMap<ExternalId, Container>,
+    /// Who was revoked when the organization was read, with the member's id; `None` where it can't be
+    /// read.
+    pub(crate) revoked: Option<HashMap<ExternalId, Uuid>>,
+    /// Who is disabled in the directory and has no access because of that, or for another reason: revoked
+    /// members, and accounts that were revoked on a server that can't be read.
+    pub(crate) disabled_revoked: Vec<ExternalId>,
+    /// Who is disabled in the directory and no member.
+    pub(crate) disabled_outside: Vec<ExternalId>,
     /// Who is active in the directory and was revoked when the organization was read.
-    pub(crate) active_revoked: Vec<crate::directory::ExternalId>,
+    pub(crate) active_revoked: Vec<ExternalId>,
     /// Whether the organization has members of ours who aren't revoked, and no active person in scope
     /// is one of its members.
     pub(crate) recognizes_nobody: bool,
@@ -49,27 +63,55 @@ pub struct Plan {
     pub groups: Vec<GroupState>,
     /// Protected groups that aren't compared, by name, and who would leave each by being removed from
     /// the organization.
-    pub(crate) protected: Vec<(Box<str>, Vec<crate::directory::ExternalId>)>,
+    pub(crate) protected: Vec<(Box<str>, Vec<ExternalId>)>,
     /// Stands for all members who aren't ours to move, for the same.
     pub(crate) unmanaged: Unmanaged,
     /// What else a plan for a server that can't be read does; `None` where nothing is sent.
     pub sent: Option<Sent>,
 }
 
+/// By what it was told which accounts are disabled.
+#[derive(Debug, Clone)]
+pub(crate) struct CurrentRule {
+    /// Identifies the attribute with what its values mean.
+    pub(crate) id: RuleId,
+    /// The attribute, as the directory calls it.
+    pub(crate) name: Box<str>,
+    /// Entries may lack it, and all do.
+    pub(crate) unseen: bool,
+}
+
+impl From<&AccountRule> for CurrentRule {
+    fn from(rule: &AccountRule) -> Self {
+        Self {
+            id: RuleId::of(&rule.meaning),
+            name: rule.name.clone(),
+            unseen: rule.seen == Some(0),
+        }
+    }
+}
+
 impl Plan {
+    /// By what it was told which accounts are disabled.
+    pub(crate) fn rule(&self) -> RuleId {
+        self.account_rule
+            .as_ref()
+            .map_or(RuleId::UNKNOWN, |rule| rule.id)
+    }
+
     /// Whether it was made for a server that takes imports and can't be read.
     pub fn is_write_only(&self) -> bool {
         self.revoked.is_none()
     }
 
     /// Whether this member was revoked when the organization was read.
-    pub(crate) fn was_revoked(&self, id: &crate::directory::ExternalId) -> bool {
+    pub(crate) fn was_revoked(&self, id: &ExternalId) -> bool {
         let revoked = self.revoked.as_ref();
-        revoked.is_some_and(|revoked| revoked.contains(id))
+        revoked.is_some_and(|revoked| revoked.contains_key(id))
     }
 
     /// How many members of a group have an external id of ours and aren't moved by this plan.
-    pub fn unmoved(&self, group: &crate::directory::ExternalId) -> usize {
+    pub fn unmoved(&self, group: &ExternalId) -> usize {
         let states = &self.groups;
         let state = states.binary_search_by(|state| state.external_id.cmp(group));
         let unmanaged = state.ok().and_then(|at| states[at].unmanaged);

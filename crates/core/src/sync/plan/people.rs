@@ -62,7 +62,7 @@ pub(super) fn decide(
     roster: &Roster,
     members: &[Member],
     policy: &Policy,
-    revoked_long_ago: &dyn Fn(&ExternalId) -> bool,
+    revoked_long_ago: &dyn Fn(&ExternalId, Uuid) -> bool,
 ) -> Decided {
     let mut decision = Decision {
         roster,
@@ -122,8 +122,8 @@ pub(super) fn decide(
 struct Decision<'a> {
     roster: &'a Roster,
     policy: &'a Policy,
-    /// Whether earlier runs revoked this person so long ago that they may be removed.
-    revoked_long_ago: &'a dyn Fn(&ExternalId) -> bool,
+    /// Whether earlier runs revoked this person, as this member, so long ago that they may be removed.
+    revoked_long_ago: &'a dyn Fn(&ExternalId, Uuid) -> bool,
     index: MemberIndex<'a>,
     /// Members about whom somebody in the directory was found to have the say, by email.
     claimed: HashSet<Uuid>,
@@ -258,11 +258,9 @@ impl<'a> Decision<'a> {
                     };
                     let mut message =
                         format!("the directory says {new}, Bitwarden says {old}: {what_to_do}");
-                    let of_another = self.index.by_email.contains_key(email);
-                    if of_another || !has_account(member) {
-                        message.push_str("; until then they come into no more groups");
-                        self.decided.doubtful.insert(person.id.clone());
-                    }
+                    // The id may be another person's now, whatever account it names.
+                    message.push_str("; until then they come into no more groups");
+                    self.decided.doubtful.insert(person.id.clone());
                     self.problem(ProblemReason::EmailChanged, message, [person.id.clone()]);
                     self.keep_other_with_email(person);
                     return;
@@ -486,7 +484,7 @@ impl<'a> Decision<'a> {
                 let people = at.map(|at| &self.roster.people[at as usize]);
                 let email = people.and_then(|person| person.email.as_ref());
                 let same = email.is_none_or(|email| *email == member.email);
-                (same && (self.revoked_long_ago)(&external_id)).then(|| {
+                (same && (self.revoked_long_ago)(&external_id, member.id)).then(|| {
                     reason = Reason::RevokedLongAgo;
                     MemberAction::Remove { evidence }
                 })
@@ -622,14 +620,6 @@ impl<'a> Decision<'a> {
             .problems
             .push(Problem::new(reason, message, ids));
     }
-}
-
-/// Whether somebody took the membership up and has access: then the account is known to be used.
-fn has_account(member: &Member) -> bool {
-    !matches!(
-        member.status,
-        MemberStatus::Revoked | MemberStatus::Invited | MemberStatus::Staged
-    )
 }
 
 /// Whether nobody here can tell what this member may do.

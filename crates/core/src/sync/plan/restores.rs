@@ -3,23 +3,44 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use crate::directory::ExternalId;
+use crate::directory::{Container, ExternalId};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::guard::postpone;
-use crate::sync::plan::{Kind, Plan};
+use crate::sync::hash::hash;
+use crate::sync::plan::{CurrentRule, Kind, Plan};
 use crate::sync::policy::{Policy, Restore};
 use crate::text::sanitize;
 
+/// Identifies the rule by which accounts are told to be disabled: an attribute with what its values mean.
+/// Of two rules it tells that they differ but once in 65,536 times: the ledger keeps one for each person.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleId([u8; 2]);
+
+impl RuleId {
+    /// None, or nobody knows which.
+    pub const UNKNOWN: Self = Self([0; 2]);
+
+    /// The rule of this text ([`AccountRule::meaning`](crate::directory::AccountRule::meaning)).
+    pub(crate) fn of(meaning: &str) -> Self {
+        let hash = hash(meaning.as_bytes()) as u16;
+        Self(hash.max(1).to_be_bytes())
+    }
+}
+
 /// What earlier runs know about revocations.
 pub trait Revocations {
-    /// Whether an earlier run revoked this person, and they weren't restored since.
-    fn has_revoked(&self, person: &ExternalId) -> bool;
-    /// Whether it did so because their account was disabled.
-    fn has_revoked_disabled(&self, person: &ExternalId) -> bool;
-    /// Whether an earlier run revoked this person at that time or before, and they weren't restored
-    /// since.
-    fn has_revoked_by(&self, person: &ExternalId, time: Timestamp) -> bool;
+    /// Whether an earlier run revoked this person, and they weren't restored since. It has to be the same
+    /// `member`, where the server tells.
+    fn has_revoked(&self, person: &ExternalId, member: Option<Uuid>) -> bool;
+    /// By which rule this person's account was disabled while they lost access or were without it; `None`
+    /// where it isn't known to have been.
+    fn disabled_by(&self, person: &ExternalId) -> Option<RuleId>;
+    /// Whether an earlier run revoked this person, as this member, at that time or before, and they
+    /// weren't restored since.
+    fn has_revoked_by(&self, person: &ExternalId, member: Uuid, time: Timestamp) -> bool;
     /// Whether this person lost access or membership because their account was disabled, and hasn't
     /// got it back by a run.
     fn was_disabled(&self, person: &ExternalId) -> bool;
@@ -27,114 +48,162 @@ pub trait Revocations {
     fn believed(&self, now: Timestamp) -> Timestamp;
 }
 
+/// Why it isn't known whether somebody whose account was disabled is active again.
+enum Doubt {
+    /// Nothing is read any more that tells disabled accounts, or something else than what told so.
+    OtherRule,
+    /// The entry doesn't show the attribute, and it may be hidden from us.
+    Unseen(Container),
+}
+
+/// Of whom it isn't known whether they are active again.
+#[derive(Default)]
+struct Doubtful {
+    /// By another rule: any newcomer may be one of those whom that rule would have told.
+    by_rule: bool,
+    /// Where their entries are.
+    containers: HashSet<Container>,
+    people: HashSet<ExternalId>,
+}
+
+impl Doubtful {
+    fn add(&mut self, person: &ExternalId, doubt: &Doubt) {
+        self.people.insert(person.clone());
+        match doubt {
+            Doubt::OtherRule => self.by_rule = true,
+            Doubt::Unseen(container) => {
+                self.containers.insert(*container);
+            }
+        }
+    }
+}
+
 impl Plan {
     /// Leaves out the restores of members whom somebody revoked by hand, unless the policy asks for
     /// everybody's. Each is reported.
     ///
-    /// Where the attribute that tells disabled accounts was seen on no entry at all, it may be hidden
-    /// from us: then whoever was revoked because of it isn't known to be active again, and isn't
-    /// restored. Who was revoked for another reason is: some servers have the attribute only on
-    /// locked accounts, and there may be none. As long as somebody isn't restored for that, nobody is
-    /// invited either: any newcomer may be disabled.
+    /// Whoever lost access because their account was disabled is restored, or invited again, only by the
+    /// rule that told so, and only where the attribute isn't possibly hidden from us: the policy doesn't
+    /// change that. As long as somebody isn't for that, no newcomers are invited either of whom the same
+    /// isn't known: they may be disabled.
     pub fn keep_manual_revocations(&mut self, policy: &Policy, earlier: &impl Revocations) {
-        let hidden = self.unseen_state_attribute.take();
         let all = policy.onboarding.restore == Restore::All;
-        let problems = &mut self.problems;
-        let mut is_doubtful = false;
-        self.changes.retain(|change| {
-            if change.kind() != Kind::Restore {
-                return true;
-            }
-            let person = sanitize(change.subject.label());
-            // On a server that can't be read nobody is revoked for another reason.
-            let unread = change.subject.id.is_none();
-            let why = if let Some(attribute) = &hidden
-                && (unread || earlier.has_revoked_disabled(change.external_id()))
-            {
-                is_doubtful = true;
-                format!(
-                    "{person} isn't restored: no entry of the directory has the attribute \
-                     {attribute}, by which disabled accounts are recognised, and they were revoked for \
-                     it, so it isn't known whether they are active again; give the operator's account \
-                     the right to read it, or restore them in Bitwarden"
-                )
-            } else if all
-                || earlier.has_revoked(change.external_id())
-                // There, only whom we revoked is known to be revoked.
-                || unread
-            {
-                return true;
-            } else {
-                format!(
-                    "{person} is active in the directory and revoked in Bitwarden, and no earlier run is \
-                     known to have done that under this external id: restore them in Bitwarden, leave them out with users.exclude, or set \
-                     onboarding.restore to true to restore everybody"
-                )
+        let mut doubtful = Doubtful::default();
+        let mut problems = vec![];
+        for change in &self.changes {
+            let id = change.external_id();
+            let why = match change.kind() {
+                Kind::Restore => {
+                    // On a server that can't be read only whom we revoked is known to be revoked, and
+                    // nobody is for another reason.
+                    let unread = change.subject.id.is_none();
+                    let unknown = unread.then_some(RuleId::UNKNOWN);
+                    let rule = earlier.disabled_by(id).or(unknown);
+                    if let Some(doubt) = rule.and_then(|rule| self.doubt(id, rule)) {
+                        doubtful.add(id, &doubt);
+                        self.describe_doubt(&doubt, change.subject.label(), "restored", "restore")
+                    } else if all || unread || earlier.has_revoked(id, change.subject.id) {
+                        continue;
+                    } else {
+                        format!(
+                            "{} is active in the directory and revoked in Bitwarden, and no earlier run \
+                             is known to have done that under this external id: restore them in \
+                             Bitwarden, leave them out with users.exclude, or set onboarding.restore to \
+                             true to restore everybody",
+                            sanitize(change.subject.label())
+                        )
+                    }
+                }
+                Kind::Invite if earlier.was_disabled(id) => {
+                    let rule = earlier.disabled_by(id).unwrap_or(RuleId::UNKNOWN);
+                    let Some(doubt) = self.doubt(id, rule) else {
+                        continue;
+                    };
+                    doubtful.add(id, &doubt);
+                    self.describe_doubt(&doubt, change.subject.label(), "invited", "invite")
+                }
+                _ => continue,
             };
-            let id = change.external_id().clone();
-            problems.add(Problem::new(ProblemReason::NotRestored, why, [id]));
-            false
-        });
-        if let Some(attribute) = &hidden {
-            let is_doubtful = self.keep_former(attribute, earlier) || is_doubtful;
-            if is_doubtful {
-                self.postpone_invitations(attribute);
-            }
+            problems.push(Problem::new(ProblemReason::NotRestored, why, [id.clone()]));
+        }
+        let left_out = problems.iter().flat_map(|one| one.external_ids.clone());
+        let left_out: HashSet<ExternalId> = left_out.collect();
+        if !left_out.is_empty() {
+            postpone(self, &left_out);
+        }
+        let problems = problems.into_iter();
+        problems.for_each(|problem| self.problems.add(problem));
+        if !doubtful.people.is_empty() {
+            self.postpone_newcomers(&doubtful);
         }
     }
 
-    fn postpone_invitations(&mut self, attribute: &str) {
-        let invited = self
-            .changes
-            .iter()
-            .filter(|change| self.invites_new(change));
-        let invited: HashSet<ExternalId> =
-            invited.map(|change| change.external_id().clone()).collect();
-        if invited.is_empty() {
+    /// Why it isn't known whether somebody is active again whose account was disabled by `rule`.
+    fn doubt(&self, person: &ExternalId, rule: RuleId) -> Option<Doubt> {
+        if rule == RuleId::UNKNOWN || rule != self.rule() {
+            return Some(Doubt::OtherRule);
+        }
+        let unseen = self.unseen.get(person);
+        unseen.map(|container| Doubt::Unseen(*container))
+    }
+
+    /// `what` isn't done with them, and a person may `do_so`.
+    fn describe_doubt(&self, doubt: &Doubt, person: &str, what: &str, do_so: &str) -> String {
+        let person = sanitize(person);
+        let rule = self.account_rule.as_ref();
+        let shown = rule.map(|rule| sanitize(&rule.name)).unwrap_or_default();
+        // What to do has to come early: where problems are listed they are cut.
+        let (why, way_out) = match (doubt, rule) {
+            (Doubt::Unseen(_), Some(rule)) if rule.unseen => (
+                format!("they lost access by the attribute {shown}, which no entry shows now"),
+                "let the operator's account read it",
+            ),
+            (Doubt::Unseen(_), _) => (
+                format!(
+                    "they lost access by the attribute {shown}, which their entry may hide now"
+                ),
+                "let the operator's account read it",
+            ),
+            (Doubt::OtherRule, Some(_)) => (
+                format!(
+                    "their account was disabled by another rule than {shown} as it is read now"
+                ),
+                "set the spec back for one sync",
+            ),
+            (Doubt::OtherRule, None) => (
+                "their account was disabled, and what told so isn't read any more".to_owned(),
+                "set users.disabled (or the preset) back",
+            ),
+        };
+        format!("{person} isn't {what}: {why}; {way_out}, or {do_so} them in Bitwarden")
+    }
+
+    /// Newcomers of whom it isn't known either whether they are disabled wait.
+    fn postpone_newcomers(&mut self, doubtful: &Doubtful) {
+        let rule = self.account_rule.as_ref();
+        let anywhere = doubtful.by_rule || rule.is_none_or(|rule: &CurrentRule| rule.unseen);
+        let newcomers = self.changes.iter().filter(|change| {
+            let container = self.unseen.get(change.external_id());
+            let hidden = container.is_some_and(|one| doubtful.containers.contains(one));
+            self.invites_new(change) && (anywhere || hidden)
+        });
+        let newcomers = newcomers.map(|change| change.external_id().clone());
+        let newcomers: HashSet<ExternalId> = newcomers.collect();
+        if newcomers.is_empty() {
             return;
         }
-        let people = match invited.len() {
+        let people = match newcomers.len() {
             1 => "1 person isn't invited".to_owned(),
             people => format!("{people} people aren't invited"),
         };
         let message = format!(
-            "{people}: no entry of the directory has the attribute {attribute}, by which disabled \
-             accounts are recognised, and somebody was revoked for it, so it isn't known whether they \
-             are disabled; give the operator's account the right to read it, or restore in Bitwarden \
-             whoever isn't disabled any more"
+            "{people}: whether their accounts are disabled isn't known, as it isn't of those whom \
+             NotRestored names; do what that says, or restore or remove those in Bitwarden"
         );
-        postpone(self, &invited);
-        let mut ids: Vec<ExternalId> = invited.into_iter().collect();
+        postpone(self, &newcomers);
+        let mut ids: Vec<ExternalId> = newcomers.into_iter().collect();
         ids.sort_unstable();
         let reason = ProblemReason::UnknownAccountState;
         self.problems.add(Problem::new(reason, message, ids));
-    }
-
-    /// Leaves out the invitations of people who lost access because their account was disabled, where
-    /// the attribute that tells so may be hidden; whether there are any.
-    fn keep_former(&mut self, attribute: &str, earlier: &impl Revocations) -> bool {
-        let invited = self.changes.iter().filter(|change| {
-            change.kind() == Kind::Invite && earlier.was_disabled(change.external_id())
-        });
-        let why = invited.map(|change| {
-            let message = format!(
-                "{} isn't invited: no entry of the directory has the attribute {attribute}, by which \
-                 disabled accounts are recognised, and an earlier run took their access away for it, \
-                 so it isn't known whether they are active again; give the operator's account the \
-                 right to read it, or invite them in Bitwarden",
-                sanitize(change.subject.label())
-            );
-            let id = change.external_id().clone();
-            Problem::new(ProblemReason::NotRestored, message, [id])
-        });
-        let why: Vec<Problem> = why.collect();
-        if why.is_empty() {
-            return false;
-        }
-        let people = why.iter().flat_map(|problem| problem.external_ids.clone());
-        postpone(self, &people.collect());
-        why.into_iter()
-            .for_each(|problem| self.problems.add(problem));
-        true
     }
 }

@@ -59,6 +59,7 @@ pub(super) fn compare(
         sent: Sent::default(),
         problems,
     };
+    plan.disabled_revoked = comparison.disabled_revoked();
     comparison.forget_never_sent();
     comparison.people();
     comparison.groups();
@@ -104,6 +105,24 @@ impl<'a> Comparison<'a> {
         let named = self.policy.never_send.iter().flatten();
         let forgotten = named.filter(|email| self.state.accounts.contains_key(*email));
         self.sent.forgotten = forgotten.cloned().collect();
+    }
+
+    /// Who is disabled and has an account that was revoked.
+    fn disabled_revoked(&self) -> Vec<ExternalId> {
+        let accounts = self.accounts.iter();
+        let revoked = accounts.filter(|(id, accounts)| {
+            let mut accounts = accounts.iter();
+            let at = self.roster.by_id.get(**id);
+            let person = at.map(|&at| &self.roster.people[at as usize]);
+            accounts.any(|(_, access)| *access == Access::Revoked)
+                && person.is_some_and(|person| {
+                    matches!(
+                        person.eligibility,
+                        Eligibility::Disabled | Eligibility::Deleted
+                    )
+                })
+        });
+        revoked.map(|(id, _)| (*id).clone()).collect()
     }
 
     fn people(&mut self) {
@@ -338,7 +357,8 @@ impl<'a> Comparison<'a> {
             if let (true, Some(before)) = (group.has_unknown, before) {
                 // Whoever wasn't read may be one of the members that it names.
                 let unread = |id: &&ExternalId| {
-                    !self.roster.by_id.contains_key(*id)
+                    let at = self.roster.by_id.get(*id);
+                    at.is_none_or(|&at| self.roster.people[at as usize].is_unnamed)
                         && self.accounts.contains_key(*id)
                         && !relinked.contains_key(*id)
                 };

@@ -51,7 +51,7 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Result<Roster
         mut problems,
         unidentified_users,
         unidentified_groups,
-        state_attribute,
+        account_rule,
         ..
     } = directory.into_inner();
     let mut own = vec![];
@@ -84,7 +84,7 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Result<Roster
         other_group_names: groups.other_names,
         unidentified,
         unidentified_groups,
-        state_attribute,
+        account_rule,
         problems,
         directory_is_empty,
     })
@@ -335,6 +335,8 @@ fn resolve_people(
             email,
             eligibility,
             evidence,
+            unseen_in: user.unseen_in,
+            is_unnamed: user.is_unnamed,
         });
     }
     (people, by_id)
