@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod connect;
 pub mod controller;
+pub mod history;
 pub mod organization;
 pub mod plugin;
 pub mod schedule;

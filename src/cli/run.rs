@@ -13,10 +13,12 @@ use super::progress::with_progress;
 use super::session::{Session, SessionError};
 use super::state::{StateError, StateFile};
 use crate::sync::guard::{Approval, Digest};
+use crate::sync::history::{RunId, RunInfo, RunTrigger};
 use crate::sync::planned::Planned;
 use crate::sync::progress::Progress;
 use crate::sync::report::Report;
 use crate::sync::run::{RunError, RunOptions, State, plan};
+use crate::text::sanitize;
 
 /// Runs of one resource, each of which knows what the one before saw.
 pub struct Run<'a> {
@@ -54,9 +56,17 @@ impl<'a> Run<'a> {
             &session.object.to_string(),
         )?;
         let (ledger, sent) = kept.load(Timestamp::now())?;
+        let mut state = State::restored(sent, ledger);
+        let object = session.object.to_string();
+        state.history.start(RunInfo {
+            id: RunId::at(Timestamp::now()),
+            trigger: RunTrigger::Command,
+            approved_by: user().map(Into::into),
+            directory_sync: Some(object.into()),
+        });
         Ok(Self {
             session,
-            state: State::restored(sent, ledger),
+            state,
             kept,
             quiet,
         })
@@ -137,6 +147,13 @@ impl<'a> Run<'a> {
             .save(&self.state.ledger, &self.state.memberships)?;
         Ok(report)
     }
+}
+
+/// The login name of whoever runs the command.
+fn user() -> Option<String> {
+    let mut names = ["LOGNAME", "USER"].into_iter();
+    let name = names.find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
+    name.map(|name| sanitize(&name))
 }
 
 async fn stopped_by_signal<F: Future>(stop: &CancellationToken, run: F) -> io::Result<F::Output> {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::api::DirectorySyncStatus;
 use crate::api::conditions::{ConditionType, find};
 use crate::schedule::{Schedule, share_of};
+use crate::sync::history::RunTrigger;
 
 /// What the spec, its references and annotations ask for.
 #[derive(Debug, Clone)]
@@ -82,6 +83,19 @@ pub enum Trigger {
     Approved,
     /// The interval or the cron schedule of the spec.
     Scheduled,
+}
+
+impl From<Trigger> for RunTrigger {
+    fn from(trigger: Trigger) -> Self {
+        match trigger {
+            Trigger::First => Self::First,
+            Trigger::SpecChanged => Self::SpecChanged,
+            Trigger::ReferenceChanged => Self::ReferenceChanged,
+            Trigger::Requested => Self::Requested,
+            Trigger::Approved => Self::Approved,
+            Trigger::Scheduled => Self::Scheduled,
+        }
+    }
 }
 
 /// Decides whether to run `now`.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use sha2::{Digest as _, Sha256};
 
 use crate::api::annotations::{APPROVE_REMOVALS, FLUX_REQUESTED_AT, SYNC_REQUESTED_AT};
@@ -37,6 +38,35 @@ pub fn approval(annotations: &BTreeMap<String, String>) -> Option<&str> {
         .filter(|digest| !digest.is_empty())
 }
 
+/// The program that set the annotation with the approval, as the API server recorded it: `kubectl-directorysync`.
+/// The API server doesn't record who used it; its audit log does.
+pub fn approved_by(metadata: &ObjectMeta) -> Option<&str> {
+    owner_of_approval(metadata)?.manager.as_deref()
+}
+
+/// Of what the API server recorded about who set which field only what [`approved_by`] needs.
+pub fn managed_fields_of_approval(metadata: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> {
+    let entry = owner_of_approval(metadata)?;
+    let fields = serde_json::json!({"f:metadata": {"f:annotations": {
+        format!("f:{APPROVE_REMOVALS}"): {},
+    }}});
+    Some(vec![ManagedFieldsEntry {
+        manager: entry.manager.clone(),
+        fields_v1: Some(FieldsV1(fields)),
+        ..ManagedFieldsEntry::default()
+    }])
+}
+
+fn owner_of_approval(metadata: &ObjectMeta) -> Option<&ManagedFieldsEntry> {
+    let path = format!("f:{APPROVE_REMOVALS}");
+    let owns = |entry: &&ManagedFieldsEntry| {
+        let fields = entry.fields_v1.as_ref();
+        let annotations = fields.map(|fields| &fields.0["f:metadata"]["f:annotations"]);
+        annotations.is_some_and(|annotations| annotations.get(&path).is_some())
+    };
+    metadata.managed_fields.iter().flatten().find(owns)
+}
+
 /// Whether an annotation is one of these: another's change is nothing to wake up for.
 pub fn counts(annotation: &str) -> bool {
     [SYNC_REQUESTED_AT, FLUX_REQUESTED_AT, APPROVE_REMOVALS].contains(&annotation)
@@ -69,6 +99,25 @@ mod tests {
             sync_request(&annotated([(SYNC_REQUESTED_AT, ""), ("other", "1")])),
             None
         );
+    }
+
+    #[test]
+    fn who_approved_is_the_program_that_set_the_annotation() {
+        let metadata: ObjectMeta = serde_json::from_value(serde_json::json!({"managedFields": [
+            {"manager": "argocd-controller", "operation": "Update",
+             "fieldsV1": {"f:spec": {"f:interval": {}}}},
+            {"manager": "kubectl-directorysync", "operation": "Update", "fieldsV1": {"f:metadata":
+                {"f:annotations": {".": {}, "f:directorysync.dev/approve-removals": {}}}}},
+        ]}))
+        .unwrap();
+        assert_eq!(approved_by(&metadata), Some("kubectl-directorysync"));
+        let stripped = ObjectMeta {
+            managed_fields: managed_fields_of_approval(&metadata),
+            ..ObjectMeta::default()
+        };
+        assert_eq!(approved_by(&stripped), Some("kubectl-directorysync"));
+        assert_eq!(stripped.managed_fields.unwrap().len(), 1);
+        assert_eq!(approved_by(&ObjectMeta::default()), None);
     }
 
     #[test]

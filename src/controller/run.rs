@@ -16,15 +16,16 @@ use super::objects::Entry;
 use super::outcome::{self, Requeue, RunFailure};
 use super::plan::{self, PlanContent, PlanError};
 use super::publish::Publisher;
-use super::references;
 use super::run_queue::RunPermit;
 use super::state::{Connected, ObjectState, Prepared};
 use super::watchdog::{Watchdog, is_large};
+use super::{references, requests};
 use crate::api::conditions::{Blocker, ConditionType, SYNCING, SyncOutcome, WAITING, find};
 use crate::api::spec::PlanStorage;
 use crate::api::{DirectorySync, DirectorySyncStatus, spec};
 use crate::http::counting;
 use crate::sync::guard::{Approval, Digest, GuardedPlan};
+use crate::sync::history::{RunId, RunInfo};
 use crate::sync::ledger::Ledger;
 use crate::sync::memberships::MembershipCache as Memberships;
 use crate::sync::plan::Change;
@@ -33,6 +34,7 @@ use crate::sync::render::Sides;
 use crate::sync::report::{ActionCounts, Report};
 use crate::sync::run::{self, RunError, RunOptions, State};
 use crate::telemetry::{RunResult, SizeOf};
+use crate::text::sanitize;
 
 /// One run of one object, from its turn to its report.
 pub struct Run<'a> {
@@ -178,6 +180,13 @@ impl Run<'_> {
             stop,
         };
         let mut sync_state = std::mem::take(&mut state.sync);
+        let approved_by = requests::approved_by(&self.object.metadata);
+        sync_state.history.start(RunInfo {
+            id: RunId::at(started),
+            trigger: self.trigger.into(),
+            approved_by: approved_by.map(|manager| sanitize(manager).into()),
+            directory_sync: None,
+        });
         // In a task of its own: this one stands still while the run computes.
         let mut watching = JoinSet::new();
         let (watchdog, permit) = (Arc::clone(watchdog), Arc::clone(permit));

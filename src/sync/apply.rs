@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::directory::{Email, ExternalId};
@@ -15,7 +16,7 @@ use crate::problem::{Problem, ProblemReason};
 use crate::sync::guard::Approved;
 use crate::sync::plan::{Change, GroupAction, Kind, MemberAction, Plan, Update};
 use crate::sync::progress::{Phase, Progress};
-use crate::sync::report::Applied;
+use crate::sync::report::{Applied, MembershipChange, Outcomes};
 use crate::text::sanitize;
 
 /// Applies `plan` to an organization that is as `before`, and whose managed members have external ids
@@ -32,6 +33,7 @@ pub async fn apply(
     progress: &Progress,
     applied: &mut Applied,
 ) -> Result<(), OrganizationError> {
+    applied.outcomes = Outcomes::new(plan.changes.len());
     let mut run = Run {
         client,
         plan,
@@ -66,6 +68,30 @@ impl<'a> Run<'a> {
             .collect()
     }
 
+    /// The place of a change in the plan.
+    fn place(&self, change: &Change) -> Option<usize> {
+        self.plan.changes.element_offset(change)
+    }
+
+    /// Notes that a change is about to be sent.
+    fn note_sent(&mut self, change: &Change) {
+        self.note_members_sent(change, None);
+    }
+
+    /// The same, where it makes another difference in a group than the plan says.
+    fn note_members_sent(&mut self, change: &Change, members: Option<MembershipChange>) {
+        if let Some(at) = self.place(change) {
+            self.applied.outcomes.sent(at, members);
+        }
+    }
+
+    fn note_refused(&mut self, change: &Change, answer: &str) {
+        if let Some(at) = self.place(change) {
+            let outcomes = &mut self.applied.outcomes;
+            outcomes.refused(at, Timestamp::now(), &sanitize(answer));
+        }
+    }
+
     fn updates(&self) -> impl Iterator<Item = (&'a Change, &'a Update)> + use<'a> {
         let changes = self.plan.changes.iter();
         changes.filter_map(|change| match change.group()? {
@@ -89,6 +115,7 @@ impl<'a> Run<'a> {
             members: rows.collect(),
             ..ImportRows::default()
         };
+        leaving.iter().for_each(|change| self.note_sent(change));
         self.import(Phase::ChangeMembers, &leaving, rows).await
     }
 
@@ -102,6 +129,7 @@ impl<'a> Run<'a> {
             let (Some(member), Some(action)) = (change.subject.id, change.member()) else {
                 continue;
             };
+            self.note_sent(change);
             let result = match action {
                 MemberAction::Revoke { .. } => self.client.revoke(member).await,
                 MemberAction::Relink { .. } => {
@@ -153,6 +181,7 @@ impl<'a> Run<'a> {
             rows.staged |= staged;
             rows.members.push(row(change));
         }
+        coming.iter().for_each(|change| self.note_sent(change));
         self.import(Phase::Invite, &coming, rows).await
     }
 
@@ -164,6 +193,7 @@ impl<'a> Run<'a> {
                 (change.subject.id, change.group())
             {
                 let to = change.external_id();
+                self.note_sent(change);
                 let result = self.client.relink_group(group, from.as_ref(), to).await;
                 let refused = result.is_err();
                 self.note_single(change, result)?;
@@ -195,13 +225,15 @@ impl<'a> Run<'a> {
         let mut renamed: HashSet<&ExternalId> = HashSet::new();
         if !updates.is_empty() || !creations.is_empty() {
             let members = self.read_members(before).await?;
-            let rows = creations
-                .iter()
-                .filter_map(|change| members.new_group(change));
-            let rows = ImportRows {
-                groups: rows.collect(),
-                ..ImportRows::default()
-            };
+            let mut rows = ImportRows::default();
+            for change in &creations {
+                if let Some(row) = members.new_group(change) {
+                    let added = row.members.clone();
+                    let removed = vec![];
+                    self.note_members_sent(change, Some(MembershipChange { added, removed }));
+                    rows.groups.push(row);
+                }
+            }
             self.import(Phase::ChangeGroups, &creations, rows).await?;
             for chunk in updates.chunks(READ_AHEAD) {
                 self.update_chunk(chunk, &members, &mut renamed).await?;
@@ -212,6 +244,7 @@ impl<'a> Run<'a> {
             if let Some(group) = change.subject.id
                 && !renamed.contains(change.external_id())
             {
+                self.note_sent(change);
                 let result = self.client.rename_group(group, change.subject.label());
                 self.note_single(change, result.await)?;
             }
@@ -251,10 +284,12 @@ impl<'a> Run<'a> {
                     self.applied.counts.add(change.kind());
                 }
             } else if let Some(row) = members.row(change, &after) {
+                self.note_members_sent(change, Some(members.difference(now, &after)));
                 rows.push(row);
                 in_rows.push(change);
             } else {
-                single.push((change, group, after));
+                let difference = members.difference(now, &after);
+                single.push((change, group, after, difference));
             }
         }
         // A row carries the group's name, too: renaming comes with it.
@@ -262,6 +297,7 @@ impl<'a> Run<'a> {
             let same = |updated: &&Change| updated.external_id() == change.external_id();
             if in_rows.iter().any(same) {
                 renamed.insert(change.external_id());
+                self.note_sent(change);
                 in_rows.push(change);
             }
         }
@@ -271,7 +307,8 @@ impl<'a> Run<'a> {
         };
         self.import(Phase::ChangeGroups, &in_rows, rows).await?;
         self.progress.start(Phase::ChangeGroups, single.len());
-        for (change, group, after) in single {
+        for (change, group, after, difference) in single {
+            self.note_members_sent(change, Some(difference));
             let after: Vec<Uuid> = after.into_iter().collect();
             let result = self.client.set_members(group, &after).await;
             self.note_single(change, result)?;
@@ -369,6 +406,7 @@ impl<'a> Run<'a> {
     /// Groups of a server that can't be read, with everyone who shall be in them.
     async fn send_groups(&mut self) -> Result<(), OrganizationError> {
         let sent = self.of_kind(&[Kind::CreateGroup, Kind::UpdateGroup]);
+        sent.iter().for_each(|change| self.note_sent(change));
         let rows = sent.iter().filter_map(|change| {
             let members = match change.group()? {
                 GroupAction::Create { add } => add.clone(),
@@ -421,6 +459,12 @@ impl<'a> Run<'a> {
                 continue;
             };
             let inside = now.get(&group).into_iter().flatten();
+            let leaving = inside.clone();
+            let leaving = leaving.filter_map(|id| members.external_ids.get(id).cloned());
+            let leaving = MembershipChange {
+                added: vec![],
+                removed: leaving.collect(),
+            };
             let mut inside = inside.filter(|id| !refused.contains(*id));
             let planned = members.in_deleted(change);
             if planned.is_some_and(|planned| inside.any(|id| !planned.contains(id))) {
@@ -428,6 +472,7 @@ impl<'a> Run<'a> {
                 self.note_changed(change);
                 continue;
             }
+            self.note_members_sent(change, Some(leaving));
             let result = self.client.delete_group(group).await;
             self.note_single(change, result)?;
         }
@@ -474,22 +519,24 @@ impl<'a> Run<'a> {
             .await?;
         let refused = self.note(report, &rows, changes);
         for change in changes {
-            if !refused.contains(change.external_id()) {
-                self.note_done(change);
+            match refused.get(change.external_id()) {
+                Some(answer) => self.note_refused(change, answer),
+                None => self.note_done(change),
             }
         }
-        self.applied.refused.extend(refused);
+        self.applied.refused.extend(refused.into_keys());
         Ok(())
     }
 
-    /// Turns what the server refused into problems, and lists the rows that weren't taken.
+    /// Turns what the server refused into problems, and lists the rows that weren't taken, with the server's
+    /// answer.
     fn note(
         &mut self,
         report: ImportReport,
         rows: &ImportRows,
         changes: &[&Change],
-    ) -> HashSet<ExternalId> {
-        let mut refused = HashSet::new();
+    ) -> HashMap<ExternalId, String> {
+        let mut refused = HashMap::new();
         let server_ids = self.plan.sent.iter().flat_map(|sent| &sent.server_ids);
         let own_ids: HashMap<&ExternalId, &ExternalId> =
             server_ids.map(|(id, on_server)| (on_server, id)).collect();
@@ -508,7 +555,7 @@ impl<'a> Run<'a> {
                 sanitize(&row.message)
             );
             self.problem(ProblemReason::Refused, message, [id.clone()]);
-            refused.insert(id);
+            refused.insert(id, row.message);
         }
         if let Some(seats) = report.no_seats {
             let message = format!(
@@ -522,7 +569,8 @@ impl<'a> Run<'a> {
                 message,
                 &seats.rows[..seats.rows.len().min(20)],
             );
-            refused.extend(seats.rows);
+            let answer = seats.answer;
+            refused.extend(seats.rows.into_iter().map(|id| (id, answer.clone())));
         }
         if let Some(answer) = report.no_groups {
             let message = format!(
@@ -531,7 +579,8 @@ impl<'a> Run<'a> {
                 sanitize(&answer)
             );
             self.problem(ProblemReason::Unsupported, message, []);
-            refused.extend(rows.groups.iter().map(|row| row.external_id.clone()));
+            let groups = rows.groups.iter();
+            refused.extend(groups.map(|row| (row.external_id.clone(), answer.clone())));
         }
         refused
     }
@@ -551,7 +600,7 @@ impl<'a> Run<'a> {
                 | OrganizationError::NotApplied { .. }
                 | OrganizationError::NoSeats { .. }),
             ) => {
-                let reason = match error {
+                let reason = match &error {
                     OrganizationError::NoSeats { .. } => ProblemReason::NoSeats,
                     _ => ProblemReason::Refused,
                 };
@@ -564,6 +613,7 @@ impl<'a> Run<'a> {
                     sanitize(id.as_str())
                 );
                 self.problem(reason, message, [id.clone()]);
+                self.note_refused(change, &error.to_string());
                 self.applied.refused.insert(id);
             }
             Err(error) => return Err(error),
@@ -574,6 +624,9 @@ impl<'a> Run<'a> {
     fn note_done(&mut self, change: &Change) {
         let kind = change.kind();
         self.applied.counts.add(kind);
+        if let Some(at) = self.place(change) {
+            self.applied.outcomes.done(at, Timestamp::now());
+        }
         if change.takes_away() {
             let id = change.external_id().clone();
             self.applied.done.insert((kind, id));
@@ -642,6 +695,17 @@ impl Members {
         let leaving: HashSet<Uuid> = self.ids_of(leaving).collect();
         let staying = now.iter().copied().filter(|id| !leaving.contains(id));
         staying.chain(self.ids_of(&update.add)).collect()
+    }
+
+    /// Who comes into and leaves a group that holds `now`, so that it holds `after`. Only people with
+    /// external ids do.
+    fn difference(&self, now: &[Uuid], after: &HashSet<Uuid>) -> MembershipChange {
+        let named = |id: &Uuid| self.external_ids.get(id).cloned();
+        let before: HashSet<Uuid> = now.iter().copied().collect();
+        MembershipChange {
+            added: after.difference(&before).filter_map(named).collect(),
+            removed: before.difference(after).filter_map(named).collect(),
+        }
     }
 
     /// Who was in a group when the plan was made, of those who are still members; `None` where the

@@ -2,6 +2,7 @@
 //! [`apply`](planned::Planned::apply)s itself. What needs no I/O is in `directory_sync_core`.
 
 pub mod apply;
+pub mod audit;
 pub mod planned;
 pub mod run;
 

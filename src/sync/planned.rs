@@ -69,8 +69,8 @@ impl Planned {
         self.finish(state)
     }
 
-    /// Takes out of `state` what the changes are going to make untrue, and notes in its ledger what
-    /// they take away. A caller that keeps the state between processes stores it after this and
+    /// Takes out of `state` what the changes are going to make untrue, notes in its ledger what they
+    /// take away, and begins their records in its history. A caller that keeps the state between processes stores it after this and
     /// before [`Planned::apply`], so that a process that is killed in the middle leaves nothing there
     /// that isn't so, and has used up what it may have taken away.
     pub fn invalidate(&mut self, state: &mut State) {
@@ -79,7 +79,10 @@ impl Planned {
             && !std::mem::replace(&mut self.recorded, true)
         {
             state.memberships.record(guarded, &every_change(guarded));
-            state.ledger.before(guarded, Timestamp::now());
+            let now = Timestamp::now();
+            let history = &mut state.history;
+            history.begin(guarded, &self.organization, &state.ledger, now);
+            state.ledger.before(guarded, now);
             state.in_sync = None;
         }
     }
@@ -129,6 +132,19 @@ impl Planned {
             applied, durations, ..
         } = execution;
         let during = options.progress.now().0;
+        let interrupted = match &executed {
+            Some(Ok(())) => None,
+            Some(Err(error)) => Some(error.to_string()),
+            None => Some("the run was stopped before the answer came".to_owned()),
+        };
+        let State { history, audit, .. } = state;
+        history.end(
+            guarded,
+            &self.organization,
+            &applied.outcomes,
+            interrupted.as_deref(),
+            &mut |record| audit.tell(record),
+        );
         match executed {
             Some(Ok(())) => {}
             Some(Err(error)) => {

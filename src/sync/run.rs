@@ -14,7 +14,9 @@ use crate::organization::model::Organization;
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::problem::Problems;
 use crate::source::{Reading, Source, SourceError, Version};
+use crate::sync::audit::Audit;
 use crate::sync::guard::{Approval, Digest, GuardedPlan, guard};
+use crate::sync::history::History;
 use crate::sync::ledger::Ledger;
 use crate::sync::memberships::MembershipCache;
 use crate::sync::plan::{self, Counts};
@@ -33,6 +35,10 @@ pub struct State {
     /// What was taken away, and when. The limits and restores depend on it: a caller that keeps
     /// nothing else between processes keeps this.
     pub ledger: Ledger,
+    /// What was done, record by record. Nothing depends on it.
+    pub history: History,
+    /// Who is told of each record.
+    pub audit: Audit,
     pub(super) in_sync: Option<InSync>,
 }
 
@@ -55,6 +61,8 @@ impl State {
         Self {
             memberships,
             ledger,
+            history: History::default(),
+            audit: Audit::default(),
             in_sync: None,
         }
     }
@@ -353,6 +361,8 @@ impl Planning<'_> {
         let memberships =
             memberships.map_err(|error| RunError::organization(Phase::ReadMemberships, error))?;
         self.time(Phase::ReadMemberships, started.elapsed());
+        let State { history, audit, .. } = state;
+        history.settle(organization, &memberships, &mut |record| audit.tell(record));
 
         let started = Instant::now();
         progress.start(Phase::Plan, 0);

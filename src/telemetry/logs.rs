@@ -11,6 +11,9 @@ use tracing_subscriber::{Layer, Registry};
 
 use crate::telemetry::traces::Traces;
 
+/// The target of the lines that are records of changes, from `info` on.
+pub const AUDIT: &str = "audit";
+
 /// How logs look and how much of them there is.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
@@ -31,7 +34,7 @@ pub enum LogFormat {
 
 /// Which lines are logged: a level (`info`), or `tracing` directives (`info,kube=debug`).
 ///
-/// A level alone is about this program; the libraries below it are shown from `warn` on.
+/// A level alone is about this program and the records of what it changed ([`AUDIT`]); the libraries below it are shown from `warn` on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFilter(String);
 
@@ -48,7 +51,10 @@ impl FromStr for LogFilter {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
         let directives = match text.parse::<LevelFilter>() {
-            Ok(level) => format!("{},directory_sync={level}", level.min(LevelFilter::WARN)),
+            Ok(level) => format!(
+                "{},directory_sync={level},{AUDIT}={level}",
+                level.min(LevelFilter::WARN)
+            ),
             Err(_) => text.to_owned(),
         };
         EnvFilter::try_new(&directives).map_err(InvalidLogFilter)?;
@@ -140,6 +146,58 @@ mod tests {
             lines[0].contains("namespace=identity directorysync=staff"),
             "{lines:?}"
         );
+    }
+
+    #[test]
+    fn a_record_of_a_change_is_a_line_of_its_own_target_with_what_applies_to_it() {
+        let record = |people: usize| {
+            let person = |n| serde_json::json!({"email": format!("p{n}@example.com")});
+            serde_json::from_value(serde_json::json!({
+                "time": "2026-11-29T12:00:00Z", "run": "3f1c9a0b62", "number": 7,
+                "trigger": "Scheduled", "action": "UpdateGroup", "reason": "MembersChanged",
+                "group": {"name": "Engineering", "externalId": "eng"},
+                "added": (0..people).map(person).collect::<Vec<_>>(),
+                "removed": [{"email": "bob@example.com",
+                    "evidence": {"kind": "Absent", "detail": "not in the list"}}],
+                "approval": {"hold": "3f1c9a0b62d47e5588a1f0c4d9e27b16"},
+                "result": "Refused", "answer": "no",
+            }))
+            .unwrap()
+        };
+        let audit = crate::sync::audit::Audit::default();
+        let lines = logged("info", LogFormat::Json, || {
+            Object::new("identity", "staff")
+                .span()
+                .in_scope(|| audit.tell(&record(2)));
+        });
+        let [line] = lines.as_slice() else {
+            panic!("one line was expected: {lines:?}");
+        };
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        for (field, value) in [
+            ("target", "audit"),
+            ("namespace", "identity"),
+            ("directorysync", "staff"),
+            ("run", "3f1c9a0b62"),
+            ("trigger", "Scheduled"),
+            ("action", "UpdateGroup"),
+            ("group", "Engineering"),
+            ("added", "p0@example.com, p1@example.com"),
+            ("removed", "bob@example.com (not in the list)"),
+            ("approval", "3f1c9a0b62d47e5588a1f0c4d9e27b16"),
+            ("result", "Refused"),
+            ("answer", "no"),
+        ] {
+            assert_eq!(line[field], value, "{field} of {line}");
+        }
+        assert!(line.get("email").is_none() && line.get("evidence").is_none());
+        let many = logged("info", LogFormat::Json, || audit.tell(&record(250)));
+        assert_eq!(many.len(), 4, "a long record is several lines");
+        assert!(logged("warn", LogFormat::Json, || audit.tell(&record(2))).is_empty());
+        let only = logged("warn,audit=info", LogFormat::Json, || {
+            audit.tell(&record(2))
+        });
+        assert_eq!(only.len(), 1);
     }
 
     #[test]

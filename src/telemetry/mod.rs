@@ -17,7 +17,7 @@ mod server;
 mod traces;
 
 pub use health::{Health, Heartbeat};
-pub use logs::{InvalidLogFilter, LogFilter, LogFormat, LogSettings};
+pub use logs::{AUDIT, InvalidLogFilter, LogFilter, LogFormat, LogSettings};
 pub use metrics::{ConditionStatus, Metrics, RequestOutcome, RequestSide, RunResult, SizeOf};
 pub use object::Object;
 pub use server::{ServeError, serve};

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on ends here")]
 
 mod fault_sweep;
+mod history;
 mod profiles;
 mod story;
 mod world;

@@ -64,6 +64,13 @@ pub enum Event {
         /// The email of the member who left it.
         member: String,
     },
+    /// A member came into a group that was there already.
+    Joined {
+        /// The name of the group.
+        group: String,
+        /// The email of the member who came.
+        member: String,
+    },
     /// A member or group lost access to collections.
     CollectionsLost {
         /// The member's email or the group's name.
@@ -75,6 +82,15 @@ pub enum Event {
     GroupCreated {
         /// The name of the new group.
         name: String,
+    },
+    /// A group's external id changed.
+    GroupExternalIdChanged {
+        /// The name of the group.
+        name: String,
+        /// The external id before the change.
+        from: Option<String>,
+        /// The external id after the change.
+        to: Option<String>,
     },
     /// A group's name changed.
     GroupRenamed {

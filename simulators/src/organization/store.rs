@@ -285,9 +285,15 @@ impl Store {
         if let Some(group) = self.groups.get_mut(&id) {
             self.version += 1;
             let to = external_id.and_then(set);
+            if group.external_id == to {
+                return;
+            }
             let from = std::mem::replace(&mut group.external_id, to.clone());
             self.groups_by_external_id.remove(from.as_ref(), id);
             self.groups_by_external_id.add(to.as_ref(), id);
+            let name = group.name.clone();
+            self.history
+                .push(Event::GroupExternalIdChanged { name, from, to });
         }
     }
 
@@ -360,6 +366,10 @@ impl Store {
             member.groups.insert(group_id);
             group.members.insert(member_id);
             self.version += 1;
+            self.history.push(Event::Joined {
+                group: group.name.clone(),
+                member: member.email.clone(),
+            });
         }
     }
 

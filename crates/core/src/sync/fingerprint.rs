@@ -11,7 +11,7 @@ use crate::directory::{Email, ExternalId};
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Reason};
 
 /// 32 hexadecimal digits: what a hold is called, and what an approval names.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Digest(pub String);
 
 impl fmt::Display for Digest {

@@ -3,6 +3,7 @@
 mod fingerprint;
 pub mod guard;
 mod hash;
+pub mod history;
 pub mod ledger;
 pub mod limits;
 pub mod memberships;

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::directory::ExternalId;
 use crate::problem::Problems;
 use crate::sync::guard::{Digest, GuardedPlan, Held};
@@ -104,6 +106,107 @@ pub struct Applied {
     pub outdated: HashSet<ExternalId>,
     /// Whether somebody else changed a group of the plan between its two reads.
     pub changed_meanwhile: bool,
+    /// What became of each change of the plan.
+    pub outcomes: Outcomes,
+}
+
+/// What became of each change of a plan, by its place in it.
+#[derive(Debug, Default)]
+pub struct Outcomes(Vec<Sent>);
+
+/// How far a change has come.
+#[derive(Debug, Default)]
+pub enum Sent {
+    /// It wasn't sent.
+    #[default]
+    Not,
+    /// It was sent, and wasn't answered yet.
+    Waiting {
+        /// Who comes into and leaves the group by it, where that is another thing than the plan says.
+        membership: Option<Box<MembershipChange>>,
+    },
+    /// The server accepted it.
+    Done {
+        /// When.
+        time: Timestamp,
+        /// As of [`Sent::Waiting`].
+        membership: Option<Box<MembershipChange>>,
+    },
+    /// The server refused it.
+    Refused {
+        /// When.
+        time: Timestamp,
+        /// With which words.
+        answer: Box<str>,
+    },
+    /// The server accepted it, and it couldn't be seen afterwards.
+    NotApplied {
+        /// When it was accepted.
+        time: Timestamp,
+    },
+}
+
+/// Who came into and left a group.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct MembershipChange {
+    /// Those who came.
+    pub added: Vec<ExternalId>,
+    /// Those who left.
+    pub removed: Vec<ExternalId>,
+}
+
+impl Outcomes {
+    /// For a plan with so many changes, of which none was sent.
+    pub fn new(changes: usize) -> Self {
+        Self(
+            std::iter::repeat_with(Sent::default)
+                .take(changes)
+                .collect(),
+        )
+    }
+
+    /// What became of the change at this place.
+    pub fn get(&self, at: usize) -> Option<&Sent> {
+        self.0.get(at)
+    }
+
+    /// The change is about to be sent.
+    pub fn sent(&mut self, at: usize, membership: Option<MembershipChange>) {
+        if let Some(sent) = self.0.get_mut(at) {
+            let membership = membership.map(Box::new);
+            *sent = Sent::Waiting { membership };
+        }
+    }
+
+    /// The server accepted it.
+    pub fn done(&mut self, at: usize, time: Timestamp) {
+        if let Some(sent) = self.0.get_mut(at) {
+            let membership = match sent {
+                Sent::Waiting { membership } => membership.take(),
+                _ => None,
+            };
+            *sent = Sent::Done { time, membership };
+        }
+    }
+
+    /// The server refused it.
+    pub fn refused(&mut self, at: usize, time: Timestamp, answer: &str) {
+        if let Some(sent) = self.0.get_mut(at) {
+            *sent = Sent::Refused {
+                time,
+                answer: answer.into(),
+            };
+        }
+    }
+
+    /// It was accepted, and couldn't be seen afterwards.
+    pub(crate) fn not_applied(&mut self, at: usize) {
+        if let Some(sent) = self.0.get_mut(at)
+            && let Sent::Done { time, .. } = *sent
+        {
+            *sent = Sent::NotApplied { time };
+        }
+    }
 }
 
 /// How many changes of each kind.

@@ -16,7 +16,7 @@ use crate::text::sanitize;
 /// is a member.
 pub fn verify(plan: &Plan, after: &Content, applied: &mut Applied) {
     let seen = Seen::new(after);
-    for change in &plan.changes {
+    for (at, change) in plan.changes.iter().enumerate() {
         let id = change.external_id();
         if applied.refused.contains(id) || seen.shows(change) {
             continue;
@@ -30,6 +30,7 @@ pub fn verify(plan: &Plan, after: &Content, applied: &mut Applied) {
         let problem = Problem::new(ProblemReason::NotApplied, message, [id.clone()]);
         applied.problems.add(problem);
         applied.counts.take_back(change.kind());
+        applied.outcomes.not_applied(at);
         applied.refused.insert(id.clone());
     }
 }

@@ -8,6 +8,7 @@ mod elsewhere;
 mod filters;
 mod groups;
 mod guard;
+mod history;
 mod laws;
 mod memberships;
 mod people;

@@ -132,6 +132,20 @@ impl Ledger {
         FingerprintSet::from_sorted(changes)
     }
 
+    /// The same for each approval, with the id of its hold where that is still known.
+    pub(crate) fn approvals_in_progress(
+        &self,
+    ) -> impl Iterator<Item = (Option<HoldId>, FingerprintSet)> {
+        self.holds.approved.iter().map(|approved| {
+            let mut used = self.holds.used.iter().rev();
+            let used = used.find(|used| used.at == approved.at);
+            let id = used.map(|used| Digest(HEXLOWER.encode(&used.id)));
+            let mut changes = approved.changes.clone();
+            changes.sort_unstable();
+            (id, FingerprintSet::from_sorted(changes))
+        })
+    }
+
     /// The holds of the resource that it is used for.
     pub fn holds(&self) -> &Holds {
         &self.holds

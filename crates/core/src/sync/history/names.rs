@@ -1,0 +1,77 @@
+//! What people are called whom a plan knows by their ids alone.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::Person;
+use crate::directory::ExternalId;
+use crate::organization::model::{Member, Organization};
+use crate::sync::plan::{Action, Change, GroupAction, Plan};
+
+/// The organization's members by their ids, and those whom a plan invites.
+#[derive(Default)]
+pub(super) struct Names<'a> {
+    members: HashMap<&'a ExternalId, &'a Member>,
+    by_member_id: HashMap<Uuid, &'a Member>,
+    coming: HashMap<&'a ExternalId, &'a Change>,
+}
+
+impl<'a> Names<'a> {
+    /// Looked up only where a plan changes who is in groups.
+    pub fn new(organization: &'a Organization, plan: &'a Plan) -> Self {
+        let changes = plan.changes.iter();
+        let names_members = |change: &Change| {
+            matches!(
+                change.action,
+                Action::Group(
+                    GroupAction::Create { .. }
+                        | GroupAction::Update(_)
+                        | GroupAction::Delete { .. }
+                )
+            )
+        };
+        let mut names = Self::default();
+        if !plan.changes.iter().any(names_members) {
+            return names;
+        }
+        let people = changes.filter(|change| change.member().is_some());
+        names.coming = people
+            .map(|change| (change.external_id(), change))
+            .collect();
+        if let Organization::Read(content) = organization {
+            for member in &content.members {
+                if let Some(id) = &member.external_id {
+                    names.members.insert(id, member);
+                }
+                names.by_member_id.insert(member.id, member);
+            }
+        }
+        names
+    }
+
+    /// Somebody by the directory's id.
+    pub fn person(&self, id: &ExternalId) -> Person {
+        let member = self.members.get(id);
+        let coming = self.coming.get(id).map(|change| &change.subject);
+        let email = coming.and_then(|subject| subject.email());
+        let email = email.or(member.map(|member| &member.email));
+        let member_id = member.map(|member| member.id);
+        Person {
+            email: email.map(|email| email.as_str().into()),
+            external_id: Some(id.as_str().into()),
+            member_id: member_id.or(coming.and_then(|subject| subject.id)),
+        }
+    }
+
+    /// Somebody by the id in Bitwarden.
+    pub fn member(&self, id: Uuid) -> Person {
+        let member = self.by_member_id.get(&id);
+        let external_id = member.and_then(|member| member.external_id.as_ref());
+        Person {
+            email: member.map(|member| member.email.as_str().into()),
+            external_id: external_id.map(|id| id.as_str().into()),
+            member_id: Some(id),
+        }
+    }
+}

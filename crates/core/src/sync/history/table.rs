@@ -1,0 +1,186 @@
+//! Records for a terminal of 80 columns.
+
+use std::fmt::Write as _;
+
+use super::{Outcome, Record};
+use crate::sync::plan::Kind;
+use crate::text::sanitize;
+
+/// Columns that a line takes, unless one word is longer.
+pub const WIDTH: usize = 80;
+/// Where the text of a record begins.
+const INDENT: usize = 16;
+/// So many people of one record are shown where lists are cut.
+const SHOWN: usize = 20;
+
+/// The records under a line for each run, in the order given. What takes something away comes first in
+/// a run. `cut` shortens lists of people; without it everybody is shown.
+pub fn table(records: &[Record], cut: bool) -> String {
+    let mut text = String::new();
+    for run in records.chunk_by(|a, b| a.run == b.run) {
+        let first = &run[0];
+        let began = run.iter().map(|record| record.time).min();
+        let began = began.unwrap_or(first.time);
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        // Writing into a string can't fail.
+        let _ = writeln!(
+            text,
+            "{}  run {}  {}",
+            began.strftime("%Y-%m-%d %H:%M:%SZ"),
+            first.run,
+            first.trigger.describe()
+        );
+        let mut run: Vec<&Record> = run.iter().collect();
+        run.sort_by_key(|record| !record.takes_away());
+        for record in run {
+            show(&mut text, record, cut);
+        }
+    }
+    text
+}
+
+/// What a kind of change did, in a word or two.
+fn verb(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Invite => "invited",
+        Kind::Link => "linked",
+        Kind::Relink => "re-linked",
+        Kind::Restore => "restored",
+        Kind::Revoke => "revoked",
+        Kind::Remove => "removed",
+        Kind::CreateGroup => "group made",
+        Kind::RelinkGroup => "re-linked",
+        Kind::RenameGroup => "renamed",
+        Kind::UpdateGroup => "group",
+        Kind::DeleteGroup => "group deleted",
+    }
+}
+
+fn show(text: &mut String, record: &Record, cut: bool) {
+    let mut line = sanitize(&record.label());
+    if let Some(from) = &record.from {
+        let _ = write!(line, " (was {})", sanitize(from));
+    }
+    let detail = match &record.evidence {
+        Some(evidence) => sanitize(&evidence.detail),
+        None => record.reason.describe().to_owned(),
+    };
+    match (&record.person, record.action) {
+        (None, Kind::UpdateGroup) => {}
+        _ => {
+            let _ = write!(line, ": {detail}");
+        }
+    }
+    let start = format!("  {:<width$}", verb(record.action), width = INDENT - 2);
+    wrap(text, &start, &line);
+    let indent = " ".repeat(INDENT);
+    let left: Vec<String> = record
+        .removed
+        .iter()
+        .map(|one| sanitize(one.person.label()))
+        .collect();
+    match record.action {
+        Kind::DeleteGroup if !left.is_empty() => {
+            wrap(text, &indent, &format!("members: {}", listed(&left, cut)));
+        }
+        Kind::DeleteGroup => {}
+        _ => {
+            let shown = if cut { SHOWN } else { usize::MAX };
+            for one in record.removed.iter().take(shown) {
+                let evidence = one.evidence.as_ref();
+                let evidence = evidence.map(|evidence| format!(": {}", sanitize(&evidence.detail)));
+                let who = sanitize(one.person.label());
+                wrap(
+                    text,
+                    &indent,
+                    &format!("−{who}{}", evidence.unwrap_or_default()),
+                );
+            }
+            if record.removed.len() > shown {
+                let more = record.removed.len() - shown;
+                wrap(text, &indent, &format!("… and {more} more who left: --all"));
+            }
+        }
+    }
+    let mut came: Vec<String> = record
+        .added
+        .iter()
+        .map(|one| format!("+{}", sanitize(one.label())))
+        .collect();
+    if record.more > 0 && record.group.is_some() {
+        came.push(format!("+{} more (see the log)", record.more));
+    }
+    if !came.is_empty() {
+        wrap(text, &indent, &listed(&came, cut));
+    }
+    if !record.groups.is_empty() {
+        let groups: Vec<String> = record
+            .groups
+            .iter()
+            .map(|one| sanitize(&one.name))
+            .collect();
+        wrap(text, &indent, &format!("was in {}", listed(&groups, cut)));
+    }
+    if let Some(approval) = &record.approval {
+        let mut line = "approved".to_owned();
+        if let Some(hold) = &approval.hold {
+            let _ = write!(line, ": {hold}");
+        }
+        if let Some(by) = &approval.by {
+            let _ = write!(line, " by {}", sanitize(by));
+        }
+        wrap(text, &indent, &line);
+    }
+    let answer = record.answer.as_deref().map(sanitize).unwrap_or_default();
+    let result = match record.result {
+        Outcome::Done if answer.is_empty() => return,
+        Outcome::Done => answer,
+        Outcome::Pending => "not known yet: the next run looks what came of it".to_owned(),
+        Outcome::Refused => format!("refused: {answer}"),
+        Outcome::NotApplied => "accepted, and not seen afterwards".to_owned(),
+        Outcome::Unknown => format!("unknown whether it was made: {answer}"),
+        Outcome::Partly => {
+            "the invitation before was withdrawn, the new one wasn't sent".to_owned()
+        }
+        Outcome::NotMade => "not made".to_owned(),
+    };
+    wrap(text, &indent, &result);
+}
+
+fn listed(words: &[String], cut: bool) -> String {
+    let shown = if cut { SHOWN } else { usize::MAX };
+    let mut text = words[..words.len().min(shown)].join(", ");
+    if words.len() > shown {
+        let _ = write!(text, ", … and {} more: --all", words.len() - shown);
+    }
+    text
+}
+
+/// Adds `line` after `start`, broken between words; lines after the first are indented.
+fn wrap(text: &mut String, start: &str, line: &str) {
+    let indent = " ".repeat(INDENT);
+    let mut current = start.to_owned();
+    let mut width = current.chars().count();
+    let mut is_empty = true;
+    for word in line.split(' ').filter(|word| !word.is_empty()) {
+        let length = word.chars().count();
+        if !is_empty && width + 1 + length > WIDTH {
+            text.push_str(&current);
+            text.push('\n');
+            current.clone_from(&indent);
+            width = INDENT;
+            is_empty = true;
+        }
+        if !is_empty {
+            current.push(' ');
+            width += 1;
+        }
+        current.push_str(word);
+        width += length;
+        is_empty = false;
+    }
+    text.push_str(current.trim_end());
+    text.push('\n');
+}

@@ -1,0 +1,445 @@
+//! Sequences of runs with failures and kills: afterwards the records say exactly what the organization's
+//! own journal says.
+
+use std::collections::BTreeSet;
+
+use directory_sync::directory::{Account, AccountState, DirectoryBuilder};
+use directory_sync::history::{merge, parse};
+use directory_sync::organization::OrganizationClient;
+use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
+use directory_sync::sync::history::{History, Outcome, Record, RunId, RunInfo, RunTrigger, table};
+use directory_sync::sync::ledger::Ledger;
+use directory_sync::sync::memberships::MembershipCache;
+use directory_sync::sync::plan::Kind;
+use directory_sync::sync::policy::Policy;
+use directory_sync::sync::progress::Progress;
+use directory_sync::sync::run::{RunOptions, State, plan};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use simulators::fault::{Fault, Way, Work};
+use simulators::organization::{
+    Config, Event, GroupSeed, MemberSeed, SimulatedOrganization, Status,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{NO_RETRY, client, policy};
+
+/// A directory that changes between runs.
+#[derive(Default, Clone)]
+struct Company {
+    /// Id, email, whether disabled.
+    people: Vec<(String, String, bool)>,
+    /// Id, name, ids of members.
+    groups: Vec<(String, String, BTreeSet<String>)>,
+}
+
+impl Source for Company {
+    fn read<'a>(
+        &'a self,
+        _: Option<&'a Version>,
+        _: &'a ReadProgress,
+    ) -> BoxFuture<'a, Result<Reading, SourceError>> {
+        async move {
+            let mut builder = DirectoryBuilder::new();
+            for (id, email, disabled) in &self.people {
+                let key = builder.key(id);
+                let account = match disabled {
+                    true => Account::new(AccountState::Disabled, "state", "off"),
+                    false => Account::ACTIVE,
+                };
+                builder.user(&[key], id, email, account, id);
+            }
+            for (id, name, members) in &self.groups {
+                let key = builder.key(id);
+                let members = members.iter().map(|member| builder.key(member)).collect();
+                builder.group(&[key], id, name, members);
+            }
+            Ok(Reading::Full {
+                directory: builder.finish(),
+                version: None,
+            })
+        }
+        .boxed()
+    }
+
+    fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
+        async { vec![] }.boxed()
+    }
+
+    fn describe(&self) -> String {
+        "a company".into()
+    }
+}
+
+/// Numbers of one sequence, the same for the same seed.
+type Random = fastrand::Rng;
+
+fn chance(random: &mut Random, percent: u32) -> bool {
+    random.u32(0..100) < percent
+}
+
+/// What stays the same of an address that changes.
+fn stem(email: &str) -> &str {
+    email.split(['.', '@']).next().unwrap()
+}
+
+impl Company {
+    fn change(&mut self, random: &mut Random, next: &mut u32) {
+        for (id, email, disabled) in &mut self.people {
+            if chance(random, 12) {
+                *disabled = !*disabled;
+            }
+            if chance(random, 6) {
+                *next += 1;
+                *email = format!("{}.{next}@example.com", stem(email));
+            }
+            if chance(random, 4) {
+                // The same person under a new id.
+                *next += 1;
+                let new = format!("p{next}");
+                for (.., members) in &mut self.groups {
+                    if members.remove(id) {
+                        members.insert(new.clone());
+                    }
+                }
+                *id = new;
+            }
+        }
+        self.people.retain(|_| !chance(random, 8));
+        for _ in 0..random.u32(0..4) {
+            *next += 1;
+            let id = format!("p{next}");
+            self.people
+                .push((id.clone(), format!("{id}@example.com"), chance(random, 15)));
+        }
+        self.groups.retain(|_| !chance(random, 8));
+        for (id, name, _) in &mut self.groups {
+            if chance(random, 8) {
+                *next += 1;
+                *name = format!("team {next}");
+            }
+            if chance(random, 4) {
+                *next += 1;
+                *id = format!("g{next}");
+            }
+        }
+        if self.groups.len() < 4 && chance(random, 60) {
+            *next += 1;
+            self.groups
+                .push((format!("g{next}"), format!("team {next}"), BTreeSet::new()));
+        }
+        let ids: Vec<String> = self.people.iter().map(|(id, ..)| id.clone()).collect();
+        for (.., members) in &mut self.groups {
+            members.retain(|id| ids.contains(id));
+            for id in &ids {
+                if chance(random, 15) && !members.remove(id) {
+                    members.insert(id.clone());
+                }
+            }
+        }
+    }
+}
+
+/// What a process leaves to the next.
+struct Kept {
+    ledger: Vec<u8>,
+    memberships: MembershipCache,
+    history: String,
+}
+
+impl Kept {
+    fn keep(&mut self, state: &mut State) {
+        self.ledger = state.ledger.to_bytes();
+        self.memberships = MembershipCache::from_bytes(&state.memberships.to_bytes()).unwrap();
+        self.history = merge(&self.history, &state.history.take_unsaved());
+    }
+
+    /// A new process.
+    fn restore(&self) -> State {
+        let memberships = MembershipCache::from_bytes(&self.memberships.to_bytes()).unwrap();
+        let ledger = Ledger::load_unchecked(&self.ledger, Timestamp::now());
+        let mut state = State::restored(memberships, ledger);
+        state.history = History::restored(parse(&self.history).records);
+        state
+    }
+}
+
+/// How a run ends.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    Well,
+    /// An error, in a process that goes on.
+    Error,
+    /// The process is killed, and keeps nothing of what it knew.
+    Killed,
+}
+
+async fn run(
+    company: &Company,
+    client: &OrganizationClient,
+    state: &mut State,
+    kept: &mut Kept,
+    end: End,
+) {
+    state.history.start(RunInfo {
+        id: RunId::at(Timestamp::now()),
+        trigger: RunTrigger::Command,
+        approved_by: None,
+        directory_sync: None,
+    });
+    let progress = Progress::default();
+    let options = RunOptions {
+        approval: None,
+        full_resync: false,
+        progress: &progress,
+        stop: &CancellationToken::new(),
+    };
+    let policy: Policy = policy();
+    for _ in 0..3 {
+        let planned = plan(company, client, &policy, state, &options).await;
+        let Ok(mut planned) = planned else { break };
+        planned.invalidate(state);
+        kept.keep(state);
+        match planned.apply(state, &options).await {
+            Ok(report) if report.changed_meanwhile => {}
+            _ => break,
+        }
+    }
+    match end {
+        End::Killed => *state = kept.restore(),
+        End::Well | End::Error => kept.keep(state),
+    }
+}
+
+/// What a record says happened, in the journal's words.
+fn told(record: &Record) -> Vec<String> {
+    let mut events = vec![];
+    let person = record.person.as_ref().map(|one| one.label().to_owned());
+    let email = person.unwrap_or_default();
+    let group = record.group.as_ref();
+    let name = group
+        .map(|group| group.name.to_string())
+        .unwrap_or_default();
+    let from = record.from.as_deref().unwrap_or_default();
+    if record.result == Outcome::Partly {
+        return vec![format!("removed {from}")];
+    }
+    if record.result != Outcome::Done {
+        return vec![];
+    }
+    match record.action {
+        Kind::Invite => {
+            if record.from.is_some() {
+                events.push(format!("removed {from}"));
+            }
+            events.push(format!("invited {email}"));
+        }
+        Kind::Link | Kind::Relink => {
+            let id = record
+                .person
+                .as_ref()
+                .and_then(|one| one.external_id.as_deref());
+            events.push(format!("{email} has id {}", id.unwrap()));
+        }
+        Kind::Restore => events.push(format!("restored {email}")),
+        Kind::Revoke => events.push(format!("revoked {email}")),
+        Kind::Remove => events.push(format!("removed {email}")),
+        Kind::CreateGroup => events.push(format!("group {name} created")),
+        Kind::RelinkGroup => {
+            let id = group.map(|group| group.external_id.to_string());
+            events.push(format!("group has id {}", id.unwrap()));
+        }
+        Kind::RenameGroup => events.push(format!("group {from} is {name}")),
+        Kind::UpdateGroup => {}
+        Kind::DeleteGroup => {
+            let mut members: Vec<&str> = record
+                .removed
+                .iter()
+                .map(|one| one.person.label())
+                .collect();
+            members.sort_unstable();
+            events.push(format!("group {name} deleted with {}", members.join(" ")));
+        }
+    }
+    if record.action != Kind::DeleteGroup {
+        let added = record.added.iter();
+        events.extend(added.map(|one| format!("{} joins a group", one.label())));
+        let removed = record.removed.iter();
+        events.extend(removed.map(|one| format!("{} leaves a group", one.person.label())));
+    }
+    events
+}
+
+/// The same of the journal.
+fn happened(event: &Event) -> String {
+    match event {
+        Event::Invited { email } | Event::Staged { email } => format!("invited {email}"),
+        Event::Reinvited { email } => format!("reinvited {email}"),
+        Event::ExternalIdChanged { email, to, .. } => {
+            format!("{email} has id {}", to.as_deref().unwrap_or_default())
+        }
+        Event::Removed { email, .. } => format!("removed {email}"),
+        Event::Revoked { email, .. } => format!("revoked {email}"),
+        Event::Restored { email, .. } => format!("restored {email}"),
+        Event::Withdrawn { member, .. } => format!("{member} leaves a group"),
+        Event::Joined { member, .. } => format!("{member} joins a group"),
+        Event::CollectionsLost { of, .. } => format!("{of} lost collections"),
+        Event::GroupCreated { name } => format!("group {name} created"),
+        Event::GroupRenamed { from, to } => format!("group {from} is {to}"),
+        Event::GroupExternalIdChanged { to, .. } => {
+            format!("group has id {}", to.as_deref().unwrap_or_default())
+        }
+        Event::GroupDeleted { name, members, .. } => {
+            format!("group {name} deleted with {}", members.join(" "))
+        }
+    }
+}
+
+/// All of the journal. The groups that somebody keeps whose open invitation goes to another address belong to
+/// that invitation.
+fn all_that_happened(journal: &[Event]) -> Vec<String> {
+    let mut told = vec![];
+    let mut kept = 0;
+    for (at, event) in journal.iter().enumerate() {
+        match event {
+            Event::Joined { .. } if kept > 0 => {
+                kept -= 1;
+                continue;
+            }
+            Event::Invited { email } if at > 0 => {
+                if let Event::Removed {
+                    groups,
+                    email: before,
+                    ..
+                } = &journal[at - 1]
+                    && stem(before) == stem(email)
+                {
+                    let own = |next: &&Event| matches!(next, Event::Joined { member, .. } if member == email);
+                    let joins = journal[at + 1..].iter().take_while(own);
+                    kept = groups.len().min(joins.count());
+                }
+            }
+            _ => kept = 0,
+        }
+        told.push(happened(event));
+    }
+    told
+}
+
+fn sorted(mut lines: Vec<String>) -> Vec<String> {
+    lines.sort();
+    lines
+}
+
+async fn sequence(seed: u64) -> usize {
+    let mut random = Random::with_seed(seed);
+    let organization = SimulatedOrganization::start(Config::cloud()).await.unwrap();
+    organization.seed_member(MemberSeed::new("owner@example.com").owner());
+    organization.seed_member(MemberSeed::new("p1@example.com"));
+    organization.seed_member(MemberSeed::new("by.hand@example.com"));
+    let revoked = MemberSeed::new("p2@example.com").external_id("p2");
+    organization.seed_member(revoked.status(Status::Revoked));
+    organization.seed_group(GroupSeed::new("By hand").members(["by.hand@example.com"]));
+    let group = GroupSeed::new("old name").external_id("g1");
+    organization.seed_group(group.members(["by.hand@example.com", "p2@example.com"]));
+    let client = client(&organization, NO_RETRY);
+    let mut company = Company {
+        people: (1..=8)
+            .map(|n| (format!("p{n}"), format!("p{n}@example.com"), false))
+            .collect(),
+        groups: vec![("g1".into(), "team 1".into(), BTreeSet::new())],
+    };
+    let mut next = 100;
+    let mut state = State::default();
+    let mut kept = Kept {
+        ledger: state.ledger.to_bytes(),
+        memberships: MembershipCache::default(),
+        history: String::new(),
+    };
+    for _ in 0..random.usize(2..=5) {
+        company.change(&mut random, &mut next);
+        let members = organization.snapshot().members;
+        let invited: Vec<String> = members.keys().cloned().collect();
+        for email in invited {
+            if chance(&mut random, 50) {
+                let _ = organization.accept_and_confirm(&email);
+            }
+        }
+        let end = match random.u32(0..100) {
+            0..30 => End::Well,
+            30..60 => End::Error,
+            _ => End::Killed,
+        };
+        if end != End::Well {
+            let ways = [
+                Way::CutConnection,
+                Way::InternalError,
+                Way::Refused,
+                Way::Garbage,
+            ];
+            let way = ways[random.usize(..ways.len())];
+            let work = Work::BOTH[random.usize(..2)];
+            // A refusal is an answer: what was refused wasn't done.
+            let work = if way == Way::Refused {
+                Work::Undone
+            } else {
+                work
+            };
+            let fault = Fault::new(way).work(work).on_request(random.u64(3..40));
+            organization.faults().inject(fault);
+        }
+        run(&company, &client, &mut state, &mut kept, end).await;
+        organization.faults().clear();
+    }
+    // Whatever was left open is found out by runs without a failure.
+    for _ in 0..2 {
+        run(&company, &client, &mut state, &mut kept, End::Well).await;
+    }
+    let parsed = parse(&kept.history);
+    assert_eq!(parsed.unreadable, 0);
+    let open = parsed.records.iter().filter(|one| one.result.is_open());
+    let open: Vec<&Record> = open.collect();
+    assert!(open.is_empty(), "seed {seed}: {open:#?}");
+    let told = sorted(parsed.records.iter().flat_map(told).collect());
+    let happened = sorted(all_that_happened(&organization.history()));
+    assert!(
+        told == happened,
+        "seed {seed}\nonly in the records: {:?}\nonly in the journal: {:?}\n{}",
+        only(&told, &happened),
+        only(&happened, &told),
+        table(&parsed.records, false)
+    );
+    told.len()
+}
+
+fn only(these: &[String], those: &[String]) -> Vec<String> {
+    let mut left = those.to_vec();
+    let mut only = vec![];
+    for one in these {
+        match left.iter().position(|other| other == one) {
+            Some(at) => drop(left.remove(at)),
+            None => only.push(one.clone()),
+        }
+    }
+    only
+}
+
+/// `DIRECTORY_SYNC_HISTORY_SEQUENCES` asks for more than are made by default, with other seeds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_agree_with_the_journal_after_any_sequence_of_runs_failures_and_kills() {
+    let more = std::env::var("DIRECTORY_SYNC_HISTORY_SEQUENCES").ok();
+    let (first, count) = match more.and_then(|count| count.parse().ok()) {
+        Some(count) => (fastrand::u32(..).into(), count),
+        None => (1, 25),
+    };
+    let mut changes = 0;
+    for seed in first..first + count {
+        changes += sequence(seed).await;
+    }
+    eprintln!("{count} sequences from seed {first}: {changes} changes");
+    assert!(
+        changes > usize::try_from(count).unwrap() * 10,
+        "something happened"
+    );
+}
