@@ -1,7 +1,8 @@
 //! Secrets and ConfigMaps, from manifests and from a directory.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
@@ -10,6 +11,9 @@ use secrecy::SecretSlice;
 use super::ManifestError;
 use super::node::{Node, NodeValue};
 use super::read::Document;
+
+/// Longest file that is read for a key, in bytes: the API server takes no larger Secret.
+const VALUE_MAX: u64 = 1024 * 1024;
 
 /// Values by key, wiped when dropped, never printed.
 pub type Values = BTreeMap<String, SecretSlice<u8>>;
@@ -89,11 +93,24 @@ impl SecretDirectory {
             if key.starts_with('.') || !path.is_file() {
                 continue;
             }
-            let value = std::fs::read(&path).map_err(failed(&path))?;
+            let value = read(&path).map_err(failed(&path))?;
             values.insert(key.to_owned(), value.into());
         }
         Ok(Some(values))
     }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut value = vec![];
+    let read = File::open(path)?
+        .take(VALUE_MAX + 1)
+        .read_to_end(&mut value)?;
+    if read as u64 > VALUE_MAX {
+        return Err(io::Error::other(
+            "more than 1 MiB, which no Secret may hold: put only the Secret's values into this directory",
+        ));
+    }
+    Ok(value)
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> ManifestError {

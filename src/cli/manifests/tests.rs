@@ -317,3 +317,23 @@ fn names(manifests: &Manifests) -> Vec<String> {
         .map(|resource| object_of(resource).to_string())
         .collect()
 }
+
+#[test]
+fn a_file_that_is_too_large_for_a_secret_is_refused_and_not_read_to_its_end() {
+    let files = Files::new(&[
+        ("staff.yaml", STAFF),
+        ("mounted/bitwarden/clientId", "mounted"),
+    ]);
+    let loaded = files.load("-f staff.yaml --secret-dir mounted").unwrap();
+    assert!(loaded.secret("identity", "bitwarden").unwrap().is_some());
+
+    // As sparse as it is, reading it would take all memory.
+    let file = fs::File::create(files.0.path().join("mounted/bitwarden/clientSecret")).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let error = loaded.secret("identity", "bitwarden").unwrap_err();
+    let ManifestError::Read { path, source } = error else {
+        panic!("{error}");
+    };
+    assert!(path.ends_with("clientSecret"), "{path}");
+    assert!(source.to_string().contains("more than 1 MiB"), "{source}");
+}

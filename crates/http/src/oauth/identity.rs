@@ -1,10 +1,11 @@
 //! The cluster's token, by which a workload proves who it is (workload identity federation).
 
-use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use futures::future::BoxFuture;
 use secrecy::SecretString;
+use tokio::io::AsyncReadExt as _;
 
 /// Where a token of the cluster comes from. It is asked for each time, as such tokens are renewed.
 pub trait IdentityToken: fmt::Debug + Send + Sync {
@@ -38,7 +39,7 @@ impl IdentityToken for ProjectedToken {
     fn get(&self) -> BoxFuture<'_, Result<SecretString, IdentityError>> {
         Box::pin(async move {
             let file = self.0.display();
-            let text = tokio::fs::read_to_string(&self.0).await.map_err(|error| {
+            let text = read(&self.0).await.map_err(|error| {
                 IdentityError::Settings(format!("can't read the cluster's token {file}: {error}"))
             })?;
             match text.trim() {
@@ -51,6 +52,19 @@ impl IdentityToken for ProjectedToken {
     }
 }
 
+/// Longest token that is read, in bytes: a server takes no longer header.
+const TOKEN_MAX: u64 = 64 * 1024;
+
+async fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = tokio::fs::File::open(path).await?;
+    let read = file.take(TOKEN_MAX + 1).read_to_string(&mut text).await?;
+    if read as u64 > TOKEN_MAX {
+        return Err(io::Error::other("more than 64 KiB: this is no token"));
+    }
+    Ok(text)
+}
+
 /// No token, and why.
 #[derive(Debug, Clone)]
 pub struct NoIdentity(
@@ -61,5 +75,25 @@ pub struct NoIdentity(
 impl IdentityToken for NoIdentity {
     fn get(&self) -> BoxFuture<'_, Result<SecretString, IdentityError>> {
         Box::pin(async move { Err(IdentityError::Settings(self.0.clone())) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_is_no_token_is_refused_and_not_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "a-token\n").unwrap();
+        let token = ProjectedToken(path.clone()).get().await.unwrap();
+        assert_eq!(secrecy::ExposeSecret::expose_secret(&token), "a-token");
+
+        // As sparse as it is, reading it would take all memory.
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(1 << 40).unwrap();
+        let error = ProjectedToken(path).get().await.unwrap_err();
+        assert!(error.to_string().contains("more than 64 KiB"), "{error}");
     }
 }
