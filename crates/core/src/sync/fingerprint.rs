@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::directory::{Email, ExternalId};
-use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Reason};
+use crate::sync::plan::{Action, Change, GroupAction, MemberAction};
 
 /// 32 hexadecimal digits: what a hold is called, and what an approval names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -46,7 +46,7 @@ impl FingerprintSet {
             .collect();
         let mut prints: Vec<Fingerprint> = vec![];
         for change in changes {
-            if change.reason == Reason::MembersUnknown {
+            if change.reason.overwrites() {
                 prints.push(overwrite(change));
             }
             match change.group() {
@@ -61,6 +61,21 @@ impl FingerprintSet {
         prints.sort_unstable();
         prints.dedup();
         Self { sorted: prints }
+    }
+
+    /// The same with those withdrawals that come with a removal from the organization.
+    pub(crate) fn with_all_withdrawals(changes: &[Change]) -> Self {
+        let withdrawals = changes.iter().filter_map(|change| match change.group() {
+            Some(GroupAction::Update(update)) => Some((change.external_id(), &update.remove)),
+            _ => None,
+        });
+        let withdrawals = withdrawals.flat_map(|(group, leaving)| {
+            let leaving = leaving.iter().map(|leaving| &leaving.external_id);
+            leaving.map(|id| removed_member(group, id))
+        });
+        let mut sorted: Vec<Fingerprint> = withdrawals.collect();
+        sorted.sort_unstable();
+        Self::of(changes).union(&Self { sorted })
     }
 
     pub(crate) fn from_sorted(sorted: Vec<Fingerprint>) -> Self {
@@ -150,7 +165,7 @@ impl FingerprintSet {
 
 fn of_change(change: &Change) -> Option<Fingerprint> {
     let id = change.external_id();
-    if change.reason == Reason::MembersUnknown {
+    if change.reason.overwrites() {
         return Some(overwrite(change));
     }
     let member = || change.subject.id.map(|id| id.to_string());

@@ -87,6 +87,9 @@ pub struct Sent {
     /// Whoever is invited and has or may have an account by an earlier import, at this address or at
     /// another one that is revoked: nobody new.
     pub known: BTreeSet<ExternalId>,
+    /// Who was in these groups already and is sent again, because the account at another address takes
+    /// their place.
+    pub refilled: BTreeMap<ExternalId, BTreeSet<ExternalId>>,
     /// The names that groups have on the server, where the directory calls them something else.
     pub server_names: BTreeMap<ExternalId, Box<str>>,
     /// Groups whose new name was told.

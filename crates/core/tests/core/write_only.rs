@@ -68,6 +68,16 @@ impl Server {
         guarded
     }
 
+    /// A sync for which what this one held was approved.
+    fn approve(&mut self, directory: &TestDirectory, held: &GuardedPlan) -> GuardedPlan {
+        let approval = Approval {
+            digest: held.digest.clone(),
+        };
+        let guarded = self.plan(directory, Some(&approval));
+        self.memory.record(&guarded, &FailedChanges::default());
+        guarded
+    }
+
     /// A sync in which the server refuses the rows of these people and groups.
     fn sync_refusing(&mut self, directory: &TestDirectory, ids: &[&str]) -> GuardedPlan {
         let guarded = self.plan(directory, None);
@@ -293,7 +303,10 @@ fn new_ids_re_link_people_and_go_on_with_the_groups_that_are_there() {
     server.sync(&company().group("g", "Group", &["p0", "p1"]));
     server.policy.external_id_prefix = "berlin:".into();
     server.policy.offboarding.limit = Limit::Count(0);
-    let run = server.sync(&company().group("g", "Group", &["p0", "p1"]));
+    let directory = company().group("g", "Group", &["p0", "p1"]);
+    let waits = server.sync(&directory);
+    assert_eq!(changes(&waits), [""; 0]);
+    let run = server.approve(&directory, &waits);
     assert!(
         held(&run).is_empty(),
         "nobody leaves the group: {:?}",
@@ -743,4 +756,77 @@ fn a_spec_that_reads_something_else_restores_nobody_there_either() {
         assert_eq!(problems(&run), [(ProblemReason::NotRestored, vec!["p0"])]);
         assert_eq!(changes(&server.sync(&back())), ["Restore p0"]);
     }
+}
+
+#[test]
+fn whoever_has_a_new_id_waits_for_an_approval_and_nobody_else_does() {
+    let mut server = Server::new().never_sends(&[]);
+    let groups = |directory: TestDirectory, p1: &str| {
+        let directory = directory.group("g", "Group", &["p0", p1]);
+        directory.group("other", "Other", &["p2", "p3"])
+    };
+    server.sync(&groups(company(), "p1"));
+    // p1 has a new id, p2 is dismissed, p3 leaves a group; by hand, p1 was revoked.
+    let directory = (0..8).filter(|n| ![1, 2].contains(n)).fold(
+        directory()
+            .person("new1", "p1@example.com")
+            .disabled("p2", "p2@example.com"),
+        |directory, n| directory.person(&format!("p{n}"), &format!("p{n}@example.com")),
+    );
+    let directory = directory
+        .group("g", "Group", &["p0", "new1", "p4"])
+        .group("fresh", "Fresh", &["new1"])
+        .group("other", "Other", &["p2"]);
+    for _ in 0..2 {
+        let waits = server.plan(&directory, None);
+        assert_eq!(changes(&waits), ["Revoke p2", "UpdateGroup other"]);
+        assert_eq!(row(&waits, "other").unwrap(), ["p2"]);
+        assert_eq!(
+            held(&waits),
+            [
+                "Relink p1@example.com",
+                "CreateGroup Fresh",
+                "UpdateGroup Group"
+            ]
+        );
+        let why = &waits.held.as_ref().unwrap().why;
+        assert_eq!(why[..], [HeldBecause::RelinksUnseen { people: 1 }]);
+    }
+    server.sync(&directory);
+    let waits = server.plan(&directory, None);
+    assert_eq!(changes(&waits), [""; 0]);
+    let run = server.approve(&directory, &waits);
+    assert_eq!(
+        changes(&run),
+        ["Relink new1", "CreateGroup fresh", "UpdateGroup g"]
+    );
+    assert_eq!(row(&run, "g").unwrap(), ["new1", "p0", "p4"]);
+    assert_eq!(changes(&server.sync(&directory)), [""; 0]);
+}
+
+#[test]
+fn while_a_changed_address_waits_its_groups_are_not_sent_again() {
+    let mut server = Server::new().never_sends(&[]);
+    let groups = |directory: TestDirectory| directory.group("g", "Group", &["p0", "p1"]);
+    server.sync(&groups(company()));
+    server.policy.offboarding.limit = Limit::Count(0);
+    let moved = (0..8).fold(directory(), |directory, n| {
+        directory.person(&format!("p{n}"), &format!("p{n}@new.example.com"))
+    });
+    for _ in 0..2 {
+        let waits = server.sync(&groups(moved.clone()));
+        assert_eq!(held(&waits).len(), 8);
+        assert_eq!(changes(&waits), [""; 0], "nothing changed there");
+    }
+    // Another change of the group is sent, with who is in it.
+    let filled = moved.clone().group("g", "Group", &["p0", "p1", "p2"]);
+    let waits = server.sync(&filled);
+    assert_eq!(changes(&waits), ["UpdateGroup g"]);
+    assert_eq!(row(&waits, "g").unwrap(), ["p0", "p1", "p2"]);
+    assert_eq!(changes(&server.sync(&filled)), [""; 0]);
+    // Once they have their new accounts, it is filled with them.
+    let waits = server.plan(&filled, None);
+    let run = server.approve(&filled, &waits);
+    assert_eq!(row(&run, "g").unwrap(), ["p0", "p1", "p2"]);
+    assert_eq!(changes(&server.sync(&filled)), [""; 0]);
 }

@@ -130,6 +130,12 @@ pub enum HeldBecause {
         /// How many changes are held for it.
         changes: usize,
     },
+    /// The server can't be read, and people have new ids: re-linking them gives access back to whoever
+    /// was revoked by hand. The re-links are held, and the groups that these people are in.
+    RelinksUnseen {
+        /// How many people would be re-linked.
+        people: usize,
+    },
     /// What was taken away earlier isn't known, because its record was lost or is another one than
     /// was written last. Everything that rests on absence is held.
     UnknownHistory {
@@ -211,6 +217,7 @@ impl HeldBecause {
             Self::EmptyDirectory { .. } => "an empty directory",
             Self::NobodyRecognized { .. } => "nobody recognized",
             Self::MembersUnknown { .. } => "unknown members",
+            Self::RelinksUnseen { .. } => "unseen re-links",
             Self::UnknownHistory { .. } => "unknown history",
             Self::NoHistory { .. } => "no history",
             Self::Absent { .. } | Self::DeletedGroups { .. } => "offboarding.limit",
@@ -247,6 +254,16 @@ impl fmt::Display for HeldBecause {
                 "this server can't be read, and what was sent to it before isn't known any more: \
                  {changes} changes may take members out of groups, or give access back that was \
                  revoked by hand"
+            ),
+            Self::RelinksUnseen { people } => write!(
+                f,
+                "{} a new id, and this server doesn't tell whether somebody has revoked them: sending \
+                 them gives them access; until then they can't be revoked by a sync, and the groups that \
+                 they are in aren't sent",
+                match people {
+                    1 => "1 person has".to_owned(),
+                    people => format!("{people} people have"),
+                }
             ),
             Self::UnknownHistory { members, until } => {
                 write!(

@@ -6,7 +6,7 @@ use super::postpone;
 use super::weigh::Reasons;
 use crate::directory::ExternalId;
 use crate::sync::plan::{
-    Action, Change, GroupAction, MemberAction, Name, Plan, Reason, RemovedMember, Update,
+    Action, Change, GroupAction, MemberAction, Name, Plan, RemovedMember, Update,
 };
 
 /// A plan without what is held, and that.
@@ -24,7 +24,7 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
     let mut uninvited: HashSet<ExternalId> = HashSet::new();
     let mut not_renamed: HashMap<ExternalId, Box<str>> = HashMap::new();
     for change in std::mem::take(&mut plan.changes) {
-        let whole = change.reason == Reason::MembersUnknown;
+        let whole = reasons.holds_whole(&change);
         if !whole && matches!(change.group(), Some(GroupAction::Update(_))) {
             let (mut goes_ahead, waits) = split_update(change, reasons);
             // An update may be sent with the group's name.
@@ -73,7 +73,8 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
         );
     }
     if let Some(sent) = &plan.sent {
-        // A new address is invited only once the old one is revoked.
+        // A new address is invited only once the old one is revoked. Until then the groups hold the
+        // account at the old one.
         let held: HashSet<&ExternalId> = held
             .iter()
             .map(|(change, _)| change.external_id())
@@ -83,8 +84,26 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
             .filter(|(former, _)| held.contains(former))
             .map(|(_, id)| id)
             .collect();
-        plan.changes
-            .retain(|change| change.group().is_some() || !waiting.contains(change.external_id()));
+        plan.changes.retain_mut(|change| {
+            let id = change.subject.external_id.clone();
+            match &mut change.action {
+                Action::Member(_) => !waiting.contains(&id),
+                Action::Group(GroupAction::Update(update)) => {
+                    let refilled = sent.refilled.get(&id);
+                    refilled.is_none_or(|refilled| {
+                        let stay = |id: &ExternalId| waiting.contains(id) && refilled.contains(id);
+                        let stay: Vec<ExternalId> =
+                            update.add.extract_if(.., |id| stay(id)).collect();
+                        let is_changed =
+                            stay.is_empty() || !update.add.is_empty() || !update.remove.is_empty();
+                        update.keep.extend(stay);
+                        update.keep.sort_unstable();
+                        is_changed
+                    })
+                }
+                Action::Group(_) => true,
+            }
+        });
     }
     let (changes, by) = held.into_iter().unzip();
     Split { plan, changes, by }

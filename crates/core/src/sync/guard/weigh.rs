@@ -28,6 +28,8 @@ pub(super) struct Reasons {
     access: Option<usize>,
     deletions: Option<usize>,
     invitations: Option<usize>,
+    /// Re-links that may give access back, and the groups of whoever is re-linked.
+    relinks: Option<usize>,
     /// Who leaves these groups.
     groups: HashMap<ExternalId, HeldGroup>,
     /// Removals from the organization that would empty a held group.
@@ -76,6 +78,9 @@ impl Reasons {
         if self.covered.has(change) {
             return None;
         }
+        if change.reason.is_relink_unseen() {
+            return self.relinks;
+        }
         if change.reason == Reason::MembersUnknown {
             return self.everything;
         }
@@ -102,6 +107,12 @@ impl Reasons {
             }
             _ => None,
         }
+    }
+
+    /// Whether an update of a group is held as a whole, and not its withdrawals one by one.
+    pub fn holds_whole(&self, change: &Change) -> bool {
+        change.reason == Reason::MembersUnknown
+            || change.reason.is_relink_unseen() && self.holds(change).is_some()
     }
 
     /// What keeps somebody in a group.
@@ -142,7 +153,7 @@ impl Reasons {
     pub fn held(&self, plan: &Plan) -> FingerprintSet {
         let held = plan.changes.iter().filter_map(|change| {
             let mut change = match change.group() {
-                Some(GroupAction::Update(_)) if change.reason == Reason::MembersUnknown => {
+                Some(GroupAction::Update(_)) if self.holds_whole(change) => {
                     return self.holds(change).map(|_| change.clone());
                 }
                 Some(GroupAction::Update(update)) => update
@@ -209,6 +220,15 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
     if changes > 0 {
         let why = reasons.add(HeldBecause::MembersUnknown { changes });
         reasons.everything = reasons.everything.or(why);
+    }
+    let relinked = plan.changes.iter();
+    let relinked = relinked.filter(|change| change.reason == Reason::NewExternalIdUnseen);
+    let relinked = relinked
+        .filter(|change| !reasons.covered.has(change))
+        .count();
+    if relinked > 0 {
+        let why = HeldBecause::RelinksUnseen { people: relinked };
+        reasons.relinks = reasons.add(why);
     }
     let absent = losses.people(EvidenceKind::Absent).len() + losses.unmanaged.len();
     let careful = ledger.is_careful() && reasons.absent.is_none();

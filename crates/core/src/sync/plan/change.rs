@@ -275,7 +275,7 @@ impl Change {
 
     /// Whether somebody loses access or membership by it, or a group goes.
     pub fn takes_away(&self) -> bool {
-        self.reason == Reason::MembersUnknown
+        self.reason.overwrites()
             || match &self.action {
                 Action::Member(MemberAction::Revoke { .. } | MemberAction::Remove { .. })
                 | Action::Group(GroupAction::Delete { .. }) => true,

@@ -160,6 +160,24 @@ pub enum Reason {
     RevokedLongAgo,
     /// The organization has a group of this name without an external id, and the policy adopts it.
     SameName,
+    /// As [`Reason::NewExternalId`], on a server that can't be read: being sent gives access back to
+    /// whoever was revoked by hand.
+    NewExternalIdUnseen,
+    /// The group has members who are re-linked for that reason, and is sent with their new ids.
+    MembersRelinked,
+}
+
+impl Reason {
+    /// Whether a change for this reason overwrites something that can't be seen: it is held as a
+    /// whole until it is approved.
+    pub(crate) fn overwrites(self) -> bool {
+        self == Self::MembersUnknown || self.is_relink_unseen()
+    }
+
+    /// Whether it is a re-link that may give access back, or waits for one.
+    pub(crate) fn is_relink_unseen(self) -> bool {
+        matches!(self, Self::NewExternalIdUnseen | Self::MembersRelinked)
+    }
 }
 
 /// Sizes of both sides.

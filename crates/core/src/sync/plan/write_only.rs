@@ -184,7 +184,7 @@ impl<'a> Comparison<'a> {
                     return;
                 }
                 let from = from.clone();
-                (MemberAction::Relink { from }, Reason::NewExternalId)
+                (MemberAction::Relink { from }, Reason::NewExternalIdUnseen)
             }
         };
         let restores = matches!(action, MemberAction::Restore);
@@ -345,6 +345,7 @@ impl<'a> Comparison<'a> {
                 _ => None,
             });
         let relinked: HashMap<ExternalId, ExternalId> = relinked.collect();
+        let relinked_to: HashSet<&ExternalId> = relinked.values().collect();
         for group in &self.roster.groups {
             if group.has_unidentified {
                 self.leave_alone(group);
@@ -379,11 +380,15 @@ impl<'a> Comparison<'a> {
                     .server_ids
                     .insert(group.id.clone(), on_server.clone());
             }
+            let new_ids = |id: &ExternalId| relinked_to.contains(id);
+            let with_new_ids = wanted.iter().any(new_ids);
             let change = match before {
                 None => Some((
                     GroupAction::Create { add: wanted },
                     if self.state.lost {
                         Reason::MembersUnknown
+                    } else if with_new_ids {
+                        Reason::MembersRelinked
                     } else {
                         Reason::NewInDirectory
                     },
@@ -391,8 +396,15 @@ impl<'a> Comparison<'a> {
                 Some(before) => {
                     self.tell_new_name(group, before);
                     let update = self.update(before, wanted, &relinked);
+                    if former.is_none() && !before.unsure {
+                        self.note_refilled(group, before, &update);
+                    }
+                    let reason = match with_new_ids {
+                        true => Reason::MembersRelinked,
+                        false => Reason::MembersChanged,
+                    };
                     let sent = former.is_some() || before.unsure || !is_empty(&update);
-                    sent.then_some((GroupAction::Update(update), Reason::MembersChanged))
+                    sent.then_some((GroupAction::Update(update), reason))
                 }
             };
             if let Some((action, reason)) = change {
@@ -471,6 +483,16 @@ impl<'a> Comparison<'a> {
             remove,
             keep,
             unmanaged: None,
+        }
+    }
+
+    /// Who is in the group already, and comes again with another account.
+    fn note_refilled(&mut self, group: &RosterGroup, before: &SentGroup, update: &Update) {
+        let was_in = |id: &&ExternalId| before.members.binary_search(id).is_ok();
+        let again = update.add.iter().filter(was_in);
+        let again: BTreeSet<ExternalId> = again.cloned().collect();
+        if !again.is_empty() {
+            self.sent.refilled.insert(group.id.clone(), again);
         }
     }
 

@@ -141,7 +141,8 @@ impl Reason {
         match self {
             Self::NewInDirectory => "new in the directory",
             Self::SameEmail => "a member already, by email",
-            Self::NewExternalId => "has a new id in the directory",
+            Self::NewExternalId | Self::NewExternalIdUnseen => "has a new id in the directory",
+            Self::MembersRelinked => "has members with new ids",
             Self::ActiveAgain => "active again",
             Self::DisabledInDirectory => "disabled in the directory",
             Self::GoneFromDirectory => "gone from the directory",
