@@ -2,7 +2,10 @@
 
 use std::io;
 use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -12,8 +15,11 @@ use super::args::StateArgs;
 use super::progress::with_progress;
 use super::session::{Session, SessionError};
 use super::state::{StateError, StateFile};
+use crate::sync::checkpoint::Checkpoints;
 use crate::sync::guard::{Approval, Digest};
 use crate::sync::history::{RunId, RunInfo, RunTrigger};
+use crate::sync::ledger::Ledger;
+use crate::sync::memberships::MembershipCache;
 use crate::sync::planned::Planned;
 use crate::sync::progress::Progress;
 use crate::sync::report::Report;
@@ -85,6 +91,7 @@ impl<'a> Run<'a> {
             full_resync: false,
             progress: &progress,
             stop: &stop,
+            checkpoints: None,
         };
         let Session {
             source,
@@ -108,16 +115,22 @@ impl<'a> Run<'a> {
             .save(&self.state.ledger, &self.state.memberships)?;
         let progress = Progress::default();
         let stop = CancellationToken::new();
+        let kept = KeptAhead(Mutex::new((
+            &mut self.kept,
+            self.state.memberships.clone().sent_only(),
+        )));
         let options = RunOptions {
             approval: None,
             full_resync: false,
             progress: &progress,
             stop: &stop,
+            checkpoints: Some(&kept),
         };
         let applying = planned.apply(&mut self.state, &options);
         let span = self.session.object.span();
         let applying = with_progress(self.quiet, &progress, applying).instrument(span);
         let report = stopped_by_signal(&stop, applying).await?;
+        drop(kept);
         self.kept
             .save(&self.state.ledger, &self.state.memberships)?;
         Ok(report?)
@@ -154,6 +167,24 @@ fn user() -> Option<String> {
     let mut names = ["LOGNAME", "USER"].into_iter();
     let name = names.find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
     name.map(|name| sanitize(&name))
+}
+
+/// The state folder while changes are made, with what was sent as it was noted before them.
+struct KeptAhead<'a>(Mutex<(&'a mut StateFile, MembershipCache)>);
+
+impl Checkpoints for KeptAhead<'_> {
+    fn interval(&self) -> Duration {
+        Duration::from_millis(200)
+    }
+
+    fn keep(&self, ledger: Ledger) -> BoxFuture<'_, ()> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (file, sent) = &mut *kept;
+        if let Err(error) = file.save(&ledger, sent) {
+            tracing::warn!(%error, "the record of removals stays as it was before the changes");
+        }
+        Box::pin(async {})
+    }
 }
 
 async fn stopped_by_signal<F: Future>(stop: &CancellationToken, run: F) -> io::Result<F::Output> {

@@ -11,6 +11,7 @@
 //! run              one run: stopped when the spec changes, its progress reported
 //! claims           which object owns which organization, within this operator
 //! claim_lease      the same across operators: one Lease per organization
+//! checkpoints      the record of removals, kept while a run makes its changes
 //! run_queue        who runs next; watchdog: which run makes no progress
 //! memory_guard     ends the run that was sent the most before memory is used up
 //! outcome          the result of a run, as status and messages (pure)
@@ -23,6 +24,7 @@
 //! Deleting a resource leaves the organization alone: there is no finalizer.
 
 mod backoff;
+mod checkpoints;
 mod claim_lease;
 mod claims;
 mod context;

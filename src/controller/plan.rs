@@ -133,6 +133,11 @@ impl PlanContent {
     /// Replaces what is remembered of memberships and the ledger, and leaves the plan as it is.
     pub fn remember(&mut self, memberships: &MembershipCache, ledger: &Ledger) {
         self.set(MEMBERSHIPS, memberships.to_bytes(), MEMBERSHIPS_MAX);
+        self.set_ledger(ledger);
+    }
+
+    /// Replaces the ledger alone.
+    pub fn set_ledger(&mut self, ledger: &Ledger) {
         self.set(LEDGER, ledger.to_bytes(), LEDGER_MAX);
     }
 
@@ -275,7 +280,7 @@ fn is_binary(key: &str) -> bool {
     [MEMBERSHIPS, LEDGER].contains(&key)
 }
 
-/// Writes it in place of what was there.
+/// Writes it in place of what was there; the resource version of the object that holds it now.
 ///
 /// # Errors
 /// As [`PlanError`].
@@ -284,7 +289,32 @@ pub async fn write(
     object: &DirectorySync,
     storage: PlanStorage,
     content: &PlanContent,
-) -> Result<(), PlanError> {
+) -> Result<Option<String>, PlanError> {
+    write_over(client, object, storage, content, None).await
+}
+
+/// Writes it again, unless somebody has written since this resource version: another process may be in
+/// charge by now.
+///
+/// # Errors
+/// As [`PlanError`]; also where somebody has.
+pub async fn rewrite(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    content: &PlanContent,
+    version: &str,
+) -> Result<Option<String>, PlanError> {
+    write_over(client, object, storage, content, Some(version)).await
+}
+
+async fn write_over(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    content: &PlanContent,
+    version: Option<&str>,
+) -> Result<Option<String>, PlanError> {
     let name = name(&object.name_any());
     let owner = OwnerReference {
         // Deleting the owner needs no leave of the plan.
@@ -296,6 +326,7 @@ pub async fn write(
         name: Some(name.clone()),
         labels: Some([("app.kubernetes.io/managed-by".into(), FIELD_MANAGER.into())].into()),
         owner_references: Some(vec![owner]),
+        resource_version: version.map(str::to_owned),
         ..ObjectMeta::default()
     };
     match storage {
@@ -328,16 +359,19 @@ async fn apply<K: Stored>(
     storage: PlanStorage,
     name: &str,
     applied: &K,
-) -> Result<(), PlanError> {
+) -> Result<Option<String>, PlanError> {
     let failed = |cause| PlanError::from_api_server(storage, cause);
-    let found = with_timeout(api.get_opt(name)).await;
-    if let Some(found) = found.map_err(failed)? {
-        check_ours(&found, object)?;
+    // Of a version that we wrote it is known whose it is.
+    if applied.meta().resource_version.is_none() {
+        let found = with_timeout(api.get_opt(name)).await;
+        if let Some(found) = found.map_err(failed)? {
+            check_ours(&found, object)?;
+        }
     }
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
     let patched = with_timeout(api.patch(name, &parameters, &Patch::Apply(applied))).await;
-    patched.map_err(failed)?;
-    Ok(())
+    let patched = patched.map_err(failed)?;
+    Ok(patched.meta().resource_version.clone())
 }
 
 /// Empties the object of this kind, where there is one of ours. It isn't deleted: that would need a

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::checkpoints::{self, RecordReceiver, WrittenPlan};
 use super::context::Context;
 use super::decision::{Attempt, Desired, Trigger, after_refusal, needs_full_resync};
 use super::objects::Entry;
@@ -178,6 +179,7 @@ impl Run<'_> {
             full_resync: needs_full_resync(self.trigger, &self.desired, &history, started),
             progress: &progress,
             stop,
+            checkpoints: None,
         };
         let mut sync_state = std::mem::take(&mut state.sync);
         let approved_by = requests::approved_by(&self.object.metadata);
@@ -245,7 +247,15 @@ impl Run<'_> {
             spec,
         } = self.connected;
         let planning = run::plan(&**source, organization, &spec.policy, sync_state, options);
-        let mut planned = self.observed(state, options, planning).await?;
+        let mut planned = self
+            .observed(
+                state,
+                options,
+                RecordReceiver::closed(),
+                &mut None,
+                planning,
+            )
+            .await?;
         let uid = self.uid();
         let claim = self.context.claims.eligibility(uid);
         let prefix = self.connected.claimed_prefix(None);
@@ -263,6 +273,7 @@ impl Run<'_> {
             return Ok(planned.preview(sync_state));
         }
         planned.invalidate(sync_state);
+        let mut written_plan = None;
         if let Some(guarded) = planned.guarded()
             && !planned.changes().is_empty()
         {
@@ -270,26 +281,44 @@ impl Run<'_> {
             // it.
             let kept = self.keep(state, sync_state, Some(guarded)).await;
             let written = self.report_progress(state, options.progress).await;
-            if let (Err(error), false) = (kept, written)
+            if let (Err(error), false) = (&kept, written)
                 && planned.changes().iter().any(Change::takes_away)
             {
                 return Err(RunError::Unrecorded(error.to_string()));
             }
+            // What is written over it names it as the one before, which status has to name.
+            written_plan = kept.ok().flatten().filter(|_| written);
         }
-        let applying = planned.apply(sync_state, options);
-        self.observed(state, options, applying).await
+        let (sender, records) = checkpoints::channel(self.context.timing.record);
+        let apply = RunOptions {
+            checkpoints: Some(&sender),
+            ..*options
+        };
+        let applying = planned.apply(sync_state, &apply);
+        let applied = self
+            .observed(state, options, records, &mut written_plan, applying)
+            .await;
+        if applied.is_err() {
+            // This process may be about to end.
+            let ledger = sync_state.ledger.clone();
+            self.keep_record(state, &mut written_plan, ledger).await;
+        }
+        applied
     }
 
-    /// Does `work`, and meanwhile reports how far things are and looks for changed Secrets.
+    /// Does `work`, and meanwhile reports how far things are, keeps the record and looks for changed
+    /// Secrets.
     async fn observed<T>(
         &self,
         state: &mut ObjectState,
         options: &RunOptions<'_>,
+        records: RecordReceiver,
+        written: &mut Option<WrittenPlan>,
         work: impl Future<Output = T>,
     ) -> T {
         let beside = async {
             tokio::join!(
-                self.keep_reporting(state, options.progress),
+                self.keep_reporting(state, options.progress, records, written),
                 self.watch_references(options.stop)
             )
         };
@@ -300,13 +329,58 @@ impl Run<'_> {
         }
     }
 
-    async fn keep_reporting(&self, state: &mut ObjectState, progress: &Progress) {
+    async fn keep_reporting(
+        &self,
+        state: &mut ObjectState,
+        progress: &Progress,
+        mut records: RecordReceiver,
+        written: &mut Option<WrittenPlan>,
+    ) {
         let every = self.context.timing.progress;
         let mut ticks = interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
-            self.report_progress(state, progress).await;
+            tokio::select! {
+                _ = ticks.tick() => {
+                    self.report_progress(state, progress).await;
+                }
+                Some(record) = records.next() => {
+                    self.keep_record(state, written, record.ledger).await;
+                    // A run that was stopped doesn't wait for it.
+                    record.kept.send(()).ok();
+                }
+            }
+        }
+    }
+
+    /// Writes the record of a run that is making its changes over the one that was written before them.
+    /// Status goes on to name that one.
+    async fn keep_record(
+        &self,
+        state: &mut ObjectState,
+        written: &mut Option<WrittenPlan>,
+        mut ledger: Ledger,
+    ) {
+        let Some(plan) = written else { return };
+        ledger.follow(state.plan.ledger.as_deref());
+        plan.content.set_ledger(&ledger);
+        let (client, storage) = (&self.context.client, plan::storage(self.object));
+        let (content, version) = (&plan.content, &plan.version);
+        match plan::rewrite(client, self.object, storage, content, version).await {
+            Ok(Some(version)) => {
+                plan.version = version;
+                state.plan.content = Some(plan.content.digest());
+            }
+            result => {
+                let error = result.err();
+                let error = error.map(tracing::field::display);
+                tracing::warn!(
+                    error,
+                    "the record of removals stays as it was before these changes"
+                );
+                state.plan.content = None;
+                *written = None;
+            }
         }
     }
 
@@ -410,7 +484,7 @@ impl Run<'_> {
         content: &PlanContent,
     ) -> Result<bool, PlanError> {
         match plan::write(&self.context.client, self.object, storage, content).await {
-            Ok(()) => Ok(true),
+            Ok(_) => Ok(true),
             // An event tells when the run can't write there either.
             Err(PlanError::Foreign { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -660,13 +734,14 @@ impl Run<'_> {
         state.sync = sync_state;
     }
 
-    /// Keeps what a later process goes by, and the plan; `None` leaves the plan that is there.
+    /// Keeps what a later process goes by, and the plan; `None` leaves the plan that is there. What was
+    /// written, unless it was there already.
     async fn keep(
         &self,
         state: &mut ObjectState,
         sync_state: &mut State,
         guarded: Option<&GuardedPlan>,
-    ) -> Result<(), PlanError> {
+    ) -> Result<Option<WrittenPlan>, PlanError> {
         let storage = plan::storage(self.object);
         sync_state.ledger.follow(state.plan.ledger.as_deref());
         let (memberships, ledger) = (&sync_state.memberships, &sync_state.ledger);
@@ -686,14 +761,17 @@ impl Run<'_> {
         let Some(content) = content else {
             // It went by itself; the next run with a change writes it.
             state.plan.content = None;
-            return Ok(());
+            return Ok(None);
         };
-        if state.plan.content != Some(content.digest())
-            && let Err(error) =
-                plan::write(&self.context.client, self.object, storage, &content).await
-        {
-            self.plan_unwritten(state, &error).await;
-            return Err(error);
+        let mut version = None;
+        if state.plan.content != Some(content.digest()) {
+            match plan::write(&self.context.client, self.object, storage, &content).await {
+                Ok(written) => version = written,
+                Err(error) => {
+                    self.plan_unwritten(state, &error).await;
+                    return Err(error);
+                }
+            }
         }
         state.plan.content = Some(content.digest());
         state.plan.memberships = Some(memberships.digest());
@@ -702,7 +780,7 @@ impl Run<'_> {
         }
         state.plan.reported = false;
         self.clear_copy(state).await;
-        Ok(())
+        Ok(version.map(|version| WrittenPlan { content, version }))
     }
 
     fn content(

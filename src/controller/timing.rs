@@ -16,6 +16,9 @@ pub struct Timing {
     pub status_heartbeat: Duration,
     /// How often a run that takes longer than this reports in status how far it is.
     pub progress: Duration,
+    /// How often a run that takes something away notes in its record how far it is, about: a process
+    /// that takes over knows what was done before.
+    pub record: Duration,
     /// A run without progress for this long makes room for others, and goes on. With progress, it makes
     /// room for namespaces without a run.
     pub idle_after: Duration,
@@ -42,6 +45,7 @@ impl Default for Timing {
             // Shorter than the shortest hour: an interval of 1h is at least 54 minutes.
             status_heartbeat: Duration::from_secs(50 * 60),
             progress: Duration::from_secs(10),
+            record: Duration::from_secs(2),
             idle_after: Duration::from_secs(5),
             no_progress: Duration::from_secs(10 * 60),
             run: Duration::from_secs(12 * 60 * 60),

@@ -13,6 +13,7 @@ use crate::organization::{
     GroupRow, ImportReport, ImportRows, MemberRow, OrganizationClient, OrganizationError, RowKind,
 };
 use crate::problem::{Problem, ProblemReason};
+use crate::sync::checkpoint::Checkpoint;
 use crate::sync::guard::Approved;
 use crate::sync::plan::{Change, GroupAction, Kind, MemberAction, Plan, Update};
 use crate::sync::progress::{Phase, Progress};
@@ -21,7 +22,7 @@ use crate::text::sanitize;
 
 /// Applies `plan` to an organization that is as `before`, and whose managed members have external ids
 /// with `prefix`; `applied` grows while it goes on, so that it tells how far things came when an error
-/// ends it.
+/// ends it, and `checkpoint` keeps that.
 ///
 /// # Errors
 /// The first that isn't about a single row or member. What was done stays done.
@@ -31,6 +32,7 @@ pub async fn apply(
     before: &Organization,
     prefix: &str,
     progress: &Progress,
+    checkpoint: &mut Checkpoint<'_>,
     applied: &mut Applied,
 ) -> Result<(), OrganizationError> {
     applied.outcomes = Outcomes::new(plan.changes.len());
@@ -39,6 +41,7 @@ pub async fn apply(
         plan,
         prefix,
         progress,
+        checkpoint,
         applied,
         not_relinked: HashSet::new(),
     };
@@ -48,18 +51,19 @@ pub async fn apply(
     run.change_groups(before).await
 }
 
-struct Run<'a> {
+struct Run<'a, 'c> {
     client: &'a OrganizationClient,
     plan: &'a Plan,
     prefix: &'a str,
     progress: &'a Progress,
+    checkpoint: &'a mut Checkpoint<'c>,
     applied: &'a mut Applied,
     /// Groups whose new external id was refused. An import that names it would make a second group
     /// beside the one that is meant.
     not_relinked: HashSet<&'a ExternalId>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> Run<'a, '_> {
     /// The plan's changes of these kinds, in its order.
     fn of_kind(&self, kinds: &[Kind]) -> Vec<&'a Change> {
         let changes = self.plan.changes.iter();
@@ -125,10 +129,17 @@ impl<'a> Run<'a> {
         let mut single = self.of_kind(&[Kind::Revoke, Kind::Relink, Kind::Restore, Kind::Invite]);
         single.retain(|change| change.subject.id.is_some());
         self.progress.start(Phase::ChangeMembers, single.len());
-        for change in single {
+        for (at, &change) in single.iter().enumerate() {
             let (Some(member), Some(action)) = (change.subject.id, change.member()) else {
                 continue;
             };
+            if change.kind() == Kind::Revoke {
+                let to_come = single[at..].iter().copied();
+                let to_come = to_come.filter(|change| change.kind() == Kind::Revoke);
+                self.checkpoint.before_revoking(to_come, self.applied).await;
+                let id = change.external_id().clone();
+                self.applied.requested.insert(id);
+            }
             self.note_sent(change);
             let result = match action {
                 MemberAction::Revoke { .. } => self.client.revoke(member).await,
@@ -145,6 +156,7 @@ impl<'a> Run<'a> {
                 }
             };
             self.note_single(change, result)?;
+            self.applied.requested.remove(change.external_id());
         }
         Ok(())
     }
@@ -475,6 +487,7 @@ impl<'a> Run<'a> {
             self.note_members_sent(change, Some(leaving));
             let result = self.client.delete_group(group).await;
             self.note_single(change, result)?;
+            self.checkpoint.after_batch(self.applied).await;
         }
         Ok(())
     }
@@ -525,6 +538,7 @@ impl<'a> Run<'a> {
             }
         }
         self.applied.refused.extend(refused.into_keys());
+        self.checkpoint.after_batch(self.applied).await;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 
 pub mod apply;
 pub mod audit;
+pub mod checkpoint;
 pub mod planned;
 pub mod run;
 

@@ -13,6 +13,7 @@ use crate::organization::model::{Content, Organization};
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::source::Version;
 use crate::sync::apply::apply;
+use crate::sync::checkpoint::Checkpoint;
 use crate::sync::guard::{Digest, GuardedPlan, Held};
 use crate::sync::memberships::FailedChanges;
 use crate::sync::plan::Change;
@@ -124,6 +125,7 @@ impl Planned {
             prefix: &self.policy.external_id_prefix,
             guarded,
             progress: options.progress,
+            checkpoint: Checkpoint::new(options.checkpoints, &state.ledger, guarded),
             applied: Applied::default(),
             durations: vec![],
         };
@@ -149,6 +151,7 @@ impl Planned {
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 state.ledger.interrupted(guarded, &applied.done);
+                state.ledger.requested(&applied.requested);
                 return Err(RunError::Organization {
                     during,
                     error,
@@ -157,6 +160,7 @@ impl Planned {
             }
             None => {
                 state.ledger.interrupted(guarded, &applied.done);
+                state.ledger.requested(&applied.requested);
                 return Err(RunError::Stopped {
                     during,
                     applied: applied.counts,
@@ -218,6 +222,7 @@ struct Execution<'a> {
     prefix: &'a str,
     guarded: &'a GuardedPlan,
     progress: &'a Progress,
+    checkpoint: Checkpoint<'a>,
     applied: Applied,
     durations: Durations,
 }
@@ -226,8 +231,9 @@ impl Execution<'_> {
     async fn execute(&mut self) -> Result<(), OrganizationError> {
         let (plan, progress) = (&self.guarded.approved, self.progress);
         let started = Instant::now();
-        let (client, applied) = (self.client, &mut self.applied);
-        let done = apply(client, plan, self.before, self.prefix, progress, applied)
+        let (checkpoint, applied) = (&mut self.checkpoint, &mut self.applied);
+        let (client, before, prefix) = (self.client, self.before, self.prefix);
+        let done = apply(client, plan, before, prefix, progress, checkpoint, applied)
             .instrument(info_span!("apply", changes = plan.changes.len()))
             .await;
         self.durations.push((progress.now().0, started.elapsed()));

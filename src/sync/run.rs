@@ -15,6 +15,7 @@ use crate::organization::{OrganizationClient, OrganizationError};
 use crate::problem::Problems;
 use crate::source::{Reading, Source, SourceError, Version};
 use crate::sync::audit::Audit;
+use crate::sync::checkpoint::Checkpoints;
 use crate::sync::guard::{Approval, Digest, GuardedPlan, guard};
 use crate::sync::history::History;
 use crate::sync::ledger::Ledger;
@@ -83,6 +84,8 @@ pub struct RunOptions<'a> {
     pub progress: &'a Progress,
     /// Ends the run at the next await. What was done stays done; the next run goes on from there.
     pub stop: &'a CancellationToken,
+    /// Where the ledger is kept while changes are made, if anywhere.
+    pub checkpoints: Option<&'a dyn Checkpoints>,
 }
 
 /// Why a run didn't come to its end.

@@ -138,7 +138,31 @@ impl Lab {
         self.run_with(words, &[]).await
     }
 
-    /// The same with variables in its environment.
+    /// Begins `directory-sync` with these words, and kills it (SIGKILL) once `is_time`.
+    pub async fn run_until_killed(&self, words: &str, is_time: impl Fn() -> bool) {
+        let mut child = Command::new(program())
+            .args(words.split_whitespace())
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("XDG_STATE_HOME", self.path(".state"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let waiting = async {
+            while !is_time() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), waiting)
+            .await
+            .expect("it comes that far");
+        child.kill().await.unwrap();
+    }
+
+    /// Runs it with variables in its environment.
     pub async fn run_with(&self, words: &str, variables: &[(&str, &str)]) -> Ran {
         run(self.folder.path(), words, variables).await
     }

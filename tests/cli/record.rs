@@ -1,7 +1,9 @@
 //! The record of removals: what a command does when it is lost, damaged, older, or shared.
 
+use std::time::Duration;
+
 use serde_json::Value;
-use simulators::organization::{Config, MemberSeed, SimulatedOrganization};
+use simulators::organization::{Config, MemberSeed, SimulatedOrganization, Status};
 
 use crate::lab::{Lab, entry_uuid};
 
@@ -153,7 +155,13 @@ async fn on_a_server_that_cannot_be_read_no_other_resource_takes_over_what_one_h
 
     // The same resource under another prefix goes on with its accounts.
     prefixed("staff", "hq:");
-    lab.run(SYNC).await.ends_with(0).prints("3 Relink");
+    let digest = digest(&lab).await;
+    lab.run(SYNC)
+        .await
+        .ends_with(3)
+        .prints("3 people have a new id");
+    let approved = lab.run(&format!("{SYNC} --approve {digest}")).await;
+    approved.ends_with(0).prints("3 Relink");
     let ada = lab
         .organization
         .snapshot()
@@ -166,4 +174,81 @@ async fn on_a_server_that_cannot_be_read_no_other_resource_takes_over_what_one_h
         .await
         .ends_with(0)
         .prints("nothing was to be changed");
+}
+
+fn revoked(lab: &Lab) -> Vec<String> {
+    let members = lab.organization.snapshot().members.into_iter();
+    let revoked = members.filter(|(_, member)| member.status == Status::Revoked);
+    revoked.map(|(email, _)| email).collect()
+}
+
+/// So that a command can be killed between two of its requests.
+const LATENCY: Duration = Duration::from_millis(250);
+
+#[tokio::test]
+async fn what_a_killed_command_has_done_of_an_approval_is_used_up() {
+    let lab = Lab::new().await;
+    lab.write("staff.yaml", &lab.resource().replace("Remove", "Revoke"));
+    lab.run(SYNC).await.ends_with(0);
+    for number in 0..6 {
+        leave(&lab, &format!("leaver{number}"));
+    }
+    let digest = digest(&lab).await;
+    lab.organization.set_latency(LATENCY);
+    let approved = format!("{SYNC} --approve {digest}");
+    lab.run_until_killed(&approved, || revoked(&lab).len() >= 3)
+        .await;
+    lab.organization.set_latency(Duration::ZERO);
+    let done = revoked(&lab);
+    assert!(done.len() < 6, "it ended too late");
+
+    for email in &done {
+        lab.organization.restore(email);
+    }
+    lab.run(SYNC).await.ends_with(3).prints("held");
+    let held = 6 - revoked(&lab).len();
+    // Of the last answer it may not have heard.
+    assert!(
+        (done.len() - 1..=done.len()).contains(&held),
+        "{held} of {} are held",
+        done.len()
+    );
+}
+
+#[tokio::test]
+async fn whom_a_killed_command_revoked_gets_access_back() {
+    let lab = Lab::new().await;
+    let state = |uid: &str, state: &str| {
+        let dn = format!("uid={uid},ou=people,dc=example,dc=com");
+        let change =
+            format!("dn: {dn}\nchangetype: modify\nreplace: employeeType\nemployeeType: {state}\n");
+        lab.slapd.modify(&change).unwrap();
+    };
+    let staff = lab.resource();
+    let staff = staff.replace(
+        "      baseDn:",
+        "      users: {disabled: {attribute: employeeType, values: [disabled]}}\n      baseDn:",
+    );
+    lab.write(
+        "staff.yaml",
+        &staff.replace("limit: 0", "disabledLimit: 100%"),
+    );
+    state("chidi", "disabled");
+    lab.run(SYNC).await.ends_with(0).prints("2 Invite");
+    for uid in ["ada", "bob"] {
+        state(uid, "disabled");
+    }
+    lab.organization.set_latency(LATENCY);
+    lab.run_until_killed(SYNC, || !revoked(&lab).is_empty())
+        .await;
+    lab.organization.set_latency(Duration::ZERO);
+    let gone = revoked(&lab);
+    assert!(!gone.is_empty());
+
+    for uid in ["ada", "bob"] {
+        state(uid, "active");
+    }
+    let restored = format!("{} Restore", gone.len());
+    lab.run(SYNC).await.ends_with(0).prints(&restored);
+    assert_eq!(revoked(&lab), [""; 0]);
 }

@@ -286,6 +286,66 @@ async fn approved_removals_are_finished_by_another_leader() {
     approved_removals_are_finished_after("approved-leader", Ending::AnotherLeads).await;
 }
 
+/// Somebody gives access back to whom a process revoked that ended in the middle of approved removals;
+/// `unheard` of them at most may have been revoked without its knowledge.
+async fn what_was_done_of_an_approval_is_used_up(purpose: &str, ending: Ending, unheard: usize) {
+    const LEAVERS: usize = 20;
+    let config = organization::Config {
+        latency: Duration::from_millis(200),
+        ..organization::Config::cloud()
+    };
+    let world = World::with(purpose, config).await;
+    world.seed_leavers(LEAVERS as u32);
+    let operator = world.operator();
+    world.resource("staff", json!({}));
+    let staff = world.until_ready("staff", "RemovalsHeld").await;
+    let held = staff.status.unwrap().held_removals.unwrap();
+    world
+        .annotate("staff", APPROVE_REMOVALS, &held.digest)
+        .await;
+    eventually("some revocations", || world.revoked() >= 4).await;
+    match ending {
+        Ending::PowerCut => operator.kill().await,
+        _ => operator.stop().await.unwrap(),
+    }
+    let done = revoked(&world);
+    assert!(done.len() < LEAVERS - 2, "it ended too late");
+    for email in &done {
+        world.organization.restore(email);
+    }
+
+    world.organization.set_latency(Duration::ZERO);
+    let operator = world.operator();
+    let staff = world.until_ready("staff", "RemovalsHeld").await;
+    let held = staff.status.unwrap().held_removals.unwrap();
+    let held = usize::try_from(held.total).unwrap();
+    assert!(
+        (done.len() - unheard..=done.len()).contains(&held),
+        "{held} of {} are held",
+        done.len()
+    );
+    assert_eq!(world.revoked(), LEAVERS - held, "the others are finished");
+    operator.stop().await.unwrap();
+}
+
+fn revoked(world: &World) -> Vec<String> {
+    let members = world.organization.snapshot().members.into_iter();
+    let revoked = members.filter(|(_, member)| member.status == organization::Status::Revoked);
+    revoked.map(|(email, _)| email).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stopped_process_has_done_of_an_approval_is_used_up() {
+    let (purpose, ending) = ("used-sigterm", Ending::Sigterm);
+    what_was_done_of_an_approval_is_used_up(purpose, ending, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_process_has_done_of_an_approval_is_used_up() {
+    let (purpose, ending) = ("used-power-cut", Ending::PowerCut);
+    what_was_done_of_an_approval_is_used_up(purpose, ending, 2).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_that_stays_in_git_does_nothing_after_it_was_used() {
     let (world, operator, digest) = held("approved-used").await;

@@ -194,6 +194,7 @@ async fn run(
         full_resync: false,
         progress: &progress,
         stop: &CancellationToken::new(),
+        checkpoints: None,
     };
     let policy: Policy = policy();
     for _ in 0..3 {

@@ -295,6 +295,7 @@ impl<'a> Sync<'a> {
             full_resync: self.full_resync,
             progress: &Progress::default(),
             stop: &self.stop,
+            checkpoints: None,
         };
         let (source, client) = (self.source, self.client);
         plan(source, client, &self.policy, &mut self.state, &options).await
@@ -306,6 +307,7 @@ impl<'a> Sync<'a> {
             full_resync: false,
             progress: &Progress::default(),
             stop: &self.stop,
+            checkpoints: None,
         };
         planned.apply(&mut self.state, &options).await
     }

@@ -407,6 +407,7 @@ pub fn quick() -> Timing {
     Timing {
         reference_poll: Duration::from_millis(300),
         progress: Duration::from_millis(200),
+        record: Duration::ZERO,
         idle_after: Duration::from_millis(500),
         shutdown: Duration::from_secs(10),
         lease: Duration::from_secs(3),

@@ -102,6 +102,8 @@ pub struct Applied {
     pub refused: HashSet<ExternalId>,
     /// What took something away, by its kind and external id.
     pub done: HashSet<(Kind, ExternalId)>,
+    /// Who was being revoked one by one, as long as no answer came.
+    pub requested: HashSet<ExternalId>,
     /// Groups that held other members than the plan was made for; the next plan reads them.
     pub outdated: HashSet<ExternalId>,
     /// Whether somebody else changed a group of the plan between its two reads.

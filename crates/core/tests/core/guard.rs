@@ -1761,6 +1761,46 @@ fn what_a_stopped_run_has_done_of_an_approval_is_used_up() {
 }
 
 #[test]
+fn what_is_seen_to_be_done_of_an_approval_is_used_up_though_every_run_is_killed() {
+    let mut policy = policy();
+    policy.offboarding.absent = OffboardingAction::Revoke;
+    policy.offboarding.limit = Limit::Count(1);
+    let mut organization = (0..20).fold(organization(), |all, n| {
+        all.member(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let directory = people(4..20);
+    let mut run = since(NOON);
+    let held = run.sync(&directory, &mut organization, &policy);
+    run.approval = approve(&held.digest);
+    let mut killed = run.plan(&directory, &organization, &policy);
+    assert_eq!(killed.approved.changes.len(), 4);
+    run.approval = None;
+    run.ledger.before(&killed, run.now);
+    // One is done in each run, and no run comes to note it.
+    for revoked in ["p0", "p1"] {
+        let email = format!("{revoked}@example.com");
+        organization.set_status(&email, MemberStatus::Revoked);
+        run.now += hours(1);
+        killed = run.plan(&directory, &organization, &policy);
+        run.ledger.before(&killed, run.now);
+    }
+    assert_eq!(changes(&killed), ["Revoke p2", "Revoke p3"]);
+    for given_back in ["p0", "p1"] {
+        let email = format!("{given_back}@example.com");
+        organization.set_status(&email, MemberStatus::Confirmed);
+    }
+    run.now += hours(1);
+    let next = run.sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&next), ["Revoke p2", "Revoke p3"]);
+    let held = next.held.unwrap().changes;
+    let held: Vec<&str> = held
+        .iter()
+        .map(|change| change.external_id().as_str())
+        .collect();
+    assert_eq!(held, ["p0", "p1"]);
+}
+
+#[test]
 fn an_organization_that_was_emptied_is_not_filled_as_in_a_first_sync() {
     let policy = limited(Limit::Percent(10.0));
     let mut organization = ModelOrganization::default();

@@ -1429,3 +1429,55 @@ fn whoever_was_removed_and_invited_anew_and_revoked_by_hand_stays_revoked() {
         assert_eq!(organization.show(), before);
     }
 }
+
+#[test]
+fn whoever_is_revoked_though_the_answer_was_not_heard_was_revoked_by_us_within_the_hour() {
+    let eve = || directory().person("eve", "eve@example.com");
+    let disabled = eve().disabled("ann", "ann@example.com");
+    let active = eve().person("ann", "ann@example.com");
+    let interrupted = |is_done: bool| {
+        let mut organization = organization()
+            .member("ann", "ann@example.com")
+            .member("eve", "eve@example.com");
+        let mut run = Run::default();
+        let stopped = run.plan(&disabled, &organization, &unlimited());
+        assert_eq!(changes(&stopped), ["Revoke ann"]);
+        run.ledger.before(&stopped, run.now);
+        if is_done {
+            organization.apply(&stopped.approved);
+        }
+        let done = std::collections::HashSet::new();
+        let requested: Vec<_> = stopped.approved.changes.iter().collect();
+        let requested = requested.iter().map(|change| change.external_id());
+        run.ledger = run.ledger.checkpoint(&stopped, &done, requested);
+        (run, organization)
+    };
+
+    let (mut run, mut organization) = interrupted(true);
+    run.now += SignedDuration::from_mins(59);
+    let after = run.sync(&active, &mut organization, &unlimited());
+    assert_eq!(changes(&after), ["Restore ann"]);
+
+    // By now it may have been by hand; and so it stays.
+    let (mut run, mut organization) = interrupted(true);
+    run.now += SignedDuration::from_mins(61);
+    for _ in 0..2 {
+        let after = run.sync(&active, &mut organization, &unlimited());
+        assert_eq!(changes(&after), [""; 0]);
+        assert_eq!(
+            problems(&after),
+            [(ProblemReason::NotRestored, vec!["ann"])]
+        );
+    }
+
+    // It wasn't done, as the next run sees; a revocation that comes later is somebody else's.
+    let (mut run, mut organization) = interrupted(false);
+    let after = run.sync(&active, &mut organization, &unlimited());
+    assert_eq!(changes(&after), [""; 0]);
+    organization.set_status("ann@example.com", MemberStatus::Revoked);
+    let after = run.sync(&active, &mut organization, &unlimited());
+    assert_eq!(
+        problems(&after),
+        [(ProblemReason::NotRestored, vec!["ann"])]
+    );
+}

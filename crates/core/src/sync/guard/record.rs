@@ -50,6 +50,29 @@ impl Ledger {
         self.record_done(&done);
     }
 
+    /// Notes whose revocations a run that ended early had requested without hearing an answer. Where the
+    /// next run finds them revoked within an hour, it may restore them; whoever isn't revoked then
+    /// wasn't by this run.
+    pub fn requested<'a>(&mut self, people: impl IntoIterator<Item = &'a ExternalId>) {
+        self.record_requested(people.into_iter());
+    }
+
+    /// The record to be kept while a run makes its changes: what the next run has to know if this
+    /// process ends now. `done` as for [`Ledger::interrupted`]; `requested` are the people whose
+    /// revocations are requested next.
+    #[must_use]
+    pub fn checkpoint<'a>(
+        &self,
+        guarded: &GuardedPlan,
+        done: &HashSet<(Kind, ExternalId)>,
+        requested: impl IntoIterator<Item = &'a ExternalId>,
+    ) -> Self {
+        let mut ledger = self.clone();
+        ledger.interrupted(guarded, done);
+        ledger.requested(requested);
+        ledger
+    }
+
     /// Notes a run that changes nothing: the hold it found, where it found one, and who has their
     /// access back by hand. Where there is nothing to change, nothing is left of what was approved.
     pub fn observe(&mut self, guarded: &GuardedPlan) {

@@ -215,8 +215,18 @@ impl Ledger {
 
     /// Notes which approved changes were made.
     pub(super) fn finish_approved_of(&mut self, done: &FingerprintSet) {
+        self.retain_approved(|print| !done.contains(print));
+    }
+
+    /// Notes which approved changes are still to be made. The others were made, as a run sees, or
+    /// aren't asked for any more: neither is left for another time.
+    pub(super) fn finish_approved_except(&mut self, left: &FingerprintSet) {
+        self.retain_approved(|print| left.contains(print));
+    }
+
+    fn retain_approved(&mut self, is_left: impl Fn(&Fingerprint) -> bool) {
         for approved in &mut self.holds.approved {
-            approved.changes.retain(|print| !done.contains(print));
+            approved.changes.retain(&is_left);
         }
         self.holds.approved.retain(|one| !one.changes.is_empty());
     }

@@ -49,6 +49,9 @@ const USED_MAX: usize = 50;
 /// How long losses are kept, in seconds: longer than [`WINDOW`], so that a clock that was ahead for
 /// a while doesn't forget them.
 const KEPT: i64 = 7 * 24 * 3600;
+/// So long after a run began, a revocation whose answer it didn't hear is taken to be ours where the
+/// member is revoked, in seconds. Later somebody may have revoked them by hand.
+const ANSWER_UNHEARD: i64 = 3600;
 
 const MAGIC: &Magic = b"dsyncld6";
 
@@ -197,6 +200,9 @@ enum RevocationState {
     /// They lost access because their account was disabled, and aren't a revoked member any more; or
     /// their account was disabled while somebody else had revoked them.
     Former,
+    /// The request was sent, or was about to be, and how it ended isn't known. The next read tells
+    /// whether they are revoked.
+    Requested,
 }
 
 /// What was lost within the last day without an approval.
@@ -220,7 +226,8 @@ pub(crate) struct Recent {
 impl crate::sync::plan::Revocations for Ledger {
     fn has_revoked(&self, person: &ExternalId, member: Option<Uuid>) -> bool {
         let key = key(person);
-        let mut revoked = self.revoked.iter().filter(|one| one.is_ours());
+        let latest = self.latest;
+        let mut revoked = self.revoked.iter().filter(|one| one.is_ours(latest));
         revoked.any(|one| one.person == key && one.is_member(member))
     }
 
@@ -236,7 +243,8 @@ impl crate::sync::plan::Revocations for Ledger {
 
     fn has_revoked_by(&self, person: &ExternalId, member: Uuid, time: Timestamp) -> bool {
         let key = key(person);
-        let mut revoked = self.revoked.iter().filter(|one| one.is_ours());
+        let latest = self.latest;
+        let mut revoked = self.revoked.iter().filter(|one| one.is_ours(latest));
         revoked.any(|one| {
             one.person == key && one.is_member(Some(member)) && one.at <= time.as_second()
         })
@@ -254,8 +262,15 @@ impl crate::sync::plan::Revocations for Ledger {
 }
 
 impl Revoked {
-    fn is_ours(&self) -> bool {
-        self.state == RevocationState::Revoked
+    /// Whether they are revoked by us, where they are revoked as of `latest`.
+    fn is_ours(&self, latest: i64) -> bool {
+        match self.state {
+            RevocationState::Revoked => true,
+            RevocationState::Requested => {
+                (self.at..=self.at.saturating_add(ANSWER_UNHEARD)).contains(&latest)
+            }
+            RevocationState::Maybe | RevocationState::Former => false,
+        }
     }
 
     /// Whether it is this member, as far as either is known.
@@ -469,14 +484,15 @@ impl Ledger {
     pub fn has_revoked(&self, person: &ExternalId) -> bool {
         let key = key(person);
         let mut revoked = self.revoked.iter();
-        revoked.any(|one| one.person == key && one.is_ours())
+        revoked.any(|one| one.person == key && one.is_ours(self.latest))
     }
 
     /// Whether anybody was revoked by us after a time (`None`: whenever) and not after `by`.
     pub fn has_revoked_any(&self, after: Option<Timestamp>, by: Timestamp) -> bool {
         let after = after.map_or(i64::MIN, Timestamp::as_second);
         let by = by.as_second();
-        let mut ours = self.revoked.iter().filter(|one| one.is_ours());
+        let latest = self.latest;
+        let mut ours = self.revoked.iter().filter(|one| one.is_ours(latest));
         ours.any(|one| one.at > after && one.at <= by)
     }
 
@@ -487,7 +503,8 @@ impl Ledger {
 
     /// How many people are known to have been revoked by us.
     pub fn revoked(&self) -> usize {
-        self.revoked.iter().filter(|one| one.is_ours()).count()
+        let ours = self.revoked.iter().filter(|one| one.is_ours(self.latest));
+        ours.count()
     }
 
     /// Whether the organization, as a plan finds it, is filled for the first time.

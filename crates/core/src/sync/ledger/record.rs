@@ -10,6 +10,7 @@ use super::{
     REVOKED_MAX, RevocationState, Revoked, Uncounted, What, hourly, key, key_of, member_key,
     member_number, name_key,
 };
+use crate::directory::ExternalId;
 use crate::sync::fingerprint::FingerprintSet;
 use crate::sync::limits::WINDOW;
 use crate::sync::memberships::FailedChanges;
@@ -33,6 +34,10 @@ impl Ledger {
         self.keep_revoked(plan);
         self.part_from_ids(plan);
         self.carry_groups(plan);
+        if !self.in_progress().is_empty() {
+            let left = FingerprintSet::with_all_withdrawals(&plan.changes);
+            self.finish_approved_except(&left);
+        }
         if let Some(hold) = used {
             self.use_approval(hold);
         }
@@ -254,11 +259,25 @@ impl Ledger {
     pub(crate) fn record_done(&mut self, done: &[&Change]) {
         self.finish_approved_of(&FingerprintSet::of(done.iter().copied()));
         let revoked = done.iter().filter(|change| change.kind() == Kind::Revoke);
-        let people: HashSet<Key> = revoked.map(|change| key(change.external_id())).collect();
+        let revoked = revoked.map(|change| change.external_id());
+        self.set_revocations(revoked, RevocationState::Revoked);
+    }
+
+    /// Notes whose revocations were requested, or are about to be, without an answer so far.
+    pub(crate) fn record_requested<'a>(&mut self, people: impl Iterator<Item = &'a ExternalId>) {
+        self.set_revocations(people, RevocationState::Requested);
+    }
+
+    fn set_revocations<'a>(
+        &mut self,
+        people: impl Iterator<Item = &'a ExternalId>,
+        state: RevocationState,
+    ) {
+        let people: HashSet<Key> = people.map(key).collect();
         let begun = self.revoked.iter_mut();
         let begun = begun.filter(|one| one.state == RevocationState::Maybe);
         for one in begun.filter(|one| people.contains(&one.person)) {
-            one.state = RevocationState::Revoked;
+            one.state = state;
         }
     }
 
@@ -289,14 +308,21 @@ impl Ledger {
             one.kind == EvidenceKind::Disabled
         });
         self.mark_outside_base(&back);
+        let latest = self.latest;
+        let requested = self.revoked.iter_mut();
+        for one in requested.filter(|one| one.state == RevocationState::Requested) {
+            one.state = match one.is_ours(latest) {
+                true => RevocationState::Revoked,
+                false => RevocationState::Maybe,
+            };
+        }
         let active: HashSet<Key> = plan.active_revoked.iter().map(key).collect();
         if active.is_empty() {
             return;
         }
-        let latest = self.latest;
         for one in self.revoked.iter_mut() {
             // Once a day: an unchanged ledger isn't written.
-            if one.is_ours() && one.at < latest && active.contains(&one.person) {
+            if one.is_ours(latest) && one.at < latest && active.contains(&one.person) {
                 one.at = latest.saturating_add(WINDOW.as_secs());
             }
         }

@@ -1,0 +1,110 @@
+//! The record of what a run takes away, kept up to date while it makes its changes.
+//!
+//! The record that is kept before the first change counts everything that the plan takes away. A
+//! process that is killed later leaves open what of it was done: which of the approved changes are
+//! used up, and whom this program revoked (nobody else is restored by it). So the record is kept again
+//! and again, ahead of the revocations that are requested next. What is unknown after that are the
+//! few requests around the end of the process; the next run sees in the organization how they ended.
+
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+
+use crate::sync::guard::GuardedPlan;
+use crate::sync::ledger::Ledger;
+use crate::sync::plan::Change;
+use crate::sync::report::Applied;
+
+/// So many revocations are noted as requested at once, at most.
+const AHEAD_MAX: usize = 500;
+
+/// Where a record is kept.
+pub trait Checkpoints: Sync {
+    /// The time between two writes, about. Each has the whole record, and a disk or an API server has
+    /// others to serve. Zero: it is written before each revocation.
+    fn interval(&self) -> Duration;
+
+    /// Keeps it in place of the one that was kept before the run's first change. Where that fails, the
+    /// one that is there stays: it makes the next run more careful.
+    fn keep(&self, ledger: Ledger) -> BoxFuture<'_, ()>;
+}
+
+/// The record of one run that makes its changes.
+pub struct Checkpoint<'a> {
+    to: Option<&'a dyn Checkpoints>,
+    ledger: &'a Ledger,
+    guarded: &'a GuardedPlan,
+    written: Option<Instant>,
+    /// How many changes the last record has as done.
+    done: usize,
+    /// How many revocations are noted ahead of their requests.
+    ahead: usize,
+    /// How many of those haven't been requested yet.
+    left: usize,
+}
+
+impl<'a> Checkpoint<'a> {
+    /// For the changes of `guarded`, which `ledger` has noted already.
+    pub fn new(
+        to: Option<&'a dyn Checkpoints>,
+        ledger: &'a Ledger,
+        guarded: &'a GuardedPlan,
+    ) -> Self {
+        Self {
+            to,
+            ledger,
+            guarded,
+            written: None,
+            done: 0,
+            ahead: 1,
+            left: 0,
+        }
+    }
+
+    /// To be called before each revocation, with those that are to come, this one the first.
+    pub(super) async fn before_revoking(
+        &mut self,
+        to_come: impl Iterator<Item = &Change>,
+        applied: &Applied,
+    ) {
+        let Some(to) = self.to else { return };
+        if let Some(left) = self.left.checked_sub(1) {
+            self.left = left;
+            return;
+        }
+        // About as many as are requested until it is time for the next record.
+        if let Some(written) = self.written {
+            let (took, interval) = (written.elapsed(), to.interval());
+            if took < interval / 2 {
+                self.ahead = (self.ahead * 2).min(AHEAD_MAX);
+            } else if took > interval {
+                self.ahead = (self.ahead / 2).max(1);
+            }
+        }
+        let requested: Vec<&Change> = to_come.take(self.ahead).collect();
+        self.left = requested.len().saturating_sub(1);
+        self.write(&requested, applied).await;
+    }
+
+    /// To be called after changes that were made many at a time.
+    pub(super) async fn after_batch(&mut self, applied: &Applied) {
+        let Some(to) = self.to else { return };
+        let is_due = self
+            .written
+            .is_none_or(|written| written.elapsed() >= to.interval());
+        if is_due && applied.done.len() > self.done {
+            self.write(&[], applied).await;
+        }
+    }
+
+    async fn write(&mut self, requested: &[&Change], applied: &Applied) {
+        let Some(to) = self.to else { return };
+        let requested = requested.iter().map(|change| change.external_id());
+        let ledger = self
+            .ledger
+            .checkpoint(self.guarded, &applied.done, requested);
+        to.keep(ledger).await;
+        self.written = Some(Instant::now());
+        self.done = applied.done.len();
+    }
+}
