@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use directory_sync::complete::Complete;
-use directory_sync::directory::{Account, Directory, DirectoryBuilder};
+use directory_sync::directory::{Account, Directory, DirectoryBuilder, Lookup};
 use directory_sync::organization::model::{
     Content, Group, Member, MemberRole, MemberStatus, Organization,
 };
+use directory_sync::sync::explain::{Decided, Found, Question, Sides};
 use directory_sync::sync::guard::{GuardedPlan, guard};
 use directory_sync::sync::ledger::Ledger;
 use directory_sync::sync::memberships::{FailedChanges, MembershipCache};
@@ -53,6 +54,7 @@ fn bench(people: u32) -> Result<()> {
         |directory| resolve(directory, &policy).expect("it fits into memory"),
     );
 
+    let read = directory.clone();
     let roster = resolve(directory, &policy).expect("it fits into memory");
     let empty = Organization::Read(Complete::after_last_page(Content::default()));
     let nothing = MembershipCache::default();
@@ -84,6 +86,43 @@ fn bench(people: u32) -> Result<()> {
         || (),
         |()| planned(&roster, &full, &policy, &memberships),
     );
+    let sides = Sides {
+        directory: &read,
+        organization: &full,
+        sent: memberships.sent(),
+        policy: &policy,
+    };
+    let ledger = Ledger::default();
+    let decided = Decided {
+        roster: &roster,
+        organization: &full,
+        policy: &policy,
+        guarded: &second,
+        ledger: &ledger,
+        member_groups: &HashMap::new(),
+        group_members: &HashMap::new(),
+        read_for_this: &[],
+    };
+    let last = roster
+        .people
+        .last()
+        .and_then(|person| person.email.as_ref());
+    let last = last.context("everyone has an email")?.as_str();
+    let largest = roster.groups.iter().max_by_key(|group| group.people.len());
+    let largest = &largest.context("there are groups")?.name;
+    for (what, asked) in [
+        ("explain, a person", last),
+        ("explain, a group", largest),
+        ("explain, nobody", "nobody.at.all@example.com"),
+    ] {
+        let question = Question::new(asked).context("a question")?;
+        let answer = || {
+            let found = Found::new(&question, &sides, Lookup::Unsupported);
+            found.explain(&decided, "a directory", "an organization")
+        };
+        ensure!(answer().not_found.is_some() == (what == "explain, nobody"));
+        row(people, what, || (), |()| answer());
+    }
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use crate::api::conditions::Blocker;
+use crate::directory::{LookedUp, Lookup};
 use crate::fault::{FaultKind, Step};
 use crate::http::{Observer, Redactor, Unobserved};
 use crate::organization::{OrganizationClient, OrganizationError};
@@ -90,6 +91,26 @@ impl Source for RedactedSource {
 
     fn forget(&self) {
         self.source.forget();
+    }
+
+    fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Lookup, SourceError>> {
+        Box::pin(async move {
+            let found = self.source.look_up(name).await;
+            let clean = |text: &str| self.redactor.redact_message(text).into_boxed_str();
+            match found.map_err(|error| redacted(error, &self.redactor))? {
+                Lookup::Unsupported => Ok(Lookup::Unsupported),
+                Lookup::Found(entries) => Ok(Lookup::Found(
+                    entries
+                        .into_iter()
+                        .map(|entry| LookedUp {
+                            entry: clean(&entry.entry),
+                            email: clean(&entry.email),
+                            ..entry
+                        })
+                        .collect(),
+                )),
+            }
+        })
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {

@@ -16,6 +16,7 @@
 mod args;
 mod check;
 pub(crate) mod confirm;
+mod explain;
 mod healthy;
 mod limits;
 mod manifests;
@@ -98,6 +99,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         }
         Command::Check(args) => check::check(&args).await,
         Command::Plan(args) => plan::plan(&args).await,
+        Command::Explain(args) => explain::explain(&args).await,
         Command::Sync(args) => sync::sync(&args).await,
         Command::Healthy(args) => healthy::healthy(args).await,
         Command::Operator(args) => operator::operator(args).await,

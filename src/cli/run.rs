@@ -15,7 +15,9 @@ use super::args::StateArgs;
 use super::progress::with_progress;
 use super::session::{Session, SessionError};
 use super::state::{StateError, StateFile};
+use crate::sync::answer::{Disclosure, answer};
 use crate::sync::checkpoint::Checkpoints;
+use crate::sync::explain::{Explanation, Question};
 use crate::sync::guard::{Approval, Digest};
 use crate::sync::history::{RunId, RunInfo, RunTrigger};
 use crate::sync::ledger::Ledger;
@@ -106,6 +108,31 @@ impl<'a> Run<'a> {
         self.kept
             .begin(&self.state.ledger, &self.state.memberships)?;
         Ok(planned)
+    }
+
+    /// Explains what the next run would make of one person or group. Notes nothing.
+    pub async fn explain(&mut self, question: &Question) -> Result<Explanation, RunFailure> {
+        let progress = Progress::default();
+        let stop = CancellationToken::new();
+        let options = RunOptions {
+            approval: None,
+            full_resync: false,
+            progress: &progress,
+            stop: &stop,
+            checkpoints: None,
+        };
+        let Session {
+            source,
+            organization,
+            policy,
+            object,
+            ..
+        } = self.session;
+        let state = std::mem::take(&mut self.state);
+        let asked = (question, Disclosure::Everything);
+        let answering = answer(&**source, organization, policy, state, &options, asked);
+        let answering = with_progress(self.quiet, &progress, answering).instrument(object.span());
+        Ok(stopped_by_signal(&stop, answering).await??)
     }
 
     /// Makes exactly the changes of a plan. Ctrl-C and SIGTERM end it at the next safe point.

@@ -134,6 +134,18 @@ impl OrganizationClient {
         Ok(ids)
     }
 
+    /// The IDs of the groups that a member is in.
+    ///
+    /// # Errors
+    /// [`OrganizationError::Gone`] when the member isn't there any more, and as for [`Self::read`].
+    pub async fn group_ids(&self, member: Uuid) -> Result<Vec<Uuid>, OrganizationError> {
+        self.can("read a member's groups")?;
+        let path = format!("/public/members/{member}/group-ids");
+        let call = self.call(Method::GET, &path, "GET /public/members/{id}/group-ids");
+        let BoundedList(ids) = self.json(&call, LIST_MAX).await?;
+        Ok(ids)
+    }
+
     /// The members of many groups, read side by side as fast as the server's limit allows (the
     /// cloud's is 200 a minute). `progress` counts how many are done. Groups that are gone are
     /// left out.

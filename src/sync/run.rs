@@ -1,11 +1,13 @@
 //! The first phase of a run: reads both sides, works out the difference and guards it. What comes of
 //! it is [`Planned`], a value that can be shown, published and confirmed before it is applied.
 
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info_span};
+use uuid::Uuid;
 
 use crate::complete::Complete;
 use crate::directory::Directory;
@@ -26,6 +28,7 @@ use crate::sync::policy::Policy;
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::{ActionCounts, Durations, Mode, Report};
 use crate::sync::resolve::resolve;
+use crate::sync::roster::Roster;
 use crate::sync::seats::{needs_seats, needs_staging, seats, without_staging};
 
 /// What runs of one resource leave to the next. Without it a run is as right, only dearer.
@@ -192,26 +195,29 @@ pub async fn plan(
     })
 }
 
-struct Planning<'a> {
-    source: &'a dyn Source,
-    client: &'a OrganizationClient,
-    policy: &'a Policy,
-    options: &'a RunOptions<'a>,
-    durations: Durations,
+pub(super) struct Planning<'a> {
+    pub(super) source: &'a dyn Source,
+    pub(super) client: &'a OrganizationClient,
+    pub(super) policy: &'a Policy,
+    pub(super) options: &'a RunOptions<'a>,
+    pub(super) durations: Durations,
+}
+
+/// A guarded plan, and what it was made from.
+pub(super) struct Worked {
+    pub guarded: GuardedPlan,
+    /// Whether every group was read for it.
+    verified: bool,
+    pub roster: Roster,
+    /// The groups that were read, with their members.
+    pub memberships: HashMap<Uuid, Vec<Uuid>>,
+    /// Of those, the ones that the plan didn't need.
+    pub read_beside: Vec<Uuid>,
 }
 
 impl Planning<'_> {
     async fn execute(&mut self, state: &mut State) -> Result<Planned, RunError> {
-        if self.options.full_resync {
-            self.source.forget();
-            state.memberships.invalidate();
-            state.in_sync = None;
-        }
-        let organization = self.client.organization_id().to_string();
-        state.ledger.keep_for(&organization, Timestamp::now());
-        if !state.memberships.keep_for(&self.client.describe()) {
-            state.in_sync = None;
-        }
+        self.begin(state);
         let (started, made) = (Instant::now(), Timestamp::now());
         let (reading, organization) = self.read(state).await?;
         let (directory, version) = match reading {
@@ -226,7 +232,9 @@ impl Planning<'_> {
         };
         self.time(Phase::Read, started.elapsed());
 
-        let (guarded, verified) = self.plan(state, directory, &organization).await?;
+        let Worked {
+            guarded, verified, ..
+        } = self.plan(state, directory, &organization, &[]).await?;
         let report = Report {
             mode: Mode::Preview,
             digest: guarded.digest.clone(),
@@ -240,6 +248,20 @@ impl Planning<'_> {
             guarded: Some(guarded),
         };
         Ok(self.planned(report, organization, version, made))
+    }
+
+    /// Prepares what earlier runs left for a run now.
+    pub(super) fn begin(&self, state: &mut State) {
+        if self.options.full_resync {
+            self.source.forget();
+            state.memberships.invalidate();
+            state.in_sync = None;
+        }
+        let organization = self.client.organization_id().to_string();
+        state.ledger.keep_for(&organization, Timestamp::now());
+        if !state.memberships.keep_for(&self.client.describe()) {
+            state.in_sync = None;
+        }
     }
 
     fn planned(
@@ -265,7 +287,7 @@ impl Planning<'_> {
     }
 
     /// Both sides at once; the first error ends the other's read.
-    async fn read(&self, state: &State) -> Result<(Reading, Organization), RunError> {
+    pub(super) async fn read(&self, state: &State) -> Result<(Reading, Organization), RunError> {
         self.options.progress.start(Phase::Read, 0);
         let known = state
             .in_sync
@@ -292,7 +314,7 @@ impl Planning<'_> {
         tokio::try_join!(directory, organization)
     }
 
-    async fn read_directory(&self) -> Result<Complete<Directory>, RunError> {
+    pub(super) async fn read_directory(&self) -> Result<Complete<Directory>, RunError> {
         match self.source.read(None, &self.options.progress.read).await? {
             Reading::Full { directory, .. } => Ok(directory),
             Reading::Unchanged => Err(RunError::Source(SourceError {
@@ -321,13 +343,14 @@ impl Planning<'_> {
         })
     }
 
-    /// The guarded plan, and whether every group was read for it.
-    async fn plan(
+    /// The guarded plan. Groups that are in `beside` are read, whatever is remembered of them.
+    pub(super) async fn plan(
         &mut self,
         state: &mut State,
         directory: Complete<Directory>,
         organization: &Organization,
-    ) -> Result<(GuardedPlan, bool), RunError> {
+        beside: &[Uuid],
+    ) -> Result<Worked, RunError> {
         let started = Instant::now();
         self.options.progress.start(Phase::Plan, 0);
         let roster = info_span!("resolve")
@@ -349,8 +372,14 @@ impl Planning<'_> {
             })
         });
         let approving = self.options.approval.is_some();
-        let unknown = state.memberships.to_read(&draft, approving);
+        let mut unknown = state.memberships.to_read(&draft, approving);
         let verified = self.options.full_resync || unknown.len() == draft.existing_groups();
+        let mut read_beside = beside.to_vec();
+        if !beside.is_empty() {
+            let needed: HashSet<Uuid> = unknown.iter().copied().collect();
+            read_beside.retain(|group| !needed.contains(group));
+            unknown.extend(&read_beside);
+        }
         let planning = started.elapsed();
 
         let started = Instant::now();
@@ -392,12 +421,18 @@ impl Planning<'_> {
             _ => guarded,
         };
         self.time(Phase::Plan, planning + started.elapsed());
-        Ok((guarded, verified))
+        Ok(Worked {
+            guarded,
+            verified,
+            roster,
+            memberships,
+            read_beside,
+        })
     }
 }
 
 /// Runs what takes the processor for a while, so that other tasks go on where there are threads.
-fn run_blocking<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn run_blocking<T>(work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     match Handle::current().runtime_flavor() {
         RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),

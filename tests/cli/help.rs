@@ -10,7 +10,9 @@ const OPERATOR: usize = 80;
 #[tokio::test]
 async fn help_says_what_it_said_before_or_somebody_meant_to_change_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/help");
-    for command in ["", "plan", "sync", "check", "operator", "healthy", "crds"] {
+    for command in [
+        "", "plan", "explain", "sync", "check", "operator", "healthy", "crds",
+    ] {
         let ran = run(&folder, &format!("{command} --help"), &[])
             .await
             .ends_with(0);

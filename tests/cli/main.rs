@@ -6,6 +6,7 @@
 mod lab;
 
 mod check;
+mod explain;
 mod help;
 mod plan;
 mod record;

@@ -4,7 +4,11 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{ModelOrganization, TestDirectory};
+use directory_sync_core::directory::Lookup;
 use directory_sync_core::organization::model::Organization;
+use directory_sync_core::sync::explain::{
+    Decided, Explanation, Found, MemberGroups, Question, Sides,
+};
 use directory_sync_core::sync::guard::{Approval, GuardedPlan, guard};
 use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::memberships::{FailedChanges, MembershipCache};
@@ -40,7 +44,7 @@ pub fn policy() -> Policy {
 }
 
 /// Runs that remember each other.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Run {
     /// What the runs so far left behind.
     pub memory: MembershipCache,
@@ -74,6 +78,77 @@ impl Run {
             Organization::Read(members) => seats(guarded, members, organization.seats),
             Organization::WriteOnly => guarded,
         }
+    }
+
+    /// Explains what the next run would make of whom `asked` names. Remembers nothing of it.
+    pub fn explain(
+        &self,
+        directory: &TestDirectory,
+        organization: &ModelOrganization,
+        policy: &Policy,
+        asked: &str,
+    ) -> Explanation {
+        self.explain_with(
+            directory,
+            organization,
+            policy,
+            (asked, Lookup::Unsupported),
+        )
+    }
+
+    /// The same, where the source is asked for the entry, too.
+    pub fn explain_with(
+        &self,
+        directory: &TestDirectory,
+        organization: &ModelOrganization,
+        policy: &Policy,
+        (asked, lookup): (&str, Lookup),
+    ) -> Explanation {
+        let (mut ledger, memory) = (self.ledger.clone(), self.memory.clone());
+        ledger.keep_for("organization", self.now);
+        let (read, content) = (directory.read(), organization.read());
+        let sides = Sides {
+            directory: &read,
+            organization: &content,
+            sent: memory.sent(),
+            policy,
+        };
+        let question = Question::new(asked).unwrap();
+        let found = Found::new(&question, &sides, lookup);
+        let of_member = |member: Uuid| {
+            let inside = organization.inside.iter();
+            let groups = inside.filter(|(_, members)| members.contains(&member));
+            (member, groups.map(|(group, _)| *group).collect())
+        };
+        let member_groups: MemberGroups = found.members().into_iter().map(of_member).collect();
+        let beside = found.groups_to_read(&member_groups, &content, &policy.external_id_prefix);
+        let roster = resolve(read, policy).unwrap();
+        let draft = draft(&roster, &content, policy, &ledger, self.now);
+        let mut unknown = memory.to_read(&draft, false);
+        let beside: Vec<Uuid> = beside
+            .into_iter()
+            .filter(|id| !unknown.contains(id))
+            .collect();
+        unknown.extend(&beside);
+        let group_members = organization.read_groups(&unknown);
+        let mut plan = draft.complete(&memory, &group_members);
+        plan.keep_manual_revocations(policy, &ledger);
+        let guarded = guard(plan, policy, &ledger, self.now, None);
+        let guarded = match &content {
+            Organization::Read(members) => seats(guarded, members, organization.seats),
+            Organization::WriteOnly => guarded,
+        };
+        let decided = Decided {
+            roster: &roster,
+            organization: &content,
+            policy,
+            guarded: &guarded,
+            ledger: &ledger,
+            member_groups: &member_groups,
+            group_members: &group_members,
+            read_for_this: &beside,
+        };
+        found.explain(&decided, "a directory", "an organization")
     }
 
     /// Plans and applies what may go ahead.

@@ -9,6 +9,8 @@
 /// A pattern with `*` (any text) and `?` (any character).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Glob {
+    /// As it was written, in lower case.
+    text: Box<str>,
     /// Where a text that is matched to its end has to be.
     end: usize,
     /// The places that any text leaves where they are: those in front of which there is a `*`.
@@ -65,11 +67,17 @@ impl Glob {
             }
         }
         Self {
+            text: pattern.into(),
             end,
             stays,
             any,
             moves,
         }
+    }
+
+    /// The pattern, in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// Whether `lower_case` (a text in lower case) fits.

@@ -8,6 +8,7 @@ mod email;
 mod evidence;
 mod external_id;
 mod glob;
+mod looked_up;
 pub mod problem;
 mod progress;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use evidence::{
 };
 pub use external_id::{EXTERNAL_ID_MAX, ExternalId, InvalidExternalId};
 pub use glob::Glob;
+pub use looked_up::{LookedUp, Lookup};
 pub use progress::ReadProgress;
 pub use unidentified::{UnidentifiedGroup, UnidentifiedUser};
 

@@ -26,7 +26,7 @@ use directory_sync_directory::{self as directory, complete, problem, text};
 use directory_sync_http::{self as http, fault};
 
 use crate::complete::Complete;
-use crate::directory::Directory;
+use crate::directory::{Directory, Lookup};
 use crate::http::{AccountLimits, ApiError};
 
 pub use crate::directory::ReadProgress;
@@ -61,6 +61,16 @@ pub trait Source: Send + Sync {
 
     /// Has the next read take nothing from what earlier ones saw.
     fn forget(&self) {}
+
+    /// Looks for entries by what people call them (an ID, an address, a DN), whatever the source's filters
+    /// leave out. For explanations alone; most sources can't.
+    ///
+    /// # Errors
+    /// When the directory can't be asked.
+    fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Lookup, SourceError>> {
+        let _ = name;
+        Box::pin(async { Ok(Lookup::Unsupported) })
+    }
 
     /// Tries each step that a read needs (reach, trust, authenticate, find) and reports what was
     /// seen, for `check`.

@@ -5,9 +5,11 @@ Examples:
   directory-sync check -f staff.yaml              is everything reachable and allowed?
   directory-sync plan -f staff.yaml               what would a sync change?
   directory-sync sync -f staff.yaml               do it, once
+  directory-sync explain -f staff.yaml ann@example.com
+                                                  why is she a member, or not?
   directory-sync crds | kubectl apply -f -        prepare a cluster for the operator
 
-plan, sync and check need no cluster: they read the same manifests that are applied to one.";
+plan, sync, explain and check need no cluster: they read the same manifests that are applied to one.";
 
 pub const PLAN: &str = "\
 Several resources are planned one after another; choose with --namespace and --name.
@@ -21,6 +23,21 @@ Exit codes:
   0  the plan was made (with --detailed-exitcode: and there is nothing to do)
   1  something failed; the reason is on stderr
   2  with --detailed-exitcode: changes are pending";
+
+pub const EXPLAIN: &str = "\
+Reads both sides as plan does. Says whether the directory has the person or group, whether it is in
+scope or which rule leaves it out, through which groups somebody is in a group, what the organization
+has, and what the next run does. Several resources are asked one after another.
+
+Examples:
+  directory-sync explain -f staff.yaml ann@example.com
+  directory-sync explain -f staff.yaml Engineering
+  directory-sync explain -f staff.yaml cn=ann,ou=people,dc=example,dc=com -o json
+
+Exit codes:
+  0  explained
+  1  something failed; the reason is on stderr
+  4  neither side of any resource has it";
 
 pub const SYNC: &str = "\
 On a terminal the changes are shown and confirmed first. Then both sides are read again: exactly

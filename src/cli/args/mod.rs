@@ -15,6 +15,7 @@ pub use operator::OperatorArgs;
 pub use state::StateArgs;
 pub use vendor_urls::VendorUrlArgs;
 
+use crate::sync::explain::{QUESTION_MAX, Question};
 use crate::sync::guard::Digest;
 use crate::telemetry::{LogFilter, VERSION};
 
@@ -44,6 +45,9 @@ pub enum Command {
     /// Show what a sync would change, and change nothing
     #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
+    /// Say why one person or group is, or isn't, in the organization, and change nothing
+    #[command(after_help = examples::EXPLAIN)]
+    Explain(ExplainArgs),
     /// Bring the organization in sync with the directory, once
     #[command(after_help = examples::SYNC)]
     Sync(SyncArgs),
@@ -78,6 +82,41 @@ pub struct PlanArgs {
     pub state: StateArgs,
     #[command(flatten)]
     pub progress: ProgressArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// An address, an ID, a DN or the name of a group
+    #[arg(value_name = "WHOM", value_parser = question)]
+    pub question: Question,
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
+    /// The form of the answer
+    #[arg(
+        help_heading = OPTIONS,
+        short,
+        long, value_enum, default_value_t = ExplainOutput::Text, hide_possible_values = true, value_name = "text|json")]
+    pub output: ExplainOutput,
+    #[command(flatten)]
+    pub state: StateArgs,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+/// The form of an explanation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExplainOutput {
+    Text,
+    Json,
+}
+
+/// Whom a person asks about.
+pub(crate) fn question(text: &str) -> Result<Question, String> {
+    Question::new(text).ok_or_else(|| {
+        format!(
+            "write an address, an ID, a DN or the name of a group, in at most {QUESTION_MAX} bytes"
+        )
+    })
 }
 
 #[derive(Debug, Args)]

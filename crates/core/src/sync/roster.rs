@@ -9,7 +9,7 @@ use roaring::RoaringBitmap;
 use crate::directory::{
     AccountRule, Container, Email, Evidence, ExternalId, UnidentifiedGroup, UnidentifiedUser,
 };
-use crate::problem::Problems;
+use crate::problem::{ProblemReason, Problems};
 
 /// The directory as the policy sees it: external ids carry the prefix, nesting is flattened.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +57,8 @@ pub struct Person {
     /// Whether the entry doesn't show an attribute by which groups name people: they may be any member
     /// whom a group names and nobody knows.
     pub is_unnamed: bool,
+    /// Why the entry can't be used; of those alone who are [`Eligibility::Unusable`].
+    pub unusable: Option<Unusable>,
 }
 
 /// What the directory and the filters make of a person.
@@ -75,13 +77,25 @@ pub enum Eligibility {
     Unusable,
 }
 
+/// Why an entry that is in scope can't be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unusable {
+    /// A problem of this reason says what to do.
+    Problem(ProblemReason),
+    /// It has no email or name to compare with an include list, and is hardly meant.
+    NothingToCompare,
+    /// A person who isn't seen in a group in scope, as `groups.onlyTheirMembers` asks for. Not all members of
+    /// such groups are known, so they may be in one.
+    MayBeInAGroup,
+}
+
 /// Why a group of the directory isn't in the roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupEligibility {
     /// Filtered out: as good as absent.
     OutOfScope,
     /// In scope, but its entry needs manual action first: left as it is in Bitwarden.
-    Unusable,
+    Unusable(Unusable),
 }
 
 /// A group in scope.

@@ -5,6 +5,7 @@
 
 mod approvals;
 mod elsewhere;
+mod explain;
 mod filters;
 mod groups;
 mod guard;

@@ -15,6 +15,7 @@ pub(crate) mod dn;
 pub(crate) mod entry;
 mod error;
 mod framing;
+mod look_up;
 mod preset;
 mod read;
 mod relay;
@@ -28,6 +29,7 @@ mod tls;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use crate::directory::Lookup;
 use crate::{ReadProgress, Reading, Source, SourceError, Step, Version};
 
 use catch_panic::catch_library_panic;
@@ -83,6 +85,19 @@ impl Source for LdapSource {
             })
         };
         read.boxed()
+    }
+
+    fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Lookup, SourceError>> {
+        let look_up = async {
+            let found = look_up::look_up(&self.connector, &self.settings, name);
+            let found = catch_library_panic(found).await.unwrap_or_else(|| {
+                Err(LdapFailure::Malformed {
+                    tried: format!("looking up one entry at {}", self.describe()),
+                })
+            })?;
+            Ok(Lookup::Found(found))
+        };
+        look_up.boxed()
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {

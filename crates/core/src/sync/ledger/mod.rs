@@ -9,6 +9,7 @@
 
 mod clock;
 mod elsewhere;
+mod facts;
 mod floors;
 mod holds;
 mod hourly;
@@ -21,6 +22,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use facts::Fact;
 pub(crate) use floors::Limited;
 pub use holds::{Hold, HoldId, Holds};
 

@@ -580,7 +580,7 @@ impl<'a> Comparison<'a> {
                 !group.gone
                     && !in_scope.contains(id)
                     && !taken_over.contains(id)
-                    && other != Some(&GroupEligibility::Unusable)
+                    && !matches!(other, Some(GroupEligibility::Unusable(_)))
             })
             .collect();
         for (id, group) in gone {

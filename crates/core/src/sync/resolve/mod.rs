@@ -14,13 +14,16 @@ use crate::directory::{
 };
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::policy::{GroupFilter, Policy, UserFilter, passes};
-use crate::sync::roster::{Eligibility, GroupEligibility, Person, Roster, RosterGroup};
+use crate::sync::roster::{Eligibility, GroupEligibility, Person, Roster, RosterGroup, Unusable};
 use crate::text::sanitize;
 pub use nesting::NestingTooLarge;
 use shared_emails::set_shared_emails_aside;
 
 /// Longest name of a group that Bitwarden takes, in characters.
 pub const GROUP_NAME_MAX: usize = 100;
+
+/// A group that has the id of another one.
+const UNIDENTIFIED: Unusable = Unusable::Problem(ProblemReason::UnidentifiedEntries);
 
 /// Sees a directory through a policy.
 ///
@@ -66,7 +69,7 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Result<Roster
         .filter_map(|group| group.id.clone());
     groups
         .others
-        .extend(shared.map(|id| (id, GroupEligibility::Unusable)));
+        .extend(shared.map(|id| (id, GroupEligibility::Unusable(UNIDENTIFIED))));
     let (mut people, by_id) = resolve_people(users, &groups, policy, &mut own);
     let unidentified = prefixed_users(unidentified_users, policy);
     let directory_is_empty = people
@@ -163,12 +166,15 @@ fn resolve_groups(
                 let problem = problem
                     .or_else(|| name_problem(named, &group.name, scope))
                     .or_else(|| partial_problem(named, &group.name, in_part?));
-                let unusable = problem.is_some() || scope == Scope::Unknown;
+                let unusable = match &problem {
+                    Some(problem) => Some(Unusable::Problem(problem.reason)),
+                    None => (scope == Scope::Unknown).then_some(Unusable::NothingToCompare),
+                };
                 problems.extend(problem);
                 if let Some(unknown) = &group.unknown {
                     problems.push(unknown_problem(named, &group.name, unknown));
                 }
-                unusable.then_some(GroupEligibility::Unusable)
+                unusable.map(GroupEligibility::Unusable)
             }
         };
         // An id that Bitwarden can't take isn't there either: nothing to compare with.
@@ -303,6 +309,7 @@ fn resolve_people(
             false => Scope::Out,
         };
         let (mut eligibility, evidence) = eligibility(&user, in_a_group, &policy.users);
+        let mut unusable = None;
         let id = match user.id.with_prefix(&policy.external_id_prefix) {
             Ok(id) => {
                 by_id.insert(id.clone(), index as u32);
@@ -315,17 +322,26 @@ fn resolve_people(
                     let ids = [user.id.clone()];
                     problems.push(Problem::new(ProblemReason::InvalidExternalId, message, ids));
                     eligibility = Eligibility::Unusable;
+                    unusable = Some(Unusable::Problem(ProblemReason::InvalidExternalId));
                 }
                 user.id
             }
         };
         let email = match user.email {
-            Ok(email) => Some(email),
-            Err(unusable) => {
-                let reported =
-                    unusable.why != InvalidEmail::Empty || policy.users.include.is_empty();
+            Ok(email) => {
+                if eligibility == Eligibility::Unusable {
+                    unusable.get_or_insert(Unusable::MayBeInAGroup);
+                }
+                Some(email)
+            }
+            Err(email) => {
+                let reported = email.why != InvalidEmail::Empty || policy.users.include.is_empty();
                 if eligibility == Eligibility::Unusable && reported {
-                    problems.push(email_problem(&id, &unusable));
+                    let problem = email_problem(&id, &email);
+                    unusable.get_or_insert(Unusable::Problem(problem.reason));
+                    problems.push(problem);
+                } else if eligibility == Eligibility::Unusable {
+                    unusable.get_or_insert(Unusable::NothingToCompare);
                 }
                 None
             }
@@ -337,6 +353,7 @@ fn resolve_people(
             evidence,
             unseen_in: user.unseen_in,
             is_unnamed: user.is_unnamed,
+            unusable,
         });
     }
     (people, by_id)

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Eligibility, Person};
+use super::{Eligibility, Person, Unusable};
 use crate::directory::{Email, ExternalId, UnidentifiedUser};
 use crate::problem::{Problem, ProblemReason};
 use crate::text::sanitize;
@@ -65,5 +65,6 @@ pub(super) fn set_shared_emails_aside(
     }
     for index in aside {
         people[index].eligibility = Eligibility::Unusable;
+        people[index].unusable = Some(Unusable::Problem(ProblemReason::DuplicateEmail));
     }
 }

@@ -1,0 +1,157 @@
+//! Answers a question about one person or group: reads both sides and plans, exactly as a run does, and
+//! explains what came of it. Changes nothing, and keeps nothing.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use tracing::{Instrument as _, info_span};
+
+use crate::directory::Lookup;
+use crate::organization::model::Organization;
+use crate::organization::{OrganizationClient, OrganizationError};
+use crate::source::{Reading, Source};
+use crate::sync::explain::{Decided, Explanation, Found, MemberGroups, Question, Sides};
+use crate::sync::policy::Policy;
+use crate::sync::progress::Phase;
+use crate::sync::report::ActionCounts;
+use crate::sync::run::{Planning, RunError, RunOptions, State, run_blocking};
+
+/// More groups than these aren't read for one answer.
+const GROUPS_MAX: usize = 50;
+
+/// What of a directory may be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disclosure {
+    /// What a plan could hold: entries that the source's filters let through.
+    AsRead,
+    /// Entries that they leave out, too: whoever asks has the source's credentials.
+    Everything,
+}
+
+/// Explains what the next run would make of whom `question` names. `state` is what runs remember: a copy,
+/// because what is noted in it is true of a run only.
+///
+/// # Errors
+/// As for [`plan`](crate::sync::run::plan).
+pub async fn answer(
+    source: &dyn Source,
+    client: &OrganizationClient,
+    policy: &Policy,
+    state: State,
+    options: &RunOptions<'_>,
+    (question, disclosure): (&Question, Disclosure),
+) -> Result<Explanation, RunError> {
+    let planning = Planning {
+        source,
+        client,
+        policy,
+        options,
+        durations: vec![],
+    };
+    let answering = execute(planning, state, question, disclosure);
+    let answered = options.stop.run_until_cancelled(answering).await;
+    answered.unwrap_or_else(|| {
+        Err(RunError::Stopped {
+            during: options.progress.now().0,
+            applied: ActionCounts::default(),
+        })
+    })
+}
+
+async fn execute(
+    mut planning: Planning<'_>,
+    mut state: State,
+    question: &Question,
+    disclosure: Disclosure,
+) -> Result<Explanation, RunError> {
+    // Both sides are read in full, whatever is known of an earlier read.
+    state.in_sync = None;
+    planning.begin(&mut state);
+    let (source, client, policy) = (planning.source, planning.client, planning.policy);
+    let (reading, organization) = planning.read(&state).await?;
+    let directory = match reading {
+        Reading::Full { directory, .. } => directory,
+        Reading::Unchanged => planning.read_directory().await?,
+    };
+    // Both sides were read: without this the answer only says less.
+    let looked_up = source
+        .look_up(question.as_str())
+        .instrument(info_span!("look_up"))
+        .await;
+    let mut lookup = looked_up.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the directory couldn't be asked for one entry");
+        Lookup::Unsupported
+    });
+    if disclosure == Disclosure::AsRead {
+        lookup = only_what_was_read(lookup, &directory);
+    }
+    let sides = Sides {
+        directory: &directory,
+        organization: &organization,
+        sent: state.memberships.sent(),
+        policy,
+    };
+    let found = run_blocking(|| Found::new(question, &sides, lookup));
+    let member_groups = member_groups(client, &found, &organization).await?;
+    let mut beside =
+        found.groups_to_read(&member_groups, &organization, &policy.external_id_prefix);
+    beside.sort_unstable();
+    beside.truncate(GROUPS_MAX);
+    let worked = planning
+        .plan(&mut state, directory, &organization, &beside)
+        .await?;
+    let decided = Decided {
+        roster: &worked.roster,
+        organization: &organization,
+        policy,
+        guarded: &worked.guarded,
+        ledger: &state.ledger.at(Timestamp::now()),
+        member_groups: &member_groups,
+        group_members: &worked.memberships,
+        read_for_this: &worked.read_beside,
+    };
+    Ok(run_blocking(|| {
+        found.explain(&decided, &source.describe(), &client.describe())
+    }))
+}
+
+/// Without entries that the source's filters leave out.
+fn only_what_was_read(lookup: Lookup, directory: &crate::directory::Directory) -> Lookup {
+    let Lookup::Found(entries) = lookup else {
+        return lookup;
+    };
+    let was_read = |id: &crate::directory::ExternalId| {
+        directory.users.iter().any(|user| user.id == *id)
+            || directory.groups.iter().any(|group| group.id == *id)
+    };
+    let entries: Vec<_> = entries
+        .into_iter()
+        .filter(|entry| entry.id.as_ref().is_some_and(was_read))
+        .collect();
+    match entries.is_empty() {
+        // That there is none, and that it is left out, look the same.
+        true => Lookup::Unsupported,
+        false => Lookup::Found(entries),
+    }
+}
+
+async fn member_groups(
+    client: &OrganizationClient,
+    found: &Found,
+    organization: &Organization,
+) -> Result<MemberGroups, RunError> {
+    let mut groups = HashMap::new();
+    if matches!(organization, Organization::WriteOnly) {
+        return Ok(groups);
+    }
+    for member in found.members() {
+        match client.group_ids(member).await {
+            Ok(ids) => {
+                groups.insert(member, ids);
+            }
+            Err(OrganizationError::Gone { .. }) => {}
+            Err(error) => return Err(RunError::organization(Phase::ReadMemberships, error)),
+        }
+    }
+    Ok(groups)
+}
