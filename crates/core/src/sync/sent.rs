@@ -42,6 +42,15 @@ pub enum Access {
     Unsure,
     /// An earlier run of ours revoked it.
     Revoked,
+    /// An earlier run of ours began to revoke it, and whether it came that far isn't known.
+    MaybeRevoked,
+}
+
+impl Access {
+    /// Whether a run of ours revoked it, or may have.
+    pub(crate) fn may_be_revoked(self) -> bool {
+        matches!(self, Self::Revoked | Self::MaybeRevoked)
+    }
 }
 
 /// A group that was sent.

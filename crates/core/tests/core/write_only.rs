@@ -649,6 +649,7 @@ fn a_doubled_organization_is_held_there_too_and_new_addresses_are_no_growth() {
         directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
     });
     let guarded = server.plan(&larger, None);
+    assert_eq!(changes(&guarded), Vec::<String>::new());
     let why = &guarded.held.as_ref().unwrap().why;
     let expected = HeldBecause::Invited {
         people: 8,
@@ -656,7 +657,6 @@ fn a_doubled_organization_is_held_there_too_and_new_addresses_are_no_growth() {
         limit: 5,
     };
     assert_eq!(*why, [expected]);
-    assert_eq!(changes(&guarded), Vec::<String>::new());
     let moved = (0..8).fold(directory(), |directory, n| {
         directory.person(&format!("p{n}"), &format!("p{n}@example.org"))
     });
@@ -829,4 +829,40 @@ fn while_a_changed_address_waits_its_groups_are_not_sent_again() {
     let run = server.approve(&filled, &waits);
     assert_eq!(row(&run, "g").unwrap(), ["p0", "p1", "p2"]);
     assert_eq!(changes(&server.sync(&filled)), [""; 0]);
+}
+
+#[test]
+fn whom_a_run_that_was_killed_may_have_revoked_is_revoked_again_or_given_access_back() {
+    let with = |p0: fn(TestDirectory) -> TestDirectory| {
+        (1..8).fold(p0(directory()), |directory, n| {
+            directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+        })
+    };
+    let disabled = with(|directory| directory.disabled("p0", "p0@example.com"));
+    let active = with(|directory| directory.person("p0", "p0@example.com"));
+    let killed = || {
+        let mut server = Server::new().never_sends(&[]);
+        server.sync(&company());
+        let guarded = server.plan(&disabled, None);
+        assert_eq!(changes(&guarded), ["Revoke p0"]);
+        let nothing_is_known = FailedChanges {
+            people: [id("p0")].into(),
+            ..FailedChanges::default()
+        };
+        server.memory.record(&guarded, &nothing_is_known);
+        server.ledger.before(&guarded, Timestamp::UNIX_EPOCH);
+        server
+    };
+    let mut server = killed();
+    assert_eq!(changes(&server.sync(&disabled)), ["Revoke p0"]);
+    assert_eq!(changes(&server.sync(&disabled)), [""; 0]);
+    let mut server = killed();
+    assert_eq!(changes(&server.sync(&active)), ["Restore p0"]);
+    assert_eq!(changes(&server.sync(&active)), [""; 0]);
+    // Somebody else with the address doesn't get what may have been taken.
+    let mut server = killed();
+    let other = with(|directory| directory.person("new", "p0@example.com"));
+    let after = server.sync(&other);
+    assert_eq!(changes(&after), [""; 0]);
+    assert_eq!(problems(&after)[0].0, ProblemReason::IdentityConflict);
 }

@@ -384,6 +384,7 @@ impl Search<'_> {
                             Access::Given => "sent by an earlier run",
                             Access::Unsure => "may have been sent by an earlier run",
                             Access::Revoked => "revoked by an earlier run",
+                            Access::MaybeRevoked => "may have been revoked by an earlier run",
                         }
                         .to_owned(),
                         role: None,

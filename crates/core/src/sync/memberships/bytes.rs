@@ -369,7 +369,8 @@ mod tests {
         let access = prop_oneof![
             Just(Access::Given),
             Just(Access::Unsure),
-            Just(Access::Revoked)
+            Just(Access::Revoked),
+            Just(Access::MaybeRevoked)
         ];
         let email = "[a-z]{1,9}@example\\.com".prop_map(|text| Email::of_member(&text));
         let account = (any_id(), access).prop_map(|(external_id, access)| SentAccount {

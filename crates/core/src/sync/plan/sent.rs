@@ -27,7 +27,9 @@ impl SentState {
                 self.refused.remove(id);
             }
             match &change.action {
-                Action::Member(action) => self.record_member(change, action, failed),
+                Action::Member(action) => {
+                    self.record_member(change, action, failed, outcome.refused);
+                }
                 Action::Group(action) => self.record_group(change, action, sent, outcome),
             }
         }
@@ -43,12 +45,23 @@ impl SentState {
         }
     }
 
-    fn record_member(&mut self, change: &Change, action: &MemberAction, failed: bool) {
+    fn record_member(
+        &mut self,
+        change: &Change,
+        action: &MemberAction,
+        failed: bool,
+        refused: bool,
+    ) {
         let Some(email) = change.subject.email() else {
             return;
         };
         let access = match action {
-            MemberAction::Revoke { .. } | MemberAction::Remove { .. } if failed => return,
+            MemberAction::Revoke { .. } | MemberAction::Remove { .. } if failed => {
+                if let Some(account) = self.accounts.get_mut(email).filter(|_| !refused) {
+                    account.access = Access::MaybeRevoked;
+                }
+                return;
+            }
             MemberAction::Revoke { .. } | MemberAction::Remove { .. } => Access::Revoked,
             _ if failed => Access::Unsure,
             _ => Access::Given,

@@ -164,10 +164,12 @@ impl<'a> Comparison<'a> {
                     self.sent.known.insert(person.id.clone());
                     (INVITE, Reason::NewInDirectory)
                 }
-                Access::Revoked if self.policy.onboarding.restore != Restore::Nobody => {
+                Access::Revoked | Access::MaybeRevoked
+                    if self.policy.onboarding.restore != Restore::Nobody =>
+                {
                     (MemberAction::Restore, Reason::ActiveAgain)
                 }
-                Access::Revoked => {
+                Access::Revoked | Access::MaybeRevoked => {
                     self.on_server.insert(&person.id);
                     return;
                 }
@@ -179,7 +181,7 @@ impl<'a> Comparison<'a> {
                 });
                 // Whoever has an account already would get a second one, which is somebody else's.
                 let has_another = self.accounts.contains_key(&person.id);
-                if in_use || has_another || account.access == Access::Revoked {
+                if in_use || has_another || account.access.may_be_revoked() {
                     self.taken(person, email, from, account.access);
                     return;
                 }
@@ -215,6 +217,7 @@ impl<'a> Comparison<'a> {
         }
         let whose = match access {
             Access::Revoked => "was revoked and belongs to",
+            Access::MaybeRevoked => "may have been revoked and belongs to",
             Access::Given | Access::Unsure => "belongs to",
         };
         let message = format!(
