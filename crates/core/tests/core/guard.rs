@@ -1,7 +1,7 @@
 //! What waits for a person, and what doesn't.
 
 use directory_sync_core::directory::AccountState;
-use directory_sync_core::organization::model::MemberStatus;
+use directory_sync_core::organization::model::{Member, MemberStatus};
 use directory_sync_core::problem::ProblemReason;
 use directory_sync_core::sync::guard::{Approval, Digest, GuardedPlan, HeldBecause};
 use directory_sync_core::sync::ledger::Ledger;
@@ -154,7 +154,9 @@ fn the_limit_is_a_share_of_those_with_access_and_not_of_those_who_left_over_the_
     });
     let mut policy = limited(Limit::Percent(10.0));
     policy.offboarding.absent = OffboardingAction::Revoke;
+    let before = organization.show();
     let run = since(NOON).sync(&people([0]), &mut organization, &policy);
+    assert_eq!(organization.show(), before, "nobody is revoked");
     let expected = HeldBecause::Absent {
         members: 49,
         earlier: 0,
@@ -208,13 +210,13 @@ fn the_members_of_a_deleted_group_lose_something() {
     });
     let mut after = organization.clone();
     let run = since(NOON).sync(&directory, &mut after, &limited(Limit::Percent(10.0)));
+    assert_eq!(after.show(), organization.show());
     let expected = HeldBecause::Absent {
         members: 60,
         earlier: 0,
         limit: 6,
     };
     assert_eq!(why(&run)[0], expected);
-    assert_eq!(after.show(), organization.show());
 }
 
 #[test]
@@ -225,11 +227,9 @@ fn more_deleted_groups_than_the_limit_wait_and_nothing_else_does() {
             organization.group(id, id, &[])
         });
     let directory = people(1..10);
-    let run = sync(
-        &directory,
-        &mut organization.clone(),
-        &limited(Limit::Count(2)),
-    );
+    let mut after = organization.clone();
+    let run = sync(&directory, &mut after, &limited(Limit::Count(2)));
+    assert_eq!(after.content.groups.len(), 4, "no group is deleted");
     let expected = HeldBecause::DeletedGroups {
         groups: 3,
         earlier: 0,
@@ -353,6 +353,8 @@ fn an_accident_among_the_absent_does_not_delay_a_dismissal() {
         &mut organization,
         &limited(Limit::Percent(10.0)),
     );
+    assert!(organization.show()[0].contains("p0@example.com (p0) revoked"));
+    assert_eq!(organization.content.members.len(), 100);
     assert!(matches!(
         why(&run)[0],
         HeldBecause::Absent {
@@ -385,13 +387,13 @@ fn a_doubled_organization_is_held_and_a_first_sync_is_not() {
     // Ids and mail domain changed together.
     let mut organization = members(60);
     let run = since(NOON).sync(&strangers(directory(), 60), &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 60, "nobody was invited");
     let expected = HeldBecause::Invited {
         people: 60,
         earlier: 0,
         limit: 30,
     };
     assert!(why(&run).contains(&expected), "{:?}", why(&run));
-    assert_eq!(organization.content.members.len(), 60, "nobody was invited");
 
     // A few members from before don't make a first sync a doubling.
     let with_four = |newcomers| {
@@ -510,9 +512,9 @@ fn an_approval_older_than_a_week_is_void() {
     run.now += hours(24 * 7);
     run.approval = approve(&held.digest);
     let later = run.sync(&people(12..60), &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 60);
     assert!(later.held.is_some());
     assert_eq!(problems(&later)[0].0, ProblemReason::ApprovalVoid);
-    assert_eq!(organization.content.members.len(), 60);
 }
 
 #[test]
@@ -543,9 +545,9 @@ fn a_hold_that_was_only_looked_at_expires_too() {
     run.now += hours(24 * 7);
     run.approval = approve(&shown.digest);
     let later = run.sync(&people(12..60), &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 60);
     assert!(later.held.is_some());
     assert_eq!(problems(&later)[0].0, ProblemReason::ApprovalVoid);
-    assert_eq!(organization.content.members.len(), 60);
 }
 
 #[test]
@@ -568,14 +570,17 @@ fn approved_removals_are_finished_after_a_restart_and_no_others() {
         ledger: Ledger::load(Some(&bytes), Some(&run.ledger.digest()), now),
         ..Run::default()
     };
+    let mut finished = organization.clone();
+    restarted(NOON + hours(1)).sync(&directory, &mut finished, &policy);
+    assert_eq!(finished.content.members.len(), 20);
     let rest = restarted(NOON + hours(1)).plan(&directory, &organization, &policy);
     assert!(rest.held.is_none(), "{:?}", why(&rest));
     assert_eq!(rest.approved.changes.len(), 35);
     // Ten more vanish meanwhile: they weren't approved.
     let mut after = organization.clone();
     let fewer = restarted(NOON + hours(1)).sync(&people(50..60), &mut after, &policy);
-    assert_eq!(fewer.held.unwrap().members(), 10);
     assert_eq!(after.content.members.len(), 20);
+    assert_eq!(fewer.held.unwrap().members(), 10);
     let late = restarted(NOON + hours(25)).plan(&directory, &organization, &policy);
     assert!(
         late.held.is_some(),
@@ -898,13 +903,13 @@ fn our_own_invitations_do_not_raise_the_limit() {
     run.now += hours(25);
     for _ in 0..2 {
         let guarded = run.sync(&directory, &mut organization, &policy);
+        assert_eq!(organization.content.members.len(), 16, "nobody is removed");
         let expected = HeldBecause::Absent {
             members: 3,
             earlier: 0,
             limit: 2,
         };
         assert_eq!(why(&guarded), [expected]);
-        assert_eq!(organization.content.members.len(), 16);
         run.now += hours(20);
     }
 }
@@ -1798,6 +1803,51 @@ fn what_is_seen_to_be_done_of_an_approval_is_used_up_though_every_run_is_killed(
         .map(|change| change.external_id().as_str())
         .collect();
     assert_eq!(held, ["p0", "p1"]);
+}
+
+#[test]
+fn of_more_approved_changes_than_are_kept_the_rest_is_held_and_that_is_said() {
+    let mut policy = policy();
+    policy.offboarding.absent = OffboardingAction::Revoke;
+    policy.offboarding.limit = Limit::Count(1);
+    let mut organization = (0..3_010).fold(organization(), |all, n| {
+        all.member(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let directory = people(3_005..3_010);
+    let mut run = since(NOON);
+    let held = run.sync(&directory, &mut organization, &policy);
+    run.approval = approve(&held.digest);
+    let stopped = run.plan(&directory, &organization, &policy);
+    assert_eq!(stopped.approved.changes.len(), 3_005);
+    run.ledger.before(&stopped, run.now);
+    organization.set_status("p0@example.com", MemberStatus::Revoked);
+
+    for _ in 0..2 {
+        run.now += hours(1);
+        let rest = run.sync(&directory, &mut organization, &policy);
+        assert_eq!(changes(&rest), [""; 0], "nothing goes ahead unasked");
+        let problems = &rest.approved.problems;
+        let told = problems
+            .iter()
+            .find(|problem| problem.reason == ProblemReason::ApprovalVoid);
+        let message = &told.unwrap().message;
+        assert!(message.contains("3005 approved changes"), "{message}");
+        assert!(message.contains(&rest.digest.0), "{message}");
+        run.approval = approve(&rest.digest);
+        let again = run.plan(&directory, &organization, &policy);
+        assert_eq!(again.approved.changes.len(), 3_004);
+        run.approval = None;
+    }
+    let rest = run.plan(&directory, &organization, &policy);
+    run.approval = approve(&rest.digest);
+    run.sync(&directory, &mut organization, &policy);
+    let members = &organization.content.members;
+    let revoked = |member: &&Member| member.status == MemberStatus::Revoked;
+    assert_eq!(members.iter().filter(revoked).count(), 3_005);
+    run.approval = None;
+    let after = run.sync(&people(3_008..3_010), &mut organization, &policy);
+    assert!(after.held.is_some());
+    assert_eq!(problems(&after), [], "it is over");
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub use super::fingerprint::{Digest, Fingerprint, FingerprintSet};
 
 use crate::directory::ExternalId;
 use crate::problem::{Problem, ProblemReason};
-use crate::sync::ledger::{Hold, Ledger, Limited};
+use crate::sync::ledger::{APPROVED_MAX, Hold, Ledger, Limited};
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
 use crate::sync::policy::Policy;
 
@@ -504,6 +504,18 @@ pub fn guard(
                 "the approval {} isn't of what is held now: that is {}; it was for other changes, or \
                  has expired (offboarding.approvalsExpireAfter); look at what is held and approve that",
                 crate::text::sanitize(&named.0),
+                hold.id
+            ),
+            [],
+        ));
+    }
+    if let Some(approved) = ledger.too_many_in_progress() {
+        plan.problems.add(Problem::new(
+            ProblemReason::ApprovalVoid,
+            format!(
+                "a sync was stopped in the middle of {approved} approved changes; of more than \
+                 {APPROVED_MAX} it isn't kept which ones were approved, so what is left of them is held \
+                 again as {}: look at it and approve that",
                 hold.id
             ),
             [],

@@ -79,7 +79,7 @@ impl Ledger {
         self.notice(&guarded.approved);
         self.keep_revoked(&guarded.approved);
         // What was approved and isn't to be done any more isn't left for another accident.
-        self.finish_approved();
+        self.finish_approved(guarded.held.is_some());
         self.set_open(open(guarded));
         self.note_limits(guarded);
     }

@@ -47,6 +47,8 @@ struct Open {
 struct Approved {
     at: i64,
     changes: Vec<Fingerprint>,
+    /// How many changes there were, where that is more than [`APPROVED_MAX`]. None of them is kept.
+    too_many: u32,
 }
 
 /// An approval that was used.
@@ -146,6 +148,13 @@ impl Ledger {
         })
     }
 
+    /// How many changes an approval was for that a run was stopped in the middle of, where that is more
+    /// than are kept: what is left of them has to be approved again.
+    pub(crate) fn too_many_in_progress(&self) -> Option<u32> {
+        let too_many = self.holds.approved.iter().map(|one| one.too_many);
+        too_many.max().filter(|count| *count > 0)
+    }
+
     /// The holds of the resource that it is used for.
     pub fn holds(&self) -> &Holds {
         &self.holds
@@ -192,10 +201,20 @@ impl Ledger {
     pub(super) fn use_approval(&mut self, hold: &Hold) {
         self.holds.open = None;
         self.holds.count = self.holds.count.max(hold.open.number);
+        let count = u32::try_from(hold.changes.len()).unwrap_or(u32::MAX);
+        let fits = hold.changes.len() <= APPROVED_MAX;
         // Each approval has a day of its own.
-        self.holds.approved.push(Approved {
-            at: self.latest,
-            changes: hold.changes.as_slice().to_vec(),
+        self.holds.approved.push(match fits {
+            true => Approved {
+                at: self.latest,
+                changes: hold.changes.as_slice().to_vec(),
+                too_many: 0,
+            },
+            false => Approved {
+                at: self.latest,
+                changes: vec![],
+                too_many: count,
+            },
         });
         let changes = |all: &[Approved]| all.iter().map(|one| one.changes.len()).sum::<usize>();
         while changes(&self.holds.approved) > APPROVED_MAX
@@ -207,7 +226,7 @@ impl Ledger {
         self.holds.used.push(Used {
             id: id.to_be_bytes(),
             at: self.latest,
-            changes: u32::try_from(hold.changes.len()).unwrap_or(u32::MAX),
+            changes: count,
         });
         let surplus = self.holds.used.len().saturating_sub(USED_MAX);
         self.holds.used.drain(..surplus);
@@ -228,11 +247,16 @@ impl Ledger {
         for approved in &mut self.holds.approved {
             approved.changes.retain(&is_left);
         }
-        self.holds.approved.retain(|one| !one.changes.is_empty());
+        self.holds
+            .approved
+            .retain(|one| !one.changes.is_empty() || one.too_many > 0);
     }
 
-    /// Notes that a run made the approved changes, or was told that it can't.
-    pub(in crate::sync) fn finish_approved(&mut self) {
-        self.holds.approved.clear();
+    /// Notes that a run made the approved changes, or was told that it can't. As long as something is
+    /// held, it may be what is left of more than are kept.
+    pub(in crate::sync) fn finish_approved(&mut self, holding: bool) {
+        self.holds
+            .approved
+            .retain(|one| holding && one.too_many > 0);
     }
 }

@@ -251,7 +251,7 @@ impl Ledger {
         {
             self.first_sync_until = 0;
         }
-        self.finish_approved();
+        self.finish_approved(holding);
     }
 
     /// Notes which of the changes that a run began it made, where it ended before it could note what

@@ -246,7 +246,7 @@ fn approved_changes_may_be_finished_for_a_day() {
     assert_eq!(ledger.at(NOON).in_progress().len(), 2);
     assert!(ledger.at(NOON + hours(23)).in_progress().is_empty());
     let mut done = ledger.clone();
-    done.finish_approved();
+    done.finish_approved(false);
     assert!(done.in_progress().is_empty());
     assert_eq!(Holds::default().at(0), Holds::default());
 }
@@ -309,7 +309,7 @@ fn a_ledger_is_bounded_whatever_happened() {
     for number in 0..60_u128 {
         let changes = (0..APPROVED_MAX as u128).map(|change| (change << 64 | number).to_be_bytes());
         let hold = ledger.hold(FingerprintSet::from_sorted(changes.collect()));
-        ledger.finish_approved();
+        ledger.finish_approved(false);
         ledger.use_approval(&hold);
         ledger.set_open(Some(&hold));
     }
