@@ -176,6 +176,13 @@ fn a_group_without_an_id_is_found_by_its_name_and_else_no_group_is_deleted() {
         .group("old", "Old", &[]);
     let mut after = before.clone();
     let run = sync(&known, &mut after, &harsh());
+    assert_eq!(
+        after.show(),
+        [
+            "ann@example.com (7) confirmed",
+            "group Law (law): ann@example.com"
+        ]
+    );
     assert_eq!(changes(&run), ["DeleteGroup old"]);
 
     let mut after = before.clone();
