@@ -6,10 +6,28 @@
 //! ways to match at the same time, one bit for each place in the pattern (Baeza-Yates and Gonnet, "A new
 //! approach to text searching", 1992).
 
+use std::borrow::Cow;
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+
+const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
+
+/// A text as patterns are compared with it: in lower case and composed (NFC). What two editors write as
+/// `ü`, one as a letter and one as `u` with a diaeresis, is the same.
+pub fn fold(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => Cow::Owned(text.to_ascii_lowercase()),
+            false => Cow::Borrowed(text),
+        };
+    }
+    Cow::Owned(NFC.normalize(&text.to_lowercase()).into_owned())
+}
+
 /// A pattern with `*` (any text) and `?` (any character).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Glob {
-    /// As it was written, in lower case.
+    /// As it was written.
     text: Box<str>,
     /// Where a text that is matched to its end has to be.
     end: usize,
@@ -27,17 +45,23 @@ type Bits = Box<[u64]>;
 const SHORT: usize = 8;
 
 impl Glob {
-    /// Reads a pattern, blind to case; every text is one.
+    /// Reads a pattern, blind to case and to how letters are composed; every text is one.
     pub fn new(pattern: &str) -> Self {
-        Self::read(&pattern.trim().to_lowercase(), Some('?'))
+        Self::read(pattern, Some('?'))
     }
 
     /// The same, where `?` stands for itself.
     pub fn with_stars_alone(pattern: &str) -> Self {
-        Self::read(&pattern.trim().to_lowercase(), None)
+        Self::read(pattern, None)
     }
 
-    fn read(pattern: &str, single: Option<char>) -> Self {
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    fn read(text: &str, single: Option<char>) -> Self {
+        let pattern = fold(text.trim());
         let end = pattern.chars().filter(|&c| c != '*').count();
         let none = || vec![0; end / 64 + 1].into_boxed_slice();
         let (mut stays, mut any) = (none(), none());
@@ -67,7 +91,7 @@ impl Glob {
             }
         }
         Self {
-            text: pattern.into(),
+            text: text.into(),
             end,
             stays,
             any,
@@ -75,13 +99,8 @@ impl Glob {
         }
     }
 
-    /// The pattern, in lower case.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Whether `lower_case` (a text in lower case) fits.
-    pub fn matches(&self, lower_case: &str) -> bool {
+    /// Whether a text fits that is `folded` ([`fold`]).
+    pub fn matches(&self, folded: &str) -> bool {
         let mut short = [0; SHORT];
         let mut long = Vec::new();
         let words = self.stays.len();
@@ -93,7 +112,7 @@ impl Glob {
             }
         };
         places[0] = 1;
-        for c in lower_case.chars() {
+        for c in folded.chars() {
             let moves = match self.moves.binary_search_by_key(&c, |(known, _)| *known) {
                 Ok(at) => &self.moves[at].1,
                 Err(_) => &self.any,
@@ -191,6 +210,19 @@ mod tests {
         assert!(Glob::new("").matches(""));
         assert!(Glob::with_stars_alone("wh?t*").matches("wh?t else"));
         assert!(!Glob::with_stars_alone("wh?t*").matches("what else"));
+    }
+
+    #[test]
+    fn one_letter_in_two_spellings_is_one() {
+        let (composed, decomposed) = ("F\u{fc}hrung", "Fu\u{308}hrung");
+        for pattern in [composed, decomposed, "F?hrung", "F\u{dc}*"] {
+            for text in [composed, decomposed, "F\u{dc}HRUNG", "FU\u{308}HRUNG"] {
+                assert!(Glob::new(pattern).matches(&fold(text)), "{pattern} {text}");
+            }
+        }
+        assert!(!Glob::new(composed).matches(&fold("Fuhrung")));
+        assert_eq!(fold("Admins"), "admins");
+        assert_eq!(Glob::new(" Admins* ").as_str(), " Admins* ");
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub use evidence::{
     Account, AccountEvidence, AccountRule, AccountState, Container, Evidence, ScopeRule,
 };
 pub use external_id::{EXTERNAL_ID_MAX, ExternalId, InvalidExternalId};
-pub use glob::Glob;
+pub use glob::{Glob, fold};
 pub use looked_up::{LookedUp, Lookup};
 pub use progress::ReadProgress;
 pub use unidentified::{UnidentifiedGroup, UnidentifiedUser};

@@ -66,11 +66,16 @@ pub enum ProblemReason {
     EmptyDirectory,
     /// An approval names another hold than the one that is open.
     ApprovalVoid,
+    /// A pattern of the spec fits nothing: it includes or protects nobody.
+    UnmatchedPattern,
+    /// A pattern of the spec that excludes fits nothing. It is for information: it may be there in case
+    /// something comes that fits.
+    UnmatchedExclusion,
 }
 
 impl ProblemReason {
     /// Reasons that are reported for information.
-    const INFORMATION: [Self; 1] = [Self::UnknownMembers];
+    const INFORMATION: [Self; 2] = [Self::UnknownMembers, Self::UnmatchedExclusion];
 
     /// Whether somebody has to do something about it.
     pub fn needs_action(self) -> bool {

@@ -8,6 +8,7 @@ pub mod history;
 pub mod ledger;
 pub mod limits;
 pub mod memberships;
+mod patterns;
 pub mod plan;
 pub mod policy;
 pub mod progress;

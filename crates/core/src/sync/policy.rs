@@ -136,8 +136,9 @@ pub enum OffboardingAction {
     Remove,
 }
 
-/// Whether a text passes an include and an exclude list.
-pub fn passes(include: &[Glob], exclude: &[Glob], lower_case: &str) -> bool {
-    (include.is_empty() || include.iter().any(|glob| glob.matches(lower_case)))
-        && !exclude.iter().any(|glob| glob.matches(lower_case))
+/// Whether a text passes an include and an exclude list, `folded` as
+/// [`fold`](crate::directory::fold) does.
+pub fn passes(include: &[Glob], exclude: &[Glob], folded: &str) -> bool {
+    (include.is_empty() || include.iter().any(|glob| glob.matches(folded)))
+        && !exclude.iter().any(|glob| glob.matches(folded))
 }

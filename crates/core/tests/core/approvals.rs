@@ -1,5 +1,6 @@
 //! What an approval is for, and what it isn't.
 
+use directory_sync_core::problem::ProblemReason;
 use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction};
 use directory_sync_core_testing::{ModelOrganization, TestDirectory, directory, organization};
 
@@ -103,5 +104,9 @@ fn an_approval_is_for_the_account_the_address_and_the_groups_members_that_were_s
         digest(&with(&["p0@example.com", "guest@example.com"]), &empty)
     );
     assert_eq!(shown, digest(&with(&["p0@example.com"]), &empty));
-    assert!(problems(&since(NOON).plan(&empty, &few, &policy)).is_empty());
+    assert_eq!(
+        problems(&since(NOON).plan(&empty, &few, &policy)),
+        [(ProblemReason::UnmatchedPattern, vec![])],
+        "nothing else is told"
+    );
 }

@@ -1,9 +1,12 @@
 //! Who and what is in scope.
 
+use directory_sync_core::problem::ProblemReason;
 use directory_sync_core::sync::policy::{Glob, Policy};
 use directory_sync_core::sync::resolve::resolve;
 use directory_sync_core::sync::roster::{Eligibility, Roster};
-use directory_sync_core_testing::{TestDirectory, directory, policy};
+use directory_sync_core_testing::{TestDirectory, directory, organization, policy, sync};
+
+use crate::unlimited;
 
 fn globs(patterns: &[&str]) -> Vec<Glob> {
     patterns.iter().map(|pattern| Glob::new(pattern)).collect()
@@ -134,4 +137,43 @@ fn ids_carry_the_prefix() {
             .collect::<Vec<_>>(),
         ["hr:ann"]
     );
+}
+
+#[test]
+fn a_pattern_that_fits_nothing_is_told_by_name() {
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .group("eng", "eng-core", &["ann"]);
+    let mut policy = unlimited();
+    policy.users.include = globs(&["*@example.com", "*@exmaple.com"]);
+    policy.users.exclude = globs(&["svc-*"]);
+    policy.groups.include = globs(&["/^eng-.*/", "ENG-*"]);
+    policy.groups.exclude = globs(&["eng-old"]);
+    policy.groups.protected = globs(&["admins", "by hand", "eng-co?e"]);
+    let mut organization = organization().own_group("By hand", &[]);
+    let run = sync(&directory, &mut organization, &policy);
+    let told = |reason: ProblemReason| -> Vec<&str> {
+        let problems = run.approved.problems.iter();
+        let problems = problems.filter(|one| one.reason == reason);
+        problems
+            .map(|one| one.message.split(" fits").next().unwrap())
+            .collect()
+    };
+    assert_eq!(
+        told(ProblemReason::UnmatchedPattern),
+        [
+            r#"groups.include: the pattern "/^eng-.*/""#,
+            r#"users.include: the pattern "*@exmaple.com""#,
+            r#"groups.protected: the pattern "admins""#,
+        ]
+    );
+    assert_eq!(
+        told(ProblemReason::UnmatchedExclusion),
+        [
+            r#"groups.exclude: the pattern "eng-old""#,
+            r#"users.exclude: the pattern "svc-*""#
+        ]
+    );
+    assert!(ProblemReason::UnmatchedPattern.needs_action());
+    assert!(!ProblemReason::UnmatchedExclusion.needs_action());
 }

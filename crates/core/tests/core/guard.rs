@@ -1967,6 +1967,151 @@ fn what_is_held_is_not_let_go_by_a_group_that_is_filled_or_others_that_are_made_
     stays_held(&made, &mut organization, 1);
 }
 
+/// A run adds what `adds` has beside `before`, and holds nothing. Minutes later, what `takes` lacks may
+/// exceed the limit of `before`: it is held by exactly that until a day after the addition.
+fn raises_nothing(
+    organization: &mut ModelOrganization,
+    before: &TestDirectory,
+    adds: &TestDirectory,
+    takes: &TestDirectory,
+    limit: &HeldBecause,
+) {
+    let mut policy = policy();
+    policy.offboarding.absent = OffboardingAction::Revoke;
+    policy.groups.prune = true;
+    let mut run = since(NOON);
+    // What was held for the first day isn't any more.
+    run.sync(before, organization, &policy);
+    run.now = NOON + hours(30);
+    let added = run.sync(adds, organization, &policy);
+    assert!(added.held.is_none(), "{:?}", why(&added));
+    assert!(!changes(&added).is_empty(), "something is added");
+    for later in [SignedDuration::from_mins(18), hours(23)] {
+        run.now = NOON + hours(30) + later;
+        let held = run.sync(takes, organization, &policy);
+        assert_eq!(why(&held), [limit.clone()], "{later:?}");
+    }
+    run.now = NOON + hours(30) + hours(25);
+    let after = run.sync(takes, organization, &policy);
+    assert!(after.held.is_none(), "a day later: {:?}", why(&after));
+}
+
+#[test]
+fn what_a_run_adds_does_not_raise_the_limits_of_the_next_ones_although_nothing_was_held() {
+    let ids =
+        |numbers: std::ops::Range<usize>| numbers.map(|n| format!("p{n}")).collect::<Vec<_>>();
+    let members = |count: usize| {
+        (0..count).fold(organization(), |all, n| {
+            all.member(&format!("p{n}"), &format!("p{n}@example.com"))
+        })
+    };
+    let with_strangers = || {
+        let members = members(20);
+        (20..60).fold(members, |all, n| all.stranger(&format!("p{n}@example.com")))
+    };
+    // Forty are linked, and six of those before are gone.
+    let absent = HeldBecause::Absent {
+        members: 6,
+        earlier: 0,
+        limit: 2,
+    };
+    raises_nothing(
+        &mut with_strangers(),
+        &numbered(0..20),
+        &numbered(0..60),
+        &numbered(6..60),
+        &absent,
+    );
+    // Twelve are disabled.
+    let disabled = (0..12).fold(numbered(12..60), |all, n| {
+        all.disabled(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let dismissed = HeldBecause::Disabled {
+        members: 12,
+        earlier: 0,
+        limit: 5,
+    };
+    raises_nothing(
+        &mut with_strangers(),
+        &numbered(0..20),
+        &numbered(0..60),
+        &disabled,
+        &dismissed,
+    );
+    // Thirty come, and are invited.
+    let invited = HeldBecause::Invited {
+        people: 30,
+        earlier: 0,
+        limit: 10,
+    };
+    raises_nothing(
+        &mut with_strangers(),
+        &numbered(0..20),
+        &numbered(0..60),
+        &numbered(0..90),
+        &invited,
+    );
+
+    // A team of twelve gets twelve others, and then loses those who were in it.
+    let (first, others) = (ids(0..12), ids(12..24));
+    let team = |ids: &[&[String]]| {
+        let ids: Vec<&str> = ids.concat().iter().map(|id| &*id.clone().leak()).collect();
+        numbered(0..130).group("g", "Team", &ids)
+    };
+    let left = HeldBecause::Group {
+        name: "Team".into(),
+        members: 12,
+        earlier: 0,
+        limit: 6,
+    };
+    let emails: Vec<String> = (0..12).map(|n| format!("p{n}@example.com")).collect();
+    let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+    raises_nothing(
+        &mut members(130).group("g", "Team", &emails),
+        &team(&[&first]),
+        &team(&[&first, &others]),
+        &team(&[&others]),
+        &left,
+    );
+    // One of eight is no group with a limit: it has that of ten, once it has more.
+    let (few, many) = (ids(0..8), ids(0..40));
+    let left = HeldBecause::Group {
+        name: "Team".into(),
+        members: 8,
+        earlier: 0,
+        limit: 5,
+    };
+    raises_nothing(
+        &mut members(130).group("g", "Team", &emails[..8]),
+        &team(&[&few]),
+        &team(&[&many]),
+        &team(&[&ids(8..40)]),
+        &left,
+    );
+
+    // Thirty groups are made, and then four of the ten before are gone.
+    let groups = |range: std::ops::Range<usize>| {
+        range.fold(numbered(0..130), |all, n| {
+            all.group(&format!("g{n}"), &format!("Group {n}"), &[])
+        })
+    };
+    let mut organization = (0..10).fold(members(130), |all, n| {
+        all.group(&format!("g{n}"), &format!("Group {n}"), &[])
+    });
+    let deleted = HeldBecause::DeletedGroups {
+        groups: 4,
+        earlier: 0,
+        limit: 1,
+    };
+    raises_nothing(
+        &mut organization,
+        &groups(0..10),
+        &groups(0..40),
+        &groups(4..40),
+        &deleted,
+    );
+}
+
 #[test]
 fn a_loss_whose_time_is_not_certain_does_not_raise_the_limit() {
     let mut policy = policy();
@@ -2013,4 +2158,22 @@ fn a_run_without_a_change_leaves_the_record_as_it_is() {
     let second = run.sync(&people(0..10), &mut organization, &policy());
     assert_eq!(changes(&second), [""; 0]);
     assert_eq!(run.ledger.digest(), after_the_first);
+}
+
+#[test]
+fn a_group_is_protected_however_the_letters_of_its_name_are_composed() {
+    let (composed, decomposed) = ("F\u{fc}hrung", "Fu\u{308}hrung");
+    for (pattern, name) in [(composed, decomposed), (decomposed, composed)] {
+        let mut policy = limited(Limit::Percent(100.0));
+        policy.groups.protected = vec![Glob::new(pattern)];
+        let mut organization =
+            members(4).group("board", name, &["p0@example.com", "p1@example.com"]);
+        let directory = numbered(0..4).group("board", name, &["p0"]);
+        let run = sync(&directory, &mut organization, &policy);
+        let protected = HeldBecause::ProtectedGroup {
+            name: name.into(),
+            members: 1,
+        };
+        assert!(why(&run).contains(&protected), "{:?}", why(&run));
+    }
 }

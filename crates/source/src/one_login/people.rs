@@ -7,7 +7,7 @@ use super::pages::{List, Version};
 use super::settings::{OneLoginSettings, state_meaning, status_meaning};
 use super::wire::User;
 use crate::api::spec::OneLoginAttribute;
-use crate::directory::{AccountState, Email, Glob};
+use crate::directory::{AccountState, Email, Glob, fold};
 use crate::http::ApiError;
 use crate::text::sanitize;
 
@@ -168,5 +168,5 @@ fn has(user: &User, wanted: &OneLoginAttribute, name: &str) -> Result<bool, ApiE
         Some(other) => other.to_string(),
     };
     let pattern = Glob::with_stars_alone(&wanted.value);
-    Ok(pattern.matches(&text.trim().to_lowercase()))
+    Ok(pattern.matches(&fold(text.trim())))
 }

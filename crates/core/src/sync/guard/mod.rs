@@ -34,6 +34,8 @@ pub struct GuardedPlan {
     pub digest: Digest,
     /// Everything that the plan takes away, held or not.
     pub removals: FingerprintSet,
+    /// What limits were a share of before the plan adds to it.
+    pub(crate) raised: Vec<(Limited, usize)>,
 }
 
 /// A value that passed the guard. Only the guard makes one.
@@ -477,6 +479,7 @@ pub fn guard(
     let reasons = weigh::weigh(&plan, policy, &ledger);
     if reasons.is_empty() {
         return GuardedPlan {
+            raised: weigh::raised(&plan, &reasons, policy, &ledger),
             approved: Approved(plan),
             held: None,
             used: None,
@@ -488,6 +491,7 @@ pub fn guard(
     let digest = hold.id.clone();
     if approval.is_some_and(|approval| approval.digest == hold.id) {
         return GuardedPlan {
+            raised: weigh::raised(&plan, &reasons, policy, &ledger),
             approved: Approved(plan),
             held: None,
             used: Some(hold),
@@ -523,6 +527,7 @@ pub fn guard(
     }
     let split::Split { plan, changes, by } = split::split(plan, &reasons);
     GuardedPlan {
+        raised: weigh::raised(&plan, &reasons, policy, &ledger),
         approved: Approved(plan),
         held: Some(Held {
             hold,

@@ -20,6 +20,7 @@ impl Ledger {
     pub fn before(&mut self, guarded: &GuardedPlan, now: Timestamp) {
         self.record_start(&guarded.approved, guarded.used.as_ref(), open(guarded), now);
         self.note_limits(guarded);
+        self.note_raised(&guarded.raised);
     }
 
     /// Notes what came of it: what wasn't done isn't counted.

@@ -5,20 +5,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
 use super::{FingerprintSet, HeldBecause};
-use crate::directory::ExternalId;
+use crate::directory::{ExternalId, fold};
 use crate::sync::ledger::{EvidenceKind, Ledger, Limited, Recent, key, member_key};
-use crate::sync::limits::Limit;
+use crate::sync::limits::{Limit, SMALLEST_LIMITED_GROUP};
 use crate::sync::plan::{
-    Action, Change, Counts, GroupAction, MemberAction, Plan, Reason, RemovedMember,
+    Action, Change, Counts, GroupAction, Kind, MemberAction, Plan, Reason, RemovedMember,
 };
 use crate::sync::policy::{Policy, passes};
 
 /// Why changes are held, and which ones; a number is an index into the list of reasons.
-#[derive(Default)]
 pub(super) struct Reasons {
     list: Vec<HeldBecause>,
     /// What the limits that are exceeded are a share of.
     shares_of: Vec<(Limited, usize)>,
+    /// What the limits of the organization are a share of, whether they are exceeded or not.
+    bases: [(Limited, usize); 4],
     /// Whatever takes something away.
     everything: Option<usize>,
     /// What rests on evidence of this kind.
@@ -192,12 +193,29 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
             .iter()
             .flat_map(|sent| sent.known.clone())
             .collect(),
-        ..Reasons::default()
+        bases: [
+            (Limited::Absent, 0),
+            (Limited::Disabled, 0),
+            (Limited::Groups, 0),
+            (Limited::Invited, 0),
+        ],
+        list: vec![],
+        shares_of: vec![],
+        everything: None,
+        disabled: None,
+        absent: None,
+        access: None,
+        deletions: None,
+        invitations: None,
+        groups: HashMap::new(),
+        people: HashMap::new(),
+        renamed: BTreeSet::new(),
     };
     let losses = Losses::of(plan, &reasons);
     let renamed = losses.renamed.keys().map(|group| (*group).clone());
     let renamed: BTreeSet<ExternalId> = renamed.collect();
     let recent = ledger.recent();
+    reasons.bases = bases(plan, &losses, &recent);
     let nobody = plan.directory_is_empty || plan.recognizes_nobody;
     if nobody && plan.counts.managed_members > 0 && !losses.are_none() {
         let members = plan.counts.managed_members;
@@ -259,6 +277,70 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
     reasons
 }
 
+/// What `offboarding.limit` is a share of: whom a run invited within the day doesn't raise what may be
+/// taken from others.
+fn base(plan: &Plan, losses: &Losses<'_>, recent: &Recent) -> usize {
+    let invited = recent.invited + recent.maybe_invited + recent.first_sync;
+    let members = plan.counts.with_access + plan.counts.invited;
+    members.saturating_sub(invited) + losses.without_access(recent)
+}
+
+/// What the limits of the organization are a share of. Who accepts counts for the dismissals of the same
+/// day, so that everybody who was invited does here.
+fn bases(plan: &Plan, losses: &Losses<'_>, recent: &Recent) -> [(Limited, usize); 4] {
+    let members = plan.counts.with_access + plan.counts.invited;
+    let deleted = losses.keys(recent, losses.deleted.iter().copied());
+    let groups = plan.counts.managed_groups + recent.groups(|key| deleted.contains(key));
+    let invited = recent.invited + recent.maybe_invited;
+    [
+        (Limited::Absent, base(plan, losses, recent)),
+        (Limited::Disabled, members + losses.without_access(recent)),
+        (Limited::Groups, groups),
+        (Limited::Invited, members.saturating_sub(invited)),
+    ]
+}
+
+/// What limits were a share of before this plan adds to it: whom it links and restores, who comes into a
+/// group, groups that it makes. Not in a first sync: there is nothing to take away before it.
+pub(super) fn raised(
+    plan: &Plan,
+    reasons: &Reasons,
+    policy: &Policy,
+    ledger: &Ledger,
+) -> Vec<(Limited, usize)> {
+    if ledger.is_filling(plan) {
+        return vec![];
+    }
+    let kinds = |of: &[Kind]| {
+        plan.changes
+            .iter()
+            .any(|change| of.contains(&change.kind()))
+    };
+    let people = kinds(&[Kind::Link, Kind::Restore]);
+    let groups = plan.changes.iter().any(|change| {
+        matches!(
+            change.group(),
+            Some(GroupAction::Create { .. } | GroupAction::Relink { from: None })
+        )
+    });
+    let bases = reasons.bases.into_iter();
+    let bases = bases.filter(|(of, _)| match of {
+        Limited::Groups => groups,
+        _ => people,
+    });
+    let members = plan.changes.iter().filter_map(|change| {
+        let Some(GroupAction::Update(update)) = change.group() else {
+            return None;
+        };
+        let id = change.external_id();
+        let before = update.keep.len() + update.remove.len() + plan.unmoved(id);
+        let allows = |size: usize| policy.groups.limit.losses(size.max(SMALLEST_LIMITED_GROUP));
+        let raises = allows(before + update.add.len()) > allows(before);
+        raises.then(|| (Limited::Group(key(id)), before))
+    });
+    bases.chain(members).collect()
+}
+
 /// People who would lose something, of both kinds.
 fn people(
     reasons: &mut Reasons,
@@ -276,7 +358,7 @@ fn people(
         ..
     } = plan.counts;
     let without_access = losses.without_access(recent);
-    let base = (accepted + open).saturating_sub(invited) + without_access;
+    let base = base(plan, losses, recent);
     // Who accepted counts among the members of whom some are dismissed, so that nobody's dismissal
     // waits on the day after a first sync.
     let base_of_disabled = accepted + open.saturating_sub(invited) + without_access;
@@ -422,7 +504,7 @@ fn groups(
 
 fn is_protected(policy: &Policy, name: &str) -> bool {
     let patterns = &policy.groups.protected;
-    !patterns.is_empty() && passes(patterns, &[], &name.to_lowercase())
+    !patterns.is_empty() && passes(patterns, &[], &fold(name))
 }
 
 /// A protected group keeps the name that it is protected by, also where nobody leaves it now.
@@ -493,7 +575,9 @@ fn exceeded(
     };
     let size = leaving.size.unwrap_or_default() + earlier.saturating_sub(back);
     let of = Limited::Group(key(group));
-    let size = ledger.at_most(of, size);
+    // A group that was too small for a limit and isn't any more has that of the smallest that has one.
+    let smallest = size.min(SMALLEST_LIMITED_GROUP);
+    let size = ledger.at_most(of, size).max(smallest);
     let limit = limit.of_group(size)?;
     let why = HeldBecause::Group {
         name,

@@ -1,7 +1,7 @@
-//! What a limit was a share of when it first held something.
+//! What a limit was a share of when it first held something, and before a run added to it.
 //!
-//! A limit that holds something isn't raised for a day by what comes in meanwhile: else the additions
-//! of the same run, which go ahead, would let go in the next one what they were held with.
+//! A limit isn't raised for a day by what comes in: else the additions of a run, which go ahead, would let
+//! go in the next one what they were held with, or what would have been held without them.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ pub(crate) enum Limited {
     Invited,
 }
 
-/// How many there were when something was held.
+/// How many there were when something was held, or before a run added some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Floor {
     pub(super) at: i64,
@@ -51,11 +51,42 @@ impl Ledger {
                 self.floors.push(Floor { at, of, total });
             }
         }
-        if held.is_empty() {
-            return;
+        if !held.is_empty() {
+            self.trim_floors();
         }
-        self.floors.retain(|one| one.at > at.saturating_sub(KEPT));
-        let surplus = self.floors.len().saturating_sub(FLOORS_MAX);
+    }
+
+    /// Notes what limits were a share of before a run added to it. Of the runs of an hour the smallest is
+    /// kept, as of the last of them: it counts for up to an hour longer than a day.
+    pub(crate) fn note_raised(&mut self, raised: &[(Limited, usize)]) {
+        let at = self.latest;
+        for &(of, total) in raised {
+            let total = u32::try_from(total).unwrap_or(u32::MAX);
+            // What is no smaller and ends earlier says nothing more.
+            self.floors
+                .retain(|one| one.of != of || one.total < total || one.at > at);
+            let hour =
+                |one: &&mut Floor| one.of == of && one.at / 3600 == at / 3600 && one.at <= at;
+            match self.floors.iter_mut().find(hour) {
+                Some(smaller) => smaller.at = at,
+                None => self.floors.push(Floor { at, of, total }),
+            }
+        }
+        if !raised.is_empty() {
+            self.trim_floors();
+        }
+    }
+
+    /// Those of single groups go first: there may be any number of groups.
+    fn trim_floors(&mut self) {
+        let kept = self.latest.saturating_sub(KEPT);
+        self.floors.retain(|one| one.at > kept);
+        let mut surplus = self.floors.len().saturating_sub(FLOORS_MAX);
+        self.floors.retain(|one| {
+            let drop = surplus > 0 && matches!(one.of, Limited::Group(_));
+            surplus -= usize::from(drop);
+            !drop
+        });
         self.floors.drain(..surplus);
     }
 

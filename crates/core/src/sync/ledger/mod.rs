@@ -44,8 +44,8 @@ pub const APPROVED_MAX: usize = 3_000;
 /// So many people are kept of a run that may have been stopped before it invited them. Of more than
 /// these all are taken to have been invited.
 const PENDING_MAX: usize = 1_000;
-/// For so many limits it is kept what they were a share of when they held something.
-const FLOORS_MAX: usize = 200;
+/// So often it is kept what a limit was a share of when it held something, or before a run added to it.
+const FLOORS_MAX: usize = 300;
 /// So many used approvals are kept, the latest ones.
 const USED_MAX: usize = 50;
 /// How long losses are kept, in seconds: longer than [`WINDOW`], so that a clock that was ahead for
@@ -512,6 +512,11 @@ impl Ledger {
     /// Whether the organization, as a plan finds it, is filled for the first time.
     pub(crate) fn is_to_be_filled(&self, plan: &crate::sync::plan::Plan) -> bool {
         plan.counts.managed_members == 0 && !self.had_members
+    }
+
+    /// Whether the organization had no managed member, and this run or the ones before fill it.
+    pub(crate) fn is_filling(&self, plan: &crate::sync::plan::Plan) -> bool {
+        self.is_to_be_filled(plan) || (self.is_first_sync() && !self.adopted)
     }
 
     /// Whether this is the first sync of a new installation, or of an organization that had no

@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use uuid::Uuid;
 
+use crate::directory::fold;
 use crate::organization::model::{Content, MemberRole, MemberStatus, Organization};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::hash::{MemberSum, hash, person_hash};
+use crate::sync::patterns::Unmatched;
 use crate::sync::plan::groups::{self, Target};
 use crate::sync::plan::people::{self, Presence};
 use crate::sync::plan::{Counts, GroupAction, MemberAction, Revocations};
@@ -148,6 +150,10 @@ pub fn draft<'a>(
             && id.is_some_and(|id| !roster.by_id.contains_key(id))
     });
     counts.unrecognized = unrecognized.count().saturating_sub(relinked.count());
+    let names = content.groups.iter().map(|group| &*group.name);
+    people
+        .problems
+        .extend(unmatched_protected(roster, policy, names));
     let groups = groups::decide(roster, &content.groups, policy);
     let unmanaged = unmanaged(content, prefix, &people);
     let wanted = wanted(roster, &people.presence, &groups.targets);
@@ -273,6 +279,25 @@ fn unmanaged(content: &Content, prefix: &str, people: &people::Decided) -> Unman
     }
 }
 
+/// Patterns of protected groups that fit no group of the directory, and none of the organization by
+/// these `names`.
+pub(super) fn unmatched_protected<'a>(
+    roster: &'a Roster,
+    policy: &'a Policy,
+    names: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = Problem> {
+    let mut protected = Unmatched::new("groups.protected", &policy.groups.protected);
+    let groups = roster.groups.iter().map(|group| &*group.name);
+    let unidentified = roster.unidentified_groups.iter();
+    let others = roster.other_group_names.iter().map(|name| &**name);
+    let others = others.chain(unidentified.map(|group| &*group.name));
+    names
+        .chain(groups)
+        .chain(others)
+        .for_each(|name| protected.see(name));
+    protected.problems("no group of the directory or of Bitwarden")
+}
+
 /// Groups by whose names nobody may leave them without approval.
 #[derive(Default)]
 pub(super) struct ProtectedGroups {
@@ -297,7 +322,7 @@ fn protected(content: &Content, policy: &Policy, groups: &groups::Decided) -> Pr
     let changed = groups.changes.iter().filter_map(|change| change.subject.id);
     let compared: HashSet<Uuid> = compared.chain(changed).collect();
     let groups = content.groups.iter();
-    let protected = groups.filter(|group| passes(patterns, &[], &group.name.to_lowercase()));
+    let protected = groups.filter(|group| passes(patterns, &[], &fold(&group.name)));
     let (compared, others): (Vec<Uuid>, Vec<Uuid>) = protected
         .map(|group| group.id)
         .partition(|group| compared.contains(group));

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::directory::{Email, Evidence, ExternalId};
 use crate::problem::{Problem, ProblemReason};
+use crate::sync::plan::draft::unmatched_protected;
 use crate::sync::plan::{
     Action, Change, Counts, GroupAction, MemberAction, Plan, Reason, RemovedMember, Subject, Update,
 };
@@ -37,6 +38,8 @@ pub(super) fn compare(
         ..plan.counts
     };
     let mut problems = unsupported(policy);
+    let names = state.groups.values().map(|group| &*group.name);
+    problems.extend(unmatched_protected(roster, policy, names));
     if roster.directory_is_empty && plan.counts.disabled == 0 {
         problems.push(Problem::new(
             ProblemReason::EmptyDirectory,

@@ -10,9 +10,10 @@ use roaring::RoaringBitmap;
 use crate::complete::Complete;
 use crate::directory::{
     AccountState, Directory, Evidence, ExternalId, Group, InPart, InvalidEmail, ScopeRule,
-    UnidentifiedGroup, UnidentifiedUser, UnknownMembers, UnusableEmail, User,
+    UnidentifiedGroup, UnidentifiedUser, UnknownMembers, UnusableEmail, User, fold,
 };
 use crate::problem::{Problem, ProblemReason};
+use crate::sync::patterns::Unmatched;
 use crate::sync::policy::{GroupFilter, Policy, UserFilter, passes};
 use crate::sync::roster::{Eligibility, GroupEligibility, Person, Roster, RosterGroup, Unusable};
 use crate::text::sanitize;
@@ -133,6 +134,14 @@ fn resolve_groups(
     let partial = nesting::spread(&groups, |group| group.in_part);
     let unidentified = nesting::spread(&groups, |group| group.has_unidentified.then_some(()));
     let unknown = nesting::spread(&groups, |group| group.unknown.as_ref().map(|_| ()));
+    let mut include = Unmatched::new("groups.include", &policy.groups.include);
+    let mut exclude = Unmatched::excluding("groups.exclude", &policy.groups.exclude);
+    for group in groups.iter().filter(|group| !group.name.is_empty()) {
+        include.see(&group.name);
+        exclude.see(&group.name);
+    }
+    let none = "no group of the directory";
+    problems.extend(include.problems(none).chain(exclude.problems(none)));
     let mut resolved = Groups {
         in_scope: Vec::with_capacity(groups.len()),
         others: HashMap::new(),
@@ -216,7 +225,7 @@ fn group_scope(name: &str, filter: &GroupFilter) -> Scope {
         } else {
             Scope::Unknown
         }
-    } else if passes(&filter.include, &filter.exclude, &name.to_lowercase()) {
+    } else if passes(&filter.include, &filter.exclude, &fold(name)) {
         Scope::In
     } else {
         Scope::Out
@@ -301,6 +310,14 @@ fn resolve_people(
 ) -> (Vec<Person>, HashMap<ExternalId, u32>) {
     let mut people = Vec::with_capacity(users.len());
     let mut by_id = HashMap::with_capacity(users.len());
+    let mut include = Unmatched::new("users.include", &policy.users.include);
+    let mut exclude = Unmatched::excluding("users.exclude", &policy.users.exclude);
+    for email in users.iter().filter_map(|user| user.email.as_ref().ok()) {
+        include.see(email.as_str());
+        exclude.see(email.as_str());
+    }
+    let none = "nobody's email in the directory";
+    problems.extend(include.problems(none).chain(exclude.problems(none)));
     for (index, user) in users.into_iter().enumerate() {
         let scope = groups.scope.as_ref();
         let in_a_group = match scope.is_none_or(|scope| scope.contains(index as u32)) {
@@ -367,10 +384,10 @@ fn eligibility(
 ) -> (Eligibility, Option<Evidence>) {
     let out = |rule| (Eligibility::OutOfScope, Some(Evidence::OutOfScope(rule)));
     let left_out = user.email.as_ref().ok().and_then(|email| {
-        let email = email.as_str();
-        if !passes(&[], &filter.exclude, email) {
+        let email = fold(email.as_str());
+        if !passes(&[], &filter.exclude, &email) {
             Some(ScopeRule::UsersExclude)
-        } else if !passes(&filter.include, &[], email) {
+        } else if !passes(&filter.include, &[], &email) {
             Some(ScopeRule::UsersInclude)
         } else {
             None
