@@ -1345,6 +1345,33 @@ fn whoever_was_disabled_while_revoked_for_another_reason_is_not_restored_by_anot
 }
 
 #[test]
+fn whom_the_record_has_no_room_for_is_not_restored_either_where_others_are_not() {
+    let mut policy = unlimited();
+    policy.onboarding.restore = Restore::All;
+    let (mut run, mut organization) = revoked_as_disabled(&policy);
+    // Somebody else revoked Old long ago, and the record doesn't know of it.
+    let (own, revoked) = (Some(id("old")), MemberStatus::Revoked);
+    organization.add(own, "old@example.com", revoked, MemberRole::USER);
+    let before = organization.show();
+    let everyone = || ann_and_eve().person("old", "old@example.com");
+    let after = run.sync(
+        &everyone().without_account_rule(),
+        &mut organization,
+        &policy,
+    );
+    assert_eq!(organization.show(), before);
+    assert_eq!(
+        problems(&after),
+        [
+            (ProblemReason::NotRestored, vec!["ann"]),
+            (ProblemReason::NotRestored, vec!["old"]),
+        ]
+    );
+    let after = run.sync(&everyone(), &mut organization, &policy);
+    assert_eq!(changes(&after), ["Restore ann", "Restore old"]);
+}
+
+#[test]
 fn an_attribute_that_is_hidden_in_a_part_of_the_directory_restores_and_invites_nobody_there() {
     let policy = unlimited();
     // Ann is on the board, whose entries don't show the attribute any more; Ron and newcomers elsewhere.

@@ -912,12 +912,19 @@ impl Observer {
             let own = id(&format!("d:p{n}"));
             let (was, is) = (access(before, &own), access(&self.organization, &own));
             let known = self.dismissed.contains(own.as_str());
-            if known && was != Some(true) {
+            // Whoever was invited by hand had access before they were linked.
+            let now = self.organization.content.members.iter();
+            let mut now = now.filter(|member| member.external_id.as_ref() == Some(&own));
+            let linked = now.any(|now| {
+                let mut members = before.content.members.iter();
+                members.any(|was| was.id == now.id && was.status != MemberStatus::Revoked)
+            });
+            if known && was != Some(true) && !linked {
                 self.reached.tempted += usize::from(!source.shows_state(n));
                 prop_assert!(is != Some(true), "{own} is disabled and has access again");
             }
-            if was == Some(true) && is == Some(true) {
-                // Somebody gave it back by hand.
+            if (was == Some(true) || linked) && is == Some(true) {
+                // Somebody gave it to them by hand.
                 self.dismissed.remove(own.as_str());
             } else if source.shows_state(n) && is != Some(true) && was.is_some() {
                 self.dismissed.insert(own.as_str().to_owned());

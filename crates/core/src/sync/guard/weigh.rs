@@ -14,12 +14,13 @@ use crate::sync::plan::{
 use crate::sync::policy::{Policy, passes};
 
 /// Why changes are held, and which ones; a number is an index into the list of reasons.
+#[derive(Default)]
 pub(super) struct Reasons {
     list: Vec<HeldBecause>,
     /// What the limits that are exceeded are a share of.
     shares_of: Vec<(Limited, usize)>,
     /// What the limits of the organization are a share of, whether they are exceeded or not.
-    bases: [(Limited, usize); 4],
+    bases: Vec<(Limited, usize)>,
     /// Whatever takes something away.
     everything: Option<usize>,
     /// What rests on evidence of this kind.
@@ -193,23 +194,7 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
             .iter()
             .flat_map(|sent| sent.known.clone())
             .collect(),
-        bases: [
-            (Limited::Absent, 0),
-            (Limited::Disabled, 0),
-            (Limited::Groups, 0),
-            (Limited::Invited, 0),
-        ],
-        list: vec![],
-        shares_of: vec![],
-        everything: None,
-        disabled: None,
-        absent: None,
-        access: None,
-        deletions: None,
-        invitations: None,
-        groups: HashMap::new(),
-        people: HashMap::new(),
-        renamed: BTreeSet::new(),
+        ..Reasons::default()
     };
     let losses = Losses::of(plan, &reasons);
     let renamed = losses.renamed.keys().map(|group| (*group).clone());
@@ -287,12 +272,12 @@ fn base(plan: &Plan, losses: &Losses<'_>, recent: &Recent) -> usize {
 
 /// What the limits of the organization are a share of. Who accepts counts for the dismissals of the same
 /// day, so that everybody who was invited does here.
-fn bases(plan: &Plan, losses: &Losses<'_>, recent: &Recent) -> [(Limited, usize); 4] {
+fn bases(plan: &Plan, losses: &Losses<'_>, recent: &Recent) -> Vec<(Limited, usize)> {
     let members = plan.counts.with_access + plan.counts.invited;
     let deleted = losses.keys(recent, losses.deleted.iter().copied());
     let groups = plan.counts.managed_groups + recent.groups(|key| deleted.contains(key));
     let invited = recent.invited + recent.maybe_invited;
-    [
+    vec![
         (Limited::Absent, base(plan, losses, recent)),
         (Limited::Disabled, members + losses.without_access(recent)),
         (Limited::Groups, groups),
@@ -323,7 +308,7 @@ pub(super) fn raised(
             Some(GroupAction::Create { .. } | GroupAction::Relink { from: None })
         )
     });
-    let bases = reasons.bases.into_iter();
+    let bases = reasons.bases.iter().copied();
     let bases = bases.filter(|(of, _)| match of {
         Limited::Groups => groups,
         _ => people,

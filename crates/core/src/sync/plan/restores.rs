@@ -10,7 +10,7 @@ use crate::directory::{Container, ExternalId};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::guard::postpone;
 use crate::sync::hash::hash;
-use crate::sync::plan::{CurrentRule, Kind, Plan};
+use crate::sync::plan::{Kind, Plan};
 use crate::sync::policy::{Policy, Restore};
 use crate::text::sanitize;
 
@@ -78,6 +78,10 @@ impl Doubtful {
     }
 }
 
+fn not_restored(person: &ExternalId, why: String) -> Problem {
+    Problem::new(ProblemReason::NotRestored, why, [person.clone()])
+}
+
 impl Plan {
     /// Leaves out the restores of members whom somebody revoked by hand, unless the policy asks for
     /// everybody's. Each is reported.
@@ -87,22 +91,26 @@ impl Plan {
     /// change that. As long as somebody isn't for that, no newcomers are invited either of whom the same
     /// isn't known: they may be disabled.
     pub fn keep_manual_revocations(&mut self, policy: &Policy, earlier: &impl Revocations) {
-        let all = policy.onboarding.restore == Restore::All;
         let mut doubtful = Doubtful::default();
         let mut problems = vec![];
+        let mut unknown = vec![];
         for change in &self.changes {
-            let id = change.external_id();
+            let (id, label) = (change.external_id(), change.subject.label());
+            // On a server that can't be read only whom we revoked is known to be revoked, and nobody is
+            // for another reason.
+            let unread = change.subject.id.is_none();
             let why = match change.kind() {
                 Kind::Restore => {
-                    // On a server that can't be read only whom we revoked is known to be revoked, and
-                    // nobody is for another reason.
-                    let unread = change.subject.id.is_none();
-                    let unknown = unread.then_some(RuleId::UNKNOWN);
-                    let rule = earlier.disabled_by(id).or(unknown);
+                    let rule = earlier
+                        .disabled_by(id)
+                        .or(unread.then_some(RuleId::UNKNOWN));
                     if let Some(doubt) = rule.and_then(|rule| self.doubt(id, rule)) {
                         doubtful.add(id, &doubt);
-                        self.describe_doubt(&doubt, change.subject.label(), "restored", "restore")
-                    } else if all || unread || earlier.has_revoked(id, change.subject.id) {
+                        self.describe_doubt(&doubt, label, "restored", "restore")
+                    } else if unread || earlier.has_revoked(id, change.subject.id) {
+                        continue;
+                    } else if policy.onboarding.restore == Restore::All {
+                        unknown.push(change);
                         continue;
                     } else {
                         format!(
@@ -110,7 +118,7 @@ impl Plan {
                              is known to have done that under this external id: restore them in \
                              Bitwarden, leave them out with users.exclude, or set onboarding.restore to \
                              true to restore everybody",
-                            sanitize(change.subject.label())
+                            sanitize(label)
                         )
                     }
                 }
@@ -120,11 +128,21 @@ impl Plan {
                         continue;
                     };
                     doubtful.add(id, &doubt);
-                    self.describe_doubt(&doubt, change.subject.label(), "invited", "invite")
+                    self.describe_doubt(&doubt, label, "invited", "invite")
                 }
                 _ => continue,
             };
-            problems.push(Problem::new(ProblemReason::NotRestored, why, [id.clone()]));
+            problems.push(not_restored(id, why));
+        }
+        // The ledger has no room for any number of people: whom it doesn't know may be as those are whom
+        // it does.
+        for change in unknown {
+            let id = change.external_id();
+            if let Some(doubt) = self.same_doubt(id, &doubtful) {
+                let why =
+                    self.describe_doubt(&doubt, change.subject.label(), "restored", "restore");
+                problems.push(not_restored(id, why));
+            }
         }
         let left_out = problems.iter().flat_map(|one| one.external_ids.clone());
         let left_out: HashSet<ExternalId> = left_out.collect();
@@ -136,6 +154,18 @@ impl Plan {
         if !doubtful.people.is_empty() {
             self.postpone_newcomers(&doubtful);
         }
+    }
+
+    /// The doubt about others that holds for this person, too.
+    fn same_doubt(&self, person: &ExternalId, doubtful: &Doubtful) -> Option<Doubt> {
+        if doubtful.by_rule {
+            return Some(Doubt::OtherRule);
+        }
+        let container = *self.unseen.get(person)?;
+        let rule = self.account_rule.as_ref();
+        let anywhere = !doubtful.people.is_empty() && rule.is_some_and(|rule| rule.unseen);
+        let hidden = anywhere || doubtful.containers.contains(&container);
+        hidden.then_some(Doubt::Unseen(container))
     }
 
     /// Why it isn't known whether somebody is active again whose account was disabled by `rule`.
@@ -180,12 +210,8 @@ impl Plan {
 
     /// Newcomers of whom it isn't known either whether they are disabled wait.
     fn postpone_newcomers(&mut self, doubtful: &Doubtful) {
-        let rule = self.account_rule.as_ref();
-        let anywhere = doubtful.by_rule || rule.is_none_or(|rule: &CurrentRule| rule.unseen);
         let newcomers = self.changes.iter().filter(|change| {
-            let container = self.unseen.get(change.external_id());
-            let hidden = container.is_some_and(|one| doubtful.containers.contains(one));
-            self.invites_new(change) && (anywhere || hidden)
+            self.invites_new(change) && self.same_doubt(change.external_id(), doubtful).is_some()
         });
         let newcomers = newcomers.map(|change| change.external_id().clone());
         let newcomers: HashSet<ExternalId> = newcomers.collect();
