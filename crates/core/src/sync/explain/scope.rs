@@ -68,7 +68,7 @@ impl Context<'_> {
         match self.decided.roster.other_groups.get(&with_prefix) {
             Some(GroupEligibility::OutOfScope) => {
                 let groups = &self.decided.policy.groups;
-                let why = match matching(&groups.exclude, &name.to_lowercase()) {
+                let why = match matching(&groups.exclude, &crate::directory::fold(name)) {
                     Some(pattern) => format!("groups.exclude has {}", shown(pattern.as_str())),
                     None => format!("no pattern of groups.include matches {}", shown(name)),
                 };
