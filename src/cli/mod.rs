@@ -13,7 +13,7 @@
 //! confirm     a question that wants a clear yes
 //! ```
 
-mod args;
+pub(crate) mod args;
 mod check;
 pub(crate) mod confirm;
 mod explain;
@@ -29,6 +29,7 @@ mod run;
 mod session;
 mod state;
 mod sync;
+pub(crate) mod view;
 
 use std::process::ExitCode;
 

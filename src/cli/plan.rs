@@ -3,20 +3,18 @@
 use std::process::ExitCode;
 
 use super::CliError;
-use super::args::{OutputArg, PlanArgs};
+use super::args::{OutputArg, PlanArgs, ViewArgs};
 use super::manifests::{Manifests, object_of};
 use super::output::{failed, note, print};
 use super::run::{Run, RunFailure};
 use super::session::Session;
+use super::view::view;
 use crate::sync::guard::GuardedPlan;
-use crate::sync::render;
+use crate::sync::render::{PlanDocument, Sides};
 use crate::sync::report::Report;
 
 /// Where changes are pending, and `--detailed-exitcode` wants to know.
 const PENDING: u8 = 2;
-
-/// Rows of each kind of change that the table shows.
-pub const ROWS: usize = 50;
 
 /// Plans each resource; those that fail don't keep the others from it.
 pub async fn plan(args: &PlanArgs) -> Result<ExitCode, CliError> {
@@ -27,7 +25,7 @@ pub async fn plan(args: &PlanArgs) -> Result<ExitCode, CliError> {
     for resource in manifests.resources() {
         match plan_one(Session::open(resource, &manifests), args).await {
             Ok((session, report)) => {
-                print(&render_plan(&session, report.guarded.as_ref(), args.output))?;
+                print(&render_plan(&session, report.guarded.as_ref(), &args.view))?;
                 pending |= !report.in_sync();
             }
             Err(error) => {
@@ -55,22 +53,25 @@ async fn plan_one(
 }
 
 /// The plan in the form that was asked for.
-pub fn render_plan(session: &Session, guarded: Option<&GuardedPlan>, output: OutputArg) -> String {
+pub fn render_plan(session: &Session, guarded: Option<&GuardedPlan>, args: &ViewArgs) -> String {
     let Some(guarded) = guarded else {
         return String::new();
     };
+    let document = document(session, guarded);
+    let object = session.object.to_string();
+    let text = view(document, &object, args);
+    match args.output {
+        OutputArg::Table => format!("{object}\n{text}"),
+        OutputArg::Json | OutputArg::Markdown | OutputArg::Html => text,
+    }
+}
+
+/// The plan as it is shown.
+pub fn document<'a>(session: &Session, guarded: &'a GuardedPlan) -> PlanDocument<'a> {
     let (source, organization) = (session.source.describe(), session.organization.describe());
-    let sides = render::Sides {
+    let sides = Sides {
         source: &source,
         organization: &organization,
     };
-    match output {
-        OutputArg::Table => format!(
-            "{}\n{}",
-            session.object,
-            render::table(guarded, &sides, ROWS)
-        ),
-        OutputArg::Json => format!("{}\n", render::json(guarded, &sides, None)),
-        OutputArg::Markdown => render::markdown(guarded, &sides, usize::MAX),
-    }
+    PlanDocument::of(guarded, &sides)
 }

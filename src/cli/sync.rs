@@ -5,15 +5,17 @@ use std::io;
 use std::process::ExitCode;
 
 use super::CliError;
-use super::args::{OutputArg, SyncArgs};
+use super::args::{OrderArg, SyncArgs};
 use super::confirm::{ask, can_ask};
 use super::manifests::{Manifests, object_of};
 use super::output::{failed, note, print};
-use super::plan::render_plan;
+use super::plan::document;
 use super::run::{Run, RunFailure};
 use super::session::Session;
+use super::view::table_options;
 use crate::api::spec;
 use crate::sync::planned::Planned;
+use crate::sync::render::table;
 use crate::sync::report::Report;
 use crate::sync::run::REPLANS;
 use crate::text::sanitize;
@@ -88,7 +90,7 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Synced, NotSynce
     let mut planned = run.plan(approve).await?;
     if !args.yes {
         loop {
-            print(&render_plan(session, planned.guarded(), OutputArg::Table))?;
+            print(&shown(session, &planned))?;
             if planned.changes().is_empty() {
                 return Ok(outcome(&run.finish(planned)?));
             }
@@ -118,6 +120,16 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Synced, NotSynce
     }
     print(&describe_result(session, &report))?;
     Ok(outcome(&report))
+}
+
+/// All of a plan: nobody confirms what they haven't seen.
+fn shown(session: &Session, planned: &Planned) -> String {
+    let Some(guarded) = planned.guarded() else {
+        return String::new();
+    };
+    let options = table_options(true, OrderArg::Action);
+    let table = table(&document(session, guarded), &options);
+    format!("{}\n{table}", session.object)
 }
 
 fn outcome(report: &Report) -> Synced {

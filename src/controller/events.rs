@@ -1,9 +1,12 @@
 //! Events, where an object's state has changed.
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Client;
+use k8s_openapi::api::events::v1::Event as PublishedEvent;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, ObjectMeta};
+use kube::api::PostParams;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Api, Client};
 
 use super::FIELD_MANAGER;
 use super::timeout::with_timeout;
@@ -14,7 +17,11 @@ use crate::text::truncate_bytes;
 const NOTE_MAX: usize = 1_000;
 
 /// Publishes events. Made once a process: it counts repetitions.
-pub struct Events(Recorder);
+pub struct Events {
+    recorder: Recorder,
+    client: Client,
+    reporter: Reporter,
+}
 
 impl Events {
     /// Under the name of this process.
@@ -23,7 +30,11 @@ impl Events {
             controller: FIELD_MANAGER.into(),
             instance: Some(instance),
         };
-        Self(Recorder::new(client, reporter))
+        Self {
+            recorder: Recorder::new(client.clone(), reporter.clone()),
+            client,
+            reporter,
+        }
     }
 
     /// Tells that conditions went from `before` to `after`, where `Ready` has another reason now.
@@ -46,8 +57,38 @@ impl Events {
         self.publish(about, warning(reason, note)).await;
     }
 
+    /// Tells of something that went as it should. Each time in an event of its own: the recorder takes
+    /// two of one reason for repetitions, and keeps the note of the first.
+    pub async fn tell(&self, about: &ObjectReference, reason: &str, note: &str) {
+        let namespace = about.namespace.as_deref().unwrap_or("default");
+        let now = Timestamp::now();
+        let object = about.name.as_deref().unwrap_or_default();
+        let event = PublishedEvent {
+            metadata: ObjectMeta {
+                // As client-go names them.
+                name: Some(format!("{object}.{:x}", now.as_nanosecond())),
+                namespace: Some(namespace.to_owned()),
+                ..ObjectMeta::default()
+            },
+            type_: Some("Normal".into()),
+            reason: Some(reason.to_owned()),
+            note: Some(truncate_bytes(note, NOTE_MAX)),
+            action: Some("Sync".into()),
+            regarding: Some(about.clone()),
+            reporting_controller: Some(self.reporter.controller.clone()),
+            reporting_instance: self.reporter.instance.clone(),
+            event_time: Some(MicroTime(now)),
+            ..PublishedEvent::default()
+        };
+        let api: Api<PublishedEvent> = Api::namespaced(self.client.clone(), namespace);
+        let created = with_timeout(api.create(&PostParams::default(), &event)).await;
+        if let Err(error) = created {
+            tracing::warn!(%error, reason, "couldn't publish an event");
+        }
+    }
+
     async fn publish(&self, about: &ObjectReference, event: Event) {
-        if let Err(error) = with_timeout(self.0.publish(&event, about)).await {
+        if let Err(error) = with_timeout(self.recorder.publish(&event, about)).await {
             tracing::warn!(%error, reason = event.reason, "couldn't publish an event");
         }
     }
@@ -84,8 +125,6 @@ fn transition(before: &[Condition], after: &[Condition]) -> Option<Event> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::api::conditions::{Failure, HeldReason, Success, SyncOutcome};
 

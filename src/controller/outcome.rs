@@ -32,6 +32,15 @@ pub struct RunFailure {
     pub requeue: Requeue,
 }
 
+/// Where the plan is to be seen.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PublishedAs {
+    /// The kind of object.
+    pub storage: PlanStorage,
+    /// How many of its changes and problems had no room.
+    pub omitted: usize,
+}
+
 /// When to retry, if nothing changes here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requeue {
@@ -83,14 +92,14 @@ pub fn of_error(error: &RunError) -> RunFailure {
 }
 
 /// What a finished run means. The same for each run that finds both sides the same.
-pub fn of_report(report: &Report, source: &str, object: &Object, plan: PlanStorage) -> SyncOutcome {
+pub fn of_report(report: &Report, source: &str, object: &Object, plan: PublishedAs) -> SyncOutcome {
     let counts = after(report);
     let mut message = match report.mode {
         Mode::Preview if report.planned().is_empty() => format!("{source}: nothing to change"),
         Mode::Preview => format!(
             "{source}: would make {}; see {} {}-plan",
             listed(&ActionCounts::of(report.planned())),
-            plan.kind(),
+            plan.storage.kind(),
             object.name
         ),
         Mode::Apply if report.imported.is_some() => format!(
@@ -113,7 +122,7 @@ pub fn of_report(report: &Report, source: &str, object: &Object, plan: PlanStora
     }
     let held = report
         .held()
-        .map(|held| (hold(held), what_to_do(held, &report.digest.0, object)));
+        .map(|held| (hold(held), what_to_do(held, &report.digest.0, object, plan)));
     if let Some((_, what_to_do)) = &held {
         message = format!("{message}; {what_to_do}");
     }
@@ -354,24 +363,79 @@ fn why(held: &Held) -> String {
     why
 }
 
-fn what_to_do(held: &Held, digest: &str, object: &Object) -> String {
+fn what_to_do(held: &Held, digest: &str, object: &Object, plan: PublishedAs) -> String {
+    let missing = match plan.omitted {
+        0 => String::new(),
+        omitted => format!(
+            "; {omitted} entries had no room in it: look at all of them with directory-sync plan first"
+        ),
+    };
     format!(
-        "{} changes are held: {}. If all of them are right (see ConfigMap {}-plan): kubectl -n {} \
+        "{} changes are held: {}. If all of them are right (see {} {}-plan{missing}): kubectl -n {} \
          annotate --overwrite directorysync {} {APPROVE_REMOVALS}={digest}",
         held.changes.len(),
         truncate(&why(held), WHY_CHARACTERS_MAX),
+        plan.storage.kind(),
         object.name,
         object.namespace,
         object.name
     )
 }
 
-fn listed(counts: &ActionCounts) -> String {
+/// `3 Invite, 1 Revoke`; `none` where there are none.
+pub fn listed(counts: &ActionCounts) -> String {
     let parts: Vec<_> = counts
         .iter()
         .map(|(kind, count)| format!("{count} {}", kind.name()))
         .collect();
-    parts.join(", ")
+    match parts.is_empty() {
+        true => "none".into(),
+        false => parts.join(", "),
+    }
+}
+
+/// What a run changed, for an event: `Revoked 40 members and updated 12 groups, approved as 3f1c…`; `None`
+/// where it changed nothing.
+pub fn describe_changes(report: &Report) -> Option<String> {
+    let order = [
+        (Kind::Revoke, "revoked", "member"),
+        (Kind::Remove, "removed", "member"),
+        (Kind::DeleteGroup, "deleted", "group"),
+        (Kind::UpdateGroup, "updated", "group"),
+        (Kind::RenameGroup, "renamed", "group"),
+        (Kind::Restore, "restored", "member"),
+        (Kind::Relink, "re-linked", "member"),
+        (Kind::Link, "linked", "member"),
+        (Kind::Invite, "invited", "member"),
+        (Kind::RelinkGroup, "re-linked", "group"),
+        (Kind::CreateGroup, "created", "group"),
+    ];
+    let parts: Vec<String> = order
+        .into_iter()
+        .filter_map(|(kind, done, what)| match report.applied.get(kind) {
+            0 => None,
+            1 => Some(format!("{done} 1 {what}")),
+            count => Some(format!("{done} {count} {what}s")),
+        })
+        .collect();
+    if parts.is_empty() {
+        return None;
+    }
+    let mut text = parts.join(", ");
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    let used = report
+        .guarded
+        .as_ref()
+        .and_then(|guarded| guarded.used.as_ref());
+    if let Some(hold) = used {
+        text.push_str(&format!(
+            "; the held changes among them were approved by the digest {}",
+            hold.id
+        ));
+    }
+    Some(text)
 }
 
 fn number(count: usize) -> i64 {
@@ -512,7 +576,7 @@ mod tests {
         assert_eq!(organization.managed_groups, Some(8));
         assert_eq!((organization.members, organization.groups), (None, None));
         let object = Object::new("identity", "staff");
-        let outcome = of_report(&again, "LDAP", &object, PlanStorage::ConfigMap);
+        let outcome = of_report(&again, "LDAP", &object, PublishedAs::default());
         assert!(
             outcome
                 .message()
@@ -537,8 +601,8 @@ mod tests {
         let first = report(before, &[Kind::Invite, Kind::CreateGroup]);
         let second = report(after, &[]);
         assert_eq!(
-            of_report(&first, "ldaps://ldap", &staff, PlanStorage::ConfigMap),
-            of_report(&second, "ldaps://ldap", &staff, PlanStorage::ConfigMap)
+            of_report(&first, "ldaps://ldap", &staff, PublishedAs::default()),
+            of_report(&second, "ldaps://ldap", &staff, PublishedAs::default())
         );
         let mut status = DirectorySyncStatus::default();
         put_report(&mut status, &first, "LDAP");

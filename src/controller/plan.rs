@@ -1,16 +1,20 @@
 //! The plan of the last run that had anything to do, in a ConfigMap or Secret beside the object;
 //! and with it what a later process needs to go on cheaply and carefully.
+//!
+//! Every change is published, whatever the number: the plan is compressed, and what doesn't fit in the
+//! first object goes into further ones, `<name>-plan-2` and so on. They are written before the first one,
+//! whose index says how many there are and what they make together.
 
 use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use k8s_openapi::{ByteString, NamespaceResourceScope};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -22,21 +26,37 @@ use crate::api::spec::PlanStorage;
 use crate::sync::guard::GuardedPlan;
 use crate::sync::ledger::{self, Ledger};
 use crate::sync::memberships::MembershipCache;
-use crate::sync::render::{Sides, json, markdown};
+use crate::sync::render::{MarkdownOptions, PlanDocument, Sides, markdown, publish};
 
-/// The plan in Markdown.
+/// The plan in Markdown, as much of it as fits.
 pub const MARKDOWN: &str = "plan.md";
-/// The plan as [`json`] writes it.
-pub const JSON: &str = "plan.json";
+/// The whole plan as [`publish`] writes it, or a part of it.
+pub const PLAN: &str = "plan.jsonl.gz";
+/// What belongs to the plan: [`PlanIndex`].
+pub const INDEX: &str = "plan.index.json";
+/// The last plan before that of which something was made, where it isn't large.
+pub const PREVIOUS: &str = "previous.jsonl.gz";
+/// Its index.
+pub const PREVIOUS_INDEX: &str = "previous.index.json";
 /// The type of the Secrets that hold a plan. A Secret of another type is never written: the type
 /// can't be changed, and an admission policy can allow the operator this one alone.
 pub const SECRET_TYPE: &str = "directorysync.dev/plan";
 const MEMBERSHIPS: &str = "memberships";
 const LEDGER: &str = "ledger";
 
-/// The API server takes 1 MiB an object, metadata included. Binary data grows by a third.
-const MARKDOWN_MAX: usize = 150 * 1024;
-const JSON_MAX: usize = 250 * 1024;
+/// The API server takes 1 MiB of data an object. All that is in the first one stays below that.
+const MARKDOWN_MAX: usize = 100 * 1024;
+/// Members of a group whom the Markdown names on each side.
+const MARKDOWN_MEMBERS: usize = 50;
+/// The part of the plan in the first object.
+pub const FIRST_PART_MAX: usize = 250 * 1024;
+/// The part of the plan in each further object.
+const PART_MAX: usize = 1000 * 1024;
+/// Objects that one plan takes at most: the first sync of 400,000 people with five groups each.
+const PARTS_MAX: usize = 32;
+/// The longest plan that is published whole, compressed.
+pub const PLAN_MAX: usize = FIRST_PART_MAX + (PARTS_MAX - 1) * PART_MAX;
+const PREVIOUS_MAX: usize = 150 * 1024;
 /// Enough for 10,000 groups; what is longer is left out, and every group read after a restart.
 const MEMBERSHIPS_MAX: usize = 250 * 1024;
 /// A ledger is never larger.
@@ -47,9 +67,36 @@ const LEDGER_MAX: usize = ledger::BYTES_MAX;
 pub struct PlanContent {
     text: BTreeMap<String, String>,
     binary: BTreeMap<String, ByteString>,
+    /// The parts of the plan in further objects; empty where they are as they were.
+    further: Vec<Vec<u8>>,
+    /// When it was written.
+    written: Option<Time>,
     /// It was written for another object, which had the name before: it was deleted and made anew, or
     /// came from a backup.
     of_another: bool,
+}
+
+/// What belongs to a published plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PlanIndex {
+    /// In how many objects it is, the first one included.
+    pub parts: usize,
+    /// The SHA-256 of all parts together, in hexadecimal digits.
+    pub sha256: String,
+    /// The id of the hold where something is held; otherwise the digest of all that is taken away.
+    pub digest: String,
+    /// How many changes go ahead.
+    pub changes: usize,
+    /// How many changes are held.
+    pub held: usize,
+    /// How many changes and problems it lacks, because all objects together had no room for them.
+    pub omitted: usize,
+    /// Whether the changes that go ahead are made; `false`: only shown.
+    pub made: bool,
+    /// When a plan was written that isn't the latest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written: Option<Time>,
 }
 
 /// Why the plan couldn't be read or written.
@@ -110,24 +157,87 @@ impl PlanError {
 }
 
 impl PlanContent {
-    /// The plan, and what a later process needs.
+    /// The plan, in at most so many bytes, and what a later process needs. `made`: the changes that go
+    /// ahead are made, not only shown.
     pub fn new(
         guarded: &GuardedPlan,
         sides: &Sides<'_>,
+        (max_bytes, made): (usize, bool),
         memberships: &MembershipCache,
         ledger: &Ledger,
     ) -> Self {
+        let document = PlanDocument::of(guarded, sides);
+        let options = MarkdownOptions {
+            max_bytes: MARKDOWN_MAX,
+            members: MARKDOWN_MEMBERS,
+        };
+        let plan = publish(&document, max_bytes);
+        let (first, rest) = plan.bytes.split_at(plan.bytes.len().min(FIRST_PART_MAX));
+        let further: Vec<Vec<u8>> = rest.chunks(PART_MAX).map(<[u8]>::to_vec).collect();
+        let index = PlanIndex {
+            parts: 1 + further.len(),
+            sha256: sha256(&plan.bytes),
+            digest: guarded.digest.0.clone(),
+            changes: document.changes(),
+            held: document.held(),
+            omitted: plan.omitted,
+            made,
+            written: None,
+        };
         let text = [
-            (MARKDOWN, markdown(guarded, sides, MARKDOWN_MAX)),
-            (JSON, json(guarded, sides, Some(JSON_MAX))),
+            (MARKDOWN, markdown(&document, options)),
+            (INDEX, json!(index).to_string()),
         ];
+        let first = (PLAN.to_owned(), ByteString(first.to_vec()));
         let mut content = Self {
             text: text.map(|(key, text)| (key.to_owned(), text)).into(),
-            binary: BTreeMap::new(),
-            of_another: false,
+            binary: [first].into(),
+            further,
+            ..Self::default()
         };
         content.remember(memberships, ledger);
         content
+    }
+
+    /// What belongs to the plan; `None` where there is none.
+    pub fn index(&self) -> Option<PlanIndex> {
+        serde_json::from_str(self.text.get(INDEX)?).ok()
+    }
+
+    /// Keeps the last plan of which something was made beside this one: `before`, or what was kept beside
+    /// that.
+    pub fn keep_previous(&mut self, before: &Self) {
+        let (Some(new), Some(mut old)) = (self.index(), before.index()) else {
+            return;
+        };
+        let plan = before.binary.get(PLAN).filter(|plan| {
+            old.made && old.changes > 0 && old.parts == 1 && plan.0.len() <= PREVIOUS_MAX
+        });
+        let (index, plan) = match plan {
+            Some(plan) if old.sha256 != new.sha256 => {
+                old.written.clone_from(&before.written);
+                (json!(old).to_string(), plan)
+            }
+            _ => match (before.text.get(PREVIOUS_INDEX), before.binary.get(PREVIOUS)) {
+                (Some(index), Some(plan)) => (index.clone(), plan),
+                _ => return,
+            },
+        };
+        self.text.insert(PREVIOUS_INDEX.to_owned(), index);
+        self.binary.insert(PREVIOUS.to_owned(), plan.clone());
+    }
+
+    /// Leaves the further parts to where they were written.
+    pub fn without_further(mut self) -> Self {
+        self.further = vec![];
+        self
+    }
+
+    /// Takes the plan out, where not all of it could be moved.
+    pub fn without_plan(&mut self) {
+        self.text.remove(INDEX);
+        self.binary.remove(PLAN);
+        self.further.clear();
     }
 
     /// Replaces what is remembered of memberships and the ledger, and leaves the plan as it is.
@@ -189,9 +299,27 @@ impl PlanContent {
     }
 }
 
+fn sha256(bytes: &[u8]) -> String {
+    HEXLOWER.encode(&Sha256::digest(bytes))
+}
+
+/// The whole plan of its parts, if they make the one that `index` is about.
+pub fn whole(index: &PlanIndex, parts: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let whole = parts.concat();
+    (parts.len() == index.parts && sha256(&whole) == index.sha256).then_some(whole)
+}
+
+/// The names of the ConfigMaps or Secrets that have the further parts of a plan: `<name>-plan-2` and so
+/// on. Of a made-up index no more than there can be.
+pub fn further_names(object: &str, index: &PlanIndex) -> impl Iterator<Item = String> + use<> {
+    let first = name(object);
+    (2..=index.parts.min(PARTS_MAX)).map(move |part| format!("{first}-{part}"))
+}
+
 /// The name of the ConfigMap or Secret beside the object of this name: `<name>-plan`.
 pub fn name(name: &str) -> String {
-    const MAX: usize = 253;
+    // With room for the number of a further part.
+    const MAX: usize = 250;
     let whole = format!("{name}-plan");
     if whole.len() <= MAX {
         return whole;
@@ -218,32 +346,72 @@ pub async fn read(
     storage: PlanStorage,
 ) -> Result<Option<PlanContent>, PlanError> {
     let name = name(&object.name_any());
-    let failed = |cause| PlanError::from_api_server(storage, cause);
-    let found = match storage {
-        PlanStorage::ConfigMap => {
-            let api: Api<ConfigMap> = api(client, object);
-            let found = with_timeout(api.get_opt(&name)).await;
-            found.map_err(failed)?.map(|map| {
-                check_ours(&map, object).map(|()| (map.metadata.clone(), of_config_map(map)))
-            })
-        }
-        PlanStorage::Secret => {
-            let api: Api<Secret> = api(client, object);
-            let found = with_timeout(api.get_opt(&name)).await;
-            found.map_err(failed)?.map(|secret| {
-                check_ours(&secret, object).map(|()| (secret.metadata.clone(), of_secret(secret)))
-            })
-        }
-    };
-    let Some((metadata, mut content)) = found.transpose()? else {
+    let found = read_named(client, object, storage, &name).await?;
+    let Some((metadata, mut content)) = found else {
         return Ok(None);
     };
     if content == PlanContent::default() {
         return Ok(None);
     }
+    content.written = written(&metadata);
     let mut owners = metadata.owner_references.iter().flatten();
     content.of_another = !owners.any(|owner| Some(&owner.uid) == object.metadata.uid.as_ref());
     Ok(Some(content))
+}
+
+async fn read_named(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    name: &str,
+) -> Result<Option<(ObjectMeta, PlanContent)>, PlanError> {
+    let failed = |cause| PlanError::from_api_server(storage, cause);
+    let found = match storage {
+        PlanStorage::ConfigMap => {
+            let api: Api<ConfigMap> = api(client, object);
+            let found = with_timeout(api.get_opt(name)).await;
+            found.map_err(failed)?.map(|map| {
+                check_ours(&map, object, name).map(|()| (map.metadata.clone(), of_config_map(map)))
+            })
+        }
+        PlanStorage::Secret => {
+            let api: Api<Secret> = api(client, object);
+            let found = with_timeout(api.get_opt(name)).await;
+            found.map_err(failed)?.map(|secret| {
+                check_ours(&secret, object, name)
+                    .map(|()| (secret.metadata.clone(), of_secret(secret)))
+            })
+        }
+    };
+    found.transpose()
+}
+
+/// When an object was written last.
+pub fn written(metadata: &ObjectMeta) -> Option<Time> {
+    let entries = metadata.managed_fields.iter().flatten();
+    let times = entries.filter_map(|entry| entry.time.clone());
+    times.max_by_key(|time| time.0)
+}
+
+/// Reads the further parts of a plan, so that they can be written elsewhere.
+///
+/// # Errors
+/// As [`PlanError`]. A part that is gone is empty.
+pub async fn read_further(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    content: &mut PlanContent,
+) -> Result<(), PlanError> {
+    let index = content.index().unwrap_or_default();
+    let mut further = vec![];
+    for name in further_names(&object.name_any(), &index) {
+        let part = read_named(client, object, storage, &name).await?;
+        let part = part.and_then(|(_, mut part)| part.binary.remove(PLAN));
+        further.push(part.unwrap_or_default().0);
+    }
+    content.further = further;
+    Ok(())
 }
 
 /// Keys that aren't of a plan are somebody else's, and go nowhere.
@@ -251,7 +419,7 @@ fn of_config_map(map: ConfigMap) -> PlanContent {
     let mut content = PlanContent {
         text: map.data.unwrap_or_default(),
         binary: map.binary_data.unwrap_or_default(),
-        of_another: false,
+        ..PlanContent::default()
     };
     content.text.retain(|key, _| is_text(key));
     content.binary.retain(|key, _| is_binary(key));
@@ -273,14 +441,36 @@ fn of_secret(secret: Secret) -> PlanContent {
 }
 
 fn is_text(key: &str) -> bool {
-    [MARKDOWN, JSON].contains(&key)
+    [MARKDOWN, INDEX, PREVIOUS_INDEX].contains(&key)
 }
 
 fn is_binary(key: &str) -> bool {
-    [MEMBERSHIPS, LEDGER].contains(&key)
+    [MEMBERSHIPS, LEDGER, PLAN, PREVIOUS].contains(&key)
 }
 
-/// Writes it in place of what was there; the resource version of the object that holds it now.
+/// Writes the further parts of the plan.
+///
+/// # Errors
+/// As [`PlanError`].
+pub async fn write_further(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    content: &PlanContent,
+) -> Result<(), PlanError> {
+    let index = content.index().unwrap_or_default();
+    let names = further_names(&object.name_any(), &index);
+    for (name, part) in names.zip(&content.further) {
+        let part = PlanContent {
+            binary: [(PLAN.to_owned(), ByteString(part.clone()))].into(),
+            ..PlanContent::default()
+        };
+        write_named(client, object, storage, (&name, &part), None).await?;
+    }
+    Ok(())
+}
+
+/// Writes the first object in place of what was there; the resource version that it has now.
 ///
 /// # Errors
 /// As [`PlanError`].
@@ -316,6 +506,16 @@ async fn write_over(
     version: Option<&str>,
 ) -> Result<Option<String>, PlanError> {
     let name = name(&object.name_any());
+    write_named(client, object, storage, (&name, content), version).await
+}
+
+async fn write_named(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    (name, content): (&str, &PlanContent),
+    version: Option<&str>,
+) -> Result<Option<String>, PlanError> {
     let owner = OwnerReference {
         // Deleting the owner needs no leave of the plan.
         block_owner_deletion: None,
@@ -323,7 +523,7 @@ async fn write_over(
         ..object.owner_ref(&()).unwrap_or_default()
     };
     let metadata = ObjectMeta {
-        name: Some(name.clone()),
+        name: Some(name.to_owned()),
         labels: Some([("app.kubernetes.io/managed-by".into(), FIELD_MANAGER.into())].into()),
         owner_references: Some(vec![owner]),
         resource_version: version.map(str::to_owned),
@@ -337,7 +537,7 @@ async fn write_over(
                 binary_data: Some(content.binary.clone()).filter(|binary| !binary.is_empty()),
                 immutable: None,
             };
-            apply(api(client, object), object, storage, &name, &map).await
+            apply(api(client, object), object, storage, name, &map).await
         }
         PlanStorage::Secret => {
             let text = content.text.iter();
@@ -348,7 +548,7 @@ async fn write_over(
                 type_: Some(SECRET_TYPE.into()),
                 ..Secret::default()
             };
-            apply(api(client, object), object, storage, &name, &secret).await
+            apply(api(client, object), object, storage, name, &secret).await
         }
     }
 }
@@ -365,7 +565,7 @@ async fn apply<K: Stored>(
     if applied.meta().resource_version.is_none() {
         let found = with_timeout(api.get_opt(name)).await;
         if let Some(found) = found.map_err(failed)? {
-            check_ours(&found, object)?;
+            check_ours(&found, object, name)?;
         }
     }
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
@@ -374,8 +574,8 @@ async fn apply<K: Stored>(
     Ok(patched.meta().resource_version.clone())
 }
 
-/// Empties the object of this kind, where there is one of ours. It isn't deleted: that would need a
-/// right to delete any ConfigMap or Secret.
+/// Empties the objects of this kind, where there are any of ours: all of a plan of so many parts. They
+/// aren't deleted: that would need a right to delete any ConfigMap or Secret.
 ///
 /// # Errors
 /// As [`PlanError`].
@@ -383,16 +583,48 @@ pub async fn clear(
     client: &Client,
     object: &DirectorySync,
     storage: PlanStorage,
+    index: &PlanIndex,
 ) -> Result<(), PlanError> {
-    let name = name(&object.name_any());
+    let first = name(&object.name_any());
+    let further = further_names(&object.name_any(), index);
+    for name in further.chain([first]) {
+        clear_named(client, object, storage, &name).await?;
+    }
+    Ok(())
+}
+
+/// Empties the further objects that held parts of the plan `before` and hold none of the one that is
+/// there `now`.
+///
+/// # Errors
+/// As [`PlanError`].
+pub async fn clear_surplus(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    (before, now): (&PlanIndex, &PlanIndex),
+) -> Result<(), PlanError> {
+    let surplus = further_names(&object.name_any(), before).skip(now.parts.saturating_sub(1));
+    for name in surplus {
+        clear_named(client, object, storage, &name).await?;
+    }
+    Ok(())
+}
+
+async fn clear_named(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    name: &str,
+) -> Result<(), PlanError> {
     match storage {
         PlanStorage::ConfigMap => {
             let api: Api<ConfigMap> = api(client, object);
-            clear_one(api, object, storage, &name).await
+            clear_one(api, object, storage, name).await
         }
         PlanStorage::Secret => {
             let api: Api<Secret> = api(client, object);
-            clear_one(api, object, storage, &name).await
+            clear_one(api, object, storage, name).await
         }
     }
 }
@@ -408,7 +640,7 @@ async fn clear_one<K: Stored>(
     let Some(found) = found.map_err(failed)? else {
         return Ok(());
     };
-    check_ours(&found, object)?;
+    check_ours(&found, object, name)?;
     // Not applied: that would leave what another field manager (a backup's) owns, too. The version
     // makes it fail if the object has become another's meanwhile.
     let version = found.meta().resource_version.as_ref();
@@ -462,14 +694,13 @@ pub fn is_of(found: &ObjectMeta, object: &str) -> bool {
     })
 }
 
-fn check_ours<K: Stored>(found: &K, object: &DirectorySync) -> Result<(), PlanError> {
-    let owner = object.name_any();
-    if found.is_plan() && is_of(found.meta(), &owner) {
+fn check_ours<K: Stored>(found: &K, object: &DirectorySync, name: &str) -> Result<(), PlanError> {
+    if found.is_plan() && is_of(found.meta(), &object.name_any()) {
         return Ok(());
     }
     Err(PlanError::Foreign {
         storage: K::STORAGE,
-        name: name(&owner),
+        name: name.to_owned(),
     })
 }
 

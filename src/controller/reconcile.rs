@@ -25,9 +25,12 @@ use super::requests;
 use super::run::Run;
 use super::state::{Blocked, Connected, ObjectState, Prepared};
 use super::watch::WatchedObject;
+use crate::api::annotations::APPROVE_REMOVALS;
 use crate::api::conditions::{Blocker, ConditionType, Success, SyncOutcome, find};
 use crate::api::status::ClaimStatus;
 use crate::api::{DirectorySync, DirectorySyncStatus};
+use crate::sync::guard::Digest;
+use crate::text::sanitize;
 
 /// When an object is looked at again after a fault of ours.
 const AFTER_A_FAULT: Duration = Duration::from_mins(30);
@@ -100,7 +103,7 @@ async fn malformed(
         None => format!(
             "this version of the operator can't read the resource ({}): install the CRD that came \
              with the operator, and write the resource as it says",
-            crate::text::sanitize(&invalid.error)
+            sanitize(&invalid.error)
         ),
     };
     let outcome = SyncOutcome::Stalled {
@@ -214,6 +217,7 @@ impl Reconcile<'_> {
             Decision::Now(trigger) => trigger,
             Decision::At(at) => {
                 self.context.claims.postpone(self.uid());
+                self.tell_of_void_approval(state, desired.approval).await;
                 return poll.min(until(at, now));
             }
         };
@@ -244,6 +248,34 @@ impl Reconcile<'_> {
             Some(next) => poll.min(until(next, Timestamp::now())),
             None => poll,
         }
+    }
+
+    /// Tells by an event, once, that an approval isn't of what is held.
+    async fn tell_of_void_approval(&self, state: &mut ObjectState, approval: Option<&str>) {
+        // Which approvals were used is known once a run has read the record.
+        let Some(given) = approval.filter(|_| state.plan.storage.is_some()) else {
+            return;
+        };
+        let is_used = state.sync.ledger.has_used(&Digest(given.to_owned()));
+        let is_told = state.void_approval.as_deref() == Some(given);
+        let held = state.status.held_removals.as_ref();
+        if is_used || is_told || held.is_some_and(|held| held.digest == given) {
+            return;
+        }
+        let shown = sanitize(given);
+        let note = match held {
+            Some(held) => format!(
+                "the approval {shown} isn't of what is held: that is {}; look at it and approve that",
+                sanitize(&held.digest)
+            ),
+            None => format!(
+                "the approval {shown} fits nothing: no changes are held; take the annotation \
+                 {APPROVE_REMOVALS} away"
+            ),
+        };
+        state.void_approval = Some(given.to_owned());
+        let about = &self.publisher.reference;
+        self.context.events.warn(about, "ApprovalVoid", &note).await;
     }
 
     async fn suspend(&self, state: &mut ObjectState) {

@@ -14,8 +14,8 @@ use super::checkpoints::{self, RecordReceiver, WrittenPlan};
 use super::context::Context;
 use super::decision::{Attempt, Desired, Trigger, after_refusal, needs_full_resync};
 use super::objects::Entry;
-use super::outcome::{self, Requeue, RunFailure};
-use super::plan::{self, PlanContent, PlanError};
+use super::outcome::{self, PublishedAs, Requeue, RunFailure};
+use super::plan::{self, PlanContent, PlanError, PlanIndex};
 use super::publish::Publisher;
 use super::run_queue::RunPermit;
 use super::state::{Connected, ObjectState, Prepared};
@@ -441,10 +441,13 @@ impl Run<'_> {
         let there = self.read_other_plan(storage.other()).await?;
         let expected = state.status.ledger_digest.as_deref();
         let moves = is_current(there.as_ref(), here.as_ref(), expected);
-        let copy_in_other = there.is_some();
-        let content = if moves { there } else { here }.unwrap_or_default();
+        let copy_in_other = there
+            .as_ref()
+            .map(|there| there.index().unwrap_or_default());
+        let mut content = if moves { there } else { here }.unwrap_or_default();
         // Another object's record becomes this one's only together with what a run thinks of it.
-        let stays = !moves || !content.is_of_another() && self.move_plan(storage, &content).await?;
+        let stays =
+            !moves || !content.is_of_another() && self.move_plan(storage, &mut content).await?;
         if looked_at.is_none() {
             self.go_on_from(state, &content);
         }
@@ -481,9 +484,21 @@ impl Run<'_> {
     async fn move_plan(
         &self,
         storage: PlanStorage,
-        content: &PlanContent,
+        content: &mut PlanContent,
     ) -> Result<bool, PlanError> {
-        match plan::write(&self.context.client, self.object, storage, content).await {
+        let (client, object) = (&self.context.client, self.object);
+        if content.index().is_some_and(|index| index.parts > 1) {
+            let read = plan::read_further(client, object, storage.other(), content).await;
+            let moved = match read {
+                Ok(()) => plan::write_further(client, object, storage, content).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = moved {
+                tracing::warn!(%error, "the plan can't be moved whole; the next one is published anew");
+                content.without_plan();
+            }
+        }
+        match plan::write(client, object, storage, content).await {
             Ok(_) => Ok(true),
             // An event tells when the run can't write there either.
             Err(PlanError::Foreign { .. }) => Ok(false),
@@ -496,11 +511,15 @@ impl Run<'_> {
         let Some(storage) = state.plan.storage else {
             return;
         };
-        if !state.plan.copy_in_other || state.plan.content.is_none() {
+        let Some(copy) = &state.plan.copy_in_other else {
+            return;
+        };
+        if state.plan.content.is_none() {
             return;
         }
-        match plan::clear(&self.context.client, self.object, storage.other()).await {
-            Ok(()) | Err(PlanError::Foreign { .. }) => state.plan.copy_in_other = false,
+        let (client, object) = (&self.context.client, self.object);
+        match plan::clear(client, object, storage.other(), copy).await {
+            Ok(()) | Err(PlanError::Foreign { .. }) => state.plan.copy_in_other = None,
             Err(error) => {
                 tracing::warn!(%error, "a copy of the plan is still there; the next run tries again");
                 self.tell_of_plan(state, &error).await;
@@ -527,6 +546,7 @@ impl Run<'_> {
         if *content != PlanContent::default() {
             state.plan.content = Some(content.digest());
             state.plan.lists_held = state.status.held_removals.is_some();
+            state.plan.omitted = content.index().unwrap_or_default().omitted;
         }
         state.plan.ledger = content.ledger().map(|_| ledger.digest());
         let digest = state.status.memberships_digest.as_deref();
@@ -582,7 +602,7 @@ impl Run<'_> {
         let source = self.connected.source.describe();
         tracing::info!(
             seconds = took.as_secs_f64(),
-            changes = report.applied.total(),
+            changes = outcome::listed(&report.applied),
             held = report.held().map_or(0, |held| held.changes.len()),
             problems = report.problems.count(),
             "sync ended"
@@ -610,7 +630,10 @@ impl Run<'_> {
             report,
             &source,
             &self.entry.object,
-            plan::storage(self.object),
+            PublishedAs {
+                storage: plan::storage(self.object),
+                omitted: state.plan.omitted,
+            },
         );
         let status = self.publisher.status_with(state, &outcome, |status| {
             self.attempted(status, started);
@@ -627,7 +650,17 @@ impl Run<'_> {
             status.ledger_digest = state.plan.ledger.clone();
         });
         self.publisher.publish(state, status).await;
+        self.tell_of_changes(report).await;
         next
+    }
+
+    /// Tells by an event what was changed, by kind.
+    async fn tell_of_changes(&self, report: &Report) {
+        let about = &self.publisher.reference;
+        let events = &self.context.events;
+        if let Some(note) = outcome::describe_changes(report) {
+            events.tell(about, "Changed", &note).await;
+        }
     }
 
     pub(super) async fn failed(
@@ -748,15 +781,22 @@ impl Run<'_> {
         // Status names it whether or not it can be written: a process that finds another one then is
         // careful.
         state.plan.ledger = Some(ledger.digest());
+        let before = plan::read(&self.context.client, self.object, storage).await;
+        let before = before.ok().flatten();
+        let index = before.as_ref().and_then(PlanContent::index);
         let content = match guarded {
-            Some(guarded) => Some(self.content(guarded, memberships, ledger)),
-            None => {
-                let kept = plan::read(&self.context.client, self.object, storage).await;
-                kept.ok().flatten().map(|mut content| {
-                    content.remember(memberships, ledger);
-                    content
-                })
+            Some(guarded) => {
+                let make = |max| self.content(guarded, max, memberships, ledger);
+                let mut content = self.with_further_parts(state, index.as_ref(), make).await;
+                if let Some(before) = &before {
+                    content.keep_previous(before);
+                }
+                Some(content)
             }
+            None => before.map(|mut content| {
+                content.remember(memberships, ledger);
+                content
+            }),
         };
         let Some(content) = content else {
             // It went by itself; the next run with a change writes it.
@@ -773,6 +813,18 @@ impl Run<'_> {
                 }
             }
         }
+        let written = content.index().unwrap_or_default();
+        if let Some(before) = &index
+            && before.parts > written.parts
+        {
+            let indexes = (before, &written);
+            let cleared =
+                plan::clear_surplus(&self.context.client, self.object, storage, indexes).await;
+            if let Err(error) = cleared {
+                tracing::warn!(%error, "parts of the plan before are still there");
+            }
+        }
+        state.plan.omitted = written.omitted;
         state.plan.content = Some(content.digest());
         state.plan.memberships = Some(memberships.digest());
         if let Some(guarded) = guarded {
@@ -780,12 +832,55 @@ impl Run<'_> {
         }
         state.plan.reported = false;
         self.clear_copy(state).await;
+        let content = content.without_further();
         Ok(version.map(|version| WrittenPlan { content, version }))
+    }
+
+    /// The content that `make` makes in so many bytes, once its further parts are written. Where they can't
+    /// be, as much as the first object takes.
+    async fn with_further_parts(
+        &self,
+        state: &mut ObjectState,
+        before: Option<&PlanIndex>,
+        make: impl Fn(usize) -> PlanContent,
+    ) -> PlanContent {
+        let mut content = make(plan::PLAN_MAX);
+        let index = content.index().unwrap_or_default();
+        let is_there = before.is_some_and(|before| before.sha256 == index.sha256);
+        if index.parts > 1 && !is_there {
+            let storage = plan::storage(self.object);
+            let client = &self.context.client;
+            if let Err(error) = plan::write_further(client, self.object, storage, &content).await {
+                tracing::warn!(%error, "the plan couldn't be written whole");
+                content = make(plan::FIRST_PART_MAX);
+                let note = format!("not every change is published: {error}");
+                self.warn_of_omission(state, &note).await;
+                return content;
+            }
+        }
+        match index.omitted {
+            0 => state.plan.reported_omission = false,
+            omitted => {
+                let note = format!(
+                    "{omitted} changes and problems had no room in the published plan:                      directory-sync plan on the manifests shows all of them"
+                );
+                self.warn_of_omission(state, &note).await;
+            }
+        }
+        content
+    }
+
+    async fn warn_of_omission(&self, state: &mut ObjectState, note: &str) {
+        if !std::mem::replace(&mut state.plan.reported_omission, true) {
+            let about = &self.publisher.reference;
+            self.context.events.warn(about, "PlanNotWhole", note).await;
+        }
     }
 
     fn content(
         &self,
         guarded: &GuardedPlan,
+        max_bytes: usize,
         memberships: &Memberships,
         ledger: &Ledger,
     ) -> PlanContent {
@@ -793,7 +888,8 @@ impl Run<'_> {
             source: &self.connected.source.describe(),
             organization: &self.connected.organization.describe(),
         };
-        PlanContent::new(guarded, &sides, memberships, ledger)
+        let made = self.connected.spec.mode == spec::Mode::Apply;
+        PlanContent::new(guarded, &sides, (max_bytes, made), memberships, ledger)
     }
 
     async fn plan_unwritten(&self, state: &mut ObjectState, error: &PlanError) {

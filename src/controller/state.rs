@@ -1,6 +1,7 @@
 //! The state of one object that is kept from one reconcile to the next.
 
 use super::decision::{Fingerprint, History};
+use super::plan::PlanIndex;
 use super::references::Versions;
 use crate::api::DirectorySyncStatus;
 use crate::api::conditions::Blocker;
@@ -29,6 +30,8 @@ pub struct ObjectState {
     pub large: bool,
     /// What is kept beside the object: the plan and the record.
     pub plan: WrittenPlan,
+    /// The approval that fits nothing and that an event has told of.
+    pub void_approval: Option<String>,
 }
 
 /// The content of the plan's ConfigMap or Secret, as far as this process knows.
@@ -36,18 +39,22 @@ pub struct ObjectState {
 pub struct WrittenPlan {
     /// The kind of object that was looked at, or written.
     pub storage: Option<PlanStorage>,
-    /// The other kind may still hold a copy.
-    pub copy_in_other: bool,
+    /// The other kind may still hold a copy: of this plan.
+    pub copy_in_other: Option<PlanIndex>,
     /// Digest of all of it; `None` where there is none, or it couldn't be written.
     pub content: Option<Fingerprint>,
     /// It lists held changes.
     pub lists_held: bool,
+    /// How many changes and problems it lacks, because there was no room for them.
+    pub omitted: usize,
     /// Digest of the memberships in it.
     pub memberships: Option<String>,
     /// Digest of the ledger that status names, or will: it was written last, or was to be.
     pub ledger: Option<String>,
     /// An event has said that it can't be written.
     pub reported: bool,
+    /// An event has said that it can't be written whole.
+    pub reported_omission: bool,
 }
 
 /// A generation of the spec with its Secrets, read and checked.

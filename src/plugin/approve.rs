@@ -8,21 +8,35 @@ use serde_json::json;
 use super::args::ApproveArgs;
 use super::cluster::{Cluster, RESOURCE};
 use super::error::PluginError;
-use super::published::Published;
+use super::published::{Published, Which};
 use super::resource::Resource;
 use super::sync::{Tally, suspended};
 use super::wait::Awaited;
 use crate::api::annotations::APPROVE_REMOVALS;
 use crate::api::status::HeldRemovals;
+use crate::cli::args::OrderArg;
 use crate::cli::confirm::{ask, can_ask};
-use crate::cli::output::print;
+use crate::cli::output::{explain, print};
+use crate::cli::view::table_options;
+use crate::sync::render::held_table;
 use crate::text::sanitize;
 
 /// Shows what is held, asks, and approves exactly that.
 pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<ExitCode, PluginError> {
     let resource = cluster.get(&args.name).await?;
     let held = approvable(&resource, args)?;
-    print(&held_removals_text(cluster, &resource, held).await)?;
+    let (text, is_whole) = held_removals_text(cluster, &resource, held).await;
+    print(&text)?;
+    if !is_whole && args.digest.is_none() {
+        return Err(PluginError::NotNow(format!(
+            "not all of the {} held changes can be shown here, and nothing is approved that wasn't seen. \
+             Look at the plan where it can be read (the right to get configmaps, or secrets with \
+             planStorage: Secret), or plan on the manifests with directory-sync plan; then approve with \
+             --digest {}",
+            held.total,
+            sanitize(&held.digest)
+        )));
+    }
     if resource.annotations_say(held) {
         eprintln!("these were approved before; the operator hasn't acted on it yet");
     }
@@ -93,34 +107,45 @@ fn approvable<'a>(
     }
 }
 
-/// All of them where the plan can be read, else those that status names.
-async fn held_removals_text(cluster: &Cluster, resource: &Resource, held: &HeldRemovals) -> String {
-    let published = Published::of(cluster, resource).await;
-    let content = published.ok().flatten().map(|plan| plan.content());
-    if let Some(Ok(content)) = content
-        && content.digest == held.digest
-        && !content.held.is_empty()
+/// All of them where the plan can be read, else those that status names; and whether these are all.
+async fn held_removals_text(
+    cluster: &Cluster,
+    resource: &Resource,
+    held: &HeldRemovals,
+) -> (String, bool) {
+    let published = Published::of(cluster, resource, Which::Latest).await;
+    if let Ok(Some(Published { document, .. })) = &published
+        && document.head.digest == held.digest
+        && document.held() > 0
     {
-        return format!("{}\n{}", resource.full_name(), content.held_table());
+        let options = table_options(true, OrderArg::Action);
+        let table = held_table(document, &options);
+        let text = format!("{}\n{table}", resource.full_name());
+        return (text, document.shows_all_held());
     }
     let mut text = format!(
-        "{}\n\nheld, waiting for approval: {}\n",
+        "{}\n\nheld, waiting for approval:\n  {}\napprove with digest {}\n\n",
         resource.full_name(),
-        sanitize(&held.why)
+        sanitize(&held.why),
+        sanitize(&held.digest)
     );
     for removal in &held.sample {
         text.push_str(&format!("  {}\n", sanitize(removal)));
     }
     let named = i64::try_from(held.sample.len()).unwrap_or(i64::MAX);
-    if held.total > named {
-        let more = held.total - named;
+    let more = held.total - named;
+    if more > 0 {
+        let why = match published {
+            Err(error) => explain(&error),
+            Ok(_) => "the plan in the cluster is another one".into(),
+        };
         text.push_str(&format!(
-            "  … and {more} more, in a plan that can't be read here (the right to get configmaps is \
-             needed)\n"
+            "  … and {more} more; the plan can't be read here: {why}\n"
         ));
     }
-    text.push_str(&format!("digest {}\n", sanitize(&held.digest)));
-    text
+    // A group in the sample doesn't name those who leave it.
+    let is_whole = more <= 0 && held.members + held.groups <= held.total;
+    (text, is_whole)
 }
 
 impl Resource {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
+use crate::cli::args::ViewArgs;
 use crate::telemetry::VERSION;
 
 /// Inspect and operate DirectorySync resources.
@@ -142,22 +143,17 @@ pub enum StatusOutput {
 pub struct PlanArgs {
     /// The resource's name
     pub name: String,
-    /// table, json or markdown
-    #[arg(short, long, value_enum, default_value_t = PlanOutput::Table, value_name = "FORM", hide_possible_values = true)]
-    pub output: PlanOutput,
+    #[command(flatten)]
+    pub view: ViewArgs,
+    /// Not the latest plan, but the last one before it of which something was made
+    #[arg(long, conflicts_with = "refresh")]
+    pub previous: bool,
     /// Have the operator plan anew first; only with `mode: Preview`, where a run changes nothing
     #[arg(long)]
     pub refresh: bool,
     /// How long to wait for that
     #[arg(long, value_name = "TIME", default_value = "10m")]
     pub timeout: SignedDuration,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PlanOutput {
-    Table,
-    Json,
-    Markdown,
 }
 
 #[derive(Debug, Args)]
@@ -258,6 +254,9 @@ or Secret <name>-plan (spec.planStorage). What a run would change now, without a
 
 Examples:
   kubectl directorysync plan staff
+  kubectl directorysync plan staff --person ada@example.com
+  kubectl directorysync plan staff --action Revoke,Remove --all
+  kubectl directorysync plan staff -o html > plan.html
   kubectl directorysync plan staff -o json | jq '.held[].email'";
 
 const SYNC: &str = "\
@@ -272,7 +271,8 @@ Exit codes:
   3  with --wait: done, except for changes that are held until they are approved";
 
 const APPROVE: &str = "\
-Approved is exactly what is shown: what changes in the meantime is held again.
+Approved is exactly what is shown: what changes in the meantime is held again. Where not all of it can
+be shown (the plan can't be read), --digest says that it was looked at elsewhere.
 
 Examples:
   kubectl directorysync approve staff

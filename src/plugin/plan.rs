@@ -4,15 +4,16 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::args::{PlanArgs, PlanOutput};
+use super::args::PlanArgs;
 use super::cluster::Cluster;
 use super::error::PluginError;
-use super::published::{Published, age};
+use super::published::{Published, Which, age};
 use super::resource::{Resource, State};
 use super::sync::request;
 use super::wait::{Ended, wait};
+use crate::cli::args::OutputArg;
 use crate::cli::output::print;
-use crate::text::{escaped_json, lines};
+use crate::cli::view::view;
 
 /// Shows the plan that is in the cluster, after a new one was made where that was asked for.
 pub async fn plan(cluster: &Cluster, args: &PlanArgs) -> Result<ExitCode, PluginError> {
@@ -21,26 +22,46 @@ pub async fn plan(cluster: &Cluster, args: &PlanArgs) -> Result<ExitCode, Plugin
         refresh(cluster, &resource, args).await?;
         resource = cluster.get(&args.name).await?;
     }
-    let Some(published) = Published::of(cluster, &resource).await? else {
-        return Err(PluginError::NotNow(format!(
-            "there is no plan of {}: no run of it had anything to do yet; it is {}",
-            resource.full_name(),
-            resource.state_in_words()
-        )));
+    let which = match args.previous {
+        true => Which::Previous,
+        false => Which::Latest,
     };
-    match args.output {
-        PlanOutput::Json => print(&format!("{}\n", escaped_json(published.json.trim_end())))?,
-        PlanOutput::Markdown => print(&lines(&published.markdown))?,
-        PlanOutput::Table => {
-            let content = published.content()?;
-            let of_when = age(published.written.as_ref(), Timestamp::now());
+    let Some(published) = Published::of(cluster, &resource, which).await? else {
+        return Err(PluginError::NotNow(match which {
+            Which::Latest => format!(
+                "there is no plan of {}: no run of it had anything to do yet; it is {}",
+                resource.full_name(),
+                resource.state_in_words()
+            ),
+            Which::Previous => format!(
+                "no plan of {} is kept beside the latest: none before it had changes that were made, or \
+                 the last of those was large",
+                resource.full_name()
+            ),
+        }));
+    };
+    let Published {
+        document,
+        index,
+        written,
+    } = published;
+    let name = resource.full_name();
+    let text = view(document, &name, &args.view);
+    let of_when = age(written.as_ref(), Timestamp::now());
+    match (args.view.output, which) {
+        (OutputArg::Table, Which::Latest) => {
             let eligibility = eligibility(&resource);
             print(&format!(
-                "{}: plan of the last run that had anything to do, {of_when}; {eligibility}\n{}",
-                resource.full_name(),
-                content.table()
+                "{name}: plan of the last run that had anything to do, {of_when}; {eligibility}\n{text}"
             ))?;
         }
+        (OutputArg::Table, Which::Previous) => {
+            print(&format!(
+                "{name}: an earlier plan, {of_when}; {} changes made, {} held\n{text}",
+                index.changes, index.held
+            ))?;
+        }
+        (OutputArg::Json | OutputArg::Markdown | OutputArg::Html, _) => print(&text)?,
     }
     Ok(ExitCode::SUCCESS)
 }

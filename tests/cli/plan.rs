@@ -56,9 +56,9 @@ async fn a_plan_as_json_has_the_form_that_programs_rely_on() {
         .find(|change| change["action"] == "CreateGroup")
         .unwrap();
     assert_eq!(group["name"], "engineering");
-    let mut members = [entry_uuid("ada"), entry_uuid("bob")];
-    members.sort();
-    assert_eq!(group["add"], json!(members));
+    let member =
+        |uid: &str| json!({"externalId": entry_uuid(uid), "email": format!("{uid}@example.com")});
+    assert_eq!(group["add"], json!([member("ada"), member("bob")]));
     assert_eq!(plan["held"][0]["action"], "Remove");
     assert_eq!(plan["held"][0]["email"], "leaver@example.com");
 }
@@ -72,6 +72,33 @@ async fn a_plan_as_markdown_can_go_into_a_ticket() {
     ran.prints("# ldap")
         .prints("| ada@example.com |")
         .prints("### Invite (3)");
+}
+
+#[tokio::test]
+async fn a_plan_as_a_page_for_a_browser_and_parts_of_it() {
+    let lab = Lab::new().await.with_leaver();
+
+    let page = lab.run("plan -f . -o html --quiet").await.ends_with(0);
+    assert!(page.stdout.starts_with("<!DOCTYPE html>"), "{page}");
+    page.prints("Plan of <bdi>identity/staff</bdi>")
+        .prints("<bdi>ada@example.com</bdi>")
+        .prints("Held, waiting for approval (1)");
+
+    let of_ada = "plan -f . --quiet --person ADA@example.com --order person";
+    let of_ada = lab.run(of_ada).await.ends_with(0);
+    let of_ada = of_ada.prints(
+        "\nada@example.com\n  Invite: new in the directory\n  comes into group engineering\n",
+    );
+    assert!(!of_ada.stdout.contains("bob@"), "{of_ada}");
+    assert!(!of_ada.stdout.contains("leaver@"), "{of_ada}");
+
+    let cut = "plan -f . -o markdown --max-bytes 700 --quiet";
+    let cut = lab.run(cut).await.ends_with(0).prints("_Cut here: ");
+    assert!(cut.stdout.len() <= 700, "{cut}");
+    lab.run("plan -f . --action revoked")
+        .await
+        .ends_with(1)
+        .complains("choose among Invite, Link");
 }
 
 #[tokio::test]

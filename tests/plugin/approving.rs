@@ -50,7 +50,7 @@ async fn held_removals_are_shown_in_full_and_go_ahead_once_approved() {
         );
     }
     done.prints("gone from the directory")
-        .prints(&format!("digest {digest}"))
+        .prints(&format!("approve with digest {digest}"))
         .prints("directorysyncs.directorysync.dev/staff held changes approved")
         .prints("/staff: in sync: in sync with");
     assert_eq!(world.revoked(), 7);

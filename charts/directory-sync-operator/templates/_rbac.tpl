@@ -15,7 +15,7 @@
   {{- end }}
   verbs: [get]
 {{- with .Values.rbac.planSecrets }}
-# Writes <resource>-plan of resources with planStorage: Secret.
+# Writes <resource>-plan, and <resource>-plan-2 and so on of large plans, of resources with planStorage: Secret.
 - apiGroups: [""]
   resources: [secrets]
   {{- if has "*" . }}
@@ -28,7 +28,7 @@
   {{- end }}
   verbs: [{{ if $.Values.rbac.secretNames }}get, {{ end }}create, patch]
 {{- end }}
-# Reads certificate bundles; writes <resource>-plan.
+# Reads certificate bundles; writes <resource>-plan, and <resource>-plan-2 and so on of large plans.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, create, patch]

@@ -6,6 +6,7 @@ mod manifests;
 mod operator;
 mod state;
 mod vendor_urls;
+mod view;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -14,6 +15,7 @@ pub use manifests::ManifestArgs;
 pub use operator::OperatorArgs;
 pub use state::StateArgs;
 pub use vendor_urls::VendorUrlArgs;
+pub use view::{OrderArg, OutputArg, ViewArgs};
 
 use crate::sync::explain::{QUESTION_MAX, Question};
 use crate::sync::guard::Digest;
@@ -69,12 +71,8 @@ pub enum Command {
 pub struct PlanArgs {
     #[command(flatten)]
     pub manifests: ManifestArgs,
-    /// The form of the plan
-    #[arg(
-        help_heading = OPTIONS,
-        short,
-        long, value_enum, default_value_t = OutputArg::Table, hide_possible_values = true, value_name = "table|json|markdown")]
-    pub output: OutputArg,
+    #[command(flatten)]
+    pub view: ViewArgs,
     /// End with 2 where changes are pending, and with 0 only where there is nothing to do
     #[arg(help_heading = OPTIONS, long)]
     pub detailed_exitcode: bool,
@@ -156,13 +154,6 @@ pub struct ProgressArgs {
     /// Print no progress
     #[arg(help_heading = OPTIONS, short, long)]
     pub quiet: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OutputArg {
-    Table,
-    Json,
-    Markdown,
 }
 
 #[derive(Debug, Args)]

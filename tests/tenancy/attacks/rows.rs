@@ -785,7 +785,7 @@ fn organizations_of_others(table: &mut Table<'_>) {
     let plan = format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: staff-plan\n  namespace: identity\n  ownerReferences: \
          [{{apiVersion: directorysync.dev/v1alpha1, kind: DirectorySync, name: staff, uid: {THEIR_ORGANIZATION}}}]\n\
-         immutable: true\ndata: {{plan.json: \"{{}}\"}}\n"
+         immutable: true\ndata: {{plan.md: \"mine\"}}\n"
     );
     table.editor(
         "a plan of one's own writing that can't be changed",

@@ -13,8 +13,8 @@ use crate::sync::plan::groups::Target;
 use crate::sync::plan::people::Presence;
 use crate::sync::plan::write_only;
 use crate::sync::plan::{
-    Action, CachedMembers, Change, CurrentRule, GroupAction, GroupCache, GroupState, Kind, Plan,
-    Reason, RemovedMember, Subject, Update,
+    Action, CachedMembers, Change, CurrentRule, GroupAction, GroupCache, GroupState, Kind, Names,
+    Plan, Reason, RemovedMember, Subject, Update,
 };
 use crate::sync::roster::{Eligibility, Person, Roster};
 
@@ -40,6 +40,10 @@ impl Draft<'_> {
             account_rule: roster.account_rule.as_ref().map(CurrentRule::from),
             ..Plan::default()
         };
+        let content = match &kind {
+            DraftKind::Compared(compared) => Some(compared.content),
+            DraftKind::WriteOnly(_) => None,
+        };
         let mut problems = match kind {
             DraftKind::Compared(compared) => compare(*compared, roster, memory, read, &mut plan),
             DraftKind::WriteOnly(policy) => {
@@ -63,6 +67,7 @@ impl Draft<'_> {
         plan.unseen = unseen.collect();
         plan.groups
             .sort_by(|a, b| a.external_id.cmp(&b.external_id));
+        plan.names = Names::of(&plan, roster, content, memory.sent());
         plan
     }
 }

@@ -5,6 +5,7 @@ mod complete;
 mod draft;
 mod group_state;
 mod groups;
+mod names;
 mod people;
 mod restores;
 mod sent;
@@ -18,6 +19,7 @@ pub(crate) use draft::{DesiredGroup, Existing, Unmanaged};
 pub use draft::{Draft, draft};
 pub use group_state::GroupState;
 pub(crate) use group_state::{CachedMembers, GroupCache};
+pub use names::Names;
 pub use restores::{Revocations, RuleId};
 
 use std::collections::HashMap;
@@ -66,6 +68,8 @@ pub struct Plan {
     pub(crate) protected: Vec<(Box<str>, Vec<ExternalId>)>,
     /// Stands for all members who aren't ours to move, for the same.
     pub(crate) unmanaged: Unmanaged,
+    /// Emails of people whom changes of groups name.
+    pub names: Names,
     /// What else a plan for a server that can't be read does; `None` where nothing is sent.
     pub sent: Option<Sent>,
 }

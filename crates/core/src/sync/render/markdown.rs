@@ -1,144 +1,219 @@
-//! The form for a ConfigMap or a ticket.
+//! The form for a ConfigMap, a ticket or a comment.
 
-use crate::sync::guard::GuardedPlan;
-use crate::sync::plan::Change;
-use crate::sync::render::{Bounded, ORDER, Sides, detail_of, summary, title, warning};
-use crate::text::sanitize;
+use super::document::{ChangeRow, Entry, PlanDocument};
+use super::{details, leaving, plain, warning};
 
 /// Room for the note that something was cut.
 const NOTE: usize = 100;
 
-/// The plan in Markdown, cut at `max_bytes` with a note that tells how many lines are missing.
-pub fn markdown(guarded: &GuardedPlan, sides: &Sides<'_>, max_bytes: usize) -> String {
-    let plan = &*guarded.approved;
-    let (counts, write_only) = (&plan.counts, plan.is_write_only());
-    let mut lines: Vec<String> = vec![
+/// How long a plan in Markdown may be.
+#[derive(Debug, Clone, Copy)]
+pub struct MarkdownOptions {
+    /// Most bytes; what is longer is cut at a line, with a note that says how much is missing.
+    pub max_bytes: usize,
+    /// Most members of a group on each side that a row names; the others are counted.
+    pub members: usize,
+}
+
+impl MarkdownOptions {
+    /// Everything.
+    pub const WHOLE: Self = Self {
+        max_bytes: usize::MAX,
+        members: usize::MAX,
+    };
+}
+
+/// The plan in Markdown.
+pub fn markdown(document: &PlanDocument<'_>, options: MarkdownOptions) -> String {
+    let head = &document.head;
+    let sizes = &head.sizes;
+    let mut page = Page::new(options);
+    page.lines([
         format!(
             "# {} → {}",
-            escape(sides.source),
-            escape(sides.organization)
+            escape(&head.source),
+            escape(&head.organization)
         ),
         String::new(),
-        format!("Plan: {}.", summary(plan)),
+        format!("Plan: {}.", document.summary()),
         String::new(),
         "| | people | groups |".into(),
         "|---|---|---|".into(),
         format!(
             "| directory | {} active, {} disabled | {} |",
-            counts.active, counts.disabled, counts.groups
+            sizes.active, sizes.disabled, sizes.directory_groups
         ),
-        match write_only {
-            true => format!(
-                "| organization, which can't be read | {} by our imports | {} by our imports |",
-                counts.managed_members, counts.managed_groups
+        match (sizes.members, sizes.groups) {
+            (Some(members), Some(groups)) => format!(
+                "| organization | {members} ({} ours) | {groups} ({} ours) |",
+                sizes.managed_members, sizes.managed_groups
             ),
-            false => format!(
-                "| organization | {} ({} ours) | {} ({} ours) |",
-                counts.members,
-                counts.managed_members,
-                counts.organization_groups,
-                counts.managed_groups
+            _ => format!(
+                "| organization, which can't be read | {} by our imports | {} by our imports |",
+                sizes.managed_members, sizes.managed_groups
             ),
         },
-    ];
-    if let Some(held) = &guarded.held {
-        lines.extend([
+    ]);
+    if document.held() > 0 {
+        page.lines([
             String::new(),
             "## Waiting for approval".into(),
             String::new(),
             format!(
                 "To let exactly these changes go ahead, approve the digest `{}`. They are held because:",
-                guarded.digest
+                plain(&head.digest).replace('`', "")
             ),
             String::new(),
         ]);
-        lines.extend(
-            held.why
+        page.lines(
+            head.held_because
                 .iter()
-                .map(|why| format!("- {}", escape(&why.to_string()))),
+                .map(|why| format!("- {}", escape(why))),
         );
-        sections(
-            &mut lines,
-            write_only,
-            held.with_limits()
-                .map(|(change, limit)| (change, Some(limit))),
-        );
+        page.sections(document, &document.held);
+        page.omitted(document, "held");
     }
-    if !plan.problems.is_empty() {
-        lines.extend([String::new(), "## Problems".into()]);
-        for (reason, count, kept) in plan.problems.by_reason() {
-            lines.extend([
+    if !document.problems.is_empty() {
+        page.lines([String::new(), "## Problems".into()]);
+        for (reason, count, rows) in document.problems_by_reason() {
+            page.lines([
                 String::new(),
-                format!("### {reason} ({count})"),
+                format!("### {} ({count})", escape(reason)),
                 String::new(),
             ]);
-            lines.extend(
-                kept.iter()
+            page.lines(
+                rows.iter()
                     .map(|problem| format!("- {}", escape(&problem.message))),
             );
-            if count > kept.len() {
-                lines.push(format!("- … and {} more", count - kept.len()));
+            if count > rows.len() {
+                page.line(format!("- … and {} more", count - rows.len()));
             }
         }
     }
-    if !plan.changes.is_empty() {
-        lines.extend([String::new(), "## Changes".into()]);
-        sections(
-            &mut lines,
-            write_only,
-            plan.changes.iter().map(|change| (change, None)),
-        );
+    if !document.changes.is_empty() {
+        page.lines([String::new(), "## Changes".into()]);
+        page.sections(document, &document.changes);
+        page.omitted(document, "changes");
     }
-
-    let mut text = Bounded::new(max_bytes, NOTE);
-    let all = lines.len();
-    let shown = lines.iter().take_while(|line| text.line(line)).count();
-    let mut text = text.text;
-    if shown < all {
-        text.push_str(&format!("\n_Cut here: {} more lines._\n", all - shown));
-    }
-    text
+    page.end()
 }
 
-fn sections<'a>(
-    lines: &mut Vec<String>,
-    write_only: bool,
-    changes: impl Iterator<Item = (&'a Change, Option<&'static str>)> + Clone,
-) {
-    for kind in ORDER {
-        let of_kind = changes.clone().filter(|(change, _)| change.kind() == kind);
-        let count = of_kind.clone().count();
-        if count == 0 {
-            continue;
+/// A text that is cut at whole lines so that it fits.
+struct Page {
+    text: String,
+    options: MarkdownOptions,
+    left_out: usize,
+}
+
+impl Page {
+    fn new(options: MarkdownOptions) -> Self {
+        Self {
+            text: String::new(),
+            options,
+            left_out: 0,
         }
-        lines.extend([
-            String::new(),
-            format!("### {} ({count})", title(kind)),
-            String::new(),
-        ]);
-        if let Some(warning) = warning(kind, write_only) {
-            lines.extend([format!("Mind: {warning}."), String::new()]);
+    }
+
+    fn has_room(&self) -> bool {
+        self.left_out == 0
+    }
+
+    /// Adds a line unless it, or one before it, doesn't fit.
+    fn line(&mut self, line: String) {
+        let max = self.options.max_bytes.saturating_sub(NOTE);
+        if self.has_room() && self.text.len() + line.len() < max {
+            self.text.push_str(&line);
+            self.text.push('\n');
+        } else {
+            self.left_out += 1;
         }
-        lines.extend([
-            "| who or what | external id | why | |".into(),
-            "|---|---|---|---|".into(),
-        ]);
-        lines.extend(of_kind.map(|(change, limit)| {
-            format!(
-                "| {} | {} | {} | {} |",
-                escape(change.subject.label()),
-                escape(change.external_id().as_str()),
-                change.reason.describe(),
-                escape(&detail_of(change, limit))
-            )
-        }));
+    }
+
+    fn lines(&mut self, lines: impl IntoIterator<Item = String>) {
+        lines.into_iter().for_each(|line| self.line(line));
+    }
+
+    fn omitted(&mut self, document: &PlanDocument<'_>, list: &str) {
+        if let Some(count) = document.omitted.get(list) {
+            self.lines([
+                String::new(),
+                format!("_{count} more had no room in the published plan._"),
+            ]);
+        }
+    }
+
+    fn sections(&mut self, document: &PlanDocument<'_>, entries: &[Entry<'_>]) {
+        for section in entries.chunk_by(|a, b| a.action() == b.action()) {
+            let first = &section[0];
+            self.lines([
+                String::new(),
+                format!("### {} ({})", escape(first.action()), section.len()),
+                String::new(),
+            ]);
+            let write_only = document.head.sizes.is_write_only();
+            let warning = first.kind().and_then(|kind| warning(kind, write_only));
+            if let Some(warning) = warning {
+                self.lines([format!("Mind: {warning}."), String::new()]);
+            }
+            self.lines([
+                "| who or what | external id | why |".into(),
+                "|---|---|---|".into(),
+            ]);
+            for entry in section {
+                // A row that has no room anyway isn't made.
+                match self.has_room() {
+                    true => self.row(&document.row(entry)),
+                    false => self.left_out += 1,
+                }
+            }
+        }
+    }
+
+    fn row(&mut self, row: &ChangeRow<'_>) {
+        let max = self.options.members;
+        let mut why = details(row)
+            .iter()
+            .map(|one| escape(one))
+            .collect::<Vec<_>>()
+            .join("; ");
+        let remove = row.remove.as_deref().unwrap_or_default();
+        let add = row.add.as_deref().unwrap_or_default();
+        let add = add.iter().map(|member| plain(member.label()));
+        let remove = remove.iter().map(leaving);
+        for (mark, all) in [("−", remove.collect::<Vec<_>>()), ("+", add.collect())] {
+            if all.is_empty() {
+                continue;
+            }
+            let names = all.iter().take(max).map(|name| escape(name));
+            let mut names = names.collect::<Vec<_>>().join(", ");
+            if all.len() > max {
+                names.push_str(&format!(", … and {} more", all.len() - max));
+            }
+            why.push_str(&format!("<br>{mark} {names}"));
+        }
+        self.line(format!(
+            "| {} | {} | {why} |",
+            escape(row.label()),
+            escape(&row.external_id),
+        ));
+    }
+
+    fn end(mut self) -> String {
+        if self.left_out > 0 {
+            let note = format!("\n_Cut here: {} more lines._\n", self.left_out);
+            self.text.push_str(&note);
+        }
+        self.text
     }
 }
 
-/// A remote side's text so that it stays text: no markup, no table cells, no line breaks, no HTML.
+/// A remote side's text so that it stays text: no markup, no table cells, no line breaks, no HTML, no
+/// links, and nobody is mentioned by it (`@name` on GitHub and GitLab).
 fn escape(text: &str) -> String {
+    let text = plain(text);
     let mut escaped = String::with_capacity(text.len());
-    for c in sanitize(text).chars() {
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
         match c {
             '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '#' | '!' | '~' => {
                 escaped.push('\\');
@@ -147,8 +222,15 @@ fn escape(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
+            // A mention begins a word; an email doesn't.
+            '@' if !before.is_alphanumeric() => escaped.push_str("@<!-- -->"),
+            ':' if text[at..].starts_with("://") => escaped.push_str("&#58;"),
+            '.' if at >= 3 && text.as_bytes()[at - 3..at].eq_ignore_ascii_case(b"www") => {
+                escaped.push_str("&#46;")
+            }
             c => escaped.push(c),
         }
+        before = c;
     }
     escaped
 }

@@ -1,14 +1,23 @@
-//! A plan for people and programs: table, Markdown, JSON.
+//! A plan for people and programs: table, Markdown, HTML, JSON, and the form in which it is published.
 
-mod json;
+mod document;
+mod html;
 mod markdown;
+mod published;
+mod select;
 mod table;
 
-pub use json::json;
-pub use markdown::markdown;
-pub use table::table;
+pub use document::{
+    ChangeRow, EvidenceRow, Head, MemberRow, PlanDocument, ProblemRow, Sizes, Word, json,
+};
+pub use html::html;
+pub use markdown::{MarkdownOptions, markdown};
+pub use published::{PublishedPlan, UnreadablePlan, publish, read};
+pub use select::{NamePattern, Selection, action};
+pub use table::{Order, TableOptions, held_table, table};
 
-use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Plan, Reason};
+use crate::sync::plan::{Kind, Reason};
+use crate::text::{one_line, visible};
 
 /// Between what a plan makes its changes.
 #[derive(Debug, Clone, Copy)]
@@ -36,21 +45,6 @@ pub fn title(kind: Kind) -> &'static str {
     }
 }
 
-/// Kinds as they are shown: what takes access away first, however much else there is.
-const ORDER: [Kind; Kind::ALL.len()] = [
-    Kind::Revoke,
-    Kind::Remove,
-    Kind::DeleteGroup,
-    Kind::Invite,
-    Kind::Link,
-    Kind::Relink,
-    Kind::Restore,
-    Kind::CreateGroup,
-    Kind::RelinkGroup,
-    Kind::RenameGroup,
-    Kind::UpdateGroup,
-];
-
 /// What somebody who approves this kind of change has to know. A server that can't be read (`write_only`)
 /// answers an import with success, whatever it did.
 fn warning(kind: Kind, write_only: bool) -> Option<&'static str> {
@@ -72,67 +66,87 @@ fn warning(kind: Kind, write_only: bool) -> Option<&'static str> {
     }
 }
 
-/// `3 Invite, 1 Revoke`, or that there is nothing.
-fn summary(plan: &Plan) -> String {
-    let counts: Vec<String> = plan
-        .counts_by_kind()
-        .into_iter()
-        .map(|(kind, count)| format!("{count} {}", kind.name()))
-        .collect();
-    if counts.is_empty() {
-        "nothing to change".into()
-    } else {
-        counts.join(", ")
-    }
+/// A remote side's text on one line, uncut, without characters that change how others are shown.
+fn plain(text: &str) -> String {
+    one_line(&visible(text))
 }
 
-/// What is special about a change, after its subject and id.
-fn detail(change: &Change) -> String {
-    let count = |count: usize| match count {
+fn members(count: usize) -> String {
+    match count {
         1 => "1 member".to_owned(),
         count => format!("{count} members"),
-    };
-    match &change.action {
-        Action::Member(action) => match action {
-            MemberAction::Invite { staged: true, .. } => "staged, no invitation yet".into(),
-            MemberAction::Invite {
-                from: Some(from), ..
-            } => format!("in place of the invitation to {from}, which is withdrawn"),
-            MemberAction::Relink { from } => format!("was {from}"),
-            MemberAction::Revoke { evidence } | MemberAction::Remove { evidence } => {
-                evidence.to_string()
-            }
-            MemberAction::Invite { .. } | MemberAction::Link | MemberAction::Restore => {
-                String::new()
-            }
-        },
-        Action::Group(action) => match action {
-            GroupAction::Create { add } => count(add.len()),
-            GroupAction::Relink { from } => from
-                .as_ref()
-                .map_or_else(|| "had no external id".into(), |from| format!("was {from}")),
-            GroupAction::Rename { from } => format!("was {from}"),
-            GroupAction::Update(update) => {
-                format!("+{} −{}", update.add.len(), update.remove.len())
-            }
-            GroupAction::Delete {
-                evidence, members, ..
-            } => match members {
-                Some(all) => format!("{}; {evidence}", count(all.len())),
-                None => format!("members unknown; {evidence}"),
-            },
-        },
     }
 }
 
-/// The same, and which limit holds it.
-fn detail_of(change: &Change, limit: Option<&str>) -> String {
-    let detail = detail(change);
-    match limit {
-        None => detail,
-        Some(limit) if detail.is_empty() => format!("held by {limit}"),
-        Some(limit) => format!("{detail}; held by {limit}"),
+/// What there is to say about a change beside whom it is about: why, on what evidence, what is special,
+/// and which limit holds it.
+fn details(row: &ChangeRow<'_>) -> Vec<String> {
+    let mut details = vec![match &row.reason {
+        Word::Known(reason) => reason.describe().to_owned(),
+        Word::Other(word) => plain(word),
+    }];
+    let from = row.from.as_deref().map(plain);
+    let (add, remove) = (row.add.as_ref(), row.remove.as_ref());
+    match (row.kind(), from) {
+        (Some(Kind::Invite), Some(from)) => details.push(format!(
+            "in place of the invitation to {from}, which is withdrawn"
+        )),
+        (Some(Kind::RelinkGroup), None) => details.push("had no external id".into()),
+        (_, Some(from)) => details.push(format!("was {from}")),
+        (Some(Kind::CreateGroup), None) => details.push(members(add.map_or(0, Vec::len))),
+        (Some(Kind::DeleteGroup), None) => details.push(match remove {
+            Some(all) => members(all.len()),
+            None => "members unknown".into(),
+        }),
+        (_, None) if add.is_some() || remove.is_some() => details.push(format!(
+            "+{} −{}",
+            add.map_or(0, Vec::len),
+            remove.map_or(0, Vec::len)
+        )),
+        (_, None) => {}
     }
+    if row.staged {
+        details.push("staged, no invitation yet".into());
+    }
+    details.extend(
+        row.evidence
+            .as_ref()
+            .map(|evidence| plain(&evidence.detail)),
+    );
+    details.extend(
+        row.held_by
+            .as_ref()
+            .map(|limit| format!("held by {}", plain(limit))),
+    );
+    details
+}
+
+/// Somebody who leaves a group, with the evidence.
+fn leaving(member: &MemberRow<'_>) -> String {
+    match &member.evidence {
+        Some(evidence) => format!("{}: {}", plain(member.label()), plain(&evidence.detail)),
+        None => plain(member.label()),
+    }
+}
+
+/// The sizes of both sides, on two lines.
+fn sizes(sizes: &Sizes) -> [String; 2] {
+    [
+        format!(
+            "directory: {} active, {} disabled, {} groups",
+            sizes.active, sizes.disabled, sizes.directory_groups
+        ),
+        match (sizes.members, sizes.groups) {
+            (Some(members), Some(groups)) => format!(
+                "organization: {members} members ({} ours), {groups} groups ({} ours)",
+                sizes.managed_members, sizes.managed_groups
+            ),
+            _ => format!(
+                "organization: can't be read; {} members and {} groups by our imports",
+                sizes.managed_members, sizes.managed_groups
+            ),
+        },
+    ]
 }
 
 impl Reason {
@@ -155,31 +169,5 @@ impl Reason {
             Self::SameName => "a group already, by name",
             Self::RevokedLongAgo => "revoked by an earlier run (removeAfter)",
         }
-    }
-}
-
-/// A text that is cut at whole lines so that it fits.
-struct Bounded {
-    text: String,
-    max: usize,
-}
-
-impl Bounded {
-    /// `note` is what the caller will want to add when something didn't fit.
-    fn new(max: usize, note: usize) -> Self {
-        Self {
-            text: String::new(),
-            max: max.saturating_sub(note),
-        }
-    }
-
-    /// Adds a line unless it doesn't fit any more.
-    fn line(&mut self, line: &str) -> bool {
-        let fits = self.text.len() + line.len() < self.max;
-        if fits {
-            self.text.push_str(line);
-            self.text.push('\n');
-        }
-        fits
     }
 }

@@ -1,0 +1,92 @@
+//! Emails of the people whom changes of groups name by id, so that a plan can be read.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use crate::directory::{Email, ExternalId};
+use crate::organization::model::Content;
+use crate::sync::plan::{GroupAction, Plan};
+use crate::sync::roster::Roster;
+use crate::sync::sent::SentState;
+
+/// Emails of people in changes of groups who aren't the subject of a change themselves.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    by_id: HashMap<ExternalId, Email>,
+    unmanaged: HashMap<Uuid, Email>,
+}
+
+impl Names {
+    /// The email of whoever has this external id.
+    pub fn email(&self, id: &ExternalId) -> Option<&Email> {
+        self.by_id.get(id)
+    }
+
+    /// The email of a member whom the resource doesn't manage.
+    pub fn unmanaged(&self, member: &Uuid) -> Option<&Email> {
+        self.unmanaged.get(member)
+    }
+
+    /// Those whom `plan` needs. `content` is the organization where it can be read, `sent` what was sent
+    /// where it can't.
+    pub(super) fn of(
+        plan: &Plan,
+        roster: &Roster,
+        content: Option<&Content>,
+        sent: &SentState,
+    ) -> Self {
+        let mut ids: HashSet<&ExternalId> = HashSet::new();
+        let mut unmanaged: HashSet<Uuid> = HashSet::new();
+        for change in &plan.changes {
+            match change.group() {
+                Some(GroupAction::Create { add }) => ids.extend(add),
+                Some(GroupAction::Update(update)) => {
+                    ids.extend(&update.add);
+                    ids.extend(update.remove.iter().map(|leaving| &leaving.external_id));
+                }
+                Some(GroupAction::Delete {
+                    members,
+                    unmanaged: others,
+                    ..
+                }) => {
+                    ids.extend(members.iter().flatten());
+                    unmanaged.extend(others);
+                }
+                _ => {}
+            }
+        }
+        if ids.is_empty() && unmanaged.is_empty() {
+            return Self::default();
+        }
+        for change in &plan.changes {
+            if change.subject.email().is_some() {
+                ids.remove(change.external_id());
+            }
+        }
+        let mut names = Self::default();
+        for member in content.iter().flat_map(|content| &content.members) {
+            let id = member.external_id.as_ref();
+            if let Some(id) = id.filter(|id| ids.contains(id)) {
+                names.by_id.insert(id.clone(), member.email.clone());
+            }
+            if unmanaged.contains(&member.id) {
+                names.unmanaged.insert(member.id, member.email.clone());
+            }
+        }
+        for (email, account) in &sent.accounts {
+            let id = &account.external_id;
+            if ids.contains(id) {
+                names.by_id.insert(id.clone(), email.clone());
+            }
+        }
+        for id in ids {
+            let person = roster.by_id.get(id);
+            let email = person.and_then(|&at| roster.people[at as usize].email.as_ref());
+            if let (false, Some(email)) = (names.by_id.contains_key(id), email) {
+                names.by_id.insert(id.clone(), email.clone());
+            }
+        }
+        names
+    }
+}

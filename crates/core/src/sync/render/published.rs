@@ -1,0 +1,245 @@
+//! The form in which a plan is published whole: compressed JSON lines, in which each person stands once.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
+
+use super::document::{ChangeRow, Entry, EvidenceRow, Head, MemberRow, PlanDocument, ProblemRow};
+use crate::sync::plan::Kind;
+
+/// A reader that is given more than this, decompressed, takes it for an attack.
+const DECOMPRESSED_MAX: u64 = 1 << 30;
+
+/// A plan as it is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedPlan {
+    /// Compressed JSON lines (gzip).
+    pub bytes: Vec<u8>,
+    /// How many changes and problems had no room.
+    pub omitted: usize,
+}
+
+/// Why a published plan can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum UnreadablePlan {
+    /// It isn't gzip, or was cut.
+    #[error("it can't be decompressed")]
+    Compression(#[from] std::io::Error),
+    /// It isn't in a form that this version knows.
+    #[error("it has another form")]
+    Form(#[from] serde_json::Error),
+    /// A group names somebody whom the plan doesn't have.
+    #[error("it names a person whom it doesn't have")]
+    Person,
+    /// There is no end, or too much before it.
+    #[error("it has no end")]
+    Endless,
+}
+
+/// One line. A person stands before the first change that names them, and is named by number: the first
+/// one is 0.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Line<'a> {
+    Plan(Cow<'a, Head>),
+    /// The external id and the email.
+    Person(Option<Cow<'a, str>>, Option<Cow<'a, str>>),
+    /// A change that is held, who comes into its group and who leaves it, these with their evidence
+    /// where it isn't that the directory doesn't list them.
+    Held(
+        Box<ChangeRow<'a>>,
+        Option<Vec<u32>>,
+        Option<Vec<Leaving<'a>>>,
+    ),
+    Change(
+        Box<ChangeRow<'a>>,
+        Option<Vec<u32>>,
+        Option<Vec<Leaving<'a>>>,
+    ),
+    Problem(Cow<'a, ProblemRow<'a>>),
+    /// How many of which list had no room. The last line.
+    Omitted(BTreeMap<String, usize>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Leaving<'a> {
+    Absent(u32),
+    By(u32, EvidenceRow<'a>),
+}
+
+/// The plan in the form for [`read`], of at most so many bytes. What waits for a person comes first: where
+/// there is no room for everything, changes that go ahead are left out before held ones.
+pub fn publish(document: &PlanDocument<'_>, max_bytes: usize) -> PublishedPlan {
+    let mut writer = Writer {
+        // The fastest level: a plan of 100,000 changes is written within a run.
+        gzip: GzEncoder::new(vec![], Compression::fast()),
+        // What the encoder keeps for a while, and the end.
+        max: max_bytes.saturating_sub(ROOM),
+        people: HashMap::new(),
+        omitted: BTreeMap::new(),
+    };
+    writer.line(&Line::Plan(Cow::Borrowed(&document.head)));
+    for row in document.rows(&document.held) {
+        writer.change("held", &row, Line::Held);
+    }
+    for problem in &document.problems {
+        if writer.has_room("problems") {
+            writer.line(&Line::Problem(Cow::Borrowed(problem)));
+        }
+    }
+    for row in document.rows(&document.changes) {
+        writer.change("changes", &row, Line::Change);
+    }
+    let omitted = std::mem::take(&mut writer.omitted);
+    let sum = omitted.values().sum();
+    writer.line(&Line::Omitted(omitted));
+    PublishedPlan {
+        bytes: writer.gzip.finish().expect("a vector takes everything"),
+        omitted: sum,
+    }
+}
+
+/// Room for what the encoder hasn't written yet.
+const ROOM: usize = 96 * 1024;
+
+struct Writer<'a> {
+    gzip: GzEncoder<Vec<u8>>,
+    max: usize,
+    people: HashMap<(Option<Cow<'a, str>>, Option<Cow<'a, str>>), u32>,
+    omitted: BTreeMap<String, usize>,
+}
+
+impl<'a> Writer<'a> {
+    fn line(&mut self, line: &Line<'_>) {
+        serde_json::to_writer(&mut self.gzip, line)
+            .and_then(|()| self.gzip.write_all(b"\n").map_err(serde_json::Error::io))
+            .expect("a vector takes everything, and everything in a line has a JSON form");
+    }
+
+    /// Whether one more of this list has room; counted where it hasn't.
+    fn has_room(&mut self, list: &str) -> bool {
+        let fits = self.gzip.get_ref().len() < self.max;
+        if !fits {
+            *self.omitted.entry(list.to_owned()).or_default() += 1;
+        }
+        fits
+    }
+
+    fn person(&mut self, member: &MemberRow<'a>) -> u32 {
+        let key = (member.external_id.clone(), member.email.clone());
+        if let Some(place) = self.people.get(&key) {
+            return *place;
+        }
+        self.line(&Line::Person(key.0.clone(), key.1.clone()));
+        let place = u32::try_from(self.people.len()).unwrap_or(u32::MAX);
+        self.people.insert(key, place);
+        place
+    }
+
+    fn change(
+        &mut self,
+        list: &str,
+        row: &ChangeRow<'a>,
+        line: fn(Box<ChangeRow<'a>>, Option<Vec<u32>>, Option<Vec<Leaving<'a>>>) -> Line<'a>,
+    ) {
+        if !self.has_room(list) {
+            return;
+        }
+        let mut row = row.clone();
+        let add = row.add.take().map(|members| {
+            let places = members.iter().map(|member| self.person(member));
+            places.collect()
+        });
+        let remove = row.remove.take().map(|members| {
+            let leaving = members.into_iter().map(|member| {
+                let place = self.person(&member);
+                match member.evidence {
+                    Some(evidence) if evidence != EvidenceRow::absent() => {
+                        Leaving::By(place, evidence)
+                    }
+                    _ => Leaving::Absent(place),
+                }
+            });
+            leaving.collect()
+        });
+        self.line(&line(Box::new(row), add, remove));
+    }
+}
+
+/// Reads what [`publish`] wrote.
+///
+/// # Errors
+/// As [`UnreadablePlan`].
+pub fn read(bytes: &[u8]) -> Result<PlanDocument<'static>, UnreadablePlan> {
+    let mut lines = BufReader::new(GzDecoder::new(bytes).take(DECOMPRESSED_MAX));
+    let mut document = PlanDocument::default();
+    let mut people: Vec<MemberRow<'static>> = vec![];
+    let mut text = String::new();
+    loop {
+        text.clear();
+        if lines.read_line(&mut text)? == 0 {
+            return Err(UnreadablePlan::Endless);
+        }
+        match serde_json::from_str::<Line<'static>>(&text)? {
+            Line::Plan(head) => document.head = head.into_owned(),
+            Line::Person(external_id, email) => people.push(MemberRow {
+                external_id,
+                email,
+                evidence: None,
+            }),
+            Line::Held(row, add, remove) => {
+                document.held.push(whole(row, add, remove, &people)?);
+            }
+            Line::Change(row, add, remove) => {
+                document.changes.push(whole(row, add, remove, &people)?);
+            }
+            Line::Problem(problem) => document.problems.push(problem.into_owned()),
+            Line::Omitted(omitted) => {
+                document.omitted = omitted;
+                text.clear();
+                // To the checksum: that it was reached says that nothing is missing.
+                return match lines.read_line(&mut text)? {
+                    0 => Ok(document),
+                    _ => Err(UnreadablePlan::Endless),
+                };
+            }
+        }
+    }
+}
+
+fn whole(
+    mut row: Box<ChangeRow<'static>>,
+    add: Option<Vec<u32>>,
+    remove: Option<Vec<Leaving<'static>>>,
+    people: &[MemberRow<'static>],
+) -> Result<Entry<'static>, UnreadablePlan> {
+    let person = |place: u32| {
+        let person = people.get(place as usize);
+        person.cloned().ok_or(UnreadablePlan::Person)
+    };
+    let is_deletion = row.kind() == Some(Kind::DeleteGroup);
+    row.add = match add {
+        Some(places) => Some(places.into_iter().map(person).collect::<Result<_, _>>()?),
+        None => None,
+    };
+    let leaving = |leaving| {
+        let (place, evidence) = match leaving {
+            Leaving::By(place, evidence) => (place, Some(evidence)),
+            // Members of a deleted group have the evidence of the group.
+            Leaving::Absent(place) if is_deletion => (place, None),
+            Leaving::Absent(place) => (place, Some(EvidenceRow::absent())),
+        };
+        person(place).map(|person| MemberRow { evidence, ..person })
+    };
+    row.remove = match remove {
+        Some(all) => Some(all.into_iter().map(leaving).collect::<Result<_, _>>()?),
+        None => None,
+    };
+    Ok(Entry::Row(row))
+}

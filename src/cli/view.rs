@@ -1,0 +1,65 @@
+//! A plan on standard output, as it was asked for.
+
+use std::io::{self, IsTerminal as _};
+
+use super::args::{OrderArg, OutputArg, ViewArgs};
+use crate::sync::render::{
+    MarkdownOptions, Order, PlanDocument, Selection, TableOptions, html, json, markdown, table,
+};
+use crate::text::escaped_json;
+
+/// Rows of each list, and members of each group, that a terminal shows unless it is asked for more.
+const ROWS: usize = 50;
+/// Members of a group on each side that Markdown names where its length is limited.
+const MEMBERS: usize = 50;
+
+/// The plan of the resource of this name in the form that was asked for.
+pub fn view(document: PlanDocument<'_>, title: &str, args: &ViewArgs) -> String {
+    let document = document.select(&Selection {
+        people: args.person.clone(),
+        groups: args.group.clone(),
+        actions: args.action.clone(),
+    });
+    match args.output {
+        OutputArg::Table => table(&document, &table_options(args.all, args.order)),
+        OutputArg::Json => format!("{}\n", escaped_json(&json(&document))),
+        OutputArg::Markdown => markdown(
+            &document,
+            match args.max_bytes {
+                None => MarkdownOptions::WHOLE,
+                Some(max_bytes) => MarkdownOptions {
+                    max_bytes,
+                    members: MEMBERS,
+                },
+            },
+        ),
+        OutputArg::Html => html(&document, title),
+    }
+}
+
+/// A table fits the terminal; elsewhere nothing is cut or wrapped.
+pub fn table_options(all: bool, order: OrderArg) -> TableOptions {
+    let width = width();
+    TableOptions {
+        width,
+        rows: match width {
+            Some(_) if !all => ROWS,
+            _ => usize::MAX,
+        },
+        order: match order {
+            OrderArg::Action => Order::Action,
+            OrderArg::Person => Order::Person,
+            OrderArg::Group => Order::Group,
+        },
+        all_by: "--all",
+    }
+}
+
+/// How many columns the terminal has; `None` where standard output is none.
+pub fn width() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    let size = terminal_size::terminal_size();
+    Some(size.map_or(80, |(width, _)| usize::from(width.0).max(20)))
+}
