@@ -41,7 +41,12 @@ async fn a_new_resource_becomes_ready_and_the_organization_is_as_the_directory()
     );
     let plan = world.plan("staff");
     assert!(plan.contains("p00@example.com"), "{plan}");
-    eventually("one event", || world.events("staff") == ["Succeeded"]).await;
+    eventually("two events", || {
+        let mut events = world.events("staff");
+        events.sort_unstable();
+        events == ["Changed", "Succeeded"]
+    })
+    .await;
     operator.stop().await.unwrap();
 }
 

@@ -12,14 +12,11 @@ Examples:
 plan, sync, explain and check need no cluster: they read the same manifests that are applied to one.";
 
 pub const PLAN: &str = "\
-Several resources are planned one after another; choose with --namespace and --name. -o html shows
-one.
+Several resources are planned one after another; choose with --namespace and --name.
 
 Examples:
   directory-sync plan -f staff.yaml -f secrets/
-  directory-sync plan -f staff.yaml --secret-dir /run/secrets -o markdown
-  directory-sync plan -f staff.yaml -f secrets/ -o html > plan.html
-  directory-sync plan -f staff.yaml -f secrets/ --person ada@example.com --order person
+  directory-sync plan -f staff.yaml --secret-dir /run/secrets -o html > plan.html
   kubectl get directorysync,secret,configmap -n identity -o yaml | directory-sync plan -f -
 
 Exit codes:

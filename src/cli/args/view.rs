@@ -6,28 +6,28 @@ use crate::sync::render::{NamePattern, action};
 /// What is shown of a plan, and in which form.
 #[derive(Debug, Clone, Args)]
 pub struct ViewArgs {
-    /// The form of the plan; html is one file for a browser
+    /// The form of the plan
     #[arg(
         help_heading = super::OPTIONS,
         short,
         long, value_enum, default_value_t = OutputArg::Table, hide_possible_values = true, value_name = "table|json|markdown|html")]
     pub output: OutputArg,
-    /// How a table is arranged: by what is done, by person or by group
+    /// How a table is arranged
     #[arg(help_heading = super::OPTIONS, long, value_enum, default_value_t = OrderArg::Action, hide_possible_values = true, value_name = "action|person|group")]
     pub order: OrderArg,
-    /// Only what is about this person: an email, an ID, or a pattern with *; may be repeated
+    /// Only about this person: an email, an ID, or *-pattern
     #[arg(help_heading = super::OPTIONS, long, value_name = "PERSON")]
     pub person: Vec<NamePattern>,
-    /// Only what is about this group: a name, an ID, or a pattern with *; may be repeated
+    /// Only about this group: a name, an ID, or *-pattern
     #[arg(help_heading = super::OPTIONS, long, value_name = "GROUP")]
     pub group: Vec<NamePattern>,
     /// Only these changes, such as Revoke,UpdateGroup
     #[arg(help_heading = super::OPTIONS, long, value_name = "ACTION", value_delimiter = ',', value_parser = action)]
     pub action: Vec<Kind>,
-    /// Show every row on a terminal, too; elsewhere nothing is ever left out
+    /// Show every row on a terminal, as elsewhere
     #[arg(help_heading = super::OPTIONS, long)]
     pub all: bool,
-    /// Cut Markdown to this length, and say how much is missing: GitHub's comments take 65,536
+    /// Cut Markdown to this length; a note says what is missing
     #[arg(help_heading = super::OPTIONS, long, value_name = "BYTES")]
     pub max_bytes: Option<usize>,
 }
