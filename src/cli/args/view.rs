@@ -6,14 +6,14 @@ use crate::sync::render::{NamePattern, action};
 /// What is shown of a plan, and in which form.
 #[derive(Debug, Clone, Args)]
 pub struct ViewArgs {
-    /// The form of the plan
+    /// The form of the plan: table, json, markdown or html
     #[arg(
         help_heading = super::OPTIONS,
         short,
-        long, value_enum, default_value_t = OutputArg::Table, hide_possible_values = true, value_name = "table|json|markdown|html")]
+        long, value_enum, default_value_t = OutputArg::Table, hide_possible_values = true, value_name = "FORM")]
     pub output: OutputArg,
-    /// How a table is arranged
-    #[arg(help_heading = super::OPTIONS, long, value_enum, default_value_t = OrderArg::Action, hide_possible_values = true, value_name = "action|person|group")]
+    /// Arrange a table by action, person or group
+    #[arg(help_heading = super::OPTIONS, long, value_enum, default_value_t = OrderArg::Action, hide_possible_values = true, value_name = "ORDER")]
     pub order: OrderArg,
     /// Only about this person: an email, an ID, or *-pattern
     #[arg(help_heading = super::OPTIONS, long, value_name = "PERSON")]
