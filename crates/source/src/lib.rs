@@ -82,6 +82,10 @@ pub trait Source: Send + Sync {
 
 /// What a read found.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one a run, and the directory behind it has megabytes"
+)]
 pub enum Reading {
     /// Every person and group, after a complete read.
     Full {
