@@ -24,10 +24,10 @@ use crate::text::sanitize;
 /// Shows what is held, asks, and approves exactly that.
 pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<ExitCode, PluginError> {
     let resource = cluster.get(&args.name).await?;
-    let held = approvable(&resource, args)?;
-    let (text, is_whole) = held_removals_text(cluster, &resource, held).await;
-    print(&text)?;
-    if !is_whole && args.digest.is_none() {
+    let status = approvable(&resource, args.digest.as_deref())?;
+    let held = Held::of(cluster, &resource).await?;
+    print(&held.text(&resource))?;
+    if !held.is_whole && args.digest.is_none() {
         return Err(PluginError::NotNow(format!(
             "not all of the {} held changes can be shown here, and nothing is approved that wasn't seen. \
              Look at the plan where it can be read (the right to get configmaps, or secrets with \
@@ -37,7 +37,7 @@ pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<ExitCode, 
             sanitize(&held.digest)
         )));
     }
-    if resource.annotations_say(held) {
+    if resource.annotations_say(status) {
         eprintln!("these were approved before; the operator hasn't acted on it yet");
     }
     if !args.yes {
@@ -53,8 +53,7 @@ pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<ExitCode, 
             return Ok(ExitCode::FAILURE);
         }
     }
-    let annotations = json!({"metadata": {"annotations": {APPROVE_REMOVALS: held.digest}}});
-    cluster.patch(&resource, annotations).await?;
+    approve_held(cluster, &resource, &held.digest).await?;
     print(&format!(
         "{RESOURCE}/{} held changes approved\n",
         resource.name()
@@ -71,10 +70,27 @@ pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<ExitCode, 
     Ok(tally.code())
 }
 
-/// What is held, where it can be approved and is what was meant.
-fn approvable<'a>(
+/// Approves what this digest identifies.
+///
+/// # Errors
+/// As [`approvable`]; when the resource can't be changed.
+pub async fn approve_held(
+    cluster: &Cluster,
+    resource: &Resource,
+    digest: &str,
+) -> Result<(), PluginError> {
+    let held = approvable(resource, Some(digest))?;
+    let annotations = json!({"metadata": {"annotations": {APPROVE_REMOVALS: held.digest}}});
+    cluster.patch(resource, annotations).await.map(|_| ())
+}
+
+/// What is held, where it can be approved and is what was meant: with `digest`, only that.
+///
+/// # Errors
+/// [`PluginError::NotNow`], with the reason.
+pub fn approvable<'a>(
     resource: &'a Resource,
-    args: &ApproveArgs,
+    digest: Option<&str>,
 ) -> Result<&'a HeldRemovals, PluginError> {
     if resource.is_suspended() {
         return Err(suspended(resource));
@@ -92,7 +108,7 @@ fn approvable<'a>(
             resource.state_in_words()
         )));
     };
-    match &args.digest {
+    match digest {
         Some(digest) if digest.trim().to_lowercase() != held.digest => {
             Err(PluginError::NotNow(format!(
                 "{} isn't the digest of what is held: that is {} now, for what is held has changed; \
@@ -107,45 +123,98 @@ fn approvable<'a>(
     }
 }
 
-/// All of them where the plan can be read, else those that status names; and whether these are all.
-async fn held_removals_text(
-    cluster: &Cluster,
-    resource: &Resource,
-    held: &HeldRemovals,
-) -> (String, bool) {
-    let published = Published::of(cluster, resource, Which::Latest).await;
-    if let Ok(Some(Published { document, .. })) = &published
-        && document.head.digest == held.digest
-        && document.held() > 0
-    {
-        let options = table_options(true, OrderArg::Action);
-        let table = held_table(document, &options);
-        let text = format!("{}\n{table}", resource.full_name());
-        return (text, document.shows_all_held());
-    }
-    let mut text = format!(
-        "{}\n\nheld, waiting for approval:\n  {}\napprove with digest {}\n\n",
-        resource.full_name(),
-        sanitize(&held.why),
-        sanitize(&held.digest)
-    );
-    for removal in &held.sample {
-        text.push_str(&format!("  {}\n", sanitize(removal)));
-    }
-    let named = i64::try_from(held.sample.len()).unwrap_or(i64::MAX);
-    let more = held.total - named;
-    if more > 0 {
+/// What an approval would let go ahead.
+pub struct Held {
+    /// Identifies it.
+    pub digest: String,
+    /// How many changes wait.
+    pub total: i64,
+    /// The changes.
+    pub shown: Shown,
+    /// Whether these are all.
+    pub is_whole: bool,
+}
+
+/// Where the changes are taken from.
+pub enum Shown {
+    /// The plan that the operator published, with every change.
+    Plan(Box<Published>),
+    /// The status, which has some.
+    Sample {
+        /// Why they are held.
+        why: String,
+        /// Some of them.
+        sample: Vec<String>,
+        /// How many more there are, and why the plan can't be read.
+        unreadable: Option<String>,
+    },
+}
+
+impl Held {
+    /// All of them where the plan can be read, else those that status names.
+    ///
+    /// # Errors
+    /// When nothing can be approved.
+    pub async fn of(cluster: &Cluster, resource: &Resource) -> Result<Self, PluginError> {
+        let held = approvable(resource, None)?;
+        let published = Published::of(cluster, resource, Which::Latest).await;
         let why = match published {
+            Ok(Some(published))
+                if published.document.head.digest == held.digest
+                    && published.document.held() > 0 =>
+            {
+                return Ok(Self {
+                    digest: held.digest.clone(),
+                    total: held.total,
+                    is_whole: published.document.shows_all_held(),
+                    shown: Shown::Plan(Box::new(published)),
+                });
+            }
             Err(error) => explain(&error),
             Ok(_) => "the plan in the cluster is another one".into(),
         };
-        text.push_str(&format!(
-            "  … and {more} more; the plan can't be read here: {why}\n"
-        ));
+        let named = i64::try_from(held.sample.len()).unwrap_or(i64::MAX);
+        let more = held.total - named;
+        Ok(Self {
+            digest: held.digest.clone(),
+            total: held.total,
+            shown: Shown::Sample {
+                why: held.why.clone(),
+                sample: held.sample.clone(),
+                unreadable: (more > 0)
+                    .then(|| format!("… and {more} more; the plan can't be read here: {why}")),
+            },
+            // A group in the sample doesn't name those who leave it.
+            is_whole: more <= 0 && held.members + held.groups <= held.total,
+        })
     }
-    // A group in the sample doesn't name those who leave it.
-    let is_whole = more <= 0 && held.members + held.groups <= held.total;
-    (text, is_whole)
+
+    fn text(&self, resource: &Resource) -> String {
+        let name = resource.full_name();
+        let (why, sample, unreadable) = match &self.shown {
+            Shown::Plan(published) => {
+                let options = table_options(true, OrderArg::Action);
+                return format!("{name}\n{}", held_table(&published.document, &options));
+            }
+            Shown::Sample {
+                why,
+                sample,
+                unreadable,
+            } => (why, sample, unreadable),
+        };
+        let mut text = format!(
+            "{name}\n\nheld, waiting for approval:\n  {}\napprove with digest {}\n\n",
+            sanitize(why),
+            sanitize(&self.digest)
+        );
+        for removal in sample {
+            text.push_str(&format!("  {}\n", sanitize(removal)));
+        }
+        if let Some(unreadable) = unreadable {
+            text.push_str(&format!("  {unreadable}\n"));
+        }
+        text
+    }
 }
 
 impl Resource {

@@ -49,6 +49,9 @@ pub enum Command {
     /// What the operator logged about a resource
     #[command(after_help = LOGS)]
     Logs(LogsArgs),
+    /// Serve a web page on this machine: resources, plans, and what can be done with them
+    #[command(after_help = UI)]
+    Ui(UiArgs),
 }
 
 #[derive(Debug, Args)]
@@ -229,6 +232,21 @@ pub enum LogsOutput {
     Json,
 }
 
+#[derive(Debug, Args)]
+pub struct UiArgs {
+    /// The port on 127.0.0.1 [default: a free one]
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    pub port: u16,
+    /// Print the link, and open no browser
+    #[arg(long)]
+    pub no_browser: bool,
+}
+
 const PROGRAM: &str = "\
 Examples:
   kubectl directorysync status -A                 how do all resources stand?
@@ -291,3 +309,13 @@ const LOGS: &str = "\
 Examples:
   kubectl directorysync logs staff --since 1h
   kubectl directorysync logs staff -f --operator-namespace directory-sync";
+
+const UI: &str = "\
+The page has the rights of your kubeconfig. It is served to this machine alone, and the link lets in
+one browser, once. It shows all namespaces, with -n NAME one.
+
+On a machine with other users, add --no-browser: they could read the link where it is handed to the browser.
+
+Examples:
+  kubectl directorysync ui
+  kubectl directorysync ui -n identity --no-browser";

@@ -17,7 +17,14 @@ const BOLD: Style = Style::new().bold();
 
 /// All that is known of a resource, for a person.
 pub fn page(resource: &Resource, now: Timestamp) -> String {
-    let mut text = lines(&facts(resource, now), 0);
+    let rows = facts(resource, now).into_iter().map(|(name, fact)| {
+        let fact = match name {
+            STATE => Cell::styled(fact, resource.state().style()),
+            _ => fact.into(),
+        };
+        vec![format!("{name}:").into(), fact]
+    });
+    let mut text = lines(&rows.collect::<Vec<_>>(), 0);
     conditions(&mut text, resource, now);
     let status = &resource.status;
     if let Some(changes) = &status.changes {
@@ -46,47 +53,46 @@ fn heading(text: &mut String, title: &str) {
     let _ = writeln!(text, "\n{BOLD}{title}{BOLD:#}");
 }
 
-fn facts(resource: &Resource, now: Timestamp) -> Vec<Vec<Cell>> {
+/// What the state's fact is called.
+const STATE: &str = "State";
+
+/// What is said of every resource, with what it is called.
+pub fn facts(resource: &Resource, now: Timestamp) -> Vec<(&'static str, String)> {
     let status = &resource.status;
     let when = |time: &Option<Time>| match time {
         None => "never".to_owned(),
         Some(time) => format!("{} ({})", ago(Some(time), now), exact(time)),
     };
-    let mut facts: Vec<(&str, Cell)> = vec![
-        ("Name", resource.full_name().into()),
-        (
-            "State",
-            Cell::styled(resource.state_in_words(), resource.state().style()),
-        ),
+    let mut facts = vec![
+        ("Name", resource.full_name()),
+        (STATE, resource.state_in_words()),
     ];
     if let Some(source) = &status.source {
         let sizes = match (source.users, source.groups) {
             (Some(users), Some(groups)) => format!(": {users} people, {groups} groups"),
             _ => String::new(),
         };
-        facts.push(("Directory", format!("{}{sizes}", source.kind).into()));
+        facts.push(("Directory", format!("{}{sizes}", source.kind)));
     }
     if let Some(organization) = &status.organization {
-        facts.push(("Organization", sizes(organization).into()));
+        facts.push(("Organization", sizes(organization)));
     }
     let mode = if resource.is_preview() {
         "Preview: nothing is changed"
     } else {
         "Apply"
     };
-    facts.push(("Mode", mode.into()));
-    facts.push(("Runs", resource.rhythm().into()));
-    facts.push(("Last sync", when(&status.last_sync_time).into()));
+    facts.push(("Mode", mode.to_owned()));
+    facts.push(("Runs", resource.rhythm()));
+    facts.push(("Last sync", when(&status.last_sync_time)));
     if status.last_attempt_time > status.last_sync_time {
-        facts.push(("Last try", when(&status.last_attempt_time).into()));
+        facts.push(("Last try", when(&status.last_attempt_time)));
     }
-    facts.push(("Next", resource.next_sync(now).into()));
+    facts.push(("Next", resource.next_sync(now)));
     if let Some(failures) = status.consecutive_failures.filter(|failures| *failures > 0) {
-        facts.push(("Failures", format!("{failures} in a row").into()));
+        facts.push(("Failures", format!("{failures} in a row")));
     }
-    let rows = facts.into_iter();
-    rows.map(|(name, fact)| vec![format!("{name}:").into(), fact])
-        .collect()
+    facts
 }
 
 fn sizes(organization: &OrganizationStatus) -> String {

@@ -94,6 +94,14 @@ pub enum PluginError {
         #[source]
         cause: kube::Error,
     },
+    /// The page can't be served there.
+    #[error("can't serve the page on {address}: choose another --port, or leave it out")]
+    Listen {
+        /// The address and port.
+        address: std::net::SocketAddr,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
     /// `status NAME` asks for one form, several names for another.
     #[error("{0}")]
     Usage(String),

@@ -14,6 +14,7 @@
 //! wait       until what was asked for is done
 //! suspend    and resume
 //! logs       the operator's log lines about a resource
+//! ui         all of it as a web page on this machine
 //! completion what fits at the end of the line
 //! ```
 
@@ -32,6 +33,7 @@ mod suspend;
 mod sync;
 mod table;
 mod time;
+mod ui;
 mod wait;
 
 use std::ffi::OsStr;
@@ -98,6 +100,7 @@ pub async fn run(role: Role) -> Result<ExitCode, PluginError> {
         Command::Suspend(args) => suspend::suspend(&cluster, &args.select, true).await,
         Command::Resume(args) => suspend::suspend(&cluster, &args.select, false).await,
         Command::Logs(args) => logs::logs(&cluster, &args).await,
+        Command::Ui(args) => ui::ui(cluster, &args, &line.connection).await,
     }
 }
 

@@ -67,7 +67,7 @@ pub async fn plan(cluster: &Cluster, args: &PlanArgs) -> Result<ExitCode, Plugin
 }
 
 /// What became of the plan.
-fn eligibility(resource: &Resource) -> &'static str {
+pub fn eligibility(resource: &Resource) -> &'static str {
     match resource.state() {
         _ if resource.is_preview() => "mode is Preview: nothing of it is made",
         State::Held => "made, except for what is held",

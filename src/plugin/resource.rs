@@ -63,6 +63,14 @@ impl State {
         }
     }
 
+    /// Whether it stays so until a person does something.
+    pub fn needs_somebody(self) -> bool {
+        match self {
+            Self::Stalled | Self::Failing | Self::Held | Self::NotSeen | Self::Problems => true,
+            Self::Waiting | Self::Syncing | Self::Suspended | Self::Preview | Self::InSync => false,
+        }
+    }
+
     /// The colour of the state on a terminal.
     pub fn style(self) -> Style {
         let color = match self {

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::args::ChangeArgs;
 use super::cluster::{Cluster, RESOURCE};
 use super::error::PluginError;
+use super::resource::Resource;
 use super::sync::Tally;
 use crate::cli::explain;
 use crate::cli::output::print;
@@ -25,10 +26,8 @@ pub async fn suspend(
             print(&format!("{RESOURCE}/{name} {done} already\n"))?;
             continue;
         }
-        // Written out, not taken away: what Git doesn't mention it leaves alone.
-        let patch = json!({"spec": {"suspend": suspend}});
-        match cluster.patch(&resource, patch).await {
-            Ok(_) => print(&format!("{RESOURCE}/{name} {done}\n"))?,
+        match set_suspend(cluster, &resource, suspend).await {
+            Ok(()) => print(&format!("{RESOURCE}/{name} {done}\n"))?,
             Err(error) => tally.fail(&resource, &explain(&error)),
         }
         if let Some(owner) = resource.owner() {
@@ -40,4 +39,18 @@ pub async fn suspend(
         }
     }
     Ok(tally.code())
+}
+
+/// Sets `spec.suspend` of one resource.
+///
+/// # Errors
+/// When it can't be changed.
+pub async fn set_suspend(
+    cluster: &Cluster,
+    resource: &Resource,
+    suspend: bool,
+) -> Result<(), PluginError> {
+    // Written out, not taken away: what Git doesn't mention it leaves alone.
+    let patch = json!({"spec": {"suspend": suspend}});
+    cluster.patch(resource, patch).await.map(|_| ())
 }

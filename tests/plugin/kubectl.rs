@@ -50,7 +50,8 @@ pub fn folder() -> &'static Path {
     folder.path()
 }
 
-fn path() -> OsString {
+/// PATH with the plugin.
+pub fn path() -> OsString {
     let rest = std::env::var_os("PATH").unwrap_or_default();
     let rest = std::env::split_paths(&rest).collect::<Vec<PathBuf>>();
     std::env::join_paths([vec![folder().to_owned()], rest].concat()).unwrap()

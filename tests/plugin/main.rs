@@ -8,6 +8,7 @@ mod completing;
 mod kubectl;
 mod looking;
 mod operator_logs;
+mod page;
 mod planning;
 mod refusals;
 mod suspending;

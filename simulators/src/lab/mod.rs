@@ -12,6 +12,7 @@
 //! - [`Ldif`], [`Company`]: entries by hand, or a whole company of any size
 //! - [`Authority`]: certificates for both
 //! - [`Prism`]: a proxy that refuses what the description of an API doesn't allow
+//! - [`WebDriver`]: Chromium, driven by programs
 //! - [`skip`], [`or_skip`]: how a test says that it could not run
 
 mod api_server;
@@ -29,6 +30,7 @@ mod samba;
 mod sandbox;
 mod skip;
 mod slapd;
+mod web_driver;
 
 pub use api_server::ApiServer;
 pub use certificates::{Authority, Identity};
@@ -44,6 +46,7 @@ pub use samba::{Account, AccountStatus, Crowd, Samba, SambaOptions};
 pub use sandbox::Sandbox;
 pub use skip::{or_skip, skip};
 pub use slapd::{ClientCertificates, Slapd, SlapdOptions};
+pub use web_driver::WebDriver;
 
 use std::path::PathBuf;
 

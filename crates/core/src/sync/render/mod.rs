@@ -10,7 +10,9 @@ mod table;
 pub use document::{
     ChangeRow, EvidenceRow, Head, MemberRow, PlanDocument, ProblemRow, Sizes, Word, json,
 };
-pub use html::html;
+pub use html::{
+    SCRIPT as HTML_SCRIPT, STYLE as HTML_STYLE, body as html_body, held as html_held, html,
+};
 pub use markdown::{MarkdownOptions, markdown};
 pub use published::{PublishedPlan, UnreadablePlan, publish, read};
 pub use select::{NamePattern, Selection, action};

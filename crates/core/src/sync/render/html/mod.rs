@@ -11,13 +11,12 @@ use super::document::{ChangeRow, Entry, PlanDocument};
 use super::{details, members, plain, sizes, warning};
 
 /// The page's style.
-const STYLE: &str = include_str!("plan.css");
+pub const STYLE: &str = include_str!("plan.css");
 /// What makes the page better to use: search, filters, sorting.
-const SCRIPT: &str = include_str!("plan.js");
+pub const SCRIPT: &str = include_str!("plan.js");
 
 /// The plan as a page.
 pub fn html(document: &PlanDocument<'_>, title: &str) -> String {
-    let head = &document.head;
     let policy = format!(
         "default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'",
         hash(STYLE),
@@ -37,38 +36,57 @@ pub fn html(document: &PlanDocument<'_>, title: &str) -> String {
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                header {
-                    h1 { "Plan of " (foreign(&title)) }
-                    p { (foreign(&head.source)) " → " (foreign(&head.organization)) }
-                    @for line in sizes(&head.sizes) { p { (line) } }
-                    p { strong { "Plan: " (document.summary()) } }
-                }
-                (contents(document))
-                (controls(document))
-                main {
-                    @if document.held() > 0 {
-                        section id="held" {
-                            h2 { "Held, waiting for approval (" (document.held()) ")" }
-                            ul { @for why in &head.held_because { li { (foreign(why)) } } }
-                            p { "To let exactly these changes go ahead, approve the digest "
-                                code { (plain(&head.digest)) } "." }
-                            (sections(document, &document.held, "held-"))
-                            (omitted(document, "held"))
-                        }
-                    }
-                    section id="changes" {
-                        h2 { "Changes (" (document.changes()) ")" }
-                        @if document.changes() == 0 { p { "Nothing to change." } }
-                        (sections(document, &document.changes, ""))
-                        (omitted(document, "changes"))
-                    }
-                    @if !document.problems.is_empty() { (problems(document)) }
-                }
+                header { h1 { "Plan of " (foreign(&title)) } }
+                main { (body(document)) }
                 script { (PreEscaped(SCRIPT)) }
             }
         }
     };
     page.into_string()
+}
+
+/// Everything of a plan, as a part of a page that has [`STYLE`] and [`SCRIPT`].
+pub fn body(document: &PlanDocument<'_>) -> Markup {
+    let head = &document.head;
+    template! {
+        div.summary {
+            p { (foreign(&head.source)) " → " (foreign(&head.organization)) }
+            @for line in sizes(&head.sizes) { p { (line) } }
+            p { strong { "Plan: " (document.summary()) } }
+        }
+        (contents(document))
+        (controls(document, &[&document.held, &document.changes]))
+        @if document.held() > 0 { (held_section(document)) }
+        section id="changes" {
+            h2 { "Changes (" (document.changes()) ")" }
+            @if document.changes() == 0 { p { "Nothing to change." } }
+            (sections(document, &document.changes, ""))
+            (omitted(document, "changes"))
+        }
+        @if !document.problems.is_empty() { (problems(document)) }
+    }
+}
+
+/// What is held, alone, in the same way.
+pub fn held(document: &PlanDocument<'_>) -> Markup {
+    template! {
+        (controls(document, &[&document.held]))
+        (held_section(document))
+    }
+}
+
+fn held_section(document: &PlanDocument<'_>) -> Markup {
+    let head = &document.head;
+    template! {
+        section id="held" {
+            h2 { "Held, waiting for approval (" (document.held()) ")" }
+            ul { @for why in &head.held_because { li { (foreign(why)) } } }
+            p { "To let exactly these changes go ahead, approve the digest "
+                code { (plain(&head.digest)) } "." }
+            (sections(document, &document.held, "held-"))
+            (omitted(document, "held"))
+        }
+    }
 }
 
 fn hash(content: &str) -> String {
@@ -112,8 +130,8 @@ fn contents(document: &PlanDocument<'_>) -> Markup {
 }
 
 /// Shown by the script, which they need.
-fn controls(document: &PlanDocument<'_>) -> Markup {
-    let entries = || document.held.iter().chain(&document.changes);
+fn controls(document: &PlanDocument<'_>, lists: &[&[Entry<'_>]]) -> Markup {
+    let entries = || lists.iter().copied().flatten();
     let mut kinds: Vec<&str> = entries().map(Entry::action).collect();
     kinds.sort_unstable();
     kinds.dedup();

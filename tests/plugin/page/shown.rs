@@ -1,0 +1,145 @@
+//! What the page shows.
+
+use directory_sync_testing::world::*;
+use serde_json::{Value, json};
+
+use super::Page;
+use crate::refusals::user;
+
+/// What somebody could write into a directory to harm who looks at it.
+pub const HOSTILE: [&str; 4] = [
+    "<script>window.harmed = true</script>",
+    "\"><img src=x onerror=\"window.harmed = true\">",
+    "admin\u{202e}moc.elpmaxe@",
+    "</title><a href=javascript:harm()>&lt;ok",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resources_and_their_state_in_words_are_listed_and_shown() {
+    let world = World::new("page-list").await;
+    let operator = world.operator();
+    world.resource("staff", json!({}));
+    world.until_ready("staff", "Succeeded").await;
+    let page = Page::open(&world).await;
+
+    let list = page.get("/").await;
+    list.is(200)
+        .says(&format!("Namespace {}.", world.namespace));
+    let row = list.texts("tbody tr").remove(0);
+    assert!(row.contains("staff") && row.contains("in sync") && row.contains("10"));
+    assert_eq!(list.attributes("tbody th a", "href").len(), 1);
+
+    let staff = format!("/{}/staff", world.namespace);
+    let detail = page.get(&staff).await;
+    detail
+        .is(200)
+        .says("Ready is True (Succeeded)")
+        .says("10 people, 1 groups")
+        .says("every 1h")
+        .says("10 invited, 1 group created");
+    page.get(&format!("{staff}/plan"))
+        .await
+        .is(200)
+        .says("Invite (10)")
+        .says("p09@example.com");
+
+    // What the script asks: the same version until something changes.
+    let version = detail.attributes("body", "data-version").remove(0);
+    let state = format!("{staff}/state");
+    let asked = page.get(&state).await.text;
+    assert!(asked.contains(&version), "{asked}");
+    world.annotate("staff", "example.com/a", "b").await;
+    let asked = page.get(&state).await.text;
+    assert!(!asked.contains(&version), "{asked}");
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_text_stays_text() {
+    let world = World::new("page-hostile").await;
+    world.resource("staff", json!({}));
+    let long = "W".repeat(300);
+    let sample: Vec<&str> = HOSTILE.iter().copied().chain([long.as_str()]).collect();
+    let condition = json!({
+        "type": "Ready", "status": "False", "reason": "SourceUnavailable", "message": HOSTILE[0],
+        "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 1,
+    });
+    let status = json!({"status": {
+        "observedGeneration": 1,
+        "conditions": [condition],
+        "source": {"type": HOSTILE[0][..32]},
+        "problems": [{"reason": "NoEmail", "count": 9, "sample": sample}],
+        "heldRemovals": {"digest": "abc\"><script>", "total": 5, "members": 5, "groups": 0,
+            "why": HOSTILE[1], "sample": sample},
+    }});
+    world.kubectl(&[
+        "patch",
+        "dsync",
+        "staff",
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        &status.to_string(),
+    ]);
+    let page = Page::open(&world).await;
+    let staff = format!("/{}/staff", world.namespace);
+    for path in ["/", &staff, &format!("{staff}/do/approve")] {
+        let document = page.get(path).await;
+        document.is(200);
+        let scripts = document.attributes("script", "src");
+        assert_eq!(document.texts("script").len(), scripts.len(), "{path}");
+        assert!(scripts.iter().all(|src| src.starts_with(&page.base)));
+        for none in ["img", "[onerror]", "iframe", "style", "[style]"] {
+            assert!(document.texts(none).is_empty(), "{none} in {path}");
+        }
+        let links = document.attributes("a", "href");
+        let own = |link: &String| link.starts_with(&page.base) || link.starts_with('#');
+        assert!(links.iter().all(own), "{links:?}");
+        assert!(!document.text.contains('\u{202e}'), "{path}");
+        if path != "/" {
+            document.says(&long).says("adminmoc.elpmaxe@");
+            let isolated = document.texts("bdi");
+            assert!(isolated.iter().any(|text| text == HOSTILE[1]), "{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_see_one_namespace_sees_that_and_is_told_what_they_lack() {
+    let world = World::new("page-viewer").await;
+    world.resource("staff", json!({}));
+    let viewer = user(&world, "page-viewer", "get,list");
+    // The namespace of the context, as most people have it.
+    let kubeconfig = std::fs::read(&viewer).unwrap();
+    let mut kubeconfig: Value = serde_json::from_slice(&kubeconfig).unwrap();
+    kubeconfig["contexts"][0]["context"]["namespace"] = json!(world.namespace);
+    std::fs::write(&viewer, kubeconfig.to_string()).unwrap();
+    let mut page = Page::serve(&world, "", &viewer).await;
+    page.sign_in().await;
+
+    page.get("/")
+        .await
+        .is(200)
+        .says("staff")
+        .says("your kubeconfig may not list DirectorySyncs in all namespaces");
+    let staff = format!("/{}/staff", world.namespace);
+    page.get(&staff).await.is(200).says("not seen yet");
+    page.get(&format!("{staff}/plan"))
+        .await
+        .is(403)
+        .says("may not get configmaps in namespace");
+    let ask = page.get(&format!("{staff}/do/sync")).await;
+    page.pressed(&ask)
+        .await
+        .is(403)
+        .says("may not patch directorysyncs.directorysync.dev in namespace")
+        .says("changing them to edit");
+    page.get(&format!("/{}/nobody", world.namespace))
+        .await
+        .is(404)
+        .says("there is no DirectorySync \"nobody\"");
+    // Never another address of the API server.
+    for path in ["/..%2F..%2Fapi/v1", "/x%2Fy/staff", "/a%3Fb/staff"] {
+        page.get(path).await.is(404);
+    }
+}
