@@ -173,6 +173,7 @@ fn of_change(change: &Change) -> Option<Fingerprint> {
         // The id may be somebody else's by the time of the approval.
         Action::Member(MemberAction::Revoke { .. }) => ("revoke", member()),
         Action::Member(MemberAction::Remove { .. }) => ("remove", member()),
+        Action::Member(MemberAction::Restore) => ("restore", member()),
         Action::Member(MemberAction::Invite { .. }) => {
             ("invite", change.subject.email().map(ToString::to_string))
         }
@@ -182,9 +183,7 @@ fn of_change(change: &Change) -> Option<Fingerprint> {
         Action::Group(GroupAction::Rename { .. }) => {
             return Some(fingerprint("rename", id, Some(change.subject.label())));
         }
-        Action::Member(
-            MemberAction::Link | MemberAction::Relink { .. } | MemberAction::Restore,
-        )
+        Action::Member(MemberAction::Link | MemberAction::Relink { .. })
         | Action::Group(
             GroupAction::Create { .. } | GroupAction::Relink { .. } | GroupAction::Update(_),
         ) => return None,

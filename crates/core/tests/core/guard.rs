@@ -2177,3 +2177,47 @@ fn a_group_is_protected_however_the_letters_of_its_name_are_composed() {
         assert!(why(&run).contains(&protected), "{:?}", why(&run));
     }
 }
+
+#[test]
+fn so_many_leavers_as_would_double_an_organization_do_not_come_back_at_once() {
+    let mut policy = policy();
+    policy.offboarding.disabled_limit = Limit::Percent(100.0);
+    let mut organization = members(50);
+    let mut run = since(NOON);
+    let with = |state: AccountState, leavers: std::ops::Range<usize>| {
+        (0..50).fold(directory(), |all, n| {
+            let state = match leavers.contains(&n) {
+                true => state,
+                false => AccountState::Active,
+            };
+            all.account(&format!("p{n}"), &format!("p{n}@example.com"), state)
+        })
+    };
+    // Thirty left over the years.
+    let left = with(AccountState::Disabled, 0..30);
+    assert_eq!(
+        changes(&run.sync(&left, &mut organization, &policy)).len(),
+        30
+    );
+    run.now = NOON + hours(30);
+    // A script says of all accounts that they are active.
+    let active = with(AccountState::Active, 0..0);
+    let before = organization.show();
+    let held = run.sync(&active, &mut organization, &policy);
+    let limit = HeldBecause::Invited {
+        people: 30,
+        earlier: 0,
+        limit: 10,
+    };
+    assert_eq!(why(&held), [limit]);
+    assert_eq!(organization.show(), before);
+    // As many as may be invited do come back.
+    let few = with(AccountState::Disabled, 10..30);
+    let back = run.plan(&few, &organization, &policy);
+    assert_eq!(changes(&back).len(), 10);
+    // And all, once somebody has looked at them.
+    run.approval = approve(&held.digest);
+    let approved = run.sync(&active, &mut organization, &policy);
+    assert_eq!(changes(&approved).len(), 30);
+    assert!(approved.held.is_none());
+}

@@ -203,7 +203,7 @@ pub enum HeldBecause {
     },
     /// `onboarding.limit`.
     Invited {
-        /// How many people would be invited.
+        /// How many people would be invited or get their access back.
         people: usize,
         /// How many were earlier.
         earlier: usize,
@@ -369,7 +369,7 @@ impl fmt::Display for HeldBecause {
             } => {
                 write!(
                     f,
-                    "{} would be invited",
+                    "{} would be invited or get their access back",
                     match people {
                         1 => "1 person".to_owned(),
                         people => format!("{people} people"),

@@ -97,6 +97,7 @@ impl Reasons {
             Action::Member(MemberAction::Invite { .. }) => {
                 self.invitations.filter(|_| !self.known.contains(id))
             }
+            Action::Member(MemberAction::Restore) => self.invitations,
             Action::Group(GroupAction::Delete { .. }) => self
                 .everything
                 .or(self.access_by_kind(EvidenceKind::Absent))
@@ -573,9 +574,10 @@ fn exceeded(
     (members + earlier > limit).then_some((why, Some((of, size))))
 }
 
-/// People who would be invited. Who gets an account at a new address in place of the old one isn't
-/// new; neither is anybody known to be where what was sent isn't known any more, and all of that is
-/// held anyway.
+/// People who would be invited or get their access back: so many leavers as would double an organization
+/// don't come back because a directory says for once that they are active. Who gets an account at a new
+/// address in place of the old one isn't new; neither is anybody known to be where what was sent isn't
+/// known any more, and all of that is held anyway.
 fn invitations(
     reasons: &mut Reasons,
     recent: &Recent,
@@ -596,10 +598,8 @@ fn invitations(
     if first || limit.is_off() {
         return;
     }
-    let people = plan
-        .changes
-        .iter()
-        .filter(|change| plan.invites_new(change));
+    let gives = |change: &&Change| plan.invites_new(change) || change.kind() == Kind::Restore;
+    let people = plan.changes.iter().filter(gives);
     let people = people.filter(|change| !reasons.covered.has(change)).count();
     // Whom a stopped run didn't invite is invited now.
     let again = plan
