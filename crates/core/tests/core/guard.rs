@@ -1989,7 +1989,7 @@ fn raises_nothing(
     for later in [SignedDuration::from_mins(18), hours(23)] {
         run.now = NOON + hours(30) + later;
         let held = run.sync(takes, organization, &policy);
-        assert_eq!(why(&held), [limit.clone()], "{later:?}");
+        assert_eq!(why(&held), std::slice::from_ref(limit), "{later:?}");
     }
     run.now = NOON + hours(30) + hours(25);
     let after = run.sync(takes, organization, &policy);
@@ -2055,7 +2055,8 @@ fn what_a_run_adds_does_not_raise_the_limits_of_the_next_ones_although_nothing_w
     // A team of twelve gets twelve others, and then loses those who were in it.
     let (first, others) = (ids(0..12), ids(12..24));
     let team = |ids: &[&[String]]| {
-        let ids: Vec<&str> = ids.concat().iter().map(|id| &*id.clone().leak()).collect();
+        let ids = ids.concat();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         numbered(0..130).group("g", "Team", &ids)
     };
     let left = HeldBecause::Group {
