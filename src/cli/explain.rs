@@ -50,20 +50,6 @@ async fn explain_one(
     let session = session?;
     let mut run = Run::new(&session, &args.state, args.progress.quiet)?;
     let mut explanation = run.explain(&args.question).await?;
-    explanation
-        .notes
-        .extend(circumstances(session.suspended, session.mode));
+    explanation.note_circumstances(session.suspended, session.mode == Mode::Preview);
     Ok(explanation)
-}
-
-/// What keeps a next run from making its changes, whoever they are about.
-pub(crate) fn circumstances(suspended: bool, mode: Mode) -> Vec<String> {
-    let mut notes = vec![];
-    if suspended {
-        notes.push("spec.suspend is true: nothing runs until it is resumed".to_owned());
-    }
-    if mode == Mode::Preview {
-        notes.push("spec.mode is Preview: a run plans this and changes nothing".to_owned());
-    }
-    notes
 }

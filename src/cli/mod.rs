@@ -40,6 +40,7 @@ pub use output::explain;
 pub use request::InvalidRequest;
 
 use crate::telemetry::{Telemetry, TelemetryError};
+pub(crate) use args::question;
 use args::{Command, CommandLine};
 
 /// Why a command failed.

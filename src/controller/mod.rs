@@ -18,6 +18,7 @@
 //! plan             the plan and what is remembered, in the ConfigMap or Secret `<name>-plan`
 //! backoff          how long a failed run waits
 //! events           the events on the object
+//! explain          answers questions about one person or group
 //! publish          status, events and condition metrics, kept consistent
 //! ```
 //!
@@ -30,6 +31,7 @@ mod claims;
 mod context;
 mod decision;
 mod events;
+pub(crate) mod explain;
 mod identity;
 mod leader_election;
 mod memory_guard;

@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use super::claims::{Claim, ClaimResult};
 use super::context::Context;
-use super::decision::{Decision, Desired, decide, history_from_status};
+use super::decision::{Decision, Desired, Trigger, decide, history_from_status};
+use super::explain;
 use super::object_size;
 use super::objects::Entry;
 use super::outcome;
@@ -147,8 +148,48 @@ impl Reconcile<'_> {
                 poll
             }
         };
+        let next_answer = Box::pin(self.attend(state, &prepared)).await;
         state.prepared = Some(prepared);
-        requeue
+        next_answer.map_or(requeue, |next| requeue.min(next))
+    }
+
+    /// Answers what is asked about one person or group, whether or not anything may run. How long until an
+    /// answer has to be looked at again.
+    async fn attend(&self, state: &mut ObjectState, prepared: &Prepared) -> Option<Duration> {
+        let asked = requests::question(self.object.annotations());
+        if asked.is_none() && state.answered.is_none() {
+            return None;
+        }
+        let about = (self.publisher, self.object);
+        let connected = match (&prepared.connected, self.context.claims.owner(self.uid())) {
+            (Ok(connected), None) => connected,
+            (Ok(_), Some(owner)) => {
+                let why = outcome::already_managed(&owner);
+                return explain::attend(about, asked, Err(why), state).await;
+            }
+            (Err(blocked), _) => {
+                let why = blocked.message.clone();
+                return explain::attend(about, asked, Err(why), state).await;
+            }
+        };
+        let run = Run {
+            context: self.context,
+            entry: self.entry,
+            object: self.object,
+            publisher: self.publisher,
+            prepared,
+            connected,
+            desired: Desired {
+                generation: prepared.generation,
+                fingerprint: prepared.fingerprint,
+                request: None,
+                approval: None,
+                schedule: &connected.spec.schedule,
+                drift_check: connected.spec.drift_check_interval,
+            },
+            trigger: Trigger::Requested,
+        };
+        explain::attend(about, asked, Ok(&run), state).await
     }
 
     async fn prepare(&self, state: &mut ObjectState) -> Result<(), Duration> {

@@ -6,7 +6,8 @@ use data_encoding::HEXLOWER;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use sha2::{Digest as _, Sha256};
 
-use crate::api::annotations::{APPROVE_REMOVALS, FLUX_REQUESTED_AT, SYNC_REQUESTED_AT};
+use crate::api::annotations::{APPROVE_REMOVALS, EXPLAIN, FLUX_REQUESTED_AT, SYNC_REQUESTED_AT};
+use crate::sync::explain::Question;
 
 /// Longest token that is kept as it is.
 const TOKEN_MAX: usize = 128;
@@ -67,9 +68,35 @@ fn owner_of_approval(metadata: &ObjectMeta) -> Option<&ManagedFieldsEntry> {
     metadata.managed_fields.iter().flatten().find(owns)
 }
 
+/// A question about one person or group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// What whoever asks knows the answer by.
+    pub id: &'a str,
+    /// What is asked.
+    pub question: Question,
+}
+
+/// The question that is asked, if it is one: an ID of letters, digits and hyphens, a space, and the text.
+pub fn question(annotations: &BTreeMap<String, String>) -> Option<Asked<'_>> {
+    let (id, text) = annotations.get(EXPLAIN)?.trim().split_once(' ')?;
+    let is_id = (1..=TOKEN_MAX).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let question = Question::new(text)?;
+    is_id.then_some(Asked { id, question })
+}
+
 /// Whether an annotation is one of these: another's change is nothing to wake up for.
 pub fn counts(annotation: &str) -> bool {
-    [SYNC_REQUESTED_AT, FLUX_REQUESTED_AT, APPROVE_REMOVALS].contains(&annotation)
+    [
+        SYNC_REQUESTED_AT,
+        FLUX_REQUESTED_AT,
+        APPROVE_REMOVALS,
+        EXPLAIN,
+    ]
+    .contains(&annotation)
 }
 
 #[cfg(test)]
@@ -118,6 +145,27 @@ mod tests {
         assert_eq!(approved_by(&stripped), Some("kubectl-directorysync"));
         assert_eq!(stripped.managed_fields.unwrap().len(), 1);
         assert_eq!(approved_by(&ObjectMeta::default()), None);
+    }
+
+    #[test]
+    fn a_question_has_an_id_and_a_text_of_one_line() {
+        let asked = |value: &str| {
+            let annotations = annotated([(EXPLAIN, value)]);
+            question(&annotations).map(|asked| format!("{}:{}", asked.id, asked.question.as_str()))
+        };
+        let dn = asked("a1-b2 cn=Ann Smith,ou=people");
+        assert_eq!(dn.as_deref(), Some("a1-b2:cn=Ann Smith,ou=people"));
+        for none in [
+            "",
+            "a1",
+            "a1 ",
+            "a/1 ann",
+            " ann",
+            "a1 a\u{1b}n",
+            &format!("a1 {}", "x".repeat(1025)),
+        ] {
+            assert_eq!(asked(none), None, "{none:?}");
+        }
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Run<'_> {
     }
 
     /// Waits for the permit to run, and says so where that takes time.
-    async fn turn(&self, state: &mut ObjectState) -> RunPermit {
+    pub(super) async fn turn(&self, state: &mut ObjectState) -> RunPermit {
         let large = state.large || is_large(&state.status);
         let namespace = &self.entry.object.namespace;
         let mut turn = pin!(self.context.run_queue.acquire(namespace, large));
@@ -430,7 +430,7 @@ impl Run<'_> {
     /// # Errors
     /// When that can't be read: then nothing is done, because what a run without it would write would
     /// replace it.
-    async fn restore(&self, state: &mut ObjectState) -> Result<(), PlanError> {
+    pub(super) async fn restore(&self, state: &mut ObjectState) -> Result<(), PlanError> {
         let storage = plan::storage(self.object);
         let looked_at = state.plan.storage;
         if looked_at == Some(storage) {

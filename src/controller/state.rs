@@ -1,6 +1,7 @@
 //! The state of one object that is kept from one reconcile to the next.
 
 use super::decision::{Fingerprint, History};
+use super::explain::Answered;
 use super::plan::PlanIndex;
 use super::references::Versions;
 use crate::api::DirectorySyncStatus;
@@ -28,6 +29,8 @@ pub struct ObjectState {
     pub sync: State,
     /// The directory turned out to be large in a run that didn't end.
     pub large: bool,
+    /// The question about one person or group that was answered last.
+    pub answered: Option<Answered>,
     /// What is kept beside the object: the plan and the record.
     pub plan: WrittenPlan,
     /// The approval that fits nothing and that an event has told of.

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
 use crate::cli::args::ViewArgs;
+use crate::sync::explain::Question;
 use crate::telemetry::VERSION;
 
 /// Inspect and operate DirectorySync resources.
@@ -35,6 +36,9 @@ pub enum Command {
     /// The plan that the operator published: what its last run changed, would change, or holds
     #[command(after_help = PLAN)]
     Plan(PlanArgs),
+    /// Ask why one person or group is, or isn't, in the organization
+    #[command(after_help = EXPLAIN)]
+    Explain(ExplainArgs),
     /// Ask for a run now
     #[command(after_help = SYNC)]
     Sync(SyncArgs),
@@ -160,6 +164,27 @@ pub struct PlanArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The resource's name
+    pub name: String,
+    /// An address, an ID, a DN or the name of a group
+    #[arg(value_name = "WHOM", value_parser = crate::cli::question)]
+    pub question: Question,
+    /// text or json
+    #[arg(short, long, value_enum, default_value_t = ExplainOutput::Text, value_name = "FORM", hide_possible_values = true)]
+    pub output: ExplainOutput,
+    /// How long to wait for the answer
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    pub timeout: SignedDuration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExplainOutput {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
 pub struct SyncArgs {
     #[command(flatten)]
     pub select: ChangeArgs,
@@ -252,6 +277,8 @@ Examples:
   kubectl directorysync status -A                 how do all resources stand?
   kubectl directorysync status staff -n identity  and this one?
   kubectl directorysync sync staff --wait         sync now, and tell how it went
+  kubectl directorysync explain staff ann@example.com
+                                                  why is she a member, or not?
   kubectl directorysync approve staff             look at held changes, and let them go ahead
 
 Needs the right to get and list directorysyncs; patch, to change them; get on configmaps, for plans;
@@ -276,6 +303,19 @@ Examples:
   kubectl directorysync plan staff --action Revoke,Remove --all
   kubectl directorysync plan staff -o html > plan.html
   kubectl directorysync plan staff -o json | jq '.held[].email'";
+
+const EXPLAIN: &str = "\
+The operator reads both sides, plans as a run does, and changes nothing; so it also answers while the
+resource is suspended or changes are held. It takes as long as reading both sides does.
+
+Examples:
+  kubectl directorysync explain staff ann@example.com
+  kubectl directorysync explain staff Engineering -o json
+
+Exit codes:
+  0  explained
+  1  there is no answer; the reason is on stderr
+  4  neither side has it";
 
 const SYNC: &str = "\
 Examples:

@@ -10,6 +10,7 @@
 //! resource   one resource, and the state it is in
 //! status     the table over resources       detail    one resource on a page
 //! plan       shows what the operator planned          published  and left in the cluster
+//! explain    asks about one person or group
 //! sync       asks for a run                 approve   lets held changes go ahead
 //! wait       until what was asked for is done
 //! suspend    and resume
@@ -24,6 +25,7 @@ mod cluster;
 mod completion;
 mod detail;
 mod error;
+mod explain;
 mod logs;
 mod plan;
 mod published;
@@ -95,6 +97,7 @@ pub async fn run(role: Role) -> Result<ExitCode, PluginError> {
     match line.command {
         Command::Status(args) => status::status(&cluster, &args).await,
         Command::Plan(args) => plan::plan(&cluster, &args).await,
+        Command::Explain(args) => explain::explain(&cluster, &args).await,
         Command::Sync(args) => sync::sync(&cluster, &args).await,
         Command::Approve(args) => approve::approve(&cluster, &args).await,
         Command::Suspend(args) => suspend::suspend(&cluster, &args.select, true).await,

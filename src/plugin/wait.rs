@@ -129,8 +129,8 @@ fn is_answered(now: &Resource, awaited: &Awaited) -> bool {
     }
 }
 
-/// A moving line on a terminal, a line for each change elsewhere.
-struct Display {
+/// How far it is: a moving line on a terminal, a line for each change elsewhere.
+pub struct Display {
     name: String,
     bar: Option<ProgressBar>,
     last: String,
@@ -138,7 +138,8 @@ struct Display {
 }
 
 impl Display {
-    fn new(name: String) -> Self {
+    /// About the resource of this name.
+    pub fn new(name: String) -> Self {
         let bar = stderr().is_terminal().then(ProgressBar::new_spinner);
         Self {
             name,
@@ -148,7 +149,8 @@ impl Display {
         }
     }
 
-    fn show(&mut self, eligibility: &str, waited: Duration) {
+    /// Shows the state it is in.
+    pub fn show(&mut self, eligibility: &str, waited: Duration) {
         let text = format!("{}: {eligibility}", self.name);
         match &self.bar {
             Some(bar) => {
@@ -180,7 +182,8 @@ impl Display {
         }
     }
 
-    fn end(&self) {
+    /// Leaves the terminal as it was.
+    pub fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

@@ -424,6 +424,7 @@ fn an_operator_that_may_write_secrets_can_write_plans_alone() {
         is_refused("payroll-plan", "Opaque"),
         "somebody else's Secret"
     );
-    write(Some(&operator), "staff-plan", plan).unwrap();
-    write(Some(&operator), "staff-plan", plan).unwrap();
+    for name in ["staff-plan", "staff-plan", "staff-explain"] {
+        write(Some(&operator), name, plan).unwrap();
+    }
 }

@@ -5,6 +5,7 @@
 
 mod approving;
 mod completing;
+mod explaining;
 mod kubectl;
 mod looking;
 mod operator_logs;

@@ -15,7 +15,8 @@
   {{- end }}
   verbs: [get]
 {{- with .Values.rbac.planSecrets }}
-# Writes <resource>-plan, and <resource>-plan-2 and so on of large plans, of resources with planStorage: Secret.
+# Writes <resource>-plan, <resource>-plan-2 and so on of large plans, and <resource>-explain, of resources with
+# planStorage: Secret.
 - apiGroups: [""]
   resources: [secrets]
   {{- if has "*" . }}
@@ -24,11 +25,14 @@
   {{- end }}
   {{- else }}
   resourceNames:
-    {{- toYaml . | nindent 4 }}
+    {{- range . }}
+    - {{ . }}
+    - {{ regexReplaceAll "-plan$" . "-explain" }}
+    {{- end }}
   {{- end }}
   verbs: [{{ if $.Values.rbac.secretNames }}get, {{ end }}create, patch]
 {{- end }}
-# Reads certificate bundles; writes <resource>-plan, and <resource>-plan-2 and so on of large plans.
+# Reads certificate bundles; writes <resource>-plan, <resource>-plan-2 and so on of large plans, and <resource>-explain.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, create, patch]

@@ -10,3 +10,8 @@ pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 /// Lets what is held go ahead. The value is `status.heldRemovals.digest`, which names this hold of
 /// exactly these changes: it is used once, and does nothing where it stays.
 pub const APPROVE_REMOVALS: &str = "directorysync.dev/approve-removals";
+
+/// Asks why one person or group is, or isn't, in the organization: an ID of the asker's own (letters, digits,
+/// hyphens), a space, and an address, an ID, a DN or the name of a group. The answer stands in the ConfigMap
+/// (or Secret, by `spec.planStorage`) `<name>-explain` for ten minutes, under the same ID.
+pub const EXPLAIN: &str = "directorysync.dev/explain";

@@ -204,13 +204,23 @@ impl Place {
         ready.map(|ready| ready.reason.clone()).unwrap_or_default()
     }
 
-    async fn has_plan(&self) -> bool {
+    /// Asks about one person.
+    async fn ask(&self) {
+        let annotations = json!({"directorysync.dev/explain": "1 ada"});
+        let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
+        let api: Api<DirectorySync> = self.api();
+        let parameters = PatchParams::default();
+        api.patch("staff", &parameters, &patch).await.unwrap();
+    }
+
+    /// Whether the operator has written the object of this name.
+    async fn has(&self, name: &str) -> bool {
         if self.plan_storage == "Secret" {
             let api: Api<Secret> = self.api();
-            return api.get_opt("staff-plan").await.unwrap().is_some();
+            return api.get_opt(name).await.unwrap().is_some();
         }
         let api: Api<ConfigMap> = self.api();
-        api.get_opt("staff-plan").await.unwrap().is_some()
+        api.get_opt(name).await.unwrap().is_some()
     }
 
     /// Whether it was told more than once that all is well: the second time as a repetition.
@@ -236,7 +246,10 @@ impl Operator {
         place.write_resource_and_secret();
         self.until("a sync", async || place.reason().await == "Succeeded")
             .await?;
-        self.until("a plan", async || place.has_plan().await)
+        self.until("a plan", async || place.has("staff-plan").await)
+            .await?;
+        place.ask().await;
+        self.until("an answer", async || place.has("staff-explain").await)
             .await?;
         place.suspend(true).await;
         self.until("a break", async || place.reason().await == "Suspended")

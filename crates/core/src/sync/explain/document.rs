@@ -350,6 +350,18 @@ impl Explanation {
         self
     }
 
+    /// Notes what keeps a next run from making its changes, whoever they are about.
+    pub fn note_circumstances(&mut self, suspended: bool, preview: bool) {
+        if suspended {
+            let note = "spec.suspend is true: nothing runs until it is resumed";
+            self.notes.push(note.to_owned());
+        }
+        if preview {
+            let note = "spec.mode is Preview: a run plans this and changes nothing";
+            self.notes.push(note.to_owned());
+        }
+    }
+
     /// As JSON, on several lines.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("it has texts, numbers and lists alone")

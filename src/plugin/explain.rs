@@ -1,0 +1,164 @@
+//! `explain`: has the operator say why one person or group is, or isn't, in the organization.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::args::{ExplainArgs, ExplainOutput};
+use super::cluster::Cluster;
+use super::error::PluginError;
+use super::resource::Resource;
+use super::wait::Display;
+use crate::api::annotations::EXPLAIN;
+use crate::api::spec::PlanStorage;
+use crate::cli::output::print;
+use crate::controller::explain::{ANSWER, Answer, ID, Kept, name};
+use crate::controller::plan;
+use crate::text::{escaped_json, sanitize};
+
+/// How long to wait before the answer is looked for again.
+const LOOK: Duration = Duration::from_millis(300);
+/// After so long a question that another one replaced is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(3);
+/// An answer that comes sooner needs no word on the way.
+const SHOWN_AFTER: Duration = Duration::from_secs(2);
+/// Where neither side has anybody of that name, as of `directory-sync explain`.
+const NOT_FOUND: u8 = 4;
+
+/// Asks, waits for the answer, and shows it.
+pub async fn explain(cluster: &Cluster, args: &ExplainArgs) -> Result<ExitCode, PluginError> {
+    let resource = cluster.get(&args.name).await?;
+    let answer = ask(cluster, &resource, args).await?;
+    if let Some(error) = answer.error {
+        return Err(PluginError::NotNow(format!(
+            "{}: no answer: {}",
+            resource.full_name(),
+            crate::text::one_line(&crate::text::lines(&error))
+        )));
+    }
+    let Some(explanation) = answer.explanation else {
+        return Err(PluginError::NotNow(
+            "the answer isn't in a form that this version of the plugin reads: use the plugin of the \
+             operator's version"
+                .into(),
+        ));
+    };
+    print(&match args.output {
+        ExplainOutput::Json => format!("{}\n", escaped_json(&explanation.to_json())),
+        ExplainOutput::Text => format!("{}\n{}", resource.full_name(), explanation.to_text()),
+    })?;
+    Ok(match explanation.not_found {
+        None => ExitCode::SUCCESS,
+        Some(_) => ExitCode::from(NOT_FOUND),
+    })
+}
+
+/// Puts the question into the annotation until there is an answer to it.
+async fn ask(
+    cluster: &Cluster,
+    resource: &Resource,
+    args: &ExplainArgs,
+) -> Result<Answer, PluginError> {
+    let id = format!("{:032x}", fastrand::u128(..));
+    let value = format!("{id} {}", args.question.as_str());
+    let question = json!({"metadata": {"annotations": {EXPLAIN: value}}});
+    cluster.patch(resource, question.clone()).await?;
+    let (began, mut asked) = (Instant::now(), Instant::now());
+    let timeout = Duration::try_from(args.timeout).unwrap_or_default();
+    let mut display = Display::new(resource.full_name());
+    let ended = loop {
+        match answer(cluster, resource, &id).await {
+            Ok(Some(answer)) => break Ok(answer),
+            Ok(None) | Err(PluginError::Unreachable { .. }) => {}
+            Err(error) => break Err(error),
+        }
+        let now = match cluster.find(resource.namespace(), resource.name()).await {
+            Ok(Some(now)) => now,
+            Ok(None) => break Err(PluginError::NotNow("it was deleted".into())),
+            Err(PluginError::Unreachable { .. }) => continue,
+            Err(error) => break Err(error),
+        };
+        let eligibility = now.state_in_words();
+        if began.elapsed() >= timeout {
+            break Err(PluginError::NotNow(format!(
+                "no answer after {}; {} is {eligibility}. Is the operator running, and of this version? \
+                 Events say if it can't write the answer: kubectl events --for \
+                 directorysync/{} -n {}",
+                super::time::length(SignedDuration::try_from(timeout).unwrap_or_default()),
+                resource.full_name(),
+                resource.name(),
+                resource.namespace()
+            )));
+        }
+        if now.object.annotations().get(EXPLAIN) != Some(&value) && asked.elapsed() >= ASK_AGAIN {
+            // Somebody else asked meanwhile.
+            asked = Instant::now();
+            if let Err(error) = cluster.patch(resource, question.clone()).await {
+                break Err(error);
+            }
+        }
+        if began.elapsed() >= SHOWN_AFTER {
+            display.show(&eligibility, began.elapsed());
+        }
+        sleep(LOOK).await;
+    };
+    display.end();
+    ended
+}
+
+/// The answer to this question, once it is there.
+async fn answer(
+    cluster: &Cluster,
+    resource: &Resource,
+    id: &str,
+) -> Result<Option<Answer>, PluginError> {
+    match resource.plan_storage() {
+        storage @ PlanStorage::ConfigMap => {
+            answer_in::<ConfigMap>(cluster, resource, storage, id).await
+        }
+        storage @ PlanStorage::Secret => answer_in::<Secret>(cluster, resource, storage, id).await,
+    }
+}
+
+async fn answer_in<K: Kept>(
+    cluster: &Cluster,
+    resource: &Resource,
+    storage: PlanStorage,
+    id: &str,
+) -> Result<Option<Answer>, PluginError> {
+    let namespace = resource.namespace();
+    let api: Api<K> = Api::namespaced(cluster.client.clone(), namespace);
+    let name = name(resource.name());
+    let asked = cluster.asked("get", storage.resource(), Some(namespace));
+    let found = api.get_opt(&name).await;
+    let Some(found) = found.map_err(|error| asked.failed(error))? else {
+        return Ok(None);
+    };
+    if !plan::is_of(found.meta(), resource.name()) {
+        return Err(PluginError::NotNow(format!(
+            "{} {name:?} isn't of {}: somebody else made it; delete or rename it, and ask again",
+            storage.kind(),
+            resource.full_name()
+        )));
+    }
+    let text = found.text();
+    if text.get(ID).map(String::as_str) != Some(id) {
+        return Ok(None);
+    }
+    let Some(answer) = text.get(ANSWER) else {
+        return Ok(None);
+    };
+    let answer = serde_json::from_str(answer).map_err(|error| {
+        PluginError::NotNow(format!(
+            "the answer isn't in a form that this version of the plugin reads ({}): use the plugin of \
+             the operator's version",
+            sanitize(&error.to_string())
+        ))
+    })?;
+    Ok(Some(answer))
+}
