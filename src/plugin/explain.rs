@@ -19,13 +19,14 @@ use crate::api::spec::PlanStorage;
 use crate::cli::output::print;
 use crate::controller::explain::{ANSWER, Answer, ID, Kept, name};
 use crate::controller::plan;
+use crate::sync::explain::{Explanation, Question};
 use crate::text::{escaped_json, sanitize};
 
 /// How long to wait before the answer is looked for again.
 const LOOK: Duration = Duration::from_millis(300);
 /// After so long a question that another one replaced is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(3);
-/// An answer that comes sooner needs no word on the way.
+/// From when on the state is shown while somebody waits.
 const SHOWN_AFTER: Duration = Duration::from_secs(2);
 /// Where neither side has anybody of that name, as of `directory-sync explain`.
 const NOT_FOUND: u8 = 4;
@@ -33,21 +34,16 @@ const NOT_FOUND: u8 = 4;
 /// Asks, waits for the answer, and shows it.
 pub async fn explain(cluster: &Cluster, args: &ExplainArgs) -> Result<ExitCode, PluginError> {
     let resource = cluster.get(&args.name).await?;
-    let answer = ask(cluster, &resource, args).await?;
-    if let Some(error) = answer.error {
-        return Err(PluginError::NotNow(format!(
-            "{}: no answer: {}",
-            resource.full_name(),
-            crate::text::one_line(&crate::text::lines(&error))
-        )));
-    }
-    let Some(explanation) = answer.explanation else {
-        return Err(PluginError::NotNow(
-            "the answer isn't in a form that this version of the plugin reads: use the plugin of the \
-             operator's version"
-                .into(),
-        ));
+    let timeout = Duration::try_from(args.timeout).unwrap_or_default();
+    let mut display = Display::new(resource.full_name());
+    let mut show = |state: &str, waited| {
+        if waited >= SHOWN_AFTER {
+            display.show(state, waited);
+        }
     };
+    let explanation = ask(cluster, &resource, &args.question, timeout, &mut show).await;
+    display.end();
+    let explanation = explanation?;
     print(&match args.output {
         ExplainOutput::Json => format!("{}\n", escaped_json(&explanation.to_json())),
         ExplainOutput::Text => format!("{}\n{}", resource.full_name(), explanation.to_text()),
@@ -58,34 +54,63 @@ pub async fn explain(cluster: &Cluster, args: &ExplainArgs) -> Result<ExitCode, 
     })
 }
 
-/// Puts the question into the annotation until there is an answer to it.
-async fn ask(
+/// Has the operator explain somebody. While it waits, `show` is told the state of the resource, and
+/// since when it waits.
+///
+/// # Errors
+/// When nobody answers within `timeout`, or the answer is that there is none.
+pub async fn ask(
     cluster: &Cluster,
     resource: &Resource,
-    args: &ExplainArgs,
+    question: &Question,
+    timeout: Duration,
+    show: &mut (dyn FnMut(&str, Duration) + Send),
+) -> Result<Explanation, PluginError> {
+    let answer = answered(cluster, resource, question, timeout, show).await?;
+    if let Some(error) = answer.error {
+        return Err(PluginError::NotNow(format!(
+            "{}: no answer: {}",
+            resource.full_name(),
+            crate::text::one_line(&crate::text::lines(&error))
+        )));
+    }
+    answer.explanation.ok_or_else(|| {
+        PluginError::NotNow(
+            "the answer isn't in a form that this version of the plugin reads: use the plugin of the \
+             operator's version"
+                .into(),
+        )
+    })
+}
+
+/// Puts the question into the annotation until there is an answer to it.
+async fn answered(
+    cluster: &Cluster,
+    resource: &Resource,
+    question: &Question,
+    timeout: Duration,
+    show: &mut (dyn FnMut(&str, Duration) + Send),
 ) -> Result<Answer, PluginError> {
     let id = format!("{:032x}", fastrand::u128(..));
-    let value = format!("{id} {}", args.question.as_str());
+    let value = format!("{id} {}", question.as_str());
     let question = json!({"metadata": {"annotations": {EXPLAIN: value}}});
     cluster.patch(resource, question.clone()).await?;
     let (began, mut asked) = (Instant::now(), Instant::now());
-    let timeout = Duration::try_from(args.timeout).unwrap_or_default();
-    let mut display = Display::new(resource.full_name());
-    let ended = loop {
+    loop {
         match answer(cluster, resource, &id).await {
-            Ok(Some(answer)) => break Ok(answer),
+            Ok(Some(answer)) => return Ok(answer),
             Ok(None) | Err(PluginError::Unreachable { .. }) => {}
-            Err(error) => break Err(error),
+            Err(error) => return Err(error),
         }
         let now = match cluster.find(resource.namespace(), resource.name()).await {
             Ok(Some(now)) => now,
-            Ok(None) => break Err(PluginError::NotNow("it was deleted".into())),
+            Ok(None) => return Err(PluginError::NotNow("it was deleted".into())),
             Err(PluginError::Unreachable { .. }) => continue,
-            Err(error) => break Err(error),
+            Err(error) => return Err(error),
         };
         let eligibility = now.state_in_words();
         if began.elapsed() >= timeout {
-            break Err(PluginError::NotNow(format!(
+            return Err(PluginError::NotNow(format!(
                 "no answer after {}; {} is {eligibility}. Is the operator running, and of this version? \
                  Events say if it can't write the answer: kubectl events --for \
                  directorysync/{} -n {}",
@@ -98,17 +123,11 @@ async fn ask(
         if now.object.annotations().get(EXPLAIN) != Some(&value) && asked.elapsed() >= ASK_AGAIN {
             // Somebody else asked meanwhile.
             asked = Instant::now();
-            if let Err(error) = cluster.patch(resource, question.clone()).await {
-                break Err(error);
-            }
+            cluster.patch(resource, question.clone()).await?;
         }
-        if began.elapsed() >= SHOWN_AFTER {
-            display.show(&eligibility, began.elapsed());
-        }
+        show(&eligibility, began.elapsed());
         sleep(LOOK).await;
-    };
-    display.end();
-    ended
+    }
 }
 
 /// The answer to this question, once it is there.

@@ -7,10 +7,12 @@
 //! session   which requests are answered: the link, the cookie, Host and Origin
 //! routes    addresses, and what is read for each
 //! actions   what a person can have done, each shown before it is done
+//! answers   explanations that were asked for, until they are shown
 //! view      the HTML, with the page's style and script
 //! ```
 
 mod actions;
+mod answers;
 mod routes;
 mod session;
 mod view;
@@ -26,12 +28,14 @@ use super::args::{ConnectionArgs, UiArgs};
 use super::cluster::Cluster;
 use super::error::PluginError;
 use crate::cli::output::print;
+use answers::Answers;
 use session::Session;
 
 /// What all requests share.
 struct App {
     cluster: Cluster,
     session: Session,
+    answers: Answers,
     /// The only namespace that is listed; `None`: all that may be.
     only_namespace: Option<String>,
 }
@@ -50,6 +54,7 @@ pub async fn ui(
     let app = Arc::new(App {
         cluster,
         session,
+        answers: Answers::default(),
         only_namespace: connection.namespace.clone(),
     });
     let link = app.session.new_link()?;

@@ -1,8 +1,9 @@
 //! The page's addresses, and what is read from the cluster for each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Form, Path, Query, Request, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
@@ -21,9 +22,13 @@ use super::view::{self, Frame};
 use super::{App, actions};
 use crate::cli::explain;
 use crate::plugin::error::PluginError;
+use crate::plugin::explain::ask;
 use crate::plugin::published::{Published, Which as Plan};
 use crate::plugin::resource::Resource;
+use crate::sync::explain::Question;
 
+/// Browsers wait for an answer about as long.
+const EXPLAIN_TIMEOUT: Duration = Duration::from_secs(240);
 /// Bytes of a form; one has two short fields.
 const FORM_MAX: usize = 16 * 1024;
 
@@ -49,6 +54,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route(&one(""), get(detail))
         .route(&one("/state"), get(detail_state))
         .route(&one("/plan"), get(plan))
+        .route(&one("/explain"), get(explanation).post(explain_somebody))
         .route(
             &one("/do/{action}"),
             get(actions::ask).post(actions::execute),
@@ -170,6 +176,79 @@ async fn plan(State(app): State<Arc<App>>, Path(which): Path<Which>) -> Response
         Ok(view::plan(frame, &resource, published.as_ref(), now))
     };
     app.answer(page.await)
+}
+
+/// Which explanation is shown.
+#[derive(Debug, Default, Deserialize)]
+struct Explained {
+    answer: Option<usize>,
+}
+
+async fn explanation(
+    State(app): State<Arc<App>>,
+    Path(which): Path<Which>,
+    Query(explained): Query<Explained>,
+) -> Response {
+    let page = app.find(&which).await.map(|resource| {
+        let name = resource.full_name();
+        let answer = explained
+            .answer
+            .and_then(|number| app.answers.get(number, &name));
+        view::explanation(
+            &app.frame(&format!("Explain: {name}")),
+            &resource,
+            answer.as_ref(),
+        )
+    });
+    app.answer(page)
+}
+
+/// The form that asks about somebody.
+#[derive(Debug, Deserialize)]
+struct About {
+    #[serde(default)]
+    token: String,
+    #[serde(default)]
+    about: String,
+}
+
+/// Has the operator explain somebody, and leads to what it says.
+async fn explain_somebody(
+    State(app): State<Arc<App>>,
+    Path(which): Path<Which>,
+    Form(sent): Form<About>,
+) -> Response {
+    if let Err(refusal) = app.session.check_form(&sent.token) {
+        return refused(refusal);
+    }
+    let asked = async {
+        let resource = app.find(&which).await?;
+        let question = Question::new(&sent.about).ok_or_else(|| {
+            PluginError::NotNow(
+                "write whom to explain: an email, an ID, a DN or the name of a group".into(),
+            )
+        })?;
+        // The browser shows that it waits.
+        let mut show = |_: &str, _| {};
+        let explanation = ask(
+            &app.cluster,
+            &resource,
+            &question,
+            EXPLAIN_TIMEOUT,
+            &mut show,
+        );
+        let text = explanation.await?.to_text();
+        let about = question.as_str().to_owned();
+        let number = app.answers.keep(resource.full_name(), about, text);
+        Ok(format!(
+            "{}/explain?answer={number}",
+            app.address(&resource)
+        ))
+    };
+    match asked.await {
+        Ok(to) => see_other(&to),
+        Err(error) => app.failed(&error),
+    }
 }
 
 /// Another for each change of one of them.

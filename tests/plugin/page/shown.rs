@@ -143,3 +143,44 @@ async fn who_may_see_one_namespace_sees_that_and_is_told_what_they_lack() {
         page.get(path).await.is(404);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_is_explained_by_the_operator() {
+    let world = World::new("page-explain").await;
+    let operator = world.operator();
+    world.resource("staff", json!({}));
+    world.until_ready("staff", "Succeeded").await;
+    world.leave(3..4);
+    crate::kubectl::plugin(&world, "sync staff --wait")
+        .await
+        .ends_with(0);
+    let page = Page::open(&world).await;
+    let staff = format!("/{}/staff", world.namespace);
+    page.get(&staff)
+        .await
+        .is(200)
+        .says("Why is somebody a member, or isn't?");
+
+    let explain = format!("{staff}/explain");
+    let ask = page.get(&explain).await;
+    let token = ask.attributes("form input[name=token]", "value").remove(0);
+    let about = async |about: &str| {
+        let form = [("token", token.as_str()), ("about", about)];
+        let request = page.request("POST", &explain).form(&form);
+        request.send().await.unwrap()
+    };
+    let answer = about("p03@example.com").await;
+    assert_eq!(answer.status(), 303);
+    let next = answer.headers()["location"].to_str().unwrap().to_owned();
+    let shown = page.get(next.strip_prefix(&page.base).unwrap()).await;
+    let text = shown.is(200).texts("pre").remove(0);
+    assert!(
+        text.contains("p03@example.com") && text.contains("revoked"),
+        "{text}"
+    );
+    assert_eq!(about("").await.status(), 409);
+    let foreign = [("token", "guessed"), ("about", "p04@example.com")];
+    let foreign = page.request("POST", &explain).form(&foreign);
+    assert_eq!(foreign.send().await.unwrap().status(), 403);
+    operator.stop().await.unwrap();
+}

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::explanation::question;
 use super::{Frame, address, foreign, state, when};
 use crate::api::status::{HeldRemovals, ProblemStatus};
 use crate::plugin::detail::{counted, facts};
@@ -43,6 +44,10 @@ pub fn detail(frame: &Frame<'_>, resource: &Resource, now: Timestamp) -> Markup 
                 }
             }
             p { a href={ (here) "/plan" } { "The plan of the last run with changes" } }
+        }
+        section aria-labelledby="explain" {
+            h2 id="explain" { "Explain" }
+            (question(frame, resource, ""))
         }
         (entries("problems", "Entries that need manual action", &problems))
         (entries("notes", "For information", &notes))

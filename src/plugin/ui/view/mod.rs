@@ -6,6 +6,7 @@
 //! [`session`](super::session) allows no script but the page's own.
 
 mod detail;
+mod explanation;
 mod forms;
 mod list;
 mod plan;
@@ -13,6 +14,7 @@ mod plan;
 use maud::{DOCTYPE, Markup, html};
 
 pub use detail::detail;
+pub use explanation::explanation;
 pub use forms::{ask, ask_to_approve};
 pub use list::list;
 pub use plan::plan;
