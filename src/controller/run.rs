@@ -75,7 +75,9 @@ impl Run<'_> {
     pub(super) async fn turn(&self, state: &mut ObjectState) -> RunPermit {
         let large = state.large || is_large(&state.status);
         let namespace = &self.entry.object.namespace;
-        let mut turn = pin!(self.context.run_queue.acquire(namespace, large));
+        let has_succeeded = state.status.last_sync_time.is_some();
+        let queue = &self.context.run_queue;
+        let mut turn = pin!(queue.acquire(namespace, large, has_succeeded));
         if let Ok(permit) = timeout(self.context.timing.queued, &mut turn).await {
             return permit;
         }

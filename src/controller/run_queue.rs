@@ -6,10 +6,13 @@
 //! - One namespace never has more runs than the limit, idle ones included.
 //! - A namespace without a run doesn't wait for the end of long ones: for it, other namespaces count as
 //!   one run each, and only during their [turn](RunPermit::end_turn). So up to twice as many namespaces as
-//!   the limit can have runs.
-//! - Of those, namespaces whose last run was over within its turn come before new ones, and those before
-//!   namespaces whose last run took longer: however many of them have servers that hang, who is quick
-//!   waits for the turns that are under way. Nobody is passed for longer than [`PASSED`].
+//!   the limit can have runs; for whoever has waited [`PATIENCE`] only runs that have read
+//!   [much](RunPermit::set_heavy) count so, and up to eight times as many namespaces can have runs.
+//! - The more namespaces wait for their first run, and the longer, the shorter is a
+//!   [turn](RunPermit::turn): all of them have had one within [`ROUND`], and who hangs has given way.
+//! - Of those, namespaces whose last run was quick come before new ones, and those before namespaces whose
+//!   last run took long: however many of them have servers that hang, who is quick waits for the turns that
+//!   are under way. Nobody is passed for longer than [`PASSED`].
 //! - Large directories run one at a time, because each holds all its entries in memory.
 
 use std::collections::{HashMap, HashSet};
@@ -22,6 +25,13 @@ use tokio::time::Instant;
 /// For so long namespaces whose runs are quick may pass others.
 const PASSED: Duration = Duration::from_secs(60);
 
+/// All namespaces that wait for their first run have a turn within this time.
+const ROUND: Duration = Duration::from_secs(2);
+
+/// Whoever has waited for so long gets a permit while more runs make progress than otherwise, as long as
+/// those are small.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// Permits to run. Cheap to clone: all clones share them.
 #[derive(Debug, Clone)]
 pub struct RunQueue(Arc<Mutex<QueueState>>);
@@ -32,7 +42,7 @@ struct QueueState {
     next: u64,
     waiting: Vec<Waiting>,
     held: Vec<Held>,
-    /// Whether a namespace's last run took longer than its turn.
+    /// Whether a namespace's last run was slow.
     slow: HashMap<Arc<str>, bool>,
 }
 
@@ -41,6 +51,8 @@ struct Waiting {
     number: u64,
     namespace: Arc<str>,
     large: bool,
+    /// Whether runs of it succeeded before this process started.
+    has_succeeded: bool,
     since: Instant,
     granted: oneshot::Sender<()>,
 }
@@ -52,6 +64,8 @@ struct Held {
     large: bool,
     idle: bool,
     turn_ended: bool,
+    slow: bool,
+    heavy: bool,
 }
 
 /// A permit to run, or a place in the queue for one. Dropping it gives either up.
@@ -74,8 +88,14 @@ impl RunQueue {
     }
 
     /// Waits until a run of an object in `namespace` may start. `large`: its directory is one of those
-    /// that run one at a time.
-    pub async fn acquire(&self, namespace: &Arc<str>, large: bool) -> RunPermit {
+    /// that run one at a time. `has_succeeded`: an earlier run of the object did; after a restart it is all
+    /// that is known of who is quick.
+    pub async fn acquire(
+        &self,
+        namespace: &Arc<str>,
+        large: bool,
+        has_succeeded: bool,
+    ) -> RunPermit {
         let (granted, is_granted) = oneshot::channel();
         let permit = {
             let mut state = self.state();
@@ -85,6 +105,7 @@ impl RunQueue {
                 number,
                 namespace: Arc::clone(namespace),
                 large,
+                has_succeeded,
                 since: Instant::now(),
                 granted,
             });
@@ -117,6 +138,41 @@ impl RunPermit {
             held.idle = idle;
         }
         state.grant();
+    }
+
+    /// How long a turn is now, that is `usual` where nobody waits for a first run.
+    pub fn turn(&self, usual: Duration) -> Duration {
+        let mut state = self.queue.state();
+        if state.waiting.is_empty() {
+            return usual;
+        }
+        // Somebody's patience may have ended since the last change.
+        state.grant();
+        let (waiting, oldest) = state.without_a_run();
+        let turn = usual.saturating_sub(oldest);
+        if waiting <= state.limit {
+            return turn;
+        }
+        let share = ROUND.saturating_sub(oldest).as_secs_f64() / waiting as f64;
+        turn.min(Duration::from_secs_f64(share * state.limit as f64))
+    }
+
+    /// The run has read so much that few like it fit into memory.
+    pub fn set_heavy(&self) {
+        let mut state = self.queue.state();
+        let number = self.number;
+        for held in &mut state.held {
+            held.heavy |= held.number == number;
+        }
+    }
+
+    /// The run takes longer than quick ones do, which come first the next time.
+    pub fn set_slow(&self) {
+        let mut state = self.queue.state();
+        let number = self.number;
+        for held in &mut state.held {
+            held.slow |= held.number == number;
+        }
     }
 
     /// The run has been going on for long enough that a namespace without any may start one beside it.
@@ -161,7 +217,7 @@ impl Drop for RunPermit {
             .position(|held| held.number == self.number)
         {
             let held = state.held.swap_remove(at);
-            state.slow.insert(held.namespace, held.turn_ended);
+            state.slow.insert(held.namespace, held.slow);
         }
         state.grant();
     }
@@ -177,10 +233,25 @@ impl QueueState {
                 large: waiting.large,
                 idle: false,
                 turn_ended: false,
+                slow: false,
+                heavy: false,
             });
             // Whoever stopped waiting drops its permit, which takes it out of `held`.
             waiting.granted.send(()).ok();
         }
+    }
+
+    /// How many namespaces without a run wait for one that may start, and how long the first of them has.
+    fn without_a_run(&self) -> (usize, Duration) {
+        let held: HashSet<_> = self.held.iter().map(|held| &held.namespace).collect();
+        let a_large_one_runs = self.held.iter().any(|held| held.large);
+        let waiting = self.waiting.iter().filter(|waiting| {
+            let has_to_wait = waiting.large && a_large_one_runs;
+            !has_to_wait && !held.contains(&waiting.namespace)
+        });
+        let oldest = waiting.clone().map(|waiting| waiting.since.elapsed()).max();
+        let namespaces: HashSet<_> = waiting.map(|waiting| &waiting.namespace).collect();
+        (namespaces.len(), oldest.unwrap_or_default())
     }
 
     fn next_in_turn(&self) -> Option<usize> {
@@ -192,11 +263,22 @@ impl QueueState {
         let busy_namespaces: HashSet<_> = busy().map(|held| &held.namespace).collect();
         let has_room = busy().count() < self.limit;
         // Not the number of runs: those that had no progress for a while come back without a turn.
-        let has_room_for_the_first =
-            in_turn.len() < self.limit && busy_namespaces.len() < 2 * self.limit;
-        if !has_room && !has_room_for_the_first {
+        let has_turn = in_turn.len() < self.limit;
+        if !has_room && !has_turn {
             return None;
         }
+        let heavy = busy().filter(|held| held.heavy);
+        let heavy_namespaces: HashSet<_> = heavy.map(|held| &held.namespace).collect();
+        let has_room_for_the_first = |waiting: &Waiting| {
+            let few = match waiting.since.elapsed() >= PATIENCE {
+                true => {
+                    heavy_namespaces.len() < 2 * self.limit
+                        && busy_namespaces.len() < 8 * self.limit
+                }
+                false => busy_namespaces.len() < 2 * self.limit,
+            };
+            has_turn && few
+        };
         let runs_of = |namespace: &str| {
             let held = self.held.iter();
             held.filter(|held| &*held.namespace == namespace).count()
@@ -204,7 +286,9 @@ impl QueueState {
         let a_large_one_runs = self.held.iter().any(|held| held.large);
         let may_run = |waiting: &Waiting| {
             let runs = runs_of(&waiting.namespace);
-            runs < self.limit && (has_room || runs == 0) && !(waiting.large && a_large_one_runs)
+            runs < self.limit
+                && (has_room || (runs == 0 && has_room_for_the_first(waiting)))
+                && !(waiting.large && a_large_one_runs)
         };
         self.waiting
             .iter()
@@ -214,6 +298,7 @@ impl QueueState {
                 let passed = match self.slow.get(&waiting.namespace) {
                     _ if waiting.since.elapsed() >= PASSED => 0,
                     Some(false) => 0,
+                    None if waiting.has_succeeded => 0,
                     None => 1,
                     Some(true) => 2,
                 };
@@ -232,7 +317,7 @@ mod tests {
 
     fn acquire(queue: &RunQueue, namespace: &str, large: bool) -> BoxFuture<'static, RunPermit> {
         let (queue, namespace) = (queue.clone(), Arc::from(namespace));
-        let mut acquiring = async move { queue.acquire(&namespace, large).await }.boxed();
+        let mut acquiring = async move { queue.acquire(&namespace, large, false).await }.boxed();
         // Takes its place in the queue.
         match (&mut acquiring).now_or_never() {
             Some(permit) => std::future::ready(permit).boxed(),
@@ -341,6 +426,7 @@ mod tests {
         drop(granted(&mut acquire(&queue, "quick", false)));
         let slow = granted(&mut acquire(&queue, "slow", false));
         slow.end_turn();
+        slow.set_slow();
         drop(slow);
         let first = granted(&mut acquire(&queue, "a", false));
         let mut slow = acquire(&queue, "slow", false);

@@ -17,6 +17,10 @@ use crate::sync::progress::{Phase, Progress};
 /// this size and one of 100,000 fit into the memory limit of the chart.
 pub const LARGE: u64 = 20_000;
 
+/// Of runs that have read so many people and groups, no more make progress at a time than twice the
+/// operator's `concurrency`, however long others wait.
+const HEAVY: u64 = 2_000;
+
 /// Watches the progress of one run.
 #[derive(Debug, Default)]
 pub struct Watchdog {
@@ -58,15 +62,22 @@ impl Watchdog {
         let mut seen = snapshot(progress);
         let mut large = false;
         loop {
-            sleep(timing.idle_after / 5).await;
+            sleep(timing.idle_after / 50).await;
+            let turn = permit.turn(timing.idle_after);
             let now = snapshot(progress);
             let waits = progress.read.waits_until().is_some();
             if now != seen || waits {
                 moved = Instant::now();
             }
-            permit.set_idle(waits || moved.elapsed() >= timing.idle_after);
-            if started.elapsed() >= timing.idle_after {
+            permit.set_idle(waits || moved.elapsed() >= turn);
+            if started.elapsed() >= turn {
                 permit.end_turn();
+            }
+            if started.elapsed() >= timing.idle_after {
+                permit.set_slow();
+            }
+            if now.1 >= HEAVY {
+                permit.set_heavy();
             }
             seen = now;
             if !large && seen.1 >= LARGE {
@@ -141,7 +152,7 @@ mod tests {
     }
 
     async fn permit(queue: &RunQueue, namespace: &str) -> RunPermit {
-        queue.acquire(&Arc::from(namespace), false).await
+        queue.acquire(&Arc::from(namespace), false, false).await
     }
 
     #[tokio::test(start_paused = true)]
@@ -185,7 +196,8 @@ mod tests {
                 if others.is_none() {
                     others = (&mut other).now_or_never();
                 }
-                let turn_ended = started.elapsed() > timing.idle_after;
+                // Both have waited since then: each second counts twice.
+                let turn_ended = started.elapsed() > timing.idle_after / 2;
                 assert_eq!(others.is_some(), turn_ended, "{:?}", started.elapsed());
             }
         };
@@ -195,6 +207,60 @@ mod tests {
         }
         let expired = watchdog.expired().unwrap();
         assert_eq!(expired.limit, Limit::Run(timing.run));
+    }
+
+    /// How long the last of so many new namespaces waits where the servers of all others hang, or send
+    /// something now and then.
+    async fn wait_behind(namespaces: usize, drips: bool, has_succeeded: bool) -> Duration {
+        let queue = RunQueue::new(4);
+        let timing = timing();
+        let mut hostile = tokio::task::JoinSet::new();
+        for number in 0..namespaces {
+            let (queue, timing) = (queue.clone(), timing.clone());
+            hostile.spawn(async move {
+                let permit = permit(&queue, &format!("hostile-{number}")).await;
+                let (watchdog, progress) = (Watchdog::default(), Progress::default());
+                let stop = CancellationToken::new();
+                let dripping = async {
+                    for _ in 0..1_000 {
+                        sleep(Duration::from_millis(50)).await;
+                        progress.read.add_users(usize::from(drips));
+                    }
+                };
+                tokio::select! {
+                    () = watchdog.watch(&progress, &permit, &timing, &stop) => {}
+                    () = dripping => {}
+                }
+            });
+        }
+        // All of them stand before it.
+        sleep(Duration::from_millis(10)).await;
+        let started = Instant::now();
+        let namespace = Arc::from("healthy");
+        let _permit = queue.acquire(&namespace, false, has_succeeded).await;
+        started.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_namespace_waits_less_than_ten_seconds_behind_many_that_hang() {
+        for namespaces in [4, 12, 100] {
+            let waited = wait_behind(namespaces, false, false).await;
+            assert!(waited < Duration::from_secs(9), "{namespaces}: {waited:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_namespace_waits_less_than_ten_seconds_behind_many_that_drip() {
+        for namespaces in [4, 12, 28] {
+            let waited = wait_behind(namespaces, true, false).await;
+            assert!(waited < Duration::from_secs(10), "{namespaces}: {waited:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_restart_who_succeeded_before_passes_those_who_never_did() {
+        let waited = wait_behind(100, false, true).await;
+        assert!(waited < Duration::from_secs(1), "{waited:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -225,7 +291,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_directory_that_turns_out_to_be_large_ends_where_another_large_one_runs() {
         let queue = RunQueue::new(2);
-        let _large = queue.acquire(&Arc::from("a"), true).await;
+        let _large = queue.acquire(&Arc::from("a"), true, false).await;
         let growing = permit(&queue, "b").await;
         let (watchdog, progress) = (Watchdog::default(), Progress::default());
         let stop = CancellationToken::new();

@@ -93,6 +93,28 @@ async fn delay(harm: Harm, namespaces: u32, each: u32) -> Duration {
     delay
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn twelve_new_namespaces_that_hang_delay_no_other_at_the_start() {
+    let world = World::new("start").await;
+    let url = server(Harm::Silence).await;
+    let hostile: Vec<_> = (0..12)
+        .map(|_| world.server().namespace("hostile").unwrap())
+        .collect();
+    for namespace in &hostile {
+        write(&world, namespace, 0, &url);
+    }
+    // The healthy one comes last, and nothing is known of any.
+    world.resource("staff", json!({}));
+    let all: Vec<_> = hostile.iter().map(String::as_str).collect();
+    let started = Instant::now();
+    let operator = world.operator_in(&[&all[..], &[&world.namespace]].concat(), usual());
+    world.until_ready("staff", "Succeeded").await;
+    let delay = started.elapsed();
+    println!("twelve namespaces that hang: {delay:?}");
+    assert!(delay < DELAY, "{delay:?}");
+    operator.stop().await.unwrap();
+}
+
 async fn delays_nobody(harm: Harm) {
     let (of_one, of_many) = tokio::join!(delay(harm, 1, 6), delay(harm, 4, 1));
     assert!(of_one < DELAY, "{harm:?} in one namespace: {of_one:?}");
