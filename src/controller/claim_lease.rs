@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use kube::{Api, Client, ResourceExt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -116,11 +116,40 @@ impl ClaimLeases {
             let mut claims = recorded(&found);
             let before = claims.len();
             claims.retain(|other| *other != Recorded::of(claim));
-            if claims.len() == before || self.write(&name, Some(found), &claims).await? {
+            if claims.len() == before {
+                return Ok(());
+            }
+            let done = match claims.is_empty() {
+                true => self.delete(&name, found).await?,
+                false => self.write(&name, Some(found), &claims).await?,
+            };
+            if done {
                 return Ok(());
             }
         }
         Err(ClaimError::Contended(name))
+    }
+
+    /// Deletes a Lease whose last claim is released: whoever makes resources for one organization after
+    /// another leaves nothing behind. False where somebody else was faster.
+    async fn delete(&self, name: &str, found: Lease) -> Result<bool, ApiServerError> {
+        let parameters = DeleteParams {
+            preconditions: Some(Preconditions {
+                resource_version: found.resource_version(),
+                uid: found.uid(),
+            }),
+            ..DeleteParams::default()
+        };
+        match with_timeout(self.leases().delete(name, &parameters)).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_gone() => Ok(false),
+            // With the rights of an older chart it stays, and is empty.
+            Err(error) if error.is_refused() => {
+                tracing::warn!(%error, lease = name, "an empty Lease stays");
+                self.write(name, Some(found), &[]).await
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the claims in place of what was found; false where somebody else was faster.

@@ -11,7 +11,7 @@ use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
@@ -233,6 +233,13 @@ impl Place {
             .any(|event| event.reason.as_deref() == Some("Succeeded") && event.series.is_some())
     }
 
+    /// The Lease that says who manages the organization.
+    async fn claim(&self) -> Option<Lease> {
+        let id = self.organization.organization_id();
+        let name = format!("directory-sync-organization-{id}");
+        self.api().get_opt(&name).await.unwrap()
+    }
+
     async fn lease(&self) -> Option<Lease> {
         self.api().get_opt("directory-sync").await.unwrap()
     }
@@ -263,7 +270,17 @@ impl Operator {
         .await?;
         let lease = place.lease().await;
         self.until("a renewed lease", async || place.lease().await != lease)
+            .await?;
+        assert!(place.claim().await.is_some(), "the organization is claimed");
+        let resources: Api<DirectorySync> = place.api();
+        resources
+            .delete("staff", &DeleteParams::default())
             .await
+            .unwrap();
+        self.until("the end of the claim", async || {
+            place.claim().await.is_none()
+        })
+        .await
     }
 
     /// Waits until something holds, unless the log says that something is forbidden.
