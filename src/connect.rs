@@ -85,7 +85,14 @@ impl Source for RedactedSource {
     ) -> BoxFuture<'a, Result<Reading, SourceError>> {
         Box::pin(async move {
             let read = self.source.read(known, progress).await;
-            read.map_err(|error| redacted(error, &self.redactor))
+            let reading = read.map_err(|error| redacted(error, &self.redactor))?;
+            Ok(match (reading, self.redactor.values()) {
+                (Reading::Full { directory, version }, Some(values)) => Reading::Full {
+                    directory: directory.without_secrets(|text| values.are_in(text)),
+                    version,
+                },
+                (reading, _) => reading,
+            })
         })
     }
 

@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::http::{
-    Answer, ApiClient, Call, CallName, Failure, HttpError, Token, TokenCache, TokenSource,
+    Answer, ApiClient, Call, CallName, Failure, HttpError, RemoteText, Token, TokenCache,
+    TokenSource,
 };
 use crate::organization::error::{OrganizationError, Refusal};
 use crate::organization::{InvalidSettings, Settings, wire};
@@ -166,14 +167,14 @@ impl OrganizationClient {
             },
             Failure::Status(answer) => match answer.status {
                 StatusCode::UNAUTHORIZED if !answer.is_html() => OrganizationError::KeyRevoked {
-                    answer: said(answer),
+                    answer: said(answer).to_string(),
                 },
                 StatusCode::FORBIDDEN if !answer.is_html() => OrganizationError::NotPermitted {
-                    answer: said(answer),
+                    answer: said(answer).to_string(),
                 },
                 StatusCode::TOO_MANY_REQUESTS => throttled(answer, &error.call),
                 StatusCode::BAD_REQUEST if !answer.is_html() => {
-                    refused(error.call.to_string(), said(answer))
+                    refused(error.call.to_string(), &said(answer))
                 }
                 StatusCode::NOT_FOUND if !answer.is_html() => OrganizationError::Gone {
                     what: error.call.to_string(),
@@ -202,7 +203,7 @@ impl OrganizationClient {
             Failure::Status(answer) => match answer.status {
                 StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED if !answer.is_html() => {
                     OrganizationError::WrongCredentials {
-                        answer: said(answer),
+                        answer: said(answer).to_string(),
                     }
                 }
                 StatusCode::TOO_MANY_REQUESTS => throttled(answer, &error.call),
@@ -228,8 +229,9 @@ fn throttled(answer: &Answer, call: &CallName) -> OrganizationError {
     }
 }
 
-fn refused(what: String, answer: String) -> OrganizationError {
-    match Refusal::of(&answer) {
+fn refused(what: String, said: &RemoteText) -> OrganizationError {
+    let answer = said.to_string();
+    match Refusal::of(said.raw()) {
         Refusal::Seats => OrganizationError::NoSeats { answer },
         Refusal::Groups | Refusal::DirectorySync => OrganizationError::NotPermitted { answer },
         // Of a single member these words are about that one: the last owner, say.
@@ -238,7 +240,7 @@ fn refused(what: String, answer: String) -> OrganizationError {
 }
 
 /// What the server said, from the forms its errors take.
-pub(super) fn said(answer: &Answer) -> String {
+pub(super) fn said(answer: &Answer) -> RemoteText {
     wire::ErrorBody::of(answer).text(answer)
 }
 

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::complete::Complete;
+use crate::directory::ExternalId;
 use crate::http::HttpError;
 use crate::http::process_limits::BoundedList;
 use crate::organization::OrganizationClient;
@@ -39,6 +40,7 @@ impl OrganizationClient {
         match both.await {
             Ok((members, groups)) => {
                 self.readable.store(true, Ordering::Relaxed);
+                self.ensure_no_secrets(&members, &groups)?;
                 Ok(Organization::Read(Complete::after_last_page(Content {
                     members,
                     groups,
@@ -47,6 +49,34 @@ impl OrganizationClient {
             Err(error) if is_not_found(&error) => self.recognise(error).await,
             Err(error) => Err(self.list_error(error)),
         }
+    }
+
+    /// Names and addresses are shown, so a server that lists what it was sent ends the read.
+    fn ensure_no_secrets(
+        &self,
+        members: &[Member],
+        groups: &[Group],
+    ) -> Result<(), OrganizationError> {
+        let Some(values) = self.remote.secrets.values() else {
+            return Ok(());
+        };
+        let is_secret = |id: &Option<ExternalId>, text: &str| {
+            values.are_in(text) || id.as_ref().is_some_and(|id| values.are_in(id.as_str()))
+        };
+        let what = if members
+            .iter()
+            .any(|member| is_secret(&member.external_id, member.email.as_str()))
+        {
+            "members"
+        } else if groups
+            .iter()
+            .any(|group| is_secret(&group.external_id, &group.name))
+        {
+            "groups"
+        } else {
+            return Ok(());
+        };
+        Err(OrganizationError::SecretInList { what })
     }
 
     /// Reads a list that the API answers in one piece, without pages.

@@ -9,10 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::directory::{Email, ExternalId};
-use crate::http::Answer;
 use crate::http::process_limits::BoundedValue;
+use crate::http::{Answer, RemoteText};
 use crate::organization::model::{Group, Member, MemberRole, MemberStatus, Seats};
-use crate::text::sanitize;
 
 /// A list, whose items become ours one by one as they arrive.
 #[derive(Deserialize)]
@@ -328,8 +327,8 @@ impl ErrorBody {
         answer.fields()
     }
 
-    /// What it says to a person, in one short line.
-    pub(super) fn text(&self, answer: &Answer) -> String {
+    /// What it says.
+    pub(super) fn text(&self, answer: &Answer) -> RemoteText {
         let error = self.error.as_ref().and_then(|error| error.as_str());
         let mut parts: Vec<&str> = [
             self.message.as_deref(),
@@ -349,14 +348,12 @@ impl ErrorBody {
         // Vaultwarden fills what it has nothing to say in with empty texts.
         parts.retain(|part| !part.trim().is_empty());
         parts.dedup();
-        let text = sanitize(&parts.join(": "));
-        if text.is_empty() {
-            match answer.is_html() {
-                true => format!("{}, an HTML page", answer.status),
-                false => answer.status.to_string(),
+        match parts.is_empty() {
+            true if answer.is_html() => {
+                RemoteText::ours(format!("{}, an HTML page", answer.status))
             }
-        } else {
-            text
+            true => RemoteText::ours(answer.status.to_string()),
+            false => RemoteText::new(parts.join(": ")),
         }
     }
 }

@@ -270,14 +270,14 @@ fn whether_a_value_is_a_password_depends_on_its_field_and_not_on_its_looks() {
     let shown = |spec: &Value, values: Value| {
         let spec = validated(spec).unwrap();
         let redactor = data_with("ldap-bind", &values).redactor(&spec.names());
-        redactor.redact_message("rejected orse=battery,st below dc=example,dc=com")
+        redactor.redact_message("rejected correct@horse=battery,staple below dc=example,dc=com")
     };
     let redacted = shown(&spec, json!({"bindDn": dn, "password": password}));
     assert_eq!(redacted, "rejected *** below dc=example,dc=com");
     // The password of something else, named as the DN.
     let other = shown(
         &spec,
-        json!({"bindDn": "orse=battery,staple; 1", "password": "x"}),
+        json!({"bindDn": "correct@horse=battery,staple", "password": "x"}),
     );
     assert!(!other.contains("battery"), "{other}");
     // One key for both.

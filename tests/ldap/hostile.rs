@@ -1,13 +1,17 @@
 //! Servers that answer with what would end the process, or fill its memory, if it were decoded.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use directory_sync::http::counting;
 
 use directory_sync::source::active_directory::{
     ActiveDirectorySettings, ActiveDirectorySource, Controller, DomainControllerLocation,
 };
-use directory_sync::source::ldap::LdapSettings;
+use directory_sync::source::ldap::{LdapSettings, LdapSource};
 use directory_sync::source::{ReadProgress, Source, SourceErrorKind};
+use directory_sync_testing::hostile::{LdapHarm, ldap_server};
 use simulators::lab::Authority;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -219,6 +223,23 @@ async fn a_message_of_two_gibibytes_is_refused_by_its_length() {
             .says("larger than 268435456 bytes")
             .says("--max-ldap-message-size");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bytes_of_a_message_count_before_it_is_whole() {
+    const HUGE: usize = 8 << 20;
+    let url = ldap_server(LdapHarm::HugeValue(HUGE)).await;
+    let source = LdapSource::new(settings(&url)).unwrap();
+    let counter = Arc::<AtomicU64>::default();
+    let progress = ReadProgress::default();
+    let reading = counting(counter.clone(), source.read(None, &progress));
+    let ended = tokio::time::timeout(Duration::from_secs(4), reading).await;
+    assert!(ended.is_err(), "its last byte never comes");
+    let counted = counter.load(Ordering::Relaxed);
+    assert!(
+        counted >= HUGE as u64,
+        "{counted} bytes, by which the memory guard chooses"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -150,10 +150,7 @@ async fn a_key_that_the_other_side_quotes_does_not_show_in_any_spelling() {
         let client = OrganizationClient::new(Settings::new(region, id, key.into())).unwrap();
         let error = client.read().await.unwrap_err();
         let shown = format!("{error} {error:?} {client:?}");
-        assert!(
-            shown.contains("***") || shown.contains("withheld"),
-            "{shown}"
-        );
+        assert!(shown.contains("…") || shown.contains("withheld"), "{shown}");
         assert!(!shown.contains(key) && !shown.contains(encoded), "{shown}");
     }
 }
@@ -199,7 +196,10 @@ async fn something_else_than_bitwarden_is_distinguished_from_a_refusal() {
     assert_wrong_address(&error_at(&page).await, "HTML page");
 
     let login = serve(Router::new().fallback(async || Redirect::to("https://sso.example.com/")));
-    assert_wrong_address(&error_at(&login.await).await, "https://sso.example.com");
+    assert_wrong_address(
+        &error_at(&login.await).await,
+        "303 See Other to another host",
+    );
 
     let other = serve(Router::new().fallback(any(async || r#"{"hello": "world"}"#))).await;
     assert_wrong_address(&error_at(&other).await, "access_token");

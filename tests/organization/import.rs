@@ -150,7 +150,7 @@ async fn rows_that_the_server_names_are_dropped_and_reported_with_its_words() {
     let member = row("uid=3").unwrap();
     assert_eq!(member.kind, RowKind::Member);
     assert!(
-        member.message.contains("not a valid e-mail"),
+        member.message.contains("not a valid email"),
         "{}",
         member.message
     );

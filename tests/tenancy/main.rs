@@ -8,6 +8,7 @@ mod attacks;
 mod canary;
 mod cluster;
 mod echo;
+mod listed;
 mod memory;
 mod misuse;
 mod operator;

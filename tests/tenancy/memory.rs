@@ -130,6 +130,14 @@ async fn a_gzip_bomb_of_members_is_given_up_before_memory_is_used_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn members_without_end_of_one_group_are_given_up_at_the_longest_list() {
+    let refused = |said: &str| said.contains("over all its pages; raise --max-list-items");
+    let flags = ["--max-list-items", "5000"];
+    let said = four_of(Harm::EndlessMembers(200), true, &flags, refused).await;
+    assert!(said.iter().any(|said| refused(said)), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_without_end_are_given_up_at_the_longest_list() {
     let refused = |said: &str| said.contains("raise --max-list-items");
     let flags = ["--max-list-items", "5000"];

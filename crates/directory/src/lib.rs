@@ -15,6 +15,7 @@ mod progress;
 mod tests;
 pub mod text;
 mod unidentified;
+mod withheld;
 
 pub use builder::{DirectoryBuilder, EntryKey};
 pub use email::{EMAIL_MAX, Email, InvalidEmail};

@@ -23,6 +23,8 @@ pub enum ProblemReason {
     DuplicateEmail,
     /// The id is empty, too long (with the prefix) or has control characters.
     InvalidExternalId,
+    /// The directory lists a value of one of the resource's Secrets as an id, a name or an address.
+    SecretInEntry,
     /// The directory says something of an account that this version doesn't know: nobody can tell
     /// whether it may be used.
     UnknownAccountState,
@@ -153,6 +155,22 @@ impl Problems {
             let room = KEPT_PER_REASON.saturating_sub(entry.kept.len());
             more.kept.truncate(room);
             entry.kept.append(&mut more.kept);
+        }
+    }
+
+    /// Puts `replacement` in place of each message that `is_secret`, and forgets such ids.
+    pub(crate) fn replace_texts(
+        &mut self,
+        is_secret: &mut dyn FnMut(&str) -> bool,
+        replacement: &str,
+    ) {
+        for entry in self.by_reason.values_mut() {
+            for problem in &mut entry.kept {
+                if is_secret(&problem.message) {
+                    problem.message = replacement.to_owned();
+                }
+                problem.external_ids.retain(|id| !is_secret(id.as_str()));
+            }
         }
     }
 

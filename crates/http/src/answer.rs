@@ -20,7 +20,7 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// Whether a page for people came back.
     pub html: bool,
-    /// The host to which a redirect leads, with scheme and port.
+    /// Where a redirect leads: scheme and port where it is the same host, `another host` otherwise.
     pub location: Option<String>,
     /// The body where it is JSON, each of its texts redacted.
     pub(crate) body: Option<Value>,

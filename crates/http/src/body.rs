@@ -136,8 +136,11 @@ pub(super) async fn answer(response: Response, query: Option<&str>, secrets: &Re
         .get(LOCATION)
         .and_then(|to| to.to_str().ok())
         .and_then(|to| response.url().join(to).ok())
-        .filter(|to| to.host_str().is_some_and(is_plain_host))
-        .map(|to| secrets.clean(&to.origin().ascii_serialization()));
+        .map(|to| match to.host_str() == response.url().host_str() {
+            true => to.origin().ascii_serialization(),
+            // Its name can be made of what was sent.
+            false => "another host".to_owned(),
+        });
     let retry_after = retry_after(headers);
     let content_type = media_type(&response);
     let mut body = Vec::new();
@@ -167,12 +170,6 @@ pub(super) async fn answer(response: Response, query: Option<&str>, secrets: &Re
         location,
         body,
     }
-}
-
-/// Whether a host may be shown that a server redirects to. In a URL it is in lower case, so what is
-/// encoded in a long label can't be decoded and recognised.
-fn is_plain_host(host: &str) -> bool {
-    host.split('.').all(|label| label.len() <= 20)
 }
 
 /// Changes each text in `value`, names of fields included.

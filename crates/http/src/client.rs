@@ -61,10 +61,10 @@ pub fn client(settings: &ClientSettings) -> Result<Client, ClientError> {
         .redirect(Policy::none())
         .connect_timeout(settings.connect_timeout)
         .read_timeout(settings.idle_timeout)
-        .dns_resolver(CheckingResolver {
-            policy: process_limits().egress.clone(),
-            proxies: proxies(),
-        })
+        .dns_resolver(CheckingResolver::new(
+            process_limits().egress.clone(),
+            proxies(),
+        ))
         .tcp_keepalive(Duration::from_secs(30))
         .pool_idle_timeout(Duration::from_secs(60))
         // What is sent again, and when, is decided in one place: `ApiClient`.

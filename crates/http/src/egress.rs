@@ -8,10 +8,12 @@
 //! resolves it.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -178,7 +180,7 @@ impl EgressPolicy {
     pub fn allowed<A>(&self, host: &str, addresses: A) -> Result<Vec<A::Item>, Denied>
     where
         A: IntoIterator,
-        A::Item: Copy + Into<std::net::SocketAddr>,
+        A::Item: Copy + Into<SocketAddr>,
     {
         let mut denied = None;
         let mut allowed = Vec::new();
@@ -364,24 +366,45 @@ impl fmt::Display for Network {
     }
 }
 
-/// The system's resolver, of whose addresses only those are given that may be connected to.
+/// Asks for the addresses of a host, with this port.
+type Lookup = fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+
+/// The system's resolver.
+fn system(host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+    Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+}
+
+/// A resolver, of whose addresses only those are given that may be connected to.
 #[derive(Debug)]
 pub(crate) struct CheckingResolver {
-    pub(crate) policy: EgressPolicy,
+    policy: EgressPolicy,
     /// Proxies of the environment: whoever runs this process named them.
-    pub(crate) proxies: Arc<[String]>,
+    proxies: Arc<[String]>,
+    lookup: Lookup,
+}
+
+impl CheckingResolver {
+    /// Of the system's addresses those that `policy` allows; of `proxies` all.
+    pub(crate) fn new(policy: EgressPolicy, proxies: Arc<[String]>) -> Self {
+        Self {
+            policy,
+            proxies,
+            lookup: system,
+        }
+    }
 }
 
 impl Resolve for CheckingResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let policy = self.policy.clone();
         let proxies = self.proxies.clone();
+        let lookup = self.lookup;
         Box::pin(async move {
             let host = name.as_str();
             // The port is replaced by the one that is connected to.
-            let found = tokio::net::lookup_host((host, 0)).await?;
+            let found = lookup(host.to_owned(), 0).await?;
             if proxies.iter().any(|proxy| proxy.eq_ignore_ascii_case(host)) {
-                return Ok(Box::new(found.collect::<Vec<_>>().into_iter()) as Addrs);
+                return Ok(Box::new(found.into_iter()) as Addrs);
             }
             let allowed = policy.allowed(host, found)?;
             Ok(Box::new(allowed.into_iter()) as Addrs)
@@ -412,6 +435,10 @@ pub(crate) fn proxies() -> Arc<[String]> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     fn policy(hosts: &[&str], allowed: &[&str], denied: &[&str]) -> EgressPolicy {
@@ -553,7 +580,7 @@ mod tests {
     #[test]
     fn a_host_with_one_good_address_is_connected_to_there_alone() {
         let default = policy(&[], &[], &[]);
-        let addresses: [std::net::SocketAddr; 2] = [
+        let addresses: [SocketAddr; 2] = [
             "127.0.0.1:443".parse().unwrap(),
             "192.0.2.1:443".parse().unwrap(),
         ];
@@ -587,20 +614,112 @@ mod tests {
 
     #[tokio::test]
     async fn the_resolver_gives_no_address_that_is_denied() {
-        let resolver = CheckingResolver {
-            policy: policy(&[], &[], &[]),
-            proxies: Arc::from([]),
-        };
+        let resolver = CheckingResolver::new(policy(&[], &[], &[]), Arc::from([]));
         let error = resolver
             .resolve("localhost".parse().unwrap())
             .await
             .err()
             .unwrap();
         assert!(error.is::<Denied>(), "{error}");
-        let resolver = CheckingResolver {
-            policy: policy(&[], &[], &[]),
-            proxies: Arc::from(["localhost".to_owned()]),
-        };
+        let proxies = Arc::from(["localhost".to_owned()]);
+        let resolver = CheckingResolver::new(policy(&[], &[], &[]), proxies);
         assert!(resolver.resolve("localhost".parse().unwrap()).await.is_ok());
+    }
+
+    /// A server on an address of this machine that counts who comes, and closes.
+    async fn server(address: &str, port: u16) -> (u16, Arc<AtomicUsize>) {
+        let listener = tokio::net::TcpListener::bind((address, port))
+            .await
+            .unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let mut request = [0; 4096];
+                stream.read(&mut request).await.ok();
+                let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+                stream.write_all(answer).await.ok();
+                stream.shutdown().await.ok();
+            }
+        });
+        (port, count)
+    }
+
+    /// As a name server of somebody who means harm: the first answer is the allowed address, others the
+    /// denied one, as the system's resolver would give them.
+    fn rebinding(host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        let addresses: &[&str] = match host.as_str() {
+            "both.example" => &["::ffff:127.0.0.2", "127.0.0.2", "127.0.0.1"],
+            "mapped.example" => &["::ffff:127.0.0.2", "64:ff9b::7f00:2", "0.0.0.0", "::"],
+            _ if ASKED.fetch_add(1, Ordering::Relaxed) == 0 => &["127.0.0.1"],
+            _ => &["127.0.0.2"],
+        };
+        let parsed = addresses.iter().map(|address| address.parse::<IpAddr>());
+        let found = parsed.map(|address| SocketAddr::new(address.unwrap(), port));
+        let found: Vec<_> = found.collect();
+        Box::pin(async move { Ok(found) })
+    }
+
+    #[tokio::test]
+    async fn what_a_name_resolves_to_later_or_beside_is_never_connected_to() {
+        // Another test may have been first.
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        let (port, allowed) = server("127.0.0.1", 0).await;
+        let (_, denied) = server("127.0.0.2", port).await;
+        let mut resolver = CheckingResolver::new(policy(&[], &["127.0.0.1"], &[]), Arc::from([]));
+        resolver.lookup = rebinding;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .dns_resolver(Arc::new(resolver))
+            .build()
+            .unwrap();
+        let get = async |host: &str| client.get(format!("http://{host}:{port}/")).send().await;
+
+        get("rebinding.example").await.unwrap();
+        assert_eq!(allowed.load(Ordering::Relaxed), 1);
+        for _ in 0..3 {
+            assert!(
+                get("rebinding.example").await.is_err(),
+                "it has another address now"
+            );
+        }
+        assert!(
+            get("both.example").await.is_ok(),
+            "it has an allowed one, too"
+        );
+        assert_eq!(allowed.load(Ordering::Relaxed), 2);
+        assert!(get("mapped.example").await.is_err());
+        assert_eq!(denied.load(Ordering::Relaxed), 0, "nobody came there");
+    }
+
+    #[tokio::test]
+    async fn no_spelling_of_an_address_leads_to_a_denied_one() {
+        let default = policy(&[], &[], &[]);
+        for host in [
+            "localhost.",
+            "2130706433",
+            "0x7f.1",
+            "0x7f000001",
+            "0177.0.0.1",
+            "127.1",
+            "0",
+            "127.0.0.1.",
+        ] {
+            // As LDAP does: the host as it is written, and then each address of it.
+            let denied = match default.check_host(host) {
+                Ok(()) => match system(host.to_owned(), 389).await {
+                    // Not a name of this system's resolver: nothing is connected to.
+                    Err(_) => continue,
+                    Ok(found) => default.allowed(host, found).unwrap_err(),
+                },
+                Err(denied) => denied,
+            };
+            assert!(!matches!(denied, Denied::Host(_)), "{host}: {denied}");
+        }
     }
 }

@@ -24,7 +24,9 @@ pub mod process_limits;
 mod rate_limit;
 mod received;
 mod redactor;
+mod remote_text;
 mod retry;
+mod secret_values;
 mod trust;
 
 pub use account_limits::{AccountLimits, LimitRules, WindowHeaders, written_at};
@@ -40,5 +42,7 @@ pub use pem::{read_certificates, read_private_key};
 pub use rate_limit::{RateLimit, RateLimiter, ThrottleHint, Window};
 pub use received::{add_received, counting};
 pub use redactor::Redactor;
+pub use remote_text::{RemoteText, known_words};
 pub use retry::{Idempotency, Retry, is_retryable_status, retry_after};
+pub use secret_values::SecretValues;
 pub use trust::{ServerTrust, system_roots};

@@ -18,7 +18,7 @@ pub struct ProcessLimits {
     pub egress: EgressPolicy,
     /// The largest answer, in bytes after decompression; of LDAP, all pages of one search.
     pub max_response_bytes: u64,
-    /// The longest list in one answer, in items; of LDAP, in all pages of one search.
+    /// The longest list, in items, in all its pages; of LDAP, of one search.
     pub max_list_items: usize,
     /// The largest LDAP message, in bytes. One entry is one message, so this bounds the members of a
     /// group. A decoder needs about five times as much memory.
@@ -92,6 +92,31 @@ where
     }
     let most = process_limits().max_list_items;
     deserializer.deserialize_seq(Bounded(most, PhantomData))
+}
+
+/// Counts the items of one list over all its pages. A server can have always another page.
+#[derive(Debug, Default)]
+pub struct ListLength(usize);
+
+impl ListLength {
+    /// One more page came, with so many items.
+    ///
+    /// # Errors
+    /// Why no more are read: the list is longer than the limit.
+    pub fn add(&mut self, items: usize) -> Result<(), String> {
+        self.add_below(items, process_limits().max_list_items)
+    }
+
+    fn add_below(&mut self, items: usize, most: usize) -> Result<(), String> {
+        // Pages without items can be endless as well.
+        self.0 = self.0.saturating_add(items.max(1));
+        match self.0 > most {
+            true => Err(format!(
+                "it has more than {most} items over all its pages; raise --max-list-items if it is right"
+            )),
+            false => Ok(()),
+        }
+    }
 }
 
 /// A list as a whole answer, read as by [`bounded_list`].
@@ -214,6 +239,20 @@ mod tests {
             let error = serde_json::from_str::<BoundedValue>(&many).unwrap_err();
             assert!(error.to_string().starts_with(TOO_MANY_VALUES), "{error}");
         }
+    }
+
+    #[test]
+    fn a_list_over_many_pages_is_read_to_its_limit() {
+        let mut length = ListLength::default();
+        for _ in 0..3 {
+            length.add_below(2, 7).unwrap();
+        }
+        length.add_below(0, 7).unwrap();
+        let why = length.add_below(0, 7).unwrap_err();
+        assert!(
+            why.contains("more than 7 items") && why.contains("--max-list-items"),
+            "{why}"
+        );
     }
 
     #[test]

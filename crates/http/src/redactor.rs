@@ -4,13 +4,18 @@
 //! Every text of the other side that reaches an error, a log line, a status or an event goes
 //! through [`Redactor::clean`], after it was decoded: LDAP's diagnostics as well as fields of JSON.
 //!
-//! A secret is found whole or in part (eight bytes or more that aren't one word), in any case, with
-//! invisible characters or white space in it, and in every encoding in which servers commonly quote:
-//! escapes of JSON, C, URLs, HTML and MIME, also one in another; Base64 (in lines, too), hexadecimal,
-//! lists of octal and decimal bytes; and each of these of UTF-16. Where part of a text is an encoding,
-//! that part is decoded and looked at. A secret of fewer than six bytes can't be distinguished from ordinary
-//! text: a text that holds one is withheld altogether. So is every text where the secrets are too many to be
-//! looked for, and what is over the budget of an answer: a server can't buy computing time with a long answer.
+//! A secret is found whole or in part, in any case, with invisible characters or white space in it, and in
+//! every encoding in which servers commonly quote: escapes of JSON, C, URLs, HTML and MIME, also one in
+//! another; Base64 (in lines, too), hexadecimal, lists of octal and decimal bytes; and each of these of
+//! UTF-16. Where part of a text is an encoding, that part is decoded and looked at. A secret of fewer than six
+//! bytes can't be distinguished from ordinary text: a text that holds one is withheld altogether. So is every
+//! text where the secrets are too many to be looked for, and what is over the budget of an answer: a server
+//! can't buy computing time with a long answer.
+//!
+//! By what is missing in a text, somebody who has a hand in it could guess a secret word by word. So words
+//! are no parts: a part has eight bytes or more with a digit among them, and a text of the other side that has
+//! one is withheld altogether, which tells nothing about where it stands. In a message of the program's own words
+//! ([`Redactor::redact_message`]) only whole secrets are found, and long parts that no word can be.
 //!
 //! A server can always find an encoding that isn't in this list. It has the credentials that were sent
 //! to it anyway, so this protects them from servers and proxies that quote, not from those that lie;
@@ -27,6 +32,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use directory_sync_directory::text::{sanitize, visible};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
+use crate::SecretValues;
+
 /// Stands where a secret was.
 const MASK: &str = "***";
 /// Stands for a text that can't be shown.
@@ -37,6 +44,12 @@ const SHORT: usize = 6;
 const LONG: usize = 12;
 /// The shortest part of a long secret that is found.
 const PART: usize = 8;
+/// The shortest part of a secret that is found in a message of ours.
+const RANDOM: usize = 16;
+/// So often letters and digits alternate in it: an address with versions (`/oauth2/v2.0/token`) has four.
+const ALTERNATIONS: usize = 5;
+/// Or so many letters and digits stand in a row, with a digit among them: no identifier has as many.
+const UNBROKEN: usize = 24;
 /// How many escapes in each other are resolved.
 const ESCAPES_IN_ESCAPES: usize = 4;
 /// No more forms of one text are looked at.
@@ -60,6 +73,8 @@ pub struct Redactor(RwLock<SecretSet>);
 #[derive(Debug, Default)]
 struct SecretSet {
     keys: Vec<SecretSlice<u8>>,
+    /// The keys as they were added: their Base64 is another than that of `keys`, in lower case.
+    originals: Vec<SecretSlice<u8>>,
     identifiers: Vec<SecretSlice<u8>>,
     tokens: VecDeque<SecretSlice<u8>>,
     /// More was added than is looked for.
@@ -84,13 +99,24 @@ struct Needle<'a> {
     part: usize,
 }
 
+/// Where a secret stands.
+#[derive(Debug, Clone)]
+struct Found {
+    range: Range<usize>,
+    /// Of the whole secret.
+    length: usize,
+    is_whole: bool,
+}
+
 /// What is looked for, and in what kind of text.
 #[derive(Clone, Copy)]
 struct Search<'a> {
     known: &'a SecretSet,
     index: &'a Index,
-    /// Which parts of a longer secret say nothing of it, because they stand in ordinary text.
-    is_ordinary: fn(&[u8]) -> bool,
+    /// Which parts of a longer secret are looked for: others may stand in ordinary text.
+    part_counts: fn(&[u8]) -> bool,
+    /// Whether a text with a part of a secret is withheld; otherwise the part is masked.
+    withholds_parts: bool,
     /// Which secrets are looked for.
     applies: fn(&[u8]) -> bool,
 }
@@ -109,7 +135,19 @@ impl Redactor {
     /// As [`Self::add`], for a value that may be no text.
     pub fn add_bytes(&self, secret: &[u8]) {
         let known = &mut *self.write();
+        let before = known.keys.len();
         add_once(&mut known.keys, &mut known.too_many, secret);
+        if known.keys.len() > before {
+            let secret = secret.trim_ascii();
+            let original = secret[..secret.len().min(SECRET_MAX)].to_vec();
+            known.originals.push(original.into());
+        }
+    }
+
+    /// Finds the keys in data; `None` where there is nothing to be looked for.
+    pub fn values(&self) -> Option<SecretValues> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        SecretValues::of(known.originals.iter().map(ExposeSecret::expose_secret))
     }
 
     /// One more value that isn't a credential, though it came out of a Secret: a bind DN, a user
@@ -140,18 +178,18 @@ impl Redactor {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         match known.too_many {
             true => WITHHELD.to_owned(),
-            false => redact(known.search(is_word, |_| true), text),
+            false => redact(known.search(has_digits, true, |_| true), text),
         }
     }
 
     /// A message in which our own words stand, without values that came out of Secrets. Values that
-    /// may be words of ours are left: those shorter than six bytes, and those of a few letters only.
-    /// So are the words of a file's format (`private_key`, `PRIVATE KEY`), which a message names.
+    /// may be words of ours are left: those shorter than six bytes, and those of a few letters only. So
+    /// are parts of values, except those that no word can be (`is_random`).
     pub fn redact_message(&self, text: &str) -> String {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let applies =
             |secret: &[u8]| secret.len() >= LONG || (secret.len() >= SHORT && !is_word(secret));
-        redact(known.search(are_words, applies), text)
+        redact(known.search(is_random, false, applies), text)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, SecretSet> {
@@ -162,11 +200,17 @@ impl Redactor {
 }
 
 impl SecretSet {
-    fn search(&self, is_ordinary: fn(&[u8]) -> bool, applies: fn(&[u8]) -> bool) -> Search<'_> {
+    fn search(
+        &self,
+        part_counts: fn(&[u8]) -> bool,
+        withholds_parts: bool,
+        applies: fn(&[u8]) -> bool,
+    ) -> Search<'_> {
         Search {
             known: self,
             index: self.index.get_or_init(|| Index::of(self)),
-            is_ordinary,
+            part_counts,
+            withholds_parts,
             applies,
         }
     }
@@ -225,14 +269,29 @@ fn redact(search: Search<'_>, text: &str) -> String {
     let text = visible(&text[..text.floor_char_boundary(TEXT_MAX)]);
     let mut found = search.find(text.to_ascii_lowercase().as_bytes());
     for (range, bytes) in encoded_runs(&text) {
-        if search.is_in(&bytes) {
-            found.push((range, LONG));
-        }
+        let within = search.find_decoded(&bytes);
+        found.extend(within.into_iter().map(|inner| Found {
+            range: range.clone(),
+            ..inner
+        }));
     }
-    if found.iter().any(|(_, length)| *length < SHORT) {
+    let withheld =
+        |found: &Found| found.length < SHORT || (search.withholds_parts && !found.is_whole);
+    // Where a secret stands whole, its parts do, too.
+    let whole: Vec<Range<usize>> = found
+        .iter()
+        .filter(|found| found.is_whole)
+        .map(|found| found.range.clone())
+        .collect();
+    let within = |found: &Found| {
+        let covers =
+            |whole: &Range<usize>| whole.start <= found.range.start && found.range.end <= whole.end;
+        !found.is_whole && whole.iter().any(covers)
+    };
+    if found.iter().any(|found| withheld(found) && !within(found)) {
         return WITHHELD.to_owned();
     }
-    let shown = mask(&text, found.into_iter().map(|(range, _)| range).collect());
+    let shown = mask(&text, found.into_iter().map(|found| found.range).collect());
     // What shows only in another form of the text has no place in it that could be masked.
     match search.hides(&shown) {
         true => WITHHELD.to_owned(),
@@ -289,26 +348,30 @@ impl Search<'_> {
 
     /// Whether any part of any secret stands in `bytes`, also as UTF-16.
     fn is_in(self, bytes: &[u8]) -> bool {
+        !self.find_decoded(bytes).is_empty()
+    }
+
+    /// What of secrets stands in `bytes`, also as UTF-16.
+    fn find_decoded(self, bytes: &[u8]) -> Vec<Found> {
         let lower = bytes.to_ascii_lowercase();
-        if !self.find(&lower).is_empty() {
-            return true;
-        }
+        let mut found = self.find(&lower);
         // Where nothing is zero, nothing is UTF-16 that a reader would make out.
-        if !lower.contains(&0) {
-            return false;
+        if !found.is_empty() || !lower.contains(&0) {
+            return found;
         }
-        [u16::from_le_bytes, u16::from_be_bytes].iter().any(|unit| {
-            (0..2.min(lower.len())).any(|start| {
+        for unit in [u16::from_le_bytes, u16::from_be_bytes] {
+            for start in 0..2.min(lower.len()) {
                 let units = lower[start..].chunks_exact(2);
                 let units: Vec<u16> = units.map(|pair| unit([pair[0], pair[1]])).collect();
                 let text = String::from_utf16_lossy(&units);
-                !self.find(text.to_ascii_lowercase().as_bytes()).is_empty()
-            })
-        })
+                found.extend(self.find(text.to_ascii_lowercase().as_bytes()));
+            }
+        }
+        found
     }
 
-    /// Where any part of any secret stands in `text`, both in lower case, and how long the secret is.
-    fn find(self, text: &[u8]) -> Vec<(Range<usize>, usize)> {
+    /// Where secrets stand in `text`, whole or in part, both in lower case.
+    fn find(self, text: &[u8]) -> Vec<Found> {
         let mut found = Vec::new();
         for (&part, parts) in &self.index.parts {
             for (start, window) in text.windows(part).enumerate() {
@@ -320,19 +383,23 @@ impl Search<'_> {
                 for &(_, number, at) in places {
                     let Needle { bytes, part } = self.known.needle(number as usize);
                     let at = at as usize;
-                    // A word of a longer secret says nothing of it, and stands in ordinary text.
-                    let counts = part == bytes.len()
-                        || (self.is_ordinary)(bytes)
-                        || !(self.is_ordinary)(window);
-                    if !counts || !(self.applies)(bytes) || bytes[at..at + part] != *window {
+                    if !(self.applies)(bytes) || bytes[at..at + part] != *window {
                         continue;
                     }
                     let same = |(one, other): &(&u8, &u8)| one == other;
                     let before = bytes[..at].iter().rev();
                     let before = before.zip(text[..start].iter().rev()).take_while(same);
                     let after = bytes[at..].iter().zip(&text[start..]);
-                    let range = start - before.count()..start + after.take_while(same).count();
-                    found.push((range, bytes.len()));
+                    let before = before.count();
+                    let after = after.take_while(same).count();
+                    let is_whole = before + after == bytes.len();
+                    if is_whole || (self.part_counts)(&bytes[at - before..at + after]) {
+                        found.push(Found {
+                            range: start - before..start + after,
+                            length: bytes.len(),
+                            is_whole,
+                        });
+                    }
                 }
             }
         }
@@ -345,10 +412,25 @@ fn is_word(part: &[u8]) -> bool {
     part.iter().all(u8::is_ascii_alphabetic)
 }
 
-/// Words, as in the names of fields and in the first line of a PEM file.
-fn are_words(part: &[u8]) -> bool {
-    let of_words = |byte: &u8| byte.is_ascii_alphabetic() || b" _-".contains(byte);
-    part.iter().all(of_words)
+/// Not words of ordinary text alone.
+fn has_digits(part: &[u8]) -> bool {
+    part.iter()
+        .any(|byte| byte.is_ascii_digit() || !byte.is_ascii())
+}
+
+/// Long, with letters and digits in turn or in a long row, as keys and tokens are, and no sentence, address
+/// or version is.
+fn is_random(part: &[u8]) -> bool {
+    let digits = part
+        .iter()
+        .filter(|byte| byte.is_ascii_alphanumeric())
+        .map(u8::is_ascii_digit);
+    let pairs = digits.clone().zip(digits.skip(1));
+    let alternates = pairs.filter(|(one, next)| one != next).count() >= ALTERNATIONS;
+    let of_key = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'=');
+    let mut runs = part.split(|byte| !of_key(byte));
+    part.len() >= RANDOM && alternates
+        || runs.any(|run| run.len() >= UNBROKEN && run.iter().any(u8::is_ascii_digit))
 }
 
 fn add_once(secrets: &mut Vec<SecretSlice<u8>>, too_many: &mut bool, secret: &[u8]) {
@@ -739,13 +821,16 @@ mod tests {
         let redactor = redactor(SECRET);
         for start in 0..=SECRET.len() - PART {
             let part = &SECRET[start..start + PART];
-            assert!(part.contains(|c: char| !c.is_alphabetic()), "{part}");
             let shown = redactor.redact(&format!("expected {part}, got nothing"));
-            assert_eq!(shown, "expected ***, got nothing");
+            match part.contains(|c: char| c.is_ascii_digit()) {
+                true => assert_eq!(shown, WITHHELD, "{part}"),
+                // A word tells nothing, and is no part.
+                false => assert_eq!(shown, format!("expected {part}, got nothing")),
+            }
         }
         let words = Redactor::new();
         words.add("key-1-of-the-organization".into());
-        assert_eq!(words.redact("it is 1-of-the-organization"), "it is ***");
+        assert_eq!(words.redact("it is 1-of-the-organization"), WITHHELD);
         assert_eq!(words.redact("Organization is off"), "Organization is off");
         let text = format!("wrong: {SECRET} (twice {SECRET})");
         assert_eq!(redactor.redact(&text), "wrong: *** (twice ***)");
@@ -786,8 +871,10 @@ mod tests {
     fn a_message_of_ours_keeps_its_words_and_loses_what_a_secret_holds() {
         let redactor = redactor("secret");
         redactor.add("hunter22-of-the-lab".into());
-        let shown = redactor
-            .redact_message("check the Secret: [104, 117, 110, 116, 101, 114, 50, 50, 45, 111]");
+        let shown = redactor.redact_message(
+            "check the Secret: [104, 117, 110, 116, 101, 114, 50, 50, 45, 111, \
+                             102, 45, 116, 104, 101, 45, 108, 97, 98]",
+        );
         assert_eq!(shown, "check the Secret: [***]");
 
         redactor.add(
@@ -796,8 +883,36 @@ mod tests {
         redactor.add("correct horse battery staple".into());
         let ours = "has a private_key that holds no private key";
         assert_eq!(redactor.redact_message(ours), ours);
-        let shown = redactor.redact_message("not: horse battery");
-        assert_eq!(shown, "not:***");
+        let shown = redactor.redact_message("not: Correct Horse Battery Staple");
+        assert_eq!(shown, "not: ***");
+    }
+
+    #[test]
+    fn by_what_is_missing_nobody_learns_a_word_of_a_secret() {
+        let ours = "the bind DN and the password in the bind Secret; everything read can be seen";
+        for secret in [
+            "reader-password",
+            "everything read can be bought",
+            "thepasswordinthebindsecret1",
+            "https://example.com/oauth2/v2.0/token?everything",
+        ] {
+            let redactor = redactor(secret);
+            assert_eq!(redactor.redact_message(ours), ours, "{secret}");
+            assert_eq!(redactor.redact(ours), ours, "{secret}");
+            let address = "POST https://example.com/oauth2/v2.0/token";
+            assert_eq!(redactor.redact_message(address), address, "{secret}");
+            // All of it is found nevertheless.
+            let shown = redactor.redact_message(&format!("it says {secret}."));
+            assert_eq!(shown, "it says ***.");
+        }
+    }
+
+    #[test]
+    fn a_long_part_of_a_key_is_found_in_a_message_of_ours() {
+        let key = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
+        let redactor = redactor(key);
+        let shown = redactor.redact_message(&format!("can't read {} as a key", &key[..40]));
+        assert_eq!(shown, "can't read *** as a key");
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub enum Harm {
     EndlessMembers(usize),
     /// Has one group, without members, whose name has so many letters.
     LongName(usize),
+    /// Has one person and one group, and this text as their ids, names and addresses.
+    Names(&'static str),
     /// Sends a body as compressed by gzip.
     Compressed(&'static [u8]),
     /// Sends this body.
@@ -95,6 +97,7 @@ async fn answer(harm: Harm, uri: Uri, address: String, count: Arc<AtomicU64>) ->
         Harm::EndlessPages(..)
         | Harm::EndlessMembers(_)
         | Harm::LongName(_)
+        | Harm::Names(_)
         | Harm::NextPage(_)
         | Harm::LongToken
         | Harm::Redirect(_)
@@ -117,6 +120,13 @@ async fn answer(harm: Harm, uri: Uri, address: String, count: Arc<AtomicU64>) ->
             };
             let group = json!([{"id": "00g1", "type": "OKTA_GROUP", "profile": {"name": name}}]);
             (links(&uri, &address, None), axum::Json(group)).into_response()
+        }
+        Harm::Names(text) => {
+            let email = format!("{text}@example.com");
+            let profile = json!({"login": email, "email": email, "name": text});
+            let entry =
+                json!([{"id": text, "status": "ACTIVE", "type": "OKTA_GROUP", "profile": profile}]);
+            (links(&uri, &address, None), axum::Json(entry)).into_response()
         }
         Harm::EndlessMembers(size) if uri.path().contains("/groups/") => {
             people(size, &uri, &address, &count)
@@ -162,6 +172,8 @@ pub enum LdapHarm {
     Announce,
     /// Sends a byte of an answer every two seconds.
     Drip,
+    /// Has one entry with a value of so many bytes, of which the last never comes.
+    HugeValue(usize),
     /// Has always another entry for a search.
     Entries,
     /// Sends each search to this address.
@@ -210,7 +222,18 @@ async fn answer_ldap(mut stream: TcpStream, harm: LdapHarm) -> Option<()> {
                 }
                 continue;
             }
-            (LdapHarm::Entries | LdapHarm::Referral(_), 0x60) => done(0x61, 0, ""),
+            (LdapHarm::Entries | LdapHarm::HugeValue(_) | LdapHarm::Referral(_), 0x60) => {
+                done(0x61, 0, "")
+            }
+            (LdapHarm::HugeValue(bytes), _) => {
+                let values = element(0x31, &element(4, &vec![b'x'; *bytes]));
+                let attribute = element(0x30, &[element(4, b"uid"), values].concat());
+                let dn = element(4, b"uid=huge,dc=example,dc=com");
+                let entry = [dn, element(0x30, &attribute)].concat();
+                let message = ldap_message(id, &element(0x64, &entry));
+                stream.write_all(&message[..message.len() - 1]).await.ok()?;
+                std::future::pending().await
+            }
             (LdapHarm::Entries, _) => {
                 for number in 0_u64.. {
                     let dn = format!("uid=p{number},dc=example,dc=com");

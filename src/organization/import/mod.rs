@@ -257,7 +257,7 @@ impl<'a> Import<'a> {
                     let mut left = Vec::with_capacity(batch.len());
                     for (index, row) in batch.into_iter().enumerate() {
                         match faults.get(&index) {
-                            Some(message) => self.refuse(row, message),
+                            Some(message) => self.refuse(row, &message.to_string()),
                             None => left.push(row),
                         }
                     }
@@ -267,7 +267,7 @@ impl<'a> Import<'a> {
                 }
                 Verdict::Named(faults) => {
                     let message = faults.into_values().next().unwrap_or_default();
-                    self.refuse_together(batch, &message);
+                    self.refuse_together(batch, &message.to_string());
                 }
                 Verdict::Failed { message, error } => {
                     if !self.healthy || batch.len() == 1 {
@@ -275,13 +275,13 @@ impl<'a> Import<'a> {
                     }
                     if let [row] = batch[..] {
                         let elsewhere = later.last().or_else(|| to_send.first()?.last());
-                        self.ensure_not_everywhere(row, &message, elsewhere.copied())
+                        self.ensure_not_everywhere(row, message.raw(), elsewhere.copied())
                             .await?;
                     }
                     if batch.len() > 1 && self.divide() {
                         to_send.extend(halves(batch));
                     } else {
-                        self.refuse_together(batch, &message);
+                        self.refuse_together(batch, &message.to_string());
                     }
                 }
             }
@@ -335,8 +335,9 @@ impl<'a> Import<'a> {
             return Ok(());
         };
         match self.send(&[other]).await? {
-            Verdict::Failed { message, .. } if words == self::words(other, &message) => {
-                Err(OrganizationError::RefusesAll { answer: message })
+            Verdict::Failed { message, .. } if words == self::words(other, message.raw()) => {
+                let answer = message.to_string();
+                Err(OrganizationError::RefusesAll { answer })
             }
             _ => Ok(()),
         }

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 
 use reqwest::StatusCode;
 
-use crate::http::{Failure, HttpError};
+use crate::http::{Failure, HttpError, RemoteText};
 use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
 use crate::organization::error::Refusal;
 use crate::organization::import::RowKind;
 use crate::organization::import::batches::Row;
 use crate::organization::wire::ErrorBody;
-use crate::text::sanitize;
 
 /// What the server made of one request.
 #[derive(Debug)]
@@ -19,7 +18,7 @@ pub(super) enum Verdict {
     /// All of it is in.
     Taken,
     /// Refused for these rows, by their place in the batch, with what is wrong.
-    Named(BTreeMap<usize, String>),
+    Named(BTreeMap<usize, RemoteText>),
     /// Refused for want of seats; what comes before invitations was done.
     NoSeats(String),
     /// The plan has no groups.
@@ -29,7 +28,7 @@ pub(super) enum Verdict {
     /// Refused, or failed on, for a reason that may be any row's.
     Failed {
         /// What the server said.
-        message: String,
+        message: RemoteText,
         /// The same as an error, for when no row is to blame.
         error: OrganizationError,
     },
@@ -69,11 +68,13 @@ impl Verdict {
         if !named.is_empty() {
             return Ok(Self::Named(named));
         }
-        match Refusal::of(&message) {
-            Refusal::Seats => return Ok(Self::NoSeats(message)),
-            Refusal::Groups => return Ok(Self::NoGroups(message)),
+        match Refusal::of(message.raw()) {
+            Refusal::Seats => return Ok(Self::NoSeats(message.to_string())),
+            Refusal::Groups => return Ok(Self::NoGroups(message.to_string())),
             Refusal::DirectorySync | Refusal::Organization => {
-                return Err(OrganizationError::NotPermitted { answer: message });
+                return Err(OrganizationError::NotPermitted {
+                    answer: message.to_string(),
+                });
             }
             Refusal::Other => {}
         }
@@ -83,7 +84,7 @@ impl Verdict {
 }
 
 /// The rows that the errors of a 400 name, `Members[3].Email` for one.
-fn named(body: &ErrorBody, kind: Option<RowKind>, rows: usize) -> BTreeMap<usize, String> {
+fn named(body: &ErrorBody, kind: Option<RowKind>, rows: usize) -> BTreeMap<usize, RemoteText> {
     let list = match kind {
         Some(RowKind::Member) => "members[",
         Some(RowKind::Group) => "groups[",
@@ -104,7 +105,7 @@ fn named(body: &ErrorBody, kind: Option<RowKind>, rows: usize) -> BTreeMap<usize
         {
             let field = field.trim_start_matches('.');
             let text = format!("{field}: {}", messages.all().join(" "));
-            named.entry(index).or_insert_with(|| sanitize(&text));
+            named.entry(index).or_insert_with(|| RemoteText::new(text));
         }
     }
     named

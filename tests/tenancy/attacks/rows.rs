@@ -420,6 +420,13 @@ fn servers_that_repeat(table: &mut Table<'_>) {
             Result::Says("SourceRefused", "400"),
         );
     }
+    table.editor(
+        "a server whose people and groups have its token as names, ids and addresses",
+        open,
+        &okta(servers.of("names")),
+        &own(),
+        Result::Says("SucceededWithProblems", "SecretInEntry (2)"),
+    );
     for (attack, encoding) in [
         (
             "an organization that repeats its key as it is",

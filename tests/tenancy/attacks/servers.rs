@@ -53,6 +53,7 @@ impl Servers {
             ("pages", Harm::EndlessPages(50, 200)),
             ("members", Harm::EndlessMembers(200)),
             ("long name", Harm::LongName(900_000)),
+            ("names", Harm::Names(PASSWORD)),
             ("bomb", Harm::Compressed(bomb())),
             ("deep", Harm::Body("[".repeat(1 << 20).leak())),
             ("redirects", Harm::Redirect(http)),

@@ -97,6 +97,14 @@ pub enum ActiveDirectoryFailure {
         /// How often it was begun.
         tries: u32,
     },
+    /// A list of members has always another part.
+    #[error("reading the members of {group}: the list may not be complete: {why}")]
+    TooLong {
+        /// The DN of the group whose list it is.
+        group: String,
+        /// The limit, and what to do.
+        why: String,
+    },
     /// A group that the spec names isn't there.
     #[error(
         "{field} names the group {dn}, which isn't in the domain (or the bind account can't see it); it may have been moved or renamed: write its present DN"
@@ -263,7 +271,9 @@ impl ActiveDirectoryFailure {
                 ..
             }
             | Self::NotSynchronized { .. } => TRANSIENT,
-            Self::Changing { .. } | Self::Part { .. } => SourceErrorKind::Incomplete,
+            Self::Changing { .. } | Self::TooLong { .. } | Self::Part { .. } => {
+                SourceErrorKind::Incomplete
+            }
             Self::Bind { .. }
             | Self::Unencrypted { .. }
             | Self::Discovery { .. }

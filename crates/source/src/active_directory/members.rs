@@ -11,6 +11,7 @@ use super::error::ActiveDirectoryFailure;
 use super::read::read_entries;
 use super::settings::ActiveDirectorySettings;
 use crate::directory::EntryKey;
+use crate::http::process_limits::ListLength;
 use crate::ldap::connection::Connection;
 use crate::ldap::entry::AttributeName;
 use crate::ldap::search::Next;
@@ -52,7 +53,16 @@ pub async fn complete(
         AttributeName::new("uSNChanged"),
     );
     let mut tries = 1;
+    let (mut length, mut before) = (ListLength::default(), 0);
     while let Some(next) = group.next {
+        // Of the tries before as well: a list that changes for ever is endless, too.
+        if let Err(why) = length.add(group.members.len() - before) {
+            return Err(ActiveDirectoryFailure::TooLong {
+                group: sanitize(&group.dn),
+                why,
+            });
+        }
+        before = group.members.len();
         let overlap = usize::from(next > 0);
         let attributes = [
             format!("member;range={}-*", next - overlap),
@@ -93,6 +103,7 @@ pub async fn complete(
         }
         tries += 1;
         group.members.clear();
+        before = 0;
         group.next = Some(0);
     }
     Ok(group.members)

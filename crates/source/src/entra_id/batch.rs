@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{Resource, failure, incomplete, said};
 use super::graph::{BATCH, Graph, PAGE_MAX};
 use super::wire::GraphError;
+use crate::http::process_limits::ListLength;
 use crate::http::{ApiError, Call, Idempotency, is_retryable_status};
 
 /// As many requests as Graph takes in one.
@@ -118,11 +119,14 @@ impl Graph {
     where
         T: DeserializeOwned + Send + 'static,
     {
+        let mut lengths: Vec<ListLength> = parts.iter().map(|_| ListLength::default()).collect();
         self.each_part(parts, |index, body: PageBody<T>| {
             let what = parts[index].resource.what;
             let value = body
                 .value
                 .ok_or_else(|| incomplete(what, "a page has no value"))?;
+            let added = lengths[index].add(value.len());
+            added.map_err(|why| incomplete(what, why))?;
             page(index, value)?;
             Ok(body.next_link)
         })

@@ -6,8 +6,7 @@ use reqwest::StatusCode;
 
 use super::settings::InvalidSettings;
 use super::wire::{ErrorBody, GraphError};
-use crate::http::{Answer, ApiError, Failure, FailureClass, HttpError, Vendor};
-use crate::text::sanitize;
+use crate::http::{Answer, ApiError, Failure, FailureClass, HttpError, RemoteText, Vendor};
 
 static GRAPH: Vendor = Vendor {
     name: "Microsoft",
@@ -113,19 +112,27 @@ pub(super) fn part(
 /// What an answer's body says: Graph's code and message, and the id its support asks for.
 pub(super) fn said(status: StatusCode, error: &GraphError) -> String {
     // Parts of a batch that failed may come without a body.
-    let mut text = match error.code.as_str() {
-        "" => status.to_string(),
-        code => format!("{} {}", status.as_u16(), sanitize(code)),
+    let mut text = match error.code.is_empty() {
+        true => status.to_string(),
+        false => format!("{} {}", status.as_u16(), error.code),
     };
     if !error.message.is_empty() {
         text.push_str(": ");
-        text.push_str(sanitize(error.message.trim()).trim_end_matches('.'));
+        text.push_str(error.message.to_string().trim_end_matches('.'));
     }
-    if !error.inner_error.request_id.is_empty() {
+    let request_id = error.inner_error.request_id.raw();
+    if is_uuid(request_id) {
         text.push_str(", request-id ");
-        text.push_str(&sanitize(&error.inner_error.request_id));
+        text.push_str(request_id);
     }
     text
+}
+
+/// Whether a text has the form of Graph's ids of requests, and holds nothing else.
+fn is_uuid(text: &str) -> bool {
+    let lengths = text.split('-').map(str::len);
+    let hex = |byte: u8| byte == b'-' || byte.is_ascii_hexdigit();
+    lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(hex)
 }
 
 fn graph_said(answer: &Answer) -> Option<String> {
@@ -180,7 +187,7 @@ pub(super) fn refused(
         "resyncRequired",
         "Directory_ExpiredPageToken",
     ];
-    if status == StatusCode::GONE || lost.contains(&error.code.as_str()) {
+    if status == StatusCode::GONE || lost.contains(&error.code.raw()) {
         return Some(ApiError::new(
             FailureClass::Restart,
             format!(
@@ -267,9 +274,9 @@ pub(super) static TOKEN: Resource = Resource {
 #[derive(Debug, Default, serde::Deserialize)]
 struct TokenRefusal {
     #[serde(default)]
-    error: String,
+    error: RemoteText,
     #[serde(default)]
-    error_description: String,
+    error_description: RemoteText,
     #[serde(default)]
     error_codes: Vec<u32>,
 }
@@ -277,12 +284,13 @@ struct TokenRefusal {
 impl TokenRefusal {
     fn says(&self, status: StatusCode) -> String {
         // What follows is for Microsoft's own logs.
-        let text = self.error_description.split(" Trace ID:").next();
-        let text = sanitize(text.unwrap_or_default().lines().next().unwrap_or_default());
+        let text = self.error_description.raw().split(" Trace ID:").next();
+        let text = text.unwrap_or_default().lines().next();
+        let text = RemoteText::new(text.unwrap_or_default());
         let status = status.as_u16();
-        match text.trim().trim_end_matches('.') {
-            "" => format!("{status} {}", sanitize(&self.error)),
-            text => format!("{status} {text}"),
+        match text.is_empty() {
+            true => format!("{status} {}", self.error),
+            false => format!("{status} {}", text.to_string().trim_end_matches('.')),
         }
     }
 

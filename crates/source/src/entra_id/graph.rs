@@ -11,6 +11,7 @@ use super::limit;
 use super::settings::{Credentials, EntraIdSettings, InvalidSettings};
 use super::token::{self, EntraTokens};
 use super::wire::{ErrorBody, Page};
+use crate::http::process_limits::ListLength;
 use crate::http::{ApiClient, ApiError, Call, HttpError, RateLimiter, Redactor};
 
 /// No page is larger: 999 objects, or a thousand memberships and more, at some hundred bytes each.
@@ -188,6 +189,7 @@ impl Graph {
         let mut seen = HashSet::new();
         let mut url = first;
         let mut advanced = false;
+        let mut length = ListLength::default();
         loop {
             let read: Page<T> = match self.page(list.resource, &url, advanced).await {
                 // Some filters are answered from an index only, and only to those who say that
@@ -201,6 +203,8 @@ impl Graph {
                 }
                 read => read.map_err(|error| failure(list.resource, list.names, error))?,
             };
+            let added = length.add(read.value.len());
+            added.map_err(|why| incomplete(what, why))?;
             page(read.value)?;
             let Some(next) = read.next_link else {
                 return Ok(read.delta_link);
@@ -235,7 +239,7 @@ fn needs_index(error: &HttpError) -> bool {
         return false;
     };
     let body: ErrorBody = answer.fields();
-    answer.status == StatusCode::BAD_REQUEST && body.error.code == "Request_UnsupportedQuery"
+    answer.status == StatusCode::BAD_REQUEST && body.error.code.raw() == "Request_UnsupportedQuery"
 }
 
 macro_rules! resources {

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::http::RemoteText;
+
 /// A page of a list. Without `value` it isn't one.
 #[derive(Debug, Deserialize)]
 #[serde(bound = "T: Deserialize<'de>")]
@@ -115,9 +117,9 @@ pub(super) struct ErrorBody {
 #[serde(rename_all = "camelCase")]
 pub(super) struct GraphError {
     #[serde(default)]
-    pub code: String,
+    pub code: RemoteText,
     #[serde(default)]
-    pub message: String,
+    pub message: RemoteText,
     #[serde(default)]
     pub inner_error: InnerError,
 }
@@ -125,7 +127,7 @@ pub(super) struct GraphError {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct InnerError {
     #[serde(rename = "request-id", default)]
-    pub request_id: String,
+    pub request_id: RemoteText,
 }
 
 /// Whether a group or an administrative unit shows its members only to some.

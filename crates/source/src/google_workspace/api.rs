@@ -15,6 +15,7 @@ use super::limit;
 use super::settings::{Credentials, GoogleWorkspaceSettings, InvalidSettings, Tenant};
 use super::token::{AccessTokens, GROUPS_SCOPE, USERS_SCOPE};
 use super::wire::Page;
+use crate::http::process_limits::ListLength;
 use crate::http::{ApiClient, ApiError, Call, HttpError, RateLimiter, Redactor, TokenCache};
 
 /// A page of 500 people with all their aliases stays far below; anything larger is no page.
@@ -174,8 +175,11 @@ impl Api {
     {
         let mut seen = HashSet::new();
         let mut token = None;
+        let mut length = ListLength::default();
         loop {
             let page = self.page(list, token.as_deref()).await?;
+            let added = length.add(page.items.len());
+            added.map_err(|why| incomplete(list, &why))?;
             each(page.items)?;
             let Some(next) = page.next_page_token.filter(|next| !next.is_empty()) else {
                 return Ok(());

@@ -217,13 +217,12 @@ pub(super) fn is_quota(error: &HttpError) -> bool {
 pub(super) fn directory_said(answer: &Answer) -> Option<String> {
     let body: ErrorBody = answer.fields();
     let status = answer.status.as_u16();
-    let message = body.error.message.trim();
+    let message = &body.error.message;
     if message.is_empty() {
         return None;
     }
-    let message = sanitize(message);
-    Some(match body.reasons().next() {
+    Some(match body.reason_texts().next() {
         None => format!("{status}: {message}"),
-        Some(reason) => format!("{status} {}: {message}", sanitize(reason)),
+        Some(reason) => format!("{status} {reason}: {message}"),
     })
 }

@@ -7,7 +7,6 @@ use super::federation::SIGN;
 use super::token::{GROUPS_SCOPE, USERS_SCOPE};
 use super::wire::{ErrorBody, TokenError};
 use crate::http::{Answer, ApiError, Failure, FailureClass, HttpError, Refusal, Vendor};
-use crate::text::sanitize;
 
 static TOKENS: Vendor = Vendor {
     name: "Google",
@@ -47,7 +46,7 @@ pub(super) fn exchange(error: HttpError) -> ApiError {
     }
     ApiError::of(error, &TOKENS, |refusal| {
         let error: TokenError = refusal.answer.fields();
-        let advice = match error.error.as_str() {
+        let advice = match error.error.raw() {
             "invalid_target" => {
                 "check audience: it must name a workload identity provider that is there and \
                  enabled"
@@ -81,16 +80,16 @@ fn token_said(answer: &Answer) -> Option<String> {
         format!(
             "{} {}: {}",
             answer.status.as_u16(),
-            sanitize(&error.error),
-            sanitize(error.error_description.trim()).trim_end_matches('.')
+            error.error,
+            error.error_description.to_string().trim_end_matches('.')
         )
     })
 }
 
 /// Of the token endpoint (Google: "Using OAuth 2.0 for server to server applications", error codes).
 fn assertion(error: &TokenError) -> String {
-    let says = |part: &str| error.error_description.to_lowercase().contains(part);
-    match error.error.as_str() {
+    let says = |part: &str| error.error_description.raw().to_lowercase().contains(part);
+    match error.error.raw() {
         "unauthorized_client" | "access_denied" | "invalid_scope" => format!(
             "in the Admin console under Security, Access and data control, API controls, \
                  Domain-wide delegation, allow the service account's client id the scopes \

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::http::RemoteText;
+
 /// A page of a list. `kind` is always there: an answer without it isn't one of Google's lists, and
 /// `{}` would pass for an empty one.
 #[derive(Debug, Deserialize)]
@@ -95,7 +97,7 @@ pub(super) struct ErrorBody {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct ApiError {
     #[serde(default)]
-    pub message: String,
+    pub message: RemoteText,
     #[serde(default)]
     pub errors: Vec<Reason>,
     /// In the newer form of errors, among others.
@@ -106,14 +108,19 @@ pub(super) struct ApiError {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Reason {
     #[serde(default)]
-    pub reason: String,
+    pub reason: RemoteText,
 }
 
 impl ErrorBody {
     /// All reasons it gives, in either form.
     pub fn reasons(&self) -> impl Iterator<Item = &str> {
+        self.reason_texts().map(RemoteText::raw)
+    }
+
+    /// The same, as they may be shown.
+    pub fn reason_texts(&self) -> impl Iterator<Item = &RemoteText> {
         let all = self.error.errors.iter().chain(&self.error.details);
-        all.map(|entry| entry.reason.as_str())
+        all.map(|entry| &entry.reason)
             .filter(|reason| !reason.is_empty())
     }
 }
@@ -122,7 +129,7 @@ impl ErrorBody {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct TokenError {
     #[serde(default)]
-    pub error: String,
+    pub error: RemoteText,
     #[serde(default)]
-    pub error_description: String,
+    pub error_description: RemoteText,
 }

@@ -255,7 +255,7 @@ impl Connector {
                     Ok(Ok(stream)) => stream,
                     Ok(Err(StartTlsError::Refused(result))) => {
                         let tried = format!("StartTLS with {name}");
-                        return Err(LdapFailure::refused(tried, Stage::StartTls, &result));
+                        return Err(LdapFailure::refused(tried, Stage::StartTls, &result, ""));
                     }
                     Ok(Err(StartTlsError::ProtocolViolation(violation))) => {
                         let tried = format!("StartTLS with {name}");
@@ -373,7 +373,7 @@ impl Connector {
         self.observer.request("bind", outcome, started.elapsed());
         match answer {
             Ok(result) if result.rc == 0 => Ok(()),
-            Ok(result) => Err(LdapFailure::refused(tried, Stage::Bind, &result)),
+            Ok(result) => Err(LdapFailure::refused(tried, Stage::Bind, &result, "")),
             Err(error) => Err(self.bind_lost(connection, tried, error)),
         }
     }

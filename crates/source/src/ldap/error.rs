@@ -5,9 +5,10 @@ use std::time::Duration;
 use ldap3::LdapResult;
 use secrecy::SecretString;
 
-use super::diagnostic::known_words;
+use super::dn::normalize;
 use super::framing::ProtocolViolation;
 use super::settings::InvalidSettings;
+use crate::http::known_words;
 use crate::text::sanitize;
 use crate::{SourceError, SourceErrorKind};
 
@@ -113,7 +114,7 @@ pub enum LdapFailure {
     Reference {
         /// What was asked, with the server's URL.
         tried: String,
-        /// The URLs the server named.
+        /// The server that was named, as far as it is known.
         elsewhere: String,
     },
     /// A later page came without what is needed to ask on.
@@ -191,7 +192,8 @@ pub struct Answer {
     pub code: u32,
     /// The code's name there.
     pub name: &'static str,
-    /// What the server added: known words of its diagnostic message, the nearest entry that exists, referrals.
+    /// What the server added: known words of its diagnostic message, the nearest entry that
+    /// exists, where the base DN has it.
     /// Empty for a bind: what a server says of a name or a password can repeat it.
     pub text: String,
     /// The diagnostic message as it came, for codes in it. It is never shown.
@@ -200,39 +202,77 @@ pub struct Answer {
 
 impl Answer {
     /// What of the answer to this stage may be shown, bounded.
-    pub fn of(stage: Stage, result: &LdapResult) -> Self {
+    /// Of entries and servers that it names only those that `base`, from the settings, names too: in others
+    /// a server can write what it was sent.
+    pub fn of(stage: Stage, result: &LdapResult, base: &str) -> Self {
         Self {
             code: result.rc,
             name: code_name(result.rc),
             text: match stage {
                 Stage::Bind => String::new(),
-                Stage::StartTls | Stage::Search => Self::message(result),
+                Stage::StartTls | Stage::Search => Self::message(result, base),
             },
             diagnostic: result.text.clone().into(),
         }
     }
 
-    fn message(result: &LdapResult) -> String {
+    fn message(result: &LdapResult, base: &str) -> String {
         let mut text = String::new();
         if let Some(words) = known_words(&result.text) {
             text = format!(": \"{words}\"");
         }
-        if !result.matched.is_empty() {
-            text.push_str(&format!(
-                ", the nearest entry is {}",
-                sanitize(&result.matched)
-            ));
+        if let Some(nearest) = nearest(base, &result.matched) {
+            text.push_str(&format!(", the nearest entry is {}", sanitize(nearest)));
         }
         if let Some(first) = result.refs.first() {
-            text.push_str(&format!(", referring to {}", sanitize(first)));
+            text.push_str(&format!(", referring to {}", known_server(first, base)));
         }
         text
     }
 }
 
+/// The part of `base`, as the settings write it, that is the entry `matched`.
+fn nearest<'b>(base: &'b str, matched: &str) -> Option<&'b str> {
+    let normal = |dn: &str| {
+        let mut normal = String::new();
+        normalize(dn, &mut normal);
+        normal
+    };
+    let matched = normal(matched);
+    let starts = base.match_indices(',').map(|(at, _)| at + 1);
+    let mut parts = std::iter::once(0)
+        .chain(starts)
+        .map(|at| base[at..].trim_start());
+    parts.find(|part| !part.is_empty() && normal(part) == matched)
+}
+
+/// The names that Active Directory gives to parts of a forest's DNS, where it refers to them.
+const KNOWN_SERVERS: [&str; 4] = ["", "domaindnszones.", "forestdnszones.", "gc._msdcs."];
+
+/// The server that a URL names, where that is the domain of `base` or a known part of it.
+pub(super) fn known_server(url: &str, base: &str) -> String {
+    let mut normal = String::new();
+    normalize(base, &mut normal);
+    let labels = normal
+        .split(',')
+        .filter_map(|part| part.strip_prefix("dc="));
+    let domain = labels.collect::<Vec<_>>().join(".");
+    let host = url.split_once("://").map_or("", |(_, rest)| rest);
+    let host = host.split(['/', ':']).next().unwrap_or_default();
+    let host = host.to_ascii_lowercase();
+    let known = !domain.is_empty()
+        && host
+            .strip_suffix(&domain)
+            .is_some_and(|before| KNOWN_SERVERS.contains(&before));
+    match known {
+        true => host,
+        false => "another server".to_owned(),
+    }
+}
+
 impl LdapFailure {
-    /// The server's result, with what to do about it.
-    pub fn refused(tried: String, stage: Stage, result: &LdapResult) -> Self {
+    /// The server's result, with what to do about it; `base` is where a search started.
+    pub fn refused(tried: String, stage: Stage, result: &LdapResult, base: &str) -> Self {
         Self::Refused {
             tried,
             stage,
@@ -243,7 +283,7 @@ impl LdapFailure {
                 }
                 false => advice(stage, result.rc),
             },
-            answer: Box::new(Answer::of(stage, result)),
+            answer: Box::new(Answer::of(stage, result, base)),
         }
     }
 
@@ -437,5 +477,39 @@ fn code_name(code: u32) -> &'static str {
         54 => "loopDetect",
         80 => "other",
         _ => "unknown code",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_entries_and_servers_that_the_settings_name_are_shown() {
+        let base = "ou=staff, dc=Example,dc=com";
+        for (matched, shown) in [
+            ("DC=example, DC=COM", Some("dc=Example,dc=com")),
+            ("ou=Staff,dc=example,dc=com", Some(base)),
+            ("dc=com", Some("dc=com")),
+            ("ou=h.u.n.t.e.r,dc=example,dc=com", None),
+            ("ou=hunter", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(base, matched), shown, "{matched}");
+        }
+        for (url, shown) in [
+            (
+                "ldap://ForestDnsZones.example.com/DC=ForestDnsZones",
+                "forestdnszones.example.com",
+            ),
+            ("ldap://example.com:389/", "example.com"),
+            ("ldap://hunter.example.com/", "another server"),
+            ("ldap://r-e-t-n-u-h/dc=example,dc=com", "another server"),
+            ("ldap:///dc=hunter", "another server"),
+            ("example.com", "another server"),
+        ] {
+            assert_eq!(known_server(url, base), shown, "{url}");
+        }
+        assert_eq!(known_server("ldap://example.com", "o=x"), "another server");
     }
 }

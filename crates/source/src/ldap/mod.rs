@@ -9,7 +9,6 @@ pub(crate) mod catch_panic;
 pub(crate) mod certificates;
 pub(crate) mod check;
 pub(crate) mod connection;
-mod diagnostic;
 mod disabled;
 pub(crate) mod dn;
 pub(crate) mod entry;

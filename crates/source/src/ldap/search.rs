@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ldap3::controls::{PagedResults, RawControl};
-use ldap3::{Ldap, LdapError, LdapResult, Scope, SearchOptions};
+use ldap3::{Ldap, LdapError, LdapResult, ResultEntry, Scope, SearchOptions};
 
 use super::connection::Connection;
 use super::entry::{Entry, constructed, primitive};
-use super::error::{LdapFailure, Stage};
+use super::error::{LdapFailure, Stage, known_server};
 use super::framing;
 use crate::api::spec::LdapScope;
 use crate::http::process_limits::{ProcessLimits, process_limits};
@@ -17,6 +17,11 @@ use crate::text::sanitize;
 
 /// The control for results in pages (RFC 2696).
 pub const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
+
+/// How often the bytes of a message are counted that isn't whole yet.
+const COUNTED_EVERY: Duration = Duration::from_millis(50);
+
+type Entries<'a> = ldap3::SearchStream<'a, String, &'a [String]>;
 
 /// A search with its limits; pages are asked for as it goes.
 #[derive(Debug)]
@@ -131,6 +136,11 @@ impl<'a> Budget<'a> {
                 flag: "--max-list-items",
             });
         }
+        self.count(search, server)
+    }
+
+    /// Counts the bytes that came, of a message that isn't whole, too.
+    fn count(&mut self, search: &Search<'_>, server: &str) -> Result<(), LdapFailure> {
         let bytes = self.received.load(Ordering::Relaxed) - self.before;
         add_received(bytes - self.counted);
         self.counted = bytes;
@@ -237,12 +247,12 @@ async fn page(
         .with_search_options(SearchOptions::new().timelimit(seconds.max(1)))
         .streaming_search(search.base, scope, search.filter, search.attributes)
         .await?;
-    while let Some(message) = entries.next().await? {
+    while let Some(message) = next_counting(&mut entries, budget, search, server).await? {
         budget.spend(search, server)?;
         if message.is_ref() {
             return Err(LdapFailure::Reference {
                 tried: search.tried(server),
-                elsewhere: first_url(&message.0),
+                elsewhere: known_server(&first_url(&message.0), search.base),
             }
             .into());
         }
@@ -264,7 +274,23 @@ async fn page(
     if result.rc == 0 {
         Ok(Some(result))
     } else {
-        Err(LdapFailure::refused(search.tried(server), Stage::Search, &result).into())
+        Err(LdapFailure::refused(search.tried(server), Stage::Search, &result, search.base).into())
+    }
+}
+
+/// The next message. What came of it so far is counted meanwhile: it may be one value of many megabytes.
+async fn next_counting(
+    entries: &mut Entries<'_>,
+    budget: &mut Budget<'_>,
+    search: &Search<'_>,
+    server: &str,
+) -> Result<Option<ResultEntry>, SearchError> {
+    let mut next = std::pin::pin!(entries.next());
+    loop {
+        match tokio::time::timeout(COUNTED_EVERY, &mut next).await {
+            Ok(message) => return Ok(message?),
+            Err(_) => budget.count(search, server)?,
+        }
     }
 }
 

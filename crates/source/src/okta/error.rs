@@ -103,13 +103,13 @@ fn recognise(refusal: &Refusal<'_>, purpose: Purpose<'_>) -> Option<ApiError> {
 pub(super) fn is_gone(error: &HttpError) -> bool {
     error.failure.answer().is_some_and(|answer| {
         let body: ErrorBody = answer.fields();
-        answer.status == StatusCode::NOT_FOUND && body.error_code == "E0000007"
+        answer.status == StatusCode::NOT_FOUND && body.error_code.raw() == "E0000007"
     })
 }
 
 fn said(answer: &Answer) -> Option<String> {
     let body: ErrorBody = answer.fields();
-    match (body.error_code.as_str(), body.error.as_str()) {
+    match (body.error_code.raw(), body.error.raw()) {
         // A token without the scope is refused with WWW-Authenticate alone, too.
         ("", "")
             if answer.status == StatusCode::FORBIDDEN
@@ -119,13 +119,13 @@ fn said(answer: &Answer) -> Option<String> {
             Some("403 without an error code".to_owned())
         }
         ("", "") => None,
-        ("", error) => Some(format!("{error}: {}", body.error_description)),
-        (code, _) => Some(format!("{code}: {}", body.error_summary)),
+        ("", _) => Some(format!("{}: {}", body.error, body.error_description)),
+        _ => Some(format!("{}: {}", body.error_code, body.error_summary)),
     }
 }
 
 fn token_advice(body: &ErrorBody) -> &'static str {
-    match body.error.as_str() {
+    match body.error.raw() {
         "invalid_scope" => {
             "grant the service app okta.users.read and okta.groups.read (and okta.apps.read with \
              applicationId) under its Okta API Scopes"

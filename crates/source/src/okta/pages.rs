@@ -12,7 +12,7 @@ use super::error::{Purpose, failure};
 use super::limit::{RULES, RateLimitBucket};
 use super::settings::{Credentials, InvalidSettings, OktaSettings, origin};
 use crate::http::oauth::TokenEndpoint;
-use crate::http::process_limits::BoundedList;
+use crate::http::process_limits::{BoundedList, ListLength};
 use crate::http::{
     AccountLimits, ApiClient, ApiError, Call, HttpError, JwtSigner, RateLimiter, Redactor,
     TokenCache,
@@ -150,8 +150,11 @@ impl Organization {
     {
         let mut url = list.url.clone();
         let mut seen = HashSet::from([url.clone()]);
+        let mut length = ListLength::default();
         loop {
-            let (page, next) = self.page(list, &url).await?;
+            let (page, next) = self.page::<T>(list, &url).await?;
+            let added = length.add(page.len());
+            added.map_err(|why| self.incomplete(list, &why))?;
             each(page).map_err(ListError::Okta)?;
             let Some(next) = next else { return Ok(()) };
             if !seen.insert(next.clone()) {

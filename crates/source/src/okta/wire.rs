@@ -5,6 +5,7 @@ use serde::Deserialize;
 use crate::api::spec::{OktaGroupType, OktaStatuses};
 use crate::checks::state;
 use crate::directory::AccountState;
+use crate::http::RemoteText;
 
 /// A person as `/api/v1/users` lists them.
 #[derive(Debug, Deserialize)]
@@ -51,12 +52,12 @@ pub struct Id {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ErrorBody {
-    pub error_code: String,
-    pub error_summary: String,
+    pub error_code: RemoteText,
+    pub error_summary: RemoteText,
     /// Of the token call (RFC 6749, 5.2).
-    pub error: String,
+    pub error: RemoteText,
     #[serde(rename = "error_description")]
-    pub error_description: String,
+    pub error_description: RemoteText,
 }
 
 /// The statuses that Okta documents.

@@ -139,5 +139,5 @@ pub(super) fn is_malformed(error: &HttpError) -> bool {
 
 fn said(answer: &Answer) -> Option<String> {
     let body: ErrorBody = answer.fields();
-    body.is_there().then(|| body.text())
+    body.is_there().then(|| body.text().to_string())
 }

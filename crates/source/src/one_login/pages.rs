@@ -13,7 +13,7 @@ use super::limit::{REQUESTS, RULES};
 use super::settings::{Credentials, InvalidSettings, OneLoginSettings};
 use super::token::ApiCredentials;
 use super::wire::{Entry, Envelope};
-use crate::http::process_limits::BoundedList;
+use crate::http::process_limits::{BoundedList, ListLength};
 use crate::http::{
     AccountLimits, ApiClient, ApiError, Call, HttpError, RateLimiter, Redactor, TokenCache,
 };
@@ -180,10 +180,13 @@ impl Account {
         let (size, mut page) = self.first::<T>(list).await?;
         let total = page.total;
         let mut cursors = HashSet::new();
+        let mut length = ListLength::default();
         loop {
             if page.total != total {
                 return Ok(None);
             }
+            let added = length.add(page.entries.len());
+            added.map_err(|why| self.incomplete(list, &why))?;
             progress(page.entries.len());
             for entry in page.entries {
                 ids.push(entry.id());

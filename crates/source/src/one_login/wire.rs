@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::http::RemoteText;
+
 /// One of a list.
 pub trait Entry {
     /// Its number within its kind.
@@ -94,8 +96,8 @@ impl ErrorBody {
         self.status_code.is_some() || self.status.is_some()
     }
 
-    /// What it says, for a person.
-    pub fn text(&self) -> String {
+    /// What it says.
+    pub fn text(&self) -> RemoteText {
         let inner = |name: &str| self.status.as_ref().and_then(|status| status.get(name));
         let name = self.name.clone().map(Value::from);
         let description = self.description.clone().map(Value::from);
@@ -113,7 +115,7 @@ impl ErrorBody {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         });
-        texts.collect::<Vec<_>>().join(": ")
+        RemoteText::new(texts.collect::<Vec<_>>().join(": "))
     }
 }
 
@@ -126,7 +128,7 @@ mod tests {
         let said = |text: &str| {
             let body: ErrorBody = serde_json::from_str(text).unwrap();
             assert!(body.is_there(), "{text}");
-            body.text()
+            body.text().raw().to_owned()
         };
         assert_eq!(
             said(r#"{"message": "Unauthorized", "statusCode": 401, "name": "UnauthorizedError"}"#),
