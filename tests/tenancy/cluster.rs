@@ -100,6 +100,25 @@ impl Cluster {
         all
     }
 
+    /// Asks about somebody at each resource, and waits for the answers.
+    async fn each_is_asked(&self) {
+        let question = "directorysync.dev/explain=canary ada@example.com";
+        self.world
+            .kubectl(&["annotate", "dsync", "--all", question]);
+        let api: Api<DirectorySync> = self.world.api();
+        let all = api.list(&ListParams::default()).await.unwrap().items.len();
+        let mut answered = 0;
+        for _ in 0..600 {
+            let maps = self.world.kubectl(&["get", "configmaps", "-o", "yaml"]);
+            answered = maps.matches("\n    answer.json: ").count();
+            if answered == all {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        panic!("{answered} of {all} answered");
+    }
+
     /// Waits until each resource was tried.
     async fn each_is_tried(&self) {
         let api: Api<DirectorySync> = self.world.api();
@@ -255,6 +274,7 @@ async fn nothing_that_can_be_read_in_the_cluster_has_a_value_of_a_secret() {
     });
     cluster.each_is_tried().await;
     world.until_ready("works", "Succeeded").await;
+    cluster.each_is_asked().await;
     eventually("traces", || !traced.lock().unwrap().is_empty()).await;
 
     let metrics = reqwest::get(format!("http://{address}/metrics"))
@@ -271,6 +291,7 @@ async fn nothing_that_can_be_read_in_the_cluster_has_a_value_of_a_secret() {
     assert!(log.contains("TRACE"), "no logs at trace");
     assert!(traces.contains("read_directory"), "no traces");
     assert!(objects.contains("works-plan"));
+    assert!(objects.contains("works-explain"));
     for said in [
         "302 Found",
         "400 Bad Request",
