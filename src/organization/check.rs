@@ -12,7 +12,8 @@ const VAULTWARDEN: &str = "this is Vaultwarden: it can import, and revoke by imp
      read, so only whom this resource invited is ever revoked, and members who were added to a \
      synced group by hand leave it when the group changes; it can't remove members, rename or \
      delete groups, or stage members without an invitation; groups need ORG_GROUPS_ENABLED=true \
-     on the server, which can't be seen from here";
+     on the server, which can't be seen from here; a group made by hand with the name of a \
+     directory's group gets a twin";
 
 /// Of a self-hosted server before 2026.2.0.
 const TOO_OLD_TO_REVOKE: &str = "read, import, remove, link anew; it can't revoke or restore, which \

@@ -93,6 +93,14 @@ async fn the_controllers_of_a_domain_are_found_in_dns() {
         "ldaps://dc1.ad.example.test:3269"
     );
 
+    // Catalogs are listed at the forest's root, and a domain below it finds them there.
+    settings.location = domain_of(&format!("emea.{}", Samba::REALM));
+    let steps = source(settings.clone()).check().await;
+    assert_eq!(
+        steps[0].result.as_ref().unwrap(),
+        "ldaps://dc1.ad.example.test:3269"
+    );
+
     settings.location = domain_of("typo.example.test");
     refused(settings)
         .await

@@ -176,6 +176,33 @@ async fn scopes_are_asked_for_as_needed_and_missing_ones_are_named() {
     assert!(error.message.contains("okta.apps.read"), "{error}");
 }
 
+/// Okta refuses an access token without the scope by a header alone.
+#[tokio::test]
+async fn a_403_without_a_body_is_a_missing_scope_and_not_another_server() {
+    let refusal = async || {
+        let header = [("www-authenticate", "Bearer error=\"insufficient_scope\"")];
+        (axum::http::StatusCode::FORBIDDEN, header)
+    };
+    let router = axum::Router::new().fallback(refusal);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let okta = organization().await;
+    let mut setup = settings(&okta);
+    setup.settings.org_url = url.parse().unwrap();
+
+    let error = failure(setup).await;
+
+    assert_eq!(error.kind, SourceErrorKind::Configuration);
+    // Whichever list is asked for first.
+    for part in [
+        "403 without an error code",
+        "give a service app the scope okta.",
+    ] {
+        assert!(error.message.contains(part), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn what_the_tokens_owner_may_not_see_is_named_and_is_not_taken_for_nothing() {
     let scopes = [

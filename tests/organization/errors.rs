@@ -360,6 +360,12 @@ async fn a_login_limit_without_a_time_is_waited_for_and_said_in_words() {
     let error = client.read().await.unwrap_err().to_string();
     assert!(error.contains("Too many login requests"), "{error}");
     assert!(!error.contains('{'), "no raw JSON: {error}");
+    // Its empty fields leave nothing behind.
+    assert!(error.contains(": Too many login requests"), "{error}");
+    assert!(
+        !error.contains(": :") && !error.contains("requests:"),
+        "{error}"
+    );
     assert!(client.read().await.is_ok(), "the third is let in");
     assert_eq!(times.load(Ordering::Relaxed), 3);
 }

@@ -256,6 +256,10 @@ async fn check_reports_what_was_seen() {
     assert_eq!(vaultwarden.len(), 3);
     let seen = vaultwarden[1].clone().unwrap();
     assert!(seen.contains("Vaultwarden"), "{seen}");
+    let cannot = "can't remove members, rename or delete groups, or stage members";
+    assert!(seen.contains(cannot), "{seen}");
+    assert!(seen.contains("ORG_GROUPS_ENABLED=true"), "{seen}");
+    assert!(seen.contains("a group made by hand"), "{seen}");
     assert_eq!(vaultwarden[2].clone().unwrap(), "imports are accepted");
 
     // What a sync would meet there.

@@ -61,7 +61,11 @@ fn warning(kind: Kind, write_only: bool) -> Option<&'static str> {
         Kind::Revoke if write_only => {
             Some("this server doesn't say what it did: the last confirmed owner keeps the access")
         }
-        Kind::CreateGroup | Kind::UpdateGroup if write_only => {
+        Kind::CreateGroup if write_only => Some(
+            "this server doesn't say what it did: groups need ORG_GROUPS_ENABLED=true there, and a \
+             group that was made by hand with the same name gets a twin",
+        ),
+        Kind::UpdateGroup if write_only => {
             Some("this server doesn't say what it did: groups need ORG_GROUPS_ENABLED=true there")
         }
         _ => None,
