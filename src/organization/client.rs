@@ -82,17 +82,9 @@ impl OrganizationClient {
         if settings.client_secret.expose_secret().trim().is_empty() {
             return Err(InvalidSettings::EmptySecret);
         }
-        let secrets = settings.secrets.clone();
-        secrets.add(settings.client_secret.clone());
+        settings.secrets.add(settings.client_secret.clone());
         let identity = settings.region.identity();
-        let bare = ApiClient {
-            client: crate::http::client(&settings.connection)?,
-            limit: settings.region.token_limit(),
-            retry: settings.retry,
-            observer: settings.observer.clone(),
-            token: None,
-            secrets,
-        };
+        let bare = for_tokens(&settings)?;
         let key = Key {
             remote: bare.clone(),
             url: address(&format!("{identity}/connect/token"))?,
@@ -248,6 +240,18 @@ fn address(text: &str) -> Result<Url, InvalidSettings> {
     Url::parse(text).map_err(|_| InvalidSettings::ServerUrl("isn't a URL"))
 }
 
+/// What asks for tokens.
+fn for_tokens(settings: &Settings) -> Result<ApiClient, InvalidSettings> {
+    Ok(ApiClient {
+        client: crate::http::client(&settings.connection)?,
+        limit: settings.region.token_limit(),
+        retry: settings.retry,
+        observer: settings.observer.clone(),
+        token: None,
+        secrets: settings.secrets.clone(),
+    })
+}
+
 /// The organization's API key, which buys tokens.
 struct Key {
     remote: ApiClient,
@@ -305,5 +309,28 @@ impl TokenSource for Key {
                 result => result,
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::organization::{ClientId, Region};
+
+    #[test]
+    fn organizations_of_a_cloud_region_share_the_limits_of_calls_and_of_tokens() {
+        let of = |organization: u32| {
+            let id = format!("organization.00000000-0000-4000-8000-{organization:012}");
+            Settings::new(
+                Region::UsGov,
+                ClientId::parse(&id).unwrap(),
+                "secret".into(),
+            )
+        };
+        let limit = |n| OrganizationClient::new(of(n)).unwrap().remote.limit;
+        assert!(Arc::ptr_eq(&limit(1), &limit(2)));
+        let token_limit = |n| for_tokens(&of(n)).unwrap().limit;
+        assert!(Arc::ptr_eq(&token_limit(1), &token_limit(2)));
+        assert!(!Arc::ptr_eq(&token_limit(1), &limit(1)));
     }
 }

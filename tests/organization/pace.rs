@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use directory_sync::http::{RateLimiter, Window};
-use directory_sync::organization::OrganizationClient;
+use directory_sync::organization::{OrganizationClient, cloud_rate_limiter};
 use reqwest::Method;
 use simulators::organization::{Config, GroupSeed, MemberSeed, RateLimits, SimulatedOrganization};
 use uuid::Uuid;
@@ -92,4 +92,39 @@ async fn unknown_limits_are_learned_from_the_first_refusal() {
         (1..=50 + 8).contains(&throttled),
         "many are refused at first, and few once the limit is known: {throttled}"
     );
+}
+
+#[tokio::test]
+async fn many_leavers_are_revoked_in_seconds_within_the_clouds_limits() {
+    let leavers = 100;
+    let config = Config {
+        rate_limits: Some(RateLimits::cloud()),
+        ..Config::cloud()
+    };
+    let server = start(config).await;
+    let emails: Vec<String> = (0..leavers).map(|n| format!("m{n}@example.com")).collect();
+    for email in &emails {
+        server.seed_member(MemberSeed::new(email));
+    }
+    let mut settings = settings(&server);
+    settings.limit = Some(Arc::new(cloud_rate_limiter()));
+    let client = OrganizationClient::new(settings).unwrap();
+
+    let started = Instant::now();
+    for email in &emails {
+        client.revoke(member(&server, email)).await.unwrap();
+    }
+    // Counted by method alone the cloud's limits would take more than a minute.
+    let elapsed = started.elapsed();
+    assert!(elapsed < Duration::from_secs(30), "{elapsed:?}");
+    assert!(
+        elapsed > Duration::from_secs(2),
+        "{elapsed:?}: there is a common pace"
+    );
+    assert_eq!(throttled(&server), 0);
+
+    // One path stays within the limits for it.
+    let again = (0..8).map(|_| client.revoke(member(&server, &emails[0])));
+    futures::future::join_all(again).await;
+    assert_eq!(throttled(&server), 0);
 }

@@ -233,7 +233,7 @@ impl ApiClient {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        self.limit.permit(&call.method).await;
+        self.limit.permit(&call.method, call.url.path()).await;
         let started = Instant::now();
         let (status, result) = self.answered(call, token, read).await;
         let elapsed = started.elapsed();
@@ -284,8 +284,9 @@ impl ApiClient {
             Err(error) => return (None, Err(Failure::of_sending(&error, &self.secrets))),
         };
         let status = response.status();
+        let path = call.url.path();
         self.limit
-            .answered(&call.method, status, response.headers());
+            .answered(&call.method, path, status, response.headers());
         let result = if status.is_success() {
             read(response).await
         } else {

@@ -14,14 +14,15 @@ use crate::retry_after;
 
 /// What keeps requests within another side's limits.
 ///
-/// One value is shared by everything that the other side counts together. [`RateLimiter`] knows the limits
-/// beforehand; a limit that headers give is learned in [`RateLimit::answered`].
+/// One value is shared by everything that the other side counts together. [`RateLimiter`] and
+/// [`PathLimiter`](crate::PathLimiter) know the limits beforehand; a limit that headers give is learned in
+/// [`RateLimit::answered`].
 pub trait RateLimit: std::fmt::Debug + Send + Sync {
-    /// Waits until one more request with `method` may be sent.
-    fn permit<'a>(&'a self, method: &'a Method) -> BoxFuture<'a, ()>;
+    /// Waits until one more request with `method` to `path` (of the URL, without a query) may be sent.
+    fn permit<'a>(&'a self, method: &'a Method, path: &'a str) -> BoxFuture<'a, ()>;
 
     /// Called with each answer, to follow a 429 and what its headers say of the limit.
-    fn answered(&self, method: &Method, status: StatusCode, headers: &HeaderMap);
+    fn answered(&self, method: &Method, path: &str, status: StatusCode, headers: &HeaderMap);
 }
 
 /// At most so many requests in any stretch of time of this length.
@@ -42,7 +43,7 @@ impl Window {
 }
 
 /// Longest pause that a `Retry-After` puts on other requests than the refused one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
 /// Sliding windows by method, and a pause for all requests with a method while a `Retry-After` of a
 /// 429 lasts, or while the headers of an answer say that the limit is near ([`RateLimiter::with_throttle_hint`]).
@@ -50,8 +51,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 /// First come, first served. A caller that gives up waiting leaves no trace.
 #[derive(Debug)]
 pub struct RateLimiter {
-    by_method: Vec<(Method, MethodLimiter)>,
-    others: MethodLimiter,
+    by_method: Vec<(Method, SlidingWindows)>,
+    others: SlidingWindows,
     throttle_hint: Option<ThrottleHint>,
 }
 
@@ -59,8 +60,9 @@ pub struct RateLimiter {
 /// tells how much of its limit is left.
 pub type ThrottleHint = fn(StatusCode, &HeaderMap) -> Option<Duration>;
 
+/// Requests that are counted together, in windows that begin with each of them.
 #[derive(Debug, Default)]
-struct MethodLimiter {
+pub(crate) struct SlidingWindows {
     windows: Vec<Window>,
     /// When the last requests were permitted, as many as the longest window counts. Whoever waits
     /// for their turn holds it.
@@ -75,7 +77,7 @@ impl RateLimiter {
     pub fn unlimited() -> Self {
         Self {
             by_method: Vec::new(),
-            others: MethodLimiter::default(),
+            others: SlidingWindows::default(),
             throttle_hint: None,
         }
     }
@@ -88,10 +90,7 @@ impl RateLimiter {
 
     /// The same with windows for requests with `method`; all of them are kept at once.
     pub fn with(mut self, method: Method, windows: impl Into<Vec<Window>>) -> Self {
-        let limiter = MethodLimiter {
-            windows: windows.into(),
-            ..MethodLimiter::default()
-        };
+        let limiter = SlidingWindows::new(windows.into());
         self.by_method.push((method, limiter));
         self
     }
@@ -99,9 +98,7 @@ impl RateLimiter {
     /// Has requests with `method` wait so long, where an answer says that a limit is used up elsewhere than in
     /// the headers of a 429.
     pub fn pause(&self, method: &Method, pause: Duration) {
-        let until = Instant::now() + pause.min(LONGEST_PAUSE);
-        let mut paused_until = self.limiter(method).paused();
-        *paused_until = (*paused_until).max(Some(until));
+        self.limiter(method).pause(pause);
     }
 
     /// Until when the next request with `method` waits, where one does.
@@ -110,7 +107,7 @@ impl RateLimiter {
         until.filter(|until| *until > Instant::now())
     }
 
-    fn limiter(&self, method: &Method) -> &MethodLimiter {
+    fn limiter(&self, method: &Method) -> &SlidingWindows {
         self.by_method
             .iter()
             .find(|(of, _)| of == method)
@@ -118,8 +115,34 @@ impl RateLimiter {
     }
 }
 
-impl MethodLimiter {
-    async fn permit(&self) {
+impl SlidingWindows {
+    pub(crate) fn new(windows: Vec<Window>) -> Self {
+        Self {
+            windows,
+            ..Self::default()
+        }
+    }
+
+    /// Has the requests wait so long, at most [`LONGEST_PAUSE`].
+    pub(crate) fn pause(&self, pause: Duration) {
+        let until = Instant::now() + pause.min(LONGEST_PAUSE);
+        let mut paused_until = self.paused();
+        *paused_until = (*paused_until).max(Some(until));
+    }
+
+    /// Whether nothing is known that a new one wouldn't know: no request counts any more, and no pause
+    /// lasts.
+    pub(crate) fn is_idle(&self) -> bool {
+        let now = Instant::now();
+        let Ok(permitted) = self.permitted.try_lock() else {
+            return false;
+        };
+        let longest = self.windows.iter().map(|window| window.length).max();
+        let counts = |at: &Instant| *at + longest.unwrap_or_default() > now;
+        !permitted.back().is_some_and(counts) && self.paused().is_none_or(|until| until <= now)
+    }
+
+    pub(crate) async fn permit(&self) {
         let mut permitted = self.permitted.lock().await;
         loop {
             let now = Instant::now();
@@ -156,11 +179,11 @@ fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl RateLimit for RateLimiter {
-    fn permit<'a>(&'a self, method: &'a Method) -> BoxFuture<'a, ()> {
+    fn permit<'a>(&'a self, method: &'a Method, _path: &'a str) -> BoxFuture<'a, ()> {
         Box::pin(self.limiter(method).permit())
     }
 
-    fn answered(&self, method: &Method, status: StatusCode, headers: &HeaderMap) {
+    fn answered(&self, method: &Method, _path: &str, status: StatusCode, headers: &HeaderMap) {
         let hinted = self.throttle_hint.and_then(|hint| hint(status, headers));
         let refused = match status {
             StatusCode::TOO_MANY_REQUESTS => retry_after(headers),

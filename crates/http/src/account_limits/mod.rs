@@ -152,7 +152,7 @@ impl AccountLimiter {
 }
 
 impl RateLimit for AccountLimiter {
-    fn permit<'a>(&'a self, _method: &'a Method) -> BoxFuture<'a, ()> {
+    fn permit<'a>(&'a self, _method: &'a Method, _path: &'a str) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             let windows = &self.windows;
             loop {
@@ -177,7 +177,7 @@ impl RateLimit for AccountLimiter {
         })
     }
 
-    fn answered(&self, _method: &Method, status: StatusCode, headers: &HeaderMap) {
+    fn answered(&self, _method: &Method, _path: &str, status: StatusCode, headers: &HeaderMap) {
         let window = (self.limits.rules.window_of)(headers);
         self.windows.lock().answered(Instant::now(), status, window);
         self.windows.changed.notify_waiters();
