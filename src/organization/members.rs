@@ -1,5 +1,7 @@
 //! Single members: what an import can't do, one paced request (or two) each.
 
+use std::collections::HashSet;
+
 use reqwest::Method;
 use uuid::Uuid;
 
@@ -147,19 +149,22 @@ impl OrganizationClient {
     }
 
     /// Withdraws an invitation that is still open and invites the same person at another address, with
-    /// the same role, collections and groups. A member's address can't be changed otherwise, and two
-    /// members with one external id would break every import: the old one goes first.
+    /// the same role and the same of the `managed` groups. A member's address can't be changed otherwise,
+    /// and two members with one external id would break every import: the old one goes first.
+    ///
+    /// Between the two calls nobody but the old member knows what was given by hand. A process that
+    /// ends there would lose it, so such an invitation is left to a person.
     ///
     /// # Errors
-    /// [`OrganizationError::Refused`] with the server's reason, and where the invitation isn't open any
-    /// more; [`OrganizationError::Gone`]. Once the old one is withdrawn, the person is new to the next
-    /// run, which invites them.
+    /// [`OrganizationError::Refused`] with the server's reason, where the invitation isn't open any
+    /// more, and where it has access that was given by hand; [`OrganizationError::Gone`]. Once the old
+    /// one is withdrawn, the person is new to the next run, which invites them.
     pub async fn replace_invitation(
         &self,
         member: Uuid,
         external_id: &ExternalId,
-        from: &Email,
-        to: &Email,
+        [from, to]: [&Email; 2],
+        managed: &HashSet<Uuid>,
     ) -> Result<(), OrganizationError> {
         self.can("replace an invitation")?;
         let before = self.member(member).await?;
@@ -179,6 +184,18 @@ impl OrganizationClient {
         let path = format!("/public/members/{member}/group-ids");
         let call = self.call(Method::GET, &path, "GET /public/members/{id}/group-ids");
         let groups: Vec<Uuid> = self.json(&call, MEMBER_MAX).await?;
+        let by_hand = groups
+            .iter()
+            .filter(|group| !managed.contains(group))
+            .count();
+        if !collections.is_empty() || by_hand > 0 {
+            return Err(refused(&format!(
+                "it has access that was given by hand ({} collections, {by_hand} groups), which a new \
+                 one hasn't: withdraw it in Bitwarden, and once a sync has invited the new address, \
+                 give the access there",
+                collections.len()
+            )));
+        }
         self.remove(member).await?;
         let invitation = NewMember {
             email: to.as_str(),

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::directory::{Email, ExternalId};
+use crate::directory::ExternalId;
 use crate::organization::model::{Content, Organization};
 use crate::organization::{
     GroupRow, ImportReport, ImportRows, MemberRow, OrganizationClient, OrganizationError, RowKind,
@@ -46,7 +46,7 @@ pub async fn apply(
         not_relinked: HashSet::new(),
     };
     run.remove_members(before).await?;
-    run.change_members().await?;
+    run.change_members(before).await?;
     run.invite().await?;
     run.change_groups(before).await
 }
@@ -125,14 +125,14 @@ impl<'a> Run<'a, '_> {
 
     /// Revocations, re-links, restores and replaced invitations: a few requests each, at the server's
     /// pace.
-    async fn change_members(&mut self) -> Result<(), OrganizationError> {
+    async fn change_members(&mut self, before: &Organization) -> Result<(), OrganizationError> {
         let mut single = self.of_kind(&[Kind::Revoke, Kind::Relink, Kind::Restore, Kind::Invite]);
         single.retain(|change| change.subject.id.is_some());
         self.progress.start(Phase::ChangeMembers, single.len());
+        let managed = self.managed_groups(before);
         for (at, &change) in single.iter().enumerate() {
-            let (Some(member), Some(action)) = (change.subject.id, change.member()) else {
-                continue;
-            };
+            // One after another: of those that are under way together the record couldn't know, after
+            // a kill, which were done.
             if change.kind() == Kind::Revoke {
                 let to_come = single[at..].iter().copied();
                 let to_come = to_come.filter(|change| change.kind() == Kind::Revoke);
@@ -141,42 +141,24 @@ impl<'a> Run<'a, '_> {
                 self.applied.requested.insert(id);
             }
             self.note_sent(change);
-            let result = match action {
-                MemberAction::Revoke { .. } => self.client.revoke(member).await,
-                MemberAction::Relink { .. } => {
-                    let external_id = change.external_id();
-                    self.client.relink(member, external_id).await
-                }
-                MemberAction::Restore => self.client.restore(member).await,
-                MemberAction::Invite {
-                    from: Some(from), ..
-                } => self.replace_invitation(change, member, from).await,
-                MemberAction::Invite { .. } | MemberAction::Link | MemberAction::Remove { .. } => {
-                    continue;
-                }
-            };
+            let result = change_member(self.client, change, &managed).await;
             self.note_single(change, result)?;
             self.applied.requested.remove(change.external_id());
         }
         Ok(())
     }
 
-    async fn replace_invitation(
-        &self,
-        change: &Change,
-        member: Uuid,
-        from: &Email,
-    ) -> Result<(), OrganizationError> {
-        match change.subject.email() {
-            Some(to) => {
-                let external_id = change.external_id();
-                let call = self
-                    .client
-                    .replace_invitation(member, external_id, from, to);
-                call.await
-            }
-            None => Ok(()),
-        }
+    /// The groups that runs keep: who is in them, the next run knows.
+    fn managed_groups(&self, before: &Organization) -> HashSet<Uuid> {
+        let Organization::Read(content) = before else {
+            return HashSet::new();
+        };
+        let is_managed = |id: &ExternalId| id.as_str().starts_with(self.prefix);
+        let groups = content.groups.iter();
+        groups
+            .filter(|group| group.external_id.as_ref().is_some_and(is_managed))
+            .map(|group| group.id)
+            .collect()
     }
 
     /// Invitations and links, in bulk.
@@ -622,8 +604,9 @@ impl<'a> Run<'a, '_> {
                 let is_gone = matches!(error, OrganizationError::Gone { .. });
                 self.applied.changed_meanwhile |= is_gone && change.group().is_some();
                 let message = format!(
-                    "{} {}: {error}",
+                    "{} {} ({}): {error}",
                     change.kind().name(),
+                    sanitize(change.subject.label()),
                     sanitize(id.as_str())
                 );
                 self.problem(reason, message, [id.clone()]);
@@ -651,6 +634,35 @@ impl<'a> Run<'a, '_> {
         self.applied
             .problems
             .add(Problem::new(reason, message, ids));
+    }
+}
+
+/// Makes a change of a single member that the server knows.
+async fn change_member(
+    client: &OrganizationClient,
+    change: &Change,
+    managed: &HashSet<Uuid>,
+) -> Result<(), OrganizationError> {
+    let (Some(member), Some(action)) = (change.subject.id, change.member()) else {
+        return Ok(());
+    };
+    let external_id = change.external_id();
+    match action {
+        MemberAction::Revoke { .. } => client.revoke(member).await,
+        MemberAction::Relink { .. } => client.relink(member, external_id).await,
+        MemberAction::Restore => client.restore(member).await,
+        MemberAction::Invite {
+            from: Some(from), ..
+        } => match change.subject.email() {
+            Some(to) => {
+                let call = client.replace_invitation(member, external_id, [from, to], managed);
+                call.await
+            }
+            None => Ok(()),
+        },
+        MemberAction::Invite { from: None, .. }
+        | MemberAction::Link
+        | MemberAction::Remove { .. } => Ok(()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Single members and groups: what a call leaves alone, and that it may be repeated.
 
+use std::collections::HashSet;
+
 use axum::routing::{get, post};
 use directory_sync::directory::Email;
 use directory_sync::organization::{
@@ -90,29 +92,65 @@ async fn permissions_of_a_custom_role_are_sent_back_as_they_came() {
     assert_eq!(sent.json()["groups"], json!(null), "groups are left alone");
 }
 
-fn addresses() -> [Email; 2] {
-    [ANN, "ann.new@example.com"].map(|text| Email::parse(text).unwrap())
+const NEW: &str = "ann.new@example.com";
+
+/// Ann's open invitation is replaced by one to her new address.
+async fn replace(
+    server: &SimulatedOrganization,
+    managed: &[uuid::Uuid],
+) -> Result<(), OrganizationError> {
+    let [old, new] = [ANN, NEW].map(|text| Email::parse(text).unwrap());
+    let managed: HashSet<_> = managed.iter().copied().collect();
+    let (ann, id) = (member(server, ANN), id("ann"));
+    let client = client(server);
+    client
+        .replace_invitation(ann, &id, [&old, &new], &managed)
+        .await
 }
 
 #[tokio::test]
-async fn a_replaced_invitation_keeps_role_collections_and_groups() {
+async fn a_replaced_invitation_keeps_role_and_managed_groups() {
     let server = start(Config::self_hosted()).await;
     let invited = MemberSeed::new(ANN)
         .external_id("ann")
         .status(Status::Invited);
-    server.seed_member(invited.collection(collection("c1")));
-    server.seed_group(GroupSeed::new("by hand").members([ANN]));
-    let (ann, before) = (member(&server, ANN), server.snapshot());
-    let [old, new] = addresses();
+    server.seed_member(invited);
+    server.seed_group(GroupSeed::new("Staff").external_id("staff").members([ANN]));
+    let before = server.snapshot();
 
-    let client = client(&server);
-    let replaced = client.replace_invitation(ann, &id("ann"), &old, &new).await;
-    replaced.unwrap();
+    let staff = group(&server, "staff");
+    replace(&server, &[staff]).await.unwrap();
 
     let now = server.snapshot();
-    assert_eq!(now.members[new.as_str()], before.members[ANN]);
+    assert_eq!(now.members[NEW], before.members[ANN]);
     assert!(now.member(ANN).is_none(), "{now}");
-    assert_eq!(now.group("by hand").unwrap().members, [new.as_str()]);
+    assert_eq!(now.group("Staff").unwrap().members, [NEW]);
+}
+
+/// Whoever is stopped between the two calls would lose it.
+#[tokio::test]
+async fn an_invitation_with_access_that_was_given_by_hand_is_not_replaced() {
+    let invited = || {
+        MemberSeed::new(ANN)
+            .external_id("ann")
+            .status(Status::Invited)
+    };
+    let with_collection = invited().collection(collection("c1"));
+    for (seed, inside, says) in [
+        (with_collection, &[][..], "1 collections, 0 groups"),
+        (invited(), &[ANN], "0 collections, 1 groups"),
+    ] {
+        let server = start(Config::self_hosted()).await;
+        server.seed_member(seed);
+        server.seed_group(GroupSeed::new("by hand").members(inside.iter().copied()));
+        let before = server.snapshot();
+
+        let refused = replace(&server, &[]).await.unwrap_err().to_string();
+
+        assert!(refused.contains(says), "{refused}");
+        assert!(refused.contains("withdraw it in Bitwarden"), "{refused}");
+        assert_eq!(server.snapshot(), before);
+    }
 }
 
 #[tokio::test]
@@ -123,18 +161,14 @@ async fn a_replaced_invitation_whose_answer_was_lost_is_sent_once() {
             .external_id("ann")
             .status(Status::Invited),
     );
-    let ann = member(&server, ANN);
-    let [old, new] = addresses();
     let lost = Fault::new(Way::CutConnection).work(Work::Done);
     server
         .faults()
         .inject(lost.method("POST").path("/api/public/members"));
 
-    let client = client(&server);
-    let replaced = client.replace_invitation(ann, &id("ann"), &old, &new).await;
-    replaced.unwrap();
+    replace(&server, &[]).await.unwrap();
 
-    assert_eq!(server.invitations()[new.as_str()], 1);
+    assert_eq!(server.invitations()[NEW], 1);
 }
 
 #[tokio::test]
@@ -145,13 +179,9 @@ async fn an_invitation_that_was_accepted_in_the_meantime_is_not_replaced() {
             .external_id("ann")
             .status(Status::Accepted),
     );
-    let (ann, before) = (member(&server, ANN), server.snapshot());
-    let [old, new] = addresses();
+    let before = server.snapshot();
 
-    let client = client(&server);
-    let refused = client.replace_invitation(ann, &id("ann"), &old, &new).await;
-
-    let refused = refused.unwrap_err().to_string();
+    let refused = replace(&server, &[]).await.unwrap_err().to_string();
     assert!(refused.contains("isn't as it was"), "{refused}");
     assert_eq!(server.snapshot(), before);
 }

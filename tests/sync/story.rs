@@ -8,7 +8,7 @@ use directory_sync::source::ldap::LdapSource;
 use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
 use directory_sync::sync::guard::{Approval, HeldBecause};
 use directory_sync::sync::plan::Kind;
-use directory_sync::sync::policy::{Limit, OffboardingAction};
+use directory_sync::sync::policy::{Limit, OffboardingAction, Restore};
 use directory_sync::sync::report::{Mode, Report};
 use directory_sync::sync::run::State;
 use futures::FutureExt;
@@ -823,11 +823,13 @@ async fn somebody_whose_new_id_is_refused_keeps_their_groups_at_every_run() {
         assert!(member_of(&after, "moved").contains(&email("p16")));
         // The others came in all the same.
         assert_eq!(member_of(&after, "moved").len(), 6);
+        // It names the person, not only an id.
         assert!(
             report
                 .problems
                 .iter()
-                .any(|problem| problem.reason == ProblemReason::Refused),
+                .any(|problem| problem.reason == ProblemReason::Refused
+                    && problem.message.contains(&email("p16"))),
             "{:?}",
             report.problems
         );
@@ -841,4 +843,76 @@ async fn somebody_whose_new_id_is_refused_keeps_their_groups_at_every_run() {
             .count(),
         0
     );
+}
+
+/// The 30th person of the directory, who was invited at an address that changed since.
+fn invited_elsewhere() -> MemberSeed {
+    MemberSeed::new("p30.mistyped@example.com")
+        .external_id(&uuid(30))
+        .status(Status::Invited)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_ends_between_withdrawing_and_sending_an_invitation_loses_nothing() {
+    let slapd = slapd();
+    let organization = organization(Config::cloud()).await;
+    organization.seed_member(invited_elsewhere());
+    organization.set_group_members("sales", &["p10@example.com", "p30.mistyped@example.com"]);
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let killed = Fault::new(Way::CutConnection)
+        .method("POST")
+        .path("/api/public/members");
+    organization.faults().inject(killed);
+    let policy = {
+        let mut sync = Sync::new(&source, &client);
+        // So that the POST is that of the invitation.
+        sync.policy.offboarding.disabled = OffboardingAction::Retain;
+        sync.policy.onboarding.restore = Restore::Nobody;
+        sync.policy
+    };
+    let mut sync = Sync::new(&source, &client);
+    sync.policy = policy.clone();
+    sync.run().await.unwrap_err();
+    assert_eq!(organization.faults().fired(), 1);
+    let between = organization.snapshot();
+    assert!(between.member("p30.mistyped@example.com").is_none());
+    assert!(between.member(&email("p30")).is_none());
+
+    // The process that comes after it knows nothing of it.
+    let mut sync = Sync::new(&source, &client);
+    sync.policy = policy;
+    sync.run().await.unwrap();
+    let after = organization.snapshot();
+    let member = after.member(&email("p30")).unwrap();
+    assert_eq!(member.external_id.as_deref(), Some(&*uuid(30)));
+    assert_eq!(member.status, Status::Invited);
+    assert!(member_of(&after, "frontend").contains(&email("p30")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_with_access_that_was_given_by_hand_is_left_to_a_person() {
+    let slapd = slapd();
+    let organization = organization(Config::cloud()).await;
+    let collection = CollectionAccess::to("9c1f5f0e-3a3c-4a55-8f52-0f1f4a6c7e10");
+    organization.seed_member(invited_elsewhere().collection(collection));
+    let (source, client) = (source(address(&slapd)), client(&organization, NO_RETRY));
+    let mut sync = Sync::new(&source, &client);
+    for _ in 0..2 {
+        let report = sync.run().await.unwrap();
+        let told = report.problems.iter().any(|problem| {
+            problem.message.contains("p30.mistyped@example.com")
+                && problem.message.contains("withdraw it in Bitwarden")
+        });
+        assert!(told, "{:?}", report.problems);
+        let member = organization.snapshot();
+        let member = member.member("p30.mistyped@example.com").unwrap();
+        assert_eq!(member.collections.len(), 1);
+    }
+    let everyone = organization.snapshot().members;
+    let gone = organization.losses();
+    let of_p30 = gone
+        .iter()
+        .filter(|loss| format!("{loss:?}").contains("p30"));
+    assert_eq!(of_p30.count(), 0);
+    assert!(!everyone.contains_key(&email("p30")));
 }

@@ -53,7 +53,8 @@ pub enum MemberAction {
         /// Only stage: no invitation is sent yet.
         staged: bool,
         /// The address that the person was invited at before, without having accepted: that invitation
-        /// is withdrawn first. Role, collections and groups go with the person.
+        /// is withdrawn first. Role and managed groups go with the person; an invitation that has access
+        /// given by hand is left to a person.
         from: Option<Email>,
     },
     /// A member without an external id, found by email, gets one.
