@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::config::Config;
 use super::model::CollectionAccess;
+use super::store::Store;
 
 /// Why a call is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,11 +86,13 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
 
 /// Refuses collections that the organization doesn't have.
 pub(super) fn known(
+    store: &Store,
     config: &Config,
     collections: Option<&[CollectionAccess]>,
 ) -> Result<(), Refusal> {
     let known = |access: &CollectionAccess| {
-        config.collections.is_empty() || config.collections.contains(&access.id)
+        !store.deleted_collections.contains(&access.id)
+            && (config.collections.is_empty() || config.collections.contains(&access.id))
     };
     if collections.is_none_or(|collections| collections.iter().all(known)) {
         Ok(())

@@ -20,7 +20,7 @@ use super::identity::{Denied, Expected};
 use super::import::Import;
 use super::journal::Summary;
 use super::server::{Shared, authorize, is_authorized};
-use super::{groups, members, vaultwarden};
+use super::{collections, groups, members, vaultwarden};
 
 type Answer = Result<Response, Refusal>;
 
@@ -67,7 +67,15 @@ fn official(config: &Config) -> Router<Shared> {
         .route(
             "/groups/{id}/member-ids",
             get(group_members).put(set_group_members),
-        );
+        )
+        .route("/collections", get(list_collections))
+        .route(
+            "/collections/{id}",
+            get(show_collection)
+                .put(update_collection)
+                .delete(delete_collection),
+        )
+        .route("/policies/{kind}", get(show_policy).put(set_policy));
     if !config.is_of_2025_10 {
         router = router
             .route("/organization/subscription", get(subscription))
@@ -326,4 +334,46 @@ async fn set_group_members(
     let id = groups::find(&store, &id)?;
     groups::set_member_ids(&mut store, id, &body)?;
     Ok(StatusCode::OK.into_response())
+}
+
+async fn list_collections(State(shared): State<Shared>) -> Answer {
+    let store = shared.store.lock();
+    let bytes = list(&collections::list(&store, &shared.config)).map_err(|_| Refusal::Crash)?;
+    Ok(([(CONTENT_TYPE, "application/json; charset=utf-8")], bytes).into_response())
+}
+
+async fn show_collection(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let store = shared.store.lock();
+    let id = collections::find(&store, &shared.config, &id)?;
+    Ok(Json(collections::get(&store, id)).into_response())
+}
+
+async fn update_collection(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answer {
+    let mut store = shared.store.lock();
+    let id = collections::find(&store, &shared.config, &id)?;
+    collections::update(&mut store, &id, &body)?;
+    Ok(Json(collections::get(&store, id)).into_response())
+}
+
+async fn delete_collection(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let mut store = shared.store.lock();
+    let id = collections::find(&store, &shared.config, &id)?;
+    collections::delete(&mut store, &id);
+    Ok(StatusCode::OK.into_response())
+}
+
+async fn show_policy(State(shared): State<Shared>, Path(kind): Path<String>) -> Answer {
+    let kind = collections::policy(&kind)?;
+    Ok(Json(collections::show_policy(&shared.store.lock(), kind)).into_response())
+}
+
+async fn set_policy(State(shared): State<Shared>, Path(kind): Path<String>, body: Bytes) -> Answer {
+    let kind = collections::policy(&kind)?;
+    let mut store = shared.store.lock();
+    collections::set_policy(&mut store, kind, &body)?;
+    Ok(Json(collections::show_policy(&store, kind)).into_response())
 }

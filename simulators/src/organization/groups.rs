@@ -59,7 +59,7 @@ struct Body {
 }
 
 impl Body {
-    fn read(config: &Config, body: &[u8]) -> Result<Self, Refusal> {
+    fn read(store: &Store, config: &Config, body: &[u8]) -> Result<Self, Refusal> {
         let body: Self = parse(body)?;
         let mut fields = Fields::default();
         fields.required("Name", body.name.as_deref(), 100);
@@ -69,14 +69,14 @@ impl Body {
         if !config.plan.groups {
             return Err(Refusal::Bad("This organization cannot use groups."));
         }
-        known(config, body.collections.as_deref())?;
+        known(store, config, body.collections.as_deref())?;
         Ok(body)
     }
 }
 
 /// Creates a group from the body of a request.
 pub(super) fn create(store: &mut Store, config: &Config, body: &[u8]) -> Result<GroupId, Refusal> {
-    let body = Body::read(config, body)?;
+    let body = Body::read(store, config, body)?;
     let name = body.name.as_deref().unwrap_or_default();
     let id = store.create_group(name, body.external_id.as_deref());
     store.set_group_collections(id, body.collections.unwrap_or_default());
@@ -91,7 +91,7 @@ pub(super) fn update(
     id: GroupId,
     body: &[u8],
 ) -> Result<(), Refusal> {
-    let body = Body::read(config, body)?;
+    let body = Body::read(store, config, body)?;
     store.rename_group(id, body.name.as_deref().unwrap_or_default());
     store.set_group_external_id(id, body.external_id.as_deref());
     if let Some(collections) = body.collections {

@@ -154,7 +154,7 @@ pub(super) fn update(
     if role != Role::Owner && store.is_last_confirmed_owner(id) {
         return Err(Refusal::Bad(LAST_OWNER));
     }
-    known(config, body.collections.as_deref())?;
+    known(store, config, body.collections.as_deref())?;
     let groups = body.groups();
     let named = body.groups.as_ref().map_or(0, Vec::len);
     let there = groups

@@ -26,6 +26,7 @@
 mod admin;
 mod answers;
 mod api;
+mod collections;
 mod config;
 mod groups;
 mod history;

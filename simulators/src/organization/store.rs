@@ -63,6 +63,11 @@ pub(super) struct Store {
     pub seats: Seats,
     pub history: Vec<Event>,
     pub invitations: BTreeMap<String, u32>,
+    /// By collection. Which collections there are is known from the access to them.
+    pub collection_external_ids: BTreeMap<String, String>,
+    pub deleted_collections: BTreeSet<String>,
+    /// By kind: whether it is on, and its data.
+    pub policies: BTreeMap<u8, (bool, Option<serde_json::Value>)>,
     occupied: u32,
     last_id: u64,
     /// Grows with every change, so that answers made from the state can be kept.
@@ -304,6 +309,14 @@ impl Store {
                 .extend(lost(&group.collections, &to, &group.name));
             group.collections = to;
         }
+    }
+
+    pub fn set_collection_external_id(&mut self, id: &str, external_id: Option<&str>) {
+        self.version += 1;
+        match external_id.and_then(set) {
+            Some(to) => self.collection_external_ids.insert(id.to_owned(), to),
+            None => self.collection_external_ids.remove(id),
+        };
     }
 
     pub fn delete_group(&mut self, id: GroupId) {

@@ -437,6 +437,11 @@ async fn what_is_known_of_groups_holds() {
 }
 
 #[tokio::test]
+async fn what_is_known_of_collections_and_policies_holds() {
+    holds("collections.yaml").await;
+}
+
+#[tokio::test]
 async fn what_is_known_of_rate_limits_holds() {
     holds("limits.yaml").await;
 }
