@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use directory_sync::directory::AccountState;
+use directory_sync_testing::VendorClient;
 use serde::Deserialize;
 use serde_json::Value;
 use simulators::entra_id::{Config, PageSizes, SimulatedEntra, UserSeed};
-use simulators::lab::{LabError, find, node_js, or_skip};
-use tokio::process::Command;
+use simulators::lab::{LabError, find, or_skip};
 
 use crate::harness::*;
 
@@ -46,17 +46,9 @@ impl Tenant {
         let client = find("graph-client")?;
         let config = tenant.config();
         let secret = &config.secret.as_ref().unwrap().value;
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/entra/read.cjs");
-        let output = Command::new(node_js()?)
-            .arg(script)
-            .arg(client)
-            .args([&tenant.url(), &config.tenant_id, &config.client_id, secret])
-            .output()
-            .await
-            .unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{error}");
-        Ok(serde_json::from_slice(&output.stdout).unwrap())
+        let arguments = [&tenant.url(), &config.tenant_id, &config.client_id, secret];
+        let script = VendorClient::node("entra/read.cjs")?.with([client]);
+        Ok(script.with(arguments).read().await)
     }
 
     fn people(&self) -> Vec<(String, AccountState)> {

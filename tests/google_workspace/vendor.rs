@@ -4,31 +4,25 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use directory_sync::directory::AccountState;
 use directory_sync::source::google_workspace::{GroupSettings, Tenant};
-use directory_sync_testing::client;
+use directory_sync_testing::{VendorClient, client};
 use serde::Deserialize;
 use serde_json::Value;
 use simulators::google_workspace::{Config, GroupSeed, Member, Pages, SimulatedGoogle, UserSeed};
-use simulators::lab::{LabError, Prism, find, node_js, or_skip};
+use simulators::lab::{LabError, Prism, find, or_skip};
 
 use crate::harness::*;
 
 /// Google's document in a form that Prism reads.
-fn description(folder: &Path) -> Result<PathBuf, LabError> {
+async fn description(folder: &Path) -> Result<PathBuf, LabError> {
     let converter = find("google-discovery-to-swagger")?;
     let document = find("google-discovery")?;
     let described = folder.join("directory.json");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/google/describe.cjs");
-    let output = Command::new(node_js()?)
-        .arg(script)
-        .args([&converter, &document, &described])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    let script = VendorClient::node("google/describe.cjs")?;
+    let script = script.with([&converter, &document, &described]);
+    script.printed().await;
     Ok(described)
 }
 
@@ -37,8 +31,8 @@ async fn requests_and_answers_fit_the_description_that_google_publishes() {
     let google = company(Config::default()).await;
     let test = "requests_and_answers_fit_the_description_that_google_publishes";
     let folder = tempfile::tempdir().unwrap();
-    let prism = description(folder.path())
-        .and_then(|description| Prism::before(&google.listens_at(), &description));
+    let described = description(folder.path()).await;
+    let prism = described.and_then(|description| Prism::before(&google.listens_at(), &description));
     let Some(prism) = or_skip(test, prism) else {
         return;
     };
@@ -116,20 +110,10 @@ impl Customer {
         key["token_uri"] = format!("{}/token", google.url()).into();
         let key_file = folder.join("key.json");
         std::fs::write(&key_file, key.to_string()).unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/google/read.py");
-        let output = tokio::process::Command::new("python3")
-            .arg(script)
-            .args([google.url().as_str(), key_file.to_str().unwrap(), ADMIN])
-            .env("PYTHONPATH", packages)
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("NO_PROXY", "127.0.0.1")
-            .env("no_proxy", "127.0.0.1")
-            .output()
-            .await
-            .unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{error}");
-        Ok(serde_json::from_slice(&output.stdout).unwrap())
+        let script = VendorClient::python("google/read.py", packages);
+        let arguments =
+            [google.url().as_str(), key_file.to_str().unwrap(), ADMIN].map(str::to_owned);
+        Ok(script.with(arguments).read().await)
     }
 
     fn people(&self) -> BTreeMap<String, (String, AccountState)> {

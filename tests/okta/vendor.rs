@@ -2,16 +2,14 @@
 //! two and refuses what doesn't fit. And Okta's own client, which sees whom our source sees.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use directory_sync::api::spec::AccountMeaning;
 use directory_sync::directory::AccountState;
 use directory_sync::source::okta::UserScope;
-use directory_sync_testing::client;
+use directory_sync_testing::{VendorClient, client};
 use serde::Deserialize;
-use simulators::lab::{LabError, Prism, find, node_js, or_skip};
+use simulators::lab::{LabError, Prism, find, or_skip};
 use simulators::okta::{Config, SimulatedOkta, Status, UserSeed};
-use tokio::process::Command;
 
 use crate::harness::*;
 
@@ -84,20 +82,9 @@ impl Organization {
     /// As the vendor's client sees it; `Err` where the client isn't here.
     async fn seen(okta: &SimulatedOkta) -> Result<Self, LabError> {
         let client = find("okta-client")?;
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/okta-client/read.cjs");
-        let output = Command::new(node_js()?)
-            .arg(script)
-            .arg(client.ancestors().nth(2).unwrap())
-            .args([&okta.url(), TOKEN])
-            .env("NO_PROXY", "127.0.0.1")
-            .env_remove("https_proxy")
-            .env_remove("HTTPS_PROXY")
-            .output()
-            .await
-            .unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{error}");
-        Ok(serde_json::from_slice(&output.stdout).unwrap())
+        let script = VendorClient::node("okta-client/read.cjs")?;
+        let script = script.with([client.ancestors().nth(2).unwrap()]);
+        Ok(script.with([&okta.url(), TOKEN]).read().await)
     }
 
     /// Everybody as our source would have it with the defaults of every field.

@@ -1,14 +1,13 @@
 //! The client that OneLogin publishes reads the simulated account, and sees whom our source sees.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use directory_sync::api::spec::{OneLoginAttribute, OneLoginGroupsFrom};
 use directory_sync::directory::AccountState;
+use directory_sync_testing::VendorClient;
 use serde::Deserialize;
 use simulators::lab::{LabError, find, or_skip};
 use simulators::one_login::{Config, SimulatedOneLogin, UserSeed};
-use tokio::process::Command;
 
 use crate::harness::*;
 
@@ -39,20 +38,10 @@ impl Account {
     async fn seen(one_login: &SimulatedOneLogin, attribute: &str) -> Result<Self, LabError> {
         let client = find("onelogin-client")?;
         let packages = client.ancestors().nth(2).unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/onelogin/read.py");
-        let output = Command::new("python3")
-            .arg(script)
-            .args([&one_login.url(), CLIENT_ID, CLIENT_SECRET])
-            .args(Some(attribute).filter(|attribute| !attribute.is_empty()))
-            .env("PYTHONPATH", packages)
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("NO_PROXY", "127.0.0.1")
-            .output()
-            .await
-            .unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{error}");
-        Ok(serde_json::from_slice(&output.stdout).unwrap())
+        let script = VendorClient::python("onelogin/read.py", packages);
+        let script = script.with([&one_login.url(), CLIENT_ID, CLIENT_SECRET]);
+        let attribute = Some(attribute).filter(|attribute| !attribute.is_empty());
+        Ok(script.with(attribute).read().await)
     }
 
     /// Everybody as our source would have it with the defaults of every field.

@@ -13,6 +13,7 @@ mod seen;
 mod setup;
 mod source;
 pub mod sweep;
+mod vendor_client;
 pub mod world;
 
 pub use directory_sync_core_testing::*;
@@ -20,3 +21,4 @@ pub use http::{client, hurried};
 pub use seen::Seen;
 pub use setup::Setup;
 pub use source::{Refusal, emails, group_names, members, people, read_all};
+pub use vendor_client::VendorClient;
