@@ -9,9 +9,13 @@ use std::io::{self, Read as _, Write as _};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde::Deserialize;
 
 use crate::sync::history::{Outcome, Record, RunId};
+use crate::text::escaped_json;
 
 /// Compressed histories are never larger: an object of the API server takes 1 MiB, and binary data grows by
 /// a third in it.
@@ -144,6 +148,37 @@ pub fn unpack(bytes: &[u8]) -> io::Result<String> {
     Ok(text)
 }
 
+/// Records as one JSON array, a record a line.
+pub fn as_json(records: &[Record]) -> String {
+    let lines: Vec<String> = records.iter().map(|one| escaped_json(&line(one))).collect();
+    match lines.is_empty() {
+        true => "[]\n".to_owned(),
+        false => format!("[\n{}\n]\n", lines.join(",\n")),
+    }
+}
+
+/// The time that somebody means by `7d`, `2026-11-29` or `2026-11-29T12:00:00Z`.
+///
+/// # Errors
+/// What to write instead.
+pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    let text = text.trim();
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    if let Ok(date) = text.parse::<Date>()
+        && let Ok(midnight) = date.to_zoned(TimeZone::UTC)
+    {
+        return Ok(midnight.timestamp());
+    }
+    let span = text.parse::<Span>().ok();
+    let days = SpanRelativeTo::days_are_24_hours();
+    let length = span.and_then(|span| span.to_duration(days).ok());
+    let earlier = length.and_then(|length| now.checked_sub(length.abs()).ok());
+    earlier
+        .ok_or_else(|| "write a time such as 7d or 12h, or a date such as 2026-11-29 (UTC)".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +244,28 @@ mod tests {
         assert!(text.starts_with(&kept) && kept.ends_with('\n') && !kept.is_empty());
         assert_eq!(unpack(&pack("", 10)).unwrap(), "");
         assert!(unpack(b"something else").is_err());
+    }
+
+    #[test]
+    fn since_is_a_date_a_time_or_a_length() {
+        let now: Timestamp = "2026-11-29T12:00:00Z".parse().unwrap();
+        let at = |text: &str| since(text, now).unwrap().to_string();
+        assert_eq!(at("7d"), "2026-11-22T12:00:00Z");
+        assert_eq!(at("90m"), "2026-11-29T10:30:00Z");
+        assert_eq!(at("2026-11-28"), "2026-11-28T00:00:00Z");
+        assert_eq!(at("2026-11-28T01:02:03Z"), "2026-11-28T01:02:03Z");
+        for wrong in ["", "yesterday", "7", "1y"] {
+            assert!(since(wrong, now).unwrap_err().contains("7d"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn json_is_one_list_that_no_terminal_takes_as_a_command() {
+        let hostile = record("a", 1, "\\u001b[2J\\u202eann", "Done");
+        let json = as_json(&[record("a", 0, "ann", "Done"), hostile]);
+        assert!(!json.contains(['\u{1b}', '\u{202e}']), "{json}");
+        assert_eq!(serde_json::from_str::<Vec<Record>>(&json).unwrap().len(), 2);
+        assert_eq!(as_json(&[]), "[]\n");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! manifests   what the commands without a cluster work on
 //! session     one resource with both its sides, ready to run
 //! run         a run of it, with progress and Ctrl-C
+//! history     what earlier runs changed
 //! healthy     whether such an operator is up
 //! limits      what holds for every connection
 //! operator    the operator until it is stopped by a signal
@@ -18,12 +19,14 @@ mod check;
 pub(crate) mod confirm;
 mod explain;
 mod healthy;
+pub(crate) mod history;
 mod limits;
 mod manifests;
 mod operator;
 pub(crate) mod output;
 mod plan;
 mod progress;
+mod records;
 mod request;
 mod run;
 mod session;
@@ -103,6 +106,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Plan(args) => plan::plan(&args).await,
         Command::Explain(args) => explain::explain(&args).await,
         Command::Sync(args) => sync::sync(&args).await,
+        Command::History(args) => history::history(&args).await,
         Command::Healthy(args) => healthy::healthy(args).await,
         Command::Operator(args) => operator::operator(args).await,
     }

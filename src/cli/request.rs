@@ -6,10 +6,12 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use jiff::SignedDuration;
 use sha2::{Digest as _, Sha256};
+use url::{Host, Url};
 
 use super::args::{Command, CommandLine, LogArgs, LogFormatArg, OperatorArgs};
 use crate::controller::{
-    LeaderElection, Namespaces, OperatorSettings, ResourcePolicy, is_namespace, limit_of_cgroup,
+    AuditSettings, LeaderElection, Namespaces, OperatorSettings, ResourcePolicy, is_namespace,
+    limit_of_cgroup,
 };
 use crate::telemetry::{Health, InvalidLogFilter, LogFilter, LogFormat, LogSettings, Metrics};
 
@@ -41,6 +43,14 @@ pub enum InvalidRequest {
         /// The value as given.
         name: String,
     },
+    /// The address of the receiver of records isn't one.
+    #[error("--audit-url: write an address that begins with https:// (or http://)")]
+    AuditScheme,
+    /// A credential that anybody on the way could read.
+    #[error(
+        "--audit-url: DIRECTORY_SYNC_AUDIT_AUTHORIZATION is sent only over https (or http to this machine)"
+    )]
+    AuditPlaintext,
     /// A lease that nobody holds.
     #[error("--lease-name and --lease-namespace mean something only with --leader-elect")]
     LeaseWithoutElection,
@@ -116,10 +126,43 @@ impl TryFrom<OperatorArgs> for OperatorSettings {
                 vendor_urls: args.vendors.vendor_urls.into_iter().collect(),
                 own_identity: namespaces_of("--own-identity-for", args.own_identity_for)?,
             },
+            audit: audit(args.audit_url, std::env::var(AUDIT_AUTHORIZATION).ok())?,
             metrics: Metrics::new(),
             health: Health::new(),
         })
     }
+}
+
+/// The environment variable with the header `Authorization` for the receiver of records. Not a flag: flags
+/// are seen by everybody on a machine.
+const AUDIT_AUTHORIZATION: &str = "DIRECTORY_SYNC_AUDIT_AUTHORIZATION";
+
+fn audit(
+    url: Option<Url>,
+    authorization: Option<String>,
+) -> Result<Option<AuditSettings>, InvalidRequest> {
+    let Some(url) = url else { return Ok(None) };
+    let authorization = authorization.map(|value| value.trim().to_owned());
+    let authorization = authorization.filter(|value| !value.is_empty());
+    let is_local = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if authorization.is_some() && !is_local => {
+            return Err(InvalidRequest::AuditPlaintext);
+        }
+        "http" => {}
+        _ => return Err(InvalidRequest::AuditScheme),
+    }
+    Ok(Some(AuditSettings {
+        url,
+        authorization: authorization.map(Into::into),
+        retry: Duration::from_secs(1),
+    }))
 }
 
 fn trimmed(texts: impl IntoIterator<Item = String>) -> Vec<String> {
@@ -237,6 +280,27 @@ mod tests {
 
         assert_eq!(settings.namespaces, ["identity", "hr"]);
         assert_eq!(settings.listen, None);
+    }
+
+    #[test]
+    fn records_are_sent_with_a_credential_only_where_nobody_reads_it_on_the_way() {
+        let audit = |url: &str, authorization: Option<&str>| {
+            audit(Some(url.parse().unwrap()), authorization.map(str::to_owned))
+        };
+        let token = Some("Bearer abc");
+        assert!(
+            audit("https://audit.example.com/in", token)
+                .unwrap()
+                .unwrap()
+                .authorization
+                .is_some()
+        );
+        assert!(audit("http://127.0.0.1:9/in", token).is_ok());
+        assert!(audit("http://collector.logs/in", None).is_ok());
+        let refused = |url, token| audit(url, token).unwrap_err().to_string();
+        assert!(refused("http://collector.logs/in", token).contains("https"));
+        assert!(refused("ftp://collector.logs/in", None).contains("https://"));
+        assert!(settings("").unwrap().audit.is_none());
     }
 
     #[test]

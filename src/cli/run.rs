@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 
 use super::args::StateArgs;
 use super::progress::with_progress;
+use super::records::RecordsFile;
 use super::session::{Session, SessionError};
 use super::state::{StateError, StateFile};
 use crate::sync::answer::{Disclosure, answer};
@@ -33,6 +34,7 @@ pub struct Run<'a> {
     session: &'a Session,
     state: State,
     kept: StateFile,
+    records: RecordsFile,
     quiet: bool,
 }
 
@@ -56,9 +58,13 @@ pub enum RunFailure {
 impl<'a> Run<'a> {
     /// Goes on from what earlier commands took away from the organization, by the state folder.
     /// Other commands on the same organization wait until this one is done.
-    pub fn new(session: &'a Session, state: &StateArgs, quiet: bool) -> Result<Self, RunFailure> {
+    pub fn new(
+        session: &'a Session,
+        state_args: &StateArgs,
+        quiet: bool,
+    ) -> Result<Self, RunFailure> {
         let mut kept = StateFile::open(
-            state,
+            state_args,
             session.organization.organization_id(),
             &session.policy.external_id_prefix,
             &session.object.to_string(),
@@ -66,6 +72,8 @@ impl<'a> Run<'a> {
         let (ledger, sent) = kept.load(Timestamp::now())?;
         let mut state = State::restored(sent, ledger);
         let object = session.object.to_string();
+        let records = RecordsFile::of(state_args, session.organization.organization_id())?;
+        state.history.resume(records.open_records(&object));
         state.history.start(RunInfo {
             id: RunId::at(Timestamp::now()),
             trigger: RunTrigger::Command,
@@ -76,6 +84,7 @@ impl<'a> Run<'a> {
             session,
             state,
             kept,
+            records,
             quiet,
         })
     }
@@ -105,6 +114,7 @@ impl<'a> Run<'a> {
         let planning = plan(&**source, organization, policy, &mut self.state, &options);
         let planning = with_progress(self.quiet, &progress, planning).instrument(object.span());
         let planned = stopped_by_signal(&stop, planning).await??;
+        self.keep_history();
         self.kept
             .begin(&self.state.ledger, &self.state.memberships)?;
         Ok(planned)
@@ -138,6 +148,7 @@ impl<'a> Run<'a> {
     /// Makes exactly the changes of a plan. Ctrl-C and SIGTERM end it at the next safe point.
     pub async fn apply(&mut self, mut planned: Planned) -> Result<Report, RunFailure> {
         planned.invalidate(&mut self.state);
+        self.keep_history();
         self.kept
             .save(&self.state.ledger, &self.state.memberships)?;
         let progress = Progress::default();
@@ -158,9 +169,19 @@ impl<'a> Run<'a> {
         let applying = with_progress(self.quiet, &progress, applying).instrument(span);
         let report = stopped_by_signal(&stop, applying).await?;
         drop(kept);
+        self.keep_history();
         self.kept
             .save(&self.state.ledger, &self.state.memberships)?;
         Ok(report?)
+    }
+
+    /// Notes what is new in the file of records. A run goes on where that fails.
+    fn keep_history(&mut self) {
+        let records = self.state.history.take_unsaved();
+        if let Err(error) = self.records.append(&records) {
+            tracing::warn!("the history isn't complete: {error}");
+            self.state.history.put_back(records);
+        }
     }
 
     /// What a plan reports without being applied. Since when it holds something is kept: an approval of

@@ -133,10 +133,7 @@ impl StateFile {
         prefix: &str,
         resource: &str,
     ) -> Result<Self, StateError> {
-        let folder = match &args.state_dir {
-            Some(folder) => folder.clone(),
-            None => default_folder(&|name| std::env::var_os(name)).ok_or(StateError::NoPlace)?,
-        };
+        let folder = folder_of(args)?;
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -385,7 +382,7 @@ fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Writes a file as a whole or not at all.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     let new = path.with_extension("new");
     let write = || -> io::Result<()> {
         let mut file = OpenOptions::new()
@@ -406,6 +403,14 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     write().map_err(|error| failed("write", path, error))
 }
 
+/// The folder that the flag names, or the default.
+pub(super) fn folder_of(args: &StateArgs) -> Result<PathBuf, StateError> {
+    match &args.state_dir {
+        Some(folder) => Ok(folder.clone()),
+        None => default_folder(&|name| std::env::var_os(name)).ok_or(StateError::NoPlace),
+    }
+}
+
 fn default_folder(variable: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Option<PathBuf> {
     // Relative paths are to be ignored, says the XDG base directory specification.
     let absolute = |name| {
@@ -418,7 +423,7 @@ fn default_folder(variable: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Opti
     Some(state.join(FOLDER))
 }
 
-fn failed(doing: &'static str, path: &Path, error: io::Error) -> StateError {
+pub(super) fn failed(doing: &'static str, path: &Path, error: io::Error) -> StateError {
     StateError::Io {
         doing,
         path: path.to_owned(),

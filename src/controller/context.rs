@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Backoff;
 use super::claim_lease::ClaimLeases;
 use super::claims::{Claims, Released};
+use super::cloud_events::CloudEvents;
 use super::events::Events;
 use super::memory_guard::MemoryGuard;
 use super::objects::Objects;
@@ -48,6 +49,8 @@ pub struct Context {
     pub events: Events,
     /// Ownership is decided only after each object of the first list was looked at once.
     pub initial_sync: InitialSyncBarrier,
+    /// Where records of changes are sent, besides the log.
+    pub cloud_events: Option<CloudEvents>,
     /// Cancelled when no work is to be done any more.
     pub work: CancellationToken,
     /// Asks for a reconcile.

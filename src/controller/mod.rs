@@ -16,6 +16,8 @@
 //! memory_guard     ends the run that was sent the most before memory is used up
 //! outcome          the result of a run, as status and messages (pure)
 //! plan             the plan and what is remembered, in the ConfigMap or Secret `<name>-plan`
+//! history          the records of what runs did, in the ConfigMap or Secret `<name>-history`
+//! cloud_events     sends these records to a receiver, where --audit-url names one
 //! backoff          how long a failed run waits
 //! events           the events on the object
 //! explain          answers questions about one person or group
@@ -28,10 +30,12 @@ mod backoff;
 mod checkpoints;
 mod claim_lease;
 mod claims;
+mod cloud_events;
 mod context;
 mod decision;
 mod events;
 pub(crate) mod explain;
+pub(crate) mod history;
 mod identity;
 mod leader_election;
 mod memory_guard;
@@ -56,6 +60,7 @@ mod timing;
 mod watch;
 mod watchdog;
 
+pub use cloud_events::AuditSettings;
 pub use memory_guard::limit_of_cgroup;
 pub use operator::{OperatorError, run};
 pub use settings::{

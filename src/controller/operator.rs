@@ -13,11 +13,13 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{PredicateConfig, WatchStreamExt, reflector};
 use kube::{Client, Resource, ResourceExt};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
 use super::claim_lease::ClaimLeases;
 use super::claims::Claims;
+use super::cloud_events::CloudEvents;
 use super::context::{Context, InitialSyncBarrier};
 use super::events::Events;
 use super::leader_election::{self, LeaseSettings};
@@ -31,6 +33,7 @@ use super::timeout::with_timeout;
 use super::timing::Timing;
 use super::watch::{WatchResult, WatchedObject, apis, watch};
 use super::{LeaderElection, OperatorSettings};
+use crate::http::ClientError;
 use crate::telemetry::{self, ServeError};
 
 /// Between two tries to reach the API server at the start.
@@ -44,6 +47,9 @@ pub enum OperatorError {
     /// Health and metrics can't be served.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The way to the receiver of records can't be set up.
+    #[error("records can't be sent to --audit-url: {0}")]
+    Audit(#[source] ClientError),
     /// Another process may be leading now. Runs have been stopped; started again, this process
     /// stands by.
     #[error("the lease was lost, so another process may be leading; start again to stand by")]
@@ -69,7 +75,49 @@ pub async fn run(
         let (health, metrics) = (settings.health.clone(), settings.metrics.clone());
         telemetry::serve(address, health, metrics, served.cancelled_owned()).await?;
     }
-    let reached = stop.run_until_cancelled(reach(&client, &settings));
+    let sending = send_records(&settings)?;
+    let events = sending.as_ref().map(|sending| sending.events.clone());
+    let led = lead_when_chosen(client, lease_client, &settings, timing, events, stop).await;
+    if let Some(Sending { task, end, .. }) = sending {
+        end.cancel();
+        // It ends by itself a few seconds later.
+        task.await.ok();
+    }
+    led
+}
+
+/// Begins to send records of changes, where a receiver is named. What is left is sent when everything
+/// else has ended.
+fn send_records(settings: &OperatorSettings) -> Result<Option<Sending>, OperatorError> {
+    let Some(audit) = &settings.audit else {
+        return Ok(None);
+    };
+    let end = CancellationToken::new();
+    let started = CloudEvents::start(audit.clone(), settings.metrics.clone(), end.clone());
+    let (events, sending) = started.map_err(OperatorError::Audit)?;
+    Ok(Some(Sending {
+        events,
+        task: tokio::spawn(sending),
+        end,
+    }))
+}
+
+/// Records on their way to a receiver.
+struct Sending {
+    events: CloudEvents,
+    task: JoinHandle<()>,
+    end: CancellationToken,
+}
+
+async fn lead_when_chosen(
+    client: Client,
+    lease_client: Client,
+    settings: &OperatorSettings,
+    timing: Timing,
+    cloud_events: Option<CloudEvents>,
+    stop: CancellationToken,
+) -> Result<(), OperatorError> {
+    let reached = stop.run_until_cancelled(reach(&client, settings));
     if reached.await.is_none() {
         return Ok(());
     }
@@ -78,7 +126,7 @@ pub async fn run(
     let identity = identity();
     let Some(election) = &settings.leader_election else {
         settings.metrics.set_leader(true);
-        lead(client, &settings, timing, identity, stop).await;
+        lead(client, settings, timing, identity, cloud_events, stop).await;
         return Ok(());
     };
     let lease = lease_settings(&client, election, &identity, &timing);
@@ -88,7 +136,14 @@ pub async fn run(
     settings.metrics.set_leader(true);
     // Renewed as long as work goes on, also while it comes to its end.
     let work = stop.child_token();
-    let leading = lead(client, &settings, timing, identity, work.clone());
+    let leading = lead(
+        client,
+        settings,
+        timing,
+        identity,
+        cloud_events,
+        work.clone(),
+    );
     let lost = leadership.lost().clone();
     let watching = async {
         lost.cancelled().await;
@@ -158,6 +213,7 @@ async fn lead(
     settings: &OperatorSettings,
     timing: Timing,
     identity: String,
+    cloud_events: Option<CloudEvents>,
     work: CancellationToken,
 ) {
     let (wake, woken) = mpsc::unbounded();
@@ -181,6 +237,7 @@ async fn lead(
         objects: Objects::new(settings.metrics.clone()),
         events: Events::new(client.clone(), identity),
         initial_sync: InitialSyncBarrier::new(),
+        cloud_events,
         work: work.clone(),
         wake,
     });

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::checkpoints::{self, RecordReceiver, WrittenPlan};
 use super::context::Context;
 use super::decision::{Attempt, Desired, Trigger, after_refusal, needs_full_resync};
+use super::history::{self, HistoryError};
 use super::objects::Entry;
 use super::outcome::{self, PublishedAs, Requeue, RunFailure};
 use super::plan::{self, PlanContent, PlanError, PlanIndex};
@@ -24,9 +25,10 @@ use super::{references, requests};
 use crate::api::conditions::{Blocker, ConditionType, SYNCING, SyncOutcome, WAITING, find};
 use crate::api::spec::PlanStorage;
 use crate::api::{DirectorySync, DirectorySyncStatus, spec};
+use crate::history::parse;
 use crate::http::counting;
 use crate::sync::guard::{Approval, Digest, GuardedPlan};
-use crate::sync::history::{RunId, RunInfo};
+use crate::sync::history::{History, RunId, RunInfo};
 use crate::sync::ledger::Ledger;
 use crate::sync::memberships::MembershipCache as Memberships;
 use crate::sync::plan::Change;
@@ -109,6 +111,7 @@ impl Run<'_> {
             let error = RunError::Unrecorded(error.to_string());
             return Some(self.failed(state, &error, started, Duration::ZERO).await);
         }
+        self.restore_history(state).await;
         // An object that another operator's keeps from its organization says so all the time.
         let contested = has_reason(&state.status, Blocker::AlreadyManaged);
         if !contested {
@@ -184,6 +187,9 @@ impl Run<'_> {
             checkpoints: None,
         };
         let mut sync_state = std::mem::take(&mut state.sync);
+        if let Some(events) = &self.context.cloud_events {
+            sync_state.audit = events.of(&self.entry.object);
+        }
         let approved_by = requests::approved_by(&self.object.metadata);
         sync_state.history.start(RunInfo {
             id: RunId::at(started),
@@ -201,6 +207,7 @@ impl Run<'_> {
         );
         watching.spawn(async move { watchdog.watch(&watched, &permit, &timing, &ends).await });
         let result = self.run_phases(state, &mut sync_state, &options).await;
+        self.keep_history(state, &mut sync_state.history).await;
         // And with it its hold on the permit.
         watching.shutdown().await;
         state.sync = sync_state;
@@ -279,6 +286,7 @@ impl Run<'_> {
         if let Some(guarded) = planned.guarded()
             && !planned.changes().is_empty()
         {
+            self.keep_history(state, &mut sync_state.history).await;
             // Published before anything is changed: a process that takes over in the middle goes by
             // it.
             let kept = self.keep(state, sync_state, Some(guarded)).await;
@@ -526,6 +534,78 @@ impl Run<'_> {
                 tracing::warn!(%error, "a copy of the plan is still there; the next run tries again");
                 self.tell_of_plan(state, &error).await;
             }
+        }
+    }
+
+    /// Goes on from the records of an earlier process, and moves them where the spec wants them. Where
+    /// they can't be read, the next run tries again.
+    async fn restore_history(&self, state: &mut ObjectState) {
+        let storage = plan::storage(self.object);
+        if state.records.storage == Some(storage) {
+            return;
+        }
+        let client = &self.context.client;
+        let here = history::read(client, self.object, storage).await;
+        // An operator that may not read any Secret of that name has never written one.
+        let there = history::read(client, self.object, storage.other()).await;
+        let there = there.unwrap_or_default();
+        let kept = match here {
+            Ok(here) => here,
+            Err(error) => return self.history_unwritten(state, &error).await,
+        };
+        if !there.is_empty() {
+            if let Err(error) = history::add(client, self.object, storage, &[], &there).await {
+                return self.history_unwritten(state, &error).await;
+            }
+            state.records.copy_in_other = true;
+        }
+        if state.records.storage.is_none() {
+            let records = parse(&kept)
+                .records
+                .into_iter()
+                .chain(parse(&there).records);
+            state.sync.history.resume(records);
+        }
+        state.records.storage = Some(storage);
+        self.clear_history_copy(state).await;
+    }
+
+    async fn clear_history_copy(&self, state: &mut ObjectState) {
+        let (Some(storage), true) = (state.records.storage, state.records.copy_in_other) else {
+            return;
+        };
+        match history::clear(&self.context.client, self.object, storage.other()).await {
+            Ok(()) | Err(HistoryError::Foreign { .. }) => state.records.copy_in_other = false,
+            Err(error) => {
+                tracing::warn!(%error, "a copy of the history is still there; the next run tries again");
+            }
+        }
+    }
+
+    /// Keeps the records that are new. A run goes on where that fails.
+    async fn keep_history(&self, state: &mut ObjectState, history: &mut History) {
+        self.clear_history_copy(state).await;
+        let records = history.take_unsaved();
+        if records.is_empty() {
+            return;
+        }
+        let storage = plan::storage(self.object);
+        let client = &self.context.client;
+        match history::add(client, self.object, storage, &records, "").await {
+            Ok(()) => state.records.reported = false,
+            Err(error) => {
+                history.put_back(records);
+                self.history_unwritten(state, &error).await;
+            }
+        }
+    }
+
+    async fn history_unwritten(&self, state: &mut ObjectState, error: &HistoryError) {
+        tracing::warn!(%error, "the history couldn't be read or written");
+        if error.needs_action() && !std::mem::replace(&mut state.records.reported, true) {
+            let (about, note) = (&self.publisher.reference, error.to_string());
+            let events = &self.context.events;
+            events.warn(about, "HistoryNotWritten", &note).await;
         }
     }
 

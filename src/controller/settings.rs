@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::AuditSettings;
 use crate::http::egress::HostPattern;
 use crate::source::VendorUrls;
 use crate::telemetry::{Health, Metrics};
@@ -31,6 +32,8 @@ pub struct OperatorSettings {
     pub memory_limit: Option<u64>,
     /// What resources may do.
     pub resources: ResourcePolicy,
+    /// Where records of changes are sent, besides the log; `None`: nowhere.
+    pub audit: Option<AuditSettings>,
     /// What to count into.
     pub metrics: Metrics,
     /// What to tell about readiness and the sign of life of the loops. Not served yet: with

@@ -35,6 +35,19 @@ pub struct ObjectState {
     pub plan: WrittenPlan,
     /// The approval that fits nothing and that an event has told of.
     pub void_approval: Option<String>,
+    /// Where the records of what runs did are kept.
+    pub records: KeptRecords,
+}
+
+/// Where the records of what runs did are kept, as far as this process knows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct KeptRecords {
+    /// The kind of object that was looked at.
+    pub storage: Option<PlanStorage>,
+    /// The other kind may still hold a copy.
+    pub copy_in_other: bool,
+    /// An event has said that they can't be written.
+    pub reported: bool,
 }
 
 /// The content of the plan's ConfigMap or Secret, as far as this process knows.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
-use crate::cli::args::ViewArgs;
+use crate::cli::args::{HistorySelectArgs, ViewArgs};
 use crate::sync::explain::Question;
 use crate::telemetry::VERSION;
 
@@ -39,6 +39,9 @@ pub enum Command {
     /// Ask why one person or group is, or isn't, in the organization
     #[command(after_help = EXPLAIN)]
     Explain(ExplainArgs),
+    /// What the operator changed, why, on whose word, and what came of it
+    #[command(after_help = HISTORY)]
+    History(HistoryArgs),
     /// Ask for a run now
     #[command(after_help = SYNC)]
     Sync(SyncArgs),
@@ -185,6 +188,14 @@ pub enum ExplainOutput {
 }
 
 #[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// The resource's name
+    pub name: String,
+    #[command(flatten)]
+    pub select: HistorySelectArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct SyncArgs {
     #[command(flatten)]
     pub select: ChangeArgs,
@@ -281,7 +292,8 @@ Examples:
                                                   why is she a member, or not?
   kubectl directorysync approve staff             look at held changes, and let them go ahead
 
-Needs the right to get and list directorysyncs; patch, to change them; get on configmaps, for plans;
+Needs the right to get and list directorysyncs; patch, to change them; get on configmaps, for plans
+and histories;
 list on pods and get on pods/log in the operator's namespace, for logs.";
 
 const STATUS: &str = "\
@@ -316,6 +328,15 @@ Exit codes:
   0  explained
   1  there is no answer; the reason is on stderr
   4  neither side has it";
+
+const HISTORY: &str = "\
+The records are those that the operator keeps in the ConfigMap or Secret <name>-history
+(spec.planStorage), the newest first; the oldest go when it is full. Its log has all of them.
+
+Examples:
+  kubectl directorysync history staff --since 7d
+  kubectl directorysync history staff --person ann@example.com
+  kubectl directorysync history staff -o json | jq '.[] | select(.action == \"Revoke\")'";
 
 const SYNC: &str = "\
 Examples:

@@ -11,6 +11,7 @@
 //! status     the table over resources       detail    one resource on a page
 //! plan       shows what the operator planned          published  and left in the cluster
 //! explain    asks about one person or group
+//! history    shows what the operator changed
 //! sync       asks for a run                 approve   lets held changes go ahead
 //! wait       until what was asked for is done
 //! suspend    and resume
@@ -26,6 +27,7 @@ mod completion;
 mod detail;
 mod error;
 mod explain;
+mod history;
 mod logs;
 mod plan;
 mod published;
@@ -99,6 +101,7 @@ pub async fn run(role: Role) -> Result<ExitCode, PluginError> {
         Command::Plan(args) => plan::plan(&cluster, &args).await,
         Command::Explain(args) => explain::explain(&cluster, &args).await,
         Command::Sync(args) => sync::sync(&cluster, &args).await,
+        Command::History(args) => history::history(&cluster, &args).await,
         Command::Approve(args) => approve::approve(&cluster, &args).await,
         Command::Suspend(args) => suspend::suspend(&cluster, &args.select, true).await,
         Command::Resume(args) => suspend::suspend(&cluster, &args.select, false).await,

@@ -11,6 +11,7 @@ use crate::organization::model::Organization;
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::source::{Reading, Source};
 use crate::sync::explain::{Decided, Explanation, Found, MemberGroups, Question, Sides};
+use crate::sync::history::History;
 use crate::sync::policy::Policy;
 use crate::sync::progress::Phase;
 use crate::sync::report::ActionCounts;
@@ -66,6 +67,8 @@ async fn execute(
 ) -> Result<Explanation, RunError> {
     // Both sides are read in full, whatever is known of an earlier read.
     state.in_sync = None;
+    // What came of earlier changes is for the next run to note.
+    state.history = History::default();
     planning.begin(&mut state);
     let (source, client, policy) = (planning.source, planning.client, planning.policy);
     let (reading, organization) = planning.read(&state).await?;

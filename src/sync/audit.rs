@@ -11,8 +11,8 @@ const PEOPLE_MAX: usize = 100;
 
 /// Takes records, besides the log.
 pub trait Receiver: Send + Sync {
-    /// Takes one. Never waits.
-    fn take(&self, record: &Record);
+    /// Takes one, or this part of one. Never waits.
+    fn take(&self, record: &Record, part: usize);
 }
 
 /// Who is told of each record. Cheap to clone.
@@ -43,10 +43,10 @@ impl Audit {
 
     /// Logs a record, and hands it to the receiver.
     pub fn tell(&self, record: &Record) {
-        for part in record.in_parts(PEOPLE_MAX) {
-            log(&part);
+        for (at, part) in record.in_parts(PEOPLE_MAX).iter().enumerate() {
+            log(part);
             if let Some(receiver) = &self.receiver {
-                receiver.take(&part);
+                receiver.take(part, at);
             }
         }
     }

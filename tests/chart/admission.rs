@@ -424,7 +424,7 @@ fn an_operator_that_may_write_secrets_can_write_plans_alone() {
         is_refused("payroll-plan", "Opaque"),
         "somebody else's Secret"
     );
-    for name in ["staff-plan", "staff-plan", "staff-explain"] {
+    for name in ["staff-plan", "staff-plan", "staff-explain", "staff-history"] {
         write(Some(&operator), name, plan).unwrap();
     }
 }

@@ -8,6 +8,7 @@ mod lab;
 mod check;
 mod explain;
 mod help;
+mod history;
 mod plan;
 mod record;
 mod secrecy;

@@ -6,6 +6,7 @@
 mod basics;
 mod claims;
 mod fairness;
+mod history;
 mod identity;
 mod plan_storage;
 mod processes;

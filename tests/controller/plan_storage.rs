@@ -14,7 +14,8 @@ fn let_operator_write(world: &World, secret: &str) {
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata,
         "rules": [{
-            "apiGroups": [""], "resources": ["secrets"], "resourceNames": [secret],
+            "apiGroups": [""], "resources": ["secrets"],
+            "resourceNames": [secret, secret.replace("-plan", "-history")],
             "verbs": ["create", "patch"],
         }],
     });
@@ -109,6 +110,11 @@ async fn a_plan_in_a_secret_is_in_no_config_map() {
     let written = secret(&world, "staff-plan").await.unwrap();
     assert_eq!(written.type_.as_deref(), Some("directorysync.dev/plan"));
     assert_eq!(config_map(&world, "staff-plan").await, None);
+    assert_eq!(
+        secret(&world, "staff-history").await,
+        None,
+        "nothing was changed"
+    );
     let owners = written.metadata.owner_references.unwrap();
     assert_eq!(owners[0].uid, staff.metadata.uid.unwrap());
     operator.stop().await.unwrap();

@@ -6,6 +6,7 @@
 mod approving;
 mod completing;
 mod explaining;
+mod history;
 mod kubectl;
 mod looking;
 mod operator_logs;

@@ -19,6 +19,7 @@ use serde_json::json;
 use simulators::lab::free_port;
 use tokio::net::TcpListener;
 
+use crate::attacks::unpacked;
 use crate::canary::{
     ACCOUNT, ENCODINGS, KEY, PASSWORD, TRACE, assert_reveals_nothing, find as find_value, manifests,
 };
@@ -77,6 +78,11 @@ impl Cluster {
             "dsync,events,events.events.k8s.io,configmaps,leases,serviceaccounts,pods,roles";
         let mut all = self.world.kubectl(&["get", kinds, "-o", "yaml"]);
         all.push_str(&self.world.kubectl(&["get", "dsync", "-o", "wide"]));
+        let packed = r#"jsonpath={range .items[*]}{.binaryData.history\.jsonl\.gz}{"\n"}{end}"#;
+        let packed = self.world.kubectl(&["get", "configmaps", "-o", packed]);
+        for line in packed.lines().filter(|line| !line.is_empty()) {
+            all.push_str(&unpacked(line));
+        }
         all.push_str(&self.world.kubectl(&["describe", "dsync"]));
         let plugin = tempfile::tempdir().unwrap();
         symlink(program(), plugin.path().join("kubectl-directorysync")).unwrap();
@@ -86,6 +92,7 @@ impl Cluster {
         for number in (1..=self.count).step_by(5) {
             commands.push(format!("status staff-{number}"));
             commands.push(format!("plan staff-{number}"));
+            commands.push(format!("history staff-{number}"));
         }
         for words in commands {
             let mut kubectl = self.world.server().kubectl();
@@ -292,6 +299,11 @@ async fn nothing_that_can_be_read_in_the_cluster_has_a_value_of_a_secret() {
     assert!(traces.contains("read_directory"), "no traces");
     assert!(objects.contains("works-plan"));
     assert!(objects.contains("works-explain"));
+    assert!(objects.contains("works-history"));
+    assert!(
+        objects.contains(r#""action":"Invite""#),
+        "what is in it is looked at"
+    );
     for said in [
         "302 Found",
         "400 Bad Request",

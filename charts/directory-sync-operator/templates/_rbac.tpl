@@ -15,7 +15,7 @@
   {{- end }}
   verbs: [get]
 {{- with .Values.rbac.planSecrets }}
-# Writes <resource>-plan, <resource>-plan-2 and so on of large plans, and <resource>-explain, of resources with
+# Writes <resource>-plan (<resource>-plan-2 and so on of large plans), -explain and -history, of resources with
 # planStorage: Secret.
 - apiGroups: [""]
   resources: [secrets]
@@ -27,12 +27,16 @@
   resourceNames:
     {{- range . }}
     - {{ . }}
-    - {{ regexReplaceAll "-plan$" . "-explain" }}
+    {{- if hasSuffix "-plan" . }}
+    - {{ trimSuffix "-plan" . }}-explain
+    - {{ trimSuffix "-plan" . }}-history
+    {{- end }}
     {{- end }}
   {{- end }}
   verbs: [{{ if $.Values.rbac.secretNames }}get, {{ end }}create, patch]
 {{- end }}
-# Reads certificate bundles; writes <resource>-plan, <resource>-plan-2 and so on of large plans, and <resource>-explain.
+# Reads certificate bundles; writes <resource>-plan (<resource>-plan-2 and so on of large plans), -explain and
+# -history.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, create, patch]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use reqwest::Client;
 use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder};
 
 use crate::egress::{CheckingResolver, proxies};
 use crate::process_limits::process_limits;
@@ -50,9 +50,30 @@ pub enum ClientError {
 /// # Errors
 /// When certificates can't be read, or no authority is trusted.
 pub fn client(settings: &ClientSettings) -> Result<Client, ClientError> {
+    build(builder(settings)?.dns_resolver(CheckingResolver::new(
+        process_limits().egress.clone(),
+        proxies(),
+    )))
+}
+
+/// The same for a server that the operator's own settings name: the restrictions of servers are for those
+/// that resources name.
+///
+/// # Errors
+/// As [`client`].
+pub fn unrestricted_client(settings: &ClientSettings) -> Result<Client, ClientError> {
+    build(builder(settings)?)
+}
+
+fn build(builder: ClientBuilder) -> Result<Client, ClientError> {
+    let client = builder.build();
+    client.map_err(|error| ClientError::Tls(super::error::chain(&error)))
+}
+
+fn builder(settings: &ClientSettings) -> Result<ClientBuilder, ClientError> {
     // Fails when another part of the process was first, with the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
+    Ok(Client::builder()
         .tls_backend_preconfigured(client_config(settings.ca_bundle.as_deref())?)
         .user_agent(concat!(
             "directory-sync-operator/",
@@ -61,14 +82,8 @@ pub fn client(settings: &ClientSettings) -> Result<Client, ClientError> {
         .redirect(Policy::none())
         .connect_timeout(settings.connect_timeout)
         .read_timeout(settings.idle_timeout)
-        .dns_resolver(CheckingResolver::new(
-            process_limits().egress.clone(),
-            proxies(),
-        ))
         .tcp_keepalive(Duration::from_secs(30))
         .pool_idle_timeout(Duration::from_secs(60))
         // What is sent again, and when, is decided in one place: `ApiClient`.
-        .retry(reqwest::retry::never())
-        .build()
-        .map_err(|error| ClientError::Tls(super::error::chain(&error)))
+        .retry(reqwest::retry::never()))
 }

@@ -34,7 +34,7 @@ pub use account_limits::{AccountLimits, LimitRules, WindowHeaders, written_at};
 pub use answer::Answer;
 pub use api_client::{ApiClient, Call};
 pub use class::{ApiError, FailureClass, Refusal, Vendor};
-pub use client::{ClientError, ClientSettings, client};
+pub use client::{ClientError, ClientSettings, client, unrestricted_client};
 pub use error::{CallName, Failure, HttpError};
 pub use jwt::{InvalidKey, JwtAlgorithm, JwtSigner};
 pub use oauth::{Token, TokenCache, TokenSource};

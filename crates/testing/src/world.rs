@@ -8,7 +8,7 @@ use std::time::Duration;
 use directory_sync::api::DirectorySync;
 use directory_sync::api::conditions::{ConditionType, find};
 use directory_sync::controller::{
-    LeaderElection, OperatorError, OperatorSettings, ResourcePolicy, Timing, run,
+    AuditSettings, LeaderElection, OperatorError, OperatorSettings, ResourcePolicy, Timing, run,
 };
 use directory_sync::telemetry::{Health, Metrics};
 use kube::api::{Patch, PatchParams};
@@ -233,6 +233,19 @@ impl World {
         Operator::start(self.operator.clone(), settings, quick())
     }
 
+    /// Starts an operator for this namespace that sends records of changes to this address.
+    pub fn operator_that_tells(&self, url: &str) -> Operator {
+        let settings = OperatorSettings {
+            audit: Some(AuditSettings {
+                url: url.parse().unwrap(),
+                authorization: Some("Bearer of-the-receiver".to_owned().into()),
+                retry: Duration::from_millis(50),
+            }),
+            ..self.settings(None)
+        };
+        Operator::start(self.operator.clone(), settings, quick())
+    }
+
     /// Starts one of several operators that share out resources by the label `shard`, each with its
     /// own Lease.
     pub fn shard(&self, shard: &str) -> Operator {
@@ -263,6 +276,7 @@ impl World {
             max_backoff: Duration::from_secs(2),
             memory_limit: None,
             resources: ResourcePolicy::default(),
+            audit: None,
             metrics: Metrics::new(),
             health: Health::new(),
         }

@@ -55,6 +55,13 @@ Exit codes:
   1  something failed, or the changes weren't confirmed; the reason is on stderr
   3  done, except for changes that are held until they are approved";
 
+pub const HISTORY: &str = "\
+Reads the state folder, where sync notes each change that it sends; it asks neither side.
+
+Examples:
+  directory-sync history -f staff.yaml --person ann@example.com
+  directory-sync history -f staff.yaml --since 7d -o json | jq '.[].person.email'";
+
 pub const CHECK: &str = "\
 Changes nothing. Tries to reach, trust, authenticate and read on both sides, and prints one line
 for each step with what was seen, or what failed and what to do.

@@ -2,6 +2,7 @@
 
 mod examples;
 mod healthy;
+mod history;
 mod manifests;
 mod operator;
 mod state;
@@ -11,6 +12,7 @@ mod view;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use healthy::HealthyArgs;
+pub use history::{HistoryArgs, HistoryOutput, HistorySelectArgs};
 pub use manifests::ManifestArgs;
 pub use operator::OperatorArgs;
 pub use state::StateArgs;
@@ -53,6 +55,9 @@ pub enum Command {
     /// Bring the organization in sync with the directory, once
     #[command(after_help = examples::SYNC)]
     Sync(SyncArgs),
+    /// What earlier syncs changed, why, and what came of it
+    #[command(after_help = examples::HISTORY)]
+    History(HistoryArgs),
     /// Try both sides step by step and say what could be seen and done
     #[command(after_help = examples::CHECK)]
     Check(CheckArgs),

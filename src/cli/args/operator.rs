@@ -2,6 +2,7 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use jiff::SignedDuration;
+use url::Url;
 
 use super::VendorUrlArgs;
 use crate::controller::NamespaceHost;
@@ -149,6 +150,16 @@ pub struct OperatorArgs {
         hide_env = true
     )]
     pub memory_limit: Option<NonZeroUsize>,
+    /// Send a record of each change to this address, as CloudEvents over HTTP; the value of
+    /// DIRECTORY_SYNC_AUDIT_AUTHORIZATION is the header Authorization
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "DIRECTORY_SYNC_AUDIT_URL",
+        hide_env = true,
+        hide_env_values = true
+    )]
+    pub audit_url: Option<Url>,
     /// Namespaces that may use the operator's own identity, or *
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub own_identity_for: Vec<String>,

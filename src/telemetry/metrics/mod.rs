@@ -49,6 +49,8 @@ struct Inner {
     conditions: PerObject<ByCondition, Gauge>,
     ready_reason: PerObject<ByReason, Gauge>,
     leader: Gauge,
+    audit_sent: Counter,
+    audit_dropped: Counter,
 }
 
 impl Default for Metrics {
@@ -76,6 +78,8 @@ impl Metrics {
             conditions: PerObject::default(),
             ready_reason: PerObject::default(),
             leader: Gauge::default(),
+            audit_sent: Counter::default(),
+            audit_dropped: Counter::default(),
             registry: Registry::default(),
         };
         inner.register(registry.sub_registry_with_prefix("directory_sync"));
@@ -207,6 +211,16 @@ impl Metrics {
         self.0.leader.set(i64::from(leader));
     }
 
+    /// The receiver of records took so many.
+    pub fn audit_sent(&self, records: usize) {
+        self.0.audit_sent.inc_by(records as u64);
+    }
+
+    /// So many records never reached the receiver.
+    pub fn audit_dropped(&self, records: usize) {
+        self.0.audit_dropped.inc_by(records as u64);
+    }
+
     /// Removes every series of an object that is gone. Whatever still reports on it must have
     /// ended.
     pub fn forget(&self, object: &Object) {
@@ -306,6 +320,16 @@ impl Inner {
             "leader",
             "Whether this process is the one that syncs (1) or stands by (0)",
             self.leader.clone(),
+        );
+        registry.register(
+            "audit_records_sent",
+            "Records of changes that the receiver at --audit-url took",
+            self.audit_sent.clone(),
+        );
+        registry.register(
+            "audit_records_dropped",
+            "Records of changes that never reached the receiver at --audit-url; the log has them",
+            self.audit_dropped.clone(),
         );
         registry.register(
             "build",

@@ -66,7 +66,9 @@ async fn hostile_tenants_get_nothing_and_delay_nobody() {
 
     let mut named = BTreeMap::from([(
         VICTIM.to_owned(),
-        BTreeSet::from(["org".to_owned(), "staff-plan".to_owned()]),
+        ["org", "staff-plan", "staff-history"]
+            .map(str::to_owned)
+            .into(),
     )]);
     let mut wrong = vec![];
     let mut applied = vec![];
@@ -171,10 +173,8 @@ async fn apply(
         let client = if of_admin { &place.admin } else { author };
         if object["kind"] == "DirectorySync" {
             let all = named.entry(namespace.to_owned()).or_default();
-            all.insert(format!(
-                "{}-plan",
-                object["metadata"]["name"].as_str().unwrap()
-            ));
+            let name = object["metadata"]["name"].as_str().unwrap();
+            all.extend(["plan", "history"].map(|kept| format!("{name}-{kept}")));
             references(&object["spec"], all);
         }
         if let Err(said) = create(client, &object).await {
@@ -280,12 +280,14 @@ async fn nothing_leaves(place: &Place, servers: &Servers, operator: &place::Oper
     // Those of the tests themselves hold what is looked for.
     let items = objects["items"].as_array_mut().unwrap();
     items.retain(|object| {
-        object["kind"] != "ConfigMap"
-            || object["metadata"]["name"]
-                .as_str()
-                .unwrap()
-                .ends_with("-plan")
+        let name = object["metadata"]["name"].as_str().unwrap();
+        object["kind"] != "ConfigMap" || name.ends_with("-plan") || name.ends_with("-history")
     });
+    for object in items {
+        if let Some(packed) = object["binaryData"]["history.jsonl.gz"].as_str() {
+            object["history"] = unpacked(packed).into();
+        }
+    }
     let log = operator.process.log();
     assert!(log.contains("sync failed"), "{log}");
     // Nobody had a resource in it when the operator started.
@@ -317,6 +319,12 @@ async fn nothing_leaves(place: &Place, servers: &Servers, operator: &place::Oper
     // Nobody reaches servers inside of the cluster; nothing of their answers shows.
     assert_eq!(servers.internal.received(), "");
     assert!(!objects.contains(INTERNAL));
+}
+
+/// The lines of a history as it stands in an object.
+pub fn unpacked(base64: &str) -> String {
+    let bytes = data_encoding::BASE64.decode(base64.as_bytes()).unwrap();
+    directory_sync::history::unpack(&bytes).unwrap()
 }
 
 /// Of Secrets, ConfigMaps and ServiceAccounts the operator asks only for those that a resource of that

@@ -105,11 +105,22 @@ impl Approvals {
 impl History {
     /// Goes on from records of earlier runs, of which those without an end are looked for.
     pub fn restored(records: impl IntoIterator<Item = Record>) -> Self {
+        let mut history = Self::default();
+        history.resume(records);
+        history
+    }
+
+    /// Looks for what came of these records, too, as far as they have no end.
+    pub fn resume(&mut self, records: impl IntoIterator<Item = Record>) {
         let records = records.into_iter();
-        Self {
-            open: records.filter(|record| record.result.is_open()).collect(),
-            ..Self::default()
-        }
+        let open: Vec<Record> = records
+            .filter(|record| record.result.is_open())
+            .filter(|record| {
+                let mut known = self.open.iter().chain(&self.unsaved);
+                !known.any(|one| one.is_same(record))
+            })
+            .collect();
+        self.open.extend(open);
     }
 
     /// The records from here on are those of this run.

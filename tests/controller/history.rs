@@ -1,0 +1,249 @@
+//! The records of what runs did, in `<name>-history`.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use axum::{Json, Router};
+
+use directory_sync::api::annotations::{APPROVE_REMOVALS, SYNC_REQUESTED_AT};
+use directory_sync::history::{parse, unpack};
+use directory_sync::sync::history::{Outcome, Record, RunTrigger};
+use directory_sync::sync::plan::Kind;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use serde_json::{Value, json};
+use simulators::organization;
+use tokio::net::TcpListener;
+
+use directory_sync_testing::world::*;
+
+async fn records(world: &World) -> Vec<Record> {
+    let api: Api<ConfigMap> = Api::namespaced(world.client.clone(), &world.namespace);
+    let map = api.get_opt("staff-history").await.unwrap();
+    let data = map.and_then(|map| map.binary_data).unwrap_or_default();
+    let Some(packed) = data.get("history.jsonl.gz") else {
+        return vec![];
+    };
+    let parsed = parse(&unpack(&packed.0).unwrap());
+    assert_eq!(parsed.unreadable, 0);
+    parsed.records
+}
+
+/// How many changes of each kind have this result.
+fn count(records: &[Record], kind: Kind, result: Outcome) -> usize {
+    let of_kind = records.iter().filter(|one| one.action == kind);
+    of_kind.filter(|one| one.result == result).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_change_has_a_record_with_its_run_and_who_approved_it() {
+    let world = World::new("history").await;
+    let operator = world.operator();
+    world.resource("staff", json!({}));
+    let staff = world.until_ready("staff", "Succeeded").await;
+    let first = records(&world).await;
+    assert_eq!(count(&first, Kind::Invite, Outcome::Done), 10);
+    assert_eq!(first.len(), 11, "{first:#?}");
+    assert!(first.iter().all(|one| one.trigger == RunTrigger::First));
+    let api: Api<ConfigMap> = Api::namespaced(world.client.clone(), &world.namespace);
+    let map = api.get("staff-history").await.unwrap();
+    let owners = map.metadata.owner_references.unwrap();
+    assert_eq!(owners[0].uid, staff.metadata.uid.unwrap());
+
+    for number in 0..10 {
+        let email = format!("p{number:02}@example.com");
+        assert!(world.organization.accept_and_confirm(&email));
+    }
+    world.leave(0..5);
+    world.annotate("staff", SYNC_REQUESTED_AT, "1").await;
+    let staff = world.until_ready("staff", "RemovalsHeld").await;
+    assert_eq!(records(&world).await, first, "what is held isn't made");
+    let digest = staff.status.unwrap().held_removals.unwrap().digest;
+    world.annotate("staff", APPROVE_REMOVALS, &digest).await;
+    world.until_ready("staff", "Succeeded").await;
+    let all = records(&world).await;
+    let revoked: Vec<&Record> = all
+        .iter()
+        .filter(|one| one.action == Kind::Revoke)
+        .collect();
+    assert_eq!(revoked.len(), 5);
+    for record in revoked {
+        assert_eq!(record.result, Outcome::Done);
+        assert_eq!(record.trigger, RunTrigger::Approved);
+        assert!(record.evidence.is_some());
+        let approval = record.approval.as_ref().unwrap();
+        assert_eq!(approval.hold.as_ref().unwrap().0, digest);
+        assert!(
+            approval.by.is_some(),
+            "the API server knows which program it was"
+        );
+    }
+    assert_ne!(all[0].run, first[0].run, "the newest run comes first");
+    assert!(all.ends_with(&first));
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_power_cut_the_records_say_what_the_organization_says() {
+    const LEAVERS: usize = 30;
+    let config = organization::Config {
+        latency: Duration::from_millis(150),
+        ..organization::Config::cloud()
+    };
+    let world = World::with("history-kill", config).await;
+    world.seed_leavers(LEAVERS as u32);
+    let operator = world.operator();
+    let generous = json!({"absent": "Revoke", "limit": "100%"});
+    world.resource("staff", json!({"offboarding": generous}));
+    // There was no record before: that has to be approved.
+    let staff = world.until_ready("staff", "RemovalsHeld").await;
+    let digest = staff.status.unwrap().held_removals.unwrap().digest;
+    world.annotate("staff", APPROVE_REMOVALS, &digest).await;
+    eventually("the first revocations", || world.revoked() >= 3).await;
+    operator.kill().await;
+    let begun = records(&world).await;
+    assert!(
+        count(&begun, Kind::Revoke, Outcome::Pending) == LEAVERS,
+        "written before"
+    );
+    assert!(world.revoked() < LEAVERS);
+
+    world.organization.set_latency(Duration::ZERO);
+    let operator = world.operator();
+    eventually("the others", || world.revoked() == LEAVERS).await;
+    world.until_ready("staff", "Succeeded").await;
+    let all = records(&world).await;
+    assert!(all.iter().all(|one| !one.result.is_open()), "{all:#?}");
+    let mut told: BTreeMap<String, usize> = BTreeMap::new();
+    for record in all.iter().filter(|one| one.action == Kind::Revoke) {
+        *told.entry(record.label()).or_default() += 1;
+    }
+    let history = world.organization.history();
+    let mut happened: BTreeMap<String, usize> = BTreeMap::new();
+    for event in history {
+        if let organization::Event::Revoked { email, .. } = event {
+            *happened.entry(email).or_default() += 1;
+        }
+    }
+    assert_eq!(told, happened);
+    assert_eq!(told.len(), LEAVERS);
+    let mut runs: Vec<_> = all.iter().map(|one| one.run.clone()).collect();
+    runs.sort();
+    runs.dedup();
+    assert!(runs.len() >= 2, "the first part is the killed run's");
+    operator.stop().await.unwrap();
+}
+
+/// A receiver of CloudEvents that fails at first.
+async fn receiver(failures: usize) -> (String, Arc<Mutex<Vec<Value>>>, Arc<AtomicUsize>) {
+    let received: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let (kept, count) = (received.clone(), requests.clone());
+    let take = move |headers: HeaderMap, Json(batch): Json<Vec<Value>>| async move {
+        assert_eq!(headers["authorization"], "Bearer of-the-receiver");
+        if count.fetch_add(1, Ordering::SeqCst) < failures {
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
+        kept.lock().unwrap().extend(batch);
+        StatusCode::ACCEPTED
+    };
+    // axum's own extractor takes any type that ends in +json.
+    let router = Router::new().route("/events", post(take));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/events", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, received, requests)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_gets_each_record_once_although_it_was_down_at_first() {
+    let world = World::new("history-events").await;
+    let (url, received, requests) = receiver(2).await;
+    let operator = world.operator_that_tells(&url);
+    world.resource("staff", json!({}));
+    world.until_ready("staff", "Succeeded").await;
+    eventually("all records", || received.lock().unwrap().len() == 11).await;
+    assert!(
+        requests.load(Ordering::SeqCst) >= 3,
+        "it failed, and was asked again"
+    );
+    let kept = records(&world).await;
+    let events = received.lock().unwrap().clone();
+    let source = format!("/namespaces/{}/directorysyncs/staff", world.namespace);
+    let mut told = vec![];
+    for event in &events {
+        assert_eq!(event["source"], source.as_str());
+        told.push(serde_json::from_value::<Record>(event["data"].clone()).unwrap());
+    }
+    told.sort_by_key(|one| one.number);
+    assert_eq!(told, kept);
+    let sent = "directory_sync_audit_records_sent_total 11";
+    eventually("the count", || operator.exposition().contains(sent)).await;
+    // What the last run did is sent although the operator ends.
+    world.leave(0..1);
+    for number in 0..10 {
+        let _ = world
+            .organization
+            .accept_and_confirm(&format!("p{number:02}@example.com"));
+    }
+    world.annotate("staff", SYNC_REQUESTED_AT, "1").await;
+    eventually("the revocation", || world.revoked() == 1).await;
+    operator.stop().await.unwrap();
+    let revoked = received
+        .lock()
+        .unwrap()
+        .iter()
+        .any(|event| event["data"]["action"] == "Revoke");
+    assert!(revoked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_never_answers_holds_up_no_run() {
+    let world = World::new("history-silence").await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let operator = world.operator_that_tells(&url);
+    world.resource("staff", json!({}));
+    world.until_ready("staff", "Succeeded").await;
+    assert_eq!(records(&world).await.len(), 11);
+    let ending = std::time::Instant::now();
+    operator.stop().await.unwrap();
+    assert!(
+        ending.elapsed() < Duration::from_secs(20),
+        "nor the end of the process"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_map_of_somebody_else_is_left_alone_and_the_sync_goes_on() {
+    let world = World::new("history-foreign").await;
+    world.kubectl(&["create", "configmap", "staff-history", "--from-literal=a=b"]);
+    let operator = world.operator();
+    world.resource("staff", json!({}));
+    world.until_ready("staff", "Succeeded").await;
+    assert_eq!(world.organization.snapshot().members.len(), 11);
+    let told = || world.events("staff").contains(&"HistoryNotWritten".into());
+    eventually("an event", told).await;
+    let theirs = world.kubectl(&[
+        "get",
+        "configmap",
+        "staff-history",
+        "-o",
+        "jsonpath={.data}",
+    ]);
+    assert_eq!(theirs, r#"{"a":"b"}"#);
+    // Once it is gone, what couldn't be written is.
+    world.kubectl(&["delete", "configmap", "staff-history"]);
+    world.annotate("staff", SYNC_REQUESTED_AT, "1").await;
+    let answered = |staff: &directory_sync::api::DirectorySync| {
+        let status = staff.status.clone().unwrap_or_default();
+        status.last_handled_sync_request.as_deref() == Some("1")
+    };
+    world.until("staff", "another run", answered).await;
+    assert_eq!(records(&world).await.len(), 11);
+    operator.stop().await.unwrap();
+}
