@@ -157,10 +157,9 @@ impl<'a> Seen<'a> {
             },
             Kind::DeleteGroup => {
                 // Whoever the same run removed before had left it by that.
-                record.removed.retain(|one| {
-                    let id = one.person.external_id.as_deref();
-                    id.is_none_or(|id| self.members.contains_key(id))
-                });
+                record
+                    .removed
+                    .retain(|one| self.member(&one.person).is_some());
                 Settled::made(by_id.is_none())
             }
             Kind::RelinkGroup => match by_id {
@@ -178,6 +177,13 @@ impl<'a> Seen<'a> {
         }
     }
 
+    /// The member that somebody is. Whose new external id wasn't written has the old one still.
+    fn member(&self, person: &Person) -> Option<&&'a Member> {
+        let named = person.external_id.as_deref();
+        let by_external_id = named.and_then(|id| self.members.get(id));
+        by_external_id.or_else(|| self.member_ids.get(&person.member_id?))
+    }
+
     /// Who of those that were to come and go did.
     fn members_of(&self, record: &mut Record, group: Uuid) -> Settled {
         let Some(inside) = self.memberships.get(&group) else {
@@ -185,8 +191,7 @@ impl<'a> Seen<'a> {
         };
         let inside: HashSet<Uuid> = inside.iter().copied().collect();
         let is_inside = |person: &Person| {
-            let named = person.external_id.as_deref();
-            let member = named.and_then(|id| self.members.get(id));
+            let member = self.member(person);
             member.map(|member| inside.contains(&member.id))
         };
         record.added.retain(|one| is_inside(one) == Some(true));
