@@ -104,11 +104,13 @@ pub fn of_report(report: &Report, source: &str, object: &Object, plan: Published
         ),
         Mode::Apply if report.imported.is_some() => format!(
             "everything of {source} was sent, to a server that can't be read: {} members, {} groups",
-            counts.managed_members, counts.managed_groups
+            counts.active_members(),
+            counts.managed_groups
         ),
         Mode::Apply => format!(
             "in sync with {source}: {} members, {} groups",
-            counts.managed_members, counts.managed_groups
+            counts.active_members(),
+            counts.managed_groups
         ),
     };
     let problems: Vec<_> = report
@@ -228,6 +230,7 @@ pub fn put_report(status: &mut DirectorySyncStatus, report: &Report, source: &st
     status.organization = Some(OrganizationStatus {
         members: is_readable.then(|| number(counts.members)),
         managed_members: Some(number(counts.managed_members)),
+        active_members: Some(number(counts.active_members())),
         groups: is_readable.then(|| number(counts.organization_groups)),
         managed_groups: Some(number(counts.managed_groups)),
     });
@@ -286,6 +289,7 @@ pub fn after(report: &Report) -> Counts {
     let mut counts = report.counts;
     if let Some(Imported { accounts, groups }) = report.imported {
         (counts.members, counts.managed_members) = (accounts, accounts);
+        counts.revoked_members = 0;
         (counts.organization_groups, counts.managed_groups) = (groups, groups);
         return counts;
     }
@@ -293,6 +297,14 @@ pub fn after(report: &Report) -> Counts {
     let replaced = replaced.filter(|change| change.replaces_invitation());
     let came = made(Kind::Invite).saturating_sub(replaced.count());
     let went = made(Kind::Remove);
+    let were_revoked = report.guarded.iter().flat_map(|guarded| {
+        let plan = &guarded.approved;
+        plan.changes.iter().filter(|change| {
+            change.kind() == Kind::Remove && plan.was_revoked(change.external_id())
+        })
+    });
+    let back = made(Kind::Restore) + were_revoked.count().min(went);
+    counts.revoked_members = (counts.revoked_members + made(Kind::Revoke)).saturating_sub(back);
     counts.members = (counts.members + came).saturating_sub(went);
     counts.managed_members =
         (counts.managed_members + came + made(Kind::Link)).saturating_sub(went);

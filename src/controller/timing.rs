@@ -43,7 +43,7 @@ impl Default for Timing {
             reference_poll: Duration::from_secs(30),
             refused: Duration::from_secs(30 * 60),
             // Shorter than the shortest hour: an interval of 1h is at least 54 minutes.
-            status_heartbeat: Duration::from_secs(50 * 60),
+            status_heartbeat: Duration::from_secs(10 * 60),
             progress: Duration::from_secs(10),
             record: Duration::from_secs(2),
             idle_after: Duration::from_secs(5),

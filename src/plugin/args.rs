@@ -127,7 +127,7 @@ pub struct ChangeArgs {
 pub struct StatusArgs {
     #[command(flatten)]
     pub select: SelectArgs,
-    /// wide (with messages), json, yaml or name
+    /// wide (with reason, groups, problems and message), json, yaml or name
     #[arg(
         short,
         long,

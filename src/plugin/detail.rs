@@ -89,6 +89,10 @@ pub fn facts(resource: &Resource, now: Timestamp) -> Vec<(&'static str, String)>
         facts.push(("Last try", when(&status.last_attempt_time)));
     }
     facts.push(("Next", resource.next_sync(now)));
+    if status.last_drift_check_time.is_some() {
+        let compared = when(&status.last_drift_check_time);
+        facts.push(("Groups compared", compared));
+    }
     if let Some(failures) = status.consecutive_failures.filter(|failures| *failures > 0) {
         facts.push(("Failures", format!("{failures} in a row")));
     }
@@ -101,11 +105,18 @@ fn sizes(organization: &OrganizationStatus) -> String {
         (None, Some(managed)) => format!("{managed} {what} managed"),
         _ => format!("? {what}"),
     };
-    let members = of(
+    let mut members = of(
         organization.members,
         organization.managed_members,
         "members",
     );
+    let revoked = match (organization.managed_members, organization.active_members) {
+        (Some(managed), Some(active)) => managed - active,
+        _ => 0,
+    };
+    if revoked > 0 {
+        members.push_str(&format!(", {revoked} of them revoked"));
+    }
     let groups = of(organization.groups, organization.managed_groups, "groups");
     format!("{members}, {groups}")
 }

@@ -14,6 +14,7 @@ use super::error::PluginError;
 use super::resource::Resource;
 use super::table::{Cell, lines};
 use super::time::ago;
+use crate::api::status::OrganizationStatus;
 use crate::cli::output::print;
 use crate::text::sanitize;
 
@@ -90,23 +91,11 @@ fn table(
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     if head {
         let bold = Style::new().bold();
-        let titles = [
-            "NAMESPACE",
-            "NAME",
-            "STATE",
-            "REASON",
-            "SOURCE",
-            "MEMBERS",
-            "GROUPS",
-            "HELD",
-            "PROBLEMS",
-            "LAST SYNC",
-            "NEXT",
-            "MESSAGE",
-        ];
-        let shown = titles
-            .into_iter()
-            .filter(|title| (namespaces || *title != "NAMESPACE") && (wide || *title != "MESSAGE"));
+        let namespace = namespaces.then_some("NAMESPACE");
+        let usual = ["NAME", "STATE", "MEMBERS", "HELD", "LAST SYNC", "NEXT"];
+        let more = ["REASON", "SOURCE", "GROUPS", "PROBLEMS", "MESSAGE"];
+        let more = more.into_iter().filter(|_| wide);
+        let shown = namespace.into_iter().chain(usual).chain(more);
         rows.push(shown.map(|title| Cell::styled(title, bold)).collect());
     }
     for resource in resources {
@@ -127,17 +116,18 @@ fn row(resource: &Resource, namespaces: bool, wide: bool, now: Timestamp) -> Vec
     }
     row.push(resource.name().into());
     row.push(Cell::styled(resource.state_in_words(), state.style()));
-    row.push(ready.map_or("-", |(reason, _)| reason).into());
-    let source = status.source.as_ref();
-    row.push(source.map_or("-", |source| &source.kind).into());
-    row.push(number(organization.and_then(|sizes| sizes.managed_members)).into());
-    row.push(number(organization.and_then(|sizes| sizes.managed_groups)).into());
+    let active = |sizes: &OrganizationStatus| sizes.active_members.or(sizes.managed_members);
+    row.push(number(organization.and_then(active)).into());
     row.push(number(status.held_removals.as_ref().map(|held| held.total)).into());
-    let problems = resource.problems();
-    row.push(number((problems > 0).then_some(problems)).into());
     row.push(ago(status.last_sync_time.as_ref(), now).into());
     row.push(resource.next_sync(now).into());
     if wide {
+        row.push(ready.map_or("-", |(reason, _)| reason).into());
+        let source = status.source.as_ref();
+        row.push(source.map_or("-", |source| &source.kind).into());
+        row.push(number(organization.and_then(|sizes| sizes.managed_groups)).into());
+        let problems = resource.problems();
+        row.push(number((problems > 0).then_some(problems)).into());
         row.push(sanitize(ready.map_or("", |(_, message)| message)).into());
     }
     row

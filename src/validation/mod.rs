@@ -6,6 +6,7 @@
 //! from files. The API server checks the same rules when a manifest is applied, but not those of a
 //! file, nor of an object from before a rule.
 
+mod effect;
 #[cfg(test)]
 mod fixtures;
 mod policy;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::effect::without_effect;
 use crate::api::spec::{self, DeparturePolicy, DirectorySyncSpec};
 use crate::checks::Checks;
 use crate::directory::Email;
@@ -65,6 +66,7 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
     Some(Policy {
         external_id_prefix,
         never_send,
+        without_effect: without_effect(spec),
         users: UserFilter {
             include: globs(users.include),
             exclude: globs(users.exclude),

@@ -35,10 +35,14 @@ async fn a_new_resource_becomes_ready_and_the_organization_is_as_the_directory()
     assert_eq!(status.changes.unwrap().invited, 10);
     assert!(status.last_sync_time.is_some() && status.progress.is_none());
     let columns = world.kubectl(&["get", "dsync", "staff"]);
-    assert!(
-        columns.contains("LDAP") && columns.contains("True"),
-        "{columns}"
-    );
+    assert!(columns.contains("True"), "{columns}");
+    let widest = columns.lines().map(str::len).max();
+    assert!(widest <= Some(80), "{columns}");
+    let wide = world.kubectl(&["get", "dsync", "staff", "-o", "wide"]);
+    for title in ["SOURCE", "GROUPS", "HELD", "PROBLEMS", "MESSAGE"] {
+        assert!(wide.contains(title), "{wide}");
+    }
+    assert!(wide.contains("LDAP"), "{wide}");
     let plan = world.plan("staff");
     assert!(plan.contains("p00@example.com"), "{plan}");
     eventually("two events", || {

@@ -28,10 +28,7 @@ async fn held_removals_are_shown_in_full_and_go_ahead_once_approved() {
     let (world, operator, staff) = held("approve").await;
     let digest = digest(&staff);
 
-    plugin(&world, "status")
-        .await
-        .prints("removals held")
-        .prints("RemovalsHeld");
+    plugin(&world, "status").await.prints("removals held");
     plugin(&world, "status staff")
         .await
         .prints("Removals that wait for approval: 7")
@@ -54,6 +51,17 @@ async fn held_removals_are_shown_in_full_and_go_ahead_once_approved() {
         .prints("directorysyncs.directorysync.dev/staff held changes approved")
         .prints("/staff: in sync: in sync with");
     assert_eq!(world.revoked(), 7);
+    // Members are those who have access.
+    let staff = world.until_ready("staff", "Succeeded").await;
+    let sizes = staff.status.unwrap().organization.unwrap();
+    assert_eq!(
+        (sizes.managed_members, sizes.active_members),
+        (Some(10), Some(3))
+    );
+    plugin(&world, "status staff")
+        .await
+        .prints("11 members (10 managed), 7 of them revoked")
+        .prints("Groups compared:");
     operator.stop().await.unwrap();
 }
 

@@ -40,7 +40,7 @@ pub struct DirectorySyncStatus {
     pub last_sync_time: Option<Time>,
 
     /// When the next run is due, or the next try after a failure. Absent where runs follow each
-    /// other within the hour, for they don't all write status.
+    /// other within ten minutes, for they don't all write status.
     pub next_sync_time: Option<Time>,
 
     /// The value of the annotation `directorysync.dev/sync-requested-at` (or
@@ -124,6 +124,10 @@ pub struct OrganizationStatus {
     /// Members that this resource manages.
     #[schemars(range(min = 0))]
     pub managed_members: Option<i64>,
+
+    /// Those of them that aren't revoked.
+    #[schemars(range(min = 0))]
+    pub active_members: Option<i64>,
 
     /// All groups of the organization, managed or not. Absent where the server can't be read.
     #[schemars(range(min = 0))]

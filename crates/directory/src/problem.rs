@@ -73,6 +73,8 @@ pub enum ProblemReason {
     /// A pattern of the spec that excludes fits nothing. It is for information: it may be there in case
     /// something comes that fits.
     UnmatchedExclusion,
+    /// A setting of the spec has no effect, because of another one or of the kind of directory.
+    NoEffect,
 }
 
 impl ProblemReason {

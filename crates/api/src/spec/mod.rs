@@ -52,22 +52,10 @@ use super::status::DirectorySyncStatus;
     derive = "PartialEq",
     doc = "Keeps the members and groups of one Bitwarden organization in sync with one directory.",
     printcolumn(
-        name = "Source",
-        type_ = "string",
-        json_path = ".status.source.type",
-        description = "The kind of directory."
-    ),
-    printcolumn(
         name = "Members",
         type_ = "integer",
-        json_path = ".status.organization.managedMembers",
-        description = "Members of the organization that this resource manages."
-    ),
-    printcolumn(
-        name = "Groups",
-        type_ = "integer",
-        json_path = ".status.organization.managedGroups",
-        description = "Groups of the organization that this resource manages."
+        json_path = ".status.organization.activeMembers",
+        description = "Members that this resource manages and that aren't revoked."
     ),
     printcolumn(
         name = "Ready",
@@ -85,18 +73,47 @@ use super::status::DirectorySyncStatus;
         name = "Last Sync",
         type_ = "date",
         json_path = ".status.lastSyncTime",
-        description = "How long ago the last run ended well; refreshed within the hour while nothing changes."
-    ),
-    printcolumn(
-        name = "Next",
-        type_ = "string",
-        json_path = ".status.nextSyncTime",
-        description = "When the next run is due."
+        description = "How long ago the last run ended well; written every ten minutes at most while nothing changes."
     ),
     printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Source",
+        type_ = "string",
+        json_path = ".status.source.type",
+        description = "The kind of directory.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Groups",
+        type_ = "integer",
+        json_path = ".status.organization.managedGroups",
+        description = "Groups of the organization that this resource manages.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Held",
+        type_ = "integer",
+        json_path = ".status.heldRemovals.total",
+        description = "How many changes wait for approval.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Problems",
+        type_ = "string",
+        json_path = ".status.problems[*].reason",
+        description = "What needs manual action or is for information, by reason.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Next",
+        type_ = "string",
+        json_path = ".status.nextSyncTime",
+        description = "When the next run is due.",
+        priority = 1
     ),
     printcolumn(
         name = "Message",

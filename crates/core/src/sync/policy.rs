@@ -25,6 +25,8 @@ pub struct Policy {
     /// members who were invited by hand. `None`: nobody said who they are, so nobody is revoked
     /// there.
     pub never_send: Option<BTreeSet<Email>>,
+    /// Settings of the spec that have no effect, each with why and what to do.
+    pub without_effect: Vec<String>,
 }
 
 /// Which people are in scope, by email. Empty lists let everyone through.

@@ -102,6 +102,11 @@ pub fn draft<'a>(
         .filter_map(|member| member.external_id.as_ref())
         .filter(ours)
         .count();
+    let revoked = content.members.iter().filter(|member| {
+        member.status == MemberStatus::Revoked
+            && member.external_id.as_ref().is_some_and(|id| ours(&id))
+    });
+    counts.revoked_members = revoked.count();
     let of_ours = |has: fn(MemberStatus) -> bool| {
         let members = content
             .members

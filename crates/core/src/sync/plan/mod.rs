@@ -109,7 +109,7 @@ impl Plan {
     }
 
     /// Whether this member was revoked when the organization was read.
-    pub(crate) fn was_revoked(&self, id: &ExternalId) -> bool {
+    pub fn was_revoked(&self, id: &ExternalId) -> bool {
         let revoked = self.revoked.as_ref();
         revoked.is_some_and(|revoked| revoked.contains_key(id))
     }
@@ -184,6 +184,13 @@ impl Reason {
     }
 }
 
+impl Counts {
+    /// Members that are ours and aren't revoked.
+    pub fn active_members(&self) -> usize {
+        self.managed_members.saturating_sub(self.revoked_members)
+    }
+}
+
 /// Sizes of both sides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -195,6 +202,8 @@ pub struct Counts {
     pub groups: usize,
     /// Members of the organization that are ours (they have an external id with our prefix).
     pub managed_members: usize,
+    /// Of those, who is revoked.
+    pub revoked_members: usize,
     /// Of those, who has something to lose: accepted or confirmed, and no owner.
     pub with_access: usize,
     /// Of those, who was added and hasn't accepted an invitation yet.
