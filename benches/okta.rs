@@ -50,11 +50,12 @@ fn fill(okta: &SimulatedOkta, people: u32, teams: u32) -> String {
         .employees()
         .map(|employee| okta.user(UserSeed::new(&employee.person.mail.unwrap())))
         .collect();
-    let groups = company.all_teams().into_iter().map(|team| {
+    let mut last = None;
+    for team in company.all_teams() {
         let members = team.people.iter().map(|person| &ids[*person as usize]);
-        okta.group(GroupSeed::new(&team.name).members(members))
-    });
-    groups.last().unwrap()
+        last = Some(okta.group(GroupSeed::new(&team.name).members(members)));
+    }
+    last.unwrap()
 }
 
 async fn measured(okta: &SimulatedOkta, token: &str, changing: &str) {

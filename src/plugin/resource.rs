@@ -116,6 +116,13 @@ impl Resource {
         self.object.data.get("spec")?.pointer(pointer)
     }
 
+    /// How many members that it manages aren't revoked. A status of an older version has only how many
+    /// it manages.
+    pub fn members(&self) -> Option<i64> {
+        let organization = self.status.organization.as_ref()?;
+        organization.active_members.or(organization.managed_members)
+    }
+
     /// Whether the spec asks for nothing to be done.
     pub fn is_suspended(&self) -> bool {
         self.spec("/suspend").and_then(Value::as_bool) == Some(true)

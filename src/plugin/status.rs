@@ -14,7 +14,6 @@ use super::error::PluginError;
 use super::resource::Resource;
 use super::table::{Cell, lines};
 use super::time::ago;
-use crate::api::status::OrganizationStatus;
 use crate::cli::output::print;
 use crate::text::sanitize;
 
@@ -116,8 +115,7 @@ fn row(resource: &Resource, namespaces: bool, wide: bool, now: Timestamp) -> Vec
     }
     row.push(resource.name().into());
     row.push(Cell::styled(resource.state_in_words(), state.style()));
-    let active = |sizes: &OrganizationStatus| sizes.active_members.or(sizes.managed_members);
-    row.push(number(organization.and_then(active)).into());
+    row.push(number(resource.members()).into());
     row.push(number(status.held_removals.as_ref().map(|held| held.total)).into());
     row.push(ago(status.last_sync_time.as_ref(), now).into());
     row.push(resource.next_sync(now).into());

@@ -638,7 +638,7 @@ mod tests {
             while let Ok((mut stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::Relaxed);
                 let mut request = [0; 4096];
-                stream.read(&mut request).await.ok();
+                let _whatever_came = stream.read(&mut request).await;
                 let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
                 stream.write_all(answer).await.ok();
                 stream.shutdown().await.ok();

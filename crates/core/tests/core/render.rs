@@ -526,9 +526,12 @@ fn hostile() -> GuardedPlan {
     sync(&directory, &mut organization(), &policy())
 }
 
-/// Every element of a page, with its attributes, and all its text.
-fn parsed(page: &str) -> (Vec<(String, Vec<(String, String)>)>, String) {
-    fn walk(node: &Handle, elements: &mut Vec<(String, Vec<(String, String)>)>, text: &mut String) {
+/// The name of an element, and its attributes.
+type Element = (String, Vec<(String, String)>);
+
+/// Every element of a page, and all its text.
+fn parsed(page: &str) -> (Vec<Element>, String) {
+    fn walk(node: &Handle, elements: &mut Vec<Element>, text: &mut String) {
         match &node.data {
             NodeData::Element { name, attrs, .. } => {
                 let attributes = attrs.borrow();

@@ -53,7 +53,7 @@ fn row(frame: &Frame<'_>, resource: &Resource, now: Timestamp) -> Markup {
                 a href=(address(frame.base, resource)) { (resource.full_name()) }
             }
             td data-label="State" { (state(resource)) }
-            td data-label="Members" { (number(organization.and_then(|sizes| sizes.managed_members))) }
+            td data-label="Members" { (number(resource.members())) }
             td data-label="Groups" { (number(organization.and_then(|sizes| sizes.managed_groups))) }
             td data-label="Held" { (held) }
             td data-label="Problems" { (resource.problems()) }

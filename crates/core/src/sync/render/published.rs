@@ -108,10 +108,17 @@ pub fn publish(document: &PlanDocument<'_>, max_bytes: usize) -> PublishedPlan {
 /// Room for what the encoder hasn't written yet.
 const ROOM: usize = 96 * 1024;
 
+/// The external id and the email of a person.
+type PersonKey<'a> = (Option<Cow<'a, str>>, Option<Cow<'a, str>>);
+
+/// [`Line::Held`] or [`Line::Change`].
+type ChangeLine<'a> =
+    fn(Box<ChangeRow<'a>>, Option<Vec<u32>>, Option<Vec<Leaving<'a>>>) -> Line<'a>;
+
 struct Writer<'a> {
     gzip: GzEncoder<Vec<u8>>,
     max: usize,
-    people: HashMap<(Option<Cow<'a, str>>, Option<Cow<'a, str>>), u32>,
+    people: HashMap<PersonKey<'a>, u32>,
     omitted: BTreeMap<String, usize>,
 }
 
@@ -142,12 +149,7 @@ impl<'a> Writer<'a> {
         place
     }
 
-    fn change(
-        &mut self,
-        list: &str,
-        row: &ChangeRow<'a>,
-        line: fn(Box<ChangeRow<'a>>, Option<Vec<u32>>, Option<Vec<Leaving<'a>>>) -> Line<'a>,
-    ) {
+    fn change(&mut self, list: &str, row: &ChangeRow<'a>, line: ChangeLine<'a>) {
         if !self.has_room(list) {
             return;
         }
