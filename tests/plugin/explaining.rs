@@ -185,18 +185,8 @@ async fn a_question_that_was_answered_is_not_answered_again_by_the_next_process(
     operator.stop().await.unwrap();
 
     let operator = world.operator();
-    let seen = world
-        .get("staff")
-        .await
-        .status
-        .unwrap_or_default()
-        .last_sync_time;
     plugin(&world, "sync staff --wait").await.ends_with(0);
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_ne!(
-        world.get("staff").await.status.unwrap().last_sync_time,
-        seen
-    );
     assert_eq!(kept(&world).await, before);
     operator.stop().await.unwrap();
 }
