@@ -14,7 +14,7 @@ use crate::cli::history::shown;
 use crate::cli::output::print;
 use crate::controller::history::{Stored, name};
 use crate::controller::plan::is_of;
-use crate::history::{parse, unpack};
+use crate::history::{Parsed, parse, unpack};
 
 /// Shows the records that the operator left in the cluster.
 pub async fn history(cluster: &Cluster, args: &HistoryArgs) -> Result<ExitCode, PluginError> {
@@ -28,6 +28,15 @@ pub async fn history(cluster: &Cluster, args: &HistoryArgs) -> Result<ExitCode, 
         &args.select,
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The records that the operator left in the cluster.
+///
+/// # Errors
+/// When they can't be read, or somebody else made what is there.
+pub async fn records(cluster: &Cluster, resource: &Resource) -> Result<Parsed, PluginError> {
+    let text = read(cluster, resource).await?.unwrap_or_default();
+    Ok(parse(&text))
 }
 
 /// The lines that are kept; `None` where nothing was changed yet.

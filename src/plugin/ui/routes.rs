@@ -23,6 +23,7 @@ use super::{App, actions};
 use crate::cli::explain;
 use crate::plugin::error::PluginError;
 use crate::plugin::explain::ask;
+use crate::plugin::history::records;
 use crate::plugin::published::{Published, Which as Plan};
 use crate::plugin::resource::Resource;
 use crate::sync::explain::Question;
@@ -54,6 +55,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route(&one(""), get(detail))
         .route(&one("/state"), get(detail_state))
         .route(&one("/plan"), get(plan))
+        .route(&one("/history"), get(history))
         .route(&one("/explain"), get(explanation).post(explain_somebody))
         .route(
             &one("/do/{action}"),
@@ -152,14 +154,16 @@ async fn detail(
     Path(which): Path<Which>,
     Query(asked): Query<Asked>,
 ) -> Response {
-    let page = app.find(&which).await.map(|resource| {
+    let page = async {
+        let resource = app.find(&which).await?;
+        let records = records(&app.cluster, &resource).await;
         let frame = app.frame(&resource.full_name());
         let state = format!("{}/state", app.address(&resource));
         let frame = frame.watching(state, version(std::slice::from_ref(&resource)));
         let frame = frame.saying(actions::done(&asked.done));
-        view::detail(&frame, &resource, Timestamp::now())
-    });
-    app.answer(page)
+        Ok(view::detail(&frame, &resource, records, Timestamp::now()))
+    };
+    app.answer(page.await)
 }
 
 async fn detail_state(State(app): State<Arc<App>>, Path(which): Path<Which>) -> Response {
@@ -174,6 +178,21 @@ async fn plan(State(app): State<Arc<App>>, Path(which): Path<Which>) -> Response
         let frame = app.frame(&format!("Plan of {}", resource.full_name()));
         let now = Timestamp::now();
         Ok(view::plan(frame, &resource, published.as_ref(), now))
+    };
+    app.answer(page.await)
+}
+
+async fn history(
+    State(app): State<Arc<App>>,
+    Path(which): Path<Which>,
+    Query(search): Query<view::Search>,
+) -> Response {
+    let page = async {
+        let resource = app.find(&which).await?;
+        let records = records(&app.cluster, &resource).await?;
+        let frame = app.frame(&format!("History of {}", resource.full_name()));
+        let now = Timestamp::now();
+        Ok(view::history(&frame, &resource, records, &search, now))
     };
     app.answer(page.await)
 }

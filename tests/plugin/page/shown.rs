@@ -1,7 +1,13 @@
 //! What the page shows.
 
-use directory_sync_testing::world::*;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
+
+use directory_sync::history::{PACKED_MAX, pack, unpack};
+use directory_sync_testing::world::*;
 
 use super::Page;
 use crate::refusals::user;
@@ -123,7 +129,11 @@ async fn who_may_see_one_namespace_sees_that_and_is_told_what_they_lack() {
         .says("staff")
         .says("your kubeconfig may not list DirectorySyncs in all namespaces");
     let staff = format!("/{}/staff", world.namespace);
-    page.get(&staff).await.is(200).says("not seen yet");
+    page.get(&staff)
+        .await
+        .is(200)
+        .says("not seen yet")
+        .says("They can't be shown: may not get configmaps");
     page.get(&format!("{staff}/plan"))
         .await
         .is(403)
@@ -141,6 +151,64 @@ async fn who_may_see_one_namespace_sees_that_and_is_told_what_they_lack() {
     // Never another address of the API server.
     for path in ["/..%2F..%2Fapi/v1", "/x%2Fy/staff", "/a%3Fb/staff"] {
         page.get(path).await.is(404);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_shown_and_searched() {
+    let world = World::new("page-history").await;
+    let operator = world.operator();
+    world.resource("staff", json!({}));
+    world.until_ready("staff", "Succeeded").await;
+    world.leave(3..4);
+    crate::kubectl::plugin(&world, "sync staff --wait")
+        .await
+        .ends_with(0);
+    let page = Page::open(&world).await;
+    let staff = format!("/{}/staff", world.namespace);
+
+    let detail = page.get(&staff).await;
+    let runs = detail.texts(".timeline li");
+    assert_eq!(runs.len(), 2, "{runs:?}");
+    assert!(runs[0].contains("requested: 1 lost access"), "{runs:?}");
+    assert!(
+        runs[1].contains("first sync: 10 invited or restored"),
+        "{runs:?}"
+    );
+    assert_eq!(detail.attributes("svg", "role"), ["img"]);
+
+    let history = format!("{staff}/history");
+    let all = page.get(&history).await;
+    let count = all.texts(".records > li").len();
+    assert!(count >= 12, "{count}");
+    let found = page.get(&format!("{history}?person=P03@example")).await;
+    found.says(&format!("of {count} records"));
+    let records = found.texts(".records > li");
+    let of_p03 = |record: &String| record.contains("p03@example.com");
+    assert!(records.iter().any(of_p03), "{records:?}");
+    assert!(!found.read().contains("p04@example.com"), "{records:?}");
+    let revoked = |record: &&String| record.starts_with("Revoked p03@example.com");
+    assert_eq!(records.iter().filter(revoked).count(), 1, "{records:?}");
+    let hostile = page.get(&format!("{history}?person=%3Cscript%3E")).await;
+    hostile.says(&format!("0 of {count} records"));
+    assert_eq!(hostile.attributes("#person", "value"), ["<script>"]);
+    operator.stop().await.unwrap();
+
+    // A later version's operator wrote one more.
+    assert!(all.texts(".unreadable").is_empty());
+    let api: Api<ConfigMap> = Api::namespaced(world.client.clone(), &world.namespace);
+    let kept = api.get("staff-history").await.unwrap();
+    let text = unpack(&kept.binary_data.unwrap()["history.jsonl.gz"].0).unwrap();
+    let packed = ByteString(pack(&format!("{text}{{\"later\": 1}}\n"), PACKED_MAX));
+    let patch = Patch::Merge(json!({"binaryData": {"history.jsonl.gz": packed}}));
+    let params = PatchParams::default();
+    api.patch("staff-history", &params, &patch).await.unwrap();
+    for address in [&staff, &history] {
+        let told = page.get(address).await.texts(".unreadable");
+        assert!(
+            told[0].starts_with("1 records of another version"),
+            "{told:?}"
+        );
     }
 }
 

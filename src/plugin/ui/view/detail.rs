@@ -4,15 +4,24 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::explanation::question;
+use super::history::timeline;
 use super::{Frame, address, foreign, state, when};
 use crate::api::status::{HeldRemovals, ProblemStatus};
+use crate::cli::explain;
+use crate::history::Parsed;
 use crate::plugin::detail::{counted, facts};
+use crate::plugin::error::PluginError;
 use crate::plugin::resource::Resource;
 use crate::plugin::ui::actions::Action;
 use crate::problem::ProblemReason;
 
 /// All that is known of a resource, with what can be done.
-pub fn detail(frame: &Frame<'_>, resource: &Resource, now: Timestamp) -> Markup {
+pub fn detail(
+    frame: &Frame<'_>,
+    resource: &Resource,
+    records: Result<Parsed, PluginError>,
+    now: Timestamp,
+) -> Markup {
     let status = &resource.status;
     let (problems, notes): (Vec<_>, Vec<_>) = status
         .problems
@@ -44,6 +53,14 @@ pub fn detail(frame: &Frame<'_>, resource: &Resource, now: Timestamp) -> Markup 
                 }
             }
             p { a href={ (here) "/plan" } { "The plan of the last run with changes" } }
+        }
+        section aria-labelledby="history" {
+            h2 id="history" { "Last runs with changes" }
+            @match records {
+                Ok(records) => (timeline(frame, resource, records, now)),
+                // Somebody who may see the resource needn't be allowed to see names.
+                Err(error) => p { "They can't be shown: " (foreign(&explain(&error))) },
+            }
         }
         section aria-labelledby="explain" {
             h2 id="explain" { "Explain" }

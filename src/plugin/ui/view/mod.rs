@@ -8,6 +8,7 @@
 mod detail;
 mod explanation;
 mod forms;
+mod history;
 mod list;
 mod plan;
 
@@ -16,6 +17,7 @@ use maud::{DOCTYPE, Markup, html};
 pub use detail::detail;
 pub use explanation::explanation;
 pub use forms::{ask, ask_to_approve};
+pub use history::{Search, history};
 pub use list::list;
 pub use plan::plan;
 
