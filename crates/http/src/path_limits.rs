@@ -118,7 +118,7 @@ impl PaceState {
     }
 
     fn accepted(&mut self) {
-        // One more a second, after a second without a refusal.
+        // One request a second more, for each second at full speed without a refusal.
         self.now = (self.now + 1.0 / self.now).min(self.bounds.fastest);
     }
 
