@@ -17,8 +17,8 @@ use crate::{
 const WITHHELD: &str = "(withheld)";
 
 impl Complete<Directory> {
-    /// The same directory without people and groups whose id, email or name holds a secret: they are among
-    /// those that can't be identified. Of other texts that hold one, nothing stays.
+    /// The same directory without people and groups whose id or name holds a secret: they are among those
+    /// that can't be identified. Of other texts that hold one, emails among them, nothing stays.
     pub fn without_secrets(self, mut is_secret: impl FnMut(&str) -> bool) -> Self {
         let mut directory = self.into_inner();
         directory.withhold(&mut is_secret);
@@ -95,21 +95,29 @@ impl SetAside {
                 false
             }
         };
+        if email_is_secret {
+            // By their id they are who they are: a disabled account is disabled whatever its email is.
+            user.email = Err(UnusableEmail {
+                why: InvalidEmail::Malformed {
+                    why: "it holds a value of a Secret",
+                    shown: WITHHELD.into(),
+                },
+                entry: WITHHELD.into(),
+            });
+        }
         let id = (!id_is_secret).then(|| user.id.clone());
         if tell || id_is_secret || email_is_secret {
             self.problems.push(problem("a person", id.as_ref()));
         }
-        if id_is_secret || email_is_secret {
-            let email = user.email.as_ref().ok();
+        if id_is_secret {
             self.unidentified_users.push(UnidentifiedUser {
-                // With their own id they are this member and no other.
-                undecided: id.is_some(),
-                id,
-                email: email.filter(|_| !email_is_secret).cloned(),
+                undecided: false,
+                id: None,
+                email: user.email.as_ref().ok().cloned(),
                 entry: WITHHELD.into(),
             });
         }
-        !id_is_secret && !email_is_secret
+        !id_is_secret
     }
 
     /// Whether this group may be shown.
@@ -286,19 +294,22 @@ mod tests {
         builder.group(&[all], "a", "all", vec![cid, ann, ben, staff]);
         let directory = without(builder.finish());
 
-        assert_eq!(directory.users.len(), 1);
+        let ids: Vec<&str> = directory
+            .users
+            .iter()
+            .map(|user| user.id.as_str())
+            .collect();
+        assert_eq!(ids, ["1", "2"]);
+        assert!(directory.users[1].email.is_err());
         let [all] = &directory.groups[..] else {
             panic!("{:?}", directory.groups);
         };
-        assert_eq!(directory.users[all.users[0] as usize].id.as_str(), "1");
-        assert_eq!((all.users.len(), all.groups.len()), (1, 0));
+        assert_eq!((all.users.len(), all.groups.len()), (2, 0));
         assert!(all.has_unidentified);
         assert_eq!(all.in_part, Some(InPart::UnidentifiedGroup));
-        let [ben, cid] = &directory.unidentified_users[..] else {
+        let [cid] = &directory.unidentified_users[..] else {
             panic!("{:?}", directory.unidentified_users);
         };
-        let id = ben.id.as_ref().map(ExternalId::as_str);
-        assert_eq!((id, &ben.email, ben.undecided), (Some("2"), &None, true));
         assert_eq!((&cid.id, cid.undecided), (&None, false));
         assert_eq!(cid.email.as_ref().unwrap().as_str(), "cid@example.com");
         let staff = &directory.unidentified_groups[0];
@@ -328,6 +339,17 @@ mod tests {
         assert_eq!(directory.groups[0].users.len(), 1);
         assert_eq!(directory.unknown_members.sample, [WITHHELD]);
         assert_eq!(secret_problems(&directory), 5);
+    }
+
+    #[test]
+    fn whoever_is_disabled_is_so_though_their_address_holds_a_secret() {
+        let mut builder = DirectoryBuilder::new();
+        let disabled = Account::new(AccountState::Disabled, "state", "off");
+        builder.user(&[], "1", "Tr0ub4dor@example.com", disabled, "ann");
+        let directory = without(builder.finish());
+        assert_eq!(directory.users[0].state, AccountState::Disabled);
+        assert!(directory.unidentified_users.is_empty());
+        assert_eq!(secret_problems(&directory), 1);
     }
 
     #[test]
