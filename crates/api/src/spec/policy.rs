@@ -90,7 +90,7 @@ pub struct OnboardingRules {
     pub restore: Option<bool>,
 
     /// How many people may be invited within 24 hours: a number, or a share of the managed members
-    /// in percent (`50%`), but at least five. Whom the same run restores counts with them. More is held
+    /// in percent (`50%`), but at least five. Whom runs restore within that counts with them. More is held
     /// until it is approved. The first sync of an organization without managed members isn't limited.
     /// `100%` holds nothing back. Default: `50%`.
     #[x_kube(validation = Rule::new(LIMIT_RULE).message(LIMIT_MESSAGE))]

@@ -79,7 +79,7 @@ pub struct Onboarding {
     pub invite: bool,
     /// Which revoked members who are active in the directory get their access back.
     pub restore: Restore,
-    /// So many people may be invited within a day; not held against the first sync of an
+    /// So many people may be invited or restored within a day; not held against the first sync of an
     /// organization without managed members.
     pub limit: Limit,
 }

@@ -2,6 +2,7 @@
 
 use directory_sync_core::organization::model::{MemberRole, MemberStatus};
 use directory_sync_core::problem::ProblemReason;
+use directory_sync_core::sync::guard::HeldBecause;
 use directory_sync_core::sync::plan::Reason;
 use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction, Policy, Restore};
 use directory_sync_core_testing::{
@@ -1291,6 +1292,171 @@ fn a_spec_that_reads_something_else_than_what_told_disabled_accounts_gives_nobod
             assert_eq!(changes(&after), [back, "Invite new"]);
         }
     }
+}
+
+#[test]
+fn whoever_was_removed_as_disabled_is_not_invited_under_another_id_by_another_rule() {
+    let mut policy = unlimited();
+    policy.offboarding.disabled = OffboardingAction::Remove;
+    let all = |ann: &str, eve: &str| {
+        directory()
+            .person(ann, "ann@example.com")
+            .person(eve, "eve@example.com")
+    };
+    type Edit = fn(TestDirectory) -> TestDirectory;
+    let edits: [Edit; 2] = [TestDirectory::without_account_rule, |directory| {
+        directory.other_account_rule("state is retired")
+    }];
+    for edit in edits {
+        // Eve's id changes, too, or stays.
+        for eve in ["eve", "eve2"] {
+            let (mut run, mut organization) = revoked_as_disabled(&policy);
+            for days in [0, 6] {
+                run.now += SignedDuration::from_hours(24 * days);
+                let after = run.sync(&edit(all("ann2", eve)), &mut organization, &policy);
+                assert_eq!(organization.show().len(), 1, "{:?}", changes(&after));
+                let waits = (ProblemReason::UnknownAccountState, vec!["ann2"]);
+                assert_eq!(problems(&after), [waits]);
+            }
+            // By what told so she is active again.
+            let mut told = (run.clone(), organization.clone());
+            let after = told.0.sync(&all("ann2", eve), &mut told.1, &policy);
+            assert_eq!(changes(&after), ["Invite ann2"]);
+            // And nobody waits for ever for people whose entries are gone.
+            run.now += SignedDuration::from_hours(25);
+            let after = run.sync(&edit(all("ann2", eve)), &mut organization, &policy);
+            assert_eq!(changes(&after), ["Invite ann2"]);
+        }
+    }
+}
+
+#[test]
+fn whoever_is_read_as_disabled_under_another_id_is_not_invited_by_another_rule() {
+    let mut policy = unlimited();
+    policy.offboarding.disabled = OffboardingAction::Remove;
+    let (mut run, mut organization) = revoked_as_disabled(&policy);
+    let eve = || directory().person("eve2", "eve@example.com");
+    let disabled = eve().disabled("ann2", "ann@example.com");
+    let after = run.sync(&disabled, &mut organization, &policy);
+    assert_eq!(changes(&after), ["Relink eve2"]);
+    let dropped = || {
+        eve()
+            .person("ann2", "ann@example.com")
+            .without_account_rule()
+    };
+    for days in [1, 20] {
+        run.now += SignedDuration::from_hours(24 * days);
+        let after = run.sync(&dropped(), &mut organization, &policy);
+        assert_eq!(changes(&after), [""; 0]);
+        assert_eq!(
+            problems(&after),
+            [(ProblemReason::NotRestored, vec!["ann2"])]
+        );
+    }
+}
+
+#[test]
+fn whoever_stays_disabled_for_long_after_their_removal_is_not_invited_under_another_id() {
+    let mut policy = unlimited();
+    policy.offboarding.disabled = OffboardingAction::Remove;
+    let (mut run, mut organization) = revoked_as_disabled(&policy);
+    let eve = || directory().person("eve", "eve@example.com");
+    let disabled = eve().disabled("ann", "ann@example.com");
+    for _ in 0..5 {
+        run.now += SignedDuration::from_hours(48);
+        run.sync(&disabled, &mut organization, &policy);
+        let kept = run.ledger.digest();
+        run.now += SignedDuration::from_hours(1);
+        run.sync(&disabled, &mut organization, &policy);
+        assert_eq!(run.ledger.digest(), kept, "it is noted once a day");
+    }
+    run.now += SignedDuration::from_hours(48);
+    let dropped = eve()
+        .person("ann2", "ann@example.com")
+        .without_account_rule();
+    let after = run.sync(&dropped, &mut organization, &policy);
+    assert_eq!(changes(&after), [""; 0]);
+    assert_eq!(
+        problems(&after),
+        [(ProblemReason::UnknownAccountState, vec!["ann2"])]
+    );
+}
+
+#[test]
+fn whoever_was_disabled_and_relinked_is_not_restored_by_another_rule() {
+    for restore in [Restore::RevokedByUs, Restore::All] {
+        let mut policy = unlimited();
+        policy.onboarding.restore = restore;
+        let (mut run, mut organization) = revoked_as_disabled(&policy);
+        let relinked = || {
+            directory()
+                .person("ann2", "ann@example.com")
+                .person("eve2", "eve@example.com")
+        };
+        let dropped = relinked().without_account_rule();
+        let after = run.sync(&dropped, &mut organization, &policy);
+        assert_eq!(changes(&after), ["Relink ann2", "Relink eve2"]);
+        for days in [0, 20] {
+            run.now += SignedDuration::from_hours(24 * days);
+            let after = run.sync(&dropped, &mut organization, &policy);
+            assert_eq!(changes(&after), [""; 0]);
+            assert_eq!(
+                problems(&after),
+                [(ProblemReason::NotRestored, vec!["ann2"])]
+            );
+            let told = after.approved.problems.iter().next().unwrap();
+            assert!(!told.message.contains("onboarding.restore"), "{told:?}");
+        }
+        // By what told so she is active: `restore: true` is asked for, or it is left to a person.
+        let after = run.sync(&relinked(), &mut organization, &policy);
+        match restore {
+            Restore::All => assert_eq!(changes(&after), ["Restore ann2"]),
+            _ => assert_eq!(changes(&after), [""; 0]),
+        }
+    }
+}
+
+#[test]
+fn whom_runs_restored_within_a_day_counts_against_the_limit_of_invitations() {
+    let mut policy = unlimited();
+    let names: Vec<String> = (10..30).map(|n| format!("p{n}")).collect();
+    let mut organization = organization();
+    for name in &names {
+        organization = organization.member(name, &format!("{name}@example.com"));
+    }
+    let with = |disabled: std::ops::Range<usize>| {
+        let people = names.iter().enumerate();
+        people.fold(directory(), |directory, (at, name)| {
+            let email = format!("{name}@example.com");
+            match disabled.contains(&at) {
+                true => directory.disabled(name, &email),
+                false => directory.person(name, &email),
+            }
+        })
+    };
+    let mut run = Run::default();
+    run.sync(&with(0..15), &mut organization, &policy);
+    run.now += SignedDuration::from_hours(30);
+    policy.onboarding.limit = Limit::Count(5);
+    let back = run.sync(&with(3..15), &mut organization, &policy);
+    assert_eq!(changes(&back).len(), 3);
+    run.now += SignedDuration::from_mins(18);
+    let third = with(5..15);
+    let back = run.sync(&third, &mut organization, &policy);
+    assert_eq!(changes(&back).len(), 2, "five within a day");
+    run.now += SignedDuration::from_mins(18);
+    let held = run.sync(&with(8..15), &mut organization, &policy);
+    assert_eq!(changes(&held), [""; 0]);
+    let (people, earlier, limit) = (3, 5, 5);
+    let why = HeldBecause::Invited {
+        people,
+        earlier,
+        limit,
+    };
+    assert_eq!(held.held.unwrap().why, [why]);
+    run.now += SignedDuration::from_hours(24);
+    let back = run.sync(&with(8..15), &mut organization, &policy);
+    assert_eq!(changes(&back).len(), 3);
 }
 
 #[test]

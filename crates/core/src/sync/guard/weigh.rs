@@ -602,10 +602,7 @@ fn invitations(
     let people = plan.changes.iter().filter(gives);
     let people = people.filter(|change| !reasons.covered.has(change)).count();
     // Whom a stopped run didn't invite is invited now.
-    let again = plan
-        .changes
-        .iter()
-        .filter(|change| plan.invites_new(change));
+    let again = plan.changes.iter().filter(gives);
     let again = recent.pending(again.map(Change::external_id));
     let earlier = recent.invited + recent.maybe_invited.saturating_sub(again);
     let members = counts.with_access + counts.invited;

@@ -15,7 +15,7 @@ mod holds;
 mod hourly;
 mod record;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
@@ -165,6 +165,7 @@ struct Uncounted {
     losses: u32,
 }
 
+/// People who were invited, or got their access back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Invited {
     at: i64,
@@ -183,6 +184,8 @@ struct Invited {
 /// Somebody whom we revoked, or whose account was disabled when they lost access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Revoked {
+    /// When they lost access; where they have no membership to get back, when their account was last read
+    /// as disabled, to within a day.
     at: i64,
     person: Key,
     /// The member that was revoked, as [`member_number`]; zeros where the server can't be read.
@@ -213,7 +216,7 @@ pub(crate) struct Recent {
     latest: i64,
     losses: Vec<Loss>,
     uncounted: [usize; 2],
-    /// How many people were invited.
+    /// How many people were invited, or got their access back.
     pub invited: usize,
     /// How many more may have been, by runs that were stopped.
     pub maybe_invited: usize,
@@ -256,6 +259,22 @@ impl crate::sync::plan::Revocations for Ledger {
         let key = key(person);
         let mut former = self.revoked.iter();
         former.any(|one| one.person == key && one.state == RevocationState::Former)
+    }
+
+    fn disabled_and_not_read(&self, read: &mut dyn Iterator<Item = &ExternalId>) -> Vec<RuleId> {
+        let since = self.latest.saturating_sub(KEPT);
+        let disabled = self.revoked.iter();
+        let disabled = disabled.filter(|one| one.kind == EvidenceKind::Disabled && one.at > since);
+        let mut left: HashMap<Key, RuleId> = disabled.map(|one| (one.person, one.rule)).collect();
+        while !left.is_empty()
+            && let Some(person) = read.next()
+        {
+            left.remove(&key(person));
+        }
+        let mut rules: Vec<RuleId> = left.into_values().collect();
+        rules.sort_unstable();
+        rules.dedup();
+        rules
     }
 
     fn believed(&self, now: Timestamp) -> Timestamp {

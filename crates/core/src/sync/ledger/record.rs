@@ -88,6 +88,18 @@ impl Ledger {
                 Action::Member(MemberAction::Invite { .. }) => {
                     invited.extend(plan.invites_new(change).then(|| key(id)));
                 }
+                Action::Member(MemberAction::Restore) => invited.push(key(id)),
+                // Who revoked them isn't carried to the new id, which may be another person's.
+                Action::Member(MemberAction::Relink { from }) => {
+                    revoked.extend(self.disabled_by(from).map(|rule| Revoked {
+                        at: self.latest,
+                        person: key(id),
+                        member: NO_MEMBER,
+                        kind: EvidenceKind::Disabled,
+                        rule,
+                        state: RevocationState::Former,
+                    }));
+                }
                 Action::Group(GroupAction::Update(update)) => {
                     let group = key(id);
                     losses.extend(self.names(change, !update.remove.is_empty()));
@@ -197,10 +209,11 @@ impl Ledger {
             one.state = RevocationState::Revoked;
         }
         let mut back: HashSet<Key> = HashSet::new();
-        let (mut invited, mut refused) = (0, 0);
+        let (mut invited, mut refused, mut not_restored) = (0, 0, 0);
         for change in &plan.changes {
             let id = change.external_id();
             let failed = failed.people.contains(id);
+            not_restored += usize::from(failed && change.kind() == Kind::Restore);
             match change.member() {
                 Some(MemberAction::Invite { .. }) => {
                     let new = plan.invites_new(change);
@@ -240,7 +253,7 @@ impl Ledger {
             last.pending.clear();
             last.people = last
                 .people
-                .saturating_sub(u32::try_from(refused).unwrap_or(u32::MAX));
+                .saturating_sub(u32::try_from(refused + not_restored).unwrap_or(u32::MAX));
         }
         hourly::merge(&mut self.invited);
         self.expect_more(plan, failed);
@@ -330,7 +343,8 @@ impl Ledger {
 
     /// Notes who is disabled without having access, and by which rule: whoever reads them as active by
     /// another one doesn't know whether they are. Of those whom somebody else revoked, as many are noted
-    /// as there is room for.
+    /// as there is room for. So are those who aren't members, where somebody who lost access as disabled
+    /// isn't in the directory under the same id any more: they may be among these.
     fn keep_disabled(&mut self, plan: &Plan) {
         let rule = plan.rule();
         let (inside, outside) = (&plan.disabled_revoked, &plan.disabled_outside);
@@ -346,6 +360,24 @@ impl Ledger {
                     (one.kind, one.rule) = (EvidenceKind::Disabled, rule);
                 }
             }
+        }
+        let latest = self.latest;
+        let former = |one: &&mut Revoked| {
+            // Once a day: an unchanged ledger isn't written.
+            one.state == RevocationState::Former
+                && one.at.saturating_add(WINDOW.as_secs()) <= latest
+        };
+        let mut former = self.revoked.iter_mut().filter(former).peekable();
+        if former.peek().is_some() {
+            let outside: HashSet<Key> = outside.iter().map(key).collect();
+            for one in former.filter(|one| outside.contains(&one.person)) {
+                one.at = latest;
+            }
+        }
+        if !plan.disabled_and_not_read.is_empty() {
+            let mut outside: Vec<Key> = outside.iter().map(key).collect();
+            outside.sort_unstable();
+            unknown.extend(outside.into_iter().zip(inside.len()..));
         }
         for one in &self.revoked {
             unknown.remove(&one.person);

@@ -31,12 +31,14 @@ impl Draft<'_> {
         let Self {
             roster,
             counts,
+            disabled_and_not_read,
             kind,
         } = self;
         let mut plan = Plan {
             problems: roster.problems.clone(),
             counts,
             directory_is_empty: roster.directory_is_empty,
+            disabled_and_not_read,
             account_rule: roster.account_rule.as_ref().map(CurrentRule::from),
             ..Plan::default()
         };

@@ -14,7 +14,7 @@ use crate::sync::hash::{MemberSum, hash, person_hash};
 use crate::sync::patterns::Unmatched;
 use crate::sync::plan::groups::{self, Target};
 use crate::sync::plan::people::{self, Presence};
-use crate::sync::plan::{Counts, GroupAction, MemberAction, Revocations};
+use crate::sync::plan::{Counts, GroupAction, MemberAction, Revocations, RuleId};
 use crate::sync::policy::{Policy, passes};
 use crate::sync::roster::{Eligibility, Roster};
 
@@ -27,6 +27,8 @@ use crate::sync::roster::{Eligibility, Roster};
 pub struct Draft<'a> {
     pub(super) roster: &'a Roster,
     pub(super) counts: Counts,
+    /// What [`Plan`](crate::sync::plan::Plan) has of the same name.
+    pub(super) disabled_and_not_read: Vec<RuleId>,
     pub(super) kind: DraftKind<'a>,
 }
 
@@ -82,6 +84,8 @@ pub fn draft<'a>(
             _ => {}
         }
     }
+    let mut read = roster.people.iter().map(|person| &person.id);
+    let disabled_and_not_read = earlier.disabled_and_not_read(&mut read);
     let content = match organization {
         Organization::Read(content) => &**content,
         Organization::WriteOnly => {
@@ -89,6 +93,7 @@ pub fn draft<'a>(
             return Draft {
                 roster,
                 counts,
+                disabled_and_not_read,
                 kind,
             };
         }
@@ -178,6 +183,7 @@ pub fn draft<'a>(
     Draft {
         roster,
         counts,
+        disabled_and_not_read,
         kind: DraftKind::Compared(Box::new(compared)),
     }
 }

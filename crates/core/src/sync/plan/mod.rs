@@ -56,6 +56,9 @@ pub struct Plan {
     pub(crate) disabled_revoked: Vec<ExternalId>,
     /// Who is disabled in the directory and no member.
     pub(crate) disabled_outside: Vec<ExternalId>,
+    /// By which rules those were disabled who lost access for it lately, and whose id isn't in the directory
+    /// any more.
+    pub(crate) disabled_and_not_read: Vec<RuleId>,
     /// Who is active in the directory and was revoked when the organization was read.
     pub(crate) active_revoked: Vec<ExternalId>,
     /// Whether the organization has members of ours who aren't revoked, and no active person in scope

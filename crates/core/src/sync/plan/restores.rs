@@ -16,7 +16,7 @@ use crate::text::sanitize;
 
 /// Identifies the rule by which accounts are told to be disabled: an attribute with what its values mean.
 /// Of two rules it tells that they differ but once in 65,536 times: the ledger keeps one for each person.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RuleId([u8; 2]);
 
 impl RuleId {
@@ -44,6 +44,9 @@ pub trait Revocations {
     /// Whether this person lost access or membership because their account was disabled, and hasn't
     /// got it back by a run.
     fn was_disabled(&self, person: &ExternalId) -> bool;
+    /// By which rules those were disabled who lost access or membership for it, were read so within the last
+    /// seven days, and aren't among `read`, the ids in the directory: they may have another id now.
+    fn disabled_and_not_read(&self, read: &mut dyn Iterator<Item = &ExternalId>) -> Vec<RuleId>;
     /// The time that it is by the clocks of earlier runs: `now`, or earlier where the clock has jumped.
     fn believed(&self, now: Timestamp) -> Timestamp;
 }
@@ -151,7 +154,12 @@ impl Plan {
         }
         let problems = problems.into_iter();
         problems.for_each(|problem| self.problems.add(problem));
-        if !doubtful.people.is_empty() {
+        // Whoever was disabled by another rule, and whose id isn't in the directory any more, may be any
+        // newcomer.
+        let rule = self.rule();
+        let other = |one: &RuleId| *one == RuleId::UNKNOWN || *one != rule;
+        doubtful.by_rule |= self.disabled_and_not_read.iter().any(other);
+        if doubtful.by_rule || !doubtful.people.is_empty() {
             self.postpone_newcomers(&doubtful);
         }
     }
@@ -222,10 +230,17 @@ impl Plan {
             1 => "1 person isn't invited".to_owned(),
             people => format!("{people} people aren't invited"),
         };
-        let message = format!(
-            "{people}: whether their accounts are disabled isn't known, as it isn't of those whom \
-             NotRestored names; do what that says, or restore or remove those in Bitwarden"
-        );
+        let message = match doubtful.people.is_empty() {
+            true => format!(
+                "{people}: set users.disabled (or the preset) back, or invite them in Bitwarden; \
+                 somebody lost access by what that read, and isn't in the directory under the same id \
+                 any more: they may be among these, who are invited seven days after that was last read"
+            ),
+            false => format!(
+                "{people}: whether their accounts are disabled isn't known, as it isn't of those whom \
+                 NotRestored names; do what that says, or restore or remove those in Bitwarden"
+            ),
+        };
         postpone(self, &newcomers);
         let mut ids: Vec<ExternalId> = newcomers.into_iter().collect();
         ids.sort_unstable();
