@@ -139,7 +139,7 @@ async fn the_first_of_endless_referrals_ends_the_search() {
     let referral = |id: &[u8], _| message(id, &element(0x73, &element(4, b"ldap://elsewhere/")));
     let (settings, sent) = server(referral, true).await;
     let error = refused(settings).await;
-    assert!(error.message.contains("ldap://elsewhere/"), "{error}");
+    assert!(error.message.contains("held elsewhere"), "{error}");
     assert_bounded(&sent);
 }
 
