@@ -144,6 +144,9 @@ impl<'a> Run<'a, '_> {
             let result = change_member(self.client, change, &managed).await;
             self.note_single(change, result)?;
             self.applied.requested.remove(change.external_id());
+            if change.kind() == Kind::Restore {
+                self.checkpoint.after_batch(self.applied).await;
+            }
         }
         Ok(())
     }

@@ -86,7 +86,7 @@ impl<'a> Checkpoint<'a> {
         self.write(&requested, applied).await;
     }
 
-    /// To be called after changes that were made many at a time.
+    /// To be called after changes that were made many at a time, and after each restore.
     pub(super) async fn after_batch(&mut self, applied: &Applied) {
         let Some(to) = self.to else { return };
         let is_due = self

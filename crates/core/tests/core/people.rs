@@ -1236,6 +1236,32 @@ fn whom_a_stopped_run_is_known_to_have_revoked_is_restored() {
     assert_eq!(changes(&after), ["Restore ann"]);
 }
 
+#[test]
+fn whoever_got_access_back_by_a_run_that_ended_early_and_was_revoked_by_hand_stays_so() {
+    let eve = || directory().person("eve", "eve@example.com");
+    let disabled = eve().disabled("ann", "ann@example.com");
+    let active = eve().person("ann", "ann@example.com");
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .member("eve", "eve@example.com");
+    let mut run = Run::default();
+    run.sync(&disabled, &mut organization, &unlimited());
+    let ended = run.plan(&active, &organization, &unlimited());
+    assert_eq!(changes(&ended), ["Restore ann"]);
+    run.ledger.before(&ended, run.now);
+    organization.apply(&ended.approved);
+    let done = ended.approved.changes.iter();
+    let done = done.map(|change| (change.kind(), change.external_id().clone()));
+    run.ledger.interrupted(&ended, &done.collect());
+    organization.set_status("ann@example.com", MemberStatus::Revoked);
+    let after = run.sync(&active, &mut organization, &unlimited());
+    assert_eq!(changes(&after), [""; 0]);
+    assert_eq!(
+        problems(&after),
+        [(ProblemReason::NotRestored, vec!["ann"])]
+    );
+}
+
 /// Ann was disabled, and is revoked for it; Eve is active.
 fn revoked_as_disabled(policy: &Policy) -> (Run, ModelOrganization) {
     let mut organization = organization()

@@ -42,7 +42,8 @@ impl Ledger {
 
     /// Notes what a run did that ended early, by an error or because it was stopped. `done` are the
     /// changes that the server accepted, by kind and external id: those of them that were approved
-    /// aren't finished by the next run, and whom it revoked it may restore.
+    /// aren't finished by the next run, whom it revoked it may restore, and whoever has their access back
+    /// isn't revoked by us any more.
     pub fn interrupted(&mut self, guarded: &GuardedPlan, done: &HashSet<(Kind, ExternalId)>) {
         let changes = guarded.approved.changes.iter();
         let is_done =

@@ -268,12 +268,24 @@ impl Ledger {
     }
 
     /// Notes which of the changes that a run began it made, where it ended before it could note what
-    /// came of all. The other revocations aren't known to be ours.
+    /// came of all. The other revocations aren't known to be ours. Whoever has their access back isn't
+    /// somebody whom we revoked any more.
     pub(crate) fn record_done(&mut self, done: &[&Change]) {
         self.finish_approved_of(&FingerprintSet::of(done.iter().copied()));
+        self.record_restored(done);
         let revoked = done.iter().filter(|change| change.kind() == Kind::Revoke);
         let revoked = revoked.map(|change| change.external_id());
         self.set_revocations(revoked, RevocationState::Revoked);
+    }
+
+    /// Whoever is found revoked after that may have been by hand.
+    fn record_restored(&mut self, done: &[&Change]) {
+        let restored = done.iter().filter(|change| change.kind() == Kind::Restore);
+        let restored: HashSet<Key> = restored.map(|change| key(change.external_id())).collect();
+        if !restored.is_empty() {
+            self.revoked.retain(|one| !restored.contains(&one.person));
+            self.mark_outside_base(&restored);
+        }
     }
 
     /// Notes whose revocations were requested, or are about to be, without an answer so far.
