@@ -3,6 +3,7 @@
 use directory_sync_core::organization::model::{MemberRole, MemberStatus};
 use directory_sync_core::problem::ProblemReason;
 use directory_sync_core::sync::guard::HeldBecause;
+use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::plan::Reason;
 use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction, Policy, Restore};
 use directory_sync_core_testing::{
@@ -1260,6 +1261,23 @@ fn whoever_got_access_back_by_a_run_that_ended_early_and_was_revoked_by_hand_sta
         problems(&after),
         [(ProblemReason::NotRestored, vec!["ann"])]
     );
+}
+
+#[test]
+fn nobody_is_restored_while_the_record_is_lost_whatever_the_policy_asks_for() {
+    let mut all = unlimited();
+    all.onboarding.restore = Restore::All;
+    let (mut run, mut organization) = revoked_as_disabled(&all);
+    run.ledger = Ledger::begin_careful(run.now);
+    let after = run.sync(&ann_and_eve(), &mut organization, &all);
+    assert_eq!(changes(&after), [""; 0]);
+    assert_eq!(
+        problems(&after),
+        [(ProblemReason::NotRestored, vec!["ann"])]
+    );
+    run.now += SignedDuration::from_hours(25);
+    let after = run.sync(&ann_and_eve(), &mut organization, &all);
+    assert_eq!(changes(&after), ["Restore ann"]);
 }
 
 /// Ann was disabled, and is revoked for it; Eve is active.

@@ -1528,7 +1528,7 @@ fn the_stories_reach_what_the_laws_are_about() {
         >= 200
         && all.approvals.min(all.invitations).min(all.refusals) >= 100
         && all.protected.min(all.records_lost) >= 50
-        && all.restores >= 15
+        && all.restores >= 10
         && all.tempted >= 30
         && all.still_held.min(all.raised) > 0
         && all.stale_approvals.min(all.finished_after_a_stop * 10) >= 50;

@@ -229,6 +229,10 @@ pub(crate) struct Recent {
 }
 
 impl crate::sync::plan::Revocations for Ledger {
+    fn is_incomplete(&self) -> bool {
+        self.is_careful()
+    }
+
     fn has_revoked(&self, person: &ExternalId, member: Option<Uuid>) -> bool {
         let key = key(person);
         let latest = self.latest;

@@ -47,6 +47,8 @@ pub trait Revocations {
     /// By which rules those were disabled who lost access or membership for it, were read so within the last
     /// seven days, and aren't among `read`, the ids in the directory: they may have another id now.
     fn disabled_and_not_read(&self, read: &mut dyn Iterator<Item = &ExternalId>) -> Vec<RuleId>;
+    /// Whether what they know may have been lost.
+    fn is_incomplete(&self) -> bool;
     /// The time that it is by the clocks of earlier runs: `now`, or earlier where the clock has jumped.
     fn believed(&self, now: Timestamp) -> Timestamp;
 }
@@ -140,10 +142,16 @@ impl Plan {
         // The ledger has no room for any number of people: whom it doesn't know may be as those are whom
         // it does.
         for change in unknown {
-            let id = change.external_id();
+            let (id, label) = (change.external_id(), change.subject.label());
             if let Some(doubt) = self.same_doubt(id, &doubtful) {
-                let why =
-                    self.describe_doubt(&doubt, change.subject.label(), "restored", "restore");
+                let why = self.describe_doubt(&doubt, label, "restored", "restore");
+                problems.push(not_restored(id, why));
+            } else if earlier.is_incomplete() {
+                // A lost ledger may have said by which rule their account was disabled.
+                let why = format!(
+                    "{} is active in the directory and revoked in Bitwarden, and the record that may tell                      why was lost: restore them in Bitwarden, or wait for a day, after which                      onboarding.restore holds again",
+                    sanitize(label)
+                );
                 problems.push(not_restored(id, why));
             }
         }
