@@ -14,14 +14,18 @@ use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde::Deserialize;
 
-use crate::sync::history::{Outcome, Record, RunId};
+use crate::sync::history::{Outcome, Record, Removed, RunId};
 use crate::text::escaped_json;
 
 /// Compressed histories are never larger: an object of the API server takes 1 MiB, and binary data grows by
 /// a third in it.
 pub const PACKED_MAX: usize = 512 * 1024;
-/// What is longer isn't a history of ours, whatever its size when compressed.
-const UNPACKED_MAX: u64 = 32 << 20;
+/// No history is longer when it isn't compressed: what is longer isn't written, and isn't read.
+pub const UNPACKED_MAX: usize = 8 << 20;
+/// No history has more lines: some 20,000 records fit into [`PACKED_MAX`].
+pub const LINES_MAX: usize = 65_536;
+/// What the open records of one history may cost in memory, in bytes, as [`cost`] estimates it.
+const OPEN_MAX: usize = 8 << 20;
 
 /// What identifies a line.
 #[derive(Deserialize, PartialEq, Eq, Hash)]
@@ -44,31 +48,34 @@ impl Id {
 pub fn merge(kept: &str, records: &[Record]) -> String {
     let latest = records.iter().map(|record| (Id::of(record), record));
     let mut latest: HashMap<Id, &Record> = latest.collect();
-    let mut lines: Vec<String> = vec![];
+    let mut rest = String::new();
     for line in kept.lines().filter(|line| !line.trim().is_empty()) {
         let id = serde_json::from_str::<Id>(line).ok();
-        let replaced = id.and_then(|id| latest.remove(&id));
-        match replaced {
-            None => lines.push(line.to_owned()),
-            Some(record) => lines.extend(line_of(record)),
+        match id.and_then(|id| latest.remove(&id)) {
+            None => push_line(&mut rest, line),
+            Some(record) => push_record(&mut rest, record),
         }
     }
     let mut text = String::new();
     for record in records {
         let last = latest.get(&Id::of(record));
         if last.is_some_and(|last| std::ptr::eq(*last, record)) {
-            text.extend(line_of(record).map(|line| line + "\n"));
+            push_record(&mut text, record);
         }
     }
-    for line in lines {
-        text.push_str(&line);
-        text.push('\n');
-    }
+    text.push_str(&rest);
     text
 }
 
-fn line_of(record: &Record) -> Option<String> {
-    (record.result != Outcome::NotMade).then(|| line(record))
+fn push_line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}
+
+fn push_record(text: &mut String, record: &Record) {
+    if record.result != Outcome::NotMade {
+        push_line(text, &line(record));
+    }
 }
 
 /// A record as one line, without a line break.
@@ -97,6 +104,40 @@ pub fn parse(text: &str) -> Parsed {
     parsed
 }
 
+/// The records of which it isn't known what came of them, the newest first. Only these are read, and no
+/// more of them than fit into a bounded amount of memory: whoever may write the object could have made
+/// them up.
+pub fn open_records(text: &str) -> Vec<Record> {
+    #[derive(Deserialize)]
+    struct Result {
+        result: Outcome,
+    }
+    let mut room = OPEN_MAX;
+    let mut open = vec![];
+    for line in text.lines() {
+        let result = serde_json::from_str::<Result>(line);
+        if !result.is_ok_and(|one| one.result.is_open()) {
+            continue;
+        }
+        let Some(left) = room.checked_sub(cost(line)) else {
+            continue;
+        };
+        if let Ok(record) = serde_json::from_str(line) {
+            open.push(record);
+            room = left;
+        }
+    }
+    open
+}
+
+/// What a record takes in memory, in bytes, at most: its texts, and the structures that hold them, each of
+/// which is an object of the JSON.
+fn cost(line: &str) -> usize {
+    const STRUCTURE: usize = 2 * size_of::<Removed>();
+    let objects = line.bytes().filter(|byte| *byte == b'{').count();
+    line.len() + size_of::<Record>() + objects * STRUCTURE
+}
+
 /// Reads lines of which a later one replaces an earlier one of the same record.
 pub fn parse_appended(text: &str) -> Parsed {
     let Parsed {
@@ -110,19 +151,39 @@ pub fn parse_appended(text: &str) -> Parsed {
     }
 }
 
-/// Compresses a history. Where it would be larger than `max` bytes, its last lines are left out.
+/// Compresses a history. Where it would be larger than `max` bytes, or than [`unpack`] takes, its last
+/// lines are left out, and a line that has no room even alone.
 pub fn pack(text: &str, max: usize) -> Vec<u8> {
-    let mut text = text;
+    let mut rest = text;
+    let mut packed = first_lines(rest, UNPACKED_MAX);
     loop {
-        let bytes = compress(text);
-        if bytes.len() <= max || text.is_empty() {
+        let bytes = compress(packed);
+        let fits = bytes.len() <= max && !packed.is_empty();
+        if fits || rest.is_empty() {
             return bytes;
+        }
+        let first = rest.split_inclusive('\n').next().map_or(0, str::len);
+        if packed.len() <= first {
+            rest = &rest[first..];
+            packed = first_lines(rest, UNPACKED_MAX);
+            continue;
         }
         // A little less than what would fit if all lines were alike.
         let share = max as f64 / bytes.len() as f64 * 0.95;
-        let end = text.floor_char_boundary((text.len() as f64 * share) as usize);
-        text = text[..end].rfind('\n').map_or("", |at| &text[..=at]);
+        packed = first_lines(packed, first.max((packed.len() as f64 * share) as usize));
     }
+}
+
+/// Of the first lines as many as fit into `max` bytes and [`LINES_MAX`].
+fn first_lines(text: &str, max: usize) -> &str {
+    let mut end = 0;
+    for line in text.split_inclusive('\n').take(LINES_MAX) {
+        if end + line.len() > max {
+            break;
+        }
+        end += line.len();
+    }
+    &text[..end]
 }
 
 fn compress(text: &str) -> Vec<u8> {
@@ -133,19 +194,29 @@ fn compress(text: &str) -> Vec<u8> {
         .expect("a vector takes everything")
 }
 
-/// The text that [`pack`] compressed.
+/// The text that [`pack`] compressed. Of what isn't a history no more is decompressed than one has.
 ///
 /// # Errors
 /// Where it is something else, or is longer than any history.
 pub fn unpack(bytes: &[u8]) -> io::Result<String> {
-    let mut text = String::new();
-    GzDecoder::new(bytes)
-        .take(UNPACKED_MAX + 1)
-        .read_to_string(&mut text)?;
-    if text.len() as u64 > UNPACKED_MAX {
-        return Err(io::Error::other("it is longer than any history"));
+    let mut decoder = GzDecoder::new(bytes);
+    let mut text = vec![];
+    let mut chunk = [0; 8192];
+    let mut lines = 0;
+    loop {
+        let read = match decoder.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(read) => &chunk[..read],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        lines += read.iter().filter(|byte| **byte == b'\n').count();
+        if text.len() + read.len() > UNPACKED_MAX || lines > LINES_MAX {
+            return Err(io::Error::other("it is longer than any history"));
+        }
+        text.extend_from_slice(read);
     }
-    Ok(text)
+    String::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// Records as one JSON array, a record a line.
@@ -268,10 +339,66 @@ mod tests {
         assert_eq!(as_json(&[]), "[]\n");
     }
 
+    /// Whether a history of this text is refused, though the object has room for it.
+    fn is_refused(text: &str) -> bool {
+        let bytes = compress(text);
+        assert!(bytes.len() < PACKED_MAX, "{}", bytes.len());
+        unpack(&bytes).is_err()
+    }
+
     #[test]
-    fn a_small_object_that_unpacks_to_a_huge_text_is_refused() {
-        let bomb = compress(&" ".repeat(UNPACKED_MAX as usize + 1));
-        assert!(bomb.len() < PACKED_MAX);
-        assert!(unpack(&bomb).is_err());
+    fn a_small_object_that_unpacks_to_a_huge_text_or_to_many_lines_is_refused() {
+        assert!(is_refused(&"x\n".repeat(16 << 20)), "16 million lines");
+        assert!(is_refused(&" ".repeat(UNPACKED_MAX + 1)));
+        assert!(!is_refused(&" ".repeat(UNPACKED_MAX)));
+        assert!(is_refused(&"\n".repeat(LINES_MAX + 1)));
+        assert!(!is_refused(&"\n".repeat(LINES_MAX)));
+        assert!(unpack(&compress("a\n")[..12]).is_err(), "cut");
+    }
+
+    #[test]
+    fn what_is_packed_can_be_unpacked_however_well_it_is_compressed() {
+        let many = pack(&"x\n".repeat(LINES_MAX + 10), PACKED_MAX);
+        assert_eq!(unpack(&many).unwrap(), "x\n".repeat(LINES_MAX));
+        let long = "x".repeat(1 << 20) + "\n";
+        let packed = pack(&long.repeat(9), PACKED_MAX);
+        assert_eq!(unpack(&packed).unwrap(), long.repeat(7));
+    }
+
+    #[test]
+    fn a_line_without_room_does_not_take_the_others_out() {
+        let noise: String = (0..1_000).map(|_| fastrand::alphanumeric()).collect();
+        for huge in [noise, "x".repeat(UNPACKED_MAX)] {
+            let packed = pack(&format!("{huge}\nb\na\n"), 100);
+            assert_eq!(unpack(&packed).unwrap(), "b\na\n");
+        }
+    }
+
+    #[test]
+    fn only_open_records_are_read_and_made_up_ones_are_bounded() {
+        let kept = [
+            record("b", 0, "ann", "Pending"),
+            record("b", 1, "bob", "Done"),
+            record("a", 0, "eve", "Unknown"),
+        ];
+        let text = merge("x\n{}\n", &kept);
+        let open = open_records(&text);
+        assert_eq!(open, [kept[0].clone(), kept[2].clone()]);
+
+        // Each of these takes 3 bytes in the text and a hundred in memory.
+        let people = vec!["{}"; 1_000_000].join(",");
+        let bomb = line(&kept[0]).replacen('{', &format!(r#"{{"added":[{people}],"#), 1);
+        assert_eq!(parse(&bomb).records.len(), 1, "it is a record");
+        let open = open_records(&format!("{bomb}\n{text}"));
+        assert_eq!(open.len(), 2, "without the bomb");
+
+        let forged = (line(&kept[0]) + "\n").repeat(30_000);
+        let open = open_records(&forged);
+        assert!(
+            open.len() * size_of::<Record>() < OPEN_MAX,
+            "{}",
+            open.len()
+        );
+        assert!(open.len() > 4_000, "{}", open.len());
     }
 }

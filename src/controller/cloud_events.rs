@@ -20,6 +20,7 @@ use crate::http::{ClientError, ClientSettings};
 use crate::sync::audit::{Audit, Receiver};
 use crate::sync::history::Record;
 use crate::telemetry::{Metrics, Object};
+use crate::text::sanitize;
 
 /// The type of every event.
 const TYPE: &str = "dev.directorysync.record.v1";
@@ -137,7 +138,7 @@ fn event(object: &Object, record: &Record, part: usize) -> String {
         "id": format!("{run}-{number}-{part}-{result}"),
         "source": format!("/namespaces/{namespace}/directorysyncs/{name}"),
         "type": TYPE,
-        "subject": record.label(),
+        "subject": sanitize(&record.label()),
         "time": record.time,
         "datacontenttype": "application/json",
         "data": record,

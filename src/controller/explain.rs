@@ -276,6 +276,13 @@ impl Run<'_> {
     }
 }
 
+/// When an answer was given.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct AnsweredAt {
+    at: String,
+}
+
 /// What an earlier process answered.
 async fn earlier(
     client: &Client,
@@ -288,7 +295,9 @@ async fn earlier(
         PlanStorage::Secret => text_of::<Secret>(client, object).await,
     }?;
     let answer = text.remove(ANSWER);
-    let answer = answer.map(|answer| serde_json::from_str::<Answer>(&answer).unwrap_or_default());
+    // Not the whole answer: somebody else may have written it.
+    let answer =
+        answer.map(|answer| serde_json::from_str::<AnsweredAt>(&answer).unwrap_or_default());
     Some(Answered {
         id: text.remove(ID)?,
         storage,
@@ -306,7 +315,8 @@ async fn text_of<K: Kept>(
     let api: Api<K> = api(client, object);
     let found = with_timeout(api.get_opt(&name(&object.name_any()))).await;
     let found = found.ok()??;
-    let is_ours = found.is_kept() && plan::is_of(found.meta(), &object.name_any());
+    let uid = object.metadata.uid.as_deref();
+    let is_ours = found.is_kept() && plan::is_of_this(found.meta(), &object.name_any(), uid);
     is_ours.then(|| found.text())
 }
 

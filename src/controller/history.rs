@@ -16,11 +16,11 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::FIELD_MANAGER;
-use super::plan::{SECRET_TYPE, is_of};
+use super::plan::{SECRET_TYPE, is_of, is_of_this};
 use super::timeout::{ApiServerError, with_timeout};
 use crate::api::DirectorySync;
 use crate::api::spec::PlanStorage;
-use crate::history::{PACKED_MAX, merge, pack, unpack};
+use crate::history::{self as lines, PACKED_MAX, merge, pack, unpack};
 use crate::sync::history::Record;
 
 /// The key of the lines, compressed.
@@ -105,6 +105,12 @@ pub async fn read(
     Ok(find(client, object, storage).await?.text)
 }
 
+/// The records without an end of these histories.
+pub async fn open_records(histories: [String; 2]) -> Vec<Record> {
+    let open = |text: &String| lines::open_records(text);
+    run_blocking(move || histories.iter().flat_map(open).collect()).await
+}
+
 async fn find(
     client: &Client,
     object: &DirectorySync,
@@ -114,14 +120,17 @@ async fn find(
         PlanStorage::ConfigMap => find_one::<ConfigMap>(client, object).await?,
         PlanStorage::Secret => find_one::<Secret>(client, object).await?,
     };
-    let Some((version, bytes)) = found else {
+    let Some(found) = found else {
         return Ok(Found {
             version: None,
             text: String::new(),
         });
     };
-    let text = match bytes {
+    let version = found.version;
+    let text = match found.bytes {
         None => String::new(),
+        // Its records are about what another object did.
+        Some(_) if found.is_of_another => String::new(),
         Some(bytes) => run_blocking(move || unpack(&bytes))
             .await
             .unwrap_or_else(|error| {
@@ -132,10 +141,18 @@ async fn find(
     Ok(Found { version, text })
 }
 
+/// An object of the name of a history.
+struct FoundObject {
+    version: Option<String>,
+    bytes: Option<Vec<u8>>,
+    /// Whether it was written for an earlier object of this name.
+    is_of_another: bool,
+}
+
 async fn find_one<K: Stored>(
     client: &Client,
     object: &DirectorySync,
-) -> Result<Option<(Option<String>, Option<Vec<u8>>)>, HistoryError> {
+) -> Result<Option<FoundObject>, HistoryError> {
     let storage = K::STORAGE;
     let name = name(&object.name_any());
     let api: Api<K> = api(client, object);
@@ -147,7 +164,12 @@ async fn find_one<K: Stored>(
     if !found.is_history() || !is_of(found.meta(), &object.name_any()) {
         return Err(HistoryError::Foreign { storage, name });
     }
-    Ok(Some((found.resource_version(), found.take())))
+    let uid = object.metadata.uid.as_deref();
+    Ok(Some(FoundObject {
+        version: found.resource_version(),
+        is_of_another: !is_of_this(found.meta(), &object.name_any(), uid),
+        bytes: found.take(),
+    }))
 }
 
 /// Adds records, in place of those of the same run and number. `moved` is what was kept in the other kind
@@ -266,7 +288,13 @@ pub async fn clear(
 }
 
 async fn clear_one<K: Stored>(client: &Client, object: &DirectorySync) -> Result<(), HistoryError> {
-    let Some((version, Some(_))) = find_one::<K>(client, object).await? else {
+    let found = find_one::<K>(client, object).await?;
+    let Some(FoundObject {
+        version,
+        bytes: Some(_),
+        ..
+    }) = found
+    else {
         return Ok(());
     };
     // The version makes it fail if the object has become another's meanwhile.
@@ -331,7 +359,7 @@ fn api<K: Stored>(client: &Client, object: &DirectorySync) -> Api<K> {
     Api::namespaced(client.clone(), &object.namespace().unwrap_or_default())
 }
 
-/// Megabytes are compressed on another thread than the one that other objects wait for.
+/// Megabytes are compressed and parsed on another thread than the one that other objects wait for.
 async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,

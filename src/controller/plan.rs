@@ -354,8 +354,8 @@ pub async fn read(
         return Ok(None);
     }
     content.written = written(&metadata);
-    let mut owners = metadata.owner_references.iter().flatten();
-    content.of_another = !owners.any(|owner| Some(&owner.uid) == object.metadata.uid.as_ref());
+    let uid = object.metadata.uid.as_deref();
+    content.of_another = !is_of_this(&metadata, &object.name_any(), uid);
     Ok(Some(content))
 }
 
@@ -685,8 +685,17 @@ impl Stored for Secret {
 /// Whether a ConfigMap or Secret is the plan of the object of this name, or of one that had it
 /// before: it names it as its owner.
 pub fn is_of(found: &ObjectMeta, object: &str) -> bool {
-    let mut owners = found.owner_references.iter().flatten();
-    owners.any(|owner| {
+    owners(found, object).next().is_some()
+}
+
+/// Whether it is of the object of this name and uid itself, not of one that had the name before.
+pub fn is_of_this(found: &ObjectMeta, object: &str, uid: Option<&str>) -> bool {
+    owners(found, object).any(|owner| Some(&*owner.uid) == uid)
+}
+
+fn owners<'a>(found: &'a ObjectMeta, object: &'a str) -> impl Iterator<Item = &'a OwnerReference> {
+    let owners = found.owner_references.iter().flatten();
+    owners.filter(move |owner| {
         let group = owner.api_version.split('/').next();
         group == Some(&DirectorySync::group(&()))
             && owner.kind == DirectorySync::kind(&())
@@ -709,4 +718,29 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     Api::namespaced(client.clone(), &object.namespace().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_of_the_resource_with_its_uid_alone() {
+        let owner = OwnerReference {
+            api_version: DirectorySync::api_version(&()).into(),
+            kind: DirectorySync::kind(&()).into(),
+            name: "staff".into(),
+            uid: "1".into(),
+            ..OwnerReference::default()
+        };
+        let found = ObjectMeta {
+            owner_references: Some(vec![owner]),
+            ..ObjectMeta::default()
+        };
+        assert!(is_of_this(&found, "staff", Some("1")));
+        for (name, uid) in [("staff", Some("2")), ("staff", None), ("other", Some("1"))] {
+            assert!(!is_of_this(&found, name, uid), "{name} {uid:?}");
+        }
+        assert!(is_of(&found, "staff") && !is_of(&found, "other"));
+    }
 }

@@ -25,7 +25,6 @@ use super::{references, requests};
 use crate::api::conditions::{Blocker, ConditionType, SYNCING, SyncOutcome, WAITING, find};
 use crate::api::spec::PlanStorage;
 use crate::api::{DirectorySync, DirectorySyncStatus, spec};
-use crate::history::parse;
 use crate::http::counting;
 use crate::sync::guard::{Approval, Digest, GuardedPlan};
 use crate::sync::history::{History, RunId, RunInfo};
@@ -560,11 +559,8 @@ impl Run<'_> {
             state.records.copy_in_other = true;
         }
         if state.records.storage.is_none() {
-            let records = parse(&kept)
-                .records
-                .into_iter()
-                .chain(parse(&there).records);
-            state.sync.history.resume(records);
+            let open = history::open_records([kept, there]).await;
+            state.sync.history.resume(open);
         }
         state.records.storage = Some(storage);
         self.clear_history_copy(state).await;

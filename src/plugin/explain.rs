@@ -165,6 +165,10 @@ async fn answer_in<K: Kept>(
             resource.full_name()
         )));
     }
+    let uid = resource.object.metadata.uid.as_deref();
+    if !plan::is_of_this(found.meta(), resource.name(), uid) {
+        return Ok(None);
+    }
     let text = found.text();
     if text.get(ID).map(String::as_str) != Some(id) {
         return Ok(None);

@@ -13,7 +13,7 @@ use crate::api::spec::PlanStorage;
 use crate::cli::history::shown;
 use crate::cli::output::print;
 use crate::controller::history::{Stored, name};
-use crate::controller::plan::is_of;
+use crate::controller::plan::{is_of, is_of_this};
 use crate::history::{Parsed, parse, unpack};
 
 /// Shows the records that the operator left in the cluster.
@@ -84,6 +84,11 @@ async fn read_kind<K: Stored>(
             K::STORAGE.kind(),
             resource.full_name()
         )));
+    }
+    let uid = resource.object.metadata.uid.as_deref();
+    if !is_of_this(object.meta(), resource.name(), uid) {
+        // Of an earlier resource of this name. The operator doesn't read it, either.
+        return Ok(None);
     }
     let Some(bytes) = object.take() else {
         return Ok(None);

@@ -160,7 +160,11 @@ async fn get<K: Stored>(
                 resource.full_name()
             )))
         }
-        found => Ok(found),
+        found => {
+            // One of an earlier resource of this name isn't this one's plan.
+            let uid = resource.object.metadata.uid.as_deref();
+            Ok(found.filter(|one| plan::is_of_this(one.meta(), resource.name(), uid)))
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::sync::history::{Person, Record, Removed};
 use crate::telemetry::AUDIT;
+use crate::text::sanitize;
 
 /// A record with more people than this becomes several lines, so that no collector of logs cuts one.
 const PEOPLE_MAX: usize = 100;
@@ -87,7 +88,7 @@ fn log(record: &Record) {
         answer = record.answer.as_deref(),
         "{} {}",
         record.action.name(),
-        record.label(),
+        sanitize(&record.label()),
     );
 }
 

@@ -1,6 +1,7 @@
 //! The records of what runs did, in `<name>-history`.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,11 +11,16 @@ use axum::routing::post;
 use axum::{Json, Router};
 
 use directory_sync::api::annotations::{APPROVE_REMOVALS, SYNC_REQUESTED_AT};
-use directory_sync::history::{parse, unpack};
+use directory_sync::history::{PACKED_MAX, parse, unpack};
 use directory_sync::sync::history::{Outcome, Record, RunTrigger};
 use directory_sync::sync::plan::Kind;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Api;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::PostParams;
+use kube::{Api, Resource as _};
 use serde_json::{Value, json};
 use simulators::organization;
 use tokio::net::TcpListener;
@@ -245,5 +251,31 @@ async fn a_config_map_of_somebody_else_is_left_alone_and_the_sync_goes_on() {
     };
     world.until("staff", "another run", answered).await;
     assert_eq!(records(&world).await.len(), 11);
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_history_that_unpacks_to_millions_of_lines_is_begun_anew() {
+    let world = World::new("history-bomb").await;
+    world.resource("staff", json!({}));
+    let staff = world.get("staff").await;
+    let mut gzip = GzEncoder::new(vec![], Compression::best());
+    gzip.write_all(&b"x\n".repeat(16 << 20)).unwrap();
+    let bomb = gzip.finish().unwrap();
+    assert!(bomb.len() < PACKED_MAX);
+    let forged = ConfigMap {
+        metadata: ObjectMeta {
+            name: Some("staff-history".into()),
+            owner_references: staff.owner_ref(&()).map(|owner| vec![owner]),
+            ..ObjectMeta::default()
+        },
+        binary_data: Some([("history.jsonl.gz".into(), ByteString(bomb))].into()),
+        ..ConfigMap::default()
+    };
+    let api: Api<ConfigMap> = Api::namespaced(world.client.clone(), &world.namespace);
+    api.create(&PostParams::default(), &forged).await.unwrap();
+    let operator = world.operator();
+    world.until_ready("staff", "Succeeded").await;
+    assert_eq!(records(&world).await.len(), 11, "and no other line");
     operator.stop().await.unwrap();
 }

@@ -12,8 +12,13 @@ use serde::{Deserialize, Serialize};
 use super::document::{ChangeRow, Entry, EvidenceRow, Head, MemberRow, PlanDocument, ProblemRow};
 use crate::sync::plan::Kind;
 
-/// A reader that is given more than this, decompressed, takes it for an attack.
-const DECOMPRESSED_MAX: u64 = 1 << 30;
+/// No plan has more bytes when it is decompressed: more isn't written, and isn't read.
+const DECOMPRESSED_MAX: usize = 512 << 20;
+/// No line of it has more.
+const LINE_MAX: usize = 32 << 20;
+/// What is read of a plan takes no more memory than this, in bytes. A member is a number in the lines, and
+/// a name and an email in memory.
+const IN_MEMORY_MAX: usize = 1 << 30;
 
 /// A plan as it is published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +41,12 @@ pub enum UnreadablePlan {
     /// A group names somebody whom the plan doesn't have.
     #[error("it names a person whom it doesn't have")]
     Person,
-    /// There is no end, or too much before it.
+    /// There is no end, or something after it.
     #[error("it has no end")]
     Endless,
+    /// A small object can be decompressed to a huge one.
+    #[error("it is larger than any plan")]
+    TooLarge,
 }
 
 /// One line. A person stands before the first change that names them, and is named by number: the first
@@ -81,6 +89,7 @@ pub fn publish(document: &PlanDocument<'_>, max_bytes: usize) -> PublishedPlan {
         gzip: GzEncoder::new(vec![], Compression::fast()),
         // What the encoder keeps for a while, and the end.
         max: max_bytes.saturating_sub(ROOM),
+        written: 0,
         people: HashMap::new(),
         omitted: BTreeMap::new(),
     };
@@ -118,20 +127,26 @@ type ChangeLine<'a> =
 struct Writer<'a> {
     gzip: GzEncoder<Vec<u8>>,
     max: usize,
+    /// Bytes so far, not compressed.
+    written: usize,
     people: HashMap<PersonKey<'a>, u32>,
     omitted: BTreeMap<String, usize>,
 }
 
 impl<'a> Writer<'a> {
     fn line(&mut self, line: &Line<'_>) {
-        serde_json::to_writer(&mut self.gzip, line)
-            .and_then(|()| self.gzip.write_all(b"\n").map_err(serde_json::Error::io))
-            .expect("a vector takes everything, and everything in a line has a JSON form");
+        let mut text = serde_json::to_vec(line).expect("everything in a line has a JSON form");
+        text.push(b'\n');
+        self.written += text.len();
+        self.gzip
+            .write_all(&text)
+            .expect("a vector takes everything");
     }
 
     /// Whether one more of this list has room; counted where it hasn't.
     fn has_room(&mut self, list: &str) -> bool {
-        let fits = self.gzip.get_ref().len() < self.max;
+        let fits =
+            self.gzip.get_ref().len() < self.max && self.written < DECOMPRESSED_MAX - 2 * LINE_MAX;
         if !fits {
             *self.omitted.entry(list.to_owned()).or_default() += 1;
         }
@@ -179,15 +194,25 @@ impl<'a> Writer<'a> {
 /// # Errors
 /// As [`UnreadablePlan`].
 pub fn read(bytes: &[u8]) -> Result<PlanDocument<'static>, UnreadablePlan> {
-    let mut lines = BufReader::new(GzDecoder::new(bytes).take(DECOMPRESSED_MAX));
+    read_within(bytes, IN_MEMORY_MAX)
+}
+
+fn read_within(bytes: &[u8], memory: usize) -> Result<PlanDocument<'static>, UnreadablePlan> {
+    let mut lines = BufReader::new(GzDecoder::new(bytes).take(DECOMPRESSED_MAX as u64));
     let mut document = PlanDocument::default();
+    let mut room = Room(memory);
     let mut people: Vec<MemberRow<'static>> = vec![];
     let mut text = String::new();
     loop {
         text.clear();
-        if lines.read_line(&mut text)? == 0 {
+        let mut line = lines.by_ref().take(LINE_MAX as u64 + 1);
+        if line.read_line(&mut text)? == 0 {
             return Err(UnreadablePlan::Endless);
         }
+        if text.len() > LINE_MAX {
+            return Err(UnreadablePlan::TooLarge);
+        }
+        room.take(text.len() + size_of::<ChangeRow<'_>>())?;
         match serde_json::from_str::<Line<'static>>(&text)? {
             Line::Plan(head) => document.head = head.into_owned(),
             Line::Person(external_id, email) => people.push(MemberRow {
@@ -196,10 +221,14 @@ pub fn read(bytes: &[u8]) -> Result<PlanDocument<'static>, UnreadablePlan> {
                 evidence: None,
             }),
             Line::Held(row, add, remove) => {
-                document.held.push(whole(row, add, remove, &people)?);
+                document
+                    .held
+                    .push(whole(row, add, remove, &people, &mut room)?);
             }
             Line::Change(row, add, remove) => {
-                document.changes.push(whole(row, add, remove, &people)?);
+                document
+                    .changes
+                    .push(whole(row, add, remove, &people, &mut room)?);
             }
             Line::Problem(problem) => document.problems.push(problem.into_owned()),
             Line::Omitted(omitted) => {
@@ -215,19 +244,44 @@ pub fn read(bytes: &[u8]) -> Result<PlanDocument<'static>, UnreadablePlan> {
     }
 }
 
+/// The memory that is left for a plan, in bytes.
+struct Room(usize);
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> Result<(), UnreadablePlan> {
+        let left = self.0.checked_sub(bytes);
+        self.0 = left.ok_or(UnreadablePlan::TooLarge)?;
+        Ok(())
+    }
+
+    fn take_person(&mut self, person: &MemberRow<'_>) -> Result<(), UnreadablePlan> {
+        let texts = [&person.external_id, &person.email];
+        let texts: usize = texts.into_iter().flatten().map(|text| text.len()).sum();
+        self.take(size_of::<MemberRow<'_>>() + texts)
+    }
+}
+
 fn whole(
     mut row: Box<ChangeRow<'static>>,
     add: Option<Vec<u32>>,
     remove: Option<Vec<Leaving<'static>>>,
     people: &[MemberRow<'static>],
+    room: &mut Room,
 ) -> Result<Entry<'static>, UnreadablePlan> {
-    let person = |place: u32| {
+    let mut person = |place: u32| -> Result<MemberRow<'static>, UnreadablePlan> {
         let person = people.get(place as usize);
-        person.cloned().ok_or(UnreadablePlan::Person)
+        let person = person.ok_or(UnreadablePlan::Person)?;
+        room.take_person(person)?;
+        Ok(person.clone())
     };
     let is_deletion = row.kind() == Some(Kind::DeleteGroup);
     row.add = match add {
-        Some(places) => Some(places.into_iter().map(person).collect::<Result<_, _>>()?),
+        Some(places) => Some(
+            places
+                .into_iter()
+                .map(&mut person)
+                .collect::<Result<_, _>>()?,
+        ),
         None => None,
     };
     let leaving = |leaving| {
@@ -244,4 +298,48 @@ fn whole(
         None => None,
     };
     Ok(Entry::Row(row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compressed(lines: &[&str]) -> Vec<u8> {
+        let mut gzip = GzEncoder::new(vec![], Compression::fast());
+        for line in lines {
+            gzip.write_all(line.as_bytes()).unwrap();
+            gzip.write_all(b"\n").unwrap();
+        }
+        gzip.finish().unwrap()
+    }
+
+    /// With a person of a megabyte, who comes into a group so many times.
+    fn with_member(times: usize) -> Vec<u8> {
+        let person = format!(r#"{{"person":["{}",null]}}"#, "x".repeat(1 << 20));
+        let row = r#"{"action":"UpdateGroup","externalId":"g","reason":"Desired"}"#;
+        let places = vec!["0"; times].join(",");
+        let change = format!(r#"{{"change":[{row},[{places}],null]}}"#);
+        compressed(&[&person, &change, r#"{"omitted":{}}"#])
+    }
+
+    #[test]
+    fn a_plan_that_would_fill_the_memory_is_refused() {
+        let read = |times| read_within(&with_member(times), 8 << 20);
+        let members = read(6).map(|document| document.changes.len());
+        assert!(matches!(members, Ok(1)), "{members:?}");
+        let refused = read(8);
+        assert!(
+            matches!(refused, Err(UnreadablePlan::TooLarge)),
+            "8 numbers, 8 MiB"
+        );
+        let people = compressed(&vec![r#"{"person":[null,null]}"#; 100_000]);
+        let refused = read_within(&people, 8 << 20);
+        assert!(matches!(refused, Err(UnreadablePlan::TooLarge)));
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused() {
+        let refused = read(&compressed(&[&" ".repeat(LINE_MAX + 1)]));
+        assert!(matches!(refused, Err(UnreadablePlan::TooLarge)));
+    }
 }
