@@ -189,7 +189,8 @@ impl ApiClient {
                 (waited <= self.retry.longest_wait).then_some(delay)
             })
             .notify(|error, delay| {
-                tracing::debug!(%error, ?delay, "a request failed and is sent again");
+                let (endpoint, error) = (call.endpoint, &error.failure);
+                tracing::debug!(endpoint, %error, ?delay, "a request failed and is sent again");
             })
             .await
     }
@@ -242,9 +243,12 @@ impl ApiClient {
         if let Some(outcome) = outcome {
             self.observer.request(call.endpoint, outcome, elapsed);
         }
-        let call = call.name();
-        tracing::debug!(%call, ?outcome, ?elapsed, "request");
-        result.map_err(|failure| HttpError { call, failure })
+        // Not the path: a server that names a group by what it was sent would have it in the log.
+        tracing::debug!(endpoint = call.endpoint, ?outcome, ?elapsed, "request");
+        result.map_err(|failure| HttpError {
+            call: call.name(),
+            failure,
+        })
     }
 
     /// The status, where there was one, and what came of it.

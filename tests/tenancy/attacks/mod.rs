@@ -313,9 +313,15 @@ async fn nothing_leaves(place: &Place, servers: &Servers, operator: &place::Oper
     ] {
         let said = said.to_lowercase();
         for value in [&[THEIR_KEY, THEIR_PASSWORD, OPERATORS_TOKEN, token], own].concat() {
-            let lines = said.lines().filter(|line| find_value(line, value).is_some());
+            let lines = said
+                .lines()
+                .filter(|line| find_value(line, value).is_some());
             let lines: Vec<&str> = lines.take(3).collect();
-            assert_eq!(find_value(&said, value), None, "{value} in {name}: {lines:#?}");
+            assert_eq!(
+                find_value(&said, value),
+                None,
+                "{value} in {name}: {lines:#?}"
+            );
         }
     }
     // Nobody reaches servers inside of the cluster; nothing of their answers shows.
