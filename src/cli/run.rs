@@ -99,10 +99,7 @@ impl<'a> Run<'a> {
         let stop = CancellationToken::new();
         let options = RunOptions {
             approval: approval.as_ref(),
-            full_resync: false,
-            progress: &progress,
-            stop: &stop,
-            checkpoints: None,
+            ..RunOptions::new(&progress, &stop)
         };
         let Session {
             source,
@@ -124,13 +121,7 @@ impl<'a> Run<'a> {
     pub async fn explain(&mut self, question: &Question) -> Result<Explanation, RunFailure> {
         let progress = Progress::default();
         let stop = CancellationToken::new();
-        let options = RunOptions {
-            approval: None,
-            full_resync: false,
-            progress: &progress,
-            stop: &stop,
-            checkpoints: None,
-        };
+        let options = RunOptions::new(&progress, &stop);
         let Session {
             source,
             organization,
@@ -158,11 +149,8 @@ impl<'a> Run<'a> {
             self.state.memberships.clone().sent_only(),
         )));
         let options = RunOptions {
-            approval: None,
-            full_resync: false,
-            progress: &progress,
-            stop: &stop,
             checkpoints: Some(&kept),
+            ..RunOptions::new(&progress, &stop)
         };
         let applying = planned.apply(&mut self.state, &options);
         let span = self.session.object.span();

@@ -63,66 +63,36 @@ pub struct Attempt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// Run at once, for this reason.
-    Now(Trigger),
+    Now(RunTrigger),
     /// Don't run before this time.
     At(Timestamp),
-}
-
-/// What makes a run begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trigger {
-    /// The object never ran.
-    First,
-    /// The spec has changed.
-    SpecChanged,
-    /// A value in a Secret or ConfigMap has changed.
-    ReferenceChanged,
-    /// An annotation asks for a run.
-    Requested,
-    /// Held removals were approved.
-    Approved,
-    /// The interval or the cron schedule of the spec.
-    Scheduled,
-}
-
-impl From<Trigger> for RunTrigger {
-    fn from(trigger: Trigger) -> Self {
-        match trigger {
-            Trigger::First => Self::First,
-            Trigger::SpecChanged => Self::SpecChanged,
-            Trigger::ReferenceChanged => Self::ReferenceChanged,
-            Trigger::Requested => Self::Requested,
-            Trigger::Approved => Self::Approved,
-            Trigger::Scheduled => Self::Scheduled,
-        }
-    }
 }
 
 /// Decides whether to run `now`.
 pub fn decide(desired: &Desired<'_>, history: &History, now: Timestamp) -> Decision {
     let Some(last) = &history.last else {
-        return Decision::Now(Trigger::First);
+        return Decision::Now(RunTrigger::First);
     };
     if last.generation != desired.generation {
-        return Decision::Now(Trigger::SpecChanged);
+        return Decision::Now(RunTrigger::SpecChanged);
     }
     if last
         .fingerprint
         .is_some_and(|known| known != desired.fingerprint)
     {
-        return Decision::Now(Trigger::ReferenceChanged);
+        return Decision::Now(RunTrigger::ReferenceChanged);
     }
     if desired.request.is_some() && desired.request != last.request.as_deref() {
-        return Decision::Now(Trigger::Requested);
+        return Decision::Now(RunTrigger::Requested);
     }
     if desired.approval.is_some()
         && desired.approval == last.held.as_deref()
         && desired.approval != last.approval.as_deref()
     {
-        return Decision::Now(Trigger::Approved);
+        return Decision::Now(RunTrigger::Approved);
     }
     if last.next <= now {
-        Decision::Now(Trigger::Scheduled)
+        Decision::Now(RunTrigger::Scheduled)
     } else {
         Decision::At(last.next)
     }
@@ -147,7 +117,7 @@ pub fn after_refusal(
 
 /// Whether a run that begins for this reason compares all memberships with the organization's.
 pub fn needs_full_resync(
-    trigger: Trigger,
+    trigger: RunTrigger,
     desired: &Desired<'_>,
     history: &History,
     now: Timestamp,
@@ -155,7 +125,7 @@ pub fn needs_full_resync(
     let overdue = history.drift_checked.is_none_or(|checked| {
         Timestamp::saturating_add(checked, desired.drift_check).is_ok_and(|due| due <= now)
     });
-    overdue || matches!(trigger, Trigger::SpecChanged | Trigger::Requested)
+    overdue || matches!(trigger, RunTrigger::SpecChanged | RunTrigger::Requested)
 }
 
 /// What an object's status tells of runs that other processes made.
@@ -282,7 +252,7 @@ mod tests {
         );
         assert_eq!(
             decide(&desired(&schedule), &history(noon()), noon()),
-            Decision::Now(Trigger::Scheduled)
+            Decision::Now(RunTrigger::Scheduled)
         );
     }
 
@@ -296,28 +266,28 @@ mod tests {
                     generation: 4,
                     ..desired()
                 },
-                Trigger::SpecChanged,
+                RunTrigger::SpecChanged,
             ),
             (
                 Desired {
                     fingerprint: [2; 32],
                     ..desired()
                 },
-                Trigger::ReferenceChanged,
+                RunTrigger::ReferenceChanged,
             ),
             (
                 Desired {
                     request: Some("tuesday"),
                     ..desired()
                 },
-                Trigger::Requested,
+                RunTrigger::Requested,
             ),
             (
                 Desired {
                     approval: Some("digest"),
                     ..desired()
                 },
-                Trigger::Approved,
+                RunTrigger::Approved,
             ),
         ];
         for (changed, trigger) in changes {
@@ -381,12 +351,12 @@ mod tests {
             needs_full_resync(trigger, &desired(&schedule), history, noon())
         };
         let mut history = history(noon() + HOUR);
-        assert!(!checks(Trigger::Scheduled, &history));
-        assert!(!checks(Trigger::ReferenceChanged, &history));
-        assert!(checks(Trigger::Requested, &history));
-        assert!(checks(Trigger::SpecChanged, &history));
+        assert!(!checks(RunTrigger::Scheduled, &history));
+        assert!(!checks(RunTrigger::ReferenceChanged, &history));
+        assert!(checks(RunTrigger::Requested, &history));
+        assert!(checks(RunTrigger::SpecChanged, &history));
         history.drift_checked = Some(noon() - HOUR * 24);
-        assert!(checks(Trigger::Scheduled, &history));
+        assert!(checks(RunTrigger::Scheduled, &history));
     }
 
     fn status(last_sync: Timestamp) -> DirectorySyncStatus {
@@ -442,12 +412,12 @@ mod tests {
         let schedule = quarter_hourly();
         assert_eq!(
             due_after_restart(&schedule, HOUR * 3, "uid"),
-            Decision::Now(Trigger::Scheduled)
+            Decision::Now(RunTrigger::Scheduled)
         );
         let nightly = Schedule::parse(None, Some("0 2 * * *"), None).unwrap();
         assert_eq!(
             due_after_restart(&nightly, HOUR * 20, "uid"),
-            Decision::Now(Trigger::Scheduled)
+            Decision::Now(RunTrigger::Scheduled)
         );
     }
 
@@ -485,7 +455,7 @@ mod tests {
             let history = history_from_status(&status, &schedule, "uid", HOUR, noon());
             assert_eq!(
                 decide(&desired(&schedule), &history, noon()),
-                Decision::Now(Trigger::Scheduled)
+                Decision::Now(RunTrigger::Scheduled)
             );
         }
     }

@@ -18,7 +18,6 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::FIELD_MANAGER;
@@ -232,20 +231,12 @@ impl Run<'_> {
             spec,
         } = self.connected;
         let progress = Arc::new(Progress::default());
-        let options = RunOptions {
-            approval: None,
-            full_resync: false,
-            progress: &progress,
-            stop,
-            checkpoints: None,
-        };
+        let options = RunOptions::new(&progress, stop);
         let copy = State::restored(state.sync.memberships.clone(), state.sync.ledger.clone());
         let watchdog = Arc::new(Watchdog::default());
         let memory = self.context.memory.begin(stop.clone());
-        let mut watching = JoinSet::new();
-        let (watches, timing) = (Arc::clone(&watchdog), self.context.timing.clone());
-        let (watched, ends) = (Arc::clone(&progress), stop.clone());
-        watching.spawn(async move { watches.watch(&watched, &permit, &timing, &ends).await });
+        let mut watching = self.watch(&watchdog, &permit, &progress, stop);
+        drop(permit);
         let asked = (question, Disclosure::AsRead);
         let answering = answer(&**source, organization, &spec.policy, copy, &options, asked);
         let answered = counting(memory.counter(), Box::pin(answering)).await;

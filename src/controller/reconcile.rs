@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::claims::{Claim, ClaimResult};
 use super::context::Context;
-use super::decision::{Decision, Desired, Trigger, decide, history_from_status};
+use super::decision::{Decision, Desired, decide, history_from_status};
 use super::explain;
 use super::object_size;
 use super::objects::Entry;
@@ -31,6 +31,7 @@ use crate::api::conditions::{Blocker, ConditionType, Success, SyncOutcome, find}
 use crate::api::status::ClaimStatus;
 use crate::api::{DirectorySync, DirectorySyncStatus};
 use crate::sync::guard::Digest;
+use crate::sync::history::RunTrigger;
 use crate::text::sanitize;
 
 /// When an object is looked at again after a fault of ours.
@@ -172,23 +173,8 @@ impl Reconcile<'_> {
                 return explain::attend(about, asked, Err(why), state).await;
             }
         };
-        let run = Run {
-            context: self.context,
-            entry: self.entry,
-            object: self.object,
-            publisher: self.publisher,
-            prepared,
-            connected,
-            desired: Desired {
-                generation: prepared.generation,
-                fingerprint: prepared.fingerprint,
-                request: None,
-                approval: None,
-                schedule: &connected.spec.schedule,
-                drift_check: connected.spec.drift_check_interval,
-            },
-            trigger: Trigger::Requested,
-        };
+        let desired = desired(prepared, connected, None, None);
+        let run = self.run(prepared, connected, desired, RunTrigger::Requested);
         explain::attend(about, asked, Ok(&run), state).await
     }
 
@@ -242,14 +228,8 @@ impl Reconcile<'_> {
         let now = Timestamp::now();
         let annotations = self.object.annotations();
         let request = requests::sync_request(annotations);
-        let desired = Desired {
-            generation: prepared.generation,
-            fingerprint: prepared.fingerprint,
-            request: request.as_deref(),
-            approval: requests::approval(annotations),
-            schedule: &connected.spec.schedule,
-            drift_check: connected.spec.drift_check_interval,
-        };
+        let approval = requests::approval(annotations);
+        let desired = desired(prepared, connected, request.as_deref(), approval);
         let heartbeat = self.context.timing.status_heartbeat;
         let history = state.history.get_or_insert_with(|| {
             history_from_status(&state.status, desired.schedule, self.uid(), heartbeat, now)
@@ -273,7 +253,23 @@ impl Reconcile<'_> {
                 return Duration::from_secs(1);
             }
         };
-        let run = Run {
+        let run = self.run(prepared, connected, desired, trigger);
+        let next = Box::pin(run.execute(state)).await;
+        drop(running);
+        match next {
+            Some(next) => poll.min(until(next, Timestamp::now())),
+            None => poll,
+        }
+    }
+
+    fn run<'r>(
+        &'r self,
+        prepared: &'r Prepared,
+        connected: &'r Connected,
+        desired: Desired<'r>,
+        trigger: RunTrigger,
+    ) -> Run<'r> {
+        Run {
             context: self.context,
             entry: self.entry,
             object: self.object,
@@ -282,12 +278,6 @@ impl Reconcile<'_> {
             connected,
             desired,
             trigger,
-        };
-        let next = Box::pin(run.execute(state)).await;
-        drop(running);
-        match next {
-            Some(next) => poll.min(until(next, Timestamp::now())),
-            None => poll,
         }
     }
 
@@ -424,6 +414,23 @@ fn was_accepted(status: &DirectorySyncStatus) -> bool {
 fn until(then: Timestamp, now: Timestamp) -> Duration {
     let wait: SignedDuration = then.duration_since(now);
     Duration::try_from(wait).unwrap_or_default() + Duration::from_millis(20)
+}
+
+/// What spec and references ask for, with what annotations do.
+fn desired<'a>(
+    prepared: &'a Prepared,
+    connected: &'a Connected,
+    request: Option<&'a str>,
+    approval: Option<&'a str>,
+) -> Desired<'a> {
+    Desired {
+        generation: prepared.generation,
+        fingerprint: prepared.fingerprint,
+        request,
+        approval,
+        schedule: &connected.spec.schedule,
+        drift_check: connected.spec.drift_check_interval,
+    }
 }
 
 #[cfg(test)]

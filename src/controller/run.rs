@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::checkpoints::{self, RecordReceiver, WrittenPlan};
 use super::context::Context;
-use super::decision::{Attempt, Desired, Trigger, after_refusal, needs_full_resync};
+use super::decision::{Attempt, Desired, after_refusal, needs_full_resync};
 use super::history::{self, HistoryError};
 use super::objects::Entry;
 use super::outcome::{self, PublishedAs, Requeue, RunFailure};
@@ -27,7 +27,7 @@ use crate::api::spec::PlanStorage;
 use crate::api::{DirectorySync, DirectorySyncStatus, spec};
 use crate::http::counting;
 use crate::sync::guard::{Approval, Digest, GuardedPlan};
-use crate::sync::history::{History, RunId, RunInfo};
+use crate::sync::history::{History, RunId, RunInfo, RunTrigger};
 use crate::sync::ledger::Ledger;
 use crate::sync::memberships::MembershipCache as Memberships;
 use crate::sync::plan::Change;
@@ -55,7 +55,7 @@ pub struct Run<'a> {
     /// What is asked for.
     pub desired: Desired<'a>,
     /// What made it begin now.
-    pub trigger: Trigger,
+    pub trigger: RunTrigger,
 }
 
 impl Run<'_> {
@@ -181,9 +181,7 @@ impl Run<'_> {
         let options = RunOptions {
             approval: approval.as_ref(),
             full_resync: needs_full_resync(self.trigger, &self.desired, &history, started),
-            progress: &progress,
-            stop,
-            checkpoints: None,
+            ..RunOptions::new(&progress, stop)
         };
         let mut sync_state = std::mem::take(&mut state.sync);
         if let Some(events) = &self.context.cloud_events {
@@ -192,25 +190,34 @@ impl Run<'_> {
         let approved_by = requests::approved_by(&self.object.metadata);
         sync_state.history.start(RunInfo {
             id: RunId::at(started),
-            trigger: self.trigger.into(),
+            trigger: self.trigger,
             approved_by: approved_by.map(|manager| sanitize(manager).into()),
             directory_sync: None,
         });
-        // In a task of its own: this one stands still while the run computes.
-        let mut watching = JoinSet::new();
-        let (watchdog, permit) = (Arc::clone(watchdog), Arc::clone(permit));
-        let (timing, watched, ends) = (
-            self.context.timing.clone(),
-            Arc::clone(&progress),
-            stop.clone(),
-        );
-        watching.spawn(async move { watchdog.watch(&watched, &permit, &timing, &ends).await });
+        let mut watching = self.watch(watchdog, permit, &progress, stop);
         let result = self.run_phases(state, &mut sync_state, &options).await;
         self.keep_history(state, &mut sync_state.history).await;
         // And with it its hold on the permit.
         watching.shutdown().await;
         state.sync = sync_state;
         result
+    }
+
+    /// Watches the run in a task of its own: the run's task stands still while it computes. The task
+    /// holds the permit.
+    pub(super) fn watch(
+        &self,
+        watchdog: &Arc<Watchdog>,
+        permit: &Arc<RunPermit>,
+        progress: &Arc<Progress>,
+        stop: &CancellationToken,
+    ) -> JoinSet<()> {
+        let (watchdog, permit) = (Arc::clone(watchdog), Arc::clone(permit));
+        let (progress, stop) = (Arc::clone(progress), stop.clone());
+        let timing = self.context.timing.clone();
+        let mut watching = JoinSet::new();
+        watching.spawn(async move { watchdog.watch(&progress, &permit, &timing, &stop).await });
+        watching
     }
 
     /// Plans and applies, and plans again where somebody else changed a group meanwhile.
@@ -644,7 +651,7 @@ impl Run<'_> {
         let status = &state.status;
         // A retry of what was refused keeps the old conditions until it succeeds.
         let stalled = find(&status.conditions, ConditionType::Stalled).is_some()
-            && self.trigger != Trigger::Scheduled;
+            && self.trigger != RunTrigger::Scheduled;
         let is_of_another_spec = status.observed_generation != Some(self.prepared.generation);
         is_of_another_spec || stalled || says(status, WAITING)
     }

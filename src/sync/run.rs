@@ -91,6 +91,19 @@ pub struct RunOptions<'a> {
     pub checkpoints: Option<&'a dyn Checkpoints>,
 }
 
+impl<'a> RunOptions<'a> {
+    /// A run that nothing was approved for, goes by what is remembered, and keeps no record meanwhile.
+    pub fn new(progress: &'a Progress, stop: &'a CancellationToken) -> Self {
+        Self {
+            approval: None,
+            full_resync: false,
+            progress,
+            stop,
+            checkpoints: None,
+        }
+    }
+}
+
 /// Why a run didn't come to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {

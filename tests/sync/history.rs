@@ -189,13 +189,8 @@ async fn run(
         directory_sync: None,
     });
     let progress = Progress::default();
-    let options = RunOptions {
-        approval: None,
-        full_resync: false,
-        progress: &progress,
-        stop: &CancellationToken::new(),
-        checkpoints: None,
-    };
+    let stop = CancellationToken::new();
+    let options = RunOptions::new(&progress, &stop);
     let policy: Policy = policy();
     for _ in 0..3 {
         let planned = plan(company, client, &policy, state, &options).await;

@@ -291,25 +291,19 @@ impl<'a> Sync<'a> {
     }
 
     pub async fn plan(&mut self, approval: Option<&Approval>) -> Result<Planned, RunError> {
+        let progress = Progress::default();
         let options = RunOptions {
             approval,
             full_resync: self.full_resync,
-            progress: &Progress::default(),
-            stop: &self.stop,
-            checkpoints: None,
+            ..RunOptions::new(&progress, &self.stop)
         };
         let (source, client) = (self.source, self.client);
         plan(source, client, &self.policy, &mut self.state, &options).await
     }
 
     pub async fn apply(&mut self, planned: Planned) -> Result<Report, RunError> {
-        let options = RunOptions {
-            approval: None,
-            full_resync: false,
-            progress: &Progress::default(),
-            stop: &self.stop,
-            checkpoints: None,
-        };
+        let progress = Progress::default();
+        let options = RunOptions::new(&progress, &self.stop);
         planned.apply(&mut self.state, &options).await
     }
 }

@@ -1239,15 +1239,8 @@ fn whom_a_stopped_run_is_known_to_have_revoked_is_restored() {
 
 #[test]
 fn whoever_got_access_back_by_a_run_that_ended_early_and_was_revoked_by_hand_stays_so() {
-    let eve = || directory().person("eve", "eve@example.com");
-    let disabled = eve().disabled("ann", "ann@example.com");
-    let active = eve().person("ann", "ann@example.com");
-    let mut organization = organization()
-        .member("ann", "ann@example.com")
-        .member("eve", "eve@example.com");
-    let mut run = Run::default();
-    run.sync(&disabled, &mut organization, &unlimited());
-    let ended = run.plan(&active, &organization, &unlimited());
+    let (mut run, mut organization) = revoked_as_disabled(&unlimited());
+    let ended = run.plan(&ann_and_eve(), &organization, &unlimited());
     assert_eq!(changes(&ended), ["Restore ann"]);
     run.ledger.before(&ended, run.now);
     organization.apply(&ended.approved);
@@ -1255,7 +1248,7 @@ fn whoever_got_access_back_by_a_run_that_ended_early_and_was_revoked_by_hand_sta
     let done = done.map(|change| (change.kind(), change.external_id().clone()));
     run.ledger.interrupted(&ended, &done.collect());
     organization.set_status("ann@example.com", MemberStatus::Revoked);
-    let after = run.sync(&active, &mut organization, &unlimited());
+    let after = run.sync(&ann_and_eve(), &mut organization, &unlimited());
     assert_eq!(changes(&after), [""; 0]);
     assert_eq!(
         problems(&after),

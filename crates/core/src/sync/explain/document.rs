@@ -213,6 +213,14 @@ pub struct NextRun {
     pub notes: Vec<String>,
 }
 
+impl NextRun {
+    /// How many of the named changes are held.
+    pub(super) fn held(&self) -> usize {
+        let named = self.changes.named.iter();
+        named.filter(|change| change.held_by.is_some()).count()
+    }
+}
+
 /// A change that the next run makes, or holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -215,12 +215,7 @@ fn summary(
         }) => format!("{managed} managed and {unmanaged} unmanaged members in the organization"),
         Some(_) => "in the organization".to_owned(),
     };
-    let held = next_run
-        .changes
-        .named
-        .iter()
-        .filter(|change| change.held_by.is_some())
-        .count();
+    let held = next_run.held();
     let next = match (next_run.changes.total, held) {
         (0, _) => "the next run changes nothing about it".to_owned(),
         (_, 0) => "the next run changes it".to_owned(),

@@ -258,12 +258,7 @@ fn summary(scope: &Scope, in_directory: bool, members: &[Member], next_run: &Nex
         several => format!("{} members have the ID or the address", several.len()),
     };
     let total = next_run.changes.total;
-    let held = next_run
-        .changes
-        .named
-        .iter()
-        .filter(|change| change.held_by.is_some())
-        .count();
+    let held = next_run.held();
     let next = match next_run.changes.named.as_slice() {
         [] => "the next run changes nothing about them".to_owned(),
         [only] => match &only.held_by {
