@@ -73,11 +73,18 @@ impl SecretValues {
         if text.len() < self.shortest {
             return false;
         }
-        let (plain, starts) = plain(text);
+        let plain = plain(text, |_| {});
         if plain.len() < self.shortest {
             return false;
         }
-        let mut matches = self.automaton.find_overlapping_iter(&plain);
+        let matches = self.automaton.find_overlapping_iter(&plain);
+        let mut matches = matches.peekable();
+        if matches.peek().is_none() {
+            return false;
+        }
+        // Hardly any text comes so far.
+        let mut starts = Vec::new();
+        self::plain(text, |start| starts.push(start));
         matches.any(|found| {
             !self.alone[found.pattern().as_usize()]
                 || (starts.contains(&found.start())
@@ -89,7 +96,7 @@ impl SecretValues {
 impl Patterns {
     fn add(&mut self, value: &[u8], encoded: bool) {
         let text = String::from_utf8_lossy(value);
-        let (itself, _) = plain(&text);
+        let itself = plain(&text, |_| {});
         // What is mostly signs would be found everywhere by its letters.
         if itself.len() >= VALUE_MIN {
             let alone = itself.len() < INSIDE_MIN;
@@ -134,7 +141,7 @@ impl Patterns {
     }
 
     fn push_encoded(&mut self, text: &str) {
-        let (text, _) = plain(text);
+        let text = plain(text, |_| {});
         if text.len() >= VALUE_MIN {
             let alone = text.len() < INSIDE_MIN;
             self.push(text, alone);
@@ -158,10 +165,10 @@ fn may_be_a_word(value: &[u8]) -> bool {
         || value.len() < WORDS_MIN && (value.iter().all(words) || value.iter().all(numbers))
 }
 
-/// The letters and digits of `text` in lower case, and where among them a new run of such begins.
-fn plain(text: &str) -> (String, Vec<usize>) {
+/// The letters and digits of `text` in lower case. `starts` gets each place among them where a new run of
+/// such begins.
+fn plain(text: &str, mut starts: impl FnMut(usize)) -> String {
     let mut plain = String::with_capacity(text.len());
-    let mut starts = Vec::new();
     let mut between = true;
     for c in text.chars() {
         if c.is_ascii() {
@@ -170,7 +177,7 @@ fn plain(text: &str) -> (String, Vec<usize>) {
                 continue;
             }
             if between {
-                starts.push(plain.len());
+                starts(plain.len());
                 between = false;
             }
             plain.push(c.to_ascii_lowercase());
@@ -186,12 +193,12 @@ fn plain(text: &str) -> (String, Vec<usize>) {
             continue;
         }
         if between {
-            starts.push(plain.len());
+            starts(plain.len());
             between = false;
         }
         plain.extend(c.to_lowercase());
     }
-    (plain, starts)
+    plain
 }
 
 #[cfg(test)]

@@ -234,35 +234,27 @@ impl crate::sync::plan::Revocations for Ledger {
     }
 
     fn has_revoked(&self, person: &ExternalId, member: Option<Uuid>) -> bool {
-        let key = key(person);
-        let latest = self.latest;
-        let mut revoked = self.revoked.iter().filter(|one| one.is_ours(latest));
-        revoked.any(|one| one.person == key && one.is_member(member))
+        let mut revoked = self.revocations_of(person);
+        revoked.any(|one| one.is_ours(self.latest) && one.is_member(member))
     }
 
     fn disabled_by(&self, person: &ExternalId) -> Option<RuleId> {
-        let key = key(person);
-        let disabled = self.revoked.iter().filter(|one| {
-            let is_disabled = one.kind == EvidenceKind::Disabled;
-            one.person == key && is_disabled
-        });
+        let disabled = self.revocations_of(person);
+        let disabled = disabled.filter(|one| one.kind == EvidenceKind::Disabled);
         let rules = disabled.map(|one| one.rule);
         rules.reduce(|one, other| if one == other { one } else { RuleId::UNKNOWN })
     }
 
     fn has_revoked_by(&self, person: &ExternalId, member: Uuid, time: Timestamp) -> bool {
-        let key = key(person);
-        let latest = self.latest;
-        let mut revoked = self.revoked.iter().filter(|one| one.is_ours(latest));
+        let mut revoked = self.revocations_of(person);
         revoked.any(|one| {
-            one.person == key && one.is_member(Some(member)) && one.at <= time.as_second()
+            one.is_ours(self.latest) && one.is_member(Some(member)) && one.at <= time.as_second()
         })
     }
 
     fn was_disabled(&self, person: &ExternalId) -> bool {
-        let key = key(person);
-        let mut former = self.revoked.iter();
-        former.any(|one| one.person == key && one.state == RevocationState::Former)
+        let mut former = self.revocations_of(person);
+        former.any(|one| one.state == RevocationState::Former)
     }
 
     fn disabled_and_not_read(&self, read: &mut dyn Iterator<Item = &ExternalId>) -> Vec<RuleId> {
@@ -507,9 +499,16 @@ impl Ledger {
 
     /// Whether we revoked this person, and they weren't restored since.
     pub fn has_revoked(&self, person: &ExternalId) -> bool {
-        let key = key(person);
-        let mut revoked = self.revoked.iter();
-        revoked.any(|one| one.person == key && one.is_ours(self.latest))
+        let mut revoked = self.revocations_of(person);
+        revoked.any(|one| one.is_ours(self.latest))
+    }
+
+    /// What is known of the revocations of one person. It is asked for each person of a directory, mostly
+    /// in vain.
+    fn revocations_of(&self, person: &ExternalId) -> impl Iterator<Item = &Revoked> {
+        let key = (!self.revoked.is_empty()).then(|| key(person));
+        let revoked = self.revoked.iter();
+        revoked.filter(move |one| Some(one.person) == key)
     }
 
     /// Whether anybody was revoked by us after a time (`None`: whenever) and not after `by`.
