@@ -148,10 +148,7 @@ async fn nothing_changed_means_no_status_write_and_no_request_but_the_reads() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_request_runs_once_and_any_other_annotation_not_at_all() {
-    let world = World::new("request").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("request").await;
     add_person(&world, 10);
 
     world.annotate("staff", "example.com/note", "look").await;
@@ -246,10 +243,7 @@ fn add_person(world: &World, number: u32) {
 /// Somebody is new in the group; while they are invited, another is taken out of it by hand.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_somebody_changes_while_a_sync_runs_is_planned_again_in_that_run() {
-    let world = World::new("meanwhile").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("meanwhile").await;
     let mut ldif = Ldif::empty(SUFFIX);
     let new = ldif.person("ou=people", &Person::new("p10"));
     world.slapd.modify(ldif.text()).unwrap();

@@ -33,10 +33,7 @@ async fn a_restart_runs_nothing_early() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_makes_up_for_what_was_missed_and_knows_the_memberships_still() {
-    let world = World::new("missed").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("missed").await;
     operator.stop().await.unwrap();
     world.organization.clear_requests();
     let hour_ago = Timestamp::now() - SignedDuration::from_hours(1);
@@ -65,10 +62,7 @@ async fn a_restart_makes_up_for_what_was_missed_and_knows_the_memberships_still(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_process_changed_is_seen_by_the_next_though_the_directory_is_as_before() {
-    let world = World::new("killed").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("killed").await;
     operator.stop().await.unwrap();
     let everyone = || world.organization.snapshot().groups[0].members.clone();
     let before = everyone();

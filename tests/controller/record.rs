@@ -155,10 +155,7 @@ async fn set_status(world: &World, status: serde_json::Value) {
 
 /// A resource of which five have left, more than may; and the digest of the hold.
 async fn held(purpose: &str) -> (World, Operator, String) {
-    let world = World::new(purpose).await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced(purpose).await;
     world.leave(0..5);
     world.annotate("staff", SYNC_REQUESTED_AT, "1").await;
     let staff = world.until_ready("staff", "RemovalsHeld").await;

@@ -32,10 +32,7 @@ async fn a_missing_secret_is_named_and_noticed_when_it_comes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotated_key_stalls_until_its_secret_is_changed() {
-    let world = World::new("rotation").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("rotation").await;
 
     world.organization.rotate_secret("a new key");
     world.organization.revoke_all_tokens();
@@ -111,10 +108,7 @@ async fn a_directory_that_is_down_is_tried_again_until_it_is_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn removals_past_the_limit_wait_for_the_approval_of_exactly_these() {
-    let world = World::new("held").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("held").await;
     world.leave(0..5);
     world.annotate("staff", SYNC_REQUESTED_AT, "1").await;
     let staff = world.until_ready("staff", "RemovalsHeld").await;

@@ -140,10 +140,7 @@ fn act(world: &World, action: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_does_what_each_action_asks_for() {
-    let world = World::new("actions").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("actions").await;
 
     world.leave(0..7);
     act(&world, "sync-now");

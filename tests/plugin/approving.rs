@@ -1,17 +1,13 @@
 //! `kubectl directorysync approve`
 
 use directory_sync::api::DirectorySync;
-use serde_json::json;
 
 use crate::kubectl::plugin;
 use directory_sync_testing::world::*;
 
 /// Ten members came from the directory; seven left it, and may not be revoked without approval.
 async fn held(purpose: &str) -> (World, Operator, DirectorySync) {
-    let world = World::new(purpose).await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced(purpose).await;
     world.leave(0..7);
     plugin(&world, "sync staff --wait").await.ends_with(3);
     let staff = world.until_ready("staff", "RemovalsHeld").await;
@@ -127,10 +123,7 @@ async fn a_person_at_a_terminal_is_asked_and_only_a_yes_approves() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nothing_is_held_there_is_nothing_to_approve() {
-    let world = World::new("nothing-held").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("nothing-held").await;
 
     plugin(&world, "approve staff --yes")
         .await

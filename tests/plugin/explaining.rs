@@ -18,10 +18,7 @@ async fn kept(world: &World) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_may_patch_and_read_configmaps_gets_an_answer_without_any_secret() {
-    let world = World::new("explain").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("explain").await;
     let before = world.organization.snapshot().to_string();
     let asker = user(&world, "asker", "get,list,patch");
     let name = format!("asker-{}", world.namespace);
@@ -174,10 +171,7 @@ async fn what_keeps_the_resource_from_running_is_the_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_that_was_answered_is_not_answered_again_by_the_next_process() {
-    let world = World::new("explain-restart").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("explain-restart").await;
     plugin(&world, "explain staff p01@example.com")
         .await
         .ends_with(0);

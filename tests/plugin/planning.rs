@@ -47,10 +47,7 @@ async fn a_preview_is_shown_and_planned_anew_when_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_that_was_made_says_so_and_isnt_made_anew_by_looking() {
-    let world = World::new("plan-made").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("plan-made").await;
 
     plugin(&world, "plan staff")
         .await
@@ -199,10 +196,7 @@ async fn a_plan_of_thousands_is_published_whole_and_nothing_unseen_is_approved()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_plan_before_the_latest_stays_readable_and_events_say_what_was_done() {
-    let world = World::new("previous").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("previous").await;
     plugin(&world, "plan staff --previous")
         .await
         .ends_with(1)

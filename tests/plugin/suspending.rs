@@ -7,10 +7,7 @@ use directory_sync_testing::world::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn suspended_work_stops_and_goes_on_when_resumed() {
-    let world = World::new("suspend").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("suspend").await;
 
     plugin(&world, "suspend staff")
         .await

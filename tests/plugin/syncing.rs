@@ -7,10 +7,7 @@ use directory_sync_testing::world::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_that_is_waited_for_ends_when_the_organization_is_in_sync() {
-    let world = World::new("sync").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("sync").await;
     world.slapd.modify(&newcomer("ada")).unwrap();
 
     let done = plugin(&world, "sync staff --wait").await.ends_with(0);

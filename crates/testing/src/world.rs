@@ -49,6 +49,15 @@ impl World {
         Self::with(purpose, organization::Config::cloud()).await
     }
 
+    /// The same with an operator that has made the first sync of the resource `staff`.
+    pub async fn synced(purpose: &str) -> (Self, Operator) {
+        let world = Self::new(purpose).await;
+        let operator = world.operator();
+        world.resource("staff", json!({}));
+        world.until_ready("staff", "Succeeded").await;
+        (world, operator)
+    }
+
     /// A world whose organization is configured so.
     pub async fn with(purpose: &str, config: organization::Config) -> Self {
         rustls::crypto::ring::default_provider()

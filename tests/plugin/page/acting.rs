@@ -1,15 +1,11 @@
 //! What the page's buttons do.
 
 use directory_sync_testing::world::*;
-use serde_json::json;
 
 use super::{Document, Page};
 
 async fn held(purpose: &str) -> (World, Operator, Page) {
-    let world = World::new(purpose).await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced(purpose).await;
     world.leave(0..7);
     crate::kubectl::plugin(&world, "sync staff --wait")
         .await
@@ -56,10 +52,7 @@ async fn held_changes_are_shown_whole_and_only_those_that_were_shown_are_approve
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_who_may_not_see_all_that_is_held_cant_approve_it_here() {
-    let world = World::new("page-sample").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("page-sample").await;
     world.seed_leavers(20);
     crate::kubectl::plugin(&world, "sync staff --wait")
         .await
@@ -84,10 +77,7 @@ async fn a_person_who_may_not_see_all_that_is_held_cant_approve_it_here() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_requested_and_a_resource_suspended_and_resumed() {
-    let world = World::new("page-buttons").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("page-buttons").await;
     let page = Page::open(&world).await;
     let staff = format!("/{}/staff", world.namespace);
     let press = async |action: &str| {

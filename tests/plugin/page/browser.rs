@@ -162,10 +162,7 @@ async fn a_hold_is_approved_by_keyboard_on_a_small_dark_screen() {
     let Some(browser) = browser("page: approve", WebDriver::start(), true).await else {
         return;
     };
-    let world = World::new("page-keyboard").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("page-keyboard").await;
     world.leave(0..7);
     crate::kubectl::plugin(&world, "sync staff --wait")
         .await

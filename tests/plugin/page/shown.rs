@@ -22,10 +22,7 @@ pub const HOSTILE: [&str; 4] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn resources_and_their_state_in_words_are_listed_and_shown() {
-    let world = World::new("page-list").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("page-list").await;
     let page = Page::open(&world).await;
 
     let list = page.get("/").await;
@@ -156,10 +153,7 @@ async fn who_may_see_one_namespace_sees_that_and_is_told_what_they_lack() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn history_is_shown_and_searched() {
-    let world = World::new("page-history").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("page-history").await;
     world.leave(3..4);
     crate::kubectl::plugin(&world, "sync staff --wait")
         .await
@@ -214,10 +208,7 @@ async fn history_is_shown_and_searched() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_is_explained_by_the_operator() {
-    let world = World::new("page-explain").await;
-    let operator = world.operator();
-    world.resource("staff", json!({}));
-    world.until_ready("staff", "Succeeded").await;
+    let (world, operator) = World::synced("page-explain").await;
     world.leave(3..4);
     crate::kubectl::plugin(&world, "sync staff --wait")
         .await
