@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::testdata::{ask, assert_file, folder, lua, read};
 use directory_sync_testing::world::*;

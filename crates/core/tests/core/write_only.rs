@@ -665,15 +665,17 @@ fn a_doubled_organization_is_held_there_too_and_new_addresses_are_no_growth() {
     assert_eq!(guarded.approved.changes.len(), 16);
 }
 
+/// The company without the person p0.
+fn others() -> TestDirectory {
+    (1..8).fold(directory(), |directory, n| {
+        directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    })
+}
+
 #[test]
 fn a_hidden_state_attribute_restores_nobody_there_either() {
     let mut server = Server::new().never_sends(&[]);
     server.sync(&company());
-    let others = || {
-        (1..8).fold(directory(), |directory, n| {
-            directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
-        })
-    };
     let fired = others().disabled("p0", "p0@example.com");
     assert_eq!(changes(&server.sync(&fired)), ["Revoke p0"]);
     // The operator's account may not read the attribute any more: everybody looks active.
@@ -738,11 +740,6 @@ fn a_spec_that_reads_something_else_restores_nobody_there_either() {
     for (edit, record_is_lost) in edits.into_iter().zip([false, true]) {
         let mut server = Server::new().never_sends(&[]);
         server.sync(&company());
-        let others = || {
-            (1..8).fold(directory(), |directory, n| {
-                directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
-            })
-        };
         let fired = others().disabled("p0", "p0@example.com");
         assert_eq!(changes(&server.sync(&fired)), ["Revoke p0"]);
         if record_is_lost {
