@@ -8,19 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use k8s_openapi::{ByteString, NamespaceResourceScope};
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
+use kube::{Client, ResourceExt};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::FIELD_MANAGER;
+use super::companion::{self, Companion, Content, is_of_this};
 use super::outcome;
 use super::plan;
 use super::publish::Publisher;
@@ -28,7 +22,7 @@ use super::requests::Asked;
 use super::run::Run;
 use super::run_queue::RunPermit;
 use super::state::{Connected, ObjectState};
-use super::timeout::{ApiServerError, with_timeout};
+use super::timeout::ApiServerError;
 use super::watchdog::Watchdog;
 use crate::api::DirectorySync;
 use crate::api::spec::{Mode, PlanStorage};
@@ -97,15 +91,7 @@ enum AnswerError {
 
 /// The name of the ConfigMap or Secret beside the object of this name: `<name>-explain`.
 pub fn name(name: &str) -> String {
-    const MAX: usize = 253;
-    let whole = format!("{name}-explain");
-    if whole.len() <= MAX {
-        return whole;
-    }
-    // Names of objects are ASCII.
-    let digest = Sha256::digest(name.as_bytes());
-    let digest = HEXLOWER.encode(&digest[..4]);
-    format!("{}-{digest}-explain", &name[..MAX - 17])
+    companion::name(name, "explain", 253)
 }
 
 /// Answers what is asked and wasn't yet, and empties an answer that stood for long enough. How long until
@@ -281,16 +267,15 @@ async fn earlier(
     storage: PlanStorage,
     now: Timestamp,
 ) -> Option<Answered> {
-    let mut text = match storage {
-        PlanStorage::ConfigMap => text_of::<ConfigMap>(client, object).await,
-        PlanStorage::Secret => text_of::<Secret>(client, object).await,
+    let (id, answer) = match storage {
+        PlanStorage::ConfigMap => answered::<ConfigMap>(client, object).await,
+        PlanStorage::Secret => answered::<Secret>(client, object).await,
     }?;
-    let answer = text.remove(ANSWER);
     // Not the whole answer: somebody else may have written it.
     let answer =
         answer.map(|answer| serde_json::from_str::<AnsweredAt>(&answer).unwrap_or_default());
     Some(Answered {
-        id: text.remove(ID)?,
+        id,
         storage,
         until: answer.map(|answer| {
             let at: Timestamp = answer.at.parse().unwrap_or(now);
@@ -299,16 +284,19 @@ async fn earlier(
     })
 }
 
-async fn text_of<K: Kept>(
+/// The ID of the question and the answer of an object of this kind.
+async fn answered<K: Companion>(
     client: &Client,
     object: &DirectorySync,
-) -> Option<BTreeMap<String, String>> {
-    let api: Api<K> = api(client, object);
-    let found = with_timeout(api.get_opt(&name(&object.name_any()))).await;
-    let found = found.ok()??;
+) -> Option<(String, Option<String>)> {
+    let found = companion::get::<K>(client, object, &name(&object.name_any())).await;
+    let mut found = found.ok()??;
     let uid = object.metadata.uid.as_deref();
-    let is_ours = found.is_kept() && plan::is_of_this(found.meta(), &object.name_any(), uid);
-    is_ours.then(|| found.text())
+    let is_ours = found.has_our_type() && is_of_this(found.meta(), &object.name_any(), uid);
+    if !is_ours {
+        return None;
+    }
+    Some((found.take_text(ID)?, found.take_text(ANSWER)))
 }
 
 /// Empties an answer. What can't be emptied now is emptied by the next one.
@@ -326,104 +314,28 @@ async fn write(
     text: BTreeMap<String, String>,
 ) -> Result<(), AnswerError> {
     match storage {
-        PlanStorage::ConfigMap => write_one::<ConfigMap>(client, object, storage, text).await,
-        PlanStorage::Secret => write_one::<Secret>(client, object, storage, text).await,
+        PlanStorage::ConfigMap => write_one::<ConfigMap>(client, object, text).await,
+        PlanStorage::Secret => write_one::<Secret>(client, object, text).await,
     }
 }
 
-async fn write_one<K: Kept>(
+async fn write_one<K: Companion>(
     client: &Client,
     object: &DirectorySync,
-    storage: PlanStorage,
     text: BTreeMap<String, String>,
 ) -> Result<(), AnswerError> {
+    let storage = K::STORAGE;
     let failed = |cause| AnswerError::ApiServer { storage, cause };
-    let api: Api<K> = api(client, object);
     let (owner, name) = (object.name_any(), name(&object.name_any()));
-    let found = with_timeout(api.get_opt(&name)).await.map_err(failed)?;
-    if found.is_some_and(|found| !found.is_kept() || !plan::is_of(found.meta(), &owner)) {
+    let found = companion::get::<K>(client, object, &name).await;
+    let found = found.map_err(failed)?;
+    if found.is_some_and(|found| !companion::is_ours(&found, &owner)) {
         return Err(AnswerError::Foreign { storage, name });
     }
-    let reference = OwnerReference {
-        // Deleting the owner needs no leave of the answer.
-        block_owner_deletion: None,
-        controller: Some(true),
-        ..object.owner_ref(&()).unwrap_or_default()
+    let content = Content {
+        text,
+        ..Content::default()
     };
-    let metadata = ObjectMeta {
-        name: Some(name.clone()),
-        labels: Some([("app.kubernetes.io/managed-by".into(), FIELD_MANAGER.into())].into()),
-        owner_references: Some(vec![reference]),
-        ..ObjectMeta::default()
-    };
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    let kept = Patch::Apply(K::with(metadata, text));
-    with_timeout(api.patch(&name, &parameters, &kept))
-        .await
-        .map_err(failed)?;
-    Ok(())
-}
-
-/// A kind of object that can hold an answer.
-pub trait Kept:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + Clone
-    + std::fmt::Debug
-    + Serialize
-    + DeserializeOwned
-{
-    /// An object with this text.
-    fn with(metadata: ObjectMeta, text: BTreeMap<String, String>) -> Self;
-
-    /// Its text.
-    fn text(self) -> BTreeMap<String, String>;
-
-    /// Whether it is of the type that the operator writes.
-    fn is_kept(&self) -> bool;
-}
-
-impl Kept for ConfigMap {
-    fn with(metadata: ObjectMeta, text: BTreeMap<String, String>) -> Self {
-        Self {
-            metadata,
-            data: Some(text),
-            ..Self::default()
-        }
-    }
-
-    fn text(self) -> BTreeMap<String, String> {
-        self.data.unwrap_or_default()
-    }
-
-    fn is_kept(&self) -> bool {
-        true
-    }
-}
-
-impl Kept for Secret {
-    fn with(metadata: ObjectMeta, text: BTreeMap<String, String>) -> Self {
-        let data = text
-            .into_iter()
-            .map(|(key, text)| (key, ByteString(text.into_bytes())));
-        Self {
-            metadata,
-            data: Some(data.collect()),
-            type_: Some(plan::SECRET_TYPE.into()),
-            ..Self::default()
-        }
-    }
-
-    fn text(self) -> BTreeMap<String, String> {
-        let data = self.data.unwrap_or_default().into_iter();
-        let text = data.map(|(key, value)| (key, String::from_utf8_lossy(&value.0).into_owned()));
-        text.collect()
-    }
-
-    fn is_kept(&self) -> bool {
-        self.type_.as_deref() == Some(plan::SECRET_TYPE)
-    }
-}
-
-fn api<K: Kept>(client: &Client, object: &DirectorySync) -> Api<K> {
-    Api::namespaced(client.clone(), &object.namespace().unwrap_or_default())
+    let written = companion::apply::<K>(client, object, (&name, content), None).await;
+    written.map(|_| ()).map_err(failed)
 }

@@ -2,22 +2,12 @@
 //!
 //! It isn't kept in memory: a run that has something to add reads it, adds, and writes it.
 
-use std::collections::BTreeMap;
-
-use data_encoding::HEXLOWER;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use k8s_openapi::{ByteString, NamespaceResourceScope};
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, Resource, ResourceExt};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::json;
-use sha2::{Digest as _, Sha256};
+use kube::{Client, ResourceExt};
 
-use super::FIELD_MANAGER;
-use super::plan::{SECRET_TYPE, is_of, is_of_this};
-use super::timeout::{ApiServerError, with_timeout};
+use super::companion::{self, Companion, Content, is_of_this};
+use super::timeout::ApiServerError;
 use crate::api::DirectorySync;
 use crate::api::spec::PlanStorage;
 use crate::history::{self as lines, PACKED_MAX, merge, pack, unpack};
@@ -76,15 +66,7 @@ impl HistoryError {
 
 /// The name of the ConfigMap or Secret beside the object of this name: `<name>-history`.
 pub fn name(name: &str) -> String {
-    const MAX: usize = 253;
-    let whole = format!("{name}-history");
-    if whole.len() <= MAX {
-        return whole;
-    }
-    // Names of objects are ASCII.
-    let digest = Sha256::digest(name.as_bytes());
-    let digest = HEXLOWER.encode(&digest[..4]);
-    format!("{}-{digest}-history", &name[..MAX - 17])
+    companion::name(name, "history", 253)
 }
 
 /// A history as it was found.
@@ -149,26 +131,25 @@ struct FoundObject {
     is_of_another: bool,
 }
 
-async fn find_one<K: Stored>(
+async fn find_one<K: Companion>(
     client: &Client,
     object: &DirectorySync,
 ) -> Result<Option<FoundObject>, HistoryError> {
     let storage = K::STORAGE;
     let name = name(&object.name_any());
-    let api: Api<K> = api(client, object);
-    let found = with_timeout(api.get_opt(&name)).await;
+    let found = companion::get::<K>(client, object, &name).await;
     let found = found.map_err(|cause| HistoryError::ApiServer { storage, cause })?;
     let Some(mut found) = found else {
         return Ok(None);
     };
-    if !found.is_history() || !is_of(found.meta(), &object.name_any()) {
+    if !companion::is_ours(&found, &object.name_any()) {
         return Err(HistoryError::Foreign { storage, name });
     }
     let uid = object.metadata.uid.as_deref();
     Ok(Some(FoundObject {
         version: found.resource_version(),
         is_of_another: !is_of_this(found.meta(), &object.name_any(), uid),
-        bytes: found.take(),
+        bytes: found.take_binary(KEY),
     }))
 }
 
@@ -222,53 +203,23 @@ async fn write(
     bytes: Vec<u8>,
     version: Option<String>,
 ) -> Result<(), HistoryError> {
-    let owner = OwnerReference {
-        // Deleting the owner needs no leave of the history.
-        block_owner_deletion: None,
-        controller: Some(true),
-        ..object.owner_ref(&()).unwrap_or_default()
+    let name = name(&object.name_any());
+    let content = Content {
+        binary: [(KEY.to_owned(), ByteString(bytes))].into(),
+        ..Content::default()
     };
-    let metadata = ObjectMeta {
-        name: Some(name(&object.name_any())),
-        labels: Some([("app.kubernetes.io/managed-by".into(), FIELD_MANAGER.into())].into()),
-        owner_references: Some(vec![owner]),
-        resource_version: version,
-        ..ObjectMeta::default()
-    };
-    let data: BTreeMap<String, ByteString> = [(KEY.to_owned(), ByteString(bytes))].into();
-    match storage {
+    let content = (&*name, content);
+    let written = match storage {
         PlanStorage::ConfigMap => {
-            let map = ConfigMap {
-                metadata,
-                binary_data: Some(data),
-                ..ConfigMap::default()
-            };
-            apply(client, object, &map).await
+            let written = companion::apply::<ConfigMap>(client, object, content, version);
+            written.await.map(|_| ())
         }
         PlanStorage::Secret => {
-            let secret = Secret {
-                metadata,
-                data: Some(data),
-                type_: Some(SECRET_TYPE.into()),
-                ..Secret::default()
-            };
-            apply(client, object, &secret).await
+            let written = companion::apply::<Secret>(client, object, content, version);
+            written.await.map(|_| ())
         }
-    }
-}
-
-async fn apply<K: Stored>(
-    client: &Client,
-    object: &DirectorySync,
-    applied: &K,
-) -> Result<(), HistoryError> {
-    let storage = K::STORAGE;
-    let api: Api<K> = api(client, object);
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    let name = name(&object.name_any());
-    let patched = with_timeout(api.patch(&name, &parameters, &Patch::Apply(applied))).await;
-    patched.map_err(|cause| HistoryError::ApiServer { storage, cause })?;
-    Ok(())
+    };
+    written.map_err(|cause| HistoryError::ApiServer { storage, cause })
 }
 
 /// Empties the object of this kind, where there is one of ours. It isn't deleted: that would need a
@@ -287,7 +238,10 @@ pub async fn clear(
     }
 }
 
-async fn clear_one<K: Stored>(client: &Client, object: &DirectorySync) -> Result<(), HistoryError> {
+async fn clear_one<K: Companion>(
+    client: &Client,
+    object: &DirectorySync,
+) -> Result<(), HistoryError> {
     let found = find_one::<K>(client, object).await?;
     let Some(FoundObject {
         version,
@@ -297,66 +251,10 @@ async fn clear_one<K: Stored>(client: &Client, object: &DirectorySync) -> Result
     else {
         return Ok(());
     };
-    // The version makes it fail if the object has become another's meanwhile.
-    let patch = json!({
-        "metadata": {"resourceVersion": version}, "data": null, "binaryData": null,
-    });
-    let parameters = PatchParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..PatchParams::default()
-    };
-    let api: Api<K> = api(client, object);
     let name = name(&object.name_any());
-    let patched = with_timeout(api.patch(&name, &parameters, &Patch::Merge(patch))).await;
+    let emptied = companion::empty::<K>(client, object, &name, version.as_deref()).await;
     let storage = K::STORAGE;
-    patched.map_err(|cause| HistoryError::ApiServer { storage, cause })?;
-    Ok(())
-}
-
-/// A kind that can hold a history.
-pub trait Stored:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + Clone
-    + std::fmt::Debug
-    + Serialize
-    + DeserializeOwned
-{
-    /// The kind.
-    const STORAGE: PlanStorage;
-
-    /// Whether it is of the type that the operator writes.
-    fn is_history(&self) -> bool;
-
-    /// Takes out the compressed lines.
-    fn take(&mut self) -> Option<Vec<u8>>;
-}
-
-impl Stored for ConfigMap {
-    const STORAGE: PlanStorage = PlanStorage::ConfigMap;
-
-    fn is_history(&self) -> bool {
-        true
-    }
-
-    fn take(&mut self) -> Option<Vec<u8>> {
-        Some(self.binary_data.as_mut()?.remove(KEY)?.0)
-    }
-}
-
-impl Stored for Secret {
-    const STORAGE: PlanStorage = PlanStorage::Secret;
-
-    fn is_history(&self) -> bool {
-        self.type_.as_deref() == Some(SECRET_TYPE)
-    }
-
-    fn take(&mut self) -> Option<Vec<u8>> {
-        Some(self.data.as_mut()?.remove(KEY)?.0)
-    }
-}
-
-fn api<K: Stored>(client: &Client, object: &DirectorySync) -> Api<K> {
-    Api::namespaced(client.clone(), &object.namespace().unwrap_or_default())
+    emptied.map_err(|cause| HistoryError::ApiServer { storage, cause })
 }
 
 /// Megabytes are compressed and parsed on another thread than the one that other objects wait for.
@@ -370,19 +268,6 @@ async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_name_is_one_that_an_object_may_have() {
-        assert_eq!(name("staff"), "staff-history");
-        let (a, b) = (
-            format!("{}a", "x".repeat(252)),
-            format!("{}b", "x".repeat(252)),
-        );
-        for long in [&a, &b] {
-            assert_eq!(name(long).len(), 253);
-        }
-        assert_ne!(name(&a), name(&b));
-    }
 
     #[test]
     fn of_two_histories_each_line_is_there_once_and_the_newer_ones_come_first() {

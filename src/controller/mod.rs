@@ -18,6 +18,7 @@
 //! plan             the plan and what is remembered, in the ConfigMap or Secret `<name>-plan`
 //! history          the records of what runs did, in the ConfigMap or Secret `<name>-history`
 //! cloud_events     sends these records to a receiver, where --audit-url names one
+//! companion        ConfigMaps and Secrets beside a resource, as plan, history and explain write them
 //! backoff          how long a failed run waits
 //! events           the events on the object
 //! explain          answers questions about one person or group
@@ -31,6 +32,7 @@ mod checkpoints;
 mod claim_lease;
 mod claims;
 mod cloud_events;
+pub(crate) mod companion;
 mod context;
 mod decision;
 mod events;

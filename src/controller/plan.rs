@@ -8,19 +8,17 @@
 use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
-use k8s_openapi::{ByteString, NamespaceResourceScope};
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::{Client, ResourceExt};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::FIELD_MANAGER;
+use super::companion::{self, Companion, Content, is_of_this};
 use super::decision::Fingerprint;
-use super::timeout::{ApiServerError, with_timeout};
+use super::timeout::ApiServerError;
 use crate::api::DirectorySync;
 use crate::api::spec::PlanStorage;
 use crate::sync::guard::GuardedPlan;
@@ -38,9 +36,6 @@ pub const INDEX: &str = "plan.index.json";
 pub const PREVIOUS: &str = "previous.jsonl.gz";
 /// Its index.
 pub const PREVIOUS_INDEX: &str = "previous.index.json";
-/// The type of the Secrets that hold a plan. A Secret of another type is never written: the type
-/// can't be changed, and an admission policy can allow the operator this one alone.
-pub const SECRET_TYPE: &str = "directorysync.dev/plan";
 const MEMBERSHIPS: &str = "memberships";
 const LEDGER: &str = "ledger";
 
@@ -319,15 +314,7 @@ pub fn further_names(object: &str, index: &PlanIndex) -> impl Iterator<Item = St
 /// The name of the ConfigMap or Secret beside the object of this name: `<name>-plan`.
 pub fn name(name: &str) -> String {
     // With room for the number of a further part.
-    const MAX: usize = 250;
-    let whole = format!("{name}-plan");
-    if whole.len() <= MAX {
-        return whole;
-    }
-    // Names of objects are ASCII.
-    let digest = Sha256::digest(name.as_bytes());
-    let digest = HEXLOWER.encode(&digest[..4]);
-    format!("{}-{digest}-plan", &name[..MAX - 14])
+    companion::name(name, "plan", 250)
 }
 
 /// The kind of object that the spec asks for.
@@ -368,15 +355,13 @@ async fn read_named(
     let failed = |cause| PlanError::from_api_server(storage, cause);
     let found = match storage {
         PlanStorage::ConfigMap => {
-            let api: Api<ConfigMap> = api(client, object);
-            let found = with_timeout(api.get_opt(name)).await;
+            let found = companion::get::<ConfigMap>(client, object, name).await;
             found.map_err(failed)?.map(|map| {
                 check_ours(&map, object, name).map(|()| (map.metadata.clone(), of_config_map(map)))
             })
         }
         PlanStorage::Secret => {
-            let api: Api<Secret> = api(client, object);
-            let found = with_timeout(api.get_opt(name)).await;
+            let found = companion::get::<Secret>(client, object, name).await;
             found.map_err(failed)?.map(|secret| {
                 check_ours(&secret, object, name)
                     .map(|()| (secret.metadata.clone(), of_secret(secret)))
@@ -516,62 +501,34 @@ async fn write_named(
     (name, content): (&str, &PlanContent),
     version: Option<&str>,
 ) -> Result<Option<String>, PlanError> {
-    let owner = OwnerReference {
-        // Deleting the owner needs no leave of the plan.
-        block_owner_deletion: None,
-        controller: Some(true),
-        ..object.owner_ref(&()).unwrap_or_default()
+    let content = Content {
+        text: content.text.clone(),
+        binary: content.binary.clone(),
     };
-    let metadata = ObjectMeta {
-        name: Some(name.to_owned()),
-        labels: Some([("app.kubernetes.io/managed-by".into(), FIELD_MANAGER.into())].into()),
-        owner_references: Some(vec![owner]),
-        resource_version: version.map(str::to_owned),
-        ..ObjectMeta::default()
-    };
+    let content = (name, content);
     match storage {
-        PlanStorage::ConfigMap => {
-            let map = ConfigMap {
-                metadata,
-                data: Some(content.text.clone()),
-                binary_data: Some(content.binary.clone()).filter(|binary| !binary.is_empty()),
-                immutable: None,
-            };
-            apply(api(client, object), object, storage, name, &map).await
-        }
-        PlanStorage::Secret => {
-            let text = content.text.iter();
-            let text = text.map(|(key, text)| (key.clone(), ByteString(text.clone().into())));
-            let secret = Secret {
-                metadata,
-                data: Some(text.chain(content.binary.clone()).collect()),
-                type_: Some(SECRET_TYPE.into()),
-                ..Secret::default()
-            };
-            apply(api(client, object), object, storage, name, &secret).await
-        }
+        PlanStorage::ConfigMap => apply::<ConfigMap>(client, object, content, version).await,
+        PlanStorage::Secret => apply::<Secret>(client, object, content, version).await,
     }
 }
 
-async fn apply<K: Stored>(
-    api: Api<K>,
+async fn apply<K: Companion>(
+    client: &Client,
     object: &DirectorySync,
-    storage: PlanStorage,
-    name: &str,
-    applied: &K,
+    (name, content): (&str, Content),
+    version: Option<&str>,
 ) -> Result<Option<String>, PlanError> {
-    let failed = |cause| PlanError::from_api_server(storage, cause);
+    let failed = |cause| PlanError::from_api_server(K::STORAGE, cause);
     // Of a version that we wrote it is known whose it is.
-    if applied.meta().resource_version.is_none() {
-        let found = with_timeout(api.get_opt(name)).await;
+    if version.is_none() {
+        let found = companion::get::<K>(client, object, name).await;
         if let Some(found) = found.map_err(failed)? {
             check_ours(&found, object, name)?;
         }
     }
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    let patched = with_timeout(api.patch(name, &parameters, &Patch::Apply(applied))).await;
-    let patched = patched.map_err(failed)?;
-    Ok(patched.meta().resource_version.clone())
+    let version = version.map(str::to_owned);
+    let applied = companion::apply::<K>(client, object, (name, content), version).await;
+    Ok(applied.map_err(failed)?.resource_version())
 }
 
 /// Empties the objects of this kind, where there are any of ours: all of a plan of so many parts. They
@@ -618,129 +575,37 @@ async fn clear_named(
     name: &str,
 ) -> Result<(), PlanError> {
     match storage {
-        PlanStorage::ConfigMap => {
-            let api: Api<ConfigMap> = api(client, object);
-            clear_one(api, object, storage, name).await
-        }
-        PlanStorage::Secret => {
-            let api: Api<Secret> = api(client, object);
-            clear_one(api, object, storage, name).await
-        }
+        PlanStorage::ConfigMap => clear_one::<ConfigMap>(client, object, name).await,
+        PlanStorage::Secret => clear_one::<Secret>(client, object, name).await,
     }
 }
 
-async fn clear_one<K: Stored>(
-    api: Api<K>,
+async fn clear_one<K: Companion>(
+    client: &Client,
     object: &DirectorySync,
-    storage: PlanStorage,
     name: &str,
 ) -> Result<(), PlanError> {
-    let failed = |cause| PlanError::from_api_server(storage, cause);
-    let found = with_timeout(api.get_opt(name)).await;
+    let failed = |cause| PlanError::from_api_server(K::STORAGE, cause);
+    let found = companion::get::<K>(client, object, name).await;
     let Some(found) = found.map_err(failed)? else {
         return Ok(());
     };
     check_ours(&found, object, name)?;
-    // Not applied: that would leave what another field manager (a backup's) owns, too. The version
-    // makes it fail if the object has become another's meanwhile.
-    let version = found.meta().resource_version.as_ref();
-    let patch = json!({
-        "metadata": {"resourceVersion": version}, "data": null, "binaryData": null,
-    });
-    let parameters = PatchParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..PatchParams::default()
-    };
-    let patched = with_timeout(api.patch(name, &parameters, &Patch::Merge(patch))).await;
-    patched.map_err(failed)?;
-    Ok(())
+    let version = found.meta().resource_version.as_deref();
+    let emptied = companion::empty::<K>(client, object, name, version).await;
+    emptied.map_err(failed)
 }
 
-/// A kind that can hold a plan.
-trait Stored:
-    Resource<DynamicType = ()> + Clone + std::fmt::Debug + Serialize + DeserializeOwned
-{
-    const STORAGE: PlanStorage;
-
-    /// Whether it is of the type that holds plans.
-    fn is_plan(&self) -> bool;
-}
-
-impl Stored for ConfigMap {
-    const STORAGE: PlanStorage = PlanStorage::ConfigMap;
-
-    fn is_plan(&self) -> bool {
-        true
-    }
-}
-
-impl Stored for Secret {
-    const STORAGE: PlanStorage = PlanStorage::Secret;
-
-    fn is_plan(&self) -> bool {
-        self.type_.as_deref() == Some(SECRET_TYPE)
-    }
-}
-
-/// Whether a ConfigMap or Secret is the plan of the object of this name, or of one that had it
-/// before: it names it as its owner.
-pub fn is_of(found: &ObjectMeta, object: &str) -> bool {
-    owners(found, object).next().is_some()
-}
-
-/// Whether it is of the object of this name and uid itself, not of one that had the name before.
-pub fn is_of_this(found: &ObjectMeta, object: &str, uid: Option<&str>) -> bool {
-    owners(found, object).any(|owner| Some(&*owner.uid) == uid)
-}
-
-fn owners<'a>(found: &'a ObjectMeta, object: &'a str) -> impl Iterator<Item = &'a OwnerReference> {
-    let owners = found.owner_references.iter().flatten();
-    owners.filter(move |owner| {
-        let group = owner.api_version.split('/').next();
-        group == Some(&DirectorySync::group(&()))
-            && owner.kind == DirectorySync::kind(&())
-            && owner.name == object
-    })
-}
-
-fn check_ours<K: Stored>(found: &K, object: &DirectorySync, name: &str) -> Result<(), PlanError> {
-    if found.is_plan() && is_of(found.meta(), &object.name_any()) {
+fn check_ours<K: Companion>(
+    found: &K,
+    object: &DirectorySync,
+    name: &str,
+) -> Result<(), PlanError> {
+    if companion::is_ours(found, &object.name_any()) {
         return Ok(());
     }
     Err(PlanError::Foreign {
         storage: K::STORAGE,
         name: name.to_owned(),
     })
-}
-
-fn api<K>(client: &Client, object: &DirectorySync) -> Api<K>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-{
-    Api::namespaced(client.clone(), &object.namespace().unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_object_is_of_the_resource_with_its_uid_alone() {
-        let owner = OwnerReference {
-            api_version: DirectorySync::api_version(&()).into(),
-            kind: DirectorySync::kind(&()).into(),
-            name: "staff".into(),
-            uid: "1".into(),
-            ..OwnerReference::default()
-        };
-        let found = ObjectMeta {
-            owner_references: Some(vec![owner]),
-            ..ObjectMeta::default()
-        };
-        assert!(is_of_this(&found, "staff", Some("1")));
-        for (name, uid) in [("staff", Some("2")), ("staff", None), ("other", Some("1"))] {
-            assert!(!is_of_this(&found, name, uid), "{name} {uid:?}");
-        }
-        assert!(is_of(&found, "staff") && !is_of(&found, "other"));
-    }
 }

@@ -5,20 +5,21 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::args::{ExplainArgs, ExplainOutput};
 use super::cluster::Cluster;
+use super::companion::{self, Expected};
 use super::error::PluginError;
 use super::resource::Resource;
 use super::wait::Display;
 use crate::api::annotations::EXPLAIN;
 use crate::api::spec::PlanStorage;
 use crate::cli::output::print;
-use crate::controller::explain::{ANSWER, Answer, ID, Kept, name};
-use crate::controller::plan;
+use crate::controller::companion::Companion;
+use crate::controller::explain::{ANSWER, Answer, ID, name};
 use crate::sync::explain::{Explanation, Question};
 use crate::text::{escaped_json, sanitize};
 
@@ -137,46 +138,32 @@ async fn answer(
     id: &str,
 ) -> Result<Option<Answer>, PluginError> {
     match resource.plan_storage() {
-        storage @ PlanStorage::ConfigMap => {
-            answer_in::<ConfigMap>(cluster, resource, storage, id).await
-        }
-        storage @ PlanStorage::Secret => answer_in::<Secret>(cluster, resource, storage, id).await,
+        PlanStorage::ConfigMap => answer_in::<ConfigMap>(cluster, resource, id).await,
+        PlanStorage::Secret => answer_in::<Secret>(cluster, resource, id).await,
     }
 }
 
-async fn answer_in<K: Kept>(
+async fn answer_in<K: Companion>(
     cluster: &Cluster,
     resource: &Resource,
-    storage: PlanStorage,
     id: &str,
 ) -> Result<Option<Answer>, PluginError> {
-    let namespace = resource.namespace();
-    let api: Api<K> = Api::namespaced(cluster.client.clone(), namespace);
-    let name = name(resource.name());
-    let asked = cluster.asked("get", storage.resource(), Some(namespace));
-    let found = api.get_opt(&name).await;
-    let Some(found) = found.map_err(|error| asked.failed(error))? else {
+    let expected = Expected {
+        name: &name(resource.name()),
+        what: "of",
+        then: "and ask again",
+    };
+    let found = companion::get::<K>(cluster, resource, &expected).await?;
+    let Some(mut found) = found else {
         return Ok(None);
     };
-    if !plan::is_of(found.meta(), resource.name()) {
-        return Err(PluginError::NotNow(format!(
-            "{} {name:?} isn't of {}: somebody else made it; delete or rename it, and ask again",
-            storage.kind(),
-            resource.full_name()
-        )));
-    }
-    let uid = resource.object.metadata.uid.as_deref();
-    if !plan::is_of_this(found.meta(), resource.name(), uid) {
+    if found.take_text(ID).as_deref() != Some(id) {
         return Ok(None);
     }
-    let text = found.text();
-    if text.get(ID).map(String::as_str) != Some(id) {
-        return Ok(None);
-    }
-    let Some(answer) = text.get(ANSWER) else {
+    let Some(answer) = found.take_text(ANSWER) else {
         return Ok(None);
     };
-    let answer = serde_json::from_str(answer).map_err(|error| {
+    let answer = serde_json::from_str(&answer).map_err(|error| {
         PluginError::NotNow(format!(
             "the answer isn't in a form that this version of the plugin reads ({}): use the plugin of \
              the operator's version",

@@ -3,17 +3,17 @@
 use std::process::ExitCode;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::Api;
 
 use super::args::HistoryArgs;
 use super::cluster::Cluster;
+use super::companion::{self, Expected};
 use super::error::PluginError;
 use super::resource::Resource;
 use crate::api::spec::PlanStorage;
 use crate::cli::history::shown;
 use crate::cli::output::print;
-use crate::controller::history::{Stored, name};
-use crate::controller::plan::{is_of, is_of_this};
+use crate::controller::companion::Companion;
+use crate::controller::history::{KEY, name};
 use crate::history::{Parsed, parse, unpack};
 
 /// Shows the records that the operator left in the cluster.
@@ -65,32 +65,18 @@ async fn read_from(
     }
 }
 
-async fn read_kind<K: Stored>(
+async fn read_kind<K: Companion>(
     cluster: &Cluster,
     resource: &Resource,
 ) -> Result<Option<String>, PluginError> {
-    let namespace = resource.namespace();
-    let api: Api<K> = Api::namespaced(cluster.client.clone(), namespace);
-    let name = name(resource.name());
-    let asked = cluster.asked("get", K::STORAGE.resource(), Some(namespace));
-    let found = api.get_opt(&name).await;
-    let Some(mut object) = found.map_err(|error| asked.failed(error))? else {
-        return Ok(None);
+    let name = &*name(resource.name());
+    let expected = Expected {
+        name,
+        what: "the history of",
+        then: "and the operator keeps the history there",
     };
-    if !object.is_history() || !is_of(object.meta(), resource.name()) {
-        return Err(PluginError::NotNow(format!(
-            "{} {name:?} isn't the history of {}: somebody else made it; delete or rename it, and the \
-             operator keeps the history there",
-            K::STORAGE.kind(),
-            resource.full_name()
-        )));
-    }
-    let uid = resource.object.metadata.uid.as_deref();
-    if !is_of_this(object.meta(), resource.name(), uid) {
-        // Of an earlier resource of this name. The operator doesn't read it, either.
-        return Ok(None);
-    }
-    let Some(bytes) = object.take() else {
+    let found = companion::get::<K>(cluster, resource, &expected).await?;
+    let Some(bytes) = found.and_then(|mut object| object.take_binary(KEY)) else {
         return Ok(None);
     };
     let text = unpack(&bytes).map_err(|error| {

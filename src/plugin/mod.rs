@@ -23,6 +23,7 @@
 mod approve;
 mod args;
 mod cluster;
+mod companion;
 mod completion;
 mod detail;
 mod error;

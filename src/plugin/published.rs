@@ -1,19 +1,17 @@
 //! The plan that the operator left in the cluster.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::{ByteString, NamespaceResourceScope};
-use kube::Api;
-use serde::de::DeserializeOwned;
 
 use super::cluster::Cluster;
+use super::companion::{self, Expected};
 use super::error::PluginError;
 use super::resource::Resource;
 use crate::api::spec::PlanStorage;
+use crate::controller::companion::Companion;
 use crate::controller::plan::{self, PlanIndex};
 use crate::sync::render::{PlanDocument, read};
 
@@ -79,7 +77,7 @@ impl Published {
         }
     }
 
-    async fn read_kind<K: Stored>(
+    async fn read_kind<K: Companion>(
         cluster: &Cluster,
         resource: &Resource,
         storage: PlanStorage,
@@ -91,21 +89,22 @@ impl Published {
         };
         for attempt in 1..=TRIES {
             let name = plan::name(resource.name());
-            let Some(mut object) = get::<K>(cluster, resource, storage, &name).await? else {
+            let Some(mut object) = get::<K>(cluster, resource, &name).await? else {
                 return Ok(None);
             };
             let written = plan::written(object.meta());
             // An emptied one has no plan.
-            let (Some(index), Some(first)) = (object.take(index_key), object.take(plan_key)) else {
+            let (index, first) = (object.take_text(index_key), object.take_binary(plan_key));
+            let (Some(index), Some(first)) = (index, first) else {
                 return Ok(None);
             };
             let index: PlanIndex =
-                serde_json::from_slice(&index).map_err(|error| another_form(&error))?;
+                serde_json::from_str(&index).map_err(|error| another_form(&error))?;
             let mut parts = vec![first];
             if which == Which::Latest {
                 for name in plan::further_names(resource.name(), &index) {
-                    let part = get::<K>(cluster, resource, storage, &name).await?;
-                    parts.extend(part.and_then(|mut part| part.take(plan::PLAN)));
+                    let part = get::<K>(cluster, resource, &name).await?;
+                    parts.extend(part.and_then(|mut part| part.take_binary(plan::PLAN)));
                 }
             }
             if let Some(whole) = plan::whole(&index, &parts) {
@@ -140,61 +139,17 @@ fn another_form(error: &dyn std::error::Error) -> PluginError {
 }
 
 /// One of the objects of a plan.
-async fn get<K: Stored>(
+async fn get<K: Companion>(
     cluster: &Cluster,
     resource: &Resource,
-    storage: PlanStorage,
     name: &str,
 ) -> Result<Option<K>, PluginError> {
-    let namespace = resource.namespace();
-    let api: Api<K> = Api::namespaced(cluster.client.clone(), namespace);
-    let asked = cluster.asked("get", storage.resource(), Some(namespace));
-    let found = api.get_opt(name).await;
-    let found = found.map_err(|error| asked.failed(error))?;
-    match found {
-        Some(object) if !plan::is_of(object.meta(), resource.name()) => {
-            Err(PluginError::NotNow(format!(
-                "{} {name:?} isn't the plan of {}: somebody else made it; delete or rename it, and the \
-                 operator publishes the plan there",
-                storage.kind(),
-                resource.full_name()
-            )))
-        }
-        found => {
-            // One of an earlier resource of this name isn't this one's plan.
-            let uid = resource.object.metadata.uid.as_deref();
-            Ok(found.filter(|one| plan::is_of_this(one.meta(), resource.name(), uid)))
-        }
-    }
-}
-
-/// A kind of object that holds plans.
-trait Stored:
-    kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + Clone
-    + std::fmt::Debug
-    + DeserializeOwned
-{
-    /// Takes out what is under this key.
-    fn take(&mut self, key: &str) -> Option<Vec<u8>>;
-}
-
-fn take_bytes(data: &mut Option<BTreeMap<String, ByteString>>, key: &str) -> Option<Vec<u8>> {
-    Some(data.as_mut()?.remove(key)?.0)
-}
-
-impl Stored for ConfigMap {
-    fn take(&mut self, key: &str) -> Option<Vec<u8>> {
-        let text = self.data.as_mut().and_then(|data| data.remove(key));
-        let text = text.map(String::into_bytes);
-        text.or_else(|| take_bytes(&mut self.binary_data, key))
-    }
-}
-
-impl Stored for Secret {
-    fn take(&mut self, key: &str) -> Option<Vec<u8>> {
-        take_bytes(&mut self.data, key)
-    }
+    let expected = Expected {
+        name,
+        what: "the plan of",
+        then: "and the operator publishes the plan there",
+    };
+    companion::get(cluster, resource, &expected).await
 }
 
 /// When a plan was written, for a person.
