@@ -335,6 +335,8 @@ fn held_removals(held: &Held, digest: &str) -> HeldRemovals {
     let sample = held.with_limits().take(HELD_SAMPLE_MAX);
     HeldRemovals {
         digest: digest.to_owned(),
+        // Known once the plan is written.
+        plan_digest: None,
         total: number(held.changes.len()),
         members: number(held.members()),
         groups: number(held.groups()),

@@ -64,6 +64,8 @@ pub struct PlanContent {
     binary: BTreeMap<String, ByteString>,
     /// The parts of the plan in further objects; empty where they are as they were.
     further: Vec<Vec<u8>>,
+    /// Identifies what is held, as this plan lists it.
+    held_digest: Option<String>,
     /// When it was written.
     written: Option<Time>,
     /// It was written for another object, which had the name before: it was deleted and made anew, or
@@ -188,6 +190,7 @@ impl PlanContent {
             text: text.map(|(key, text)| (key.to_owned(), text)).into(),
             binary: [first].into(),
             further,
+            held_digest: Some(plan.held_digest),
             ..Self::default()
         };
         content.remember(memberships, ledger);
@@ -197,6 +200,11 @@ impl PlanContent {
     /// What belongs to the plan; `None` where there is none.
     pub fn index(&self) -> Option<PlanIndex> {
         serde_json::from_str(self.text.get(INDEX)?).ok()
+    }
+
+    /// Identifies what is held, as this plan lists it; `None` of one that was read.
+    pub fn held_digest(&self) -> Option<&str> {
+        self.held_digest.as_deref()
     }
 
     /// Keeps the last plan of which something was made beside this one: `before`, or what was kept beside
@@ -431,6 +439,29 @@ fn is_text(key: &str) -> bool {
 
 fn is_binary(key: &str) -> bool {
     [MEMBERSHIPS, LEDGER, PLAN, PREVIOUS].contains(&key)
+}
+
+/// Whether the further objects hold the parts of this plan: anybody who may write them can have changed
+/// them.
+///
+/// # Errors
+/// As [`PlanError`].
+pub async fn has_further(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    content: &PlanContent,
+) -> Result<bool, PlanError> {
+    let index = content.index().unwrap_or_default();
+    let names = further_names(&object.name_any(), &index);
+    for (name, expected) in names.zip(&content.further) {
+        let part = read_named(client, object, storage, &name).await?;
+        let part = part.and_then(|(_, mut part)| part.binary.remove(PLAN));
+        if part.is_none_or(|part| part.0 != *expected) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Writes the further parts of the plan.

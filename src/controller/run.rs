@@ -19,7 +19,7 @@ use super::outcome::{self, PublishedAs, Requeue, RunFailure};
 use super::plan::{self, PlanContent, PlanError, PlanIndex};
 use super::publish::Publisher;
 use super::run_queue::RunPermit;
-use super::state::{Connected, ObjectState, Prepared};
+use super::state::{Connected, HeldList, ObjectState, Prepared};
 use super::watchdog::{Watchdog, is_large};
 use super::{references, requests};
 use crate::api::conditions::{Blocker, ConditionType, SYNCING, SyncOutcome, WAITING, find};
@@ -411,6 +411,7 @@ impl Run<'_> {
         let outcome = SyncOutcome::Syncing { message };
         let status = self.publisher.status_with(state, &outcome, |status| {
             status.progress = Some(outcome::progress(progress));
+            state.plan.identify_held(status);
             status.memberships_digest = state.plan.memberships.clone();
             status.ledger_digest = state.plan.ledger.clone();
         });
@@ -727,6 +728,7 @@ impl Run<'_> {
                 report,
                 crate::source::name(&self.object.spec.source),
             );
+            state.plan.identify_held(status);
             status.last_sync_time = Some(Time(ended));
             status.next_sync_time = self.worth_telling(next, ended).then_some(Time(next));
             status.consecutive_failures = None;
@@ -794,6 +796,7 @@ impl Run<'_> {
         self.record_attempt(state, ended, next, held.as_ref());
         let status = self.publisher.status_with(state, &outcome, |status| {
             self.attempted(status, started);
+            state.plan.identify_held(status);
             status.next_sync_time = Some(Time(next));
             status.consecutive_failures = Some(i64::from(failures));
         });
@@ -869,6 +872,8 @@ impl Run<'_> {
         let before = plan::read(&self.context.client, self.object, storage).await;
         let before = before.ok().flatten();
         let index = before.as_ref().and_then(PlanContent::index);
+        // Whoever may write the object can have changed it.
+        let there = before.as_ref().map(PlanContent::digest);
         let content = match guarded {
             Some(guarded) => {
                 let make = |max| self.content(guarded, max, memberships, ledger);
@@ -888,8 +893,16 @@ impl Run<'_> {
             state.plan.content = None;
             return Ok(None);
         };
+        if let Some(guarded) = guarded {
+            let list = content.held_digest().map(|plan_digest| HeldList {
+                digest: guarded.digest.0.clone(),
+                plan_digest: plan_digest.to_owned(),
+            });
+            state.plan.held = list.filter(|_| guarded.held.is_some());
+        }
         let mut version = None;
-        if state.plan.content != Some(content.digest()) {
+        let digest = Some(content.digest());
+        if state.plan.content != digest || there != digest {
             match plan::write(&self.context.client, self.object, storage, &content).await {
                 Ok(written) => version = written,
                 Err(error) => {
@@ -931,10 +944,14 @@ impl Run<'_> {
     ) -> PlanContent {
         let mut content = make(plan::PLAN_MAX);
         let index = content.index().unwrap_or_default();
-        let is_there = before.is_some_and(|before| before.sha256 == index.sha256);
+        let storage = plan::storage(self.object);
+        let client = &self.context.client;
+        let mut is_there = before.is_some_and(|before| before.sha256 == index.sha256);
+        if index.parts > 1 && is_there {
+            let found = plan::has_further(client, self.object, storage, &content).await;
+            is_there = found.unwrap_or_default();
+        }
         if index.parts > 1 && !is_there {
-            let storage = plan::storage(self.object);
-            let client = &self.context.client;
             if let Err(error) = plan::write_further(client, self.object, storage, &content).await {
                 tracing::warn!(%error, "the plan couldn't be written whole");
                 content = make(plan::FIRST_PART_MAX);
@@ -947,7 +964,8 @@ impl Run<'_> {
             0 => state.plan.reported_omission = false,
             omitted => {
                 let note = format!(
-                    "{omitted} changes and problems had no room in the published plan:                      directory-sync plan on the manifests shows all of them"
+                    "{omitted} changes and problems had no room in the published plan: directory-sync plan on \
+                     the manifests shows all of them"
                 );
                 self.warn_of_omission(state, &note).await;
             }

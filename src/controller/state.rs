@@ -61,6 +61,8 @@ pub struct WrittenPlan {
     pub content: Option<Fingerprint>,
     /// It lists held changes.
     pub lists_held: bool,
+    /// The hold whose changes it lists, and what identifies the list.
+    pub held: Option<HeldList>,
     /// How many changes and problems it lacks, because there was no room for them.
     pub omitted: usize,
     /// Digest of the memberships in it.
@@ -71,6 +73,26 @@ pub struct WrittenPlan {
     pub reported: bool,
     /// An event has said that it can't be written whole.
     pub reported_omission: bool,
+}
+
+/// The held changes of a plan, as it lists them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HeldList {
+    /// The digest that approves them.
+    pub digest: String,
+    /// What identifies the list.
+    pub plan_digest: String,
+}
+
+impl WrittenPlan {
+    /// Writes into status how the plan lists what is held, where both are about the same hold.
+    pub fn identify_held(&self, status: &mut DirectorySyncStatus) {
+        if let (Some(list), Some(held)) = (&self.held, &mut status.held_removals)
+            && list.digest == held.digest
+        {
+            held.plan_digest = Some(list.plan_digest.clone());
+        }
+    }
 }
 
 /// A generation of the spec with its Secrets, read and checked.

@@ -163,6 +163,7 @@ impl Held {
                 if published.document.head.digest == held.digest
                     && published.document.held() > 0 =>
             {
+                published.check_held(resource, held)?;
                 return Ok(Self {
                     digest: held.digest.clone(),
                     total: held.total,

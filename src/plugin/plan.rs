@@ -14,6 +14,7 @@ use super::wait::{Ended, wait};
 use crate::cli::args::OutputArg;
 use crate::cli::output::print;
 use crate::cli::view::view;
+use crate::text::sanitize;
 
 /// Shows the plan that is in the cluster, after a new one was made where that was asked for.
 pub async fn plan(cluster: &Cluster, args: &PlanArgs) -> Result<ExitCode, PluginError> {
@@ -40,10 +41,14 @@ pub async fn plan(cluster: &Cluster, args: &PlanArgs) -> Result<ExitCode, Plugin
             ),
         }));
     };
+    if let Some(warning) = published.warning(&resource) {
+        anstream::eprintln!("warning: {}", sanitize(&warning));
+    }
     let Published {
         document,
         index,
         written,
+        ..
     } = published;
     let name = resource.full_name();
     let text = view(document, &name, &args.view);

@@ -11,6 +11,7 @@ use super::companion::{self, Expected};
 use super::error::PluginError;
 use super::resource::Resource;
 use crate::api::spec::PlanStorage;
+use crate::api::status::HeldRemovals;
 use crate::controller::companion::Companion;
 use crate::controller::plan::{self, PlanIndex};
 use crate::sync::render::{PlanDocument, read};
@@ -23,8 +24,12 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 pub struct Published {
     /// What it says.
     pub document: PlanDocument<'static>,
+    /// Identifies what it lists as held.
+    pub held_digest: String,
     /// What belongs to it.
     pub index: PlanIndex,
+    /// The kind of object it was found in.
+    pub storage: PlanStorage,
     /// When it was written.
     pub written: Option<Time>,
 }
@@ -108,9 +113,11 @@ impl Published {
                 }
             }
             if let Some(whole) = plan::whole(&index, &parts) {
-                let document = read(&whole).map_err(|error| another_form(&error))?;
+                let read = read(&whole).map_err(|error| another_form(&error))?;
                 return Ok(Some(Self {
-                    document,
+                    document: read.document,
+                    held_digest: read.held_digest,
+                    storage,
                     written: index.written.clone().or(written),
                     index,
                 }));
@@ -128,6 +135,41 @@ impl Published {
             resource.name(),
             resource.namespace()
         )))
+    }
+}
+
+impl Published {
+    /// Whether it lists as held what the digest in status stands for: status can be written by the operator
+    /// alone, a plan by whoever may write ConfigMaps.
+    ///
+    /// # Errors
+    /// [`PluginError::NotNow`] where it lists something else.
+    pub fn check_held(&self, resource: &Resource, held: &HeldRemovals) -> Result<(), PluginError> {
+        let rows = i64::try_from(self.document.held()).unwrap_or(i64::MAX);
+        // An operator of an earlier version writes no digest.
+        let expected = held.plan_digest.as_ref();
+        if rows == held.total && expected.is_none_or(|digest| *digest == self.held_digest) {
+            return Ok(());
+        }
+        let (kind, name, namespace) = (self.storage.kind(), resource.name(), resource.namespace());
+        Err(PluginError::NotNow(format!(
+            "{kind} {name}-plan lists other held changes ({rows}) than those that the operator holds ({}): \
+             somebody changed the plan, or a run replaces it right now. Nothing was approved. Have the plan \
+             published anew: kubectl directorysync sync {name} -n {namespace} --wait. Who changed it: kubectl \
+             get {} {} -n {namespace} -o yaml --show-managed-fields",
+            held.total,
+            self.storage.resource(),
+            plan::name(name),
+        )))
+    }
+
+    /// What to say beside the plan where its held changes aren't those of status; `None`: they are, or it is
+    /// another plan than status speaks of.
+    pub fn warning(&self, resource: &Resource) -> Option<String> {
+        let held = resource.status.held_removals.as_ref();
+        let held = held.filter(|held| held.digest == self.document.head.digest)?;
+        let checked = self.check_held(resource, held);
+        checked.err().map(|error| error.to_string())
     }
 }
 

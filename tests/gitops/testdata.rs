@@ -58,6 +58,9 @@ fn anonymous(world: &World, object: &Value) -> Value {
     let held = object.pointer("/status/heldRemovals/digest");
     let digest = held.and_then(Value::as_str).unwrap_or("none").to_owned();
     if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
+        if let Some(held) = status.get_mut("heldRemovals") {
+            held["planDigest"] = DIGEST.into();
+        }
         if status.contains_key("ledgerDigest") {
             status["ledgerDigest"] = DIGEST.into();
         }

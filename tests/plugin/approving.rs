@@ -1,9 +1,23 @@
 //! `kubectl directorysync approve`
 
+use std::io::{Read as _, Write as _};
+
+use data_encoding::HEXLOWER;
 use directory_sync::api::DirectorySync;
+use directory_sync_testing::ran::Ran;
+use directory_sync_testing::world::*;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+use sha2::Digest as _;
 
 use crate::kubectl::plugin;
-use directory_sync_testing::world::*;
+use crate::page::Page;
 
 /// Ten members came from the directory; seven left it, and may not be revoked without approval.
 async fn held(purpose: &str) -> (World, Operator, DirectorySync) {
@@ -105,7 +119,7 @@ async fn a_person_at_a_terminal_is_asked_and_only_a_yes_approves() {
             .args(["-c", &typed])
             .env("KUBECONFIG", world.server().kubeconfig())
             .output();
-        directory_sync_testing::ran::Ran::of(output.await.unwrap())
+        Ran::of(output.await.unwrap())
     };
 
     answer("n")
@@ -118,6 +132,75 @@ async fn a_person_at_a_terminal_is_asked_and_only_a_yes_approves() {
         .ends_with(0)
         .prints("held changes approved");
     eventually("the revocations", || world.revoked() == 7).await;
+    operator.stop().await.unwrap();
+}
+
+/// Changes the published plan as whoever may write ConfigMaps can, with all its sums.
+async fn forge(world: &World, change: impl FnOnce(String) -> String) {
+    let maps: Api<ConfigMap> = Api::namespaced(world.client.clone(), &world.namespace);
+    let map = maps.get("staff-plan").await.unwrap();
+    let packed = &map.binary_data.unwrap()["plan.jsonl.gz"].0;
+    let mut text = String::new();
+    GzDecoder::new(&packed[..])
+        .read_to_string(&mut text)
+        .unwrap();
+    let changed = change(text.clone());
+    assert_ne!(changed, text);
+    let mut gzip = GzEncoder::new(vec![], Compression::fast());
+    gzip.write_all(changed.as_bytes()).unwrap();
+    let packed = gzip.finish().unwrap();
+    let index = &map.data.unwrap()["plan.index.json"];
+    let mut index: Value = serde_json::from_str(index).unwrap();
+    index["sha256"] = HEXLOWER.encode(&sha2::Sha256::digest(&packed)).into();
+    let patch = Patch::Merge(json!({
+        "data": {"plan.index.json": index.to_string()},
+        "binaryData": {"plan.jsonl.gz": ByteString(packed)},
+    }));
+    let parameters = PatchParams::default();
+    maps.patch("staff-plan", &parameters, &patch).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_somebody_changed_is_not_approved_until_the_operator_has_written_it_anew() {
+    let (world, operator, staff) = held("forged").await;
+    let page = Page::open(&world).await;
+    let ask = format!("/{}/staff/do/approve", world.namespace);
+    let refused = |ran: Ran| {
+        ran.ends_with(1)
+            .complains("staff-plan lists other held changes")
+            .complains("sync staff -n")
+            .complains("--show-managed-fields")
+    };
+    let forgeries: [fn(String) -> String; 2] = [
+        |plan| plan.replace("p03@example.com", "contractor@example.com"),
+        |plan| {
+            let is_shown = |line: &&str| !line.starts_with(r#"{"held""#) || line.contains("p03@");
+            plan.split_inclusive('\n').filter(is_shown).collect()
+        },
+    ];
+    for forgery in forgeries {
+        forge(&world, forgery).await;
+        refused(plugin(&world, "approve staff --yes").await);
+        let line = format!("approve staff --yes --digest {}", digest(&staff));
+        refused(plugin(&world, &line).await);
+        plugin(&world, "plan staff")
+            .await
+            .ends_with(0)
+            .complains("warning: ConfigMap staff-plan lists other held changes");
+        let shown = page.get(&ask).await;
+        shown.is(409).says("lists other held changes");
+        assert!(shown.texts("form").is_empty());
+        page.get(&format!("/{}/staff/plan", world.namespace))
+            .await
+            .is(200)
+            .says("lists other held changes");
+
+        plugin(&world, "sync staff --wait").await.ends_with(3);
+        page.get(&ask).await.is(200).says("p03@example.com");
+    }
+    let done = plugin(&world, "approve staff --yes --wait").await;
+    done.ends_with(0).prints("p03@example.com");
+    assert_eq!(world.revoked(), 7);
     operator.stop().await.unwrap();
 }
 

@@ -175,6 +175,10 @@ async fn a_plan_of_thousands_is_published_whole_and_nothing_unseen_is_approved()
             .contains_key("directorysync.dev/approve-removals")
     );
 
+    // The next run publishes what is missing.
+    plugin(&world, "sync staff --wait").await.ends_with(3);
+    plugin(&world, "plan staff").await.ends_with(0);
+
     // A smaller plan takes what it doesn't need out of the cluster.
     world
         .patch(

@@ -223,6 +223,12 @@ pub struct HeldRemovals {
     #[schemars(length(max = 128))]
     pub digest: String,
 
+    /// Identifies the held changes as the plan in `<name>-plan` lists them. `kubectl directorysync approve`
+    /// lets nothing go ahead that is listed differently: status can be written by the operator alone, the
+    /// plan by whoever may write ConfigMaps.
+    #[schemars(length(max = 128))]
+    pub plan_digest: Option<String>,
+
     /// How many changes wait.
     #[schemars(range(min = 0))]
     pub total: i64,

@@ -1,5 +1,7 @@
 //! A plan for people and programs.
 
+use std::io::{Read as _, Write as _};
+
 use directory_sync_core::sync::guard::GuardedPlan;
 use directory_sync_core::sync::plan::Kind;
 use directory_sync_core::sync::policy::{Limit, OffboardingAction};
@@ -7,6 +9,9 @@ use directory_sync_core::sync::render::{
     self, MarkdownOptions, Order, PlanDocument, Selection, Sides, TableOptions, action,
 };
 use directory_sync_core_testing::{directory, organization, policy, sync};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use html5ever::tendril::TendrilSink as _;
 use markup5ever_rcdom::{Handle, NodeData, RcDom};
 use serde_json::{Value, json as value};
@@ -173,6 +178,8 @@ fn a_published_plan_comes_back_whole() {
         let published = render::publish(&document, usize::MAX);
         assert_eq!(published.omitted, 0);
         let read = render::read(&published.bytes).unwrap();
+        assert_eq!(read.held_digest, published.held_digest);
+        let read = read.document;
         assert_eq!(render::json(&read), render::json(&document));
         assert_eq!(render::table(&read, &PIPE), render::table(&document, &PIPE));
         assert!(read.shows_all_held());
@@ -202,6 +209,8 @@ fn what_has_no_room_is_counted_and_held_changes_stand_before_others() {
         assert!(max == 0 || published.bytes.len() <= max, "{max}");
         assert!(published.omitted > 0, "{max} of {whole}");
         let read = render::read(&published.bytes).unwrap();
+        assert_eq!(read.held_digest, published.held_digest, "{max}");
+        let read = read.document;
         assert_eq!((read.held(), read.changes()), (held, document.changes()));
         let shown = render::table(&read, &PIPE);
         assert!(
@@ -226,6 +235,71 @@ fn a_published_plan_that_was_cut_or_changed_is_refused() {
         assert!(render::read(&bytes[..length]).is_err(), "cut at {length}");
     }
     assert!(render::read(b"{}").is_err());
+}
+
+/// The lines of a published plan, changed.
+fn altered(bytes: &[u8], change: impl FnOnce(&mut Vec<String>)) -> Vec<u8> {
+    let mut text = String::new();
+    GzDecoder::new(bytes).read_to_string(&mut text).unwrap();
+    let mut lines: Vec<String> = text.lines().map(|line| format!("{line}\n")).collect();
+    change(&mut lines);
+    let mut gzip = GzEncoder::new(vec![], Compression::fast());
+    gzip.write_all(lines.concat().as_bytes()).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[test]
+fn whatever_is_listed_as_held_has_a_digest_of_its_own() {
+    let plan = plan();
+    let published = render::publish(&document(&plan), usize::MAX);
+    let digest = |change: &dyn Fn(&mut Vec<String>)| {
+        let read = render::read(&altered(&published.bytes, change)).unwrap();
+        (read.held_digest, render::held_table(&read.document, &PIPE))
+    };
+    let replace = |from: &'static str, to: &'static str| {
+        move |lines: &mut Vec<String>| {
+            let line = lines.iter_mut().find(|line| line.contains(from));
+            let line = line.expect("there is such a line");
+            *line = line.replacen(from, to, 1);
+        }
+    };
+    let (same, shown) = digest(&|_| {});
+    assert_eq!(same, published.held_digest);
+    let person = replace(
+        r#"["gone","gone@example.com"]"#,
+        r#"["gone","other@example.com"]"#,
+    );
+    let changes: [(&str, &dyn Fn(&mut Vec<String>)); 6] = [
+        (
+            "a name",
+            &replace(r#""email":"gone@"#, r#""email":"other@"#),
+        ),
+        ("somebody in a group", &person),
+        (
+            "a reason",
+            &replace("1 member would lose", "nobody would lose"),
+        ),
+        ("evidence", &replace("complete list", "list")),
+        ("a row less", &|lines| {
+            lines.retain(|line| !line.starts_with(r#"{"held":[{"action":"Remove""#));
+        }),
+        ("a row more", &|lines| {
+            let held = lines.iter().find(|line| line.starts_with(r#"{"held""#));
+            let held = held.cloned().unwrap();
+            lines.insert(lines.len() - 1, held);
+        }),
+    ];
+    for (what, change) in changes {
+        let (other, shown_now) = digest(change);
+        assert_ne!(shown_now, shown, "{what} is seen");
+        assert_ne!(other, same, "{what}");
+    }
+    // What isn't held may change from run to run.
+    let (other, _) = digest(&replace("new@example.com", "else@example.com"));
+    assert_eq!(other, same);
+    // A second head would be shown in place of the one that was digested.
+    let two = altered(&published.bytes, |lines| lines.insert(1, lines[0].clone()));
+    assert!(render::read(&two).is_err());
 }
 
 #[test]

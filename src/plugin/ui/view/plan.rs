@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::{Frame, above};
+use super::{Frame, above, foreign};
 use crate::plugin::plan::eligibility;
 use crate::plugin::published::{Published, age};
 use crate::plugin::resource::Resource;
@@ -25,6 +25,7 @@ pub fn plan(
                     "The plan of the last run that had anything to do, "
                     (age(published.written.as_ref(), now)) "; " (eligibility(resource)) "."
                 }
+                @if let Some(warning) = published.warning(resource) { p.warning { (foreign(&warning)) } }
                 (html_body(&published.document))
             }
         }

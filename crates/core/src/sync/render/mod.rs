@@ -14,7 +14,7 @@ pub use html::{
     SCRIPT as HTML_SCRIPT, STYLE as HTML_STYLE, body as html_body, held as html_held, html,
 };
 pub use markdown::{MarkdownOptions, markdown};
-pub use published::{PublishedPlan, UnreadablePlan, publish, read};
+pub use published::{PublishedPlan, ReadPlan, UnreadablePlan, publish, read};
 pub use select::{NamePattern, Selection, action};
 pub use table::{Order, TableOptions, held_table, table};
 

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 
+use data_encoding::HEXLOWER;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::document::{ChangeRow, Entry, EvidenceRow, Head, MemberRow, PlanDocument, ProblemRow};
 use crate::sync::plan::Kind;
@@ -27,6 +29,19 @@ pub struct PublishedPlan {
     pub bytes: Vec<u8>,
     /// How many changes and problems had no room.
     pub omitted: usize,
+    /// Identifies what is held, as it stands there: [`ReadPlan::held_digest`].
+    pub held_digest: String,
+}
+
+/// A published plan as it was read.
+#[derive(Debug, Clone)]
+pub struct ReadPlan {
+    /// What it says.
+    pub document: PlanDocument<'static>,
+    /// Identifies what it lists as held: the reasons, each change, and the people in it. Who writes the
+    /// plan's object can change all that is in it, this digest included; so it is compared with one that is
+    /// kept elsewhere.
+    pub held_digest: String,
 }
 
 /// Why a published plan can't be read.
@@ -44,6 +59,9 @@ pub enum UnreadablePlan {
     /// There is no end, or something after it.
     #[error("it has no end")]
     Endless,
+    /// What the plan says as a whole doesn't stand first.
+    #[error("it doesn't begin with its head")]
+    Order,
     /// A small object can be decompressed to a huge one.
     #[error("it is larger than any plan")]
     TooLarge,
@@ -92,11 +110,13 @@ pub fn publish(document: &PlanDocument<'_>, max_bytes: usize) -> PublishedPlan {
         written: 0,
         people: HashMap::new(),
         omitted: BTreeMap::new(),
+        held: Some(HeldDigest::of(&document.head)),
     };
     writer.line(&Line::Plan(Cow::Borrowed(&document.head)));
     for row in document.rows(&document.held) {
         writer.change("held", &row, Line::Held);
     }
+    let held_digest = writer.held.take().map(HeldDigest::finish);
     for problem in &document.problems {
         if writer.has_room("problems") {
             writer.line(&Line::Problem(Cow::Borrowed(problem)));
@@ -109,6 +129,7 @@ pub fn publish(document: &PlanDocument<'_>, max_bytes: usize) -> PublishedPlan {
     let sum = omitted.values().sum();
     writer.line(&Line::Omitted(omitted));
     PublishedPlan {
+        held_digest: held_digest.unwrap_or_default(),
         bytes: writer.gzip.finish().expect("a vector takes everything"),
         omitted: sum,
     }
@@ -116,6 +137,39 @@ pub fn publish(document: &PlanDocument<'_>, max_bytes: usize) -> PublishedPlan {
 
 /// Room for what the encoder hasn't written yet.
 const ROOM: usize = 96 * 1024;
+
+/// The digest of what is held: of the reasons, and of all lines about people and held changes up to the last
+/// held change. Lines are taken as they stand, so that another version with more in a line reads the same.
+struct HeldDigest {
+    lines: Sha256,
+    held: Sha256,
+}
+
+impl HeldDigest {
+    fn of(head: &Head) -> Self {
+        let because = serde_json::to_vec(&head.held_because).expect("texts have a JSON form");
+        let lines = Sha256::new_with_prefix(because);
+        Self {
+            held: lines.clone(),
+            lines,
+        }
+    }
+
+    fn add(&mut self, line: &Line<'_>, text: &[u8]) {
+        match line {
+            Line::Person(..) => self.lines.update(text),
+            Line::Held(..) => {
+                self.lines.update(text);
+                self.held = self.lines.clone();
+            }
+            Line::Plan(_) | Line::Change(..) | Line::Problem(_) | Line::Omitted(_) => {}
+        }
+    }
+
+    fn finish(self) -> String {
+        HEXLOWER.encode(&self.held.finalize())
+    }
+}
 
 /// The external id and the email of a person.
 type PersonKey<'a> = (Option<Cow<'a, str>>, Option<Cow<'a, str>>);
@@ -131,6 +185,8 @@ struct Writer<'a> {
     written: usize,
     people: HashMap<PersonKey<'a>, u32>,
     omitted: BTreeMap<String, usize>,
+    /// Until all that is held is written.
+    held: Option<HeldDigest>,
 }
 
 impl<'a> Writer<'a> {
@@ -138,6 +194,9 @@ impl<'a> Writer<'a> {
         let mut text = serde_json::to_vec(line).expect("everything in a line has a JSON form");
         text.push(b'\n');
         self.written += text.len();
+        if let Some(held) = &mut self.held {
+            held.add(line, &text);
+        }
         self.gzip
             .write_all(&text)
             .expect("a vector takes everything");
@@ -193,16 +252,18 @@ impl<'a> Writer<'a> {
 ///
 /// # Errors
 /// As [`UnreadablePlan`].
-pub fn read(bytes: &[u8]) -> Result<PlanDocument<'static>, UnreadablePlan> {
+pub fn read(bytes: &[u8]) -> Result<ReadPlan, UnreadablePlan> {
     read_within(bytes, IN_MEMORY_MAX)
 }
 
-fn read_within(bytes: &[u8], memory: usize) -> Result<PlanDocument<'static>, UnreadablePlan> {
+fn read_within(bytes: &[u8], memory: usize) -> Result<ReadPlan, UnreadablePlan> {
     let mut lines = BufReader::new(GzDecoder::new(bytes).take(DECOMPRESSED_MAX as u64));
     let mut document = PlanDocument::default();
+    let mut held = HeldDigest::of(&document.head);
     let mut room = Room(memory);
     let mut people: Vec<MemberRow<'static>> = vec![];
     let mut text = String::new();
+    let mut begun = false;
     loop {
         text.clear();
         let mut line = lines.by_ref().take(LINE_MAX as u64 + 1);
@@ -213,8 +274,16 @@ fn read_within(bytes: &[u8], memory: usize) -> Result<PlanDocument<'static>, Unr
             return Err(UnreadablePlan::TooLarge);
         }
         room.take(text.len() + size_of::<ChangeRow<'_>>())?;
-        match serde_json::from_str::<Line<'static>>(&text)? {
-            Line::Plan(head) => document.head = head.into_owned(),
+        let begun = std::mem::replace(&mut begun, true);
+        let line = serde_json::from_str::<Line<'static>>(&text)?;
+        held.add(&line, text.as_bytes());
+        match line {
+            // Another one after people or changes would have them digested with other reasons than are shown.
+            Line::Plan(_) if begun => return Err(UnreadablePlan::Order),
+            Line::Plan(head) => {
+                document.head = head.into_owned();
+                held = HeldDigest::of(&document.head);
+            }
             Line::Person(external_id, email) => people.push(MemberRow {
                 external_id,
                 email,
@@ -236,7 +305,10 @@ fn read_within(bytes: &[u8], memory: usize) -> Result<PlanDocument<'static>, Unr
                 text.clear();
                 // To the checksum: that it was reached says that nothing is missing.
                 return match lines.read_line(&mut text)? {
-                    0 => Ok(document),
+                    0 => Ok(ReadPlan {
+                        document,
+                        held_digest: held.finish(),
+                    }),
                     _ => Err(UnreadablePlan::Endless),
                 };
             }
@@ -325,7 +397,7 @@ mod tests {
     #[test]
     fn a_plan_that_would_fill_the_memory_is_refused() {
         let read = |times| read_within(&with_member(times), 8 << 20);
-        let members = read(6).map(|document| document.changes.len());
+        let members = read(6).map(|read| read.document.changes.len());
         assert!(matches!(members, Ok(1)), "{members:?}");
         let refused = read(8);
         assert!(
