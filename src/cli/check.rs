@@ -38,8 +38,11 @@ async fn check_one(session: &Session) -> Result<bool, CliError> {
         result: Ok("the spec is valid; the Secrets and ConfigMaps it names are there".into()),
     };
     let mut well = show(&[settings])?;
-    for text in &session.policy.without_effect {
-        print(&format!("  note    settings: {}\n", sanitize(text)))?;
+    for doubt in &session.policy.doubts {
+        print(&format!(
+            "  note    settings: {}\n",
+            sanitize(&doubt.message)
+        ))?;
     }
     // Both sides, whatever the first one says: a person wants to know all that is wrong.
     let span = session.object.span();

@@ -1,5 +1,7 @@
 //! Settings that are valid and do nothing: somebody believes that they do something.
 
+use directory_sync_core::sync::policy::{Offboarding, OffboardingAction};
+
 use crate::api::spec::{DeparturePolicy, DirectorySyncSpec};
 
 /// Settings of the spec that have no effect, each with why and what to do.
@@ -56,6 +58,20 @@ pub(super) fn without_effect(spec: &DirectorySyncSpec) -> Vec<String> {
         }
     }
     found
+}
+
+/// Why nobody would be offboarded, where that isn't what the spec says in words.
+///
+/// `tells_disabled`: whether the source can tell that an account is disabled.
+pub(super) fn nobody_offboarded(offboarding: &Offboarding, tells_disabled: bool) -> Option<String> {
+    let asked_for = offboarding.disabled != OffboardingAction::Retain;
+    let absent_stay = offboarding.absent == OffboardingAction::Retain;
+    (asked_for && absent_stay && !tells_disabled).then(|| {
+        "nobody is offboarded: which accounts are disabled isn't known, and absent people keep their access. \
+         Set source.ldap.users.disabled or source.ldap.preset; or offboarding.absent to Revoke; or, if \
+         leavers are to stay, offboarding.disabled to Retain"
+            .to_owned()
+    })
 }
 
 fn is_everything(pattern: &str) -> bool {

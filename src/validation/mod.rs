@@ -22,6 +22,7 @@ use directory_sync_core::sync::policy::Policy;
 use crate::api::spec::{DirectorySyncSpec, Mode};
 use crate::checks::{Checks, InvalidSpec};
 use crate::organization::{self, ValidatedOrganization};
+use crate::problem::{Problem, ProblemReason};
 use crate::references::{self, KeyOf, Reference, is_object_name};
 use crate::schedule::Schedule;
 use crate::source::{self, SourceSettings};
@@ -78,15 +79,22 @@ impl ValidatedSpec {
             }
         }
         match (schedule, policy, organization, source, checks.finish()) {
-            (Some(schedule), Some(policy), Some(organization), Some(source), Ok(())) => Ok(Self {
-                suspended: spec.suspend.unwrap_or_default(),
-                mode: spec.mode.unwrap_or_default(),
-                schedule,
-                drift_check_interval,
-                policy,
-                organization,
-                source,
-            }),
+            (Some(schedule), Some(mut policy), Some(organization), Some(source), Ok(())) => {
+                let told = source.tells_disabled();
+                let nobody = effect::nobody_offboarded(&policy.offboarding, told);
+                let nobody =
+                    nobody.map(|text| Problem::new(ProblemReason::NobodyOffboarded, text, []));
+                policy.doubts.extend(nobody);
+                Ok(Self {
+                    suspended: spec.suspend.unwrap_or_default(),
+                    mode: spec.mode.unwrap_or_default(),
+                    schedule,
+                    drift_check_interval,
+                    policy,
+                    organization,
+                    source,
+                })
+            }
             (.., Err(invalid)) => Err(invalid),
             _ => unreachable!("a part is left out only together with what is wrong with it"),
         }

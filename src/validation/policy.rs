@@ -9,6 +9,7 @@ use super::effect::without_effect;
 use crate::api::spec::{self, DeparturePolicy, DirectorySyncSpec};
 use crate::checks::Checks;
 use crate::directory::Email;
+use crate::problem::{Problem, ProblemReason};
 use directory_sync_core::sync::policy::{
     Glob, GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Restore,
     UserFilter,
@@ -63,10 +64,12 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
     let losses = losses?.unwrap_or(LOSSES);
     let disabled_limit = disabled_limit?.unwrap_or_else(|| wider(losses, DISABLED));
     let never_send = never_send(checks, spec);
+    let doubts = without_effect(spec).into_iter();
+    let doubts = doubts.map(|text| Problem::new(ProblemReason::NoEffect, text, []));
     Some(Policy {
         external_id_prefix,
         never_send,
-        without_effect: without_effect(spec),
+        doubts: doubts.collect(),
         users: UserFilter {
             include: globs(users.include),
             exclude: globs(users.exclude),

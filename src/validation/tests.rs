@@ -64,6 +64,35 @@ fn people_get_their_access_back_only_where_this_resource_takes_it_away() {
 }
 
 #[test]
+fn that_nobody_would_be_offboarded_is_told_unless_it_is_asked_for() {
+    let told = |source: Value, offboarding: Value| {
+        let mut spec = least();
+        spec["offboarding"] = offboarding;
+        let ldap = spec["source"]["ldap"].as_object_mut().unwrap();
+        ldap.extend(source.as_object().unwrap().clone());
+        let doubts = validated(&spec).unwrap().policy.doubts;
+        let mut reasons = doubts.into_iter().map(|doubt| doubt.reason);
+        reasons.any(|reason| reason == ProblemReason::NobodyOffboarded)
+    };
+    assert!(told(json!({}), json!({})));
+    assert!(told(
+        json!({"preset": "LLDAP"}),
+        json!({"disabled": "Remove"})
+    ));
+    for (source, offboarding) in [
+        (
+            json!({"users": {"disabled": {"attribute": "pwdAccountLockedTime"}}}),
+            json!({}),
+        ),
+        (json!({"preset": "FreeIPA"}), json!({})),
+        (json!({}), json!({"absent": "Revoke"})),
+        (json!({}), json!({"disabled": "Retain"})),
+    ] {
+        assert!(!told(source.clone(), offboarding), "{source}");
+    }
+}
+
+#[test]
 fn limits_are_numbers_or_shares() {
     let limit = |limit: Value| {
         let mut spec = least();

@@ -104,7 +104,8 @@ async fn a_plan_is_read_from_the_secret_and_while_it_moves_from_where_it_still_i
         .prints("p03@example.com");
 
     let literal = "--from-literal=plan.md=mine";
-    let create = ["create", "secret", "generic", "staff-plan", literal];
+    let kind = "--type=directorysync.dev/plan";
+    let create = ["create", "secret", "generic", "staff-plan", literal, kind];
     world.kubectl(&create);
     plugin(&world, "plan staff")
         .await

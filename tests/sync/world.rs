@@ -155,7 +155,7 @@ pub async fn organization(config: Config) -> SimulatedOrganization {
 pub fn policy() -> Policy {
     Policy {
         never_send: Some(Default::default()),
-        without_effect: vec![],
+        doubts: vec![],
         external_id_prefix: String::new(),
         users: UserFilter::default(),
         groups: GroupFilter {

@@ -23,7 +23,7 @@ use directory_sync_core::sync::seats::seats;
 pub fn policy() -> Policy {
     Policy {
         never_send: Some(Default::default()),
-        without_effect: vec![],
+        doubts: vec![],
         external_id_prefix: String::new(),
         users: UserFilter::default(),
         groups: GroupFilter::default(),

@@ -75,6 +75,8 @@ pub enum ProblemReason {
     UnmatchedExclusion,
     /// A setting of the spec has no effect, because of another one or of the kind of directory.
     NoEffect,
+    /// Whoever leaves the company keeps access: neither disabled accounts nor absent people would be told.
+    NobodyOffboarded,
 }
 
 impl ProblemReason {

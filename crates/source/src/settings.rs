@@ -31,6 +31,11 @@ pub trait SourceSettings: fmt::Debug + Send + Sync {
     /// servers are looked up, the domain.
     fn hosts(&self) -> Vec<String>;
 
+    /// Whether it can be told of an account that it is disabled.
+    fn tells_disabled(&self) -> bool {
+        true
+    }
+
     /// The directory, ready to be read, with the credentials that `data` holds, or an identity that
     /// `environment` gives. `observer` is called for each request. Connects to nothing yet.
     ///

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::directory::Email;
 pub use crate::directory::Glob;
+use crate::problem::Problem;
 pub use crate::sync::limits::Limit;
 
 /// The rules of one resource, checked.
@@ -25,8 +26,9 @@ pub struct Policy {
     /// members who were invited by hand. `None`: nobody said who they are, so nobody is revoked
     /// there.
     pub never_send: Option<BTreeSet<Email>>,
-    /// Settings of the spec that have no effect, each with why and what to do.
-    pub without_effect: Vec<String>,
+    /// What is valid in the spec and yet can't be meant: settings that have no effect, each with why and
+    /// what to do.
+    pub doubts: Vec<Problem>,
 }
 
 /// Which people are in scope, by email. Empty lists let everyone through.

@@ -221,7 +221,7 @@ pub fn policies(prefix: &'static str) -> impl Strategy<Value = Policy> {
     (users, groups, onboarding, offboarding).prop_map(
         move |(users, groups, onboarding, offboarding)| Policy {
             never_send: Some(Default::default()),
-            without_effect: vec![],
+            doubts: vec![],
             external_id_prefix: prefix.into(),
             users,
             groups,

@@ -63,6 +63,10 @@ impl SourceSettings for Configured {
         servers.map(|server| server.host.clone()).collect()
     }
 
+    fn tells_disabled(&self) -> bool {
+        self.settings.users.disabled.is_some()
+    }
+
     fn connect(
         &self,
         data: &ReferencedData,

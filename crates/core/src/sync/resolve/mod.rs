@@ -78,8 +78,7 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Result<Roster
         .all(|person| person.eligibility != Eligibility::Active);
     set_shared_emails_aside(&mut people, &unidentified, &mut own);
 
-    let ineffective = policy.without_effect.iter();
-    own.extend(ineffective.map(|text| Problem::new(ProblemReason::NoEffect, text, [])));
+    own.extend_from_slice(&policy.doubts);
     own.sort_by(|a, b| (a.reason, &a.external_ids).cmp(&(b.reason, &b.external_ids)));
     own.into_iter().for_each(|problem| problems.add(problem));
     Ok(Roster {
