@@ -231,7 +231,7 @@ async fn a_server_that_cannot_be_read_has_one_resource_whatever_the_prefixes() {
         let mut spec = organization(&world.organization.url(), "org");
         spec["organization"]["externalIdPrefix"] = format!("{name}:").into();
         spec["organization"]["vaultwarden"] = json!({"neverSend": ["owner@example.com"]});
-        spec["offboarding"] = json!({"absent": "Retain"});
+        spec["offboarding"] = json!({"absent": "Retain", "disabled": "Retain"});
         world.resource(name, spec);
     };
     prefixed("berlin");

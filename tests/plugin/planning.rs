@@ -186,7 +186,7 @@ async fn a_plan_of_thousands_is_published_whole_and_nothing_unseen_is_approved()
     world
         .patch(
             "staff",
-            json!({"spec": {"offboarding": {"absent": "Retain"}}}),
+            json!({"spec": {"offboarding": {"absent": "Retain", "disabled": "Retain"}}}),
         )
         .await;
     world.until_ready("staff", "Succeeded").await;

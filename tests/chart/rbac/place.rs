@@ -173,6 +173,7 @@ impl Place {
                     "credentialsSecretRef": {"name": "org"},
                 },
                 "source": source,
+                "offboarding": {"absent": "Revoke"},
                 "planStorage": self.plan_storage,
             },
         });
