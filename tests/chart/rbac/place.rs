@@ -37,6 +37,8 @@ pub struct Place {
     client: Client,
     /// Where the resource's plan is to be kept.
     plan_storage: &'static str,
+    /// By which an operator of the whole cluster knows its own resources.
+    label: &'static str,
     /// A directory that believes the tokens of the ServiceAccount `sync`; `None`: one by LDAP.
     tenant: Option<SimulatedEntra>,
 }
@@ -70,6 +72,10 @@ impl Place {
                 "Secret"
             } else {
                 "ConfigMap"
+            },
+            label: match set.contains("place=cluster") {
+                true => "cluster",
+                false => "other",
             },
             client: client(cluster().kubeconfig()).await,
             tenant: match set.contains("tokenRequests") {
@@ -146,7 +152,10 @@ impl Place {
     }
 
     fn write_resource_and_secret(&self) {
-        let metadata = |name: &str| json!({"name": name, "namespace": self.namespace, "labels": {"place": "cluster"}});
+        let metadata = |name: &str| {
+            let labels = json!({"place": self.label});
+            json!({"name": name, "namespace": self.namespace, "labels": labels})
+        };
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": metadata("org"),
             "stringData": {
