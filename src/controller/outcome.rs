@@ -12,7 +12,7 @@ use crate::api::spec::PlanStorage;
 use crate::api::status::{
     ChangeCounts, HELD_SAMPLE_MAX, HeldRemovals, OrganizationStatus, PROBLEM_SAMPLE_MAX,
     PROBLEMS_MAX, Phase as StatusPhase, ProblemStatus, Progress as StatusProgress,
-    SAMPLE_CHARACTERS_MAX, SourceStatus, WHY_CHARACTERS_MAX,
+    RecognizedStatus, SAMPLE_CHARACTERS_MAX, SourceStatus, WHY_CHARACTERS_MAX,
 };
 use crate::fault::FaultKind;
 use crate::sync::guard::Held;
@@ -233,6 +233,15 @@ pub fn put_report(status: &mut DirectorySyncStatus, report: &Report, source: &st
         active_members: Some(number(counts.active_members())),
         groups: is_readable.then(|| number(counts.organization_groups)),
         managed_groups: Some(number(counts.managed_groups)),
+        recognized: is_readable.then(|| {
+            let recognized = counts.recognized;
+            RecognizedStatus {
+                by_id: Some(number(recognized.by_id)),
+                by_former_id: Some(number(recognized.by_former_id)),
+                by_email: Some(number(recognized.by_email)),
+                not: Some(number(recognized.not)),
+            }
+        }),
     });
     let changes = match report.mode {
         Mode::Apply => report.applied.clone(),

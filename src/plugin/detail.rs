@@ -76,6 +76,9 @@ pub fn facts(resource: &Resource, now: Timestamp) -> Vec<(&'static str, String)>
     }
     if let Some(organization) = &status.organization {
         facts.push(("Organization", sizes(organization)));
+        if let Some(recognized) = recognized(organization) {
+            facts.push(("Recognized", recognized));
+        }
     }
     let mode = if resource.is_preview() {
         "Preview: nothing is changed"
@@ -97,6 +100,20 @@ pub fn facts(resource: &Resource, now: Timestamp) -> Vec<(&'static str, String)>
         facts.push(("Failures", format!("{failures} in a row")));
     }
     facts
+}
+
+/// By what members are recognized, where some aren't by their ID.
+fn recognized(organization: &OrganizationStatus) -> Option<String> {
+    let recognized = organization.recognized.as_ref()?;
+    let count = |count: Option<i64>| count.unwrap_or_default();
+    let (former, email) = (count(recognized.by_former_id), count(recognized.by_email));
+    (former + email > 0).then(|| {
+        format!(
+            "{} by ID, {former} by former ID (DN), {email} by email, {} not at all",
+            count(recognized.by_id),
+            count(recognized.not),
+        )
+    })
 }
 
 fn sizes(organization: &OrganizationStatus) -> String {

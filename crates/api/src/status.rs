@@ -136,6 +136,31 @@ pub struct OrganizationStatus {
     /// Groups that this resource manages.
     #[schemars(range(min = 0))]
     pub managed_groups: Option<i64>,
+
+    /// By what members are recognized as people of the directory. Absent where the server can't be read.
+    pub recognized: Option<RecognizedStatus>,
+}
+
+/// By what members are recognized as people of the directory, when it was last read.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecognizedStatus {
+    /// By the external ID that they have.
+    #[schemars(range(min = 0))]
+    pub by_id: Option<i64>,
+
+    /// By an external ID that is the name (DN) of an entry, as Bitwarden's Directory Connector gives it.
+    #[schemars(range(min = 0))]
+    pub by_former_id: Option<i64>,
+
+    /// By their email: they have no external ID, or one that the directory doesn't have.
+    #[schemars(range(min = 0))]
+    pub by_email: Option<i64>,
+
+    /// Managed members whom the directory doesn't have.
+    #[schemars(range(min = 0))]
+    pub not: Option<i64>,
 }
 
 /// An organization that a resource manages.

@@ -10,8 +10,10 @@ use directory_sync_core::directory::{
 pub struct TestDirectory {
     people: Vec<(String, String, AccountState)>,
     groups: Vec<(String, String, Vec<String>)>,
+    /// Groups by a DN: (dn, id, name, members).
+    group_entries: Vec<(String, String, String, Vec<String>)>,
     /// Entries by a name that isn't their id: (name, id, email).
-    entries: Vec<(String, Option<String>, String)>,
+    entries: Vec<(String, Option<String>, String, AccountState)>,
     /// People of whom it isn't known whether the account may be used: (id, email).
     undecided: Vec<(String, String)>,
     /// Names of groups without an id.
@@ -74,15 +76,29 @@ impl TestDirectory {
     }
 
     /// An active entry whose DN is `dn`; groups have it as `dn`. Its `id` may be another's, too.
-    pub fn entry(mut self, dn: &str, id: &str, email: &str) -> Self {
+    pub fn entry(self, dn: &str, id: &str, email: &str) -> Self {
+        self.entry_in(dn, id, email, AccountState::Active)
+    }
+
+    /// The same, of an account in the given state.
+    pub fn entry_in(mut self, dn: &str, id: &str, email: &str, state: AccountState) -> Self {
         self.entries
-            .push((dn.into(), Some(id.into()), email.into()));
+            .push((dn.into(), Some(id.into()), email.into(), state));
+        self
+    }
+
+    /// A group whose DN is `dn`; members by DN.
+    pub fn group_entry(mut self, dn: &str, id: &str, name: &str, members: &[&str]) -> Self {
+        let members = members.iter().map(|&member| member.into()).collect();
+        self.group_entries
+            .push((dn.into(), id.into(), name.into(), members));
         self
     }
 
     /// An entry whose id can't be read; groups have it as `dn`.
     pub fn unidentified(mut self, dn: &str, email: &str) -> Self {
-        self.entries.push((dn.into(), None, email.into()));
+        let state = AccountState::Active;
+        self.entries.push((dn.into(), None, email.into(), state));
         self
     }
 
@@ -199,10 +215,12 @@ impl TestDirectory {
                 builder.unnamed(key);
             }
         }
-        for (dn, id, email) in &self.entries {
-            let key = builder.key(dn);
+        builder.keys_are_former_ids(|text| text.contains('=').then(|| text.to_lowercase()));
+        for (dn, id, email, state) in &self.entries {
+            let key = builder.key(&dn.to_lowercase());
+            let account = Account::new(*state, "state", "off");
             match id {
-                Some(id) => builder.user(&[key], id, email, Account::ACTIVE, dn),
+                Some(id) => builder.user(&[key], id, email, account, dn),
                 None => builder.unidentified_user(&[key], email, dn, "no id"),
             }
         }
@@ -217,6 +235,12 @@ impl TestDirectory {
         for (id, name, members) in &self.groups {
             let key = builder.key(&format!("@{id}"));
             let members = members.iter().map(|member| builder.key(member)).collect();
+            builder.group(&[key], id, name, members);
+        }
+        for (dn, id, name, members) in &self.group_entries {
+            let key = builder.key(&dn.to_lowercase());
+            let members = members.iter();
+            let members = members.map(|dn| builder.key(&dn.to_lowercase())).collect();
             builder.group(&[key], id, name, members);
         }
         builder.finish()

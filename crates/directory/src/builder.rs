@@ -10,7 +10,8 @@ use crate::problem::{KEPT_PER_REASON, Problem, ProblemReason, Problems};
 use crate::text::sanitize;
 use crate::{
     Account, AccountEvidence, AccountRule, AccountState, Container, Directory, Email, ExternalId,
-    Group, InPart, UnidentifiedGroup, UnidentifiedUser, UnknownMembers, UnusableEmail, User,
+    FormerIds, Group, InPart, UnidentifiedGroup, UnidentifiedUser, UnknownMembers, UnusableEmail,
+    User,
 };
 
 /// How many unknown members are named.
@@ -82,6 +83,7 @@ pub struct DirectoryBuilder {
     last_evidence: Option<Arc<AccountEvidence>>,
     /// Memberships told from the person's side (`memberOf`): (member, group).
     reverse: Vec<(EntryKey, EntryKey)>,
+    former_ids: Option<FormerIds>,
     problems: Problems,
 }
 
@@ -442,6 +444,13 @@ impl DirectoryBuilder {
         None
     }
 
+    /// Says that keys are names (DNs) which another program may have taken for external IDs.
+    /// `normal_form` makes of such an ID what [`Self::key`] was given for the entry, and `None` of any
+    /// other text. Keys that begin with a control character are no such names.
+    pub fn keys_are_former_ids(&mut self, normal_form: fn(&str) -> Option<String>) {
+        self.former_ids = Some(FormerIds::new(normal_form));
+    }
+
     /// Notes that this person's entry doesn't show an attribute by which groups name people.
     pub fn unnamed(&mut self, key: EntryKey) {
         if let Entry::User(index) = self.entries[key.0 as usize] {
@@ -468,6 +477,7 @@ impl DirectoryBuilder {
         }
         self.set_shared_ids_aside();
         self.find_unseen();
+        self.note_former_ids();
         let mut unknown = vec![];
         let mut ambiguous = vec![];
         let mut seen = vec![false; self.entries.len()];
@@ -564,8 +574,25 @@ impl DirectoryBuilder {
                 count: unknown.len(),
                 sample,
             },
+            former_ids: self.former_ids,
             problems: self.problems,
         })
+    }
+
+    /// Notes which entry has which name. Those without an identity have none: who they are isn't known.
+    fn note_former_ids(&mut self) {
+        let Some(former) = &mut self.former_ids else {
+            return;
+        };
+        let names = self.keys.iter();
+        for (name, key) in names.filter(|(name, _)| !name.starts_with(char::is_control)) {
+            match self.entries[*key as usize] {
+                Entry::User(index) => former.person(name, index),
+                Entry::Group(index) => former.group(name, index),
+                _ => {}
+            }
+        }
+        former.sort();
     }
 
     /// Tells which entries lack the attribute of disabled accounts because they may not show it to us.

@@ -7,6 +7,7 @@ pub mod complete;
 mod email;
 mod evidence;
 mod external_id;
+mod former_ids;
 mod glob;
 mod looked_up;
 pub mod problem;
@@ -23,6 +24,7 @@ pub use evidence::{
     Account, AccountEvidence, AccountRule, AccountState, Container, Evidence, ScopeRule,
 };
 pub use external_id::{EXTERNAL_ID_MAX, ExternalId, InvalidExternalId};
+pub use former_ids::FormerIds;
 pub use glob::{Glob, fold};
 pub use looked_up::{LookedUp, Lookup};
 pub use progress::ReadProgress;
@@ -50,6 +52,9 @@ pub struct Directory {
     /// Members of groups that are neither among the people nor the groups that were read: entries
     /// outside the source's filters, computers, contacts.
     pub unknown_members: UnknownMembers,
+    /// The names by which another program may have kept these entries in Bitwarden; `None` where entries
+    /// have no such names.
+    pub former_ids: Option<FormerIds>,
     /// Entries that can't be used, by reason.
     pub problems: Problems,
 }

@@ -146,6 +146,9 @@ impl SetAside {
             let groups = new_places(&self.groups);
             keep(&mut directory.users, &self.users);
             keep(&mut directory.groups, &self.groups);
+            if let Some(former) = &mut directory.former_ids {
+                former.renumber(&users, &groups);
+            }
             for group in &mut directory.groups {
                 let all = (group.users.len(), group.groups.len());
                 group.users = moved(&group.users, &users);

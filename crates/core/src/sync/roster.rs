@@ -7,7 +7,8 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use crate::directory::{
-    AccountRule, Container, Email, Evidence, ExternalId, UnidentifiedGroup, UnidentifiedUser,
+    AccountRule, Container, Email, Evidence, ExternalId, FormerIds, UnidentifiedGroup,
+    UnidentifiedUser,
 };
 use crate::problem::{ProblemReason, Problems};
 
@@ -33,11 +34,42 @@ pub struct Roster {
     pub unidentified_groups: Vec<UnidentifiedGroup>,
     /// By what it was told which accounts are disabled; `None` where nothing was read that would tell.
     pub account_rule: Option<AccountRule>,
+    /// Under which IDs another program may have kept the entries.
+    pub(crate) former: Option<Former>,
     /// Entries left out, by reason.
     pub problems: Problems,
     /// Whether the directory named no one who is active and in scope. People who can't be identified,
     /// or whose entry is broken, may be anybody's: they aren't somebody to believe in.
     pub directory_is_empty: bool,
+}
+
+/// Under which IDs another program may have kept the entries.
+#[derive(Debug, Clone)]
+pub(crate) struct Former {
+    pub ids: FormerIds,
+    /// The ID of each group of the directory, with the prefix, by its index there; `None`: Bitwarden can't
+    /// take it.
+    pub groups: Vec<Option<ExternalId>>,
+}
+
+impl Roster {
+    /// Whose former ID this is: the index of the person whose entry has it for a name (DN). `None` where it
+    /// is somebody's ID now.
+    pub(crate) fn former_person(&self, id: &ExternalId, prefix: &str) -> Option<u32> {
+        let former = self.former.as_ref()?;
+        let name = id.as_str().strip_prefix(prefix)?;
+        if self.by_id.contains_key(id) {
+            return None;
+        }
+        former.ids.find_person(name)
+    }
+
+    /// The ID of the group whose entry has this ID for a name (DN).
+    pub(crate) fn former_group(&self, id: &ExternalId, prefix: &str) -> Option<&ExternalId> {
+        let former = self.former.as_ref()?;
+        let at = former.ids.find_group(id.as_str().strip_prefix(prefix)?)?;
+        former.groups.get(at as usize)?.as_ref()
+    }
 }
 
 /// One person of the directory.

@@ -7,6 +7,7 @@ mod approvals;
 mod elsewhere;
 mod explain;
 mod filters;
+mod former_ids;
 mod groups;
 mod guard;
 mod history;

@@ -161,7 +161,7 @@ fn a_revoked_member_who_is_linked_or_relinked_is_not_restored_with_it() {
 }
 
 #[test]
-fn an_email_of_somebody_whose_id_is_in_use_foreign_or_an_owners_is_a_conflict() {
+fn a_member_whose_id_is_in_use_foreign_or_an_owners_is_left_alone_and_told() {
     let mut policy = unlimited();
     policy.external_id_prefix = "d:".into();
     policy.offboarding.absent = OffboardingAction::Remove;
@@ -182,8 +182,8 @@ fn an_email_of_somebody_whose_id_is_in_use_foreign_or_an_owners_is_a_conflict() 
         [
             (ProblemReason::IdentityConflict, vec!["d:a2", "d:a1"]),
             (ProblemReason::IdentityConflict, vec!["d:b", "other:b"]),
-            (ProblemReason::IdentityConflict, vec!["d:c", "d:c0"]),
             (ProblemReason::EmailChanged, vec!["d:a1"]),
+            (ProblemReason::OwnerRetained, vec!["d:c"]),
         ]
     );
 }

@@ -81,6 +81,7 @@ fn json_says_who_is_concerned_what_is_done_what_waits_and_what_is_wrong() {
             "sizes": {
                 "active": 2, "disabled": 0, "directoryGroups": 3,
                 "members": 2, "managedMembers": 2, "groups": 2, "managedGroups": 2,
+                "recognized": {"byId": 0, "byFormerId": 0, "byEmail": 1, "not": 1},
             },
             "heldBecause": ["1 member would lose something, being absent, out of scope or out of a \
                              group; offboarding.limit allows 0 in 24 hours"],
@@ -382,8 +383,10 @@ fn a_table_counts_first_and_in_a_pipe_leaves_nothing_out() {
             "ldaps://ldap → Example",
             "directory: 2 active, 0 disabled, 3 groups",
             "organization: 2 members (2 ours), 2 groups (2 ours)",
+            "members recognized: 0 by ID, 0 by former ID (DN), 1 by email, 1 not at all",
             "",
             "plan: 1 UpdateGroup, 1 RenameGroup, 1 Relink, 1 Invite, 1 RelinkGroup, 1 CreateGroup",
+            "1 member gets a new ID, which changes nobody's access",
             "",
             "Update group (1)",
             "  Renamed  has other members; +1 −0",

@@ -37,7 +37,9 @@ pub async fn read(
         endpoint,
         root,
     } = session;
-    let builder = Mutex::new(DirectoryBuilder::new());
+    let mut builder = DirectoryBuilder::new();
+    builder.keys_are_former_ids(dn::as_former_id);
+    let builder = Mutex::new(builder);
     let reader = Reader::new(settings, &root.domain, &builder, progress);
     let second = match reader.reads_groups() {
         true => controllers.reconnect(&endpoint, &root.service).await?,

@@ -136,6 +136,11 @@ pub fn keep(
     );
     directory.groups = groups.collect();
     directory.users = users;
+    if let Some(former) = &mut directory.former_ids {
+        let places = is_wanted.iter().zip(&new_index);
+        let places: Vec<_> = places.map(|(wanted, at)| wanted.then_some(*at)).collect();
+        former.renumber(&new_person, &places);
+    }
     // Of a complete directory, this is all that was asked for.
     Ok(Complete::after_last_page(directory))
 }

@@ -32,6 +32,17 @@ pub fn normalize(dn: &str, out: &mut String) {
     }
 }
 
+/// The normal form of a DN that another program may have taken for an external ID; `None` for any other
+/// text. A DN of one part would be a name like `a=b`, which isn't an entry's.
+pub fn as_former_id(text: &str) -> Option<String> {
+    if !text.contains(',') || !is_dn(text) {
+        return None;
+    }
+    let mut normal = String::new();
+    normalize(text, &mut normal);
+    Some(normal)
+}
+
 /// The normal form of the parent of a DN, from its own normal form; empty for one without a parent.
 pub fn parent(normal: &str) -> &str {
     let mut escaped = false;

@@ -31,7 +31,9 @@ pub async fn read(
     settings: &LdapSettings,
     progress: &ReadProgress,
 ) -> Result<Complete<Directory>, LdapFailure> {
-    let builder = Mutex::new(DirectoryBuilder::with_shareable_ids());
+    let mut builder = DirectoryBuilder::with_shareable_ids();
+    builder.keys_are_former_ids(dn::as_former_id);
+    let builder = Mutex::new(builder);
     let (mut connection, endpoint) = connector.first().await?;
     let users = async {
         read_users(&mut connection, settings, &builder, progress).await?;

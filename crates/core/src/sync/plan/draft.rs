@@ -14,7 +14,7 @@ use crate::sync::hash::{MemberSum, hash, person_hash};
 use crate::sync::patterns::Unmatched;
 use crate::sync::plan::groups::{self, Target};
 use crate::sync::plan::people::{self, Presence};
-use crate::sync::plan::{Counts, GroupAction, MemberAction, Revocations, RuleId};
+use crate::sync::plan::{Counts, GroupAction, Kind, Recognized, Revocations, RuleId};
 use crate::sync::policy::{Policy, passes};
 use crate::sync::roster::{Eligibility, Roster};
 
@@ -149,17 +149,16 @@ pub fn draft<'a>(
             [],
         ));
     }
-    let relinked = people.changes.iter().filter(|change| {
-        let action = change.member();
-        matches!(action, Some(MemberAction::Relink { .. }))
-    });
     let unrecognized = content.members.iter().filter(|member| {
         let id = member.external_id.as_ref().filter(ours);
         member.status != MemberStatus::Revoked
             && member.role != MemberRole::Owner
             && id.is_some_and(|id| !roster.by_id.contains_key(id))
+            && !people.renamed.contains_key(&member.id)
+            && !people.by_former_id.contains(&member.id)
     });
-    counts.unrecognized = unrecognized.count().saturating_sub(relinked.count());
+    counts.unrecognized = unrecognized.count();
+    counts.recognized = recognized(roster, content, &people, counts.managed_members, prefix);
     let names = content.groups.iter().map(|group| &*group.name);
     people
         .problems
@@ -185,6 +184,32 @@ pub fn draft<'a>(
         counts,
         disabled_and_not_read,
         kind: DraftKind::Compared(Box::new(compared)),
+    }
+}
+
+/// By what the members are recognized.
+fn recognized(
+    roster: &Roster,
+    content: &Content,
+    people: &people::Decided,
+    managed: usize,
+    prefix: &str,
+) -> Recognized {
+    let ids = content.members.iter().filter_map(|member| {
+        let id = member.external_id.as_ref()?;
+        id.as_str().starts_with(prefix).then_some(id)
+    });
+    let by_id = ids.filter(|id| roster.by_id.contains_key(*id)).count();
+    let by_former_id = people.by_former_id.len();
+    let links = people
+        .changes
+        .iter()
+        .filter(|change| change.kind() == Kind::Link);
+    Recognized {
+        by_id,
+        by_former_id,
+        by_email: people.relinked_by_email + links.count(),
+        not: managed.saturating_sub(by_id + by_former_id + people.relinked_by_email),
     }
 }
 

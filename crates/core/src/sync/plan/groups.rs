@@ -53,12 +53,29 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
         |id| in_scope.contains(id),
     );
 
+    let former = Former::new(roster, &ours, &known, &policy.external_id_prefix);
     let mut missing = vec![];
     for (at, wanted) in roster.groups.iter().enumerate() {
         match ours.get(&wanted.id).map(Vec::as_slice) {
-            None | Some([]) => missing.push(at),
+            None | Some([]) => match former.groups_of(&wanted.id) {
+                [] => missing.push(at),
+                &[(from, group)] if !protected.may_be.contains(&group.id) => {
+                    decided.targets.push((at, Target::Relinked(group.id)));
+                    let from = Some(from.clone());
+                    decided.changes.push(Change {
+                        subject: subject(&wanted.id, &wanted.name, group),
+                        reason: Reason::NewExternalId,
+                        action: Action::Group(GroupAction::Relink { from }),
+                    });
+                }
+                several => decided.problems.push(former_twins(wanted, several)),
+            },
             Some(&[group]) => {
                 decided.targets.push((at, Target::Existing(group.id)));
+                let others = former.groups_of(&wanted.id);
+                if !others.is_empty() {
+                    decided.problems.push(former_twins(wanted, others));
+                }
                 if group.name != wanted.name {
                     let from = group.name.clone();
                     decided.changes.push(Change {
@@ -76,7 +93,7 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
         .iter()
         .filter(|(id, groups)| {
             let may_be = |group: &&Group| protected.may_be.contains(&group.id);
-            !known.contains(*id) && !groups.iter().any(may_be)
+            !known.contains(*id) && !former.ids.contains(*id) && !groups.iter().any(may_be)
         })
         .filter_map(|(id, groups)| match groups.as_slice() {
             &[group] => Some((*id, group)),
@@ -109,7 +126,7 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
             });
         } else {
             let same_name = by_name.get(name).into_iter().flatten();
-            let unused = |id: &ExternalId| !known.contains(id);
+            let unused = |id: &ExternalId| !known.contains(id) && !former.ids.contains(&id);
             let twins: Vec<&Group> = same_name
                 .copied()
                 .filter(|group| group.external_id.as_ref().is_none_or(unused))
@@ -167,6 +184,59 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
     }
     decided.problems.extend(protected.problem("groups"));
     decided
+}
+
+/// Groups whose external id is the name (DN) of a group of the directory: another program kept them under
+/// it. They are that group's, or left alone; none of them is gone.
+struct Former<'a> {
+    ids: HashSet<&'a ExternalId>,
+    /// By the id that the directory's group has now.
+    groups: HashMap<&'a ExternalId, Vec<(&'a ExternalId, &'a Group)>>,
+}
+
+impl<'a> Former<'a> {
+    fn new(
+        roster: &'a Roster,
+        ours: &HashMap<&'a ExternalId, Vec<&'a Group>>,
+        known: &HashSet<&ExternalId>,
+        prefix: &str,
+    ) -> Self {
+        let mut former = Self {
+            ids: HashSet::new(),
+            groups: HashMap::new(),
+        };
+        for (&id, groups) in ours.iter().filter(|(id, _)| !known.contains(**id)) {
+            let Some(now) = roster.former_group(id, prefix) else {
+                continue;
+            };
+            former.ids.insert(id);
+            let of_id = former.groups.entry(now).or_default();
+            of_id.extend(groups.iter().map(|group| (id, *group)));
+        }
+        former
+    }
+
+    fn groups_of(&self, id: &ExternalId) -> &[(&'a ExternalId, &'a Group)] {
+        self.groups.get(id).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Groups of Bitwarden that all have a former id of one group: nobody can tell which is meant.
+fn former_twins(wanted: &RosterGroup, twins: &[(&ExternalId, &Group)]) -> Problem {
+    let mut names: Vec<String> = twins
+        .iter()
+        .map(|(id, group)| format!("{} ({})", sanitize(&group.name), sanitize(id.as_str())))
+        .collect();
+    names.sort();
+    names.truncate(5);
+    let message = format!(
+        "group {} of the directory may be one of several in Bitwarden, whose external ids are its name: \
+         {}; these were left as they are: delete all but the one that is used, in Bitwarden",
+        sanitize(&wanted.name),
+        names.join(", "),
+    );
+    let ids = [wanted.id.clone()];
+    Problem::new(ProblemReason::IdentityConflict, message, ids)
 }
 
 fn subject(external_id: &ExternalId, name: &str, group: &Group) -> Subject {

@@ -194,6 +194,20 @@ impl Counts {
     }
 }
 
+/// By what members of the organization are recognized as people of the directory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Recognized {
+    /// By the external ID that they have.
+    pub by_id: usize,
+    /// By an external ID that is the name (DN) of an entry: another program gave it to them.
+    pub by_former_id: usize,
+    /// By their email: they have no external ID, or one that the directory doesn't have.
+    pub by_email: usize,
+    /// Managed members who aren't: the directory doesn't have them.
+    pub not: usize,
+}
+
 /// Sizes of both sides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -214,6 +228,8 @@ pub struct Counts {
     /// Managed members who aren't revoked and whose ID the directory doesn't have, without owners and
     /// those whom this plan re-links.
     pub unrecognized: usize,
+    /// By what members are recognized; all zero where the server can't be read.
+    pub recognized: Recognized,
     /// All members of the organization.
     pub members: usize,
     /// Groups of the organization that are ours.

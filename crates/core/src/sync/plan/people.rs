@@ -32,6 +32,10 @@ pub(super) struct Decided {
     pub possible_members: HashSet<ExternalId>,
     /// Whether any active person is a member already.
     pub recognizes_somebody: bool,
+    /// Members whose ID is the name (DN) of an entry, under which another program kept them.
+    pub by_former_id: HashSet<Uuid>,
+    /// How many members with an ID that is out of use are recognized by their email.
+    pub relinked_by_email: usize,
     /// Who comes into no group they aren't in: the member with their id may be somebody else's account.
     pub doubtful: HashSet<ExternalId>,
 }
@@ -69,6 +73,7 @@ pub(super) fn decide(
         policy,
         revoked_long_ago,
         index: MemberIndex::new(members, &policy.external_id_prefix),
+        former: FormerMembers::new(roster, members, &policy.external_id_prefix),
         claimed: HashSet::new(),
         protected: Protected::default(),
         decided: Decided {
@@ -79,6 +84,7 @@ pub(super) fn decide(
     decision.report_shared_ids(members);
     decision.report_unknown_statuses(members);
     decision.protect_unidentified(members);
+    decision.keep_undecided_former(members);
     let people = || roster.people.iter().zip(0u32..);
     // Who has the first word about a member found by email: active people, then people whose entry
     // is broken, then disabled ones.
@@ -116,6 +122,7 @@ pub(super) fn decide(
     }
     let problem = std::mem::take(&mut decision.protected).problem("members");
     decision.decided.problems.extend(problem);
+    decision.decided.by_former_id = decision.former.people.into_keys().collect();
     decision.decided
 }
 
@@ -125,6 +132,7 @@ struct Decision<'a> {
     /// Whether earlier runs revoked this person, as this member, so long ago that they may be removed.
     revoked_long_ago: &'a dyn Fn(&ExternalId, Uuid) -> bool,
     index: MemberIndex<'a>,
+    former: FormerMembers<'a>,
     /// Members about whom somebody in the directory was found to have the say, by email.
     claimed: HashSet<Uuid>,
     /// Members who may be an entry that can't be identified.
@@ -136,11 +144,11 @@ impl<'a> Decision<'a> {
     /// Whoever may be an entry that can't be identified keeps what they have.
     fn protect_unidentified(&mut self, members: &[Member]) {
         let roster = self.roster;
+        let former = &self.former.people;
         let is_known = |member: &Member| {
-            let at = member
-                .external_id
-                .as_ref()
-                .and_then(|id| roster.by_id.get(id));
+            let id = member.external_id.as_ref();
+            let at = id.and_then(|id| roster.by_id.get(id));
+            let at = at.or_else(|| former.get(&member.id));
             at.is_some_and(|&at| roster.people[at as usize].eligibility == Eligibility::Active)
         };
         self.protected = Protected::members(
@@ -148,7 +156,10 @@ impl<'a> Decision<'a> {
             members,
             &self.policy.external_id_prefix,
             is_known,
-            |id| roster.by_id.contains_key(id),
+            |id| {
+                let prefix = &self.policy.external_id_prefix;
+                roster.by_id.contains_key(id) || roster.former_person(id, prefix).is_some()
+            },
         );
         self.claimed.extend(&self.protected.may_be);
         self.decided.unmanaged.extend(&self.protected.may_be);
@@ -230,38 +241,7 @@ impl<'a> Decision<'a> {
                     let action = MemberAction::Invite { staged, from };
                     self.change(subject, action, Reason::EmailChanged);
                 } else if member.email != *email {
-                    let (new, old) = (sanitize(email.as_str()), sanitize(member.email.as_str()));
-                    let what_to_do = match member.status {
-                        MemberStatus::Invited => {
-                            let next = match self.policy.onboarding.invite {
-                                true => "invites",
-                                false => "adds",
-                            };
-                            format!(
-                                "whoever owns {old} can still accept the invitation: remove it in \
-                                 Bitwarden; the next run {next} {new}"
-                            )
-                        }
-                        MemberStatus::Staged => format!(
-                            "nobody was invited yet: remove the member in Bitwarden; the next run \
-                             adds {new}"
-                        ),
-                        MemberStatus::Revoked => {
-                            "the access isn't given back while they differ, because \
-                             the id may be another person's now; if it is the same person, change \
-                             the email or restore them in Bitwarden, else remove the member there"
-                                .to_owned()
-                        }
-                        _ => "an account's email can only be changed by its owner; change it in \
-                              Bitwarden first"
-                            .to_owned(),
-                    };
-                    let mut message =
-                        format!("the directory says {new}, Bitwarden says {old}: {what_to_do}");
-                    // The id may be another person's now, whatever account it names.
-                    message.push_str("; until then they come into no more groups");
-                    self.decided.doubtful.insert(person.id.clone());
-                    self.problem(ProblemReason::EmailChanged, message, [person.id.clone()]);
+                    self.report_email_changed(person, email, member);
                     self.keep_other_with_email(person);
                     return;
                 }
@@ -271,6 +251,11 @@ impl<'a> Decision<'a> {
                 self.decided.recognizes_somebody = true;
                 self.keep_other_with_email(person);
             }
+            None if self.former.undecided.contains(&at) => {
+                self.decided.recognizes_somebody = true;
+                self.keep_other_with_email(person);
+            }
+            None if self.by_former_id(at).is_some() => self.active_by_former_id(person, at),
             None => match self.index.by_email.get(email).copied() {
                 None => {
                     self.set(at, Presence::Joins);
@@ -292,6 +277,169 @@ impl<'a> Decision<'a> {
                     );
                 }
             },
+        }
+    }
+
+    /// A member who has another address than the directory says.
+    fn report_email_changed(&mut self, person: &Person, email: &Email, member: &Member) {
+        let (new, old) = (sanitize(email.as_str()), sanitize(member.email.as_str()));
+        let what_to_do = match member.status {
+            MemberStatus::Invited => {
+                let next = match self.policy.onboarding.invite {
+                    true => "invites",
+                    false => "adds",
+                };
+                format!(
+                    "whoever owns {old} can still accept the invitation: remove it in Bitwarden; the \
+                     next run {next} {new}"
+                )
+            }
+            MemberStatus::Staged => format!(
+                "nobody was invited yet: remove the member in Bitwarden; the next run adds {new}"
+            ),
+            MemberStatus::Revoked => {
+                "the access isn't given back while they differ, because the id may be another \
+                 person's now; if it is the same person, change the email or restore them in \
+                 Bitwarden, else remove the member there"
+                    .to_owned()
+            }
+            _ => {
+                "an account's email can only be changed by its owner; change it in Bitwarden first"
+                    .to_owned()
+            }
+        };
+        let mut message = format!("the directory says {new}, Bitwarden says {old}: {what_to_do}");
+        // The id may be another person's now, whatever account it names.
+        message.push_str("; until then they come into no more groups");
+        self.decided.doubtful.insert(person.id.clone());
+        self.problem(ProblemReason::EmailChanged, message, [person.id.clone()]);
+    }
+
+    /// An active person whose member another program kept under the name (DN) of the entry.
+    fn active_by_former_id(&mut self, person: &Person, at: u32) {
+        let Some(member) = self.by_former_id(at) else {
+            return;
+        };
+        let (Some(email), Some(from)) = (&person.email, &member.external_id) else {
+            return;
+        };
+        self.decided.recognizes_somebody = true;
+        self.claim(member);
+        let same_email = member.email == *email;
+        if !same_email && let Some(other) = self.may_have_email(email) {
+            self.claim(other);
+            self.decided.unmanaged.extend([member.id, other.id]);
+            let message = format!(
+                "{} has the external id {}, which is the name of {}'s entry, and {} is the email of \
+                 another member: nobody can tell which of the two is this person, and both were left as \
+                 they are; if both are, remove the one that isn't used in Bitwarden",
+                sanitize(member.email.as_str()),
+                sanitize(from.as_str()),
+                sanitize(email.as_str()),
+                sanitize(email.as_str()),
+            );
+            let ids = [person.id.clone(), from.clone()];
+            self.problem(ProblemReason::IdentityConflict, message, ids);
+            return;
+        }
+        if member.role == MemberRole::Owner {
+            self.keep_owner(person, member);
+            return;
+        }
+        if has_unknown_status(member) {
+            // Told with all others of such a status.
+            self.decided.unmanaged.insert(member.id);
+            return;
+        }
+        self.set(at, Presence::Joins);
+        self.decided.renamed.insert(member.id, person.id.clone());
+        let action = MemberAction::Relink { from: from.clone() };
+        self.change(subject(&person.id, member), action, Reason::NewExternalId);
+        if !same_email {
+            self.report_email_changed(person, email, member);
+        }
+    }
+
+    /// Another member with this email who may be the person, too: without an ID, or with one that is out
+    /// of use.
+    fn may_have_email(&self, email: &Email) -> Option<&'a Member> {
+        match self.index.by_email.get(email) {
+            Some(Found::One(other)) if other.external_id.is_none() || self.is_out_of_use(other) => {
+                Some(other)
+            }
+            _ => None,
+        }
+    }
+
+    /// An owner who has the person's email or former ID keeps the ID that they have: nothing about an
+    /// owner is ever changed.
+    fn keep_owner(&mut self, person: &Person, member: &'a Member) {
+        self.claim(member);
+        self.decided.unmanaged.insert(member.id);
+        let from = member.external_id.as_ref().map_or("", ExternalId::as_str);
+        let message = format!(
+            "{} is an owner and keeps the external id {} and all groups; they come into no more groups \
+             until they have the id {}, which owners are given by hand only (Bitwarden's public API)",
+            sanitize(member.email.as_str()),
+            sanitize(from),
+            sanitize(person.id.as_str()),
+        );
+        self.problem(ProblemReason::OwnerRetained, message, [person.id.clone()]);
+    }
+
+    /// Members who have a former ID of somebody who is a member already, or whose former IDs several
+    /// members have: nobody can tell which of them is the person.
+    fn keep_undecided_former(&mut self, members: &[Member]) {
+        if self.former.people.is_empty() {
+            return;
+        }
+        for member in members {
+            let Some(&at) = self.former.people.get(&member.id) else {
+                continue;
+            };
+            let person = &self.roster.people[at as usize];
+            let is_member = self.index.by_id.contains_key(&person.id);
+            if !is_member && !self.former.undecided.contains(&at) {
+                continue;
+            }
+            self.former.members.remove(&at);
+            self.claim(member);
+            self.decided.unmanaged.insert(member.id);
+            let advice = match member.role {
+                MemberRole::Owner => "owners are never changed",
+                _ => "if both are the same person, remove the one that isn't used in Bitwarden",
+            };
+            let message = format!(
+                "{} has the external id {}, which is the name of an entry that another member stands for, \
+                 too: they were left as they are; {advice}",
+                sanitize(member.email.as_str()),
+                sanitize(member.external_id.as_ref().map_or("", ExternalId::as_str)),
+            );
+            self.problem(
+                ProblemReason::IdentityConflict,
+                message,
+                [person.id.clone()],
+            );
+        }
+    }
+
+    /// Takes access from a member whom another program kept under the name of this person's entry.
+    fn depart_by_former_id(
+        &mut self,
+        person: &Person,
+        member: &'a Member,
+        policy: OffboardingAction,
+        reason: Reason,
+    ) {
+        self.claim(member);
+        self.decided.unmanaged.insert(member.id);
+        // Not for good where the name may be another person's by now.
+        let other_email = person
+            .email
+            .as_ref()
+            .is_some_and(|email| *email != member.email);
+        if member.status != MemberStatus::Revoked || !other_email {
+            self.depart(member, None, policy, reason, evidence(person));
         }
     }
 
@@ -336,7 +484,13 @@ impl<'a> Decision<'a> {
                     && !has_unknown_status(member) =>
             {
                 let from = from.clone();
+                self.decided.relinked_by_email += 1;
                 (MemberAction::Relink { from }, Reason::NewExternalId)
+            }
+            Some(_) if self.is_out_of_use(member) && member.role == MemberRole::Owner => {
+                self.decided.relinked_by_email += 1;
+                self.keep_owner(person, member);
+                return;
             }
             Some(from) => {
                 if self.is_out_of_use(member) {
@@ -376,10 +530,13 @@ impl<'a> Decision<'a> {
         self.decided.unmanaged.insert(other.id);
         let message = format!(
             "{} is the email of an active person, and of another member whose external id {} is out \
-             of use; that member was left as they are: remove them in Bitwarden, or change the \
-             person's email there",
+             of use; that member was left as they are: {}",
             sanitize(other.email.as_str()),
             sanitize(other.external_id.as_ref().map_or("", ExternalId::as_str)),
+            match other.role {
+                MemberRole::Owner => "an owner; change the person's email in Bitwarden",
+                _ => "remove them in Bitwarden, or change the person's email there",
+            },
         );
         let other = other.external_id.clone();
         let ids = [person.id.clone()]
@@ -396,6 +553,9 @@ impl<'a> Decision<'a> {
         let known = self.roster.by_id.contains_key(&person.id);
         if known && let Some(Found::One(_)) = self.index.by_id.get(&person.id) {
             self.set(at, Presence::Stays);
+        } else if let Some(member) = self.by_former_id(at) {
+            self.claim(member);
+            self.decided.unmanaged.insert(member.id);
         }
         if let Some(member) = self.out_of_use_by_email(person) {
             self.claim(member);
@@ -432,6 +592,8 @@ impl<'a> Decision<'a> {
         let evidence = evidence(person);
         if let Some(member) = self.by_id(person) {
             self.depart(member, Some(at), policy, reason, evidence.clone());
+        } else if let Some(member) = self.by_former_id(at) {
+            self.depart_by_former_id(person, member, policy, reason);
         }
         if let Some(member) = self.orphan_by_email(person) {
             // Known under an older id: disabled, not absent.
@@ -444,6 +606,8 @@ impl<'a> Decision<'a> {
     fn absent(&mut self, person: &'a Person, at: u32, policy: OffboardingAction, reason: Reason) {
         if let Some(member) = self.by_id(person) {
             self.depart(member, Some(at), policy, reason, evidence(person));
+        } else if let Some(member) = self.by_former_id(at) {
+            self.depart_by_former_id(person, member, policy, reason);
         }
     }
 
@@ -452,6 +616,9 @@ impl<'a> Decision<'a> {
         let Some(id) = &member.external_id else {
             return;
         };
+        if self.former.people.contains_key(&member.id) {
+            return;
+        }
         if matches!(self.index.by_id.get(id), Some(Found::One(_)))
             && !self.roster.by_id.contains_key(id)
             && !self.claimed.contains(&member.id)
@@ -549,6 +716,13 @@ impl<'a> Decision<'a> {
         }
     }
 
+    /// The one unclaimed member whom another program kept under the name of the entry of the person at
+    /// this index.
+    fn by_former_id(&self, at: u32) -> Option<&'a Member> {
+        let member = self.former.members.get(&at).copied();
+        member.filter(|member| !self.claimed.contains(&member.id))
+    }
+
     /// The one unclaimed member with this person's email, if its id is ours and nobody's in the
     /// directory any more.
     fn orphan_by_email(&self, person: &Person) -> Option<&'a Member> {
@@ -588,7 +762,10 @@ impl<'a> Decision<'a> {
     fn standing_of_id(&self, member: &Member) -> Option<Option<Eligibility>> {
         let id = member.external_id.as_ref()?;
         let at = match self.index.by_id.get(id) {
-            Some(Found::One(_)) => self.roster.by_id.get(id),
+            Some(Found::One(_)) => {
+                let now = self.roster.by_id.get(id);
+                now.or_else(|| self.former.people.get(&member.id))
+            }
             _ => return None,
         };
         Some(at.map(|&at| self.roster.people[at as usize].eligibility))
@@ -643,6 +820,38 @@ struct MemberIndex<'a> {
     /// Only ids of ours.
     by_id: HashMap<&'a ExternalId, Found<'a>>,
     by_email: HashMap<&'a Email, Found<'a>>,
+}
+
+/// Members whose external id is the name (DN) of an entry of the directory: another program kept them
+/// under it. Bitwarden's own connector does, on LDAP.
+struct FormerMembers<'a> {
+    /// By member, the index of the person.
+    people: HashMap<Uuid, u32>,
+    /// By index, the person's one such member.
+    members: HashMap<u32, &'a Member>,
+    /// People with several such members.
+    undecided: HashSet<u32>,
+}
+
+impl<'a> FormerMembers<'a> {
+    fn new(roster: &Roster, members: &'a [Member], prefix: &str) -> Self {
+        let mut former = Self {
+            people: HashMap::new(),
+            members: HashMap::new(),
+            undecided: HashSet::new(),
+        };
+        for member in members {
+            let id = member.external_id.as_ref();
+            let Some(at) = id.and_then(|id| roster.former_person(id, prefix)) else {
+                continue;
+            };
+            former.people.insert(member.id, at);
+            if former.members.insert(at, member).is_some() {
+                former.undecided.insert(at);
+            }
+        }
+        former
+    }
 }
 
 #[derive(Clone, Copy)]

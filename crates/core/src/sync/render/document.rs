@@ -12,7 +12,7 @@ use crate::directory::{Email, Evidence, ExternalId};
 use crate::problem::Problem;
 use crate::sync::guard::GuardedPlan;
 use crate::sync::plan::{
-    Action, Change, Counts, GroupAction, Kind, MemberAction, Name, Names, Reason,
+    Action, Change, Counts, GroupAction, Kind, MemberAction, Name, Names, Reason, Recognized,
 };
 
 /// Kinds as they are shown: what takes access away first, however much else there is.
@@ -82,6 +82,9 @@ pub struct Sizes {
     pub groups: Option<usize>,
     /// Groups that the resource manages.
     pub managed_groups: usize,
+    /// By what members are recognized, where some aren't by their ID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recognized: Option<Recognized>,
 }
 
 impl Sizes {
@@ -94,6 +97,8 @@ impl Sizes {
             managed_members: counts.managed_members,
             groups: (!write_only).then_some(counts.organization_groups),
             managed_groups: counts.managed_groups,
+            recognized: Some(counts.recognized)
+                .filter(|recognized| recognized.by_former_id + recognized.by_email > 0),
         }
     }
 
@@ -492,6 +497,30 @@ impl<'a> PlanDocument<'a> {
             true => "nothing to change".into(),
             false => parts.join(", "),
         }
+    }
+
+    /// How many members get a new ID, and whether that is all that happens; `None` where none does.
+    pub(super) fn new_ids(&self) -> Option<String> {
+        let kinds = || self.changes.iter().map(Entry::kind);
+        let count = kinds()
+            .filter(|kind| matches!(kind, Some(Kind::Link | Kind::Relink)))
+            .count();
+        if count == 0 {
+            return None;
+        }
+        let (members, get) = match count {
+            1 => (super::members(1), "gets"),
+            _ => (super::members(count), "get"),
+        };
+        let keeps = |kind| {
+            use Kind::{Link, Relink, RelinkGroup, RenameGroup};
+            matches!(kind, Some(Link | Relink | RelinkGroup | RenameGroup))
+        };
+        let alone = self.held.is_empty() && kinds().all(keeps);
+        Some(match alone {
+            true => format!("{members} {get} a new ID; nobody loses or gains anything"),
+            false => format!("{members} {get} a new ID, which changes nobody's access"),
+        })
     }
 
     pub(super) fn row<'b>(&'b self, entry: &'b Entry<'a>) -> Cow<'b, ChangeRow<'a>> {

@@ -54,6 +54,15 @@ pub fn markdown(document: &PlanDocument<'_>, options: MarkdownOptions) -> String
             ),
         },
     ]);
+    if let Some(recognized) = &sizes.recognized {
+        page.lines([
+            String::new(),
+            format!("Members recognized: {}.", super::recognized(recognized)),
+        ]);
+    }
+    if let Some(new_ids) = document.new_ids() {
+        page.lines([String::new(), format!("{new_ids}.")]);
+    }
     if document.held() > 0 {
         page.lines([
             String::new(),

@@ -18,7 +18,7 @@ pub use published::{PublishedPlan, ReadPlan, UnreadablePlan, publish, read};
 pub use select::{NamePattern, Selection, action};
 pub use table::{Order, TableOptions, held_table, table};
 
-use crate::sync::plan::{Kind, Reason};
+use crate::sync::plan::{Kind, Reason, Recognized};
 use crate::text::{one_line, visible};
 
 /// Between what a plan makes its changes.
@@ -135,9 +135,9 @@ fn leaving(member: &MemberRow<'_>) -> String {
     }
 }
 
-/// The sizes of both sides, on two lines.
-fn sizes(sizes: &Sizes) -> [String; 2] {
-    [
+/// The sizes of both sides, on two lines, and by what members are recognized, where some aren't by ID.
+fn sizes(sizes: &Sizes) -> Vec<String> {
+    let mut lines = vec![
         format!(
             "directory: {} active, {} disabled, {} groups",
             sizes.active, sizes.disabled, sizes.directory_groups
@@ -152,7 +152,21 @@ fn sizes(sizes: &Sizes) -> [String; 2] {
                 sizes.managed_members, sizes.managed_groups
             ),
         },
-    ]
+    ];
+    lines.extend(
+        sizes
+            .recognized
+            .map(|recognized| format!("members recognized: {}", self::recognized(&recognized))),
+    );
+    lines
+}
+
+/// By what members are recognized, in a few words.
+fn recognized(recognized: &Recognized) -> String {
+    format!(
+        "{} by ID, {} by former ID (DN), {} by email, {} not at all",
+        recognized.by_id, recognized.by_former_id, recognized.by_email, recognized.not
+    )
 }
 
 impl Reason {

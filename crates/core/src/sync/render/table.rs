@@ -50,6 +50,9 @@ pub fn table(document: &PlanDocument<'_>, options: &TableOptions) -> String {
         .for_each(|line| page.line(0, line));
     page.blank();
     page.line(0, &format!("plan: {}", document.summary()));
+    if let Some(new_ids) = document.new_ids() {
+        page.line(0, &new_ids);
+    }
     page.changes(document, &document.changes, "");
     page.left_out(document, "changes");
     if document.held() > 0 {

@@ -15,7 +15,9 @@ use crate::directory::{
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::patterns::Unmatched;
 use crate::sync::policy::{GroupFilter, Policy, UserFilter, passes};
-use crate::sync::roster::{Eligibility, GroupEligibility, Person, Roster, RosterGroup, Unusable};
+use crate::sync::roster::{
+    Eligibility, Former, GroupEligibility, Person, Roster, RosterGroup, Unusable,
+};
 use crate::text::sanitize;
 pub use nesting::NestingTooLarge;
 use shared_emails::set_shared_emails_aside;
@@ -56,11 +58,19 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Result<Roster
         unidentified_users,
         unidentified_groups,
         account_rule,
+        former_ids,
         ..
     } = directory.into_inner();
     let mut own = vec![];
 
     let unidentified_groups = prefixed_groups(unidentified_groups, policy);
+    let former = former_ids.map(|ids| Former {
+        ids,
+        groups: groups
+            .iter()
+            .map(|group| group.id.with_prefix(&policy.external_id_prefix).ok())
+            .collect(),
+    });
     let mut groups = resolve_groups(groups, policy, &mut own)?;
     // Whoever is in such a group can't be told to be in none.
     groups.scope_in_part |= !unidentified_groups.is_empty();
@@ -90,6 +100,7 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Result<Roster
         unidentified,
         unidentified_groups,
         account_rule,
+        former,
         problems,
         directory_is_empty,
     })

@@ -53,6 +53,7 @@ pub fn body(document: &PlanDocument<'_>) -> Markup {
             p { (foreign(&head.source)) " → " (foreign(&head.organization)) }
             @for line in sizes(&head.sizes) { p { (line) } }
             p { strong { "Plan: " (document.summary()) } }
+            @if let Some(new_ids) = document.new_ids() { p { (new_ids) } }
         }
         (contents(document))
         (controls(document, &[&document.held, &document.changes]))
