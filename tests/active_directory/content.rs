@@ -181,6 +181,20 @@ async fn the_email_comes_from_where_the_settings_say() {
         from(put_together).await,
         ["one@corp.example", "two@corp.example"]
     );
+    let mail_or_put_together = EmailFrom::MailOrPrefixAndSuffix {
+        attribute: "sAMAccountName".into(),
+        suffix: "@corp.example".into(),
+    };
+    assert_eq!(
+        from(mail_or_put_together).await,
+        ["one@example.com", "two@corp.example"]
+    );
+    let mut settings = settings_within(&unit);
+    settings.users.mail = Some("userPrincipalName".into());
+    assert_eq!(
+        emails(&read(settings).await),
+        ["one@ad.example.test", "two@ad.example.test"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -257,7 +257,9 @@ refused! {
     Both a_controller_with_a_scheme: "source: {ldap: null, activeDirectory: {controllers: ['ldaps://dc1.corp.example.com'], bindSecretRef: {name: ad}}}",
         at "spec.source.activeDirectory.controllers", "write host names with an optional port, without a scheme: dc1.corp.example.com";
     Both a_suffix_that_is_not_asked_for: "source: {ldap: null, activeDirectory: {domain: corp.example.com, bindSecretRef: {name: ad}, users: {emailSuffix: '@example.com'}}}",
-        at "spec.source.activeDirectory.users", "email: PrefixAndSuffix goes with emailSuffix (@example.com): write both, or neither";
+        at "spec.source.activeDirectory.users", "email: PrefixAndSuffix (or MailOrPrefixAndSuffix) goes with emailSuffix (@example.com): write both, or neither";
+    Both an_attribute_in_place_of_mail_that_is_not_read: "source: {ldap: null, activeDirectory: {domain: corp.example.com, bindSecretRef: {name: ad}, users: {email: ProxyAddresses, emailAttribute: extensionAttribute1}}}",
+        at "spec.source.activeDirectory.users", "emailAttribute stands in for mail: write it with email: Mail, MailOrUserPrincipalName or MailOrPrefixAndSuffix, or leave it out";
 
     Both two_ways_into_entra_id: "source: {ldap: null, entraId: {tenantId: example.com, clientId: 22222222-2222-2222-2222-222222222222, credentials: {clientSecretRef: {name: entra}, workloadIdentity: {}}}}",
         at "spec.source.entraId.credentials", "write exactly one of clientSecretRef, certificateSecretRef and workloadIdentity: {}";

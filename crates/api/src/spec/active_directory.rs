@@ -92,8 +92,12 @@ pub struct UsernamePasswordRef {
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.emailSuffix) ? has(self.email) && self.email == 'PrefixAndSuffix' : !(has(self.email) && self.email == 'PrefixAndSuffix')")
-    .message("email: PrefixAndSuffix goes with emailSuffix (@example.com): write both, or neither"))]
+#[x_kube(
+    validation = Rule::new("has(self.emailSuffix) == (has(self.email) && self.email in ['PrefixAndSuffix', 'MailOrPrefixAndSuffix'])")
+        .message("email: PrefixAndSuffix (or MailOrPrefixAndSuffix) goes with emailSuffix (@example.com): write both, or neither"),
+    validation = Rule::new("!has(self.emailAttribute) || !has(self.email) || self.email in ['Mail', 'MailOrUserPrincipalName', 'MailOrPrefixAndSuffix']")
+        .message("emailAttribute stands in for mail: write it with email: Mail, MailOrUserPrincipalName or MailOrPrefixAndSuffix, or leave it out"),
+)]
 pub struct ActiveDirectoryUsers {
     /// Only people below these DNs (usually OUs). Default: everyone below `baseDn`.
     #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 1024)))]
@@ -112,12 +116,19 @@ pub struct ActiveDirectoryUsers {
     /// Where the email is. Default: `Mail`.
     pub email: Option<ActiveDirectoryEmail>,
 
-    /// The attribute before the `@` with `email: PrefixAndSuffix`. Default: `sAMAccountName`.
+    /// The attribute that is read in place of `mail`, for example `extensionAttribute1`. Default: `mail`.
+    #[x_kube(validation = rules::ldap_attribute())]
+    #[schemars(length(max = 128))]
+    pub email_attribute: Option<String>,
+
+    /// The attribute before the `@` with `email: PrefixAndSuffix` or `MailOrPrefixAndSuffix`. Default:
+    /// `sAMAccountName`.
     #[x_kube(validation = rules::ldap_attribute())]
     #[schemars(length(max = 128))]
     pub email_prefix_attribute: Option<String>,
 
-    /// What follows the prefix, for example `@example.com`. Only with `email: PrefixAndSuffix`.
+    /// What follows the prefix, for example `@example.com`. Only with `email: PrefixAndSuffix` or
+    /// `MailOrPrefixAndSuffix`.
     #[x_kube(validation = rules::email_suffix())]
     #[schemars(length(max = 255))]
     pub email_suffix: Option<String>,
@@ -137,6 +148,8 @@ pub enum ActiveDirectoryEmail {
     ProxyAddresses,
     /// `emailPrefixAttribute` and `emailSuffix` put together.
     PrefixAndSuffix,
+    /// `mail`, or `emailPrefixAttribute` and `emailSuffix` put together where `mail` is empty.
+    MailOrPrefixAndSuffix,
 }
 
 /// How groups are found and read. Groups that aren't wanted still count where a wanted one contains

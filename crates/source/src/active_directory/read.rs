@@ -140,7 +140,8 @@ impl<'a> Reader<'a> {
         let mut home = String::new();
         dn::normalize(domain, &mut home);
         let prefix = match &settings.users.email {
-            EmailFrom::PrefixAndSuffix { attribute, .. } => attribute,
+            EmailFrom::PrefixAndSuffix { attribute, .. }
+            | EmailFrom::MailOrPrefixAndSuffix { attribute, .. } => attribute,
             _ => "sAMAccountName",
         };
         let group_name = settings.groups.as_ref().map_or("name", |g| &g.name);
@@ -164,7 +165,7 @@ impl<'a> Reader<'a> {
                 sid: AttributeName::new("objectSid"),
                 account_control: AttributeName::new("userAccountControl"),
                 primary_group: AttributeName::new("primaryGroupID"),
-                mail: AttributeName::new("mail"),
+                mail: AttributeName::new(settings.users.mail.as_deref().unwrap_or("mail")),
                 principal: AttributeName::new("userPrincipalName"),
                 proxies: AttributeName::new("proxyAddresses"),
                 prefix: AttributeName::new(prefix),

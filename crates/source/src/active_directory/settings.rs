@@ -87,6 +87,8 @@ pub struct Users {
     pub member_of: Vec<String>,
     /// Where the email is.
     pub email: EmailFrom,
+    /// The attribute that is read in place of `mail`; `None`: `mail` itself.
+    pub mail: Option<String>,
 }
 
 /// Where the email of a person is.
@@ -103,6 +105,13 @@ pub enum EmailFrom {
     ProxyAddresses,
     /// An attribute's value and a fixed end.
     PrefixAndSuffix {
+        /// The attribute before the suffix, mostly `sAMAccountName`.
+        attribute: String,
+        /// The suffix with its `@`: `@example.com`.
+        suffix: String,
+    },
+    /// `mail`, or the same put together where that is blank.
+    MailOrPrefixAndSuffix {
         /// The attribute before the suffix, mostly `sAMAccountName`.
         attribute: String,
         /// The suffix with its `@`: `@example.com`.
@@ -239,10 +248,12 @@ impl ActiveDirectorySettings {
             }
         }
         let prefix = match &self.users.email {
-            EmailFrom::PrefixAndSuffix { attribute, .. } => Some(attribute),
+            EmailFrom::PrefixAndSuffix { attribute, .. }
+            | EmailFrom::MailOrPrefixAndSuffix { attribute, .. } => Some(attribute),
             _ => None,
         };
         let attributes = [
+            ("users.emailAttribute", self.users.mail.as_ref()),
             ("users.emailPrefixAttribute", prefix),
             ("groups.nameAttribute", groups.map(|g| &g.name)),
         ];

@@ -174,13 +174,36 @@ fn controller(text: &str) -> Result<Controller, InvalidSettings> {
 
 fn users(checks: &mut Checks, spec: ActiveDirectoryUsers) -> Users {
     let email = spec.email.unwrap_or_default();
-    if spec.email_suffix.is_some() != (email == ActiveDirectoryEmail::PrefixAndSuffix) {
+    let is_put_together = matches!(
+        email,
+        ActiveDirectoryEmail::PrefixAndSuffix | ActiveDirectoryEmail::MailOrPrefixAndSuffix
+    );
+    if spec.email_suffix.is_some() != is_put_together {
         checks.refuse(
             format!("{FIELD}.users"),
-            "email: PrefixAndSuffix goes with emailSuffix (@example.com): write both, or neither",
+            "email: PrefixAndSuffix (or MailOrPrefixAndSuffix) goes with emailSuffix (@example.com): \
+             write both, or neither",
         );
     }
+    let reads_mail = !matches!(
+        email,
+        ActiveDirectoryEmail::UserPrincipalName
+            | ActiveDirectoryEmail::ProxyAddresses
+            | ActiveDirectoryEmail::PrefixAndSuffix
+    );
+    if spec.email_attribute.is_some() && !reads_mail {
+        checks.refuse(
+            format!("{FIELD}.users"),
+            "emailAttribute stands in for mail: write it with email: Mail, MailOrUserPrincipalName or \
+             MailOrPrefixAndSuffix, or leave it out",
+        );
+    }
+    let prefix = spec
+        .email_prefix_attribute
+        .unwrap_or_else(|| "sAMAccountName".to_owned());
+    let suffix = spec.email_suffix.unwrap_or_default();
     Users {
+        mail: spec.email_attribute,
         search_bases: spec.search_bases.unwrap_or_default(),
         filter: spec.filter.as_deref().map(tidy_filter),
         member_of: spec.member_of.unwrap_or_default(),
@@ -190,10 +213,12 @@ fn users(checks: &mut Checks, spec: ActiveDirectoryUsers) -> Users {
             ActiveDirectoryEmail::UserPrincipalName => EmailFrom::UserPrincipalName,
             ActiveDirectoryEmail::ProxyAddresses => EmailFrom::ProxyAddresses,
             ActiveDirectoryEmail::PrefixAndSuffix => EmailFrom::PrefixAndSuffix {
-                attribute: spec
-                    .email_prefix_attribute
-                    .unwrap_or_else(|| "sAMAccountName".to_owned()),
-                suffix: spec.email_suffix.unwrap_or_default(),
+                attribute: prefix,
+                suffix,
+            },
+            ActiveDirectoryEmail::MailOrPrefixAndSuffix => EmailFrom::MailOrPrefixAndSuffix {
+                attribute: prefix,
+                suffix,
             },
         },
     }
@@ -280,6 +305,20 @@ mod tests {
         assert_eq!(listed.users.email, email);
         assert!(listed.groups.unwrap().include_primary);
 
+        let both = settings(json!({
+            "controllers": ["dc1.example.com"],
+            "users": {
+                "emailAttribute": "extensionAttribute1",
+                "email": "MailOrPrefixAndSuffix", "emailSuffix": "@x.example",
+            },
+        }));
+        assert_eq!(both.users.mail.as_deref(), Some("extensionAttribute1"));
+        let email = EmailFrom::MailOrPrefixAndSuffix {
+            attribute: "sAMAccountName".into(),
+            suffix: "@x.example".into(),
+        };
+        assert_eq!(both.users.email, email);
+
         for (wrong, field) in [
             (json!({}), "activeDirectory"),
             (
@@ -303,6 +342,14 @@ mod tests {
             (
                 json!({"controllers": ["dc1"], "users": {"emailSuffix": "@x"}}),
                 "PrefixAndSuffix",
+            ),
+            (
+                json!({"controllers": ["dc1"], "users": {"email": "ProxyAddresses", "emailAttribute": "a"}}),
+                "emailAttribute",
+            ),
+            (
+                json!({"controllers": ["dc1"], "users": {"emailAttribute": "a b"}}),
+                "emailAttribute",
             ),
             (
                 json!({"controllers": ["dc1"], "users": {"memberOf": ["x"]}}),

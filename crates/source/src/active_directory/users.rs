@@ -50,6 +50,9 @@ impl Reader<'_> {
             EmailFrom::UserPrincipalName => attributes.push(&names.principal),
             EmailFrom::ProxyAddresses => attributes.push(&names.proxies),
             EmailFrom::PrefixAndSuffix { .. } => attributes.push(&names.prefix),
+            EmailFrom::MailOrPrefixAndSuffix { .. } => {
+                attributes.extend([&names.mail, &names.prefix]);
+            }
         }
         let catalog = self.settings.global_catalog;
         if self.includes_primary() || catalog {
@@ -143,6 +146,10 @@ impl Reader<'_> {
     fn email(&self, entry: Entry<'_>) -> String {
         let names = &self.names;
         let value = |name| entry.values(name).find(|v: &&str| !v.trim().is_empty());
+        let put_together = |suffix: &str| {
+            let prefix = value(&names.prefix);
+            prefix.map(|prefix| format!("{}{suffix}", prefix.trim()))
+        };
         let email = match &self.settings.users.email {
             EmailFrom::Mail => value(&names.mail).map(str::to_owned),
             EmailFrom::MailOrUserPrincipalName => value(&names.mail)
@@ -154,9 +161,10 @@ impl Reader<'_> {
                 .values(&names.proxies)
                 .find_map(|v| v.strip_prefix("SMTP:"))
                 .map(str::to_owned),
-            EmailFrom::PrefixAndSuffix { suffix, .. } => {
-                value(&names.prefix).map(|prefix| format!("{}{suffix}", prefix.trim()))
-            }
+            EmailFrom::PrefixAndSuffix { suffix, .. } => put_together(suffix),
+            EmailFrom::MailOrPrefixAndSuffix { suffix, .. } => value(&names.mail)
+                .map(str::to_owned)
+                .or_else(|| put_together(suffix)),
         };
         email.unwrap_or_default()
     }
