@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! args        the command line as it is typed
+//! adopt       from the settings of Bitwarden's Directory Connector to manifests
 //! request     what it means, checked
 //! manifests   what the commands without a cluster work on
 //! session     one resource with both its sides, ready to run
@@ -14,6 +15,7 @@
 //! confirm     a question that wants a clear yes
 //! ```
 
+mod adopt;
 pub(crate) mod args;
 mod check;
 pub(crate) mod confirm;
@@ -38,6 +40,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+pub use adopt::AdoptError;
 pub use manifests::ManifestError;
 pub use output::explain;
 pub use request::InvalidRequest;
@@ -58,6 +61,9 @@ pub enum CliError {
     /// The manifests couldn't be read.
     #[error(transparent)]
     Manifests(#[from] ManifestError),
+    /// The connector's settings couldn't be taken over.
+    #[error(transparent)]
+    Adopt(#[from] AdoptError),
     /// Nobody can be asked.
     #[error(
         "there is no terminal to confirm the changes on: look at them with plan, then add --yes"
@@ -102,6 +108,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
             output::print(&crate::api::crd::crds())?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Adopt(args) => adopt::adopt(&args),
         Command::Check(args) => check::check(&args).await,
         Command::Plan(args) => plan::plan(&args).await,
         Command::Explain(args) => explain::explain(&args).await,

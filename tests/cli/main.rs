@@ -5,6 +5,7 @@
 
 mod lab;
 
+mod adopt;
 mod check;
 mod explain;
 mod help;

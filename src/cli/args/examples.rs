@@ -7,6 +7,7 @@ Examples:
   directory-sync sync -f staff.yaml               do it, once
   directory-sync explain -f staff.yaml ann@example.com
                                                   why is she a member, or not?
+  directory-sync adopt --from data.json           come from Bitwarden's Directory Connector
   directory-sync crds | kubectl apply -f -        prepare a cluster for the operator
 
 plan, sync, explain and check need no cluster: they read the same manifests that are applied to one.";
@@ -73,6 +74,19 @@ Examples:
 Exit codes:
   0  every step went well
   1  a step failed";
+
+pub const ADOPT: &str = "\
+Reads the settings of the connector's desktop program or command line, and asks neither side. Writes a
+DirectorySync, its Secrets, and a page that says what is different in meaning, setting by setting.
+
+Examples:
+  directory-sync adopt --from data.json --name staff
+  directory-sync adopt --from data.json --secrets external-secrets --secret-store vault
+  LDAP_PASSWORD=… directory-sync adopt --secret-env directory=LDAP_PASSWORD
+
+Exit codes:
+  0  written; what is missing is on stderr
+  1  something can't be taken over, and nothing was written; the reason is on stderr";
 
 pub const OPERATOR: &str = "\
 Connects as kubectl does: with the pod's service account, or KUBECONFIG. Traces are sent over

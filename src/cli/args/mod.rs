@@ -1,5 +1,6 @@
 //! The command line as it is typed. What it means is checked by [`super::request`].
 
+mod adopt;
 mod examples;
 mod healthy;
 mod history;
@@ -11,6 +12,7 @@ mod view;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use adopt::{AdoptArgs, SecretsForm};
 pub use healthy::HealthyArgs;
 pub use history::{HistoryArgs, HistoryOutput, HistorySelectArgs};
 pub use manifests::ManifestArgs;
@@ -61,6 +63,9 @@ pub enum Command {
     /// Try both sides step by step and say what could be seen and done
     #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
+    /// Take over the settings of Bitwarden's Directory Connector
+    #[command(after_help = examples::ADOPT)]
+    Adopt(AdoptArgs),
     /// Run in a cluster: keep every DirectorySync resource in sync
     #[command(after_help = examples::OPERATOR)]
     Operator(OperatorArgs),

@@ -194,11 +194,12 @@ fn several_members_of_one_name_and_a_member_who_has_the_id_already_are_left_alon
 
 #[test]
 fn an_id_that_somebody_has_now_is_theirs_and_no_former_one() {
-    // The id of one entry is the name of another.
+    // The id of one entry is the name of another, written in another way.
+    let other = "UID=ANN,ou=people,dc=example";
     let directory = directory()
         .entry(ANN, "a1", "ann@example.com")
-        .person(ANN, "other@example.com");
-    let mut organization = organization().member(ANN, "other@example.com");
+        .person(other, "other@example.com");
+    let mut organization = organization().member(other, "other@example.com");
     let run = sync(&directory, &mut organization, &strict());
     assert_eq!(changes(&run), ["Invite a1"]);
 }
@@ -207,12 +208,15 @@ fn an_id_that_somebody_has_now_is_theirs_and_no_former_one() {
 fn with_a_prefix_only_ids_with_it_are_former_ones() {
     let mut policy = strict();
     policy.external_id_prefix = "berlin:".to_owned();
-    let directory = directory().entry(ANN, "a1", "ann@example.com");
+    let directory =
+        directory()
+            .entry(ANN, "a1", "ann@example.com")
+            .entry(BOB, "b1", "bob@example.com");
     let mut organization = organization()
         .member(&format!("berlin:{ANN}"), "ann.old@example.com")
-        .member(BOB, "bob@example.com");
+        .member(BOB, "bob.old@example.com");
     let run = sync(&directory, &mut organization, &policy);
-    assert_eq!(changes(&run), ["Relink berlin:a1"]);
+    assert_eq!(changes(&run), ["Relink berlin:a1", "Invite berlin:b1"]);
 }
 
 #[test]

@@ -1,0 +1,346 @@
+//! Reads the settings of Bitwarden's Directory Connector, in each form that its versions gave `data.json`.
+//!
+//! | form | where the settings are |
+//! |---|---|
+//! | accounts | below the id of each account: `directoryConfigurations` and `directorySettings` |
+//! | numbered | `directoryConfig_0` … `directoryConfig_4` and `syncConfig`, at the top |
+//! | named | `directory_ldap` … `directory_onelogin` and `sync`, at the top |
+//!
+//! Desktop and command line write the same file. Secrets are in the keychain, or in the file where
+//! `BITWARDENCLI_CONNECTOR_PLAINTEXT_SECRETS` was set.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::AdoptError;
+use super::settings::{Kept, Settings, kept};
+
+/// No file of settings is larger.
+const BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Where the connector looks for its folder, in this order.
+const FOLDERS: [&str; 2] = [
+    "BITWARDENCLI_CONNECTOR_APPDATA_DIR",
+    "BITWARDENCONNECTOR_APPDATA_DIR",
+];
+const FOLDER: &str = "Bitwarden Directory Connector";
+const FILE: &str = "data.json";
+
+/// The kinds of directories, in the connector's numbering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Ldap,
+    EntraId,
+    GoogleWorkspace,
+    Okta,
+    OneLogin,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [
+        Self::Ldap,
+        Self::EntraId,
+        Self::GoogleWorkspace,
+        Self::Okta,
+        Self::OneLogin,
+    ];
+
+    /// How its settings are called in messages.
+    pub fn section(self) -> &'static str {
+        match self {
+            Self::Ldap => "ldap",
+            Self::EntraId => "entra",
+            Self::GoogleWorkspace => "gsuite",
+            Self::Okta => "okta",
+            Self::OneLogin => "oneLogin",
+        }
+    }
+
+    /// How it is called, for people.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Ldap => "LDAP or Active Directory",
+            Self::EntraId => "Microsoft Entra ID",
+            Self::GoogleWorkspace => "Google Workspace",
+            Self::Okta => "Okta",
+            Self::OneLogin => "OneLogin",
+        }
+    }
+
+    /// Under which names a file may hold its settings.
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Ldap => &["ldap"],
+            Self::EntraId => &["entra", "azure"],
+            Self::GoogleWorkspace => &["gsuite"],
+            Self::Okta => &["okta"],
+            Self::OneLogin => &["oneLogin", "onelogin"],
+        }
+    }
+
+    /// Which of its settings is the secret, and under which names a file may keep that apart.
+    pub fn secret(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::Ldap => ("password", &["ldapPassword", "secret_ldap"]),
+            Self::EntraId => (
+                "key",
+                &["entraKey", "azureKey", "secret_entra", "secret_azure"],
+            ),
+            Self::GoogleWorkspace => ("privateKey", &["gsuitePrivateKey", "secret_gsuite"]),
+            Self::Okta => ("token", &["oktaToken", "secret_okta"]),
+            Self::OneLogin => (
+                "clientSecret",
+                &["oneLoginClientSecret", "secret_oneLogin", "secret_onelogin"],
+            ),
+        }
+    }
+}
+
+/// What the connector was told.
+#[derive(Debug)]
+pub struct Connector {
+    /// The file.
+    pub path: PathBuf,
+    pub kind: Kind,
+    pub directory: Settings,
+    pub sync: Settings,
+    pub directory_secret: Kept<String>,
+    pub urls: Settings,
+    /// The id of the organization.
+    pub organization: Option<String>,
+    pub client_id: Option<String>,
+    pub client_secret: Kept<String>,
+}
+
+/// The file to read: the one that is named, or the one in the connector's folder.
+///
+/// # Errors
+/// When none is named and the connector's folder isn't known.
+pub fn locate(from: Option<&Path>) -> Result<PathBuf, AdoptError> {
+    let named = from.map(Path::to_owned);
+    let folder = || FOLDERS.iter().find_map(std::env::var_os).map(PathBuf::from);
+    let default = || {
+        let home = PathBuf::from(std::env::var_os("HOME")?);
+        let config = match std::env::var_os("XDG_CONFIG_HOME") {
+            Some(config) => PathBuf::from(config),
+            None => home.join(".config"),
+        };
+        let places = [config, home.join("Library/Application Support")];
+        let mut places = places.iter().map(|place| place.join(FOLDER));
+        places.find(|place| place.join(FILE).is_file())
+    };
+    let path = named
+        .or_else(folder)
+        .or_else(default)
+        .ok_or(AdoptError::NotFound)?;
+    Ok(match path.is_dir() {
+        true => path.join(FILE),
+        false => path,
+    })
+}
+
+/// Reads the file. `organization` chooses one where the file has several.
+///
+/// # Errors
+/// When it can't be read, is damaged, isn't the connector's, or leaves open what is meant.
+pub fn read(path: &Path, organization: Option<&str>) -> Result<Connector, AdoptError> {
+    let io = |error| AdoptError::Io {
+        doing: "read",
+        path: path.to_owned(),
+        error,
+    };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(io)?;
+    file.take(BYTES_MAX).read_to_string(&mut text).map_err(io)?;
+    parse(path, &text, organization)
+}
+
+fn parse(path: &Path, text: &str, organization: Option<&str>) -> Result<Connector, AdoptError> {
+    // Editors of Windows put a byte order mark first.
+    let text = text.trim_start_matches('\u{feff}');
+    let root: Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| AdoptError::Damaged {
+            path: path.to_owned(),
+            line: error.line(),
+            column: error.column(),
+        })?;
+    let account = account(path, &root, organization)?;
+    let nothing = Map::new();
+    let settings = match &account {
+        Some((_, account)) => object(account, "directorySettings").unwrap_or(&nothing),
+        None => &root,
+    };
+    let kind = kind(path, settings)?;
+    let directory = Settings::new(kind.section(), directory_of(kind, account.as_ref(), &root));
+    if directory.is_empty() {
+        return Err(AdoptError::NoDirectory {
+            path: path.to_owned(),
+            kind: kind.describe(),
+        });
+    }
+    let sync = ["sync", "syncConfig"];
+    let sync = sync.iter().find_map(|name| settings.get(*name));
+    let (inside, apart) = kind.secret();
+    let directory_secret = first_kept([
+        directory.secret(inside),
+        secret_apart(apart, account.as_ref(), &root),
+    ]);
+    let of_account = account.as_ref().map(|(_, account)| *account);
+    let keys = of_account.and_then(|account| object(account, "clientKeys"));
+    let profile = of_account.and_then(|account| object(account, "profile"));
+    let text_of = |map: Option<&Map<String, Value>>, key: &str| {
+        let text = map?.get(key)?.as_str()?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    };
+    let client_id = text_of(keys, "clientId")
+        .or_else(|| text_of(profile, "apiKeyClientId"))
+        .or_else(|| text_of(Some(&root), "apiKeyClientId"))
+        .or_else(|| text_of(Some(&root), "clientId"));
+    let client_secret = first_kept([
+        keys.and_then(|keys| keys.get("clientSecret"))
+            .map_or(Kept::Nowhere, kept),
+        secret_apart(
+            &["apiKeyClientSecret", "clientSecret"],
+            account.as_ref(),
+            &root,
+        ),
+    ]);
+    let organization = text_of(Some(settings), "organizationId").or_else(|| {
+        let id = client_id.as_deref()?.strip_prefix("organization.")?;
+        Some(id.to_owned())
+    });
+    let urls = of_account
+        .and_then(|account| object(account, "settings")?.get("environmentUrls"))
+        .or_else(|| object(&root, "global")?.get("environmentUrls"))
+        .or_else(|| root.get("environmentUrls"));
+    Ok(Connector {
+        path: path.to_owned(),
+        kind,
+        directory,
+        sync: Settings::new("sync", sync),
+        directory_secret,
+        urls: Settings::new("environmentUrls", urls),
+        organization,
+        client_id,
+        client_secret,
+    })
+}
+
+fn object<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Map<String, Value>> {
+    map.get(key).and_then(Value::as_object)
+}
+
+/// An account of the file with its id; `None` where the settings are at the top.
+type Account<'a> = (&'a str, &'a Map<String, Value>);
+
+fn account<'a>(
+    path: &Path,
+    root: &'a Map<String, Value>,
+    organization: Option<&str>,
+) -> Result<Option<Account<'a>>, AdoptError> {
+    let accounts: Vec<Account<'a>> = root
+        .iter()
+        .filter_map(|(id, value)| Some((id.as_str(), value.as_object()?)))
+        .filter(|(_, value)| {
+            value.contains_key("directoryConfigurations") || value.contains_key("directorySettings")
+        })
+        .collect();
+    if accounts.is_empty() {
+        let is_ours = |key: &String| {
+            key.starts_with("directoryConfig_")
+                || key.starts_with("directory_")
+                || key == "directoryType"
+        };
+        return match root.keys().any(is_ours) {
+            true => Ok(None),
+            false => Err(AdoptError::NotSettings(path.to_owned())),
+        };
+    }
+    let id_of = |(id, account): &Account<'a>| {
+        let settings = object(account, "directorySettings");
+        let of = settings.and_then(|settings| settings.get("organizationId")?.as_str());
+        of.unwrap_or(id).to_owned()
+    };
+    if let Some(wanted) = organization {
+        let mut fits = accounts.iter();
+        let found = fits.find(|one| one.0 == wanted || id_of(one).eq_ignore_ascii_case(wanted));
+        return match found {
+            Some(found) => Ok(Some(*found)),
+            None => Err(AdoptError::NoSuchOrganization {
+                wanted: wanted.to_owned(),
+                there: accounts.iter().map(id_of).collect(),
+            }),
+        };
+    }
+    let active = root.get("activeUserId").and_then(Value::as_str);
+    let found = match accounts.as_slice() {
+        [only] => Some(only),
+        several => several.iter().find(|(id, _)| Some(*id) == active),
+    };
+    match found {
+        Some(found) => Ok(Some(*found)),
+        None => Err(AdoptError::SeveralOrganizations(
+            accounts.iter().map(id_of).collect(),
+        )),
+    }
+}
+
+fn kind(path: &Path, settings: &Map<String, Value>) -> Result<Kind, AdoptError> {
+    let number = match settings.get("directoryType") {
+        Some(Value::Number(number)) => number.as_u64(),
+        Some(Value::String(text)) => text.parse().ok(),
+        _ => None,
+    };
+    let kind = number.and_then(|number| Kind::ALL.get(usize::try_from(number).ok()?).copied());
+    kind.ok_or_else(|| AdoptError::NoKind(path.to_owned()))
+}
+
+fn directory_of<'a>(
+    kind: Kind,
+    account: Option<&Account<'a>>,
+    root: &'a Map<String, Value>,
+) -> Option<&'a Value> {
+    if let Some((_, account)) = account {
+        let all = object(account, "directoryConfigurations")?;
+        return kind
+            .names()
+            .iter()
+            .filter_map(|name| all.get(*name))
+            .find(|value| value.as_object().is_some_and(|all| !all.is_empty()));
+    }
+    let number = Kind::ALL.iter().position(|one| *one == kind)?;
+    let numbered = root.get(&format!("directoryConfig_{number}"));
+    numbered.or_else(|| {
+        let mut names = kind.names().iter();
+        names.find_map(|name| root.get(&format!("directory_{name}")))
+    })
+}
+
+/// A secret that is kept apart from the settings: at the top, below the account, or with its id in front.
+fn secret_apart(
+    names: &[&str],
+    account: Option<&Account<'_>>,
+    root: &Map<String, Value>,
+) -> Kept<String> {
+    for name in names {
+        let of_account = account.and_then(|(id, account)| {
+            let named = root.get(&format!("{id}_{name}"));
+            named.or_else(|| account.get(*name))
+        });
+        if let Some(value) = of_account.or_else(|| root.get(*name)) {
+            return kept(value);
+        }
+    }
+    Kept::Nowhere
+}
+
+/// A value that is there, else one that is in the keychain.
+fn first_kept(all: [Kept<String>; 2]) -> Kept<String> {
+    let [first, second] = all;
+    match (first, second) {
+        (Kept::Here(value), _) | (_, Kept::Here(value)) => Kept::Here(value),
+        (Kept::Keychain, _) | (_, Kept::Keychain) => Kept::Keychain,
+        _ => Kept::Nowhere,
+    }
+}

@@ -1,0 +1,126 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
+use simulators::organization::{GroupSeed, MemberSeed};
+
+use crate::lab::{BIND_PASSWORD, Lab, entry_uuid};
+
+/// The connector's file for the lab's directory and organization, with its secrets in it.
+fn settings(lab: &Lab) -> Value {
+    let url = lab.slapd.url();
+    let (host, port) = url.trim_start_matches("ldap://").rsplit_once(':').unwrap();
+    let id = lab.organization.organization_id();
+    json!({
+        "authenticatedAccounts": [id],
+        "activeUserId": id,
+        "global": {"stateVersion": 4},
+        id: {
+            "clientKeys": {
+                "clientId": lab.organization.client_id(),
+                "clientSecret": lab.organization.client_secret(),
+            },
+            "directoryConfigurations": {"ldap": {
+                "ad": false, "ssl": false, "hostname": host,
+                "port": port.trim_end_matches('/').parse::<u16>().unwrap(),
+                "rootPath": "dc=example,dc=com",
+                "username": "cn=reader,dc=example,dc=com", "password": "[STORED SECURELY]",
+            }},
+            "directorySettings": {
+                "organizationId": id,
+                "directoryType": 0,
+                "sync": {
+                    "users": true, "groups": true, "interval": 5,
+                    "userObjectClass": "inetOrgPerson", "userPath": "ou=people",
+                    "groupObjectClass": "groupOfNames", "groupPath": "ou=groups",
+                    "memberAttribute": "member",
+                },
+            },
+            "settings": {"environmentUrls": {"base": lab.organization.url()}},
+        },
+    })
+}
+
+/// As the connector left the organization: DNs for IDs, Bob by another address, and a guest invited by hand.
+fn fill(lab: &Lab) {
+    for (uid, email) in [
+        ("ada", "ada@example.com"),
+        ("bob", "robert@example.com"),
+        ("chidi", "chidi@example.com"),
+    ] {
+        let dn = format!("uid={uid},ou=people,dc=example,dc=com");
+        let member = MemberSeed::new(email).external_id(&dn);
+        lab.organization.seed_member(member);
+    }
+    let guest = MemberSeed::new("guest@example.org");
+    lab.organization.seed_member(guest);
+    let group = GroupSeed::new("engineering")
+        .external_id("cn=engineering,ou=groups,dc=example,dc=com")
+        .members(["ada@example.com", "robert@example.com", "guest@example.org"]);
+    lab.organization.seed_group(group);
+}
+
+#[tokio::test]
+async fn from_the_connectors_file_to_a_sync_in_which_nobody_loses_or_gains_anything() {
+    let lab = Lab::new().await;
+    fill(&lab);
+    lab.write("data.json", &settings(&lab).to_string());
+    lab.organization.clear_history();
+
+    let adopt =
+        "adopt --from data.json --name staff --out adopted --secret-env directory=LDAP_PASSWORD";
+    let variables = [("LDAP_PASSWORD", BIND_PASSWORD)];
+    let ran = lab.run_with(adopt, &variables).await;
+    let ran = ran.ends_with(0).prints("adopted/directorysync.yaml");
+    assert_eq!(ran.stderr, "", "nothing is missing");
+    let mode = |name: &str| {
+        let metadata = std::fs::metadata(lab.path(name)).unwrap();
+        metadata.permissions().mode() & 0o777
+    };
+    assert_eq!(mode("adopted/secrets.yaml"), 0o600);
+    assert_eq!(mode("adopted"), 0o700);
+
+    let ran = lab.run("plan -f adopted").await.ends_with(0);
+    let ran = ran
+        .prints("plan: 3 Relink, 1 RelinkGroup")
+        .prints("3 members get a new ID; nobody loses or gains anything")
+        .prints("members recognized: 0 by ID, 3 by former ID (DN), 0 by email, 0 not at all");
+    ran.prints("robert@example.com");
+
+    // What a person does once they have seen that.
+    let path = lab.path("adopted/directorysync.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("mode: Preview", "mode: Apply")).unwrap();
+    lab.run("sync -f adopted --yes").await.ends_with(0);
+    assert!(lab.organization.losses().is_empty());
+    assert!(lab.organization.invitations().is_empty());
+    let snapshot = lab.organization.snapshot().to_string();
+    for uid in ["ada", "bob", "chidi"] {
+        assert!(snapshot.contains(&entry_uuid(uid)), "{snapshot}");
+    }
+    let ran = lab.run("plan -f adopted").await.ends_with(0);
+    ran.prints("plan: nothing to change");
+}
+
+#[tokio::test]
+async fn nothing_that_is_there_is_replaced_and_what_is_missing_is_told() {
+    let lab = Lab::new().await;
+    lab.write("connector/data.json", &settings(&lab).to_string());
+
+    // The folder is named as the connector's own variable names it.
+    let folder = lab.path("connector");
+    let folder = folder.to_str().unwrap();
+    let variables = [("BITWARDENCLI_CONNECTOR_APPDATA_DIR", folder)];
+    let ran = lab.run_with("adopt", &variables).await.ends_with(0);
+    ran.complains("missing: Secret bitwarden-ldap, key password");
+    let page = lab.path("bitwarden/adopt.md");
+    let before = std::fs::read_to_string(&page).unwrap();
+    std::fs::write(&page, "notes of mine").unwrap();
+
+    let ran = lab.run_with("adopt --keep-ids", &variables).await;
+    ran.ends_with(1)
+        .complains("is there already, and nothing was written");
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), "notes of mine");
+    let resource = std::fs::read_to_string(lab.path("bitwarden/directorysync.yaml")).unwrap();
+    assert!(!resource.contains("idAttribute"), "{resource}");
+    assert!(before.contains("## Missing"), "{before}");
+}
