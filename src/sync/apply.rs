@@ -133,20 +133,24 @@ impl<'a> Run<'a, '_> {
         for (at, &change) in single.iter().enumerate() {
             // One after another: of those that are under way together the record couldn't know, after
             // a kill, which were done.
-            if change.kind() == Kind::Revoke {
+            let kind = change.kind();
+            if matches!(kind, Kind::Revoke | Kind::Restore) {
                 let to_come = single[at..].iter().copied();
-                let to_come = to_come.filter(|change| change.kind() == Kind::Revoke);
-                self.checkpoint.before_revoking(to_come, self.applied).await;
+                let to_come = to_come.filter(|change| change.kind() == kind);
+                self.checkpoint.before_single(to_come, self.applied).await;
                 let id = change.external_id().clone();
-                self.applied.requested.insert(id);
+                match kind {
+                    Kind::Revoke => self.applied.requested.insert(id),
+                    _ => self.applied.restoring.insert(id),
+                };
             }
             self.note_sent(change);
             let result = change_member(self.client, change, &managed).await;
+            if !matches!(result, Err(OrganizationError::Unreachable(_))) {
+                self.applied.restoring.remove(change.external_id());
+            }
             self.note_single(change, result)?;
             self.applied.requested.remove(change.external_id());
-            if change.kind() == Kind::Restore {
-                self.checkpoint.after_batch(self.applied).await;
-            }
         }
         Ok(())
     }
@@ -164,11 +168,18 @@ impl<'a> Run<'a, '_> {
             .collect()
     }
 
-    /// Invitations and links, in bulk.
+    /// Invitations and links, in bulk. On a server that can't be read an import also restores and re-links:
+    /// by itself, because a run that ends in the middle of it leaves those people to a person.
     async fn invite(&mut self) -> Result<(), OrganizationError> {
-        let mut coming = self.of_kind(&[Kind::Invite, Kind::Link, Kind::Restore, Kind::Relink]);
-        // On a server that can't be read an import also restores and re-links.
+        let mut back = self.of_kind(&[Kind::Restore, Kind::Relink]);
+        back.retain(|change| change.subject.id.is_none());
+        self.import_members(back).await?;
+        let mut coming = self.of_kind(&[Kind::Invite, Kind::Link]);
         coming.retain(|change| change.subject.id.is_none() || change.kind() == Kind::Link);
+        self.import_members(coming).await
+    }
+
+    async fn import_members(&mut self, coming: Vec<&'a Change>) -> Result<(), OrganizationError> {
         let mut rows = ImportRows::default();
         for change in &coming {
             let staged = matches!(
@@ -627,7 +638,8 @@ impl<'a> Run<'a, '_> {
         if let Some(at) = self.place(change) {
             self.applied.outcomes.done(at, Timestamp::now());
         }
-        if change.takes_away() {
+        let unread = self.plan.is_write_only() && change.member().is_some();
+        if change.takes_away() || kind == Kind::Restore || unread {
             let id = change.external_id().clone();
             self.applied.done.insert((kind, id));
         }

@@ -3,8 +3,9 @@
 //! The record that is kept before the first change counts everything that the plan takes away. A
 //! process that is killed later leaves open what of it was done: which of the approved changes are
 //! used up, and whom this program revoked (nobody else is restored by it). So the record is kept again
-//! and again, ahead of the revocations that are requested next. What is unknown after that are the
-//! few requests around the end of the process; the next run sees in the organization how they ended.
+//! and again, ahead of the revocations and restores that are requested next. What is unknown after that are
+//! the few requests around the end of the process. How revocations ended the next run sees in the
+//! organization. Whoever was about to get access back and is revoked then may have been revoked by hand since.
 
 use std::time::{Duration, Instant};
 
@@ -15,13 +16,13 @@ use crate::sync::ledger::Ledger;
 use crate::sync::plan::Change;
 use crate::sync::report::Applied;
 
-/// So many revocations are noted as requested at once, at most.
+/// So many revocations, or restores, are noted as requested at once, at most.
 const AHEAD_MAX: usize = 500;
 
 /// Where a record is kept.
 pub trait Checkpoints: Sync {
     /// The time between two writes, about. Each has the whole record, and a disk or an API server has
-    /// others to serve. Zero: it is written before each revocation.
+    /// others to serve. Zero: it is written before each revocation and each restore.
     fn interval(&self) -> Duration;
 
     /// Keeps it in place of the one that was kept before the run's first change. Where that fails, the
@@ -37,7 +38,7 @@ pub struct Checkpoint<'a> {
     written: Option<Instant>,
     /// How many changes the last record has as done.
     done: usize,
-    /// How many revocations are noted ahead of their requests.
+    /// How many revocations, or restores, are noted ahead of their requests.
     ahead: usize,
     /// How many of those haven't been requested yet.
     left: usize,
@@ -61,8 +62,9 @@ impl<'a> Checkpoint<'a> {
         }
     }
 
-    /// To be called before each revocation, with those that are to come, this one the first.
-    pub(super) async fn before_revoking(
+    /// To be called before each revocation and each restore, with those of that kind that are to come, this
+    /// one the first.
+    pub(super) async fn before_single(
         &mut self,
         to_come: impl Iterator<Item = &Change>,
         applied: &Applied,
@@ -86,7 +88,7 @@ impl<'a> Checkpoint<'a> {
         self.write(&requested, applied).await;
     }
 
-    /// To be called after changes that were made many at a time, and after each restore.
+    /// To be called after changes that were made many at a time.
     pub(super) async fn after_batch(&mut self, applied: &Applied) {
         let Some(to) = self.to else { return };
         let is_due = self
@@ -99,7 +101,6 @@ impl<'a> Checkpoint<'a> {
 
     async fn write(&mut self, requested: &[&Change], applied: &Applied) {
         let Some(to) = self.to else { return };
-        let requested = requested.iter().map(|change| change.external_id());
         let ledger = self
             .ledger
             .checkpoint(self.guarded, &applied.done, requested);

@@ -150,8 +150,7 @@ impl Planned {
         match executed {
             Some(Ok(())) => {}
             Some(Err(error)) => {
-                state.ledger.interrupted(guarded, &applied.done);
-                state.ledger.requested(&applied.requested);
+                note_interrupted(state, guarded, &applied);
                 return Err(RunError::Organization {
                     during,
                     error,
@@ -159,8 +158,7 @@ impl Planned {
                 });
             }
             None => {
-                state.ledger.interrupted(guarded, &applied.done);
-                state.ledger.requested(&applied.requested);
+                note_interrupted(state, guarded, &applied);
                 return Err(RunError::Stopped {
                     during,
                     applied: applied.counts,
@@ -249,6 +247,19 @@ impl Execution<'_> {
             self.durations.push((Phase::Verify, started.elapsed()));
         }
         Ok(())
+    }
+}
+
+/// Notes what a run did that ended early.
+fn note_interrupted(state: &mut State, guarded: &GuardedPlan, applied: &Applied) {
+    state.ledger.interrupted(guarded, &applied.done);
+    state.ledger.requested(&applied.requested);
+    state.ledger.restoring(&applied.restoring);
+    if guarded.approved.is_write_only() {
+        let done: HashSet<&ExternalId> = applied.done.iter().map(|(_, id)| id).collect();
+        let mut failed = every_change(guarded);
+        failed.people.retain(|id| !done.contains(id));
+        state.memberships.record(guarded, &failed);
     }
 }
 

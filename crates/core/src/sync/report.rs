@@ -100,10 +100,13 @@ pub struct Applied {
     pub problems: Problems,
     /// External ids whose change was refused; there is no use in looking for it.
     pub refused: HashSet<ExternalId>,
-    /// What took something away, by its kind and external id.
+    /// What took something away or gave access back, by its kind and external id; on a server that can't be
+    /// read all changes of members.
     pub done: HashSet<(Kind, ExternalId)>,
     /// Who was being revoked one by one, as long as no answer came.
     pub requested: HashSet<ExternalId>,
+    /// Who was being given access back one by one, as long as no answer came.
+    pub restoring: HashSet<ExternalId>,
     /// Groups that held other members than the plan was made for; the next plan reads them.
     pub outdated: HashSet<ExternalId>,
     /// Whether somebody else changed a group of the plan between its two reads.

@@ -44,12 +44,18 @@ pub enum Access {
     Revoked,
     /// An earlier run of ours began to revoke it, and whether it came that far isn't known.
     MaybeRevoked,
+    /// An earlier run of ours, which had revoked it before, began to give access back, and whether it came
+    /// that far isn't known.
+    MaybeRestored,
 }
 
 impl Access {
-    /// Whether a run of ours revoked it, or may have.
+    /// Whether a run of ours revoked it, and isn't known to have given access back.
     pub(crate) fn may_be_revoked(self) -> bool {
-        matches!(self, Self::Revoked | Self::MaybeRevoked)
+        matches!(
+            self,
+            Self::Revoked | Self::MaybeRevoked | Self::MaybeRestored
+        )
     }
 }
 

@@ -1257,6 +1257,36 @@ fn whoever_got_access_back_by_a_run_that_ended_early_and_was_revoked_by_hand_sta
 }
 
 #[test]
+fn whoever_was_about_to_get_access_back_when_a_process_was_killed_is_not_restored_again() {
+    let (mut run, organization) = revoked_as_disabled(&unlimited());
+    let killed = run.plan(&ann_and_eve(), &organization, &unlimited());
+    assert_eq!(changes(&killed), ["Restore ann"]);
+    run.ledger.before(&killed, run.now);
+    let next: Vec<_> = killed.approved.changes.iter().collect();
+    let done = std::collections::HashSet::new();
+    run.ledger = run.ledger.checkpoint(&killed, &done, &next);
+    // It came that far, and somebody revokes her by hand; or it didn't.
+    let mut first = run.clone();
+    let mut revoked = organization.clone();
+    for _ in 0..2 {
+        let after = first.sync(&ann_and_eve(), &mut revoked, &unlimited());
+        assert_eq!(changes(&after), [""; 0]);
+        assert_eq!(
+            problems(&after),
+            [(ProblemReason::NotRestored, vec!["ann"])]
+        );
+    }
+    // What told that she was disabled stays known: another rule restores her neither way.
+    let mut all = unlimited();
+    all.onboarding.restore = Restore::All;
+    let other = ann_and_eve().other_account_rule("state is retired");
+    let after = first.sync(&other, &mut revoked, &all);
+    assert_eq!(changes(&after), [""; 0]);
+    let after = first.sync(&ann_and_eve(), &mut revoked, &all);
+    assert_eq!(changes(&after), ["Restore ann"], "by an explicit choice");
+}
+
+#[test]
 fn nobody_is_restored_while_the_record_is_lost_whatever_the_policy_asks_for() {
     let mut all = unlimited();
     all.onboarding.restore = Restore::All;
@@ -1687,8 +1717,7 @@ fn whoever_is_revoked_though_the_answer_was_not_heard_was_revoked_by_us_within_t
         }
         let done = std::collections::HashSet::new();
         let requested: Vec<_> = stopped.approved.changes.iter().collect();
-        let requested = requested.iter().map(|change| change.external_id());
-        run.ledger = run.ledger.checkpoint(&stopped, &done, requested);
+        run.ledger = run.ledger.checkpoint(&stopped, &done, &requested);
         (run, organization)
     };
 

@@ -9,7 +9,7 @@ use directory_sync_core::sync::guard::{Approval, GuardedPlan, HeldBecause, guard
 use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::memberships::{FailedChanges, MembershipCache};
 use directory_sync_core::sync::plan::{GroupAction, draft};
-use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction, Policy};
+use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction, Policy, Restore};
 use directory_sync_core::sync::resolve::resolve;
 use directory_sync_core_testing::{TestDirectory, directory, id, policy};
 use jiff::Timestamp;
@@ -862,4 +862,222 @@ fn whom_a_run_that_was_killed_may_have_revoked_is_revoked_again_or_given_access_
     let after = server.sync(&other);
     assert_eq!(changes(&after), [""; 0]);
     assert_eq!(problems(&after)[0].0, ProblemReason::IdentityConflict);
+}
+
+/// The company, of which the first three have other ids than before; p0 is as `first` says.
+fn with_new_ids(first: fn(TestDirectory, &str, &str) -> TestDirectory) -> TestDirectory {
+    (0..8).fold(directory(), |directory, n| {
+        let email = format!("p{n}@example.com");
+        match n {
+            0 => first(directory, "new0", &email),
+            1 | 2 => directory.person(&format!("new{n}"), &email),
+            _ => directory.person(&format!("p{n}"), &email),
+        }
+    })
+}
+
+#[test]
+fn whoever_is_disabled_under_a_new_id_is_revoked_at_once_by_the_id_the_server_has() {
+    let active = || with_new_ids(TestDirectory::person);
+    let disabled = || with_new_ids(TestDirectory::disabled);
+    let group = |directory: TestDirectory, members: &[&str]| directory.group("g", "Group", members);
+    for waits_first in [true, false] {
+        for departure in [OffboardingAction::Revoke, OffboardingAction::Remove] {
+            let mut server = Server::new().never_sends(&[]);
+            server.policy.offboarding.disabled = departure;
+            server.sync(&group(company(), &["p0", "p1", "p3"]));
+            if waits_first {
+                let waits = server.sync(&group(active(), &["new0", "new1", "p3"]));
+                assert_eq!(changes(&waits), [""; 0]);
+                assert_eq!(held(&waits).len(), 4, "{:?}", held(&waits));
+            }
+            let now = group(disabled(), &["new0", "new1", "p3"]);
+            let run = server.sync(&now);
+            assert_eq!(changes(&run), ["Revoke p0"], "no approval is asked for");
+            let waits = server.sync(&now);
+            assert_eq!(changes(&waits), [""; 0]);
+            assert_eq!(held(&waits).len(), 3, "{:?}", held(&waits));
+            let run = server.approve(&now, &waits);
+            assert_eq!(
+                changes(&run),
+                ["Relink new1", "Relink new2", "UpdateGroup g"]
+            );
+            assert_eq!(
+                row(&run, "g").unwrap(),
+                ["new1", "p0", "p3"],
+                "p0 stays in it, revoked"
+            );
+            assert_eq!(changes(&server.sync(&now)), [""; 0]);
+
+            // Active again: the address may be another person's by now.
+            let back = group(active(), &["new0", "new1", "p3"]);
+            for _ in 0..2 {
+                let run = server.sync(&back);
+                assert_eq!(changes(&run), [""; 0]);
+                assert_eq!(problems(&run)[0].0, ProblemReason::IdentityConflict);
+                assert!(messages(&run).contains("p0@example.com was revoked and belongs to p0"));
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_is_listed_as_deleted_under_a_new_id_goes_as_the_policy_for_deleted_ones_says() {
+    let deleted = with_new_ids(TestDirectory::deleted);
+    for (departure, expected) in [
+        (OffboardingAction::Retain, vec![]),
+        (OffboardingAction::Revoke, vec!["Revoke p0"]),
+    ] {
+        let mut server = Server::new().never_sends(&[]);
+        server.policy.offboarding.deleted = departure;
+        server.sync(&company());
+        assert_eq!(changes(&server.sync(&deleted)), expected);
+    }
+}
+
+#[test]
+fn whom_a_killed_run_may_have_revoked_under_a_new_id_is_revoked_again() {
+    let disabled = with_new_ids(TestDirectory::disabled);
+    let mut server = Server::new().never_sends(&[]);
+    server.sync(&company());
+    let killed = server.plan(&disabled, None);
+    let nothing_is_known = FailedChanges {
+        people: [id("p0")].into(),
+        ..FailedChanges::default()
+    };
+    server.memory.record(&killed, &nothing_is_known);
+    server.ledger.before(&killed, Timestamp::UNIX_EPOCH);
+    assert_eq!(changes(&server.sync(&disabled)), ["Revoke p0"]);
+    assert_eq!(changes(&server.sync(&disabled)), [""; 0]);
+}
+
+#[test]
+fn whoever_is_disabled_under_a_new_id_counts_against_the_limit() {
+    let mut server = Server::new().never_sends(&[]);
+    server.policy.offboarding.disabled_limit = Limit::Count(1);
+    server.sync(&company());
+    let two = (2..8).fold(
+        directory()
+            .disabled("new0", "p0@example.com")
+            .disabled("new1", "p1@example.com"),
+        |directory, n| directory.person(&format!("p{n}"), &format!("p{n}@example.com")),
+    );
+    let run = server.sync(&two);
+    assert_eq!(changes(&run), [""; 0]);
+    assert_eq!(
+        held(&run),
+        ["Revoke p0@example.com", "Revoke p1@example.com"]
+    );
+}
+
+#[test]
+fn an_account_of_somebody_else_in_the_directory_is_not_revoked_for_its_address_and_that_is_told() {
+    // An older entry of somebody active, with the address and another id.
+    let mut server = Server::new().never_sends(&[]);
+    server.sync(&company());
+    let twin = company().disabled("old0", "p0@example.com");
+    let run = server.sync(&twin);
+    assert_eq!(changes(&run), [""; 0]);
+    assert_eq!(problems(&run), [], "the active entry decides");
+
+    // Two people have each other's id, and one of them is disabled: nobody can tell which.
+    let swapped = (2..8).fold(
+        directory()
+            .disabled("p1", "p0@example.com")
+            .person("p0", "p1@example.com"),
+        |directory, n| directory.person(&format!("p{n}"), &format!("p{n}@example.com")),
+    );
+    let run = server.sync(&swapped);
+    assert_eq!(changes(&run), [""; 0]);
+    let told = messages(&run);
+    assert!(
+        told.contains("p1 has the address p0@example.com in the directory and is disabled"),
+        "{told}"
+    );
+}
+
+#[test]
+fn where_what_was_sent_is_lost_disabled_people_are_named_until_it_is_known_again() {
+    let mut server = Server::new().never_sends(&["hand@example.com"]);
+    server.sync(&company());
+    server.memory = MembershipCache::lost();
+    let now = others()
+        .disabled("p0", "p0@example.com")
+        .disabled("hand", "hand@example.com");
+    let run = server.sync(&now);
+    let named = "revoke whoever has access there: p0@example.com";
+    assert!(messages(&run).contains(named), "{}", messages(&run));
+    let run = server.approve(&now, &run);
+    assert!(messages(&run).contains(named), "{}", messages(&run));
+    assert_eq!(problems(&server.sync(&now)), []);
+}
+
+#[test]
+fn whom_a_killed_run_may_have_given_access_back_waits_for_an_approval() {
+    let disabled = others().disabled("p0", "p0@example.com");
+    let killed = || {
+        let mut server = Server::new().never_sends(&[]);
+        server.sync(&company());
+        assert_eq!(changes(&server.sync(&disabled)), ["Revoke p0"]);
+        let guarded = server.plan(&company(), None);
+        assert_eq!(changes(&guarded), ["Restore p0"]);
+        let nothing_is_known = FailedChanges {
+            people: [id("p0")].into(),
+            ..FailedChanges::default()
+        };
+        server.memory.record(&guarded, &nothing_is_known);
+        server.ledger.before(&guarded, Timestamp::UNIX_EPOCH);
+        server
+    };
+    // By now somebody may have revoked them by hand.
+    let mut server = killed();
+    for _ in 0..2 {
+        let run = server.sync(&company());
+        assert_eq!(changes(&run), [""; 0]);
+        let why = &run.held.as_ref().unwrap().why;
+        assert_eq!(why[..], [HeldBecause::RestoresUnseen { people: 1 }]);
+    }
+    let waits = server.plan(&company(), None);
+    assert_eq!(changes(&server.approve(&company(), &waits)), ["Restore p0"]);
+    assert_eq!(changes(&server.sync(&company())), [""; 0]);
+
+    assert_eq!(
+        changes(&killed().sync(&disabled)),
+        ["Revoke p0"],
+        "they may have access"
+    );
+    let mut server = killed();
+    server.policy.onboarding.restore = Restore::All;
+    assert_eq!(
+        changes(&server.sync(&company())),
+        ["Restore p0"],
+        "an explicit choice"
+    );
+    let mut server = killed();
+    server.policy.onboarding.restore = Restore::Nobody;
+    assert_eq!(changes(&server.sync(&company())), [""; 0]);
+}
+
+#[test]
+fn a_re_link_that_a_killed_run_may_have_made_is_held_again() {
+    let renamed = with_new_ids(TestDirectory::person);
+    let mut server = Server::new().never_sends(&[]);
+    server.sync(&company());
+    let waits = server.sync(&renamed);
+    let approval = Approval {
+        digest: waits.digest.clone(),
+    };
+    let killed = server.plan(&renamed, Some(&approval));
+    assert_eq!(changes(&killed).len(), 3);
+    let nothing_is_known = FailedChanges {
+        people: ["new0", "new1", "new2"].map(id).into(),
+        ..FailedChanges::default()
+    };
+    server.memory.record(&killed, &nothing_is_known);
+    let again = server.sync(&renamed);
+    assert_eq!(changes(&again), [""; 0]);
+    assert_eq!(held(&again).len(), 3);
+    // Whoever is disabled meanwhile is revoked all the same.
+    let disabled = with_new_ids(TestDirectory::disabled);
+    assert_eq!(changes(&server.sync(&disabled)), ["Revoke p0"]);
 }

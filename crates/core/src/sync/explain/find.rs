@@ -385,6 +385,9 @@ impl Search<'_> {
                             Access::Unsure => "may have been sent by an earlier run",
                             Access::Revoked => "revoked by an earlier run",
                             Access::MaybeRevoked => "may have been revoked by an earlier run",
+                            Access::MaybeRestored => {
+                                "revoked by an earlier run, and may have been given access back"
+                            }
                         }
                         .to_owned(),
                         role: None,

@@ -138,6 +138,12 @@ pub enum HeldBecause {
         /// How many people would be re-linked.
         people: usize,
     },
+    /// The server can't be read, and a run that ended early may have given these people access back: sending
+    /// them again gives it back to whoever was revoked by hand since.
+    RestoresUnseen {
+        /// How many people they are.
+        people: usize,
+    },
     /// What was taken away earlier isn't known, because its record was lost or is another one than
     /// was written last. Everything that rests on absence is held.
     UnknownHistory {
@@ -220,6 +226,7 @@ impl HeldBecause {
             Self::NobodyRecognized { .. } => "nobody recognized",
             Self::MembersUnknown { .. } => "unknown members",
             Self::RelinksUnseen { .. } => "unseen re-links",
+            Self::RestoresUnseen { .. } => "unseen restores",
             Self::UnknownHistory { .. } => "unknown history",
             Self::NoHistory { .. } => "no history",
             Self::Absent { .. } | Self::DeletedGroups { .. } => "offboarding.limit",
@@ -260,11 +267,20 @@ impl fmt::Display for HeldBecause {
             Self::RelinksUnseen { people } => write!(
                 f,
                 "{} a new id, and this server doesn't tell whether somebody has revoked them: sending \
-                 them gives them access; until then they can't be revoked by a sync, and the groups that \
-                 they are in aren't sent",
+                 them gives them access; until then the groups that they are in aren't sent",
                 match people {
                     1 => "1 person has".to_owned(),
                     people => format!("{people} people have"),
+                }
+            ),
+            Self::RestoresUnseen { people } => write!(
+                f,
+                "a sync ended while it gave access back to {}, and this server doesn't tell whether it \
+                 came that far, or whether somebody has revoked them since: sending them again gives \
+                 them access",
+                match people {
+                    1 => "1 person".to_owned(),
+                    people => format!("{people} people"),
                 }
             ),
             Self::UnknownHistory { members, until } => {

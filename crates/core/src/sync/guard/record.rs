@@ -59,19 +59,30 @@ impl Ledger {
         self.record_requested(people.into_iter());
     }
 
+    /// Notes to whom a run that ended early was giving access back without hearing an answer. Whoever is
+    /// found revoked after that may have been by hand: they aren't restored by themselves.
+    pub fn restoring<'a>(&mut self, people: impl IntoIterator<Item = &'a ExternalId>) {
+        self.record_restoring(people.into_iter());
+    }
+
     /// The record to be kept while a run makes its changes: what the next run has to know if this
-    /// process ends now. `done` as for [`Ledger::interrupted`]; `requested` are the people whose
-    /// revocations are requested next.
+    /// process ends now. `done` as for [`Ledger::interrupted`]; `requested` are the revocations and restores
+    /// that are requested next.
     #[must_use]
-    pub fn checkpoint<'a>(
+    pub fn checkpoint(
         &self,
         guarded: &GuardedPlan,
         done: &HashSet<(Kind, ExternalId)>,
-        requested: impl IntoIterator<Item = &'a ExternalId>,
+        requested: &[&Change],
     ) -> Self {
+        let of_kind = |kind: Kind| {
+            let changes = requested.iter().filter(move |one| one.kind() == kind);
+            changes.map(|change| change.external_id())
+        };
         let mut ledger = self.clone();
         ledger.interrupted(guarded, done);
-        ledger.requested(requested);
+        ledger.requested(of_kind(Kind::Revoke));
+        ledger.restoring(of_kind(Kind::Restore));
         ledger
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Reasons {
     invitations: Option<usize>,
     /// Re-links that may give access back, and the groups of whoever is re-linked.
     relinks: Option<usize>,
+    /// Restores that an earlier run may have made.
+    restores: Option<usize>,
     /// Who leaves these groups.
     groups: HashMap<ExternalId, HeldGroup>,
     /// Removals from the organization that would empty a held group.
@@ -97,7 +99,10 @@ impl Reasons {
             Action::Member(MemberAction::Invite { .. }) => {
                 self.invitations.filter(|_| !self.known.contains(id))
             }
-            Action::Member(MemberAction::Restore) => self.invitations,
+            Action::Member(MemberAction::Restore) => {
+                let unseen = change.reason == Reason::ActiveAgainUnseen;
+                self.restores.filter(|_| unseen).or(self.invitations)
+            }
             Action::Group(GroupAction::Delete { .. }) => self
                 .everything
                 .or(self.access_by_kind(EvidenceKind::Absent))
@@ -233,6 +238,15 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
     if relinked > 0 {
         let why = HeldBecause::RelinksUnseen { people: relinked };
         reasons.relinks = reasons.add(why);
+    }
+    let restored = plan.changes.iter();
+    let restored = restored.filter(|change| change.reason == Reason::ActiveAgainUnseen);
+    let restored = restored
+        .filter(|change| !reasons.covered.has(change))
+        .count();
+    if restored > 0 {
+        let why = HeldBecause::RestoresUnseen { people: restored };
+        reasons.restores = reasons.add(why);
     }
     let absent = losses.people(EvidenceKind::Absent).len() + losses.unmanaged.len();
     let careful = ledger.is_careful() && reasons.absent.is_none();

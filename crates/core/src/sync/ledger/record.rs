@@ -293,6 +293,22 @@ impl Ledger {
         self.set_revocations(people, RevocationState::Requested);
     }
 
+    /// Notes to whom access is given back next, or was without an answer so far.
+    pub(crate) fn record_restoring<'a>(&mut self, people: impl Iterator<Item = &'a ExternalId>) {
+        let people: HashSet<Key> = people.map(key).collect();
+        if people.is_empty() {
+            return;
+        }
+        self.revoked.retain_mut(|one| {
+            if !people.contains(&one.person) {
+                return true;
+            }
+            // By which rule their account was disabled stays known.
+            one.state = RevocationState::Former;
+            one.kind == EvidenceKind::Disabled
+        });
+    }
+
     fn set_revocations<'a>(
         &mut self,
         people: impl Iterator<Item = &'a ExternalId>,

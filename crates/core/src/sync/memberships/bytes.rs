@@ -370,7 +370,8 @@ mod tests {
             Just(Access::Given),
             Just(Access::Unsure),
             Just(Access::Revoked),
-            Just(Access::MaybeRevoked)
+            Just(Access::MaybeRevoked),
+            Just(Access::MaybeRestored)
         ];
         let email = "[a-z]{1,9}@example\\.com".prop_map(|text| Email::of_member(&text));
         let account = (any_id(), access).prop_map(|(external_id, access)| SentAccount {

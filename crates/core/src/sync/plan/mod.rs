@@ -172,6 +172,9 @@ pub enum Reason {
     NewExternalIdUnseen,
     /// The group has members who are re-linked for that reason, and is sent with their new ids.
     MembersRelinked,
+    /// As [`Reason::ActiveAgain`], on a server that can't be read, where an earlier run that didn't end may
+    /// have given access back: being sent again gives it also to whoever was revoked by hand since.
+    ActiveAgainUnseen,
 }
 
 impl Reason {

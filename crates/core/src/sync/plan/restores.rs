@@ -10,7 +10,7 @@ use crate::directory::{Container, ExternalId};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::guard::postpone;
 use crate::sync::hash::hash;
-use crate::sync::plan::{Kind, Plan};
+use crate::sync::plan::{Kind, Plan, Reason};
 use crate::sync::policy::{Policy, Restore};
 use crate::text::sanitize;
 
@@ -106,9 +106,11 @@ impl Plan {
             let unread = change.subject.id.is_none();
             let why = match change.kind() {
                 Kind::Restore => {
+                    // A restore that a run which ended early may have made is held in any case.
+                    let is_first = unread && change.reason != Reason::ActiveAgainUnseen;
                     let rule = earlier
                         .disabled_by(id)
-                        .or(unread.then_some(RuleId::UNKNOWN));
+                        .or(is_first.then_some(RuleId::UNKNOWN));
                     if let Some(doubt) = rule.and_then(|rule| self.doubt(id, rule)) {
                         doubtful.add(id, &doubt);
                         self.describe_doubt(&doubt, label, "restored", "restore")

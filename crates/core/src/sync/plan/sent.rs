@@ -63,6 +63,10 @@ impl SentState {
                 return;
             }
             MemberAction::Revoke { .. } | MemberAction::Remove { .. } => Access::Revoked,
+            // It is planned again, and held as before: it gives access back.
+            MemberAction::Relink { .. } if failed => return,
+            // Sent again they would get access back although somebody revoked them by hand since.
+            MemberAction::Restore if failed => Access::MaybeRestored,
             _ if failed => Access::Unsure,
             _ => Access::Given,
         };

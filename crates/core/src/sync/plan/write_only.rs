@@ -4,7 +4,8 @@
 //! - Only accounts that an import of ours brought in lose access, at the address that was sent, and
 //!   only once the owners and members who were invited by hand are named (`never_send`).
 //! - An account is one person's: an address that was sent for somebody else is left alone, unless
-//!   that id is gone from the directory.
+//!   that id is gone from the directory. Whoever has such an address and is active gets the account by a
+//!   re-link; whoever is disabled loses it at once, under the id that the server has.
 //! - Only what changed is sent: the server empties and refills every group it is sent, and restores
 //!   every account.
 
@@ -14,11 +15,12 @@ use crate::directory::{Email, Evidence, ExternalId};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::plan::draft::unmatched_protected;
 use crate::sync::plan::{
-    Action, Change, Counts, GroupAction, MemberAction, Plan, Reason, RemovedMember, Subject, Update,
+    Action, Change, Counts, GroupAction, Kind, MemberAction, Plan, Reason, RemovedMember, Subject,
+    Update,
 };
 use crate::sync::policy::{OffboardingAction, Policy, Restore};
 use crate::sync::roster::{Eligibility, GroupEligibility, Person, Roster, RosterGroup};
-use crate::sync::sent::{Access, Sent, SentGroup, SentState};
+use crate::sync::sent::{Access, Sent, SentAccount, SentGroup, SentState};
 use crate::text::sanitize;
 
 /// Makes the changes, and tells what such a server can't do.
@@ -55,6 +57,7 @@ pub(super) fn compare(
         state,
         accounts: state.accounts_of(),
         on_server: HashSet::new(),
+        former_ids: HashMap::new(),
         moved: HashSet::new(),
         conflicts: HashMap::new(),
         in_use: in_use(roster),
@@ -62,9 +65,9 @@ pub(super) fn compare(
         sent: Sent::default(),
         problems,
     };
-    plan.disabled_revoked = comparison.disabled_revoked();
     comparison.forget_never_sent();
     comparison.people();
+    plan.disabled_revoked = comparison.disabled_revoked();
     comparison.groups();
     comparison.skip_refused();
     plan.changes.append(&mut comparison.changes);
@@ -78,6 +81,11 @@ const INVITE: MemberAction = MemberAction::Invite {
     from: None,
 };
 
+/// So many people one problem names.
+const NAMED_MAX: usize = 10;
+/// So many external ids one problem has.
+const IDS_MAX: usize = 100;
+
 struct Comparison<'a> {
     roster: &'a Roster,
     policy: &'a Policy,
@@ -85,6 +93,8 @@ struct Comparison<'a> {
     accounts: BTreeMap<&'a ExternalId, Vec<(&'a Email, Access)>>,
     /// Whose account the server has, once the plan is applied.
     on_server: HashSet<&'a ExternalId>,
+    /// The ids under which the server has people who are disabled under another one in the directory.
+    former_ids: HashMap<&'a ExternalId, &'a ExternalId>,
     /// Whoever may be somebody else by the address that was sent: they leave no group. `true`: they
     /// come into none either.
     conflicts: HashMap<ExternalId, bool>,
@@ -110,7 +120,7 @@ impl<'a> Comparison<'a> {
         self.sent.forgotten = forgotten.cloned().collect();
     }
 
-    /// Who is disabled and has an account that was revoked.
+    /// Who is disabled and has an account that was revoked, by the id of the account.
     fn disabled_revoked(&self) -> Vec<ExternalId> {
         let accounts = self.accounts.iter();
         let revoked = accounts.filter(|(id, accounts)| {
@@ -118,14 +128,15 @@ impl<'a> Comparison<'a> {
             let at = self.roster.by_id.get(**id);
             let person = at.map(|&at| &self.roster.people[at as usize]);
             accounts.any(|(_, access)| *access == Access::Revoked)
-                && person.is_some_and(|person| {
-                    matches!(
-                        person.eligibility,
-                        Eligibility::Disabled | Eligibility::Deleted
-                    )
-                })
+                && person.is_some_and(is_disabled)
         });
-        revoked.map(|(id, _)| (*id).clone()).collect()
+        let revoked = revoked.map(|(id, _)| *id);
+        let of_former_ids = self.former_ids.values().copied().filter(|id| {
+            let mut accounts = self.accounts[id].iter();
+            accounts.any(|(_, access)| *access == Access::Revoked)
+        });
+        let ids: BTreeSet<&ExternalId> = revoked.chain(of_former_ids).collect();
+        ids.into_iter().cloned().collect()
     }
 
     fn people(&mut self) {
@@ -136,7 +147,8 @@ impl<'a> Comparison<'a> {
             .filter(|person| self.roster.by_id.contains_key(&person.id))
             .collect();
         people.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        for person in people {
+        for person in &people {
+            let person: &'a Person = person;
             match person.eligibility {
                 Eligibility::Active => self.active(person),
                 Eligibility::Disabled | Eligibility::Deleted => self.disabled(person),
@@ -147,6 +159,121 @@ impl<'a> Comparison<'a> {
                 }
             }
         }
+        self.disabled_under_new_ids(&people);
+        self.tell_of_unknown_accounts(&people);
+    }
+
+    /// Disabled people whose account was sent under another id: theirs has changed, and a re-link was never
+    /// made or waits. Their account is found by its address, as the server does, and keeps the id that
+    /// the server has.
+    fn disabled_under_new_ids(&mut self, people: &[&'a Person]) {
+        let state = self.state;
+        let found = people.iter().filter_map(|person| {
+            let email = person.email.as_ref().filter(|_| is_disabled(person))?;
+            let account = state.accounts.get(email)?;
+            (account.external_id != person.id).then_some((*person, email, account))
+        });
+        let found: Vec<(&'a Person, &'a Email, &'a SentAccount)> = found.collect();
+        if found.is_empty() {
+            return;
+        }
+        let active = people
+            .iter()
+            .filter(|one| one.eligibility == Eligibility::Active);
+        let active: HashSet<&Email> = active.filter_map(|one| one.email.as_ref()).collect();
+        let mut revoked: HashSet<&ExternalId> = HashSet::new();
+        for (person, email, account) in found {
+            // Somebody active has the address: the account is theirs, or becomes theirs.
+            if active.contains(email) {
+                continue;
+            }
+            let from = &account.external_id;
+            let at = self.roster.by_id.get(from);
+            match at.map(|&at| &self.roster.people[at as usize]) {
+                // What the deleted entry says is done already.
+                Some(owner) if owner.eligibility == Eligibility::Deleted && self.departs(owner) => {
+                }
+                Some(owner) if owner.eligibility != Eligibility::Deleted => {
+                    // Of two entries with the address, the one with the account's id decides.
+                    if owner.email.as_ref() != Some(email) {
+                        self.tell_of_contested(person, email, account);
+                    }
+                }
+                _ => {
+                    self.on_server.insert(&person.id);
+                    self.former_ids.insert(&person.id, from);
+                    if revoked.insert(from) {
+                        self.revoke_accounts(person, from);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The address is a disabled person's by now, and the account somebody else's who is in the directory:
+    /// nobody can tell whose access it is.
+    fn tell_of_contested(&mut self, person: &Person, email: &Email, account: &SentAccount) {
+        let is_revoked = |change: &Change| {
+            change.kind() == Kind::Revoke && change.subject.email() == Some(email)
+        };
+        if account.access == Access::Revoked
+            || !self.departs(person)
+            || self.never_sends(email)
+            || self.changes.iter().any(is_revoked)
+        {
+            return;
+        }
+        let from = &account.external_id;
+        let message = format!(
+            "{} has the address {} in the directory and is disabled, and the account at that address was \
+             sent for {}, who has another entry: it isn't revoked; if it is the disabled \
+             person's, revoke it in the server's console",
+            sanitize(person.id.as_str()),
+            sanitize(email.as_str()),
+            sanitize(from.as_str()),
+        );
+        let ids = [person.id.clone(), from.clone()];
+        self.problems
+            .push(Problem::new(ProblemReason::IdentityConflict, message, ids));
+    }
+
+    /// Where it isn't known any more who was sent, nobody can be revoked: not even whoever is disabled.
+    fn tell_of_unknown_accounts(&mut self, people: &[&'a Person]) {
+        if !self.state.lost {
+            return;
+        }
+        let unknown = people.iter().copied().filter(|person| {
+            let email = person.email.as_ref();
+            let is_known = email.is_some_and(|email| self.state.accounts.contains_key(email));
+            is_disabled(person)
+                && self.departs(person)
+                && !is_known
+                && !email.is_some_and(|email| self.never_sends(email))
+                && !self.accounts.contains_key(&person.id)
+        });
+        let unknown: Vec<&Person> = unknown.collect();
+        if unknown.is_empty() {
+            return;
+        }
+        let named = unknown
+            .iter()
+            .take(NAMED_MAX)
+            .map(|person| match &person.email {
+                Some(email) => sanitize(email.as_str()),
+                None => sanitize(person.id.as_str()),
+            });
+        let mut named = named.collect::<Vec<_>>().join(", ");
+        if let more @ 1.. = unknown.len().saturating_sub(NAMED_MAX) {
+            named.push_str(&format!(" and {more} more"));
+        }
+        let message = format!(
+            "what was sent before isn't known any more, so disabled people can't be revoked: look in the \
+             server's console, and revoke whoever has access there: {named}"
+        );
+        let ids = unknown.iter().take(IDS_MAX).map(|person| person.id.clone());
+        let ids: Vec<ExternalId> = ids.collect();
+        self.problems
+            .push(Problem::new(ProblemReason::Unsupported, message, ids));
     }
 
     fn active(&mut self, person: &'a Person) {
@@ -172,7 +299,14 @@ impl<'a> Comparison<'a> {
                 {
                     (MemberAction::Restore, Reason::ActiveAgain)
                 }
-                Access::Revoked | Access::MaybeRevoked => {
+                Access::MaybeRestored if self.policy.onboarding.restore != Restore::Nobody => {
+                    let reason = match self.policy.onboarding.restore {
+                        Restore::All => Reason::ActiveAgain,
+                        _ => Reason::ActiveAgainUnseen,
+                    };
+                    (MemberAction::Restore, reason)
+                }
+                Access::Revoked | Access::MaybeRevoked | Access::MaybeRestored => {
                     self.on_server.insert(&person.id);
                     return;
                 }
@@ -220,7 +354,7 @@ impl<'a> Comparison<'a> {
         }
         let whose = match access {
             Access::Revoked => "was revoked and belongs to",
-            Access::MaybeRevoked => "may have been revoked and belongs to",
+            Access::MaybeRevoked | Access::MaybeRestored => "may be revoked and belongs to",
             Access::Given | Access::Unsure => "belongs to",
         };
         let message = format!(
@@ -260,48 +394,52 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// Whether somebody loses access who is disabled, or listed as deleted.
+    fn departs(&self, person: &Person) -> bool {
+        let action = match person.eligibility {
+            Eligibility::Deleted => self.policy.offboarding.deleted,
+            _ => self.policy.offboarding.disabled,
+        };
+        action != OffboardingAction::Retain
+    }
+
     fn disabled(&mut self, person: &'a Person) {
-        let Some(accounts) = self.accounts.get(&person.id) else {
-            // Never sent: who it is, if anybody, isn't known.
-            return;
-        };
-        self.on_server.insert(&person.id);
-        let departs = match person.eligibility {
-            Eligibility::Deleted => self.policy.offboarding.deleted != OffboardingAction::Retain,
-            _ => self.policy.offboarding.disabled != OffboardingAction::Retain,
-        };
-        let with_access = |email: &&Email| {
-            let mut accounts = accounts.iter();
-            accounts.any(|(of, access)| of == email && *access != Access::Revoked)
-        };
-        if !departs {
+        if self.accounts.contains_key(&person.id) {
+            self.on_server.insert(&person.id);
+            self.revoke_accounts(person, &person.id);
+        }
+    }
+
+    /// Revokes the accounts that were sent under this id, which are the person's.
+    fn revoke_accounts(&mut self, person: &Person, id: &'a ExternalId) {
+        if !self.departs(person) {
             return;
         }
+        let accounts = self.accounts.get(id).into_iter().flatten();
+        let accounts = accounts.filter(|(_, access)| *access != Access::Revoked);
+        let mut emails: Vec<&Email> = accounts.map(|(email, _)| *email).collect();
         // The address that the directory has now keeps the id; others are retired.
-        let current = person.email.as_ref().filter(with_access).or_else(|| {
-            let mut emails = accounts.iter().map(|(email, _)| *email);
-            emails.find(|email| with_access(email))
-        });
-        let current = current.cloned();
-        if let Some(email) = &current {
-            let evidence = person.evidence.clone().unwrap_or(Evidence::Absent);
-            let reason = match person.eligibility {
-                Eligibility::Deleted => Reason::GoneFromDirectory,
-                _ => Reason::DisabledInDirectory,
-            };
-            self.revoke(person.id.clone(), email, evidence, reason);
+        let current = emails
+            .iter()
+            .position(|email| Some(*email) == person.email.as_ref());
+        if let Some(current) = current {
+            emails.swap(0, current);
+            emails[1..].sort_unstable();
         }
-        let accounts = self.accounts.get(&person.id).into_iter().flatten();
-        let others: Vec<&Email> = accounts
-            .filter(|(email, access)| {
-                Some(*email) != current.as_ref() && *access != Access::Revoked
-            })
-            .map(|(email, _)| *email)
-            .collect();
-        for email in others {
-            let retired = retired(&self.policy.external_id_prefix, email);
-            let evidence = person.evidence.clone().unwrap_or(Evidence::Absent);
-            self.revoke(retired, email, evidence, Reason::DisabledInDirectory);
+        let evidence = person.evidence.clone().unwrap_or(Evidence::Absent);
+        let reason = match person.eligibility {
+            Eligibility::Deleted => Reason::GoneFromDirectory,
+            _ => Reason::DisabledInDirectory,
+        };
+        for (at, email) in emails.into_iter().enumerate() {
+            let (id, reason) = match at {
+                0 => (id.clone(), reason),
+                _ => {
+                    let retired = retired(&self.policy.external_id_prefix, email);
+                    (retired, Reason::DisabledInDirectory)
+                }
+            };
+            self.revoke(id, email, evidence.clone(), reason);
         }
     }
 
@@ -457,9 +595,10 @@ impl<'a> Comparison<'a> {
         let ids = people.map(|person| &self.roster.people[person as usize].id);
         let mut ids: Vec<ExternalId> = ids
             .filter(|id| self.on_server.contains(*id))
-            .cloned()
+            .map(|id| self.former_ids.get(id).copied().unwrap_or(id).clone())
             .collect();
         ids.sort_unstable();
+        ids.dedup();
         ids
     }
 
@@ -626,14 +765,15 @@ impl<'a> Comparison<'a> {
     }
 }
 
+fn is_disabled(person: &Person) -> bool {
+    matches!(
+        person.eligibility,
+        Eligibility::Disabled | Eligibility::Deleted
+    )
+}
+
 fn in_use(roster: &Roster) -> HashSet<&Email> {
-    let usable = |person: &&Person| {
-        !matches!(
-            person.eligibility,
-            Eligibility::Disabled | Eligibility::Deleted
-        )
-    };
-    let people = roster.people.iter().filter(usable);
+    let people = roster.people.iter().filter(|person| !is_disabled(person));
     let unidentified = roster.unidentified.iter();
     let unidentified = unidentified.filter_map(|person| person.email.as_ref());
     people

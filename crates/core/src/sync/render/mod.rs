@@ -178,6 +178,7 @@ impl Reason {
             Self::NewExternalId | Self::NewExternalIdUnseen => "has a new id in the directory",
             Self::MembersRelinked => "has members with new ids",
             Self::ActiveAgain => "active again",
+            Self::ActiveAgainUnseen => "active again; an earlier run may have restored them",
             Self::DisabledInDirectory => "disabled in the directory",
             Self::GoneFromDirectory => "gone from the directory",
             Self::FilteredOut => "filtered out",
