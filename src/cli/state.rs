@@ -18,14 +18,16 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::args::StateArgs;
-use crate::sync::ledger::{Holds, Ledger};
+use crate::sync::ledger::{APPROVED_SETS_MAX, ApprovedSets, Holds, Ledger};
 use crate::sync::memberships::MembershipCache;
 use crate::sync::stored::{self, Magic};
 
 /// The folder's name below `XDG_STATE_HOME`.
 const FOLDER: &str = "directory-sync";
 /// The first bytes of a record: a name and a version.
-const MAGIC: &Magic = b"dsyncst2";
+const MAGIC: &Magic = b"dsyncst3";
+/// The extension of the file with the changes of approvals that a record has no room for.
+const APPROVED: &str = "approved";
 /// The extension of the file that is locked.
 const LOCK: &str = "lock";
 /// The digest before the first record.
@@ -93,6 +95,9 @@ pub struct StateFile {
     is_kept: bool,
     /// Whether there was a record that can't be read any more.
     is_lost: bool,
+    /// What approvals were for that are being used, as far as the record has no room for it: as it is in the
+    /// file.
+    approved: ApprovedSets,
 }
 
 /// Identifies the content of a record; zeros: of none.
@@ -163,6 +168,7 @@ impl StateFile {
             written: Key::default(),
             is_kept: false,
             is_lost: false,
+            approved: ApprovedSets::default(),
         })
     }
 
@@ -190,6 +196,8 @@ impl StateFile {
         let holds = holds.map(|(_, holds)| holds.clone());
         let holds = holds.unwrap_or_else(|| Holds::after(section.holds_made));
         ledger.use_holds(&self.resource, holds);
+        self.approved = self.read_approved()?;
+        ledger.read_approved(&self.approved);
         self.count_others(&mut ledger, now);
         let sent = MembershipCache::from_bytes(&section.sent).unwrap_or_else(|error| {
             tracing::warn!(path = %self.path.display(), %error, "what was sent isn't known any more");
@@ -239,10 +247,41 @@ impl StateFile {
         }
     }
 
+    /// What approvals were for that are being used. Nothing in it counts that the record doesn't name.
+    fn read_approved(&self) -> Result<ApprovedSets, StateError> {
+        let path = self.path.with_extension(APPROVED);
+        let bytes = match read_bounded(&path, APPROVED_FILE_MAX) {
+            Ok(bytes) => bytes.unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(ApprovedSets::default());
+            }
+            Err(error) => return Err(failed("read", &path, error)),
+        };
+        let sets = ApprovedSets::from_bytes(&bytes);
+        Ok(sets.unwrap_or_else(|error| {
+            tracing::warn!(path = %path.display(), %error, "what was approved before isn't known any more");
+            ApprovedSets::default()
+        }))
+    }
+
+    /// Keeps what approvals were for, of all resources, before the record names it.
+    fn write_approved(&mut self, ledger: &Ledger) -> Result<(), StateError> {
+        let sections = self.record.sections.iter();
+        let holds = sections.flat_map(|section| &section.holds);
+        let sets = self.approved.clone().with(&ledger.approved_sets());
+        let sets = sets.named_by(holds.map(|(_, holds)| holds));
+        if sets == self.approved {
+            return Ok(());
+        }
+        replace(&self.path.with_extension(APPROVED), &sets.to_bytes())?;
+        self.approved = sets;
+        Ok(())
+    }
+
     /// Reads the file, and compares it with what was written last.
     fn read(&mut self, now: Timestamp) -> Result<(), StateError> {
         let expected = self.read_witness()?;
-        let bytes = match read_bounded(&self.path) {
+        let bytes = match read_bounded(&self.path, BYTES_MAX) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
                 self.lose(&"it is larger than any record");
@@ -351,6 +390,7 @@ impl StateFile {
             holds,
             holds_made: holds_made.max(ledger.holds().count()),
         });
+        self.write_approved(ledger)?;
         // The first record ever. Where one was lost, its digest stays until there is another: a command
         // that ends in between leaves the loss to be noticed.
         if self.written == NONE && !self.is_lost {
@@ -373,12 +413,15 @@ struct NotADigest;
 /// No record is larger: that many prefixes with full ledgers in one organization are no case.
 const BYTES_MAX: u64 = 16 << 20;
 
-/// A file's content; `None` where it is larger than a record can be.
-fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
+/// Nor is what approvals of several resources were for.
+const APPROVED_FILE_MAX: u64 = 4 * APPROVED_SETS_MAX as u64;
+
+/// A file's content; `None` where it is larger than `max` bytes.
+fn read_bounded(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = vec![];
     let file = File::open(path)?;
-    file.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= BYTES_MAX).then_some(bytes))
+    file.take(max + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= max).then_some(bytes))
 }
 
 /// Writes a file as a whole or not at all.

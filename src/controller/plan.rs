@@ -4,6 +4,9 @@
 //! Every change is published, whatever the number: the plan is compressed, and what doesn't fit in the
 //! first object goes into further ones, `<name>-plan-2` and so on. They are written before the first one,
 //! whose index says how many there are and what they make together.
+//!
+//! So is what an approval of very many changes was for, as long as it is being used (`<name>-plan-91` and so
+//! on): another process can finish it.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +25,7 @@ use super::timeout::ApiServerError;
 use crate::api::DirectorySync;
 use crate::api::spec::PlanStorage;
 use crate::sync::guard::GuardedPlan;
-use crate::sync::ledger::{self, Ledger};
+use crate::sync::ledger::{self, APPROVED_SETS_MAX, ApprovedSets, Ledger};
 use crate::sync::memberships::MembershipCache;
 use crate::sync::render::{MarkdownOptions, PlanDocument, Sides, markdown, publish};
 
@@ -37,6 +40,7 @@ pub const PREVIOUS: &str = "previous.jsonl.gz";
 /// Its index.
 pub const PREVIOUS_INDEX: &str = "previous.index.json";
 const MEMBERSHIPS: &str = "memberships";
+const APPROVED: &str = "approved";
 const LEDGER: &str = "ledger";
 
 /// The API server takes 1 MiB of data an object. All that is in the first one stays below that.
@@ -51,6 +55,10 @@ const PART_MAX: usize = 1000 * 1024;
 const PARTS_MAX: usize = 32;
 /// The longest plan that is published whole, compressed.
 pub const PLAN_MAX: usize = FIRST_PART_MAX + (PARTS_MAX - 1) * PART_MAX;
+/// The numbers of objects with the changes of approvals come after this one.
+const APPROVED_PART: usize = 90;
+/// So many they take at most.
+const APPROVED_PARTS_MAX: usize = APPROVED_SETS_MAX.div_ceil(PART_MAX);
 const PREVIOUS_MAX: usize = 150 * 1024;
 /// Enough for 10,000 groups; what is longer is left out, and every group read after a restart.
 const MEMBERSHIPS_MAX: usize = 250 * 1024;
@@ -66,6 +74,8 @@ pub struct PlanContent {
     further: Vec<Vec<u8>>,
     /// Identifies what is held, as this plan lists it.
     held_digest: Option<String>,
+    /// The parts of what approvals were for, likewise.
+    approved: Vec<Vec<u8>>,
     /// When it was written.
     written: Option<Time>,
     /// It was written for another object, which had the name before: it was deleted and made anew, or
@@ -91,9 +101,31 @@ pub struct PlanIndex {
     pub omitted: usize,
     /// Whether the changes that go ahead are made; `false`: only shown.
     pub made: bool,
+    /// In how many further objects it is what approvals were for that are being used.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub approved_parts: usize,
+    /// The SHA-256 of these together, in hexadecimal digits.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub approved_sha256: String,
     /// When a plan was written that isn't the latest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub written: Option<Time>,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+impl PlanIndex {
+    /// Whether there are further objects.
+    pub fn has_further(&self) -> bool {
+        self.parts > 1 || self.approved_parts > 0
+    }
+
+    /// Whether another plan leaves further objects of this one without use.
+    pub fn has_more_than(&self, other: &Self) -> bool {
+        self.parts > other.parts || self.approved_parts > other.approved_parts
+    }
 }
 
 /// Why the plan couldn't be read or written.
@@ -171,8 +203,22 @@ impl PlanContent {
         let plan = publish(&document, max_bytes);
         let (first, rest) = plan.bytes.split_at(plan.bytes.len().min(FIRST_PART_MAX));
         let further: Vec<Vec<u8>> = rest.chunks(PART_MAX).map(<[u8]>::to_vec).collect();
+        let sets = ledger.approved_sets();
+        let approved = match sets.is_empty() {
+            true => vec![],
+            false => sets.to_bytes(),
+        };
+        let fits = approved.len() <= APPROVED_PARTS_MAX * PART_MAX;
+        let approved = if fits { approved } else { vec![] };
+        let approved_sha256 = match approved.is_empty() {
+            true => String::new(),
+            false => sha256(&approved),
+        };
+        let approved: Vec<Vec<u8>> = approved.chunks(PART_MAX).map(<[u8]>::to_vec).collect();
         let index = PlanIndex {
             parts: 1 + further.len(),
+            approved_parts: approved.len(),
+            approved_sha256,
             sha256: sha256(&plan.bytes),
             digest: guarded.digest.0.clone(),
             changes: document.changes(),
@@ -191,6 +237,7 @@ impl PlanContent {
             binary: [first].into(),
             further,
             held_digest: Some(plan.held_digest),
+            approved,
             ..Self::default()
         };
         content.remember(memberships, ledger);
@@ -233,7 +280,19 @@ impl PlanContent {
     /// Leaves the further parts to where they were written.
     pub fn without_further(mut self) -> Self {
         self.further = vec![];
+        self.approved = vec![];
         self
+    }
+
+    /// Takes out what approvals were for, where it can't be written.
+    pub fn without_approved(&mut self) {
+        self.approved.clear();
+        if let Some(mut index) = self.index() {
+            index.approved_parts = 0;
+            index.approved_sha256.clear();
+            let index = json!(index).to_string();
+            self.text.insert(INDEX.to_owned(), index);
+        }
     }
 
     /// Takes the plan out, where not all of it could be moved.
@@ -241,6 +300,7 @@ impl PlanContent {
         self.text.remove(INDEX);
         self.binary.remove(PLAN);
         self.further.clear();
+        self.approved.clear();
     }
 
     /// Replaces what is remembered of memberships and the ledger, and leaves the plan as it is.
@@ -317,6 +377,14 @@ pub fn whole(index: &PlanIndex, parts: &[Vec<u8>]) -> Option<Vec<u8>> {
 pub fn further_names(object: &str, index: &PlanIndex) -> impl Iterator<Item = String> + use<> {
     let first = name(object);
     (2..=index.parts.min(PARTS_MAX)).map(move |part| format!("{first}-{part}"))
+}
+
+/// The names of those that have what approvals were for: `<name>-plan-91` and so on. Plans take fewer objects,
+/// and where the names of Secrets are limited to those of plans, these are among them.
+fn approved_names(object: &str, index: &PlanIndex) -> impl Iterator<Item = String> + use<> {
+    let first = name(object);
+    let parts = index.approved_parts.min(APPROVED_PARTS_MAX);
+    (1..=parts).map(move |part| format!("{first}-{}", APPROVED_PART + part))
 }
 
 /// The name of the ConfigMap or Secret beside the object of this name: `<name>-plan`.
@@ -404,7 +472,42 @@ pub async fn read_further(
         further.push(part.unwrap_or_default().0);
     }
     content.further = further;
+    content.approved = read_parts(client, object, storage, &index).await?;
     Ok(())
+}
+
+async fn read_parts(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    index: &PlanIndex,
+) -> Result<Vec<Vec<u8>>, PlanError> {
+    let mut parts = vec![];
+    for name in approved_names(&object.name_any(), index) {
+        let part = read_named(client, object, storage, &name).await?;
+        let part = part.and_then(|(_, mut part)| part.binary.remove(APPROVED));
+        parts.push(part.unwrap_or_default().0);
+    }
+    Ok(parts)
+}
+
+/// Reads what approvals were for that are being used. Where it isn't what was written, there is nothing.
+///
+/// # Errors
+/// As [`PlanError`].
+pub async fn read_approved(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    index: &PlanIndex,
+) -> Result<ApprovedSets, PlanError> {
+    let bytes = match read_parts(client, object, storage, index).await {
+        Err(PlanError::Foreign { .. }) => vec![],
+        parts => parts?.concat(),
+    };
+    let is_whole = sha256(&bytes) == index.approved_sha256;
+    let sets = is_whole.then(|| ApprovedSets::from_bytes(&bytes).ok());
+    Ok(sets.flatten().unwrap_or_default())
 }
 
 /// Keys that aren't of a plan are somebody else's, and go nowhere.
@@ -438,7 +541,7 @@ fn is_text(key: &str) -> bool {
 }
 
 fn is_binary(key: &str) -> bool {
-    [MEMBERSHIPS, LEDGER, PLAN, PREVIOUS].contains(&key)
+    [MEMBERSHIPS, LEDGER, PLAN, PREVIOUS, APPROVED].contains(&key)
 }
 
 /// Whether the further objects hold the parts of this plan: anybody who may write them can have changed
@@ -479,6 +582,28 @@ pub async fn write_further(
     for (name, part) in names.zip(&content.further) {
         let part = PlanContent {
             binary: [(PLAN.to_owned(), ByteString(part.clone()))].into(),
+            ..PlanContent::default()
+        };
+        write_named(client, object, storage, (&name, &part), None).await?;
+    }
+    Ok(())
+}
+
+/// Writes the parts of what approvals were for.
+///
+/// # Errors
+/// As [`PlanError`].
+pub async fn write_approved(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    content: &PlanContent,
+) -> Result<(), PlanError> {
+    let index = content.index().unwrap_or_default();
+    let names = approved_names(&object.name_any(), &index);
+    for (name, part) in names.zip(&content.approved) {
+        let part = PlanContent {
+            binary: [(APPROVED.to_owned(), ByteString(part.clone()))].into(),
             ..PlanContent::default()
         };
         write_named(client, object, storage, (&name, &part), None).await?;
@@ -575,7 +700,8 @@ pub async fn clear(
 ) -> Result<(), PlanError> {
     let first = name(&object.name_any());
     let further = further_names(&object.name_any(), index);
-    for name in further.chain([first]) {
+    let approved = approved_names(&object.name_any(), index);
+    for name in further.chain(approved).chain([first]) {
         clear_named(client, object, storage, &name).await?;
     }
     Ok(())
@@ -593,7 +719,8 @@ pub async fn clear_surplus(
     (before, now): (&PlanIndex, &PlanIndex),
 ) -> Result<(), PlanError> {
     let surplus = further_names(&object.name_any(), before).skip(now.parts.saturating_sub(1));
-    for name in surplus {
+    let approved = approved_names(&object.name_any(), before).skip(now.approved_parts);
+    for name in surplus.chain(approved) {
         clear_named(client, object, storage, &name).await?;
     }
     Ok(())

@@ -467,6 +467,8 @@ impl Run<'_> {
             !moves || !content.is_of_another() && self.move_plan(storage, &mut content).await?;
         if looked_at.is_none() {
             self.go_on_from(state, &content);
+            let written_in = if stays { storage } else { storage.other() };
+            self.read_approved(state, &content, written_in).await?;
         }
         if !stays || looked_at.is_some() && state.plan.content != Some(content.digest()) {
             // The run writes it.
@@ -504,12 +506,13 @@ impl Run<'_> {
         content: &mut PlanContent,
     ) -> Result<bool, PlanError> {
         let (client, object) = (&self.context.client, self.object);
-        if content.index().is_some_and(|index| index.parts > 1) {
-            let read = plan::read_further(client, object, storage.other(), content).await;
-            let moved = match read {
-                Ok(()) => plan::write_further(client, object, storage, content).await,
-                Err(error) => Err(error),
+        if content.index().is_some_and(|index| index.has_further()) {
+            let moved = async {
+                plan::read_further(client, object, storage.other(), content).await?;
+                plan::write_further(client, object, storage, content).await?;
+                plan::write_approved(client, object, storage, content).await
             };
+            let moved = moved.await;
             if let Err(error) = moved {
                 tracing::warn!(%error, "the plan can't be moved whole; the next one is published anew");
                 content.without_plan();
@@ -645,6 +648,30 @@ impl Run<'_> {
             None => Memberships::default(),
         };
         state.sync = State::restored(memberships, ledger);
+    }
+
+    /// Reads what approvals were for that an earlier process was using.
+    async fn read_approved(
+        &self,
+        state: &mut ObjectState,
+        content: &PlanContent,
+        storage: PlanStorage,
+    ) -> Result<(), PlanError> {
+        let ledger = &mut state.sync.ledger;
+        if !ledger.needs_approved() {
+            return Ok(());
+        }
+        let index = content.index().unwrap_or_default();
+        let client = &self.context.client;
+        let sets = plan::read_approved(client, self.object, storage, &index).await?;
+        ledger.read_approved(&sets);
+        if ledger.needs_approved() {
+            tracing::warn!(
+                "what was approved before this process began is missing or altered; what is left of it is held \
+                 again"
+            );
+        }
+        Ok(())
     }
 
     /// Whether what stands in status would be taken for the result of this run.
@@ -878,6 +905,7 @@ impl Run<'_> {
             Some(guarded) => {
                 let make = |max| self.content(guarded, max, memberships, ledger);
                 let mut content = self.with_further_parts(state, index.as_ref(), make).await;
+                self.write_approved(&mut content, index.as_ref()).await;
                 if let Some(before) = &before {
                     content.keep_previous(before);
                 }
@@ -913,7 +941,7 @@ impl Run<'_> {
         }
         let written = content.index().unwrap_or_default();
         if let Some(before) = &index
-            && before.parts > written.parts
+            && before.has_more_than(&written)
         {
             let indexes = (before, &written);
             let cleared =
@@ -971,6 +999,25 @@ impl Run<'_> {
             }
         }
         content
+    }
+
+    /// Keeps what approvals were for, which the changes use up that are about to be made. A run goes on where
+    /// that fails: if its process ends, what is left is held again.
+    async fn write_approved(&self, content: &mut PlanContent, before: Option<&PlanIndex>) {
+        let index = content.index().unwrap_or_default();
+        let is_there = before.is_some_and(|one| one.approved_sha256 == index.approved_sha256);
+        if index.approved_parts == 0 || is_there {
+            return;
+        }
+        let storage = plan::storage(self.object);
+        let client = &self.context.client;
+        if let Err(error) = plan::write_approved(client, self.object, storage, content).await {
+            tracing::warn!(
+                %error,
+                "what was approved can't be kept: if this process ends, what is left of it is held again"
+            );
+            content.without_approved();
+        }
     }
 
     async fn warn_of_omission(&self, state: &mut ObjectState, note: &str) {

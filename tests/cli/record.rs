@@ -216,6 +216,58 @@ async fn what_a_killed_command_has_done_of_an_approval_is_used_up() {
     );
 }
 
+/// More than the record itself has room for.
+#[tokio::test]
+async fn an_approval_of_thousands_is_finished_by_the_next_command_unless_what_was_kept_is_altered()
+{
+    const LEAVERS: usize = 3_005;
+    let lab = Lab::new().await;
+    lab.run(SYNC).await.ends_with(0);
+    let [record, lock] = lab.record();
+    let approved = record.with_extension("approved");
+    let state = [&record, &lock, &approved];
+    for number in 0..LEAVERS {
+        leave(&lab, &format!("leaver{number}"));
+    }
+    let members = || lab.organization.snapshot().members.len();
+    let all = members();
+    let digest = digest(&lab).await;
+    assert!(!approved.exists());
+    let second = Fault::new(Way::InternalError).work(Work::Undone);
+    let second = second
+        .method("POST")
+        .path("/api/public/organization/import");
+    let second = second.on_request(2).from_then_on();
+    lab.organization.faults().inject(second);
+    lab.run(&format!("{SYNC} --approve {digest}"))
+        .await
+        .ends_with(1);
+    lab.organization.faults().clear();
+    let left = members();
+    assert!(left < all && left > all - LEAVERS, "{left} of {all}");
+    let before = state.map(|path| std::fs::read(path).unwrap());
+
+    let mut altered = before[2].clone();
+    altered[100] ^= 1;
+    for altered in [Some(altered), None] {
+        match altered {
+            Some(altered) => std::fs::write(&approved, altered).unwrap(),
+            None => std::fs::remove_file(&approved).unwrap(),
+        }
+        let held = lab.run(SYNC).await.ends_with(3);
+        held.prints("was kept beside the record, and is missing or altered");
+        assert_eq!(members(), left);
+        for (path, bytes) in state.iter().zip(&before) {
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
+    lab.run(SYNC).await.ends_with(0).prints("Remove");
+    assert_eq!(members(), all - LEAVERS);
+    lab.run(SYNC).await.ends_with(0);
+    let kept = std::fs::read(&approved).unwrap();
+    assert!(kept.len() < 100, "nothing is left of it: {}", kept.len());
+}
+
 #[tokio::test]
 async fn whom_a_killed_command_revoked_gets_access_back() {
     let vaultwarden = Config::vaultwarden();
@@ -224,13 +276,16 @@ async fn whom_a_killed_command_revoked_gets_access_back() {
     whom_a_killed_command_revoked(Lab::new().await).await;
 }
 
-async fn whom_a_killed_command_revoked(lab: Lab) {
-    let state = |uid: &str, state: &str| {
-        let dn = format!("uid={uid},ou=people,dc=example,dc=com");
-        let change =
-            format!("dn: {dn}\nchangetype: modify\nreplace: employeeType\nemployeeType: {state}\n");
-        lab.slapd.modify(&change).unwrap();
-    };
+/// The state of somebody's account in the directory.
+fn account(lab: &Lab, uid: &str, state: &str) {
+    let dn = format!("uid={uid},ou=people,dc=example,dc=com");
+    let change =
+        format!("dn: {dn}\nchangetype: modify\nreplace: employeeType\nemployeeType: {state}\n");
+    lab.slapd.modify(&change).unwrap();
+}
+
+/// Writes a resource that reads that state, with these limits.
+fn with_states(lab: &Lab, limits: &str) {
     let staff = lab.resource().replace(
         "  organization:\n",
         "  organization:\n    vaultwarden: {neverSend: []}\n",
@@ -241,8 +296,13 @@ async fn whom_a_killed_command_revoked(lab: Lab) {
     );
     lab.write(
         "staff.yaml",
-        &staff.replace("absent: Remove, limit: 0", "limit: 0"),
+        &staff.replace("absent: Remove, limit: 0", limits),
     );
+}
+
+async fn whom_a_killed_command_revoked(lab: Lab) {
+    let state = |uid: &str, state: &str| account(&lab, uid, state);
+    with_states(&lab, "limit: 0");
     state("chidi", "disabled");
     lab.run(SYNC).await.ends_with(0).prints("2 Invite");
     state("ada", "disabled");
@@ -263,4 +323,76 @@ async fn whom_a_killed_command_revoked(lab: Lab) {
     assert_eq!(revoked(&lab), [""; 0]);
     let ran = ran.ends_with(3).prints("1 Restore");
     ran.prints("1 more did in the last 24 hours");
+}
+
+/// Ada and Bob were revoked as disabled, and are active again.
+async fn returned(lab: &Lab) {
+    with_states(lab, "disabledLimit: 100%");
+    account(lab, "chidi", "active");
+    lab.run(SYNC).await.ends_with(0).prints("3 Invite");
+    for uid in ["ada", "bob"] {
+        account(lab, uid, "disabled");
+    }
+    lab.run(SYNC).await.ends_with(0).prints("2 Revoke");
+    for uid in ["ada", "bob"] {
+        account(lab, uid, "active");
+    }
+}
+
+const ADA: &str = "ada@example.com";
+
+#[tokio::test]
+async fn whoever_a_killed_command_gave_access_back_and_is_revoked_by_hand_stays_so() {
+    let lab = Lab::new().await;
+    returned(&lab).await;
+    lab.organization.set_latency(LATENCY);
+    let has_access = || !revoked(&lab).contains(&ADA.to_owned());
+    lab.run_until_killed(SYNC, has_access).await;
+    lab.organization.set_latency(Duration::ZERO);
+    lab.organization.revoke(ADA);
+    for _ in 0..2 {
+        let ran = lab.run(SYNC).await.ends_with(0);
+        ran.prints("ada@example.com is active in the directory and revoked in Bitwarden");
+        assert!(!has_access());
+    }
+}
+
+#[tokio::test]
+async fn whoever_a_failed_command_gave_access_back_and_is_revoked_by_hand_stays_so() {
+    let lab = Lab::new().await;
+    returned(&lab).await;
+    let fails = Fault::new(Way::InternalError).work(Work::Undone);
+    let fails = fails.method("POST").path("/api/public/members");
+    lab.organization
+        .faults()
+        .inject(fails.on_request(2).from_then_on());
+    lab.run(SYNC).await.ends_with(1);
+    lab.organization.faults().clear();
+    assert_eq!(revoked(&lab), ["bob@example.com"]);
+    lab.organization.revoke(ADA);
+    let ran = lab.run(SYNC).await.ends_with(0).prints("1 Restore");
+    ran.prints("ada@example.com is active in the directory and revoked in Bitwarden");
+    assert_eq!(revoked(&lab), [ADA]);
+}
+
+#[tokio::test]
+async fn whom_a_killed_import_may_have_given_access_back_waits_for_an_approval() {
+    let vaultwarden = Config::vaultwarden();
+    let vaultwarden = SimulatedOrganization::start(vaultwarden).await.unwrap();
+    let lab = Lab::of(vaultwarden).await;
+    returned(&lab).await;
+    let lost = Fault::new(Way::Hang).work(Work::Done).method("POST");
+    let lost = lost.path("/api/public/").from_then_on();
+    lab.organization.faults().inject(lost);
+    lab.run_until_killed(SYNC, || revoked(&lab).is_empty())
+        .await;
+    lab.organization.faults().clear();
+    lab.organization.revoke(ADA);
+    let held = lab.run(SYNC).await.ends_with(3);
+    held.prints("a sync ended while it gave access back to 2 people");
+    assert_eq!(revoked(&lab), [ADA]);
+    let digest = digest(&lab).await;
+    let approved = lab.run(&format!("{SYNC} --approve {digest}")).await;
+    approved.ends_with(0).prints("2 Restore");
+    assert_eq!(revoked(&lab), [""; 0]);
 }

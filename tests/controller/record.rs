@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
-use simulators::organization;
+use simulators::{fault, organization};
 
 use directory_sync_testing::world::*;
 
@@ -281,6 +281,44 @@ async fn approved_removals_are_finished_after_sigterm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn approved_removals_are_finished_by_another_leader() {
     approved_removals_are_finished_after("approved-leader", Ending::AnotherLeads).await;
+}
+
+/// More than the record itself has room for.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_of_thousands_is_finished_after_a_restart() {
+    let world = World::new("approved-thousands").await;
+    world.seed_leavers(3_005);
+    let operator = world.operator();
+    world.resource("staff", json!({"offboarding": {"absent": "Remove"}}));
+    let staff = world.until_ready("staff", "RemovalsHeld").await;
+    let held = staff.status.unwrap().held_removals.unwrap();
+    assert_eq!(held.total, 3_005);
+    let members = || world.organization.snapshot().members.len();
+    let all = members();
+    let second = fault::Fault::new(fault::Way::Hang).path("/api/public/organization/import");
+    let second = second.method("POST").on_request(2).from_then_on();
+    world
+        .organization
+        .faults()
+        .inject(second.work(fault::Work::Undone));
+    world
+        .annotate("staff", APPROVE_REMOVALS, &held.digest)
+        .await;
+    eventually("some removals", || members() < all).await;
+    operator.kill().await;
+    let left = members();
+    assert!(left > all - 3_005, "it ended too late");
+    let kept = plans(&world).get("staff-plan-91").await.unwrap();
+    assert!(kept.binary_data.unwrap().contains_key("approved"));
+
+    world.organization.faults().clear();
+    let operator = world.operator();
+    let staff = world.until_ready("staff", "Succeeded").await;
+    assert_eq!(members(), all - 3_005);
+    assert_eq!(staff.status.unwrap().held_removals, None);
+    let kept = plans(&world).get("staff-plan-91").await.unwrap();
+    assert_eq!(kept.binary_data, None, "nothing is left of it");
+    operator.stop().await.unwrap();
 }
 
 /// Somebody gives access back to whom a process revoked that ended in the middle of approved removals;

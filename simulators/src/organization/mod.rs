@@ -196,6 +196,14 @@ impl SimulatedOrganization {
         }
     }
 
+    /// Takes a member's access, as an administrator does by hand.
+    pub fn revoke(&self, email: &str) {
+        let mut store = self.shared.store.lock();
+        if let Some(id) = store.by_email.get(email) {
+            store.revoke(id);
+        }
+    }
+
     /// Gives a group exactly these members, as an administrator does by hand.
     ///
     /// # Panics

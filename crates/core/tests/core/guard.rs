@@ -3,15 +3,17 @@
 use directory_sync_core::directory::AccountState;
 use directory_sync_core::organization::model::{Member, MemberStatus};
 use directory_sync_core::problem::ProblemReason;
-use directory_sync_core::sync::guard::{Approval, Digest, GuardedPlan, HeldBecause};
-use directory_sync_core::sync::ledger::Ledger;
-use directory_sync_core::sync::plan::GroupAction;
+use directory_sync_core::sync::guard::{
+    Approval, Digest, FingerprintSet, GuardedPlan, HeldBecause,
+};
+use directory_sync_core::sync::ledger::{ApprovedSets, Ledger};
+use directory_sync_core::sync::plan::{Change, GroupAction, Kind};
 use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction, Policy};
 
 use proptest::prelude::*;
 
 use directory_sync_core_testing::{
-    ModelOrganization, Run, TestDirectory, directory, organization, policy, sync,
+    ModelOrganization, Run, TestDirectory, directory, id, organization, policy, sync,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -1805,8 +1807,8 @@ fn what_is_seen_to_be_done_of_an_approval_is_used_up_though_every_run_is_killed(
     assert_eq!(held, ["p0", "p1"]);
 }
 
-#[test]
-fn of_more_approved_changes_than_are_kept_the_rest_is_held_and_that_is_said() {
+/// 3,005 of 3,010 members are revoked by an approval, when the process ends: what it leaves.
+fn stopped_in_a_large_approval() -> (Run, ModelOrganization, Policy, GuardedPlan) {
     let mut policy = policy();
     policy.offboarding.absent = OffboardingAction::Revoke;
     policy.offboarding.limit = Limit::Count(1);
@@ -1820,6 +1822,61 @@ fn of_more_approved_changes_than_are_kept_the_rest_is_held_and_that_is_said() {
     let stopped = run.plan(&directory, &organization, &policy);
     assert_eq!(stopped.approved.changes.len(), 3_005);
     run.ledger.before(&stopped, run.now);
+    run.approval = None;
+    (run, organization, policy, stopped)
+}
+
+#[test]
+fn an_approval_of_more_changes_than_the_record_has_room_for_is_finished_from_what_was_kept_beside_it()
+ {
+    let (mut run, mut organization, policy, stopped) = stopped_in_a_large_approval();
+    let directory = people(3_005..3_010);
+    let sets = run.ledger.approved_sets().to_bytes();
+    // Of what was answered, somebody gives two people access back; what wasn't heard of is seen.
+    let done = ["p0", "p1", "p3"].map(|text| (Kind::Revoke, id(text)));
+    run.ledger = run.ledger.checkpoint(&stopped, &done.into(), &[]);
+    for email in ["p2@example.com", "p3@example.com"] {
+        organization.set_status(email, MemberStatus::Revoked);
+    }
+    for by_hand in [&["p0", "p1"][..], &["p0", "p1", "p2"]] {
+        // Another process goes on.
+        run.ledger = Ledger::load_unchecked(&run.ledger.to_bytes(), run.now);
+        assert!(run.ledger.needs_approved());
+        let sets = ApprovedSets::from_bytes(&sets).unwrap();
+        run.ledger.read_approved(&sets);
+        run.now += hours(1);
+        let rest = run.plan(&directory, &organization, &policy);
+        assert_eq!(rest.approved.changes.len(), 3_001);
+        let held = rest.held.iter().flat_map(|held| &held.changes);
+        let held: Vec<_> = held.map(|change| change.external_id().as_str()).collect();
+        assert_eq!(held, by_hand, "they have access by somebody's hand");
+        run.ledger.before(&rest, run.now);
+        organization.set_status("p2@example.com", MemberStatus::Confirmed);
+    }
+    run.sync(&directory, &mut organization, &policy);
+    let members = &organization.content.members;
+    let revoked = |member: &&Member| member.status == MemberStatus::Revoked;
+    assert_eq!(members.iter().filter(revoked).count(), 3_002);
+    // It is over: the same people aren't revoked by it again.
+    for n in 0..3_005 {
+        organization.set_status(&format!("p{n}@example.com"), MemberStatus::Confirmed);
+    }
+    let after = run.plan(&directory, &organization, &policy);
+    assert_eq!(changes(&after), [""; 0]);
+}
+
+#[test]
+fn of_a_large_approval_that_cannot_be_read_back_the_rest_is_held_and_that_is_said() {
+    let (mut run, mut organization, policy, _) = stopped_in_a_large_approval();
+    let directory = people(3_005..3_010);
+    run.ledger = Ledger::load_unchecked(&run.ledger.to_bytes(), run.now);
+    // Another approval's changes count for nothing, as altered ones do.
+    let mut other = stopped_in_a_large_approval();
+    other.1.set_status("p7@example.com", MemberStatus::Revoked);
+    let held = other.0.plan(&directory, &other.1, &other.2).removals;
+    assert_eq!(held.len(), 3_004);
+    let other = FingerprintSet::of(&[] as &[Change]);
+    run.ledger.read_approved(&ApprovedSets::of([held, other]));
     organization.set_status("p0@example.com", MemberStatus::Revoked);
 
     for _ in 0..2 {
@@ -1832,6 +1889,7 @@ fn of_more_approved_changes_than_are_kept_the_rest_is_held_and_that_is_said() {
             .find(|problem| problem.reason == ProblemReason::ApprovalVoid);
         let message = &told.unwrap().message;
         assert!(message.contains("3005 approved changes"), "{message}");
+        assert!(message.contains("missing or altered"), "{message}");
         assert!(message.contains(&rest.digest.0), "{message}");
         run.approval = approve(&rest.digest);
         let again = run.plan(&directory, &organization, &policy);

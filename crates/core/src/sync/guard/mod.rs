@@ -16,7 +16,7 @@ pub use super::fingerprint::{Digest, Fingerprint, FingerprintSet};
 
 use crate::directory::ExternalId;
 use crate::problem::{Problem, ProblemReason};
-use crate::sync::ledger::{APPROVED_MAX, Hold, Ledger, Limited};
+use crate::sync::ledger::{Hold, LARGE_APPROVAL_MAX, Ledger, Limited};
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
 use crate::sync::policy::Policy;
 
@@ -529,14 +529,22 @@ pub fn guard(
             [],
         ));
     }
-    if let Some(approved) = ledger.too_many_in_progress() {
+    if let Some(unknown) = ledger.unknown_in_progress() {
+        let why = match unknown.is_kept {
+            true => {
+                "which ones were approved was kept beside the record, and is missing or altered"
+                    .to_owned()
+            }
+            false => {
+                format!("of more than {LARGE_APPROVAL_MAX} it isn't kept which ones were approved")
+            }
+        };
         plan.problems.add(Problem::new(
             ProblemReason::ApprovalVoid,
             format!(
-                "a sync was stopped in the middle of {approved} approved changes; of more than \
-                 {APPROVED_MAX} it isn't kept which ones were approved, so what is left of them is held \
-                 again as {}: look at it and approve that",
-                hold.id
+                "a sync was stopped in the middle of {} approved changes; {why}, so what is left of them \
+                 is held again as {}: look at it and approve that",
+                unknown.changes, hold.id
             ),
             [],
         ));

@@ -8,6 +8,7 @@ use data_encoding::HEXLOWER;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use super::approved::{BYTES_MAX, LargeApproval, UnknownApproval};
 use super::{APPROVED_MAX, Ledger, USED_MAX};
 use crate::sync::fingerprint::{Digest, Fingerprint, FingerprintSet};
 use crate::sync::hash::truncated;
@@ -47,8 +48,26 @@ struct Open {
 struct Approved {
     at: i64,
     changes: Vec<Fingerprint>,
-    /// How many changes there were, where that is more than [`APPROVED_MAX`]. None of them is kept.
-    too_many: u32,
+    /// Where there are more than [`APPROVED_MAX`].
+    large: Option<LargeApproval>,
+}
+
+impl Approved {
+    /// The changes that are left to be made, as far as they are known.
+    fn left(&self) -> Vec<Fingerprint> {
+        let large = self.large.as_ref().and_then(LargeApproval::left);
+        [&*self.changes, &*large.unwrap_or_default()].concat()
+    }
+
+    /// Which changes it is for isn't known.
+    fn unknown(&self) -> Option<UnknownApproval> {
+        self.large.as_ref()?.unknown()
+    }
+
+    fn bytes(&self) -> usize {
+        let large = self.large.as_ref().map_or(0, LargeApproval::bytes);
+        size_of_val(&*self.changes) + large
+    }
 }
 
 /// An approval that was used.
@@ -91,6 +110,16 @@ impl Holds {
             .retain(|one| (one.at..one.at.saturating_add(IN_PROGRESS)).contains(&now));
         self
     }
+
+    pub(super) fn large(&self) -> impl Iterator<Item = &LargeApproval> {
+        self.approved.iter().filter_map(|one| one.large.as_ref())
+    }
+
+    pub(super) fn large_mut(&mut self) -> impl Iterator<Item = &mut LargeApproval> {
+        self.approved
+            .iter_mut()
+            .filter_map(|one| one.large.as_mut())
+    }
 }
 
 impl Ledger {
@@ -127,8 +156,8 @@ impl Ledger {
 
     /// Approved changes that an earlier run was stopped in the middle of.
     pub(crate) fn in_progress(&self) -> FingerprintSet {
-        let changes = self.holds.approved.iter().flat_map(|one| &one.changes);
-        let mut changes: Vec<Fingerprint> = changes.copied().collect();
+        let changes = self.holds.approved.iter().flat_map(Approved::left);
+        let mut changes: Vec<Fingerprint> = changes.collect();
         changes.sort_unstable();
         changes.dedup();
         FingerprintSet::from_sorted(changes)
@@ -142,17 +171,17 @@ impl Ledger {
             let mut used = self.holds.used.iter().rev();
             let used = used.find(|used| used.at == approved.at);
             let id = used.map(|used| Digest(HEXLOWER.encode(&used.id)));
-            let mut changes = approved.changes.clone();
+            let mut changes = approved.left();
             changes.sort_unstable();
             (id, FingerprintSet::from_sorted(changes))
         })
     }
 
-    /// How many changes an approval was for that a run was stopped in the middle of, where that is more
-    /// than are kept: what is left of them has to be approved again.
-    pub(crate) fn too_many_in_progress(&self) -> Option<u32> {
-        let too_many = self.holds.approved.iter().map(|one| one.too_many);
-        too_many.max().filter(|count| *count > 0)
+    /// The largest approval that a run was stopped in the middle of, of those whose changes aren't known: what
+    /// is left of them has to be approved again.
+    pub(crate) fn unknown_in_progress(&self) -> Option<UnknownApproval> {
+        let unknown = self.holds.approved.iter().filter_map(Approved::unknown);
+        unknown.max_by_key(|one| one.changes)
     }
 
     /// The holds of the resource that it is used for.
@@ -208,18 +237,16 @@ impl Ledger {
             true => Approved {
                 at: self.latest,
                 changes: hold.changes.as_slice().to_vec(),
-                too_many: 0,
+                large: None,
             },
             false => Approved {
                 at: self.latest,
                 changes: vec![],
-                too_many: count,
+                large: Some(LargeApproval::new(&hold.changes)),
             },
         });
-        let changes = |all: &[Approved]| all.iter().map(|one| one.changes.len()).sum::<usize>();
-        while changes(&self.holds.approved) > APPROVED_MAX
-            || self.holds.approved.len() > APPROVALS_MAX
-        {
+        let bytes = |all: &[Approved]| all.iter().map(Approved::bytes).sum::<usize>();
+        while bytes(&self.holds.approved) > BYTES_MAX || self.holds.approved.len() > APPROVALS_MAX {
             self.holds.approved.remove(0);
         }
         let id = u128::from_str_radix(&hold.id.0, 16).unwrap_or_default();
@@ -246,17 +273,27 @@ impl Ledger {
     fn retain_approved(&mut self, is_left: impl Fn(&Fingerprint) -> bool) {
         for approved in &mut self.holds.approved {
             approved.changes.retain(&is_left);
+            let Some(large) = &mut approved.large else {
+                continue;
+            };
+            large.retain(&is_left);
+            // What is left may have room here.
+            let left = large.left();
+            if let Some(left) = left.filter(|left| size_of_val(&**left) <= large.bytes()) {
+                approved.changes = left;
+                approved.large = None;
+            }
         }
         self.holds
             .approved
-            .retain(|one| !one.changes.is_empty() || one.too_many > 0);
+            .retain(|one| !one.changes.is_empty() || one.large.is_some());
     }
 
     /// Notes that a run made the approved changes, or was told that it can't. As long as something is
-    /// held, it may be what is left of more than are kept.
+    /// held, it may be what is left of those that aren't known.
     pub(in crate::sync) fn finish_approved(&mut self, holding: bool) {
         self.holds
             .approved
-            .retain(|one| holding && one.too_many > 0);
+            .retain(|one| holding && one.unknown().is_some());
     }
 }

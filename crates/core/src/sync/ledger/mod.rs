@@ -7,6 +7,7 @@
 //! A ledger is bounded whatever the size of the organization ([`BYTES_MAX`]). People and groups are kept as
 //! 64 bits of the hash of their external id.
 
+mod approved;
 mod clock;
 mod elsewhere;
 mod facts;
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use approved::{APPROVED_SETS_MAX, ApprovedSets, LARGE_APPROVAL_MAX};
 pub use facts::Fact;
 pub(crate) use floors::Limited;
 pub use holds::{Hold, HoldId, Holds};
@@ -38,8 +40,8 @@ pub const BYTES_MAX: usize = 216 * 1024;
 pub const LOSSES_MAX: usize = 2_000;
 /// So many revoked people are kept, the latest ones. Who isn't is not restored by itself.
 pub const REVOKED_MAX: usize = 3_000;
-/// Of an approval with more changes than this, a process that ends in the middle of them leaves the
-/// rest to be approved again.
+/// The changes of an approval are kept here as long as it has no more than this; of a larger one they are kept
+/// beside the ledger ([`ApprovedSets`]).
 pub const APPROVED_MAX: usize = 3_000;
 /// So many people are kept of a run that may have been stopped before it invited them. Of more than
 /// these all are taken to have been invited.
@@ -55,7 +57,7 @@ const KEPT: i64 = 7 * 24 * 3600;
 /// member is revoked, in seconds. Later somebody may have revoked them by hand.
 const ANSWER_UNHEARD: i64 = 3600;
 
-const MAGIC: &Magic = b"dsyncld6";
+const MAGIC: &Magic = b"dsyncld7";
 
 /// What was taken away and given by earlier runs for one organization.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
