@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
 use crate::api::conditions::Blocker;
 use crate::directory::{LookedUp, Lookup};
@@ -12,7 +13,10 @@ use crate::fault::{FaultKind, Step};
 use crate::http::{Observer, Redactor, Unobserved};
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::references::{ReferencedData, Unresolved, UnresolvedReason, both};
-use crate::source::{self, ReadProgress, Reading, Source, SourceEnvironment, SourceError, Version};
+use crate::source::{
+    self, ReadProgress, Reading, Source, SourceEnvironment, SourceError, Version, WatchEnd,
+    WatchObserver,
+};
 use crate::validation::ValidatedSpec;
 
 /// Clients of both sides, ready to be used.
@@ -116,6 +120,21 @@ impl Source for RedactedSource {
                         })
                         .collect(),
                 )),
+            }
+        })
+    }
+
+    fn watch<'a>(
+        &'a self,
+        since: Timestamp,
+        observer: &'a dyn WatchObserver,
+    ) -> BoxFuture<'a, WatchEnd> {
+        Box::pin(async move {
+            match self.source.watch(since, observer).await {
+                WatchEnd::Lost(error) => WatchEnd::Lost(redacted(error, &self.redactor)),
+                WatchEnd::Unsupported(why) => {
+                    WatchEnd::Unsupported(self.redactor.redact_message(&why))
+                }
             }
         })
     }

@@ -19,6 +19,7 @@ use super::memory_guard::MemoryGuard;
 use super::objects::Objects;
 use super::run_queue::RunQueue;
 use super::settings::ResourcePolicy;
+use super::signals::WatchSlots;
 use super::timing::Timing;
 use super::watch::WatchedObject;
 use crate::telemetry::{Metrics, Object};
@@ -49,6 +50,8 @@ pub struct Context {
     pub events: Events,
     /// Ownership is decided only after each object of the first list was looked at once.
     pub initial_sync: InitialSyncBarrier,
+    /// The connections by which directories are watched.
+    pub watch_slots: WatchSlots,
     /// Where records of changes are sent, besides the log.
     pub cloud_events: Option<CloudEvents>,
     /// Cancelled when no work is to be done any more.

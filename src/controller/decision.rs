@@ -20,6 +20,8 @@ pub struct Desired<'a> {
     pub request: Option<&'a str>,
     /// The removals that may go ahead.
     pub approval: Option<&'a str>,
+    /// When a run should come early, because something may have changed in the directory.
+    pub signaled: Option<Timestamp>,
     /// How often to run.
     pub schedule: &'a Schedule,
     /// Between two comparisons of all memberships.
@@ -43,6 +45,8 @@ pub struct History {
 /// One run, however it ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempt {
+    /// When the run began, as far as that is known.
+    pub started: Timestamp,
     /// When the run ended.
     pub ended: Timestamp,
     /// The `metadata.generation` of the spec that it used.
@@ -92,9 +96,13 @@ pub fn decide(desired: &Desired<'_>, history: &History, now: Timestamp) -> Decis
         return Decision::Now(RunTrigger::Approved);
     }
     if last.next <= now {
-        Decision::Now(RunTrigger::Scheduled)
-    } else {
-        Decision::At(last.next)
+        return Decision::Now(RunTrigger::Scheduled);
+    }
+    // After a failure the wait counts, whatever happens in the directory.
+    match desired.signaled.filter(|_| history.failures == 0) {
+        Some(due) if due <= now => Decision::Now(RunTrigger::Signaled),
+        Some(due) => Decision::At(due.min(last.next)),
+        None => Decision::At(last.next),
     }
 }
 
@@ -160,6 +168,7 @@ pub fn history_from_status(
                 None => after_restart(schedule, ended, uid, heartbeat, now),
             };
             Some(Attempt {
+                started: status.last_attempt_time.as_ref().map_or(ended, |at| at.0),
                 ended,
                 generation,
                 fingerprint: None,
@@ -221,6 +230,7 @@ mod tests {
             fingerprint: [1; 32],
             request: Some("monday"),
             approval: None,
+            signaled: None,
             schedule,
             drift_check: HOUR * 24,
         }
@@ -229,6 +239,7 @@ mod tests {
     fn history(next: Timestamp) -> History {
         History {
             last: Some(Attempt {
+                started: noon() - MINUTE * 6,
                 ended: noon() - MINUTE * 5,
                 generation: 3,
                 fingerprint: Some([1; 32]),
@@ -254,6 +265,28 @@ mod tests {
             decide(&desired(&schedule), &history(noon()), noon()),
             Decision::Now(RunTrigger::Scheduled)
         );
+    }
+
+    #[test]
+    fn a_signal_makes_a_run_come_early_unless_the_last_one_failed() {
+        let schedule = quarter_hourly();
+        let later = noon() + MINUTE;
+        let decided = |signaled, failures| {
+            let desired = Desired {
+                signaled: Some(signaled),
+                ..desired(&schedule)
+            };
+            let history = History {
+                failures,
+                ..history(later)
+            };
+            decide(&desired, &history, noon())
+        };
+        assert_eq!(decided(noon(), 0), Decision::Now(RunTrigger::Signaled));
+        let soon = noon() + Duration::from_secs(2);
+        assert_eq!(decided(soon, 0), Decision::At(soon));
+        assert_eq!(decided(later + MINUTE, 0), Decision::At(later));
+        assert_eq!(decided(noon(), 1), Decision::At(later));
     }
 
     #[test]

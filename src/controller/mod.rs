@@ -18,6 +18,7 @@
 //! plan             the plan and what is remembered, in the ConfigMap or Secret `<name>-plan`
 //! history          the records of what runs did, in the ConfigMap or Secret `<name>-history`
 //! cloud_events     sends these records to a receiver, where --audit-url names one
+//! signals          watches directories between runs; a hint makes a run come early
 //! companion        ConfigMaps and Secrets beside a resource, as plan, history and explain write them
 //! backoff          how long a failed run waits
 //! events           the events on the object
@@ -55,6 +56,7 @@ pub(crate) mod requests;
 mod run;
 mod run_queue;
 mod settings;
+mod signals;
 mod state;
 mod status;
 mod timeout;

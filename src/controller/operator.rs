@@ -29,6 +29,7 @@ use super::objects::Objects;
 use super::reconcile::reconcile;
 use super::requests;
 use super::run_queue::RunQueue;
+use super::signals::WatchSlots;
 use super::timeout::with_timeout;
 use super::timing::Timing;
 use super::watch::{WatchResult, WatchedObject, apis, watch};
@@ -237,6 +238,7 @@ async fn lead(
         objects: Objects::new(settings.metrics.clone()),
         events: Events::new(client.clone(), identity),
         initial_sync: InitialSyncBarrier::new(),
+        watch_slots: WatchSlots::of_process(),
         cloud_events,
         work: work.clone(),
         wake,

@@ -109,7 +109,7 @@ pub async fn prepare(
             organization,
         }) => Ok(Connected {
             spec,
-            source,
+            source: source.into(),
             organization,
         }),
         Err(error) => Err(Blocked {

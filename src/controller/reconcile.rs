@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
+use tokio::time::Instant;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -24,6 +25,7 @@ use super::prepare::prepare;
 use super::publish::Publisher;
 use super::requests;
 use super::run::Run;
+use super::signals::{DirectoryWatch, WatchKey, describe_unwatched};
 use super::state::{Blocked, Connected, ObjectState, Prepared};
 use super::watch::WatchedObject;
 use crate::api::annotations::APPROVE_REMOVALS;
@@ -143,12 +145,14 @@ impl Reconcile<'_> {
         let requeue = match &prepared.connected {
             Ok(connected) => self.with_connected(state, &prepared, connected).await,
             Err(blocked) => {
+                state.watch = None;
                 // Its claim stays: a Secret may be missing for a moment.
                 self.context.claims.postpone(self.uid());
                 self.stall(state, blocked.clone()).await;
                 poll
             }
         };
+        self.tell_of_watch(state).await;
         let next_answer = Box::pin(self.attend(state, &prepared)).await;
         state.prepared = Some(prepared);
         next_answer.map_or(requeue, |next| requeue.min(next))
@@ -173,7 +177,7 @@ impl Reconcile<'_> {
                 return explain::attend(about, asked, Err(why), state).await;
             }
         };
-        let desired = desired(prepared, connected, None, None);
+        let desired = desired(prepared, connected);
         let run = self.run(prepared, connected, desired, RunTrigger::Requested);
         explain::attend(about, asked, Ok(&run), state).await
     }
@@ -189,6 +193,7 @@ impl Reconcile<'_> {
                 state.prepared = before;
                 tracing::warn!(%error, "couldn't read the Secrets and ConfigMaps; trying again");
                 if error.is_refused() {
+                    state.watch = None;
                     let blocked = Blocked {
                         blocker: Blocker::InvalidReference,
                         message: format!(
@@ -215,13 +220,18 @@ impl Reconcile<'_> {
         let poll = self.context.timing.reference_poll;
         self.claim(state, connected);
         self.context.initial_sync.done(self.uid());
+        // Not with the servers and Secrets of another spec.
+        let key = WatchKey::of(prepared);
+        state.watch.take_if(|watch| !watch.is_for(key));
         if connected.spec.suspended {
             self.context.claims.postpone(self.uid());
+            state.watch = None;
             self.suspend(state).await;
             return poll;
         }
         self.context.initial_sync.wait().await;
         if let Some(owner) = self.context.claims.owner(self.uid()) {
+            state.watch = None;
             self.stall_already_managed(state, &owner).await;
             return poll;
         }
@@ -229,15 +239,23 @@ impl Reconcile<'_> {
         let annotations = self.object.annotations();
         let request = requests::sync_request(annotations);
         let approval = requests::approval(annotations);
-        let desired = desired(prepared, connected, request.as_deref(), approval);
+        let mut desired = Desired {
+            request: request.as_deref(),
+            approval,
+            ..desired(prepared, connected)
+        };
         let heartbeat = self.context.timing.status_heartbeat;
         let history = state.history.get_or_insert_with(|| {
             history_from_status(&state.status, desired.schedule, self.uid(), heartbeat, now)
         });
+        if let (Some(watch), Some(last)) = (&state.watch, &history.last) {
+            desired.signaled = watch.due(last.ended, &state.early_runs, now);
+        }
         let trigger = match decide(&desired, history, now) {
             Decision::Now(trigger) => trigger,
             Decision::At(at) => {
                 self.context.claims.postpone(self.uid());
+                self.keep_watch(state, prepared, connected);
                 self.tell_of_void_approval(state, desired.approval).await;
                 return poll.min(until(at, now));
             }
@@ -253,12 +271,68 @@ impl Reconcile<'_> {
                 return Duration::from_secs(1);
             }
         };
+        let noticed = state.watch.as_ref().and_then(DirectoryWatch::take);
+        let before = last_ended(state);
+        let clock = Instant::now();
         let run = self.run(prepared, connected, desired, trigger);
         let next = Box::pin(run.execute(state)).await;
         drop(running);
+        if trigger == RunTrigger::Signaled {
+            state.early_runs.spend(clock.elapsed(), Timestamp::now());
+        }
+        if let (Some(watch), Some(noticed)) = (&state.watch, noticed)
+            && last_ended(state) == before
+        {
+            watch.put_back(noticed);
+        }
+        self.keep_watch(state, prepared, connected);
         match next {
             Some(next) => poll.min(until(next, Timestamp::now())),
             None => poll,
+        }
+    }
+
+    /// Watches the directory where the spec has it so and the last run succeeded, with the spec and Secrets
+    /// of that run.
+    fn keep_watch(&self, state: &mut ObjectState, prepared: &Prepared, connected: &Connected) {
+        let key = WatchKey::of(prepared);
+        let is_stalled = find(&state.status.conditions, ConditionType::Stalled).is_some();
+        if !connected.spec.signals || is_stalled {
+            state.watch = None;
+            return;
+        }
+        if state.watch.as_ref().is_some_and(|watch| watch.is_for(key)) {
+            return;
+        }
+        // Its connections are made with credentials that the directory has just accepted.
+        let Some(history) = state
+            .history
+            .as_ref()
+            .filter(|history| history.failures == 0)
+        else {
+            state.watch = None;
+            return;
+        };
+        let last = history.last.as_ref();
+        let last = last.filter(|last| last.generation == key.generation);
+        let last = last.filter(|last| last.fingerprint.is_none_or(|used| used == key.fingerprint));
+        state.watch = last.and_then(|last| {
+            let source = Arc::clone(&connected.source);
+            let (context, object) = (self.context, &self.entry.object);
+            DirectoryWatch::begin(context, object, key, source, last.started)
+        });
+    }
+
+    /// Writes to status since when the directory is watched, or that the watch was lost.
+    async fn tell_of_watch(&self, state: &mut ObjectState) {
+        let (now, grace) = (Timestamp::now(), self.context.timing.watch_lost);
+        let mut status = state.status.clone();
+        match &state.watch {
+            Some(watch) => watch.describe(&mut status, grace, now),
+            None => describe_unwatched(&mut status, now),
+        }
+        if status != state.status {
+            self.publisher.publish(state, status).await;
         }
     }
 
@@ -416,18 +490,19 @@ fn until(then: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(wait).unwrap_or_default() + Duration::from_millis(20)
 }
 
-/// What spec and references ask for, with what annotations do.
-fn desired<'a>(
-    prepared: &'a Prepared,
-    connected: &'a Connected,
-    request: Option<&'a str>,
-    approval: Option<&'a str>,
-) -> Desired<'a> {
+fn last_ended(state: &ObjectState) -> Option<Timestamp> {
+    let last = state.history.as_ref()?.last.as_ref()?;
+    Some(last.ended)
+}
+
+/// What spec and references ask for.
+fn desired<'a>(prepared: &'a Prepared, connected: &'a Connected) -> Desired<'a> {
     Desired {
         generation: prepared.generation,
         fingerprint: prepared.fingerprint,
-        request,
-        approval,
+        request: None,
+        approval: None,
+        signaled: None,
         schedule: &connected.spec.schedule,
         drift_check: connected.spec.drift_check_interval,
     }

@@ -732,7 +732,12 @@ impl Run<'_> {
         self.write_plan(state, report).await;
 
         let next = self.desired.schedule.next_after(ended, self.uid());
-        self.record_attempt(state, ended, next, report.held().map(|_| &report.digest));
+        self.record_attempt(
+            state,
+            (started, ended),
+            next,
+            report.held().map(|_| &report.digest),
+        );
         let history = state.history.get_or_insert_default();
         history.failures = 0;
         if report.memberships_verified {
@@ -820,7 +825,7 @@ impl Run<'_> {
         self.count(result, took, &[], applied);
         let held = state.status.held_removals.as_ref();
         let held = held.map(|held| Digest(held.digest.clone()));
-        self.record_attempt(state, ended, next, held.as_ref());
+        self.record_attempt(state, (started, ended), next, held.as_ref());
         let status = self.publisher.status_with(state, &outcome, |status| {
             self.attempted(status, started);
             state.plan.identify_held(status);
@@ -849,11 +854,12 @@ impl Run<'_> {
     fn record_attempt(
         &self,
         state: &mut ObjectState,
-        ended: Timestamp,
+        (started, ended): (Timestamp, Timestamp),
         next: Timestamp,
         held: Option<&Digest>,
     ) {
         state.history.get_or_insert_default().last = Some(Attempt {
+            started,
             ended,
             generation: self.desired.generation,
             fingerprint: Some(self.desired.fingerprint),

@@ -1,9 +1,12 @@
 //! The state of one object that is kept from one reconcile to the next.
 
+use std::sync::Arc;
+
 use super::decision::{Fingerprint, History};
 use super::explain::Answered;
 use super::plan::PlanIndex;
 use super::references::Versions;
+use super::signals::{DirectoryWatch, EarlyRuns};
 use crate::api::DirectorySyncStatus;
 use crate::api::conditions::Blocker;
 use crate::api::spec::PlanStorage;
@@ -37,6 +40,10 @@ pub struct ObjectState {
     pub void_approval: Option<String>,
     /// Where the records of what runs did are kept.
     pub records: KeptRecords,
+    /// Notices changes in the directory between two runs, where that is possible.
+    pub watch: Option<DirectoryWatch>,
+    /// What runs that came early have cost.
+    pub early_runs: EarlyRuns,
 }
 
 /// Where the records of what runs did are kept, as far as this process knows.
@@ -112,7 +119,7 @@ pub struct Connected {
     /// The spec that both clients were made from.
     pub spec: ValidatedSpec,
     /// The source that reads the directory.
-    pub source: Box<dyn Source>,
+    pub source: Arc<dyn Source>,
     /// Reads and changes the organization.
     pub organization: OrganizationClient,
 }

@@ -27,6 +27,8 @@ pub struct Timing {
     pub no_progress: Duration,
     /// How long a run may take at all. What it did stays; the next one goes on from there.
     pub run: Duration,
+    /// A watch that was lost for longer than this is told in status.
+    pub watch_lost: Duration,
     /// A resource that waits for its turn for longer than this says so in status.
     pub queued: Duration,
     /// The most people and groups that a directory may hold: a list without end is given up here.
@@ -49,6 +51,7 @@ impl Default for Timing {
             idle_after: Duration::from_secs(5),
             no_progress: Duration::from_secs(10 * 60),
             run: Duration::from_secs(12 * 60 * 60),
+            watch_lost: Duration::from_secs(2 * 60),
             queued: Duration::from_secs(1),
             max_entries: process_limits().max_list_items as u64,
             shutdown: Duration::from_secs(20),

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use directory_sync_core::sync::policy::Policy;
 
-use crate::api::spec::{DirectorySyncSpec, Mode};
+use crate::api::spec::{DirectorySyncSpec, Mode, Signals};
 use crate::checks::{Checks, InvalidSpec};
 use crate::organization::{self, ValidatedOrganization};
 use crate::problem::{Problem, ProblemReason};
@@ -38,6 +38,8 @@ pub struct ValidatedSpec {
     pub mode: Mode,
     /// The interval or cron schedule of the runs.
     pub schedule: Schedule,
+    /// Whether a change in the directory may make a run come early.
+    pub signals: bool,
     /// How often all memberships are compared although nothing changed.
     pub drift_check_interval: Duration,
     /// The filters, and what may happen to members and groups.
@@ -88,6 +90,8 @@ impl ValidatedSpec {
                 Ok(Self {
                     suspended: spec.suspend.unwrap_or_default(),
                     mode: spec.mode.unwrap_or_default(),
+                    signals: spec.signals.unwrap_or_default() == Signals::Auto
+                        && matches!(schedule, Schedule::Every(_)),
                     schedule,
                     drift_check_interval,
                     policy,

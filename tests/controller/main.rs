@@ -12,5 +12,6 @@ mod plan_storage;
 mod processes;
 mod record;
 mod recovery;
+mod signals;
 mod suspending;
 mod waiting;

@@ -12,3 +12,4 @@ mod observed;
 mod presets;
 mod quirks;
 mod reach;
+mod watch;

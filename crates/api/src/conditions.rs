@@ -27,15 +27,18 @@ pub enum ConditionType {
     Stalled,
     /// Removals wait for approval.
     RemovalsHeld,
+    /// Changes in the directory aren't noticed between two runs, although they were.
+    SignalsLost,
 }
 
 impl ConditionType {
     /// All of them, in the order in which they are written.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Ready,
         Self::Reconciling,
         Self::Stalled,
         Self::RemovalsHeld,
+        Self::SignalsLost,
     ];
 }
 
@@ -47,6 +50,7 @@ impl ConditionType {
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
             Self::RemovalsHeld => "RemovalsHeld",
+            Self::SignalsLost => "SignalsLost",
         }
     }
 }
@@ -143,6 +147,9 @@ pub const RETRYING: &str = "Retrying";
 /// `Ready`'s reason where a run succeeded and removals wait.
 pub const REMOVALS_HELD: &str = "RemovalsHeld";
 
+/// The reason of `SignalsLost`.
+pub const WATCH_FAILED: &str = "WatchFailed";
+
 /// Whether a word is a reason that `Ready` may have.
 pub fn is_ready_reason(word: &str) -> bool {
     fn among<T: fmt::Display>(word: &str, reasons: &[(T, &str)]) -> bool {
@@ -196,8 +203,8 @@ impl SyncOutcome {
     /// The conditions of a resource at `generation` that had `before` until now.
     ///
     /// A condition keeps its `lastTransitionTime` as long as its status stays; whether removals
-    /// wait is known by a successful run only and stays as it was otherwise. Conditions of other
-    /// types are kept.
+    /// wait is known by a successful run only and stays as it was otherwise. Whether the directory is
+    /// watched is no run's result ([`set_signals_lost`]). Conditions of other types are kept.
     pub fn conditions(
         &self,
         before: &[Condition],
@@ -237,7 +244,9 @@ impl SyncOutcome {
         ours.chain(
             before
                 .iter()
-                .filter(|condition| !is_ours(condition))
+                .filter(|condition| {
+                    !is_ours(condition) || condition.type_ == ConditionType::SignalsLost.name()
+                })
                 .cloned(),
         )
         .collect()
@@ -309,6 +318,26 @@ impl SyncOutcome {
             ],
         }
     }
+}
+
+/// Says in `conditions` why the directory isn't watched any more; `None` takes that away.
+pub fn set_signals_lost(
+    conditions: &mut Vec<Condition>,
+    message: Option<&str>,
+    generation: i64,
+    now: Timestamp,
+) {
+    let kind = ConditionType::SignalsLost;
+    let since = find(conditions, kind).map(|before| before.last_transition_time.clone());
+    conditions.retain(|condition| condition.type_ != kind.name());
+    conditions.extend(message.map(|message| Condition {
+        type_: kind.to_string(),
+        status: "True".to_owned(),
+        reason: WATCH_FAILED.to_owned(),
+        message: truncate(message, MESSAGE_MAX),
+        observed_generation: Some(generation),
+        last_transition_time: since.unwrap_or(Time(now)),
+    }));
 }
 
 /// The condition of a type.
@@ -447,6 +476,27 @@ mod tests {
             summary(&succeeded().conditions(&second, 1, at(30))),
             ["Ready=True/Succeeded"]
         );
+    }
+
+    #[test]
+    fn a_lost_watch_is_told_through_runs_until_the_directory_is_watched_again() {
+        let mut conditions = succeeded().conditions(&[], 1, at(10));
+        set_signals_lost(&mut conditions, Some("no route"), 1, at(20));
+        set_signals_lost(&mut conditions, Some("refused"), 1, at(30));
+        let mut after = failed().conditions(&conditions, 2, at(40));
+        assert_eq!(
+            summary(&after),
+            [
+                "Ready=False/SourceUnavailable",
+                "Reconciling=True/Retrying",
+                "SignalsLost=True/WatchFailed"
+            ]
+        );
+        let lost = find(&after, ConditionType::SignalsLost).unwrap();
+        assert_eq!(lost.message, "refused");
+        assert_eq!(lost.last_transition_time, Time(at(20)));
+        set_signals_lost(&mut after, None, 2, at(50));
+        assert!(find(&after, ConditionType::SignalsLost).is_none());
     }
 
     #[test]

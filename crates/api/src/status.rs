@@ -25,7 +25,7 @@ pub struct DirectorySyncStatus {
     /// The generation of the spec that the conditions speak of.
     pub observed_generation: Option<i64>,
 
-    /// `Ready` always; `Reconciling`, `Stalled` and `RemovalsHeld` only while they are true.
+    /// `Ready` always; `Reconciling`, `Stalled`, `RemovalsHeld` and `SignalsLost` only while they are true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 20))]
@@ -87,9 +87,32 @@ pub struct DirectorySyncStatus {
     /// When all group memberships were last compared with the organization.
     pub last_drift_check_time: Option<Time>,
 
+    /// How changes in the directory are noticed between two runs. Absent where they aren't.
+    pub signals: Option<SignalsStatus>,
+
     /// How many runs failed since the last that succeeded.
     #[schemars(range(min = 0))]
     pub consecutive_failures: Option<i64>,
+}
+
+/// How changes in the directory are noticed between two runs.
+#[derive(KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignalsStatus {
+    /// Since when the directory is watched without interruption.
+    pub watching_since: Time,
+
+    /// How it is watched.
+    pub method: WatchMethod,
+}
+
+/// How a directory is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum WatchMethod {
+    /// It sends changes as they are made.
+    Stream,
+    /// It is asked for changes several times a minute.
+    Poll,
 }
 
 /// The directory, as last read completely.

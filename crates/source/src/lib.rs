@@ -15,10 +15,12 @@ pub mod okta;
 pub mod one_login;
 pub mod references;
 mod settings;
+mod watch;
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
 // The crates below, by the names of their rooms.
 use directory_sync_api as api;
@@ -37,6 +39,7 @@ pub use environment::{
 };
 pub use kinds::{name, validate};
 pub use settings::{ConnectError, SourceSettings, Validate};
+pub use watch::{Hint, WatchEnd, WatchMethod, WatchObserver};
 
 pub use crate::fault::{FaultKind as SourceErrorKind, Step};
 
@@ -70,6 +73,19 @@ pub trait Source: Send + Sync {
     fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Lookup, SourceError>> {
         let _ = name;
         Box::pin(async { Ok(Lookup::Unsupported) })
+    }
+
+    /// Notices changes between reads and tells `observer` of them, until the watch is lost: then somebody
+    /// begins another. `since` is when the last read began: where the directory can't say that nothing
+    /// changed since then, the watch begins with a hint. Sends at most four requests a minute.
+    fn watch<'a>(
+        &'a self,
+        since: Timestamp,
+        observer: &'a dyn WatchObserver,
+    ) -> BoxFuture<'a, WatchEnd> {
+        let _ = (since, observer);
+        let why = "changes in this kind of directory aren't noticed between two runs";
+        Box::pin(async { WatchEnd::Unsupported(why.to_owned()) })
     }
 
     /// Tries each step that a read needs (reach, trust, authenticate, find) and reports what was

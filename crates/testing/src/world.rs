@@ -17,7 +17,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client, Config, ResourceExt};
 use serde_json::{Value, json};
-use simulators::lab::{ApiServer, Ldif, Person, Slapd};
+use simulators::lab::{ApiServer, Ldif, Person, Slapd, SlapdOptions};
 use simulators::organization::{self, MemberSeed, SimulatedOrganization};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -58,8 +58,22 @@ impl World {
         (world, operator)
     }
 
+    /// The same with a directory that sends changes as they are made.
+    pub async fn with_signals(purpose: &str) -> Self {
+        let config = organization::Config::cloud();
+        Self::with_directory(purpose, config, Slapd::options().tells_changes()).await
+    }
+
     /// A world whose organization is configured so.
     pub async fn with(purpose: &str, config: organization::Config) -> Self {
+        Self::with_directory(purpose, config, Slapd::options()).await
+    }
+
+    async fn with_directory(
+        purpose: &str,
+        config: organization::Config,
+        directory: SlapdOptions,
+    ) -> Self {
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
@@ -74,7 +88,7 @@ impl World {
         organization.seed_member(MemberSeed::new("owner@example.com").owner());
         let world = Self {
             namespace,
-            slapd: Slapd::options().ldif(&company(10)).start().unwrap(),
+            slapd: directory.ldif(&company(10)).start().unwrap(),
             client: client(server.kubeconfig().to_owned()).await,
             operator: client(operator_kubeconfig()).await,
             organization,
@@ -432,6 +446,7 @@ pub fn quick() -> Timing {
         progress: Duration::from_millis(200),
         record: Duration::ZERO,
         idle_after: Duration::from_millis(500),
+        watch_lost: Duration::ZERO,
         shutdown: Duration::from_secs(10),
         lease: Duration::from_secs(3),
         ..Timing::default()

@@ -153,6 +153,11 @@ pub struct DirectorySyncSpec {
     #[schemars(length(max = 64))]
     pub time_zone: Option<String>,
 
+    /// Whether a change in the directory may make a run come early, seconds after it was made. `Auto`: where
+    /// the directory tells of changes, and `interval` says how often to run; with `schedule` the times in it
+    /// are the only ones. Default: `Auto`.
+    pub signals: Option<Signals>,
+
     /// While `true`, nothing is read and nothing is changed; a run under way is stopped.
     /// Default: `false`.
     pub suspend: Option<bool>,
@@ -199,6 +204,16 @@ pub enum Mode {
     Apply,
     /// The plan is reported in status, events and the object `<name>-plan`; nothing is changed.
     Preview,
+}
+
+/// Whether changes in the directory are noticed between two runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Signals {
+    /// Where the directory tells of them.
+    #[default]
+    Auto,
+    /// They aren't.
+    Off,
 }
 
 /// The kind of object that keeps the plan.

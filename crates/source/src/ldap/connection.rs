@@ -28,6 +28,8 @@ pub struct Connector {
     start_tls: bool,
     bind: Bind,
     time_limit: Duration,
+    /// A larger message ends the connection; in bytes.
+    max_message: usize,
     servers: Vec<ServerUrl>,
     /// Whose servers they are, where DNS lists them.
     domain: Option<String>,
@@ -116,10 +118,20 @@ impl Connector {
             start_tls: settings.tls.start_tls,
             bind: settings.bind.clone(),
             time_limit: settings.connect_timeout,
+            max_message: process_limits().max_ldap_message_bytes,
             servers: settings.servers.clone(),
             domain: None,
             observer: settings.observer.clone(),
         })
+    }
+
+    /// For connections on which no message is larger than this many bytes.
+    pub fn with_max_message(self, bytes: usize) -> Self {
+        let max_message = self.max_message.min(bytes);
+        Self {
+            max_message,
+            ..self
+        }
     }
 
     /// For servers that DNS lists for a domain: where the domain may be connected to, so may they.
@@ -270,7 +282,7 @@ impl Connector {
             }
             false => (Box::new(stream), None),
         };
-        let begun = relay::begin(stream, process_limits().max_ldap_message_bytes).await;
+        let begun = relay::begin(stream, self.max_message).await;
         let relayed = begun.map_err(|cause| LdapFailure::Lost {
             tried: format!("connecting to {name}"),
             cause: Some(Box::new(cause)),

@@ -41,6 +41,11 @@ impl<'a> Entry<'a> {
         !self.values_of(attribute).is_empty()
     }
 
+    /// The values of `attribute` as they are.
+    pub fn raw_values(&self, attribute: &AttributeName) -> impl Iterator<Item = &'a [u8]> {
+        self.values_of(attribute).iter().filter_map(primitive)
+    }
+
     /// The first value of `attribute` as it is.
     pub fn bytes(&self, attribute: &AttributeName) -> Option<&'a [u8]> {
         self.values_of(attribute).first().and_then(primitive)

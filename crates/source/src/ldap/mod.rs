@@ -1,7 +1,8 @@
 //! LDAP directories: OpenLDAP, 389-ds, FreeIPA and their kin.
 //!
 //! `connection` reaches a server, `search` reads a list to its proven end, `entry` and `dn` make
-//! sense of what comes, `read` turns it into a directory, `check` reports how far one gets.
+//! sense of what comes, `read` turns it into a directory, `watch` notices changes between reads (`digests`:
+//! which of them matter), `check` reports how far one gets.
 
 // Active Directory speaks LDAP, too: what isn't pub here is shared with it alone.
 pub(crate) mod binary_id;
@@ -9,6 +10,7 @@ pub(crate) mod catch_panic;
 pub(crate) mod certificates;
 pub(crate) mod check;
 pub(crate) mod connection;
+mod digests;
 mod disabled;
 pub(crate) mod dn;
 pub(crate) mod entry;
@@ -24,15 +26,18 @@ mod settings;
 mod spec;
 mod start_tls;
 mod tls;
+mod watch;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
 use crate::directory::Lookup;
-use crate::{ReadProgress, Reading, Source, SourceError, Step, Version};
+use crate::{ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd, WatchObserver};
 
 use catch_panic::catch_library_panic;
 use connection::Connector;
+use digests::EntryDigests;
 pub use error::{Answer, LdapFailure, Stage};
 pub use framing::ProtocolViolation;
 pub use settings::{
@@ -46,6 +51,7 @@ pub(crate) use settings::{check_filter, is_attribute, tidy_filter};
 pub struct LdapSource {
     settings: LdapSettings,
     connector: Connector,
+    digests: EntryDigests,
 }
 
 impl LdapSource {
@@ -60,6 +66,7 @@ impl LdapSource {
         Ok(Self {
             settings,
             connector,
+            digests: EntryDigests::default(),
         })
     }
 }
@@ -71,8 +78,8 @@ impl Source for LdapSource {
         progress: &'a ReadProgress,
     ) -> BoxFuture<'a, Result<Reading, SourceError>> {
         let read = async {
-            let read =
-                catch_library_panic(read::read(&self.connector, &self.settings, progress)).await;
+            let read = read::read(&self.connector, &self.settings, &self.digests, progress);
+            let read = catch_library_panic(read).await;
             let directory = read.unwrap_or_else(|| {
                 Err(LdapFailure::Malformed {
                     tried: format!("reading from {}", self.describe()),
@@ -97,6 +104,23 @@ impl Source for LdapSource {
             Ok(Lookup::Found(found))
         };
         look_up.boxed()
+    }
+
+    fn watch<'a>(
+        &'a self,
+        since: Timestamp,
+        observer: &'a dyn WatchObserver,
+    ) -> BoxFuture<'a, WatchEnd> {
+        let watch = async move {
+            let watch = watch::watch(&self.settings, &self.digests, since, observer);
+            match catch_library_panic(watch).await {
+                Some(end) => end,
+                None => WatchEnd::Lost(SourceError::from(LdapFailure::Malformed {
+                    tried: format!("watching {}", self.describe()),
+                })),
+            }
+        };
+        watch.boxed()
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use super::check::SampleMember;
 use super::connection::{Connection, Connector};
+use super::digests::EntryDigests;
 use super::disabled::Disabled;
 use super::dn;
 use super::entry::{AttributeName, Entry};
@@ -29,6 +30,7 @@ use crate::text::sanitize;
 pub async fn read(
     connector: &Connector,
     settings: &LdapSettings,
+    digests: &EntryDigests,
     progress: &ReadProgress,
 ) -> Result<Complete<Directory>, LdapFailure> {
     let mut builder = DirectoryBuilder::with_shareable_ids();
@@ -36,7 +38,7 @@ pub async fn read(
     let builder = Mutex::new(builder);
     let (mut connection, endpoint) = connector.first().await?;
     let users = async {
-        read_users(&mut connection, settings, &builder, progress).await?;
+        read_users(&mut connection, settings, &builder, digests, progress).await?;
         connection.close().await;
         Ok::<_, LdapFailure>(())
     };
@@ -59,15 +61,20 @@ async fn read_users(
     connection: &mut Connection,
     settings: &LdapSettings,
     builder: &Mutex<DirectoryBuilder>,
+    digests: &EntryDigests,
     progress: &ReadProgress,
 ) -> Result<(), LdapFailure> {
     let mut reader = UserReader::new(settings);
     reader.note_account_rule(&mut builder.lock().expect("no reader panics with the builder"));
     let attributes = reader.attributes();
+    let mut recording = digests.record(&attributes);
     let search = user_search(settings, &attributes);
     let tried = search.tried(&connection.server);
     connection
         .search(&search, |entry| {
+            if let Some(recording) = &mut recording {
+                recording.add(entry);
+            }
             if reader.member_of.is_some() {
                 refuse_ranges(entry, &tried)?;
             }
@@ -77,7 +84,11 @@ async fn read_users(
             Ok(Next::Continue)
         })
         .await?;
-    reader.ensure_identified(tried)
+    reader.ensure_identified(tried)?;
+    if let Some(recording) = recording {
+        recording.finish();
+    }
+    Ok(())
 }
 
 async fn read_groups(

@@ -28,6 +28,8 @@ pub struct LdapSettings {
     /// Longest wait for one server's name, connection and TLS handshake together, and for its
     /// answer to the bind. Default 10 s.
     pub connect_timeout: Duration,
+    /// Between two questions for the last change, where the server doesn't send changes by itself.
+    pub poll_interval: Duration,
     /// Longest silence of a server in the middle of a search. Default 60 s.
     pub idle_timeout: Duration,
     /// Longest time for all users, and for all groups. Sent to the server as the limit of each
@@ -220,6 +222,7 @@ impl LdapSettings {
             bind: Bind::Anonymous,
             base_dn: base_dn.into(),
             connect_timeout: Duration::from_secs(10),
+            poll_interval: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(60),
             search_timeout: Duration::from_secs(300),
             page_size: 1_000,

@@ -36,6 +36,7 @@ pub struct SlapdOptions {
     require_tls: bool,
     client_certificates: ClientCertificates,
     member_of: bool,
+    tells_changes: bool,
     global: String,
     database: String,
 }
@@ -70,6 +71,7 @@ impl Default for SlapdOptions {
             require_tls: false,
             client_certificates: ClientCertificates::Ignored,
             member_of: false,
+            tells_changes: false,
             global: String::new(),
             database: String::new(),
         }
@@ -125,6 +127,14 @@ impl SlapdOptions {
     #[must_use]
     pub fn member_of(mut self) -> Self {
         self.member_of = true;
+        self
+    }
+
+    /// Sends changes to clients that ask for them (the overlay `syncprov`), as a server with replicas
+    /// does.
+    #[must_use]
+    pub fn tells_changes(mut self) -> Self {
+        self.tells_changes = true;
         self
     }
 
@@ -187,6 +197,9 @@ pub(super) fn configuration(folder: &Path, options: &SlapdOptions) -> Result<Str
         if options.member_of {
             text.push_str("moduleload dynlist\n");
         }
+        if options.tells_changes {
+            text.push_str("moduleload syncprov\n");
+        }
     }
     let folder = folder.display();
     let suffix = &options.suffix;
@@ -205,6 +218,11 @@ pub(super) fn configuration(folder: &Path, options: &SlapdOptions) -> Result<Str
     };
     let overlay = if options.member_of {
         "overlay dynlist\ndynlist-attrset groupOfURLs memberURL member+memberOf@groupOfNames"
+    } else {
+        ""
+    };
+    let provider = if options.tells_changes {
+        "overlay syncprov"
     } else {
         ""
     };
@@ -235,6 +253,7 @@ maxsize 8589934592
 dbnosync
 index objectClass,entryUUID,uid,cn,mail,member,memberUid eq
 {overlay}
+{provider}
 {database}
 access to attrs=userPassword by anonymous auth by * none
 access to * by * read

@@ -51,6 +51,8 @@ pub enum RunTrigger {
     Approved,
     /// The schedule.
     Scheduled,
+    /// Something may have changed in the directory.
+    Signaled,
     /// `directory-sync sync` on a command line.
     Command,
 }
@@ -65,6 +67,7 @@ impl RunTrigger {
             Self::Requested => "requested",
             Self::Approved => "approved",
             Self::Scheduled => "scheduled",
+            Self::Signaled => "the directory changed",
             Self::Command => "command line",
         }
     }

@@ -1,0 +1,622 @@
+//! Notices changes between reads: the server sends them (RFC 4533, as OpenLDAP's `syncprov` does), or is
+//! asked for the number of its last change (`contextCSN`).
+//!
+//! Where entries moved, only a hint comes of it. A deletion isn't told from an entry that left the filter
+//! (RFC 4533, 1.3), so that even a notice of one is no evidence that somebody is gone.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ldap3::controls::{RawControl, RefreshMode, SyncRequest};
+use ldap3::{LdapError, ResultEntry, Scope, SearchOptions, SearchStream};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::connection::{Connection, Connector};
+use super::digests::{EntryDigests, names};
+use super::dn;
+use super::entry::{AttributeName, Entry, constructed, primitive};
+use super::error::{LdapFailure, Stage};
+use super::framing;
+use super::read::{UserReader, group_search, user_search};
+use super::search::{Next, Search};
+use super::settings::LdapSettings;
+use crate::api::spec::LdapScope;
+use crate::text::sanitize;
+use crate::{Hint, SourceError, WatchEnd, WatchMethod, WatchObserver};
+
+/// The request for changes as they happen (RFC 4533, 2.2).
+const SYNC_REQUEST: &str = "1.3.6.1.4.1.4203.1.9.1.1";
+/// What is said of each entry that is sent (RFC 4533, 2.3).
+const SYNC_STATE: &str = "1.3.6.1.4.1.4203.1.9.1.2";
+
+/// After so long without a message a connection is tried: a firewall may have forgotten it.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// By how much the server's clock may be behind ours.
+const SKEW: Duration = Duration::from_secs(10);
+/// People's entries are small, and of groups nothing is asked for.
+const MAX_MESSAGE: usize = 256 << 10;
+
+/// Why there is no watch.
+enum Failure {
+    Unsupported(String),
+    Ldap(LdapFailure),
+}
+
+impl From<LdapFailure> for Failure {
+    fn from(failure: LdapFailure) -> Self {
+        Self::Ldap(failure)
+    }
+}
+
+/// Watches people and groups until that fails. A hint at the start where something changed `since` then.
+pub async fn watch(
+    settings: &LdapSettings,
+    digests: &EntryDigests,
+    since: Timestamp,
+    observer: &dyn WatchObserver,
+) -> WatchEnd {
+    let watch = Watch {
+        settings,
+        digests,
+        since,
+        observer,
+    };
+    let is_watching = AtomicBool::new(false);
+    match watch.execute(&is_watching).await {
+        Ok(never) => match never {},
+        Err(Failure::Unsupported(why)) => WatchEnd::Unsupported(why),
+        // What the account may not ask for, or the server doesn't know, it won't know the next time.
+        Err(Failure::Ldap(
+            refused @ LdapFailure::Refused {
+                stage: Stage::Search,
+                ..
+            },
+        )) if !is_watching.into_inner() => WatchEnd::Unsupported(refused.to_string()),
+        Err(Failure::Ldap(failure)) => WatchEnd::Lost(SourceError::from(failure)),
+    }
+}
+
+struct Watch<'a> {
+    settings: &'a LdapSettings,
+    digests: &'a EntryDigests,
+    since: Timestamp,
+    observer: &'a dyn WatchObserver,
+}
+
+impl Watch<'_> {
+    async fn execute(&self, watching: &AtomicBool) -> Result<Infallible, Failure> {
+        let connector = Connector::new(self.settings)?.with_max_message(MAX_MESSAGE);
+        let (mut connection, _) = connector.first().await?;
+        let root = self.root(&mut connection).await?;
+        let attributes = UserReader::new(self.settings).attributes();
+        let nothing = ["1.1".to_owned()];
+        let mut searches = vec![user_search(self.settings, &attributes)];
+        if let Some(groups) = &self.settings.groups {
+            searches.push(group_search(self.settings, groups, &nothing));
+        }
+        let mut contexts = vec![];
+        for search in &searches {
+            let context = root.context(search.base);
+            let changes = self.last_changes(&mut connection, context).await?;
+            if changes.is_empty() {
+                return Err(Failure::Unsupported(format!(
+                    "the bind account can read no contextCSN at {:?}: changes are noticed between two \
+                     runs where the server has the overlay syncprov and lets the account read it",
+                    sanitize(context)
+                )));
+            }
+            contexts.push(Context {
+                dn: context.to_owned(),
+                changes,
+            });
+        }
+        self.digests.watch();
+        let changed = contexts.iter().filter_map(Context::changed).max();
+        if changed.is_none_or(|changed| {
+            changed
+                .saturating_add(SKEW)
+                .is_ok_and(|at| at >= self.since)
+        }) {
+            self.observer.changed(Hint { changed });
+        }
+        match root.sends_changes {
+            true => {
+                self.stream(connection, &searches, &contexts, watching)
+                    .await
+            }
+            false => {
+                watching.store(true, Ordering::Relaxed);
+                self.poll(connection, contexts).await
+            }
+        }
+    }
+
+    /// What the server says of itself (RFC 4512, 5.1).
+    async fn root(&self, connection: &mut Connection) -> Result<Root, LdapFailure> {
+        let asked = ["supportedControl", "namingContexts"].map(str::to_owned);
+        let [controls, contexts] = ["supportedControl", "namingContexts"].map(AttributeName::new);
+        let mut root = Root::default();
+        let search = self.one_entry("the root entry", "", &asked);
+        connection
+            .search(&search, |entry| {
+                root.sends_changes |= entry.values(&controls).any(|oid| oid == SYNC_REQUEST);
+                let contexts = entry.values(&contexts).take(MAX_CONTEXTS);
+                root.contexts.extend(contexts.map(str::to_owned));
+                Ok(Next::Continue)
+            })
+            .await?;
+        Ok(root)
+    }
+
+    /// The numbers of the last changes on each server of a database; none where they can't be seen.
+    async fn last_changes(
+        &self,
+        connection: &mut Connection,
+        context: &str,
+    ) -> Result<Vec<String>, LdapFailure> {
+        let asked = ["contextCSN".to_owned()];
+        let csn = AttributeName::new("contextCSN");
+        let mut changes = vec![];
+        let search = self.one_entry("the last change", context, &asked);
+        let read = connection.search(&search, |entry| {
+            let values = entry
+                .values(&csn)
+                .filter(|csn| is_csn(csn))
+                .take(MAX_SERVERS);
+            changes.extend(values.map(str::to_owned));
+            Ok(Next::Continue)
+        });
+        match read.await {
+            Ok(()) => {}
+            // The entry of the database may be hidden.
+            Err(LdapFailure::Refused { answer, .. }) if matches!(answer.code, 32 | 50) => {}
+            Err(failure) => return Err(failure),
+        }
+        changes.sort_unstable();
+        Ok(changes)
+    }
+
+    fn one_entry<'s>(
+        &'s self,
+        what: &'static str,
+        base: &'s str,
+        attributes: &'s [String],
+    ) -> Search<'s> {
+        Search {
+            what,
+            base,
+            scope: LdapScope::Base,
+            filter: "(objectClass=*)",
+            page_size: 0,
+            ..user_search(self.settings, attributes)
+        }
+    }
+
+    async fn poll(
+        &self,
+        mut connection: Connection,
+        mut contexts: Vec<Context>,
+    ) -> Result<Infallible, Failure> {
+        contexts.dedup_by(|one, other| one.dn == other.dn);
+        // However many databases there are, as many requests a minute.
+        let between = self.settings.poll_interval.mul_f64(contexts.len() as f64);
+        self.observer.watching(WatchMethod::Poll(between));
+        loop {
+            sleep(between).await;
+            for context in &mut contexts {
+                let changes = self.last_changes(&mut connection, &context.dn).await?;
+                if changes != context.changes {
+                    context.changes = changes;
+                    let changed = context.changed();
+                    self.observer.changed(Hint { changed });
+                }
+            }
+        }
+    }
+
+    async fn stream(
+        &self,
+        mut connection: Connection,
+        searches: &[Search<'_>],
+        contexts: &[Context],
+        watching: &AtomicBool,
+    ) -> Result<Infallible, Failure> {
+        let mut streams = vec![];
+        for (search, context) in searches.iter().zip(contexts) {
+            streams.push(Changes::start(&mut connection, search, context).await?);
+        }
+        let refreshed_by = Instant::now() + self.settings.search_timeout;
+        let mut pace = Pace::new(&connection);
+        let mut is_watching = false;
+        loop {
+            let wait = async {
+                match is_watching {
+                    true => sleep(KEEP_ALIVE).await,
+                    false => sleep_until(refreshed_by).await,
+                }
+            };
+            let next = connection.stream.during(async {
+                tokio::select! {
+                    (at, message) = next(&mut streams) => Some((at, message)),
+                    () = wait => None,
+                }
+            });
+            let Some((at, message)) = next.await else {
+                if !is_watching {
+                    let tried = searches[0].tried(&connection.server);
+                    let limit = self.settings.search_timeout;
+                    return Err(LdapFailure::TooSlow { tried, limit }.into());
+                }
+                self.last_changes(&mut connection, &contexts[0].dn).await?;
+                continue;
+            };
+            let stream = &mut streams[at];
+            match message {
+                Ok(Some(message)) => self.take(stream, &message),
+                Ok(None) => {
+                    let result = stream.entries.finish().await;
+                    let (search, tried) = (&searches[at], searches[at].tried(&connection.server));
+                    return Err(match result.rc {
+                        0 => LdapFailure::Lost { tried, cause: None },
+                        _ => LdapFailure::refused(tried, Stage::Search, &result, search.base),
+                    }
+                    .into());
+                }
+                Err(error) => {
+                    let tried = searches[at].tried(&connection.server);
+                    let failure = connection.stream.failure(tried, error, KEEP_ALIVE);
+                    return Err(failure.into());
+                }
+            }
+            if !is_watching && streams.iter().all(|stream| stream.is_refreshed) {
+                is_watching = true;
+                watching.store(true, Ordering::Relaxed);
+                self.observer.watching(WatchMethod::Stream);
+            }
+            pace.keep().await;
+        }
+    }
+
+    fn take(&self, stream: &mut Changes<'_>, message: &ResultEntry) {
+        match Notice::of(message) {
+            Notice::Refreshed => stream.is_refreshed = true,
+            Notice::Other => {}
+            Notice::Moved(changed) => self.observer.changed(Hint { changed }),
+            Notice::Entry(entry, changed) => {
+                let matters = stream.attributes.is_empty()
+                    || !self.digests.is_as_read(entry, &stream.attributes);
+                if matters {
+                    self.observer.changed(Hint { changed });
+                }
+            }
+        }
+    }
+}
+
+/// More databases than this one isn't looked at of a server.
+const MAX_CONTEXTS: usize = 100;
+/// The servers of a database are numbered by three hexadecimal digits.
+const MAX_SERVERS: usize = 0x1000;
+
+#[derive(Debug, Default)]
+struct Root {
+    sends_changes: bool,
+    /// The DNs of the databases.
+    contexts: Vec<String>,
+}
+
+impl Root {
+    /// The database that an entry is in: the longest DN that its own ends with. The entry itself where the
+    /// server names none.
+    fn context<'s>(&'s self, base: &'s str) -> &'s str {
+        let normal = |dn: &str| {
+            let mut normal = String::new();
+            dn::normalize(dn, &mut normal);
+            normal
+        };
+        let below = normal(base);
+        let holds = |context: &&String| {
+            let context = normal(context);
+            !context.is_empty() && (below == context || below.ends_with(&format!(",{context}")))
+        };
+        let contexts = self.contexts.iter().filter(holds);
+        contexts
+            .max_by_key(|context| context.len())
+            .map_or(base, |dn| dn)
+    }
+}
+
+/// A database, and where it stood.
+struct Context {
+    dn: String,
+    /// The number of the last change on each of its servers, in order.
+    changes: Vec<String>,
+}
+
+impl Context {
+    /// When it changed last, by the clocks of its servers.
+    fn changed(&self) -> Option<Timestamp> {
+        self.changes.iter().filter_map(|csn| csn_time(csn)).max()
+    }
+
+    /// The cookie of a client that has seen all of that: only what comes after it is sent.
+    fn cookie(&self) -> Vec<u8> {
+        format!("rid=000,csn={}", self.changes.join(";")).into_bytes()
+    }
+}
+
+/// Whether a text has only what a CSN consists of: `20261130024115.123456Z#000000#000#000000`. It goes
+/// back to the server within a cookie, where commas and semicolons have a meaning.
+fn is_csn(text: &str) -> bool {
+    text.len() <= 64
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b".#".contains(&b))
+}
+
+/// The time in a CSN.
+fn csn_time(csn: &str) -> Option<Timestamp> {
+    let time = csn.split('#').next()?;
+    jiff::civil::DateTime::strptime("%Y%m%d%H%M%S%.fZ", time)
+        .or_else(|_| jiff::civil::DateTime::strptime("%Y%m%d%H%M%SZ", time))
+        .ok()?
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .ok()
+        .map(|zoned| zoned.timestamp())
+}
+
+/// One search whose changes the server sends.
+struct Changes<'a> {
+    entries: SearchStream<'a, String, Vec<String>>,
+    /// The attributes that decide whether a change matters; none: every change does.
+    attributes: Vec<AttributeName>,
+    /// What changed before the search began has been sent.
+    is_refreshed: bool,
+}
+
+impl Changes<'_> {
+    async fn start(
+        connection: &mut Connection,
+        search: &Search<'_>,
+        context: &Context,
+    ) -> Result<Self, LdapFailure> {
+        let mut control = RawControl::from(SyncRequest {
+            mode: RefreshMode::RefreshAndPersist,
+            cookie: Some(context.cookie()),
+            reload_hint: false,
+        });
+        // A server that doesn't know it would send everything, and then nothing more.
+        control.crit = true;
+        let mut ldap = connection.ldap.clone();
+        let scope = match search.scope {
+            LdapScope::Subtree => Scope::Subtree,
+            LdapScope::OneLevel => Scope::OneLevel,
+            LdapScope::Base => Scope::Base,
+        };
+        let starting = ldap
+            .with_controls(vec![control])
+            .with_search_options(SearchOptions::new())
+            .streaming_search(
+                search.base,
+                scope,
+                search.filter,
+                search.attributes.to_vec(),
+            );
+        let starting = timeout(search.idle, starting);
+        let entries = match connection.stream.during(starting).await {
+            Ok(Ok(entries)) => entries,
+            Ok(Err(error)) => {
+                let tried = search.tried(&connection.server);
+                return Err(connection.stream.failure(tried, error, search.idle));
+            }
+            Err(_) => {
+                let (tried, waited) = (search.tried(&connection.server), search.idle);
+                return Err(LdapFailure::Silent { tried, waited });
+            }
+        };
+        let is_asked = search.attributes.iter().all(|name| name != "1.1");
+        Ok(Self {
+            entries,
+            attributes: match is_asked {
+                true => names(search.attributes),
+                false => vec![],
+            },
+            is_refreshed: false,
+        })
+    }
+}
+
+/// The next message of any of the searches, and of which.
+async fn next(streams: &mut [Changes<'_>]) -> (usize, Result<Option<ResultEntry>, LdapError>) {
+    let waiting = streams
+        .iter_mut()
+        .enumerate()
+        .map(|(at, stream)| Box::pin(async move { (at, stream.entries.next().await) }));
+    // Taking a message off the queue is one step: what isn't ready is dropped without a loss.
+    futures::future::select_all(waiting).await.0
+}
+
+/// What a message says.
+#[derive(Debug)]
+enum Notice<'a> {
+    /// Everything up to now was sent.
+    Refreshed,
+    /// This entry is new, or was changed.
+    Entry(Entry<'a>, Option<Timestamp>),
+    /// Something else happened to entries: they were deleted, or left the filter.
+    Moved(Option<Timestamp>),
+    /// Nothing.
+    Other,
+}
+
+impl<'a> Notice<'a> {
+    fn of(message: &'a ResultEntry) -> Self {
+        if message.is_intermediate() {
+            return Self::of_info(message).unwrap_or(Self::Moved(None));
+        }
+        let control = message
+            .1
+            .iter()
+            .find(|control| control.1.ctype == SYNC_STATE);
+        let value = control.and_then(|control| control.1.val.as_deref());
+        let state = value.and_then(framing::decode);
+        let parts = state.as_ref().and_then(constructed).unwrap_or_default();
+        let cookie = parts.get(2).and_then(primitive);
+        let changed = cookie.and_then(cookie_time);
+        match (parts.first().and_then(primitive), Entry::of(&message.0)) {
+            // Present: as it was.
+            (Some([0]), _) => Self::Other,
+            (Some([1 | 2]), Some(entry)) => Self::Entry(entry, changed),
+            _ => Self::Moved(changed),
+        }
+    }
+
+    /// A Sync Info Message (RFC 4533, 2.5); `None` where it isn't one.
+    fn of_info(message: &ResultEntry) -> Option<Self> {
+        let parts = constructed(&message.0)?;
+        let value = parts.iter().find(|part| part.id == 1).and_then(primitive)?;
+        let info = framing::decode(value)?;
+        Some(match info.id {
+            // A new cookie alone.
+            0 => Self::Other,
+            // The end of a phase, of the whole refresh unless it says otherwise.
+            1 | 2 => match constructed(&info)?.iter().find(|part| part.id == 1) {
+                Some(done) if primitive(done)? == [0] => Self::Other,
+                _ => Self::Refreshed,
+            },
+            // Entries that are there still, or that aren't any more.
+            _ => Self::Moved(None),
+        })
+    }
+}
+
+/// When the last of the changes was made that a cookie stands for.
+fn cookie_time(cookie: &[u8]) -> Option<Timestamp> {
+    let cookie = std::str::from_utf8(cookie).ok()?;
+    let changes = cookie
+        .split(',')
+        .find_map(|part| part.strip_prefix("csn="))?;
+    changes.split(';').filter_map(csn_time).max()
+}
+
+/// Keeps a server that sends without end from keeping us busy: what comes faster isn't taken from the
+/// connection meanwhile.
+struct Pace {
+    received: Arc<AtomicU64>,
+    counted: u64,
+    /// What may be taken at once now, in units of a message and of a KiB.
+    left: f64,
+    at: Instant,
+}
+
+impl Pace {
+    /// Units a second.
+    const RATE: f64 = 200.0;
+    /// Units at once, after a pause.
+    const BURST: f64 = 2_000.0;
+
+    fn new(connection: &Connection) -> Self {
+        let received = connection.stream.received();
+        Self {
+            counted: received.load(Ordering::Relaxed),
+            received,
+            left: Self::BURST,
+            at: Instant::now(),
+        }
+    }
+
+    /// A message was taken: waits where that is too much.
+    async fn keep(&mut self) {
+        let (bytes, now) = (self.received.load(Ordering::Relaxed), Instant::now());
+        let spent = 1.0 + bytes.saturating_sub(self.counted) as f64 / 1_024.0;
+        let refilled = self.left + now.duration_since(self.at).as_secs_f64() * Self::RATE;
+        (self.counted, self.at) = (bytes, now);
+        self.left = refilled.min(Self::BURST) - spent;
+        if self.left < 0.0 {
+            sleep(Duration::from_secs_f64(-self.left / Self::RATE)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_change_is_that_of_its_number() {
+        let at: Timestamp = "2026-11-30T02:41:15.123456Z".parse().unwrap();
+        assert_eq!(
+            csn_time("20261130024115.123456Z#000000#000#000000"),
+            Some(at)
+        );
+        assert_eq!(
+            csn_time("20261130024115Z#0#0#0").map(|at| at.as_second()),
+            Some(at.as_second())
+        );
+        for wrong in ["", "#", "20261330024115.1Z#", "yesterday"] {
+            assert_eq!(csn_time(wrong), None, "{wrong}");
+        }
+        let cookie = b"rid=000,sid=001,csn=20261130024110.0Z#0#1#0;20261130024115.123456Z#0#2#0";
+        assert_eq!(cookie_time(cookie), Some(at));
+        assert_eq!(cookie_time(b"rid=000"), None);
+    }
+
+    #[test]
+    fn what_a_server_calls_its_last_change_cannot_say_more_in_a_cookie() {
+        assert!(is_csn("20261130024115.123456Z#000000#00f#000000"));
+        for wrong in [
+            "20261130024115Z;20991130024115Z",
+            "a,csn=b",
+            &"1".repeat(65),
+        ] {
+            assert!(!is_csn(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_in_the_database_with_the_longest_dn_above_it() {
+        let root = Root {
+            sends_changes: true,
+            contexts: [
+                "",
+                "dc=example,dc=com",
+                "ou=Far, dc=Example,dc=com",
+                "dc=com",
+            ]
+            .map(str::to_owned)
+            .into(),
+        };
+        let base = "ou=people,OU=far,dc=example,dc=com";
+        assert_eq!(root.context(base), "ou=Far, dc=Example,dc=com");
+        assert_eq!(root.context("DC=example,dc=com"), "dc=example,dc=com");
+        assert_eq!(root.context("o=elsewhere"), "o=elsewhere");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_sends_without_end_is_listened_to_slowly() {
+        let received = Arc::new(AtomicU64::new(0));
+        let begun = Instant::now();
+        let mut pace = Pace {
+            received: received.clone(),
+            counted: 0,
+            left: Pace::BURST,
+            at: begun,
+        };
+        for _ in 0..1_000 {
+            pace.keep().await;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(1),
+            "a change of many people"
+        );
+        for _ in 0..3_000 {
+            received.fetch_add(10 << 10, Ordering::Relaxed);
+            pace.keep().await;
+        }
+        let took = begun.elapsed().as_secs();
+        assert!((150..170).contains(&took), "33,000 units took {took} s");
+    }
+}

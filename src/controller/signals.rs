@@ -1,0 +1,509 @@
+//! Watches directories between runs: a hint that something changed makes a run come early.
+//!
+//! - A hint is never evidence. The run that it wakes reads both sides completely, like any other.
+//! - Runs that come early cost at most a tenth of the time, after a burst, however noisy a directory is
+//!   ([`EarlyRuns`]). Then they take their place in the queue of all runs.
+//! - After a failed run hints wait for the next that succeeds: a watch never shortens a wait after a
+//!   failure, because servers lock accounts after too many wrong passwords.
+//! - Each watch is one connection, made as those for reads are, by the leader alone. There are only so many
+//!   in a namespace and in the process ([`WatchSlots`]).
+//! - A lost watch is begun again, with growing waits. Meanwhile the schedule goes on as without it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::channel::mpsc::UnboundedSender;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::runtime::reflector::ObjectRef;
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+use super::context::Context;
+use super::decision::Fingerprint;
+use super::state::Prepared;
+use super::watch::WatchedObject;
+use crate::api::DirectorySyncStatus;
+use crate::api::conditions::set_signals_lost;
+use crate::api::status::{SignalsStatus, WatchMethod as Method};
+use crate::fault::FaultKind;
+use crate::source::{Hint, Source, WatchEnd, WatchMethod, WatchObserver};
+use crate::telemetry::Object;
+
+/// From the first hint to the run that it wakes: one change in a directory is often several entries.
+const DEBOUNCE: Duration = Duration::from_secs(1);
+/// From the end of a run to the next that comes early.
+const PAUSE: Duration = Duration::from_secs(2);
+/// The waits between two tries to watch: the first, and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10 * 60));
+/// A watch that held for so long was a good one: the waits begin anew.
+const HELD: Duration = Duration::from_secs(2 * 60);
+/// When a directory is asked again whether it tells of changes.
+const UNSUPPORTED: Duration = Duration::from_secs(60 * 60);
+/// A watch that was lost may have noticed nothing for so long before.
+const BLIND: Duration = Duration::from_secs(3 * 60);
+
+/// How much may be spent on runs that come early.
+///
+/// What they take is paid back at a tenth of the time that passes; while more than [`EarlyRuns::BURST`] is
+/// owed, none begins. So a directory in which something changes all the time is read for at most a tenth of
+/// the time, and a single change in a quiet one never waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct EarlyRuns {
+    owed: Duration,
+    /// When that was so.
+    at: Option<Timestamp>,
+}
+
+impl EarlyRuns {
+    const SHARE: f64 = 0.1;
+    const BURST: Duration = Duration::from_secs(30);
+    /// A run costs as much at least: it is two requests to the organization's server.
+    const LEAST: Duration = Duration::from_secs(2);
+
+    /// A run came early and took so long.
+    pub fn spend(&mut self, took: Duration, now: Timestamp) {
+        self.owed = self.owed_at(now) + took.max(Self::LEAST);
+        self.at = Some(now);
+    }
+
+    /// When the next may begin.
+    fn next(&self, now: Timestamp) -> Timestamp {
+        let over = self.owed_at(now).saturating_sub(Self::BURST);
+        let wait = over.div_f64(Self::SHARE);
+        Timestamp::saturating_add(now, wait).unwrap_or(Timestamp::MAX)
+    }
+
+    fn owed_at(&self, now: Timestamp) -> Duration {
+        let Some(at) = self.at else {
+            return Duration::ZERO;
+        };
+        // A clock that was set back pays nothing back.
+        let passed = Duration::try_from(now.duration_since(at)).unwrap_or_default();
+        self.owed.saturating_sub(passed.mul_f64(Self::SHARE))
+    }
+}
+
+/// The connections of watches.
+#[derive(Debug, Clone)]
+pub struct WatchSlots {
+    taken: Arc<Mutex<HashMap<Arc<str>, usize>>>,
+    most: usize,
+}
+
+/// One of them. Dropping it gives it back.
+#[derive(Debug)]
+struct WatchSlot {
+    slots: WatchSlots,
+    namespace: Arc<str>,
+}
+
+impl WatchSlots {
+    /// The most in one namespace.
+    const PER_NAMESPACE: usize = 100;
+    /// The most in all of them, however many files the process may open.
+    const MOST: usize = 500;
+    /// What a watch takes: a connection, and two sockets between it and the LDAP library.
+    const FILES: usize = 3;
+
+    /// For a process that may have `files` files open: watches take up to half of them.
+    pub fn new(files: usize) -> Self {
+        Self {
+            taken: Arc::default(),
+            most: Self::MOST.min(files / 2 / Self::FILES),
+        }
+    }
+
+    /// For this process.
+    pub fn of_process() -> Self {
+        Self::new(open_files_limit().unwrap_or(1_024))
+    }
+
+    fn take(&self, namespace: &Arc<str>) -> Option<WatchSlot> {
+        let mut taken = self.lock();
+        let all: usize = taken.values().sum();
+        let here = taken.entry(Arc::clone(namespace)).or_default();
+        if all >= self.most || *here >= Self::PER_NAMESPACE {
+            return None;
+        }
+        *here += 1;
+        Some(WatchSlot {
+            slots: self.clone(),
+            namespace: Arc::clone(namespace),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, usize>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for WatchSlot {
+    fn drop(&mut self) {
+        let mut taken = self.slots.lock();
+        if let Some(here) = taken.get_mut(&self.namespace) {
+            *here -= 1;
+            if *here == 0 {
+                taken.remove(&self.namespace);
+            }
+        }
+    }
+}
+
+/// The soft limit of open files (proc_pid_limits(5)).
+fn open_files_limit() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    match line.split_whitespace().next()? {
+        "unlimited" => Some(usize::MAX),
+        number => number.parse().ok(),
+    }
+}
+
+/// What a watch is for: another spec or other Secrets need another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WatchKey {
+    /// The generation of the spec.
+    pub generation: i64,
+    /// What the Secrets and ConfigMaps hold.
+    pub fingerprint: Fingerprint,
+}
+
+impl WatchKey {
+    /// Of a spec with its Secrets.
+    pub fn of(prepared: &Prepared) -> Self {
+        Self {
+            generation: prepared.generation,
+            fingerprint: prepared.fingerprint,
+        }
+    }
+}
+
+/// The watch of one object's directory. It ends when this is dropped.
+pub struct DirectoryWatch {
+    key: WatchKey,
+    shared: Arc<Shared>,
+    _task: JoinSet<()>,
+}
+
+/// That a run should come early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Noticed {
+    /// When the first of the hints came.
+    pub at: Timestamp,
+    /// When the first of the changes was made, by the directory's clock, where that is known.
+    pub changed: Option<Timestamp>,
+}
+
+struct Shared {
+    object: Object,
+    wake: UnboundedSender<ObjectRef<WatchedObject>>,
+    state: Mutex<WatchState>,
+}
+
+#[derive(Debug, Default)]
+struct WatchState {
+    noticed: Option<Noticed>,
+    stands: Stands,
+}
+
+/// Where a watch stands.
+#[derive(Debug, Default)]
+enum Stands {
+    /// It is about to begin.
+    #[default]
+    Beginning,
+    Watching(Timestamp, WatchMethod),
+    Lost {
+        since: Timestamp,
+        why: String,
+    },
+    /// The directory has no signals.
+    Unsupported,
+}
+
+impl DirectoryWatch {
+    /// Begins to watch `source`, whose last read began at `since`. `None` while there are too many.
+    pub fn begin(
+        context: &Context,
+        object: &Object,
+        key: WatchKey,
+        source: Arc<dyn Source>,
+        since: Timestamp,
+    ) -> Option<Self> {
+        let Some(slot) = context.watch_slots.take(&object.namespace) else {
+            tracing::debug!("the directory isn't watched: there are too many watches already");
+            return None;
+        };
+        let shared = Arc::new(Shared {
+            object: object.clone(),
+            wake: context.wake.clone(),
+            state: Mutex::default(),
+        });
+        let watching = Supervisor {
+            source,
+            shared: Arc::clone(&shared),
+            refused: context.timing.refused,
+        };
+        let work = context.work.clone();
+        let mut task = JoinSet::new();
+        task.spawn(
+            async move {
+                let _slot = slot;
+                work.run_until_cancelled(watching.execute(since)).await;
+            }
+            .instrument(object.span()),
+        );
+        Some(Self {
+            key,
+            shared,
+            _task: task,
+        })
+    }
+
+    /// Whether it is for this spec and these Secrets.
+    pub fn is_for(&self, key: WatchKey) -> bool {
+        self.key == key
+    }
+
+    /// When a run should come early, if it should; `ended` is when the last one did.
+    pub fn due(&self, ended: Timestamp, early: &EarlyRuns, now: Timestamp) -> Option<Timestamp> {
+        let noticed = self.shared.state().noticed?;
+        let after = |time, wait| Timestamp::saturating_add(time, wait).unwrap_or(Timestamp::MAX);
+        let due = after(noticed.at, DEBOUNCE).max(after(ended, PAUSE));
+        Some(due.max(early.next(now)))
+    }
+
+    /// Takes the hints so far: a run that begins now sees what they are about.
+    pub fn take(&self) -> Option<Noticed> {
+        self.shared.state().noticed.take()
+    }
+
+    /// Puts back what was taken for a run that didn't come to its end.
+    pub fn put_back(&self, noticed: Noticed) {
+        self.shared.state().noticed.get_or_insert(noticed);
+    }
+
+    /// Writes into `status` where the watch stands. One that is about to begin, or was lost less than
+    /// `grace` ago, leaves it as it is: a short interruption is nobody's concern.
+    pub fn describe(&self, status: &mut DirectorySyncStatus, grace: Duration, now: Timestamp) {
+        let (signals, lost) = match &self.shared.state().stands {
+            Stands::Beginning => return,
+            Stands::Unsupported => (None, None),
+            Stands::Watching(since, how) => {
+                let signals = SignalsStatus {
+                    watching_since: Time(whole_seconds(*since)),
+                    method: match how {
+                        WatchMethod::Stream => Method::Stream,
+                        WatchMethod::Poll(_) => Method::Poll,
+                    },
+                };
+                (Some(signals), None)
+            }
+            Stands::Lost { since, why } => {
+                let grace = SignedDuration::try_from(grace).unwrap_or(SignedDuration::MAX);
+                if now.duration_since(*since) < grace {
+                    return;
+                }
+                (None, Some(why.clone()))
+            }
+        };
+        put(status, signals, lost.as_deref(), now);
+    }
+}
+
+/// Writes into `status` that nothing is watched.
+pub fn describe_unwatched(status: &mut DirectorySyncStatus, now: Timestamp) {
+    put(status, None, None, now);
+}
+
+fn put(
+    status: &mut DirectorySyncStatus,
+    signals: Option<SignalsStatus>,
+    lost: Option<&str>,
+    now: Timestamp,
+) {
+    status.signals = signals;
+    let message = lost.map(|why| {
+        format!(
+            "changes in the directory are noticed by the scheduled runs alone, because it can't be \
+             watched: {why}; retried automatically"
+        )
+    });
+    let generation = status.observed_generation.unwrap_or_default();
+    set_signals_lost(&mut status.conditions, message.as_deref(), generation, now);
+}
+
+/// As Kubernetes writes times.
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+struct Supervisor {
+    source: Arc<dyn Source>,
+    shared: Arc<Shared>,
+    /// Between two tries of what needs manual action.
+    refused: Duration,
+}
+
+impl Supervisor {
+    async fn execute(self, mut since: Timestamp) {
+        let mut failures = 0;
+        loop {
+            let end = self.source.watch(since, &*self.shared).await;
+            let now = Timestamp::now();
+            if let Some(began) = self.shared.began() {
+                let blind = now.saturating_sub(SignedDuration::try_from(BLIND).unwrap_or_default());
+                since = since.max(blind.unwrap_or(since));
+                if now.duration_since(began).unsigned_abs() >= HELD {
+                    failures = 0;
+                }
+            }
+            let wait = match end {
+                WatchEnd::Unsupported(why) => {
+                    tracing::info!(%why, "changes in the directory are noticed by the scheduled runs alone");
+                    self.shared.state().stands = Stands::Unsupported;
+                    UNSUPPORTED
+                }
+                WatchEnd::Lost(error) => {
+                    failures += 1;
+                    tracing::info!(%error, failures, "the directory isn't watched any more; trying again");
+                    let needs_action = error.kind == FaultKind::Configuration;
+                    self.shared.lost(error.message, now);
+                    match needs_action {
+                        true => self.refused,
+                        false => retry_after(failures),
+                    }
+                }
+            };
+            // All watches of a server are lost at once when it restarts.
+            tokio::time::sleep(wait.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
+        }
+    }
+}
+
+fn retry_after(failures: u32) -> Duration {
+    let (first, longest) = RETRY;
+    let doublings = failures.saturating_sub(1).min(20);
+    first.saturating_mul(1 << doublings).min(longest)
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, WatchState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Since when it has been in place; `None` where it isn't.
+    fn began(&self) -> Option<Timestamp> {
+        match &self.state().stands {
+            Stands::Watching(since, _) => Some(*since),
+            _ => None,
+        }
+    }
+
+    fn lost(&self, why: String, now: Timestamp) {
+        let mut state = self.state();
+        let since = match &state.stands {
+            Stands::Lost { since, .. } => *since,
+            _ => now,
+        };
+        state.stands = Stands::Lost { since, why };
+    }
+}
+
+impl WatchObserver for Shared {
+    fn watching(&self, how: WatchMethod) {
+        tracing::debug!(?how, "the directory is watched");
+        self.state().stands = Stands::Watching(Timestamp::now(), how);
+    }
+
+    fn changed(&self, hint: Hint) {
+        let mut state = self.state();
+        match &mut state.noticed {
+            Some(noticed) => noticed.changed = noticed.changed.or(hint.changed),
+            None => {
+                state.noticed = Some(Noticed {
+                    at: Timestamp::now(),
+                    changed: hint.changed,
+                });
+                let Object {
+                    namespace, name, ..
+                } = &self.object;
+                // Nobody listens any more only when everything ends.
+                self.wake
+                    .unbounded_send(ObjectRef::new(name).within(namespace))
+                    .ok();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noon() -> Timestamp {
+        "2026-05-04T12:00:00Z".parse().unwrap()
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_directory_in_which_something_changes_all_the_time_is_read_a_tenth_of_the_time() {
+        for took in [SECOND / 10, SECOND * 2, SECOND * 8, SECOND * 300] {
+            let mut early = EarlyRuns::default();
+            let (mut now, mut busy) = (noon(), Duration::ZERO);
+            let day = noon() + SECOND * 86_400;
+            assert_eq!(early.next(now), now, "the first waits for nothing");
+            while now < day {
+                now = early.next(now) + took;
+                busy += took;
+                early.spend(took, now);
+            }
+            let share = busy.as_secs_f64() / 86_400.0;
+            assert!(share < 0.11, "{took:?}: {share}");
+            assert!(took < SECOND || share > 0.08, "{took:?}: {share}");
+        }
+    }
+
+    #[test]
+    fn a_few_changes_after_a_quiet_time_do_not_wait() {
+        let mut early = EarlyRuns::default();
+        for run in 0..15 {
+            assert_eq!(early.next(noon()), noon(), "run {run}");
+            early.spend(SECOND, noon());
+        }
+        early.spend(SECOND, noon());
+        assert_eq!(early.next(noon()), noon() + SECOND * 20);
+        let earlier = noon() - SECOND * 60;
+        assert_eq!(
+            early.next(earlier),
+            earlier + SECOND * 20,
+            "a clock set back"
+        );
+    }
+
+    #[test]
+    fn watches_are_bounded_in_a_namespace_and_in_the_process() {
+        let slots = WatchSlots::new(120 * 2 * WatchSlots::FILES);
+        let [one, other] = ["one", "other"].map(Arc::from);
+        let mut taken: Vec<_> = (0..WatchSlots::PER_NAMESPACE)
+            .map(|_| slots.take(&one).expect("there is room"))
+            .collect();
+        assert!(slots.take(&one).is_none(), "one namespace has its share");
+        let others: Vec<_> = (0..20).filter_map(|_| slots.take(&other)).collect();
+        assert_eq!(others.len(), 20);
+        assert!(slots.take(&other).is_none(), "the process has its share");
+        taken.pop();
+        assert!(
+            slots.take(&other).is_some(),
+            "what was given back is there again"
+        );
+        drop((taken, others));
+        assert!(slots.lock().is_empty());
+        assert!(open_files_limit().is_some());
+    }
+}

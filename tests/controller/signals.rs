@@ -1,0 +1,145 @@
+//! Changes in the directory that make a run come early.
+
+use std::time::{Duration, Instant};
+
+use directory_sync::api::DirectorySync;
+use directory_sync::api::conditions::{ConditionType, find};
+use directory_sync::api::status::WatchMethod;
+use serde_json::{Value, json};
+
+use directory_sync_testing::world::*;
+
+fn is_watched(object: &DirectorySync) -> bool {
+    let status = object.status.as_ref();
+    status.is_some_and(|status| status.signals.is_some()) && is_current(object)
+}
+
+fn has_lost_signals(object: &DirectorySync) -> bool {
+    let status = object.status.as_ref();
+    let conditions = status.map(|status| &status.conditions[..]);
+    find(conditions.unwrap_or_default(), ConditionType::SignalsLost).is_some()
+}
+
+/// People are disabled by their `employeeType`.
+fn source(url: &str) -> Value {
+    json!({"ldap": {
+        "url": url,
+        "baseDn": SUFFIX,
+        "users": {"disabled": {"attribute": "employeeType", "values": ["left"]}},
+    }})
+}
+
+fn disable(number: u32) -> String {
+    let dn = dn(number);
+    format!("dn: {dn}\nchangetype: modify\nreplace: employeeType\nemployeeType: left\n\n")
+}
+
+/// Runs of a resource so far, once no more of them follow.
+async fn settled(operator: &Operator) -> u64 {
+    let mut runs = operator.runs("staff");
+    loop {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        match operator.runs("staff") {
+            same if same == runs => return runs,
+            more => runs = more,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_is_disabled_loses_access_within_seconds() {
+    let world = World::with_signals("signals").await;
+    let operator = world.operator();
+    world.resource("staff", json!({"source": source(&world.slapd.url())}));
+    let staff = world.until("staff", "watched", is_watched).await;
+    let signals = staff.status.unwrap().signals.unwrap();
+    assert_eq!(signals.method, WatchMethod::Stream);
+    settled(&operator).await;
+
+    let disabled = Instant::now();
+    world.slapd.modify(&disable(3)).unwrap();
+    eventually("a revocation", || world.revoked() == 1).await;
+    let took = disabled.elapsed();
+    assert!(took < Duration::from_secs(5), "it took {took:?}");
+    // Whoever is gone is seen to be gone by the same run.
+    let runs = settled(&operator).await;
+    world.leave(5..6);
+    eventually("another revocation", || world.revoked() == 2).await;
+    assert_eq!(settled(&operator).await, runs + 1, "one change, one run");
+    let history = world.kubectl(&["get", "configmap", "staff-history", "-o", "name"]);
+    assert!(history.contains("staff-history"));
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_watch_is_a_condition_and_takes_nothing_from_anybody() {
+    let mut world = World::with_signals("signals-lost").await;
+    let operator = world.operator();
+    world.resource("staff", json!({"source": source(&world.slapd.url())}));
+    world.until("staff", "watched", is_watched).await;
+    let runs = settled(&operator).await;
+
+    world.slapd.kill();
+    let lost = world.until("staff", "lost signals", has_lost_signals).await;
+    assert_eq!(reason_of(&lost), "Succeeded", "a lost watch is no failure");
+    assert!(lost.status.as_ref().unwrap().signals.is_none());
+    let message = message_of(&lost, ConditionType::SignalsLost);
+    assert!(message.contains("scheduled runs alone"), "{message}");
+    assert_eq!(world.revoked(), 0);
+    assert_eq!(
+        operator.runs("staff"),
+        runs,
+        "nothing is read because of it"
+    );
+
+    // What changed meanwhile is noticed when the directory is watched again.
+    world.slapd.restart().unwrap();
+    world.slapd.modify(&disable(4)).unwrap();
+    world
+        .until("staff", "watched again", |object| {
+            is_watched(object) && !has_lost_signals(object)
+        })
+        .await;
+    eventually("a revocation", || world.revoked() == 1).await;
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hint_without_a_change_takes_nothing_from_anybody_and_off_means_off() {
+    let world = World::with_signals("signals-off").await;
+    let operator = world.operator();
+    world.resource("staff", json!({"source": source(&world.slapd.url())}));
+    world.until("staff", "watched", is_watched).await;
+    let runs = settled(&operator).await;
+    // A notice that an entry left, doubled, of an entry that is there again when the run looks.
+    let dn = "uid=marker,ou=people,dc=example,dc=com";
+    for _ in 0..2 {
+        let add =
+            format!("dn: {dn}\nchangetype: add\nobjectClass: inetOrgPerson\ncn: m\nsn: m\n\n");
+        world
+            .slapd
+            .modify(&format!("{add}dn: {dn}\nchangetype: delete\n\n"))
+            .unwrap();
+    }
+    eventually("a run", || operator.runs("staff") > runs).await;
+    let runs = settled(&operator).await;
+    assert_eq!(
+        (world.revoked(), world.organization.snapshot().members.len()),
+        (0, 11)
+    );
+
+    world
+        .patch("staff", json!({"spec": {"signals": "Off"}}))
+        .await;
+    world
+        .until("staff", "not watched", |object| {
+            !is_watched(object) && is_current(object)
+        })
+        .await;
+    eventually("the run of the new spec", || operator.runs("staff") > runs).await;
+    let runs = settled(&operator).await;
+    world.slapd.modify(&disable(2)).unwrap();
+    assert_eq!(settled(&operator).await, runs);
+    assert_eq!(world.revoked(), 0);
+    operator.stop().await.unwrap();
+}
