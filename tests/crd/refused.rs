@@ -104,6 +104,8 @@ refused! {
         at "spec.driftCheckInterval", "write a time of at least 1h in hours, minutes and seconds: 12h, 24h";
     Both a_mode_that_does_not_exist: "mode: DryRun",
         at "spec.mode", "supported values: \"Apply\", \"Preview\"";
+    Both signals_that_do_not_exist: "signals: Always",
+        at "spec.signals", "supported values: \"Auto\", \"Off\"";
 
     Both an_organization_nowhere: "organization: {region: null}",
         at "spec.organization", "write exactly one of region (EU, US or USGov, for Bitwarden's cloud), serverUrl (for a server of your own) and apiUrl with identityUrl";
