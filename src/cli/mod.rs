@@ -108,7 +108,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
             output::print(&crate::api::crd::crds())?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Adopt(args) => adopt::adopt(&args),
+        Command::Adopt(args) => adopt::adopt(&args).await,
         Command::Check(args) => check::check(&args).await,
         Command::Plan(args) => plan::plan(&args).await,
         Command::Explain(args) => explain::explain(&args).await,

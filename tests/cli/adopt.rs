@@ -79,6 +79,11 @@ async fn from_the_connectors_file_to_a_sync_in_which_nobody_loses_or_gains_anyth
     assert_eq!(mode("adopted/secrets.yaml"), 0o600);
     assert_eq!(mode("adopted"), 0o700);
 
+    let ran = lab.run("adopt --from data.json --compare adopted").await;
+    ran.ends_with(0)
+        .prints("people: the connector 3, here 3, both 3")
+        .prints("everybody and every group is the same");
+
     let ran = lab.run("plan -f adopted").await.ends_with(0);
     let ran = ran
         .prints("plan: 3 Relink, 1 RelinkGroup")

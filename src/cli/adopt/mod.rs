@@ -5,10 +5,12 @@
 //! settings    settings by name; none is passed over silently
 //! filter      the language of its filters
 //! translate   what each setting is here
+//! compare     whom the connector would have made members, beside whom the resource makes
 //! page        what is different in meaning, for people
 //! files       the manifests
 //! ```
 
+mod compare;
 mod files;
 mod filter;
 mod page;
@@ -114,6 +116,9 @@ pub enum AdoptError {
         "{0} is there already, and nothing was written: choose another folder with --out, or remove it"
     )]
     Exists(PathBuf),
+    /// The directory couldn't be read, or compared.
+    #[error("nothing can be compared: {0}")]
+    Compare(String),
     /// `--secret-env` names no variable that is set.
     #[error("--secret-env {0}: the environment has no such variable")]
     NoVariable(String),
@@ -123,12 +128,16 @@ pub enum AdoptError {
 }
 
 /// Reads the connector's settings and writes manifests and a page.
-pub fn adopt(args: &AdoptArgs) -> Result<ExitCode, CliError> {
+pub async fn adopt(args: &AdoptArgs) -> Result<ExitCode, CliError> {
     if args.secrets == SecretsForm::ExternalSecrets && args.secret_store.is_none() {
         return Err(AdoptError::NoStore.into());
     }
     let path = read::locate(args.from.as_deref())?;
     let connector = read::read(&path, args.organization.as_deref())?;
+    if let Some(manifests) = &args.compare {
+        print(&compare::compare(&connector, manifests).await?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let made = make(&connector, &choices(args)?, args)?;
     let folder = folder(args);
     files::write(&folder, &made.files)?;

@@ -45,6 +45,10 @@ pub struct AdoptArgs {
     /// Take over groups that were made by hand, by their names (groups.adopt)
     #[arg(long)]
     pub adopt_groups: bool,
+    /// Write nothing; read the directory that these manifests name, and say whom and what the connector would
+    /// make of it beside what they make
+    #[arg(long, value_name = "FILE|DIR")]
+    pub compare: Option<PathBuf>,
     /// Leave out a setting that can't be taken over, such as sync.groupFilter
     #[arg(long, value_name = "SETTING")]
     pub ignore: Vec<String>,

@@ -83,6 +83,8 @@ Examples:
   directory-sync adopt --from data.json --name staff
   directory-sync adopt --from data.json --secrets external-secrets --secret-store vault
   LDAP_PASSWORD=… directory-sync adopt --secret-env directory=LDAP_PASSWORD
+  directory-sync adopt --from data.json --compare staff
+                                                  who would differ, and why?
 
 Exit codes:
   0  written; what is missing is on stderr

@@ -32,3 +32,17 @@ pub struct ManifestArgs {
     #[command(flatten)]
     pub vendors: VendorUrlArgs,
 }
+
+impl ManifestArgs {
+    /// All resources of one file or directory.
+    pub fn of(path: &std::path::Path) -> Self {
+        Self {
+            filenames: vec![path.to_owned()],
+            recursive: false,
+            secret_dir: None,
+            namespace: None,
+            name: None,
+            vendors: VendorUrlArgs::default(),
+        }
+    }
+}

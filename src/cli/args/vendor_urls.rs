@@ -3,7 +3,7 @@ use clap::Args;
 use crate::source::VendorUrl;
 
 /// Where vendors are.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct VendorUrlArgs {
     /// Addresses in place of vendors' own, such as entra-graph=https://...
     #[arg(

@@ -1,0 +1,164 @@
+//! What the connector makes of a directory, by its documented rules.
+//!
+//! Everybody with an email who isn't deleted; a disabled account only where disabled ones aren't removed.
+//! The filters: people by email, groups by name. Nested groups are followed only among the groups that the
+//! filter leaves. Except on LDAP, a filter of groups limits people to those who are in one that is left.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::cli::adopt::filter::{self, Of, Rule};
+use crate::cli::adopt::read::{Connector, Kind};
+use crate::directory::{AccountState, Directory, InvalidEmail, User};
+
+/// The connector's settings that choose among what was read.
+#[derive(Debug, Default)]
+pub struct Rules {
+    pub users: bool,
+    pub groups: bool,
+    pub remove_disabled: bool,
+    /// By email, in lower case.
+    pub of_users: Vec<NameRule>,
+    /// By name, in lower case.
+    pub of_groups: Vec<NameRule>,
+    pub groups_limit_people: bool,
+}
+
+/// A list of names that are kept, or left out.
+#[derive(Debug, Clone)]
+pub struct NameRule {
+    pub include: bool,
+    pub names: BTreeSet<String>,
+}
+
+/// Whom and what the connector would send.
+#[derive(Debug)]
+pub struct Selected {
+    /// By index of the directory's people.
+    pub people: Vec<bool>,
+    /// By index of the directory's groups that are sent: their people, direct or nested.
+    pub groups: HashMap<usize, BTreeSet<u32>>,
+    /// People who would be sent, but for a group in which they are only through one that the filter leaves out.
+    pub lost_by_nesting: BTreeSet<u32>,
+}
+
+impl NameRule {
+    fn passes(&self, name: &str) -> bool {
+        self.names.contains(&name.trim().to_lowercase()) == self.include
+    }
+}
+
+impl Rules {
+    /// The rules of these settings. Filters that the source has by now (LDAP filters, queries, groups and
+    /// units of Entra ID) choose what is read on both sides.
+    pub fn of(connector: &Connector) -> Self {
+        let sync = &connector.sync;
+        let is_ldap = connector.kind == Kind::Ldap;
+        let rules = |key| {
+            let text = sync.text(key).filter(|_| !is_ldap).unwrap_or_default();
+            let filter = filter::parse(&text, connector.kind == Kind::EntraId);
+            filter.unwrap_or_default().rules
+        };
+        let names = |rules: &[Rule]| {
+            let rules = rules.iter().filter(|rule| rule.of == Of::Names);
+            let rules = rules.map(|rule| NameRule {
+                include: rule.include,
+                names: rule
+                    .values
+                    .iter()
+                    .map(|value| value.to_lowercase())
+                    .collect(),
+            });
+            rules.collect()
+        };
+        let of_groups = rules("groupFilter");
+        let groups = sync.flag("groups", false);
+        Self {
+            users: sync.flag("users", false),
+            groups,
+            remove_disabled: sync.flag("removeDisabled", false),
+            of_users: names(&rules("userFilter")),
+            of_groups: names(&of_groups),
+            groups_limit_people: groups && !of_groups.is_empty(),
+        }
+    }
+
+    /// Whom and what the connector would send of this directory.
+    pub fn select(&self, directory: &Directory) -> Selected {
+        let is_kept = |name: &str| {
+            let name = name.trim();
+            self.groups && !name.is_empty() && self.of_groups.iter().all(|rule| rule.passes(name))
+        };
+        let kept: Vec<bool> = directory
+            .groups
+            .iter()
+            .map(|group| is_kept(&group.name))
+            .collect();
+        let everywhere = vec![true; kept.len()];
+        let mut people: Vec<bool> = directory
+            .users
+            .iter()
+            .map(|user| self.takes(user))
+            .collect();
+        let mut inside: BTreeSet<u32> = BTreeSet::new();
+        let mut inside_by_any: BTreeSet<u32> = BTreeSet::new();
+        let mut groups = HashMap::new();
+        for at in (0..kept.len()).filter(|at| kept[*at]) {
+            let all = members(directory, at, &kept);
+            inside.extend(&all);
+            inside_by_any.extend(members(directory, at, &everywhere));
+            groups.insert(at, all);
+        }
+        let mut lost_by_nesting = BTreeSet::new();
+        if self.groups_limit_people {
+            for (at, is_in) in people.iter_mut().enumerate().filter(|(_, is_in)| **is_in) {
+                let at = at as u32;
+                *is_in = inside.contains(&at);
+                if !*is_in && inside_by_any.contains(&at) {
+                    lost_by_nesting.insert(at);
+                }
+            }
+        }
+        for all in groups.values_mut() {
+            all.retain(|at| people[*at as usize]);
+        }
+        Selected {
+            people,
+            groups,
+            lost_by_nesting,
+        }
+    }
+
+    /// Whether somebody is sent as far as their own entry says.
+    fn takes(&self, user: &User) -> bool {
+        let is_active = match user.state {
+            AccountState::Active => true,
+            AccountState::Disabled => !self.remove_disabled,
+            AccountState::Deleted => false,
+        };
+        let email = match &user.email {
+            Ok(email) => Some(email.as_str()),
+            // An address that isn't one is sent all the same.
+            Err(unusable) if unusable.why != InvalidEmail::Empty => None,
+            Err(_) => return false,
+        };
+        let by_filter = self
+            .of_users
+            .iter()
+            .all(|rule| email.map_or(!rule.include, |email| rule.passes(email)));
+        self.users && is_active && by_filter
+    }
+}
+
+/// Everybody in a group, through nested groups that are `followed`.
+fn members(directory: &Directory, group: usize, followed: &[bool]) -> BTreeSet<u32> {
+    let (mut all, mut seen, mut open) = (BTreeSet::new(), BTreeSet::new(), vec![group]);
+    while let Some(at) = open.pop() {
+        if seen.insert(at) {
+            let group = &directory.groups[at];
+            all.extend(group.users.iter().copied());
+            let nested = group.groups.iter().map(|at| *at as usize);
+            open.extend(nested.filter(|at| followed[*at]));
+        }
+    }
+    all
+}
