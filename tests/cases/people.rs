@@ -125,7 +125,7 @@ async fn an_access_rule_on_the_attribute_of_disabled_accounts_restores_and_invit
     let ran = case.sync().await;
 
     assert_eq!(case.now(), before);
-    ran.ends_with(0)
+    ran.ends_with(3)
         .prints("NotRestored (3)")
         .prints("UnknownAccountState (1)")
         .prints("2 people aren't invited: whether their accounts are disabled isn't known");
@@ -146,7 +146,7 @@ async fn a_spec_that_does_not_read_disabled_accounts_any_more_restores_and_invit
         ),
     ] {
         case.edit(from, to);
-        let ran = case.sync().await.ends_with(0);
+        let ran = case.sync().await.ends_with(3);
         ran.prints("NotRestored (3)")
             .prints("UnknownAccountState (1)")
             .prints("set ");

@@ -2,7 +2,7 @@
 
 use directory_sync_core::organization::model::{MemberRole, MemberStatus};
 use directory_sync_core::problem::ProblemReason;
-use directory_sync_core::sync::guard::HeldBecause;
+use directory_sync_core::sync::guard::{Approval, HeldBecause};
 use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::plan::Reason;
 use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction, Policy, Restore};
@@ -1389,12 +1389,55 @@ fn whoever_was_removed_as_disabled_is_not_invited_under_another_id_by_another_ru
             let mut told = (run.clone(), organization.clone());
             let after = told.0.sync(&all("ann2", eve), &mut told.1, &policy);
             assert_eq!(changes(&after), ["Invite ann2"]);
-            // And nobody waits for ever for people whose entries are gone.
-            run.now += SignedDuration::from_hours(25);
+            // Else it takes somebody who has looked, once.
+            run.now += SignedDuration::from_hours(24 * 60);
+            let after = run.sync(&edit(all("ann2", eve)), &mut organization, &policy);
+            assert_eq!(changes(&after), [""; 0]);
+            let why = &after.held.as_ref().unwrap().why;
+            assert_eq!(why[..], [HeldBecause::UnknownAccountState { people: 1 }]);
+            run.approval = Some(Approval {
+                digest: after.digest.clone(),
+            });
             let after = run.sync(&edit(all("ann2", eve)), &mut organization, &policy);
             assert_eq!(changes(&after), ["Invite ann2"]);
+            run.approval = None;
+            let next = edit(all("ann2", eve).person("new", "new@example.com"));
+            let after = run.sync(&next, &mut organization, &policy);
+            assert_eq!(changes(&after), ["Invite new"]);
         }
     }
+}
+
+#[test]
+fn newcomers_who_may_be_disabled_come_in_once_somebody_approves_them_and_no_others() {
+    let (mut run, mut organization) = revoked_as_disabled(&unlimited());
+    let with = |newcomer: &str| {
+        let all = ann_and_eve().person(newcomer, &format!("{newcomer}@example.com"));
+        all.group("g", "Group", &["eve", newcomer])
+            .without_account_rule()
+    };
+    let waits = run.sync(&with("new"), &mut organization, &unlimited());
+    assert_eq!(changes(&waits), ["CreateGroup g"]);
+    let held = &waits.held.as_ref().unwrap().changes;
+    assert_eq!(held.len(), 1);
+    run.approval = Some(Approval {
+        digest: waits.digest.clone(),
+    });
+    let other = run.plan(&with("other"), &organization, &unlimited());
+    assert_eq!(changes(&other), [""; 0], "it was for somebody else");
+    let after = run.sync(&with("new"), &mut organization, &unlimited());
+    assert_eq!(changes(&after), ["Invite new", "UpdateGroup g"]);
+    assert_eq!(
+        problems(&after)[1],
+        (ProblemReason::NotRestored, vec!["ann"]),
+        "she stays revoked"
+    );
+    // As long as she is reported, the next one waits, too.
+    run.approval = None;
+    let next = with("new").person("other", "other@example.com");
+    let waits = run.sync(&next, &mut organization, &unlimited());
+    assert_eq!(changes(&waits), [""; 0]);
+    assert!(waits.held.is_some());
 }
 
 #[test]

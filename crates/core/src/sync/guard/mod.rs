@@ -144,6 +144,12 @@ pub enum HeldBecause {
         /// How many people they are.
         people: usize,
     },
+    /// These people would be invited, and whether their accounts are disabled isn't known: what told that of
+    /// somebody who lost access isn't read any more, and they may be among them.
+    UnknownAccountState {
+        /// How many people they are.
+        people: usize,
+    },
     /// What was taken away earlier isn't known, because its record was lost or is another one than
     /// was written last. Everything that rests on absence is held.
     UnknownHistory {
@@ -227,6 +233,7 @@ impl HeldBecause {
             Self::MembersUnknown { .. } => "unknown members",
             Self::RelinksUnseen { .. } => "unseen re-links",
             Self::RestoresUnseen { .. } => "unseen restores",
+            Self::UnknownAccountState { .. } => "unknown account state",
             Self::UnknownHistory { .. } => "unknown history",
             Self::NoHistory { .. } => "no history",
             Self::Absent { .. } | Self::DeletedGroups { .. } => "offboarding.limit",
@@ -278,6 +285,15 @@ impl fmt::Display for HeldBecause {
                 "a sync ended while it gave access back to {}, and this server doesn't tell whether it \
                  came that far, or whether somebody has revoked them since: sending them again gives \
                  them access",
+                match people {
+                    1 => "1 person".to_owned(),
+                    people => format!("{people} people"),
+                }
+            ),
+            Self::UnknownAccountState { people } => write!(
+                f,
+                "{} would be invited, and whether their accounts are disabled isn't known: they may be \
+                 somebody who lost access for that (the problem UnknownAccountState says why)",
                 match people {
                     1 => "1 person".to_owned(),
                     people => format!("{people} people"),

@@ -34,6 +34,9 @@ pub(super) struct Reasons {
     relinks: Option<usize>,
     /// Restores that an earlier run may have made.
     restores: Option<usize>,
+    /// Invitations of people who may be disabled.
+    newcomers: Option<usize>,
+    doubtful: HashSet<ExternalId>,
     /// Who leaves these groups.
     groups: HashMap<ExternalId, HeldGroup>,
     /// Removals from the organization that would empty a held group.
@@ -97,7 +100,8 @@ impl Reasons {
                 .or(self.access_by_kind(evidence.into()))
                 .or_else(|| self.people.get(id).copied()),
             Action::Member(MemberAction::Invite { .. }) => {
-                self.invitations.filter(|_| !self.known.contains(id))
+                let newcomers = self.newcomers.filter(|_| self.doubtful.contains(id));
+                newcomers.or(self.invitations.filter(|_| !self.known.contains(id)))
             }
             Action::Member(MemberAction::Restore) => {
                 let unseen = change.reason == Reason::ActiveAgainUnseen;
@@ -248,6 +252,17 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
         let why = HeldBecause::RestoresUnseen { people: restored };
         reasons.restores = reasons.add(why);
     }
+    let newcomers = plan
+        .changes
+        .iter()
+        .filter(|change| is_doubtful(plan, change));
+    let newcomers = newcomers.filter(|change| !reasons.covered.has(change));
+    let newcomers = newcomers.count();
+    if newcomers > 0 {
+        let why = HeldBecause::UnknownAccountState { people: newcomers };
+        reasons.newcomers = reasons.add(why);
+        reasons.doubtful.clone_from(&plan.doubtful_newcomers);
+    }
     let absent = losses.people(EvidenceKind::Absent).len() + losses.unmanaged.len();
     let careful = ledger.is_careful() && reasons.absent.is_none();
     if ledger.is_adopted() {
@@ -275,6 +290,10 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
     invitations(&mut reasons, &recent, plan, policy, ledger);
     reasons.renamed = renamed;
     reasons
+}
+
+fn is_doubtful(plan: &Plan, change: &Change) -> bool {
+    change.kind() == Kind::Invite && plan.doubtful_newcomers.contains(change.external_id())
 }
 
 /// What `offboarding.limit` is a share of: whom a run invited within the day doesn't raise what may be
@@ -612,7 +631,10 @@ fn invitations(
     if first || limit.is_off() {
         return;
     }
-    let gives = |change: &&Change| plan.invites_new(change) || change.kind() == Kind::Restore;
+    // Whoever is held for another reason isn't invited, and is looked at one by one.
+    let gives = |change: &&Change| {
+        plan.invites_new(change) && !is_doubtful(plan, change) || change.kind() == Kind::Restore
+    };
     let people = plan.changes.iter().filter(gives);
     let people = people.filter(|change| !reasons.covered.has(change)).count();
     // Whom a stopped run didn't invite is invited now.

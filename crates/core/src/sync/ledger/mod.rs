@@ -31,11 +31,11 @@ pub use holds::{Hold, HoldId, Holds};
 use crate::directory::{Evidence, ExternalId};
 use crate::sync::hash::{hash, person_hash, truncated};
 use crate::sync::limits::WINDOW;
-use crate::sync::plan::RuleId;
+use crate::sync::plan::{NotRead, RuleId};
 use crate::sync::stored::{self, Magic};
 
 /// No ledger has more bytes than this. All the following limits add up to it.
-pub const BYTES_MAX: usize = 216 * 1024;
+pub const BYTES_MAX: usize = 220 * 1024;
 /// So many losses of a day are kept one by one; of more only the number is.
 pub const LOSSES_MAX: usize = 2_000;
 /// So many revoked people are kept, the latest ones. Who isn't is not restored by itself.
@@ -196,6 +196,8 @@ struct Revoked {
     /// What told that the account is disabled, when it was last read so.
     rule: RuleId,
     state: RevocationState,
+    /// Whether somebody approved newcomers who may have been they, under another id.
+    settled: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -259,20 +261,23 @@ impl crate::sync::plan::Revocations for Ledger {
         former.any(|one| one.state == RevocationState::Former)
     }
 
-    fn disabled_and_not_read(&self, read: &mut dyn Iterator<Item = &ExternalId>) -> Vec<RuleId> {
-        let since = self.latest.saturating_sub(KEPT);
+    fn disabled_and_not_read(&self, read: &mut dyn Iterator<Item = &ExternalId>) -> Vec<NotRead> {
         let disabled = self.revoked.iter();
-        let disabled = disabled.filter(|one| one.kind == EvidenceKind::Disabled && one.at > since);
-        let mut left: HashMap<Key, RuleId> = disabled.map(|one| (one.person, one.rule)).collect();
+        let disabled = disabled.filter(|one| one.kind == EvidenceKind::Disabled && !one.settled);
+        let disabled = disabled.map(|one| NotRead {
+            person: one.person,
+            rule: one.rule,
+            at: one.at,
+        });
+        let mut left: HashMap<Key, NotRead> = disabled.map(|one| (one.person, one)).collect();
         while !left.is_empty()
             && let Some(person) = read.next()
         {
             left.remove(&key(person));
         }
-        let mut rules: Vec<RuleId> = left.into_values().collect();
-        rules.sort_unstable();
-        rules.dedup();
-        rules
+        let mut left: Vec<NotRead> = left.into_values().collect();
+        left.sort_unstable_by_key(|one| one.person);
+        left
     }
 
     fn believed(&self, now: Timestamp) -> Timestamp {

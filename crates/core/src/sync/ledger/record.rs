@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    EvidenceKind, Hold, Invited, Key, LOSSES_MAX, Ledger, Loss, NO_MEMBER, PENDING_MAX,
+    EvidenceKind, Hold, Invited, KEPT, Key, LOSSES_MAX, Ledger, Loss, NO_MEMBER, PENDING_MAX,
     REVOKED_MAX, RevocationState, Revoked, Uncounted, What, hourly, key, key_of, member_key,
     member_number, name_key,
 };
@@ -40,6 +40,12 @@ impl Ledger {
         }
         if let Some(hold) = used {
             self.use_approval(hold);
+            if plan.settles_not_read {
+                let not_read: HashSet<Key> = plan.disabled_by_other_rules().collect();
+                let settled = self.revoked.iter_mut();
+                let settled = settled.filter(|one| not_read.contains(&one.person));
+                settled.for_each(|one| one.settled = true);
+            }
         }
         self.set_open(open);
         if self.is_to_be_filled(plan) && !plan.directory_is_empty {
@@ -83,6 +89,7 @@ impl Ledger {
                         kind,
                         rule: by_rule.unwrap_or(RuleId::UNKNOWN),
                         state,
+                        settled: false,
                     }));
                 }
                 Action::Member(MemberAction::Invite { .. }) => {
@@ -98,6 +105,7 @@ impl Ledger {
                         kind: EvidenceKind::Disabled,
                         rule,
                         state: RevocationState::Former,
+                        settled: false,
                     }));
                 }
                 Action::Group(GroupAction::Update(update)) => {
@@ -386,6 +394,7 @@ impl Ledger {
             for one in &mut self.revoked {
                 if unknown.contains_key(&one.person) || outside.contains(&one.person) {
                     (one.kind, one.rule) = (EvidenceKind::Disabled, rule);
+                    one.settled = false;
                 }
             }
         }
@@ -402,7 +411,8 @@ impl Ledger {
                 one.at = latest;
             }
         }
-        if !plan.disabled_and_not_read.is_empty() {
+        let lately = latest.saturating_sub(KEPT);
+        if plan.disabled_and_not_read.iter().any(|one| one.at > lately) {
             let mut outside: Vec<Key> = outside.iter().map(key).collect();
             outside.sort_unstable();
             unknown.extend(outside.into_iter().zip(inside.len()..));
@@ -425,6 +435,7 @@ impl Ledger {
             kind: EvidenceKind::Disabled,
             rule,
             state: RevocationState::Former,
+            settled: false,
         }));
     }
 

@@ -42,6 +42,7 @@ fn ledger() -> Ledger {
         kind: EvidenceKind::Absent,
         rule: RuleId::UNKNOWN,
         state: RevocationState::Revoked,
+        settled: false,
     }];
     let hold = ledger.hold(FingerprintSet::from_sorted(vec![[1; 16], [2; 16]]));
     ledger.use_approval(&hold);
@@ -174,6 +175,7 @@ fn its_size_is_bounded_and_what_does_not_fit_still_counts() {
             kind: EvidenceKind::Absent,
             rule: RuleId::of("any"),
             state: RevocationState::Revoked,
+            settled: false,
         };
         let revoked = (0..5_000).map(revoked).collect();
         ledger.add_revoked(revoked);
@@ -303,6 +305,7 @@ fn a_ledger_is_bounded_whatever_happened() {
         rule: RuleId::of("any"),
         kind: EvidenceKind::Disabled,
         state: RevocationState::Revoked,
+        settled: false,
     };
     let revoked: Vec<Revoked> = (0..5_000).map(revoked).collect();
     ledger.add_revoked(revoked);

@@ -14,7 +14,7 @@ use crate::sync::hash::{MemberSum, hash, person_hash};
 use crate::sync::patterns::Unmatched;
 use crate::sync::plan::groups::{self, Target};
 use crate::sync::plan::people::{self, Presence};
-use crate::sync::plan::{Counts, GroupAction, Kind, Recognized, Revocations, RuleId};
+use crate::sync::plan::{Counts, GroupAction, Kind, NotRead, Recognized, Revocations};
 use crate::sync::policy::{Policy, passes};
 use crate::sync::roster::{Eligibility, Roster};
 
@@ -28,7 +28,7 @@ pub struct Draft<'a> {
     pub(super) roster: &'a Roster,
     pub(super) counts: Counts,
     /// What [`Plan`](crate::sync::plan::Plan) has of the same name.
-    pub(super) disabled_and_not_read: Vec<RuleId>,
+    pub(super) disabled_and_not_read: Vec<NotRead>,
     pub(super) kind: DraftKind<'a>,
 }
 

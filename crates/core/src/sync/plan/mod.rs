@@ -20,9 +20,9 @@ pub use draft::{Draft, draft};
 pub use group_state::GroupState;
 pub(crate) use group_state::{CachedMembers, GroupCache};
 pub use names::Names;
-pub use restores::{Revocations, RuleId};
+pub use restores::{NotRead, Revocations, RuleId};
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -56,9 +56,14 @@ pub struct Plan {
     pub(crate) disabled_revoked: Vec<ExternalId>,
     /// Who is disabled in the directory and no member.
     pub(crate) disabled_outside: Vec<ExternalId>,
-    /// By which rules those were disabled who lost access for it lately, and whose id isn't in the directory
-    /// any more.
-    pub(crate) disabled_and_not_read: Vec<RuleId>,
+    /// Who lost access because their account was disabled, and isn't in the directory under the same id any
+    /// more.
+    pub(crate) disabled_and_not_read: Vec<NotRead>,
+    /// Who is invited and may be disabled, as far as is known: held until it is approved.
+    pub(crate) doubtful_newcomers: HashSet<ExternalId>,
+    /// Whether that is only because they may be some of `disabled_and_not_read`: an approval says that they
+    /// aren't.
+    pub(crate) settles_not_read: bool,
     /// Who is active in the directory and was revoked when the organization was read.
     pub(crate) active_revoked: Vec<ExternalId>,
     /// Whether the organization has members of ours who aren't revoked, and no active person in scope

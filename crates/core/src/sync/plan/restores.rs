@@ -30,6 +30,17 @@ impl RuleId {
     }
 }
 
+/// Somebody who lost access because their account was disabled, and isn't in the directory under the same id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotRead {
+    /// Their key in the ledger.
+    pub(crate) person: [u8; 8],
+    /// By which rule their account was disabled.
+    pub(crate) rule: RuleId,
+    /// When it was last read so, to within a day, in seconds.
+    pub(crate) at: i64,
+}
+
 /// What earlier runs know about revocations.
 pub trait Revocations {
     /// Whether an earlier run revoked this person, and they weren't restored since. It has to be the same
@@ -44,9 +55,10 @@ pub trait Revocations {
     /// Whether this person lost access or membership because their account was disabled, and hasn't
     /// got it back by a run.
     fn was_disabled(&self, person: &ExternalId) -> bool;
-    /// By which rules those were disabled who lost access or membership for it, were read so within the last
-    /// seven days, and aren't among `read`, the ids in the directory: they may have another id now.
-    fn disabled_and_not_read(&self, read: &mut dyn Iterator<Item = &ExternalId>) -> Vec<RuleId>;
+    /// Those who lost access or membership because their account was disabled, and aren't among `read`, the
+    /// ids in the directory: they may have another id now. Nobody of whom an approval said that newcomers
+    /// aren't they.
+    fn disabled_and_not_read(&self, read: &mut dyn Iterator<Item = &ExternalId>) -> Vec<NotRead>;
     /// Whether what they know may have been lost.
     fn is_incomplete(&self) -> bool;
     /// The time that it is by the clocks of earlier runs: `now`, or earlier where the clock has jumped.
@@ -93,8 +105,8 @@ impl Plan {
     ///
     /// Whoever lost access because their account was disabled is restored, or invited again, only by the
     /// rule that told so, and only where the attribute isn't possibly hidden from us: the policy doesn't
-    /// change that. As long as somebody isn't for that, no newcomers are invited either of whom the same
-    /// isn't known: they may be disabled.
+    /// change that. As long as somebody isn't for that, newcomers of whom the same isn't known are held: they
+    /// may be disabled.
     pub fn keep_manual_revocations(&mut self, policy: &Policy, earlier: &impl Revocations) {
         let mut doubtful = Doubtful::default();
         let mut problems = vec![];
@@ -166,11 +178,9 @@ impl Plan {
         problems.for_each(|problem| self.problems.add(problem));
         // Whoever was disabled by another rule, and whose id isn't in the directory any more, may be any
         // newcomer.
-        let rule = self.rule();
-        let other = |one: &RuleId| *one == RuleId::UNKNOWN || *one != rule;
-        doubtful.by_rule |= self.disabled_and_not_read.iter().any(other);
+        doubtful.by_rule |= self.disabled_by_other_rules().next().is_some();
         if doubtful.by_rule || !doubtful.people.is_empty() {
-            self.postpone_newcomers(&doubtful);
+            self.doubt_newcomers(&doubtful);
         }
     }
 
@@ -226,8 +236,16 @@ impl Plan {
         format!("{person} isn't {what}: {why}; {way_out}, or {do_so} them in Bitwarden")
     }
 
-    /// Newcomers of whom it isn't known either whether they are disabled wait.
-    fn postpone_newcomers(&mut self, doubtful: &Doubtful) {
+    /// Who isn't read and was disabled by another rule than the one that is read now.
+    pub(crate) fn disabled_by_other_rules(&self) -> impl Iterator<Item = [u8; 8]> {
+        let rule = self.rule();
+        let not_read = self.disabled_and_not_read.iter();
+        let other = not_read.filter(move |one| one.rule == RuleId::UNKNOWN || one.rule != rule);
+        other.map(|one| one.person)
+    }
+
+    /// Newcomers of whom it isn't known either whether they are disabled are held.
+    fn doubt_newcomers(&mut self, doubtful: &Doubtful) {
         let newcomers = self.changes.iter().filter(|change| {
             self.invites_new(change) && self.same_doubt(change.external_id(), doubtful).is_some()
         });
@@ -240,20 +258,22 @@ impl Plan {
             1 => "1 person isn't invited".to_owned(),
             people => format!("{people} people aren't invited"),
         };
-        let message = match doubtful.people.is_empty() {
+        let settles = doubtful.people.is_empty();
+        let message = match settles {
             true => format!(
-                "{people}: set users.disabled (or the preset) back, or invite them in Bitwarden; \
-                 somebody lost access by what that read, and isn't in the directory under the same id \
-                 any more: they may be among these, who are invited seven days after that was last read"
+                "{people}: set users.disabled (or the preset) back, or look whether their accounts are \
+                 disabled, and approve what is held; somebody lost access by what that read, and isn't in \
+                 the directory under the same id any more: they may be among these"
             ),
             false => format!(
                 "{people}: whether their accounts are disabled isn't known, as it isn't of those whom \
-                 NotRestored names; do what that says, or restore or remove those in Bitwarden"
+                 NotRestored names; do what that says, or look at these, and approve what is held"
             ),
         };
-        postpone(self, &newcomers);
-        let mut ids: Vec<ExternalId> = newcomers.into_iter().collect();
+        let mut ids: Vec<ExternalId> = newcomers.iter().cloned().collect();
         ids.sort_unstable();
+        self.doubtful_newcomers = newcomers;
+        self.settles_not_read = settles;
         let reason = ProblemReason::UnknownAccountState;
         self.problems.add(Problem::new(reason, message, ids));
     }
