@@ -104,30 +104,32 @@ pub fn parse(text: &str) -> Parsed {
     parsed
 }
 
-/// The records of which it isn't known what came of them, the newest first. Only these are read, and no
-/// more of them than fit into a bounded amount of memory: whoever may write the object could have made
-/// them up.
-pub fn open_records(text: &str) -> Vec<Record> {
+/// The records of which it isn't known what came of them and that are `ours`, the newest first, and how many
+/// others have no end. No more are read than fit into a bounded amount of memory: whoever may write the object
+/// could have made them up.
+pub fn open_records(text: &str, ours: impl Fn(&Record) -> bool) -> (Vec<Record>, usize) {
     #[derive(Deserialize)]
     struct Result {
         result: Outcome,
     }
     let mut room = OPEN_MAX;
-    let mut open = vec![];
+    let (mut open, mut others) = (vec![], 0);
     for line in text.lines() {
         let result = serde_json::from_str::<Result>(line);
         if !result.is_ok_and(|one| one.result.is_open()) {
             continue;
         }
-        let Some(left) = room.checked_sub(cost(line)) else {
-            continue;
-        };
-        if let Ok(record) = serde_json::from_str(line) {
-            open.push(record);
-            room = left;
+        let left = room.checked_sub(cost(line));
+        let record = left.and_then(|left| Some((left, serde_json::from_str(line).ok()?)));
+        match record {
+            Some((left, record)) if ours(&record) => {
+                open.push(record);
+                room = left;
+            }
+            _ => others += 1,
         }
     }
-    open
+    (open, others)
 }
 
 /// What a record takes in memory, in bytes, at most: its texts, and the structures that hold them, each of
@@ -382,18 +384,21 @@ mod tests {
             record("a", 0, "eve", "Unknown"),
         ];
         let text = merge("x\n{}\n", &kept);
-        let open = open_records(&text);
+        let (open, others) = open_records(&text, |_| true);
         assert_eq!(open, [kept[0].clone(), kept[2].clone()]);
+        assert_eq!(others, 0);
+        let (open, others) = open_records(&text, |one| one.label() == "eve");
+        assert_eq!((open.len(), others), (1, 1));
 
         // Each of these takes 3 bytes in the text and a hundred in memory.
         let people = vec!["{}"; 1_000_000].join(",");
         let bomb = line(&kept[0]).replacen('{', &format!(r#"{{"added":[{people}],"#), 1);
         assert_eq!(parse(&bomb).records.len(), 1, "it is a record");
-        let open = open_records(&format!("{bomb}\n{text}"));
-        assert_eq!(open.len(), 2, "without the bomb");
+        let (open, others) = open_records(&format!("{bomb}\n{text}"), |_| true);
+        assert_eq!((open.len(), others), (2, 1), "without the bomb");
 
         let forged = (line(&kept[0]) + "\n").repeat(30_000);
-        let open = open_records(&forged);
+        let (open, _) = open_records(&forged, |_| true);
         assert!(
             open.len() * size_of::<Record>() < OPEN_MAX,
             "{}",

@@ -17,6 +17,7 @@
 //! outcome          the result of a run, as status and messages (pure)
 //! plan             the plan and what is remembered, in the ConfigMap or Secret `<name>-plan`
 //! history          the records of what runs did, in the ConfigMap or Secret `<name>-history`
+//! open_records     which of its records without an end the operator has written itself
 //! cloud_events     sends these records to a receiver, where --audit-url names one
 //! signals          watches directories between runs; a hint makes a run come early
 //! companion        ConfigMaps and Secrets beside a resource, as plan, history and explain write them
@@ -44,6 +45,7 @@ mod leader_election;
 mod memory_guard;
 mod object_size;
 mod objects;
+mod open_records;
 mod operator;
 mod outcome;
 mod ownership;

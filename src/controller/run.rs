@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::checkpoints::{self, RecordReceiver, WrittenPlan};
 use super::context::Context;
 use super::decision::{Attempt, Desired, after_refusal, needs_full_resync};
-use super::history::{self, HistoryError};
+use super::history::{self, FoundOpen, HistoryError};
 use super::objects::Entry;
 use super::outcome::{self, PublishedAs, Requeue, RunFailure};
 use super::plan::{self, PlanContent, PlanError, PlanIndex};
@@ -110,7 +110,9 @@ impl Run<'_> {
             let error = RunError::Unrecorded(error.to_string());
             return Some(self.failed(state, &error, started, Duration::ZERO).await);
         }
-        self.restore_history(state).await;
+        let mut history = std::mem::take(&mut state.sync.history);
+        self.restore_history(state, &mut history).await;
+        state.sync.history = history;
         // An object that another operator's keeps from its organization says so all the time.
         let contested = has_reason(&state.status, Blocker::AlreadyManaged);
         if !contested {
@@ -549,7 +551,7 @@ impl Run<'_> {
 
     /// Goes on from the records of an earlier process, and moves them where the spec wants them. Where
     /// they can't be read, the next run tries again.
-    async fn restore_history(&self, state: &mut ObjectState) {
+    async fn restore_history(&self, state: &mut ObjectState, history: &mut History) {
         let storage = plan::storage(self.object);
         if state.records.storage == Some(storage) {
             return;
@@ -559,22 +561,55 @@ impl Run<'_> {
         // An operator that may not read any Secret of that name has never written one.
         let there = history::read(client, self.object, storage.other()).await;
         let there = there.unwrap_or_default();
-        let kept = match here {
+        let here = match here {
             Ok(here) => here,
             Err(error) => return self.history_unwritten(state, &error).await,
         };
-        if !there.is_empty() {
-            if let Err(error) = history::add(client, self.object, storage, &[], &there).await {
+        let moved = there.text.clone();
+        let named = state.status.open_records_digest.as_deref();
+        let is_new = state.records.storage.is_none();
+        let FoundOpen {
+            records,
+            mut open,
+            others,
+        } = match is_new {
+            true => history::open_records([here, there], named).await,
+            false => FoundOpen {
+                open: state.records.open.clone(),
+                ..FoundOpen::default()
+            },
+        };
+        if !moved.is_empty() {
+            open = open.with(&[], named);
+            let written = history::add(client, self.object, storage, &[], &moved, &open).await;
+            if let Err(error) = written {
                 return self.history_unwritten(state, &error).await;
             }
             state.records.copy_in_other = true;
         }
-        if state.records.storage.is_none() {
-            let open = history::open_records([kept, there]).await;
-            state.sync.history.resume(open);
-        }
+        state.records.open = open;
         state.records.storage = Some(storage);
+        history.resume(records);
+        self.tell_of_others(others).await;
         self.clear_history_copy(state).await;
+    }
+
+    /// Tells of records without an end that the operator hasn't written, or that were changed since.
+    async fn tell_of_others(&self, others: usize) {
+        if others == 0 {
+            return;
+        }
+        let note = format!(
+            "{others} of the records without an end in {:?} aren't the operator's, or were changed: what came \
+             of them isn't looked for. Somebody who may write there may have made them up",
+            history::name(&self.entry.object.name)
+        );
+        tracing::warn!("{note}");
+        let about = &self.publisher.reference;
+        self.context
+            .events
+            .warn(about, "HistoryChanged", &note)
+            .await;
     }
 
     async fn clear_history_copy(&self, state: &mut ObjectState) {
@@ -592,14 +627,26 @@ impl Run<'_> {
     /// Keeps the records that are new. A run goes on where that fails.
     async fn keep_history(&self, state: &mut ObjectState, history: &mut History) {
         self.clear_history_copy(state).await;
-        let records = history.take_unsaved();
-        if records.is_empty() {
+        if !history.has_unsaved() {
             return;
         }
+        if state.records.storage.is_none() {
+            // What was there wasn't read yet, and what is written now would take its place.
+            self.restore_history(state, history).await;
+            if state.records.storage.is_none() {
+                return;
+            }
+        }
+        let records = history.take_unsaved();
         let storage = plan::storage(self.object);
         let client = &self.context.client;
-        match history::add(client, self.object, storage, &records, "").await {
-            Ok(()) => state.records.reported = false,
+        let named = state.status.open_records_digest.as_deref();
+        let open = history::seal(&state.records.open, &records, named).await;
+        match history::add(client, self.object, storage, &records, "", &open).await {
+            Ok(()) => {
+                state.records.open = open;
+                state.records.reported = false;
+            }
             Err(error) => {
                 history.put_back(records);
                 self.history_unwritten(state, &error).await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::decision::{Fingerprint, History};
 use super::explain::Answered;
+use super::open_records::OpenRecords;
 use super::plan::PlanIndex;
 use super::references::Versions;
 use super::signals::{DirectoryWatch, EarlyRuns};
@@ -55,6 +56,8 @@ pub struct KeptRecords {
     pub copy_in_other: bool,
     /// An event has said that they can't be written.
     pub reported: bool,
+    /// Those without an end.
+    pub open: OpenRecords,
 }
 
 /// The content of the plan's ConfigMap or Secret, as far as this process knows.

@@ -254,26 +254,63 @@ async fn a_config_map_of_somebody_else_is_left_alone_and_the_sync_goes_on() {
     operator.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_forged_history_that_unpacks_to_millions_of_lines_is_begun_anew() {
-    let world = World::new("history-bomb").await;
-    world.resource("staff", json!({}));
-    let staff = world.get("staff").await;
+fn compressed(text: &[u8]) -> Vec<u8> {
     let mut gzip = GzEncoder::new(vec![], Compression::best());
-    gzip.write_all(&b"x\n".repeat(16 << 20)).unwrap();
-    let bomb = gzip.finish().unwrap();
-    assert!(bomb.len() < PACKED_MAX);
+    gzip.write_all(text).unwrap();
+    gzip.finish().unwrap()
+}
+
+/// Makes a history of `staff`, as somebody may who writes ConfigMaps.
+async fn forge(world: &World, packed: &[u8]) {
+    let staff = world.get("staff").await;
     let forged = ConfigMap {
         metadata: ObjectMeta {
             name: Some("staff-history".into()),
             owner_references: staff.owner_ref(&()).map(|owner| vec![owner]),
             ..ObjectMeta::default()
         },
-        binary_data: Some([("history.jsonl.gz".into(), ByteString(bomb))].into()),
+        binary_data: Some([("history.jsonl.gz".into(), ByteString(packed.to_vec()))].into()),
         ..ConfigMap::default()
     };
     let api: Api<ConfigMap> = Api::namespaced(world.client.clone(), &world.namespace);
     api.create(&PostParams::default(), &forged).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_somebody_puts_into_a_history_is_told_to_nobody_as_found() {
+    let world = World::new("history-forged").await;
+    world.resource("staff", json!({}));
+    // Nobody of that name is a member, so the removal would count as made.
+    let forged = json!({
+        "time": "2026-11-29T12:00:00Z", "run": "0a1b2c3d4e", "number": 0, "trigger": "Approved",
+        "action": "Remove", "reason": "GoneFromDirectory", "result": "Pending",
+        "person": {"email": "chief@example.com", "externalId": "nobody"},
+        "approval": {"by": "kubectl-directorysync"},
+    });
+    forge(&world, &compressed(forged.to_string().as_bytes())).await;
+    let (url, received, _) = receiver(0).await;
+    let operator = world.operator_that_tells(&url);
+    world.until_ready("staff", "Succeeded").await;
+    eventually("all records", || received.lock().unwrap().len() >= 11).await;
+    operator.stop().await.unwrap();
+    let received = received.lock().unwrap().clone();
+    let of_chief = |event: &&Value| event.to_string().contains("chief");
+    assert_eq!(received.iter().find(of_chief), None);
+    assert_eq!(received.len(), 11);
+    let told = || world.events("staff").contains(&"HistoryChanged".into());
+    eventually("an event", told).await;
+    let kept = records(&world).await;
+    let open: Vec<&Record> = kept.iter().filter(|one| one.result.is_open()).collect();
+    assert_eq!(open.len(), 1, "what they wrote stays as it was: {open:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_history_that_unpacks_to_millions_of_lines_is_begun_anew() {
+    let world = World::new("history-bomb").await;
+    world.resource("staff", json!({}));
+    let bomb = compressed(&b"x\n".repeat(16 << 20));
+    assert!(bomb.len() < PACKED_MAX);
+    forge(&world, &bomb).await;
     let operator = world.operator();
     world.until_ready("staff", "Succeeded").await;
     assert_eq!(records(&world).await.len(), 11, "and no other line");

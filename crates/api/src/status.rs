@@ -84,6 +84,12 @@ pub struct DirectorySyncStatus {
     #[schemars(length(max = 128))]
     pub ledger_digest: Option<String>,
 
+    /// Identifies the records in the ConfigMap or Secret `<name>-history` of which it isn't known yet what
+    /// came of them. After a restart the operator looks for the end of these, and of no others that
+    /// somebody put there.
+    #[schemars(length(max = 128))]
+    pub open_records_digest: Option<String>,
+
     /// When all group memberships were last compared with the organization.
     pub last_drift_check_time: Option<Time>,
 
