@@ -1,7 +1,9 @@
 //! Sends records of changes to a receiver, as CloudEvents 1.0 in batches over HTTP.
 //!
 //! No run waits for the receiver. What it doesn't take waits in a queue of bounded size, and is sent
-//! again until it does; what finds no room there is dropped, and counted.
+//! again until it does; what finds no room there is dropped, and counted. Namespaces share the queue:
+//! their records are sent in turn, and where there is no room, the namespace with the most waiting loses
+//! its latest ones.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -60,13 +62,99 @@ struct Queue {
 
 #[derive(Default)]
 struct Waiting {
+    /// In the order in which their records are sent.
+    namespaces: VecDeque<OfNamespace>,
+    /// What is being sent.
+    in_flight: Vec<String>,
+    bytes: usize,
+}
+
+/// The events of one namespace; never none.
+struct OfNamespace {
+    name: Box<str>,
     events: VecDeque<String>,
     bytes: usize,
 }
 
 impl fmt::Debug for CloudEvents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CloudEvents({} waiting)", self.0.lock().events.len())
+        write!(f, "CloudEvents({} waiting)", self.0.lock().len())
+    }
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        let waiting = self.namespaces.iter().map(|one| one.events.len());
+        waiting.sum::<usize>() + self.in_flight.len()
+    }
+
+    /// Puts an event last in its namespace. How many found no room.
+    fn push(&mut self, namespace: &str, event: String) -> usize {
+        let mut dropped = 0;
+        while self.bytes + event.len() > QUEUE_MAX {
+            let own = self.namespaces.iter().find(|one| *one.name == *namespace);
+            let own = own.map_or(0, |own| own.bytes) + event.len();
+            let largest = (0..self.namespaces.len()).max_by_key(|at| self.namespaces[*at].bytes);
+            match largest {
+                Some(at) if self.namespaces[at].bytes > own => {
+                    self.take_from(at, VecDeque::pop_back)
+                }
+                _ => return dropped + 1,
+            };
+            dropped += 1;
+        }
+        self.bytes += event.len();
+        let known = self
+            .namespaces
+            .iter_mut()
+            .find(|one| *one.name == *namespace);
+        match known {
+            Some(known) => {
+                known.bytes += event.len();
+                known.events.push_back(event);
+            }
+            None => self.namespaces.push_back(OfNamespace {
+                name: namespace.into(),
+                bytes: event.len(),
+                events: [event].into(),
+            }),
+        }
+        dropped
+    }
+
+    /// Takes an event out of the namespace at this place, which comes last then.
+    fn take_from(
+        &mut self,
+        at: usize,
+        take: fn(&mut VecDeque<String>) -> Option<String>,
+    ) -> Option<String> {
+        let mut namespace = self.namespaces.remove(at)?;
+        let event = take(&mut namespace.events)?;
+        namespace.bytes -= event.len();
+        self.bytes -= event.len();
+        if !namespace.events.is_empty() {
+            self.namespaces.push_back(namespace);
+        }
+        Some(event)
+    }
+
+    /// What is sent next: of each namespace one in turn.
+    fn next_batch(&mut self) {
+        let mut bytes = 0;
+        while self.in_flight.len() < BATCH_EVENTS {
+            let next = self.namespaces.front().and_then(|one| one.events.front());
+            let Some(length) = next.map(String::len) else {
+                return;
+            };
+            bytes += length;
+            if bytes > BATCH_BYTES && !self.in_flight.is_empty() {
+                return;
+            }
+            let event = self.take_from(0, VecDeque::pop_front);
+            // It takes room until it is sent.
+            self.bytes += length;
+            self.in_flight.extend(event);
+        }
     }
 }
 
@@ -75,45 +163,27 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, event: String) {
-        let mut waiting = self.lock();
-        if waiting.bytes + event.len() > QUEUE_MAX {
-            drop(waiting);
-            self.metrics.audit_dropped(1);
-            return;
+    fn push(&self, namespace: &str, event: String) {
+        let dropped = self.lock().push(namespace, event);
+        if dropped > 0 {
+            self.metrics.audit_dropped(dropped);
         }
-        waiting.bytes += event.len();
-        waiting.events.push_back(event);
-        drop(waiting);
         self.added.notify_one();
     }
 
-    /// What is to be sent next. It stays in the queue until [`Queue::sent`].
+    /// What is to be sent next, the same until [`Queue::sent`].
     fn batch(&self) -> Vec<String> {
-        let waiting = self.lock();
-        let mut bytes = 0;
-        let fitting = waiting
-            .events
-            .iter()
-            .take(BATCH_EVENTS)
-            .take_while(|event| {
-                bytes += event.len();
-                bytes <= BATCH_BYTES
-            });
-        let batch: Vec<String> = fitting.cloned().collect();
-        match batch.is_empty() {
-            true => waiting.events.front().cloned().into_iter().collect(),
-            false => batch,
+        let mut waiting = self.lock();
+        if waiting.in_flight.is_empty() {
+            waiting.next_batch();
         }
+        waiting.in_flight.clone()
     }
 
-    fn sent(&self, count: usize) {
+    fn sent(&self) {
         let mut waiting = self.lock();
-        for _ in 0..count {
-            if let Some(event) = waiting.events.pop_front() {
-                waiting.bytes -= event.len();
-            }
-        }
+        let sent = std::mem::take(&mut waiting.in_flight);
+        waiting.bytes -= sent.iter().map(String::len).sum::<usize>();
     }
 }
 
@@ -125,7 +195,8 @@ struct OfObject {
 
 impl Receiver for OfObject {
     fn take(&self, record: &Record, part: usize) {
-        self.queue.push(event(&self.object, record, part));
+        let event = event(&self.object, record, part);
+        self.queue.push(&self.object.namespace, event);
     }
 }
 
@@ -190,7 +261,7 @@ impl Sender {
     async fn run(self, stop: CancellationToken) {
         stop.run_until_cancelled(self.keep_sending()).await;
         if timeout(FLUSH, self.send_all()).await.is_err() {
-            let left = self.queue.lock().events.len();
+            let left = self.queue.lock().len();
             self.queue.metrics.audit_dropped(left);
             tracing::warn!(left, "the last records couldn't be sent to --audit-url");
         }
@@ -214,7 +285,7 @@ impl Sender {
             let count = batch.len();
             match self.send(&batch).await {
                 Ok(()) => {
-                    self.queue.sent(count);
+                    self.queue.sent();
                     self.queue.metrics.audit_sent(count);
                     wait = self.settings.retry;
                 }
@@ -223,7 +294,7 @@ impl Sender {
                         records = count,
                         "--audit-url refuses records, which are dropped: {why}"
                     );
-                    self.queue.sent(count);
+                    self.queue.sent();
                     self.queue.metrics.audit_dropped(count);
                 }
                 Err(NotTaken::Now { why, after }) => {
@@ -303,11 +374,15 @@ mod tests {
         .unwrap()
     }
 
-    /// As [`Audit::tell`] hands it over.
     fn take(events: &CloudEvents, record: &Record) {
+        take_of(events, "identity", record);
+    }
+
+    /// As [`Audit::tell`] hands it over.
+    fn take_of(events: &CloudEvents, namespace: &str, record: &Record) {
         let of_object = OfObject {
             queue: Arc::clone(&events.0),
-            object: Object::new("identity", "staff"),
+            object: Object::new(namespace, "staff"),
         };
         for (at, part) in record.in_parts(100).iter().enumerate() {
             of_object.take(part, at);
@@ -356,7 +431,7 @@ mod tests {
         for _ in 0..10_000 {
             take(&events, &record(100));
         }
-        let kept = events.0.lock().events.len();
+        let kept = events.0.lock().len();
         assert!(events.0.lock().bytes <= QUEUE_MAX);
         let dropped = format!(
             "directory_sync_audit_records_dropped_total {}",
@@ -366,7 +441,41 @@ mod tests {
         let batch = events.0.batch();
         assert!(batch.len() <= BATCH_EVENTS);
         assert!(batch.iter().map(String::len).sum::<usize>() <= BATCH_BYTES);
-        events.0.sent(batch.len());
-        assert_eq!(events.0.lock().events.len(), kept - batch.len());
+        assert_eq!(events.0.batch(), batch, "it is sent again");
+        events.0.sent();
+        assert_eq!(events.0.lock().len(), kept - batch.len());
+        while !events.0.batch().is_empty() {
+            events.0.sent();
+        }
+        assert_eq!(events.0.lock().bytes, 0);
+    }
+
+    #[test]
+    fn a_namespace_that_floods_the_queue_drops_its_own_records_and_delays_no_others() {
+        let (events, _) = queue();
+        for _ in 0..5_000 {
+            take_of(&events, "flood", &record(100));
+        }
+        let batch = events.0.batch();
+        for _ in 0..BATCH_EVENTS {
+            take_of(&events, "identity", &record(1));
+        }
+        assert!(events.0.lock().bytes <= QUEUE_MAX);
+        assert_eq!(events.0.batch(), batch, "what is being sent stays");
+        events.0.sent();
+        let mut theirs = 0;
+        for _ in 0..5 {
+            let batch = events.0.batch();
+            theirs += batch.iter().filter(|one| one.contains("identity")).count();
+            events.0.sent();
+        }
+        assert_eq!(theirs, BATCH_EVENTS, "all of them, and soon");
+        for _ in 0..5_000 {
+            take_of(&events, "identity", &record(100));
+        }
+        let waiting = events.0.lock();
+        let bytes: Vec<usize> = waiting.namespaces.iter().map(|one| one.bytes).collect();
+        let (least, most) = (bytes.iter().min().unwrap(), bytes.iter().max().unwrap());
+        assert!(bytes.len() == 2 && most - least < 64 * 1024, "{bytes:?}");
     }
 }
