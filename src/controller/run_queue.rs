@@ -10,9 +10,10 @@
 //!   [much](RunPermit::set_heavy) count so, and up to eight times as many namespaces can have runs.
 //! - The more namespaces wait for their first run, and the longer, the shorter is a
 //!   [turn](RunPermit::turn): all of them have had one within [`ROUND`], and who hangs has given way.
-//! - Of those, namespaces whose last run was quick come before new ones, and those before namespaces whose
-//!   last run took long: however many of them have servers that hang, who is quick waits for the turns that
-//!   are under way. Nobody is passed for longer than [`PASSED`].
+//! - Of those, namespaces whose last run was quick have a [head start](HEAD_START) before new ones, and those
+//!   before namespaces whose last run took long: however many of them have servers that hang, who is quick
+//!   waits for the turns that are under way. It is short, because whoever is quick can ask for a run again
+//!   and again.
 //! - Large directories run one at a time, because each holds all its entries in memory.
 
 use std::collections::{HashMap, HashSet};
@@ -22,8 +23,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// For so long namespaces whose runs are quick may pass others.
-const PASSED: Duration = Duration::from_secs(60);
+/// Namespaces whose last run was quick pass new ones that came up to this much earlier, and those namespaces
+/// whose last run took long.
+const HEAD_START: Duration = Duration::from_secs(3);
 
 /// All namespaces that wait for their first run have a turn within this time.
 const ROUND: Duration = Duration::from_secs(2);
@@ -42,8 +44,16 @@ struct QueueState {
     next: u64,
     waiting: Vec<Waiting>,
     held: Vec<Held>,
-    /// Whether a namespace's last run was slow.
-    slow: HashMap<Arc<str>, bool>,
+    served: HashMap<Arc<str>, Served>,
+}
+
+/// What a namespace was given last.
+#[derive(Debug)]
+struct Served {
+    /// When it got a permit.
+    at: Instant,
+    /// Whether its last run was slow; `None` before one was over.
+    slow: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -83,7 +93,7 @@ impl RunQueue {
             next: 0,
             waiting: Vec::new(),
             held: Vec::new(),
-            slow: HashMap::new(),
+            served: HashMap::new(),
         })))
     }
 
@@ -217,7 +227,9 @@ impl Drop for RunPermit {
             .position(|held| held.number == self.number)
         {
             let held = state.held.swap_remove(at);
-            state.slow.insert(held.namespace, held.slow);
+            if let Some(served) = state.served.get_mut(&held.namespace) {
+                served.slow = Some(held.slow);
+            }
         }
         state.grant();
     }
@@ -227,6 +239,12 @@ impl QueueState {
     fn grant(&mut self) {
         while let Some(at) = self.next_in_turn() {
             let waiting = self.waiting.remove(at);
+            let served = self.served.get(&waiting.namespace);
+            let served = Served {
+                at: Instant::now(),
+                slow: served.and_then(|served| served.slow),
+            };
+            self.served.insert(Arc::clone(&waiting.namespace), served);
             self.held.push(Held {
                 number: waiting.number,
                 namespace: waiting.namespace,
@@ -295,14 +313,16 @@ impl QueueState {
             .enumerate()
             .filter(|(_, waiting)| may_run(waiting))
             .min_by_key(|(_, waiting)| {
-                let passed = match self.slow.get(&waiting.namespace) {
-                    _ if waiting.since.elapsed() >= PASSED => 0,
+                let served = self.served.get(&waiting.namespace);
+                let behind = match served.and_then(|served| served.slow) {
                     Some(false) => 0,
                     None if waiting.has_succeeded => 0,
                     None => 1,
                     Some(true) => 2,
                 };
-                (runs_of(&waiting.namespace), passed, waiting.number)
+                let since = served.map_or(waiting.since, |served| waiting.since.max(served.at));
+                let since = since + behind * HEAD_START;
+                (runs_of(&waiting.namespace), since, waiting.number)
             })
             .map(|(at, _)| at)
     }
@@ -312,8 +332,11 @@ impl QueueState {
 mod tests {
     use futures::FutureExt as _;
     use futures::future::BoxFuture;
+    use tokio::time::advance;
 
     use super::*;
+
+    const MOMENT: Duration = Duration::from_millis(1);
 
     fn acquire(queue: &RunQueue, namespace: &str, large: bool) -> BoxFuture<'static, RunPermit> {
         let (queue, namespace) = (queue.clone(), Arc::from(namespace));
@@ -421,7 +444,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_quick_passes_new_and_slow_namespaces_but_nobody_for_ever() {
+    async fn who_is_quick_passes_new_and_slow_namespaces_but_nobody_for_long() {
         let queue = RunQueue::new(1);
         drop(granted(&mut acquire(&queue, "quick", false)));
         let slow = granted(&mut acquire(&queue, "slow", false));
@@ -437,13 +460,37 @@ mod tests {
         let mut again = acquire(&queue, "quick", false);
         drop(permit);
         let permit = granted(&mut again);
+        advance(HEAD_START + MOMENT).await;
+        let mut again = acquire(&queue, "quick", false);
         drop(permit);
         let permit = granted(&mut new);
-        tokio::time::advance(PASSED).await;
+        waits(&mut again);
+        advance(HEAD_START).await;
+        drop(again);
         let mut again = acquire(&queue, "quick", false);
         drop(permit);
         let _slow = granted(&mut slow);
         waits(&mut again);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_namespace_has_one_place_in_the_queue_however_many_resources_wait_there() {
+        let queue = RunQueue::new(1);
+        for namespace in ["many", "one"] {
+            drop(granted(&mut acquire(&queue, namespace, false)));
+        }
+        let first = granted(&mut acquire(&queue, "a", false));
+        let mut many = [0, 1].map(|_| acquire(&queue, "many", false));
+        advance(MOMENT).await;
+        let mut one = acquire(&queue, "one", false);
+        advance(MOMENT).await;
+        drop(first);
+        let permit = granted(&mut many[0]);
+        drop(permit);
+        waits(&mut many[1]);
+        let permit = granted(&mut one);
+        drop(permit);
+        granted(&mut many[1]);
     }
 
     #[test]

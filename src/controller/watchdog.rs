@@ -209,57 +209,120 @@ mod tests {
         assert_eq!(expired.limit, Limit::Run(timing.run));
     }
 
-    /// How long the last of so many new namespaces waits where the servers of all others hang, or send
-    /// something now and then.
-    async fn wait_behind(namespaces: usize, drips: bool, has_succeeded: bool) -> Duration {
-        let queue = RunQueue::new(4);
-        let timing = timing();
-        let mut hostile = tokio::task::JoinSet::new();
-        for number in 0..namespaces {
-            let (queue, timing) = (queue.clone(), timing.clone());
-            hostile.spawn(async move {
-                let permit = permit(&queue, &format!("hostile-{number}")).await;
-                let (watchdog, progress) = (Watchdog::default(), Progress::default());
-                let stop = CancellationToken::new();
-                let dripping = async {
-                    for _ in 0..1_000 {
-                        sleep(Duration::from_millis(50)).await;
-                        progress.read.add_users(usize::from(drips));
-                    }
-                };
-                tokio::select! {
-                    () = watchdog.watch(&progress, &permit, &timing, &stop) => {}
-                    () = dripping => {}
-                }
-            });
+    /// What hostile resources do, run after run.
+    #[derive(Debug, Clone, Copy)]
+    struct Hostile {
+        namespaces: usize,
+        /// In each of them.
+        resources: usize,
+        /// A server sends so many entries at once,
+        first: usize,
+        /// and so many every 50 ms.
+        then: usize,
+        /// Until then; `None`: without end.
+        ends: Option<Duration>,
+    }
+
+    /// So many whose servers never send anything.
+    fn hang(namespaces: usize) -> Hostile {
+        Hostile {
+            namespaces,
+            resources: 1,
+            first: 0,
+            then: 0,
+            ends: None,
         }
-        // All of them stand before it.
-        sleep(Duration::from_millis(10)).await;
+    }
+
+    async fn run_again_and_again(queue: RunQueue, namespace: Arc<str>, hostile: Hostile) {
+        let (timing, mut large) = (timing(), false);
+        loop {
+            let permit = queue.acquire(&namespace, large, false).await;
+            let (watchdog, progress) = (Watchdog::default(), Progress::default());
+            let stop = CancellationToken::new();
+            let sending = async {
+                progress.read.add_users(hostile.first);
+                let started = Instant::now();
+                while hostile.ends.is_none_or(|ends| started.elapsed() < ends) {
+                    sleep(Duration::from_millis(50)).await;
+                    progress.read.add_users(hostile.then);
+                }
+            };
+            tokio::select! {
+                () = watchdog.watch(&progress, &permit, &timing, &stop) => {}
+                () = sending => {}
+            }
+            large |= watchdog.has_to_wait();
+        }
+    }
+
+    /// How long a namespace waits that comes `later` than all of these.
+    async fn wait_behind(hostile: Hostile, later: Duration, has_succeeded: bool) -> Duration {
+        let queue = RunQueue::new(4);
+        let mut others = tokio::task::JoinSet::new();
+        for number in 0..hostile.namespaces {
+            let namespace: Arc<str> = format!("hostile-{number}").into();
+            for _ in 0..hostile.resources {
+                others.spawn(run_again_and_again(
+                    queue.clone(),
+                    namespace.clone(),
+                    hostile,
+                ));
+            }
+        }
+        sleep(later).await;
         let started = Instant::now();
         let namespace = Arc::from("healthy");
         let _permit = queue.acquire(&namespace, false, has_succeeded).await;
         started.elapsed()
     }
 
+    const AT_ONCE: Duration = Duration::from_millis(10);
+
     #[tokio::test(start_paused = true)]
     async fn a_new_namespace_waits_less_than_ten_seconds_behind_many_that_hang() {
         for namespaces in [4, 12, 100] {
-            let waited = wait_behind(namespaces, false, false).await;
+            let waited = wait_behind(hang(namespaces), AT_ONCE, false).await;
             assert!(waited < Duration::from_secs(9), "{namespaces}: {waited:?}");
         }
     }
 
+    /// Ten times as many as may run at a time, and what each does.
     #[tokio::test(start_paused = true)]
-    async fn a_new_namespace_waits_less_than_ten_seconds_behind_many_that_drip() {
-        for namespaces in [4, 12, 28] {
-            let waited = wait_behind(namespaces, true, false).await;
-            assert!(waited < Duration::from_secs(10), "{namespaces}: {waited:?}");
+    async fn a_new_namespace_waits_less_than_ten_seconds_behind_forty_whatever_they_do() {
+        let ends = |millis| Some(Duration::from_millis(millis));
+        let later = Duration::from_secs(12);
+        for (resources, first, then, ends, later) in [
+            // Drip, at once or after thousands of entries.
+            (1, 0, 1, None, AT_ONCE),
+            (1, 2_000, 1, None, later),
+            // Send as fast as a good server, until the directory is a large one.
+            (1, 0, 100, None, AT_ONCE),
+            // Fail at once, or before they are slow, and are asked for again.
+            (1, 0, 0, ends(300), later),
+            (4, 0, 0, ends(300), later),
+            (4, 100, 1, ends(4_900), AT_ONCE),
+            // The same when they are known to be slow.
+            (4, 100, 1, ends(6_000), later),
+        ] {
+            let hostile = Hostile {
+                namespaces: 40,
+                resources,
+                first,
+                then,
+                ends,
+            };
+            let waited = wait_behind(hostile, later, false).await;
+            assert!(
+                waited < Duration::from_secs(9),
+                "{hostile:?}, {later:?}: {waited:?}"
+            );
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn after_a_restart_who_succeeded_before_passes_those_who_never_did() {
-        let waited = wait_behind(100, false, true).await;
+        let waited = wait_behind(hang(100), AT_ONCE, true).await;
         assert!(waited < Duration::from_secs(1), "{waited:?}");
     }
 
