@@ -4,22 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use directory_sync::http::process_limits::{ProcessLimits, set_process_limits};
 use directory_sync::source::ldap::{LdapSettings, LdapSource};
 use directory_sync::source::{ReadProgress, Source, SourceError, SourceErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-const MOST_ITEMS: usize = 2_000;
-const MOST_BYTES: u64 = 4 << 20;
-
-fn limits() -> ProcessLimits {
-    ProcessLimits {
-        max_list_items: MOST_ITEMS,
-        max_response_bytes: MOST_BYTES,
-        ..ProcessLimits::default()
-    }
-}
+use crate::{MOST_BYTES, set_limits};
 
 fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = u32::try_from(content.len()).unwrap().to_be_bytes();
@@ -76,6 +66,11 @@ async fn server(answers: Answers, for_ever: bool) -> (LdapSettings, Arc<AtomicU6
                             return;
                         }
                         sent.fetch_add(answer.len() as u64, Ordering::Relaxed);
+                        // The reader has to keep up: its library queues entries, which count as bytes until
+                        // they are taken from there.
+                        if number % 256 == 0 {
+                            tokio::time::sleep(Duration::from_millis(5)).await;
+                        }
                         if !for_ever {
                             break;
                         }
@@ -91,7 +86,7 @@ async fn server(answers: Answers, for_ever: bool) -> (LdapSettings, Arc<AtomicU6
 }
 
 async fn refused(settings: LdapSettings) -> SourceError {
-    set_process_limits(limits()).ok();
+    set_limits();
     let source = LdapSource::new(settings).unwrap();
     let started = Instant::now();
     let read = source.read(None, &ReadProgress::default()).await;
