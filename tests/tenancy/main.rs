@@ -12,3 +12,4 @@ mod listed;
 mod memory;
 mod misuse;
 mod operator;
+mod stopping;

@@ -52,6 +52,20 @@ impl Operator {
         self.process.log()
     }
 
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// How long it has used processors.
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        // After the name, which may have spaces in it: the 14th and 15th field, in hundredths of a second.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        Duration::from_millis(ticks.map(|ticks| ticks.parse::<u64>().unwrap() * 10).sum())
+    }
+
     /// The most memory that it used so far, in MiB. Pages of files don't count: the system takes them
     /// back before it kills a process.
     pub fn peak(&self) -> u64 {
