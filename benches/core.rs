@@ -214,6 +214,7 @@ fn in_sync(roster: &Roster) -> Result<Organization> {
     let content = Content {
         members: members.collect::<Result<_>>()?,
         groups: groups.collect(),
+        problems: vec![],
     };
     Ok(Organization::Read(Complete::after_last_page(content)))
 }

@@ -148,16 +148,6 @@ pub enum OrganizationError {
         /// What is inconsistent in the list.
         why: String,
     },
-    /// A list in which a value of a Secret stands, which would be shown.
-    #[error(
-        "the list of {what} has a value of one of the resource's Secrets as a name, an id or an address, so \
-         nothing is read and nothing is changed; check region or serverUrl, change it there, and give the \
-         Secret a new value"
-    )]
-    SecretInList {
-        /// `members` or `groups`.
-        what: &'static str,
-    },
     /// The server has no such call.
     #[error(
         "this server can't {what}: it has only the import of Bitwarden's public API (Vaultwarden)"
@@ -177,7 +167,6 @@ impl OrganizationError {
             | Self::KeyRevoked { .. }
             | Self::NotPermitted { .. }
             | Self::NotAllowed(_)
-            | Self::SecretInList { .. }
             | Self::Unsupported { .. }
             | Self::Tls {
                 worked_before: false,

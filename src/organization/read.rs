@@ -9,13 +9,14 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::complete::Complete;
-use crate::directory::ExternalId;
+use crate::directory::{Email, ExternalId};
 use crate::http::HttpError;
 use crate::http::process_limits::BoundedList;
 use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
-use crate::organization::model::{Content, Group, Member, Organization, Seats};
+use crate::organization::model::{Content, Group, Member, MemberStatus, Organization, Seats};
 use crate::organization::wire::{List, Listed, ServerConfig, Subscription};
+use crate::problem::{Problem, ProblemReason};
 
 /// A million members with their collections stay well below; the process's own limit may be smaller.
 const LIST_MAX: u64 = 1 << 30;
@@ -38,12 +39,13 @@ impl OrganizationClient {
             self.list::<Group>("groups", "/public/groups", "GET /public/groups"),
         );
         match both.await {
-            Ok((members, groups)) => {
+            Ok((mut members, mut groups)) => {
                 self.readable.store(true, Ordering::Relaxed);
-                self.ensure_no_secrets(&members, &groups)?;
+                let problems = self.withhold_secrets(&mut members, &mut groups);
                 Ok(Organization::Read(Complete::after_last_page(Content {
                     members,
                     groups,
+                    problems,
                 })))
             }
             Err(error) if is_not_found(&error) => self.recognise(error).await,
@@ -51,32 +53,47 @@ impl OrganizationClient {
         }
     }
 
-    /// Names and addresses are shown, so a server that lists what it was sent ends the read.
-    fn ensure_no_secrets(
-        &self,
-        members: &[Member],
-        groups: &[Group],
-    ) -> Result<(), OrganizationError> {
+    /// Names and addresses are shown, so what holds a value of a Secret is taken out of both lists. What
+    /// a person is told of it.
+    fn withhold_secrets(&self, members: &mut [Member], groups: &mut [Group]) -> Vec<Problem> {
         let Some(values) = self.remote.secrets.values() else {
-            return Ok(());
+            return vec![];
         };
-        let is_secret = |id: &Option<ExternalId>, text: &str| {
-            values.are_in(text) || id.as_ref().is_some_and(|id| values.are_in(id.as_str()))
-        };
-        let what = if members
-            .iter()
-            .any(|member| is_secret(&member.external_id, member.email.as_str()))
-        {
-            "members"
-        } else if groups
-            .iter()
-            .any(|group| is_secret(&group.external_id, &group.name))
-        {
-            "groups"
-        } else {
-            return Ok(());
-        };
-        Err(OrganizationError::SecretInList { what })
+        let is_secret = |text: &str| values.are_in(text);
+        let holds = |id: &Option<ExternalId>| id.as_ref().is_some_and(|id| is_secret(id.as_str()));
+        let mut found_members = vec![];
+        for (member, number) in members.iter_mut().zip(1..) {
+            let id_is_secret = holds(&member.external_id);
+            let email_is_secret = is_secret(member.email.as_str());
+            if id_is_secret {
+                // Nobody knows whose it is.
+                (member.external_id, member.status) = (None, MemberStatus::Withheld);
+            }
+            if email_is_secret {
+                // By their id they are who they are: a disabled account is disabled whatever its email is.
+                member.email = Email::withheld();
+            }
+            if id_is_secret || email_is_secret {
+                found_members.push((number, member.id));
+            }
+        }
+        let mut found_groups = vec![];
+        for (group, number) in groups.iter_mut().zip(1..) {
+            let id_is_secret = holds(&group.external_id);
+            let name_is_secret = is_secret(&group.name);
+            if id_is_secret {
+                group.external_id = None;
+            }
+            if name_is_secret {
+                group.name = WITHHELD.into();
+            }
+            if id_is_secret || name_is_secret {
+                found_groups.push((number, group.id));
+            }
+        }
+        let members = secret_in_list("members", "an address", found_members, is_secret);
+        let groups = secret_in_list("groups", "a name", found_groups, is_secret);
+        members.into_iter().chain(groups).collect()
     }
 
     /// Reads a list that the API answers in one piece, without pages.
@@ -247,6 +264,45 @@ impl OrganizationClient {
             ListError::Organization(error) => *error,
         }
     }
+}
+
+/// Stands where a group's name isn't shown.
+const WITHHELD: &str = "(withheld)";
+/// So many members or groups are named.
+const NAMED: usize = 5;
+
+/// What a person is told of entries of a list that hold a value of a Secret: (number in the list, ID).
+fn secret_in_list(
+    list: &str,
+    what: &str,
+    found: Vec<(usize, Uuid)>,
+    is_secret: impl Fn(&str) -> bool,
+) -> Option<Problem> {
+    if found.is_empty() {
+        return None;
+    }
+    let named = found.iter().take(NAMED).map(|(number, id)| {
+        // Lists have no certain order, so an ID tells more.
+        let id = id.to_string();
+        match is_secret(&id) {
+            true => format!("number {number} of the list"),
+            false => format!("the one with the ID {id}"),
+        }
+    });
+    let named: Vec<String> = named.collect();
+    let more = match found.len() > NAMED {
+        true => format!(" and {} more", found.len() - NAMED),
+        false => String::new(),
+    };
+    let message = format!(
+        "Bitwarden's list of {list} has {} with {what} or an external ID that holds a value of one of the \
+         resource's Secrets: {}{more}; that isn't shown, nobody is invited or linked by it, and who is known \
+         by their external ID is managed by that; change it in Bitwarden, give the Secret a new value, and \
+         check region or serverUrl",
+        found.len(),
+        named.join(", "),
+    );
+    Some(Problem::new(ProblemReason::SecretInEntry, message, []))
 }
 
 /// Keeps the status of a failed call until it is known whether it shows which server it is.

@@ -279,7 +279,9 @@ pub(super) fn fingerprint(organization: &Organization) -> Option<u64> {
     let Organization::Read(content) = organization else {
         return None;
     };
-    let Content { members, groups } = &**content;
+    let Content {
+        members, groups, ..
+    } = &**content;
     let members = members.iter().map(|member| {
         hash(&(
             member.id,

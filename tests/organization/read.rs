@@ -79,6 +79,50 @@ async fn members_and_groups_are_read_in_two_requests_and_seats_when_asked_for() 
 }
 
 #[tokio::test]
+async fn what_holds_a_secret_in_a_list_is_not_shown_and_the_rest_is_read() {
+    let server = start(Config::cloud()).await;
+    let secret = server.client_secret();
+    server.seed_member(MemberSeed::new("owner@example.com").owner());
+    let evil = format!("{secret}@evil.example");
+    server.seed_member(MemberSeed::new(&evil).external_id("uid=eve"));
+    server.seed_member(MemberSeed::new("bob@example.com").external_id(&secret));
+    server.seed_member(MemberSeed::new("ann@example.com").external_id("uid=ann"));
+    let name = secret.to_uppercase();
+    server.seed_group(GroupSeed::new(&name).external_id("cn=staff"));
+    server.seed_group(GroupSeed::new("Board").external_id(&secret));
+    let (eve, staff) = (member(&server, &evil), group(&server, "cn=staff"));
+
+    let content = content(&client(&server)).await;
+    let of = |email: &str| {
+        let member = content.members.iter().find(|m| m.email.as_str() == email);
+        let member = member.unwrap_or_else(|| panic!("{email} is missing"));
+        (member.external_id.clone(), member.status)
+    };
+    let confirmed = MemberStatus::Confirmed;
+    assert_eq!(content.members.len(), 4);
+    assert_eq!(of("(withheld)"), (Some(id("uid=eve")), confirmed));
+    assert_eq!(of("bob@example.com"), (None, MemberStatus::Withheld));
+    assert_eq!(of("ann@example.com"), (Some(id("uid=ann")), confirmed));
+    let groups = content.groups.iter();
+    let mut groups: Vec<_> = groups
+        .map(|group| (group.name.to_string(), group.external_id.clone()))
+        .collect();
+    groups.sort();
+    let staff_group = ("(withheld)".to_owned(), Some(id("cn=staff")));
+    assert_eq!(groups, [staff_group, ("Board".to_owned(), None)]);
+    let told: Vec<_> = content.problems.iter().map(|one| &*one.message).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told[0].starts_with("Bitwarden's list of members has 2"),
+        "{told:?}"
+    );
+    assert!(told[0].contains(&eve.to_string()), "{told:?}");
+    assert!(told[1].contains(&staff.to_string()), "{told:?}");
+    let shown = format!("{content:?}").to_lowercase();
+    assert!(!shown.contains(&secret.to_lowercase()), "{shown}");
+}
+
+#[tokio::test]
 async fn a_self_hosted_server_reports_no_seats() {
     let server = start(Config::self_hosted()).await;
     server.seed_member(MemberSeed::new("owner@example.com").owner());

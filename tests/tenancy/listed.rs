@@ -2,8 +2,10 @@
 
 use directory_sync_testing::manifests::{api_key, secret};
 use simulators::lab::{Ldif, Person, Slapd};
-use simulators::okta::{Config as OktaConfig, GroupSeed, SimulatedOkta, UserSeed};
-use simulators::organization::{Config, MemberSeed, SimulatedOrganization};
+use simulators::okta::{
+    Config as OktaConfig, GroupSeed, SimulatedOkta, Status as UserStatus, UserSeed,
+};
+use simulators::organization::{Config, MemberSeed, SimulatedOrganization, Status};
 
 use crate::canary::{ENCODINGS, KEY, assert_reveals_nothing, run_traced, write};
 
@@ -120,19 +122,23 @@ async fn an_ldap_directory_that_lists_the_bind_password_shows_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_organization_that_lists_its_key_is_not_read_and_nothing_is_sent_to_it() {
+async fn an_organization_that_lists_its_key_shows_none_and_all_others_are_synced() {
     let okta = SimulatedOkta::start(OktaConfig {
         api_token: "a-token-of-this-test-1".to_owned(),
         ..OktaConfig::default()
     });
     let okta = okta.await.unwrap();
-    okta.user(UserSeed::new("ann@example.com"));
+    okta.user(UserSeed::new("ann@example.com").id("00u-ann"));
+    okta.user(UserSeed::new("ben@example.com").id("00u-ben").status(UserStatus::Suspended));
     let organization = SimulatedOrganization::start(Config::self_hosted())
         .await
         .unwrap();
     organization.rotate_secret(KEY);
     organization.seed_member(MemberSeed::new("owner@example.com").owner());
+    // One by hand; and one of ours, whose account is disabled.
     organization.seed_member(MemberSeed::new(&format!("{KEY}@example.com")));
+    let ours = format!("{KEY}@example.org");
+    organization.seed_member(MemberSeed::new(&ours).external_id("00u-ben"));
     let source = format!(
         "okta: {{orgUrl: \"{}\", credentials: {{apiTokenSecretRef: {{name: directory}}}}}}",
         okta.url()
@@ -141,16 +147,16 @@ async fn an_organization_that_lists_its_key_is_not_read_and_nothing_is_sent_to_i
     let token = secret("directory", &[("token", "a-token-of-this-test-1")]);
     let objects = format!("{token}---\n{}", api_key(&organization));
     write(folder.path(), &organization.url(), &source, &objects);
-    organization.clear_history();
     for words in COMMANDS {
         let ran = run_traced(folder.path(), words).await;
-        assert_ne!(ran.code, 0, "{words}: {ran}");
+        assert_eq!(ran.code, 0, "{words}: {ran}");
         assert_reveals_nothing(&ran.to_string(), words);
-        assert!(
-            ran.to_string()
-                .contains("the list of members has a value of one of"),
-            "{ran}"
-        );
+        assert!(ran.to_string().contains("SecretInEntry"), "{words}: {ran}");
     }
-    assert!(organization.history().is_empty(), "nothing is sent");
+    let invited: Vec<_> = organization.invitations().into_keys().collect();
+    assert_eq!(invited, ["ann@example.com"]);
+    let members = organization.snapshot().members;
+    let mut members = members.iter();
+    let ben = members.find(|(email, _)| email.eq_ignore_ascii_case(&ours));
+    assert_eq!(ben.unwrap().1.status, Status::Revoked);
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::withheld::WITHHELD;
+
 /// Longest email Bitwarden takes, in characters.
 pub const EMAIL_MAX: usize = 256;
 
@@ -87,6 +89,17 @@ impl Email {
     /// the server holds it.
     pub fn of_member(text: &str) -> Self {
         Self(text.trim().to_lowercase().into())
+    }
+
+    /// Stands for the address of a member that holds a value of a Secret. No address of a directory is
+    /// equal to it.
+    pub fn withheld() -> Self {
+        Self(WITHHELD.into())
+    }
+
+    /// Whether it stands for an address that isn't shown.
+    pub fn is_withheld(&self) -> bool {
+        &*self.0 == WITHHELD
     }
 
     /// The address as text, in lower case.

@@ -23,7 +23,7 @@ pub enum ProblemReason {
     DuplicateEmail,
     /// The id is empty, too long (with the prefix) or has control characters.
     InvalidExternalId,
-    /// The directory lists a value of one of the resource's Secrets as an id, a name or an address.
+    /// The directory or Bitwarden lists a value of one of the resource's Secrets as an id, a name or an address.
     SecretInEntry,
     /// The directory says something of an account that this version doesn't know: nobody can tell
     /// whether it may be used.

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Stands where such a text was.
-const WITHHELD: &str = "(withheld)";
+pub(crate) const WITHHELD: &str = "(withheld)";
 
 impl Complete<Directory> {
     /// The same directory without people and groups whose id or name holds a secret: they are among those

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::complete::Complete;
 use crate::directory::{Email, ExternalId};
+use crate::problem::Problem;
 
 /// The organization as it stands.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct Content {
     pub members: Vec<Member>,
     /// All groups, without their members.
     pub groups: Vec<Group>,
+    /// What in these lists needs manual action.
+    pub problems: Vec<Problem>,
 }
 
 /// A member of the organization, by invitation or with an account.
@@ -54,6 +57,9 @@ pub enum MemberStatus {
     Staged,
     /// A number this version doesn't know; treated as a member with access.
     Other(i64),
+    /// The member's external id isn't shown, as it holds a value of a Secret; treated as a member with
+    /// access, of whom nobody knows which person it is.
+    Withheld,
 }
 
 impl MemberStatus {

@@ -550,7 +550,9 @@ impl Search<'_> {
             consider(&group.name, wanted);
         }
         if let Organization::Read(content) = self.sides.organization {
-            let Content { members, groups } = &**content;
+            let Content {
+                members, groups, ..
+            } = &**content;
             members
                 .iter()
                 .for_each(|member| consider(member.email.as_str(), wanted));
@@ -695,6 +697,9 @@ impl FoundMember {
                 MemberStatus::Confirmed => "confirmed".to_owned(),
                 MemberStatus::Staged => "staged, not invited yet".to_owned(),
                 MemberStatus::Other(number) => format!("status {number}, unknown here"),
+                MemberStatus::Withheld => {
+                    "not known: its external id holds a value of a Secret".to_owned()
+                }
             },
             role: Some(match member.role {
                 MemberRole::Owner => "owner".to_owned(),
