@@ -39,6 +39,11 @@ struct Source {
     reads: Reads,
     /// The part of the tree in which the attribute of disabled accounts is hidden.
     hidden: Option<usize>,
+    /// It is hidden on the entries of active people; and on some others, from this number on.
+    hidden_of_active: bool,
+    hidden_of: (usize, usize),
+    /// Runs have seen lately that active people have it: else nobody can tell that those two are hidden.
+    remembered: bool,
 }
 
 /// What the spec reads that tells disabled accounts.
@@ -79,6 +84,8 @@ enum Edit {
     Empty(bool),
     Reads(Reads),
     Hides(Option<usize>),
+    /// Whether of active people, and of which others: the first, and how many.
+    HidesSingly(bool, usize, usize),
 }
 
 #[derive(Debug, Clone)]
@@ -106,6 +113,27 @@ enum Record {
     Lost,
     /// The one that was kept so many runs ago.
     Backup(usize),
+    /// The same, with everything that would tell that it is older.
+    Copy(usize),
+}
+
+/// How a run ends early, after so many changes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum End {
+    /// It is killed before it keeps its record again.
+    Killed(usize),
+    /// It is killed, and has kept its record before the change of this number.
+    KilledLater(usize, usize),
+    /// A request fails.
+    Fails(usize),
+}
+
+impl End {
+    fn after(self) -> usize {
+        match self {
+            Self::Killed(after) | Self::KilledLater(after, _) | Self::Fails(after) => after,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -118,8 +146,7 @@ struct Step {
     approves: Approves,
     record: Record,
     refused: Vec<usize>,
-    /// The run is stopped after so many changes.
-    stopped: Option<usize>,
+    stopped: Option<End>,
 }
 
 #[derive(Debug, Clone)]
@@ -158,6 +185,8 @@ fn edits() -> impl Strategy<Value = Edit> {
             1 => Just(Reads::Nothing),
         ].prop_map(Edit::Reads),
         1 => prop::option::weighted(0.5, 0..PEOPLE / PARENT).prop_map(Edit::Hides),
+        2 => (prop::bool::weighted(0.8), 0..PEOPLE, 0..PEOPLE - PARENT)
+            .prop_map(|(active, at, many)| Edit::HidesSingly(active, at, many)),
     ]
 }
 
@@ -194,7 +223,13 @@ fn steps() -> impl Strategy<Value = Step> {
         14 => Just(Record::Kept),
         1 => Just(Record::Lost),
         1 => (1usize..6).prop_map(Record::Backup),
+        1 => (1usize..6).prop_map(Record::Copy),
     ];
+    let stopped = (0usize..6, 0usize..6, 0..3).prop_map(|(after, kept, how)| match how {
+        0 => End::Killed(after),
+        1 => End::KilledLater(after.max(kept), after.min(kept)),
+        _ => End::Fails(after),
+    });
     (
         prop::collection::vec(edits(), 0..4),
         prop::collection::vec(by_hand(), 0..2),
@@ -203,7 +238,7 @@ fn steps() -> impl Strategy<Value = Step> {
         approves,
         record,
         prop_oneof![3 => Just(vec![]), 1 => prop::collection::vec(0..PEOPLE, 1..4)],
-        prop_oneof![6 => Just(None), 1 => (0usize..6).prop_map(Some)],
+        prop_oneof![6 => Just(None), 1 => stopped.prop_map(Some)],
     )
         .prop_map(
             |(edits, by_hand, minutes, ahead, approves, record, refused, stopped)| Step {
@@ -290,6 +325,9 @@ impl Source {
             empty: false,
             reads: Reads::Everybodys,
             hidden: None,
+            hidden_of_active: false,
+            hidden_of: (0, 0),
+            remembered: false,
         }
     }
 
@@ -328,6 +366,9 @@ impl Source {
             Edit::Empty(empty) => self.empty = *empty,
             Edit::Reads(reads) => self.reads = *reads,
             Edit::Hides(hidden) => self.hidden = *hidden,
+            Edit::HidesSingly(active, at, many) => {
+                (self.hidden_of_active, self.hidden_of) = (*active, (*at, *many));
+            }
         }
     }
 
@@ -341,6 +382,27 @@ impl Source {
     fn shows_state(&self, n: usize) -> bool {
         matches!(self.reads, Reads::Everybodys | Reads::Disableds)
             && self.hidden != Some(n / PARENT)
+            && !self.hides_of(n)
+    }
+
+    /// Whether single entries hide the attribute, by a rule that goes by something else than where they are.
+    fn hides_singly(&self) -> bool {
+        self.remembered && self.reads == Reads::Everybodys
+    }
+
+    fn hides_of(&self, n: usize) -> bool {
+        let (first, many) = self.hidden_of;
+        self.hides_singly() && self.is_disabled(n) && (n + PEOPLE - first) % PEOPLE < many
+    }
+
+    /// Whether active people are seen to have the attribute.
+    fn shows_active(&self) -> bool {
+        let active = |n: &usize| self.people[*n] == Entry::Is(AccountState::Active);
+        let mut people = (0..PEOPLE).filter(active);
+        self.reads == Reads::Everybodys
+            && !self.empty
+            && !(self.hides_singly() && self.hidden_of_active)
+            && people.any(|n| self.shows_state(n))
     }
 
     /// Adds an account as far as its state can be seen.
@@ -353,7 +415,16 @@ impl Source {
         let directory = directory.account(&own, &email(n), seen);
         match self.reads {
             Reads::OtherValue | Reads::Nothing => directory,
-            _ if self.hidden == Some(n / PARENT) => directory.lacks_attribute(&own, &parent),
+            _ if self.hidden == Some(n / PARENT) || self.hides_of(n) => {
+                directory.lacks_attribute(&own, &parent)
+            }
+            Reads::Everybodys
+                if self.hides_singly()
+                    && self.hidden_of_active
+                    && state == AccountState::Active =>
+            {
+                directory.lacks_attribute(&own, &parent)
+            }
             Reads::Disableds if state == AccountState::Active => {
                 directory.lacks_attribute(&own, &parent)
             }
@@ -494,6 +565,9 @@ struct Reached {
     twins: usize,
     protected: usize,
     records_lost: usize,
+    records_copied: usize,
+    /// Whose account looked active where only what was remembered tells otherwise.
+    tempted_singly: usize,
     wrong_clocks: usize,
     refusals: usize,
     still_held: usize,
@@ -525,7 +599,7 @@ enum What {
 }
 
 /// What somebody approved, having seen it: by person, and by group and person.
-#[derive(Default)]
+#[derive(Debug, Default, Clone)]
 struct Seen {
     /// With what is done: an approval of a revocation isn't one of a removal.
     people: BTreeSet<(ExternalId, &'static str)>,
@@ -566,6 +640,29 @@ impl Seen {
         self.invited.extend(more.invited);
     }
 
+    /// Takes out what is seen to be done: it isn't approved once more.
+    fn take_done(&mut self, organization: &ModelOrganization) {
+        let access = |person: &ExternalId| {
+            let mut members = organization.content.members.iter();
+            let member = members.find(|member| member.external_id.as_ref() == Some(person));
+            member.filter(|member| member.status != MemberStatus::Revoked)
+        };
+        let inside = |group: &ExternalId, person: &ExternalId| {
+            let mut groups = organization.content.groups.iter();
+            let group = groups.find(|one| one.external_id.as_ref() == Some(group));
+            let mut members = organization.content.members.iter();
+            let member = members.find(|member| member.external_id.as_ref() == Some(person));
+            group.zip(member).is_some_and(|(group, member)| {
+                let inside = organization.inside.get(&group.id);
+                inside.is_some_and(|inside| inside.contains(&member.id))
+            })
+        };
+        self.people
+            .retain(|(person, kind)| *kind != Kind::Revoke.name() || access(person).is_some());
+        self.memberships
+            .retain(|(group, person)| inside(group, person));
+    }
+
     fn has_removal(&self, person: &ExternalId) -> bool {
         self.people.contains(&(person.clone(), Kind::Remove.name()))
     }
@@ -577,6 +674,16 @@ impl Seen {
     }
 }
 
+/// A record as it was kept, and what it knows.
+#[derive(Clone)]
+struct Kept {
+    bytes: Vec<u8>,
+    digest: String,
+    ours: BTreeSet<Uuid>,
+    dismissed: BTreeSet<String>,
+    approved: Seen,
+}
+
 struct Observer {
     policy: Policy,
     run: Run,
@@ -585,7 +692,7 @@ struct Observer {
     added: BTreeSet<(usize, String)>,
     taken: BTreeSet<(usize, String)>,
     now: Timestamp,
-    kept: Vec<Vec<u8>>,
+    kept: Vec<Kept>,
     losses: Vec<Loss>,
     /// Who had something to lose when.
     bases: Vec<(Timestamp, usize)>,
@@ -600,6 +707,11 @@ struct Observer {
     /// When a clock was wrong, and when the record was lost or older than it should be.
     wrong: Vec<Timestamp>,
     lost: Vec<Timestamp>,
+    /// When one was put back, and nothing told that it is older.
+    copied: Vec<Timestamp>,
+    /// When a run last saw that active people have the attribute of disabled accounts, with a record that
+    /// nothing happened to since.
+    saw_active: Option<Timestamp>,
     /// When somebody changed something by hand.
     by_hand: Vec<Timestamp>,
     held: Option<(Digest, Vec<Change>)>,
@@ -644,6 +756,8 @@ impl Observer {
             filled: BTreeSet::new(),
             wrong: vec![],
             lost: vec![],
+            copied: vec![],
+            saw_active: None,
             by_hand: vec![],
             held: None,
             all_held: None,
@@ -680,24 +794,57 @@ impl Observer {
     fn keep_record(&mut self, record: Record) {
         let expected = self.run.ledger.digest();
         let bytes = self.run.ledger.to_bytes();
+        let old = |ago: usize| self.kept.len().checked_sub(ago).map(|at| &self.kept[at]);
         let kept = match record {
             Record::Kept => Some(bytes.clone()),
             Record::Lost => None,
-            Record::Backup(ago) => {
-                let old = self.kept.len().checked_sub(ago).map(|at| &self.kept[at]);
-                Some(old.unwrap_or(&bytes).clone())
+            Record::Backup(ago) | Record::Copy(ago) => {
+                Some(old(ago).map_or(&bytes, |old| &old.bytes).clone())
             }
         };
-        let ledger = Ledger::load(kept.as_deref(), Some(&expected), self.run.now);
-        if kept.as_ref() != Some(&bytes) {
+        let is_another = kept.as_ref() != Some(&bytes);
+        let copy = match record {
+            Record::Copy(ago) if is_another => old(ago).cloned(),
+            _ => None,
+        };
+        let expected = match &copy {
+            Some(copy) => copy.digest.clone(),
+            None => expected,
+        };
+        self.run.ledger = Ledger::load(kept.as_deref(), Some(&expected), self.run.now);
+        self.kept.push(Kept {
+            digest: self.run.ledger.digest(),
+            bytes: self.run.ledger.to_bytes(),
+            ours: self.ours.clone(),
+            dismissed: self.dismissed.clone(),
+            approved: self.approved.clone(),
+        });
+        if let Some(copy) = copy {
+            // What it knows, and nothing that came later.
+            self.copied.push(self.now);
+            self.saw_active = None;
+            self.ours = copy.ours;
+            self.dismissed.retain(|own| copy.dismissed.contains(own));
+            self.approved = copy.approved;
+            self.reached.records_copied += 1;
+        } else if is_another {
             self.lost.push(self.now);
+            self.saw_active = None;
             self.ours.clear();
             self.dismissed.clear();
             self.approved = Seen::default();
             self.reached.records_lost += 1;
         }
-        self.kept.push(bytes);
-        self.run.ledger = ledger;
+    }
+
+    /// Whether the record knows that active people had the attribute of disabled accounts.
+    fn remembers_active(&self, step: &Step) -> bool {
+        // It does for a month; the next run comes within ten days.
+        let long = SignedDuration::from_hours(19 * 24);
+        let mut saw = self.saw_active.iter();
+        let is_right = self.wrong.is_empty() && step.ahead.is_zero();
+        let is_kept = !matches!(step.record, Record::Copy(_));
+        is_right && is_kept && saw.any(|at| self.now < *at + long)
     }
 
     fn step(&mut self, source: &Source, step: &Step) -> Result<(), TestCaseError> {
@@ -727,6 +874,8 @@ impl Observer {
         self.run.approval = match step.approves {
             Approves::Nothing => None,
             Approves::Held => self.held.as_ref().map(|(digest, _)| digest.clone()),
+            // A record that is older than its use doesn't know of that.
+            Approves::Used if !self.copied.is_empty() => None,
             Approves::Used => self.used.last().cloned().map(Digest),
         }
         .map(|digest| Approval { digest });
@@ -742,16 +891,23 @@ impl Observer {
                 self.ours.remove(&member.id);
             }
         }
+        self.approved.take_done(&before);
         let guarded = match step.stopped {
             None => self
                 .run
                 .sync(&directory, &mut self.organization, &self.policy),
-            Some(after) => self.stopped(&directory, after),
+            Some(end) => self.stopped(&directory, end),
         };
         self.runs.push(describe(self.now, &guarded));
         self.dismissals(source, &before)?;
         self.check(&directory, &before, &guarded, step)?;
         self.note_additions(&before, &guarded);
+        if source.shows_active() {
+            self.saw_active = Some(self.now);
+        }
+        if let Some(End::Fails(_)) = step.stopped {
+            self.approved.take_done(&self.organization);
+        }
         // What is approved is for one run, and for the one that finishes it.
         if step.stopped.is_none() {
             self.approved = Seen::default();
@@ -760,8 +916,8 @@ impl Observer {
         Ok(())
     }
 
-    /// A run whose process ends in the middle.
-    fn stopped(&mut self, directory: &TestDirectory, after: usize) -> GuardedPlan {
+    /// A run that ends in the middle.
+    fn stopped(&mut self, directory: &TestDirectory, end: End) -> GuardedPlan {
         let guarded = self.run.plan(directory, &self.organization, &self.policy);
         let changes = guarded.approved.changes.iter();
         let ids: std::collections::HashSet<_> = changes.map(|c| c.external_id().clone()).collect();
@@ -773,8 +929,29 @@ impl Observer {
         self.run.memory.record(&guarded, &every);
         self.run.ledger.before(&guarded, self.run.now);
         let mut plan = (*guarded.approved).clone();
-        plan.changes.truncate(after);
+        plan.changes.truncate(end.after());
         self.organization.apply(&plan);
+        let answered = |changes: &[Change]| {
+            let done = changes
+                .iter()
+                .filter(|change| !self.organization.refused.contains(change.external_id()));
+            done.map(|change| (change.kind(), change.external_id().clone()))
+                .collect()
+        };
+        match end {
+            End::Killed(_) => {}
+            End::KilledLater(_, kept) => {
+                let (done, rest) = plan.changes.split_at(kept.min(plan.changes.len()));
+                let next = rest.first().filter(|next| next.kind() == Kind::Revoke);
+                self.ours.extend(next.and_then(|next| next.subject.id));
+                let next = next.map(Change::external_id);
+                self.run.ledger = self.run.ledger.checkpoint(&guarded, &answered(done), next);
+            }
+            End::Fails(_) => self
+                .run
+                .ledger
+                .interrupted(&guarded, &answered(&plan.changes)),
+        }
         guarded
     }
 
@@ -789,7 +966,7 @@ impl Observer {
         self.reached.refusals += usize::from(!self.organization.refused.is_empty());
         self.stays_held(guarded, step)?;
         self.approvals(guarded, step)?;
-        self.restores(before, guarded, step)?;
+        self.restores(before)?;
         self.strangers(before)?;
         self.active_people(directory, before)?;
         self.limits(directory, before, guarded)?;
@@ -845,8 +1022,9 @@ impl Observer {
             Some(&hold.id),
             self.run.approval.as_ref().map(|a| &a.digest)
         );
+        let first = self.used.insert(hold.id.0.clone());
         prop_assert!(
-            self.used.insert(hold.id.0.clone()),
+            first || !self.copied.is_empty(),
             "an approval is used twice"
         );
         let (seen, changes) = self.held.as_ref().expect("somebody saw it");
@@ -856,12 +1034,7 @@ impl Observer {
         Ok(())
     }
 
-    fn restores(
-        &mut self,
-        before: &ModelOrganization,
-        guarded: &GuardedPlan,
-        step: &Step,
-    ) -> Result<(), TestCaseError> {
+    fn restores(&mut self, before: &ModelOrganization) -> Result<(), TestCaseError> {
         for member in &before.content.members {
             let now = self.organization.content.members.iter();
             let Some(now) = now.clone().find(|now| now.id == member.id) else {
@@ -881,14 +1054,6 @@ impl Observer {
             } else if is && !was {
                 self.ours.insert(member.id);
             }
-        }
-        if step.stopped.is_some() {
-            // It may have.
-            let revoked = guarded.approved.changes.iter();
-            let revoked =
-                revoked.filter(|c| matches!(c.member(), Some(MemberAction::Revoke { .. })));
-            self.ours
-                .extend(revoked.filter_map(|change| change.subject.id));
         }
         Ok(())
     }
@@ -921,6 +1086,8 @@ impl Observer {
             });
             if known && was != Some(true) && !linked {
                 self.reached.tempted += usize::from(!source.shows_state(n));
+                self.reached.tempted_singly +=
+                    usize::from(source.hides_of(n) && !source.shows_active());
                 prop_assert!(is != Some(true), "{own} is disabled and has access again");
             }
             if (was == Some(true) || linked) && is == Some(true) {
@@ -1167,9 +1334,11 @@ impl Observer {
     fn times(&self, kind: Option<EvidenceKind>) -> usize {
         let within = |times: &[Timestamp]| times.iter().filter(|at| **at > self.since()).count();
         let (wrong, lost) = (within(&self.wrong), within(&self.lost));
+        // An older record doesn't know what left a group since then.
+        let copied = within(&self.copied);
         match kind {
-            Some(EvidenceKind::Absent) if wrong == 0 => 1,
-            _ => 1 + wrong + lost,
+            Some(EvidenceKind::Absent) if wrong == 0 => 1 + copied,
+            _ => 1 + wrong + lost + copied,
         }
     }
 
@@ -1245,6 +1414,17 @@ impl Observer {
                 EvidenceKind::Absent => self.policy.offboarding.limit.losses(base),
                 EvidenceKind::Disabled => self.policy.offboarding.disabled_limit.disabled(base),
             };
+            let access = recent()
+                .filter(|loss| loss.kind == kind && loss.what == What::Access)
+                .map(|loss| &loss.email);
+            let access: BTreeSet<&Email> = access.collect();
+            let wrong = self.wrong.iter().any(|at| *at > since);
+            prop_assert!(
+                kind == EvidenceKind::Disabled || wrong || access.len() <= limit,
+                "{} of {} lost access within a day, whatever copies of the record there are, and {limit} may",
+                access.len(),
+                base
+            );
             prop_assert!(
                 people.len() <= limit * times,
                 "{} of {} lost something within a day ({kind:?}), {times} times {limit} may",
@@ -1446,6 +1626,7 @@ fn tell(story: &Story) -> Result<Reached, TestCaseError> {
     let mut source = Source::new();
     for step in &story.steps {
         step.edits.iter().for_each(|edit| source.edit(edit));
+        source.remembered = observer.remembers_active(step);
         observer.step(&source, step).map_err(|error| {
             let runs = observer.runs.join("\n");
             TestCaseError::fail(format!("{error}\nThe runs:\n{runs}"))
@@ -1513,6 +1694,8 @@ fn the_stories_reach_what_the_laws_are_about() {
         all.twins += one.twins;
         all.protected += one.protected;
         all.records_lost += one.records_lost;
+        all.records_copied += one.records_copied;
+        all.tempted_singly += one.tempted_singly;
         all.wrong_clocks += one.wrong_clocks;
         all.refusals += one.refusals;
         all.still_held += one.still_held;
@@ -1528,6 +1711,8 @@ fn the_stories_reach_what_the_laws_are_about() {
         >= 200
         && all.approvals.min(all.invitations).min(all.refusals) >= 100
         && all.protected.min(all.records_lost) >= 50
+        && all.records_copied >= 50
+        && all.tempted_singly > 0
         && all.restores >= 10
         && all.tempted >= 30
         && all.still_held.min(all.raised) > 0
