@@ -237,13 +237,19 @@ impl StateFile {
         Ok(())
     }
 
-    /// Members are those of several prefixes where one prefix begins another.
+    /// Members are those of several prefixes where one prefix begins another. And where this resource had
+    /// another prefix before, whoever lost access under that may come back under this one.
     fn count_others(&self, ledger: &mut Ledger, now: Timestamp) {
-        for section in &self.record.sections {
+        let others = self.record.sections.iter();
+        for section in others.filter(|one| one.prefix != self.prefix) {
             let (one, other) = (&section.prefix, &self.prefix);
-            if one != other && (one.starts_with(other) || other.starts_with(one)) {
-                ledger.count_also(&Ledger::load_unchecked(&section.ledger, now));
+            let kept = Ledger::load_unchecked(&section.ledger, now);
+            if one.starts_with(other) || other.starts_with(one) {
+                ledger.count_also(&kept);
             }
+            let mut resources = section.holds.iter().map(|(resource, _)| resource);
+            let is_former = resources.any(|resource| *resource == self.resource);
+            ledger.ask_also(&kept, is_former);
         }
     }
 

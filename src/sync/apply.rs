@@ -685,7 +685,12 @@ async fn change_member(
 fn row(change: &Change) -> MemberRow {
     MemberRow {
         external_id: change.external_id().clone(),
-        email: change.subject.email().cloned(),
+        // A removal goes by the id alone; nothing else is asked for whose address isn't known.
+        email: change
+            .subject
+            .email()
+            .filter(|email| !email.is_withheld())
+            .cloned(),
         deleted: false,
     }
 }

@@ -4,8 +4,9 @@
 //! process that is killed later leaves open what of it was done: which of the approved changes are
 //! used up, and whom this program revoked (nobody else is restored by it). So the record is kept again
 //! and again, ahead of the revocations and restores that are requested next. What is unknown after that are
-//! the few requests around the end of the process. How revocations ended the next run sees in the
-//! organization. Whoever was about to get access back and is revoked then may have been revoked by hand since.
+//! the few requests around the end of the process. Of the revocations only the first is noted as ours: the
+//! others may as well have been done by hand. Whoever was about to get access back and is revoked then may have
+//! been revoked by hand since.
 
 use std::time::{Duration, Instant};
 

@@ -301,10 +301,11 @@ async fn an_attribute_that_is_hidden_in_a_part_of_the_tree_is_told_by_the_entrie
         read(settings).await
     };
     let unseen = |directory: &Directory| -> Vec<String> {
-        let unseen = directory
-            .users
-            .iter()
-            .filter(|user| user.unseen_in.is_some());
+        let rule = directory.account_rule.as_ref().unwrap();
+        let unseen = directory.users.iter().filter(|user| {
+            let container = user.lacks_attribute_in;
+            container.is_some_and(|container| rule.may_be_hidden_in(container))
+        });
         let mut emails: Vec<String> = unseen
             .map(|user| user.email.as_ref().unwrap().to_string())
             .collect();
@@ -317,6 +318,7 @@ async fn an_attribute_that_is_hidden_in_a_part_of_the_tree_is_told_by_the_entrie
     let hidden = read_with(&format!("access to {board} attrs=employeeType by * none")).await;
     assert_eq!(unseen(&hidden), ["ann@example.com", "dea@example.com"]);
     let rule = hidden.account_rule.unwrap();
+    assert!(!rule.active_have_it);
     assert_eq!((&*rule.name, rule.seen), ("employeeType", Some(1)));
     assert_eq!(
         Some(rule.meaning),

@@ -129,7 +129,11 @@ async fn an_organization_that_lists_its_key_shows_none_and_all_others_are_synced
     });
     let okta = okta.await.unwrap();
     okta.user(UserSeed::new("ann@example.com").id("00u-ann"));
-    okta.user(UserSeed::new("ben@example.com").id("00u-ben").status(UserStatus::Suspended));
+    okta.user(
+        UserSeed::new("ben@example.com")
+            .id("00u-ben")
+            .status(UserStatus::Suspended),
+    );
     let organization = SimulatedOrganization::start(Config::self_hosted())
         .await
         .unwrap();

@@ -208,7 +208,8 @@ impl TestDirectory {
                 None => *state != AccountState::Active,
             };
             if let Rule::Optional { .. } = self.rule {
-                account.unseen_in = builder.note_attribute(container, shown.then_some(*state));
+                account.lacks_attribute_in =
+                    builder.note_attribute(container, shown.then_some(*state));
             }
             builder.user(&[key], id, email, account, id);
             if self.unnamed.contains(id) {

@@ -233,7 +233,7 @@ impl DirectoryBuilder {
             }),
             state: account.state,
             evidence,
-            unseen_in: account.unseen_in,
+            lacks_attribute_in: account.lacks_attribute_in,
             is_unnamed: false,
         }
     }
@@ -403,6 +403,8 @@ impl DirectoryBuilder {
             name: name.into(),
             meaning: meaning.into(),
             seen: None,
+            active_have_it: false,
+            shown: vec![],
         });
     }
 
@@ -417,7 +419,7 @@ impl DirectoryBuilder {
     }
 
     /// Notes whether an entry has that attribute: `state` by its value, `None` where it lacks it.
-    /// `container` names the entry's parent. What is returned is for [`Account::unseen_in`].
+    /// `container` names the entry's parent. What is returned is for [`Account::lacks_attribute_in`].
     pub fn note_attribute(
         &mut self,
         container: &str,
@@ -476,7 +478,7 @@ impl DirectoryBuilder {
             }
         }
         self.set_shared_ids_aside();
-        self.find_unseen();
+        self.tell_where_seen();
         self.note_former_ids();
         let mut unknown = vec![];
         let mut ambiguous = vec![];
@@ -595,23 +597,15 @@ impl DirectoryBuilder {
         former.sort();
     }
 
-    /// Tells which entries lack the attribute of disabled accounts because they may not show it to us.
-    ///
-    /// Where active accounts have it, none is active for lacking it. Where they don't, an entry with the
-    /// same parent that shows it says that it isn't hidden there.
-    fn find_unseen(&mut self) {
-        let seen = &self.attribute;
+    /// Tells where the attribute of disabled accounts was seen.
+    fn tell_where_seen(&mut self) {
+        let seen = &mut self.attribute;
         if let Some(rule) = &mut self.account_rule
             && rule.seen.is_some()
         {
             rule.seen = Some(seen.all);
-        }
-        let active_have_it = seen.active > 0 && !seen.comes_and_goes;
-        for user in &mut self.users {
-            user.unseen_in = user.unseen_in.filter(|container| {
-                let shown = seen.shown.get(container.0.get() as usize - 1);
-                active_have_it || shown != Some(&true)
-            });
+            rule.active_have_it = seen.active > 0 && !seen.comes_and_goes;
+            rule.shown = std::mem::take(&mut seen.shown);
         }
     }
 

@@ -25,7 +25,7 @@ pub struct Account<'a> {
     /// Its value. Ignored for active accounts.
     pub value: &'a str,
     /// Where the entry is, if it lacks the attribute that would say so.
-    pub unseen_in: Option<Container>,
+    pub lacks_attribute_in: Option<Container>,
 }
 
 impl<'a> Account<'a> {
@@ -34,7 +34,7 @@ impl<'a> Account<'a> {
         state: AccountState::Active,
         attribute: "",
         value: "",
-        unseen_in: None,
+        lacks_attribute_in: None,
     };
 
     /// An account whose `attribute` has a `value` that means `state`.
@@ -43,7 +43,7 @@ impl<'a> Account<'a> {
             state,
             attribute,
             value,
-            unseen_in: None,
+            lacks_attribute_in: None,
         }
     }
 }
@@ -125,6 +125,21 @@ pub struct AccountRule {
     /// How many entries had the attribute, whatever its value; `None` where a read fails unless each
     /// entry has it.
     pub seen: Option<usize>,
+    /// Whether the entries of active accounts have it, so that none is active for lacking it. Not where it
+    /// comes and goes, as lockouts do.
+    pub active_have_it: bool,
+    /// By the number of a container, whether any entry in it shows the attribute.
+    pub(crate) shown: Vec<bool>,
+}
+
+impl AccountRule {
+    /// Whether an entry that lacks the attribute may only not show it to us. Where active accounts have it,
+    /// none is active for lacking it. Where they don't, an entry with the same parent that shows it says
+    /// that it isn't hidden there.
+    pub fn may_be_hidden_in(&self, container: Container) -> bool {
+        let shown = self.shown.get(container.0.get() as usize - 1);
+        self.active_have_it || shown != Some(&true)
+    }
 }
 
 /// Where an entry is that lacks the attribute of the [`AccountRule`]: its parent, as a number.

@@ -71,9 +71,9 @@ pub struct User {
     /// What says so. Only accounts that aren't active have it: a directory of a million has few of
     /// them.
     pub evidence: Option<Arc<AccountEvidence>>,
-    /// Where the entry is, if it lacks the attribute of [`Directory::account_rule`] and that attribute
-    /// may be hidden from us there: the account may be disabled.
-    pub unseen_in: Option<Container>,
+    /// Where the entry is, if it lacks the attribute of [`Directory::account_rule`]: the account may be
+    /// disabled, if that [may be hidden](AccountRule::may_be_hidden_in) from us there.
+    pub lacks_attribute_in: Option<Container>,
     /// Whether groups name people by an attribute that this entry doesn't show: it may be any member whom
     /// a group names and nobody knows.
     pub is_unnamed: bool,

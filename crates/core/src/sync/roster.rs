@@ -83,9 +83,8 @@ pub struct Person {
     pub eligibility: Eligibility,
     /// What says so, of those who are disabled, deleted or out of scope.
     pub evidence: Option<Evidence>,
-    /// Where the entry is, if the attribute that tells disabled accounts may be hidden from us there, and
-    /// the entry doesn't show it.
-    pub unseen_in: Option<Container>,
+    /// Where the entry is, if it doesn't show the attribute that tells disabled accounts.
+    pub lacks_attribute_in: Option<Container>,
     /// Whether the entry doesn't show an attribute by which groups name people: they may be any member
     /// whom a group names and nobody knows.
     pub is_unnamed: bool,

@@ -3,7 +3,7 @@
 use directory_sync_core::sync::guard::HeldBecause;
 use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::policy::{Limit, OffboardingAction};
-use directory_sync_core_testing::{ModelOrganization, Run};
+use directory_sync_core_testing::{ModelOrganization, Run, TestDirectory};
 use jiff::Timestamp;
 
 use crate::guard::{hours, limited, members, people};
@@ -88,6 +88,50 @@ fn newcomers_of_one_copy_hide_no_losses_from_another() {
     };
     other.sync(&people(12..66), &mut organization, &policy);
     assert_eq!(left(&organization), 60);
+}
+
+#[test]
+fn whoever_comes_in_by_one_copy_hides_no_losses_from_another() {
+    let policy = limited(Limit::Percent(10.0));
+    let hand = |n: usize| format!("h{n}@example.com");
+    let company = || (0..10).fold(members(60), |all, n| all.stranger(&hand(n)));
+    let with_them = |from: usize| {
+        (0..10).fold(people(from..60), |all, n| {
+            all.person(&format!("h{n}"), &hand(n))
+        })
+    };
+    // One copy links ten who were there before, or invites ten, who accept.
+    let linked = |run: &mut Run| {
+        let mut organization = company();
+        run.sync(&with_them(6), &mut organization, &policy);
+        (organization, with_them(7))
+    };
+    let invited = |run: &mut Run| {
+        let mut organization = members(60);
+        run.sync(&people(6..70), &mut organization, &policy);
+        organization.accept_all();
+        (organization, people(7..70))
+    };
+    type Comes<'a> = &'a dyn Fn(&mut Run) -> (ModelOrganization, TestDirectory);
+    for comes in [&linked as Comes<'_>, &invited] {
+        let mut before = members(60);
+        let (mut run, copy) = in_sync(&mut before);
+        run.now += hours(1);
+        let (mut organization, next) = comes(&mut run);
+        let were = left(&organization);
+        let mut other = Run {
+            ledger: copy,
+            now: run.now + hours(1),
+            ..Run::default()
+        };
+        let why = other.sync(&next, &mut organization, &policy).held;
+        let why = why.expect("six are gone, and five may go").why;
+        assert!(
+            matches!(why[..], [HeldBecause::Absent { earlier: 6, .. }]),
+            "{why:?}"
+        );
+        assert_eq!(left(&organization), were);
+    }
 }
 
 #[test]

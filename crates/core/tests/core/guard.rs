@@ -7,6 +7,7 @@ use directory_sync_core::sync::guard::{
     Approval, Digest, FingerprintSet, GuardedPlan, HeldBecause,
 };
 use directory_sync_core::sync::ledger::{ApprovedSets, Ledger};
+use directory_sync_core::sync::memberships::FailedChanges;
 use directory_sync_core::sync::plan::{Change, GroupAction, Kind};
 use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction, Policy};
 
@@ -1755,16 +1756,70 @@ fn what_a_stopped_run_has_done_of_an_approval_is_used_up() {
     let done = done.map(|change| (change.kind(), change.external_id().clone()));
     run.ledger.interrupted(&stopped, &done.collect());
     run.now += hours(1);
+    // Without that, the last one is left.
+    let mut finished = organization.clone();
+    (0..5).for_each(|n| {
+        finished.set_status(&format!("p{n}@example.com"), MemberStatus::Revoked);
+    });
+    let rest = run.clone().sync(&directory, &mut finished, &policy);
+    assert_eq!(changes(&rest), ["Revoke p5"]);
+    assert_eq!(problems(&rest), []);
+    // The approval was wrong, or so somebody thinks.
     let next = run.sync(&directory, &mut organization, &policy);
-    assert_eq!(changes(&next), ["Revoke p5"]);
+    assert_eq!(changes(&next), [""; 0]);
     assert_eq!(
         why(&next),
         [HeldBecause::Disabled {
-            members: 5,
+            members: 6,
             earlier: 0,
             limit: 2,
         }]
     );
+    assert_eq!(problems(&next), [(ProblemReason::ApprovalVoid, vec![])]);
+}
+
+#[test]
+fn an_approval_in_an_older_copy_of_the_record_is_not_used_again() {
+    let mut policy = policy();
+    policy.offboarding.absent = OffboardingAction::Revoke;
+    policy.offboarding.limit = Limit::Count(1);
+    let mut organization = (0..20).fold(organization(), |all, n| {
+        all.member(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let directory = people(8..20);
+    let mut run = since(NOON);
+    let held = run.sync(&directory, &mut organization, &policy);
+    run.approval = approve(&held.digest);
+    let approved = run.plan(&directory, &organization, &policy);
+    run.approval = None;
+    run.ledger.before(&approved, run.now);
+    // A copy of everything that is kept is made while the changes are: three are known to be done.
+    let done = approved.approved.changes[..3].iter();
+    let done = done.map(|change| (change.kind(), change.external_id().clone()));
+    let copy = run.ledger.checkpoint(&approved, &done.collect(), &[]);
+    organization.apply(&approved.approved);
+    run.ledger.after(&approved, &FailedChanges::default());
+    for n in 0..8 {
+        organization.set_status(&format!("p{n}@example.com"), MemberStatus::Confirmed);
+    }
+    let mut restored = Run {
+        now: NOON + hours(3),
+        ledger: Ledger::load(
+            Some(&copy.to_bytes()),
+            Some(&copy.digest()),
+            NOON + hours(3),
+        ),
+        ..Run::default()
+    };
+    assert!(
+        !restored.ledger.is_careful(),
+        "nothing tells that it is older"
+    );
+    for _ in 0..2 {
+        let after = restored.sync(&directory, &mut organization, &policy);
+        assert_eq!(changes(&after), [""; 0]);
+        assert_eq!(after.held.unwrap().members(), 8);
+    }
 }
 
 #[test]
@@ -1798,13 +1853,13 @@ fn what_is_seen_to_be_done_of_an_approval_is_used_up_though_every_run_is_killed(
     }
     run.now += hours(1);
     let next = run.sync(&directory, &mut organization, &policy);
-    assert_eq!(changes(&next), ["Revoke p2", "Revoke p3"]);
+    assert_eq!(changes(&next), [""; 0]);
     let held = next.held.unwrap().changes;
     let held: Vec<&str> = held
         .iter()
         .map(|change| change.external_id().as_str())
         .collect();
-    assert_eq!(held, ["p0", "p1"]);
+    assert_eq!(held, ["p0", "p1", "p2", "p3"]);
 }
 
 /// 3,005 of 3,010 members are revoked by an approval, when the process ends: what it leaves.

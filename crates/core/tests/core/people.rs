@@ -1,5 +1,6 @@
 //! Who comes in, who goes, who stays.
 
+use directory_sync_core::directory::AccountState;
 use directory_sync_core::organization::model::{MemberRole, MemberStatus};
 use directory_sync_core::problem::ProblemReason;
 use directory_sync_core::sync::guard::{Approval, HeldBecause};
@@ -1645,6 +1646,209 @@ fn whom_the_record_has_no_room_for_is_not_restored_either_where_others_are_not()
     );
     let after = run.sync(&everyone(), &mut organization, &policy);
     assert_eq!(changes(&after), ["Restore ann", "Restore old"]);
+}
+
+#[test]
+fn whoever_a_killed_run_had_not_come_to_and_was_revoked_by_hand_then_stays_revoked() {
+    let names = ["ann", "bob", "cid"];
+    let company = |disabled: bool| {
+        let eve = directory().person("eve", "eve@example.com");
+        names.iter().fold(eve, |all, name| {
+            let email = format!("{name}@example.com");
+            match disabled {
+                true => all.disabled(name, &email),
+                false => all.person(name, &email),
+            }
+        })
+    };
+    let organization = organization().member("eve", "eve@example.com");
+    let mut organization = names.iter().fold(organization, |all, name| {
+        all.member(name, &format!("{name}@example.com"))
+    });
+    let mut run = Run::default();
+    let killed = run.plan(&company(true), &organization, &unlimited());
+    assert_eq!(changes(&killed).len(), 3);
+    run.ledger.before(&killed, run.now);
+    // The record was kept once more, before the first of three requests; and the run is killed after it.
+    let next: Vec<_> = killed.approved.changes.iter().collect();
+    let done = std::collections::HashSet::new();
+    run.ledger = run.ledger.checkpoint(&killed, &done, &next);
+    for name in names {
+        organization.set_status(&format!("{name}@example.com"), MemberStatus::Revoked);
+    }
+    run.now += SignedDuration::from_mins(30);
+    for restored in [vec!["Restore ann"], vec![]] {
+        let after = run.sync(&company(false), &mut organization, &unlimited());
+        assert_eq!(changes(&after), restored);
+        assert_eq!(
+            problems(&after),
+            [
+                (ProblemReason::NotRestored, vec!["bob"]),
+                (ProblemReason::NotRestored, vec!["cid"])
+            ]
+        );
+    }
+}
+
+#[test]
+fn an_attribute_that_active_people_had_and_do_not_show_any_more_restores_nobody() {
+    let policy = unlimited();
+    // Cfo is disabled as well, and shows it: so it can be seen in that part of the tree.
+    let company = |ann: AccountState, eve_shows: bool| {
+        let people = directory()
+            .account("ann", "ann@example.com", ann)
+            .person("eve", "eve@example.com")
+            .disabled("cfo", "cfo@example.com")
+            .shows_attribute("cfo", "staff");
+        let people = match eve_shows {
+            true => people.shows_attribute("eve", "staff"),
+            false => people.lacks_attribute("eve", "staff"),
+        };
+        match ann {
+            AccountState::Active => people.lacks_attribute("ann", "staff"),
+            _ => people.shows_attribute("ann", "staff"),
+        }
+    };
+    let (disabled, active) = (AccountState::Disabled, AccountState::Active);
+    let before = |days: i64, eve_shows: bool| {
+        let mut organization = organization()
+            .member("ann", "ann@example.com")
+            .member("eve", "eve@example.com");
+        let mut run = Run::default();
+        let revoked = run.sync(&company(disabled, eve_shows), &mut organization, &policy);
+        assert_eq!(changes(&revoked), ["Revoke ann"]);
+        run.now += SignedDuration::from_hours(24 * days);
+        (run, organization)
+    };
+    // A rule hides it of all but the Cfo; first of the active ones, and later of Ann.
+    let (mut run, mut organization) = before(1, true);
+    run.sync(&company(disabled, false), &mut organization, &policy);
+    for days in [0, 28] {
+        run.now += SignedDuration::from_hours(24 * days);
+        let hidden = run.sync(&company(active, false), &mut organization, &policy);
+        assert_eq!(changes(&hidden), [""; 0]);
+        let told = hidden.approved.problems.iter().next().unwrap();
+        assert_eq!(told.reason, ProblemReason::NotRestored);
+        assert!(told.message.contains("active people"), "{}", told.message);
+    }
+    // Where that was a month ago, they have it no more.
+    let (mut run, mut organization) = before(31, true);
+    let after = run.sync(&company(active, false), &mut organization, &policy);
+    assert_eq!(changes(&after), ["Restore ann"]);
+    // And where they never had it, lacking it is being active.
+    let (mut run, mut organization) = before(1, false);
+    let after = run.sync(&company(active, false), &mut organization, &policy);
+    assert_eq!(changes(&after), ["Restore ann"]);
+}
+
+#[test]
+fn whoever_lost_access_as_disabled_gets_none_under_another_prefix_by_another_rule() {
+    for (action, restore) in [
+        (OffboardingAction::Remove, Restore::RevokedByUs),
+        (OffboardingAction::Revoke, Restore::All),
+    ] {
+        let mut policy = unlimited();
+        policy.offboarding.disabled = action;
+        policy.onboarding.restore = restore;
+        policy.external_id_prefix = "d:".into();
+        let mut organization = organization()
+            .member("d:ann", "ann@example.com")
+            .member("d:eve", "eve@example.com");
+        let mut run = Run::default();
+        let disabled = directory()
+            .person("eve", "eve@example.com")
+            .disabled("ann", "ann@example.com");
+        run.sync(&disabled, &mut organization, &policy);
+        // A prefix that begins the other one: whoever is there gets the new id. The command line keeps another
+        // ledger for it, which asks the one of before.
+        policy.external_id_prefix = "".into();
+        let before = std::mem::take(&mut run.ledger);
+        for _ in 0..3 {
+            run.now += SignedDuration::from_hours(1);
+            run.ledger.ask_also(&before, true);
+            let dropped = ann_and_eve().without_account_rule();
+            let after = run.sync(&dropped, &mut organization, &policy);
+            let has_access = |line: &String| line.starts_with("ann@") && !line.contains("revoked");
+            let shown = organization.show();
+            assert!(!shown.iter().any(has_access), "{shown:?}");
+            let waits = [
+                ProblemReason::UnknownAccountState,
+                ProblemReason::NotRestored,
+            ];
+            let told = problems(&after);
+            assert!(
+                changes(&after).contains(&"Relink ann".to_owned())
+                    || told.iter().any(|(reason, _)| waits.contains(reason)),
+                "{told:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_member_whose_address_holds_a_secret_is_known_by_their_id() {
+    let everyone = |ann: AccountState| {
+        directory()
+            .account("ann", "ann@example.com", ann)
+            .person("eve", "eve@example.com")
+            .group("g", "Group", &["ann", "eve"])
+    };
+    let members = || {
+        organization()
+            .member("ann", "(withheld)")
+            .member("eve", "eve@example.com")
+            .group("g", "Group", &["(withheld)", "eve@example.com"])
+    };
+    for status in [MemberStatus::Confirmed, MemberStatus::Invited] {
+        let mut organization = members();
+        organization.set_status("(withheld)", status);
+        let active = everyone(AccountState::Active);
+        let run = sync(&active, &mut organization, &unlimited());
+        assert_eq!(changes(&run), [""; 0]);
+        assert_eq!(problems(&run), [(ProblemReason::EmailChanged, vec!["ann"])]);
+        let disabled = everyone(AccountState::Disabled);
+        let run = sync(&disabled, &mut organization, &unlimited());
+        assert_eq!(changes(&run)[0], "Revoke ann");
+    }
+}
+
+#[test]
+fn a_member_whose_external_id_holds_a_secret_is_left_alone_and_not_invited_again() {
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("eve", "eve@example.com")
+        .group("g", "Group", &["ann", "eve"]);
+    let mut organization = organization()
+        .stranger("ann@example.com")
+        .member("eve", "eve@example.com")
+        .group("g", "Group", &["ann@example.com", "eve@example.com"]);
+    organization.set_status("ann@example.com", MemberStatus::Withheld);
+    let before = organization.show();
+    let run = sync(&directory, &mut organization, &unlimited());
+    assert_eq!(changes(&run), [""; 0]);
+    assert_eq!(
+        problems(&run),
+        [(ProblemReason::SecretInEntry, vec!["ann"])]
+    );
+    assert_eq!(organization.show(), before);
+}
+
+#[test]
+fn an_older_copy_of_the_record_still_tells_by_which_rule_people_were_disabled() {
+    let mut policy = unlimited();
+    policy.offboarding.disabled = OffboardingAction::Remove;
+    let (mut run, mut organization) = revoked_as_disabled(&policy);
+    let digest_of_another = "0123456789abcdef0123456789abcdef";
+    let kept = run.ledger.to_bytes();
+    run.ledger = Ledger::load(Some(&kept), Some(digest_of_another), run.now);
+    assert!(run.ledger.is_careful());
+    let dropped = ann_and_eve().without_account_rule();
+    let after = run.sync(&dropped, &mut organization, &policy);
+    assert_eq!(changes(&after), [""; 0]);
+    assert_eq!(
+        problems(&after),
+        [(ProblemReason::NotRestored, vec!["ann"])]
+    );
 }
 
 #[test]

@@ -942,10 +942,15 @@ impl Observer {
             End::Killed(_) => {}
             End::KilledLater(_, kept) => {
                 let (done, rest) = plan.changes.split_at(kept.min(plan.changes.len()));
-                let next = rest.first().filter(|next| next.kind() == Kind::Revoke);
-                self.ours.extend(next.and_then(|next| next.subject.id));
-                let next = next.map(Change::external_id);
-                self.run.ledger = self.run.ledger.checkpoint(&guarded, &answered(done), next);
+                let kind = rest.first().map(Change::kind);
+                let single = [Kind::Revoke, Kind::Restore].map(Some).contains(&kind);
+                let next = rest.iter().filter(|one| single && Some(one.kind()) == kind);
+                let next: Vec<&Change> = next.collect();
+                if kind == Some(Kind::Revoke) {
+                    self.ours
+                        .extend(next.first().and_then(|next| next.subject.id));
+                }
+                self.run.ledger = self.run.ledger.checkpoint(&guarded, &answered(done), &next);
             }
             End::Fails(_) => self
                 .run

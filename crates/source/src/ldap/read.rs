@@ -255,7 +255,7 @@ impl<'a> UserReader<'a> {
                 account = Account::new(AccountState::Disabled, rule.attribute.as_str(), value);
             }
             let state = entry.has(&rule.attribute).then_some(account.state);
-            account.unseen_in = builder.note_attribute(dn::parent(&self.text), state);
+            account.lacks_attribute_in = builder.note_attribute(dn::parent(&self.text), state);
         }
         if let Some(attribute) = &self.member_of {
             for group in entry.values(attribute) {

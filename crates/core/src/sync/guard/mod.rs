@@ -478,6 +478,17 @@ impl Held {
     }
 }
 
+/// What a person is told where the rest of what they approved isn't made.
+fn approval_undone() -> Problem {
+    Problem::new(
+        ProblemReason::ApprovalVoid,
+        "a sync was stopped in the middle of approved changes, and some of those that it made are to be \
+         made again: somebody has undone them, or the record of earlier removals is an older copy; what is \
+         left of that approval needs a new one where a limit holds it",
+        [],
+    )
+}
+
 /// A person's word that what is held may go ahead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
@@ -508,6 +519,13 @@ pub fn guard(
     ledger.carry_groups(&plan);
     let takes_away = || plan.changes.iter().filter(|change| change.takes_away());
     let removals = FingerprintSet::of(takes_away().collect::<Vec<_>>());
+    if !ledger.in_progress().is_empty() {
+        let asked = FingerprintSet::with_all_withdrawals(&plan.changes);
+        let ended = ledger.end_undone_approvals(&asked);
+        if ended > 0 {
+            plan.problems.add(approval_undone());
+        }
+    }
     let reasons = weigh::weigh(&plan, policy, &ledger);
     if reasons.is_empty() {
         return GuardedPlan {

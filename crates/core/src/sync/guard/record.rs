@@ -66,8 +66,9 @@ impl Ledger {
     }
 
     /// The record to be kept while a run makes its changes: what the next run has to know if this
-    /// process ends now. `done` as for [`Ledger::interrupted`]; `requested` are the revocations and restores
-    /// that are requested next.
+    /// process ends now. `done` as for [`Ledger::interrupted`]; `requested` are the revocations or restores
+    /// that are requested next, in order. Of revocations only the first is noted: whom the process doesn't come
+    /// to, and somebody revokes by hand, would count as revoked by us.
     #[must_use]
     pub fn checkpoint(
         &self,
@@ -81,7 +82,7 @@ impl Ledger {
         };
         let mut ledger = self.clone();
         ledger.interrupted(guarded, done);
-        ledger.requested(of_kind(Kind::Revoke));
+        ledger.requested(of_kind(Kind::Revoke).take(1));
         ledger.restoring(of_kind(Kind::Restore));
         ledger
     }

@@ -48,6 +48,8 @@ struct Open {
 struct Approved {
     at: i64,
     changes: Vec<Fingerprint>,
+    /// Of the others, which were made, or weren't asked for by a run since. Not of a large one.
+    made: Vec<Fingerprint>,
     /// Where there are more than [`APPROVED_MAX`].
     large: Option<LargeApproval>,
 }
@@ -66,7 +68,7 @@ impl Approved {
 
     fn bytes(&self) -> usize {
         let large = self.large.as_ref().map_or(0, LargeApproval::bytes);
-        size_of_val(&*self.changes) + large
+        size_of_val(&*self.changes) + size_of_val(&*self.made) + large
     }
 }
 
@@ -237,11 +239,13 @@ impl Ledger {
             true => Approved {
                 at: self.latest,
                 changes: hold.changes.as_slice().to_vec(),
+                made: vec![],
                 large: None,
             },
             false => Approved {
                 at: self.latest,
                 changes: vec![],
+                made: vec![],
                 large: Some(LargeApproval::new(&hold.changes)),
             },
         });
@@ -270,10 +274,23 @@ impl Ledger {
         self.retain_approved(|print| left.contains(print));
     }
 
+    /// Ends approvals of which a change was made that is among `asked` again: somebody gave it back, or the
+    /// record is older than the organization. Neither is a reason to go on with the rest. How many
+    /// approvals that ends.
+    pub(crate) fn end_undone_approvals(&mut self, asked: &FingerprintSet) -> usize {
+        let before = self.holds.approved.len();
+        self.holds
+            .approved
+            .retain(|one| !one.made.iter().any(|print| asked.contains(print)));
+        before - self.holds.approved.len()
+    }
+
     fn retain_approved(&mut self, is_left: impl Fn(&Fingerprint) -> bool) {
         for approved in &mut self.holds.approved {
-            approved.changes.retain(&is_left);
+            let made = approved.changes.extract_if(.., |print| !is_left(print));
+            let made: Vec<Fingerprint> = made.collect();
             let Some(large) = &mut approved.large else {
+                approved.made.extend(made);
                 continue;
             };
             large.retain(&is_left);

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use approved::{APPROVED_SETS_MAX, ApprovedSets, LARGE_APPROVAL_MAX};
+pub(crate) use elsewhere::Tally;
 pub use facts::Fact;
 pub(crate) use floors::Limited;
 pub use holds::{Hold, HoldId, Holds};
@@ -53,11 +54,14 @@ const USED_MAX: usize = 50;
 /// How long losses are kept, in seconds: longer than [`WINDOW`], so that a clock that was ahead for
 /// a while doesn't forget them.
 const KEPT: i64 = 7 * 24 * 3600;
+/// So long after active people were last seen to have the attribute of disabled accounts, nobody is taken
+/// to be active for lacking it, in seconds.
+const ACTIVE_HAD: i64 = 30 * 24 * 3600;
 /// So long after a run began, a revocation whose answer it didn't hear is taken to be ours where the
 /// member is revoked, in seconds. Later somebody may have revoked them by hand.
 const ANSWER_UNHEARD: i64 = 3600;
 
-const MAGIC: &Magic = b"dsyncld7";
+const MAGIC: &Magic = b"dsyncld8";
 
 /// What was taken away and given by earlier runs for one organization.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +94,7 @@ pub struct Ledger {
     clock: clock::Clock,
     invited: Vec<Invited>,
     revoked: Vec<Revoked>,
+    active_had: Option<ActiveHad>,
     holds: Holds,
     /// The resource that it is used for, where several share it. Not kept: its holds are beside it.
     #[serde(skip)]
@@ -109,6 +114,19 @@ struct Shared {
     uncounted: Vec<Uncounted>,
     invited: Vec<Invited>,
     floors: Vec<floors::Floor>,
+    /// Who lost access as disabled, by the ids that they had.
+    disabled: Vec<Revoked>,
+    /// Of those, who may have another id now: it was this resource that gave it.
+    former: Vec<Revoked>,
+    active_had: Option<ActiveHad>,
+}
+
+/// Active people had the attribute that tells disabled accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct ActiveHad {
+    rule: RuleId,
+    /// When that was last read, to within a day.
+    at: i64,
 }
 
 /// The key of a person or group.
@@ -245,6 +263,7 @@ impl crate::sync::plan::Revocations for Ledger {
     fn disabled_by(&self, person: &ExternalId) -> Option<RuleId> {
         let disabled = self.revocations_of(person);
         let disabled = disabled.filter(|one| one.kind == EvidenceKind::Disabled);
+        let disabled = disabled.chain(of_person(&self.shared.disabled, person));
         let rules = disabled.map(|one| one.rule);
         rules.reduce(|one, other| if one == other { one } else { RuleId::UNKNOWN })
     }
@@ -259,11 +278,22 @@ impl crate::sync::plan::Revocations for Ledger {
     fn was_disabled(&self, person: &ExternalId) -> bool {
         let mut former = self.revocations_of(person);
         former.any(|one| one.state == RevocationState::Former)
+            || of_person(&self.shared.disabled, person).next().is_some()
+    }
+
+    fn active_had_attribute(&self, rule: RuleId) -> bool {
+        let known = [self.active_had, self.shared.active_had];
+        let mut known = known.into_iter().flatten();
+        known.any(|had| had.rule == rule && self.latest < had.at.saturating_add(ACTIVE_HAD))
     }
 
     fn disabled_and_not_read(&self, read: &mut dyn Iterator<Item = &ExternalId>) -> Vec<NotRead> {
         let disabled = self.revoked.iter();
-        let disabled = disabled.filter(|one| one.kind == EvidenceKind::Disabled && !one.settled);
+        let since = self.latest.saturating_sub(KEPT);
+        // An approval about those of another prefix can't be noted with them: they count for a week.
+        let former = self.shared.former.iter().filter(|one| one.at > since);
+        let disabled = disabled.filter(|one| !one.settled).chain(former);
+        let disabled = disabled.filter(|one| one.kind == EvidenceKind::Disabled);
         let disabled = disabled.map(|one| NotRead {
             person: one.person,
             rule: one.rule,
@@ -348,6 +378,20 @@ impl Ledger {
         self.shared.floors.extend(&other.floors);
     }
 
+    /// Has what `other` knows of people who lost access as disabled count in this ledger, too: nobody gets
+    /// it back by another rule. `is_former` where its members had ids of this resource before: they may
+    /// have others now.
+    pub fn ask_also(&mut self, other: &Self, is_former: bool) {
+        let disabled = other.revoked.iter();
+        let disabled = disabled.filter(|one| one.kind == EvidenceKind::Disabled);
+        let shared = &mut self.shared;
+        shared.disabled.extend(disabled.clone());
+        if is_former {
+            shared.former.extend(disabled);
+            shared.active_had = shared.active_had.or(other.active_had);
+        }
+    }
+
     /// Reads what was kept.
     ///
     /// `expected` is the digest of the ledger that was written last, where something other than the
@@ -379,7 +423,14 @@ impl Ledger {
     #[must_use]
     pub fn doubted(self, now: Timestamp) -> Self {
         let careful = Self::begin_careful(now);
+        // Nobody counts as revoked by us; by which rule people were disabled is another matter.
+        let mut revoked = self.revoked;
+        revoked.retain(|one| one.kind == EvidenceKind::Disabled);
+        for one in &mut revoked {
+            one.state = RevocationState::Former;
+        }
         Self {
+            revoked,
             losses: self.losses,
             uncounted: self.uncounted,
             elsewhere: self.elsewhere,
@@ -388,6 +439,7 @@ impl Ledger {
             clock: self.clock,
             had_members: self.had_members,
             floors: self.floors,
+            active_had: self.active_had,
             ..careful
         }
         .at(now)
@@ -513,9 +565,7 @@ impl Ledger {
     /// What is known of the revocations of one person. It is asked for each person of a directory, mostly
     /// in vain.
     fn revocations_of(&self, person: &ExternalId) -> impl Iterator<Item = &Revoked> {
-        let key = (!self.revoked.is_empty()).then(|| key(person));
-        let revoked = self.revoked.iter();
-        revoked.filter(move |one| Some(one.person) == key)
+        of_person(&self.revoked, person)
     }
 
     /// Whether anybody was revoked by us after a time (`None`: whenever) and not after `by`.
@@ -605,6 +655,15 @@ impl Ledger {
     pub fn digest(&self) -> String {
         HEXLOWER.encode(&truncated(&self.to_bytes()))
     }
+}
+
+/// The revocations of one person.
+fn of_person<'a>(
+    revoked: &'a [Revoked],
+    person: &ExternalId,
+) -> impl Iterator<Item = &'a Revoked> + use<'a> {
+    let key = (!revoked.is_empty()).then(|| key(person));
+    revoked.iter().filter(move |one| Some(one.person) == key)
 }
 
 impl Recent {

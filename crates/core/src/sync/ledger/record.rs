@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    EvidenceKind, Hold, Invited, KEPT, Key, LOSSES_MAX, Ledger, Loss, NO_MEMBER, PENDING_MAX,
-    REVOKED_MAX, RevocationState, Revoked, Uncounted, What, hourly, key, key_of, member_key,
-    member_number, name_key,
+    ActiveHad, EvidenceKind, Hold, Invited, KEPT, Key, LOSSES_MAX, Ledger, Loss, NO_MEMBER,
+    PENDING_MAX, REVOKED_MAX, RevocationState, Revoked, Uncounted, What, hourly, key, key_of,
+    member_key, member_number, name_key,
 };
 use crate::directory::ExternalId;
 use crate::sync::fingerprint::FingerprintSet;
@@ -36,6 +36,7 @@ impl Ledger {
         self.carry_groups(plan);
         if !self.in_progress().is_empty() {
             let left = FingerprintSet::with_all_withdrawals(&plan.changes);
+            self.end_undone_approvals(&left);
             self.finish_approved_except(&left);
         }
         if let Some(hold) = used {
@@ -296,7 +297,7 @@ impl Ledger {
         }
     }
 
-    /// Notes whose revocations were requested, or are about to be, without an answer so far.
+    /// Notes whose revocations were requested, or the one that is requested next, without an answer so far.
     pub(crate) fn record_requested<'a>(&mut self, people: impl Iterator<Item = &'a ExternalId>) {
         self.set_revocations(people, RevocationState::Requested);
     }
@@ -338,6 +339,7 @@ impl Ledger {
     /// or gone again.
     pub(crate) fn keep_revoked(&mut self, plan: &Plan) {
         self.keep_disabled(plan);
+        self.note_attribute(plan);
         let Some(revoked) = &plan.revoked else { return };
         if self.revoked.is_empty() {
             return;
@@ -437,6 +439,28 @@ impl Ledger {
             state: RevocationState::Former,
             settled: false,
         }));
+    }
+
+    /// Notes that active people have the attribute that tells disabled accounts.
+    fn note_attribute(&mut self, plan: &Plan) {
+        let Some(rule) = plan
+            .account_rule
+            .as_ref()
+            .filter(|rule| rule.active_have_it)
+        else {
+            return;
+        };
+        let latest = self.latest;
+        // Once a day: an unchanged ledger isn't written.
+        let is_known = |known: &ActiveHad| {
+            known.rule == rule.id && latest < known.at.saturating_add(WINDOW.as_secs())
+        };
+        if !self.active_had.as_ref().is_some_and(is_known) {
+            self.active_had = Some(ActiveHad {
+                rule: rule.id,
+                at: latest,
+            });
+        }
     }
 
     /// By its name a group is known again that gets another id.

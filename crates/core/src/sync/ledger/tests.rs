@@ -321,6 +321,11 @@ fn a_ledger_is_bounded_whatever_happened() {
         done: false,
         ..ledger.invited[0].clone()
     });
+    ledger.expected = Some(elsewhere::Expected::of_a_million());
+    ledger.active_had = Some(ActiveHad {
+        rule: RuleId::of("any"),
+        at: ledger.latest,
+    });
     let held: Vec<(Limited, usize)> = (0..400_u64)
         .map(|group| (Limited::Group(group.to_be_bytes()), usize::MAX))
         .collect();

@@ -13,8 +13,8 @@ use crate::sync::plan::groups::Target;
 use crate::sync::plan::people::Presence;
 use crate::sync::plan::write_only;
 use crate::sync::plan::{
-    Action, CachedMembers, Change, CurrentRule, GroupAction, GroupCache, GroupState, Kind, Names,
-    Plan, Reason, RemovedMember, Subject, Update,
+    Action, CachedMembers, Change, GroupAction, GroupCache, GroupState, Kind, Names, Plan, Reason,
+    RemovedMember, Subject, Update,
 };
 use crate::sync::roster::{Eligibility, Person, Roster};
 
@@ -32,6 +32,8 @@ impl Draft<'_> {
             roster,
             counts,
             disabled_and_not_read,
+            tally,
+            account_rule,
             kind,
         } = self;
         let mut plan = Plan {
@@ -39,7 +41,8 @@ impl Draft<'_> {
             counts,
             directory_is_empty: roster.directory_is_empty,
             disabled_and_not_read,
-            account_rule: roster.account_rule.as_ref().map(CurrentRule::from),
+            tally,
+            account_rule,
             ..Plan::default()
         };
         let content = match &kind {
@@ -60,11 +63,16 @@ impl Draft<'_> {
             .into_iter()
             .for_each(|problem| plan.problems.add(problem));
         plan.changes.sort_by(|a, b| a.order().cmp(&b.order()));
+        let rule = plan.account_rule.as_ref();
+        let active_had_it = rule.is_some_and(|rule| rule.active_had_it);
         let gives = |change: &&Change| matches!(change.kind(), Kind::Restore | Kind::Invite);
         let unseen = plan.changes.iter().filter(gives).filter_map(|change| {
             let id = change.external_id();
             let at = *roster.by_id.get(id)?;
-            Some((id.clone(), roster.people[at as usize].unseen_in?))
+            let container = roster.people[at as usize].lacks_attribute_in?;
+            let rule = roster.account_rule.as_ref();
+            let hidden = active_had_it || rule.is_none_or(|rule| rule.may_be_hidden_in(container));
+            hidden.then(|| (id.clone(), container))
         });
         plan.unseen = unseen.collect();
         plan.groups

@@ -11,10 +11,11 @@ use crate::directory::fold;
 use crate::organization::model::{Content, MemberRole, MemberStatus, Organization};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::hash::{MemberSum, hash, person_hash};
+use crate::sync::ledger::Tally;
 use crate::sync::patterns::Unmatched;
 use crate::sync::plan::groups::{self, Target};
 use crate::sync::plan::people::{self, Presence};
-use crate::sync::plan::{Counts, GroupAction, Kind, NotRead, Recognized, Revocations};
+use crate::sync::plan::{Counts, CurrentRule, GroupAction, Kind, NotRead, Recognized, Revocations};
 use crate::sync::policy::{Policy, passes};
 use crate::sync::roster::{Eligibility, Roster};
 
@@ -29,6 +30,9 @@ pub struct Draft<'a> {
     pub(super) counts: Counts,
     /// What [`Plan`](crate::sync::plan::Plan) has of the same name.
     pub(super) disabled_and_not_read: Vec<NotRead>,
+    /// The same.
+    pub(super) tally: Tally,
+    pub(super) account_rule: Option<CurrentRule>,
     pub(super) kind: DraftKind<'a>,
 }
 
@@ -86,6 +90,10 @@ pub fn draft<'a>(
     }
     let mut read = roster.people.iter().map(|person| &person.id);
     let disabled_and_not_read = earlier.disabled_and_not_read(&mut read);
+    let mut account_rule = roster.account_rule.as_ref().map(CurrentRule::from);
+    if let Some(rule) = &mut account_rule {
+        rule.active_had_it = !rule.active_have_it && earlier.active_had_attribute(rule.id);
+    }
     let content = match organization {
         Organization::Read(content) => &**content,
         Organization::WriteOnly => {
@@ -94,6 +102,8 @@ pub fn draft<'a>(
                 roster,
                 counts,
                 disabled_and_not_read,
+                tally: Tally::default(),
+                account_rule,
                 kind,
             };
         }
@@ -124,6 +134,12 @@ pub fn draft<'a>(
     let invited = |status| matches!(status, MemberStatus::Invited | MemberStatus::Staged);
     counts.invited = of_ours(invited);
     counts.with_access = of_ours(|status| status != MemberStatus::Revoked) - counts.invited;
+    let tally = content.members.iter().filter(|member| {
+        member.status != MemberStatus::Revoked
+            && member.role != MemberRole::Owner
+            && member.external_id.as_ref().is_some_and(|id| ours(&id))
+    });
+    let tally = Tally::of(tally.map(|member| member.id));
     counts.organization_groups = content.groups.len();
     counts.managed_groups = content
         .groups
@@ -136,6 +152,7 @@ pub fn draft<'a>(
         let revoked_by = policy.offboarding.revoked_by(earlier.believed(now));
         revoked_by.is_some_and(|time| earlier.has_revoked_by(person, member, time))
     });
+    people.problems.extend(content.problems.iter().cloned());
     let anybody_left = counts.with_access + counts.invited > 0;
     let nobody_named = roster.people.is_empty() && counts.managed_members > 0;
     if roster.directory_is_empty && (anybody_left || nobody_named) {
@@ -183,6 +200,8 @@ pub fn draft<'a>(
         roster,
         counts,
         disabled_and_not_read,
+        tally,
+        account_rule,
         kind: DraftKind::Compared(Box::new(compared)),
     }
 }

@@ -28,6 +28,7 @@ use uuid::Uuid;
 
 use crate::directory::{AccountRule, Container, ExternalId};
 use crate::problem::Problems;
+use crate::sync::ledger::Tally;
 use crate::sync::sent::Sent;
 
 /// Everything that would make the organization agree with the roster, each with its reason.
@@ -51,6 +52,8 @@ pub struct Plan {
     /// Who was revoked when the organization was read, with the member's id; `None` where it can't be
     /// read.
     pub(crate) revoked: Option<HashMap<ExternalId, Uuid>>,
+    /// The members of ours who have something to lose: not revoked, and no owners.
+    pub(crate) tally: Tally,
     /// Who is disabled in the directory and has no access because of that, or for another reason: revoked
     /// members, and accounts that were revoked on a server that can't be read.
     pub(crate) disabled_revoked: Vec<ExternalId>,
@@ -91,6 +94,10 @@ pub(crate) struct CurrentRule {
     pub(crate) name: Box<str>,
     /// Entries may lack it, and all do.
     pub(crate) unseen: bool,
+    /// Active accounts have it: none is active for lacking it.
+    pub(crate) active_have_it: bool,
+    /// They had it within the last 30 days, and don't have it now.
+    pub(crate) active_had_it: bool,
 }
 
 impl From<&AccountRule> for CurrentRule {
@@ -99,6 +106,8 @@ impl From<&AccountRule> for CurrentRule {
             id: RuleId::of(&rule.meaning),
             name: rule.name.clone(),
             unseen: rule.seen == Some(0),
+            active_have_it: rule.active_have_it,
+            active_had_it: false,
         }
     }
 }

@@ -384,7 +384,12 @@ impl<'a> Decision<'a> {
             sanitize(from),
             sanitize(person.id.as_str()),
         );
-        self.problem(ProblemReason::OwnerRetained, message, [person.id.clone()]);
+        // Somebody else's entry may have that id.
+        let other = member.external_id.iter();
+        let other = other.filter(|from| self.roster.by_id.contains_key(*from));
+        let ids: Vec<ExternalId> = std::iter::once(&person.id).chain(other).cloned().collect();
+        let problem = Problem::new(ProblemReason::OwnerRetained, message, ids);
+        self.decided.problems.push(problem);
     }
 
     /// Members who have a former ID of somebody who is a member already, or whose former IDs several
@@ -449,6 +454,7 @@ impl<'a> Decision<'a> {
     fn can_replace_invitation(&self, member: &Member, email: &Email) -> bool {
         member.status == MemberStatus::Invited
             && member.role == MemberRole::USER
+            && !member.email.is_withheld()
             && self.policy.onboarding.invite
             && !self.index.by_email.contains_key(email)
     }
@@ -468,6 +474,16 @@ impl<'a> Decision<'a> {
         }
         let (action, reason) = match &member.external_id {
             None if !has_unknown_status(member) => (MemberAction::Link, Reason::SameEmail),
+            None if member.status == MemberStatus::Withheld => {
+                let message = format!(
+                    "{} is a member whose external id holds a value of one of the resource's Secrets, \
+                     and was left as they are; give them another external id through Bitwarden's public \
+                     API, and the Secret a new value",
+                    sanitize(member.email.as_str())
+                );
+                self.problem(ProblemReason::SecretInEntry, message, [person.id.clone()]);
+                return;
+            }
             None => {
                 let message = format!(
                     "{} is a member whose status this version doesn't know, and was left as they are; \
@@ -801,7 +817,10 @@ impl<'a> Decision<'a> {
 
 /// Whether nobody here can tell what this member may do.
 fn has_unknown_status(member: &Member) -> bool {
-    matches!(member.status, MemberStatus::Other(_))
+    matches!(
+        member.status,
+        MemberStatus::Other(_) | MemberStatus::Withheld
+    )
 }
 
 /// A member who has or gets this external id.

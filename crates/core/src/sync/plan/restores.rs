@@ -59,6 +59,8 @@ pub trait Revocations {
     /// ids in the directory: they may have another id now. Nobody of whom an approval said that newcomers
     /// aren't they.
     fn disabled_and_not_read(&self, read: &mut dyn Iterator<Item = &ExternalId>) -> Vec<NotRead>;
+    /// Whether active people's entries had the attribute of this rule within the last 30 days.
+    fn active_had_attribute(&self, rule: RuleId) -> bool;
     /// Whether what they know may have been lost.
     fn is_incomplete(&self) -> bool;
     /// The time that it is by the clocks of earlier runs: `now`, or earlier where the clock has jumped.
@@ -214,6 +216,13 @@ impl Plan {
         let (why, way_out) = match (doubt, rule) {
             (Doubt::Unseen(_), Some(rule)) if rule.unseen => (
                 format!("they lost access by the attribute {shown}, which no entry shows now"),
+                "let the operator's account read it",
+            ),
+            (Doubt::Unseen(_), Some(rule)) if rule.active_had_it => (
+                format!(
+                    "they lost access by the attribute {shown}, which active people's entries had \
+                     within the last 30 days and don't show now"
+                ),
                 "let the operator's account read it",
             ),
             (Doubt::Unseen(_), _) => (

@@ -380,7 +380,7 @@ fn resolve_people(
             email,
             eligibility,
             evidence,
-            unseen_in: user.unseen_in,
+            lacks_attribute_in: user.lacks_attribute_in,
             is_unnamed: user.is_unnamed,
             unusable,
         });
