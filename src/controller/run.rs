@@ -1032,14 +1032,15 @@ impl Run<'_> {
             let found = plan::has_further(client, self.object, storage, &content).await;
             is_there = found.unwrap_or_default();
         }
-        if index.parts > 1 && !is_there {
-            if let Err(error) = plan::write_further(client, self.object, storage, &content).await {
-                tracing::warn!(%error, "the plan couldn't be written whole");
-                content = make(plan::FIRST_PART_MAX);
-                let note = format!("not every change is published: {error}");
-                self.warn_of_omission(state, &note).await;
-                return content;
-            }
+        if index.parts > 1
+            && !is_there
+            && let Err(error) = plan::write_further(client, self.object, storage, &content).await
+        {
+            tracing::warn!(%error, "the plan couldn't be written whole");
+            content = make(plan::FIRST_PART_MAX);
+            let note = format!("not every change is published: {error}");
+            self.warn_of_omission(state, &note).await;
+            return content;
         }
         match index.omitted {
             0 => state.plan.reported_omission = false,
