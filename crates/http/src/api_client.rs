@@ -7,15 +7,16 @@ use backon::Retryable;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Body, Client, Method, Response, StatusCode, Url};
+use reqwest::{Body, Client, Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
+use crate::body::{self, Decode, Decoded};
 use crate::process_limits::process_limits;
 use crate::retry::is_retryable;
 use crate::{
     CallName, CallOutcome, Failure, HttpError, Idempotency, Observer, RateLimit, Redactor, Retry,
-    TokenCache, body,
+    TokenCache,
 };
 
 /// One side that is called.
@@ -133,6 +134,18 @@ impl Call {
 /// A body of an answer that tells nothing is never larger.
 const NOTHING_MAX: u64 = 1 << 20;
 
+/// What the body of a success is read as.
+#[derive(Clone, Copy)]
+enum Expected {
+    /// Nothing that matters.
+    Nothing,
+    /// JSON of at most `cap` bytes.
+    Json { cap: u64, decode: Decode },
+}
+
+/// What came back: headers, and what the body was decoded to.
+type Answered = (HeaderMap, Decoded);
+
 impl ApiClient {
     /// Sends `call` and decodes the JSON that comes back, at most `cap` bytes of it.
     ///
@@ -142,7 +155,8 @@ impl ApiClient {
     where
         T: DeserializeOwned + Send + 'static,
     {
-        self.tried(call, |response| body::json(response, cap)).await
+        let (_, value) = self.json_with_headers(call, cap).await?;
+        Ok(value)
     }
 
     /// The same with the headers of the answer, for those who page or count by them.
@@ -157,12 +171,10 @@ impl ApiClient {
     where
         T: DeserializeOwned + Send + 'static,
     {
-        self.tried(call, |response| async move {
-            let headers = response.headers().clone();
-            let value = body::json(response, cap).await?;
-            Ok((headers, value))
-        })
-        .await
+        let decode = body::decode::<T>;
+        let (headers, value) = self.tried(call, Expected::Json { cap, decode }).await?;
+        let value = value.downcast().expect("it was decoded as this type");
+        Ok((headers, *value))
     }
 
     /// Sends `call`, of which only the success matters.
@@ -170,16 +182,12 @@ impl ApiClient {
     /// # Errors
     /// When no success comes, after the tries that [`Retry`] grants.
     pub async fn done(&self, call: &Call) -> Result<(), HttpError> {
-        self.tried(call, |response| body::nothing(response, NOTHING_MAX))
-            .await
+        self.tried(call, Expected::Nothing).await.map(|_| ())
     }
 
-    async fn tried<T, F>(&self, call: &Call, read: impl Fn(Response) -> F) -> Result<T, HttpError>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
+    async fn tried(&self, call: &Call, expected: Expected) -> Result<Answered, HttpError> {
         let mut waited = Duration::ZERO;
-        (|| self.authorized(call, &read))
+        (|| self.authorized(call, expected))
             .retry(self.retry.delays())
             .when(|error: &HttpError| is_retryable(&error.failure, call.idempotency))
             .adjust(|error, delay| {
@@ -196,47 +204,37 @@ impl ApiClient {
     }
 
     /// One try, and another with a new token where the old one ran out.
-    async fn authorized<T, F>(
-        &self,
-        call: &Call,
-        read: &impl Fn(Response) -> F,
-    ) -> Result<T, HttpError>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
+    async fn authorized(&self, call: &Call, expected: Expected) -> Result<Answered, HttpError> {
         let Some(tokens) = &self.token else {
-            return self.sent(call, None, read).await;
+            return self.sent(call, None, expected).await;
         };
         let no_token = |error| HttpError {
             call: call.name(),
             failure: Failure::Token(Box::new(error)),
         };
         let (token, generation) = tokens.get().await.map_err(no_token)?;
-        let result = self.sent(call, Some(token.expose_secret()), read).await;
+        let result = self.sent(call, Some(token.expose_secret()), expected).await;
         if !result.as_ref().is_err_and(is_unauthorized) {
             return result;
         }
         tokens.refused(generation).await;
         let (token, generation) = tokens.get().await.map_err(no_token)?;
-        let result = self.sent(call, Some(token.expose_secret()), read).await;
+        let result = self.sent(call, Some(token.expose_secret()), expected).await;
         if result.as_ref().is_err_and(is_unauthorized) {
             tokens.refused(generation).await;
         }
         result
     }
 
-    async fn sent<T, F>(
+    async fn sent(
         &self,
         call: &Call,
         token: Option<&str>,
-        read: &impl Fn(Response) -> F,
-    ) -> Result<T, HttpError>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
+        expected: Expected,
+    ) -> Result<Answered, HttpError> {
         self.limit.permit(&call.method, call.url.path()).await;
         let started = Instant::now();
-        let (status, result) = self.answered(call, token, read).await;
+        let (status, result) = self.answered(call, token, expected).await;
         let elapsed = started.elapsed();
         let failed = result.as_ref().err().and_then(Failure::outcome);
         let outcome = failed.or(status.map(|status| CallOutcome::Status(status.as_u16())));
@@ -252,15 +250,12 @@ impl ApiClient {
     }
 
     /// The status, where there was one, and what came of it.
-    async fn answered<T, F>(
+    async fn answered(
         &self,
         call: &Call,
         token: Option<&str>,
-        read: &impl Fn(Response) -> F,
-    ) -> (Option<StatusCode>, Result<T, Failure>)
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
+        expected: Expected,
+    ) -> (Option<StatusCode>, Result<Answered, Failure>) {
         // A host that is an address never comes to the resolver, which checks all others.
         if let Err(denied) = process_limits().egress.check_url(&call.url) {
             return (None, Err(Failure::Denied(denied)));
@@ -292,7 +287,14 @@ impl ApiClient {
         self.limit
             .answered(&call.method, path, status, response.headers());
         let result = if status.is_success() {
-            read(response).await
+            let headers = response.headers().clone();
+            let read = match expected {
+                Expected::Json { cap, decode } => body::json(response, cap, decode).await,
+                Expected::Nothing => body::nothing(response, NOTHING_MAX)
+                    .await
+                    .map(|()| Box::new(()) as Decoded),
+            };
+            read.map(|decoded| (headers, decoded))
         } else {
             let answer = body::answer(response, call.url.query(), &self.secrets).await;
             Err(Failure::Status(Box::new(answer)))

@@ -1,5 +1,6 @@
 //! Bodies, read to their end or not at all.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -31,11 +32,26 @@ const TEXT_MAX: usize = 1 << 20;
 /// What is read at once from the network's side of a decoder.
 const READ_AHEAD: usize = 64 << 10;
 
-/// Decodes a JSON body as it arrives: at no time is all of it in memory.
-pub(super) async fn json<T>(response: Response, cap: u64) -> Result<T, Failure>
+/// What a body was decoded to. Its type is known where the call is made ([`decode`]): what sends calls
+/// and reads bodies is compiled once, not once for each type of answer.
+pub(super) type Decoded = Box<dyn Any + Send>;
+
+/// Decodes a body while it is read.
+pub(super) type Decode = fn(BodyReader) -> serde_json::Result<Decoded>;
+
+/// A body on its way from the network.
+pub(super) type BodyReader = io::BufReader<Box<dyn io::Read + Send>>;
+
+/// Decodes a `T`, and reads on to the end of the body, so that a lost end is noticed.
+pub(super) fn decode<T>(body: BodyReader) -> serde_json::Result<Decoded>
 where
     T: DeserializeOwned + Send + 'static,
 {
+    Ok(Box::new(serde_json::from_reader::<_, T>(body)?))
+}
+
+/// Decodes a JSON body as it arrives: at no time is all of it in memory.
+pub(super) async fn json(response: Response, cap: u64, decode: Decode) -> Result<Decoded, Failure> {
     if media_type(&response).contains("html") {
         return Err(Failure::Html);
     }
@@ -44,14 +60,11 @@ where
     let abandoned = CancellationToken::new();
     let _abandoned_when_dropped = abandoned.clone().drop_guard();
     let chunks = capped(response, cap).take_until(abandoned.cancelled_owned());
-    let reader = StreamReader::new(chunks);
-    let mut reader = Box::pin(reader);
+    let reader = Box::pin(StreamReader::new(chunks));
     let decoded = tokio::task::spawn_blocking(move || {
-        let bridge = SyncIoBridge::new(reader.as_mut());
-        let checked = ShortTexts::new(bridge);
-        let buffered = io::BufReader::with_capacity(READ_AHEAD, checked);
-        // Reads on to the end of the body, so that a lost end is noticed.
-        serde_json::from_reader::<_, T>(buffered)
+        let checked: Box<dyn io::Read + Send> =
+            Box::new(ShortTexts::new(SyncIoBridge::new(reader)));
+        decode(io::BufReader::with_capacity(READ_AHEAD, checked))
     });
     match decoded.await {
         Ok(Ok(value)) => Ok(value),
