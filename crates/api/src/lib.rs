@@ -5,6 +5,7 @@
 pub mod annotations;
 pub mod conditions;
 pub mod crd;
+pub mod decode;
 mod rules;
 pub mod spec;
 pub mod status;

@@ -1,5 +1,8 @@
 //! `status`: what the last run saw and did. Bounded in size, whatever the directory's.
 
+// As in `spec`.
+#![allow(dead_code)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -19,8 +22,9 @@ pub const WHY_CHARACTERS_MAX: usize = 1_000;
 
 /// What the last run saw and did.
 #[skip_serializing_none]
+// `remote`: the traits are implemented in `decode`, on what is derived here.
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", remote = "Self")]
 pub struct DirectorySyncStatus {
     /// The generation of the spec that the conditions speak of.
     pub observed_generation: Option<i64>,

@@ -18,14 +18,16 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::api::{self, DirectorySync, crd::crd};
+use crate::api::{self, DirectorySync, DirectorySyncSpec, crd::crd, decode::DecodeError};
 use crate::cli::args::ManifestArgs;
 use crate::source::SourceEnvironment;
 use crate::telemetry::Object;
 use crate::text::sanitize;
 
 use fields::unknown_field;
+use node::Node;
 pub use read::Place;
 use read::{Document, documents};
 use secrets::SecretDirectory;
@@ -371,13 +373,27 @@ fn resource(
             hint: unknown.hint,
         });
     }
-    let json = document.node.to_json();
-    let mut resource: DirectorySync =
-        serde_path_to_error::deserialize(&json).map_err(|error| ManifestError::Field {
-            place: document.at(document.node.line_at(error.path())),
-            field: error.path().to_string(),
-            message: sanitize(&error.inner().to_string()),
-        })?;
-    resource.metadata.namespace = Some(object.namespace.to_string());
-    Ok(resource)
+    let part = |key| document.node.get(key).map(Node::to_json);
+    let invalid = |key: &str, error: DecodeError| ManifestError::Field {
+        place: document.at(document.node.line_at(key, error.path())),
+        field: match error.path().iter().next() {
+            None => key.to_owned(),
+            Some(_) => format!("{key}.{}", error.path()),
+        },
+        message: sanitize(&error.inner().to_string()),
+    };
+    let spec = part("spec").ok_or_else(|| ManifestError::NotAnObject {
+        place: document.place.clone(),
+        missing: "a spec",
+    })?;
+    // What a cluster says about the resource (`status`) has no meaning here.
+    Ok(DirectorySync {
+        metadata: ObjectMeta {
+            namespace: Some(object.namespace.to_string()),
+            ..serde_path_to_error::deserialize(part("metadata").unwrap_or_default())
+                .map_err(|error| invalid("metadata", error))?
+        },
+        spec: DirectorySyncSpec::decode(spec).map_err(|error| invalid("spec", error))?,
+        status: None,
+    })
 }

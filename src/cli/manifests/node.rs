@@ -82,11 +82,15 @@ impl Node {
         }
     }
 
-    /// The line of what stands at `path`, or of the last thing on the way that is there.
-    pub fn line_at(&self, path: &serde_path_to_error::Path) -> u64 {
+    /// The line of what stands at `path` below the entry `key`, or of the last thing on the way that is
+    /// there.
+    pub fn line_at(&self, key: &str, path: &serde_path_to_error::Path) -> u64 {
         use serde_path_to_error::Segment;
-        let mut node = self;
-        let mut line = self.line;
+        let Some(entry) = self.entries().iter().find(|entry| entry.key == key) else {
+            return self.line;
+        };
+        let mut node = &entry.value;
+        let mut line = entry.line;
         for segment in path {
             match (segment, &node.content) {
                 (Segment::Map { key }, NodeValue::Object(entries)) => {

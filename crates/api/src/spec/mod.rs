@@ -6,6 +6,9 @@
 
 // Each printed column says its type.
 #![allow(clippy::duplicated_attributes)]
+// `KubeSchema` makes a second struct for the schema, of which no field is read where `serde(remote)` keeps
+// it from the trait.
+#![allow(dead_code)]
 
 mod active_directory;
 mod entra_id;
@@ -39,8 +42,9 @@ use super::status::DirectorySyncStatus;
 
 /// What shall be kept in sync with what, and how.
 #[skip_serializing_none]
+// `remote`: the traits are implemented in `decode`, on what is derived here.
 #[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", remote = "Self")]
 #[kube(
     group = "directorysync.dev",
     version = "v1alpha1",
