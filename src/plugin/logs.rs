@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use futures::{AsyncBufReadExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{ListParams, LogParams};
+use kube::api::{ApiResource, ListParams, LogParams, NotUsed, Object};
 use kube::{Api, ResourceExt};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::args::{LogsArgs, LogsOutput};
@@ -25,6 +26,19 @@ const KNOWN: [&str; 7] = [
     "namespace",
     "directorysync",
 ];
+
+/// What of a pod is read here. [`Pod`] has a hundred types below it, which would all be in the program.
+type OperatorPod = Object<PodSpec, NotUsed>;
+
+#[derive(Debug, Clone, Deserialize)]
+struct PodSpec {
+    containers: Vec<Container>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Container {
+    name: String,
+}
 
 /// Prints what the operator's pods logged about a resource, and with `follow` what they log.
 pub async fn logs(cluster: &Cluster, args: &LogsArgs) -> Result<ExitCode, PluginError> {
@@ -61,11 +75,12 @@ pub async fn logs(cluster: &Cluster, args: &LogsArgs) -> Result<ExitCode, Plugin
     Ok(ExitCode::SUCCESS)
 }
 
-async fn pods(cluster: &Cluster, args: &LogsArgs) -> Result<Vec<Pod>, PluginError> {
+async fn pods(cluster: &Cluster, args: &LogsArgs) -> Result<Vec<OperatorPod>, PluginError> {
     let namespace = args.operator_namespace.as_deref();
-    let api: Api<Pod> = match namespace {
-        Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
-        None => Api::all(cluster.client.clone()),
+    let resource = ApiResource::erase::<Pod>(&());
+    let api: Api<OperatorPod> = match namespace {
+        Some(namespace) => Api::namespaced_with(cluster.client.clone(), namespace, &resource),
+        None => Api::all_with(cluster.client.clone(), &resource),
     };
     let these = ListParams::default().labels(&args.operator_selector);
     let found =
@@ -92,7 +107,7 @@ async fn pods(cluster: &Cluster, args: &LogsArgs) -> Result<Vec<Pod>, PluginErro
 
 async fn lines<'a>(
     cluster: &'a Cluster,
-    pod: &'a Pod,
+    pod: &'a OperatorPod,
     args: &LogsArgs,
 ) -> Result<impl futures::Stream<Item = Result<String, PluginError>> + use<'a>, PluginError> {
     let namespace = pod.namespace().unwrap_or_default();
@@ -114,14 +129,11 @@ async fn lines<'a>(
 }
 
 /// The one that runs the operator where somebody has put others beside it.
-fn container(pod: &Pod) -> Option<String> {
+fn container(pod: &OperatorPod) -> Option<String> {
     let annotated = pod
         .annotations()
         .get("kubectl.kubernetes.io/default-container");
-    let first = || {
-        let containers = pod.spec.as_ref().map(|spec| &spec.containers);
-        Some(containers?.first()?.name.clone())
-    };
+    let first = || Some(pod.spec.containers.first()?.name.clone());
     annotated.cloned().or_else(first)
 }
 
