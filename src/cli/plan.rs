@@ -1,14 +1,15 @@
 //! `plan`: what a sync would change.
 
+use std::io;
 use std::process::ExitCode;
 
 use super::CliError;
 use super::args::{OutputArg, PlanArgs, ViewArgs};
 use super::manifests::{Manifests, object_of};
-use super::output::{failed, note, print};
+use super::output::{failed, note, print_parts};
 use super::run::{Run, RunFailure};
 use super::session::Session;
-use super::view::view;
+use super::view::view_in_parts;
 use crate::sync::guard::GuardedPlan;
 use crate::sync::render::{PlanDocument, Sides};
 use crate::sync::report::Report;
@@ -25,7 +26,7 @@ pub async fn plan(args: &PlanArgs) -> Result<ExitCode, CliError> {
     for resource in manifests.resources() {
         match plan_one(Session::open(resource, &manifests), args).await {
             Ok((session, report)) => {
-                print(&render_plan(&session, report.guarded.as_ref(), &args.view))?;
+                print_plan(&session, report.guarded.as_ref(), &args.view)?;
                 pending |= !report.in_sync();
             }
             Err(error) => {
@@ -52,18 +53,23 @@ async fn plan_one(
     Ok((session, report))
 }
 
-/// The plan in the form that was asked for.
-pub fn render_plan(session: &Session, guarded: Option<&GuardedPlan>, args: &ViewArgs) -> String {
+/// Prints the plan in the form that was asked for.
+pub fn print_plan(
+    session: &Session,
+    guarded: Option<&GuardedPlan>,
+    args: &ViewArgs,
+) -> io::Result<()> {
     let Some(guarded) = guarded else {
-        return String::new();
+        return Ok(());
     };
     let document = document(session, guarded);
     let object = session.object.to_string();
-    let text = view(document, &object, args);
-    match args.output {
-        OutputArg::Table => format!("{object}\n{text}"),
-        OutputArg::Json | OutputArg::Markdown | OutputArg::Html => text,
-    }
+    print_parts(|take| {
+        if args.output == OutputArg::Table {
+            take(&format!("{object}\n"));
+        }
+        view_in_parts(document, &object, args, take);
+    })
 }
 
 /// The plan as it is shown.

@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal as _};
 
 use super::args::{OrderArg, OutputArg, ViewArgs};
 use crate::sync::render::{
-    MarkdownOptions, Order, PlanDocument, Selection, TableOptions, html, json, markdown, table,
+    MarkdownOptions, Order, PlanDocument, Selection, TableOptions, html, json, markdown,
+    table_in_parts,
 };
 use crate::text::escaped_json;
 
@@ -15,15 +16,32 @@ const MEMBERS: usize = 50;
 
 /// The plan of the resource of this name in the form that was asked for.
 pub fn view(document: PlanDocument<'_>, title: &str, args: &ViewArgs) -> String {
+    let mut all = String::new();
+    view_in_parts(document, title, args, &mut |part| all.push_str(part));
+    all
+}
+
+/// The same, given to `take` in parts.
+pub fn view_in_parts(
+    document: PlanDocument<'_>,
+    title: &str,
+    args: &ViewArgs,
+    take: &mut dyn FnMut(&str),
+) {
     let document = document.select(&Selection {
         people: args.person.clone(),
         groups: args.group.clone(),
         actions: args.action.clone(),
     });
     match args.output {
-        OutputArg::Table => table(&document, &table_options(args.all, args.order)),
-        OutputArg::Json => format!("{}\n", escaped_json(&json(&document))),
-        OutputArg::Markdown => markdown(
+        OutputArg::Table => {
+            table_in_parts(&document, &table_options(args.all, args.order), take);
+        }
+        OutputArg::Json => {
+            take(&escaped_json(&json(&document)));
+            take("\n");
+        }
+        OutputArg::Markdown => take(&markdown(
             &document,
             match args.max_bytes {
                 None => MarkdownOptions::WHOLE,
@@ -32,8 +50,8 @@ pub fn view(document: PlanDocument<'_>, title: &str, args: &ViewArgs) -> String 
                     members: MEMBERS,
                 },
             },
-        ),
-        OutputArg::Html => html(&document, title),
+        )),
+        OutputArg::Html => take(&html(&document, title)),
     }
 }
 

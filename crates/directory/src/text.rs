@@ -1,5 +1,7 @@
 //! Makes what a remote side sent harmless to show.
 
+use std::borrow::Cow;
+
 /// Longest text of a remote side that goes into a message, in characters.
 pub const SHOWN_MAX: usize = 200;
 
@@ -84,6 +86,26 @@ pub fn visible(text: &str) -> String {
         .collect()
 }
 
+/// `text` on one line, uncut, without characters that don't show or change how others are shown.
+/// Borrowed where it is so already: nearly always, and a plan has millions of texts.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if is_printable_ascii(text) {
+        return Cow::Borrowed(text);
+    }
+    let is_left_out = |c: char| c == '\0' || is_invisible(c);
+    if !text.chars().any(|c| is_left_out(c) || c.is_control()) {
+        return Cow::Borrowed(text);
+    }
+    let kept = text.chars().filter(|c| !is_left_out(*c));
+    Cow::Owned(kept.map(space_for_control).collect())
+}
+
+/// Whether `text` has only letters, digits, punctuation and spaces of ASCII: as many columns as bytes, and
+/// nothing to be made harmless.
+pub fn is_printable_ascii(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
 /// Format characters (Unicode's category Cf, as far as they are in use): a text with them reads
 /// otherwise than it is.
 fn is_invisible(c: char) -> bool {
@@ -130,5 +152,20 @@ mod tests {
         let json = "{\n\"a\": \"\u{202e}\u{9b}\u{e0001}ü\"}";
         let escaped = escaped_json(json);
         assert_eq!(escaped, "{\n\"a\": \"\\u202e\\u009b\\udb40\\udc01ü\"}");
+    }
+
+    #[test]
+    fn what_is_plain_already_stays_and_the_rest_becomes_it() {
+        for text in ["", "ann@example.com (~)", "Zoë Müller", "東京"] {
+            assert!(matches!(plain(text), Cow::Borrowed(it) if it == text));
+        }
+        for (text, expected) in [
+            ("a\nb\u{7f}", "a b "),
+            ("a\0\u{200b}ü", "aü"),
+            ("\u{202e}Zoë\u{9b}[31m", "Zoë [31m"),
+        ] {
+            assert_eq!(plain(text), expected);
+            assert_eq!(plain(text), one_line(&visible(text)));
+        }
     }
 }

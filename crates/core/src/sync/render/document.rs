@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
@@ -29,6 +30,17 @@ pub(super) const ORDER: [Kind; Kind::ALL.len()] = [
     Kind::RelinkGroup,
     Kind::CreateGroup,
 ];
+
+/// The place of each kind in [`ORDER`].
+const RANKS: [usize; ORDER.len()] = {
+    let mut ranks = [0; ORDER.len()];
+    let mut at = 0;
+    while at < ORDER.len() {
+        ranks[ORDER[at] as usize] = at;
+        at += 1;
+    }
+    ranks
+};
 
 /// A plan with the names of everybody in it. Changes are sorted: what takes access away first, then by
 /// email or name.
@@ -204,37 +216,55 @@ pub(super) enum Entry<'a> {
 /// The emails of people whom changes of groups name.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Emails<'a> {
-    /// The subjects of changes.
-    subjects: HashMap<&'a ExternalId, &'a Email>,
-    names: Option<&'a Names>,
+    guarded: Option<&'a GuardedPlan>,
+    /// The subjects of changes, once somebody asks: many plans are counted or filtered, not shown.
+    subjects: OnceLock<HashMap<&'a ExternalId, &'a Email>>,
 }
 
 impl<'a> Emails<'a> {
     fn of(guarded: &'a GuardedPlan) -> Self {
-        let held = guarded.held.iter().flat_map(|held| &held.changes);
-        let changes = guarded.approved.changes.iter().chain(held);
-        let names_people = changes.clone().any(|change| change.group().is_some());
-        let subjects = changes
-            .filter(|_| names_people)
-            .filter_map(|change| Some((change.external_id(), change.subject.email()?)));
         Self {
-            subjects: subjects.collect(),
-            names: Some(&guarded.approved.names),
+            guarded: Some(guarded),
+            subjects: OnceLock::new(),
         }
     }
 
+    fn names(&self) -> Option<&'a Names> {
+        Some(&self.guarded?.approved.names)
+    }
+
+    fn subjects(&self) -> &HashMap<&'a ExternalId, &'a Email> {
+        self.subjects.get_or_init(|| {
+            let guarded = self.guarded.into_iter();
+            let changes = guarded.flat_map(|guarded| {
+                let held = guarded.held.iter().flat_map(|held| &held.changes);
+                guarded.approved.changes.iter().chain(held)
+            });
+            changes
+                .filter_map(|change| Some((change.external_id(), change.subject.email()?)))
+                .collect()
+        })
+    }
+
     fn get(&self, id: &ExternalId) -> Option<&'a str> {
-        let subject = self.subjects.get(id).copied();
-        let email = subject.or_else(|| self.names?.email(id));
+        let subject = self.subjects().get(id).copied();
+        let email = subject.or_else(|| self.names()?.email(id));
         email.map(Email::as_str)
     }
 
     fn member(&self, id: &'a ExternalId, evidence: Option<&Evidence>) -> MemberRow<'a> {
-        MemberRow {
-            external_id: Some(id.as_str().into()),
-            email: self.get(id).map(Cow::Borrowed),
-            evidence: evidence.map(EvidenceRow::new),
-        }
+        MemberRow::new(id, self.get(id), evidence)
+    }
+
+    /// These people, by their labels.
+    fn members(&self, ids: &'a [ExternalId]) -> Vec<MemberRow<'a>> {
+        // Sorted before there are rows, which are large.
+        let mut people: Vec<(&ExternalId, Option<&str>)> =
+            ids.iter().map(|id| (id, self.get(id))).collect();
+        people.sort_by_key(|(id, email)| email.unwrap_or(id.as_str()));
+        let rows = people.into_iter();
+        rows.map(|(id, email)| MemberRow::new(id, email, None))
+            .collect()
     }
 }
 
@@ -303,9 +333,7 @@ impl<'a> ChangeRow<'a> {
     }
 
     fn put_group(&mut self, action: &'a GroupAction, emails: &Emails<'a>) {
-        let members = |ids: &'a [ExternalId]| -> Vec<MemberRow<'a>> {
-            sorted(ids.iter().map(|id| emails.member(id, None)).collect())
-        };
+        let members = |ids| emails.members(ids);
         match action {
             GroupAction::Create { add } => self.add = Some(members(add)),
             GroupAction::Relink { from } => {
@@ -326,7 +354,7 @@ impl<'a> ChangeRow<'a> {
             } => {
                 self.evidence = Some(EvidenceRow::new(evidence));
                 self.remove = inside.as_ref().map(|inside| {
-                    let email = |member| emails.names.and_then(|names| names.unmanaged(member));
+                    let email = |member| emails.names().and_then(|names| names.unmanaged(member));
                     let unmanaged = unmanaged.iter().map(|member| MemberRow {
                         external_id: None,
                         email: email(member).map(|email| email.as_str().into()),
@@ -360,7 +388,15 @@ impl<'a> ChangeRow<'a> {
     }
 }
 
-impl MemberRow<'_> {
+impl<'a> MemberRow<'a> {
+    fn new(id: &'a ExternalId, email: Option<&'a str>, evidence: Option<&Evidence>) -> Self {
+        Self {
+            external_id: Some(id.as_str().into()),
+            email: email.map(Cow::Borrowed),
+            evidence: evidence.map(EvidenceRow::new),
+        }
+    }
+
     /// The email, else the id.
     pub fn label(&self) -> &str {
         let label = self.email.as_deref().or(self.external_id.as_deref());
@@ -388,6 +424,13 @@ impl<'a> Entry<'a> {
         }
     }
 
+    pub(super) fn external_id(&self) -> &str {
+        match self {
+            Self::Live(change, _) => change.external_id().as_str(),
+            Self::Row(row) => &row.external_id,
+        }
+    }
+
     pub(super) fn is_of_group(&self) -> bool {
         match self {
             Self::Live(change, _) => change.group().is_some(),
@@ -408,9 +451,7 @@ impl<'a> Entry<'a> {
 
     /// Where its kind stands in [`ORDER`]; kinds of other versions come last.
     pub(super) fn rank(&self) -> usize {
-        let kind = self.kind();
-        let place = ORDER.iter().position(|one| Some(*one) == kind);
-        place.unwrap_or(ORDER.len())
+        self.kind().map_or(ORDER.len(), |kind| RANKS[kind as usize])
     }
 
     fn removes_nobody(&self) -> bool {

@@ -151,7 +151,7 @@ impl Page {
         }
     }
 
-    fn sections(&mut self, document: &PlanDocument<'_>, entries: &[Entry<'_>]) {
+    fn sections<'a>(&mut self, document: &PlanDocument<'a>, entries: &[Entry<'a>]) {
         for section in entries.chunk_by(|a, b| a.action() == b.action()) {
             let first = &section[0];
             self.lines([

@@ -16,10 +16,12 @@ pub use html::{
 pub use markdown::{MarkdownOptions, markdown};
 pub use published::{PublishedPlan, ReadPlan, UnreadablePlan, publish, read};
 pub use select::{NamePattern, Selection, action};
-pub use table::{Order, TableOptions, held_table, table};
+pub use table::{Order, TableOptions, held_table, table, table_in_parts};
+
+use std::borrow::Cow;
 
 use crate::sync::plan::{Kind, Reason, Recognized};
-use crate::text::{one_line, visible};
+use crate::text::plain;
 
 /// Between what a plan makes its changes.
 #[derive(Debug, Clone, Copy)]
@@ -72,11 +74,6 @@ fn warning(kind: Kind, write_only: bool) -> Option<&'static str> {
     }
 }
 
-/// A remote side's text on one line, uncut, without characters that change how others are shown.
-fn plain(text: &str) -> String {
-    one_line(&visible(text))
-}
-
 fn members(count: usize) -> String {
     match count {
         1 => "1 member".to_owned(),
@@ -86,29 +83,30 @@ fn members(count: usize) -> String {
 
 /// What there is to say about a change beside whom it is about: why, on what evidence, what is special,
 /// and which limit holds it.
-fn details(row: &ChangeRow<'_>) -> Vec<String> {
-    let mut details = vec![match &row.reason {
-        Word::Known(reason) => reason.describe().to_owned(),
+fn details<'r>(row: &'r ChangeRow<'_>) -> Vec<Cow<'r, str>> {
+    let mut details: Vec<Cow<'r, str>> = vec![match &row.reason {
+        Word::Known(reason) => reason.describe().into(),
         Word::Other(word) => plain(word),
     }];
     let from = row.from.as_deref().map(plain);
     let (add, remove) = (row.add.as_ref(), row.remove.as_ref());
     match (row.kind(), from) {
-        (Some(Kind::Invite), Some(from)) => details.push(format!(
-            "in place of the invitation to {from}, which is withdrawn"
-        )),
+        (Some(Kind::Invite), Some(from)) => {
+            details.push(format!("in place of the invitation to {from}, which is withdrawn").into())
+        }
         (Some(Kind::RelinkGroup), None) => details.push("had no external id".into()),
-        (_, Some(from)) => details.push(format!("was {from}")),
-        (Some(Kind::CreateGroup), None) => details.push(members(add.map_or(0, Vec::len))),
+        (_, Some(from)) => details.push(format!("was {from}").into()),
+        (Some(Kind::CreateGroup), None) => {
+            details.push(members(add.map_or(0, Vec::len)).into());
+        }
         (Some(Kind::DeleteGroup), None) => details.push(match remove {
-            Some(all) => members(all.len()),
+            Some(all) => members(all.len()).into(),
             None => "members unknown".into(),
         }),
-        (_, None) if add.is_some() || remove.is_some() => details.push(format!(
-            "+{} −{}",
-            add.map_or(0, Vec::len),
-            remove.map_or(0, Vec::len)
-        )),
+        (_, None) if add.is_some() || remove.is_some() => {
+            let (add, remove) = (add.map_or(0, Vec::len), remove.map_or(0, Vec::len));
+            details.push(format!("+{add} −{remove}").into());
+        }
         (_, None) => {}
     }
     if row.staged {
@@ -122,15 +120,15 @@ fn details(row: &ChangeRow<'_>) -> Vec<String> {
     details.extend(
         row.held_by
             .as_ref()
-            .map(|limit| format!("held by {}", plain(limit))),
+            .map(|limit| format!("held by {}", plain(limit)).into()),
     );
     details
 }
 
 /// Somebody who leaves a group, with the evidence.
-fn leaving(member: &MemberRow<'_>) -> String {
+fn leaving<'r>(member: &'r MemberRow<'_>) -> Cow<'r, str> {
     match &member.evidence {
-        Some(evidence) => format!("{}: {}", plain(member.label()), plain(&evidence.detail)),
+        Some(evidence) => format!("{}: {}", plain(member.label()), plain(&evidence.detail)).into(),
         None => plain(member.label()),
     }
 }

@@ -62,36 +62,31 @@ impl Selection {
         patterns.any(|pattern| pattern.fits(email) || pattern.fits(id))
     }
 
-    /// What of a change is shown.
-    fn part<'a>(&self, row: &ChangeRow<'a>) -> Option<ChangeRow<'a>> {
-        let fits_action = |kind| self.actions.contains(&kind);
-        if !self.actions.is_empty() && !row.kind().is_some_and(fits_action) {
-            return None;
-        }
-        let of_group = |pattern: &NamePattern| {
-            row.is_of_group()
-                && (pattern.fits(row.name.as_deref()) || pattern.fits(Some(&row.external_id)))
+    /// Whether something of a change is shown, as far as it tells without a row made of it.
+    fn may_show(&self, entry: &Entry<'_>) -> bool {
+        let is_named = |patterns: &[NamePattern]| {
+            let mut patterns = patterns.iter();
+            patterns.any(|pattern| {
+                pattern.fits(Some(entry.label())) || pattern.fits(Some(entry.external_id()))
+            })
         };
-        if !self.groups.is_empty() && !self.groups.iter().any(of_group) {
-            return None;
-        }
-        if self.people.is_empty() {
-            return Some(row.clone());
-        }
-        if !row.is_of_group() {
-            let named = self.has_person(row.email.as_deref(), Some(&row.external_id));
-            return named.then(|| row.clone());
-        }
-        let mut part = row.clone();
+        let fits_action = |kind| self.actions.contains(&kind);
+        (self.actions.is_empty() || entry.kind().is_some_and(fits_action))
+            && (self.groups.is_empty() || entry.is_of_group() && is_named(&self.groups))
+            && (self.people.is_empty() || entry.is_of_group() || is_named(&self.people))
+    }
+
+    /// What of a group's change is about the people; `None` where nothing is.
+    fn about_people<'a>(&self, mut row: ChangeRow<'a>) -> Option<ChangeRow<'a>> {
         let keep = |member: &MemberRow<'_>| {
             self.has_person(member.email.as_deref(), member.external_id.as_deref())
         };
-        for members in [&mut part.add, &mut part.remove].into_iter().flatten() {
+        for members in [&mut row.add, &mut row.remove].into_iter().flatten() {
             members.retain(keep);
         }
-        let lists = [&part.add, &part.remove];
+        let lists = [&row.add, &row.remove];
         let somebody = lists.into_iter().flatten().any(|list| !list.is_empty());
-        somebody.then_some(part)
+        somebody.then_some(row)
     }
 }
 
@@ -104,8 +99,14 @@ impl<'a> PlanDocument<'a> {
         }
         for list in [Self::changes_mut, Self::held_mut] {
             let entries = std::mem::take(list(&mut self));
-            let parts = entries.iter().filter_map(|entry| {
-                let part = selection.part(&self.row(entry))?;
+            let shown = entries
+                .into_iter()
+                .filter(|entry| selection.may_show(entry));
+            let parts = shown.filter_map(|entry| {
+                if selection.people.is_empty() || !entry.is_of_group() {
+                    return Some(entry);
+                }
+                let part = selection.about_people(self.row(&entry).into_owned())?;
                 Some(Entry::Row(Box::new(part)))
             });
             let parts = parts.collect();

@@ -1,5 +1,6 @@
 //! The form for a terminal.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -8,6 +9,10 @@ use super::document::{ChangeRow, Entry, MemberRow, PlanDocument};
 use super::{details, leaving, plain, sizes, warning};
 use crate::problem::ProblemReason;
 use crate::sync::plan::Kind;
+use crate::text::is_printable_ascii;
+
+/// How much text is collected before it is given away.
+const PART: usize = 64 << 10;
 
 /// Widest column of names. A longer name stands on a line of its own.
 const NAMES_MAX: usize = 40;
@@ -39,7 +44,18 @@ pub enum Order {
 
 /// The plan for a person: sizes and counts first, what is held, then the changes and problems.
 pub fn table(document: &PlanDocument<'_>, options: &TableOptions) -> String {
-    let mut page = Page::new(options);
+    let mut all = String::new();
+    table_in_parts(document, options, &mut |part| all.push_str(part));
+    all
+}
+
+/// The same, given to `take` in parts: a plan of 100,000 people has many megabytes.
+pub fn table_in_parts(
+    document: &PlanDocument<'_>,
+    options: &TableOptions,
+    take: &mut dyn FnMut(&str),
+) {
+    let mut page = Page::new(options, take);
     let head = &document.head;
     page.line(
         0,
@@ -80,26 +96,46 @@ pub fn table(document: &PlanDocument<'_>, options: &TableOptions) -> String {
         }
     }
     page.left_out(document, "problems");
-    page.text
+    page.end();
 }
 
 /// The held changes alone.
 pub fn held_table(document: &PlanDocument<'_>, options: &TableOptions) -> String {
-    let mut page = Page::new(options);
+    let mut all = String::new();
+    let mut take = |part: &str| all.push_str(part);
+    let mut page = Page::new(options, &mut take);
     page.held(document);
-    page.text
+    page.end();
+    all
 }
 
 struct Page<'o> {
     text: String,
     options: &'o TableOptions,
+    take: &'o mut dyn FnMut(&str),
 }
 
 impl<'o> Page<'o> {
-    fn new(options: &'o TableOptions) -> Self {
+    fn new(options: &'o TableOptions, take: &'o mut dyn FnMut(&str)) -> Self {
         Self {
             text: String::new(),
             options,
+            take,
+        }
+    }
+
+    fn end(&mut self) {
+        (self.take)(&self.text);
+        self.text.clear();
+    }
+
+    fn spaces(&mut self, count: usize) {
+        const SPACES: &str = "                                                                ";
+        let mut left = count;
+        while left > 0 {
+            let these = left.min(SPACES.len());
+            self.text.push_str(&SPACES[..these]);
+            left -= these;
         }
     }
 
@@ -114,7 +150,7 @@ impl<'o> Page<'o> {
 
     /// The first line begins at `first`, those after it at `hanging`.
     fn wrapped(&mut self, first: usize, hanging: usize, line: &str) {
-        self.text.push_str(&" ".repeat(first));
+        self.spaces(first);
         self.rest(first, hanging, line);
     }
 
@@ -187,7 +223,7 @@ impl<'o> Page<'o> {
         self.left_out(document, "held");
     }
 
-    fn changes(&mut self, document: &PlanDocument<'_>, entries: &[Entry<'_>], before: &str) {
+    fn changes<'a>(&mut self, document: &PlanDocument<'a>, entries: &[Entry<'a>], before: &str) {
         match self.options.order {
             Order::Action => self.by_action(document, entries, before),
             Order::Person => self.by_person(document, entries, before),
@@ -200,7 +236,7 @@ impl<'o> Page<'o> {
         }
     }
 
-    fn by_action(&mut self, document: &PlanDocument<'_>, entries: &[Entry<'_>], before: &str) {
+    fn by_action<'a>(&mut self, document: &PlanDocument<'a>, entries: &[Entry<'a>], before: &str) {
         for section in entries.chunk_by(|a, b| a.action() == b.action()) {
             let first = &section[0];
             self.blank();
@@ -210,7 +246,7 @@ impl<'o> Page<'o> {
             let warning = first.kind().and_then(|kind| warning(kind, write_only));
             warning.iter().for_each(|warning| self.line(2, warning));
             let shown = &section[..section.len().min(self.options.rows)];
-            let names = shown.iter().map(|entry| plain(entry.label()).width());
+            let names = shown.iter().map(|entry| width(&plain(entry.label())));
             let most = self
                 .options
                 .width
@@ -225,13 +261,18 @@ impl<'o> Page<'o> {
 
     /// A name in a column of this width and what there is to say; below it a group's members.
     fn row(&mut self, row: &ChangeRow<'_>, column: usize) {
+        if self.text.len() > PART {
+            self.end();
+        }
         let name = plain(row.label());
-        let width = name.width();
-        let details = details(row).join("; ");
+        let width = width(&name);
+        let details = joined(details(row));
         let column = column + 4;
         if width + 4 <= column || self.options.width.is_none() {
             let room = column.saturating_sub(width + 2).max(2);
-            self.text.push_str(&format!("  {name}{}", " ".repeat(room)));
+            self.text.push_str("  ");
+            self.text.push_str(&name);
+            self.spaces(room);
             self.rest(column, column, &details);
         } else {
             self.line(2, &name);
@@ -249,18 +290,23 @@ impl<'o> Page<'o> {
         }
         self.more(4, remove.len().saturating_sub(rows));
         let add = row.add.as_deref().unwrap_or_default();
-        let names: Vec<String> = add
-            .iter()
-            .take(rows)
-            .map(|one| plain(one.label()))
-            .collect();
-        if !names.is_empty() {
-            self.wrapped(4, 6, &format!("+ {}", names.join(", ")));
+        let mut line = String::new();
+        for member in add.iter().take(rows) {
+            line.push_str(if line.is_empty() { "+ " } else { ", " });
+            line.push_str(&plain(member.label()));
+        }
+        if !line.is_empty() {
+            self.wrapped(4, 6, &line);
         }
         self.more(4, add.len().saturating_sub(rows));
     }
 
-    fn by_group(&mut self, document: &PlanDocument<'_>, mut groups: Vec<Entry<'_>>, before: &str) {
+    fn by_group<'a>(
+        &mut self,
+        document: &PlanDocument<'a>,
+        mut groups: Vec<Entry<'a>>,
+        before: &str,
+    ) {
         groups.sort_by(|a, b| a.label().cmp(b.label()));
         for group in groups
             .chunk_by(|a, b| a.label() == b.label())
@@ -279,7 +325,7 @@ impl<'o> Page<'o> {
         self.more(0, all.saturating_sub(self.options.rows));
     }
 
-    fn by_person(&mut self, document: &PlanDocument<'_>, entries: &[Entry<'_>], before: &str) {
+    fn by_person<'a>(&mut self, document: &PlanDocument<'a>, entries: &[Entry<'a>], before: &str) {
         let mut people: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut groups = vec![];
         for entry in entries {
@@ -287,7 +333,10 @@ impl<'o> Page<'o> {
             if !row.is_of_group() {
                 let action = plain(entry.action());
                 let line = format!("{action}: {}", details(&row).join("; "));
-                people.entry(plain(row.label())).or_default().push(line);
+                people
+                    .entry(plain(row.label()).into_owned())
+                    .or_default()
+                    .push(line);
                 continue;
             }
             let group = plain(row.label());
@@ -305,11 +354,17 @@ impl<'o> Page<'o> {
                     true => format!("loses group {group}, which is deleted{held}"),
                     false => format!("leaves group {group}{because}{held}"),
                 };
-                people.entry(plain(member.label())).or_default().push(line);
+                people
+                    .entry(plain(member.label()).into_owned())
+                    .or_default()
+                    .push(line);
             }
             for member in row.add.iter().flatten() {
                 let line = format!("comes into group {group}{held}");
-                people.entry(plain(member.label())).or_default().push(line);
+                people
+                    .entry(plain(member.label()).into_owned())
+                    .or_default()
+                    .push(line);
             }
             // What has no members to stand with.
             if is_empty(&row.add) && is_empty(&row.remove) {
@@ -326,6 +381,22 @@ impl<'o> Page<'o> {
         }
         self.more(0, all.saturating_sub(self.options.rows));
         self.by_action(document, &groups, before);
+    }
+}
+
+/// How many columns `text` takes, which is [`plain`].
+fn width(text: &str) -> usize {
+    match is_printable_ascii(text) {
+        true => text.len(),
+        false => text.width(),
+    }
+}
+
+/// What there is to say about a change, in one line.
+fn joined<'t>(mut details: Vec<Cow<'t, str>>) -> Cow<'t, str> {
+    match details.len() {
+        1 => details.remove(0),
+        _ => details.join("; ").into(),
     }
 }
 

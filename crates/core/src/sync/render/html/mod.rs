@@ -3,6 +3,9 @@
 //! Whatever a directory holds stays text: the templates escape it, `<bdi>` keeps its direction to itself,
 //! and the page's policy allows its own style and script alone. Without JavaScript all rows are there.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use data_encoding::BASE64;
 use maud::{DOCTYPE, Markup, PreEscaped, html as template};
 use sha2::{Digest as _, Sha256};
@@ -131,21 +134,20 @@ fn contents(document: &PlanDocument<'_>) -> Markup {
 }
 
 /// Shown by the script, which they need.
-fn controls(document: &PlanDocument<'_>, lists: &[&[Entry<'_>]]) -> Markup {
+fn controls<'a>(document: &PlanDocument<'a>, lists: &[&[Entry<'a>]]) -> Markup {
     let entries = || lists.iter().copied().flatten();
     let mut kinds: Vec<&str> = entries().map(Entry::action).collect();
     kinds.sort_unstable();
     kinds.dedup();
     let groups = entries().filter(|entry| entry.is_of_group());
-    let mut groups: Vec<String> = groups.map(|entry| plain(entry.label())).collect();
+    let mut groups: Vec<Cow<'_, str>> = groups.map(|entry| plain(entry.label())).collect();
     groups.sort_unstable();
     groups.dedup();
-    let mut reasons: Vec<String> = entries()
+    let reasons: BTreeSet<String> = entries()
         .map(|entry| reason(&document.row(entry)))
         .collect();
-    reasons.sort_unstable();
-    reasons.dedup();
-    let select = |id: &str, label: &str, values: Vec<String>| {
+    let reasons = reasons.into_iter().map(Cow::Owned).collect();
+    let select = |id: &str, label: &str, values: Vec<Cow<'_, str>>| {
         template! {
             p {
                 label for=(id) { (label) }
@@ -171,10 +173,10 @@ fn controls(document: &PlanDocument<'_>, lists: &[&[Entry<'_>]]) -> Markup {
 }
 
 fn reason(row: &ChangeRow<'_>) -> String {
-    details(row).swap_remove(0)
+    details(row).swap_remove(0).into_owned()
 }
 
-fn sections(document: &PlanDocument<'_>, entries: &[Entry<'_>], before: &str) -> Markup {
+fn sections<'a>(document: &PlanDocument<'a>, entries: &[Entry<'a>], before: &str) -> Markup {
     let write_only = document.head.sizes.is_write_only();
     template! {
         @for section in entries.chunk_by(|a, b| a.action() == b.action()) {
