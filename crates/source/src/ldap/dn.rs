@@ -90,47 +90,88 @@ pub fn attribute_alias(lower_case: &str) -> &str {
     }
 }
 
-/// The ordinary case in one pass: ASCII, no escapes, no spaces around separators, one part an RDN.
+/// The ordinary case: ASCII, no escapes, no spaces around separators, one part an RDN, types by their short
+/// names. From its normal form it differs by case only.
 fn normalize_simple(dn: &str, out: &mut String) -> bool {
+    if !is_simple(dn.as_bytes()) {
+        return false;
+    }
     out.clear();
-    for rdn in dn.split(',') {
-        let Some((kind, value)) = rdn.split_once('=') else {
+    out.push_str(dn);
+    out.make_ascii_lowercase();
+    true
+}
+
+fn is_simple(dn: &[u8]) -> bool {
+    let mut at = 0;
+    loop {
+        let start = at;
+        let is_of_type = |byte: &u8| BYTES[usize::from(*byte)] == Byte::OfType;
+        while dn.get(at).is_some_and(is_of_type) {
+            at += 1;
+        }
+        let kind = &dn[start..at];
+        if kind.is_empty() || dn.get(at) != Some(&b'=') || has_short_name(kind) {
             return false;
-        };
-        if kind.is_empty() || !kind.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return false;
         }
-        if !out.is_empty() {
-            out.push(',');
-        }
-        let start = out.len();
-        out.push_str(kind);
-        out[start..].make_ascii_lowercase();
-        let alias = attribute_alias(&out[start..]);
-        if alias.len() != kind.len() {
-            let alias = alias.to_owned();
-            out.truncate(start);
-            out.push_str(&alias);
-        }
-        out.push('=');
-        let mut before = b' ';
-        for byte in value.bytes() {
-            let plain = matches!(byte, b' '..=b'~')
-                && !matches!(byte, b'"' | b'#' | b'+' | b';' | b'<' | b'>' | b'\\')
-                && !(byte == b' ' && before == b' ');
-            if !plain {
-                return false;
+        let mut before = Byte::Space;
+        loop {
+            at += 1;
+            let Some(byte) = dn.get(at) else {
+                return before != Byte::Space;
+            };
+            let byte = BYTES[usize::from(*byte)];
+            match byte {
+                Byte::OfType | Byte::OfValue => {}
+                Byte::Space if before != Byte::Space => {}
+                Byte::Comma if before != Byte::Space => break,
+                Byte::Space | Byte::Comma | Byte::Other => return false,
             }
             before = byte;
         }
-        if before == b' ' {
-            return false;
-        }
-        let start = out.len();
-        out.push_str(value);
-        out[start..].make_ascii_lowercase();
+        at += 1;
     }
-    true
+}
+
+/// What a byte may be in a DN of the ordinary kind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Byte {
+    /// Part of the name of a type, or of a value.
+    OfType,
+    /// Part of a value.
+    OfValue,
+    Space,
+    Comma,
+    Other,
+}
+
+const BYTES: [Byte; 256] = {
+    let mut bytes = [Byte::Other; 256];
+    let mut at: u8 = b' ';
+    while at <= b'~' {
+        bytes[at as usize] = match at {
+            b' ' => Byte::Space,
+            b',' => Byte::Comma,
+            b'-' => Byte::OfType,
+            b'"' | b'#' | b'+' | b';' | b'<' | b'>' | b'\\' => Byte::Other,
+            _ if at.is_ascii_alphanumeric() => Byte::OfType,
+            _ => Byte::OfValue,
+        };
+        at += 1;
+    }
+    bytes
+};
+
+/// Whether [`attribute_alias`] has another name for a type. It has none for those that are usual in DNs.
+fn has_short_name(kind: &[u8]) -> bool {
+    match kind.len() {
+        2 => kind.eq_ignore_ascii_case(b"gn"),
+        ..6 => false,
+        _ => {
+            let lower = kind.to_ascii_lowercase();
+            std::str::from_utf8(&lower).is_ok_and(|lower| attribute_alias(lower) != lower)
+        }
+    }
 }
 
 /// One `type=value`, the type in normal form already.
@@ -484,6 +525,45 @@ mod tests {
                     }
                 })
                 .collect(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_ordinary_case_is_read_as_all_others_are(
+            dn in "(cn|UID|gn|Surname|userId|dc-1)=[ -~]{1,9}(,(OU|organizationName|c)=[a-zA-Z0-9 =-]{1,9}){0,3}"
+        ) {
+            let mut simple = String::new();
+            if normalize_simple(&dn, &mut simple) {
+                let mut general = String::new();
+                write_normal(&parse(&dn).expect("a simple DN is a DN"), &mut general);
+                prop_assert_eq!(simple, general);
+            }
+        }
+    }
+
+    #[test]
+    fn dns_as_directories_write_them_are_ordinary() {
+        let mut out = String::new();
+        for dn in [
+            "uid=ann,ou=people,dc=example,dc=com",
+            "CN=Lee Ann (x),OU=Users,DC=example,DC=com",
+            "entryUUID=7-1,o=a=b",
+        ] {
+            assert!(normalize_simple(dn, &mut out), "{dn}");
+            assert_eq!(out, dn.to_lowercase());
+        }
+        for dn in [
+            "",
+            "cn=",
+            "cn=a ,o=b",
+            "cn=a  b",
+            "cn=a,",
+            "gn=a",
+            "userid=a",
+            "cn=a+o=b",
+        ] {
+            assert!(!normalize_simple(dn, &mut out), "{dn}");
         }
     }
 
