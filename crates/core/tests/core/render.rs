@@ -270,7 +270,8 @@ fn whatever_is_listed_as_held_has_a_digest_of_its_own() {
         r#"["gone","gone@example.com"]"#,
         r#"["gone","other@example.com"]"#,
     );
-    let changes: [(&str, &dyn Fn(&mut Vec<String>)); 6] = [
+    type Edit<'a> = &'a dyn Fn(&mut Vec<String>);
+    let changes: [(&str, Edit<'_>); 6] = [
         (
             "a name",
             &replace(r#""email":"gone@"#, r#""email":"other@"#),
