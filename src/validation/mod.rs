@@ -27,6 +27,8 @@ use crate::references::{self, KeyOf, Reference, is_object_name};
 use crate::schedule::Schedule;
 use crate::source::{self, SourceSettings};
 
+/// Within it the members of 10,000 groups are read at the pace of Bitwarden's cloud.
+const DRIFT_CHECK_INTERVAL_MIN: Duration = Duration::from_secs(10 * 60);
 const DRIFT_CHECK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A spec that can be followed, without what Secrets and ConfigMaps hold.
@@ -61,7 +63,7 @@ impl ValidatedSpec {
         let drift_check_interval = checks.duration(
             "spec.driftCheckInterval",
             spec.drift_check_interval.as_deref(),
-            Duration::from_secs(60 * 60),
+            DRIFT_CHECK_INTERVAL_MIN,
             DRIFT_CHECK_INTERVAL,
         );
         let policy = policy::validate(&mut checks, spec);

@@ -136,6 +136,16 @@ fn everything_that_is_wrong_is_reported_at_once_with_its_field() {
 }
 
 #[test]
+fn groups_are_compared_every_ten_minutes_at_most() {
+    let mut spec = least();
+    spec["driftCheckInterval"] = json!("10m");
+    let ten_minutes = validated(&spec).unwrap().drift_check_interval;
+    assert_eq!(ten_minutes, Duration::from_secs(600));
+    spec["driftCheckInterval"] = json!("9m59s");
+    assert!(validated(&spec).is_err());
+}
+
+#[test]
 fn a_schedule_is_refused_where_its_time_or_zone_does_not_exist() {
     let refused = |schedule: &str, zone: &str| {
         let mut spec = least();

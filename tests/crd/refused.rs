@@ -100,8 +100,8 @@ refused! {
         at "spec.schedule", "write five fields (minute, hour, day of month, month, day of week): */30 8-18 * * 1-5";
     Both a_time_zone_that_cannot_be_one: "{interval: null, schedule: '0 * * * *', timeZone: 'CET, roughly'}",
         at "spec.timeZone", "write the IANA name of a time zone: Europe/Berlin, America/New_York, UTC";
-    Both a_drift_check_under_an_hour: "driftCheckInterval: 10m",
-        at "spec.driftCheckInterval", "write a time of at least 1h in hours, minutes and seconds: 12h, 24h";
+    Both a_drift_check_under_ten_minutes: "driftCheckInterval: 5m",
+        at "spec.driftCheckInterval", "write a time of at least 10m in hours, minutes and seconds: 30m, 24h";
     Both a_mode_that_does_not_exist: "mode: DryRun",
         at "spec.mode", "supported values: \"Apply\", \"Preview\"";
     Both signals_that_do_not_exist: "signals: Always",

@@ -188,9 +188,9 @@ pub struct DirectorySyncSpec {
     pub offboarding: Option<OffboardingRules>,
 
     /// How often all group memberships are compared with the organization even though the
-    /// directory didn't change, so that manual changes there are undone. As `12h`; at least `1h`.
-    /// Default: `24h`.
-    #[x_kube(validation = rules::duration("1h", "write a time of at least 1h in hours, minutes and seconds: 12h, 24h"))]
+    /// directory didn't change, so that manual changes there are undone. It takes one request for
+    /// each group. As `12h`; at least `10m`. Default: `24h`.
+    #[x_kube(validation = rules::duration("10m", "write a time of at least 10m in hours, minutes and seconds: 30m, 24h"))]
     #[schemars(length(max = 20))]
     pub drift_check_interval: Option<String>,
 
