@@ -12,6 +12,7 @@
 //! limits      what holds for every connection
 //! operator    the operator until it is stopped by a signal
 //! output      what is printed where
+//! files       those that commands keep for themselves
 //! confirm     a question that wants a clear yes
 //! ```
 
@@ -20,6 +21,7 @@ pub(crate) mod args;
 mod check;
 pub(crate) mod confirm;
 mod explain;
+mod files;
 mod healthy;
 pub(crate) mod history;
 mod limits;
@@ -42,7 +44,7 @@ use clap::Parser;
 
 pub use adopt::AdoptError;
 pub use manifests::ManifestError;
-pub use output::explain;
+pub use output::{complain, explain};
 pub use request::InvalidRequest;
 
 use crate::telemetry::{Telemetry, TelemetryError};
@@ -91,7 +93,7 @@ pub async fn run() -> Result<ExitCode, CliError> {
     let line = match CommandLine::try_parse() {
         Ok(line) => line,
         Err(help_or_error) => {
-            help_or_error.print()?;
+            output::usage(&help_or_error)?;
             // 2, which clap would end with, means that changes are pending.
             return Ok(ExitCode::from(u8::from(help_or_error.use_stderr())));
         }

@@ -3,7 +3,7 @@
 //! A later line replaces an earlier one of the same record. Whoever adds lines holds the lock of the
 //! organization's state.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use super::args::StateArgs;
-use super::state::{StateError, failed, folder_of, replace};
+use super::files::open;
+use super::state::{StateError, folder_of, replace};
 use crate::history::{Parsed, line, parse_appended};
 use crate::sync::history::Record;
 
@@ -33,7 +34,7 @@ impl RecordsFile {
     /// All records. Commands at work may be adding to them.
     pub fn read(&self) -> Result<Parsed, StateError> {
         let text = self.read_text();
-        let text = text.map_err(|error| failed("read", &self.path, error))?;
+        let text = text.map_err(|error| self.failed("read", error))?;
         Ok(parse_appended(&text))
     }
 
@@ -55,25 +56,30 @@ impl RecordsFile {
         }
         let lines: String = records.iter().map(|record| line(record) + "\n").collect();
         let length = self.append_text(&lines);
-        let length = length.map_err(|error| failed("write", &self.path, error))?;
+        let length = length.map_err(|error| self.failed("write", error))?;
         if length <= BYTES_MAX {
             return Ok(());
         }
         let text = self.read_text();
-        let text = text.map_err(|error| failed("read", &self.path, error))?;
+        let text = text.map_err(|error| self.failed("read", error))?;
         let half = text.floor_char_boundary(text.len().saturating_sub(BYTES_MAX as usize / 2));
         let rest = text[half..].split_once('\n').map_or("", |(_, rest)| rest);
         replace(&self.path, rest.as_bytes())
     }
 
+    fn failed(&self, doing: &'static str, error: io::Error) -> StateError {
+        StateError::History {
+            doing,
+            path: self.path.clone(),
+            error,
+        }
+    }
+
     /// How long the file is afterwards. A line that an earlier command didn't finish stays one of its own.
     fn append_text(&self, lines: &str) -> io::Result<u64> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&self.path)?;
+        let mut options = OpenOptions::new();
+        let options = options.read(true).append(true).create(true).mode(0o600);
+        let mut file = open(&self.path, options)?;
         let mut last = [b'\n'];
         if file.metadata()?.len() > 0 {
             file.seek(io::SeekFrom::End(-1))?;
@@ -87,7 +93,7 @@ impl RecordsFile {
 
     /// Empty where there is none. Of a file that is longer than ours only the end.
     fn read_text(&self) -> io::Result<String> {
-        let mut file = match File::open(&self.path) {
+        let mut file = match open(&self.path, OpenOptions::new().read(true)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
             Err(error) => return Err(error),
@@ -151,6 +157,25 @@ mod tests {
         let mode = std::fs::metadata(&kept.path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600);
         assert!(file(&folder, 2).read().unwrap().records.is_empty());
+    }
+
+    #[test]
+    fn a_pipe_or_a_link_in_its_place_holds_nothing_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let (kept, elsewhere) = (file(&folder, 1), folder.path().join("elsewhere"));
+        std::fs::write(&elsewhere, "").unwrap();
+        let made = std::process::Command::new("mkfifo")
+            .arg(&kept.path)
+            .status();
+        assert!(made.unwrap().success());
+        for _ in 0..2 {
+            assert!(kept.open_records("default/staff").is_empty());
+            let error = kept.append(&[record(0, "Done")]).unwrap_err().to_string();
+            assert!(error.contains("where the history is kept"), "{error}");
+            std::fs::remove_file(&kept.path).unwrap();
+            std::os::unix::fs::symlink(&elsewhere, &kept.path).unwrap();
+        }
+        assert_eq!(std::fs::read(&elsewhere).unwrap(), b"");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::args::StateArgs;
+use super::files;
 use crate::sync::ledger::{APPROVED_SETS_MAX, ApprovedSets, Holds, Ledger};
 use crate::sync::memberships::MembershipCache;
 use crate::sync::stored::{self, Magic};
@@ -54,6 +55,19 @@ pub enum StateError {
         /// What was tried, such as "read".
         doing: &'static str,
         /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The file of the history.
+    #[error(
+        "can't {doing} {path}, where the history is kept: {error}; no limit depends on it, and what was \
+         changed is missing there"
+    )]
+    History {
+        /// What was tried, such as "read".
+        doing: &'static str,
+        /// The file.
         path: PathBuf,
         /// What the system says.
         error: io::Error,
@@ -146,13 +160,9 @@ impl StateFile {
             .map_err(|error| failed("make", &folder, error))?;
         // A file of its own: the record itself is replaced.
         let path = folder.join(format!("{organization}.{LOCK}"));
-        let lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create(true).mode(0o600);
+        let lock = files::open(&path, options.truncate(false))
             .map_err(|error| failed("open", &path, error))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -425,7 +435,7 @@ const APPROVED_FILE_MAX: u64 = 4 * APPROVED_SETS_MAX as u64;
 /// A file's content; `None` where it is larger than `max` bytes.
 fn read_bounded(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = vec![];
-    let file = File::open(path)?;
+    let file = files::open(path, OpenOptions::new().read(true))?;
     file.take(max + 1).read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 <= max).then_some(bytes))
 }
@@ -434,12 +444,9 @@ fn read_bounded(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     let new = path.with_extension("new");
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = files::open(&new, options)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&new, path)?;

@@ -106,6 +106,12 @@ fn files(path: &Path, recursive: bool) -> Result<Vec<PathBuf>, ManifestError> {
             if is_directory && recursive {
                 directories.push(path);
             } else if !is_directory && is_manifest(&path) {
+                // A named pipe would be waited for. One that is named itself may come from a shell: <(…).
+                if !std::fs::metadata(&path).map_err(failed(&path))?.is_file() {
+                    let source =
+                        io::Error::other("it is no regular file; move it out of the directory");
+                    return Err(failed(&path)(source));
+                }
                 files.push(path);
             }
         }
