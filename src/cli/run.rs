@@ -133,7 +133,20 @@ impl<'a> Run<'a> {
         let asked = (question, Disclosure::Everything);
         let answering = answer(&**source, organization, policy, state, &options, asked);
         let answering = with_progress(self.quiet, &progress, answering).instrument(object.span());
-        Ok(stopped_by_signal(&stop, answering).await??)
+        let mut explanation = stopped_by_signal(&stop, answering).await??;
+        match self.records.read() {
+            Ok(parsed) => {
+                let of = crate::sync::history::Selection {
+                    directory_sync: Some(object.to_string()),
+                    ..Default::default()
+                };
+                explanation.add_changes(of.of(parsed.records));
+            }
+            Err(error) => explanation
+                .notes
+                .push(format!("what earlier syncs changed: {error}")),
+        }
+        Ok(explanation)
     }
 
     /// Makes exactly the changes of a plan. Ctrl-C and SIGTERM end it at the next safe point.

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::companion::{self, Companion, Content, is_of_this};
+use super::history;
 use super::outcome;
 use super::plan;
 use super::publish::Publisher;
@@ -231,7 +232,15 @@ impl Run<'_> {
         match answered {
             Ok(mut explanation) => {
                 explanation.note_circumstances(spec.suspended, spec.mode == Mode::Preview);
-                Some(Ok(explanation))
+                let client = &self.context.client;
+                let storage = plan::storage(self.object);
+                Some(Ok(history::explained(
+                    client,
+                    self.object,
+                    storage,
+                    explanation,
+                )
+                .await))
             }
             Err(RunError::Stopped { .. }) => {
                 if let Some(expired) = watchdog.expired() {

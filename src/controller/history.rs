@@ -15,6 +15,7 @@ use super::timeout::ApiServerError;
 use crate::api::DirectorySync;
 use crate::api::spec::PlanStorage;
 use crate::history::{self as lines, PACKED_MAX, merge, pack, unpack};
+use crate::sync::explain::Explanation;
 use crate::sync::history::Record;
 
 /// The key of the lines, compressed.
@@ -146,6 +147,29 @@ fn find_open(histories: &[Kept; 2], named: Option<&str>) -> FoundOpen {
 pub async fn seal(open: &OpenRecords, records: &[Record], named: Option<&str>) -> OpenRecords {
     let (open, records, named) = (open.clone(), records.to_vec(), named.map(str::to_owned));
     run_blocking(move || open.with(&records, named.as_deref())).await
+}
+
+/// An explanation with the last changes about whom it is about.
+pub async fn explained(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    mut explanation: Explanation,
+) -> Explanation {
+    match read(client, object, storage).await {
+        Ok(text) => {
+            run_blocking(move || {
+                explanation.add_changes(lines::records(&text));
+                explanation
+            })
+            .await
+        }
+        Err(error) => {
+            let note = format!("what earlier runs changed isn't known: {error}");
+            explanation.notes.push(note);
+            explanation
+        }
+    }
 }
 
 async fn find(

@@ -1,8 +1,14 @@
 //! `explain`, on real parts.
 
-use serde_json::Value;
+use std::path::Path;
 
-use crate::lab::{Lab, entry_uuid};
+use directory_sync_testing::manifests::resource;
+use directory_sync_testing::screens::masked;
+use serde_json::Value;
+use simulators::lab::{Ldif, Person, Slapd};
+use simulators::organization::MemberSeed;
+
+use crate::lab::{BIND_PASSWORD, Lab, entry_uuid};
 
 const FILES: &str = "-f staff.yaml -f secrets.yaml --quiet";
 
@@ -73,6 +79,57 @@ async fn whoever_is_held_is_told_by_what_and_by_which_digest_and_the_record_stay
 }
 
 #[tokio::test]
+async fn the_last_changes_are_told_also_of_somebody_who_is_nowhere_any_more() {
+    let lab = Lab::new().await.with_leaver();
+    let sync = format!("sync {FILES} --yes");
+    lab.run(&sync).await.ends_with(3);
+    let plan = lab.run(&format!("plan {FILES} -o json")).await.ends_with(0);
+    let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
+    let digest = plan["digest"].as_str().unwrap();
+    lab.run(&format!("{sync} --approve {digest}"))
+        .await
+        .ends_with(0);
+
+    let changes = async |asked: &str, code: i32| {
+        let ran = lab.run(&format!("explain {FILES} -o json {asked}")).await;
+        let answer: Value = serde_json::from_str(&ran.ends_with(code).stdout).unwrap();
+        let person = answer["people"][0].get("lastChanges");
+        let group = answer["groups"][0].get("lastChanges");
+        let nobody = answer["notFound"].get("lastChanges");
+        let found = person.or(group).or(nobody).cloned().unwrap_or_default();
+        let found = found.as_array().cloned().unwrap_or_default();
+        let what = found
+            .iter()
+            .map(|one| one["what"].as_str().unwrap().to_owned());
+        (what.collect::<Vec<_>>(), found)
+    };
+    let (what, _) = changes("ada@example.com", 0).await;
+    let mut what = what.clone();
+    what.sort();
+    assert_eq!(
+        what,
+        ["added to group engineering, which was created", "invited"]
+    );
+    let (what, _) = changes(&entry_uuid("chidi"), 0).await;
+    assert_eq!(what, ["invited"]);
+    let (what, _) = changes("engineering", 0).await;
+    assert_eq!(what, ["created with 2 members"]);
+    // Removed, and in neither side: only the history knows.
+    let (what, told) = changes("LEAVER@example.com", 4).await;
+    assert_eq!(what, ["removed from the organization"]);
+    assert_eq!(told[0]["why"], "not in the directory's complete list");
+    let approved = told[0]["approved"].as_str().unwrap();
+    assert!(approved.contains(digest), "{approved}");
+    let text = lab
+        .run(&format!("explain {FILES} leaver@example.com"))
+        .await;
+    text.ends_with(4)
+        .prints("\n  last changes  20")
+        .prints("removed from the");
+    assert!(changes("nobody@example.com", 4).await.0.is_empty());
+}
+
+#[tokio::test]
 async fn a_group_is_explained_and_who_is_nowhere_ends_with_4() {
     let lab = Lab::new().await;
 
@@ -96,4 +153,91 @@ async fn a_group_is_explained_and_who_is_nowhere_ends_with_4() {
 
     let ran = lab.run("explain -f staff.yaml a\nb").await;
     ran.ends_with(1);
+}
+
+/// IDs as the page shows them, in the order in which they stand in an answer.
+const IDS: [&str; 4] = [
+    "8f1c6f0e-7a53-4f0c-9a41-1d2b7a9d6c11",
+    "5d0c3a7e-2b0f-4b8e-8a58-b2f1f2a9d0ab",
+    "c6e0bb8a-0f0b-4f5e-8a6c-3f7de52ce0b4",
+    "9a4b17d2-63c5-4e0f-8d91-70b2c4e5f613",
+];
+
+/// The company of the page: Ann is in Engineering through Backend, and was taken out of it by hand.
+async fn documented() -> (Lab, Slapd) {
+    let lab = Lab::new().await;
+    let eve = MemberSeed::new("eve@example.com");
+    lab.organization.seed_member(eve);
+    let mut ldif = Ldif::new("dc=example,dc=com");
+    ldif.unit("", "people");
+    ldif.unit("", "groups");
+    let dns: Vec<String> = ["ann", "bob", "cid"]
+        .into_iter()
+        .map(|uid| ldif.person("ou=people", &Person::new(uid)))
+        .collect();
+    // Groups are made in the order of their ids.
+    let id = |number: u32| Some(format!("00000000-0000-4000-8000-00000000000{number}"));
+    ldif.group_of_names("ou=groups", "Backend", id(1).as_deref(), &dns[..1]);
+    ldif.group_of_names("ou=groups", "Contractors", id(2).as_deref(), &dns[..1]);
+    let backend = "cn=Backend,ou=groups,dc=example,dc=com".to_owned();
+    let members = [&[backend], &dns[1..]].concat();
+    ldif.group_of_names("ou=groups", "Engineering", id(3).as_deref(), &members);
+    ldif.account("reader", BIND_PASSWORD);
+    let slapd = Slapd::options().ldif(ldif.text()).start().unwrap();
+    let spec = format!(
+        "  source:
+    ldap: {{url: '{}', bindSecretRef: {{name: ldap-bind}}, baseDn: 'dc=example,dc=com'}}
+  groups: {{exclude: ['contract*']}}
+",
+        slapd.url()
+    );
+    lab.write("staff.yaml", &resource(&lab.organization, &spec));
+    lab.run(&format!("sync {FILES} --yes")).await.ends_with(0);
+    let inside = ["bob@example.com", "eve@example.com"];
+    lab.organization.set_group_members("Engineering", &inside);
+    (lab, slapd)
+}
+
+/// With the IDs of the page.
+fn with_known_ids(text: &str) -> String {
+    let words = text.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
+    let mut found: Vec<&str> = vec![];
+    for word in words {
+        if uuid::Uuid::parse_str(word).is_ok() && !found.contains(&word) {
+            found.push(word);
+        }
+    }
+    let text = found
+        .iter()
+        .zip(IDS)
+        .fold(text.to_owned(), |text, (id, shown)| text.replace(id, shown));
+    masked(&text, false)
+}
+
+#[tokio::test]
+async fn the_page_on_explanations_shows_what_the_program_prints() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/explain.md");
+    let mut page = std::fs::read_to_string(&path).unwrap();
+    let (lab, _slapd) = documented().await;
+    for asked in ["ann@example.com", "Engineering"] {
+        let ran = lab.run(&format!("explain {FILES} {asked}")).await;
+        let printed = with_known_ids(answer(&ran.ends_with(0).stdout));
+        let expected = format!(
+            "identity/staff\nldaps://ldap.example.com → 3c1e9f52-08d6-4c1b-a3f7-5e6d9b2a4410 at\n\
+             https://api.bitwarden.com\n\n{printed}"
+        );
+        let command = format!("$ directory-sync explain -f staff.yaml -f secrets.yaml {asked}\n");
+        let start = page.find(&command).expect("the page has the command") + command.len();
+        let end = start + page[start..].find("```").unwrap();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            page.replace_range(start..end, &expected);
+            std::fs::write(&path, &page).unwrap();
+            continue;
+        }
+        assert_eq!(
+            &page[start..end],
+            expected,
+            "UPDATE_DOCS=1 if that is meant"
+        );
+    }
 }

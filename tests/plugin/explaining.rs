@@ -47,7 +47,9 @@ async fn whoever_may_patch_and_read_configmaps_gets_an_answer_without_any_secret
     let ran = ran
         .prints("active in the directory and in scope; a member (invited")
         .prints("linked by the external ID")
-        .prints("changes nothing");
+        .prints("changes nothing")
+        .prints("\n  last changes  20")
+        .prints("invited (new in the directory)");
     assert!(
         ran.stdout.lines().all(|line| line.chars().count() <= 80),
         "{ran}"

@@ -37,6 +37,9 @@ pub struct NotFound {
     pub meaning: String,
     /// Names and addresses that are nearly it.
     pub nearest: Vec<String>,
+    /// What earlier runs changed about whoever had that name, by the history: the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last_changes: Vec<LastChange>,
 }
 
 /// One person.
@@ -64,6 +67,12 @@ pub struct Person {
     /// What earlier runs took away, as far as it is recorded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub record: Vec<Recorded>,
+    /// The external IDs that are theirs, with the resource's prefix.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub external_ids: Vec<String>,
+    /// What earlier runs changed about them, by the history: the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last_changes: Vec<LastChange>,
 }
 
 /// A person's entry in the directory.
@@ -256,6 +265,28 @@ pub struct Recorded {
     pub what: String,
 }
 
+/// A change that an earlier run made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LastChange {
+    /// When the server answered, in UTC.
+    pub at: String,
+    /// The run, by its ID in the history.
+    pub run: String,
+    /// What made that run start.
+    pub trigger: String,
+    /// What was done: "added to group Engineering".
+    pub what: String,
+    /// Why it was wanted.
+    pub why: String,
+    /// The approval, where it was held before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved: Option<String>,
+    /// What came of it; `None`: it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+}
+
 /// One group.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -288,6 +319,9 @@ pub struct Group {
     /// What needs manual action.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+    /// What earlier runs changed about it, by the history: the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last_changes: Vec<LastChange>,
 }
 
 /// A group of the organization.
@@ -342,6 +376,7 @@ impl Explanation {
                 person.next_run.changes.named.truncate(rows);
                 person.problems.truncate(rows.max(1));
                 person.record.truncate(rows);
+                person.last_changes.truncate(rows);
                 for member in &mut person.members {
                     if let Some(groups) = &mut member.groups {
                         groups.named.truncate(rows);
@@ -353,6 +388,10 @@ impl Explanation {
                 group.contains.named.truncate(rows);
                 group.next_run.changes.named.truncate(rows);
                 group.problems.truncate(rows.max(1));
+                group.last_changes.truncate(rows);
+            }
+            if let Some(not_found) = &mut self.not_found {
+                not_found.last_changes.truncate(rows);
             }
         }
         self

@@ -71,6 +71,7 @@ pub(super) fn explain(found: &FoundGroup, context: &Context<'_>) -> Group {
             .collect(),
         next_run,
         problems: context.problems(&ids),
+        last_changes: vec![],
     }
 }
 

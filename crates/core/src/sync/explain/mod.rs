@@ -8,11 +8,12 @@
 //! ```text
 //! find      whom and what a question means        chains    ways through nested groups
 //! person    about one person                      group     about one group
-//! next_run  what the plan does about them         document  the answer, as it is kept and sent
-//! text      the answer on a terminal
+//! next_run  what the plan does about them         changes   what earlier runs did about them
+//! document  the answer, as it is kept and sent    text      the answer on a terminal
 //! ```
 
 mod chains;
+mod changes;
 mod document;
 mod find;
 mod group;
@@ -149,6 +150,7 @@ impl Found {
         NotFound {
             meaning,
             nearest: self.nearest.clone(),
+            last_changes: vec![],
         }
     }
 }

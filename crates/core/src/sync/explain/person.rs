@@ -1,6 +1,6 @@
 //! About one person.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::find::{FoundMember, FoundPerson, FoundWay};
 use super::next_run::Subject;
@@ -32,6 +32,15 @@ pub(super) fn explain(found: &FoundPerson, context: &Context<'_>) -> Person {
         .members
         .iter()
         .filter(|member| found.at.is_none() || !member.external_id.as_ref().is_some_and(is_others));
+    let with_prefix: BTreeSet<&ExternalId> = person
+        .map(|person| &person.id)
+        .into_iter()
+        .chain(
+            theirs
+                .clone()
+                .filter_map(|member| member.external_id.as_ref()),
+        )
+        .collect();
     let of_members = theirs
         .clone()
         .filter_map(|member| member.external_id.as_ref());
@@ -101,6 +110,8 @@ pub(super) fn explain(found: &FoundPerson, context: &Context<'_>) -> Person {
         next_run,
         problems: context.problems(&all),
         record,
+        external_ids: (with_prefix.iter()).map(|id| shown(id.as_str())).collect(),
+        last_changes: vec![],
     }
 }
 
@@ -219,7 +230,7 @@ impl About<'_> {
             at.map_or_else(|| shown(group.as_str()), |&at| shown(&groups[at].name))
         };
         let recorded = facts.into_iter().map(|(at, fact)| Recorded {
-            at: at.to_string(),
+            at: at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             what: match fact {
                 Fact::Revoked => "an earlier run revoked the access".to_owned(),
                 Fact::MayBeRevoked => {

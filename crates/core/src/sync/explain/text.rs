@@ -1,8 +1,8 @@
 //! An explanation for a terminal of 80 columns.
 
 use super::{
-    Explanation, Group, GroupMember, InGroup, Linked, List, Member, NextRun, NotFound, Person,
-    Problem, Scope, Verdict,
+    Explanation, Group, GroupMember, InGroup, LastChange, Linked, List, Member, NextRun, NotFound,
+    Person, Problem, Scope, Verdict,
 };
 use crate::text::{lines, one_line};
 
@@ -102,6 +102,7 @@ impl Page {
             "record",
             record.map(|one| format!("{}  {}", one.at, one.what)),
         );
+        self.rows("last changes", person.last_changes.iter().map(last_change));
     }
 
     fn group(&mut self, group: &Group) {
@@ -147,6 +148,7 @@ impl Page {
         );
         self.next_run(&group.next_run);
         self.rows("problems", group.problems.iter().map(problem));
+        self.rows("last changes", group.last_changes.iter().map(last_change));
     }
 
     fn indented(&mut self, text: &str) {
@@ -181,6 +183,13 @@ impl Page {
         if !not_found.nearest.is_empty() {
             self.blank();
             self.rows("nearest", not_found.nearest.iter().cloned());
+        }
+        if !not_found.last_changes.is_empty() {
+            self.blank();
+            self.rows(
+                "last changes",
+                not_found.last_changes.iter().map(last_change),
+            );
         }
     }
 }
@@ -300,6 +309,14 @@ fn group_member(member: &GroupMember) -> String {
 
 fn problem(problem: &Problem) -> String {
     format!("{}: {}", problem.reason, problem.message)
+}
+
+fn last_change(change: &LastChange) -> String {
+    let mut text = format!("{}  {} ({})", change.at, change.what, change.why);
+    for more in change.approved.iter().chain(&change.result) {
+        text.push_str(&format!("; {more}"));
+    }
+    format!("{text}; run {}, {}", change.run, change.trigger)
 }
 
 fn list<T>(list: &List<T>, row: impl Fn(&T) -> String, none: &str) -> impl Iterator<Item = String> {
