@@ -132,6 +132,16 @@ pub fn open_records(text: &str, ours: impl Fn(&Record) -> bool) -> (Vec<Record>,
     (open, others)
 }
 
+/// What one record may cost in memory, in bytes, where each is read by itself.
+const RECORD_MAX: usize = 1 << 20;
+
+/// The records of a history one by one. One that would take much memory is left out: whoever may write the
+/// object could have made it up.
+pub fn records(text: &str) -> impl Iterator<Item = Record> {
+    let lines = text.lines().filter(|line| cost(line) <= RECORD_MAX);
+    lines.filter_map(|line| serde_json::from_str(line).ok())
+}
+
 /// What a record takes in memory, in bytes, at most: its texts, and the structures that hold them, each of
 /// which is an object of the JSON.
 fn cost(line: &str) -> usize {
@@ -247,7 +257,8 @@ pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let span = text.parse::<Span>().ok();
     let days = SpanRelativeTo::days_are_24_hours();
     let length = span.and_then(|span| span.to_duration(days).ok());
-    let earlier = length.and_then(|length| now.checked_sub(length.abs()).ok());
+    let length = length.filter(|length| !length.is_negative());
+    let earlier = length.and_then(|length| now.checked_sub(length).ok());
     earlier
         .ok_or_else(|| "write a time such as 7d or 12h, or a date such as 2026-11-29 (UTC)".into())
 }
@@ -327,7 +338,7 @@ mod tests {
         assert_eq!(at("90m"), "2026-11-29T10:30:00Z");
         assert_eq!(at("2026-11-28"), "2026-11-28T00:00:00Z");
         assert_eq!(at("2026-11-28T01:02:03Z"), "2026-11-28T01:02:03Z");
-        for wrong in ["", "yesterday", "7", "1y"] {
+        for wrong in ["", "yesterday", "7", "1y", "-7d", "7d ago"] {
             assert!(since(wrong, now).unwrap_err().contains("7d"), "{wrong}");
         }
     }
@@ -394,6 +405,7 @@ mod tests {
         let people = vec!["{}"; 1_000_000].join(",");
         let bomb = line(&kept[0]).replacen('{', &format!(r#"{{"added":[{people}],"#), 1);
         assert_eq!(parse(&bomb).records.len(), 1, "it is a record");
+        assert_eq!(records(&format!("{bomb}\n{text}")).count(), 3);
         let (open, others) = open_records(&format!("{bomb}\n{text}"), |_| true);
         assert_eq!((open.len(), others), (2, 1), "without the bomb");
 

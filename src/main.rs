@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     match ended.unwrap_or_else(|error| Err(error.into())) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", cli::explain(&*error));
+            cli::complain(&format!("error: {}", cli::explain(&*error)));
             ExitCode::FAILURE
         }
     }

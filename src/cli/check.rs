@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use super::CliError;
 use super::args::CheckArgs;
 use super::manifests::{Manifests, object_of};
-use super::output::{explain, note, print};
+use super::output::{explain, note, print_text};
 use super::session::{Session, SessionError};
 use crate::fault::Step;
 use crate::text::sanitize;
@@ -19,7 +19,7 @@ pub async fn check(args: &CheckArgs) -> Result<ExitCode, CliError> {
     let mut all_well = true;
     for resource in manifests.resources() {
         let object = object_of(resource);
-        print(&format!("{object}\n"))?;
+        print_text(&format!("{object}\n"))?;
         let well = match Session::open(resource, &manifests) {
             Ok(session) => check_one(&session).await?,
             Err(error) => {
@@ -39,7 +39,7 @@ async fn check_one(session: &Session) -> Result<bool, CliError> {
     };
     let mut well = show(&[settings])?;
     for doubt in &session.policy.doubts {
-        print(&format!(
+        print_text(&format!(
             "  note    settings: {}\n",
             sanitize(&doubt.message)
         ))?;
@@ -51,12 +51,12 @@ async fn check_one(session: &Session) -> Result<bool, CliError> {
         span,
     )
     .await;
-    print(&format!(
+    print_text(&format!(
         "directory {}\n",
         sanitize(&session.source.describe())
     ))?;
     well &= show(&directory)?;
-    print(&format!(
+    print_text(&format!(
         "organization {}\n",
         sanitize(&session.organization.describe())
     ))?;
@@ -79,7 +79,7 @@ pub(super) fn show(steps: &[Step]) -> Result<bool, CliError> {
             Err(why) => (AnsiColor::Red, "FAILED", why),
         };
         let style = Style::new().fg_color(Some(color.into()));
-        print(&format!(
+        print_text(&format!(
             "  {style}{mark:6}{style:#}  {}: {text}\n",
             step.name
         ))?;

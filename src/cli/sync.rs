@@ -8,7 +8,7 @@ use super::CliError;
 use super::args::{OrderArg, SyncArgs};
 use super::confirm::{ask, can_ask};
 use super::manifests::{Manifests, object_of};
-use super::output::{failed, note, print};
+use super::output::{failed, note, print_text};
 use super::plan::document;
 use super::run::{Run, RunFailure};
 use super::session::Session;
@@ -90,7 +90,7 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Synced, NotSynce
     let mut planned = run.plan(approve).await?;
     if !args.yes {
         loop {
-            print(&shown(session, &planned))?;
+            print_text(&shown(session, &planned))?;
             if planned.changes().is_empty() {
                 return Ok(outcome(&run.finish(planned)?));
             }
@@ -118,7 +118,7 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Synced, NotSynce
         let planned = run.plan(approve).await?;
         report = run.apply(planned).await?.after(report);
     }
-    print(&describe_result(session, &report))?;
+    print_text(&describe_result(session, &report))?;
     Ok(outcome(&report))
 }
 

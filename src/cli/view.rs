@@ -1,8 +1,7 @@
 //! A plan on standard output, as it was asked for.
 
-use std::io::{self, IsTerminal as _};
-
 use super::args::{OrderArg, OutputArg, ViewArgs};
+use super::output::width;
 use crate::sync::render::{
     MarkdownOptions, Order, PlanDocument, Selection, TableOptions, html, json, markdown,
     table_in_parts,
@@ -71,13 +70,4 @@ pub fn table_options(all: bool, order: OrderArg) -> TableOptions {
         },
         all_by: "--all",
     }
-}
-
-/// How many columns the terminal has; `None` where standard output is none.
-pub fn width() -> Option<usize> {
-    if !io::stdout().is_terminal() {
-        return None;
-    }
-    let size = terminal_size::terminal_size();
-    Some(size.map_or(80, |(width, _)| usize::from(width.0).max(20)))
 }

@@ -16,7 +16,7 @@ use crate::api::annotations::APPROVE_REMOVALS;
 use crate::api::status::HeldRemovals;
 use crate::cli::args::OrderArg;
 use crate::cli::confirm::{ask, can_ask};
-use crate::cli::output::{explain, print};
+use crate::cli::output::{explain, print_text};
 use crate::cli::view::table_options;
 use crate::sync::render::held_table;
 use crate::text::sanitize;
@@ -26,7 +26,7 @@ pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<ExitCode, 
     let resource = cluster.get(&args.name).await?;
     let status = approvable(&resource, args.digest.as_deref())?;
     let held = Held::of(cluster, &resource).await?;
-    print(&held.text(&resource))?;
+    print_text(&held.text(&resource))?;
     if !held.is_whole && args.digest.is_none() {
         return Err(PluginError::NotNow(format!(
             "not all of the {} held changes can be shown here, and nothing is approved that wasn't seen. \
@@ -54,7 +54,7 @@ pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<ExitCode, 
         }
     }
     approve_held(cluster, &resource, &held.digest).await?;
-    print(&format!(
+    print_text(&format!(
         "{RESOURCE}/{} held changes approved\n",
         resource.name()
     ))?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
-use crate::cli::args::{HistorySelectArgs, ViewArgs};
+use crate::cli::args::{HistorySelectArgs, ViewArgs, length};
 use crate::sync::explain::Question;
 use crate::telemetry::VERSION;
 
@@ -16,7 +16,7 @@ use crate::telemetry::VERSION;
     bin_name = "kubectl directorysync",
     version = VERSION.as_str(),
     after_help = PROGRAM,
-    max_term_width = 100,
+    max_term_width = 80,
     disable_help_subcommand = true,
     subcommand_required = true,
     arg_required_else_help = true
@@ -162,7 +162,7 @@ pub struct PlanArgs {
     #[arg(long)]
     pub refresh: bool,
     /// How long to wait for that
-    #[arg(long, value_name = "TIME", default_value = "10m")]
+    #[arg(long, value_name = "TIME", value_parser = length, allow_hyphen_values = true, default_value = "10m")]
     pub timeout: SignedDuration,
 }
 
@@ -177,7 +177,7 @@ pub struct ExplainArgs {
     #[arg(short, long, value_enum, default_value_t = ExplainOutput::Text, value_name = "FORM", hide_possible_values = true)]
     pub output: ExplainOutput,
     /// How long to wait for the answer
-    #[arg(long, value_name = "TIME", default_value = "10m")]
+    #[arg(long, value_name = "TIME", value_parser = length, allow_hyphen_values = true, default_value = "10m")]
     pub timeout: SignedDuration,
 }
 
@@ -209,7 +209,7 @@ pub struct WaitArgs {
     #[arg(short, long)]
     pub wait: bool,
     /// How long to wait
-    #[arg(long, value_name = "TIME", default_value = "10m", requires = "wait")]
+    #[arg(long, value_name = "TIME", value_parser = length, allow_hyphen_values = true, default_value = "10m", requires = "wait")]
     pub timeout: SignedDuration,
 }
 
@@ -241,7 +241,7 @@ pub struct LogsArgs {
     #[arg(short, long)]
     pub follow: bool,
     /// Only what is at most so old, such as 30m
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = length, allow_hyphen_values = true)]
     pub since: Option<SignedDuration>,
     /// Only the last N lines about the resource
     #[arg(long, value_name = "N", conflicts_with = "follow")]
@@ -285,16 +285,16 @@ pub struct UiArgs {
 
 const PROGRAM: &str = "\
 Examples:
-  kubectl directorysync status -A                 how do all resources stand?
-  kubectl directorysync status staff -n identity  and this one?
-  kubectl directorysync sync staff --wait         sync now, and tell how it went
+  kubectl directorysync status -A           how do all resources stand?
+  kubectl directorysync status staff        and this one?
+  kubectl directorysync sync staff --wait   sync now, and tell how it went
   kubectl directorysync explain staff ann@example.com
-                                                  why is she a member, or not?
-  kubectl directorysync approve staff             look at held changes, and let them go ahead
+                                            why is she a member, or not?
+  kubectl directorysync approve staff       let held changes go ahead
 
-Needs the right to get and list directorysyncs; patch, to change them; get on configmaps, for plans
-and histories;
-list on pods and get on pods/log in the operator's namespace, for logs.";
+Needs the right to get and list directorysyncs; patch, to change them; get on
+configmaps, for plans and histories; list on pods and get on pods/log in the
+operator's namespace, for logs.";
 
 const STATUS: &str = "\
 Examples:
@@ -304,10 +304,12 @@ Examples:
   kubectl directorysync status -A -o name";
 
 const PLAN: &str = "\
-The plan is that of the last run that had anything to do, as the operator left it in the ConfigMap
-or Secret <name>-plan (spec.planStorage). What a run would change now, without any being made, is shown
+The plan is that of the last run that had anything to do, as the operator left
+it in the ConfigMap or Secret <name>-plan (spec.planStorage). What a run would
+change now, without any being made, is shown
 - with mode: Preview by plan --refresh
-- else by kubectl get dsync,secret,configmap -n NAMESPACE -o yaml | directory-sync plan -f -
+- else by kubectl get dsync,secret,configmap -n NAMESPACE -o yaml |
+            directory-sync plan -f -
 
 Examples:
   kubectl directorysync plan staff
@@ -317,8 +319,9 @@ Examples:
   kubectl directorysync plan staff -o json | jq '.held[].email'";
 
 const EXPLAIN: &str = "\
-The operator reads both sides, plans as a run does, and changes nothing; so it also answers while the
-resource is suspended or changes are held. It takes as long as reading both sides does.
+The operator reads both sides, plans as a run does, and changes nothing; so it
+also answers while the resource is suspended or changes are held. It takes as
+long as reading both sides does.
 
 Examples:
   kubectl directorysync explain staff ann@example.com
@@ -330,13 +333,15 @@ Exit codes:
   4  neither side has it";
 
 const HISTORY: &str = "\
-The records are those that the operator keeps in the ConfigMap or Secret <name>-history
-(spec.planStorage), the newest first; the oldest go when it is full. Its log has all of them.
+The records are those that the operator keeps in the ConfigMap or Secret
+<name>-history (spec.planStorage), the newest first; the oldest go when it is
+full. Its log has all of them.
 
 Examples:
   kubectl directorysync history staff --since 7d
   kubectl directorysync history staff --person ann@example.com
-  kubectl directorysync history staff -o json | jq '.[] | select(.action == \"Revoke\")'";
+  kubectl directorysync history staff -o json |
+    jq '.[] | select(.action == \"Revoke\")'";
 
 const SYNC: &str = "\
 Examples:
@@ -347,20 +352,23 @@ Examples:
 Exit codes:
   0  asked for; with --wait: done, the organization is in sync
   1  something failed; the reason is on stderr
-  3  with --wait: done, except for changes that are held until they are approved";
+  3  with --wait: done, except for changes that wait for approval";
 
 const APPROVE: &str = "\
-Approved is exactly what is shown: what changes in the meantime is held again. Where not all of it can
-be shown (the plan can't be read), --digest says that it was looked at elsewhere.
+Approved is exactly what is shown: what changes in the meantime is held again.
+Where not all of it can be shown (the plan can't be read), --digest says that it
+was looked at elsewhere.
 
 Examples:
   kubectl directorysync approve staff
-  kubectl directorysync approve staff --digest 3f1c9a0b62d47e5588a1f0c4d9e27b16 --yes --wait
+  kubectl directorysync approve staff --yes --wait \\
+    --digest 3f1c9a0b62d47e5588a1f0c4d9e27b16
 
 Exit codes: as of sync";
 
 const SUSPEND: &str = "\
-Where Git or Helm owns the resource, it may turn this back: change spec.suspend there, too.
+Where Git or Helm owns the resource, it may turn this back: change spec.suspend
+there, too.
 
 Examples:
   kubectl directorysync suspend staff
@@ -372,10 +380,12 @@ Examples:
   kubectl directorysync logs staff -f --operator-namespace directory-sync";
 
 const UI: &str = "\
-The page has the rights of your kubeconfig. It is served to this machine alone, and the link lets in
-one browser, once. It shows all namespaces, with -n NAME one.
+The page has the rights of your kubeconfig. It is served to this machine alone,
+and the link lets in one browser, once. It shows all namespaces, with -n NAME
+one.
 
-On a machine with other users, add --no-browser: they could read the link where it is handed to the browser.
+On a machine with other users, add --no-browser: they could read the link where
+it is handed to the browser.
 
 Examples:
   kubectl directorysync ui

@@ -179,12 +179,12 @@ fn removals(text: &mut String, held: &HeldRemovals, resource: &Resource) {
         let more = held.total - sample;
         let _ = writeln!(
             text,
-            "  … and {more} more: kubectl directorysync plan {name} -n {namespace}"
+            "  … and {more} more:\n    kubectl directorysync plan {name} -n {namespace}"
         );
     }
     let _ = writeln!(
         text,
-        "  If all of them are right: kubectl directorysync approve {name} -n {namespace} --digest {}",
+        "  If all of them are right:\n    kubectl directorysync approve {name} -n {namespace} --digest {}",
         sanitize(&held.digest)
     );
 }

@@ -49,6 +49,7 @@ use clap::Parser;
 
 pub use error::PluginError;
 
+use crate::cli::output::usage;
 use args::{Command, CommandLine};
 use cluster::Cluster;
 
@@ -92,7 +93,7 @@ pub async fn run(role: Role) -> Result<ExitCode, PluginError> {
     let line = match CommandLine::try_parse() {
         Ok(line) => line,
         Err(help_or_error) => {
-            help_or_error.print()?;
+            usage(&help_or_error)?;
             return Ok(ExitCode::from(u8::from(help_or_error.use_stderr())));
         }
     };

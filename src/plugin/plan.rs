@@ -12,7 +12,7 @@ use super::resource::{Resource, State};
 use super::sync::request;
 use super::wait::{Ended, wait};
 use crate::cli::args::OutputArg;
-use crate::cli::output::print;
+use crate::cli::output::{complain, print, print_text};
 use crate::cli::view::view;
 use crate::text::sanitize;
 
@@ -42,7 +42,7 @@ pub async fn plan(cluster: &Cluster, args: &PlanArgs) -> Result<ExitCode, Plugin
         }));
     };
     if let Some(warning) = published.warning(&resource) {
-        anstream::eprintln!("warning: {}", sanitize(&warning));
+        complain(&format!("warning: {}", sanitize(&warning)));
     }
     let Published {
         document,
@@ -56,12 +56,12 @@ pub async fn plan(cluster: &Cluster, args: &PlanArgs) -> Result<ExitCode, Plugin
     match (args.view.output, which) {
         (OutputArg::Table, Which::Latest) => {
             let eligibility = eligibility(&resource);
-            print(&format!(
+            print_text(&format!(
                 "{name}: plan of the last run that had anything to do, {of_when}; {eligibility}\n{text}"
             ))?;
         }
         (OutputArg::Table, Which::Previous) => {
-            print(&format!(
+            print_text(&format!(
                 "{name}: an earlier plan, {of_when}; {} changes made, {} held\n{text}",
                 index.changes, index.held
             ))?;

@@ -12,9 +12,9 @@ use super::cluster::{Cluster, RESOURCE};
 use super::detail::page;
 use super::error::PluginError;
 use super::resource::Resource;
-use super::table::{Cell, lines};
+use super::table::{self, Cell, lines};
 use super::time::ago;
-use crate::cli::output::print;
+use crate::cli::output::{print, print_text, width};
 use crate::text::sanitize;
 
 /// Shows a table, or all about the one resource that is named.
@@ -35,7 +35,7 @@ pub async fn status(cluster: &Cluster, args: &StatusArgs) -> Result<ExitCode, Pl
             eprintln!("{}", cluster.nothing_there(&args.select));
             return Ok(ExitCode::SUCCESS);
         }
-        (wide, _) => table(
+        (wide, _) => overview(
             &resources,
             args.select.all_namespaces,
             wide.is_some(),
@@ -43,7 +43,10 @@ pub async fn status(cluster: &Cluster, args: &StatusArgs) -> Result<ExitCode, Pl
             now,
         ),
     };
-    print(&text)?;
+    match args.output {
+        None => print_text(&text)?,
+        Some(_) => print(&text)?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -80,7 +83,7 @@ fn yaml(value: &serde_json::Value) -> Result<String, PluginError> {
         .map_err(|error| PluginError::Output(std::io::Error::other(error.to_string())))
 }
 
-fn table(
+fn overview(
     resources: &[Resource],
     namespaces: bool,
     wide: bool,
@@ -100,7 +103,41 @@ fn table(
     for resource in resources {
         rows.push(row(resource, namespaces, wide, now));
     }
+    if let (Some(most), false) = (width(), wide) {
+        fit(&mut rows, most);
+    }
     lines(&rows, 0)
+}
+
+/// Characters of a name that are always shown.
+const NAME_MIN: usize = 10;
+
+/// Takes columns out until the rest fits so many characters: those first that one can wait for. Then names
+/// are cut.
+fn fit(rows: &mut [Vec<Cell>], most: usize) {
+    // NEXT, LAST SYNC and MEMBERS, from the end.
+    for from_end in [1, 1, 2] {
+        if table::width(rows) <= most {
+            return;
+        }
+        for row in rows.iter_mut() {
+            row.remove(row.len() - from_end);
+        }
+    }
+    let too_wide = table::width(rows).saturating_sub(most);
+    // NAMESPACE and NAME, or NAME: before STATE and HELD.
+    let longest = |rows: &[Vec<Cell>], column: usize| {
+        let widths = rows.iter().map(|row| row[column].width());
+        widths.max().unwrap_or_default()
+    };
+    let names = rows.first().map_or(0, Vec::len).saturating_sub(2);
+    let Some(column) = (0..names).max_by_key(|column| longest(rows, *column)) else {
+        return;
+    };
+    let room = longest(rows, column).saturating_sub(too_wide).max(NAME_MIN);
+    for row in rows.iter_mut() {
+        row[column].truncate(room);
+    }
 }
 
 fn row(resource: &Resource, namespaces: bool, wide: bool, now: Timestamp) -> Vec<Cell> {

@@ -10,7 +10,7 @@ use super::error::PluginError;
 use super::resource::Resource;
 use super::sync::Tally;
 use crate::cli::explain;
-use crate::cli::output::print;
+use crate::cli::output::{complain, print_text};
 
 /// Sets `spec.suspend` of each; those that fail don't keep the others from it.
 pub async fn suspend(
@@ -23,19 +23,19 @@ pub async fn suspend(
     for resource in cluster.select_some(these).await? {
         let name = resource.name();
         if resource.is_suspended() == suspend {
-            print(&format!("{RESOURCE}/{name} {done} already\n"))?;
+            print_text(&format!("{RESOURCE}/{name} {done} already\n"))?;
             continue;
         }
         match set_suspend(cluster, &resource, suspend).await {
-            Ok(()) => print(&format!("{RESOURCE}/{name} {done}\n"))?,
+            Ok(()) => print_text(&format!("{RESOURCE}/{name} {done}\n"))?,
             Err(error) => tally.fail(&resource, &explain(&error)),
         }
         if let Some(owner) = resource.owner() {
-            eprintln!(
+            complain(&format!(
                 "note: {} is managed by {owner}, which may turn this back: change spec.suspend at its \
                  source, too",
                 resource.full_name()
-            );
+            ));
         }
     }
     Ok(tally.code())

@@ -13,7 +13,7 @@ use super::resource::Resource;
 use super::wait::{Awaited, Ended, wait};
 use crate::api::annotations::SYNC_REQUESTED_AT;
 use crate::cli::explain;
-use crate::cli::output::print;
+use crate::cli::output::{complain, print_text};
 use crate::controller::requests::sync_request;
 
 /// Where changes are held until they are approved, as of `directory-sync sync`.
@@ -27,7 +27,7 @@ pub async fn sync(cluster: &Cluster, args: &SyncArgs) -> Result<ExitCode, Plugin
     for resource in &resources {
         match request(cluster, resource).await {
             Ok(awaited) => {
-                print(&format!("{RESOURCE}/{} sync requested\n", resource.name()))?;
+                print_text(&format!("{RESOURCE}/{} sync requested\n", resource.name()))?;
                 asked.push((resource, awaited));
             }
             Err(error) => tally.fail(resource, &explain(&error)),
@@ -63,10 +63,12 @@ impl Tally {
         timeout: SignedDuration,
     ) -> Result<(), PluginError> {
         match wait(cluster, resource, awaited, timeout).await {
-            Ok(Ended::Done(message)) => print(&format!("{}: {message}\n", resource.full_name()))?,
+            Ok(Ended::Done(message)) => {
+                print_text(&format!("{}: {message}\n", resource.full_name()))?
+            }
             Ok(Ended::Held(message)) => {
                 self.held = true;
-                print(&format!("{}: {message}\n", resource.full_name()))?;
+                print_text(&format!("{}: {message}\n", resource.full_name()))?;
             }
             Ok(Ended::Failed(why)) => self.fail(resource, &why),
             Err(error) => self.fail(resource, &explain(&error)),
@@ -77,7 +79,7 @@ impl Tally {
     /// Tells that one failed.
     pub fn fail(&mut self, resource: &Resource, why: &str) {
         self.failed = true;
-        anstream::eprintln!("error: {}: {why}", resource.full_name());
+        complain(&format!("error: {}: {why}", resource.full_name()));
     }
 
     /// The exit code of them all.

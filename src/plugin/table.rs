@@ -2,6 +2,8 @@
 
 use anstyle::Style;
 
+use crate::text::truncate;
+
 /// Spaces between two columns.
 const GAP: usize = 3;
 
@@ -18,6 +20,18 @@ impl Cell {
             text: text.into(),
             style,
         }
+    }
+}
+
+impl Cell {
+    /// How many characters it has.
+    pub fn width(&self) -> usize {
+        self.text.chars().count()
+    }
+
+    /// Cuts it to so many characters.
+    pub fn truncate(&mut self, max: usize) {
+        self.text = truncate(&self.text, max);
     }
 }
 
@@ -51,6 +65,14 @@ pub fn lines(rows: &[Vec<Cell>], indent: usize) -> String {
         text.push('\n');
     }
     text
+}
+
+/// The characters of the longest line.
+pub fn width(rows: &[Vec<Cell>]) -> usize {
+    let shown = lines(rows, 0);
+    let shown = anstream::adapter::strip_str(&shown).to_string();
+    let widths = shown.lines().map(|line| line.chars().count());
+    widths.max().unwrap_or_default()
 }
 
 #[cfg(test)]

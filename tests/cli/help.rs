@@ -3,9 +3,9 @@ use std::path::Path;
 use crate::lab::run;
 
 /// What fits a screen without scrolling, with room for the prompt.
-const SCREEN: usize = 60;
+const SCREEN: usize = 66;
 /// The operator has a flag for each limit of the process, and its command line is written by the chart.
-const OPERATOR: usize = 80;
+const OPERATOR: usize = 90;
 
 #[tokio::test]
 async fn help_says_what_it_said_before_or_somebody_meant_to_change_it() {
@@ -23,6 +23,8 @@ async fn help_says_what_it_said_before_or_somebody_meant_to_change_it() {
             SCREEN
         };
         assert!(lines <= most, "{command} --help has {lines} lines");
+        let longest = ran.stdout.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(80), "{command} --help: {ran}");
         let name = if command.is_empty() {
             "directory-sync"
         } else {
@@ -51,6 +53,34 @@ async fn the_version_and_the_definition_need_nothing_else() {
         .await
         .ends_with(0)
         .prints("kind: CustomResourceDefinition");
+}
+
+#[tokio::test]
+async fn what_a_script_leaves_empty_or_negative_is_refused_and_never_means_everything() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for line in [
+        "plan -f x.yaml --person=",
+        "plan -f x.yaml --group=",
+        "history -f x.yaml --person=",
+        "history -f x.yaml --group=",
+        "history -f x.yaml --run=",
+    ] {
+        run(here, line, &[])
+            .await
+            .ends_with(1)
+            .complains("is empty");
+    }
+    for since in ["--since=-7d", "--since -7d"] {
+        let line = format!("history -f x.yaml {since}");
+        let ran = run(here, &line, &[]).await.ends_with(1);
+        ran.complains("write a time such as 7d");
+    }
+    let ran = run(here, "healthy --timeout=-1s", &[]).await.ends_with(1);
+    ran.complains("write a length of time such as 90s");
+
+    let long = format!("explain -f x.yaml {}", "x".repeat(10_000));
+    let ran = run(here, &long, &[]).await.ends_with(1);
+    assert!(ran.stderr.len() < 2_000, "{ran}");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod help;
 mod history;
 mod plan;
 mod record;
+mod screens;
 mod secrecy;
 mod sync;
 mod vaultwarden;

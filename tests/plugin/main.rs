@@ -13,5 +13,6 @@ mod operator_logs;
 mod page;
 mod planning;
 mod refusals;
+mod screens;
 mod suspending;
 mod syncing;

@@ -16,7 +16,7 @@ use crate::kubectl::plugin;
 use directory_sync_testing::world::*;
 
 /// What a kubelet does for `kubectl logs`: answers with what the container wrote.
-async fn kubelet(log: String) -> u16 {
+pub async fn kubelet(log: String) -> u16 {
     let authority = Authority::new("directory-sync lab: kubelet").unwrap();
     let identity = authority.server(&[]).unwrap();
     let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
@@ -55,7 +55,7 @@ async fn kubelet(log: String) -> u16 {
 }
 
 /// A node whose kubelet listens on this port, and the operator's pod on it.
-fn deploy(world: &World, port: u16) {
+pub fn deploy(world: &World, port: u16) {
     let node = &world.namespace;
     let status = json!({
         "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],

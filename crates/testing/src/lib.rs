@@ -9,6 +9,7 @@ pub mod hostile;
 mod http;
 pub mod manifests;
 pub mod ran;
+pub mod screens;
 mod seen;
 mod setup;
 mod source;

@@ -61,24 +61,29 @@ impl World {
     /// The same with a directory that sends changes as they are made.
     pub async fn with_signals(purpose: &str) -> Self {
         let config = organization::Config::cloud();
-        Self::with_directory(purpose, config, Slapd::options().tells_changes()).await
+        let namespace = prepared().namespace(purpose).unwrap();
+        Self::of(namespace, config, Slapd::options().tells_changes()).await
     }
 
     /// A world whose organization is configured so.
     pub async fn with(purpose: &str, config: organization::Config) -> Self {
-        Self::with_directory(purpose, config, Slapd::options()).await
+        let namespace = prepared().namespace(purpose).unwrap();
+        Self::of(namespace, config, Slapd::options()).await
     }
 
-    async fn with_directory(
-        purpose: &str,
-        config: organization::Config,
-        directory: SlapdOptions,
-    ) -> Self {
+    /// The same in a namespace of this very name, which only one test of a process can have.
+    pub async fn in_namespace(name: &str, config: organization::Config) -> Self {
+        prepared()
+            .run_kubectl(&["create", "namespace", name])
+            .unwrap();
+        Self::of(name.to_owned(), config, Slapd::options()).await
+    }
+
+    async fn of(namespace: String, config: organization::Config, directory: SlapdOptions) -> Self {
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
         let server = prepared();
-        let namespace = server.namespace(purpose).unwrap();
         // Operators of all tests share one namespace for their Leases.
         let config = organization::Config {
             organization_id: new_organization_id(),

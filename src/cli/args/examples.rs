@@ -2,23 +2,26 @@
 
 pub const PROGRAM: &str = "\
 Examples:
-  directory-sync check -f staff.yaml              is everything reachable and allowed?
-  directory-sync plan -f staff.yaml               what would a sync change?
-  directory-sync sync -f staff.yaml               do it, once
+  directory-sync check -f staff.yaml         is all reachable and allowed?
+  directory-sync plan -f staff.yaml          what would a sync change?
+  directory-sync sync -f staff.yaml          do it, once
   directory-sync explain -f staff.yaml ann@example.com
-                                                  why is she a member, or not?
-  directory-sync adopt --from data.json           come from Bitwarden's Directory Connector
-  directory-sync crds | kubectl apply -f -        prepare a cluster for the operator
+                                             why is she a member, or not?
+  directory-sync adopt --from data.json      come from the Directory Connector
+  directory-sync crds | kubectl apply -f -   prepare a cluster
 
-plan, sync, explain and check need no cluster: they read the same manifests that are applied to one.";
+plan, sync, explain and check need no cluster: they read the same manifests
+that are applied to one.";
 
 pub const PLAN: &str = "\
-Several resources are planned one after another; choose with --namespace and --name.
+Several resources are planned one after another; choose with --namespace and
+--name.
 
 Examples:
   directory-sync plan -f staff.yaml -f secrets/
-  directory-sync plan -f staff.yaml --secret-dir /run/secrets -o html > plan.html
-  kubectl get directorysync,secret,configmap -n identity -o yaml | directory-sync plan -f -
+  directory-sync plan -f staff.yaml --secret-dir /run/secrets -o html > p.html
+  kubectl get dsync,secret,configmap -n identity -o yaml |
+    directory-sync plan -f -
 
 Exit codes:
   0  the plan was made (with --detailed-exitcode: and there is nothing to do)
@@ -26,14 +29,15 @@ Exit codes:
   2  with --detailed-exitcode: changes are pending";
 
 pub const EXPLAIN: &str = "\
-Reads both sides as plan does. Says whether the directory has the person or group, whether it is in
-scope or which rule leaves it out, through which groups somebody is in a group, what the organization
-has, and what the next run does. Several resources are asked one after another.
+Reads both sides as plan does. Says whether the directory has the person or
+group, whether it is in scope or which rule leaves it out, through which groups
+somebody is in a group, what the organization has, what the next run does, and
+what earlier syncs changed. Several resources are asked one after another.
 
 Examples:
   directory-sync explain -f staff.yaml ann@example.com
   directory-sync explain -f staff.yaml Engineering
-  directory-sync explain -f staff.yaml cn=ann,ou=people,dc=example,dc=com -o json
+  directory-sync explain -f staff.yaml cn=ann,dc=example,dc=com -o json
 
 Exit codes:
   0  explained
@@ -41,15 +45,17 @@ Exit codes:
   4  neither side of any resource has it";
 
 pub const SYNC: &str = "\
-On a terminal the changes are shown and confirmed first. Then both sides are read again: exactly
-what was confirmed is done, and where that would be something else by now, it is shown again.
-Elsewhere --yes is needed. Changes past one of the resource's limits are held: none of them is
-made until their digest is approved.
+On a terminal the changes are shown and confirmed first. Then both sides are
+read again: exactly what was confirmed is done, and where that would be
+something else by now, it is shown again. Elsewhere --yes is needed. Changes
+past one of the resource's limits are held: none of them is made until their
+digest is approved.
 
 Examples:
   directory-sync sync -f staff.yaml
   directory-sync sync -f staff.yaml --yes --quiet
-  directory-sync sync -f staff.yaml --yes --approve 3f1c9a0b62d47e5588a1f0c4d9e27b16
+  directory-sync sync -f staff.yaml --yes \\
+    --approve 3f1c9a0b62d47e5588a1f0c4d9e27b16
 
 Exit codes:
   0  done; the organization is in sync with the directory
@@ -57,15 +63,17 @@ Exit codes:
   3  done, except for changes that are held until they are approved";
 
 pub const HISTORY: &str = "\
-Reads the state folder, where sync notes each change that it sends; it asks neither side.
+Reads the state folder, where sync notes each change that it sends; it asks
+neither side.
 
 Examples:
   directory-sync history -f staff.yaml --person ann@example.com
-  directory-sync history -f staff.yaml --since 7d -o json | jq '.[].person.email'";
+  directory-sync history -f staff.yaml --since 7d -o json |
+    jq '.[].person.email'";
 
 pub const CHECK: &str = "\
-Changes nothing. Tries to reach, trust, authenticate and read on both sides, and prints one line
-for each step with what was seen, or what failed and what to do.
+Changes nothing. Tries to reach, trust, authenticate and read on both sides, and
+prints one line for each step with what was seen, or what failed and what to do.
 
 Examples:
   directory-sync check -f staff.yaml
@@ -76,27 +84,31 @@ Exit codes:
   1  a step failed";
 
 pub const ADOPT: &str = "\
-Reads the settings of the connector's desktop program or command line, and asks neither side. Writes a
-DirectorySync, its Secrets, and a page that says what is different in meaning, setting by setting.
+Reads the settings of the connector's desktop program or command line, and asks
+neither side. Writes a DirectorySync, its Secrets, and a page that says what is
+different in meaning, setting by setting.
 
 Examples:
   directory-sync adopt --from data.json --name staff
-  directory-sync adopt --from data.json --secrets external-secrets --secret-store vault
+  directory-sync adopt --from data.json --secrets external-secrets \\
+    --secret-store vault
   LDAP_PASSWORD=… directory-sync adopt --secret-env directory=LDAP_PASSWORD
   directory-sync adopt --from data.json --compare staff
                                                   who would differ, and why?
 
 Exit codes:
   0  written; what is missing is on stderr
-  1  something can't be taken over, and nothing was written; the reason is on stderr";
+  1  something can't be taken over, and nothing was written; the reason is on
+     stderr";
 
 pub const OPERATOR: &str = "\
-Connects as kubectl does: with the pod's service account, or KUBECONFIG. Traces are sent over
-OTLP (http/protobuf) where OTEL_EXPORTER_OTLP_ENDPOINT is set; the other OTEL_* variables count.
+Connects as kubectl does: with the pod's service account, or KUBECONFIG. Traces
+are sent over OTLP (http/protobuf) where OTEL_EXPORTER_OTLP_ENDPOINT is set; the
+other OTEL_* variables count.
 
 Examples:
   directory-sync operator --leader-elect
-  directory-sync operator --watch-namespaces identity,hr --log-level debug --log-format text
+  directory-sync operator --watch-namespaces identity,hr --log-level debug
   directory-sync operator --label-selector shard=a --leader-elect
 
 Exit codes:
@@ -104,10 +116,11 @@ Exit codes:
   1  the operator can't run; the reason is on stderr";
 
 pub const HEALTHY: &str = "\
-Needs no rights in the cluster: everybody who may connect may ask what it serves.
+Needs no rights in the cluster: everybody who may connect may ask what it
+serves.
 
 Examples:
-  directory-sync healthy --url http://directory-sync.directory-sync:8080 --timeout 60s
+  directory-sync healthy --url http://directory-sync.directory-sync:8080
 
 Exit codes:
   0  the operator is ready, and DirectorySync is served

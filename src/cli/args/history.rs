@@ -20,16 +20,16 @@ pub struct HistoryArgs {
 #[command(next_help_heading = "Options")]
 pub struct HistorySelectArgs {
     /// Only about this person: an external id, a member's id, or an email or a part of it
-    #[arg(long, value_name = "PERSON")]
+    #[arg(long, value_name = "PERSON", value_parser = super::some_text)]
     pub person: Option<String>,
     /// Only about this group: an external id, a group's id, or a name or a part of it
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", value_parser = super::some_text)]
     pub group: Option<String>,
     /// Only this run; the first digits of its id are enough
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", value_parser = super::some_text)]
     pub run: Option<String>,
     /// Nothing older: a time such as 7d or 12h, or a date such as 2026-11-29
-    #[arg(long, value_name = "TIME", value_parser = not_older)]
+    #[arg(long, value_name = "TIME", value_parser = not_older, allow_hyphen_values = true)]
     pub since: Option<Timestamp>,
     /// Don't shorten lists of people on a terminal
     #[arg(long)]

@@ -11,6 +11,7 @@ mod vendor_urls;
 mod view;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
 
 pub use adopt::{AdoptArgs, SecretsForm};
 pub use healthy::HealthyArgs;
@@ -23,6 +24,7 @@ pub use view::{OrderArg, OutputArg, ViewArgs};
 
 use crate::sync::explain::{QUESTION_MAX, Question};
 use crate::sync::guard::Digest;
+use crate::sync::render::NamePattern;
 use crate::telemetry::{LogFilter, VERSION};
 
 /// Where a command's own flags stand, after those it shares with others.
@@ -34,7 +36,7 @@ const OPTIONS: &str = "Options";
     name = "directory-sync",
     version = VERSION.as_str(),
     after_help = examples::PROGRAM,
-    max_term_width = 100,
+    max_term_width = 80,
     disable_help_subcommand = true,
     subcommand_required = true,
     arg_required_else_help = true
@@ -141,6 +143,30 @@ pub struct SyncArgs {
     pub state: StateArgs,
     #[command(flatten)]
     pub progress: ProgressArgs,
+}
+
+/// A length of time such as `10m`. What is before now, or no time at all, is never meant.
+pub(crate) fn length(text: &str) -> Result<SignedDuration, String> {
+    let length = text.trim().parse::<SignedDuration>();
+    length
+        .ok()
+        .filter(|length| !length.is_negative())
+        .ok_or_else(|| "write a length of time such as 90s, 10m or 2h".into())
+}
+
+/// Some text: an empty one is a variable of a script that isn't set, and would choose everything.
+pub(crate) fn some_text(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("is empty: name something, or leave the flag out".into()),
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// As [`some_text`], with `*` for any characters.
+pub(crate) fn some_pattern(text: &str) -> Result<NamePattern, String> {
+    some_text(text)?
+        .parse()
+        .map_err(|error: std::convert::Infallible| match error {})
 }
 
 /// A digest as it is printed: anything else could never approve what is held.

@@ -16,10 +16,10 @@ pub struct ViewArgs {
     #[arg(help_heading = super::OPTIONS, long, value_enum, default_value_t = OrderArg::Action, hide_possible_values = true, value_name = "ORDER")]
     pub order: OrderArg,
     /// Only about this person: an email, an ID, or *-pattern
-    #[arg(help_heading = super::OPTIONS, long, value_name = "PERSON")]
+    #[arg(help_heading = super::OPTIONS, long, value_name = "PERSON", value_parser = super::some_pattern)]
     pub person: Vec<NamePattern>,
     /// Only about this group: a name, an ID, or *-pattern
-    #[arg(help_heading = super::OPTIONS, long, value_name = "GROUP")]
+    #[arg(help_heading = super::OPTIONS, long, value_name = "GROUP", value_parser = super::some_pattern)]
     pub group: Vec<NamePattern>,
     /// Only these changes, such as Revoke,UpdateGroup
     #[arg(help_heading = super::OPTIONS, long, value_name = "ACTION", value_delimiter = ',', value_parser = action)]

@@ -187,6 +187,10 @@ impl Session {
             return Err(Refusal::Method);
         }
         let sends = *method == Method::POST;
+        // A preview of a link asks for its head, and would use it up.
+        if path == OPEN && *method == Method::HEAD {
+            return Err(Refusal::Method);
+        }
         // The link is opened from anywhere: a terminal, a chat with oneself.
         if path == OPEN && !sends {
             return Ok(());
@@ -392,6 +396,13 @@ mod tests {
         }
         assert_eq!(session.check_form(session.form_token()), Ok(()));
         assert_eq!(session.check_form(""), Err(Refusal::Form));
+        let open = |method: &Method| session.check(method, OPEN, &headers(&[host]));
+        assert_eq!(open(&Method::GET), Ok(()));
+        assert_eq!(
+            open(&Method::HEAD),
+            Err(Refusal::Method),
+            "a link's preview"
+        );
         let put = session.check(&Method::PUT, "/x", &headers(&[host, ("cookie", &cookie)]));
         assert_eq!(put, Err(Refusal::Method));
     }

@@ -18,7 +18,21 @@ use super::Page;
 use super::shown::HOSTILE;
 
 /// A browser; `None`, after saying so, where there is none.
-async fn browser(test: &str, driver: Result<WebDriver, LabError>, dark: bool) -> Option<Browser> {
+pub async fn browser(
+    test: &str,
+    driver: Result<WebDriver, LabError>,
+    dark: bool,
+) -> Option<Browser> {
+    browser_with(test, driver, dark, json!({})).await
+}
+
+/// The same with these preferences.
+pub async fn browser_with(
+    test: &str,
+    driver: Result<WebDriver, LabError>,
+    dark: bool,
+    preferences: Value,
+) -> Option<Browser> {
     let driver = or_skip(test, driver)?;
     let mut arguments = WebDriver::arguments();
     arguments.push("--blink-settings=preferredColorScheme=1");
@@ -26,7 +40,7 @@ async fn browser(test: &str, driver: Result<WebDriver, LabError>, dark: bool) ->
         arguments.pop();
         arguments.push("--blink-settings=preferredColorScheme=0");
     }
-    let capabilities = json!({"goog:chromeOptions": {"args": arguments}});
+    let capabilities = json!({"goog:chromeOptions": {"args": arguments, "prefs": preferences}});
     let capabilities = capabilities.as_object().unwrap().clone();
     let client = ClientBuilder::new(HttpConnector::new())
         .capabilities(capabilities)
@@ -40,13 +54,14 @@ async fn browser(test: &str, driver: Result<WebDriver, LabError>, dark: bool) ->
     })
 }
 
-struct Browser {
-    client: Client,
+/// A browser with one page.
+pub struct Browser {
+    pub client: Client,
     _driver: WebDriver,
 }
 
 impl Browser {
-    async fn open(&self, address: &str) {
+    pub async fn open(&self, address: &str) {
         self.client.goto(address).await.unwrap();
     }
 
@@ -56,7 +71,7 @@ impl Browser {
         found.unwrap().click().await.unwrap();
     }
 
-    async fn text(&self) -> String {
+    pub async fn text(&self) -> String {
         // Between two pages there is none.
         let script = "return document.body ? document.body.innerText : ''";
         let text = self.client.execute(script, vec![]).await;
@@ -77,7 +92,7 @@ impl Browser {
     }
 
     /// Waits until the filter says so many.
-    async fn until_count(&self, count: &str) {
+    pub async fn until_count(&self, count: &str) {
         let script = "return document.getElementById('count').textContent";
         let waiting = async {
             while self.run(script).await != count {
@@ -89,12 +104,12 @@ impl Browser {
         }
     }
 
-    async fn run(&self, script: &str) -> Value {
+    pub async fn run(&self, script: &str) -> Value {
         self.client.execute(script, vec![]).await.unwrap()
     }
 
     /// Nothing that came from elsewhere ran, and nothing sticks out to the side.
-    async fn is_unharmed(&self) {
+    pub async fn is_unharmed(&self) {
         assert_eq!(self.run("return window.harmed === undefined").await, true);
         let wider =
             "return document.documentElement.scrollWidth - document.documentElement.clientWidth";

@@ -2,6 +2,7 @@
 
 mod acting;
 mod browser;
+mod file;
 mod guarded;
 mod shown;
 

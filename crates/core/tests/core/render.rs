@@ -362,7 +362,7 @@ fn markdown_names_as_many_members_as_it_is_told_to_and_counts_the_others() {
 fn a_name_cannot_break_out_of_markdown_nor_mention_anybody() {
     let directory = directory().person("ann", "ann@example.com").group(
         "g",
-        "a|b `c` <script>\n# d [x](javascript:y) @admins https://evil.example www.evil.example",
+        "a|b `c` <script>\n# d [x](javascript:y) @admins https://evil.example www.evil.example $x$",
         &["ann"],
     );
     let run = sync(&directory, &mut organization(), &policy());
@@ -371,7 +371,7 @@ fn a_name_cannot_break_out_of_markdown_nor_mention_anybody() {
     assert_eq!(
         line,
         "| a\\|b \\`c\\` &lt;script&gt; \\# d \\[x\\](javascript:y) @<!-- -->admins https&#58;//evil.example \
-         www&#46;evil.example | g | new in the directory; 1 member<br>+ ann@example.com |"
+         www&#46;evil.example &#36;x&#36; | g | new in the directory; 1 member<br>+ ann@example.com |"
     );
 }
 

@@ -228,6 +228,8 @@ fn escape(text: &str) -> String {
                 escaped.push('\\');
                 escaped.push(c);
             }
+            // GitHub and GitLab show what stands between two of them as a formula.
+            '$' => escaped.push_str("&#36;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
