@@ -157,9 +157,9 @@ pub async fn explained(
     mut explanation: Explanation,
 ) -> Explanation {
     match read(client, object, storage).await {
-        Ok(text) => {
+        Ok(kept) => {
             run_blocking(move || {
-                explanation.add_changes(lines::records(&text));
+                explanation.add_changes(lines::records(&kept.text));
                 explanation
             })
             .await
