@@ -8,6 +8,7 @@
 //! session     one resource with both its sides, ready to run
 //! run         a run of it, with progress and Ctrl-C
 //! history     what earlier runs changed
+//! undo        takes one of them back
 //! healthy     whether such an operator is up
 //! limits      what holds for every connection
 //! operator    the operator until it is stopped by a signal
@@ -36,6 +37,7 @@ mod run;
 mod session;
 mod state;
 mod sync;
+mod undo;
 pub(crate) mod view;
 
 use std::process::ExitCode;
@@ -71,6 +73,9 @@ pub enum CliError {
         "there is no terminal to confirm the changes on: look at them with plan, then add --yes"
     )]
     Unconfirmed,
+    /// A form for programs, and a question for people.
+    #[error("with -o json nobody is asked: add --dry-run to look at it, or --yes to have it done")]
+    JsonUnconfirmed,
     /// The way to the cluster.
     #[error(
         "no cluster to work in: run in a pod, or name one by KUBECONFIG (without a cluster there are \
@@ -116,6 +121,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Explain(args) => explain::explain(&args).await,
         Command::Sync(args) => sync::sync(&args).await,
         Command::History(args) => history::history(&args).await,
+        Command::Undo(args) => undo::undo(&args).await,
         Command::Healthy(args) => healthy::healthy(args).await,
         Command::Operator(args) => operator::operator(args).await,
     }

@@ -27,6 +27,7 @@ use crate::sync::planned::Planned;
 use crate::sync::progress::Progress;
 use crate::sync::report::Report;
 use crate::sync::run::{RunError, RunOptions, State, plan};
+use crate::sync::run_undo::{PlannedUndo, UndoError, UndoRequest, plan_undo};
 use crate::text::sanitize;
 
 /// Runs of one resource, each of which knows what the one before saw.
@@ -50,6 +51,9 @@ pub enum RunFailure {
     /// The state folder couldn't be read or written.
     #[error(transparent)]
     State(#[from] StateError),
+    /// There is nothing to undo, or it can't be.
+    #[error(transparent)]
+    Undo(#[from] UndoError),
     /// The handlers of SIGINT and SIGTERM couldn't be installed.
     #[error("can't listen for signals")]
     Signals(#[from] io::Error),
@@ -74,12 +78,9 @@ impl<'a> Run<'a> {
         let object = session.object.to_string();
         let records = RecordsFile::of(state_args, session.organization.organization_id())?;
         state.history.resume(records.open_records(&object));
-        state.history.start(RunInfo {
-            id: RunId::at(Timestamp::now()),
-            trigger: RunTrigger::Command,
-            approved_by: user().map(Into::into),
-            directory_sync: Some(object.into()),
-        });
+        state
+            .history
+            .start(run_info(&object, RunTrigger::Command, None));
         Ok(Self {
             session,
             state,
@@ -114,6 +115,42 @@ impl<'a> Run<'a> {
         self.keep_history();
         self.kept
             .begin(&self.state.ledger, &self.state.memberships)?;
+        Ok(planned)
+    }
+
+    /// Plans what takes an earlier run back, by the records of the state folder. The directory isn't read.
+    pub async fn plan_undo(
+        &mut self,
+        request: &UndoRequest,
+        approve: Option<&Digest>,
+    ) -> Result<PlannedUndo, RunFailure> {
+        let approval = approve.map(|digest| Approval {
+            digest: digest.clone(),
+        });
+        let progress = Progress::default();
+        let stop = CancellationToken::new();
+        let options = RunOptions {
+            approval: approval.as_ref(),
+            ..RunOptions::new(&progress, &stop)
+        };
+        let Session {
+            organization,
+            policy,
+            object,
+            ..
+        } = self.session;
+        let records = self.records.read()?.records;
+        let own = object.to_string();
+        let records = (records.as_slice(), Some(own.as_str()));
+        let state = &mut self.state;
+        let planning = plan_undo(organization, policy, state, &options, records, request);
+        let planning = with_progress(self.quiet, &progress, planning).instrument(object.span());
+        let planned = stopped_by_signal(&stop, planning).await??;
+        self.keep_history();
+        let run = Some(planned.run.clone());
+        self.state
+            .history
+            .start(run_info(&own, RunTrigger::Undo, run));
         Ok(planned)
     }
 
@@ -208,6 +245,16 @@ impl<'a> Run<'a> {
         self.kept
             .save(&self.state.ledger, &self.state.memberships)?;
         Ok(report)
+    }
+}
+
+fn run_info(object: &str, trigger: RunTrigger, undoes: Option<RunId>) -> RunInfo {
+    RunInfo {
+        id: RunId::at(Timestamp::now()),
+        trigger,
+        approved_by: user().map(Into::into),
+        undoes,
+        directory_sync: Some(object.into()),
     }
 }
 

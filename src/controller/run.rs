@@ -194,6 +194,7 @@ impl Run<'_> {
             id: RunId::at(started),
             trigger: self.trigger,
             approved_by: approved_by.map(|manager| sanitize(manager).into()),
+            undoes: None,
             directory_sync: None,
         });
         let mut watching = self.watch(watchdog, permit, &progress, stop);

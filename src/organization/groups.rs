@@ -1,5 +1,8 @@
 //! Requests that create, change and delete single groups.
 
+use std::collections::HashMap;
+
+use futures::{StreamExt as _, stream};
 use reqwest::Method;
 use uuid::Uuid;
 
@@ -7,7 +10,9 @@ use crate::directory::ExternalId;
 use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
 use crate::organization::error::COLLECTIONS_UNKNOWN;
+use crate::organization::read::SIDE_BY_SIDE;
 use crate::organization::wire::{FullGroup, GroupMembers, GroupUpdate};
+use crate::sync::history::CollectionAccess;
 use crate::text::sanitize;
 
 /// One group with access to thousands of collections.
@@ -58,6 +63,51 @@ impl OrganizationClient {
         self.change_group(group, GroupChange::Name(name)).await
     }
 
+    /// Gives the members of a group access to collections, beside what they have; everything else stays.
+    ///
+    /// # Errors
+    /// As for [`Self::relink_group`]; [`OrganizationError::Refused`] also where one of the collections isn't
+    /// there any more.
+    pub async fn give_collections(
+        &self,
+        group: Uuid,
+        collections: &[CollectionAccess],
+    ) -> Result<(), OrganizationError> {
+        self.change_group(group, GroupChange::Collections(collections))
+            .await
+    }
+
+    /// To which collections groups give access; those are left out that are gone, or of which the server
+    /// doesn't tell.
+    ///
+    /// # Errors
+    /// As for [`Self::memberships`].
+    pub async fn collections(
+        &self,
+        groups: &[Uuid],
+    ) -> Result<HashMap<Uuid, Vec<CollectionAccess>>, OrganizationError> {
+        let mut found = HashMap::with_capacity(groups.len());
+        let mut answers = stream::iter(groups.iter().copied())
+            .map(|id| async move { (id, self.group(id).await) })
+            .buffer_unordered(SIDE_BY_SIDE);
+        while let Some((id, group)) = answers.next().await {
+            match group {
+                Ok(group) => {
+                    found.extend(group.access().map(|access| (id, access)));
+                }
+                Err(OrganizationError::Gone { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    async fn group(&self, group: Uuid) -> Result<FullGroup, OrganizationError> {
+        let path = format!("/public/groups/{group}");
+        let get = self.call(Method::GET, &path, "GET /public/groups/{id}");
+        self.json(&get, GROUP_MAX).await
+    }
+
     async fn change_group(
         &self,
         group: Uuid,
@@ -65,8 +115,7 @@ impl OrganizationClient {
     ) -> Result<(), OrganizationError> {
         self.can("change a single group")?;
         let path = format!("/public/groups/{group}");
-        let get = self.call(Method::GET, &path, "GET /public/groups/{id}");
-        let before: FullGroup = self.json(&get, GROUP_MAX).await?;
+        let before = self.group(group).await?;
         if change.is_seen_in(&before) {
             return Ok(());
         }
@@ -89,12 +138,19 @@ impl OrganizationClient {
             what: what(),
             answer: COLLECTIONS_UNKNOWN.into(),
         })?;
+        let mut access = collections.to_vec();
+        if let GroupChange::Collections(given) = change {
+            let has = before.access().unwrap_or_default();
+            let new = given.iter().filter(|one| has.iter().all(|had| had.id != one.id));
+            access.extend(new.map(|one| serde_json::json!(one)));
+        }
         let mut update = GroupUpdate {
             name: &before.name,
             external_id: before.external_id.as_deref(),
-            collections,
+            collections: &access,
         };
         match change {
+            GroupChange::Collections(_) => {}
             GroupChange::ExternalId { to, .. } => update.external_id = Some(to.as_str()),
             GroupChange::Name(name) => update.name = name,
         }
@@ -144,6 +200,7 @@ enum GroupChange<'a> {
         to: &'a ExternalId,
     },
     Name(&'a str),
+    Collections(&'a [CollectionAccess]),
 }
 
 impl GroupChange<'_> {
@@ -151,6 +208,7 @@ impl GroupChange<'_> {
         match self {
             Self::ExternalId { .. } => "the new external id",
             Self::Name(_) => "the new name",
+            Self::Collections(_) => "access to collections",
         }
     }
 
@@ -158,6 +216,10 @@ impl GroupChange<'_> {
         match self {
             Self::ExternalId { to, .. } => group.external_id.as_deref() == Some(to.as_str()),
             Self::Name(name) => group.name == name,
+            Self::Collections(given) => group.access().is_some_and(|has| {
+                let mut given = given.iter();
+                given.all(|one| has.iter().any(|had| had.id == one.id))
+            }),
         }
     }
 }

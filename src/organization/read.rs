@@ -21,7 +21,7 @@ use crate::problem::{Problem, ProblemReason};
 /// A million members with their collections stay well below; the process's own limit may be smaller.
 const LIST_MAX: u64 = 1 << 30;
 /// Group reads that are under way at once; the limit of the server sets the speed.
-const SIDE_BY_SIDE: usize = 8;
+pub(super) const SIDE_BY_SIDE: usize = 8;
 
 impl OrganizationClient {
     /// Reads all members and all groups (without their members): two requests side by side, and

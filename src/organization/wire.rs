@@ -12,6 +12,7 @@ use crate::directory::{Email, ExternalId};
 use crate::http::process_limits::BoundedValue;
 use crate::http::{Answer, RemoteText};
 use crate::organization::model::{Group, Member, MemberRole, MemberStatus, Seats};
+use crate::sync::history::CollectionAccess;
 
 /// A list, whose items become ours one by one as they arrive.
 #[derive(Deserialize)]
@@ -275,6 +276,15 @@ pub(super) struct FullGroup {
         deserialize_with = "crate::http::process_limits::bounded_values"
     )]
     pub(super) collections: Option<Vec<serde_json::Value>>,
+}
+
+impl FullGroup {
+    /// Its access to collections; `None` where the server doesn't tell, or tells something else.
+    pub(super) fn access(&self) -> Option<Vec<CollectionAccess>> {
+        let collections = self.collections.as_ref()?.iter();
+        let access = collections.map(|one| CollectionAccess::deserialize(one).ok());
+        access.collect()
+    }
 }
 
 /// A group's new state.

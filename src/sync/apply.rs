@@ -15,7 +15,7 @@ use crate::organization::{
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::checkpoint::Checkpoint;
 use crate::sync::guard::Approved;
-use crate::sync::plan::{Change, GroupAction, Kind, MemberAction, Plan, Update};
+use crate::sync::plan::{Change, GroupAction, Kind, MadeAgain, MemberAction, Plan, Update};
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::{Applied, MembershipChange, Outcomes};
 use crate::text::sanitize;
@@ -257,7 +257,82 @@ impl<'a> Run<'a, '_> {
                 self.note_single(change, result.await)?;
             }
         }
+        self.fill_made_again().await
+    }
+
+    /// Gives groups that an undo has made again what an import can't: access to collections, and members
+    /// without an external id.
+    async fn fill_made_again(&mut self) -> Result<(), OrganizationError> {
+        let undoes = self.plan.undoes.as_ref();
+        let again: Vec<(&Change, &MadeAgain)> = undoes
+            .into_iter()
+            .flat_map(|undoes| {
+                let groups = self.plan.changes.iter();
+                let groups = groups.filter(|change| {
+                    matches!(change.kind(), Kind::CreateGroup | Kind::UpdateGroup)
+                });
+                groups.filter_map(|change| {
+                    Some((change, undoes.made_again.get(change.external_id())?))
+                })
+            })
+            .filter(|(change, _)| !self.applied.refused.contains(change.external_id()))
+            .collect();
+        if again.is_empty() {
+            return Ok(());
+        }
+        let Organization::Read(content) = self.client.read().await? else {
+            return Ok(());
+        };
+        for (change, again) in again {
+            let id = change.external_id();
+            let mut groups = content.groups.iter();
+            let group = groups.find(|group| group.external_id.as_ref() == Some(id));
+            let Some(group) = group.map(|group| group.id) else {
+                continue;
+            };
+            if !again.collections.is_empty() {
+                let given = self.client.give_collections(group, &again.collections).await;
+                self.note_given(change, given)?;
+            }
+            if !again.members.is_empty() {
+                let inside = self.client.memberships(&[group], &|_| ()).await?;
+                let mut inside = inside.get(&group).cloned().unwrap_or_default();
+                let before = inside.len();
+                let missing = again.members.iter().filter(|one| !inside.contains(one));
+                let missing: Vec<Uuid> = missing.copied().collect();
+                inside.extend(missing);
+                if inside.len() > before {
+                    let set = self.client.set_members(group, &inside).await;
+                    self.note_given(change, set)?;
+                }
+            }
+        }
         Ok(())
+    }
+
+    /// Reports what a group that is made again doesn't get.
+    fn note_given(
+        &mut self,
+        change: &Change,
+        given: Result<(), OrganizationError>,
+    ) -> Result<(), OrganizationError> {
+        match given {
+            Err(
+                error @ (OrganizationError::Refused { .. }
+                | OrganizationError::Gone { .. }
+                | OrganizationError::NotApplied { .. }),
+            ) => {
+                let message = format!(
+                    "group {} was made again without all that it had ({error}): give it the rest in \
+                     Bitwarden",
+                    sanitize(change.subject.label())
+                );
+                let id = change.external_id().clone();
+                self.problem(ProblemReason::Refused, message, [id]);
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// Reads a few groups and replaces their members at once, so that little can happen in between.

@@ -7,5 +7,6 @@ pub mod audit;
 pub mod checkpoint;
 pub mod planned;
 pub mod run;
+pub mod run_undo;
 
 pub use directory_sync_core::sync::*;

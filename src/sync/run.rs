@@ -22,7 +22,7 @@ use crate::sync::guard::{Approval, Digest, GuardedPlan, guard};
 use crate::sync::history::History;
 use crate::sync::ledger::Ledger;
 use crate::sync::memberships::MembershipCache;
-use crate::sync::plan::{self, Counts};
+use crate::sync::plan::{self, Counts, Kind};
 use crate::sync::planned::{Planned, fingerprint};
 use crate::sync::policy::Policy;
 use crate::sync::progress::{Phase, Progress};
@@ -246,8 +246,11 @@ impl Planning<'_> {
         self.time(Phase::Read, started.elapsed());
 
         let Worked {
-            guarded, verified, ..
+            mut guarded,
+            verified,
+            ..
         } = self.plan(state, directory, &organization, &[]).await?;
+        note_collections(self.client, &mut guarded).await?;
         let report = Report {
             mode: Mode::Preview,
             digest: guarded.digest.clone(),
@@ -416,23 +419,7 @@ impl Planning<'_> {
         let now = Timestamp::now();
         state.ledger.adopt(plan.counts.managed_members, now);
         let guarded = guard(plan, self.policy, &state.ledger, now, self.options.approval);
-        let guarded = if needs_staging(&guarded.approved) {
-            let stages = self.client.stages_members().await;
-            match stages.map_err(|error| RunError::organization(Phase::Plan, error))? {
-                true => guarded,
-                false => without_staging(guarded),
-            }
-        } else {
-            guarded
-        };
-        let guarded = match organization {
-            Organization::Read(content) if needs_seats(&guarded.approved) => {
-                let paid = self.client.seats().await;
-                let paid = paid.map_err(|error| RunError::organization(Phase::Plan, error))?;
-                seats(guarded, content, paid)
-            }
-            _ => guarded,
-        };
+        let guarded = within_means(self.client, guarded, organization).await?;
         self.time(Phase::Plan, planning + started.elapsed());
         Ok(Worked {
             guarded,
@@ -442,6 +429,48 @@ impl Planning<'_> {
             read_beside,
         })
     }
+}
+
+/// Without those who can't come in: there is no seat for them, or the server can't add them without an
+/// invitation.
+pub(super) async fn within_means(
+    client: &OrganizationClient,
+    guarded: GuardedPlan,
+    organization: &Organization,
+) -> Result<GuardedPlan, RunError> {
+    let failed = |error| RunError::organization(Phase::Plan, error);
+    let guarded = if needs_staging(&guarded.approved) {
+        match client.stages_members().await.map_err(failed)? {
+            true => guarded,
+            false => without_staging(guarded),
+        }
+    } else {
+        guarded
+    };
+    Ok(match organization {
+        Organization::Read(content) if needs_seats(&guarded.approved) => {
+            let paid = client.seats().await.map_err(failed)?;
+            seats(guarded, content, paid)
+        }
+        _ => guarded,
+    })
+}
+
+/// Reads to which collections the groups give access that are to be deleted: afterwards nobody knows.
+pub(super) async fn note_collections(
+    client: &OrganizationClient,
+    guarded: &mut GuardedPlan,
+) -> Result<(), RunError> {
+    let deletions = guarded.approved.changes.iter();
+    let deletions = deletions.filter(|change| change.kind() == Kind::DeleteGroup);
+    let groups: Vec<Uuid> = deletions.filter_map(|change| change.subject.id).collect();
+    if groups.is_empty() {
+        return Ok(());
+    }
+    let read = client.collections(&groups).await;
+    let read = read.map_err(|error| RunError::organization(Phase::ReadMemberships, error))?;
+    guarded.approved.note_collections(read);
+    Ok(())
 }
 
 /// Runs what takes the processor for a while, so that other tasks go on where there are threads.

@@ -27,11 +27,11 @@ use crate::world::{NO_RETRY, client, policy};
 
 /// A directory that changes between runs.
 #[derive(Default, Clone)]
-struct Company {
+pub struct Company {
     /// Id, email, whether disabled.
-    people: Vec<(String, String, bool)>,
+    pub people: Vec<(String, String, bool)>,
     /// Id, name, ids of members.
-    groups: Vec<(String, String, BTreeSet<String>)>,
+    pub groups: Vec<(String, String, BTreeSet<String>)>,
 }
 
 impl Source for Company {
@@ -73,19 +73,19 @@ impl Source for Company {
 }
 
 /// Numbers of one sequence, the same for the same seed.
-type Random = fastrand::Rng;
+pub type Random = fastrand::Rng;
 
-fn chance(random: &mut Random, percent: u32) -> bool {
+pub fn chance(random: &mut Random, percent: u32) -> bool {
     random.u32(0..100) < percent
 }
 
 /// What stays the same of an address that changes.
-fn stem(email: &str) -> &str {
+pub fn stem(email: &str) -> &str {
     email.split(['.', '@']).next().unwrap()
 }
 
 impl Company {
-    fn change(&mut self, random: &mut Random, next: &mut u32) {
+    pub fn change(&mut self, random: &mut Random, next: &mut u32) {
         for (id, email, disabled) in &mut self.people {
             if chance(random, 12) {
                 *disabled = !*disabled;
@@ -142,21 +142,21 @@ impl Company {
 }
 
 /// What a process leaves to the next.
-struct Kept {
-    ledger: Vec<u8>,
-    memberships: MembershipCache,
-    history: String,
+pub struct Kept {
+    pub ledger: Vec<u8>,
+    pub memberships: MembershipCache,
+    pub history: String,
 }
 
 impl Kept {
-    fn keep(&mut self, state: &mut State) {
+    pub fn keep(&mut self, state: &mut State) {
         self.ledger = state.ledger.to_bytes();
         self.memberships = MembershipCache::from_bytes(&state.memberships.to_bytes()).unwrap();
         self.history = merge(&self.history, &state.history.take_unsaved());
     }
 
     /// A new process.
-    fn restore(&self) -> State {
+    pub fn restore(&self) -> State {
         let memberships = MembershipCache::from_bytes(&self.memberships.to_bytes()).unwrap();
         let ledger = Ledger::load_unchecked(&self.ledger, Timestamp::now());
         let mut state = State::restored(memberships, ledger);
@@ -167,7 +167,7 @@ impl Kept {
 
 /// How a run ends.
 #[derive(Clone, Copy, PartialEq)]
-enum End {
+pub enum End {
     Well,
     /// An error, in a process that goes on.
     Error,
@@ -175,7 +175,7 @@ enum End {
     Killed,
 }
 
-async fn run(
+pub async fn run(
     company: &Company,
     client: &OrganizationClient,
     state: &mut State,
@@ -186,6 +186,7 @@ async fn run(
         id: RunId::at(Timestamp::now()),
         trigger: RunTrigger::Command,
         approved_by: None,
+        undoes: None,
         directory_sync: None,
     });
     let progress = Progress::default();
@@ -209,7 +210,7 @@ async fn run(
 }
 
 /// What a record says happened, in the journal's words.
-fn told(record: &Record) -> Vec<String> {
+pub fn told(record: &Record) -> Vec<String> {
     let mut events = vec![];
     let person = record.person.as_ref().map(|one| one.label().to_owned());
     let email = person.unwrap_or_default();
@@ -294,7 +295,7 @@ fn happened(event: &Event) -> String {
 
 /// All of the journal. The groups that somebody keeps whose open invitation goes to another address belong to
 /// that invitation.
-fn all_that_happened(journal: &[Event]) -> Vec<String> {
+pub fn all_that_happened(journal: &[Event]) -> Vec<String> {
     let mut told = vec![];
     let mut kept = 0;
     for (at, event) in journal.iter().enumerate() {
@@ -310,6 +311,7 @@ fn all_that_happened(journal: &[Event]) -> Vec<String> {
                     ..
                 } = &journal[at - 1]
                     && stem(before) == stem(email)
+                    && before != email
                 {
                     let own = |next: &&Event| matches!(next, Event::Joined { member, .. } if member == email);
                     let joins = journal[at + 1..].iter().take_while(own);
@@ -323,7 +325,7 @@ fn all_that_happened(journal: &[Event]) -> Vec<String> {
     told
 }
 
-fn sorted(mut lines: Vec<String>) -> Vec<String> {
+pub fn sorted(mut lines: Vec<String>) -> Vec<String> {
     lines.sort();
     lines
 }
@@ -409,7 +411,7 @@ async fn sequence(seed: u64) -> usize {
     told.len()
 }
 
-fn only(these: &[String], those: &[String]) -> Vec<String> {
+pub fn only(these: &[String], those: &[String]) -> Vec<String> {
     let mut left = those.to_vec();
     let mut only = vec![];
     for one in these {

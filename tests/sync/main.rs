@@ -6,4 +6,5 @@ mod fault_sweep;
 mod history;
 mod profiles;
 mod story;
+mod undo;
 mod world;

@@ -76,6 +76,8 @@ pub enum Evidence {
     Absent,
     /// Read, and left out by the resource's own filters.
     OutOfScope(ScopeRule),
+    /// A person takes back what the run with this id gave.
+    Undone(Arc<str>),
 }
 
 impl fmt::Display for Evidence {
@@ -84,6 +86,7 @@ impl fmt::Display for Evidence {
             Self::Disabled(account) => account.fmt(f),
             Self::Absent => f.write_str("not in the directory's complete list"),
             Self::OutOfScope(rule) => write!(f, "left out by {rule}"),
+            Self::Undone(run) => write!(f, "run {run} is undone"),
         }
     }
 }

@@ -71,6 +71,21 @@ Examples:
   directory-sync history -f staff.yaml --since 7d -o json |
     jq '.[].person.email'";
 
+pub const UNDO: &str = "\
+Reads the state folder, where sync notes each change that it sends, and the organization. Only what is
+still as the run left it is taken back; the rest is named. On a terminal it is shown and confirmed
+first; elsewhere --yes is needed. Limits hold what an undo takes away, as they do for sync.
+
+Examples:
+  directory-sync undo -f staff.yaml 52dd86bade
+  directory-sync undo -f staff.yaml --last --dry-run
+  directory-sync undo -f staff.yaml 52dd86 --person ann@example.com --yes
+
+Exit codes:
+  0  done, or nothing was left to take back
+  1  something failed, or it wasn't confirmed; the reason is on stderr
+  3  done, except for changes that are held until they are approved";
+
 pub const CHECK: &str = "\
 Changes nothing. Tries to reach, trust, authenticate and read on both sides, and
 prints one line for each step with what was seen, or what failed and what to do.

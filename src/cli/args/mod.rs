@@ -7,6 +7,7 @@ mod history;
 mod manifests;
 mod operator;
 mod state;
+mod undo;
 mod vendor_urls;
 mod view;
 
@@ -19,6 +20,7 @@ pub use history::{HistoryArgs, HistoryOutput, HistorySelectArgs};
 pub use manifests::ManifestArgs;
 pub use operator::OperatorArgs;
 pub use state::StateArgs;
+pub use undo::{UndoArgs, UndoOutput};
 pub use vendor_urls::VendorUrlArgs;
 pub use view::{OrderArg, OutputArg, ViewArgs};
 
@@ -62,6 +64,9 @@ pub enum Command {
     /// What earlier syncs changed, why, and what came of it
     #[command(after_help = examples::HISTORY)]
     History(HistoryArgs),
+    /// Take back what an earlier sync did, as far as nobody has changed it since
+    #[command(after_help = examples::UNDO)]
+    Undo(UndoArgs),
     /// Try both sides step by step and say what could be seen and done
     #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
@@ -170,7 +175,7 @@ pub(crate) fn some_pattern(text: &str) -> Result<NamePattern, String> {
 }
 
 /// A digest as it is printed: anything else could never approve what is held.
-fn digest(text: &str) -> Result<Digest, &'static str> {
+pub(crate) fn digest(text: &str) -> Result<Digest, &'static str> {
     let text = text.trim().to_lowercase();
     if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         Ok(Digest(text))

@@ -20,8 +20,8 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Identifies one change that may be held: somebody revoked, removed, invited, or withdrawn from
-/// one group, a group deleted, or a protected group renamed.
+/// Identifies one change that may be held: somebody revoked, removed, invited, re-linked, withdrawn from
+/// or added to one group, a group made, deleted, re-linked or renamed.
 pub type Fingerprint = [u8; 16];
 
 /// The fingerprints of a set of changes, so that a later run can tell which of its own were among
@@ -75,7 +75,20 @@ impl FingerprintSet {
         });
         let mut sorted: Vec<Fingerprint> = withdrawals.collect();
         sorted.sort_unstable();
-        Self::of(changes).union(&Self { sorted })
+        let joins = Self::of_joins(changes);
+        Self::of(changes).union(&Self { sorted }).union(&joins)
+    }
+
+    /// Who comes into groups: held only where somebody took it back before.
+    pub(crate) fn of_joins<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Self {
+        let updates = changes.into_iter().filter_map(|change| match change.group() {
+            Some(GroupAction::Update(update)) => Some((change.external_id(), &update.add)),
+            _ => None,
+        });
+        let prints = updates.flat_map(|(group, add)| add.iter().map(|id| joined(group, id)));
+        let mut sorted: Vec<Fingerprint> = prints.collect();
+        sorted.sort_unstable();
+        Self { sorted }
     }
 
     pub(crate) fn from_sorted(sorted: Vec<Fingerprint>) -> Self {
@@ -103,6 +116,11 @@ impl FingerprintSet {
     /// Whether it is among them that `member` leaves `group`.
     pub(crate) fn has_withdrawal(&self, group: &ExternalId, member: &ExternalId) -> bool {
         !self.is_empty() && self.contains(&removed_member(group, member))
+    }
+
+    /// Whether it is among them that `member` comes into `group`.
+    pub(crate) fn has_join(&self, group: &ExternalId, member: &ExternalId) -> bool {
+        !self.is_empty() && self.contains(&joined(group, member))
     }
 
     pub(crate) fn contains(&self, print: &Fingerprint) -> bool {
@@ -183,10 +201,15 @@ fn of_change(change: &Change) -> Option<Fingerprint> {
         Action::Group(GroupAction::Rename { .. }) => {
             return Some(fingerprint("rename", id, Some(change.subject.label())));
         }
-        Action::Member(MemberAction::Link | MemberAction::Relink { .. })
-        | Action::Group(
-            GroupAction::Create { .. } | GroupAction::Relink { .. } | GroupAction::Update(_),
-        ) => return None,
+        // These are held only where somebody took them back before.
+        Action::Member(MemberAction::Relink { from }) => ("relink", Some(from.as_str().to_owned())),
+        Action::Group(GroupAction::Create { .. }) => {
+            return Some(fingerprint("make-group", id, Some(change.subject.label())));
+        }
+        Action::Group(GroupAction::Relink { from }) => {
+            ("relink-group", from.as_ref().map(ToString::to_string))
+        }
+        Action::Member(MemberAction::Link) | Action::Group(GroupAction::Update(_)) => return None,
     };
     Some(fingerprint(kind, id, of.as_deref()))
 }
@@ -226,6 +249,10 @@ fn losing(members: Option<&[ExternalId]>, unmanaged: &[Uuid]) -> String {
 
 fn removed_member(group: &ExternalId, member: &ExternalId) -> Fingerprint {
     fingerprint("withdraw", member, Some(group.as_str()))
+}
+
+fn joined(group: &ExternalId, member: &ExternalId) -> Fingerprint {
+    fingerprint("join", member, Some(group.as_str()))
 }
 
 /// `more` is the group that somebody leaves, the name that a group gets, or who it is about.

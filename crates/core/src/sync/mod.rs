@@ -19,4 +19,5 @@ pub mod roster;
 pub mod seats;
 pub mod sent;
 pub mod stored;
+pub mod undo;
 pub mod verify;

@@ -18,6 +18,7 @@ fn started(history: &mut History) {
         id: RunId::at(Timestamp::UNIX_EPOCH),
         trigger: RunTrigger::Scheduled,
         approved_by: Some("argocd-controller".into()),
+        undoes: None,
         directory_sync: None,
     });
 }

@@ -11,11 +11,13 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 pub use super::fingerprint::{Digest, Fingerprint, FingerprintSet};
 
 use crate::directory::ExternalId;
 use crate::problem::{Problem, ProblemReason};
+use crate::sync::history::CollectionAccess;
 use crate::sync::ledger::{Hold, LARGE_APPROVAL_MAX, Ledger, Limited};
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
 use crate::sync::policy::Policy;
@@ -57,6 +59,11 @@ impl Approved<Plan> {
         let Self(plan) = self;
         postpone(plan, people);
         plan.problems.add(why);
+    }
+
+    /// Notes to which collections the groups give access that go, for the history.
+    pub fn note_collections(&mut self, collections: HashMap<Uuid, Vec<CollectionAccess>>) {
+        self.0.collections = collections;
     }
 }
 
@@ -213,6 +220,11 @@ pub enum HeldBecause {
         /// How many would leave it.
         members: usize,
     },
+    /// A person took it back by an undo, and the directory still asks for it.
+    Undone {
+        /// How many changes, counting each person of a group.
+        changes: usize,
+    },
     /// `onboarding.limit`.
     Invited {
         /// How many people would be invited or get their access back.
@@ -241,6 +253,7 @@ impl HeldBecause {
             Self::Group { .. } => "groups.limit",
             Self::ProtectedGroup { .. } => "groups.protected",
             Self::Invited { .. } => "onboarding.limit",
+            Self::Undone { .. } => "undone",
         }
     }
 }
@@ -393,6 +406,16 @@ impl fmt::Display for HeldBecause {
                 "group {} is protected, and {} would leave it",
                 crate::text::sanitize(name),
                 plural(*members, "member")
+            ),
+            Self::Undone { changes } => write!(
+                f,
+                "{} taken back by an undo, and the directory still asks for {}; held until it doesn't, or \
+                 approved",
+                match changes {
+                    1 => "1 change was".to_owned(),
+                    changes => format!("{changes} changes were"),
+                },
+                if *changes == 1 { "it" } else { "them" },
             ),
             Self::Invited {
                 people,

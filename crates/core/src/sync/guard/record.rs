@@ -18,6 +18,7 @@ impl Ledger {
     /// Notes what is about to be done. To be kept before the first change is made: a process that
     /// ends in the middle has then used up what it may have taken away.
     pub fn before(&mut self, guarded: &GuardedPlan, now: Timestamp) {
+        self.keep_undone(guarded);
         self.record_start(&guarded.approved, guarded.used.as_ref(), open(guarded), now);
         self.note_limits(guarded);
         self.note_raised(&guarded.raised);
@@ -49,7 +50,7 @@ impl Ledger {
         let is_done =
             |change: &&Change| done.contains(&(change.kind(), change.external_id().clone()));
         let done: Vec<&Change> = changes.filter(is_done).collect();
-        self.record_done(&done);
+        self.record_done(&done, guarded.approved.undoes.is_some());
     }
 
     /// Notes whose revocations a run that ended early had requested without hearing an answer. Where the
@@ -90,6 +91,7 @@ impl Ledger {
     /// Notes a run that changes nothing: the hold it found, where it found one, and who has their
     /// access back by hand. Where there is nothing to change, nothing is left of what was approved.
     pub fn observe(&mut self, guarded: &GuardedPlan) {
+        self.keep_undone(guarded);
         self.notice(&guarded.approved);
         self.keep_revoked(&guarded.approved);
         // What was approved and isn't to be done any more isn't left for another accident.

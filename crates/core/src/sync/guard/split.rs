@@ -6,7 +6,7 @@ use super::postpone;
 use super::weigh::Reasons;
 use crate::directory::ExternalId;
 use crate::sync::plan::{
-    Action, Change, GroupAction, MemberAction, Name, Plan, RemovedMember, Update,
+    Action, Change, GroupAction, Kind, MemberAction, Name, Plan, RemovedMember, Update,
 };
 
 /// A plan without what is held, and that.
@@ -23,6 +23,9 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
     let mut withheld: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
     let mut uninvited: HashSet<ExternalId> = HashSet::new();
     let mut not_renamed: HashMap<ExternalId, Box<str>> = HashMap::new();
+    let mut kept_out: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
+    let mut not_made: HashSet<ExternalId> = HashSet::new();
+    let mut not_relinked: HashMap<ExternalId, ExternalId> = HashMap::new();
     for change in std::mem::take(&mut plan.changes) {
         let whole = reasons.holds_whole(&change);
         if !whole && matches!(change.group(), Some(GroupAction::Update(_))) {
@@ -36,7 +39,11 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
             plan.changes.extend(goes_ahead);
             if let Some((change, by)) = waits {
                 let leaving = removed(&change).map(RemovedMember::id).collect();
-                withheld.insert(change.subject.external_id.clone(), leaving);
+                let group = change.subject.external_id.clone();
+                if let Some(GroupAction::Update(update)) = change.group() {
+                    kept_out.insert(group.clone(), update.add.clone());
+                }
+                withheld.insert(group, leaving);
                 held.push((change, by));
             }
             continue;
@@ -49,6 +56,12 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
                 }
                 if let Some(GroupAction::Rename { from }) = change.group() {
                     not_renamed.insert(change.external_id().clone(), from.clone());
+                }
+                if reasons.leaves_group(&change) {
+                    not_made.insert(change.external_id().clone());
+                }
+                if let Some(MemberAction::Relink { from }) = change.member() {
+                    not_relinked.insert(change.external_id().clone(), from.clone());
                 }
                 held.push((change, by));
             }
@@ -63,7 +76,13 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
         plan.changes.splice(0..0, invitations);
         postpone(&mut plan, &uninvited);
     }
+    // What a group that isn't made holds is known once it is.
+    plan.groups
+        .retain(|state| !not_made.contains(&state.external_id));
+    keep_ids(&mut plan, &not_relinked);
     for state in &mut plan.groups {
+        let out = kept_out.remove(&state.external_id);
+        state.missing.extend(out.unwrap_or_default());
         state.extra.extend(
             withheld
                 .get(&state.external_id)
@@ -109,6 +128,42 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
     Split { plan, changes, by }
 }
 
+/// Members whose new external id is held stay in their groups under the one that they have, and come into
+/// no other group.
+fn keep_ids(plan: &mut Plan, not_relinked: &HashMap<ExternalId, ExternalId>) {
+    if not_relinked.is_empty() || plan.is_write_only() {
+        return;
+    }
+    let mut late: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
+    plan.changes.retain_mut(|change| {
+        let id = change.subject.external_id.clone();
+        let add = match &mut change.action {
+            Action::Group(GroupAction::Create { add }) => add,
+            Action::Group(GroupAction::Update(update)) => {
+                for one in &mut update.keep {
+                    if let Some(from) = not_relinked.get(one) {
+                        *one = from.clone();
+                    }
+                }
+                update.keep.sort_unstable();
+                &mut update.add
+            }
+            _ => return true,
+        };
+        let out: Vec<ExternalId> = add
+            .extract_if(.., |one| not_relinked.contains_key(one))
+            .collect();
+        let is_empty = !out.is_empty() && add.is_empty();
+        late.insert(id, out);
+        let is_update = change.kind() == Kind::UpdateGroup;
+        !(is_empty && is_update) || change.takes_away()
+    });
+    for state in &mut plan.groups {
+        let late = late.remove(&state.external_id);
+        state.missing.extend(late.unwrap_or_default());
+    }
+}
+
 /// Nobody comes into a group whose new name is held: by the name that it keeps it may be for others.
 fn keep_out(plan: &mut Plan, reasons: &Reasons) {
     let mut late: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
@@ -132,8 +187,7 @@ fn keep_out(plan: &mut Plan, reasons: &Reasons) {
     }
 }
 
-/// An update of a group without the withdrawals that are held (where anything is left of it), and
-/// those.
+/// An update of a group without what is held of it (where anything is left), and that.
 fn split_update(
     mut change: Change,
     reasons: &Reasons,
@@ -151,6 +205,14 @@ fn split_update(
             held.is_some()
         })
         .collect();
+    let outside: Vec<ExternalId> = update
+        .add
+        .extract_if(.., |id| {
+            let held = reasons.holds_added_member(&group, id);
+            by = by.or(held);
+            held.is_some()
+        })
+        .collect();
     let Some(by) = by else {
         return (Some(change), None);
     };
@@ -158,7 +220,7 @@ fn split_update(
     update.keep.extend(stays.iter().map(RemovedMember::id));
     update.keep.sort_unstable();
     let held = Update {
-        add: vec![],
+        add: outside,
         remove: stays,
         keep: before,
         unmanaged: update.unmanaged.clone(),

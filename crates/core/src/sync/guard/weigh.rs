@@ -6,10 +6,12 @@ use uuid::Uuid;
 
 use super::{FingerprintSet, HeldBecause};
 use crate::directory::{ExternalId, fold};
-use crate::sync::ledger::{EvidenceKind, Ledger, Limited, Recent, key, member_key};
+use crate::sync::ledger::{
+    EvidenceKind, Ledger, Limited, Recent, Repeat, UndoneSet, key, member_key,
+};
 use crate::sync::limits::{Limit, SMALLEST_LIMITED_GROUP};
 use crate::sync::plan::{
-    Action, Change, Counts, GroupAction, Kind, MemberAction, Plan, Reason, RemovedMember,
+    Action, Change, Counts, GroupAction, Kind, MemberAction, Plan, Reason, RemovedMember, Update,
 };
 use crate::sync::policy::{Policy, passes};
 
@@ -47,6 +49,90 @@ pub(super) struct Reasons {
     known: BTreeSet<ExternalId>,
     /// What an approval lets go ahead that an earlier run used.
     covered: FingerprintSet,
+    /// What a person took back and this plan asks for again.
+    undone: Undone,
+}
+
+/// What of a plan a person took back before.
+#[derive(Default)]
+struct Undone {
+    by: Option<usize>,
+    set: UndoneSet,
+    /// Whose loss of access was taken back: they keep their groups, too.
+    people: HashSet<ExternalId>,
+    /// Groups whose new external id was: by that an update would make another group.
+    relinked_groups: HashSet<ExternalId>,
+}
+
+impl Undone {
+    fn of(plan: &Plan, ledger: &Ledger, covered: &FingerprintSet) -> Self {
+        let set = match plan.undoes {
+            Some(_) => UndoneSet::default(),
+            None => ledger.undone(),
+        };
+        let mut undone = Self {
+            set,
+            ..Self::default()
+        };
+        if undone.set.is_empty() {
+            return undone;
+        }
+        for change in &plan.changes {
+            if !undone.set.has_change(change) || covered.has(change) {
+                continue;
+            }
+            let id = change.external_id().clone();
+            match &change.action {
+                Action::Member(MemberAction::Revoke { .. } | MemberAction::Remove { .. }) => {
+                    undone.people.insert(id);
+                }
+                Action::Group(GroupAction::Relink { .. }) => {
+                    undone.relinked_groups.insert(id);
+                }
+                _ => {}
+            }
+        }
+        undone
+    }
+
+    fn has(&self, change: &Change) -> bool {
+        self.set.has_change(change)
+            || matches!(change.group(), Some(GroupAction::Update(_)))
+                && self.relinked_groups.contains(change.external_id())
+    }
+
+    fn has_join(&self, group: &ExternalId, id: &ExternalId) -> bool {
+        self.set.has(Repeat::Join(group, id), None)
+    }
+
+    fn has_withdrawal(&self, group: &ExternalId, leaving: &RemovedMember) -> bool {
+        let id = &leaving.external_id;
+        self.people.contains(id) || self.set.has(Repeat::Leave(group, id), Some(&leaving.evidence))
+    }
+
+    /// How much of a plan is held for it.
+    fn count(&self, plan: &Plan, covered: &FingerprintSet) -> usize {
+        if self.set.is_empty() {
+            return 0;
+        }
+        let counts = plan.changes.iter().map(|change| {
+            let group = change.external_id();
+            match change.group() {
+                Some(GroupAction::Update(update)) if !self.has(change) => {
+                    let joins = update.add.iter().filter(|id| {
+                        self.has_join(group, id) && !covered.has_join(group, id)
+                    });
+                    let leaves = update.remove.iter().filter(|leaving| {
+                        self.has_withdrawal(group, leaving)
+                            && !covered.has_withdrawal(group, &leaving.external_id)
+                    });
+                    joins.count() + leaves.count()
+                }
+                _ => usize::from(self.has(change) && !covered.has(change)),
+            }
+        });
+        counts.sum()
+    }
 }
 
 struct HeldGroup {
@@ -84,6 +170,9 @@ impl Reasons {
         let id = change.external_id();
         if self.covered.has(change) {
             return None;
+        }
+        if self.undone.has(change) {
+            return self.undone.by;
         }
         if change.reason.is_relink_unseen() {
             return self.relinks;
@@ -125,6 +214,21 @@ impl Reasons {
     pub fn holds_whole(&self, change: &Change) -> bool {
         change.reason == Reason::MembersUnknown
             || change.reason.is_relink_unseen() && self.holds(change).is_some()
+            || self.undone.has(change)
+    }
+
+    /// Whether a group isn't made, or keeps its external id, because that was taken back.
+    pub fn leaves_group(&self, change: &Change) -> bool {
+        let gets_id = matches!(change.kind(), Kind::CreateGroup | Kind::RelinkGroup);
+        gets_id && self.undone.has(change) && self.holds(change).is_some()
+    }
+
+    /// What keeps somebody out of a group.
+    pub fn holds_added_member(&self, group: &ExternalId, id: &ExternalId) -> Option<usize> {
+        if !self.undone.has_join(group, id) || self.covered.has_join(group, id) {
+            return None;
+        }
+        self.undone.by
     }
 
     /// What keeps somebody in a group.
@@ -136,6 +240,9 @@ impl Reasons {
         let member = &leaving.external_id;
         if self.covered.has_withdrawal(group, member) {
             return None;
+        }
+        if self.undone.has_withdrawal(group, leaving) {
+            return self.undone.by;
         }
         let kind = EvidenceKind::from(&leaving.evidence);
         let by_group = || {
@@ -164,29 +271,40 @@ impl Reasons {
     /// Identifies everything that is held.
     pub fn held(&self, plan: &Plan) -> FingerprintSet {
         let held = plan.changes.iter().filter_map(|change| {
-            let mut change = match change.group() {
-                Some(GroupAction::Update(_)) if self.holds_whole(change) => {
-                    return self.holds(change).map(|_| change.clone());
-                }
-                Some(GroupAction::Update(update)) => update
-                    .remove
-                    .iter()
-                    .any(|leaving| {
-                        self.holds_removed_member(change.external_id(), leaving)
-                            .is_some()
-                    })
-                    .then(|| change.clone())?,
-                _ => return self.holds(change).map(|_| change.clone()),
+            let whole = self.holds_whole(change);
+            let Some(GroupAction::Update(update)) = change.group().filter(|_| !whole) else {
+                return self.holds(change).map(|_| change.clone());
             };
-            let group = change.subject.external_id.clone();
-            if let Action::Group(GroupAction::Update(update)) = &mut change.action {
-                let held =
-                    |leaving: &RemovedMember| self.holds_removed_member(&group, leaving).is_some();
-                update.remove.retain(held);
-            }
-            Some(change)
+            let group = change.external_id();
+            let is_held =
+                |leaving: &&RemovedMember| self.holds_removed_member(group, leaving).is_some();
+            let comes = |id: &&ExternalId| self.holds_added_member(group, id).is_some();
+            let update = Update {
+                remove: update.remove.iter().filter(is_held).cloned().collect(),
+                add: update.add.iter().filter(comes).cloned().collect(),
+                ..update.clone()
+            };
+            let is_empty = update.remove.is_empty() && update.add.is_empty();
+            (!is_empty).then(|| Change {
+                action: Action::Group(GroupAction::Update(update)),
+                ..change.clone()
+            })
         });
-        FingerprintSet::of(&held.collect::<Vec<_>>())
+        let held: Vec<Change> = held.collect();
+        // Who comes into a group is held only where that was taken back.
+        let partly = held.iter().filter(|change| !self.holds_whole(change));
+        FingerprintSet::of(&held).union(&FingerprintSet::of_joins(partly))
+    }
+
+    /// Whether limits don't look at a change: it was approved, or is held because somebody took it back.
+    fn sets_aside(&self, change: &Change) -> bool {
+        self.covered.has(change) || self.undone.has(change)
+    }
+
+    /// The same of somebody who leaves a group.
+    fn sets_withdrawal_aside(&self, group: &ExternalId, leaving: &RemovedMember) -> bool {
+        self.covered.has_withdrawal(group, &leaving.external_id)
+            || self.undone.has_withdrawal(group, leaving)
     }
 
     fn add(&mut self, why: HeldBecause) -> Option<usize> {
@@ -197,8 +315,10 @@ impl Reasons {
 
 /// Measures a plan against every limit.
 pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
+    let covered = ledger.in_progress().and_what_follows(&plan.changes);
     let mut reasons = Reasons {
-        covered: ledger.in_progress().and_what_follows(&plan.changes),
+        undone: Undone::of(plan, ledger, &covered),
+        covered,
         known: plan
             .sent
             .iter()
@@ -206,6 +326,11 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
             .collect(),
         ..Reasons::default()
     };
+    let undone = reasons.undone.count(plan, &reasons.covered);
+    if undone > 0 {
+        let why = HeldBecause::Undone { changes: undone };
+        reasons.undone.by = reasons.add(why);
+    }
     let losses = Losses::of(plan, &reasons);
     let renamed = losses.renamed.keys().map(|group| (*group).clone());
     let renamed: BTreeSet<ExternalId> = renamed.collect();
@@ -627,6 +752,10 @@ fn invitations(
             .offboarding
             .limit
             .losses(counts.with_access + counts.invited);
+    // Whoever asks for an undo has seen whom it gives access.
+    if plan.undoes.is_some() {
+        return;
+    }
     let first = ledger.is_to_be_filled(plan) || (ledger.is_first_sync() && recognized);
     if first || limit.is_off() {
         return;
@@ -636,7 +765,8 @@ fn invitations(
         plan.invites_new(change) && !is_doubtful(plan, change) || change.kind() == Kind::Restore
     };
     let people = plan.changes.iter().filter(gives);
-    let people = people.filter(|change| !reasons.covered.has(change)).count();
+    let goes_on = |change: &&Change| !reasons.covered.has(change) && !reasons.undone.has(change);
+    let people = people.filter(goes_on).count();
     // Whom a stopped run didn't invite is invited now.
     let again = plan.changes.iter().filter(gives);
     let again = recent.pending(again.map(Change::external_id));
@@ -707,13 +837,13 @@ impl<'a> Losses<'a> {
         let mut losses = Self::default();
         for change in &plan.changes {
             if let Some(GroupAction::Rename { from }) = change.group()
-                && !reasons.covered.has(change)
+                && !reasons.sets_aside(change)
             {
                 let names = (&**from, change.subject.label());
                 losses.renamed.insert(change.external_id(), names);
             }
             if change.takes_away() {
-                losses.add(change, &reasons.covered);
+                losses.add(change, reasons);
             }
         }
         for state in plan.groups.iter().filter(|state| !state.leaving.is_empty()) {
@@ -744,12 +874,12 @@ impl<'a> Losses<'a> {
         losses
     }
 
-    fn add(&mut self, change: &'a Change, covered: &FingerprintSet) {
+    fn add(&mut self, change: &'a Change, reasons: &Reasons) {
         let id = change.external_id();
         match &change.action {
             Action::Member(
                 action @ (MemberAction::Revoke { evidence } | MemberAction::Remove { evidence }),
-            ) if !covered.has(change) => {
+            ) if !reasons.sets_aside(change) => {
                 self.of_kind(evidence.into()).insert(id);
                 self.access.insert(id);
                 if matches!(action, MemberAction::Remove { .. }) {
@@ -765,7 +895,7 @@ impl<'a> Losses<'a> {
                 };
                 for withdrawal in &update.remove {
                     let member = &withdrawal.external_id;
-                    if covered.has_withdrawal(id, member) {
+                    if reasons.sets_withdrawal_aside(id, withdrawal) {
                         continue;
                     }
                     let kind = EvidenceKind::from(&withdrawal.evidence);
@@ -776,7 +906,7 @@ impl<'a> Losses<'a> {
             }
             Action::Group(GroupAction::Delete {
                 members, unmanaged, ..
-            }) if !covered.has(change) => {
+            }) if !reasons.sets_aside(change) => {
                 let absent: HashSet<&ExternalId> = members.iter().flatten().collect();
                 self.absent.extend(&absent);
                 self.unmanaged.extend(unmanaged);

@@ -16,11 +16,12 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 pub use record::{
-    GroupName, Outcome, Person, Record, RecordedApproval, RecordedEvidence, RecordedEvidenceKind,
+    CollectionAccess, GroupName, Outcome, Person, Record, RecordedApproval, RecordedEvidence, RecordedEvidenceKind,
     Removed, RunId, RunTrigger,
 };
 pub use select::Selection;
 pub use table::{WIDTH, table};
+pub(in crate::sync) use table::{INDENT, wrap};
 
 use crate::directory::ExternalId;
 use crate::organization::model::Organization;
@@ -45,6 +46,8 @@ pub struct RunInfo {
     pub trigger: RunTrigger,
     /// Who gave the approval that it uses, where that is known.
     pub approved_by: Option<Box<str>>,
+    /// The run that it takes back, of an undo.
+    pub undoes: Option<RunId>,
     /// The resource as `namespace/name`, where records of several are kept together.
     pub directory_sync: Option<Box<str>>,
 }
@@ -92,8 +95,10 @@ impl Approvals {
     fn of(&self, change: &Change) -> Option<&Option<Digest>> {
         let is_in = |set: &FingerprintSet| match change.group() {
             Some(GroupAction::Update(update)) => {
+                let group = change.external_id();
                 let mut leaving = update.remove.iter();
-                leaving.any(|one| set.has_withdrawal(change.external_id(), &one.external_id))
+                leaving.any(|one| set.has_withdrawal(group, &one.external_id))
+                    || update.add.iter().any(|one| set.has_join(group, one))
             }
             _ => set.has(change),
         };
@@ -143,6 +148,7 @@ impl History {
             id: RunId::at(now),
             trigger: RunTrigger::Requested,
             approved_by: None,
+            undoes: None,
             directory_sync: None,
         });
         let plan = &*guarded.approved;
@@ -258,6 +264,11 @@ impl History {
         std::mem::take(&mut self.unsaved)
     }
 
+    /// The same, without taking them.
+    pub fn unsaved(&self) -> &[Record] {
+        &self.unsaved
+    }
+
     /// Notes that records couldn't be kept, so that they are written together with the next ones.
     pub fn put_back(&mut self, mut records: Vec<Record>) {
         records.append(&mut self.unsaved);
@@ -293,12 +304,15 @@ fn new_record(
         run: run.id.clone(),
         number: current.base.saturating_add(number),
         trigger: run.trigger,
+        undoes: run.undoes.clone(),
         directory_sync: run.directory_sync.clone(),
         action: change.kind(),
         reason: change.reason,
         person: None,
         group: None,
         from: None,
+        status: None,
+        collections: None,
         added: vec![],
         removed: vec![],
         groups: vec![],
@@ -324,7 +338,10 @@ fn new_record(
                 }
                 MemberAction::Relink { from } => record.from = Some(from.as_str().into()),
                 MemberAction::Remove { .. } => record.groups = groups_of(plan, change),
-                MemberAction::Link | MemberAction::Restore | MemberAction::Revoke { .. } => {}
+                MemberAction::Revoke { .. } => {
+                    record.status = subject.id.and_then(|id| names.status(id)).map(Into::into);
+                }
+                MemberAction::Link | MemberAction::Restore => {}
             }
         }
         Action::Group(action) => {
@@ -336,6 +353,13 @@ fn new_record(
             match action {
                 GroupAction::Create { add } => {
                     record.added = add.iter().map(|id| names.person(id)).collect();
+                    let undoes = plan.undoes.as_ref();
+                    let again = undoes.and_then(|one| one.made_again.get(change.external_id()));
+                    if let Some(again) = again {
+                        let others = again.members.iter().map(|id| names.member(*id));
+                        record.added.extend(others);
+                        record.collections = Some(again.collections.clone());
+                    }
                 }
                 GroupAction::Relink { from } => {
                     record.from = from.as_ref().map(|id| id.as_str().into());
@@ -359,6 +383,8 @@ fn new_record(
                         evidence: None,
                     });
                     record.removed = all.collect();
+                    let collections = subject.id.and_then(|id| plan.collections.get(&id));
+                    record.collections = collections.cloned();
                 }
             }
         }
@@ -378,7 +404,22 @@ fn groups_of(plan: &Plan, change: &Change) -> Vec<GroupName> {
         external_id: group.external_id.as_str().into(),
         group_id: None,
     });
-    groups.collect()
+    // By the time that a group is deleted they are out of it.
+    let deleted = plan.changes.iter().filter(|change| match change.group() {
+        Some(GroupAction::Delete { members, .. }) => members.iter().flatten().any(|one| one == id),
+        _ => false,
+    });
+    let deleted = deleted.map(|change| GroupName {
+        name: change.subject.label().into(),
+        external_id: change.external_id().as_str().into(),
+        group_id: change.subject.id,
+    });
+    let undoes = plan.undoes.as_ref();
+    let others = undoes.and_then(|undoes| undoes.leaves.get(id));
+    groups
+        .chain(deleted)
+        .chain(others.into_iter().flatten().cloned())
+        .collect()
 }
 
 /// What is kept of a record: of those who come into a group as many names as there is room for.
@@ -446,7 +487,11 @@ fn apply_membership(record: &mut Record, actual: Option<&MembershipChange>, name
         evidence: None,
     });
     record.removed.extend(unplanned);
+    // Nor does whoever comes back without one into a group that is made again.
+    record.added.retain(|one| one.external_id.is_none());
+    let others = std::mem::take(&mut record.added);
     record.added = added.iter().map(|id| names.person(id)).collect();
+    record.added.extend(others);
 }
 
 #[cfg(test)]

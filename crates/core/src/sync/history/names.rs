@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::Person;
 use crate::directory::ExternalId;
-use crate::organization::model::{Member, Organization};
-use crate::sync::plan::{Action, Change, GroupAction, Plan};
+use crate::organization::model::{Member, MemberStatus, Organization};
+use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
 
 /// The organization's members by their ids, and those whom a plan invites.
 #[derive(Default)]
@@ -18,13 +18,14 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// Looked up only where a plan changes who is in groups.
+    /// Looked up only where a plan changes who is in groups, or revokes somebody.
     pub fn new(organization: &'a Organization, plan: &'a Plan) -> Self {
         let changes = plan.changes.iter();
         let names_members = |change: &Change| {
             matches!(
                 change.action,
-                Action::Group(
+                Action::Member(MemberAction::Revoke { .. })
+                    | Action::Group(
                     GroupAction::Create { .. }
                         | GroupAction::Update(_)
                         | GroupAction::Delete { .. }
@@ -61,6 +62,18 @@ impl<'a> Names<'a> {
             email: email.map(|email| email.as_str().into()),
             external_id: Some(id.as_str().into()),
             member_id: member_id.or(coming.and_then(|subject| subject.id)),
+        }
+    }
+
+    /// What a member is now.
+    pub fn status(&self, id: Uuid) -> Option<&'static str> {
+        match self.by_member_id.get(&id)?.status {
+            MemberStatus::Revoked => Some("Revoked"),
+            MemberStatus::Invited => Some("Invited"),
+            MemberStatus::Accepted => Some("Accepted"),
+            MemberStatus::Confirmed => Some("Confirmed"),
+            MemberStatus::Staged => Some("Staged"),
+            MemberStatus::Other(_) => None,
         }
     }
 

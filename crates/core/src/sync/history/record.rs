@@ -55,6 +55,8 @@ pub enum RunTrigger {
     Signaled,
     /// `directory-sync sync` on a command line.
     Command,
+    /// A person takes back what an earlier run did.
+    Undo,
 }
 
 impl RunTrigger {
@@ -69,6 +71,7 @@ impl RunTrigger {
             Self::Scheduled => "scheduled",
             Self::Signaled => "the directory changed",
             Self::Command => "command line",
+            Self::Undo => "undo",
         }
     }
 }
@@ -85,6 +88,9 @@ pub struct Record {
     pub number: u32,
     /// What made the run start.
     pub trigger: RunTrigger,
+    /// The run that is taken back, of an undo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<RunId>,
     /// The resource as `namespace/name`, where one file has the records of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory_sync: Option<Box<str>>,
@@ -101,6 +107,13 @@ pub struct Record {
     /// What the new external id, name or address replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Box<str>>,
+    /// What the member was before access was revoked: `Confirmed`, `Accepted`, `Invited`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Box<str>>,
+    /// To which collections a deleted group gave access, or one that is made again gives it; `None` where
+    /// that isn't known, or nothing of it changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collections: Option<Vec<CollectionAccess>>,
     /// Who came into the group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub added: Vec<Person>,
@@ -128,6 +141,31 @@ pub struct Record {
 
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+/// What the members of a group may do with one collection, as Bitwarden calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CollectionAccess {
+    /// The collection's id. Its name is encrypted, and nobody but its users can read it.
+    pub id: Uuid,
+    /// They may not change what is in it.
+    pub read_only: bool,
+    /// They may not see passwords.
+    pub hide_passwords: bool,
+    /// They may say who has access.
+    pub manage: bool,
+}
+
+impl Default for CollectionAccess {
+    fn default() -> Self {
+        Self {
+            id: Uuid::nil(),
+            read_only: false,
+            hide_passwords: false,
+            manage: false,
+        }
+    }
 }
 
 /// A member, as far as they are known by name.
@@ -196,6 +234,8 @@ pub enum RecordedEvidenceKind {
     Absent,
     /// Read, and left out by the spec.
     OutOfScope,
+    /// A person took back what an earlier run gave.
+    Undone,
 }
 
 impl From<&Evidence> for RecordedEvidence {
@@ -204,6 +244,7 @@ impl From<&Evidence> for RecordedEvidence {
             Evidence::Disabled(_) => RecordedEvidenceKind::Disabled,
             Evidence::Absent => RecordedEvidenceKind::Absent,
             Evidence::OutOfScope(_) => RecordedEvidenceKind::OutOfScope,
+            Evidence::Undone(_) => RecordedEvidenceKind::Undone,
         };
         Self {
             kind,

@@ -9,7 +9,7 @@ use crate::text::sanitize;
 /// Columns that a line takes, unless one word is longer.
 pub const WIDTH: usize = 80;
 /// Where the text of a record begins.
-const INDENT: usize = 16;
+pub(in crate::sync) const INDENT: usize = 16;
 /// So many people of one record are shown where lists are cut.
 const SHOWN: usize = 20;
 
@@ -27,10 +27,14 @@ pub fn table(records: &[Record], cut: bool) -> String {
         // Writing into a string can't fail.
         let _ = writeln!(
             text,
-            "{}  run {}  {}",
+            "{}  run {}  {}{}",
             began.strftime("%Y-%m-%d %H:%M:%SZ"),
             first.run,
-            first.trigger.describe()
+            first.trigger.describe(),
+            match &first.undoes {
+                Some(run) => format!(" of run {run}"),
+                None => String::new(),
+            }
         );
         let mut run: Vec<&Record> = run.iter().collect();
         run.sort_by_key(|record| !record.takes_away());
@@ -123,6 +127,13 @@ fn show(text: &mut String, record: &Record, cut: bool) {
             .collect();
         wrap(text, &indent, &format!("was in {}", listed(&groups, cut)));
     }
+    if let (Kind::DeleteGroup, Some(collections)) = (record.action, &record.collections)
+        && !collections.is_empty()
+    {
+        let count = collections.len();
+        let line = format!("gave access to {count} collections");
+        wrap(text, &indent, &line);
+    }
     if let Some(approval) = &record.approval {
         let mut line = "approved".to_owned();
         if let Some(hold) = &approval.hold {
@@ -159,7 +170,7 @@ fn listed(words: &[String], cut: bool) -> String {
 }
 
 /// Adds `line` after `start`, broken between words; lines after the first are indented.
-fn wrap(text: &mut String, start: &str, line: &str) {
+pub(in crate::sync) fn wrap(text: &mut String, start: &str, line: &str) {
     let indent = " ".repeat(INDENT);
     let mut current = start.to_owned();
     let mut width = current.chars().count();

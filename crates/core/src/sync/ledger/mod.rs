@@ -15,6 +15,7 @@ mod floors;
 mod holds;
 mod hourly;
 mod record;
+mod undone;
 
 use std::collections::{HashMap, HashSet};
 
@@ -28,6 +29,8 @@ pub(crate) use elsewhere::Tally;
 pub use facts::Fact;
 pub(crate) use floors::Limited;
 pub use holds::{Hold, HoldId, Holds};
+pub use undone::UNDONE_MAX;
+pub(crate) use undone::{Repeat, UndoneSet};
 
 use crate::directory::{Evidence, ExternalId};
 use crate::sync::hash::{hash, person_hash, truncated};
@@ -36,7 +39,7 @@ use crate::sync::plan::{NotRead, RuleId};
 use crate::sync::stored::{self, Magic};
 
 /// No ledger has more bytes than this. All the following limits add up to it.
-pub const BYTES_MAX: usize = 220 * 1024;
+pub const BYTES_MAX: usize = 248 * 1024;
 /// So many losses of a day are kept one by one; of more only the number is.
 pub const LOSSES_MAX: usize = 2_000;
 /// So many revoked people are kept, the latest ones. Who isn't is not restored by itself.
@@ -61,7 +64,7 @@ const ACTIVE_HAD: i64 = 30 * 24 * 3600;
 /// member is revoked, in seconds. Later somebody may have revoked them by hand.
 const ANSWER_UNHEARD: i64 = 3600;
 
-const MAGIC: &Magic = b"dsyncld8";
+const MAGIC: &Magic = b"dsyncld9";
 
 /// What was taken away and given by earlier runs for one organization.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +98,10 @@ pub struct Ledger {
     invited: Vec<Invited>,
     revoked: Vec<Revoked>,
     active_had: Option<ActiveHad>,
+    /// What people took back.
+    undone: Vec<undone::Undone>,
+    /// More than fit was taken back.
+    everything_undone: bool,
     holds: Holds,
     /// The resource that it is used for, where several share it. Not kept: its holds are beside it.
     #[serde(skip)]
@@ -145,7 +152,7 @@ impl From<&Evidence> for EvidenceKind {
     fn from(evidence: &Evidence) -> Self {
         match evidence {
             Evidence::Disabled(_) => Self::Disabled,
-            Evidence::Absent | Evidence::OutOfScope(_) => Self::Absent,
+            Evidence::Absent | Evidence::OutOfScope(_) | Evidence::Undone(_) => Self::Absent,
         }
     }
 }
@@ -440,6 +447,8 @@ impl Ledger {
             had_members: self.had_members,
             floors: self.floors,
             active_had: self.active_had,
+            undone: self.undone,
+            everything_undone: self.everything_undone,
             ..careful
         }
         .at(now)

@@ -34,6 +34,7 @@ impl Ledger {
         self.keep_revoked(plan);
         self.part_from_ids(plan);
         self.carry_groups(plan);
+        self.note_undone(plan);
         if !self.in_progress().is_empty() {
             let left = FingerprintSet::with_all_withdrawals(&plan.changes);
             self.end_undone_approvals(&left);
@@ -96,7 +97,10 @@ impl Ledger {
                 Action::Member(MemberAction::Invite { .. }) => {
                     invited.extend(plan.invites_new(change).then(|| key(id)));
                 }
-                Action::Member(MemberAction::Restore) => invited.push(key(id)),
+                // A person looked at whom an undo gives access back: it isn't what an accident invites.
+                Action::Member(MemberAction::Restore) => {
+                    invited.extend(plan.undoes.is_none().then(|| key(id)));
+                }
                 // Who revoked them isn't carried to the new id, which may be another person's.
                 Action::Member(MemberAction::Relink { from }) => {
                     revoked.extend(self.disabled_by(from).map(|rule| Revoked {
@@ -222,7 +226,8 @@ impl Ledger {
         for change in &plan.changes {
             let id = change.external_id();
             let failed = failed.people.contains(id);
-            not_restored += usize::from(failed && change.kind() == Kind::Restore);
+            let counted = change.kind() == Kind::Restore && plan.undoes.is_none();
+            not_restored += usize::from(failed && counted);
             match change.member() {
                 Some(MemberAction::Invite { .. }) => {
                     let new = plan.invites_new(change);
@@ -250,8 +255,10 @@ impl Ledger {
             let stays_known = |one: &Revoked| {
                 one.state == RevocationState::Former && removed.contains(&one.person)
             };
-            self.revoked
-                .retain(|one| !back.contains(&one.person) || stays_known(one));
+            let undo = plan.undoes.is_some();
+            self.revoked.retain_mut(|one| {
+                !back.contains(&one.person) || stays_known(one) || undo && one.stays_disabled()
+            });
             let back = back.difference(&removed).copied().collect();
             self.mark_outside_base(&back);
         }
@@ -279,20 +286,22 @@ impl Ledger {
     /// Notes which of the changes that a run began it made, where it ended before it could note what
     /// came of all. The other revocations aren't known to be ours. Whoever has their access back isn't
     /// somebody whom we revoked any more.
-    pub(crate) fn record_done(&mut self, done: &[&Change]) {
+    pub(crate) fn record_done(&mut self, done: &[&Change], undo: bool) {
         self.finish_approved_of(&FingerprintSet::of(done.iter().copied()));
-        self.record_restored(done);
+        self.record_restored(done, undo);
         let revoked = done.iter().filter(|change| change.kind() == Kind::Revoke);
         let revoked = revoked.map(|change| change.external_id());
         self.set_revocations(revoked, RevocationState::Revoked);
     }
 
     /// Whoever is found revoked after that may have been by hand.
-    fn record_restored(&mut self, done: &[&Change]) {
+    fn record_restored(&mut self, done: &[&Change], undo: bool) {
         let restored = done.iter().filter(|change| change.kind() == Kind::Restore);
         let restored: HashSet<Key> = restored.map(|change| key(change.external_id())).collect();
         if !restored.is_empty() {
-            self.revoked.retain(|one| !restored.contains(&one.person));
+            self.revoked.retain_mut(|one| {
+                !restored.contains(&one.person) || undo && one.stays_disabled()
+            });
             self.mark_outside_base(&restored);
         }
     }
@@ -692,6 +701,16 @@ impl Ledger {
     /// Whether something is held.
     pub fn is_holding(&self) -> bool {
         self.has_open()
+    }
+}
+
+impl Revoked {
+    /// Notes that an undo gives somebody back what they lost, and whether it has to stay known that their
+    /// account was disabled: the directory hasn't said otherwise, and they may be a newcomer under another
+    /// id.
+    fn stays_disabled(&mut self) -> bool {
+        self.state = RevocationState::Former;
+        self.kind == EvidenceKind::Disabled
     }
 }
 

@@ -287,7 +287,7 @@ impl Change {
 
     /// By this the changes of a plan are sorted: what frees seats first, then what needs them,
     /// groups once their people are there, and what can't be undone last.
-    pub(super) fn order(&self) -> (u8, &ExternalId) {
+    pub(crate) fn order(&self) -> (u8, &ExternalId) {
         let rank = match self.kind() {
             Kind::Revoke | Kind::Remove => 0,
             Kind::Relink => 1,

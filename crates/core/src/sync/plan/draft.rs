@@ -68,6 +68,55 @@ pub(crate) struct DesiredGroup {
     pub(crate) joins: bool,
 }
 
+impl Counts {
+    /// Counts what an organization holds; managed is what has an external id with this prefix.
+    pub(crate) fn count(&mut self, content: &Content, prefix: &str) {
+        let ours = |id: &&_| crate::directory::ExternalId::as_str(id).starts_with(prefix);
+        self.members = content.members.len();
+        self.managed_members = content
+            .members
+            .iter()
+            .filter_map(|member| member.external_id.as_ref())
+            .filter(ours)
+            .count();
+        let revoked = content.members.iter().filter(|member| {
+            member.status == MemberStatus::Revoked
+                && member.external_id.as_ref().is_some_and(|id| ours(&id))
+        });
+        self.revoked_members = revoked.count();
+        let of_ours = |has: fn(MemberStatus) -> bool| {
+            let members = content
+                .members
+                .iter()
+                .filter(|member| has(member.status) && member.role != MemberRole::Owner);
+            let ids = members.filter_map(|member| member.external_id.as_ref());
+            ids.filter(ours).count()
+        };
+        // Our own invitations don't raise the limits of what may be taken from others.
+        let invited = |status| matches!(status, MemberStatus::Invited | MemberStatus::Staged);
+        self.invited = of_ours(invited);
+        self.with_access = of_ours(|status| status != MemberStatus::Revoked) - self.invited;
+        self.organization_groups = content.groups.len();
+        self.managed_groups = content
+            .groups
+            .iter()
+            .filter_map(|group| group.external_id.as_ref())
+            .filter(ours)
+            .count();
+    }
+}
+
+/// Stands for the members that are ours and have something to lose.
+pub(crate) fn tally(content: &Content, prefix: &str) -> Tally {
+    let is_ours = |id: &crate::directory::ExternalId| id.as_str().starts_with(prefix);
+    let members = content.members.iter().filter(|member| {
+        member.status != MemberStatus::Revoked
+            && member.role != MemberRole::Owner
+            && member.external_id.as_ref().is_some_and(is_ours)
+    });
+    Tally::of(members.map(|member| member.id))
+}
+
 /// Decides about people and groups. Whom `earlier` runs revoked long enough before `now` is removed,
 /// where the policy says so.
 pub fn draft<'a>(
@@ -109,44 +158,9 @@ pub fn draft<'a>(
         }
     };
     let prefix = &*policy.external_id_prefix;
-    let ours = |id: &&_| crate::directory::ExternalId::as_str(id).starts_with(prefix);
-    counts.members = content.members.len();
-    counts.managed_members = content
-        .members
-        .iter()
-        .filter_map(|member| member.external_id.as_ref())
-        .filter(ours)
-        .count();
-    let revoked = content.members.iter().filter(|member| {
-        member.status == MemberStatus::Revoked
-            && member.external_id.as_ref().is_some_and(|id| ours(&id))
-    });
-    counts.revoked_members = revoked.count();
-    let of_ours = |has: fn(MemberStatus) -> bool| {
-        let members = content
-            .members
-            .iter()
-            .filter(|member| has(member.status) && member.role != MemberRole::Owner);
-        let ids = members.filter_map(|member| member.external_id.as_ref());
-        ids.filter(ours).count()
-    };
-    // Our own invitations don't raise the limits of what may be taken from others.
-    let invited = |status| matches!(status, MemberStatus::Invited | MemberStatus::Staged);
-    counts.invited = of_ours(invited);
-    counts.with_access = of_ours(|status| status != MemberStatus::Revoked) - counts.invited;
-    let tally = content.members.iter().filter(|member| {
-        member.status != MemberStatus::Revoked
-            && member.role != MemberRole::Owner
-            && member.external_id.as_ref().is_some_and(|id| ours(&id))
-    });
-    let tally = Tally::of(tally.map(|member| member.id));
-    counts.organization_groups = content.groups.len();
-    counts.managed_groups = content
-        .groups
-        .iter()
-        .filter_map(|group| group.external_id.as_ref())
-        .filter(ours)
-        .count();
+    counts.count(content, prefix);
+    let ours = |id: &&crate::directory::ExternalId| id.as_str().starts_with(prefix);
+    let tally = tally(content, prefix);
 
     let mut people = people::decide(roster, &content.members, policy, &|person, member| {
         let revoked_by = policy.offboarding.revoked_by(earlier.believed(now));

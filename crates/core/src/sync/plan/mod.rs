@@ -17,6 +17,7 @@ pub use change::{
 };
 pub(crate) use draft::{DesiredGroup, Existing, Unmanaged};
 pub use draft::{Draft, draft};
+pub(crate) use draft::tally;
 pub use group_state::GroupState;
 pub(crate) use group_state::{CachedMembers, GroupCache};
 pub use names::Names;
@@ -28,6 +29,7 @@ use uuid::Uuid;
 
 use crate::directory::{AccountRule, Container, ExternalId};
 use crate::problem::Problems;
+use crate::sync::history::{CollectionAccess, GroupName, RunId};
 use crate::sync::ledger::Tally;
 use crate::sync::sent::Sent;
 
@@ -83,6 +85,33 @@ pub struct Plan {
     pub names: Names,
     /// What else a plan for a server that can't be read does; `None` where nothing is sent.
     pub sent: Option<Sent>,
+    /// Of the groups that are to be deleted, by their ids in Bitwarden: to which collections each gives
+    /// access. For the history; read once it is known which deletions go ahead.
+    pub collections: HashMap<Uuid, Vec<CollectionAccess>>,
+    /// What it takes back of an earlier run; `None` of a plan that follows the directory.
+    pub undoes: Option<Undoes>,
+}
+
+/// What a plan has that takes back an earlier run.
+#[derive(Debug, Clone)]
+pub struct Undoes {
+    /// The earlier run.
+    pub run: RunId,
+    /// Who lost something by it because their account was disabled.
+    pub(crate) disabled: HashSet<ExternalId>,
+    /// The groups that people leave whose invitation is taken back.
+    pub(crate) leaves: HashMap<ExternalId, Vec<GroupName>>,
+    /// What groups get beside their members with external ids, by the group's external id.
+    pub made_again: HashMap<ExternalId, MadeAgain>,
+}
+
+/// What a deleted group gets back once it is made again, beside its members with external ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MadeAgain {
+    /// Its access to collections.
+    pub collections: Vec<CollectionAccess>,
+    /// Members who have no external id.
+    pub members: Vec<Uuid>,
 }
 
 /// By what it was told which accounts are disabled.
@@ -143,7 +172,7 @@ impl Plan {
     pub(crate) fn invites_new(&self, change: &Change) -> bool {
         let known = |sent: &Sent| sent.known.contains(change.external_id());
         change.kind() == Kind::Invite
-            && change.reason != Reason::MembersUnknown
+            && !matches!(change.reason, Reason::MembersUnknown | Reason::Undone)
             && !self.sent.as_ref().is_some_and(known)
     }
 }
@@ -189,6 +218,8 @@ pub enum Reason {
     /// As [`Reason::ActiveAgain`], on a server that can't be read, where an earlier run that didn't end may
     /// have given access back: being sent again gives it also to whoever was revoked by hand since.
     ActiveAgainUnseen,
+    /// A person takes back what an earlier run did.
+    Undone,
 }
 
 impl Reason {

@@ -36,6 +36,23 @@ impl Names {
         content: Option<&Content>,
         sent: &SentState,
     ) -> Self {
+        Self::looked_up(plan, content, sent, |id| {
+            let person = roster.by_id.get(id)?;
+            roster.people[*person as usize].email.as_ref()
+        })
+    }
+
+    /// Those whom a plan needs that isn't made of a directory.
+    pub(crate) fn of_members(plan: &Plan, content: &Content) -> Self {
+        Self::looked_up(plan, Some(content), &SentState::default(), |_| None)
+    }
+
+    fn looked_up<'a>(
+        plan: &Plan,
+        content: Option<&Content>,
+        sent: &SentState,
+        in_directory: impl Fn(&ExternalId) -> Option<&'a Email>,
+    ) -> Self {
         let mut ids: HashSet<&ExternalId> = HashSet::new();
         let mut unmanaged: HashSet<Uuid> = HashSet::new();
         for change in &plan.changes {
@@ -81,9 +98,7 @@ impl Names {
             }
         }
         for id in ids {
-            let person = roster.by_id.get(id);
-            let email = person.and_then(|&at| roster.people[at as usize].email.as_ref());
-            if let (false, Some(email)) = (names.by_id.contains_key(id), email) {
+            if let (false, Some(email)) = (names.by_id.contains_key(id), in_directory(id)) {
                 names.by_id.insert(id.clone(), email.clone());
             }
         }

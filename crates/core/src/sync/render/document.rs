@@ -185,7 +185,7 @@ pub struct MemberRow<'a> {
 /// What says that something is taken away.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvidenceRow<'a> {
-    /// `Disabled`, `Absent` or `OutOfScope`.
+    /// `Disabled`, `Absent`, `OutOfScope` or `Undone`.
     pub kind: Cow<'a, str>,
     /// The same for a person.
     pub detail: Cow<'a, str>,
@@ -278,6 +278,10 @@ impl<'a> EvidenceRow<'a> {
             },
             Evidence::OutOfScope(_) => Self {
                 kind: "OutOfScope".into(),
+                detail: evidence.to_string().into(),
+            },
+            Evidence::Undone(_) => Self {
+                kind: "Undone".into(),
                 detail: evidence.to_string().into(),
             },
         }

@@ -187,6 +187,7 @@ impl Reason {
             Self::SentInFull => "sent in full",
             Self::SameName => "a group already, by name",
             Self::RevokedLongAgo => "revoked by an earlier run (removeAfter)",
+            Self::Undone => "taken back by an undo",
         }
     }
 }

@@ -1,0 +1,282 @@
+//! What people took back: the directory may ask for it again, and it isn't done again by itself.
+//!
+//! It is kept by name, as hashes, until the directory doesn't ask for it any more, or somebody approves it.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{EvidenceKind, Key, Ledger, key_of};
+use crate::directory::{Evidence, ExternalId};
+use crate::problem::ProblemReason;
+use crate::sync::guard::GuardedPlan;
+use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
+
+/// So many are kept one by one. Where there are more, everything counts as taken back, until a run has
+/// nothing to do or somebody approves what it would do.
+pub const UNDONE_MAX: usize = 3_000;
+
+/// Something that was taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Undone {
+    what: Key,
+    /// It was done because an account was disabled. What was done on weaker evidence is done again where
+    /// the account turns out to be disabled.
+    disabled: bool,
+}
+
+/// What may have been taken back, and would be done again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Repeat<'a> {
+    /// Somebody loses access or membership.
+    Access(&'a ExternalId),
+    /// Somebody is invited.
+    Invite(&'a ExternalId),
+    /// Somebody gets access back.
+    Restore(&'a ExternalId),
+    /// A member gets this external id.
+    Relink(&'a ExternalId),
+    /// Somebody comes into a group.
+    Join(&'a ExternalId, &'a ExternalId),
+    /// Somebody leaves a group.
+    Leave(&'a ExternalId, &'a ExternalId),
+    /// A group is made.
+    MakeGroup(&'a ExternalId),
+    /// A group is deleted.
+    DeleteGroup(&'a ExternalId),
+    /// A group gets this external id.
+    RelinkGroup(&'a ExternalId),
+    /// A group gets this name.
+    RenameGroup(&'a ExternalId, &'a str),
+}
+
+impl Repeat<'_> {
+    fn key(self) -> Key {
+        let (kind, id, more) = match self {
+            Self::Access(id) => ("access", id, ""),
+            Self::Invite(id) => ("invite", id, ""),
+            Self::Restore(id) => ("restore", id, ""),
+            Self::Relink(id) => ("relink", id, ""),
+            Self::Join(group, id) => ("join", id, group.as_str()),
+            Self::Leave(group, id) => ("leave", id, group.as_str()),
+            Self::MakeGroup(id) => ("make", id, ""),
+            Self::DeleteGroup(id) => ("delete", id, ""),
+            Self::RelinkGroup(id) => ("relink group", id, ""),
+            Self::RenameGroup(id, name) => ("rename", id, name),
+        };
+        // Lengths before texts: no two of them read the same.
+        let mut text = vec![];
+        for part in [kind, id.as_str(), more] {
+            text.extend((part.len() as u64).to_be_bytes());
+            text.extend(part.as_bytes());
+        }
+        key_of(&text)
+    }
+
+    /// What a change does, part by part, with the evidence of what it takes away.
+    fn of(change: &Change) -> Vec<(Repeat<'_>, Option<&Evidence>)> {
+        let id = change.external_id();
+        let one = |repeat| vec![(repeat, None)];
+        match &change.action {
+            Action::Member(MemberAction::Revoke { evidence } | MemberAction::Remove { evidence }) => {
+                vec![(Repeat::Access(id), Some(evidence))]
+            }
+            Action::Member(MemberAction::Invite { .. }) => one(Repeat::Invite(id)),
+            Action::Member(MemberAction::Restore) => one(Repeat::Restore(id)),
+            Action::Member(MemberAction::Relink { .. }) => one(Repeat::Relink(id)),
+            Action::Member(MemberAction::Link) => vec![],
+            Action::Group(GroupAction::Create { .. }) => one(Repeat::MakeGroup(id)),
+            Action::Group(GroupAction::Delete { .. }) => one(Repeat::DeleteGroup(id)),
+            Action::Group(GroupAction::Relink { .. }) => one(Repeat::RelinkGroup(id)),
+            Action::Group(GroupAction::Rename { .. }) => {
+                one(Repeat::RenameGroup(id, change.subject.label()))
+            }
+            Action::Group(GroupAction::Update(update)) => {
+                let joins = update.add.iter().map(|one| (Repeat::Join(id, one), None));
+                let leaves = update.remove.iter();
+                let leaves = leaves
+                    .map(|one| (Repeat::Leave(id, &one.external_id), Some(&one.evidence)));
+                joins.chain(leaves).collect()
+            }
+        }
+    }
+
+    /// What was done that this change of an undo takes back.
+    fn opposite(change: &Change) -> Vec<Repeat<'_>> {
+        let id = change.external_id();
+        match &change.action {
+            Action::Member(MemberAction::Revoke { .. }) => vec![Repeat::Restore(id)],
+            Action::Member(MemberAction::Remove { .. }) => vec![Repeat::Invite(id)],
+            Action::Member(MemberAction::Invite { from: None, .. } | MemberAction::Restore) => {
+                vec![Repeat::Access(id)]
+            }
+            Action::Member(MemberAction::Invite { from: Some(_), .. }) => vec![Repeat::Invite(id)],
+            Action::Member(MemberAction::Relink { from }) => vec![Repeat::Relink(from)],
+            Action::Member(MemberAction::Link) => vec![],
+            Action::Group(GroupAction::Create { .. }) => vec![Repeat::DeleteGroup(id)],
+            Action::Group(GroupAction::Delete { .. }) => vec![Repeat::MakeGroup(id)],
+            Action::Group(GroupAction::Relink { from }) => {
+                from.iter().map(Repeat::RelinkGroup).collect()
+            }
+            Action::Group(GroupAction::Rename { from }) => vec![Repeat::RenameGroup(id, from)],
+            Action::Group(GroupAction::Update(update)) => {
+                let left = update.add.iter().map(|one| Repeat::Leave(id, one));
+                let came = update.remove.iter();
+                let came = came.map(|one| Repeat::Join(id, &one.external_id));
+                left.chain(came).collect()
+            }
+        }
+    }
+
+    /// Who loses something by it.
+    fn person(self) -> Option<ExternalId> {
+        match self {
+            Self::Access(id) | Self::Leave(_, id) => Some(id.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// What was taken back, for the guard.
+#[derive(Debug, Default)]
+pub(crate) struct UndoneSet {
+    /// With whether it was done because an account was disabled.
+    keys: HashMap<Key, bool>,
+    everything: bool,
+}
+
+impl UndoneSet {
+    /// Whether nothing was taken back.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && !self.everything
+    }
+
+    /// Whether this was taken back. Whoever lost something for another reason loses it again where the
+    /// account is disabled now.
+    pub fn has(&self, repeat: Repeat<'_>, evidence: Option<&Evidence>) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let is_disabled = evidence.map(EvidenceKind::from) == Some(EvidenceKind::Disabled);
+        match self.keys.get(&repeat.key()) {
+            Some(disabled) => *disabled || !is_disabled,
+            None => self.everything && !is_disabled,
+        }
+    }
+
+    /// Whether a change as a whole was taken back; `false` of who comes into and leaves a group.
+    pub fn has_change(&self, change: &Change) -> bool {
+        if self.is_empty() || matches!(change.group(), Some(GroupAction::Update(_))) {
+            return false;
+        }
+        let parts = Repeat::of(change);
+        parts.into_iter().any(|(repeat, evidence)| self.has(repeat, evidence))
+    }
+}
+
+impl Ledger {
+    /// What was taken back.
+    pub(crate) fn undone(&self) -> UndoneSet {
+        UndoneSet {
+            keys: self.undone.iter().map(|one| (one.what, one.disabled)).collect(),
+            everything: self.everything_undone,
+        }
+    }
+
+    /// Whether a group with this external id was deleted, and an undo made it again.
+    pub fn has_made_again(&self, group: &ExternalId) -> bool {
+        self.undone().has(Repeat::DeleteGroup(group), None)
+    }
+
+    /// How many things are held because somebody took them back.
+    pub fn undone_count(&self) -> usize {
+        self.undone.len()
+    }
+
+    /// Notes what an undo takes back: it isn't done again by itself. What the undo does itself may be done
+    /// again, where it had been taken back before.
+    pub(super) fn note_undone(&mut self, plan: &Plan) {
+        let Some(undoes) = &plan.undoes else { return };
+        let mut keys: HashMap<Key, bool> =
+            self.undone.iter().map(|one| (one.what, one.disabled)).collect();
+        let mut order: Vec<Key> = self.undone.iter().map(|one| one.what).collect();
+        for change in &plan.changes {
+            for (repeat, _) in Repeat::of(change) {
+                keys.remove(&repeat.key());
+            }
+            for repeat in Repeat::opposite(change) {
+                let person = repeat.person();
+                let disabled = person.is_some_and(|person| undoes.disabled.contains(&person));
+                let what = repeat.key();
+                if keys.insert(what, disabled).is_none() {
+                    order.push(what);
+                }
+            }
+        }
+        let kept = order.into_iter().filter_map(|what| {
+            let disabled = keys.remove(&what)?;
+            Some(Undone { what, disabled })
+        });
+        self.undone = kept.collect();
+        if self.undone.len() > UNDONE_MAX {
+            self.undone.clear();
+            self.everything_undone = true;
+        }
+    }
+
+    /// Forgets what the directory doesn't ask for any more, and what an approval lets go ahead.
+    ///
+    /// Where entries couldn't be identified or read, a plan leaves out what it would do otherwise, and
+    /// nothing is forgotten.
+    pub(crate) fn keep_undone(&mut self, guarded: &GuardedPlan) {
+        let plan = &*guarded.approved;
+        if (self.undone.is_empty() && !self.everything_undone)
+            || plan.undoes.is_some()
+            || plan.is_write_only()
+        {
+            return;
+        }
+        let is_approved = guarded.used.is_some();
+        let held = guarded.held.iter().flat_map(|held| &held.changes);
+        if self.everything_undone {
+            self.everything_undone = !is_approved && held.count() > 0;
+            return;
+        }
+        if is_approved {
+            self.undone.clear();
+            return;
+        }
+        if plan.problems.by_reason().any(|(reason, ..)| hides(reason)) {
+            return;
+        }
+        let asked: Vec<Key> = held
+            .flat_map(|change| Repeat::of(change))
+            .map(|(repeat, _)| repeat.key())
+            .collect();
+        let asked: std::collections::HashSet<Key> = asked.into_iter().collect();
+        self.undone.retain(|one| asked.contains(&one.what));
+    }
+}
+
+/// Whether a plan with such a problem may leave out what the directory asks for.
+fn hides(reason: ProblemReason) -> bool {
+    matches!(
+        reason,
+        ProblemReason::NoEmail
+            | ProblemReason::InvalidEmail
+            | ProblemReason::EmailTooLong
+            | ProblemReason::DuplicateEmail
+            | ProblemReason::InvalidExternalId
+            | ProblemReason::SecretInEntry
+            | ProblemReason::UnknownAccountState
+            | ProblemReason::AmbiguousMember
+            | ProblemReason::UnidentifiedEntries
+            | ProblemReason::HiddenMembers
+            | ProblemReason::UnreadableMember
+            | ProblemReason::GroupNameMissing
+            | ProblemReason::GroupNameTooLong
+            | ProblemReason::IdentityConflict
+            | ProblemReason::UnknownMemberStatus
+            | ProblemReason::EmptyDirectory
+    )
+}

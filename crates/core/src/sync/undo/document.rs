@@ -1,0 +1,333 @@
+//! An undo as it is shown, on a terminal, on a page and as JSON.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Left;
+use crate::directory::{Email, ExternalId};
+use crate::sync::guard::{Digest, GuardedPlan};
+use crate::sync::history::{INDENT, RunId, wrap};
+use crate::sync::ledger::UNDONE_MAX;
+use crate::sync::plan::{Change, GroupAction, Kind, MemberAction, Plan};
+use crate::text::sanitize;
+
+/// Everything that an undo would do, and everything that it would leave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UndoDocument {
+    /// The run that is taken back.
+    pub run: RunId,
+    /// When it began.
+    pub began: Timestamp,
+    /// Identifies all of this: what is confirmed under it is exactly what is done.
+    pub digest: Digest,
+    /// What is done.
+    pub changes: Vec<Row>,
+    /// What the resource's limits hold back.
+    #[serde(default)]
+    pub held: Vec<Row>,
+    /// Why that is held.
+    #[serde(default)]
+    pub held_because: Vec<String>,
+    /// What lets it go ahead, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_digest: Option<Digest>,
+    /// What stays as it is.
+    pub left: Vec<Left>,
+    /// What can't be done as it should: no seats, say.
+    #[serde(default)]
+    pub problems: Vec<String>,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Row {
+    /// What is done.
+    pub action: Kind,
+    /// The email of a person, the name of a group.
+    pub what: String,
+    /// The external id, as it is afterwards.
+    pub external_id: String,
+    /// The name, address or external id that goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Who comes into the group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add: Vec<String>,
+    /// Who leaves the group, or loses it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+    /// The collections to which a group that is made again gives access.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collections: Vec<Uuid>,
+}
+
+impl UndoDocument {
+    /// The document of a guarded undo.
+    pub fn new(
+        (run, began): (&RunId, Timestamp),
+        guarded: &GuardedPlan,
+        left: &[Left],
+        digest: &Digest,
+    ) -> Self {
+        let plan = &*guarded.approved;
+        let held = guarded.held.as_ref();
+        let rows = |changes: &[Change]| changes.iter().map(|one| Row::new(one, plan)).collect();
+        Self {
+            run: run.clone(),
+            began,
+            digest: digest.clone(),
+            changes: rows(&plan.changes),
+            held: held.map(|held| rows(&held.changes)).unwrap_or_default(),
+            held_because: held
+                .map(|held| held.why.iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
+            held_digest: held.map(|held| held.hold.id.clone()),
+            left: left.to_vec(),
+            problems: plan.problems.iter().map(|one| one.message.clone()).collect(),
+        }
+    }
+
+    /// How many people are invited.
+    pub fn invited(&self) -> usize {
+        let invited = self.changes.iter().filter(|row| row.action == Kind::Invite);
+        invited.count()
+    }
+
+    /// For a terminal of 80 columns. Everything is in it: nobody confirms what they haven't seen.
+    pub fn to_text(&self, object: &str) -> String {
+        let mut text = String::new();
+        // Writing into a string can't fail.
+        let _ = writeln!(
+            text,
+            "{object}: undo of run {} of {}",
+            self.run,
+            self.began.strftime("%Y-%m-%d %H:%M:%SZ")
+        );
+        if self.changes.is_empty() {
+            text.push_str("\nnothing is left to take back\n");
+        } else {
+            text.push_str("\nwould change:\n");
+            self.changes.iter().for_each(|row| row.show(&mut text));
+        }
+        if !self.held.is_empty() {
+            text.push_str("\nheld back:\n");
+            for why in &self.held_because {
+                line(&mut text, &sanitize(why));
+            }
+            self.held.iter().for_each(|row| row.show(&mut text));
+            if let Some(digest) = &self.held_digest {
+                line(&mut text, &format!("to let it go ahead, too: --approve {digest}"));
+            }
+        }
+        if !self.left.is_empty() {
+            text.push_str("\nstays as it is:\n");
+            for one in &self.left {
+                let (what, why) = (sanitize(&one.what), sanitize(&one.why));
+                wrap(&mut text, &start(done(one.action)), &format!("{what}: {why}"));
+            }
+        }
+        if !self.problems.is_empty() {
+            text.push_str("\nproblems:\n");
+            self.problems.iter().for_each(|one| line(&mut text, &sanitize(one)));
+        }
+        for note in self.notes() {
+            text.push('\n');
+            line(&mut text, &note);
+        }
+        text
+    }
+
+    /// What has to be known before it is confirmed.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = vec![];
+        match self.invited() {
+            0 => {}
+            invited => {
+                let people = match invited {
+                    1 => "1 person is".to_owned(),
+                    many => format!("{many} people are"),
+                };
+                notes.push(format!(
+                    "{people} invited: a new member, who has to accept, and be confirmed. Access that was \
+                     given to the former member by hand, and a role other than user, don't come back."
+                ));
+            }
+        }
+        let restored = self.changes.iter().filter(|row| row.action == Kind::Restore);
+        let given = restored.count() + self.invited();
+        if given > 0 {
+            notes.push(format!(
+                "{given} {} access; onboarding.limit doesn't hold that back.",
+                if given == 1 { "person gets" } else { "people get" }
+            ));
+        }
+        if self.changes.len() > UNDONE_MAX {
+            notes.push(
+                "So much isn't kept by name: afterwards every sync holds everything, until it is approved."
+                    .to_owned(),
+            );
+        } else if !self.changes.is_empty() {
+            notes.push(
+                "A sync doesn't do again by itself what is taken back: it is held until the directory \
+                 doesn't ask for it any more, or somebody approves it."
+                    .to_owned(),
+            );
+        }
+        notes
+    }
+}
+
+fn line(text: &mut String, line: &str) {
+    wrap(text, "  ", line);
+}
+
+fn start(verb: &str) -> String {
+    format!("  {verb:<width$}", width = INDENT - 2)
+}
+
+/// What a run did, in a word or two.
+fn done(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Invite => "invited",
+        Kind::Link => "linked",
+        Kind::Relink | Kind::RelinkGroup => "re-linked",
+        Kind::Restore => "restored",
+        Kind::Revoke => "revoked",
+        Kind::Remove => "removed",
+        Kind::CreateGroup => "group made",
+        Kind::RenameGroup => "renamed",
+        Kind::UpdateGroup => "group",
+        Kind::DeleteGroup => "group deleted",
+    }
+}
+
+/// What an undo does, in a word or two.
+fn to_do(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Invite => "invite",
+        Kind::Link => "link",
+        Kind::Relink => "re-link",
+        Kind::RelinkGroup => "re-link group",
+        Kind::Restore => "restore",
+        Kind::Revoke => "revoke",
+        Kind::Remove => "remove",
+        Kind::CreateGroup => "make group",
+        Kind::RenameGroup => "rename",
+        Kind::UpdateGroup => "group",
+        Kind::DeleteGroup => "delete group",
+    }
+}
+
+impl Row {
+    fn new(change: &Change, plan: &Plan) -> Self {
+        let label = |id: &ExternalId| {
+            let own = plan.changes.iter().find(|change| change.external_id() == id);
+            let own = own.and_then(|change| change.subject.email());
+            let email = own.or_else(|| plan.names.email(id)).map(Email::as_str);
+            email.unwrap_or(id.as_str()).to_owned()
+        };
+        let member = |id: &Uuid| match plan.names.unmanaged(id) {
+            Some(email) => email.as_str().to_owned(),
+            None => format!("member {id}"),
+        };
+        let mut row = Self {
+            action: change.kind(),
+            what: change.subject.label().to_owned(),
+            external_id: change.external_id().as_str().to_owned(),
+            from: None,
+            add: vec![],
+            remove: vec![],
+            collections: vec![],
+        };
+        match (change.member(), change.group()) {
+            (Some(MemberAction::Invite { from, .. }), _) => {
+                row.from = from.as_ref().map(|from| from.as_str().to_owned());
+            }
+            (Some(MemberAction::Relink { from }), _) => row.from = Some(from.as_str().to_owned()),
+            (_, Some(GroupAction::Create { add })) => {
+                row.add = add.iter().map(label).collect();
+            }
+            (_, Some(GroupAction::Update(update))) => {
+                row.add = update.add.iter().map(label).collect();
+                let leaving = update.remove.iter().map(|one| label(&one.external_id));
+                row.remove = leaving.collect();
+            }
+            (_, Some(GroupAction::Delete { members, unmanaged, .. })) => {
+                row.remove = members.iter().flatten().map(label).collect();
+                row.remove.extend(unmanaged.iter().map(member));
+            }
+            (_, Some(GroupAction::Rename { from })) => row.from = Some(from.to_string()),
+            (_, Some(GroupAction::Relink { from })) => {
+                row.from = from.as_ref().map(|from| from.as_str().to_owned());
+            }
+            _ => {}
+        }
+        let undoes = plan.undoes.as_ref();
+        if let Some(again) = undoes.and_then(|one| one.made_again.get(change.external_id())) {
+            row.add.extend(again.members.iter().map(member));
+            row.collections = again.collections.iter().map(|access| access.id).collect();
+        }
+        row
+    }
+
+    /// The row in one line: `restore ann@example.com`.
+    pub fn describe(&self) -> String {
+        let mut line = sanitize(&self.what);
+        if let Some(from) = &self.from {
+            let _ = write!(line, " (now {})", sanitize(from));
+        }
+        match self.action {
+            Kind::Invite if self.from.is_none() => line.push_str(": an invitation, to be accepted"),
+            Kind::Relink | Kind::RelinkGroup => {
+                let _ = write!(line, ": back to {}", sanitize(&self.external_id));
+            }
+            _ => {}
+        }
+        line
+    }
+
+    /// What is done, in a word or two.
+    pub fn verb(&self) -> &'static str {
+        to_do(self.action)
+    }
+
+    /// Who comes and goes, and what a group gives access to.
+    pub fn details(&self) -> Vec<String> {
+        let mut details = vec![];
+        let remove: Vec<String> = self.remove.iter().map(|one| sanitize(one)).collect();
+        if self.action == Kind::DeleteGroup {
+            if !remove.is_empty() {
+                details.push(format!("members: {}", remove.join(", ")));
+            }
+        } else {
+            let remove = remove.into_iter().map(|one| format!("−{one}"));
+            let add = self.add.iter().map(|one| format!("+{}", sanitize(one)));
+            let all: Vec<String> = remove.chain(add).collect();
+            if !all.is_empty() {
+                details.push(all.join(", "));
+            }
+        }
+        match self.collections.as_slice() {
+            [] => {}
+            [one] => details.push(format!("access to collection {one}")),
+            several => {
+                let ids: Vec<String> = several.iter().map(Uuid::to_string).collect();
+                details.push(format!("access to collections {}", ids.join(", ")));
+            }
+        }
+        details
+    }
+
+    fn show(&self, text: &mut String) {
+        wrap(text, &start(self.verb()), &self.describe());
+        let indent = " ".repeat(INDENT);
+        for detail in self.details() {
+            wrap(text, &indent, &detail);
+        }
+    }
+}

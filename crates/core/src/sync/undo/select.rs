@@ -1,0 +1,182 @@
+//! Which records are to be taken back.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use crate::sync::history::{GroupName, Outcome, Person, Record, RunId};
+use crate::sync::plan::Kind;
+
+/// Which run is to be taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunChoice {
+    /// The one whose id begins so.
+    Id(String),
+    /// The newest one that changed something.
+    Last,
+}
+
+/// Which part of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Only what is about this person: email, external id or id in Bitwarden.
+    pub person: Option<String>,
+    /// Only what is about this group: name, external id or id in Bitwarden.
+    pub group: Option<String>,
+}
+
+/// Why there is nothing to take back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoSuchRun {
+    /// No run of that id.
+    #[error(
+        "the history has no run {0}: write the ID of a run as history shows it (its first digits are \
+         enough), or --last"
+    )]
+    Unknown(String),
+    /// More than one.
+    #[error("the history has several runs whose ID begins with {0}: {1}; write more digits")]
+    Ambiguous(String, String),
+    /// Nothing was ever changed.
+    #[error("the history has no run that changed anything")]
+    Empty,
+    /// The run did nothing of the kind.
+    #[error("run {0} did nothing to {1}: see what it did with history --run {0}")]
+    NotInRun(RunId, String),
+}
+
+/// The records of one run, and what later ones did to the same people.
+#[derive(Debug, Clone)]
+pub struct Selected {
+    /// The run.
+    pub run: RunId,
+    /// When it began, by its first record.
+    pub began: Timestamp,
+    /// What is to be taken back, in the run's order.
+    pub records: Vec<Record>,
+    /// Whose access later runs changed, by external id.
+    pub(super) later: HashMap<Box<str>, (RunId, Kind)>,
+    /// Only one person's share of it.
+    pub(super) of_person: bool,
+}
+
+/// Finds the records of a run. `directory_sync` is the resource as `namespace/name` where one file has the
+/// records of several.
+///
+/// # Errors
+/// Where there is no such run, and where it did nothing to whom or what is asked for.
+pub fn select(
+    records: &[Record],
+    choice: &RunChoice,
+    scope: &Scope,
+    directory_sync: Option<&str>,
+) -> Result<Selected, NoSuchRun> {
+    let is_own = |record: &&Record| match (&record.directory_sync, directory_sync) {
+        (Some(of), Some(wanted)) => **of == *wanted,
+        _ => true,
+    };
+    let own: Vec<&Record> = records.iter().filter(is_own).collect();
+    let run = find_run(&own, choice)?;
+    let of_run = || own.iter().filter(|record| record.run == run);
+    let began = of_run().map(|record| record.time).min();
+    let began = began.ok_or(NoSuchRun::Empty)?;
+    let mut found: Vec<Record> = of_run().filter_map(|record| scope.of(record)).collect();
+    found.sort_by_key(|record| record.number);
+    if found.is_empty() {
+        let whom = scope.person.iter().chain(&scope.group);
+        let whom: Vec<&str> = whom.map(String::as_str).collect();
+        return Err(NoSuchRun::NotInRun(run, whom.join(" and ")));
+    }
+    let mut later: HashMap<Box<str>, (Timestamp, RunId, Kind)> = HashMap::new();
+    for record in &own {
+        let is_access = matches!(
+            record.action,
+            Kind::Revoke | Kind::Restore | Kind::Remove | Kind::Invite
+        );
+        if record.run == run
+            || record.result != Outcome::Done
+            || !is_access
+            || record.time < began
+        {
+            continue;
+        }
+        let id = record.person.as_ref().and_then(|one| one.external_id.clone());
+        let Some(id) = id else { continue };
+        let known = later.get(&id).map(|one| one.0);
+        if known.is_none_or(|time| time < record.time) {
+            later.insert(id, (record.time, record.run.clone(), record.action));
+        }
+    }
+    let later = later.into_iter().map(|(id, (_, run, kind))| (id, (run, kind)));
+    Ok(Selected {
+        run,
+        began,
+        records: found,
+        later: later.collect(),
+        of_person: scope.person.is_some(),
+    })
+}
+
+fn find_run(records: &[&Record], choice: &RunChoice) -> Result<RunId, NoSuchRun> {
+    match choice {
+        RunChoice::Last => {
+            let made = records.iter().filter(|one| one.result != Outcome::Refused);
+            let mut began: HashMap<&RunId, Timestamp> = HashMap::new();
+            for record in made {
+                let time = began.entry(&record.run).or_insert(record.time);
+                *time = (*time).min(record.time);
+            }
+            let last = began.into_iter().max_by_key(|(run, time)| (*time, (*run).clone()));
+            last.map(|(run, _)| run.clone()).ok_or(NoSuchRun::Empty)
+        }
+        RunChoice::Id(text) => {
+            let text = text.trim().to_lowercase();
+            let mut runs: Vec<&RunId> = records.iter().map(|record| &record.run).collect();
+            runs.sort_unstable();
+            runs.dedup();
+            runs.retain(|run| !text.is_empty() && run.as_str().starts_with(&text));
+            match runs.as_slice() {
+                [] => Err(NoSuchRun::Unknown(text)),
+                [run] => Ok((*run).clone()),
+                several => {
+                    let ids: Vec<&str> = several.iter().map(|run| run.as_str()).collect();
+                    Err(NoSuchRun::Ambiguous(text, ids.join(", ")))
+                }
+            }
+        }
+    }
+}
+
+impl Scope {
+    /// The part of a record that is asked for.
+    fn of(&self, record: &Record) -> Option<Record> {
+        let mut record = record.clone();
+        if let Some(wanted) = &self.group {
+            let group = record.group.as_ref();
+            group.filter(|group| is_group(group, wanted))?;
+        }
+        if let Some(wanted) = &self.person {
+            let is_own = record.person.as_ref().is_some_and(|one| is_person(one, wanted));
+            record.added.retain(|one| is_person(one, wanted));
+            record.removed.retain(|one| is_person(&one.person, wanted));
+            record.more = 0;
+            if !is_own && record.added.is_empty() && record.removed.is_empty() {
+                return None;
+            }
+        }
+        Some(record)
+    }
+}
+
+fn is_person(person: &Person, wanted: &str) -> bool {
+    let id = person.member_id.map(|id| id.to_string());
+    let email = person.email.as_deref();
+    email.is_some_and(|email| email.eq_ignore_ascii_case(wanted))
+        || person.external_id.as_deref() == Some(wanted)
+        || id.as_deref() == Some(wanted)
+}
+
+fn is_group(group: &GroupName, wanted: &str) -> bool {
+    let id = group.group_id.map(|id| id.to_string());
+    *group.name == *wanted || *group.external_id == *wanted || id.as_deref() == Some(wanted)
+}

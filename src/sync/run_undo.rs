@@ -1,0 +1,198 @@
+//! Takes back an earlier run: reads the organization, plans what takes the run back, and has it applied like
+//! any other plan. The directory isn't read.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tracing::{Instrument as _, info_span};
+
+use crate::organization::OrganizationClient;
+use crate::organization::model::Organization;
+use crate::sync::guard::{Digest, GuardedPlan, Held, guard};
+use crate::sync::history::{Record, RunId};
+use crate::sync::plan::Change;
+use crate::sync::planned::Planned;
+use crate::sync::policy::Policy;
+use crate::sync::progress::Phase;
+use crate::sync::report::{ActionCounts, Mode, Report};
+use crate::sync::run::{RunError, RunOptions, State, note_collections, run_blocking, within_means};
+use crate::sync::undo::{
+    Left, NoSuchRun, RunChoice, Scope, Sides, digest, draft, groups_to_delete, groups_to_read,
+    merge_latest, select,
+};
+
+/// What takes back a run, as it is shown and confirmed before it is done.
+pub struct PlannedUndo {
+    /// The changes; an undo is applied like any other plan.
+    pub planned: Planned,
+    /// The run.
+    pub run: RunId,
+    /// When it began.
+    pub began: Timestamp,
+    /// What stays as it is.
+    pub left: Vec<Left>,
+    /// Identifies all of it.
+    pub digest: Digest,
+}
+
+/// Whom and what to take back.
+#[derive(Debug, Clone)]
+pub struct UndoRequest {
+    /// The run.
+    pub run: RunChoice,
+    /// Which part of it.
+    pub scope: Scope,
+}
+
+/// Why nothing is taken back.
+#[derive(Debug, thiserror::Error)]
+pub enum UndoError {
+    /// There is nothing of the kind in the history.
+    #[error(transparent)]
+    NoSuchRun(#[from] NoSuchRun),
+    /// The organization couldn't be read.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Nothing of it can be seen.
+    #[error(
+        "nothing was undone: this server (Vaultwarden) takes imports and can't be read, so nobody can tell \
+         what is still as the run left it, or what somebody has changed since. What the run sent is in the \
+         history: restore members in Vaultwarden's member list, or mend the directory and sync"
+    )]
+    WriteOnly,
+}
+
+impl PlannedUndo {
+    /// What goes ahead and what limits hold back.
+    pub fn guarded(&self) -> Option<&GuardedPlan> {
+        self.planned.guarded()
+    }
+
+    /// The changes that are made.
+    pub fn changes(&self) -> &[Change] {
+        self.planned.changes()
+    }
+
+    /// What limits hold back.
+    pub fn held(&self) -> Option<&Held> {
+        self.planned.held()
+    }
+
+    /// How many people are invited again, who have to accept.
+    pub fn invited(&self) -> usize {
+        let kinds = ActionCounts::of(self.changes());
+        kinds.get(crate::sync::plan::Kind::Invite)
+    }
+}
+
+/// Plans what takes a run back. `records` is the history of the resource, `directory_sync` its name there.
+/// Changes nothing.
+///
+/// # Errors
+/// Where there is no such run, and where the organization can't be read.
+pub async fn plan_undo(
+    client: &OrganizationClient,
+    policy: &Policy,
+    state: &mut State,
+    options: &RunOptions<'_>,
+    (records, directory_sync): (&[Record], Option<&str>),
+    request: &UndoRequest,
+) -> Result<PlannedUndo, UndoError> {
+    let planning = execute(client, policy, state, options, (records, directory_sync), request);
+    let planned = options.stop.run_until_cancelled(planning).await;
+    planned.unwrap_or_else(|| {
+        Err(UndoError::Run(RunError::Stopped {
+            during: options.progress.now().0,
+            applied: ActionCounts::default(),
+        }))
+    })
+}
+
+async fn execute(
+    client: &OrganizationClient,
+    policy: &Policy,
+    state: &mut State,
+    options: &RunOptions<'_>,
+    (records, directory_sync): (&[Record], Option<&str>),
+    request: &UndoRequest,
+) -> Result<PlannedUndo, UndoError> {
+    let (started, made) = (Instant::now(), Timestamp::now());
+    let find = |records: &[Record]| select(records, &request.run, &request.scope, directory_sync);
+    let selected = find(records)?;
+    let organization_id = client.organization_id().to_string();
+    state.ledger.keep_for(&organization_id, made);
+    if !state.memberships.keep_for(&client.describe()) {
+        state.invalidate();
+    }
+    options.progress.start(Phase::Read, 0);
+    let read = client.read().instrument(info_span!("read_organization")).await;
+    let organization = read.map_err(|error| RunError::organization(Phase::Read, error))?;
+    let Organization::Read(content) = &organization else {
+        return Err(UndoError::WriteOnly);
+    };
+    let groups = groups_to_read(&selected, content);
+    options.progress.start(Phase::ReadMemberships, groups.len());
+    let failed = |error| RunError::organization(Phase::ReadMemberships, error);
+    let progress = options.progress;
+    let memberships = client.memberships(&groups, &|done| progress.reach(done)).await;
+    let memberships = memberships.map_err(failed)?;
+    let collections = client.collections(&groups_to_delete(&selected, content)).await;
+    let collections = collections.map_err(failed)?;
+    // What came of changes whose answer was lost shows in what was read.
+    let State { history, audit, .. } = &mut *state;
+    history.settle(&organization, &memberships, &mut |record| audit.tell(record));
+    let selected = find(&merge_latest(records, state.history.unsaved()))?;
+
+    options.progress.start(Phase::Plan, 0);
+    let undo = run_blocking(|| {
+        let sides = Sides {
+            content,
+            memberships: &memberships,
+            collections: &collections,
+            ledger: &state.ledger,
+            policy,
+        };
+        draft(&selected, &sides)
+    });
+    let now = Timestamp::now();
+    state.ledger.adopt(undo.plan.counts.managed_members, now);
+    let guarded = guard(undo.plan, policy, &state.ledger, now, options.approval);
+    let mut guarded = within_means(client, guarded, &organization).await?;
+    note_collections(client, &mut guarded).await?;
+    let digest = digest(&guarded, &undo.left);
+    let took: Duration = started.elapsed();
+    let report = Report {
+        mode: Mode::Preview,
+        digest: guarded.digest.clone(),
+        counts: guarded.approved.counts,
+        imported: None,
+        applied: ActionCounts::default(),
+        problems: guarded.approved.problems.clone(),
+        memberships_verified: false,
+        changed_meanwhile: false,
+        durations: vec![(Phase::Plan, took)],
+        guarded: Some(guarded),
+    };
+    Ok(PlannedUndo {
+        planned: Planned {
+            client: client.clone(),
+            policy: policy.clone(),
+            organization,
+            version: None,
+            made,
+            report,
+            recorded: false,
+        },
+        run: selected.run,
+        began: selected.began,
+        left: undo.left,
+        digest,
+    })
+}
+
+impl State {
+    /// Forgets that both sides agreed.
+    pub(super) fn invalidate(&mut self) {
+        self.in_sync = None;
+    }
+}
