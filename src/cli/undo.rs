@@ -44,7 +44,9 @@ impl NotUndone {
     fn is_unknown_run(&self) -> bool {
         matches!(
             self,
-            Self::Run(RunFailure::Undo(UndoError::NoSuchRun(NoSuchRun::Unknown(_))))
+            Self::Run(RunFailure::Undo(UndoError::NoSuchRun(NoSuchRun::Unknown(
+                _
+            ))))
         )
     }
 }
@@ -213,7 +215,11 @@ fn told(
     };
     text.push_str(&format!("\n{object}: {done}\n"));
     for problem in report.problems.iter() {
-        text.push_str(&format!("{}: {}\n", problem.reason, sanitize(&problem.message)));
+        text.push_str(&format!(
+            "{}: {}\n",
+            problem.reason,
+            sanitize(&problem.message)
+        ));
     }
     text
 }

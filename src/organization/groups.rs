@@ -141,7 +141,9 @@ impl OrganizationClient {
         let mut access = collections.to_vec();
         if let GroupChange::Collections(given) = change {
             let has = before.access().unwrap_or_default();
-            let new = given.iter().filter(|one| has.iter().all(|had| had.id != one.id));
+            let new = given
+                .iter()
+                .filter(|one| has.iter().all(|had| had.id != one.id));
             access.extend(new.map(|one| serde_json::json!(one)));
         }
         let mut update = GroupUpdate {

@@ -291,7 +291,10 @@ impl<'a> Run<'a, '_> {
                 continue;
             };
             if !again.collections.is_empty() {
-                let given = self.client.give_collections(group, &again.collections).await;
+                let given = self
+                    .client
+                    .give_collections(group, &again.collections)
+                    .await;
                 self.note_given(change, given)?;
             }
             if !again.members.is_empty() {

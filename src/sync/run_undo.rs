@@ -98,7 +98,14 @@ pub async fn plan_undo(
     (records, directory_sync): (&[Record], Option<&str>),
     request: &UndoRequest,
 ) -> Result<PlannedUndo, UndoError> {
-    let planning = execute(client, policy, state, options, (records, directory_sync), request);
+    let planning = execute(
+        client,
+        policy,
+        state,
+        options,
+        (records, directory_sync),
+        request,
+    );
     let planned = options.stop.run_until_cancelled(planning).await;
     planned.unwrap_or_else(|| {
         Err(UndoError::Run(RunError::Stopped {
@@ -125,7 +132,10 @@ async fn execute(
         state.invalidate();
     }
     options.progress.start(Phase::Read, 0);
-    let read = client.read().instrument(info_span!("read_organization")).await;
+    let read = client
+        .read()
+        .instrument(info_span!("read_organization"))
+        .await;
     let organization = read.map_err(|error| RunError::organization(Phase::Read, error))?;
     let Organization::Read(content) = &organization else {
         return Err(UndoError::WriteOnly);
@@ -134,13 +144,19 @@ async fn execute(
     options.progress.start(Phase::ReadMemberships, groups.len());
     let failed = |error| RunError::organization(Phase::ReadMemberships, error);
     let progress = options.progress;
-    let memberships = client.memberships(&groups, &|done| progress.reach(done)).await;
+    let memberships = client
+        .memberships(&groups, &|done| progress.reach(done))
+        .await;
     let memberships = memberships.map_err(failed)?;
-    let collections = client.collections(&groups_to_delete(&selected, content)).await;
+    let collections = client
+        .collections(&groups_to_delete(&selected, content))
+        .await;
     let collections = collections.map_err(failed)?;
     // What came of changes whose answer was lost shows in what was read.
     let State { history, audit, .. } = &mut *state;
-    history.settle(&organization, &memberships, &mut |record| audit.tell(record));
+    history.settle(&organization, &memberships, &mut |record| {
+        audit.tell(record)
+    });
     let selected = find(&merge_latest(records, state.history.unsaved()))?;
 
     options.progress.start(Phase::Plan, 0);

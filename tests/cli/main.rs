@@ -15,4 +15,5 @@ mod record;
 mod screens;
 mod secrecy;
 mod sync;
+mod undo;
 mod vaultwarden;

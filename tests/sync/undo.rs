@@ -92,7 +92,9 @@ impl Scene {
     /// The run whose records are the newest.
     fn last_run(&self) -> Option<RunId> {
         let records = self.records();
-        let newest = records.iter().max_by_key(|record| (record.time, record.run.clone()));
+        let newest = records
+            .iter()
+            .max_by_key(|record| (record.time, record.run.clone()));
         newest.map(|record| record.run.clone())
     }
 
@@ -139,7 +141,10 @@ impl Scene {
 
 /// Why changes are held.
 fn why(report: &Report) -> Vec<HeldBecause> {
-    report.held().map(|held| held.why.clone()).unwrap_or_default()
+    report
+        .held()
+        .map(|held| held.why.clone())
+        .unwrap_or_default()
 }
 
 /// What docs/undo.md says can't be taken back: whoever is invited again has to accept, has a user's role, no
@@ -174,11 +179,22 @@ fn differences(expected: &Snapshot, found: &Snapshot) -> String {
         .members
         .keys()
         .chain(found.members.keys())
-        .map(|email| (email, (expected.members.get(email), found.members.get(email))))
+        .map(|email| {
+            (
+                email,
+                (expected.members.get(email), found.members.get(email)),
+            )
+        })
         .filter(|(_, (one, other))| one != other)
         .collect();
-    let here = expected.groups.iter().filter(|one| !found.groups.contains(one));
-    let there = found.groups.iter().filter(|one| !expected.groups.contains(one));
+    let here = expected
+        .groups
+        .iter()
+        .filter(|one| !found.groups.contains(one));
+    let there = found
+        .groups
+        .iter()
+        .filter(|one| !expected.groups.contains(one));
     format!(
         "members: {members:#?}\ngroups expected: {:#?}\ngroups found: {:#?}",
         here.collect::<Vec<_>>(),
@@ -195,7 +211,9 @@ async fn organization() -> SimulatedOrganization {
     let revoked = MemberSeed::new("p2@example.com").external_id("p2");
     organization.seed_member(revoked.status(Status::Revoked));
     organization.seed_group(GroupSeed::new("By hand").members(["by.hand@example.com"]));
-    let group = GroupSeed::new("old name").external_id("g1").collection(vault());
+    let group = GroupSeed::new("old name")
+        .external_id("g1")
+        .collection(vault());
     organization.seed_group(group.members(["by.hand@example.com", "p2@example.com"]));
     organization
 }
@@ -218,14 +236,21 @@ fn group(id: &str, name: &str, members: &[&str]) -> (String, String, BTreeSet<St
 async fn synced() -> Scene {
     let organization = organization().await;
     let mut company = company();
-    company.groups = vec![group("g1", "team 1", &["p3", "p4"]), group("g2", "team 2", &["p4", "p5"])];
-    let g2 = GroupSeed::new("team 2").external_id("g2").collection(CollectionAccess::to(VAULT));
+    company.groups = vec![
+        group("g1", "team 1", &["p3", "p4"]),
+        group("g2", "team 2", &["p4", "p5"]),
+    ];
+    let g2 = GroupSeed::new("team 2")
+        .external_id("g2")
+        .collection(CollectionAccess::to(VAULT));
     organization.seed_group(g2.members(["by.hand@example.com"]));
     let mut scene = Scene::new(organization, company);
     scene.sync(None).await.unwrap();
     scene.keep();
     for number in 3..=8 {
-        scene.organization.accept_and_confirm(&format!("p{number}@example.com"));
+        scene
+            .organization
+            .accept_and_confirm(&format!("p{number}@example.com"));
     }
     scene.sync(None).await.unwrap();
     scene.keep();
@@ -235,9 +260,19 @@ async fn synced() -> Scene {
 /// p3 leaves the company, p4 is disabled, p9 is new, g2 is gone, g1 has another name and p5 for p4.
 fn reorganize(company: &mut Company) {
     company.people.retain(|(id, ..)| id != "p3");
-    company.people.iter_mut().find(|(id, ..)| id == "p4").unwrap().2 = true;
-    company.people.push(("p9".into(), "p9@example.com".into(), false));
-    company.groups = vec![group("g1", "team one", &["p5", "p9"]), group("g3", "team 3", &["p6"])];
+    company
+        .people
+        .iter_mut()
+        .find(|(id, ..)| id == "p4")
+        .unwrap()
+        .2 = true;
+    company
+        .people
+        .push(("p9".into(), "p9@example.com".into(), false));
+    company.groups = vec![
+        group("g1", "team one", &["p5", "p9"]),
+        group("g3", "team 3", &["p6"]),
+    ];
 }
 
 #[tokio::test]
@@ -272,15 +307,26 @@ async fn everything_that_a_run_did_is_taken_back_and_not_done_again_until_it_is_
     let expected = as_far_as_it_goes(&before, &between);
     let undone = scene.organization.snapshot();
     assert!(undone == expected, "{}", differences(&expected, &undone));
-    let team = undone.groups.iter().find(|group| group.name == "team 2").unwrap();
+    let team = undone
+        .groups
+        .iter()
+        .find(|group| group.name == "team 2")
+        .unwrap();
     assert_eq!(team.collections, [CollectionAccess::to(VAULT)]);
-    assert!(team.members.contains(&"by.hand@example.com".to_owned()), "{team:?}");
+    assert!(
+        team.members.contains(&"by.hand@example.com".to_owned()),
+        "{team:?}"
+    );
 
     // The directory asks for all of it again: also a new process holds it, and says why.
     scene.state = scene.kept.restore();
     let held = scene.sync(None).await.unwrap();
     scene.keep();
-    assert!(matches!(why(&held).as_slice(), [HeldBecause::Undone { .. }]), "{:?}", why(&held));
+    assert!(
+        matches!(why(&held).as_slice(), [HeldBecause::Undone { .. }]),
+        "{:?}",
+        why(&held)
+    );
     let now = scene.organization.snapshot();
     assert!(now == undone, "{}", differences(&undone, &now));
     // And nothing else: somebody who leaves now isn't held.
@@ -288,7 +334,13 @@ async fn everything_that_a_run_did_is_taken_back_and_not_done_again_until_it_is_
     let others = scene.sync(None).await.unwrap();
     scene.keep();
     assert_eq!(others.applied.total(), 1);
-    assert!(!scene.organization.snapshot().members.contains_key("p8@example.com"));
+    assert!(
+        !scene
+            .organization
+            .snapshot()
+            .members
+            .contains_key("p8@example.com")
+    );
 
     let digest = others.held().unwrap().hold.id.clone();
     let approved = scene.sync(Some(&digest)).await.unwrap();
@@ -326,7 +378,12 @@ async fn what_is_taken_back_is_held_until_the_directory_agrees() {
 #[tokio::test]
 async fn somebody_who_is_dismissed_loses_access_though_an_undo_gave_it_back_for_another_reason() {
     let mut scene = synced().await;
-    let at = scene.company.people.iter().position(|(id, ..)| id == "p6").unwrap();
+    let at = scene
+        .company
+        .people
+        .iter()
+        .position(|(id, ..)| id == "p6")
+        .unwrap();
     let person = scene.company.people.remove(at);
     scene.sync(None).await.unwrap();
     scene.keep();
@@ -356,13 +413,24 @@ async fn a_part_is_taken_back_and_what_somebody_changed_since_stands() {
     let now = scene.organization.snapshot();
     assert_eq!(now.members["p4@example.com"].status, Status::Confirmed);
     assert_eq!(now.members.len(), before.members.len(), "nobody else");
-    let team = now.groups.iter().find(|group| group.name == "team one").unwrap();
-    assert!(team.members.contains(&"p4@example.com".to_owned()), "{team:?}");
+    let team = now
+        .groups
+        .iter()
+        .find(|group| group.name == "team one")
+        .unwrap();
+    assert!(
+        team.members.contains(&"p4@example.com".to_owned()),
+        "{team:?}"
+    );
 
     // p9 accepted, somebody filled the new group, and made the deleted one anew.
     scene.organization.accept_and_confirm("p9@example.com");
-    scene.organization.set_group_members("team 3", &["by.hand@example.com", "p6@example.com"]);
-    scene.organization.seed_group(GroupSeed::new("team two").external_id("g2"));
+    scene
+        .organization
+        .set_group_members("team 3", &["by.hand@example.com", "p6@example.com"]);
+    scene
+        .organization
+        .seed_group(GroupSeed::new("team two").external_id("g2"));
     let (_, left) = scene.undo(&run, Scope::default()).await.unwrap();
     scene.keep();
     let mut left: Vec<String> = left
@@ -502,7 +570,8 @@ async fn there_and_back(seed: u64) -> usize {
     let (report, left) = scene.undo(&run, Scope::default()).await.unwrap();
     scene.keep();
     let undone = scene.organization.snapshot();
-    let about = |scene: &Scene| format!("seed {seed}, run {run}\n{}", table(&scene.records(), false));
+    let about =
+        |scene: &Scene| format!("seed {seed}, run {run}\n{}", table(&scene.records(), false));
     let expected = as_far_as_it_goes(&before, &between);
     assert!(
         undone == expected,
@@ -510,7 +579,11 @@ async fn there_and_back(seed: u64) -> usize {
         about(&scene),
         differences(&expected, &undone)
     );
-    assert!(left.iter().all(|one| one.action == Kind::Link), "{} {left:#?}", about(&scene));
+    assert!(
+        left.iter().all(|one| one.action == Kind::Link),
+        "{} {left:#?}",
+        about(&scene)
+    );
     if report.applied.total() == 0 {
         return 0;
     }

@@ -81,10 +81,12 @@ impl FingerprintSet {
 
     /// Who comes into groups: held only where somebody took it back before.
     pub(crate) fn of_joins<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Self {
-        let updates = changes.into_iter().filter_map(|change| match change.group() {
-            Some(GroupAction::Update(update)) => Some((change.external_id(), &update.add)),
-            _ => None,
-        });
+        let updates = changes
+            .into_iter()
+            .filter_map(|change| match change.group() {
+                Some(GroupAction::Update(update)) => Some((change.external_id(), &update.add)),
+                _ => None,
+            });
         let prints = updates.flat_map(|(group, add)| add.iter().map(|id| joined(group, id)));
         let mut sorted: Vec<Fingerprint> = prints.collect();
         sorted.sort_unstable();

@@ -107,7 +107,10 @@ impl Undone {
 
     fn has_withdrawal(&self, group: &ExternalId, leaving: &RemovedMember) -> bool {
         let id = &leaving.external_id;
-        self.people.contains(id) || self.set.has(Repeat::Leave(group, id), Some(&leaving.evidence))
+        self.people.contains(id)
+            || self
+                .set
+                .has(Repeat::Leave(group, id), Some(&leaving.evidence))
     }
 
     /// How much of a plan is held for it.
@@ -119,9 +122,10 @@ impl Undone {
             let group = change.external_id();
             match change.group() {
                 Some(GroupAction::Update(update)) if !self.has(change) => {
-                    let joins = update.add.iter().filter(|id| {
-                        self.has_join(group, id) && !covered.has_join(group, id)
-                    });
+                    let joins = update
+                        .add
+                        .iter()
+                        .filter(|id| self.has_join(group, id) && !covered.has_join(group, id));
                     let leaves = update.remove.iter().filter(|leaving| {
                         self.has_withdrawal(group, leaving)
                             && !covered.has_withdrawal(group, &leaving.external_id)

@@ -16,12 +16,12 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 pub use record::{
-    CollectionAccess, GroupName, Outcome, Person, Record, RecordedApproval, RecordedEvidence, RecordedEvidenceKind,
-    Removed, RunId, RunTrigger,
+    CollectionAccess, GroupName, Outcome, Person, Record, RecordedApproval, RecordedEvidence,
+    RecordedEvidenceKind, Removed, RunId, RunTrigger,
 };
 pub use select::Selection;
+pub(in crate::sync) use table::{INDENT, wrap, wrap_at};
 pub use table::{WIDTH, table};
-pub(in crate::sync) use table::{INDENT, wrap};
 
 use crate::directory::ExternalId;
 use crate::organization::model::Organization;

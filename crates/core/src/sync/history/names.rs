@@ -26,10 +26,10 @@ impl<'a> Names<'a> {
                 change.action,
                 Action::Member(MemberAction::Revoke { .. })
                     | Action::Group(
-                    GroupAction::Create { .. }
-                        | GroupAction::Update(_)
-                        | GroupAction::Delete { .. }
-                )
+                        GroupAction::Create { .. }
+                            | GroupAction::Update(_)
+                            | GroupAction::Delete { .. }
+                    )
             )
         };
         let mut names = Self::default();

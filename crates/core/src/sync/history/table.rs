@@ -171,7 +171,12 @@ fn listed(words: &[String], cut: bool) -> String {
 
 /// Adds `line` after `start`, broken between words; lines after the first are indented.
 pub(in crate::sync) fn wrap(text: &mut String, start: &str, line: &str) {
-    let indent = " ".repeat(INDENT);
+    wrap_at(text, INDENT, start, line);
+}
+
+/// The same with so many columns before the lines after the first.
+pub(in crate::sync) fn wrap_at(text: &mut String, hanging: usize, start: &str, line: &str) {
+    let indent = " ".repeat(hanging);
     let mut current = start.to_owned();
     let mut width = current.chars().count();
     let mut is_empty = true;
@@ -181,7 +186,7 @@ pub(in crate::sync) fn wrap(text: &mut String, start: &str, line: &str) {
             text.push_str(&current);
             text.push('\n');
             current.clone_from(&indent);
-            width = INDENT;
+            width = hanging;
             is_empty = true;
         }
         if !is_empty {

@@ -299,9 +299,8 @@ impl Ledger {
         let restored = done.iter().filter(|change| change.kind() == Kind::Restore);
         let restored: HashSet<Key> = restored.map(|change| key(change.external_id())).collect();
         if !restored.is_empty() {
-            self.revoked.retain_mut(|one| {
-                !restored.contains(&one.person) || undo && one.stays_disabled()
-            });
+            self.revoked
+                .retain_mut(|one| !restored.contains(&one.person) || undo && one.stays_disabled());
             self.mark_outside_base(&restored);
         }
     }

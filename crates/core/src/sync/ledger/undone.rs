@@ -78,7 +78,9 @@ impl Repeat<'_> {
         let id = change.external_id();
         let one = |repeat| vec![(repeat, None)];
         match &change.action {
-            Action::Member(MemberAction::Revoke { evidence } | MemberAction::Remove { evidence }) => {
+            Action::Member(
+                MemberAction::Revoke { evidence } | MemberAction::Remove { evidence },
+            ) => {
                 vec![(Repeat::Access(id), Some(evidence))]
             }
             Action::Member(MemberAction::Invite { .. }) => one(Repeat::Invite(id)),
@@ -94,8 +96,8 @@ impl Repeat<'_> {
             Action::Group(GroupAction::Update(update)) => {
                 let joins = update.add.iter().map(|one| (Repeat::Join(id, one), None));
                 let leaves = update.remove.iter();
-                let leaves = leaves
-                    .map(|one| (Repeat::Leave(id, &one.external_id), Some(&one.evidence)));
+                let leaves =
+                    leaves.map(|one| (Repeat::Leave(id, &one.external_id), Some(&one.evidence)));
                 joins.chain(leaves).collect()
             }
         }
@@ -170,7 +172,9 @@ impl UndoneSet {
             return false;
         }
         let parts = Repeat::of(change);
-        parts.into_iter().any(|(repeat, evidence)| self.has(repeat, evidence))
+        parts
+            .into_iter()
+            .any(|(repeat, evidence)| self.has(repeat, evidence))
     }
 }
 
@@ -178,7 +182,11 @@ impl Ledger {
     /// What was taken back.
     pub(crate) fn undone(&self) -> UndoneSet {
         UndoneSet {
-            keys: self.undone.iter().map(|one| (one.what, one.disabled)).collect(),
+            keys: self
+                .undone
+                .iter()
+                .map(|one| (one.what, one.disabled))
+                .collect(),
             everything: self.everything_undone,
         }
     }
@@ -197,8 +205,11 @@ impl Ledger {
     /// again, where it had been taken back before.
     pub(super) fn note_undone(&mut self, plan: &Plan) {
         let Some(undoes) = &plan.undoes else { return };
-        let mut keys: HashMap<Key, bool> =
-            self.undone.iter().map(|one| (one.what, one.disabled)).collect();
+        let mut keys: HashMap<Key, bool> = self
+            .undone
+            .iter()
+            .map(|one| (one.what, one.disabled))
+            .collect();
         let mut order: Vec<Key> = self.undone.iter().map(|one| one.what).collect();
         for change in &plan.changes {
             for (repeat, _) in Repeat::of(change) {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Left;
 use crate::directory::{Email, ExternalId};
 use crate::sync::guard::{Digest, GuardedPlan};
-use crate::sync::history::{INDENT, RunId, wrap};
+use crate::sync::history::{INDENT, RunId, wrap, wrap_at};
 use crate::sync::ledger::UNDONE_MAX;
 use crate::sync::plan::{Change, GroupAction, Kind, MemberAction, Plan};
 use crate::text::sanitize;
@@ -88,7 +88,11 @@ impl UndoDocument {
                 .unwrap_or_default(),
             held_digest: held.map(|held| held.hold.id.clone()),
             left: left.to_vec(),
-            problems: plan.problems.iter().map(|one| one.message.clone()).collect(),
+            problems: plan
+                .problems
+                .iter()
+                .map(|one| one.message.clone())
+                .collect(),
         }
     }
 
@@ -104,11 +108,13 @@ impl UndoDocument {
         // Writing into a string can't fail.
         let _ = writeln!(
             text,
-            "{object}: undo of run {} of {}",
+            "{object}: undo of run {} ({})",
             self.run,
             self.began.strftime("%Y-%m-%d %H:%M:%SZ")
         );
-        if self.changes.is_empty() {
+        if self.changes.is_empty() && !self.held.is_empty() {
+            text.push_str("\nnothing of it goes ahead\n");
+        } else if self.changes.is_empty() {
             text.push_str("\nnothing is left to take back\n");
         } else {
             text.push_str("\nwould change:\n");
@@ -121,19 +127,28 @@ impl UndoDocument {
             }
             self.held.iter().for_each(|row| row.show(&mut text));
             if let Some(digest) = &self.held_digest {
-                line(&mut text, &format!("to let it go ahead, too: --approve {digest}"));
+                line(
+                    &mut text,
+                    &format!("to let it go ahead, too: --approve {digest}"),
+                );
             }
         }
         if !self.left.is_empty() {
             text.push_str("\nstays as it is:\n");
             for one in &self.left {
                 let (what, why) = (sanitize(&one.what), sanitize(&one.why));
-                wrap(&mut text, &start(done(one.action)), &format!("{what}: {why}"));
+                wrap(
+                    &mut text,
+                    &start(done(one.action)),
+                    &format!("{what}: {why}"),
+                );
             }
         }
         if !self.problems.is_empty() {
             text.push_str("\nproblems:\n");
-            self.problems.iter().for_each(|one| line(&mut text, &sanitize(one)));
+            self.problems
+                .iter()
+                .for_each(|one| line(&mut text, &sanitize(one)));
         }
         for note in self.notes() {
             text.push('\n');
@@ -158,12 +173,19 @@ impl UndoDocument {
                 ));
             }
         }
-        let restored = self.changes.iter().filter(|row| row.action == Kind::Restore);
+        let restored = self
+            .changes
+            .iter()
+            .filter(|row| row.action == Kind::Restore);
         let given = restored.count() + self.invited();
         if given > 0 {
             notes.push(format!(
                 "{given} {} access; onboarding.limit doesn't hold that back.",
-                if given == 1 { "person gets" } else { "people get" }
+                if given == 1 {
+                    "person gets"
+                } else {
+                    "people get"
+                }
             ));
         }
         if self.changes.len() > UNDONE_MAX {
@@ -183,7 +205,7 @@ impl UndoDocument {
 }
 
 fn line(text: &mut String, line: &str) {
-    wrap(text, "  ", line);
+    wrap_at(text, 4, "  ", line);
 }
 
 fn start(verb: &str) -> String {
@@ -226,7 +248,10 @@ fn to_do(kind: Kind) -> &'static str {
 impl Row {
     fn new(change: &Change, plan: &Plan) -> Self {
         let label = |id: &ExternalId| {
-            let own = plan.changes.iter().find(|change| change.external_id() == id);
+            let own = plan
+                .changes
+                .iter()
+                .find(|change| change.external_id() == id);
             let own = own.and_then(|change| change.subject.email());
             let email = own.or_else(|| plan.names.email(id)).map(Email::as_str);
             email.unwrap_or(id.as_str()).to_owned()
@@ -257,7 +282,12 @@ impl Row {
                 let leaving = update.remove.iter().map(|one| label(&one.external_id));
                 row.remove = leaving.collect();
             }
-            (_, Some(GroupAction::Delete { members, unmanaged, .. })) => {
+            (
+                _,
+                Some(GroupAction::Delete {
+                    members, unmanaged, ..
+                }),
+            ) => {
                 row.remove = members.iter().flatten().map(label).collect();
                 row.remove.extend(unmanaged.iter().map(member));
             }

@@ -57,20 +57,43 @@ pub(super) fn draft(selected: &Selected, sides: &Sides<'_>) -> Undo {
         disabled: HashSet::new(),
     };
     let records: Vec<&Record> = selected.records.iter().collect();
-    let made: Vec<&Record> = records.into_iter().filter(|one| draft.was_made(one)).collect();
+    let made: Vec<&Record> = records
+        .into_iter()
+        .filter(|one| draft.was_made(one))
+        .collect();
     let of = |kinds: &[Kind]| -> Vec<&Record> {
         let found = made.iter().filter(|record| kinds.contains(&record.action));
         found.copied().collect()
     };
-    of(&[Kind::Relink]).into_iter().for_each(|one| draft.relink(one));
-    let access = [Kind::Revoke, Kind::Remove, Kind::Restore, Kind::Invite, Kind::Link];
+    of(&[Kind::Relink])
+        .into_iter()
+        .for_each(|one| draft.relink(one));
+    let access = [
+        Kind::Revoke,
+        Kind::Remove,
+        Kind::Restore,
+        Kind::Invite,
+        Kind::Link,
+    ];
     of(&access).into_iter().for_each(|one| draft.access(one));
-    of(&[Kind::RelinkGroup]).into_iter().for_each(|one| draft.relink_group(one));
-    of(&[Kind::RenameGroup]).into_iter().for_each(|one| draft.rename_group(one));
-    of(&[Kind::CreateGroup]).into_iter().for_each(|one| draft.delete_group(one));
-    of(&[Kind::DeleteGroup]).into_iter().for_each(|one| draft.make_group(one));
-    of(&[Kind::UpdateGroup]).into_iter().for_each(|one| draft.members_of_group(one));
-    of(&[Kind::Remove]).into_iter().for_each(|one| draft.groups_of_removed(one));
+    of(&[Kind::RelinkGroup])
+        .into_iter()
+        .for_each(|one| draft.relink_group(one));
+    of(&[Kind::RenameGroup])
+        .into_iter()
+        .for_each(|one| draft.rename_group(one));
+    of(&[Kind::CreateGroup])
+        .into_iter()
+        .for_each(|one| draft.delete_group(one));
+    of(&[Kind::DeleteGroup])
+        .into_iter()
+        .for_each(|one| draft.make_group(one));
+    of(&[Kind::UpdateGroup])
+        .into_iter()
+        .for_each(|one| draft.members_of_group(one));
+    of(&[Kind::Remove])
+        .into_iter()
+        .for_each(|one| draft.groups_of_removed(one));
     draft.update_groups();
     draft.finish()
 }
@@ -141,7 +164,7 @@ impl<'a> Draft<'a> {
     /// The external id that somebody has once everything is taken back, where an import can name them by
     /// it.
     pub fn final_id(&self, person: &Person) -> Option<ExternalId> {
-        match self.members.find(person) {
+        match self.members.find_in_group(person) {
             Some(member) => self.final_id_of(member.id),
             None => {
                 let id = ExternalId::of_member(person.external_id.as_deref()?)?;
@@ -200,7 +223,8 @@ impl<'a> Draft<'a> {
             }),
             ..Plan::default()
         };
-        plan.counts.count(sides.content, &sides.policy.external_id_prefix);
+        plan.counts
+            .count(sides.content, &sides.policy.external_id_prefix);
         let revoked = sides.content.members.iter();
         let revoked = revoked.filter(|member| member.status == MemberStatus::Revoked);
         let revoked = revoked.filter_map(|one| Some((one.external_id.clone()?, one.id)));

@@ -46,7 +46,9 @@ impl<'a> Draft<'a> {
         if self.is_of_a_person(record) {
             return;
         }
-        let Some(group) = self.group(record) else { return };
+        let Some(group) = self.group(record) else {
+            return;
+        };
         let Some(from) = record.from.as_deref().and_then(ExternalId::of_member) else {
             self.leave(
                 record,
@@ -78,7 +80,9 @@ impl<'a> Draft<'a> {
         if self.is_of_a_person(record) {
             return;
         }
-        let Some(group) = self.group(record) else { return };
+        let Some(group) = self.group(record) else {
+            return;
+        };
         let given = record.group.as_ref().map(|name| &*name.name);
         let (Some(from), true) = (&record.from, Some(&*group.name) == given) else {
             self.leave(record, "has got another name since");
@@ -96,7 +100,9 @@ impl<'a> Draft<'a> {
         if self.is_of_a_person(record) {
             return;
         }
-        let Some(group) = self.group(record) else { return };
+        let Some(group) = self.group(record) else {
+            return;
+        };
         let given = record.group.as_ref().map(|name| &*name.name);
         let inside = self.sides.memberships.get(&group.id);
         let (Some(inside), Some(id)) = (inside, group.external_id.clone()) else {
@@ -106,7 +112,7 @@ impl<'a> Draft<'a> {
         let added: HashSet<Uuid> = record
             .added
             .iter()
-            .filter_map(|person| Some(self.members.find(person)?.id))
+            .filter_map(|person| Some(self.members.find_in_group(person)?.id))
             .collect();
         let access = self.sides.collections.get(&group.id);
         let why = if Some(&*group.name) != given {
@@ -147,7 +153,9 @@ impl<'a> Draft<'a> {
         }
         let name = record.group.as_ref();
         let id = name.and_then(|name| ExternalId::of_member(&name.external_id));
-        let (Some(name), Some(id)) = (name, id) else { return };
+        let (Some(name), Some(id)) = (name, id) else {
+            return;
+        };
         let present = by_external_id(self.sides.content, &name.external_id);
         // An undo that was stopped made it, and didn't get as far as its members or collections.
         let unfinished = present.filter(|_| self.sides.ledger.has_made_again(&id));
@@ -157,7 +165,10 @@ impl<'a> Draft<'a> {
         }
         let (mut add, mut others) = (vec![], vec![]);
         for one in &record.removed {
-            match (self.final_id(&one.person), self.members.find(&one.person)) {
+            match (
+                self.final_id(&one.person),
+                self.members.find_in_group(&one.person),
+            ) {
                 (Some(id), _) => add.push(id),
                 (None, Some(member)) => others.push(member.id),
                 (None, None) => {
@@ -167,7 +178,9 @@ impl<'a> Draft<'a> {
         }
         let removed = self.selected.records.iter();
         let removed = removed.filter(|one| {
-            one.groups.iter().any(|group| group.external_id == name.external_id)
+            one.groups
+                .iter()
+                .any(|group| group.external_id == name.external_id)
         });
         let removed: Vec<ExternalId> = removed
             .filter_map(|one| self.final_id(one.person.as_ref()?))
@@ -204,17 +217,21 @@ impl<'a> Draft<'a> {
     /// Who is in a group by external id.
     fn inside(&self, group: Uuid) -> HashSet<ExternalId> {
         let inside = self.sides.memberships.get(&group).into_iter().flatten();
-        inside.filter_map(|member| self.final_id_of(*member)).collect()
+        inside
+            .filter_map(|member| self.final_id_of(*member))
+            .collect()
     }
 
     pub(super) fn members_of_group(&mut self, record: &Record) {
-        let Some(group) = self.group(record) else { return };
+        let Some(group) = self.group(record) else {
+            return;
+        };
         let Some(inside) = self.sides.memberships.get(&group.id) else {
             self.leave(record, GONE);
             return;
         };
         for person in &record.added {
-            let Some(member) = self.members.find(person) else {
+            let Some(member) = self.members.find_in_group(person) else {
                 continue;
             };
             if !inside.contains(&member.id) || self.leaving.contains(&member.id) {
@@ -226,7 +243,7 @@ impl<'a> Draft<'a> {
             }
         }
         for one in &record.removed {
-            let member = self.members.find(&one.person);
+            let member = self.members.find_in_group(&one.person);
             if member.is_some_and(|member| inside.contains(&member.id)) {
                 continue;
             }
@@ -301,7 +318,8 @@ impl<'a> Draft<'a> {
             let mut add = joins.remove(id).unwrap_or_default();
             add.sort_unstable();
             add.dedup();
-            let gone: HashSet<ExternalId> = leaves.remove(id).unwrap_or_default().into_iter().collect();
+            let gone: HashSet<ExternalId> =
+                leaves.remove(id).unwrap_or_default().into_iter().collect();
             let (mut keep, mut remove, mut unmanaged) = (vec![], vec![], vec![]);
             for member in inside {
                 match self.final_id_of(*member) {

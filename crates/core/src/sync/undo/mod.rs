@@ -143,7 +143,10 @@ fn describe(text: &mut String, change: &Change, plan: &Plan) {
     let server_id = change.subject.id.map(|id| id.to_string());
     let label = change.subject.label();
     let server_id = server_id.unwrap_or_default();
-    push(text, &[change.kind().name(), id.as_str(), label, &server_id]);
+    push(
+        text,
+        &[change.kind().name(), id.as_str(), label, &server_id],
+    );
     match (change.member(), change.group()) {
         (Some(MemberAction::Relink { from }), _) => push(text, &["from", from.as_str()]),
         (Some(MemberAction::Invite { staged, from }), _) => {
@@ -151,7 +154,8 @@ fn describe(text: &mut String, change: &Change, plan: &Plan) {
             push(text, &["from", from, if *staged { "staged" } else { "" }]);
         }
         (_, Some(GroupAction::Create { add })) => {
-            add.iter().for_each(|one| push(text, &["add", one.as_str()]));
+            add.iter()
+                .for_each(|one| push(text, &["add", one.as_str()]));
         }
         (_, Some(GroupAction::Update(update))) => {
             let add = update.add.iter();
@@ -159,20 +163,33 @@ fn describe(text: &mut String, change: &Change, plan: &Plan) {
             let remove = update.remove.iter();
             remove.for_each(|one| push(text, &["remove", one.external_id.as_str()]));
         }
-        (_, Some(GroupAction::Delete { members, unmanaged, .. })) => {
+        (
+            _,
+            Some(GroupAction::Delete {
+                members, unmanaged, ..
+            }),
+        ) => {
             let members = members.iter().flatten();
             members.for_each(|one| push(text, &["loses", one.as_str()]));
-            unmanaged.iter().for_each(|one| push(text, &["loses", &one.to_string()]));
+            unmanaged
+                .iter()
+                .for_each(|one| push(text, &["loses", &one.to_string()]));
         }
         (_, Some(GroupAction::Rename { from })) => push(text, &["from", from]),
         (_, Some(GroupAction::Relink { from })) => {
-            push(text, &["from", from.as_ref().map_or("", |from| from.as_str())]);
+            push(
+                text,
+                &["from", from.as_ref().map_or("", |from| from.as_str())],
+            );
         }
         _ => {}
     }
     let again = plan.undoes.as_ref().and_then(|one| one.made_again.get(id));
     for access in again.iter().flat_map(|again| &again.collections) {
-        let rights = format!("{} {} {}", access.read_only, access.hide_passwords, access.manage);
+        let rights = format!(
+            "{} {} {}",
+            access.read_only, access.hide_passwords, access.manage
+        );
         push(text, &["collection", &access.id.to_string(), &rights]);
     }
     for member in again.iter().flat_map(|again| &again.members) {

@@ -62,7 +62,9 @@ impl Draft<'_> {
             Kind::Remove => "removed",
             _ => "invited",
         };
-        Some(format!("run {run} has {did} them since: undo that run first"))
+        Some(format!(
+            "run {run} has {did} them since: undo that run first"
+        ))
     }
 
     /// The member that a record is about. Says so where there is none.
@@ -121,7 +123,10 @@ impl Draft<'_> {
     fn invite_again(&mut self, record: &Record) {
         let Some(person) = &record.person else { return };
         let email = person.email.as_deref().map(Email::of_member);
-        let id = person.external_id.as_deref().and_then(ExternalId::of_member);
+        let id = person
+            .external_id
+            .as_deref()
+            .and_then(ExternalId::of_member);
         let (Some(email), Some(id)) = (email, id) else {
             self.leave(record, "the history doesn't have their address");
             return;
@@ -140,9 +145,16 @@ impl Draft<'_> {
 
     /// Why an invitation isn't open any more, or isn't the one that the run sent.
     fn not_as_invited(&self, record: &Record, member: &Member) -> Option<&'static str> {
-        let invited = record.person.as_ref()?.email.as_deref().map(Email::of_member);
+        let invited = record
+            .person
+            .as_ref()?
+            .email
+            .as_deref()
+            .map(Email::of_member);
         match member.status {
-            MemberStatus::Invited | MemberStatus::Staged if invited.as_ref() != Some(&member.email) => {
+            MemberStatus::Invited | MemberStatus::Staged
+                if invited.as_ref() != Some(&member.email) =>
+            {
                 Some("has another address by now")
             }
             MemberStatus::Invited | MemberStatus::Staged if member.role != MemberRole::USER => {

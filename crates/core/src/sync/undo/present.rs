@@ -18,7 +18,12 @@ pub(super) fn find_group<'a>(content: &'a Content, name: &GroupName) -> Option<&
 
 /// The one group with this external id.
 pub(super) fn by_external_id<'a>(content: &'a Content, id: &str) -> Option<&'a Group> {
-    let has_id = |group: &&Group| group.external_id.as_ref().is_some_and(|own| own.as_str() == id);
+    let has_id = |group: &&Group| {
+        group
+            .external_id
+            .as_ref()
+            .is_some_and(|own| own.as_str() == id)
+    };
     let mut groups = content.groups.iter().filter(has_id);
     let found = groups.next();
     found.filter(|_| groups.next().is_none())
@@ -56,6 +61,12 @@ impl<'a> Members<'a> {
             Some(id) => self.by_id.get(&id).copied(),
             None => self.with_external_id(person.external_id.as_deref()?),
         }
+    }
+
+    /// The same of somebody in a group, who is another member where their invitation was replaced.
+    pub fn find_in_group(&self, person: &Person) -> Option<&'a Member> {
+        let found = self.find(person);
+        found.or_else(|| self.with_external_id(person.external_id.as_deref()?))
     }
 
     /// The one member with this external id.

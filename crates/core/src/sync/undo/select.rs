@@ -93,21 +93,23 @@ pub fn select(
             record.action,
             Kind::Revoke | Kind::Restore | Kind::Remove | Kind::Invite
         );
-        if record.run == run
-            || record.result != Outcome::Done
-            || !is_access
-            || record.time < began
+        if record.run == run || record.result != Outcome::Done || !is_access || record.time < began
         {
             continue;
         }
-        let id = record.person.as_ref().and_then(|one| one.external_id.clone());
+        let id = record
+            .person
+            .as_ref()
+            .and_then(|one| one.external_id.clone());
         let Some(id) = id else { continue };
         let known = later.get(&id).map(|one| one.0);
         if known.is_none_or(|time| time < record.time) {
             later.insert(id, (record.time, record.run.clone(), record.action));
         }
     }
-    let later = later.into_iter().map(|(id, (_, run, kind))| (id, (run, kind)));
+    let later = later
+        .into_iter()
+        .map(|(id, (_, run, kind))| (id, (run, kind)));
     Ok(Selected {
         run,
         began,
@@ -126,7 +128,9 @@ fn find_run(records: &[&Record], choice: &RunChoice) -> Result<RunId, NoSuchRun>
                 let time = began.entry(&record.run).or_insert(record.time);
                 *time = (*time).min(record.time);
             }
-            let last = began.into_iter().max_by_key(|(run, time)| (*time, (*run).clone()));
+            let last = began
+                .into_iter()
+                .max_by_key(|(run, time)| (*time, (*run).clone()));
             last.map(|(run, _)| run.clone()).ok_or(NoSuchRun::Empty)
         }
         RunChoice::Id(text) => {
@@ -156,7 +160,10 @@ impl Scope {
             group.filter(|group| is_group(group, wanted))?;
         }
         if let Some(wanted) = &self.person {
-            let is_own = record.person.as_ref().is_some_and(|one| is_person(one, wanted));
+            let is_own = record
+                .person
+                .as_ref()
+                .is_some_and(|one| is_person(one, wanted));
             record.added.retain(|one| is_person(one, wanted));
             record.removed.retain(|one| is_person(&one.person, wanted));
             record.more = 0;
