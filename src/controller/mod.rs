@@ -24,11 +24,14 @@
 //! backoff          how long a failed run waits
 //! events           the events on the object
 //! explain          answers questions about one person or group
+//! undo             takes back what an earlier run did, as an annotation asks
+//! answers          where those two answer
 //! publish          status, events and condition metrics, kept consistent
 //! ```
 //!
 //! Deleting a resource leaves the organization alone: there is no finalizer.
 
+pub(crate) mod answers;
 mod backoff;
 mod checkpoints;
 mod claim_lease;
@@ -63,6 +66,7 @@ mod state;
 mod status;
 mod timeout;
 mod timing;
+pub(crate) mod undo;
 mod watch;
 mod watchdog;
 

@@ -81,7 +81,7 @@ pub fn refusal(invalid: &InvalidObject) -> Option<&'static str> {
 
 fn strip(object: &mut WatchedObject) {
     let metadata = kube::Resource::meta_mut(object);
-    metadata.managed_fields = requests::managed_fields_of_approval(metadata);
+    metadata.managed_fields = requests::managed_fields_of_requests(metadata);
     metadata.labels = None;
     metadata.finalizers = None;
     metadata.owner_references = None;

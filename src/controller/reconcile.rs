@@ -27,6 +27,7 @@ use super::requests;
 use super::run::Run;
 use super::signals::{DirectoryWatch, WatchKey, describe_unwatched};
 use super::state::{Blocked, Connected, ObjectState, Prepared};
+use super::undo;
 use super::watch::WatchedObject;
 use crate::api::annotations::APPROVE_REMOVALS;
 use crate::api::conditions::{Blocker, ConditionType, Success, SyncOutcome, find};
@@ -154,8 +155,40 @@ impl Reconcile<'_> {
         };
         self.tell_of_watch(state).await;
         let next_answer = Box::pin(self.attend(state, &prepared)).await;
+        let next_undo = Box::pin(self.attend_undo(state, &prepared)).await;
         state.prepared = Some(prepared);
-        next_answer.map_or(requeue, |next| requeue.min(next))
+        let next = next_answer.into_iter().chain(next_undo);
+        next.fold(requeue, Duration::min)
+    }
+
+    /// Takes back what is asked for. How long until that has to be looked at again.
+    async fn attend_undo(&self, state: &mut ObjectState, prepared: &Prepared) -> Option<Duration> {
+        let asked = requests::undo(self.object.annotations());
+        if asked.is_none() && state.undone.is_none() {
+            return None;
+        }
+        let about = (self.publisher, self.object);
+        let connected = match (&prepared.connected, self.context.claims.owner(self.uid())) {
+            (Ok(connected), None) => connected,
+            (Ok(_), Some(owner)) => {
+                let why = outcome::already_managed(&owner);
+                return undo::attend(about, asked, Err(why), state).await;
+            }
+            (Err(blocked), _) => {
+                let why = blocked.message.clone();
+                return undo::attend(about, asked, Err(why), state).await;
+            }
+        };
+        let desired = desired(prepared, connected, None, None);
+        let run = self.run(prepared, connected, desired, RunTrigger::Undo);
+        let next = undo::attend(about, asked, Ok(&run), state).await;
+        // The run after an undo is due at once.
+        let due = state
+            .history
+            .as_ref()
+            .and_then(|history| history.last.as_ref());
+        let due = due.map(|last| until(last.next, Timestamp::now()));
+        next.map(|next| due.map_or(next, |due| next.min(due)))
     }
 
     /// Answers what is asked about one person or group, whether or not anything may run. How long until an

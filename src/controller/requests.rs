@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::api::annotations::{APPROVE_REMOVALS, EXPLAIN, FLUX_REQUESTED_AT, SYNC_REQUESTED_AT};
+use crate::api::annotations::{
+    APPROVE_REMOVALS, EXPLAIN, FLUX_REQUESTED_AT, SYNC_REQUESTED_AT, UNDO,
+};
 use crate::sync::explain::Question;
+use crate::sync::undo::{RunChoice, Scope};
 
 /// Longest token that is kept as it is.
 const TOKEN_MAX: usize = 128;
@@ -42,24 +46,37 @@ pub fn approval(annotations: &BTreeMap<String, String>) -> Option<&str> {
 /// The program that set the annotation with the approval, as the API server recorded it: `kubectl-directorysync`.
 /// The API server doesn't record who used it; its audit log does.
 pub fn approved_by(metadata: &ObjectMeta) -> Option<&str> {
-    owner_of_approval(metadata)?.manager.as_deref()
+    owner_of(metadata, APPROVE_REMOVALS)?.manager.as_deref()
 }
 
-/// Of what the API server recorded about who set which field only what [`approved_by`] needs.
-pub fn managed_fields_of_approval(metadata: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> {
-    let entry = owner_of_approval(metadata)?;
-    let fields = serde_json::json!({"f:metadata": {"f:annotations": {
-        format!("f:{APPROVE_REMOVALS}"): {},
-    }}});
-    Some(vec![ManagedFieldsEntry {
-        manager: entry.manager.clone(),
-        fields_v1: Some(FieldsV1(fields)),
-        ..ManagedFieldsEntry::default()
-    }])
+/// The same of the annotation that asks for an undo.
+pub fn asked_by(metadata: &ObjectMeta) -> Option<&str> {
+    owner_of(metadata, UNDO)?.manager.as_deref()
 }
 
-fn owner_of_approval(metadata: &ObjectMeta) -> Option<&ManagedFieldsEntry> {
-    let path = format!("f:{APPROVE_REMOVALS}");
+/// Of what the API server recorded about who set which field only what [`approved_by`] and
+/// [`asked_by`] need.
+pub fn managed_fields_of_requests(metadata: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> {
+    let of = |annotation| {
+        let entry = owner_of(metadata, annotation)?;
+        let fields = serde_json::json!({"f:metadata": {"f:annotations": {
+            format!("f:{annotation}"): {},
+        }}});
+        Some(ManagedFieldsEntry {
+            manager: entry.manager.clone(),
+            fields_v1: Some(FieldsV1(fields)),
+            ..ManagedFieldsEntry::default()
+        })
+    };
+    let entries: Vec<ManagedFieldsEntry> = [APPROVE_REMOVALS, UNDO]
+        .into_iter()
+        .filter_map(of)
+        .collect();
+    (!entries.is_empty()).then_some(entries)
+}
+
+fn owner_of<'a>(metadata: &'a ObjectMeta, annotation: &str) -> Option<&'a ManagedFieldsEntry> {
+    let path = format!("f:{annotation}");
     let owns = |entry: &&ManagedFieldsEntry| {
         let fields = entry.fields_v1.as_ref();
         let annotations = fields.map(|fields| &fields.0["f:metadata"]["f:annotations"]);
@@ -79,13 +96,80 @@ pub struct Asked<'a> {
 
 /// The question that is asked, if it is one: an ID of letters, digits and hyphens, a space, and the text.
 pub fn question(annotations: &BTreeMap<String, String>) -> Option<Asked<'_>> {
-    let (id, text) = annotations.get(EXPLAIN)?.trim().split_once(' ')?;
+    let (id, text) = with_id(annotations, EXPLAIN)?;
+    let question = Question::new(text)?;
+    Some(Asked { id, question })
+}
+
+/// The ID and the rest of what an annotation asks.
+fn with_id<'a>(
+    annotations: &'a BTreeMap<String, String>,
+    annotation: &str,
+) -> Option<(&'a str, &'a str)> {
+    let (id, text) = annotations.get(annotation)?.trim().split_once(' ')?;
     let is_id = (1..=TOKEN_MAX).contains(&id.len())
         && id
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let question = Question::new(text)?;
-    is_id.then_some(Asked { id, question })
+    is_id.then_some((id, text))
+}
+
+/// Longest text that asks for an undo, in bytes.
+const UNDO_MAX: usize = 4096;
+
+/// What is to be taken back, and what of it was confirmed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UndoQuestion {
+    /// The run, by the first digits of its ID; `None`: the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// Only what it did to this person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// Only what it did to this group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// What identifies the undo that was shown and is to be done; `None`: it is only to be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Identifies what limits hold back of it and is to go ahead, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approve: Option<String>,
+}
+
+impl UndoQuestion {
+    /// Which run.
+    pub fn choice(&self) -> RunChoice {
+        match &self.run {
+            Some(run) => RunChoice::Id(run.clone()),
+            None => RunChoice::Last,
+        }
+    }
+
+    /// Which part of it.
+    pub fn scope(&self) -> Scope {
+        Scope {
+            person: self.person.clone(),
+            group: self.group.clone(),
+        }
+    }
+}
+
+/// What somebody asks to be taken back, with the ID of the question; or why it can't be read.
+pub fn undo(
+    annotations: &BTreeMap<String, String>,
+) -> Option<(&str, Result<UndoQuestion, String>)> {
+    let (id, text) = with_id(annotations, UNDO)?;
+    if text.len() > UNDO_MAX {
+        let why = format!("the annotation {UNDO} has more than {UNDO_MAX} bytes");
+        return Some((id, Err(why)));
+    }
+    let question = serde_json::from_str(text);
+    let question = question.map_err(|error| {
+        format!("the annotation {UNDO} isn't an ID, a space and {{\"run\": …}} ({error}): use kubectl directorysync undo")
+    });
+    Some((id, question))
 }
 
 /// Whether an annotation is one of these: another's change is nothing to wake up for.
@@ -95,6 +179,7 @@ pub fn counts(annotation: &str) -> bool {
         FLUX_REQUESTED_AT,
         APPROVE_REMOVALS,
         EXPLAIN,
+        UNDO,
     ]
     .contains(&annotation)
 }
@@ -139,7 +224,7 @@ mod tests {
         .unwrap();
         assert_eq!(approved_by(&metadata), Some("kubectl-directorysync"));
         let stripped = ObjectMeta {
-            managed_fields: managed_fields_of_approval(&metadata),
+            managed_fields: managed_fields_of_requests(&metadata),
             ..ObjectMeta::default()
         };
         assert_eq!(approved_by(&stripped), Some("kubectl-directorysync"));

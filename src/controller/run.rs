@@ -327,7 +327,7 @@ impl Run<'_> {
 
     /// Does `work`, and meanwhile reports how far things are, keeps the record and looks for changed
     /// Secrets.
-    async fn observed<T>(
+    pub(super) async fn observed<T>(
         &self,
         state: &mut ObjectState,
         options: &RunOptions<'_>,
@@ -374,7 +374,7 @@ impl Run<'_> {
 
     /// Writes the record of a run that is making its changes over the one that was written before them.
     /// Status goes on to name that one.
-    async fn keep_record(
+    pub(super) async fn keep_record(
         &self,
         state: &mut ObjectState,
         written: &mut Option<WrittenPlan>,
@@ -404,7 +404,11 @@ impl Run<'_> {
     }
 
     /// Whether it could be reported.
-    async fn report_progress(&self, state: &mut ObjectState, progress: &Progress) -> bool {
+    pub(super) async fn report_progress(
+        &self,
+        state: &mut ObjectState,
+        progress: &Progress,
+    ) -> bool {
         let message = match progress.read.waits_until() {
             None => "a sync is under way".into(),
             Some(until) => format!(
@@ -552,7 +556,7 @@ impl Run<'_> {
 
     /// Goes on from the records of an earlier process, and moves them where the spec wants them. Where
     /// they can't be read, the next run tries again.
-    async fn restore_history(&self, state: &mut ObjectState, history: &mut History) {
+    pub(super) async fn restore_history(&self, state: &mut ObjectState, history: &mut History) {
         let storage = plan::storage(self.object);
         if state.records.storage == Some(storage) {
             return;
@@ -626,7 +630,7 @@ impl Run<'_> {
     }
 
     /// Keeps the records that are new. A run goes on where that fails.
-    async fn keep_history(&self, state: &mut ObjectState, history: &mut History) {
+    pub(super) async fn keep_history(&self, state: &mut ObjectState, history: &mut History) {
         self.clear_history_copy(state).await;
         if !history.has_unsaved() {
             return;
@@ -938,7 +942,7 @@ impl Run<'_> {
 
     /// Keeps what a later process goes by, and the plan; `None` leaves the plan that is there. What was
     /// written, unless it was there already.
-    async fn keep(
+    pub(super) async fn keep(
         &self,
         state: &mut ObjectState,
         sync_state: &mut State,

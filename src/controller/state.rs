@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::answers::Answered;
 use super::decision::{Fingerprint, History};
-use super::explain::Answered;
 use super::open_records::OpenRecords;
 use super::plan::PlanIndex;
 use super::references::Versions;
@@ -35,6 +35,8 @@ pub struct ObjectState {
     pub large: bool,
     /// The question about one person or group that was answered last.
     pub answered: Option<Answered>,
+    /// The undo that was answered last.
+    pub undone: Option<Answered>,
     /// What is kept beside the object: the plan and the record.
     pub plan: WrittenPlan,
     /// The approval that fits nothing and that an event has told of.

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
-use crate::cli::args::{HistorySelectArgs, ViewArgs, length};
+use crate::cli::args::{HistorySelectArgs, UndoChoiceArgs, UndoOutput, ViewArgs, digest, length};
 use crate::sync::explain::Question;
+use crate::sync::guard::Digest;
 use crate::telemetry::VERSION;
 
 /// Inspect and operate DirectorySync resources.
@@ -42,6 +43,9 @@ pub enum Command {
     /// What the operator changed, why, on whose word, and what came of it
     #[command(after_help = HISTORY)]
     History(HistoryArgs),
+    /// Take back what a run did, as far as nobody has changed it since, once it has been shown
+    #[command(after_help = UNDO)]
+    Undo(UndoArgs),
     /// Ask for a run now
     #[command(after_help = SYNC)]
     Sync(SyncArgs),
@@ -196,6 +200,29 @@ pub struct HistoryArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct UndoArgs {
+    /// The resource's name
+    pub name: String,
+    #[command(flatten)]
+    pub choice: UndoChoiceArgs,
+    /// Let what is held under this digest go ahead, too; undo prints the digest
+    #[arg(long, value_name = "DIGEST", value_parser = digest)]
+    pub approve: Option<Digest>,
+    /// Show it and change nothing
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// Don't ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// table or json; json needs --dry-run or --yes
+    #[arg(short, long, value_enum, default_value_t = UndoOutput::Table, value_name = "FORM", hide_possible_values = true)]
+    pub output: UndoOutput,
+    /// How long to wait for the operator, each time
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    pub timeout: SignedDuration,
+}
+
+#[derive(Debug, Args)]
 pub struct SyncArgs {
     #[command(flatten)]
     pub select: ChangeArgs,
@@ -342,6 +369,21 @@ Examples:
   kubectl directorysync history staff --person ann@example.com
   kubectl directorysync history staff -o json |
     jq '.[] | select(.action == \"Revoke\")'";
+
+const UNDO: &str = "\
+The operator works out what takes the run back and shows it; done is exactly what was shown and
+confirmed. Only what is still as the run left it is taken back; the rest is named. Whoever is invited
+again has to accept. Limits hold what an undo takes away, as they do for a sync.
+
+Examples:
+  kubectl directorysync undo staff 52dd86bade
+  kubectl directorysync undo staff --last --dry-run
+  kubectl directorysync undo staff 52dd86 --person ann@example.com
+
+Exit codes:
+  0  done, or nothing was left to take back
+  1  something failed, or it wasn't confirmed; the reason is on stderr
+  3  done, except for changes that are held until they are approved";
 
 const SYNC: &str = "\
 Examples:

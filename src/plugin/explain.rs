@@ -3,30 +3,19 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use jiff::SignedDuration;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::ResourceExt;
-use serde_json::json;
-use tokio::time::{Instant, sleep};
-
 use super::args::{ExplainArgs, ExplainOutput};
+use super::asking::{Asking, answered};
 use super::cluster::Cluster;
-use super::companion::{self, Expected};
 use super::error::PluginError;
 use super::resource::Resource;
 use super::wait::Display;
 use crate::api::annotations::EXPLAIN;
-use crate::api::spec::PlanStorage;
 use crate::cli::output::print;
-use crate::controller::companion::Companion;
-use crate::controller::explain::{ANSWER, Answer, ID, name};
+use crate::controller::answers::Slot;
+use crate::controller::explain::Answer;
 use crate::sync::explain::{Explanation, Question};
-use crate::text::{escaped_json, sanitize};
+use crate::text::escaped_json;
 
-/// How long to wait before the answer is looked for again.
-const LOOK: Duration = Duration::from_millis(300);
-/// After so long a question that another one replaced is asked again.
-const ASK_AGAIN: Duration = Duration::from_secs(3);
 /// From when on the state is shown while somebody waits.
 const SHOWN_AFTER: Duration = Duration::from_secs(2);
 /// Where neither side has anybody of that name, as of `directory-sync explain`.
@@ -67,7 +56,13 @@ pub async fn ask(
     timeout: Duration,
     show: &mut (dyn FnMut(&str, Duration) + Send),
 ) -> Result<Explanation, PluginError> {
-    let answer = answered(cluster, resource, question, timeout, show).await?;
+    let asked = Asking {
+        slot: Slot::Explain,
+        annotation: EXPLAIN,
+        text: question.as_str(),
+        timeout,
+    };
+    let answer: Answer = answered(cluster, resource, &asked, show).await?;
     if let Some(error) = answer.error {
         return Err(PluginError::NotNow(format!(
             "{}: no answer: {}",
@@ -82,93 +77,4 @@ pub async fn ask(
                 .into(),
         )
     })
-}
-
-/// Puts the question into the annotation until there is an answer to it.
-async fn answered(
-    cluster: &Cluster,
-    resource: &Resource,
-    question: &Question,
-    timeout: Duration,
-    show: &mut (dyn FnMut(&str, Duration) + Send),
-) -> Result<Answer, PluginError> {
-    let id = format!("{:032x}", fastrand::u128(..));
-    let value = format!("{id} {}", question.as_str());
-    let question = json!({"metadata": {"annotations": {EXPLAIN: value}}});
-    cluster.patch(resource, question.clone()).await?;
-    let (began, mut asked) = (Instant::now(), Instant::now());
-    loop {
-        match answer(cluster, resource, &id).await {
-            Ok(Some(answer)) => return Ok(answer),
-            Ok(None) | Err(PluginError::Unreachable { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        let now = match cluster.find(resource.namespace(), resource.name()).await {
-            Ok(Some(now)) => now,
-            Ok(None) => return Err(PluginError::NotNow("it was deleted".into())),
-            Err(PluginError::Unreachable { .. }) => continue,
-            Err(error) => return Err(error),
-        };
-        let eligibility = now.state_in_words();
-        if began.elapsed() >= timeout {
-            return Err(PluginError::NotNow(format!(
-                "no answer after {}; {} is {eligibility}. Is the operator running, and of this version? \
-                 Events say if it can't write the answer: kubectl events --for \
-                 directorysync/{} -n {}",
-                super::time::length(SignedDuration::try_from(timeout).unwrap_or_default()),
-                resource.full_name(),
-                resource.name(),
-                resource.namespace()
-            )));
-        }
-        if now.object.annotations().get(EXPLAIN) != Some(&value) && asked.elapsed() >= ASK_AGAIN {
-            // Somebody else asked meanwhile.
-            asked = Instant::now();
-            cluster.patch(resource, question.clone()).await?;
-        }
-        show(&eligibility, began.elapsed());
-        sleep(LOOK).await;
-    }
-}
-
-/// The answer to this question, once it is there.
-async fn answer(
-    cluster: &Cluster,
-    resource: &Resource,
-    id: &str,
-) -> Result<Option<Answer>, PluginError> {
-    match resource.plan_storage() {
-        PlanStorage::ConfigMap => answer_in::<ConfigMap>(cluster, resource, id).await,
-        PlanStorage::Secret => answer_in::<Secret>(cluster, resource, id).await,
-    }
-}
-
-async fn answer_in<K: Companion>(
-    cluster: &Cluster,
-    resource: &Resource,
-    id: &str,
-) -> Result<Option<Answer>, PluginError> {
-    let expected = Expected {
-        name: &name(resource.name()),
-        what: "of",
-        then: "and ask again",
-    };
-    let found = companion::get::<K>(cluster, resource, &expected).await?;
-    let Some(mut found) = found else {
-        return Ok(None);
-    };
-    if found.take_text(ID).as_deref() != Some(id) {
-        return Ok(None);
-    }
-    let Some(answer) = found.take_text(ANSWER) else {
-        return Ok(None);
-    };
-    let answer = serde_json::from_str(&answer).map_err(|error| {
-        PluginError::NotNow(format!(
-            "the answer isn't in a form that this version of the plugin reads ({}): use the plugin of \
-             the operator's version",
-            sanitize(&error.to_string())
-        ))
-    })?;
-    Ok(Some(answer))
 }

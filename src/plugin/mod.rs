@@ -12,6 +12,7 @@
 //! plan       shows what the operator planned          published  and left in the cluster
 //! explain    asks about one person or group
 //! history    shows what the operator changed
+//! undo       takes back a run
 //! sync       asks for a run                 approve   lets held changes go ahead
 //! wait       until what was asked for is done
 //! suspend    and resume
@@ -22,6 +23,7 @@
 
 mod approve;
 mod args;
+mod asking;
 mod cluster;
 mod companion;
 mod completion;
@@ -39,6 +41,7 @@ mod sync;
 mod table;
 mod time;
 mod ui;
+mod undo;
 mod wait;
 
 use std::ffi::OsStr;
@@ -102,6 +105,7 @@ pub async fn run(role: Role) -> Result<ExitCode, PluginError> {
         Command::Status(args) => status::status(&cluster, &args).await,
         Command::Plan(args) => plan::plan(&cluster, &args).await,
         Command::Explain(args) => explain::explain(&cluster, &args).await,
+        Command::Undo(args) => undo::undo(&cluster, &args).await,
         Command::Sync(args) => sync::sync(&cluster, &args).await,
         Command::History(args) => history::history(&cluster, &args).await,
         Command::Approve(args) => approve::approve(&cluster, &args).await,

@@ -16,7 +16,8 @@ async fn left(lab: Lab) -> (Lab, String) {
     lab.write("staff.yaml", &resource.replace("limit: 0", "limit: 100%"));
     lab.run(SYNC).await.ends_with(0);
     for uid in ["ada", "bob", "chidi"] {
-        lab.organization
+        let _ = lab
+            .organization
             .accept_and_confirm(&format!("{uid}@example.com"));
     }
     lab.slapd
@@ -131,7 +132,7 @@ async fn an_undo_can_be_taken_back_and_what_stays_is_said_with_the_reason() {
     let shown = shown
         .prints("nothing is left to take back")
         .prints("bob@example.com: run ")
-        .prints("removed them since: undo that run first");
+        .prints("has removed them since: undo\n                that run first");
     assert!(
         shown.stdout.lines().all(|line| line.chars().count() <= 80),
         "{shown}"

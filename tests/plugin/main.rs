@@ -16,3 +16,4 @@ mod refusals;
 mod screens;
 mod suspending;
 mod syncing;
+mod undoing;

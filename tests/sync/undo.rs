@@ -442,7 +442,7 @@ async fn a_part_is_taken_back_and_what_somebody_changed_since_stands() {
         "CreateGroup team 3: others have come into it since",
         "DeleteGroup team 2: there is a group with its external id again",
         "Invite p9@example.com: has accepted the invitation",
-        "Revoke p4@example.com: run ",
+        "Revoke p4@example.com: was taken back by run ",
     ];
     assert_eq!(left.len(), expected.len(), "{left:#?}");
     for (left, expected) in left.iter().zip(expected) {

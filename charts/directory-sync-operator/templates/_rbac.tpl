@@ -15,8 +15,8 @@
   {{- end }}
   verbs: [get]
 {{- with .Values.rbac.planSecrets }}
-# Writes <resource>-plan (<resource>-plan-2 and so on of large plans), -explain and -history, of resources with
-# planStorage: Secret.
+# Writes <resource>-plan (<resource>-plan-2 and so on of large plans), -explain, -undo and -history, of resources
+# with planStorage: Secret.
 - apiGroups: [""]
   resources: [secrets]
   {{- if has "*" . }}
@@ -29,14 +29,15 @@
     - {{ . }}
     {{- if hasSuffix "-plan" . }}
     - {{ trimSuffix "-plan" . }}-explain
+    - {{ trimSuffix "-plan" . }}-undo
     - {{ trimSuffix "-plan" . }}-history
     {{- end }}
     {{- end }}
   {{- end }}
   verbs: [{{ if $.Values.rbac.secretNames }}get, {{ end }}create, patch]
 {{- end }}
-# Reads certificate bundles; writes <resource>-plan (<resource>-plan-2 and so on of large plans), -explain and
-# -history.
+# Reads certificate bundles; writes <resource>-plan (<resource>-plan-2 and so on of large plans), -explain, -undo
+# and -history.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, create, patch]

@@ -15,3 +15,9 @@ pub const APPROVE_REMOVALS: &str = "directorysync.dev/approve-removals";
 /// hyphens), a space, and an address, an ID, a DN or the name of a group. The answer stands in the ConfigMap
 /// (or Secret, by `spec.planStorage`) `<name>-explain` for ten minutes, under the same ID.
 pub const EXPLAIN: &str = "directorysync.dev/explain";
+
+/// Asks to take back what an earlier run did: an ID of the asker's own (letters, digits, hyphens), a space,
+/// and `{"run": …, "person"?: …, "group"?: …, "digest"?: …, "approve"?: …}`. Without `digest` it only says
+/// what would be done. With the digest of that answer exactly that is done, or nothing. The answer stands in
+/// the ConfigMap (or Secret, by `spec.planStorage`) `<name>-undo` for ten minutes, under the same ID.
+pub const UNDO: &str = "directorysync.dev/undo";

@@ -20,7 +20,7 @@ pub use history::{HistoryArgs, HistoryOutput, HistorySelectArgs};
 pub use manifests::ManifestArgs;
 pub use operator::OperatorArgs;
 pub use state::StateArgs;
-pub use undo::{UndoArgs, UndoOutput};
+pub use undo::{UndoArgs, UndoChoiceArgs, UndoOutput};
 pub use vendor_urls::VendorUrlArgs;
 pub use view::{OrderArg, OutputArg, ViewArgs};
 

@@ -73,7 +73,7 @@ impl<'a> Names<'a> {
             MemberStatus::Accepted => Some("Accepted"),
             MemberStatus::Confirmed => Some("Confirmed"),
             MemberStatus::Staged => Some("Staged"),
-            MemberStatus::Other(_) => None,
+            MemberStatus::Other(_) | MemberStatus::Withheld => None,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::directory::{Evidence, ExternalId};
 use crate::organization::model::MemberStatus;
 use crate::sync::history::{GroupName, Outcome, Person, Record, RecordedEvidenceKind};
 use crate::sync::plan::{
-    Action, Change, Kind, MadeAgain, MemberAction, Names, Plan, Reason, Subject, Undoes,
+    Action, Change, Kind, MadeAgain, MemberAction, Names, Plan, Reason, Subject, Undoes, tally,
 };
 
 /// Changes while they are put together.
@@ -225,6 +225,7 @@ impl<'a> Draft<'a> {
         };
         plan.counts
             .count(sides.content, &sides.policy.external_id_prefix);
+        plan.tally = tally(sides.content, &sides.policy.external_id_prefix);
         let revoked = sides.content.members.iter();
         let revoked = revoked.filter(|member| member.status == MemberStatus::Revoked);
         let revoked = revoked.filter_map(|one| Some((one.external_id.clone()?, one.id)));

@@ -10,7 +10,7 @@ use crate::directory::ExternalId;
 use crate::organization::model::Group;
 use crate::sync::history::{CollectionAccess, Person, Record};
 use crate::sync::plan::{
-    Action, GroupAction, MadeAgain, MemberAction, RemovedMember, Subject, Update,
+    Action, GroupAction, Kind, MadeAgain, MemberAction, RemovedMember, Subject, Update,
 };
 
 const GONE: &str = "the group isn't there any more";
@@ -283,7 +283,13 @@ impl<'a> Draft<'a> {
 
     fn coming_id(&self, person: &Person) -> Option<ExternalId> {
         let id = ExternalId::of_member(person.external_id.as_deref()?)?;
-        self.coming.contains(&id).then_some(id)
+        // An undo that was stopped invited them, and didn't get as far as their groups.
+        let is_back = || {
+            let later = self.selected.later.get(id.as_str());
+            later.is_some_and(|later| later.is_undo && later.action == Kind::Invite)
+                && self.members.with_external_id(id.as_str()).is_some()
+        };
+        (self.coming.contains(&id) || is_back()).then_some(id)
     }
 
     /// One change for each group that somebody comes into or leaves.

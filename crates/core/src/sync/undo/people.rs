@@ -55,8 +55,12 @@ impl Draft<'_> {
     /// Why somebody's access isn't what the run made of it.
     fn changed_later(&self, record: &Record) -> Option<String> {
         let id = record.person.as_ref()?.external_id.as_deref()?;
-        let (run, kind) = self.selected.later.get(id)?;
-        let did = match kind {
+        let later = self.selected.later.get(id)?;
+        let run = &later.run;
+        if later.is_undo {
+            return Some(format!("was taken back by run {run}"));
+        }
+        let did = match later.action {
             Kind::Revoke => "revoked",
             Kind::Restore => "restored",
             Kind::Remove => "removed",
@@ -105,7 +109,9 @@ impl Draft<'_> {
         };
         let why = match (member.status, member.role) {
             (MemberStatus::Revoked, _) => Some("is revoked already"),
-            (MemberStatus::Other(_), _) => Some("has a status that this version doesn't know"),
+            (MemberStatus::Other(_) | MemberStatus::Withheld, _) => {
+                Some("has a status that this version doesn't know")
+            }
             (_, MemberRole::Owner) => Some("is an owner by now, whose access is never taken away"),
             _ => None,
         };

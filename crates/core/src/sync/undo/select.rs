@@ -55,9 +55,18 @@ pub struct Selected {
     /// What is to be taken back, in the run's order.
     pub records: Vec<Record>,
     /// Whose access later runs changed, by external id.
-    pub(super) later: HashMap<Box<str>, (RunId, Kind)>,
+    pub(super) later: HashMap<Box<str>, Later>,
     /// Only one person's share of it.
     pub(super) of_person: bool,
+}
+
+/// What a later run did to somebody.
+#[derive(Debug, Clone)]
+pub(super) struct Later {
+    pub run: RunId,
+    pub action: Kind,
+    /// Whether that run took this one back.
+    pub is_undo: bool,
 }
 
 /// Finds the records of a run. `directory_sync` is the resource as `namespace/name` where one file has the
@@ -87,7 +96,7 @@ pub fn select(
         let whom: Vec<&str> = whom.map(String::as_str).collect();
         return Err(NoSuchRun::NotInRun(run, whom.join(" and ")));
     }
-    let mut later: HashMap<Box<str>, (Timestamp, RunId, Kind)> = HashMap::new();
+    let mut later: HashMap<Box<str>, (Timestamp, Later)> = HashMap::new();
     for record in &own {
         let is_access = matches!(
             record.action,
@@ -104,12 +113,15 @@ pub fn select(
         let Some(id) = id else { continue };
         let known = later.get(&id).map(|one| one.0);
         if known.is_none_or(|time| time < record.time) {
-            later.insert(id, (record.time, record.run.clone(), record.action));
+            let changed = Later {
+                run: record.run.clone(),
+                action: record.action,
+                is_undo: record.undoes.as_ref() == Some(&run),
+            };
+            later.insert(id, (record.time, changed));
         }
     }
-    let later = later
-        .into_iter()
-        .map(|(id, (_, run, kind))| (id, (run, kind)));
+    let later = later.into_iter().map(|(id, (_, changed))| (id, changed));
     Ok(Selected {
         run,
         began,

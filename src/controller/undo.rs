@@ -1,0 +1,374 @@
+//! Takes back what an earlier run did, as a resource's annotation asks.
+//!
+//! It is asked for twice: once to see what would be done, and once, with the digest of that, to have exactly
+//! that done. Between the two anything may have changed; then nothing is done, and the answer says what would
+//! be done now. So an undo that is asked for again, after a process ended in the middle of it, isn't repeated.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::answers::{self, Slot};
+use super::checkpoints::{self, RecordReceiver};
+use super::claims::ClaimResult;
+use super::history;
+use super::outcome;
+use super::plan;
+use super::publish::Publisher;
+use super::requests::UndoQuestion;
+use super::run::Run;
+use super::run_queue::RunPermit;
+use super::state::{Connected, ObjectState};
+use super::watchdog::Watchdog;
+use crate::api::DirectorySync;
+use crate::api::spec::Mode;
+use crate::history::parse;
+use crate::http::counting;
+use crate::sync::guard::{Approval, Digest};
+use crate::sync::history::{Record, RunId, RunInfo, RunTrigger};
+use crate::sync::plan::Change;
+use crate::sync::progress::Progress;
+use crate::sync::run::{RunError, RunOptions, State};
+use crate::sync::run_undo::{PlannedUndo, UndoError, UndoRequest, plan_undo};
+use crate::sync::undo::UndoDocument;
+use crate::text::sanitize;
+
+/// The longest answer, in bytes: an object takes 1 MiB.
+const ANSWER_MAX: usize = 900 * 1024;
+
+/// An answer as it is kept.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Answer {
+    /// When it was given, in UTC.
+    pub at: String,
+    /// What would be done, or was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undo: Option<UndoDocument>,
+    /// What was done, by kind; `None`: nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub done: Option<BTreeMap<String, usize>>,
+    /// It was to be done, and is another one than was confirmed: nothing was done.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub changed: bool,
+    /// What didn't go as it should.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+    /// Why it wasn't done, or not all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Answer {
+    fn failed(why: String) -> Self {
+        Self {
+            error: Some(why),
+            ..Self::default()
+        }
+    }
+
+    /// As JSON, where there is room for all of it: nothing is confirmed that isn't seen.
+    fn to_json(&self) -> String {
+        let json = |answer: &Self| {
+            serde_json::to_string(answer).expect("it has texts, numbers and lists alone")
+        };
+        let text = json(self);
+        if text.len() <= ANSWER_MAX {
+            return text;
+        }
+        let changes = self.undo.as_ref().map_or(0, |undo| undo.changes.len());
+        json(&Self {
+            at: self.at.clone(),
+            done: self.done.clone(),
+            error: Some(match self.done {
+                Some(_) => "it was done; the list is too long to be shown here".to_owned(),
+                None => format!(
+                    "these {changes} changes are too many to be shown here, and nothing is done that wasn't \
+                     seen: undo it in parts, with --group or --person"
+                ),
+            }),
+            ..Self::default()
+        })
+    }
+}
+
+/// Answers an undo that is asked for and wasn't answered yet. How long until there is something to do again.
+/// `run`: what it is done by; else why nothing runs.
+pub async fn attend(
+    about: (&Publisher<'_>, &DirectorySync),
+    asked: Option<(&str, Result<UndoQuestion, String>)>,
+    run: Result<&Run<'_>, String>,
+    state: &mut ObjectState,
+) -> Option<Duration> {
+    let mut known = state.undone.take();
+    let (id, question) = match asked {
+        Some((id, question)) => (Some(id), Some(question)),
+        None => (None, None),
+    };
+    let next = answers::attend(Slot::Undo, about, id, &mut known, async |now| {
+        let answer = match (run, question?) {
+            (_, Err(why)) | (Err(why), _) => Answer::failed(why),
+            (Ok(run), Ok(question)) => run.undo(state, &question).await?,
+        };
+        let at = now.to_string();
+        Some(Answer { at, ..answer }.to_json())
+    });
+    let next = next.await;
+    state.undone = known;
+    next
+}
+
+impl Run<'_> {
+    /// Shows an undo, or does it. `None`: it was stopped, or has to wait for others.
+    async fn undo(&self, state: &mut ObjectState, question: &UndoQuestion) -> Option<Answer> {
+        let spec = &self.connected.spec;
+        if question.digest.is_some() && spec.suspended {
+            let why = "spec.suspend is true: nothing was changed; resume, and undo then";
+            return Some(Answer::failed(why.into()));
+        }
+        if question.digest.is_some() && spec.mode == Mode::Preview {
+            let why = "spec.mode is Preview: nothing was changed; set it to Apply to undo";
+            return Some(Answer::failed(why.into()));
+        }
+        let uid = self.object.metadata.uid.as_deref().unwrap_or_default();
+        let running = match self.context.claims.begin(uid) {
+            ClaimResult::Granted(running) => running,
+            ClaimResult::OwnedBy(owner) => {
+                return Some(Answer::failed(outcome::already_managed(&owner)));
+            }
+            ClaimResult::WaitFor(_) => return None,
+        };
+        let stop = self
+            .entry
+            .begin(self.prepared.generation, &self.context.work);
+        let answered = match stop.run_until_cancelled(self.turn(state)).await {
+            Some(permit) => {
+                let permit = Arc::new(permit);
+                self.undo_in_turn(state, permit, &stop, question).await
+            }
+            None => None,
+        };
+        self.entry.end();
+        drop(running);
+        answered
+    }
+
+    async fn undo_in_turn(
+        &self,
+        state: &mut ObjectState,
+        permit: Arc<RunPermit>,
+        stop: &CancellationToken,
+        question: &UndoQuestion,
+    ) -> Option<Answer> {
+        if let Err(error) = self.restore(state).await {
+            let why = format!("what earlier runs left can't be read: {error}");
+            return Some(Answer::failed(why));
+        }
+        self.restore_history(state).await;
+        if self.claim(state, stop).await.is_err() {
+            let why = "the organization isn't this resource's yet: see its status, and undo once it is \
+                       ready";
+            return Some(Answer::failed(why.into()));
+        }
+        let records = match self.records().await {
+            Ok(records) => records,
+            Err(why) => return Some(Answer::failed(why)),
+        };
+        let progress = Arc::new(Progress::default());
+        let watchdog = Arc::new(Watchdog::default());
+        let memory = self.context.memory.begin(stop.clone());
+        let mut watching = self.watch(&watchdog, &permit, &progress, stop);
+        drop(permit);
+        let approval = question.approve.as_ref().map(|digest| Approval {
+            digest: Digest(digest.clone()),
+        });
+        let options = RunOptions {
+            approval: approval.as_ref(),
+            ..RunOptions::new(&progress, stop)
+        };
+        let mut sync_state = std::mem::take(&mut state.sync);
+        if let Some(events) = &self.context.cloud_events {
+            sync_state.audit = events.of(&self.entry.object);
+        }
+        let undoing = self.plan_and_undo(state, &mut sync_state, &options, &records, question);
+        let result = counting(memory.counter(), Box::pin(undoing)).await;
+        self.keep_history(state, &mut sync_state.history).await;
+        watching.shutdown().await;
+        state.sync = sync_state;
+        match result {
+            Ok(answer) => {
+                if let Some(done) = &answer.done {
+                    self.tell_of_undo(&answer, done).await;
+                    // The next run shows what it holds now.
+                    if let Some(last) = state.history.get_or_insert_default().last.as_mut() {
+                        last.next = Timestamp::now();
+                    }
+                }
+                Some(answer)
+            }
+            Err(UndoError::Run(RunError::Stopped { applied, .. })) => {
+                if let Some(expired) = watchdog.expired() {
+                    let failed = outcome::of_expired(expired);
+                    return Some(Answer::failed(failed.outcome.message().to_owned()));
+                }
+                if let Some(received) = memory.was_ended() {
+                    let failed = outcome::of_memory(self.context.memory.limit_mib(), received);
+                    return Some(Answer::failed(failed.outcome.message().to_owned()));
+                }
+                state.large |= watchdog.has_to_wait();
+                if applied.total() == 0 {
+                    return None;
+                }
+                Some(Answer::failed(format!(
+                    "the undo was stopped after {} changes: undo the run again, which does the rest",
+                    applied.total()
+                )))
+            }
+            Err(UndoError::Run(error)) => {
+                let done = error.applied().map_or(0, |applied| applied.total());
+                let message = outcome::of_error(&error).outcome.message().to_owned();
+                Some(Answer::failed(match done {
+                    0 => message,
+                    done => format!(
+                        "{message}; {done} changes were made: undo the run again, which does the rest"
+                    ),
+                }))
+            }
+            Err(error) => Some(Answer::failed(error.to_string())),
+        }
+    }
+
+    /// The history of the resource.
+    async fn records(&self) -> Result<Vec<Record>, String> {
+        let storage = plan::storage(self.object);
+        let text = history::read(&self.context.client, self.object, storage).await;
+        let text = text.map_err(|error| format!("the history can't be read: {error}"))?;
+        let parsed = tokio::task::spawn_blocking(move || parse(&text).records).await;
+        parsed.map_err(|error| format!("the history can't be read: {error}"))
+    }
+
+    async fn plan_and_undo(
+        &self,
+        state: &mut ObjectState,
+        sync_state: &mut State,
+        options: &RunOptions<'_>,
+        records: &[Record],
+        question: &UndoQuestion,
+    ) -> Result<Answer, UndoError> {
+        let Connected {
+            organization, spec, ..
+        } = self.connected;
+        let request = UndoRequest {
+            run: question.choice(),
+            scope: question.scope(),
+        };
+        let policy = &spec.policy;
+        let planning = plan_undo(
+            organization,
+            policy,
+            sync_state,
+            options,
+            (records, None),
+            &request,
+        );
+        let undo = self
+            .observed(
+                state,
+                options,
+                RecordReceiver::closed(),
+                &mut None,
+                planning,
+            )
+            .await?;
+        let document = undo.guarded().map(|guarded| {
+            UndoDocument::new((&undo.run, undo.began), guarded, &undo.left, &undo.digest)
+        });
+        let mut answer = Answer {
+            undo: document,
+            ..Answer::default()
+        };
+        let Some(confirmed) = &question.digest else {
+            return Ok(answer);
+        };
+        if *confirmed != undo.digest.0 {
+            answer.changed = true;
+            return Ok(answer);
+        }
+        if undo.changes().is_empty() {
+            answer.done = Some(BTreeMap::new());
+            return Ok(answer);
+        }
+        self.apply_undo(state, sync_state, options, undo, &mut answer)
+            .await?;
+        Ok(answer)
+    }
+
+    /// As a run does: the record is kept and status names it before the first change.
+    async fn apply_undo(
+        &self,
+        state: &mut ObjectState,
+        sync_state: &mut State,
+        options: &RunOptions<'_>,
+        undo: PlannedUndo,
+        answer: &mut Answer,
+    ) -> Result<(), RunError> {
+        let mut planned = undo.planned;
+        tracing::info!(run = %undo.run, changes = planned.changes().len(), "a run is undone");
+        sync_state.history.start(RunInfo {
+            id: RunId::at(Timestamp::now()),
+            trigger: RunTrigger::Undo,
+            approved_by: super::requests::asked_by(&self.object.metadata)
+                .map(|manager| sanitize(manager).into()),
+            undoes: Some(undo.run),
+            directory_sync: None,
+        });
+        planned.invalidate(sync_state);
+        self.keep_history(state, &mut sync_state.history).await;
+        let kept = self.keep(state, sync_state, None).await;
+        let written = self.report_progress(state, options.progress).await;
+        if let (Err(error), false) = (&kept, written)
+            && planned.changes().iter().any(Change::takes_away)
+        {
+            return Err(RunError::Unrecorded(error.to_string()));
+        }
+        let mut written_plan = kept.ok().flatten().filter(|_| written);
+        let (sender, receiver) = checkpoints::channel(self.context.timing.record);
+        let apply = RunOptions {
+            checkpoints: Some(&sender),
+            ..*options
+        };
+        let applying = planned.apply(sync_state, &apply);
+        let applied = self
+            .observed(state, options, receiver, &mut written_plan, applying)
+            .await;
+        // Also where it ended early: what it took back is held from now on.
+        self.keep(state, sync_state, None).await.ok();
+        self.report_progress(state, options.progress).await;
+        let report = applied?;
+        let done = report.applied.iter();
+        answer.done = Some(
+            done.map(|(kind, count)| (kind.name().to_owned(), count))
+                .collect(),
+        );
+        let problems = report.problems.iter();
+        answer.problems = problems.map(|one| one.message.clone()).collect();
+        Ok(())
+    }
+
+    async fn tell_of_undo(&self, answer: &Answer, done: &BTreeMap<String, usize>) {
+        let Some(undo) = answer.undo.as_ref().filter(|_| !done.is_empty()) else {
+            return;
+        };
+        let done: Vec<String> = done
+            .iter()
+            .map(|(kind, count)| format!("{count} {kind}"))
+            .collect();
+        let note = format!("run {} was undone: {}", undo.run, done.join(", "));
+        let about = &self.publisher.reference;
+        self.context.events.tell(about, "Undone", &note).await;
+    }
+}
