@@ -248,7 +248,7 @@ async fn synced() -> Scene {
     scene.sync(None).await.unwrap();
     scene.keep();
     for number in 3..=8 {
-        scene
+        let _ = scene
             .organization
             .accept_and_confirm(&format!("p{number}@example.com"));
     }
@@ -424,7 +424,7 @@ async fn a_part_is_taken_back_and_what_somebody_changed_since_stands() {
     );
 
     // p9 accepted, somebody filled the new group, and made the deleted one anew.
-    scene.organization.accept_and_confirm("p9@example.com");
+    let _ = scene.organization.accept_and_confirm("p9@example.com");
     scene
         .organization
         .set_group_members("team 3", &["by.hand@example.com", "p6@example.com"]);
