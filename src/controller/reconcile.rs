@@ -179,7 +179,7 @@ impl Reconcile<'_> {
                 return undo::attend(about, asked, Err(why), state).await;
             }
         };
-        let desired = desired(prepared, connected, None, None);
+        let desired = desired(prepared, connected);
         let run = self.run(prepared, connected, desired, RunTrigger::Undo);
         let next = undo::attend(about, asked, Ok(&run), state).await;
         // The run after an undo is due at once.

@@ -131,8 +131,7 @@ async fn an_undo_can_be_taken_back_and_what_stays_is_said_with_the_reason() {
         .ends_with(0);
     let shown = shown
         .prints("nothing is left to take back")
-        .prints("bob@example.com: run ")
-        .prints("has removed them since: undo\n                that run first");
+        .prints("bob@example.com: was taken back by run ");
     assert!(
         shown.stdout.lines().all(|line| line.chars().count() <= 80),
         "{shown}"

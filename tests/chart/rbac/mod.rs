@@ -130,7 +130,8 @@ fn secrets_are_written_only_where_the_chart_is_asked_for_it() {
     let rules = rules::rules_of(&rendered("ops", PLANS));
     for (atom, rule) in rules {
         if write.contains(&atom.to_string().as_str()) {
-            let names = serde_json::json!(["staff-plan", "staff-explain", "staff-history"]);
+            let names =
+                serde_json::json!(["staff-plan", "staff-explain", "staff-undo", "staff-history"]);
             assert_eq!(rule["resourceNames"], names);
         }
     }
