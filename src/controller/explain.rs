@@ -57,7 +57,7 @@ pub async fn attend(
     let question = asked.as_ref().map(|asked| &asked.question);
     let next = answers::attend(Slot::Explain, about, id, &mut known, async |now| {
         let answered = match (run, question) {
-            (Ok(run), Some(question)) => run.explain(state, question).await?,
+            (Ok(run), Some(question)) => Box::pin(run.explain(state, question)).await?,
             (Ok(_), None) => return None,
             (Err(why), _) => Err(why),
         };

@@ -112,7 +112,8 @@ pub async fn attend(
     let next = answers::attend(Slot::Undo, about, id, &mut known, async |now| {
         let answer = match (run, question?) {
             (_, Err(why)) | (Err(why), _) => Answer::failed(why),
-            (Ok(run), Ok(question)) => run.undo(state, &question).await?,
+            // On the heap: without optimization a future by value takes the stack of each poll around it.
+            (Ok(run), Ok(question)) => Box::pin(run.undo(state, &question)).await?,
         };
         let at = now.to_string();
         Some(Answer { at, ..answer }.to_json())
@@ -148,7 +149,7 @@ impl Run<'_> {
         let answered = match stop.run_until_cancelled(self.turn(state)).await {
             Some(permit) => {
                 let permit = Arc::new(permit);
-                self.undo_in_turn(state, permit, &stop, question).await
+                Box::pin(self.undo_in_turn(state, permit, &stop, question)).await
             }
             None => None,
         };
@@ -275,6 +276,7 @@ impl Run<'_> {
             (records, None),
             &request,
         );
+        let planning = Box::pin(planning);
         let undo = self
             .observed(
                 state,
@@ -302,8 +304,7 @@ impl Run<'_> {
             answer.done = Some(BTreeMap::new());
             return Ok(answer);
         }
-        self.apply_undo(state, sync_state, options, undo, &mut answer)
-            .await?;
+        Box::pin(self.apply_undo(state, sync_state, options, undo, &mut answer)).await?;
         Ok(answer)
     }
 

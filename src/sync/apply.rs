@@ -257,7 +257,7 @@ impl<'a> Run<'a, '_> {
                 self.note_single(change, result.await)?;
             }
         }
-        self.fill_made_again().await
+        Box::pin(self.fill_made_again()).await
     }
 
     /// Gives groups that an undo has made again what an import can't: access to collections, and members

@@ -250,7 +250,7 @@ impl Planning<'_> {
             verified,
             ..
         } = self.plan(state, directory, &organization, &[]).await?;
-        note_collections(self.client, &mut guarded).await?;
+        Box::pin(note_collections(self.client, &mut guarded)).await?;
         let report = Report {
             mode: Mode::Preview,
             digest: guarded.digest.clone(),
@@ -419,7 +419,7 @@ impl Planning<'_> {
         let now = Timestamp::now();
         state.ledger.adopt(plan.counts.managed_members, now);
         let guarded = guard(plan, self.policy, &state.ledger, now, self.options.approval);
-        let guarded = within_means(self.client, guarded, organization).await?;
+        let guarded = Box::pin(within_means(self.client, guarded, organization)).await?;
         self.time(Phase::Plan, planning + started.elapsed());
         Ok(Worked {
             guarded,
