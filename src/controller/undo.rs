@@ -169,7 +169,9 @@ impl Run<'_> {
             let why = format!("what earlier runs left can't be read: {error}");
             return Some(Answer::failed(why));
         }
-        self.restore_history(state).await;
+        let mut history = std::mem::take(&mut state.sync.history);
+        self.restore_history(state, &mut history).await;
+        state.sync.history = history;
         if self.claim(state, stop).await.is_err() {
             let why = "the organization isn't this resource's yet: see its status, and undo once it is \
                        ready";
@@ -247,7 +249,9 @@ impl Run<'_> {
     async fn records(&self) -> Result<Vec<Record>, String> {
         let storage = plan::storage(self.object);
         let text = history::read(&self.context.client, self.object, storage).await;
-        let text = text.map_err(|error| format!("the history can't be read: {error}"))?;
+        let text = text
+            .map_err(|error| format!("the history can't be read: {error}"))?
+            .text;
         let parsed = tokio::task::spawn_blocking(move || parse(&text).records).await;
         parsed.map_err(|error| format!("the history can't be read: {error}"))
     }

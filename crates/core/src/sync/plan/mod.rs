@@ -15,9 +15,9 @@ mod write_only;
 pub use change::{
     Action, Change, GroupAction, Kind, MemberAction, Name, RemovedMember, Subject, Update,
 };
+pub(crate) use draft::tally;
 pub(crate) use draft::{DesiredGroup, Existing, Unmanaged};
 pub use draft::{Draft, draft};
-pub(crate) use draft::tally;
 pub use group_state::GroupState;
 pub(crate) use group_state::{CachedMembers, GroupCache};
 pub use names::Names;
