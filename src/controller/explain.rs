@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::answers::{self, Slot};
 use super::history;
 use super::outcome;
+use super::plan;
 use super::publish::Publisher;
 use super::requests::Asked;
 use super::run::Run;
