@@ -14,9 +14,10 @@ use crate::api::status::{
     PROBLEMS_MAX, Phase as StatusPhase, ProblemStatus, Progress as StatusProgress,
     RecognizedStatus, SAMPLE_CHARACTERS_MAX, SourceStatus, WHY_CHARACTERS_MAX,
 };
+use crate::directory::Evidence;
 use crate::fault::FaultKind;
 use crate::sync::guard::Held;
-use crate::sync::plan::{Change, Counts, GroupAction, Kind};
+use crate::sync::plan::{Action, Change, Counts, GroupAction, Kind, MemberAction, Recognized};
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::{ActionCounts, Imported, Mode, Report};
 use crate::sync::run::RunError;
@@ -317,10 +318,34 @@ pub fn after(report: &Report) -> Counts {
     counts.members = (counts.members + came).saturating_sub(went);
     counts.managed_members =
         (counts.managed_members + came + made(Kind::Link)).saturating_sub(went);
+    counts.recognized = recognized_after(report, came, went);
     let (created, deleted) = (made(Kind::CreateGroup), made(Kind::DeleteGroup));
     counts.managed_groups = (counts.managed_groups + created).saturating_sub(deleted);
     counts.organization_groups = (counts.organization_groups + created).saturating_sub(deleted);
     counts
+}
+
+/// By what members are recognized when so many `came` and `went`: whoever was linked has their ID now.
+fn recognized_after(report: &Report, came: usize, went: usize) -> Recognized {
+    let before = report.counts.recognized;
+    let linked = report.applied.get(Kind::Link) + report.applied.get(Kind::Relink);
+    let by_email = linked.min(before.by_email);
+    let by_former_id = (linked - by_email).min(before.by_former_id);
+    let approved = report.guarded.iter().flat_map(|of| &of.approved.changes);
+    let in_directory = approved.filter(|change| {
+        let evidence = match &change.action {
+            Action::Member(MemberAction::Remove { evidence }) => evidence,
+            _ => return false,
+        };
+        matches!(evidence, Evidence::Disabled(_))
+    });
+    let in_directory = in_directory.count().min(went);
+    Recognized {
+        by_id: (before.by_id + came + by_email + by_former_id).saturating_sub(in_directory),
+        by_former_id: before.by_former_id - by_former_id,
+        by_email: before.by_email - by_email,
+        not: before.not.saturating_sub(went - in_directory),
+    }
 }
 
 fn change_counts(counts: &ActionCounts) -> ChangeCounts {
@@ -610,18 +635,29 @@ mod tests {
     #[test]
     fn a_run_and_the_next_one_that_finds_its_changes_say_the_same() {
         let before = Counts {
-            members: 1,
+            members: 3,
+            managed_members: 1,
+            recognized: Recognized {
+                by_former_id: 1,
+                by_email: 1,
+                ..Recognized::default()
+            },
             ..Counts::default()
         };
         let after = Counts {
-            members: 2,
-            managed_members: 1,
+            members: 4,
+            managed_members: 3,
             managed_groups: 1,
             organization_groups: 1,
+            recognized: Recognized {
+                by_id: 3,
+                ..Recognized::default()
+            },
             ..before
         };
         let staff = Object::new("identity", "staff");
-        let first = report(before, &[Kind::Invite, Kind::CreateGroup]);
+        let made = [Kind::Invite, Kind::Link, Kind::Relink, Kind::CreateGroup];
+        let first = report(before, &made);
         let second = report(after, &[]);
         assert_eq!(
             of_report(&first, "ldaps://ldap", &staff, PublishedAs::default()),
