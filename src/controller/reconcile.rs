@@ -137,14 +137,14 @@ impl Reconcile<'_> {
             self.restore_claim(&state.status);
         }
         self.publisher.publish_unwritten(state).await;
-        if let Err(wait) = self.prepare(state).await {
+        if let Err(wait) = Box::pin(self.prepare(state)).await {
             return wait;
         }
         let Some(prepared) = state.prepared.take() else {
             return poll;
         };
         let requeue = match &prepared.connected {
-            Ok(connected) => self.with_connected(state, &prepared, connected).await,
+            Ok(connected) => Box::pin(self.with_connected(state, &prepared, connected)).await,
             Err(blocked) => {
                 state.watch = None;
                 // Its claim stays: a Secret may be missing for a moment.

@@ -65,7 +65,9 @@ impl Run<'_> {
             .entry
             .begin(self.prepared.generation, &self.context.work);
         let next = match stop.run_until_cancelled(self.turn(state)).await {
-            Some(permit) => self.with_permit(state, Arc::new(permit), &stop).await,
+            // Each step on the heap: without optimization a future by value takes the stack of each poll
+            // around it.
+            Some(permit) => Box::pin(self.with_permit(state, Arc::new(permit), &stop)).await,
             None => self.stopped(),
         };
         self.entry.end();
@@ -106,12 +108,12 @@ impl Run<'_> {
         stop: &CancellationToken,
     ) -> Option<Timestamp> {
         let started = Timestamp::now();
-        if let Err(error) = self.restore(state).await {
+        if let Err(error) = Box::pin(self.restore(state)).await {
             let error = RunError::Unrecorded(error.to_string());
             return Some(self.failed(state, &error, started, Duration::ZERO).await);
         }
         let mut history = std::mem::take(&mut state.sync.history);
-        self.restore_history(state, &mut history).await;
+        Box::pin(self.restore_history(state, &mut history)).await;
         state.sync.history = history;
         // An object that another operator's keeps from its organization says so all the time.
         let contested = has_reason(&state.status, Blocker::AlreadyManaged);
@@ -132,7 +134,6 @@ impl Run<'_> {
         tracing::info!(trigger = ?self.trigger, "sync starts");
         let watchdog = Arc::new(Watchdog::default());
         let memory = self.context.memory.begin(stop.clone());
-        // On the heap: what is wrapped by value is on the stack several times without optimization.
         let running = Box::pin(self.run(state, (&watchdog, &permit), stop, started));
         let result = counting(memory.counter(), running).await;
         let took = clock.elapsed();
@@ -153,7 +154,7 @@ impl Run<'_> {
                 state.large = true;
                 self.stopped()
             }
-            Ok(report) => Some(self.finished(state, &report, started, took).await),
+            Ok(report) => Some(Box::pin(self.finished(state, &report, started, took)).await),
             Err(RunError::Stopped { during, applied }) => {
                 tracing::info!(
                     during = during.name(),
@@ -198,8 +199,8 @@ impl Run<'_> {
             directory_sync: None,
         });
         let mut watching = self.watch(watchdog, permit, &progress, stop);
-        let result = self.run_phases(state, &mut sync_state, &options).await;
-        self.keep_history(state, &mut sync_state.history).await;
+        let result = Box::pin(self.run_phases(state, &mut sync_state, &options)).await;
+        Box::pin(self.keep_history(state, &mut sync_state.history)).await;
         // And with it its hold on the permit.
         watching.shutdown().await;
         state.sync = sync_state;
@@ -230,7 +231,7 @@ impl Run<'_> {
         sync_state: &mut State,
         options: &RunOptions<'_>,
     ) -> Result<Report, RunError> {
-        let mut report = self.run_once(state, sync_state, options).await?;
+        let mut report = Box::pin(self.run_once(state, sync_state, options)).await?;
         let again = RunOptions {
             full_resync: false,
             ..*options
@@ -240,7 +241,7 @@ impl Run<'_> {
                 break;
             }
             tracing::info!("somebody else changed a group meanwhile; the sync plans again");
-            match self.run_once(state, sync_state, &again).await {
+            match Box::pin(self.run_once(state, sync_state, &again)).await {
                 Ok(next) => report = next.after(report),
                 // What was changed stays, and the next run reads these groups.
                 Err(RunError::Source(error)) => {
@@ -264,7 +265,14 @@ impl Run<'_> {
             organization,
             spec,
         } = self.connected;
-        let planning = run::plan(&**source, organization, &spec.policy, sync_state, options);
+        let policy = &spec.policy;
+        let planning = Box::pin(run::plan(
+            &**source,
+            organization,
+            policy,
+            sync_state,
+            options,
+        ));
         let mut planned = self
             .observed(
                 state,
@@ -295,10 +303,10 @@ impl Run<'_> {
         if let Some(guarded) = planned.guarded()
             && !planned.changes().is_empty()
         {
-            self.keep_history(state, &mut sync_state.history).await;
+            Box::pin(self.keep_history(state, &mut sync_state.history)).await;
             // Published before anything is changed: a process that takes over in the middle goes by
             // it.
-            let kept = self.keep(state, sync_state, Some(guarded)).await;
+            let kept = Box::pin(self.keep(state, sync_state, Some(guarded))).await;
             let written = self.report_progress(state, options.progress).await;
             if let (Err(error), false) = (&kept, written)
                 && planned.changes().iter().any(Change::takes_away)
@@ -313,7 +321,7 @@ impl Run<'_> {
             checkpoints: Some(&sender),
             ..*options
         };
-        let applying = planned.apply(sync_state, &apply);
+        let applying = Box::pin(planned.apply(sync_state, &apply));
         let applied = self
             .observed(state, options, records, &mut written_plan, applying)
             .await;

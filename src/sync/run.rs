@@ -199,7 +199,8 @@ pub async fn plan(
         options,
         durations: vec![],
     };
-    let planned = options.stop.run_until_cancelled(planning.execute(state));
+    let executing = Box::pin(planning.execute(state));
+    let planned = options.stop.run_until_cancelled(executing);
     planned.await.unwrap_or_else(|| {
         Err(RunError::Stopped {
             during: options.progress.now().0,
