@@ -3,8 +3,9 @@
 //! | form | where the settings are |
 //! |---|---|
 //! | accounts | below the id of each account: `directoryConfigurations` and `directorySettings` |
+//! | without a login | the same as `tempDirectoryConfigs` and `tempDirectorySettings`, at the top |
 //! | numbered | `directoryConfig_0` … `directoryConfig_4` and `syncConfig`, at the top |
-//! | named | `directory_ldap` … `directory_onelogin` and `sync`, at the top |
+//! | named | `directory_ldap` or `directoryLdap` … and `sync`, at the top |
 //!
 //! Desktop and command line write the same file. Secrets are in the keychain, or in the file where
 //! `BITWARDENCLI_CONNECTOR_PLAINTEXT_SECRETS` was set.
@@ -12,7 +13,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::AdoptError;
 use super::settings::{Kept, Settings, kept};
@@ -24,6 +25,11 @@ const FOLDERS: [&str; 2] = [
     "BITWARDENCLI_CONNECTOR_APPDATA_DIR",
     "BITWARDENCONNECTOR_APPDATA_DIR",
 ];
+/// Settings that were made before anybody logged in.
+const TEMPORARY_CONFIGURATIONS: &str = "tempDirectoryConfigs";
+const TEMPORARY_SETTINGS: &str = "tempDirectorySettings";
+/// Whose they are, in place of an account's ID.
+const NOBODY: &str = "";
 const FOLDER: &str = "Bitwarden Directory Connector";
 const FILE: &str = "data.json";
 
@@ -75,23 +81,49 @@ impl Kind {
             Self::EntraId => &["entra", "azure"],
             Self::GoogleWorkspace => &["gsuite"],
             Self::Okta => &["okta"],
-            Self::OneLogin => &["oneLogin", "onelogin"],
+            Self::OneLogin => &["oneLogin"],
+        }
+    }
+
+    /// Under which names at the top of a file its settings may be.
+    fn names_at_the_top(self) -> [&'static str; 2] {
+        match self {
+            Self::Ldap => ["directory_ldap", "directoryLdap"],
+            Self::EntraId => ["directory_entra", "directoryEntra"],
+            Self::GoogleWorkspace => ["directory_gsuite", "directoryGsuite"],
+            Self::Okta => ["directory_okta", "directoryOkta"],
+            Self::OneLogin => ["directory_onelogin", "directoryOnelogin"],
         }
     }
 
     /// Which of its settings is the secret, and under which names a file may keep that apart.
     pub fn secret(self) -> (&'static str, &'static [&'static str]) {
         match self {
-            Self::Ldap => ("password", &["ldapPassword", "secret_ldap"]),
+            Self::Ldap => ("password", &["ldapPassword", "secret_ldap", "secretLdap"]),
             Self::EntraId => (
                 "key",
-                &["entraKey", "azureKey", "secret_entra", "secret_azure"],
+                &[
+                    "entraKey",
+                    "azureKey",
+                    "secret_entra",
+                    "secret_azure",
+                    "secretEntra",
+                    "secretAzure",
+                ],
             ),
-            Self::GoogleWorkspace => ("privateKey", &["gsuitePrivateKey", "secret_gsuite"]),
-            Self::Okta => ("token", &["oktaToken", "secret_okta"]),
+            Self::GoogleWorkspace => (
+                "privateKey",
+                &["gsuitePrivateKey", "secret_gsuite", "secretGsuite"],
+            ),
+            Self::Okta => ("token", &["oktaToken", "secret_okta", "secretOkta"]),
             Self::OneLogin => (
                 "clientSecret",
-                &["oneLoginClientSecret", "secret_oneLogin", "secret_onelogin"],
+                &[
+                    "oneLoginClientSecret",
+                    "secret_oneLogin",
+                    "secret_onelogin",
+                    "secretOneLogin",
+                ],
             ),
         }
     }
@@ -159,12 +191,18 @@ pub fn read(path: &Path, organization: Option<&str>) -> Result<Connector, AdoptE
 fn parse(path: &Path, text: &str, organization: Option<&str>) -> Result<Connector, AdoptError> {
     // Editors of Windows put a byte order mark first.
     let text = text.trim_start_matches('\u{feff}');
-    let root: Map<String, Value> =
+    let mut root: Map<String, Value> =
         serde_json::from_str(text).map_err(|error| AdoptError::Damaged {
             path: path.to_owned(),
             line: error.line(),
             column: error.column(),
         })?;
+    if let Some(configurations) = root.get(TEMPORARY_CONFIGURATIONS).cloned() {
+        let settings = root.get(TEMPORARY_SETTINGS).cloned();
+        let account =
+            json!({"directoryConfigurations": configurations, "directorySettings": settings});
+        root.entry(NOBODY).or_insert(account);
+    }
     let account = account(path, &root, organization)?;
     let nothing = Map::new();
     let settings = match &account {
@@ -180,7 +218,7 @@ fn parse(path: &Path, text: &str, organization: Option<&str>) -> Result<Connecto
         });
     }
     let sync = ["sync", "syncConfig"];
-    let sync = sync.iter().find_map(|name| settings.get(*name));
+    let sync = sync.iter().find_map(|name| present(settings, name));
     let (inside, apart) = kind.secret();
     let directory_secret = first_kept([
         directory.secret(inside),
@@ -195,13 +233,16 @@ fn parse(path: &Path, text: &str, organization: Option<&str>) -> Result<Connecto
     };
     let client_id = text_of(keys, "clientId")
         .or_else(|| text_of(profile, "apiKeyClientId"))
-        .or_else(|| text_of(Some(&root), "apiKeyClientId"))
-        .or_else(|| text_of(Some(&root), "clientId"));
+        .or_else(|| text_of(of_account, "apiKeyClientId"))
+        .or_else(|| {
+            let mut names = ["apiKeyClientId", "apikey_clientId", "clientId"].iter();
+            names.find_map(|name| text_of(Some(&root), name))
+        });
     let client_secret = first_kept([
         keys.and_then(|keys| keys.get("clientSecret"))
             .map_or(Kept::Nowhere, kept),
         secret_apart(
-            &["apiKeyClientSecret", "clientSecret"],
+            &["apiKeyClientSecret", "apikey_clientSecret", "clientSecret"],
             account.as_ref(),
             &root,
         ),
@@ -231,6 +272,11 @@ fn object<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Map<String, 
     map.get(key).and_then(Value::as_object)
 }
 
+/// A value that is there: the connector empties some by null.
+fn present<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    map.get(key).filter(|value| !value.is_null())
+}
+
 /// An account of the file with its id; `None` where the settings are at the top.
 type Account<'a> = (&'a str, &'a Map<String, Value>);
 
@@ -248,9 +294,10 @@ fn account<'a>(
         .collect();
     if accounts.is_empty() {
         let is_ours = |key: &String| {
+            let mut kinds = Kind::ALL.iter();
             key.starts_with("directoryConfig_")
-                || key.starts_with("directory_")
                 || key == "directoryType"
+                || kinds.any(|kind| kind.names_at_the_top().contains(&key.as_str()))
         };
         return match root.keys().any(is_ours) {
             true => Ok(None),
@@ -310,10 +357,10 @@ fn directory_of<'a>(
             .find(|value| value.as_object().is_some_and(|all| !all.is_empty()));
     }
     let number = Kind::ALL.iter().position(|one| *one == kind)?;
-    let numbered = root.get(&format!("directoryConfig_{number}"));
+    let numbered = present(root, &format!("directoryConfig_{number}"));
     numbered.or_else(|| {
-        let mut names = kind.names().iter();
-        names.find_map(|name| root.get(&format!("directory_{name}")))
+        let mut names = kind.names_at_the_top().into_iter();
+        names.find_map(|name| present(root, name))
     })
 }
 
@@ -325,10 +372,10 @@ fn secret_apart(
 ) -> Kept<String> {
     for name in names {
         let of_account = account.and_then(|(id, account)| {
-            let named = root.get(&format!("{id}_{name}"));
-            named.or_else(|| account.get(*name))
+            let named = present(root, &format!("{id}_{name}"));
+            named.or_else(|| present(account, name))
         });
-        if let Some(value) = of_account.or_else(|| root.get(*name)) {
+        if let Some(value) = of_account.or_else(|| present(root, name)) {
             return kept(value);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde_json::{Map, Value};
 
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 const STORED_SECURELY: &str = "[STORED SECURELY]";
 
 /// One group of settings, such as those of the LDAP directory.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Settings {
     /// How the group is called in messages: `ldap`, `sync`.
     pub section: &'static str,
@@ -19,8 +20,16 @@ pub struct Settings {
     wrong: RefCell<Vec<String>>,
 }
 
+// Passwords are among the values.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.values.keys();
+        f.debug_tuple(self.section).field(&names).finish()
+    }
+}
+
 /// A value that must not be shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Kept<T> {
     /// It is in the file.
     Here(T),
@@ -28,6 +37,16 @@ pub enum Kept<T> {
     Keychain,
     /// There is none.
     Nowhere,
+}
+
+impl<T> fmt::Debug for Kept<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Here(_) => "in the file",
+            Self::Keychain => "in the keychain",
+            Self::Nowhere => "nowhere",
+        })
+    }
 }
 
 impl Settings {

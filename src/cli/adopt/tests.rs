@@ -342,6 +342,86 @@ fn made_of(text: &str, more: &[&str]) -> Result<Made, AdoptError> {
 }
 
 #[test]
+fn every_form_of_the_file_means_the_same() {
+    use serde_json::json;
+    type Change = fn(&mut serde_json::Value);
+    let files = |change: Change| {
+        let made = changed(change).unwrap();
+        let mut files = made.files.into_iter().map(|file| file.text);
+        // The page names the file it is about.
+        (files.next().unwrap(), files.next().unwrap())
+    };
+    let key = "org-secret-03";
+    let expected = files(|v| v["apiKeyClientSecret"] = "org-secret-03".into());
+    assert!(expected.0.contains("baseDn") && expected.1.contains(key));
+    let forms: [Change; 4] = [
+        // The newest.
+        |v| {
+            v["directoryLdap"] = v["directory_ldap"].take();
+            v["apiKeyClientSecret"] = "org-secret-03".into();
+        },
+        // The oldest.
+        |v| {
+            v["directoryConfig_0"] = v["directory_ldap"].take();
+            v["syncConfig"] = v["sync"].take();
+            v["apikey_clientId"] = v["apiKeyClientId"].take();
+            v["apikey_clientSecret"] = "org-secret-03".into();
+        },
+        // Before anybody logged in.
+        |v| {
+            v["tempDirectoryConfigs"] = json!({"ldap": v["directory_ldap"].take()});
+            v["tempDirectorySettings"] = json!({
+                "directoryType": v["directoryType"].take(),
+                "organizationId": v["organizationId"].take(),
+                "sync": v["sync"].take(),
+            });
+            v["apiKeyClientSecret"] = "org-secret-03".into();
+        },
+        // An account with its key beside its settings.
+        |v| {
+            v["00000000-0000-0000-0000-000000000001"] = json!({
+                "directoryConfigurations": {"ldap": v["directory_ldap"].take()},
+                "directorySettings": {
+                    "directoryType": v["directoryType"].take(),
+                    "organizationId": v["organizationId"].take(),
+                    "sync": v["sync"].take(),
+                },
+                "apiKeyClientId": v["apiKeyClientId"].take(),
+                "apiKeyClientSecret": "org-secret-03",
+            });
+        },
+    ];
+    for form in forms {
+        assert_eq!(files(form), expected);
+    }
+}
+
+#[test]
+fn the_base_is_what_the_connector_makes_of_the_root() {
+    let bases = |root: &str, path: &str| {
+        let made = changed(|v| {
+            v["directory_ldap"]["rootPath"] = root.into();
+            v["sync"]["userPath"] = path.into();
+        });
+        let resource = made.unwrap().files.remove(0).text;
+        let lines = resource
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("baseDn: "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let domain = "DC=example,DC=com";
+    assert_eq!(bases(&format!("ou=People,{domain}"), ""), [domain]);
+    assert_eq!(
+        bases(&format!("ou=People,{domain}"), "ou=staff"),
+        [domain, &format!("ou=staff,{domain}")]
+    );
+    assert_eq!(
+        bases("o=Example", "ou=staff,o=Example"),
+        ["o=Example", "ou=staff,o=Example"]
+    );
+}
+
+#[test]
 fn what_cannot_be_used_is_told_with_what_to_do() {
     let damaged = made_of("{\"directoryType\": 0,", &[])
         .err()

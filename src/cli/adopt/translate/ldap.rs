@@ -61,7 +61,7 @@ impl Translator<'_> {
         self.tls("source.ldap", start_tls);
         self.account("ldap", "source.ldap", "bindDn", |name| name);
         match directory.text("rootPath") {
-            Some(root) => self.put(directory.name("rootPath"), "source.ldap.baseDn", root, ""),
+            Some(root) => self.root(&root, "source.ldap.baseDn"),
             None => self.refused.push(format!(
                 "{}: it is empty, and a DirectorySync needs a base to search below: set it in the \
                  connector's settings",
@@ -187,8 +187,7 @@ impl Translator<'_> {
             }
         });
         if let Some(root) = directory.text("rootPath") {
-            let path = "source.activeDirectory.baseDn";
-            self.put(directory.name("rootPath"), path, root, "");
+            self.root(&root, "source.activeDirectory.baseDn");
         }
         for (key, side) in [("userPath", "users"), ("groupPath", "groups")] {
             if let Some(base) = self.below_root(key) {
@@ -350,10 +349,32 @@ impl Translator<'_> {
         );
     }
 
-    /// A path of the connector's, which stands before the root.
+    /// The base of everything. The connector takes of it what begins with the first `dc=`.
+    fn root(&mut self, root: &str, path: &str) {
+        let name = self.directory().name("rootPath");
+        let (base, remark) = match domain_components(root) {
+            Some(base) if base == root => (base, ""),
+            Some(base) => (
+                base,
+                "the connector searches below these parts of it, and leaves out those before",
+            ),
+            None => {
+                self.out.differences.push(
+                    "The connector passes over a `rootPath` without `dc=`, and takes `userPath` and `groupPath` \
+                     as they are; without these it names no base to the server. Here people and groups are \
+                     searched below `rootPath` where there is no such path.",
+                );
+                (root, "")
+            }
+        };
+        self.put(name, path, base, remark);
+    }
+
+    /// A path of the connector's with the root that it puts behind it.
     fn below_root(&mut self, key: &str) -> Option<String> {
         let path = self.sync().text(key)?;
         let root = self.directory().text("rootPath").unwrap_or_default();
+        let root = domain_components(&root).unwrap_or_default();
         let is_whole = root.is_empty()
             || path
                 .to_ascii_lowercase()
@@ -476,4 +497,10 @@ impl Translator<'_> {
             "emails are put together of a prefix and a suffix, and one of them is empty",
         );
     }
+}
+
+/// What begins with the first `dc=`.
+fn domain_components(root: &str) -> Option<&str> {
+    let start = root.to_ascii_lowercase().find("dc=")?;
+    root.get(start..)
 }
