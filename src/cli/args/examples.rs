@@ -72,9 +72,9 @@ Examples:
     jq '.[].person.email'";
 
 pub const UNDO: &str = "\
-Reads the state folder, where sync notes each change that it sends, and the organization. Only what is
-still as the run left it is taken back; the rest is named. On a terminal it is shown and confirmed
-first; elsewhere --yes is needed. Limits hold what an undo takes away, as they do for sync.
+Reads the state folder, where sync notes what it sends, and the organization.
+Only what is still as the run left it is taken back; the rest is named. Limits
+hold what an undo takes away, as they do for sync.
 
 Examples:
   directory-sync undo -f staff.yaml 52dd86bade

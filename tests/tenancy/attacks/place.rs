@@ -132,6 +132,7 @@ impl Place {
                         "serverUrl": place.organization.url(), "credentialsSecretRef": {"name": "org"},
                     },
                     "source": {"ldap": {"url": place.slapd.url(), "baseDn": "dc=example,dc=com"}},
+                    "offboarding": {"absent": "Revoke"},
                 },
             }),
         ];
