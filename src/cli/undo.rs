@@ -61,7 +61,7 @@ pub async fn undo(args: &UndoArgs) -> Result<ExitCode, CliError> {
     }
     let manifests = Manifests::load(&args.manifests)?;
     super::output::note(&manifests.notes);
-    let resources: Vec<_> = manifests.resources().into_iter().collect();
+    let resources = manifests.resources();
     let (mut all_well, mut held) = (true, false);
     let mut elsewhere = vec![];
     let several = resources.len() > 1;

@@ -261,7 +261,7 @@ impl Ledger {
             return;
         }
         let asked: Vec<Key> = held
-            .flat_map(|change| Repeat::of(change))
+            .flat_map(Repeat::of)
             .map(|(repeat, _)| repeat.key())
             .collect();
         let asked: std::collections::HashSet<Key> = asked.into_iter().collect();
