@@ -579,14 +579,8 @@ pub async fn write_further(
 ) -> Result<(), PlanError> {
     let index = content.index().unwrap_or_default();
     let names = further_names(&object.name_any(), &index);
-    for (name, part) in names.zip(&content.further) {
-        let part = PlanContent {
-            binary: [(PLAN.to_owned(), ByteString(part.clone()))].into(),
-            ..PlanContent::default()
-        };
-        write_named(client, object, storage, (&name, &part), None).await?;
-    }
-    Ok(())
+    let parts = names.zip(&content.further);
+    write_parts(client, object, storage, (PLAN, parts)).await
 }
 
 /// Writes the parts of what approvals were for.
@@ -601,9 +595,20 @@ pub async fn write_approved(
 ) -> Result<(), PlanError> {
     let index = content.index().unwrap_or_default();
     let names = approved_names(&object.name_any(), &index);
-    for (name, part) in names.zip(&content.approved) {
+    let parts = names.zip(&content.approved);
+    write_parts(client, object, storage, (APPROVED, parts)).await
+}
+
+/// Writes each part under its name and this key.
+async fn write_parts<'p>(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    (key, parts): (&str, impl Iterator<Item = (String, &'p Vec<u8>)>),
+) -> Result<(), PlanError> {
+    for (name, part) in parts {
         let part = PlanContent {
-            binary: [(APPROVED.to_owned(), ByteString(part.clone()))].into(),
+            binary: [(key.to_owned(), ByteString(part.clone()))].into(),
             ..PlanContent::default()
         };
         write_named(client, object, storage, (&name, &part), None).await?;

@@ -161,6 +161,16 @@ impl Reconcile<'_> {
         next.fold(requeue, Duration::min)
     }
 
+    /// Both sides, where the organization is this resource's and can be asked; otherwise why not.
+    fn may_answer<'p>(&self, prepared: &'p Prepared) -> Result<&'p Connected, String> {
+        let connected = prepared.connected.as_ref();
+        let connected = connected.map_err(|blocked| blocked.message.clone())?;
+        match self.context.claims.owner(self.uid()) {
+            None => Ok(connected),
+            Some(owner) => Err(outcome::already_managed(&owner)),
+        }
+    }
+
     /// Takes back what is asked for. How long until that has to be looked at again.
     async fn attend_undo(&self, state: &mut ObjectState, prepared: &Prepared) -> Option<Duration> {
         let asked = requests::undo(self.object.annotations());
@@ -168,16 +178,9 @@ impl Reconcile<'_> {
             return None;
         }
         let about = (self.publisher, self.object);
-        let connected = match (&prepared.connected, self.context.claims.owner(self.uid())) {
-            (Ok(connected), None) => connected,
-            (Ok(_), Some(owner)) => {
-                let why = outcome::already_managed(&owner);
-                return undo::attend(about, asked, Err(why), state).await;
-            }
-            (Err(blocked), _) => {
-                let why = blocked.message.clone();
-                return undo::attend(about, asked, Err(why), state).await;
-            }
+        let connected = match self.may_answer(prepared) {
+            Ok(connected) => connected,
+            Err(why) => return undo::attend(about, asked, Err(why), state).await,
         };
         let desired = desired(prepared, connected);
         let run = self.run(prepared, connected, desired, RunTrigger::Undo);
@@ -199,16 +202,9 @@ impl Reconcile<'_> {
             return None;
         }
         let about = (self.publisher, self.object);
-        let connected = match (&prepared.connected, self.context.claims.owner(self.uid())) {
-            (Ok(connected), None) => connected,
-            (Ok(_), Some(owner)) => {
-                let why = outcome::already_managed(&owner);
-                return explain::attend(about, asked, Err(why), state).await;
-            }
-            (Err(blocked), _) => {
-                let why = blocked.message.clone();
-                return explain::attend(about, asked, Err(why), state).await;
-            }
+        let connected = match self.may_answer(prepared) {
+            Ok(connected) => connected,
+            Err(why) => return explain::attend(about, asked, Err(why), state).await,
         };
         let desired = desired(prepared, connected);
         let run = self.run(prepared, connected, desired, RunTrigger::Requested);

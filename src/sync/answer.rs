@@ -14,7 +14,6 @@ use crate::sync::explain::{Decided, Explanation, Found, MemberGroups, Question, 
 use crate::sync::history::History;
 use crate::sync::policy::Policy;
 use crate::sync::progress::Phase;
-use crate::sync::report::ActionCounts;
 use crate::sync::run::{Planning, RunError, RunOptions, State, run_blocking};
 
 /// More groups than these aren't read for one answer.
@@ -50,13 +49,7 @@ pub async fn answer(
         durations: vec![],
     };
     let answering = execute(planning, state, question, disclosure);
-    let answered = options.stop.run_until_cancelled(answering).await;
-    answered.unwrap_or_else(|| {
-        Err(RunError::Stopped {
-            during: options.progress.now().0,
-            applied: ActionCounts::default(),
-        })
-    })
+    options.unless_stopped(answering).await
 }
 
 async fn execute(

@@ -102,6 +102,22 @@ impl<'a> RunOptions<'a> {
             checkpoints: None,
         }
     }
+
+    /// What `work` comes to, where it comes to an end before the run is asked to stop. For what changes
+    /// nothing.
+    pub(super) async fn unless_stopped<T, E: From<RunError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let ended = self.stop.run_until_cancelled(work).await;
+        ended.unwrap_or_else(|| {
+            let stopped = RunError::Stopped {
+                during: self.progress.now().0,
+                applied: ActionCounts::default(),
+            };
+            Err(stopped.into())
+        })
+    }
 }
 
 /// Why a run didn't come to its end.
@@ -200,13 +216,7 @@ pub async fn plan(
         durations: vec![],
     };
     let executing = Box::pin(planning.execute(state));
-    let planned = options.stop.run_until_cancelled(executing);
-    planned.await.unwrap_or_else(|| {
-        Err(RunError::Stopped {
-            during: options.progress.now().0,
-            applied: ActionCounts::default(),
-        })
-    })
+    options.unless_stopped(executing).await
 }
 
 pub(super) struct Planning<'a> {

@@ -106,13 +106,7 @@ pub async fn plan_undo(
         (records, directory_sync),
         request,
     );
-    let planned = options.stop.run_until_cancelled(planning).await;
-    planned.unwrap_or_else(|| {
-        Err(UndoError::Run(RunError::Stopped {
-            during: options.progress.now().0,
-            applied: ActionCounts::default(),
-        }))
-    })
+    options.unless_stopped(planning).await
 }
 
 async fn execute(

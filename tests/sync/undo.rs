@@ -454,26 +454,32 @@ async fn a_part_is_taken_back_and_what_somebody_changed_since_stands() {
     assert!(now.groups.iter().any(|group| group.name == "team 3"));
 }
 
-/// Random runs, of which the last one is taken back, and the undo in its turn. With failures and kills in
-/// the run and in the undo, both are finished afterwards.
-async fn sequence(seed: u64) -> usize {
-    let mut random = Random::with_seed(seed);
+/// A company that has changed a few times, and an organization that has followed. `next` numbers newcomers.
+async fn after_some_runs(random: &mut Random, next: &mut u32) -> Scene {
     let mut scene = Scene::new(organization().await, company());
-    let mut next = 100;
     for _ in 0..random.usize(1..=3) {
-        scene.company.change(&mut random, &mut next);
+        scene.company.change(random, next);
         let members = scene.organization.snapshot().members;
         for email in members.keys() {
-            if chance(&mut random, 50) {
+            if chance(random, 50) {
                 let _ = scene.organization.accept_and_confirm(email);
             }
         }
         // Two, so that nothing waits for the run after.
         for _ in 0..2 {
-            scene.sync(None).await;
+            scene.sync(None).await.unwrap();
             scene.keep();
         }
     }
+    scene
+}
+
+/// Random runs, of which the last one is taken back, and the undo in its turn. With failures and kills in
+/// the run and in the undo, both are finished afterwards.
+async fn sequence(seed: u64) -> usize {
+    let mut random = Random::with_seed(seed);
+    let mut next = 100;
+    let mut scene = after_some_runs(&mut random, &mut next).await;
     let before = scene.organization.snapshot();
     let earlier = scene.last_run();
     scene.company.change(&mut random, &mut next);
@@ -543,21 +549,8 @@ fn fault(random: &mut Random) -> Fault {
 /// what the run had left.
 async fn there_and_back(seed: u64) -> usize {
     let mut random = Random::with_seed(seed);
-    let mut scene = Scene::new(organization().await, company());
     let mut next = 100;
-    for _ in 0..random.usize(1..=3) {
-        scene.company.change(&mut random, &mut next);
-        let members = scene.organization.snapshot().members;
-        for email in members.keys() {
-            if chance(&mut random, 50) {
-                let _ = scene.organization.accept_and_confirm(email);
-            }
-        }
-        for _ in 0..2 {
-            scene.sync(None).await.unwrap();
-            scene.keep();
-        }
-    }
+    let mut scene = after_some_runs(&mut random, &mut next).await;
     let before = scene.organization.snapshot();
     let earlier = scene.last_run();
     scene.company.change(&mut random, &mut next);
