@@ -40,7 +40,7 @@ demo: ## Show the operator at work (KEEP=1: leave everything running)
 	@hack/demo
 
 .PHONY: check
-check: check-format check-lints check-docs check-generated check-dependencies check-scripts ## All checks that run no test
+check: check-format check-lints check-docs check-generated check-dependencies check-scripts check-site ## All checks that run no test
 
 .PHONY: check-format
 check-format:
@@ -65,6 +65,13 @@ check-dependencies:
 .PHONY: check-scripts
 check-scripts:
 	@hack/check-scripts
+
+.PHONY: check-site
+check-site: site
+
+.PHONY: site
+site: ## Build the site of the documentation, and check its links
+	@hack/site
 
 .PHONY: format
 format: ## Format the code

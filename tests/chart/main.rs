@@ -6,6 +6,7 @@
 
 mod admission;
 mod alerts;
+mod approvals;
 mod cluster;
 mod dashboard;
 mod deploy;

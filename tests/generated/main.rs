@@ -4,8 +4,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod pages;
 mod reference;
 mod safety;
+mod troubleshooting;
 
 use std::path::Path;
 
@@ -23,6 +25,14 @@ fn the_reference_describes_every_field_and_reason_as_the_code_does() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let there = std::fs::read_to_string(file).unwrap();
     same(path, &reference::refreshed(&there));
+}
+
+#[test]
+fn the_page_on_troubleshooting_says_of_each_word_what_the_code_does() {
+    let page = troubleshooting::PAGE;
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let there = std::fs::read_to_string(file).unwrap();
+    same(page, &troubleshooting::refreshed(&there));
 }
 
 fn same(path: &str, wanted: &str) {

@@ -29,12 +29,14 @@ pub fn refreshed(page: &str) -> String {
     page
 }
 
-fn replaced(page: &str, name: &str, table: &str) -> String {
+pub fn replaced(page: &str, name: &str, table: &str) -> String {
     let (begin, end) = (
         format!("<!-- begin {name} -->"),
         format!("<!-- end {name} -->"),
     );
-    let (before, rest) = page.split_once(&begin).unwrap();
+    let (before, rest) = page
+        .split_once(&begin)
+        .unwrap_or_else(|| panic!("the page has no {begin}"));
     let (_, after) = rest.split_once(&end).unwrap();
     format!("{before}{begin}\n{}\n{end}{after}", table.trim_end())
 }
