@@ -104,6 +104,7 @@ impl Publisher<'_> {
     /// end with a restart.
     pub fn restore_metrics(&self, status: &DirectorySyncStatus) {
         self.set_metrics(status);
+        self.context.metrics.nobody_exposed(self.object);
         if let Some(time) = &status.last_sync_time {
             let metrics = &self.context.metrics;
             metrics.set_last_success(self.object, time.0);

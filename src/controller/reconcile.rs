@@ -303,7 +303,10 @@ impl Reconcile<'_> {
         let noticed = state.watch.as_ref().and_then(DirectoryWatch::take);
         let before = last_ended(state);
         let clock = Instant::now();
-        let run = self.run(prepared, connected, desired, trigger);
+        let run = Run {
+            noticed: noticed.map(|noticed| noticed.at),
+            ..self.run(prepared, connected, desired, trigger)
+        };
         let next = Box::pin(run.execute(state)).await;
         drop(running);
         if trigger == RunTrigger::Signaled {
@@ -381,6 +384,7 @@ impl Reconcile<'_> {
             connected,
             desired,
             trigger,
+            noticed: None,
         }
     }
 

@@ -56,6 +56,8 @@ pub struct Run<'a> {
     pub desired: Desired<'a>,
     /// What made it begin now.
     pub trigger: RunTrigger,
+    /// When a signal told that something had changed in the directory, if one did since the last run.
+    pub noticed: Option<Timestamp>,
 }
 
 impl Run<'_> {
@@ -184,6 +186,7 @@ impl Run<'_> {
         let options = RunOptions {
             approval: approval.as_ref(),
             full_resync: needs_full_resync(self.trigger, &self.desired, &history, started),
+            seen: self.noticed,
             ..RunOptions::new(&progress, stop)
         };
         let mut sync_state = std::mem::take(&mut state.sync);
@@ -200,6 +203,7 @@ impl Run<'_> {
         });
         let mut watching = self.watch(watchdog, permit, &progress, stop);
         let result = Box::pin(self.run_phases(state, &mut sync_state, &options)).await;
+        self.measure_exposures(&mut sync_state);
         Box::pin(self.keep_history(state, &mut sync_state.history)).await;
         // And with it its hold on the permit.
         watching.shutdown().await;
@@ -1139,6 +1143,14 @@ impl Run<'_> {
         metrics.run_finished(object, result, took, phases);
         for (kind, count) in applied.into_iter().flat_map(ActionCounts::iter) {
             metrics.changes_applied(object, kind.name(), count);
+        }
+    }
+
+    /// Tells how long those had access whom the run took it from, however the run ended.
+    pub(super) fn measure_exposures(&self, sync_state: &mut State) {
+        let (metrics, object) = (&self.context.metrics, &self.entry.object);
+        for exposure in sync_state.exposures.drain(..) {
+            metrics.exposed(object, exposure.since, exposure.lasted);
         }
     }
 

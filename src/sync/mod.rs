@@ -5,6 +5,7 @@ pub mod answer;
 pub mod apply;
 pub mod audit;
 pub mod checkpoint;
+pub mod exposure;
 pub mod planned;
 pub mod run;
 pub mod run_undo;

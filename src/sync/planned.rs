@@ -14,6 +14,7 @@ use crate::organization::{OrganizationClient, OrganizationError};
 use crate::source::Version;
 use crate::sync::apply::apply;
 use crate::sync::checkpoint::Checkpoint;
+use crate::sync::exposure;
 use crate::sync::guard::{Digest, GuardedPlan, Held};
 use crate::sync::memberships::FailedChanges;
 use crate::sync::plan::Change;
@@ -34,6 +35,8 @@ pub struct Planned {
     pub(super) version: Option<Version>,
     /// The time that it was made for: it removes whoever was revoked long enough before.
     pub(super) made: Timestamp,
+    /// When it was first seen that something had changed in the directory.
+    pub(super) seen: Timestamp,
     /// What a preview reports.
     pub(super) report: Report,
     /// Whether the state knows what is about to be done.
@@ -147,6 +150,8 @@ impl Planned {
             interrupted.as_deref(),
             &mut |record| audit.tell(record),
         );
+        let exposures = exposure::ended(guarded, &applied.outcomes, self.seen);
+        state.exposures.extend(exposures);
         match executed {
             Some(Ok(())) => {}
             Some(Err(error)) => {

@@ -18,6 +18,7 @@ use crate::problem::Problems;
 use crate::source::{Reading, Source, SourceError, Version};
 use crate::sync::audit::Audit;
 use crate::sync::checkpoint::Checkpoints;
+use crate::sync::exposure::Exposure;
 use crate::sync::guard::{Approval, Digest, GuardedPlan, guard};
 use crate::sync::history::History;
 use crate::sync::ledger::Ledger;
@@ -43,6 +44,8 @@ pub struct State {
     pub history: History,
     /// Who is told of each record.
     pub audit: Audit,
+    /// How long those kept access whom runs took it from, until somebody takes this out. For figures alone.
+    pub exposures: Vec<Exposure>,
     pub(super) in_sync: Option<InSync>,
 }
 
@@ -67,6 +70,7 @@ impl State {
             ledger,
             history: History::default(),
             audit: Audit::default(),
+            exposures: vec![],
             in_sync: None,
         }
     }
@@ -83,6 +87,8 @@ pub struct RunOptions<'a> {
     pub approval: Option<&'a Approval>,
     /// Compare everything, whatever is remembered.
     pub full_resync: bool,
+    /// When it was first seen that something had changed in the directory, where that was before the run.
+    pub seen: Option<Timestamp>,
     /// Where to report progress.
     pub progress: &'a Progress,
     /// Ends the run at the next await. What was done stays done; the next run goes on from there.
@@ -97,6 +103,7 @@ impl<'a> RunOptions<'a> {
         Self {
             approval: None,
             full_resync: false,
+            seen: None,
             progress,
             stop,
             checkpoints: None,
@@ -304,6 +311,7 @@ impl Planning<'_> {
             organization,
             version,
             made,
+            seen: self.options.seen.map_or(made, |seen| seen.min(made)),
             report,
             recorded: false,
         }

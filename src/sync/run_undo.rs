@@ -190,6 +190,7 @@ async fn execute(
             organization,
             version: None,
             made,
+            seen: made,
             report,
             recorded: false,
         },

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use directory_sync::sync::exposure::ExposedSince;
 use directory_sync::telemetry::{
     ConditionStatus, Metrics, Object, RequestOutcome, RequestSide, RunResult, SizeOf,
 };
@@ -25,6 +26,7 @@ fn exposition() -> String {
         second,
     );
     metrics.changes_applied(&staff, "Invite", 5);
+    metrics.exposed(&staff, ExposedSince::Entry, second);
     metrics.set_sizes(&staff, SizeOf::Managed, 10, 2);
     metrics.set_held(&staff, 4);
     metrics.set_problems(&staff, [("NoEmail", 1)]);

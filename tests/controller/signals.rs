@@ -61,11 +61,27 @@ async fn somebody_who_is_disabled_loses_access_within_seconds() {
     eventually("a revocation", || world.revoked() == 1).await;
     let took = disabled.elapsed();
     assert!(took < Duration::from_secs(5), "it took {took:?}");
+    // It is counted from the change of the entry, by the directory's own clock, which knows seconds.
+    let exposed = |since: &str| {
+        let of = format!("namespace=\"{}\",name=\"staff\",since=\"{since}\"", world.namespace);
+        let shown = operator.exposition();
+        let value = |what: &str| {
+            let series = format!("directory_sync_exposure_seconds_{what}{{{of}}} ");
+            let line = shown.lines().find_map(|line| line.strip_prefix(&series));
+            line.map(|value| value.parse::<f64>().unwrap())
+        };
+        (value("count").unwrap(), value("sum").unwrap())
+    };
+    eventually("an exposure", || exposed("entry").0 == 1.0).await;
+    let (_, lasted) = exposed("entry");
+    assert!(lasted < 6.0, "{lasted} s");
+    assert_eq!(exposed("seen").0, 0.0);
     // Whoever is gone is seen to be gone by the same run.
     let runs = settled(&operator).await;
     world.leave(5..6);
     eventually("another revocation", || world.revoked() == 2).await;
     assert_eq!(settled(&operator).await, runs + 1, "one change, one run");
+    assert_eq!((exposed("entry").0, exposed("seen").0), (1.0, 1.0));
     let history = world.kubectl(&["get", "configmap", "staff-history", "-o", "name"]);
     assert!(history.contains("staff-history"));
     operator.stop().await.unwrap();

@@ -54,6 +54,17 @@
   annotations:
     summary: {{ `DirectorySync {{ $labels.namespace }}/{{ $labels.name }} last succeeded {{ $value | humanizeDuration }} ago.` | quote }}
     description: {{ printf "People who left more than %s ago may still have access." $rule.staleAfter | quote }}
+- alert: DirectorySyncLateRevocation
+  expr: |-
+    sum by (namespace, name) (increase(directory_sync_exposure_seconds_count[1h]))
+    - sum by (namespace, name) (increase(directory_sync_exposure_seconds_bucket{le="{{ include "directory-sync.seconds" $rule.exposureAfter }}.0"}[1h]))
+    > 0.5
+  keep_firing_for: 5m
+  labels:
+    severity: warning
+  annotations:
+    summary: {{ `People of DirectorySync {{ $labels.namespace }}/{{ $labels.name }} lost their access late.` | quote }}
+    description: {{ printf "Somebody had access for more than %s after the directory took it from them. They have lost it." $rule.exposureAfter | quote }}
 - alert: DirectorySyncRemovalsHeld
   expr: |-
     max by (namespace, name) (directory_sync_held_removals) > 0

@@ -221,6 +221,7 @@ impl DirectoryBuilder {
                 attribute: shared(attribute, |last| &last.attribute),
                 value: shared(value, |last| &last.value),
                 entry: sanitize(entry).into(),
+                changed: account.changed,
             });
             self.last_evidence = Some(Arc::clone(&evidence));
             evidence

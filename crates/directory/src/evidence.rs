@@ -1,8 +1,11 @@
 //! Why somebody may lose something: what the directory says of an account, and what says so.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+
+use jiff::Timestamp;
 
 /// Whether an account may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,6 +29,9 @@ pub struct Account<'a> {
     pub value: &'a str,
     /// Where the entry is, if it lacks the attribute that would say so.
     pub lacks_attribute_in: Option<Container>,
+    /// When the entry was last changed, by the directory's own clock; `None` where it doesn't say. Ignored
+    /// for active accounts.
+    pub changed: Option<Timestamp>,
 }
 
 impl<'a> Account<'a> {
@@ -35,6 +41,7 @@ impl<'a> Account<'a> {
         attribute: "",
         value: "",
         lacks_attribute_in: None,
+        changed: None,
     };
 
     /// An account whose `attribute` has a `value` that means `state`.
@@ -44,6 +51,16 @@ impl<'a> Account<'a> {
             attribute,
             value,
             lacks_attribute_in: None,
+            changed: None,
+        }
+    }
+
+    /// The same account, whose entry was last changed at this time by the directory's own clock.
+    #[must_use]
+    pub fn changed(self, time: Option<Timestamp>) -> Self {
+        Self {
+            changed: time,
+            ..self
         }
     }
 }
@@ -51,7 +68,7 @@ impl<'a> Account<'a> {
 /// What says that an account isn't active.
 ///
 /// Bounded and sanitized: it is shown to people. Equal attributes and values share their text.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub struct AccountEvidence {
     /// The attribute or field, as the directory calls it: `nsAccountLock`.
     pub attribute: Arc<str>,
@@ -59,6 +76,29 @@ pub struct AccountEvidence {
     pub value: Arc<str>,
     /// The entry as its administrators know it: a DN, a login name.
     pub entry: Box<str>,
+    /// When the entry was last changed, by the directory's own clock; `None` where it doesn't say. It is
+    /// measured, and no part of what the evidence says: two that differ in it alone are equal.
+    pub changed: Option<Timestamp>,
+}
+
+impl AccountEvidence {
+    fn says(&self) -> (&str, &str, &str) {
+        (&self.attribute, &self.value, &self.entry)
+    }
+}
+
+impl PartialEq for AccountEvidence {
+    fn eq(&self, other: &Self) -> bool {
+        self.says() == other.says()
+    }
+}
+
+impl Eq for AccountEvidence {}
+
+impl Hash for AccountEvidence {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.says().hash(state);
+    }
 }
 
 impl fmt::Display for AccountEvidence {

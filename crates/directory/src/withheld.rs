@@ -84,6 +84,7 @@ impl SetAside {
                 attribute: Arc::clone(&evidence.attribute),
                 value: WITHHELD.into(),
                 entry: WITHHELD.into(),
+                changed: evidence.changed,
             });
             tell = true;
         }

@@ -7,6 +7,7 @@ use prometheus_client::encoding::{
 };
 
 use crate::http;
+use crate::sync::exposure::ExposedSince;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -134,6 +135,11 @@ pub(super) struct BySide {
     pub side: SizeOf,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct BySince {
+    pub since: ExposedSince,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ByReason {
     pub reason: String,
@@ -154,6 +160,15 @@ impl EncodeLabelValue for RunResult {
             Self::Failed => "Failed",
             Self::Stalled => "Stalled",
             Self::Interrupted => "Interrupted",
+        })
+    }
+}
+
+impl EncodeLabelValue for ExposedSince {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
+        encoder.write_str(match self {
+            Self::Entry => "entry",
+            Self::Seen => "seen",
         })
     }
 }

@@ -18,13 +18,15 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use labels::{
-    ByChange, ByCondition, ByEndpoint, ByPhase, ByReason, ByRequest, ByResult, BySide, NoLabels,
+    ByChange, ByCondition, ByEndpoint, ByPhase, ByReason, ByRequest, ByResult, BySide, BySince,
+    NoLabels,
 };
 pub use labels::{ConditionStatus, RequestOutcome, RequestSide, RunResult, SizeOf};
 use per_object::PerObject;
 pub(super) use text::Exposition;
 
 use crate::http;
+use crate::sync::exposure::ExposedSince;
 use crate::telemetry::{Object, VERSION};
 
 /// The metrics of this process. Cheap to clone: all clones count into the same series.
@@ -41,6 +43,7 @@ struct Inner {
     requests: PerObject<ByRequest, Counter>,
     request_durations: Family<ByEndpoint, Histogram, fn() -> Histogram>,
     changes: PerObject<ByChange, Counter>,
+    exposures: PerObject<BySince, Histogram>,
     members: PerObject<BySide, Gauge>,
     groups: PerObject<BySide, Gauge>,
     held_removals: PerObject<NoLabels, Gauge>,
@@ -70,6 +73,7 @@ impl Metrics {
             requests: PerObject::default(),
             request_durations: Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
             changes: PerObject::default(),
+            exposures: PerObject::new(|| Histogram::new(EXPOSURE_SECONDS)),
             members: PerObject::default(),
             groups: PerObject::default(),
             held_removals: PerObject::default(),
@@ -153,6 +157,20 @@ impl Metrics {
         counter.inc_by(count as u64);
     }
 
+    /// Shows that nobody of an object was exposed so far. Prometheus takes the first value of a series that
+    /// wasn't there before for no increase.
+    pub fn nobody_exposed(&self, object: &Object) {
+        for since in ExposedSince::ALL {
+            self.0.exposures.of(object, BySince { since });
+        }
+    }
+
+    /// Somebody lost access who had it for so long after the directory took it from them.
+    pub fn exposed(&self, object: &Object, since: ExposedSince, lasted: Duration) {
+        let exposures = self.0.exposures.of(object, BySince { since });
+        exposures.observe(lasted.as_secs_f64());
+    }
+
     /// How many members and groups one side has.
     pub fn set_sizes(&self, object: &Object, side: SizeOf, members: usize, groups: usize) {
         self.0
@@ -229,6 +247,7 @@ impl Metrics {
         self.0.runs.forget(object);
         self.0.requests.forget(object);
         self.0.changes.forget(object);
+        self.0.exposures.forget(object);
         self.0.members.forget(object);
         self.0.groups.forget(object);
         self.0.held_removals.forget(object);
@@ -279,6 +298,13 @@ impl Inner {
             "changes",
             "Changes made in the organization, by kind",
             self.changes.family(),
+        );
+        registry.register_with_unit(
+            "exposure",
+            "How long people kept access after the directory took it from them, by what it is counted from: \
+             the last change of the entry, or when it was first seen",
+            Unit::Seconds,
+            self.exposures.family(),
         );
         registry.register(
             "members",
@@ -361,6 +387,11 @@ impl fmt::Debug for RequestObserver {
 
 /// From a sync with nothing to do to the first one of a large organization at the vendor's pace.
 const RUN_SECONDS: [f64; 9] = [0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0];
+
+/// From a directory that sends its changes to one that is read once a day.
+const EXPOSURE_SECONDS: [f64; 13] = [
+    1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 1_800.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0,
+];
 
 /// From a cached answer to the vendor's slowest import.
 const REQUEST_SECONDS: [f64; 10] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0];

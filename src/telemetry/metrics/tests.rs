@@ -152,6 +152,32 @@ fn ready_has_one_reason_at_a_time() {
 }
 
 #[test]
+fn how_long_access_lasted_is_counted_from_the_first_time_on() {
+    let metrics = Metrics::new();
+    let staff = Object::new("identity", "staff");
+    let exposure = "directory_sync_exposure_seconds";
+    let of = |since: &str| format!(r#"namespace="identity",name="staff",since="{since}""#);
+
+    metrics.nobody_exposed(&staff);
+    for since in ["entry", "seen"] {
+        assert_shows(&metrics, &format!("{exposure}_count{{{}}} 0", of(since)));
+    }
+
+    metrics.exposed(&staff, ExposedSince::Entry, 3 * SECOND);
+    metrics.nobody_exposed(&staff);
+    let bucket = |le: &str, count: u64| {
+        assert_shows(
+            &metrics,
+            &format!(r#"{exposure}_bucket{{le="{le}",{}}} {count}"#, of("entry")),
+        );
+    };
+    bucket("2.0", 0);
+    bucket("5.0", 1);
+    bucket("3600.0", 1);
+    assert_shows(&metrics, &format!("{exposure}_count{{{}}} 0", of("seen")));
+}
+
+#[test]
 fn an_object_that_is_gone_takes_all_its_series_with_it_and_no_one_elses() {
     let metrics = Metrics::new();
     for object in [
@@ -168,7 +194,7 @@ fn an_object_that_is_gone_takes_all_its_series_with_it_and_no_one_elses() {
     assert!(!text.contains("gone"), "{text}");
     assert_eq!(families_of(&metrics, "stays"), families_before);
     assert_eq!(
-        families_before, 12,
+        families_before, 13,
         "one per family of an object: is one missing in forget?"
     );
 }
@@ -238,6 +264,7 @@ fn report_everything(metrics: &Metrics, object: &Object) {
         SECOND,
     );
     metrics.changes_applied(object, "Invite", 5);
+    metrics.exposed(object, ExposedSince::Entry, SECOND);
     metrics.set_sizes(object, SizeOf::Directory, 10, 2);
     metrics.set_held(object, 4);
     metrics.set_problems(object, [("NoEmail", 1)]);

@@ -6,7 +6,7 @@ use super::read::{Reader, asked, dn_key, read_entries, refuse_ranges, sid_key};
 use super::settings::EmailFrom;
 use crate::directory::{Account, AccountState};
 use crate::ldap::connection::Connection;
-use crate::ldap::entry::Entry;
+use crate::ldap::entry::{Entry, generalized_time};
 use crate::ldap::search::Next;
 use crate::text::sanitize;
 
@@ -41,7 +41,7 @@ impl Reader<'_> {
         most: Option<usize>,
     ) -> Result<(usize, String), ActiveDirectoryFailure> {
         let names = &self.names;
-        let mut attributes = vec![&names.guid, &names.account_control];
+        let mut attributes = vec![&names.guid, &names.account_control, &names.changed];
         match &self.settings.users.email {
             EmailFrom::Mail => attributes.push(&names.mail),
             EmailFrom::MailOrUserPrincipalName => {
@@ -107,7 +107,8 @@ impl Reader<'_> {
             .ok_or_else(|| hidden(entry.dn(), "userAccountControl"))?;
         let account = match flags & DISABLED {
             0 => Account::ACTIVE,
-            _ => Account::new(AccountState::Disabled, "userAccountControl", control),
+            _ => Account::new(AccountState::Disabled, "userAccountControl", control)
+                .changed(entry.values(&names.changed).find_map(generalized_time)),
         };
         let primary = match self.includes_primary() {
             true => Some(self.primary_group(entry)?),

@@ -70,7 +70,8 @@ pub(super) async fn read_deleted(
                 let name = name.strip_prefix(prefix.as_str()).unwrap_or(name);
                 let email = email(user.mail.as_deref(), name, settings.email);
                 let when = user.deleted_date_time.as_deref().unwrap_or("(none)");
-                let account = Account::new(AccountState::Deleted, "deletedDateTime", when);
+                let account = Account::new(AccountState::Deleted, "deletedDateTime", when)
+                    .changed(when.parse().ok());
                 let key = builder.key(&id);
                 builder.user(&[key], &id, email, account, name);
             }

@@ -138,7 +138,8 @@ pub(super) async fn read_deleted(
             let builder = &mut lock(seen).builder;
             for user in &page {
                 let when = user.deletion_time.as_deref().unwrap_or("(none)");
-                let account = Account::new(AccountState::Deleted, "deletionTime", when);
+                let account = Account::new(AccountState::Deleted, "deletionTime", when)
+                    .changed(when.parse().ok());
                 let (key, email) = (builder.key(&user.id), &user.primary_email);
                 builder.user(&[key], &user.id, email, account, email);
             }

@@ -1,5 +1,6 @@
 //! One entry of a search result, read where it lies.
 
+use jiff::Timestamp;
 use ldap3::asn1::{PL, StructureTag};
 
 use super::dn::attribute_alias;
@@ -188,4 +189,13 @@ pub fn primitive(tag: &StructureTag) -> Option<&[u8]> {
         PL::P(bytes) => Some(bytes),
         PL::C(_) => None,
     }
+}
+
+/// A time as directories write it (RFC 4517, 3.3.13): in UTC, with seconds. Any other form is as good as
+/// none.
+pub fn generalized_time(text: &str) -> Option<Timestamp> {
+    let time = jiff::civil::DateTime::strptime("%Y%m%d%H%M%S%.fZ", text);
+    let time = time.or_else(|_| jiff::civil::DateTime::strptime("%Y%m%d%H%M%SZ", text));
+    let time = time.ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(time.timestamp())
 }

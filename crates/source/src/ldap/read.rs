@@ -4,12 +4,14 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+use jiff::Timestamp;
+
 use super::check::SampleMember;
 use super::connection::{Connection, Connector};
 use super::digests::EntryDigests;
 use super::disabled::Disabled;
 use super::dn;
-use super::entry::{AttributeName, Entry};
+use super::entry::{AttributeName, Entry, generalized_time};
 use super::error::LdapFailure;
 use super::schema;
 use super::search::{Next, Search};
@@ -68,6 +70,7 @@ async fn read_users(
     reader.note_account_rule(&mut builder.lock().expect("no reader panics with the builder"));
     let attributes = reader.attributes();
     let mut recording = digests.record(&attributes);
+    let attributes = reader.with_times(attributes);
     let search = user_search(settings, &attributes);
     let tried = search.tried(&connection.server);
     connection
@@ -175,6 +178,8 @@ pub struct UserReader<'a> {
     ids: Ids,
     email: EmailReader<'a>,
     disabled: Option<Disabled<'a>>,
+    /// When an entry was last changed (RFC 4512, 3.4.4).
+    modified: AttributeName,
     member_of: Option<AttributeName>,
     /// The number of a person's primary group.
     gid: Option<AttributeName>,
@@ -209,7 +214,8 @@ impl<'a> UserReader<'a> {
             email: EmailReader::new(email),
             disabled: disabled
                 .as_ref()
-                .map(|rule| Disabled::new(rule, jiff::Timestamp::now())),
+                .map(|rule| Disabled::new(rule, Timestamp::now())),
+            modified: AttributeName::new("modifyTimestamp"),
             member_of: member_of
                 .as_deref()
                 .filter(|_| settings.groups.is_some())
@@ -238,6 +244,15 @@ impl<'a> UserReader<'a> {
         asked_for(all)
     }
 
+    /// These, and when an entry was last changed where that tells since when an account has been disabled. A
+    /// watch doesn't ask for it: it changes with every change, also those that don't matter.
+    pub fn with_times(&self, mut attributes: Vec<String>) -> Vec<String> {
+        if self.disabled.is_some() {
+            attributes.push(self.modified.as_str().to_owned());
+        }
+        attributes
+    }
+
     /// An error where people were added and none had an id.
     pub fn ensure_identified(&self, tried: String) -> Result<(), LdapFailure> {
         self.ids.ensure_identified(tried)
@@ -252,7 +267,9 @@ impl<'a> UserReader<'a> {
         if let Some(rule) = &self.disabled {
             let disabled = rule.value(entry);
             if let Some(value) = disabled {
-                account = Account::new(AccountState::Disabled, rule.attribute.as_str(), value);
+                let changed = entry.values(&self.modified).find_map(generalized_time);
+                account = Account::new(AccountState::Disabled, rule.attribute.as_str(), value)
+                    .changed(changed);
             }
             let state = entry.has(&rule.attribute).then_some(account.state);
             account.lacks_attribute_in = builder.note_attribute(dn::parent(&self.text), state);

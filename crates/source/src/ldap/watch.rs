@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::connection::{Connection, Connector};
 use super::digests::{EntryDigests, names};
 use super::dn;
-use super::entry::{AttributeName, Entry, constructed, primitive};
+use super::entry::{AttributeName, Entry, constructed, generalized_time, primitive};
 use super::error::{LdapFailure, Stage};
 use super::framing;
 use super::read::{UserReader, group_search, user_search};
@@ -359,13 +359,7 @@ fn is_csn(text: &str) -> bool {
 
 /// The time in a CSN.
 fn csn_time(csn: &str) -> Option<Timestamp> {
-    let time = csn.split('#').next()?;
-    jiff::civil::DateTime::strptime("%Y%m%d%H%M%S%.fZ", time)
-        .or_else(|_| jiff::civil::DateTime::strptime("%Y%m%d%H%M%SZ", time))
-        .ok()?
-        .to_zoned(jiff::tz::TimeZone::UTC)
-        .ok()
-        .map(|zoned| zoned.timestamp())
+    generalized_time(csn.split('#').next()?)
 }
 
 /// One search whose changes the server sends.

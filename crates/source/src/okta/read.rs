@@ -104,7 +104,8 @@ pub(super) async fn read(
             continue;
         }
         let key = builder.key(&user.id);
-        let account = Account::new(state, "status", &user.status);
+        let changed = user.status_changed.as_deref().and_then(|time| time.parse().ok());
+        let account = Account::new(state, "status", &user.status).changed(changed);
         builder.user(&[key], &user.id, email, account, login);
     }
     for GroupRead { group, members, .. } in groups {

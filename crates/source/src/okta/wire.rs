@@ -12,6 +12,9 @@ use crate::http::RemoteText;
 pub struct User {
     pub id: String,
     pub status: String,
+    /// When the status last changed.
+    #[serde(rename = "statusChanged")]
+    pub status_changed: Option<String>,
     #[serde(default)]
     pub profile: UserProfile,
 }

@@ -1,5 +1,6 @@
 //! People: who is read, and what becomes of an account.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::error::{Purpose, unknown_attribute};
@@ -12,7 +13,15 @@ use crate::http::ApiError;
 use crate::text::sanitize;
 
 /// What is asked of each account.
-const FIELDS: [&str; 6] = ["id", "email", "username", "status", "state", "group_id"];
+const FIELDS: [&str; 7] = [
+    "id",
+    "email",
+    "username",
+    "status",
+    "state",
+    "group_id",
+    "updated_at",
+];
 
 /// One account, as far as it is needed.
 #[derive(Debug)]
@@ -24,6 +33,8 @@ pub(super) struct Person {
     /// The name that administrators know it by.
     pub name: String,
     pub group: Option<u64>,
+    /// When the account was last changed.
+    pub updated: Option<Timestamp>,
 }
 
 /// Whether an account may be used, and what says so.
@@ -83,6 +94,7 @@ pub(super) fn keep(settings: &OneLoginSettings, user: User) -> Result<Option<Per
         account,
         name,
         group: user.group_id,
+        updated: user.updated_at.as_deref().and_then(|time| time.parse().ok()),
     }))
 }
 
@@ -156,6 +168,7 @@ fn has(user: &User, wanted: &OneLoginAttribute, name: &str) -> Result<bool, ApiE
         "status" => Some(user.status.into()),
         "state" => Some(user.state.into()),
         "group_id" => Some(user.group_id.into()),
+        "updated_at" => Some(user.updated_at.clone().into()),
         other => user.others.get(other).cloned(),
     };
     let Some(shown) = shown else {

@@ -49,7 +49,8 @@ pub(super) async fn read(
         let id = person.id.to_string();
         match &person.account {
             Ok(state) => {
-                let account = directory::Account::new(state.state, state.field, &state.value);
+                let account = directory::Account::new(state.state, state.field, &state.value)
+                    .changed(person.updated);
                 builder.user(&[key], &id, &person.email, account, &person.name);
             }
             Err(why) => builder.undecided_user(&[key], &id, &person.email, &person.name, why),

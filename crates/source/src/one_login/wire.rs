@@ -22,6 +22,7 @@ pub struct User {
     pub status: Option<i64>,
     pub state: Option<i64>,
     pub group_id: Option<u64>,
+    pub updated_at: Option<String>,
     /// Whatever else was asked for.
     #[serde(flatten)]
     pub others: BTreeMap<String, Value>,
