@@ -56,6 +56,7 @@ pub(crate) mod plan;
 mod prepare;
 mod publish;
 mod reconcile;
+mod record_seal;
 mod references;
 pub(crate) mod requests;
 mod run;

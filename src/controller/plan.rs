@@ -150,6 +150,9 @@ pub enum PlanError {
         /// The answer.
         cause: ApiServerError,
     },
+    /// Status couldn't be written, and a record that it doesn't name isn't believed later.
+    #[error("status, which has to name the record, couldn't be written")]
+    Unsealed,
     /// The API server refused a request for another reason, or couldn't be reached.
     #[error("the plan's {}: {cause}", .storage.kind())]
     ApiServer {

@@ -35,6 +35,9 @@ impl Publisher<'_> {
         let mut status = state.status.clone();
         status.conditions = outcome.conditions(&status.conditions, generation, Timestamp::now());
         status.observed_generation = Some(generation);
+        if state.plan.storage.is_some() {
+            state.plan.seal.put(&mut status);
+        }
         if state.records.storage.is_some() {
             status.open_records_digest = state.records.open.latest().digest();
         }

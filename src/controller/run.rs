@@ -18,6 +18,7 @@ use super::objects::Entry;
 use super::outcome::{self, PublishedAs, Requeue, RunFailure};
 use super::plan::{self, PlanContent, PlanError, PlanIndex};
 use super::publish::Publisher;
+use super::record_seal::RecordSeal;
 use super::run_queue::RunPermit;
 use super::state::{Connected, HeldList, ObjectState, Prepared};
 use super::watchdog::{Watchdog, is_large};
@@ -30,13 +31,17 @@ use crate::sync::guard::{Approval, Digest, GuardedPlan};
 use crate::sync::history::{History, RunId, RunInfo, RunTrigger};
 use crate::sync::ledger::Ledger;
 use crate::sync::memberships::MembershipCache as Memberships;
-use crate::sync::plan::Change;
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::render::Sides;
 use crate::sync::report::{ActionCounts, Report};
 use crate::sync::run::{self, RunError, RunOptions, State};
 use crate::telemetry::{RunResult, SizeOf};
 use crate::text::sanitize;
+
+const UNSEALED: &str =
+    "status can't be written, and has to name the record before anything is changed";
+const RECORD_NOT_BELIEVED: &str = "the record of earlier removals is missing or isn't the one that the operator \
+                                   wrote last; what rests on absence is held for a day";
 
 /// One run of one object, from its turn to its report.
 pub struct Run<'a> {
@@ -310,15 +315,8 @@ impl Run<'_> {
             Box::pin(self.keep_history(state, &mut sync_state.history)).await;
             // Published before anything is changed: a process that takes over in the middle goes by
             // it.
-            let kept = Box::pin(self.keep(state, sync_state, Some(guarded))).await;
-            let written = self.report_progress(state, options.progress).await;
-            if let (Err(error), false) = (&kept, written)
-                && planned.changes().iter().any(Change::takes_away)
-            {
-                return Err(RunError::Unrecorded(error.to_string()));
-            }
-            // What is written over it names it as the one before, which status has to name.
-            written_plan = kept.ok().flatten().filter(|_| written);
+            let keeping = self.keep_before(state, sync_state, Some(guarded), options.progress);
+            written_plan = Box::pin(keeping).await?;
         }
         let (sender, records) = checkpoints::channel(self.context.timing.record);
         let apply = RunOptions {
@@ -333,8 +331,44 @@ impl Run<'_> {
             // This process may be about to end.
             let ledger = sync_state.ledger.clone();
             self.keep_record(state, &mut written_plan, ledger).await;
+            self.write_seal(state).await;
         }
         applied
+    }
+
+    /// Keeps the record before the first change: what is about to be done counts from now on. Status names it
+    /// by then, and no other one.
+    ///
+    /// # Errors
+    /// When nothing would tell a later process of it.
+    pub(super) async fn keep_before(
+        &self,
+        state: &mut ObjectState,
+        sync_state: &mut State,
+        guarded: Option<&GuardedPlan>,
+        progress: &Progress,
+    ) -> Result<Option<WrittenPlan>, RunError> {
+        let kept = Box::pin(self.keep(state, sync_state, guarded)).await;
+        if kept.is_err() {
+            state.plan.seal.unwritten();
+        }
+        match (kept, self.report_progress(state, progress).await) {
+            (kept, true) => Ok(kept.ok().flatten()),
+            (Err(error), false) => Err(RunError::Unrecorded(error.to_string())),
+            (Ok(_), false) => Err(RunError::Unrecorded(UNSEALED.into())),
+        }
+    }
+
+    /// Writes to status which records are the operator's. Whether that was possible.
+    async fn write_seal(&self, state: &mut ObjectState) -> bool {
+        let before = state.status.clone();
+        let mut status = before.clone();
+        state.plan.seal.put(&mut status);
+        let written = self.publisher.publish_best_effort(state, status).await;
+        if !written {
+            state.status = before;
+        }
+        written
     }
 
     /// Does `work`, and meanwhile reports how far things are, keeps the record and looks for changed
@@ -384,16 +418,23 @@ impl Run<'_> {
         }
     }
 
-    /// Writes the record of a run that is making its changes over the one that was written before them.
-    /// Status goes on to name that one.
+    /// Writes the record of a run that is making its changes over the one that was written before, once
+    /// status names both.
     pub(super) async fn keep_record(
         &self,
         state: &mut ObjectState,
         written: &mut Option<WrittenPlan>,
-        mut ledger: Ledger,
+        ledger: Ledger,
     ) {
         let Some(plan) = written else { return };
-        ledger.follow(state.plan.ledger.as_deref());
+        let before = plan.content.ledger();
+        state.plan.seal.announce(ledger.digest(), before);
+        if !self.write_seal(state).await {
+            tracing::warn!(
+                "status can't be written, so the record of removals stays as it is for now"
+            );
+            return;
+        }
         plan.content.set_ledger(&ledger);
         let (client, storage) = (&self.context.client, plan::storage(self.object));
         let (content, version) = (&plan.content, &plan.version);
@@ -401,6 +442,7 @@ impl Run<'_> {
             Ok(Some(version)) => {
                 plan.version = version;
                 state.plan.content = Some(plan.content.digest());
+                state.plan.seal.written();
             }
             result => {
                 let error = result.err();
@@ -432,7 +474,6 @@ impl Run<'_> {
             status.progress = Some(outcome::progress(progress));
             state.plan.identify_held(status);
             status.memberships_digest = state.plan.memberships.clone();
-            status.ledger_digest = state.plan.ledger.clone();
         });
         self.publisher.publish_best_effort(state, status).await
     }
@@ -475,8 +516,10 @@ impl Run<'_> {
         }
         let here = self.read_plan(storage).await?;
         let there = self.read_other_plan(storage.other()).await?;
-        let expected = state.status.ledger_digest.as_deref();
-        let moves = is_current(there.as_ref(), here.as_ref(), expected);
+        if looked_at.is_none() {
+            state.plan.seal = RecordSeal::of(&state.status);
+        }
+        let moves = is_current(there.as_ref(), here.as_ref(), &state.plan.seal);
         let copy_in_other = there
             .as_ref()
             .map(|there| there.index().unwrap_or_default());
@@ -485,7 +528,7 @@ impl Run<'_> {
         let stays =
             !moves || !content.is_of_another() && self.move_plan(storage, &mut content).await?;
         if looked_at.is_none() {
-            self.go_on_from(state, &content);
+            self.go_on_from(state, &content).await;
             let written_in = if stays { storage } else { storage.other() };
             self.read_approved(state, &content, written_in).await?;
         }
@@ -681,27 +724,25 @@ impl Run<'_> {
     }
 
     /// Takes over what an earlier process left.
-    fn go_on_from(&self, state: &mut ObjectState, content: &PlanContent) {
+    async fn go_on_from(&self, state: &mut ObjectState, content: &PlanContent) {
         let now = Timestamp::now();
-        let expected = state.status.ledger_digest.as_deref();
-        let mut ledger = Ledger::load(content.ledger(), expected, now);
+        let mut ledger = state.plan.seal.open(content.ledger(), now);
         // One that was adopted is careful, too, but keeps what it has.
         let is_trusted = !ledger.is_careful() || ledger.is_adopted();
-        if content.is_of_another() && content.ledger().is_some() && is_trusted {
+        let is_of_another = content.is_of_another() && content.ledger().is_some();
+        if is_of_another && is_trusted {
             ledger = ledger.doubted(now);
         }
-        if ledger.is_careful() {
-            tracing::warn!(
-                "the record of earlier removals is missing or isn't the one written last; what rests \
-                 on absence is held for a day"
-            );
+        if is_of_another || state.plan.seal.is_broken() {
+            self.tell_of_record().await;
+        } else if ledger.is_careful() && !ledger.is_adopted() {
+            tracing::warn!("{RECORD_NOT_BELIEVED}");
         }
         if *content != PlanContent::default() {
             state.plan.content = Some(content.digest());
             state.plan.lists_held = state.status.held_removals.is_some();
             state.plan.omitted = content.index().unwrap_or_default().omitted;
         }
-        state.plan.ledger = content.ledger().map(|_| ledger.digest());
         let digest = state.status.memberships_digest.as_deref();
         let memberships = digest.and_then(|digest| content.memberships(digest));
         let memberships = memberships.filter(|_| !content.is_of_another());
@@ -712,6 +753,16 @@ impl Run<'_> {
             None => Memberships::default(),
         };
         state.sync = State::restored(memberships, ledger);
+    }
+
+    /// Tells that the record isn't the one that was written last, or is gone.
+    async fn tell_of_record(&self) {
+        tracing::warn!("{RECORD_NOT_BELIEVED}");
+        let about = &self.publisher.reference;
+        let events = &self.context.events;
+        events
+            .warn(about, "RecordChanged", RECORD_NOT_BELIEVED)
+            .await;
     }
 
     /// Reads what approvals were for that an earlier process was using.
@@ -830,7 +881,6 @@ impl Run<'_> {
             status.consecutive_failures = None;
             status.last_drift_check_time = drift_checked.map(Time);
             status.memberships_digest = state.plan.memberships.clone();
-            status.ledger_digest = state.plan.ledger.clone();
         });
         self.publisher.publish(state, status).await;
         self.tell_of_changes(report).await;
@@ -943,7 +993,7 @@ impl Run<'_> {
             nothing_to_report && state.plan.content.is_some() && !state.plan.lists_held;
         let sync_state = std::mem::take(&mut state.sync);
         let unchanged = state.plan.memberships == Some(sync_state.memberships.digest())
-            && state.plan.ledger == Some(sync_state.ledger.digest());
+            && state.plan.seal.is_of(&sync_state.ledger.digest());
         let mut sync_state = sync_state;
         if !(keeps_plan && unchanged) {
             let guarded = (!keeps_plan).then_some(guarded);
@@ -961,16 +1011,14 @@ impl Run<'_> {
         guarded: Option<&GuardedPlan>,
     ) -> Result<Option<WrittenPlan>, PlanError> {
         let storage = plan::storage(self.object);
-        sync_state.ledger.follow(state.plan.ledger.as_deref());
         let (memberships, ledger) = (&sync_state.memberships, &sync_state.ledger);
-        // Status names it whether or not it can be written: a process that finds another one then is
-        // careful.
-        state.plan.ledger = Some(ledger.digest());
         let before = plan::read(&self.context.client, self.object, storage).await;
         let before = before.ok().flatten();
         let index = before.as_ref().and_then(PlanContent::index);
         // Whoever may write the object can have changed it.
         let there = before.as_ref().map(PlanContent::digest);
+        let kept_before = before.as_ref().and_then(PlanContent::ledger);
+        let kept_before = kept_before.map(<[u8]>::to_vec);
         let content = match guarded {
             Some(guarded) => {
                 let make = |max| self.content(guarded, max, memberships, ledger);
@@ -986,9 +1034,17 @@ impl Run<'_> {
                 content
             }),
         };
+        if kept_before.is_none() || !state.plan.seal.is_of(&ledger.digest()) {
+            let there = kept_before.as_deref();
+            state.plan.seal.announce(ledger.digest(), there);
+            if content.is_some() && !self.write_seal(state).await {
+                return Err(PlanError::Unsealed);
+            }
+        }
         let Some(content) = content else {
             // It went by itself; the next run with a change writes it.
             state.plan.content = None;
+            state.plan.seal.unwritten();
             return Ok(None);
         };
         if let Some(guarded) = guarded {
@@ -1002,8 +1058,13 @@ impl Run<'_> {
         let digest = Some(content.digest());
         if state.plan.content != digest || there != digest {
             match plan::write(&self.context.client, self.object, storage, &content).await {
-                Ok(written) => version = written,
+                Ok(written) => {
+                    version = written;
+                    state.plan.seal.written();
+                }
                 Err(error) => {
+                    // A later process that finds the one before is careful.
+                    state.plan.seal.unwritten();
                     self.plan_unwritten(state, &error).await;
                     return Err(error);
                 }
@@ -1188,20 +1249,12 @@ fn says(status: &DirectorySyncStatus, reason: &str) -> bool {
 }
 
 /// Whether what is there, and not what is here, was written last.
-fn is_current(
-    there: Option<&PlanContent>,
-    here: Option<&PlanContent>,
-    expected: Option<&str>,
-) -> bool {
-    let is_expected = |content: &PlanContent| {
-        let ledger = content.ledger();
-        let digest = ledger.map(|bytes| Ledger::load_unchecked(bytes, Timestamp::now()).digest());
-        expected.is_some() && digest.as_deref() == expected
-    };
+fn is_current(there: Option<&PlanContent>, here: Option<&PlanContent>, seal: &RecordSeal) -> bool {
+    let is_sealed = |content: &PlanContent| content.ledger().is_some_and(|kept| seal.covers(kept));
     match (there, here) {
         (None, _) => false,
         (Some(_), None) => true,
-        (Some(there), Some(here)) => is_expected(there) && !is_expected(here),
+        (Some(there), Some(here)) => is_sealed(there) && !is_sealed(here),
     }
 }
 

@@ -6,6 +6,7 @@ use super::answers::Answered;
 use super::decision::{Fingerprint, History};
 use super::open_records::OpenRecords;
 use super::plan::PlanIndex;
+use super::record_seal::RecordSeal;
 use super::references::Versions;
 use super::signals::{DirectoryWatch, EarlyRuns};
 use crate::api::DirectorySyncStatus;
@@ -79,8 +80,8 @@ pub struct WrittenPlan {
     pub omitted: usize,
     /// Digest of the memberships in it.
     pub memberships: Option<String>,
-    /// Digest of the ledger that status names, or will: it was written last, or was to be.
-    pub ledger: Option<String>,
+    /// The records of removals that status names, or will.
+    pub seal: RecordSeal,
     /// An event has said that it can't be written.
     pub reported: bool,
     /// An event has said that it can't be written whole.

@@ -30,7 +30,6 @@ use crate::history::parse;
 use crate::http::counting;
 use crate::sync::guard::{Approval, Digest};
 use crate::sync::history::{Record, RunId, RunInfo, RunTrigger};
-use crate::sync::plan::Change;
 use crate::sync::progress::Progress;
 use crate::sync::run::{RunError, RunOptions, State};
 use crate::sync::run_undo::{PlannedUndo, UndoError, UndoRequest, plan_undo};
@@ -333,14 +332,8 @@ impl Run<'_> {
         });
         planned.invalidate(sync_state);
         self.keep_history(state, &mut sync_state.history).await;
-        let kept = self.keep(state, sync_state, None).await;
-        let written = self.report_progress(state, options.progress).await;
-        if let (Err(error), false) = (&kept, written)
-            && planned.changes().iter().any(Change::takes_away)
-        {
-            return Err(RunError::Unrecorded(error.to_string()));
-        }
-        let mut written_plan = kept.ok().flatten().filter(|_| written);
+        let keeping = self.keep_before(state, sync_state, None, options.progress);
+        let mut written_plan = keeping.await?;
         let (sender, receiver) = checkpoints::channel(self.context.timing.record);
         let apply = RunOptions {
             checkpoints: Some(&sender),

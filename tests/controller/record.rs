@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use data_encoding::HEXLOWER;
 use directory_sync::api::DirectorySync;
 use directory_sync::api::annotations::{APPROVE_REMOVALS, SYNC_REQUESTED_AT};
 use directory_sync::api::conditions::ConditionType;
 use directory_sync::sync::ledger::Ledger;
-use directory_sync_testing::faults::{FailingReads, Fault};
+use directory_sync_testing::faults::{FailingRequests, Fault};
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -130,6 +131,85 @@ async fn a_resource_that_comes_back_with_status_and_record_of_before_is_careful(
     held_after(&world, OTHER_RECORD).await;
 }
 
+/// Somebody who may write ConfigMaps, and knows the format: nothing was lost, and it says that it was written over
+/// the record that status names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_somebody_made_up_holds_what_rests_on_absence() {
+    let (world, _) = one_gone("record-forged").await;
+    let mut plan = plan(&world).await;
+    let status = world.get("staff").await.status.unwrap();
+    let mut ledger = json!(Ledger::load_unchecked(&ledger_of(&plan), Timestamp::now()));
+    assert_eq!(ledger["losses"].as_array().unwrap().len(), 1);
+    ledger["losses"] = json!([]);
+    ledger["previous"] = json!(
+        HEXLOWER
+            .decode(status.ledger_digest.unwrap().as_bytes())
+            .unwrap()
+    );
+    put_ledger(&mut plan, &serde_json::from_value(ledger).unwrap());
+    put_back(&world, plan).await;
+    held_after(&world, OTHER_RECORD).await;
+}
+
+/// What a process leaves that ended between writing the digest of a record to status and writing the record.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_process_that_ended_between_status_and_record_either_record_is_believed() {
+    let (world, before) = one_gone("record-between").await;
+    let latest = plan(&world).await;
+    let status = world.get("staff").await.status.unwrap();
+    let [old, new] = [&before, &latest].map(|plan| Ledger::digest_of(&ledger_of(plan)));
+    assert_eq!(status.ledger_digest.as_ref(), Some(&new));
+    assert_eq!(
+        status.next_ledger_digest, None,
+        "once it is written, no other"
+    );
+    // It was killed before it wrote another record, or after; and then somebody puts an old one there.
+    world.leave(1..2);
+    let other = "0123456789abcdef0123456789abcdef";
+    for (number, digests, goes) in [
+        ("2", [&new, other], true),
+        ("3", [other, &new], true),
+        ("4", [&new, other], false),
+    ] {
+        if !goes {
+            world.leave(2..3);
+        }
+        let [present, next] = digests;
+        set_status(
+            &world,
+            json!({"ledgerDigest": present, "nextLedgerDigest": next}),
+        )
+        .await;
+        let there = if goes { latest.clone() } else { before.clone() };
+        put_back(&world, there).await;
+        world.annotate("staff", SYNC_REQUESTED_AT, number).await;
+        let operator = world.operator();
+        let staff = answered(&world, number).await;
+        let message = message_of(&staff, ConditionType::RemovalsHeld);
+        assert_eq!(message.contains(OTHER_RECORD), !goes, "{number}: {message}");
+        operator.stop().await.unwrap();
+    }
+    assert_eq!(world.revoked(), 2);
+    assert_ne!(old, new);
+    assert!(world.events("staff").contains(&"RecordChanged".into()));
+}
+
+/// Nothing that status doesn't name is believed later, so nothing is changed without.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_status_cannot_name_the_record_nothing_is_changed() {
+    let (world, _) = one_gone("record-unsealed").await;
+    let faults = FailingRequests::of_status();
+    world.leave(1..2);
+    faults.set(Some(Fault::Status(StatusCode::INTERNAL_SERVER_ERROR)));
+    world.annotate("staff", SYNC_REQUESTED_AT, "2").await;
+    let operator = world.operator_with_faults(&faults).await;
+    eventually("writes that failed", || faults.failed() >= 4).await;
+    assert_eq!(world.revoked(), 1);
+    faults.set(None);
+    eventually("the second one", || world.revoked() == 2).await;
+    operator.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resource_that_is_made_anew_gives_no_fresh_limit() {
     let (world, _) = one_gone("record-anew").await;
@@ -142,6 +222,11 @@ async fn a_resource_that_is_made_anew_gives_no_fresh_limit() {
 fn ledger_of(plan: &ConfigMap) -> Vec<u8> {
     let binary = plan.binary_data.clone().unwrap_or_default();
     binary["ledger"].0.clone()
+}
+
+fn put_ledger(plan: &mut ConfigMap, ledger: &Ledger) {
+    let binary = plan.binary_data.get_or_insert_default();
+    binary.insert("ledger".into(), ByteString(ledger.to_bytes()));
 }
 
 async fn set_status(world: &World, status: serde_json::Value) {
@@ -166,7 +251,7 @@ async fn held(purpose: &str) -> (World, Operator, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_record_cannot_be_read_nothing_is_changed_and_then_it_counts() {
     let (world, _) = one_gone("record-unread").await;
-    let faults = FailingReads::of("staff-plan");
+    let faults = FailingRequests::reads_of("staff-plan");
     world.leave(1..2);
     for (number, fault, answer) in [
         (
@@ -427,10 +512,7 @@ async fn an_approval_of_other_changes_or_of_last_week_does_nothing_and_is_told()
     let since = ledger["holds"]["open"]["since"].as_i64().unwrap();
     ledger["holds"]["open"]["since"] = (since - 8 * 24 * 3600).into();
     let ledger: Ledger = serde_json::from_value(ledger).unwrap();
-    let bytes = ledger.to_bytes();
-    plan.binary_data
-        .get_or_insert_default()
-        .insert("ledger".into(), ByteString(bytes));
+    put_ledger(&mut plan, &ledger);
     put_back(&world, plan).await;
     set_status(&world, json!({"ledgerDigest": ledger.digest()})).await;
     world.annotate("staff", APPROVE_REMOVALS, &digest).await;

@@ -88,6 +88,11 @@ pub struct DirectorySyncStatus {
     #[schemars(length(max = 128))]
     pub ledger_digest: Option<String>,
 
+    /// Identifies the record that is about to be written in its place. If the operator ends in between, either
+    /// of the two is believed.
+    #[schemars(length(max = 128))]
+    pub next_ledger_digest: Option<String>,
+
     /// Identifies the records in the ConfigMap or Secret `<name>-history` of which it isn't known yet what
     /// came of them. After a restart the operator looks for the end of these, and of no others that
     /// somebody put there.

@@ -1,5 +1,6 @@
 //! Faults of single requests to a real API server.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -19,20 +20,39 @@ pub enum Fault {
     Silence,
 }
 
-/// Lets reads of the objects with one name fail as long as there is a fault; all else goes to the server.
-#[derive(Clone, Default)]
-pub struct FailingReads {
+/// Lets requests of one method, whose path ends in one name, fail as long as there is a fault; all else goes to
+/// the server.
+#[derive(Clone)]
+pub struct FailingRequests {
+    method: Method,
     name: String,
     fault: Arc<Mutex<Option<Fault>>>,
+    failed: Arc<AtomicUsize>,
 }
 
-impl FailingReads {
-    /// Of objects with this name.
-    pub fn of(name: &str) -> Self {
+impl FailingRequests {
+    /// Reads of objects with this name.
+    pub fn reads_of(name: &str) -> Self {
+        Self::of(Method::GET, name)
+    }
+
+    /// Writes of status.
+    pub fn of_status() -> Self {
+        Self::of(Method::PATCH, "status")
+    }
+
+    fn of(method: Method, name: &str) -> Self {
         Self {
+            method,
             name: name.to_owned(),
-            ..Self::default()
+            fault: Arc::default(),
+            failed: Arc::default(),
         }
+    }
+
+    /// How many have failed so far.
+    pub fn failed(&self) -> usize {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// From now on they fail so, or not at all.
@@ -41,14 +61,17 @@ impl FailingReads {
     }
 
     fn of_request<B>(&self, request: &Request<B>) -> Option<Fault> {
-        let is_read = request.method() == Method::GET;
+        let is_meant = *request.method() == self.method;
         let path = request.uri().path();
         let fault = *self.fault.lock().unwrap();
-        fault.filter(|_| is_read && path.rsplit('/').next() == Some(&self.name))
+        let fault = fault.filter(|_| is_meant && path.rsplit('/').next() == Some(&self.name));
+        self.failed
+            .fetch_add(usize::from(fault.is_some()), Ordering::Relaxed);
+        fault
     }
 }
 
-impl<S> Layer<S> for FailingReads {
+impl<S> Layer<S> for FailingRequests {
     type Service = Failing<S>;
 
     fn layer(&self, inner: S) -> Failing<S> {
@@ -60,7 +83,7 @@ impl<S> Layer<S> for FailingReads {
 /// A service with faults.
 pub struct Failing<S> {
     inner: S,
-    faults: FailingReads,
+    faults: FailingRequests,
 }
 
 impl<S, B> Service<Request<Body>> for Failing<S>

@@ -22,7 +22,7 @@ use simulators::organization::{self, MemberSeed, SimulatedOrganization};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::faults::FailingReads;
+use crate::faults::FailingRequests;
 
 /// Longer than anything here takes on a busy machine.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -227,7 +227,7 @@ impl World {
     }
 
     /// Starts an operator for this namespace with these faults between it and the API server.
-    pub async fn operator_with_faults(&self, faults: &FailingReads) -> Operator {
+    pub async fn operator_with_faults(&self, faults: &FailingRequests) -> Operator {
         let config = client_config(operator_kubeconfig()).await;
         let client = ClientBuilder::try_from(config).unwrap().with_layer(faults);
         Operator::start(client.build(), self.settings(None), quick())

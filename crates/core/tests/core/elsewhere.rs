@@ -44,7 +44,7 @@ fn copies_of_a_ledger_have_one_budget() {
     for _ in 0..3 {
         let now = run.now + hours(1);
         let mut other = Run {
-            ledger: Ledger::load(Some(&bytes), Some(&copy.digest()), now),
+            ledger: Ledger::load(Some(&bytes), Some(&*copy.digest()), now),
             now,
             ..Run::default()
         };

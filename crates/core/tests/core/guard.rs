@@ -303,7 +303,7 @@ fn a_boiling_frog_is_noticed() {
         let now = run.now - hours(back);
         let mut restarted = Run {
             now,
-            ledger: Ledger::load(Some(&bytes), Some(&run.ledger.digest()), now),
+            ledger: Ledger::load(Some(&bytes), Some(&*run.ledger.digest()), now),
             ..Run::default()
         };
         restarted.sync(&people(0..left), &mut organization, &policy);
@@ -570,7 +570,7 @@ fn approved_removals_are_finished_after_a_restart_and_no_others() {
     let bytes = run.ledger.to_bytes();
     let restarted = |now| Run {
         now,
-        ledger: Ledger::load(Some(&bytes), Some(&run.ledger.digest()), now),
+        ledger: Ledger::load(Some(&bytes), Some(&*run.ledger.digest()), now),
         ..Run::default()
     };
     let mut finished = organization.clone();
@@ -652,7 +652,7 @@ fn without_any_record_nobody_loses_access_to_an_organization_that_has_managed_me
     );
     // It isn't begun again, neither by the next run nor by one of another process.
     let bytes = run.ledger.to_bytes();
-    run.ledger = Ledger::load(Some(&bytes), Some(&run.ledger.digest()), NOON);
+    run.ledger = Ledger::load(Some(&bytes), Some(&*run.ledger.digest()), NOON);
     run.now += hours(24);
     run.ledger.adopt(60, run.now);
     assert!(
@@ -1313,7 +1313,7 @@ fn ends_early(
         organization.apply(&guarded.approved);
     }
     let (digest, now) = (run.ledger.digest(), run.now + hours(1));
-    let ledger = Ledger::load(Some(&run.ledger.to_bytes()), Some(&digest), now);
+    let ledger = Ledger::load(Some(&run.ledger.to_bytes()), Some(&*digest), now);
     let next = Run {
         now,
         ledger,
@@ -1806,7 +1806,7 @@ fn an_approval_in_an_older_copy_of_the_record_is_not_used_again() {
         now: NOON + hours(3),
         ledger: Ledger::load(
             Some(&copy.to_bytes()),
-            Some(&copy.digest()),
+            Some(&*copy.digest()),
             NOON + hours(3),
         ),
         ..Run::default()
@@ -2023,7 +2023,7 @@ fn stays_held(directory: &TestDirectory, organization: &mut ModelOrganization, l
     for later in [1, 22] {
         run.now += hours(later);
         let bytes = run.ledger.to_bytes();
-        run.ledger = Ledger::load(Some(&bytes), Some(&run.ledger.digest()), run.now);
+        run.ledger = Ledger::load(Some(&bytes), Some(&*run.ledger.digest()), run.now);
         let next = run.sync(directory, organization, &policy);
         let still = next.held.expect("it is still held");
         assert_eq!(still.hold.id, held.hold.id, "{later}");

@@ -14,6 +14,7 @@ mod history;
 mod laws;
 mod memberships;
 mod people;
+mod refusals;
 mod remove_after;
 mod render;
 mod seats;

@@ -1,6 +1,6 @@
 //! Who comes in, who goes, who stays.
 
-use directory_sync_core::directory::AccountState;
+use directory_sync_core::directory::{AccountState, Evidence};
 use directory_sync_core::organization::model::{MemberRole, MemberStatus};
 use directory_sync_core::problem::ProblemReason;
 use directory_sync_core::sync::guard::{Approval, HeldBecause};
@@ -602,6 +602,93 @@ fn who_is_listed_as_deleted_goes_at_once_and_who_is_merely_absent_stays() {
             "gone@example.com (gone) confirmed",
             "zoe@example.com (zoe) confirmed",
         ]
+    );
+}
+
+#[test]
+fn whoever_is_listed_as_deleted_under_a_new_id_is_known_by_email() {
+    let deleted = directory()
+        .deleted("new", "ann@example.com")
+        .person("zoe", "zoe@example.com");
+    let before = organization()
+        .member("old", "ann@example.com")
+        .member("zoe", "zoe@example.com");
+    for (departure, expected) in [
+        (OffboardingAction::Retain, None),
+        (
+            OffboardingAction::Revoke,
+            Some("ann@example.com (old) revoked"),
+        ),
+    ] {
+        let mut policy = unlimited();
+        policy.offboarding.deleted = departure;
+        policy.offboarding.absent = OffboardingAction::Retain;
+        let mut organization = before.clone();
+        let run = sync(&deleted, &mut organization, &policy);
+        let expected = expected.unwrap_or("ann@example.com (old) confirmed");
+        assert!(organization.show().contains(&expected.to_owned()));
+        assert_eq!(problems(&run), []);
+        if departure == OffboardingAction::Revoke {
+            let evidence = run.approved.changes[0].evidence();
+            assert!(matches!(evidence, Some(Evidence::Disabled(_))));
+        }
+    }
+    // Somebody active has the address by now: the member is theirs.
+    let successor = deleted.clone().person("ann", "ann@example.com");
+    let mut organization = before.clone();
+    let run = sync(&successor, &mut organization, &unlimited());
+    assert_eq!(changes(&run), ["Relink ann"]);
+    // Invited by hand: nobody's to revoke.
+    let mut organization = organization_with_a_stranger();
+    let run = sync(&deleted, &mut organization, &unlimited());
+    assert_eq!(changes(&run), [""; 0]);
+}
+
+fn organization_with_a_stranger() -> ModelOrganization {
+    organization()
+        .stranger("ann@example.com")
+        .member("zoe", "zoe@example.com")
+}
+
+#[test]
+fn whoever_goes_under_a_new_id_and_has_the_email_of_somebody_elses_member_is_reported() {
+    let mut policy = unlimited();
+    policy.users.exclude = vec![Glob::new("svc-*")];
+    policy.offboarding.absent = OffboardingAction::Retain;
+    for (old, reasons) in [
+        ("svc-ann@example.com", vec![ProblemReason::IdentityConflict]),
+        (
+            "anna@example.com",
+            vec![ProblemReason::IdentityConflict, ProblemReason::EmailChanged],
+        ),
+    ] {
+        for going in [TestDirectory::deleted, TestDirectory::disabled] {
+            let directory = directory()
+                .person("old", old)
+                .person("zoe", "zoe@example.com");
+            let directory = going(directory, "new", "ann@example.com");
+            let mut organization = organization()
+                .member("old", "ann@example.com")
+                .member("zoe", "zoe@example.com");
+            let run = sync(&directory, &mut organization, &policy);
+            assert_eq!(changes(&run), [""; 0], "{old}");
+            let mut told: Vec<ProblemReason> =
+                problems(&run).into_iter().map(|(why, _)| why).collect();
+            told.retain(|why| *why != ProblemReason::UnmatchedExclusion);
+            assert_eq!(told, reasons, "{old}");
+        }
+    }
+    // The entry with the member's id has the email, too: it decides.
+    let twins = directory()
+        .person("old", "ann@example.com")
+        .deleted("new", "ann@example.com");
+    let mut organization = organization().member("old", "ann@example.com");
+    let run = sync(&twins, &mut organization, &policy);
+    assert_eq!(changes(&run), [""; 0]);
+    let told = problems(&run);
+    assert!(
+        told.iter()
+            .all(|(why, _)| *why == ProblemReason::UnmatchedExclusion)
     );
 }
 

@@ -811,7 +811,7 @@ impl Observer {
             Some(copy) => copy.digest.clone(),
             None => expected,
         };
-        self.run.ledger = Ledger::load(kept.as_deref(), Some(&expected), self.run.now);
+        self.run.ledger = Ledger::load(kept.as_deref(), Some(&*expected), self.run.now);
         self.kept.push(Kept {
             digest: self.run.ledger.digest(),
             bytes: self.run.ledger.to_bytes(),

@@ -64,7 +64,7 @@ const ACTIVE_HAD: i64 = 30 * 24 * 3600;
 /// member is revoked, in seconds. Later somebody may have revoked them by hand.
 const ANSWER_UNHEARD: i64 = 3600;
 
-const MAGIC: &Magic = b"dsyncld9";
+const MAGIC: &Magic = b"dsyncldA";
 
 /// What was taken away and given by earlier runs for one organization.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,8 +73,6 @@ pub struct Ledger {
     organization: [u8; 16],
     /// Another one whenever a ledger is begun: holds of the ones before are other holds.
     epoch: i64,
-    /// The digest of the ledger that this one replaced where it is kept.
-    previous: [u8; 16],
     /// The time as of which it is looked at, in seconds. Not kept: an unchanged ledger isn't written.
     #[serde(skip)]
     latest: i64,
@@ -112,6 +110,16 @@ pub struct Ledger {
     /// What other ledgers of the same members know.
     #[serde(skip)]
     shared: Shared,
+    /// What the run under way replaced. Not kept: it is put back only where the run hears of a refusal.
+    #[serde(skip)]
+    replaced: Replaced,
+}
+
+/// What was known of somebody before a run noted what it is about to do to them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Replaced {
+    losses: Vec<Loss>,
+    revoked: Vec<Revoked>,
 }
 
 /// What other ledgers know was lost and given. It counts here, and is kept there.
@@ -401,13 +409,17 @@ impl Ledger {
 
     /// Reads what was kept.
     ///
-    /// `expected` is the digest of the ledger that was written last, where something other than the
-    /// ledger knows it. A ledger that isn't that one (it is missing, damaged, or was restored from a
-    /// backup) still counts what it knows, and is careful. The one before the expected one is taken,
-    /// too: a process that ended between the two writes leaves it so.
-    pub fn load(kept: Option<&[u8]>, expected: Option<&str>, now: Timestamp) -> Self {
+    /// `expected` are the digests of the ledgers that may have been written last, as something knows them that
+    /// nobody else can write. A ledger that isn't one of these (it is missing, damaged, was restored from a
+    /// backup or made up) still counts what it knows, and is careful.
+    pub fn load<'d>(
+        kept: Option<&[u8]>,
+        expected: impl IntoIterator<Item = &'d str>,
+        now: Timestamp,
+    ) -> Self {
+        let mut expected = expected.into_iter().peekable();
         let Some(kept) = kept else {
-            return match expected {
+            return match expected.peek() {
                 None => Self::begin(now),
                 Some(_) => Self::begin_careful(now),
             };
@@ -415,10 +427,11 @@ impl Ledger {
         let Some(ledger) = Self::from_bytes(kept, now) else {
             return Self::begin_careful(now);
         };
-        let expected = expected.map(str::to_owned);
-        let fits = expected == Some(ledger.digest())
-            || expected == Some(HEXLOWER.encode(&ledger.previous));
-        if fits { ledger } else { ledger.doubted(now) }
+        let digest = Self::digest_of(kept);
+        match expected.any(|expected| expected == digest) {
+            true => ledger,
+            false => ledger.doubted(now),
+        }
     }
 
     /// Reads what was kept where nothing else knows its digest. Damaged bytes make a careful ledger.
@@ -469,18 +482,6 @@ impl Ledger {
         self.latest = now.as_second();
         self.clock.tick(self.latest);
         self.correct_clock_skew(self.latest);
-    }
-
-    /// Prepares it for being written over the ledger with this digest; whether it is another one.
-    pub fn follow(&mut self, written: Option<&str>) -> bool {
-        if written.is_some_and(|written| self.digest() == written) {
-            return false;
-        }
-        self.previous = written
-            .and_then(|digest| u128::from_str_radix(digest, 16).ok())
-            .unwrap_or_default()
-            .to_be_bytes();
-        true
     }
 
     /// The ledger as of `now`. What lies ahead of it counts as having happened now, and what the clock
@@ -662,7 +663,12 @@ impl Ledger {
 
     /// Identifies everything in it: 32 hexadecimal digits.
     pub fn digest(&self) -> String {
-        HEXLOWER.encode(&truncated(&self.to_bytes()))
+        Self::digest_of(&self.to_bytes())
+    }
+
+    /// The same of a ledger that was kept, whatever is in it.
+    pub fn digest_of(kept: &[u8]) -> String {
+        HEXLOWER.encode(&stored::digest(kept))
     }
 }
 

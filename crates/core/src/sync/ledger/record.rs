@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{
     ActiveHad, EvidenceKind, Hold, Invited, KEPT, Key, LOSSES_MAX, Ledger, Loss, NO_MEMBER,
-    PENDING_MAX, REVOKED_MAX, RevocationState, Revoked, Uncounted, What, hourly, key, key_of,
-    member_key, member_number, name_key,
+    PENDING_MAX, REVOKED_MAX, Replaced, RevocationState, Revoked, Uncounted, What, hourly, key,
+    key_of, member_key, member_number, name_key,
 };
 use crate::directory::ExternalId;
 use crate::sync::fingerprint::FingerprintSet;
@@ -29,6 +29,7 @@ impl Ledger {
         now: Timestamp,
     ) {
         *self = self.at(now);
+        self.replaced = Replaced::default();
         self.notice(plan);
         self.expect_fewer(plan);
         self.keep_revoked(plan);
@@ -198,7 +199,8 @@ impl Ledger {
         }
     }
 
-    /// Notes what came of it: everything that [`Ledger::before`] noted, but for what `failed`.
+    /// Notes what came of it: everything that [`Ledger::before`] noted, but for what `failed`. Of that, what was
+    /// known before is known again.
     pub(crate) fn record_end(&mut self, plan: &Plan, holding: bool, failed: &FailedChanges) {
         let at = self.latest;
         let people: HashSet<Key> = failed.people.iter().map(key).collect();
@@ -217,6 +219,14 @@ impl Ledger {
             .for_each(|loss| loss.done = true);
         self.revoked
             .retain(|one| one.at != at || !people.contains(&one.person));
+        let before = std::mem::take(&mut self.replaced);
+        let losses = before.losses.into_iter().filter(|one| refused(&one.what));
+        let room = LOSSES_MAX.saturating_sub(self.losses.len());
+        self.losses.extend(losses.take(room));
+        let revoked = before.revoked.into_iter();
+        let revoked = revoked.filter(|one| people.contains(&one.person));
+        let room = REVOKED_MAX.saturating_sub(self.revoked.len());
+        self.revoked.extend(revoked.take(room));
         let begun = self.revoked.iter_mut().filter(|one| one.at == at);
         for one in begun.filter(|one| one.state == RevocationState::Maybe) {
             one.state = RevocationState::Revoked;
@@ -271,6 +281,7 @@ impl Ledger {
                 .people
                 .saturating_sub(u32::try_from(refused + not_restored).unwrap_or(u32::MAX));
         }
+        self.invited.retain(|one| !one.done || one.people > 0);
         hourly::merge(&mut self.invited);
         self.expect_more(plan, failed);
         let everybody_is_in = refused == 0 && !holding;
@@ -637,8 +648,10 @@ impl Ledger {
     pub(super) fn add_losses(&mut self, losses: Vec<(What, EvidenceKind)>) {
         // The same loss on other evidence counts against another limit, too.
         let new: HashSet<(What, EvidenceKind)> = losses.iter().copied().collect();
-        self.losses
-            .retain(|loss| !new.contains(&(loss.what, loss.kind)));
+        let again = self
+            .losses
+            .extract_if(.., |loss| new.contains(&(loss.what, loss.kind)));
+        self.replaced.losses.extend(again);
         let mut seen = HashSet::new();
         let (at, ahead) = (self.latest, self.ahead());
         for (what, kind) in losses {
@@ -685,7 +698,8 @@ impl Ledger {
         // Whoever is being removed may stay, as somebody whom we revoked.
         let kind = |one: &Revoked| (one.person, one.state == RevocationState::Former);
         let new: HashSet<(Key, bool)> = revoked.iter().map(kind).collect();
-        self.revoked.retain(|one| !new.contains(&kind(one)));
+        let again = self.revoked.extract_if(.., |one| new.contains(&kind(one)));
+        self.replaced.revoked.extend(again);
         self.revoked.extend(revoked);
         let mut surplus = self.revoked.len().saturating_sub(REVOKED_MAX);
         // Those first of whom less depends on it.

@@ -98,24 +98,19 @@ pub(super) fn decide(
     for (person, at) in unusable {
         decision.unusable(person, at);
     }
-    let is_disabled = |(person, _): &(&Person, u32)| person.eligibility == Eligibility::Disabled;
-    let mut disabled: Vec<_> = people().filter(is_disabled).collect();
-    disabled.sort_unstable_by_key(|(person, _)| &person.id);
-    for (person, at) in disabled {
-        decision.disabled(person, at);
-    }
-    for (person, at) in people() {
-        match person.eligibility {
-            Eligibility::Active | Eligibility::Unusable | Eligibility::Disabled => {}
-            Eligibility::Deleted => {
-                let policy = decision.policy.offboarding.deleted;
-                decision.absent(person, at, policy, Reason::GoneFromDirectory);
-            }
-            Eligibility::OutOfScope => {
-                let policy = decision.policy.offboarding.absent;
-                decision.absent(person, at, policy, Reason::FilteredOut);
-            }
+    for eligibility in [Eligibility::Disabled, Eligibility::Deleted] {
+        let mut departing: Vec<_> = people()
+            .filter(|(person, _)| person.eligibility == eligibility)
+            .collect();
+        departing.sort_unstable_by_key(|(person, _)| &person.id);
+        for (person, at) in departing {
+            decision.departing(person, at);
         }
+    }
+    let is_filtered_out =
+        |(person, _): &(&Person, u32)| person.eligibility == Eligibility::OutOfScope;
+    for (person, at) in people().filter(is_filtered_out) {
+        decision.filtered_out(person, at);
     }
     for member in members {
         decision.gone(member);
@@ -600,26 +595,82 @@ impl<'a> Decision<'a> {
         self.problem(ProblemReason::IdentityConflict, message, [id.clone()]);
     }
 
-    fn disabled(&mut self, person: &'a Person, at: u32) {
-        let (policy, reason) = (
-            self.policy.offboarding.disabled,
-            Reason::DisabledInDirectory,
-        );
-        let evidence = evidence(person);
+    /// Somebody whose entry says that the account is disabled or deleted.
+    fn departing(&mut self, person: &'a Person, at: u32) {
+        let offboarding = &self.policy.offboarding;
+        let is_deleted = person.eligibility == Eligibility::Deleted;
+        let (policy, reason) = match is_deleted {
+            true => (offboarding.deleted, Reason::GoneFromDirectory),
+            false => (offboarding.disabled, Reason::DisabledInDirectory),
+        };
         if let Some(member) = self.by_id(person) {
-            self.depart(member, Some(at), policy, reason, evidence.clone());
+            self.depart(member, Some(at), policy, reason, evidence(person));
         } else if let Some(member) = self.by_former_id(at) {
             self.depart_by_former_id(person, member, policy, reason);
         }
-        if let Some(member) = self.orphan_by_email(person) {
-            // Known under an older id: disabled, not absent.
-            self.claim(member);
-            self.decided.unmanaged.insert(member.id);
-            self.depart(member, None, policy, reason, evidence);
+        let Some(member) = self.unclaimed_by_email(person) else {
+            return;
+        };
+        match self.standing_of_id(member) {
+            // Known under an older id: what the entry says is about them.
+            Some(None) => self.depart_by_email(person, member, policy, reason),
+            Some(Some(Eligibility::Deleted)) if !is_deleted => {
+                self.depart_by_email(person, member, policy, reason);
+            }
+            Some(Some(Eligibility::Active | Eligibility::OutOfScope | Eligibility::Unusable)) => {
+                self.report_contested(person, member, policy)
+            }
+            Some(Some(Eligibility::Disabled | Eligibility::Deleted)) | None => {}
         }
     }
 
-    fn absent(&mut self, person: &'a Person, at: u32, policy: OffboardingAction, reason: Reason) {
+    fn depart_by_email(
+        &mut self,
+        person: &Person,
+        member: &'a Member,
+        policy: OffboardingAction,
+        reason: Reason,
+    ) {
+        self.claim(member);
+        self.decided.unmanaged.insert(member.id);
+        self.depart(member, None, policy, reason, evidence(person));
+    }
+
+    /// Somebody disabled or deleted has the email of a member whose id is another person's: nobody can tell
+    /// whose access it is.
+    fn report_contested(&mut self, person: &Person, member: &Member, policy: OffboardingAction) {
+        let Some(id) = &member.external_id else {
+            return;
+        };
+        let owner = self.roster.by_id.get(id);
+        let owner = owner.map(|&at| &self.roster.people[at as usize]);
+        // Of two entries with the email, the one with the member's id decides.
+        let is_theirs = owner.is_some_and(|owner| owner.email == person.email);
+        if is_theirs
+            || *id == person.id
+            || policy == OffboardingAction::Retain
+            || member.status == MemberStatus::Revoked
+        {
+            return;
+        }
+        let what = match person.eligibility {
+            Eligibility::Deleted => "deleted",
+            _ => "disabled",
+        };
+        let message = format!(
+            "{} has the email {} in the directory and is {what}, and the member with that email has the \
+             external id of {}, who has another entry: nothing was taken from them; if the member is the \
+             {what} person, revoke them in Bitwarden",
+            sanitize(person.id.as_str()),
+            sanitize(member.email.as_str()),
+            sanitize(id.as_str()),
+        );
+        let ids = [person.id.clone(), id.clone()];
+        self.problem(ProblemReason::IdentityConflict, message, ids);
+    }
+
+    fn filtered_out(&mut self, person: &'a Person, at: u32) {
+        let (policy, reason) = (self.policy.offboarding.absent, Reason::FilteredOut);
         if let Some(member) = self.by_id(person) {
             self.depart(member, Some(at), policy, reason, evidence(person));
         } else if let Some(member) = self.by_former_id(at) {
@@ -737,15 +788,6 @@ impl<'a> Decision<'a> {
     fn by_former_id(&self, at: u32) -> Option<&'a Member> {
         let member = self.former.members.get(&at).copied();
         member.filter(|member| !self.claimed.contains(&member.id))
-    }
-
-    /// The one unclaimed member with this person's email, if its id is ours and nobody's in the
-    /// directory any more.
-    fn orphan_by_email(&self, person: &Person) -> Option<&'a Member> {
-        self.unclaimed_by_email(person).filter(|member| {
-            let eligibility = self.standing_of_id(member);
-            matches!(eligibility, Some(None | Some(Eligibility::Deleted)))
-        })
     }
 
     /// The one unclaimed member with this person's email, if its id is out of use.

@@ -1,0 +1,208 @@
+//! Which record of removals beside a resource is the operator's own.
+//!
+//! Whoever may write ConfigMaps in a namespace can put a record there. So a later process believes none but
+//! those whose digests are in status, which only the operator writes. The digest of the next record is written
+//! there before the record itself, beside the digest of the one that is there: a process that ends between the
+//! two writes leaves one of two records, both its own. Once the record is written, the digest of the one before is
+//! taken out, before the first change is made: nobody can put that one back.
+
+use jiff::Timestamp;
+
+use crate::api::DirectorySyncStatus;
+use crate::sync::ledger::Ledger;
+
+/// The digests of the records that are believed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordSeal {
+    /// Of the record that is there; `None` where there was none yet.
+    present: Option<String>,
+    /// Of the record that is about to be written over it, or may have been.
+    next: Option<String>,
+    /// What is there isn't one of these.
+    is_broken: bool,
+}
+
+impl RecordSeal {
+    /// What an earlier process left.
+    pub fn of(status: &DirectorySyncStatus) -> Self {
+        Self {
+            present: status.ledger_digest.clone(),
+            next: status.next_ledger_digest.clone(),
+            is_broken: false,
+        }
+    }
+
+    /// Writes it into status.
+    pub fn put(&self, status: &mut DirectorySyncStatus) {
+        status.ledger_digest.clone_from(&self.present);
+        status.next_ledger_digest.clone_from(&self.next);
+    }
+
+    fn digests(&self) -> impl Iterator<Item = &str> {
+        [&self.present, &self.next]
+            .into_iter()
+            .filter_map(Option::as_deref)
+    }
+
+    /// Whether this is a record of the operator's.
+    pub fn covers(&self, kept: &[u8]) -> bool {
+        let digest = Ledger::digest_of(kept);
+        self.digests().any(|one| one == digest)
+    }
+
+    /// The record as it was found: a careful one unless it is one of these.
+    pub fn open(&mut self, kept: Option<&[u8]>, now: Timestamp) -> Ledger {
+        let ledger = match (kept, &self.present) {
+            // The first one was about to be written.
+            (None, None) => Ledger::begin(now),
+            _ => Ledger::load(kept, self.digests(), now),
+        };
+        match kept {
+            Some(kept) if self.covers(kept) => {
+                (self.present, self.next) = (Some(Ledger::digest_of(kept)), None);
+            }
+            Some(_) => self.is_broken = true,
+            None => self.is_broken = self.present.is_some(),
+        }
+        ledger
+    }
+
+    /// Whether the record that was found isn't the operator's, or none was found.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    /// Whether this record is the one that is there.
+    pub fn is_of(&self, digest: &str) -> bool {
+        !self.is_broken && self.next.is_none() && self.present.as_deref() == Some(digest)
+    }
+
+    /// This record is about to be written over the one that is `there`. To be written to status before.
+    pub fn announce(&mut self, digest: String, there: Option<&[u8]>) {
+        match there {
+            Some(there) if self.covers(there) => {
+                let there = Ledger::digest_of(there);
+                self.next = (there != digest).then_some(digest);
+                self.present = Some(there);
+                self.is_broken = false;
+            }
+            None if self.present.is_none() && !self.is_broken => self.next = Some(digest),
+            // What is there is nothing to go by.
+            _ => {
+                (self.present, self.next) = (Some(digest), None);
+                self.is_broken = true;
+            }
+        }
+    }
+
+    /// It was written.
+    pub fn written(&mut self) {
+        self.present = self.next.take().or(self.present.take());
+        self.is_broken = false;
+    }
+
+    /// It may not have been, and changes are made all the same: the one before doesn't know of them.
+    pub fn unwritten(&mut self) {
+        self.present = self.next.take().or(self.present.take());
+        self.is_broken = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Timestamp = Timestamp::constant(1_764_504_000, 0);
+
+    fn record(number: i64) -> Vec<u8> {
+        let time = Timestamp::from_second(1_764_000_000 + number).unwrap();
+        Ledger::begin(time).to_bytes()
+    }
+
+    /// What the next process finds.
+    fn found(seal: &RecordSeal, kept: Option<&[u8]>) -> (RecordSeal, Ledger) {
+        let mut status = DirectorySyncStatus::default();
+        seal.put(&mut status);
+        let mut seal = RecordSeal::of(&status);
+        let ledger = seal.open(kept, NOON);
+        assert_eq!(seal.is_broken(), ledger.is_careful());
+        (seal, ledger)
+    }
+
+    fn believed(seal: &RecordSeal, kept: Option<&[u8]>) -> bool {
+        !found(seal, kept).1.is_careful()
+    }
+
+    /// A seal of this record, which is there.
+    fn of(record: &[u8]) -> RecordSeal {
+        let mut seal = RecordSeal::default();
+        seal.announce(Ledger::digest_of(record), None);
+        seal.written();
+        seal
+    }
+
+    #[test]
+    fn between_the_two_writes_either_record_is_believed_and_no_other() {
+        let [first, second, other] = [1, 2, 3].map(record);
+        let mut seal = of(&first);
+        assert!(believed(&seal, Some(&first)) && seal.is_of(&Ledger::digest_of(&first)));
+        for kept in [None, Some(&second[..]), Some(b"damaged")] {
+            assert!(!believed(&seal, kept), "{kept:?}");
+        }
+        seal.announce(Ledger::digest_of(&second), Some(&first));
+        assert!(believed(&seal, Some(&first)) && believed(&seal, Some(&second)));
+        assert!(!believed(&seal, Some(&other)) && !believed(&seal, None));
+        seal.written();
+        assert!(believed(&seal, Some(&second)));
+        assert!(!believed(&seal, Some(&first)), "nobody puts it back");
+    }
+
+    #[test]
+    fn before_the_first_record_none_is_needed_and_none_is_believed() {
+        let [first, other] = [1, 2].map(record);
+        let mut seal = RecordSeal::default();
+        assert!(believed(&seal, None) && !believed(&seal, Some(&other)));
+        seal.announce(Ledger::digest_of(&first), None);
+        assert!(believed(&seal, None) && believed(&seal, Some(&first)));
+        assert!(!believed(&seal, Some(&other)));
+        seal.written();
+        assert!(believed(&seal, Some(&first)) && !believed(&seal, None));
+    }
+
+    #[test]
+    fn over_a_record_that_is_not_ours_only_the_next_one_is_believed() {
+        let [first, forged, second] = [1, 2, 3].map(record);
+        let (mut seal, _) = found(&of(&first), Some(&forged));
+        seal.announce(Ledger::digest_of(&second), Some(&forged));
+        for kept in [None, Some(&first), Some(&forged)] {
+            assert!(!believed(&seal, kept.map(|kept| &kept[..])), "{kept:?}");
+        }
+        assert!(believed(&seal, Some(&second)));
+        seal.written();
+        assert!(seal.is_of(&Ledger::digest_of(&second)));
+    }
+
+    #[test]
+    fn where_changes_are_made_without_it_the_one_before_is_not_believed() {
+        let [first, second] = [1, 2].map(record);
+        let mut seal = of(&first);
+        seal.announce(Ledger::digest_of(&second), Some(&first));
+        seal.unwritten();
+        assert!(!believed(&seal, Some(&first)) && !believed(&seal, None));
+        assert!(believed(&seal, Some(&second)), "it was written after all");
+        assert!(!seal.is_of(&Ledger::digest_of(&second)));
+    }
+
+    #[test]
+    fn a_write_whose_answer_was_not_heard_leaves_either() {
+        let [first, second, third] = [1, 2, 3].map(record);
+        let mut seal = of(&first);
+        seal.announce(Ledger::digest_of(&second), Some(&first));
+        // The answer didn't come; what is there was read again.
+        for there in [&first, &second] {
+            let mut seal = seal.clone();
+            seal.announce(Ledger::digest_of(&third), Some(there));
+            assert!(believed(&seal, Some(there)) && believed(&seal, Some(&third)));
+        }
+    }
+}
