@@ -8,14 +8,14 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::api::conditions::Blocker;
-use crate::directory::{LookedUp, Lookup};
+use crate::directory::{ExternalId, LookedUp, Lookup};
 use crate::fault::{FaultKind, Step};
 use crate::http::{Observer, Redactor, Unobserved};
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::references::{ReferencedData, Unresolved, UnresolvedReason, both};
 use crate::source::{
-    self, ReadProgress, Reading, Source, SourceEnvironment, SourceError, Version, WatchEnd,
-    WatchObserver,
+    self, LeaverCheck, ReadProgress, Reading, Source, SourceEnvironment, SourceError, Version,
+    WatchEnd, WatchObserver,
 };
 use crate::validation::ValidatedSpec;
 
@@ -121,6 +121,27 @@ impl Source for RedactedSource {
                         .collect(),
                 )),
             }
+        })
+    }
+
+    fn check_leaver<'a>(
+        &'a self,
+        id: &'a ExternalId,
+    ) -> BoxFuture<'a, Result<LeaverCheck, SourceError>> {
+        Box::pin(async move {
+            let checked = self.source.check_leaver(id).await;
+            let checked = checked.map_err(|error| redacted(error, &self.redactor))?;
+            Ok(match (checked, self.redactor.values()) {
+                (LeaverCheck::Left(user), Some(values))
+                    if !user.can_be_shown(|text| values.are_in(text)) =>
+                {
+                    LeaverCheck::Uncertain("the entry holds a value of a Secret".to_owned())
+                }
+                (LeaverCheck::Uncertain(why), _) => {
+                    LeaverCheck::Uncertain(self.redactor.redact_message(&why))
+                }
+                (left, _) => left,
+            })
         })
     }
 

@@ -42,6 +42,7 @@ mod context;
 mod decision;
 mod events;
 pub(crate) mod explain;
+mod fast_lane;
 pub(crate) mod history;
 mod identity;
 mod leader_election;

@@ -274,9 +274,12 @@ impl Reconcile<'_> {
             ..desired(prepared, connected)
         };
         let heartbeat = self.context.timing.status_heartbeat;
-        let history = state.history.get_or_insert_with(|| {
+        state.history.get_or_insert_with(|| {
             history_from_status(&state.status, desired.schedule, self.uid(), heartbeat, now)
         });
+        Box::pin(self.revoke_at_once(state, prepared, connected, &desired)).await;
+        let now = Timestamp::now();
+        let history = state.history.get_or_insert_default();
         if let (Some(watch), Some(last)) = (&state.watch, &history.last) {
             desired.signaled = watch.due(last.ended, &state.early_runs, now);
         }
@@ -321,6 +324,33 @@ impl Reconcile<'_> {
         match next {
             Some(next) => poll.min(until(next, Timestamp::now())),
             None => poll,
+        }
+    }
+
+    /// Revokes whoever certainly left, where nothing else is due.
+    async fn revoke_at_once(
+        &self,
+        state: &mut ObjectState,
+        prepared: &Prepared,
+        connected: &Connected,
+        desired: &Desired<'_>,
+    ) {
+        let now = Timestamp::now();
+        let history = state.history.get_or_insert_default();
+        let waits =
+            history.failures == 0 && matches!(decide(desired, history, now), Decision::At(_));
+        let Some(suspects) = state.watch.as_ref().and_then(DirectoryWatch::take_suspects) else {
+            return;
+        };
+        let settled = waits && {
+            let run = Run {
+                noticed: Some(suspects.noticed.at),
+                ..self.run(prepared, connected, desired.clone(), RunTrigger::FastLane)
+            };
+            run.revoke_at_once(state, &suspects.people).await
+        };
+        if let (Some(watch), false) = (&state.watch, settled) {
+            watch.put_back(suspects.noticed);
         }
     }
 

@@ -191,6 +191,8 @@ impl Run<'_> {
         let options = RunOptions {
             approval: approval.as_ref(),
             full_resync: needs_full_resync(self.trigger, &self.desired, &history, started),
+            keeps_baseline: self.connected.spec.signals
+                && self.connected.spec.mode == spec::Mode::Apply,
             seen: self.noticed,
             ..RunOptions::new(&progress, stop)
         };
@@ -888,7 +890,7 @@ impl Run<'_> {
     }
 
     /// Tells by an event what was changed, by kind.
-    async fn tell_of_changes(&self, report: &Report) {
+    pub(super) async fn tell_of_changes(&self, report: &Report) {
         let about = &self.publisher.reference;
         let events = &self.context.events;
         if let Some(note) = outcome::describe_changes(report) {

@@ -27,6 +27,7 @@ use super::watch::WatchedObject;
 use crate::api::DirectorySyncStatus;
 use crate::api::conditions::set_signals_lost;
 use crate::api::status::{SignalsStatus, WatchMethod as Method};
+use crate::directory::ExternalId;
 use crate::fault::FaultKind;
 use crate::source::{Hint, Source, WatchEnd, WatchMethod, WatchObserver};
 use crate::telemetry::Object;
@@ -35,6 +36,8 @@ use crate::telemetry::Object;
 const DEBOUNCE: Duration = Duration::from_secs(1);
 /// From the end of a run to the next that comes early.
 const PAUSE: Duration = Duration::from_secs(2);
+/// More people who seem to have left at once than this are a matter for a whole run.
+const MOST_SUSPECTS: usize = 20;
 /// The waits between two tries to watch: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10 * 60));
 /// A watch that held for so long was a good one: the waits begin anew.
@@ -198,6 +201,15 @@ pub struct Noticed {
     pub changed: Option<Timestamp>,
 }
 
+/// Who seems to have left.
+#[derive(Debug, Clone)]
+pub struct Suspects {
+    /// What a whole run is told of it, if that has to look.
+    pub noticed: Noticed,
+    /// Their ids in the directory, without a prefix.
+    pub people: Vec<ExternalId>,
+}
+
 struct Shared {
     object: Object,
     wake: UnboundedSender<ObjectRef<WatchedObject>>,
@@ -206,7 +218,10 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct WatchState {
+    /// What a whole run has to look at.
     noticed: Option<Noticed>,
+    /// Who seems to have left, and when that was noticed first.
+    suspects: Option<Suspects>,
     stands: Stands,
 }
 
@@ -279,7 +294,19 @@ impl DirectoryWatch {
 
     /// Takes the hints so far: a run that begins now sees what they are about.
     pub fn take(&self) -> Option<Noticed> {
-        self.shared.state().noticed.take()
+        let mut state = self.shared.state();
+        let suspects = state.suspects.take().map(|suspects| suspects.noticed);
+        state
+            .noticed
+            .take()
+            .into_iter()
+            .chain(suspects)
+            .min_by_key(|noticed| noticed.at)
+    }
+
+    /// Takes those who seem to have left.
+    pub fn take_suspects(&self) -> Option<Suspects> {
+        self.shared.state().suspects.take()
     }
 
     /// Puts back what was taken for a run that didn't come to its end.
@@ -422,21 +449,46 @@ impl WatchObserver for Shared {
 
     fn changed(&self, hint: Hint) {
         let mut state = self.state();
-        match &mut state.noticed {
-            Some(noticed) => noticed.changed = noticed.changed.or(hint.changed),
+        let new = Noticed {
+            at: Timestamp::now(),
+            changed: hint.changed,
+        };
+        let is_first = match hint.leaver {
+            Some(person) => match &mut state.suspects {
+                Some(suspects) if suspects.people.contains(&person) => false,
+                Some(suspects) if suspects.people.len() < MOST_SUSPECTS => {
+                    suspects.people.push(person);
+                    false
+                }
+                // So many at once are no business of the fast lane.
+                Some(_) => {
+                    let suspects = state.suspects.take();
+                    state.noticed = state.noticed.or(suspects.map(|suspects| suspects.noticed));
+                    true
+                }
+                None => {
+                    state.suspects = Some(Suspects {
+                        noticed: new,
+                        people: vec![person],
+                    });
+                    true
+                }
+            },
             None => {
-                state.noticed = Some(Noticed {
-                    at: Timestamp::now(),
-                    changed: hint.changed,
-                });
-                let Object {
-                    namespace, name, ..
-                } = &self.object;
-                // Nobody listens any more only when everything ends.
-                self.wake
-                    .unbounded_send(ObjectRef::new(name).within(namespace))
-                    .ok();
+                let is_first = state.noticed.is_none();
+                let noticed = state.noticed.get_or_insert(new);
+                noticed.changed = noticed.changed.or(hint.changed);
+                is_first
             }
+        };
+        if is_first {
+            let Object {
+                namespace, name, ..
+            } = &self.object;
+            // Nobody listens any more only when everything ends.
+            self.wake
+                .unbounded_send(ObjectRef::new(name).within(namespace))
+                .ok();
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::answers::Answered;
 use super::decision::{Fingerprint, History};
+use super::fast_lane::FastLaneBudget;
 use super::open_records::OpenRecords;
 use super::plan::PlanIndex;
 use super::record_seal::RecordSeal;
@@ -48,6 +49,8 @@ pub struct ObjectState {
     pub watch: Option<DirectoryWatch>,
     /// What runs that came early have cost.
     pub early_runs: EarlyRuns,
+    /// How many people may be looked at without a whole run.
+    pub fast_lane: FastLaneBudget,
 }
 
 /// Where the records of what runs did are kept, as far as this process knows.

@@ -9,7 +9,7 @@ use crate::directory::{Email, ExternalId};
 use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
 use crate::organization::error::COLLECTIONS_UNKNOWN;
-use crate::organization::model::{MemberRole, MemberStatus};
+use crate::organization::model::{Member, MemberRole, MemberStatus};
 use crate::organization::wire::{FullMember, MemberUpdate, NewMember};
 use crate::text::sanitize;
 
@@ -216,6 +216,34 @@ impl OrganizationClient {
             }
             other => other,
         }
+    }
+
+    /// One member as a list shows them; `None` where there is no such member, or a text of theirs isn't
+    /// shown because it holds a value of a Secret.
+    ///
+    /// # Errors
+    /// When the server can't be asked.
+    pub async fn read_member(&self, member: Uuid) -> Result<Option<Member>, OrganizationError> {
+        self.can("read a single member")?;
+        let read = match self.member(member).await {
+            Ok(read) => read,
+            Err(OrganizationError::Gone { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let values = self.remote.secrets.values();
+        let texts = [&read.email, &read.external_id];
+        let mut texts = texts.into_iter().flatten();
+        if values.is_some_and(|values| texts.any(|text| values.are_in(text))) {
+            return Ok(None);
+        }
+        let external_id = read.external_id.as_deref();
+        Ok(Some(Member {
+            id: member,
+            external_id: external_id.and_then(|id| ExternalId::parse(id).ok()),
+            email: Email::of_member(read.email.as_deref().unwrap_or_default()),
+            status: read.status(),
+            role: read.role(),
+        }))
     }
 
     async fn member(&self, member: Uuid) -> Result<FullMember, OrganizationError> {

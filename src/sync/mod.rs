@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod exposure;
 pub mod planned;
 pub mod run;
+pub mod run_fast_lane;
 pub mod run_undo;
 
 pub use directory_sync_core::sync::*;

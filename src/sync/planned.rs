@@ -15,6 +15,7 @@ use crate::source::Version;
 use crate::sync::apply::apply;
 use crate::sync::checkpoint::Checkpoint;
 use crate::sync::exposure;
+use crate::sync::fast_lane::Baseline;
 use crate::sync::guard::{Digest, GuardedPlan, Held};
 use crate::sync::memberships::FailedChanges;
 use crate::sync::plan::Change;
@@ -37,6 +38,8 @@ pub struct Planned {
     pub(super) made: Timestamp,
     /// When it was first seen that something had changed in the directory.
     pub(super) seen: Timestamp,
+    /// Whom the fast lane may revoke until the next run.
+    pub(super) baseline: Option<Baseline>,
     /// What a preview reports.
     pub(super) report: Report,
     /// Whether the state knows what is about to be done.
@@ -88,6 +91,7 @@ impl Planned {
             history.begin(guarded, &self.organization, &state.ledger, now);
             state.ledger.before(guarded, now);
             state.in_sync = None;
+            state.baseline = None;
         }
     }
 
@@ -186,7 +190,10 @@ impl Planned {
         Ok(self.finish(state))
     }
 
-    fn finish(self, state: &mut State) -> Report {
+    fn finish(mut self, state: &mut State) -> Report {
+        if self.report.guarded.is_some() {
+            state.baseline = self.baseline.take();
+        }
         let mut report = self.report;
         if matches!(self.organization, Organization::WriteOnly) {
             let sent = state.memberships.sent();
@@ -256,7 +263,7 @@ impl Execution<'_> {
 }
 
 /// Notes what a run did that ended early.
-fn note_interrupted(state: &mut State, guarded: &GuardedPlan, applied: &Applied) {
+pub(super) fn note_interrupted(state: &mut State, guarded: &GuardedPlan, applied: &Applied) {
     state.ledger.interrupted(guarded, &applied.done);
     state.ledger.requested(&applied.requested);
     state.ledger.restoring(&applied.restoring);

@@ -19,6 +19,7 @@ use crate::source::{Reading, Source, SourceError, Version};
 use crate::sync::audit::Audit;
 use crate::sync::checkpoint::Checkpoints;
 use crate::sync::exposure::Exposure;
+use crate::sync::fast_lane::Baseline;
 use crate::sync::guard::{Approval, Digest, GuardedPlan, guard};
 use crate::sync::history::History;
 use crate::sync::ledger::Ledger;
@@ -47,6 +48,8 @@ pub struct State {
     /// How long those kept access whom runs took it from, until somebody takes this out. For figures alone.
     pub exposures: Vec<Exposure>,
     pub(super) in_sync: Option<InSync>,
+    /// Whom the fast lane may revoke until the next run; `None` where only a whole run may.
+    pub baseline: Option<Baseline>,
 }
 
 /// Both sides when they last agreed.
@@ -72,6 +75,7 @@ impl State {
             audit: Audit::default(),
             exposures: vec![],
             in_sync: None,
+            baseline: None,
         }
     }
 }
@@ -87,6 +91,8 @@ pub struct RunOptions<'a> {
     pub approval: Option<&'a Approval>,
     /// Compare everything, whatever is remembered.
     pub full_resync: bool,
+    /// Whether it is kept for the fast lane what the run saw.
+    pub keeps_baseline: bool,
     /// When it was first seen that something had changed in the directory, where that was before the run.
     pub seen: Option<Timestamp>,
     /// Where to report progress.
@@ -103,6 +109,7 @@ impl<'a> RunOptions<'a> {
         Self {
             approval: None,
             full_resync: false,
+            keeps_baseline: false,
             seen: None,
             progress,
             stop,
@@ -266,8 +273,16 @@ impl Planning<'_> {
         let Worked {
             mut guarded,
             verified,
+            roster,
             ..
         } = self.plan(state, directory, &organization, &[]).await?;
+        let baseline = match &organization {
+            Organization::Read(content) if self.options.keeps_baseline => {
+                run_blocking(|| Baseline::of(&roster, content, self.policy, &guarded))
+            }
+            _ => None,
+        };
+        drop(roster);
         Box::pin(note_collections(self.client, &mut guarded)).await?;
         let report = Report {
             mode: Mode::Preview,
@@ -281,7 +296,10 @@ impl Planning<'_> {
             durations: std::mem::take(&mut self.durations),
             guarded: Some(guarded),
         };
-        Ok(self.planned(report, organization, version, made))
+        Ok(Planned {
+            baseline,
+            ..self.planned(report, organization, version, made)
+        })
     }
 
     /// Prepares what earlier runs left for a run now.
@@ -312,6 +330,7 @@ impl Planning<'_> {
             version,
             made,
             seen: self.options.seen.map_or(made, |seen| seen.min(made)),
+            baseline: None,
             report,
             recorded: false,
         }

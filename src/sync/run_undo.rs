@@ -191,6 +191,7 @@ async fn execute(
             version: None,
             made,
             seen: made,
+            baseline: None,
             report,
             recorded: false,
         },

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use directory_sync::api::DirectorySync;
+use directory_sync::api::annotations::SYNC_REQUESTED_AT;
 use directory_sync::api::conditions::{ConditionType, find};
 use directory_sync::api::status::WatchMethod;
 use serde_json::{Value, json};
@@ -61,9 +62,13 @@ async fn somebody_who_is_disabled_loses_access_within_seconds() {
     eventually("a revocation", || world.revoked() == 1).await;
     let took = disabled.elapsed();
     assert!(took < Duration::from_secs(5), "it took {took:?}");
+    settled(&operator).await;
     // It is counted from the change of the entry, by the directory's own clock, which knows seconds.
     let exposed = |since: &str| {
-        let of = format!("namespace=\"{}\",name=\"staff\",since=\"{since}\"", world.namespace);
+        let of = format!(
+            "namespace=\"{}\",name=\"staff\",since=\"{since}\"",
+            world.namespace
+        );
         let shown = operator.exposition();
         let value = |what: &str| {
             let series = format!("directory_sync_exposure_seconds_{what}{{{of}}} ");
@@ -84,6 +89,110 @@ async fn somebody_who_is_disabled_loses_access_within_seconds() {
     assert_eq!((exposed("entry").0, exposed("seen").0), (1.0, 1.0));
     let history = world.kubectl(&["get", "configmap", "staff-history", "-o", "name"]);
     assert!(history.contains("staff-history"));
+    operator.stop().await.unwrap();
+}
+
+/// Waits until a run has seen what the watch has to compare with, so that no other signal is on its way.
+async fn watched(world: &World, operator: &Operator) -> u64 {
+    world.resource("staff", json!({"source": source(&world.slapd.url())}));
+    world.until("staff", "watched", is_watched).await;
+    settled(operator).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_certainly_left_is_revoked_without_a_run_and_the_next_one_agrees() {
+    let world = World::with_signals("fast-lane").await;
+    let operator = world.operator();
+    let runs = watched(&world, &operator).await;
+    let before = world.requests().len();
+    let status = world.get("staff").await.status.unwrap();
+
+    let disabled = Instant::now();
+    world.slapd.modify(&disable(3)).unwrap();
+    eventually("a revocation", || world.revoked() == 1).await;
+    let took = disabled.elapsed();
+    assert!(took < Duration::from_secs(3), "it took {took:?}");
+    assert_eq!(settled(&operator).await, runs, "no run was needed");
+    let requests = world.requests().split_off(before);
+    let without_id = |request: &String| {
+        let parts = request.split('/').filter(|part| part.len() != 36);
+        parts.collect::<Vec<_>>().join("/")
+    };
+    let requests: Vec<_> = requests.iter().map(without_id).collect();
+    let get = "GET /api/public/members";
+    let revoke = "POST /api/public/members/revoke";
+    assert_eq!(requests, [get, revoke, get], "each of them of one member");
+    let lists = world.requests().split_off(before);
+    assert!(!lists.iter().any(|request| request == get), "{lists:?}");
+    let after = world.get("staff").await.status.unwrap();
+    assert_eq!(after.conditions, status.conditions, "nothing to wait for");
+    assert_ne!(
+        after.ledger_digest, status.ledger_digest,
+        "it is in the record"
+    );
+    let records = world.kubectl(&["get", "configmap", "staff-history", "-o", "yaml"]);
+    assert!(records.contains("binaryData"), "{records}");
+
+    // The record is the one that status names: nothing is held, and nobody is taken for somebody else's.
+    world.annotate("staff", SYNC_REQUESTED_AT, "now").await;
+    eventually("a run", || operator.runs("staff") > runs).await;
+    let runs = settled(&operator).await;
+    assert_eq!(reason_of(&world.get("staff").await), "Succeeded");
+    assert_eq!(world.revoked(), 1);
+    // Whom the fast lane revoked, a run restores.
+    let back = disable(3).replace("left", "staff");
+    world.slapd.modify(&back).unwrap();
+    eventually("a restoration", || world.revoked() == 0).await;
+    assert!(settled(&operator).await > runs);
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_a_new_account_elsewhere_keeps_access_when_the_old_one_is_disabled() {
+    let world = World::with_signals("fast-lane-twin").await;
+    let operator = world.operator();
+    let runs = watched(&world, &operator).await;
+    // The new account is outside of what the last run read, the signal of it may be lost or late.
+    let twin = "dn: uid=new,ou=people,dc=example,dc=com\nchangetype: add\nobjectClass: inetOrgPerson\n\
+                cn: n\nsn: n\nmail: P03@example.com\n\n";
+    world
+        .slapd
+        .modify(&format!("{twin}{}", disable(3)))
+        .unwrap();
+    eventually("a run", || operator.runs("staff") > runs).await;
+    settled(&operator).await;
+    assert_eq!(world.revoked(), 0);
+    let revocations = world
+        .requests()
+        .iter()
+        .filter(|one| one.ends_with("/revoke"))
+        .count();
+    assert_eq!(revocations, 0, "not for a moment");
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_leavers_than_the_limit_allows_are_left_to_a_run_which_holds_them() {
+    let world = World::with_signals("fast-lane-limit").await;
+    let operator = world.operator();
+    let runs = watched(&world, &operator).await;
+    let all: String = (0..8).map(disable).collect();
+    world.slapd.modify(&all).unwrap();
+    eventually("a run", || operator.runs("staff") > runs).await;
+    settled(&operator).await;
+    let status = world.get("staff").await.status.unwrap();
+    assert!(status.held_removals.is_some(), "{status:?}");
+    let revoked = world.revoked();
+    assert!(
+        revoked <= 2,
+        "a quarter of ten may leave in a day: {revoked}"
+    );
+    // While something is held, nobody is revoked by the fast lane.
+    let runs = operator.runs("staff");
+    world.slapd.modify(&disable(9)).unwrap();
+    eventually("another run", || operator.runs("staff") > runs).await;
+    settled(&operator).await;
+    assert_eq!(world.revoked(), revoked);
     operator.stop().await.unwrap();
 }
 

@@ -8,6 +8,7 @@ mod checks;
 mod content;
 mod hostile;
 mod incomplete;
+mod leaver;
 mod observed;
 mod presets;
 mod quirks;

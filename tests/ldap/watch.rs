@@ -3,7 +3,9 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use directory_sync::source::ldap::{LdapSettings, LdapSource};
+use directory_sync::api::spec::LdapDisabled;
+use directory_sync::directory::ExternalId;
+use directory_sync::source::ldap::{IdAttribute, LdapSettings, LdapSource};
 use directory_sync::source::{Hint, ReadProgress, Source, WatchEnd, WatchMethod, WatchObserver};
 use jiff::Timestamp;
 use simulators::lab::{Person, Slapd, SlapdOptions};
@@ -156,6 +158,38 @@ async fn every_change_of_what_is_read_is_noticed_and_no_other() {
         );
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_account_is_named_and_nothing_else_is() {
+    let slapd = start(directory());
+    let mut settings = settings(&slapd.url());
+    settings.users.id = IdAttribute::Attribute("uid".into());
+    settings.users.disabled = Some(LdapDisabled {
+        attribute: "employeeType".into(),
+        values: Some(vec!["left".into()]),
+    });
+    let told = watching(settings, later(), async |source, told| {
+        read(source).await;
+        for (uid, kind) in [("bob", "intern"), ("ann", "left")] {
+            let before = told.hints().len();
+            let change = replace(&format!("uid={uid},ou=people"), "employeeType", kind);
+            slapd.modify(&change).unwrap();
+            told.until("a hint", |told| told.hints().len() > before)
+                .await;
+        }
+        let bob = format!("dn: uid=bob,ou=people,{SUFFIX}\nchangetype: delete\n\n");
+        slapd.modify(&bob).unwrap();
+        told.until("another hint", |told| told.hints().len() > 2)
+            .await;
+    });
+    let named: Vec<_> = told
+        .await
+        .hints()
+        .into_iter()
+        .map(|hint| hint.leaver)
+        .collect();
+    assert_eq!(named, [None, Some(ExternalId::parse("ann").unwrap()), None]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,19 @@ use crate::{
 /// Stands where such a text was.
 pub(crate) const WITHHELD: &str = "(withheld)";
 
+impl User {
+    /// Whether no text of it holds a secret.
+    pub fn can_be_shown(&self, is_secret: impl Fn(&str) -> bool) -> bool {
+        let email = self.email.as_ref().ok().map(|email| email.as_str());
+        let evidence = self.evidence.as_deref();
+        let evidence = evidence
+            .into_iter()
+            .flat_map(|says| [&*says.value, &*says.entry]);
+        let mut texts = [self.id.as_str()].into_iter().chain(email).chain(evidence);
+        !texts.any(is_secret)
+    }
+}
+
 impl Complete<Directory> {
     /// The same directory without people and groups whose id or name holds a secret: they are among those
     /// that can't be identified. Of other texts that hold one, emails among them, nothing stays.

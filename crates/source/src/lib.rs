@@ -28,7 +28,7 @@ use directory_sync_directory::{self as directory, complete, problem, text};
 use directory_sync_http::{self as http, fault};
 
 use crate::complete::Complete;
-use crate::directory::{Directory, Lookup};
+use crate::directory::{Directory, ExternalId, Lookup};
 use crate::http::{AccountLimits, ApiError};
 
 pub use crate::directory::ReadProgress;
@@ -39,7 +39,7 @@ pub use environment::{
 };
 pub use kinds::{name, validate};
 pub use settings::{ConnectError, SourceSettings, Validate};
-pub use watch::{Hint, WatchEnd, WatchMethod, WatchObserver};
+pub use watch::{Hint, LeaverCheck, WatchEnd, WatchMethod, WatchObserver};
 
 pub use crate::fault::{FaultKind as SourceErrorKind, Step};
 
@@ -73,6 +73,21 @@ pub trait Source: Send + Sync {
     fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Lookup, SourceError>> {
         let _ = name;
         Box::pin(async { Ok(Lookup::Unsupported) })
+    }
+
+    /// Reads the entry of one person alone, by the id without a prefix, and tells whether they certainly left:
+    /// one entry has this id, it says that the account is disabled or deleted, and no other entry, within the
+    /// filters or not, has its address.
+    ///
+    /// # Errors
+    /// When the directory can't be asked.
+    fn check_leaver<'a>(
+        &'a self,
+        id: &'a ExternalId,
+    ) -> BoxFuture<'a, Result<LeaverCheck, SourceError>> {
+        let _ = id;
+        let why = "this kind of directory isn't asked for one person alone";
+        Box::pin(async { Ok(LeaverCheck::Uncertain(why.to_owned())) })
     }
 
     /// Notices changes between reads and tells `observer` of them, until the watch is lost: then somebody

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::SourceError;
+use crate::directory::{ExternalId, User};
 
 /// Who is told what a watch notices.
 pub trait WatchObserver: Send + Sync {
@@ -28,10 +29,32 @@ pub enum WatchMethod {
 }
 
 /// That something may have changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hint {
     /// When it changed, by the directory's own clock; `None` where the directory doesn't say.
     pub changed: Option<Timestamp>,
+    /// Who seems to have left by it, by the id without a prefix, where nothing else seems to have changed. It
+    /// is to be looked at ([`Source::check_leaver`](crate::Source::check_leaver)), and says nothing by itself.
+    pub leaver: Option<ExternalId>,
+}
+
+impl Hint {
+    /// That something may have changed at this time.
+    pub fn of(changed: Option<Timestamp>) -> Self {
+        Self {
+            changed,
+            leaver: None,
+        }
+    }
+}
+
+/// What the directory says of one person who seems to have left.
+#[derive(Debug)]
+pub enum LeaverCheck {
+    /// The entry, which says that the account is disabled or deleted. No other entry has its id or address.
+    Left(Box<User>),
+    /// Nothing for certain, and why: a whole read has to tell.
+    Uncertain(String),
 }
 
 /// Why a watch has ended.

@@ -16,6 +16,16 @@ pub enum Organization {
     WriteOnly,
 }
 
+/// What was read of it, if it can be.
+impl<'o> From<&'o Organization> for Option<&'o Content> {
+    fn from(organization: &'o Organization) -> Self {
+        match organization {
+            Organization::Read(content) => Some(content),
+            Organization::WriteOnly => None,
+        }
+    }
+}
+
 /// Everyone and every group in an organization.
 #[derive(Debug, Clone, Default)]
 pub struct Content {

@@ -1,6 +1,7 @@
 //! From what was read to what shall change: resolve, plan, guard, and what was seen to have happened.
 
 pub mod explain;
+pub mod fast_lane;
 mod fingerprint;
 pub mod guard;
 mod hash;

@@ -6,6 +6,7 @@
 mod approvals;
 mod elsewhere;
 mod explain;
+mod fast_lane;
 mod filters;
 mod former_ids;
 mod groups;

@@ -16,6 +16,7 @@ pub(crate) mod dn;
 pub(crate) mod entry;
 mod error;
 mod framing;
+mod leaver;
 mod look_up;
 mod preset;
 mod read;
@@ -32,8 +33,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::directory::Lookup;
-use crate::{ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd, WatchObserver};
+use crate::directory::{ExternalId, Lookup};
+use crate::{
+    LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd, WatchObserver,
+};
 
 use catch_panic::catch_library_panic;
 use connection::Connector;
@@ -104,6 +107,24 @@ impl Source for LdapSource {
             Ok(Lookup::Found(found))
         };
         look_up.boxed()
+    }
+
+    fn check_leaver<'a>(
+        &'a self,
+        id: &'a ExternalId,
+    ) -> BoxFuture<'a, Result<LeaverCheck, SourceError>> {
+        let check = async {
+            let checked = leaver::check(&self.connector, &self.settings, id);
+            let checked = catch_library_panic(checked).await;
+            checked
+                .unwrap_or_else(|| {
+                    Err(LdapFailure::Malformed {
+                        tried: format!("reading one person from {}", self.describe()),
+                    })
+                })
+                .map_err(SourceError::from)
+        };
+        check.boxed()
     }
 
     fn watch<'a>(

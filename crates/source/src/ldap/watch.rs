@@ -24,6 +24,7 @@ use super::read::{UserReader, group_search, user_search};
 use super::search::{Next, Search};
 use super::settings::LdapSettings;
 use crate::api::spec::LdapScope;
+use crate::directory::{AccountState, DirectoryBuilder, ExternalId};
 use crate::text::sanitize;
 use crate::{Hint, SourceError, WatchEnd, WatchMethod, WatchObserver};
 
@@ -120,7 +121,7 @@ impl Watch<'_> {
                 .saturating_add(SKEW)
                 .is_ok_and(|at| at >= self.since)
         }) {
-            self.observer.changed(Hint { changed });
+            self.observer.changed(Hint::of(changed));
         }
         match root.sends_changes {
             true => {
@@ -211,7 +212,7 @@ impl Watch<'_> {
                 if changes != context.changes {
                     context.changes = changes;
                     let changed = context.changed();
-                    self.observer.changed(Hint { changed });
+                    self.observer.changed(Hint::of(changed));
                 }
             }
         }
@@ -284,15 +285,28 @@ impl Watch<'_> {
         match Notice::of(message) {
             Notice::Refreshed => stream.is_refreshed = true,
             Notice::Other => {}
-            Notice::Moved(changed) => self.observer.changed(Hint { changed }),
+            Notice::Moved(changed) => self.observer.changed(Hint::of(changed)),
             Notice::Entry(entry, changed) => {
                 let matters = stream.attributes.is_empty()
                     || !self.digests.is_as_read(entry, &stream.attributes);
                 if matters {
-                    self.observer.changed(Hint { changed });
+                    let is_person = !stream.attributes.is_empty();
+                    let leaver = is_person.then(|| self.leaver(entry)).flatten();
+                    self.observer.changed(Hint { changed, leaver });
                 }
             }
         }
+    }
+}
+
+impl Watch<'_> {
+    /// Who has a disabled account by this entry.
+    fn leaver(&self, entry: Entry<'_>) -> Option<ExternalId> {
+        let mut builder = DirectoryBuilder::with_shareable_ids();
+        UserReader::new(self.settings).add(entry, &mut builder);
+        let read = builder.finish().into_inner();
+        let user = read.users.into_iter().next()?;
+        (user.state == AccountState::Disabled).then_some(user.id)
     }
 }
 

@@ -104,7 +104,10 @@ pub(super) async fn read(
             continue;
         }
         let key = builder.key(&user.id);
-        let changed = user.status_changed.as_deref().and_then(|time| time.parse().ok());
+        let changed = user
+            .status_changed
+            .as_deref()
+            .and_then(|time| time.parse().ok());
         let account = Account::new(state, "status", &user.status).changed(changed);
         builder.user(&[key], &user.id, email, account, login);
     }

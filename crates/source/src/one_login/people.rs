@@ -94,7 +94,10 @@ pub(super) fn keep(settings: &OneLoginSettings, user: User) -> Result<Option<Per
         account,
         name,
         group: user.group_id,
-        updated: user.updated_at.as_deref().and_then(|time| time.parse().ok()),
+        updated: user
+            .updated_at
+            .as_deref()
+            .and_then(|time| time.parse().ok()),
     }))
 }
 

@@ -24,7 +24,7 @@ pub(in crate::sync) use table::{INDENT, wrap, wrap_at};
 pub use table::{WIDTH, table};
 
 use crate::directory::ExternalId;
-use crate::organization::model::Organization;
+use crate::organization::model::Content;
 use crate::sync::fingerprint::FingerprintSet;
 use crate::sync::guard::{Digest, GuardedPlan};
 use crate::sync::ledger::Ledger;
@@ -136,11 +136,11 @@ impl History {
     }
 
     /// Writes down what is about to be sent. To be called before the ledger notes it, and kept before the
-    /// first change is made.
-    pub fn begin(
+    /// first change is made. `known` are the members and groups whom the records name.
+    pub fn begin<'o>(
         &mut self,
         guarded: &GuardedPlan,
-        organization: &Organization,
+        known: impl Into<Option<&'o Content>>,
         ledger: &Ledger,
         now: Timestamp,
     ) {
@@ -162,7 +162,7 @@ impl History {
             summary: None,
             approvals: Approvals::new(guarded, ledger),
         };
-        let names = Names::new(organization, plan);
+        let names = Names::new(known.into(), plan);
         let (mut invitations, mut added_left) = (0, ADDED_MAX);
         for (at, change) in plan.changes.iter().enumerate() {
             if matches!(change.kind(), Kind::Invite | Kind::Link) {
@@ -192,10 +192,10 @@ impl History {
 
     /// Writes down what came of everything that was begun. `interrupted` says why the run ended early.
     /// Each record that was sent is told in full, also where it isn't kept by name.
-    pub fn end(
+    pub fn end<'o>(
         &mut self,
         guarded: &GuardedPlan,
-        organization: &Organization,
+        known: impl Into<Option<&'o Content>>,
         outcomes: &Outcomes,
         interrupted: Option<&str>,
         tell: &mut dyn FnMut(&Record),
@@ -204,7 +204,7 @@ impl History {
             return;
         };
         let plan = &*guarded.approved;
-        let names = Names::new(organization, plan);
+        let names = Names::new(known.into(), plan);
         let mut added_left = ADDED_MAX;
         let began = current.records.first().or(current.summary.as_ref());
         let Some(began) = began.map(|record| record.time) else {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::Person;
 use crate::directory::ExternalId;
-use crate::organization::model::{Member, MemberStatus, Organization};
+use crate::organization::model::{Content, Member, MemberStatus};
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
 
 /// The organization's members by their ids, and those whom a plan invites.
@@ -19,7 +19,7 @@ pub(super) struct Names<'a> {
 
 impl<'a> Names<'a> {
     /// Looked up only where a plan changes who is in groups, or revokes somebody.
-    pub fn new(organization: &'a Organization, plan: &'a Plan) -> Self {
+    pub fn new(content: Option<&'a Content>, plan: &'a Plan) -> Self {
         let changes = plan.changes.iter();
         let names_members = |change: &Change| {
             matches!(
@@ -40,7 +40,7 @@ impl<'a> Names<'a> {
         names.coming = people
             .map(|change| (change.external_id(), change))
             .collect();
-        if let Organization::Read(content) = organization {
+        if let Some(content) = content {
             for member in &content.members {
                 if let Some(id) = &member.external_id {
                     names.members.insert(id, member);

@@ -57,6 +57,8 @@ pub enum RunTrigger {
     Command,
     /// A person takes back what an earlier run did.
     Undo,
+    /// Not a run: somebody certainly left, and was revoked at once.
+    FastLane,
 }
 
 impl RunTrigger {
@@ -72,6 +74,7 @@ impl RunTrigger {
             Self::Signaled => "the directory changed",
             Self::Command => "command line",
             Self::Undo => "undo",
+            Self::FastLane => "fast lane",
         }
     }
 }

@@ -72,8 +72,8 @@ pub(super) struct Expected {
 impl Ledger {
     /// Compares the members that a plan was made for with what was seen and done before.
     pub(crate) fn notice(&mut self, plan: &Plan) {
-        if plan.revoked.is_none() {
-            // Nobody can look into this organization.
+        if plan.revoked.is_none() || plan.is_partial {
+            // Nobody can look into this organization, or has.
             return;
         }
         self.had_members |= plan.counts.managed_members > 0;

@@ -555,6 +555,11 @@ impl Ledger {
         self.latest < self.careful_until
     }
 
+    /// Whether a first sync, or what was approved, isn't finished.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.is_first_sync() || !self.in_progress().is_empty()
+    }
+
     /// Whether that is because the organization had managed members before its first record.
     pub fn is_adopted(&self) -> bool {
         self.adopted && self.is_careful()

@@ -357,6 +357,9 @@ impl Ledger {
     /// Whoever is active and stays revoked is to be removed, if ever, that long after they are disabled
     /// or gone again.
     pub(crate) fn keep_revoked(&mut self, plan: &Plan) {
+        if plan.is_partial {
+            return;
+        }
         self.keep_disabled(plan);
         self.note_attribute(plan);
         let Some(revoked) = &plan.revoked else { return };

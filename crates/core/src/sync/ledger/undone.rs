@@ -244,6 +244,7 @@ impl Ledger {
         if (self.undone.is_empty() && !self.everything_undone)
             || plan.undoes.is_some()
             || plan.is_write_only()
+            || plan.is_partial
         {
             return;
         }

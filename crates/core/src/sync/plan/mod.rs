@@ -90,6 +90,9 @@ pub struct Plan {
     pub collections: HashMap<Uuid, Vec<CollectionAccess>>,
     /// What it takes back of an earlier run; `None` of a plan that follows the directory.
     pub undoes: Option<Undoes>,
+    /// It is about the people alone whom it changes: of all others nothing was read, so that nothing is
+    /// learned of them.
+    pub(crate) is_partial: bool,
 }
 
 /// What a plan has that takes back an earlier run.

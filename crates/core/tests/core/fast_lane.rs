@@ -1,0 +1,319 @@
+//! Revocations ahead of a run: of whom, and of whom not.
+
+use std::time::Duration;
+
+use directory_sync_core::directory::User;
+use directory_sync_core::organization::model::{Member, MemberStatus, Organization};
+use directory_sync_core::sync::fast_lane::{self, Baseline, Doubt, Leaver};
+use directory_sync_core::sync::guard::GuardedPlan;
+use directory_sync_core::sync::memberships::FailedChanges;
+use directory_sync_core::sync::plan::Kind;
+use directory_sync_core::sync::policy::{Limit, OffboardingAction, Policy};
+use directory_sync_core::sync::resolve::resolve;
+use directory_sync_core_testing::*;
+use jiff::Timestamp;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn noon() -> Timestamp {
+    "2026-05-04T12:00:00Z".parse().unwrap()
+}
+
+/// Twenty people, `p0` to `p19`.
+fn company() -> TestDirectory {
+    (0..20).fold(directory(), |directory, n| {
+        directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    })
+}
+
+fn members() -> ModelOrganization {
+    let owner = organization().owner("root@example.com");
+    (0..20).fold(owner, |organization, n| {
+        organization.member(&format!("p{n}"), &format!("p{n}@example.com"))
+    })
+}
+
+/// Both sides after whole runs that left nothing open.
+struct World {
+    run: Run,
+    policy: Policy,
+    directory: TestDirectory,
+    organization: ModelOrganization,
+}
+
+impl World {
+    fn new(directory: TestDirectory, organization: ModelOrganization) -> Self {
+        let run = Run {
+            now: noon(),
+            ..Run::default()
+        };
+        let mut world = Self {
+            run,
+            policy: policy(),
+            directory,
+            organization,
+        };
+        world.sync();
+        // A day after it is known what was taken away.
+        world.run.now += DAY * 2;
+        world.sync();
+        world
+    }
+
+    fn sync(&mut self) -> GuardedPlan {
+        self.run.ledger.adopt(0, self.run.now);
+        self.run
+            .sync(&self.directory, &mut self.organization, &self.policy)
+    }
+
+    /// What the last whole run leaves to the fast lane.
+    fn baseline(&mut self) -> Option<Baseline> {
+        let guarded = self.sync();
+        let roster = resolve(self.directory.read(), &self.policy).unwrap();
+        match self.organization.read() {
+            Organization::Read(content) => Baseline::of(&roster, &content, &self.policy, &guarded),
+            Organization::WriteOnly => None,
+        }
+    }
+
+    fn plan(&self, baseline: &Baseline, leavers: &[Leaver]) -> Result<GuardedPlan, Doubt> {
+        let (run, policy) = (&self.run, &self.policy);
+        fast_lane::plan(baseline, leavers, policy, &run.ledger, run.now)
+    }
+
+    fn revoke(&mut self, guarded: &GuardedPlan) {
+        self.run.ledger.before(guarded, self.run.now);
+        self.organization.apply(&guarded.approved);
+        self.run.ledger.after(guarded, &FailedChanges::default());
+    }
+
+    fn member(&self, id: &str) -> Member {
+        let mut members = self.organization.content.members.iter();
+        let found = members.find(|one| one.external_id.as_ref().is_some_and(|e| e.as_str() == id));
+        found.unwrap().clone()
+    }
+
+    /// Somebody whose entry says now that the account is disabled.
+    fn leaver(&self, id: &str) -> Leaver {
+        let user = user(&directory().disabled(id, &format!("{id}@example.com")));
+        let member = self.member(id);
+        Leaver { user, member }
+    }
+}
+
+fn user(directory: &TestDirectory) -> User {
+    directory.read().into_inner().users.remove(0)
+}
+
+fn revoked(guarded: &GuardedPlan) -> Vec<String> {
+    let changes = guarded.approved.changes.iter();
+    let changes = changes.inspect(|change| assert_eq!(change.kind(), Kind::Revoke));
+    changes
+        .map(|change| change.external_id().to_string())
+        .collect()
+}
+
+#[test]
+fn somebody_who_is_disabled_is_revoked_and_the_next_run_finds_nothing_to_do() {
+    let mut world = World::new(company(), members());
+    let baseline = world.baseline().unwrap();
+    let guarded = world.plan(&baseline, &[world.leaver("p3")]).unwrap();
+    assert_eq!(revoked(&guarded), ["p3"]);
+    world.revoke(&guarded);
+    assert_eq!(world.member("p3").status, MemberStatus::Revoked);
+    assert!(world.run.ledger.has_revoked(&id("p3")));
+
+    let disabled = (0..20).filter(|n| *n != 3).fold(directory(), |d, n| {
+        d.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    world.directory = disabled.disabled("p3", "p3@example.com");
+    let next = world.sync();
+    assert!(next.approved.changes.is_empty() && next.held.is_none());
+    // Enabled again: whom the fast lane revoked, a run restores.
+    world.directory = company();
+    world.run.now += Duration::from_secs(900);
+    let next = world.sync();
+    assert_eq!(next.approved.changes[0].kind(), Kind::Restore);
+    assert!(next.held.is_none());
+}
+
+#[test]
+fn what_the_record_knows_of_others_stays() {
+    let mut world = World::new(company(), members());
+    world.directory = directory();
+    world.directory = (2..20).fold(world.directory, |d, n| {
+        d.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    world.directory = world
+        .directory
+        .disabled("p0", "p0@example.com")
+        .disabled("p1", "p1@example.com");
+    world.sync();
+    let ours = world.run.ledger.revoked();
+    assert_eq!(ours, 2);
+    let baseline = world.baseline().unwrap();
+    let guarded = world.plan(&baseline, &[world.leaver("p7")]).unwrap();
+    world.revoke(&guarded);
+    assert_eq!(world.run.ledger.revoked(), 3);
+    assert!(world.run.ledger.has_revoked(&id("p0")));
+}
+
+#[test]
+fn limits_hold_as_in_a_run_however_many_steps_it_takes() {
+    let mut world = World::new(company(), members());
+    world.policy.offboarding.disabled_limit = Limit::Percent(25.0);
+    let mut baseline = world.baseline().unwrap();
+    let all: Vec<_> = (0..20).map(|n| format!("p{n}")).collect();
+    let leavers: Vec<_> = all.iter().map(|id| world.leaver(id)).collect();
+    assert_eq!(world.plan(&baseline, &leavers).unwrap_err(), Doubt::Held);
+    let mut gone = 0;
+    for id in &all {
+        match world.plan(&baseline, &[world.leaver(id)]) {
+            Ok(guarded) => {
+                world.revoke(&guarded);
+                baseline = baseline.without(&guarded);
+                gone += 1;
+            }
+            Err(doubt) => assert_eq!(doubt, Doubt::Held),
+        }
+    }
+    // What a whole run would let go of at once, and no more.
+    let mut whole = World::new(company(), members());
+    whole.directory = (0..20).fold(directory(), |d, n| {
+        let (id, email) = (format!("p{n}"), format!("p{n}@example.com"));
+        match n < gone {
+            true => d.disabled(&id, &email),
+            false => d.person(&id, &email),
+        }
+    });
+    assert!(whole.sync().held.is_none(), "{gone} by one run");
+    let id = format!("p{gone}");
+    let mut whole = World::new(company(), members());
+    whole.directory = (0..20).fold(directory(), |d, n| {
+        let (other, email) = (format!("p{n}"), format!("p{n}@example.com"));
+        match n <= gone {
+            true => d.disabled(&other, &email),
+            false => d.person(&other, &email),
+        }
+    });
+    assert!(whole.sync().held.is_some(), "{id}, too, by one run");
+}
+
+#[test]
+fn whatever_is_in_doubt_is_left_to_a_whole_run() {
+    let mut world = World::new(company(), members());
+    let baseline = world.baseline().unwrap();
+    let leaver = world.leaver("p3");
+    let doubt = |leaver: &Leaver| {
+        world
+            .plan(&baseline, std::slice::from_ref(leaver))
+            .unwrap_err()
+    };
+
+    let with = |change: &dyn Fn(&mut Leaver)| {
+        let mut leaver = leaver.clone();
+        change(&mut leaver);
+        leaver
+    };
+    let other = world.member("p4");
+    assert_eq!(
+        doubt(&with(&|one| one.member = other.clone())),
+        Doubt::OtherMember
+    );
+    let renamed = user(&directory().disabled("p3", "other@example.com"));
+    assert_eq!(
+        doubt(&with(&|one| one.user = renamed.clone())),
+        Doubt::OtherEmail
+    );
+    let without = user(&directory().disabled("p3", ""));
+    assert_eq!(
+        doubt(&with(&|one| one.user = without.clone())),
+        Doubt::OtherEmail
+    );
+    let owner = organization().linked_owner("p3", "p3@example.com");
+    let owner = owner.content.members[0].role;
+    assert_eq!(
+        doubt(&with(&|one| one.member.role = owner)),
+        Doubt::OtherMember
+    );
+    let unknown = MemberStatus::Other(9);
+    assert_eq!(
+        doubt(&with(&|one| one.member.status = unknown)),
+        Doubt::OtherMember
+    );
+    let unlinked = with(&|one| one.member.external_id = None);
+    assert_eq!(doubt(&unlinked), Doubt::OtherMember);
+    // Active, or revoked by somebody else meanwhile: nothing to do.
+    let active = user(&directory().person("p3", "p3@example.com"));
+    for nothing in [
+        with(&|one| one.user = active.clone()),
+        with(&|one| one.member.status = MemberStatus::Revoked),
+    ] {
+        let guarded = world.plan(&baseline, &[nothing]).unwrap();
+        assert!(guarded.approved.changes.is_empty());
+    }
+
+    let mut policy = world.policy.clone();
+    policy.offboarding.disabled = OffboardingAction::Remove;
+    let (ledger, now) = (&world.run.ledger, world.run.now);
+    let leavers = [leaver.clone()];
+    let planned = fast_lane::plan(&baseline, &leavers, &policy, ledger, now);
+    assert_eq!(planned.unwrap_err(), Doubt::OtherPolicy);
+    world.policy = policy;
+    let removing = world.baseline().unwrap();
+    assert_eq!(
+        world.plan(&removing, &leavers).unwrap_err(),
+        Doubt::OtherAction
+    );
+    world.policy.offboarding.disabled = OffboardingAction::Revoke;
+
+    // The record isn't the one that was written last.
+    let ledger = &world.run.ledger;
+    let lost = ledger.clone().doubted(now);
+    let planned = fast_lane::plan(&baseline, &leavers, &world.policy, &lost, now);
+    assert_eq!(planned.unwrap_err(), Doubt::Record);
+}
+
+#[test]
+fn nobody_is_known_for_certain_who_may_be_somebody_else() {
+    let known = |directory: TestDirectory, organization: ModelOrganization| {
+        let mut world = World::new(directory, organization);
+        world.baseline().and_then(|one| one.member(&id("p3")))
+    };
+    assert!(known(company(), members()).is_some());
+    // Another entry with the address, of whatever state, within the filters or not.
+    for twin in [
+        company().person("new", "p3@example.com"),
+        company().disabled("old", "P3@example.com"),
+        company().deleted("old", "p3@example.com"),
+    ] {
+        assert_eq!(known(twin, members()), None);
+    }
+    // An entry that can't be identified may be anybody's.
+    assert_eq!(
+        known(company().unidentified("dn=x", "x@example.com"), members()),
+        None
+    );
+    // Two members with one id, or one address.
+    assert_eq!(
+        known(company(), members().member("p3", "again@example.com")),
+        None
+    );
+    assert_eq!(
+        known(company(), members().member("x", "p3@example.com")),
+        None
+    );
+    // The account has another address than the entry.
+    let renamed = (0..20).filter(|n| *n != 3).fold(directory(), |d, n| {
+        d.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    assert_eq!(
+        known(renamed.person("p3", "ann@example.com"), members()),
+        None
+    );
+    // A directory that names nobody.
+    assert_eq!(
+        known(directory().disabled("p3", "p3@example.com"), members()),
+        None
+    );
+}
