@@ -82,6 +82,16 @@ pub fn validate(checks: &mut Checks, spec: &OrganizationSpec) -> Option<Validate
     let server = address("spec.organization.serverUrl", &spec.server_url);
     let identity = address("spec.organization.identityUrl", &spec.identity_url);
     let api = address("spec.organization.apiUrl", &spec.api_url);
+    if let Some(url) = &server {
+        let path = url.path().trim_end_matches('/');
+        if path.ends_with("/api") || path.ends_with("/identity") {
+            checks.refuse(
+                "spec.organization.serverUrl",
+                "is the address of the whole server: leave out /api and /identity at its end",
+            );
+            return None;
+        }
+    }
     let region = match (spec.region, server, identity, api) {
         (Some(RegionSpec::EU), ..) => Region::Eu,
         (Some(RegionSpec::US), ..) => Region::Us,

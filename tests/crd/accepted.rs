@@ -80,8 +80,42 @@ fn every_example_can_be_followed_and_says_nothing_that_the_operator_does_not_rea
     }
 }
 
+/// What the rule refuses at admission must be what the operator can't follow, and no more.
+#[tokio::test]
+async fn every_schedule_that_the_operator_follows_is_accepted() {
+    let cluster = Cluster::with_the_definition().await;
+    for (number, schedule) in [
+        "*/30 8-18 * * 1-5",
+        "0 0 1 1 0",
+        "59 23 31 12 7",
+        "00 04 01 01 *",
+        "0,15,30,45 * * * *",
+        "0-10/2,40 0-23/4 1-15,20-31/3 1-6 mon-FRI",
+        "5/15 * * JAN,jul *",
+        "0 6 L * *",
+        "0 6 15W * *",
+        "0 6 * * 5L",
+        "0 6 * * 5#3",
+        " 0  6  *  *  Sun ",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut manifest = design_example();
+        manifest["metadata"]["name"] = format!("schedule-{number}").into();
+        manifest["spec"].as_object_mut().unwrap().remove("interval");
+        manifest["spec"]["schedule"] = schedule.into();
+        manifest["spec"]["timeZone"] = "America/Argentina/Buenos_Aires".into();
+        let typed: DirectorySync = serde_json::from_value(manifest.clone()).unwrap();
+        ValidatedSpec::from_spec(&typed.spec).unwrap_or_else(|error| panic!("{schedule}: {error}"));
+        if let Err(refusal) = cluster.apply(manifest).await {
+            panic!("{schedule}: {refusal:?}");
+        }
+    }
+}
+
 /// All DirectorySyncs below `examples`, with their files.
-fn examples() -> Vec<(String, Value)> {
+pub fn examples() -> Vec<(String, Value)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let mut files = vec![];
     find_manifests(&folder, &mut files);

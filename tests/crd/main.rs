@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod accepted;
+mod published;
 mod refused;
 
 use std::sync::OnceLock;

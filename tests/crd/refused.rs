@@ -97,7 +97,23 @@ refused! {
     Both an_interval_without_a_unit: "interval: '15'",
         at "spec.interval", "write a time of at least 1m in hours, minutes and seconds: 90s, 15m, 1h30m";
     Both a_schedule_of_four_fields: "{interval: null, schedule: '0 * * *'}",
-        at "spec.schedule", "write five fields (minute, hour, day of month, month, day of week): */30 8-18 * * 1-5";
+        at "spec.schedule", "write five fields (minute 0-59, hour 0-23, day of month 1-31, month 1-12, day of week 0-7): */30 8-18 * * 1-5";
+    Both a_minute_that_no_clock_has: "{interval: null, schedule: '61 * * * *'}",
+        at "spec.schedule", "write five fields (minute 0-59,";
+    Both an_hour_that_no_clock_has: "{interval: null, schedule: '0 24 * * *'}",
+        at "spec.schedule", "write five fields (minute 0-59,";
+    Both an_hour_in_a_range_that_no_clock_has: "{interval: null, schedule: '0 8-25 * * *'}",
+        at "spec.schedule", "write five fields (minute 0-59,";
+    Both a_day_that_no_month_has: "{interval: null, schedule: '0 0 32 * *'}",
+        at "spec.schedule", "write five fields (minute 0-59,";
+    Both a_thirteenth_month: "{interval: null, schedule: '0 0 1 13 *'}",
+        at "spec.schedule", "write five fields (minute 0-59,";
+    Both an_eighth_day_of_the_week: "{interval: null, schedule: '0 0 * * 1,8'}",
+        at "spec.schedule", "write five fields (minute 0-59,";
+    Both a_step_of_nothing: "{interval: null, schedule: '*/0 * * * *'}",
+        at "spec.schedule", "write five fields (minute 0-59,";
+    Both a_time_zone_that_nobody_knows: "{interval: null, schedule: '0 * * * *', timeZone: Europe/Atlantis}",
+        at "spec.timeZone", "write the IANA name of a time zone: Europe/Berlin, America/New_York, UTC";
     Both a_time_zone_that_cannot_be_one: "{interval: null, schedule: '0 * * * *', timeZone: 'CET, roughly'}",
         at "spec.timeZone", "write the IANA name of a time zone: Europe/Berlin, America/New_York, UTC";
     Both a_drift_check_under_ten_minutes: "driftCheckInterval: 5m",
@@ -128,6 +144,10 @@ refused! {
     Both an_api_and_identity_service_without_encryption:
         "organization: {region: null, apiUrl: 'http://api.example.com', identityUrl: 'https://id.example.com'}",
         at "spec.organization", "apiUrl would send credentials unencrypted: write https://, or accept it with allowPlaintext: true";
+    Both the_address_of_a_servers_api: "organization: {region: null, serverUrl: 'https://vault.example.com/api'}",
+        at "spec.organization", "serverUrl is the address of the whole server: leave out /api and /identity at its end";
+    Both the_address_of_a_servers_identity_service: "organization: {region: null, serverUrl: 'https://vault.example.com/identity/'}",
+        at "spec.organization", "serverUrl is the address of the whole server: leave out /api and /identity at its end";
     Both credentials_without_a_name: "organization: {credentialsSecretRef: {name: null}}",
         at "spec.organization.credentialsSecretRef.name", "Required value";
     Both a_prefix_with_a_space: "organization: {externalIdPrefix: 'berlin '}",
@@ -219,6 +239,12 @@ refused! {
         at "spec.source.ldap", "write exactly one of url (one server) and urls (several, tried in order)";
     Both an_ldap_directory_with_url_and_urls: "source: {ldap: {urls: ['ldaps://other.example.com']}}",
         at "spec.source.ldap", "write exactly one of url (one server) and urls (several, tried in order)";
+    Both a_base_that_is_a_domain: "source: {ldap: {baseDn: example.com}}",
+        at "spec.source.ldap.baseDn", "write a distinguished name: dc=example,dc=com";
+    Both a_base_of_people_that_is_a_path: "source: {ldap: {users: {baseDn: 'example.com/people'}}}",
+        at "spec.source.ldap.users.baseDn", "write a distinguished name: dc=example,dc=com";
+    Both a_base_of_groups_that_is_a_word: "source: {ldap: {groups: {baseDn: groups}}}",
+        at "spec.source.ldap.groups.baseDn", "write a distinguished name: dc=example,dc=com";
     Both an_ldap_address_of_another_scheme: "source: {ldap: {url: 'https://ldap.example.com'}}",
         at "spec.source.ldap.url", "write ldaps://host, ldaps://host:port, ldap://host or ldap://host:port";
     Both an_ldap_address_with_a_path: "source: {ldap: {url: null, urls: ['ldaps://ldap.example.com/dc=example']}}",
@@ -258,6 +284,14 @@ refused! {
         at "spec.source.activeDirectory.domain", "write the domain's DNS name: corp.example.com";
     Both a_controller_with_a_scheme: "source: {ldap: null, activeDirectory: {controllers: ['ldaps://dc1.corp.example.com'], bindSecretRef: {name: ad}}}",
         at "spec.source.activeDirectory.controllers", "write host names with an optional port, without a scheme: dc1.corp.example.com";
+    Both a_group_of_active_directory_by_name: "source: {ldap: null, activeDirectory: {domain: corp.example.com, bindSecretRef: {name: ad}, users: {memberOf: [Bitwarden]}}}",
+        at "spec.source.activeDirectory.users.memberOf", "write groups by their distinguished names, not by name: CN=Bitwarden,OU=Groups,DC=corp,DC=example,DC=com";
+    Both a_group_of_active_directory_by_its_logon_name: "source: {ldap: null, activeDirectory: {domain: corp.example.com, bindSecretRef: {name: ad}, groups: {dns: ['CORP\\Bitwarden']}}}",
+        at "spec.source.activeDirectory.groups.dns", "write groups by their distinguished names, not by name: CN=Bitwarden,OU=Groups,DC=corp,DC=example,DC=com";
+    Both a_base_of_active_directory_by_path: "source: {ldap: null, activeDirectory: {domain: corp.example.com, bindSecretRef: {name: ad}, users: {searchBases: ['corp.example.com/Staff']}}}",
+        at "spec.source.activeDirectory.users.searchBases", "write distinguished names: OU=Staff,DC=corp,DC=example,DC=com";
+    Both a_base_of_a_domain_that_is_its_name: "source: {ldap: null, activeDirectory: {domain: corp.example.com, baseDn: corp.example.com, bindSecretRef: {name: ad}}}",
+        at "spec.source.activeDirectory.baseDn", "write a distinguished name: dc=example,dc=com";
     Both a_suffix_that_is_not_asked_for: "source: {ldap: null, activeDirectory: {domain: corp.example.com, bindSecretRef: {name: ad}, users: {emailSuffix: '@example.com'}}}",
         at "spec.source.activeDirectory.users", "email: PrefixAndSuffix (or MailOrPrefixAndSuffix) goes with emailSuffix (@example.com): write both, or neither";
     Both an_attribute_in_place_of_mail_that_is_not_read: "source: {ldap: null, activeDirectory: {domain: corp.example.com, bindSecretRef: {name: ad}, users: {email: ProxyAddresses, emailAttribute: extensionAttribute1}}}",

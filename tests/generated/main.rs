@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod pages;
+mod metrics;
 mod reference;
 mod safety;
 mod troubleshooting;
@@ -30,9 +30,56 @@ fn the_reference_describes_every_field_and_reason_as_the_code_does() {
 #[test]
 fn the_page_on_troubleshooting_says_of_each_word_what_the_code_does() {
     let page = troubleshooting::PAGE;
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
-    let there = std::fs::read_to_string(file).unwrap();
+    let there = read(page);
     same(page, &troubleshooting::refreshed(&there));
+}
+
+#[test]
+fn the_page_on_metrics_has_each_with_its_labels() {
+    let there = read(metrics::PAGE);
+    let wanted = reference::replaced(&there, "metrics", &metrics::table());
+    same(metrics::PAGE, &wanted);
+}
+
+/// `tests/cli/help` and `tests/plugin/help` are what the programs print.
+#[test]
+fn the_page_on_commands_has_the_help_of_each() {
+    let page = "docs/reference/commands.md";
+    let mut sections = String::new();
+    for (program, folder) in [
+        ("directory-sync", "cli"),
+        ("kubectl directorysync", "plugin"),
+    ] {
+        let folder = format!("tests/{folder}/help");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&folder);
+        let mut files: Vec<String> = std::fs::read_dir(path)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let is_program =
+            |file: &String| file.replace('-', " ") == format!("{}.txt", program.replace('-', " "));
+        files.sort_by_key(|file| (!is_program(file), file.clone()));
+        assert!(is_program(&files[0]), "{files:?}");
+        for file in files {
+            let name = match is_program(&file) {
+                true => program.to_owned(),
+                false => format!("{program} {}", file.trim_end_matches(".txt")),
+            };
+            let text = read(&format!("{folder}/{file}"));
+            sections.push_str(&format!(
+                "## {name}\n\n```text\n{}\n```\n\n",
+                text.trim_end()
+            ));
+        }
+    }
+    same(
+        page,
+        &reference::replaced(&read(page), "commands", &sections),
+    );
+}
+
+fn read(page: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap()
 }
 
 fn same(path: &str, wanted: &str) {

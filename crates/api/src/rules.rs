@@ -103,6 +103,64 @@ pub(super) fn ldap_urls() -> Rule {
     )
 }
 
+/// The begin of a distinguished name (RFC 4514): an attribute and what it holds.
+const DISTINGUISHED_NAME: &str = "^ *([A-Za-z][A-Za-z0-9-]*|[0-9]+([.][0-9]+)*) *= *[^ ]";
+
+/// A distinguished name in `self`.
+pub(super) fn distinguished_name() -> Rule {
+    Rule::new(format!("self.matches('{DISTINGUISHED_NAME}')"))
+        .message("write a distinguished name: dc=example,dc=com")
+}
+
+/// Distinguished names in `self`, a list.
+pub(super) fn distinguished_names(message: &str) -> Rule {
+    Rule::new(format!(
+        "self.all(name, name.matches('{DISTINGUISHED_NAME}'))"
+    ))
+    .message(message)
+}
+
+/// A cron expression of five fields, each within its bounds.
+pub(super) fn cron() -> Rule {
+    let field = |value: &str, alone: &str| {
+        let one = format!("([*?]|{value}(-{value})?{alone})(/0*[1-9][0-9]?)?");
+        format!("{one}(,{one})*")
+    };
+    let fields = [
+        field("0*[1-5]?[0-9]", ""),
+        field("0*(1?[0-9]|2[0-3])", ""),
+        field("0*([1-9]|[12][0-9]|3[01])", "[Ww]?|[Ll]"),
+        field("(0*([1-9]|1[0-2])|[A-Za-z]{3})", ""),
+        field("(0*[0-7]|[A-Za-z]{3})", "([Ll]|#[1-5])?|[Ll]"),
+    ];
+    Rule::new(format!("self.matches('^ *{} *$')", fields.join(" +"))).message(
+        "write five fields (minute 0-59, hour 0-23, day of month 1-31, month 1-12, day of week 0-7): \
+         */30 8-18 * * 1-5",
+    )
+}
+
+/// A time zone that the API server knows by its name.
+pub(super) fn time_zone() -> Rule {
+    Rule::new("timestamp('2026-01-01T00:00:00Z').getFullYear(self) > 0").message(TIME_ZONE)
+}
+
+/// What to write for a time zone.
+pub(super) const TIME_ZONE: &str =
+    "write the IANA name of a time zone: Europe/Berlin, America/New_York, UTC";
+
+/// The address of a server in `field` isn't that of a part of it.
+pub(super) fn whole_server(field: &str) -> Rule {
+    Rule::new(format!(
+        "!has(self.{field}) || !self.{field}.matches('/(api|identity)/*$')"
+    ))
+    .message(
+        format!(
+            "{field} is the address of the whole server: leave out /api and /identity at its end"
+        )
+        .as_str(),
+    )
+}
+
 /// What follows a name to make an email of it.
 pub(super) fn email_suffix() -> Rule {
     Rule::new("self.matches('^@[^@ ]+$')")

@@ -46,6 +46,7 @@ pub struct ActiveDirectorySource {
     pub bind_secret_ref: UsernamePasswordRef,
 
     /// Where to search. Default: the domain's root, as its controller tells it.
+    #[x_kube(validation = rules::distinguished_name())]
     #[schemars(length(min = 1, max = 1024))]
     pub base_dn: Option<String>,
 
@@ -100,6 +101,7 @@ pub struct UsernamePasswordRef {
 )]
 pub struct ActiveDirectoryUsers {
     /// Only people below these DNs (usually OUs). Default: everyone below `baseDn`.
+    #[x_kube(validation = rules::distinguished_names("write distinguished names: OU=Staff,DC=corp,DC=example,DC=com"))]
     #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 1024)))]
     pub search_bases: Option<Vec<String>>,
 
@@ -110,6 +112,7 @@ pub struct ActiveDirectoryUsers {
 
     /// Only members, direct or nested, of these groups, by DN. People whose primary group one of
     /// them is count with `groups.includePrimary` only. Default: no such limit.
+    #[x_kube(validation = rules::distinguished_names("write groups by their distinguished names, not by name: CN=Bitwarden,OU=Groups,DC=corp,DC=example,DC=com"))]
     #[schemars(length(min = 1, max = 100), inner(length(min = 1, max = 1024)))]
     pub member_of: Option<Vec<String>>,
 
@@ -159,6 +162,7 @@ pub enum ActiveDirectoryEmail {
 #[serde(rename_all = "camelCase")]
 pub struct ActiveDirectoryGroups {
     /// Only groups below these DNs (usually OUs). Default: every group below `baseDn`.
+    #[x_kube(validation = rules::distinguished_names("write distinguished names: OU=Staff,DC=corp,DC=example,DC=com"))]
     #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 1024)))]
     pub search_bases: Option<Vec<String>>,
 
@@ -168,6 +172,7 @@ pub struct ActiveDirectoryGroups {
     pub filter: Option<String>,
 
     /// Only these groups, by DN. Default: no such limit.
+    #[x_kube(validation = rules::distinguished_names("write groups by their distinguished names, not by name: CN=Bitwarden,OU=Groups,DC=corp,DC=example,DC=com"))]
     #[schemars(length(min = 1, max = 500), inner(length(min = 1, max = 1024)))]
     pub dns: Option<Vec<String>>,
 

@@ -59,6 +59,7 @@ pub struct LdapSource {
     pub sasl_external: Option<bool>,
 
     /// Where to search, for example `dc=example,dc=com`.
+    #[x_kube(validation = rules::distinguished_name())]
     #[schemars(length(min = 1, max = 1024))]
     pub base_dn: String,
 
@@ -142,6 +143,7 @@ pub struct BindSecretRef {
 )]
 pub struct LdapUsers {
     /// Where to search for people. Default: `baseDn` of the source.
+    #[x_kube(validation = rules::distinguished_name())]
     #[schemars(length(min = 1, max = 1024))]
     pub base_dn: Option<String>,
 
@@ -228,6 +230,7 @@ pub struct LdapDisabled {
 )]
 pub struct LdapGroups {
     /// Where to search for groups. Default: `baseDn` of the source.
+    #[x_kube(validation = rules::distinguished_name())]
     #[schemars(length(min = 1, max = 1024))]
     pub base_dn: Option<String>,
 

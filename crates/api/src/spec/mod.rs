@@ -148,12 +148,15 @@ pub struct DirectorySyncSpec {
 
     /// When to run, as a cron expression of five fields (minute, hour, day of month, month, day of
     /// week), for example `*/30 8-18 * * 1-5`. Instead of `interval`.
-    #[x_kube(validation = Rule::new("self.matches('^ *([^ ]+ +){4}[^ ]+ *$')").message("write five fields (minute, hour, day of month, month, day of week): */30 8-18 * * 1-5"))]
+    #[x_kube(validation = rules::cron())]
     #[schemars(length(max = 200))]
     pub schedule: Option<String>,
 
     /// The time zone of `schedule`, by its IANA name, for example `Europe/Berlin`. Default: `UTC`.
-    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$')").message("write the IANA name of a time zone: Europe/Berlin, America/New_York, UTC"))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$')").message(rules::TIME_ZONE),
+        validation = rules::time_zone(),
+    )]
     #[schemars(length(max = 64))]
     pub time_zone: Option<String>,
 

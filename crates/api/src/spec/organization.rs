@@ -25,6 +25,7 @@ use super::{ClientCredentialsRef, TlsSpec};
     validation = rules::web_address("serverUrl"),
     validation = rules::web_address("identityUrl"),
     validation = rules::web_address("apiUrl"),
+    validation = rules::whole_server("serverUrl"),
     validation = rules::encrypted_unless_allowed("serverUrl"),
     validation = rules::encrypted_unless_allowed("identityUrl"),
     validation = rules::encrypted_unless_allowed("apiUrl"),

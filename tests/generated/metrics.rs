@@ -1,0 +1,84 @@
+//! docs/reference/metrics.md: the metrics as an operator exposes them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use directory_sync::telemetry::{
+    ConditionStatus, Metrics, Object, RequestOutcome, RequestSide, RunResult, SizeOf,
+};
+
+pub const PAGE: &str = "docs/reference/metrics.md";
+
+/// What an operator tells about one resource.
+fn exposition() -> String {
+    let (metrics, staff) = (Metrics::new(), Object::new("identity", "staff"));
+    let second = Duration::from_secs(1);
+    metrics.run_finished(&staff, RunResult::Succeeded, second, [("Read", second)]);
+    let answered = RequestOutcome::Answered(200);
+    let endpoint = "GET /public/groups";
+    metrics.request(
+        Some(&staff),
+        RequestSide::Organization,
+        endpoint,
+        answered,
+        second,
+    );
+    metrics.changes_applied(&staff, "Invite", 5);
+    metrics.set_sizes(&staff, SizeOf::Managed, 10, 2);
+    metrics.set_held(&staff, 4);
+    metrics.set_problems(&staff, [("NoEmail", 1)]);
+    metrics.set_conditions(&staff, [("Ready", ConditionStatus::True)]);
+    metrics.set_ready_reason(&staff, Some("Succeeded".into()));
+    metrics.set_leader(true);
+    metrics.text()
+}
+
+/// The table of all metrics.
+pub fn table() -> String {
+    let exposition = exposition();
+    let mut labels: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for series in exposition.lines().filter(|line| !line.starts_with('#')) {
+        let name = series.split(['{', ' ']).next().unwrap();
+        let inside = series
+            .split_once('{')
+            .and_then(|(_, rest)| rest.split_once('}'));
+        let names = inside.map_or("", |(inside, _)| inside).split("\",");
+        let names = names
+            .filter_map(|label| label.split_once('='))
+            .map(|(label, _)| label);
+        let known = labels.entry(name).or_default();
+        for label in names.filter(|&label| label != "le") {
+            if !known.contains(&label) {
+                known.push(label);
+            }
+        }
+    }
+    let mut table = "| metric | kind | labels | meaning |\n|---|---|---|---|\n".to_owned();
+    let mut help = BTreeMap::new();
+    for line in exposition.lines() {
+        if let Some((name, text)) = line.strip_prefix("# HELP ").and_then(|l| l.split_once(' ')) {
+            help.insert(name, text);
+        } else if let Some((name, kind)) = line
+            .strip_prefix("# TYPE ")
+            .and_then(|line| line.split_once(' '))
+        {
+            // A counter's series have a suffix, a histogram's three.
+            let found = labels.iter().find(|(series, _)| {
+                let suffix = series.strip_prefix(name);
+                suffix.is_some_and(|suffix| ["", "_total", "_bucket"].contains(&suffix))
+            });
+            let (series, labels) = found.unwrap_or_else(|| panic!("{name} has no series"));
+            let series = series.strip_suffix("_bucket").unwrap_or(series);
+            let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+            let text = help[name].trim_end_matches('.');
+            writeln!(
+                table,
+                "| `{series}` | {kind} | {} | {text} |",
+                labels.join(", ")
+            )
+            .unwrap();
+        }
+    }
+    table
+}
