@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use directory_sync::telemetry::{
@@ -30,8 +31,29 @@ fn exposition() -> String {
     metrics.set_problems(&staff, [("NoEmail", 1)]);
     metrics.set_conditions(&staff, [("Ready", ConditionStatus::True)]);
     metrics.set_ready_reason(&staff, Some("Succeeded".into()));
+    metrics.nobody_exposed(&staff);
     metrics.set_leader(true);
     metrics.text()
+}
+
+/// A metric without a value isn't exposed, and would be missing.
+#[test]
+fn every_metric_that_is_registered_is_in_the_table() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/telemetry/metrics/mod.rs");
+    let source = std::fs::read_to_string(source).unwrap();
+    let (table, mut count) = (table(), 0);
+    for call in source.split("registry.register").skip(1) {
+        let (_, arguments) = call.split_once('(').unwrap();
+        if let Some(rest) = arguments.trim_start().strip_prefix('"') {
+            let name = rest.split('"').next().unwrap();
+            assert!(
+                table.contains(&format!("| `directory_sync_{name}")),
+                "{name}"
+            );
+            count += 1;
+        }
+    }
+    assert!(count >= 15, "{count}");
 }
 
 /// The table of all metrics.
