@@ -5,9 +5,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 use kube::core::schema::StructuralSchemaRewriter;
+use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
-use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::DirectorySync;
@@ -17,7 +17,7 @@ pub fn crd() -> CustomResourceDefinition {
     let mut crd = DirectorySync::crd();
     for version in &mut crd.spec.versions {
         if let Some(validation) = &mut version.schema {
-            validation.open_api_v3_schema = Some(schema::<DirectorySync>());
+            validation.open_api_v3_schema = Some(schema());
         }
     }
     crd
@@ -29,10 +29,10 @@ pub fn crds() -> String {
     format!("# Written by `directory-sync crds`.\n---\n{yaml}")
 }
 
-/// As kube derives it, except that what is absent is left out rather than null, and that nothing
-/// has a default: the API server then never writes anything into a manifest that a GitOps tool
-/// would take for somebody's change.
-fn schema<T: JsonSchema>() -> JSONSchemaProps {
+/// What a `DirectorySync` may hold: as kube derives it, except that what is absent is left out rather
+/// than null, and that nothing has a default: the API server then never writes anything into a
+/// manifest that a GitOps tool would take for somebody's change.
+pub fn schema() -> JSONSchemaProps {
     let generator = SchemaSettings::openapi3()
         .with(|settings| {
             settings.inline_subschemas = true;
@@ -43,7 +43,7 @@ fn schema<T: JsonSchema>() -> JSONSchemaProps {
         .with_transform(ValuesDescribed)
         .with_transform(StructuralSchemaRewriter)
         .into_generator();
-    serde_json::to_value(generator.into_root_schema_for::<T>())
+    serde_json::to_value(generator.into_root_schema_for::<DirectorySync>())
         .and_then(serde_json::from_value)
         .expect("what schemars writes is a JSON schema")
 }
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn kubectl_explain_says_what_each_value_of_a_field_means() {
-        let schema = serde_json::to_value(schema::<DirectorySync>()).unwrap();
+        let schema = serde_json::to_value(schema()).unwrap();
         let absent = "/properties/spec/properties/offboarding/properties/absent/description";
         assert_eq!(
             schema.pointer(absent).and_then(Value::as_str).unwrap(),

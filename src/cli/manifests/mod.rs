@@ -20,7 +20,7 @@ use std::sync::LazyLock;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::api::{self, DirectorySync, DirectorySyncSpec, crd::crd, decode::DecodeError};
+use crate::api::{self, DirectorySync, DirectorySyncSpec, crd::schema, decode::DecodeError};
 use crate::cli::args::ManifestArgs;
 use crate::source::SourceEnvironment;
 use crate::telemetry::Object;
@@ -37,13 +37,7 @@ pub use secrets::Values;
 const DEFAULT_NAMESPACE: &str = "default";
 
 /// What a DirectorySync may hold.
-static SCHEMA: LazyLock<JSONSchemaProps> = LazyLock::new(|| {
-    let versions = crd().spec.versions.into_iter();
-    versions
-        .filter(|served| served.name == api::VERSION)
-        .find_map(|served| served.schema?.open_api_v3_schema)
-        .expect("the definition has a schema for its version")
-});
+static SCHEMA: LazyLock<JSONSchemaProps> = LazyLock::new(schema);
 
 /// What was found in the manifests.
 #[derive(Debug)]
