@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::complete::Complete;
+use crate::hash::FastMap;
 use crate::problem::{KEPT_PER_REASON, Problem, ProblemReason, Problems};
 use crate::text::sanitize;
 use crate::{
@@ -63,12 +64,12 @@ struct PendingGroup {
 /// Collects people and groups; [`DirectoryBuilder::finish`] ties members to entries.
 #[derive(Default)]
 pub struct DirectoryBuilder {
-    keys: HashMap<Box<str>, u32>,
+    keys: FastMap<Box<str>, u32>,
     entries: Vec<Entry>,
     users: Vec<User>,
     groups: Vec<PendingGroup>,
-    user_ids: HashMap<ExternalId, u32>,
-    group_ids: HashMap<ExternalId, u32>,
+    user_ids: FastMap<ExternalId, u32>,
+    group_ids: FastMap<ExternalId, u32>,
     /// Where ids may be shared: the first key of each person and of each group.
     own_keys: Option<OwnKeys>,
     /// By index: further people with the same id.
@@ -90,7 +91,7 @@ pub struct DirectoryBuilder {
 /// Where the attribute was seen that tells disabled accounts.
 #[derive(Default)]
 struct AttributeSeen {
-    containers: HashMap<Box<str>, Container>,
+    containers: FastMap<Box<str>, Container>,
     /// By the number of the container, whether any entry in it has the attribute.
     shown: Vec<bool>,
     /// How many entries have it, and how many of them whose account is active.

@@ -9,6 +9,7 @@ mod evidence;
 mod external_id;
 mod former_ids;
 mod glob;
+pub mod hash;
 mod looked_up;
 pub mod problem;
 mod progress;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
+use crate::directory::hash::FastMap;
 use crate::directory::{
     AccountRule, Container, Email, Evidence, ExternalId, FormerIds, UnidentifiedGroup,
     UnidentifiedUser,
@@ -20,7 +21,7 @@ pub struct Roster {
     /// The groups in scope.
     pub groups: Vec<RosterGroup>,
     /// Index into `people` by external id; without people whose id Bitwarden can't take.
-    pub by_id: HashMap<ExternalId, u32>,
+    pub by_id: FastMap<ExternalId, u32>,
     /// External ids of groups that the directory has but that are filtered out, or that can't be
     /// used. Those that can't be used are never deleted.
     pub other_groups: HashMap<ExternalId, GroupEligibility>,

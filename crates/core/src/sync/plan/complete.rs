@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
+use crate::directory::hash::{FastMap, FastSet};
 use crate::directory::{Evidence, ExternalId, ScopeRule};
 use crate::organization::model::MemberStatus;
 use crate::problem::Problem;
@@ -93,8 +94,8 @@ fn compare(
     let mut groups = std::mem::take(&mut compared.groups);
     let members = LazyCell::new(|| identities(&compared));
     let all = LazyCell::new(|| managed(&compared));
-    let ours = LazyCell::new(|| members.values().copied().collect::<HashSet<&ExternalId>>());
-    let departing: HashMap<&ExternalId, &Evidence> = compared
+    let ours = LazyCell::new(|| members.values().copied().collect::<FastSet<&ExternalId>>());
+    let departing: FastMap<&ExternalId, &Evidence> = compared
         .people
         .changes
         .iter()
@@ -213,7 +214,7 @@ fn disabled(
         return (vec![], vec![]);
     }
     let members = compared.content.members.iter();
-    let members: HashSet<&ExternalId> = members
+    let members: FastSet<&ExternalId> = members
         .filter_map(|member| member.external_id.as_ref())
         .collect();
     let (mut revoked, mut outside) = (vec![], vec![]);
@@ -278,7 +279,7 @@ fn keep_possible_members(
 }
 
 /// The external id of every member of ours, as this plan leaves it.
-fn identities<'a>(compared: &'a Compared<'_>) -> HashMap<Uuid, &'a ExternalId> {
+fn identities<'a>(compared: &'a Compared<'_>) -> FastMap<Uuid, &'a ExternalId> {
     let people = &compared.people;
     compared
         .content
@@ -296,7 +297,7 @@ fn identities<'a>(compared: &'a Compared<'_>) -> HashMap<Uuid, &'a ExternalId> {
 }
 
 /// The external id of every member that has one of ours, now.
-fn managed<'a>(compared: &'a Compared<'_>) -> HashMap<Uuid, &'a ExternalId> {
+fn managed<'a>(compared: &'a Compared<'_>) -> FastMap<Uuid, &'a ExternalId> {
     let members = compared.content.members.iter();
     members
         .filter_map(|member| Some((member.id, member.external_id.as_ref()?)))
@@ -307,7 +308,7 @@ fn managed<'a>(compared: &'a Compared<'_>) -> HashMap<Uuid, &'a ExternalId> {
 /// One group in scope against what is known of it.
 struct Comparison<'a> {
     /// On what people lose their access by this plan: they leave their groups on the same.
-    departing: &'a HashMap<&'a ExternalId, &'a Evidence>,
+    departing: &'a FastMap<&'a ExternalId, &'a Evidence>,
     roster: &'a Roster,
     compared: &'a Compared<'a>,
     wanted: &'a DesiredGroup,
@@ -337,11 +338,11 @@ impl Comparison<'_> {
         &self,
         group: Uuid,
         current: &[Uuid],
-        members: &HashMap<Uuid, &ExternalId>,
-        all: &HashMap<Uuid, &ExternalId>,
+        members: &FastMap<Uuid, &ExternalId>,
+        all: &FastMap<Uuid, &ExternalId>,
     ) -> (GroupState, Option<Change>) {
         let mut others = vec![];
-        let (mut kept, mut remove) = (HashSet::new(), vec![]);
+        let (mut kept, mut remove) = (FastSet::default(), vec![]);
         for member in current {
             match members.get(member) {
                 None => others.push(*member),
@@ -414,7 +415,7 @@ impl Comparison<'_> {
         if add.is_empty() && state.leaving.len() == remove.len() {
             return (state, None);
         }
-        let added: HashSet<&ExternalId> = add.iter().chain(&state.missing).collect();
+        let added: FastSet<&ExternalId> = add.iter().chain(&state.missing).collect();
         let mut keep = self.wanted_ids();
         keep.retain(|id| !added.contains(id));
         if !state.extra.is_empty() {

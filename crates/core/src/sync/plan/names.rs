@@ -1,9 +1,10 @@
 //! Emails of the people whom changes of groups name by id, so that a plan can be read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use uuid::Uuid;
 
+use crate::directory::hash::{FastMap, FastSet};
 use crate::directory::{Email, ExternalId};
 use crate::organization::model::Content;
 use crate::sync::plan::{GroupAction, Plan};
@@ -13,8 +14,8 @@ use crate::sync::sent::SentState;
 /// Emails of people in changes of groups who aren't the subject of a change themselves.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
-    by_id: HashMap<ExternalId, Email>,
-    unmanaged: HashMap<Uuid, Email>,
+    by_id: FastMap<ExternalId, Email>,
+    unmanaged: FastMap<Uuid, Email>,
 }
 
 impl Names {
@@ -53,7 +54,7 @@ impl Names {
         sent: &SentState,
         in_directory: impl Fn(&ExternalId) -> Option<&'a Email>,
     ) -> Self {
-        let mut ids: HashSet<&ExternalId> = HashSet::new();
+        let mut ids: FastSet<&ExternalId> = FastSet::default();
         let mut unmanaged: HashSet<Uuid> = HashSet::new();
         for change in &plan.changes {
             match change.group() {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
+use crate::directory::hash::FastMap;
 use crate::directory::{Email, Evidence, ExternalId};
 use crate::organization::model::{Member, MemberRole, MemberStatus};
 use crate::problem::{Problem, ProblemReason};
@@ -879,8 +880,8 @@ fn evidence(person: &Person) -> Evidence {
 /// Members by what identifies them.
 struct MemberIndex<'a> {
     /// Only ids of ours.
-    by_id: HashMap<&'a ExternalId, Found<'a>>,
-    by_email: HashMap<&'a Email, Found<'a>>,
+    by_id: FastMap<&'a ExternalId, Found<'a>>,
+    by_email: FastMap<&'a Email, Found<'a>>,
 }
 
 /// Members whose external id is the name (DN) of an entry of the directory: another program kept them
@@ -924,8 +925,8 @@ enum Found<'a> {
 impl<'a> MemberIndex<'a> {
     fn new(members: &'a [Member], prefix: &str) -> Self {
         let mut index = Self {
-            by_id: HashMap::with_capacity(members.len()),
-            by_email: HashMap::with_capacity(members.len()),
+            by_id: FastMap::default(),
+            by_email: FastMap::default(),
         };
         for member in members {
             if let Some(id) = &member.external_id
@@ -940,7 +941,7 @@ impl<'a> MemberIndex<'a> {
 }
 
 fn note<'a, K: Eq + std::hash::Hash>(
-    index: &mut HashMap<K, Found<'a>>,
+    index: &mut FastMap<K, Found<'a>>,
     key: K,
     member: &'a Member,
 ) {

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::Sides;
+use crate::directory::hash::FastMap;
 use crate::directory::{Email, Evidence, ExternalId};
 use crate::problem::Problem;
 use crate::sync::guard::GuardedPlan;
@@ -218,7 +219,7 @@ pub(super) enum Entry<'a> {
 pub(super) struct Emails<'a> {
     guarded: Option<&'a GuardedPlan>,
     /// The subjects of changes, once somebody asks: many plans are counted or filtered, not shown.
-    subjects: OnceLock<HashMap<&'a ExternalId, &'a Email>>,
+    subjects: OnceLock<FastMap<&'a ExternalId, &'a Email>>,
 }
 
 impl<'a> Emails<'a> {
@@ -233,7 +234,7 @@ impl<'a> Emails<'a> {
         Some(&self.guarded?.approved.names)
     }
 
-    fn subjects(&self) -> &HashMap<&'a ExternalId, &'a Email> {
+    fn subjects(&self) -> &FastMap<&'a ExternalId, &'a Email> {
         self.subjects.get_or_init(|| {
             let guarded = self.guarded.into_iter();
             let changes = guarded.flat_map(|guarded| {

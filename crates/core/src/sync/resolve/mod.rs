@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use roaring::RoaringBitmap;
 
 use crate::complete::Complete;
+use crate::directory::hash::FastMap;
 use crate::directory::{
     AccountState, Directory, Evidence, ExternalId, Group, InPart, InvalidEmail, ScopeRule,
     UnidentifiedGroup, UnidentifiedUser, UnknownMembers, UnusableEmail, User, fold,
@@ -319,9 +320,10 @@ fn resolve_people(
     groups: &Groups,
     policy: &Policy,
     problems: &mut Vec<Problem>,
-) -> (Vec<Person>, HashMap<ExternalId, u32>) {
+) -> (Vec<Person>, FastMap<ExternalId, u32>) {
     let mut people = Vec::with_capacity(users.len());
-    let mut by_id = HashMap::with_capacity(users.len());
+    let mut by_id = FastMap::default();
+    by_id.reserve(users.len());
     let mut include = Unmatched::new("users.include", &policy.users.include);
     let mut exclude = Unmatched::excluding("users.exclude", &policy.users.exclude);
     for email in users.iter().filter_map(|user| user.email.as_ref().ok()) {

@@ -1,9 +1,10 @@
 //! People of the directory who share an email: nobody can tell to whom it belongs. An email that a
 //! member of the organization has already is found in `plan/people.rs`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::{Eligibility, Person, Unusable};
+use crate::directory::hash::FastMap;
 use crate::directory::{Email, ExternalId, UnidentifiedUser};
 use crate::problem::{Problem, ProblemReason};
 use crate::text::sanitize;
@@ -15,7 +16,8 @@ pub(super) fn set_shared_emails_aside(
     unidentified: &[UnidentifiedUser],
     problems: &mut Vec<Problem>,
 ) {
-    let mut first: HashMap<&Email, usize> = HashMap::with_capacity(people.len());
+    let mut first: FastMap<&Email, usize> = FastMap::default();
+    first.reserve(people.len());
     let mut shared: BTreeMap<&Email, Vec<usize>> = BTreeMap::new();
     for (index, person) in people.iter().enumerate() {
         let (Eligibility::Active, Some(email)) = (person.eligibility, &person.email) else {
