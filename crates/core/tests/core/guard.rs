@@ -324,6 +324,24 @@ fn a_boiling_frog_is_noticed() {
 }
 
 #[test]
+fn an_organization_whose_record_was_lost_is_not_filled_as_in_a_first_sync() {
+    let many = people(0..30);
+    let mut run = since(NOON);
+    let mut organization = organization();
+    let first = run.plan(&many, &organization, &policy());
+    assert!(first.held.is_none());
+    // Everybody was removed since, and the record with it; or somebody made another one up.
+    let other = Ledger::begin(NOON).to_bytes();
+    for kept in [None, Some(&other[..])] {
+        let digest = "0123456789abcdef0123456789abcdef";
+        run.ledger = Ledger::load(kept, Some(digest), NOON);
+        let plan = run.sync(&many, &mut organization, &policy());
+        assert!(plan.held.is_some());
+        assert_eq!(organization.content.members.len(), 0);
+    }
+}
+
+#[test]
 fn lockouts_from_outside_end_at_a_limit_too() {
     let mut organization = members(60);
     let policy = limited(Limit::Percent(10.0));

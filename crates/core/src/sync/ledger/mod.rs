@@ -364,9 +364,11 @@ impl Ledger {
     }
 
     /// A ledger in whose place another one was: for a day what was taken away is taken to be
-    /// unknown, nobody counts as revoked by us, and approvals of before are void.
+    /// unknown, nobody counts as revoked by us, and approvals of before are void. Nor does anybody know whether
+    /// the organization had members: another first sync isn't taken to be one.
     pub fn begin_careful(now: Timestamp) -> Self {
         let mut ledger = Self::begin(now);
+        ledger.had_members = true;
         ledger.careful_until = ledger.latest + WINDOW.as_secs();
         ledger.first_sync_until = 0;
         ledger.new = false;
@@ -457,7 +459,6 @@ impl Ledger {
             invited: self.invited,
             organization: self.organization,
             clock: self.clock,
-            had_members: self.had_members,
             floors: self.floors,
             active_had: self.active_had,
             undone: self.undone,
