@@ -428,6 +428,35 @@ fn directory_of_two() -> TestDirectory {
 }
 
 #[test]
+fn whoever_was_in_a_nested_group_that_is_not_read_any_more_leaves_within_the_limits() {
+    let emails: Vec<String> = (0..20).map(|n| format!("p{n}@example.com")).collect();
+    let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+    let before = (0..20).fold(organization(), |organization, n| {
+        organization.member(&format!("p{n}"), emails[n])
+    });
+    let before = before.group("all", "All", &emails);
+    let people = |named: usize| {
+        let people = (0..20).fold(directory(), |directory, n| {
+            directory.person(&format!("p{n}"), emails[n])
+        });
+        let names: Vec<String> = (0..named).map(|n| format!("p{n}")).collect();
+        let names = names.iter().map(String::as_str);
+        let names: Vec<&str> = names.chain(["cn=nested,ou=moved"]).collect();
+        people.group("all", "All", &names)
+    };
+    // Two of twenty were in it: they leave.
+    let mut organization = before.clone();
+    let run = sync(&people(18), &mut organization, &policy());
+    assert_eq!(changes(&run), ["Update all"]);
+    assert_eq!(problems(&run), [(ProblemReason::UnknownMembers, vec!["all"])]);
+    // Three were: that is more than the limit.
+    let mut organization = before.clone();
+    let run = sync(&people(17), &mut organization, &policy());
+    assert!(run.held.is_some());
+    assert_eq!(organization.show(), before.show());
+}
+
+#[test]
 fn whoever_may_be_in_a_group_through_one_that_is_hidden_is_not_out_of_scope() {
     for absent in [OffboardingAction::Revoke, OffboardingAction::Remove] {
         let mut policy = unlimited();

@@ -342,6 +342,23 @@ fn an_organization_whose_record_was_lost_is_not_filled_as_in_a_first_sync() {
 }
 
 #[test]
+fn where_the_record_was_lost_those_invited_before_count_as_members() {
+    let mut organization = members(20);
+    let mut run = since(NOON);
+    run.sync(&people(0..20), &mut organization, &policy());
+    run.now += hours(25);
+    run.sync(&people(0..28), &mut organization, &policy());
+    assert_eq!(organization.content.members.len(), 28);
+    run.now += hours(1);
+    // Ten a day of the twenty, of which eight are there.
+    let held = |run: &mut Run, count| run.plan(&people(0..count), &organization, &policy()).held;
+    assert!(held(&mut run, 30).is_none() && held(&mut run, 31).is_some());
+    run.ledger = Ledger::load(None, Some("0123456789abcdef0123456789abcdef"), run.now);
+    // Half of 28.
+    assert!(held(&mut run, 42).is_none() && held(&mut run, 43).is_some());
+}
+
+#[test]
 fn lockouts_from_outside_end_at_a_limit_too() {
     let mut organization = members(60);
     let policy = limited(Limit::Percent(10.0));

@@ -1921,6 +1921,42 @@ fn a_member_whose_external_id_holds_a_secret_is_left_alone_and_not_invited_again
 }
 
 #[test]
+fn what_somebody_changed_by_hand_is_changed_back_at_the_next_run() {
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("eve", "eve@example.com")
+        .disabled("bob", "bob@example.com")
+        .group("g", "Group", &["ann", "eve"]);
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .member("eve", "eve@example.com")
+        .member("bob", "bob@example.com")
+        .group("g", "Group", &["ann@example.com", "eve@example.com"]);
+    let mut run = Run::default();
+    let mut next = |organization: &mut ModelOrganization| {
+        let ran = run.sync(&directory, organization, &unlimited());
+        changes(&ran)
+    };
+    assert_eq!(next(&mut organization), ["Revoke bob"]);
+    let healed = organization.show();
+    organization.set_status("bob@example.com", MemberStatus::Confirmed);
+    assert_eq!(next(&mut organization), ["Revoke bob"]);
+    organization.content.groups[0].name = "Another".into();
+    assert_eq!(next(&mut organization), ["RenameGroup g"]);
+    assert_eq!(organization.show(), healed);
+    organization.content.groups.clear();
+    organization.inside.clear();
+    assert_eq!(next(&mut organization), ["CreateGroup g"]);
+    assert_eq!(organization.show(), healed);
+    organization.drop_member("eve@example.com");
+    assert_eq!(next(&mut organization)[0], "Invite eve");
+    organization.accept_all();
+    next(&mut organization);
+    assert_eq!(next(&mut organization), [""; 0]);
+    assert_eq!(organization.show().len(), healed.len());
+}
+
+#[test]
 fn an_older_copy_of_the_record_still_tells_by_which_rule_people_were_disabled() {
     let mut policy = unlimited();
     policy.offboarding.disabled = OffboardingAction::Remove;
