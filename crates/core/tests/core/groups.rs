@@ -447,7 +447,7 @@ fn whoever_was_in_a_nested_group_that_is_not_read_any_more_leaves_within_the_lim
     // Two of twenty were in it: they leave.
     let mut organization = before.clone();
     let run = sync(&people(18), &mut organization, &policy());
-    assert_eq!(changes(&run), ["Update all"]);
+    assert_eq!(changes(&run), ["UpdateGroup all"]);
     assert_eq!(problems(&run), [(ProblemReason::UnknownMembers, vec!["all"])]);
     // Three were: that is more than the limit.
     let mut organization = before.clone();
