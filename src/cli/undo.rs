@@ -160,7 +160,7 @@ fn outcome(undo: &PlannedUndo) -> Undone {
 fn document(undo: &PlannedUndo) -> Option<UndoDocument> {
     let guarded = undo.guarded()?;
     Some(UndoDocument::new(
-        (&undo.run, undo.began),
+        (&undo.run, undo.began, undo.adoption),
         guarded,
         &undo.left,
         &undo.digest,

@@ -130,6 +130,9 @@ pub struct UndoQuestion {
     /// Only what it did to this group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Former external ids are given back, of all runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adoption: bool,
     /// What identifies the undo that was shown and is to be done; `None`: it is only to be shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
@@ -142,6 +145,7 @@ impl UndoQuestion {
     /// Which run.
     pub fn choice(&self) -> RunChoice {
         match &self.run {
+            _ if self.adoption => RunChoice::Adoption,
             Some(run) => RunChoice::Id(run.clone()),
             None => RunChoice::Last,
         }

@@ -39,6 +39,10 @@ use crate::text::sanitize;
 /// The longest answer, in bytes: an object takes 1 MiB.
 const ANSWER_MAX: usize = 900 * 1024;
 
+/// So many are named of whoever gets a former external ID back, where there isn't room for all: the longest
+/// IDs and addresses of so many fit.
+const ROWS_MAX: usize = 500;
+
 /// An answer as it is kept.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -78,6 +82,13 @@ impl Answer {
         let text = json(self);
         if text.len() <= ANSWER_MAX {
             return text;
+        }
+        if let Some(undo) = self.undo.as_ref().filter(|undo| undo.adoption) {
+            // Who gets a former ID back loses and gains nothing: the number says it.
+            return json(&Self {
+                undo: Some(undo.clone().shortened(ROWS_MAX)),
+                ..self.clone()
+            });
         }
         let changes = self.undo.as_ref().map_or(0, |undo| undo.changes.len());
         json(&Self {
@@ -290,7 +301,12 @@ impl Run<'_> {
             )
             .await?;
         let document = undo.guarded().map(|guarded| {
-            UndoDocument::new((&undo.run, undo.began), guarded, &undo.left, &undo.digest)
+            UndoDocument::new(
+                (&undo.run, undo.began, undo.adoption),
+                guarded,
+                &undo.left,
+                &undo.digest,
+            )
         });
         let mut answer = Answer {
             undo: document,

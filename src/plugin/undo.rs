@@ -39,6 +39,7 @@ pub async fn undo(cluster: &Cluster, args: &UndoArgs) -> Result<ExitCode, Plugin
         run: args.choice.run.clone(),
         person: args.choice.person.clone(),
         group: args.choice.group.clone(),
+        adoption: args.choice.adoption,
         digest: None,
         approve: args.approve.as_ref().map(|digest| digest.0.clone()),
     };
@@ -71,13 +72,13 @@ pub async fn undo(cluster: &Cluster, args: &UndoArgs) -> Result<ExitCode, Plugin
                         .into(),
                 ));
             }
-            if !ask(&format!("Make these {} changes?", shown.changes.len()))? {
+            if !ask(&format!("Make these {} changes?", shown.count()))? {
                 eprintln!("nothing was changed");
                 return Ok(ExitCode::FAILURE);
             }
         }
         // The run that was shown: --last may be another one by now.
-        question.run = Some(shown.run.to_string());
+        question.run = (!shown.adoption).then(|| shown.run.to_string());
         question.digest = Some(shown.digest.0.clone());
         let answer = waited(cluster, &resource, &question, timeout).await?;
         if answer.changed {

@@ -4,6 +4,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -130,12 +132,27 @@ impl<'a> Run<'a, '_> {
         single.retain(|change| change.subject.id.is_some());
         self.progress.start(Phase::ChangeMembers, single.len());
         let managed = self.managed_groups(before);
-        for (at, &change) in single.iter().enumerate() {
-            // One after another: of those that are under way together the record couldn't know, after
-            // a kill, which were done.
+        // They are in this order.
+        let revocations = single.partition_point(|change| change.kind() == Kind::Revoke);
+        let (revocations, others) = single.split_at(revocations);
+        let relinks = others.partition_point(|change| change.kind() == Kind::Relink);
+        let (relinks, others) = others.split_at(relinks);
+        self.change_one_by_one(revocations, &managed).await?;
+        self.relink_members(relinks, &managed).await?;
+        self.change_one_by_one(others, &managed).await
+    }
+
+    /// One after another: of those that are under way together the record couldn't know, after a kill, which
+    /// were done.
+    async fn change_one_by_one(
+        &mut self,
+        changes: &[&'a Change],
+        managed: &HashSet<Uuid>,
+    ) -> Result<(), OrganizationError> {
+        for (at, &change) in changes.iter().enumerate() {
             let kind = change.kind();
             if matches!(kind, Kind::Revoke | Kind::Restore) {
-                let to_come = single[at..].iter().copied();
+                let to_come = changes[at..].iter().copied();
                 let to_come = to_come.filter(|change| change.kind() == kind);
                 self.checkpoint.before_single(to_come, self.applied).await;
                 let id = change.external_id().clone();
@@ -145,7 +162,7 @@ impl<'a> Run<'a, '_> {
                 };
             }
             self.note_sent(change);
-            let result = change_member(self.client, change, &managed).await;
+            let result = change_member(self.client, change, managed).await;
             if !matches!(result, Err(OrganizationError::Unreachable(_))) {
                 self.applied.restoring.remove(change.external_id());
             }
@@ -153,6 +170,32 @@ impl<'a> Run<'a, '_> {
             self.applied.requested.remove(change.external_id());
         }
         Ok(())
+    }
+
+    /// Several at once: an import can't replace an external id, and thousands get another one where an
+    /// organization was filled by another program. Nobody loses anything by it, and what was done before a kill
+    /// shows in what the next run reads.
+    async fn relink_members(
+        &mut self,
+        relinks: &[&'a Change],
+        managed: &HashSet<Uuid>,
+    ) -> Result<(), OrganizationError> {
+        let client = self.client;
+        let mut to_come = relinks.iter();
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            while under_way.len() < RELINKS_AT_ONCE
+                && let Some(&change) = to_come.next()
+            {
+                self.note_sent(change);
+                let relinked = change_member(client, change, managed);
+                under_way.push(async move { (change, relinked.await) });
+            }
+            let Some((change, result)) = under_way.next().await else {
+                return Ok(());
+            };
+            self.note_single(change, result)?;
+        }
     }
 
     /// The groups that runs keep: who is in them, the next run knows.
@@ -772,6 +815,10 @@ fn row(change: &Change) -> MemberRow {
         deleted: false,
     }
 }
+
+/// So many members get another external id at once. Each takes two requests, one after the other; a server far
+/// away answers each after a tenth of a second, and the cloud takes 40 a second.
+const RELINKS_AT_ONCE: usize = 8;
 
 /// So many groups are read before the first of them is written. More would leave somebody who
 /// changes a group by hand more time to do it in between; fewer take more imports.

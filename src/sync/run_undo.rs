@@ -29,6 +29,8 @@ pub struct PlannedUndo {
     pub run: RunId,
     /// When it began.
     pub began: Timestamp,
+    /// Former external ids are given back, of all runs from that one on.
+    pub adoption: bool,
     /// What stays as it is.
     pub left: Vec<Left>,
     /// Identifies all of it.
@@ -197,6 +199,7 @@ async fn execute(
         },
         run: selected.run,
         began: selected.began,
+        adoption: selected.adoption,
         left: undo.left,
         digest,
     })

@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
-use simulators::organization::{GroupSeed, MemberSeed};
+use simulators::organization::{GroupSeed, MemberSeed, Snapshot};
 
 use crate::lab::{BIND_PASSWORD, Lab, entry_uuid};
 
@@ -128,4 +128,116 @@ async fn nothing_that_is_there_is_replaced_and_what_is_missing_is_told() {
     let resource = std::fs::read_to_string(lab.path("bitwarden/directorysync.yaml")).unwrap();
     assert!(!resource.contains("idAttribute"), "{resource}");
     assert!(before.contains("## Missing"), "{before}");
+}
+
+/// The lab after a sync that gave everybody the directory's IDs, and what the organization was before.
+async fn adopted() -> (Lab, Snapshot) {
+    let lab = Lab::new().await;
+    fill(&lab);
+    let before = lab.organization.snapshot();
+    lab.write("data.json", &settings(&lab).to_string());
+    let variables = [("LDAP_PASSWORD", BIND_PASSWORD)];
+    let adopt = "adopt --from data.json --name staff --secret-env directory=LDAP_PASSWORD";
+    lab.run_with(adopt, &variables).await.ends_with(0);
+    let path = lab.path("staff/directorysync.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("mode: Preview", "mode: Apply")).unwrap();
+    (lab, before)
+}
+
+#[tokio::test]
+async fn the_way_back_gives_every_member_and_group_the_id_from_before() {
+    let (lab, before) = adopted().await;
+    lab.run("sync -f staff --yes").await.ends_with(0);
+    let after = lab.organization.snapshot();
+    assert_ne!(after, before);
+
+    let shown = lab.run("adopt --undo staff --dry-run").await.ends_with(0);
+    let shown = shown
+        .prints("default/staff: former external IDs\n  of before run ")
+        .prints("3 members and 1 group get the former external ID back; nobody loses or gains")
+        .prints("  re-link       robert@example.com (now ")
+        .prints("back to uid=bob,ou=people,dc=example,dc=com");
+    assert!(
+        shown.stdout.lines().all(|line| line.chars().count() <= 80),
+        "{shown}"
+    );
+    assert_eq!(lab.organization.snapshot(), after, "nothing was changed");
+    lab.run("adopt --undo staff")
+        .await
+        .ends_with(1)
+        .complains("add --yes");
+
+    let done = lab.run("adopt --undo staff --yes").await.ends_with(0);
+    done.prints("done: 3 Relink, 1 RelinkGroup");
+    assert_eq!(lab.organization.snapshot(), before);
+    let again = lab.run("adopt --undo staff --yes").await.ends_with(1);
+    again.complains("there is nothing to give back");
+
+    // A sync that runs all the same holds what was taken back. Somebody leaves a group meanwhile: nobody gets
+    // a second group, and nobody else loses anything.
+    let group = "dn: cn=engineering,ou=groups,dc=example,dc=com\nchangetype: modify\n";
+    let ada = "member: uid=ada,ou=people,dc=example,dc=com\n";
+    lab.slapd
+        .modify(&format!("{group}replace: member\n{ada}"))
+        .unwrap();
+    let held = lab.run("sync -f staff --yes").await.ends_with(3);
+    held.prints("taken back by an undo");
+    assert_eq!(lab.organization.snapshot(), before);
+
+    // Who comes back for good approves it, and can go back again.
+    let plan = lab.run("plan -f staff -o json").await.ends_with(0);
+    let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
+    let digest = plan["digest"].as_str().unwrap();
+    lab.run(&format!("sync -f staff --yes --approve {digest}"))
+        .await
+        .ends_with(0);
+    assert_ne!(lab.organization.snapshot(), before);
+    lab.run("undo -f staff --former --yes").await.ends_with(0);
+    let ids = |snapshot: &Snapshot| -> Vec<(String, Option<String>)> {
+        let members = snapshot.members.iter();
+        members
+            .map(|(email, member)| (email.clone(), member.external_id.clone()))
+            .collect()
+    };
+    assert_eq!(ids(&lab.organization.snapshot()), ids(&before));
+}
+
+#[tokio::test]
+async fn the_way_back_goes_on_where_it_was_killed_and_names_whoever_came_since() {
+    let (lab, before) = adopted().await;
+    let dan = "dn: uid=dan,ou=people,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: dan\ncn: Dan\n\
+               sn: Dan\nmail: dan@example.com\n";
+    lab.slapd.modify(dan).unwrap();
+    lab.run("sync -f staff --yes").await.ends_with(0);
+    let old = MemberSeed::new("old@example.org").external_id("of-long-ago");
+    lab.organization.seed_member(old);
+    let came = lab.organization.snapshot();
+    assert!(came.member("dan@example.com").is_some());
+
+    // Killed once it has given back one ID: each request takes a while from here on.
+    lab.organization.clear_history();
+    lab.organization
+        .set_latency(std::time::Duration::from_millis(150));
+    let has_begun = || {
+        let now = lab.organization.snapshot();
+        let ada = now.member("ada@example.com");
+        let mut ids = now
+            .members
+            .values()
+            .map(|member| member.external_id.as_deref());
+        ada.is_some() && ids.any(|id| id.is_some_and(|id| id.starts_with("uid=")))
+    };
+    lab.run_until_killed("adopt --undo staff --yes", has_begun)
+        .await;
+    lab.organization.set_latency(std::time::Duration::ZERO);
+    assert_ne!(lab.organization.snapshot(), came);
+    let done = lab.run("adopt --undo staff --yes").await.ends_with(0);
+    let done = done.prints("invited       dan@example.com: a sync invited them, and the former");
+    done.prints("1 other member: the history doesn't say that a sync gave them");
+    let mut now = lab.organization.snapshot();
+    now.members.remove("dan@example.com");
+    now.members.remove("old@example.org");
+    assert_eq!(now, before);
+    assert!(lab.organization.losses().is_empty());
 }

@@ -6,6 +6,7 @@
 mod lab;
 
 mod adopt;
+mod adopting;
 mod check;
 mod explain;
 mod help;

@@ -131,7 +131,7 @@ async fn a_key_that_is_not_the_accounts_any_more_is_for_the_user_to_fix_and_neve
     refused.never_says(secret);
 
     let mut other = key(&google);
-    other.key_id = "deleted".to_owned();
+    other.key_id = Some("deleted".to_owned());
     let refused = refusal(settings_with(&google, Credentials::Key(other), Some(ADMIN))).await;
     refused.is_configuration().says("Invalid JWT Signature");
     let mut other = key(&google);

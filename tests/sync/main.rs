@@ -5,6 +5,7 @@
 mod fault_sweep;
 mod history;
 mod profiles;
+mod relinks;
 mod story;
 mod undo;
 mod world;

@@ -179,7 +179,8 @@ pub struct OrganizationStatus {
     pub recognized: Option<RecognizedStatus>,
 }
 
-/// By what members are recognized as people of the directory, when it was last read.
+/// By what members are recognized as people of the directory, as of the end of the last run: whoever was given
+/// the directory's ID by it counts as recognized by ID.
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

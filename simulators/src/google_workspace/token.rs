@@ -77,7 +77,8 @@ impl Tokens {
             return Err(Denied::bad("invalid_grant", why));
         }
         let keys = account.keys.iter().chain([&federation.managed_key]);
-        let mut named = keys.filter(|(id, _)| *id == token.key_id);
+        // Without the key's ID all are tried.
+        let mut named = keys.filter(|(id, _)| token.key_id.is_empty() || *id == token.key_id);
         if !named.any(|(_, key)| token.is_signed_by(key)) {
             return Err(Denied::bad("invalid_grant", "Invalid JWT Signature."));
         }

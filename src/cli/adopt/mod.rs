@@ -128,14 +128,19 @@ pub enum AdoptError {
 }
 
 /// Reads the connector's settings and writes manifests and a page.
+///
+/// With `--compare` and `--undo` nothing is written.
 pub async fn adopt(args: &AdoptArgs) -> Result<ExitCode, CliError> {
+    if let Some(undo) = args.undo() {
+        return super::undo::undo(&undo).await;
+    }
     if args.secrets == SecretsForm::ExternalSecrets && args.secret_store.is_none() {
         return Err(AdoptError::NoStore.into());
     }
     let path = read::locate(args.from.as_deref())?;
     let connector = read::read(&path, args.organization.as_deref())?;
     if let Some(manifests) = &args.compare {
-        print(&compare::compare(&connector, manifests).await?)?;
+        print(&compare::compare(&connector, &args.manifests(manifests)).await?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let made = make(&connector, &choices(args)?, args)?;

@@ -478,6 +478,7 @@ fn what_cannot_be_used_is_told_with_what_to_do() {
 fn filters_that_would_mean_something_else_are_refused_until_they_are_left_out() {
     let text = std::fs::read_to_string(folder("10-okta-scim").join("data.json")).unwrap();
     for (filter, why) in [
+        ("include:a:b", "with one colon"),
         ("include:team-*", "stand for any text"),
         ("Engineering", "isn't a rule"),
         ("includeGroup:1", "only Entra ID"),
@@ -497,8 +498,27 @@ fn filters_that_would_mean_something_else_are_refused_until_they_are_left_out() 
         let page = &made.files.last().unwrap().text;
         assert!(page.contains("left out (`--ignore`)"), "{page}");
         let resource = &made.files[0].text;
-        assert!(!resource.contains("include"), "{resource}");
+        let limits = resource.contains("include") || resource.contains("onlyTheirMembers");
+        assert!(!limits, "{resource}");
     }
+}
+
+#[test]
+fn contacts_of_active_directory_are_refused_because_none_is_read() {
+    let text =
+        std::fs::read_to_string(folder("05-active-directory-older").join("data.json")).unwrap();
+    let text = text.replace("inetOrgPerson", "contact");
+    let error = made_of(&text, &[]).err().unwrap().to_string();
+    assert!(
+        error.contains("sync.userObjectClass") && error.contains("no contacts"),
+        "{error}"
+    );
+    let made = made_of(&text, &["--ignore", "sync.userObjectClass"]).unwrap();
+    assert!(
+        !made.files[0].text.contains("contact"),
+        "{}",
+        made.files[0].text
+    );
 }
 
 #[test]

@@ -1,11 +1,17 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+
+use crate::source::VendorUrl;
+
+use super::{
+    ManifestArgs, ProgressArgs, StateArgs, UndoArgs, UndoChoiceArgs, UndoOutput, VendorUrlArgs,
+};
 
 /// What is taken over from Bitwarden's Directory Connector, and where it is written.
 #[derive(Debug, Args)]
 pub struct AdoptArgs {
-    /// The connector's data.json, or its folder [default: where the connector keeps it]
+    /// The connector's data.json, or its folder [default: its own]
     #[arg(long, value_name = "FILE|DIR")]
     pub from: Option<PathBuf>,
     /// The organization, by id, where the file has several
@@ -32,8 +38,8 @@ pub struct AdoptArgs {
     /// The SecretStore of external-secrets
     #[arg(long, value_name = "NAME")]
     pub secret_store: Option<String>,
-    /// Take a secret that is in the connector's keychain from a variable: organization=VARIABLE or
-    /// directory=VARIABLE; BW_CLIENTSECRET is taken without
+    /// Take a secret of the keychain from a variable: organization=VARIABLE or directory=VARIABLE;
+    /// BW_CLIENTSECRET is taken without
     #[arg(long, value_name = "OF=VARIABLE", value_parser = secret_env)]
     pub secret_env: Vec<(String, String)>,
     /// Keep DNs as external IDs (LDAP) instead of taking entryUUID
@@ -49,9 +55,71 @@ pub struct AdoptArgs {
     /// make of it beside what they make
     #[arg(long, value_name = "FILE|DIR")]
     pub compare: Option<PathBuf>,
+    /// The way back: write nothing; give members and groups the external IDs from before any sync of these
+    /// manifests
+    #[arg(long, value_name = "FILE|DIR", conflicts_with_all = ["compare", "from", "out"])]
+    pub undo: Option<PathBuf>,
+    /// With --undo: show it and change nothing
+    #[arg(long, requires = "undo", conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// With --undo: don't show it and ask first
+    #[arg(short, long, requires = "undo")]
+    pub yes: bool,
     /// Leave out a setting that can't be taken over, such as sync.groupFilter
     #[arg(long, value_name = "SETTING")]
     pub ignore: Vec<String>,
+    /// As for plan
+    #[arg(
+        long,
+        hide = true,
+        value_name = "NAME=URL",
+        value_delimiter = ',',
+        env = "DIRECTORY_SYNC_VENDOR_URLS"
+    )]
+    pub vendor_urls: Vec<VendorUrl>,
+    /// As for sync
+    #[arg(
+        long,
+        hide = true,
+        value_name = "DIR",
+        env = "DIRECTORY_SYNC_STATE_DIR"
+    )]
+    pub state_dir: Option<PathBuf>,
+}
+
+impl AdoptArgs {
+    /// The manifests whose syncs `--undo` takes back, and how.
+    pub fn undo(&self) -> Option<UndoArgs> {
+        let manifests = self.manifests(self.undo.as_deref()?);
+        Some(UndoArgs {
+            choice: UndoChoiceArgs {
+                run: None,
+                last: false,
+                adoption: true,
+                person: None,
+                group: None,
+            },
+            manifests,
+            approve: None,
+            dry_run: self.dry_run,
+            yes: self.yes,
+            output: UndoOutput::Table,
+            state: StateArgs {
+                state_dir: self.state_dir.clone(),
+            },
+            progress: ProgressArgs { quiet: false },
+        })
+    }
+
+    /// Manifests to be read, not written.
+    pub fn manifests(&self, path: &Path) -> ManifestArgs {
+        ManifestArgs {
+            vendors: VendorUrlArgs {
+                vendor_urls: self.vendor_urls.clone(),
+            },
+            ..ManifestArgs::of(path)
+        }
+    }
 }
 
 /// How Secrets are written.

@@ -99,17 +99,14 @@ Exit codes:
   1  a step failed";
 
 pub const ADOPT: &str = "\
-Reads the settings of the connector's desktop program or command line, and asks
-neither side. Writes a DirectorySync, its Secrets, and a page that says what is
-different in meaning, setting by setting.
+Reads the connector's settings, asks neither side. Writes a DirectorySync, its
+Secrets, and a page that says what is different, setting by setting.
 
 Examples:
   directory-sync adopt --from data.json --name staff
-  directory-sync adopt --from data.json --secrets external-secrets \\
-    --secret-store vault
   LDAP_PASSWORD=… directory-sync adopt --secret-env directory=LDAP_PASSWORD
-  directory-sync adopt --from data.json --compare staff
-                                                  who would differ, and why?
+  directory-sync adopt --from data.json --compare staff    who differs, and why?
+  directory-sync adopt --undo staff --dry-run     who gets the former ID back?
 
 Exit codes:
   0  written; what is missing is on stderr

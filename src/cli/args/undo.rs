@@ -32,7 +32,7 @@ pub struct UndoArgs {
 /// What is taken back.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options")]
-#[command(group = clap::ArgGroup::new("which_run").args(["run", "last"]).required(true).multiple(false))]
+#[command(group = clap::ArgGroup::new("which_run").args(["run", "last", "adoption"]).required(true).multiple(false))]
 pub struct UndoChoiceArgs {
     /// The run, as history shows it; the first digits of its ID are enough
     #[arg(value_name = "RUN")]
@@ -40,6 +40,9 @@ pub struct UndoChoiceArgs {
     /// The newest run that changed something
     #[arg(long)]
     pub last: bool,
+    /// Give back the external IDs from before any sync
+    #[arg(long = "former")]
+    pub adoption: bool,
     /// Only what it did to this person: an email, an external id, or a member's id
     #[arg(long, value_name = "PERSON")]
     pub person: Option<String>,
@@ -60,6 +63,7 @@ impl UndoChoiceArgs {
     pub fn request(&self) -> UndoRequest {
         UndoRequest {
             run: match &self.run {
+                _ if self.adoption => RunChoice::Adoption,
                 Some(run) => RunChoice::Id(run.clone()),
                 None => RunChoice::Last,
             },

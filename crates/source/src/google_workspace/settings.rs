@@ -106,8 +106,9 @@ impl Credentials {
 pub struct ServiceAccountKey {
     /// The email of the service account (`client_email` in the key file).
     pub email: String,
-    /// By which Google finds the public half.
-    pub key_id: String,
+    /// By which Google finds the public half; `None` in a file that was made of a key alone: Google then tries
+    /// each key of the account.
+    pub key_id: Option<String>,
     /// The private key in PEM (`private_key` in the key file).
     pub private_key: SecretString,
 }
@@ -118,8 +119,7 @@ struct KeyFile {
     kind: String,
     #[serde(default)]
     client_email: String,
-    #[serde(default)]
-    private_key_id: String,
+    private_key_id: Option<String>,
     private_key: Option<SecretString>,
 }
 
@@ -137,17 +137,19 @@ impl ServiceAccountKey {
         let private_key = file
             .private_key
             .ok_or(InvalidKeyFile::Part("private_key"))?;
-        for (name, value) in [
-            ("client_email", &file.client_email),
-            ("private_key_id", &file.private_key_id),
-        ] {
+        let id = file.private_key_id.filter(|id| !id.is_empty());
+        let parts = [
+            Some(("client_email", &file.client_email)),
+            id.as_ref().map(|id| ("private_key_id", id)),
+        ];
+        for (name, value) in parts.into_iter().flatten() {
             if value.is_empty() || value.chars().any(char::is_control) {
                 return Err(InvalidKeyFile::Part(name));
             }
         }
         let key = Self {
             email: file.client_email,
-            key_id: file.private_key_id,
+            key_id: id,
             private_key,
         };
         key.signer()?;

@@ -31,7 +31,10 @@ pub(super) struct AccessTokens {
 
 #[derive(Debug)]
 enum Signer {
-    Own { key: Box<JwtSigner>, id: String },
+    Own {
+        key: Box<JwtSigner>,
+        id: Option<String>,
+    },
     Google(Federation),
 }
 
@@ -80,7 +83,10 @@ impl AccessTokens {
         let claims = self.assertion.claims();
         match &self.signer {
             Signer::Own { key, id } => {
-                let header = Map::from_iter([("kid".to_owned(), Value::from(id.as_str()))]);
+                let id = id
+                    .iter()
+                    .map(|id| ("kid".to_owned(), Value::from(id.as_str())));
+                let header = Map::from_iter(id);
                 Ok(key.sign(header, &claims))
             }
             Signer::Google(federation) => federation.sign(&claims).await,

@@ -5,7 +5,6 @@ mod rules;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use super::AdoptError;
 use super::read::Connector;
@@ -55,11 +54,13 @@ struct Counts {
 }
 
 /// Reads the directory that the manifests name and compares.
-pub async fn compare(connector: &Connector, manifests: &Path) -> Result<String, AdoptError> {
+pub async fn compare(
+    connector: &Connector,
+    manifests: &ManifestArgs,
+) -> Result<String, AdoptError> {
     let failed =
         |error: &dyn std::error::Error| AdoptError::Compare(crate::cli::output::explain(error));
-    let manifests =
-        Manifests::load(&ManifestArgs::of(manifests)).map_err(|error| failed(&error))?;
+    let manifests = Manifests::load(manifests).map_err(|error| failed(&error))?;
     note(&manifests.notes);
     let mut text = String::new();
     for resource in manifests.resources() {

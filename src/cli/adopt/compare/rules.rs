@@ -53,14 +53,14 @@ impl Rules {
     pub fn of(connector: &Connector) -> Self {
         let sync = &connector.sync;
         let is_ldap = connector.kind == Kind::Ldap;
-        let rules = |key| {
+        let rule = |key| {
             let text = sync.text(key).filter(|_| !is_ldap).unwrap_or_default();
-            let filter = filter::parse(&text, connector.kind == Kind::EntraId);
-            filter.unwrap_or_default().rules
+            let filter = filter::parse(&text, connector.kind != Kind::EntraId);
+            filter.unwrap_or_default().rule
         };
-        let names = |rules: &[Rule]| {
-            let rules = rules.iter().filter(|rule| rule.of == Of::Names);
-            let rules = rules.map(|rule| NameRule {
+        let names = |rule: &Option<Rule>| {
+            let rule = rule.iter().filter(|rule| rule.of == Of::Names);
+            let rules = rule.map(|rule| NameRule {
                 include: rule.include,
                 names: rule
                     .values
@@ -70,15 +70,15 @@ impl Rules {
             });
             rules.collect()
         };
-        let of_groups = rules("groupFilter");
+        let of_groups = rule("groupFilter");
         let groups = sync.flag("groups", false);
         Self {
             users: sync.flag("users", false),
             groups,
             remove_disabled: sync.flag("removeDisabled", false),
-            of_users: names(&rules("userFilter")),
+            of_users: names(&rule("userFilter")),
             of_groups: names(&of_groups),
-            groups_limit_people: groups && !of_groups.is_empty(),
+            groups_limit_people: groups && of_groups.is_some(),
         }
     }
 

@@ -8,6 +8,9 @@ use crate::cli::adopt::settings::Kept;
 /// Object classes of people that Active Directory's source selects by itself.
 const AD_PEOPLE: [&str; 3] = ["user", "person", "organizationalperson"];
 
+/// Further classes of accounts that it reads.
+const AD_SUBCLASSES: [&str; 1] = ["inetorgperson"];
+
 impl Translator<'_> {
     pub(super) fn ldap(&mut self) {
         let directory = self.directory();
@@ -432,6 +435,18 @@ impl Translator<'_> {
             .as_ref()
             .filter(|class| !usual.contains(&class.to_ascii_lowercase().as_str()));
         let filter = self.ldap_filter(filter);
+        let is_read =
+            |class: &&String| AD_SUBCLASSES.contains(&class.to_ascii_lowercase().as_str());
+        if let Some(class) = other.filter(|class| !is_read(class)) {
+            let why = match side {
+                "users" => {
+                    "only accounts (objectClass user and inetOrgPerson) are read, and no contacts"
+                }
+                _ => "only groups (objectClass group) are read",
+            };
+            self.refuse(class_name, class, why);
+            return self.ad_filter_of(&path, filter_name, filter, None);
+        }
         let by_class = other.map(|class| format!("(objectClass={class})"));
         if let Some(class) = &class {
             let ours = match by_class {
@@ -440,15 +455,25 @@ impl Translator<'_> {
             };
             self.row(class_name, class, ours, "");
         }
+        self.ad_filter_of(&path, filter_name, filter, by_class);
+    }
+
+    fn ad_filter_of(
+        &mut self,
+        path: &str,
+        name: String,
+        filter: Option<String>,
+        by_class: Option<String>,
+    ) {
         if let Some(filter) = &filter {
-            self.row(filter_name, filter, format!("`{path}`"), "");
+            self.row(name, filter, format!("`{path}`"), "");
         }
         let whole = match (by_class, filter) {
             (Some(class), Some(filter)) => format!("(&{class}{filter})"),
             (Some(one), None) | (None, Some(one)) => one,
             (None, None) => return,
         };
-        self.set(&path, whole);
+        self.set(path, whole);
     }
 
     fn ad_email(&mut self) {

@@ -73,6 +73,22 @@ pub struct Translation {
     pub differences: Vec<&'static str>,
 }
 
+/// Settings of a sync that only LDAP directories have; OneLogin has the last ones, too.
+const OF_LDAP: [&str; 12] = [
+    "userObjectClass",
+    "groupObjectClass",
+    "userPath",
+    "groupPath",
+    "userEmailAttribute",
+    "groupNameAttribute",
+    "memberAttribute",
+    "creationDateAttribute",
+    "revisionDateAttribute",
+    "emailPrefixAttribute",
+    "emailSuffix",
+    "useEmailPrefixSuffix",
+];
+
 /// Translates the settings.
 ///
 /// # Errors
@@ -91,6 +107,11 @@ pub fn translate(from: &Connector, choices: &Choices) -> Result<Translation, Vec
     translator.organization();
     match from.kind {
         Kind::Ldap => translator.ldap(),
+        // The connector keeps these for a directory that was chosen before, and doesn't look at them.
+        _ => from.sync.pass_over(&OF_LDAP),
+    }
+    match from.kind {
+        Kind::Ldap => {}
         Kind::EntraId => translator.entra_id(),
         Kind::GoogleWorkspace => translator.google_workspace(),
         Kind::Okta => translator.okta(),

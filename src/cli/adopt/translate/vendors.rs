@@ -47,8 +47,8 @@ impl Translator<'_> {
             "the connector takes guests who have an email. AI agents, which it takes for people, aren't \
              read here",
         );
-        if let Some(users) = self.filter("userFilter", true) {
-            for rule in users.rules {
+        if let Some(users) = self.filter("userFilter", false) {
+            if let Some(rule) = users.rule {
                 let name = self.sync().name("userFilter");
                 match (rule.of, rule.include) {
                     (Of::Names, _) => self.names("userFilter", "users", rule),
@@ -65,9 +65,9 @@ impl Translator<'_> {
                 }
             }
         }
-        if let Some(groups) = self.filter("groupFilter", true) {
+        if let Some(groups) = self.filter("groupFilter", false) {
             self.only_their_members(&groups);
-            for rule in groups.rules {
+            if let Some(rule) = groups.rule {
                 let name = self.sync().name("groupFilter");
                 match (rule.of, rule.include) {
                     (Of::Names, _) => self.names("groupFilter", "groups", rule),
@@ -210,9 +210,13 @@ impl Translator<'_> {
                 ("clientSecret", secret, "directory", "the client's secret"),
             ],
         );
-        if let Some(suffix) = sync.text("emailSuffix") {
+        let suffix = sync.text("emailSuffix");
+        if sync.flag("useEmailPrefixSuffix", false)
+            && let Some(suffix) = suffix
+        {
             let path = "source.oneLogin.users.emailSuffix";
-            self.put(sync.name("emailSuffix"), path, suffix, "");
+            let remark = "for a username that is no address, where there is no email";
+            self.put(sync.name("emailSuffix"), path, suffix, remark);
         }
         self.queried(|query, is_people| {
             let all: Vec<Value> = form_urlencoded::parse(query.as_bytes())
@@ -245,11 +249,25 @@ impl Translator<'_> {
         self.secret(secret, vec![(key, kept, "directory", what)]);
     }
 
-    fn filter(&mut self, key: &str, clauses: bool) -> Option<Filter> {
+    fn filter(&mut self, key: &str, queries: bool) -> Option<Filter> {
         let name = self.sync().name(key);
         let text = self.sync().text(key)?;
-        match filter::parse(&text, clauses) {
-            Ok(filter) => Some(filter),
+        match filter::parse(&text, queries) {
+            Ok(filter) => {
+                if let Some(unused) = &filter.unused {
+                    let remark = match queries {
+                        true => {
+                            "the connector doesn't look at what follows a second |, and nor is it used here"
+                        }
+                        false => {
+                            "for Entra ID the connector doesn't look at what follows a |, and nor is it used \
+                             here; if it is meant, add it to the resource"
+                        }
+                    };
+                    self.row(name, unused, "not used", remark);
+                }
+                Some(filter)
+            }
             Err(why) => {
                 self.refuse(name, &text, &why);
                 None
@@ -261,14 +279,14 @@ impl Translator<'_> {
     /// there is none.
     fn queried(&mut self, query: impl Fn(&str, bool) -> Option<(&'static str, Value)>) {
         for (key, side) in [("userFilter", "users"), ("groupFilter", "groups")] {
-            let Some(found) = self.filter(key, false) else {
+            let Some(found) = self.filter(key, true) else {
                 continue;
             };
             let name = self.sync().name(key);
             if side == "groups" {
                 self.only_their_members(&found);
             }
-            for rule in found.rules {
+            if let Some(rule) = found.rule {
                 match rule.of {
                     Of::Names => self.names(key, side, rule),
                     Of::Groups | Of::Units => {
@@ -327,12 +345,14 @@ impl Translator<'_> {
 
     /// With a filter of groups the connector takes only people who are in one that is left.
     fn only_their_members(&mut self, groups: &Filter) {
-        if groups.rules.is_empty() || !self.sync().flag("groups", false) {
+        let name = self.sync().name("groupFilter");
+        let is_left_out = self.choices.ignored.contains(&name);
+        if groups.rule.is_none() || is_left_out || !self.sync().flag("groups", false) {
             return;
         }
         self.set("groups.onlyTheirMembers", true);
         self.row(
-            self.sync().name("groupFilter"),
+            name,
             "limits people",
             "`groups.onlyTheirMembers: true`",
             "the connector loses people who are in a group only through a nested one that its filter leaves \

@@ -22,10 +22,16 @@ pub struct UndoDocument {
     pub run: RunId,
     /// When it began.
     pub began: Timestamp,
+    /// Former external ids are given back, of all runs from that one on.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub adoption: bool,
     /// Identifies all of this: what is confirmed under it is exactly what is done.
     pub digest: Digest,
     /// What is done.
     pub changes: Vec<Row>,
+    /// So many more members and groups get their former external id back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: usize,
     /// What the resource's limits hold back.
     #[serde(default)]
     pub held: Vec<Row>,
@@ -37,10 +43,24 @@ pub struct UndoDocument {
     pub held_digest: Option<Digest>,
     /// What stays as it is.
     pub left: Vec<Left>,
+    /// So many more stay as they are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_left: usize,
     /// What can't be done as it should: no seats, say.
     #[serde(default)]
     pub problems: Vec<String>,
 }
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// So many are named where former ids are given back: nobody loses or gains anything by it.
+const NAMED_MAX: usize = 20;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +89,7 @@ pub struct Row {
 impl UndoDocument {
     /// The document of a guarded undo.
     pub fn new(
-        (run, began): (&RunId, Timestamp),
+        (run, began, adoption): (&RunId, Timestamp, bool),
         guarded: &GuardedPlan,
         left: &[Left],
         digest: &Digest,
@@ -80,14 +100,17 @@ impl UndoDocument {
         Self {
             run: run.clone(),
             began,
+            adoption,
             digest: digest.clone(),
             changes: rows(&plan.changes),
+            more: 0,
             held: held.map(|held| rows(&held.changes)).unwrap_or_default(),
             held_because: held
                 .map(|held| held.why.iter().map(ToString::to_string).collect())
                 .unwrap_or_default(),
             held_digest: held.map(|held| held.hold.id.clone()),
             left: left.to_vec(),
+            more_left: 0,
             problems: plan
                 .problems
                 .iter()
@@ -102,13 +125,55 @@ impl UndoDocument {
         invited.count()
     }
 
+    /// How many changes there are.
+    pub fn count(&self) -> usize {
+        self.changes.len() + self.more
+    }
+
+    /// The same with at most so many rows of a kind, where nobody loses or gains anything by what is left out.
+    pub fn shortened(mut self, rows: usize) -> Self {
+        if self.adoption {
+            self.more += self.changes.len().saturating_sub(rows);
+            self.changes.truncate(rows);
+            self.more_left += self.left.len().saturating_sub(rows);
+            self.left.truncate(rows);
+        }
+        self
+    }
+
+    /// How many members and groups get their former external id back.
+    fn given_back(&self) -> String {
+        let groups = self.changes.iter();
+        let groups = groups.filter(|row| row.action == Kind::RelinkGroup).count();
+        let members = self.count() - groups;
+        let of = |count: usize, what: &str| match count {
+            1 => format!("1 {what}"),
+            _ => format!("{} {what}s", count),
+        };
+        let (who, verb) = match (members, groups) {
+            (members, 0) => (of(members, "member"), members),
+            (0, groups) => (of(groups, "group"), groups),
+            (members, groups) => (
+                format!("{} and {}", of(members, "member"), of(groups, "group")),
+                2,
+            ),
+        };
+        let get = if verb == 1 { "gets" } else { "get" };
+        format!("{who} {get} the former external ID back; nobody loses or gains anything")
+    }
+
     /// For a terminal of 80 columns. Everything is in it: nobody confirms what they haven't seen.
     pub fn to_text(&self, object: &str) -> String {
         let mut text = String::new();
         // Writing into a string can't fail.
         let _ = writeln!(
             text,
-            "{object}: undo of run {} ({})",
+            "{object}: {} {} ({})",
+            if self.adoption {
+                "former external IDs\n  of before run"
+            } else {
+                "undo of run"
+            },
             self.run,
             self.began.strftime("%Y-%m-%d %H:%M:%SZ")
         );
@@ -116,6 +181,12 @@ impl UndoDocument {
             text.push_str("\nnothing of it goes ahead\n");
         } else if self.changes.is_empty() {
             text.push_str("\nnothing is left to take back\n");
+        } else if self.adoption {
+            text.push_str("\nwould change:\n");
+            line(&mut text, &self.given_back());
+            let shown = self.changes.iter().take(NAMED_MAX);
+            shown.for_each(|row| row.show(&mut text));
+            more(&mut text, self.count().saturating_sub(NAMED_MAX));
         } else {
             text.push_str("\nwould change:\n");
             self.changes.iter().for_each(|row| row.show(&mut text));
@@ -135,7 +206,12 @@ impl UndoDocument {
         }
         if !self.left.is_empty() {
             text.push_str("\nstays as it is:\n");
-            for one in &self.left {
+            let shown = if self.adoption {
+                NAMED_MAX
+            } else {
+                self.left.len()
+            };
+            for one in self.left.iter().take(shown) {
                 let (what, why) = (sanitize(&one.what), sanitize(&one.why));
                 wrap(
                     &mut text,
@@ -143,6 +219,8 @@ impl UndoDocument {
                     &format!("{what}: {why}"),
                 );
             }
+            let left = self.left.len() + self.more_left;
+            more(&mut text, left.saturating_sub(shown));
         }
         if !self.problems.is_empty() {
             text.push_str("\nproblems:\n");
@@ -188,7 +266,7 @@ impl UndoDocument {
                 }
             ));
         }
-        if self.changes.len() > UNDONE_MAX {
+        if self.count() > UNDONE_MAX {
             notes.push(
                 "So much isn't kept by name: afterwards every sync holds everything, until it is approved."
                     .to_owned(),
@@ -200,7 +278,20 @@ impl UndoDocument {
                     .to_owned(),
             );
         }
+        if self.adoption && !self.changes.is_empty() {
+            notes.push(
+                "Set mode: Preview, or delete the resource, before the former program runs again: two that \
+                 fill one organization undo each other's work."
+                    .to_owned(),
+            );
+        }
         notes
+    }
+}
+
+fn more(text: &mut String, count: usize) {
+    if count > 0 {
+        line(text, &format!("… and {} more", count));
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Draft<'a> {
     pub relinked: HashMap<Uuid, ExternalId>,
     /// The same of groups.
     pub relinked_groups: HashMap<Uuid, ExternalId>,
+    /// All of these ids: nobody gets one that another one gets.
+    pub given_back: HashSet<ExternalId>,
     /// The names that groups get back.
     pub renamed: HashMap<Uuid, Box<str>>,
     /// Who is invited again.
@@ -48,6 +50,7 @@ pub(super) fn draft(selected: &Selected, sides: &Sides<'_>) -> Undo {
         left: vec![],
         relinked: HashMap::new(),
         relinked_groups: HashMap::new(),
+        given_back: HashSet::new(),
         renamed: HashMap::new(),
         coming: HashSet::new(),
         leaving: HashSet::new(),
@@ -68,6 +71,16 @@ pub(super) fn draft(selected: &Selected, sides: &Sides<'_>) -> Undo {
     of(&[Kind::Relink])
         .into_iter()
         .for_each(|one| draft.relink(one));
+    if selected.adoption {
+        of(&[Kind::RelinkGroup])
+            .into_iter()
+            .for_each(|one| draft.relink_group(one));
+        of(&[Kind::Invite, Kind::Link, Kind::CreateGroup])
+            .into_iter()
+            .for_each(|one| draft.name_newcomer(one));
+        draft.name_rest();
+        return draft.finish();
+    }
     let access = [
         Kind::Revoke,
         Kind::Remove,

@@ -65,7 +65,9 @@ impl<'a> Draft<'a> {
             self.leave(record, "has got another external id since");
             return;
         };
-        if by_external_id(self.sides.content, from.as_str()).is_some() {
+        let is_taken = by_external_id(self.sides.content, from.as_str()).is_some();
+        let mut given_back = self.relinked_groups.values();
+        if is_taken || given_back.any(|one| *one == from) {
             self.leave(record, "another group has the former external id by now");
             return;
         }

@@ -4,6 +4,7 @@
 //! Only what is still as the run left it is taken back. What isn't, and what can't be taken back at all, is
 //! named ([`Left`]).
 
+mod adoption;
 mod document;
 mod draft;
 mod groups;
@@ -66,6 +67,10 @@ pub struct Sides<'a> {
 
 /// The groups whose members have to be known, by their ids in Bitwarden.
 pub fn groups_to_read(selected: &Selected, content: &Content) -> Vec<Uuid> {
+    if selected.adoption {
+        // Nobody comes into a group or leaves one.
+        return vec![];
+    }
     let named = selected.records.iter().flat_map(|record| {
         let own = record.group.iter().filter(|_| record.person.is_none());
         own.chain(&record.groups)
@@ -84,6 +89,9 @@ pub fn groups_to_read(selected: &Selected, content: &Content) -> Vec<Uuid> {
 
 /// The groups that the run made, and that are to be deleted where they are still as it left them.
 pub fn groups_to_delete(selected: &Selected, content: &Content) -> Vec<Uuid> {
+    if selected.adoption {
+        return vec![];
+    }
     let made = selected.records.iter();
     let made = made.filter(|record| record.action == Kind::CreateGroup);
     let names = made.filter_map(|record| record.group.as_ref());

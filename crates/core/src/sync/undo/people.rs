@@ -11,6 +11,11 @@ const GONE: &str = "isn't a member any more";
 impl Draft<'_> {
     /// A member gets the former external id back.
     pub(super) fn relink(&mut self, record: &Record) {
+        let is_gone = |person: &Person| self.members.find(person).is_none();
+        if self.selected.adoption && record.person.as_ref().is_some_and(is_gone) {
+            // Whoever left since needs no id.
+            return;
+        }
         let Some((person, member)) = self.still_member(record) else {
             return;
         };
@@ -20,7 +25,7 @@ impl Draft<'_> {
             self.leave(record, "has got another external id since");
             return;
         };
-        if self.members.has_external_id(from.as_str()) {
+        if self.members.has_external_id(from.as_str()) || !self.given_back.insert(from.clone()) {
             let why = "another member has the former external id by now";
             self.leave(record, why);
             return;

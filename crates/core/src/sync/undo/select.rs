@@ -1,9 +1,10 @@
 //! Which records are to be taken back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::adoption;
 use crate::sync::history::{GroupName, Outcome, Person, Record, RunId};
 use crate::sync::plan::Kind;
 
@@ -14,6 +15,8 @@ pub enum RunChoice {
     Id(String),
     /// The newest one that changed something.
     Last,
+    /// All runs, as far as they gave members and groups other external ids.
+    Adoption,
 }
 
 /// Which part of it.
@@ -40,6 +43,14 @@ pub enum NoSuchRun {
     /// Nothing was ever changed.
     #[error("the history has no run that changed anything")]
     Empty,
+    /// Nobody was given another external id.
+    #[error(
+        "no sync in this history gave a member or a group another external ID: there is nothing to give back"
+    )]
+    NotAdopted,
+    /// These weren't.
+    #[error("no sync in this history gave {0} another external ID: see history")]
+    NotAmongAdopted(String),
     /// The run did nothing of the kind.
     #[error("run {0} did nothing to {1}: see what it did with history --run {0}")]
     NotInRun(RunId, String),
@@ -58,6 +69,12 @@ pub struct Selected {
     pub(super) later: HashMap<Box<str>, Later>,
     /// Only one person's share of it.
     pub(super) of_person: bool,
+    /// It is about former external ids, of all runs; `run` is the first of them.
+    pub adoption: bool,
+    /// Only what is about one person or group.
+    pub(super) is_part: bool,
+    /// All external ids that syncs gave or gave back; of an adoption.
+    pub(super) given: HashSet<Box<str>>,
 }
 
 /// What a later run did to somebody.
@@ -85,7 +102,11 @@ pub fn select(
         _ => true,
     };
     let own: Vec<&Record> = records.iter().filter(is_own).collect();
-    let run = find_run(&own, choice)?;
+    let run = match choice {
+        RunChoice::Adoption => return adoption::select(&own, scope),
+        RunChoice::Last => last_run(&own)?,
+        RunChoice::Id(text) => find_run(&own, text)?,
+    };
     let of_run = || own.iter().filter(|record| record.run == run);
     let began = of_run().map(|record| record.time).min();
     let began = began.ok_or(NoSuchRun::Empty)?;
@@ -128,44 +149,44 @@ pub fn select(
         records: found,
         later: later.collect(),
         of_person: scope.person.is_some(),
+        adoption: false,
+        is_part: *scope != Scope::default(),
+        given: HashSet::new(),
     })
 }
 
-fn find_run(records: &[&Record], choice: &RunChoice) -> Result<RunId, NoSuchRun> {
-    match choice {
-        RunChoice::Last => {
-            let made = records.iter().filter(|one| one.result != Outcome::Refused);
-            let mut began: HashMap<&RunId, Timestamp> = HashMap::new();
-            for record in made {
-                let time = began.entry(&record.run).or_insert(record.time);
-                *time = (*time).min(record.time);
-            }
-            let last = began
-                .into_iter()
-                .max_by_key(|(run, time)| (*time, (*run).clone()));
-            last.map(|(run, _)| run.clone()).ok_or(NoSuchRun::Empty)
-        }
-        RunChoice::Id(text) => {
-            let text = text.trim().to_lowercase();
-            let mut runs: Vec<&RunId> = records.iter().map(|record| &record.run).collect();
-            runs.sort_unstable();
-            runs.dedup();
-            runs.retain(|run| !text.is_empty() && run.as_str().starts_with(&text));
-            match runs.as_slice() {
-                [] => Err(NoSuchRun::Unknown(text)),
-                [run] => Ok((*run).clone()),
-                several => {
-                    let ids: Vec<&str> = several.iter().map(|run| run.as_str()).collect();
-                    Err(NoSuchRun::Ambiguous(text, ids.join(", ")))
-                }
-            }
+fn last_run(records: &[&Record]) -> Result<RunId, NoSuchRun> {
+    let made = records.iter().filter(|one| one.result != Outcome::Refused);
+    let mut began: HashMap<&RunId, Timestamp> = HashMap::new();
+    for record in made {
+        let time = began.entry(&record.run).or_insert(record.time);
+        *time = (*time).min(record.time);
+    }
+    let last = began
+        .into_iter()
+        .max_by_key(|(run, time)| (*time, (*run).clone()));
+    last.map(|(run, _)| run.clone()).ok_or(NoSuchRun::Empty)
+}
+
+fn find_run(records: &[&Record], text: &str) -> Result<RunId, NoSuchRun> {
+    let text = text.trim().to_lowercase();
+    let mut runs: Vec<&RunId> = records.iter().map(|record| &record.run).collect();
+    runs.sort_unstable();
+    runs.dedup();
+    runs.retain(|run| !text.is_empty() && run.as_str().starts_with(&text));
+    match runs.as_slice() {
+        [] => Err(NoSuchRun::Unknown(text)),
+        [run] => Ok((*run).clone()),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|run| run.as_str()).collect();
+            Err(NoSuchRun::Ambiguous(text, ids.join(", ")))
         }
     }
 }
 
 impl Scope {
     /// The part of a record that is asked for.
-    fn of(&self, record: &Record) -> Option<Record> {
+    pub(super) fn of(&self, record: &Record) -> Option<Record> {
         let mut record = record.clone();
         if let Some(wanted) = &self.group {
             let group = record.group.as_ref();
