@@ -175,7 +175,8 @@ pub struct OrganizationStatus {
     #[schemars(range(min = 0))]
     pub managed_groups: Option<i64>,
 
-    /// By what members are recognized as people of the directory. Absent where the server can't be read.
+    /// By what members are recognized as people of the directory, as of the end of the last run. Absent where the
+    /// server can't be read.
     pub recognized: Option<RecognizedStatus>,
 }
 
