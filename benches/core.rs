@@ -20,6 +20,7 @@ use directory_sync::sync::plan::draft;
 use directory_sync::sync::policy::{Policy, Restore};
 use directory_sync::sync::resolve::resolve;
 use directory_sync::sync::roster::Roster;
+use directory_sync_core::organization::role::Permissions;
 use simulators::lab::Company;
 use uuid::Uuid;
 
@@ -204,6 +205,7 @@ fn in_sync(roster: &Roster) -> Result<Organization> {
             email: email.context("everyone has an email")?.clone(),
             status: MemberStatus::Confirmed,
             role: MemberRole::Other(2),
+            permissions: Permissions::NONE,
         })
     });
     let groups = roster.groups.iter().zip(ids(2)).map(|(group, id)| Group {

@@ -1,5 +1,6 @@
 //! From the result of a run to status and messages. Pure.
 
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -14,8 +15,9 @@ use crate::api::status::{
     PROBLEMS_MAX, Phase as StatusPhase, ProblemStatus, Progress as StatusProgress,
     RecognizedStatus, SAMPLE_CHARACTERS_MAX, SourceStatus, WHY_CHARACTERS_MAX,
 };
-use crate::directory::Evidence;
+use crate::directory::{Evidence, ExternalId};
 use crate::fault::FaultKind;
+use crate::problem::ProblemReason;
 use crate::sync::guard::Held;
 use crate::sync::plan::{Action, Change, Counts, GroupAction, Kind, MemberAction, Recognized};
 use crate::sync::progress::{Phase, Progress};
@@ -357,6 +359,7 @@ fn change_counts(counts: &ActionCounts) -> ChangeCounts {
         restored: of(Kind::Restore),
         revoked: of(Kind::Revoke),
         removed: of(Kind::Remove),
+        roles_changed: of(Kind::SetRole),
         groups_created: of(Kind::CreateGroup),
         groups_relinked: of(Kind::RelinkGroup),
         groups_renamed: of(Kind::RenameGroup),
@@ -442,6 +445,39 @@ pub fn listed(counts: &ActionCounts) -> String {
     }
 }
 
+/// Who gained rights over others by a run, for an event: by role, and not by name, as everybody with the
+/// cluster role `view` can read events. `None` where nobody did.
+pub fn describe_gained_rights(report: &Report) -> Option<String> {
+    if report.applied.get(Kind::SetRole) == 0 {
+        return None;
+    }
+    let failed = [ProblemReason::Refused, ProblemReason::NotApplied];
+    let failed = report
+        .problems
+        .iter()
+        .filter(|one| failed.contains(&one.reason));
+    let failed: HashSet<&ExternalId> = failed.flat_map(|one| &one.external_ids).collect();
+    let changes = report.planned().iter();
+    let changes = changes.filter(|change| !failed.contains(change.external_id()));
+    let gained = changes.filter_map(Change::role).filter(|role| role.gives());
+    let mut roles: BTreeMap<&str, usize> = BTreeMap::new();
+    for role in gained {
+        *roles.entry(role.to.name()).or_default() += 1;
+    }
+    let total: usize = roles.values().sum();
+    let roles = roles.iter().map(|(role, count)| format!("{count} {role}"));
+    let roles: Vec<String> = roles.collect();
+    let members = match total {
+        0 => return None,
+        1 => "1 member".to_owned(),
+        more => format!("{more} members"),
+    };
+    Some(format!(
+        "{members} gained rights by access.roles: {}; the history says who, and through which group",
+        roles.join(", ")
+    ))
+}
+
 /// What a run changed, for an event: `Revoked 40 members and updated 12 groups, approved as 3f1c…`; `None`
 /// where it changed nothing.
 pub fn describe_changes(report: &Report) -> Option<String> {
@@ -449,6 +485,7 @@ pub fn describe_changes(report: &Report) -> Option<String> {
         (Kind::Revoke, "revoked", "member"),
         (Kind::Remove, "removed", "member"),
         (Kind::DeleteGroup, "deleted", "group"),
+        (Kind::SetRole, "changed the role of", "member"),
         (Kind::UpdateGroup, "updated", "group"),
         (Kind::RenameGroup, "renamed", "group"),
         (Kind::Restore, "restored", "member"),

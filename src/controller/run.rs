@@ -896,6 +896,9 @@ impl Run<'_> {
         if let Some(note) = outcome::describe_changes(report) {
             events.tell(about, "Changed", &note).await;
         }
+        if let Some(note) = outcome::describe_gained_rights(report) {
+            events.tell(about, "RightsGained", &note).await;
+        }
     }
 
     pub(super) async fn failed(

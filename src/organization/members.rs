@@ -10,6 +10,7 @@ use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
 use crate::organization::error::COLLECTIONS_UNKNOWN;
 use crate::organization::model::{Member, MemberRole, MemberStatus};
+use crate::organization::role::{AccessRole, Permissions};
 use crate::organization::wire::{FullMember, MemberUpdate, NewMember};
 use crate::text::sanitize;
 
@@ -148,6 +149,77 @@ impl OrganizationClient {
         }
     }
 
+    /// Gives a member another role; external id, collections and groups stay. Done as well where it has that
+    /// role already.
+    ///
+    /// # Errors
+    /// [`OrganizationError::Refused`], also for an owner and for a member whose role isn't `from` any more;
+    /// [`OrganizationError::NotApplied`] when the answer shows something else; [`OrganizationError::Gone`].
+    pub async fn set_role(
+        &self,
+        member: Uuid,
+        from: AccessRole,
+        to: AccessRole,
+    ) -> Result<(), OrganizationError> {
+        self.can("give a member another role")?;
+        let path = format!("/public/members/{member}");
+        let before = self.member(member).await?;
+        let now = before.access_role();
+        if now == Some(to) {
+            return Ok(());
+        }
+        let what = || format!("the role {to} of {}", name(&before, member));
+        let refused = |answer: String| {
+            Err(OrganizationError::Refused {
+                what: what(),
+                answer,
+            })
+        };
+        if before.role() == MemberRole::Owner {
+            return refused("owners are never changed".into());
+        }
+        if now != Some(from) {
+            let now = now.map_or_else(|| "another one".to_owned(), |role| role.to_string());
+            return refused(format!(
+                "somebody else has given them the role {now} since the plan was made"
+            ));
+        }
+        // Sending fewer than the member has would take the rest away.
+        let Some(collections) = before.collections.as_deref() else {
+            return refused(COLLECTIONS_UNKNOWN.into());
+        };
+        let permissions = before.permissions_for(to);
+        let update = MemberUpdate {
+            r#type: to.number(),
+            // An external id that is left out is taken away.
+            external_id: before.external_id.as_deref().unwrap_or_default(),
+            permissions: &permissions,
+            collections,
+            groups: None,
+        };
+        let call = self
+            .call(Method::PUT, &path, "PUT /public/members/{id}")
+            .json(&update)
+            .map_err(|error| self.error(error))?;
+        let after: FullMember = self.json(&call, MEMBER_MAX).await?;
+        let lost = after
+            .collections
+            .as_ref()
+            .is_some_and(|after| after.len() < collections.len());
+        if lost {
+            let seen = "collections are missing: give them back in Bitwarden".into();
+            return Err(OrganizationError::NotApplied { what: what(), seen });
+        }
+        match after.access_role() {
+            Some(now) if now == to => Ok(()),
+            now => {
+                let now = now.map_or_else(|| "another one".to_owned(), |role| role.to_string());
+                let seen = format!("the role is {now}");
+                Err(OrganizationError::NotApplied { what: what(), seen })
+            }
+        }
+    }
+
     /// Withdraws an invitation that is still open and invites the same person at another address, with
     /// the same role and the same of the `managed` groups. A member's address can't be changed otherwise,
     /// and two members with one external id would break every import: the old one goes first.
@@ -243,6 +315,9 @@ impl OrganizationClient {
             email: Email::of_member(read.email.as_deref().unwrap_or_default()),
             status: read.status(),
             role: read.role(),
+            permissions: read
+                .access_role()
+                .map_or(Permissions::NONE, AccessRole::permissions),
         }))
     }
 

@@ -16,7 +16,7 @@ mod settings;
 mod spec;
 mod wire;
 
-pub use directory_sync_core::organization::model;
+pub use directory_sync_core::organization::{model, role};
 
 pub use client::OrganizationClient;
 pub use error::OrganizationError;

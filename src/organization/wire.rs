@@ -1,5 +1,6 @@
 //! The JSON of the public API.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,6 +13,7 @@ use crate::directory::{Email, ExternalId};
 use crate::http::process_limits::BoundedValue;
 use crate::http::{Answer, RemoteText};
 use crate::organization::model::{Group, Member, MemberRole, MemberStatus, Seats};
+use crate::organization::role::{AccessRole, Permissions};
 use crate::sync::history::CollectionAccess;
 
 /// A list, whose items become ours one by one as they arrive.
@@ -38,6 +40,30 @@ struct WireMember {
     email: Text<Email>,
     status: i64,
     r#type: i64,
+    #[serde(default)]
+    permissions: WirePermissions,
+}
+
+/// What a member with the role Custom may do; null of all others, and not told by old servers.
+#[derive(Default)]
+struct WirePermissions(Permissions);
+
+impl<'de> Deserialize<'de> for WirePermissions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let given = Option::<BTreeMap<Cow<'de, str>, Flag>>::deserialize(deserializer)?;
+        let given = given.iter().flatten().filter(|(_, given)| given.0);
+        Ok(Self(Permissions::of(given.map(|(name, _)| &**name))))
+    }
+}
+
+/// Whether a permission is given; anything but `true` is no.
+struct Flag(bool);
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = BoundedValue::deserialize(deserializer)?;
+        Ok(Self(value.0 == serde_json::Value::Bool(true)))
+    }
 }
 
 #[derive(Deserialize)]
@@ -59,6 +85,10 @@ impl<'de> Deserialize<'de> for Listed<Member> {
             email: member.email.0,
             status: status(member.status),
             role: role(member.r#type),
+            permissions: match member.r#type {
+                CUSTOM => member.permissions.0,
+                _ => Permissions::NONE,
+            },
         }))
     }
 }
@@ -84,6 +114,9 @@ fn status(number: i64) -> MemberStatus {
         other => MemberStatus::Other(other),
     }
 }
+
+/// The role whose permissions count.
+const CUSTOM: i64 = 4;
 
 fn role(number: i64) -> MemberRole {
     match number {
@@ -238,6 +271,42 @@ impl FullMember {
 
     pub(super) fn role(&self) -> MemberRole {
         role(self.r#type)
+    }
+
+    /// The role as access rules know it; `None` of owners, and of roles that this version doesn't know.
+    pub(super) fn access_role(&self) -> Option<AccessRole> {
+        let given = |name: &str| {
+            let permissions = self.permissions.as_ref();
+            let given = permissions.and_then(|all| all.0.get(name));
+            given == Some(&serde_json::Value::Bool(true))
+        };
+        match self.r#type {
+            1 => Some(AccessRole::Admin),
+            2 => Some(AccessRole::User),
+            CUSTOM => {
+                let names = Permissions::NAMES.into_iter().filter(|name| given(name));
+                Some(AccessRole::Custom(Permissions::of(names)))
+            }
+            _ => None,
+        }
+    }
+
+    /// What to send as permissions with a role: those that this version doesn't know stay as they are.
+    pub(super) fn permissions_for(&self, role: AccessRole) -> Option<BoundedValue> {
+        let AccessRole::Custom(permissions) = role else {
+            return None;
+        };
+        let before = self.permissions.as_ref().and_then(|all| all.0.as_object());
+        let mut all = match self.r#type {
+            CUSTOM => before.cloned().unwrap_or_default(),
+            _ => serde_json::Map::new(),
+        };
+        all.extend(
+            permissions
+                .each()
+                .map(|(name, given)| (name.to_owned(), given.into())),
+        );
+        Some(BoundedValue(all.into()))
     }
 }
 

@@ -215,6 +215,7 @@ pub fn counted(changes: &ChangeCounts) -> String {
         (changes.restored, "restored"),
         (changes.revoked, "revoked"),
         (changes.removed, "removed"),
+        (changes.roles_changed, "given another role"),
         (changes.groups_created, "groups created"),
         (changes.groups_relinked, "groups re-linked"),
         (changes.groups_renamed, "groups renamed"),

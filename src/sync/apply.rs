@@ -125,19 +125,30 @@ impl<'a> Run<'a, '_> {
         self.import(Phase::ChangeMembers, &leaving, rows).await
     }
 
-    /// Revocations, re-links, restores and replaced invitations: a few requests each, at the server's
+    /// Revocations, roles, re-links, restores and replaced invitations: a few requests each, at the server's
     /// pace.
     async fn change_members(&mut self, before: &Organization) -> Result<(), OrganizationError> {
-        let mut single = self.of_kind(&[Kind::Revoke, Kind::Relink, Kind::Restore, Kind::Invite]);
+        let kinds = [
+            Kind::Revoke,
+            Kind::SetRole,
+            Kind::Relink,
+            Kind::Restore,
+            Kind::Invite,
+        ];
+        let mut single = self.of_kind(&kinds);
         single.retain(|change| change.subject.id.is_some());
         self.progress.start(Phase::ChangeMembers, single.len());
         let managed = self.managed_groups(before);
         // They are in this order.
-        let revocations = single.partition_point(|change| change.kind() == Kind::Revoke);
-        let (revocations, others) = single.split_at(revocations);
+        let takes = |change: &Change| match change.role() {
+            Some(role) => role.takes_away(),
+            None => change.kind() == Kind::Revoke,
+        };
+        let taking = single.partition_point(|change| takes(change));
+        let (taking, others) = single.split_at(taking);
         let relinks = others.partition_point(|change| change.kind() == Kind::Relink);
         let (relinks, others) = others.split_at(relinks);
-        self.change_one_by_one(revocations, &managed).await?;
+        self.change_one_by_one(taking, &managed).await?;
         self.relink_members(relinks, &managed).await?;
         self.change_one_by_one(others, &managed).await
     }
@@ -760,7 +771,7 @@ impl<'a> Run<'a, '_> {
             self.applied.outcomes.done(at, Timestamp::now());
         }
         let unread = self.plan.is_write_only() && change.member().is_some();
-        if change.takes_away() || kind == Kind::Restore || unread {
+        if change.takes_away() || matches!(kind, Kind::Restore | Kind::SetRole) || unread {
             let id = change.external_id().clone();
             self.applied.done.insert((kind, id));
         }
@@ -787,6 +798,7 @@ async fn change_member(
         MemberAction::Revoke { .. } => client.revoke(member).await,
         MemberAction::Relink { .. } => client.relink(member, external_id).await,
         MemberAction::Restore => client.restore(member).await,
+        MemberAction::SetRole(role) => client.set_role(member, role.from, role.to).await,
         MemberAction::Invite {
             from: Some(from), ..
         } => match change.subject.email() {

@@ -301,6 +301,7 @@ pub(super) fn fingerprint(organization: &Organization) -> Option<u64> {
             &member.email,
             member.status,
             member.role,
+            member.permissions,
         ))
     });
     let groups = groups

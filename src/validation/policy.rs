@@ -6,13 +6,14 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::effect::without_effect;
-use crate::api::spec::{self, DeparturePolicy, DirectorySyncSpec};
+use crate::api::spec::{self, DeparturePolicy, DirectorySyncSpec, GivenRole};
 use crate::checks::Checks;
 use crate::directory::Email;
 use crate::problem::{Problem, ProblemReason};
+use directory_sync_core::organization::role::{AccessRole, Permissions};
 use directory_sync_core::sync::policy::{
-    Glob, GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Restore,
-    UserFilter,
+    Access, Glob, GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Restore,
+    RoleRule, UserFilter,
 };
 
 const LOSSES: Limit = Limit::Percent(10.0);
@@ -63,11 +64,13 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
     let invited = limit("spec.onboarding.limit", &onboarding.limit);
     let losses = losses?.unwrap_or(LOSSES);
     let disabled_limit = disabled_limit?.unwrap_or_else(|| wider(losses, DISABLED));
+    let access = access(checks, spec.access.as_ref());
     let never_send = never_send(checks, spec);
     let doubts = without_effect(spec).into_iter();
     let doubts = doubts.map(|text| Problem::new(ProblemReason::NoEffect, text, []));
     Some(Policy {
         external_id_prefix,
+        access,
         never_send,
         doubts: doubts.collect(),
         users: UserFilter {
@@ -102,6 +105,51 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
             approvals_expire_after,
         },
     })
+}
+
+/// As the rules of the resource's schema, which the command line doesn't have.
+fn access(checks: &mut Checks, spec: Option<&spec::AccessRules>) -> Access {
+    let Some(spec) = spec else {
+        return Access::default();
+    };
+    let limit = spec.limit.map(usize::try_from);
+    if !matches!(limit, None | Some(Ok(0..=LIMIT_MAX))) {
+        let field = "spec.access.limit";
+        checks.refuse(field, "write a number of people between 0 and 1000000: 3");
+    }
+    let roles = spec.roles.iter().flatten().enumerate();
+    let roles = roles.map(|(at, rule)| {
+        let field = format!("spec.access.roles[{at}]");
+        if rule.group.is_empty() {
+            checks.refuse(
+                &format!("{field}.group"),
+                "name a group of the directory, or write a pattern: bw-*",
+            );
+        }
+        let permissions = rule.permissions.as_ref();
+        let names = permissions.iter().flat_map(|given| given.names());
+        let permissions = Permissions::of(names);
+        let is_custom = rule.role == GivenRole::Custom;
+        if is_custom == permissions.is_empty() || !is_custom && rule.permissions.is_some() {
+            checks.refuse(
+                &field,
+                "permissions belong to role: Custom, and Custom needs at least one: permissions: \
+                 {manageUsers: true}",
+            );
+        }
+        RoleRule {
+            group: Glob::new(&rule.group),
+            role: match rule.role {
+                GivenRole::User => AccessRole::User,
+                GivenRole::Custom => AccessRole::Custom(permissions),
+                GivenRole::Admin => AccessRole::Admin,
+            },
+        }
+    });
+    Access {
+        roles: roles.collect(),
+        limit: limit.and_then(Result::ok).unwrap_or(Access::LIMIT),
+    }
 }
 
 /// How long after their revocation members are removed.

@@ -6,6 +6,7 @@ use directory_sync::api::DirectorySync;
 use directory_sync::validation::ValidatedSpec;
 use serde_json::Value;
 
+use crate::refused::merge;
 use crate::{Cluster, yaml};
 
 /// A manifest with most of what an LDAP user writes.
@@ -49,6 +50,7 @@ async fn a_full_manifest_and_every_example_come_back_as_written_and_apply_again_
     let cluster = Cluster::with_the_definition().await;
     let mut manifests = vec![("the full manifest".to_owned(), design_example())];
     manifests.extend(examples());
+    manifests.extend(documented("docs/access.md"));
     for (number, (file, mut manifest)) in manifests.into_iter().enumerate() {
         manifest["metadata"]["name"] = format!("accepted-{number}").into();
         let applied = cluster.apply(manifest.clone()).await;
@@ -69,7 +71,9 @@ async fn a_full_manifest_and_every_example_come_back_as_written_and_apply_again_
 fn every_example_can_be_followed_and_says_nothing_that_the_operator_does_not_read() {
     let examples = examples();
     assert!(examples.len() >= 9, "{examples:?}");
-    for (file, manifest) in examples {
+    let documented = documented("docs/access.md");
+    assert!(documented.len() >= 2, "{documented:?}");
+    for (file, manifest) in examples.into_iter().chain(documented) {
         let typed: DirectorySync = serde_json::from_value(manifest.clone()).unwrap();
         assert_eq!(
             serde_json::to_value(&typed.spec).unwrap(),
@@ -130,6 +134,20 @@ pub fn examples() -> Vec<(String, Value)> {
         found.extend(syncs.map(|sync| (file.display().to_string(), sync)));
     }
     found
+}
+
+/// The parts of specs that a page shows, each in a full manifest.
+fn documented(page: &str) -> Vec<(String, Value)> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let text = std::fs::read_to_string(file).unwrap();
+    let blocks = text.split("```yaml\n").skip(1);
+    let blocks = blocks.map(|rest| yaml(rest.split("```").next().unwrap()));
+    let manifests = blocks.map(|block| {
+        let mut manifest = design_example();
+        merge(&mut manifest, block);
+        (page.to_owned(), manifest)
+    });
+    manifests.collect()
 }
 
 fn find_manifests(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -66,7 +66,7 @@ async fn refuse(name: &str, by: By, change: &str, field: &str, message: &str) {
 }
 
 /// JSON Merge Patch (RFC 7396): null takes a field away.
-fn merge(target: &mut Value, change: Value) {
+pub fn merge(target: &mut Value, change: Value) {
     match change {
         Value::Object(changes) => {
             if !target.is_object() {
@@ -230,6 +230,18 @@ refused! {
         at "spec.source.ldap.groups.includePrimary", "expected boolean, got";
     Type primary_groups_by_name_in_active_directory: "source: {ldap: null, activeDirectory: {domain: corp.example.com, bindSecretRef: {name: ad}, groups: {includePrimary: Domain}}}",
         at "spec.source.activeDirectory.groups.includePrimary", "expected boolean, got";
+    Both an_owner_by_a_rule: "access: {roles: [{group: a, role: Owner}]}",
+        at "spec.access.roles[0].role", "supported values: \"User\", \"Custom\", \"Admin\"";
+    Both permissions_of_an_admin: "access: {roles: [{group: a, role: Admin, permissions: {manageUsers: true}}]}",
+        at "spec.access.roles[0]", "permissions belong to role: Custom, and Custom needs at least one";
+    Both a_custom_role_without_permissions: "access: {roles: [{group: a, role: Custom}]}",
+        at "spec.access.roles[0]", "permissions belong to role: Custom, and Custom needs at least one";
+    Both a_custom_role_whose_permissions_are_none: "access: {roles: [{group: a, role: Custom, permissions: {manageUsers: false}}]}",
+        at "spec.access.roles[0].permissions", "give at least one permission";
+    Both a_negative_number_of_new_admins: "access: {limit: -1}",
+        at "spec.access.limit", "should be greater than or equal to 0";
+    ServerAlone a_role_of_no_group: "access: {roles: [{group: '', role: Admin}]}",
+        at "spec.access.roles[0].group", "should be at least 1 chars long";
     ServerAlone an_empty_pattern: "users: {exclude: ['']}",
         at "spec.users.exclude[0]", "should be at least 1 chars long";
     ServerAlone a_pattern_longer_than_any_group_name: "groups: {include: ['ggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggg']}",

@@ -387,6 +387,7 @@ async fn a_plan_without_groups_gets_its_members() {
     let plan = Plan {
         directory: true,
         groups: false,
+        ..Config::cloud().plan
     };
     let server = start(Config {
         plan,
@@ -412,6 +413,7 @@ async fn a_plan_without_directory_sync_is_for_the_user_to_fix() {
     let plan = Plan {
         directory: false,
         groups: true,
+        ..Config::cloud().plan
     };
     let server = start(Config {
         plan,

@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use directory_sync::directory::{Account, AccountState, DirectoryBuilder};
 use directory_sync::history::{merge, parse};
 use directory_sync::organization::OrganizationClient;
+use directory_sync::organization::role::{AccessRole, Permissions};
 use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
 use directory_sync::sync::history::{History, Outcome, Record, RunId, RunInfo, RunTrigger, table};
 use directory_sync::sync::ledger::Ledger;
 use directory_sync::sync::memberships::MembershipCache;
 use directory_sync::sync::plan::Kind;
-use directory_sync::sync::policy::Policy;
+use directory_sync::sync::policy::{Glob, Policy, RoleRule};
 use directory_sync::sync::progress::Progress;
 use directory_sync::sync::run::{RunOptions, State, plan};
 use futures::FutureExt as _;
@@ -192,7 +193,12 @@ pub async fn run(
     let progress = Progress::default();
     let stop = CancellationToken::new();
     let options = RunOptions::new(&progress, &stop);
-    let policy: Policy = policy();
+    let mut policy: Policy = policy();
+    policy.access.limit = 100;
+    policy.access.roles.push(RoleRule {
+        group: Glob::new("team *"),
+        role: AccessRole::Custom(Permissions::of(["manageUsers"])),
+    });
     for _ in 0..3 {
         let planned = plan(company, client, &policy, state, &options).await;
         let Ok(mut planned) = planned else { break };
@@ -239,6 +245,10 @@ pub fn told(record: &Record) -> Vec<String> {
                 .and_then(|one| one.external_id.as_deref());
             events.push(format!("{email} has id {}", id.unwrap()));
         }
+        Kind::SetRole => {
+            let role = record.role.as_ref().and_then(|role| role.to.known());
+            events.push(format!("{email} has role {}", role.unwrap().number()));
+        }
         Kind::Restore => events.push(format!("restored {email}")),
         Kind::Revoke => events.push(format!("revoked {email}")),
         Kind::Remove => events.push(format!("removed {email}")),
@@ -276,6 +286,7 @@ fn happened(event: &Event) -> String {
         Event::ExternalIdChanged { email, to, .. } => {
             format!("{email} has id {}", to.as_deref().unwrap_or_default())
         }
+        Event::RoleChanged { email, to, .. } => format!("{email} has role {to}"),
         Event::Removed { email, .. } => format!("removed {email}"),
         Event::Revoked { email, .. } => format!("revoked {email}"),
         Event::Restored { email, .. } => format!("restored {email}"),

@@ -6,6 +6,7 @@ mod fault_sweep;
 mod history;
 mod profiles;
 mod relinks;
+mod roles;
 mod story;
 mod undo;
 mod world;

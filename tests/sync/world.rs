@@ -11,7 +11,7 @@ use directory_sync::source::ldap::{Bind, GroupSettings, LdapSettings, LdapSource
 use directory_sync::sync::guard::Approval;
 use directory_sync::sync::planned::Planned;
 use directory_sync::sync::policy::{
-    Glob, GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Restore,
+    Access, Glob, GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Restore,
     UserFilter,
 };
 use directory_sync::sync::progress::Progress;
@@ -163,6 +163,7 @@ pub fn policy() -> Policy {
             prune: true,
             ..GroupFilter::default()
         },
+        access: Access::default(),
         onboarding: Onboarding {
             invite: true,
             restore: Restore::All,

@@ -255,6 +255,10 @@ pub struct ChangeCounts {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub removed: i64,
+    /// Members who got another role.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub roles_changed: i64,
     /// Groups that were created.
     #[serde(default)]
     #[schemars(range(min = 0))]

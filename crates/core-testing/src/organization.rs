@@ -10,6 +10,7 @@ use directory_sync_core::directory::{Email, ExternalId};
 use directory_sync_core::organization::model::{
     Content, Group, Member, MemberRole, MemberStatus, Organization, Seats,
 };
+use directory_sync_core::organization::role::{AccessRole, Permissions};
 use directory_sync_core::sync::plan::{
     Action, Change, GroupAction, MemberAction, Plan, RemovedMember, Subject,
 };
@@ -123,7 +124,21 @@ impl ModelOrganization {
             email,
             status,
             role,
+            permissions: Permissions::NONE,
         });
+    }
+
+    /// Somebody gives a member a role by hand.
+    pub fn set_role(&mut self, email: &str, role: AccessRole) {
+        let member = self.by_email(email).id;
+        let member = self.member_mut(member);
+        member.role = MemberRole::Other(role.number());
+        member.permissions = role.permissions();
+    }
+
+    /// The role of the member with this email; `None` of an owner.
+    pub fn role(&self, email: &str) -> Option<AccessRole> {
+        AccessRole::of(self.by_email(email))
     }
 
     /// Adds a group with members by email.
@@ -306,6 +321,13 @@ impl ModelOrganization {
                     "Bitwarden refuses: an owner"
                 );
                 member.status = MemberStatus::Revoked;
+            }
+            MemberAction::SetRole(role) => {
+                let member = self.member_mut(id());
+                assert_ne!(member.role, MemberRole::Owner, "never an owner's");
+                assert_eq!(AccessRole::of(member), Some(role.from));
+                member.role = MemberRole::Other(role.to.number());
+                member.permissions = role.to.permissions();
             }
             MemberAction::Remove { .. } => {
                 assert_ne!(self.member_by_uuid(id()).role, MemberRole::Owner);

@@ -14,7 +14,8 @@ use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::memberships::{FailedChanges, MembershipCache};
 use directory_sync_core::sync::plan::draft;
 use directory_sync_core::sync::policy::{
-    GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Restore, UserFilter,
+    Access, GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Restore,
+    UserFilter,
 };
 use directory_sync_core::sync::resolve::resolve;
 use directory_sync_core::sync::seats::seats;
@@ -24,6 +25,7 @@ pub fn policy() -> Policy {
     Policy {
         never_send: Some(Default::default()),
         doubts: vec![],
+        access: Access::default(),
         external_id_prefix: String::new(),
         users: UserFilter::default(),
         groups: GroupFilter::default(),

@@ -142,6 +142,8 @@ pub enum ScopeRule {
     OnlyTheirMembers,
     /// A group whose name `groups.include` or `groups.exclude` leaves out.
     Groups,
+    /// In no group that gives the role by `access.roles`.
+    AccessRoles,
 }
 
 impl fmt::Display for ScopeRule {
@@ -151,6 +153,7 @@ impl fmt::Display for ScopeRule {
             Self::UsersExclude => "users.exclude",
             Self::OnlyTheirMembers => "groups.onlyTheirMembers",
             Self::Groups => "groups.include or groups.exclude",
+            Self::AccessRoles => "access.roles",
         })
     }
 }

@@ -56,6 +56,8 @@ pub enum ProblemReason {
     /// A member is active in the directory and revoked by hand in Bitwarden, or it isn't known whether
     /// they are active.
     NotRestored,
+    /// It isn't known which roles `access.roles` gave, or not all of them: they aren't taken back.
+    RolesKept,
     /// There are fewer free seats than people to invite or restore.
     NoSeats,
     /// Bitwarden refused this entry.

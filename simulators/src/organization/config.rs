@@ -27,6 +27,8 @@ pub struct Plan {
     pub directory: bool,
     /// The organization may have groups.
     pub groups: bool,
+    /// Members may have the role Custom (Enterprise).
+    pub custom_permissions: bool,
 }
 
 /// How many members may be in the organization without being revoked.
@@ -163,6 +165,7 @@ impl Config {
             plan: Plan {
                 directory: true,
                 groups: true,
+                custom_permissions: true,
             },
             seats: Seats::default(),
             rate_limits: None,

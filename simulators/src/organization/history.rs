@@ -34,6 +34,15 @@ pub enum Event {
         /// The external id after the change.
         to: Option<String>,
     },
+    /// A member got another role.
+    RoleChanged {
+        /// The email of the member.
+        email: String,
+        /// The number of the role before the change.
+        from: u8,
+        /// The number of the role after the change.
+        to: u8,
+    },
     /// A member was removed, and with it its memberships.
     Removed {
         /// The email of the member.

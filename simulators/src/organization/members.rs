@@ -6,10 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::answers::{Fields, Refusal, is_strict_address, known, parse};
 use super::config::Config;
+use super::history::Event;
 use super::model::{CollectionAccess, GroupId, Member, MemberId, Role, Status};
 use super::seats;
 use super::store::Store;
 
+const NO_CUSTOM: &str =
+    "To enable custom permissions the organization must be on an Enterprise plan.";
 const LAST_OWNER: &str = "Organization must have at least one confirmed owner.";
 
 /// A member as the API shows it.
@@ -125,6 +128,9 @@ pub(super) fn create(store: &mut Store, config: &Config, body: &[u8]) -> Result<
         );
     }
     fields.check()?;
+    if role == Role::Custom && !config.plan.custom_permissions {
+        return Err(Refusal::Bad(NO_CUSTOM));
+    }
     let email = email.unwrap_or_default().to_lowercase();
     if store.by_email.get(&email).is_some() {
         return Err(Refusal::Bad("This user has already been invited."));
@@ -154,6 +160,9 @@ pub(super) fn update(
     if role != Role::Owner && store.is_last_confirmed_owner(id) {
         return Err(Refusal::Bad(LAST_OWNER));
     }
+    if role == Role::Custom && !config.plan.custom_permissions {
+        return Err(Refusal::Bad(NO_CUSTOM));
+    }
     known(store, config, body.collections.as_deref())?;
     let groups = body.groups();
     let named = body.groups.as_ref().map_or(0, Vec::len);
@@ -168,9 +177,16 @@ pub(super) fn update(
     store.set_member_collections(id, body.collections.unwrap_or_default());
     store.version += 1;
     if let Some(member) = store.members.get_mut(&id) {
+        let (from, to) = (member.role.number(), role.number());
+        if from != to {
+            let email = member.email.clone();
+            store.history.push(Event::RoleChanged { email, from, to });
+        }
         member.role = role;
-        if role == Role::Custom && body.permissions.is_some() {
-            member.permissions = body.permissions;
+        match role {
+            Role::Custom if body.permissions.is_none() => {}
+            Role::Custom => member.permissions = body.permissions,
+            _ => member.permissions = None,
         }
     }
     if let Some(groups) = groups {

@@ -118,6 +118,7 @@ fn config(server: &str, settings: &Settings) -> Config {
         config.plan = Plan {
             directory: plan["directory"],
             groups: plan["groups"],
+            custom_permissions: plan.get("customPermissions").copied().unwrap_or(true),
         };
     }
     if let Some(seats) = settings.seats {

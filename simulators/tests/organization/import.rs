@@ -69,6 +69,7 @@ async fn a_plan_without_directory_syncing_refuses_before_anything_else() {
     config.plan = Plan {
         directory: false,
         groups: false,
+        ..Config::cloud().plan
     };
     let signed = signed(config).await;
     let answer = signed.import_members(json!(rows(2_001, false))).await;

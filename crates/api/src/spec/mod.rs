@@ -10,6 +10,7 @@
 // it from the trait.
 #![allow(dead_code)]
 
+mod access;
 mod active_directory;
 mod entra_id;
 mod google_workspace;
@@ -26,6 +27,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+pub use access::*;
 pub use active_directory::*;
 pub use entra_id::*;
 pub use google_workspace::*;
@@ -189,6 +191,9 @@ pub struct DirectorySyncSpec {
 
     /// How people go out, and how much of that happens without approval.
     pub offboarding: Option<OffboardingRules>,
+
+    /// Which roles members have because of the groups that they are in. Default: roles are left alone.
+    pub access: Option<AccessRules>,
 
     /// How often all group memberships are compared with the organization even though the
     /// directory didn't change, so that manual changes there are undone. It takes one request for

@@ -1,3 +1,4 @@
 //! What an organization holds; how it is read and changed is no part of the core.
 
 pub mod model;
+pub mod role;

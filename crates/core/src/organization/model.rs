@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::complete::Complete;
 use crate::directory::{Email, ExternalId};
+use crate::organization::role::Permissions;
 use crate::problem::Problem;
 
 /// The organization as it stands.
@@ -50,6 +51,8 @@ pub struct Member {
     pub status: MemberStatus,
     /// The role in the organization. Owners are never changed.
     pub role: MemberRole,
+    /// What a member with the role Custom may do; nothing of all others.
+    pub permissions: Permissions,
 }
 
 /// Where a member stands.

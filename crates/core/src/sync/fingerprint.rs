@@ -20,7 +20,7 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Identifies one change that may be held: somebody revoked, removed, invited, re-linked, withdrawn from
+/// Identifies one change that may be held: somebody revoked, removed, invited, re-linked, given another role, withdrawn from
 /// or added to one group, a group made, deleted, re-linked or renamed.
 pub type Fingerprint = [u8; 16];
 
@@ -196,6 +196,11 @@ fn of_change(change: &Change) -> Option<Fingerprint> {
         Action::Member(MemberAction::Restore) => ("restore", member()),
         Action::Member(MemberAction::Invite { .. }) => {
             ("invite", change.subject.email().map(ToString::to_string))
+        }
+        Action::Member(MemberAction::SetRole(role)) => {
+            let member = member().unwrap_or_default();
+            let text = format!("{member} {} {}", role.from, role.to);
+            return Some(fingerprint("role", id, Some(&text)));
         }
         Action::Group(GroupAction::Delete {
             members, unmanaged, ..

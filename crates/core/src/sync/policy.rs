@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::directory::Email;
 pub use crate::directory::Glob;
+use crate::organization::role::AccessRole;
 use crate::problem::Problem;
 pub use crate::sync::limits::Limit;
 
@@ -22,6 +23,8 @@ pub struct Policy {
     pub onboarding: Onboarding,
     /// How people go out.
     pub offboarding: Offboarding,
+    /// Which roles members have.
+    pub access: Access,
     /// Emails that are never sent to a server that can't be read (Vaultwarden): its owners, and
     /// members who were invited by hand. `None`: nobody said who they are, so nobody is revoked
     /// there.
@@ -72,6 +75,38 @@ impl Default for GroupFilter {
             protected: vec![],
         }
     }
+}
+
+/// Which roles members have because of the groups that they are in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Access {
+    /// Of several that are about somebody the highest counts.
+    pub roles: Vec<RoleRule>,
+    /// So many people may gain rights within a day without approval.
+    pub limit: usize,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            roles: vec![],
+            limit: Self::LIMIT,
+        }
+    }
+}
+
+impl Access {
+    /// `limit` where nothing else is asked for.
+    pub const LIMIT: usize = 3;
+}
+
+/// Members of a group have a role.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoleRule {
+    /// The groups of the directory, by name.
+    pub group: Glob,
+    /// What their members are.
+    pub role: AccessRole,
 }
 
 /// How people come in.

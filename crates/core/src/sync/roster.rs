@@ -28,6 +28,8 @@ pub struct Roster {
     /// Names of groups that the directory has and that aren't in scope or can't be used, for whatever
     /// reason.
     pub other_group_names: HashSet<Box<str>>,
+    /// Names of those of them that can't be used: who is in them isn't known, or can't be kept.
+    pub unusable_group_names: HashSet<Box<str>>,
     /// People who were read and can't be identified: each may be any member whom the directory
     /// doesn't list. Ids carry the prefix.
     pub unidentified: Vec<UnidentifiedUser>,

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::directory::ExternalId;
 use crate::organization::model::{Content, Group, Member, MemberStatus};
+use crate::organization::role::AccessRole;
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
 use crate::sync::report::Applied;
@@ -76,6 +77,9 @@ impl<'a> Seen<'a> {
                     member.is_none_or(|member| member.status == MemberStatus::Revoked)
                 }
                 MemberAction::Remove { .. } => member.is_none(),
+                MemberAction::SetRole(role) => {
+                    member.is_none_or(|member| AccessRole::of(member) == Some(role.to))
+                }
             },
             Action::Group(action) => match action {
                 GroupAction::Create { .. } | GroupAction::Relink { .. } => group.is_some(),

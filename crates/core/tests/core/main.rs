@@ -18,6 +18,7 @@ mod people;
 mod refusals;
 mod remove_after;
 mod render;
+mod roles;
 mod seats;
 mod sequences;
 mod unidentified;

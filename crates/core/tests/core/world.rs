@@ -3,7 +3,7 @@
 use directory_sync_core::directory::AccountState;
 use directory_sync_core::organization::model::{MemberRole, MemberStatus};
 use directory_sync_core::sync::policy::{
-    Glob, GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Restore,
+    Access, Glob, GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Restore,
     UserFilter,
 };
 use directory_sync_core_testing::{ModelOrganization, TestDirectory, directory, id, organization};
@@ -222,6 +222,7 @@ pub fn policies(prefix: &'static str) -> impl Strategy<Value = Policy> {
         move |(users, groups, onboarding, offboarding)| Policy {
             never_send: Some(Default::default()),
             doubts: vec![],
+            access: Access::default(),
             external_id_prefix: prefix.into(),
             users,
             groups,

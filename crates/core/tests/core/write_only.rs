@@ -4,12 +4,15 @@ use std::collections::{BTreeSet, HashMap};
 
 use directory_sync_core::directory::Email;
 use directory_sync_core::organization::model::Organization;
+use directory_sync_core::organization::role::AccessRole;
 use directory_sync_core::problem::ProblemReason;
 use directory_sync_core::sync::guard::{Approval, GuardedPlan, HeldBecause, guard};
 use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::memberships::{FailedChanges, MembershipCache};
 use directory_sync_core::sync::plan::{GroupAction, draft};
-use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction, Policy, Restore};
+use directory_sync_core::sync::policy::{
+    Glob, Limit, OffboardingAction, Policy, Restore, RoleRule,
+};
 use directory_sync_core::sync::resolve::resolve;
 use directory_sync_core_testing::{TestDirectory, directory, id, policy};
 use jiff::Timestamp;
@@ -496,6 +499,10 @@ fn what_the_server_cannot_do_is_told_and_left() {
     server.policy.offboarding.disabled = OffboardingAction::Remove;
     server.policy.groups.prune = true;
     server.policy.onboarding.invite = false;
+    server.policy.access.roles.push(RoleRule {
+        group: Glob::new("Group"),
+        role: AccessRole::Admin,
+    });
     let directory = company()
         .deleted("gone", "gone@example.com")
         .group("g", "Group", &["p1"]);
@@ -503,7 +510,7 @@ fn what_the_server_cannot_do_is_told_and_left() {
     assert_eq!(changes(&run), ["CreateGroup g"]);
     assert_eq!(
         problems(&run),
-        vec![(ProblemReason::Unsupported, vec![]); 4]
+        vec![(ProblemReason::Unsupported, vec![]); 5]
     );
 }
 

@@ -171,6 +171,7 @@ fn verb(kind: Kind) -> &'static str {
         Kind::RenameGroup => "Group renamed",
         Kind::UpdateGroup => "Group updated",
         Kind::DeleteGroup => "Group deleted",
+        Kind::SetRole => "Role changed",
     }
 }
 
@@ -197,6 +198,8 @@ struct Numbers<'a> {
     given: i64,
     /// Members who lost it.
     taken: i64,
+    /// Members who got another role.
+    roles: i64,
     groups: i64,
     not_done: i64,
 }
@@ -207,6 +210,7 @@ impl<'a> Numbers<'a> {
             first: &run[0],
             given: 0,
             taken: 0,
+            roles: 0,
             groups: 0,
             not_done: 0,
         };
@@ -224,6 +228,7 @@ impl<'a> Numbers<'a> {
                     };
                 }
                 Kind::Revoke | Kind::Remove => numbers.taken += 1,
+                Kind::SetRole => numbers.roles += 1,
                 Kind::Link | Kind::Relink => {}
                 Kind::CreateGroup
                 | Kind::RelinkGroup
@@ -239,6 +244,7 @@ impl<'a> Numbers<'a> {
         let parts = [
             (self.taken, "lost access", "lost access"),
             (self.given, "invited or restored", "invited or restored"),
+            (self.roles, "role changed", "roles changed"),
             (self.groups, "group changed", "groups changed"),
             (
                 self.not_done,

@@ -147,6 +147,10 @@ fn lower<'a>(texts: impl IntoIterator<Item = &'a String>) -> HashSet<String> {
 
 fn of_member(record: &Record) -> String {
     let from = record.from.as_deref().map(shown);
+    if let Some(role) = &record.role {
+        let was = shown(&role.from.to_string());
+        return format!("given the role {} in place of {was}", role.describe());
+    }
     match (record.action, from) {
         (Kind::Invite, None) => "invited".to_owned(),
         (Kind::Invite, Some(from)) => {

@@ -57,6 +57,9 @@ pub struct Person {
     pub scope: Scope,
     /// The groups of the directory that they are in.
     pub groups: List<InGroup>,
+    /// The role that `access.roles` gives them, with the groups: "Admin through bw-admins".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     /// The members of the organization that are theirs; mostly one.
     pub members: Vec<Member>,
     /// What the next run does about them.

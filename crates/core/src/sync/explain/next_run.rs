@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Context, List, NAMED_MAX, NextRun, PlannedChange, shown};
 use crate::directory::{Evidence, ExternalId};
 use crate::sync::guard::HeldBecause;
-use crate::sync::plan::{Action, Change, GroupAction, MemberAction};
+use crate::sync::plan::{Action, Change, GroupAction, MemberAction, describe_role};
 
 /// Whom it is about: all IDs that are theirs.
 pub(super) struct Subject<'a> {
@@ -194,6 +194,14 @@ fn of_member(action: &MemberAction, reason: &str) -> (String, String) {
             )
         }
         MemberAction::Restore => ("restore the access".to_owned(), reason.to_owned()),
+        MemberAction::SetRole(role) => (
+            format!(
+                "give the role {} in place of {}",
+                describe_role(&role.to, &role.through),
+                role.from
+            ),
+            reason.to_owned(),
+        ),
         MemberAction::Revoke { evidence } => {
             ("revoke the access".to_owned(), because(reason, evidence))
         }

@@ -11,6 +11,7 @@ use super::{
 use crate::directory::{AccountState, ExternalId};
 use crate::organization::model::Organization;
 use crate::sync::ledger::Fact;
+use crate::sync::plan::{claims, describe_role};
 
 pub(super) fn explain(found: &FoundPerson, context: &Context<'_>) -> Person {
     let about = About { found, context };
@@ -106,6 +107,7 @@ pub(super) fn explain(found: &FoundPerson, context: &Context<'_>) -> Person {
         }),
         scope,
         groups: about.groups(),
+        role: found.at.and_then(|at| about.role(at)),
         members,
         next_run,
         problems: context.problems(&all),
@@ -140,6 +142,13 @@ impl About<'_> {
             verdict: Verdict::Absent,
             why: Some(why.to_owned()),
         }
+    }
+
+    /// The role that the rules give somebody of the roster.
+    fn role(&self, at: u32) -> Option<String> {
+        let decided = self.context.decided;
+        let (role, through) = claims(decided.roster, &decided.policy.access, at)?;
+        Some(shown(&describe_role(&role, &through)))
     }
 
     fn groups(&self) -> List<InGroup> {

@@ -45,7 +45,7 @@ impl Context<'_> {
             ScopeRule::OnlyTheirMembers => {
                 "in no group that is in scope, as groups.onlyTheirMembers asks for".to_owned()
             }
-            ScopeRule::Groups => return None,
+            ScopeRule::Groups | ScopeRule::AccessRoles => return None,
         })
     }
 

@@ -95,6 +95,8 @@ impl Page {
                 .iter()
                 .for_each(|member| self.rows("organization", self::member(member))),
         }
+        let role = person.role.iter();
+        self.rows("role", role.map(|role| format!("{role} (access.roles)")));
         self.next_run(&person.next_run);
         self.rows("problems", person.problems.iter().map(problem));
         let record = person.record.iter();

@@ -225,6 +225,17 @@ pub enum HeldBecause {
         /// How many changes, counting each person of a group.
         changes: usize,
     },
+    /// `access.limit`, for people who would gain or lose rights of their role.
+    Roles {
+        /// How many people would.
+        people: usize,
+        /// How many did earlier.
+        earlier: usize,
+        /// How many may.
+        limit: usize,
+        /// Whether they would lose rights.
+        lost: bool,
+    },
     /// `onboarding.limit`.
     Invited {
         /// How many people would be invited or get their access back.
@@ -253,6 +264,7 @@ impl HeldBecause {
             Self::Group { .. } => "groups.limit",
             Self::ProtectedGroup { .. } => "groups.protected",
             Self::Invited { .. } => "onboarding.limit",
+            Self::Roles { .. } => "access.limit",
             Self::Undone { .. } => "undone",
         }
     }
@@ -417,6 +429,22 @@ impl fmt::Display for HeldBecause {
                 },
                 if *changes == 1 { "it" } else { "them" },
             ),
+            Self::Roles {
+                people,
+                earlier,
+                limit,
+                lost,
+            } => {
+                let people = match people {
+                    1 => "1 person".to_owned(),
+                    people => format!("{people} people"),
+                };
+                match lost {
+                    false => write!(f, "{people} would gain rights by access.roles")?,
+                    true => write!(f, "{people} would lose rights by access.roles")?,
+                }
+                past(f, *earlier, *limit, "access.limit")
+            }
             Self::Invited {
                 people,
                 earlier,
@@ -453,6 +481,9 @@ impl Held {
         for change in &self.changes {
             match &change.action {
                 Action::Member(MemberAction::Revoke { .. } | MemberAction::Remove { .. }) => {
+                    people.insert(change.external_id());
+                }
+                Action::Member(MemberAction::SetRole(role)) if role.takes_away() => {
                     people.insert(change.external_id());
                 }
                 Action::Group(GroupAction::Update(update)) => {
@@ -538,6 +569,7 @@ pub fn guard(
     ledger.expire_hold(policy.offboarding.approvals_expire_after);
     ledger.notice(&plan);
     ledger.keep_revoked(&plan);
+    ledger.keep_given(&plan);
     ledger.part_from_ids(&plan);
     ledger.carry_groups(&plan);
     let takes_away = || plan.changes.iter().filter(|change| change.takes_away());

@@ -94,6 +94,7 @@ impl Ledger {
         self.keep_undone(guarded);
         self.notice(&guarded.approved);
         self.keep_revoked(&guarded.approved);
+        self.keep_given(&guarded.approved);
         // What was approved and isn't to be done any more isn't left for another accident.
         self.finish_approved(guarded.held.is_some());
         self.set_open(open(guarded));

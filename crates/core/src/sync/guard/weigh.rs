@@ -11,7 +11,8 @@ use crate::sync::ledger::{
 };
 use crate::sync::limits::{Limit, SMALLEST_LIMITED_GROUP};
 use crate::sync::plan::{
-    Action, Change, Counts, GroupAction, Kind, MemberAction, Plan, Reason, RemovedMember, Update,
+    Action, Change, Counts, GroupAction, Kind, MemberAction, Plan, Reason, RemovedMember,
+    RoleChange, Update,
 };
 use crate::sync::policy::{Policy, passes};
 
@@ -36,6 +37,12 @@ pub(super) struct Reasons {
     relinks: Option<usize>,
     /// Restores that an earlier run may have made.
     restores: Option<usize>,
+    /// People who would gain rights of their role.
+    gained_roles: Option<usize>,
+    /// People who would lose some.
+    lost_roles: Option<usize>,
+    /// Whose place in a group is held: their role, too.
+    kept_in: HashMap<ExternalId, usize>,
     /// Invitations of people who may be disabled.
     newcomers: Option<usize>,
     doubtful: HashSet<ExternalId>,
@@ -199,6 +206,16 @@ impl Reasons {
             Action::Member(MemberAction::Restore) => {
                 let unseen = change.reason == Reason::ActiveAgainUnseen;
                 self.restores.filter(|_| unseen).or(self.invitations)
+            }
+            Action::Member(MemberAction::SetRole(role)) => {
+                let takes = role.takes_away().then(|| {
+                    self.everything
+                        .or(self.absent)
+                        .or(self.lost_roles)
+                        .or_else(|| self.kept_in.get(id).copied())
+                });
+                let gives = self.gained_roles.filter(|_| role.gives());
+                takes.flatten().or(gives)
             }
             Action::Group(GroupAction::Delete { .. }) => self
                 .everything
@@ -418,6 +435,7 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
     groups(&mut reasons, &losses, &recent, plan, policy, ledger);
     invitations(&mut reasons, &recent, plan, policy, ledger);
     reasons.renamed = renamed;
+    roles(&mut reasons, plan, policy, ledger);
     reasons
 }
 
@@ -789,6 +807,53 @@ fn invitations(
     }
 }
 
+/// People who would gain or lose rights of their role: few do in a day, and each matters.
+fn roles(reasons: &mut Reasons, plan: &Plan, policy: &Policy, ledger: &Ledger) {
+    // Whoever asks for an undo has seen whom it gives which role.
+    if plan.undoes.is_some() {
+        return;
+    }
+    let changes = plan.changes.iter().filter(|change| change.role().is_some());
+    let changes: Vec<&Change> = changes
+        .filter(|change| !reasons.sets_aside(change))
+        .collect();
+    if changes.is_empty() {
+        return;
+    }
+    let recent = ledger.recent_roles(&changes);
+    let limit = policy.access.limit;
+    let count = |which: fn(&RoleChange) -> bool| {
+        let roles = changes.iter().filter_map(|change| change.role());
+        roles.filter(|role| which(role)).count()
+    };
+    let why = |people: usize, earlier: usize, lost: bool| {
+        (people > 0 && people + earlier > limit).then_some(HeldBecause::Roles {
+            people,
+            earlier,
+            limit,
+            lost,
+        })
+    };
+    let gained = why(count(RoleChange::gives), recent.gained, false);
+    let lost = why(count(RoleChange::takes_away), recent.lost, true);
+    reasons.gained_roles = gained.and_then(|why| reasons.add(why));
+    reasons.lost_roles = lost.and_then(|why| reasons.add(why));
+    // Somebody who stays in a group until that is approved keeps what they have by it.
+    for change in &plan.changes {
+        let Some(GroupAction::Update(update)) = change.group() else {
+            continue;
+        };
+        for leaving in &update.remove {
+            if let Some(by) = reasons.holds_removed_member(change.external_id(), leaving) {
+                reasons
+                    .kept_in
+                    .entry(leaving.external_id.clone())
+                    .or_insert(by);
+            }
+        }
+    }
+}
+
 /// Who would lose what by a plan, without what is approved already.
 #[derive(Default)]
 struct Losses<'a> {
@@ -889,6 +954,9 @@ impl<'a> Losses<'a> {
                 if matches!(action, MemberAction::Remove { .. }) {
                     self.removed.insert(id, evidence.into());
                 }
+            }
+            Action::Member(MemberAction::SetRole(_)) if !reasons.sets_aside(change) => {
+                self.of_kind(EvidenceKind::Absent).insert(id);
             }
             Action::Group(GroupAction::Update(update)) => {
                 let mut leaving = Leaving {

@@ -312,6 +312,7 @@ fn new_record(
         group: None,
         from: None,
         status: None,
+        role: None,
         collections: None,
         added: vec![],
         removed: vec![],
@@ -341,6 +342,7 @@ fn new_record(
                 MemberAction::Revoke { .. } => {
                     record.status = subject.id.and_then(|id| names.status(id)).map(Into::into);
                 }
+                MemberAction::SetRole(role) => record.role = Some(role.into()),
                 MemberAction::Link | MemberAction::Restore => {}
             }
         }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::directory::Evidence;
 use crate::sync::guard::Digest;
 use crate::sync::hash::truncated;
-use crate::sync::plan::{Kind, Reason};
+use crate::sync::plan::{Kind, Reason, RoleRow};
 
 /// Identifies a run among those of a resource: ten hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -113,6 +113,9 @@ pub struct Record {
     /// What the member was before access was revoked: `Confirmed`, `Accepted`, `Invited`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Box<str>>,
+    /// The role that the member got, and the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<RoleRow>,
     /// To which collections a deleted group gave access, or one that is made again gives it; `None` where
     /// that isn't known, or nothing of it changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -327,6 +330,7 @@ impl Record {
     pub fn takes_away(&self) -> bool {
         matches!(self.action, Kind::Revoke | Kind::Remove | Kind::DeleteGroup)
             || !self.removed.is_empty()
+            || self.action == Kind::SetRole && self.evidence.is_some()
     }
 
     /// The same in records that name at most `max` people each, for whoever takes only short ones.

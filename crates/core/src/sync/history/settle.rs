@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{History, Outcome, Person, Record};
 use crate::organization::model::{Content, Group, Member, MemberStatus, Organization};
+use crate::organization::role::AccessRole;
 use crate::sync::plan::Kind;
 
 /// What is said of a record whose end nobody can find out.
@@ -136,6 +137,16 @@ impl<'a> Seen<'a> {
                 None => Settled::Never,
             },
             Kind::Remove => Settled::made(member.is_none()),
+            Kind::SetRole => {
+                let now = self
+                    .member(person)
+                    .and_then(|member| AccessRole::of(member));
+                let to = record.role.as_ref().and_then(|role| role.to.known());
+                match (now, to) {
+                    (Some(now), Some(to)) => Settled::made(now == to),
+                    _ => Settled::Never,
+                }
+            }
             _ => Settled::Never,
         }
     }

@@ -59,6 +59,7 @@ fn verb(kind: Kind) -> &'static str {
         Kind::RenameGroup => "renamed",
         Kind::UpdateGroup => "group",
         Kind::DeleteGroup => "group deleted",
+        Kind::SetRole => "role",
     }
 }
 
@@ -67,9 +68,15 @@ fn show(text: &mut String, record: &Record, cut: bool) {
     if let Some(from) = &record.from {
         let _ = write!(line, " (was {})", sanitize(from));
     }
-    let detail = match &record.evidence {
-        Some(evidence) => sanitize(&evidence.detail),
-        None => record.reason.describe().to_owned(),
+    let detail = match (&record.role, &record.evidence) {
+        (Some(role), _) => format!(
+            "{}, was {}; {}",
+            role.describe(),
+            sanitize(&role.from.to_string()),
+            record.reason.describe()
+        ),
+        (None, Some(evidence)) => sanitize(&evidence.detail),
+        (None, None) => record.reason.describe().to_owned(),
     };
     match (&record.person, record.action) {
         (None, Kind::UpdateGroup) => {}

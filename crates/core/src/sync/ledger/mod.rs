@@ -12,6 +12,7 @@ mod clock;
 mod elsewhere;
 mod facts;
 mod floors;
+mod given;
 mod holds;
 mod hourly;
 mod record;
@@ -28,18 +29,20 @@ pub use approved::{APPROVED_SETS_MAX, ApprovedSets, LARGE_APPROVAL_MAX};
 pub(crate) use elsewhere::Tally;
 pub use facts::Fact;
 pub(crate) use floors::Limited;
+pub use given::GIVEN_MAX;
 pub use holds::{Hold, HoldId, Holds};
 pub use undone::UNDONE_MAX;
 pub(crate) use undone::{Repeat, UndoneSet};
 
 use crate::directory::{Evidence, ExternalId};
+use crate::organization::role::AccessRole;
 use crate::sync::hash::{hash, person_hash, truncated};
 use crate::sync::limits::WINDOW;
 use crate::sync::plan::{NotRead, RuleId};
 use crate::sync::stored::{self, Magic};
 
 /// No ledger has more bytes than this. All the following limits add up to it.
-pub const BYTES_MAX: usize = 248 * 1024;
+pub const BYTES_MAX: usize = 264 * 1024;
 /// So many losses of a day are kept one by one; of more only the number is.
 pub const LOSSES_MAX: usize = 2_000;
 /// So many revoked people are kept, the latest ones. Who isn't is not restored by itself.
@@ -64,7 +67,7 @@ const ACTIVE_HAD: i64 = 30 * 24 * 3600;
 /// member is revoked, in seconds. Later somebody may have revoked them by hand.
 const ANSWER_UNHEARD: i64 = 3600;
 
-const MAGIC: &Magic = b"dsyncldA";
+const MAGIC: &Magic = b"dsyncldB";
 
 /// What was taken away and given by earlier runs for one organization.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +104,8 @@ pub struct Ledger {
     /// More than fit was taken back.
     everything_undone: bool,
     holds: Holds,
+    /// The roles that runs gave.
+    given: Vec<given::Given>,
     /// The resource that it is used for, where several share it. Not kept: its holds are beside it.
     #[serde(skip)]
     resource: [u8; 16],
@@ -189,6 +194,8 @@ enum What {
     Group { group: Key },
     /// Nothing: the name of a group that somebody left, or that was deleted.
     Name { group: Key, name: Key },
+    /// Rights of their role.
+    Role { person: Key },
 }
 
 /// Losses of which only the number is kept.
@@ -327,6 +334,18 @@ impl crate::sync::plan::Revocations for Ledger {
 
     fn believed(&self, now: Timestamp) -> Timestamp {
         self.believed(now)
+    }
+
+    fn has_given_role(&self, member: Uuid, role: AccessRole) -> bool {
+        self.gave(member, role)
+    }
+
+    fn given_roles(&self) -> usize {
+        self.given_count()
+    }
+
+    fn has_lost_roles(&self) -> bool {
+        self.lost_given()
     }
 }
 
@@ -695,7 +714,9 @@ impl Recent {
             .iter()
             .filter(|loss| loss.kind == kind)
             .filter_map(|loss| match loss.what {
-                What::Access { person } | What::Membership { person, .. } => Some(person),
+                What::Access { person }
+                | What::Membership { person, .. }
+                | What::Role { person } => Some(person),
                 What::Group { .. } | What::Name { .. } => None,
             })
             .filter(|person| !now(person))

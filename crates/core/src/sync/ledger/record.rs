@@ -33,6 +33,7 @@ impl Ledger {
         self.notice(plan);
         self.expect_fewer(plan);
         self.keep_revoked(plan);
+        self.keep_given(plan);
         self.part_from_ids(plan);
         self.carry_groups(plan);
         self.note_undone(plan);
@@ -125,6 +126,11 @@ impl Ledger {
                         }
                     }
                 }
+                Action::Member(MemberAction::SetRole(role))
+                    if role.takes_away() && !approved.has(change) =>
+                {
+                    losses.push((What::Role { person: key(id) }, EvidenceKind::Absent));
+                }
                 Action::Group(GroupAction::Delete {
                     members, unmanaged, ..
                 }) if !approved.has(change) => {
@@ -169,6 +175,7 @@ impl Ledger {
                 ))
             }));
         }
+        self.note_given(plan, &approved);
         let without_access = self.removed_without_access(plan);
         self.add_losses(losses);
         self.mark_outside_base(&without_access);
@@ -205,8 +212,9 @@ impl Ledger {
         let at = self.latest;
         let people: HashSet<Key> = failed.people.iter().map(key).collect();
         let groups: HashSet<Key> = failed.groups.iter().map(key).collect();
+        self.end_given(plan, failed);
         let refused = |what: &What| match what {
-            What::Access { person } => people.contains(person),
+            What::Access { person } | What::Role { person } => people.contains(person),
             What::Membership { group, .. } | What::Group { group } | What::Name { group, .. } => {
                 groups.contains(group)
             }
@@ -300,6 +308,7 @@ impl Ledger {
     pub(crate) fn record_done(&mut self, done: &[&Change], undo: bool) {
         self.finish_approved_of(&FingerprintSet::of(done.iter().copied()));
         self.record_restored(done, undo);
+        self.end_given_of(done);
         let revoked = done.iter().filter(|change| change.kind() == Kind::Revoke);
         let revoked = revoked.map(|change| change.external_id());
         self.set_revocations(revoked, RevocationState::Revoked);
@@ -745,6 +754,7 @@ impl Change {
                 MemberAction::Revoke { evidence } | MemberAction::Remove { evidence },
             )
             | Action::Group(GroupAction::Delete { evidence, .. }) => Some(evidence),
+            Action::Member(MemberAction::SetRole(role)) => role.evidence.as_ref(),
             _ => None,
         }
     }

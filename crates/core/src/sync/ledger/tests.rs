@@ -330,6 +330,8 @@ fn a_ledger_is_bounded_whatever_happened() {
         .map(|group| (Limited::Group(group.to_be_bytes()), usize::MAX))
         .collect();
     ledger.note_floors(&held);
+    ledger.fill_given();
+    assert_eq!(ledger.given_count(), GIVEN_MAX);
     assert_eq!(ledger.floors.len(), FLOORS_MAX);
     assert_eq!(ledger.losses.len(), LOSSES_MAX);
     assert_eq!(ledger.revoked.len(), REVOKED_MAX);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EvidenceKind, Key, Ledger, key_of};
 use crate::directory::{Evidence, ExternalId};
+use crate::organization::role::AccessRole;
 use crate::problem::ProblemReason;
 use crate::sync::guard::GuardedPlan;
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
@@ -48,10 +49,16 @@ pub(crate) enum Repeat<'a> {
     RelinkGroup(&'a ExternalId),
     /// A group gets this name.
     RenameGroup(&'a ExternalId, &'a str),
+    /// A member gets this role.
+    SetRole(&'a ExternalId, AccessRole),
 }
 
 impl Repeat<'_> {
     fn key(self) -> Key {
+        let role = match self {
+            Self::SetRole(_, role) => role.to_string(),
+            _ => String::new(),
+        };
         let (kind, id, more) = match self {
             Self::Access(id) => ("access", id, ""),
             Self::Invite(id) => ("invite", id, ""),
@@ -63,6 +70,7 @@ impl Repeat<'_> {
             Self::DeleteGroup(id) => ("delete", id, ""),
             Self::RelinkGroup(id) => ("relink group", id, ""),
             Self::RenameGroup(id, name) => ("rename", id, name),
+            Self::SetRole(id, _) => ("role", id, role.as_str()),
         };
         // Lengths before texts: no two of them read the same.
         let mut text = vec![];
@@ -87,6 +95,9 @@ impl Repeat<'_> {
             Action::Member(MemberAction::Restore) => one(Repeat::Restore(id)),
             Action::Member(MemberAction::Relink { .. }) => one(Repeat::Relink(id)),
             Action::Member(MemberAction::Link) => vec![],
+            Action::Member(MemberAction::SetRole(role)) => {
+                vec![(Repeat::SetRole(id, role.to), role.evidence.as_ref())]
+            }
             Action::Group(GroupAction::Create { .. }) => one(Repeat::MakeGroup(id)),
             Action::Group(GroupAction::Delete { .. }) => one(Repeat::DeleteGroup(id)),
             Action::Group(GroupAction::Relink { .. }) => one(Repeat::RelinkGroup(id)),
@@ -115,6 +126,7 @@ impl Repeat<'_> {
             Action::Member(MemberAction::Invite { from: Some(_), .. }) => vec![Repeat::Invite(id)],
             Action::Member(MemberAction::Relink { from }) => vec![Repeat::Relink(from)],
             Action::Member(MemberAction::Link) => vec![],
+            Action::Member(MemberAction::SetRole(role)) => vec![Repeat::SetRole(id, role.from)],
             Action::Group(GroupAction::Create { .. }) => vec![Repeat::DeleteGroup(id)],
             Action::Group(GroupAction::Delete { .. }) => vec![Repeat::MakeGroup(id)],
             Action::Group(GroupAction::Relink { from }) => {

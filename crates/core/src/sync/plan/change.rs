@@ -1,9 +1,13 @@
 //! One change: whom or what it is about, why, and what is done.
 
+use std::fmt;
+
 use uuid::Uuid;
 
 use crate::directory::{Email, Evidence, ExternalId};
+use crate::organization::role::{AccessRole, NamedRole};
 use crate::sync::plan::{Plan, Reason};
+use crate::text::sanitize;
 
 /// One change of a member or a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +80,73 @@ pub enum MemberAction {
         /// What says so.
         evidence: Evidence,
     },
+    /// A member gets another role.
+    SetRole(RoleChange),
+}
+
+/// A member gets another role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleChange {
+    /// The role that the member has.
+    pub from: AccessRole,
+    /// The role that the member gets.
+    pub to: AccessRole,
+    /// The groups that give it, by name; a few of them where they are many.
+    pub through: Vec<Box<str>>,
+    /// What says that the member loses rights; `None` where it loses none.
+    pub evidence: Option<Evidence>,
+}
+
+impl RoleChange {
+    /// Whether the member gains a right.
+    pub fn gives(&self) -> bool {
+        self.to.exceeds(self.from)
+    }
+
+    /// Whether the member loses a right.
+    pub fn takes_away(&self) -> bool {
+        self.from.exceeds(self.to)
+    }
+}
+
+/// A member's new role as it is shown and kept.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleRow {
+    /// The role before.
+    pub from: NamedRole,
+    /// The role afterwards.
+    pub to: NamedRole,
+    /// The groups that give it, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<Box<str>>,
+}
+
+impl From<&RoleChange> for RoleRow {
+    fn from(change: &RoleChange) -> Self {
+        Self {
+            from: change.from.into(),
+            to: change.to.into(),
+            through: change.through.clone(),
+        }
+    }
+}
+
+impl RoleRow {
+    /// `Admin through bw-admins`.
+    pub fn describe(&self) -> String {
+        describe_role(&self.to, &self.through)
+    }
+}
+
+/// A role with the groups that give it, for a person: `Admin through bw-admins`.
+pub fn describe_role(role: &impl fmt::Display, through: &[Box<str>]) -> String {
+    let role = sanitize(&role.to_string());
+    let names: Vec<String> = through.iter().map(|name| sanitize(name)).collect();
+    match names.is_empty() {
+        true => role,
+        false => format!("{role} through {}", names.join(", ")),
+    }
 }
 
 /// What is done with a group.
@@ -151,11 +222,12 @@ pub enum Kind {
     RenameGroup,
     UpdateGroup,
     DeleteGroup,
+    SetRole,
 }
 
 impl Kind {
     /// All kinds of change.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Invite,
         Self::Link,
         Self::Relink,
@@ -167,6 +239,7 @@ impl Kind {
         Self::RenameGroup,
         Self::UpdateGroup,
         Self::DeleteGroup,
+        Self::SetRole,
     ];
 
     /// The name: `CreateGroup`.
@@ -183,6 +256,7 @@ impl Kind {
             Self::RenameGroup => "RenameGroup",
             Self::UpdateGroup => "UpdateGroup",
             Self::DeleteGroup => "DeleteGroup",
+            Self::SetRole => "SetRole",
         }
     }
 }
@@ -234,6 +308,7 @@ impl Change {
                 MemberAction::Restore => Kind::Restore,
                 MemberAction::Revoke { .. } => Kind::Revoke,
                 MemberAction::Remove { .. } => Kind::Remove,
+                MemberAction::SetRole(_) => Kind::SetRole,
             },
             Action::Group(action) => match action {
                 GroupAction::Create { .. } => Kind::CreateGroup,
@@ -266,6 +341,14 @@ impl Change {
         }
     }
 
+    /// The role that a member gets, in place of another.
+    pub fn role(&self) -> Option<&RoleChange> {
+        match &self.action {
+            Action::Member(MemberAction::SetRole(change)) => Some(change),
+            _ => None,
+        }
+    }
+
     /// Whether an open invitation is replaced by one to another address.
     pub fn replaces_invitation(&self) -> bool {
         matches!(
@@ -274,13 +357,14 @@ impl Change {
         )
     }
 
-    /// Whether somebody loses access or membership by it, or a group goes.
+    /// Whether somebody loses access, rights or membership by it, or a group goes.
     pub fn takes_away(&self) -> bool {
         self.reason.overwrites()
             || match &self.action {
                 Action::Member(MemberAction::Revoke { .. } | MemberAction::Remove { .. })
                 | Action::Group(GroupAction::Delete { .. }) => true,
                 Action::Group(GroupAction::Update(update)) => !update.remove.is_empty(),
+                Action::Member(MemberAction::SetRole(change)) => change.takes_away(),
                 _ => false,
             }
     }
@@ -290,14 +374,16 @@ impl Change {
     pub(crate) fn order(&self) -> (u8, &ExternalId) {
         let rank = match self.kind() {
             Kind::Revoke | Kind::Remove => 0,
-            Kind::Relink => 1,
-            Kind::Restore => 2,
-            Kind::Link | Kind::Invite => 3,
-            Kind::RelinkGroup => 4,
-            Kind::RenameGroup => 5,
-            Kind::CreateGroup => 6,
-            Kind::UpdateGroup => 7,
-            Kind::DeleteGroup => 8,
+            Kind::SetRole if self.takes_away() => 1,
+            Kind::Relink => 2,
+            Kind::Restore => 3,
+            Kind::SetRole => 4,
+            Kind::Link | Kind::Invite => 5,
+            Kind::RelinkGroup => 6,
+            Kind::RenameGroup => 7,
+            Kind::CreateGroup => 8,
+            Kind::UpdateGroup => 9,
+            Kind::DeleteGroup => 10,
         };
         (rank, self.external_id())
     }

@@ -12,6 +12,7 @@ use crate::problem::Problem;
 use crate::sync::plan::draft::{Compared, DesiredGroup, Draft, DraftKind};
 use crate::sync::plan::groups::Target;
 use crate::sync::plan::people::Presence;
+use crate::sync::plan::roles;
 use crate::sync::plan::write_only;
 use crate::sync::plan::{
     Action, CachedMembers, Change, GroupAction, GroupCache, GroupState, Kind, Names, Plan, Reason,
@@ -190,7 +191,9 @@ fn compare(
     plan.active_revoked = compared.people.active_revoked;
     plan.recognizes_nobody =
         !compared.people.recognizes_somebody && plan.counts.with_access + plan.counts.invited > 0;
+    plan.roles = Some(roles::current(&compared.content.members));
     plan.changes.extend(compared.people.changes);
+    plan.changes.extend(compared.roles);
     plan.changes.extend(groups.changes);
     let mut problems = compared.people.problems;
     problems.extend(groups.problems);

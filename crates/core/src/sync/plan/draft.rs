@@ -15,7 +15,10 @@ use crate::sync::ledger::Tally;
 use crate::sync::patterns::Unmatched;
 use crate::sync::plan::groups::{self, Target};
 use crate::sync::plan::people::{self, Presence};
-use crate::sync::plan::{Counts, CurrentRule, GroupAction, Kind, NotRead, Recognized, Revocations};
+use crate::sync::plan::roles;
+use crate::sync::plan::{
+    Change, Counts, CurrentRule, GroupAction, Kind, NotRead, Recognized, Revocations,
+};
 use crate::sync::policy::{Policy, passes};
 use crate::sync::roster::{Eligibility, Roster};
 
@@ -48,6 +51,8 @@ pub(super) struct Compared<'a> {
     pub prefix: &'a str,
     pub people: people::Decided,
     pub groups: groups::Decided,
+    /// Members who get another role.
+    pub roles: Vec<Change>,
     pub wanted: Vec<DesiredGroup>,
     /// Where somebody is removed from the organization: they would leave these by that.
     pub protected: ProtectedGroups,
@@ -195,6 +200,9 @@ pub fn draft<'a>(
         .problems
         .extend(unmatched_protected(roster, policy, names));
     let groups = groups::decide(roster, &content.groups, policy);
+    let (roles, problems) =
+        roles::decide(roster, &content.members, &policy.access, &people, earlier);
+    people.problems.extend(problems);
     let unmanaged = unmanaged(content, prefix, &people);
     let wanted = wanted(roster, &people.presence, &groups.targets);
     let protected = match people.removed.is_empty() {
@@ -206,6 +214,7 @@ pub fn draft<'a>(
         prefix,
         people,
         groups,
+        roles,
         wanted,
         protected,
         unmanaged,

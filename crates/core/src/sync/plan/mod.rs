@@ -8,12 +8,14 @@ mod groups;
 mod names;
 mod people;
 mod restores;
+mod roles;
 mod sent;
 mod unidentified;
 mod write_only;
 
 pub use change::{
-    Action, Change, GroupAction, Kind, MemberAction, Name, RemovedMember, Subject, Update,
+    Action, Change, GroupAction, Kind, MemberAction, Name, RemovedMember, RoleChange, RoleRow,
+    Subject, Update, describe_role,
 };
 pub(crate) use draft::tally;
 pub(crate) use draft::{DesiredGroup, Existing, Unmanaged};
@@ -22,12 +24,14 @@ pub use group_state::GroupState;
 pub(crate) use group_state::{CachedMembers, GroupCache};
 pub use names::Names;
 pub use restores::{NotRead, Revocations, RuleId};
+pub(crate) use roles::claims;
 
 use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
 use crate::directory::{AccountRule, Container, ExternalId};
+use crate::organization::role::AccessRole;
 use crate::problem::Problems;
 use crate::sync::history::{CollectionAccess, GroupName, RunId};
 use crate::sync::ledger::Tally;
@@ -54,6 +58,9 @@ pub struct Plan {
     /// Who was revoked when the organization was read, with the member's id; `None` where it can't be
     /// read.
     pub(crate) revoked: Option<HashMap<ExternalId, Uuid>>,
+    /// The role of each member that has another one than User and is no owner, as read; `None` where that
+    /// isn't known.
+    pub(crate) roles: Option<HashMap<Uuid, AccessRole>>,
     /// The members of ours who have something to lose: not revoked, and no owners.
     pub(crate) tally: Tally,
     /// Who is disabled in the directory and has no access because of that, or for another reason: revoked
@@ -223,6 +230,10 @@ pub enum Reason {
     ActiveAgainUnseen,
     /// A person takes back what an earlier run did.
     Undone,
+    /// In a group of which `access.roles` says so.
+    AccessRole,
+    /// In no such group any more; a run had given the role.
+    AccessRoleEnded,
 }
 
 impl Reason {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::directory::{Container, ExternalId};
+use crate::organization::role::AccessRole;
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::guard::postpone;
 use crate::sync::hash::hash;
@@ -65,6 +66,12 @@ pub trait Revocations {
     fn is_incomplete(&self) -> bool;
     /// The time that it is by the clocks of earlier runs: `now`, or earlier where the clock has jumped.
     fn believed(&self, now: Timestamp) -> Timestamp;
+    /// Whether an earlier run gave this member the role that they have now.
+    fn has_given_role(&self, member: Uuid, role: AccessRole) -> bool;
+    /// How many members have their role from an earlier run.
+    fn given_roles(&self) -> usize;
+    /// Whether what they know of that was lost.
+    fn has_lost_roles(&self) -> bool;
 }
 
 /// Why it isn't known whether somebody whose account was disabled is active again.

@@ -825,6 +825,12 @@ fn unsupported(policy: &Policy) -> Vec<Problem> {
              console",
         );
     }
+    if !policy.access.roles.is_empty() {
+        report(
+            "this server has no call that changes a role, so nobody gets or loses one; leave out \
+             access.roles, and give roles in its console",
+        );
+    }
     if !policy.onboarding.invite {
         report(
             "this server can't stage members without an invitation, so no one is added; set \

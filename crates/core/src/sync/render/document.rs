@@ -15,6 +15,7 @@ use crate::problem::Problem;
 use crate::sync::guard::GuardedPlan;
 use crate::sync::plan::{
     Action, Change, Counts, GroupAction, Kind, MemberAction, Name, Names, Reason, Recognized,
+    RoleRow,
 };
 
 /// Kinds as they are shown: what takes access away first, however much else there is.
@@ -24,6 +25,7 @@ pub(super) const ORDER: [Kind; Kind::ALL.len()] = [
     Kind::DeleteGroup,
     Kind::UpdateGroup,
     Kind::RenameGroup,
+    Kind::SetRole,
     Kind::Restore,
     Kind::Relink,
     Kind::Link,
@@ -151,6 +153,9 @@ pub struct ChangeRow<'a> {
     /// that is replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Cow<'a, str>>,
+    /// The role that a member gets, and the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Box<RoleRow>>,
     /// Whether no invitation is sent yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub staged: bool,
@@ -310,6 +315,7 @@ impl<'a> ChangeRow<'a> {
             name,
             reason: Word::Known(change.reason),
             from: None,
+            role: None,
             staged: false,
             add: None,
             remove: None,
@@ -332,6 +338,10 @@ impl<'a> ChangeRow<'a> {
             MemberAction::Relink { from } => self.from = Some(from.as_str().into()),
             MemberAction::Revoke { evidence } | MemberAction::Remove { evidence } => {
                 self.evidence = Some(EvidenceRow::new(evidence));
+            }
+            MemberAction::SetRole(role) => {
+                self.role = Some(Box::new(role.into()));
+                self.evidence = role.evidence.as_ref().map(EvidenceRow::new);
             }
             MemberAction::Link | MemberAction::Restore => {}
         }

@@ -46,6 +46,7 @@ pub fn title(kind: Kind) -> &'static str {
         Kind::RenameGroup => "Rename group",
         Kind::UpdateGroup => "Update group",
         Kind::DeleteGroup => "Delete group",
+        Kind::SetRole => "Change role",
     }
 }
 
@@ -88,6 +89,10 @@ fn details<'r>(row: &'r ChangeRow<'_>) -> Vec<Cow<'r, str>> {
         Word::Known(reason) => reason.describe().into(),
         Word::Other(word) => plain(word),
     }];
+    if let Some(role) = &row.role {
+        let was = plain(&role.from.to_string()).into_owned();
+        details.push(format!("{}, was {was}", role.describe()).into());
+    }
     let from = row.from.as_deref().map(plain);
     let (add, remove) = (row.add.as_ref(), row.remove.as_ref());
     match (row.kind(), from) {
@@ -188,6 +193,8 @@ impl Reason {
             Self::SameName => "a group already, by name",
             Self::RevokedLongAgo => "revoked by an earlier run (removeAfter)",
             Self::Undone => "taken back by an undo",
+            Self::AccessRole => "by access.roles",
+            Self::AccessRoleEnded => "left the groups that gave the role",
         }
     }
 }

@@ -98,6 +98,7 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Result<Roster
         by_id,
         other_groups: groups.others,
         other_group_names: groups.other_names,
+        unusable_group_names: groups.unusable_names,
         unidentified,
         unidentified_groups,
         account_rule,
@@ -130,6 +131,7 @@ struct Groups {
     in_scope: Vec<RosterGroup>,
     others: HashMap<ExternalId, GroupEligibility>,
     other_names: HashSet<Box<str>>,
+    unusable_names: HashSet<Box<str>>,
     /// Everyone in a group in scope; `None` where that doesn't matter.
     scope: Option<RoaringBitmap>,
     /// Whether there may be more people in groups in scope than we can see.
@@ -159,6 +161,7 @@ fn resolve_groups(
         in_scope: Vec::with_capacity(groups.len()),
         others: HashMap::new(),
         other_names: HashSet::new(),
+        unusable_names: HashSet::new(),
         scope: policy.groups.only_their_members.then(RoaringBitmap::new),
         scope_in_part: false,
     };
@@ -199,6 +202,9 @@ fn resolve_groups(
                 unusable.map(GroupEligibility::Unusable)
             }
         };
+        if matches!(eligibility, Some(GroupEligibility::Unusable(_))) {
+            resolved.unusable_names.insert(group.name.clone());
+        }
         // An id that Bitwarden can't take isn't there either: nothing to compare with.
         let Ok(id) = id else {
             resolved.other_names.insert(group.name);

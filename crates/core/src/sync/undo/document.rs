@@ -72,9 +72,12 @@ pub struct Row {
     pub what: String,
     /// The external id, as it is afterwards.
     pub external_id: String,
-    /// The name, address or external id that goes.
+    /// The name, address, external id or role that goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
+    /// The role that a member gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     /// Who comes into the group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub add: Vec<String>,
@@ -316,6 +319,7 @@ fn done(kind: Kind) -> &'static str {
         Kind::RenameGroup => "renamed",
         Kind::UpdateGroup => "group",
         Kind::DeleteGroup => "group deleted",
+        Kind::SetRole => "role changed",
     }
 }
 
@@ -333,6 +337,7 @@ fn to_do(kind: Kind) -> &'static str {
         Kind::RenameGroup => "rename",
         Kind::UpdateGroup => "group",
         Kind::DeleteGroup => "delete group",
+        Kind::SetRole => "set role",
     }
 }
 
@@ -356,6 +361,7 @@ impl Row {
             what: change.subject.label().to_owned(),
             external_id: change.external_id().as_str().to_owned(),
             from: None,
+            role: None,
             add: vec![],
             remove: vec![],
             collections: vec![],
@@ -365,6 +371,10 @@ impl Row {
                 row.from = from.as_ref().map(|from| from.as_str().to_owned());
             }
             (Some(MemberAction::Relink { from }), _) => row.from = Some(from.as_str().to_owned()),
+            (Some(MemberAction::SetRole(role)), _) => {
+                row.from = Some(role.from.to_string());
+                row.role = Some(role.to.to_string());
+            }
             (_, Some(GroupAction::Create { add })) => {
                 row.add = add.iter().map(label).collect();
             }
@@ -404,6 +414,10 @@ impl Row {
         }
         match self.action {
             Kind::Invite if self.from.is_none() => line.push_str(": an invitation, to be accepted"),
+            Kind::SetRole => {
+                let role = self.role.as_deref().unwrap_or_default();
+                let _ = write!(line, ": back to {}", sanitize(role));
+            }
             Kind::Relink | Kind::RelinkGroup => {
                 let _ = write!(line, ": back to {}", sanitize(&self.external_id));
             }

@@ -89,6 +89,9 @@ pub(super) fn draft(selected: &Selected, sides: &Sides<'_>) -> Undo {
         Kind::Link,
     ];
     of(&access).into_iter().for_each(|one| draft.access(one));
+    of(&[Kind::SetRole])
+        .into_iter()
+        .for_each(|one| draft.set_role(one));
     of(&[Kind::RelinkGroup])
         .into_iter()
         .for_each(|one| draft.relink_group(one));

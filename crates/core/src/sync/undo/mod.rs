@@ -161,6 +161,12 @@ fn describe(text: &mut String, change: &Change, plan: &Plan) {
             let from = from.as_ref().map_or("", |from| from.as_str());
             push(text, &["from", from, if *staged { "staged" } else { "" }]);
         }
+        (Some(MemberAction::SetRole(role)), _) => {
+            push(
+                text,
+                &["role", &role.from.to_string(), &role.to.to_string()],
+            );
+        }
         (_, Some(GroupAction::Create { add })) => {
             add.iter()
                 .for_each(|one| push(text, &["add", one.as_str()]));

@@ -3,8 +3,9 @@
 use super::draft::Draft;
 use crate::directory::{Email, ExternalId};
 use crate::organization::model::{Member, MemberRole, MemberStatus};
+use crate::organization::role::AccessRole;
 use crate::sync::history::{Person, Record};
-use crate::sync::plan::{Kind, MemberAction, Subject};
+use crate::sync::plan::{Change, Kind, MemberAction, RoleChange, Subject};
 
 const GONE: &str = "isn't a member any more";
 
@@ -106,6 +107,40 @@ impl Draft<'_> {
         let kind = record.evidence.as_ref().map(|evidence| evidence.kind);
         self.note_evidence(&subject.external_id.clone(), kind);
         self.member_change(subject, MemberAction::Restore);
+    }
+
+    /// A member gets the role back that they had.
+    pub(super) fn set_role(&mut self, record: &Record) {
+        let Some((_, member)) = self.still_member(record) else {
+            return;
+        };
+        let role = record.role.as_ref();
+        let roles = role.and_then(|role| Some((role.from.known()?, role.to.known()?)));
+        let Some((before, after)) = roles else {
+            self.leave(record, "the history doesn't have the role before");
+            return;
+        };
+        if AccessRole::of(&member) != Some(after) {
+            self.leave(record, "has got another role since");
+            return;
+        }
+        let subject = self.subject(&member);
+        let is_busy = |change: &Change| change.subject.id == Some(member.id);
+        let (Some(subject), false) = (subject, self.changes.iter().any(is_busy)) else {
+            self.leave(
+                record,
+                "something else of theirs is taken back first: undo again",
+            );
+            return;
+        };
+        let lost = after.exceeds(before);
+        let change = RoleChange {
+            from: after,
+            to: before,
+            through: vec![],
+            evidence: lost.then(|| self.evidence()),
+        };
+        self.member_change(subject, MemberAction::SetRole(change));
     }
 
     fn revoke(&mut self, record: &Record) {

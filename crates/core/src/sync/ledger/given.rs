@@ -1,0 +1,233 @@
+//! Which members have their role from a run, by `access.roles`.
+//!
+//! What is taken back is only what a run gave. A member is kept with the role that they got: whoever has
+//! another one by now has it from somebody else.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{ANSWER_UNHEARD, KEPT, Key, Ledger, member_key};
+use crate::organization::role::AccessRole;
+use crate::sync::fingerprint::FingerprintSet;
+use crate::sync::limits::WINDOW;
+use crate::sync::memberships::FailedChanges;
+use crate::sync::plan::{Change, Plan, RoleChange};
+
+/// So many members are kept whose role a run gave. Whoever isn't keeps their role.
+pub const GIVEN_MAX: usize = 600;
+/// So many gains and losses of a week are kept of members who have another role by now, the latest ones.
+const COUNTED_MAX: usize = 200;
+
+/// A role that a run gave to a member, or took from one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Given {
+    at: i64,
+    member: Key,
+    role: AccessRole,
+    /// The member had it from us when it was last looked at.
+    ours: bool,
+    /// When a run began to take it back, and hasn't told that it ended; else zero. If the member has the role
+    /// still, soon after that, it came to nothing; later somebody may have given it anew.
+    taking: i64,
+    counts: Counts,
+}
+
+/// For which limit it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Counts {
+    /// None: it was approved, or asked for by an undo.
+    Nowhere,
+    /// The member gained rights.
+    Gained,
+    /// The member lost rights.
+    Lost,
+    /// Both.
+    Both,
+}
+
+impl Given {
+    /// Whether the member has it from us, as of `latest`.
+    fn is_ours(&self, latest: i64) -> bool {
+        let unheard = self.taking..=self.taking.saturating_add(ANSWER_UNHEARD);
+        self.ours && (self.taking == 0 || unheard.contains(&latest))
+    }
+}
+
+impl Counts {
+    fn of(gives: bool, takes: bool) -> Self {
+        match (gives, takes) {
+            (true, true) => Self::Both,
+            (true, false) => Self::Gained,
+            (false, true) => Self::Lost,
+            (false, false) => Self::Nowhere,
+        }
+    }
+
+    fn is_gain(self) -> bool {
+        matches!(self, Self::Gained | Self::Both)
+    }
+
+    fn is_loss(self) -> bool {
+        matches!(self, Self::Lost | Self::Both)
+    }
+}
+
+/// How many members gained and lost rights within the last day without an approval.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct RecentRoles {
+    pub gained: usize,
+    pub lost: usize,
+}
+
+impl Ledger {
+    /// Whether a run gave the member the role that they have now.
+    pub(super) fn gave(&self, member: Uuid, role: AccessRole) -> bool {
+        let member = member_key(member);
+        let mut given = self.given.iter();
+        given.any(|one| one.is_ours(self.latest) && one.member == member && one.role == role)
+    }
+
+    /// How many members have their role from a run.
+    pub(super) fn given_count(&self) -> usize {
+        let ours = self.given.iter().filter(|one| one.is_ours(self.latest));
+        ours.count()
+    }
+
+    /// Whether it isn't known any more which members have their role from a run.
+    pub(super) fn lost_given(&self) -> bool {
+        self.is_careful() && !self.adopted
+    }
+
+    /// How many members gained and lost rights within the last day, beside those of `changes`.
+    pub(crate) fn recent_roles(&self, changes: &[&Change]) -> RecentRoles {
+        let since = self.latest.saturating_sub(WINDOW.as_secs());
+        let recent: Vec<&Given> = self.given.iter().filter(|one| one.at > since).collect();
+        let count = |which: fn(Counts) -> bool, now: fn(&RoleChange) -> bool| {
+            let now = changes.iter().filter(|one| one.role().is_some_and(now));
+            let now = now.filter_map(|one| one.subject.id.map(member_key));
+            let now: HashSet<Key> = now.collect();
+            let members = recent.iter().filter(|one| which(one.counts));
+            let members: HashSet<Key> = members.map(|one| one.member).collect();
+            members.difference(&now).count()
+        };
+        RecentRoles {
+            gained: count(Counts::is_gain, RoleChange::gives),
+            lost: count(Counts::is_loss, RoleChange::takes_away),
+        }
+    }
+
+    /// Forgets that a run gave somebody a role who has another one by now: they have it from somebody else.
+    pub(crate) fn keep_given(&mut self, plan: &Plan) {
+        let Some(roles) = &plan.roles else { return };
+        if self.given.is_empty() {
+            return;
+        }
+        let roles: HashMap<Key, AccessRole> = roles
+            .iter()
+            .map(|(member, role)| (member_key(*member), *role))
+            .collect();
+        let latest = self.latest;
+        self.given.retain_mut(|one| {
+            one.ours = one.is_ours(latest) && roles.get(&one.member) == Some(&one.role);
+            one.taking = 0;
+            let counts = one.counts != Counts::Nowhere && one.at.saturating_add(KEPT) > latest;
+            one.ours || counts
+        });
+    }
+
+    /// Notes the roles that a plan is about to give and take. What an undo gives is somebody's own word, and
+    /// no role of ours.
+    pub(super) fn note_given(&mut self, plan: &Plan, approved: &FingerprintSet) {
+        let is_undo = plan.undoes.is_some();
+        for change in &plan.changes {
+            let (Some(role), Some(member)) = (change.role(), change.subject.id) else {
+                continue;
+            };
+            let counts = match is_undo || approved.has(change) {
+                true => Counts::Nowhere,
+                false => Counts::of(role.gives(), role.takes_away()),
+            };
+            let (at, member) = (self.latest, member_key(member));
+            let before = self.given.iter_mut().filter(|one| one.member == member);
+            before.for_each(|one| one.taking = at);
+            self.given.push(Given {
+                at,
+                member,
+                role: role.to,
+                ours: !is_undo && role.to != AccessRole::User,
+                taking: 0,
+                counts,
+            });
+        }
+        self.bound_given();
+    }
+
+    /// Those that were given last aren't kept where there are too many.
+    fn bound_given(&mut self) {
+        let mut ours = 0;
+        let surplus = self.given.iter().filter(|one| !one.ours).count();
+        let mut surplus = surplus.saturating_sub(COUNTED_MAX);
+        self.given.retain_mut(|one| {
+            if one.ours {
+                ours += 1;
+                one.ours = ours <= GIVEN_MAX;
+                return one.ours;
+            }
+            let is_surplus = surplus > 0;
+            surplus = surplus.saturating_sub(1);
+            !is_surplus
+        });
+    }
+
+    /// Notes what came of it: who got another role has none of the earlier ones from us any more, and what was
+    /// refused isn't ours.
+    pub(super) fn end_given(&mut self, plan: &Plan, failed: &FailedChanges) {
+        let at = self.latest;
+        for change in &plan.changes {
+            let (Some(role), Some(member)) = (change.role(), change.subject.id) else {
+                continue;
+            };
+            let member = member_key(member);
+            if failed.people.contains(change.external_id()) {
+                self.given
+                    .retain(|one| one.at != at || one.member != member || one.role != role.to);
+            }
+            for one in self.given.iter_mut().filter(|one| one.member == member) {
+                one.ours &= one.taking != at || failed.people.contains(change.external_id());
+                one.taking = 0;
+            }
+        }
+    }
+
+    /// The same of changes that a run made which ended early.
+    pub(super) fn end_given_of(&mut self, done: &[&Change]) {
+        for change in done.iter().filter(|change| change.role().is_some()) {
+            let member = change.subject.id.map(member_key);
+            let earlier = self.given.iter_mut();
+            let earlier = earlier.filter(|one| Some(one.member) == member && one.taking > 0);
+            earlier.for_each(|one| one.ours = false);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Ledger {
+    /// As many of them as may be kept, and as long as they may be.
+    pub(super) fn fill_given(&mut self) {
+        let all = crate::organization::role::Permissions::NAMES;
+        let role = AccessRole::Custom(crate::organization::role::Permissions::of(all));
+        for number in 0..2 * (GIVEN_MAX + COUNTED_MAX) as u64 {
+            self.given.push(Given {
+                at: self.latest,
+                member: number.to_be_bytes(),
+                role,
+                ours: number % 2 == 0,
+                taking: self.latest,
+                counts: Counts::Both,
+            });
+        }
+        self.bound_given();
+    }
+}

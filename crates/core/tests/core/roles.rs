@@ -1,0 +1,567 @@
+//! `access.roles`: members of a group have a role.
+
+use directory_sync_core::organization::model::MemberStatus;
+use directory_sync_core::organization::role::{AccessRole, Permissions};
+use directory_sync_core::problem::ProblemReason;
+use directory_sync_core::sync::guard::{Approval, GuardedPlan, HeldBecause};
+use directory_sync_core::sync::ledger::Ledger;
+use directory_sync_core::sync::policy::{Access, Glob, Limit, OffboardingAction, Policy, RoleRule};
+use directory_sync_core_testing::{
+    ModelOrganization, Run, TestDirectory, directory, id, organization,
+};
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+use crate::{changes, problems, unlimited};
+
+const ADMIN: AccessRole = AccessRole::Admin;
+const USER: AccessRole = AccessRole::User;
+
+fn custom(names: &[&str]) -> AccessRole {
+    AccessRole::Custom(Permissions::of(names.iter().copied()))
+}
+
+fn rules(rules: &[(&str, AccessRole)]) -> Access {
+    let rule = |(group, role): &(&str, AccessRole)| RoleRule {
+        group: Glob::new(group),
+        role: *role,
+    };
+    Access {
+        roles: rules.iter().map(rule).collect(),
+        ..Access::default()
+    }
+}
+
+fn with(access: Access) -> Policy {
+    Policy {
+        access,
+        ..unlimited()
+    }
+}
+
+/// Ann, Bob, Cid and Dan, and who of them is in which of two groups.
+fn company(admins: &[&str], helpdesk: &[&str]) -> TestDirectory {
+    let people = ["ann", "bob", "cid", "dan"];
+    let directory = people.iter().fold(directory(), |directory, person| {
+        directory.person(person, &format!("{person}@example.com"))
+    });
+    directory
+        .group("admins", "bw-admins", admins)
+        .group("helpdesk", "helpdesk", helpdesk)
+}
+
+fn members() -> ModelOrganization {
+    organization()
+        .owner("owner@example.com")
+        .member("ann", "ann@example.com")
+        .member("bob", "bob@example.com")
+        .member("cid", "cid@example.com")
+        .member("dan", "dan@example.com")
+        .group("admins", "bw-admins", &[])
+        .group("helpdesk", "helpdesk", &[])
+}
+
+fn roles(organization: &ModelOrganization) -> Vec<String> {
+    let members = organization.content.members.iter();
+    let roles = members.filter_map(|member| {
+        let role = organization.role(member.email.as_str())?;
+        let name = member.email.as_str().split('@').next()?;
+        (role != USER).then(|| format!("{name}: {role}"))
+    });
+    let mut roles: Vec<String> = roles.collect();
+    roles.sort();
+    roles
+}
+
+/// A run on a day of its own.
+struct Company {
+    run: Run,
+    organization: ModelOrganization,
+    policy: Policy,
+}
+
+impl Company {
+    fn new(access: Access, organization: ModelOrganization) -> Self {
+        let mut run = Run::default();
+        run.now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 20_000);
+        run.ledger = Ledger::begin(run.now);
+        Self {
+            run,
+            organization,
+            policy: with(access),
+        }
+    }
+
+    fn sync(&mut self, directory: &TestDirectory) -> GuardedPlan {
+        let guarded = self
+            .run
+            .sync(directory, &mut self.organization, &self.policy);
+        self.run.approval = None;
+        guarded
+    }
+
+    /// The same on the next day.
+    fn next_day(&mut self, directory: &TestDirectory) -> GuardedPlan {
+        self.run.now += SignedDuration::from_hours(25);
+        self.sync(directory)
+    }
+
+    fn roles(&self) -> Vec<String> {
+        roles(&self.organization)
+    }
+}
+
+fn admins() -> Company {
+    Company::new(rules(&[("bw-admins", ADMIN)]), members())
+}
+
+#[test]
+fn who_is_in_the_group_gets_the_role_and_loses_it_by_leaving() {
+    let mut company = admins();
+    let first = company.sync(&self::company(&["ann"], &[]));
+    assert_eq!(changes(&first)[0], "SetRole ann");
+    assert_eq!(company.roles(), ["ann: Admin"]);
+    let role = first.approved.changes[0].role().unwrap();
+    assert_eq!(*role.through, ["bw-admins".into()]);
+
+    let second = company.next_day(&self::company(&["ann"], &[]));
+    assert_eq!(changes(&second), [""; 0]);
+
+    company.next_day(&self::company(&[], &[]));
+    assert_eq!(company.roles(), [""; 0]);
+}
+
+#[test]
+fn a_role_that_somebody_gave_by_hand_stays_when_they_leave_the_group() {
+    let mut company = admins();
+    company.organization.set_role("ann@example.com", ADMIN);
+    company
+        .organization
+        .set_role("dan@example.com", custom(&["manageUsers"]));
+    company.sync(&self::company(&["ann"], &[]));
+    company.next_day(&self::company(&[], &[]));
+    assert_eq!(company.roles(), ["ann: Admin", "dan: Custom (manageUsers)"]);
+}
+
+#[test]
+fn a_role_that_was_changed_by_hand_since_is_somebody_elses() {
+    let mut company = admins();
+    company.sync(&self::company(&["ann"], &[]));
+    // Taken away by hand, and given by hand again once Ann had left the group.
+    company.organization.set_role("ann@example.com", USER);
+    company.next_day(&self::company(&[], &[]));
+    company.organization.set_role("ann@example.com", ADMIN);
+    company.next_day(&self::company(&[], &[]));
+    assert_eq!(company.roles(), ["ann: Admin"]);
+}
+
+#[test]
+fn the_highest_role_counts_and_permissions_add_up() {
+    let access = rules(&[
+        ("bw-admins", ADMIN),
+        ("helpdesk", custom(&["manageUsers"])),
+        ("help*", custom(&["accessReports"])),
+    ]);
+    let mut company = Company::new(access, members());
+    company.sync(&self::company(&["ann"], &["ann", "bob"]));
+    assert_eq!(
+        company.roles(),
+        ["ann: Admin", "bob: Custom (accessReports, manageUsers)"]
+    );
+    // Out of the higher group, the lower one still counts.
+    company.next_day(&self::company(&[], &["ann", "bob"]));
+    assert_eq!(
+        company.roles(),
+        [
+            "ann: Custom (accessReports, manageUsers)",
+            "bob: Custom (accessReports, manageUsers)"
+        ]
+    );
+}
+
+#[test]
+fn owners_unmanaged_members_and_whoever_is_invited_get_no_role_in_that_run() {
+    let organization = organization()
+        .linked_owner("ann", "ann@example.com")
+        .stranger("other@example.com");
+    let mut company = Company::new(rules(&[("bw-admins", ADMIN)]), organization);
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("bob", "bob@example.com")
+        .group("admins", "bw-admins", &["ann", "bob"]);
+    company.sync(&directory);
+    assert_eq!(company.roles(), [""; 0]);
+    // Bob is invited by now, and has no role until he accepts.
+    company.next_day(&directory);
+    assert_eq!(company.roles(), [""; 0]);
+    company.organization.accept_all();
+    company.next_day(&directory);
+    assert_eq!(company.roles(), ["bob: Admin"]);
+    assert_eq!(company.organization.role("ann@example.com"), None);
+}
+
+#[test]
+fn a_rule_without_a_group_takes_nothing_and_is_told() {
+    let mut company = admins();
+    company.sync(&self::company(&["ann"], &[]));
+    let people = ["ann", "bob", "cid", "dan"];
+    let renamed = people.iter().fold(directory(), |directory, person| {
+        directory.person(person, &format!("{person}@example.com"))
+    });
+    let renamed = renamed.group("admins", "administrators", &["ann"]);
+    let run = company.next_day(&renamed);
+    assert_eq!(company.roles(), ["ann: Admin"]);
+    let told = problems(&run);
+    assert!(
+        told.contains(&(ProblemReason::UnmatchedPattern, vec![])),
+        "{told:?}"
+    );
+    // The rule is taken out of the resource: then it is meant.
+    company.policy.access.roles.clear();
+    company.next_day(&renamed);
+    assert_eq!(company.roles(), [""; 0]);
+}
+
+#[test]
+fn a_group_that_cannot_be_identified_takes_nothing() {
+    let mut company = admins();
+    company.sync(&self::company(&["ann"], &[]));
+    for unknown in [
+        self::company(&[], &[]).unidentified_group("bw-admins"),
+        self::company(&[], &[]).unidentified_group(""),
+    ] {
+        company.next_day(&unknown);
+        assert_eq!(company.roles(), ["ann: Admin"]);
+    }
+    // Another one that isn't known is no reason.
+    company.next_day(&self::company(&[], &[]).unidentified_group("other"));
+    assert_eq!(company.roles(), [""; 0]);
+}
+
+#[test]
+fn a_lost_record_takes_nothing_and_says_so() {
+    let mut company = admins();
+    company.sync(&self::company(&["ann"], &[]));
+    company.run.now += SignedDuration::from_hours(25);
+    company.run.ledger = Ledger::begin_careful(company.run.now);
+    let run = company.sync(&self::company(&[], &[]));
+    assert_eq!(company.roles(), ["ann: Admin"]);
+    let told = problems(&run);
+    assert!(
+        told.contains(&(ProblemReason::RolesKept, vec![])),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_record_from_a_backup_takes_nothing() {
+    let mut company = admins();
+    company.sync(&self::company(&["ann"], &[]));
+    company.run.now += SignedDuration::from_hours(25);
+    company.run.ledger = company.run.ledger.clone().doubted(company.run.now);
+    company.sync(&self::company(&[], &[]));
+    assert_eq!(company.roles(), ["ann: Admin"]);
+}
+
+#[test]
+fn a_refused_role_is_not_ours() {
+    let mut company = admins();
+    company.organization.refused.insert(id("ann"));
+    company.sync(&self::company(&["ann"], &[]));
+    assert_eq!(company.roles(), [""; 0]);
+    // By hand, and then out of the group.
+    company.organization.refused.clear();
+    company.organization.set_role("ann@example.com", ADMIN);
+    company.next_day(&self::company(&[], &[]));
+    assert_eq!(company.roles(), ["ann: Admin"]);
+}
+
+#[test]
+fn who_gains_rights_is_limited_within_a_day_and_can_be_approved() {
+    let mut company = admins();
+    company.policy.access.limit = 2;
+    let three = self::company(&["ann", "bob", "cid"], &[]);
+    let held = company.sync(&three);
+    assert_eq!(company.roles(), [""; 0]);
+    let waiting = held.held.as_ref().unwrap();
+    assert_eq!(waiting.changes.len(), 3);
+    assert_eq!(
+        waiting.why,
+        [HeldBecause::Roles {
+            people: 3,
+            earlier: 0,
+            limit: 2,
+            lost: false
+        }]
+    );
+    company.run.approval = Some(Approval {
+        digest: held.digest.clone(),
+    });
+    company.sync(&three);
+    assert_eq!(company.roles(), ["ann: Admin", "bob: Admin", "cid: Admin"]);
+}
+
+#[test]
+fn the_limit_counts_what_earlier_runs_gave_and_took_within_the_day() {
+    let mut company = admins();
+    company.policy.access.limit = 2;
+    company.sync(&self::company(&["ann"], &[]));
+    company.sync(&self::company(&["ann", "bob"], &[]));
+    // Cid would be the third within a day, also once Ann and Bob aren't admins any more.
+    company.organization.set_role("ann@example.com", USER);
+    let held = company.sync(&self::company(&["cid"], &[]));
+    assert!(held.held.is_some(), "{:?}", company.roles());
+    assert!(!company.roles().contains(&"cid: Admin".to_owned()));
+    company.next_day(&self::company(&["cid"], &[]));
+    assert_eq!(company.roles(), ["cid: Admin"]);
+}
+
+#[test]
+fn so_many_admins_are_not_lost_at_once() {
+    let mut company = admins();
+    company.policy.access.limit = 2;
+    company.sync(&self::company(&["ann", "bob"], &[]));
+    company.next_day(&self::company(&["ann", "bob", "cid"], &[]));
+    // Somebody empties the group.
+    let held = company.next_day(&self::company(&[], &[]));
+    assert_eq!(company.roles(), ["ann: Admin", "bob: Admin", "cid: Admin"]);
+    let why = &held.held.as_ref().unwrap().why;
+    assert!(
+        matches!(
+            why[..],
+            [HeldBecause::Roles {
+                people: 3,
+                lost: true,
+                ..
+            }]
+        ),
+        "{why:?}"
+    );
+    assert_eq!(held.held.unwrap().members(), 3);
+}
+
+#[test]
+fn a_role_counts_as_something_to_lose() {
+    let mut company = admins();
+    company.sync(&self::company(&["ann"], &[]));
+    company.policy.offboarding.limit = Limit::Count(0);
+    let held = company.next_day(&self::company(&[], &[]));
+    assert_eq!(company.roles(), ["ann: Admin"]);
+    assert!(held.held.is_some());
+}
+
+#[test]
+fn whose_place_in_the_group_is_held_keeps_the_role() {
+    let mut company = admins();
+    company.policy.groups.protected = vec![Glob::new("bw-admins")];
+    company.sync(&self::company(&["ann"], &[]));
+    let held = company.next_day(&self::company(&[], &[]));
+    assert_eq!(company.roles(), ["ann: Admin"]);
+    company.run.approval = Some(Approval {
+        digest: held.digest.clone(),
+    });
+    company.sync(&self::company(&[], &[]));
+    assert_eq!(company.roles(), [""; 0]);
+}
+
+#[test]
+fn whoever_comes_back_does_not_come_back_as_an_admin() {
+    let mut company = admins();
+    company.sync(&self::company(&["ann"], &[]));
+    let without_ann = |admins: &[&str]| {
+        directory()
+            .disabled("ann", "ann@example.com")
+            .person("bob", "bob@example.com")
+            .person("cid", "cid@example.com")
+            .person("dan", "dan@example.com")
+            .group("admins", "bw-admins", admins)
+            .group("helpdesk", "helpdesk", &[])
+    };
+    // Still in the group: nothing but the access goes.
+    company.next_day(&without_ann(&["ann"]));
+    assert_eq!(
+        company.organization.by_email("ann@example.com").status,
+        MemberStatus::Revoked
+    );
+    assert_eq!(company.roles(), ["ann: Admin"]);
+    company.next_day(&without_ann(&[]));
+    assert_eq!(company.roles(), [""; 0]);
+    company.next_day(&self::company(&[], &[]));
+    let ann = company.organization.by_email("ann@example.com");
+    assert_eq!(ann.status, MemberStatus::Confirmed);
+    assert_eq!(company.roles(), [""; 0]);
+}
+
+#[test]
+fn nobody_who_is_revoked_gains_a_role() {
+    let mut company = admins();
+    company
+        .organization
+        .set_status("ann@example.com", MemberStatus::Revoked);
+    company.sync(&self::company(&["ann"], &[]));
+    assert_eq!(company.roles(), [""; 0]);
+}
+
+#[test]
+fn an_empty_directory_takes_no_role() {
+    let mut company = admins();
+    company.policy.offboarding.absent = OffboardingAction::Retain;
+    company.sync(&self::company(&["ann"], &[]));
+    company.next_day(&directory());
+    assert_eq!(company.roles(), ["ann: Admin"]);
+}
+
+#[test]
+fn a_hand_made_role_of_somebody_in_the_group_becomes_what_the_rule_says() {
+    let access = rules(&[("helpdesk", custom(&["manageUsers"]))]);
+    let mut company = Company::new(access, members());
+    company.organization.set_role("ann@example.com", ADMIN);
+    company
+        .organization
+        .set_role("bob@example.com", custom(&["manageScim"]));
+    company.sync(&self::company(&[], &["ann", "bob"]));
+    assert_eq!(
+        company.roles(),
+        ["ann: Custom (manageUsers)", "bob: Custom (manageUsers)"]
+    );
+}
+
+const PEOPLE: [&str; 4] = ["ann", "bob", "cid", "dan"];
+
+fn any_role() -> impl Strategy<Value = AccessRole> {
+    prop_oneof![
+        Just(USER),
+        Just(ADMIN),
+        Just(custom(&["manageUsers"])),
+        Just(custom(&["manageGroups", "manageUsers"])),
+        Just(custom(&["accessReports"])),
+    ]
+}
+
+/// What happens between two runs, or to one.
+#[derive(Debug, Clone)]
+enum Event {
+    /// Who is in which group.
+    Directory(Vec<bool>, Vec<bool>),
+    /// Somebody gives a role by hand.
+    ByHand(usize, AccessRole),
+    /// The rules are changed.
+    Rules(Option<AccessRole>, Option<AccessRole>),
+    /// The server refuses changes of these people.
+    Refusing(Vec<bool>),
+    /// The process is killed in the middle of a run, which had come so far.
+    Killed(usize),
+    /// The record is lost.
+    RecordLost,
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    let who = || prop::collection::vec(any::<bool>(), PEOPLE.len());
+    let rule = || prop::option::weighted(0.8, any_role());
+    prop_oneof![
+        4 => (who(), who()).prop_map(|(a, b)| Event::Directory(a, b)),
+        2 => (0..PEOPLE.len(), any_role()).prop_map(|(who, role)| Event::ByHand(who, role)),
+        2 => (rule(), rule()).prop_map(|(a, b)| Event::Rules(a, b)),
+        1 => who().prop_map(Event::Refusing),
+        1 => (0..4usize).prop_map(Event::Killed),
+        1 => Just(Event::RecordLost),
+    ]
+}
+
+fn named(who: &[bool]) -> Vec<&'static str> {
+    let people = PEOPLE.into_iter().zip(who);
+    people.filter(|(_, is)| **is).map(|(one, _)| one).collect()
+}
+
+proptest! {
+    /// Whatever happened: once nothing is refused, whoever a rule is about has exactly its role, and
+    /// whoever has a role that no run gave keeps it.
+    #[test]
+    fn roles_end_as_declared_and_the_rest_is_untouched(
+        by_hand in prop::collection::vec(any_role(), PEOPLE.len()),
+        history in prop::collection::vec(events(), 1..12),
+    ) {
+        let mut company = Company::new(rules(&[]), members());
+        company.policy.access.limit = 100;
+        for (person, role) in PEOPLE.iter().zip(&by_hand) {
+            company.organization.set_role(&format!("{person}@example.com"), *role);
+        }
+        // Whether it is ours now, as far as anybody can tell.
+        let mut given = [false; PEOPLE.len()];
+        // Whether a run was killed that was taking it back: for an hour nobody can tell what is by hand.
+        let mut unclear = [false; PEOPLE.len()];
+        let (mut admins, mut helpdesk) = (vec![false; 4], vec![false; 4]);
+        let (mut first, mut second) = (None, None);
+        let email = |at: usize| format!("{}@example.com", PEOPLE[at]);
+        for event in history.iter().chain([&Event::Refusing(vec![false; 4])]) {
+            let mut killed = None;
+            let mut by_hand_now = [false; PEOPLE.len()];
+            match event {
+                Event::Directory(one, other) => {
+                    (admins, helpdesk) = (one.clone(), other.clone());
+                }
+                Event::ByHand(at, role) => {
+                    // The same once more can't be seen.
+                    given[*at] &= company.organization.role(&email(*at)) == Some(*role);
+                    by_hand_now[*at] = true;
+                    company.organization.set_role(&email(*at), *role);
+                }
+                Event::Rules(one, other) => (first, second) = (*one, *other),
+                Event::Refusing(who) => {
+                    company.organization.refused = named(who).into_iter().map(id).collect();
+                }
+                Event::Killed(after) => killed = Some(*after),
+                Event::RecordLost => {
+                    company.run.ledger = Ledger::begin_careful(company.run.now);
+                    given = [false; PEOPLE.len()];
+                }
+            }
+            let all = [("bw-admins", first), ("helpdesk", second)];
+            let all: Vec<(&str, AccessRole)> =
+                all.into_iter().filter_map(|(group, role)| Some((group, role?))).collect();
+            company.policy.access.roles = rules(&all).roles;
+            let directory = self::company(&named(&admins), &named(&helpdesk));
+            // A process that was killed is started again soon.
+            company.run.now += match unclear.contains(&true) {
+                true => SignedDuration::from_mins(10),
+                false => SignedDuration::from_hours(25),
+            };
+            let before = company.organization.clone();
+            if let Some(after) = killed {
+                // What was kept last is what was kept before the first change.
+                let guarded =
+                    company.run.plan(&directory, &company.organization, &company.policy);
+                company.run.ledger.before(&guarded, company.run.now);
+                let mut part = (*guarded.approved).clone();
+                part.changes.truncate(after);
+                company.organization.apply(&part);
+            } else {
+                company.sync(&directory);
+            }
+            for at in 0..PEOPLE.len() {
+                let now = company.organization.role(&email(at)).unwrap();
+                let was = before.role(&email(at)).unwrap();
+                let claims = [(admins[at], first), (helpdesk[at], second)];
+                let claim = claims
+                    .into_iter()
+                    .filter_map(|(inside, role)| role.filter(|_| inside))
+                    .reduce(AccessRole::or);
+                let is_refused = company.organization.refused.contains(&id(PEOPLE[at]));
+                match claim {
+                    _ if killed.is_some() || is_refused => {}
+                    None if unclear[at] && by_hand_now[at] => {}
+                    Some(role) => prop_assert_eq!(now, role, "{} is as declared", PEOPLE[at]),
+                    None if given[at] => prop_assert_eq!(now, USER, "{} gave it back", PEOPLE[at]),
+                    None => prop_assert_eq!(now, was, "{} is untouched", PEOPLE[at]),
+                }
+                if is_refused {
+                    prop_assert_eq!(now, was, "a refusal takes nothing from {}", PEOPLE[at]);
+                }
+                unclear[at] = killed.is_some();
+                if now != was {
+                    given[at] = now != USER;
+                }
+            }
+        }
+    }
+}
