@@ -448,7 +448,10 @@ fn whoever_was_in_a_nested_group_that_is_not_read_any_more_leaves_within_the_lim
     let mut organization = before.clone();
     let run = sync(&people(18), &mut organization, &policy());
     assert_eq!(changes(&run), ["UpdateGroup all"]);
-    assert_eq!(problems(&run), [(ProblemReason::UnknownMembers, vec!["all"])]);
+    assert_eq!(
+        problems(&run),
+        [(ProblemReason::UnknownMembers, vec!["all"])]
+    );
     // Three were: that is more than the limit.
     let mut organization = before.clone();
     let run = sync(&people(17), &mut organization, &policy());
