@@ -47,21 +47,21 @@ impl Translator<'_> {
             "the connector takes guests who have an email. AI agents, which it takes for people, aren't \
              read here",
         );
-        if let Some(users) = self.filter("userFilter", false) {
-            if let Some(rule) = users.rule {
-                let name = self.sync().name("userFilter");
-                match (rule.of, rule.include) {
-                    (Of::Names, _) => self.names("userFilter", "users", rule),
-                    (Of::Groups, true) => {
-                        self.ids(name, "source.entraId.users.memberOf.ids", rule);
-                    }
-                    (Of::Groups, false) => {
-                        self.ids(name, "source.entraId.users.notMemberOf.ids", rule);
-                    }
-                    (Of::Units, _) => {
-                        let why = "administrative units choose groups, not people";
-                        self.refuse(name, &rule.values.join(","), why);
-                    }
+        if let Some(users) = self.filter("userFilter", false)
+            && let Some(rule) = users.rule
+        {
+            let name = self.sync().name("userFilter");
+            match (rule.of, rule.include) {
+                (Of::Names, _) => self.names("userFilter", "users", rule),
+                (Of::Groups, true) => {
+                    self.ids(name, "source.entraId.users.memberOf.ids", rule);
+                }
+                (Of::Groups, false) => {
+                    self.ids(name, "source.entraId.users.notMemberOf.ids", rule);
+                }
+                (Of::Units, _) => {
+                    let why = "administrative units choose groups, not people";
+                    self.refuse(name, &rule.values.join(","), why);
                 }
             }
         }
