@@ -504,6 +504,37 @@ fn filters_that_would_mean_something_else_are_refused_until_they_are_left_out() 
 }
 
 #[test]
+fn each_rule_of_entra_id_has_its_field_and_the_ones_after_it_are_named_as_unused() {
+    let text = std::fs::read_to_string(folder("07-entra-id-scim").join("data.json")).unwrap();
+    for (filter, field) in [
+        (
+            "includeGroup:11111111-1111-1111-1111-111111111111",
+            "memberOf:\n          ids:",
+        ),
+        (
+            "excludeGroup:22222222-2222-2222-2222-222222222222|exclude:ann@example.com",
+            "notMemberOf:\n          ids:",
+        ),
+        (
+            "include:ann@example.com|includeGroup:11111111-1111-1111-1111-111111111111",
+            "include:\n",
+        ),
+    ] {
+        let made = made_of(&text.replace("exclude:robot@example.com", filter), &[]).unwrap();
+        let resource = &made.files[0].text;
+        assert!(resource.contains(field), "{filter}: {resource}");
+        let page = &made.files.last().unwrap().text;
+        assert_eq!(
+            page.contains("| not used |"),
+            filter.contains('|'),
+            "{page}"
+        );
+        let both = resource.contains("emberOf:") && resource.contains("ann@example.com");
+        assert!(!both, "{filter}: {resource}");
+    }
+}
+
+#[test]
 fn contacts_of_active_directory_are_refused_because_none_is_read() {
     let text =
         std::fs::read_to_string(folder("05-active-directory-older").join("data.json")).unwrap();
