@@ -538,6 +538,66 @@ mod tests {
         );
     }
 
+    /// A watch without a directory, and how often it has asked for a reconcile.
+    fn watch() -> (DirectoryWatch, impl FnMut() -> usize) {
+        let (wake, mut woken) = futures::channel::mpsc::unbounded();
+        let shared = Arc::new(Shared {
+            object: Object::new("identity", "staff"),
+            wake,
+            state: Mutex::default(),
+        });
+        let key = WatchKey {
+            generation: 1,
+            fingerprint: [0; 32],
+        };
+        let watch = DirectoryWatch {
+            key,
+            shared,
+            _task: JoinSet::new(),
+        };
+        let woken = move || std::iter::from_fn(|| woken.try_recv().ok()).count();
+        (watch, woken)
+    }
+
+    fn leaver(number: usize) -> Hint {
+        Hint {
+            changed: None,
+            leaver: ExternalId::parse(&format!("p{number}")).ok(),
+        }
+    }
+
+    #[test]
+    fn whoever_seems_to_leave_is_told_apart_from_what_a_run_has_to_look_at() {
+        let (watch, mut woken) = watch();
+        // Doubled, and in any order.
+        for hint in [leaver(1), leaver(2), leaver(1), Hint::default(), leaver(2)] {
+            watch.shared.changed(hint);
+        }
+        assert_eq!(woken(), 2, "once for the leavers, once for the rest");
+        let suspects = watch.take_suspects().unwrap();
+        assert_eq!(suspects.people.len(), 2);
+        assert!(watch.take_suspects().is_none());
+        let rest = watch.take().unwrap();
+        assert!(rest.at >= suspects.noticed.at);
+        assert!(watch.take().is_none());
+        // What wasn't settled is put back, and a run has to look at it.
+        watch.put_back(suspects.noticed);
+        assert_eq!(watch.take(), Some(suspects.noticed));
+        // A run that begins now looks at the leavers as well.
+        watch.shared.changed(leaver(3));
+        assert!(watch.take().is_some());
+        assert!(watch.take_suspects().is_none());
+    }
+
+    #[test]
+    fn where_everybody_seems_to_leave_a_run_has_to_look() {
+        let (watch, mut woken) = watch();
+        (0..=MOST_SUSPECTS).for_each(|number| watch.shared.changed(leaver(number)));
+        assert_eq!(woken(), 2);
+        assert!(watch.take_suspects().is_none(), "none of them");
+        assert!(watch.take().is_some());
+    }
+
     #[test]
     fn watches_are_bounded_in_a_namespace_and_in_the_process() {
         let slots = WatchSlots::new(120 * 2 * WatchSlots::FILES);

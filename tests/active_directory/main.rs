@@ -12,3 +12,4 @@ mod forest;
 mod limits;
 mod reach;
 mod story;
+mod watch;

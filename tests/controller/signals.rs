@@ -7,6 +7,7 @@ use directory_sync::api::annotations::SYNC_REQUESTED_AT;
 use directory_sync::api::conditions::{ConditionType, find};
 use directory_sync::api::status::WatchMethod;
 use serde_json::{Value, json};
+use simulators::organization::Status;
 
 use directory_sync_testing::world::*;
 
@@ -168,6 +169,79 @@ async fn whoever_has_a_new_account_elsewhere_keeps_access_when_the_old_one_is_di
         .filter(|one| one.ends_with("/revoke"))
         .count();
     assert_eq!(revocations, 0, "not for a moment");
+    operator.stop().await.unwrap();
+}
+
+/// A person beyond the ten of the company.
+fn newcomer(number: u32) -> String {
+    format!(
+        "dn: {}\nchangetype: add\nobjectClass: inetOrgPerson\ncn: n\nsn: n\nuid: p{number}\n\
+         mail: p{number}@example.com\n\n",
+        dn(number)
+    )
+}
+
+/// A change that doesn't matter, and one that does.
+fn traffic(number: u32) -> String {
+    let other = |attribute: &str, value: String| {
+        let dn = dn(number);
+        format!("dn: {dn}\nchangetype: modify\nreplace: {attribute}\n{attribute}: {value}\n\n")
+    };
+    let renamed = other("cn", format!("name {}", fastrand::u32(..)));
+    match fastrand::u32(..5) {
+        0 => renamed + &other("employeeType", "staff".to_owned()),
+        _ => renamed,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leavers_among_other_traffic_lose_access_within_seconds_and_a_cut_signal_loses_nobody() {
+    let mut world = World::with_signals("fast-lane-traffic").await;
+    let all: String = (100..300).map(newcomer).collect();
+    world.slapd.modify(&all).unwrap();
+    let operator = world.operator();
+    let mut spec = json!({"source": source(&world.slapd.url())});
+    spec["offboarding"] = json!({"disabledLimit": "100%", "absent": "Revoke"});
+    world.resource("staff", spec);
+    world.until("staff", "watched", is_watched).await;
+    settled(&operator).await;
+
+    let mut leavers: Vec<u32> = (100..300).collect();
+    fastrand::shuffle(&mut leavers);
+    let (leavers, staying) = leavers.split_at(30);
+    let is_revoked = |world: &World, number: u32| {
+        let members = world.organization.snapshot().members;
+        let member = &members[&format!("p{number}@example.com")];
+        member.status == Status::Revoked
+    };
+    let mut took = vec![];
+    for (at, &number) in leavers.iter().enumerate() {
+        let begun = Instant::now();
+        let changes = traffic(staying[at]) + &disable(number) + &traffic(staying[at + 30]);
+        world.slapd.modify(&changes).unwrap();
+        if at == 20 {
+            // The signals are cut: what changes until they are back is noticed then.
+            world.slapd.kill();
+            world.slapd.restart().unwrap();
+        }
+        while !is_revoked(&world, number) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert!(begun.elapsed() < Duration::from_secs(90), "{number}");
+        }
+        if at != 20 {
+            took.push(begun.elapsed());
+        }
+    }
+    took.sort_unstable();
+    let (median, longest) = (took[took.len() / 2], took[took.len() - 1]);
+    eprintln!(
+        "exposure: median {median:?}, longest {longest:?} of {}",
+        took.len()
+    );
+    assert!(median < Duration::from_secs(2), "{took:?}");
+    assert!(longest < Duration::from_secs(10), "{took:?}");
+    settled(&operator).await;
+    assert_eq!(world.revoked(), leavers.len(), "nobody else");
     operator.stop().await.unwrap();
 }
 

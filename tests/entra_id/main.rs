@@ -11,3 +11,4 @@ mod filters;
 mod incomplete;
 mod permissions;
 mod vendor;
+mod watch;

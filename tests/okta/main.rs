@@ -14,3 +14,4 @@ mod memberships;
 mod provider;
 mod story;
 mod vendor;
+mod watch;

@@ -65,6 +65,11 @@ impl SimulatedOkta {
     }
 
     /// Deletes a person for good: from groups and applications, too.
+    pub fn set_status(&self, id: &str, status: Status) -> bool {
+        self.shared.store.lock().set_status(id, status)
+    }
+
+    /// Deletes an account for good.
     pub fn delete_user(&self, id: &str) {
         self.shared.store.lock().delete_user(id);
     }

@@ -172,6 +172,9 @@ pub(super) struct User {
     login: String,
     pub status: Status,
     profile: Vec<(String, String)>,
+    /// When it was last changed, where that was after everything was created.
+    updated: Option<String>,
+    status_changed: Option<String>,
 }
 
 #[derive(Debug)]
@@ -212,9 +215,22 @@ impl Store {
             login: seed.login,
             status: seed.status,
             profile: seed.profile,
+            updated: None,
+            status_changed: None,
         };
         self.users.insert(id.clone(), user);
         id
+    }
+
+    /// False where there is no such account.
+    pub fn set_status(&mut self, id: &str, status: Status) -> bool {
+        let Some(user) = self.users.get_mut(id) else {
+            return false;
+        };
+        user.status = status;
+        user.updated = Some(now());
+        user.status_changed = Some(now());
+        true
     }
 
     pub fn delete_user(&mut self, id: &str) {
@@ -288,12 +304,19 @@ pub(super) fn show_user(id: &str, user: &User) -> Value {
         "status": user.status.name(),
         "created": CREATED,
         "activated": CREATED,
-        "statusChanged": CREATED,
-        "lastUpdated": CREATED,
+        "statusChanged": user.status_changed.as_deref().unwrap_or(CREATED),
+        "lastUpdated": user.updated.as_deref().unwrap_or(CREATED),
         "type": {"id": "otysimulated00000000"},
         "profile": profile,
         "credentials": {"provider": {"type": "OKTA", "name": "OKTA"}},
     })
+}
+
+/// The time, in the form that Okta has.
+fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%S.%3fZ")
+        .to_string()
 }
 
 /// A time so many seconds after everything was created. Okta's have no fractions either.

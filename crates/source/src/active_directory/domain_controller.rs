@@ -54,6 +54,13 @@ pub struct RootDse {
     pub time: String,
 }
 
+impl RootDse {
+    /// The number of the last change; `None` where it isn't told.
+    pub fn usn(&self) -> Option<u64> {
+        self.highest_usn.parse().ok()
+    }
+}
+
 impl Controllers {
     /// # Errors
     /// When certificates or keys can't be used.

@@ -2,7 +2,8 @@
 //!
 //! `discovery` names the controllers, `domain_controller` picks one, `version` knows it again, `read` reads
 //! `users` and `groups` from it, `members` the groups that come in parts, `scope` keeps what was
-//! asked for, `check` reports how far one gets.
+//! asked for, `watch` notices changes between reads, `leaver` reads one person alone, `check` reports how far
+//! one gets.
 
 mod change_cursor;
 mod check;
@@ -11,31 +12,43 @@ mod domain_controller;
 mod error;
 mod groups;
 mod identity;
+mod leaver;
 mod members;
 mod read;
 mod scope;
 mod settings;
 mod spec;
 mod users;
+mod watch;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
+use crate::directory::ExternalId;
 use crate::ldap::catch_panic::catch_library_panic;
+use crate::ldap::digests::EntryDigests;
 use crate::ldap::{LdapFailure, not_understood};
-use crate::{ReadProgress, Reading, Source, SourceError, Step, Version};
+use crate::{
+    LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd, WatchObserver,
+};
 
 use domain_controller::Controllers;
 pub use error::{ActiveDirectoryFailure, BindRefusal};
 pub use settings::{
     ActiveDirectorySettings, Controller, Domain, DomainControllerLocation, EmailFrom, Groups, Users,
 };
+use watch::LastRead;
 
 /// One Active Directory domain, or a forest by its global catalog.
 #[derive(Debug)]
 pub struct ActiveDirectorySource {
     settings: ActiveDirectorySettings,
     controllers: Controllers,
+    digests: EntryDigests,
+    last_read: Mutex<Option<LastRead>>,
 }
 
 impl ActiveDirectorySource {
@@ -50,6 +63,8 @@ impl ActiveDirectorySource {
         Ok(Self {
             settings,
             controllers,
+            digests: EntryDigests::default(),
+            last_read: Mutex::default(),
         })
     }
 
@@ -60,12 +75,26 @@ impl ActiveDirectorySource {
     ) -> Result<Reading, ActiveDirectoryFailure> {
         let mut session = self.controllers.first().await?;
         let version = self.controllers.version(&mut session, known).await?;
+        let last_read = session.root.usn().map(|usn| LastRead {
+            service: session.root.service.clone(),
+            usn,
+        });
         if known.is_some() && known == version.as_ref() {
             session.connection.close().await;
             return Ok(Reading::Unchanged);
         }
-        let directory = read::read(&self.controllers, session, &self.settings, progress).await?;
+        let (controllers, settings) = (&self.controllers, &self.settings);
+        let directory = read::read(controllers, session, settings, &self.digests, progress).await?;
+        *self.last_read() = last_read;
         Ok(Reading::Full { directory, version })
+    }
+}
+
+impl ActiveDirectorySource {
+    fn last_read(&self) -> MutexGuard<'_, Option<LastRead>> {
+        self.last_read
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -87,6 +116,41 @@ impl Source for ActiveDirectorySource {
             Ok(reading?)
         };
         read.boxed()
+    }
+
+    fn check_leaver<'a>(
+        &'a self,
+        id: &'a ExternalId,
+    ) -> BoxFuture<'a, Result<LeaverCheck, SourceError>> {
+        let check = async move {
+            let checked = leaver::check(&self.controllers, &self.settings, id);
+            let checked = catch_library_panic(checked).await;
+            checked
+                .unwrap_or_else(|| {
+                    let tried = format!("reading one person from {}", self.describe());
+                    Err(LdapFailure::Malformed { tried }.into())
+                })
+                .map_err(SourceError::from)
+        };
+        check.boxed()
+    }
+
+    fn watch<'a>(
+        &'a self,
+        _since: Timestamp,
+        observer: &'a dyn WatchObserver,
+    ) -> BoxFuture<'a, WatchEnd> {
+        let watch = async move {
+            let last_read = self.last_read().clone();
+            let (controllers, settings) = (&self.controllers, &self.settings);
+            let watch = watch::watch(controllers, settings, &self.digests, last_read, observer);
+            catch_library_panic(watch).await.unwrap_or_else(|| {
+                let tried = format!("watching {}", self.describe());
+                let failure = ActiveDirectoryFailure::from(LdapFailure::Malformed { tried });
+                WatchEnd::Lost(SourceError::from(failure))
+            })
+        };
+        watch.boxed()
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {

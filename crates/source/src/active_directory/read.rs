@@ -13,6 +13,7 @@ use crate::api::spec::LdapScope;
 use crate::complete::Complete;
 use crate::directory::{Directory, DirectoryBuilder, EntryKey};
 use crate::ldap::connection::Connection;
+use crate::ldap::digests::EntryDigests;
 use crate::ldap::dn;
 use crate::ldap::entry::{AttributeName, Entry};
 use crate::ldap::search::{Next, Search};
@@ -30,6 +31,7 @@ pub async fn read(
     controllers: &Controllers,
     session: Session,
     settings: &ActiveDirectorySettings,
+    digests: &EntryDigests,
     progress: &ReadProgress,
 ) -> Result<Complete<Directory>, ActiveDirectoryFailure> {
     let Session {
@@ -40,7 +42,7 @@ pub async fn read(
     let mut builder = DirectoryBuilder::new();
     builder.keys_are_former_ids(dn::as_former_id);
     let builder = Mutex::new(builder);
-    let reader = Reader::new(settings, &root.domain, &builder, progress);
+    let reader = Reader::new(settings, &root.domain, &builder, progress).recording(digests);
     let second = match reader.reads_groups() {
         true => controllers.reconnect(&endpoint, &root.service).await?,
         false => None,
@@ -110,6 +112,8 @@ pub struct Reader<'a> {
     pub(super) progress: &'a ReadProgress,
     pub(super) controls: Vec<RawControl>,
     pub(super) names: Names,
+    /// Where it is noted what was read, if somebody watches.
+    pub(super) digests: Option<&'a EntryDigests>,
 }
 
 /// The attributes that are read.
@@ -153,6 +157,7 @@ impl<'a> Reader<'a> {
         };
         Self {
             settings,
+            digests: None,
             root: if settings.global_catalog { "" } else { domain },
             home,
             builder,
@@ -177,6 +182,19 @@ impl<'a> Reader<'a> {
                 usn: AttributeName::new("uSNChanged"),
             },
         }
+    }
+
+    /// The same, which notes what it reads.
+    pub fn recording(self, digests: &'a EntryDigests) -> Self {
+        Self {
+            digests: Some(digests),
+            ..self
+        }
+    }
+
+    /// Where everything is: the domain, or the forest.
+    pub(super) fn root(&self) -> &'a str {
+        self.root
     }
 
     /// Whether groups are needed, be it to know who is in one.

@@ -42,6 +42,8 @@ pub struct ActiveDirectorySettings {
     pub idle_timeout: Duration,
     /// Longest time for all people, and for all groups. Default 10 minutes.
     pub search_timeout: Duration,
+    /// Between two questions for the controller's last change. Default 15 s: four a minute.
+    pub poll_interval: Duration,
     /// Entries a page, at least 1. Controllers give 1,000 at most unless configured otherwise
     /// (`MaxPageSize`), whatever is asked for. Default 1,000.
     pub page_size: u32,
@@ -162,6 +164,7 @@ impl ActiveDirectorySettings {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),
             search_timeout: Duration::from_secs(600),
+            poll_interval: Duration::from_secs(15),
             page_size: 1_000,
             observer: Arc::new(Unobserved),
         }

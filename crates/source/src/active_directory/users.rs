@@ -4,7 +4,9 @@ use super::error::{ActiveDirectoryFailure, hidden};
 use super::identity;
 use super::read::{Reader, asked, dn_key, read_entries, refuse_ranges, sid_key};
 use super::settings::EmailFrom;
-use crate::directory::{Account, AccountState};
+use std::sync::Mutex;
+
+use crate::directory::{Account, AccountState, DirectoryBuilder, User};
 use crate::ldap::connection::Connection;
 use crate::ldap::entry::{Entry, generalized_time};
 use crate::ldap::search::Next;
@@ -12,7 +14,8 @@ use crate::text::sanitize;
 
 /// People who log on: neither computers, managed service accounts nor the accounts of trusts
 /// (`sAMAccountType` is that of a normal user).
-const PEOPLE: &str = "(objectCategory=person)(objectClass=user)(sAMAccountType=805306368)";
+pub(super) const PEOPLE: &str =
+    "(objectCategory=person)(objectClass=user)(sAMAccountType=805306368)";
 
 /// Without those that come with every domain (Administrator, Guest, krbtgt). A global catalog
 /// doesn't have the attribute, so the filter would be Undefined there and could hide everybody:
@@ -40,34 +43,12 @@ impl Reader<'_> {
         page_size: u32,
         most: Option<usize>,
     ) -> Result<(usize, String), ActiveDirectoryFailure> {
-        let names = &self.names;
-        let mut attributes = vec![&names.guid, &names.account_control, &names.changed];
-        match &self.settings.users.email {
-            EmailFrom::Mail => attributes.push(&names.mail),
-            EmailFrom::MailOrUserPrincipalName => {
-                attributes.extend([&names.mail, &names.principal]);
-            }
-            EmailFrom::UserPrincipalName => attributes.push(&names.principal),
-            EmailFrom::ProxyAddresses => attributes.push(&names.proxies),
-            EmailFrom::PrefixAndSuffix { .. } => attributes.push(&names.prefix),
-            EmailFrom::MailOrPrefixAndSuffix { .. } => {
-                attributes.extend([&names.mail, &names.prefix]);
-            }
-        }
+        let attributes = self.user_attributes();
+        let compared = self.compared_attributes();
+        let mut recording = self.digests.and_then(|digests| digests.record(&compared));
         let catalog = self.settings.global_catalog;
-        if self.includes_primary() || catalog {
-            attributes.push(&names.sid);
-        }
-        if self.includes_primary() {
-            attributes.push(&names.primary_group);
-        }
-        let attributes = asked(&attributes);
         let users = &self.settings.users;
-        let filter = format!(
-            "(&{PEOPLE}{}{})",
-            if catalog { "" } else { NOT_BUILT_IN },
-            users.filter.as_deref().unwrap_or_default()
-        );
+        let filter = self.user_filter();
         let (mut count, mut first) = (0, String::new());
         let mut text = String::new();
         for base in self.bases(&users.search_bases) {
@@ -78,6 +59,9 @@ impl Reader<'_> {
                 refuse_ranges(entry, &tried)?;
                 if catalog && self.is_built_in(entry)? {
                     return Ok(Next::Continue);
+                }
+                if let Some(recording) = &mut recording {
+                    recording.add(entry);
                 }
                 self.add_user(entry, &mut text)?;
                 if count == 0 {
@@ -93,7 +77,73 @@ impl Reader<'_> {
             })
             .await?;
         }
+        if let Some(recording) = recording.filter(|_| most.is_none()) {
+            recording.finish();
+        }
         Ok((count, first))
+    }
+
+    /// The filter of people.
+    pub fn user_filter(&self) -> String {
+        format!(
+            "(&{PEOPLE}{}{})",
+            if self.settings.global_catalog {
+                ""
+            } else {
+                NOT_BUILT_IN
+            },
+            self.settings.users.filter.as_deref().unwrap_or_default()
+        )
+    }
+
+    /// What is asked of people: what decides about them, and when the entry was last changed.
+    pub fn user_attributes(&self) -> Vec<String> {
+        let mut attributes = self.compared_attributes();
+        attributes.push(self.names.changed.as_str().to_owned());
+        attributes
+    }
+
+    /// What decides about people: a change of anything else doesn't matter.
+    pub fn compared_attributes(&self) -> Vec<String> {
+        let names = &self.names;
+        let mut attributes = vec![&names.guid, &names.account_control];
+        match &self.settings.users.email {
+            EmailFrom::Mail => attributes.push(&names.mail),
+            EmailFrom::MailOrUserPrincipalName => {
+                attributes.extend([&names.mail, &names.principal]);
+            }
+            EmailFrom::UserPrincipalName => attributes.push(&names.principal),
+            EmailFrom::ProxyAddresses => attributes.push(&names.proxies),
+            EmailFrom::PrefixAndSuffix { .. } => attributes.push(&names.prefix),
+            EmailFrom::MailOrPrefixAndSuffix { .. } => {
+                attributes.extend([&names.mail, &names.prefix]);
+            }
+        }
+        if self.includes_primary() || self.settings.global_catalog {
+            attributes.push(&names.sid);
+        }
+        if self.includes_primary() {
+            attributes.push(&names.primary_group);
+        }
+        asked(&attributes)
+    }
+
+    /// The person whom an entry describes, by itself; `None` of an account that comes with every domain.
+    ///
+    /// # Errors
+    /// What of the entry is hidden.
+    pub fn one_user(&self, entry: Entry<'_>) -> Result<Option<User>, ActiveDirectoryFailure> {
+        if self.settings.global_catalog && self.is_built_in(entry)? {
+            return Ok(None);
+        }
+        let builder = Mutex::new(DirectoryBuilder::new());
+        let alone = Reader::new(self.settings, self.root, &builder, self.progress);
+        alone.add_user(entry, &mut String::new())?;
+        drop(alone);
+        let builder = builder
+            .into_inner()
+            .expect("no reader panicked with the builder");
+        Ok(builder.finish().into_inner().users.into_iter().next())
     }
 
     fn add_user(&self, entry: Entry<'_>, text: &mut String) -> Result<(), ActiveDirectoryFailure> {

@@ -125,7 +125,7 @@ async fn still(graph: &Graph, list: &List<'_>, link: Option<&Url>) -> Result<Sti
 }
 
 /// Whether an error says that the link is no good any more, rather than that Graph can't be asked.
-fn is_about_the_link(error: &ApiError) -> bool {
+pub(super) fn is_about_the_link(error: &ApiError) -> bool {
     let undecodable = error
         .cause
         .as_ref()

@@ -2,7 +2,7 @@
 //!
 //! `spec` checks what a manifest says, `graph` and `batch` read lists to their proven end, `scope` finds out who is meant, `users` and
 //! `groups` are what is read, `read` puts them together, `changes` tells whether a read is needed at
-//! all.
+//! all, `watch` notices changes between reads, `leaver` reads one person alone.
 
 mod batch;
 mod changes;
@@ -10,6 +10,7 @@ mod check;
 mod error;
 mod graph;
 mod groups;
+mod leaver;
 mod limit;
 mod read;
 mod scope;
@@ -17,15 +18,20 @@ mod settings;
 mod spec;
 mod token;
 mod users;
+mod watch;
 mod wire;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
+use crate::directory::ExternalId;
 use crate::http::ApiError;
-use crate::{ReadProgress, Reading, Source, SourceError, Step, Version};
+use crate::{
+    LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd, WatchObserver,
+};
 
 use changes::DeltaState;
 use graph::Graph;
@@ -96,6 +102,28 @@ impl Source for EntraIdSource {
         async move {
             let reading = self.read_anew_or_not(known, progress).await;
             reading.map_err(SourceError::from)
+        }
+        .boxed()
+    }
+
+    fn check_leaver<'a>(
+        &'a self,
+        id: &'a ExternalId,
+    ) -> BoxFuture<'a, Result<LeaverCheck, SourceError>> {
+        let check = leaver::check(&self.graph, &self.settings, id);
+        check
+            .map(|checked| checked.map_err(SourceError::from))
+            .boxed()
+    }
+
+    fn watch<'a>(
+        &'a self,
+        _since: Timestamp,
+        observer: &'a dyn WatchObserver,
+    ) -> BoxFuture<'a, WatchEnd> {
+        async move {
+            let last_read = self.delta_state().clone();
+            watch::watch(&self.graph, &self.settings, last_read, observer).await
         }
         .boxed()
     }

@@ -5,6 +5,7 @@
 //! types can't.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Url;
 use secrecy::SecretString;
@@ -30,6 +31,8 @@ pub struct EntraIdSettings {
     /// Up to so many groups, chosen by a filter, by id or by unit, are read in batches; of more, all
     /// of the tenant's are read, which costs less. Default 1,000.
     pub batched_groups: usize,
+    /// Between two questions for what has changed: of users and of groups. Default 30 s: four a minute.
+    pub poll_interval: Duration,
     /// How connections are made.
     pub connection: ClientSettings,
     /// How failed requests are sent again.
@@ -215,6 +218,7 @@ impl EntraIdSettings {
             users: UserSettings::default(),
             groups: Some(GroupSettings::default()),
             batched_groups: 1_000,
+            poll_interval: Duration::from_secs(30),
             connection: ClientSettings::default(),
             retry: Retry::default(),
             observer: Arc::new(Unobserved),

@@ -124,6 +124,22 @@ pub(super) async fn read(
         .await
 }
 
+/// Adds the person whose account is disabled, where it is one of those that are read; nobody otherwise.
+pub(super) fn add_disabled(builder: &mut DirectoryBuilder, settings: &UserSettings, user: &User) {
+    let is_agent = !settings.types.agents && user.odata_type.as_deref() == Some(AGENT);
+    if is_agent
+        || user.account_enabled != Some(false)
+        || !is_of_kind(user.user_type.as_deref(), settings)
+    {
+        return;
+    }
+    let account = Account::new(AccountState::Disabled, "accountEnabled", "false");
+    let id = user.id.to_string();
+    let key = builder.key(&id);
+    let entry = user.user_principal_name.as_deref().unwrap_or(&id);
+    builder.user(&[key], &id, user.email(settings.email), account, entry);
+}
+
 fn is_of_kind(user_type: Option<&str>, settings: &UserSettings) -> bool {
     match user_type {
         Some(kind) if kind.eq_ignore_ascii_case("Guest") => settings.types.guests,

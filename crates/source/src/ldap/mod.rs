@@ -10,7 +10,7 @@ pub(crate) mod catch_panic;
 pub(crate) mod certificates;
 pub(crate) mod check;
 pub(crate) mod connection;
-mod digests;
+pub(crate) mod digests;
 mod disabled;
 pub(crate) mod dn;
 pub(crate) mod entry;

@@ -2,24 +2,32 @@
 //!
 //! `spec` checks what a manifest says, `pages` asks the organization and follows its pages, `limit` keeps to a
 //! share of its rate limits, `credentials` authenticates, `memberships` remembers who is in a group that hasn't
-//! changed, `read` turns lists into a directory, `check` reports how far one gets.
+//! changed, `read` turns lists into a directory, `watch` notices changes between reads, `leaver` reads one person
+//! alone, `check` reports how far one gets.
 
 mod check;
 mod credentials;
 mod error;
+mod leaver;
 mod limit;
 mod memberships;
 mod pages;
 mod read;
 mod settings;
 mod spec;
+mod watch;
 mod wire;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
+use crate::directory::ExternalId;
 use crate::http::ApiError;
-use crate::{ReadProgress, Reading, Source, SourceError, Step, Version, with_wait_reporting};
+use crate::{
+    LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd,
+    WatchObserver, with_wait_reporting,
+};
 
 pub use memberships::MembershipCacheSettings;
 use pages::Organization;
@@ -67,6 +75,24 @@ impl Source for OktaSource {
 
     fn forget(&self) {
         self.cache.forget();
+    }
+
+    fn check_leaver<'a>(
+        &'a self,
+        id: &'a ExternalId,
+    ) -> BoxFuture<'a, Result<LeaverCheck, SourceError>> {
+        let check = leaver::check(&self.organization, &self.settings, id);
+        check
+            .map(|checked| checked.map_err(SourceError::from))
+            .boxed()
+    }
+
+    fn watch<'a>(
+        &'a self,
+        since: Timestamp,
+        observer: &'a dyn WatchObserver,
+    ) -> BoxFuture<'a, WatchEnd> {
+        watch::watch(&self.organization, &self.settings, since, observer).boxed()
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {

@@ -81,35 +81,8 @@ pub(super) async fn read(
 
     let mut builder = DirectoryBuilder::new();
     builder.account_rule("status", &wire::describe(&settings.statuses));
-    for user in users {
-        let email = user.profile.email.as_deref().unwrap_or_default();
-        let login = user.profile.login.as_deref().unwrap_or(&user.id);
-        let Ok(meaning) = wire::meaning(&settings.statuses, &user.status) else {
-            let key = builder.key(&user.id);
-            let why = format!(
-                "has the status {:?}, which this version doesn't know; the member keeps what they \
-                 have: update the operator, or leave such accounts out with users.search",
-                sanitize(&user.status)
-            );
-            builder.undecided_user(&[key], &user.id, email, login, why);
-            continue;
-        };
-        let Some(state) = meaning else { continue };
-        // Deactivating somebody ends their assignments: the status comes first.
-        if state == AccountState::Active
-            && assigned
-                .as_ref()
-                .is_some_and(|assigned| !assigned.contains(&user.id))
-        {
-            continue;
-        }
-        let key = builder.key(&user.id);
-        let changed = user
-            .status_changed
-            .as_deref()
-            .and_then(|time| time.parse().ok());
-        let account = Account::new(state, "status", &user.status).changed(changed);
-        builder.user(&[key], &user.id, email, account, login);
+    for user in &users {
+        add_user(&mut builder, settings, user, assigned.as_ref());
     }
     for GroupRead { group, members, .. } in groups {
         let key = builder.key(&group.id);
@@ -118,6 +91,41 @@ pub(super) async fn read(
         builder.group(&[key], &group.id, &name, members);
     }
     Ok(builder.finish())
+}
+
+/// Adds the person whom an account is, where it counts; `assigned` are those who have the application.
+pub(super) fn add_user(
+    builder: &mut DirectoryBuilder,
+    settings: &OktaSettings,
+    user: &User,
+    assigned: Option<&HashSet<String>>,
+) {
+    let email = user.profile.email.as_deref().unwrap_or_default();
+    let login = user.profile.login.as_deref().unwrap_or(&user.id);
+    let Ok(meaning) = wire::meaning(&settings.statuses, &user.status) else {
+        let key = builder.key(&user.id);
+        let why = format!(
+            "has the status {:?}, which this version doesn't know; the member keeps what they \
+             have: update the operator, or leave such accounts out with users.search",
+            sanitize(&user.status)
+        );
+        builder.undecided_user(&[key], &user.id, email, login, why);
+        return;
+    };
+    let Some(state) = meaning else { return };
+    // Deactivating somebody ends their assignments: the status comes first.
+    if state == AccountState::Active
+        && assigned.is_some_and(|assigned| !assigned.contains(&user.id))
+    {
+        return;
+    }
+    let key = builder.key(&user.id);
+    let changed = user
+        .status_changed
+        .as_deref()
+        .and_then(|time| time.parse().ok());
+    let account = Account::new(state, "status", &user.status).changed(changed);
+    builder.user(&[key], &user.id, email, account, login);
 }
 
 async fn read_users(
@@ -158,10 +166,7 @@ pub(super) fn user_lists<'a>(
             url: organization.url(&["users"], &query),
             endpoint: "GET /api/v1/users",
             bucket: RateLimitBucket::Users,
-            purpose: Purpose::List {
-                scope: "okta.users.read",
-                expression: field,
-            },
+            purpose: user_purpose(field),
         }
     };
     let mut lists = vec![list(expression.map(String::as_str))];
@@ -173,6 +178,14 @@ pub(super) fn user_lists<'a>(
         lists.push(list(Some(both.as_deref().unwrap_or(deactivated))));
     }
     lists
+}
+
+/// What a refusal of a list of people means, which has the expression of this field.
+pub(super) fn user_purpose(field: Option<&'static str>) -> Purpose<'static> {
+    Purpose::List {
+        scope: "okta.users.read",
+        expression: field,
+    }
 }
 
 /// The list of groups.

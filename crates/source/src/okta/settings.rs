@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Url;
 use secrecy::SecretString;
@@ -27,6 +28,8 @@ pub struct OktaSettings {
     pub groups: Option<GroupScope>,
     /// For how long members of groups are taken from earlier reads of the same source.
     pub membership_cache: MembershipCacheSettings,
+    /// Between two questions for what has changed since: two lists each.
+    pub poll_interval: Duration,
     /// Trust and time-outs of the connections.
     pub connection: ClientSettings,
     /// How failed requests are tried again.
@@ -46,6 +49,8 @@ impl OktaSettings {
             statuses: OktaStatuses::default(),
             groups: Some(GroupScope::default()),
             membership_cache: MembershipCacheSettings::default(),
+            // Four requests a minute.
+            poll_interval: Duration::from_secs(30),
             connection: ClientSettings::default(),
             retry: Retry::default(),
             observer: Arc::new(Unobserved),

@@ -15,6 +15,9 @@ pub struct User {
     /// When the status last changed.
     #[serde(rename = "statusChanged")]
     pub status_changed: Option<String>,
+    /// When anything of the account last changed.
+    #[serde(rename = "lastUpdated")]
+    pub last_updated: Option<String>,
     #[serde(default)]
     pub profile: UserProfile,
 }
@@ -37,6 +40,13 @@ pub struct Group {
     pub last_membership_updated: Option<String>,
     #[serde(default)]
     pub profile: GroupProfile,
+}
+
+/// A group of which it matters alone when somebody came into or left it last.
+#[derive(Debug, Deserialize)]
+pub struct Changed {
+    #[serde(rename = "lastMembershipUpdated")]
+    pub last_membership_updated: Option<String>,
 }
 
 /// What is said of a group.
