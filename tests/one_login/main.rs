@@ -13,3 +13,4 @@ mod limits;
 mod regions;
 mod story;
 mod vendor;
+mod watch;

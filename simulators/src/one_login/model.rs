@@ -154,7 +154,7 @@ impl Store {
     }
 }
 
-const CREATED: &str = "2024-05-17T08:30:00.000Z";
+pub(super) const CREATED: &str = "2024-05-17T08:30:00.000Z";
 
 /// What a list shows of a person unless `fields` says otherwise.
 const LISTED: [&str; 22] = [
@@ -209,7 +209,8 @@ pub(super) fn show_user(id: u64, user: &Map<String, Value>, fields: Option<&str>
     };
     let value = |name: &str| match name {
         "id" => id.into(),
-        "created_at" | "updated_at" => CREATED.into(),
+        "created_at" => CREATED.into(),
+        "updated_at" => user.get("updated_at").cloned().unwrap_or(CREATED.into()),
         "invalid_login_attempts" => 0.into(),
         _ => user.get(name).cloned().unwrap_or(Value::Null),
     };

@@ -26,8 +26,9 @@ impl<'q> Conditions<'q> {
     pub fn of(query: &'q HashMap<String, String>) -> Result<Self, Refusal> {
         let mut conditions = vec![];
         for (name, value) in query {
-            let known =
-                KNOWN.contains(&name.as_str()) || name == "user_ids" || name.starts_with(CUSTOM);
+            let known = KNOWN.contains(&name.as_str())
+                || matches!(name.as_str(), "user_ids" | "updated_since")
+                || name.starts_with(CUSTOM);
             if name == "directory_id" && value.parse::<u64>().is_err() {
                 return Err(Refusal::Parameter(name.clone()));
             }
@@ -40,6 +41,10 @@ impl<'q> Conditions<'q> {
 
     pub fn fit(&self, id: u64, user: &Map<String, Value>) -> bool {
         self.0.iter().all(|(name, value)| {
+            if *name == "updated_since" {
+                let updated = user.get("updated_at").and_then(Value::as_str);
+                return updated.unwrap_or(super::model::CREATED) > *value;
+            }
             if *name == "user_ids" {
                 return value
                     .split(',')

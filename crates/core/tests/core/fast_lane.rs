@@ -12,6 +12,7 @@ use directory_sync_core::sync::policy::{Limit, OffboardingAction, Policy};
 use directory_sync_core::sync::resolve::resolve;
 use directory_sync_core_testing::*;
 use jiff::Timestamp;
+use proptest::prelude::*;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -34,6 +35,7 @@ fn members() -> ModelOrganization {
 }
 
 /// Both sides after whole runs that left nothing open.
+#[derive(Clone)]
 struct World {
     run: Run,
     policy: Policy,
@@ -156,6 +158,53 @@ fn what_the_record_knows_of_others_stays() {
     world.revoke(&guarded);
     assert_eq!(world.run.ledger.revoked(), 3);
     assert!(world.run.ledger.has_revoked(&id("p0")));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whoever the fast lane revokes a whole run would, too, and what comes of both is the same: for the
+    /// members, and for what the record knows of them.
+    #[test]
+    fn a_whole_run_does_what_the_fast_lane_does_and_no_less(
+        leavers in proptest::collection::btree_set(0usize..20, 0..=5),
+        certain in 0usize..=5,
+        by_hand in 0usize..40,
+        twin in 0usize..40,
+    ) {
+        let mut fast = World::new(company(), members());
+        let mut baseline = fast.baseline().unwrap();
+        let id = |n: usize| format!("p{n}");
+        let email = |n: usize| format!("p{n}@example.com");
+        fast.directory = (0..20).fold(directory(), |all, n| match leavers.contains(&n) {
+            true => all.disabled(&id(n), &email(n)),
+            false => all.person(&id(n), &email(n)),
+        });
+        if twin < 20 {
+            fast.directory = fast.directory.clone().person("new", &email(twin));
+        }
+        for member in &mut fast.organization.content.members {
+            if member.email.as_str() == email(by_hand) {
+                member.status = MemberStatus::Revoked;
+            }
+        }
+        let mut whole = fast.clone();
+        // A source calls nobody certain whose address another entry has.
+        for n in leavers.iter().copied().filter(|n| *n != twin).take(certain) {
+            let guarded = fast.plan(&baseline, &[fast.leaver(&id(n))]).unwrap();
+            fast.revoke(&guarded);
+            baseline = baseline.without(&guarded);
+        }
+        for world in [&mut fast, &mut whole] {
+            world.run.now += Duration::from_secs(60);
+            world.sync();
+            // Once more: a run restores nobody in the same run as a re-link.
+            world.run.now += Duration::from_secs(60);
+            world.sync();
+        }
+        prop_assert_eq!(fast.organization.show(), whole.organization.show());
+        prop_assert_eq!(fast.run.ledger.revoked(), whole.run.ledger.revoked());
+    }
 }
 
 #[test]

@@ -13,13 +13,18 @@ mod read;
 mod settings;
 mod spec;
 mod token;
+mod watch;
 mod wire;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
 use crate::http::ApiError;
-use crate::{ReadProgress, Reading, Source, SourceError, Step, Version, with_wait_reporting};
+use crate::{
+    ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd, WatchObserver,
+    with_wait_reporting,
+};
 
 use pages::Account;
 pub use settings::{Credentials, InvalidSettings, OneLoginSettings};
@@ -56,6 +61,14 @@ impl Source for OneLoginSource {
             })
         };
         read.boxed()
+    }
+
+    fn watch<'a>(
+        &'a self,
+        since: Timestamp,
+        observer: &'a dyn WatchObserver,
+    ) -> BoxFuture<'a, WatchEnd> {
+        watch::watch(&self.account, &self.settings, since, observer).boxed()
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Url;
 use secrecy::SecretString;
@@ -30,6 +31,8 @@ pub struct OneLoginSettings {
     pub states: OneLoginStates,
     /// What becomes a group; `None`: nothing.
     pub groups: Option<OneLoginGroupsFrom>,
+    /// Between two questions for what has changed since. Default 60 s.
+    pub poll_interval: Duration,
     /// Trust and time-outs of the connections.
     pub connection: ClientSettings,
     /// How failed requests are tried again.
@@ -49,6 +52,7 @@ impl OneLoginSettings {
             statuses: OneLoginStatuses::default(),
             states: OneLoginStates::default(),
             groups: Some(OneLoginGroupsFrom::Roles),
+            poll_interval: Duration::from_secs(60),
             connection: ClientSettings::default(),
             retry: Retry::default(),
             observer: Arc::new(Unobserved),
