@@ -21,6 +21,12 @@ pub fn cluster() -> &'static ApiServer {
             let text = std::fs::read_to_string(file).unwrap();
             server.apply(&text).unwrap();
         }
+        // The API server asks for the one that the set `everything` names.
+        let sandbox = serde_json::json!({
+            "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass",
+            "metadata": {"name": "gvisor"}, "handler": "runsc",
+        });
+        server.apply(&sandbox.to_string()).unwrap();
         for namespace in ["directory-sync", "identity", "hr", "monitoring"] {
             server
                 .run_kubectl(&["create", "namespace", namespace])

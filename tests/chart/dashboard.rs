@@ -74,7 +74,9 @@ fn expressions() -> Vec<String> {
     let dashboard = dashboard();
     let panels = dashboard["panels"].as_array().unwrap().iter();
     let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let annotations = dashboard["annotations"]["list"].as_array().unwrap().iter();
     targets
+        .chain(annotations)
         .map(|target| target["expr"].as_str().unwrap().to_owned())
         .collect()
 }
