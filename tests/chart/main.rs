@@ -16,4 +16,5 @@ mod notes;
 mod rbac;
 mod refused;
 mod rendered;
+mod score;
 mod values;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::cluster::{apply, cluster};
 use crate::helm::*;
 
-const SETS: [&str; 5] = [
+pub const SETS: [&str; 5] = [
     "defaults",
     "namespaced",
     "high-availability",
