@@ -39,7 +39,10 @@ pub fn promtool(rules: &Value) -> (Command, TempDir) {
 fn cases() -> String {
     let cases = std::fs::read_to_string(file("tests/chart/alerts.yaml")).unwrap();
     // The pages of the release that the chart is of.
-    cases.replace("/blob/main/", concat!("/blob/v", env!("CARGO_PKG_VERSION"), "/"))
+    cases.replace(
+        "/blob/main/",
+        concat!("/blob/v", env!("CARGO_PKG_VERSION"), "/"),
+    )
 }
 
 #[test]

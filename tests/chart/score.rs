@@ -10,7 +10,7 @@ use crate::helm::template_of;
 use crate::rendered::SETS;
 
 /// What it criticizes, where that is meant: a part of its words, the sets that it is about, and why.
-const MEANT: [(&str, &[&str], &str); 4] = [
+const MEANT: [(&str, &[&str], &str); 5] = [
     (
         "CPU limit is not set",
         &SETS,
@@ -28,6 +28,11 @@ const MEANT: [(&str, &[&str], &str); 4] = [
         &["defaults", "minimal", "namespaced"],
         "the addresses of directories and proxies aren't known here: a policy by default would break \
          an installation; networkPolicy.enabled makes one",
+    ),
+    (
+        "Deployment does not have a host podAntiAffinity set",
+        &["everything"],
+        "the set spreads replicas by zone, with an affinity of its own",
     ),
     (
         "Deployment few replicas",

@@ -4,6 +4,7 @@
 //!
 //! - `<!-- run: SCENE -->`, or `<!-- run: SCENE, exit code N -->`: the test of this page runs it ([`crate::running`]).
 //! - `<!-- tested: module::test -->`: this test runs the same commands.
+//! - `<!-- transcript of a test -->`: a test compares it with what the program prints.
 //! - `<!-- not run: REASON -->`: it needs what a machine for tests doesn't have.
 
 use std::collections::BTreeSet;
@@ -32,12 +33,16 @@ pub struct Block {
 pub enum Mark {
     Run { scene: String, exit_code: i32 },
     Tested(String),
+    Transcript,
     NotRun(String),
 }
 
 impl Mark {
     fn parse(comment: &str) -> Option<Self> {
         let comment = comment.trim().strip_prefix("<!--")?.strip_suffix("-->")?;
+        if comment.trim() == "transcript of a test" {
+            return Some(Self::Transcript);
+        }
         let (kind, rest) = comment.trim().split_once(": ")?;
         match kind {
             "run" => {
@@ -145,7 +150,7 @@ fn every_block_of_commands_says_how_it_is_tested() {
                 assert!(why.split(' ').count() >= 3, "{}: {why}", page.display());
                 not_run += 1;
             }
-            Some(Mark::Run { .. } | Mark::Tested(_)) => run += 1,
+            Some(Mark::Run { .. } | Mark::Tested(_) | Mark::Transcript) => run += 1,
         }
     }
     assert!(
