@@ -460,10 +460,18 @@ impl Ledger {
         Self::from_bytes(kept, now).unwrap_or_else(|| Self::begin_careful(now))
     }
 
-    /// The same where another one was written last: what it knows was lost counts, and it is careful.
+    /// The same where another one was written last: what it knows was lost counts, and it is careful. Anybody may
+    /// have written it, so nothing in it makes a limit larger, and it isn't another organization's.
     #[must_use]
-    pub fn doubted(self, now: Timestamp) -> Self {
+    pub fn doubted(mut self, now: Timestamp) -> Self {
         let careful = Self::begin_careful(now);
+        for loss in &mut self.losses {
+            loss.outside_base = true;
+        }
+        for invited in &mut self.invited {
+            invited.done = true;
+            invited.pending.clear();
+        }
         // Nobody counts as revoked by us; by which rule people were disabled is another matter.
         let mut revoked = self.revoked;
         revoked.retain(|one| one.kind == EvidenceKind::Disabled);
@@ -476,7 +484,6 @@ impl Ledger {
             uncounted: self.uncounted,
             elsewhere: self.elsewhere,
             invited: self.invited,
-            organization: self.organization,
             clock: self.clock,
             floors: self.floors,
             active_had: self.active_had,

@@ -113,6 +113,45 @@ fn a_ledger_from_a_backup_counts_what_it_knows_and_is_careful() {
     assert!(Ledger::load(None, digests(), NOON).is_careful());
 }
 
+/// Whoever knows the format can write anything.
+#[test]
+fn a_ledger_that_was_made_up_makes_nothing_bolder_also_not_a_day_later() {
+    let mut forged = Ledger::begin(NOON);
+    forged.keep_for("another organization", NOON);
+    // Ever so many lost access, as disabled, when the day of care ends: limits would be a share of them, too.
+    let ahead = (NOON + hours(23)).as_second();
+    for number in 0..1_000 {
+        let Loss { what, .. } = access(&format!("made up {number}"), NOON);
+        forged.losses.push(Loss {
+            at: ahead,
+            ahead: 0,
+            what,
+            kind: EvidenceKind::Disabled,
+            done: true,
+            outside_base: false,
+        });
+    }
+    // And whom another run may have invited, it didn't.
+    forged.invited.push(Invited {
+        at: NOON.as_second(),
+        ahead: 0,
+        people: 0,
+        done: false,
+        pending: (0..100).map(|n| key(&id(&format!("new{n}")))).collect(),
+        first_sync: false,
+    });
+    let mut ledger = Ledger::load(Some(&forged.to_bytes()), Some("another"), NOON);
+    ledger.keep_for("organization", NOON);
+    ledger.adopt(10, NOON);
+    assert!(ledger.is_careful() && !ledger.is_adopted());
+    assert!(ledger.had_members);
+    let later = ledger.at(NOON + hours(24));
+    assert!(!later.is_careful());
+    assert_eq!(later.recent().without_access(|_| false), 0);
+    let newcomers: Vec<ExternalId> = (0..100).map(|n| id(&format!("new{n}"))).collect();
+    assert_eq!(ledger.at(NOON).recent().pending(newcomers.iter()), 0);
+}
+
 #[test]
 fn what_was_lost_counts_for_a_day() {
     let ledger = ledger();
