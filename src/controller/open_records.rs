@@ -60,6 +60,7 @@ impl Seal {
 fn digest(record: &Record) -> RecordDigest {
     let begun = Record {
         result: Outcome::Pending,
+        nth: None,
         answer: None,
         ..record.clone()
     };

@@ -11,15 +11,18 @@ use crate::api::annotations::APPROVE_REMOVALS;
 use crate::api::conditions::{Blocker, Failure, HeldReason, Success, SyncOutcome};
 use crate::api::spec::PlanStorage;
 use crate::api::status::{
-    ChangeCounts, HELD_SAMPLE_MAX, HeldRemovals, OrganizationStatus, PROBLEM_SAMPLE_MAX,
-    PROBLEMS_MAX, Phase as StatusPhase, ProblemStatus, Progress as StatusProgress,
-    RecognizedStatus, SAMPLE_CHARACTERS_MAX, SourceStatus, WHY_CHARACTERS_MAX,
+    ChangeCounts, HELD_SAMPLE_MAX, HeldRemovals, OnboardingStatus, OrganizationStatus,
+    PROBLEM_SAMPLE_MAX, PROBLEMS_MAX, Phase as StatusPhase, ProblemStatus,
+    Progress as StatusProgress, RecognizedStatus, SAMPLE_CHARACTERS_MAX, SourceStatus,
+    WHY_CHARACTERS_MAX,
 };
 use crate::directory::{Evidence, ExternalId};
 use crate::fault::FaultKind;
 use crate::problem::ProblemReason;
 use crate::sync::guard::Held;
-use crate::sync::plan::{Action, Change, Counts, GroupAction, Kind, MemberAction, Recognized};
+use crate::sync::plan::{
+    Action, Change, Counts, GroupAction, Kind, MemberAction, OnboardingCounts, Recognized,
+};
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::{ActionCounts, Imported, Mode, Report};
 use crate::sync::run::RunError;
@@ -245,6 +248,7 @@ pub fn put_report(status: &mut DirectorySyncStatus, report: &Report, source: &st
                 not: Some(number(recognized.not)),
             }
         }),
+        onboarding: is_readable.then(|| onboarding(&report.onboarding)),
     });
     let changes = match report.mode {
         Mode::Apply => report.applied.clone(),
@@ -271,6 +275,18 @@ pub fn put_report(status: &mut DirectorySyncStatus, report: &Report, source: &st
                 .collect(),
         })
         .collect();
+}
+
+fn onboarding(counts: &OnboardingCounts) -> OnboardingStatus {
+    OnboardingStatus {
+        staged: Some(number(counts.staged)),
+        invited: Some(number(counts.invited)),
+        invitations_expired: Some(number(counts.expired)),
+        invitations_of_unknown_age: Some(number(counts.age_unknown)),
+        accepted: Some(number(counts.accepted)),
+        confirmation_overdue: Some(number(counts.overdue)),
+        confirmed: Some(number(counts.confirmed)),
+    }
 }
 
 /// How far a run has come.
@@ -339,7 +355,10 @@ fn recognized_after(report: &Report, came: usize, went: usize) -> Recognized {
             Action::Member(MemberAction::Remove { evidence }) => evidence,
             _ => return false,
         };
-        matches!(evidence, Evidence::Disabled(_))
+        matches!(
+            evidence,
+            Evidence::Disabled(_) | Evidence::NotAccepted { .. }
+        )
     });
     let in_directory = in_directory.count().min(went);
     Recognized {
@@ -357,6 +376,7 @@ fn change_counts(counts: &ActionCounts) -> ChangeCounts {
         linked: of(Kind::Link),
         relinked: of(Kind::Relink),
         restored: of(Kind::Restore),
+        reinvited: of(Kind::Reinvite),
         revoked: of(Kind::Revoke),
         removed: of(Kind::Remove),
         roles_changed: of(Kind::SetRole),
@@ -492,6 +512,7 @@ pub fn describe_changes(report: &Report) -> Option<String> {
         (Kind::Relink, "re-linked", "member"),
         (Kind::Link, "linked", "member"),
         (Kind::Invite, "invited", "member"),
+        (Kind::Reinvite, "invited again", "member"),
         (Kind::RelinkGroup, "re-linked", "group"),
         (Kind::CreateGroup, "created", "group"),
     ];
@@ -625,6 +646,7 @@ mod tests {
             guarded: None,
             digest: crate::sync::guard::Digest(String::new()),
             counts,
+            onboarding: OnboardingCounts::default(),
             imported: None,
             applied: made,
             problems: Default::default(),

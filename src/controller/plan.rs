@@ -48,7 +48,7 @@ const MARKDOWN_MAX: usize = 100 * 1024;
 /// Members of a group whom the Markdown names on each side.
 const MARKDOWN_MEMBERS: usize = 50;
 /// The part of the plan in the first object.
-pub const FIRST_PART_MAX: usize = 250 * 1024;
+pub const FIRST_PART_MAX: usize = 110 * 1024;
 /// The part of the plan in each further object.
 const PART_MAX: usize = 1000 * 1024;
 /// Objects that one plan takes at most: the first sync of 400,000 people with five groups each.
@@ -59,11 +59,17 @@ pub const PLAN_MAX: usize = FIRST_PART_MAX + (PARTS_MAX - 1) * PART_MAX;
 const APPROVED_PART: usize = 90;
 /// So many they take at most.
 const APPROVED_PARTS_MAX: usize = APPROVED_SETS_MAX.div_ceil(PART_MAX);
-const PREVIOUS_MAX: usize = 150 * 1024;
+const PREVIOUS_MAX: usize = 50 * 1024;
 /// Enough for 10,000 groups; what is longer is left out, and every group read after a restart.
 const MEMBERSHIPS_MAX: usize = 250 * 1024;
 /// A ledger is never larger.
 const LEDGER_MAX: usize = ledger::BYTES_MAX;
+/// The two indexes.
+const INDEXES_MAX: usize = 4 * 1024;
+const _: () = assert!(
+    MARKDOWN_MAX + FIRST_PART_MAX + PREVIOUS_MAX + MEMBERSHIPS_MAX + LEDGER_MAX + INDEXES_MAX
+        <= 1024 * 1024
+);
 
 /// The content of the ConfigMap or Secret.
 #[derive(Debug, Clone, Default, PartialEq)]

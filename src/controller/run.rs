@@ -1238,6 +1238,9 @@ impl Run<'_> {
         ] {
             metrics.set_sizes(object, side, members, groups);
         }
+        if report.imported.is_none() {
+            metrics.set_onboarding(object, report.onboarding);
+        }
         let problems = report.problems.by_reason();
         metrics.set_problems(object, problems.map(|(reason, count, _)| (reason, count)));
     }

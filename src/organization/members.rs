@@ -6,6 +6,7 @@ use reqwest::Method;
 use uuid::Uuid;
 
 use crate::directory::{Email, ExternalId};
+use crate::http::Idempotency;
 use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
 use crate::organization::error::COLLECTIONS_UNKNOWN;
@@ -90,6 +91,65 @@ impl OrganizationClient {
             Err(OrganizationError::Gone { .. }) => Ok(()),
             other => other,
         }
+    }
+
+    /// Sends an invitation again that isn't accepted. At most once: where no answer comes, the request isn't
+    /// repeated, because each is a mail. Done as well where the person has accepted meanwhile.
+    ///
+    /// # Errors
+    /// [`OrganizationError::Refused`] with the server's reason; [`OrganizationError::Gone`].
+    pub async fn reinvite(&self, member: Uuid) -> Result<(), OrganizationError> {
+        self.can("send an invitation again")?;
+        let endpoint = "POST /public/members/{id}/reinvite";
+        let path = format!("/public/members/{member}/reinvite");
+        let call = self.call(Method::POST, &path, endpoint);
+        let call = call.idempotency(Idempotency::NonIdempotent);
+        let failed = match self.done(&call).await {
+            Err(error @ (OrganizationError::Refused { .. } | OrganizationError::Gone { .. })) => {
+                error
+            }
+            other => return other,
+        };
+        match self.member(member).await {
+            Ok(now) if now.status() == MemberStatus::Invited => Err(match failed {
+                OrganizationError::Gone { .. } => OrganizationError::Refused {
+                    what: format!("sending the invitation of {} again", name(&now, member)),
+                    answer: "this server doesn't have the call: update it".into(),
+                },
+                refused => refused,
+            }),
+            // Nobody is left who could accept it.
+            Ok(_) | Err(OrganizationError::Gone { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Withdraws an invitation that isn't accepted. The member is read right before: whoever has accepted
+    /// meanwhile stays. Done as well when the member is gone.
+    ///
+    /// # Errors
+    /// [`OrganizationError::Refused`] with the server's reason, and where the invitation isn't open any
+    /// more.
+    pub async fn withdraw_invitation(
+        &self,
+        member: Uuid,
+        external_id: &ExternalId,
+    ) -> Result<(), OrganizationError> {
+        self.can("withdraw an invitation")?;
+        let now = match self.member(member).await {
+            Err(OrganizationError::Gone { .. }) => return Ok(()),
+            other => other?,
+        };
+        let open = now.status() == MemberStatus::Invited
+            && now.role() == MemberRole::USER
+            && now.external_id.as_deref() == Some(external_id.as_str());
+        if !open {
+            return Err(OrganizationError::Refused {
+                what: format!("withdrawing the invitation of {}", name(&now, member)),
+                answer: "the member isn't as it was when the plan was made".into(),
+            });
+        }
+        self.remove(member).await
     }
 
     /// Gives a member another external id; role, permissions, collections and groups stay.

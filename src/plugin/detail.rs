@@ -11,6 +11,7 @@ use super::table::{Cell, lines};
 use super::time::{ago, exact};
 use crate::api::status::{ChangeCounts, HeldRemovals, OrganizationStatus, ProblemStatus};
 use crate::problem::ProblemReason;
+use crate::sync::plan::OnboardingCounts;
 use crate::text::{one_line, sanitize};
 
 const BOLD: Style = Style::new().bold();
@@ -79,6 +80,9 @@ pub fn facts(resource: &Resource, now: Timestamp) -> Vec<(&'static str, String)>
         if let Some(recognized) = recognized(organization) {
             facts.push(("Recognized", recognized));
         }
+        if let Some(waiting) = waiting(organization) {
+            facts.push(("Waiting", waiting));
+        }
     }
     let mode = if resource.is_preview() {
         "Preview: nothing is changed"
@@ -100,6 +104,22 @@ pub fn facts(resource: &Resource, now: Timestamp) -> Vec<(&'static str, String)>
         facts.push(("Failures", format!("{failures} in a row")));
     }
     facts
+}
+
+/// Who isn't in yet, where anybody isn't.
+fn waiting(organization: &OrganizationStatus) -> Option<String> {
+    let status = organization.onboarding.as_ref()?;
+    let count = |count: Option<i64>| usize::try_from(count.unwrap_or_default()).unwrap_or_default();
+    let counts = OnboardingCounts {
+        staged: count(status.staged),
+        invited: count(status.invited),
+        expired: count(status.invitations_expired),
+        age_unknown: count(status.invitations_of_unknown_age),
+        accepted: count(status.accepted),
+        overdue: count(status.confirmation_overdue),
+        confirmed: count(status.confirmed),
+    };
+    counts.is_anybody_waiting().then(|| counts.describe())
 }
 
 /// By what members are recognized, where some aren't by their ID.
@@ -210,6 +230,7 @@ fn entries(text: &mut String, title: &str, problems: &[&ProblemStatus]) {
 pub fn counted(changes: &ChangeCounts) -> String {
     let counts = [
         (changes.invited, "invited"),
+        (changes.reinvited, "invited again"),
         (changes.linked, "linked"),
         (changes.relinked, "re-linked"),
         (changes.restored, "restored"),

@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::directory::ExternalId;
+use crate::directory::{Evidence, ExternalId};
 use crate::organization::model::{Content, Organization};
 use crate::organization::{
     GroupRow, ImportReport, ImportRows, MemberRow, OrganizationClient, OrganizationError, RowKind,
@@ -50,7 +50,8 @@ pub async fn apply(
     run.remove_members(before).await?;
     run.change_members(before).await?;
     run.invite().await?;
-    run.change_groups(before).await
+    run.change_groups(before).await?;
+    run.reinvite().await
 }
 
 struct Run<'a, 'c> {
@@ -109,10 +110,11 @@ impl<'a> Run<'a, '_> {
     /// Removals in one import, whatever their number; on a server that can't be read its
     /// revocations as well.
     async fn remove_members(&mut self, before: &Organization) -> Result<(), OrganizationError> {
-        let leaving = match before {
+        let mut leaving = match before {
             Organization::Read(_) => self.of_kind(&[Kind::Remove]),
             Organization::WriteOnly => self.of_kind(&[Kind::Remove, Kind::Revoke]),
         };
+        leaving.retain(|change| !change.withdraws_invitation());
         let rows = leaving.iter().map(|change| MemberRow {
             deleted: true,
             ..row(change)
@@ -125,8 +127,8 @@ impl<'a> Run<'a, '_> {
         self.import(Phase::ChangeMembers, &leaving, rows).await
     }
 
-    /// Revocations, roles, re-links, restores and replaced invitations: a few requests each, at the server's
-    /// pace.
+    /// Revocations, roles, re-links, restores, withdrawn and replaced invitations: a few requests each, at the
+    /// server's pace.
     async fn change_members(&mut self, before: &Organization) -> Result<(), OrganizationError> {
         let kinds = [
             Kind::Revoke,
@@ -137,7 +139,10 @@ impl<'a> Run<'a, '_> {
         ];
         let mut single = self.of_kind(&kinds);
         single.retain(|change| change.subject.id.is_some());
-        self.progress.start(Phase::ChangeMembers, single.len());
+        let mut withdrawals = self.of_kind(&[Kind::Remove]);
+        withdrawals.retain(|change| change.withdraws_invitation());
+        let changes = single.len() + withdrawals.len();
+        self.progress.start(Phase::ChangeMembers, changes);
         let managed = self.managed_groups(before);
         // They are in this order.
         let takes = |change: &Change| match change.role() {
@@ -149,6 +154,7 @@ impl<'a> Run<'a, '_> {
         let relinks = others.partition_point(|change| change.kind() == Kind::Relink);
         let (relinks, others) = others.split_at(relinks);
         self.change_one_by_one(taking, &managed).await?;
+        self.change_one_by_one(&withdrawals, &managed).await?;
         self.relink_members(relinks, &managed).await?;
         self.change_one_by_one(others, &managed).await
     }
@@ -207,6 +213,24 @@ impl<'a> Run<'a, '_> {
             };
             self.note_single(change, result)?;
         }
+    }
+
+    /// Sends invitations again, after everything else: nobody loses or gets anything by it. Each was noted
+    /// as sent before the first change.
+    async fn reinvite(&mut self) -> Result<(), OrganizationError> {
+        let again = self.of_kind(&[Kind::Reinvite]);
+        self.progress.start(Phase::Invite, again.len());
+        for change in again {
+            let Some(member) = change.subject.id else {
+                continue;
+            };
+            self.note_sent(change);
+            let id = change.external_id();
+            self.applied.reinvited.insert(id.clone());
+            let result = self.client.reinvite(member).await;
+            self.note_single(change, result)?;
+        }
+        Ok(())
     }
 
     /// The groups that runs keep: who is in them, the next run knows.
@@ -808,8 +832,12 @@ async fn change_member(
             }
             None => Ok(()),
         },
+        MemberAction::Remove {
+            evidence: Evidence::NotAccepted { .. },
+        } => client.withdraw_invitation(member, external_id).await,
         MemberAction::Invite { from: None, .. }
         | MemberAction::Link
+        | MemberAction::Reinvite { .. }
         | MemberAction::Remove { .. } => Ok(()),
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn ended(
         let changed = match change.evidence()? {
             Evidence::Disabled(account) => account.changed,
             Evidence::Absent | Evidence::OutOfScope(_) => None,
-            Evidence::Undone(_) => return None,
+            Evidence::Undone(_) | Evidence::NotAccepted { .. } => return None,
         };
         let since = match changed {
             Some(_) => ExposedSince::Entry,

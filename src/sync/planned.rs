@@ -18,7 +18,7 @@ use crate::sync::exposure;
 use crate::sync::fast_lane::Baseline;
 use crate::sync::guard::{Digest, GuardedPlan, Held};
 use crate::sync::memberships::FailedChanges;
-use crate::sync::plan::Change;
+use crate::sync::plan::{Change, OnboardingCounts};
 use crate::sync::policy::Policy;
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::{Applied, Durations, Imported, Mode, Report};
@@ -134,11 +134,15 @@ impl Planned {
             progress: options.progress,
             checkpoint: Checkpoint::new(options.checkpoints, &state.ledger, guarded),
             applied: Applied::default(),
+            after: None,
             durations: vec![],
         };
         let executed = options.stop.run_until_cancelled(execution.execute()).await;
         let Execution {
-            applied, durations, ..
+            applied,
+            after,
+            durations,
+            ..
         } = execution;
         let during = options.progress.now().0;
         let interrupted = match &executed {
@@ -184,6 +188,15 @@ impl Planned {
         };
         state.memberships.record(guarded, &failed);
         state.ledger.after(guarded, &failed);
+        if let Some(Organization::Read(content)) = after {
+            let prefix = &self.policy.external_id_prefix;
+            let now = state.ledger.believed(Timestamp::now());
+            let known = state.ledger.invitations();
+            self.report.onboarding = OnboardingCounts {
+                overdue: self.report.onboarding.overdue,
+                ..OnboardingCounts::of(&content, prefix, known, now)
+            };
+        }
         self.report.applied = applied.counts;
         self.report.problems.extend(applied.problems);
         self.report.durations.extend(durations);
@@ -203,6 +216,8 @@ impl Planned {
             });
         }
         if report.guarded.is_some() {
+            let plan = report.guarded.as_ref().map(|guarded| &guarded.approved);
+            let until = plan.and_then(|plan| plan.until);
             state.in_sync = self
                 .version
                 .filter(|_| report.in_sync())
@@ -213,6 +228,7 @@ impl Planned {
                             let now = state.ledger.believed(self.made);
                             self.policy.offboarding.revoked_by(now)
                         },
+                        until,
                         policy: self.policy,
                         organization: fingerprint(&self.organization)?,
                         digest: report.digest.clone(),
@@ -234,6 +250,8 @@ struct Execution<'a> {
     progress: &'a Progress,
     checkpoint: Checkpoint<'a>,
     applied: Applied,
+    /// The organization, as it was read after the changes.
+    after: Option<Organization>,
     durations: Durations,
 }
 
@@ -256,6 +274,7 @@ impl Execution<'_> {
             if let Organization::Read(content) = &after {
                 verify(plan, content, &mut self.applied);
             }
+            self.after = Some(after);
             self.durations.push((Phase::Verify, started.elapsed()));
         }
         Ok(())
@@ -267,6 +286,7 @@ pub(super) fn note_interrupted(state: &mut State, guarded: &GuardedPlan, applied
     state.ledger.interrupted(guarded, &applied.done);
     state.ledger.requested(&applied.requested);
     state.ledger.restoring(&applied.restoring);
+    state.ledger.reinvited(guarded, &applied.reinvited);
     if guarded.approved.is_write_only() {
         let done: HashSet<&ExternalId> = applied.done.iter().map(|(_, id)| id).collect();
         let mut failed = every_change(guarded);

@@ -59,6 +59,9 @@ pub(super) struct InSync {
     pub policy: Policy,
     /// Whom we revoked by then was due for removal, if anybody was, and nothing was to be done.
     pub considered: Option<Timestamp>,
+    /// From then on the passing of time alone makes another plan: an invitation expires, or somebody waits
+    /// for too long.
+    pub until: Option<Timestamp>,
     pub organization: u64,
     pub digest: Digest,
     pub counts: Counts,
@@ -288,6 +291,7 @@ impl Planning<'_> {
             mode: Mode::Preview,
             digest: guarded.digest.clone(),
             counts: guarded.approved.counts,
+            onboarding: guarded.approved.counts.onboarding,
             imported: None,
             applied: ActionCounts::default(),
             problems: guarded.approved.problems.clone(),
@@ -354,6 +358,10 @@ impl Planning<'_> {
                 let after = in_sync.considered;
                 !revoked_by.is_some_and(|by| state.ledger.has_revoked_any(after, by))
             })
+            .filter(|in_sync| {
+                let now = state.ledger.believed(Timestamp::now());
+                in_sync.until.is_none_or(|until| now < until)
+            })
             .map(|in_sync| &in_sync.version);
         let directory = async {
             let reading = self.source.read(known, &self.options.progress.read).await;
@@ -388,6 +396,7 @@ impl Planning<'_> {
             guarded: None,
             digest: in_sync.digest.clone(),
             counts: in_sync.counts,
+            onboarding: in_sync.counts.onboarding,
             imported: None,
             applied: ActionCounts::default(),
             problems: in_sync.problems.clone(),

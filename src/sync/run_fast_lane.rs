@@ -199,6 +199,7 @@ impl PlannedRevocations {
             mode: Mode::Apply,
             digest: self.guarded.digest.clone(),
             counts: self.guarded.approved.counts,
+            onboarding: self.guarded.approved.counts.onboarding,
             imported: None,
             applied: applied.counts,
             problems: applied.problems,

@@ -177,6 +177,7 @@ async fn execute(
         mode: Mode::Preview,
         digest: guarded.digest.clone(),
         counts: guarded.approved.counts,
+        onboarding: guarded.approved.counts.onboarding,
         imported: None,
         applied: ActionCounts::default(),
         problems: guarded.approved.problems.clone(),

@@ -31,6 +31,7 @@ pub(super) fn without_effect(spec: &DirectorySyncSpec) -> Vec<String> {
                 .to_owned(),
         );
     }
+    found.extend(onboarding(spec));
     let excluded = groups.exclude.iter().flatten();
     if excluded.into_iter().any(|pattern| is_everything(pattern)) {
         let given = [
@@ -56,6 +57,19 @@ pub(super) fn without_effect(spec: &DirectorySyncSpec) -> Vec<String> {
                 ));
             }
         }
+    }
+    found
+}
+
+/// Settings about invitations that do nothing.
+fn onboarding(spec: &DirectorySyncSpec) -> Vec<String> {
+    let rules = spec.onboarding.clone().unwrap_or_default();
+    let mut found = vec![];
+    if rules.reinvite.is_some() && rules.invite == Some(false) {
+        found.push(
+            "onboarding.reinvite has no effect: onboarding.invite is false, so administrators send the              invitations; take one of them out"
+                .to_owned(),
+        );
     }
     found
 }

@@ -12,8 +12,8 @@ use crate::directory::Email;
 use crate::problem::{Problem, ProblemReason};
 use directory_sync_core::organization::role::{AccessRole, Permissions};
 use directory_sync_core::sync::policy::{
-    Access, Glob, GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Restore,
-    RoleRule, UserFilter,
+    Access, Glob, GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Reinvite,
+    Restore, RoleRule, UserFilter,
 };
 
 const LOSSES: Limit = Limit::Percent(10.0);
@@ -21,6 +21,14 @@ const DISABLED: Limit = Limit::Percent(25.0);
 const OF_A_GROUP: Limit = Limit::Percent(50.0);
 /// The longest time until a removal, in days.
 const REMOVE_AFTER_MAX: u16 = 3650;
+/// So often an invitation is sent again at most.
+const REINVITED_MAX: u8 = 10;
+/// A link in an invitation can be used for five days.
+const WITHDRAW_AFTER_MIN: SignedDuration = SignedDuration::from_hours(6 * 24);
+/// The longest time until an invitation is withdrawn, in days.
+const WITHDRAW_AFTER_MAX: u16 = 3650;
+/// The longest time that somebody may wait for a confirmation, in days.
+const CONFIRM_WITHIN_MAX: u16 = 365;
 /// The longest time for which held changes can be approved, in days.
 const APPROVALS_EXPIRE_AFTER_MAX: u16 = 30;
 const INVITED: Limit = Limit::Percent(50.0);
@@ -51,6 +59,10 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
     let revokes = [disabled, deleted, absent].contains(&OffboardingAction::Revoke);
     let remove_after = remove_after(checks, offboarding.remove_after.as_deref(), revokes);
     let approvals_expire_after = approvals_expire_after(checks, &offboarding);
+    let reinvite = onboarding.reinvite.as_ref();
+    let reinvite = reinvite.and_then(|rules| reinvite_rules(checks, rules));
+    let withdraw_after = withdraw_after(checks, onboarding.withdraw_after.as_deref());
+    let confirm_within = confirm_within(checks, onboarding.confirm_within.as_deref());
     let mut limit = |field: &str, limit: &Option<IntOrString>| match limit {
         None => Some(None),
         Some(limit) => checks.noted(field, parse_limit(limit)).map(Some),
@@ -94,6 +106,9 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
                 Some(false) | None => Restore::Nobody,
             },
             limit: invited?.unwrap_or(INVITED),
+            confirm_within,
+            reinvite,
+            withdraw_after,
         },
         offboarding: Offboarding {
             disabled,
@@ -168,6 +183,63 @@ fn remove_after(checks: &mut Checks, text: Option<&str>, revokes: bool) -> Optio
         checks.refuse(field, "write a number of days between 1d and 3650d: 30d");
     }
     days
+}
+
+/// When and how often invitations are sent again.
+fn reinvite_rules(checks: &mut Checks, rules: &spec::ReinviteRules) -> Option<Reinvite> {
+    let after = hours_or_days(&rules.after);
+    if after.is_none() {
+        checks.refuse(
+            "spec.onboarding.reinvite.after",
+            "write hours between 1h and 720h, or days between 1d and 30d: 72h",
+        );
+    }
+    let times = u8::try_from(rules.times).ok();
+    let times = times.filter(|times| (1..=REINVITED_MAX).contains(times));
+    if times.is_none() {
+        checks.refuse(
+            "spec.onboarding.reinvite.times",
+            "write a number between 1 and 10: 3",
+        );
+    }
+    Some(Reinvite {
+        after: after?,
+        times: times?,
+    })
+}
+
+/// How long after they were sent invitations are withdrawn.
+fn withdraw_after(checks: &mut Checks, text: Option<&str>) -> Option<SignedDuration> {
+    let time = text.map(|text| days(text, WITHDRAW_AFTER_MAX));
+    let time = time.map(|days| days.filter(|days| *days >= WITHDRAW_AFTER_MIN));
+    if time == Some(None) {
+        checks.refuse(
+            "spec.onboarding.withdrawAfter",
+            "write a number of days between 6d and 3650d: 30d; a link in an invitation can be used for 5 days",
+        );
+    }
+    time.flatten()
+}
+
+/// A number of hours or days, up to 30 days.
+fn hours_or_days(text: &str) -> Option<SignedDuration> {
+    let Some(hours) = text.strip_suffix('h') else {
+        return days(text, 30);
+    };
+    let hours = hours.parse::<u16>().ok()?;
+    (1..=30 * 24)
+        .contains(&hours)
+        .then(|| SignedDuration::from_hours(i64::from(hours)))
+}
+
+/// How long somebody may wait for a confirmation.
+fn confirm_within(checks: &mut Checks, text: Option<&str>) -> SignedDuration {
+    let time = text.map(|text| days(text, CONFIRM_WITHIN_MAX));
+    if time == Some(None) {
+        let field = "spec.onboarding.confirmWithin";
+        checks.refuse(field, "write a number of days between 1d and 365d: 5d");
+    }
+    time.flatten().unwrap_or(Onboarding::CONFIRM_WITHIN)
 }
 
 /// How long held changes can be approved.

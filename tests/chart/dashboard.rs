@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use directory_sync::sync::exposure::ExposedSince;
+use directory_sync::sync::plan::OnboardingCounts;
 use directory_sync::telemetry::{
     ConditionStatus, Metrics, Object, RequestOutcome, RequestSide, RunResult, SizeOf,
 };
@@ -28,6 +29,7 @@ fn exposition() -> String {
     metrics.changes_applied(&staff, "Invite", 5);
     metrics.exposed(&staff, ExposedSince::Entry, second);
     metrics.set_sizes(&staff, SizeOf::Managed, 10, 2);
+    metrics.set_onboarding(&staff, OnboardingCounts::default());
     metrics.set_held(&staff, 4);
     metrics.set_problems(&staff, [("NoEmail", 1)]);
     metrics.set_conditions(&staff, [("Ready", ConditionStatus::True)]);

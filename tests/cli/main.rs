@@ -11,6 +11,7 @@ mod check;
 mod explain;
 mod help;
 mod history;
+mod onboarding;
 mod plan;
 mod record;
 mod screens;

@@ -33,7 +33,11 @@ pub fn design_example() -> Value {
               groups: {filter: "(objectClass=groupOfNames)", nameAttribute: cn, memberAttribute: member}
           users: {exclude: ["svc-*@example.com"]}
           groups: {include: ["eng-*"], onlyTheirMembers: true, prune: false}
-          onboarding: {invite: true}
+          onboarding:
+            invite: true
+            confirmWithin: 2d
+            reinvite: {after: 72h, times: 3}
+            withdrawAfter: 30d
           offboarding:
             disabled: Revoke
             absent: Retain

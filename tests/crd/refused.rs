@@ -210,6 +210,20 @@ refused! {
         at "spec.offboarding.removeAfter", "write a number of days between 1d and 3650d: 30d";
     Both a_removal_after_too_many_days: "offboarding: {removeAfter: 3651d}",
         at "spec.offboarding.removeAfter", "write a number of days between 1d and 3650d: 30d";
+    Both a_confirmation_within_no_day: "onboarding: {confirmWithin: 0d}",
+        at "spec.onboarding.confirmWithin", "write a number of days between 1d and 365d: 5d";
+    Both a_confirmation_within_more_than_a_year: "onboarding: {confirmWithin: 366d}",
+        at "spec.onboarding.confirmWithin", "write a number of days between 1d and 365d: 5d";
+    Both an_invitation_again_after_minutes: "onboarding: {reinvite: {after: 90m, times: 3}}",
+        at "spec.onboarding.reinvite.after", "write hours between 1h and 720h, or days between 1d and 30d: 72h";
+    Both an_invitation_again_after_more_than_30_days: "onboarding: {reinvite: {after: 31d, times: 3}}",
+        at "spec.onboarding.reinvite.after", "write hours between 1h and 720h, or days between 1d and 30d: 72h";
+    Both an_invitation_again_after_too_many_hours: "onboarding: {reinvite: {after: 721h, times: 3}}",
+        at "spec.onboarding.reinvite.after", "write hours between 1h and 720h, or days between 1d and 30d: 72h";
+    Both an_invitation_that_is_withdrawn_before_it_expires: "onboarding: {withdrawAfter: 5d}",
+        at "spec.onboarding.withdrawAfter", "write a number of days between 6d and 3650d: 30d";
+    Both an_invitation_that_is_withdrawn_after_hours: "onboarding: {withdrawAfter: 240h}",
+        at "spec.onboarding.withdrawAfter", "write a number of days between 6d and 3650d: 30d";
     Both approvals_for_no_day: "offboarding: {approvalsExpireAfter: 0d}",
         at "spec.offboarding.approvalsExpireAfter", "write a number of days between 1d and 30d: 7d";
     Both approvals_for_more_than_a_month: "offboarding: {approvalsExpireAfter: 31d}",

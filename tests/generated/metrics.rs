@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use directory_sync::sync::plan::OnboardingCounts;
 use directory_sync::telemetry::{
     ConditionStatus, Metrics, Object, RequestOutcome, RequestSide, RunResult, SizeOf,
 };
@@ -27,6 +28,7 @@ fn exposition() -> String {
     );
     metrics.changes_applied(&staff, "Invite", 5);
     metrics.set_sizes(&staff, SizeOf::Managed, 10, 2);
+    metrics.set_onboarding(&staff, OnboardingCounts::default());
     metrics.set_held(&staff, 4);
     metrics.set_problems(&staff, [("NoEmail", 1)]);
     metrics.set_conditions(&staff, [("Ready", ConditionStatus::True)]);

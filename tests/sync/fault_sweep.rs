@@ -109,7 +109,7 @@ async fn assert_heals(
 const AT_ONCE: usize = 6;
 
 /// Runs each case as a task of its own, so that all cores work.
-async fn in_parallel<Case>(cases: impl IntoIterator<Item = Case>)
+pub async fn in_parallel<Case>(cases: impl IntoIterator<Item = Case>)
 where
     Case: Future<Output = ()> + Send + 'static,
 {

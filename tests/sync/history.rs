@@ -250,6 +250,7 @@ pub fn told(record: &Record) -> Vec<String> {
             events.push(format!("{email} has role {}", role.unwrap().number()));
         }
         Kind::Restore => events.push(format!("restored {email}")),
+        Kind::Reinvite => events.push(format!("reinvited {email}")),
         Kind::Revoke => events.push(format!("revoked {email}")),
         Kind::Remove => events.push(format!("removed {email}")),
         Kind::CreateGroup => events.push(format!("group {name} created")),

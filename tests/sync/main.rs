@@ -4,6 +4,7 @@
 
 mod fault_sweep;
 mod history;
+mod onboarding;
 mod profiles;
 mod relinks;
 mod roles;

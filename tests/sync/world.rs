@@ -167,6 +167,9 @@ pub fn policy() -> Policy {
         onboarding: Onboarding {
             invite: true,
             restore: Restore::All,
+            confirm_within: Onboarding::CONFIRM_WITHIN,
+            reinvite: None,
+            withdraw_after: None,
             limit: Limit::Percent(100.0),
         },
         offboarding: Offboarding {

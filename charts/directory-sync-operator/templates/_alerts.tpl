@@ -89,7 +89,7 @@
     description: {{ `{{ $value | humanizePercentage }} of the requests to it are answered with 429 (too many requests). Others may use up the same limit.` | quote }}
 - alert: DirectorySyncProblems
   expr: |-
-    sum by (namespace, name) (max by (namespace, name, reason) (directory_sync_problems{reason!="UnknownMembers"})) > 0
+    sum by (namespace, name) (max by (namespace, name, reason) (directory_sync_problems{reason!~"UnknownMembers|UnmatchedExclusion|AwaitingConfirmation|NotReinvited|InvitationWithdrawn"})) > 0
   for: 1d
   keep_firing_for: 5m
   labels:
@@ -97,6 +97,16 @@
   annotations:
     summary: {{ `{{ $value }} entries of DirectorySync {{ $labels.namespace }}/{{ $labels.name }} have been left out for a day.` | quote }}
     description: Everybody else is synced. The status names the entries and what is wrong with them.
+- alert: DirectorySyncConfirmationOverdue
+  expr: |-
+    max by (namespace, name) (directory_sync_onboarding_members{state="confirmation_overdue"}) > 0
+  for: 5m
+  keep_firing_for: 5m
+  labels:
+    severity: info
+  annotations:
+    summary: {{ `{{ $value }} people of DirectorySync {{ $labels.namespace }}/{{ $labels.name }} wait for an administrator to confirm them.` | quote }}
+    description: They accepted their invitation, and have no access before they are confirmed. The plan names them.
 - alert: DirectorySyncNoLeader
   expr: |-
     max by (namespace, job) (directory_sync_leader) == 0

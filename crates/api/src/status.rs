@@ -178,6 +178,44 @@ pub struct OrganizationStatus {
     /// By what members are recognized as people of the directory, as of the end of the last run. Absent where the
     /// server can't be read.
     pub recognized: Option<RecognizedStatus>,
+
+    /// Where managed members stand on their way in. Absent where the server can't be read.
+    pub onboarding: Option<OnboardingStatus>,
+}
+
+/// Where managed members stand on their way in. Revoked members aren't among them.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OnboardingStatus {
+    /// Added without an invitation (`onboarding.invite: false`).
+    #[schemars(range(min = 0))]
+    pub staged: Option<i64>,
+
+    /// Invited and not accepted.
+    #[schemars(range(min = 0))]
+    pub invited: Option<i64>,
+
+    /// Of those, whose link has expired, as far as is known: it can be used for five days (120 hours).
+    #[schemars(range(min = 0))]
+    pub invitations_expired: Option<i64>,
+
+    /// Of those, of whom it isn't known when the invitation was sent: somebody else sent it, or the record
+    /// of it was lost.
+    #[schemars(range(min = 0))]
+    pub invitations_of_unknown_age: Option<i64>,
+
+    /// Accepted, and waiting for an administrator's confirmation.
+    #[schemars(range(min = 0))]
+    pub accepted: Option<i64>,
+
+    /// Of those, who waits for longer than `onboarding.confirmWithin`.
+    #[schemars(range(min = 0))]
+    pub confirmation_overdue: Option<i64>,
+
+    /// Confirmed: they have access.
+    #[schemars(range(min = 0))]
+    pub confirmed: Option<i64>,
 }
 
 /// By what members are recognized as people of the directory, as of the end of the last run: whoever was given
@@ -247,6 +285,10 @@ pub struct ChangeCounts {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub restored: i64,
+    /// Members whose invitation was sent again.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub reinvited: i64,
     /// Members whose access ended.
     #[serde(default)]
     #[schemars(range(min = 0))]

@@ -28,6 +28,8 @@ pub struct ModelOrganization {
     pub seats: Option<Seats>,
     /// External ids whose changes are refused with 400, whatever they are.
     pub refused: BTreeSet<ExternalId>,
+    /// How many more invitations each member was sent after the first.
+    pub reinvited: BTreeMap<Uuid, usize>,
     created: u128,
 }
 
@@ -292,6 +294,7 @@ impl ModelOrganization {
                 assert_eq!(member.status, MemberStatus::Invited);
                 assert_eq!(member.email, *from);
                 member.email = email.clone();
+                self.reinvited.remove(&id());
             }
             MemberAction::Invite { staged, .. } => self.import_member(external_id, email, *staged),
             MemberAction::Link => self.import_member(external_id, email, false),
@@ -328,6 +331,16 @@ impl ModelOrganization {
                 assert_eq!(AccessRole::of(member), Some(role.from));
                 member.role = MemberRole::Other(role.to.number());
                 member.permissions = role.to.permissions();
+            }
+            MemberAction::Reinvite { .. } => {
+                let member = self.member_by_uuid(id());
+                assert_eq!(
+                    member.status,
+                    MemberStatus::Invited,
+                    "Bitwarden refuses: User invalid."
+                );
+                assert_eq!(member.email, *email);
+                *self.reinvited.entry(member.id).or_default() += 1;
             }
             MemberAction::Remove { .. } => {
                 assert_ne!(self.member_by_uuid(id()).role, MemberRole::Owner);

@@ -33,6 +33,9 @@ pub fn policy() -> Policy {
             invite: true,
             restore: Restore::RevokedByUs,
             limit: Limit::Percent(50.0),
+            confirm_within: Onboarding::CONFIRM_WITHIN,
+            reinvite: None,
+            withdraw_after: None,
         },
         offboarding: Offboarding {
             disabled: OffboardingAction::Revoke,

@@ -118,6 +118,13 @@ pub enum Evidence {
     OutOfScope(ScopeRule),
     /// A person takes back what the run with this id gave.
     Undone(Arc<str>),
+    /// The invitation wasn't accepted.
+    NotAccepted {
+        /// Since when it has been open at least.
+        since: Timestamp,
+        /// Whole days since then.
+        days: u32,
+    },
 }
 
 impl fmt::Display for Evidence {
@@ -127,6 +134,14 @@ impl fmt::Display for Evidence {
             Self::Absent => f.write_str("not in the directory's complete list"),
             Self::OutOfScope(rule) => write!(f, "left out by {rule}"),
             Self::Undone(run) => write!(f, "run {run} is undone"),
+            Self::NotAccepted { since, days } => {
+                let since = since.strftime("%Y-%m-%d");
+                let s = if *days == 1 { "" } else { "s" };
+                write!(
+                    f,
+                    "{days} day{s} without acceptance, since {since} or before"
+                )
+            }
         }
     }
 }

@@ -58,6 +58,14 @@ pub enum ProblemReason {
     NotRestored,
     /// It isn't known which roles `access.roles` gave, or not all of them: they aren't taken back.
     RolesKept,
+    /// An active person has accepted the invitation, and no administrator has confirmed them for longer than
+    /// the resource asks for.
+    AwaitingConfirmation,
+    /// Nobody knows how often an open invitation was sent, so it isn't sent again. It is for information.
+    NotReinvited,
+    /// An active person isn't invited, because their invitation was withdrawn and nothing has changed since. It
+    /// is for information.
+    InvitationWithdrawn,
     /// There are fewer free seats than people to invite or restore.
     NoSeats,
     /// Bitwarden refused this entry.
@@ -83,7 +91,12 @@ pub enum ProblemReason {
 
 impl ProblemReason {
     /// Reasons that are reported for information.
-    const INFORMATION: [Self; 2] = [Self::UnknownMembers, Self::UnmatchedExclusion];
+    const INFORMATION: [Self; 4] = [
+        Self::UnknownMembers,
+        Self::UnmatchedExclusion,
+        Self::NotReinvited,
+        Self::InvitationWithdrawn,
+    ];
 
     /// Whether somebody has to do something about it.
     pub fn needs_action(self) -> bool {

@@ -146,6 +146,11 @@ pub(super) struct ByReason {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByState {
+    pub state: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ByCondition {
     pub r#type: &'static str,
     pub status: ConditionStatus,

@@ -19,7 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use labels::{
     ByChange, ByCondition, ByEndpoint, ByPhase, ByReason, ByRequest, ByResult, BySide, BySince,
-    NoLabels,
+    ByState, NoLabels,
 };
 pub use labels::{ConditionStatus, RequestOutcome, RequestSide, RunResult, SizeOf};
 use per_object::PerObject;
@@ -27,6 +27,7 @@ pub(super) use text::Exposition;
 
 use crate::http;
 use crate::sync::exposure::ExposedSince;
+use crate::sync::plan::OnboardingCounts;
 use crate::telemetry::{Object, VERSION};
 
 /// The metrics of this process. Cheap to clone: all clones count into the same series.
@@ -46,6 +47,7 @@ struct Inner {
     exposures: PerObject<BySince, Histogram>,
     members: PerObject<BySide, Gauge>,
     groups: PerObject<BySide, Gauge>,
+    onboarding: PerObject<ByState, Gauge>,
     held_removals: PerObject<NoLabels, Gauge>,
     problems: PerObject<ByReason, Gauge>,
     last_success: PerObject<NoLabels, Gauge>,
@@ -76,6 +78,7 @@ impl Metrics {
             exposures: PerObject::new(|| Histogram::new(EXPOSURE_SECONDS)),
             members: PerObject::default(),
             groups: PerObject::default(),
+            onboarding: PerObject::default(),
             held_removals: PerObject::default(),
             problems: PerObject::default(),
             last_success: PerObject::default(),
@@ -180,6 +183,27 @@ impl Metrics {
         self.0.groups.of(object, BySide { side }).set(groups as i64);
     }
 
+    /// Where managed members stand on their way in.
+    pub fn set_onboarding(&self, object: &Object, counts: OnboardingCounts) {
+        let valid = counts
+            .invited
+            .saturating_sub(counts.expired + counts.age_unknown);
+        let in_time = counts.accepted.saturating_sub(counts.overdue);
+        let states = [
+            ("staged", counts.staged),
+            ("invited", valid),
+            ("invitation_expired", counts.expired),
+            ("invitation_age_unknown", counts.age_unknown),
+            ("accepted", in_time),
+            ("confirmation_overdue", counts.overdue),
+            ("confirmed", counts.confirmed),
+        ];
+        for (state, members) in states {
+            let series = self.0.onboarding.of(object, ByState { state });
+            series.set(members as i64);
+        }
+    }
+
     /// How many removals wait for approval.
     pub fn set_held(&self, object: &Object, removals: usize) {
         self.0
@@ -250,6 +274,7 @@ impl Metrics {
         self.0.exposures.forget(object);
         self.0.members.forget(object);
         self.0.groups.forget(object);
+        self.0.onboarding.forget(object);
         self.0.held_removals.forget(object);
         self.0.problems.forget(object);
         self.0.last_success.forget(object);
@@ -315,6 +340,11 @@ impl Inner {
             "groups",
             "Groups in scope in the directory, and groups the organization has",
             self.groups.family(),
+        );
+        registry.register(
+            "onboarding_members",
+            "Members that the resource manages, by where they stand on their way in; each counts once",
+            self.onboarding.family(),
         );
         registry.register(
             "held_removals",

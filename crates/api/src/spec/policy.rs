@@ -96,6 +96,40 @@ pub struct OnboardingRules {
     #[x_kube(validation = Rule::new(LIMIT_RULE).message(LIMIT_MESSAGE))]
     #[schemars(length(max = 20))]
     pub limit: Option<IntOrString>,
+
+    /// How long somebody who has accepted the invitation may wait for an administrator to confirm them, as
+    /// days (`5d`), before they are reported as `AwaitingConfirmation`. It counts from when a run first saw
+    /// that they had accepted. Not on Vaultwarden, where members can't be read. Default: `5d`.
+    #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]{0,2}d$') && int(self.substring(0, self.size() - 1)) <= 365").message("write a number of days between 1d and 365d: 5d"))]
+    #[schemars(length(max = 4))]
+    pub confirm_within: Option<String>,
+
+    /// Send invitations again that aren't accepted: only those that a sync sent, as far as its record goes.
+    /// Not to whoever is revoked, disabled or gone. Not on Vaultwarden. Default: none is sent again.
+    pub reinvite: Option<ReinviteRules>,
+
+    /// Withdraw invitations that weren't accepted this long after they were sent (or first seen, where somebody
+    /// else sent them), as days (`30d`). `offboarding.limit` holds for it. Only members with the role User. Who
+    /// is still active in the directory isn't invited again until their entry changes, or somebody invites
+    /// them in Bitwarden. Not on Vaultwarden. Default: invitations stay open.
+    #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]{0,3}d$') && int(self.substring(0, self.size() - 1)) >= 6 && int(self.substring(0, self.size() - 1)) <= 3650").message("write a number of days between 6d and 3650d: 30d; a link in an invitation can be used for 5 days"))]
+    #[schemars(length(max = 5))]
+    pub withdraw_after: Option<String>,
+}
+
+/// When and how often invitations are sent again.
+#[derive(KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReinviteRules {
+    /// How long after the last invitation, as hours or days (`72h`). A link in an invitation can be used for
+    /// 120 hours; an invitation that is sent again has a new one.
+    #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]{0,2}[hd]$') && int(self.substring(0, self.size() - 1)) <= (self.endsWith('h') ? 720 : 30)").message("write hours between 1h and 720h, or days between 1d and 30d: 72h"))]
+    #[schemars(length(max = 4))]
+    pub after: String,
+
+    /// How often, at most.
+    #[schemars(range(min = 1, max = 10))]
+    pub times: i64,
 }
 
 /// How people go out, and how much of that happens without approval.

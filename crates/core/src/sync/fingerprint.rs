@@ -216,7 +216,8 @@ fn of_change(change: &Change) -> Option<Fingerprint> {
         Action::Group(GroupAction::Relink { from }) => {
             ("relink-group", from.as_ref().map(ToString::to_string))
         }
-        Action::Member(MemberAction::Link) | Action::Group(GroupAction::Update(_)) => return None,
+        Action::Member(MemberAction::Link | MemberAction::Reinvite { .. })
+        | Action::Group(GroupAction::Update(_)) => return None,
     };
     Some(fingerprint(kind, id, of.as_deref()))
 }

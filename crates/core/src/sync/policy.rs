@@ -119,6 +119,28 @@ pub struct Onboarding {
     /// So many people may be invited or restored within a day; not held against the first sync of an
     /// organization without managed members.
     pub limit: Limit,
+    /// So long somebody who has accepted may wait for an administrator's confirmation before they are
+    /// reported.
+    pub confirm_within: SignedDuration,
+    /// When and how often invitations are sent again; `None`: never.
+    pub reinvite: Option<Reinvite>,
+    /// So long after they were first seen as open, invitations that weren't accepted are withdrawn. `None`: they
+    /// stay.
+    pub withdraw_after: Option<SignedDuration>,
+}
+
+/// When and how often an invitation is sent again that wasn't accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reinvite {
+    /// So long after the last one was sent.
+    pub after: SignedDuration,
+    /// So often, at most.
+    pub times: u8,
+}
+
+impl Onboarding {
+    /// `confirm_within` where nothing else is asked for.
+    pub const CONFIRM_WITHIN: SignedDuration = SignedDuration::from_hours(5 * 24);
 }
 
 /// Which revoked members get their access back once they are active.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::directory::ExternalId;
 use crate::problem::Problems;
 use crate::sync::guard::{Digest, GuardedPlan, Held};
-use crate::sync::plan::{Change, Counts, Kind};
+use crate::sync::plan::{Change, Counts, Kind, OnboardingCounts};
 use crate::sync::progress::Phase;
 
 /// What a finished run saw and did.
@@ -23,6 +23,8 @@ pub struct Report {
     pub digest: Digest,
     /// Sizes of both sides, as read.
     pub counts: Counts,
+    /// Where managed members stand on their way in, once the run is over.
+    pub onboarding: OnboardingCounts,
     /// What imports of ours have made on a server that can't be read, once the run is over; `None` where it
     /// can be read.
     pub imported: Option<Imported>,
@@ -107,6 +109,8 @@ pub struct Applied {
     pub requested: HashSet<ExternalId>,
     /// Who was being given access back one by one, as long as no answer came.
     pub restoring: HashSet<ExternalId>,
+    /// Whose invitations were sent again, or may have been: all that were requested.
+    pub reinvited: HashSet<ExternalId>,
     /// Groups that held other members than the plan was made for; the next plan reads them.
     pub outdated: HashSet<ExternalId>,
     /// Whether somebody else changed a group of the plan between its two reads.

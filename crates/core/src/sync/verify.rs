@@ -80,6 +80,8 @@ impl<'a> Seen<'a> {
                 MemberAction::SetRole(role) => {
                     member.is_none_or(|member| AccessRole::of(member) == Some(role.to))
                 }
+                // Nothing shows it.
+                MemberAction::Reinvite { .. } => true,
             },
             Action::Group(action) => match action {
                 GroupAction::Create { .. } | GroupAction::Relink { .. } => group.is_some(),

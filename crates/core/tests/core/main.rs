@@ -14,6 +14,7 @@ mod guard;
 mod history;
 mod laws;
 mod memberships;
+mod onboarding;
 mod people;
 mod refusals;
 mod remove_after;

@@ -206,6 +206,9 @@ pub fn policies(prefix: &'static str) -> impl Strategy<Value = Policy> {
         invite,
         restore,
         limit: Limit::Percent(100.0),
+        confirm_within: Onboarding::CONFIRM_WITHIN,
+        reinvite: None,
+        withdraw_after: None,
     });
     let offboarding = (departures(), departures(), departures(), limits(), limits()).prop_map(
         |(disabled, deleted, absent, limit, disabled_limit)| Offboarding {

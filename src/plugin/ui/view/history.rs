@@ -164,6 +164,7 @@ fn verb(kind: Kind) -> &'static str {
         Kind::Link => "Linked",
         Kind::Relink => "Re-linked",
         Kind::Restore => "Restored",
+        Kind::Reinvite => "Invitation sent again",
         Kind::Revoke => "Revoked",
         Kind::Remove => "Removed",
         Kind::CreateGroup => "Group created",
@@ -229,7 +230,7 @@ impl<'a> Numbers<'a> {
                 }
                 Kind::Revoke | Kind::Remove => numbers.taken += 1,
                 Kind::SetRole => numbers.roles += 1,
-                Kind::Link | Kind::Relink => {}
+                Kind::Link | Kind::Relink | Kind::Reinvite => {}
                 Kind::CreateGroup
                 | Kind::RelinkGroup
                 | Kind::RenameGroup

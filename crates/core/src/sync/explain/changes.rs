@@ -159,7 +159,9 @@ fn of_member(record: &Record) -> String {
         (Kind::Link, _) => "linked to the directory's ID".to_owned(),
         (_, Some(from)) => format!("linked to the directory's ID, in place of {from}"),
         (Kind::Restore, None) => "access restored".to_owned(),
+        (Kind::Reinvite, None) => record.invitation_sent_again(),
         (Kind::Revoke, None) => "access revoked".to_owned(),
+        (Kind::Remove, None) if record.withdrew_invitation() => "invitation withdrawn".to_owned(),
         (Kind::Remove, None) => "removed from the organization".to_owned(),
         (kind, None) => kind.name().to_owned(),
     }

@@ -202,9 +202,16 @@ fn of_member(action: &MemberAction, reason: &str) -> (String, String) {
             ),
             reason.to_owned(),
         ),
+        MemberAction::Reinvite { nth, .. } => (
+            format!("send the invitation again ({nth})"),
+            reason.to_owned(),
+        ),
         MemberAction::Revoke { evidence } => {
             ("revoke the access".to_owned(), because(reason, evidence))
         }
+        MemberAction::Remove {
+            evidence: evidence @ Evidence::NotAccepted { .. },
+        } => ("withdraw the invitation".to_owned(), evidence.to_string()),
         MemberAction::Remove { evidence } => (
             "remove from the organization".to_owned(),
             because(reason, evidence),

@@ -66,6 +66,12 @@ impl Ledger {
         self.record_restoring(people.into_iter());
     }
 
+    /// Notes which of the invitations a run that ended early had requested to send again, by the members'
+    /// external ids. The others weren't sent.
+    pub fn reinvited(&mut self, guarded: &GuardedPlan, requested: &HashSet<ExternalId>) {
+        self.take_back_reinvitations(&guarded.approved, requested);
+    }
+
     /// The record to be kept while a run makes its changes: what the next run has to know if this
     /// process ends now. `done` as for [`Ledger::interrupted`]; `requested` are the revocations or restores
     /// that are requested next, in order. Of revocations only the first is noted: whom the process doesn't come

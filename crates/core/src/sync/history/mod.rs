@@ -313,6 +313,7 @@ fn new_record(
         from: None,
         status: None,
         role: None,
+        nth: None,
         collections: None,
         added: vec![],
         removed: vec![],
@@ -343,6 +344,7 @@ fn new_record(
                     record.status = subject.id.and_then(|id| names.status(id)).map(Into::into);
                 }
                 MemberAction::SetRole(role) => record.role = Some(role.into()),
+                MemberAction::Reinvite { nth, .. } => record.nth = Some(*nth),
                 MemberAction::Link | MemberAction::Restore => {}
             }
         }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::directory::Evidence;
 use crate::sync::guard::Digest;
 use crate::sync::hash::truncated;
-use crate::sync::plan::{Kind, Reason, RoleRow};
+use crate::sync::plan::{Kind, Nth, Reason, RoleRow};
 
 /// Identifies a run among those of a resource: ten hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -116,6 +116,9 @@ pub struct Record {
     /// The role that the member got, and the one before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<RoleRow>,
+    /// Which invitation it was of those that are sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nth: Option<Nth>,
     /// To which collections a deleted group gave access, or one that is made again gives it; `None` where
     /// that isn't known, or nothing of it changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -242,6 +245,8 @@ pub enum RecordedEvidenceKind {
     OutOfScope,
     /// A person took back what an earlier run gave.
     Undone,
+    /// An invitation wasn't accepted.
+    NotAccepted,
 }
 
 impl From<&Evidence> for RecordedEvidence {
@@ -251,6 +256,7 @@ impl From<&Evidence> for RecordedEvidence {
             Evidence::Absent => RecordedEvidenceKind::Absent,
             Evidence::OutOfScope(_) => RecordedEvidenceKind::OutOfScope,
             Evidence::Undone(_) => RecordedEvidenceKind::Undone,
+            Evidence::NotAccepted { .. } => RecordedEvidenceKind::NotAccepted,
         };
         Self {
             kind,
@@ -324,6 +330,20 @@ impl Record {
             (None, Some(group)) => group.name.to_string(),
             (None, None) => format!("{} more people", self.more),
         }
+    }
+
+    /// `invitation sent again (2 of 3)`.
+    pub fn invitation_sent_again(&self) -> String {
+        match self.nth {
+            Some(nth) => format!("invitation sent again ({nth})"),
+            None => "invitation sent again".to_owned(),
+        }
+    }
+
+    /// Whether an invitation was withdrawn that wasn't accepted in time.
+    pub fn withdrew_invitation(&self) -> bool {
+        let kind = self.evidence.as_ref().map(|evidence| evidence.kind);
+        kind == Some(RecordedEvidenceKind::NotAccepted)
     }
 
     /// Whether somebody lost something by it.

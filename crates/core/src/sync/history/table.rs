@@ -52,6 +52,7 @@ fn verb(kind: Kind) -> &'static str {
         Kind::Link => "linked",
         Kind::Relink => "re-linked",
         Kind::Restore => "restored",
+        Kind::Reinvite => "invited again",
         Kind::Revoke => "revoked",
         Kind::Remove => "removed",
         Kind::CreateGroup => "group made",
@@ -69,6 +70,7 @@ fn show(text: &mut String, record: &Record, cut: bool) {
         let _ = write!(line, " (was {})", sanitize(from));
     }
     let detail = match (&record.role, &record.evidence) {
+        _ if record.nth.is_some() => record.invitation_sent_again(),
         (Some(role), _) => format!(
             "{}, was {}; {}",
             role.describe(),

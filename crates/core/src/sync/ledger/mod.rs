@@ -15,6 +15,7 @@ mod floors;
 mod given;
 mod holds;
 mod hourly;
+mod invitations;
 mod record;
 mod undone;
 
@@ -31,6 +32,8 @@ pub use facts::Fact;
 pub(crate) use floors::Limited;
 pub use given::GIVEN_MAX;
 pub use holds::{Hold, HoldId, Holds};
+pub use invitations::Invitations;
+pub(crate) use invitations::{Link, SeenInvitations, Waiting, WaitingFor, invitation};
 pub use undone::UNDONE_MAX;
 pub(crate) use undone::{Repeat, UndoneSet};
 
@@ -42,7 +45,7 @@ use crate::sync::plan::{NotRead, RuleId};
 use crate::sync::stored::{self, Magic};
 
 /// No ledger has more bytes than this. All the following limits add up to it.
-pub const BYTES_MAX: usize = 264 * 1024;
+pub const BYTES_MAX: usize = 264 * 1024 + invitations::BYTES_MAX;
 /// So many losses of a day are kept one by one; of more only the number is.
 pub const LOSSES_MAX: usize = 2_000;
 /// So many revoked people are kept, the latest ones. Who isn't is not restored by itself.
@@ -67,7 +70,7 @@ const ACTIVE_HAD: i64 = 30 * 24 * 3600;
 /// member is revoked, in seconds. Later somebody may have revoked them by hand.
 const ANSWER_UNHEARD: i64 = 3600;
 
-const MAGIC: &Magic = b"dsyncldB";
+const MAGIC: &Magic = b"dsyncldC";
 
 /// What was taken away and given by earlier runs for one organization.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +106,8 @@ pub struct Ledger {
     undone: Vec<undone::Undone>,
     /// More than fit was taken back.
     everything_undone: bool,
+    /// Who was invited and isn't confirmed yet.
+    invitations: Invitations,
     holds: Holds,
     /// The roles that runs gave.
     given: Vec<given::Given>,
@@ -165,7 +170,10 @@ impl From<&Evidence> for EvidenceKind {
     fn from(evidence: &Evidence) -> Self {
         match evidence {
             Evidence::Disabled(_) => Self::Disabled,
-            Evidence::Absent | Evidence::OutOfScope(_) | Evidence::Undone(_) => Self::Absent,
+            Evidence::Absent
+            | Evidence::OutOfScope(_)
+            | Evidence::Undone(_)
+            | Evidence::NotAccepted { .. } => Self::Absent,
         }
     }
 }
@@ -347,6 +355,10 @@ impl crate::sync::plan::Revocations for Ledger {
     fn has_lost_roles(&self) -> bool {
         self.lost_given()
     }
+
+    fn invitations(&self) -> &Invitations {
+        self.invitations()
+    }
 }
 
 impl Revoked {
@@ -465,6 +477,7 @@ impl Ledger {
     #[must_use]
     pub fn doubted(mut self, now: Timestamp) -> Self {
         let careful = Self::begin_careful(now);
+        let invitations = self.doubted_invitations();
         for loss in &mut self.losses {
             loss.outside_base = true;
         }
@@ -489,6 +502,7 @@ impl Ledger {
             active_had: self.active_had,
             undone: self.undone,
             everything_undone: self.everything_undone,
+            invitations,
             ..careful
         }
         .at(now)

@@ -37,6 +37,7 @@ impl Ledger {
         self.part_from_ids(plan);
         self.carry_groups(plan);
         self.note_undone(plan);
+        self.start_invitations(plan);
         if !self.in_progress().is_empty() {
             let left = FingerprintSet::with_all_withdrawals(&plan.changes);
             self.end_undone_approvals(&left);
@@ -291,6 +292,7 @@ impl Ledger {
         }
         self.invited.retain(|one| !one.done || one.people > 0);
         hourly::merge(&mut self.invited);
+        self.end_invitations(plan, failed);
         self.expect_more(plan, failed);
         let everybody_is_in = refused == 0 && !holding;
         if self.first_sync_until > 0

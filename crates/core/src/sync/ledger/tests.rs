@@ -361,6 +361,7 @@ fn a_ledger_is_bounded_whatever_happened() {
         ..ledger.invited[0].clone()
     });
     ledger.expected = Some(elsewhere::Expected::of_a_million());
+    ledger.invitations = Invitations::of_80_000();
     ledger.active_had = Some(ActiveHad {
         rule: RuleId::of("any"),
         at: ledger.latest,

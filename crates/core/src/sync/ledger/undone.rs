@@ -94,7 +94,7 @@ impl Repeat<'_> {
             Action::Member(MemberAction::Invite { .. }) => one(Repeat::Invite(id)),
             Action::Member(MemberAction::Restore) => one(Repeat::Restore(id)),
             Action::Member(MemberAction::Relink { .. }) => one(Repeat::Relink(id)),
-            Action::Member(MemberAction::Link) => vec![],
+            Action::Member(MemberAction::Link | MemberAction::Reinvite { .. }) => vec![],
             Action::Member(MemberAction::SetRole(role)) => {
                 vec![(Repeat::SetRole(id, role.to), role.evidence.as_ref())]
             }
@@ -125,7 +125,7 @@ impl Repeat<'_> {
             }
             Action::Member(MemberAction::Invite { from: Some(_), .. }) => vec![Repeat::Invite(id)],
             Action::Member(MemberAction::Relink { from }) => vec![Repeat::Relink(from)],
-            Action::Member(MemberAction::Link) => vec![],
+            Action::Member(MemberAction::Link | MemberAction::Reinvite { .. }) => vec![],
             Action::Member(MemberAction::SetRole(role)) => vec![Repeat::SetRole(id, role.from)],
             Action::Group(GroupAction::Create { .. }) => vec![Repeat::DeleteGroup(id)],
             Action::Group(GroupAction::Delete { .. }) => vec![Repeat::MakeGroup(id)],

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::directory::{Email, Evidence, ExternalId};
@@ -70,6 +71,13 @@ pub enum MemberAction {
     },
     /// A revoked member gets access back.
     Restore,
+    /// The invitation of somebody who hasn't accepted it is sent again.
+    Reinvite {
+        /// Which one it is of those that may be sent.
+        nth: Nth,
+        /// When the last one was sent.
+        last: Timestamp,
+    },
     /// A member's access ends; account and memberships stay, the seat is free.
     Revoke {
         /// What says so.
@@ -149,6 +157,21 @@ pub fn describe_role(role: &impl fmt::Display, through: &[Box<str>]) -> String {
     }
 }
 
+/// One of several: `2 of 3`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Nth {
+    /// From one on.
+    pub number: u8,
+    /// How many there are at most.
+    pub of: u8,
+}
+
+impl fmt::Display for Nth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.number, self.of)
+    }
+}
+
 /// What is done with a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupAction {
@@ -223,11 +246,12 @@ pub enum Kind {
     UpdateGroup,
     DeleteGroup,
     SetRole,
+    Reinvite,
 }
 
 impl Kind {
     /// All kinds of change.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Invite,
         Self::Link,
         Self::Relink,
@@ -240,6 +264,7 @@ impl Kind {
         Self::UpdateGroup,
         Self::DeleteGroup,
         Self::SetRole,
+        Self::Reinvite,
     ];
 
     /// The name: `CreateGroup`.
@@ -257,6 +282,7 @@ impl Kind {
             Self::UpdateGroup => "UpdateGroup",
             Self::DeleteGroup => "DeleteGroup",
             Self::SetRole => "SetRole",
+            Self::Reinvite => "Reinvite",
         }
     }
 }
@@ -306,6 +332,7 @@ impl Change {
                 MemberAction::Link => Kind::Link,
                 MemberAction::Relink { .. } => Kind::Relink,
                 MemberAction::Restore => Kind::Restore,
+                MemberAction::Reinvite { .. } => Kind::Reinvite,
                 MemberAction::Revoke { .. } => Kind::Revoke,
                 MemberAction::Remove { .. } => Kind::Remove,
                 MemberAction::SetRole(_) => Kind::SetRole,
@@ -357,6 +384,16 @@ impl Change {
         )
     }
 
+    /// Whether an invitation goes that wasn't accepted in time.
+    pub fn withdraws_invitation(&self) -> bool {
+        matches!(
+            self.action,
+            Action::Member(MemberAction::Remove {
+                evidence: Evidence::NotAccepted { .. }
+            })
+        )
+    }
+
     /// Whether somebody loses access, rights or membership by it, or a group goes.
     pub fn takes_away(&self) -> bool {
         self.reason.overwrites()
@@ -384,6 +421,7 @@ impl Change {
             Kind::CreateGroup => 8,
             Kind::UpdateGroup => 9,
             Kind::DeleteGroup => 10,
+            Kind::Reinvite => 11,
         };
         (rank, self.external_id())
     }

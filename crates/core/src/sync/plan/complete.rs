@@ -189,6 +189,8 @@ fn compare(
     );
     (plan.disabled_revoked, plan.disabled_outside) = disabled(roster, &compared, plan);
     plan.active_revoked = compared.people.active_revoked;
+    plan.invitations = Some(compared.invitations);
+    plan.until = compared.until;
     plan.recognizes_nobody =
         !compared.people.recognizes_somebody && plan.counts.with_access + plan.counts.invited > 0;
     plan.roles = Some(roles::current(&compared.content.members));

@@ -11,9 +11,10 @@ use crate::directory::fold;
 use crate::organization::model::{Content, MemberRole, MemberStatus, Organization};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::hash::{MemberSum, hash, person_hash};
-use crate::sync::ledger::Tally;
+use crate::sync::ledger::{SeenInvitations, Tally};
 use crate::sync::patterns::Unmatched;
 use crate::sync::plan::groups::{self, Target};
+use crate::sync::plan::onboarding::{self, Survey};
 use crate::sync::plan::people::{self, Presence};
 use crate::sync::plan::roles;
 use crate::sync::plan::{
@@ -53,6 +54,8 @@ pub(super) struct Compared<'a> {
     pub groups: groups::Decided,
     /// Members who get another role.
     pub roles: Vec<Change>,
+    pub invitations: SeenInvitations,
+    pub until: Option<Timestamp>,
     pub wanted: Vec<DesiredGroup>,
     /// Where somebody is removed from the organization: they would leave these by that.
     pub protected: ProtectedGroups,
@@ -167,11 +170,25 @@ pub fn draft<'a>(
     let ours = |id: &&crate::directory::ExternalId| id.as_str().starts_with(prefix);
     let tally = tally(content, prefix);
 
-    let mut people = people::decide(roster, &content.members, policy, &|person, member| {
-        let revoked_by = policy.offboarding.revoked_by(earlier.believed(now));
-        revoked_by.is_some_and(|time| earlier.has_revoked_by(person, member, time))
-    });
+    let believed = earlier.believed(now);
+    let rules = (prefix, &policy.onboarding);
+    let survey = Survey::of(content, roster, rules, earlier.invitations(), believed);
+    counts.onboarding = survey.counts;
+    let mut people = people::decide(
+        roster,
+        &content.members,
+        policy,
+        &|person, member| {
+            let revoked_by = policy.offboarding.revoked_by(believed);
+            revoked_by.is_some_and(|time| earlier.has_revoked_by(person, member, time))
+        },
+        &survey,
+    );
+    let (problems, mut invitations, until) = survey.into_parts();
+    invitations.withdrawn = std::mem::take(&mut people.withdrawn);
+    onboarding::limit_reinvitations(&mut people.changes);
     people.problems.extend(content.problems.iter().cloned());
+    people.problems.extend(problems);
     let anybody_left = counts.with_access + counts.invited > 0;
     let nobody_named = roster.people.is_empty() && counts.managed_members > 0;
     if roster.directory_is_empty && (anybody_left || nobody_named) {
@@ -215,6 +232,8 @@ pub fn draft<'a>(
         people,
         groups,
         roles,
+        invitations,
+        until,
         wanted,
         protected,
         unmanaged,

@@ -6,6 +6,7 @@ mod draft;
 mod group_state;
 mod groups;
 mod names;
+mod onboarding;
 mod people;
 mod restores;
 mod roles;
@@ -14,7 +15,7 @@ mod unidentified;
 mod write_only;
 
 pub use change::{
-    Action, Change, GroupAction, Kind, MemberAction, Name, RemovedMember, RoleChange, RoleRow,
+    Action, Change, GroupAction, Kind, MemberAction, Name, Nth, RemovedMember, RoleChange, RoleRow,
     Subject, Update, describe_role,
 };
 pub(crate) use draft::tally;
@@ -23,18 +24,20 @@ pub use draft::{Draft, draft};
 pub use group_state::GroupState;
 pub(crate) use group_state::{CachedMembers, GroupCache};
 pub use names::Names;
+pub use onboarding::OnboardingCounts;
 pub use restores::{NotRead, Revocations, RuleId};
 pub(crate) use roles::claims;
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::directory::{AccountRule, Container, ExternalId};
 use crate::organization::role::AccessRole;
 use crate::problem::Problems;
 use crate::sync::history::{CollectionAccess, GroupName, RunId};
-use crate::sync::ledger::Tally;
+use crate::sync::ledger::{SeenInvitations, Tally};
 use crate::sync::sent::Sent;
 
 /// Everything that would make the organization agree with the roster, each with its reason.
@@ -63,6 +66,10 @@ pub struct Plan {
     pub(crate) roles: Option<HashMap<Uuid, AccessRole>>,
     /// The members of ours who have something to lose: not revoked, and no owners.
     pub(crate) tally: Tally,
+    /// Who isn't confirmed yet; `None` where the organization can't be read, and of an undo.
+    pub(crate) invitations: Option<SeenInvitations>,
+    /// When the passing of time alone makes another plan of the same directory and organization.
+    pub until: Option<Timestamp>,
     /// Who is disabled in the directory and has no access because of that, or for another reason: revoked
     /// members, and accounts that were revoked on a server that can't be read.
     pub(crate) disabled_revoked: Vec<ExternalId>,
@@ -234,6 +241,10 @@ pub enum Reason {
     AccessRole,
     /// In no such group any more; a run had given the role.
     AccessRoleEnded,
+    /// The invitation wasn't accepted within `onboarding.reinvite.after`.
+    NotAcceptedYet,
+    /// The invitation wasn't accepted within `onboarding.withdrawAfter`.
+    NotAccepted,
 }
 
 impl Reason {
@@ -292,6 +303,8 @@ pub struct Counts {
     pub unrecognized: usize,
     /// By what members are recognized; all zero where the server can't be read.
     pub recognized: Recognized,
+    /// Where managed members stand on their way in.
+    pub onboarding: OnboardingCounts,
     /// All members of the organization.
     pub members: usize,
     /// Groups of the organization that are ours.

@@ -8,6 +8,7 @@ use crate::directory::hash::FastMap;
 use crate::directory::{Email, Evidence, ExternalId};
 use crate::organization::model::{Member, MemberRole, MemberStatus};
 use crate::problem::{Problem, ProblemReason};
+use crate::sync::plan::onboarding::{Due, Survey};
 use crate::sync::plan::unidentified::Protected;
 use crate::sync::plan::{Action, Change, MemberAction, Reason, Subject};
 use crate::sync::policy::{OffboardingAction, Policy, Restore};
@@ -37,6 +38,8 @@ pub(super) struct Decided {
     pub by_former_id: HashSet<Uuid>,
     /// How many members with an ID that is out of use are recognized by their email.
     pub relinked_by_email: usize,
+    /// Active people whose invitation was withdrawn, and who aren't invited again.
+    pub withdrawn: Vec<(ExternalId, Email)>,
     /// Who comes into no group they aren't in: the member with their id may be somebody else's account.
     pub doubtful: HashSet<ExternalId>,
 }
@@ -68,11 +71,13 @@ pub(super) fn decide(
     members: &[Member],
     policy: &Policy,
     revoked_long_ago: &dyn Fn(&ExternalId, Uuid) -> bool,
+    survey: &Survey<'_>,
 ) -> Decided {
     let mut decision = Decision {
         roster,
         policy,
         revoked_long_ago,
+        survey,
         index: MemberIndex::new(members, &policy.external_id_prefix),
         former: FormerMembers::new(roster, members, &policy.external_id_prefix),
         claimed: HashSet::new(),
@@ -127,6 +132,7 @@ struct Decision<'a> {
     policy: &'a Policy,
     /// Whether earlier runs revoked this person, as this member, so long ago that they may be removed.
     revoked_long_ago: &'a dyn Fn(&ExternalId, Uuid) -> bool,
+    survey: &'a Survey<'a>,
     index: MemberIndex<'a>,
     former: FormerMembers<'a>,
     /// Members about whom somebody in the directory was found to have the say, by email.
@@ -242,6 +248,7 @@ impl<'a> Decision<'a> {
                     return;
                 }
                 self.restore(&person.id, member);
+                self.invitation(person, at, member);
             }
             Some(Found::Several) => {
                 self.decided.recognizes_somebody = true;
@@ -253,6 +260,12 @@ impl<'a> Decision<'a> {
             }
             None if self.by_former_id(at).is_some() => self.active_by_former_id(person, at),
             None => match self.index.by_email.get(email).copied() {
+                None if self.survey.is_withdrawn(&person.id, email) => {
+                    let withdrawn = (person.id.clone(), email.clone());
+                    self.decided.withdrawn.push(withdrawn);
+                    let problem = self.survey.withdrawn(&person.id, email);
+                    self.decided.problems.push(problem);
+                }
                 None => {
                     self.set(at, Presence::Joins);
                     let subject = Subject::person(person.id.clone(), email.clone(), None);
@@ -273,6 +286,26 @@ impl<'a> Decision<'a> {
                     );
                 }
             },
+        }
+    }
+
+    /// What is due about an open invitation at the address that the directory has.
+    fn invitation(&mut self, person: &Person, at: u32, member: &Member) {
+        if member.email != *person.email.as_ref().unwrap_or(&member.email) {
+            return;
+        }
+        match self.survey.due(&person.id, member) {
+            None => {}
+            Some(Due::Again { nth, last }) => {
+                let subject = subject(&person.id, member);
+                let action = MemberAction::Reinvite { nth, last };
+                self.change(subject, action, Reason::NotAcceptedYet);
+            }
+            Some(Due::Withdraw(evidence)) => {
+                let (policy, reason) = (OffboardingAction::Remove, Reason::NotAccepted);
+                self.depart(member, Some(at), policy, reason, evidence);
+            }
+            Some(Due::Unknown(problem)) => self.decided.problems.push(problem),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::organization::role::AccessRole;
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::guard::postpone;
 use crate::sync::hash::hash;
+use crate::sync::ledger::Invitations;
 use crate::sync::plan::{Kind, Plan, Reason};
 use crate::sync::policy::{Policy, Restore};
 use crate::text::sanitize;
@@ -72,6 +73,8 @@ pub trait Revocations {
     fn given_roles(&self) -> usize;
     /// Whether what they know of that was lost.
     fn has_lost_roles(&self) -> bool;
+    /// What they know of invitations.
+    fn invitations(&self) -> &Invitations;
 }
 
 /// Why it isn't known whether somebody whose account was disabled is active again.

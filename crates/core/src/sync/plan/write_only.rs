@@ -831,6 +831,29 @@ fn unsupported(policy: &Policy) -> Vec<Problem> {
              access.roles, and give roles in its console",
         );
     }
+    for (is_set, field, why) in [
+        (
+            policy.onboarding.reinvite.is_some(),
+            "onboarding.reinvite",
+            "send an invitation again",
+        ),
+        (
+            policy.onboarding.withdraw_after.is_some(),
+            "onboarding.withdrawAfter",
+            "tell whose invitation is open",
+        ),
+        (
+            policy.offboarding.remove_after.is_some(),
+            "offboarding.removeAfter",
+            "remove members",
+        ),
+    ] {
+        if is_set {
+            report(&format!(
+                "this server can't {why}, so {field} has no effect; take it out"
+            ));
+        }
+    }
     if !policy.onboarding.invite {
         report(
             "this server can't stage members without an invitation, so no one is added; set \

@@ -14,8 +14,8 @@ use crate::directory::{Email, Evidence, ExternalId};
 use crate::problem::Problem;
 use crate::sync::guard::GuardedPlan;
 use crate::sync::plan::{
-    Action, Change, Counts, GroupAction, Kind, MemberAction, Name, Names, Reason, Recognized,
-    RoleRow,
+    Action, Change, Counts, GroupAction, Kind, MemberAction, Name, Names, Nth, OnboardingCounts,
+    Reason, Recognized, RoleRow,
 };
 
 /// Kinds as they are shown: what takes access away first, however much else there is.
@@ -30,6 +30,7 @@ pub(super) const ORDER: [Kind; Kind::ALL.len()] = [
     Kind::Relink,
     Kind::Link,
     Kind::Invite,
+    Kind::Reinvite,
     Kind::RelinkGroup,
     Kind::CreateGroup,
 ];
@@ -100,6 +101,9 @@ pub struct Sizes {
     /// By what members are recognized, where some aren't by their ID.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recognized: Option<Recognized>,
+    /// Where managed members stand on their way in, where some aren't in yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub onboarding: Option<OnboardingCounts>,
 }
 
 impl Sizes {
@@ -114,6 +118,7 @@ impl Sizes {
             managed_groups: counts.managed_groups,
             recognized: Some(counts.recognized)
                 .filter(|recognized| recognized.by_former_id + recognized.by_email > 0),
+            onboarding: Some(counts.onboarding).filter(OnboardingCounts::is_anybody_waiting),
         }
     }
 
@@ -159,6 +164,9 @@ pub struct ChangeRow<'a> {
     /// Whether no invitation is sent yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub staged: bool,
+    /// Which invitation it is of those that are sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nth: Option<Nth>,
     /// Who comes into the group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub add: Option<Vec<MemberRow<'a>>>,
@@ -290,6 +298,10 @@ impl<'a> EvidenceRow<'a> {
                 kind: "Undone".into(),
                 detail: evidence.to_string().into(),
             },
+            Evidence::NotAccepted { .. } => Self {
+                kind: "NotAccepted".into(),
+                detail: evidence.to_string().into(),
+            },
         }
     }
 
@@ -317,6 +329,7 @@ impl<'a> ChangeRow<'a> {
             from: None,
             role: None,
             staged: false,
+            nth: None,
             add: None,
             remove: None,
             evidence: None,
@@ -343,6 +356,7 @@ impl<'a> ChangeRow<'a> {
                 self.role = Some(Box::new(role.into()));
                 self.evidence = role.evidence.as_ref().map(EvidenceRow::new);
             }
+            MemberAction::Reinvite { nth, .. } => self.nth = Some(*nth),
             MemberAction::Link | MemberAction::Restore => {}
         }
     }
@@ -660,7 +674,7 @@ impl Serialize for PlanDocument<'_> {
 /// The plan as one JSON object:
 /// `{digest, source, organization, sizes, heldBecause?, held: [change], changes: [change], problems:
 /// [{reason, message, externalIds}], omitted?}`. A change is `{action, externalId, email|name, reason,
-/// from?, staged?, add?, remove?, evidence?, heldBy?}`. `add` and `remove` are the members of a group:
+/// from?, staged?, nth?, add?, remove?, evidence?, heldBy?}`. `add` and `remove` are the members of a group:
 /// `{externalId?, email?, evidence?}`. What takes something away has its `evidence`: `{kind:
 /// Disabled|Absent|OutOfScope, detail}`. `omitted` counts what a published plan had no room for.
 pub fn json(document: &PlanDocument<'_>) -> String {

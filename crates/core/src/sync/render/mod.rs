@@ -20,7 +20,7 @@ pub use table::{Order, TableOptions, held_table, table, table_in_parts};
 
 use std::borrow::Cow;
 
-use crate::sync::plan::{Kind, Reason, Recognized};
+use crate::sync::plan::{Kind, OnboardingCounts, Reason, Recognized};
 use crate::text::plain;
 
 /// Between what a plan makes its changes.
@@ -39,6 +39,7 @@ pub fn title(kind: Kind) -> &'static str {
         Kind::Link => "Link",
         Kind::Relink => "Re-link",
         Kind::Restore => "Restore",
+        Kind::Reinvite => "Send invitation again",
         Kind::Revoke => "Revoke",
         Kind::Remove => "Remove",
         Kind::CreateGroup => "Create group",
@@ -117,6 +118,7 @@ fn details<'r>(row: &'r ChangeRow<'_>) -> Vec<Cow<'r, str>> {
     if row.staged {
         details.push("staged, no invitation yet".into());
     }
+    details.extend(row.nth.map(|nth| nth.to_string().into()));
     details.extend(
         row.evidence
             .as_ref()
@@ -161,6 +163,11 @@ fn sizes(sizes: &Sizes) -> Vec<String> {
             .recognized
             .map(|recognized| format!("members recognized: {}", self::recognized(&recognized))),
     );
+    lines.extend(
+        sizes
+            .onboarding
+            .map(|counts| format!("not in yet: {}", counts.describe())),
+    );
     lines
 }
 
@@ -170,6 +177,40 @@ fn recognized(recognized: &Recognized) -> String {
         "{} by ID, {} by former ID (DN), {} by email, {} not at all",
         recognized.by_id, recognized.by_former_id, recognized.by_email, recognized.not
     )
+}
+
+impl OnboardingCounts {
+    /// Who isn't in yet, in a few words: `12 invited (5 expired), 3 to be confirmed`.
+    pub fn describe(&self) -> String {
+        let of_these = |parts: &[(usize, &str)]| {
+            let parts = parts.iter().filter(|(count, _)| *count > 0);
+            let parts: Vec<String> = parts
+                .map(|(count, what)| format!("{count} {what}"))
+                .collect();
+            match parts.is_empty() {
+                true => String::new(),
+                false => format!(" ({})", parts.join(", ")),
+            }
+        };
+        let invited = [
+            (self.expired, "expired"),
+            (self.age_unknown, "of unknown age"),
+        ];
+        let parts = [
+            (self.staged, "staged", String::new()),
+            (self.invited, "invited", of_these(&invited)),
+            (
+                self.accepted,
+                "to be confirmed",
+                of_these(&[(self.overdue, "overdue")]),
+            ),
+        ];
+        let parts = parts.into_iter().filter(|(count, ..)| *count > 0);
+        let parts: Vec<String> = parts
+            .map(|(count, what, of_these)| format!("{count} {what}{of_these}"))
+            .collect();
+        parts.join(", ")
+    }
 }
 
 impl Reason {
@@ -195,6 +236,8 @@ impl Reason {
             Self::Undone => "taken back by an undo",
             Self::AccessRole => "by access.roles",
             Self::AccessRoleEnded => "left the groups that gave the role",
+            Self::NotAcceptedYet => "not accepted yet",
+            Self::NotAccepted => "invitation withdrawn",
         }
     }
 }

@@ -92,6 +92,9 @@ pub(super) fn draft(selected: &Selected, sides: &Sides<'_>) -> Undo {
     of(&[Kind::SetRole])
         .into_iter()
         .for_each(|one| draft.set_role(one));
+    for mail in of(&[Kind::Reinvite]) {
+        draft.leave(mail, "was sent a mail, which can't be taken back");
+    }
     of(&[Kind::RelinkGroup])
         .into_iter()
         .for_each(|one| draft.relink_group(one));
