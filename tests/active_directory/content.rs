@@ -1,8 +1,9 @@
 //! What is read: people, emails, states, groups and who is in them.
 
-use directory_sync::directory::AccountState;
+use directory_sync::directory::{AccountState, Lookup};
 use directory_sync::problem::ProblemReason;
-use directory_sync::source::active_directory::{EmailFrom, Groups};
+use directory_sync::source::Source as _;
+use directory_sync::source::active_directory::{ActiveDirectorySource, EmailFrom, Groups};
 
 use crate::domain::*;
 
@@ -347,4 +348,43 @@ async fn members_of_other_forests_are_reported_and_those_that_mean_everybody_in_
         .map(|p| &p.message)
         .filter(|m| m.contains("S-1-5-"));
     assert_eq!(all.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_whom_a_filter_or_base_leaves_out_is_found_when_they_are_asked_for() {
+    needs_samba!();
+    let _changing = changing().await;
+    let mut lea = String::new();
+    own_unit("Sought", |ldif, unit| {
+        let mut left = User::new("lea");
+        left.status = AccountStatus::Disabled;
+        lea = left.add_to(ldif, unit);
+        let contact = [("objectClass", "contact"), ("mail", "contact@example.com")];
+        ldif.entry(&format!("CN=contact,{unit}"), &contact);
+    });
+    let elsewhere = own_unit("SoughtElsewhere", |_, _| {});
+    let source = ActiveDirectorySource::new(settings_within(&elsewhere)).unwrap();
+    let read = directory_sync_testing::read_all(&source).await.unwrap();
+    assert_eq!(emails(&read), [""; 0]);
+    let found = async |name: &str| directory_sync_testing::looked_up(&source, name).await;
+    let disabled = ("lea@example.com".to_owned(), Some(AccountState::Disabled));
+    for name in ["lea", "LEA@example.com", &lea] {
+        assert_eq!(found(name).await, [disabled.clone()], "{name}");
+    }
+    let Lookup::Found(entries) = source.look_up("lea").await.unwrap() else {
+        panic!("it can be asked");
+    };
+    let id = entries[0].id.as_ref().unwrap().as_str();
+    assert_eq!(found(id).await, [disabled]);
+    assert!(entries[0].entry.eq_ignore_ascii_case(&lea), "{entries:?}");
+    let gone = format!("CN=nobody,{elsewhere}");
+    for nobody in [
+        "eve@example.com",
+        "*",
+        "lea)(cn=*",
+        "contact@example.com",
+        &gone,
+    ] {
+        assert_eq!(found(nobody).await, [], "{nobody}");
+    }
 }

@@ -1,6 +1,8 @@
 //! Who is read, by every filter.
 
+use directory_sync::directory::AccountState;
 use directory_sync::source::entra_id::{GroupSelection, GroupSettings, UserSettings};
+use directory_sync_testing::{looked_up, read_all};
 use simulators::entra_id::{GroupSeed, Id, SimulatedEntra, UserSeed, permission};
 
 use crate::harness::*;
@@ -321,4 +323,29 @@ async fn without_groups_no_group_is_asked_for() {
     assert_eq!(read(settings).await.users.len(), 4);
     let asked = company.tenant.requests();
     assert!(asked.iter().all(|request| !request.path.contains("groups")));
+}
+
+#[tokio::test]
+async fn somebody_whom_a_filter_leaves_out_is_found_when_they_are_asked_for() {
+    let company = company().await;
+    let mut settings = settings(&company.tenant);
+    settings.users.filter = Some("department eq 'R&D'".into());
+    let source = source(settings).unwrap();
+    let read = read_all(&source).await.unwrap();
+    assert_eq!(names(&read), ["ada"], "the others are left out");
+    let found = async |name: &str| looked_up(&source, name).await;
+    let (bob, dan) = (
+        ("bob@example.com".to_owned(), Some(AccountState::Active)),
+        ("dan@example.com".to_owned(), Some(AccountState::Disabled)),
+    );
+    assert_eq!(found("BOB@example.com").await, [bob.clone()]);
+    assert_eq!(found(&company.bob.to_string()).await, [bob]);
+    assert_eq!(found("dan@example.com").await, [dan]);
+    for nobody in [
+        "o'brien@example.com",
+        "x' or accountEnabled eq true or mail eq '",
+        "",
+    ] {
+        assert_eq!(found(nobody).await, []);
+    }
 }

@@ -271,3 +271,25 @@ async fn guests_are_nobody_to_invite() {
     assert_eq!(seen.groups["Law"], ["ann@example.com"]);
     assert!(seen.problems[0].contains("zoe@partner.example"), "{seen:?}");
 }
+
+#[tokio::test]
+async fn somebody_whom_a_filter_leaves_out_is_found_when_they_are_asked_for() {
+    let google = customer().await;
+    let bob = google.user(UserSeed::new("bob@example.com").alias("robert@example.com"));
+    google.user(UserSeed::new("cid@example.com").suspended());
+    let mut settings = settings(&google);
+    settings.users.query = Some("email:admin*".into());
+    let source = source(settings).unwrap();
+    let seen = Seen::from(directory_sync_testing::read_all(&source).await.unwrap());
+    assert_eq!(seen.users.keys().collect::<Vec<_>>(), [ADMIN]);
+    let found = async |name: &str| directory_sync_testing::looked_up(&source, name).await;
+    let active = ("bob@example.com".to_owned(), Some(Active));
+    for name in ["bob@example.com", "Robert@example.com", &bob] {
+        assert_eq!(found(name).await, [active.clone()], "{name}");
+    }
+    let disabled = ("cid@example.com".to_owned(), Some(Disabled));
+    assert_eq!(found("cid@example.com").await, [disabled]);
+    for nobody in ["eve@example.com", "../groups", "a b", ""] {
+        assert_eq!(found(nobody).await, []);
+    }
+}

@@ -2,8 +2,9 @@
 
 use directory_sync::api::spec::{AccountMeaning, OktaGroupType};
 use directory_sync::directory::AccountState::{self, Active, Deleted, Disabled};
-use directory_sync::source::SourceErrorKind;
+use directory_sync::directory::Lookup;
 use directory_sync::source::okta::{GroupScope, UserScope};
+use directory_sync::source::{Source as _, SourceErrorKind};
 use simulators::okta::{self, Config, GroupSeed, LinkStyle, SimulatedOkta, Status, UserSeed};
 
 use crate::harness::*;
@@ -265,4 +266,28 @@ async fn an_id_that_is_no_id_stays_one_part_of_the_address() {
             .all(|path| !path.starts_with("/api/v1/apps/../")),
         "{paths:?}"
     );
+}
+
+#[tokio::test]
+async fn somebody_whom_a_filter_leaves_out_is_found_when_they_are_asked_for() {
+    let okta = organization().await;
+    okta.user(UserSeed::new("ann@example.com"));
+    let bob = okta.user(UserSeed::new("bob@example.com").status(Status::Suspended));
+    okta.user(UserSeed::new("cid@example.com").status(Status::Deprovisioned));
+    let mut settings = settings(&okta);
+    settings.users = UserScope::Search(r#"profile.login eq "ann@example.com""#.into());
+    let source = source(settings).unwrap();
+    let seen = Seen::from(directory_sync_testing::read_all(&source).await.unwrap());
+    assert_eq!(seen.users.keys().collect::<Vec<_>>(), ["ann@example.com"]);
+    let found = async |name: &str| directory_sync_testing::looked_up(&source, name).await;
+    let disabled = ("bob@example.com".to_owned(), Some(Disabled));
+    assert_eq!(found("bob@example.com").await, [disabled.clone()]);
+    assert_eq!(found(&bob).await, [disabled]);
+    let deleted = ("cid@example.com".to_owned(), Some(Deleted));
+    assert_eq!(found("cid@example.com").await, [deleted]);
+    assert_eq!(found("eve@example.com").await, []);
+    for hostile in ["x\" or status eq \"ACTIVE", "\\"] {
+        let looked_up = source.look_up(hostile).await.unwrap();
+        assert_eq!(looked_up, Lookup::Unsupported, "{hostile}");
+    }
 }

@@ -1,9 +1,11 @@
 //! Which people and groups are read, and as what.
 
 use directory_sync::api::spec::{
-    AccountMeaning, OneLoginGroupsFrom, OneLoginStates, OneLoginStatuses,
+    AccountMeaning, OneLoginAttribute, OneLoginGroupsFrom, OneLoginStates, OneLoginStatuses,
 };
 use directory_sync::directory::AccountState::{self, Active, Disabled};
+use directory_sync::directory::Lookup;
+use directory_sync::source::Source as _;
 use simulators::one_login::{
     Config, PageMax, RoleSeed, STATES, STATUSES, SimulatedOneLogin, UserSeed,
 };
@@ -250,4 +252,27 @@ async fn only_what_is_needed_is_asked_for() {
         "{}",
         asked.query
     );
+}
+
+#[tokio::test]
+async fn somebody_whom_a_filter_leaves_out_is_found_when_they_are_asked_for() {
+    let one_login = account().await;
+    one_login.user(UserSeed::new("ann@example.com"));
+    let bob = one_login.user(UserSeed::new("bob@example.com"));
+    let mut settings = settings(&one_login);
+    settings.attributes = vec![OneLoginAttribute {
+        attribute: "email".into(),
+        value: "ann*".into(),
+    }];
+    let source = source(settings).unwrap();
+    let seen = read_by(&source).await.unwrap();
+    assert_eq!(seen.users.keys().collect::<Vec<_>>(), ["ann@example.com"]);
+    let found = async |name: &str| directory_sync_testing::looked_up(&source, name).await;
+    let active = ("bob@example.com".to_owned(), Some(AccountState::Active));
+    assert_eq!(found("BOB@example.com").await, [active.clone()]);
+    assert_eq!(found(&bob.to_string()).await, [active]);
+    assert_eq!(found("eve@example.com").await, []);
+    // It stands for any text: nobody is found by chance, and the answer says that it can't tell.
+    let stars = source.look_up("*@example.com").await.unwrap();
+    assert_eq!(stars, Lookup::Unsupported);
 }

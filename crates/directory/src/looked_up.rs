@@ -1,5 +1,6 @@
 //! One entry that a source was asked for by name, whatever its filters leave out.
 
+use crate::text::sanitize;
 use crate::{AccountState, ExternalId};
 
 /// An entry that the directory has under the name that was asked for.
@@ -16,6 +17,18 @@ pub struct LookedUp {
     pub email: Box<str>,
     /// Whether the account may be used; `None` where nobody can tell, and for groups.
     pub state: Option<AccountState>,
+}
+
+impl LookedUp {
+    /// An entry as a vendor's API shows it.
+    pub fn new(entry: &str, id: &str, email: &str, state: Option<AccountState>) -> Self {
+        Self {
+            entry: sanitize(entry).into(),
+            id: ExternalId::parse(id).ok(),
+            email: sanitize(email).into(),
+            state,
+        }
+    }
 }
 
 /// What a source answers when it is asked for one entry.

@@ -66,7 +66,7 @@ pub trait Source: Send + Sync {
     fn forget(&self) {}
 
     /// Looks for entries by what people call them (an ID, an address, a DN), whatever the source's filters
-    /// leave out. For explanations alone; most sources can't.
+    /// leave out. For explanations alone; a source that isn't asked says so.
     ///
     /// # Errors
     /// When the directory can't be asked.

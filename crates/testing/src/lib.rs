@@ -21,5 +21,5 @@ pub use directory_sync_core_testing::*;
 pub use http::{client, hurried};
 pub use seen::Seen;
 pub use setup::Setup;
-pub use source::{Refusal, emails, group_names, members, people, read_all};
+pub use source::{Refusal, emails, group_names, looked_up, members, people, read_all};
 pub use vendor_client::VendorClient;

@@ -1,6 +1,6 @@
 //! What a source read, or refused to read, in a form that reads well in a test.
 
-use directory_sync::directory::{AccountState, Directory};
+use directory_sync::directory::{AccountState, Directory, Lookup};
 use directory_sync::source::{ReadProgress, Reading, Source, SourceError, SourceErrorKind};
 
 /// Everything that the source gives to who knows nothing yet.
@@ -14,6 +14,22 @@ pub async fn read_all(source: &impl Source) -> Result<Directory, SourceError> {
     match source.read(None, &ReadProgress::default()).await? {
         Reading::Full { directory, .. } => Ok(directory.into_inner()),
         Reading::Unchanged => panic!("nothing was known before"),
+    }
+}
+
+/// What the source answers when it is asked for one entry, each as its email, whether it may be used, and
+/// whether it has an id.
+///
+/// # Panics
+/// When it can't be asked.
+pub async fn looked_up(source: &impl Source, name: &str) -> Vec<(String, Option<AccountState>)> {
+    match source.look_up(name).await {
+        Ok(Lookup::Found(found)) => {
+            assert!(found.iter().all(|one| one.id.is_some()), "{found:?}");
+            let found = found.into_iter();
+            found.map(|one| (one.email.into(), one.state)).collect()
+        }
+        other => panic!("{other:?}"),
     }
 }
 

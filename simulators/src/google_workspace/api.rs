@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::answers::Refusal;
 use super::mask;
-use super::model::{show_deleted, show_group, show_member, show_user};
+use super::model::{User, show_deleted, show_group, show_member, show_user};
 use super::paging::{Kind, PageRequest, Pages};
 use super::query;
 use super::server::Shared;
@@ -43,6 +43,7 @@ const MEMBERS: Kind = Kind {
 pub(super) fn router() -> Router<Shared> {
     Router::new()
         .route("/admin/directory/v1/users", get(users))
+        .route("/admin/directory/v1/users/{key}", get(user))
         .route("/admin/directory/v1/groups", get(groups))
         .route("/admin/directory/v1/groups/{key}/members", get(members))
 }
@@ -104,6 +105,21 @@ async fn users(State(shared): State<Shared>, uri: Uri, query: Parameters) -> Ans
     });
     let rest = rest.map(|(id, user)| (id.clone(), show_user(id, user, customer, as_colleague)));
     Ok(Json(request.page(rest, pages)))
+}
+
+/// One, by ID, address or alias.
+async fn user(State(shared): State<Shared>, Path(key): Path<String>) -> Answer {
+    let as_colleague = shared.dials.lock().shown_as_to_colleagues;
+    let store = shared.store.lock();
+    let is_named = |(id, user): &(&String, &User)| {
+        let mut emails = [&user.email].into_iter().chain(&user.aliases);
+        **id == key || emails.any(|email| email.eq_ignore_ascii_case(&key))
+    };
+    let Some((id, user)) = store.users.iter().find(is_named) else {
+        return Err(Refusal::NotFound("userKey"));
+    };
+    let customer = shared.config.customer_id.as_str();
+    Ok(Json(show_user(id, user, customer, as_colleague)))
 }
 
 async fn groups(State(shared): State<Shared>, uri: Uri, query: Parameters) -> Answer {

@@ -13,6 +13,7 @@ mod error;
 mod groups;
 mod identity;
 mod leaver;
+mod look_up;
 mod members;
 mod read;
 mod scope;
@@ -27,7 +28,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::directory::ExternalId;
+use crate::directory::{ExternalId, Lookup};
 use crate::ldap::catch_panic::catch_library_panic;
 use crate::ldap::digests::EntryDigests;
 use crate::ldap::{LdapFailure, not_understood};
@@ -151,6 +152,18 @@ impl Source for ActiveDirectorySource {
             })
         };
         watch.boxed()
+    }
+
+    fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Lookup, SourceError>> {
+        let look_up = async {
+            let found = look_up::look_up(&self.controllers, &self.settings, name);
+            let found = catch_library_panic(found).await.unwrap_or_else(|| {
+                let tried = format!("looking for one entry in {}", self.describe());
+                Err(LdapFailure::Malformed { tried }.into())
+            });
+            Ok(Lookup::Found(found?))
+        };
+        look_up.boxed()
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {

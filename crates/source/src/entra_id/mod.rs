@@ -12,6 +12,7 @@ mod graph;
 mod groups;
 mod leaver;
 mod limit;
+mod look_up;
 mod read;
 mod scope;
 mod settings;
@@ -27,7 +28,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::directory::ExternalId;
+use crate::directory::{ExternalId, Lookup};
 use crate::http::ApiError;
 use crate::{
     LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd, WatchObserver,
@@ -124,6 +125,14 @@ impl Source for EntraIdSource {
         async move {
             let last_read = self.delta_state().clone();
             watch::watch(&self.graph, &self.settings, last_read, observer).await
+        }
+        .boxed()
+    }
+
+    fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Lookup, SourceError>> {
+        async move {
+            let found = look_up::look_up(&self.graph, &self.settings, name).await?;
+            Ok(Lookup::Found(found))
         }
         .boxed()
     }

@@ -176,7 +176,11 @@ fn is_in(user: &User, enabled: bool, settings: &UserSettings, scope: &Scope) -> 
 }
 
 /// The email by the rule; empty where there is none.
-fn email<'u>(mail: Option<&'u str>, principal_name: &'u str, rule: EntraIdEmail) -> &'u str {
+pub(super) fn email<'u>(
+    mail: Option<&'u str>,
+    principal_name: &'u str,
+    rule: EntraIdEmail,
+) -> &'u str {
     let mail = mail.unwrap_or_default().trim();
     let principal_name = principal_name.trim();
     match rule {

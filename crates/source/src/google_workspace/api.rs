@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -14,7 +14,7 @@ use super::federation::Federation;
 use super::limit;
 use super::settings::{Credentials, GoogleWorkspaceSettings, InvalidSettings, Tenant};
 use super::token::{AccessTokens, GROUPS_SCOPE, USERS_SCOPE};
-use super::wire::Page;
+use super::wire::{Page, User};
 use crate::http::process_limits::ListLength;
 use crate::http::{ApiClient, ApiError, Call, HttpError, RateLimiter, Redactor, TokenCache};
 
@@ -67,6 +67,14 @@ pub(super) static USERS: Resource = Resource {
     scope: USERS_SCOPE,
     privilege: "Users: Read",
     query: "users.query",
+};
+static USER: Resource = Resource {
+    endpoint: "GET /admin/directory/v1/users/{key}",
+    what: "one user",
+    kind: "admin#directory#user",
+    scope: USERS_SCOPE,
+    privilege: "Users: Read",
+    query: "",
 };
 pub(super) static GROUPS: Resource = Resource {
     endpoint: "GET /admin/directory/v1/groups",
@@ -215,6 +223,26 @@ impl Api {
             return Err(incomplete(list, why));
         }
         Ok(page)
+    }
+
+    /// The account with this ID, address or alias, whoever's it is; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn user(&self, key: &str) -> Result<Option<User>, ApiError> {
+        let list = self.list(&USER, &["users", key], &[], None);
+        let url = list.url.clone();
+        let call = Call::new(Method::GET, url, USER.endpoint).header("user-agent", USER_AGENT);
+        match self.get(&call).await {
+            Ok(user) => Ok(Some(user)),
+            Err(error) => {
+                let answer = error.failure.answer();
+                match answer.is_some_and(|answer| answer.status == StatusCode::NOT_FOUND) {
+                    true => Ok(None),
+                    false => Err(failure(error, &list, false, &self.account)),
+                }
+            }
+        }
     }
 
     /// Sends a call, again where the quota is spent: then all of this account wait.

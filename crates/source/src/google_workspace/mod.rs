@@ -10,6 +10,7 @@ mod error;
 mod federation;
 mod groups;
 mod limit;
+mod look_up;
 mod read;
 mod settings;
 mod spec;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use crate::directory::Lookup;
 use crate::http::ApiError;
 use crate::text::sanitize;
 use crate::{ReadProgress, Reading, Source, SourceError, Step, Version};
@@ -86,6 +88,14 @@ impl Source for GoogleWorkspaceSource {
             }
         };
         read.boxed()
+    }
+
+    fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Lookup, SourceError>> {
+        async move {
+            let found = look_up::look_up(&self.api, &self.settings.users, name).await?;
+            Ok(Lookup::Found(found))
+        }
+        .boxed()
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {

@@ -152,7 +152,11 @@ pub(super) async fn read_deleted(
 
 /// What an account is. Where it is both suspended and archived, the meaning that ends access
 /// soonest holds: disabled before absent before active.
-fn state(settings: &UserSettings, suspended: bool, archived: bool) -> Option<AccountState> {
+pub(super) fn state(
+    settings: &UserSettings,
+    suspended: bool,
+    archived: bool,
+) -> Option<AccountState> {
     let meanings = [
         suspended.then_some(settings.suspended),
         archived.then_some(settings.archived),
@@ -194,7 +198,7 @@ impl Units {
 
 /// The address in `domain`, or else the primary one. Of several aliases there the one that is
 /// called as the primary address, or else the first in the alphabet: always the same.
-fn email<'u>(user: &'u User, domain: Option<&str>) -> &'u str {
+pub(super) fn email<'u>(user: &'u User, domain: Option<&str>) -> &'u str {
     let primary = user.primary_email.as_str();
     let Some(wanted) = domain else { return primary };
     let fits = |email: &str| self::domain(email).eq_ignore_ascii_case(wanted);

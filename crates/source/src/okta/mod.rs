@@ -10,6 +10,7 @@ mod credentials;
 mod error;
 mod leaver;
 mod limit;
+mod look_up;
 mod memberships;
 mod pages;
 mod read;
@@ -22,7 +23,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::directory::ExternalId;
+use crate::directory::{ExternalId, Lookup};
 use crate::http::ApiError;
 use crate::{
     LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd,
@@ -93,6 +94,10 @@ impl Source for OktaSource {
         observer: &'a dyn WatchObserver,
     ) -> BoxFuture<'a, WatchEnd> {
         watch::watch(&self.organization, &self.settings, since, observer).boxed()
+    }
+
+    fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Lookup, SourceError>> {
+        async move { Ok(look_up::look_up(&self.organization, &self.settings, name).await?) }.boxed()
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {

@@ -7,6 +7,7 @@
 mod check;
 mod error;
 mod limit;
+mod look_up;
 mod pages;
 mod people;
 mod read;
@@ -20,6 +21,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
+use crate::directory::Lookup;
 use crate::http::ApiError;
 use crate::{
     ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd, WatchObserver,
@@ -69,6 +71,10 @@ impl Source for OneLoginSource {
         observer: &'a dyn WatchObserver,
     ) -> BoxFuture<'a, WatchEnd> {
         watch::watch(&self.account, &self.settings, since, observer).boxed()
+    }
+
+    fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Lookup, SourceError>> {
+        async move { Ok(look_up::look_up(&self.account, &self.settings, name).await?) }.boxed()
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {

@@ -13,7 +13,7 @@ use crate::http::ApiError;
 use crate::text::sanitize;
 
 /// What is asked of each account.
-const FIELDS: [&str; 7] = [
+pub(super) const FIELDS: [&str; 7] = [
     "id",
     "email",
     "username",
@@ -103,7 +103,7 @@ pub(super) fn keep(settings: &OneLoginSettings, user: User) -> Result<Option<Per
 
 /// The more restrictive of what status and state mean; `None` where it is as if there were no such
 /// account, an error where OneLogin says what this version doesn't know.
-fn state(settings: &OneLoginSettings, user: &User) -> Result<Option<State>, String> {
+pub(super) fn state(settings: &OneLoginSettings, user: &User) -> Result<Option<State>, String> {
     let unknown = |what: &str, number: Option<i64>| {
         let number = number.map_or_else(|| "(none)".to_owned(), |number| number.to_string());
         format!(
@@ -132,7 +132,7 @@ fn state(settings: &OneLoginSettings, user: &User) -> Result<Option<State>, Stri
 }
 
 /// The email; else the username, where it is an address or becomes one by the suffix.
-fn email(settings: &OneLoginSettings, user: &User) -> String {
+pub(super) fn email(settings: &OneLoginSettings, user: &User) -> String {
     let email = user.email.as_deref().unwrap_or_default().trim();
     let username = user.username.as_deref().unwrap_or_default().trim();
     if Email::parse(email).is_ok() {
