@@ -3,7 +3,7 @@
 //! In a cluster the lines are compressed, in `<name>-history`; on a command line they are a file, in
 //! which the newest lines come last and a later line replaces an earlier one of the same record.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read as _, Write as _};
 
 use flate2::Compression;
@@ -90,6 +90,10 @@ pub struct Parsed {
     pub records: Vec<Record>,
     /// Lines that this version can't read.
     pub unreadable: usize,
+    /// The runs of a cluster's history that the operator hasn't written, or that were changed since.
+    pub unsealed: HashSet<RunId>,
+    /// How many runs were taken out of it, or changed.
+    pub lost: usize,
 }
 
 /// Reads lines in which each record is once.
@@ -152,27 +156,24 @@ fn cost(line: &str) -> usize {
 
 /// Reads lines of which a later one replaces an earlier one of the same record.
 pub fn parse_appended(text: &str) -> Parsed {
-    let Parsed {
-        records,
-        unreadable,
-    } = parse(text);
-    let merged = merge("", &records);
+    let parsed = parse(text);
+    let merged = merge("", &parsed.records);
     Parsed {
         records: parse(&merged).records,
-        unreadable,
+        ..parsed
     }
 }
 
-/// Compresses a history. Where it would be larger than `max` bytes, or than [`unpack`] takes, its last
-/// lines are left out, and a line that has no room even alone.
-pub fn pack(text: &str, max: usize) -> Vec<u8> {
+/// Compresses a history; with the lines that have room. Where it would be larger than `max` bytes, or than
+/// [`unpack`] takes, its last lines are left out, and a line that has no room even alone.
+pub fn pack(text: &str, max: usize) -> (Vec<u8>, &str) {
     let mut rest = text;
     let mut packed = first_lines(rest, UNPACKED_MAX);
     loop {
         let bytes = compress(packed);
         let fits = bytes.len() <= max && !packed.is_empty();
         if fits || rest.is_empty() {
-            return bytes;
+            return (bytes, packed);
         }
         let first = rest.split_inclusive('\n').next().map_or(0, str::len);
         if packed.len() <= first {
@@ -231,9 +232,16 @@ pub fn unpack(bytes: &[u8]) -> io::Result<String> {
     String::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// Records as one JSON array, a record a line.
-pub fn as_json(records: &[Record]) -> String {
-    let lines: Vec<String> = records.iter().map(|one| escaped_json(&line(one))).collect();
+/// Records as one JSON array, a record a line. Those of `unsealed` runs say so: `"sealed":false`.
+pub fn as_json(records: &[Record], unsealed: &HashSet<RunId>) -> String {
+    let lines = records.iter().map(|one| {
+        let line = escaped_json(&line(one));
+        match (unsealed.contains(&one.run), line.strip_prefix('{')) {
+            (true, Some(rest)) => format!("{{\"sealed\":false,{rest}"),
+            _ => line,
+        }
+    });
+    let lines: Vec<String> = lines.collect();
     match lines.is_empty() {
         true => "[]\n".to_owned(),
         false => format!("[\n{}\n]\n", lines.join(",\n")),
@@ -318,7 +326,7 @@ mod tests {
             .map(|number| record("a", number, &format!("{}", fastrand::u128(..)), "Done"))
             .collect();
         let text = merge("", &records);
-        let bytes = pack(&text, 20_000);
+        let (bytes, packed) = pack(&text, 20_000);
         assert!(
             bytes.len() <= 20_000 && bytes.len() > 10_000,
             "{}",
@@ -326,7 +334,8 @@ mod tests {
         );
         let kept = unpack(&bytes).unwrap();
         assert!(text.starts_with(&kept) && kept.ends_with('\n') && !kept.is_empty());
-        assert_eq!(unpack(&pack("", 10)).unwrap(), "");
+        assert_eq!(packed, kept);
+        assert_eq!(unpack(&pack("", 10).0).unwrap(), "");
         assert!(unpack(b"something else").is_err());
     }
 
@@ -346,10 +355,12 @@ mod tests {
     #[test]
     fn json_is_one_list_that_no_terminal_takes_as_a_command() {
         let hostile = record("a", 1, "\\u001b[2J\\u202eann", "Done");
-        let json = as_json(&[record("a", 0, "ann", "Done"), hostile]);
+        let unsealed = [record("a", 0, "ann", "Done").run].into();
+        let json = as_json(&[record("a", 0, "ann", "Done"), hostile], &unsealed);
         assert!(!json.contains(['\u{1b}', '\u{202e}']), "{json}");
         assert_eq!(serde_json::from_str::<Vec<Record>>(&json).unwrap().len(), 2);
-        assert_eq!(as_json(&[]), "[]\n");
+        assert_eq!(json.matches("\"sealed\":false").count(), 2);
+        assert_eq!(as_json(&[], &unsealed), "[]\n");
     }
 
     /// Whether a history of this text is refused, though the object has room for it.
@@ -371,10 +382,12 @@ mod tests {
 
     #[test]
     fn what_is_packed_can_be_unpacked_however_well_it_is_compressed() {
-        let many = pack(&"x\n".repeat(LINES_MAX + 10), PACKED_MAX);
+        let many = "x\n".repeat(LINES_MAX + 10);
+        let (many, _) = pack(&many, PACKED_MAX);
         assert_eq!(unpack(&many).unwrap(), "x\n".repeat(LINES_MAX));
         let long = "x".repeat(1 << 20) + "\n";
-        let packed = pack(&long.repeat(9), PACKED_MAX);
+        let nine = long.repeat(9);
+        let (packed, _) = pack(&nine, PACKED_MAX);
         assert_eq!(unpack(&packed).unwrap(), long.repeat(7));
     }
 
@@ -382,7 +395,8 @@ mod tests {
     fn a_line_without_room_does_not_take_the_others_out() {
         let noise: String = (0..1_000).map(|_| fastrand::alphanumeric()).collect();
         for huge in [noise, "x".repeat(UNPACKED_MAX)] {
-            let packed = pack(&format!("{huge}\nb\na\n"), 100);
+            let text = format!("{huge}\nb\na\n");
+            let (packed, _) = pack(&text, 100);
             assert_eq!(unpack(&packed).unwrap(), "b\na\n");
         }
     }

@@ -60,12 +60,27 @@ pub fn shown(
         let lines = parsed.unreadable;
         eprintln!("note: {lines} records of another version of this program aren't shown");
     }
+    let not_sealed = records
+        .iter()
+        .filter(|one| parsed.unsealed.contains(&one.run));
+    if not_sealed.count() > 0 {
+        eprintln!(
+            "note: records that aren't sealed were written by somebody else than the operator, or changed since; \
+             they aren't undone"
+        );
+    }
+    if parsed.lost > 0 {
+        let runs = parsed.lost;
+        eprintln!(
+            "note: the records of {runs} runs were taken out or changed by somebody else than the operator"
+        );
+    }
     if args.output == HistoryOutput::Json {
-        return as_json(&records);
+        return as_json(&records, &parsed.unsealed);
     }
     if records.is_empty() {
         return format!("{object}: no record of a change\n");
     }
     let cut = !args.all && io::stdout().is_terminal();
-    format!("{object}\n\n{}", table(&records, cut))
+    format!("{object}\n\n{}", table(&records, &parsed.unsealed, cut))
 }

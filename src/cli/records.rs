@@ -40,13 +40,20 @@ impl RecordsFile {
 
     /// The records of a resource of which no command has noted what came of them.
     pub fn open_records(&self, resource: &str) -> Vec<Record> {
+        let mut records = self.of_resource(resource);
+        records.retain(|record| record.result.is_open());
+        records
+    }
+
+    /// The records of a resource; none where they can't be read.
+    pub fn of_resource(&self, resource: &str) -> Vec<Record> {
         let parsed = self.read().unwrap_or_else(|error| {
             tracing::warn!("{error}");
             Parsed::default()
         });
-        let records = parsed.records.into_iter();
-        let own = records.filter(|one| one.directory_sync.as_deref() == Some(resource));
-        own.filter(|record| record.result.is_open()).collect()
+        let mut records = parsed.records;
+        records.retain(|one| one.directory_sync.as_deref() == Some(resource));
+        records
     }
 
     /// Adds records at the end.

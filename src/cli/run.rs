@@ -73,10 +73,13 @@ impl<'a> Run<'a> {
             &session.policy.external_id_prefix,
             &session.object.to_string(),
         )?;
-        let (ledger, sent) = kept.load(Timestamp::now())?;
-        let mut state = State::restored(sent, ledger);
+        let (mut ledger, sent) = kept.load(Timestamp::now())?;
         let object = session.object.to_string();
         let records = RecordsFile::of(state_args, session.organization.organization_id())?;
+        if ledger.may_lack_undone() {
+            ledger.recall_undone(&records.of_resource(&object), true, 0);
+        }
+        let mut state = State::restored(sent, ledger);
         state.history.resume(records.open_records(&object));
         state
             .history

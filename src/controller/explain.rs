@@ -134,11 +134,11 @@ impl Run<'_> {
             Ok(mut explanation) => {
                 explanation.note_circumstances(spec.suspended, spec.mode == Mode::Preview);
                 let client = &self.context.client;
-                let storage = plan::storage(self.object);
+                let kept = (plan::storage(self.object), state.history_digest());
                 Some(Ok(history::explained(
                     client,
                     self.object,
-                    storage,
+                    kept,
                     explanation,
                 )
                 .await))

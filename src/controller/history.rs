@@ -1,9 +1,11 @@
 //! The records of what runs did, in a ConfigMap or Secret `<name>-history` beside the plan's.
 //!
 //! It isn't kept in memory: a run that has something to add reads it, adds, and writes it. Beside it are the
-//! seals of the records without an end that the operator has written ([`OpenRecords`]).
+//! seals of the runs that the operator has written ([`RunSeal`]), and of its records without an end
+//! ([`OpenRecords`]).
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -11,6 +13,7 @@ use kube::{Client, ResourceExt};
 
 use super::companion::{self, Companion, Content, is_of_this};
 use super::open_records::{OpenRecords, Seal};
+use super::sealed_runs::{Checked, RunSeal, newest_runs};
 use super::timeout::ApiServerError;
 use crate::api::DirectorySync;
 use crate::api::spec::PlanStorage;
@@ -24,6 +27,8 @@ pub const KEY: &str = "history.jsonl.gz";
 const SEAL: &str = "open";
 /// The key of the seal that status named when that one was written.
 const NAMED_SEAL: &str = "open.before";
+/// The keys of the seals of runs: the latest, and the one that status named when that was written.
+pub const RUN_SEALS: [&str; 2] = ["runs", "runs.before"];
 
 /// How often a write is tried where somebody else writes at the same time.
 const TRIES: usize = 3;
@@ -91,6 +96,44 @@ pub struct Kept {
     pub text: String,
     /// The seals of the records without an end.
     seals: Vec<Seal>,
+    /// The seals of runs.
+    run_seals: Vec<RunSeal>,
+}
+
+impl Kept {
+    /// The seal of runs that this digest identifies; without any run where there is none.
+    fn seal(&self, digest: Option<&str>) -> RunSeal {
+        seal_of(&self.run_seals, digest)
+    }
+
+    /// Which of its runs the operator has written; `digest` identifies their seal.
+    pub async fn checked(self, digest: Option<&str>) -> (Self, Checked) {
+        let seal = self.seal(digest);
+        run_blocking(move || {
+            let checked = Checked::new(&self.text, &seal);
+            (self, checked)
+        })
+        .await
+    }
+}
+
+/// The records of the runs that the operator has written, and whether none of those is missing. `digest`
+/// identifies their seal.
+pub async fn sealed_records(kept: Kept, digest: Option<&str>) -> (Vec<Record>, bool) {
+    let (kept, checked) = kept.checked(digest).await;
+    run_blocking(move || {
+        let records = lines::records(&kept.text);
+        let sealed = records.filter(|one| checked.is_sealed(&one.run)).collect();
+        (sealed, checked.lost() == 0)
+    })
+    .await
+}
+
+/// The one of these seals that this digest identifies; without any run where there is none.
+pub fn seal_of(seals: &[RunSeal], digest: Option<&str>) -> RunSeal {
+    let mut seals = seals.iter();
+    let found = seals.find(|seal| digest.is_some() && seal.digest().as_deref() == digest);
+    found.cloned().unwrap_or_default()
 }
 
 /// What is kept in an object of this kind; empty where there is none.
@@ -114,13 +157,28 @@ pub struct FoundOpen {
     pub open: OpenRecords,
     /// How many others there are.
     pub others: usize,
+    /// How many runs aren't sealed, or are missing.
+    pub changed_runs: usize,
 }
 
 /// The records without an end of these histories. Status names the seal of those that the operator has
-/// written.
-pub async fn open_records(histories: [Kept; 2], named: Option<&str>) -> FoundOpen {
-    let named = named.map(str::to_owned);
-    run_blocking(move || find_open(&histories, named.as_deref())).await
+/// written, and of its runs.
+pub async fn open_records(
+    histories: Arc<[Kept; 2]>,
+    (named, runs): (Option<&str>, Option<&str>),
+) -> FoundOpen {
+    let (named, runs) = (named.map(str::to_owned), runs.map(str::to_owned));
+    run_blocking(move || {
+        let [here, there] = &*histories;
+        let seals = [&*here.run_seals, &*there.run_seals].concat();
+        let text = join(&here.text, &there.text);
+        let checked = Checked::new(&text, &seal_of(&seals, runs.as_deref()));
+        FoundOpen {
+            changed_runs: checked.unsealed().len() + checked.lost(),
+            ..find_open(&histories, named.as_deref())
+        }
+    })
+    .await
 }
 
 fn find_open(histories: &[Kept; 2], named: Option<&str>) -> FoundOpen {
@@ -140,6 +198,7 @@ fn find_open(histories: &[Kept; 2], named: Option<&str>) -> FoundOpen {
         open: OpenRecords::restored(&records, seal),
         records,
         others,
+        changed_runs: 0,
     }
 }
 
@@ -149,17 +208,23 @@ pub async fn seal(open: &OpenRecords, records: &[Record], named: Option<&str>) -
     run_blocking(move || open.with(&records, named.as_deref())).await
 }
 
-/// An explanation with the last changes about whom it is about.
+/// An explanation with the last changes about whom it is about, as far as the operator has written them.
+/// `digest` identifies the seal of those.
 pub async fn explained(
     client: &Client,
     object: &DirectorySync,
-    storage: PlanStorage,
+    (storage, digest): (PlanStorage, Option<&str>),
     mut explanation: Explanation,
 ) -> Explanation {
     match read(client, object, storage).await {
         Ok(kept) => {
+            let (kept, checked) = kept.checked(digest).await;
             run_blocking(move || {
-                explanation.add_changes(lines::records(&kept.text));
+                let records = lines::records(&kept.text);
+                explanation.add_changes(records.filter(|one| checked.is_sealed(&one.run)));
+                if let Some(note) = checked.note() {
+                    explanation.notes.push(note);
+                }
                 explanation
             })
             .await
@@ -200,6 +265,7 @@ async fn find(
                     String::new()
                 }),
             seals: found.seals,
+            run_seals: found.run_seals,
         },
     };
     Ok(Found { version, kept })
@@ -210,6 +276,7 @@ struct FoundObject {
     version: Option<String>,
     bytes: Option<Vec<u8>>,
     seals: Vec<Seal>,
+    run_seals: Vec<RunSeal>,
     /// Whether it was written for an earlier object of this name.
     is_of_another: bool,
 }
@@ -237,11 +304,33 @@ async fn find_one<K: Companion>(
             .into_iter()
             .filter_map(|key| found.take_binary(key).map(Seal::kept))
             .collect(),
+        run_seals: take_run_seals(&mut found),
     }))
 }
 
-/// Adds records, in place of those of the same run and number. `moved` is what was kept in the other kind
-/// of object. `open` are the records without an end once these are written.
+/// The seals of runs in an object, as [`RUN_SEALS`] names them.
+pub fn take_run_seals<K: Companion>(found: &mut K) -> Vec<RunSeal> {
+    let seals = RUN_SEALS.into_iter();
+    let seals = seals.filter_map(|key| found.take_binary(key).map(RunSeal::kept));
+    seals.collect()
+}
+
+/// What is added to a history.
+#[derive(Debug, Default)]
+pub struct Addition {
+    /// Records, in place of those of the same run and number.
+    pub records: Vec<Record>,
+    /// What was kept in the other kind of object.
+    pub moved: Option<Kept>,
+    /// The records without an end once these are written.
+    pub open: OpenRecords,
+    /// Identifies the seal of the runs that this operator has written.
+    pub sealed: Option<String>,
+    /// Identifies the one that status names.
+    pub named: Option<String>,
+}
+
+/// Adds to a history; what identifies the seal of its runs afterwards.
 ///
 /// # Errors
 /// As [`HistoryError`].
@@ -249,28 +338,43 @@ pub async fn add(
     client: &Client,
     object: &DirectorySync,
     storage: PlanStorage,
-    records: &[Record],
-    moved: &str,
-    open: &OpenRecords,
-) -> Result<(), HistoryError> {
-    for left in (0..TRIES).rev() {
+    addition: Addition,
+) -> Result<Option<String>, HistoryError> {
+    let addition = Arc::new(addition);
+    let mut left = TRIES;
+    loop {
         let Found { version, kept } = find(client, object, storage).await?;
-        let (records, moved) = (records.to_vec(), moved.to_owned());
-        let bytes = run_blocking(move || {
-            let text = if moved.is_empty() {
-                kept.text
-            } else {
-                join(&kept.text, &moved)
-            };
-            pack(&merge(&text, &records), PACKED_MAX)
-        });
-        match write(client, object, storage, (bytes.await, open), version).await {
+        let added = Arc::clone(&addition);
+        let (lines, seals) = run_blocking(move || put_into(&kept, &added)).await;
+        let digest = seals[0].digest();
+        let content = content(lines, &addition.open, seals);
+        match write(client, object, storage, content, version).await {
+            Ok(()) => return Ok(digest),
             // Another process writes: it may be in charge by now, and this is about what was done before.
-            Err(HistoryError::ApiServer { cause, .. }) if cause.is_gone() && left > 0 => {}
-            written => return written,
+            Err(HistoryError::ApiServer { cause, .. }) if cause.is_gone() && left > 1 => left -= 1,
+            Err(error) => return Err(error),
         }
     }
-    Ok(())
+}
+
+/// The compressed lines of a history with what is added, and the seals of its runs.
+fn put_into(kept: &Kept, added: &Addition) -> (Vec<u8>, [RunSeal; 2]) {
+    let moved = added.moved.as_ref();
+    let text = match moved {
+        None => kept.text.clone(),
+        Some(moved) => join(&kept.text, &moved.text),
+    };
+    let seals: Vec<RunSeal> = [Some(kept), moved]
+        .into_iter()
+        .flatten()
+        .flat_map(|kept| kept.run_seals.iter().cloned())
+        .collect();
+    let seal = seal_of(&seals, added.sealed.as_deref());
+    let checked = Checked::new(&text, &seal);
+    let merged = merge(&text, &added.records);
+    let (bytes, packed) = pack(newest_runs(&merged), PACKED_MAX);
+    let next = checked.reseal(&seal, &added.records, packed);
+    (bytes, [next, seal_of(&seals, added.named.as_deref())])
 }
 
 /// Two histories of one object, of which the first one is newer.
@@ -284,24 +388,29 @@ fn join(newer: &str, older: &str) -> String {
     text
 }
 
-async fn write(
-    client: &Client,
-    object: &DirectorySync,
-    storage: PlanStorage,
-    (lines, open): (Vec<u8>, &OpenRecords),
-    version: Option<String>,
-) -> Result<(), HistoryError> {
-    let name = name(&object.name_any());
-    let seals = [(SEAL, open.latest()), (NAMED_SEAL, open.named())];
-    let seals = seals.map(|(key, seal)| (key, seal.bytes().to_vec()));
-    let binary = [(KEY, lines)].into_iter().chain(seals);
+fn content(lines: Vec<u8>, open: &OpenRecords, runs: [RunSeal; 2]) -> Content {
+    let open = [(SEAL, open.latest()), (NAMED_SEAL, open.named())];
+    let open = open.map(|(key, seal)| (key, seal.bytes().to_vec()));
+    let runs = RUN_SEALS.into_iter().zip(runs);
+    let runs = runs.map(|(key, seal)| (key, seal.bytes().to_vec()));
+    let binary = [(KEY, lines)].into_iter().chain(open).chain(runs);
     let binary = binary.filter(|(_, bytes)| !bytes.is_empty());
-    let content = Content {
+    Content {
         binary: binary
             .map(|(key, bytes)| (key.to_owned(), ByteString(bytes)))
             .collect(),
         ..Content::default()
-    };
+    }
+}
+
+async fn write(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    content: Content,
+    version: Option<String>,
+) -> Result<(), HistoryError> {
+    let name = name(&object.name_any());
     let content = (&*name, content);
     let written = match storage {
         PlanStorage::ConfigMap => {
@@ -377,6 +486,7 @@ mod tests {
         Kept {
             text: records.iter().map(|one| lines::line(one) + "\n").collect(),
             seals: vec![open.latest().clone(), open.named().clone()],
+            run_seals: vec![],
         }
     }
 

@@ -18,6 +18,7 @@
 //! plan             the plan and what is remembered, in the ConfigMap or Secret `<name>-plan`
 //! history          the records of what runs did, in the ConfigMap or Secret `<name>-history`
 //! open_records     which of its records without an end the operator has written itself
+//! sealed_runs      which of its runs the operator has written itself
 //! cloud_events     sends these records to a receiver, where --audit-url names one
 //! signals          watches directories between runs; a hint makes a run come early
 //! companion        ConfigMaps and Secrets beside a resource, as plan, history and explain write them
@@ -62,6 +63,7 @@ mod references;
 pub(crate) mod requests;
 mod run;
 mod run_queue;
+pub(crate) mod sealed_runs;
 mod settings;
 mod signals;
 mod state;

@@ -86,7 +86,7 @@ fn strip(object: &mut WatchedObject) {
     metadata.finalizers = None;
     metadata.owner_references = None;
     if let Some(annotations) = &mut metadata.annotations {
-        annotations.retain(|name, _| requests::counts(name));
+        annotations.retain(|name, _| requests::is_read(name));
     }
 }
 

@@ -37,9 +37,11 @@ impl Publisher<'_> {
         status.observed_generation = Some(generation);
         if state.plan.storage.is_some() {
             state.plan.seal.put(&mut status);
+            status.undone_changes = state.plan.undone;
         }
         if state.records.storage.is_some() {
             status.open_records_digest = state.records.open.latest().digest();
+            status.history_digest = state.records.sealed.clone();
         }
         change(&mut status);
         status

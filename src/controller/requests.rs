@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::api::annotations::{
-    APPROVE_REMOVALS, EXPLAIN, FLUX_REQUESTED_AT, SYNC_REQUESTED_AT, UNDO,
+    APPROVE_REMOVALS, APPROVED_BY, EXPLAIN, FLUX_REQUESTED_AT, SYNC_REQUESTED_AT, UNDO,
 };
 use crate::sync::explain::Question;
 use crate::sync::undo::{RunChoice, Scope};
+use crate::text::sanitize;
 
 /// Longest token that is kept as it is.
 const TOKEN_MAX: usize = 128;
@@ -43,15 +44,33 @@ pub fn approval(annotations: &BTreeMap<String, String>) -> Option<&str> {
         .filter(|digest| !digest.is_empty())
 }
 
-/// The program that set the annotation with the approval, as the API server recorded it: `kubectl-directorysync`.
-/// The API server doesn't record who used it; its audit log does.
-pub fn approved_by(metadata: &ObjectMeta) -> Option<&str> {
-    owner_of(metadata, APPROVE_REMOVALS)?.manager.as_deref()
+/// Who approved: the name that they gave, and the program that set the annotation, as the API server recorded
+/// it: `kubectl-directorysync`. The API server doesn't record who used it; its audit log does.
+pub fn approved_by(metadata: &ObjectMeta) -> Option<String> {
+    let manager = owner_of(metadata, APPROVE_REMOVALS)?.manager.as_deref();
+    let annotations = metadata.annotations.as_ref();
+    let name = annotations.and_then(|annotations| {
+        let (digest, name) = annotations.get(APPROVED_BY)?.split_once(' ')?;
+        (Some(digest) == approval(annotations)).then_some(name)
+    });
+    attributed(name, manager)
 }
 
 /// The same of the annotation that asks for an undo.
-pub fn asked_by(metadata: &ObjectMeta) -> Option<&str> {
-    owner_of(metadata, UNDO)?.manager.as_deref()
+pub fn asked_by(metadata: &ObjectMeta, question: &UndoQuestion) -> Option<String> {
+    let manager = owner_of(metadata, UNDO)?.manager.as_deref();
+    attributed(question.by.as_deref(), manager)
+}
+
+/// Somebody by their own word, and by what the API server recorded.
+fn attributed(name: Option<&str>, manager: Option<&str>) -> Option<String> {
+    let name = name.map(sanitize).filter(|name| !name.trim().is_empty());
+    let manager = manager.map(sanitize);
+    match (name, manager) {
+        (Some(name), Some(manager)) => Some(format!("{name} (their own word), with {manager}")),
+        (Some(name), None) => Some(format!("{name} (their own word)")),
+        (None, manager) => manager,
+    }
 }
 
 /// Of what the API server recorded about who set which field only what [`approved_by`] and
@@ -133,12 +152,16 @@ pub struct UndoQuestion {
     /// Former external ids are given back, of all runs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adoption: bool,
-    /// What identifies the undo that was shown and is to be done; `None`: it is only to be shown.
+    /// The [confirmation](crate::sync::undo::UndoDocument::confirmation) of the undo that was shown and is to
+    /// be done; `None`: it is only to be shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// Identifies what limits hold back of it and is to go ahead, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approve: Option<String>,
+    /// Who asks, as they say themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 impl UndoQuestion {
@@ -188,6 +211,11 @@ pub fn counts(annotation: &str) -> bool {
     .contains(&annotation)
 }
 
+/// Whether an annotation is read at all: others aren't kept in memory.
+pub fn is_read(annotation: &str) -> bool {
+    counts(annotation) || annotation == APPROVED_BY
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,14 +254,37 @@ mod tests {
                 {"f:annotations": {".": {}, "f:directorysync.dev/approve-removals": {}}}}},
         ]}))
         .unwrap();
-        assert_eq!(approved_by(&metadata), Some("kubectl-directorysync"));
+        assert_eq!(
+            approved_by(&metadata).as_deref(),
+            Some("kubectl-directorysync")
+        );
         let stripped = ObjectMeta {
             managed_fields: managed_fields_of_requests(&metadata),
             ..ObjectMeta::default()
         };
-        assert_eq!(approved_by(&stripped), Some("kubectl-directorysync"));
+        assert_eq!(
+            approved_by(&stripped).as_deref(),
+            Some("kubectl-directorysync")
+        );
         assert_eq!(stripped.managed_fields.unwrap().len(), 1);
         assert_eq!(approved_by(&ObjectMeta::default()), None);
+        // The name counts for the approval that it was given with alone.
+        let named = |by: &str| {
+            let annotations = annotated([(APPROVE_REMOVALS, "d1"), (APPROVED_BY, by)]);
+            let named = ObjectMeta {
+                annotations: Some(annotations),
+                ..metadata.clone()
+            };
+            approved_by(&named).unwrap()
+        };
+        assert_eq!(
+            named("d1 ann@example.com"),
+            "ann@example.com (their own word), with kubectl-directorysync"
+        );
+        for other in ["d0 ann@example.com", "d1", "d1  ", "ann@example.com"] {
+            assert_eq!(named(other), "kubectl-directorysync", "{other}");
+        }
+        assert!(!named("d1 \u{1b}[2Jann").contains('\u{1b}'));
     }
 
     #[test]

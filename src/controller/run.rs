@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::checkpoints::{self, RecordReceiver, WrittenPlan};
 use super::context::Context;
 use super::decision::{Attempt, Desired, after_refusal, needs_full_resync};
-use super::history::{self, FoundOpen, HistoryError};
+use super::history::{self, Addition, FoundOpen, HistoryError};
 use super::objects::Entry;
 use super::outcome::{self, PublishedAs, Requeue, RunFailure};
 use super::plan::{self, PlanContent, PlanError, PlanIndex};
@@ -36,7 +36,6 @@ use crate::sync::render::Sides;
 use crate::sync::report::{ActionCounts, Report};
 use crate::sync::run::{self, RunError, RunOptions, State};
 use crate::telemetry::{RunResult, SizeOf};
-use crate::text::sanitize;
 
 const UNSEALED: &str =
     "status can't be written, and has to name the record before anything is changed";
@@ -122,6 +121,7 @@ impl Run<'_> {
         let mut history = std::mem::take(&mut state.sync.history);
         Box::pin(self.restore_history(state, &mut history)).await;
         state.sync.history = history;
+        Box::pin(self.recall_undone(state)).await;
         // An object that another operator's keeps from its organization says so all the time.
         let contested = has_reason(&state.status, Blocker::AlreadyManaged);
         if !contested {
@@ -204,7 +204,7 @@ impl Run<'_> {
         sync_state.history.start(RunInfo {
             id: RunId::at(started),
             trigger: self.trigger,
-            approved_by: approved_by.map(|manager| sanitize(manager).into()),
+            approved_by: approved_by.map(Into::into),
             undoes: None,
             directory_sync: None,
         });
@@ -627,45 +627,86 @@ impl Run<'_> {
             Ok(here) => here,
             Err(error) => return self.history_unwritten(state, &error).await,
         };
-        let moved = there.text.clone();
         let named = state.status.open_records_digest.as_deref();
         let is_new = state.records.storage.is_none();
-        let FoundOpen {
-            records,
-            mut open,
-            others,
-        } = match is_new {
-            true => history::open_records([here, there], named).await,
+        let histories = Arc::new([here, there]);
+        let runs = state.status.history_digest.as_deref();
+        let found = match is_new {
+            true => history::open_records(Arc::clone(&histories), (named, runs)).await,
             false => FoundOpen {
                 open: state.records.open.clone(),
                 ..FoundOpen::default()
             },
         };
-        if !moved.is_empty() {
+        let mut open = found.open;
+        let mut sealed = state.history_digest().map(str::to_owned);
+        let [_, there] = Arc::into_inner(histories).unwrap_or_default();
+        if !there.text.is_empty() {
             open = open.with(&[], named);
-            let written = history::add(client, self.object, storage, &[], &moved, &open).await;
-            if let Err(error) = written {
-                return self.history_unwritten(state, &error).await;
+            let addition = Addition {
+                records: vec![],
+                moved: Some(there),
+                open: open.clone(),
+                sealed,
+                named: runs.map(str::to_owned),
+            };
+            match history::add(client, self.object, storage, addition).await {
+                Ok(digest) => sealed = digest,
+                Err(error) => return self.history_unwritten(state, &error).await,
             }
             state.records.copy_in_other = true;
         }
         state.records.open = open;
+        state.records.sealed = sealed;
         state.records.storage = Some(storage);
-        history.resume(records);
-        self.tell_of_others(others).await;
+        history.resume(found.records);
+        self.tell_of_others(found.others, found.changed_runs).await;
         self.clear_history_copy(state).await;
     }
 
-    /// Tells of records without an end that the operator hasn't written, or that were changed since.
-    async fn tell_of_others(&self, others: usize) {
-        if others == 0 {
+    /// Where the record of removals isn't the one that was written last, what people took back is held by the
+    /// history, as far as the operator has written that; and where it may lack something, everything is.
+    pub(super) async fn recall_undone(&self, state: &mut ObjectState) {
+        if state.undone_recalled || !state.sync.ledger.may_lack_undone() {
             return;
         }
-        let note = format!(
-            "{others} of the records without an end in {:?} aren't the operator's, or were changed: what came \
-             of them isn't looked for. Somebody who may write there may have made them up",
-            history::name(&self.entry.object.name)
+        state.undone_recalled = true;
+        let known = state.status.undone_changes.unwrap_or_default();
+        let storage = plan::storage(self.object);
+        let (records, is_whole) =
+            match history::read(&self.context.client, self.object, storage).await {
+                Ok(kept) => history::sealed_records(kept, state.history_digest()).await,
+                Err(error) => {
+                    tracing::warn!(%error, "what people took back can't be read from the history");
+                    (vec![], false)
+                }
+            };
+        let ledger = &mut state.sync.ledger;
+        ledger.recall_undone(
+            &records,
+            is_whole,
+            usize::try_from(known).unwrap_or_default(),
         );
+        let held = ledger.undone_count();
+        if held > 0 {
+            tracing::info!(held, "what people took back is held by the history");
+        }
+    }
+
+    /// Tells of records and runs that the operator hasn't written, or that were changed since.
+    async fn tell_of_others(&self, open: usize, runs: usize) {
+        let name = history::name(&self.entry.object.name);
+        let note = match (open, runs) {
+            (0, 0) => return,
+            (0, runs) => format!(
+                "{runs} of the runs in {name:?} aren't the operator's, or were changed or taken out: they are \
+                 shown as not sealed, and aren't undone. Somebody who may write there may have done that"
+            ),
+            (open, _) => format!(
+                "{open} of the records without an end in {name:?} aren't the operator's, or were changed: what \
+                 came of them isn't looked for. Somebody who may write there may have made them up"
+            ),
+        };
         tracing::warn!("{note}");
         let about = &self.publisher.reference;
         self.context
@@ -704,15 +745,37 @@ impl Run<'_> {
         let client = &self.context.client;
         let named = state.status.open_records_digest.as_deref();
         let open = history::seal(&state.records.open, &records, named).await;
-        match history::add(client, self.object, storage, &records, "", &open).await {
-            Ok(()) => {
+        let addition = Addition {
+            records: records.clone(),
+            moved: None,
+            open: open.clone(),
+            sealed: state.records.sealed.clone(),
+            named: state.status.history_digest.clone(),
+        };
+        match history::add(client, self.object, storage, addition).await {
+            Ok(sealed) => {
                 state.records.open = open;
+                state.records.sealed = sealed;
                 state.records.reported = false;
+                self.name_history(state).await;
             }
             Err(error) => {
                 history.put_back(records);
                 self.history_unwritten(state, &error).await;
             }
+        }
+    }
+
+    /// Writes into status what identifies the history that was written: until then a process that takes over
+    /// would believe none of what is new there.
+    async fn name_history(&self, state: &mut ObjectState) {
+        let before = state.status.clone();
+        let mut status = before.clone();
+        status.open_records_digest = state.records.open.latest().digest();
+        status.history_digest = state.records.sealed.clone();
+        if status != before && !self.publisher.publish_best_effort(state, status).await {
+            // The next status names it.
+            state.status = before;
         }
     }
 
@@ -745,6 +808,7 @@ impl Run<'_> {
             state.plan.lists_held = state.status.held_removals.is_some();
             state.plan.omitted = content.index().unwrap_or_default().omitted;
         }
+        state.plan.undone = state.status.undone_changes;
         let digest = state.status.memberships_digest.as_deref();
         let memberships = digest.and_then(|digest| content.memberships(digest));
         let memberships = memberships.filter(|_| !content.is_of_another());
@@ -1017,6 +1081,7 @@ impl Run<'_> {
     ) -> Result<Option<WrittenPlan>, PlanError> {
         let storage = plan::storage(self.object);
         let (memberships, ledger) = (&sync_state.memberships, &sync_state.ledger);
+        state.plan.undone = undone_changes(ledger);
         let before = plan::read(&self.context.client, self.object, storage).await;
         let before = before.ok().flatten();
         let index = before.as_ref().and_then(PlanContent::index);
@@ -1264,6 +1329,12 @@ fn is_current(there: Option<&PlanContent>, here: Option<&PlanContent>, seal: &Re
         (Some(_), None) => true,
         (Some(there), Some(here)) => is_sealed(there) && !is_sealed(here),
     }
+}
+
+/// How many changes are held because somebody took them back.
+fn undone_changes(ledger: &Ledger) -> Option<i64> {
+    let count = i64::try_from(ledger.undone_count()).unwrap_or(i64::MAX);
+    (count > 0).then_some(count)
 }
 
 fn has_reason(status: &DirectorySyncStatus, reason: Blocker) -> bool {

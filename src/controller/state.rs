@@ -39,6 +39,8 @@ pub struct ObjectState {
     pub answered: Option<Answered>,
     /// The undo that was answered last.
     pub undone: Option<Answered>,
+    /// What people took back was looked for in the history, where the record may lack it.
+    pub undone_recalled: bool,
     /// What is kept beside the object: the plan and the record.
     pub plan: WrittenPlan,
     /// The approval that fits nothing and that an event has told of.
@@ -64,6 +66,20 @@ pub struct KeptRecords {
     pub reported: bool,
     /// Those without an end.
     pub open: OpenRecords,
+    /// Identifies the seal of the runs that were written last.
+    pub sealed: Option<String>,
+}
+
+impl ObjectState {
+    /// Identifies the seal of the runs that this operator has written.
+    pub fn history_digest(&self) -> Option<&str> {
+        let written = self.records.storage.is_some();
+        let digest = match written {
+            true => &self.records.sealed,
+            false => &self.status.history_digest,
+        };
+        digest.as_deref()
+    }
 }
 
 /// The content of the plan's ConfigMap or Secret, as far as this process knows.
@@ -85,6 +101,8 @@ pub struct WrittenPlan {
     pub memberships: Option<String>,
     /// The records of removals that status names, or will.
     pub seal: RecordSeal,
+    /// How many changes the ledger holds because somebody took them back.
+    pub undone: Option<i64>,
     /// An event has said that it can't be written.
     pub reported: bool,
     /// An event has said that it can't be written whole.

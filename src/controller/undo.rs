@@ -22,6 +22,7 @@ use super::publish::Publisher;
 use super::requests::UndoQuestion;
 use super::run::Run;
 use super::run_queue::RunPermit;
+use super::sealed_runs::{Checked, NotSealed};
 use super::state::{Connected, ObjectState};
 use super::watchdog::Watchdog;
 use crate::api::DirectorySync;
@@ -34,7 +35,6 @@ use crate::sync::progress::Progress;
 use crate::sync::run::{RunError, RunOptions, State};
 use crate::sync::run_undo::{PlannedUndo, UndoError, UndoRequest, plan_undo};
 use crate::sync::undo::UndoDocument;
-use crate::text::sanitize;
 
 /// The longest answer, in bytes: an object takes 1 MiB.
 const ANSWER_MAX: usize = 900 * 1024;
@@ -133,6 +133,40 @@ pub async fn attend(
     next
 }
 
+/// Whether this is what was shown and confirmed; a long list of former ids is shown in part.
+fn is_confirmed(undo: &UndoDocument, confirmed: &str) -> bool {
+    let shortened = undo.clone().shortened(ROWS_MAX);
+    [undo, &shortened]
+        .iter()
+        .any(|shown| shown.confirmation().0 == confirmed)
+}
+
+/// Whether the run that is asked for is one that the operator has written; one that isn't there is somebody
+/// else's matter.
+fn ensure_sealed(
+    records: &[Record],
+    checked: &Checked,
+    question: &UndoQuestion,
+) -> Result<(), NotSealed> {
+    if question.adoption {
+        return Ok(());
+    }
+    let is_asked = |run: &RunId| match &question.run {
+        Some(digits) => run.as_str().starts_with(&*digits.trim().to_lowercase()),
+        None => records.first().is_some_and(|newest| newest.run == *run),
+    };
+    let mut asked = records.iter().map(|record| &record.run);
+    let other = asked
+        .clone()
+        .find(|run| is_asked(run) && !checked.is_sealed(run));
+    match other {
+        Some(run) if !asked.any(|run| is_asked(run) && checked.is_sealed(run)) => {
+            Err(NotSealed::Run(run.clone()))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Run<'_> {
     /// Shows an undo, or does it. `None`: it was stopped, or has to wait for others.
     async fn undo(&self, state: &mut ObjectState, question: &UndoQuestion) -> Option<Answer> {
@@ -182,13 +216,14 @@ impl Run<'_> {
         let mut history = std::mem::take(&mut state.sync.history);
         self.restore_history(state, &mut history).await;
         state.sync.history = history;
+        self.recall_undone(state).await;
         if self.claim(state, stop).await.is_err() {
             let why = "the organization isn't this resource's yet: see its status, and undo once it is \
                        ready";
             return Some(Answer::failed(why.into()));
         }
-        let records = match self.records().await {
-            Ok(records) => records,
+        let (records, checked) = match self.records(state, question).await {
+            Ok(found) => found,
             Err(why) => return Some(Answer::failed(why)),
         };
         let progress = Arc::new(Progress::default());
@@ -207,7 +242,8 @@ impl Run<'_> {
         if let Some(events) = &self.context.cloud_events {
             sync_state.audit = events.of(&self.entry.object);
         }
-        let undoing = self.plan_and_undo(state, &mut sync_state, &options, &records, question);
+        let history = (&*records, &checked);
+        let undoing = self.plan_and_undo(state, &mut sync_state, &options, history, question);
         let result = counting(memory.counter(), Box::pin(undoing)).await;
         self.keep_history(state, &mut sync_state.history).await;
         watching.shutdown().await;
@@ -255,15 +291,21 @@ impl Run<'_> {
         }
     }
 
-    /// The history of the resource.
-    async fn records(&self) -> Result<Vec<Record>, String> {
+    /// The history of the resource, as far as the operator has written it, and what of it that is.
+    async fn records(
+        &self,
+        state: &ObjectState,
+        question: &UndoQuestion,
+    ) -> Result<(Vec<Record>, Checked), String> {
         let storage = plan::storage(self.object);
-        let text = history::read(&self.context.client, self.object, storage).await;
-        let text = text
-            .map_err(|error| format!("the history can't be read: {error}"))?
-            .text;
-        let parsed = tokio::task::spawn_blocking(move || parse(&text).records).await;
-        parsed.map_err(|error| format!("the history can't be read: {error}"))
+        let kept = history::read(&self.context.client, self.object, storage).await;
+        let kept = kept.map_err(|error| format!("the history can't be read: {error}"))?;
+        let (kept, checked) = kept.checked(state.history_digest()).await;
+        let parsed = tokio::task::spawn_blocking(move || parse(&kept.text).records).await;
+        let mut records = parsed.map_err(|error| format!("the history can't be read: {error}"))?;
+        ensure_sealed(&records, &checked, question).map_err(|error| error.to_string())?;
+        records.retain(|record| checked.is_sealed(&record.run));
+        Ok((records, checked))
     }
 
     async fn plan_and_undo(
@@ -271,7 +313,7 @@ impl Run<'_> {
         state: &mut ObjectState,
         sync_state: &mut State,
         options: &RunOptions<'_>,
-        records: &[Record],
+        (records, checked): (&[Record], &Checked),
         question: &UndoQuestion,
     ) -> Result<Answer, UndoError> {
         let Connected {
@@ -300,6 +342,9 @@ impl Run<'_> {
                 planning,
             )
             .await?;
+        if let Err(error) = checked.ensure(&undo.run) {
+            return Ok(Answer::failed(error.to_string()));
+        }
         let document = undo.guarded().map(|guarded| {
             UndoDocument::new(
                 (&undo.run, undo.began, undo.adoption),
@@ -315,7 +360,11 @@ impl Run<'_> {
         let Some(confirmed) = &question.digest else {
             return Ok(answer);
         };
-        if *confirmed != undo.digest.0 {
+        if !answer
+            .undo
+            .as_ref()
+            .is_some_and(|undo| is_confirmed(undo, confirmed))
+        {
             answer.changed = true;
             return Ok(answer);
         }
@@ -323,7 +372,8 @@ impl Run<'_> {
             answer.done = Some(BTreeMap::new());
             return Ok(answer);
         }
-        Box::pin(self.apply_undo(state, sync_state, options, undo, &mut answer)).await?;
+        let confirmed = (undo, question);
+        Box::pin(self.apply_undo(state, sync_state, options, confirmed, &mut answer)).await?;
         Ok(answer)
     }
 
@@ -333,7 +383,7 @@ impl Run<'_> {
         state: &mut ObjectState,
         sync_state: &mut State,
         options: &RunOptions<'_>,
-        undo: PlannedUndo,
+        (undo, question): (PlannedUndo, &UndoQuestion),
         answer: &mut Answer,
     ) -> Result<(), RunError> {
         let mut planned = undo.planned;
@@ -341,8 +391,7 @@ impl Run<'_> {
         sync_state.history.start(RunInfo {
             id: RunId::at(Timestamp::now()),
             trigger: RunTrigger::Undo,
-            approved_by: super::requests::asked_by(&self.object.metadata)
-                .map(|manager| sanitize(manager).into()),
+            approved_by: super::requests::asked_by(&self.object.metadata, question).map(Into::into),
             undoes: Some(undo.run),
             directory_sync: None,
         });

@@ -12,7 +12,7 @@ use super::published::{Published, Which};
 use super::resource::Resource;
 use super::sync::{Tally, suspended};
 use super::wait::Awaited;
-use crate::api::annotations::APPROVE_REMOVALS;
+use crate::api::annotations::{APPROVE_REMOVALS, APPROVED_BY};
 use crate::api::status::HeldRemovals;
 use crate::cli::args::OrderArg;
 use crate::cli::confirm::{ask, can_ask};
@@ -80,7 +80,11 @@ pub async fn approve_held(
     digest: &str,
 ) -> Result<(), PluginError> {
     let held = approvable(resource, Some(digest))?;
-    let annotations = json!({"metadata": {"annotations": {APPROVE_REMOVALS: held.digest}}});
+    let by = cluster.who_am_i().await;
+    let by = by.map(|name| format!("{} {name}", held.digest));
+    let annotations = json!({"metadata": {"annotations": {
+        APPROVE_REMOVALS: held.digest, APPROVED_BY: by,
+    }}});
     cluster.patch(resource, annotations).await.map(|_| ())
 }
 

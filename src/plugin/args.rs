@@ -218,7 +218,7 @@ pub struct UndoArgs {
     #[arg(short, long, value_enum, default_value_t = UndoOutput::Table, value_name = "FORM", hide_possible_values = true)]
     pub output: UndoOutput,
     /// How long to wait for the operator, each time
-    #[arg(long, value_name = "TIME", default_value = "10m")]
+    #[arg(long, value_name = "TIME", value_parser = length, allow_hyphen_values = true, default_value = "10m")]
     pub timeout: SignedDuration,
 }
 
@@ -371,9 +371,10 @@ Examples:
     jq '.[] | select(.action == \"Revoke\")'";
 
 const UNDO: &str = "\
-The operator works out what takes the run back and shows it; done is exactly what was shown and
-confirmed. Only what is still as the run left it is taken back; the rest is named. Whoever is invited
-again has to accept. Limits hold what an undo takes away, as they do for a sync.
+The operator works out what takes the run back and shows it; done is exactly
+what was shown and confirmed. Only what is still as the run left it is taken
+back; the rest is named. Whoever is invited again has to accept. Limits hold
+what an undo takes away, as they do for a sync.
 
 Examples:
   kubectl directorysync undo staff 52dd86bade

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::Value;
@@ -182,6 +183,19 @@ impl Cluster {
             .await;
         let asked = self.asked("patch", RESOURCE, Some(namespace));
         Ok(Resource::new(answer.map_err(|error| asked.failed(error))?))
+    }
+
+    /// The name under which the API server knows whoever runs this; `None` where it doesn't say.
+    pub async fn who_am_i(&self) -> Option<String> {
+        let api: Api<SelfSubjectReview> = Api::all(self.client.clone());
+        let review = SelfSubjectReview::default();
+        match api.create(&PostParams::default(), &review).await {
+            Ok(review) => review.status?.user_info?.username,
+            Err(error) => {
+                tracing::debug!(%error, "the API server doesn't say who this is");
+                None
+            }
+        }
     }
 
     fn api(&self, namespace: Option<&str>) -> Api<DynamicObject> {

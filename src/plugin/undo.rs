@@ -41,6 +41,7 @@ pub async fn undo(cluster: &Cluster, args: &UndoArgs) -> Result<ExitCode, Plugin
         group: args.choice.group.clone(),
         adoption: args.choice.adoption,
         digest: None,
+        by: None,
         approve: args.approve.as_ref().map(|digest| digest.0.clone()),
     };
     let timeout = Duration::try_from(args.timeout).unwrap_or_default();
@@ -79,9 +80,10 @@ pub async fn undo(cluster: &Cluster, args: &UndoArgs) -> Result<ExitCode, Plugin
         }
         // The run that was shown: --last may be another one by now.
         question.run = (!shown.adoption).then(|| shown.run.to_string());
-        question.digest = Some(shown.digest.0.clone());
+        question.digest = Some(shown.confirmation().0);
         let answer = waited(cluster, &resource, &question, timeout).await?;
         if answer.changed {
+            ensure_other(&answer, &shown)?;
             eprintln!(
                 "something has changed since this was shown, so nothing of it was done; this is what would be \
                  done now:"
@@ -128,7 +130,15 @@ pub async fn ask_operator(
     timeout: Duration,
     show: &mut (dyn FnMut(&str, Duration) + Send),
 ) -> Result<Answer, PluginError> {
-    let text = serde_json::to_string(question).expect("it is made of texts");
+    let by = match question.digest {
+        Some(_) => cluster.who_am_i().await,
+        None => None,
+    };
+    let question = UndoQuestion {
+        by,
+        ..question.clone()
+    };
+    let text = serde_json::to_string(&question).expect("it is made of texts");
     let asking = Asking {
         slot: Slot::Undo,
         annotation: UNDO,
@@ -157,6 +167,21 @@ pub fn of(resource: &Resource, answer: Answer) -> Result<UndoDocument, PluginErr
                 .into(),
         )
     })
+}
+
+/// What was confirmed and wasn't done has to be another undo by now.
+///
+/// # Errors
+/// When it is the same.
+fn ensure_other(answer: &Answer, shown: &UndoDocument) -> Result<(), PluginError> {
+    if answer.undo.as_ref() != Some(shown) {
+        return Ok(());
+    }
+    Err(PluginError::NotNow(
+        "nothing was done: what was shown isn't what the operator showed. Use the plugin of the operator's \
+         version; if it is, somebody has changed the answer on its way"
+            .into(),
+    ))
 }
 
 fn json(document: &UndoDocument) -> String {

@@ -29,6 +29,7 @@ impl Place {
         for mut document in documents {
             // Other tests of this API server have other editors.
             if document["kind"] == "ValidatingAdmissionPolicyBinding" {
+                document["metadata"]["name"] = json!(namespace);
                 document["spec"]["matchResources"] = json!({"namespaceSelector": {
                     "matchLabels": {"kubernetes.io/metadata.name": namespace},
                 }});
@@ -207,4 +208,55 @@ fn editors_do_not_approve_and_approvers_do_not_edit() {
     );
     // Taking an approval back is nobody's secret right.
     place.annotates("ed", &format!("{APPROVE}-")).unwrap();
+}
+
+#[test]
+fn whoever_approves_or_undoes_does_so_under_their_own_name() {
+    let place = Place::new();
+    let mut all = spec();
+    all["groups"] = json!({});
+    place.applies("ed", "staff", &all).unwrap();
+    let by = |user: &str, annotation: &str, value: &str| {
+        place.annotates(user, &format!("directorysync.dev/{annotation}={value}"))
+    };
+    const DIGEST: &str = "3f1c9a0b62d47e5588a1f0c4d9e27b16";
+    // The policy takes a moment until the API server goes by it.
+    let mut said = Ok(String::new());
+    for number in 0..150 {
+        said = by("apo", "approved-by", &format!("{number} ceo"));
+        if said.is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let own_name = "has to be the digest of the approval, a space, and your own name";
+    refused(&said, own_name);
+    by("apo", "approve-removals", DIGEST).unwrap();
+    refused(
+        &by("apo", "approved-by", &format!("{DIGEST} ceo")),
+        own_name,
+    );
+    refused(&by("ed", "approved-by", &format!("{DIGEST} apo")), own_name);
+    by("apo", "approved-by", &format!("{DIGEST} apo")).unwrap();
+    // It stays; others go on.
+    by("ed", "sync-requested-at", "now").unwrap();
+
+    by("ed", "undo", r#"a1 {"run":"52dd86bade","by":"ed"}"#).unwrap();
+    by("ed", "undo", r#"a2 {"run":"52dd86bade"}"#).unwrap();
+    for other in [
+        r#"{"by":"apo"}"#,
+        r#"{"by": "ed"}"#,
+        r#"{"person":"\"by\":\"ed\"","by":"apo"}"#,
+    ] {
+        refused(
+            &by("ed", "undo", &format!("a3 {other}")),
+            "has to name you, or nobody",
+        );
+    }
+    let with_approval = format!(r#"a4 {{"run":"52dd86bade","approve":"{DIGEST}"}}"#);
+    refused(
+        &by("ed", "undo", &with_approval),
+        "an undo that lets held changes go ahead",
+    );
+    by("apo", "undo", &with_approval).unwrap();
 }

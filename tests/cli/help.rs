@@ -65,6 +65,8 @@ async fn what_a_script_leaves_empty_or_negative_is_refused_and_never_means_every
         "history -f x.yaml --person=",
         "history -f x.yaml --group=",
         "history -f x.yaml --run=",
+        "undo -f x.yaml --last --person=",
+        "undo -f x.yaml --last --group=",
     ] {
         run(here, line, &[])
             .await

@@ -96,6 +96,17 @@ async fn a_run_is_taken_back_and_the_next_sync_holds_what_it_would_do_again() {
     document("sync", &held.stdout);
     assert_eq!(lab.organization.snapshot(), now);
 
+    // The record of removals is lost: it is still held by name, by the history.
+    let [record, _] = lab.record();
+    let kept = std::fs::read(&record).unwrap();
+    std::fs::remove_file(&record).unwrap();
+    lab.run(SYNC)
+        .await
+        .ends_with(3)
+        .prints("taken back by an undo, and the directory still asks for");
+    assert_eq!(lab.organization.snapshot(), now);
+    std::fs::write(&record, kept).unwrap();
+
     // Once it is approved, it is done again; and the undo of nothing says so.
     let plan = lab
         .run("plan -f staff.yaml -f secrets.yaml -q -o json")

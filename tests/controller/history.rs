@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
 
+use data_encoding::HEXLOWER;
 use directory_sync::api::annotations::{APPROVE_REMOVALS, SYNC_REQUESTED_AT};
 use directory_sync::history::{PACKED_MAX, parse, unpack};
 use directory_sync::sync::history::{Outcome, Record, RunTrigger};
@@ -22,6 +23,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::PostParams;
 use kube::{Api, Resource as _};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use simulators::organization;
 use tokio::net::TcpListener;
 
@@ -37,6 +39,31 @@ async fn records(world: &World) -> Vec<Record> {
     let parsed = parse(&unpack(&packed.0).unwrap());
     assert_eq!(parsed.unreadable, 0);
     parsed.records
+}
+
+/// Status names the seal of every run that is kept.
+async fn ensure_all_are_sealed(world: &World) {
+    let api: Api<ConfigMap> = Api::namespaced(world.client.clone(), &world.namespace);
+    let sealed = async || {
+        let map = api.get("staff-history").await.unwrap();
+        let seal = map
+            .binary_data
+            .unwrap()
+            .remove("runs")
+            .unwrap_or_default()
+            .0;
+        let status = world.get("staff").await.status.unwrap_or_default();
+        let digest = HEXLOWER.encode(&Sha256::digest(&seal)[..16]);
+        (seal.len() / 16, status.history_digest == Some(digest))
+    };
+    let mut runs: Vec<_> = records(world)
+        .await
+        .into_iter()
+        .map(|one| one.run)
+        .collect();
+    runs.sort();
+    runs.dedup();
+    assert_eq!(sealed().await, (runs.len(), true));
 }
 
 /// How many changes of each kind have this result.
@@ -90,6 +117,7 @@ async fn each_change_has_a_record_with_its_run_and_who_approved_it() {
     }
     assert_ne!(all[0].run, first[0].run, "the newest run comes first");
     assert!(all.ends_with(&first));
+    ensure_all_are_sealed(&world).await;
     operator.stop().await.unwrap();
 }
 
@@ -141,6 +169,7 @@ async fn after_a_power_cut_the_records_say_what_the_organization_says() {
     runs.sort();
     runs.dedup();
     assert!(runs.len() >= 2, "the first part is the killed run's");
+    ensure_all_are_sealed(&world).await;
     operator.stop().await.unwrap();
 }
 

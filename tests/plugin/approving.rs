@@ -56,6 +56,20 @@ async fn held_removals_are_shown_in_full_and_go_ahead_once_approved() {
             "{done}"
         );
     }
+    // Who it was, by their own word, and with what.
+    let history = plugin(&world, "history staff -o json").await.ends_with(0);
+    let records: Vec<Value> = serde_json::from_str(&history.stdout).unwrap();
+    let by = records[0]["approval"]["by"].as_str().unwrap();
+    let whoami = world.kubectl(&[
+        "auth",
+        "whoami",
+        "-o",
+        "jsonpath={.status.userInfo.username}",
+    ]);
+    assert_eq!(
+        by,
+        format!("{whoami} (their own word), with kubectl-directorysync")
+    );
     done.prints("gone from the directory")
         .prints(&format!("approve with digest {digest}"))
         .prints("directorysyncs.directorysync.dev/staff held changes approved")

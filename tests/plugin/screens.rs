@@ -1,5 +1,6 @@
 //! What every command prints, into a pipe and on a terminal of 80 columns.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use directory_sync_testing::ran::Ran;
@@ -79,6 +80,27 @@ async fn every_command_fits_80_columns_on_a_terminal_and_is_plain_in_a_pipe() {
     both(&mut screens, "sync-suspended", "sync staff").await;
     terminal(&mut screens, "resume", "resume staff").await;
 
+    both(&mut screens, "undo-shown", "undo staff --last --dry-run").await;
+    terminal(&mut screens, "undo", "undo staff --last --yes").await;
+    let undone = "history staff --person p03 --since 1d";
+    both(&mut screens, "history-undone", undone).await;
+    // Until Ctrl-C.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let program = folder().join("kubectl-directorysync");
+    let line = format!(
+        "timeout --foreground --preserve-status -s INT 5 {} ui --no-browser --port {port}",
+        program.display()
+    );
+    let kubeconfig: PathBuf = world.server().kubeconfig().to_owned();
+    let shown = on_terminal(&line, folder(), &[("KUBECONFIG", &kubeconfig)]).await;
+    let mut screens = screens.with(&port.to_string(), "41235");
+    let ui = "kubectl directorysync ui --no-browser";
+    screens.show("ui.terminal", ui, &shown);
+
     deploy(&world, kubelet(LOG.into()).await);
     let logs = "logs staff --operator-namespace identity";
     let logged = plugin(&world, logs).await;
@@ -92,8 +114,8 @@ async fn help_fits_80_columns_wherever_it_is_read() {
     let mut screens = screens("help");
     let program = folder().join("kubectl-directorysync");
     for command in [
-        "", "status", "plan", "explain", "history", "sync", "approve", "suspend", "resume", "logs",
-        "ui",
+        "", "status", "plan", "explain", "history", "undo", "sync", "approve", "suspend", "resume",
+        "logs", "ui",
     ] {
         let words = format!("{command} --help");
         let line = format!("{} {}", program.display(), words.trim());

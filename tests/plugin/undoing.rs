@@ -1,6 +1,13 @@
 //! `kubectl directorysync undo`
 
+use directory_sync::api::annotations::UNDO;
+use directory_sync::history::{PACKED_MAX, pack, unpack};
+use directory_sync::sync::undo::UndoDocument;
 use directory_sync_testing::world::*;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use simulators::organization::Status;
 
@@ -74,7 +81,14 @@ async fn a_run_is_shown_taken_back_and_held_on_the_rights_of_an_editor() {
     held.prints("taken back by an undo");
     let history = plugin(&world, "history staff").await.ends_with(0);
     let undone = last_run(&world).await;
-    history.prints(&format!("undo of run {run}"));
+    let history = history.prints(&format!("undo of run {run}"));
+    assert!(history.stdout.contains("  asked for by "), "{history}");
+    assert!(
+        history
+            .stdout
+            .contains("(their own word), with kubectl-directorysync"),
+        "{history}"
+    );
     plugin(&world, "approve staff --yes --wait")
         .await
         .ends_with(0);
@@ -90,4 +104,200 @@ async fn a_run_is_shown_taken_back_and_held_on_the_rights_of_an_editor() {
         .ends_with(1)
         .complains("the history has no run ffffffffff");
     operator.stop().await.unwrap();
+}
+
+/// Confirmed members, of whom one run has revoked `p03` and the next `p04`.
+async fn revoked_by_two_runs(purpose: &str) -> (World, Operator) {
+    let world = World::new(purpose).await;
+    let operator = world.operator();
+    let spec = json!({"offboarding": {"absent": "Revoke", "limit": "100%"}});
+    world.resource("staff", spec);
+    world.until_ready("staff", "Succeeded").await;
+    for number in 0..10 {
+        let email = format!("p{number:02}@example.com");
+        let _ = world.organization.accept_and_confirm(&email);
+    }
+    for leaver in [3..4, 4..5] {
+        world.leave(leaver);
+        plugin(&world, "sync staff --wait").await.ends_with(0);
+    }
+    (world, operator)
+}
+
+/// Changes the lines of the history, as somebody may who writes ConfigMaps.
+async fn change_history(world: &World, change: impl FnOnce(Vec<String>) -> Vec<String>) {
+    let api: Api<ConfigMap> = Api::namespaced(world.client.clone(), &world.namespace);
+    let kept = api.get("staff-history").await.unwrap();
+    let text = unpack(&kept.binary_data.unwrap()["history.jsonl.gz"].0).unwrap();
+    let lines = change(text.lines().map(str::to_owned).collect());
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let packed = ByteString(pack(&text, PACKED_MAX).0);
+    let patch = Patch::Merge(json!({"binaryData": {"history.jsonl.gz": packed}}));
+    let params = PatchParams::default();
+    api.patch("staff-history", &params, &patch).await.unwrap();
+}
+
+fn is_of(line: &str, run: &str) -> bool {
+    serde_json::from_str::<Value>(line).unwrap()["run"] == run
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_somebody_made_up_or_changed_is_shown_as_such_and_never_undone() {
+    let (world, operator) = revoked_by_two_runs("undo-forged").await;
+    // Whom somebody else revoked, for a good reason.
+    world.organization.revoke("p07@example.com");
+    let history = plugin(&world, "history staff -o json").await.ends_with(0);
+    assert!(!history.stdout.contains("\"sealed\""), "{history}");
+    let records: Vec<Value> = serde_json::from_str(&history.stdout).unwrap();
+    let newest = records[0]["run"].as_str().unwrap().to_owned();
+    let earlier = records.iter().map(|one| one["run"].as_str().unwrap());
+    let earlier = earlier
+        .filter(|run| *run != newest)
+        .next()
+        .unwrap()
+        .to_owned();
+    let like = records[0].to_string();
+    let forged = like
+        .replace(&newest, "0badc0ffee")
+        .replace("p04@example.com", "p07@example.com")
+        .replace(
+            records[0]["person"]["externalId"].as_str().unwrap(),
+            &external_id(&world, "p07@example.com"),
+        )
+        .replace(
+            records[0]["person"]["memberId"].as_str().unwrap(),
+            &member_id(&world, "p07@example.com"),
+        );
+    change_history(&world, |lines| [vec![forged], lines].concat()).await;
+
+    let refused = async |undo: &str, why: &str| {
+        let line = format!("undo staff {undo} --yes");
+        plugin(&world, &line).await.ends_with(1).complains(why);
+        let members = world.organization.snapshot().members;
+        for revoked in ["p03@example.com", "p04@example.com", "p07@example.com"] {
+            assert_eq!(members[revoked].status, Status::Revoked, "{undo}");
+        }
+    };
+    let shown = async |what: &str| {
+        let shown = plugin(&world, "history staff").await.ends_with(0);
+        shown.prints(what).complains("aren't sealed");
+    };
+    refused("0badc0ffee", "0badc0ffee aren't the operator's").await;
+    refused("--last", "0badc0ffee aren't the operator's").await;
+    shown("run 0badc0ffee  requested  NOT SEALED").await;
+    let json = plugin(&world, "history staff -o json --run 0bad").await;
+    json.prints("[\n{\"sealed\":false,");
+    let explained = plugin(&world, "explain staff p07@example.com")
+        .await
+        .ends_with(0);
+    assert!(!explained.stdout.contains("0badc0ffee"), "{explained}");
+    explained.prints("1 runs aren't the operator's");
+
+    // Nor by another process, nor once the operator has written more.
+    operator.stop().await.unwrap();
+    let operator = world.operator();
+    world.leave(5..6);
+    plugin(&world, "sync staff --wait").await.ends_with(0);
+    let told = || world.events("staff").contains(&"HistoryChanged".into());
+    eventually("an event", told).await;
+    refused("0badc0ffee", "0badc0ffee aren't the operator's").await;
+    shown("run 0badc0ffee  requested  NOT SEALED").await;
+
+    // A record that is taken out of a later run, and one that is put into it.
+    change_history(&world, |mut lines| {
+        lines.retain(|line| !is_of(line, "0badc0ffee") && !is_of(line, &newest));
+        lines
+    })
+    .await;
+    refused(&earlier, &format!("runs after {earlier} were changed")).await;
+    let run = last_run(&world).await;
+    change_history(&world, |mut lines| {
+        let more = lines[0].replace("\"number\":", "\"number\":9");
+        lines.insert(1, more);
+        lines
+    })
+    .await;
+    refused(&run, &format!("records of run {run} aren't the operator's")).await;
+    operator.stop().await.unwrap();
+}
+
+fn member_id(world: &World, email: &str) -> String {
+    world.organization.member_id(email).unwrap().to_string()
+}
+
+fn external_id(world: &World, email: &str) -> String {
+    let members = world.organization.snapshot().members;
+    members[email].external_id.clone().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_confirmed_is_what_the_operator_showed_whatever_stood_in_its_place() {
+    let (world, operator) = revoked_by_two_runs("undo-answer").await;
+    let run = last_run(&world).await;
+    let shown = plugin(&world, &format!("undo staff {run} --dry-run -o json"))
+        .await
+        .ends_with(0);
+    let document: UndoDocument = serde_json::from_str(&shown.stdout).unwrap();
+    // The person read another name than the operator wrote, under the same digest.
+    let mut forged = document.clone();
+    forged.changes[0].what = "intern@example.com".into();
+    let confirm = async |id: &str, document: &UndoDocument| {
+        let question = json!({"run": run, "digest": document.confirmation()});
+        world
+            .annotate("staff", UNDO, &format!("{id} {question}"))
+            .await;
+        let answered = || world.kubectl(&["get", "configmap", "staff-undo", "-o", "json"]);
+        eventually("an answer", || {
+            answered().contains(&format!("\"id\": \"{id}\""))
+        })
+        .await;
+        world.organization.snapshot().members["p04@example.com"].status
+    };
+    assert_eq!(confirm("a1", &forged).await, Status::Revoked);
+    assert_eq!(confirm("a2", &document).await, Status::Confirmed);
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_back_is_held_by_name_although_the_record_of_it_is_lost() {
+    let (world, operator) = revoked_by_two_runs("undo-lost").await;
+    let run = last_run(&world).await;
+    plugin(&world, &format!("undo staff {run} --yes"))
+        .await
+        .ends_with(0)
+        .prints("done: 1 Restore");
+    let is_held = |staff: &directory_sync::api::DirectorySync| {
+        let held = staff
+            .status
+            .as_ref()
+            .and_then(|status| status.held_removals.as_ref());
+        held.is_some_and(|held| held.why.contains("taken back by an undo"))
+    };
+    let staff = world.until("staff", "a hold", is_held).await;
+    assert_eq!(staff.status.unwrap().undone_changes, Some(1));
+    operator.stop().await.unwrap();
+
+    // Without the record; then without the history as well, whoever leaves now is held with it.
+    for (lost, leaver, held) in [
+        ("staff-plan", 6, "1 change was"),
+        ("staff-history", 7, "changes were"),
+    ] {
+        world.kubectl(&["delete", "configmap", lost]);
+        if lost == "staff-history" {
+            world.kubectl(&["delete", "configmap", "staff-plan"]);
+        }
+        world.leave(leaver..leaver + 1);
+        let operator = world.operator();
+        plugin(&world, "sync staff --wait").await.ends_with(3);
+        let staff = world.until("staff", "a hold", is_held).await;
+        let why = staff.status.unwrap().held_removals.unwrap().why;
+        assert!(why.contains(held), "{why}");
+        let members = world.organization.snapshot().members;
+        assert_eq!(
+            members["p04@example.com"].status,
+            Status::Confirmed,
+            "{lost}"
+        );
+        operator.stop().await.unwrap();
+    }
 }

@@ -201,7 +201,7 @@ async fn the_history_says_who_got_which_role_through_what() {
         .filter(|record| record.action == Kind::SetRole)
         .collect();
     assert!(roles.iter().all(|one| one.result == Outcome::Done));
-    let text = table(&roles, true);
+    let text = table(&roles, &[].into(), true);
     assert!(
         text.contains("ann@example.com: Admin through bw-admins, was User"),
         "{text}"

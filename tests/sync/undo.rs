@@ -134,7 +134,7 @@ impl Scene {
             "{about}\nonly in the records: {:?}\nonly in the journal: {:?}\n{}",
             only(&told, &happened),
             only(&happened, &told),
-            table(&parsed.records, false)
+            table(&parsed.records, &[].into(), false)
         );
     }
 }
@@ -519,7 +519,12 @@ async fn sequence(seed: u64) -> usize {
             left = stays;
         }
     }
-    let about = || format!("seed {seed}, run {run}\n{}", table(&scene.records(), false));
+    let about = || {
+        format!(
+            "seed {seed}, run {run}\n{}",
+            table(&scene.records(), &[].into(), false)
+        )
+    };
     // A withdrawn invitation whose successor wasn't sent isn't sent again by an undo.
     let records = scene.records();
     let is_partly = |record: &&Record| matches!(record.result, Outcome::Partly | Outcome::Refused);
@@ -563,8 +568,12 @@ async fn there_and_back(seed: u64) -> usize {
     let (report, left) = scene.undo(&run, Scope::default()).await.unwrap();
     scene.keep();
     let undone = scene.organization.snapshot();
-    let about =
-        |scene: &Scene| format!("seed {seed}, run {run}\n{}", table(&scene.records(), false));
+    let about = |scene: &Scene| {
+        format!(
+            "seed {seed}, run {run}\n{}",
+            table(&scene.records(), &[].into(), false)
+        )
+    };
     let expected = as_far_as_it_goes(&before, &between);
     assert!(
         undone == expected,

@@ -99,6 +99,16 @@ pub struct DirectorySyncStatus {
     #[schemars(length(max = 128))]
     pub open_records_digest: Option<String>,
 
+    /// How many changes are held by name because somebody took them back with an undo. If the record of them
+    /// is lost, they are held by the history, or else everything is, until it is approved.
+    #[schemars(range(min = 0))]
+    pub undone_changes: Option<i64>,
+
+    /// Identifies the runs in the ConfigMap or Secret `<name>-history` that the operator has written.
+    /// Records that somebody else put there, or changed, are shown as not sealed, and aren't undone.
+    #[schemars(length(max = 128))]
+    pub history_digest: Option<String>,
+
     /// When all group memberships were last compared with the organization.
     pub last_drift_check_time: Option<Time>,
 

@@ -1,6 +1,6 @@
 use clap::{Args, ValueEnum};
 
-use super::{ManifestArgs, OPTIONS, ProgressArgs, StateArgs, digest};
+use super::{ManifestArgs, OPTIONS, ProgressArgs, StateArgs, digest, some_text};
 use crate::sync::guard::Digest;
 use crate::sync::run_undo::UndoRequest;
 use crate::sync::undo::{RunChoice, Scope};
@@ -11,7 +11,7 @@ pub struct UndoArgs {
     pub choice: UndoChoiceArgs,
     #[command(flatten)]
     pub manifests: ManifestArgs,
-    /// Let what is held under this digest go ahead, too; undo prints the digest
+    /// Let what is held under this digest go ahead, too
     #[arg(help_heading = OPTIONS, long, value_name = "DIGEST", value_parser = digest)]
     pub approve: Option<Digest>,
     /// Show it and change nothing
@@ -35,7 +35,7 @@ pub struct UndoArgs {
 #[command(group = clap::ArgGroup::new("which_run").args(["run", "last", "adoption"]).required(true).multiple(false))]
 pub struct UndoChoiceArgs {
     /// The run, as history shows it; the first digits of its ID are enough
-    #[arg(value_name = "RUN")]
+    #[arg(help_heading = None::<&str>, value_name = "RUN", value_parser = some_text)]
     pub run: Option<String>,
     /// The newest run that changed something
     #[arg(long)]
@@ -44,10 +44,10 @@ pub struct UndoChoiceArgs {
     #[arg(long = "former")]
     pub adoption: bool,
     /// Only what it did to this person: an email, an external id, or a member's id
-    #[arg(long, value_name = "PERSON")]
+    #[arg(long, value_name = "PERSON", value_parser = some_text)]
     pub person: Option<String>,
     /// Only what it did to this group: a name, an external id, or a group's id
-    #[arg(long, value_name = "GROUP", conflicts_with = "person")]
+    #[arg(long, value_name = "GROUP", value_parser = some_text, conflicts_with = "person")]
     pub group: Option<String>,
 }
 

@@ -7,7 +7,8 @@
 //! session   which requests are answered: the link, the cookie, Host and Origin
 //! routes    addresses, and what is read for each
 //! actions   what a person can have done, each shown before it is done
-//! answers   explanations that were asked for, until they are shown
+//! undoing   what takes a run back, shown before it is done
+//! answers   what the operator answered, until it is shown
 //! view      the HTML, with the page's style and script
 //! ```
 
@@ -15,6 +16,7 @@ mod actions;
 mod answers;
 mod routes;
 mod session;
+mod undoing;
 mod view;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,13 +31,16 @@ use super::cluster::Cluster;
 use super::error::PluginError;
 use crate::cli::output::print;
 use answers::Answers;
+use routes::Explained;
 use session::Session;
+use undoing::UndoAnswer;
 
 /// What all requests share.
 struct App {
     cluster: Cluster,
     session: Session,
-    answers: Answers,
+    explanations: Answers<Explained>,
+    undos: Answers<UndoAnswer>,
     /// The only namespace that is listed; `None`: all that may be.
     only_namespace: Option<String>,
 }
@@ -54,12 +59,13 @@ pub async fn ui(
     let app = Arc::new(App {
         cluster,
         session,
-        answers: Answers::default(),
+        explanations: Answers::default(),
+        undos: Answers::default(),
         only_namespace: connection.namespace.clone(),
     });
     let link = app.session.new_link()?;
     print(&format!(
-        "The page is at {link}\nThe link works once. Enter: another link. Ctrl-C: end.\n"
+        "{link}\n\nThis link leads to the page, once. Enter: another link. Ctrl-C: end.\n"
     ))?;
     if !args.no_browser
         && let Err(error) = open::that_detached(&link)

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::session::{OPEN, Refusal, harden};
 use super::view::{self, Frame};
-use super::{App, actions};
+use super::{App, actions, undoing};
 use crate::cli::explain;
 use crate::plugin::error::PluginError;
 use crate::plugin::explain::ask;
@@ -29,8 +29,8 @@ use crate::plugin::resource::Resource;
 use crate::sync::explain::Question;
 
 /// Browsers wait for an answer about as long.
-const EXPLAIN_TIMEOUT: Duration = Duration::from_secs(240);
-/// Bytes of a form; one has two short fields.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(240);
+/// Bytes of a form; one has a few short fields.
 const FORM_MAX: usize = 16 * 1024;
 
 pub fn router(app: Arc<App>) -> Router {
@@ -57,6 +57,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route(&one("/plan"), get(plan))
         .route(&one("/history"), get(history))
         .route(&one("/explain"), get(explanation).post(explain_somebody))
+        .route(&one("/undo"), get(undoing::show).post(undoing::ask))
         .route(
             &one("/do/{action}"),
             get(actions::ask).post(actions::execute),
@@ -197,26 +198,34 @@ async fn history(
     app.answer(page.await)
 }
 
-/// Which explanation is shown.
+/// An explanation of somebody.
+pub struct Explained {
+    /// Who was asked for.
+    pub about: String,
+    /// The explanation.
+    pub text: String,
+}
+
+/// Which answer is shown.
 #[derive(Debug, Default, Deserialize)]
-struct Explained {
+struct Numbered {
     answer: Option<usize>,
 }
 
 async fn explanation(
     State(app): State<Arc<App>>,
     Path(which): Path<Which>,
-    Query(explained): Query<Explained>,
+    Query(numbered): Query<Numbered>,
 ) -> Response {
     let page = app.find(&which).await.map(|resource| {
         let name = resource.full_name();
-        let answer = explained
+        let answer = numbered
             .answer
-            .and_then(|number| app.answers.get(number, &name));
+            .and_then(|number| app.explanations.get(number, &name));
         view::explanation(
             &app.frame(&format!("Explain: {name}")),
             &resource,
-            answer.as_ref(),
+            answer.as_deref(),
         )
     });
     app.answer(page)
@@ -253,12 +262,13 @@ async fn explain_somebody(
             &app.cluster,
             &resource,
             &question,
-            EXPLAIN_TIMEOUT,
+            ANSWER_TIMEOUT,
             &mut show,
         );
         let text = explanation.await?.to_text();
         let about = question.as_str().to_owned();
-        let number = app.answers.keep(resource.full_name(), about, text);
+        let explained = Explained { about, text };
+        let number = app.explanations.keep(resource.full_name(), explained);
         Ok(format!(
             "{}/explain?answer={number}",
             app.address(&resource)

@@ -65,7 +65,7 @@ impl Browser {
         self.client.goto(address).await.unwrap();
     }
 
-    async fn click(&self, text: &str) {
+    pub async fn click(&self, text: &str) {
         let link = format!("//*[self::a or self::button][contains(normalize-space(.), '{text}')]");
         let found = self.client.wait().for_element(Locator::XPath(&link)).await;
         found.unwrap().click().await.unwrap();
@@ -80,7 +80,7 @@ impl Browser {
             .unwrap_or_default()
     }
 
-    async fn until(&self, part: &str) {
+    pub async fn until(&self, part: &str) {
         let waiting = async {
             while !self.text().await.contains(part) {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -117,7 +117,7 @@ impl Browser {
     }
 
     /// Kept for the documents where somebody asks for that.
-    async fn screenshot(&self, name: &str) {
+    pub async fn screenshot(&self, name: &str) {
         let image = self.client.screenshot().await.unwrap();
         if std::env::var_os("UPDATE_SCREENSHOTS").is_some() {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images");

@@ -5,6 +5,7 @@ mod browser;
 mod file;
 mod guarded;
 mod shown;
+mod undoing;
 
 use std::path::Path;
 use std::process::Stdio;
@@ -50,7 +51,7 @@ impl Page {
             .unwrap();
         let mut lines = BufReader::new(kubectl.stdout.take().unwrap()).lines();
         let line = lines.next_line().await.unwrap().unwrap();
-        let link = line.strip_prefix("The page is at ").unwrap().to_owned();
+        let link = line;
         let (origin, _) = link.split_once("/open").unwrap();
         Self {
             origin: origin.to_owned(),

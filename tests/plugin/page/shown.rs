@@ -193,7 +193,8 @@ async fn history_is_shown_and_searched() {
     let api: Api<ConfigMap> = Api::namespaced(world.client.clone(), &world.namespace);
     let kept = api.get("staff-history").await.unwrap();
     let text = unpack(&kept.binary_data.unwrap()["history.jsonl.gz"].0).unwrap();
-    let packed = ByteString(pack(&format!("{text}{{\"later\": 1}}\n"), PACKED_MAX));
+    let text = format!("{text}{{\"later\": 1}}\n");
+    let packed = ByteString(pack(&text, PACKED_MAX).0);
     let patch = Patch::Merge(json!({"binaryData": {"history.jsonl.gz": packed}}));
     let params = PatchParams::default();
     api.patch("staff-history", &params, &patch).await.unwrap();

@@ -146,7 +146,11 @@ impl Reader<'_> {
         Ok(builder.finish().into_inner().users.into_iter().next())
     }
 
-    pub(super) fn add_user(&self, entry: Entry<'_>, text: &mut String) -> Result<(), ActiveDirectoryFailure> {
+    pub(super) fn add_user(
+        &self,
+        entry: Entry<'_>,
+        text: &mut String,
+    ) -> Result<(), ActiveDirectoryFailure> {
         let names = &self.names;
         let id = entry.bytes(&names.guid).and_then(identity::guid);
         let id = id.ok_or_else(|| hidden(entry.dn(), "objectGUID"))?;

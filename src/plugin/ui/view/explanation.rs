@@ -4,10 +4,10 @@ use maud::{Markup, html};
 
 use super::{Frame, above, address, foreign};
 use crate::plugin::resource::Resource;
-use crate::plugin::ui::answers::Answer;
+use crate::plugin::ui::routes::Explained;
 
 /// The box, and the last answer.
-pub fn explanation(frame: &Frame<'_>, resource: &Resource, answer: Option<&Answer>) -> Markup {
+pub fn explanation(frame: &Frame<'_>, resource: &Resource, answer: Option<&Explained>) -> Markup {
     let content = html! {
         (question(frame, resource, answer.map_or("", |answer| &answer.about)))
         @if let Some(answer) = answer {

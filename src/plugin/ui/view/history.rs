@@ -1,5 +1,6 @@
 //! What runs did: a timeline, a chart, and records that can be searched.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use maud::{Markup, PreEscaped, html};
 use super::{Frame, above, address, foreign, when};
 use crate::history::Parsed;
 use crate::plugin::resource::Resource;
-use crate::sync::history::{Outcome, Record, Selection};
+use crate::sync::history::{Outcome, Record, RunId, Selection};
 use crate::sync::plan::Kind;
 
 /// Runs that the timeline and the chart show.
@@ -54,6 +55,7 @@ pub fn history(
     let here = format!("{}/history", address(frame.base, resource));
     let all = records.records.len();
     let unreadable = unreadable(&records);
+    let unsealed = &records.unsealed;
     let found = search.selection().of(records.records);
     let shown = &found[..found.len().min(RECORDS)];
     let content = html! {
@@ -71,21 +73,33 @@ pub fn history(
             "."
         }
         (unreadable)
-        @for run in shown.chunk_by(|a, b| a.run == b.run) { (one_run(run, now)) }
+        @for run in shown.chunk_by(|a, b| a.run == b.run) {
+            (one_run((frame, resource, now), run, unsealed.contains(&run[0].run)))
+        }
     };
     frame.page(&above(frame, resource), &content)
 }
 
-/// That there is more, which this version can't show.
+/// That there is more than what is shown.
 fn unreadable(records: &Parsed) -> Markup {
     html! {
         @if records.unreadable > 0 {
             p.unreadable { (records.unreadable) " records of another version of this program aren't shown." }
         }
+        @if records.lost > 0 {
+            p.warning {
+                "The records of " (records.lost) " runs were taken out or changed by somebody else than the \
+                 operator."
+            }
+        }
     }
 }
 
-fn one_run(records: &[Record], now: Timestamp) -> Markup {
+fn one_run(
+    (frame, resource, now): (&Frame<'_>, &Resource, Timestamp),
+    records: &[Record],
+    is_unsealed: bool,
+) -> Markup {
     let first = &records[0];
     let mut sorted: Vec<&Record> = records.iter().collect();
     sorted.sort_by_key(|record| !record.takes_away());
@@ -94,8 +108,35 @@ fn one_run(records: &[Record], now: Timestamp) -> Markup {
             h2 id={ "run-" (first.run) } {
                 (when(Some(&Time(first.time)), now)) ": " (first.trigger.describe())
             }
-            p { "Run " code { (first.run) } ", " (exact(first.time)) }
+            p {
+                "Run " code { (first.run) } ", " (exact(first.time))
+                @if let Some(by) = &first.by { ", asked for by " (foreign(by)) }
+                @if !is_unsealed { (link_to_undo(frame, resource, first)) }
+            }
+            @if is_unsealed {
+                p.warning {
+                    "Not sealed: somebody else than the operator wrote this, or changed it since. It can't be \
+                     undone."
+                }
+            }
             ul.records { @for record in sorted { (one_record(record)) } }
+        }
+    }
+}
+
+/// Leads to what would take the run back.
+fn link_to_undo(frame: &Frame<'_>, resource: &Resource, record: &Record) -> Markup {
+    // Somebody else may have written what is no ID.
+    let is_id = record
+        .run
+        .as_str()
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric());
+    html! {
+        @if is_id {
+            " – "
+            a href={ (address(frame.base, resource)) "/undo?run=" (record.run) }
+                aria-label={ "Undo run " (record.run) } { "Undo…" }
         }
     }
 }
@@ -195,6 +236,7 @@ fn result(record: &Record) -> Option<String> {
 /// A run in numbers.
 struct Numbers<'a> {
     first: &'a Record,
+    is_unsealed: bool,
     /// Members who got access, or an invitation.
     given: i64,
     /// Members who lost it.
@@ -206,9 +248,10 @@ struct Numbers<'a> {
 }
 
 impl<'a> Numbers<'a> {
-    fn of(run: &'a [Record]) -> Self {
+    fn of(run: &'a [Record], unsealed: &HashSet<RunId>) -> Self {
         let mut numbers = Self {
             first: &run[0],
+            is_unsealed: unsealed.contains(&run[0].run),
             given: 0,
             taken: 0,
             roles: 0,
@@ -271,9 +314,10 @@ impl<'a> Numbers<'a> {
 pub fn timeline(frame: &Frame<'_>, resource: &Resource, records: Parsed, now: Timestamp) -> Markup {
     let here = format!("{}/history", address(frame.base, resource));
     let unreadable = unreadable(&records);
+    let unsealed = records.unsealed;
     let sorted = Selection::default().of(records.records);
     let runs = sorted.chunk_by(|a, b| a.run == b.run).take(RUNS);
-    let runs: Vec<Numbers<'_>> = runs.map(Numbers::of).collect();
+    let runs: Vec<Numbers<'_>> = runs.map(|run| Numbers::of(run, &unsealed)).collect();
     let members = resource.members();
     html! {
         (unreadable)
@@ -288,6 +332,7 @@ pub fn timeline(frame: &Frame<'_>, resource: &Resource, records: Parsed, now: Ti
                             (when(Some(&Time(run.first.time)), now))
                         }
                         " – " (run.first.trigger.describe()) ": " (run.words())
+                        @if run.is_unsealed { " (not sealed)" } @else { (link_to_undo(frame, resource, run.first)) }
                     }
                 }
             }

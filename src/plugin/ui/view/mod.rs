@@ -11,6 +11,7 @@ mod forms;
 mod history;
 mod list;
 mod plan;
+mod undo;
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -20,6 +21,7 @@ pub use forms::{ask, ask_to_approve};
 pub use history::{Search, history};
 pub use list::list;
 pub use plan::plan;
+pub use undo::{ask_to_undo, undo, undone};
 
 use crate::plugin::resource::{Resource, State};
 use crate::plugin::time::{ago, exact};

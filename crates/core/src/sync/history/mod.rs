@@ -305,6 +305,7 @@ fn new_record(
         number: current.base.saturating_add(number),
         trigger: run.trigger,
         undoes: run.undoes.clone(),
+        by: run.approved_by.clone().filter(|_| run.undoes.is_some()),
         directory_sync: run.directory_sync.clone(),
         action: change.kind(),
         reason: change.reason,

@@ -94,6 +94,10 @@ pub struct Record {
     /// The run that is taken back, of an undo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<RunId>,
+    /// Who had it taken back, of an undo, where that is known: as they said themselves, and the program that
+    /// they used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Box<str>>,
     /// The resource as `namespace/name`, where one file has the records of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory_sync: Option<Box<str>>,
@@ -272,8 +276,8 @@ pub struct RecordedApproval {
     /// The id of the hold; `None` where an earlier run used it and it isn't known any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Digest>,
-    /// Who gave it, where that is known: in a cluster the program that set the annotation, on a command line
-    /// the login name.
+    /// Who gave it, where that is known: in a cluster as they said themselves, and the program that set the
+    /// annotation; on a command line the login name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Box<str>>,
 }

@@ -1,8 +1,9 @@
 //! Records for a terminal of 80 columns.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use super::{Outcome, Record};
+use super::{Outcome, Record, RunId};
 use crate::sync::plan::Kind;
 use crate::text::sanitize;
 
@@ -14,8 +15,8 @@ pub(in crate::sync) const INDENT: usize = 16;
 const SHOWN: usize = 20;
 
 /// The records under a line for each run, in the order given. What takes something away comes first in
-/// a run. `cut` shortens lists of people; without it everybody is shown.
-pub fn table(records: &[Record], cut: bool) -> String {
+/// a run. `unsealed` runs say so. `cut` shortens lists of people; without it everybody is shown.
+pub fn table(records: &[Record], unsealed: &HashSet<RunId>, cut: bool) -> String {
     let mut text = String::new();
     for run in records.chunk_by(|a, b| a.run == b.run) {
         let first = &run[0];
@@ -27,15 +28,22 @@ pub fn table(records: &[Record], cut: bool) -> String {
         // Writing into a string can't fail.
         let _ = writeln!(
             text,
-            "{}  run {}  {}{}",
+            "{}  run {}  {}{}{}",
             began.strftime("%Y-%m-%d %H:%M:%SZ"),
-            first.run,
+            sanitize(first.run.as_str()),
             first.trigger.describe(),
             match &first.undoes {
-                Some(run) => format!(" of run {run}"),
+                Some(run) => format!(" of run {}", sanitize(run.as_str())),
                 None => String::new(),
+            },
+            match unsealed.contains(&first.run) {
+                true => "  NOT SEALED",
+                false => "",
             }
         );
+        if let Some(by) = &first.by {
+            wrap(&mut text, "  asked for by ", &sanitize(by));
+        }
         let mut run: Vec<&Record> = run.iter().collect();
         run.sort_by_key(|record| !record.takes_away());
         for record in run {

@@ -65,7 +65,7 @@ fn everything() -> Vec<Record> {
 
 #[test]
 fn every_kind_of_record_is_shown_in_eighty_columns_and_losses_come_first() {
-    let text = table(&everything(), true);
+    let text = table(&everything(), &[].into(), true);
     let expected = "\
 2026-11-29 12:00:00Z  run aaaaaaaaaa  scheduled
   revoked       ann@example.com: nsAccountLock of
@@ -107,7 +107,7 @@ fn what_a_directory_calls_itself_commands_no_terminal() {
     let mut hostile = everything().remove(5);
     hostile.group.as_mut().unwrap().name = "e\u{1b}[2Jng\n\u{202e}".into();
     hostile.removed[0].person.email = Some("\u{7}bob\r\n".into());
-    let text = table(&[hostile], false);
+    let text = table(&[hostile], &[].into(), false);
     assert!(
         !text.contains(['\u{1b}', '\u{7}', '\r', '\u{202e}']),
         "{text:?}"

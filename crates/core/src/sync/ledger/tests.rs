@@ -3,6 +3,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::holds::Holds;
 use super::*;
 use crate::sync::fingerprint::FingerprintSet;
+use crate::sync::history::Record;
 
 const NOON: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
@@ -381,4 +382,95 @@ fn a_ledger_is_bounded_whatever_happened() {
     let bytes = ledger.to_bytes().len();
     assert!(bytes <= BYTES_MAX, "{bytes}");
     assert!(bytes > BYTES_MAX * 3 / 4, "{bytes}: the test fills it");
+}
+
+/// A record of the run `u`, which takes back the run `r`, or of another one.
+fn record(run: &str, number: u32, action: &str, more: serde_json::Value) -> Record {
+    let mut record = serde_json::json!({
+        "time": "2026-11-29T12:00:00Z", "run": run, "number": number, "trigger": "Command",
+        "action": action, "reason": "GoneFromDirectory", "result": "Done",
+    });
+    let all = record.as_object_mut().unwrap();
+    all.extend(more.as_object().unwrap().clone());
+    if run == "u" {
+        all.insert("undoes".into(), "r".into());
+        all.insert("time".into(), "2026-11-29T13:00:00Z".into());
+    }
+    serde_json::from_value(record).unwrap()
+}
+
+fn of_person(id: &str, kind: &str) -> serde_json::Value {
+    let evidence = serde_json::json!({"kind": kind, "detail": ""});
+    serde_json::json!({"person": {"externalId": id}, "evidence": evidence})
+}
+
+/// Ann and Bob lost access, as disabled and as absent, and Cid his group; all of it was taken back.
+fn taken_back() -> Vec<Record> {
+    let team = serde_json::json!({"name": "team", "externalId": "team"});
+    let with = |field: &str| serde_json::json!({"group": team, field: [{"externalId": "cid"}]});
+    vec![
+        record("r", 0, "Revoke", of_person("ann", "Disabled")),
+        record("r", 1, "Revoke", of_person("bob", "Absent")),
+        record("r", 2, "UpdateGroup", with("removed")),
+        record("u", 0, "Restore", of_person("ann", "Undone")),
+        record("u", 1, "Restore", of_person("bob", "Undone")),
+        record("u", 2, "UpdateGroup", with("added")),
+    ]
+}
+
+#[test]
+fn where_the_record_is_lost_what_was_taken_back_is_held_by_the_history_and_longer_than_a_day() {
+    let lost = || Ledger::begin_careful(NOON);
+    let mut ledger = lost();
+    ledger.recall_undone(&taken_back(), true, 3);
+    assert_eq!(ledger.undone_count(), 3);
+    let later = ledger.at(NOON + hours(30));
+    assert!(!later.is_careful());
+    let undone = later.undone();
+    let (ann, bob, cid, team) = (id("ann"), id("bob"), id("cid"), id("team"));
+    let disabled = crate::directory::AccountEvidence {
+        entry: "".into(),
+        changed: None,
+        attribute: "".into(),
+        value: "".into(),
+    };
+    let disabled = Evidence::Disabled(disabled.into());
+    let (is_disabled, is_absent) = (Some(&disabled), Some(&Evidence::Absent));
+    assert!(undone.has(Repeat::Access(&ann), is_disabled));
+    assert!(undone.has(Repeat::Access(&bob), is_absent));
+    assert!(
+        !undone.has(Repeat::Access(&bob), is_disabled),
+        "dismissed since"
+    );
+    assert!(undone.has(Repeat::Leave(&team, &cid), None));
+    assert!(!undone.has(Repeat::Access(&cid), is_absent));
+
+    // Somebody approved that Bob goes, or it was undone in its turn.
+    let mut records = taken_back();
+    let mut again = record("x", 0, "Revoke", of_person("bob", "Absent"));
+    again.time = "2026-11-29T14:00:00Z".parse().unwrap();
+    records.push(again);
+    let mut ledger = lost();
+    ledger.recall_undone(&records, true, 2);
+    assert!(!ledger.undone().has(Repeat::Access(&bob), is_absent));
+    assert!(ledger.undone().has(Repeat::Access(&ann), is_absent));
+
+    // The history is lost, too, or lacks something, or names not everybody: everything is held.
+    let mut bulk = taken_back();
+    bulk[3].more = 7;
+    for (records, is_whole) in [(vec![], true), (taken_back(), false), (bulk, true)] {
+        let mut ledger = lost();
+        ledger.recall_undone(&records, is_whole, 3);
+        assert_eq!(ledger.undone_count(), UNDONE_MAX + 1);
+        assert!(ledger.undone().has(Repeat::Access(&cid), is_absent));
+        assert!(!ledger.undone().has(Repeat::Access(&cid), is_disabled));
+    }
+    // Nothing was: then nothing is.
+    let mut ledger = lost();
+    ledger.recall_undone(&[], false, 0);
+    assert_eq!(ledger.undone_count(), 0);
+    // The record is the one that was written last: it knows.
+    let mut ledger = self::ledger();
+    ledger.recall_undone(&taken_back(), true, 3);
+    assert_eq!(ledger.undone_count(), 0);
 }

@@ -11,7 +11,8 @@ use crate::directory::{Evidence, ExternalId};
 use crate::organization::role::AccessRole;
 use crate::problem::ProblemReason;
 use crate::sync::guard::GuardedPlan;
-use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
+use crate::sync::history::{Outcome, Person, Record, RecordedEvidenceKind, RunId};
+use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Plan};
 
 /// So many are kept one by one. Where there are more, everything counts as taken back, until a run has
 /// nothing to do or somebody approves what it would do.
@@ -142,6 +143,81 @@ impl Repeat<'_> {
         }
     }
 
+    /// As [`of`](Self::of), by the record of the change.
+    fn of_record(record: &Record, each: &mut dyn FnMut(Repeat<'_>)) {
+        let Some(id) = id_of(record) else { return };
+        let id = &id;
+        match record.action {
+            Kind::Revoke | Kind::Remove => each(Repeat::Access(id)),
+            Kind::Invite => each(Repeat::Invite(id)),
+            Kind::Restore => each(Repeat::Restore(id)),
+            Kind::SetRole => {
+                let role = record.role.as_ref().and_then(|role| role.to.known());
+                role.iter()
+                    .for_each(|role| each(Repeat::SetRole(id, *role)));
+            }
+            Kind::Relink => each(Repeat::Relink(id)),
+            Kind::Link | Kind::Reinvite => {}
+            Kind::CreateGroup => each(Repeat::MakeGroup(id)),
+            Kind::DeleteGroup => each(Repeat::DeleteGroup(id)),
+            Kind::RelinkGroup => each(Repeat::RelinkGroup(id)),
+            Kind::RenameGroup => each(Repeat::RenameGroup(id, &record.label())),
+            Kind::UpdateGroup => {
+                for one in record.added.iter().filter_map(id_of_person) {
+                    each(Repeat::Join(id, &one));
+                }
+                for one in record
+                    .removed
+                    .iter()
+                    .filter_map(|one| id_of_person(&one.person))
+                {
+                    each(Repeat::Leave(id, &one));
+                }
+            }
+        }
+    }
+
+    /// As [`opposite`](Self::opposite), by the record of the change.
+    fn opposite_of_record(record: &Record, each: &mut dyn FnMut(Repeat<'_>)) {
+        let Some(id) = id_of(record) else { return };
+        let id = &id;
+        let from = record.from.as_deref();
+        let former = from.and_then(ExternalId::of_member);
+        match record.action {
+            Kind::Revoke => each(Repeat::Restore(id)),
+            Kind::Remove => each(Repeat::Invite(id)),
+            Kind::Invite if from.is_some() => each(Repeat::Invite(id)),
+            Kind::Invite | Kind::Restore => each(Repeat::Access(id)),
+            Kind::SetRole => {
+                let role = record.role.as_ref().and_then(|role| role.from.known());
+                role.iter()
+                    .for_each(|role| each(Repeat::SetRole(id, *role)));
+            }
+            Kind::Relink => former.iter().for_each(|from| each(Repeat::Relink(from))),
+            Kind::Link | Kind::Reinvite => {}
+            Kind::CreateGroup => each(Repeat::DeleteGroup(id)),
+            Kind::DeleteGroup => each(Repeat::MakeGroup(id)),
+            Kind::RelinkGroup => former
+                .iter()
+                .for_each(|from| each(Repeat::RelinkGroup(from))),
+            Kind::RenameGroup => from
+                .iter()
+                .for_each(|from| each(Repeat::RenameGroup(id, from))),
+            Kind::UpdateGroup => {
+                for one in record.added.iter().filter_map(id_of_person) {
+                    each(Repeat::Leave(id, &one));
+                }
+                for one in record
+                    .removed
+                    .iter()
+                    .filter_map(|one| id_of_person(&one.person))
+                {
+                    each(Repeat::Join(id, &one));
+                }
+            }
+        }
+    }
+
     /// Who loses something by it.
     fn person(self) -> Option<ExternalId> {
         match self {
@@ -149,6 +225,38 @@ impl Repeat<'_> {
             _ => None,
         }
     }
+}
+
+fn id_of_person(person: &Person) -> Option<ExternalId> {
+    ExternalId::of_member(person.external_id.as_deref()?)
+}
+
+fn id_of(record: &Record) -> Option<ExternalId> {
+    match (&record.person, &record.group) {
+        (Some(person), _) => id_of_person(person),
+        (None, Some(group)) => ExternalId::of_member(&group.external_id),
+        (None, None) => None,
+    }
+}
+
+/// Whether somebody lost something in a run because their account was disabled; also where the records don't
+/// say why: then it is held whatever the account is now.
+fn lost_as_disabled(records: &[Record], run: &RunId, person: &ExternalId) -> bool {
+    let is_them = |one: &Person| one.external_id.as_deref() == Some(person.as_str());
+    let of_run = records.iter().filter(|record| record.run == *run);
+    let own = of_run
+        .clone()
+        .filter(|record| record.person.as_ref().is_some_and(is_them));
+    let own = own.map(|record| &record.evidence);
+    let of_groups = of_run.flat_map(|record| &record.removed);
+    let of_groups = of_groups.filter(|one| is_them(&one.person));
+    let of_groups = of_groups.map(|one| &one.evidence);
+    let mut kinds = own
+        .chain(of_groups)
+        .flatten()
+        .map(|evidence| evidence.kind)
+        .peekable();
+    kinds.peek().is_none() || kinds.any(|kind| kind == RecordedEvidenceKind::Disabled)
 }
 
 /// What was taken back, for the guard.
@@ -208,9 +316,13 @@ impl Ledger {
         self.undone().has(Repeat::DeleteGroup(group), None)
     }
 
-    /// How many things are held because somebody took them back.
+    /// How many things are held because somebody took them back; one more than [`UNDONE_MAX`] where it is
+    /// everything.
     pub fn undone_count(&self) -> usize {
-        self.undone.len()
+        match self.everything_undone {
+            true => UNDONE_MAX + 1,
+            false => self.undone.len(),
+        }
     }
 
     /// Notes what an undo takes back: it isn't done again by itself. What the undo does itself may be done
@@ -245,6 +357,53 @@ impl Ledger {
             self.undone.clear();
             self.everything_undone = true;
         }
+    }
+
+    /// Whether something may have been taken back that isn't noted here.
+    pub fn may_lack_undone(&self) -> bool {
+        self.new || self.is_careful()
+    }
+
+    /// Holds again what the records say that people took back, where this ledger isn't the one that was
+    /// written last: it may have been noted in that one. `known` is how much was, as far as something else
+    /// says so; `is_whole`: no record is missing.
+    pub fn recall_undone(&mut self, records: &[Record], is_whole: bool, known: usize) {
+        if !self.may_lack_undone() {
+            return;
+        }
+        let mut sorted: Vec<&Record> = records.iter().collect();
+        sorted.sort_by_key(|record| (record.time, record.number));
+        let mut recalled: HashMap<Key, bool> = HashMap::new();
+        let mut without_names = false;
+        for record in sorted.into_iter().filter(|one| one.result == Outcome::Done) {
+            Repeat::of_record(record, &mut |repeat| {
+                recalled.remove(&repeat.key());
+            });
+            let Some(run) = &record.undoes else { continue };
+            without_names |= record.more > 0;
+            Repeat::opposite_of_record(record, &mut |repeat| {
+                let person = repeat.person();
+                let disabled = person.is_some_and(|person| lost_as_disabled(records, run, &person));
+                recalled.insert(repeat.key(), disabled);
+            });
+        }
+        let own: HashMap<Key, bool> = self
+            .undone
+            .iter()
+            .map(|one| (one.what, one.disabled))
+            .collect();
+        recalled.extend(own);
+        let mut all: Vec<Undone> = recalled
+            .into_iter()
+            .map(|(what, disabled)| Undone { what, disabled })
+            .collect();
+        all.sort_unstable_by_key(|one| one.what);
+        let too_few = known > 0 && (all.is_empty() || !is_whole);
+        if too_few || without_names || all.len() > UNDONE_MAX {
+            all.clear();
+            self.everything_undone = true;
+        }
+        self.undone = all;
     }
 
     /// Forgets what the directory doesn't ask for any more, and what an approval lets go ahead.

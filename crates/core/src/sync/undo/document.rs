@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -9,6 +10,7 @@ use uuid::Uuid;
 use super::Left;
 use crate::directory::{Email, ExternalId};
 use crate::sync::guard::{Digest, GuardedPlan};
+use crate::sync::hash::truncated;
 use crate::sync::history::{INDENT, RunId, wrap, wrap_at};
 use crate::sync::ledger::UNDONE_MAX;
 use crate::sync::plan::{Change, GroupAction, Kind, MemberAction, Plan};
@@ -122,6 +124,13 @@ impl UndoDocument {
         }
     }
 
+    /// Identifies all that it shows, by which a person confirms it: 32 hexadecimal digits. Whoever can put
+    /// another text in its place on the way gets that confirmed, and nothing is done.
+    pub fn confirmation(&self) -> Digest {
+        let text = serde_json::to_vec(self).expect("it is made of texts, numbers and lists");
+        Digest(HEXLOWER.encode(&truncated(&text)))
+    }
+
     /// How many people are invited.
     pub fn invited(&self) -> usize {
         let invited = self.changes.iter().filter(|row| row.action == Kind::Invite);
@@ -216,11 +225,7 @@ impl UndoDocument {
             };
             for one in self.left.iter().take(shown) {
                 let (what, why) = (sanitize(&one.what), sanitize(&one.why));
-                wrap(
-                    &mut text,
-                    &start(done(one.action)),
-                    &format!("{what}: {why}"),
-                );
+                wrap(&mut text, &start(one.done()), &format!("{what}: {why}"));
             }
             let left = self.left.len() + self.more_left;
             more(&mut text, left.saturating_sub(shown));
@@ -306,21 +311,23 @@ fn start(verb: &str) -> String {
     format!("  {verb:<width$}", width = INDENT - 2)
 }
 
-/// What a run did, in a word or two.
-fn done(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Invite => "invited",
-        Kind::Link => "linked",
-        Kind::Relink | Kind::RelinkGroup => "re-linked",
-        Kind::Restore => "restored",
-        Kind::Reinvite => "invited again",
-        Kind::Revoke => "revoked",
-        Kind::Remove => "removed",
-        Kind::CreateGroup => "group made",
-        Kind::RenameGroup => "renamed",
-        Kind::UpdateGroup => "group",
-        Kind::DeleteGroup => "group deleted",
-        Kind::SetRole => "role changed",
+impl Left {
+    /// What the run did, in a word or two.
+    pub fn done(&self) -> &'static str {
+        match self.action {
+            Kind::Invite => "invited",
+            Kind::Link => "linked",
+            Kind::Relink | Kind::RelinkGroup => "re-linked",
+            Kind::Restore => "restored",
+            Kind::Reinvite => "invited again",
+            Kind::Revoke => "revoked",
+            Kind::Remove => "removed",
+            Kind::CreateGroup => "group made",
+            Kind::RenameGroup => "renamed",
+            Kind::UpdateGroup => "group",
+            Kind::DeleteGroup => "group deleted",
+            Kind::SetRole => "role changed",
+        }
     }
 }
 

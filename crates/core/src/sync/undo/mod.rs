@@ -18,7 +18,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use document::UndoDocument;
+pub use document::{Row, UndoDocument};
 pub use select::{NoSuchRun, RunChoice, Scope, Selected, select};
 
 use crate::organization::model::Content;
