@@ -349,8 +349,11 @@ impl Reconcile<'_> {
             };
             run.revoke_at_once(state, &suspects.people).await
         };
-        if let (Some(watch), false) = (&state.watch, settled) {
-            watch.put_back(suspects.noticed);
+        if let Some(watch) = &state.watch {
+            match settled {
+                true => watch.confirm(suspects.noticed),
+                false => watch.put_back(suspects.noticed),
+            }
         }
     }
 

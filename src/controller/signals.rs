@@ -36,6 +36,9 @@ use crate::telemetry::Object;
 const DEBOUNCE: Duration = Duration::from_secs(1);
 /// From the end of a run to the next that comes early.
 const PAUSE: Duration = Duration::from_secs(2);
+/// How long after a revocation by the fast lane a run looks at both sides. What a watch compares entries with is
+/// as of the last run: an account that is enabled again by then looks unchanged to it.
+const CONFIRM: Duration = Duration::from_secs(15);
 /// More people who seem to have left at once than this are a matter for a whole run.
 const MOST_SUSPECTS: usize = 20;
 /// The waits between two tries to watch: the first, and the longest.
@@ -222,6 +225,8 @@ struct WatchState {
     noticed: Option<Noticed>,
     /// Who seems to have left, and when that was noticed first.
     suspects: Option<Suspects>,
+    /// What the fast lane has settled, and a run has to confirm.
+    settled: Option<Noticed>,
     stands: Stands,
 }
 
@@ -286,27 +291,36 @@ impl DirectoryWatch {
 
     /// When a run should come early, if it should; `ended` is when the last one did.
     pub fn due(&self, ended: Timestamp, early: &EarlyRuns, now: Timestamp) -> Option<Timestamp> {
-        let noticed = self.shared.state().noticed?;
         let after = |time, wait| Timestamp::saturating_add(time, wait).unwrap_or(Timestamp::MAX);
-        let due = after(noticed.at, DEBOUNCE).max(after(ended, PAUSE));
-        Some(due.max(early.next(now)))
+        let state = self.shared.state();
+        let noticed = state.noticed.map(|noticed| after(noticed.at, DEBOUNCE));
+        let settled = state.settled.map(|settled| after(settled.at, CONFIRM));
+        let due = noticed.into_iter().chain(settled).min()?;
+        Some(due.max(after(ended, PAUSE)).max(early.next(now)))
     }
 
     /// Takes the hints so far: a run that begins now sees what they are about.
     pub fn take(&self) -> Option<Noticed> {
         let mut state = self.shared.state();
         let suspects = state.suspects.take().map(|suspects| suspects.noticed);
+        let settled = state.settled.take();
         state
             .noticed
             .take()
             .into_iter()
             .chain(suspects)
+            .chain(settled)
             .min_by_key(|noticed| noticed.at)
     }
 
     /// Takes those who seem to have left.
     pub fn take_suspects(&self) -> Option<Suspects> {
         self.shared.state().suspects.take()
+    }
+
+    /// Notes what the fast lane has settled: a run confirms it before long.
+    pub fn confirm(&self, settled: Noticed) {
+        self.shared.state().settled.get_or_insert(settled);
     }
 
     /// Puts back what was taken for a run that didn't come to its end.

@@ -149,6 +149,21 @@ async fn somebody_who_certainly_left_is_revoked_without_a_run_and_the_next_one_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_enabled_again_right_after_the_fast_lane_gets_access_back_before_long() {
+    let world = World::with_signals("fast-lane-back").await;
+    let operator = world.operator();
+    let runs = watched(&world, &operator).await;
+    world.slapd.modify(&disable(3)).unwrap();
+    eventually("a revocation", || world.revoked() == 1).await;
+    // As the last run saw it: the watch sees no change.
+    let back = disable(3).replace("left", "staff");
+    world.slapd.modify(&back).unwrap();
+    eventually("a restoration", || world.revoked() == 0).await;
+    assert!(operator.runs("staff") > runs);
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_has_a_new_account_elsewhere_keeps_access_when_the_old_one_is_disabled() {
     let world = World::with_signals("fast-lane-twin").await;
     let operator = world.operator();
