@@ -212,10 +212,12 @@ fn in_sync(roster: &Roster) -> Result<Organization> {
         id,
         external_id: Some(group.id.clone()),
         name: group.name.clone(),
+        collections: Some(Box::default()),
     });
     let content = Content {
         members: members.collect::<Result<_>>()?,
         groups: groups.collect(),
+        collections: None,
         problems: vec![],
     };
     Ok(Organization::Read(Complete::after_last_page(content)))

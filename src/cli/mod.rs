@@ -7,6 +7,7 @@
 //! manifests   what the commands without a cluster work on
 //! session     one resource with both its sides, ready to run
 //! run         a run of it, with progress and Ctrl-C
+//! collections which there are, and which groups have access
 //! history     what earlier runs changed
 //! undo        takes one of them back
 //! healthy     whether such an operator is up
@@ -20,6 +21,7 @@
 mod adopt;
 pub(crate) mod args;
 mod check;
+mod collections;
 pub(crate) mod confirm;
 mod explain;
 mod files;
@@ -117,6 +119,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         }
         Command::Adopt(args) => adopt::adopt(&args).await,
         Command::Check(args) => check::check(&args).await,
+        Command::Collections(args) => collections::collections(&args).await,
         Command::Plan(args) => plan::plan(&args).await,
         Command::Explain(args) => explain::explain(&args).await,
         Command::Sync(args) => sync::sync(&args).await,

@@ -384,6 +384,7 @@ fn change_counts(counts: &ActionCounts) -> ChangeCounts {
         groups_relinked: of(Kind::RelinkGroup),
         groups_renamed: of(Kind::RenameGroup),
         groups_updated: of(Kind::UpdateGroup),
+        access_changed: of(Kind::SetCollections),
         groups_deleted: of(Kind::DeleteGroup),
     }
 }
@@ -506,6 +507,7 @@ pub fn describe_changes(report: &Report) -> Option<String> {
         (Kind::Remove, "removed", "member"),
         (Kind::DeleteGroup, "deleted", "group"),
         (Kind::SetRole, "changed the role of", "member"),
+        (Kind::SetCollections, "changed the access of", "group"),
         (Kind::UpdateGroup, "updated", "group"),
         (Kind::RenameGroup, "renamed", "group"),
         (Kind::Restore, "restored", "member"),

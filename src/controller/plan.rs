@@ -48,7 +48,7 @@ const MARKDOWN_MAX: usize = 100 * 1024;
 /// Members of a group whom the Markdown names on each side.
 const MARKDOWN_MEMBERS: usize = 50;
 /// The part of the plan in the first object.
-pub const FIRST_PART_MAX: usize = 110 * 1024;
+pub const FIRST_PART_MAX: usize = 80 * 1024;
 /// The part of the plan in each further object.
 const PART_MAX: usize = 1000 * 1024;
 /// Objects that one plan takes at most: the first sync of 400,000 people with five groups each.

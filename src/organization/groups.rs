@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::directory::ExternalId;
 use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
+use crate::organization::collection::AccessChange;
 use crate::organization::error::COLLECTIONS_UNKNOWN;
 use crate::organization::read::SIDE_BY_SIDE;
 use crate::organization::wire::{FullGroup, GroupMembers, GroupUpdate};
@@ -100,6 +101,70 @@ impl OrganizationClient {
             }
         }
         Ok(found)
+    }
+
+    /// Changes a group's access to collections; everything else of it stays, and so does what somebody else has
+    /// changed since. Done as well where it was so already.
+    ///
+    /// # Errors
+    /// As for [`Self::relink_group`]; [`OrganizationError::Refused`] also where somebody else has changed one of
+    /// these since the plan was made: nothing is changed then.
+    pub async fn set_collections(
+        &self,
+        group: Uuid,
+        changes: &[AccessChange],
+    ) -> Result<(), OrganizationError> {
+        self.can("change a group's access to collections")?;
+        let path = format!("/public/groups/{group}");
+        let before = self.group(group).await?;
+        let what = || format!("access of group {} to collections", sanitize(&before.name));
+        let refused = |answer: String| {
+            Err(OrganizationError::Refused {
+                what: what(),
+                answer,
+            })
+        };
+        let (Some(raw), Some(has)) = (before.collections.as_deref(), before.access()) else {
+            return refused(COLLECTIONS_UNKNOWN.into());
+        };
+        let now = |id: Uuid| has.iter().find(|one| one.id == id).copied();
+        let left = changes.iter().filter(|one| now(one.id) != one.to);
+        let left: Vec<&AccessChange> = left.collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        if let Some(other) = left.iter().find(|one| now(one.id) != one.from) {
+            return refused(format!(
+                "somebody else has changed its access to collection {} since the plan was made",
+                other.id
+            ));
+        }
+        // What isn't changed goes back as it came: sending fewer would take the rest away.
+        let kept = raw.iter().zip(&has);
+        let kept = kept.filter(|(_, has)| left.iter().all(|one| one.id != has.id));
+        let mut access: Vec<serde_json::Value> = kept.map(|(raw, _)| raw.clone()).collect();
+        let given = left.iter().filter_map(|one| one.to);
+        access.extend(given.map(|one| serde_json::json!(one)));
+        let update = GroupUpdate {
+            name: &before.name,
+            external_id: before.external_id.as_deref(),
+            collections: &access,
+        };
+        let put = self
+            .call(Method::PUT, &path, "PUT /public/groups/{id}")
+            .json(&update)
+            .map_err(|error| self.error(error))?;
+        let after: FullGroup = self.json(&put, GROUP_MAX).await?;
+        let Some(after) = after.access() else {
+            return Ok(());
+        };
+        let is_so =
+            |one: &&AccessChange| after.iter().find(|after| after.id == one.id).copied() == one.to;
+        if !left.iter().all(|one| is_so(one)) || after.len() < access.len() {
+            let seen = format!("it has access to {} collections", after.len());
+            return Err(OrganizationError::NotApplied { what: what(), seen });
+        }
+        Ok(())
     }
 
     async fn group(&self, group: Uuid) -> Result<FullGroup, OrganizationError> {

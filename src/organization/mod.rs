@@ -6,6 +6,7 @@
 
 mod check;
 mod client;
+mod collections;
 mod error;
 mod groups;
 mod import;
@@ -16,9 +17,10 @@ mod settings;
 mod spec;
 mod wire;
 
-pub use directory_sync_core::organization::{model, role};
+pub use directory_sync_core::organization::{collection, model, role};
 
 pub use client::OrganizationClient;
+pub use collections::{CollectionWithGroups, EXTERNAL_ID_MAX as COLLECTION_EXTERNAL_ID_MAX};
 pub use error::OrganizationError;
 pub use import::{GroupRow, ImportReport, ImportRows, MemberRow, NoSeats, RefusedRow, RowKind};
 pub use limit::cloud_rate_limiter;

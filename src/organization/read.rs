@@ -30,6 +30,28 @@ impl OrganizationClient {
     /// # Errors
     /// Any doubt that a list is whole is an error.
     pub async fn read(&self) -> Result<Organization, OrganizationError> {
+        self.read_with(false).await
+    }
+
+    /// The same with all `collections`, where they are asked for: one more request.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub async fn read_with(&self, collections: bool) -> Result<Organization, OrganizationError> {
+        let organization = self.read_lists().await?;
+        let Organization::Read(content) = organization else {
+            return Ok(organization);
+        };
+        if !collections {
+            return Ok(Organization::Read(content));
+        }
+        let all = self.all_collections().await?;
+        let mut content = content.into_inner();
+        content.collections = all.map(|all| all.into_iter().map(|one| one.collection).collect());
+        Ok(Organization::Read(Complete::after_last_page(content)))
+    }
+
+    async fn read_lists(&self) -> Result<Organization, OrganizationError> {
         if self.write_only.load(Ordering::Relaxed) {
             self.still_vaultwarden().await?;
             return Ok(Organization::WriteOnly);
@@ -45,6 +67,7 @@ impl OrganizationClient {
                 Ok(Organization::Read(Complete::after_last_page(Content {
                     members,
                     groups,
+                    collections: None,
                     problems,
                 })))
             }

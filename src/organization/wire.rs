@@ -74,6 +74,18 @@ struct WireGroup {
     external_id: Text<Option<ExternalId>>,
     #[serde(default)]
     name: Text<Box<str>>,
+    #[serde(default)]
+    collections: Option<WireAccess>,
+}
+
+/// To which collections a group gives access, without what this version doesn't know.
+struct WireAccess(Box<[CollectionAccess]>);
+
+impl<'de> Deserialize<'de> for WireAccess {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let access = crate::http::process_limits::bounded_list(deserializer)?;
+        Ok(Self(Vec::into_boxed_slice(access)))
+    }
 }
 
 impl<'de> Deserialize<'de> for Listed<Member> {
@@ -100,6 +112,7 @@ impl<'de> Deserialize<'de> for Listed<Group> {
             id: group.id,
             external_id: group.external_id.0,
             name: group.name.0,
+            collections: group.collections.map(|access| access.0),
         }))
     }
 }

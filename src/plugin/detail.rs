@@ -241,6 +241,7 @@ pub fn counted(changes: &ChangeCounts) -> String {
         (changes.groups_relinked, "groups re-linked"),
         (changes.groups_renamed, "groups renamed"),
         (changes.groups_updated, "groups updated"),
+        (changes.access_changed, "groups given other access"),
         (changes.groups_deleted, "groups deleted"),
     ];
     let made = counts.into_iter().filter(|(count, _)| *count > 0);

@@ -289,7 +289,10 @@ impl<'a> Run<'a, '_> {
             }
         }
         match before {
-            Organization::Read(_) => self.update_groups(before).await?,
+            Organization::Read(_) => {
+                self.update_groups(before).await?;
+                self.set_collections().await?;
+            }
             Organization::WriteOnly => self.send_groups().await?,
         }
         self.delete_groups(before).await
@@ -336,6 +339,57 @@ impl<'a> Run<'a, '_> {
             }
         }
         Box::pin(self.fill_made_again()).await
+    }
+
+    /// Changes what groups have access to, several at once: what was done before a kill shows in what the next
+    /// run reads. A refusal says nothing of their members.
+    async fn set_collections(&mut self) -> Result<(), OrganizationError> {
+        let client = self.client;
+        let changes = self.of_kind(&[Kind::SetCollections]);
+        self.progress.start(Phase::ChangeGroups, changes.len());
+        let mut to_come =
+            changes
+                .into_iter()
+                .filter_map(|change| match (change.subject.id, change.group()) {
+                    (Some(group), Some(GroupAction::SetCollections(access))) => {
+                        Some((change, group, &access.changes))
+                    }
+                    _ => None,
+                });
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            while under_way.len() < ACCESS_AT_ONCE
+                && let Some((change, group, access)) = to_come.next()
+            {
+                self.note_sent(change);
+                under_way
+                    .push(async move { (change, client.set_collections(group, access).await) });
+            }
+            let Some((change, result)) = under_way.next().await else {
+                return Ok(());
+            };
+            self.progress.add(1);
+            match result {
+                Ok(()) => self.note_done(change),
+                Err(
+                    error @ (OrganizationError::Refused { .. }
+                    | OrganizationError::Gone { .. }
+                    | OrganizationError::NotApplied { .. }),
+                ) => {
+                    let id = change.external_id().clone();
+                    let message = format!(
+                        "{} {} ({}): {error}",
+                        change.kind().name(),
+                        sanitize(change.subject.label()),
+                        sanitize(id.as_str())
+                    );
+                    self.problem(ProblemReason::Refused, message, [id.clone()]);
+                    self.note_refused(change, &error.to_string());
+                    self.applied.refused_access.insert(id);
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Gives groups that an undo has made again what an import can't: access to collections, and members
@@ -859,6 +913,9 @@ fn row(change: &Change) -> MemberRow {
 /// So many members get another external id at once. Each takes two requests, one after the other; a server far
 /// away answers each after a tenth of a second, and the cloud takes 40 a second.
 const RELINKS_AT_ONCE: usize = 8;
+
+/// So many groups get other access to collections at once; the limit of the server sets the speed.
+const ACCESS_AT_ONCE: usize = 8;
 
 /// So many groups are read before the first of them is written. More would leave somebody who
 /// changes a group by hand more time to do it in between; fewer take more imports.

@@ -197,6 +197,7 @@ impl Planned {
                 ..OnboardingCounts::of(&content, prefix, known, now)
             };
         }
+        state.ledger.access_set(guarded, &applied.refused_access);
         self.report.applied = applied.counts;
         self.report.problems.extend(applied.problems);
         self.report.durations.extend(durations);
@@ -324,10 +325,22 @@ pub(super) fn fingerprint(organization: &Organization) -> Option<u64> {
             member.permissions,
         ))
     });
-    let groups = groups
-        .iter()
-        .map(|group| hash(&(group.id, &group.external_id, &group.name)));
-    Some(members.chain(groups).fold(0, u64::wrapping_add))
+    let groups = groups.iter().map(|group| {
+        hash(&(
+            group.id,
+            &group.external_id,
+            &group.name,
+            &group.collections,
+        ))
+    });
+    let collections = content.collections.iter().flatten();
+    let collections = collections.map(|one| hash(&(one.id, &one.external_id)));
+    Some(
+        members
+            .chain(groups)
+            .chain(collections)
+            .fold(0, u64::wrapping_add),
+    )
 }
 
 fn hash(value: &impl Hash) -> u64 {

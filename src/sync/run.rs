@@ -24,7 +24,7 @@ use crate::sync::guard::{Approval, Digest, GuardedPlan, guard};
 use crate::sync::history::History;
 use crate::sync::ledger::Ledger;
 use crate::sync::memberships::MembershipCache;
-use crate::sync::plan::{self, Counts, Kind};
+use crate::sync::plan::{self, Counts, Kind, Revocations as _};
 use crate::sync::planned::{Planned, fingerprint};
 use crate::sync::policy::Policy;
 use crate::sync::progress::{Phase, Progress};
@@ -369,7 +369,10 @@ impl Planning<'_> {
         }
         .instrument(info_span!("read_directory"));
         let organization = async {
-            let read = self.client.read().await;
+            // They are needed where rules name them, or gave access that is to be taken back.
+            let rules = !self.policy.access.collections.is_empty();
+            let collections = rules || state.ledger.given_access() > 0;
+            let read = self.client.read_with(collections).await;
             read.map_err(|error| RunError::organization(Phase::Read, error))
         }
         .instrument(info_span!("read_organization"));

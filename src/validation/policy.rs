@@ -6,14 +6,15 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::effect::without_effect;
-use crate::api::spec::{self, DeparturePolicy, DirectorySyncSpec, GivenRole};
+use crate::api::spec::{self, DeparturePolicy, DirectorySyncSpec, GivenAccess, GivenRole};
 use crate::checks::Checks;
 use crate::directory::Email;
 use crate::problem::{Problem, ProblemReason};
+use directory_sync_core::organization::collection::CollectionRight;
 use directory_sync_core::organization::role::{AccessRole, Permissions};
 use directory_sync_core::sync::policy::{
-    Access, Glob, GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Reinvite,
-    Restore, RoleRule, UserFilter,
+    Access, CollectionName, CollectionRule, Glob, GroupFilter, Limit, Offboarding,
+    OffboardingAction, Onboarding, Policy, Reinvite, Restore, RoleRule, UserFilter,
 };
 
 const LOSSES: Limit = Limit::Percent(10.0);
@@ -161,10 +162,66 @@ fn access(checks: &mut Checks, spec: Option<&spec::AccessRules>) -> Access {
             },
         }
     });
+    let roles: Vec<RoleRule> = roles.collect();
+    let collections = collections(checks, spec);
     Access {
-        roles: roles.collect(),
+        collections,
+        roles,
         limit: limit.and_then(Result::ok).unwrap_or(Access::LIMIT),
     }
+}
+
+fn collections(checks: &mut Checks, spec: &spec::AccessRules) -> Vec<CollectionRule> {
+    let rules = spec.collections.iter().flatten().enumerate();
+    let rules = rules.map(|(at, rule)| {
+        let field = format!("spec.access.collections[{at}]");
+        if rule.group.is_empty() {
+            checks.refuse(
+                format!("{field}.group"),
+                "name a group of the directory, or write a pattern: eng-*",
+            );
+        }
+        let named = rule.collections.iter().enumerate();
+        let named = named.filter_map(|(at, one)| {
+            let field = format!("{field}.collections[{at}]");
+            let right = match one.access {
+                GivenAccess::ViewExceptPasswords => CollectionRight::ViewExceptPasswords,
+                GivenAccess::View => CollectionRight::View,
+                GivenAccess::EditExceptPasswords => CollectionRight::EditExceptPasswords,
+                GivenAccess::Edit => CollectionRight::Edit,
+                GivenAccess::Manage => CollectionRight::Manage,
+            };
+            let name = match (&one.id, &one.external_id) {
+                (Some(id), None) => match id.parse() {
+                    Ok(id) => CollectionName::Id(id),
+                    Err(_) => {
+                        checks.refuse(
+                            format!("{field}.id"),
+                            "write the collection's ID as directory-sync collections lists it: \
+                             9c1f5f0e-3a3c-4a55-8f52-0f1f4a6c7e10",
+                        );
+                        return None;
+                    }
+                },
+                (None, Some(name)) => CollectionName::ExternalId(name.as_str().into()),
+                _ => {
+                    checks.refuse(
+                        field,
+                        "name the collection by exactly one of id and externalId (directory-sync \
+                         collections lists them)",
+                    );
+                    return None;
+                }
+            };
+            Some((name, right))
+        });
+        CollectionRule {
+            collections: named.collect(),
+            group: Glob::new(&rule.group),
+            exclusive: rule.exclusive.unwrap_or_default(),
+        }
+    });
+    rules.collect()
 }
 
 /// How long after their revocation members are removed.

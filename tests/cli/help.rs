@@ -11,7 +11,17 @@ const OPERATOR: usize = 90;
 async fn help_says_what_it_said_before_or_somebody_meant_to_change_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/help");
     for command in [
-        "", "plan", "explain", "sync", "history", "undo", "check", "adopt", "operator", "healthy",
+        "",
+        "plan",
+        "explain",
+        "sync",
+        "history",
+        "undo",
+        "check",
+        "collections",
+        "adopt",
+        "operator",
+        "healthy",
         "crds",
     ] {
         let ran = run(&folder, &format!("{command} --help"), &[])

@@ -8,6 +8,7 @@ mod lab;
 mod adopt;
 mod adopting;
 mod check;
+mod collections;
 mod explain;
 mod help;
 mod history;

@@ -254,6 +254,14 @@ refused! {
         at "spec.access.roles[0].permissions", "give at least one permission";
     Both a_negative_number_of_new_admins: "access: {limit: -1}",
         at "spec.access.limit", "should be greater than or equal to 0";
+    Both a_collection_by_nothing: "access: {collections: [{group: a, collections: [{access: View}]}]}",
+        at "spec.access.collections[0].collections[0]", "name the collection by exactly one of id and externalId";
+    Both a_collection_by_two_names: "access: {collections: [{group: a, collections: [{id: 9c1f5f0e-3a3c-4a55-8f52-0f1f4a6c7e10, externalId: infra, access: View}]}]}",
+        at "spec.access.collections[0].collections[0]", "name the collection by exactly one of id and externalId";
+    Both a_collection_by_its_name: "access: {collections: [{group: a, collections: [{id: Infrastructure, access: View}]}]}",
+        at "spec.access.collections[0].collections[0].id", "write the collection's ID as directory-sync collections lists it";
+    Both access_that_does_not_exist: "access: {collections: [{group: a, collections: [{externalId: infra, access: Read}]}]}",
+        at "spec.access.collections[0].collections[0].access", "supported values";
     ServerAlone a_role_of_no_group: "access: {roles: [{group: '', role: Admin}]}",
         at "spec.access.roles[0].group", "should be at least 1 chars long";
     ServerAlone an_empty_pattern: "users: {exclude: ['']}",

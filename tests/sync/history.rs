@@ -259,7 +259,7 @@ pub fn told(record: &Record) -> Vec<String> {
             events.push(format!("group has id {}", id.unwrap()));
         }
         Kind::RenameGroup => events.push(format!("group {from} is {name}")),
-        Kind::UpdateGroup => {}
+        Kind::UpdateGroup | Kind::SetCollections => {}
         Kind::DeleteGroup => {
             let mut members: Vec<&str> = record
                 .removed

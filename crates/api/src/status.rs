@@ -327,6 +327,10 @@ pub struct ChangeCounts {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub groups_updated: i64,
+    /// Groups whose access to collections changed.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub access_changed: i64,
     /// Groups that were deleted.
     #[serde(default)]
     #[schemars(range(min = 0))]

@@ -7,6 +7,9 @@ use uuid::Uuid;
 use crate::id;
 use directory_sync_core::complete::Complete;
 use directory_sync_core::directory::{Email, ExternalId};
+use directory_sync_core::organization::collection::{
+    Collection, CollectionAccess, CollectionRight,
+};
 use directory_sync_core::organization::model::{
     Content, Group, Member, MemberRole, MemberStatus, Organization, Seats,
 };
@@ -138,6 +141,62 @@ impl ModelOrganization {
         member.permissions = role.permissions();
     }
 
+    /// Adds a collection, by its external id.
+    pub fn collection(mut self, external_id: &str) -> Self {
+        let id = self.next_id();
+        let collections = self.content.collections.get_or_insert_default();
+        collections.push(Collection {
+            id,
+            external_id: Some(external_id.into()),
+        });
+        self
+    }
+
+    /// The id of the collection with this external id.
+    pub fn collection_id(&self, external_id: &str) -> Uuid {
+        let mut collections = self.content.collections.iter().flatten();
+        let found = collections.find(|one| one.external_id.as_deref() == Some(external_id));
+        found.expect("a collection").id
+    }
+
+    /// Somebody gives a group access to a collection by hand, or takes it away.
+    pub fn set_right(&mut self, group: &str, collection: &str, right: Option<CollectionRight>) {
+        let mut groups = self.content.groups.iter();
+        let group = groups.find(|one| &*one.name == group).expect("a group").id;
+        let collection = self.collection_id(collection);
+        self.set_access(group, collection, right.map(|right| right.on(collection)));
+    }
+
+    fn set_access(&mut self, group: Uuid, collection: Uuid, to: Option<CollectionAccess>) {
+        let group = self.group_mut(group);
+        let mut access = group.collections.take().unwrap_or_default().into_vec();
+        access.retain(|one| one.id != collection);
+        access.extend(to);
+        group.collections = Some(access.into());
+    }
+
+    /// What each group has access to, a line each, sorted.
+    pub fn access(&self) -> Vec<String> {
+        let name = |id: Uuid| {
+            let mut collections = self.content.collections.iter().flatten();
+            let found = collections.find(|one| one.id == id);
+            found
+                .and_then(|one| one.external_id.as_deref())
+                .unwrap_or("?")
+        };
+        let groups = self.content.groups.iter();
+        let mut lines: Vec<String> = groups
+            .flat_map(|group| {
+                let access = group.collections.iter().flatten();
+                access.map(|one| {
+                    format!("{}: {} on {}", group.name, one.right().name(), name(one.id))
+                })
+            })
+            .collect();
+        lines.sort();
+        lines
+    }
+
     /// The role of the member with this email; `None` of an owner.
     pub fn role(&self, email: &str) -> Option<AccessRole> {
         AccessRole::of(self.by_email(email))
@@ -150,6 +209,7 @@ impl ModelOrganization {
             id,
             external_id,
             name: name.into(),
+            collections: Some(Box::default()),
         });
         let members = members
             .iter()
@@ -366,6 +426,7 @@ impl ModelOrganization {
                     id,
                     external_id: Some(external_id.clone()),
                     name: subject.label().into(),
+                    collections: Some(Box::default()),
                 };
                 self.content.groups.push(group);
                 let members = self.known(add).collect();
@@ -375,6 +436,11 @@ impl ModelOrganization {
                 self.group_mut(id()).external_id = Some(external_id.clone());
             }
             GroupAction::Rename { .. } => self.group_mut(id()).name = subject.label().into(),
+            GroupAction::SetCollections(access) => {
+                for change in &access.changes {
+                    self.set_access(id(), change.id, change.to);
+                }
+            }
             GroupAction::Update(update) => {
                 // Who is there now, but for whom the plan names.
                 let removed: Vec<ExternalId> =

@@ -179,6 +179,8 @@ impl Run {
         };
         self.memory.record(&guarded, &failed);
         self.ledger.after(&guarded, &failed);
+        self.ledger
+            .access_set(&guarded, &organization.refused.iter().cloned().collect());
         guarded
     }
 }

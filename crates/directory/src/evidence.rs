@@ -159,6 +159,8 @@ pub enum ScopeRule {
     Groups,
     /// In no group that gives the role by `access.roles`.
     AccessRoles,
+    /// Access that no rule of `access.collections` gives.
+    AccessCollections,
 }
 
 impl fmt::Display for ScopeRule {
@@ -169,6 +171,7 @@ impl fmt::Display for ScopeRule {
             Self::OnlyTheirMembers => "groups.onlyTheirMembers",
             Self::Groups => "groups.include or groups.exclude",
             Self::AccessRoles => "access.roles",
+            Self::AccessCollections => "access.collections",
         })
     }
 }

@@ -56,8 +56,6 @@ pub enum ProblemReason {
     /// A member is active in the directory and revoked by hand in Bitwarden, or it isn't known whether
     /// they are active.
     NotRestored,
-    /// It isn't known which roles `access.roles` gave, or not all of them: they aren't taken back.
-    RolesKept,
     /// An active person has accepted the invitation, and no administrator has confirmed them for longer than
     /// the resource asks for.
     AwaitingConfirmation,
@@ -66,6 +64,11 @@ pub enum ProblemReason {
     /// An active person isn't invited, because their invitation was withdrawn and nothing has changed since. It
     /// is for information.
     InvitationWithdrawn,
+    /// It isn't known which roles and access the rules of `access` gave, or not all of them: they aren't taken
+    /// back.
+    AccessKept,
+    /// A rule of `access.collections` names a collection that isn't there, or that several are called by.
+    UnknownCollection,
     /// There are fewer free seats than people to invite or restore.
     NoSeats,
     /// Bitwarden refused this entry.

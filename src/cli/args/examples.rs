@@ -141,3 +141,18 @@ Exit codes:
 pub const CRDS: &str = "\
 Examples:
   directory-sync crds | kubectl apply --server-side -f -";
+
+pub const COLLECTIONS: &str = "\
+Names of collections are encrypted, so nobody but their users can read them: a
+rule of access.collections names a collection by its id or its external id. An
+id is in the address of the web vault when the collection is open.
+
+Examples:
+  directory-sync collections -f staff.yaml -f secrets/
+  directory-sync collections -f staff.yaml -o json
+  directory-sync collections -f staff.yaml \\
+    --set-external-id 9c1f5f0e-3a3c-4a55-8f52-0f1f4a6c7e10=infra
+
+Exit codes:
+  0  all were listed, and have their external ids
+  1  something failed; the reason is on stderr";

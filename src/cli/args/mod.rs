@@ -1,6 +1,7 @@
 //! The command line as it is typed. What it means is checked by [`super::request`].
 
 mod adopt;
+mod collections;
 mod examples;
 mod healthy;
 mod history;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
 pub use adopt::{AdoptArgs, SecretsForm};
+pub use collections::{CollectionsArgs, CollectionsOutput, ExternalIdArg};
 pub use healthy::HealthyArgs;
 pub use history::{HistoryArgs, HistoryOutput, HistorySelectArgs};
 pub use manifests::ManifestArgs;
@@ -70,6 +72,9 @@ pub enum Command {
     /// Try both sides step by step and say what could be seen and done
     #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
+    /// List collections, what they are called by, and which groups have access
+    #[command(after_help = examples::COLLECTIONS)]
+    Collections(CollectionsArgs),
     /// Take over the settings of Bitwarden's Directory Connector
     #[command(after_help = examples::ADOPT)]
     Adopt(AdoptArgs),

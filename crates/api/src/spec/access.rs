@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+use super::rules;
+
 /// Which roles members have because of the groups that they are in.
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +23,67 @@ pub struct AccessRules {
     /// until it is approved. Default: `3`.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub limit: Option<i64>,
+
+    /// Which access groups have to collections. Of several rules that are about a group and a collection all
+    /// count together. When a rule goes, what a run gave by it goes; access that was given by hand stays.
+    /// Only groups that are synced. Not on Vaultwarden. Default: access is left alone.
+    #[schemars(length(max = 500))]
+    pub collections: Option<Vec<CollectionRule>>,
+}
+
+/// A group has access to collections.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CollectionRule {
+    /// The group by its name in the directory, or a pattern (`*` stands for any text, `?` for any character;
+    /// case doesn't matter). Only groups that are synced count.
+    #[schemars(length(min = 1, max = 100))]
+    pub group: String,
+
+    /// The collections.
+    #[schemars(length(min = 1, max = 50))]
+    pub collections: Vec<CollectionAccessRule>,
+
+    /// Take away all other access that the groups have. The limits hold for it. Default: `false`.
+    pub exclusive: Option<bool>,
+}
+
+/// Access to one collection.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::exactly_one(
+    &["id", "externalId"],
+    "name the collection by exactly one of id and externalId (directory-sync collections lists them)",
+))]
+pub struct CollectionAccessRule {
+    /// The collection's ID: `directory-sync collections` lists them. Exactly one of `id` and `externalId`.
+    #[schemars(length(max = 36))]
+    #[x_kube(validation = rules::guid("write the collection's ID as directory-sync collections lists it: 9c1f5f0e-3a3c-4a55-8f52-0f1f4a6c7e10"))]
+    pub id: Option<String>,
+
+    /// The collection's external ID. Exactly one of `id` and `externalId`.
+    #[schemars(length(min = 1, max = 300))]
+    pub external_id: Option<String>,
+
+    /// What the group's members may do.
+    pub access: GivenAccess,
+}
+
+/// What members of a group may do with a collection, as Bitwarden calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum GivenAccess {
+    /// See what is in it, without passwords.
+    ViewExceptPasswords,
+    /// See what is in it.
+    View,
+    /// Change what is in it, without seeing passwords.
+    EditExceptPasswords,
+    /// Change what is in it.
+    Edit,
+    /// Also say who has access.
+    Manage,
 }
 
 /// Members of a group have a role.

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::complete::Complete;
 use crate::directory::{Email, ExternalId};
+use crate::organization::collection::{Collection, CollectionAccess};
 use crate::organization::role::Permissions;
 use crate::problem::Problem;
 
@@ -34,6 +35,8 @@ pub struct Content {
     pub members: Vec<Member>,
     /// All groups, without their members.
     pub groups: Vec<Group>,
+    /// All collections; `None` where they weren't asked for, or the server doesn't list them.
+    pub collections: Option<Vec<Collection>>,
     /// What in these lists needs manual action.
     pub problems: Vec<Problem>,
 }
@@ -105,6 +108,8 @@ pub struct Group {
     pub external_id: Option<ExternalId>,
     /// The name, which needn't be unique.
     pub name: Box<str>,
+    /// To which collections it gives access; `None` where the server doesn't tell.
+    pub collections: Option<Box<[CollectionAccess]>>,
 }
 
 /// Seats of the subscription.

@@ -202,6 +202,13 @@ fn of_change(change: &Change) -> Option<Fingerprint> {
             let text = format!("{member} {} {}", role.from, role.to);
             return Some(fingerprint("role", id, Some(&text)));
         }
+        Action::Group(GroupAction::SetCollections(access)) => {
+            let group = member().unwrap_or_default();
+            let changes = access.changes.iter();
+            let changes = changes.map(|one| format!("{} {one}", one.id));
+            let text = format!("{group}\n{}", changes.collect::<Vec<_>>().join("\n"));
+            return Some(fingerprint("collections", id, Some(&text)));
+        }
         Action::Group(GroupAction::Delete {
             members, unmanaged, ..
         }) => ("delete-group", Some(losing(members.as_deref(), unmanaged))),

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
 use crate::directory::Email;
 pub use crate::directory::Glob;
+use crate::organization::collection::CollectionRight;
 use crate::organization::role::AccessRole;
 use crate::problem::Problem;
 pub use crate::sync::limits::Limit;
@@ -84,6 +86,8 @@ pub struct Access {
     pub roles: Vec<RoleRule>,
     /// So many people may gain rights within a day without approval.
     pub limit: usize,
+    /// Which access groups have to collections. Of several that are about a group all count.
+    pub collections: Vec<CollectionRule>,
 }
 
 impl Default for Access {
@@ -91,6 +95,7 @@ impl Default for Access {
         Self {
             roles: vec![],
             limit: Self::LIMIT,
+            collections: vec![],
         }
     }
 }
@@ -98,6 +103,26 @@ impl Default for Access {
 impl Access {
     /// `limit` where nothing else is asked for.
     pub const LIMIT: usize = 3;
+}
+
+/// A group has access to collections.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CollectionRule {
+    /// The groups of the directory, by name.
+    pub group: Glob,
+    /// The collections, each with what the group's members may do.
+    pub collections: Vec<(CollectionName, CollectionRight)>,
+    /// The groups have access to nothing else.
+    pub exclusive: bool,
+}
+
+/// What a rule calls a collection by.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CollectionName {
+    /// The id that the server gave it.
+    Id(Uuid),
+    /// The external id.
+    ExternalId(Box<str>),
 }
 
 /// Members of a group have a role.

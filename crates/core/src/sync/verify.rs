@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::directory::ExternalId;
+use crate::organization::collection::{AccessChange, CollectionAccess};
 use crate::organization::model::{Content, Group, Member, MemberStatus};
 use crate::organization::role::AccessRole;
 use crate::problem::{Problem, ProblemReason};
-use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
+use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Plan};
 use crate::sync::report::Applied;
 use crate::text::sanitize;
 
@@ -19,7 +20,11 @@ pub fn verify(plan: &Plan, after: &Content, applied: &mut Applied) {
     let seen = Seen::new(after);
     for (at, change) in plan.changes.iter().enumerate() {
         let id = change.external_id();
-        if applied.refused.contains(id) || seen.shows(change) {
+        let refused = match change.kind() {
+            Kind::SetCollections => &applied.refused_access,
+            _ => &applied.refused,
+        };
+        if refused.contains(id) || seen.shows(change) {
             continue;
         }
         let message = format!(
@@ -32,7 +37,10 @@ pub fn verify(plan: &Plan, after: &Content, applied: &mut Applied) {
         applied.problems.add(problem);
         applied.counts.take_back(change.kind());
         applied.outcomes.not_applied(at);
-        applied.refused.insert(id.clone());
+        match change.kind() {
+            Kind::SetCollections => applied.refused_access.insert(id.clone()),
+            _ => applied.refused.insert(id.clone()),
+        };
     }
 }
 
@@ -40,6 +48,7 @@ struct Seen<'a> {
     members: HashMap<&'a ExternalId, &'a Member>,
     groups: HashMap<&'a ExternalId, &'a Group>,
     group_ids: HashSet<uuid::Uuid>,
+    access: HashMap<uuid::Uuid, &'a [CollectionAccess]>,
 }
 
 impl<'a> Seen<'a> {
@@ -56,6 +65,11 @@ impl<'a> Seen<'a> {
                 .filter_map(|group| Some((group.external_id.as_ref()?, group)))
                 .collect(),
             group_ids: after.groups.iter().map(|group| group.id).collect(),
+            access: after
+                .groups
+                .iter()
+                .filter_map(|group| Some((group.id, group.collections.as_deref()?)))
+                .collect(),
         }
     }
 
@@ -86,6 +100,16 @@ impl<'a> Seen<'a> {
             Action::Group(action) => match action {
                 GroupAction::Create { .. } | GroupAction::Relink { .. } => group.is_some(),
                 GroupAction::Update(_) => true,
+                GroupAction::SetCollections(access) => {
+                    let id = change.subject.id.as_ref();
+                    let now = id.and_then(|id| self.access.get(id));
+                    now.is_none_or(|now| {
+                        let is_so = |one: &AccessChange| {
+                            now.iter().find(|now| now.id == one.id) == one.to.as_ref()
+                        };
+                        access.changes.iter().all(is_so)
+                    })
+                }
                 GroupAction::Rename { .. } => {
                     group.is_none_or(|group| *group.name == *change.subject.label())
                 }

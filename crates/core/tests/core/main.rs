@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod approvals;
+mod collections;
 mod elsewhere;
 mod explain;
 mod fast_lane;

@@ -248,7 +248,7 @@ fn a_lost_record_takes_nothing_and_says_so() {
     assert_eq!(company.roles(), ["ann: Admin"]);
     let told = problems(&run);
     assert!(
-        told.contains(&(ProblemReason::RolesKept, vec![])),
+        told.contains(&(ProblemReason::AccessKept, vec![])),
         "{told:?}"
     );
 }

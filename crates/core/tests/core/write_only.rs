@@ -11,7 +11,7 @@ use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::memberships::{FailedChanges, MembershipCache};
 use directory_sync_core::sync::plan::{GroupAction, draft};
 use directory_sync_core::sync::policy::{
-    Glob, Limit, OffboardingAction, Policy, Restore, RoleRule,
+    CollectionRule, Glob, Limit, OffboardingAction, Policy, Restore, RoleRule,
 };
 use directory_sync_core::sync::resolve::resolve;
 use directory_sync_core_testing::{TestDirectory, directory, id, policy};
@@ -503,6 +503,11 @@ fn what_the_server_cannot_do_is_told_and_left() {
         group: Glob::new("Group"),
         role: AccessRole::Admin,
     });
+    server.policy.access.collections.push(CollectionRule {
+        group: Glob::new("Group"),
+        collections: vec![],
+        exclusive: true,
+    });
     let directory = company()
         .deleted("gone", "gone@example.com")
         .group("g", "Group", &["p1"]);
@@ -510,7 +515,7 @@ fn what_the_server_cannot_do_is_told_and_left() {
     assert_eq!(changes(&run), ["CreateGroup g"]);
     assert_eq!(
         problems(&run),
-        vec![(ProblemReason::Unsupported, vec![]); 5]
+        vec![(ProblemReason::Unsupported, vec![]); 6]
     );
 }
 

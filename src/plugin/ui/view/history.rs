@@ -214,6 +214,7 @@ fn verb(kind: Kind) -> &'static str {
         Kind::UpdateGroup => "Group updated",
         Kind::DeleteGroup => "Group deleted",
         Kind::SetRole => "Role changed",
+        Kind::SetCollections => "Access changed",
     }
 }
 
@@ -278,6 +279,7 @@ impl<'a> Numbers<'a> {
                 | Kind::RelinkGroup
                 | Kind::RenameGroup
                 | Kind::UpdateGroup
+                | Kind::SetCollections
                 | Kind::DeleteGroup => numbers.groups += 1,
             }
         }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::{Explanation, Group, LastChange, NotFound, Person, shown};
+use crate::organization::collection::describe_access;
 use crate::sync::history::{GroupName, Outcome, Person as Member, Record, RecordedEvidence};
 use crate::sync::plan::Kind;
 
@@ -178,6 +179,9 @@ fn of_group(record: &Record) -> String {
             super::find::plural(record.removed.len(), "member")
         ),
         Kind::DeleteGroup => "deleted".to_owned(),
+        Kind::SetCollections => {
+            format!("access to collections: {}", describe_access(&record.access))
+        }
         Kind::RenameGroup => format!("renamed; it was {from}"),
         Kind::RelinkGroup if from.is_empty() => "linked to the directory's ID".to_owned(),
         Kind::RelinkGroup => format!("linked to the directory's ID, in place of {from}"),

@@ -317,6 +317,9 @@ pub struct Group {
     /// Members of the directory's group who weren't read, or can't be identified.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<String>,
+    /// The access to collections that `access.collections` gives it: "View on infra".
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub access: Vec<String>,
     /// What the next run does with it.
     pub next_run: NextRun,
     /// What needs manual action.

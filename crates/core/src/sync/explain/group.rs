@@ -7,7 +7,8 @@ use super::next_run::Subject;
 use super::{
     Context, Group, GroupMember, List, NAMED_MAX, NextRun, OrganizationGroup, Scope, Verdict, shown,
 };
-use crate::directory::ExternalId;
+use crate::directory::{ExternalId, fold};
+use crate::sync::policy::CollectionName;
 use crate::sync::roster::Eligibility;
 
 pub(super) fn explain(found: &FoundGroup, context: &Context<'_>) -> Group {
@@ -69,6 +70,7 @@ pub(super) fn explain(found: &FoundGroup, context: &Context<'_>) -> Group {
             .take(NAMED_MAX)
             .map(|text| shown(text))
             .collect(),
+        access: context.access_of(&found.name),
         next_run,
         problems: context.problems(&ids),
         last_changes: vec![],
@@ -89,6 +91,26 @@ fn absent(external_id: Option<&ExternalId>, context: &Context<'_>) -> Scope {
     Scope {
         verdict: Verdict::Absent,
         why: Some(why.to_owned()),
+    }
+}
+
+impl Context<'_> {
+    /// The access to collections that the rules give a group that is synced.
+    fn access_of(&self, name: &str) -> Vec<String> {
+        let decided = self.decided;
+        let mut groups = decided.roster.groups.iter();
+        if !groups.any(|group| &*group.name == name) {
+            return vec![];
+        }
+        let folded = fold(name);
+        let rules = decided.policy.access.collections.iter();
+        let rules = rules.filter(|rule| rule.group.matches(&folded));
+        let access = rules.flat_map(|rule| &rule.collections);
+        let access = access.map(|(name, right)| match name {
+            CollectionName::Id(id) => format!("{} on {id}", right.name()),
+            CollectionName::ExternalId(name) => format!("{} on {}", right.name(), shown(name)),
+        });
+        access.take(NAMED_MAX).collect()
     }
 }
 

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{Context, List, NAMED_MAX, NextRun, PlannedChange, shown};
 use crate::directory::{Evidence, ExternalId};
+use crate::organization::collection::describe_access;
 use crate::sync::guard::HeldBecause;
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, describe_role};
 
@@ -163,6 +164,17 @@ impl Subject<'_> {
                             )
                         })
                     }
+                    GroupAction::SetCollections(access) => {
+                        access.losing.iter().any(|id| self.has(id)).then(|| {
+                            (
+                                format!(
+                                    "change what group {name}, which they are in, has access to: {}",
+                                    describe_access(&access.changes)
+                                ),
+                                reason.to_owned(),
+                            )
+                        })
+                    }
                     GroupAction::Relink { .. } | GroupAction::Rename { .. } => None,
                 }
             }
@@ -230,6 +242,12 @@ fn of_group(action: &GroupAction, reason: &str) -> (String, String) {
         }
         GroupAction::Relink { from: None } => "link to the directory's ID".to_owned(),
         GroupAction::Rename { from } => format!("rename; it was {}", shown(from)),
+        GroupAction::SetCollections(access) => {
+            format!(
+                "access to collections: {}",
+                describe_access(&access.changes)
+            )
+        }
         GroupAction::Update(update) => format!(
             "add {}, remove {}",
             members(update.add.len()),

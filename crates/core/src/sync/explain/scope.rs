@@ -45,7 +45,9 @@ impl Context<'_> {
             ScopeRule::OnlyTheirMembers => {
                 "in no group that is in scope, as groups.onlyTheirMembers asks for".to_owned()
             }
-            ScopeRule::Groups | ScopeRule::AccessRoles => return None,
+            ScopeRule::Groups | ScopeRule::AccessRoles | ScopeRule::AccessCollections => {
+                return None;
+            }
         })
     }
 

@@ -148,6 +148,11 @@ impl Page {
             "members",
             list(&group.members, group_member, "nobody on either side"),
         );
+        let access = group.access.iter();
+        self.rows(
+            "collections",
+            access.map(|one| format!("{one} (access.collections)")),
+        );
         self.next_run(&group.next_run);
         self.rows("problems", group.problems.iter().map(problem));
         self.rows("last changes", group.last_changes.iter().map(last_change));

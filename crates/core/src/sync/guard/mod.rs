@@ -492,6 +492,9 @@ impl Held {
                 Action::Group(GroupAction::Delete { members, .. }) => {
                     people.extend(members.iter().flatten());
                 }
+                Action::Group(GroupAction::SetCollections(access)) => {
+                    people.extend(&access.losing);
+                }
                 _ => {}
             }
         }
@@ -570,6 +573,7 @@ pub fn guard(
     ledger.notice(&plan);
     ledger.keep_revoked(&plan);
     ledger.keep_given(&plan);
+    ledger.keep_given_access(&plan);
     ledger.part_from_ids(&plan);
     ledger.carry_groups(&plan);
     let takes_away = || plan.changes.iter().filter(|change| change.takes_away());

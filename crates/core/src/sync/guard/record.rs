@@ -29,6 +29,12 @@ impl Ledger {
         self.record_end(&guarded.approved, guarded.held.is_some(), failed);
     }
 
+    /// Notes of which groups the access to collections wasn't changed, of all that a run was to change: what
+    /// was refused it didn't give.
+    pub fn access_set(&mut self, guarded: &GuardedPlan, refused: &HashSet<ExternalId>) {
+        self.end_given_access(&guarded.approved, refused);
+    }
+
     /// Notes what a plan holds that is only looked at, if it holds anything; whether that is news. Of
     /// what it would do nothing is noted: it is to be done by another run.
     pub fn note_hold(&mut self, guarded: &GuardedPlan) -> bool {
@@ -101,6 +107,7 @@ impl Ledger {
         self.notice(&guarded.approved);
         self.keep_revoked(&guarded.approved);
         self.keep_given(&guarded.approved);
+        self.keep_given_access(&guarded.approved);
         // What was approved and isn't to be done any more isn't left for another accident.
         self.finish_approved(guarded.held.is_some());
         self.set_open(open(guarded));

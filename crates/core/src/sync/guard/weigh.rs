@@ -217,6 +217,10 @@ impl Reasons {
                 let gives = self.gained_roles.filter(|_| role.gives());
                 takes.flatten().or(gives)
             }
+            Action::Group(GroupAction::SetCollections(access)) => {
+                let held = self.everything.or(self.absent);
+                held.filter(|_| access.takes_away())
+            }
             Action::Group(GroupAction::Delete { .. }) => self
                 .everything
                 .or(self.access_by_kind(EvidenceKind::Absent))
@@ -957,6 +961,9 @@ impl<'a> Losses<'a> {
             }
             Action::Member(MemberAction::SetRole(_)) if !reasons.sets_aside(change) => {
                 self.of_kind(EvidenceKind::Absent).insert(id);
+            }
+            Action::Group(GroupAction::SetCollections(access)) if !reasons.sets_aside(change) => {
+                self.absent.extend(&access.losing);
             }
             Action::Group(GroupAction::Update(update)) => {
                 let mut leaving = Leaving {

@@ -15,9 +15,10 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
+pub use crate::organization::collection::CollectionAccess;
 pub use record::{
-    CollectionAccess, GroupName, Outcome, Person, Record, RecordedApproval, RecordedEvidence,
-    RecordedEvidenceKind, Removed, RunId, RunTrigger,
+    GroupName, Outcome, Person, Record, RecordedApproval, RecordedEvidence, RecordedEvidenceKind,
+    Removed, RunId, RunTrigger,
 };
 pub use select::Selection;
 pub(in crate::sync) use table::{INDENT, wrap, wrap_at};
@@ -316,6 +317,7 @@ fn new_record(
         role: None,
         nth: None,
         collections: None,
+        access: vec![],
         added: vec![],
         removed: vec![],
         groups: vec![],
@@ -370,6 +372,7 @@ fn new_record(
                     record.from = from.as_ref().map(|id| id.as_str().into());
                 }
                 GroupAction::Rename { from } => record.from = Some(from.clone()),
+                GroupAction::SetCollections(access) => record.access = access.changes.clone(),
                 GroupAction::Update(update) => {
                     record.added = update.add.iter().map(|id| names.person(id)).collect();
                     let leaving = update.remove.iter().map(|leaving| Removed {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::directory::Evidence;
+use crate::organization::collection::{AccessChange, CollectionAccess};
 use crate::sync::guard::Digest;
 use crate::sync::hash::truncated;
 use crate::sync::plan::{Kind, Nth, Reason, RoleRow};
@@ -127,6 +128,9 @@ pub struct Record {
     /// that isn't known, or nothing of it changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collections: Option<Vec<CollectionAccess>>,
+    /// What changed of a group's access to collections.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access: Vec<AccessChange>,
     /// Who came into the group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub added: Vec<Person>,
@@ -154,31 +158,6 @@ pub struct Record {
 
 fn is_zero(number: &u32) -> bool {
     *number == 0
-}
-
-/// What the members of a group may do with one collection, as Bitwarden calls it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct CollectionAccess {
-    /// The collection's id. Its name is encrypted, and nobody but its users can read it.
-    pub id: Uuid,
-    /// They may not change what is in it.
-    pub read_only: bool,
-    /// They may not see passwords.
-    pub hide_passwords: bool,
-    /// They may say who has access.
-    pub manage: bool,
-}
-
-impl Default for CollectionAccess {
-    fn default() -> Self {
-        Self {
-            id: Uuid::nil(),
-            read_only: false,
-            hide_passwords: false,
-            manage: false,
-        }
-    }
 }
 
 /// A member, as far as they are known by name.
@@ -355,6 +334,7 @@ impl Record {
         matches!(self.action, Kind::Revoke | Kind::Remove | Kind::DeleteGroup)
             || !self.removed.is_empty()
             || self.action == Kind::SetRole && self.evidence.is_some()
+            || self.access.iter().any(AccessChange::takes_away)
     }
 
     /// The same in records that name at most `max` people each, for whoever takes only short ones.

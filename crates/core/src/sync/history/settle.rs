@@ -180,6 +180,12 @@ impl<'a> Seen<'a> {
                 }
                 None => Settled::Never,
             },
+            Kind::SetCollections => match by_id.and_then(|group| group.collections.as_ref()) {
+                Some(now) => Settled::made(record.access.iter().all(|change| {
+                    now.iter().find(|one| one.id == change.id) == change.to.as_ref()
+                })),
+                None => Settled::Never,
+            },
             Kind::RenameGroup => match by_id {
                 Some(group) => Settled::made(group.name == name.name),
                 None => Settled::Never,

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::{Outcome, Record, RunId};
+use crate::organization::collection::describe_access;
 use crate::sync::plan::Kind;
 use crate::text::sanitize;
 
@@ -69,6 +70,7 @@ fn verb(kind: Kind) -> &'static str {
         Kind::UpdateGroup => "group",
         Kind::DeleteGroup => "group deleted",
         Kind::SetRole => "role",
+        Kind::SetCollections => "access",
     }
 }
 
@@ -83,6 +85,11 @@ fn show(text: &mut String, record: &Record, cut: bool) {
             "{}, was {}; {}",
             role.describe(),
             sanitize(&role.from.to_string()),
+            record.reason.describe()
+        ),
+        (None, _) if !record.access.is_empty() => format!(
+            "{}; {}",
+            describe_access(&record.access),
             record.reason.describe()
         ),
         (None, Some(evidence)) => sanitize(&evidence.detail),

@@ -13,6 +13,7 @@ mod elsewhere;
 mod facts;
 mod floors;
 mod given;
+mod given_access;
 mod holds;
 mod hourly;
 mod invitations;
@@ -31,6 +32,7 @@ pub(crate) use elsewhere::Tally;
 pub use facts::Fact;
 pub(crate) use floors::Limited;
 pub use given::GIVEN_MAX;
+pub use given_access::GIVEN_ACCESS_MAX;
 pub use holds::{Hold, HoldId, Holds};
 pub use invitations::Invitations;
 pub(crate) use invitations::{Link, SeenInvitations, Waiting, WaitingFor, invitation};
@@ -38,14 +40,15 @@ pub use undone::UNDONE_MAX;
 pub(crate) use undone::{Repeat, UndoneSet};
 
 use crate::directory::{Evidence, ExternalId};
+use crate::organization::collection::CollectionAccess;
 use crate::organization::role::AccessRole;
 use crate::sync::hash::{hash, person_hash, truncated};
 use crate::sync::limits::WINDOW;
-use crate::sync::plan::{NotRead, RuleId};
+use crate::sync::plan::{AccessKey, NotRead, RuleId};
 use crate::sync::stored::{self, Magic};
 
 /// No ledger has more bytes than this. All the following limits add up to it.
-pub const BYTES_MAX: usize = 264 * 1024 + invitations::BYTES_MAX;
+pub const BYTES_MAX: usize = 294 * 1024 + invitations::BYTES_MAX;
 /// So many losses of a day are kept one by one; of more only the number is.
 pub const LOSSES_MAX: usize = 2_000;
 /// So many revoked people are kept, the latest ones. Who isn't is not restored by itself.
@@ -70,7 +73,7 @@ const ACTIVE_HAD: i64 = 30 * 24 * 3600;
 /// member is revoked, in seconds. Later somebody may have revoked them by hand.
 const ANSWER_UNHEARD: i64 = 3600;
 
-const MAGIC: &Magic = b"dsyncldC";
+const MAGIC: &Magic = b"dsyncldE";
 
 /// What was taken away and given by earlier runs for one organization.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +114,8 @@ pub struct Ledger {
     holds: Holds,
     /// The roles that runs gave.
     given: Vec<given::Given>,
+    /// The access to collections that runs gave, sorted.
+    given_access: Vec<AccessKey>,
     /// The resource that it is used for, where several share it. Not kept: its holds are beside it.
     #[serde(skip)]
     resource: [u8; 16],
@@ -358,6 +363,14 @@ impl crate::sync::plan::Revocations for Ledger {
 
     fn invitations(&self) -> &Invitations {
         self.invitations()
+    }
+
+    fn has_given_access(&self, group: Uuid, access: CollectionAccess) -> bool {
+        self.gave_access(group, access)
+    }
+
+    fn given_access(&self) -> usize {
+        self.given_access.len()
     }
 }
 

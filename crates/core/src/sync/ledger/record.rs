@@ -34,6 +34,7 @@ impl Ledger {
         self.expect_fewer(plan);
         self.keep_revoked(plan);
         self.keep_given(plan);
+        self.keep_given_access(plan);
         self.part_from_ids(plan);
         self.carry_groups(plan);
         self.note_undone(plan);
@@ -127,6 +128,11 @@ impl Ledger {
                         }
                     }
                 }
+                Action::Group(GroupAction::SetCollections(access)) if !approved.has(change) => {
+                    let losing = access.losing.iter().map(key);
+                    losses
+                        .extend(losing.map(|person| (What::Role { person }, EvidenceKind::Absent)));
+                }
                 Action::Member(MemberAction::SetRole(role))
                     if role.takes_away() && !approved.has(change) =>
                 {
@@ -177,6 +183,7 @@ impl Ledger {
             }));
         }
         self.note_given(plan, &approved);
+        self.note_given_access(plan);
         let without_access = self.removed_without_access(plan);
         self.add_losses(losses);
         self.mark_outside_base(&without_access);
@@ -756,6 +763,7 @@ impl Change {
                 MemberAction::Revoke { evidence } | MemberAction::Remove { evidence },
             )
             | Action::Group(GroupAction::Delete { evidence, .. }) => Some(evidence),
+            Action::Group(GroupAction::SetCollections(access)) => access.evidence.as_ref(),
             Action::Member(MemberAction::SetRole(role)) => role.evidence.as_ref(),
             _ => None,
         }

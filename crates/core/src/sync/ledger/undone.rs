@@ -5,9 +5,11 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{EvidenceKind, Key, Ledger, key_of};
 use crate::directory::{Evidence, ExternalId};
+use crate::organization::collection::CollectionAccess;
 use crate::organization::role::AccessRole;
 use crate::problem::ProblemReason;
 use crate::sync::guard::GuardedPlan;
@@ -50,14 +52,19 @@ pub(crate) enum Repeat<'a> {
     RelinkGroup(&'a ExternalId),
     /// A group gets this name.
     RenameGroup(&'a ExternalId, &'a str),
+    /// A group gets this access to a collection, or loses it.
+    Collection(&'a ExternalId, Uuid, Option<CollectionAccess>),
     /// A member gets this role.
     SetRole(&'a ExternalId, AccessRole),
 }
 
 impl Repeat<'_> {
     fn key(self) -> Key {
-        let role = match self {
+        let detail = match self {
             Self::SetRole(_, role) => role.to_string(),
+            Self::Collection(_, id, access) => {
+                format!("{id} {}", access.map_or("none", |one| one.right().name()))
+            }
             _ => String::new(),
         };
         let (kind, id, more) = match self {
@@ -71,7 +78,8 @@ impl Repeat<'_> {
             Self::DeleteGroup(id) => ("delete", id, ""),
             Self::RelinkGroup(id) => ("relink group", id, ""),
             Self::RenameGroup(id, name) => ("rename", id, name),
-            Self::SetRole(id, _) => ("role", id, role.as_str()),
+            Self::SetRole(id, _) => ("role", id, detail.as_str()),
+            Self::Collection(id, ..) => ("collection", id, detail.as_str()),
         };
         // Lengths before texts: no two of them read the same.
         let mut text = vec![];
@@ -101,6 +109,11 @@ impl Repeat<'_> {
             }
             Action::Group(GroupAction::Create { .. }) => one(Repeat::MakeGroup(id)),
             Action::Group(GroupAction::Delete { .. }) => one(Repeat::DeleteGroup(id)),
+            Action::Group(GroupAction::SetCollections(access)) => {
+                let parts = access.changes.iter();
+                let parts = parts.map(|one| Repeat::Collection(id, one.id, one.to));
+                parts.map(|one| (one, access.evidence.as_ref())).collect()
+            }
             Action::Group(GroupAction::Relink { .. }) => one(Repeat::RelinkGroup(id)),
             Action::Group(GroupAction::Rename { .. }) => {
                 one(Repeat::RenameGroup(id, change.subject.label()))
@@ -130,6 +143,12 @@ impl Repeat<'_> {
             Action::Member(MemberAction::SetRole(role)) => vec![Repeat::SetRole(id, role.from)],
             Action::Group(GroupAction::Create { .. }) => vec![Repeat::DeleteGroup(id)],
             Action::Group(GroupAction::Delete { .. }) => vec![Repeat::MakeGroup(id)],
+            Action::Group(GroupAction::SetCollections(access)) => {
+                let parts = access.changes.iter();
+                parts
+                    .map(|one| Repeat::Collection(id, one.id, one.from))
+                    .collect()
+            }
             Action::Group(GroupAction::Relink { from }) => {
                 from.iter().map(Repeat::RelinkGroup).collect()
             }
@@ -155,6 +174,11 @@ impl Repeat<'_> {
                 let role = record.role.as_ref().and_then(|role| role.to.known());
                 role.iter()
                     .for_each(|role| each(Repeat::SetRole(id, *role)));
+            }
+            Kind::SetCollections => {
+                for one in &record.access {
+                    each(Repeat::Collection(id, one.id, one.to));
+                }
             }
             Kind::Relink => each(Repeat::Relink(id)),
             Kind::Link | Kind::Reinvite => {}
@@ -192,6 +216,11 @@ impl Repeat<'_> {
                 let role = record.role.as_ref().and_then(|role| role.from.known());
                 role.iter()
                     .for_each(|role| each(Repeat::SetRole(id, *role)));
+            }
+            Kind::SetCollections => {
+                for one in &record.access {
+                    each(Repeat::Collection(id, one.id, one.from));
+                }
             }
             Kind::Relink => former.iter().for_each(|from| each(Repeat::Relink(from))),
             Kind::Link | Kind::Reinvite => {}

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::directory::{Email, Evidence, ExternalId};
+use crate::organization::collection::AccessChange;
 use crate::organization::role::{AccessRole, NamedRole};
 use crate::sync::plan::{Plan, Reason};
 use crate::text::sanitize;
@@ -203,6 +204,26 @@ pub enum GroupAction {
         /// All other members in it.
         unmanaged: Vec<Uuid>,
     },
+    /// A group gets or loses access to collections.
+    SetCollections(CollectionsChange),
+}
+
+/// What changes of a group's access to collections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectionsChange {
+    /// By collection, in the order of their ids.
+    pub changes: Vec<AccessChange>,
+    /// Who is in the group and loses something.
+    pub losing: Vec<ExternalId>,
+    /// What says that something is lost; `None` where nothing is.
+    pub evidence: Option<Evidence>,
+}
+
+impl CollectionsChange {
+    /// Whether something is lost.
+    pub fn takes_away(&self) -> bool {
+        self.changes.iter().any(AccessChange::takes_away)
+    }
 }
 
 /// Who comes into, leaves and stays in a group.
@@ -247,11 +268,12 @@ pub enum Kind {
     DeleteGroup,
     SetRole,
     Reinvite,
+    SetCollections,
 }
 
 impl Kind {
     /// All kinds of change.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Invite,
         Self::Link,
         Self::Relink,
@@ -265,6 +287,7 @@ impl Kind {
         Self::DeleteGroup,
         Self::SetRole,
         Self::Reinvite,
+        Self::SetCollections,
     ];
 
     /// The name: `CreateGroup`.
@@ -283,6 +306,7 @@ impl Kind {
             Self::DeleteGroup => "DeleteGroup",
             Self::SetRole => "SetRole",
             Self::Reinvite => "Reinvite",
+            Self::SetCollections => "SetCollections",
         }
     }
 }
@@ -343,6 +367,7 @@ impl Change {
                 GroupAction::Rename { .. } => Kind::RenameGroup,
                 GroupAction::Update(_) => Kind::UpdateGroup,
                 GroupAction::Delete { .. } => Kind::DeleteGroup,
+                GroupAction::SetCollections(_) => Kind::SetCollections,
             },
         }
     }
@@ -402,6 +427,7 @@ impl Change {
                 | Action::Group(GroupAction::Delete { .. }) => true,
                 Action::Group(GroupAction::Update(update)) => !update.remove.is_empty(),
                 Action::Member(MemberAction::SetRole(change)) => change.takes_away(),
+                Action::Group(GroupAction::SetCollections(change)) => change.takes_away(),
                 _ => false,
             }
     }
@@ -420,8 +446,9 @@ impl Change {
             Kind::RenameGroup => 7,
             Kind::CreateGroup => 8,
             Kind::UpdateGroup => 9,
-            Kind::DeleteGroup => 10,
             Kind::Reinvite => 11,
+            Kind::SetCollections => 10,
+            Kind::DeleteGroup => 11,
         };
         (rank, self.external_id())
     }

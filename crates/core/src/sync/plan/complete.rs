@@ -12,12 +12,12 @@ use crate::problem::Problem;
 use crate::sync::plan::draft::{Compared, DesiredGroup, Draft, DraftKind};
 use crate::sync::plan::groups::Target;
 use crate::sync::plan::people::Presence;
-use crate::sync::plan::roles;
 use crate::sync::plan::write_only;
 use crate::sync::plan::{
     Action, CachedMembers, Change, GroupAction, GroupCache, GroupState, Kind, Names, Plan, Reason,
     RemovedMember, Subject, Update,
 };
+use crate::sync::plan::{collections, roles};
 use crate::sync::roster::{Eligibility, Person, Roster};
 
 impl Draft<'_> {
@@ -195,7 +195,9 @@ fn compare(
         !compared.people.recognizes_somebody && plan.counts.with_access + plan.counts.invited > 0;
     plan.roles = Some(roles::current(&compared.content.members));
     plan.changes.extend(compared.people.changes);
+    plan.access = Some(collections::current(&compared.content.groups));
     plan.changes.extend(compared.roles);
+    plan.changes.extend(compared.collections);
     plan.changes.extend(groups.changes);
     let mut problems = compared.people.problems;
     problems.extend(groups.problems);

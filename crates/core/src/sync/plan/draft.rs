@@ -16,10 +16,10 @@ use crate::sync::patterns::Unmatched;
 use crate::sync::plan::groups::{self, Target};
 use crate::sync::plan::onboarding::{self, Survey};
 use crate::sync::plan::people::{self, Presence};
-use crate::sync::plan::roles;
 use crate::sync::plan::{
     Change, Counts, CurrentRule, GroupAction, Kind, NotRead, Recognized, Revocations,
 };
+use crate::sync::plan::{collections, roles};
 use crate::sync::policy::{Policy, passes};
 use crate::sync::roster::{Eligibility, Roster};
 
@@ -56,6 +56,8 @@ pub(super) struct Compared<'a> {
     pub roles: Vec<Change>,
     pub invitations: SeenInvitations,
     pub until: Option<Timestamp>,
+    /// Groups whose access to collections changes.
+    pub collections: Vec<Change>,
     pub wanted: Vec<DesiredGroup>,
     /// Where somebody is removed from the organization: they would leave these by that.
     pub protected: ProtectedGroups,
@@ -220,6 +222,15 @@ pub fn draft<'a>(
     let (roles, problems) =
         roles::decide(roster, &content.members, &policy.access, &people, earlier);
     people.problems.extend(problems);
+    let sides = collections::Sides {
+        roster,
+        content,
+        access: &policy.access,
+        targets: &groups.targets,
+        presence: &people.presence,
+    };
+    let (collections, problems) = collections::decide(&sides, earlier);
+    people.problems.extend(problems);
     let unmanaged = unmanaged(content, prefix, &people);
     let wanted = wanted(roster, &people.presence, &groups.targets);
     let protected = match people.removed.is_empty() {
@@ -234,6 +245,7 @@ pub fn draft<'a>(
         roles,
         invitations,
         until,
+        collections,
         wanted,
         protected,
         unmanaged,

@@ -1,6 +1,7 @@
 //! The difference between a roster and an organization, as a value.
 
 mod change;
+mod collections;
 mod complete;
 mod draft;
 mod group_state;
@@ -15,9 +16,10 @@ mod unidentified;
 mod write_only;
 
 pub use change::{
-    Action, Change, GroupAction, Kind, MemberAction, Name, Nth, RemovedMember, RoleChange, RoleRow,
-    Subject, Update, describe_role,
+    Action, Change, CollectionsChange, GroupAction, Kind, MemberAction, Name, Nth, RemovedMember,
+    RoleChange, RoleRow, Subject, Update, describe_role,
 };
+pub(crate) use collections::{AccessKey, access_key};
 pub(crate) use draft::tally;
 pub(crate) use draft::{DesiredGroup, Existing, Unmanaged};
 pub use draft::{Draft, draft};
@@ -64,6 +66,8 @@ pub struct Plan {
     /// The role of each member that has another one than User and is no owner, as read; `None` where that
     /// isn't known.
     pub(crate) roles: Option<HashMap<Uuid, AccessRole>>,
+    /// All access of groups to collections, as read; `None` where that isn't known.
+    pub(crate) access: Option<HashSet<AccessKey>>,
     /// The members of ours who have something to lose: not revoked, and no owners.
     pub(crate) tally: Tally,
     /// Who isn't confirmed yet; `None` where the organization can't be read, and of an undo.
@@ -245,6 +249,10 @@ pub enum Reason {
     NotAcceptedYet,
     /// The invitation wasn't accepted within `onboarding.withdrawAfter`.
     NotAccepted,
+    /// A rule of `access.collections` says so.
+    AccessCollections,
+    /// No rule says so any more; a run had given the access.
+    AccessCollectionsEnded,
 }
 
 impl Reason {

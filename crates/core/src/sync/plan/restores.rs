@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::directory::{Container, ExternalId};
+use crate::organization::collection::CollectionAccess;
 use crate::organization::role::AccessRole;
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::guard::postpone;
@@ -75,6 +76,10 @@ pub trait Revocations {
     fn has_lost_roles(&self) -> bool;
     /// What they know of invitations.
     fn invitations(&self) -> &Invitations;
+    /// Whether an earlier run gave this group the access that it has now.
+    fn has_given_access(&self, group: Uuid, access: CollectionAccess) -> bool;
+    /// How many times a group has access to a collection from an earlier run.
+    fn given_access(&self) -> usize;
 }
 
 /// Why it isn't known whether somebody whose account was disabled is active again.

@@ -245,10 +245,10 @@ fn unmatched(rule: &RoleRule) -> Problem {
 /// What of the roles that runs gave isn't known, or won't be.
 fn not_recorded(earlier: &impl Revocations, gained: usize) -> Option<Problem> {
     if earlier.has_lost_roles() {
-        let message = "access.roles: the record of which roles earlier runs gave is missing or isn't the \
-                       one written last; whoever has left the groups since then keeps the role: look at who \
-                       is Admin or Custom in Bitwarden";
-        return Some(Problem::new(ProblemReason::RolesKept, message, []));
+        let message = "access: the record of which roles and access earlier runs gave is missing or isn't \
+                       the one written last; what no rule gives any more stays: look at who is Admin or \
+                       Custom in Bitwarden, and at the groups' collections";
+        return Some(Problem::new(ProblemReason::AccessKept, message, []));
     }
     let over = (earlier.given_roles() + gained).saturating_sub(GIVEN_MAX);
     (over > 0).then(|| {
@@ -256,6 +256,6 @@ fn not_recorded(earlier: &impl Revocations, gained: usize) -> Option<Problem> {
             "access.roles: of {GIVEN_MAX} members it is kept that a run gave them their role; {over} more \
              get it, and keep it when they leave the group: use smaller groups"
         );
-        Problem::new(ProblemReason::RolesKept, message, [])
+        Problem::new(ProblemReason::AccessKept, message, [])
     })
 }

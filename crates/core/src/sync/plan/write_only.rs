@@ -854,6 +854,12 @@ fn unsupported(policy: &Policy) -> Vec<Problem> {
             ));
         }
     }
+    if !policy.access.collections.is_empty() {
+        report(
+            "this server has no call that changes access to collections, so no group gets or loses any; \
+             leave out access.collections, and give access in its console",
+        );
+    }
     if !policy.onboarding.invite {
         report(
             "this server can't stage members without an invitation, so no one is added; set \

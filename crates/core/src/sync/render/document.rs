@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::Sides;
 use crate::directory::hash::FastMap;
 use crate::directory::{Email, Evidence, ExternalId};
+use crate::organization::collection::AccessChange;
 use crate::problem::Problem;
 use crate::sync::guard::GuardedPlan;
 use crate::sync::plan::{
@@ -33,6 +34,7 @@ pub(super) const ORDER: [Kind; Kind::ALL.len()] = [
     Kind::Reinvite,
     Kind::RelinkGroup,
     Kind::CreateGroup,
+    Kind::SetCollections,
 ];
 
 /// The place of each kind in [`ORDER`].
@@ -161,6 +163,9 @@ pub struct ChangeRow<'a> {
     /// The role that a member gets, and the one before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Box<RoleRow>>,
+    /// What changes of a group's access to collections.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access: Vec<AccessChange>,
     /// Whether no invitation is sent yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub staged: bool,
@@ -328,6 +333,7 @@ impl<'a> ChangeRow<'a> {
             reason: Word::Known(change.reason),
             from: None,
             role: None,
+            access: vec![],
             staged: false,
             nth: None,
             add: None,
@@ -369,6 +375,10 @@ impl<'a> ChangeRow<'a> {
                 self.from = from.as_ref().map(|from| from.as_str().into());
             }
             GroupAction::Rename { from } => self.from = Some((&**from).into()),
+            GroupAction::SetCollections(access) => {
+                self.access = access.changes.clone();
+                self.evidence = access.evidence.as_ref().map(EvidenceRow::new);
+            }
             GroupAction::Update(update) => {
                 self.add = Some(members(&update.add));
                 let leaving = update.remove.iter();

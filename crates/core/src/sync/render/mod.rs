@@ -20,6 +20,7 @@ pub use table::{Order, TableOptions, held_table, table, table_in_parts};
 
 use std::borrow::Cow;
 
+use crate::organization::collection::describe_access;
 use crate::sync::plan::{Kind, OnboardingCounts, Reason, Recognized};
 use crate::text::plain;
 
@@ -48,6 +49,7 @@ pub fn title(kind: Kind) -> &'static str {
         Kind::UpdateGroup => "Update group",
         Kind::DeleteGroup => "Delete group",
         Kind::SetRole => "Change role",
+        Kind::SetCollections => "Change access to collections",
     }
 }
 
@@ -93,6 +95,9 @@ fn details<'r>(row: &'r ChangeRow<'_>) -> Vec<Cow<'r, str>> {
     if let Some(role) = &row.role {
         let was = plain(&role.from.to_string()).into_owned();
         details.push(format!("{}, was {was}", role.describe()).into());
+    }
+    if !row.access.is_empty() {
+        details.push(describe_access(&row.access).into());
     }
     let from = row.from.as_deref().map(plain);
     let (add, remove) = (row.add.as_ref(), row.remove.as_ref());
@@ -235,6 +240,8 @@ impl Reason {
             Self::RevokedLongAgo => "revoked by an earlier run (removeAfter)",
             Self::Undone => "taken back by an undo",
             Self::AccessRole => "by access.roles",
+            Self::AccessCollections => "by access.collections",
+            Self::AccessCollectionsEnded => "no rule of access.collections gives it any more",
             Self::AccessRoleEnded => "left the groups that gave the role",
             Self::NotAcceptedYet => "not accepted yet",
             Self::NotAccepted => "invitation withdrawn",

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::Left;
 use crate::directory::{Email, ExternalId};
+use crate::organization::collection::{AccessChange, describe_access};
 use crate::sync::guard::{Digest, GuardedPlan};
 use crate::sync::hash::truncated;
 use crate::sync::history::{INDENT, RunId, wrap, wrap_at};
@@ -80,6 +81,9 @@ pub struct Row {
     /// The role that a member gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// What changes of a group's access to collections.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access: Vec<AccessChange>,
     /// Who comes into the group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub add: Vec<String>,
@@ -327,6 +331,7 @@ impl Left {
             Kind::UpdateGroup => "group",
             Kind::DeleteGroup => "group deleted",
             Kind::SetRole => "role changed",
+            Kind::SetCollections => "access",
         }
     }
 }
@@ -347,6 +352,7 @@ fn to_do(kind: Kind) -> &'static str {
         Kind::UpdateGroup => "group",
         Kind::DeleteGroup => "delete group",
         Kind::SetRole => "set role",
+        Kind::SetCollections => "set access",
     }
 }
 
@@ -371,6 +377,7 @@ impl Row {
             external_id: change.external_id().as_str().to_owned(),
             from: None,
             role: None,
+            access: vec![],
             add: vec![],
             remove: vec![],
             collections: vec![],
@@ -402,6 +409,7 @@ impl Row {
                 row.remove.extend(unmanaged.iter().map(member));
             }
             (_, Some(GroupAction::Rename { from })) => row.from = Some(from.to_string()),
+            (_, Some(GroupAction::SetCollections(access))) => row.access = access.changes.clone(),
             (_, Some(GroupAction::Relink { from })) => {
                 row.from = from.as_ref().map(|from| from.as_str().to_owned());
             }
@@ -455,6 +463,9 @@ impl Row {
             if !all.is_empty() {
                 details.push(all.join(", "));
             }
+        }
+        if !self.access.is_empty() {
+            details.push(describe_access(&self.access));
         }
         match self.collections.as_slice() {
             [] => {}

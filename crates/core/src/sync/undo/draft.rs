@@ -95,6 +95,9 @@ pub(super) fn draft(selected: &Selected, sides: &Sides<'_>) -> Undo {
     for mail in of(&[Kind::Reinvite]) {
         draft.leave(mail, "was sent a mail, which can't be taken back");
     }
+    of(&[Kind::SetCollections])
+        .into_iter()
+        .for_each(|one| draft.set_collections(one));
     of(&[Kind::RelinkGroup])
         .into_iter()
         .for_each(|one| draft.relink_group(one));

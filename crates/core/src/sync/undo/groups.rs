@@ -7,10 +7,12 @@ use uuid::Uuid;
 use super::draft::Draft;
 use super::present::{by_external_id, find_group};
 use crate::directory::ExternalId;
+use crate::organization::collection::AccessChange;
 use crate::organization::model::Group;
 use crate::sync::history::{CollectionAccess, Person, Record};
 use crate::sync::plan::{
-    Action, GroupAction, Kind, MadeAgain, MemberAction, RemovedMember, Subject, Update,
+    Action, CollectionsChange, GroupAction, Kind, MadeAgain, MemberAction, RemovedMember, Subject,
+    Update,
 };
 
 const GONE: &str = "the group isn't there any more";
@@ -95,6 +97,42 @@ impl<'a> Draft<'a> {
             let from = group.name.clone();
             self.change(subject, Action::Group(GroupAction::Rename { from }));
         }
+    }
+
+    /// A group has the access to collections that it had, where nobody has changed it since.
+    pub(super) fn set_collections(&mut self, record: &Record) {
+        if self.is_of_a_person(record) {
+            return;
+        }
+        let Some(group) = self.group(record) else {
+            return;
+        };
+        let now = group.collections.as_deref().unwrap_or_default();
+        let is_so =
+            |one: &&AccessChange| now.iter().find(|now| now.id == one.id).copied() == one.to;
+        let changes: Vec<AccessChange> = record
+            .access
+            .iter()
+            .filter(is_so)
+            .map(AccessChange::reversed)
+            .collect();
+        if changes.len() < record.access.len() {
+            let why = match changes.is_empty() {
+                true => "has got other access to collections since",
+                false => "has got other access to some of the collections since",
+            };
+            self.leave(record, why);
+        }
+        let Some(subject) = self.group_subject(group).filter(|_| !changes.is_empty()) else {
+            return;
+        };
+        let takes = changes.iter().any(AccessChange::takes_away);
+        let change = CollectionsChange {
+            changes,
+            losing: vec![],
+            evidence: takes.then(|| self.evidence()),
+        };
+        self.change(subject, Action::Group(GroupAction::SetCollections(change)));
     }
 
     /// A group that the run made goes, as long as nobody has used it for anything else.

@@ -190,6 +190,10 @@ fn describe(text: &mut String, change: &Change, plan: &Plan) {
                 .for_each(|one| push(text, &["loses", &one.to_string()]));
         }
         (_, Some(GroupAction::Rename { from })) => push(text, &["from", from]),
+        (_, Some(GroupAction::SetCollections(access))) => {
+            let changes = access.changes.iter();
+            changes.for_each(|one| push(text, &["access", &one.id.to_string(), &one.to_string()]));
+        }
         (_, Some(GroupAction::Relink { from })) => {
             push(
                 text,

@@ -1,0 +1,309 @@
+//! Which groups get or lose access to collections.
+//!
+//! Where a rule of `access.collections` is about a group and a collection, the access is what the rules say.
+//! Of the rest, what a run gave goes, and with `exclusive` everything does. Groups that aren't synced are left
+//! alone.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use uuid::Uuid;
+
+use crate::directory::{Evidence, ExternalId, ScopeRule, fold};
+use crate::organization::collection::{AccessChange, CollectionAccess};
+use crate::organization::model::{Content, Group};
+use crate::problem::{Problem, ProblemReason};
+use crate::sync::hash::hash;
+use crate::sync::ledger::GIVEN_ACCESS_MAX;
+use crate::sync::plan::groups::Target;
+use crate::sync::plan::people::Presence;
+use crate::sync::plan::{
+    Action, Change, CollectionsChange, GroupAction, Reason, Revocations, Subject,
+};
+use crate::sync::policy::{Access, CollectionName, CollectionRule};
+use crate::sync::roster::Roster;
+use crate::text::sanitize;
+
+/// Identifies a group's access to a collection, as it is: another access is another one.
+pub(crate) type AccessKey = [u8; 6];
+
+/// 48 bits of a hash: enough to tell the accesses of one organization apart.
+pub(crate) fn access_key(group: Uuid, access: CollectionAccess) -> AccessKey {
+    let mut text = group.as_bytes().to_vec();
+    text.extend(access.id.as_bytes());
+    text.push(access.right() as u8);
+    let hash = hash(&text).to_be_bytes();
+    [hash[0], hash[1], hash[2], hash[3], hash[4], hash[5]]
+}
+
+/// All access that groups have, as read.
+pub(super) fn current(groups: &[Group]) -> HashSet<AccessKey> {
+    let all = groups.iter().flat_map(|group| {
+        let access = group.collections.iter().flatten();
+        access.map(|access| access_key(group.id, *access))
+    });
+    all.collect()
+}
+
+/// What a plan decides from.
+pub(super) struct Sides<'a> {
+    pub roster: &'a Roster,
+    pub content: &'a Content,
+    pub access: &'a Access,
+    /// Where the roster's groups are.
+    pub targets: &'a [(usize, Target)],
+    /// Who of the roster's people is a member.
+    pub presence: &'a [Presence],
+}
+
+/// A rule with the collections that it names.
+struct Resolved<'a> {
+    rule: &'a CollectionRule,
+    access: Vec<CollectionAccess>,
+    /// It names one that isn't there.
+    incomplete: bool,
+    matched: bool,
+}
+
+/// Collections by what a rule may call them.
+struct Known<'a> {
+    ids: HashSet<Uuid>,
+    by_external_id: HashMap<&'a str, Vec<Uuid>>,
+    external_ids: HashMap<Uuid, &'a str>,
+}
+
+impl<'a> Known<'a> {
+    fn of(content: &'a Content) -> Option<Self> {
+        let collections = content.collections.as_ref()?;
+        let mut by_external_id: HashMap<&str, Vec<Uuid>> = HashMap::new();
+        let mut external_ids = HashMap::new();
+        for collection in collections {
+            if let Some(id) = &collection.external_id {
+                by_external_id.entry(id).or_default().push(collection.id);
+                external_ids.insert(collection.id, &**id);
+            }
+        }
+        Some(Self {
+            ids: collections.iter().map(|collection| collection.id).collect(),
+            by_external_id,
+            external_ids,
+        })
+    }
+
+    /// The collection that a rule names, or what is wrong with the name.
+    fn find(&self, name: &CollectionName) -> Result<Uuid, String> {
+        match name {
+            CollectionName::Id(id) if self.ids.contains(id) => Ok(*id),
+            CollectionName::Id(id) => Err(format!("no collection has the id {id}")),
+            CollectionName::ExternalId(name) => match self.by_external_id.get(&**name) {
+                Some(ids) if ids.len() == 1 => Ok(ids[0]),
+                Some(ids) => Err(format!(
+                    "{} collections have the external id {:?}",
+                    ids.len(),
+                    sanitize(name)
+                )),
+                None => Err(format!(
+                    "no collection has the external id {:?}",
+                    sanitize(name)
+                )),
+            },
+        }
+    }
+}
+
+/// Decides about the access of groups that are synced and are there already.
+pub(super) fn decide(sides: &Sides<'_>, earlier: &impl Revocations) -> (Vec<Change>, Vec<Problem>) {
+    let rules = &sides.access.collections;
+    if rules.is_empty() && earlier.given_access() == 0 {
+        return (vec![], vec![]);
+    }
+    let Some(known) = Known::of(sides.content) else {
+        let message = "access.collections: this server doesn't list its collections, so no group gets or \
+                       loses access; everything else goes on: update the server, or leave the field out";
+        let problem = Problem::new(ProblemReason::Unsupported, message, []);
+        return (vec![], vec![problem]);
+    };
+    let mut problems = vec![];
+    let mut rules: Vec<Resolved<'_>> = rules
+        .iter()
+        .map(|rule| resolve(rule, &known, &mut problems))
+        .collect();
+    for rule in &mut rules {
+        let mut groups = sides.roster.groups.iter();
+        rule.matched = groups.any(|group| rule.rule.group.matches(&fold(&group.name)));
+        if !rule.matched {
+            problems.push(unmatched(rule.rule));
+        }
+    }
+    // By a rule whose group isn't there any more somebody may still be meant to have these.
+    let doubtful = rules.iter().filter(|rule| !rule.matched);
+    let doubtful: HashSet<Uuid> = doubtful
+        .flat_map(|rule| rule.access.iter().map(|access| access.id))
+        .collect();
+    let groups: HashMap<Uuid, &Group> = sides
+        .content
+        .groups
+        .iter()
+        .map(|group| (group.id, group))
+        .collect();
+    let mut changes = vec![];
+    let mut given = 0;
+    for &(at, target) in sides.targets {
+        let Target::Existing(id) = target else {
+            continue;
+        };
+        let Some(group) = groups.get(&id) else {
+            continue;
+        };
+        let wanted = &sides.roster.groups[at];
+        let name = fold(&wanted.name);
+        let own: Vec<&Resolved<'_>> = rules
+            .iter()
+            .filter(|rule| rule.rule.group.matches(&name))
+            .collect();
+        let Some(current) = group.collections.as_deref() else {
+            if !own.is_empty() {
+                problems.push(untold(&wanted.id, &wanted.name));
+            }
+            continue;
+        };
+        let differences = compare(group.id, current, &own, &doubtful, earlier);
+        if differences.is_empty() {
+            continue;
+        }
+        let differences: Vec<AccessChange> = differences
+            .into_iter()
+            .map(|(id, from, to)| AccessChange {
+                id,
+                external_id: known.external_ids.get(&id).map(|name| (*name).into()),
+                from,
+                to,
+            })
+            .collect();
+        given += differences.iter().filter(|one| one.to.is_some()).count();
+        let takes = differences.iter().any(AccessChange::takes_away);
+        let losing = || {
+            let people = wanted.people.iter();
+            let people = people.filter(|&one| sides.presence[one as usize].is_wanted());
+            let mut ids: Vec<ExternalId> = people
+                .map(|one| sides.roster.people[one as usize].id.clone())
+                .collect();
+            ids.sort_unstable();
+            ids
+        };
+        changes.push(Change {
+            subject: Subject::group(wanted.id.clone(), wanted.name.clone(), Some(group.id)),
+            reason: match own.is_empty() {
+                true => Reason::AccessCollectionsEnded,
+                false => Reason::AccessCollections,
+            },
+            action: Action::Group(GroupAction::SetCollections(CollectionsChange {
+                changes: differences,
+                losing: if takes { losing() } else { vec![] },
+                evidence: takes.then_some(Evidence::OutOfScope(ScopeRule::AccessCollections)),
+            })),
+        });
+    }
+    problems.extend(not_recorded(earlier, given));
+    (changes, problems)
+}
+
+fn resolve<'a>(
+    rule: &'a CollectionRule,
+    known: &Known<'_>,
+    problems: &mut Vec<Problem>,
+) -> Resolved<'a> {
+    let mut access: BTreeMap<Uuid, CollectionAccess> = BTreeMap::new();
+    let mut incomplete = false;
+    for (name, right) in &rule.collections {
+        match known.find(name) {
+            Ok(id) => {
+                let given = right.on(id);
+                let all = access.entry(id).or_insert(given);
+                *all = all.or(given);
+            }
+            Err(what) => {
+                incomplete = true;
+                let message = format!(
+                    "access.collections: {what}, which the rule for {:?} names; its groups get no access by \
+                     that, and lose none: directory-sync collections lists them",
+                    sanitize(rule.group.as_str())
+                );
+                problems.push(Problem::new(ProblemReason::UnknownCollection, message, []));
+            }
+        }
+    }
+    Resolved {
+        rule,
+        access: access.into_values().collect(),
+        incomplete,
+        matched: false,
+    }
+}
+
+type Difference = (Uuid, Option<CollectionAccess>, Option<CollectionAccess>);
+
+/// What has to change of a group that has `current`.
+fn compare(
+    group: Uuid,
+    current: &[CollectionAccess],
+    rules: &[&Resolved<'_>],
+    doubtful: &HashSet<Uuid>,
+    earlier: &impl Revocations,
+) -> Vec<Difference> {
+    let mut wanted: BTreeMap<Uuid, CollectionAccess> = BTreeMap::new();
+    for access in rules.iter().flat_map(|rule| &rule.access) {
+        let all = wanted.entry(access.id).or_insert(*access);
+        *all = all.or(*access);
+    }
+    let exclusive = rules.iter().any(|rule| rule.rule.exclusive);
+    let incomplete = rules.iter().any(|rule| rule.incomplete);
+    let mut differences: Vec<Difference> = vec![];
+    for access in current {
+        match wanted.remove(&access.id) {
+            Some(to) if to == *access => {}
+            Some(to) => differences.push((access.id, Some(*access), Some(to))),
+            // A collection that can't be told may be this one.
+            None if incomplete || doubtful.contains(&access.id) => {}
+            None if exclusive || earlier.has_given_access(group, *access) => {
+                differences.push((access.id, Some(*access), None));
+            }
+            None => {}
+        }
+    }
+    let given = wanted.into_values();
+    differences.extend(given.map(|access| (access.id, None, Some(access))));
+    differences.sort_unstable_by_key(|(id, ..)| *id);
+    differences
+}
+
+fn unmatched(rule: &CollectionRule) -> Problem {
+    let message = format!(
+        "access.collections: {:?} fits no group that is synced; no group gets access by it, and access that \
+         may be by this rule stays; check how it is spelt, and groups.include and groups.exclude, or take \
+         the rule out",
+        sanitize(rule.group.as_str())
+    );
+    Problem::new(ProblemReason::UnmatchedPattern, message, [])
+}
+
+fn untold(id: &ExternalId, name: &str) -> Problem {
+    let message = format!(
+        "access.collections: this server doesn't tell what group {} has access to, so nothing is changed of \
+         it: update the server",
+        sanitize(name)
+    );
+    Problem::new(ProblemReason::Unsupported, message, [id.clone()])
+}
+
+/// What of the access that runs gave isn't known, or won't be.
+fn not_recorded(earlier: &impl Revocations, given: usize) -> Option<Problem> {
+    let over = (earlier.given_access() + given).saturating_sub(GIVEN_ACCESS_MAX);
+    (over > 0).then(|| {
+        let message = format!(
+            "access.collections: of {GIVEN_ACCESS_MAX} times that a group has access to a collection it is kept \
+             that a run gave it; {over} more stay when the rule goes: take those away in Bitwarden then, or \
+             set exclusive: true"
+        );
+        Problem::new(ProblemReason::AccessKept, message, [])
+    })
+}

@@ -1,0 +1,366 @@
+//! `access.collections`: groups have access to collections.
+
+use directory_sync_core::organization::collection::CollectionRight;
+use directory_sync_core::problem::ProblemReason;
+use directory_sync_core::sync::guard::{Approval, GuardedPlan};
+use directory_sync_core::sync::ledger::Ledger;
+use directory_sync_core::sync::policy::{CollectionName, CollectionRule, Glob, Limit, Policy};
+use directory_sync_core_testing::{
+    ModelOrganization, Run, TestDirectory, directory, id, organization,
+};
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+use crate::{changes, problems, unlimited};
+
+use CollectionRight::{Edit, Manage, View};
+
+const GROUPS: [&str; 3] = ["eng-a", "eng-b", "ops"];
+const COLLECTIONS: [&str; 3] = ["infra", "web", "wiki"];
+
+fn rule(group: &str, exclusive: bool, access: &[(&str, CollectionRight)]) -> CollectionRule {
+    let named = |(name, right): &(&str, CollectionRight)| {
+        (CollectionName::ExternalId((*name).into()), *right)
+    };
+    CollectionRule {
+        group: Glob::new(group),
+        collections: access.iter().map(named).collect(),
+        exclusive,
+    }
+}
+
+fn company() -> TestDirectory {
+    let people = ["ann", "bob", "cid", "dan"];
+    let directory = people.iter().fold(directory(), |directory, person| {
+        directory.person(person, &format!("{person}@example.com"))
+    });
+    directory
+        .group("eng-a", "eng-a", &["ann", "bob"])
+        .group("eng-b", "eng-b", &["cid"])
+        .group("ops", "ops", &["dan"])
+}
+
+fn members() -> ModelOrganization {
+    let people = ["ann", "bob", "cid", "dan"];
+    let organization = people.iter().fold(organization(), |organization, person| {
+        organization.member(person, &format!("{person}@example.com"))
+    });
+    let organization = organization
+        .group("eng-a", "eng-a", &["ann@example.com", "bob@example.com"])
+        .group("eng-b", "eng-b", &["cid@example.com"])
+        .group("ops", "ops", &["dan@example.com"])
+        .own_group("by hand", &["ann@example.com"]);
+    COLLECTIONS.iter().fold(organization, |organization, one| {
+        organization.collection(one)
+    })
+}
+
+struct Company {
+    run: Run,
+    organization: ModelOrganization,
+    policy: Policy,
+}
+
+impl Company {
+    fn new(rules: Vec<CollectionRule>) -> Self {
+        let mut run = Run::default();
+        run.now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 20_000);
+        run.ledger = Ledger::begin(run.now);
+        let mut policy = unlimited();
+        policy.access.collections = rules;
+        Self {
+            run,
+            organization: members(),
+            policy,
+        }
+    }
+
+    fn sync(&mut self, directory: &TestDirectory) -> GuardedPlan {
+        self.run.now += SignedDuration::from_hours(25);
+        let guarded = self
+            .run
+            .sync(directory, &mut self.organization, &self.policy);
+        self.run.approval = None;
+        guarded
+    }
+
+    fn access(&self) -> Vec<String> {
+        self.organization.access()
+    }
+}
+
+#[test]
+fn groups_get_the_access_that_rules_say_and_nothing_is_left_to_do() {
+    let mut company = Company::new(vec![
+        rule("eng-*", false, &[("infra", View), ("web", Edit)]),
+        rule("eng-a", false, &[("infra", Manage)]),
+    ]);
+    let first = company.sync(&self::company());
+    assert_eq!(
+        changes(&first),
+        ["SetCollections eng-a", "SetCollections eng-b"]
+    );
+    assert_eq!(
+        company.access(),
+        [
+            "eng-a: Edit on web",
+            "eng-a: Manage on infra",
+            "eng-b: Edit on web",
+            "eng-b: View on infra"
+        ]
+    );
+    assert_eq!(changes(&company.sync(&self::company())), [""; 0]);
+}
+
+#[test]
+fn when_a_rule_goes_what_it_gave_goes_and_what_was_there_stays() {
+    let mut company = Company::new(vec![rule(
+        "eng-*",
+        false,
+        &[("infra", View), ("web", Edit)],
+    )]);
+    company.organization.set_right("eng-a", "infra", Some(View));
+    company
+        .organization
+        .set_right("eng-a", "wiki", Some(Manage));
+    company
+        .organization
+        .set_right("by hand", "wiki", Some(View));
+    company.sync(&self::company());
+    company.policy.access.collections.clear();
+    company.sync(&self::company());
+    assert_eq!(
+        company.access(),
+        [
+            "by hand: View on wiki",
+            "eng-a: Manage on wiki",
+            "eng-a: View on infra"
+        ]
+    );
+}
+
+#[test]
+fn access_that_somebody_changed_by_hand_since_is_theirs() {
+    let mut company = Company::new(vec![rule("eng-b", false, &[("infra", View)])]);
+    company.sync(&self::company());
+    company
+        .organization
+        .set_right("eng-b", "infra", Some(Manage));
+    company.policy.access.collections.clear();
+    company.sync(&self::company());
+    assert_eq!(company.access(), ["eng-b: Manage on infra"]);
+}
+
+#[test]
+fn an_exclusive_rule_takes_everything_else_away_within_the_limits() {
+    let mut company = Company::new(vec![rule("eng-a", true, &[("infra", View)])]);
+    company.organization.set_right("eng-a", "wiki", Some(View));
+    company.organization.set_right("ops", "wiki", Some(View));
+    company.policy.offboarding.limit = Limit::Count(1);
+    // Two people are in the group.
+    let held = company.sync(&self::company());
+    assert_eq!(
+        company.access(),
+        ["eng-a: View on wiki", "ops: View on wiki"]
+    );
+    assert_eq!(held.held.as_ref().unwrap().members(), 2);
+    company.run.approval = Some(Approval {
+        digest: held.digest.clone(),
+    });
+    company.run.now -= SignedDuration::from_hours(25);
+    company.sync(&self::company());
+    assert_eq!(
+        company.access(),
+        ["eng-a: View on infra", "ops: View on wiki"]
+    );
+}
+
+#[test]
+fn a_collection_that_is_not_there_takes_nothing_and_is_told() {
+    let mut company = Company::new(vec![rule(
+        "eng-a",
+        true,
+        &[("infra", View), ("gone", View)],
+    )]);
+    company.organization.set_right("eng-a", "wiki", Some(View));
+    let run = company.sync(&self::company());
+    assert_eq!(
+        company.access(),
+        ["eng-a: View on infra", "eng-a: View on wiki"]
+    );
+    let told = problems(&run);
+    assert!(
+        told.contains(&(ProblemReason::UnknownCollection, vec![])),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_pattern_that_fits_no_group_takes_nothing_and_is_told() {
+    let mut company = Company::new(vec![rule("eng-b", false, &[("infra", View)])]);
+    company.sync(&self::company());
+    company.policy.access.collections = vec![rule("eng-c", false, &[("infra", View)])];
+    let run = company.sync(&self::company());
+    assert_eq!(company.access(), ["eng-b: View on infra"]);
+    let told = problems(&run);
+    assert!(
+        told.contains(&(ProblemReason::UnmatchedPattern, vec![])),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_lost_record_takes_nothing() {
+    let mut company = Company::new(vec![rule("eng-b", false, &[("infra", View)])]);
+    company.sync(&self::company());
+    company.run.ledger = Ledger::begin_careful(company.run.now);
+    company.policy.access.collections.clear();
+    company.sync(&self::company());
+    assert_eq!(company.access(), ["eng-b: View on infra"]);
+}
+
+#[test]
+fn an_organization_that_does_not_list_its_collections_changes_nothing() {
+    let mut company = Company::new(vec![rule("eng-b", true, &[("infra", View)])]);
+    company.organization.set_right("eng-b", "wiki", Some(View));
+    let kept = company.organization.content.collections.take();
+    let run = company.sync(&self::company());
+    company.organization.content.collections = kept;
+    assert_eq!(company.access(), ["eng-b: View on wiki"]);
+    assert_eq!(problems(&run), [(ProblemReason::Unsupported, vec![])]);
+}
+
+fn rights() -> impl Strategy<Value = CollectionRight> {
+    prop_oneof![Just(View), Just(Edit), Just(Manage)]
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    ByHand(usize, usize, Option<CollectionRight>),
+    Rules(Vec<(usize, bool, Vec<(usize, CollectionRight)>)>),
+    Refusing(Vec<bool>),
+    Killed(usize),
+    RecordLost,
+}
+
+/// The groups that rules may name.
+const PATTERNS: [&str; 4] = ["eng-a", "eng-*", "ops", "*"];
+
+fn events() -> impl Strategy<Value = Event> {
+    let access = prop::collection::vec((0..COLLECTIONS.len(), rights()), 0..3);
+    let rules = prop::collection::vec((0..PATTERNS.len(), prop::bool::weighted(0.3), access), 0..3);
+    prop_oneof![
+        3 => (0..GROUPS.len(), 0..COLLECTIONS.len(), prop::option::of(rights()))
+            .prop_map(|(group, collection, right)| Event::ByHand(group, collection, right)),
+        3 => rules.prop_map(Event::Rules),
+        1 => prop::collection::vec(any::<bool>(), GROUPS.len()).prop_map(Event::Refusing),
+        1 => (0..4usize).prop_map(Event::Killed),
+        1 => Just(Event::RecordLost),
+    ]
+}
+
+proptest! {
+    /// Whatever happened: once nothing is refused, a group has exactly the access that rules give it, with
+    /// `exclusive` nothing else, without it what no run gave; and groups made by hand are untouched.
+    #[test]
+    fn access_ends_as_declared_and_the_rest_is_untouched(
+        history in prop::collection::vec(events(), 1..12),
+    ) {
+        let mut company = Company::new(vec![]);
+        company.organization.set_right("by hand", "wiki", Some(Edit));
+        let mut given = [[false; COLLECTIONS.len()]; GROUPS.len()];
+        // What a run was changing when it was killed: until the next one nobody can tell what is by hand.
+        let mut unclear = false;
+        let mut rules: Vec<(usize, bool, Vec<(usize, CollectionRight)>)> = vec![];
+        let right = |company: &Company, group: usize, collection: usize| {
+            let wanted = format!("{}: ", GROUPS[group]);
+            let end = format!(" on {}", COLLECTIONS[collection]);
+            let access = company.access().into_iter();
+            let mut found = access.filter(|one| one.starts_with(&wanted) && one.ends_with(&end));
+            found.next()
+        };
+        for event in &history {
+            let mut killed = None;
+            let mut by_hand = None;
+            match event {
+                Event::ByHand(group, collection, to) => {
+                    by_hand = Some((*group, *collection));
+                    let before = right(&company, *group, *collection);
+                    company.organization.set_right(GROUPS[*group], COLLECTIONS[*collection], *to);
+                    // The same once more can't be seen.
+                    given[*group][*collection] &= before == right(&company, *group, *collection);
+                }
+                Event::Rules(new) => rules = new.clone(),
+                Event::Refusing(who) => {
+                    let refused = GROUPS.into_iter().zip(who).filter(|(_, is)| **is);
+                    company.organization.refused = refused.map(|(one, _)| id(one)).collect();
+                }
+                Event::Killed(after) => killed = Some(*after),
+                Event::RecordLost => {
+                    company.run.ledger = Ledger::begin_careful(company.run.now);
+                    given = Default::default();
+                }
+            }
+            company.policy.access.collections = rules
+                .iter()
+                .map(|(group, exclusive, access)| {
+                    let access: Vec<(&str, CollectionRight)> =
+                        access.iter().map(|(one, right)| (COLLECTIONS[*one], *right)).collect();
+                    rule(PATTERNS[*group], *exclusive, &access)
+                })
+                .collect();
+            // Where the record is lost nothing is held that rests on it.
+            company.policy.offboarding.limit = Limit::Percent(100.0);
+            let before: Vec<Vec<Option<String>>> = (0..GROUPS.len())
+                .map(|group| (0..COLLECTIONS.len()).map(|one| right(&company, group, one)).collect())
+                .collect();
+            let directory = self::company();
+            let mut waits = false;
+            if let Some(after) = killed {
+                company.run.now += SignedDuration::from_hours(25);
+                let guarded = company.run.plan(&directory, &company.organization, &company.policy);
+                company.run.ledger.before(&guarded, company.run.now);
+                let mut part = (*guarded.approved).clone();
+                part.changes.truncate(after);
+                company.organization.apply(&part);
+            } else {
+                waits = company.sync(&directory).held.is_some();
+            }
+            prop_assert!(company.access().contains(&"by hand: Edit on wiki".to_owned()));
+            let was_unclear = std::mem::replace(&mut unclear, killed.is_some());
+            for group in 0..GROUPS.len() {
+                let own = |pattern: usize| Glob::new(PATTERNS[pattern]).matches(GROUPS[group]);
+                let mine: Vec<_> = rules.iter().filter(|(pattern, ..)| own(*pattern)).collect();
+                let exclusive = mine.iter().any(|(_, exclusive, _)| *exclusive);
+                let refused = company.organization.refused.contains(&id(GROUPS[group]));
+                for one in 0..COLLECTIONS.len() {
+                    let (was, now) = (&before[group][one], right(&company, group, one));
+                    let access = mine.iter().flat_map(|(_, _, access)| access);
+                    let access = access.filter(|(named, _)| *named == one).map(|(_, right)| *right);
+                    let declared = access.reduce(|a, b| a.max(b)).map(|right| {
+                        format!("{}: {} on {}", GROUPS[group], right.name(), COLLECTIONS[one])
+                    });
+                    let about = format!("{} on {}", GROUPS[group], COLLECTIONS[one]);
+                    if refused {
+                        prop_assert_eq!(&now, was, "a refusal takes nothing: {}", about);
+                    } else if killed.is_none() && !waits {
+                        match declared {
+                            Some(declared) => prop_assert_eq!(now.as_ref(), Some(&declared)),
+                            None if was_unclear && by_hand == Some((group, one)) && !exclusive => {}
+                            None if exclusive || given[group][one] => {
+                                prop_assert_eq!(&now, &None, "{}", about);
+                            }
+                            None => prop_assert_eq!(&now, was, "{} is untouched", about),
+                        }
+                    }
+                    if now != *was {
+                        given[group][one] = now.is_some();
+                    }
+                    if now.is_none() {
+                        given[group][one] = false;
+                    }
+                }
+            }
+        }
+    }
+}
