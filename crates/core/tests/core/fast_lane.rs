@@ -167,7 +167,8 @@ proptest! {
     /// members, and for what the record knows of them.
     #[test]
     fn a_whole_run_does_what_the_fast_lane_does_and_no_less(
-        leavers in proptest::collection::btree_set(0usize..20, 0..=5),
+        // As many as the limit allows, whoever was revoked by hand: more are held, but for who left before.
+        leavers in proptest::collection::btree_set(0usize..20, 0..=4),
         certain in 0usize..=5,
         by_hand in 0usize..40,
         twin in 0usize..40,

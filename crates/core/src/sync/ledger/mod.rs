@@ -491,6 +491,10 @@ impl Ledger {
     pub fn doubted(mut self, now: Timestamp) -> Self {
         let careful = Self::begin_careful(now);
         let invitations = self.doubted_invitations();
+        // Nor does it delay a dismissal: as where there is none, as many as on any other day may go.
+        self.losses.retain(|one| one.kind != EvidenceKind::Disabled);
+        self.uncounted
+            .retain(|one| one.kind != EvidenceKind::Disabled);
         for loss in &mut self.losses {
             loss.outside_base = true;
         }

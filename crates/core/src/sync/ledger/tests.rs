@@ -132,6 +132,10 @@ fn a_ledger_that_was_made_up_makes_nothing_bolder_also_not_a_day_later() {
             outside_base: false,
         });
     }
+    forged.losses.push(Loss {
+        at: ahead,
+        ..access("absent", NOON)
+    });
     // And whom another run may have invited, it didn't.
     forged.invited.push(Invited {
         at: NOON.as_second(),
@@ -149,6 +153,10 @@ fn a_ledger_that_was_made_up_makes_nothing_bolder_also_not_a_day_later() {
     let later = ledger.at(NOON + hours(24));
     assert!(!later.is_careful());
     assert_eq!(later.recent().without_access(|_| false), 0);
+    let disabled = later.recent().people(EvidenceKind::Disabled, |_| false);
+    assert_eq!(disabled, 0, "a dismissal waits for nothing");
+    let absent = later.recent().people(EvidenceKind::Absent, |_| false);
+    assert_eq!(absent, 1);
     let newcomers: Vec<ExternalId> = (0..100).map(|n| id(&format!("new{n}"))).collect();
     assert_eq!(ledger.at(NOON).recent().pending(newcomers.iter()), 0);
 }
