@@ -91,6 +91,10 @@ async fn nobody_left_for_certain_whose_address_another_entry_has() {
         twin("ou=people", "ann@example.com"),
         twin("ou=elsewhere", "Ann@Example.COM"),
         twin("ou=people", "t@example.com\nmail: ANN@example.com"),
+        // With a tab behind it, a tab before it, and the end of a line.
+        twin("ou=people", ": YW5uQGV4YW1wbGUuY29tCQ==").replace("mail: : ", "mail:: "),
+        twin("ou=people", ": CUFubkBleGFtcGxlLmNvbQ==").replace("mail: : ", "mail:: "),
+        twin("ou=people", ": YW5uQGV4YW1wbGUuY29tDQo=").replace("mail: : ", "mail:: "),
         hidden,
     ] {
         slapd.modify(&change).unwrap();

@@ -12,6 +12,7 @@ use super::settings::{ActiveDirectorySettings, EmailFrom};
 use super::users::PEOPLE;
 use crate::directory::{AccountState, DirectoryBuilder, Email, ExternalId, User};
 use crate::ldap::connection::Connection;
+use crate::ldap::leaver::white_space;
 use crate::ldap::search::Next;
 use crate::{LeaverCheck, ReadProgress};
 
@@ -85,13 +86,16 @@ async fn read(
 }
 
 /// Everybody with this address, in any attribute that an address is read from; also with more text after it,
-/// or a space before it. It is asked for in another case: the entry itself is found by that only where the
+/// or white space before it. It is asked for in another case: the entry itself is found by that only where the
 /// attribute compares letters as addresses are compared.
 fn filter_by_email(reader: &Reader<'_>, email: &Email) -> String {
     let names = &reader.names;
     let begins = |attribute: &str, before: &str, text: &str| {
         let text = ldap3::ldap_escape(text.to_uppercase());
-        format!("({attribute}={before}{text}*)({attribute}={before}\\20{text}*)")
+        let spaces = white_space().chain(["\\20".to_owned()]);
+        let others = spaces.map(|space| format!("({attribute}={before}{space}{text}*)"));
+        let others: String = others.collect();
+        format!("({attribute}={before}{text}*){others}")
     };
     let plain = |attribute: &str| begins(attribute, "", email.as_str());
     let derived = |suffix: &str| {

@@ -96,26 +96,38 @@ async fn read(
 /// Every entry with this address in any attribute that an address is read from.
 ///
 /// It is asked for in another case and with a space before it. The entry itself is found by that only where
-/// the server compares as addresses are compared (RFC 4518), so that no other spelling is overlooked.
+/// the server compares as addresses are compared (RFC 4518), so that no other spelling is overlooked. Of other
+/// white space servers don't all leave out what is left out of addresses: it is asked for with each.
 fn filter_by_email(settings: &LdapSettings, email: &Email) -> String {
     let rule = &settings.users.email;
-    let other_spelling = |text: &str| {
-        let text = format!(" {}", text.to_uppercase());
-        ldap3::ldap_escape(text).into_owned()
+    let spellings = |attribute: &str, text: &str| {
+        let text = ldap3::ldap_escape(text.to_uppercase()).into_owned();
+        let around = white_space()
+            .map(|space| format!("({attribute}={space}{text})({attribute}={text}{space})"));
+        let around: String = around.collect();
+        format!("({attribute}=\\20{text}){around}")
     };
-    let value = other_spelling(email.as_str());
     let mut parts: Vec<String> = rule
         .attributes
         .iter()
-        .map(|attribute| format!("({attribute}={value})"))
+        .map(|attribute| spellings(attribute, email.as_str()))
         .collect();
     if let Some(derived) = &rule.derived
         && let Some(prefix) = email
             .as_str()
             .strip_suffix(&*derived.suffix.trim().to_lowercase())
     {
-        let value = other_spelling(prefix);
-        parts.push(format!("({}={value})", derived.prefix_attribute));
+        parts.push(spellings(&derived.prefix_attribute, prefix));
     }
     format!("(|{})", parts.concat())
+}
+
+/// What is left out around an address, but for spaces, as it stands in a filter.
+pub fn white_space() -> impl Iterator<Item = String> {
+    let characters = ('\u{1}'..='\u{3000}').filter(|one| one.is_whitespace() && *one != ' ');
+    let texts = characters.map(String::from);
+    texts.chain(["\r\n".to_owned()]).map(|text| {
+        let bytes = text.bytes().map(|byte| format!("\\{byte:02x}"));
+        bytes.collect()
+    })
 }

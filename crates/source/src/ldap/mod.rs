@@ -16,7 +16,7 @@ pub(crate) mod dn;
 pub(crate) mod entry;
 mod error;
 mod framing;
-mod leaver;
+pub(crate) mod leaver;
 mod look_up;
 mod preset;
 mod read;
