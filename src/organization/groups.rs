@@ -160,7 +160,7 @@ impl OrganizationClient {
         };
         let is_so =
             |one: &&AccessChange| after.iter().find(|after| after.id == one.id).copied() == one.to;
-        if !left.iter().all(|one| is_so(one)) || after.len() < access.len() {
+        if !left.iter().all(is_so) || after.len() < access.len() {
             let seen = format!("it has access to {} collections", after.len());
             return Err(OrganizationError::NotApplied { what: what(), seen });
         }

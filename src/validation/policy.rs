@@ -138,7 +138,7 @@ fn access(checks: &mut Checks, spec: Option<&spec::AccessRules>) -> Access {
         let field = format!("spec.access.roles[{at}]");
         if rule.group.is_empty() {
             checks.refuse(
-                &format!("{field}.group"),
+                format!("{field}.group"),
                 "name a group of the directory, or write a pattern: bw-*",
             );
         }

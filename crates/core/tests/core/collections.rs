@@ -234,10 +234,13 @@ fn rights() -> impl Strategy<Value = CollectionRight> {
     prop_oneof![Just(View), Just(Edit), Just(Manage)]
 }
 
+/// A group, whether the rule is exclusive, and the collections with what is given.
+type Rule = (usize, bool, Vec<(usize, CollectionRight)>);
+
 #[derive(Debug, Clone)]
 enum Event {
     ByHand(usize, usize, Option<CollectionRight>),
-    Rules(Vec<(usize, bool, Vec<(usize, CollectionRight)>)>),
+    Rules(Vec<Rule>),
     Refusing(Vec<bool>),
     Killed(usize),
     RecordLost,
@@ -271,7 +274,7 @@ proptest! {
         let mut given = [[false; COLLECTIONS.len()]; GROUPS.len()];
         // What a run was changing when it was killed: until the next one nobody can tell what is by hand.
         let mut unclear = false;
-        let mut rules: Vec<(usize, bool, Vec<(usize, CollectionRight)>)> = vec![];
+        let mut rules: Vec<Rule> = vec![];
         let right = |company: &Company, group: usize, collection: usize| {
             let wanted = format!("{}: ", GROUPS[group]);
             let end = format!(" on {}", COLLECTIONS[collection]);

@@ -71,6 +71,7 @@ pub enum UnreadablePlan {
 /// one is 0.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Line<'a> {
     Plan(Cow<'a, Head>),
     /// The external id and the email.
