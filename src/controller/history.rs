@@ -13,13 +13,13 @@ use kube::{Client, ResourceExt};
 
 use super::companion::{self, Companion, Content, is_of_this};
 use super::open_records::{OpenRecords, Seal};
-use super::sealed_runs::{Checked, RunSeal, newest_runs};
+use super::sealed_runs::{Checked, RunSeal, newest_runs, run_of};
 use super::timeout::ApiServerError;
 use crate::api::DirectorySync;
 use crate::api::spec::PlanStorage;
 use crate::history::{self as lines, PACKED_MAX, merge, pack, unpack};
 use crate::sync::explain::Explanation;
-use crate::sync::history::Record;
+use crate::sync::history::{Record, RunId};
 
 /// The key of the lines, compressed.
 pub const KEY: &str = "history.jsonl.gz";
@@ -157,7 +157,7 @@ pub struct FoundOpen {
     pub open: OpenRecords,
     /// How many others there are.
     pub others: usize,
-    /// How many runs aren't sealed, or are missing.
+    /// How many runs aren't sealed, or are missing, or are in two versions.
     pub changed_runs: usize,
 }
 
@@ -171,10 +171,11 @@ pub async fn open_records(
     run_blocking(move || {
         let [here, there] = &*histories;
         let seals = [&*here.run_seals, &*there.run_seals].concat();
-        let text = join(&here.text, &there.text);
-        let checked = Checked::new(&text, &seal_of(&seals, runs.as_deref()));
+        let seal = seal_of(&seals, runs.as_deref());
+        let (text, left_out) = join(&here.text, &there.text, &seal);
+        let checked = Checked::new(&text, &seal);
         FoundOpen {
-            changed_runs: checked.unsealed().len() + checked.lost(),
+            changed_runs: checked.unsealed().len() + checked.lost() + left_out,
             ..find_open(&histories, named.as_deref())
         }
     })
@@ -360,16 +361,16 @@ pub async fn add(
 /// The compressed lines of a history with what is added, and the seals of its runs.
 fn put_into(kept: &Kept, added: &Addition) -> (Vec<u8>, [RunSeal; 2]) {
     let moved = added.moved.as_ref();
-    let text = match moved {
-        None => kept.text.clone(),
-        Some(moved) => join(&kept.text, &moved.text),
-    };
     let seals: Vec<RunSeal> = [Some(kept), moved]
         .into_iter()
         .flatten()
         .flat_map(|kept| kept.run_seals.iter().cloned())
         .collect();
     let seal = seal_of(&seals, added.sealed.as_deref());
+    let text = match moved {
+        None => kept.text.clone(),
+        Some(moved) => join(&kept.text, &moved.text, &seal).0,
+    };
     let checked = Checked::new(&text, &seal);
     let merged = merge(&text, &added.records);
     let (bytes, packed) = pack(newest_runs(&merged), PACKED_MAX);
@@ -377,15 +378,28 @@ fn put_into(kept: &Kept, added: &Addition) -> (Vec<u8>, [RunSeal; 2]) {
     (bytes, [next, seal_of(&seals, added.named.as_deref())])
 }
 
-/// Two histories of one object, of which the first one is newer.
-fn join(newer: &str, older: &str) -> String {
-    let known: HashSet<&str> = newer.lines().collect();
-    let mut text = newer.to_owned();
-    for line in older.lines().filter(|line| !known.contains(line)) {
-        text.push_str(line);
-        text.push('\n');
+/// Two histories of one object, of which the first one is newer, and how many runs were left out. Of a run that
+/// both have, the one that is sealed counts, or else the newer: what somebody puts into one mustn't mix with what
+/// the operator wrote into the other.
+fn join(newer: &str, older: &str, seal: &RunSeal) -> (String, usize) {
+    let [here, there] = [newer, older].map(|text| Checked::new(text, seal));
+    let unsealed: HashSet<&RunId> = here.unsealed().iter().collect();
+    let is_here = |run: &RunId| here.is_sealed(run) || unsealed.contains(run);
+    let is_replaced = |run: &RunId| unsealed.contains(run) && there.is_sealed(run);
+    let mut left_out: HashSet<RunId> = HashSet::new();
+    let mut text = String::new();
+    for (from_older, line) in
+        (newer.lines().map(|line| (false, line))).chain(older.lines().map(|line| (true, line)))
+    {
+        let Some(run) = run_of(line) else { continue };
+        if from_older == is_replaced(&run) || (from_older && !is_here(&run)) {
+            text.push_str(line);
+            text.push('\n');
+        } else if !(here.is_sealed(&run) && there.is_sealed(&run)) {
+            left_out.insert(run);
+        }
     }
-    text
+    (text, left_out.len())
 }
 
 fn content(lines: Vec<u8>, open: &OpenRecords, runs: [RunSeal; 2]) -> Content {
@@ -519,8 +533,36 @@ mod tests {
     }
 
     #[test]
-    fn of_two_histories_each_line_is_there_once_and_the_newer_ones_come_first() {
-        assert_eq!(join("c\nb\n", "b\na\n"), "c\nb\na\n");
-        assert_eq!(join("", "a\n"), "a\n");
+    fn of_two_histories_each_run_is_there_once_as_the_operator_wrote_it_and_the_newer_come_first() {
+        let of = |run: &str, email: &str| {
+            let mut one = serde_json::to_value(record(0, email)).unwrap();
+            one["run"] = run.into();
+            one.to_string() + "\n"
+        };
+        let [a, b, c] = ["a", "b", "c"].map(|run| of(run, "ann"));
+        let all = [&*c, &b, &a].concat();
+        let records: Vec<Record> = lines::records(&all).collect();
+        let seal = Checked::default().reseal(&RunSeal::default(), &records, &all);
+        let none = RunSeal::default();
+        let joined =
+            |newer: [&str; 2], older: [&str; 2]| join(&newer.concat(), &older.concat(), &seal);
+        assert_eq!(joined([&c, &b], [&b, &a]), (all.clone(), 0));
+        assert_eq!(join("", &all, &none), (all.clone(), 0), "nothing is lost");
+        assert_eq!(join(&all, "", &none), (all.clone(), 0));
+
+        // Somebody's line for a run that the operator wrote, in either object, and a run of theirs.
+        let (more, other) = (of("b", "ceo"), of("d", "ceo"));
+        let (text, left_out) = joined([&c, &b], [&more, &a]);
+        assert_eq!((&text, left_out), (&all, 1));
+        let checked = Checked::new(&text, &seal);
+        assert_eq!((checked.unsealed().len(), checked.lost()), (0, 0));
+        let (text, left_out) = joined([&c, &more], [&b, &a]);
+        assert_eq!((&text, left_out), (&all, 1));
+        let (text, left_out) = joined([&c, &b], [&other, &a]);
+        let checked = Checked::new(&text, &seal);
+        assert_eq!(
+            (checked.unsealed().len(), checked.lost(), left_out),
+            (1, 0, 0)
+        );
     }
 }

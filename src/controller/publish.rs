@@ -39,6 +39,9 @@ impl Publisher<'_> {
             state.plan.seal.put(&mut status);
             status.undone_changes = state.plan.undone;
         }
+        if let Some(word) = &state.undo_word {
+            word.put(&mut status);
+        }
         if state.records.storage.is_some() {
             status.open_records_digest = state.records.open.latest().digest();
             status.history_digest = state.records.sealed.clone();

@@ -26,7 +26,7 @@ use super::publish::Publisher;
 use super::requests;
 use super::run::Run;
 use super::signals::{DirectoryWatch, WatchKey, describe_unwatched};
-use super::state::{Blocked, Connected, ObjectState, Prepared};
+use super::state::{Blocked, Connected, ObjectState, Prepared, UndoWord};
 use super::undo;
 use super::watch::WatchedObject;
 use crate::api::annotations::APPROVE_REMOVALS;
@@ -135,6 +135,9 @@ impl Reconcile<'_> {
             state.status = self.object.status.clone().unwrap_or_default();
             self.publisher.restore_metrics(&state.status);
             self.restore_claim(&state.status);
+            state
+                .undo_word
+                .get_or_insert_with(|| UndoWord::of(&state.status));
         }
         self.publisher.publish_unwritten(state).await;
         if let Err(wait) = Box::pin(self.prepare(state)).await {

@@ -631,10 +631,17 @@ impl Run<'_> {
         let is_new = state.records.storage.is_none();
         let histories = Arc::new([here, there]);
         let runs = state.status.history_digest.as_deref();
+        let seals = match is_new {
+            true => (named, runs),
+            false => (None, state.records.sealed.as_deref()),
+        };
+        let found = history::open_records(Arc::clone(&histories), seals).await;
         let found = match is_new {
-            true => history::open_records(Arc::clone(&histories), (named, runs)).await,
+            true => found,
+            // This process knows those without an end.
             false => FoundOpen {
                 open: state.records.open.clone(),
+                changed_runs: found.changed_runs,
                 ..FoundOpen::default()
             },
         };

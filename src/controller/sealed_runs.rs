@@ -52,14 +52,18 @@ struct OfRun {
     run: RunId,
 }
 
+/// The run that a line is about, where it is a record.
+pub fn run_of(line: &str) -> Option<RunId> {
+    let of: OfRun = serde_json::from_str(line).ok()?;
+    Some(of.run)
+}
+
 /// The runs of a history with the digest of their lines, in the order of their first lines.
 fn runs_of(text: &str) -> Vec<(RunId, RunDigest)> {
     let mut places: HashMap<RunId, usize> = HashMap::new();
     let mut runs: Vec<(RunId, Sha256)> = vec![];
     for line in text.lines() {
-        let Ok(OfRun { run }) = serde_json::from_str(line) else {
-            continue;
-        };
+        let Some(run) = run_of(line) else { continue };
         let place = *places.entry(run.clone()).or_insert_with(|| {
             runs.push((run, Sha256::new()));
             runs.len() - 1
@@ -80,7 +84,7 @@ pub fn newest_runs(text: &str) -> &str {
     let mut runs: HashSet<RunId> = HashSet::new();
     let mut end = 0;
     for line in text.split_inclusive('\n') {
-        if let Ok(OfRun { run }) = serde_json::from_str(line) {
+        if let Some(run) = run_of(line) {
             runs.insert(run);
         }
         if runs.len() > RUNS_MAX {

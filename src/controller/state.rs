@@ -39,6 +39,8 @@ pub struct ObjectState {
     pub answered: Option<Answered>,
     /// The undo that was answered last.
     pub undone: Option<Answered>,
+    /// Which undo may be done; `None` before status was looked at.
+    pub undo_word: Option<UndoWord>,
     /// What people took back was looked for in the history, where the record may lack it.
     pub undone_recalled: bool,
     /// What is kept beside the object: the plan and the record.
@@ -53,6 +55,32 @@ pub struct ObjectState {
     pub early_runs: EarlyRuns,
     /// How many people may be looked at without a whole run.
     pub fast_lane: FastLaneBudget,
+}
+
+/// Which undo may be done: the one that was shown last, once. Only status says so, which only the operator writes:
+/// what else would say it, others can take away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UndoWord {
+    /// Identifies what was shown and may be confirmed.
+    pub shown: Option<String>,
+    /// The ID of the confirmed request that was begun last.
+    pub handled: Option<String>,
+}
+
+impl UndoWord {
+    /// As an earlier process left it.
+    pub fn of(status: &DirectorySyncStatus) -> Self {
+        Self {
+            shown: status.shown_undo.clone(),
+            handled: status.last_handled_undo_request.clone(),
+        }
+    }
+
+    /// Writes it into status.
+    pub fn put(&self, status: &mut DirectorySyncStatus) {
+        status.shown_undo.clone_from(&self.shown);
+        status.last_handled_undo_request.clone_from(&self.handled);
+    }
 }
 
 /// Where the records of what runs did are kept, as far as this process knows.

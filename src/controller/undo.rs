@@ -2,7 +2,8 @@
 //!
 //! It is asked for twice: once to see what would be done, and once, with the digest of that, to have exactly
 //! that done. Between the two anything may have changed; then nothing is done, and the answer says what would
-//! be done now. So an undo that is asked for again, after a process ended in the middle of it, isn't repeated.
+//! be done now. Status says what was shown last, and that it was begun, before anything is changed: so a
+//! confirmation is used once, also where a process ends in the middle, or everything beside the object is lost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use super::requests::UndoQuestion;
 use super::run::Run;
 use super::run_queue::RunPermit;
 use super::sealed_runs::{Checked, NotSealed};
-use super::state::{Connected, ObjectState};
+use super::state::{Connected, ObjectState, UndoWord};
 use super::watchdog::Watchdog;
 use crate::api::DirectorySync;
 use crate::api::spec::Mode;
@@ -123,7 +124,10 @@ pub async fn attend(
         let answer = match (run, question?) {
             (_, Err(why)) | (Err(why), _) => Answer::failed(why),
             // On the heap: without optimization a future by value takes the stack of each poll around it.
-            (Ok(run), Ok(question)) => Box::pin(run.undo(state, &question)).await?,
+            (Ok(run), Ok(question)) => {
+                let id = id.unwrap_or_default();
+                Box::pin(run.undo(state, (id, &question))).await?
+            }
         };
         let at = now.to_string();
         Some(Answer { at, ..answer }.to_json())
@@ -140,6 +144,12 @@ fn is_confirmed(undo: &UndoDocument, confirmed: &str) -> bool {
         .iter()
         .any(|shown| shown.confirmation().0 == confirmed)
 }
+
+/// Why a confirmation isn't used.
+const USED: &str = "this undo was begun before, and isn't begun again: the history has what was done. If that isn't \
+                    all, undo the run again, which does the rest";
+const NOT_SHOWN: &str = "this isn't the undo that was shown last, or that one was done since: nothing was changed. \
+                         Look at it again, and confirm that";
 
 /// Whether the run that is asked for is one that the operator has written; one that isn't there is somebody
 /// else's matter.
@@ -169,8 +179,16 @@ fn ensure_sealed(
 
 impl Run<'_> {
     /// Shows an undo, or does it. `None`: it was stopped, or has to wait for others.
-    async fn undo(&self, state: &mut ObjectState, question: &UndoQuestion) -> Option<Answer> {
+    async fn undo(
+        &self,
+        state: &mut ObjectState,
+        (id, question): (&str, &UndoQuestion),
+    ) -> Option<Answer> {
         let spec = &self.connected.spec;
+        let handled = |word: &UndoWord| word.handled.as_deref() == Some(id);
+        if question.digest.is_some() && state.undo_word.as_ref().is_some_and(handled) {
+            return Some(Answer::failed(USED.into()));
+        }
         if question.digest.is_some() && spec.suspended {
             let why = "spec.suspend is true: nothing was changed; resume, and undo then";
             return Some(Answer::failed(why.into()));
@@ -193,7 +211,7 @@ impl Run<'_> {
         let answered = match stop.run_until_cancelled(self.turn(state)).await {
             Some(permit) => {
                 let permit = Arc::new(permit);
-                Box::pin(self.undo_in_turn(state, permit, &stop, question)).await
+                Box::pin(self.undo_in_turn(state, permit, &stop, (id, question))).await
             }
             None => None,
         };
@@ -207,7 +225,7 @@ impl Run<'_> {
         state: &mut ObjectState,
         permit: Arc<RunPermit>,
         stop: &CancellationToken,
-        question: &UndoQuestion,
+        (id, question): (&str, &UndoQuestion),
     ) -> Option<Answer> {
         if let Err(error) = self.restore(state).await {
             let why = format!("what earlier runs left can't be read: {error}");
@@ -243,7 +261,8 @@ impl Run<'_> {
             sync_state.audit = events.of(&self.entry.object);
         }
         let history = (&*records, &checked);
-        let undoing = self.plan_and_undo(state, &mut sync_state, &options, history, question);
+        let asked = (id, question);
+        let undoing = self.plan_and_undo(state, &mut sync_state, &options, history, asked);
         let result = counting(memory.counter(), Box::pin(undoing)).await;
         self.keep_history(state, &mut sync_state.history).await;
         watching.shutdown().await;
@@ -314,7 +333,7 @@ impl Run<'_> {
         sync_state: &mut State,
         options: &RunOptions<'_>,
         (records, checked): (&[Record], &Checked),
-        question: &UndoQuestion,
+        (id, question): (&str, &UndoQuestion),
     ) -> Result<Answer, UndoError> {
         let Connected {
             organization, spec, ..
@@ -357,16 +376,30 @@ impl Run<'_> {
             undo: document,
             ..Answer::default()
         };
-        let Some(confirmed) = &question.digest else {
-            return Ok(answer);
+        let shown = answer.undo.as_ref().map(|undo| undo.confirmation().0);
+        let before = state.undo_word.clone().unwrap_or_default();
+        let is_confirmed = |digest: &String| {
+            let undo = answer.undo.as_ref();
+            undo.is_some_and(|undo| is_confirmed(undo, digest))
         };
-        if !answer
-            .undo
-            .as_ref()
-            .is_some_and(|undo| is_confirmed(undo, confirmed))
-        {
-            answer.changed = true;
-            return Ok(answer);
+        match &question.digest {
+            Some(digest) if is_confirmed(digest) => {}
+            other => {
+                answer.changed = other.is_some();
+                self.keep_word(state, UndoWord { shown, ..before }).await;
+                return Ok(answer);
+            }
+        }
+        if shown != before.shown {
+            return Ok(Answer::failed(NOT_SHOWN.into()));
+        }
+        let used = UndoWord {
+            shown: None,
+            handled: Some(id.to_owned()),
+        };
+        if !self.keep_word(state, used).await {
+            let why = "status couldn't be written, so nothing was changed: undo the run again";
+            return Ok(Answer::failed(why.into()));
         }
         if undo.changes().is_empty() {
             answer.done = Some(BTreeMap::new());
@@ -375,6 +408,19 @@ impl Run<'_> {
         let confirmed = (undo, question);
         Box::pin(self.apply_undo(state, sync_state, options, confirmed, &mut answer)).await?;
         Ok(answer)
+    }
+
+    /// Notes in status which undo may be done. Whether that was written; else the next status has it.
+    async fn keep_word(&self, state: &mut ObjectState, word: UndoWord) -> bool {
+        let before = state.status.clone();
+        let mut status = before.clone();
+        word.put(&mut status);
+        state.undo_word = Some(word);
+        let written = status == before || self.publisher.publish_best_effort(state, status).await;
+        if !written {
+            state.status = before;
+        }
+        written
     }
 
     /// As a run does: the record is kept and status names it before the first change.

@@ -2,7 +2,10 @@
 
 use directory_sync::api::annotations::SYNC_REQUESTED_AT;
 use directory_sync::api::conditions::ConditionType;
+use directory_sync::history::{PACKED_MAX, pack, unpack};
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use serde_json::{Value, json};
 
@@ -274,5 +277,65 @@ async fn a_secret_of_another_type_is_neither_copied_nor_emptied() {
     assert!(!map.contains("canary") && !map.contains("payroll"), "{map}");
     let kept = secret(&world, "staff-plan").await.unwrap().data.unwrap();
     assert_eq!(kept.len(), 2, "{kept:?}");
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_puts_into_the_other_kind_of_history_changes_no_run_of_the_operator() {
+    let world = World::new("history-other").await;
+    let_operator_write(&world, "staff-plan");
+    let operator = world.operator();
+    world.resource("staff", one_may_go("Secret"));
+    world.until_ready("staff", "Succeeded").await;
+    world.leave(0..1);
+    synced(&world, "1").await;
+    operator.stop().await.unwrap();
+    let kept = async || {
+        let history = secret(&world, "staff-history").await.unwrap();
+        let data = history.data.clone().unwrap();
+        let text = unpack(&data["history.jsonl.gz"].0).unwrap();
+        let digest = world.get("staff").await.status.unwrap().history_digest;
+        (history, text, data["runs"].0.len() / 16, digest)
+    };
+    let (history, before, runs, digest) = kept().await;
+    let newest = before.lines().next().unwrap();
+    let record: Value = serde_json::from_str(newest).unwrap();
+    let forged = |run: &str| {
+        let mut forged = record.clone();
+        forged["run"] = run.into();
+        forged["number"] = 9.into();
+        forged["person"]["email"] = "p05@example.com".into();
+        forged.to_string() + "\n"
+    };
+    let forged = [record["run"].as_str().unwrap(), "aaaaaaaaaa"].map(forged);
+    let map = ConfigMap {
+        metadata: ObjectMeta {
+            name: Some("staff-history".into()),
+            owner_references: history.metadata.owner_references,
+            ..ObjectMeta::default()
+        },
+        binary_data: Some(
+            [(
+                "history.jsonl.gz".to_owned(),
+                ByteString(pack(&forged.concat(), PACKED_MAX).0),
+            )]
+            .into(),
+        ),
+        ..ConfigMap::default()
+    };
+    let maps: Api<ConfigMap> = Api::namespaced(world.client.clone(), &world.namespace);
+    maps.create(&kube::api::PostParams::default(), &map)
+        .await
+        .unwrap();
+
+    let operator = world.operator();
+    synced(&world, "2").await;
+    let told = || world.events("staff").contains(&"HistoryChanged".into());
+    eventually("an event", told).await;
+    let (_, after, sealed, named) = kept().await;
+    assert_eq!(after, before + &forged[1], "shown as not sealed");
+    assert_eq!((sealed, named), (runs, digest));
+    let emptied = config_map(&world, "staff-history").await.unwrap();
+    assert_eq!(emptied.binary_data.unwrap_or_default().len(), 0);
     operator.stop().await.unwrap();
 }

@@ -259,6 +259,97 @@ async fn what_is_confirmed_is_what_the_operator_showed_whatever_stood_in_its_pla
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_confirmed_undo_is_done_once_whatever_is_lost_and_only_what_was_shown_last() {
+    let (world, operator) = World::synced("undo-once").await;
+    let spec = json!({"groups": {"limit": "100%"}});
+    world.resource("staff", spec);
+    world.until_ready("staff", "Succeeded").await;
+    let group = format!("dn: cn=everyone,ou=groups,{SUFFIX}\nchangetype: modify\n");
+    let change = format!("{group}delete: member\nmember: {}\n", dn(3));
+    world.slapd.modify(&change).unwrap();
+    plugin(&world, "sync staff --wait").await.ends_with(0);
+    let members = || {
+        let snapshot = world.organization.snapshot();
+        snapshot.group("everyone").unwrap().members.clone()
+    };
+    let p03 = "p03@example.com".to_owned();
+    assert!(!members().contains(&p03));
+    let run = last_run(&world).await;
+    let shown = plugin(&world, &format!("undo staff {run} --dry-run -o json"))
+        .await
+        .ends_with(0);
+    let document: UndoDocument = serde_json::from_str(&shown.stdout).unwrap();
+    let question = json!({"run": run, "digest": document.confirmation()});
+    let answer = || world.kubectl(&["get", "configmap", "staff-undo", "-o", "json"]);
+    let confirm = async |id: &str| {
+        let asked = format!("{id} {question}");
+        world.annotate("staff", UNDO, &asked).await;
+        let of_this = format!("\"id\": \"{id}\"");
+        eventually("an answer", || answer().contains(&of_this)).await;
+        answer()
+    };
+    let answered = confirm("a1").await;
+    assert!(members().contains(&p03), "{answered}");
+    let status = world.get("staff").await.status.unwrap();
+    let handled = status.last_handled_undo_request.as_deref();
+    assert_eq!((handled, status.shown_undo), (Some("a1"), None));
+    plugin(&world, "sync staff --wait").await.ends_with(3);
+
+    // Somebody takes them out by hand, and then an older object comes back.
+    let others = members();
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    let others: Vec<&str> = others.into_iter().filter(|one| *one != p03).collect();
+    world.organization.set_group_members("everyone", &others);
+    let answered = confirm("a0").await;
+    assert!(
+        answered.contains("the undo that was shown last"),
+        "{answered}"
+    );
+    assert!(!members().contains(&p03));
+
+    // All that is kept beside the object is lost.
+    operator.stop().await.unwrap();
+    let requested = format!("a1 {question}");
+    world.annotate("staff", UNDO, &requested).await;
+    world.kubectl(&["delete", "configmap", "staff-undo"]);
+    let operator = world.operator();
+    let there = || world.kubectl(&["get", "configmaps", "-o", "name"]);
+    eventually("an answer", || there().contains("staff-undo")).await;
+    assert!(answer().contains("was begun before"), "{}", answer());
+    assert!(!members().contains(&p03));
+    operator.stop().await.unwrap();
+
+    // The object comes back without its status.
+    let status = json!({"status": {"lastHandledUndoRequest": null, "shownUndo": null}});
+    let patch = Patch::Merge(status);
+    let params = PatchParams::default();
+    world
+        .api()
+        .patch_status("staff", &params, &patch)
+        .await
+        .unwrap();
+    world.kubectl(&["delete", "configmap", "staff-undo"]);
+    let operator = world.operator();
+    eventually("an answer", || there().contains("staff-undo")).await;
+    assert!(
+        answer().contains("the undo that was shown last"),
+        "{}",
+        answer()
+    );
+    assert!(!members().contains(&p03));
+
+    // Whoever looks at it again may confirm that, also where another process answers.
+    plugin(&world, &format!("undo staff {run} --dry-run"))
+        .await
+        .ends_with(0);
+    operator.stop().await.unwrap();
+    let operator = world.operator();
+    let answered = confirm("a2").await;
+    assert!(members().contains(&p03), "{answered}");
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_back_is_held_by_name_although_the_record_of_it_is_lost() {
     let (world, operator) = revoked_by_two_runs("undo-lost").await;
     let run = last_run(&world).await;

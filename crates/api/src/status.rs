@@ -52,6 +52,15 @@ pub struct DirectorySyncStatus {
     #[schemars(length(max = 256))]
     pub last_handled_sync_request: Option<String>,
 
+    /// The ID in the annotation `directorysync.dev/undo` of the confirmed undo that was begun last. It isn't
+    /// begun again, whatever came of it.
+    #[schemars(length(max = 128))]
+    pub last_handled_undo_request: Option<String>,
+
+    /// Identifies the undo that was shown last, and wasn't confirmed yet. Nothing else can be confirmed.
+    #[schemars(length(max = 128))]
+    pub shown_undo: Option<String>,
+
     /// The directory, as last read completely.
     pub source: Option<SourceStatus>,
 

@@ -20,6 +20,10 @@ impl Draft<'_> {
         let Some((person, member)) = self.still_member(record) else {
             return;
         };
+        if member.role == MemberRole::Owner {
+            self.leave(record, "is an owner by now, who is never changed");
+            return;
+        }
         let now = member.external_id.as_ref().map(ExternalId::as_str);
         let from = record.from.as_deref().and_then(ExternalId::of_member);
         let (Some(from), true) = (from, now == person.external_id.as_deref()) else {
