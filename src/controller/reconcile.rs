@@ -342,7 +342,10 @@ impl Reconcile<'_> {
         let history = state.history.get_or_insert_default();
         let waits =
             history.failures == 0 && matches!(decide(desired, history, now), Decision::At(_));
-        let Some(suspects) = state.watch.as_ref().and_then(DirectoryWatch::take_suspects) else {
+        let Some(watch) = &state.watch else {
+            return;
+        };
+        let Some(suspects) = watch.gather_suspects().await else {
             return;
         };
         let settled = waits && {

@@ -18,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::reflector::ObjectRef;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tracing::Instrument as _;
 
 use super::context::Context;
@@ -39,8 +40,11 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// How long after a revocation by the fast lane a run looks at both sides. What a watch compares entries with is
 /// as of the last run: an account that is enabled again by then looks unchanged to it.
 const CONFIRM: Duration = Duration::from_secs(15);
-/// More people who seem to have left at once than this are a matter for a whole run.
+/// More people who seem to have left since a whole run began than this are a matter for the next one: what
+/// locks sixty accounts at once may be an accident, which a run holds as a whole.
 const MOST_SUSPECTS: usize = 20;
+/// From the first who seems to have left until the fast lane looks at all of them.
+const GATHERING: Duration = Duration::from_millis(500);
 /// The waits between two tries to watch: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10 * 60));
 /// A watch that held for so long was a good one: the waits begin anew.
@@ -225,6 +229,8 @@ struct WatchState {
     noticed: Option<Noticed>,
     /// Who seems to have left, and when that was noticed first.
     suspects: Option<Suspects>,
+    /// How many have seemed to leave since a whole run began last.
+    since_run: usize,
     /// What the fast lane has settled, and a run has to confirm.
     settled: Option<Noticed>,
     stands: Stands,
@@ -302,6 +308,7 @@ impl DirectoryWatch {
     /// Takes the hints so far: a run that begins now sees what they are about.
     pub fn take(&self) -> Option<Noticed> {
         let mut state = self.shared.state();
+        state.since_run = 0;
         let suspects = state.suspects.take().map(|suspects| suspects.noticed);
         let settled = state.settled.take();
         state
@@ -313,8 +320,10 @@ impl DirectoryWatch {
             .min_by_key(|noticed| noticed.at)
     }
 
-    /// Takes those who seem to have left.
-    pub fn take_suspects(&self) -> Option<Suspects> {
+    /// Takes those who seem to have left, once all had the time to come who seem to leave at once.
+    pub async fn gather_suspects(&self) -> Option<Suspects> {
+        self.shared.state().suspects.as_ref()?;
+        sleep(GATHERING).await;
         self.shared.state().suspects.take()
     }
 
@@ -421,7 +430,7 @@ impl Supervisor {
                 }
             };
             // All watches of a server are lost at once when it restarts.
-            tokio::time::sleep(wait.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
+            sleep(wait.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
         }
     }
 }
@@ -467,25 +476,23 @@ impl WatchObserver for Shared {
             at: Timestamp::now(),
             changed: hint.changed,
         };
-        let is_first = match hint.leaver {
+        let leaver = hint.leaver.filter(|_| state.since_run <= MOST_SUSPECTS);
+        let is_first = match leaver {
             Some(person) => match &mut state.suspects {
                 Some(suspects) if suspects.people.contains(&person) => false,
-                Some(suspects) if suspects.people.len() < MOST_SUSPECTS => {
-                    suspects.people.push(person);
-                    false
-                }
-                // So many at once are no business of the fast lane.
-                Some(_) => {
-                    let suspects = state.suspects.take();
-                    state.noticed = state.noticed.or(suspects.map(|suspects| suspects.noticed));
-                    true
-                }
-                None => {
-                    state.suspects = Some(Suspects {
+                suspects => {
+                    let is_first = suspects.is_none();
+                    let suspects = suspects.get_or_insert_with(|| Suspects {
                         noticed: new,
-                        people: vec![person],
+                        people: vec![],
                     });
-                    true
+                    suspects.people.push(person);
+                    state.since_run += 1;
+                    // So many are no business of the fast lane.
+                    let is_flood = state.since_run > MOST_SUSPECTS;
+                    let left = state.suspects.take_if(|_| is_flood);
+                    state.noticed = state.noticed.or(left.map(|suspects| suspects.noticed));
+                    is_first || is_flood
                 }
             },
             None => {
@@ -580,17 +587,17 @@ mod tests {
         }
     }
 
-    #[test]
-    fn whoever_seems_to_leave_is_told_apart_from_what_a_run_has_to_look_at() {
+    #[tokio::test]
+    async fn whoever_seems_to_leave_is_told_apart_from_what_a_run_has_to_look_at() {
         let (watch, mut woken) = watch();
         // Doubled, and in any order.
         for hint in [leaver(1), leaver(2), leaver(1), Hint::default(), leaver(2)] {
             watch.shared.changed(hint);
         }
         assert_eq!(woken(), 2, "once for the leavers, once for the rest");
-        let suspects = watch.take_suspects().unwrap();
+        let suspects = watch.gather_suspects().await.unwrap();
         assert_eq!(suspects.people.len(), 2);
-        assert!(watch.take_suspects().is_none());
+        assert!(watch.gather_suspects().await.is_none());
         let rest = watch.take().unwrap();
         assert!(rest.at >= suspects.noticed.at);
         assert!(watch.take().is_none());
@@ -600,16 +607,24 @@ mod tests {
         // A run that begins now looks at the leavers as well.
         watch.shared.changed(leaver(3));
         assert!(watch.take().is_some());
-        assert!(watch.take_suspects().is_none());
+        assert!(watch.gather_suspects().await.is_none());
     }
 
-    #[test]
-    fn where_everybody_seems_to_leave_a_run_has_to_look() {
+    #[tokio::test]
+    async fn where_everybody_seems_to_leave_a_run_has_to_look() {
         let (watch, mut woken) = watch();
-        (0..=MOST_SUSPECTS).for_each(|number| watch.shared.changed(leaver(number)));
-        assert_eq!(woken(), 2);
-        assert!(watch.take_suspects().is_none(), "none of them");
+        // In small steps, too: a part of them is taken before the others come.
+        (0..7).for_each(|number| watch.shared.changed(leaver(number)));
+        assert_eq!(watch.gather_suspects().await.unwrap().people.len(), 7);
+        (7..=MOST_SUSPECTS).for_each(|number| watch.shared.changed(leaver(number)));
+        assert_eq!(woken(), 3);
+        assert!(watch.gather_suspects().await.is_none(), "none of them");
+        watch.shared.changed(leaver(99));
+        assert!(watch.gather_suspects().await.is_none(), "nor who follows");
         assert!(watch.take().is_some());
+        // A run has seen them.
+        watch.shared.changed(leaver(100));
+        assert_eq!(watch.gather_suspects().await.unwrap().people.len(), 1);
     }
 
     #[test]
