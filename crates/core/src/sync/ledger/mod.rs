@@ -495,6 +495,7 @@ impl Ledger {
         self.losses.retain(|one| one.kind != EvidenceKind::Disabled);
         self.uncounted
             .retain(|one| one.kind != EvidenceKind::Disabled);
+        self.floors.retain(|one| one.of != Limited::Disabled);
         for loss in &mut self.losses {
             loss.outside_base = true;
         }

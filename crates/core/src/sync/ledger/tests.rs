@@ -145,9 +145,13 @@ fn a_ledger_that_was_made_up_makes_nothing_bolder_also_not_a_day_later() {
         pending: (0..100).map(|n| key(&id(&format!("new{n}")))).collect(),
         first_sync: false,
     });
+    // And of nobody's disabled account may anybody be revoked.
+    forged.note_floors(&[(Limited::Disabled, 0), (Limited::Absent, 3)]);
     let mut ledger = Ledger::load(Some(&forged.to_bytes()), Some("another"), NOON);
     ledger.keep_for("organization", NOON);
     ledger.adopt(10, NOON);
+    assert_eq!(ledger.at_most(Limited::Disabled, 40), 40);
+    assert_eq!(ledger.at_most(Limited::Absent, 40), 3);
     assert!(ledger.is_careful() && !ledger.is_adopted());
     assert!(ledger.had_members);
     let later = ledger.at(NOON + hours(24));
