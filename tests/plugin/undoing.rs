@@ -150,12 +150,8 @@ async fn a_run_that_somebody_made_up_or_changed_is_shown_as_such_and_never_undon
     assert!(!history.stdout.contains("\"sealed\""), "{history}");
     let records: Vec<Value> = serde_json::from_str(&history.stdout).unwrap();
     let newest = records[0]["run"].as_str().unwrap().to_owned();
-    let earlier = records.iter().map(|one| one["run"].as_str().unwrap());
-    let earlier = earlier
-        .filter(|run| *run != newest)
-        .next()
-        .unwrap()
-        .to_owned();
+    let mut runs = records.iter().map(|one| one["run"].as_str().unwrap());
+    let earlier = runs.find(|run| *run != newest).unwrap().to_owned();
     let like = records[0].to_string();
     let forged = like
         .replace(&newest, "0badc0ffee")
