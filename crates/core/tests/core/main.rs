@@ -23,6 +23,7 @@ mod render;
 mod roles;
 mod seats;
 mod sequences;
+mod undoing;
 mod unidentified;
 mod world;
 mod write_only;
