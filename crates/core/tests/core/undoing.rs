@@ -23,7 +23,13 @@ fn whoever_became_an_owner_keeps_the_external_id_that_a_run_gave_them() {
     }))
     .unwrap();
     let taken_back = |role, choice| {
-        let selected = select(&[record.clone()], &choice, &Scope::default(), None).unwrap();
+        let selected = select(
+            std::slice::from_ref(&record),
+            &choice,
+            &Scope::default(),
+            None,
+        )
+        .unwrap();
         let member = Member {
             id: Uuid::from_u128(1),
             external_id: ExternalId::of_member("uuid1"),
