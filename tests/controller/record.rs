@@ -410,8 +410,9 @@ async fn an_approval_of_thousands_is_finished_after_a_restart() {
 /// approval is used up, with what is left of it.
 async fn what_was_done_of_an_approval_is_used_up(purpose: &str, ending: Ending) {
     const LEAVERS: usize = 20;
+    const LATENCY: Duration = Duration::from_millis(200);
     let config = organization::Config {
-        latency: Duration::from_millis(200),
+        latency: LATENCY,
         ..organization::Config::cloud()
     };
     let world = World::with(purpose, config).await;
@@ -428,6 +429,8 @@ async fn what_was_done_of_an_approval_is_used_up(purpose: &str, ending: Ending) 
         Ending::PowerCut => operator.kill().await,
         _ => operator.stop().await.unwrap(),
     }
+    // The server still does what was under way.
+    tokio::time::sleep(LATENCY * 3).await;
     let done = revoked(&world);
     assert!(done.len() < LEAVERS - 2, "it ended too late");
     for email in &done {
