@@ -224,6 +224,8 @@ fn every_way_to_bring_a_secret_brings_the_keys_that_the_quickstart_reads() {
             })
             .collect();
         brought.sort();
+        // The quickstart brings a directory of its own for kind, with the same Secret.
+        brought.dedup();
         assert_eq!(brought, expected, "{kind}");
     }
 }
