@@ -38,6 +38,7 @@ pages! {
     the_reference: "docs/reference/directorysync.md";
     troubleshooting: "docs/troubleshooting.md";
     undo: "docs/undo.md";
+    without_kubernetes: "docs/without-kubernetes.md";
 }
 
 #[test]
