@@ -159,6 +159,14 @@ pub enum OrganizationError {
 }
 
 impl OrganizationError {
+    /// Whether it is about the one member or group that was sent: others can go ahead.
+    pub fn is_about_one(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused { .. } | Self::Gone { .. } | Self::NotApplied { .. }
+        )
+    }
+
     /// Who can fix it, and when to try again.
     pub fn kind(&self) -> FaultKind {
         match self {

@@ -317,9 +317,11 @@ impl<'a> Run<'a, '_> {
             let mut rows = ImportRows::default();
             for change in &creations {
                 if let Some(row) = members.new_group(change) {
-                    let added = row.members.clone();
-                    let removed = vec![];
-                    self.note_members_sent(change, Some(MembershipChange { added, removed }));
+                    let membership = MembershipChange {
+                        added: row.members.clone(),
+                        ..MembershipChange::default()
+                    };
+                    self.note_members_sent(change, Some(membership));
                     rows.groups.push(row);
                 }
             }
@@ -412,6 +414,11 @@ impl<'a> Run<'a, '_> {
         if again.is_empty() {
             return Ok(());
         }
+        // A group is there, and isn't yet what its record says.
+        let places = again.iter().filter_map(|(change, _)| self.place(change));
+        let places: Vec<usize> = places.collect();
+        let outcomes = &mut self.applied.outcomes;
+        places.into_iter().for_each(|at| outcomes.reopen(at));
         let Organization::Read(content) = self.client.read().await? else {
             return Ok(());
         };
@@ -419,30 +426,52 @@ impl<'a> Run<'a, '_> {
             let id = change.external_id();
             let mut groups = content.groups.iter();
             let group = groups.find(|group| group.external_id.as_ref() == Some(id));
-            let Some(group) = group.map(|group| group.id) else {
-                continue;
-            };
-            if !again.collections.is_empty() {
-                let given = self
-                    .client
-                    .give_collections(group, &again.collections)
-                    .await;
-                self.note_given(change, given)?;
+            if let Some(group) = group {
+                self.fill(change, group.id, again).await?;
             }
-            if !again.members.is_empty() {
-                let inside = self.client.memberships(&[group], &|_| ()).await?;
-                let mut inside = inside.get(&group).cloned().unwrap_or_default();
-                let before = inside.len();
-                let missing = again.members.iter().filter(|one| !inside.contains(one));
-                let missing: Vec<Uuid> = missing.copied().collect();
-                inside.extend(missing);
-                if inside.len() > before {
-                    let set = self.client.set_members(group, &inside).await;
-                    self.note_given(change, set)?;
-                }
+            if let Some(at) = self.place(change) {
+                self.applied.outcomes.close(at, Timestamp::now());
             }
         }
         Ok(())
+    }
+
+    async fn fill(
+        &mut self,
+        change: &Change,
+        group: Uuid,
+        again: &MadeAgain,
+    ) -> Result<(), OrganizationError> {
+        let at = self.place(change).unwrap_or(usize::MAX);
+        if !again.collections.is_empty() {
+            let given = self.client.give_collections(group, &again.collections);
+            let given = given.await;
+            if given.as_ref().is_err_and(OrganizationError::is_about_one) {
+                self.applied.outcomes.collections_refused(at);
+            }
+            self.note_given(change, given)?;
+        }
+        if again.members.is_empty() {
+            return Ok(());
+        }
+        let inside = self.client.memberships(&[group], &|_| ()).await?;
+        let mut inside = inside.get(&group).cloned().unwrap_or_default();
+        let missing = again.members.iter().filter(|one| !inside.contains(one));
+        let missing: Vec<Uuid> = missing.copied().collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        inside.extend(&missing);
+        self.applied.outcomes.unmanaged_sent(at, missing);
+        let set = self.client.set_members(group, &inside).await;
+        if let Err(error) = &set
+            && error.is_about_one()
+        {
+            let answer = sanitize(&error.to_string());
+            let outcomes = &mut self.applied.outcomes;
+            outcomes.unmanaged_refused(at, Timestamp::now(), &answer);
+        }
+        self.note_given(change, set)
     }
 
     /// Reports what a group that is made again doesn't get.
@@ -452,11 +481,7 @@ impl<'a> Run<'a, '_> {
         given: Result<(), OrganizationError>,
     ) -> Result<(), OrganizationError> {
         match given {
-            Err(
-                error @ (OrganizationError::Refused { .. }
-                | OrganizationError::Gone { .. }
-                | OrganizationError::NotApplied { .. }),
-            ) => {
+            Err(error) if error.is_about_one() => {
                 let message = format!(
                     "group {} was made again without all that it had ({error}): give it the rest in \
                      Bitwarden",
@@ -680,8 +705,8 @@ impl<'a> Run<'a, '_> {
             let leaving = inside.clone();
             let leaving = leaving.filter_map(|id| members.external_ids.get(id).cloned());
             let leaving = MembershipChange {
-                added: vec![],
                 removed: leaving.collect(),
+                ..MembershipChange::default()
             };
             let mut inside = inside.filter(|id| !refused.contains(*id));
             let planned = members.in_deleted(change);
@@ -973,6 +998,7 @@ impl Members {
         MembershipChange {
             added: after.difference(&before).filter_map(named).collect(),
             removed: before.difference(after).filter_map(named).collect(),
+            ..MembershipChange::default()
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::directory::ExternalId;
 use crate::problem::Problems;
@@ -164,6 +165,10 @@ pub struct MembershipChange {
     pub added: Vec<ExternalId>,
     /// Those who left.
     pub removed: Vec<ExternalId>,
+    /// Those who came and have no external id, by their ids in Bitwarden.
+    pub unmanaged: Vec<Uuid>,
+    /// The server refused the group the access to collections that it was to get.
+    pub collections_refused: bool,
 }
 
 impl Outcomes {
@@ -186,6 +191,54 @@ impl Outcomes {
         if let Some(sent) = self.0.get_mut(at) {
             let membership = membership.map(Box::new);
             *sent = Sent::Waiting { membership };
+        }
+    }
+
+    /// The server accepted it, and more of it is about to be sent.
+    pub fn reopen(&mut self, at: usize) {
+        if let Some(sent) = self.0.get_mut(at)
+            && let Sent::Done { membership, .. } = sent
+        {
+            let membership = membership.take();
+            *sent = Sent::Waiting { membership };
+        }
+    }
+
+    /// All of it was accepted, if it was sent.
+    pub fn close(&mut self, at: usize, time: Timestamp) {
+        if matches!(self.0.get(at), Some(Sent::Waiting { .. })) {
+            self.done(at, time);
+        }
+    }
+
+    /// Members without an external id are about to be sent into the group, after those who have one.
+    pub fn unmanaged_sent(&mut self, at: usize, members: Vec<Uuid>) {
+        self.reopen(at);
+        if matches!(self.0.get(at), Some(Sent::Not)) {
+            self.sent(at, Some(MembershipChange::default()));
+        }
+        if let Some(Sent::Waiting { membership }) = self.0.get_mut(at) {
+            membership.get_or_insert_default().unmanaged = members;
+        }
+    }
+
+    /// The server refused them; what it accepted before stands.
+    pub fn unmanaged_refused(&mut self, at: usize, time: Timestamp, answer: &str) {
+        if let Some(Sent::Waiting {
+            membership: Some(membership),
+        }) = self.0.get_mut(at)
+        {
+            membership.unmanaged.clear();
+            if **membership == MembershipChange::default() {
+                self.refused(at, time, answer);
+            }
+        }
+    }
+
+    /// The server took the group, and refused it its access to collections.
+    pub fn collections_refused(&mut self, at: usize) {
+        if let Some(Sent::Waiting { membership }) = self.0.get_mut(at) {
+            membership.get_or_insert_default().collections_refused = true;
         }
     }
 

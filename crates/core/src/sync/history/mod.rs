@@ -363,10 +363,9 @@ fn new_record(
                     let undoes = plan.undoes.as_ref();
                     let again = undoes.and_then(|one| one.made_again.get(change.external_id()));
                     if let Some(again) = again {
-                        let others = again.members.iter().map(|id| names.member(*id));
-                        record.added.extend(others);
                         record.collections = Some(again.collections.clone());
                     }
+                    record.added.extend(unmanaged_of(plan, change, names));
                 }
                 GroupAction::Relink { from } => {
                     record.from = from.as_ref().map(|id| id.as_str().into());
@@ -375,6 +374,7 @@ fn new_record(
                 GroupAction::SetCollections(access) => record.access = access.changes.clone(),
                 GroupAction::Update(update) => {
                     record.added = update.add.iter().map(|id| names.person(id)).collect();
+                    record.added.extend(unmanaged_of(plan, change, names));
                     let leaving = update.remove.iter().map(|leaving| Removed {
                         person: names.person(&leaving.external_id),
                         evidence: Some((&leaving.evidence).into()),
@@ -398,6 +398,14 @@ fn new_record(
         }
     }
     record
+}
+
+/// Members without an external id who come back into a group that an undo makes again.
+fn unmanaged_of(plan: &Plan, change: &Change, names: &Names<'_>) -> Vec<Person> {
+    let undoes = plan.undoes.as_ref();
+    let again = undoes.and_then(|one| one.made_again.get(change.external_id()));
+    let members = again.into_iter().flat_map(|again| &again.members);
+    members.map(|id| names.member(*id)).collect()
 }
 
 /// The groups that somebody who is removed leaves by that.
@@ -473,9 +481,18 @@ fn conclude(
 
 /// Who really came and left: a group may have held others than the plan was made for.
 fn apply_membership(record: &mut Record, actual: Option<&MembershipChange>, names: &Names<'_>) {
-    let Some(MembershipChange { added, removed }) = actual else {
+    let Some(MembershipChange {
+        added,
+        removed,
+        unmanaged,
+        collections_refused,
+    }) = actual
+    else {
         return;
     };
+    if *collections_refused {
+        record.collections = Some(vec![]);
+    }
     let leaving: HashSet<&str> = removed.iter().map(ExternalId::as_str).collect();
     let id_of = |person: &Person| person.external_id.clone();
     // Whoever has no external id isn't moved by a sync, but leaves a group that is deleted.
@@ -495,11 +512,9 @@ fn apply_membership(record: &mut Record, actual: Option<&MembershipChange>, name
         evidence: None,
     });
     record.removed.extend(unplanned);
-    // Nor does whoever comes back without one into a group that is made again.
-    record.added.retain(|one| one.external_id.is_none());
-    let others = std::mem::take(&mut record.added);
     record.added = added.iter().map(|id| names.person(id)).collect();
-    record.added.extend(others);
+    let unmanaged = unmanaged.iter().map(|id| names.member(*id));
+    record.added.extend(unmanaged);
 }
 
 #[cfg(test)]

@@ -159,7 +159,13 @@ impl<'a> Seen<'a> {
         let by_id = name.group_id.and_then(|id| self.group_ids.get(&id));
         match record.action {
             Kind::CreateGroup => match by_external_id {
-                Some(group) => self.members_of(record, group.id),
+                Some(group) => {
+                    if let (Some(given), Some(now)) = (&mut record.collections, &group.collections)
+                    {
+                        given.retain(|access| now.contains(access));
+                    }
+                    self.members_of(record, group.id)
+                }
                 None => Settled::As(Outcome::NotMade),
             },
             Kind::UpdateGroup => match by_id.or(by_external_id) {

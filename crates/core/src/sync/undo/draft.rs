@@ -38,6 +38,8 @@ pub(super) struct Draft<'a> {
     /// Who leaves groups.
     pub leaves: BTreeMap<Uuid, Vec<ExternalId>>,
     pub made_again: HashMap<ExternalId, MadeAgain>,
+    /// Deleted groups whose members come back with them.
+    pub filled: HashSet<ExternalId>,
     disabled: HashSet<ExternalId>,
 }
 
@@ -57,6 +59,7 @@ pub(super) fn draft(selected: &Selected, sides: &Sides<'_>) -> Undo {
         joins: BTreeMap::new(),
         leaves: BTreeMap::new(),
         made_again: HashMap::new(),
+        filled: HashSet::new(),
         disabled: HashSet::new(),
     };
     let records: Vec<&Record> = selected.records.iter().collect();

@@ -235,22 +235,64 @@ impl<'a> Draft<'a> {
                  wrote: give it access in Bitwarden",
             );
         }
-        let again = MadeAgain {
-            collections: record.collections.clone().unwrap_or_default(),
-            members: others,
-        };
-        self.made_again.insert(id.clone(), again);
+        self.filled.insert(id.clone());
+        let collections = record.collections.clone().unwrap_or_default();
         match unfinished {
             None => {
+                let again = MadeAgain {
+                    collections,
+                    members: others,
+                };
+                self.made_again.insert(id.clone(), again);
                 let subject = Subject::group(id, name.name.clone(), None);
                 self.change(subject, Action::Group(GroupAction::Create { add }));
             }
-            Some(group) => {
-                let inside = self.inside(group.id);
-                add.retain(|id| !inside.contains(id));
-                // Also where nobody is missing: its collections may be.
-                self.joins.entry(group.id).or_default().extend(add);
+            Some(group) => self.fill_group(group, id, (add, others), collections),
+        }
+    }
+
+    /// What is missing of a group that an undo has made again and was stopped then.
+    fn fill_group(
+        &mut self,
+        group: &Group,
+        id: ExternalId,
+        (mut add, mut others): (Vec<ExternalId>, Vec<Uuid>),
+        mut collections: Vec<CollectionAccess>,
+    ) {
+        let inside = self.inside(group.id);
+        add.retain(|id| !inside.contains(id));
+        let members = self.sides.memberships.get(&group.id);
+        others.retain(|id| !members.is_some_and(|members| members.contains(id)));
+        if let Some(now) = &group.collections {
+            collections.retain(|one| now.iter().all(|now| now.id != one.id));
+            let missing = std::mem::take(&mut collections).into_iter();
+            let changes: Vec<AccessChange> = missing
+                .map(|access| AccessChange {
+                    id: access.id,
+                    external_id: None,
+                    from: None,
+                    to: Some(access),
+                })
+                .collect();
+            if let Some(subject) = self.group_subject(group).filter(|_| !changes.is_empty()) {
+                let change = CollectionsChange {
+                    changes,
+                    losing: vec![],
+                    evidence: None,
+                };
+                self.change(subject, Action::Group(GroupAction::SetCollections(change)));
             }
+        }
+        self.joins.entry(group.id).or_default().extend(add);
+        if !others.is_empty() || !collections.is_empty() {
+            let members = others;
+            self.made_again.insert(
+                id,
+                MadeAgain {
+                    collections,
+                    members,
+                },
+            );
         }
     }
 
@@ -308,7 +350,7 @@ impl<'a> Draft<'a> {
         };
         for name in &record.groups {
             let made = ExternalId::of_member(&name.external_id);
-            let made = made.is_some_and(|id| self.made_again.contains_key(&id));
+            let made = made.is_some_and(|id| self.filled.contains(&id));
             let group = find_group(self.sides.content, name);
             match group {
                 Some(group) if !made => self.joins.entry(group.id).or_default().push(id.clone()),
