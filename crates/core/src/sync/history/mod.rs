@@ -418,7 +418,7 @@ fn groups_of(plan: &Plan, change: &Change) -> Vec<GroupName> {
     let groups = groups.map(|group| GroupName {
         name: group.name.clone(),
         external_id: group.external_id.as_str().into(),
-        group_id: None,
+        group_id: group.id,
     });
     // By the time that a group is deleted they are out of it.
     let deleted = plan.changes.iter().filter(|change| match change.group() {

@@ -413,6 +413,7 @@ impl Comparison<'_> {
             .collect();
         state.missing = late;
         if !state.leaving.is_empty() {
+            state.id = Some(group);
             state.name = self.roster.groups[self.wanted.at].name.clone();
             // Nobody was added yet who isn't in it, and nobody is moved out of it who isn't known.
             let outside = add.len() + state.missing.len();

@@ -1,5 +1,7 @@
 //! What is known of a group before the plan, and what the plan makes of it.
 
+use uuid::Uuid;
+
 use crate::directory::ExternalId;
 use crate::sync::plan::DesiredGroup;
 use crate::sync::sent::SentState;
@@ -13,6 +15,8 @@ pub struct GroupState {
     pub(crate) digest: [u8; 16],
     /// Who is in it until they are removed from the organization, by this plan.
     pub(crate) leaving: Vec<ExternalId>,
+    /// Its id in Bitwarden, where somebody is `leaving`.
+    pub(crate) id: Option<Uuid>,
     /// Its name, where somebody is `leaving`.
     pub(crate) name: Box<str>,
     /// How many are in it and stay, where somebody is `leaving`.
@@ -33,6 +37,7 @@ impl GroupState {
             external_id,
             digest,
             leaving: vec![],
+            id: None,
             name: Box::default(),
             stays: 0,
             missing: vec![],

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use super::draft::Draft;
-use super::present::{by_external_id, find_group};
+use super::present::{by_external_id, find_former_group, find_group};
 use crate::directory::ExternalId;
 use crate::organization::collection::AccessChange;
 use crate::organization::model::Group;
@@ -351,7 +351,7 @@ impl<'a> Draft<'a> {
         for name in &record.groups {
             let made = ExternalId::of_member(&name.external_id);
             let made = made.is_some_and(|id| self.filled.contains(&id));
-            let group = find_group(self.sides.content, name);
+            let group = find_former_group(self.sides.content, name);
             match group {
                 Some(group) if !made => self.joins.entry(group.id).or_default().push(id.clone()),
                 _ if made => {}

@@ -75,7 +75,7 @@ pub fn groups_to_read(selected: &Selected, content: &Content) -> Vec<Uuid> {
         let own = record.group.iter().filter(|_| record.person.is_none());
         own.chain(&record.groups)
     });
-    let named = named.filter_map(|name| present::find_group(content, name));
+    let named = named.filter_map(|name| present::find_former_group(content, name));
     // Of deleted groups the one that an undo has made again.
     let deleted = selected.records.iter();
     let deleted = deleted.filter(|record| record.action == Kind::DeleteGroup);

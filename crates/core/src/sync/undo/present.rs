@@ -16,6 +16,12 @@ pub(super) fn find_group<'a>(content: &'a Content, name: &GroupName) -> Option<&
     }
 }
 
+/// The same of a group that somebody was in, which is another one where it was deleted and made again since.
+pub(super) fn find_former_group<'a>(content: &'a Content, name: &GroupName) -> Option<&'a Group> {
+    let found = find_group(content, name);
+    found.or_else(|| by_external_id(content, &name.external_id))
+}
+
 /// The one group with this external id.
 pub(super) fn by_external_id<'a>(content: &'a Content, id: &str) -> Option<&'a Group> {
     let has_id = |group: &&Group| {
