@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use simulators::lab::{Company, Slapd};
 use tempfile::TempDir;
 
@@ -18,26 +18,94 @@ const GROUPS: [&str; 4] = ["(objectClass=groupOfNames)", "entryUUID", "cn", "mem
 /// An OpenLDAP server with a company.
 pub struct Directory {
     people: u32,
+    company: Company,
     slapd: Slapd,
     folder: TempDir,
+    /// How often people joined groups.
+    joined: usize,
 }
+
+/// So many groups change at once.
+const JOINED: usize = 1_000;
 
 impl Directory {
     pub fn start(people: u32) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let ldif = folder.path().join("company.ldif");
-        Company::new(people, people / 20).save(&ldif)?;
+        let company = Company::new(people, people / 20);
+        company.save(&ldif)?;
         let slapd = Slapd::options().ldif_file(&ldif).start()?;
         std::fs::remove_file(ldif)?;
         Ok(Self {
             people,
+            company,
             slapd,
             folder,
+            joined: 0,
         })
     }
 
     pub fn pid(&self) -> u32 {
         self.slapd.pid()
+    }
+
+    /// The address of somebody in the middle of the directory.
+    pub fn somebody(&self) -> String {
+        let employee = self.company.employee(self.people / 2);
+        employee.person.mail.unwrap_or_default()
+    }
+
+    /// Somebody else comes into each of many groups.
+    pub fn join_groups(&mut self) -> Result<()> {
+        let mut changes = String::new();
+        let teams = (0..).zip(self.company.all_teams());
+        for (number, team) in teams.take(JOINED) {
+            let outside = (0..self.people).filter(|person| !team.people.contains(person));
+            let Some(person) = outside.skip(self.joined).next() else {
+                continue;
+            };
+            let (team, person) = (self.company.team_dn(number), self.company.person_dn(person));
+            changes +=
+                &format!("dn: {team}\nchangetype: modify\nadd: member\nmember: {person}\n\n");
+        }
+        self.joined += 1;
+        Ok(self.slapd.modify(&changes)?)
+    }
+
+    /// Where the command line keeps its state.
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// Repeats the records of the history in the state folder until it is as long as it gets, each time as
+    /// those of other runs. How many there are.
+    pub fn fill_history(&self) -> Result<usize> {
+        const BYTES: usize = 8 << 20;
+        let mut files = std::fs::read_dir(self.state())?;
+        let history = files.find_map(|file| {
+            let path = file.ok()?.path();
+            path.extension()
+                .is_some_and(|one| one == "history")
+                .then_some(path)
+        });
+        let history = history.context("the state folder has no history")?;
+        let own = std::fs::read_to_string(&history)?;
+        let mut all = own.clone();
+        for number in 0..100 {
+            let run = format!("\"run\":\"{number:02}");
+            for line in own.lines() {
+                let Some((before, after)) = line.split_once("\"run\":\"") else {
+                    continue;
+                };
+                let line = format!("{before}{run}{}\n", &after[2..]);
+                if all.len() + line.len() > BYTES {
+                    std::fs::write(&history, &all)?;
+                    return Ok(all.lines().count());
+                }
+                all += &line;
+            }
+        }
+        anyhow::bail!("{} bytes of records aren't enough", own.len())
     }
 
     /// Reads everything once, so that no later reader is the first; and sees that it is there.

@@ -34,6 +34,9 @@ use machine::Measured;
 use operator::Cluster;
 use report::{Report, Row};
 
+/// A history in the cluster that is about as large as it gets; compressed.
+const HISTORY_BYTES: usize = 480 << 10;
+
 /// Runs of what can be repeated; the one with the median CPU time counts.
 const REPEATS: usize = 3;
 
@@ -69,7 +72,7 @@ fn bench() -> Result<()> {
 
 fn measure(people: u32, cluster: &Cluster, report: &mut Report) -> Result<()> {
     eprintln!("{people} people: filling the directory");
-    let directory = Directory::start(people)?;
+    let mut directory = Directory::start(people)?;
     let mut add = |name, measured, requests| {
         eprintln!("{people} people: {name}: {measured}");
         report.add(
@@ -87,9 +90,11 @@ fn measure(people: u32, cluster: &Cluster, report: &mut Report) -> Result<()> {
 
     let bitwarden = Bitwarden::start()?;
     let manifest = directory.manifest(&bitwarden, None)?;
+    let state = directory.state().display().to_string();
     let run = |arguments: &[&str]| {
         let others = [directory.pid(), bitwarden.pid()];
-        let arguments = [arguments, &["--quiet", "-f", &manifest]].concat();
+        let options = ["--quiet", "-f", &manifest, "--state-dir", &state];
+        let arguments = [arguments, &options].concat();
         machine::measure(&PROGRAM, &arguments, &others)
     };
     let planned = median(|| run(&["plan"]))?;
@@ -111,6 +116,13 @@ fn measure(people: u32, cluster: &Cluster, report: &mut Report) -> Result<()> {
         requests.writes
     );
     add("sync, unchanged, new process", again, Some(requests));
+    let records = directory.fill_history()?;
+    eprintln!("{people} people: a history of {records} records");
+    let somebody = directory.somebody();
+    let explained = median(|| run(&["explain", &somebody]))?;
+    bitwarden.take_requests()?;
+    run(&["explain", &somebody])?;
+    add("explain", explained, Some(bitwarden.take_requests()?));
     drop(bitwarden);
 
     let bitwarden = Bitwarden::start()?;
@@ -133,6 +145,17 @@ fn measure(people: u32, cluster: &Cluster, report: &mut Report) -> Result<()> {
     );
     add("operator, unchanged sync", again, Some(requests));
     add("operator, idle after both", operator.idle()?, None);
+    while operator.history_bytes()? < HISTORY_BYTES {
+        directory.join_groups()?;
+        operator.requested_run(&others)?;
+    }
+    let records = operator.history_bytes()?;
+    eprintln!("{people} people: a history of {records} bytes");
+    let explained = median(|| operator.explain(&directory.somebody(), &others))?;
+    bitwarden.take_requests()?;
+    operator.explain(&directory.somebody(), &others)?;
+    let requests = bitwarden.take_requests()?;
+    add("operator, explain", explained, Some(requests));
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use directory_sync::api::annotations::SYNC_REQUESTED_AT;
 use simulators::lab::process::Process;
 use simulators::lab::{ApiServer, free_port};
 use tempfile::TempDir;
@@ -26,7 +27,7 @@ pub struct Operator<'a> {
     namespace: String,
     listen: String,
     process: Process,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Cluster {
@@ -69,7 +70,7 @@ impl Cluster {
             namespace,
             listen,
             process,
-            _folder: folder,
+            folder,
         })
     }
 }
@@ -97,6 +98,47 @@ impl Operator<'_> {
     /// Waits for the next run that the interval brings.
     pub fn next_run(&self, others: &[u32]) -> Result<Measured> {
         self.run(others, || Ok(()))
+    }
+
+    /// Asks for a run and waits for its end.
+    pub fn requested_run(&self, others: &[u32]) -> Result<Measured> {
+        self.run(others, || {
+            let now = format!("{SYNC_REQUESTED_AT}={}", jiff::Timestamp::now());
+            let words = ["annotate", "dsync", "staff", "--overwrite", &now];
+            let words = [&["-n", &self.namespace][..], &words].concat();
+            Ok(self.api.run_kubectl(&words).map(drop)?)
+        })
+    }
+
+    /// How large the history is, as it is kept.
+    pub fn history_bytes(&self) -> Result<usize> {
+        let path = r"jsonpath={.binaryData.history\.jsonl\.gz}";
+        let words = ["get", "configmap", "staff-history", "-o", path];
+        let encoded = self
+            .api
+            .run_kubectl(&[&["-n", &self.namespace][..], &words].concat())?;
+        Ok(encoded.len() / 4 * 3)
+    }
+
+    /// As long as `kubectl directorysync explain` takes; the CPU time and memory are the operator's.
+    pub fn explain(&self, somebody: &str, others: &[u32]) -> Result<Measured> {
+        let plugin = self.folder.path().join("kubectl-directorysync");
+        if !plugin.exists() {
+            std::os::unix::fs::symlink(PROGRAM.as_str(), &plugin)?;
+        }
+        self.stretch(others, || {
+            let output = Command::new(&plugin)
+                .args(["explain", "staff", somebody, "-n", &self.namespace])
+                .env("KUBECONFIG", self.api.kubeconfig())
+                .output()?;
+            let text = String::from_utf8_lossy(&output.stdout);
+            let error = String::from_utf8_lossy(&output.stderr);
+            ensure!(
+                output.status.success() && text.contains("last changes"),
+                "the explanation isn't whole: {text}{error}"
+            );
+            Ok(())
+        })
     }
 
     /// As long as the operator says that its run took, not as long as it was waited for.

@@ -134,6 +134,14 @@ impl Report {
                 " MiB",
             );
         }
+        for (name, what) in [
+            ("explain", "wall of an explanation"),
+            ("operator, explain", "wall of an explanation in a cluster"),
+        ] {
+            if let Some(row) = find(name) {
+                line(what, row.measured.wall.as_secs_f64(), 2.0, " s");
+            }
+        }
         let unchanged = find("operator, unchanged sync").and_then(|row| row.requests);
         if let Some(requests) = unchanged {
             line(

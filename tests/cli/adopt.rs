@@ -6,7 +6,7 @@ use simulators::organization::{GroupSeed, MemberSeed, Snapshot};
 use crate::lab::{BIND_PASSWORD, Lab, entry_uuid};
 
 /// The connector's file for the lab's directory and organization, with its secrets in it.
-fn settings(lab: &Lab) -> Value {
+pub fn settings(lab: &Lab) -> Value {
     let url = lab.slapd.url();
     let (host, port) = url.trim_start_matches("ldap://").rsplit_once(':').unwrap();
     let id = lab.organization.organization_id();

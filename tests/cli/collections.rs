@@ -6,7 +6,7 @@ const INFRA: &str = "11111111-1111-4111-8111-111111111111";
 const WIKI: &str = "22222222-2222-4222-8222-222222222222";
 const LIST: &str = "collections -f staff.yaml -f secrets.yaml";
 
-async fn lab() -> Lab {
+pub async fn lab() -> Lab {
     let organization = SimulatedOrganization::start(Config {
         collections: [INFRA, WIKI].map(str::to_owned).to_vec(),
         ..Config::cloud()

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use directory_sync_testing::command::program;
+use directory_sync_testing::documentation::Page;
+use directory_sync_testing::screens::on_terminal;
 use serde_json::Value;
 use simulators::organization::{Config, Status};
 
@@ -41,11 +44,8 @@ async fn last_run(lab: &Lab) -> String {
     records[0]["run"].as_str().unwrap().to_owned()
 }
 
-/// Writes the output for the documentation, where that is asked for.
-fn document(name: &str, text: &str) {
-    if let Some(folder) = std::env::var_os("DIRECTORY_SYNC_UNDO_EXAMPLES") {
-        std::fs::write(Path::new(&folder).join(name), text).unwrap();
-    }
+fn page() -> Page {
+    Page::of(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/undo.md"))
 }
 
 #[tokio::test]
@@ -65,7 +65,6 @@ async fn a_run_is_taken_back_and_the_next_sync_holds_what_it_would_do_again() {
         shown.stdout.lines().all(|line| line.chars().count() <= 80),
         "{shown}"
     );
-    document("dry-run", &shown.stdout);
     assert_eq!(lab.organization.snapshot(), before, "nothing was changed");
 
     lab.run(&format!("{UNDO} {}", &run[..6]))
@@ -77,7 +76,10 @@ async fn a_run_is_taken_back_and_the_next_sync_holds_what_it_would_do_again() {
         .await
         .ends_with(0);
     let done = done.prints("identity/staff: done: 1 Invite, 1 UpdateGroup\n");
-    document("undo", &done.stdout);
+    let mut page = page();
+    let files = "-f staff.yaml -f secrets.yaml";
+    let undo = format!("directory-sync undo {files} 52dd86 --yes");
+    page.shows(&undo, &done.stdout);
     let now = lab.organization.snapshot();
     assert_eq!(now.members["bob@example.com"].status, Status::Invited);
     assert_eq!(
@@ -89,11 +91,15 @@ async fn a_run_is_taken_back_and_the_next_sync_holds_what_it_would_do_again() {
         .run("history -f staff.yaml -f secrets.yaml")
         .await
         .ends_with(0);
-    let history = history.prints(&format!("  undo of run {run}\n"));
-    document("history", &history.stdout);
+    history.prints(&format!("  undo of run {run}\n"));
     let held = lab.run(SYNC).await.ends_with(3);
-    let held = held.prints("taken back by an undo, and the directory still asks for");
-    document("sync", &held.stdout);
+    held.prints("taken back by an undo, and the directory still asks for");
+    let line = format!("{} {SYNC}", program().display());
+    let state = lab.path(".state");
+    let held = on_terminal(&line, &lab.path("."), &[("XDG_STATE_HOME", &state)]).await;
+    let held = held.ends_with(3);
+    page.shows(&format!("directory-sync sync {files} --yes"), &held.stdout);
+    page.finish();
     assert_eq!(lab.organization.snapshot(), now);
 
     // The record of removals is lost: it is still held by name, by the history.

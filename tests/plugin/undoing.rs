@@ -1,8 +1,12 @@
 //! `kubectl directorysync undo`
 
+use std::path::Path;
+
 use directory_sync::api::annotations::UNDO;
 use directory_sync::history::{PACKED_MAX, pack, unpack};
 use directory_sync::sync::undo::UndoDocument;
+use directory_sync_testing::documentation::Page;
+use directory_sync_testing::screens::answered_on_terminal;
 use directory_sync_testing::world::*;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -11,7 +15,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use simulators::organization::Status;
 
-use crate::kubectl::{kubectl, plugin};
+use crate::kubectl::{folder, kubectl, plugin};
 use crate::refusals::user;
 
 async fn last_run(world: &World) -> String {
@@ -106,6 +110,58 @@ async fn a_run_is_shown_taken_back_and_held_on_the_rights_of_an_editor() {
     operator.stop().await.unwrap();
 }
 
+/// A page of the documentation, in which the resource is in the namespace `identity`.
+fn page(name: &str, world: &World) -> Page {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    Page::of(folder.join(name)).with(&world.namespace, "identity")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_on_undo_and_history_show_what_the_plugin_prints() {
+    let world = World::new("undo-page").await;
+    let operator = world.operator();
+    let spec = json!({
+        "offboarding": {"absent": "Revoke", "limit": 0}, "groups": {"limit": "100%"},
+    });
+    world.resource("staff", spec);
+    world.until_ready("staff", "Succeeded").await;
+    for number in 0..10 {
+        let email = format!("p{number:02}@example.com");
+        let _ = world.organization.accept_and_confirm(&email);
+    }
+    world.leave(0..2);
+    plugin(&world, "sync staff --wait").await.ends_with(3);
+    plugin(&world, "approve staff --yes --wait")
+        .await
+        .ends_with(0);
+    let run = last_run(&world).await;
+
+    let mut page_of_history = page("history.md", &world);
+    let history = "history staff --person p00 --since 7d";
+    let shown = plugin(&world, history).await.ends_with(0);
+    page_of_history.shows(&format!("kubectl directorysync {history}"), &shown.stdout);
+    let program = folder().join("kubectl-directorysync");
+    let line = format!(
+        "{} undo staff {run} -n {}",
+        program.display(),
+        world.namespace
+    );
+    let kubeconfig = world.server().kubeconfig().to_owned();
+    let variables = [("KUBECONFIG", kubeconfig.as_path())];
+    let shown = answered_on_terminal(&line, folder(), &variables, "y").await;
+    let mut page_of_undo = page("undo.md", &world);
+    page_of_undo.shows("kubectl directorysync undo staff 52dd86bade", &shown);
+    let undone = last_run(&world).await;
+    let shown = plugin(&world, &format!("history staff --run {undone}")).await;
+    page_of_undo.shows(
+        "kubectl directorysync history staff --run c76f",
+        &shown.stdout,
+    );
+    page_of_history.finish();
+    page_of_undo.finish();
+    operator.stop().await.unwrap();
+}
+
 /// Confirmed members, of whom one run has revoked `p03` and the next `p04`.
 async fn revoked_by_two_runs(purpose: &str) -> (World, Operator) {
     let world = World::new(purpose).await;
@@ -181,6 +237,15 @@ async fn a_run_that_somebody_made_up_or_changed_is_shown_as_such_and_never_undon
     refused("0badc0ffee", "0badc0ffee aren't the operator's").await;
     refused("--last", "0badc0ffee aren't the operator's").await;
     shown("run 0badc0ffee  requested  NOT SEALED").await;
+    let forged = plugin(&world, "history staff --run 0bad")
+        .await
+        .ends_with(0);
+    let mut page = page("history.md", &world);
+    page.shows(
+        "kubectl directorysync history staff --run 0bad",
+        &(forged.stdout + &forged.stderr),
+    );
+    page.finish();
     let json = plugin(&world, "history staff -o json --run 0bad").await;
     json.prints("[\n{\"sealed\":false,");
     let explained = plugin(&world, "explain staff p07@example.com")

@@ -152,7 +152,10 @@ impl Scene {
         let parsed = parse(&self.kept.history);
         assert_eq!(parsed.unreadable, 0);
         let told = sorted(parsed.records.iter().flat_map(told).collect());
-        let happened = sorted(all_that_happened(&self.organization.history(), &parsed.records));
+        let happened = sorted(all_that_happened(
+            &self.organization.history(),
+            &parsed.records,
+        ));
         assert!(
             told == happened,
             "{about}\nonly in the records: {:?}\nonly in the journal: {:?}\n{}",

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 pub mod command;
+pub mod documentation;
 pub mod faults;
 pub mod hostile;
 mod http;

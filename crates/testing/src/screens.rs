@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 use crate::ran::Ran;
@@ -37,6 +38,52 @@ pub async fn on_terminal(line: &str, folder: &Path, variables: &[(&str, &Path)])
     ran.stdout = ran.stdout.replace("\r\n", "\n");
     ran.stderr = std::fs::read_to_string(errors.path()).unwrap();
     ran
+}
+
+/// The same of a program that asks: what stands on the terminal at the end, with this answer.
+///
+/// # Panics
+/// Where it never asks.
+pub async fn answered_on_terminal(
+    line: &str,
+    folder: &Path,
+    variables: &[(&str, &Path)],
+    answer: &str,
+) -> String {
+    let line = format!("stty cols {COLUMNS} rows 50; {line}");
+    let mut script = Command::new("script")
+        .args(["-qefc", &line, "/dev/null"])
+        .current_dir(folder)
+        .envs(variables.iter().copied())
+        .env("TERM", "dumb")
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut typed = script.stdin.take().unwrap();
+    let mut output = script.stdout.take().unwrap();
+    let (mut shown, mut read) = (vec![], [0; 4096]);
+    let mut is_answered = false;
+    loop {
+        let length = output.read(&mut read).await.unwrap();
+        if length == 0 {
+            break;
+        }
+        shown.extend_from_slice(&read[..length]);
+        if !is_answered && shown.ends_with(b"[y/N] ") {
+            typed
+                .write_all(format!("{answer}\n").as_bytes())
+                .await
+                .unwrap();
+            is_answered = true;
+        }
+    }
+    drop(typed);
+    script.wait().await.unwrap();
+    let shown = String::from_utf8(shown).unwrap().replace("\r\n", "\n");
+    assert!(is_answered, "{shown}");
+    shown
 }
 
 async fn wait_with_open_stdin(mut child: tokio::process::Child) -> std::process::Output {

@@ -1,5 +1,6 @@
 //! An undo as it is shown, on a terminal, on a page and as JSON.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use data_encoding::HEXLOWER;
@@ -15,7 +16,7 @@ use crate::sync::hash::truncated;
 use crate::sync::history::{INDENT, RunId, wrap, wrap_at};
 use crate::sync::ledger::UNDONE_MAX;
 use crate::sync::plan::{Change, GroupAction, Kind, MemberAction, Plan};
-use crate::text::sanitize;
+use crate::text::{plain, sanitize};
 
 /// Everything that an undo would do, and everything that it would leave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +106,12 @@ impl UndoDocument {
     ) -> Self {
         let plan = &*guarded.approved;
         let held = guarded.held.as_ref();
-        let rows = |changes: &[Change]| changes.iter().map(|one| Row::new(one, plan)).collect();
+        let all = plan.changes.iter();
+        let all = all.chain(held.into_iter().flat_map(|held| &held.changes));
+        let emails = all.filter_map(|one| Some((one.external_id(), one.subject.email()?)));
+        let emails: HashMap<&ExternalId, &Email> = emails.collect();
+        let row = |change: &Change| Row::new(change, plan, &emails);
+        let rows = |changes: &[Change]| changes.iter().map(row).collect();
         Self {
             run: run.clone(),
             began,
@@ -210,7 +216,7 @@ impl UndoDocument {
         if !self.held.is_empty() {
             text.push_str("\nheld back:\n");
             for why in &self.held_because {
-                line(&mut text, &sanitize(why));
+                line(&mut text, &plain(why));
             }
             self.held.iter().for_each(|row| row.show(&mut text));
             if let Some(digest) = &self.held_digest {
@@ -228,7 +234,7 @@ impl UndoDocument {
                 self.left.len()
             };
             for one in self.left.iter().take(shown) {
-                let (what, why) = (sanitize(&one.what), sanitize(&one.why));
+                let (what, why) = (sanitize(&one.what), plain(&one.why));
                 wrap(&mut text, &start(one.done()), &format!("{what}: {why}"));
             }
             let left = self.left.len() + self.more_left;
@@ -238,7 +244,7 @@ impl UndoDocument {
             text.push_str("\nproblems:\n");
             self.problems
                 .iter()
-                .for_each(|one| line(&mut text, &sanitize(one)));
+                .for_each(|one| line(&mut text, &plain(one)));
         }
         for note in self.notes() {
             text.push('\n');
@@ -357,13 +363,10 @@ fn to_do(kind: Kind) -> &'static str {
 }
 
 impl Row {
-    fn new(change: &Change, plan: &Plan) -> Self {
+    /// `emails` are those of the people whom other changes are about.
+    fn new(change: &Change, plan: &Plan, emails: &HashMap<&ExternalId, &Email>) -> Self {
         let label = |id: &ExternalId| {
-            let own = plan
-                .changes
-                .iter()
-                .find(|change| change.external_id() == id);
-            let own = own.and_then(|change| change.subject.email());
+            let own = emails.get(id).copied();
             let email = own.or_else(|| plan.names.email(id)).map(Email::as_str);
             email.unwrap_or(id.as_str()).to_owned()
         };

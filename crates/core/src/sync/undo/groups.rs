@@ -18,6 +18,9 @@ use crate::sync::plan::{
 const GONE: &str = "the group isn't there any more";
 const OF_A_PERSON: &str =
     "is about the whole group: undo it without --person, or add the person in Bitwarden";
+/// Of a member or group whose former external id is given back.
+pub(super) const ID_AGAIN: &str = "has the former external id again";
+pub(super) const OTHER_ID: &str = "has got another external id since";
 const WITHOUT_ID: &str = "has no external id of their own, by which a group takes them";
 
 impl<'a> Draft<'a> {
@@ -64,7 +67,8 @@ impl<'a> Draft<'a> {
             current,
             group.external_id.as_ref().map(ExternalId::as_str) == given,
         ) else {
-            self.leave(record, "has got another external id since");
+            let is_back = group.external_id.as_ref() == Some(&from);
+            self.leave(record, if is_back { ID_AGAIN } else { OTHER_ID });
             return;
         };
         let is_taken = by_external_id(self.sides.content, from.as_str()).is_some();
@@ -89,7 +93,12 @@ impl<'a> Draft<'a> {
         };
         let given = record.group.as_ref().map(|name| &*name.name);
         let (Some(from), true) = (&record.from, Some(&*group.name) == given) else {
-            self.leave(record, "has got another name since");
+            let is_back = record.from.as_deref() == Some(&*group.name);
+            let why = match is_back {
+                true => "has its former name again",
+                false => "has got another name since",
+            };
+            self.leave(record, why);
             return;
         };
         self.renamed.insert(group.id, from.clone());

@@ -1,6 +1,7 @@
 //! Takes back what was done with members.
 
 use super::draft::Draft;
+use super::groups::{ID_AGAIN, OTHER_ID};
 use crate::directory::{Email, ExternalId};
 use crate::organization::model::{Member, MemberRole, MemberStatus};
 use crate::organization::role::AccessRole;
@@ -27,7 +28,8 @@ impl Draft<'_> {
         let now = member.external_id.as_ref().map(ExternalId::as_str);
         let from = record.from.as_deref().and_then(ExternalId::of_member);
         let (Some(from), true) = (from, now == person.external_id.as_deref()) else {
-            self.leave(record, "has got another external id since");
+            let is_back = now.is_some() && now == record.from.as_deref();
+            self.leave(record, if is_back { ID_AGAIN } else { OTHER_ID });
             return;
         };
         if self.members.has_external_id(from.as_str()) || !self.given_back.insert(from.clone()) {
