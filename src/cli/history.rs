@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::CliError;
 use super::args::{HistoryArgs, HistoryOutput};
 use super::manifests::{Manifests, object_of};
-use super::output::{failed, note, print};
+use super::output::{complain, failed, note, print};
 use super::records::RecordsFile;
 use super::run::RunFailure;
 use super::session::Session;
@@ -58,22 +58,24 @@ pub fn shown(
     let records = selection.of(parsed.records);
     if parsed.unreadable > 0 {
         let lines = parsed.unreadable;
-        eprintln!("note: {lines} records of another version of this program aren't shown");
+        complain(&format!(
+            "note: {lines} records of another version of this program aren't shown"
+        ));
     }
     let not_sealed = records
         .iter()
         .filter(|one| parsed.unsealed.contains(&one.run));
     if not_sealed.count() > 0 {
-        eprintln!(
+        complain(
             "note: records that aren't sealed were written by somebody else than the operator, or changed since; \
-             they aren't undone"
+             they aren't undone",
         );
     }
     if parsed.lost > 0 {
         let runs = parsed.lost;
-        eprintln!(
+        complain(&format!(
             "note: the records of {runs} runs were taken out or changed by somebody else than the operator"
-        );
+        ));
     }
     if args.output == HistoryOutput::Json {
         return as_json(&records, &parsed.unsealed);

@@ -8,7 +8,7 @@ use super::CliError;
 use super::args::{OrderArg, SyncArgs};
 use super::confirm::{ask, can_ask};
 use super::manifests::{Manifests, object_of};
-use super::output::{failed, note, print_text};
+use super::output::{complain, failed, note, print_text};
 use super::plan::document;
 use super::run::{Run, RunFailure};
 use super::session::Session;
@@ -95,16 +95,16 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Synced, NotSynce
                 return Ok(outcome(&run.finish(planned)?));
             }
             if !confirmed(&planned)? {
-                eprintln!("nothing was changed");
+                complain("nothing was changed");
                 return Ok(Synced::Declined);
             }
             let shown = std::mem::replace(&mut planned, run.plan(approve).await?);
             if planned.makes_same_changes_as(&shown) {
                 break;
             }
-            eprintln!(
+            complain(
                 "the directory or the organization has changed since this plan was made, so nothing of it \
-                 was applied; this is the plan now:"
+                 was applied; this is the plan now:",
             );
         }
     }

@@ -7,7 +7,7 @@ use super::CliError;
 use super::args::{UndoArgs, UndoOutput};
 use super::confirm::{ask, can_ask};
 use super::manifests::{Manifests, object_of};
-use super::output::{failed, print};
+use super::output::{complain, failed, print};
 use super::run::{Run, RunFailure};
 use super::session::Session;
 use crate::api::spec;
@@ -124,7 +124,7 @@ async fn undo_one(session: &Session, args: &UndoArgs) -> Result<Undone, NotUndon
                 return Ok(outcome(&undo));
             }
             if !ask(&format!("Make these {} changes?", undo.changes().len()))? {
-                eprintln!("nothing was changed");
+                complain("nothing was changed");
                 return Ok(Undone::Declined);
             }
             let again = run.plan_undo(&request, approve).await?;
@@ -133,9 +133,9 @@ async fn undo_one(session: &Session, args: &UndoArgs) -> Result<Undone, NotUndon
             if is_same {
                 break;
             }
-            eprintln!(
+            complain(
                 "the organization has changed since this was shown, so nothing of it was done; this is what \
-                 would be done now:"
+                 would be done now:",
             );
             print(&shown(&object, &undo, args.output))?;
         }

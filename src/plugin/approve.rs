@@ -16,7 +16,7 @@ use crate::api::annotations::{APPROVE_REMOVALS, APPROVED_BY};
 use crate::api::status::HeldRemovals;
 use crate::cli::args::OrderArg;
 use crate::cli::confirm::{ask, can_ask};
-use crate::cli::output::{explain, print_text};
+use crate::cli::output::{complain, explain, print_text};
 use crate::cli::view::table_options;
 use crate::sync::render::held_table;
 use crate::text::sanitize;
@@ -38,7 +38,7 @@ pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<ExitCode, 
         )));
     }
     if resource.annotations_say(status) {
-        eprintln!("these were approved before; the operator hasn't acted on it yet");
+        complain("these were approved before; the operator hasn't acted on it yet");
     }
     if !args.yes {
         if !can_ask() {
@@ -49,7 +49,7 @@ pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<ExitCode, 
             ));
         }
         if !ask(&format!("Let these {} held changes go ahead?", held.total))? {
-            eprintln!("nothing was approved");
+            complain("nothing was approved");
             return Ok(ExitCode::FAILURE);
         }
     }

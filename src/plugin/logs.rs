@@ -13,7 +13,7 @@ use super::args::{LogsArgs, LogsOutput};
 use super::cluster::Cluster;
 use super::error::PluginError;
 use super::resource::Resource;
-use crate::cli::output::print;
+use crate::cli::output::{complain, print};
 use crate::text::one_line;
 
 /// Fields of a line that are shown otherwise, or are the same in every line.
@@ -66,11 +66,11 @@ pub async fn logs(cluster: &Cluster, args: &LogsArgs) -> Result<ExitCode, Plugin
         .collect();
     print(&text)?;
     if all.is_empty() {
-        eprintln!(
+        complain(&format!(
             "the operator's {} pods logged nothing about {}",
             pods.len(),
             resource.full_name()
-        );
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

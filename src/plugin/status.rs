@@ -14,7 +14,7 @@ use super::error::PluginError;
 use super::resource::Resource;
 use super::table::{self, Cell, lines};
 use super::time::ago;
-use crate::cli::output::{print, print_text, width};
+use crate::cli::output::{complain, print, print_text, width};
 use crate::text::sanitize;
 
 /// Shows a table, or all about the one resource that is named.
@@ -32,7 +32,7 @@ pub async fn status(cluster: &Cluster, args: &StatusArgs) -> Result<ExitCode, Pl
         (None, Some(one)) => page(one, now),
         (wide, _) if resources.is_empty() => {
             let _ = wide;
-            eprintln!("{}", cluster.nothing_there(&args.select));
+            complain(&format!("{}", cluster.nothing_there(&args.select)));
             return Ok(ExitCode::SUCCESS);
         }
         (wide, _) => overview(

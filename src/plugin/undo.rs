@@ -12,7 +12,7 @@ use super::wait::Display;
 use crate::api::annotations::UNDO;
 use crate::cli::args::UndoOutput;
 use crate::cli::confirm::{ask, can_ask};
-use crate::cli::output::print;
+use crate::cli::output::{complain, print};
 use crate::controller::answers::Slot;
 use crate::controller::requests::UndoQuestion;
 use crate::controller::undo::Answer;
@@ -74,7 +74,7 @@ pub async fn undo(cluster: &Cluster, args: &UndoArgs) -> Result<ExitCode, Plugin
                 ));
             }
             if !ask(&format!("Make these {} changes?", shown.count()))? {
-                eprintln!("nothing was changed");
+                complain("nothing was changed");
                 return Ok(ExitCode::FAILURE);
             }
         }
@@ -84,9 +84,9 @@ pub async fn undo(cluster: &Cluster, args: &UndoArgs) -> Result<ExitCode, Plugin
         let answer = waited(cluster, &resource, &question, timeout).await?;
         if answer.changed {
             ensure_other(&answer, &shown)?;
-            eprintln!(
+            complain(
                 "something has changed since this was shown, so nothing of it was done; this is what would be \
-                 done now:"
+                 done now:",
             );
             shown = of(&resource, answer)?;
             if args.yes {

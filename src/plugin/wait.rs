@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::cluster::Cluster;
 use super::error::PluginError;
 use super::resource::{Resource, State};
+use crate::cli::output::complain;
 use crate::text::one_line;
 
 /// How long to wait before the resource is read again.
@@ -178,7 +179,7 @@ impl Display {
     fn say(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(format!("note: {text}")),
-            None => eprintln!("note: {text}"),
+            None => complain(&format!("note: {text}")),
         }
     }
 

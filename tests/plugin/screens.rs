@@ -105,6 +105,7 @@ async fn every_command_fits_80_columns_on_a_terminal_and_is_plain_in_a_pipe() {
     let logs = "logs staff --operator-namespace identity";
     let logged = plugin(&world, logs).await;
     screens.show("logs.pipe", &command(logs), &logged);
+    terminal(&mut screens, "logs", logs).await;
     operator.stop().await.unwrap();
     screens.finish();
 }
@@ -136,4 +137,35 @@ async fn help_fits_80_columns_wherever_it_is_read() {
         screens.show(name, &line, &piped);
     }
     screens.finish();
+}
+
+/// Whoever adds a command adds a screen of it.
+#[tokio::test]
+async fn every_command_has_a_screen() {
+    let help = tokio::process::Command::new(folder().join("kubectl-directorysync"))
+        .arg("--help")
+        .output();
+    let help = Ran::of(help.await.unwrap()).stdout;
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let (commands, _) = commands.split_once("\n\n").unwrap();
+    // A name stands two columns in, what it does further right.
+    let names = commands.lines().filter(|line| !line.starts_with("   "));
+    let names: Vec<&str> = names
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(names.len() >= 11, "{names:?}");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugin/screens");
+    let files = std::fs::read_dir(folder).unwrap();
+    let files: Vec<String> = files
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for name in names {
+        let is_of = |file: &String| {
+            let rest = file
+                .strip_prefix(name)
+                .filter(|rest| rest.starts_with(['.', '-']));
+            rest.is_some_and(|rest| rest.ends_with(".terminal.txt"))
+        };
+        assert!(files.iter().any(is_of), "{name} has no screen");
+    }
 }

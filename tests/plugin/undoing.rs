@@ -6,7 +6,7 @@ use directory_sync::api::annotations::UNDO;
 use directory_sync::history::{PACKED_MAX, pack, unpack};
 use directory_sync::sync::undo::UndoDocument;
 use directory_sync_testing::documentation::Page;
-use directory_sync_testing::screens::answered_on_terminal;
+use directory_sync_testing::screens::whole_terminal;
 use directory_sync_testing::world::*;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -116,6 +116,15 @@ fn page(name: &str, world: &World) -> Page {
     Page::of(folder.join(name)).with(&world.namespace, "identity")
 }
 
+/// What stands on the terminal of somebody who gives this answer.
+async fn on_a_terminal(world: &World, words: &str, answer: Option<&str>) -> String {
+    let program = folder().join("kubectl-directorysync");
+    let line = format!("{} {words} -n {}", program.display(), world.namespace);
+    let kubeconfig = world.server().kubeconfig().to_owned();
+    let variables = [("KUBECONFIG", kubeconfig.as_path())];
+    whole_terminal(&line, folder(), &variables, answer).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pages_on_undo_and_history_show_what_the_plugin_prints() {
     let world = World::new("undo-page").await;
@@ -140,15 +149,7 @@ async fn the_pages_on_undo_and_history_show_what_the_plugin_prints() {
     let history = "history staff --person p00 --since 7d";
     let shown = plugin(&world, history).await.ends_with(0);
     page_of_history.shows(&format!("kubectl directorysync {history}"), &shown.stdout);
-    let program = folder().join("kubectl-directorysync");
-    let line = format!(
-        "{} undo staff {run} -n {}",
-        program.display(),
-        world.namespace
-    );
-    let kubeconfig = world.server().kubeconfig().to_owned();
-    let variables = [("KUBECONFIG", kubeconfig.as_path())];
-    let shown = answered_on_terminal(&line, folder(), &variables, "y").await;
+    let shown = on_a_terminal(&world, &format!("undo staff {run}"), Some("y")).await;
     let mut page_of_undo = page("undo.md", &world);
     page_of_undo.shows("kubectl directorysync undo staff 52dd86bade", &shown);
     let undone = last_run(&world).await;
@@ -237,14 +238,10 @@ async fn a_run_that_somebody_made_up_or_changed_is_shown_as_such_and_never_undon
     refused("0badc0ffee", "0badc0ffee aren't the operator's").await;
     refused("--last", "0badc0ffee aren't the operator's").await;
     shown("run 0badc0ffee  requested  NOT SEALED").await;
-    let forged = plugin(&world, "history staff --run 0bad")
-        .await
-        .ends_with(0);
     let mut page = page("history.md", &world);
-    page.shows(
-        "kubectl directorysync history staff --run 0bad",
-        &(forged.stdout + &forged.stderr),
-    );
+    let words = "history staff --run 0bad";
+    let printed = on_a_terminal(&world, words, None).await;
+    page.shows(&format!("kubectl directorysync {words}"), &printed);
     page.finish();
     let json = plugin(&world, "history staff -o json --run 0bad").await;
     json.prints("[\n{\"sealed\":false,");

@@ -40,15 +40,15 @@ pub async fn on_terminal(line: &str, folder: &Path, variables: &[(&str, &Path)])
     ran
 }
 
-/// The same of a program that asks: what stands on the terminal at the end, with this answer.
+/// What stands on the terminal at the end, standard error included, where this was answered to a question.
 ///
 /// # Panics
-/// Where it never asks.
-pub async fn answered_on_terminal(
+/// Where there was an answer, and no question.
+pub async fn whole_terminal(
     line: &str,
     folder: &Path,
     variables: &[(&str, &Path)],
-    answer: &str,
+    answer: Option<&str>,
 ) -> String {
     let line = format!("stty cols {COLUMNS} rows 50; {line}");
     let mut script = Command::new("script")
@@ -71,7 +71,10 @@ pub async fn answered_on_terminal(
             break;
         }
         shown.extend_from_slice(&read[..length]);
-        if !is_answered && shown.ends_with(b"[y/N] ") {
+        if let Some(answer) = answer
+            && !is_answered
+            && shown.ends_with(b"[y/N] ")
+        {
             typed
                 .write_all(format!("{answer}\n").as_bytes())
                 .await
@@ -82,7 +85,7 @@ pub async fn answered_on_terminal(
     drop(typed);
     script.wait().await.unwrap();
     let shown = String::from_utf8(shown).unwrap().replace("\r\n", "\n");
-    assert!(is_answered, "{shown}");
+    assert!(is_answered || answer.is_none(), "{shown}");
     shown
 }
 

@@ -29,7 +29,7 @@ use tokio::sync::mpsc;
 use super::args::{ConnectionArgs, UiArgs};
 use super::cluster::Cluster;
 use super::error::PluginError;
-use crate::cli::output::print;
+use crate::cli::output::{complain, print};
 use answers::Answers;
 use routes::Explained;
 use session::Session;
@@ -70,7 +70,9 @@ pub async fn ui(
     if !args.no_browser
         && let Err(error) = open::that_detached(&link)
     {
-        eprintln!("note: no browser could be opened ({error}): open the link yourself");
+        complain(&format!(
+            "note: no browser could be opened ({error}): open the link yourself"
+        ));
     }
     let mut enter = lines_of_stdin();
     let serving = axum::serve(listener, routes::router(Arc::clone(&app)));
