@@ -82,6 +82,10 @@ generate: tools ## Write the generated files
 	@hack/check-generated --write
 	UPDATE_GENERATED=1 cargo test --locked --test generated --test chart
 
+.PHONY: bundle
+bundle: ## Write image, chart, CRD, documentation and checksums into one folder, for a cluster without internet
+	@hack/bundle "$(or $(BUNDLE),$${CARGO_TARGET_DIR:-target}/bundle)"
+
 .PHONY: sbom
 sbom: ## Write the software bill of materials (CycloneDX)
 	@hack/sbom

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::api::conditions::Blocker;
 use crate::directory::{ExternalId, LookedUp, Lookup};
 use crate::fault::{FaultKind, Step};
-use crate::http::{Observer, Redactor, Unobserved};
+use crate::http::{Expiry, Observer, Redactor, Unobserved};
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::references::{ReferencedData, Unresolved, UnresolvedReason, both};
 use crate::source::{
@@ -158,6 +158,10 @@ impl Source for RedactedSource {
                 }
             }
         })
+    }
+
+    fn expiries(&self) -> Vec<Expiry> {
+        self.source.expiries()
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {

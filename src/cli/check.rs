@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use jiff::Timestamp;
 
 use super::CliError;
 use super::args::CheckArgs;
@@ -61,6 +62,10 @@ async fn check_one(session: &Session) -> Result<bool, CliError> {
         sanitize(&session.organization.describe())
     ))?;
     well &= show(&organization)?;
+    let now = Timestamp::now();
+    for expiry in session.expiries().iter().filter(|one| one.is_near(now)) {
+        print_text(&format!("  note    {}\n", expiry.describe()))?;
+    }
     Ok(well)
 }
 

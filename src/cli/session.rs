@@ -1,5 +1,6 @@
 //! One resource with both its sides, ready to run.
 
+use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::manifests::{ManifestError, Manifests, Values, object_of};
@@ -7,6 +8,7 @@ use crate::api::DirectorySync;
 use crate::api::spec::Mode;
 use crate::checks::InvalidSpec;
 use crate::connect::{ConnectError, Connections, Observers, connect};
+use crate::http::Expiry;
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::references::{Kind, Reference, ReferencedData, Referent, Unresolved};
 use crate::source::{Source, SourceError};
@@ -78,6 +80,24 @@ impl Session {
             policy: spec.policy,
             object,
         })
+    }
+
+    /// When certificates and other credentials of both sides end, as far as that is known.
+    pub fn expiries(&self) -> Vec<Expiry> {
+        let directory = self.source.expiries();
+        directory
+            .into_iter()
+            .chain(self.organization.expiries())
+            .collect()
+    }
+
+    /// Logs a warning for each that ends soon: nobody looks at a status here.
+    pub fn warn_of_expiries(&self) {
+        let now = Timestamp::now();
+        for expiry in self.expiries().iter().filter(|one| one.is_near(now)) {
+            let object = &self.object;
+            tracing::warn!(%object, "{}", expiry.describe());
+        }
     }
 }
 

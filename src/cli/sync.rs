@@ -58,7 +58,11 @@ pub async fn sync(args: &SyncArgs) -> Result<ExitCode, CliError> {
     for resource in manifests.resources() {
         let session = Session::open(resource, &manifests).map_err(RunFailure::from);
         let synced = match session {
-            Ok(session) => sync_one(&session, args).await,
+            Ok(session) => {
+                let synced = sync_one(&session, args).await;
+                session.warn_of_expiries();
+                synced
+            }
             Err(error) => Err(error.into()),
         };
         match synced {

@@ -37,7 +37,8 @@ impl Events {
         }
     }
 
-    /// Tells that conditions went from `before` to `after`, where `Ready` has another reason now.
+    /// Tells that conditions went from `before` to `after`, where `Ready` has another reason now, and where a
+    /// credential that expires soon wasn't told of before.
     /// An event that can't be published is no reason to stop.
     pub async fn publish_transition(
         &self,
@@ -45,7 +46,10 @@ impl Events {
         before: &[Condition],
         after: &[Condition],
     ) {
-        if let Some(event) = transition(before, after) {
+        for event in transition(before, after)
+            .into_iter()
+            .chain(expires(before, after))
+        {
             self.publish(about, event).await;
         }
     }
@@ -123,10 +127,19 @@ fn transition(before: &[Condition], after: &[Condition]) -> Option<Event> {
     })
 }
 
+fn expires(before: &[Condition], after: &[Condition]) -> Option<Event> {
+    let kind = ConditionType::CredentialExpiring;
+    let now = find(after, kind)?;
+    let is_new = find(before, kind).is_none_or(|earlier| earlier.message != now.message);
+    is_new.then(|| warning(&now.reason, &now.message))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::conditions::{Failure, HeldReason, Success, SyncOutcome};
+    use crate::api::conditions::{
+        Failure, HeldReason, Success, SyncOutcome, set_credential_expiring,
+    };
 
     fn succeeded(held: Option<(HeldReason, String)>) -> Vec<Condition> {
         let outcome = SyncOutcome::Succeeded {
@@ -179,6 +192,23 @@ mod tests {
                 "approve with …".into()
             ))
         );
+    }
+
+    #[test]
+    fn what_expires_is_told_once_and_again_when_something_else_does() {
+        let with = |message: &str| {
+            let mut conditions = succeeded(None);
+            set_credential_expiring(&mut conditions, Some(message), 1, Timestamp::UNIX_EPOCH);
+            conditions
+        };
+        let note = |before: &[Condition], after: &[Condition]| {
+            expires(before, after).map(|event| (event.reason, event.note.unwrap()))
+        };
+        let told = note(&succeeded(None), &with("one"));
+        assert_eq!(told, Some(("ExpiresSoon".into(), "one".into())));
+        assert_eq!(note(&with("one"), &with("one")), None);
+        assert!(note(&with("one"), &with("another")).is_some());
+        assert_eq!(note(&with("one"), &succeeded(None)), None);
     }
 
     #[test]

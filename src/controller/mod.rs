@@ -42,6 +42,7 @@ pub(crate) mod companion;
 mod context;
 mod decision;
 mod events;
+mod expiry;
 pub(crate) mod explain;
 mod fast_lane;
 pub(crate) mod history;

@@ -22,7 +22,7 @@ use super::record_seal::RecordSeal;
 use super::run_queue::RunPermit;
 use super::state::{Connected, HeldList, ObjectState, Prepared};
 use super::watchdog::{Watchdog, is_large};
-use super::{references, requests};
+use super::{expiry, references, requests};
 use crate::api::conditions::{Blocker, ConditionType, SYNCING, SyncOutcome, WAITING, find};
 use crate::api::spec::PlanStorage;
 use crate::api::{DirectorySync, DirectorySyncStatus, spec};
@@ -942,7 +942,7 @@ impl Run<'_> {
             },
         );
         let status = self.publisher.status_with(state, &outcome, |status| {
-            self.attempted(status, started);
+            self.attempted(status, started, false);
             outcome::put_report(
                 status,
                 report,
@@ -1017,7 +1017,7 @@ impl Run<'_> {
         let held = held.map(|held| Digest(held.digest.clone()));
         self.record_attempt(state, (started, ended), next, held.as_ref());
         let status = self.publisher.status_with(state, &outcome, |status| {
-            self.attempted(status, started);
+            self.attempted(status, started, true);
             state.plan.identify_held(status);
             status.next_sync_time = Some(Time(next));
             status.consecutive_failures = Some(i64::from(failures));
@@ -1026,7 +1026,13 @@ impl Run<'_> {
         next
     }
 
-    fn attempted(&self, status: &mut DirectorySyncStatus, started: Timestamp) {
+    fn attempted(&self, status: &mut DirectorySyncStatus, started: Timestamp, failed: bool) {
+        let expiries = self.connected.expiries();
+        expiry::put(status, &expiries, failed, Timestamp::now());
+        if !(failed && expiries.is_empty()) {
+            let metrics = &self.context.metrics;
+            metrics.set_expiries(&self.entry.object, &expiries);
+        }
         status.last_attempt_time = Some(Time(started));
         status.progress = None;
         if let Some(request) = self.desired.request {

@@ -11,11 +11,11 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::http::{
-    Answer, ApiClient, Call, CallName, Failure, HttpError, RemoteText, Token, TokenCache,
-    TokenSource,
+    Answer, ApiClient, Call, CallName, Credential, Expiry, Failure, HttpError, RemoteText,
+    ServerTrust, Token, TokenCache, TokenSource,
 };
 use crate::organization::error::{OrganizationError, Refusal};
-use crate::organization::{InvalidSettings, Settings, wire};
+use crate::organization::{InvalidSettings, Region, Settings, wire};
 
 /// One organization on one server.
 ///
@@ -32,6 +32,8 @@ pub struct OrganizationClient {
     pub(super) readable: Arc<AtomicBool>,
     /// Whether it was recognised as Vaultwarden.
     pub(super) write_only: Arc<AtomicBool>,
+    /// Knows by which certificates the server was believed.
+    trust: Arc<ServerTrust>,
 }
 
 impl OrganizationClient {
@@ -69,6 +71,18 @@ impl OrganizationClient {
         format!("{} at {}", self.organization_id(), self.api)
     }
 
+    /// When the certificates of a server of one's own end, as far as connections have shown them. Those of
+    /// Bitwarden's cloud are Bitwarden's to renew.
+    pub fn expiries(&self) -> Vec<Expiry> {
+        use Credential::{OrganizationCa, OrganizationServer};
+        match self.settings.region {
+            Region::Us | Region::Eu | Region::UsGov => vec![],
+            Region::Server { .. } | Region::Split { .. } => {
+                self.trust.expiries(OrganizationServer, OrganizationCa)
+            }
+        }
+    }
+
     /// Gets a token with the organization's key, or uses the one that is there still.
     ///
     /// # Errors
@@ -84,7 +98,7 @@ impl OrganizationClient {
         }
         settings.secrets.add(settings.client_secret.clone());
         let identity = settings.region.identity();
-        let bare = for_tokens(&settings)?;
+        let (bare, trust) = for_tokens(&settings)?;
         let key = Key {
             remote: bare.clone(),
             url: address(&format!("{identity}/connect/token"))?,
@@ -106,6 +120,7 @@ impl OrganizationClient {
             remote,
             readable: Arc::new(AtomicBool::new(false)),
             write_only: Arc::new(AtomicBool::new(false)),
+            trust,
         })
     }
 
@@ -241,15 +256,17 @@ fn address(text: &str) -> Result<Url, InvalidSettings> {
 }
 
 /// What asks for tokens.
-fn for_tokens(settings: &Settings) -> Result<ApiClient, InvalidSettings> {
-    Ok(ApiClient {
-        client: crate::http::client(&settings.connection)?,
+fn for_tokens(settings: &Settings) -> Result<(ApiClient, Arc<ServerTrust>), InvalidSettings> {
+    let (client, trust) = crate::http::client_with_trust(&settings.connection)?;
+    let remote = ApiClient {
+        client,
         limit: settings.region.token_limit(),
         retry: settings.retry,
         observer: settings.observer.clone(),
         token: None,
         secrets: settings.secrets.clone(),
-    })
+    };
+    Ok((remote, trust))
 }
 
 /// The organization's API key, which buys tokens.
@@ -329,7 +346,7 @@ mod tests {
         };
         let limit = |n| OrganizationClient::new(of(n)).unwrap().remote.limit;
         assert!(Arc::ptr_eq(&limit(1), &limit(2)));
-        let token_limit = |n| for_tokens(&of(n)).unwrap().limit;
+        let token_limit = |n| for_tokens(&of(n)).unwrap().0.limit;
         assert!(Arc::ptr_eq(&token_limit(1), &token_limit(2)));
         assert!(!Arc::ptr_eq(&token_limit(1), &limit(1)));
     }

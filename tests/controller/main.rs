@@ -5,6 +5,7 @@
 
 mod basics;
 mod claims;
+mod expiry;
 mod fairness;
 mod history;
 mod identity;

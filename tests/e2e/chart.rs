@@ -1,11 +1,13 @@
 //! The chart, and an older one to upgrade from.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
+use simulators::lab::find;
 
-pub const CHART: &str = concat!(
+const CHART: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/charts/directory-sync-operator"
 );
@@ -29,6 +31,41 @@ pub fn previous_chart(folder: &Path, field: &str) -> (String, String) {
     assert!(fields.remove(field).is_some());
     fs::write(definition, crd.to_string()).unwrap();
     (chart.display().to_string(), version.to_owned())
+}
+
+/// What `make bundle` writes, with an image that is built already; everything else comes from there.
+pub struct Bundle {
+    /// The archive of the image.
+    pub image: PathBuf,
+    /// The chart.
+    pub chart: String,
+}
+
+impl Bundle {
+    pub fn of(image: &Path, folder: &Path) -> Self {
+        let bundle = folder.join("bundle");
+        let helm = find("helm").unwrap();
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{}:{path}", helm.parent().unwrap().display());
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/hack/bundle");
+        let mut write = Command::new(script);
+        write.args(["--no-docs", "--image"]).arg(image).arg(&bundle);
+        done(write.env("PATH", path).env("HOME", folder));
+        // As the page says.
+        let mut check = Command::new("sha256sum");
+        check.args(["--check", "--quiet", "SHA256SUMS"]);
+        done(check.current_dir(&bundle));
+        let chart = format!("directory-sync-operator-{}.tgz", env!("CARGO_PKG_VERSION"));
+        Self {
+            image: bundle.join("image.tar"),
+            chart: bundle.join(chart).display().to_string(),
+        }
+    }
+}
+
+fn done(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
 }
 
 fn yaml(file: &Path) -> Value {

@@ -1,5 +1,6 @@
 //! The operator as platform teams run it: an image from the Dockerfile, installed by Helm into a
-//! restricted namespace of a real node, with a real directory and a simulated organization outside.
+//! restricted namespace of a real node, from what `make bundle` writes and without a network to the outside, with a
+//! real directory and a simulated organization beside it.
 //!
 //! One scenario; each step is printed with its duration. It runs in a sandbox of which nothing stays,
 //! which [`Sandbox::enter`] checks. The node doesn't enforce NetworkPolicies.
@@ -14,7 +15,7 @@ mod steps;
 use serde_json::json;
 use simulators::lab::{Images, Node, Sandbox, or_skip};
 
-use chart::{CHART, previous_chart};
+use chart::{Bundle, previous_chart};
 use cluster::{Cluster, IMAGE, RELEASE};
 use company::Company;
 use steps::Steps;
@@ -42,9 +43,12 @@ async fn an_operator_installed_by_helm_syncs_survives_upgrades_and_leaves_nothin
         .unwrap();
     steps.done("the image is built from the Dockerfile");
 
+    let bundle = Bundle::of(&image, sandbox.folder());
+    steps.done("a bundle has image and chart, and its checksums are right");
+
     let cluster = Cluster::new(&node, sandbox.folder());
     let (older, older_version) = previous_chart(sandbox.folder(), NEW_FIELD);
-    cluster.load(&image, &older_version);
+    cluster.load(&bundle.image, &older_version);
     cluster.restricted_namespace();
     cluster.a_pod_without_restrictions_is_refused();
     steps.done("a namespace accepts only restricted pods, and the image is loaded");
@@ -83,7 +87,7 @@ async fn an_operator_installed_by_helm_syncs_survives_upgrades_and_leaves_nothin
     cluster.helm(&[
         "upgrade",
         RELEASE,
-        CHART,
+        &bundle.chart,
         "--set=replicas=2",
         "--wait",
         "--timeout=3m",
@@ -136,7 +140,7 @@ async fn an_operator_installed_by_helm_syncs_survives_upgrades_and_leaves_nothin
     company.organization_is_as_the_directory(&["p01", "p02", "p03", "p04"]);
     steps.done("after an uninstall, CRD, resource and organization remain");
 
-    cluster.helm(&["install", RELEASE, CHART, "--wait", "--timeout=3m"]);
+    cluster.helm(&["install", RELEASE, &bundle.chart, "--wait", "--timeout=3m"]);
     company.hire("p05");
     cluster.request_sync("after-a-new-installation");
     cluster.until_handled("after-a-new-installation");

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use directory_sync::http::{Credential, Expiry, Validity};
 use directory_sync::sync::plan::OnboardingCounts;
 use directory_sync::telemetry::{
     ConditionStatus, Metrics, Object, RequestOutcome, RequestSide, RunResult, SizeOf,
@@ -28,6 +29,17 @@ fn exposition() -> String {
     );
     metrics.changes_applied(&staff, "Invite", 5);
     metrics.set_sizes(&staff, SizeOf::Managed, 10, 2);
+    let at = |second| jiff::Timestamp::from_second(second).unwrap();
+    let validity = Validity {
+        begins: at(0),
+        ends: at(1),
+    };
+    let credential = Credential::DirectoryServer;
+    let expiry = Expiry {
+        credential,
+        validity,
+    };
+    metrics.set_expiries(&staff, &[expiry]);
     metrics.set_onboarding(&staff, OnboardingCounts::default());
     metrics.set_held(&staff, 4);
     metrics.set_problems(&staff, [("NoEmail", 1)]);

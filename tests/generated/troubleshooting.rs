@@ -5,7 +5,8 @@ use std::fmt::Display;
 use std::path::Path;
 
 use directory_sync::api::conditions::{
-    Blocker, Failure, HeldReason, REMOVALS_HELD, RETRYING, SYNCING, Success, WAITING, WATCH_FAILED,
+    Blocker, EXPIRES_SOON, Failure, HeldReason, REMOVALS_HELD, RETRYING, SYNCING, Success, WAITING,
+    WATCH_FAILED,
 };
 
 pub const PAGE: &str = "docs/troubleshooting.md";
@@ -93,7 +94,17 @@ fn every_reason_problem_and_event_is_explained_and_says_what_to_do() {
     let page = read(PAGE);
     let sections = sections(&page);
     let mut words: Vec<String> = meanings().into_keys().collect();
-    words.extend([SYNCING, WAITING, RETRYING, REMOVALS_HELD, WATCH_FAILED].map(str::to_owned));
+    words.extend(
+        [
+            SYNCING,
+            WAITING,
+            RETRYING,
+            REMOVALS_HELD,
+            WATCH_FAILED,
+            EXPIRES_SOON,
+        ]
+        .map(str::to_owned),
+    );
     words.extend(events());
     let missing: Vec<_> = words
         .iter()

@@ -75,6 +75,20 @@
   annotations:
     summary: {{ `{{ $value }} removals of DirectorySync {{ $labels.namespace }}/{{ $labels.name }} wait for approval.` | quote }}
     description: More people would lose access or memberships than the limit allows. Look at the plan, then approve its digest, fix the directory, or raise the limit.
+- alert: DirectorySyncCredentialExpiring
+  expr: |-
+    max by (namespace, name, credential) (directory_sync_credential_expiry_timestamp_seconds) - time()
+    < {{ include "directory-sync.seconds" $rule.expiresWithin }}
+    and on (namespace, name, credential)
+    max by (namespace, name, credential) (directory_sync_credential_expiry_timestamp_seconds) - time()
+    < max by (namespace, name, credential) (directory_sync_credential_lifetime_seconds) / 4
+  for: 15m
+  keep_firing_for: 5m
+  labels:
+    severity: warning
+  annotations:
+    summary: {{ `{{ $labels.credential }} of DirectorySync {{ $labels.namespace }}/{{ $labels.name }} expires in {{ $value | humanizeDuration }}.` | quote }}
+    description: Once it has expired, nothing is synced, and whoever leaves keeps access. The condition CredentialExpiring says what to renew.
 - alert: DirectorySyncRateLimited
   expr: |-
     sum by (namespace, name, side) (rate(directory_sync_requests_total{code="429"}[15m]))

@@ -29,17 +29,25 @@ pub enum ConditionType {
     RemovalsHeld,
     /// Changes in the directory aren't noticed between two runs, although they were.
     SignalsLost,
+    /// A certificate or another credential ends soon.
+    CredentialExpiring,
 }
 
 impl ConditionType {
     /// All of them, in the order in which they are written.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Ready,
         Self::Reconciling,
         Self::Stalled,
         Self::RemovalsHeld,
         Self::SignalsLost,
+        Self::CredentialExpiring,
     ];
+
+    /// Whether it is no run's outcome, and so stays until it is taken away.
+    fn stands_by_itself(self) -> bool {
+        matches!(self, Self::SignalsLost | Self::CredentialExpiring)
+    }
 }
 
 impl ConditionType {
@@ -51,6 +59,7 @@ impl ConditionType {
             Self::Stalled => "Stalled",
             Self::RemovalsHeld => "RemovalsHeld",
             Self::SignalsLost => "SignalsLost",
+            Self::CredentialExpiring => "CredentialExpiring",
         }
     }
 }
@@ -150,6 +159,9 @@ pub const REMOVALS_HELD: &str = "RemovalsHeld";
 /// The reason of `SignalsLost`.
 pub const WATCH_FAILED: &str = "WatchFailed";
 
+/// The reason of `CredentialExpiring`.
+pub const EXPIRES_SOON: &str = "ExpiresSoon";
+
 /// Whether a word is a reason that `Ready` may have.
 pub fn is_ready_reason(word: &str) -> bool {
     fn among<T: fmt::Display>(word: &str, reasons: &[(T, &str)]) -> bool {
@@ -204,7 +216,8 @@ impl SyncOutcome {
     ///
     /// A condition keeps its `lastTransitionTime` as long as its status stays; whether removals
     /// wait is known by a successful run only and stays as it was otherwise. Whether the directory is
-    /// watched is no run's result ([`set_signals_lost`]). Conditions of other types are kept.
+    /// watched, and whether a credential expires, is no run's result ([`set_signals_lost`],
+    /// [`set_credential_expiring`]). Conditions of other types are kept.
     pub fn conditions(
         &self,
         before: &[Condition],
@@ -236,20 +249,13 @@ impl SyncOutcome {
                 last_transition_time: since,
             }
         });
-        let is_ours = |condition: &&Condition| {
+        let stays = |condition: &&Condition| {
             ConditionType::ALL
                 .iter()
-                .any(|kind| kind.to_string() == condition.type_)
+                .find(|kind| kind.name() == condition.type_)
+                .is_none_or(|kind| kind.stands_by_itself())
         };
-        ours.chain(
-            before
-                .iter()
-                .filter(|condition| {
-                    !is_ours(condition) || condition.type_ == ConditionType::SignalsLost.name()
-                })
-                .cloned(),
-        )
-        .collect()
+        ours.chain(before.iter().filter(stays).cloned()).collect()
     }
 
     /// The word for this outcome, as in `Ready`'s reason and in the event.
@@ -328,12 +334,33 @@ pub fn set_signals_lost(
     now: Timestamp,
 ) {
     let kind = ConditionType::SignalsLost;
+    set(conditions, (kind, WATCH_FAILED), message, generation, now);
+}
+
+/// Says in `conditions` which credentials expire soon; `None` takes that away.
+pub fn set_credential_expiring(
+    conditions: &mut Vec<Condition>,
+    message: Option<&str>,
+    generation: i64,
+    now: Timestamp,
+) {
+    let kind = ConditionType::CredentialExpiring;
+    set(conditions, (kind, EXPIRES_SOON), message, generation, now);
+}
+
+fn set(
+    conditions: &mut Vec<Condition>,
+    (kind, reason): (ConditionType, &str),
+    message: Option<&str>,
+    generation: i64,
+    now: Timestamp,
+) {
     let since = find(conditions, kind).map(|before| before.last_transition_time.clone());
     conditions.retain(|condition| condition.type_ != kind.name());
     conditions.extend(message.map(|message| Condition {
         type_: kind.to_string(),
         status: "True".to_owned(),
-        reason: WATCH_FAILED.to_owned(),
+        reason: reason.to_owned(),
         message: truncate(message, MESSAGE_MAX),
         observed_generation: Some(generation),
         last_transition_time: since.unwrap_or(Time(now)),
@@ -497,6 +524,21 @@ mod tests {
         assert_eq!(lost.last_transition_time, Time(at(20)));
         set_signals_lost(&mut after, None, 2, at(50));
         assert!(find(&after, ConditionType::SignalsLost).is_none());
+    }
+
+    #[test]
+    fn what_expires_is_told_through_runs_until_it_is_renewed() {
+        let mut conditions = succeeded().conditions(&[], 1, at(10));
+        set_credential_expiring(&mut conditions, Some("renew it"), 1, at(20));
+        let mut after = failed().conditions(&conditions, 1, at(30));
+        let expiring = find(&after, ConditionType::CredentialExpiring).unwrap();
+        assert_eq!(
+            (expiring.reason.as_str(), expiring.message.as_str()),
+            (EXPIRES_SOON, "renew it")
+        );
+        set_credential_expiring(&mut after, None, 1, at(40));
+        assert!(find(&after, ConditionType::CredentialExpiring).is_none());
+        assert!(find(&after, ConditionType::Ready).is_some());
     }
 
     #[test]

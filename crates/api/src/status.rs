@@ -29,7 +29,8 @@ pub struct DirectorySyncStatus {
     /// The generation of the spec that the conditions speak of.
     pub observed_generation: Option<i64>,
 
-    /// `Ready` always; `Reconciling`, `Stalled`, `RemovalsHeld` and `SignalsLost` only while they are true.
+    /// `Ready` always; `Reconciling`, `Stalled`, `RemovalsHeld`, `SignalsLost` and `CredentialExpiring` only while
+    /// they are true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 20))]

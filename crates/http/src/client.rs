@@ -1,5 +1,6 @@
 //! The connections: trust, proxies, time-outs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
@@ -7,7 +8,7 @@ use reqwest::{Client, ClientBuilder};
 
 use crate::egress::{CheckingResolver, proxies};
 use crate::process_limits::process_limits;
-use crate::trust::client_config;
+use crate::trust::{ServerTrust, client_config};
 
 /// How connections to one server are made.
 ///
@@ -50,10 +51,22 @@ pub enum ClientError {
 /// # Errors
 /// When certificates can't be read, or no authority is trusted.
 pub fn client(settings: &ClientSettings) -> Result<Client, ClientError> {
-    build(builder(settings)?.dns_resolver(CheckingResolver::new(
+    Ok(client_with_trust(settings)?.0)
+}
+
+/// The same, and what knows by which certificates servers were believed.
+///
+/// # Errors
+/// As [`client`].
+pub fn client_with_trust(
+    settings: &ClientSettings,
+) -> Result<(Client, Arc<ServerTrust>), ClientError> {
+    let (builder, trust) = builder(settings)?;
+    let client = build(builder.dns_resolver(CheckingResolver::new(
         process_limits().egress.clone(),
         proxies(),
-    )))
+    )))?;
+    Ok((client, trust))
 }
 
 /// The same for a server that the operator's own settings name: the restrictions of servers are for those
@@ -62,7 +75,7 @@ pub fn client(settings: &ClientSettings) -> Result<Client, ClientError> {
 /// # Errors
 /// As [`client`].
 pub fn unrestricted_client(settings: &ClientSettings) -> Result<Client, ClientError> {
-    build(builder(settings)?)
+    build(builder(settings)?.0)
 }
 
 fn build(builder: ClientBuilder) -> Result<Client, ClientError> {
@@ -70,11 +83,12 @@ fn build(builder: ClientBuilder) -> Result<Client, ClientError> {
     client.map_err(|error| ClientError::Tls(super::error::chain(&error)))
 }
 
-fn builder(settings: &ClientSettings) -> Result<ClientBuilder, ClientError> {
+fn builder(settings: &ClientSettings) -> Result<(ClientBuilder, Arc<ServerTrust>), ClientError> {
     // Fails when another part of the process was first, with the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Ok(Client::builder()
-        .tls_backend_preconfigured(client_config(settings.ca_bundle.as_deref())?)
+    let (config, trust) = client_config(settings.ca_bundle.as_deref())?;
+    let builder = Client::builder()
+        .tls_backend_preconfigured(config)
         .user_agent(concat!(
             "directory-sync-operator/",
             env!("CARGO_PKG_VERSION")
@@ -85,5 +99,6 @@ fn builder(settings: &ClientSettings) -> Result<ClientBuilder, ClientError> {
         .tcp_keepalive(Duration::from_secs(30))
         .pool_idle_timeout(Duration::from_secs(60))
         // What is sent again, and when, is decided in one place: `ApiClient`.
-        .retry(reqwest::retry::never()))
+        .retry(reqwest::retry::never());
+    Ok((builder, trust))
 }

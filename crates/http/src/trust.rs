@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use jiff::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{VerifierBuilderError, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::ring;
@@ -13,6 +14,7 @@ use rustls::{
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::ClientError;
+use crate::expiry::{Credential, Expiry, SeenChains};
 use crate::pem::read_certificates;
 
 static SYSTEM_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
@@ -41,6 +43,7 @@ pub fn system_roots() -> Arc<RootCertStore> {
 pub struct ServerTrust {
     verifier: Arc<WebPkiServerVerifier>,
     named: Vec<CertificateDer<'static>>,
+    seen: SeenChains,
 }
 
 impl ServerTrust {
@@ -54,7 +57,16 @@ impl ServerTrust {
     ) -> Result<Self, VerifierBuilderError> {
         let provider = Arc::new(ring::default_provider());
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider).build()?;
-        Ok(Self { verifier, named })
+        Ok(Self {
+            verifier,
+            named,
+            seen: SeenChains::default(),
+        })
+    }
+
+    /// When the certificates end by which servers were believed: the first of servers, and the first of CAs.
+    pub fn expiries(&self, server: Credential, ca: Credential) -> Vec<Expiry> {
+        self.seen.expiries(server, ca, Timestamp::now())
     }
 }
 
@@ -95,14 +107,20 @@ impl ServerCertVerifier for ServerTrust {
             ocsp_response,
             now,
         );
-        match verified {
+        let verified = match verified {
             Err(rustls::Error::InvalidCertificate(CertificateError::Other(error)))
                 if self.named.iter().any(|one| one[..] == end_entity[..]) =>
             {
                 trust_itself(end_entity, server_name, now, CertificateError::Other(error))
             }
             verified => verified,
+        };
+        if verified.is_ok() {
+            let host = server_name.to_str();
+            self.seen
+                .note(&host, end_entity, intermediates, &self.named);
         }
+        verified
     }
 
     fn verify_tls12_signature(
@@ -130,8 +148,10 @@ impl ServerCertVerifier for ServerTrust {
     }
 }
 
-/// TLS that trusts the system's CAs and those of a bundle.
-pub(super) fn client_config(bundle: Option<&[u8]>) -> Result<ClientConfig, ClientError> {
+/// TLS that trusts the system's CAs and those of a bundle, and what knows whom it believed.
+pub(super) fn client_config(
+    bundle: Option<&[u8]>,
+) -> Result<(ClientConfig, Arc<ServerTrust>), ClientError> {
     let (mut roots, mut named) = (system_roots(), vec![]);
     if let Some(pem) = bundle {
         named = read_certificates(pem).map_err(ClientError::CaBundle)?;
@@ -145,12 +165,13 @@ pub(super) fn client_config(bundle: Option<&[u8]>) -> Result<ClientConfig, Clien
         let why = "the system has no CA certificates; install them, or give a CA bundle";
         ClientError::Tls(why.to_owned())
     })?;
+    let trust = Arc::new(trust);
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| ClientError::Tls(error.to_string()))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(trust))
+        .with_custom_certificate_verifier(trust.clone())
         .with_no_client_auth();
     config.alpn_protocols = vec!["h2".into(), "http/1.1".into()];
-    Ok(config)
+    Ok((config, trust))
 }

@@ -29,7 +29,7 @@ use directory_sync_http::{self as http, fault};
 
 use crate::complete::Complete;
 use crate::directory::{Directory, ExternalId, Lookup};
-use crate::http::{AccountLimits, ApiError};
+use crate::http::{AccountLimits, ApiError, Expiry};
 
 pub use crate::directory::ReadProgress;
 
@@ -101,6 +101,11 @@ pub trait Source: Send + Sync {
         let _ = (since, observer);
         let why = "changes in this kind of directory aren't noticed between two runs";
         Box::pin(async { WatchEnd::Unsupported(why.to_owned()) })
+    }
+
+    /// When the certificates end that the source was given and that servers have shown, as far as it knows.
+    fn expiries(&self) -> Vec<Expiry> {
+        vec![]
     }
 
     /// Tries each step that a read needs (reach, trust, authenticate, find) and reports what was

@@ -10,6 +10,7 @@ use super::LabError;
 /// The last year in which certificates are valid, which is far away and still no year that some TLS
 /// stack takes for a mistake.
 const LAST_YEAR: i32 = 2049;
+const LAST_DAY: (i32, u8, u8) = (LAST_YEAR, 12, 31);
 
 /// A private authority. Two of them know nothing of each other, whatever their names.
 pub struct Authority {
@@ -86,7 +87,7 @@ impl Authority {
             None,
             &names,
             ExtendedKeyUsagePurpose::ServerAuth,
-            LAST_YEAR,
+            LAST_DAY,
         )
     }
 
@@ -101,7 +102,26 @@ impl Authority {
             None,
             &names,
             ExtendedKeyUsagePurpose::ServerAuth,
-            2024,
+            (2024, 12, 31),
+        )
+    }
+
+    /// As [`server`](Self::server), with a certificate that expires at the beginning of this day (year, month, day).
+    ///
+    /// # Errors
+    /// When a name is neither.
+    pub fn server_until(
+        &self,
+        names: &[&str],
+        last_day: (i32, u8, u8),
+    ) -> Result<Identity, LabError> {
+        let names = [&["localhost", "127.0.0.1"], names].concat();
+        self.issue(
+            "localhost",
+            None,
+            &names,
+            ExtendedKeyUsagePurpose::ServerAuth,
+            last_day,
         )
     }
 
@@ -120,7 +140,7 @@ impl Authority {
             organization,
             &[],
             ExtendedKeyUsagePurpose::ClientAuth,
-            LAST_YEAR,
+            LAST_DAY,
         )
     }
 
@@ -130,14 +150,14 @@ impl Authority {
         organization: Option<&str>,
         names: &[&str],
         usage: ExtendedKeyUsagePurpose,
-        last_year: i32,
+        (year, month, day): (i32, u8, u8),
     ) -> Result<Identity, LabError> {
         let failed = |source| LabError::Certificate {
             subject: common_name.to_owned(),
             source,
         };
         let mut params = parameters(common_name, organization, names).map_err(failed)?;
-        params.not_after = rcgen::date_time_ymd(last_year, 12, 31);
+        params.not_after = rcgen::date_time_ymd(year, month, day);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;

@@ -83,6 +83,17 @@ impl Slapd {
         Ok(this)
     }
 
+    /// Starts it again with another certificate.
+    ///
+    /// # Errors
+    /// When it doesn't come back.
+    pub fn renew(&mut self, identity: &Identity) -> Result<(), LabError> {
+        save_identity(self.folder.path(), "server", identity)?;
+        let trusted = self.authority.pem() + &identity.certificate;
+        write(self.folder.path().join("ca.pem"), &trusted)?;
+        self.restart()
+    }
+
     /// `ldap://127.0.0.1:PORT`; StartTLS is offered there.
     pub fn url(&self) -> String {
         format!("ldap://127.0.0.1:{}", self.port)

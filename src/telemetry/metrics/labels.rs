@@ -146,6 +146,11 @@ pub(super) struct ByReason {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByCredential {
+    pub credential: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ByState {
     pub state: &'static str,
 }

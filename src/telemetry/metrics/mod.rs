@@ -18,14 +18,14 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use labels::{
-    ByChange, ByCondition, ByEndpoint, ByPhase, ByReason, ByRequest, ByResult, BySide, BySince,
-    ByState, NoLabels,
+    ByChange, ByCondition, ByCredential, ByEndpoint, ByPhase, ByReason, ByRequest, ByResult,
+    BySide, BySince, ByState, NoLabels,
 };
 pub use labels::{ConditionStatus, RequestOutcome, RequestSide, RunResult, SizeOf};
 use per_object::PerObject;
 pub(super) use text::Exposition;
 
-use crate::http;
+use crate::http::{self, Expiry, Validity};
 use crate::sync::exposure::ExposedSince;
 use crate::sync::plan::OnboardingCounts;
 use crate::telemetry::{Object, VERSION};
@@ -53,6 +53,8 @@ struct Inner {
     last_success: PerObject<NoLabels, Gauge>,
     conditions: PerObject<ByCondition, Gauge>,
     ready_reason: PerObject<ByReason, Gauge>,
+    credential_expiry: PerObject<ByCredential, Gauge>,
+    credential_lifetime: PerObject<ByCredential, Gauge>,
     leader: Gauge,
     audit_sent: Counter,
     audit_dropped: Counter,
@@ -84,6 +86,8 @@ impl Metrics {
             last_success: PerObject::default(),
             conditions: PerObject::default(),
             ready_reason: PerObject::default(),
+            credential_expiry: PerObject::default(),
+            credential_lifetime: PerObject::default(),
             leader: Gauge::default(),
             audit_sent: Counter::default(),
             audit_dropped: Counter::default(),
@@ -248,6 +252,22 @@ impl Metrics {
         self.0.ready_reason.replace(object, series);
     }
 
+    /// When certificates and other credentials end, as far as that is known; what isn't named isn't known any more.
+    pub fn set_expiries(&self, object: &Object, expiries: &[Expiry]) {
+        let series = |value: fn(Validity) -> i64| {
+            expiries.iter().map(move |expiry| {
+                let credential = expiry.credential.name();
+                (ByCredential { credential }, value(expiry.validity))
+            })
+        };
+        self.0
+            .credential_expiry
+            .replace(object, series(|validity| validity.ends.as_second()));
+        self.0
+            .credential_lifetime
+            .replace(object, series(|validity| validity.lifetime().as_secs()));
+    }
+
     /// Whether this process is the one that syncs.
     pub fn set_leader(&self, leader: bool) {
         self.0.leader.set(i64::from(leader));
@@ -280,6 +300,8 @@ impl Metrics {
         self.0.last_success.forget(object);
         self.0.conditions.forget(object);
         self.0.ready_reason.forget(object);
+        self.0.credential_expiry.forget(object);
+        self.0.credential_lifetime.forget(object);
     }
 
     /// Everything as text, as scrapers get it that accept nothing newer.
@@ -371,6 +393,18 @@ impl Inner {
             "ready_reason",
             "Why the resource is ready or not: 1 for the reason that Ready has now",
             self.ready_reason.family(),
+        );
+        registry.register_with_unit(
+            "credential_expiry_timestamp",
+            "When a certificate or another credential ends, in seconds since 1970, where that is known",
+            Unit::Seconds,
+            self.credential_expiry.family(),
+        );
+        registry.register_with_unit(
+            "credential_lifetime",
+            "How long a certificate or another credential is good in all",
+            Unit::Seconds,
+            self.credential_lifetime.family(),
         );
         registry.register(
             "leader",

@@ -1,4 +1,5 @@
 use super::*;
+use crate::http::Credential;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -194,7 +195,7 @@ fn an_object_that_is_gone_takes_all_its_series_with_it_and_no_one_elses() {
     assert!(!text.contains("gone"), "{text}");
     assert_eq!(families_of(&metrics, "stays"), families_before);
     assert_eq!(
-        families_before, 14,
+        families_before, 16,
         "one per family of an object: is one missing in forget?"
     );
 }
@@ -271,6 +272,34 @@ fn report_everything(metrics: &Metrics, object: &Object) {
     metrics.set_problems(object, [("NoEmail", 1)]);
     metrics.set_conditions(object, [("Ready", ConditionStatus::True)]);
     metrics.set_ready_reason(object, Some("Succeeded".into()));
+    metrics.set_expiries(object, &[expiry(1_800_000_000)]);
+}
+
+fn expiry(ends: i64) -> Expiry {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    Expiry {
+        credential: Credential::DirectoryServer,
+        validity: Validity {
+            begins: at(ends - 86_400),
+            ends: at(ends),
+        },
+    }
+}
+
+#[test]
+fn a_credential_that_is_not_known_any_more_leaves_no_series() {
+    let metrics = Metrics::new();
+    let staff = Object::new("identity", "staff");
+    metrics.set_expiries(&staff, &[expiry(1_800_000_000)]);
+    let of = r#"namespace="identity",name="staff",credential="directory_server""#;
+    let ends = format!("directory_sync_credential_expiry_timestamp_seconds{{{of}}} 1800000000");
+    assert_shows(&metrics, &ends);
+    assert_shows(
+        &metrics,
+        &format!("directory_sync_credential_lifetime_seconds{{{of}}} 86400"),
+    );
+    metrics.set_expiries(&staff, &[]);
+    assert!(!text(&metrics).contains("directory_server"));
 }
 
 fn families_of(metrics: &Metrics, name: &str) -> usize {

@@ -29,6 +29,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::directory::{ExternalId, Lookup};
+use crate::http::Expiry;
 use crate::ldap::catch_panic::catch_library_panic;
 use crate::ldap::digests::EntryDigests;
 use crate::ldap::{LdapFailure, not_understood};
@@ -164,6 +165,10 @@ impl Source for ActiveDirectorySource {
             Ok(Lookup::Found(found?))
         };
         look_up.boxed()
+    }
+
+    fn expiries(&self) -> Vec<Expiry> {
+        self.controllers.connector.expiries()
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {

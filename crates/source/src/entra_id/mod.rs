@@ -29,7 +29,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::directory::{ExternalId, Lookup};
-use crate::http::ApiError;
+use crate::http::{ApiError, Credential, Expiry, Validity};
 use crate::{
     LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd, WatchObserver,
 };
@@ -46,6 +46,8 @@ pub use settings::{
 pub struct EntraIdSource {
     settings: EntraIdSettings,
     graph: Graph,
+    /// The application's certificate, where it has one.
+    certificate: Option<Validity>,
     /// Of the last complete read, for as long as nothing was seen to move.
     delta_state: Mutex<Option<DeltaState>>,
 }
@@ -59,9 +61,14 @@ impl EntraIdSource {
     pub fn new(settings: EntraIdSettings, credentials: &Credentials) -> Result<Self, SourceError> {
         settings.validate().map_err(ApiError::from)?;
         let graph = Graph::new(&settings, credentials).map_err(ApiError::from)?;
+        let certificate = match credentials {
+            Credentials::Certificate { certificate, .. } => Validity::of_pem(certificate),
+            Credentials::Secret(_) | Credentials::FederatedToken(_) => None,
+        };
         Ok(Self {
             settings,
             graph,
+            certificate,
             delta_state: Mutex::new(None),
         })
     }
@@ -135,6 +142,14 @@ impl Source for EntraIdSource {
             Ok(Lookup::Found(found))
         }
         .boxed()
+    }
+
+    fn expiries(&self) -> Vec<Expiry> {
+        let ours = self.certificate.map(|validity| Expiry {
+            credential: Credential::DirectoryClient,
+            validity,
+        });
+        ours.into_iter().collect()
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {

@@ -19,7 +19,7 @@ use super::settings::{Bind, LdapSettings, ServerUrl};
 use super::start_tls::{self, StartTlsError};
 use super::tls::{Certificate, SeenCertificate, Tls};
 use crate::http::process_limits::process_limits;
-use crate::http::{CallOutcome, Observer};
+use crate::http::{CallOutcome, Expiry, Observer};
 
 /// How a connection to any of the servers is made.
 #[derive(Debug)]
@@ -123,6 +123,11 @@ impl Connector {
             domain: None,
             observer: settings.observer.clone(),
         })
+    }
+
+    /// When the certificates of both sides end, as far as connections have shown them.
+    pub fn expiries(&self) -> Vec<Expiry> {
+        self.tls.expiries()
     }
 
     /// For connections on which no message is larger than this many bytes.

@@ -34,6 +34,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::directory::{ExternalId, Lookup};
+use crate::http::Expiry;
 use crate::{
     LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd, WatchObserver,
 };
@@ -142,6 +143,10 @@ impl Source for LdapSource {
             }
         };
         watch.boxed()
+    }
+
+    fn expiries(&self) -> Vec<Expiry> {
+        self.connector.expiries()
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {

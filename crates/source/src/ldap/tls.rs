@@ -14,7 +14,9 @@ use secrecy::ExposeSecret;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::settings::{InvalidSettings, TlsSettings};
-use crate::http::{ServerTrust, read_certificates, read_private_key, system_roots};
+use crate::http::{
+    Credential, Expiry, ServerTrust, Validity, read_certificates, read_private_key, system_roots,
+};
 use crate::text::sanitize;
 
 /// How many names of a certificate are shown.
@@ -27,6 +29,8 @@ pub struct Tls {
     verifier: Option<Arc<ServerTrust>>,
     /// The trusted CAs, for messages.
     trusted: String,
+    /// Our own certificate, where there is one.
+    client: Option<Validity>,
 }
 
 impl Tls {
@@ -86,7 +90,21 @@ impl Tls {
             config,
             verifier,
             trusted,
+            client: (settings.client_identity.as_ref())
+                .and_then(|identity| Validity::of_pem(&identity.certificate)),
         })
+    }
+
+    /// When our certificate ends, and those by which servers were believed.
+    pub fn expiries(&self) -> Vec<Expiry> {
+        let ours = self.client.map(|validity| Expiry {
+            credential: Credential::DirectoryClient,
+            validity,
+        });
+        let seen = self.verifier.iter().flat_map(|verifier| {
+            verifier.expiries(Credential::DirectoryServer, Credential::DirectoryCa)
+        });
+        seen.chain(ours).collect()
     }
 
     /// The configuration for one connection to `host`, and where the certificate it showed will be.

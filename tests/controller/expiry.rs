@@ -1,0 +1,97 @@
+//! Certificates that end soon, and are renewed.
+
+use directory_sync::api::DirectorySync;
+use directory_sync::api::conditions::{ConditionType, find};
+use jiff::{Timestamp, ToSpan, Zoned};
+use serde_json::json;
+use simulators::lab::{Authority, Ldif, Person, Slapd};
+
+use directory_sync_testing::world::*;
+
+fn message(object: &DirectorySync) -> Option<String> {
+    let status = object.status.as_ref()?;
+    let found = find(&status.conditions, ConditionType::CredentialExpiring)?;
+    Some(found.message.clone())
+}
+
+/// Year, month and day in so many days.
+fn in_days(days: i64) -> (i32, u8, u8) {
+    let day = Zoned::now().date().checked_add(days.days()).unwrap();
+    let part = |number: i8| u8::try_from(number).unwrap();
+    (day.year().into(), part(day.month()), part(day.day()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_ends_soon_is_told_in_status_metrics_and_an_event_until_it_is_renewed() {
+    let world = World::new("expiry").await;
+    let authority = Authority::new("a CA of ours").unwrap();
+    let soon = authority.server_until(&[], in_days(10)).unwrap();
+    let mut ldif = Ldif::new(SUFFIX);
+    ldif.unit("", "people");
+    ldif.person("ou=people", &Person::new("p00"));
+    let ldif = ldif.take_text();
+    let mut slapd = Slapd::options().identity(soon).ldif(&ldif).start().unwrap();
+    let bundle = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "corp-ca", "namespace": world.namespace},
+        "data": {"ca.crt": authority.pem()},
+    });
+    world.apply(&bundle);
+    let operator = world.operator();
+    let source = json!({"ldap": {
+        "url": slapd.ldaps_url(),
+        "baseDn": SUFFIX,
+        "tls": {"caBundleRef": {"kind": "ConfigMap", "name": "corp-ca"}},
+    }});
+    world.resource("staff", json!({"source": source}));
+
+    let synced = world.until_ready("staff", "Succeeded").await;
+    let said = message(&synced).expect("a certificate that ends in ten days");
+    let (year, month, day) = in_days(10);
+    let when = format!("expires on {year}-{month:02}-{day:02} 00:00 UTC");
+    assert!(
+        said.contains("the directory's server") && said.contains(&when),
+        "{said}"
+    );
+    assert!(
+        !said.contains("CA"),
+        "that of the CA lives for years: {said}"
+    );
+    let of = format!(r#"namespace="{}",name="staff",credential"#, world.namespace);
+    let ends = |credential: &str| {
+        let series = format!(
+            r#"directory_sync_credential_expiry_timestamp_seconds{{{of}="{credential}"}} "#
+        );
+        let metrics = operator.metrics.text();
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&series));
+        line.unwrap_or_else(|| panic!("no {series} in {metrics}"))
+            .parse::<i64>()
+            .unwrap()
+    };
+    let left = ends("directory_server") - Timestamp::now().as_second();
+    assert!((9 * 86_400..10 * 86_400).contains(&left), "{left}");
+    assert!(ends("directory_ca") > ends("directory_server"));
+    eventually("an event", || {
+        world.events("staff").contains(&"ExpiresSoon".to_owned())
+    })
+    .await;
+
+    slapd.renew(&authority.server(&[]).unwrap()).unwrap();
+    let requested = "directorysync.dev/sync-requested-at";
+    world.annotate("staff", requested, "renewed").await;
+    let renewed = world
+        .until(
+            "staff",
+            "a run after the renewal",
+            |object: &DirectorySync| {
+                let status = object.status.as_ref();
+                let handled = status.and_then(|status| status.last_handled_sync_request.as_deref());
+                handled == Some("renewed")
+            },
+        )
+        .await;
+    assert_eq!(message(&renewed), None);
+    let left = ends("directory_server") - Timestamp::now().as_second();
+    assert!(left > 365 * 86_400, "{left}");
+    operator.stop().await.unwrap();
+}
