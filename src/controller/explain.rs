@@ -134,7 +134,8 @@ impl Run<'_> {
             Ok(mut explanation) => {
                 explanation.note_circumstances(spec.suspended, spec.mode == Mode::Preview);
                 let client = &self.context.client;
-                let kept = (plan::storage(self.object), state.history_digest());
+                let runs = state.named_runs();
+                let kept = (plan::storage(self.object), &runs);
                 Some(Ok(history::explained(
                     client,
                     self.object,

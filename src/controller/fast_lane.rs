@@ -109,6 +109,7 @@ impl Run<'_> {
             let result = counting(memory.counter(), Box::pin(revoking)).await;
             self.measure_exposures(&mut sync_state);
             self.keep_history(state, &mut sync_state.history).await;
+            self.name_history(state).await;
             state.sync = sync_state;
             match result {
                 Ok(settled) => settled,
@@ -193,11 +194,11 @@ impl Run<'_> {
         Ok(settles && report.problems.count() == 0)
     }
 
-    /// Has status name the record that was written, and nothing else: all other things are as the last whole
-    /// run left them. Whether it could be written.
+    /// Has status name the record and the history that were written, and nothing else: all other things are as
+    /// the last whole run left them. Whether it could be written.
     async fn name_record(&self, state: &mut ObjectState, before: &DirectorySyncStatus) -> bool {
         let mut status = before.clone();
-        status.open_records_digest = state.records.open.latest().digest();
+        state.records.put(&mut status);
         status.memberships_digest = state.plan.memberships.clone();
         state.plan.seal.put(&mut status);
         self.publisher.publish_best_effort(state, status).await

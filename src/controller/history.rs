@@ -13,7 +13,7 @@ use kube::{Client, ResourceExt};
 
 use super::companion::{self, Companion, Content, is_of_this};
 use super::open_records::{OpenRecords, Seal};
-use super::sealed_runs::{Checked, RunSeal, newest_runs, run_of};
+use super::sealed_runs::{Checked, NamedRuns, RunSeal, newest_runs, run_of};
 use super::timeout::ApiServerError;
 use crate::api::DirectorySync;
 use crate::api::spec::PlanStorage;
@@ -27,11 +27,12 @@ pub const KEY: &str = "history.jsonl.gz";
 const SEAL: &str = "open";
 /// The key of the seal that status named when that one was written.
 const NAMED_SEAL: &str = "open.before";
-/// The keys of the seals of runs: the latest, and the one that status named when that was written.
+/// The keys of the seals of runs: the latest, and the one before. A process that takes over knows that one, if
+/// this one wrote once more after its successor looked at status.
 pub const RUN_SEALS: [&str; 2] = ["runs", "runs.before"];
 
 /// How often a write is tried where somebody else writes at the same time.
-const TRIES: usize = 3;
+pub const TRIES: usize = 3;
 
 /// Why the history couldn't be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,12 @@ pub enum HistoryError {
         /// Its name.
         name: String,
     },
+    /// Status couldn't be written, and a run that it doesn't name isn't believed later.
+    #[error("status, which has to name the history, couldn't be written")]
+    Unsealed,
+    /// Others write at the same time.
+    #[error("the history is being written by another process at the same time")]
+    Contested,
     /// The API server refused, or couldn't be reached.
     #[error("the history's {}: {cause}{}", .storage.kind(), advice(*.storage, .cause))]
     ApiServer {
@@ -73,6 +80,7 @@ impl HistoryError {
     pub fn needs_action(&self) -> bool {
         match self {
             Self::Foreign { .. } => true,
+            Self::Unsealed | Self::Contested => false,
             Self::ApiServer { cause, .. } => cause.is_refused(),
         }
     }
@@ -101,14 +109,9 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// The seal of runs that this digest identifies; without any run where there is none.
-    fn seal(&self, digest: Option<&str>) -> RunSeal {
-        seal_of(&self.run_seals, digest)
-    }
-
-    /// Which of its runs the operator has written; `digest` identifies their seal.
-    pub async fn checked(self, digest: Option<&str>) -> (Self, Checked) {
-        let seal = self.seal(digest);
+    /// Which of its runs the operator has written; `named` identifies their seal.
+    pub async fn checked(self, named: &NamedRuns) -> (Self, Checked) {
+        let seal = seal_of(&self.run_seals, named);
         run_blocking(move || {
             let checked = Checked::new(&self.text, &seal);
             (self, checked)
@@ -117,10 +120,10 @@ impl Kept {
     }
 }
 
-/// The records of the runs that the operator has written, and whether none of those is missing. `digest`
+/// The records of the runs that the operator has written, and whether none of those is missing. `named`
 /// identifies their seal.
-pub async fn sealed_records(kept: Kept, digest: Option<&str>) -> (Vec<Record>, bool) {
-    let (kept, checked) = kept.checked(digest).await;
+pub async fn sealed_records(kept: Kept, named: &NamedRuns) -> (Vec<Record>, bool) {
+    let (kept, checked) = kept.checked(named).await;
     run_blocking(move || {
         let records = lines::records(&kept.text);
         let sealed = records.filter(|one| checked.is_sealed(&one.run)).collect();
@@ -129,10 +132,10 @@ pub async fn sealed_records(kept: Kept, digest: Option<&str>) -> (Vec<Record>, b
     .await
 }
 
-/// The one of these seals that this digest identifies; without any run where there is none.
-pub fn seal_of(seals: &[RunSeal], digest: Option<&str>) -> RunSeal {
+/// The first of these seals that status names; without any run where there is none.
+pub fn seal_of(seals: &[RunSeal], named: &NamedRuns) -> RunSeal {
     let mut seals = seals.iter();
-    let found = seals.find(|seal| digest.is_some() && seal.digest().as_deref() == digest);
+    let found = seals.find(|seal| seal.digest().is_some_and(|digest| named.has(&digest)));
     found.cloned().unwrap_or_default()
 }
 
@@ -159,36 +162,43 @@ pub struct FoundOpen {
     pub others: usize,
     /// How many runs aren't sealed, or are missing, or are in two versions.
     pub changed_runs: usize,
+    /// What identifies the seal of the runs that was found.
+    pub sealed: Option<String>,
 }
 
 /// The records without an end of these histories. Status names the seal of those that the operator has
 /// written, and of its runs.
 pub async fn open_records(
     histories: Arc<[Kept; 2]>,
-    (named, runs): (Option<&str>, Option<&str>),
+    (named, runs): (Option<&str>, &NamedRuns),
 ) -> FoundOpen {
-    let (named, runs) = (named.map(str::to_owned), runs.map(str::to_owned));
+    let (named, runs) = (named.map(str::to_owned), runs.clone());
     run_blocking(move || {
         let [here, there] = &*histories;
         let seals = [&*here.run_seals, &*there.run_seals].concat();
-        let seal = seal_of(&seals, runs.as_deref());
+        let seal = seal_of(&seals, &runs);
         let (text, left_out) = join(&here.text, &there.text, &seal);
         let checked = Checked::new(&text, &seal);
         FoundOpen {
             changed_runs: checked.unsealed().len() + checked.lost() + left_out,
-            ..find_open(&histories, named.as_deref())
+            sealed: seal.digest(),
+            ..find_open(&histories, named.as_deref(), &seal)
         }
     })
     .await
 }
 
-fn find_open(histories: &[Kept; 2], named: Option<&str>) -> FoundOpen {
+/// Those that the seal of open records covers, and those of runs that `runs` covers: a process may have ended
+/// before status named the former.
+fn find_open(histories: &[Kept; 2], named: Option<&str>, runs: &RunSeal) -> FoundOpen {
     let mut seals = histories.iter().flat_map(|kept| &kept.seals);
     let seal = seals.find(|seal| named.is_some() && seal.digest().as_deref() == named);
     let seal = seal.cloned().unwrap_or_default();
     let mut others = 0;
     let records = histories.iter().flat_map(|kept| {
-        let (records, left_out) = lines::open_records(&kept.text, |record| seal.covers(record));
+        let checked = Checked::new(&kept.text, runs);
+        let is_ours = |record: &Record| seal.covers(record) || checked.is_sealed(&record.run);
+        let (records, left_out) = lines::open_records(&kept.text, is_ours);
         others += left_out;
         records
     });
@@ -199,7 +209,7 @@ fn find_open(histories: &[Kept; 2], named: Option<&str>) -> FoundOpen {
         open: OpenRecords::restored(&records, seal),
         records,
         others,
-        changed_runs: 0,
+        ..FoundOpen::default()
     }
 }
 
@@ -210,16 +220,16 @@ pub async fn seal(open: &OpenRecords, records: &[Record], named: Option<&str>) -
 }
 
 /// An explanation with the last changes about whom it is about, as far as the operator has written them.
-/// `digest` identifies the seal of those.
+/// `named` identifies the seal of those.
 pub async fn explained(
     client: &Client,
     object: &DirectorySync,
-    (storage, digest): (PlanStorage, Option<&str>),
+    (storage, named): (PlanStorage, &NamedRuns),
     mut explanation: Explanation,
 ) -> Explanation {
     match read(client, object, storage).await {
         Ok(kept) => {
-            let (kept, checked) = kept.checked(digest).await;
+            let (kept, checked) = kept.checked(named).await;
             run_blocking(move || {
                 let records = lines::records(&kept.text);
                 explanation.add_changes(records.filter(|one| checked.is_sealed(&one.run)));
@@ -325,36 +335,57 @@ pub struct Addition {
     pub moved: Option<Kept>,
     /// The records without an end once these are written.
     pub open: OpenRecords,
-    /// Identifies the seal of the runs that this operator has written.
-    pub sealed: Option<String>,
-    /// Identifies the one that status names.
-    pub named: Option<String>,
+    /// What identifies the seal of the runs that this operator has written.
+    pub named: NamedRuns,
 }
 
-/// Adds to a history; what identifies the seal of its runs afterwards.
+/// A history with what is added, to be written once status names its seal.
+pub struct NextHistory {
+    content: Content,
+    /// Of the object that it replaces.
+    version: Option<String>,
+    /// Identifies the seal of its runs.
+    pub sealed: Option<String>,
+    /// The same of what is there so far.
+    pub there: Option<String>,
+}
+
+/// What a history is with an addition.
 ///
 /// # Errors
 /// As [`HistoryError`].
-pub async fn add(
+pub async fn next(
     client: &Client,
     object: &DirectorySync,
     storage: PlanStorage,
-    addition: Addition,
-) -> Result<Option<String>, HistoryError> {
-    let addition = Arc::new(addition);
-    let mut left = TRIES;
-    loop {
-        let Found { version, kept } = find(client, object, storage).await?;
-        let added = Arc::clone(&addition);
-        let (lines, seals) = run_blocking(move || put_into(&kept, &added)).await;
-        let digest = seals[0].digest();
-        let content = content(lines, &addition.open, seals);
-        match write(client, object, storage, content, version).await {
-            Ok(()) => return Ok(digest),
-            // Another process writes: it may be in charge by now, and this is about what was done before.
-            Err(HistoryError::ApiServer { cause, .. }) if cause.is_gone() && left > 1 => left -= 1,
-            Err(error) => return Err(error),
-        }
+    addition: &Arc<Addition>,
+) -> Result<NextHistory, HistoryError> {
+    let Found { version, kept } = find(client, object, storage).await?;
+    let added = Arc::clone(addition);
+    let (lines, seals) = run_blocking(move || put_into(&kept, &added)).await;
+    Ok(NextHistory {
+        sealed: seals[0].digest(),
+        there: seals[1].digest(),
+        content: content(lines, &addition.open, seals),
+        version,
+    })
+}
+
+/// Writes it. `false` where somebody else wrote at the same time, and it has to be made anew.
+///
+/// # Errors
+/// As [`HistoryError`].
+pub async fn write_next(
+    client: &Client,
+    object: &DirectorySync,
+    storage: PlanStorage,
+    next: NextHistory,
+) -> Result<bool, HistoryError> {
+    match write(client, object, storage, next.content, next.version).await {
+        Ok(()) => Ok(true),
+        // Another process may be in charge by now, and this is about what was done before.
+        Err(HistoryError::ApiServer { cause, .. }) if cause.is_gone() => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -366,7 +397,7 @@ fn put_into(kept: &Kept, added: &Addition) -> (Vec<u8>, [RunSeal; 2]) {
         .flatten()
         .flat_map(|kept| kept.run_seals.iter().cloned())
         .collect();
-    let seal = seal_of(&seals, added.sealed.as_deref());
+    let seal = seal_of(&seals, &added.named);
     let text = match moved {
         None => kept.text.clone(),
         Some(moved) => join(&kept.text, &moved.text, &seal).0,
@@ -375,7 +406,7 @@ fn put_into(kept: &Kept, added: &Addition) -> (Vec<u8>, [RunSeal; 2]) {
     let merged = merge(&text, &added.records);
     let (bytes, packed) = pack(newest_runs(&merged), PACKED_MAX);
     let next = checked.reseal(&seal, &added.records, packed);
-    (bytes, [next, seal_of(&seals, added.named.as_deref())])
+    (bytes, [next, seal])
 }
 
 /// Two histories of one object, of which the first one is newer, and how many runs were left out. Of a run that
@@ -511,7 +542,7 @@ mod tests {
         let named = open.latest().digest();
         let all = || kept(&[&theirs, &ours, &ours], &open);
         let found = |histories, named: Option<&str>| {
-            let found = find_open(&histories, named);
+            let found = find_open(&histories, named, &RunSeal::default());
             (found.records, found.others)
         };
         let there = found([all(), Kept::default()], named.as_deref());
@@ -525,6 +556,14 @@ mod tests {
         let forged = OpenRecords::default().with(std::slice::from_ref(&theirs), None);
         let forged = [kept(&[&theirs, &ours], &forged), Kept::default()];
         assert_eq!(found(forged, named.as_deref()), (vec![], 2));
+
+        // The process ended before status named their seal, and their run is sealed.
+        let text = lines::line(&ours) + "\n";
+        let mut runs = RunSeal::default();
+        runs = Checked::default().reseal(&runs, std::slice::from_ref(&ours), &text);
+        let histories = [kept(&[&ours], &OpenRecords::default()), Kept::default()];
+        let begun = find_open(&histories, None, &runs);
+        assert_eq!((begun.records, begun.others), (vec![ours.clone()], 0));
 
         // The process ended before status named the latest seal.
         let later = open.with(&[record(2, "bob")], named.as_deref());

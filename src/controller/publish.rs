@@ -42,10 +42,7 @@ impl Publisher<'_> {
         if let Some(word) = &state.undo_word {
             word.put(&mut status);
         }
-        if state.records.storage.is_some() {
-            status.open_records_digest = state.records.open.latest().digest();
-            status.history_digest = state.records.sealed.clone();
-        }
+        state.records.put(&mut status);
         change(&mut status);
         status
     }

@@ -5,11 +5,15 @@
 //! there before the record itself, beside the digest of the one that is there: a process that ends between the
 //! two writes leaves one of two records, both its own. Once the record is written, the digest of the one before is
 //! taken out, before the first change is made: nobody can put that one back.
+//!
+//! With them stands how much of the limits was used, in numbers. They count where the record isn't believed.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::DirectorySyncStatus;
-use crate::sync::ledger::Ledger;
+use crate::api::status::LimitsUsed;
+use crate::sync::ledger::{Ledger, Used};
 
 /// The digests of the records that are believed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub struct RecordSeal {
     next: Option<String>,
     /// What is there isn't one of these.
     is_broken: bool,
+    /// How much of the limits was used by then.
+    used: Vec<Used>,
 }
 
 impl RecordSeal {
@@ -29,6 +35,7 @@ impl RecordSeal {
             present: status.ledger_digest.clone(),
             next: status.next_ledger_digest.clone(),
             is_broken: false,
+            used: status.limits_used.iter().map(used).collect(),
         }
     }
 
@@ -36,6 +43,7 @@ impl RecordSeal {
     pub fn put(&self, status: &mut DirectorySyncStatus) {
         status.ledger_digest.clone_from(&self.present);
         status.next_ledger_digest.clone_from(&self.next);
+        status.limits_used = self.used.iter().map(in_status).collect();
     }
 
     fn digests(&self) -> impl Iterator<Item = &str> {
@@ -50,9 +58,10 @@ impl RecordSeal {
         self.digests().any(|one| one == digest)
     }
 
-    /// The record as it was found: a careful one unless it is one of these.
+    /// The record as it was found: a careful one unless it is one of these. It counts what was used by what status
+    /// says.
     pub fn open(&mut self, kept: Option<&[u8]>, now: Timestamp) -> Ledger {
-        let ledger = match (kept, &self.present) {
+        let mut ledger = match (kept, &self.present) {
             // The first one was about to be written.
             (None, None) => Ledger::begin(now),
             _ => Ledger::load(kept, self.digests(), now),
@@ -64,7 +73,15 @@ impl RecordSeal {
             Some(_) => self.is_broken = true,
             None => self.is_broken = self.present.is_some(),
         }
+        if self.is_broken {
+            self.count_used(&mut ledger);
+        }
         ledger
+    }
+
+    /// Has a record that isn't believed count what was used by what status says.
+    pub fn count_used(&self, ledger: &mut Ledger) {
+        ledger.count_used(&self.used);
     }
 
     /// Whether the record that was found isn't the operator's, or none was found.
@@ -78,7 +95,9 @@ impl RecordSeal {
     }
 
     /// This record is about to be written over the one that is `there`. To be written to status before.
-    pub fn announce(&mut self, digest: String, there: Option<&[u8]>) {
+    pub fn announce(&mut self, ledger: &Ledger, there: Option<&[u8]>) {
+        let digest = ledger.digest();
+        self.used = ledger.used();
         match there {
             Some(there) if self.covers(there) => {
                 let there = Ledger::digest_of(there);
@@ -108,15 +127,45 @@ impl RecordSeal {
     }
 }
 
+fn used(one: &LimitsUsed) -> Used {
+    let number = |count: Option<i64>| {
+        let count = count.unwrap_or_default().max(0);
+        u32::try_from(count).unwrap_or(u32::MAX)
+    };
+    Used {
+        at: one.time.0.as_second(),
+        disabled: number(one.disabled),
+        absent: number(one.absent),
+        invited: number(one.invited),
+        gained: number(one.gained_rights),
+    }
+}
+
+fn in_status(used: &Used) -> LimitsUsed {
+    let number = |count: u32| (count > 0).then_some(i64::from(count));
+    LimitsUsed {
+        // No clock is that wrong.
+        time: Time(Timestamp::from_second(used.at).unwrap_or(Timestamp::MAX)),
+        disabled: number(used.disabled),
+        absent: number(used.absent),
+        invited: number(used.invited),
+        gained_rights: number(used.gained),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const NOON: Timestamp = Timestamp::constant(1_764_504_000, 0);
 
-    fn record(number: i64) -> Vec<u8> {
+    fn ledger(number: i64) -> Ledger {
         let time = Timestamp::from_second(1_764_000_000 + number).unwrap();
-        Ledger::begin(time).to_bytes()
+        Ledger::begin(time)
+    }
+
+    fn record(number: i64) -> Vec<u8> {
+        ledger(number).to_bytes()
     }
 
     /// What the next process finds.
@@ -133,10 +182,14 @@ mod tests {
         !found(seal, kept).1.is_careful()
     }
 
+    fn announce(seal: &mut RecordSeal, record: &[u8], there: Option<&[u8]>) {
+        seal.announce(&Ledger::load_unchecked(record, NOON), there);
+    }
+
     /// A seal of this record, which is there.
     fn of(record: &[u8]) -> RecordSeal {
         let mut seal = RecordSeal::default();
-        seal.announce(Ledger::digest_of(record), None);
+        announce(&mut seal, record, None);
         seal.written();
         seal
     }
@@ -149,7 +202,7 @@ mod tests {
         for kept in [None, Some(&second[..]), Some(b"damaged")] {
             assert!(!believed(&seal, kept), "{kept:?}");
         }
-        seal.announce(Ledger::digest_of(&second), Some(&first));
+        announce(&mut seal, &second, Some(&first));
         assert!(believed(&seal, Some(&first)) && believed(&seal, Some(&second)));
         assert!(!believed(&seal, Some(&other)) && !believed(&seal, None));
         seal.written();
@@ -162,7 +215,7 @@ mod tests {
         let [first, other] = [1, 2].map(record);
         let mut seal = RecordSeal::default();
         assert!(believed(&seal, None) && !believed(&seal, Some(&other)));
-        seal.announce(Ledger::digest_of(&first), None);
+        announce(&mut seal, &first, None);
         assert!(believed(&seal, None) && believed(&seal, Some(&first)));
         assert!(!believed(&seal, Some(&other)));
         seal.written();
@@ -173,7 +226,7 @@ mod tests {
     fn over_a_record_that_is_not_ours_only_the_next_one_is_believed() {
         let [first, forged, second] = [1, 2, 3].map(record);
         let (mut seal, _) = found(&of(&first), Some(&forged));
-        seal.announce(Ledger::digest_of(&second), Some(&forged));
+        announce(&mut seal, &second, Some(&forged));
         for kept in [None, Some(&first), Some(&forged)] {
             assert!(!believed(&seal, kept.map(|kept| &kept[..])), "{kept:?}");
         }
@@ -186,7 +239,7 @@ mod tests {
     fn where_changes_are_made_without_it_the_one_before_is_not_believed() {
         let [first, second] = [1, 2].map(record);
         let mut seal = of(&first);
-        seal.announce(Ledger::digest_of(&second), Some(&first));
+        announce(&mut seal, &second, Some(&first));
         seal.unwritten();
         assert!(!believed(&seal, Some(&first)) && !believed(&seal, None));
         assert!(believed(&seal, Some(&second)), "it was written after all");
@@ -197,11 +250,11 @@ mod tests {
     fn a_write_whose_answer_was_not_heard_leaves_either() {
         let [first, second, third] = [1, 2, 3].map(record);
         let mut seal = of(&first);
-        seal.announce(Ledger::digest_of(&second), Some(&first));
+        announce(&mut seal, &second, Some(&first));
         // The answer didn't come; what is there was read again.
         for there in [&first, &second] {
             let mut seal = seal.clone();
-            seal.announce(Ledger::digest_of(&third), Some(there));
+            announce(&mut seal, &third, Some(there));
             assert!(believed(&seal, Some(there)) && believed(&seal, Some(&third)));
         }
     }

@@ -20,6 +20,7 @@ use super::plan::{self, PlanContent, PlanError, PlanIndex};
 use super::publish::Publisher;
 use super::record_seal::RecordSeal;
 use super::run_queue::RunPermit;
+use super::sealed_runs::NamedRuns;
 use super::state::{Connected, HeldList, ObjectState, Prepared};
 use super::watchdog::{Watchdog, is_large};
 use super::{expiry, references, requests};
@@ -212,6 +213,10 @@ impl Run<'_> {
         let result = Box::pin(self.run_phases(state, &mut sync_state, &options)).await;
         self.measure_exposures(&mut sync_state);
         Box::pin(self.keep_history(state, &mut sync_state.history)).await;
+        if matches!(result, Err(RunError::Stopped { .. })) {
+            // Nothing else writes status then.
+            self.name_history(state).await;
+        }
         // And with it its hold on the permit.
         watching.shutdown().await;
         state.sync = sync_state;
@@ -430,7 +435,7 @@ impl Run<'_> {
     ) {
         let Some(plan) = written else { return };
         let before = plan.content.ledger();
-        state.plan.seal.announce(ledger.digest(), before);
+        state.plan.seal.announce(&ledger, before);
         if !self.write_seal(state).await {
             tracing::warn!(
                 "status can't be written, so the record of removals stays as it is for now"
@@ -630,12 +635,13 @@ impl Run<'_> {
         let named = state.status.open_records_digest.as_deref();
         let is_new = state.records.storage.is_none();
         let histories = Arc::new([here, there]);
-        let runs = state.status.history_digest.as_deref();
-        let seals = match is_new {
-            true => (named, runs),
-            false => (None, state.records.sealed.as_deref()),
-        };
+        let runs = state.named_runs();
+        let seals = (named.filter(|_| is_new), &runs);
         let found = history::open_records(Arc::clone(&histories), seals).await;
+        let runs = match &found.sealed {
+            Some(sealed) => NamedRuns::found(Some(sealed.clone())),
+            None => runs,
+        };
         let found = match is_new {
             true => found,
             // This process knows those without an end.
@@ -646,25 +652,22 @@ impl Run<'_> {
             },
         };
         let mut open = found.open;
-        let mut sealed = state.history_digest().map(str::to_owned);
         let [_, there] = Arc::into_inner(histories).unwrap_or_default();
+        state.records.runs = runs;
         if !there.text.is_empty() {
             open = open.with(&[], named);
             let addition = Addition {
                 records: vec![],
                 moved: Some(there),
                 open: open.clone(),
-                sealed,
-                named: runs.map(str::to_owned),
+                named: state.records.runs.clone(),
             };
-            match history::add(client, self.object, storage, addition).await {
-                Ok(digest) => sealed = digest,
-                Err(error) => return self.history_unwritten(state, &error).await,
+            if let Err(error) = self.write_history(state, addition).await {
+                return self.history_unwritten(state, &error).await;
             }
             state.records.copy_in_other = true;
         }
         state.records.open = open;
-        state.records.sealed = sealed;
         state.records.storage = Some(storage);
         history.resume(found.records);
         self.tell_of_others(found.others, found.changed_runs).await;
@@ -682,7 +685,7 @@ impl Run<'_> {
         let storage = plan::storage(self.object);
         let (records, is_whole) =
             match history::read(&self.context.client, self.object, storage).await {
-                Ok(kept) => history::sealed_records(kept, state.history_digest()).await,
+                Ok(kept) => history::sealed_records(kept, &state.named_runs()).await,
                 Err(error) => {
                     tracing::warn!(%error, "what people took back can't be read from the history");
                     (vec![], false)
@@ -748,23 +751,18 @@ impl Run<'_> {
             }
         }
         let records = history.take_unsaved();
-        let storage = plan::storage(self.object);
-        let client = &self.context.client;
         let named = state.status.open_records_digest.as_deref();
         let open = history::seal(&state.records.open, &records, named).await;
         let addition = Addition {
             records: records.clone(),
             moved: None,
             open: open.clone(),
-            sealed: state.records.sealed.clone(),
-            named: state.status.history_digest.clone(),
+            named: state.records.runs.clone(),
         };
-        match history::add(client, self.object, storage, addition).await {
-            Ok(sealed) => {
+        match self.write_history(state, addition).await {
+            Ok(()) => {
                 state.records.open = open;
-                state.records.sealed = sealed;
                 state.records.reported = false;
-                self.name_history(state).await;
             }
             Err(error) => {
                 history.put_back(records);
@@ -773,17 +771,44 @@ impl Run<'_> {
         }
     }
 
-    /// Writes into status what identifies the history that was written: until then a process that takes over
-    /// would believe none of what is new there.
-    async fn name_history(&self, state: &mut ObjectState) {
+    /// Writes the history with what is added, once status names it: else a process that takes over would believe
+    /// none of what is new there.
+    async fn write_history(
+        &self,
+        state: &mut ObjectState,
+        addition: Addition,
+    ) -> Result<(), HistoryError> {
+        let storage = plan::storage(self.object);
+        let client = &self.context.client;
+        let addition = Arc::new(addition);
+        for _ in 0..history::TRIES {
+            let next = history::next(client, self.object, storage, &addition).await?;
+            let (sealed, there) = (next.sealed.clone(), next.there.as_deref());
+            let runs = &mut state.records.runs;
+            runs.announce(sealed.as_deref(), there);
+            if !self.name_history(state).await {
+                return Err(HistoryError::Unsealed);
+            }
+            if history::write_next(client, self.object, storage, next).await? {
+                state.records.runs = NamedRuns::found(sealed);
+                return Ok(());
+            }
+        }
+        Err(HistoryError::Contested)
+    }
+
+    /// Writes into status what identifies the history. Whether that was possible.
+    pub(super) async fn name_history(&self, state: &mut ObjectState) -> bool {
         let before = state.status.clone();
         let mut status = before.clone();
-        status.open_records_digest = state.records.open.latest().digest();
-        status.history_digest = state.records.sealed.clone();
-        if status != before && !self.publisher.publish_best_effort(state, status).await {
+        state.records.put(&mut status);
+        state.records.runs.put(&mut status);
+        let written = status == before || self.publisher.publish_best_effort(state, status).await;
+        if !written {
             // The next status names it.
             state.status = before;
         }
+        written
     }
 
     async fn history_unwritten(&self, state: &mut ObjectState, error: &HistoryError) {
@@ -804,6 +829,7 @@ impl Run<'_> {
         let is_of_another = content.is_of_another() && content.ledger().is_some();
         if is_of_another && is_trusted {
             ledger = ledger.doubted(now);
+            state.plan.seal.count_used(&mut ledger);
         }
         if is_of_another || state.plan.seal.is_broken() {
             self.tell_of_record().await;
@@ -1119,7 +1145,7 @@ impl Run<'_> {
         };
         if kept_before.is_none() || !state.plan.seal.is_of(&ledger.digest()) {
             let there = kept_before.as_deref();
-            state.plan.seal.announce(ledger.digest(), there);
+            state.plan.seal.announce(ledger, there);
             if content.is_some() && !self.write_seal(state).await {
                 return Err(PlanError::Unsealed);
             }

@@ -2,8 +2,9 @@
 //!
 //! Whoever may write ConfigMaps in a namespace can put records into a history there, change them and take
 //! them out. So a list of digests is kept beside the history, one for each of its runs, and the list's own
-//! digest in status, which only the operator writes. Two lists are kept, the latest and the one that status
-//! named when that was written: a process can end between the two writes.
+//! digest in status, which only the operator writes. The digest of the next list is written there before the
+//! list itself, as that of the record of removals is ([`RecordSeal`](super::record_seal::RecordSeal)): a process
+//! can end between the two writes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,6 +12,7 @@ use data_encoding::HEXLOWER;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::api::DirectorySyncStatus;
 use crate::sync::history::{Record, RunId};
 
 /// So many runs are sealed, and kept: two lists of them take 256 KiB beside the lines.
@@ -19,6 +21,54 @@ pub const RUNS_MAX: usize = 8_192;
 const SIZE: usize = 16;
 
 type RunDigest = [u8; SIZE];
+
+/// The lists that are believed, by their digests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamedRuns {
+    /// Of the list that is there.
+    present: Option<String>,
+    /// Of the one that is about to be written over it, or may have been.
+    next: Option<String>,
+}
+
+impl NamedRuns {
+    /// What an earlier process left.
+    pub fn of(status: &DirectorySyncStatus) -> Self {
+        Self {
+            present: status.history_digest.clone(),
+            next: status.next_history_digest.clone(),
+        }
+    }
+
+    /// The list that was found.
+    pub fn found(digest: Option<String>) -> Self {
+        Self {
+            present: digest,
+            next: None,
+        }
+    }
+
+    /// Writes it into status.
+    pub fn put(&self, status: &mut DirectorySyncStatus) {
+        status.history_digest.clone_from(&self.present);
+        status.next_history_digest.clone_from(&self.next);
+    }
+
+    /// Whether a list is one of these.
+    pub fn has(&self, digest: &str) -> bool {
+        let named = [&self.present, &self.next].into_iter().flatten();
+        named.into_iter().any(|one| one == digest)
+    }
+
+    /// A list is about to be written over the one that is `there`. To be written to status before.
+    pub fn announce(&mut self, next: Option<&str>, there: Option<&str>) {
+        if let Some(there) = there {
+            self.present = Some(there.to_owned());
+        }
+        let next = next.filter(|next| self.present.as_deref() != Some(next));
+        self.next = next.map(str::to_owned);
+    }
+}
 
 /// The digests of runs, the newest run first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use super::open_records::OpenRecords;
 use super::plan::PlanIndex;
 use super::record_seal::RecordSeal;
 use super::references::Versions;
+use super::sealed_runs::NamedRuns;
 use super::signals::{DirectoryWatch, EarlyRuns};
 use crate::api::DirectorySyncStatus;
 use crate::api::conditions::Blocker;
@@ -94,19 +95,27 @@ pub struct KeptRecords {
     pub reported: bool,
     /// Those without an end.
     pub open: OpenRecords,
-    /// Identifies the seal of the runs that were written last.
-    pub sealed: Option<String>,
+    /// Identifies the seal of the runs that were written last, or are about to be.
+    pub runs: NamedRuns,
+}
+
+impl KeptRecords {
+    /// Writes into status which records are the operator's, where it looked at them.
+    pub fn put(&self, status: &mut DirectorySyncStatus) {
+        if self.storage.is_some() {
+            status.open_records_digest = self.open.latest().digest();
+            self.runs.put(status);
+        }
+    }
 }
 
 impl ObjectState {
     /// Identifies the seal of the runs that this operator has written.
-    pub fn history_digest(&self) -> Option<&str> {
-        let written = self.records.storage.is_some();
-        let digest = match written {
-            true => &self.records.sealed,
-            false => &self.status.history_digest,
-        };
-        digest.as_deref()
+    pub fn named_runs(&self) -> NamedRuns {
+        match self.records.storage {
+            Some(_) => self.records.runs.clone(),
+            None => NamedRuns::of(&self.status),
+        }
     }
 }
 

@@ -265,6 +265,7 @@ impl Run<'_> {
         let undoing = self.plan_and_undo(state, &mut sync_state, &options, history, asked);
         let result = counting(memory.counter(), Box::pin(undoing)).await;
         self.keep_history(state, &mut sync_state.history).await;
+        self.name_history(state).await;
         watching.shutdown().await;
         state.sync = sync_state;
         match result {
@@ -319,7 +320,7 @@ impl Run<'_> {
         let storage = plan::storage(self.object);
         let kept = history::read(&self.context.client, self.object, storage).await;
         let kept = kept.map_err(|error| format!("the history can't be read: {error}"))?;
-        let (kept, checked) = kept.checked(state.history_digest()).await;
+        let (kept, checked) = kept.checked(&state.named_runs()).await;
         let parsed = tokio::task::spawn_blocking(move || parse(&kept.text).records).await;
         let mut records = parsed.map_err(|error| format!("the history can't be read: {error}"))?;
         ensure_sealed(&records, &checked, question).map_err(|error| error.to_string())?;

@@ -16,7 +16,7 @@ use crate::cli::history::shown;
 use crate::cli::output::print;
 use crate::controller::companion::Companion;
 use crate::controller::history::{KEY, name, seal_of, take_run_seals};
-use crate::controller::sealed_runs::Checked;
+use crate::controller::sealed_runs::{Checked, NamedRuns};
 use crate::history::{Parsed, parse, unpack};
 
 /// Shows the records that the operator left in the cluster.
@@ -104,7 +104,7 @@ async fn read_kind<K: Companion>(
             K::STORAGE.kind()
         ))
     })?;
-    let seal = seal_of(&seals, resource.status.history_digest.as_deref());
+    let seal = seal_of(&seals, &NamedRuns::of(&resource.status));
     let checked = Checked::new(&text, &seal);
     Ok(Some(Parsed {
         unsealed: checked.unsealed().iter().cloned().collect(),

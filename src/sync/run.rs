@@ -467,7 +467,9 @@ impl Planning<'_> {
         let mut plan = run_blocking(|| draft.complete(&state.memberships, &memberships));
         plan.keep_manual_revocations(self.policy, &state.ledger);
         let now = Timestamp::now();
-        state.ledger.adopt(plan.counts.managed_members, now);
+        let counts = &plan.counts;
+        let (managed, by_id) = (counts.managed_members, counts.recognized.by_id);
+        state.ledger.adopt(managed, by_id, now);
         let guarded = guard(plan, self.policy, &state.ledger, now, self.options.approval);
         let guarded = Box::pin(within_means(self.client, guarded, organization)).await?;
         self.time(Phase::Plan, planning + started.elapsed());

@@ -167,7 +167,9 @@ async fn execute(
         draft(&selected, &sides)
     });
     let now = Timestamp::now();
-    state.ledger.adopt(undo.plan.counts.managed_members, now);
+    let counts = &undo.plan.counts;
+    let (managed, by_id) = (counts.managed_members, counts.recognized.by_id);
+    state.ledger.adopt(managed, by_id, now);
     let guarded = guard(undo.plan, policy, &state.ledger, now, options.approval);
     let mut guarded = within_means(client, guarded, &organization).await?;
     note_collections(client, &mut guarded).await?;

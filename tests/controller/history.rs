@@ -11,6 +11,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 
 use data_encoding::HEXLOWER;
+use directory_sync::api::DirectorySync;
 use directory_sync::api::annotations::{APPROVE_REMOVALS, SYNC_REQUESTED_AT};
 use directory_sync::history::{PACKED_MAX, parse, unpack};
 use directory_sync::sync::history::{Outcome, Record, RunTrigger};
@@ -27,6 +28,7 @@ use sha2::{Digest as _, Sha256};
 use simulators::organization;
 use tokio::net::TcpListener;
 
+use directory_sync_testing::faults::{FailingRequests, Fault};
 use directory_sync_testing::world::*;
 
 async fn records(world: &World) -> Vec<Record> {
@@ -173,6 +175,63 @@ async fn after_a_power_cut_the_records_say_what_the_organization_says() {
     operator.stop().await.unwrap();
 }
 
+/// Killed when the history is to be written, or was, before the changes of a run and after them: nobody is told that
+/// somebody else wrote there, and every run stays one of the operator's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_killed_at_a_write_of_the_history_leaves_every_run_sealed() {
+    let world = World::new("history-between").await;
+    let faults = FailingRequests::writes_of("staff-history");
+    let mut operator = world.operator_with_faults(&faults).await;
+    let generous = json!({"absent": "Revoke", "limit": "100%"});
+    world.resource("staff", json!({"offboarding": generous}));
+    world.until_ready("staff", "Succeeded").await;
+    let killed = [
+        (Fault::Silence, false),
+        (Fault::Unanswered, false),
+        (Fault::Silence, true),
+        (Fault::Unanswered, true),
+    ];
+    for (number, (fault, after_changes)) in (0..).zip(killed) {
+        world.leave(number..number + 1);
+        let failed = faults.failed();
+        if after_changes {
+            world.organization.set_latency(Duration::from_millis(300));
+        } else {
+            faults.set(Some(fault));
+        }
+        let request = number.to_string();
+        world.annotate("staff", SYNC_REQUESTED_AT, &request).await;
+        if after_changes {
+            eventually("a revocation", || {
+                world.revoked() == number as usize + 1
+            })
+            .await;
+            faults.set(Some(fault));
+        }
+        eventually("a write", || faults.failed() > failed).await;
+        operator.kill().await;
+        faults.set(None);
+        world.organization.set_latency(Duration::ZERO);
+        assert_eq!(world.revoked(), number as usize + usize::from(after_changes));
+
+        operator = world.operator_with_faults(&faults).await;
+        let answered = move |staff: &DirectorySync| {
+            let status = staff.status.clone().unwrap_or_default();
+            status.last_handled_sync_request.as_ref() == Some(&request) && is_current(staff)
+        };
+        world.until("staff", "the next run", answered).await;
+        assert_eq!(world.revoked(), number as usize + 1);
+        ensure_all_are_sealed(&world).await;
+        let all = records(&world).await;
+        assert!(all.iter().all(|one| !one.result.is_open()), "{all:#?}");
+        let changed = world.events("staff").contains(&"HistoryChanged".into());
+        assert!(!changed, "{fault:?}, after the changes: {after_changes}");
+    }
+    let status = world.get("staff").await.status.unwrap();
+    assert_eq!(status.next_history_digest, None);
+    operator.stop().await.unwrap();
+}
+
 /// A receiver of CloudEvents that fails at first.
 async fn receiver(failures: usize) -> (String, Arc<Mutex<Vec<Value>>>, Arc<AtomicUsize>) {
     let received: Arc<Mutex<Vec<Value>>> = Arc::default();
@@ -274,7 +333,7 @@ async fn a_config_map_of_somebody_else_is_left_alone_and_the_sync_goes_on() {
     // Once it is gone, what couldn't be written is.
     world.kubectl(&["delete", "configmap", "staff-history"]);
     world.annotate("staff", SYNC_REQUESTED_AT, "1").await;
-    let answered = |staff: &directory_sync::api::DirectorySync| {
+    let answered = |staff: &DirectorySync| {
         let status = staff.status.clone().unwrap_or_default();
         status.last_handled_sync_request.as_deref() == Some("1")
     };

@@ -15,6 +15,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
+use simulators::lab::{Ldif, Person};
 use simulators::{fault, organization};
 
 use directory_sync_testing::world::*;
@@ -217,6 +218,80 @@ async fn a_resource_that_is_made_anew_gives_no_fresh_limit() {
     world.kubectl(&["delete", "configmap", "staff-plan", "--ignore-not-found"]);
     world.resource("staff", three_may_go());
     held_after(&world, "there is no record of earlier syncs").await;
+}
+
+/// One process after another: each makes a change, does what is asked for, ends, and its record is deleted.
+async fn without_records(world: &World, spec: serde_json::Value, changes: [String; 3]) {
+    let mut operator = world.operator();
+    world.resource("staff", spec);
+    world.until_ready("staff", "Succeeded").await;
+    for (change, request) in changes.iter().zip(["1", "2", "3"]) {
+        world.slapd.modify(change).unwrap();
+        world.annotate("staff", SYNC_REQUESTED_AT, request).await;
+        answered(world, request).await;
+        operator.stop().await.unwrap();
+        world.kubectl(&["delete", "configmap", "staff-plan"]);
+        operator = world.operator();
+    }
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_deleted_before_each_restart_gives_no_fresh_limit_of_dismissals() {
+    let world = World::new("record-again").await;
+    let source = json!({"ldap": {
+        "url": world.slapd.url(), "baseDn": SUFFIX,
+        "users": {"disabled": {"attribute": "employeeType", "values": ["left"]}},
+    }});
+    let disabled = |number: u32| {
+        let dn = dn(number);
+        format!("dn: {dn}\nchangetype: modify\nreplace: employeeType\nemployeeType: left\n\n")
+    };
+    // Two of ten may be dismissed in a day.
+    let two = |number: u32| disabled(number) + &disabled(number + 1);
+    let changes = [two(0), two(2), two(4)];
+    without_records(&world, json!({"source": source}), changes).await;
+    assert_eq!(world.revoked(), 2);
+    let status = world.get("staff").await.status.unwrap();
+    let used: i64 = status.limits_used.iter().filter_map(|one| one.disabled).sum();
+    assert_eq!(used, 2, "{:?}", status.limits_used);
+    let message = message_of(&world.get("staff").await, ConditionType::RemovalsHeld);
+    assert!(message.contains("2 more did in the last 24 hours"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_deleted_before_each_restart_gives_no_fresh_limit_of_invitations() {
+    let world = World::new("record-invited").await;
+    // Five of ten more may come in a day.
+    let five = |from: u32| {
+        let mut ldif = Ldif::empty(SUFFIX);
+        for number in from..from + 5 {
+            ldif.person("ou=people", &Person::new(&format!("p{number:02}")));
+        }
+        ldif.take_text()
+    };
+    without_records(&world, json!({}), [five(10), five(15), five(20)]).await;
+    assert_eq!(world.organization.snapshot().members.len(), 1 + 15);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_that_is_made_anew_is_not_filled_as_in_a_first_sync() {
+    let (world, operator) = World::synced("record-refill").await;
+    operator.stop().await.unwrap();
+    world.kubectl(&["delete", "dsync", "staff"]);
+    world.kubectl(&["delete", "configmap", "staff-plan", "--ignore-not-found"]);
+    let mut ldif = Ldif::empty(SUFFIX);
+    for number in 10..30 {
+        ldif.person("ou=people", &Person::new(&format!("p{number:02}")));
+    }
+    world.slapd.modify(ldif.text()).unwrap();
+    world.resource("staff", json!({}));
+    let operator = world.operator();
+    let staff = world.until_ready("staff", "RemovalsHeld").await;
+    let message = message_of(&staff, ConditionType::RemovalsHeld);
+    assert!(message.contains("20 people would be invited"), "{message}");
+    assert_eq!(world.organization.snapshot().members.len(), 1 + 10);
+    operator.stop().await.unwrap();
 }
 
 fn ledger_of(plan: &ConfigMap) -> Vec<u8> {

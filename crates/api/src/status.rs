@@ -103,6 +103,12 @@ pub struct DirectorySyncStatus {
     #[schemars(length(max = 128))]
     pub next_ledger_digest: Option<String>,
 
+    /// How much of the limits was used within the last day (and, in case a clock was wrong, within a week): what
+    /// was taken away and given without an approval, by the hour. If the record of it is lost, this counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 40))]
+    pub limits_used: Vec<LimitsUsed>,
+
     /// Identifies the records in the ConfigMap or Secret `<name>-history` of which it isn't known yet what
     /// came of them. After a restart the operator looks for the end of these, and of no others that
     /// somebody put there.
@@ -118,6 +124,11 @@ pub struct DirectorySyncStatus {
     /// Records that somebody else put there, or changed, are shown as not sealed, and aren't undone.
     #[schemars(length(max = 128))]
     pub history_digest: Option<String>,
+
+    /// Identifies the same once what is about to be written there is there. If the operator ends in between,
+    /// either of the two is believed.
+    #[schemars(length(max = 128))]
+    pub next_history_digest: Option<String>,
 
     /// When all group memberships were last compared with the organization.
     pub last_drift_check_time: Option<Time>,
@@ -402,6 +413,31 @@ pub struct ProblemStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5), inner(length(max = 300)))]
     pub sample: Vec<String>,
+}
+
+/// What was taken away and given without an approval within about an hour.
+#[skip_serializing_none]
+#[derive(KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LimitsUsed {
+    /// When the last of it happened.
+    pub time: Time,
+
+    /// People who lost something because their account was disabled (`offboarding.disabledLimit`).
+    #[schemars(range(min = 0))]
+    pub disabled: Option<i64>,
+
+    /// People who lost something on other evidence (`offboarding.limit`).
+    #[schemars(range(min = 0))]
+    pub absent: Option<i64>,
+
+    /// People who were invited, or got their access back (`onboarding.limit`).
+    #[schemars(range(min = 0))]
+    pub invited: Option<i64>,
+
+    /// People who gained rights of their role (`access.limit`).
+    #[schemars(range(min = 0))]
+    pub gained_rights: Option<i64>,
 }
 
 /// How far the run under way has come.

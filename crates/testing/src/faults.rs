@@ -16,8 +16,10 @@ use tower::{BoxError, Layer, Service};
 pub enum Fault {
     /// The API server answers with this status.
     Status(StatusCode),
-    /// No answer comes.
+    /// No answer comes, and the API server hasn't got it.
     Silence,
+    /// It is done, and no answer comes.
+    Unanswered,
 }
 
 /// Lets requests of one method, whose path ends in one name, fail as long as there is a fault; all else goes to
@@ -38,7 +40,12 @@ impl FailingRequests {
 
     /// Writes of status.
     pub fn of_status() -> Self {
-        Self::of(Method::PATCH, "status")
+        Self::writes_of("status")
+    }
+
+    /// Writes of objects with this name.
+    pub fn writes_of(name: &str) -> Self {
+        Self::of(Method::PATCH, name)
     }
 
     fn of(method: Method, name: &str) -> Self {
@@ -65,8 +72,10 @@ impl FailingRequests {
         let path = request.uri().path();
         let fault = *self.fault.lock().unwrap();
         let fault = fault.filter(|_| is_meant && path.rsplit('/').next() == Some(&self.name));
+        // One that is done counts once it is.
+        let failed = fault.is_some_and(|fault| fault != Fault::Unanswered);
         self.failed
-            .fetch_add(usize::from(fault.is_some()), Ordering::Relaxed);
+            .fetch_add(usize::from(failed), Ordering::Relaxed);
         fault
     }
 }
@@ -108,6 +117,16 @@ where
                 async move { Ok(answer.await?.map(AnswerBody::new)) }.boxed()
             }
             Some(Fault::Silence) => std::future::pending().boxed(),
+            Some(Fault::Unanswered) => {
+                let answer = self.inner.call(request);
+                let failed = Arc::clone(&self.faults.failed);
+                async move {
+                    answer.await?;
+                    failed.fetch_add(1, Ordering::Relaxed);
+                    std::future::pending().await
+                }
+                .boxed()
+            }
             Some(Fault::Status(status)) => {
                 let body = json!({
                     "kind": "Status", "apiVersion": "v1", "status": "Failure",

@@ -63,7 +63,7 @@ impl World {
     }
 
     fn sync(&mut self) -> GuardedPlan {
-        self.run.ledger.adopt(0, self.run.now);
+        self.run.ledger.adopt(0, 0, self.run.now);
         self.run
             .sync(&self.directory, &mut self.organization, &self.policy)
     }

@@ -342,6 +342,98 @@ fn an_organization_whose_record_was_lost_is_not_filled_as_in_a_first_sync() {
 }
 
 #[test]
+fn an_organization_that_was_synced_before_is_not_filled_as_in_a_first_sync() {
+    // The resource was deleted and made anew, or the state folder: nothing tells of the runs before.
+    let policy = policy();
+    let mut organization = members(40);
+    let mut run = first_record_of(40, 40);
+    let guarded = run.sync(&people(0..240), &mut organization, &policy);
+    let expected = HeldBecause::Invited {
+        people: 200,
+        earlier: 0,
+        limit: 20,
+    };
+    assert_eq!(why(&guarded), [expected]);
+    assert_eq!(organization.content.members.len(), 40);
+    // As many as on any other day come in.
+    run.sync(&people(0..60), &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 60);
+    // One member who was synced before is enough to tell.
+    let mut organization = members(1);
+    let mut run = first_record_of(1, 1);
+    run.sync(&people(0..7), &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 1);
+    run.sync(&people(0..6), &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 6);
+    // Where the only ones have IDs of another program, it is a first sync.
+    let mut organization = members(40);
+    let mut run = first_record_of(40, 0);
+    run.sync(&people(0..240), &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 240);
+}
+
+/// A new process that finds this record, which nobody believes, and what status says was used.
+fn without_record(run: &mut Run, kept: Option<&[u8]>) {
+    let used = run.ledger.used();
+    run.ledger = Ledger::load(kept, Some("0123456789abcdef0123456789abcdef"), run.now);
+    run.ledger.count_used(&used);
+}
+
+#[test]
+fn a_record_that_is_lost_again_and_again_gives_no_fresh_limit_of_dismissals() {
+    for kept in [false, true] {
+        let mut policy = policy();
+        policy.offboarding.disabled_limit = Limit::Percent(25.0);
+        let mut organization = members(40);
+        let mut run = since(NOON);
+        let made_up = Ledger::begin(NOON).to_bytes();
+        let mut went = vec![];
+        for more in 1..=5 {
+            let disabled = (0..8 * more).fold(people(8 * more..40), |all, n| {
+                all.disabled(&format!("p{n}"), &format!("p{n}@example.com"))
+            });
+            run.sync(&disabled, &mut organization, &policy);
+            let revoked = organization.content.members.iter();
+            went.push(revoked.filter(|one| one.status == MemberStatus::Revoked).count());
+            run.now += SignedDuration::from_mins(10);
+            without_record(&mut run, kept.then_some(&made_up[..]));
+        }
+        assert_eq!(went, [8, 8, 8, 8, 8], "made up: {kept}");
+        // A day later that is over, and the rest waits for somebody's word, or a day more.
+        run.now += hours(24);
+        let disabled = (0..15).fold(people(15..40), |all, n| {
+            all.disabled(&format!("p{n}"), &format!("p{n}@example.com"))
+        });
+        let guarded = run.sync(&disabled, &mut organization, &policy);
+        assert!(guarded.held.is_none(), "{:?}", why(&guarded));
+    }
+}
+
+#[test]
+fn a_record_that_is_lost_again_and_again_gives_no_fresh_limit_of_invitations() {
+    let policy = policy();
+    let mut organization = members(40);
+    let mut run = first_record_of(40, 40);
+    // A made-up one that says that so many were invited, a moment less than a day ago.
+    let mut other = since(NOON - hours(23));
+    other.ledger.adopt(40, 40, other.now);
+    other.sync(&people(0..60), &mut members(40), &policy);
+    let made_up = other.ledger.to_bytes();
+    for kept in [None, Some(&made_up[..]), None] {
+        run.sync(&people(0..60), &mut organization, &policy);
+        assert_eq!(organization.content.members.len(), 60);
+        run.now += hours(2);
+        without_record(&mut run, kept);
+        run.sync(&people(0..80), &mut organization, &policy);
+        let made_up = kept.is_some();
+        assert_eq!(organization.content.members.len(), 60, "{made_up}");
+    }
+    run.now += hours(24);
+    run.sync(&people(0..80), &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 80);
+}
+
+#[test]
 fn where_the_record_was_lost_those_invited_before_count_as_members() {
     let mut organization = members(20);
     let mut run = since(NOON);
@@ -433,7 +525,7 @@ fn a_doubled_organization_is_held_and_a_first_sync_is_not() {
     };
     assert!(why(&run).contains(&expected), "{:?}", why(&run));
 
-    // A few members from before don't make a first sync a doubling.
+    // Members from before by other IDs don't make a first sync a doubling.
     let with_four = |newcomers| {
         let four = (0..4).fold(directory(), |directory, n| {
             directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
@@ -441,7 +533,7 @@ fn a_doubled_organization_is_held_and_a_first_sync_is_not() {
         strangers(four, newcomers)
     };
     let mut organization = members(4);
-    let mut run = since(NOON);
+    let mut run = first_record(4);
     run.sync(&with_four(196), &mut organization, &policy);
     assert_eq!(organization.content.members.len(), 200);
     // Once everybody is in, it is over.
@@ -655,10 +747,16 @@ fn without_its_ledger_absence_is_not_believed_and_a_dismissal_is() {
     );
 }
 
-/// A run of an organization's first record, as a command or operator begins with it.
+/// A run of an organization's first record, as a command or operator begins with it. Its managed members aren't
+/// recognized by their IDs.
 fn first_record(managed: usize) -> Run {
+    first_record_of(managed, 0)
+}
+
+/// The same where so many of them have IDs of this directory.
+fn first_record_of(managed: usize, recognized: usize) -> Run {
     let mut run = since(NOON);
-    run.ledger.adopt(managed, NOON);
+    run.ledger.adopt(managed, recognized, NOON);
     run
 }
 
@@ -689,7 +787,7 @@ fn without_any_record_nobody_loses_access_to_an_organization_that_has_managed_me
     let bytes = run.ledger.to_bytes();
     run.ledger = Ledger::load(Some(&bytes), Some(&*run.ledger.digest()), NOON);
     run.now += hours(24);
-    run.ledger.adopt(60, run.now);
+    run.ledger.adopt(60, 60, run.now);
     assert!(
         run.sync(&directory, &mut organization, &policy)
             .held
@@ -698,7 +796,7 @@ fn without_any_record_nobody_loses_access_to_an_organization_that_has_managed_me
 
     // The first sync of all has nobody to lose.
     let mut run = first_record(0);
-    run.ledger.adopt(60, NOON);
+    run.ledger.adopt(60, 60, NOON);
     let later = run.sync(&directory, &mut members(60), &policy);
     assert!(later.held.is_none());
 }

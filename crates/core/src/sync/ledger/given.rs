@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{ANSWER_UNHEARD, KEPT, Key, Ledger, member_key};
+use super::{ANSWER_UNHEARD, KEPT, Key, Ledger, key_of, member_key};
 use crate::organization::role::AccessRole;
 use crate::sync::fingerprint::FingerprintSet;
 use crate::sync::limits::WINDOW;
@@ -116,6 +116,26 @@ impl Ledger {
             gained: count(Counts::is_gain, RoleChange::gives),
             lost: count(Counts::is_loss, RoleChange::takes_away),
         }
+    }
+
+    /// Who gained rights of their role without an approval, and when.
+    pub(super) fn gained_rights(&self) -> impl Iterator<Item = (Key, i64)> {
+        let gained = self.given.iter().filter(|one| one.counts.is_gain());
+        gained.map(|one| (one.member, one.at))
+    }
+
+    /// Has it count that so many members gained rights of whom nobody knows who they are.
+    pub(super) fn count_gained_rights(&mut self, at: i64, members: u32) {
+        let members = members.min(u32::try_from(COUNTED_MAX).unwrap_or(u32::MAX));
+        self.given.extend((0..members).map(|number| Given {
+            at,
+            member: key_of(format!("gained {at} {number}").as_bytes()),
+            role: AccessRole::User,
+            ours: false,
+            taking: 0,
+            counts: Counts::Gained,
+        }));
+        self.bound_given();
     }
 
     /// Forgets that a run gave somebody a role who has another one by now: they have it from somebody else.

@@ -19,6 +19,7 @@ mod hourly;
 mod invitations;
 mod record;
 mod undone;
+mod used;
 
 use std::collections::{HashMap, HashSet};
 
@@ -38,6 +39,7 @@ pub use invitations::Invitations;
 pub(crate) use invitations::{Link, SeenInvitations, Waiting, WaitingFor, invitation};
 pub use undone::UNDONE_MAX;
 pub(crate) use undone::{Repeat, UndoneSet};
+pub use used::{LIMITS_USED_MAX, Used};
 
 use crate::directory::{Evidence, ExternalId};
 use crate::organization::collection::CollectionAccess;
@@ -419,14 +421,18 @@ impl Ledger {
         ledger
     }
 
-    /// Notes how many managed members the organization has. Where this is its first record, and it
-    /// has any, nobody knows what was taken from them within the last day: it may be the first sync,
-    /// or the record was deleted with everything around it.
-    pub fn adopt(&mut self, managed_members: usize, now: Timestamp) {
+    /// Notes how many managed members the organization has, and how many of them have the ID of somebody in the
+    /// directory. Where this is its first record, and it has any, nobody knows what was taken from them within
+    /// the last day: it may be the first sync, or the record was deleted with everything around it. Where they have
+    /// IDs of this directory, it was synced before, and people aren't invited as in a first sync.
+    pub fn adopt(&mut self, managed_members: usize, recognized_by_id: usize, now: Timestamp) {
         if std::mem::take(&mut self.new) && managed_members > 0 {
             self.adopted = true;
             self.careful_until = now.as_second() + WINDOW.as_secs();
             self.careful_ahead = 0;
+            if recognized_by_id > 0 {
+                self.first_sync_until = 0;
+            }
         }
     }
 

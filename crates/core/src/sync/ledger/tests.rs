@@ -31,7 +31,7 @@ fn access(person: &str, at: Timestamp) -> Loss {
 /// A ledger of two losses, one revocation and an approval in progress, an hour old.
 fn ledger() -> Ledger {
     let mut ledger = Ledger::begin(NOON - hours(1));
-    ledger.adopt(0, NOON - hours(1));
+    ledger.adopt(0, 0, NOON - hours(1));
     ledger.losses = vec![
         access("ann", NOON - hours(1)),
         access("bob", NOON - hours(1)),
@@ -149,7 +149,7 @@ fn a_ledger_that_was_made_up_makes_nothing_bolder_also_not_a_day_later() {
     forged.note_floors(&[(Limited::Disabled, 0), (Limited::Absent, 3)]);
     let mut ledger = Ledger::load(Some(&forged.to_bytes()), Some("another"), NOON);
     ledger.keep_for("organization", NOON);
-    ledger.adopt(10, NOON);
+    ledger.adopt(10, 0, NOON);
     assert_eq!(ledger.at_most(Limited::Disabled, 40), 40);
     assert_eq!(ledger.at_most(Limited::Absent, 40), 3);
     assert!(ledger.is_careful() && !ledger.is_adopted());

@@ -1,0 +1,182 @@
+//! How much of each limit is used, in numbers by the hour.
+//!
+//! They are kept where nobody else can write, apart from the ledger. If that is lost or isn't believed, they
+//! count in its place: losing a ledger gives no fresh limit.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::{EvidenceKind, Invited, Key, Ledger, Uncounted, What, hourly};
+use crate::sync::limits::WINDOW;
+
+/// So many numbers are kept; of more the earliest are added up.
+pub const LIMITS_USED_MAX: usize = 40;
+
+/// What counts against limits of about an hour; of the days before the last one, of about a day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// When the last of it happened, in seconds.
+    pub at: i64,
+    /// People who lost something because their account was disabled.
+    pub disabled: u32,
+    /// People who lost something on other evidence.
+    pub absent: u32,
+    /// People who were invited or got access back.
+    pub invited: u32,
+    /// People who gained rights of their role.
+    pub gained: u32,
+}
+
+/// One of the numbers.
+type Which = fn(&mut Used) -> &mut u32;
+
+const DISABLED: Which = |used| &mut used.disabled;
+const ABSENT: Which = |used| &mut used.absent;
+const INVITED: Which = |used| &mut used.invited;
+const GAINED: Which = |used| &mut used.gained;
+
+impl Used {
+    fn add(&mut self, other: Self) {
+        self.at = self.at.max(other.at);
+        let Self {
+            disabled,
+            absent,
+            invited,
+            gained,
+            ..
+        } = other;
+        for (which, count) in [
+            (DISABLED, disabled),
+            (ABSENT, absent),
+            (INVITED, invited),
+            (GAINED, gained),
+        ] {
+            let sum = which(self);
+            *sum = sum.saturating_add(count);
+        }
+    }
+}
+
+/// By the hour, or the day.
+struct Periods {
+    latest: i64,
+    periods: BTreeMap<i64, Used>,
+}
+
+impl Periods {
+    fn add(&mut self, at: i64, which: Which, count: u32) {
+        let is_recent = at > self.latest.saturating_sub(WINDOW.as_secs());
+        let length = if is_recent { 3600 } else { 24 * 3600 };
+        let mut used = Used {
+            at,
+            ..Used::default()
+        };
+        *which(&mut used) = count;
+        let period = self.periods.entry(at - at.rem_euclid(length)).or_default();
+        period.add(used);
+    }
+
+    fn bounded(self) -> Vec<Used> {
+        let mut all: Vec<Used> = self.periods.into_values().collect();
+        let surplus = all.len().saturating_sub(LIMITS_USED_MAX);
+        let earliest: Vec<Used> = all.drain(..surplus).collect();
+        if let Some(first) = all.first_mut() {
+            earliest.into_iter().for_each(|one| first.add(one));
+        }
+        all
+    }
+}
+
+/// The latest time of each person. Where it isn't certain, it is the latest that it may have been.
+fn latest_of(times: impl Iterator<Item = (Key, i64)>) -> HashMap<Key, i64> {
+    let mut latest: HashMap<Key, i64> = HashMap::new();
+    for (person, at) in times {
+        let known = latest.entry(person).or_insert(at);
+        *known = at.max(*known);
+    }
+    latest
+}
+
+impl Ledger {
+    /// How much of each limit its runs used. A first sync isn't counted, as it isn't by the limit.
+    pub fn used(&self) -> Vec<Used> {
+        let mut periods = Periods {
+            latest: self.latest,
+            periods: BTreeMap::new(),
+        };
+        for (kind, which) in [
+            (EvidenceKind::Disabled, DISABLED),
+            (EvidenceKind::Absent, ABSENT),
+        ] {
+            let losses = self.losses.iter().filter(|loss| loss.kind == kind);
+            let people = losses.filter_map(|loss| match loss.what {
+                What::Access { person }
+                | What::Membership { person, .. }
+                | What::Role { person } => Some((person, loss.at.saturating_add(loss.ahead))),
+                What::Group { .. } | What::Name { .. } => None,
+            });
+            for at in latest_of(people).into_values() {
+                periods.add(at, which, 1);
+            }
+            for one in self.uncounted.iter().filter(|one| one.kind == kind) {
+                periods.add(one.at.saturating_add(one.ahead), which, one.losses);
+            }
+        }
+        for one in self.invited.iter().filter(|one| !one.first_sync) {
+            periods.add(one.at.saturating_add(one.ahead), INVITED, one.people);
+        }
+        for at in latest_of(self.gained_rights()).into_values() {
+            periods.add(at, GAINED, 1);
+        }
+        periods.bounded()
+    }
+
+    /// Has it count that so much of the limits was used, as far as the ledger doesn't know it. It is for one
+    /// that isn't believed, or in place of one that is lost: who it was isn't known, so none of them is part
+    /// of what limits are a share of.
+    pub fn count_used(&mut self, used: &[Used]) {
+        let since = self.latest.saturating_sub(WINDOW.as_secs());
+        let mut used: Vec<Used> = used.iter().filter(|one| one.at > since).copied().collect();
+        used.sort_by_key(|one| one.at);
+        // What the ledger knows of these counts, too, and not twice.
+        let mut known = self.recent().people(EvidenceKind::Absent, |_| false);
+        for one in &mut used {
+            let both = known.min(one.absent as usize);
+            one.absent = one.absent.saturating_sub(both as u32);
+            known -= both;
+        }
+        // Here it may say any time.
+        if used.iter().any(|one| one.invited > 0) {
+            self.invited.clear();
+        }
+        for one in used {
+            let Used { at, .. } = one;
+            for (kind, losses) in [
+                (EvidenceKind::Disabled, one.disabled),
+                (EvidenceKind::Absent, one.absent),
+            ] {
+                let uncounted = Uncounted {
+                    at,
+                    ahead: 0,
+                    kind,
+                    losses,
+                };
+                self.uncounted.extend((losses > 0).then_some(uncounted));
+            }
+            let invited = Invited {
+                at,
+                ahead: 0,
+                people: one.invited,
+                done: true,
+                pending: vec![],
+                first_sync: false,
+            };
+            self.invited.extend((one.invited > 0).then_some(invited));
+            self.count_gained_rights(at, one.gained);
+        }
+        hourly::merge_losses(&mut self.uncounted);
+        hourly::merge(&mut self.invited);
+        self.correct_clock_skew(self.latest);
+    }
+}
