@@ -6,6 +6,7 @@
 //! different prefixes have different members. Where one prefix begins another, what was taken away
 //! under one of them counts for the other.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -19,7 +20,7 @@ use uuid::Uuid;
 
 use super::args::StateArgs;
 use super::files;
-use crate::sync::ledger::{APPROVED_SETS_MAX, ApprovedSets, Holds, Ledger};
+use crate::sync::ledger::{APPROVED_SETS_MAX, ApprovedSets, Holds, Ledger, Used};
 use crate::sync::memberships::MembershipCache;
 use crate::sync::stored::{self, Magic};
 
@@ -95,7 +96,8 @@ pub enum StateError {
 /// The record of one organization, locked, as one resource uses it.
 ///
 /// The record is one file. The lock file beside it names the digest of the record that was written
-/// last, so that a record that is missing, or an older copy of it, isn't taken for that one.
+/// last, so that a record that is missing, or an older copy of it, isn't taken for that one. It also says how
+/// much of the limits was used: that counts in the place of such a record.
 pub struct StateFile {
     path: PathBuf,
     /// Locked as long as it is open.
@@ -109,6 +111,8 @@ pub struct StateFile {
     is_kept: bool,
     /// Whether there was a record that can't be read any more.
     is_lost: bool,
+    /// How much of the limits was used, by the prefix, as the lock file says.
+    used: UsedByPrefix,
     /// What approvals were for that are being used, as far as the record has no room for it: as it is in the
     /// file.
     approved: ApprovedSets,
@@ -116,6 +120,8 @@ pub struct StateFile {
 
 /// Identifies the content of a record; zeros: of none.
 type Key = [u8; 16];
+
+type UsedByPrefix = BTreeMap<String, Vec<Used>>;
 
 /// What the file holds.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -178,6 +184,7 @@ impl StateFile {
             written: Key::default(),
             is_kept: false,
             is_lost: false,
+            used: UsedByPrefix::new(),
             approved: ApprovedSets::default(),
         })
     }
@@ -195,6 +202,11 @@ impl StateFile {
                 true => (Ledger::begin_careful(now), MembershipCache::lost()),
                 false => (Ledger::begin(now), MembershipCache::default()),
             };
+            if self.record.incomplete
+                && let Some(used) = self.used.get(&self.prefix)
+            {
+                ledger.count_used(used);
+            }
             ledger.use_holds(&self.resource, Holds::default());
             self.count_others(&mut ledger, now);
             return Ok((ledger, sent));
@@ -327,7 +339,11 @@ impl StateFile {
             self.warn(&"it isn't the one that was written last");
             self.record.incomplete = true;
             for section in &mut self.record.sections {
-                let ledger = Ledger::load_unchecked(&section.ledger, now).doubted(now);
+                let found = Ledger::load_unchecked(&section.ledger, now);
+                let used = self.used.get(&section.prefix).cloned();
+                let used = used.unwrap_or_else(|| found.used());
+                let mut ledger = found.doubted(now);
+                ledger.count_used(&used);
                 section.ledger = ledger.to_bytes();
                 section.sent = MembershipCache::lost().to_bytes();
                 section.holds.clear();
@@ -350,22 +366,29 @@ impl StateFile {
         );
     }
 
-    /// The digest in the lock file: `None` where there is none, an error where it can't be one.
+    /// The digest in the lock file: `None` where there is none, an error where it can't be one. Notes what the file
+    /// says was used.
     fn read_witness(&mut self) -> Result<Option<Result<Key, NotADigest>>, StateError> {
         let mut text = vec![];
         let read = self.lock.rewind();
-        let read = read.and_then(|()| (&self.lock).take(100).read_to_end(&mut text));
+        let read = read.and_then(|()| (&self.lock).take(LOCK_MAX).read_to_end(&mut text));
         read.map_err(|error| failed("read", &self.path.with_extension(LOCK), error))?;
-        let text = text.trim_ascii();
-        let digest = || Key::try_from(HEXLOWER.decode(text).ok()?).ok();
-        Ok((!text.is_empty()).then(|| digest().ok_or(NotADigest)))
+        let mut lines = text.splitn(2, |byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let digest = lines.next().unwrap_or_default();
+        // Without it nothing is known to be used, as before the first record.
+        let used = lines.next().map(serde_json::from_slice);
+        self.used = used.and_then(Result::ok).unwrap_or_default();
+        let key = || Key::try_from(HEXLOWER.decode(digest).ok()?).ok();
+        Ok((!digest.is_empty()).then(|| key().ok_or(NotADigest)))
     }
 
     fn write_witness(&mut self, digest: Key) -> Result<(), StateError> {
+        let used = serde_json::to_string(&self.used).expect("it has texts and numbers alone");
+        let text = format!("{}\n{used}\n", HEXLOWER.encode(&digest));
         let mut write = || -> io::Result<()> {
             self.lock.rewind()?;
-            self.lock.write_all(HEXLOWER.encode(&digest).as_bytes())?;
-            self.lock.set_len(2 * digest.len() as u64)?;
+            self.lock.write_all(text.as_bytes())?;
+            self.lock.set_len(text.len() as u64)?;
             self.lock.sync_all()
         };
         write().map_err(|error| failed("write", &self.path.with_extension(LOCK), error))
@@ -407,6 +430,7 @@ impl StateFile {
             holds_made: holds_made.max(ledger.holds().count()),
         });
         self.write_approved(ledger)?;
+        self.used.insert(self.prefix.clone(), ledger.used());
         // The first record ever. Where one was lost, its digest stays until there is another: a command
         // that ends in between leaves the loss to be noticed.
         if self.written == NONE && !self.is_lost {
@@ -428,6 +452,9 @@ struct NotADigest;
 
 /// No record is larger: that many prefixes with full ledgers in one organization are no case.
 const BYTES_MAX: u64 = 16 << 20;
+
+/// Of the lock file, likewise.
+const LOCK_MAX: u64 = 1 << 20;
 
 /// Nor is what approvals of several resources were for.
 const APPROVED_FILE_MAX: u64 = 4 * APPROVED_SETS_MAX as u64;

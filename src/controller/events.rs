@@ -64,6 +64,20 @@ impl Events {
     /// Tells of something that went as it should. Each time in an event of its own: the recorder takes
     /// two of one reason for repetitions, and keeps the note of the first.
     pub async fn tell(&self, about: &ObjectReference, reason: &str, note: &str) {
+        self.create(about, EventType::Normal, (reason, note)).await;
+    }
+
+    /// The same of something that a person should look at.
+    pub async fn warn_each_time(&self, about: &ObjectReference, reason: &str, note: &str) {
+        self.create(about, EventType::Warning, (reason, note)).await;
+    }
+
+    async fn create(
+        &self,
+        about: &ObjectReference,
+        type_: EventType,
+        (reason, note): (&str, &str),
+    ) {
         let namespace = about.namespace.as_deref().unwrap_or("default");
         let now = Timestamp::now();
         let object = about.name.as_deref().unwrap_or_default();
@@ -74,7 +88,13 @@ impl Events {
                 namespace: Some(namespace.to_owned()),
                 ..ObjectMeta::default()
             },
-            type_: Some("Normal".into()),
+            type_: Some(
+                match type_ {
+                    EventType::Normal => "Normal",
+                    EventType::Warning => "Warning",
+                }
+                .into(),
+            ),
             reason: Some(reason.to_owned()),
             note: Some(truncate_bytes(note, NOTE_MAX)),
             action: Some("Sync".into()),

@@ -466,6 +466,30 @@ pub fn listed(counts: &ActionCounts) -> String {
     }
 }
 
+/// That people aren't restored of whom that wasn't told before, for an event: by number, as with gained rights.
+pub fn describe_not_restored(before: &[ProblemStatus], after: &[ProblemStatus]) -> Option<String> {
+    let find = |all: &[ProblemStatus]| {
+        let reason = ProblemReason::NotRestored.to_string();
+        let mut all = all.iter();
+        all.find(|one| one.reason == reason).cloned()
+    };
+    let after = find(after)?;
+    let before = find(before).unwrap_or_default();
+    let is_known = |message: &String| before.sample.contains(message);
+    if after.count <= before.count && after.sample.iter().all(is_known) {
+        return None;
+    }
+    let people = match after.count {
+        1 => "1 person is active in the directory and revoked in Bitwarden, and wasn't".to_owned(),
+        many => {
+            format!("{many} people are active in the directory and revoked in Bitwarden, and weren't")
+        }
+    };
+    Some(format!(
+        "{people} restored: status names them, and says what to do if they should have access"
+    ))
+}
+
 /// Who gained rights over others by a run, for an event: by role, and not by name, as everybody with the
 /// cluster role `view` can read events. `None` where nobody did.
 pub fn describe_gained_rights(report: &Report) -> Option<String> {

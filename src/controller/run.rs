@@ -981,8 +981,13 @@ impl Run<'_> {
             status.last_drift_check_time = drift_checked.map(Time);
             status.memberships_digest = state.plan.memberships.clone();
         });
+        let not_restored = outcome::describe_not_restored(&state.status.problems, &status.problems);
         self.publisher.publish(state, status).await;
         self.tell_of_changes(report).await;
+        if let Some(note) = not_restored {
+            let (about, events) = (&self.publisher.reference, &self.context.events);
+            events.warn_each_time(about, "NotRestored", &note).await;
+        }
         next
     }
 

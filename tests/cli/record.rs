@@ -75,6 +75,35 @@ async fn without_the_record_whoever_is_absent_stays_until_it_is_approved() {
 }
 
 #[tokio::test]
+async fn a_record_that_is_lost_before_each_command_gives_no_fresh_limit_of_dismissals() {
+    let lab = Lab::new().await;
+    with_states(&lab, "limit: 0");
+    account(&lab, "chidi", "disabled");
+    lab.run(SYNC).await.ends_with(0).prints("2 Invite");
+    account(&lab, "ada", "disabled");
+    lab.run(SYNC).await.ends_with(0).prints("1 Revoke");
+    account(&lab, "bob", "disabled");
+    let [record, lock] = lab.record();
+    let older = std::fs::read(&record).unwrap();
+    let lost = [
+        (&record, None),
+        (&record, Some(&older)),
+        (&record, Some(&b"damaged".to_vec())),
+        (&lock, None),
+    ]
+    .map(|(path, content)| (path.clone(), content.cloned()));
+    for (path, content) in lost {
+        match content {
+            Some(content) => std::fs::write(path, content).unwrap(),
+            None => std::fs::remove_file(path).unwrap(),
+        }
+        let held = lab.run(SYNC).await.ends_with(3);
+        held.prints("1 more did in the last 24 hours");
+        assert_eq!(revoked(&lab), ["ada@example.com"]);
+    }
+}
+
+#[tokio::test]
 async fn without_the_whole_folder_nobody_who_is_absent_loses_access() {
     let lab = synced().await;
     let [record, _] = lab.record();

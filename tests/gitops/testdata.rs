@@ -63,6 +63,9 @@ fn anonymous(world: &World, object: &Value) -> Value {
         }
         // There while a run writes.
         status.remove("nextLedgerDigest");
+        status.remove("nextHistoryDigest");
+        // One number or two, as the hour has it.
+        status.remove("limitsUsed");
         status.remove("openRecordsDigest");
         for (field, value) in status.iter_mut() {
             if field.ends_with("Digest") {

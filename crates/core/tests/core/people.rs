@@ -1104,6 +1104,11 @@ fn whoever_was_revoked_under_another_id_stays_so_until_somebody_restores_them() 
     let back = with("new", false);
     let relinked = run.sync(&back, &mut organization, &unlimited());
     assert_eq!(changes(&relinked), ["Relink new"]);
+    // It is told in the run that finds it: the next one may be hours away.
+    assert_eq!(
+        problems(&relinked),
+        [(ProblemReason::NotRestored, vec!["new"])]
+    );
     // The account may be that of somebody who was dismissed, and the address another person's by now.
     for _ in 0..2 {
         let after = run.sync(&back, &mut organization, &unlimited());

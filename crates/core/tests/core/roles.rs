@@ -317,6 +317,28 @@ fn the_limit_counts_what_earlier_runs_gave_and_took_within_the_day() {
 }
 
 #[test]
+fn a_record_that_is_lost_again_and_again_gives_no_fresh_limit_of_admins() {
+    let mut company = admins();
+    company.policy.access.limit = 1;
+    let all = self::company(&["ann", "bob", "cid"], &[]);
+    company.sync(&self::company(&["ann"], &[]));
+    for _ in 0..2 {
+        let run = &mut company.run;
+        run.now += SignedDuration::from_hours(2);
+        let used = run.ledger.used();
+        run.ledger = Ledger::load(None, Some("0123456789abcdef0123456789abcdef"), run.now);
+        run.ledger.count_used(&used);
+        let held = company.sync(&self::company(&["ann", "bob"], &[]));
+        assert!(held.held.is_some());
+        assert_eq!(company.roles(), ["ann: Admin"]);
+    }
+    company.next_day(&self::company(&["ann", "bob"], &[]));
+    assert_eq!(company.roles(), ["ann: Admin", "bob: Admin"]);
+    let held = company.sync(&all);
+    assert!(held.held.is_some(), "{:?}", company.roles());
+}
+
+#[test]
 fn so_many_admins_are_not_lost_at_once() {
     let mut company = admins();
     company.policy.access.limit = 2;

@@ -13,7 +13,7 @@ use crate::problem::{Problem, ProblemReason};
 use crate::sync::guard::postpone;
 use crate::sync::hash::hash;
 use crate::sync::ledger::Invitations;
-use crate::sync::plan::{Kind, Plan, Reason};
+use crate::sync::plan::{Kind, MemberAction, Plan, Reason};
 use crate::sync::policy::{Policy, Restore};
 use crate::text::sanitize;
 
@@ -127,6 +127,7 @@ impl Plan {
     pub fn keep_manual_revocations(&mut self, policy: &Policy, earlier: &impl Revocations) {
         let mut doubtful = Doubtful::default();
         let mut problems = vec![];
+        let mut relinked = vec![];
         let mut unknown = vec![];
         for change in &self.changes {
             let (id, label) = (change.external_id(), change.subject.label());
@@ -166,6 +167,22 @@ impl Plan {
                     doubtful.add(id, &doubt);
                     self.describe_doubt(&doubt, label, "invited", "invite")
                 }
+                // The next run doesn't restore them either, and may be hours away.
+                Kind::Relink if policy.onboarding.restore == Restore::RevokedByUs => {
+                    let Some(MemberAction::Relink { from }) = change.member() else {
+                        continue;
+                    };
+                    if self.was_revoked(from) {
+                        let why = format!(
+                            "{} is active in the directory by another account than the one for which they are \
+                             revoked in Bitwarden: if that is the same person, restore them in Bitwarden, else \
+                             leave them out with users.exclude",
+                            sanitize(label)
+                        );
+                        relinked.push(not_restored(id, why));
+                    }
+                    continue;
+                }
                 _ => continue,
             };
             problems.push(not_restored(id, why));
@@ -191,7 +208,7 @@ impl Plan {
         if !left_out.is_empty() {
             postpone(self, &left_out);
         }
-        let problems = problems.into_iter();
+        let problems = problems.into_iter().chain(relinked);
         problems.for_each(|problem| self.problems.add(problem));
         // Whoever was disabled by another rule, and whose id isn't in the directory any more, may be any
         // newcomer.
