@@ -1,9 +1,11 @@
 //! Somebody changed a filter, or gave two of them.
 
 use directory_sync::sync::policy::{Glob, Policy};
-use directory_sync_testing::Run;
+use directory_sync_testing::{Run, directory};
 
-use crate::company::{everyone, harsh, held, nothing, synced, team, unchanged, with};
+use crate::company::{
+    PEOPLE, TEAMS, email, everyone, harsh, held, id, nothing, synced, team, teams, unchanged, with,
+};
 
 fn only_groups(pattern: &str) -> Policy {
     let mut policy = harsh();
@@ -52,4 +54,17 @@ fn people_outside_a_shorter_list_of_groups_stay_until_somebody_approves() {
     let mut policy = only_groups("eng");
     policy.groups.only_their_members = true;
     held(&everyone(), &policy);
+}
+
+/// awslabs/ssosync#189: after an update the owners of groups didn't count as their members any more, and lost
+/// their accounts.
+#[test]
+fn owners_of_groups_who_are_not_listed_as_members_any_more_keep_their_access() {
+    let mut policy = harsh();
+    policy.groups.only_their_members = true;
+    let people = (0..PEOPLE).fold(directory(), |directory, person| {
+        directory.person(&id(person), &email(person))
+    });
+    // Two of the ten in each team.
+    held(&teams(people, |person| person >= 2 * TEAMS.len()), &policy);
 }

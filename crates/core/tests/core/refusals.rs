@@ -112,23 +112,27 @@ fn a_group_that_is_refused_at_every_run_loses_nobody_and_uses_up_no_limit() {
     assert_eq!(organization.show(), before);
     assert_eq!(sizes[1], sizes[49]);
     organization.refused.clear();
-    // As many as on any other day.
+    // As many others as on any other day.
     run.now += SignedDuration::from_mins(15);
-    assert!(
-        run.plan(&left_the_group(7), &organization, &policy)
-            .held
-            .is_some()
-    );
-    let plan = run.sync(&left_the_group(6), &mut organization, &policy);
+    let others = |to: usize| without_in_group(4..to);
+    let plan = run.plan(&others(11), &organization, &policy);
+    assert!(plan.held.is_some());
+    let plan = run.sync(&others(10), &mut organization, &policy);
     assert!(plan.held.is_none());
 }
 
 /// Everybody is there, and so many aren't in the group any more.
 fn left_the_group(many: usize) -> TestDirectory {
+    without_in_group(0..many)
+}
+
+/// Everybody is there, and these aren't in the group any more.
+fn without_in_group(these: std::ops::Range<usize>) -> TestDirectory {
     let all = (0..60).fold(directory(), |directory, n| {
         directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
     });
-    let ids: Vec<String> = (many..60).map(|n| format!("p{n}")).collect();
+    let in_group = (0..60).filter(|n| !these.contains(n));
+    let ids: Vec<String> = in_group.map(|n| format!("p{n}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     all.group("g", "Group", &ids)
 }

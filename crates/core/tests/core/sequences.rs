@@ -794,6 +794,8 @@ impl Observer {
     fn keep_record(&mut self, record: Record) {
         let expected = self.run.ledger.digest();
         let bytes = self.run.ledger.to_bytes();
+        // It is kept where the digest is.
+        let used = self.run.ledger.used();
         let old = |ago: usize| self.kept.len().checked_sub(ago).map(|at| &self.kept[at]);
         let kept = match record {
             Record::Kept => Some(bytes.clone()),
@@ -812,6 +814,9 @@ impl Observer {
             None => expected,
         };
         self.run.ledger = Ledger::load(kept.as_deref(), Some(&*expected), self.run.now);
+        if is_another && copy.is_none() {
+            self.run.ledger.count_used(&used);
+        }
         self.kept.push(Kept {
             digest: self.run.ledger.digest(),
             bytes: self.run.ledger.to_bytes(),
@@ -990,7 +995,8 @@ impl Observer {
             && step.by_hand.is_empty()
             && step.approves == Approves::Nothing
             && step.record == Record::Kept
-            && self.times(None) == 1;
+            && self.times(None) == 1
+            && self.is_remembered();
         let before = self.all_held.take();
         let before = before.filter(|(since, changes)| {
             undisturbed && *since > self.since() && *changes == guarded.removals
@@ -1142,7 +1148,13 @@ impl Observer {
     fn is_undisturbed(&self) -> bool {
         let since = self.since() - DAY;
         let mut disturbed = self.by_hand.iter().chain(&self.approvals);
-        self.times(None) == 1 && !disturbed.any(|at| *at > since)
+        let is_known = self.times(None) == 1 && self.is_remembered();
+        is_known && !disturbed.any(|at| *at > since)
+    }
+
+    /// Whether no record was lost within a day: what limits were a share of before isn't known without it.
+    fn is_remembered(&self) -> bool {
+        self.lost.iter().all(|at| *at <= self.since())
     }
 
     fn strangers(&self, before: &ModelOrganization) -> Result<(), TestCaseError> {
@@ -1334,16 +1346,15 @@ impl Observer {
     }
 
     /// How many times the limit may be used: a clock that jumps ahead (because it is wrong now, or was
-    /// behind before) can't be told from time that went by, and with a lost record only absence isn't
-    /// believed.
+    /// behind before) can't be told from time that went by. A lost record gives no fresh limit.
     fn times(&self, kind: Option<EvidenceKind>) -> usize {
         let within = |times: &[Timestamp]| times.iter().filter(|at| **at > self.since()).count();
-        let (wrong, lost) = (within(&self.wrong), within(&self.lost));
+        let wrong = within(&self.wrong);
         // An older record doesn't know what left a group since then.
         let copied = within(&self.copied);
         match kind {
             Some(EvidenceKind::Absent) if wrong == 0 => 1 + copied,
-            _ => 1 + wrong + lost + copied,
+            _ => 1 + wrong + copied,
         }
     }
 
@@ -1608,8 +1619,6 @@ impl Observer {
         let unapproved: BTreeSet<&str> = unapproved.map(|(.., email, _)| email.as_str()).collect();
         let unapproved = unapproved.len();
         let times = self.times(None);
-        // Where a record was lost, whom it invited isn't known any more, and counts as somebody who
-        // was there before.
         let recent = recent.map(|(_, member, ..)| *member);
         let recent = recent.filter(|member| times == 1 && !self.filled.contains(member));
         let recent: BTreeSet<Uuid> = recent.collect();
