@@ -373,7 +373,9 @@ impl StateFile {
         let read = self.lock.rewind();
         let read = read.and_then(|()| (&self.lock).take(LOCK_MAX).read_to_end(&mut text));
         read.map_err(|error| failed("read", &self.path.with_extension(LOCK), error))?;
-        let mut lines = text.splitn(2, |byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let mut lines = text
+            .splitn(2, |byte| *byte == b'\n')
+            .map(<[u8]>::trim_ascii);
         let digest = lines.next().unwrap_or_default();
         // Without it nothing is known to be used, as before the first record.
         let used = lines.next().map(serde_json::from_slice);

@@ -482,7 +482,9 @@ pub fn describe_not_restored(before: &[ProblemStatus], after: &[ProblemStatus]) 
     let people = match after.count {
         1 => "1 person is active in the directory and revoked in Bitwarden, and wasn't".to_owned(),
         many => {
-            format!("{many} people are active in the directory and revoked in Bitwarden, and weren't")
+            format!(
+                "{many} people are active in the directory and revoked in Bitwarden, and weren't"
+            )
         }
     };
     Some(format!(

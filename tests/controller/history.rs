@@ -202,17 +202,17 @@ async fn a_process_that_is_killed_at_a_write_of_the_history_leaves_every_run_sea
         let request = number.to_string();
         world.annotate("staff", SYNC_REQUESTED_AT, &request).await;
         if after_changes {
-            eventually("a revocation", || {
-                world.revoked() == number as usize + 1
-            })
-            .await;
+            eventually("a revocation", || world.revoked() == number as usize + 1).await;
             faults.set(Some(fault));
         }
         eventually("a write", || faults.failed() > failed).await;
         operator.kill().await;
         faults.set(None);
         world.organization.set_latency(Duration::ZERO);
-        assert_eq!(world.revoked(), number as usize + usize::from(after_changes));
+        assert_eq!(
+            world.revoked(),
+            number as usize + usize::from(after_changes)
+        );
 
         operator = world.operator_with_faults(&faults).await;
         let answered = move |staff: &DirectorySync| {

@@ -253,10 +253,17 @@ async fn a_record_that_is_deleted_before_each_restart_gives_no_fresh_limit_of_di
     without_records(&world, json!({"source": source}), changes).await;
     assert_eq!(world.revoked(), 2);
     let status = world.get("staff").await.status.unwrap();
-    let used: i64 = status.limits_used.iter().filter_map(|one| one.disabled).sum();
+    let used: i64 = status
+        .limits_used
+        .iter()
+        .filter_map(|one| one.disabled)
+        .sum();
     assert_eq!(used, 2, "{:?}", status.limits_used);
     let message = message_of(&world.get("staff").await, ConditionType::RemovalsHeld);
-    assert!(message.contains("2 more did in the last 24 hours"), "{message}");
+    assert!(
+        message.contains("2 more did in the last 24 hours"),
+        "{message}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -394,7 +394,11 @@ fn a_record_that_is_lost_again_and_again_gives_no_fresh_limit_of_dismissals() {
             });
             run.sync(&disabled, &mut organization, &policy);
             let revoked = organization.content.members.iter();
-            went.push(revoked.filter(|one| one.status == MemberStatus::Revoked).count());
+            went.push(
+                revoked
+                    .filter(|one| one.status == MemberStatus::Revoked)
+                    .count(),
+            );
             run.now += SignedDuration::from_mins(10);
             without_record(&mut run, kept.then_some(&made_up[..]));
         }
