@@ -164,6 +164,36 @@ pub fn parse_appended(text: &str) -> Parsed {
     }
 }
 
+/// The newest records of such lines, each once, as many as fit into `max` bytes; what wasn't made is left out.
+pub fn newest(text: &str, max: usize) -> String {
+    #[derive(Deserialize)]
+    struct Result {
+        result: Outcome,
+    }
+    let (mut kept, mut seen, mut room) = (vec![], HashSet::new(), max);
+    for line in text.lines().rev().filter(|line| !line.trim().is_empty()) {
+        if let Ok(id) = serde_json::from_str::<Id>(line)
+            && !seen.insert(id)
+        {
+            continue;
+        }
+        let result = serde_json::from_str::<Result>(line);
+        if result.is_ok_and(|of| of.result == Outcome::NotMade) {
+            continue;
+        }
+        let Some(left) = room.checked_sub(line.len() + 1) else {
+            break;
+        };
+        room = left;
+        kept.push(line);
+    }
+    let mut newest = String::with_capacity(max - room);
+    kept.into_iter()
+        .rev()
+        .for_each(|line| push_line(&mut newest, line));
+    newest
+}
+
 /// Compresses a history; with the lines that have room. Where it would be larger than `max` bytes, or than
 /// [`unpack`] takes, its last lines are left out, and a line that has no room even alone.
 pub fn pack(text: &str, max: usize) -> (Vec<u8>, &str) {

@@ -13,11 +13,13 @@ use uuid::Uuid;
 use super::args::StateArgs;
 use super::files::open;
 use super::state::{StateError, folder_of, replace};
-use crate::history::{Parsed, line, parse_appended};
+use crate::history::{Parsed, line, newest, parse_appended};
 use crate::sync::history::Record;
 
 /// What the file should take at most, in bytes. Beyond it the older half goes.
 const BYTES_MAX: u64 = 8 << 20;
+/// Of a file that has become longer so much is kept.
+const KEPT_MAX: usize = 6 << 20;
 
 /// The file of one organization.
 pub struct RecordsFile {
@@ -69,9 +71,8 @@ impl RecordsFile {
         }
         let text = self.read_text();
         let text = text.map_err(|error| self.failed("read", error))?;
-        let half = text.floor_char_boundary(text.len().saturating_sub(BYTES_MAX as usize / 2));
-        let rest = text[half..].split_once('\n').map_or("", |(_, rest)| rest);
-        replace(&self.path, rest.as_bytes())
+        // What came of a record takes the place of that it was begun, so that nothing is dropped of most runs.
+        replace(&self.path, newest(&text, KEPT_MAX).as_bytes())
     }
 
     fn failed(&self, doing: &'static str, error: io::Error) -> StateError {
@@ -183,6 +184,22 @@ mod tests {
             std::os::unix::fs::symlink(&elsewhere, &kept.path).unwrap();
         }
         assert_eq!(std::fs::read(&elsewhere).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_record_is_dropped_only_where_there_is_no_room_for_what_came_of_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = file(&folder, 1);
+        let all = |result| -> Vec<Record> { (0..4_000).map(|n| record(n, result)).collect() };
+        // Begun by a process that was killed, by the next one, and done: more than the file may hold.
+        for result in ["Pending", "Pending", "Done"] {
+            kept.append(&all(result)).unwrap();
+        }
+        kept.append(&[record(4_000, "NotMade")]).unwrap();
+        assert!(std::fs::metadata(&kept.path).unwrap().len() <= BYTES_MAX);
+        let records = kept.read().unwrap().records;
+        assert_eq!(records.len(), 4_000);
+        assert!(kept.open_records("default/staff").is_empty());
     }
 
     #[test]

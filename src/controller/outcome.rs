@@ -334,11 +334,12 @@ pub fn after(report: &Report) -> Counts {
     let back = made(Kind::Restore) + were_revoked.count().min(went);
     counts.revoked_members = (counts.revoked_members + made(Kind::Revoke)).saturating_sub(back);
     counts.members = (counts.members + came).saturating_sub(went);
-    counts.managed_members =
-        (counts.managed_members + came + made(Kind::Link)).saturating_sub(went);
+    counts.managed_members = (counts.managed_members + came + made(Kind::Link))
+        .saturating_sub(went + made(Kind::Unlink));
     counts.recognized = recognized_after(report, came, went);
     let (created, deleted) = (made(Kind::CreateGroup), made(Kind::DeleteGroup));
-    counts.managed_groups = (counts.managed_groups + created).saturating_sub(deleted);
+    let unlinked = made(Kind::UnlinkGroup);
+    counts.managed_groups = (counts.managed_groups + created).saturating_sub(deleted + unlinked);
     counts.organization_groups = (counts.organization_groups + created).saturating_sub(deleted);
     counts
 }
@@ -374,14 +375,14 @@ fn change_counts(counts: &ActionCounts) -> ChangeCounts {
     ChangeCounts {
         invited: of(Kind::Invite),
         linked: of(Kind::Link),
-        relinked: of(Kind::Relink),
+        relinked: of(Kind::Relink) + of(Kind::Unlink),
         restored: of(Kind::Restore),
         reinvited: of(Kind::Reinvite),
         revoked: of(Kind::Revoke),
         removed: of(Kind::Remove),
         roles_changed: of(Kind::SetRole),
         groups_created: of(Kind::CreateGroup),
-        groups_relinked: of(Kind::RelinkGroup),
+        groups_relinked: of(Kind::RelinkGroup) + of(Kind::UnlinkGroup),
         groups_renamed: of(Kind::RenameGroup),
         groups_updated: of(Kind::UpdateGroup),
         access_changed: of(Kind::SetCollections),
@@ -543,6 +544,8 @@ pub fn describe_changes(report: &Report) -> Option<String> {
         (Kind::Reinvite, "invited again", "member"),
         (Kind::RelinkGroup, "re-linked", "group"),
         (Kind::CreateGroup, "created", "group"),
+        (Kind::Unlink, "took out the external ID of", "member"),
+        (Kind::UnlinkGroup, "took out the external ID of", "group"),
     ];
     let parts: Vec<String> = order
         .into_iter()

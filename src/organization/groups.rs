@@ -50,10 +50,25 @@ impl OrganizationClient {
             group,
             GroupChange::ExternalId {
                 from,
-                to: external_id,
+                to: Some(external_id),
             },
         )
         .await
+    }
+
+    /// Takes a group's external id out; name, collections and members stay. Done as well where it has none any
+    /// more.
+    ///
+    /// # Errors
+    /// As for [`Self::relink_group`].
+    pub async fn unlink_group(
+        &self,
+        group: Uuid,
+        external_id: &ExternalId,
+    ) -> Result<(), OrganizationError> {
+        let from = Some(external_id);
+        self.change_group(group, GroupChange::ExternalId { from, to: None })
+            .await
     }
 
     /// Gives a group another name; external id, collections and members stay.
@@ -185,7 +200,7 @@ impl OrganizationClient {
             return Ok(());
         }
         let what = || format!("{} of group {}", change.what(), sanitize(&before.name));
-        let has = before.external_id.as_deref().filter(|id| !id.is_empty());
+        let has = of_group(&before);
         if let GroupChange::ExternalId { from, .. } = change
             && has != from.map(ExternalId::as_str)
         {
@@ -218,7 +233,7 @@ impl OrganizationClient {
         };
         match change {
             GroupChange::Collections(_) => {}
-            GroupChange::ExternalId { to, .. } => update.external_id = Some(to.as_str()),
+            GroupChange::ExternalId { to, .. } => update.external_id = to.map(ExternalId::as_str),
             GroupChange::Name(name) => update.name = name,
         }
         let put = self
@@ -259,12 +274,18 @@ impl OrganizationClient {
     }
 }
 
+/// The external id of a group; servers have an empty one for none.
+fn of_group(group: &FullGroup) -> Option<&str> {
+    group.external_id.as_deref().filter(|id| !id.is_empty())
+}
+
 /// What changes about a group, while everything else stays.
 #[derive(Debug, Clone, Copy)]
 enum GroupChange<'a> {
     ExternalId {
         from: Option<&'a ExternalId>,
-        to: &'a ExternalId,
+        /// `None`: it has none from then on.
+        to: Option<&'a ExternalId>,
     },
     Name(&'a str),
     Collections(&'a [CollectionAccess]),
@@ -273,6 +294,7 @@ enum GroupChange<'a> {
 impl GroupChange<'_> {
     fn what(self) -> &'static str {
         match self {
+            Self::ExternalId { to: None, .. } => "taking out the external id",
             Self::ExternalId { .. } => "the new external id",
             Self::Name(_) => "the new name",
             Self::Collections(_) => "access to collections",
@@ -281,7 +303,7 @@ impl GroupChange<'_> {
 
     fn is_seen_in(self, group: &FullGroup) -> bool {
         match self {
-            Self::ExternalId { to, .. } => group.external_id.as_deref() == Some(to.as_str()),
+            Self::ExternalId { to, .. } => of_group(group) == to.map(ExternalId::as_str),
             Self::Name(name) => group.name == name,
             Self::Collections(given) => group.access().is_some_and(|has| {
                 let mut given = given.iter();

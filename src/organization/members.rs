@@ -162,28 +162,62 @@ impl OrganizationClient {
         member: Uuid,
         external_id: &ExternalId,
     ) -> Result<(), OrganizationError> {
+        self.change_external_id(member, None, Some(external_id))
+            .await
+    }
+
+    /// Takes a member's external id out; everything else of theirs stays. Done as well where they have none
+    /// any more.
+    ///
+    /// # Errors
+    /// As for [`Self::relink`]; [`OrganizationError::Refused`] also where they have got another one meanwhile.
+    pub async fn unlink(
+        &self,
+        member: Uuid,
+        external_id: &ExternalId,
+    ) -> Result<(), OrganizationError> {
+        self.change_external_id(member, Some(external_id), None)
+            .await
+    }
+
+    /// `from`: the only one that is replaced; `None`: whatever they have.
+    async fn change_external_id(
+        &self,
+        member: Uuid,
+        from: Option<&ExternalId>,
+        to: Option<&ExternalId>,
+    ) -> Result<(), OrganizationError> {
         self.can("give a member another external id")?;
         let path = format!("/public/members/{member}");
         let before = self.member(member).await?;
-        if before.external_id.as_deref() == Some(external_id.as_str()) {
+        let has = of_member(&before);
+        let to = to.map(ExternalId::as_str);
+        if has == to {
             return Ok(());
         }
-        let what = || format!("the new external id of {}", name(&before, member));
+        let what = || match to {
+            Some(_) => format!("the new external id of {}", name(&before, member)),
+            None => format!("taking out the external id of {}", name(&before, member)),
+        };
+        let refused = |answer: String| OrganizationError::Refused {
+            what: what(),
+            answer,
+        };
         if before.role() == MemberRole::Owner {
-            return Err(OrganizationError::Refused {
-                what: what(),
-                answer: "owners are never changed".into(),
-            });
+            return Err(refused("owners are never changed".into()));
+        }
+        if from.is_some() && has != from.map(ExternalId::as_str) {
+            return Err(refused(format!(
+                "somebody else has given them the external id {} since the plan was made",
+                has.map_or_else(|| "none".into(), sanitize)
+            )));
         }
         // Sending fewer than the member has would take the rest away.
         let collections = before.collections.as_deref();
-        let collections = collections.ok_or_else(|| OrganizationError::Refused {
-            what: what(),
-            answer: COLLECTIONS_UNKNOWN.into(),
-        })?;
+        let collections = collections.ok_or_else(|| refused(COLLECTIONS_UNKNOWN.into()))?;
         let update = MemberUpdate {
             r#type: before.r#type,
-            external_id: external_id.as_str(),
+            external_id: to,
             permissions: &before.permissions,
             collections,
             groups: None,
@@ -197,9 +231,12 @@ impl OrganizationClient {
             .collections
             .as_ref()
             .is_some_and(|after| after.len() < collections.len());
-        if after.external_id.as_deref() != Some(external_id.as_str()) {
-            let now = after.external_id.as_deref().unwrap_or("none");
-            let seen = format!("its external id is {}", sanitize(now));
+        let now = of_member(&after);
+        if now != to {
+            let seen = format!(
+                "its external id is {}",
+                now.map_or_else(|| "none".into(), sanitize)
+            );
             Err(OrganizationError::NotApplied { what: what(), seen })
         } else if lost {
             let seen = "collections are missing: give them back in Bitwarden".into();
@@ -252,7 +289,7 @@ impl OrganizationClient {
         let update = MemberUpdate {
             r#type: to.number(),
             // An external id that is left out is taken away.
-            external_id: before.external_id.as_deref().unwrap_or_default(),
+            external_id: of_member(&before),
             permissions: &permissions,
             collections,
             groups: None,
@@ -396,6 +433,11 @@ fn too_old(doing: &str, member: &FullMember, id: Uuid) -> OrganizationError {
         answer: "this server doesn't have the call; update it to Bitwarden 2026.2.0 or newer"
             .into(),
     }
+}
+
+/// The external id of a member; servers have an empty one for none.
+fn of_member(member: &FullMember) -> Option<&str> {
+    member.external_id.as_deref().filter(|id| !id.is_empty())
 }
 
 fn name(member: &FullMember, id: Uuid) -> String {

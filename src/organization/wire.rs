@@ -329,7 +329,7 @@ impl FullMember {
 #[serde(rename_all = "camelCase")]
 pub(super) struct MemberUpdate<'a> {
     pub(super) r#type: i64,
-    pub(super) external_id: &'a str,
+    pub(super) external_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) permissions: &'a Option<BoundedValue>,
     pub(super) collections: &'a [serde_json::Value],

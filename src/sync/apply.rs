@@ -51,7 +51,8 @@ pub async fn apply(
     run.change_members(before).await?;
     run.invite().await?;
     run.change_groups(before).await?;
-    run.reinvite().await
+    run.reinvite().await?;
+    run.unlink(before).await
 }
 
 struct Run<'a, 'c> {
@@ -155,7 +156,7 @@ impl<'a> Run<'a, '_> {
         let (relinks, others) = others.split_at(relinks);
         self.change_one_by_one(taking, &managed).await?;
         self.change_one_by_one(&withdrawals, &managed).await?;
-        self.relink_members(relinks, &managed).await?;
+        self.change_side_by_side(relinks, &managed).await?;
         self.change_one_by_one(others, &managed).await
     }
 
@@ -192,7 +193,7 @@ impl<'a> Run<'a, '_> {
     /// Several at once: an import can't replace an external id, and thousands get another one where an
     /// organization was filled by another program. Nobody loses anything by it, and what was done before a kill
     /// shows in what the next run reads.
-    async fn relink_members(
+    async fn change_side_by_side(
         &mut self,
         relinks: &[&'a Change],
         managed: &HashSet<Uuid>,
@@ -229,6 +230,24 @@ impl<'a> Run<'a, '_> {
             self.applied.reinvited.insert(id.clone());
             let result = self.client.reinvite(member).await;
             self.note_single(change, result)?;
+        }
+        Ok(())
+    }
+
+    /// Takes external ids out, after everything else: an import names members and groups by them.
+    async fn unlink(&mut self, before: &Organization) -> Result<(), OrganizationError> {
+        let members = self.of_kind(&[Kind::Unlink]);
+        self.progress.start(Phase::ChangeMembers, members.len());
+        let managed = self.managed_groups(before);
+        self.change_side_by_side(&members, &managed).await?;
+        let groups = self.of_kind(&[Kind::UnlinkGroup]);
+        self.progress.start(Phase::ChangeGroups, groups.len());
+        for change in groups {
+            if let Some(group) = change.subject.id {
+                self.note_sent(change);
+                let result = self.client.unlink_group(group, change.external_id());
+                self.note_single(change, result.await)?;
+            }
         }
         Ok(())
     }
@@ -900,6 +919,7 @@ async fn change_member(
     match action {
         MemberAction::Revoke { .. } => client.revoke(member).await,
         MemberAction::Relink { .. } => client.relink(member, external_id).await,
+        MemberAction::Unlink => client.unlink(member, external_id).await,
         MemberAction::Restore => client.restore(member).await,
         MemberAction::SetRole(role) => client.set_role(member, role.from, role.to).await,
         MemberAction::Invite {

@@ -233,11 +233,235 @@ async fn the_way_back_goes_on_where_it_was_killed_and_names_whoever_came_since()
     lab.organization.set_latency(std::time::Duration::ZERO);
     assert_ne!(lab.organization.snapshot(), came);
     let done = lab.run("adopt --undo staff --yes").await.ends_with(0);
-    let done = done.prints("invited       dan@example.com: a sync invited them, and the former");
     done.prints("1 other member: the history doesn't say that a sync gave them");
     let mut now = lab.organization.snapshot();
-    now.members.remove("dan@example.com");
+    let dan = now.members.remove("dan@example.com").unwrap();
+    assert_eq!(dan.external_id, None, "a sync invited him");
     now.members.remove("old@example.org");
     assert_eq!(now, before);
     assert!(lab.organization.losses().is_empty());
+}
+
+/// A run of the connector with these rows, `overwriteExisting` on: whoever has an ID that isn't among them is
+/// removed.
+async fn connector_runs(lab: &Lab, members: &[(&str, &str)], groups: &Value) {
+    let organization = &lab.organization;
+    let settings = directory_sync::http::ClientSettings::default();
+    let http = directory_sync::http::client(&settings).unwrap();
+    let form = format!(
+        "grant_type=client_credentials&client_id={}&client_secret={}&scope=api.organization",
+        organization.client_id(),
+        organization.client_secret(),
+    );
+    let request = http
+        .post(format!("{}/connect/token", organization.identity_url()))
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(form);
+    let answer = request.send().await.unwrap().text().await.unwrap();
+    let token: Value = serde_json::from_str(&answer).unwrap();
+    let rows = members
+        .iter()
+        .map(|(email, id)| json!({"email": email, "externalId": id, "deleted": false}));
+    let body = json!({
+        "members": rows.collect::<Vec<_>>(), "groups": groups,
+        "overwriteExisting": true, "largeImport": false,
+    });
+    let request = http
+        .post(format!(
+            "{}/public/organization/import",
+            organization.api_url()
+        ))
+        .bearer_auth(token["access_token"].as_str().unwrap())
+        .header("Content-Type", "application/json")
+        .body(body.to_string());
+    let answer = request.send().await.unwrap();
+    assert!(
+        answer.status().is_success(),
+        "{}",
+        answer.text().await.unwrap()
+    );
+}
+
+#[tokio::test]
+async fn after_the_way_back_who_was_made_by_hand_has_no_id_and_the_connector_goes_on_without_a_loss()
+ {
+    let lab = Lab::new().await;
+    fill(&lab);
+    // By hand: a member whom the directory has, one whom it doesn't, and a group that it has.
+    for email in ["dan@example.com", "friend@example.org"] {
+        lab.organization.seed_member(MemberSeed::new(email));
+    }
+    let ops = GroupSeed::new("ops").members(["dan@example.com", "friend@example.org"]);
+    lab.organization.seed_group(ops);
+    for uid in ["dan", "eve"] {
+        let person = format!(
+            "dn: uid={uid},ou=people,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: {uid}\n\
+             cn: {uid}\nsn: {uid}\nmail: {uid}@example.com\n"
+        );
+        lab.slapd.modify(&person).unwrap();
+    }
+    let group = "dn: cn=ops,ou=groups,dc=example,dc=com\nobjectClass: groupOfNames\ncn: ops\n\
+                 member: uid=dan,ou=people,dc=example,dc=com\n";
+    lab.slapd.modify(group).unwrap();
+    let before = lab.organization.snapshot();
+    let mut file = settings(&lab);
+    let id = lab.organization.organization_id();
+    file[id]["directorySettings"]["sync"]["inviteUsersAfterProvisioning"] = true.into();
+    lab.write("data.json", &file.to_string());
+    let variables = [("LDAP_PASSWORD", BIND_PASSWORD)];
+    let adopt =
+        "adopt --from data.json --name staff --adopt-groups --secret-env directory=LDAP_PASSWORD";
+    lab.run_with(adopt, &variables).await.ends_with(0);
+    let path = lab.path("staff/directorysync.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("mode: Preview", "mode: Apply")).unwrap();
+    let synced = lab.run("sync -f staff --yes").await.ends_with(0);
+    let after = lab.organization.snapshot();
+    let has_id = |email: &str| after.members[email].external_id.is_some();
+    assert!(
+        has_id("dan@example.com") && has_id("eve@example.com"),
+        "{synced}"
+    );
+    assert!(
+        after.group("ops").unwrap().external_id.is_some(),
+        "{synced}"
+    );
+
+    lab.organization.clear_history();
+    let shown = lab.run("adopt --undo staff --dry-run").await.ends_with(0);
+    let shown = shown
+        .prints("3 members and 1 group get the former external ID back")
+        .prints("2 members and 1 group have none again")
+        .prints("unlink        eve@example.com (now ");
+    assert!(!shown.stdout.contains("stays as it is"), "{shown}");
+    assert!(
+        shown.stdout.lines().all(|line| line.chars().count() <= 80),
+        "{shown}"
+    );
+    let done = lab.run("adopt --undo staff --yes").await.ends_with(0);
+    done.prints("done: 3 Relink, 1 RelinkGroup, 2 Unlink, 1 UnlinkGroup");
+    let mut now = lab.organization.snapshot();
+    let eve = now.members.remove("eve@example.com").unwrap();
+    assert_eq!(
+        eve.external_id, None,
+        "the connector finds her by the email"
+    );
+    assert_eq!(now, before);
+    let again = lab.run("adopt --undo staff --yes").await.ends_with(1);
+    again.complains("there is nothing to give back");
+    lab.run("history -f staff")
+        .await
+        .ends_with(0)
+        .prints("unlinked      dan@example.com");
+
+    // A sync that runs all the same links nobody again.
+    let held = lab.run("sync -f staff --yes").await.ends_with(3);
+    held.prints("taken back by an undo");
+    let mut now = lab.organization.snapshot();
+    now.members.remove("eve@example.com").unwrap();
+    assert_eq!(now, before);
+
+    let dn = |uid: &str| format!("uid={uid},ou=people,dc=example,dc=com");
+    let people = ["ada", "bob", "chidi", "dan", "eve"];
+    let rows = people.map(|uid| (format!("{uid}@example.com"), dn(uid)));
+    let rows: Vec<(&str, &str)> = rows
+        .iter()
+        .map(|(email, id)| (email.as_str(), id.as_str()))
+        .collect();
+    let groups = json!([{
+        "name": "engineering", "externalId": "cn=engineering,ou=groups,dc=example,dc=com",
+        "memberExternalIds": [dn("ada"), dn("bob")],
+    }]);
+    connector_runs(&lab, &rows, &groups).await;
+    assert!(lab.organization.invitations().is_empty());
+    let now = lab.organization.snapshot();
+    for uid in ["dan", "eve"] {
+        let member = &now.members[&format!("{uid}@example.com")];
+        assert_eq!(member.external_id, Some(dn(uid)));
+    }
+    assert_eq!(
+        now.members.len(),
+        before.members.len() + 1,
+        "nobody was removed"
+    );
+}
+
+/// `DIRECTORY_SYNC_MANY=12000` shows what the history keeps of so many.
+#[tokio::test]
+async fn a_way_back_that_is_killed_goes_on_though_the_history_has_dropped_what_the_syncs_did() {
+    let many = std::env::var("DIRECTORY_SYNC_MANY").ok();
+    let people: usize = many.map_or(40, |many| many.parse().unwrap());
+    let lab = Lab::with_people(people).await;
+    for number in 0..people {
+        let dn = format!("uid=p{number},ou=people,dc=example,dc=com");
+        let member = MemberSeed::new(&format!("p{number}@example.com")).external_id(&dn);
+        lab.organization.seed_member(member);
+    }
+    let group = GroupSeed::new("engineering").members(["p0@example.com", "p1@example.com"]);
+    let group = group.external_id("cn=engineering,ou=groups,dc=example,dc=com");
+    lab.organization.seed_group(group);
+    let before = lab.organization.snapshot();
+    lab.write("data.json", &settings(&lab).to_string());
+    let variables = [("LDAP_PASSWORD", BIND_PASSWORD)];
+    let adopt = "adopt --from data.json --name staff --secret-env directory=LDAP_PASSWORD";
+    lab.run_with(adopt, &variables).await.ends_with(0);
+    let path = lab.path("staff/directorysync.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("mode: Preview", "mode: Apply")).unwrap();
+
+    let since = |start: std::time::Instant, what: &str| {
+        let history = lab.record()[0].with_extension("history");
+        let bytes = std::fs::metadata(&history).unwrap().len();
+        eprintln!(
+            "{what}: {:?}, the history has {bytes} bytes",
+            start.elapsed()
+        );
+    };
+    // Half of them have what is given.
+    let halfway = |back: bool| {
+        let now = lab.organization.snapshot();
+        let ids = now.members.values();
+        let ids = ids.filter_map(|one| one.external_id.as_deref());
+        let given = ids.filter(|id| id.starts_with("uid=") == back).count();
+        given >= people / 2
+    };
+    lab.organization
+        .set_latency(std::time::Duration::from_millis(if people > 1_000 {
+            0
+        } else {
+            60
+        }));
+    let start = std::time::Instant::now();
+    lab.run_until_killed("sync -f staff --yes", || halfway(false))
+        .await;
+    since(start, "killed halfway");
+    lab.run("sync -f staff -q --yes").await.ends_with(0);
+    since(start, "everybody has the directory's ID");
+    let adopted = lab.organization.snapshot();
+    assert_ne!(adopted, before);
+
+    let start = std::time::Instant::now();
+    let shown = lab.run("adopt --undo staff --dry-run").await.ends_with(0);
+    since(start, "the way back is shown");
+    eprintln!("{}", shown.stdout);
+    let start = std::time::Instant::now();
+    lab.run_until_killed("adopt --undo staff --yes", || halfway(true))
+        .await;
+    since(start, "the way back is killed halfway");
+    // What an undo of thousands does to the history by itself.
+    let history = lab.record()[0].with_extension("history");
+    let text = std::fs::read_to_string(&history).unwrap();
+    let kept: String = text
+        .lines()
+        .filter(|line| line.contains("\"undoes\""))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert!(kept.len() < text.len() || people > 1_000);
+    std::fs::write(&history, kept).unwrap();
+    let done = lab.run("adopt --undo staff --yes").await;
+    since(start, "and done");
+    let done = done.ends_with(0);
+    assert!(!done.stdout.contains("stays as it is"), "{done}");
+    assert_eq!(lab.organization.snapshot(), before);
+    assert!(lab.organization.losses().is_empty() && lab.organization.invitations().is_empty());
 }

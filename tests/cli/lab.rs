@@ -31,10 +31,22 @@ impl Lab {
 
     /// The same company with this organization.
     pub async fn of(organization: SimulatedOrganization) -> Self {
+        Self::with(organization, &["ada", "bob", "chidi"])
+    }
+
+    /// A company of so many: p0, p1 and so on.
+    pub async fn with_people(people: usize) -> Self {
+        let uids: Vec<String> = (0..people).map(|number| format!("p{number}")).collect();
+        let uids: Vec<&str> = uids.iter().map(String::as_str).collect();
+        Self::with(bitwarden().await, &uids)
+    }
+
+    /// The first two are in engineering.
+    fn with(organization: SimulatedOrganization, uids: &[&str]) -> Self {
         let mut ldif = Ldif::new("dc=example,dc=com");
         ldif.unit("", "people");
         let mut dns = vec![];
-        for uid in ["ada", "bob", "chidi"] {
+        for &uid in uids {
             let mut person = Person::new(uid);
             person.mail = Some(format!("{uid}@example.com"));
             person.entry_uuid = Some(entry_uuid(uid));
@@ -156,7 +168,7 @@ impl Lab {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), waiting)
+        tokio::time::timeout(Duration::from_secs(300), waiting)
             .await
             .expect("it comes that far");
         child.kill().await.unwrap();

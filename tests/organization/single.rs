@@ -61,6 +61,57 @@ async fn a_relinked_member_keeps_role_collections_permissions_and_groups() {
 }
 
 #[tokio::test]
+async fn an_external_id_is_taken_out_and_everything_else_stays() {
+    for lists_collections in [true, false] {
+        let config = Config {
+            lists_collections,
+            ..Config::cloud()
+        };
+        let server = with_ann(config).await;
+        let (ann, staff) = (member(&server, ANN), group(&server, "old-staff"));
+        let before = server.snapshot();
+        let client = client(&server);
+
+        // Somebody has given them another one meanwhile.
+        let other = id("another");
+        for error in [
+            client.unlink(ann, &other).await.unwrap_err(),
+            client.unlink_group(staff, &other).await.unwrap_err(),
+        ] {
+            let refused = matches!(error, OrganizationError::Refused { .. });
+            assert!(refused && error.to_string().contains("old"), "{error}");
+        }
+        assert_eq!(server.snapshot(), before);
+
+        // Twice: done as well where it is done already.
+        for _ in 0..2 {
+            client.unlink(ann, &id("old")).await.unwrap();
+            client.unlink_group(staff, &id("old-staff")).await.unwrap();
+        }
+        let mut expected = before;
+        expected.members.get_mut(ANN).unwrap().external_id = None;
+        expected.groups[0].external_id = None;
+        assert_eq!(server.snapshot(), expected);
+        assert!(server.losses().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_owner_keeps_their_external_id() {
+    let server = with_ann(Config::cloud()).await;
+    let owner = MemberSeed::new("boss@example.com").owner();
+    server.seed_member(owner.external_id("boss"));
+    let before = server.snapshot();
+    let boss = member(&server, "boss@example.com");
+    let error = client(&server).unlink(boss, &id("boss")).await.unwrap_err();
+    assert!(
+        error.to_string().contains("owners are never changed"),
+        "{error}"
+    );
+    assert_eq!(server.snapshot(), before);
+}
+
+#[tokio::test]
 async fn permissions_of_a_custom_role_are_sent_back_as_they_came() {
     let server = with_ann(Config::cloud()).await;
     let ann = member(&server, ANN);

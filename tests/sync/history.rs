@@ -245,6 +245,8 @@ pub fn told(record: &Record) -> Vec<String> {
                 .and_then(|one| one.external_id.as_deref());
             events.push(format!("{email} has id {}", id.unwrap()));
         }
+        Kind::Unlink => events.push(format!("{email} has id ")),
+        Kind::UnlinkGroup => events.push("group has id ".to_owned()),
         Kind::SetRole => {
             let role = record.role.as_ref().and_then(|role| role.to.known());
             events.push(format!("{email} has role {}", role.unwrap().number()));

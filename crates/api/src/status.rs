@@ -308,7 +308,7 @@ pub struct ChangeCounts {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub linked: i64,
-    /// Members who got a new external id in place of one that is gone.
+    /// Members who got a new external id in place of one that is gone, or whose own an undo took out.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub relinked: i64,
@@ -336,7 +336,7 @@ pub struct ChangeCounts {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub groups_created: i64,
-    /// Groups that got a new external id in place of one that is gone.
+    /// Groups that got a new external id in place of one that is gone, or whose own an undo took out.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub groups_relinked: i64,

@@ -402,6 +402,12 @@ impl ModelOrganization {
                 assert_eq!(member.email, *email);
                 *self.reinvited.entry(member.id).or_default() += 1;
             }
+            MemberAction::Unlink => {
+                let member = self.member_mut(id());
+                assert_ne!(member.role, MemberRole::Owner, "never an owner's");
+                assert_eq!(member.external_id.as_ref(), Some(external_id));
+                member.external_id = None;
+            }
             MemberAction::Remove { .. } => {
                 assert_ne!(self.member_by_uuid(id()).role, MemberRole::Owner);
                 self.remove_member(id());
@@ -434,6 +440,11 @@ impl ModelOrganization {
             }
             GroupAction::Relink { .. } => {
                 self.group_mut(id()).external_id = Some(external_id.clone());
+            }
+            GroupAction::Unlink => {
+                let group = self.group_mut(id());
+                assert_eq!(group.external_id.as_ref(), Some(external_id));
+                group.external_id = None;
             }
             GroupAction::Rename { .. } => self.group_mut(id()).name = subject.label().into(),
             GroupAction::SetCollections(access) => {

@@ -1,6 +1,6 @@
 //! Twelve files of the connector's, made by hand: six directories, three forms of the file. What becomes of
-//! each is beside it. Then the first plan of each, with the organization that the connector (or SCIM, or
-//! somebody by hand) would have left.
+//! each is beside it. Then the first plan of each, with the organization that the connector (or SCIM, in three
+//! ways, or somebody by hand) would have left.
 
 use std::path::{Path, PathBuf};
 
@@ -22,11 +22,13 @@ enum Ids {
     Same,
     /// By SCIM, with IDs of its own.
     Scim,
+    /// By SCIM, with the names of accounts (`mailNickname`).
+    Nicknames,
     /// By hand: there are none.
     None,
 }
 
-const FIXTURES: [(&str, Ids); 12] = [
+const FIXTURES: [(&str, Ids); 14] = [
     ("01-ldap", Ids::Dns),
     ("02-ldap-start-tls-older", Ids::Dns),
     ("03-ldap-plain", Ids::Dns),
@@ -34,6 +36,9 @@ const FIXTURES: [(&str, Ids); 12] = [
     ("05-active-directory-older", Ids::Dns),
     ("06-entra-id", Ids::Same),
     ("07-entra-id-scim", Ids::Scim),
+    // `objectId`.
+    ("07-entra-id-scim", Ids::Same),
+    ("07-entra-id-scim", Ids::Nicknames),
     ("08-google", Ids::Same),
     ("09-google-older", Ids::Same),
     ("10-okta-scim", Ids::Scim),
@@ -163,6 +168,7 @@ impl Ids {
             Self::Dns => dn.to_owned(),
             Self::Same => format!("id-{name}"),
             Self::Scim => format!("scim-{name}"),
+            Self::Nicknames => name.to_owned(),
             Self::None => return None,
         };
         Some(ExternalId::parse(&text).unwrap())
@@ -233,7 +239,7 @@ fn the_first_plan_invites_and_removes_nobody_and_links_everybody_who_can_be_reco
         }
         let recognized = plan.approved.counts.recognized;
         // Of SCIM's, the one whose email two people have: told below, and left as they are.
-        let twin = usize::from(ids == Ids::Scim);
+        let twin = usize::from(matches!(ids, Ids::Scim | Ids::Nicknames));
         assert_eq!(recognized.not, twin, "{name}: {recognized:?}");
 
         // Everybody has the access and the groups from before …
@@ -305,7 +311,7 @@ fn the_first_plan_invites_and_removes_nobody_and_links_everybody_who_can_be_reco
         if ids.tell() {
             expected.push((ProblemReason::EmailChanged, vec!["id-bob"]));
         }
-        if matches!(ids, Ids::Dns | Ids::Scim) {
+        if matches!(ids, Ids::Dns | Ids::Scim | Ids::Nicknames) {
             expected.push((ProblemReason::OwnerRetained, vec!["id-boss"]));
         }
         let told: Vec<_> = named

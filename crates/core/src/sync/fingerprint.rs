@@ -217,14 +217,15 @@ fn of_change(change: &Change) -> Option<Fingerprint> {
         }
         // These are held only where somebody took them back before.
         Action::Member(MemberAction::Relink { from }) => ("relink", Some(from.as_str().to_owned())),
+        Action::Member(MemberAction::Link) => ("link", member()),
         Action::Group(GroupAction::Create { .. }) => {
             return Some(fingerprint("make-group", id, Some(change.subject.label())));
         }
         Action::Group(GroupAction::Relink { from }) => {
             ("relink-group", from.as_ref().map(ToString::to_string))
         }
-        Action::Member(MemberAction::Link | MemberAction::Reinvite { .. })
-        | Action::Group(GroupAction::Update(_)) => return None,
+        Action::Member(MemberAction::Reinvite { .. } | MemberAction::Unlink)
+        | Action::Group(GroupAction::Update(_) | GroupAction::Unlink) => return None,
     };
     Some(fingerprint(kind, id, of.as_deref()))
 }

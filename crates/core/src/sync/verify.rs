@@ -96,6 +96,9 @@ impl<'a> Seen<'a> {
                 }
                 // Nothing shows it.
                 MemberAction::Reinvite { .. } => true,
+                MemberAction::Unlink => {
+                    member.is_none_or(|member| Some(member.id) != change.subject.id)
+                }
             },
             Action::Group(action) => match action {
                 GroupAction::Create { .. } | GroupAction::Relink { .. } => group.is_some(),
@@ -112,6 +115,9 @@ impl<'a> Seen<'a> {
                 }
                 GroupAction::Rename { .. } => {
                     group.is_none_or(|group| *group.name == *change.subject.label())
+                }
+                GroupAction::Unlink => {
+                    group.is_none_or(|group| Some(group.id) != change.subject.id)
                 }
                 GroupAction::Delete { .. } => {
                     let id = change.subject.id.as_ref();

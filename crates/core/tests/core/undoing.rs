@@ -55,7 +55,7 @@ fn whoever_became_an_owner_keeps_the_external_id_that_a_run_gave_them() {
     };
     for choice in [RunChoice::Last, RunChoice::Adoption] {
         assert_eq!(taken_back(MemberRole::USER, choice.clone()), (1, vec![]));
-        let why = "is an owner by now, who is never changed".to_owned();
+        let why = "is an owner, who is never changed".to_owned();
         assert_eq!(taken_back(MemberRole::Owner, choice), (0, vec![why]));
     }
 }

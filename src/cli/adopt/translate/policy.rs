@@ -27,9 +27,9 @@ impl Translator<'_> {
                     "the connector syncs groups only",
                 ),
                 false => self.refused.push(format!(
-                    "{}: the connector syncs groups only, and a DirectorySync adds people, too: groups \
-                     of people who aren't members would stay empty. To sync people as well, add \
-                     --with-users",
+                    "{}: the connector syncs groups only. A DirectorySync knows by its people who is in a \
+                     group, and syncs them, too: add --with-users. Members keep what they have; filters \
+                     of people (sync.userFilter, or users.include in the resource) keep others out",
                     sync.name("users")
                 )),
             }

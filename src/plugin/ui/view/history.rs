@@ -215,6 +215,8 @@ fn verb(kind: Kind) -> &'static str {
         Kind::DeleteGroup => "Group deleted",
         Kind::SetRole => "Role changed",
         Kind::SetCollections => "Access changed",
+        Kind::Unlink => "External ID taken out",
+        Kind::UnlinkGroup => "External ID of group taken out",
     }
 }
 
@@ -274,12 +276,13 @@ impl<'a> Numbers<'a> {
                 }
                 Kind::Revoke | Kind::Remove => numbers.taken += 1,
                 Kind::SetRole => numbers.roles += 1,
-                Kind::Link | Kind::Relink | Kind::Reinvite => {}
+                Kind::Link | Kind::Relink | Kind::Unlink | Kind::Reinvite => {}
                 Kind::CreateGroup
                 | Kind::RelinkGroup
                 | Kind::RenameGroup
                 | Kind::UpdateGroup
                 | Kind::SetCollections
+                | Kind::UnlinkGroup
                 | Kind::DeleteGroup => numbers.groups += 1,
             }
         }

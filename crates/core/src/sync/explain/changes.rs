@@ -158,6 +158,7 @@ fn of_member(record: &Record) -> String {
             format!("invited, in place of the open invitation to {from}")
         }
         (Kind::Link, _) => "linked to the directory's ID".to_owned(),
+        (Kind::Unlink, _) => "the external ID was taken out; not managed since".to_owned(),
         (_, Some(from)) => format!("linked to the directory's ID, in place of {from}"),
         (Kind::Restore, None) => "access restored".to_owned(),
         (Kind::Reinvite, None) => record.invitation_sent_again(),
@@ -183,6 +184,7 @@ fn of_group(record: &Record) -> String {
             format!("access to collections: {}", describe_access(&record.access))
         }
         Kind::RenameGroup => format!("renamed; it was {from}"),
+        Kind::UnlinkGroup => "the external ID was taken out; not managed since".to_owned(),
         Kind::RelinkGroup if from.is_empty() => "linked to the directory's ID".to_owned(),
         Kind::RelinkGroup => format!("linked to the directory's ID, in place of {from}"),
         kind => kind.name().to_owned(),

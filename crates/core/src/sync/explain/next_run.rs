@@ -175,7 +175,9 @@ impl Subject<'_> {
                             )
                         })
                     }
-                    GroupAction::Relink { .. } | GroupAction::Rename { .. } => None,
+                    GroupAction::Relink { .. }
+                    | GroupAction::Rename { .. }
+                    | GroupAction::Unlink => None,
                 }
             }
         }
@@ -206,6 +208,7 @@ fn of_member(action: &MemberAction, reason: &str) -> (String, String) {
             )
         }
         MemberAction::Restore => ("restore the access".to_owned(), reason.to_owned()),
+        MemberAction::Unlink => ("take the external ID out".to_owned(), reason.to_owned()),
         MemberAction::SetRole(role) => (
             format!(
                 "give the role {} in place of {}",
@@ -241,6 +244,7 @@ fn of_group(action: &GroupAction, reason: &str) -> (String, String) {
             )
         }
         GroupAction::Relink { from: None } => "link to the directory's ID".to_owned(),
+        GroupAction::Unlink => "take the external ID out".to_owned(),
         GroupAction::Rename { from } => format!("rename; it was {}", shown(from)),
         GroupAction::SetCollections(access) => {
             format!(

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use uuid::Uuid;
+
 use super::postpone;
 use super::weigh::Reasons;
 use crate::directory::ExternalId;
@@ -25,7 +27,7 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
     let mut not_renamed: HashMap<ExternalId, Box<str>> = HashMap::new();
     let mut kept_out: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
     let mut not_made: HashSet<ExternalId> = HashSet::new();
-    let mut not_relinked: HashMap<ExternalId, ExternalId> = HashMap::new();
+    let mut not_relinked: HashMap<ExternalId, Kept> = HashMap::new();
     for change in std::mem::take(&mut plan.changes) {
         let whole = reasons.holds_whole(&change);
         if !whole && matches!(change.group(), Some(GroupAction::Update(_))) {
@@ -60,8 +62,13 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
                 if reasons.leaves_group(&change) {
                     not_made.insert(change.external_id().clone());
                 }
-                if let Some(MemberAction::Relink { from }) = change.member() {
-                    not_relinked.insert(change.external_id().clone(), from.clone());
+                let keeps = match change.member() {
+                    Some(MemberAction::Relink { from }) => Some(Kept::Has(from.clone())),
+                    Some(MemberAction::Link) => change.subject.id.map(Kept::HasNone),
+                    _ => None,
+                };
+                if let Some(keeps) = keeps {
+                    not_relinked.insert(change.external_id().clone(), keeps);
                 }
                 held.push((change, by));
             }
@@ -128,9 +135,15 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
     Split { plan, changes, by }
 }
 
-/// Members whose new external id is held stay in their groups under the one that they have, and come into
-/// no other group.
-fn keep_ids(plan: &mut Plan, not_relinked: &HashMap<ExternalId, ExternalId>) {
+/// What a member whose new external id is held has in its place.
+enum Kept {
+    Has(ExternalId),
+    /// None: they are known by their id in Bitwarden alone.
+    HasNone(Uuid),
+}
+
+/// Members whose new external id is held stay in their groups as they are, and come into no other group.
+fn keep_ids(plan: &mut Plan, not_relinked: &HashMap<ExternalId, Kept>) {
     if not_relinked.is_empty() || plan.is_write_only() {
         return;
     }
@@ -140,12 +153,23 @@ fn keep_ids(plan: &mut Plan, not_relinked: &HashMap<ExternalId, ExternalId>) {
         let add = match &mut change.action {
             Action::Group(GroupAction::Create { add }) => add,
             Action::Group(GroupAction::Update(update)) => {
-                for one in &mut update.keep {
-                    if let Some(from) = not_relinked.get(one) {
+                let unmanaged = &mut update.unmanaged;
+                update.keep.retain_mut(|one| match not_relinked.get(one) {
+                    None => true,
+                    Some(Kept::Has(from)) => {
                         *one = from.clone();
+                        true
                     }
-                }
+                    Some(Kept::HasNone(member)) => {
+                        unmanaged.iter_mut().for_each(|all| all.push(*member));
+                        false
+                    }
+                });
                 update.keep.sort_unstable();
+                update
+                    .unmanaged
+                    .iter_mut()
+                    .for_each(|all| all.sort_unstable());
                 &mut update.add
             }
             _ => return true,

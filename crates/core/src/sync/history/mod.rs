@@ -33,7 +33,7 @@ use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Plan};
 use crate::sync::report::{MembershipChange, Outcomes, Sent};
 use names::Names;
 
-/// So many invitations and links of one run are kept by name; of more only the number is.
+/// So many invitations of one run are kept by name; of more only the number is.
 pub const INVITATIONS_MAX: usize = 500;
 /// So many people who come into groups in one run are kept by name; of more only the number is.
 pub const ADDED_MAX: usize = 2_000;
@@ -166,7 +166,7 @@ impl History {
         let names = Names::new(known.into(), plan);
         let (mut invitations, mut added_left) = (0, ADDED_MAX);
         for (at, change) in plan.changes.iter().enumerate() {
-            if matches!(change.kind(), Kind::Invite | Kind::Link) {
+            if change.kind() == Kind::Invite {
                 invitations += 1;
                 if invitations > INVITATIONS_MAX {
                     current.bulk.push(at);
@@ -348,6 +348,7 @@ fn new_record(
                 }
                 MemberAction::SetRole(role) => record.role = Some(role.into()),
                 MemberAction::Reinvite { nth, .. } => record.nth = Some(*nth),
+                MemberAction::Unlink => record.from = Some(subject.external_id.as_str().into()),
                 MemberAction::Link | MemberAction::Restore => {}
             }
         }
@@ -370,6 +371,7 @@ fn new_record(
                 GroupAction::Relink { from } => {
                     record.from = from.as_ref().map(|id| id.as_str().into());
                 }
+                GroupAction::Unlink => record.from = Some(subject.external_id.as_str().into()),
                 GroupAction::Rename { from } => record.from = Some(from.clone()),
                 GroupAction::SetCollections(access) => record.access = access.changes.clone(),
                 GroupAction::Update(update) => {

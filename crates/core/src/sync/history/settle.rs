@@ -137,6 +137,10 @@ impl<'a> Seen<'a> {
                 None => Settled::Never,
             },
             Kind::Remove => Settled::made(member.is_none()),
+            Kind::Unlink => match person.member_id.and_then(|id| self.member_ids.get(&id)) {
+                Some(now) => Settled::made(now.external_id.as_ref().map(|id| id.as_str()) != named),
+                None => Settled::Never,
+            },
             Kind::SetRole => {
                 let now = self
                     .member(person)
@@ -183,6 +187,13 @@ impl<'a> Seen<'a> {
                 Some(group) => {
                     let id = group.external_id.as_ref().map(|id| id.as_str());
                     Settled::made(id == Some(&*name.external_id))
+                }
+                None => Settled::Never,
+            },
+            Kind::UnlinkGroup => match by_id {
+                Some(group) => {
+                    let id = group.external_id.as_ref().map(|id| id.as_str());
+                    Settled::made(id != Some(&*name.external_id))
                 }
                 None => Settled::Never,
             },

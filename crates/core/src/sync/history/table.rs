@@ -71,6 +71,7 @@ fn verb(kind: Kind) -> &'static str {
         Kind::DeleteGroup => "group deleted",
         Kind::SetRole => "role",
         Kind::SetCollections => "access",
+        Kind::Unlink | Kind::UnlinkGroup => "unlinked",
     }
 }
 

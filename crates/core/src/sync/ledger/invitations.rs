@@ -276,7 +276,9 @@ impl Ledger {
                     all.set(key(), waiting);
                 }
                 // Somebody else has sent the invitation to whoever is linked.
-                Some(MemberAction::Link | MemberAction::Relink { .. }) => all.remove(key()),
+                Some(MemberAction::Link | MemberAction::Relink { .. } | MemberAction::Unlink) => {
+                    all.remove(key());
+                }
                 Some(MemberAction::Reinvite { nth, .. }) => {
                     let sent = SentInvitations {
                         last: now,

@@ -102,8 +102,10 @@ impl Repeat<'_> {
             }
             Action::Member(MemberAction::Invite { .. }) => one(Repeat::Invite(id)),
             Action::Member(MemberAction::Restore) => one(Repeat::Restore(id)),
-            Action::Member(MemberAction::Relink { .. }) => one(Repeat::Relink(id)),
-            Action::Member(MemberAction::Link | MemberAction::Reinvite { .. }) => vec![],
+            Action::Member(MemberAction::Relink { .. } | MemberAction::Link) => {
+                one(Repeat::Relink(id))
+            }
+            Action::Member(MemberAction::Reinvite { .. } | MemberAction::Unlink) => vec![],
             Action::Member(MemberAction::SetRole(role)) => {
                 vec![(Repeat::SetRole(id, role.to), role.evidence.as_ref())]
             }
@@ -115,6 +117,7 @@ impl Repeat<'_> {
                 parts.map(|one| (one, access.evidence.as_ref())).collect()
             }
             Action::Group(GroupAction::Relink { .. }) => one(Repeat::RelinkGroup(id)),
+            Action::Group(GroupAction::Unlink) => vec![],
             Action::Group(GroupAction::Rename { .. }) => {
                 one(Repeat::RenameGroup(id, change.subject.label()))
             }
@@ -139,6 +142,7 @@ impl Repeat<'_> {
             }
             Action::Member(MemberAction::Invite { from: Some(_), .. }) => vec![Repeat::Invite(id)],
             Action::Member(MemberAction::Relink { from }) => vec![Repeat::Relink(from)],
+            Action::Member(MemberAction::Unlink) => vec![Repeat::Relink(id)],
             Action::Member(MemberAction::Link | MemberAction::Reinvite { .. }) => vec![],
             Action::Member(MemberAction::SetRole(role)) => vec![Repeat::SetRole(id, role.from)],
             Action::Group(GroupAction::Create { .. }) => vec![Repeat::DeleteGroup(id)],
@@ -152,6 +156,7 @@ impl Repeat<'_> {
             Action::Group(GroupAction::Relink { from }) => {
                 from.iter().map(Repeat::RelinkGroup).collect()
             }
+            Action::Group(GroupAction::Unlink) => vec![Repeat::RelinkGroup(id)],
             Action::Group(GroupAction::Rename { from }) => vec![Repeat::RenameGroup(id, from)],
             Action::Group(GroupAction::Update(update)) => {
                 let left = update.add.iter().map(|one| Repeat::Leave(id, one));
@@ -180,8 +185,8 @@ impl Repeat<'_> {
                     each(Repeat::Collection(id, one.id, one.to));
                 }
             }
-            Kind::Relink => each(Repeat::Relink(id)),
-            Kind::Link | Kind::Reinvite => {}
+            Kind::Relink | Kind::Link => each(Repeat::Relink(id)),
+            Kind::Reinvite | Kind::Unlink | Kind::UnlinkGroup => {}
             Kind::CreateGroup => each(Repeat::MakeGroup(id)),
             Kind::DeleteGroup => each(Repeat::DeleteGroup(id)),
             Kind::RelinkGroup => each(Repeat::RelinkGroup(id)),
@@ -223,6 +228,8 @@ impl Repeat<'_> {
                 }
             }
             Kind::Relink => former.iter().for_each(|from| each(Repeat::Relink(from))),
+            Kind::Unlink => each(Repeat::Relink(id)),
+            Kind::UnlinkGroup => each(Repeat::RelinkGroup(id)),
             Kind::Link | Kind::Reinvite => {}
             Kind::CreateGroup => each(Repeat::DeleteGroup(id)),
             Kind::DeleteGroup => each(Repeat::MakeGroup(id)),

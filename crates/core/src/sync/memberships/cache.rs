@@ -200,7 +200,9 @@ impl MembershipCache {
                     known.0.extend(update.add.iter().cloned());
                     known.1.extend(update.remove.iter().map(RemovedMember::id));
                 }
-                Some(GroupAction::Create { .. } | GroupAction::Relink { .. }) => {
+                Some(
+                    GroupAction::Create { .. } | GroupAction::Relink { .. } | GroupAction::Unlink,
+                ) => {
                     unseen.insert(id);
                 }
                 _ => {}

@@ -25,7 +25,7 @@ pub struct Change {
 /// A member or a group, as a change knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// The external id, as it is once the change is made.
+    /// The external id, as it is once the change is made, or the one that is taken out.
     pub external_id: ExternalId,
     /// The email or the name.
     pub name: Name,
@@ -91,6 +91,9 @@ pub enum MemberAction {
     },
     /// A member gets another role.
     SetRole(RoleChange),
+    /// The external id that a run gave to a member who had none is taken out by an undo. The member isn't
+    /// managed from then on.
+    Unlink,
 }
 
 /// A member gets another role.
@@ -206,6 +209,8 @@ pub enum GroupAction {
     },
     /// A group gets or loses access to collections.
     SetCollections(CollectionsChange),
+    /// The same of a group as [`MemberAction::Unlink`].
+    Unlink,
 }
 
 /// What changes of a group's access to collections.
@@ -269,11 +274,13 @@ pub enum Kind {
     SetRole,
     Reinvite,
     SetCollections,
+    Unlink,
+    UnlinkGroup,
 }
 
 impl Kind {
     /// All kinds of change.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Invite,
         Self::Link,
         Self::Relink,
@@ -288,6 +295,8 @@ impl Kind {
         Self::SetRole,
         Self::Reinvite,
         Self::SetCollections,
+        Self::Unlink,
+        Self::UnlinkGroup,
     ];
 
     /// The name: `CreateGroup`.
@@ -307,6 +316,8 @@ impl Kind {
             Self::SetRole => "SetRole",
             Self::Reinvite => "Reinvite",
             Self::SetCollections => "SetCollections",
+            Self::Unlink => "Unlink",
+            Self::UnlinkGroup => "UnlinkGroup",
         }
     }
 }
@@ -360,6 +371,7 @@ impl Change {
                 MemberAction::Revoke { .. } => Kind::Revoke,
                 MemberAction::Remove { .. } => Kind::Remove,
                 MemberAction::SetRole(_) => Kind::SetRole,
+                MemberAction::Unlink => Kind::Unlink,
             },
             Action::Group(action) => match action {
                 GroupAction::Create { .. } => Kind::CreateGroup,
@@ -368,6 +380,7 @@ impl Change {
                 GroupAction::Update(_) => Kind::UpdateGroup,
                 GroupAction::Delete { .. } => Kind::DeleteGroup,
                 GroupAction::SetCollections(_) => Kind::SetCollections,
+                GroupAction::Unlink => Kind::UnlinkGroup,
             },
         }
     }
@@ -449,6 +462,8 @@ impl Change {
             Kind::Reinvite => 11,
             Kind::SetCollections => 10,
             Kind::DeleteGroup => 11,
+            // Everything else names members and groups by the id.
+            Kind::Unlink | Kind::UnlinkGroup => 12,
         };
         (rank, self.external_id())
     }

@@ -35,6 +35,8 @@ pub(super) const ORDER: [Kind; Kind::ALL.len()] = [
     Kind::RelinkGroup,
     Kind::CreateGroup,
     Kind::SetCollections,
+    Kind::Unlink,
+    Kind::UnlinkGroup,
 ];
 
 /// The place of each kind in [`ORDER`].
@@ -363,7 +365,7 @@ impl<'a> ChangeRow<'a> {
                 self.evidence = role.evidence.as_ref().map(EvidenceRow::new);
             }
             MemberAction::Reinvite { nth, .. } => self.nth = Some(*nth),
-            MemberAction::Link | MemberAction::Restore => {}
+            MemberAction::Link | MemberAction::Restore | MemberAction::Unlink => {}
         }
     }
 
@@ -374,6 +376,7 @@ impl<'a> ChangeRow<'a> {
             GroupAction::Relink { from } => {
                 self.from = from.as_ref().map(|from| from.as_str().into());
             }
+            GroupAction::Unlink => {}
             GroupAction::Rename { from } => self.from = Some((&**from).into()),
             GroupAction::SetCollections(access) => {
                 self.access = access.changes.clone();

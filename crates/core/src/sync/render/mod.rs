@@ -50,6 +50,8 @@ pub fn title(kind: Kind) -> &'static str {
         Kind::DeleteGroup => "Delete group",
         Kind::SetRole => "Change role",
         Kind::SetCollections => "Change access to collections",
+        Kind::Unlink => "Take out external ID",
+        Kind::UnlinkGroup => "Take out external ID of group",
     }
 }
 

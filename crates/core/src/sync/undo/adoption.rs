@@ -1,13 +1,14 @@
 //! Takes back that members and groups were given other external ids, over all runs: whoever goes on with the
 //! program that filled the organization before needs the ids that it knows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
 use super::draft::Draft;
 use super::present::find_group;
 use super::{Left, NoSuchRun, Scope, Selected};
+use crate::organization::model::Member;
 use crate::sync::history::{Outcome, Record};
 use crate::sync::plan::Kind;
 
@@ -18,7 +19,8 @@ enum Whose {
     Group(Uuid),
 }
 
-/// The external ids that somebody had, one after another; `None` of a group without one.
+/// The external ids that somebody had, one after another; `None` where there was none. One alone: it has been
+/// given back.
 struct Chain<'a> {
     ids: Vec<Option<&'a str>>,
     /// The first record that gave another id, and the last.
@@ -35,25 +37,40 @@ pub(super) fn select(records: &[&Record], scope: &Scope) -> Result<Selected, NoS
     records.sort_by_key(|record| (record.time, record.number));
     let mut chains: HashMap<Whose, Chain<'_>> = HashMap::new();
     let mut open = vec![];
+    // The ids that people came with who were invited by a sync: no other program has given them.
+    let mut invited: HashSet<&str> = HashSet::new();
     for &record in &records {
+        let person = record.person.as_ref();
+        if record.action == Kind::Invite
+            && record.result == Outcome::Done
+            && record.undoes.is_none()
+            && record.from.is_none()
+        {
+            invited.extend(person.and_then(|one| one.external_id.as_deref()));
+        }
         let Some((whose, to)) = given(record) else {
             continue;
         };
+        let from = record.from.as_deref().filter(|id| !invited.contains(id));
         match record.result {
-            Outcome::Done if record.undoes.is_some() => go_back(&mut chains, whose, to),
-            Outcome::Done => go_on(&mut chains, whose, record, to),
+            Outcome::Done if record.undoes.is_some() => go_back(&mut chains, whose, record, to),
+            Outcome::Done => go_on(&mut chains, whose, record, (from, to)),
+            // The history may have dropped the record that says what is to be given back, because an undo of as
+            // many wrote its own.
+            _ if record.undoes.is_some() => go_back_later(&mut chains, whose, record),
             Outcome::Refused | Outcome::NotMade => {}
-            _ if record.undoes.is_some() => {}
             // Named: what came of it isn't known.
             _ => open.push(record),
         }
     }
+    chains.retain(|_, chain| chain.ids.len() > 1);
     let first = chains.values().map(|chain| chain.first);
     let first = first.chain(open.iter().copied());
     let first = first.min_by_key(|record| (record.time, record.number));
     let first = first.ok_or(NoSuchRun::NotAdopted)?;
     let came = records.iter().copied().filter(|record| {
-        matches!(record.action, Kind::Invite | Kind::Link | Kind::CreateGroup)
+        let more_links = record.action == Kind::Link && record.person.is_none();
+        (matches!(record.action, Kind::Invite | Kind::CreateGroup) || more_links)
             && record.undoes.is_none()
             && record.result == Outcome::Done
     });
@@ -63,11 +80,20 @@ pub(super) fn select(records: &[&Record], scope: &Scope) -> Result<Selected, NoS
     let all = all.chain(open.iter().copied().cloned());
     let all = all.chain(came.cloned());
     let found: Vec<Record> = all.filter_map(|record| scope.of(&record)).collect();
-    let gave =
-        |record: &&&Record| matches!(record.action, Kind::Relink | Kind::Link | Kind::Invite);
+    let gave = |record: &&&Record| {
+        matches!(
+            record.action,
+            Kind::Relink | Kind::Link | Kind::Invite | Kind::Unlink
+        )
+    };
     let people = records.iter().filter(gave);
-    let people = people.filter_map(|record| record.person.as_ref());
-    let given_ids = people.filter_map(|person| person.external_id.clone());
+    let given_ids = people.filter_map(|record| {
+        let id = record.person.as_ref()?.external_id.clone();
+        // What an undo is to take away a sync gave.
+        let taken = record.from.clone().filter(|_| record.undoes.is_some());
+        Some([id, taken])
+    });
+    let given_ids = given_ids.flatten().flatten();
     if found.is_empty() {
         let whom = scope.person.iter().chain(&scope.group);
         let whom: Vec<&str> = whom.map(String::as_str).collect();
@@ -85,18 +111,22 @@ pub(super) fn select(records: &[&Record], scope: &Scope) -> Result<Selected, NoS
     })
 }
 
-/// Who is given which id.
-fn given(record: &Record) -> Option<(Whose, &str)> {
+/// Who is given which id; `None`: theirs was taken out.
+fn given(record: &Record) -> Option<(Whose, Option<&str>)> {
+    let member = || {
+        let person = record.person.as_ref()?;
+        let id = person.external_id.as_deref()?;
+        Some((Whose::Member(person.member_id?), id))
+    };
+    let group = || {
+        let group = record.group.as_ref()?;
+        Some((Whose::Group(group.group_id?), &*group.external_id))
+    };
     match record.action {
-        Kind::Relink => {
-            let person = record.person.as_ref()?;
-            let id = person.external_id.as_deref()?;
-            Some((Whose::Member(person.member_id?), id))
-        }
-        Kind::RelinkGroup => {
-            let group = record.group.as_ref()?;
-            Some((Whose::Group(group.group_id?), &group.external_id))
-        }
+        Kind::Relink | Kind::Link => member().map(|(whose, id)| (whose, Some(id))),
+        Kind::Unlink => member().map(|(whose, _)| (whose, None)),
+        Kind::RelinkGroup => group().map(|(whose, id)| (whose, Some(id))),
+        Kind::UnlinkGroup => group().map(|(whose, _)| (whose, None)),
         _ => None,
     }
 }
@@ -105,32 +135,62 @@ fn go_on<'a>(
     chains: &mut HashMap<Whose, Chain<'a>>,
     whose: Whose,
     record: &'a Record,
-    to: &'a str,
+    (from, to): (Option<&'a str>, Option<&'a str>),
 ) {
-    let from = record.from.as_deref();
-    let chain = chains.entry(whose).or_insert_with(|| Chain {
+    let start = || Chain {
         ids: vec![from],
         first: record,
         last: record,
-    });
+    };
+    let chain = chains.entry(whose).or_insert_with(start);
+    if chain.ids.len() == 1 {
+        *chain = start();
+    }
     // Somebody may have changed it by hand in between.
     if chain.ids.last() != Some(&from) {
         chain.ids.push(from);
     }
-    chain.ids.push(Some(to));
+    chain.ids.push(to);
     chain.last = record;
 }
 
-/// An undo gave a former id back.
-fn go_back(chains: &mut HashMap<Whose, Chain<'_>>, whose: Whose, to: &str) {
+/// An undo gave a former id back, or, where it took an undo back, the one after that again.
+fn go_back<'a>(
+    chains: &mut HashMap<Whose, Chain<'a>>,
+    whose: Whose,
+    record: &'a Record,
+    to: Option<&'a str>,
+) {
     let Some(chain) = chains.get_mut(&whose) else {
         return;
     };
-    match chain.ids.iter().position(|id| *id == Some(to)) {
-        Some(at) if at > 0 => chain.ids.truncate(at + 1),
-        _ => {
-            chains.remove(&whose);
+    match chain.ids.iter().position(|id| *id == to) {
+        Some(at) => chain.ids.truncate(at + 1),
+        None => {
+            chain.ids.push(to);
+            chain.last = record;
         }
+    }
+}
+
+/// An undo was to give a former id back, and didn't.
+fn go_back_later<'a>(chains: &mut HashMap<Whose, Chain<'a>>, whose: Whose, record: &'a Record) {
+    let (former, now) = match record.action {
+        Kind::Unlink | Kind::UnlinkGroup => (None, given_back(record)),
+        _ => (given_back(record), record.from.as_deref()),
+    };
+    chains.entry(whose).or_insert_with(|| Chain {
+        ids: vec![former, now],
+        first: record,
+        last: record,
+    });
+}
+
+/// The id that a record names.
+fn given_back(record: &Record) -> Option<&str> {
+    match (&record.person, &record.group) {
+        (Some(person), _) => person.external_id.as_deref(),
+        (None, group) => group.as_ref().map(|group| &*group.external_id),
     }
 }
 
@@ -138,7 +198,14 @@ impl Chain<'_> {
     /// From the first id to the last in one step.
     fn record(&self) -> Record {
         let mut record = self.last.clone();
+        record.result = Outcome::Done;
+        record.undoes = None;
         record.from = self.ids.first().copied().flatten().map(Into::into);
+        record.action = match (&record.group, &record.from) {
+            (Some(_), _) => Kind::RelinkGroup,
+            (None, Some(_)) => Kind::Relink,
+            (None, None) => Kind::Link,
+        };
         if let Some(last) = self.ids.last().copied().flatten() {
             if let Some(person) = &mut record.person {
                 person.external_id = Some(last.into());
@@ -177,40 +244,28 @@ impl Draft<'_> {
         });
     }
 
-    /// Somebody who came by a sync has the directory's id, and never had one that the former program knows.
-    pub(super) fn name_newcomer(&mut self, record: &Record) {
-        let why = match record.action {
-            Kind::CreateGroup => {
-                let name = record.group.as_ref();
-                let group = name.and_then(|name| find_group(self.sides.content, name));
-                if group.is_none() {
-                    return;
-                }
-                "a sync made it, and the former program makes another one beside it: delete one of them"
+    /// Who came by a sync has the directory's id, which the former program doesn't know: it finds a member
+    /// without one by the email. A group it doesn't find.
+    pub(super) fn newcomer(&mut self, record: &Record) {
+        let Some(person) = &record.person else {
+            let group = record.group.as_ref();
+            if group.is_some_and(|name| find_group(self.sides.content, name).is_some()) {
+                let why = "a sync made it, and the former program makes another one beside it: delete one of \
+                           them";
+                self.leave(record, why);
             }
-            kind => {
-                let person = record.person.as_ref();
-                let member = person.and_then(|person| self.members.find(person));
-                let has_id = member.zip(person).is_some_and(|(member, person)| {
-                    let id = member.external_id.as_ref().map(|id| id.as_str());
-                    id.is_some() && id == person.external_id.as_deref()
-                });
-                if !has_id {
-                    return;
-                }
-                match kind {
-                    Kind::Invite => {
-                        "a sync invited them, and the former program doesn't know their external ID: take it \
-                         out in Bitwarden before that runs with overwriteExisting, which removes them"
-                    }
-                    _ => {
-                        "they had no external ID, and the former program doesn't know the one that they got: \
-                         take it out in Bitwarden before that runs with overwriteExisting, which removes them"
-                    }
-                }
-            }
+            return;
         };
-        self.leave(record, why);
+        let member = self.members.find(person);
+        let has_id = |member: &Member| {
+            let id = member.external_id.as_ref().map(|id| id.as_str());
+            id.is_some() && id == person.external_id.as_deref()
+        };
+        // An invitation that was sent to another address in place of one keeps the id of that.
+        let is_new = record.from.is_none();
+        if is_new && member.is_some_and(|one| has_id(one) && !self.relinked.contains_key(&one.id)) {
+            self.unlink(record);
+        }
     }
 }
 
@@ -259,6 +314,82 @@ mod tests {
 
     fn one(now: &str, before: &str) -> Result<Vec<(String, Option<String>)>, NoSuchRun> {
         Ok(vec![(now.to_owned(), Some(before.to_owned()))])
+    }
+
+    /// A member who had none gets an id, or somebody is invited with one.
+    fn first(second: u32, action: &str, to: &str) -> Record {
+        let mut record = relink(second, "", to);
+        record.from = None;
+        record.action = serde_json::from_value(json!(action)).unwrap();
+        if record.action == Kind::Invite {
+            record.person.as_mut().unwrap().member_id = None;
+        }
+        record
+    }
+
+    #[test]
+    fn who_had_none_or_came_by_a_sync_has_none_again() {
+        let none = |now: &str| Ok(vec![(now.to_owned(), None)]);
+        assert_eq!(way_back(&[first(1, "Link", "uuid1")]), none("uuid1"));
+        let runs = [first(1, "Link", "uuid1"), relink(2, "uuid1", "uuid2")];
+        assert_eq!(way_back(&runs), none("uuid2"));
+        // Invited by a sync, with an id that no other program knows; and another one since.
+        let mut runs = vec![first(1, "Invite", "uuid1"), relink(2, "uuid1", "uuid2")];
+        let found = way_back(&runs).unwrap();
+        assert!(found.contains(&("uuid2".to_owned(), None)), "{found:?}");
+        runs[0].result = Outcome::Refused;
+        assert_eq!(way_back(&runs), one("uuid2", "uuid1"));
+        // Taken out, and given again.
+        let unlink = {
+            let mut record = undo(3, "uuid1", "uuid1");
+            record.action = Kind::Unlink;
+            record
+        };
+        let mut runs = vec![first(1, "Link", "uuid1"), unlink.clone()];
+        assert_eq!(way_back(&runs), Err(NoSuchRun::NotAdopted));
+        runs.push(first(4, "Link", "uuid1"));
+        assert_eq!(way_back(&runs), none("uuid1"));
+        let again = {
+            let mut record = first(4, "Link", "uuid1");
+            record.undoes = Some(RunId::at(unlink.time));
+            record
+        };
+        let runs = [first(1, "Link", "uuid1"), unlink, again];
+        assert_eq!(way_back(&runs), none("uuid1"));
+    }
+
+    #[test]
+    fn an_undo_that_was_stopped_says_what_is_left_though_the_history_dropped_the_rest() {
+        let mut relinked = undo(2, "uuid1", "dn");
+        let mut unlinked = undo(2, "uuid1", "uuid1");
+        unlinked.action = Kind::Unlink;
+        for result in [
+            Outcome::Pending,
+            Outcome::NotMade,
+            Outcome::Refused,
+            Outcome::Unknown,
+        ] {
+            (relinked.result, unlinked.result) = (result, result);
+            assert_eq!(way_back(&[relinked.clone()]), one("uuid1", "dn"));
+            // It is given back by the next one.
+            let done = undo(3, "uuid1", "dn");
+            let none = Err(NoSuchRun::NotAdopted);
+            assert_eq!(way_back(&[relinked.clone(), done]), none);
+            let none = Ok(vec![("uuid1".to_owned(), None)]);
+            assert_eq!(way_back(&[unlinked.clone()]), none);
+            let both = [relink(1, "dn0", "uuid1"), relinked.clone()];
+            assert_eq!(way_back(&both), one("uuid1", "dn0"));
+        }
+    }
+
+    #[test]
+    fn an_undo_that_was_taken_back_counts_no_more() {
+        let runs = [
+            relink(1, "dn", "uuid1"),
+            undo(2, "uuid1", "dn"),
+            undo(3, "dn", "uuid1"),
+        ];
+        assert_eq!(way_back(&runs), one("uuid1", "dn"));
     }
 
     #[test]

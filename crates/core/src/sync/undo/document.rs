@@ -36,6 +36,9 @@ pub struct UndoDocument {
     /// So many more members and groups get their former external id back.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more: usize,
+    /// How many get which former external id back, of all changes; where that is what it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_ids: Option<FormerIds>,
     /// What the resource's limits hold back.
     #[serde(default)]
     pub held: Vec<Row>,
@@ -53,6 +56,69 @@ pub struct UndoDocument {
     /// What can't be done as it should: no seats, say.
     #[serde(default)]
     pub problems: Vec<String>,
+}
+
+/// How many members and groups get former external ids back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FormerIds {
+    /// Members who get another one back.
+    pub members: usize,
+    /// Groups that do.
+    pub groups: usize,
+    /// Members who have none then, as before.
+    pub members_without: usize,
+    /// Groups that have none then.
+    pub groups_without: usize,
+}
+
+impl FormerIds {
+    fn of<'a>(kinds: impl Iterator<Item = &'a Kind>) -> Self {
+        let mut all = Self::default();
+        for kind in kinds {
+            match kind {
+                Kind::RelinkGroup => all.groups += 1,
+                Kind::Unlink => all.members_without += 1,
+                Kind::UnlinkGroup => all.groups_without += 1,
+                _ => all.members += 1,
+            }
+        }
+        all
+    }
+
+    /// In one line or two.
+    fn describe(self) -> Vec<String> {
+        let who = |members: usize, groups: usize| {
+            let of = |count: usize, what: &str| match count {
+                1 => format!("1 {what}"),
+                _ => format!("{count} {what}s"),
+            };
+            let text = match (members, groups) {
+                (members, 0) => of(members, "member"),
+                (0, groups) => of(groups, "group"),
+                (members, groups) => {
+                    format!("{} and {}", of(members, "member"), of(groups, "group"))
+                }
+            };
+            (text, members + groups)
+        };
+        let mut lines = vec![];
+        let (back, count) = who(self.members, self.groups);
+        if count > 0 {
+            let get = if count == 1 { "gets" } else { "get" };
+            lines.push(format!(
+                "{back} {get} the former external ID back; nobody loses or gains anything"
+            ));
+        }
+        let (without, none) = who(self.members_without, self.groups_without);
+        if none > 0 {
+            let have = if none == 1 { "has" } else { "have" };
+            lines.push(format!(
+                "{without} {have} none again: a sync gave the first one; nobody loses or gains anything"
+            ));
+        }
+        lines
+    }
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -119,6 +185,10 @@ impl UndoDocument {
             digest: digest.clone(),
             changes: rows(&plan.changes),
             more: 0,
+            former_ids: adoption.then(|| {
+                let kinds: Vec<Kind> = plan.changes.iter().map(Change::kind).collect();
+                FormerIds::of(kinds.iter())
+            }),
             held: held.map(|held| rows(&held.changes)).unwrap_or_default(),
             held_because: held
                 .map(|held| held.why.iter().map(ToString::to_string).collect())
@@ -163,25 +233,17 @@ impl UndoDocument {
         self
     }
 
-    /// How many members and groups get their former external id back.
-    fn given_back(&self) -> String {
-        let groups = self.changes.iter();
-        let groups = groups.filter(|row| row.action == Kind::RelinkGroup).count();
-        let members = self.count() - groups;
-        let of = |count: usize, what: &str| match count {
-            1 => format!("1 {what}"),
-            _ => format!("{} {what}s", count),
+    /// How many members and groups get their former external id back; an operator of an earlier version
+    /// doesn't say.
+    fn former_ids(&self) -> FormerIds {
+        let of_rows = || {
+            let all = FormerIds::of(self.changes.iter().map(|row| &row.action));
+            FormerIds {
+                members: all.members + self.more,
+                ..all
+            }
         };
-        let (who, verb) = match (members, groups) {
-            (members, 0) => (of(members, "member"), members),
-            (0, groups) => (of(groups, "group"), groups),
-            (members, groups) => (
-                format!("{} and {}", of(members, "member"), of(groups, "group")),
-                2,
-            ),
-        };
-        let get = if verb == 1 { "gets" } else { "get" };
-        format!("{who} {get} the former external ID back; nobody loses or gains anything")
+        self.former_ids.unwrap_or_else(of_rows)
     }
 
     /// For a terminal of 80 columns. Everything is in it: nobody confirms what they haven't seen.
@@ -205,7 +267,8 @@ impl UndoDocument {
             text.push_str("\nnothing is left to take back\n");
         } else if self.adoption {
             text.push_str("\nwould change:\n");
-            line(&mut text, &self.given_back());
+            let lines = self.former_ids().describe();
+            lines.iter().for_each(|one| line(&mut text, one));
             let shown = self.changes.iter().take(NAMED_MAX);
             shown.for_each(|row| row.show(&mut text));
             more(&mut text, self.count().saturating_sub(NAMED_MAX));
@@ -338,6 +401,7 @@ impl Left {
             Kind::DeleteGroup => "group deleted",
             Kind::SetRole => "role changed",
             Kind::SetCollections => "access",
+            Kind::Unlink | Kind::UnlinkGroup => "unlinked",
         }
     }
 }
@@ -359,6 +423,8 @@ fn to_do(kind: Kind) -> &'static str {
         Kind::DeleteGroup => "delete group",
         Kind::SetRole => "set role",
         Kind::SetCollections => "set access",
+        Kind::Unlink => "unlink",
+        Kind::UnlinkGroup => "unlink group",
     }
 }
 
@@ -416,6 +482,9 @@ impl Row {
             (_, Some(GroupAction::Relink { from })) => {
                 row.from = from.as_ref().map(|from| from.as_str().to_owned());
             }
+            (Some(MemberAction::Unlink), _) | (_, Some(GroupAction::Unlink)) => {
+                row.from = Some(row.external_id.clone());
+            }
             _ => {}
         }
         let undoes = plan.undoes.as_ref();
@@ -441,6 +510,7 @@ impl Row {
             Kind::Relink | Kind::RelinkGroup => {
                 let _ = write!(line, ": back to {}", sanitize(&self.external_id));
             }
+            Kind::Unlink | Kind::UnlinkGroup => line.push_str(": none again"),
             _ => {}
         }
         line
@@ -487,5 +557,56 @@ impl Row {
         for detail in self.details() {
             wrap(text, &indent, &detail);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn how_many_get_their_former_ids_back_is_told_though_few_are_named() {
+        let row =
+            |action: &str| json!({"action": action, "what": "x", "externalId": "1", "from": "2"});
+        let rows: Vec<_> = [
+            "Relink",
+            "Relink",
+            "Relink",
+            "RelinkGroup",
+            "Unlink",
+            "UnlinkGroup",
+        ]
+        .map(row)
+        .into();
+        let document = |former: Option<serde_json::Value>| -> UndoDocument {
+            let mut json = json!({
+                "run": "3f1c9a0b62", "began": "2026-11-29T12:00:00Z", "adoption": true,
+                "digest": "5f0a3c1b5f0a3c1b5f0a3c1b5f0a3c1b", "changes": rows, "left": [],
+            });
+            if let Some(former) = former {
+                json["formerIds"] = former;
+            }
+            serde_json::from_value(json).unwrap()
+        };
+        let told = |document: UndoDocument| {
+            let text = document.to_text("default/staff");
+            let lines = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+            let start = lines.find("would change: ").unwrap() + "would change: ".len();
+            lines[start..]
+                .split(" re-link ")
+                .next()
+                .unwrap()
+                .trim()
+                .to_owned()
+        };
+        let counts = json!({"members": 3, "groups": 1, "membersWithout": 1, "groupsWithout": 1});
+        let expected = "3 members and 1 group get the former external ID back; nobody loses or gains anything \
+                        1 member and 1 group have none again: a sync gave the first one; nobody loses or gains \
+                        anything";
+        assert_eq!(told(document(Some(counts)).shortened(1)), expected);
+        // An operator of an earlier version.
+        assert_eq!(told(document(None)), expected);
     }
 }

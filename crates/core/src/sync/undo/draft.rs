@@ -75,22 +75,19 @@ pub(super) fn draft(selected: &Selected, sides: &Sides<'_>) -> Undo {
         .into_iter()
         .for_each(|one| draft.relink(one));
     if selected.adoption {
+        of(&[Kind::Link])
+            .into_iter()
+            .for_each(|one| draft.unlink(one));
         of(&[Kind::RelinkGroup])
             .into_iter()
             .for_each(|one| draft.relink_group(one));
-        of(&[Kind::Invite, Kind::Link, Kind::CreateGroup])
+        of(&[Kind::Invite, Kind::CreateGroup])
             .into_iter()
-            .for_each(|one| draft.name_newcomer(one));
+            .for_each(|one| draft.newcomer(one));
         draft.name_rest();
         return draft.finish();
     }
-    let access = [
-        Kind::Revoke,
-        Kind::Remove,
-        Kind::Restore,
-        Kind::Invite,
-        Kind::Link,
-    ];
+    let access = [Kind::Revoke, Kind::Remove, Kind::Restore, Kind::Invite];
     of(&access).into_iter().for_each(|one| draft.access(one));
     of(&[Kind::SetRole])
         .into_iter()
@@ -120,6 +117,16 @@ pub(super) fn draft(selected: &Selected, sides: &Sides<'_>) -> Undo {
         .into_iter()
         .for_each(|one| draft.groups_of_removed(one));
     draft.update_groups();
+    of(&[Kind::Unlink])
+        .into_iter()
+        .for_each(|one| draft.link_again(one));
+    of(&[Kind::UnlinkGroup])
+        .into_iter()
+        .for_each(|one| draft.link_group_again(one));
+    // Last: by the id everything else names them.
+    of(&[Kind::Link])
+        .into_iter()
+        .for_each(|one| draft.unlink(one));
     draft.finish()
 }
 

@@ -54,12 +54,12 @@ impl<'a> Draft<'a> {
         let Some(group) = self.group(record) else {
             return;
         };
-        let Some(from) = record.from.as_deref().and_then(ExternalId::of_member) else {
-            self.leave(
-                record,
-                "the external id that the group got can't be taken away: remove it in Bitwarden",
-            );
-            return;
+        let from = match record.from.as_deref() {
+            Some(from) => match ExternalId::of_member(from) {
+                Some(from) => Some(from),
+                None => return,
+            },
+            None => None,
         };
         let given = record.group.as_ref().map(|name| &*name.external_id);
         let current = group.external_id.clone();
@@ -67,8 +67,16 @@ impl<'a> Draft<'a> {
             current,
             group.external_id.as_ref().map(ExternalId::as_str) == given,
         ) else {
-            let is_back = group.external_id.as_ref() == Some(&from);
-            self.leave(record, if is_back { ID_AGAIN } else { OTHER_ID });
+            match (&from, &group.external_id) {
+                (None, None) => {}
+                (from, now) if from == now => self.leave(record, ID_AGAIN),
+                _ => self.leave(record, OTHER_ID),
+            }
+            return;
+        };
+        let Some(from) = from else {
+            let subject = Subject::group(current, group.name.clone(), Some(group.id));
+            self.change(subject, Action::Group(GroupAction::Unlink));
             return;
         };
         let is_taken = by_external_id(self.sides.content, from.as_str()).is_some();
@@ -82,6 +90,28 @@ impl<'a> Draft<'a> {
             let from = Some(current);
             self.change(subject, Action::Group(GroupAction::Relink { from }));
         }
+    }
+
+    /// An undo took a group's external id out: it gets it again.
+    pub(super) fn link_group_again(&mut self, record: &Record) {
+        if self.is_of_a_person(record) {
+            return;
+        }
+        let Some(group) = self.group(record) else {
+            return;
+        };
+        let id = record.group.as_ref();
+        let id = id.and_then(|name| ExternalId::of_member(&name.external_id));
+        let (Some(id), None) = (id, &group.external_id) else {
+            self.leave(record, "has got an external id since");
+            return;
+        };
+        if by_external_id(self.sides.content, id.as_str()).is_some() {
+            self.leave(record, "another group has the external id by now");
+            return;
+        }
+        let subject = Subject::group(id, group.name.clone(), Some(group.id));
+        self.change(subject, Action::Group(GroupAction::Relink { from: None }));
     }
 
     pub(super) fn rename_group(&mut self, record: &Record) {

@@ -108,14 +108,25 @@ pub fn draft(selected: &Selected, sides: &Sides<'_>) -> Undo {
 
 /// Records as an undo needs them: each in the latest version that is known.
 pub fn merge_latest(records: &[Record], later: &[Record]) -> Vec<Record> {
+    let key = |record: &Record| (record.run.clone(), record.number);
+    let latest: HashMap<_, &Record> = later.iter().map(|one| (key(one), one)).collect();
     let mut merged = records.to_vec();
     for record in &mut merged {
-        if let Some(latest) = later.iter().rev().find(|one| one.is_same(record)) {
-            *record = latest.clone();
+        if let Some(latest) = latest.get(&key(record)) {
+            *record = (*latest).clone();
         }
     }
-    merged.retain(|record| record.result != Outcome::NotMade);
+    merged.retain(|record| record.result != Outcome::NotMade || is_left_of_an_undo(record));
     merged
+}
+
+/// Whether an undo was to give a former external id back, and was stopped before: the next one does it.
+fn is_left_of_an_undo(record: &Record) -> bool {
+    record.undoes.is_some()
+        && matches!(
+            record.action,
+            Kind::Relink | Kind::RelinkGroup | Kind::Unlink | Kind::UnlinkGroup
+        )
 }
 
 /// Identifies everything that an undo does and leaves: 32 hexadecimal digits. What was confirmed under it

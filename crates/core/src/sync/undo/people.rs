@@ -13,18 +13,9 @@ const GONE: &str = "isn't a member any more";
 impl Draft<'_> {
     /// A member gets the former external id back.
     pub(super) fn relink(&mut self, record: &Record) {
-        let is_gone = |person: &Person| self.members.find(person).is_none();
-        if self.selected.adoption && record.person.as_ref().is_some_and(is_gone) {
-            // Whoever left since needs no id.
-            return;
-        }
-        let Some((person, member)) = self.still_member(record) else {
+        let Some((person, member)) = self.has_id_of(record) else {
             return;
         };
-        if member.role == MemberRole::Owner {
-            self.leave(record, "is an owner by now, who is never changed");
-            return;
-        }
         let now = member.external_id.as_ref().map(ExternalId::as_str);
         let from = record.from.as_deref().and_then(ExternalId::of_member);
         let (Some(from), true) = (from, now == person.external_id.as_deref()) else {
@@ -45,6 +36,59 @@ impl Draft<'_> {
         self.member_change(subject, MemberAction::Relink { from: current });
     }
 
+    /// The member whom a run gave an external id, if it may be changed. Whoever left since needs none.
+    fn has_id_of<'r>(&mut self, record: &'r Record) -> Option<(&'r Person, Member)> {
+        let person = record.person.as_ref()?;
+        let found = match self.selected.adoption {
+            // An invitation that was replaced made another member of the same person.
+            true => self.members.find_in_group(person).cloned(),
+            false => Some(self.still_member(record)?.1),
+        };
+        let member = found?;
+        if member.role == MemberRole::Owner {
+            self.leave(record, "is an owner, who is never changed");
+            return None;
+        }
+        Some((person, member))
+    }
+
+    /// A member who had no external id has none again.
+    pub(super) fn unlink(&mut self, record: &Record) {
+        let Some((person, member)) = self.has_id_of(record) else {
+            return;
+        };
+        let given = person.external_id.as_deref();
+        match &member.external_id {
+            Some(now) if Some(now.as_str()) == given => {
+                let subject = Subject::person(now.clone(), member.email.clone(), Some(member.id));
+                self.member_change(subject, MemberAction::Unlink);
+            }
+            Some(_) => self.leave(record, "has got another external id since"),
+            None => {}
+        }
+    }
+
+    /// An undo took somebody's external id out: they get it again.
+    pub(super) fn link_again(&mut self, record: &Record) {
+        let Some((person, member)) = self.still_member(record) else {
+            return;
+        };
+        let id = person
+            .external_id
+            .as_deref()
+            .and_then(ExternalId::of_member);
+        let (Some(id), None) = (id, &member.external_id) else {
+            self.leave(record, "has got an external id since");
+            return;
+        };
+        if self.members.has_external_id(id.as_str()) || !self.given_back.insert(id.clone()) {
+            self.leave(record, "another member has the external id by now");
+            return;
+        }
+        let subject = Subject::person(id, member.email.clone(), Some(member.id));
+        self.member_change(subject, MemberAction::Link);
+    }
+
     pub(super) fn access(&mut self, record: &Record) {
         if let Some(why) = self.changed_later(record) {
             self.leave(record, why);
@@ -55,12 +99,7 @@ impl Draft<'_> {
             Kind::Restore => self.revoke(record),
             Kind::Remove => self.invite_again(record),
             Kind::Invite if record.from.is_some() => self.invite_at_former_address(record),
-            Kind::Invite => self.take_back_invitation(record),
-            _ => self.leave(
-                record,
-                "the external id that a member got can't be taken away by the public API: remove it in \
-                 Bitwarden",
-            ),
+            _ => self.take_back_invitation(record),
         }
     }
 

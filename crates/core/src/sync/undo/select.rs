@@ -156,7 +156,9 @@ pub fn select(
 }
 
 fn last_run(records: &[&Record]) -> Result<RunId, NoSuchRun> {
-    let made = records.iter().filter(|one| one.result != Outcome::Refused);
+    let made = records
+        .iter()
+        .filter(|one| !matches!(one.result, Outcome::Refused | Outcome::NotMade));
     let mut began: HashMap<&RunId, Timestamp> = HashMap::new();
     for record in made {
         let time = began.entry(&record.run).or_insert(record.time);
