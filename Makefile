@@ -90,6 +90,10 @@ bundle: ## Write image, chart, CRD, documentation and checksums into one folder,
 sbom: ## Write the software bill of materials (CycloneDX)
 	@hack/sbom
 
+.PHONY: check-policies
+check-policies: ## Check the rendered chart with checkov, where that is installed
+	@hack/check-policies
+
 .PHONY: advisories
 advisories: ## Check the dependencies against the advisory database (needs the network)
 	@hack/check-dependencies advisories

@@ -28,6 +28,21 @@ fn the_reference_describes_every_field_and_reason_as_the_code_does() {
 }
 
 #[test]
+fn the_reference_has_every_annotation() {
+    let source = read("crates/api/src/annotations.rs");
+    let quoted: Vec<_> = source
+        .lines()
+        .filter(|line| line.starts_with("pub const"))
+        .collect();
+    let page = read("docs/reference/directorysync.md");
+    assert!(quoted.len() >= 6, "{quoted:?}");
+    for line in quoted {
+        let name = line.split('"').nth(1).unwrap();
+        assert!(page.contains(&format!("\n| `{name}` |")), "{name}");
+    }
+}
+
+#[test]
 fn the_page_on_troubleshooting_says_of_each_word_what_the_code_does() {
     let page = troubleshooting::PAGE;
     let there = read(page);
