@@ -37,7 +37,6 @@ pages! {
     the_plugin: "docs/kubectl-plugin.md";
     the_reference: "docs/reference/directorysync.md";
     troubleshooting: "docs/troubleshooting.md";
-    undo: "docs/undo.md";
     without_kubernetes: "docs/without-kubernetes.md";
 }
 
