@@ -187,6 +187,33 @@ async fn whoever_has_a_new_account_elsewhere_keeps_access_when_the_old_one_is_di
     operator.stop().await.unwrap();
 }
 
+/// They stay revoked: the address may be another person's by now. Somebody has to hear of it, though all went well.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_gets_a_new_account_after_the_old_one_was_disabled_is_named_and_an_event_tells() {
+    let world = World::with_signals("fast-lane-after").await;
+    let operator = world.operator();
+    watched(&world, &operator).await;
+    world.slapd.modify(&disable(3)).unwrap();
+    eventually("a revocation", || world.revoked() == 1).await;
+    let new = newcomer(30).replace("p30@example.com", "p03@example.com");
+    world.slapd.modify(&new).unwrap();
+    let is_named = |staff: &DirectorySync| {
+        let problems = staff.status.iter().flat_map(|status| &status.problems);
+        let mut named = problems.filter(|one| one.reason == "NotRestored");
+        named.any(|one| one.sample.iter().any(|of| of.contains("p03@example.com")))
+    };
+    world.until("staff", "the problem", is_named).await;
+    let told = || {
+        let events = world.events("staff");
+        events.iter().filter(|one| *one == "NotRestored").count()
+    };
+    eventually("an event", || told() == 1).await;
+    settled(&operator).await;
+    assert_eq!(told(), 1, "once");
+    assert_eq!(world.revoked(), 1);
+    operator.stop().await.unwrap();
+}
+
 /// A person beyond the ten of the company.
 fn newcomer(number: u32) -> String {
     format!(
