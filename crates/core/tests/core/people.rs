@@ -1261,9 +1261,14 @@ fn whoever_was_removed_as_disabled_is_not_invited_while_the_state_attribute_is_h
         organization.drop_member("ann@example.com");
         run.sync(&disabled, organization, &revoking);
     };
+    // The attribute is hidden before a run sees that they were removed.
+    let unseen = |run: &mut Run, organization: &mut ModelOrganization| {
+        run.sync(&disabled, organization, &revoking);
+        organization.drop_member("ann@example.com");
+    };
     type Act<'a> = &'a dyn Fn(&mut Run, &mut ModelOrganization);
-    let both: [Act<'_>; 2] = [&by_a_run, &by_hand];
-    for removes in both {
+    let all: [Act<'_>; 3] = [&by_a_run, &by_hand, &unseen];
+    for removes in all {
         let mut organization = organization()
             .member("ann", "ann@example.com")
             .member("eve", "eve@example.com");

@@ -313,8 +313,9 @@ impl crate::sync::plan::Revocations for Ledger {
     }
 
     fn was_disabled(&self, person: &ExternalId) -> bool {
-        let mut former = self.revocations_of(person);
-        former.any(|one| one.state == RevocationState::Former)
+        // Whom we revoked may have been removed since by somebody else.
+        let mut known = self.revocations_of(person);
+        known.any(|one| one.state == RevocationState::Former || one.kind == EvidenceKind::Disabled)
             || of_person(&self.shared.disabled, person).next().is_some()
     }
 
