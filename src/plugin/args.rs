@@ -44,7 +44,10 @@ pub enum Command {
     #[command(after_help = HISTORY)]
     History(HistoryArgs),
     /// Take back what a run did, as far as nobody has changed it since, once it has been shown
-    #[command(after_help = UNDO)]
+    #[command(
+        after_help = UNDO,
+        override_usage = "kubectl directorysync undo [OPTIONS] <NAME> <RUN|--last|--former>"
+    )]
     Undo(UndoArgs),
     /// Ask for a run now
     #[command(after_help = SYNC)]

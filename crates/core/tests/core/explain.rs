@@ -316,10 +316,15 @@ fn who_is_nowhere_gets_the_nearest_names_and_what_the_source_says() {
             .contains("filters leave it out, or it doesn't exist"),
         "{answer:?}"
     );
-    assert_eq!(
-        ask("enginering", Lookup::Unsupported).nearest,
-        ["Engineering"]
-    );
+    for (asked, nearest) in [
+        ("enginering", "Engineering"),
+        ("gine", "Engineering"),
+        ("anne", "anne@example.com"),
+    ] {
+        assert_eq!(ask(asked, Lookup::Unsupported).nearest, [nearest]);
+    }
+    // So short a part is in too many names.
+    assert!(ask("an", Lookup::Unsupported).nearest.is_empty());
     let none = ask("bob@example.com", Lookup::Found(vec![]));
     assert!(none.meaning.contains("no such entry"), "{none:?}");
     let left_out = LookedUp {

@@ -556,6 +556,15 @@ fn a_part_of_a_plan_is_what_was_asked_for_and_nothing_else() {
         " / RenameGroup Invite"
     );
     assert_eq!(select(&["nobody"], &[], &[]), " / ");
+    let summary = |asked: &str| {
+        let selection = Selection {
+            people: vec![asked.parse().unwrap()],
+            ..Selection::default()
+        };
+        document(&plan).select(&selection).summary()
+    };
+    assert_eq!(summary("nobody"), "no change is about what you asked for");
+    assert_eq!(summary("gone"), "nothing of what you asked for goes ahead");
     assert_eq!(action("REVOKE"), Ok(Kind::Revoke));
     assert!(action("revoked").unwrap_err().contains("UpdateGroup"));
 }

@@ -16,6 +16,8 @@ use crate::sync::sent::Access;
 const SUBJECTS_MAX: usize = 10;
 /// So many near names are told.
 const NEAREST_MAX: usize = 5;
+/// A part of a name has so many bytes at least.
+const PART_MIN: usize = 3;
 /// Of a longer way through nested groups the middle is left out.
 const WAY_MAX: usize = 12;
 
@@ -528,7 +530,10 @@ impl Search<'_> {
         let mut near: Vec<(usize, String)> = vec![];
         let mut seen: HashSet<String> = HashSet::new();
         let mut consider = |name: &str, wanted: &str| {
-            if let Some(distance) = distance(&name.to_lowercase(), wanted)
+            let lower = name.to_lowercase();
+            let is_part = wanted.len() >= PART_MIN && lower.contains(wanted);
+            let distance = distance(&lower, wanted).or(is_part.then_some(usize::MAX));
+            if let Some(distance) = distance
                 && seen.insert(name.to_owned())
             {
                 near.push((distance, name.to_owned()));

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use super::{Outcome, Record, RunId};
+use super::{Outcome, Record, RecordedApproval, RunId};
 use crate::organization::collection::describe_access;
 use crate::sync::plan::Kind;
 use crate::text::sanitize;
@@ -45,10 +45,20 @@ pub fn table(records: &[Record], unsealed: &HashSet<RunId>, cut: bool) -> String
         if let Some(by) = &first.by {
             wrap(&mut text, "  asked for by ", &sanitize(by));
         }
+        let approval = first.approval.as_ref();
+        let common = approval.filter(|_| run.iter().all(|one| one.approval.as_ref() == approval));
+        if let Some(approval) = common {
+            wrap_at(&mut text, 4, "  ", &describe_approval(approval));
+        }
         let mut run: Vec<&Record> = run.iter().collect();
         run.sort_by_key(|record| !record.takes_away());
+        for same in run.chunk_by_mut(|a, b| a.action == b.action) {
+            // Last, how many more there are.
+            let is_rest = |one: &Record| one.person.is_none() && one.group.is_none();
+            same.sort_by_cached_key(|record| (is_rest(record), record.label()));
+        }
         for record in run {
-            show(&mut text, record, cut);
+            show(&mut text, record, cut, common.is_some());
         }
     }
     text
@@ -75,7 +85,7 @@ fn verb(kind: Kind) -> &'static str {
     }
 }
 
-fn show(text: &mut String, record: &Record, cut: bool) {
+fn show(text: &mut String, record: &Record, cut: bool, approval_was_told: bool) {
     let mut line = sanitize(&record.label());
     if let Some(from) = &record.from {
         let _ = write!(line, " (was {})", sanitize(from));
@@ -155,19 +165,14 @@ fn show(text: &mut String, record: &Record, cut: bool) {
     if let (Kind::DeleteGroup, Some(collections)) = (record.action, &record.collections)
         && !collections.is_empty()
     {
-        let count = collections.len();
-        let line = format!("gave access to {count} collections");
+        let line = match collections.len() {
+            1 => "gave access to 1 collection".to_owned(),
+            count => format!("gave access to {count} collections"),
+        };
         wrap(text, &indent, &line);
     }
-    if let Some(approval) = &record.approval {
-        let mut line = "approved".to_owned();
-        if let Some(hold) = &approval.hold {
-            let _ = write!(line, ": {hold}");
-        }
-        if let Some(by) = &approval.by {
-            let _ = write!(line, " by {}", sanitize(by));
-        }
-        wrap(text, &indent, &line);
+    if let Some(approval) = record.approval.as_ref().filter(|_| !approval_was_told) {
+        wrap(text, &indent, &describe_approval(approval));
     }
     let answer = record.answer.as_deref().map(sanitize).unwrap_or_default();
     let result = match record.result {
@@ -183,6 +188,17 @@ fn show(text: &mut String, record: &Record, cut: bool) {
         Outcome::NotMade => "not made".to_owned(),
     };
     wrap(text, &indent, &result);
+}
+
+fn describe_approval(approval: &RecordedApproval) -> String {
+    let mut line = "approved".to_owned();
+    if let Some(hold) = &approval.hold {
+        let _ = write!(line, ": {hold}");
+    }
+    if let Some(by) = &approval.by {
+        let _ = write!(line, " by {}", sanitize(by));
+    }
+    line
 }
 
 fn listed(words: &[String], cut: bool) -> String {

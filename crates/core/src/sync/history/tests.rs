@@ -64,6 +64,38 @@ fn everything() -> Vec<Record> {
 }
 
 #[test]
+fn what_the_whole_run_was_approved_by_is_told_once_and_people_are_in_order() {
+    let row = |who: &str, hold: &str| {
+        format!(
+            r#""action":"Remove","reason":"GoneFromDirectory","person":{{"email":"{who}@example.com"}},
+            "approval":{{"hold":"{hold}","by":"ann@example.com (their own word), with kubectl-directorysync"}}"#
+        )
+    };
+    let hold = "3f1c9a0b62d47e5588a1f0c4d9e27b16";
+    let [bob, ann] =
+        [("bob", 0), ("ann", 1)].map(|(who, n)| record("aaaaaaaaaa", n, &row(who, hold)));
+    let expected = "\
+2026-11-29 12:00:00Z  run aaaaaaaaaa  scheduled
+  approved: 3f1c9a0b62d47e5588a1f0c4d9e27b16 by ann@example.com (their own
+    word), with kubectl-directorysync
+  removed       ann@example.com: gone from the directory
+  removed       bob@example.com: gone from the directory
+";
+    assert_eq!(table(&[bob.clone(), ann], &[].into(), true), expected);
+    let other = record(
+        "aaaaaaaaaa",
+        2,
+        &row("cid", "00000000000000000000000000000000"),
+    );
+    let text = table(&[bob, other], &[].into(), true);
+    assert_eq!(
+        text.matches("                approved: ").count(),
+        2,
+        "{text}"
+    );
+}
+
+#[test]
 fn every_kind_of_record_is_shown_in_eighty_columns_and_losses_come_first() {
     let text = table(&everything(), &[].into(), true);
     let expected = "\
@@ -79,9 +111,9 @@ fn every_kind_of_record_is_shown_in_eighty_columns_and_losses_come_first() {
                 +ann@example.com, +3 more (see the log)
   group deleted ops: not in the directory's complete list
                 members: ann@example.com, bob@example.com
+  invited       bob@example.com (was b@example.com): new in the directory
   invited       somebody.with.a.rather.long.name@subsidiary.of.a.company.example.com:
                 new in the directory
-  invited       bob@example.com (was b@example.com): new in the directory
   invited       9500 more people: new in the directory
   renamed       eng (was dev): has a new name
 

@@ -61,6 +61,8 @@ pub struct PlanDocument<'a> {
     pub(super) problems: Vec<ProblemRow<'a>>,
     /// How many of which list are missing, because not even all parts had room for them.
     pub(super) omitted: BTreeMap<String, usize>,
+    /// Only what was asked for is in it.
+    pub(super) is_selection: bool,
     emails: Emails<'a>,
 }
 
@@ -543,6 +545,7 @@ impl<'a> PlanDocument<'a> {
             held: held_rows,
             problems: plan.problems.iter().map(ProblemRow::new).collect(),
             omitted: BTreeMap::new(),
+            is_selection: false,
             emails: Emails::of(guarded),
         }
     }
@@ -576,10 +579,15 @@ impl<'a> PlanDocument<'a> {
         let parts: Vec<String> = counts
             .map(|((_, name), count)| format!("{count} {name}"))
             .collect();
-        match parts.is_empty() {
-            true => "nothing to change".into(),
-            false => parts.join(", "),
+        if !parts.is_empty() {
+            return parts.join(", ");
         }
+        let said = match (self.is_selection, self.held.is_empty()) {
+            (true, true) => "no change is about what you asked for",
+            (true, false) => "nothing of what you asked for goes ahead",
+            (false, _) => "nothing to change",
+        };
+        said.into()
     }
 
     /// How many members get a new ID, and whether that is all that happens; `None` where none does.

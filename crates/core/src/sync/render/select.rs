@@ -112,6 +112,7 @@ impl<'a> PlanDocument<'a> {
             let parts = parts.collect();
             *list(&mut self) = parts;
         }
+        self.is_selection = true;
         self.problems.clear();
         self.head.problem_counts.clear();
         self

@@ -177,7 +177,13 @@ impl UndoDocument {
         let emails = all.filter_map(|one| Some((one.external_id(), one.subject.email()?)));
         let emails: HashMap<&ExternalId, &Email> = emails.collect();
         let row = |change: &Change| Row::new(change, plan, &emails);
-        let rows = |changes: &[Change]| changes.iter().map(row).collect();
+        let rows = |changes: &[Change]| {
+            let mut rows: Vec<Row> = changes.iter().map(row).collect();
+            for same in rows.chunk_by_mut(|a, b| a.action == b.action) {
+                same.sort_by(|a, b| a.what.cmp(&b.what));
+            }
+            rows
+        };
         Self {
             run: run.clone(),
             began,
