@@ -817,13 +817,16 @@ impl Observer {
         if is_another && copy.is_none() {
             self.run.ledger.count_used(&used);
         }
-        self.kept.push(Kept {
-            digest: self.run.ledger.digest(),
-            bytes: self.run.ledger.to_bytes(),
-            ours: self.ours.clone(),
-            dismissed: self.dismissed.clone(),
-            approved: self.approved.clone(),
-        });
+        // What stands in for a lost one is written by a run, which has looked at the members by then.
+        if !is_another || copy.is_some() {
+            self.kept.push(Kept {
+                digest: self.run.ledger.digest(),
+                bytes: self.run.ledger.to_bytes(),
+                ours: self.ours.clone(),
+                dismissed: self.dismissed.clone(),
+                approved: self.approved.clone(),
+            });
+        }
         if let Some(copy) = copy {
             // What it knows, and nothing that came later.
             self.copied.push(self.now);
