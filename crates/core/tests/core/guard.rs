@@ -413,6 +413,60 @@ fn a_record_that_is_lost_again_and_again_gives_no_fresh_limit_of_dismissals() {
     }
 }
 
+/// The people of `people(0..60)`, the first of them disabled.
+fn with_disabled(count: usize) -> TestDirectory {
+    (0..count).fold(people(count..60), |all, n| {
+        all.disabled(&format!("p{n}"), &format!("p{n}@example.com"))
+    })
+}
+
+#[test]
+fn a_clock_that_was_ahead_delays_no_dismissal_for_longer_than_a_day_though_the_record_is_lost() {
+    let mut policy = policy();
+    policy.offboarding.disabled_limit = Limit::Percent(25.0);
+    let mut organization = members(60);
+    // Twenty days ahead for one run.
+    let mut run = since(NOON + hours(480));
+    run.sync(&with_disabled(15), &mut organization, &policy);
+    run.now = NOON;
+    run.sync(&with_disabled(15), &mut organization, &policy);
+    run.now += hours(26);
+    let guarded = run.sync(&with_disabled(16), &mut organization, &policy);
+    assert!(guarded.held.is_none(), "{:?}", why(&guarded));
+    let mut held = vec![];
+    for at in [100, 110, 120, 125, 150] {
+        run.now = NOON + hours(at);
+        without_record(&mut run, None);
+        held.push(
+            run.sync(&with_disabled(27), &mut organization, &policy)
+                .held
+                .is_some(),
+        );
+    }
+    // Eleven of the 44 and the one that may have been just now are too many, for a day.
+    assert_eq!(held, [true, true, true, false, false]);
+}
+
+#[test]
+fn a_record_that_is_lost_while_the_clock_is_ahead_gives_no_fresh_limit() {
+    let mut policy = policy();
+    policy.offboarding.disabled_limit = Limit::Percent(25.0);
+    for ahead in [25, 24 * 8, 24 * 400] {
+        let mut organization = members(60);
+        let mut run = since(NOON);
+        run.sync(&with_disabled(15), &mut organization, &policy);
+        run.now = NOON + hours(ahead);
+        without_record(&mut run, None);
+        run.sync(&with_disabled(15), &mut organization, &policy);
+        run.now = NOON + hours(1);
+        let guarded = run.sync(&with_disabled(25), &mut organization, &policy);
+        assert!(guarded.held.is_some(), "{ahead}");
+        without_record(&mut run, None);
+        let guarded = run.sync(&with_disabled(25), &mut organization, &policy);
+        assert!(guarded.held.is_some(), "{ahead}, and lost once more");
+    }
+}
+
 #[test]
 fn a_record_that_is_lost_again_and_again_gives_no_fresh_limit_of_invitations() {
     let policy = policy();

@@ -88,7 +88,7 @@ impl Periods {
     }
 }
 
-/// The latest time of each person. Where it isn't certain, it is the latest that it may have been.
+/// The latest time of each person.
 fn latest_of(times: impl Iterator<Item = (Key, i64)>) -> HashMap<Key, i64> {
     let mut latest: HashMap<Key, i64> = HashMap::new();
     for (person, at) in times {
@@ -113,18 +113,18 @@ impl Ledger {
             let people = losses.filter_map(|loss| match loss.what {
                 What::Access { person }
                 | What::Membership { person, .. }
-                | What::Role { person } => Some((person, loss.at.saturating_add(loss.ahead))),
+                | What::Role { person } => Some((person, self.used_at(loss.at, loss.ahead))),
                 What::Group { .. } | What::Name { .. } => None,
             });
             for at in latest_of(people).into_values() {
                 periods.add(at, which, 1);
             }
             for one in self.uncounted.iter().filter(|one| one.kind == kind) {
-                periods.add(one.at.saturating_add(one.ahead), which, one.losses);
+                periods.add(self.used_at(one.at, one.ahead), which, one.losses);
             }
         }
         for one in self.invited.iter().filter(|one| !one.first_sync) {
-            periods.add(one.at.saturating_add(one.ahead), INVITED, one.people);
+            periods.add(self.used_at(one.at, one.ahead), INVITED, one.people);
         }
         for at in latest_of(self.gained_rights()).into_values() {
             periods.add(at, GAINED, 1);
@@ -132,12 +132,24 @@ impl Ledger {
         periods.bounded()
     }
 
+    /// The latest time that it may have been, unless it has counted for a day by now.
+    fn used_at(&self, at: i64, ahead: i64) -> i64 {
+        match at.saturating_add(WINDOW.as_secs()) < self.latest {
+            true => at,
+            false => at.saturating_add(ahead),
+        }
+    }
+
     /// Has it count that so much of the limits was used, as far as the ledger doesn't know it. It is for one
     /// that isn't believed, or in place of one that is lost: who it was isn't known, so none of them is part
     /// of what limits are a share of.
     pub fn count_used(&mut self, used: &[Used]) {
-        let since = self.latest.saturating_sub(WINDOW.as_secs());
-        let mut used: Vec<Used> = used.iter().filter(|one| one.at > since).copied().collect();
+        // What is older than a day is kept: this clock may be the one that is wrong. What lies ahead counts from
+        // now on, and once: else it would count anew with each ledger that is lost until then.
+        let mut used = used.to_vec();
+        for one in &mut used {
+            one.at = one.at.min(self.latest);
+        }
         used.sort_by_key(|one| one.at);
         // What the ledger knows of these counts, too, and not twice.
         let mut known = self.recent().people(EvidenceKind::Absent, |_| false);
@@ -177,6 +189,5 @@ impl Ledger {
         }
         hourly::merge_losses(&mut self.uncounted);
         hourly::merge(&mut self.invited);
-        self.correct_clock_skew(self.latest);
     }
 }
