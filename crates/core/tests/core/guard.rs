@@ -372,6 +372,23 @@ fn an_organization_that_was_synced_before_is_not_filled_as_in_a_first_sync() {
     assert_eq!(organization.content.members.len(), 240);
 }
 
+#[test]
+fn a_first_sync_that_only_linked_members_is_over() {
+    let policy = policy();
+    let mut organization = (0..40).fold(organization(), |all, n| {
+        all.stranger(&format!("p{n}@example.com"))
+    });
+    let mut run = first_record(0);
+    let linked = run.sync(&people(0..40), &mut organization, &policy);
+    assert!(changes(&linked).contains(&"Link p0".to_owned()));
+    for later in [0, 6, 17] {
+        run.now += hours(later);
+        let guarded = run.sync(&people(0..340), &mut organization, &policy);
+        assert!(guarded.held.is_some(), "{later}");
+        assert_eq!(organization.content.members.len(), 40);
+    }
+}
+
 /// A new process that finds this record, which nobody believes, and what status says was used.
 fn without_record(run: &mut Run, kept: Option<&[u8]>) {
     let used = run.ledger.used();

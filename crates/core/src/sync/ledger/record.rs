@@ -304,7 +304,7 @@ impl Ledger {
         let everybody_is_in = refused == 0 && !holding;
         if self.first_sync_until > 0
             && everybody_is_in
-            && (invited > 0 || plan.counts.managed_members > 0)
+            && (invited > 0 || !back.is_empty() || plan.counts.managed_members > 0)
         {
             self.first_sync_until = 0;
         }
