@@ -60,8 +60,8 @@ impl Directory {
         let mut changes = String::new();
         let teams = (0..).zip(self.company.all_teams());
         for (number, team) in teams.take(JOINED) {
-            let outside = (0..self.people).filter(|person| !team.people.contains(person));
-            let Some(person) = outside.skip(self.joined).next() else {
+            let mut outside = (0..self.people).filter(|person| !team.people.contains(person));
+            let Some(person) = outside.nth(self.joined) else {
                 continue;
             };
             let (team, person) = (self.company.team_dn(number), self.company.person_dn(person));

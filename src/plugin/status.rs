@@ -32,7 +32,7 @@ pub async fn status(cluster: &Cluster, args: &StatusArgs) -> Result<ExitCode, Pl
         (None, Some(one)) => page(one, now),
         (wide, _) if resources.is_empty() => {
             let _ = wide;
-            complain(&format!("{}", cluster.nothing_there(&args.select)));
+            complain(&cluster.nothing_there(&args.select));
             return Ok(ExitCode::SUCCESS);
         }
         (wide, _) => overview(

@@ -168,7 +168,7 @@ fn nth(met: &mut Vec<String>, id: &str, shown: &[&str]) -> String {
         met.push(id.to_owned());
         met.len() - 1
     });
-    shown.get(at).expect("enough ids to show").to_string()
+    (*shown.get(at).expect("enough ids to show")).to_owned()
 }
 
 #[cfg(test)]
