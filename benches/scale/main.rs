@@ -35,7 +35,7 @@ use operator::Cluster;
 use report::{Report, Row};
 
 /// So many runs with changes fill a history, or it stays as large as it is.
-const ROUNDS_MAX: usize = 20;
+const ROUNDS_MAX: usize = 12;
 /// A history in the cluster that is about as large as it gets; compressed.
 const HISTORY_BYTES: usize = 480 << 10;
 

@@ -60,6 +60,8 @@ impl Cluster {
                 &namespace,
                 "--listen",
                 &listen,
+                "--allowed-networks",
+                "127.0.0.0/8",
             ])
             .env("KUBECONFIG", self.0.kubeconfig());
         let log = folder.path().join("operator.log");
