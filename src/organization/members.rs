@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::directory::{Email, ExternalId};
 use crate::http::Idempotency;
+use crate::http::process_limits::BoundedValue;
 use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
 use crate::organization::error::COLLECTIONS_UNKNOWN;
@@ -20,6 +21,13 @@ const MEMBER_MAX: u64 = 16 << 20;
 
 /// What Bitwarden says of an address that is a member's, 2026.8.0.
 const INVITED_ALREADY: &str = "already been invited";
+
+/// What changes of a member.
+struct MemberChange<'a> {
+    r#type: i64,
+    external_id: Option<&'a str>,
+    permissions: &'a Option<BoundedValue>,
+}
 
 impl OrganizationClient {
     /// Ends a member's access; account, data and memberships stay, the seat is free. Done as well
@@ -188,7 +196,6 @@ impl OrganizationClient {
         to: Option<&ExternalId>,
     ) -> Result<(), OrganizationError> {
         self.can("give a member another external id")?;
-        let path = format!("/public/members/{member}");
         let before = self.member(member).await?;
         let has = of_member(&before);
         let to = to.map(ExternalId::as_str);
@@ -212,38 +219,21 @@ impl OrganizationClient {
                 has.map_or_else(|| "none".into(), sanitize)
             )));
         }
-        // Sending fewer than the member has would take the rest away.
-        let collections = before.collections.as_deref();
-        let collections = collections.ok_or_else(|| refused(COLLECTIONS_UNKNOWN.into()))?;
-        let update = MemberUpdate {
+        let change = MemberChange {
             r#type: before.r#type,
             external_id: to,
             permissions: &before.permissions,
-            collections,
-            groups: None,
         };
-        let call = self
-            .call(Method::PUT, &path, "PUT /public/members/{id}")
-            .json(&update)
-            .map_err(|error| self.error(error))?;
-        let after: FullMember = self.json(&call, MEMBER_MAX).await?;
-        let lost = after
-            .collections
-            .as_ref()
-            .is_some_and(|after| after.len() < collections.len());
+        let after = self.update(member, &before, change, &what).await?;
         let now = of_member(&after);
         if now != to {
             let seen = format!(
                 "its external id is {}",
                 now.map_or_else(|| "none".into(), sanitize)
             );
-            Err(OrganizationError::NotApplied { what: what(), seen })
-        } else if lost {
-            let seen = "collections are missing: give them back in Bitwarden".into();
-            Err(OrganizationError::NotApplied { what: what(), seen })
-        } else {
-            Ok(())
+            return Err(OrganizationError::NotApplied { what: what(), seen });
         }
+        Ok(())
     }
 
     /// Gives a member another role; external id, collections and groups stay. Done as well where it has that
@@ -259,7 +249,6 @@ impl OrganizationClient {
         to: AccessRole,
     ) -> Result<(), OrganizationError> {
         self.can("give a member another role")?;
-        let path = format!("/public/members/{member}");
         let before = self.member(member).await?;
         let now = before.access_role();
         if now == Some(to) {
@@ -281,32 +270,14 @@ impl OrganizationClient {
                 "somebody else has given them the role {now} since the plan was made"
             ));
         }
-        // Sending fewer than the member has would take the rest away.
-        let Some(collections) = before.collections.as_deref() else {
-            return refused(COLLECTIONS_UNKNOWN.into());
-        };
         let permissions = before.permissions_for(to);
-        let update = MemberUpdate {
+        let change = MemberChange {
             r#type: to.number(),
             // An external id that is left out is taken away.
             external_id: of_member(&before),
             permissions: &permissions,
-            collections,
-            groups: None,
         };
-        let call = self
-            .call(Method::PUT, &path, "PUT /public/members/{id}")
-            .json(&update)
-            .map_err(|error| self.error(error))?;
-        let after: FullMember = self.json(&call, MEMBER_MAX).await?;
-        let lost = after
-            .collections
-            .as_ref()
-            .is_some_and(|after| after.len() < collections.len());
-        if lost {
-            let seen = "collections are missing: give them back in Bitwarden".into();
-            return Err(OrganizationError::NotApplied { what: what(), seen });
-        }
+        let after = self.update(member, &before, change, &what).await?;
         match after.access_role() {
             Some(now) if now == to => Ok(()),
             now => {
@@ -315,6 +286,42 @@ impl OrganizationClient {
                 Err(OrganizationError::NotApplied { what: what(), seen })
             }
         }
+    }
+
+    /// Replaces what is known of a member, who was read right before: collections go back as they came, and
+    /// groups aren't sent. The member as it is afterwards.
+    async fn update(
+        &self,
+        member: Uuid,
+        before: &FullMember,
+        change: MemberChange<'_>,
+        what: &(dyn Fn() -> String + Sync),
+    ) -> Result<FullMember, OrganizationError> {
+        // Sending fewer than the member has would take the rest away.
+        let collections = before.collections.as_deref();
+        let collections = collections.ok_or_else(|| OrganizationError::Refused {
+            what: what(),
+            answer: COLLECTIONS_UNKNOWN.into(),
+        })?;
+        let update = MemberUpdate {
+            r#type: change.r#type,
+            external_id: change.external_id,
+            permissions: change.permissions,
+            collections,
+            groups: None,
+        };
+        let path = format!("/public/members/{member}");
+        let call = self
+            .call(Method::PUT, &path, "PUT /public/members/{id}")
+            .json(&update)
+            .map_err(|error| self.error(error))?;
+        let after: FullMember = self.json(&call, MEMBER_MAX).await?;
+        let left = after.collections.as_ref().map(Vec::len);
+        if left.is_some_and(|left| left < collections.len()) {
+            let seen = "collections are missing: give them back in Bitwarden".into();
+            return Err(OrganizationError::NotApplied { what: what(), seen });
+        }
+        Ok(after)
     }
 
     /// Withdraws an invitation that is still open and invites the same person at another address, with
