@@ -75,9 +75,12 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
     );
     let of_a_group = limit("spec.groups.limit", &groups.limit);
     let invited = limit("spec.onboarding.limit", &onboarding.limit);
+    let of_access = spec.access.as_ref();
+    let of_access = of_access.map_or(&None, |access| &access.collections_limit);
+    let collections_limit = limit("spec.access.collectionsLimit", of_access);
     let losses = losses?.unwrap_or(LOSSES);
     let disabled_limit = disabled_limit?.unwrap_or_else(|| wider(losses, DISABLED));
-    let access = access(checks, spec.access.as_ref());
+    let access = access(checks, spec.access.as_ref(), collections_limit?);
     let never_send = never_send(checks, spec);
     let doubts = without_effect(spec).into_iter();
     let doubts = doubts.map(|text| Problem::new(ProblemReason::NoEffect, text, []));
@@ -124,7 +127,11 @@ pub(super) fn validate(checks: &mut Checks, spec: &DirectorySyncSpec) -> Option<
 }
 
 /// As the rules of the resource's schema, which the command line doesn't have.
-fn access(checks: &mut Checks, spec: Option<&spec::AccessRules>) -> Access {
+fn access(
+    checks: &mut Checks,
+    spec: Option<&spec::AccessRules>,
+    collections_limit: Option<Limit>,
+) -> Access {
     let Some(spec) = spec else {
         return Access::default();
     };
@@ -168,6 +175,7 @@ fn access(checks: &mut Checks, spec: Option<&spec::AccessRules>) -> Access {
         collections,
         roles,
         limit: limit.and_then(Result::ok).unwrap_or(Access::LIMIT),
+        collections_limit: collections_limit.unwrap_or(Access::COLLECTIONS_LIMIT),
     }
 }
 

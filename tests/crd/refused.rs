@@ -254,6 +254,10 @@ refused! {
         at "spec.access.roles[0].permissions", "give at least one permission";
     Both a_negative_number_of_new_admins: "access: {limit: -1}",
         at "spec.access.limit", "should be greater than or equal to 0";
+    Both a_limit_for_gained_access_over_everybody: "access: {collectionsLimit: 101%}",
+        at "spec.access.collectionsLimit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    Both a_negative_number_of_people_who_gain_access: "access: {collectionsLimit: -1}",
+        at "spec.access.collectionsLimit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
     Both a_collection_by_nothing: "access: {collections: [{group: a, collections: [{access: View}]}]}",
         at "spec.access.collections[0].collections[0]", "name the collection by exactly one of id and externalId";
     Both a_collection_by_two_names: "access: {collections: [{group: a, collections: [{id: 9c1f5f0e-3a3c-4a55-8f52-0f1f4a6c7e10, externalId: infra, access: View}]}]}",

@@ -118,6 +118,10 @@ fn the_table_of_limits_is_what_the_program_does() {
             ),
             "groups.limit" => (policy.groups.limit, Box::new(Limit::of_group)),
             "onboarding.limit" => (policy.onboarding.limit, Box::new(|l, n| Some(l.growth(n)))),
+            "access.collectionsLimit" => (
+                policy.access.collections_limit,
+                Box::new(|l, n| Some(l.growth(n))),
+            ),
             "offboarding.limit: 25" => (Limit::Count(25), Box::new(|l, n| Some(l.losses(n)))),
             other => panic!("{other} is no limit"),
         };
@@ -129,7 +133,7 @@ fn the_table_of_limits_is_what_the_program_does() {
         assert_eq!(told, done, "{field}");
         fields.push(field.to_owned());
     }
-    assert_eq!(fields.len(), 5, "{fields:?}");
+    assert_eq!(fields.len(), 6, "{fields:?}");
 }
 
 /// A number with commas; `–` is none.

@@ -1,10 +1,12 @@
 //! Which roles members have because of the groups that they are in.
 
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+use super::policy::{LIMIT_MESSAGE, LIMIT_RULE};
 use super::rules;
 
 /// Which roles members have because of the groups that they are in.
@@ -19,10 +21,18 @@ pub struct AccessRules {
     #[schemars(length(max = 100))]
     pub roles: Option<Vec<RoleRule>>,
 
-    /// How many people may gain rights by `roles` within 24 hours, and how many may lose some. More is held
-    /// until it is approved. Default: `3`.
+    /// How many people may gain rights by `roles` within 24 hours, how many may lose some, and how many may gain
+    /// `Manage` by `collections`. More is held until it is approved. Default: `3`.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub limit: Option<i64>,
+
+    /// How many people may gain access within 24 hours because rules give it to groups that they are in: a number,
+    /// or a share in percent (`10%`) of the managed members who have access to the organization, but at least
+    /// five. Who hasn't accepted an invitation doesn't count, and who comes into a group that has access already
+    /// doesn't either. More is held until it is approved. `100%` holds nothing back. Default: `10%`.
+    #[x_kube(validation = Rule::new(LIMIT_RULE).message(LIMIT_MESSAGE))]
+    #[schemars(length(max = 20))]
+    pub collections_limit: Option<IntOrString>,
 
     /// Which access groups have to collections. Of several rules that are about a group and a collection all
     /// count together. When a rule goes, what a run gave by it goes; access that was given by hand stays.

@@ -135,6 +135,21 @@ impl AccessChange {
         }
     }
 
+    /// Whether something is gained by it.
+    pub fn gives(&self) -> bool {
+        match (self.from, self.to) {
+            (Some(from), Some(to)) => to.exceeds(from),
+            (None, Some(_)) => true,
+            (_, None) => false,
+        }
+    }
+
+    /// Whether it gives the right to say who has access.
+    pub fn gives_manage(&self) -> bool {
+        let manages = |access: Option<CollectionAccess>| access.is_some_and(|one| one.manage);
+        manages(self.to) && !manages(self.from)
+    }
+
     /// The change that takes it back.
     #[must_use]
     pub fn reversed(&self) -> Self {

@@ -84,8 +84,11 @@ impl Default for GroupFilter {
 pub struct Access {
     /// Of several that are about somebody the highest counts.
     pub roles: Vec<RoleRule>,
-    /// So many people may gain rights within a day without approval.
+    /// So many people may gain rights of their role within a day without approval, so many may lose some, and
+    /// so many may gain `Manage` on a collection.
     pub limit: usize,
+    /// So many of the members with access may gain access to collections within a day.
+    pub collections_limit: Limit,
     /// Which access groups have to collections. Of several that are about a group all count.
     pub collections: Vec<CollectionRule>,
 }
@@ -95,6 +98,7 @@ impl Default for Access {
         Self {
             roles: vec![],
             limit: Self::LIMIT,
+            collections_limit: Self::COLLECTIONS_LIMIT,
             collections: vec![],
         }
     }
@@ -103,6 +107,8 @@ impl Default for Access {
 impl Access {
     /// `limit` where nothing else is asked for.
     pub const LIMIT: usize = 3;
+    /// `collections_limit` where nothing else is asked for.
+    pub const COLLECTIONS_LIMIT: Limit = Limit::Percent(10.0);
 }
 
 /// A group has access to collections.

@@ -2,9 +2,11 @@
 
 use directory_sync_core::organization::collection::CollectionRight;
 use directory_sync_core::problem::ProblemReason;
-use directory_sync_core::sync::guard::{Approval, GuardedPlan};
+use directory_sync_core::sync::guard::{Approval, GuardedPlan, HeldBecause};
 use directory_sync_core::sync::ledger::Ledger;
-use directory_sync_core::sync::policy::{CollectionName, CollectionRule, Glob, Limit, Policy};
+use directory_sync_core::sync::policy::{
+    Access, CollectionName, CollectionRule, Glob, Limit, Policy,
+};
 use directory_sync_core_testing::{
     ModelOrganization, Run, TestDirectory, directory, id, organization,
 };
@@ -152,6 +154,18 @@ fn access_that_somebody_changed_by_hand_since_is_theirs() {
 }
 
 #[test]
+fn access_that_somebody_took_away_and_gave_again_is_theirs() {
+    let mut company = Company::new(vec![rule("eng-b", false, &[("infra", View)])]);
+    company.sync(&self::company());
+    company.organization.set_right("eng-b", "infra", None);
+    company.policy.access.collections.clear();
+    company.sync(&self::company());
+    company.organization.set_right("eng-b", "infra", Some(View));
+    company.sync(&self::company());
+    assert_eq!(company.access(), ["eng-b: View on infra"]);
+}
+
+#[test]
 fn an_exclusive_rule_takes_everything_else_away_within_the_limits() {
     let mut company = Company::new(vec![rule("eng-a", true, &[("infra", View)])]);
     company.organization.set_right("eng-a", "wiki", Some(View));
@@ -230,6 +244,191 @@ fn an_organization_that_does_not_list_its_collections_changes_nothing() {
     assert_eq!(problems(&run), [(ProblemReason::Unsupported, vec![])]);
 }
 
+/// Forty people: twenty in `all`, eight in `eng-a`, four in `ops`.
+fn crowd() -> (TestDirectory, ModelOrganization) {
+    let people: Vec<String> = (0..40).map(|n| format!("p{n}")).collect();
+    let emails: Vec<String> = people
+        .iter()
+        .map(|id| format!("{id}@example.com"))
+        .collect();
+    let (mut directory, mut members) = (directory(), organization());
+    for (id, email) in people.iter().zip(&emails) {
+        directory = directory.person(id, email);
+        members = members.member(id, email);
+    }
+    for (name, inside) in [("all", 0..20), ("eng-a", 20..28), ("ops", 28..32)] {
+        let ids: Vec<&str> = people[inside.clone()].iter().map(String::as_str).collect();
+        let inside: Vec<&str> = emails[inside].iter().map(String::as_str).collect();
+        directory = directory.group(name, name, &ids);
+        members = members.group(name, name, &inside);
+    }
+    let members = COLLECTIONS
+        .iter()
+        .fold(members, |members, one| members.collection(one));
+    (directory, members)
+}
+
+/// The same with rules, of which a run has read nothing yet.
+fn crowded(rules: Vec<CollectionRule>) -> (Company, TestDirectory) {
+    let (directory, members) = crowd();
+    let mut company = Company::new(vec![]);
+    company.organization = members;
+    company.policy.access.collections_limit = Access::COLLECTIONS_LIMIT;
+    company.sync(&directory);
+    company.policy.access.collections = rules;
+    (company, directory)
+}
+
+fn why(guarded: &GuardedPlan) -> Vec<HeldBecause> {
+    guarded
+        .held
+        .as_ref()
+        .map_or(vec![], |held| held.why.clone())
+}
+
+#[test]
+fn a_rule_that_gives_access_to_more_than_a_share_of_the_members_waits_for_approval() {
+    let (mut company, directory) = crowded(vec![
+        rule("*", false, &[("infra", View)]),
+        rule("ops", true, &[("wiki", Edit)]),
+    ]);
+    let held = company.sync(&directory);
+    // Five at least, and 10% of forty is less.
+    let expected = HeldBecause::Collections {
+        people: 32,
+        earlier: 0,
+        limit: 5,
+        manage: false,
+    };
+    assert_eq!(why(&held), std::slice::from_ref(&expected));
+    assert_eq!(
+        expected.to_string(),
+        "32 people would gain access by access.collections; access.collectionsLimit allows 5 in 24 hours"
+    );
+    assert_eq!(company.access(), [""; 0]);
+    company.run.approval = Some(Approval {
+        digest: held.digest.clone(),
+    });
+    company.run.now -= SignedDuration::from_hours(25);
+    let approved = company.sync(&directory);
+    assert_eq!(why(&approved), []);
+    assert_eq!(company.access().len(), 4);
+    // What was approved is no part of the day's: another four may gain something.
+    company
+        .policy
+        .access
+        .collections
+        .push(rule("ops", false, &[("web", View)]));
+    company.run.now -= SignedDuration::from_hours(24);
+    company.sync(&directory);
+    assert_eq!(company.access().len(), 5);
+}
+
+#[test]
+fn what_a_rule_gives_within_a_day_counts_together() {
+    let (mut company, directory) = crowded(vec![rule("ops", false, &[("infra", View)])]);
+    assert_eq!(why(&company.sync(&directory)), []);
+    // The same four people, and nobody new: they are counted again, because nobody keeps who they were.
+    company.policy.access.collections = vec![rule("ops", false, &[("infra", Edit)])];
+    company.run.now -= SignedDuration::from_hours(24);
+    let held = company.sync(&directory);
+    let expected = HeldBecause::Collections {
+        people: 4,
+        earlier: 4,
+        limit: 5,
+        manage: false,
+    };
+    assert_eq!(why(&held), [expected]);
+    assert_eq!(company.access(), ["ops: View on infra"]);
+    // On the next day they may.
+    assert_eq!(why(&company.sync(&directory)), []);
+    assert_eq!(company.access(), ["ops: Edit on infra"]);
+    // Less than before is no gain.
+    company.policy.access.collections = vec![rule("ops", false, &[("infra", View)])];
+    company.run.now -= SignedDuration::from_hours(24);
+    assert_eq!(why(&company.sync(&directory)), []);
+    assert_eq!(company.access(), ["ops: View on infra"]);
+}
+
+#[test]
+fn more_than_three_who_would_say_who_has_access_wait_whatever_the_share() {
+    let (mut company, directory) = crowded(vec![rule("ops", false, &[("infra", Manage)])]);
+    company.policy.access.collections_limit = Limit::Percent(100.0);
+    let held = company.sync(&directory);
+    let expected = HeldBecause::Collections {
+        people: 4,
+        earlier: 0,
+        limit: 3,
+        manage: true,
+    };
+    assert_eq!(why(&held), std::slice::from_ref(&expected));
+    assert_eq!(
+        expected.to_string(),
+        "4 people would gain Manage by access.collections; access.limit allows 3 in 24 hours"
+    );
+    assert_eq!(company.access(), [""; 0]);
+    company.policy.access.limit = 4;
+    assert_eq!(why(&company.sync(&directory)), []);
+    assert_eq!(company.access(), ["ops: Manage on infra"]);
+}
+
+#[test]
+fn who_has_not_accepted_does_not_count_so_that_a_first_sync_is_not_held() {
+    let (directory, members) = crowd();
+    let rules = vec![rule("*", false, &[("infra", Manage)])];
+    let mut company = Company::new(rules);
+    company.policy.access.collections_limit = Access::COLLECTIONS_LIMIT;
+    let empty = organization();
+    company.organization = COLLECTIONS
+        .iter()
+        .fold(empty, |empty, one| empty.collection(one));
+    for _ in 0..2 {
+        assert_eq!(why(&company.sync(&directory)), []);
+    }
+    assert_eq!(company.access().len(), 3, "{:?}", company.access());
+
+    // Whoever is linked was a member before.
+    let mut company = Company::new(company.policy.access.collections.clone());
+    company.policy.access.collections_limit = Access::COLLECTIONS_LIMIT;
+    company.organization = members;
+    for member in &mut company.organization.content.members {
+        member.external_id = None;
+    }
+    let held = company.sync(&directory);
+    assert_eq!(why(&held).len(), 2, "{:?}", why(&held));
+    assert_eq!(company.access(), [""; 0]);
+}
+
+#[test]
+fn who_gains_access_in_a_run_that_is_killed_or_refused_counts_once_or_not_at_all() {
+    let (mut company, directory) = crowded(vec![rule("ops", false, &[("infra", View)])]);
+    company.run.now += SignedDuration::from_hours(25);
+    for _ in 0..2 {
+        let planned = company
+            .run
+            .plan(&directory, &company.organization, &company.policy);
+        assert_eq!(why(&planned), []);
+        company.run.ledger.before(&planned, company.run.now);
+        company.run.now += SignedDuration::from_hours(1);
+        // Killed.
+    }
+    company.run.now -= SignedDuration::from_hours(25);
+    company.organization.refused = [id("ops")].into();
+    assert_eq!(why(&company.sync(&directory)), []);
+    company.organization.refused.clear();
+    company.run.now -= SignedDuration::from_hours(24);
+    assert_eq!(why(&company.sync(&directory)), []);
+    assert_eq!(company.access(), ["ops: View on infra"]);
+    company
+        .policy
+        .access
+        .collections
+        .push(rule("ops", false, &[("web", View)]));
+    company.run.now -= SignedDuration::from_hours(24);
+    let held = company.sync(&directory);
+    assert_eq!(why(&held).len(), 1, "those count now");
+}
+
 fn rights() -> impl Strategy<Value = CollectionRight> {
     prop_oneof![Just(View), Just(Edit), Just(Manage)]
 }
@@ -239,7 +438,8 @@ type Rule = (usize, bool, Vec<(usize, CollectionRight)>);
 
 #[derive(Debug, Clone)]
 enum Event {
-    ByHand(usize, usize, Option<CollectionRight>),
+    /// Other rules may come before the next run.
+    ByHand(usize, usize, Option<CollectionRight>, Option<Vec<Rule>>),
     Rules(Vec<Rule>),
     Refusing(Vec<bool>),
     Killed(usize),
@@ -249,13 +449,21 @@ enum Event {
 /// The groups that rules may name.
 const PATTERNS: [&str; 4] = ["eng-a", "eng-*", "ops", "*"];
 
-fn events() -> impl Strategy<Value = Event> {
+fn rules() -> impl Strategy<Value = Vec<Rule>> {
     let access = prop::collection::vec((0..COLLECTIONS.len(), rights()), 0..3);
-    let rules = prop::collection::vec((0..PATTERNS.len(), prop::bool::weighted(0.3), access), 0..3);
+    let rule = (0..PATTERNS.len(), prop::bool::weighted(0.3), access);
+    prop::collection::vec(rule, 0..3)
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    let of = (0..GROUPS.len(), 0..COLLECTIONS.len());
+    let right = prop::option::of(rights());
+    let by_hand = (of, right, prop::option::weighted(0.3, rules()));
     prop_oneof![
-        3 => (0..GROUPS.len(), 0..COLLECTIONS.len(), prop::option::of(rights()))
-            .prop_map(|(group, collection, right)| Event::ByHand(group, collection, right)),
-        3 => rules.prop_map(Event::Rules),
+        3 => by_hand.prop_map(|((group, collection), right, rules)| {
+            Event::ByHand(group, collection, right, rules)
+        }),
+        3 => rules().prop_map(Event::Rules),
         1 => prop::collection::vec(any::<bool>(), GROUPS.len()).prop_map(Event::Refusing),
         1 => (0..4usize).prop_map(Event::Killed),
         1 => Just(Event::RecordLost),
@@ -286,8 +494,9 @@ proptest! {
             let mut killed = None;
             let mut by_hand = None;
             match event {
-                Event::ByHand(group, collection, to) => {
+                Event::ByHand(group, collection, to, new) => {
                     by_hand = Some((*group, *collection));
+                    rules = new.clone().unwrap_or(rules);
                     let before = right(&company, *group, *collection);
                     company.organization.set_right(GROUPS[*group], COLLECTIONS[*collection], *to);
                     // The same once more can't be seen.

@@ -236,6 +236,18 @@ pub enum HeldBecause {
         /// Whether they would lose rights.
         lost: bool,
     },
+    /// `access.collectionsLimit`, for people who would gain access to collections; `access.limit` for those who
+    /// would gain `Manage` on one.
+    Collections {
+        /// How many people would.
+        people: usize,
+        /// How many did earlier.
+        earlier: usize,
+        /// How many may.
+        limit: usize,
+        /// Whether it is about `Manage`.
+        manage: bool,
+    },
     /// `onboarding.limit`.
     Invited {
         /// How many people would be invited or get their access back.
@@ -264,7 +276,8 @@ impl HeldBecause {
             Self::Group { .. } => "groups.limit",
             Self::ProtectedGroup { .. } => "groups.protected",
             Self::Invited { .. } => "onboarding.limit",
-            Self::Roles { .. } => "access.limit",
+            Self::Roles { .. } | Self::Collections { manage: true, .. } => "access.limit",
+            Self::Collections { manage: false, .. } => "access.collectionsLimit",
             Self::Undone { .. } => "undone",
         }
     }
@@ -310,19 +323,13 @@ impl fmt::Display for HeldBecause {
                 "a sync ended while it gave access back to {}, and this server doesn't tell whether it \
                  came that far, or whether somebody has revoked them since: sending them again gives \
                  them access",
-                match people {
-                    1 => "1 person".to_owned(),
-                    people => format!("{people} people"),
-                }
+                persons(*people)
             ),
             Self::UnknownAccountState { people } => write!(
                 f,
                 "{} would be invited, and whether their accounts are disabled isn't known: they may be \
                  somebody who lost access for that (the problem UnknownAccountState says why)",
-                match people {
-                    1 => "1 person".to_owned(),
-                    people => format!("{people} people"),
-                }
+                persons(*people)
             ),
             Self::UnknownHistory { members, until } => {
                 write!(
@@ -435,15 +442,25 @@ impl fmt::Display for HeldBecause {
                 limit,
                 lost,
             } => {
-                let people = match people {
-                    1 => "1 person".to_owned(),
-                    people => format!("{people} people"),
-                };
+                let people = persons(*people);
                 match lost {
                     false => write!(f, "{people} would gain rights by access.roles")?,
                     true => write!(f, "{people} would lose rights by access.roles")?,
                 }
                 past(f, *earlier, *limit, "access.limit")
+            }
+            Self::Collections {
+                people,
+                earlier,
+                limit,
+                manage,
+            } => {
+                let people = persons(*people);
+                match manage {
+                    false => write!(f, "{people} would gain access by access.collections")?,
+                    true => write!(f, "{people} would gain Manage by access.collections")?,
+                }
+                past(f, *earlier, *limit, self.limit())
             }
             Self::Invited {
                 people,
@@ -453,10 +470,7 @@ impl fmt::Display for HeldBecause {
                 write!(
                     f,
                     "{} would be invited or get their access back",
-                    match people {
-                        1 => "1 person".to_owned(),
-                        people => format!("{people} people"),
-                    }
+                    persons(*people)
                 )?;
                 past(f, *earlier, *limit, "onboarding.limit")
             }
@@ -468,6 +482,13 @@ fn plural(count: usize, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
         count => format!("{count} {what}s"),
+    }
+}
+
+fn persons(count: usize) -> String {
+    match count {
+        1 => "1 person".to_owned(),
+        people => format!("{people} people"),
     }
 }
 

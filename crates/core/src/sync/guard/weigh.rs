@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{FingerprintSet, HeldBecause};
 use crate::directory::{ExternalId, fold};
 use crate::sync::ledger::{
-    EvidenceKind, Ledger, Limited, Recent, Repeat, UndoneSet, key, member_key,
+    EvidenceKind, GainedAccess, Key, Ledger, Limited, Recent, Repeat, UndoneSet, key, member_key,
 };
 use crate::sync::limits::{Limit, SMALLEST_LIMITED_GROUP};
 use crate::sync::plan::{
@@ -41,6 +41,10 @@ pub(super) struct Reasons {
     gained_roles: Option<usize>,
     /// People who would lose some.
     lost_roles: Option<usize>,
+    /// Groups whose members would gain access to collections.
+    gained_access: Option<usize>,
+    /// Groups whose members would gain `Manage` on some.
+    gained_manage: Option<usize>,
     /// Whose place in a group is held: their role, too.
     kept_in: HashMap<ExternalId, usize>,
     /// Invitations of people who may be disabled.
@@ -218,8 +222,11 @@ impl Reasons {
                 takes.flatten().or(gives)
             }
             Action::Group(GroupAction::SetCollections(access)) => {
-                let held = self.everything.or(self.absent);
-                held.filter(|_| access.takes_away())
+                let takes = self.everything.or(self.absent);
+                let takes = takes.filter(|_| access.takes_away());
+                let gives = self.gained_access.filter(|_| access.gives());
+                let manage = self.gained_manage.filter(|_| access.gives_manage());
+                takes.or(manage).or(gives)
             }
             Action::Group(GroupAction::Delete { .. }) => self
                 .everything
@@ -440,6 +447,7 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
     invitations(&mut reasons, &recent, plan, policy, ledger);
     reasons.renamed = renamed;
     roles(&mut reasons, plan, policy, ledger);
+    collections(&mut reasons, plan, policy, ledger);
     reasons
 }
 
@@ -856,6 +864,40 @@ fn roles(reasons: &mut Reasons, plan: &Plan, policy: &Policy, ledger: &Ledger) {
             }
         }
     }
+}
+
+/// People who would gain access to collections: one rule may give it to everybody, and whoever has seen a secret
+/// knows it.
+fn collections(reasons: &mut Reasons, plan: &Plan, policy: &Policy, ledger: &Ledger) {
+    // Whoever asks for an undo has seen what it gives back.
+    if plan.undoes.is_some() {
+        return;
+    }
+    let changes = plan.changes.iter();
+    let changes = changes.filter(|change| !reasons.sets_aside(change));
+    let gains = GainedAccess::of(changes);
+    let why = |people: &HashSet<Key>, earlier: usize, limit: usize, manage: bool| {
+        let people = people.len();
+        (people > 0 && people + earlier > limit).then_some(HeldBecause::Collections {
+            people,
+            earlier,
+            limit,
+            manage,
+        })
+    };
+    let recent = ledger.recent_access(&gains);
+    let manage = why(&gains.manage, recent.manage, policy.access.limit, true);
+    // Whom a run invited within the day doesn't raise what others may gain.
+    let invited = ledger.recent().invited;
+    let members = plan.counts.with_access + plan.counts.invited;
+    let base = members.saturating_sub(invited).min(plan.counts.with_access);
+    let limit = policy.access.collections_limit;
+    let any = match limit.is_off() {
+        true => None,
+        false => why(&gains.any, recent.any, limit.growth(base), false),
+    };
+    reasons.gained_manage = manage.and_then(|why| reasons.add(why));
+    reasons.gained_access = any.and_then(|why| reasons.add(why));
 }
 
 /// Who would lose what by a plan, without what is approved already.

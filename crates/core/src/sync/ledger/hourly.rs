@@ -51,6 +51,11 @@ impl Hourly for Invited {
 /// Leaves one number an hour of those that are alike and follow each other, and no more than
 /// [`HOURS_MAX`] in all.
 pub(super) fn merge<T: Hourly>(all: &mut Vec<T>) {
+    merge_to(all, HOURS_MAX);
+}
+
+/// The same with another number in all.
+pub(super) fn merge_to<T: Hourly>(all: &mut Vec<T>, most: usize) {
     all.dedup_by(|next, kept| {
         let same = kept.is_alike(next) && next.at() / 3600 == kept.at() / 3600;
         if same {
@@ -58,7 +63,7 @@ pub(super) fn merge<T: Hourly>(all: &mut Vec<T>) {
         }
         same
     });
-    while all.len() > HOURS_MAX
+    while all.len() > most
         && let Some(at) = all.windows(2).position(|two| two[0].is_alike(&two[1]))
     {
         let earlier = all.remove(at);

@@ -12,6 +12,7 @@ mod clock;
 mod elsewhere;
 mod facts;
 mod floors;
+mod gained_access;
 mod given;
 mod given_access;
 mod holds;
@@ -32,6 +33,7 @@ pub use approved::{APPROVED_SETS_MAX, ApprovedSets, LARGE_APPROVAL_MAX};
 pub(crate) use elsewhere::Tally;
 pub use facts::Fact;
 pub(crate) use floors::Limited;
+pub(crate) use gained_access::GainedAccess;
 pub use given::GIVEN_MAX;
 pub use given_access::GIVEN_ACCESS_MAX;
 pub use holds::{Hold, HoldId, Holds};
@@ -50,7 +52,7 @@ use crate::sync::plan::{AccessKey, NotRead, RuleId};
 use crate::sync::stored::{self, Magic};
 
 /// No ledger has more bytes than this. All the following limits add up to it.
-pub const BYTES_MAX: usize = 294 * 1024 + invitations::BYTES_MAX;
+pub const BYTES_MAX: usize = 300 * 1024 + invitations::BYTES_MAX;
 /// So many losses of a day are kept one by one; of more only the number is.
 pub const LOSSES_MAX: usize = 2_000;
 /// So many revoked people are kept, the latest ones. Who isn't is not restored by itself.
@@ -75,7 +77,7 @@ const ACTIVE_HAD: i64 = 30 * 24 * 3600;
 /// member is revoked, in seconds. Later somebody may have revoked them by hand.
 const ANSWER_UNHEARD: i64 = 3600;
 
-const MAGIC: &Magic = b"dsyncldE";
+const MAGIC: &Magic = b"dsyncldF";
 
 /// What was taken away and given by earlier runs for one organization.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +120,8 @@ pub struct Ledger {
     given: Vec<given::Given>,
     /// The access to collections that runs gave, sorted.
     given_access: Vec<AccessKey>,
+    /// How many people gained access to collections.
+    gained_access: Vec<gained_access::Gained>,
     /// The resource that it is used for, where several share it. Not kept: its holds are beside it.
     #[serde(skip)]
     resource: [u8; 16],
@@ -162,7 +166,7 @@ struct ActiveHad {
 }
 
 /// The key of a person or group.
-type Key = [u8; 8];
+pub(crate) type Key = [u8; 8];
 
 /// The kind of evidence that a loss rests on; each has a limit of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -527,6 +531,7 @@ impl Ledger {
             active_had: self.active_had,
             undone: self.undone,
             everything_undone: self.everything_undone,
+            gained_access: gained_access::doubted(self.gained_access),
             invitations,
             ..careful
         }
@@ -574,6 +579,7 @@ impl Ledger {
             ledger.uncounted.retain(|one| one.at > kept);
             ledger.elsewhere.retain(|one| one.at > kept);
             ledger.invited.retain(|one| one.at > kept);
+            ledger.gained_access.retain(|one| one.at > kept);
         }
         ledger.holds = ledger.holds.at(now);
         ledger
@@ -592,6 +598,9 @@ impl Ledger {
         for one in self.invited.iter_mut().chain(&mut self.shared.invited) {
             correct_clock_skew(&mut one.at, &mut one.ahead, now);
         }
+        for one in &mut self.gained_access {
+            correct_clock_skew(&mut one.at, &mut one.ahead, now);
+        }
         for floor in self.floors.iter_mut().chain(&mut self.shared.floors) {
             floor.at = floor.at.min(now);
         }
@@ -606,7 +615,8 @@ impl Ledger {
         let uncounted = self.uncounted.iter().map(|one| (one.at, one.ahead));
         let uncounted = uncounted.chain(self.elsewhere.iter().map(|one| (one.at, one.ahead)));
         let invited = self.invited.iter().map(|one| (one.at, one.ahead));
-        let all = losses.chain(uncounted).chain(invited);
+        let gained = self.gained_access.iter().map(|one| (one.at, one.ahead));
+        let all = losses.chain(uncounted).chain(invited).chain(gained);
         all.map(|(at, ahead)| (at, at.saturating_add(ahead)))
     }
 

@@ -184,6 +184,7 @@ impl Ledger {
         }
         self.note_given(plan, &approved);
         self.note_given_access(plan);
+        self.note_gained_access(plan, &approved);
         let without_access = self.removed_without_access(plan);
         self.add_losses(losses);
         self.mark_outside_base(&without_access);
@@ -221,6 +222,7 @@ impl Ledger {
         let people: HashSet<Key> = failed.people.iter().map(key).collect();
         let groups: HashSet<Key> = failed.groups.iter().map(key).collect();
         self.end_given(plan, failed);
+        self.end_gained_access(plan, failed);
         let refused = |what: &What| match what {
             What::Access { person } | What::Role { person } => people.contains(person),
             What::Membership { group, .. } | What::Group { group } | What::Name { group, .. } => {

@@ -385,6 +385,7 @@ fn a_ledger_is_bounded_whatever_happened() {
     ledger.note_floors(&held);
     ledger.fill_given();
     ledger.fill_given_access();
+    ledger.fill_gained_access();
     assert_eq!(ledger.given_count(), GIVEN_MAX);
     assert_eq!(ledger.floors.len(), FLOORS_MAX);
     assert_eq!(ledger.losses.len(), LOSSES_MAX);

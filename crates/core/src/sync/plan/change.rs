@@ -220,6 +220,8 @@ pub struct CollectionsChange {
     pub changes: Vec<AccessChange>,
     /// Who is in the group and loses something.
     pub losing: Vec<ExternalId>,
+    /// Who is in the group, has access to the organization, and gains something.
+    pub gaining: Vec<ExternalId>,
     /// What says that something is lost; `None` where nothing is.
     pub evidence: Option<Evidence>,
 }
@@ -228,6 +230,16 @@ impl CollectionsChange {
     /// Whether something is lost.
     pub fn takes_away(&self) -> bool {
         self.changes.iter().any(AccessChange::takes_away)
+    }
+
+    /// Whether something is gained.
+    pub fn gives(&self) -> bool {
+        self.changes.iter().any(AccessChange::gives)
+    }
+
+    /// Whether somebody may say who has access who couldn't before.
+    pub fn gives_manage(&self) -> bool {
+        self.changes.iter().any(AccessChange::gives_manage)
     }
 }
 

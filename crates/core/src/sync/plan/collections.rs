@@ -6,18 +6,19 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use roaring::RoaringBitmap;
 use uuid::Uuid;
 
 use crate::directory::{Evidence, ExternalId, ScopeRule, fold};
 use crate::organization::collection::{AccessChange, CollectionAccess};
-use crate::organization::model::{Content, Group};
+use crate::organization::model::{Content, Group, MemberStatus};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::hash::hash;
 use crate::sync::ledger::GIVEN_ACCESS_MAX;
 use crate::sync::plan::groups::Target;
-use crate::sync::plan::people::Presence;
+use crate::sync::plan::people::Decided;
 use crate::sync::plan::{
-    Action, Change, CollectionsChange, GroupAction, Reason, Revocations, Subject,
+    Action, Change, CollectionsChange, GroupAction, Kind, Reason, Revocations, Subject,
 };
 use crate::sync::policy::{Access, CollectionName, CollectionRule};
 use crate::sync::roster::Roster;
@@ -51,8 +52,8 @@ pub(super) struct Sides<'a> {
     pub access: &'a Access,
     /// Where the roster's groups are.
     pub targets: &'a [(usize, Target)],
-    /// Who of the roster's people is a member.
-    pub presence: &'a [Presence],
+    /// Who of the roster's people is a member, and who is invited by this plan.
+    pub people: &'a Decided,
 }
 
 /// A rule with the collections that it names.
@@ -145,6 +146,7 @@ pub(super) fn decide(sides: &Sides<'_>, earlier: &impl Revocations) -> (Vec<Chan
         .iter()
         .map(|group| (group.id, group))
         .collect();
+    let outside = not_in_yet(sides);
     let mut changes = vec![];
     let mut given = 0;
     for &(at, target) in sides.targets {
@@ -181,15 +183,19 @@ pub(super) fn decide(sides: &Sides<'_>, earlier: &impl Revocations) -> (Vec<Chan
             .collect();
         given += differences.iter().filter(|one| one.to.is_some()).count();
         let takes = differences.iter().any(AccessChange::takes_away);
-        let losing = || {
+        let gives = differences.iter().any(AccessChange::gives);
+        let inside = |which: &dyn Fn(u32) -> bool| {
             let people = wanted.people.iter();
-            let people = people.filter(|&one| sides.presence[one as usize].is_wanted());
+            let people = people.filter(|&one| sides.people.presence[one as usize].is_wanted());
+            let people = people.filter(|&one| which(one));
             let mut ids: Vec<ExternalId> = people
                 .map(|one| sides.roster.people[one as usize].id.clone())
                 .collect();
             ids.sort_unstable();
             ids
         };
+        let losing = || inside(&|_| true);
+        let gaining = || inside(&|one| !outside.contains(one));
         changes.push(Change {
             subject: Subject::group(wanted.id.clone(), wanted.name.clone(), Some(group.id)),
             reason: match own.is_empty() {
@@ -199,12 +205,28 @@ pub(super) fn decide(sides: &Sides<'_>, earlier: &impl Revocations) -> (Vec<Chan
             action: Action::Group(GroupAction::SetCollections(CollectionsChange {
                 changes: differences,
                 losing: if takes { losing() } else { vec![] },
+                gaining: if gives { gaining() } else { vec![] },
                 evidence: takes.then_some(Evidence::OutOfScope(ScopeRule::AccessCollections)),
             })),
         });
     }
     problems.extend(not_recorded(earlier, given));
     (changes, problems)
+}
+
+/// Who hasn't accepted an invitation, or gets it by this plan: nobody's access follows from a rule alone then,
+/// because an administrator confirms them.
+fn not_in_yet(sides: &Sides<'_>) -> RoaringBitmap {
+    let members = sides.content.members.iter();
+    let invited = members.filter(|member| member.status == MemberStatus::Invited);
+    let invited = invited.filter_map(|member| {
+        let id = member.external_id.as_ref()?;
+        sides.roster.by_id.get(id).copied()
+    });
+    let new = sides.people.changes.iter();
+    let new = new.filter(|change| change.kind() == Kind::Invite);
+    let new = new.filter_map(|change| sides.roster.by_id.get(change.external_id()).copied());
+    invited.chain(new).collect()
 }
 
 fn resolve<'a>(

@@ -227,7 +227,7 @@ pub fn draft<'a>(
         content,
         access: &policy.access,
         targets: &groups.targets,
-        presence: &people.presence,
+        people: &people,
     };
     let (collections, problems) = collections::decide(&sides, earlier);
     people.problems.extend(problems);

@@ -169,6 +169,7 @@ impl<'a> Draft<'a> {
         let change = CollectionsChange {
             changes,
             losing: vec![],
+            gaining: vec![],
             evidence: takes.then(|| self.evidence()),
         };
         self.change(subject, Action::Group(GroupAction::SetCollections(change)));
@@ -317,6 +318,7 @@ impl<'a> Draft<'a> {
                 let change = CollectionsChange {
                     changes,
                     losing: vec![],
+                    gaining: vec![],
                     evidence: None,
                 };
                 self.change(subject, Action::Group(GroupAction::SetCollections(change)));
