@@ -23,6 +23,7 @@ mod render;
 mod roles;
 mod seats;
 mod sequences;
+mod several_directories;
 mod undoing;
 mod unidentified;
 mod world;
@@ -40,6 +41,7 @@ fn unlimited() -> Policy {
     policy.offboarding.disabled_limit = Limit::Percent(100.0);
     policy.groups.limit = Limit::Percent(100.0);
     policy.onboarding.limit = Limit::Percent(100.0);
+    policy.access.collections_limit = Limit::Percent(100.0);
     policy
 }
 
