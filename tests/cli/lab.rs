@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use simulators::lab::{Ldif, Person, Slapd};
+use simulators::lab::{Ldif, Person, Slapd, clock, or_skip};
 use simulators::organization::{MemberSeed, SimulatedOrganization};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
@@ -172,6 +172,15 @@ impl Lab {
             .await
             .expect("it comes that far");
         child.kill().await.unwrap();
+    }
+
+    /// Runs it with a clock that is so many hours ahead; `None` where
+    /// that can't be done on this machine.
+    pub async fn run_ahead(&self, test: &str, words: &str, hours: u32) -> Option<Ran> {
+        let variables = or_skip(test, clock::ahead(hours))?;
+        let variables = variables.iter().map(|(name, value)| (&**name, &**value));
+        let variables: Vec<(&str, &str)> = variables.collect();
+        Some(self.run_with(words, &variables).await)
     }
 
     /// Runs it with variables in its environment.

@@ -9,6 +9,7 @@ mod expiry;
 mod fairness;
 mod history;
 mod identity;
+mod onboarding;
 mod plan_storage;
 mod processes;
 mod record;

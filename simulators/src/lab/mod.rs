@@ -17,6 +17,7 @@
 
 mod api_server;
 mod certificates;
+pub mod clock;
 mod company;
 mod directory_server_389;
 mod images;

@@ -1,6 +1,8 @@
 //! `/simulator/…`: a look at the state, and the dials, for people and scripts that hold no Rust
 //! handle. These calls need no token, aren't logged, limited or made to fail.
 
+use std::time::Duration;
+
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -25,6 +27,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/seed", post(seed))
         .route("/seats", post(seats))
         .route("/secret", post(rotate_secret))
+        .route("/clock", post(clock))
         .route("/tokens/revoke", post(revoke_tokens))
         .route("/faults", post(inject).delete(clear_faults))
         .layer(DefaultBodyLimit::disable())
@@ -86,6 +89,18 @@ async fn rotate_secret(State(shared): State<Shared>, Json(secret): Json<Secret>)
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Secret {
     client_secret: String,
+}
+
+async fn clock(State(shared): State<Shared>, Json(time): Json<Time>) {
+    let passed = Duration::from_secs(time.hours * 3600);
+    shared.store.lock().pass(passed);
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Time {
+    /// That pass at once.
+    hours: u64,
 }
 
 async fn revoke_tokens(State(shared): State<Shared>) {

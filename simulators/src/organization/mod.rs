@@ -181,8 +181,13 @@ impl SimulatedOrganization {
         seed.plant(&mut self.shared.store.lock())
     }
 
+    /// Moves the organization's clock: links in invitations expire 120 hours after they were sent.
+    pub fn pass(&self, time: Duration) {
+        self.shared.store.lock().pass(time);
+    }
+
     /// An invited member takes the invitation and is confirmed, as people do between two syncs.
-    /// False where there is no such invitation.
+    /// False where there is no such invitation, or its link has expired.
     #[must_use]
     pub fn accept_and_confirm(&self, email: &str) -> bool {
         self.shared.store.lock().accept_and_confirm(email)

@@ -4,10 +4,14 @@
 //! call may do and when it is refused is decided by its own file.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use super::config::Seats;
 use super::history::Event;
 use super::model::{CollectionAccess, Group, GroupId, Member, MemberId, Role, Status, set};
+
+/// So long the link in an invitation can be used (the server's default, 2026.8.0).
+const LINK_LIFETIME: Duration = Duration::from_secs(120 * 3600);
 
 /// Which ids carry an external id, or an email. The official server keeps neither unique (only
 /// import relies on it), so there may be several.
@@ -63,6 +67,10 @@ pub(super) struct Store {
     pub seats: Seats,
     pub history: Vec<Event>,
     pub invitations: BTreeMap<String, u32>,
+    /// How much later it is here than elsewhere.
+    ahead: Duration,
+    /// When the last invitation of a member was sent, by that clock.
+    sent: HashMap<MemberId, Duration>,
     /// By collection. Which collections there are is known from the access to them.
     pub collection_external_ids: BTreeMap<String, String>,
     pub deleted_collections: BTreeSet<String>,
@@ -134,6 +142,7 @@ impl Store {
             self.history.push(Event::Staged { email });
         } else {
             *self.invitations.entry(email.clone()).or_default() += 1;
+            self.sent.insert(id, self.ahead);
             self.history.push(Event::Invited { email });
         }
         id
@@ -143,6 +152,7 @@ impl Store {
         if let Some(member) = self.members.get(&id) {
             let email = member.email.clone();
             *self.invitations.entry(email.clone()).or_default() += 1;
+            self.sent.insert(id, self.ahead);
             self.history.push(Event::Reinvited { email });
         }
     }
@@ -203,12 +213,24 @@ impl Store {
         });
     }
 
+    /// Moves the clock.
+    pub fn pass(&mut self, time: Duration) {
+        self.ahead += time;
+    }
+
+    /// Whether the link in the last invitation of a member can be used still.
+    fn is_link_valid(&self, id: MemberId) -> bool {
+        let sent = self.sent.get(&id).copied().unwrap_or_default();
+        self.ahead.saturating_sub(sent) <= LINK_LIFETIME
+    }
+
     pub fn accept_and_confirm(&mut self, email: &str) -> bool {
         let id = self.by_email.get(email);
+        let valid = id.is_some_and(|id| self.is_link_valid(id));
         let Some(member) = id.and_then(|id| self.members.get_mut(&id)) else {
             return false;
         };
-        if member.status != Status::Invited {
+        if member.status != Status::Invited || !valid {
             return false;
         }
         self.version += 1;
