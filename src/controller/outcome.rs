@@ -18,10 +18,12 @@ use crate::api::status::{
 };
 use crate::directory::{Evidence, ExternalId};
 use crate::fault::FaultKind;
+use crate::organization::collection::describe_access;
 use crate::problem::ProblemReason;
 use crate::sync::guard::Held;
 use crate::sync::plan::{
     Action, Change, Counts, GroupAction, Kind, MemberAction, OnboardingCounts, Recognized,
+    describe_role,
 };
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::{ActionCounts, Imported, Mode, Report};
@@ -412,9 +414,17 @@ fn held_removals(held: &Held, digest: &str) -> HeldRemovals {
 fn describe(change: &Change) -> String {
     let (kind, label) = (change.kind().name(), change.subject.label());
     let reason = change.reason.describe();
+    if let Some(role) = change.role() {
+        let role = describe_role(&role.to, &role.through);
+        return format!("{kind} {label}: {role} ({reason})");
+    }
     match change.group() {
         Some(GroupAction::Update(update)) => {
             format!("{kind} {label}: {} leave ({reason})", update.remove.len())
+        }
+        Some(GroupAction::SetCollections(access)) => {
+            let access = describe_access(&access.changes);
+            format!("{kind} {label}: {access} ({reason})")
         }
         _ => format!("{kind} {label} ({reason})"),
     }
@@ -496,7 +506,7 @@ pub fn describe_not_restored(before: &[ProblemStatus], after: &[ProblemStatus]) 
 /// Who gained rights over others by a run, for an event: by role, and not by name, as everybody with the
 /// cluster role `view` can read events. `None` where nobody did.
 pub fn describe_gained_rights(report: &Report) -> Option<String> {
-    if report.applied.get(Kind::SetRole) == 0 {
+    if report.applied.get(Kind::SetRole) + report.applied.get(Kind::SetCollections) == 0 {
         return None;
     }
     let failed = [ProblemReason::Refused, ProblemReason::NotApplied];
@@ -507,7 +517,8 @@ pub fn describe_gained_rights(report: &Report) -> Option<String> {
     let failed: HashSet<&ExternalId> = failed.flat_map(|one| &one.external_ids).collect();
     let changes = report.planned().iter();
     let changes = changes.filter(|change| !failed.contains(change.external_id()));
-    let gained = changes.filter_map(Change::role).filter(|role| role.gives());
+    let gained = changes.clone().filter_map(Change::role);
+    let gained = gained.filter(|role| role.gives());
     let mut roles: BTreeMap<&str, usize> = BTreeMap::new();
     for role in gained {
         *roles.entry(role.to.name()).or_default() += 1;
@@ -515,15 +526,35 @@ pub fn describe_gained_rights(report: &Report) -> Option<String> {
     let total: usize = roles.values().sum();
     let roles = roles.iter().map(|(role, count)| format!("{count} {role}"));
     let roles: Vec<String> = roles.collect();
-    let members = match total {
-        0 => return None,
+    let members = |count: usize| match count {
         1 => "1 member".to_owned(),
         more => format!("{more} members"),
     };
-    Some(format!(
-        "{members} gained rights by access.roles: {}; the history says who, and through which group",
-        roles.join(", ")
-    ))
+    let roles = (total > 0).then(|| {
+        let (members, roles) = (members(total), roles.join(", "));
+        format!("{members} gained rights by access.roles: {roles}")
+    });
+    let managing = changes.filter_map(|change| match change.group() {
+        Some(GroupAction::SetCollections(access)) if access.gives_manage() => Some(access),
+        _ => None,
+    });
+    let groups = managing.clone().count();
+    let people: HashSet<&ExternalId> = managing.flat_map(|access| &access.gaining).collect();
+    let managing = (groups > 0).then(|| {
+        let groups = match groups {
+            1 => "1 group".to_owned(),
+            more => format!("{more} groups"),
+        };
+        let members = members(people.len());
+        format!("{groups} with {members} gained Manage by access.collections")
+    });
+    let told: Vec<String> = roles.into_iter().chain(managing).collect();
+    (!told.is_empty()).then(|| {
+        format!(
+            "{}; the history says who, and through which group",
+            told.join("; ")
+        )
+    })
 }
 
 /// What a run changed, for an event: `Revoked 40 members and updated 12 groups, approved as 3f1c…`; `None`

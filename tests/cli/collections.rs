@@ -59,3 +59,83 @@ async fn an_unknown_collection_and_vaultwarden_are_refused_with_the_reason() {
         .ends_with(1)
         .complains("no call for collections");
 }
+
+const FILES: &str = "-f staff.yaml -f secrets.yaml";
+
+#[tokio::test]
+async fn who_gets_which_role_and_access_through_what_is_planned_explained_kept_and_undone() {
+    let lab = lab().await;
+    let rules = "  access:
+    roles:
+      - {group: engineering, role: Admin}
+    collections:
+      - group: engineering
+        collections: [{externalId: infra, access: View}]
+";
+    let sync = format!("sync {FILES} -q --yes");
+    lab.run(&sync).await.ends_with(0);
+    for who in ["ada", "bob", "chidi"] {
+        assert!(
+            lab.organization
+                .accept_and_confirm(&format!("{who}@example.com"))
+        );
+    }
+    let set = format!("{LIST} --set-external-id {INFRA}=infra");
+    lab.run(&set).await.ends_with(0);
+    let before = lab.organization.snapshot();
+    let resource = lab.resource().replace("limit: 0", "limit: 100%");
+    lab.write("staff.yaml", &format!("{resource}{rules}"));
+
+    let plan = lab.run(&format!("plan {FILES} -q")).await.ends_with(0);
+    plan.prints("Change role (2)")
+        .prints("Admin through engineering, was User")
+        .prints("Change access to collections (1)")
+        .prints("View on infra");
+    let explain = async |whom: &str| {
+        let ran = lab.run(&format!("explain {FILES} -q {whom}")).await;
+        let ran = ran.ends_with(0);
+        assert!(
+            ran.stdout.lines().all(|line| line.chars().count() <= 80),
+            "{ran}"
+        );
+        ran
+    };
+    explain("ada@example.com")
+        .await
+        .prints("role          Admin through engineering (access.roles)")
+        .prints("give the role Admin through engineering in place of User")
+        .prints("change what group engineering, which they are in, has access to:");
+    explain("engineering")
+        .await
+        .prints("collections   View on infra (access.collections)")
+        .prints("access to collections: View on infra (by access.collections)");
+    assert_eq!(lab.organization.snapshot(), before);
+
+    lab.run(&sync)
+        .await
+        .ends_with(0)
+        .prints("2 SetRole")
+        .prints("1 SetCollections");
+    explain("ada@example.com").await.prints("changes nothing");
+    let history = lab.run(&format!("history {FILES}")).await.ends_with(0);
+    history
+        .prints("  role          ada@example.com: Admin through engineering, was User;")
+        .prints("  access        engineering: View on infra;");
+    let listed = lab.run(LIST).await.ends_with(0);
+    listed.prints("engineering: View");
+
+    let records = lab
+        .run(&format!("history {FILES} -o json"))
+        .await
+        .ends_with(0);
+    let records: serde_json::Value = serde_json::from_str(&records.stdout).unwrap();
+    let run = records[0]["run"].as_str().unwrap().to_owned();
+    let undo = lab.run(&format!("undo {FILES} {run} --yes")).await;
+    undo.ends_with(0)
+        .prints("2 SetRole")
+        .prints("1 SetCollections");
+    assert_eq!(lab.organization.snapshot(), before);
+    // As long as the rules ask for it, it waits for a person.
+    lab.run(&sync).await.ends_with(3);
+    assert_eq!(lab.organization.snapshot(), before);
+}

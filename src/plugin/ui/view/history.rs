@@ -9,6 +9,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::{Frame, above, address, foreign, when};
 use crate::history::Parsed;
+use crate::organization::collection::describe_access;
 use crate::plugin::resource::Resource;
 use crate::sync::history::{Outcome, Record, RunId, Selection};
 use crate::sync::plan::Kind;
@@ -162,6 +163,7 @@ fn one_record(record: &Record) -> Markup {
             strong { (verb(record.action)) } " " (foreign(&record.label()))
             @if let Some(from) = &record.from { " (was " (foreign(from)) ")" }
             ": "
+            @if let Some(what) = what(record) { (foreign(&what)) "; " }
             @match evidence {
                 Some(evidence) => (foreign(&evidence.detail)),
                 None => (record.reason.describe()),
@@ -178,6 +180,14 @@ fn one_record(record: &Record) -> Markup {
             }
         }
     }
+}
+
+/// Which role or access somebody got, in place of which.
+fn what(record: &Record) -> Option<String> {
+    let access = (!record.access.is_empty()).then(|| describe_access(&record.access));
+    let role = record.role.as_ref();
+    role.map(|role| format!("{}, was {}", role.describe(), role.from))
+        .or(access)
 }
 
 fn people(what: &str, people: &[(&str, Option<&str>)]) -> Markup {

@@ -165,7 +165,8 @@ impl Subject<'_> {
                         })
                     }
                     GroupAction::SetCollections(access) => {
-                        access.losing.iter().any(|id| self.has(id)).then(|| {
+                        let mut people = access.losing.iter().chain(&access.gaining);
+                        people.any(|id| self.has(id)).then(|| {
                             (
                                 format!(
                                     "change what group {name}, which they are in, has access to: {}",
