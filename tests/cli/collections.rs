@@ -104,7 +104,7 @@ async fn who_gets_which_role_and_access_through_what_is_planned_explained_kept_a
         .await
         .prints("role          Admin through engineering (access.roles)")
         .prints("give the role Admin through engineering in place of User")
-        .prints("change what group engineering, which they are in, has access to:");
+        .prints("change what group engineering, which they are in, has access");
     explain("engineering")
         .await
         .prints("collections   View on infra (access.collections)")
