@@ -67,6 +67,9 @@ pub enum AdoptError {
         /// The character in the line.
         column: usize,
     },
+    /// The file's bytes are no text.
+    #[error("{0} is no text (UTF-8 or UTF-16): copy the file anew from the connector's machine")]
+    NoText(PathBuf),
     /// Another JSON file.
     #[error(
         "{0} isn't the connector's data.json, or of a version that keeps its settings in another way: it has \
@@ -78,6 +81,17 @@ pub enum AdoptError {
         "{0} doesn't say which kind of directory is synced (directoryType): choose one in the connector"
     )]
     NoKind(PathBuf),
+    /// A kind of a newer version, say.
+    #[error(
+        "{path} syncs a kind of directory that this version doesn't know (directoryType {number}): write the \
+         resource by hand, or update directory-sync"
+    )]
+    OtherKind {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        number: u64,
+    },
     /// A directory without settings.
     #[error(
         "{path} says that {kind} is synced, and has no settings for it: enter them in the connector"
@@ -147,9 +161,26 @@ pub async fn adopt(args: &AdoptArgs) -> Result<ExitCode, CliError> {
     let folder = folder(args);
     files::write(&folder, &made.files)?;
     print(&summary(&connector, &made.files, &folder))?;
-    let missing = made.gaps.iter().map(|gap| format!("missing: {gap}"));
-    note(&missing.collect::<Vec<_>>());
+    let mut notes: Vec<String> = made
+        .gaps
+        .iter()
+        .map(|gap| format!("missing: {gap}"))
+        .collect();
+    if !notes.is_empty() {
+        notes.push(fill_in(args.secrets, &folder));
+    }
+    note(&notes);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where what is missing goes.
+fn fill_in(form: SecretsForm, folder: &Path) -> String {
+    let folder = folder.display();
+    match form {
+        SecretsForm::Files => format!("write what is missing into {folder}"),
+        SecretsForm::Sops => format!("write what is missing into {folder} before you encrypt it"),
+        SecretsForm::ExternalSecrets => "put what is missing into the store".to_owned(),
+    }
 }
 
 /// What is written.

@@ -182,21 +182,36 @@ pub fn read(path: &Path, organization: Option<&str>) -> Result<Connector, AdoptE
         path: path.to_owned(),
         error,
     };
-    let mut text = String::new();
+    let mut bytes = vec![];
     let file = std::fs::File::open(path).map_err(io)?;
-    file.take(BYTES_MAX).read_to_string(&mut text).map_err(io)?;
+    file.take(BYTES_MAX).read_to_end(&mut bytes).map_err(io)?;
+    let text = text(bytes).ok_or_else(|| AdoptError::NoText(path.to_owned()))?;
     parse(path, &text, organization)
+}
+
+/// A file's text: UTF-8, or UTF-16 as Windows' shell writes it.
+fn text(bytes: Vec<u8>) -> Option<String> {
+    let order: fn([u8; 2]) -> u16 = match bytes.get(..2) {
+        Some([0xff, 0xfe]) => u16::from_le_bytes,
+        Some([0xfe, 0xff]) => u16::from_be_bytes,
+        _ => return String::from_utf8(bytes).ok(),
+    };
+    let (pairs, rest) = bytes.as_chunks();
+    let units: Vec<u16> = pairs.iter().map(|pair| order(*pair)).collect();
+    String::from_utf16(&units).ok().filter(|_| rest.is_empty())
 }
 
 fn parse(path: &Path, text: &str, organization: Option<&str>) -> Result<Connector, AdoptError> {
     // Editors of Windows put a byte order mark first.
     let text = text.trim_start_matches('\u{feff}');
-    let mut root: Map<String, Value> =
-        serde_json::from_str(text).map_err(|error| AdoptError::Damaged {
-            path: path.to_owned(),
-            line: error.line(),
-            column: error.column(),
-        })?;
+    let damaged = |error: serde_json::Error| AdoptError::Damaged {
+        path: path.to_owned(),
+        line: error.line(),
+        column: error.column(),
+    };
+    let Value::Object(mut root) = serde_json::from_str(text).map_err(damaged)? else {
+        return Err(AdoptError::NotSettings(path.to_owned()));
+    };
     if let Some(configurations) = root.get(TEMPORARY_CONFIGURATIONS).cloned() {
         let settings = root.get(TEMPORARY_SETTINGS).cloned();
         let account =
@@ -339,8 +354,14 @@ fn kind(path: &Path, settings: &Map<String, Value>) -> Result<Kind, AdoptError> 
         Some(Value::String(text)) => text.parse().ok(),
         _ => None,
     };
-    let kind = number.and_then(|number| Kind::ALL.get(usize::try_from(number).ok()?).copied());
-    kind.ok_or_else(|| AdoptError::NoKind(path.to_owned()))
+    let number = number.ok_or_else(|| AdoptError::NoKind(path.to_owned()))?;
+    let kind = usize::try_from(number)
+        .ok()
+        .and_then(|at| Kind::ALL.get(at));
+    kind.copied().ok_or_else(|| AdoptError::OtherKind {
+        path: path.to_owned(),
+        number,
+    })
 }
 
 fn directory_of<'a>(

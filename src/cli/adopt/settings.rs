@@ -76,7 +76,10 @@ impl Settings {
     }
 
     fn wrong(&self, key: &str, expected: &str) {
-        let message = format!("{} isn't {expected}", self.name(key));
+        let message = format!(
+            "{} isn't {expected}: correct it in the connector",
+            self.name(key)
+        );
         self.wrong.borrow_mut().push(message);
     }
 

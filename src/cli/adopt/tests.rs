@@ -582,3 +582,65 @@ fn of_several_organizations_one_is_chosen() {
         .to_string();
     assert!(error.contains("no organization third"), "{error}");
 }
+
+#[test]
+fn a_file_of_windows_is_read_and_what_is_no_file_of_the_connectors_is_told() {
+    let text = std::fs::read_to_string(folder("03-ldap-plain").join("data.json")).unwrap();
+    let read = |bytes: &[u8]| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let read = read::read(file.path(), None);
+        read.map(|connector| connector.organization)
+            .map_err(|error| error.to_string())
+    };
+    let expected = read(text.as_bytes()).unwrap();
+    assert!(expected.is_some());
+    let units = |bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        let text = format!("\u{feff}{text}");
+        text.encode_utf16().flat_map(bytes).collect()
+    };
+    let forms = [
+        format!("\u{feff}{text}").into_bytes(),
+        text.replace('\n', "\r\n").into_bytes(),
+        units(u16::to_le_bytes),
+        units(u16::to_be_bytes),
+    ];
+    for form in forms {
+        assert_eq!(read(&form), Ok(expected.clone()));
+    }
+    let mut cut = units(u16::to_le_bytes);
+    cut.pop();
+    let kind = |kind: &str| {
+        text.replace(
+            "\"directoryType\": 0",
+            &format!("\"directoryType\": {kind}"),
+        )
+    };
+    for (bytes, told) in [
+        (cut, "is no text"),
+        (b"\xff\x00{}".to_vec(), "is no text"),
+        (b"[]".to_vec(), "isn't the connector's data.json"),
+        (b"\"text\"".to_vec(), "isn't the connector's data.json"),
+        (b"{}".to_vec(), "isn't the connector's data.json"),
+        (text.as_bytes()[..300].to_vec(), "is damaged"),
+        (kind("null").into_bytes(), "doesn't say which kind"),
+        (kind("9").into_bytes(), "directoryType 9"),
+        (kind("3").into_bytes(), "has no settings for it"),
+    ] {
+        let error = read(&bytes).unwrap_err();
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[test]
+fn groups_alone_are_refused_with_what_to_do() {
+    let error = changed(|v| v["sync"]["users"] = false.into())
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("add --with-users"), "{error}");
+    let error = changed(|v| v["sync"]["interval"] = "five".into())
+        .err()
+        .unwrap();
+    let told = "sync.interval isn't a whole number: correct it in the connector";
+    assert!(error.to_string().contains(told), "{error}");
+}
