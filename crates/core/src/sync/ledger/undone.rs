@@ -100,7 +100,10 @@ impl Repeat<'_> {
             ) => {
                 vec![(Repeat::Access(id), Some(evidence))]
             }
-            Action::Member(MemberAction::Invite { .. }) => one(Repeat::Invite(id)),
+            // Who isn't found any more would get the id as somebody new.
+            Action::Member(MemberAction::Invite { .. }) => {
+                vec![(Repeat::Invite(id), None), (Repeat::Relink(id), None)]
+            }
             Action::Member(MemberAction::Restore) => one(Repeat::Restore(id)),
             Action::Member(MemberAction::Relink { .. } | MemberAction::Link) => {
                 one(Repeat::Relink(id))
@@ -109,7 +112,12 @@ impl Repeat<'_> {
             Action::Member(MemberAction::SetRole(role)) => {
                 vec![(Repeat::SetRole(id, role.to), role.evidence.as_ref())]
             }
-            Action::Group(GroupAction::Create { .. }) => one(Repeat::MakeGroup(id)),
+            Action::Group(GroupAction::Create { .. }) => {
+                vec![
+                    (Repeat::MakeGroup(id), None),
+                    (Repeat::RelinkGroup(id), None),
+                ]
+            }
             Action::Group(GroupAction::Delete { .. }) => one(Repeat::DeleteGroup(id)),
             Action::Group(GroupAction::SetCollections(access)) => {
                 let parts = access.changes.iter();
@@ -173,7 +181,10 @@ impl Repeat<'_> {
         let id = &id;
         match record.action {
             Kind::Revoke | Kind::Remove => each(Repeat::Access(id)),
-            Kind::Invite => each(Repeat::Invite(id)),
+            Kind::Invite => {
+                each(Repeat::Invite(id));
+                each(Repeat::Relink(id));
+            }
             Kind::Restore => each(Repeat::Restore(id)),
             Kind::SetRole => {
                 let role = record.role.as_ref().and_then(|role| role.to.known());
@@ -187,7 +198,10 @@ impl Repeat<'_> {
             }
             Kind::Relink | Kind::Link => each(Repeat::Relink(id)),
             Kind::Reinvite | Kind::Unlink | Kind::UnlinkGroup => {}
-            Kind::CreateGroup => each(Repeat::MakeGroup(id)),
+            Kind::CreateGroup => {
+                each(Repeat::MakeGroup(id));
+                each(Repeat::RelinkGroup(id));
+            }
             Kind::DeleteGroup => each(Repeat::DeleteGroup(id)),
             Kind::RelinkGroup => each(Repeat::RelinkGroup(id)),
             Kind::RenameGroup => each(Repeat::RenameGroup(id, &record.label())),
@@ -498,4 +512,123 @@ fn hides(reason: ProblemReason) -> bool {
             | ProblemReason::UnknownMemberStatus
             | ProblemReason::EmptyDirectory
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::directory::Email;
+    use crate::sync::plan::{Reason, Subject, Undoes};
+
+    fn id(text: &str) -> ExternalId {
+        ExternalId::of_member(text).unwrap()
+    }
+
+    fn member(of: &str, action: MemberAction) -> Change {
+        let email = Email::of_member("ann@example.com");
+        Change {
+            subject: Subject::person(id(of), email, Some(Uuid::from_u128(1))),
+            reason: Reason::Undone,
+            action: Action::Member(action),
+        }
+    }
+
+    fn group(of: &str, action: GroupAction) -> Change {
+        Change {
+            subject: Subject::group(id(of), "Staff".into(), Some(Uuid::from_u128(2))),
+            reason: Reason::Undone,
+            action: Action::Group(action),
+        }
+    }
+
+    fn assert_held(ledger: &Ledger) {
+        let undone = ledger.undone();
+        let invite = || MemberAction::Invite {
+            staged: false,
+            from: None,
+        };
+        let create = || GroupAction::Create { add: vec![] };
+        for held in [
+            member("x", MemberAction::Link),
+            member("x", MemberAction::Relink { from: id("dn") }),
+            // The email is another one by now.
+            member("x", invite()),
+            group("g", GroupAction::Relink { from: None }),
+            // Groups made by hand aren't adopted any more.
+            group("g", create()),
+        ] {
+            assert!(undone.has_change(&held), "{held:?}");
+        }
+        for free in [
+            member("y", invite()),
+            member("y", MemberAction::Link),
+            group("h", create()),
+        ] {
+            assert!(!undone.has_change(&free), "{free:?}");
+        }
+    }
+
+    #[test]
+    fn whose_id_was_taken_out_doesnt_come_back_with_it_as_somebody_new() {
+        let plan = Plan {
+            changes: vec![
+                member("x", MemberAction::Unlink),
+                group("g", GroupAction::Unlink),
+            ],
+            undoes: Some(Undoes {
+                run: RunId::at(jiff::Timestamp::UNIX_EPOCH),
+                disabled: Default::default(),
+                leaves: HashMap::new(),
+                made_again: HashMap::new(),
+            }),
+            ..Plan::default()
+        };
+        let mut ledger = Ledger::begin(jiff::Timestamp::UNIX_EPOCH);
+        ledger.note_undone(&plan);
+        assert_held(&ledger);
+    }
+
+    #[test]
+    fn the_history_tells_whose_id_was_taken_out_where_the_ledger_doesnt() {
+        let record = |number: u32, mut json: serde_json::Value| -> Record {
+            json["time"] = json!(format!("2026-11-29T12:00:{number:02}Z"));
+            json["run"] = json!(format!("run{number}"));
+            json["number"] = json!(0);
+            json["trigger"] = json!("Undo");
+            json["reason"] = json!("Undone");
+            json["result"] = json!("Done");
+            serde_json::from_value(json).unwrap()
+        };
+        let person = json!({
+            "email": "ann@example.com", "externalId": "x", "memberId": Uuid::from_u128(1).to_string(),
+        });
+        let staff = json!({
+            "name": "Staff", "externalId": "g", "groupId": Uuid::from_u128(2).to_string(),
+        });
+        let undo = [
+            record(
+                1,
+                json!({"action": "Unlink", "from": "x", "person": person, "undoes": "run0"}),
+            ),
+            record(
+                1,
+                json!({"action": "UnlinkGroup", "from": "g", "group": staff, "undoes": "run0"}),
+            ),
+        ];
+        let recalled = |records: &[Record]| {
+            let mut ledger = Ledger::begin(jiff::Timestamp::UNIX_EPOCH);
+            ledger.recall_undone(records, true, 0);
+            ledger
+        };
+        assert_held(&recalled(&undo));
+        // Somebody approved it since.
+        let again = [
+            record(2, json!({"action": "Link", "person": person})),
+            record(2, json!({"action": "CreateGroup", "group": staff})),
+        ];
+        let all = [undo.as_slice(), again.as_slice()].concat();
+        assert!(recalled(&all).undone().is_empty());
+    }
 }

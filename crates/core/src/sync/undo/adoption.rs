@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::present::find_group;
 use super::{Left, NoSuchRun, Scope, Selected};
 use crate::organization::model::Member;
-use crate::sync::history::{Outcome, Record};
+use crate::sync::history::{Outcome, Person, Record};
 use crate::sync::plan::Kind;
 
 /// A member or group, by the id in Bitwarden.
@@ -68,9 +68,16 @@ pub(super) fn select(records: &[&Record], scope: &Scope) -> Result<Selected, NoS
     let first = first.chain(open.iter().copied());
     let first = first.min_by_key(|record| (record.time, record.number));
     let first = first.ok_or(NoSuchRun::NotAdopted)?;
+    let now: HashSet<Option<&str>> = chains
+        .values()
+        .filter_map(|c| c.ids.last().copied())
+        .collect();
     let came = records.iter().copied().filter(|record| {
         let more_links = record.action == Kind::Link && record.person.is_none();
+        // Whoever was given the id once more is told of by that.
+        let is_new = |person: &Person| !now.contains(&person.external_id.as_deref());
         (matches!(record.action, Kind::Invite | Kind::CreateGroup) || more_links)
+            && record.person.as_ref().is_none_or(is_new)
             && record.undoes.is_none()
             && record.result == Outcome::Done
     });
@@ -339,6 +346,11 @@ mod tests {
         assert!(found.contains(&("uuid2".to_owned(), None)), "{found:?}");
         runs[0].result = Outcome::Refused;
         assert_eq!(way_back(&runs), one("uuid2", "uuid1"));
+        // Invited, taken out, and linked by the same id since: once.
+        let mut out = undo(2, "uuid1", "uuid1");
+        out.action = Kind::Unlink;
+        let runs = [first(1, "Invite", "uuid1"), out, first(3, "Link", "uuid1")];
+        assert_eq!(way_back(&runs), none("uuid1"));
         // Taken out, and given again.
         let unlink = {
             let mut record = undo(3, "uuid1", "uuid1");
