@@ -445,7 +445,7 @@ fn what_cannot_be_used_is_told_with_what_to_do() {
 
     type Change = fn(&mut serde_json::Value);
     let cases: [(Change, &str); 8] = [
-        (|v| v["directoryType"] = 9.into(), "doesn't say which kind"),
+        (|v| v["directoryType"] = 9.into(), "directoryType 9"),
         (
             |v| v["directory_ldap"] = serde_json::json!({}),
             "has no settings for it",
@@ -456,7 +456,7 @@ fn what_cannot_be_used_is_told_with_what_to_do() {
         ),
         (
             |v| v["sync"]["interval"] = "soon".into(),
-            "sync.interval isn't a whole number",
+            "sync.interval isn't a whole number: correct it in the connector",
         ),
         (|v| v["sync"]["users"] = false.into(), "--with-users"),
         (
@@ -525,6 +525,10 @@ fn each_rule_of_entra_id_has_its_field_and_the_ones_after_it_are_named_as_unused
             "include:ann@example.com|includeGroup:11111111-1111-1111-1111-111111111111",
             "include:\n",
         ),
+        (
+            "|includeGroup:11111111-1111-1111-1111-111111111111",
+            "notAdministrativeUnits:",
+        ),
     ] {
         let made = made_of(&text.replace("exclude:robot@example.com", filter), &[]).unwrap();
         let resource = &made.files[0].text;
@@ -538,6 +542,11 @@ fn each_rule_of_entra_id_has_its_field_and_the_ones_after_it_are_named_as_unused
         let both = resource.contains("emberOf:") && resource.contains("ann@example.com");
         assert!(!both, "{filter}: {resource}");
     }
+    let text = text.replace("excludeAdministrativeUnit:", "includeAdministrativeUnit:");
+    let made = made_of(&text, &[]).unwrap();
+    let resource = &made.files[0].text;
+    assert!(resource.contains("administrativeUnits:"), "{resource}");
+    assert!(!resource.contains("notAdministrativeUnits:"), "{resource}");
 }
 
 #[test]
@@ -633,14 +642,48 @@ fn a_file_of_windows_is_read_and_what_is_no_file_of_the_connectors_is_told() {
 }
 
 #[test]
-fn groups_alone_are_refused_with_what_to_do() {
-    let error = changed(|v| v["sync"]["users"] = false.into())
-        .err()
-        .unwrap();
-    assert!(error.to_string().contains("add --with-users"), "{error}");
-    let error = changed(|v| v["sync"]["interval"] = "five".into())
-        .err()
-        .unwrap();
-    let told = "sync.interval isn't a whole number: correct it in the connector";
-    assert!(error.to_string().contains(told), "{error}");
+fn what_a_file_leaves_out_is_as_the_connector_has_it_by_default() {
+    let of = |setting: &str, value: Option<serde_json::Value>| {
+        let made = changed(|v| {
+            let sync = v["sync"].as_object_mut().unwrap();
+            for left_out in [
+                "removeDisabled",
+                "overwriteExisting",
+                "inviteUsersAfterProvisioning",
+                "interval",
+            ] {
+                sync.remove(left_out);
+            }
+            if let Some(value) = value {
+                sync.insert(setting.to_owned(), value);
+            }
+        });
+        let text = made.unwrap().files[0].text.clone();
+        let value: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+        let spec = &value["spec"];
+        let shown = [
+            &spec["offboarding"]["disabled"],
+            &spec["offboarding"]["absent"],
+            &spec["onboarding"]["invite"],
+            &spec["interval"],
+        ];
+        let shown = shown.map(ToString::to_string).join(" ");
+        (shown, spec["source"]["ldap"]["users"]["filter"].to_string())
+    };
+    let defaults = "\"Retain\" \"Retain\" false \"5m\"";
+    assert_eq!(of("", None).0, defaults);
+    for (setting, shown) in [
+        ("removeDisabled", "\"Revoke\" \"Retain\" false \"5m\""),
+        ("overwriteExisting", "\"Retain\" \"Revoke\" false \"5m\""),
+        (
+            "inviteUsersAfterProvisioning",
+            "\"Retain\" \"Retain\" true \"5m\"",
+        ),
+    ] {
+        assert_eq!(of(setting, Some(true.into())).0, shown, "{setting}");
+    }
+    // A filter of LDAP needs no parentheses there.
+    let with = of("userFilter", Some("(ou=Sales)".into())).1;
+    assert!(with.contains("(ou=Sales))"), "{with}");
+    assert_eq!(of("userFilter", Some("ou=Sales".into())).1, with);
 }
