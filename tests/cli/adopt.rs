@@ -361,6 +361,21 @@ async fn after_the_way_back_who_was_made_by_hand_has_no_id_and_the_connector_goe
     now.members.remove("eve@example.com").unwrap();
     assert_eq!(now, before);
 
+    // Nor as somebody new: hand-made groups aren't adopted any more, and Dan has another address.
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("adopt: true", "adopt: false")).unwrap();
+    let dan = "dn: uid=dan,ou=people,dc=example,dc=com\nchangetype: modify\nreplace: mail\n";
+    lab.slapd
+        .modify(&format!("{dan}mail: daniel@example.com\n"))
+        .unwrap();
+    lab.run("sync -f staff --yes").await.ends_with(3);
+    let mut now = lab.organization.snapshot();
+    now.members.remove("eve@example.com").unwrap();
+    assert_eq!(now, before);
+    lab.slapd
+        .modify(&format!("{dan}mail: dan@example.com\n"))
+        .unwrap();
+
     let dn = |uid: &str| format!("uid={uid},ou=people,dc=example,dc=com");
     let people = ["ada", "bob", "chidi", "dan", "eve"];
     let rows = people.map(|uid| (format!("{uid}@example.com"), dn(uid)));
@@ -464,4 +479,40 @@ async fn a_way_back_that_is_killed_goes_on_though_the_history_has_dropped_what_t
     assert!(!done.stdout.contains("stays as it is"), "{done}");
     assert_eq!(lab.organization.snapshot(), before);
     assert!(lab.organization.losses().is_empty() && lab.organization.invitations().is_empty());
+}
+
+#[tokio::test]
+async fn the_organizations_key_is_taken_from_the_connectors_variables() {
+    let lab = Lab::new().await;
+    let mut file = settings(&lab);
+    let id = lab.organization.organization_id().to_owned();
+    file[&id].as_object_mut().unwrap().remove("clientKeys");
+    file[&id]["directorySettings"]
+        .as_object_mut()
+        .unwrap()
+        .remove("organizationId");
+    lab.write("data.json", &file.to_string());
+    let (client_id, secret) = (
+        lab.organization.client_id(),
+        lab.organization.client_secret(),
+    );
+    let variables = [
+        ("BW_CLIENTID", client_id.as_str()),
+        ("BW_CLIENTSECRET", secret.as_str()),
+        ("LDAP_PASSWORD", BIND_PASSWORD),
+    ];
+    let adopt = "adopt --from data.json --name staff --secret-env directory=LDAP_PASSWORD";
+    let ran = lab.run_with(adopt, &variables).await.ends_with(0);
+    assert_eq!(ran.stderr, "", "nothing is missing");
+    lab.run("check -f staff").await.ends_with(0);
+
+    // Without them it says what is missing, and where to write it.
+    let ran = lab
+        .run("adopt --from data.json --name other")
+        .await
+        .ends_with(0);
+    ran.complains("missing: Secret other-organization, key clientId")
+        .complains("missing: Secret other-organization, key clientSecret")
+        .complains("missing: Secret other-ldap, key password")
+        .complains("write what is missing into other");
 }
