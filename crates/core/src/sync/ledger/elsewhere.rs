@@ -114,7 +114,7 @@ impl Ledger {
     pub(super) fn expect_fewer(&mut self, plan: &Plan) {
         // Who was revoked before wasn't among them.
         let removed = plan.changes.iter().filter(|change| {
-            matches!(change.kind(), Kind::Revoke | Kind::Remove)
+            matches!(change.kind(), Kind::Revoke | Kind::Remove | Kind::Unlink)
                 && !plan.was_revoked(change.external_id())
         });
         let removed: Vec<Option<Uuid>> = removed.map(|change| change.subject.id).collect();

@@ -124,9 +124,12 @@ pub(super) fn draft(selected: &Selected, sides: &Sides<'_>) -> Undo {
         .into_iter()
         .for_each(|one| draft.link_group_again(one));
     // Last: by the id everything else names them.
-    of(&[Kind::Link])
-        .into_iter()
-        .for_each(|one| draft.unlink(one));
+    for link in of(&[Kind::Link]) {
+        match draft.changed_later(link) {
+            Some(why) => draft.leave(link, why),
+            None => draft.unlink(link),
+        }
+    }
     draft.finish()
 }
 

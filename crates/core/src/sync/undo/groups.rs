@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
+use super::Left;
 use super::draft::Draft;
 use super::present::{by_external_id, find_former_group, find_group};
 use crate::directory::ExternalId;
@@ -433,7 +434,7 @@ impl<'a> Draft<'a> {
             .collect();
         let groups: std::collections::BTreeSet<Uuid> =
             joins.keys().chain(leaves.keys()).copied().collect();
-        let mut changes = vec![];
+        let (mut changes, mut without_id) = (vec![], vec![]);
         for id in groups.difference(&deleted.into_iter().collect()) {
             let groups = &self.sides.content.groups;
             let group = groups.iter().find(|group| group.id == *id);
@@ -442,6 +443,9 @@ impl<'a> Draft<'a> {
                 continue;
             };
             let Some(subject) = self.group_subject(group) else {
+                let moved = joins.remove(id).unwrap_or_default().len()
+                    + leaves.remove(id).unwrap_or_default().len();
+                without_id.push((group.name.clone(), moved));
                 continue;
             };
             let mut add = joins.remove(id).unwrap_or_default();
@@ -479,6 +483,15 @@ impl<'a> Draft<'a> {
             changes.push((subject, Action::Group(GroupAction::Update(update))));
         }
         drop(removed);
+        for (group, moved) in without_id.into_iter().filter(|(_, moved)| *moved > 0) {
+            self.left.push(Left {
+                action: Kind::UpdateGroup,
+                what: group.to_string(),
+                why: format!(
+                    "has no external id any more: take the people out in Bitwarden, or put them in ({moved})"
+                ),
+            });
+        }
         for (subject, action) in changes {
             self.change(subject, action);
         }

@@ -104,7 +104,7 @@ impl Draft<'_> {
     }
 
     /// Why somebody's access isn't what the run made of it.
-    fn changed_later(&self, record: &Record) -> Option<String> {
+    pub(super) fn changed_later(&self, record: &Record) -> Option<String> {
         let id = record.person.as_ref()?.external_id.as_deref()?;
         let later = self.selected.later.get(id)?;
         let run = &later.run;
