@@ -1,3 +1,6 @@
+use jiff::{ToSpan as _, Zoned};
+use serde_json::json;
+use simulators::lab::Authority;
 use simulators::ldap_proxy::{LdapFault, LdapProxy};
 
 use crate::lab::{BIND_PASSWORD, Lab};
@@ -91,4 +94,47 @@ async fn what_is_not_ldap_fails_a_step_and_nothing_panics_on_standard_error() {
         ran.prints("can't be understood as LDAP")
             .prints("organization ");
     }
+}
+
+/// Year, month and day in ten days.
+fn in_ten_days() -> (i32, u8, u8) {
+    let day = Zoned::now().date().checked_add(10.days()).unwrap();
+    let part = |number: i8| u8::try_from(number).unwrap();
+    (day.year().into(), part(day.month()), part(day.day()))
+}
+
+#[tokio::test]
+async fn a_certificate_that_ends_soon_is_noted_by_check_and_a_warning_of_sync() {
+    let mut lab = Lab::new().await;
+    let authority = Authority::new("a CA of ours").unwrap();
+    let bundle = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "corp-ca", "namespace": "identity"},
+        "data": {"ca.crt": authority.pem()},
+    });
+    lab.write("ca.yaml", &bundle.to_string());
+    let plain = format!("url: {}", lab.slapd.url());
+    let protected = format!(
+        "url: {}\n      tls: {{caBundleRef: {{name: corp-ca}}}}",
+        lab.slapd.ldaps_url()
+    );
+    lab.write("staff.yaml", &lab.resource().replace(&plain, &protected));
+    let soon = authority.server_until(&[], in_ten_days()).unwrap();
+    lab.slapd.renew(&soon).unwrap();
+
+    let (year, month, day) = in_ten_days();
+    let said = format!(
+        "the certificate of the directory's server expires on {year}-{month:02}-{day:02} 00:00 UTC: renew it on the server"
+    );
+    let check = format!("{CHECK} -f ca.yaml");
+    lab.run(&check)
+        .await
+        .ends_with(0)
+        .prints(&format!("note    {said}"));
+    let sync = "sync -f staff.yaml -f secrets.yaml -f ca.yaml --yes";
+    lab.run(sync).await.ends_with(0).complains(&said);
+
+    lab.slapd.renew(&authority.server(&[]).unwrap()).unwrap();
+    let ran = lab.run(&check).await.ends_with(0);
+    assert!(!ran.to_string().contains("expires on"), "{ran}");
 }
