@@ -128,7 +128,7 @@ fn measure(people: u32, cluster: &Cluster, report: &mut Report) -> Result<()> {
     drop(bitwarden);
 
     let bitwarden = Bitwarden::start()?;
-    let operator = cluster.operator(people)?;
+    let operator = cluster.operator(&format!("people-{people}"), &[])?;
     add("operator, idle", operator.idle()?, None);
     let others = [directory.pid(), bitwarden.pid()];
     let manifest = directory.manifest(&bitwarden, Some(operator.namespace()))?;

@@ -47,9 +47,9 @@ impl Cluster {
         Ok(Self(api))
     }
 
-    /// Starts an operator in a namespace of its own.
-    pub fn operator(&self, people: u32) -> Result<Operator<'_>> {
-        let namespace = self.0.namespace(&format!("people-{people}"))?;
+    /// Starts an operator in a namespace of its own, with further arguments.
+    pub fn operator(&self, purpose: &str, arguments: &[String]) -> Result<Operator<'_>> {
+        let namespace = self.0.namespace(purpose)?;
         let listen = format!("127.0.0.1:{}", free_port()?);
         let folder = tempfile::tempdir()?;
         let mut command = Command::new(PROGRAM.as_str());
@@ -60,9 +60,11 @@ impl Cluster {
                 &namespace,
                 "--listen",
                 &listen,
+                // The organization and the directory are on this machine.
                 "--allowed-networks",
                 "127.0.0.0/8",
             ])
+            .args(arguments)
             .env("KUBECONFIG", self.0.kubeconfig());
         let log = folder.path().join("operator.log");
         let mut process = Process::spawn(&command, folder.path(), &log)?;
@@ -80,6 +82,27 @@ impl Cluster {
 impl Operator<'_> {
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// `kubectl` in the operator's namespace; what it printed.
+    pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        Ok(self
+            .api
+            .run_kubectl(&[&["-n", &self.namespace], arguments].concat())?)
+    }
+
+    /// What the operator counts, as Prometheus reads it.
+    pub fn metrics(&self) -> Result<String> {
+        get(&self.listen, "/metrics")
+    }
+
+    /// What the operator wrote so far.
+    pub fn log(&self) -> String {
+        self.process.log()
     }
 
     /// Waits a few seconds, in which nothing is to be done.

@@ -1,50 +1,33 @@
 //! Changes that are noticed between two reads, and one person read alone.
 
-use std::sync::Mutex;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use directory_sync::api::spec::ActiveDirectorySecurity;
 use directory_sync::directory::{AccountState, ExternalId};
 use directory_sync::source::active_directory::{
     ActiveDirectorySettings, ActiveDirectorySource, EmailFrom,
 };
-use directory_sync::source::{Hint, LeaverCheck, Source, WatchMethod, WatchObserver};
+use directory_sync::source::{Hint, LeaverCheck, Source, WatchEnd, WatchMethod};
+use directory_sync_testing::Told;
 use jiff::Timestamp;
+use simulators::lab::Samba;
+use simulators::ldap_proxy::{LdapFault, LdapProxy};
 
 use crate::domain::*;
 
-#[derive(Default)]
-struct Told(Mutex<(bool, Vec<Hint>)>);
+/// How long a notice takes at most that Samba sends at once.
+const SOON: Duration = Duration::from_secs(3);
 
-impl WatchObserver for Told {
-    fn watching(&self, how: WatchMethod) {
-        assert!(matches!(how, WatchMethod::Poll(_)));
-        self.0.lock().unwrap().0 = true;
-    }
-
-    fn changed(&self, hint: Hint) {
-        self.0.lock().unwrap().1.push(hint);
-    }
-}
-
-impl Told {
-    fn hints(&self) -> Vec<Hint> {
-        self.0.lock().unwrap().1.clone()
-    }
-
-    /// The hints that `change` gives: those within a few questions.
-    async fn of(&self, change: &str) -> Vec<Hint> {
-        let before = self.hints().len();
-        domain().modify(change).unwrap();
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        self.hints().split_off(before)
-    }
-
-    /// The same, but for those about groups: these may be of other tests in this domain.
-    async fn of_person(&self, change: &str) -> Vec<Hint> {
-        let mut hints = self.of(change).await;
-        hints.retain(|hint| *hint != Hint::default());
-        hints
-    }
+/// The hints that `change` gives within a while, but for those about groups: these may be of other tests in
+/// this domain.
+async fn hints_of(told: &Told, change: &str) -> Vec<Hint> {
+    let before = told.count();
+    domain().modify_by_ldap(change).unwrap();
+    tokio::time::sleep(SOON).await;
+    let mut hints = told.hints().split_off(before);
+    hints.retain(|hint| *hint != Hint::default());
+    hints
 }
 
 fn replace(name: &str, unit: &str, attribute: &str, value: &str) -> String {
@@ -54,62 +37,197 @@ fn replace(name: &str, unit: &str, attribute: &str, value: &str) -> String {
 }
 
 fn within(unit: &str) -> ActiveDirectorySettings {
-    let mut settings = settings_within(unit);
+    settings_within(unit)
+}
+
+/// The same through a proxy, with questions in quick succession where they are needed.
+fn through(proxy: &LdapProxy, unit: &str) -> ActiveDirectorySettings {
+    let mut settings = within(unit);
+    settings.location = at("127.0.0.1", Some(proxy.address().port()));
+    settings.security = ActiveDirectorySecurity::Plaintext;
     settings.poll_interval = Duration::from_millis(300);
     settings
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_change_is_noticed_by_its_number_and_a_disabled_account_is_named() {
-    needs_samba!();
-    let _changing = changing().await;
-    let unit = own_unit("Watched", |ldif, unit| {
-        let ann = User::new("watchann").add_to(ldif, unit);
-        User::new("watchbob").add_to(ldif, unit);
-        group(ldif, unit, "watched", &[ann]);
-    });
-    let source = source(within(&unit));
-    let (read, _) = full(&source).await.unwrap();
-    let ann = read
-        .users
-        .iter()
-        .find(|one| one.email.as_ref().unwrap().as_str().starts_with("watchann"));
-    let ann = ann.unwrap().id.clone();
+async fn proxy() -> LdapProxy {
+    let controller = SocketAddr::from((domain().address(), 389));
+    LdapProxy::start(controller).await.unwrap()
+}
+
+fn email(user: &directory_sync::directory::User) -> &str {
+    user.email.as_ref().unwrap().as_str()
+}
+
+/// Ann's id, as it is read.
+async fn id_of(source: &ActiveDirectorySource, name: &str) -> ExternalId {
+    let (read, _) = full(source).await.unwrap();
+    let mut users = read.users.iter();
+    let user = users.find(|user| email(user).starts_with(name)).unwrap();
+    user.id.clone()
+}
+
+/// Watches, and reads once more, so that there is something to compare with.
+async fn watching(source: &ActiveDirectorySource, then: impl AsyncFnOnce(&Told)) {
     let told = Told::default();
     let then = async {
-        while !told.0.lock().unwrap().0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        // The first questions see the read that is about to be compared with.
-        full(&source).await.unwrap();
+        told.watching().await;
+        full(source).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(
-            told.of_person(&replace("watchann", &unit, "description", "one"))
-                .await,
-            []
-        );
-        let moved = told
-            .of_person(&replace("watchbob", &unit, "mail", "bob@x.example"))
-            .await;
-        assert_eq!(moved.len(), 1);
-        assert_eq!(moved[0].leaver, None);
-        let change = replace("watchann", &unit, "userAccountControl", "514");
-        let disabled = told.of_person(&change).await;
-        let leavers: Vec<_> = disabled.iter().map(|hint| hint.leaver.clone()).collect();
-        assert_eq!(leavers, [Some(ann.clone())]);
-        let ago = Timestamp::now().duration_since(disabled[0].changed.unwrap());
-        assert!(ago.as_secs().abs() < 60, "{ago:?}");
-        let bob = format!("CN=watchbob,{unit}");
-        let group = told.of(&replace("watched", &unit, "member", &bob)).await;
-        assert!(
-            !group.is_empty() && group.iter().all(|hint| hint.leaver.is_none()),
-            "{group:?}"
-        );
+        then(&told).await;
     };
     tokio::select! {
         end = source.watch(Timestamp::now(), &told) => panic!("the watch ended: {end:?}"),
         () = then => {}
     }
+}
+
+async fn a_change_is_noticed(source: &ActiveDirectorySource, unit: &str, how: WatchMethod) {
+    let ann = id_of(source, "ann").await;
+    changes_are_noticed(source, unit, &ann, how).await;
+}
+
+/// The same for every way in which changes are noticed.
+async fn changes_are_noticed(
+    source: &ActiveDirectorySource,
+    unit: &str,
+    ann: &ExternalId,
+    how: WatchMethod,
+) {
+    let name = unit.split([',', '=']).nth(1).unwrap();
+    watching(source, async |told| {
+        told.until("watching", |told| told.methods().last() == Some(&how))
+            .await;
+        let nothing = hints_of(
+            told,
+            &replace(&format!("ann{name}"), unit, "description", "one"),
+        )
+        .await;
+        assert_eq!(nothing, []);
+        let moved = hints_of(
+            told,
+            &replace(&format!("bob{name}"), unit, "mail", "bob@x.example"),
+        )
+        .await;
+        assert_eq!(moved.len(), 1, "{moved:?}");
+        assert_eq!(moved[0].leaver, None);
+        let change = replace(&format!("ann{name}"), unit, "userAccountControl", "546");
+        let disabled = hints_of(told, &change).await;
+        let leavers: Vec<_> = disabled.iter().map(|hint| hint.leaver.clone()).collect();
+        assert_eq!(leavers, [Some(ann.clone())]);
+        let ago = Timestamp::now().duration_since(disabled[0].changed.unwrap());
+        assert!(ago.as_secs().abs() < 60, "{ago:?}");
+        let before = told.count();
+        let bob = format!("CN=bob{name},{unit}");
+        domain()
+            .modify_by_ldap(&replace(&format!("law{name}"), unit, "member", &bob))
+            .unwrap();
+        told.until("the group", |told| told.count() > before).await;
+        assert!(
+            told.hints()[before..]
+                .iter()
+                .all(|hint| hint.leaver.is_none())
+        );
+    })
+    .await;
+}
+
+/// An OU with Ann, who is in a group, and Bob.
+fn watched_unit(name: &str) -> String {
+    own_unit(name, |ldif, unit| {
+        let person = |who: &str| User {
+            mail: Some(format!("{who}@{name}.example")),
+            ..User::new(&format!("{who}{name}"))
+        };
+        let ann = person("ann").add_to(ldif, unit);
+        person("bob").add_to(ldif, unit);
+        group(ldif, unit, &format!("law{name}"), &[ann]);
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_noticed_as_it_is_made_and_a_disabled_account_is_named() {
+    needs_samba!();
+    let _changing = changing().await;
+    let unit = watched_unit("Notices");
+    a_change_is_noticed(&source(within(&unit)), &unit, WatchMethod::Stream).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_controller_tells_of_no_changes_it_is_asked_for_the_number_of_the_last() {
+    needs_samba!();
+    let _changing = changing().await;
+    let (unit, proxy) = (watched_unit("Asked"), proxy().await);
+    let settings = through(&proxy, &unit);
+    let how = WatchMethod::Poll(settings.poll_interval);
+    let source = source(settings);
+    let ann = id_of(&source, "ann").await;
+    // After the bind and the root entry.
+    proxy.arm(2, LdapFault::Says(53, "too many notifications"));
+    changes_are_noticed(&source, &unit, &ann, how).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_notices_hold_up_other_questions_the_next_watch_has_none() {
+    needs_samba!();
+    let _changing = changing().await;
+    // It passes on one request at a time.
+    let (unit, proxy) = (watched_unit("HeldUp"), proxy().await);
+    let mut settings = through(&proxy, &unit);
+    settings.idle_timeout = Duration::from_secs(2);
+    let how = WatchMethod::Poll(settings.poll_interval);
+    let source = source(settings);
+    let end = source.watch(Timestamp::now(), &Told::default()).await;
+    assert!(matches!(end, WatchEnd::Lost(_)), "{end:?}");
+    a_change_is_noticed(&source, &unit, how).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_new_or_deleted_is_noticed_and_who_is_not_read_is_not() {
+    needs_samba!();
+    let _changing = changing().await;
+    let unit = watched_unit("Newcomers");
+    let elsewhere = own_unit("NewcomersElsewhere", |ldif, unit| {
+        User::new("elsewhere").add_to(ldif, unit);
+    });
+    let mut settings = within(&unit);
+    // Others don't see deleted entries.
+    settings.bind = simple(&format!("Administrator@{}", Samba::REALM), Samba::PASSWORD);
+    let source = source(settings);
+    watching(&source, async |told| {
+        let before = told.count();
+        let people = |told: &Told| {
+            let hints = told.hints().split_off(before);
+            hints
+                .iter()
+                .filter(|hint| **hint != Hint::default())
+                .count()
+        };
+        domain()
+            .modify_by_ldap(&replace("elsewhere", &elsewhere, "mail", "e@x.example"))
+            .unwrap();
+        domain()
+            .modify_by_ldap(&format!(
+                "dn: CN=newcomer,{unit}\nchangetype: add\nobjectClass: user\n\
+                 sAMAccountName: newcomer\nmail: n@x.example\n\
+                 userAccountControl: 544\n\n"
+            ))
+            .unwrap();
+        told.until("the newcomer", |told| people(told) == 1).await;
+        tokio::time::sleep(SOON).await;
+        assert_eq!(people(told), 1, "once, and nobody else");
+        let before = told.count();
+        domain()
+            .modify_by_ldap(&format!("dn: CN=newcomer,{unit}\nchangetype: delete\n\n"))
+            .unwrap();
+        told.until("the deletion", |told| told.count() > before)
+            .await;
+        assert!(
+            told.hints()[before..]
+                .iter()
+                .all(|hint| hint.leaver.is_none())
+        );
+    })
+    .await;
 }
 
 async fn why_uncertain(source: &ActiveDirectorySource, id: &ExternalId) -> String {

@@ -1,45 +1,15 @@
 //! Changes that are noticed between two reads, and one person read alone.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use directory_sync::directory::{AccountState, ExternalId};
 use directory_sync::source::entra_id::{EntraIdSource, GroupSelection};
-use directory_sync::source::{
-    Hint, LeaverCheck, ReadProgress, Source, WatchEnd, WatchMethod, WatchObserver,
-};
+use directory_sync::source::{LeaverCheck, ReadProgress, Source, WatchEnd};
+use directory_sync_testing::Told;
 use jiff::Timestamp;
 use simulators::entra_id::{DeltaLoss, SimulatedEntra, UserSeed};
 
 use crate::harness::*;
-
-#[derive(Default)]
-struct Told(Mutex<(bool, Vec<Hint>)>);
-
-impl WatchObserver for Told {
-    fn watching(&self, how: WatchMethod) {
-        assert!(matches!(how, WatchMethod::Poll(_)));
-        self.0.lock().unwrap().0 = true;
-    }
-
-    fn changed(&self, hint: Hint) {
-        self.0.lock().unwrap().1.push(hint);
-    }
-}
-
-impl Told {
-    fn leavers(&self) -> Vec<Option<String>> {
-        let hints = self.0.lock().unwrap().1.clone();
-        let leavers = hints.into_iter().map(|hint| hint.leaver);
-        leavers.map(|one| one.map(|id| id.to_string())).collect()
-    }
-
-    async fn watching(&self) {
-        while !self.0.lock().unwrap().0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
 
 async fn soon() {
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -1,62 +1,28 @@
 //! Changes that are noticed between two reads.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use directory_sync::api::spec::LdapDisabled;
 use directory_sync::directory::ExternalId;
 use directory_sync::source::ldap::{IdAttribute, LdapSettings, LdapSource};
-use directory_sync::source::{Hint, ReadProgress, Source, WatchEnd, WatchMethod, WatchObserver};
+use directory_sync::source::{ReadProgress, Source, WatchEnd, WatchMethod};
+use directory_sync_testing::Told;
 use jiff::Timestamp;
 use simulators::lab::{Person, Slapd, SlapdOptions};
 use tokio::time::timeout;
 
 use crate::harness::*;
 
-/// What a watch has told.
-#[derive(Default)]
-struct Told(Mutex<(Vec<WatchMethod>, Vec<Hint>)>);
-
-impl WatchObserver for Told {
-    fn watching(&self, how: WatchMethod) {
-        self.0.lock().unwrap().0.push(how);
-    }
-
-    fn changed(&self, hint: Hint) {
-        self.0.lock().unwrap().1.push(hint);
-    }
-}
-
-impl Told {
-    fn methods(&self) -> Vec<WatchMethod> {
-        self.0.lock().unwrap().0.clone()
-    }
-
-    fn hints(&self) -> Vec<Hint> {
-        self.0.lock().unwrap().1.clone()
-    }
-
-    async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
-        for _ in 0..500 {
-            if holds(self) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("never: {what}; {:?}", self.0.lock().unwrap());
-    }
-
-    /// The hints that `change` gives, once a change that always gives one has been noticed after it.
-    async fn of(&self, slapd: &Slapd, change: &str) -> usize {
-        let before = self.hints().len();
-        slapd.modify(change).unwrap();
-        slapd.modify(&marker()).unwrap();
-        // The marker comes in two steps, each of which is noticed.
-        self.until("the marker", |told| told.hints().len() >= before + 2)
-            .await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        self.hints().len() - before - 2
-    }
+/// The hints that `change` gives, once a change that always gives one has been noticed after it.
+async fn hints_of(told: &Told, slapd: &Slapd, change: &str) -> usize {
+    let before = told.count();
+    slapd.modify(change).unwrap();
+    slapd.modify(&marker()).unwrap();
+    // The marker comes in two steps, each of which is noticed.
+    told.until("the marker", |told| told.count() >= before + 2)
+        .await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    told.count() - before - 2
 }
 
 /// Somebody comes and goes.
@@ -117,39 +83,39 @@ async fn every_change_of_what_is_read_is_noticed_and_no_other() {
         assert_eq!(told.hints(), []);
         // Nobody knows what was read before.
         assert_eq!(
-            told.of(&slapd, &replace(ann, "description", "one")).await,
+            hints_of(told, &slapd, &replace(ann, "description", "one")).await,
             1
         );
         read(source).await;
         assert_eq!(
-            told.of(&slapd, &replace(ann, "description", "two")).await,
+            hints_of(told, &slapd, &replace(ann, "description", "two")).await,
             0
         );
         assert_eq!(
-            told.of(&slapd, &replace(ann, "mail", "ann@x.example"))
-                .await,
+            hints_of(told, &slapd, &replace(ann, "mail", "ann@x.example")).await,
             1
         );
         assert_eq!(
-            told.of(&slapd, &replace(ann, "mail", "ann@example.com"))
-                .await,
+            hints_of(told, &slapd, &replace(ann, "mail", "ann@example.com")).await,
             0
         );
         let law = "cn=law,ou=groups";
         let bob = format!("uid=bob,ou=people,{SUFFIX}");
-        assert_eq!(told.of(&slapd, &replace(law, "member", &bob)).await, 1);
+        assert_eq!(
+            hints_of(told, &slapd, &replace(law, "member", &bob)).await,
+            1
+        );
         let elsewhere = "ou=groups";
         assert_eq!(
-            told.of(&slapd, &replace(elsewhere, "description", "three"))
-                .await,
+            hints_of(told, &slapd, &replace(elsewhere, "description", "three")).await,
             0
         );
         let renamed = format!(
             "dn: {ann},{SUFFIX}\nchangetype: modrdn\nnewrdn: uid=anna\ndeleteoldrdn: 1\n\n"
         );
-        assert_eq!(told.of(&slapd, &renamed).await, 1);
+        assert_eq!(hints_of(told, &slapd, &renamed).await, 1);
         let gone = format!("dn: {bob}\nchangetype: delete\n\n");
-        assert_eq!(told.of(&slapd, &gone).await, 1);
+        assert_eq!(hints_of(told, &slapd, &gone).await, 1);
         let last = told.hints().last().unwrap().changed.unwrap();
         let ago = Timestamp::now().duration_since(last).as_secs();
         assert!(

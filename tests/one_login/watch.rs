@@ -1,40 +1,14 @@
 //! Changes that are noticed between two reads.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use directory_sync::source::one_login::OneLoginSource;
-use directory_sync::source::{Hint, Source, WatchEnd, WatchMethod, WatchObserver};
+use directory_sync::source::{Source, WatchEnd};
+use directory_sync_testing::Told;
 use jiff::Timestamp;
 use simulators::one_login::{Config, UserSeed};
 
 use crate::harness::*;
-
-#[derive(Default)]
-struct Told(Mutex<(bool, Vec<Hint>)>);
-
-impl WatchObserver for Told {
-    fn watching(&self, how: WatchMethod) {
-        assert!(matches!(how, WatchMethod::Poll(_)));
-        self.0.lock().unwrap().0 = true;
-    }
-
-    fn changed(&self, hint: Hint) {
-        self.0.lock().unwrap().1.push(hint);
-    }
-}
-
-impl Told {
-    fn count(&self) -> usize {
-        self.0.lock().unwrap().1.len()
-    }
-
-    async fn watching(&self) {
-        while !self.0.lock().unwrap().0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_is_noticed_once_by_its_time_whatever_the_query_knows() {
@@ -53,7 +27,7 @@ async fn a_change_is_noticed_once_by_its_time_whatever_the_query_knows() {
         account.user(changed.with("updated_at", now.as_str()));
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(told.count(), 1);
-        assert!(told.0.lock().unwrap().1[0].changed.is_some());
+        assert!(told.hints()[0].changed.is_some());
     };
     tokio::select! {
         end = source.watch(Timestamp::now(), &told) => panic!("the watch ended: {end:?}"),

@@ -15,6 +15,7 @@ mod seen;
 mod setup;
 mod source;
 pub mod sweep;
+mod told;
 mod vendor_client;
 pub mod world;
 
@@ -23,4 +24,5 @@ pub use http::{client, hurried};
 pub use seen::Seen;
 pub use setup::Setup;
 pub use source::{Refusal, emails, group_names, looked_up, members, people, read_all};
+pub use told::Told;
 pub use vendor_client::VendorClient;

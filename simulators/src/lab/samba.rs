@@ -172,6 +172,20 @@ impl Samba {
         database("ldbmodify", &self.folder.path().join("dc"), ldif)
     }
 
+    /// Changes the running domain as its administrator does, by LDAP: the controller tells of it at once. It
+    /// has to allow plaintext.
+    ///
+    /// # Errors
+    /// When a change is refused; those before it are done.
+    pub fn modify_by_ldap(&self, changes: &str) -> Result<(), LabError> {
+        let mut command = Command::new("ldapmodify");
+        command
+            .args(["-x", "-H", &format!("ldap://{}", self.address)])
+            .args(["-D", &format!("Administrator@{}", Self::REALM)])
+            .args(["-w", Self::PASSWORD]);
+        run("ldapmodify", &mut command, Some(changes)).map(drop)
+    }
+
     /// Makes the account's password one of 2001. No attribute that Samba lets anybody write says so:
     /// it goes into the database itself.
     ///

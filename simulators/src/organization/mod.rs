@@ -272,6 +272,12 @@ impl SimulatedOrganization {
         self.shared.store.lock().history.clone()
     }
 
+    /// [`Self::history`] since this was last asked, which is forgotten by that.
+    #[must_use]
+    pub fn take_history(&self) -> Vec<Event> {
+        std::mem::take(&mut self.shared.store.lock().history)
+    }
+
     /// Those of [`Self::history`] by which someone lost something.
     #[must_use]
     pub fn losses(&self) -> Vec<Event> {

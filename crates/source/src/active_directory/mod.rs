@@ -42,7 +42,7 @@ pub use error::{ActiveDirectoryFailure, BindRefusal};
 pub use settings::{
     ActiveDirectorySettings, Controller, Domain, DomainControllerLocation, EmailFrom, Groups, Users,
 };
-use watch::LastRead;
+use watch::{LastRead, NoticesWork};
 
 /// One Active Directory domain, or a forest by its global catalog.
 #[derive(Debug)]
@@ -51,6 +51,7 @@ pub struct ActiveDirectorySource {
     controllers: Controllers,
     digests: EntryDigests,
     last_read: Mutex<Option<LastRead>>,
+    notices: NoticesWork,
 }
 
 impl ActiveDirectorySource {
@@ -67,6 +68,7 @@ impl ActiveDirectorySource {
             controllers,
             digests: EntryDigests::default(),
             last_read: Mutex::default(),
+            notices: NoticesWork::default(),
         })
     }
 
@@ -145,7 +147,8 @@ impl Source for ActiveDirectorySource {
         let watch = async move {
             let last_read = self.last_read().clone();
             let (controllers, settings) = (&self.controllers, &self.settings);
-            let watch = watch::watch(controllers, settings, &self.digests, last_read, observer);
+            let (digests, notices) = (&self.digests, &self.notices);
+            let watch = watch::watch(controllers, settings, digests, notices, last_read, observer);
             catch_library_panic(watch).await.unwrap_or_else(|| {
                 let tried = format!("watching {}", self.describe());
                 let failure = ActiveDirectoryFailure::from(LdapFailure::Malformed { tried });

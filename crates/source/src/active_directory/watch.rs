@@ -1,13 +1,22 @@
-//! Notices changes between reads, by the number of a controller's last change.
+//! Notices changes between reads: the controller tells of them (MS-ADTS 3.1.1.3.4.1.9), and is asked for the
+//! number of its last change.
+//!
+//! A notice has the whole entry. Who was there at the last read is told by it alone. Of anybody else it isn't
+//! known whether they are read at all: the controller is asked, as it is for what no notice told.
 //!
 //! A USN counts the changes on one controller. While it stays, nothing happened there; where it moved, the
 //! people and groups are asked for whose own number (`uSNChanged`) is higher. Whoever was deleted has no
-//! such number any more: that is noticed by the scheduled run.
+//! such number any more: a notice tells, where the account may see deleted entries, else the scheduled run.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use tokio::time::sleep;
+use ldap3::ResultEntry;
+use ldap3::controls::RawControl;
+use tokio::time::{Instant, sleep_until};
 
 use super::domain_controller::{Controllers, Session};
 use super::error::ActiveDirectoryFailure;
@@ -16,12 +25,23 @@ use super::settings::ActiveDirectorySettings;
 use super::users::PEOPLE;
 use crate::directory::{AccountState, DirectoryBuilder, ExternalId};
 use crate::ldap::digests::{EntryDigests, names};
-use crate::ldap::entry::{Entry, generalized_time};
-use crate::ldap::search::Next;
+use crate::ldap::entry::{AttributeName, Entry, generalized_time};
+use crate::ldap::persistent::{Heard, Pace, PersistentSearch};
+use crate::ldap::search::{Next, Search};
+use crate::text::sanitize;
 use crate::{Hint, ReadProgress, SourceError, WatchEnd, WatchMethod, WatchObserver};
 
 /// More changed people than this are read whole.
 const MOST_CHANGED: usize = 100;
+/// LDAP_SERVER_NOTIFICATION_OID: every entry below the base is sent when it changes. The base must be the
+/// domain and the filter this one, and there are five on a connection at most.
+const NOTIFICATION: &str = "1.2.840.113556.1.4.528";
+const ANY_ENTRY: &str = "(objectClass=*)";
+/// LDAP_SERVER_SHOW_DELETED_OID: deleted entries are sent, too, to accounts that may see them.
+const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
+/// Between two questions because of notices: a domain in which others change all the time isn't asked all
+/// the time.
+const BETWEEN: Duration = Duration::from_secs(5);
 
 /// Where the controller of the last read stood when that began.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +57,7 @@ pub async fn watch(
     controllers: &Controllers,
     settings: &ActiveDirectorySettings,
     digests: &EntryDigests,
+    notices: &NoticesWork,
     last_read: Option<LastRead>,
     observer: &dyn WatchObserver,
 ) -> WatchEnd {
@@ -44,6 +65,7 @@ pub async fn watch(
         controllers,
         settings,
         digests,
+        notices,
         observer,
     };
     match watch.execute(last_read).await {
@@ -59,7 +81,19 @@ struct Watch<'a> {
     controllers: &'a Controllers,
     settings: &'a ActiveDirectorySettings,
     digests: &'a EntryDigests,
+    notices: &'a NoticesWork,
     observer: &'a dyn WatchObserver,
+}
+
+/// Whether the next watch asks for notices: not where the last one was lost by that. Something between that
+/// waits for the end of an answer before it passes on another request can't have notices through.
+#[derive(Debug)]
+pub struct NoticesWork(AtomicBool);
+
+impl Default for NoticesWork {
+    fn default() -> Self {
+        Self(AtomicBool::new(true))
+    }
 }
 
 impl Watch<'_> {
@@ -83,54 +117,170 @@ impl Watch<'_> {
                 now
             }
         };
-        self.observer
-            .watching(WatchMethod::Poll(self.settings.poll_interval));
+        let mut notices = Notices::default();
+        // A notice is about one domain: a global catalog isn't asked for any.
+        if self.notices.0.swap(false, Ordering::Relaxed) && !self.settings.global_catalog {
+            notices.search = Some(self.begin_notices(&mut session).await?);
+        }
+        // What happened before the notices began, and whether others are answered beside them.
+        session.root = self.controllers.root(&mut session.connection).await?;
+        self.notices.0.store(true, Ordering::Relaxed);
+        let mut pace = Pace::new(&session.connection);
+        if notices.search.is_none() {
+            self.poll();
+        } else {
+            self.observer.watching(WatchMethod::Stream);
+        }
         loop {
             let now = session.root.usn().ok_or(None)?;
             if now < known || session.root.service != service {
                 self.observer.changed(Hint::default());
             } else if now > known {
-                self.tell_of_changes(&mut session, known + 1).await?;
+                self.tell_of_changes(&mut session, known + 1, &mut notices.told)
+                    .await?;
             }
             known = now;
-            sleep(self.settings.poll_interval).await;
+            notices.told.turn();
+            let asked = Instant::now();
+            let mut next = asked + self.settings.poll_interval;
+            while let Some(search) = &mut notices.search {
+                match search.listen(&mut session.connection, next).await {
+                    Ok(Heard::Nothing) => break,
+                    Ok(Heard::Message(message)) => {
+                        if self.take(&session.root.domain, &message, &mut notices.told)
+                            == Taken::Unknown
+                        {
+                            next = next.min(Instant::now().max(asked + BETWEEN));
+                        }
+                        pace.keep().await;
+                    }
+                    Ok(Heard::Ended(code, text)) => {
+                        let text = sanitize(&text);
+                        tracing::info!(
+                            code,
+                            text,
+                            "the controller tells of no changes; it is asked"
+                        );
+                        notices.search = None;
+                        self.poll();
+                    }
+                    Err(failure) => return Err(Some(failure.into())),
+                }
+            }
+            sleep_until(next).await;
             session.root = self.controllers.root(&mut session.connection).await?;
         }
     }
 
-    /// Tells of what has changed from this number on.
+    fn poll(&self) {
+        let every = self.settings.poll_interval;
+        self.observer.watching(WatchMethod::Poll(every));
+    }
+
+    /// Asks the controller to tell of changes.
+    async fn begin_notices(
+        &self,
+        session: &mut Session,
+    ) -> Result<PersistentSearch, ActiveDirectoryFailure> {
+        let (builder, progress) = (Mutex::default(), ReadProgress::default());
+        let reader = Reader::new(self.settings, &session.root.domain, &builder, &progress);
+        let mut attributes = reader.user_attributes();
+        attributes.extend(["objectClass", "isDeleted", "uSNChanged"].map(str::to_owned));
+        let search = Search {
+            page_size: 0,
+            ..reader.search("changes", reader.root(), ANY_ENTRY, &attributes)
+        };
+        let control = |oid: &str, crit| RawControl {
+            ctype: oid.to_owned(),
+            crit,
+            val: None,
+        };
+        let mut controls = search.controls.to_vec();
+        // A controller that doesn't know it would send everything there is, once.
+        controls.push(control(NOTIFICATION, true));
+        controls.push(control(SHOW_DELETED, false));
+        Ok(PersistentSearch::start(&mut session.connection, &search, controls).await?)
+    }
+
+    /// Tells of the change in a notice, if that is known by itself to matter.
+    fn take(&self, domain: &str, message: &ResultEntry, told: &mut ToldChanges) -> Taken {
+        let (builder, progress) = (Mutex::default(), ReadProgress::default());
+        let reader = Reader::new(self.settings, domain, &builder, &progress);
+        let Some(entry) = Entry::of(&message.0).filter(|_| !message.is_intermediate()) else {
+            return Taken::Unknown;
+        };
+        let [classes, deleted] = ["objectClass", "isDeleted"].map(AttributeName::new);
+        let is = |class: &str| {
+            entry
+                .values(&classes)
+                .any(|one| one.eq_ignore_ascii_case(class))
+        };
+        let (is_person, is_group) = (is("user") && !is("computer"), is("group"));
+        let number = usn(&reader, entry);
+        if number.is_some_and(|usn| told.contains(usn)) {
+            return Taken::Told;
+        }
+        let hint = if is_group && reader.reads_groups() {
+            Some(Hint::default())
+        } else if !is_person && entry.has(&classes) {
+            None
+        } else if is_person && entry.values(&deleted).any(|value| value == "TRUE") {
+            Some(Hint::default())
+        } else if self
+            .digests
+            .is_as_read(entry, &names(&reader.compared_attributes()))
+        {
+            None
+        } else if self.digests.is_known(entry) {
+            Some(hint(&reader, entry))
+        } else {
+            return Taken::Unknown;
+        };
+        told.add(number);
+        if let Some(hint) = hint {
+            self.observer.changed(hint);
+        }
+        Taken::Told
+    }
+
+    /// Tells of what has changed from this number on, but for what was told by notices.
     async fn tell_of_changes(
         &self,
         session: &mut Session,
         first: u64,
+        told: &mut ToldChanges,
     ) -> Result<(), ActiveDirectoryFailure> {
         let (builder, progress) = (Mutex::new(DirectoryBuilder::new()), ReadProgress::default());
         let reader = Reader::new(self.settings, &session.root.domain, &builder, &progress);
-        let groups = reader.reads_groups();
         let filter = format!("(&(objectCategory=group)(uSNChanged>={first}))");
-        let nothing = ["1.1".to_owned()];
-        let mut search = reader.search("changed groups", reader.root(), &filter, &nothing);
-        search.page_size = 1;
+        let number = [reader.names.usn.as_str().to_owned()];
+        let search = reader.search("changed groups", reader.root(), &filter, &number);
         let mut has_changed = false;
-        if groups {
-            read_entries(&mut session.connection, &search, |_| {
-                has_changed = true;
-                Ok(Next::Stop)
+        if reader.reads_groups() {
+            read_entries(&mut session.connection, &search, |entry| {
+                let number = usn(&reader, entry);
+                has_changed |= number.is_none_or(|usn| !told.contains(usn));
+                told.add(number);
+                Ok(Next::Continue)
             })
             .await?;
         }
         if has_changed {
             self.observer.changed(Hint::default());
         }
-        let attributes = reader.user_attributes();
+        let mut attributes = reader.user_attributes();
+        attributes.extend(number.clone());
         let compared = names(&reader.compared_attributes());
         let filter = format!("(&{PEOPLE}(uSNChanged>={first}))");
         let mut changed: Vec<Hint> = vec![];
         for base in reader.bases(&self.settings.users.search_bases) {
             let search = reader.search("changed people", base, &filter, &attributes);
             read_entries(&mut session.connection, &search, |entry| {
-                if !self.digests.is_as_read(entry, &compared) {
+                let number = usn(&reader, entry);
+                let is_told = number.is_some_and(|usn| told.contains(usn));
+                if !is_told && !self.digests.is_as_read(entry, &compared) {
                     changed.push(hint(&reader, entry));
+                    told.add(number);
                 }
                 Ok(match changed.len() < MOST_CHANGED {
                     true => Next::Continue,
@@ -148,6 +298,51 @@ impl Watch<'_> {
             .for_each(|hint| self.observer.changed(hint));
         Ok(())
     }
+}
+
+/// What the controller tells by itself.
+#[derive(Default)]
+struct Notices {
+    /// `None` where it doesn't.
+    search: Option<PersistentSearch>,
+    told: ToldChanges,
+}
+
+/// The numbers of the changes that were told of, by notices or because they were asked for: whatever comes in
+/// both ways is told once. Those since the last question but one are kept.
+#[derive(Default)]
+struct ToldChanges {
+    since: HashSet<u64>,
+    before: HashSet<u64>,
+}
+
+impl ToldChanges {
+    fn contains(&self, usn: u64) -> bool {
+        self.since.contains(&usn) || self.before.contains(&usn)
+    }
+
+    fn add(&mut self, usn: Option<u64>) {
+        self.since.extend(usn);
+    }
+
+    /// The controller was asked.
+    fn turn(&mut self) {
+        self.before = std::mem::take(&mut self.since);
+    }
+}
+
+/// What came of a notice.
+#[derive(Debug, PartialEq, Eq)]
+enum Taken {
+    /// It was told, or doesn't matter.
+    Told,
+    /// The controller has to be asked.
+    Unknown,
+}
+
+fn usn(reader: &Reader<'_>, entry: Entry<'_>) -> Option<u64> {
+    let mut values = entry.values(&reader.names.usn);
+    values.next().and_then(|value| value.parse().ok())
 }
 
 /// What a changed entry says: when, and whether somebody seems to have left.

@@ -52,6 +52,12 @@ impl EntryDigests {
         self.known().get(&key) == Some(&digest)
     }
 
+    /// Whether the last read saw an entry with this DN, so that it is within what is read.
+    pub fn is_known(&self, entry: Entry<'_>) -> bool {
+        let key = self.hasher.hash_one(entry.dn());
+        self.known().contains_key(&key)
+    }
+
     fn of(&self, entry: Entry<'_>, attributes: &[AttributeName]) -> (u64, u64) {
         let key = self.hasher.hash_one(entry.dn());
         let values = attributes.iter().enumerate().flat_map(|(at, attribute)| {
@@ -159,6 +165,10 @@ mod tests {
             entry("uid=bob", &[("mail", &["a@x", "b@x"])]),
         ] {
             assert!(!is_as_read(&digests, &other), "{other:?}");
+        }
+        for (dn, is_known) in [("uid=ann", true), ("uid=bob", false)] {
+            let message = entry(dn, &[]);
+            assert_eq!(digests.is_known(Entry::of(&message).unwrap()), is_known);
         }
         digests.record(&asked()).unwrap();
         assert!(!is_as_read(&digests, &ann), "another read has begun");

@@ -2,7 +2,7 @@
 //!
 //! `connection` reaches a server, `search` reads a list to its proven end, `entry` and `dn` make
 //! sense of what comes, `read` turns it into a directory, `watch` notices changes between reads (`digests`:
-//! which of them matter), `check` reports how far one gets.
+//! which of them matter; `persistent`: searches that go on), `check` reports how far one gets.
 
 // Active Directory speaks LDAP, too: what isn't pub here is shared with it alone.
 pub(crate) mod binary_id;
@@ -18,6 +18,7 @@ mod error;
 mod framing;
 pub(crate) mod leaver;
 mod look_up;
+pub(crate) mod persistent;
 mod preset;
 mod read;
 mod relay;

@@ -5,14 +5,13 @@
 //! (RFC 4533, 1.3), so that even a notice of one is no evidence that somebody is gone.
 
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use ldap3::controls::{RawControl, RefreshMode, SyncRequest};
-use ldap3::{LdapError, ResultEntry, Scope, SearchOptions, SearchStream};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use ldap3::{LdapError, ResultEntry};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::connection::{Connection, Connector};
 use super::digests::{EntryDigests, names};
@@ -20,6 +19,7 @@ use super::dn;
 use super::entry::{AttributeName, Entry, constructed, generalized_time, primitive};
 use super::error::{LdapFailure, Stage};
 use super::framing;
+use super::persistent::{self, Entries, Pace};
 use super::read::{UserReader, group_search, user_search};
 use super::search::{Next, Search};
 use super::settings::LdapSettings;
@@ -281,7 +281,7 @@ impl Watch<'_> {
         }
     }
 
-    fn take(&self, stream: &mut Changes<'_>, message: &ResultEntry) {
+    fn take(&self, stream: &mut Changes, message: &ResultEntry) {
         match Notice::of(message) {
             Notice::Refreshed => stream.is_refreshed = true,
             Notice::Other => {}
@@ -377,15 +377,15 @@ fn csn_time(csn: &str) -> Option<Timestamp> {
 }
 
 /// One search whose changes the server sends.
-struct Changes<'a> {
-    entries: SearchStream<'a, String, Vec<String>>,
+struct Changes {
+    entries: Entries,
     /// The attributes that decide whether a change matters; none: every change does.
     attributes: Vec<AttributeName>,
     /// What changed before the search began has been sent.
     is_refreshed: bool,
 }
 
-impl Changes<'_> {
+impl Changes {
     async fn start(
         connection: &mut Connection,
         search: &Search<'_>,
@@ -398,33 +398,7 @@ impl Changes<'_> {
         });
         // A server that doesn't know it would send everything, and then nothing more.
         control.crit = true;
-        let mut ldap = connection.ldap.clone();
-        let scope = match search.scope {
-            LdapScope::Subtree => Scope::Subtree,
-            LdapScope::OneLevel => Scope::OneLevel,
-            LdapScope::Base => Scope::Base,
-        };
-        let starting = ldap
-            .with_controls(vec![control])
-            .with_search_options(SearchOptions::new())
-            .streaming_search(
-                search.base,
-                scope,
-                search.filter,
-                search.attributes.to_vec(),
-            );
-        let starting = timeout(search.idle, starting);
-        let entries = match connection.stream.during(starting).await {
-            Ok(Ok(entries)) => entries,
-            Ok(Err(error)) => {
-                let tried = search.tried(&connection.server);
-                return Err(connection.stream.failure(tried, error, search.idle));
-            }
-            Err(_) => {
-                let (tried, waited) = (search.tried(&connection.server), search.idle);
-                return Err(LdapFailure::Silent { tried, waited });
-            }
-        };
+        let entries = persistent::start(connection, search, vec![control]).await?;
         let is_asked = search.attributes.iter().all(|name| name != "1.1");
         Ok(Self {
             entries,
@@ -438,7 +412,7 @@ impl Changes<'_> {
 }
 
 /// The next message of any of the searches, and of which.
-async fn next(streams: &mut [Changes<'_>]) -> (usize, Result<Option<ResultEntry>, LdapError>) {
+async fn next(streams: &mut [Changes]) -> (usize, Result<Option<ResultEntry>, LdapError>) {
     let waiting = streams
         .iter_mut()
         .enumerate()
@@ -510,45 +484,6 @@ fn cookie_time(cookie: &[u8]) -> Option<Timestamp> {
     changes.split(';').filter_map(csn_time).max()
 }
 
-/// Keeps a server that sends without end from keeping us busy: what comes faster isn't taken from the
-/// connection meanwhile.
-struct Pace {
-    received: Arc<AtomicU64>,
-    counted: u64,
-    /// What may be taken at once now, in units of a message and of a KiB.
-    left: f64,
-    at: Instant,
-}
-
-impl Pace {
-    /// Units a second.
-    const RATE: f64 = 200.0;
-    /// Units at once, after a pause.
-    const BURST: f64 = 2_000.0;
-
-    fn new(connection: &Connection) -> Self {
-        let received = connection.stream.received();
-        Self {
-            counted: received.load(Ordering::Relaxed),
-            received,
-            left: Self::BURST,
-            at: Instant::now(),
-        }
-    }
-
-    /// A message was taken: waits where that is too much.
-    async fn keep(&mut self) {
-        let (bytes, now) = (self.received.load(Ordering::Relaxed), Instant::now());
-        let spent = 1.0 + bytes.saturating_sub(self.counted) as f64 / 1_024.0;
-        let refilled = self.left + now.duration_since(self.at).as_secs_f64() * Self::RATE;
-        (self.counted, self.at) = (bytes, now);
-        self.left = refilled.min(Self::BURST) - spent;
-        if self.left < 0.0 {
-            sleep(Duration::from_secs_f64(-self.left / Self::RATE)).await;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -601,30 +536,5 @@ mod tests {
         assert_eq!(root.context(base), "ou=Far, dc=Example,dc=com");
         assert_eq!(root.context("DC=example,dc=com"), "dc=example,dc=com");
         assert_eq!(root.context("o=elsewhere"), "o=elsewhere");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_server_that_sends_without_end_is_listened_to_slowly() {
-        let received = Arc::new(AtomicU64::new(0));
-        let begun = Instant::now();
-        let mut pace = Pace {
-            received: received.clone(),
-            counted: 0,
-            left: Pace::BURST,
-            at: begun,
-        };
-        for _ in 0..1_000 {
-            pace.keep().await;
-        }
-        assert!(
-            begun.elapsed() < Duration::from_secs(1),
-            "a change of many people"
-        );
-        for _ in 0..3_000 {
-            received.fetch_add(10 << 10, Ordering::Relaxed);
-            pace.keep().await;
-        }
-        let took = begun.elapsed().as_secs();
-        assert!((150..170).contains(&took), "33,000 units took {took} s");
     }
 }
