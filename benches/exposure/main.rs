@@ -1,8 +1,8 @@
 //! For how long somebody who left keeps access: from the change in the directory to the organization's
 //! journal of the revocation, for each kind of directory, among other changes.
 //!
-//! `cargo bench --bench exposure`. All directories are watched by one operator at once, with its usual times.
-//! The directories by LDAP are real servers, the others simulators; these and the organizations take 100 ms a
+//! `cargo bench --bench exposure`. All directories are watched at once, each by an operator of its own with its
+//! usual times. The directories by LDAP are real servers, the others simulators; these and the organizations take 100 ms a
 //! request, and the organizations have the rate limits of Bitwarden's cloud. Disabled accounts come at random
 //! times, before each another attribute of somebody changes, and with every fifth somebody joins.
 //!
@@ -28,7 +28,6 @@ mod operator;
 mod directory;
 mod leavers;
 
-use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -63,6 +62,12 @@ pub struct Pair {
     pub directory: Directory,
     /// Where they are revoked.
     pub organization: SimulatedOrganization,
+}
+
+/// The same with its operator.
+struct Watched<'a> {
+    pair: Pair,
+    operator: Operator<'a>,
 }
 
 /// What the environment says, or else this.
@@ -110,25 +115,27 @@ async fn main() -> Result<()> {
     }
 
     let cluster = Cluster::start()?;
-    let urls = pairs.iter().flat_map(|pair| pair.directory.vendor_urls());
-    let urls: Vec<String> = urls
-        .flat_map(|url| ["--vendor-urls".to_owned(), url])
-        .collect();
-    let operator = cluster.operator("exposure", &urls)?;
-    for pair in &pairs {
+    let mut watched = vec![];
+    for pair in pairs {
+        let urls = pair.directory.vendor_urls().into_iter();
+        let urls: Vec<String> = urls
+            .flat_map(|url| ["--vendor-urls".to_owned(), url])
+            .collect();
+        let operator = cluster.operator(&pair.name, &urls)?;
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("manifest.yaml");
-        std::fs::write(&path, manifest(pair))?;
+        std::fs::write(&path, manifest(&pair))?;
         operator.kubectl(&["apply", "-f", &path.display().to_string()])?;
+        watched.push(Watched { pair, operator });
     }
-    wait_until_watched(&operator, &pairs)?;
+    watched.iter().try_for_each(wait_until_watched)?;
     std::thread::sleep(SETTLING);
-    measure_idle(&operator, &pairs, idle)?;
+    measure_idle(&watched, idle)?;
 
     let figures = std::thread::scope(|scope| {
-        let measured: Vec<_> = pairs
+        let measured: Vec<_> = watched
             .iter()
-            .map(|pair| scope.spawn(move || leavers::measure(pair, disables, gap)))
+            .map(|one| scope.spawn(move || leavers::measure(&one.pair, disables, gap)))
             .collect();
         let measured = measured.into_iter().map(|one| {
             let ended = one.join();
@@ -136,9 +143,11 @@ async fn main() -> Result<()> {
         });
         measured.collect::<Result<Vec<_>>>()
     })?;
-    print_figures(&operator, &pairs, &figures)?;
+    print_figures(&watched, &figures)?;
     if std::env::var_os("BENCH_LOG").is_some() {
-        eprintln!("{}", operator.log());
+        for one in &watched {
+            eprintln!("{}", one.operator.log());
+        }
     }
     Ok(())
 }
@@ -174,97 +183,98 @@ spec:
     )
 }
 
-fn wait_until_watched(operator: &Operator<'_>, pairs: &[Pair]) -> Result<()> {
+/// Waits until a directory is watched, and for a run after that which has nothing to do: whoever was invited
+/// by the last run isn't known for certain.
+fn wait_until_watched(Watched { pair, operator }: &Watched<'_>) -> Result<()> {
     let started = Instant::now();
-    for pair in pairs {
-        loop {
-            let method = "jsonpath={.status.signals.method}";
-            let method = operator.kubectl(&["get", "dsync", &pair.name, "-o", method])?;
-            if !method.is_empty() {
-                let took = started.elapsed();
-                eprintln!("{}: watched ({method}) after {took:.1?}", pair.name);
-                break;
-            }
-            let failed = r#"jsonpath={.status.conditions[?(@.type=="Ready")].message}"#;
-            let message = operator.kubectl(&["get", "dsync", &pair.name, "-o", failed])?;
+    let field = |path: &str| {
+        let path = format!("jsonpath={path}");
+        operator.kubectl(&["get", "dsync", &pair.name, "-o", &path])
+    };
+    let until = |what: &str, holds: &dyn Fn() -> Result<bool>| {
+        while !holds()? {
+            let message = field(r#"{.status.conditions[?(@.type=="Ready")].message}"#)?;
             ensure!(
                 started.elapsed() < WAIT_TIMEOUT && !message.contains("couldn't"),
-                "{} isn't watched: {message}; the operator's log:\n{}",
+                "{}: not {what}: {message}; the operator's log:\n{}",
                 pair.name,
                 operator.log()
             );
             std::thread::sleep(Duration::from_secs(1));
         }
-    }
+        Ok(())
+    };
+    until("watched", &|| {
+        Ok(!field("{.status.signals.method}")?.is_empty())
+    })?;
+    let method = field("{.status.signals.method}")?;
+    let runs = runs(operator)?;
+    let now = format!("directorysync.dev/sync-requested-at=settled-{runs}");
+    operator.kubectl(&["annotate", "dsync", &pair.name, &now])?;
+    until("synced", &|| Ok(self::runs(operator)? > runs))?;
+    let took = started.elapsed();
+    eprintln!(
+        "{}: watched ({method}), settled after {took:.1?}",
+        pair.name
+    );
     Ok(())
 }
 
-/// The requests of each resource so far: to the directory, and to the organization.
-fn requests(operator: &Operator<'_>) -> Result<BTreeMap<String, (u64, u64)>> {
-    let mut counted: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for line in operator.metrics()?.lines() {
-        let Some(series) = line.strip_prefix("directory_sync_requests_total{") else {
-            continue;
-        };
-        let label = |name: &str| {
-            let begin = format!("{name}=\"");
-            let value = series.split(&*begin).nth(1)?.split('"').next()?;
-            Some(value.to_owned())
-        };
-        let value = line
-            .rsplit(' ')
-            .next()
-            .and_then(|value| value.parse().ok())
-            .unwrap_or(0);
-        // `namespace="…",name="…"`: the name follows a comma.
-        let name = series
-            .split(",name=\"")
-            .nth(1)
-            .and_then(|rest| rest.split('"').next());
-        let (Some(name), Some(side)) = (name, label("side")) else {
-            continue;
-        };
-        let of = counted.entry(name.to_owned()).or_default();
-        match &*side.to_lowercase() {
-            "directory" | "source" => of.0 += value,
-            "organization" => of.1 += value,
-            _ => {}
-        }
-    }
-    Ok(counted)
+/// How many runs have ended.
+fn runs(operator: &Operator<'_>) -> Result<u64> {
+    let metrics = operator.metrics()?;
+    let lines = metrics
+        .lines()
+        .filter(|line| line.starts_with("directory_sync_runs_total{"));
+    Ok(lines
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum())
 }
 
-fn measure_idle(operator: &Operator<'_>, pairs: &[Pair], idle: Duration) -> Result<()> {
-    let (before, cpu) = (requests(operator)?, machine::cpu_of(&[operator.pid()])?);
+/// The requests so far: to the directory, and to the organization.
+fn requests(operator: &Operator<'_>) -> Result<[u64; 2]> {
+    let metrics = operator.metrics()?;
+    let of = |side: &str| {
+        let side = format!("side=\"{side}\"");
+        let lines = metrics.lines().filter(|line| {
+            line.starts_with("directory_sync_requests_total{") && line.contains(&side)
+        });
+        lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            .sum()
+    };
+    Ok(["directory", "organization"].map(of))
+}
+
+fn measure_idle(watched: &[Watched<'_>], idle: Duration) -> Result<()> {
+    let all = || {
+        let all = watched.iter().map(|one| {
+            let cpu = machine::cpu_of(&[one.operator.pid()])?;
+            Ok((requests(&one.operator)?, cpu))
+        });
+        all.collect::<Result<Vec<_>>>()
+    };
+    let before = all()?;
     std::thread::sleep(idle);
-    let (after, cpu_after) = (requests(operator)?, machine::cpu_of(&[operator.pid()])?);
+    let after = all()?;
     let minutes = idle.as_secs_f64() / 60.0;
-    let cpu = cpu_after.saturating_sub(cpu).as_secs_f64() / minutes * 1000.0;
-    println!(
-        "\nIdle, for {} s: {cpu:.0} ms of CPU a minute for all {} resources together\n",
-        idle.as_secs(),
-        pairs.len()
-    );
-    println!("| directory                | requests a minute | to the organization |");
-    println!("|--------------------------|------------------:|--------------------:|");
-    for pair in pairs {
-        let of = |counted: &BTreeMap<String, (u64, u64)>| {
-            counted.get(&pair.name).copied().unwrap_or_default()
-        };
-        let (before, after) = (of(&before), of(&after));
-        let a_minute = |before: u64, after: u64| (after - before) as f64 / minutes;
+    println!("\nWhile nothing changes, in a minute:\n");
+    println!("| directory                | requests to it | to the organization |     CPU |");
+    println!("|--------------------------|---------------:|--------------------:|--------:|");
+    for (one, (before, after)) in watched.iter().zip(before.into_iter().zip(after)) {
+        let more = |at: usize| (after.0[at] - before.0[at]) as f64 / minutes;
+        let cpu = after.1.saturating_sub(before.1).as_secs_f64() / minutes * 1000.0;
         println!(
-            "| {:<24} | {:>17.1} | {:>19.1} |",
-            pair.name,
-            a_minute(before.0, after.0),
-            a_minute(before.1, after.1)
+            "| {:<24} | {:>14.1} | {:>19.1} | {cpu:>4.0} ms |",
+            one.pair.name,
+            more(0),
+            more(1)
         );
     }
     Ok(())
 }
 
-fn print_figures(operator: &Operator<'_>, pairs: &[Pair], figures: &[Figures]) -> Result<()> {
-    let metrics = operator.metrics()?;
+fn print_figures(watched: &[Watched<'_>], figures: &[Figures]) -> Result<()> {
     println!("\nFrom just before the change in the directory to the revocation:\n");
     println!(
         "| directory                | leavers |      p50 |      p99 |  longest | never | others | runs |"
@@ -272,13 +282,8 @@ fn print_figures(operator: &Operator<'_>, pairs: &[Pair], figures: &[Figures]) -
     println!(
         "|--------------------------|--------:|---------:|---------:|---------:|------:|-------:|-----:|"
     );
-    for (pair, figures) in pairs.iter().zip(figures) {
-        let of_it = format!("name=\"{}\"", pair.name);
-        let runs = metrics
-            .lines()
-            .filter(|line| line.starts_with("directory_sync_runs_total") && line.contains(&of_it))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-            .sum::<u64>();
+    for (Watched { pair, operator }, figures) in watched.iter().zip(figures) {
+        let runs = runs(operator)?;
         println!(
             "| {:<24} | {:>7} | {:>6.2} s | {:>6.2} s | {:>6.2} s | {:>5} | {:>6} | {runs:>4} |",
             pair.name,

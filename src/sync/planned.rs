@@ -179,6 +179,7 @@ impl Planned {
             }
         }
         self.report.changed_meanwhile = applied.changed_meanwhile;
+        self.baseline = self.baseline.take().map(|one| one.after(&applied.done));
         let mut groups = applied.outdated;
         groups.extend(applied.refused.iter().cloned());
         let failed = FailedChanges {

@@ -21,7 +21,7 @@ use crate::sync::roster::{Eligibility, Person, Roster};
 
 /// What a whole run saw that left nothing open: whom the fast lane may revoke until the next one.
 ///
-/// 24 bytes for each of those.
+/// 24 bytes for each of those, and 8 for each who has lost access already.
 #[derive(Debug, Clone)]
 pub struct Baseline {
     policy: Policy,
@@ -30,6 +30,9 @@ pub struct Baseline {
     /// By the hash of the external id, in order. A member that is found by it is read before anything is
     /// done, and shows the whole id.
     members: Vec<(u64, Uuid)>,
+    /// The hashes of the external ids whose members have no access: they lost it by that run, before or since.
+    /// In order.
+    revoked: Vec<u64>,
 }
 
 /// Why a whole run has to decide.
@@ -113,11 +116,24 @@ impl Baseline {
             .collect();
         members.retain(|(hash, _)| !shared.contains(hash));
         members.shrink_to_fit();
+        // Whoever this run changes may get access back.
+        let revoked = content.members.iter().filter(|member| {
+            member.status == MemberStatus::Revoked && !changed.contains(&member.id)
+        });
+        let revoked = revoked.filter_map(|member| {
+            let id = member.external_id.as_ref()?;
+            let is_one = by_id.get(id.as_str()) == Some(&1);
+            is_one.then(|| u64::from_be_bytes(key(id)))
+        });
+        let mut revoked: Vec<u64> = revoked.collect();
+        revoked.sort_unstable();
+        revoked.shrink_to_fit();
         let mut baseline = Self {
             policy: policy.clone(),
             counts: plan.counts,
             rule: plan.account_rule.clone(),
             members,
+            revoked,
         };
         let kinds = plan.changes.iter().map(Change::kind);
         let leaving = kinds.filter(|kind| matches!(kind, Kind::Revoke | Kind::Remove));
@@ -133,6 +149,16 @@ impl Baseline {
         Some(self.members[at.ok()?].1)
     }
 
+    /// Whether the member with this id of the directory has no access any more: what a signal tells that was on
+    /// its way meanwhile is settled.
+    pub fn is_revoked(&self, user: &crate::directory::ExternalId) -> bool {
+        let id = user.with_prefix(&self.policy.external_id_prefix);
+        id.is_ok_and(|id| {
+            let hash = u64::from_be_bytes(key(&id));
+            self.revoked.binary_search(&hash).is_ok()
+        })
+    }
+
     /// The same after the revocations of `guarded`, whether or not they were made.
     #[must_use]
     pub fn without(mut self, guarded: &GuardedPlan) -> Self {
@@ -140,6 +166,19 @@ impl Baseline {
         let gone: HashSet<Uuid> = changes.filter_map(|change| change.subject.id).collect();
         self.members.retain(|(_, member)| !gone.contains(member));
         self.lose(gone.len());
+        self
+    }
+
+    /// The same after these changes, which were made.
+    #[must_use]
+    pub fn after<'c>(
+        mut self,
+        done: impl IntoIterator<Item = &'c (Kind, crate::directory::ExternalId)>,
+    ) -> Self {
+        let revoked = done.into_iter().filter(|(kind, _)| *kind == Kind::Revoke);
+        let revoked = revoked.map(|(_, id)| u64::from_be_bytes(key(id)));
+        self.revoked.extend(revoked);
+        self.revoked.sort_unstable();
         self
     }
 

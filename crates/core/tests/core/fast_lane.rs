@@ -131,12 +131,20 @@ fn somebody_who_is_disabled_is_revoked_and_the_next_run_finds_nothing_to_do() {
     world.directory = disabled.disabled("p3", "p3@example.com");
     let next = world.sync();
     assert!(next.approved.changes.is_empty() && next.held.is_none());
+    // A signal that was on its way meanwhile is settled, until they may have access again.
+    let is_settled = |baseline: &Baseline| baseline.is_revoked(&id("p3"));
+    assert!(!is_settled(&baseline) && !is_settled(&baseline.clone().without(&guarded)));
+    let done = [(Kind::Revoke, id("p3")), (Kind::Relink, id("p4"))];
+    let after = baseline.without(&guarded).after(&done);
+    assert!(is_settled(&after) && !after.is_revoked(&id("p4")));
+    assert!(is_settled(&world.baseline().unwrap()));
     // Enabled again: whom the fast lane revoked, a run restores.
     world.directory = company();
     world.run.now += Duration::from_secs(900);
     let next = world.sync();
     assert_eq!(next.approved.changes[0].kind(), Kind::Restore);
     assert!(next.held.is_none());
+    assert!(!is_settled(&world.baseline().unwrap()));
 }
 
 #[test]

@@ -153,6 +153,10 @@ impl Watch<'_> {
                             next = next.min(Instant::now().max(asked + BETWEEN));
                         }
                         pace.keep().await;
+                        // However many notices there are.
+                        if Instant::now() >= next {
+                            break;
+                        }
                     }
                     Ok(Heard::Ended(code, text)) => {
                         let text = sanitize(&text);
