@@ -21,6 +21,7 @@
 mod bitwarden;
 mod company;
 mod machine;
+#[allow(dead_code, reason = "the bench of exposure needs more of it")]
 mod operator;
 mod report;
 
