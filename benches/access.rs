@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may as well panic")]
 
+#[expect(dead_code, reason = "nothing is read from a vendor here")]
 mod shared;
 
 use std::sync::Arc;
