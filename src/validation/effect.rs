@@ -67,7 +67,8 @@ fn onboarding(spec: &DirectorySyncSpec) -> Vec<String> {
     let mut found = vec![];
     if rules.reinvite.is_some() && rules.invite == Some(false) {
         found.push(
-            "onboarding.reinvite has no effect: onboarding.invite is false, so administrators send the              invitations; take one of them out"
+            "onboarding.reinvite has no effect: onboarding.invite is false, so administrators send the \
+                     invitations; take one of them out"
                 .to_owned(),
         );
     }

@@ -125,7 +125,7 @@ fn whoever_was_linked_and_revoked_since_keeps_the_id_by_which_they_are_revoked()
         members: vec![ann()],
         ..Content::default()
     };
-    let alone = take_back(&[link.clone()], &content, &HashMap::new());
+    let alone = take_back(std::slice::from_ref(&link), &content, &HashMap::new());
     assert_eq!(alone, (vec![Kind::Unlink], vec![]));
     let (changes, left) = take_back(&[link, revoke], &content, &HashMap::new());
     assert_eq!(changes, []);

@@ -235,14 +235,22 @@ impl Ledger {
             .iter_mut()
             .filter(|loss| loss.at == at)
             .for_each(|loss| loss.done = true);
+        // Who is known for another reason stays so, whatever failed.
+        let noted = plan
+            .changes
+            .iter()
+            .filter(|change| matches!(change.kind(), Kind::Revoke | Kind::Remove | Kind::Relink));
+        let noted = noted.map(Change::external_id);
+        let noted = noted.filter(|id| failed.people.contains(*id));
+        let not_done: HashSet<Key> = noted.map(key).collect();
         self.revoked
-            .retain(|one| one.at != at || !people.contains(&one.person));
+            .retain(|one| one.at != at || !not_done.contains(&one.person));
         let before = std::mem::take(&mut self.replaced);
         let losses = before.losses.into_iter().filter(|one| refused(&one.what));
         let room = LOSSES_MAX.saturating_sub(self.losses.len());
         self.losses.extend(losses.take(room));
         let revoked = before.revoked.into_iter();
-        let revoked = revoked.filter(|one| people.contains(&one.person));
+        let revoked = revoked.filter(|one| not_done.contains(&one.person));
         let room = REVOKED_MAX.saturating_sub(self.revoked.len());
         self.revoked.extend(revoked.take(room));
         let begun = self.revoked.iter_mut().filter(|one| one.at == at);

@@ -197,7 +197,9 @@ impl Plan {
             } else if earlier.is_incomplete() {
                 // A lost ledger may have said by which rule their account was disabled.
                 let why = format!(
-                    "{} is active in the directory and revoked in Bitwarden, and the record that may tell                      why was lost: restore them in Bitwarden, or wait for a day, after which                      onboarding.restore holds again",
+                    "{} is active in the directory and revoked in Bitwarden, and the record that may tell \
+                     why was lost: restore them in Bitwarden, or wait for a day, after which \
+                     onboarding.restore holds again",
                     sanitize(label)
                 );
                 problems.push(not_restored(id, why));
