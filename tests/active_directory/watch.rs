@@ -187,7 +187,7 @@ async fn who_is_new_or_deleted_is_noticed_and_who_is_not_read_is_not() {
     let _changing = changing().await;
     let unit = watched_unit("Newcomers");
     let elsewhere = own_unit("NewcomersElsewhere", |ldif, unit| {
-        User::new("elsewhere").add_to(ldif, unit);
+        User::new("unwatched").add_to(ldif, unit);
     });
     let mut settings = within(&unit);
     // Others don't see deleted entries.
@@ -203,7 +203,7 @@ async fn who_is_new_or_deleted_is_noticed_and_who_is_not_read_is_not() {
                 .count()
         };
         domain()
-            .modify_by_ldap(&replace("elsewhere", &elsewhere, "mail", "e@x.example"))
+            .modify_by_ldap(&replace("unwatched", &elsewhere, "mail", "e@x.example"))
             .unwrap();
         domain()
             .modify_by_ldap(&format!(
