@@ -529,7 +529,7 @@ impl Ledger {
             clock: self.clock,
             floors: self.floors,
             active_had: self.active_had,
-            undone: self.undone,
+            undone: Self::doubted_undone(self.undone),
             everything_undone: self.everything_undone,
             gained_access: gained_access::doubted(self.gained_access),
             invitations,

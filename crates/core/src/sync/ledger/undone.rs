@@ -409,6 +409,15 @@ impl Ledger {
         }
     }
 
+    /// What a record that isn't believed says was taken back: it holds nobody's dismissal, unless the history
+    /// says the same.
+    pub(super) fn doubted_undone(mut undone: Vec<Undone>) -> Vec<Undone> {
+        for one in &mut undone {
+            one.disabled = false;
+        }
+        undone
+    }
+
     /// Whether something may have been taken back that isn't noted here.
     pub fn may_lack_undone(&self) -> bool {
         self.new || self.is_careful()
@@ -442,7 +451,9 @@ impl Ledger {
             .iter()
             .map(|one| (one.what, one.disabled))
             .collect();
-        recalled.extend(own);
+        for (what, disabled) in own {
+            *recalled.entry(what).or_default() |= disabled;
+        }
         let mut all: Vec<Undone> = recalled
             .into_iter()
             .map(|(what, disabled)| Undone { what, disabled })
@@ -516,10 +527,12 @@ fn hides(reason: ProblemReason) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
-    use crate::directory::Email;
+    use crate::directory::{AccountEvidence, Email};
     use crate::sync::plan::{Reason, Subject, Undoes};
 
     fn id(text: &str) -> ExternalId {
@@ -588,6 +601,60 @@ mod tests {
         let mut ledger = Ledger::begin(jiff::Timestamp::UNIX_EPOCH);
         ledger.note_undone(&plan);
         assert_held(&ledger);
+    }
+
+    #[test]
+    fn a_record_that_is_not_believed_holds_no_dismissal_unless_the_history_says_the_same() {
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let plan = Plan {
+            changes: vec![member("x", MemberAction::Restore)],
+            undoes: Some(Undoes {
+                run: RunId::at(now),
+                disabled: [id("x")].into(),
+                leaves: HashMap::new(),
+                made_again: HashMap::new(),
+            }),
+            ..Plan::default()
+        };
+        let disabled = Evidence::Disabled(Arc::new(AccountEvidence {
+            attribute: "nsAccountLock".into(),
+            value: "TRUE".into(),
+            entry: "uid=x".into(),
+            changed: None,
+        }));
+        let holds = |ledger: &Ledger, evidence| {
+            ledger
+                .undone()
+                .has(Repeat::Access(&id("x")), Some(evidence))
+        };
+        let mut ledger = Ledger::begin(now);
+        ledger.note_undone(&plan);
+        assert!(holds(&ledger, &disabled));
+
+        let mut doubted = ledger.doubted(now);
+        assert!(!holds(&doubted, &disabled));
+        assert!(holds(&doubted, &Evidence::Absent));
+
+        let person = json!({
+            "email": "ann@example.com", "externalId": "x", "memberId": Uuid::from_u128(1).to_string(),
+        });
+        let record = |run: &str, action: &str, more: serde_json::Value| -> Record {
+            let mut json = json!({
+                "time": "2026-11-29T12:00:00Z", "run": run, "number": 0, "trigger": "Undo",
+                "reason": "Undone", "result": "Done", "action": action, "person": person,
+            });
+            json.as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            serde_json::from_value(json).unwrap()
+        };
+        let evidence = json!({"evidence": {"kind": "Disabled", "detail": "nsAccountLock is TRUE"}});
+        let records = [
+            record("run0", "Revoke", evidence),
+            record("run1", "Restore", json!({"undoes": "run0"})),
+        ];
+        doubted.recall_undone(&records, true, 0);
+        assert!(holds(&doubted, &disabled));
     }
 
     #[test]
