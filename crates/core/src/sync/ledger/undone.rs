@@ -434,11 +434,17 @@ impl Ledger {
         sorted.sort_by_key(|record| (record.time, record.number));
         let mut recalled: HashMap<Key, bool> = HashMap::new();
         let mut without_names = false;
-        for record in sorted.into_iter().filter(|one| one.result == Outcome::Done) {
-            Repeat::of_record(record, &mut |repeat| {
-                recalled.remove(&repeat.key());
-            });
-            let Some(run) = &record.undoes else { continue };
+        for record in sorted {
+            if record.result == Outcome::Done {
+                Repeat::of_record(record, &mut |repeat| {
+                    recalled.remove(&repeat.key());
+                });
+            }
+            // Where it isn't known what came of it, it may have been taken back.
+            let may_be_made = !matches!(record.result, Outcome::Refused | Outcome::NotMade);
+            let Some(run) = record.undoes.as_ref().filter(|_| may_be_made) else {
+                continue;
+            };
             without_names |= record.more > 0;
             Repeat::opposite_of_record(record, &mut |repeat| {
                 let person = repeat.person();
@@ -690,12 +696,28 @@ mod tests {
             ledger
         };
         assert_held(&recalled(&undo));
+        // The process was killed in the middle, or the answer was lost.
+        for result in [Outcome::Pending, Outcome::Unknown, Outcome::NotApplied] {
+            let mut under_way = undo.clone();
+            under_way.iter_mut().for_each(|one| one.result = result);
+            assert_held(&recalled(&under_way));
+        }
+        for result in [Outcome::Refused, Outcome::NotMade] {
+            let mut not_made = undo.clone();
+            not_made.iter_mut().for_each(|one| one.result = result);
+            assert!(recalled(&not_made).undone().is_empty(), "{result:?}");
+        }
         // Somebody approved it since.
         let again = [
             record(2, json!({"action": "Link", "person": person})),
             record(2, json!({"action": "CreateGroup", "group": staff})),
         ];
-        let all = [undo.as_slice(), again.as_slice()].concat();
+        let mut all = [undo.as_slice(), again.as_slice()].concat();
         assert!(recalled(&all).undone().is_empty());
+        // Whether it was, isn't known.
+        all.iter_mut()
+            .skip(2)
+            .for_each(|one| one.result = Outcome::Unknown);
+        assert_held(&recalled(&all));
     }
 }
