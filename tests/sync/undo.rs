@@ -8,6 +8,7 @@ use directory_sync::sync::guard::{Approval, Digest, HeldBecause};
 use directory_sync::sync::history::{Outcome, Record, RunId, RunInfo, RunTrigger, table};
 use directory_sync::sync::memberships::MembershipCache;
 use directory_sync::sync::plan::Kind;
+use directory_sync::sync::policy::{Limit, Policy};
 use directory_sync::sync::progress::Progress;
 use directory_sync::sync::report::Report;
 use directory_sync::sync::run::{RunOptions, State, plan};
@@ -31,6 +32,7 @@ struct Scene {
     organization: SimulatedOrganization,
     client: OrganizationClient,
     company: Company,
+    policy: Policy,
     state: State,
     kept: Kept,
 }
@@ -48,6 +50,7 @@ impl Scene {
             organization,
             client,
             company,
+            policy: policy(),
             state,
             kept,
         }
@@ -75,9 +78,8 @@ impl Scene {
             approval: approval.as_ref(),
             ..RunOptions::new(&progress, &stop)
         };
-        let policy = policy();
         let (company, client) = (&self.company, &self.client);
-        let planned = plan(company, client, &policy, &mut self.state, &options).await;
+        let planned = plan(company, client, &self.policy, &mut self.state, &options).await;
         let mut planned = planned.ok()?;
         planned.invalidate(&mut self.state);
         self.kept.keep(&mut self.state);
@@ -110,6 +112,11 @@ impl Scene {
             shown = self.plan_undo(run, &scope, Some(&approval)).await?;
             assert!(shown.held().is_none(), "{:?}", shown.held());
         }
+        self.apply_undo(shown).await
+    }
+
+    /// Does what is shown, without what limits hold back.
+    async fn apply_undo(&mut self, mut shown: PlannedUndo) -> Option<(Report, Vec<Left>)> {
         let progress = Progress::default();
         let stop = CancellationToken::new();
         let options = RunOptions::new(&progress, &stop);
@@ -137,10 +144,9 @@ impl Scene {
             scope: scope.clone(),
         };
         let records = self.records();
-        let policy = policy();
         let records = (records.as_slice(), None);
-        let (client, state) = (&self.client, &mut self.state);
-        let planned = plan_undo(client, &policy, state, &options, records, &request).await;
+        let (client, policy, state) = (&self.client, &self.policy, &mut self.state);
+        let planned = plan_undo(client, policy, state, &options, records, &request).await;
         planned.ok()
     }
 
@@ -712,4 +718,52 @@ async fn any_undo_is_finished_after_failures_and_kills_and_its_records_equal_the
     let (count, first) = (seeds.len(), seeds[0]);
     eprintln!("{count} sequences with undo from seed {first}: {changes} changes");
     assert!(changes > count * 2, "something happened: {changes}");
+}
+
+#[tokio::test]
+async fn a_group_made_by_hand_gets_its_member_back_while_an_invitation_into_it_stays_held() {
+    let organization = SimulatedOrganization::start(Config::cloud()).await.unwrap();
+    organization.seed_member(MemberSeed::new("owner@example.com").owner());
+    // p1 by hand, p2 and p3 by another program.
+    organization.seed_member(MemberSeed::new("p1@example.com"));
+    for number in 2..=8 {
+        let seed = MemberSeed::new(&format!("p{number}@example.com"));
+        organization.seed_member(seed.external_id(&format!("former-{number}")));
+    }
+    let inside = ["p1@example.com", "p2@example.com", "p3@example.com"];
+    organization.seed_group(GroupSeed::new("team 1").members(inside));
+    let before = organization.snapshot();
+    let mut company = company();
+    company
+        .people
+        .push(("p9".into(), "p9@example.com".into(), false));
+    company.groups = vec![group("g1", "team 1", &["p1", "p2", "p9"])];
+    let mut scene = Scene::new(organization, company);
+    scene.policy.groups.adopt = true;
+    scene.sync(None).await.unwrap();
+    scene.keep();
+    let run = scene.last_run().unwrap();
+    let synced = scene.organization.snapshot();
+    // The limit holds it back that the invitation is withdrawn.
+    scene.policy.offboarding.limit = Limit::Count(0);
+    let shown = scene
+        .plan_undo(&run, &Scope::default(), None)
+        .await
+        .unwrap();
+    let held = shown.held().unwrap().changes.iter();
+    let held: Vec<&str> = held.map(|change| change.subject.label()).collect();
+    assert_eq!(held, ["p9@example.com"]);
+    let (report, left) = scene.apply_undo(shown).await.unwrap();
+    scene.keep();
+    assert_eq!(left, []);
+    assert_eq!(report.applied.get(Kind::UpdateGroup), 1);
+    assert_eq!(report.applied.get(Kind::UnlinkGroup), 1);
+    let problems: Vec<_> = report.problems.iter().map(|one| &one.message).collect();
+    assert_eq!(problems, [""; 0]);
+    let mut expected = before;
+    let newcomer = synced.members["p9@example.com"].clone();
+    expected.members.insert("p9@example.com".into(), newcomer);
+    let team = expected.groups.iter_mut().find(|one| one.name == "team 1");
+    team.unwrap().members.push("p9@example.com".into());
+    assert_eq!(scene.organization.snapshot(), expected);
 }

@@ -87,6 +87,7 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
     plan.groups
         .retain(|state| !not_made.contains(&state.external_id));
     keep_ids(&mut plan, &not_relinked);
+    keep_invited(&mut plan, &held);
     for state in &mut plan.groups {
         let out = kept_out.remove(&state.external_id);
         state.missing.extend(out.unwrap_or_default());
@@ -185,6 +186,28 @@ fn keep_ids(plan: &mut Plan, not_relinked: &HashMap<ExternalId, Kept>) {
     for state in &mut plan.groups {
         let late = late.remove(&state.external_id);
         state.missing.extend(late.unwrap_or_default());
+    }
+}
+
+/// Whose invitation an undo doesn't take back yet stays in the groups that they would have left with it.
+fn keep_invited(plan: &mut Plan, held: &[(Change, usize)]) {
+    let Some(undoes) = &plan.undoes else { return };
+    let mut stays: HashMap<Uuid, Vec<ExternalId>> = HashMap::new();
+    let removals = held.iter().map(|(change, _)| change);
+    for change in removals.filter(|change| change.kind() == Kind::Remove) {
+        let groups = undoes.leaves.get(change.external_id());
+        for group in groups.into_iter().flatten().filter_map(|one| one.group_id) {
+            let id = change.external_id().clone();
+            stays.entry(group).or_default().push(id);
+        }
+    }
+    for change in &mut plan.changes {
+        if let Action::Group(GroupAction::Update(update)) = &mut change.action
+            && let Some(ids) = change.subject.id.and_then(|group| stays.remove(&group))
+        {
+            update.keep.extend(ids);
+            update.keep.sort_unstable();
+        }
     }
 }
 
