@@ -1,10 +1,17 @@
 //! Losses that another copy of the ledger, another tool or a person caused.
 
-use directory_sync_core::sync::guard::HeldBecause;
+use std::collections::HashMap;
+
+use directory_sync_core::sync::guard::{HeldBecause, guard};
+use directory_sync_core::sync::history::Record;
 use directory_sync_core::sync::ledger::Ledger;
+use directory_sync_core::sync::memberships::FailedChanges;
+use directory_sync_core::sync::plan::Kind;
 use directory_sync_core::sync::policy::{Limit, OffboardingAction};
+use directory_sync_core::sync::undo::{RunChoice, Scope, Sides, draft, select};
 use directory_sync_core_testing::{ModelOrganization, Run, TestDirectory};
 use jiff::Timestamp;
+use serde_json::json;
 
 use crate::guard::{hours, limited, members, people};
 use crate::unlimited;
@@ -228,6 +235,65 @@ fn whom_a_run_links_hide_no_losses() {
     let why = plan.held.expect("more than one").why;
     assert!(
         matches!(why[..], [HeldBecause::Absent { earlier: 5, .. }]),
+        "{why:?}"
+    );
+}
+
+#[test]
+fn whose_id_an_undo_took_out_isnt_lost() {
+    let mut organization = (0..5).fold(members(60), |organization, n| {
+        organization.stranger(&format!("s{n}@example.com"))
+    });
+    let all = (0..5).fold(people(0..60), |all, n| {
+        all.person(&format!("s{n}"), &format!("s{n}@example.com"))
+    });
+    let mut run = Run {
+        ledger: Ledger::begin(NOON - hours(48)),
+        now: NOON - hours(47),
+        ..Run::default()
+    };
+    run.sync(&all, &mut organization, &unlimited());
+    run.now = NOON;
+    let policy = limited(Limit::Count(1));
+    let records: Vec<Record> = (0..5)
+        .map(|number| {
+            let email = format!("s{number}@example.com");
+            let member = organization.by_email(&email).id.to_string();
+            let person =
+                json!({"email": email, "externalId": format!("s{number}"), "memberId": member});
+            let json = json!({
+                "time": "2026-11-29T12:00:00Z", "run": "first", "number": number, "trigger": "Command",
+                "action": "Link", "reason": "SameEmail", "person": person, "result": "Done",
+            });
+            serde_json::from_value(json).unwrap()
+        })
+        .collect();
+    let choice = RunChoice::Id("first".to_owned());
+    let selected = select(&records, &choice, &Scope::default(), None).unwrap();
+    let sides = Sides {
+        content: &organization.content,
+        memberships: &HashMap::new(),
+        collections: &HashMap::new(),
+        ledger: &run.ledger,
+        policy: &policy,
+    };
+    let undo = draft(&selected, &sides);
+    let undo = guard(undo.plan, &policy, &run.ledger, run.now, None);
+    assert_eq!(undo.approved.counts_by_kind(), [(Kind::Unlink, 5)]);
+    run.ledger.before(&undo, run.now);
+    organization.apply(&undo.approved);
+    run.ledger.after(&undo, &FailedChanges::default());
+
+    // The one who leaves goes at once: nobody else has lost anything within the day.
+    run.now += hours(1);
+    let next = (0..5).fold(people(1..60), |all, n| {
+        all.person(&format!("s{n}"), &format!("s{n}@example.com"))
+    });
+    let next = run.sync(&next, &mut organization, &policy);
+    assert_eq!(next.approved.changes.len(), 1);
+    let why = next.held.expect("the five links").why;
+    assert!(
+        matches!(why[..], [HeldBecause::Undone { changes: 5 }]),
         "{why:?}"
     );
 }
