@@ -288,6 +288,7 @@ async fn adopts(fixture: &str, ids: Ids, place: Place) {
 
     // And back: everything is as before, hand-made members and groups without an ID, too.
     if after == before {
+        // Nobody was ever given another ID: that is a mistake, and no way back.
         let nothing = run("adopt --undo staff --yes").await.ends_with(1);
         nothing.complains("there is nothing to give back");
         return;

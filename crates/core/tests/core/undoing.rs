@@ -166,3 +166,92 @@ fn a_group_without_an_id_is_named_where_somebody_is_to_leave_it() {
     assert_eq!(changes, []);
     assert!(left[0].contains("has no external id any more"), "{left:?}");
 }
+
+/// What the way back does, and whom or what it leaves.
+fn way_back(records: &[Record], content: &Content) -> (Vec<Kind>, Vec<String>) {
+    let selected = select(records, &RunChoice::Adoption, &Scope::default(), None).unwrap();
+    let sides = Sides {
+        content,
+        memberships: &HashMap::new(),
+        collections: &HashMap::new(),
+        ledger: &Ledger::begin(jiff::Timestamp::UNIX_EPOCH),
+        policy: &policy(),
+    };
+    let undo = draft(&selected, &sides);
+    let kinds = undo.plan.changes.iter().map(|change| change.kind());
+    (
+        kinds.collect(),
+        undo.left.into_iter().map(|one| one.what).collect(),
+    )
+}
+
+fn link() -> Record {
+    let person = serde_json::json!({
+        "email": "bob@example.com", "externalId": "b", "memberId": Uuid::from_u128(7).to_string(),
+    });
+    record(
+        1,
+        "first",
+        serde_json::json!({"action": "Link", "person": person}),
+    )
+}
+
+#[test]
+fn whoever_was_invited_twice_under_one_id_is_unlinked_and_named_once() {
+    let invite = |second: u32, run: &str, email: &str| {
+        let person = serde_json::json!({"email": email, "externalId": "a"});
+        record(
+            second,
+            run,
+            serde_json::json!({"action": "Invite", "person": person}),
+        )
+    };
+    let records = [
+        link(),
+        invite(2, "first", "ann.old@example.com"),
+        invite(3, "later", "ann@example.com"),
+    ];
+    let mut content = Content {
+        members: vec![ann()],
+        ..Content::default()
+    };
+    assert_eq!(way_back(&records, &content), (vec![Kind::Unlink], vec![]));
+    content.members[0].role = MemberRole::Owner;
+    let (changes, left) = way_back(&records, &content);
+    assert_eq!((changes, left.len()), (vec![], 1), "{left:?}");
+}
+
+#[test]
+fn a_complete_way_back_does_nothing_more_and_names_the_group_that_a_sync_made() {
+    let mut unlink = link();
+    unlink.time = "2026-11-29T12:00:05Z".parse().unwrap();
+    unlink.action = Kind::Unlink;
+    unlink.undoes = Some(unlink.run.clone());
+    let made = record(
+        2,
+        "first",
+        serde_json::json!({
+            "action": "CreateGroup",
+            "group": {"name": "Staff", "externalId": "g", "groupId": Uuid::from_u128(2).to_string()},
+        }),
+    );
+    let staff = Group {
+        id: Uuid::from_u128(2),
+        external_id: ExternalId::of_member("g"),
+        name: "Staff".into(),
+        collections: None,
+    };
+    let bob = Member {
+        id: Uuid::from_u128(7),
+        external_id: None,
+        email: Email::of_member("bob@example.com"),
+        ..ann()
+    };
+    let content = Content {
+        members: vec![bob],
+        groups: vec![staff],
+        ..Content::default()
+    };
+    let (changes, left) = way_back(&[link(), made, unlink], &content);
+    assert_eq!((changes, left), (vec![], vec!["Staff".to_owned()]));
+}

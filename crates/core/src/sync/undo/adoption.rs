@@ -30,8 +30,10 @@ struct Chain<'a> {
 
 /// For each member and group the way back to the id from before the first sync, in one record.
 ///
+/// Nothing is selected where all of them went it already.
+///
 /// # Errors
-/// Where nobody was given another id, or none of those who are asked for.
+/// Where nobody was ever given another id, or none of those who are asked for.
 pub(super) fn select(records: &[&Record], scope: &Scope) -> Result<Selected, NoSuchRun> {
     let mut records = records.to_vec();
     records.sort_by_key(|record| (record.time, record.number));
@@ -67,6 +69,10 @@ pub(super) fn select(records: &[&Record], scope: &Scope) -> Result<Selected, NoS
     let first = chains.values().map(|chain| chain.first);
     let first = first.chain(open.iter().copied());
     let first = first.min_by_key(|record| (record.time, record.number));
+    // Where everything has been given back, that is no error: whoever repeats it until it succeeds comes to an
+    // end.
+    let gave = || records.iter().copied().filter(|record| gave_id(record));
+    let first = first.or_else(|| gave().next());
     let first = first.ok_or(NoSuchRun::NotAdopted)?;
     let now: HashSet<Option<&str>> = chains
         .values()
@@ -87,13 +93,13 @@ pub(super) fn select(records: &[&Record], scope: &Scope) -> Result<Selected, NoS
     let all = all.chain(open.iter().copied().cloned());
     let all = all.chain(came.cloned());
     let found: Vec<Record> = all.filter_map(|record| scope.of(&record)).collect();
-    let gave = |record: &&&Record| {
+    let of_people = |record: &&&Record| {
         matches!(
             record.action,
             Kind::Relink | Kind::Link | Kind::Invite | Kind::Unlink
         )
     };
-    let people = records.iter().filter(gave);
+    let people = records.iter().filter(of_people);
     let given_ids = people.filter_map(|record| {
         let id = record.person.as_ref()?.external_id.clone();
         // What an undo is to take away a sync gave.
@@ -101,7 +107,7 @@ pub(super) fn select(records: &[&Record], scope: &Scope) -> Result<Selected, NoS
         Some([id, taken])
     });
     let given_ids = given_ids.flatten().flatten();
-    if found.is_empty() {
+    if found.is_empty() && !gave().any(|record| scope.of(record).is_some()) {
         let whom = scope.person.iter().chain(&scope.group);
         let whom: Vec<&str> = whom.map(String::as_str).collect();
         return Err(NoSuchRun::NotAmongAdopted(whom.join(" and ")));
@@ -116,6 +122,13 @@ pub(super) fn select(records: &[&Record], scope: &Scope) -> Result<Selected, NoS
         is_part: *scope != Scope::default(),
         given: given_ids.collect(),
     })
+}
+
+/// Whether a run gave somebody another id, or an undo a former one.
+fn gave_id(record: &Record) -> bool {
+    // Of many, only how many it were is kept.
+    let more_links = record.action == Kind::Link && record.person.is_none();
+    record.result == Outcome::Done && (more_links || given(record).is_some())
 }
 
 /// Who is given which id; `None`: theirs was taken out.
@@ -270,7 +283,11 @@ impl Draft<'_> {
         };
         // An invitation that was sent to another address in place of one keeps the id of that.
         let is_new = record.from.is_none();
-        if is_new && member.is_some_and(|one| has_id(one) && !self.relinked.contains_key(&one.id)) {
+        let Some(member) = member.filter(|one| is_new && has_id(one)) else {
+            return;
+        };
+        // Whoever was invited twice under one id is one member.
+        if !self.relinked.contains_key(&member.id) && self.newcomers.insert(member.id) {
             self.unlink(record);
         }
     }
@@ -358,7 +375,7 @@ mod tests {
             record
         };
         let mut runs = vec![first(1, "Link", "uuid1"), unlink.clone()];
-        assert_eq!(way_back(&runs), Err(NoSuchRun::NotAdopted));
+        assert_eq!(way_back(&runs), Ok(vec![]));
         runs.push(first(4, "Link", "uuid1"));
         assert_eq!(way_back(&runs), none("uuid1"));
         let again = {
@@ -385,8 +402,7 @@ mod tests {
             assert_eq!(way_back(&[relinked.clone()]), one("uuid1", "dn"));
             // It is given back by the next one.
             let done = undo(3, "uuid1", "dn");
-            let none = Err(NoSuchRun::NotAdopted);
-            assert_eq!(way_back(&[relinked.clone(), done]), none);
+            assert_eq!(way_back(&[relinked.clone(), done]), Ok(vec![]));
             let none = Ok(vec![("uuid1".to_owned(), None)]);
             assert_eq!(way_back(&[unlinked.clone()]), none);
             let both = [relink(1, "dn0", "uuid1"), relinked.clone()];
@@ -417,9 +433,14 @@ mod tests {
     fn what_an_undo_gave_back_already_counts_no_more() {
         let adopted = relink(1, "dn", "uuid1");
         let undone = undo(2, "uuid1", "dn");
-        let none = Err(NoSuchRun::NotAdopted);
-        assert_eq!(way_back(&[adopted.clone(), undone.clone()]), none);
-        assert_eq!(way_back(&[]), none);
+        assert_eq!(
+            way_back(&[adopted.clone(), undone.clone()]),
+            Ok(vec![]),
+            "complete, which is no error"
+        );
+        // The history has dropped what the syncs did.
+        assert_eq!(way_back(&[undone.clone()]), Ok(vec![]));
+        assert_eq!(way_back(&[]), Err(NoSuchRun::NotAdopted));
         // Renamed while the former program went on, and adopted again.
         let again = relink(3, "dn2", "uuid1");
         assert_eq!(
@@ -448,16 +469,19 @@ mod tests {
 
     #[test]
     fn one_person_alone_can_go_back() {
-        let of = |person: &str| {
+        let of = |person: &str, records: &[Record]| {
             let scope = Scope {
                 person: Some(person.to_owned()),
                 group: None,
             };
-            let records = [relink(1, "dn", "uuid1")];
-            any(&records, &RunChoice::Adoption, &scope, None).map(|selected| selected.records.len())
+            any(records, &RunChoice::Adoption, &scope, None).map(|selected| selected.records.len())
         };
-        assert_eq!(of("Ann@example.com"), Ok(1));
-        let nobody = NoSuchRun::NotAmongAdopted("bob@example.com".to_owned());
-        assert_eq!(of("bob@example.com"), Err(nobody));
+        let mut records = vec![relink(1, "dn", "uuid1")];
+        assert_eq!(of("Ann@example.com", &records), Ok(1));
+        let nobody = Err(NoSuchRun::NotAmongAdopted("bob@example.com".to_owned()));
+        assert_eq!(of("bob@example.com", &records), nobody);
+        records.push(undo(2, "uuid1", "dn"));
+        assert_eq!(of("ann@example.com", &records), Ok(0), "went already");
+        assert_eq!(of("bob@example.com", &records), nobody);
     }
 }

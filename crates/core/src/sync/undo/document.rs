@@ -252,6 +252,21 @@ impl UndoDocument {
         self.former_ids.unwrap_or_else(of_rows)
     }
 
+    /// What having no external id means for members.
+    fn note_of_unlinked(&self) -> Option<String> {
+        let unlinked = self.changes.iter().filter(|row| row.action == Kind::Unlink);
+        let unlinked = match self.former_ids {
+            // Of many changes the first are listed.
+            Some(all) => all.members_without,
+            None => unlinked.count(),
+        };
+        (unlinked > 0).then(|| {
+            "Afterwards no sync takes access away from those who are unlinked, not even where their account is \
+             disabled, until they are linked again."
+                .to_owned()
+        })
+    }
+
     /// For a terminal of 80 columns. Everything is in it: nobody confirms what they haven't seen.
     pub fn to_text(&self, object: &str) -> String {
         let mut text = String::new();
@@ -270,7 +285,10 @@ impl UndoDocument {
         if self.changes.is_empty() && !self.held.is_empty() {
             text.push_str("\nnothing of it goes ahead\n");
         } else if self.changes.is_empty() {
-            text.push_str("\nnothing is left to take back\n");
+            text.push_str(match self.adoption {
+                true => "\nnothing is left to give back\n",
+                false => "\nnothing is left to take back\n",
+            });
         } else if self.adoption {
             text.push_str("\nwould change:\n");
             let lines = self.former_ids().describe();
@@ -365,6 +383,7 @@ impl UndoDocument {
                     .to_owned(),
             );
         }
+        notes.extend(self.note_of_unlinked());
         if self.adoption && !self.changes.is_empty() {
             notes.push(
                 "Set mode: Preview, or delete the resource, before the former program runs again: two that \
@@ -614,5 +633,52 @@ mod tests {
         assert_eq!(told(document(Some(counts)).shortened(1)), expected);
         // An operator of an earlier version.
         assert_eq!(told(document(None)), expected);
+    }
+
+    #[test]
+    fn who_is_unlinked_loses_nothing_and_keeps_everything_which_is_told_once() {
+        let document = |actions: &[&str], members_without: Option<usize>| -> UndoDocument {
+            let rows = actions.iter();
+            let rows: Vec<_> = rows
+                .map(
+                    |action| json!({"action": action, "what": "x", "externalId": "1", "from": "1"}),
+                )
+                .collect();
+            let mut json = json!({
+                "run": "3f1c9a0b62", "began": "2026-11-29T12:00:00Z", "adoption": members_without.is_some(),
+                "digest": "5f0a3c1b5f0a3c1b5f0a3c1b5f0a3c1b", "changes": rows, "left": [],
+            });
+            if let Some(count) = members_without {
+                json["formerIds"] =
+                    json!({"members": 1, "groups": 0, "membersWithout": count, "groupsWithout": 0});
+            }
+            serde_json::from_value(json).unwrap()
+        };
+        let told = |document: UndoDocument| {
+            let notes = document.notes();
+            notes
+                .iter()
+                .filter(|note| note.starts_with("Afterwards no sync takes access away"))
+                .count()
+        };
+        assert_eq!(told(document(&["Unlink", "Unlink", "Restore"], None)), 1);
+        assert_eq!(told(document(&["Restore", "UnlinkGroup"], None)), 0);
+        // Of many changes the list ends before them.
+        assert_eq!(told(document(&["Relink"], Some(3))), 1);
+        assert_eq!(told(document(&["Relink"], Some(0))), 0);
+    }
+
+    #[test]
+    fn a_way_back_that_is_complete_says_so_and_names_what_stays() {
+        let document: UndoDocument = serde_json::from_value(json!({
+            "run": "3f1c9a0b62", "began": "2026-11-29T12:00:00Z", "adoption": true,
+            "digest": "5f0a3c1b5f0a3c1b5f0a3c1b5f0a3c1b", "changes": [],
+            "left": [{"action": "CreateGroup", "what": "ops", "why": "a sync made it"}],
+        }))
+        .unwrap();
+        let text = document.to_text("default/staff");
+        assert!(text.contains("\nnothing is left to give back\n"), "{text}");
+        assert!(text.contains("ops: a sync made it"), "{text}");
+        assert_eq!(document.notes(), [""; 0]);
     }
 }

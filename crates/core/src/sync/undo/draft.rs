@@ -29,6 +29,8 @@ pub(super) struct Draft<'a> {
     pub given_back: HashSet<ExternalId>,
     /// The names that groups get back.
     pub renamed: HashMap<Uuid, Box<str>>,
+    /// Who came by a sync, of whom the way back has seen a record.
+    pub newcomers: HashSet<Uuid>,
     /// Who is invited again.
     pub coming: HashSet<ExternalId>,
     /// Whose invitation is taken back.
@@ -54,6 +56,7 @@ pub(super) fn draft(selected: &Selected, sides: &Sides<'_>) -> Undo {
         relinked_groups: HashMap::new(),
         given_back: HashSet::new(),
         renamed: HashMap::new(),
+        newcomers: HashSet::new(),
         coming: HashSet::new(),
         leaving: HashSet::new(),
         joins: BTreeMap::new(),
