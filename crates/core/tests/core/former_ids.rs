@@ -281,3 +281,23 @@ fn a_revoked_member_with_a_dn_gets_the_id_first_and_the_access_never_in_the_same
     assert_eq!(changes(&run), ["Relink a1"]);
     assert_eq!(organization.show(), ["ann@example.com (a1) revoked"]);
 }
+
+#[test]
+fn whoever_was_revoked_under_the_name_of_their_entry_is_told_so_and_not_of_another_account() {
+    let told = |member: &str| {
+        let mut organization = organization()
+            .revoked(member, "ann@example.com")
+            .member(BOB, "bob@example.com");
+        let run = sync(&company(), &mut organization, &policy());
+        assert!(changes(&run).contains(&"Relink a1".to_owned()), "{member}");
+        assert_eq!(problems(&run), [(ProblemReason::NotRestored, vec!["a1"])]);
+        run.approved.problems.iter().next().unwrap().message.clone()
+    };
+    assert_eq!(
+        told(ANN),
+        "ann@example.com is active in the directory and was revoked in Bitwarden under the name (DN) of the \
+         same entry: restore them in Bitwarden if they should have access, else leave them out with users.exclude"
+    );
+    let other = told("older");
+    assert!(other.contains("by another account"), "{other}");
+}

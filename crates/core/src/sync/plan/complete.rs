@@ -188,6 +188,7 @@ fn compare(
             .collect(),
     );
     (plan.disabled_revoked, plan.disabled_outside) = disabled(roster, &compared, plan);
+    plan.by_former_id = compared.people.by_former_id;
     plan.active_revoked = compared.people.active_revoked;
     plan.invitations = Some(compared.invitations);
     plan.until = compared.until;

@@ -60,6 +60,8 @@ pub struct Plan {
     /// Where the entries are of people who get or may get access back, and whose entry doesn't show the
     /// attribute that would tell that their account is disabled.
     pub(crate) unseen: HashMap<ExternalId, Container>,
+    /// Members whom another program kept under the name (DN) of an entry that is read.
+    pub(crate) by_former_id: HashSet<Uuid>,
     /// Who was revoked when the organization was read, with the member's id; `None` where it can't be
     /// read.
     pub(crate) revoked: Option<HashMap<ExternalId, Uuid>>,

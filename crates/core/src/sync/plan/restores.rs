@@ -173,12 +173,21 @@ impl Plan {
                         continue;
                     };
                     if self.was_revoked(from) {
-                        let why = format!(
-                            "{} is active in the directory by another account than the one for which they are \
-                             revoked in Bitwarden: if that is the same person, restore them in Bitwarden, else \
-                             leave them out with users.exclude",
-                            sanitize(label)
-                        );
+                        let member = change.subject.id;
+                        let by_name = member.is_some_and(|id| self.by_former_id.contains(&id));
+                        let label = sanitize(label);
+                        let why = match by_name {
+                            true => format!(
+                                "{label} is active in the directory and was revoked in Bitwarden under the \
+                                 name (DN) of the same entry: restore them in Bitwarden if they should have \
+                                 access, else leave them out with users.exclude"
+                            ),
+                            false => format!(
+                                "{label} is active in the directory by another account than the one for \
+                                 which they are revoked in Bitwarden: if that is the same person, restore \
+                                 them in Bitwarden, else leave them out with users.exclude"
+                            ),
+                        };
                         relinked.push(not_restored(id, why));
                     }
                     continue;
