@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::args::StateArgs;
 use super::files;
-use crate::sync::ledger::{APPROVED_SETS_MAX, ApprovedSets, Holds, Ledger, Used};
+use crate::sync::ledger::{self, APPROVED_SETS_MAX, ApprovedSets, Holds, Ledger, Used};
 use crate::sync::memberships::MembershipCache;
 use crate::sync::stored::{self, Magic};
 
@@ -97,7 +97,7 @@ pub enum StateError {
 ///
 /// The record is one file. The lock file beside it names the digest of the record that was written
 /// last, so that a record that is missing, or an older copy of it, isn't taken for that one. It also says how
-/// much of the limits was used: that counts in the place of such a record.
+/// much of the limits was used: that counts in the place of such a record, or what that says where it is more.
 pub struct StateFile {
     path: PathBuf,
     /// Locked as long as it is open.
@@ -340,8 +340,12 @@ impl StateFile {
             self.record.incomplete = true;
             for section in &mut self.record.sections {
                 let found = Ledger::load_unchecked(&section.ledger, now);
-                let used = self.used.get(&section.prefix).cloned();
-                let used = used.unwrap_or_else(|| found.used());
+                // Either of the two files may be the older copy.
+                let used = self
+                    .used
+                    .get(&section.prefix)
+                    .map_or(&[][..], Vec::as_slice);
+                let used = ledger::larger(used, &found.used());
                 let mut ledger = found.doubted(now);
                 ledger.count_used(&used);
                 section.ledger = ledger.to_bytes();

@@ -138,6 +138,8 @@ fn used(one: &LimitsUsed) -> Used {
         absent: number(one.absent),
         invited: number(one.invited),
         gained: number(one.gained_rights),
+        access: number(one.gained_access),
+        manage: number(one.gained_manage),
     }
 }
 
@@ -150,6 +152,8 @@ fn in_status(used: &Used) -> LimitsUsed {
         absent: number(used.absent),
         invited: number(used.invited),
         gained_rights: number(used.gained),
+        gained_access: number(used.access),
+        gained_manage: number(used.manage),
     }
 }
 
@@ -244,6 +248,20 @@ mod tests {
         assert!(!believed(&seal, Some(&first)) && !believed(&seal, None));
         assert!(believed(&seal, Some(&second)), "it was written after all");
         assert!(!seal.is_of(&Ledger::digest_of(&second)));
+    }
+
+    #[test]
+    fn status_keeps_each_number_of_what_was_used() {
+        let all = Used {
+            at: NOON.as_second(),
+            disabled: 1,
+            absent: 2,
+            invited: 3,
+            gained: 4,
+            access: 5,
+            manage: 6,
+        };
+        assert_eq!(used(&in_status(&all)), all);
     }
 
     #[test]

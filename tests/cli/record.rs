@@ -80,12 +80,14 @@ async fn a_record_that_is_lost_before_each_command_gives_no_fresh_limit_of_dismi
     with_states(&lab, "limit: 0");
     account(&lab, "chidi", "disabled");
     lab.run(SYNC).await.ends_with(0).prints("2 Invite");
+    let [record, lock] = lab.record();
+    let older_lock = std::fs::read(&lock).unwrap();
     account(&lab, "ada", "disabled");
     lab.run(SYNC).await.ends_with(0).prints("1 Revoke");
     account(&lab, "bob", "disabled");
-    let [record, lock] = lab.record();
     let older = std::fs::read(&record).unwrap();
     let lost = [
+        (&lock, Some(&older_lock)),
         (&record, None),
         (&record, Some(&older)),
         (&record, Some(&b"damaged".to_vec())),

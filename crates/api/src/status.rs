@@ -438,6 +438,14 @@ pub struct LimitsUsed {
     /// People who gained rights of their role (`access.limit`).
     #[schemars(range(min = 0))]
     pub gained_rights: Option<i64>,
+
+    /// People who gained access to collections (`access.collectionsLimit`).
+    #[schemars(range(min = 0))]
+    pub gained_access: Option<i64>,
+
+    /// People who gained `Manage` on a collection (`access.limit`).
+    #[schemars(range(min = 0))]
+    pub gained_manage: Option<i64>,
 }
 
 /// How far the run under way has come.

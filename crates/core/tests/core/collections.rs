@@ -351,6 +351,46 @@ fn what_a_rule_gives_within_a_day_counts_together() {
 }
 
 #[test]
+fn a_record_that_is_lost_again_and_again_gives_no_fresh_limit_of_access() {
+    for (access, limit) in [(View, 5), (Manage, 4)] {
+        let manage = access == Manage;
+        let (mut company, directory) = crowded(vec![rule("ops", false, &[("infra", access)])]);
+        company.policy.access.limit = 4;
+        if manage {
+            company.policy.access.collections_limit = Limit::Percent(100.0);
+        }
+        let older = company.run.ledger.to_bytes();
+        assert_eq!(why(&company.sync(&directory)), []);
+        let latest = company.run.ledger.to_bytes();
+        company.policy.access.collections = vec![
+            rule("ops", false, &[("infra", access)]),
+            rule("ops", false, &[("wiki", access)]),
+        ];
+        let expected = HeldBecause::Collections {
+            people: 4,
+            earlier: 4,
+            limit,
+            manage,
+        };
+        // Nothing is found, an older record, or one that nobody can tell from a made-up one.
+        for found in [None, Some(&older[..]), Some(&latest[..])] {
+            let run = &mut company.run;
+            let now = run.now + SignedDuration::from_hours(1);
+            let used = run.ledger.used();
+            run.ledger = Ledger::load(found, Some("0123456789abcdef0123456789abcdef"), now);
+            run.ledger.count_used(&used);
+            run.now = now - SignedDuration::from_hours(25);
+            let held = company.sync(&directory);
+            assert_eq!(why(&held), std::slice::from_ref(&expected));
+            assert_eq!(company.access(), [format!("ops: {access:?} on infra")]);
+        }
+        // On the next day they may.
+        assert_eq!(why(&company.sync(&directory)), []);
+        assert_eq!(company.access().len(), 2);
+    }
+}
+
+#[test]
 fn more_than_three_who_would_say_who_has_access_wait_whatever_the_share() {
     let (mut company, directory) = crowded(vec![rule("ops", false, &[("infra", Manage)])]);
     company.policy.access.collections_limit = Limit::Percent(100.0);

@@ -164,6 +164,30 @@ impl Ledger {
         self.bound_gained_access();
     }
 
+    /// How many people gained access and when, until and how far ahead that may have been, and whether it was
+    /// `Manage`.
+    pub(super) fn gained_accesses(&self) -> impl Iterator<Item = (i64, i64, bool, u32)> {
+        let gained = self.gained_access.iter();
+        gained.map(|one| (one.at, one.ahead, one.manage, one.people))
+    }
+
+    /// Has it count these numbers of people, and no others: who they are isn't known.
+    pub(super) fn count_gained_access(&mut self, numbers: &[(i64, bool, u32)]) {
+        if numbers.iter().any(|(.., people)| *people > 0) {
+            self.gained_access.clear();
+        }
+        self.gained_access
+            .extend(numbers.iter().map(|&(at, manage, people)| Gained {
+                at,
+                ahead: 0,
+                manage,
+                people,
+                done: true,
+                pending: vec![],
+            }));
+        self.bound_gained_access();
+    }
+
     fn bound_gained_access(&mut self) {
         self.gained_access
             .retain(|one| !one.done && !one.pending.is_empty() || one.people > 0);

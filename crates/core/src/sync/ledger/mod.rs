@@ -41,7 +41,7 @@ pub use invitations::Invitations;
 pub(crate) use invitations::{Link, SeenInvitations, Waiting, WaitingFor, invitation};
 pub use undone::UNDONE_MAX;
 pub(crate) use undone::{Repeat, UndoneSet};
-pub use used::{LIMITS_USED_MAX, Used};
+pub use used::{LIMITS_USED_MAX, Used, larger};
 
 use crate::directory::{Evidence, ExternalId};
 use crate::organization::collection::CollectionAccess;

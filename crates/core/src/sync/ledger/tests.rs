@@ -488,3 +488,20 @@ fn where_the_record_is_lost_what_was_taken_back_is_held_by_the_history_and_longe
     ledger.recall_undone(&taken_back(), true, 3);
     assert_eq!(ledger.undone_count(), 0);
 }
+
+#[test]
+fn the_larger_of_two_accounts_is_no_smaller_than_either_at_any_time() {
+    let at = |minute: i64, disabled: u32, manage: u32| Used {
+        at: NOON.as_second() + 60 * minute,
+        disabled,
+        manage,
+        ..Used::default()
+    };
+    let older = [at(-1500, 3, 0), at(10, 1, 2)];
+    let newer = [at(-1500, 3, 0), at(50, 5, 1), at(70, 4, 0)];
+    let expected = [at(-1500, 3, 0), at(50, 5, 2), at(70, 4, 0)];
+    assert_eq!(larger(&older, &newer), expected);
+    assert_eq!(larger(&newer, &older), expected);
+    // Two numbers of one hour count together.
+    assert_eq!(larger(&[], &[at(10, 1, 0), at(20, 1, 0)]), [at(20, 2, 0)]);
+}

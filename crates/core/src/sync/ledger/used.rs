@@ -15,6 +15,7 @@ pub const LIMITS_USED_MAX: usize = 40;
 
 /// What counts against limits of about an hour; of the days before the last one, of about a day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Used {
     /// When the last of it happened, in seconds.
     pub at: i64,
@@ -26,6 +27,10 @@ pub struct Used {
     pub invited: u32,
     /// People who gained rights of their role.
     pub gained: u32,
+    /// People who gained access to collections.
+    pub access: u32,
+    /// People who gained `Manage` on a collection.
+    pub manage: u32,
 }
 
 /// One of the numbers.
@@ -35,27 +40,46 @@ const DISABLED: Which = |used| &mut used.disabled;
 const ABSENT: Which = |used| &mut used.absent;
 const INVITED: Which = |used| &mut used.invited;
 const GAINED: Which = |used| &mut used.gained;
+const ACCESS: Which = |used| &mut used.access;
+const MANAGE: Which = |used| &mut used.manage;
+
+const ALL: [Which; 6] = [DISABLED, ABSENT, INVITED, GAINED, ACCESS, MANAGE];
 
 impl Used {
     fn add(&mut self, other: Self) {
+        self.with(other, u32::saturating_add);
+    }
+
+    /// Of each number the larger one, and the later time.
+    fn raise(&mut self, other: Self) {
+        self.with(other, u32::max);
+    }
+
+    fn with(&mut self, mut other: Self, of_both: fn(u32, u32) -> u32) {
         self.at = self.at.max(other.at);
-        let Self {
-            disabled,
-            absent,
-            invited,
-            gained,
-            ..
-        } = other;
-        for (which, count) in [
-            (DISABLED, disabled),
-            (ABSENT, absent),
-            (INVITED, invited),
-            (GAINED, gained),
-        ] {
-            let sum = which(self);
-            *sum = sum.saturating_add(count);
+        for which in ALL {
+            let number = which(self);
+            *number = of_both(*number, *which(&mut other));
         }
     }
+}
+
+/// The larger of two accounts of the same runs, of which either may be an older copy: by the hour, so that it is no
+/// smaller than either at any time.
+pub fn larger(one: &[Used], other: &[Used]) -> Vec<Used> {
+    let by_hour = |all: &[Used]| {
+        let mut hours: BTreeMap<i64, Used> = BTreeMap::new();
+        for used in all {
+            let hour = used.at - used.at.rem_euclid(3600);
+            hours.entry(hour).or_default().add(*used);
+        }
+        hours
+    };
+    let mut larger = by_hour(one);
+    for (hour, other) in by_hour(other) {
+        larger.entry(hour).or_default().raise(other);
+    }
+    larger.into_values().collect()
 }
 
 /// By the hour, or the day.
@@ -129,6 +153,10 @@ impl Ledger {
         for at in latest_of(self.gained_rights()).into_values() {
             periods.add(at, GAINED, 1);
         }
+        for (at, ahead, manage, people) in self.gained_accesses() {
+            let which = if manage { MANAGE } else { ACCESS };
+            periods.add(self.used_at(at, ahead), which, people);
+        }
         periods.bounded()
     }
 
@@ -162,6 +190,12 @@ impl Ledger {
         if used.iter().any(|one| one.invited > 0) {
             self.invited.clear();
         }
+        let access = used.iter().flat_map(|one| {
+            let numbers = [(false, one.access), (true, one.manage)];
+            numbers.map(|(manage, people)| (one.at, manage, people))
+        });
+        let access: Vec<(i64, bool, u32)> = access.collect();
+        self.count_gained_access(&access);
         for one in used {
             let Used { at, .. } = one;
             for (kind, losses) in [
