@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use uuid::Uuid;
 
 use super::watchdog::{Expired, Limit};
 use crate::api::DirectorySyncStatus;
@@ -539,13 +540,15 @@ pub fn describe_gained_rights(report: &Report) -> Option<String> {
         _ => None,
     });
     let groups = managing.clone().count();
+    let others = managing.clone().flat_map(|access| &access.others);
+    let others: HashSet<&Uuid> = others.collect();
     let people: HashSet<&ExternalId> = managing.flat_map(|access| &access.gaining).collect();
     let managing = (groups > 0).then(|| {
         let groups = match groups {
             1 => "1 group".to_owned(),
             more => format!("{more} groups"),
         };
-        let members = members(people.len());
+        let members = members(people.len() + others.len());
         format!("{groups} with {members} gained Manage by access.collections")
     });
     let told: Vec<String> = roles.into_iter().chain(managing).collect();

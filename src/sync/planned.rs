@@ -185,6 +185,7 @@ impl Planned {
         let failed = FailedChanges {
             groups,
             people: applied.refused,
+            access: applied.refused_access,
             refused: true,
         };
         state.memberships.record(guarded, &failed);
@@ -198,7 +199,6 @@ impl Planned {
                 ..OnboardingCounts::of(&content, prefix, known, now)
             };
         }
-        state.ledger.access_set(guarded, &applied.refused_access);
         self.report.applied = applied.counts;
         self.report.problems.extend(applied.problems);
         self.report.durations.extend(durations);
@@ -303,6 +303,7 @@ fn every_change(guarded: &GuardedPlan) -> FailedChanges {
     let ids: HashSet<ExternalId> = changes.map(|change| change.external_id().clone()).collect();
     FailedChanges {
         groups: ids.clone(),
+        access: ids.clone(),
         people: ids,
         refused: false,
     }

@@ -175,12 +175,11 @@ impl Run {
         let failed = FailedChanges {
             groups: organization.refused.iter().cloned().collect(),
             people: organization.refused.iter().cloned().collect(),
+            access: organization.refused.iter().cloned().collect(),
             refused: !organization.refused.is_empty(),
         };
         self.memory.record(&guarded, &failed);
         self.ledger.after(&guarded, &failed);
-        self.ledger
-            .access_set(&guarded, &organization.refused.iter().cloned().collect());
         guarded
     }
 }

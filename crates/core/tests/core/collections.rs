@@ -1,18 +1,23 @@
 //! `access.collections`: groups have access to collections.
 
 use directory_sync_core::organization::collection::CollectionRight;
+use directory_sync_core::organization::model::MemberStatus;
 use directory_sync_core::problem::ProblemReason;
 use directory_sync_core::sync::guard::{Approval, GuardedPlan, HeldBecause};
 use directory_sync_core::sync::ledger::Ledger;
+use directory_sync_core::sync::memberships::FailedChanges;
+use directory_sync_core::sync::plan::GroupAction;
 use directory_sync_core::sync::policy::{
     Access, CollectionName, CollectionRule, Glob, Limit, Policy,
 };
+use directory_sync_core::sync::render::{self, PlanDocument, Sides};
 use directory_sync_core_testing::{
     ModelOrganization, Run, TestDirectory, directory, id, organization,
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
+use crate::render::PIPE;
 use crate::{changes, problems, unlimited};
 
 use CollectionRight::{Edit, Manage, View};
@@ -467,6 +472,178 @@ fn who_gains_access_in_a_run_that_is_killed_or_refused_counts_once_or_not_at_all
     company.run.now -= SignedDuration::from_hours(24);
     let held = company.sync(&directory);
     assert_eq!(why(&held).len(), 1, "those count now");
+}
+
+/// A run, a minute after the one before, of which `failed` wasn't done.
+fn failing(
+    company: &mut Company,
+    directory: &TestDirectory,
+    failed: &FailedChanges,
+) -> GuardedPlan {
+    company.run.now += SignedDuration::from_mins(1);
+    let (run, organization) = (&mut company.run, &mut company.organization);
+    let guarded = run.plan(directory, organization, &company.policy);
+    run.ledger.before(&guarded, run.now);
+    let mut plan = (*guarded.approved).clone();
+    plan.changes
+        .retain(|change| !failed.access.contains(change.external_id()));
+    organization.apply(&plan);
+    run.memory.record(&guarded, failed);
+    run.ledger.after(&guarded, failed);
+    guarded
+}
+
+#[test]
+fn what_else_of_a_group_is_refused_takes_nobody_who_gained_access_off_the_limit() {
+    let (mut company, directory) = crowded(vec![rule("ops", false, &[("infra", View)])]);
+    let failed = FailedChanges {
+        groups: [id("ops")].into(),
+        people: [id("ops")].into(),
+        refused: true,
+        ..FailedChanges::default()
+    };
+    company.run.now += SignedDuration::from_hours(25);
+    assert_eq!(why(&failing(&mut company, &directory, &failed)), []);
+    assert_eq!(company.access(), ["ops: View on infra"]);
+    let more = rule("ops", false, &[("web", View)]);
+    company.policy.access.collections.push(more);
+    let expected = HeldBecause::Collections {
+        people: 4,
+        earlier: 4,
+        limit: 5,
+        manage: false,
+    };
+    let held = failing(&mut company, &directory, &failed);
+    assert_eq!(why(&held), [expected]);
+}
+
+#[test]
+fn access_that_is_refused_at_every_run_uses_up_no_limit_however_many_would_gain_or_lose_it() {
+    let people: Vec<String> = (0..300).map(|n| format!("p{n}")).collect();
+    let (mut directory, mut members) = (directory(), organization().collection("infra"));
+    for id in &people {
+        let email = format!("{id}@example.com");
+        directory = directory.person(id, &email);
+        members = members.member(id, &email);
+    }
+    let ids: Vec<&str> = people.iter().map(String::as_str).collect();
+    let emails: Vec<String> = ids.iter().map(|id| format!("{id}@example.com")).collect();
+    let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+    let directory = directory.group("all", "all", &ids);
+    let mut company = Company::new(vec![rule("all", false, &[("infra", Manage)])]);
+    company.organization = members.group("all", "all", &emails);
+    company.policy.access.limit = 300;
+    let refused = FailedChanges {
+        access: [id("all")].into(),
+        refused: true,
+        ..FailedChanges::default()
+    };
+    for _ in 0..3 {
+        assert_eq!(why(&failing(&mut company, &directory, &refused)), []);
+    }
+    let done = FailedChanges::default();
+    assert_eq!(why(&failing(&mut company, &directory, &done)), []);
+    assert_eq!(company.access(), ["all: Manage on infra"]);
+
+    company.policy.access.collections.clear();
+    for _ in 0..3 {
+        let run = failing(&mut company, &directory, &refused);
+        assert_eq!(why(&run), []);
+        assert_eq!(changes(&run), ["SetCollections all"]);
+        // None of what was refused counts.
+        let losses = company.run.ledger.used();
+        assert!(losses.iter().all(|one| one.absent == 0), "{losses:?}");
+    }
+}
+
+/// How many people each change of access is about.
+fn people(guarded: &GuardedPlan) -> Vec<usize> {
+    let held = guarded.held.iter().flat_map(|held| &held.changes);
+    let changes = guarded.approved.changes.iter().chain(held);
+    let access = changes.filter_map(|change| match change.group() {
+        Some(GroupAction::SetCollections(access)) => Some(access.people()),
+        _ => None,
+    });
+    access.collect()
+}
+
+#[test]
+fn who_is_in_a_group_by_hand_gains_and_loses_access_like_everybody_else() {
+    let (mut company, directory) = crowded(vec![]);
+    let emails = ["x1@other.test", "x2@other.test", "x3@other.test"];
+    let mut members = std::mem::replace(&mut company.organization, organization());
+    for email in emails {
+        members = members.stranger(email);
+    }
+    let strangers = emails.map(|email| members.by_email(email).id);
+    let ops = members.content.groups.iter();
+    let ops = ops.filter(|group| &*group.name == "ops");
+    let ops = ops.map(|group| group.id).next().unwrap();
+    members.inside.get_mut(&ops).unwrap().extend(strangers);
+    members.set_status(emails[2], MemberStatus::Revoked);
+    company.organization = members;
+    company.policy.access.collections = vec![rule("ops", false, &[("infra", Manage)])];
+    company.policy.access.limit = 5;
+    let expected = |limit: usize, manage: bool| HeldBecause::Collections {
+        people: 6,
+        earlier: 0,
+        limit,
+        manage,
+    };
+    // Four of ours, and two others who have access.
+    let held = company.sync(&directory);
+    assert_eq!(why(&held), [expected(5, true), expected(5, false)]);
+    assert_eq!(people(&held), [6]);
+    let sides = Sides {
+        source: "a directory",
+        organization: "an organization",
+    };
+    let shown = render::table(&PlanDocument::of(&held, &sides), &PIPE);
+    assert!(shown.contains("Manage on infra; 6 people"), "{shown}");
+
+    company.policy.access.limit = 6;
+    company.policy.access.collections_limit = Limit::Count(7);
+    assert_eq!(why(&company.sync(&directory)), []);
+    // They count for the next run, too.
+    let more = rule("ops", false, &[("web", Manage)]);
+    company.policy.access.collections.push(more);
+    company.run.now -= SignedDuration::from_hours(24);
+    assert_eq!(why(&company.sync(&directory)).len(), 2);
+
+    company.policy.access.collections.clear();
+    company.policy.offboarding.limit = Limit::Count(5);
+    let held = company.sync(&directory);
+    assert_eq!(why(&held).len(), 1, "{:?}", why(&held));
+    assert_eq!(people(&held), [6]);
+    assert_eq!(company.access(), ["ops: Manage on infra"]);
+    company.policy.offboarding.limit = Limit::Count(6);
+    assert_eq!(why(&company.sync(&directory)), []);
+    assert_eq!(company.access(), [""; 0]);
+}
+
+#[test]
+fn who_stays_in_a_group_because_their_leaving_is_held_gains_access_like_everybody_else() {
+    let (mut company, directory) = crowded(vec![rule("ops", false, &[("infra", Manage)])]);
+    company.policy.groups.protected = vec![Glob::new("ops")];
+    let others: Vec<String> = (0..40).map(|n| format!("p{n}")).collect();
+    let left = others.iter().fold(self::directory(), |directory, id| {
+        directory.person(id, &format!("{id}@example.com"))
+    });
+    let all: Vec<&str> = others.iter().map(String::as_str).collect();
+    let left = left
+        .group("all", "all", &all[..20])
+        .group("eng-a", "eng-a", &all[20..28])
+        .group("ops", "ops", &all[28..29]);
+    let held = company.sync(&left);
+    let expected = HeldBecause::Collections {
+        people: 4,
+        earlier: 0,
+        limit: 3,
+        manage: true,
+    };
+    assert!(why(&held).contains(&expected), "{:?}", why(&held));
+    assert_eq!(company.access(), [""; 0]);
+    let _ = directory;
 }
 
 fn rights() -> impl Strategy<Value = CollectionRight> {

@@ -22,7 +22,7 @@ const SIDES: Sides<'static> = Sides {
 };
 
 /// As in a pipe.
-const PIPE: TableOptions = TableOptions {
+pub(crate) const PIPE: TableOptions = TableOptions {
     width: None,
     rows: usize::MAX,
     order: Order::Action,

@@ -1,5 +1,7 @@
 //! `access.roles`: members of a group have a role.
 
+use std::ops::Range;
+
 use directory_sync_core::organization::model::MemberStatus;
 use directory_sync_core::organization::role::{AccessRole, Permissions};
 use directory_sync_core::problem::ProblemReason;
@@ -314,6 +316,123 @@ fn the_limit_counts_what_earlier_runs_gave_and_took_within_the_day() {
     assert!(!company.roles().contains(&"cid: Admin".to_owned()));
     company.next_day(&self::company(&["cid"], &[]));
     assert_eq!(company.roles(), ["cid: Admin"]);
+}
+
+/// An organization of many, none of whom is an admin, and its directory with some of them in groups of these
+/// names.
+fn many(
+    people: usize,
+) -> (
+    ModelOrganization,
+    impl Fn(&[(&str, Range<usize>)]) -> TestDirectory,
+) {
+    let ids: Vec<String> = (0..people).map(|n| format!("p{n}")).collect();
+    let email = |id: &String| format!("{id}@example.com");
+    let mut members = organization();
+    for id in &ids {
+        members = members.member(id, &email(id));
+    }
+    for group in ["bw-admins", "helpdesk"] {
+        members = members.group(group, group, &[]);
+    }
+    let directory = move |groups: &[(&str, Range<usize>)]| {
+        let mut directory = directory();
+        for id in &ids {
+            directory = directory.person(id, &email(id));
+        }
+        for (group, inside) in groups {
+            let inside: Vec<&str> = ids[inside.clone()].iter().map(String::as_str).collect();
+            directory = directory.group(group, group, &inside);
+        }
+        directory
+    };
+    (members, directory)
+}
+
+#[test]
+fn who_gains_rights_counts_also_where_no_more_roles_are_kept_as_given() {
+    let (members, directory) = many(640);
+    let access = rules(&[
+        ("helpdesk", custom(&["accessReports"])),
+        ("bw-admins", ADMIN),
+    ]);
+    let mut company = Company::new(access, members);
+    company.policy.access.limit = 3;
+    let of = |admins: usize| directory(&[("helpdesk", 0..605), ("bw-admins", 610..610 + admins)]);
+    let held = company.sync(&of(0));
+    company.run.approval = Some(Approval {
+        digest: held.digest.clone(),
+    });
+    assert!(company.sync(&of(0)).held.is_none());
+    assert_eq!(company.roles().len(), 605);
+    assert!(company.sync(&of(2)).held.is_none());
+    assert!(company.sync(&of(3)).held.is_none());
+    let held = company.sync(&of(4));
+    let expected = HeldBecause::Roles {
+        people: 1,
+        earlier: 3,
+        limit: 3,
+        lost: false,
+    };
+    assert_eq!(held.held.unwrap().why, [expected]);
+    assert_eq!(company.roles().len(), 608);
+    assert!(company.next_day(&of(4)).held.is_none());
+}
+
+#[test]
+fn more_gains_than_are_kept_one_by_one_count_by_their_number() {
+    let (members, directory) = many(300);
+    let mut company = Company::new(rules(&[("bw-admins", ADMIN)]), members);
+    company.policy.access.limit = 250;
+    let of = |who: Range<usize>| directory(&[("helpdesk", 0..0), ("bw-admins", who)]);
+    assert!(company.sync(&of(0..240)).held.is_none());
+    for at in 0..240 {
+        let email = format!("p{at}@example.com");
+        company.organization.set_role(&email, USER);
+    }
+    assert!(company.sync(&of(240..245)).held.is_none());
+    let held = company.sync(&of(240..260));
+    let expected = HeldBecause::Roles {
+        people: 15,
+        earlier: 245,
+        limit: 250,
+        lost: false,
+    };
+    assert_eq!(held.held.unwrap().why, [expected.clone()]);
+    // Nor is a record that is lost a fresh limit.
+    let used = company.run.ledger.used();
+    assert_eq!(used.iter().map(|one| one.gained).sum::<u32>(), 245);
+    company.run.ledger = Ledger::load(
+        None,
+        Some("0123456789abcdef0123456789abcdef"),
+        company.run.now,
+    );
+    company.run.ledger.count_used(&used);
+    let held = company.sync(&of(240..260));
+    assert!(held.held.unwrap().why.contains(&expected));
+}
+
+#[test]
+fn roles_that_are_refused_at_every_run_use_up_no_limit_however_many() {
+    let (members, directory) = many(300);
+    let mut company = Company::new(rules(&[("bw-admins", ADMIN)]), members);
+    company.policy.access.limit = 260;
+    let of = |who: Range<usize>| directory(&[("helpdesk", 0..0), ("bw-admins", who)]);
+    assert!(company.sync(&of(0..260)).held.is_none());
+    company.next_day(&of(0..260));
+    company.organization.refused = (0..260).map(|n| id(&format!("p{n}"))).collect();
+    for _ in 0..3 {
+        let run = company.next_day(&of(0..0));
+        assert!(run.held.is_none());
+        company.run.now -= SignedDuration::from_hours(25);
+        assert_eq!(company.roles().len(), 260);
+    }
+    company.organization.refused.clear();
+    assert!(company.sync(&of(0..0)).held.is_none());
+    assert_eq!(company.roles().len(), 0);
+    company.run.now += SignedDuration::from_hours(1);
+    let held = company.sync(&of(0..0)).held;
+    assert!(held.is_none());
 }
 
 #[test]

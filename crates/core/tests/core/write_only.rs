@@ -89,6 +89,7 @@ impl Server {
             groups: ids.clone(),
             people: ids,
             refused: true,
+            ..FailedChanges::default()
         };
         self.memory.record(&guarded, &failed);
         guarded
@@ -377,7 +378,7 @@ fn who_may_have_been_invited_by_a_run_that_was_killed_is_revoked_all_the_same() 
     let killed = FailedChanges {
         groups: everyone.clone(),
         people: everyone,
-        refused: false,
+        ..FailedChanges::default()
     };
     server.memory.record(&guarded, &killed);
     let leaver = (1..8).fold(

@@ -26,13 +26,8 @@ impl Ledger {
 
     /// Notes what came of it: what wasn't done isn't counted.
     pub fn after(&mut self, guarded: &GuardedPlan, failed: &FailedChanges) {
-        self.record_end(&guarded.approved, guarded.held.is_some(), failed);
-    }
-
-    /// Notes of which groups the access to collections wasn't changed, of all that a run was to change: what
-    /// was refused it didn't give.
-    pub fn access_set(&mut self, guarded: &GuardedPlan, refused: &HashSet<ExternalId>) {
-        self.end_given_access(&guarded.approved, refused);
+        let holding = guarded.held.is_some();
+        self.record_end(&guarded.approved, guarded.used.as_ref(), holding, failed);
     }
 
     /// Notes what a plan holds that is only looked at, if it holds anything; whether that is news. Of

@@ -907,7 +907,7 @@ struct Losses<'a> {
     disabled: HashSet<&'a ExternalId>,
     /// Of those, who would lose access or membership.
     access: HashSet<&'a ExternalId>,
-    /// Members of deleted groups that aren't managed.
+    /// Members of deleted groups, and of groups that lose access to collections, who aren't managed.
     unmanaged: BTreeSet<Uuid>,
     deleted: Vec<&'a ExternalId>,
     /// Who is removed from the organization.
@@ -1006,6 +1006,9 @@ impl<'a> Losses<'a> {
             }
             Action::Group(GroupAction::SetCollections(access)) if !reasons.sets_aside(change) => {
                 self.absent.extend(&access.losing);
+                if access.takes_away() {
+                    self.unmanaged.extend(&access.others);
+                }
             }
             Action::Group(GroupAction::Update(update)) => {
                 let mut leaving = Leaving {

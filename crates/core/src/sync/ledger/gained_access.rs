@@ -8,11 +8,12 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::hourly::{self, Hourly};
-use super::{Key, Ledger, key};
+use super::{Key, Ledger, key, member_key};
+use crate::directory::ExternalId;
 use crate::sync::fingerprint::FingerprintSet;
 use crate::sync::limits::WINDOW;
 use crate::sync::memberships::FailedChanges;
-use crate::sync::plan::{Change, GroupAction, Plan};
+use crate::sync::plan::{Change, CollectionsChange, GroupAction, Plan};
 
 /// So many people are kept of a run that may have been stopped. Of more than these all are taken to have gained
 /// access by it.
@@ -59,7 +60,7 @@ impl GainedAccess {
             let Some(GroupAction::SetCollections(access)) = change.group() else {
                 continue;
             };
-            let people = access.gaining.iter().map(key);
+            let people = access.gaining_keys();
             if access.gives_manage() {
                 gained.manage.extend(people.clone());
             }
@@ -70,6 +71,28 @@ impl GainedAccess {
 
     fn of_kind(&self, manage: bool) -> &HashSet<Key> {
         if manage { &self.manage } else { &self.any }
+    }
+}
+
+impl CollectionsChange {
+    /// Who gains something.
+    pub(super) fn gaining_keys(&self) -> impl Iterator<Item = Key> + Clone {
+        self.keys(&self.gaining, self.gives())
+    }
+
+    /// Who loses something.
+    pub(super) fn losing_keys(&self) -> impl Iterator<Item = Key> + Clone {
+        self.keys(&self.losing, self.takes_away())
+    }
+
+    fn keys<'a>(
+        &'a self,
+        ours: &'a [ExternalId],
+        concerns_others: bool,
+    ) -> impl Iterator<Item = Key> + Clone + 'a {
+        let others = self.others.iter().filter(move |_| concerns_others);
+        let others = others.map(|member| member_key(*member));
+        ours.iter().map(key).chain(others)
     }
 }
 
@@ -151,15 +174,17 @@ impl Ledger {
     }
 
     /// Notes that the run ended: what was refused nobody gained.
-    pub(super) fn end_gained_access(&mut self, plan: &Plan, failed: &FailedChanges) {
-        let changes = plan.changes.iter();
-        let made = changes.filter(|change| !failed.groups.contains(change.external_id()));
+    pub(super) fn end_gained_access(
+        &mut self,
+        plan: &Plan,
+        approved: &FingerprintSet,
+        failed: &FailedChanges,
+    ) {
+        let made = plan.changes.iter().filter(|change| !approved.has(change));
+        let made = made.filter(|change| !failed.access.contains(change.external_id()));
         let made = GainedAccess::of(made);
         for one in self.gained_access.iter_mut().filter(|one| !one.done) {
-            let made = made.of_kind(one.manage);
-            let refused = one.pending.iter().filter(|one| !made.contains(*one));
-            let people = one.people.saturating_sub(number(refused.count()));
-            one.settle(people);
+            one.settle(number(made.of_kind(one.manage).len()));
         }
         self.bound_gained_access();
     }

@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{ANSWER_UNHEARD, KEPT, Key, Ledger, key_of, member_key};
+use super::hourly::{self, Hourly};
+use super::{ANSWER_UNHEARD, KEPT, Key, Ledger, member_key};
 use crate::organization::role::AccessRole;
 use crate::sync::fingerprint::FingerprintSet;
 use crate::sync::limits::WINDOW;
@@ -17,8 +18,11 @@ use crate::sync::plan::{Change, Plan, RoleChange};
 
 /// So many members are kept whose role a run gave. Whoever isn't keeps their role.
 pub const GIVEN_MAX: usize = 600;
-/// So many gains and losses of a week are kept of members who have another role by now, the latest ones.
+/// So many gains and losses of a week are kept one by one of members whose role isn't kept as one that a run gave,
+/// the latest ones. The others count by their number.
 const COUNTED_MAX: usize = 200;
+/// So many of these numbers are kept. The latest also stand for those before.
+const NUMBERS_MAX: usize = 80;
 
 /// A role that a run gave to a member, or took from one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +49,29 @@ enum Counts {
     Lost,
     /// Both.
     Both,
+}
+
+/// How many members gained or lost rights, where who they are isn't kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RoleNumber {
+    at: i64,
+    lost: bool,
+    members: u32,
+}
+
+impl Hourly for RoleNumber {
+    fn at(&self) -> i64 {
+        self.at
+    }
+
+    fn is_alike(&self, other: &Self) -> bool {
+        self.lost == other.lost
+    }
+
+    fn take(&mut self, other: &Self) {
+        self.at = self.at.max(other.at);
+        self.members = self.members.saturating_add(other.members);
+    }
 }
 
 impl Given {
@@ -104,6 +131,11 @@ impl Ledger {
     pub(crate) fn recent_roles(&self, changes: &[&Change]) -> RecentRoles {
         let since = self.latest.saturating_sub(WINDOW.as_secs());
         let recent: Vec<&Given> = self.given.iter().filter(|one| one.at > since).collect();
+        let uncounted = |lost: bool| -> usize {
+            let numbers = self.role_numbers.iter();
+            let numbers = numbers.filter(|one| one.at > since && one.lost == lost);
+            numbers.map(|one| one.members as usize).sum()
+        };
         let count = |which: fn(Counts) -> bool, now: fn(&RoleChange) -> bool| {
             let now = changes.iter().filter(|one| one.role().is_some_and(now));
             let now = now.filter_map(|one| one.subject.id.map(member_key));
@@ -113,8 +145,8 @@ impl Ledger {
             members.difference(&now).count()
         };
         RecentRoles {
-            gained: count(Counts::is_gain, RoleChange::gives),
-            lost: count(Counts::is_loss, RoleChange::takes_away),
+            gained: count(Counts::is_gain, RoleChange::gives) + uncounted(false),
+            lost: count(Counts::is_loss, RoleChange::takes_away) + uncounted(true),
         }
     }
 
@@ -124,23 +156,30 @@ impl Ledger {
         gained.map(|one| (one.member, one.at))
     }
 
-    /// Has it count that so many members gained rights of whom nobody knows who they are.
-    pub(super) fn count_gained_rights(&mut self, at: i64, members: u32) {
-        let members = members.min(u32::try_from(COUNTED_MAX).unwrap_or(u32::MAX));
-        self.given.extend((0..members).map(|number| Given {
-            at,
-            member: key_of(format!("gained {at} {number}").as_bytes()),
-            role: AccessRole::User,
-            ours: false,
-            taking: 0,
-            counts: Counts::Gained,
-        }));
+    /// How many gained rights of whom it isn't kept who they are, and when.
+    pub(super) fn gained_rights_numbers(&self) -> impl Iterator<Item = (i64, u32)> {
+        let gained = self.role_numbers.iter().filter(|one| !one.lost);
+        gained.map(|one| (one.at, one.members))
+    }
+
+    /// Has it count these numbers of members who gained rights, too: who they are isn't known.
+    pub(super) fn count_gained_rights(&mut self, numbers: impl Iterator<Item = (i64, u32)>) {
+        let numbers = numbers.filter(|(_, members)| *members > 0);
+        self.role_numbers
+            .extend(numbers.map(|(at, members)| RoleNumber {
+                at,
+                lost: false,
+                members,
+            }));
         self.bound_given();
     }
 
     /// Forgets that a run gave somebody a role who has another one by now: they have it from somebody else.
     pub(crate) fn keep_given(&mut self, plan: &Plan) {
         let Some(roles) = &plan.roles else { return };
+        let latest = self.latest;
+        self.role_numbers
+            .retain(|one| one.at.saturating_add(KEPT) > latest);
         if self.given.is_empty() {
             return;
         }
@@ -148,7 +187,6 @@ impl Ledger {
             .iter()
             .map(|(member, role)| (member_key(*member), *role))
             .collect();
-        let latest = self.latest;
         self.given.retain_mut(|one| {
             one.ours = one.is_ours(latest) && roles.get(&one.member) == Some(&one.role);
             one.taking = 0;
@@ -184,26 +222,47 @@ impl Ledger {
         self.bound_given();
     }
 
-    /// Those that were given last aren't kept where there are too many.
+    /// Those that were given last aren't ours where there are too many. They count all the same, by their number
+    /// where there are too many of these, too.
     fn bound_given(&mut self) {
         let mut ours = 0;
+        for one in self.given.iter_mut().filter(|one| one.ours) {
+            ours += 1;
+            one.ours = ours <= GIVEN_MAX;
+        }
+        self.given
+            .retain(|one| one.ours || one.counts != Counts::Nowhere);
         let surplus = self.given.iter().filter(|one| !one.ours).count();
         let mut surplus = surplus.saturating_sub(COUNTED_MAX);
-        self.given.retain_mut(|one| {
-            if one.ours {
-                ours += 1;
-                one.ours = ours <= GIVEN_MAX;
-                return one.ours;
+        let numbers = &mut self.role_numbers;
+        self.given.retain(|one| {
+            let is_surplus = surplus > 0 && !one.ours;
+            if is_surplus {
+                surplus -= 1;
+                for (counts, lost) in [(one.counts.is_gain(), false), (one.counts.is_loss(), true)]
+                {
+                    numbers.extend(counts.then_some(RoleNumber {
+                        at: one.at,
+                        lost,
+                        members: 1,
+                    }));
+                }
             }
-            let is_surplus = surplus > 0;
-            surplus = surplus.saturating_sub(1);
             !is_surplus
         });
+        numbers.retain(|one| one.members > 0);
+        numbers.sort_by_key(|one| (one.lost, one.at));
+        hourly::merge_to(numbers, NUMBERS_MAX);
     }
 
     /// Notes what came of it: who got another role has none of the earlier ones from us any more, and what was
     /// refused isn't ours.
-    pub(super) fn end_given(&mut self, plan: &Plan, failed: &FailedChanges) {
+    pub(super) fn end_given(
+        &mut self,
+        plan: &Plan,
+        approved: &FingerprintSet,
+        failed: &FailedChanges,
+    ) {
         let at = self.latest;
         for change in &plan.changes {
             let (Some(role), Some(member)) = (change.role(), change.subject.id) else {
@@ -211,8 +270,17 @@ impl Ledger {
             };
             let member = member_key(member);
             if failed.people.contains(change.external_id()) {
+                let before = self.given.len();
                 self.given
                     .retain(|one| one.at != at || one.member != member || one.role != role.to);
+                let is_counted = plan.undoes.is_none() && !approved.has(change);
+                if is_counted && self.given.len() == before {
+                    let (gives, takes) = (role.gives(), role.takes_away());
+                    let numbers = self.role_numbers.iter_mut().filter(|one| one.at == at);
+                    numbers
+                        .filter(|one| if one.lost { takes } else { gives })
+                        .for_each(|one| one.members = one.members.saturating_sub(1));
+                }
             }
             for one in self.given.iter_mut().filter(|one| one.member == member) {
                 one.ours &= one.taking != at || failed.people.contains(change.external_id());
@@ -247,6 +315,15 @@ impl Ledger {
                 taking: self.latest,
                 counts: Counts::Both,
             });
+        }
+        for hour in 0..2 * NUMBERS_MAX as i64 {
+            for lost in [false, true] {
+                self.role_numbers.push(RoleNumber {
+                    at: self.latest + hour * 3600,
+                    lost,
+                    members: u32::MAX,
+                });
+            }
         }
         self.bound_given();
     }

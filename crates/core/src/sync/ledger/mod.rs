@@ -77,7 +77,7 @@ const ACTIVE_HAD: i64 = 30 * 24 * 3600;
 /// member is revoked, in seconds. Later somebody may have revoked them by hand.
 const ANSWER_UNHEARD: i64 = 3600;
 
-const MAGIC: &Magic = b"dsyncldF";
+const MAGIC: &Magic = b"dsyncldG";
 
 /// What was taken away and given by earlier runs for one organization.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +118,8 @@ pub struct Ledger {
     holds: Holds,
     /// The roles that runs gave.
     given: Vec<given::Given>,
+    /// How many members gained or lost rights of whom it isn't kept who they are.
+    role_numbers: Vec<given::RoleNumber>,
     /// The access to collections that runs gave, sorted.
     given_access: Vec<AccessKey>,
     /// How many people gained access to collections.

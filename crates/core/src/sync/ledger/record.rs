@@ -15,7 +15,8 @@ use crate::sync::fingerprint::FingerprintSet;
 use crate::sync::limits::WINDOW;
 use crate::sync::memberships::FailedChanges;
 use crate::sync::plan::{
-    Action, Change, GroupAction, Kind, MemberAction, Plan, Revocations as _, RuleId, Update,
+    Action, Change, GroupAction, Kind, MemberAction, Plan, Revocations as _, RoleChange, RuleId,
+    Update,
 };
 
 impl Ledger {
@@ -57,11 +58,7 @@ impl Ledger {
         if self.is_to_be_filled(plan) && !plan.directory_is_empty {
             self.first_sync_until = self.latest + WINDOW.as_secs();
         }
-        let mut approved = self.in_progress();
-        if let Some(hold) = used {
-            approved = approved.union(&hold.changes);
-        }
-        let approved = approved.and_what_follows(&plan.changes);
+        let approved = self.approved_of(plan, used);
         let mut losses: Vec<(What, EvidenceKind)> = vec![];
         let mut revoked: Vec<Revoked> = vec![];
         let mut invited: Vec<Key> = vec![];
@@ -129,7 +126,7 @@ impl Ledger {
                     }
                 }
                 Action::Group(GroupAction::SetCollections(access)) if !approved.has(change) => {
-                    let losing = access.losing.iter().map(key);
+                    let losing = access.losing_keys();
                     losses
                         .extend(losing.map(|person| (What::Role { person }, EvidenceKind::Absent)));
                 }
@@ -215,16 +212,35 @@ impl Ledger {
         }
     }
 
+    /// What of a plan was approved, now or before.
+    fn approved_of(&self, plan: &Plan, used: Option<&Hold>) -> FingerprintSet {
+        let mut approved = self.in_progress();
+        if let Some(hold) = used {
+            approved = approved.union(&hold.changes);
+        }
+        approved.and_what_follows(&plan.changes)
+    }
+
     /// Notes what came of it: everything that [`Ledger::before`] noted, but for what `failed`. Of that, what was
     /// known before is known again.
-    pub(crate) fn record_end(&mut self, plan: &Plan, holding: bool, failed: &FailedChanges) {
+    pub(crate) fn record_end(
+        &mut self,
+        plan: &Plan,
+        used: Option<&Hold>,
+        holding: bool,
+        failed: &FailedChanges,
+    ) {
         let at = self.latest;
         let people: HashSet<Key> = failed.people.iter().map(key).collect();
         let groups: HashSet<Key> = failed.groups.iter().map(key).collect();
-        self.end_given(plan, failed);
-        self.end_gained_access(plan, failed);
+        let approved = self.approved_of(plan, used);
+        self.end_given(plan, &approved, failed);
+        self.end_given_access(plan, &failed.access);
+        self.end_gained_access(plan, &approved, failed);
+        let kept_rights = kept_rights(plan, failed);
         let refused = |what: &What| match what {
-            What::Access { person } | What::Role { person } => people.contains(person),
+            What::Access { person } => people.contains(person),
+            What::Role { person } => kept_rights.contains(person),
             What::Membership { group, .. } | What::Group { group } | What::Name { group, .. } => {
                 groups.contains(group)
             }
@@ -746,6 +762,26 @@ impl Ledger {
     pub fn is_holding(&self) -> bool {
         self.has_open()
     }
+}
+
+/// Who keeps rights that a plan was to take, because that was refused; not whoever lost some all the same.
+fn kept_rights(plan: &Plan, failed: &FailedChanges) -> HashSet<Key> {
+    let (mut kept, mut lost) = (HashSet::new(), HashSet::new());
+    for change in &plan.changes {
+        let id = change.external_id();
+        if let Some(GroupAction::SetCollections(access)) = change.group() {
+            match failed.access.contains(id) {
+                true => kept.extend(access.losing_keys()),
+                false => lost.extend(access.losing_keys()),
+            }
+        } else if change.role().is_some_and(RoleChange::takes_away) {
+            match failed.people.contains(id) {
+                true => kept.insert(key(id)),
+                false => lost.insert(key(id)),
+            };
+        }
+    }
+    &kept - &lost
 }
 
 impl Revoked {

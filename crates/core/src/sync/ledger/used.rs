@@ -157,6 +157,9 @@ impl Ledger {
             let which = if manage { MANAGE } else { ACCESS };
             periods.add(self.used_at(at, ahead), which, people);
         }
+        for (at, members) in self.gained_rights_numbers() {
+            periods.add(at, GAINED, members);
+        }
         periods.bounded()
     }
 
@@ -196,6 +199,7 @@ impl Ledger {
         });
         let access: Vec<(i64, bool, u32)> = access.collect();
         self.count_gained_access(&access);
+        self.count_gained_rights(used.iter().map(|one| (one.at, one.gained)));
         for one in used {
             let Used { at, .. } = one;
             for (kind, losses) in [
@@ -219,7 +223,6 @@ impl Ledger {
                 first_sync: false,
             };
             self.invited.extend((one.invited > 0).then_some(invited));
-            self.count_gained_rights(at, one.gained);
         }
         hourly::merge_losses(&mut self.uncounted);
         hourly::merge(&mut self.invited);

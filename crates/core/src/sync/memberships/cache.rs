@@ -55,6 +55,8 @@ pub struct FailedChanges {
     pub groups: HashSet<ExternalId>,
     /// People who weren't (or not surely) invited, linked, re-linked, revoked or removed.
     pub people: HashSet<ExternalId>,
+    /// Groups whose access to collections wasn't changed, whatever became of their members.
+    pub access: HashSet<ExternalId>,
     /// Whether the server refused them. `false`: the run may have ended before they were sent.
     pub refused: bool,
 }
@@ -85,7 +87,7 @@ impl MembershipCache {
 
     /// The groups that have to be read before the draft can be completed:
     /// - those of which nothing is known that still holds;
-    /// - those that are to be deleted;
+    /// - those that are to be deleted, and those whose access to collections changes;
     /// - protected ones, while somebody is to be removed from the organization;
     /// - those with withdrawals that wait, while somebody is `approving` them;
     /// - those in which somebody may be who became ours to move, or has another external id now.
@@ -108,9 +110,11 @@ impl MembershipCache {
             })
             .map(|(group, ..)| group)
             .chain(draft.deleted())
+            .chain(draft.changing_access())
             .chain(draft.protected().iter().copied())
             .collect();
         unknown.sort_unstable();
+        unknown.dedup();
         unknown
     }
 

@@ -1,5 +1,6 @@
 //! One change: whom or what it is about, why, and what is done.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -222,6 +223,8 @@ pub struct CollectionsChange {
     pub losing: Vec<ExternalId>,
     /// Who is in the group, has access to the organization, and gains something.
     pub gaining: Vec<ExternalId>,
+    /// Who else is in the group, has access to the organization, and isn't ours: they gain and lose the same.
+    pub others: Vec<Uuid>,
     /// What says that something is lost; `None` where nothing is.
     pub evidence: Option<Evidence>,
 }
@@ -235,6 +238,13 @@ impl CollectionsChange {
     /// Whether something is gained.
     pub fn gives(&self) -> bool {
         self.changes.iter().any(AccessChange::gives)
+    }
+
+    /// How many people gain or lose something.
+    pub fn people(&self) -> usize {
+        let ours = self.losing.iter().chain(&self.gaining);
+        let ours: HashSet<&ExternalId> = ours.collect();
+        ours.len() + self.others.len()
     }
 
     /// Whether somebody may say who has access who couldn't before.

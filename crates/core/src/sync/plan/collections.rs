@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::directory::{Evidence, ExternalId, ScopeRule, fold};
 use crate::organization::collection::{AccessChange, CollectionAccess};
-use crate::organization::model::{Content, Group, MemberStatus};
+use crate::organization::model::{Content, Group, Member, MemberStatus};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::hash::hash;
 use crate::sync::ledger::GIVEN_ACCESS_MAX;
@@ -206,12 +206,64 @@ pub(super) fn decide(sides: &Sides<'_>, earlier: &impl Revocations) -> (Vec<Chan
                 changes: differences,
                 losing: if takes { losing() } else { vec![] },
                 gaining: if gives { gaining() } else { vec![] },
+                others: vec![],
                 evidence: takes.then_some(Evidence::OutOfScope(ScopeRule::AccessCollections)),
             })),
         });
     }
     problems.extend(not_recorded(earlier, given));
     (changes, problems)
+}
+
+/// Who is in a group as it was read gains and loses what it does, whether the directory has them in it or not:
+/// members who aren't ours, and whoever leaves it, because that may be held or refused. A group that is gone
+/// gets nothing.
+pub(super) fn add_those_inside(
+    changes: &mut Vec<Change>,
+    read: &HashMap<Uuid, Vec<Uuid>>,
+    members: &[Member],
+    ours: impl Fn(Uuid) -> Option<ExternalId>,
+    is_restored: impl Fn(&ExternalId) -> bool,
+) {
+    if changes.is_empty() {
+        return;
+    }
+    let status: HashMap<Uuid, MemberStatus> = members
+        .iter()
+        .map(|member| (member.id, member.status))
+        .collect();
+    changes.retain_mut(|change| {
+        let inside = change.subject.id.and_then(|group| read.get(&group));
+        let (Some(inside), Action::Group(GroupAction::SetCollections(access))) =
+            (inside, &mut change.action)
+        else {
+            return false;
+        };
+        let (gives, takes) = (access.gives(), access.takes_away());
+        for member in inside {
+            let id = ours(*member);
+            let has_access = match status.get(member) {
+                Some(MemberStatus::Invited | MemberStatus::Staged) => false,
+                Some(MemberStatus::Revoked) => id.as_ref().is_some_and(&is_restored),
+                _ => true,
+            };
+            match id {
+                _ if !has_access => {}
+                None => access.others.push(*member),
+                Some(id) => {
+                    access.gaining.extend(gives.then(|| id.clone()));
+                    access.losing.extend(takes.then_some(id));
+                }
+            }
+        }
+        for people in [&mut access.gaining, &mut access.losing] {
+            people.sort_unstable();
+            people.dedup();
+        }
+        access.others.sort_unstable();
+        access.others.dedup();
+        true
+    });
 }
 
 /// Who hasn't accepted an invitation, or gets it by this plan: nobody's access follows from a rule alone then,

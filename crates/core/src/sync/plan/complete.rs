@@ -93,6 +93,7 @@ fn compare(
 ) -> Vec<Problem> {
     keep_possible_members(&mut compared, roster, memory, read);
     let mut groups = std::mem::take(&mut compared.groups);
+    let mut access = std::mem::take(&mut compared.collections);
     let members = LazyCell::new(|| identities(&compared));
     let all = LazyCell::new(|| managed(&compared));
     let ours = LazyCell::new(|| members.values().copied().collect::<FastSet<&ExternalId>>());
@@ -159,6 +160,19 @@ fn compare(
             *inside = Some(managed.into_iter().cloned().collect());
         }
     }
+    collections::add_those_inside(
+        &mut access,
+        read,
+        &compared.content.members,
+        |member| {
+            let id = members.get(&member).or_else(|| all.get(&member));
+            id.map(|id| (*id).clone())
+        },
+        |id| {
+            let at = roster.by_id.get(id);
+            at.is_some_and(|&at| compared.people.presence[at as usize].is_wanted())
+        },
+    );
     for group in &compared.protected.others {
         let Some(inside) = read.get(group) else {
             continue;
@@ -198,7 +212,7 @@ fn compare(
     plan.changes.extend(compared.people.changes);
     plan.access = Some(collections::current(&compared.content.groups));
     plan.changes.extend(compared.roles);
-    plan.changes.extend(compared.collections);
+    plan.changes.extend(access);
     plan.changes.extend(groups.changes);
     let mut problems = compared.people.problems;
     problems.extend(groups.problems);

@@ -323,6 +323,15 @@ impl Draft<'_> {
             .filter_map(|change| change.subject.id)
     }
 
+    /// The groups whose access to collections changes. Who is in them has to be known: they gain or lose it.
+    pub(crate) fn changing_access(&self) -> impl Iterator<Item = Uuid> {
+        let changes = match &self.kind {
+            DraftKind::Compared(compared) => compared.collections.as_slice(),
+            DraftKind::WriteOnly(_) => &[],
+        };
+        changes.iter().filter_map(|change| change.subject.id)
+    }
+
     /// Who isn't ours to move.
     pub(crate) fn unmanaged(&self) -> Unmanaged {
         match &self.kind {

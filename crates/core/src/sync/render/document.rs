@@ -170,6 +170,9 @@ pub struct ChangeRow<'a> {
     /// What changes of a group's access to collections.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub access: Vec<AccessChange>,
+    /// How many people gain or lose something by that.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub people: usize,
     /// Whether no invitation is sent yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub staged: bool,
@@ -242,6 +245,10 @@ pub(super) struct Emails<'a> {
     guarded: Option<&'a GuardedPlan>,
     /// The subjects of changes, once somebody asks: many plans are counted or filtered, not shown.
     subjects: OnceLock<FastMap<&'a ExternalId, &'a Email>>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl<'a> Emails<'a> {
@@ -338,6 +345,7 @@ impl<'a> ChangeRow<'a> {
             from: None,
             role: None,
             access: vec![],
+            people: 0,
             staged: false,
             nth: None,
             add: None,
@@ -382,6 +390,7 @@ impl<'a> ChangeRow<'a> {
             GroupAction::Rename { from } => self.from = Some((&**from).into()),
             GroupAction::SetCollections(access) => {
                 self.access = access.changes.clone();
+                self.people = access.people();
                 self.evidence = access.evidence.as_ref().map(EvidenceRow::new);
             }
             GroupAction::Update(update) => {

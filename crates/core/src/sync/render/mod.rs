@@ -100,6 +100,11 @@ fn details<'r>(row: &'r ChangeRow<'_>) -> Vec<Cow<'r, str>> {
     }
     if !row.access.is_empty() {
         details.push(describe_access(&row.access).into());
+        details.extend(match row.people {
+            0 => None,
+            1 => Some("1 person".into()),
+            people => Some(format!("{people} people").into()),
+        });
     }
     let from = row.from.as_deref().map(plain);
     let (add, remove) = (row.add.as_ref(), row.remove.as_ref());

@@ -171,6 +171,7 @@ impl<'a> Draft<'a> {
             changes,
             losing: vec![],
             gaining: vec![],
+            others: vec![],
             evidence: takes.then(|| self.evidence()),
         };
         self.change(subject, Action::Group(GroupAction::SetCollections(change)));
@@ -320,6 +321,7 @@ impl<'a> Draft<'a> {
                     changes,
                     losing: vec![],
                     gaining: vec![],
+                    others: vec![],
                     evidence: None,
                 };
                 self.change(subject, Action::Group(GroupAction::SetCollections(change)));
