@@ -879,7 +879,10 @@ impl<'a> Run<'a, '_> {
                 );
                 self.problem(reason, message, [id.clone()]);
                 self.note_refused(change, &error.to_string());
-                self.applied.refused.insert(id);
+                match change.kind() {
+                    Kind::SetRole => self.applied.refused_roles.insert(id),
+                    _ => self.applied.refused.insert(id),
+                };
             }
             Err(error) => return Err(error),
         }

@@ -185,6 +185,7 @@ impl Planned {
         let failed = FailedChanges {
             groups,
             people: applied.refused,
+            roles: applied.refused_roles,
             access: applied.refused_access,
             refused: true,
         };
@@ -303,6 +304,7 @@ fn every_change(guarded: &GuardedPlan) -> FailedChanges {
     let ids: HashSet<ExternalId> = changes.map(|change| change.external_id().clone()).collect();
     FailedChanges {
         groups: ids.clone(),
+        roles: ids.clone(),
         access: ids.clone(),
         people: ids,
         refused: false,

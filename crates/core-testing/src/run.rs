@@ -175,6 +175,7 @@ impl Run {
         let failed = FailedChanges {
             groups: organization.refused.iter().cloned().collect(),
             people: organization.refused.iter().cloned().collect(),
+            roles: organization.refused.iter().cloned().collect(),
             access: organization.refused.iter().cloned().collect(),
             refused: !organization.refused.is_empty(),
         };

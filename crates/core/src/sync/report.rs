@@ -103,6 +103,8 @@ pub struct Applied {
     pub problems: Problems,
     /// External ids whose change was refused; there is no use in looking for it.
     pub refused: HashSet<ExternalId>,
+    /// The same of people whose role was to change. What else was to be done to them was, all the same.
+    pub refused_roles: HashSet<ExternalId>,
     /// The same of groups whose access to collections was to change. Their members did, all the same.
     pub refused_access: HashSet<ExternalId>,
     /// What took something away or gave access back, by its kind and external id; on a server that can't be

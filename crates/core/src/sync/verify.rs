@@ -22,6 +22,7 @@ pub fn verify(plan: &Plan, after: &Content, applied: &mut Applied) {
         let id = change.external_id();
         let refused = match change.kind() {
             Kind::SetCollections => &applied.refused_access,
+            Kind::SetRole => &applied.refused_roles,
             _ => &applied.refused,
         };
         if refused.contains(id) || seen.shows(change) {
@@ -39,6 +40,7 @@ pub fn verify(plan: &Plan, after: &Content, applied: &mut Applied) {
         applied.outcomes.not_applied(at);
         match change.kind() {
             Kind::SetCollections => applied.refused_access.insert(id.clone()),
+            Kind::SetRole => applied.refused_roles.insert(id.clone()),
             _ => applied.refused.insert(id.clone()),
         };
     }

@@ -7,6 +7,7 @@ use directory_sync_core::organization::role::{AccessRole, Permissions};
 use directory_sync_core::problem::ProblemReason;
 use directory_sync_core::sync::guard::{Approval, GuardedPlan, HeldBecause};
 use directory_sync_core::sync::ledger::Ledger;
+use directory_sync_core::sync::memberships::FailedChanges;
 use directory_sync_core::sync::policy::{Access, Glob, Limit, OffboardingAction, Policy, RoleRule};
 use directory_sync_core_testing::{
     ModelOrganization, Run, TestDirectory, directory, id, organization,
@@ -316,6 +317,32 @@ fn the_limit_counts_what_earlier_runs_gave_and_took_within_the_day() {
     assert!(!company.roles().contains(&"cid: Admin".to_owned()));
     company.next_day(&self::company(&["cid"], &[]));
     assert_eq!(company.roles(), ["cid: Admin"]);
+}
+
+#[test]
+fn what_else_of_a_person_is_refused_takes_no_role_off_the_limit() {
+    let mut company = admins();
+    company.policy.access.limit = 1;
+    let guarded = company.run.plan(
+        &self::company(&["ann"], &[]),
+        &company.organization,
+        &company.policy,
+    );
+    company.run.ledger.before(&guarded, company.run.now);
+    company.organization.apply(&guarded.approved);
+    let failed = FailedChanges {
+        people: [id("ann")].into(),
+        refused: true,
+        ..FailedChanges::default()
+    };
+    company.run.memory.record(&guarded, &failed);
+    company.run.ledger.after(&guarded, &failed);
+    assert_eq!(company.roles(), ["ann: Admin"]);
+    let held = company.sync(&self::company(&["ann", "bob"], &[]));
+    assert!(held.held.is_some(), "{:?}", company.roles());
+    // It is ours to take back.
+    company.next_day(&self::company(&[], &[]));
+    assert_eq!(company.roles(), [""; 0]);
 }
 
 /// An organization of many, none of whom is an admin, and its directory with some of them in groups of these

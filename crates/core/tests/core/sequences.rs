@@ -931,6 +931,7 @@ impl Observer {
         let ids: std::collections::HashSet<_> = changes.map(|c| c.external_id().clone()).collect();
         let every = FailedChanges {
             groups: ids.clone(),
+            roles: ids.clone(),
             access: ids.clone(),
             people: ids,
             refused: false,

@@ -775,7 +775,7 @@ fn kept_rights(plan: &Plan, failed: &FailedChanges) -> HashSet<Key> {
                 false => lost.extend(access.losing_keys()),
             }
         } else if change.role().is_some_and(RoleChange::takes_away) {
-            match failed.people.contains(id) {
+            match failed.roles.contains(id) {
                 true => kept.insert(key(id)),
                 false => lost.insert(key(id)),
             };

@@ -55,6 +55,8 @@ pub struct FailedChanges {
     pub groups: HashSet<ExternalId>,
     /// People who weren't (or not surely) invited, linked, re-linked, revoked or removed.
     pub people: HashSet<ExternalId>,
+    /// People whose role wasn't changed, whatever else became of them.
+    pub roles: HashSet<ExternalId>,
     /// Groups whose access to collections wasn't changed, whatever became of their members.
     pub access: HashSet<ExternalId>,
     /// Whether the server refused them. `false`: the run may have ended before they were sent.
