@@ -345,14 +345,12 @@ fn what_else_of_a_person_is_refused_takes_no_role_off_the_limit() {
     assert_eq!(company.roles(), [""; 0]);
 }
 
+/// Who is in the group of this name.
+type InGroup<'a> = (&'a str, Range<usize>);
+
 /// An organization of many, none of whom is an admin, and its directory with some of them in groups of these
 /// names.
-fn many(
-    people: usize,
-) -> (
-    ModelOrganization,
-    impl Fn(&[(&str, Range<usize>)]) -> TestDirectory,
-) {
+fn many(people: usize) -> (ModelOrganization, impl Fn(&[InGroup<'_>]) -> TestDirectory) {
     let ids: Vec<String> = (0..people).map(|n| format!("p{n}")).collect();
     let email = |id: &String| format!("{id}@example.com");
     let mut members = organization();
@@ -362,7 +360,7 @@ fn many(
     for group in ["bw-admins", "helpdesk"] {
         members = members.group(group, group, &[]);
     }
-    let directory = move |groups: &[(&str, Range<usize>)]| {
+    let directory = move |groups: &[InGroup<'_>]| {
         let mut directory = directory();
         for id in &ids {
             directory = directory.person(id, &email(id));
@@ -425,7 +423,7 @@ fn more_gains_than_are_kept_one_by_one_count_by_their_number() {
         limit: 250,
         lost: false,
     };
-    assert_eq!(held.held.unwrap().why, [expected.clone()]);
+    assert_eq!(held.held.unwrap().why, std::slice::from_ref(&expected));
     // Nor is a record that is lost a fresh limit.
     let used = company.run.ledger.used();
     assert_eq!(used.iter().map(|one| one.gained).sum::<u32>(), 245);

@@ -439,7 +439,7 @@ mod tests {
             "complete, which is no error"
         );
         // The history has dropped what the syncs did.
-        assert_eq!(way_back(&[undone.clone()]), Ok(vec![]));
+        assert_eq!(way_back(std::slice::from_ref(&undone)), Ok(vec![]));
         assert_eq!(way_back(&[]), Err(NoSuchRun::NotAdopted));
         // Renamed while the former program went on, and adopted again.
         let again = relink(3, "dn2", "uuid1");
