@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::screens::COLUMNS;
+use crate::screens::{COLUMNS, replace_words};
 
 /// A run that a test made up.
 const MADE_UP: &str = "0badc0ffee";
@@ -102,23 +102,10 @@ impl Page {
     }
 
     fn with_known_ids(&mut self, text: &str) -> String {
-        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | ':' | '.' | '_');
-        let mut shown = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(c) = rest.chars().next() {
-            let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-            if end == 0 {
-                shown.push(c);
-                rest = &rest[c.len_utf8()..];
-                continue;
-            }
-            let (word, after) = rest.split_at(end);
+        replace_words(text, |_, word, _| {
             let bare = word.trim_end_matches([':', '.']);
-            shown.push_str(&self.known(bare));
-            shown.push_str(&word[bare.len()..]);
-            rest = after;
-        }
-        shown
+            self.known(bare) + &word[bare.len()..]
+        })
     }
 
     fn known(&mut self, word: &str) -> String {

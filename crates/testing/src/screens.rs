@@ -168,27 +168,40 @@ impl Screens {
 /// The text with all that is another each time in one form, of the same length where lines depend on it;
 /// `ids`: also UUIDs.
 pub fn masked(text: &str, ids: bool) -> String {
-    let mut masked = String::with_capacity(text.len());
+    let masked = replace_words(text, |masked, word, after| {
+        if masked.ends_with("token=") {
+            "x".repeat(word.chars().count())
+        } else if masked.ends_with(" in ") && is_length(word) {
+            "55m".to_owned()
+        } else {
+            mask(word, after, ids)
+        }
+    });
+    with_fixed_columns(&sorted(&masked), text)
+}
+
+/// The text with each word, as IDs, times and addresses are, as `replace` gives it: it gets what stands before
+/// the word by then, the word, and what comes after it.
+pub(crate) fn replace_words(
+    text: &str,
+    mut replace: impl FnMut(&str, &str, &str) -> String,
+) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | ':' | '.' | '_');
+    let mut replaced = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         if end == 0 {
-            masked.push(c);
+            replaced.push(c);
             rest = &rest[c.len_utf8()..];
             continue;
         }
         let (word, after) = rest.split_at(end);
-        if masked.ends_with("token=") {
-            masked.extend(word.chars().map(|_| 'x'));
-        } else if masked.ends_with(" in ") && is_length(word) {
-            masked.push_str("55m");
-        } else {
-            masked.push_str(&mask(word, after, ids));
-        }
+        let by = replace(&replaced, word, after);
+        replaced.push_str(&by);
         rest = after;
     }
-    with_fixed_columns(&sorted(&masked), text)
+    replaced
 }
 
 fn mask(word: &str, after: &str, ids: bool) -> String {
