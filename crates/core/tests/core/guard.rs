@@ -797,6 +797,35 @@ fn approved_removals_are_finished_after_a_restart_and_no_others() {
     assert_eq!(organization.content.members.len(), 20);
 }
 
+/// In a preview people look and approve; what applies it is a later run, of the operator after another kind of edit.
+#[test]
+fn an_approval_stands_through_previews_and_is_used_once() {
+    let policy = limited(Limit::Percent(10.0));
+    let mut organization = members(60);
+    let directory = people(40..60);
+    let mut run = since(NOON);
+    let look = |run: &mut Run, organization: &ModelOrganization| {
+        let seen = run.plan(&directory, organization, &policy);
+        run.memory.observe(&seen);
+        run.ledger.observe(&seen);
+        seen
+    };
+    let held = look(&mut run, &organization);
+    assert_eq!(held.held.as_ref().unwrap().members(), 40);
+    run.approval = approve(&held.digest);
+    for _ in 0..2 {
+        assert!(look(&mut run, &organization).held.is_none());
+    }
+    let applied = run.sync(&directory, &mut organization, &policy);
+    assert!(applied.held.is_none(), "{:?}", why(&applied));
+    assert_eq!(organization.content.members.len(), 20);
+    // Used: the same accident isn't approved by it.
+    let mut organization = members(60);
+    assert!(look(&mut run, &organization).held.is_some());
+    run.sync(&directory, &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 60);
+}
+
 #[test]
 fn without_its_ledger_absence_is_not_believed_and_a_dismissal_is() {
     let policy = limited(Limit::Percent(10.0));

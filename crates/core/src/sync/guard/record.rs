@@ -105,7 +105,8 @@ impl Ledger {
         self.keep_given_access(&guarded.approved);
         // What was approved and isn't to be done any more isn't left for another accident.
         self.finish_approved(guarded.held.is_some());
-        self.set_open(open(guarded));
+        // An approval that a preview finds isn't used by it, and stands until a run does what it is of.
+        self.set_open(open(guarded).or(guarded.used.as_ref()));
         self.note_limits(guarded);
     }
 
