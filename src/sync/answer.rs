@@ -1,10 +1,11 @@
 //! Answers a question about one person or group: reads both sides and plans, exactly as a run does, and
 //! explains what came of it. Changes nothing, and keeps nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use tracing::{Instrument as _, info_span};
+use uuid::Uuid;
 
 use crate::directory::Lookup;
 use crate::organization::model::Organization;
@@ -14,7 +15,7 @@ use crate::sync::explain::{Decided, Explanation, Found, MemberGroups, Question, 
 use crate::sync::history::History;
 use crate::sync::policy::Policy;
 use crate::sync::progress::Phase;
-use crate::sync::run::{Planning, RunError, RunOptions, State, run_blocking};
+use crate::sync::run::{Comparison, Planning, RunError, RunOptions, State, Worked, run_blocking};
 
 /// More groups than these aren't read for one answer.
 const GROUPS_MAX: usize = 50;
@@ -92,23 +93,50 @@ async fn execute(
     let mut beside =
         found.groups_to_read(&member_groups, &organization, &policy.external_id_prefix);
     beside.sort_unstable();
+    let joining = found.groups_to_join(&organization, &policy.external_id_prefix);
+    let inside = member_groups.values().flatten();
+    let own: HashSet<Uuid> = beside
+        .iter()
+        .chain(&joining)
+        .chain(inside)
+        .copied()
+        .collect();
     beside.truncate(GROUPS_MAX);
-    let worked = planning
-        .plan(&mut state, directory, &organization, &beside)
-        .await?;
-    let decided = Decided {
-        roster: &worked.roster,
-        organization: &organization,
-        policy,
-        guarded: &worked.guarded,
-        ledger: &state.ledger.at(Timestamp::now()),
-        member_groups: &member_groups,
-        group_members: &worked.memberships,
-        read_for_this: &worked.read_beside,
+    let roster = planning.resolve(directory)?;
+    // The groups of the question first. All are compared only where they make a difference to the answer:
+    // that may take a request for each.
+    let comparison = Comparison {
+        beside: &beside,
+        only: (own.len() <= GROUPS_MAX).then_some(&own),
+        read: HashMap::new(),
     };
-    Ok(run_blocking(|| {
-        found.explain(&decided, &source.describe(), &client.describe())
-    }))
+    let explain = |worked: &Worked, state: &State| {
+        let decided = Decided {
+            roster: &roster,
+            organization: &organization,
+            policy,
+            guarded: &worked.guarded,
+            ledger: &state.ledger.at(Timestamp::now()),
+            member_groups: &member_groups,
+            group_members: &worked.memberships,
+            read_for_this: &worked.read_beside,
+        };
+        run_blocking(|| found.explain(&decided, &source.describe(), &client.describe()))
+    };
+    let worked = planning.plan(&mut state, &roster, &organization, comparison);
+    let worked = worked.await?;
+    let explanation = explain(&worked, &state);
+    if !(worked.leaves_out && explanation.rests_on_all_groups()) {
+        return Ok(explanation);
+    }
+    let comparison = Comparison {
+        beside: &beside,
+        only: None,
+        read: worked.memberships,
+    };
+    let worked = planning.plan(&mut state, &roster, &organization, comparison);
+    let worked = worked.await?;
+    Ok(explain(&worked, &state))
 }
 
 /// Without entries that the source's filters leave out.

@@ -249,11 +249,23 @@ pub(super) struct Worked {
     pub guarded: GuardedPlan,
     /// Whether every group was read for it.
     verified: bool,
-    pub roster: Roster,
     /// The groups that were read, with their members.
     pub memberships: HashMap<Uuid, Vec<Uuid>>,
     /// Of those, the ones that the plan didn't need.
     pub read_beside: Vec<Uuid>,
+    /// Whether groups weren't read that the plan needs: see [`Comparison::only`].
+    pub leaves_out: bool,
+}
+
+/// Which groups are read for a plan.
+#[derive(Default)]
+pub(super) struct Comparison<'a> {
+    /// These are read, whatever is remembered of them.
+    pub beside: &'a [Uuid],
+    /// Of those that the plan needs, only these are read, and nothing is planned for the others.
+    pub only: Option<&'a HashSet<Uuid>>,
+    /// Groups that were read before, with their members.
+    pub read: HashMap<Uuid, Vec<Uuid>>,
 }
 
 impl Planning<'_> {
@@ -273,12 +285,14 @@ impl Planning<'_> {
         };
         self.time(Phase::Read, started.elapsed());
 
+        let roster = self.resolve(directory)?;
+        let comparison = Comparison::default();
+        let worked = self.plan(state, &roster, &organization, comparison).await?;
         let Worked {
             mut guarded,
             verified,
-            roster,
             ..
-        } = self.plan(state, directory, &organization, &[]).await?;
+        } = worked;
         let baseline = match &organization {
             Organization::Read(content) if self.options.keeps_baseline => {
                 run_blocking(|| Baseline::of(&roster, content, self.policy, &guarded))
@@ -341,7 +355,11 @@ impl Planning<'_> {
     }
 
     fn time(&mut self, phase: Phase, took: Duration) {
-        self.durations.push((phase, took));
+        let mut known = self.durations.iter_mut();
+        match known.find(|(known, _)| *known == phase) {
+            Some((_, before)) => *before += took,
+            None => self.durations.push((phase, took)),
+        }
     }
 
     /// Both sides at once; the first error ends the other's read.
@@ -409,14 +427,8 @@ impl Planning<'_> {
         })
     }
 
-    /// The guarded plan. Groups that are in `beside` are read, whatever is remembered of them.
-    pub(super) async fn plan(
-        &mut self,
-        state: &mut State,
-        directory: Complete<Directory>,
-        organization: &Organization,
-        beside: &[Uuid],
-    ) -> Result<Worked, RunError> {
+    /// The directory as the policy sees it.
+    pub(super) fn resolve(&mut self, directory: Complete<Directory>) -> Result<Roster, RunError> {
         let started = Instant::now();
         self.options.progress.start(Phase::Plan, 0);
         let roster = info_span!("resolve")
@@ -426,10 +438,24 @@ impl Planning<'_> {
                 message: error.to_string(),
                 cause: None,
             })?;
+        self.time(Phase::Plan, started.elapsed());
+        Ok(roster)
+    }
+
+    /// The guarded plan.
+    pub(super) async fn plan(
+        &mut self,
+        state: &mut State,
+        roster: &Roster,
+        organization: &Organization,
+        Comparison { beside, only, read }: Comparison<'_>,
+    ) -> Result<Worked, RunError> {
+        let started = Instant::now();
+        self.options.progress.start(Phase::Plan, 0);
         let draft = info_span!("plan").in_scope(|| {
             run_blocking(|| {
                 plan::draft(
-                    &roster,
+                    roster,
                     organization,
                     self.policy,
                     &state.ledger,
@@ -444,8 +470,14 @@ impl Planning<'_> {
         if !beside.is_empty() {
             let needed: HashSet<Uuid> = unknown.iter().copied().collect();
             read_beside.retain(|group| !needed.contains(group));
-            unknown.extend(&read_beside);
         }
+        let needed = unknown.len();
+        if let Some(only) = only {
+            unknown.retain(|group| only.contains(group));
+        }
+        let leaves_out = unknown.len() < needed;
+        unknown.extend(&read_beside);
+        unknown.retain(|group| !read.contains_key(group));
         let planning = started.elapsed();
 
         let started = Instant::now();
@@ -456,8 +488,9 @@ impl Planning<'_> {
             .memberships(&unknown, &|done| progress.reach(done))
             .instrument(info_span!("read_memberships", groups = unknown.len()))
             .await;
-        let memberships =
+        let mut memberships =
             memberships.map_err(|error| RunError::organization(Phase::ReadMemberships, error))?;
+        memberships.extend(read);
         self.time(Phase::ReadMemberships, started.elapsed());
         let State { history, audit, .. } = state;
         history.settle(organization, &memberships, &mut |record| audit.tell(record));
@@ -476,9 +509,9 @@ impl Planning<'_> {
         Ok(Worked {
             guarded,
             verified,
-            roster,
             memberships,
             read_beside,
+            leaves_out,
         })
     }
 }

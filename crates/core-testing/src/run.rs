@@ -110,6 +110,45 @@ impl Run {
         policy: &Policy,
         (asked, lookup): (&str, Lookup),
     ) -> Explanation {
+        let read = self.explain_by(
+            directory,
+            organization,
+            policy,
+            (asked, lookup.clone()),
+            true,
+        );
+        let whole = self.explain_by(directory, organization, policy, (asked, lookup), false);
+        if !read.rests_on_all_groups() {
+            assert_eq!(
+                read, whole,
+                "the groups of the question are enough for the answer"
+            );
+        }
+        whole
+    }
+
+    /// Whether all groups have to be compared for the answer.
+    pub fn rests_on_all_groups(
+        &self,
+        directory: &TestDirectory,
+        organization: &ModelOrganization,
+        policy: &Policy,
+        asked: &str,
+    ) -> bool {
+        let asked = (asked, Lookup::Unsupported);
+        self.explain_by(directory, organization, policy, asked, true)
+            .rests_on_all_groups()
+    }
+
+    /// An explanation by all groups, or by those that the question is about alone.
+    fn explain_by(
+        &self,
+        directory: &TestDirectory,
+        organization: &ModelOrganization,
+        policy: &Policy,
+        (asked, lookup): (&str, Lookup),
+        own_groups_only: bool,
+    ) -> Explanation {
         let (mut ledger, memory) = (self.ledger.clone(), self.memory.clone());
         ledger.keep_for("organization", self.now);
         let (read, content) = (directory.read(), organization.read());
@@ -128,6 +167,8 @@ impl Run {
         };
         let member_groups: MemberGroups = found.members().into_iter().map(of_member).collect();
         let beside = found.groups_to_read(&member_groups, &content, &policy.external_id_prefix);
+        let mut own = found.groups_to_join(&content, &policy.external_id_prefix);
+        own.extend(member_groups.values().flatten().chain(&beside));
         let roster = resolve(read, policy).unwrap();
         let draft = draft(&roster, &content, policy, &ledger, self.now);
         let mut unknown = memory.to_read(&draft, false);
@@ -135,6 +176,9 @@ impl Run {
             .into_iter()
             .filter(|id| !unknown.contains(id))
             .collect();
+        if own_groups_only {
+            unknown.retain(|group| own.contains(group));
+        }
         unknown.extend(&beside);
         let group_members = organization.read_groups(&unknown);
         let mut plan = draft.complete(&memory, &group_members);

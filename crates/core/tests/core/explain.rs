@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use directory_sync_core::directory::{AccountState, ExternalId, LookedUp, Lookup};
 use directory_sync_core::organization::model::{Member, MemberRole, MemberStatus};
 use directory_sync_core::sync::explain::{Explanation, Linked, Person, Question, Verdict};
+use directory_sync_core::sync::memberships::MembershipCache;
 use directory_sync_core::sync::plan::{Action, GroupAction};
 use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction, Policy};
+use jiff::SignedDuration;
+
 use directory_sync_core_testing::{
     ModelOrganization, Run, TestDirectory, directory, id, organization, policy,
 };
@@ -599,6 +602,92 @@ fn has(
     let groups = organization.content.groups.iter();
     let groups = groups.filter(|group| organization.inside[&group.id].contains(&member));
     (status, groups.map(|group| group.name.to_string()).collect())
+}
+
+/// `Run::explain` compares the answer with the one by all groups, wherever it is said to be enough.
+#[test]
+fn whoever_loses_nothing_is_explained_by_their_own_groups_as_by_all() {
+    let mut numbers = Numbers(31);
+    let (mut enough, mut changing, mut rest) = (0, 0, 0);
+    for _ in 0..150 {
+        let mut policy = unlimited();
+        policy.offboarding.absent =
+            [OffboardingAction::Revoke, OffboardingAction::Remove][numbers.below(2)];
+        let people: Vec<String> = (0..16).map(|n| format!("p{n}")).collect();
+        let groups: Vec<Vec<usize>> = (0..7)
+            .map(|_| (0..16).filter(|_| numbers.one_in(3)).collect())
+            .collect();
+        let directory_of = |gone: &[usize], moved: &[(usize, usize)], dropped: Option<usize>| {
+            let mut made = directory();
+            for (n, own) in people.iter().enumerate().filter(|(n, _)| !gone.contains(n)) {
+                made = match n == 15 && !gone.is_empty() {
+                    true => made.disabled(own, &format!("{own}@example.com")),
+                    false => made.person(own, &format!("{own}@example.com")),
+                };
+            }
+            for (n, inside) in groups
+                .iter()
+                .enumerate()
+                .filter(|(n, _)| dropped != Some(*n))
+            {
+                let inside = inside.iter().filter(|at| !gone.contains(at));
+                let mut inside: BTreeSet<usize> = inside.copied().collect();
+                for (_, at) in moved
+                    .iter()
+                    .filter(|(group, at)| *group == n && !gone.contains(at))
+                {
+                    let _is_new = inside.remove(at) || inside.insert(*at);
+                }
+                let inside: Vec<&str> = inside.iter().map(|at| &*people[*at]).collect();
+                made = made.group(&format!("g{n}"), &format!("eng-{n}"), &inside);
+            }
+            made
+        };
+        // Newcomers aren't in the first sync; whoever left isn't in the second.
+        let newcomers: Vec<usize> = (0..numbers.below(3)).collect();
+        let leavers: Vec<usize> = (0..numbers.below(3)).map(|n| 4 + n).collect();
+        let moved: Vec<(usize, usize)> = (0..numbers.below(5))
+            .map(|_| (numbers.below(7), 7 + numbers.below(9)))
+            .collect();
+        let mut organization = organization().owner("root@example.com");
+        let mut run = Run::default();
+        run.sync(
+            &directory_of(&newcomers, &[], None),
+            &mut organization,
+            &policy,
+        );
+        organization.accept_all();
+        let dropped = numbers.one_in(3).then_some(6);
+        let directory = directory_of(&leavers, &moved, dropped);
+        policy.offboarding.limit = Limit::Count(numbers.below(5));
+        policy.groups.prune = true;
+        if numbers.one_in(3) {
+            organization = organization.seats(17 + numbers.below(2) - newcomers.len());
+        }
+        // A day later a command that remembers no members of groups, or an operator that does.
+        run.now = run
+            .now
+            .saturating_add(SignedDuration::from_hours(48))
+            .unwrap();
+        if numbers.one_in(2) {
+            run.memory = MembershipCache::default();
+        }
+        let names = (0..7).map(|n| format!("eng-{n}"));
+        for asked in people.iter().cloned().chain(names) {
+            let rests = run.rests_on_all_groups(&directory, &organization, &policy, &asked);
+            let found = run.explain(&directory, &organization, &policy, &asked);
+            let people = found.people.iter().map(|one| &one.next_run);
+            let groups = found.groups.iter().map(|one| &one.next_run);
+            let changes = people.chain(groups).any(|run| run.changes.total > 0);
+            enough += usize::from(!rests);
+            changing += usize::from(!rests && changes);
+            rest += usize::from(rests);
+        }
+    }
+    assert!(
+        enough > 1500 && changing > 200 && rest > 500,
+        "{enough} {changing} {rest}"
+    );
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::problem::ProblemReason;
+
 /// Why a person or group is, or isn't, as somebody expects.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -223,6 +225,10 @@ pub struct NextRun {
     /// What else there is to know about it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Whether this may be another one by what is in groups that weren't compared: limits count the losses of
+    /// all.
+    #[serde(skip)]
+    pub(super) rests_on_all_groups: bool,
 }
 
 impl NextRun {
@@ -401,6 +407,18 @@ impl Explanation {
             }
         }
         self
+    }
+
+    /// Whether it may be another one by what is in groups that weren't compared.
+    pub fn rests_on_all_groups(&self) -> bool {
+        let people = self.people.iter().map(|one| (&one.next_run, &one.problems));
+        let groups = self.groups.iter().map(|one| (&one.next_run, &one.problems));
+        people.chain(groups).any(|(next_run, problems)| {
+            // Seats become free by what isn't held.
+            let no_seats = ProblemReason::NoSeats.to_string();
+            let mut reasons = problems.iter().map(|problem| &problem.reason);
+            next_run.rests_on_all_groups || reasons.any(|reason| *reason == no_seats)
+        })
     }
 
     /// Notes what keeps a next run from making its changes, whoever they are about.

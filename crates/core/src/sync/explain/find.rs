@@ -173,6 +173,24 @@ impl Found {
         }
         groups.into_iter().collect()
     }
+
+    /// Groups of the organization that people who were asked for come into once they are members.
+    pub fn groups_to_join(&self, organization: &Organization, prefix: &str) -> Vec<Uuid> {
+        let Organization::Read(content) = organization else {
+            return vec![];
+        };
+        let newcomers = self.people.iter().filter(|one| one.members.is_empty());
+        let wanted: HashSet<ExternalId> = newcomers
+            .flat_map(|person| &person.groups)
+            .filter_map(|way| way.id.with_prefix(prefix).ok())
+            .collect();
+        let groups = content.groups.iter();
+        let groups = groups.filter(|group| {
+            let id = group.external_id.as_ref();
+            id.is_some_and(|id| wanted.contains(id))
+        });
+        groups.map(|group| group.id).collect()
+    }
 }
 
 /// What is asked for, as entries are compared with it.

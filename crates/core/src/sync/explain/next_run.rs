@@ -8,7 +8,7 @@ use super::{Context, List, NAMED_MAX, NextRun, PlannedChange, shown};
 use crate::directory::{Evidence, ExternalId};
 use crate::organization::collection::describe_access;
 use crate::sync::guard::HeldBecause;
-use crate::sync::plan::{Action, Change, GroupAction, MemberAction, describe_role};
+use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, describe_role};
 
 /// Whom it is about: all IDs that are theirs.
 pub(super) struct Subject<'a> {
@@ -28,19 +28,60 @@ impl Context<'_> {
         ahead.chain(held)
     }
 
-    fn next_run(&self, changes: Vec<PlannedChange>, notes: Vec<String>) -> NextRun {
+    fn next_run(
+        &self,
+        changes: Vec<PlannedChange>,
+        notes: Vec<String>,
+        rests_on_all_groups: bool,
+    ) -> NextRun {
         let is_held = changes.iter().any(|change| change.held_by.is_some());
         NextRun {
             changes: List::of(changes, NAMED_MAX),
             digest: is_held.then(|| self.decided.guarded.digest.to_string()),
             notes,
+            // Which ones are held together, and how many they are, is told of each.
+            rests_on_all_groups: rests_on_all_groups || is_held,
+        }
+    }
+
+    /// Whether the plan makes seats free, if no limit holds that.
+    fn frees_seats(&self) -> bool {
+        let mut ahead = self.decided.guarded.approved.changes.iter();
+        ahead.any(|change| matches!(change.kind(), Kind::Revoke | Kind::Remove))
+    }
+
+    /// Whether it depends on the plan for other groups if this change goes ahead: it takes something away, and
+    /// limits count everybody who loses something; or it gives what a limit counts by groups.
+    fn rests_on_all_groups(&self, change: &Change) -> bool {
+        match &change.action {
+            Action::Member(action) => match action {
+                MemberAction::Revoke { .. }
+                | MemberAction::Remove { .. }
+                | MemberAction::SetRole(_) => true,
+                MemberAction::Invite { .. } | MemberAction::Restore => self.frees_seats(),
+                MemberAction::Link
+                | MemberAction::Relink { .. }
+                | MemberAction::Unlink
+                | MemberAction::Reinvite { .. } => false,
+            },
+            Action::Group(action) => match action {
+                GroupAction::Delete { .. } | GroupAction::SetCollections(_) => true,
+                // Whoever has no seat yet doesn't come into it either.
+                GroupAction::Update(update) => {
+                    !update.remove.is_empty() || !update.add.is_empty() && self.frees_seats()
+                }
+                GroupAction::Create { add } => !add.is_empty() && self.frees_seats(),
+                GroupAction::Relink { .. } | GroupAction::Unlink | GroupAction::Rename { .. } => {
+                    false
+                }
+            },
         }
     }
 
     /// What is planned about a person.
     pub(super) fn of_person(&self, subject: &Subject<'_>) -> NextRun {
         let mut changes = vec![];
-        let mut read = HashSet::new();
+        let (mut read, mut rests) = (HashSet::new(), false);
         for (change, held) in self.changes() {
             let Some((what, why)) = subject.of_change(change) else {
                 continue;
@@ -50,15 +91,23 @@ impl Context<'_> {
             {
                 read.insert(id);
             }
+            rests |= match change.group() {
+                // Whoever comes into a group does, whatever becomes of those who leave it.
+                Some(GroupAction::Update(update)) => {
+                    let mut leaving = update.remove.iter();
+                    leaving.any(|one| subject.has(&one.external_id))
+                }
+                _ => self.rests_on_all_groups(change),
+            };
             changes.push(planned(change, what, why, held));
         }
-        self.next_run(changes, read_for_this(read.len()))
+        self.next_run(changes, read_for_this(read.len()), rests)
     }
 
     /// What is planned about a group.
     pub(super) fn of_group(&self, subject: &Subject<'_>) -> NextRun {
         let mut changes = vec![];
-        let mut read = HashSet::new();
+        let (mut read, mut rests) = (HashSet::new(), false);
         for (change, held) in self.changes() {
             let Action::Group(action) = &change.action else {
                 continue;
@@ -70,10 +119,11 @@ impl Context<'_> {
                 continue;
             }
             read.extend(id.filter(|id| self.decided.read_for_this.contains(id)));
+            rests |= self.rests_on_all_groups(change);
             let (what, why) = of_group(action, change.reason.describe());
             changes.push(planned(change, what, why, held));
         }
-        self.next_run(changes, read_for_this(read.len()))
+        self.next_run(changes, read_for_this(read.len()), rests)
     }
 }
 
