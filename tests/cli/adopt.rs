@@ -250,7 +250,7 @@ async fn the_way_back_goes_on_where_it_was_killed_and_names_whoever_came_since()
     held.prints("taken back by an undo");
     assert_eq!(lab.organization.snapshot(), killed);
     let done = lab.run("adopt --undo staff --yes").await.ends_with(0);
-    done.prints("1 other member: the history doesn't say that a sync gave them");
+    done.prints("old@example.org: the history doesn't say that a sync gave them");
     let mut now = lab.organization.snapshot();
     let dan = now.members.remove("dan@example.com").unwrap();
     assert_eq!(dan.external_id, None, "a sync invited him");

@@ -1,5 +1,9 @@
 //! `directory-sync history`
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use directory_sync_testing::documentation::Page;
 use serde_json::Value;
 use simulators::fault::{Fault, Way, Work};
 
@@ -69,6 +73,14 @@ async fn each_record_is_a_line_in_the_log_where_it_is_asked_for() {
     let [line] = lines.as_slice() else {
         panic!("the leaver's removal was expected: {ran}");
     };
+    let mut page = Page::of(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/history.md"));
+    let command = "directory-sync sync -f staff.yaml -f secrets.yaml --log-format json --yes \\\n    \
+                   --approve 3fe164412ef12254c98b3be0c4e5cf23 2>&1 \\\n    \
+                   | jq -S 'select(.target == \"audit\")'";
+    let object: BTreeMap<&String, &Value> = line.as_object().unwrap().iter().collect();
+    let printed = serde_json::to_string_pretty(&object).unwrap();
+    page.shows(command, &(printed + "\n"));
+    page.finish();
     assert_eq!(line["action"], "Remove");
     assert_eq!(line["email"], "leaver@example.com");
     assert_eq!(line["evidence_kind"], "Absent");

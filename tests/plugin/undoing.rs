@@ -238,11 +238,10 @@ async fn a_run_that_somebody_made_up_or_changed_is_shown_as_such_and_never_undon
     refused("0badc0ffee", "0badc0ffee aren't the operator's").await;
     refused("--last", "0badc0ffee aren't the operator's").await;
     shown("run 0badc0ffee  requested  NOT SEALED").await;
-    let mut page = page("history.md", &world);
+    let mut history_page = page("history.md", &world);
     let words = "history staff --run 0bad";
     let printed = on_a_terminal(&world, words, None).await;
-    page.shows(&format!("kubectl directorysync {words}"), &printed);
-    page.finish();
+    history_page.shows(&format!("kubectl directorysync {words}"), &printed);
     let json = plugin(&world, "history staff -o json --run 0bad").await;
     json.prints("[\n{\"sealed\":false,");
     let explained = plugin(&world, "explain staff p07@example.com")
@@ -258,6 +257,12 @@ async fn a_run_that_somebody_made_up_or_changed_is_shown_as_such_and_never_undon
     plugin(&world, "sync staff --wait").await.ends_with(0);
     let told = || world.events("staff").contains(&"HistoryChanged".into());
     eventually("an event", told).await;
+    let events = "get events --field-selector reason=HistoryChanged -o";
+    let arguments: Vec<&str> = events.split(' ').chain(["jsonpath={..message}"]).collect();
+    let folded = folded(&world.kubectl(&arguments));
+    let command = format!("kubectl {events} jsonpath='{{..message}}' | fold -sw 80");
+    history_page.shows(&command, &folded);
+    history_page.finish();
     refused("0badc0ffee", "0badc0ffee aren't the operator's").await;
     shown("run 0badc0ffee  requested  NOT SEALED").await;
 
@@ -277,6 +282,18 @@ async fn a_run_that_somebody_made_up_or_changed_is_shown_as_such_and_never_undon
     .await;
     refused(&run, &format!("records of run {run} aren't the operator's")).await;
     operator.stop().await.unwrap();
+}
+
+/// As `fold -sw 80` shows a text of one line; the shell's next line begins behind it.
+fn folded(text: &str) -> String {
+    let (mut lines, mut line) = (String::new(), String::new());
+    for word in text.trim_end().split_inclusive(' ') {
+        if line.chars().count() + word.chars().count() > 80 {
+            lines += &(std::mem::take(&mut line) + "\n");
+        }
+        line += word;
+    }
+    lines + &line + "\n"
 }
 
 fn member_id(world: &World, email: &str) -> String {

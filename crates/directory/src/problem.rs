@@ -51,6 +51,9 @@ pub enum ProblemReason {
     EmailChanged,
     /// An owner would have lost access; owners are never touched.
     OwnerRetained,
+    /// Somebody's account is disabled or deleted in the directory, and a member without an external id has their
+    /// email: no sync takes access away from such a member.
+    UnmanagedAccess,
     /// A member has a status that this version doesn't know: nothing is taken from or given to them.
     UnknownMemberStatus,
     /// A member is active in the directory and revoked by hand in Bitwarden, or it isn't known whether

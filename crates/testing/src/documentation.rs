@@ -131,6 +131,8 @@ impl Page {
             "2026-11-30".to_owned()
         } else if fits("00:00:00Z") {
             "12:00:00Z".to_owned()
+        } else if fits("0000-00-00T00:00:00.000000Z") {
+            "2026-11-30T12:00:00.000000Z".to_owned()
         } else if fits("0000-00-00T00:00:00Z") {
             "2026-11-30T12:00:00Z".to_owned()
         } else {

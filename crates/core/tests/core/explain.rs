@@ -660,8 +660,9 @@ fn whoever_loses_nothing_is_explained_by_their_own_groups_as_by_all() {
         let dropped = numbers.one_in(3).then_some(6);
         let directory = directory_of(&leavers, &moved, dropped);
         policy.offboarding.limit = Limit::Count(numbers.below(5));
+        policy.onboarding.limit = Limit::Count(numbers.below(4));
         policy.groups.prune = true;
-        if numbers.one_in(3) {
+        if !numbers.one_in(3) {
             organization = organization.seats(17 + numbers.below(2) - newcomers.len());
         }
         // A day later a command that remembers no members of groups, or an operator that does.

@@ -127,6 +127,54 @@ fn an_active_person_keeps_the_member_whose_older_entry_is_disabled_or_filtered_o
 }
 
 #[test]
+fn whoever_is_disabled_and_has_access_by_a_member_without_an_id_is_told_and_keeps_it() {
+    let told = |directory: &TestDirectory, organization: ModelOrganization, policy: &Policy| {
+        let guarded = Run::default().plan(directory, &organization, policy);
+        assert_eq!(changes(&guarded), [""; 0]);
+        let told = guarded.approved.problems.iter();
+        let told = told.filter(|one| one.reason == ProblemReason::UnmanagedAccess);
+        told.map(|one| one.message.clone()).collect::<Vec<_>>()
+    };
+    let in_directory = directory()
+        .person("ann", "ann@example.com")
+        .disabled("bob", "bob@example.com")
+        .deleted("cid", "cid@example.com")
+        .disabled("dan", "dan@example.com")
+        .disabled("eve", "ann@example.com");
+    let members = || {
+        organization()
+            .member("ann", "ann@example.com")
+            .stranger("bob@example.com")
+            .stranger("cid@example.com")
+    };
+    let both = told(&in_directory, members(), &unlimited());
+    let [bob, cid] = both.as_slice() else {
+        panic!("dan is no member, and ann's member is hers: {both:?}");
+    };
+    let starts = "bob@example.com is disabled in the directory, and the member with that email has no external id";
+    assert!(bob.starts_with(starts), "{bob}");
+    assert!(cid.starts_with("cid@example.com is deleted"), "{cid}");
+
+    // Neither those without access, nor where whoever is disabled keeps it anyway.
+    let mut revoked = members();
+    for email in ["bob@example.com", "cid@example.com"] {
+        revoked.set_status(email, MemberStatus::Revoked);
+    }
+    assert_eq!(told(&in_directory, revoked, &unlimited()), [""; 0]);
+    let mut policy = unlimited();
+    policy.offboarding.disabled = OffboardingAction::Retain;
+    assert_eq!(
+        told(&in_directory, members(), &policy).len(),
+        1,
+        "cid alone"
+    );
+
+    // It is about the person: `explain` says it, too.
+    let explained = Run::default().explain(&in_directory, &members(), &unlimited(), "bob");
+    assert_eq!(explained.people[0].problems[0].reason, "UnmanagedAccess");
+}
+
+#[test]
 fn an_active_persons_email_keeps_a_member_of_a_disabled_entry_where_both_are_members() {
     let mut policy = unlimited();
     policy.offboarding.disabled = OffboardingAction::Remove;

@@ -654,8 +654,25 @@ impl<'a> Decision<'a> {
             Some(Some(Eligibility::Active | Eligibility::OutOfScope | Eligibility::Unusable)) => {
                 self.report_contested(person, member, policy)
             }
+            None if member.external_id.is_none() => self.report_unmanaged(person, member, policy),
             Some(Some(Eligibility::Disabled | Eligibility::Deleted)) | None => {}
         }
+    }
+
+    /// Somebody disabled or deleted has the email of a member without an external id: one made by hand, or
+    /// unlinked by an undo. Such a member isn't ours, and keeps what they have.
+    fn report_unmanaged(&mut self, person: &Person, member: &Member, policy: OffboardingAction) {
+        if policy == OffboardingAction::Retain || member.status == MemberStatus::Revoked {
+            return;
+        }
+        let message = format!(
+            "{} is {} in the directory, and the member with that email has no external id: no sync takes \
+             access away from members without one; revoke them in Bitwarden if that is the same person",
+            sanitize(member.email.as_str()),
+            what_is(person),
+        );
+        let ids = [person.id.clone()];
+        self.problem(ProblemReason::UnmanagedAccess, message, ids);
     }
 
     fn depart_by_email(
@@ -687,10 +704,7 @@ impl<'a> Decision<'a> {
         {
             return;
         }
-        let what = match person.eligibility {
-            Eligibility::Deleted => "deleted",
-            _ => "disabled",
-        };
+        let what = what_is(person);
         let message = format!(
             "{} has the email {} in the directory and is {what}, and the member with that email has the \
              external id of {}, who has another entry: nothing was taken from them; if the member is the \
@@ -900,6 +914,14 @@ fn has_unknown_status(member: &Member) -> bool {
 }
 
 /// A member who has or gets this external id.
+/// What the directory says of somebody who isn't active there.
+fn what_is(person: &Person) -> &'static str {
+    match person.eligibility {
+        Eligibility::Deleted => "deleted",
+        _ => "disabled",
+    }
+}
+
 fn subject(external_id: &ExternalId, member: &Member) -> Subject {
     Subject::person(external_id.clone(), member.email.clone(), Some(member.id))
 }

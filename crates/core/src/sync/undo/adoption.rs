@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::draft::Draft;
 use super::present::find_group;
 use super::{Left, NoSuchRun, Scope, Selected};
+use crate::directory::ExternalId;
 use crate::organization::model::Member;
 use crate::sync::history::{Outcome, Person, Record};
 use crate::sync::plan::Kind;
@@ -239,29 +240,28 @@ impl Chain<'_> {
 }
 
 impl Draft<'_> {
-    /// Says how many keep the external id that they have because the history doesn't know another one.
+    /// Names those who keep the external id that they have because the history doesn't know another one.
     pub(super) fn name_rest(&mut self) {
         if self.selected.is_part {
             return;
         }
         let given = &self.selected.given;
         let prefix = &self.sides.policy.external_id_prefix;
-        let members = self.sides.content.members.iter();
-        let ids = members.filter_map(|member| member.external_id.as_ref());
-        let ids = ids
-            .map(|id| id.as_str())
-            .filter(|id| id.starts_with(prefix.as_str()));
-        let kept = ids.filter(|id| !given.contains(*id)).count();
-        if kept == 0 {
-            return;
-        }
-        let members = if kept == 1 { "member" } else { "members" };
-        self.left.push(Left {
-            action: Kind::Relink,
-            what: format!("{kept} other {members}"),
-            why: "the history doesn't say that a sync gave them their external ID: they keep it"
-                .into(),
+        let kept = self.sides.content.members.iter().filter(|member| {
+            let id = member.external_id.as_ref().map(ExternalId::as_str);
+            id.is_some_and(|id| id.starts_with(prefix.as_str()) && !given.contains(id))
         });
+        let mut kept: Vec<&str> = kept.map(|member| member.email.as_str()).collect();
+        kept.sort_unstable();
+        self.left.extend(kept.into_iter().map(|email| {
+            Left {
+                action: Kind::Relink,
+                what: email.to_owned(),
+                why:
+                    "the history doesn't say that a sync gave them their external ID: they keep it"
+                        .into(),
+            }
+        }));
     }
 
     /// Who came by a sync has the directory's id, which the former program doesn't know: it finds a member
