@@ -117,7 +117,12 @@ impl Browser {
     }
 
     /// Kept for the documents where somebody asks for that.
-    pub async fn screenshot(&self, name: &str) {
+    pub async fn screenshot(&self, world: &World, name: &str) {
+        let shown = "const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT); \
+                     for (let node; (node = walk.nextNode());) \
+                     node.data = node.data.replaceAll(arguments[0], 'identity')";
+        let namespace = vec![json!(world.namespace)];
+        self.client.execute(shown, namespace).await.unwrap();
         let image = self.client.screenshot().await.unwrap();
         if std::env::var_os("UPDATE_SCREENSHOTS").is_some() {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images");
@@ -144,11 +149,13 @@ async fn a_person_is_looked_up_in_a_plan_of_2000_changes() {
     let address = browser.client.current_url().await.unwrap();
     assert_eq!(address.as_str(), format!("{}{}/", page.origin, page.base));
     browser.until("removals held").await;
-    browser.screenshot("page-list.png").await;
+    browser.client.set_window_size(1000, 420).await.unwrap();
+    browser.screenshot(&world, "page-list.png").await;
+    browser.client.set_window_size(1000, 800).await.unwrap();
     browser.click("/staff").await;
     browser.until("Held, waiting for approval (2000)").await;
     browser.is_unharmed().await;
-    browser.screenshot("page-detail.png").await;
+    browser.screenshot(&world, "page-detail.png").await;
 
     browser.click("The plan of the last run").await;
     browser.until("2011 of 2011 changes").await;
@@ -161,7 +168,7 @@ async fn a_person_is_looked_up_in_a_plan_of_2000_changes() {
     browser
         .run("document.getElementById('controls').scrollIntoView()")
         .await;
-    browser.screenshot("page-plan.png").await;
+    browser.screenshot(&world, "page-plan.png").await;
     search.clear().await.unwrap();
     let kind = browser.client.find(Locator::Id("kind")).await.unwrap();
     kind.select_by_value("Invite").await.unwrap();
@@ -191,7 +198,7 @@ async fn a_hold_is_approved_by_keyboard_on_a_small_dark_screen() {
     browser.click("/staff").await;
     browser.until("Approve held changes").await;
     browser.is_unharmed().await;
-    browser.screenshot("page-small.png").await;
+    browser.screenshot(&world, "page-small.png").await;
     browser.click("Approve held changes").await;
     browser.until("Let these 7 held changes go ahead").await;
     browser.is_unharmed().await;

@@ -263,7 +263,7 @@ async fn a_run_is_undone_in_a_browser_without_javascript_whatever_the_names_are(
     }
     assert!(text.contains("+p05@example.com"), "{text}");
     assert_eq!(groups(), 1, "it was only shown");
-    browser.screenshot("page-undo.png").await;
+    browser.screenshot(&world, "page-undo.png").await;
     browser.client.set_window_size(360, 740).await.unwrap();
     browser.is_unharmed().await;
     browser.click("Make these 5 changes").await;
