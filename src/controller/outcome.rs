@@ -510,14 +510,8 @@ pub fn describe_gained_rights(report: &Report) -> Option<String> {
     if report.applied.get(Kind::SetRole) + report.applied.get(Kind::SetCollections) == 0 {
         return None;
     }
-    let failed = [ProblemReason::Refused, ProblemReason::NotApplied];
-    let failed = report
-        .problems
-        .iter()
-        .filter(|one| failed.contains(&one.reason));
-    let failed: HashSet<&ExternalId> = failed.flat_map(|one| &one.external_ids).collect();
     let changes = report.planned().iter();
-    let changes = changes.filter(|change| !failed.contains(change.external_id()));
+    let changes = changes.filter(|change| !report.failed.has(change));
     let gained = changes.clone().filter_map(Change::role);
     let gained = gained.filter(|role| role.gives());
     let mut roles: BTreeMap<&str, usize> = BTreeMap::new();
@@ -714,6 +708,7 @@ mod tests {
             onboarding: OnboardingCounts::default(),
             imported: None,
             applied: made,
+            failed: Default::default(),
             problems: Default::default(),
             memberships_verified: false,
             changed_meanwhile: false,

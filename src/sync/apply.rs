@@ -93,11 +93,19 @@ impl<'a> Run<'a, '_> {
         }
     }
 
+    /// Notes that a change wasn't made, with what the server said.
     fn note_refused(&mut self, change: &Change, answer: &str) {
+        self.applied.refused.insert(change);
         if let Some(at) = self.place(change) {
             let outcomes = &mut self.applied.outcomes;
             outcomes.refused(at, Timestamp::now(), &sanitize(answer));
         }
+    }
+
+    /// Waits for an answer, and keeps the record up to date meanwhile.
+    async fn keeping_record<T>(&mut self, answer: impl Future<Output = T>) -> T {
+        let during = self.checkpoint.during(None, self.applied, answer);
+        during.await
     }
 
     fn updates(&self) -> impl Iterator<Item = (&'a Change, &'a Update)> + use<'a> {
@@ -180,7 +188,11 @@ impl<'a> Run<'a, '_> {
                 };
             }
             self.note_sent(change);
-            let result = change_member(self.client, change, managed).await;
+            let result = change_member(self.client, change, managed);
+            let is_noted = matches!(kind, Kind::Revoke | Kind::Restore);
+            let requested = is_noted.then_some(change);
+            let result = self.checkpoint.during(requested, self.applied, result);
+            let result = result.await;
             if !matches!(result, Err(OrganizationError::Unreachable(_))) {
                 self.applied.restoring.remove(change.external_id());
             }
@@ -209,7 +221,8 @@ impl<'a> Run<'a, '_> {
                 let relinked = change_member(client, change, managed);
                 under_way.push(async move { (change, relinked.await) });
             }
-            let Some((change, result)) = under_way.next().await else {
+            let answered = self.keeping_record(under_way.next());
+            let Some((change, result)) = answered.await else {
                 return Ok(());
             };
             self.note_single(change, result)?;
@@ -228,7 +241,8 @@ impl<'a> Run<'a, '_> {
             self.note_sent(change);
             let id = change.external_id();
             self.applied.reinvited.insert(id.clone());
-            let result = self.client.reinvite(member).await;
+            let result = self.client.reinvite(member);
+            let result = self.keeping_record(result).await;
             self.note_single(change, result)?;
         }
         Ok(())
@@ -246,7 +260,8 @@ impl<'a> Run<'a, '_> {
             if let Some(group) = change.subject.id {
                 self.note_sent(change);
                 let result = self.client.unlink_group(group, change.external_id());
-                self.note_single(change, result.await)?;
+                let result = self.keeping_record(result).await;
+                self.note_single(change, result)?;
             }
         }
         Ok(())
@@ -299,7 +314,8 @@ impl<'a> Run<'a, '_> {
             {
                 let to = change.external_id();
                 self.note_sent(change);
-                let result = self.client.relink_group(group, from.as_ref(), to).await;
+                let result = self.client.relink_group(group, from.as_ref(), to);
+                let result = self.keeping_record(result).await;
                 let refused = result.is_err();
                 self.note_single(change, result)?;
                 if refused {
@@ -356,7 +372,8 @@ impl<'a> Run<'a, '_> {
             {
                 self.note_sent(change);
                 let result = self.client.rename_group(group, change.subject.label());
-                self.note_single(change, result.await)?;
+                let result = self.keeping_record(result).await;
+                self.note_single(change, result)?;
             }
         }
         Box::pin(self.fill_made_again()).await
@@ -386,30 +403,11 @@ impl<'a> Run<'a, '_> {
                 under_way
                     .push(async move { (change, client.set_collections(group, access).await) });
             }
-            let Some((change, result)) = under_way.next().await else {
+            let answered = self.keeping_record(under_way.next());
+            let Some((change, result)) = answered.await else {
                 return Ok(());
             };
-            self.progress.add(1);
-            match result {
-                Ok(()) => self.note_done(change),
-                Err(
-                    error @ (OrganizationError::Refused { .. }
-                    | OrganizationError::Gone { .. }
-                    | OrganizationError::NotApplied { .. }),
-                ) => {
-                    let id = change.external_id().clone();
-                    let message = format!(
-                        "{} {} ({}): {error}",
-                        change.kind().name(),
-                        sanitize(change.subject.label()),
-                        sanitize(id.as_str())
-                    );
-                    self.problem(ProblemReason::Refused, message, [id.clone()]);
-                    self.note_refused(change, &error.to_string());
-                    self.applied.refused_access.insert(id);
-                }
-                Err(error) => return Err(error),
-            }
+            self.note_single(change, result)?;
         }
     }
 
@@ -428,7 +426,7 @@ impl<'a> Run<'a, '_> {
                     Some((change, undoes.made_again.get(change.external_id())?))
                 })
             })
-            .filter(|(change, _)| !self.applied.refused.contains(change.external_id()))
+            .filter(|(change, _)| !self.applied.refused.has(change))
             .collect();
         if again.is_empty() {
             return Ok(());
@@ -572,7 +570,8 @@ impl<'a> Run<'a, '_> {
         for (change, group, after, difference) in single {
             self.note_members_sent(change, Some(difference));
             let after: Vec<Uuid> = after.into_iter().collect();
-            let result = self.client.set_members(group, &after).await;
+            let result = self.client.set_members(group, &after);
+            let result = self.keeping_record(result).await;
             self.note_single(change, result)?;
         }
         Ok(())
@@ -640,9 +639,8 @@ impl<'a> Run<'a, '_> {
     /// Members whose own change was refused: they have another id than the plan says.
     fn refused_members(&self) -> HashSet<Uuid> {
         let changes = self.plan.changes.iter();
-        let refused = changes.filter(|change| {
-            change.member().is_some() && self.applied.refused.contains(change.external_id())
-        });
+        let refused =
+            changes.filter(|change| change.member().is_some() && self.applied.refused.has(change));
         refused.filter_map(|change| change.subject.id).collect()
     }
 
@@ -661,7 +659,7 @@ impl<'a> Run<'a, '_> {
 
     /// A group that somebody deleted since the plan was made: the next plan creates it.
     fn note_gone(&mut self, change: &Change) {
-        self.applied.refused.insert(change.external_id().clone());
+        self.applied.refused.insert(change);
         self.note_changed(change);
     }
 
@@ -730,14 +728,14 @@ impl<'a> Run<'a, '_> {
             let mut inside = inside.filter(|id| !refused.contains(*id));
             let planned = members.in_deleted(change);
             if planned.is_some_and(|planned| inside.any(|id| !planned.contains(id))) {
-                self.applied.refused.insert(change.external_id().clone());
+                self.applied.refused.insert(change);
                 self.note_changed(change);
                 continue;
             }
             self.note_members_sent(change, Some(leaving));
-            let result = self.client.delete_group(group).await;
+            let result = self.client.delete_group(group);
+            let result = self.keeping_record(result).await;
             self.note_single(change, result)?;
-            self.checkpoint.after_batch(self.applied).await;
         }
         Ok(())
     }
@@ -755,7 +753,7 @@ impl<'a> Run<'a, '_> {
                 let mut members = Members::of(content);
                 // Whose invitation couldn't be replaced comes into no group under the old address.
                 let replaced = self.plan.changes.iter().filter(|c| c.replaces_invitation());
-                let refused = replaced.filter(|c| self.applied.refused.contains(c.external_id()));
+                let refused = replaced.filter(|change| self.applied.refused.has(change));
                 refused.for_each(|change| {
                     members.ids.remove(change.external_id());
                 });
@@ -776,10 +774,9 @@ impl<'a> Run<'a, '_> {
         }
         let progress = self.progress;
         progress.start(phase, rows.members.len() + rows.groups.len());
-        let report = self
-            .client
-            .import(&rows, &|done| progress.reach(done))
-            .await?;
+        let reached = |done| progress.reach(done);
+        let report = self.client.import(&rows, &reached);
+        let report = self.keeping_record(report).await?;
         let refused = self.note(report, &rows, changes);
         for change in changes {
             match refused.get(change.external_id()) {
@@ -787,8 +784,7 @@ impl<'a> Run<'a, '_> {
                 None => self.note_done(change),
             }
         }
-        self.applied.refused.extend(refused.into_keys());
-        self.checkpoint.after_batch(self.applied).await;
+        self.checkpoint.after_changes(self.applied).await;
         Ok(())
     }
 
@@ -877,12 +873,8 @@ impl<'a> Run<'a, '_> {
                     sanitize(change.subject.label()),
                     sanitize(id.as_str())
                 );
-                self.problem(reason, message, [id.clone()]);
+                self.problem(reason, message, [id]);
                 self.note_refused(change, &error.to_string());
-                match change.kind() {
-                    Kind::SetRole => self.applied.refused_roles.insert(id),
-                    _ => self.applied.refused.insert(id),
-                };
             }
             Err(error) => return Err(error),
         }
@@ -896,9 +888,12 @@ impl<'a> Run<'a, '_> {
             self.applied.outcomes.done(at, Timestamp::now());
         }
         let unread = self.plan.is_write_only() && change.member().is_some();
-        if change.takes_away() || matches!(kind, Kind::Restore | Kind::SetRole) || unread {
-            let id = change.external_id().clone();
-            self.applied.done.insert((kind, id));
+        if change.takes_away()
+            || matches!(kind, Kind::Restore | Kind::SetRole)
+            || unread
+            || self.checkpoint.uses_approval()
+        {
+            self.applied.done.insert(change);
         }
     }
 

@@ -8,9 +8,11 @@
 //! others may as well have been done by hand. Whoever was about to get access back and is revoked then may have
 //! been revoked by hand since.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
+use tokio::time::timeout;
 
 use crate::sync::guard::GuardedPlan;
 use crate::sync::ledger::Ledger;
@@ -89,15 +91,51 @@ impl<'a> Checkpoint<'a> {
         self.write(&requested, applied).await;
     }
 
-    /// To be called after changes that were made many at a time.
-    pub(super) async fn after_batch(&mut self, applied: &Applied) {
-        let Some(to) = self.to else { return };
-        let is_due = self
-            .written
-            .is_none_or(|written| written.elapsed() >= to.interval());
-        if is_due && applied.done.len() > self.done {
+    /// To be called after changes that weren't noted ahead.
+    pub(super) async fn after_changes(&mut self, applied: &Applied) {
+        if self.due_in(applied) == Some(Duration::ZERO) {
             self.write(&[], applied).await;
         }
+    }
+
+    /// Waits for the answer to a request, and writes the record meanwhile as soon as it is due: however long the
+    /// answer takes, what was done before is known. `requested` is the revocation or restore that is waited
+    /// for.
+    pub(super) async fn during<T>(
+        &mut self,
+        requested: Option<&Change>,
+        applied: &Applied,
+        answer: impl Future<Output = T>,
+    ) -> T {
+        let mut answer = pin!(answer);
+        while let Some(due) = self.due_in(applied) {
+            // Where it was noted ahead, the record is written anew with the next ones, unless this one takes long.
+            let interval = self.to.map_or(Duration::ZERO, Checkpoints::interval);
+            let left = requested.map_or(due, |_| interval * 2);
+            if let Ok(answer) = timeout(left, &mut answer).await {
+                return answer;
+            }
+            let requested: Vec<&Change> = requested.into_iter().collect();
+            // Those that were noted ahead aren't any more.
+            self.left = 0;
+            self.write(&requested, applied).await;
+        }
+        answer.await
+    }
+
+    /// Whether a change that is made has to be noted as done whatever it is: it may be one that was approved,
+    /// and isn't made again because of that.
+    pub(super) fn uses_approval(&self) -> bool {
+        self.ledger.is_using_approval()
+    }
+
+    /// In what time the record has to be written again; `None` where it has everything.
+    fn due_in(&self, applied: &Applied) -> Option<Duration> {
+        let interval = self.to?.interval();
+        let left = self.written.map_or(Duration::ZERO, |written| {
+            interval.saturating_sub(written.elapsed())
+        });
+        (applied.done.len() > self.done).then_some(left)
     }
 
     async fn write(&mut self, requested: &[&Change], applied: &Applied) {

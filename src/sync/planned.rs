@@ -1,6 +1,5 @@
 //! The second phase of a run: what was planned is previewed or applied, exactly as it was shown.
 
-use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::time::Instant;
@@ -8,7 +7,6 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tracing::{Instrument as _, info_span};
 
-use crate::directory::ExternalId;
 use crate::organization::model::{Content, Organization};
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::source::Version;
@@ -180,13 +178,9 @@ impl Planned {
         }
         self.report.changed_meanwhile = applied.changed_meanwhile;
         self.baseline = self.baseline.take().map(|one| one.after(&applied.done));
-        let mut groups = applied.outdated;
-        groups.extend(applied.refused.iter().cloned());
         let failed = FailedChanges {
-            groups,
-            people: applied.refused,
-            roles: applied.refused_roles,
-            access: applied.refused_access,
+            changes: applied.refused,
+            outdated: applied.outdated,
             refused: true,
         };
         state.memberships.record(guarded, &failed);
@@ -201,6 +195,7 @@ impl Planned {
             };
         }
         self.report.applied = applied.counts;
+        self.report.failed = failed.changes;
         self.report.problems.extend(applied.problems);
         self.report.durations.extend(durations);
         Ok(self.finish(state))
@@ -291,23 +286,20 @@ pub(super) fn note_interrupted(state: &mut State, guarded: &GuardedPlan, applied
     state.ledger.restoring(&applied.restoring);
     state.ledger.reinvited(guarded, &applied.reinvited);
     if guarded.approved.is_write_only() {
-        let done: HashSet<&ExternalId> = applied.done.iter().map(|(_, id)| id).collect();
+        let members = guarded.approved.changes.iter();
+        let members = members.filter(|change| change.member().is_some());
+        let done = members.filter(|change| applied.done.has(change)).collect();
         let mut failed = every_change(guarded);
-        failed.people.retain(|id| !done.contains(id));
+        failed.changes.remove_all(&done);
         state.memberships.record(guarded, &failed);
     }
 }
 
-/// Every group and person that the plan changes, as if nothing of it had been done.
+/// As if nothing of the plan had been done.
 fn every_change(guarded: &GuardedPlan) -> FailedChanges {
-    let changes = guarded.approved.changes.iter();
-    let ids: HashSet<ExternalId> = changes.map(|change| change.external_id().clone()).collect();
     FailedChanges {
-        groups: ids.clone(),
-        roles: ids.clone(),
-        access: ids.clone(),
-        people: ids,
-        refused: false,
+        changes: guarded.approved.changes.iter().collect(),
+        ..FailedChanges::default()
     }
 }
 

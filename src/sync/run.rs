@@ -17,6 +17,7 @@ use crate::organization::{OrganizationClient, OrganizationError};
 use crate::problem::Problems;
 use crate::source::{Reading, Source, SourceError, Version};
 use crate::sync::audit::Audit;
+use crate::sync::change_set::ChangeSet;
 use crate::sync::checkpoint::Checkpoints;
 use crate::sync::exposure::Exposure;
 use crate::sync::fast_lane::Baseline;
@@ -308,6 +309,7 @@ impl Planning<'_> {
             onboarding: guarded.approved.counts.onboarding,
             imported: None,
             applied: ActionCounts::default(),
+            failed: ChangeSet::default(),
             problems: guarded.approved.problems.clone(),
             memberships_verified: verified,
             changed_meanwhile: false,
@@ -420,6 +422,7 @@ impl Planning<'_> {
             onboarding: in_sync.counts.onboarding,
             imported: None,
             applied: ActionCounts::default(),
+            failed: ChangeSet::default(),
             problems: in_sync.problems.clone(),
             memberships_verified: false,
             changed_meanwhile: false,

@@ -191,7 +191,7 @@ impl PlannedRevocations {
             }
         }
         let failed = FailedChanges {
-            people: applied.refused,
+            changes: applied.refused,
             refused: true,
             ..FailedChanges::default()
         };
@@ -205,6 +205,7 @@ impl PlannedRevocations {
             onboarding: self.guarded.approved.counts.onboarding,
             imported: None,
             applied: applied.counts,
+            failed: failed.changes,
             problems: applied.problems,
             memberships_verified: false,
             changed_meanwhile: false,
@@ -232,13 +233,14 @@ impl PlannedRevocations {
             checkpoint.before_single(to_come, applied).await;
             applied.requested.insert(id.clone());
             applied.outcomes.sent(at, None);
-            let revoked = self.client.revoke(member).await;
+            let revoked = self.client.revoke(member);
+            let revoked = checkpoint.during(Some(change), applied, revoked).await;
             options.progress.add(1);
             match revoked {
                 Ok(()) => {
                     applied.outcomes.done(at, Timestamp::now());
                     applied.counts.add(Kind::Revoke);
-                    applied.done.insert((Kind::Revoke, id.clone()));
+                    applied.done.insert(change);
                 }
                 Err(error @ OrganizationError::Refused { .. }) => {
                     let answer = sanitize(&error.to_string());
@@ -247,7 +249,7 @@ impl PlannedRevocations {
                     let problem = Problem::new(ProblemReason::Refused, message, [id.clone()]);
                     applied.problems.add(problem);
                     applied.outcomes.refused(at, Timestamp::now(), &answer);
-                    applied.refused.insert(id.clone());
+                    applied.refused.insert(change);
                 }
                 Err(error) => return Err(error),
             }

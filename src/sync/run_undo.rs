@@ -8,6 +8,7 @@ use tracing::{Instrument as _, info_span};
 
 use crate::organization::OrganizationClient;
 use crate::organization::model::Organization;
+use crate::sync::change_set::ChangeSet;
 use crate::sync::guard::{Digest, GuardedPlan, Held, guard};
 use crate::sync::history::{Record, RunId};
 use crate::sync::plan::Change;
@@ -182,6 +183,7 @@ async fn execute(
         onboarding: guarded.approved.counts.onboarding,
         imported: None,
         applied: ActionCounts::default(),
+        failed: ChangeSet::default(),
         problems: guarded.approved.problems.clone(),
         memberships_verified: false,
         changed_meanwhile: false,

@@ -21,4 +21,4 @@ mod run;
 
 pub use directory::{TestDirectory, directory, id};
 pub use organization::{ModelOrganization, organization};
-pub use run::{Run, policy, sync};
+pub use run::{Run, failed, policy, sync};

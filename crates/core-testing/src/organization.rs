@@ -14,6 +14,7 @@ use directory_sync_core::organization::model::{
     Content, Group, Member, MemberRole, MemberStatus, Organization, Seats,
 };
 use directory_sync_core::organization::role::{AccessRole, Permissions};
+use directory_sync_core::sync::change_set::ChangeSet;
 use directory_sync_core::sync::plan::{
     Action, Change, GroupAction, MemberAction, Plan, RemovedMember, Subject,
 };
@@ -31,6 +32,8 @@ pub struct ModelOrganization {
     pub seats: Option<Seats>,
     /// External ids whose changes are refused with 400, whatever they are.
     pub refused: BTreeSet<ExternalId>,
+    /// Changes that are refused, whatever else is done to the same person or group.
+    pub refused_changes: ChangeSet,
     /// How many more invitations each member was sent after the first.
     pub reinvited: BTreeMap<Uuid, usize>,
     created: u128,
@@ -322,18 +325,20 @@ impl ModelOrganization {
     /// # Panics
     /// Where Bitwarden would refuse and isn't told to: a plan never asks for that.
     pub fn apply(&mut self, plan: &Plan) {
-        for Change {
-            subject, action, ..
-        } in &plan.changes
-        {
-            if self.refused.contains(&subject.external_id) {
+        for change in &plan.changes {
+            if self.refuses(change) {
                 continue;
             }
-            match action {
-                Action::Member(action) => self.apply_to_member(subject, action),
-                Action::Group(action) => self.apply_to_group(subject, action),
+            match &change.action {
+                Action::Member(action) => self.apply_to_member(&change.subject, action),
+                Action::Group(action) => self.apply_to_group(&change.subject, action),
             }
         }
+    }
+
+    /// Whether it refuses a change.
+    pub fn refuses(&self, change: &Change) -> bool {
+        self.refused.contains(change.external_id()) || self.refused_changes.has(change)
     }
 
     fn apply_to_member(&mut self, subject: &Subject, action: &MemberAction) {

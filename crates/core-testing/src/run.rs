@@ -12,7 +12,7 @@ use directory_sync_core::sync::explain::{
 use directory_sync_core::sync::guard::{Approval, GuardedPlan, guard};
 use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::memberships::{FailedChanges, MembershipCache};
-use directory_sync_core::sync::plan::draft;
+use directory_sync_core::sync::plan::{Change, draft};
 use directory_sync_core::sync::policy::{
     Access, GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Restore,
     UserFilter,
@@ -216,16 +216,24 @@ impl Run {
         }
         self.ledger.before(&guarded, self.now);
         organization.apply(&guarded.approved);
-        let failed = FailedChanges {
-            groups: organization.refused.iter().cloned().collect(),
-            people: organization.refused.iter().cloned().collect(),
-            roles: organization.refused.iter().cloned().collect(),
-            access: organization.refused.iter().cloned().collect(),
-            refused: !organization.refused.is_empty(),
-        };
+        let failed = failed(&guarded, true, |change| organization.refuses(change));
         self.memory.record(&guarded, &failed);
         self.ledger.after(&guarded, &failed);
         guarded
+    }
+}
+
+/// The changes of a plan that aren't made; `refused`: because the server refuses them.
+pub fn failed(
+    guarded: &GuardedPlan,
+    refused: bool,
+    which: impl Fn(&Change) -> bool,
+) -> FailedChanges {
+    let changes = guarded.approved.changes.iter();
+    FailedChanges {
+        changes: changes.filter(|change| which(change)).collect(),
+        refused,
+        ..FailedChanges::default()
     }
 }
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::directory::{AccountState, Email, Evidence, User};
 use crate::organization::model::{Content, Member, MemberRole, MemberStatus};
+use crate::sync::change_set::ChangeSet;
 use crate::sync::guard::{GuardedPlan, guard};
 use crate::sync::ledger::{Ledger, key};
 use crate::sync::plan::{
@@ -171,12 +172,9 @@ impl Baseline {
 
     /// The same after these changes, which were made.
     #[must_use]
-    pub fn after<'c>(
-        mut self,
-        done: impl IntoIterator<Item = &'c (Kind, crate::directory::ExternalId)>,
-    ) -> Self {
-        let revoked = done.into_iter().filter(|(kind, _)| *kind == Kind::Revoke);
-        let revoked = revoked.map(|(_, id)| u64::from_be_bytes(key(id)));
+    pub fn after(mut self, done: &ChangeSet) -> Self {
+        let revoked = done.of_kind(Kind::Revoke);
+        let revoked = revoked.map(|id| u64::from_be_bytes(key(id)));
         self.revoked.extend(revoked);
         self.revoked.sort_unstable();
         self

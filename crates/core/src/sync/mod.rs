@@ -1,5 +1,6 @@
 //! From what was read to what shall change: resolve, plan, guard, and what was seen to have happened.
 
+pub mod change_set;
 pub mod explain;
 pub mod fast_lane;
 mod fingerprint;

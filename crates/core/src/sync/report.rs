@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::directory::ExternalId;
 use crate::problem::Problems;
+use crate::sync::change_set::ChangeSet;
 use crate::sync::guard::{Digest, GuardedPlan, Held};
 use crate::sync::plan::{Change, Counts, Kind, OnboardingCounts};
 use crate::sync::progress::Phase;
@@ -31,6 +32,8 @@ pub struct Report {
     pub imported: Option<Imported>,
     /// Changes that went ahead and were seen to have taken effect, by kind. None in a preview.
     pub applied: ActionCounts,
+    /// Changes of the plan that weren't made.
+    pub failed: ChangeSet,
     /// Everything that needs manual action.
     pub problems: Problems,
     /// Whether every group's members were compared with what the server holds.
@@ -101,15 +104,11 @@ pub struct Applied {
     pub counts: ActionCounts,
     /// The changes that the server refused, as problems.
     pub problems: Problems,
-    /// External ids whose change was refused; there is no use in looking for it.
-    pub refused: HashSet<ExternalId>,
-    /// The same of people whose role was to change. What else was to be done to them was, all the same.
-    pub refused_roles: HashSet<ExternalId>,
-    /// The same of groups whose access to collections was to change. Their members did, all the same.
-    pub refused_access: HashSet<ExternalId>,
-    /// What took something away or gave access back, by its kind and external id; on a server that can't be
-    /// read all changes of members.
-    pub done: HashSet<(Kind, ExternalId)>,
+    /// The changes that were refused, or weren't made for another reason; there is no use in looking for them.
+    pub refused: ChangeSet,
+    /// What took something away, gave access back or changed a role; while an approval is used all changes,
+    /// and on a server that can't be read all of members.
+    pub done: ChangeSet,
     /// Who was being revoked one by one, as long as no answer came.
     pub requested: HashSet<ExternalId>,
     /// Who was being given access back one by one, as long as no answer came.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::directory::{Email, ExternalId};
+use crate::sync::plan::Change;
 
 /// The accounts and groups that imports of ours made, as far as is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,9 +20,18 @@ pub struct SentState {
     pub accounts: BTreeMap<Email, SentAccount>,
     /// By the directory's id.
     pub groups: BTreeMap<ExternalId, SentGroup>,
-    /// Rows that the server refused, by external id, each with a hash of what was refused: it isn't
-    /// sent again before it changes.
-    pub refused: BTreeMap<ExternalId, u64>,
+    /// Rows that the server refused, each with a hash of what was refused: it isn't sent again before it
+    /// changes.
+    pub refused: BTreeMap<(RowKind, ExternalId), u64>,
+}
+
+/// What a row of an import is about. A person and a group may have the same external ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum RowKind {
+    /// A person.
+    Person,
+    /// A group.
+    Group,
 }
 
 /// An account that was sent.
@@ -118,8 +128,10 @@ pub struct Sent {
 /// What came of the changes that were sent.
 #[derive(Clone, Copy)]
 pub struct SendResult<'a> {
-    /// Whether this person's or group's row wasn't taken, or not surely.
-    pub failed: &'a dyn Fn(&ExternalId) -> bool,
+    /// Whether the row of this change wasn't taken, or not surely.
+    pub failed: &'a dyn Fn(&Change) -> bool,
+    /// The same of the row of the person with this external ID.
+    pub has_person_failed: &'a dyn Fn(&ExternalId) -> bool,
     /// Whether that is the server's word: then it isn't sent again before it changes.
     pub refused: bool,
 }

@@ -7,7 +7,7 @@ use crate::organization::collection::{AccessChange, CollectionAccess};
 use crate::organization::model::{Content, Group, Member, MemberStatus};
 use crate::organization::role::AccessRole;
 use crate::problem::{Problem, ProblemReason};
-use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Plan};
+use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
 use crate::sync::report::Applied;
 use crate::text::sanitize;
 
@@ -20,12 +20,7 @@ pub fn verify(plan: &Plan, after: &Content, applied: &mut Applied) {
     let seen = Seen::new(after);
     for (at, change) in plan.changes.iter().enumerate() {
         let id = change.external_id();
-        let refused = match change.kind() {
-            Kind::SetCollections => &applied.refused_access,
-            Kind::SetRole => &applied.refused_roles,
-            _ => &applied.refused,
-        };
-        if refused.contains(id) || seen.shows(change) {
+        if applied.refused.has(change) || seen.shows(change) {
             continue;
         }
         let message = format!(
@@ -38,11 +33,7 @@ pub fn verify(plan: &Plan, after: &Content, applied: &mut Applied) {
         applied.problems.add(problem);
         applied.counts.take_back(change.kind());
         applied.outcomes.not_applied(at);
-        match change.kind() {
-            Kind::SetCollections => applied.refused_access.insert(id.clone()),
-            Kind::SetRole => applied.refused_roles.insert(id.clone()),
-            _ => applied.refused.insert(id.clone()),
-        };
+        applied.refused.insert(change);
     }
 }
 

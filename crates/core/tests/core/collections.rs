@@ -6,7 +6,7 @@ use directory_sync_core::problem::ProblemReason;
 use directory_sync_core::sync::guard::{Approval, GuardedPlan, HeldBecause};
 use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::memberships::FailedChanges;
-use directory_sync_core::sync::plan::GroupAction;
+use directory_sync_core::sync::plan::{GroupAction, Kind};
 use directory_sync_core::sync::policy::{
     Access, CollectionName, CollectionRule, Glob, Limit, Policy,
 };
@@ -485,8 +485,7 @@ fn failing(
     let guarded = run.plan(directory, organization, &company.policy);
     run.ledger.before(&guarded, run.now);
     let mut plan = (*guarded.approved).clone();
-    plan.changes
-        .retain(|change| !failed.access.contains(change.external_id()));
+    plan.changes.retain(|change| !failed.changes.has(change));
     organization.apply(&plan);
     run.memory.record(&guarded, failed);
     run.ledger.after(&guarded, failed);
@@ -496,11 +495,14 @@ fn failing(
 #[test]
 fn what_else_of_a_group_is_refused_takes_nobody_who_gained_access_off_the_limit() {
     let (mut company, directory) = crowded(vec![rule("ops", false, &[("infra", View)])]);
+    // A person may have the same ID.
+    let others = Kind::ALL
+        .into_iter()
+        .filter(|kind| *kind != Kind::SetCollections);
     let failed = FailedChanges {
-        groups: [id("ops")].into(),
-        people: [id("ops")].into(),
+        changes: others.map(|kind| (kind, id("ops"))).collect(),
+        outdated: [id("ops")].into(),
         refused: true,
-        ..FailedChanges::default()
     };
     company.run.now += SignedDuration::from_hours(25);
     assert_eq!(why(&failing(&mut company, &directory, &failed)), []);
@@ -534,7 +536,7 @@ fn access_that_is_refused_at_every_run_uses_up_no_limit_however_many_would_gain_
     company.organization = members.group("all", "all", &emails);
     company.policy.access.limit = 300;
     let refused = FailedChanges {
-        access: [id("all")].into(),
+        changes: [(Kind::SetCollections, id("all"))].into_iter().collect(),
         refused: true,
         ..FailedChanges::default()
     };

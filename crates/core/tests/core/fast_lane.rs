@@ -135,6 +135,7 @@ fn somebody_who_is_disabled_is_revoked_and_the_next_run_finds_nothing_to_do() {
     let is_settled = |baseline: &Baseline| baseline.is_revoked(&id("p3"));
     assert!(!is_settled(&baseline) && !is_settled(&baseline.clone().without(&guarded)));
     let done = [(Kind::Revoke, id("p3")), (Kind::Relink, id("p4"))];
+    let done = done.into_iter().collect();
     let after = baseline.without(&guarded).after(&done);
     assert!(is_settled(&after) && !after.is_revoked(&id("p4")));
     assert!(is_settled(&world.baseline().unwrap()));

@@ -1990,7 +1990,6 @@ fn what_a_stopped_run_has_done_of_an_approval_is_used_up() {
     run.ledger.before(&stopped, run.now);
     // The server fails after the fifth, and somebody gives all five their access back.
     let done = stopped.approved.changes[..5].iter();
-    let done = done.map(|change| (change.kind(), change.external_id().clone()));
     run.ledger.interrupted(&stopped, &done.collect());
     run.now += hours(1);
     // Without that, the last one is left.
@@ -2032,7 +2031,6 @@ fn an_approval_in_an_older_copy_of_the_record_is_not_used_again() {
     run.ledger.before(&approved, run.now);
     // A copy of everything that is kept is made while the changes are: three are known to be done.
     let done = approved.approved.changes[..3].iter();
-    let done = done.map(|change| (change.kind(), change.external_id().clone()));
     let copy = run.ledger.checkpoint(&approved, &done.collect(), &[]);
     organization.apply(&approved.approved);
     run.ledger.after(&approved, &FailedChanges::default());
@@ -2126,7 +2124,8 @@ fn an_approval_of_more_changes_than_the_record_has_room_for_is_finished_from_wha
     let sets = run.ledger.approved_sets().to_bytes();
     // Of what was answered, somebody gives two people access back; what wasn't heard of is seen.
     let done = ["p0", "p1", "p3"].map(|text| (Kind::Revoke, id(text)));
-    run.ledger = run.ledger.checkpoint(&stopped, &done.into(), &[]);
+    let done = done.into_iter().collect();
+    run.ledger = run.ledger.checkpoint(&stopped, &done, &[]);
     for email in ["p2@example.com", "p3@example.com"] {
         organization.set_status(email, MemberStatus::Revoked);
     }
@@ -2570,4 +2569,70 @@ fn so_many_leavers_as_would_double_an_organization_do_not_come_back_at_once() {
     let approved = run.sync(&active, &mut organization, &policy);
     assert_eq!(changes(&approved).len(), 30);
     assert!(approved.held.is_none());
+}
+
+#[test]
+fn who_is_invited_or_restored_with_an_approval_uses_up_nothing_that_may_go_unasked() {
+    let mut policy = crate::unlimited();
+    policy.onboarding.limit = Limit::Percent(50.0);
+    let mut organization = members(12);
+    let mut run = since(NOON);
+    run.sync(&people(0..12), &mut organization, &policy);
+    run.now += hours(25);
+    let many = run.sync(&people(0..200), &mut organization, &policy);
+    run.approval = approve(&many.digest);
+    run.now += SignedDuration::from_mins(1);
+    // Two of them are refused at first.
+    organization.refused = [id("p50"), id("p51")].into();
+    run.sync(&people(0..200), &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 198);
+    run.approval = None;
+    organization.refused.clear();
+    // As many as before it: six, as half of twelve; the approval raised nothing either.
+    let used = run.ledger.used();
+    assert!(used.iter().all(|one| one.invited == 0), "{used:?}");
+    run.now += SignedDuration::from_mins(1);
+    let seven = run.plan(&people((0..50).chain(52..207)), &organization, &policy);
+    let why = |earlier| HeldBecause::Invited {
+        people: 7,
+        earlier,
+        limit: 6,
+    };
+    assert_eq!(self::why(&seven), [why(0)]);
+    let six = run.sync(&people((0..50).chain(52..206)), &mut organization, &policy);
+    assert!(six.held.is_none());
+    assert_eq!(organization.content.members.len(), 204);
+    assert_eq!(
+        run.ledger.used().iter().map(|one| one.invited).sum::<u32>(),
+        6
+    );
+    // Those that were refused are asked about again: the approval is used up.
+    let two = run.plan(&people(0..206), &organization, &policy);
+    assert_eq!(two.held.unwrap().changes.len(), 2);
+}
+
+#[test]
+fn whom_a_stopped_run_may_have_invited_with_an_approval_uses_up_nothing_either() {
+    let mut policy = crate::unlimited();
+    policy.onboarding.limit = Limit::Count(6);
+    let mut organization = members(12);
+    let mut run = since(NOON);
+    run.sync(&people(0..12), &mut organization, &policy);
+    run.now += hours(25);
+    let many = run.sync(&people(0..40), &mut organization, &policy);
+    run.approval = approve(&many.digest);
+    let killed = run.plan(&people(0..40), &organization, &policy);
+    run.approval = None;
+    run.ledger.before(&killed, run.now);
+    let mut part = (*killed.approved).clone();
+    part.changes.truncate(10);
+    organization.apply(&part);
+    // The next run finishes it, and six more come unasked.
+    run.now += SignedDuration::from_mins(1);
+    let next = run.sync(&people(0..46), &mut organization, &policy);
+    assert!(next.held.is_none(), "{:?}", why(&next));
+    assert_eq!(organization.content.members.len(), 46);
+    run.now += SignedDuration::from_mins(1);
+    let held = run.sync(&people(0..47), &mut organization, &policy);
+    assert!(held.held.is_some());
 }

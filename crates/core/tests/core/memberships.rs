@@ -1,9 +1,9 @@
 //! What a run remembers of the one before.
 
-use directory_sync_core::sync::memberships::{FailedChanges, MembershipCache};
+use directory_sync_core::sync::memberships::MembershipCache;
 use directory_sync_core::sync::policy::{Limit, OffboardingAction};
 use directory_sync_core_testing::{
-    ModelOrganization, Run, TestDirectory, directory, id, organization, policy,
+    ModelOrganization, Run, TestDirectory, directory, failed, id, organization, policy,
 };
 
 use crate::{changes, unlimited};
@@ -164,14 +164,8 @@ fn what_failed_is_not_taken_as_done() {
         .group("g", "Group", &["cid"]);
     let guarded = run.plan(&directory, &organization, &unlimited());
     // The invitation was refused, its group filled with who is there.
-    let people = [id("cid")].into();
-    run.memory.record(
-        &guarded,
-        &FailedChanges {
-            people,
-            ..FailedChanges::default()
-        },
-    );
+    let refused = failed(&guarded, false, |change| *change.external_id() == id("cid"));
+    run.memory.record(&guarded, &refused);
     run.sync(&directory, &mut organization, &unlimited());
     assert!(
         organization
@@ -180,14 +174,8 @@ fn what_failed_is_not_taken_as_done() {
     );
 
     let guarded = run.plan(&two_groups(), &organization, &unlimited());
-    let groups = [id("g")].into();
-    run.memory.record(
-        &guarded,
-        &FailedChanges {
-            groups,
-            ..FailedChanges::default()
-        },
-    );
+    let refused = failed(&guarded, false, |change| *change.external_id() == id("g"));
+    run.memory.record(&guarded, &refused);
     run.sync(&two_groups(), &mut organization, &unlimited());
     assert_eq!(run.read.len(), 1);
     assert!(
@@ -208,14 +196,8 @@ fn a_removal_that_failed_leaves_the_person_in_the_groups_that_are_remembered() {
         .group("g", "Group", &["ann"])
         .group("h", "Second", &["ann", "bob"]);
     let guarded = run.plan(&directory, &organization, &policy);
-    let people = [id("ann")].into();
-    run.memory.record(
-        &guarded,
-        &FailedChanges {
-            people,
-            ..FailedChanges::default()
-        },
-    );
+    let refused = failed(&guarded, false, |change| *change.external_id() == id("ann"));
+    run.memory.record(&guarded, &refused);
     let back = directory_sync_core_testing::directory()
         .person("ann", "ann@example.com")
         .person("bob", "bob@example.com")

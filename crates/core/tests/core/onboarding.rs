@@ -3,9 +3,9 @@
 
 use std::collections::HashSet;
 
-use directory_sync_core::directory::ExternalId;
 use directory_sync_core::organization::model::{MemberRole, MemberStatus};
 use directory_sync_core::problem::ProblemReason;
+use directory_sync_core::sync::change_set::ChangeSet;
 use directory_sync_core::sync::guard::GuardedPlan;
 use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::memberships::FailedChanges;
@@ -631,8 +631,8 @@ struct Life {
 
 impl Life {
     /// Makes these changes as the server and the client do: each is about the member as it is now.
-    fn make(&mut self, guarded: &GuardedPlan, count: usize) -> HashSet<ExternalId> {
-        let mut failed = HashSet::new();
+    fn make(&mut self, guarded: &GuardedPlan, count: usize) -> ChangeSet {
+        let mut failed = ChangeSet::default();
         for change in guarded.approved.changes.iter().take(count) {
             let id = change.external_id();
             let number: usize = id.as_str()[1..].parse().unwrap();
@@ -644,7 +644,7 @@ impl Life {
                 || change.withdraws_invitation()
                 || change.replaces_invitation();
             if about_invitation && !is_open {
-                failed.insert(id.clone());
+                failed.insert(change);
                 continue;
             }
             if change.kind() == Kind::Reinvite {
@@ -664,7 +664,7 @@ impl Life {
             plan.changes = vec![change.clone()];
             self.organization.apply(&plan);
             if is_refused {
-                failed.insert(id.clone());
+                failed.insert(change);
             } else if change.replaces_invitation() {
                 // In Bitwarden it is another member from then on.
                 self.by_hand.remove(&change.subject.id.unwrap());
@@ -710,9 +710,8 @@ impl Life {
                     return;
                 }
                 self.run.ledger.before(&guarded, self.run.now);
-                let people = self.make(&guarded, usize::MAX);
                 let failed = FailedChanges {
-                    people,
+                    changes: self.make(&guarded, usize::MAX),
                     refused: true,
                     ..FailedChanges::default()
                 };
@@ -733,7 +732,6 @@ impl Life {
                     self.make(&guarded, *count);
                     let changes = guarded.approved.changes.iter().take(*count);
                     let done = changes.clone().filter(|change| change.takes_away());
-                    let done = done.map(|change| (change.kind(), change.external_id().clone()));
                     let done = done.collect();
                     let sent = changes.filter(|change| change.kind() == Kind::Reinvite);
                     let sent = sent.map(|change| change.external_id().clone()).collect();

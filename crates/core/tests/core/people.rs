@@ -1376,7 +1376,6 @@ fn whom_a_stopped_run_is_known_to_have_revoked_is_restored() {
     run.ledger.before(&stopped, run.now);
     organization.apply(&stopped.approved);
     let done = stopped.approved.changes.iter();
-    let done = done.map(|change| (change.kind(), change.external_id().clone()));
     run.ledger.interrupted(&stopped, &done.collect());
     let active = eve().person("ann", "ann@example.com");
     let after = run.sync(&active, &mut organization, &unlimited());
@@ -1391,7 +1390,6 @@ fn whoever_got_access_back_by_a_run_that_ended_early_and_was_revoked_by_hand_sta
     run.ledger.before(&ended, run.now);
     organization.apply(&ended.approved);
     let done = ended.approved.changes.iter();
-    let done = done.map(|change| (change.kind(), change.external_id().clone()));
     run.ledger.interrupted(&ended, &done.collect());
     organization.set_status("ann@example.com", MemberStatus::Revoked);
     let after = run.sync(&ann_and_eve(), &mut organization, &unlimited());
@@ -1409,7 +1407,7 @@ fn whoever_was_about_to_get_access_back_when_a_process_was_killed_is_not_restore
     assert_eq!(changes(&killed), ["Restore ann"]);
     run.ledger.before(&killed, run.now);
     let next: Vec<_> = killed.approved.changes.iter().collect();
-    let done = std::collections::HashSet::new();
+    let done = Default::default();
     run.ledger = run.ledger.checkpoint(&killed, &done, &next);
     // It came that far, and somebody revokes her by hand; or it didn't.
     let mut first = run.clone();
@@ -1816,7 +1814,7 @@ fn whoever_a_killed_run_had_not_come_to_and_was_revoked_by_hand_then_stays_revok
     run.ledger.before(&killed, run.now);
     // The record was kept once more, before the first of three requests; and the run is killed after it.
     let next: Vec<_> = killed.approved.changes.iter().collect();
-    let done = std::collections::HashSet::new();
+    let done = Default::default();
     run.ledger = run.ledger.checkpoint(&killed, &done, &next);
     for name in names {
         organization.set_status(&format!("{name}@example.com"), MemberStatus::Revoked);
@@ -2143,7 +2141,7 @@ fn whoever_is_revoked_though_the_answer_was_not_heard_was_revoked_by_us_within_t
         if is_done {
             organization.apply(&stopped.approved);
         }
-        let done = std::collections::HashSet::new();
+        let done = Default::default();
         let requested: Vec<_> = stopped.approved.changes.iter().collect();
         run.ledger = run.ledger.checkpoint(&stopped, &done, &requested);
         (run, organization)

@@ -2,9 +2,12 @@
 
 use directory_sync_core::organization::model::MemberStatus;
 use directory_sync_core::problem::ProblemReason;
+use directory_sync_core::sync::memberships::FailedChanges;
 use directory_sync_core::sync::plan::Kind;
 use directory_sync_core::sync::policy::{Limit, OffboardingAction, Policy, Restore};
-use directory_sync_core_testing::{TestDirectory, directory, id, organization, policy};
+use directory_sync_core_testing::{
+    ModelOrganization, TestDirectory, directory, id, organization, policy,
+};
 use jiff::SignedDuration;
 
 use crate::guard::{NOON, approve, hours, limited, members, people, since};
@@ -212,4 +215,179 @@ fn a_refused_removal_forgets_nothing_of_whose_account_was_disabled() {
     assert_eq!(changes(&after), [""; 0]);
     let told = (ProblemReason::NotRestored, vec!["ann"]);
     assert_eq!(problems(&after), [told]);
+}
+
+/// A group for each of twenty people, with the person's ID, as where both are numbers; these have other names by
+/// now, and these people are disabled.
+fn numbers(renamed: std::ops::Range<usize>, disabled: std::ops::Range<usize>) -> TestDirectory {
+    (0..20).fold(directory(), |directory, n| {
+        let (own, email) = (format!("p{n}"), format!("p{n}@example.com"));
+        let directory = match disabled.contains(&n) {
+            true => directory.disabled(&own, &email),
+            false => directory.person(&own, &email),
+        };
+        let name = match renamed.contains(&n) {
+            true => format!("former {n}"),
+            false => format!("group {n}"),
+        };
+        directory.group(&own, &name, &[&own])
+    })
+}
+
+#[test]
+fn a_group_that_is_refused_takes_nobody_with_the_same_id_off_a_limit_or_the_record() {
+    let mut policy = unlimited();
+    policy.offboarding.disabled_limit = Limit::Count(2);
+    let mut organization = organization();
+    let mut run = since(NOON);
+    run.sync(&numbers(0..0, 0..0), &mut organization, &policy);
+    organization.accept_all();
+    run.now += hours(25);
+    organization.refused_changes = (0..20)
+        .map(|n| (Kind::RenameGroup, id(&format!("p{n}"))))
+        .collect();
+    let first = run.sync(&numbers(0..4, 0..2), &mut organization, &policy);
+    let revoked = |organization: &ModelOrganization| {
+        let members = organization.content.members.iter();
+        let revoked = members.filter(|member| member.status == MemberStatus::Revoked);
+        revoked.count()
+    };
+    assert!(first.held.is_none());
+    assert_eq!(revoked(&organization), 2);
+    run.now += SignedDuration::from_mins(1);
+    let held = run.sync(&numbers(0..4, 0..3), &mut organization, &policy);
+    assert!(held.held.is_some(), "a third within a minute");
+    assert_eq!(revoked(&organization), 2);
+    // It was a run who revoked them.
+    run.now += SignedDuration::from_mins(1);
+    let back = run.sync(&numbers(0..4, 0..0), &mut organization, &policy);
+    assert_eq!(problems(&back), []);
+    assert_eq!(revoked(&organization), 0);
+}
+
+#[test]
+fn a_person_who_is_refused_takes_nobody_who_left_the_group_with_the_same_id_off_its_limit() {
+    let company = |inside: std::ops::Range<usize>, email: &str| {
+        let all = (0..60).fold(directory(), |directory, n| {
+            directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+        });
+        let ids: Vec<String> = inside.map(|n| format!("p{n}")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        all.person("g", email).group("g", "Group", &ids)
+    };
+    let mut policy = unlimited();
+    policy.groups.limit = Limit::Count(3);
+    let mut organization = organization();
+    let mut run = since(NOON);
+    run.sync(&company(0..40, "g@example.com"), &mut organization, &policy);
+    run.now += hours(25);
+    // The new address of an invitation that is open is refused.
+    let people = [Kind::Invite, Kind::Relink, Kind::Revoke, Kind::Remove];
+    organization.refused_changes = people.map(|kind| (kind, id("g"))).into_iter().collect();
+    let first = company(3..40, "other@example.com");
+    let first = run.sync(&first, &mut organization, &policy);
+    assert!(first.held.is_none());
+    assert!(changes(&first).contains(&"Invite g".to_owned()));
+    run.now += SignedDuration::from_mins(1);
+    let held = company(4..40, "other@example.com");
+    let held = run.sync(&held, &mut organization, &policy);
+    assert!(held.held.is_some(), "{:?}", changes(&held));
+}
+
+#[test]
+fn who_left_a_group_counts_where_its_new_name_is_refused_and_where_somebody_changed_it_meanwhile() {
+    for outdated in [false, true] {
+        let mut organization = members(60);
+        let mut policy = unlimited();
+        policy.groups.limit = Limit::Count(3);
+        let mut run = since(NOON);
+        run.sync(&left_the_group(0), &mut organization, &policy);
+        run.now += hours(25);
+        let guarded = run.plan(&left_the_group(3), &organization, &policy);
+        run.ledger.before(&guarded, run.now);
+        organization.apply(&guarded.approved);
+        let failed = match outdated {
+            true => FailedChanges {
+                outdated: [id("g")].into(),
+                refused: true,
+                ..FailedChanges::default()
+            },
+            false => FailedChanges {
+                changes: [(Kind::RenameGroup, id("g"))].into_iter().collect(),
+                refused: true,
+                ..FailedChanges::default()
+            },
+        };
+        run.memory.record(&guarded, &failed);
+        run.ledger.after(&guarded, &failed);
+        run.now += SignedDuration::from_mins(1);
+        let held = run.sync(&left_the_group(4), &mut organization, &policy);
+        assert_eq!(run.read.len(), 1, "its members are read again");
+        assert!(held.held.is_some(), "a fourth within a minute: {outdated}");
+    }
+}
+
+#[test]
+fn who_is_removed_leaves_a_group_whose_update_is_refused_and_counts_there() {
+    let company = |without: std::ops::Range<usize>| {
+        (0..60).filter(|n| !without.contains(n)).fold(
+            (directory(), vec![]),
+            |(directory, mut ids), n| {
+                let own = format!("p{n}");
+                let directory = directory.person(&own, &format!("{own}@example.com"));
+                ids.push(own);
+                (directory, ids)
+            },
+        )
+    };
+    let in_group = |without: std::ops::Range<usize>, from: usize| {
+        let (directory, ids) = company(without);
+        let ids: Vec<&str> = ids.iter().skip(from).map(String::as_str).collect();
+        directory.group("g", "Group", &ids)
+    };
+    let mut policy = unlimited();
+    policy.offboarding.absent = OffboardingAction::Remove;
+    policy.groups.limit = Limit::Count(4);
+    let mut organization = organization();
+    let mut run = since(NOON);
+    run.sync(&in_group(0..0, 0), &mut organization, &policy);
+    organization.accept_all();
+    run.now += hours(25);
+    // Two are gone, one more left the group, and what remains of the group is refused.
+    organization.refused_changes = [(Kind::UpdateGroup, id("g"))].into_iter().collect();
+    let first = run.sync(&in_group(0..2, 1), &mut organization, &policy);
+    assert!(first.held.is_none());
+    assert_eq!(organization.content.members.len(), 58);
+    organization.refused_changes = Default::default();
+    run.now += SignedDuration::from_mins(1);
+    let next = run.clone().plan(&in_group(0..2, 2), &organization, &policy);
+    assert!(next.held.is_none(), "two more may leave it");
+    let held = run.plan(&in_group(0..2, 3), &organization, &policy);
+    assert!(held.held.is_some(), "{:?}", changes(&held));
+}
+
+#[test]
+fn what_is_held_of_a_group_stays_held_where_the_invitation_of_a_person_with_the_same_id_is_held_too()
+ {
+    let company = |inside: std::ops::Range<usize>, people: usize| {
+        let all = (0..people).fold(directory(), |directory, n| {
+            directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+        });
+        let ids: Vec<String> = inside.map(|n| format!("p{n}")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        all.group("p20", "Group", &ids)
+    };
+    let mut policy = unlimited();
+    policy.groups.limit = Limit::Count(0);
+    policy.onboarding.limit = Limit::Count(1);
+    let mut organization = organization();
+    let mut run = since(NOON);
+    run.sync(&company(0..20, 20), &mut organization, &policy);
+    organization.accept_all();
+    run.now += hours(25);
+    let before = organization.show();
+    let held = run.sync(&company(4..20, 23), &mut organization, &policy);
+    assert_eq!(changes(&held), [""; 0]);
+    assert_eq!(organization.show(), before);
+    assert_eq!(held.held.unwrap().why.len(), 2);
 }

@@ -8,6 +8,7 @@ use directory_sync_core::problem::ProblemReason;
 use directory_sync_core::sync::guard::{Approval, GuardedPlan, HeldBecause};
 use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::memberships::FailedChanges;
+use directory_sync_core::sync::plan::Kind;
 use directory_sync_core::sync::policy::{Access, Glob, Limit, OffboardingAction, Policy, RoleRule};
 use directory_sync_core_testing::{
     ModelOrganization, Run, TestDirectory, directory, id, organization,
@@ -330,8 +331,10 @@ fn what_else_of_a_person_is_refused_takes_no_role_off_the_limit() {
     );
     company.run.ledger.before(&guarded, company.run.now);
     company.organization.apply(&guarded.approved);
+    // A group may have the same ID.
+    let others = Kind::ALL.into_iter().filter(|kind| *kind != Kind::SetRole);
     let failed = FailedChanges {
-        people: [id("ann")].into(),
+        changes: others.map(|kind| (kind, id("ann"))).collect(),
         refused: true,
         ..FailedChanges::default()
     };

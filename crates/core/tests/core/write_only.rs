@@ -14,7 +14,7 @@ use directory_sync_core::sync::policy::{
     CollectionRule, Glob, Limit, OffboardingAction, Policy, Restore, RoleRule,
 };
 use directory_sync_core::sync::resolve::resolve;
-use directory_sync_core_testing::{TestDirectory, directory, id, policy};
+use directory_sync_core_testing::{TestDirectory, directory, failed, id, policy};
 use jiff::Timestamp;
 
 use crate::{changes, problems};
@@ -84,13 +84,9 @@ impl Server {
     /// A sync in which the server refuses the rows of these people and groups.
     fn sync_refusing(&mut self, directory: &TestDirectory, ids: &[&str]) -> GuardedPlan {
         let guarded = self.plan(directory, None);
-        let ids: std::collections::HashSet<_> = ids.iter().map(|text| id(text)).collect();
-        let failed = FailedChanges {
-            groups: ids.clone(),
-            people: ids,
-            refused: true,
-            ..FailedChanges::default()
-        };
+        let failed = failed(&guarded, true, |change| {
+            ids.contains(&change.external_id().as_str())
+        });
         self.memory.record(&guarded, &failed);
         guarded
     }
@@ -374,12 +370,7 @@ fn what_was_refused_is_not_sent_again_before_it_changes() {
 fn who_may_have_been_invited_by_a_run_that_was_killed_is_revoked_all_the_same() {
     let mut server = Server::new();
     let guarded = server.plan(&company(), None);
-    let everyone: std::collections::HashSet<_> = (0..8).map(|n| id(&format!("p{n}"))).collect();
-    let killed = FailedChanges {
-        groups: everyone.clone(),
-        people: everyone,
-        ..FailedChanges::default()
-    };
+    let killed = failed(&guarded, false, |_| true);
     server.memory.record(&guarded, &killed);
     let leaver = (1..8).fold(
         directory().disabled("p0", "p0@example.com"),
@@ -577,10 +568,7 @@ fn a_group_that_may_not_have_come_through_is_doubted() {
     let two = server.plan(&smaller, None);
     assert!(two.held.is_none());
     assert_eq!(row(&two, "g").unwrap(), ["p0", "p1"]);
-    let failed = FailedChanges {
-        groups: [id("g")].into(),
-        ..FailedChanges::default()
-    };
+    let failed = failed(&two, false, |change| *change.external_id() == id("g"));
     server.memory.record(&two, &failed);
     let next = server.plan(&company().group("g", "Group", &["p0"]), None);
     assert!(next.held.is_some(), "p1, p2 and p3 may still be in it");
@@ -855,10 +843,7 @@ fn whom_a_run_that_was_killed_may_have_revoked_is_revoked_again_or_given_access_
         server.sync(&company());
         let guarded = server.plan(&disabled, None);
         assert_eq!(changes(&guarded), ["Revoke p0"]);
-        let nothing_is_known = FailedChanges {
-            people: [id("p0")].into(),
-            ..FailedChanges::default()
-        };
+        let nothing_is_known = failed(&guarded, false, |_| true);
         server.memory.record(&guarded, &nothing_is_known);
         server.ledger.before(&guarded, Timestamp::UNIX_EPOCH);
         server
@@ -954,10 +939,7 @@ fn whom_a_killed_run_may_have_revoked_under_a_new_id_is_revoked_again() {
     let mut server = Server::new().never_sends(&[]);
     server.sync(&company());
     let killed = server.plan(&disabled, None);
-    let nothing_is_known = FailedChanges {
-        people: [id("p0")].into(),
-        ..FailedChanges::default()
-    };
+    let nothing_is_known = failed(&killed, false, |_| true);
     server.memory.record(&killed, &nothing_is_known);
     server.ledger.before(&killed, Timestamp::UNIX_EPOCH);
     assert_eq!(changes(&server.sync(&disabled)), ["Revoke p0"]);
@@ -1034,10 +1016,7 @@ fn whom_a_killed_run_may_have_given_access_back_waits_for_an_approval() {
         assert_eq!(changes(&server.sync(&disabled)), ["Revoke p0"]);
         let guarded = server.plan(&company(), None);
         assert_eq!(changes(&guarded), ["Restore p0"]);
-        let nothing_is_known = FailedChanges {
-            people: [id("p0")].into(),
-            ..FailedChanges::default()
-        };
+        let nothing_is_known = failed(&guarded, false, |_| true);
         server.memory.record(&guarded, &nothing_is_known);
         server.ledger.before(&guarded, Timestamp::UNIX_EPOCH);
         server
@@ -1082,10 +1061,7 @@ fn a_re_link_that_a_killed_run_may_have_made_is_held_again() {
     };
     let killed = server.plan(&renamed, Some(&approval));
     assert_eq!(changes(&killed).len(), 3);
-    let nothing_is_known = FailedChanges {
-        people: ["new0", "new1", "new2"].map(id).into(),
-        ..FailedChanges::default()
-    };
+    let nothing_is_known = failed(&killed, false, |_| true);
     server.memory.record(&killed, &nothing_is_known);
     let again = server.sync(&renamed);
     assert_eq!(changes(&again), [""; 0]);

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{GuardedPlan, Held};
 use crate::directory::ExternalId;
+use crate::sync::change_set::ChangeSet;
 use crate::sync::ledger::{Hold, Ledger};
 use crate::sync::memberships::{FailedChanges, MembershipCache};
 use crate::sync::plan::{Change, Kind};
@@ -43,14 +44,12 @@ impl Ledger {
     }
 
     /// Notes what a run did that ended early, by an error or because it was stopped. `done` are the
-    /// changes that the server accepted, by kind and external id: those of them that were approved
+    /// changes that the server accepted: those of them that were approved
     /// aren't finished by the next run, whom it revoked it may restore, and whoever has their access back
     /// isn't revoked by us any more.
-    pub fn interrupted(&mut self, guarded: &GuardedPlan, done: &HashSet<(Kind, ExternalId)>) {
+    pub fn interrupted(&mut self, guarded: &GuardedPlan, done: &ChangeSet) {
         let changes = guarded.approved.changes.iter();
-        let is_done =
-            |change: &&Change| done.contains(&(change.kind(), change.external_id().clone()));
-        let done: Vec<&Change> = changes.filter(is_done).collect();
+        let done: Vec<&Change> = changes.filter(|change| done.has(change)).collect();
         self.record_done(&done, guarded.approved.undoes.is_some());
     }
 
@@ -81,7 +80,7 @@ impl Ledger {
     pub fn checkpoint(
         &self,
         guarded: &GuardedPlan,
-        done: &HashSet<(Kind, ExternalId)>,
+        done: &ChangeSet,
         requested: &[&Change],
     ) -> Self {
         let of_kind = |kind: Kind| {

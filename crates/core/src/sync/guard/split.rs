@@ -76,10 +76,10 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
     }
     if !uninvited.is_empty() {
         // So that they are taken out of the groups, too.
-        let invitations = held
-            .iter()
-            .filter(|(change, _)| uninvited.contains(change.external_id()));
-        let invitations: Vec<Change> = invitations.map(|(change, _)| change.clone()).collect();
+        let invitations = held.iter().map(|(change, _)| change);
+        let invitations = invitations.filter(|one| one.kind() == Kind::Invite);
+        let invitations = invitations.filter(|one| uninvited.contains(one.external_id()));
+        let invitations: Vec<Change> = invitations.cloned().collect();
         plan.changes.splice(0..0, invitations);
         postpone(&mut plan, &uninvited);
     }
@@ -102,10 +102,9 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
     if let Some(sent) = &plan.sent {
         // A new address is invited only once the old one is revoked. Until then the groups hold the
         // account at the old one.
-        let held: HashSet<&ExternalId> = held
-            .iter()
-            .map(|(change, _)| change.external_id())
-            .collect();
+        let held = held.iter().map(|(change, _)| change);
+        let held = held.filter(|change| change.member().is_some());
+        let held: HashSet<&ExternalId> = held.map(Change::external_id).collect();
         let replaced = sent.replaced.iter();
         let waiting: HashSet<&ExternalId> = replaced
             .filter(|(former, _)| held.contains(former))

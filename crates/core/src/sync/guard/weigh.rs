@@ -458,7 +458,7 @@ fn is_doubtful(plan: &Plan, change: &Change) -> bool {
 /// What `offboarding.limit` is a share of: whom a run invited within the day doesn't raise what may be
 /// taken from others.
 fn base(plan: &Plan, losses: &Losses<'_>, recent: &Recent) -> usize {
-    let invited = recent.invited + recent.maybe_invited + recent.first_sync;
+    let invited = recent.came_in();
     let members = plan.counts.with_access + plan.counts.invited;
     members.saturating_sub(invited) + losses.without_access(recent)
 }
@@ -469,7 +469,7 @@ fn bases(plan: &Plan, losses: &Losses<'_>, recent: &Recent) -> Vec<(Limited, usi
     let members = plan.counts.with_access + plan.counts.invited;
     let deleted = losses.keys(recent, losses.deleted.iter().copied());
     let groups = plan.counts.managed_groups + recent.groups(|key| deleted.contains(key));
-    let invited = recent.invited + recent.maybe_invited;
+    let invited = recent.invited + recent.maybe_invited + recent.approved;
     vec![
         (Limited::Absent, base(plan, losses, recent)),
         (Limited::Disabled, members + losses.without_access(recent)),
@@ -529,7 +529,7 @@ fn people(
     ledger: &Ledger,
 ) {
     // Whom we invited within the day doesn't raise what may be taken from others.
-    let invited = recent.invited + recent.maybe_invited + recent.first_sync;
+    let invited = recent.came_in();
     let Counts {
         with_access: accepted,
         invited: open,
@@ -806,7 +806,8 @@ fn invitations(
     let again = recent.pending(again.map(Change::external_id));
     let earlier = recent.invited + recent.maybe_invited.saturating_sub(again);
     let members = counts.with_access + counts.invited;
-    let total = ledger.at_most(Limited::Invited, members.saturating_sub(earlier));
+    let before = members.saturating_sub(earlier + recent.approved);
+    let total = ledger.at_most(Limited::Invited, before);
     let limit = limit.growth(total);
     if people > 0 && people + earlier > limit {
         reasons.shares_of.push((Limited::Invited, total));

@@ -137,7 +137,7 @@ impl Ledger {
     pub(super) fn expect_more(&mut self, plan: &Plan, failed: &FailedChanges) {
         let added = plan.changes.iter().filter(|change| {
             matches!(change.kind(), Kind::Invite | Kind::Link | Kind::Restore)
-                && !failed.people.contains(change.external_id())
+                && !failed.changes.has(change)
         });
         let added = number(added.count());
         // Now, and not at the next run: one without a change leaves the record as it is.

@@ -181,7 +181,7 @@ impl Ledger {
         failed: &FailedChanges,
     ) {
         let made = plan.changes.iter().filter(|change| !approved.has(change));
-        let made = made.filter(|change| !failed.access.contains(change.external_id()));
+        let made = made.filter(|change| !failed.changes.has(change));
         let made = GainedAccess::of(made);
         for one in self.gained_access.iter_mut().filter(|one| !one.done) {
             one.settle(number(made.of_kind(one.manage).len()));

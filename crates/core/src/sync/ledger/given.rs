@@ -269,7 +269,7 @@ impl Ledger {
                 continue;
             };
             let member = member_key(member);
-            if failed.roles.contains(change.external_id()) {
+            if failed.changes.has(change) {
                 let before = self.given.len();
                 self.given
                     .retain(|one| one.at != at || one.member != member || one.role != role.to);
@@ -283,7 +283,7 @@ impl Ledger {
                 }
             }
             for one in self.given.iter_mut().filter(|one| one.member == member) {
-                one.ours &= one.taking != at || failed.roles.contains(change.external_id());
+                one.ours &= one.taking != at || failed.changes.has(change);
                 one.taking = 0;
             }
         }

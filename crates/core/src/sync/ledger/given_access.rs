@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use super::Ledger;
-use crate::directory::ExternalId;
 use crate::organization::collection::{AccessChange, CollectionAccess};
+use crate::sync::memberships::FailedChanges;
 use crate::sync::plan::{AccessKey, Change, CollectionsChange, GroupAction, Plan, access_key};
 
 /// So many times it is kept that a group has access to a collection from a run. What isn't is not taken back.
@@ -45,14 +45,14 @@ impl Ledger {
     }
 
     /// Forgets what of it was refused, and what was taken back: whoever gives it again gives it by hand.
-    pub(crate) fn end_given_access(&mut self, plan: &Plan, refused: &HashSet<ExternalId>) {
-        let ended =
-            plan.changes
-                .iter()
-                .flat_map(|change| match refused.contains(change.external_id()) {
-                    true => given_by(change),
-                    false => taken_by(change),
-                });
+    pub(crate) fn end_given_access(&mut self, plan: &Plan, failed: &FailedChanges) {
+        let ended = plan
+            .changes
+            .iter()
+            .flat_map(|change| match failed.changes.has(change) {
+                true => given_by(change),
+                false => taken_by(change),
+            });
         let ended: HashSet<AccessKey> = ended.collect();
         self.given_access.retain(|one| !ended.contains(one));
     }

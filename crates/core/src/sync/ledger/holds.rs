@@ -165,6 +165,11 @@ impl Ledger {
         FingerprintSet::from_sorted(changes)
     }
 
+    /// Whether approved changes are being made.
+    pub fn is_using_approval(&self) -> bool {
+        !self.holds.approved.is_empty()
+    }
+
     /// The same for each approval, with the id of its hold where that is still known.
     pub(crate) fn approvals_in_progress(
         &self,

@@ -38,7 +38,7 @@ impl Hourly for Invited {
     }
 
     fn is_alike(&self, other: &Self) -> bool {
-        self.done && other.done && self.first_sync == other.first_sync
+        self.done && other.done && self.asked == other.asked
     }
 
     fn take(&mut self, other: &Self) {

@@ -304,8 +304,7 @@ impl Ledger {
     /// Forgets the invitations that weren't sent or withdrawn. Those that are sent again count although the
     /// server refused it: a refusal can come after the mail.
     pub(super) fn end_invitations(&mut self, plan: &Plan, failed: &FailedChanges) {
-        let failed = |change: &&Change| failed.people.contains(change.external_id());
-        for change in plan.changes.iter().filter(failed) {
+        for change in plan.changes.iter().filter(|one| failed.changes.has(one)) {
             let (id, Some(email)) = (change.external_id(), change.subject.email()) else {
                 continue;
             };

@@ -239,9 +239,18 @@ struct Invited {
     /// Who they are as long as they only may have been invited; nobody where they are more than
     /// [`PENDING_MAX`].
     pending: Vec<Key>,
-    /// By the first sync of an organization that had managed members before: `onboarding.limit`
-    /// doesn't count them.
-    first_sync: bool,
+    asked: Asked,
+}
+
+/// Whether somebody was asked before people came in. None of them makes a limit larger within the day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Asked {
+    /// Nobody: they count for `onboarding.limit`.
+    Nobody,
+    /// Nobody needed to be: it was the first sync of an organization that had managed members before.
+    FirstSync,
+    /// Somebody approved it.
+    Approved,
 }
 
 /// Somebody whom we revoked, or whose account was disabled when they lost access.
@@ -281,7 +290,7 @@ pub(crate) struct Recent {
     latest: i64,
     losses: Vec<Loss>,
     uncounted: [usize; 2],
-    /// How many people were invited, or got their access back.
+    /// How many people were invited, or got their access back, without an approval.
     pub invited: usize,
     /// How many more may have been, by runs that were stopped.
     pub maybe_invited: usize,
@@ -290,6 +299,8 @@ pub(crate) struct Recent {
     /// How many more were, or may have been, by a first sync in an organization that had managed
     /// members before.
     pub first_sync: usize,
+    /// How many more were, or may have been, with an approval.
+    pub approved: usize,
     pending: Vec<Key>,
 }
 
@@ -719,11 +730,13 @@ impl Ledger {
         }
         let invited = self.invited.iter().chain(invited);
         for invited in invited.filter(|one| one.at > since) {
-            match invited.done {
-                _ if invited.first_sync => recent.first_sync += invited.people as usize,
-                true => recent.invited += invited.people as usize,
-                false => {
-                    recent.maybe_invited += invited.people as usize;
+            let people = invited.people as usize;
+            match invited.asked {
+                Asked::FirstSync => recent.first_sync += people,
+                Asked::Approved => recent.approved += people,
+                Asked::Nobody if invited.done => recent.invited += people,
+                Asked::Nobody => {
+                    recent.maybe_invited += people;
                     recent.pending.extend(&invited.pending);
                 }
             }
@@ -799,6 +812,11 @@ impl Recent {
             })
             .collect::<HashSet<_>>()
             .len()
+    }
+
+    /// How many people came in, or may have, whoever was asked.
+    pub fn came_in(&self) -> usize {
+        self.invited + self.maybe_invited + self.first_sync + self.approved
     }
 
     /// How many of these people a stopped run may have invited: as they aren't members now, it didn't.

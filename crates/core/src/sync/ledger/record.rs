@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    ActiveHad, EvidenceKind, Hold, Invited, KEPT, Key, LOSSES_MAX, Ledger, Loss, NO_MEMBER,
+    ActiveHad, Asked, EvidenceKind, Hold, Invited, KEPT, Key, LOSSES_MAX, Ledger, Loss, NO_MEMBER,
     PENDING_MAX, REVOKED_MAX, Replaced, RevocationState, Revoked, Uncounted, What, hourly, key,
     key_of, member_key, member_number, name_key,
 };
@@ -15,8 +15,7 @@ use crate::sync::fingerprint::FingerprintSet;
 use crate::sync::limits::WINDOW;
 use crate::sync::memberships::FailedChanges;
 use crate::sync::plan::{
-    Action, Change, GroupAction, Kind, MemberAction, Plan, Revocations as _, RoleChange, RuleId,
-    Update,
+    Action, Change, GroupAction, Kind, MemberAction, Plan, Revocations as _, RuleId, Update,
 };
 
 impl Ledger {
@@ -59,21 +58,23 @@ impl Ledger {
             self.first_sync_until = self.latest + WINDOW.as_secs();
         }
         let approved = self.approved_of(plan, used);
-        let mut losses: Vec<(What, EvidenceKind)> = vec![];
+        let losses = losses_by(plan, &approved, |_| true);
         let mut revoked: Vec<Revoked> = vec![];
-        let mut invited: Vec<Key> = vec![];
+        let first_sync = self.is_first_sync();
+        let asked = |change| match approved.has(change) {
+            _ if first_sync => Asked::FirstSync,
+            true => Asked::Approved,
+            false => Asked::Nobody,
+        };
+        let mut invited: Vec<(Asked, Key)> = vec![];
         for change in &plan.changes {
             let id = change.external_id();
-            match &change.action {
-                Action::Member(
+            match change.member() {
+                Some(
                     action
                     @ (MemberAction::Revoke { evidence } | MemberAction::Remove { evidence }),
                 ) => {
-                    let (person, kind) = (key(id), EvidenceKind::from(evidence));
-                    let approved = approved.has(change);
-                    if !approved {
-                        losses.push((What::Access { person }, kind));
-                    }
+                    let kind = EvidenceKind::from(evidence);
                     let by_rule = match kind {
                         EvidenceKind::Disabled => Some(plan.rule()),
                         EvidenceKind::Absent => self.disabled_by(id),
@@ -87,7 +88,7 @@ impl Ledger {
                     let kind = by_rule.map_or(kind, |_| EvidenceKind::Disabled);
                     revoked.extend(state.map(|state| Revoked {
                         at: self.latest,
-                        person,
+                        person: key(id),
                         member: change.subject.id.map_or(NO_MEMBER, member_number),
                         kind,
                         rule: by_rule.unwrap_or(RuleId::UNKNOWN),
@@ -95,15 +96,11 @@ impl Ledger {
                         settled: false,
                     }));
                 }
-                Action::Member(MemberAction::Invite { .. }) => {
-                    invited.extend(plan.invites_new(change).then(|| key(id)));
-                }
-                // A person looked at whom an undo gives access back: it isn't what an accident invites.
-                Action::Member(MemberAction::Restore) => {
-                    invited.extend(plan.undoes.is_none().then(|| key(id)));
+                Some(MemberAction::Invite { .. } | MemberAction::Restore) => {
+                    invited.extend(comes_in(plan, change).then(|| (asked(change), key(id))));
                 }
                 // Who revoked them isn't carried to the new id, which may be another person's.
-                Action::Member(MemberAction::Relink { from }) => {
+                Some(MemberAction::Relink { from }) => {
                     revoked.extend(self.disabled_by(from).map(|rule| Revoked {
                         at: self.latest,
                         person: key(id),
@@ -114,70 +111,8 @@ impl Ledger {
                         settled: false,
                     }));
                 }
-                Action::Group(GroupAction::Update(update)) => {
-                    let group = key(id);
-                    losses.extend(self.names(change, !update.remove.is_empty()));
-                    for leaving in &update.remove {
-                        if !approved.has_withdrawal(id, &leaving.external_id) {
-                            let person = key(&leaving.external_id);
-                            let kind = EvidenceKind::from(&leaving.evidence);
-                            losses.push((What::Membership { person, group }, kind));
-                        }
-                    }
-                }
-                Action::Group(GroupAction::SetCollections(access)) if !approved.has(change) => {
-                    let losing = access.losing_keys();
-                    losses
-                        .extend(losing.map(|person| (What::Role { person }, EvidenceKind::Absent)));
-                }
-                Action::Member(MemberAction::SetRole(role))
-                    if role.takes_away() && !approved.has(change) =>
-                {
-                    losses.push((What::Role { person: key(id) }, EvidenceKind::Absent));
-                }
-                Action::Group(GroupAction::Delete {
-                    members, unmanaged, ..
-                }) if !approved.has(change) => {
-                    let group = key(id);
-                    losses.push((What::Group { group }, EvidenceKind::Absent));
-                    losses.extend(self.names(change, true));
-                    let managed = members.iter().flatten().map(key);
-                    let members = managed.chain(unmanaged.iter().copied().map(member_key));
-                    losses.extend(
-                        members.map(|person| {
-                            (What::Membership { person, group }, EvidenceKind::Absent)
-                        }),
-                    );
-                }
                 _ => {}
             }
-        }
-        // Who leaves the organization leaves its groups by that.
-        let leaving: HashMap<_, EvidenceKind> = plan
-            .changes
-            .iter()
-            .filter(|change| change.kind() == Kind::Remove)
-            .filter(|change| !approved.has(change))
-            .filter_map(|change| {
-                Some((change.external_id(), EvidenceKind::from(change.evidence()?)))
-            })
-            .collect();
-        for group in &plan.groups {
-            let of = key(&group.external_id);
-            if !group.leaving.is_empty() {
-                let name = name_key(&group.name);
-                losses.push((What::Name { group: of, name }, EvidenceKind::Absent));
-            }
-            losses.extend(group.leaving.iter().filter_map(|id| {
-                let kind = *leaving.get(id)?;
-                Some((
-                    What::Membership {
-                        person: key(id),
-                        group: of,
-                    },
-                    kind,
-                ))
-            }));
         }
         self.note_given(plan, &approved);
         self.note_given_access(plan);
@@ -187,10 +122,9 @@ impl Ledger {
         self.mark_outside_base(&without_access);
         self.add_revoked(revoked);
         self.expect_back(plan);
-        let first_sync = self.is_first_sync();
         if !invited.is_empty() && (!first_sync || self.adopted) {
             // Whoever a stopped run didn't invite is among these.
-            let again: HashSet<Key> = invited.iter().copied().collect();
+            let again: HashSet<Key> = invited.iter().map(|(_, person)| *person).collect();
             for pending in self.invited.iter_mut().filter(|one| !one.done) {
                 let not_invited = pending.pending.iter().filter(|one| again.contains(*one));
                 let not_invited = u32::try_from(not_invited.count()).unwrap_or(u32::MAX);
@@ -198,17 +132,23 @@ impl Ledger {
                 pending.done = true;
                 pending.pending.clear();
             }
-            self.invited.push(Invited {
-                at: self.latest,
-                ahead: self.ahead(),
-                people: u32::try_from(invited.len()).unwrap_or(u32::MAX),
-                done: false,
-                pending: match invited.len() <= PENDING_MAX {
-                    true => invited,
-                    false => vec![],
-                },
-                first_sync,
-            });
+            let (at, ahead) = (self.latest, self.ahead());
+            for asked in [Asked::FirstSync, Asked::Approved, Asked::Nobody] {
+                let people = invited.iter().filter(|(of, _)| *of == asked);
+                let mut pending: Vec<Key> = people.map(|(_, person)| *person).collect();
+                let people = u32::try_from(pending.len()).unwrap_or(u32::MAX);
+                if pending.len() > PENDING_MAX {
+                    pending.clear();
+                }
+                self.invited.extend((people > 0).then_some(Invited {
+                    at,
+                    ahead,
+                    people,
+                    done: false,
+                    pending,
+                    asked,
+                }));
+            }
         }
     }
 
@@ -231,20 +171,12 @@ impl Ledger {
         failed: &FailedChanges,
     ) {
         let at = self.latest;
-        let people: HashSet<Key> = failed.people.iter().map(key).collect();
-        let groups: HashSet<Key> = failed.groups.iter().map(key).collect();
         let approved = self.approved_of(plan, used);
         self.end_given(plan, &approved, failed);
-        self.end_given_access(plan, &failed.access);
+        self.end_given_access(plan, failed);
         self.end_gained_access(plan, &approved, failed);
-        let kept_rights = kept_rights(plan, failed);
-        let refused = |what: &What| match what {
-            What::Access { person } => people.contains(person),
-            What::Role { person } => kept_rights.contains(person),
-            What::Membership { group, .. } | What::Group { group } | What::Name { group, .. } => {
-                groups.contains(group)
-            }
-        };
+        let kept = kept(plan, &approved, failed);
+        let refused = |what: &What| kept.contains(what);
         self.losses
             .retain(|loss| loss.done || loss.at != at || !refused(&loss.what));
         self.losses
@@ -252,13 +184,17 @@ impl Ledger {
             .filter(|loss| loss.at == at)
             .for_each(|loss| loss.done = true);
         // Who is known for another reason stays so, whatever failed.
-        let noted = plan
-            .changes
-            .iter()
-            .filter(|change| matches!(change.kind(), Kind::Revoke | Kind::Remove | Kind::Relink));
-        let noted = noted.map(Change::external_id);
-        let noted = noted.filter(|id| failed.people.contains(*id));
-        let not_done: HashSet<Key> = noted.map(key).collect();
+        let (mut not_done, mut done) = (HashSet::new(), HashSet::new());
+        for change in &plan.changes {
+            if matches!(change.kind(), Kind::Revoke | Kind::Remove | Kind::Relink) {
+                let id = key(change.external_id());
+                match failed.changes.has(change) {
+                    true => not_done.insert(id),
+                    false => done.insert(id),
+                };
+            }
+        }
+        let not_done: HashSet<Key> = &not_done - &done;
         self.revoked
             .retain(|one| one.at != at || !not_done.contains(&one.person));
         let before = std::mem::take(&mut self.replaced);
@@ -274,15 +210,17 @@ impl Ledger {
             one.state = RevocationState::Revoked;
         }
         let mut back: HashSet<Key> = HashSet::new();
-        let (mut invited, mut refused, mut not_restored) = (0, 0, 0);
+        let (mut invited, mut refused) = (0, 0);
+        let mut not_in = [0_u32; 2];
         for change in &plan.changes {
             let id = change.external_id();
-            let failed = failed.people.contains(id);
-            let counted = change.kind() == Kind::Restore && plan.undoes.is_none();
-            not_restored += usize::from(failed && counted);
+            let failed = failed.changes.has(change);
+            if failed && comes_in(plan, change) {
+                not_in[usize::from(approved.has(change))] += 1;
+            }
             match change.member() {
                 Some(MemberAction::Invite { .. }) => {
-                    let new = plan.invites_new(change);
+                    let new = comes_in(plan, change);
                     invited += usize::from(new);
                     refused += usize::from(new && failed);
                     if !failed {
@@ -314,14 +252,19 @@ impl Ledger {
             let back = back.difference(&removed).copied().collect();
             self.mark_outside_base(&back);
         }
-        if let Some(last) = self.invited.last_mut()
-            && last.at == at
+        for one in self
+            .invited
+            .iter_mut()
+            .filter(|one| one.at == at && !one.done)
         {
-            last.done = true;
-            last.pending.clear();
-            last.people = last
-                .people
-                .saturating_sub(u32::try_from(refused + not_restored).unwrap_or(u32::MAX));
+            one.done = true;
+            one.pending.clear();
+            let not_in = match one.asked {
+                Asked::Nobody => not_in[0],
+                Asked::Approved => not_in[1],
+                Asked::FirstSync => not_in[0] + not_in[1],
+            };
+            one.people = one.people.saturating_sub(not_in);
         }
         self.invited.retain(|one| !one.done || one.people > 0);
         hourly::merge(&mut self.invited);
@@ -341,7 +284,8 @@ impl Ledger {
     /// came of all. The other revocations aren't known to be ours. Whoever has their access back isn't
     /// somebody whom we revoked any more.
     pub(crate) fn record_done(&mut self, done: &[&Change], undo: bool) {
-        self.finish_approved_of(&FingerprintSet::of(done.iter().copied()));
+        let made = FingerprintSet::of(done.iter().copied());
+        self.finish_approved_of(&made.union(&FingerprintSet::of_joins(done.iter().copied())));
         self.record_restored(done, undo);
         self.end_given_of(done);
         let revoked = done.iter().filter(|change| change.kind() == Kind::Revoke);
@@ -527,12 +471,6 @@ impl Ledger {
                 at: latest,
             });
         }
-    }
-
-    /// By its name a group is known again that gets another id.
-    fn names(&self, change: &Change, loses: bool) -> Option<(What, EvidenceKind)> {
-        let (group, name) = (key(change.external_id()), name_key(change.subject.label()));
-        loses.then_some((What::Name { group, name }, EvidenceKind::Absent))
     }
 
     /// Whoever may get access back by this plan doesn't count as being without it: a run that is
@@ -764,24 +702,112 @@ impl Ledger {
     }
 }
 
-/// Who keeps rights that a plan was to take, because that was refused; not whoever lost some all the same.
-fn kept_rights(plan: &Plan, failed: &FailedChanges) -> HashSet<Key> {
-    let (mut kept, mut lost) = (HashSet::new(), HashSet::new());
-    for change in &plan.changes {
+/// Whether somebody comes in by a change whom `onboarding.limit` counts.
+fn comes_in(plan: &Plan, change: &Change) -> bool {
+    match change.kind() {
+        Kind::Invite => plan.invites_new(change),
+        // A person looked at whom an undo gives access back: it isn't what an accident invites.
+        Kind::Restore => plan.undoes.is_none(),
+        _ => false,
+    }
+}
+
+/// What those changes of a plan that are `made` take from people without an approval.
+fn losses_by(
+    plan: &Plan,
+    approved: &FingerprintSet,
+    made: impl Fn(&Change) -> bool,
+) -> Vec<(What, EvidenceKind)> {
+    let mut losses: Vec<(What, EvidenceKind)> = vec![];
+    // Who leaves the organization leaves its groups by that.
+    let mut leaving: HashMap<&ExternalId, EvidenceKind> = HashMap::new();
+    for change in plan.changes.iter().filter(|change| made(change)) {
         let id = change.external_id();
-        if let Some(GroupAction::SetCollections(access)) = change.group() {
-            match failed.access.contains(id) {
-                true => kept.extend(access.losing_keys()),
-                false => lost.extend(access.losing_keys()),
+        match &change.action {
+            Action::Member(
+                action @ (MemberAction::Revoke { evidence } | MemberAction::Remove { evidence }),
+            ) if !approved.has(change) => {
+                let (person, kind) = (key(id), EvidenceKind::from(evidence));
+                losses.push((What::Access { person }, kind));
+                if matches!(action, MemberAction::Remove { .. }) {
+                    leaving.insert(id, kind);
+                }
             }
-        } else if change.role().is_some_and(RoleChange::takes_away) {
-            match failed.roles.contains(id) {
-                true => kept.insert(key(id)),
-                false => lost.insert(key(id)),
-            };
+            Action::Member(MemberAction::SetRole(role))
+                if role.takes_away() && !approved.has(change) =>
+            {
+                losses.push((What::Role { person: key(id) }, EvidenceKind::Absent));
+            }
+            Action::Group(GroupAction::Update(update)) => {
+                let group = key(id);
+                losses.extend(name_of(change, !update.remove.is_empty()));
+                for leaving in &update.remove {
+                    if !approved.has_withdrawal(id, &leaving.external_id) {
+                        let person = key(&leaving.external_id);
+                        let kind = EvidenceKind::from(&leaving.evidence);
+                        losses.push((What::Membership { person, group }, kind));
+                    }
+                }
+            }
+            Action::Group(GroupAction::SetCollections(access)) if !approved.has(change) => {
+                let losing = access.losing_keys();
+                losses.extend(losing.map(|person| (What::Role { person }, EvidenceKind::Absent)));
+            }
+            Action::Group(GroupAction::Delete {
+                members, unmanaged, ..
+            }) if !approved.has(change) => {
+                let group = key(id);
+                losses.push((What::Group { group }, EvidenceKind::Absent));
+                losses.extend(name_of(change, true));
+                let managed = members.iter().flatten().map(key);
+                let members = managed.chain(unmanaged.iter().copied().map(member_key));
+                let members = members.map(|person| What::Membership { person, group });
+                losses.extend(members.map(|what| (what, EvidenceKind::Absent)));
+            }
+            _ => {}
         }
     }
-    &kept - &lost
+    for group in &plan.groups {
+        let of = key(&group.external_id);
+        if !group.leaving.is_empty() {
+            let name = name_key(&group.name);
+            losses.push((What::Name { group: of, name }, EvidenceKind::Absent));
+        }
+        losses.extend(group.leaving.iter().filter_map(|id| {
+            let (person, group) = (key(id), of);
+            Some((What::Membership { person, group }, *leaving.get(id)?))
+        }));
+    }
+    losses
+}
+
+/// What nobody lost though a plan was to take it, because what would have taken it failed.
+fn kept(plan: &Plan, approved: &FingerprintSet, failed: &FailedChanges) -> HashSet<What> {
+    if failed.changes.is_empty() {
+        return HashSet::new();
+    }
+    let what = |(what, _): (What, EvidenceKind)| what;
+    let not_made = losses_by(plan, approved, |change| failed.changes.has(change));
+    let made = losses_by(plan, approved, |change| !failed.changes.has(change));
+    let mut kept: HashSet<What> = not_made.into_iter().map(what).collect();
+    for (what, _) in made {
+        kept.remove(&what);
+    }
+    // Who left the organization isn't in a group any more whose update failed.
+    let removed = plan.changes.iter();
+    let removed = removed.filter(|one| one.kind() == Kind::Remove && !failed.changes.has(one));
+    let removed: HashSet<Key> = removed.map(|one| key(one.external_id())).collect();
+    kept.retain(|what| match what {
+        What::Membership { person, .. } => !removed.contains(person),
+        _ => true,
+    });
+    kept
+}
+
+/// By its name a group is known again that gets another id.
+fn name_of(change: &Change, loses: bool) -> Option<(What, EvidenceKind)> {
+    let (group, name) = (key(change.external_id()), name_key(change.subject.label()));
+    loses.then_some((What::Name { group, name }, EvidenceKind::Absent))
 }
 
 impl Revoked {

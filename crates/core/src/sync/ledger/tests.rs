@@ -143,7 +143,7 @@ fn a_ledger_that_was_made_up_makes_nothing_bolder_also_not_a_day_later() {
         people: 0,
         done: false,
         pending: (0..100).map(|n| key(&id(&format!("new{n}")))).collect(),
-        first_sync: false,
+        asked: Asked::Nobody,
     });
     // And of nobody's disabled account may anybody be revoked.
     forged.note_floors(&[(Limited::Disabled, 0), (Limited::Absent, 3)]);
@@ -339,7 +339,10 @@ fn a_ledger_is_bounded_whatever_happened() {
                 people: u32::MAX,
                 done: true,
                 pending: vec![],
-                first_sync: hour % 2 == 0,
+                asked: match hour % 2 {
+                    0 => Asked::FirstSync,
+                    _ => Asked::Nobody,
+                },
             });
             hourly::merge(&mut ledger.invited);
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EvidenceKind, Invited, Key, Ledger, Uncounted, What, hourly};
+use super::{Asked, EvidenceKind, Invited, Key, Ledger, Uncounted, What, hourly};
 use crate::sync::limits::WINDOW;
 
 /// So many numbers are kept; of more the earliest are added up.
@@ -123,7 +123,8 @@ fn latest_of(times: impl Iterator<Item = (Key, i64)>) -> HashMap<Key, i64> {
 }
 
 impl Ledger {
-    /// How much of each limit its runs used. A first sync isn't counted, as it isn't by the limit.
+    /// How much of each limit its runs used. Neither a first sync nor what was approved is counted, as it isn't by the
+    /// limits.
     pub fn used(&self) -> Vec<Used> {
         let mut periods = Periods {
             latest: self.latest,
@@ -147,7 +148,7 @@ impl Ledger {
                 periods.add(self.used_at(one.at, one.ahead), which, one.losses);
             }
         }
-        for one in self.invited.iter().filter(|one| !one.first_sync) {
+        for one in self.invited.iter().filter(|one| one.asked == Asked::Nobody) {
             periods.add(self.used_at(one.at, one.ahead), INVITED, one.people);
         }
         for at in latest_of(self.gained_rights()).into_values() {
@@ -220,7 +221,7 @@ impl Ledger {
                 people: one.invited,
                 done: true,
                 pending: vec![],
-                first_sync: false,
+                asked: Asked::Nobody,
             };
             self.invited.extend((one.invited > 0).then_some(invited));
         }

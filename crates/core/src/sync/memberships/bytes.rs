@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::directory::{Email, ExternalId};
 use crate::sync::memberships::MembershipCache;
 use crate::sync::memberships::cache::CachedGroup;
-use crate::sync::sent::{Access, SentAccount, SentGroup, SentState};
+use crate::sync::sent::{Access, RowKind, SentAccount, SentGroup, SentState};
 use crate::sync::stored::{self, Corrupt, Magic};
 
 /// Earlier versions are refused by their names.
-const MAGIC: &Magic = b"dsyncmm7";
+const MAGIC: &Magic = b"dsyncmm8";
 
 #[derive(Serialize, Deserialize)]
 struct Stored<'a> {
@@ -41,7 +41,7 @@ struct StoredSent<'a> {
     ids: Vec<&'a str>,
     accounts: Vec<(&'a str, Place, Access)>,
     groups: Vec<StoredSentGroup<'a>>,
-    refused: Vec<(Place, u64)>,
+    refused: Vec<(RowKind, Place, u64)>,
 }
 
 type Place = u32;
@@ -145,7 +145,8 @@ impl<'a> From<&'a SentState> for StoredSent<'a> {
             gone: group.gone,
         });
         let groups = groups.collect();
-        let refused = sent.refused.iter().map(|(id, hash)| (ids.place(id), *hash));
+        let refused = sent.refused.iter();
+        let refused = refused.map(|((kind, id), hash)| (*kind, ids.place(id), *hash));
         Self {
             lost: sent.lost,
             accounts,
@@ -185,7 +186,7 @@ impl StoredSent<'_> {
             Some((id(group.id)?, read))
         });
         let refused = self.refused.into_iter();
-        let refused = refused.map(|(place, hash)| Some((id(place)?, hash)));
+        let refused = refused.map(|(kind, place, hash)| Some(((kind, id(place)?), hash)));
         Some(SentState {
             lost: self.lost,
             accounts: accounts.collect::<Option<BTreeMap<_, _>>>()?,
@@ -247,7 +248,10 @@ mod tests {
                 (id("g"), group),
                 (id("h"), SentGroup::new("Other", vec![id("ann")])),
             ]),
-            refused: BTreeMap::from([(id("bad"), 7)]),
+            refused: BTreeMap::from([
+                ((RowKind::Person, id("bad")), 7),
+                ((RowKind::Group, id("bad")), 8),
+            ]),
         }
     }
 
@@ -357,7 +361,7 @@ mod tests {
         assert!(refused(|stored| stored.groups[0].id = 99));
         assert!(refused(|stored| stored.groups[0].server_id = Some(99)));
         assert!(refused(|stored| stored.groups[0].members[1] = 99));
-        assert!(refused(|stored| stored.refused[0].0 = 99));
+        assert!(refused(|stored| stored.refused[0].1 = 99));
     }
 
     fn any_id() -> impl Strategy<Value = ExternalId> {
@@ -397,11 +401,12 @@ mod tests {
                 gone,
             },
         );
+        let kind = prop_oneof![Just(RowKind::Person), Just(RowKind::Group)];
         let state = (
             any::<bool>(),
             btree_map(email, account, 0..6),
             btree_map(any_id(), group, 0..6),
-            btree_map(any_id(), any::<u64>(), 0..6),
+            btree_map((kind, any_id()), any::<u64>(), 0..6),
         );
         state.prop_map(|(lost, accounts, groups, refused)| SentState {
             lost,

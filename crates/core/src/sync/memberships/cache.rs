@@ -6,10 +6,11 @@ use data_encoding::HEXLOWER;
 use uuid::Uuid;
 
 use crate::directory::ExternalId;
+use crate::sync::change_set::ChangeSet;
 use crate::sync::hash::{person_hash, truncated};
 use crate::sync::plan::{
     Action, CachedMembers, Change, DesiredGroup, Draft, Existing, GroupAction, GroupCache,
-    GroupState, MemberAction, Plan, RemovedMember, Update,
+    GroupState, Kind, MemberAction, Plan, RemovedMember, Update,
 };
 use crate::sync::sent::{SendResult, SentState};
 
@@ -51,16 +52,46 @@ pub(super) struct Differences {
 /// What of an approved plan wasn't done.
 #[derive(Debug, Clone, Default)]
 pub struct FailedChanges {
-    /// Groups that weren't (or not surely) created, re-linked or updated.
-    pub groups: HashSet<ExternalId>,
-    /// People who weren't (or not surely) invited, linked, re-linked, revoked or removed.
-    pub people: HashSet<ExternalId>,
-    /// People whose role wasn't changed, whatever else became of them.
-    pub roles: HashSet<ExternalId>,
-    /// Groups whose access to collections wasn't changed, whatever became of their members.
-    pub access: HashSet<ExternalId>,
-    /// Whether the server refused them. `false`: the run may have ended before they were sent.
+    /// The changes that weren't made, or not surely.
+    pub changes: ChangeSet,
+    /// Groups that hold other members than the plan was made for, whatever became of its changes: the next run
+    /// reads them.
+    pub outdated: HashSet<ExternalId>,
+    /// Whether the server refused the changes. `false`: the run may have ended before they were sent.
     pub refused: bool,
+}
+
+/// By these somebody becomes a member, gets another external ID, or loses access. Whether they are in a group
+/// afterwards depends on it.
+const OF_MEMBERS: [Kind; 6] = [
+    Kind::Invite,
+    Kind::Link,
+    Kind::Relink,
+    Kind::Restore,
+    Kind::Revoke,
+    Kind::Remove,
+];
+
+/// What a group is afterwards, and who is in it, depends on these.
+const OF_GROUPS: [Kind; 6] = [
+    Kind::CreateGroup,
+    Kind::RelinkGroup,
+    Kind::RenameGroup,
+    Kind::UpdateGroup,
+    Kind::DeleteGroup,
+    Kind::UnlinkGroup,
+];
+
+impl FailedChanges {
+    /// Whether a person isn't what the plan makes of them.
+    fn has_person(&self, id: &ExternalId) -> bool {
+        self.changes.has_any(&OF_MEMBERS, id)
+    }
+
+    /// Whether a group isn't what the plan makes of it.
+    fn has_group(&self, id: &ExternalId) -> bool {
+        self.outdated.contains(id) || self.changes.has_any(&OF_GROUPS, id)
+    }
 }
 
 impl MembershipCache {
@@ -153,18 +184,18 @@ impl MembershipCache {
             .changes
             .iter()
             .filter(|change| matches!(change.member(), Some(MemberAction::Remove { .. })))
+            .filter(|change| !failed.changes.has(change))
             .map(Change::external_id)
-            .filter(|id| !failed.people.contains(*id))
             .collect();
-        let mut added = if failed.people.is_empty() {
-            HashMap::new()
-        } else {
-            added(plan)
+        let people_failed = failed.changes.has_kind(&OF_MEMBERS);
+        let mut added = match people_failed {
+            true => added(plan),
+            false => HashMap::new(),
         };
         self.groups = plan
             .groups
             .iter()
-            .filter(|state| !failed.groups.contains(&state.external_id))
+            .filter(|state| !failed.has_group(&state.external_id))
             .map(|state| {
                 let stays = state
                     .leaving
@@ -176,19 +207,18 @@ impl MembershipCache {
                 extra.dedup();
                 let mut missing = state.missing.clone();
                 let mut added = added.remove(&state.external_id).unwrap_or_default();
-                added.retain(|id| failed.people.contains(id));
+                added.retain(|id| failed.has_person(id));
                 missing.extend(added);
                 remember(state, missing, extra)
             })
             .collect();
-        self.unmanaged = if failed.people.is_empty() {
-            plan.unmanaged.unchanged
-        } else {
-            [0; 16]
+        self.unmanaged = match people_failed {
+            true => [0; 16],
+            false => plan.unmanaged.unchanged,
         };
-        let missed = |id: &ExternalId| failed.groups.contains(id) || failed.people.contains(id);
         let outcome = SendResult {
-            failed: &missed,
+            failed: &|change| failed.changes.has(change),
+            has_person_failed: &|id| failed.has_person(id),
             refused: failed.refused,
         };
         self.sent.record(plan, outcome);

@@ -3,12 +3,12 @@
 use crate::directory::ExternalId;
 use crate::sync::hash::hash;
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
-use crate::sync::sent::{Access, SendResult, Sent, SentAccount, SentGroup, SentState};
+use crate::sync::sent::{Access, RowKind, SendResult, Sent, SentAccount, SentGroup, SentState};
 
 impl SentState {
     /// Whether exactly this was refused before.
     pub fn was_refused(&self, change: &Change) -> bool {
-        self.refused.get(change.external_id()) == Some(&row_hash(change))
+        self.refused.get(&row(change)) == Some(&row_hash(change))
     }
 
     /// Notes what `plan` has sent.
@@ -19,12 +19,11 @@ impl SentState {
             self.accounts.remove(email);
         }
         for change in &plan.changes {
-            let id = change.external_id();
-            let failed = (outcome.failed)(id);
+            let failed = (outcome.failed)(change);
             if failed && outcome.refused {
-                self.refused.insert(id.clone(), row_hash(change));
+                self.refused.insert(row(change), row_hash(change));
             } else if !failed {
-                self.refused.remove(id);
+                self.refused.remove(&row(change));
             }
             match &change.action {
                 Action::Member(action) => {
@@ -90,7 +89,7 @@ impl SentState {
             GroupAction::Update(update) => update.keep.iter().chain(&update.add).cloned().collect(),
             _ => return,
         };
-        let failed = (outcome.failed)(id);
+        let failed = (outcome.failed)(change);
         let server_id = sent.server_ids.get(id);
         let before = self.groups.remove(id).or_else(|| {
             let group = self.groups.remove(server_id?)?;
@@ -102,7 +101,7 @@ impl SentState {
         let mut group =
             before.unwrap_or_else(|| SentGroup::new(change.subject.label(), Vec::new()));
         // Whom the server refused isn't in its groups either.
-        let refused = |member: &ExternalId| outcome.refused && (outcome.failed)(member);
+        let refused = |member: &ExternalId| outcome.refused && (outcome.has_person_failed)(member);
         members.retain(|member| !refused(member) || group.members.contains(member));
         if failed {
             members.append(&mut group.members);
@@ -114,6 +113,15 @@ impl SentState {
         group.gone = false;
         self.groups.insert(id.clone(), group);
     }
+}
+
+/// Which row a change is sent as.
+fn row(change: &Change) -> (RowKind, ExternalId) {
+    let kind = match change.action {
+        Action::Member(_) => RowKind::Person,
+        Action::Group(_) => RowKind::Group,
+    };
+    (kind, change.external_id().clone())
 }
 
 /// Identifies what a row says.
