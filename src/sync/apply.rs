@@ -103,7 +103,7 @@ impl<'a> Run<'a, '_> {
     }
 
     /// Waits for an answer, and keeps the record up to date meanwhile.
-    async fn keeping_record<T>(&mut self, answer: impl Future<Output = T>) -> T {
+    async fn keeping_record<T>(&mut self, answer: impl Future<Output = T> + Unpin) -> T {
         let during = self.checkpoint.during(None, self.applied, answer);
         during.await
     }
@@ -191,7 +191,9 @@ impl<'a> Run<'a, '_> {
             let result = change_member(self.client, change, managed);
             let is_noted = matches!(kind, Kind::Revoke | Kind::Restore);
             let requested = is_noted.then_some(change);
-            let result = self.checkpoint.during(requested, self.applied, result);
+            let result = self
+                .checkpoint
+                .during(requested, self.applied, Box::pin(result));
             let result = result.await;
             if !matches!(result, Err(OrganizationError::Unreachable(_))) {
                 self.applied.restoring.remove(change.external_id());
@@ -242,7 +244,7 @@ impl<'a> Run<'a, '_> {
             let id = change.external_id();
             self.applied.reinvited.insert(id.clone());
             let result = self.client.reinvite(member);
-            let result = self.keeping_record(result).await;
+            let result = self.keeping_record(Box::pin(result)).await;
             self.note_single(change, result)?;
         }
         Ok(())
@@ -260,7 +262,7 @@ impl<'a> Run<'a, '_> {
             if let Some(group) = change.subject.id {
                 self.note_sent(change);
                 let result = self.client.unlink_group(group, change.external_id());
-                let result = self.keeping_record(result).await;
+                let result = self.keeping_record(Box::pin(result)).await;
                 self.note_single(change, result)?;
             }
         }
@@ -315,7 +317,7 @@ impl<'a> Run<'a, '_> {
                 let to = change.external_id();
                 self.note_sent(change);
                 let result = self.client.relink_group(group, from.as_ref(), to);
-                let result = self.keeping_record(result).await;
+                let result = self.keeping_record(Box::pin(result)).await;
                 let refused = result.is_err();
                 self.note_single(change, result)?;
                 if refused {
@@ -372,7 +374,7 @@ impl<'a> Run<'a, '_> {
             {
                 self.note_sent(change);
                 let result = self.client.rename_group(group, change.subject.label());
-                let result = self.keeping_record(result).await;
+                let result = self.keeping_record(Box::pin(result)).await;
                 self.note_single(change, result)?;
             }
         }
@@ -571,7 +573,7 @@ impl<'a> Run<'a, '_> {
             self.note_members_sent(change, Some(difference));
             let after: Vec<Uuid> = after.into_iter().collect();
             let result = self.client.set_members(group, &after);
-            let result = self.keeping_record(result).await;
+            let result = self.keeping_record(Box::pin(result)).await;
             self.note_single(change, result)?;
         }
         Ok(())
@@ -734,7 +736,7 @@ impl<'a> Run<'a, '_> {
             }
             self.note_members_sent(change, Some(leaving));
             let result = self.client.delete_group(group);
-            let result = self.keeping_record(result).await;
+            let result = self.keeping_record(Box::pin(result)).await;
             self.note_single(change, result)?;
         }
         Ok(())
@@ -776,7 +778,7 @@ impl<'a> Run<'a, '_> {
         progress.start(phase, rows.members.len() + rows.groups.len());
         let reached = |done| progress.reach(done);
         let report = self.client.import(&rows, &reached);
-        let report = self.keeping_record(report).await?;
+        let report = self.keeping_record(Box::pin(report)).await?;
         let refused = self.note(report, &rows, changes);
         for change in changes {
             match refused.get(change.external_id()) {

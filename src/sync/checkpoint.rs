@@ -8,7 +8,6 @@
 //! others may as well have been done by hand. Whoever was about to get access back and is revoked then may have
 //! been revoked by hand since.
 
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
@@ -105,9 +104,8 @@ impl<'a> Checkpoint<'a> {
         &mut self,
         requested: Option<&Change>,
         applied: &Applied,
-        answer: impl Future<Output = T>,
+        mut answer: impl Future<Output = T> + Unpin,
     ) -> T {
-        let mut answer = pin!(answer);
         while let Some(due) = self.due_in(applied) {
             // Where it was noted ahead, the record is written anew with the next ones, unless this one takes long.
             let interval = self.to.map_or(Duration::ZERO, Checkpoints::interval);

@@ -233,7 +233,7 @@ impl PlannedRevocations {
             checkpoint.before_single(to_come, applied).await;
             applied.requested.insert(id.clone());
             applied.outcomes.sent(at, None);
-            let revoked = self.client.revoke(member);
+            let revoked = Box::pin(self.client.revoke(member));
             let revoked = checkpoint.during(Some(change), applied, revoked).await;
             options.progress.add(1);
             match revoked {

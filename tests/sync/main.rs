@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on ends here")]
 
+mod approvals;
 mod collections;
 mod fault_sweep;
 mod history;
