@@ -396,6 +396,32 @@ fn a_record_that_is_lost_again_and_again_gives_no_fresh_limit_of_access() {
 }
 
 #[test]
+fn what_a_record_that_is_not_believed_knows_of_one_kind_of_access_counts_where_status_knows_the_other()
+ {
+    let (mut company, directory) = crowded(vec![rule("ops", false, &[("infra", Manage)])]);
+    company.policy.access.limit = 4;
+    company.policy.access.collections_limit = Limit::Percent(100.0);
+    assert_eq!(why(&company.sync(&directory)), []);
+    let latest = company.run.ledger.to_bytes();
+    let more = rule("ops", false, &[("wiki", Manage)]);
+    company.policy.access.collections.push(more);
+    let run = &mut company.run;
+    let now = run.now + SignedDuration::from_hours(1);
+    let mut used = run.ledger.used();
+    used.iter_mut().for_each(|one| one.manage = 0);
+    run.ledger = Ledger::load(Some(&latest), Some("another"), now);
+    run.ledger.count_used(&used);
+    run.now = now - SignedDuration::from_hours(25);
+    let expected = HeldBecause::Collections {
+        people: 4,
+        earlier: 4,
+        limit: 4,
+        manage: true,
+    };
+    assert_eq!(why(&company.sync(&directory)), [expected]);
+}
+
+#[test]
 fn more_than_three_who_would_say_who_has_access_wait_whatever_the_share() {
     let (mut company, directory) = crowded(vec![rule("ops", false, &[("infra", Manage)])]);
     company.policy.access.collections_limit = Limit::Percent(100.0);

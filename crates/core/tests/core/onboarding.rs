@@ -472,6 +472,29 @@ fn whoever_s_invitation_was_withdrawn_is_invited_again_once_the_directory_or_a_p
 }
 
 #[test]
+fn a_record_that_is_not_believed_keeps_nobody_whose_invitation_it_says_was_withdrawn_from_being_invited()
+ {
+    let (directory, mut organization) = company();
+    let (mut run, policy) = (begin(), withdrawing());
+    run.sync(&directory, &mut organization, &policy);
+    organization.set_status("bob@example.com", MemberStatus::Accepted);
+    let made = at(&mut run, 30 * 24, (&directory, &mut organization), &policy);
+    assert_eq!(made, ["Remove ann"]);
+    let kept = run.ledger.to_bytes();
+    for record in [Some(&kept[..]), None] {
+        let mut run = run.clone();
+        run.ledger = Ledger::load(record, Some("another"), run.now);
+        let made = at(
+            &mut run,
+            31 * 24,
+            (&directory, &mut organization.clone()),
+            &policy,
+        );
+        assert_eq!(made, ["Invite ann"]);
+    }
+}
+
+#[test]
 fn withdrawn_invitations_count_against_the_limit_and_a_role_that_somebody_gave_is_left_alone() {
     let directory = (0..20).fold(TestDirectory::default(), |directory, n| {
         directory.person(&format!("p{n}"), &format!("p{n}@example.com"))

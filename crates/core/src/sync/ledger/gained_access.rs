@@ -196,11 +196,13 @@ impl Ledger {
         gained.map(|one| (one.at, one.ahead, one.manage, one.people))
     }
 
-    /// Has it count these numbers of people, and no others: who they are isn't known.
+    /// Has it count these numbers of people, and no others of the same kind: who they are isn't known.
     pub(super) fn count_gained_access(&mut self, numbers: &[(i64, bool, u32)]) {
-        if numbers.iter().any(|(.., people)| *people > 0) {
-            self.gained_access.clear();
-        }
+        let is_known = |one: &Gained| {
+            let mut numbers = numbers.iter();
+            numbers.any(|(_, manage, people)| *manage == one.manage && *people > 0)
+        };
+        self.gained_access.retain(|one| !is_known(one));
         self.gained_access
             .extend(numbers.iter().map(|&(at, manage, people)| Gained {
                 at,

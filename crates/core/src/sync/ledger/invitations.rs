@@ -341,15 +341,6 @@ impl Ledger {
             self.invitations.set_sent(key, sent);
         }
     }
-
-    /// What is left of it where another record was written last: whose invitation was withdrawn, and isn't sent
-    /// again. How often somebody got a mail, and since when they have been waiting, may be made up.
-    pub(super) fn doubted_invitations(&self) -> Invitations {
-        let all = self.invitations.0.iter();
-        let kept = all.filter(|(_, waiting)| waiting.for_what == WaitingFor::Withdrawn);
-        let kept = kept.map(|(key, waiting)| (*key, *waiting));
-        Invitations(Arc::new(kept.collect()))
-    }
 }
 
 /// So many bits of each difference are written as they are, where there are `count` keys.

@@ -514,7 +514,7 @@ impl Ledger {
     #[must_use]
     pub fn doubted(mut self, now: Timestamp) -> Self {
         let careful = Self::begin_careful(now);
-        let invitations = self.doubted_invitations();
+        // Nor does it keep anybody out: whose invitation was withdrawn isn't known.
         // Nor does it delay a dismissal: as where there is none, as many as on any other day may go.
         self.losses.retain(|one| one.kind != EvidenceKind::Disabled);
         self.uncounted
@@ -545,7 +545,6 @@ impl Ledger {
             undone: Self::doubted_undone(self.undone),
             everything_undone: self.everything_undone,
             gained_access: gained_access::doubted(self.gained_access),
-            invitations,
             ..careful
         }
         .at(now)
