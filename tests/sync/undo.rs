@@ -698,7 +698,7 @@ async fn there_and_back(seed: u64) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_run_is_taken_back_and_nothing_of_it_is_done_again() {
-    let seeds = seeds(15, &[3_564_375_857]);
+    let seeds = seeds(15, &[3_564_375_857, 7_100_139]);
     let mut changes = 0;
     for seed in &seeds {
         changes += there_and_back(*seed).await;
@@ -766,4 +766,12 @@ async fn a_group_made_by_hand_gets_its_member_back_while_an_invitation_into_it_s
     let team = expected.groups.iter_mut().find(|one| one.name == "team 1");
     team.unwrap().members.push("p9@example.com".into());
     assert_eq!(scene.organization.snapshot(), expected);
+
+    // Taken back in its turn, the group has its id again, and its members by theirs.
+    scene.policy.offboarding.limit = Limit::Count(5);
+    let undo = scene.last_run().unwrap();
+    let (_, left) = scene.undo(&undo, Scope::default()).await.unwrap();
+    scene.keep();
+    assert_eq!(left, []);
+    assert_eq!(scene.organization.snapshot(), synced);
 }

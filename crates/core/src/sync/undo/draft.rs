@@ -98,6 +98,13 @@ pub(super) fn draft(selected: &Selected, sides: &Sides<'_>) -> Undo {
     for mail in of(&[Kind::Reinvite]) {
         draft.leave(mail, "was sent a mail, which can't be taken back");
     }
+    // By the ids that they get again, people come into groups, and groups get members.
+    of(&[Kind::Unlink])
+        .into_iter()
+        .for_each(|one| draft.link_again(one));
+    of(&[Kind::UnlinkGroup])
+        .into_iter()
+        .for_each(|one| draft.link_group_again(one));
     of(&[Kind::SetCollections])
         .into_iter()
         .for_each(|one| draft.set_collections(one));
@@ -120,12 +127,6 @@ pub(super) fn draft(selected: &Selected, sides: &Sides<'_>) -> Undo {
         .into_iter()
         .for_each(|one| draft.groups_of_removed(one));
     draft.update_groups();
-    of(&[Kind::Unlink])
-        .into_iter()
-        .for_each(|one| draft.link_again(one));
-    of(&[Kind::UnlinkGroup])
-        .into_iter()
-        .for_each(|one| draft.link_group_again(one));
     // Last: by the id everything else names them.
     for link in of(&[Kind::Link]) {
         match draft.changed_later(link) {

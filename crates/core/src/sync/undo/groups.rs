@@ -111,6 +111,7 @@ impl<'a> Draft<'a> {
             self.leave(record, "another group has the external id by now");
             return;
         }
+        self.relinked_groups.insert(group.id, id.clone());
         let subject = Subject::group(id, group.name.clone(), Some(group.id));
         self.change(subject, Action::Group(GroupAction::Relink { from: None }));
     }

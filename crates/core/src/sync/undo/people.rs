@@ -85,6 +85,7 @@ impl Draft<'_> {
             self.leave(record, "another member has the external id by now");
             return;
         }
+        self.relinked.insert(member.id, id.clone());
         let subject = Subject::person(id, member.email.clone(), Some(member.id));
         self.member_change(subject, MemberAction::Link);
     }
