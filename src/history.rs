@@ -156,12 +156,15 @@ fn cost(line: &str) -> usize {
 
 /// Reads lines of which a later one replaces an earlier one of the same record.
 pub fn parse_appended(text: &str) -> Parsed {
-    let parsed = parse(text);
-    let merged = merge("", &parsed.records);
-    Parsed {
-        records: parse(&merged).records,
-        ..parsed
-    }
+    let mut parsed = parse(text);
+    let records = parsed.records.iter().enumerate();
+    let last: HashMap<Id, usize> = records.map(|(at, one)| (Id::of(one), at)).collect();
+    let mut at = 0..;
+    parsed.records.retain(|one| {
+        let is_last = last.get(&Id::of(one)).copied() == at.next();
+        is_last && one.result != Outcome::NotMade
+    });
+    parsed
 }
 
 /// The newest records of such lines, each once, as many as fit into `max` bytes; what wasn't made is left out.

@@ -159,7 +159,7 @@ impl Operator<'_> {
             let text = String::from_utf8_lossy(&output.stdout);
             let error = String::from_utf8_lossy(&output.stderr);
             ensure!(
-                output.status.success() && text.contains("last changes"),
+                output.status.success() && text.contains("next run"),
                 "the explanation isn't whole: {text}{error}"
             );
             Ok(())

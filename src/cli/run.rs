@@ -16,7 +16,7 @@ use super::progress::with_progress;
 use super::records::RecordsFile;
 use super::session::{Session, SessionError};
 use super::state::{StateError, StateFile};
-use crate::sync::answer::{Disclosure, answer};
+use crate::sync::answer::{Asked, Disclosure, answer};
 use crate::sync::checkpoint::Checkpoints;
 use crate::sync::explain::{Explanation, Question};
 use crate::sync::guard::{Approval, Digest};
@@ -36,6 +36,8 @@ pub struct Run<'a> {
     state: State,
     kept: StateFile,
     records: RecordsFile,
+    /// Whether a run of the history was begun.
+    has_begun: bool,
     quiet: bool,
 }
 
@@ -79,23 +81,31 @@ impl<'a> Run<'a> {
         if ledger.may_lack_undone() {
             ledger.recall_undone(&records.of_resource(&object), true, 0);
         }
-        let mut state = State::restored(sent, ledger);
-        state.history.resume(records.open_records(&object));
-        state
-            .history
-            .start(run_info(&object, RunTrigger::Command, None));
         Ok(Self {
             session,
-            state,
+            state: State::restored(sent, ledger),
             kept,
             records,
+            has_begun: false,
             quiet,
         })
+    }
+
+    /// Goes on from what earlier commands didn't learn the outcome of, and begins a run of the history.
+    fn start_history(&mut self) {
+        if std::mem::replace(&mut self.has_begun, true) {
+            return;
+        }
+        let object = self.session.object.to_string();
+        let history = &mut self.state.history;
+        history.resume(self.records.open_records(&object));
+        history.start(run_info(&object, RunTrigger::Command, None));
     }
 
     /// Reads both sides and plans. Ctrl-C and SIGTERM end it at the next safe point.
     /// `approve` names held changes that may go ahead although they exceed a limit.
     pub async fn plan(&mut self, approve: Option<&Digest>) -> Result<Planned, RunFailure> {
+        self.start_history();
         let approval = approve.map(|digest| Approval {
             digest: digest.clone(),
         });
@@ -127,6 +137,7 @@ impl<'a> Run<'a> {
         request: &UndoRequest,
         approve: Option<&Digest>,
     ) -> Result<PlannedUndo, RunFailure> {
+        self.start_history();
         let approval = approve.map(|digest| Approval {
             digest: digest.clone(),
         });
@@ -170,7 +181,11 @@ impl<'a> Run<'a> {
             ..
         } = self.session;
         let state = std::mem::take(&mut self.state);
-        let asked = (question, Disclosure::Everything);
+        let asked = Asked {
+            question,
+            disclosure: Disclosure::Everything,
+            compared: self.kept.groups(),
+        };
         let answering = answer(&**source, organization, policy, state, &options, asked);
         let answering = with_progress(self.quiet, &progress, answering).instrument(object.span());
         let mut explanation = stopped_by_signal(&stop, answering).await??;
@@ -192,6 +207,7 @@ impl<'a> Run<'a> {
     /// Makes exactly the changes of a plan. Ctrl-C and SIGTERM end it at the next safe point.
     pub async fn apply(&mut self, mut planned: Planned) -> Result<Report, RunFailure> {
         planned.invalidate(&mut self.state);
+        self.kept.forget_groups();
         self.keep_history();
         self.kept
             .save(&self.state.ledger, &self.state.memberships)?;
@@ -213,6 +229,9 @@ impl<'a> Run<'a> {
         self.keep_history();
         self.kept
             .save(&self.state.ledger, &self.state.memberships)?;
+        if report.is_ok() {
+            self.keep_groups();
+        }
         Ok(report?)
     }
 
@@ -238,7 +257,9 @@ impl<'a> Run<'a> {
             } = &self.state;
             self.kept.save(ledger, memberships)?;
         }
-        Ok(planned.preview(&mut self.state))
+        let report = planned.preview(&mut self.state);
+        self.keep_groups();
+        Ok(report)
     }
 
     /// The report of a sync that has nothing to change. What it saw is kept: who has their access back
@@ -247,7 +268,13 @@ impl<'a> Run<'a> {
         let report = planned.preview(&mut self.state);
         self.kept
             .save(&self.state.ledger, &self.state.memberships)?;
+        self.keep_groups();
         Ok(report)
+    }
+
+    fn keep_groups(&self) {
+        self.kept
+            .keep_groups(&self.state.memberships, Timestamp::now());
     }
 }
 

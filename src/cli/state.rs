@@ -30,6 +30,10 @@ const FOLDER: &str = "directory-sync";
 const MAGIC: &Magic = b"dsyncst3";
 /// The extension of the file with the changes of approvals that a record has no room for.
 const APPROVED: &str = "approved";
+/// The extension of the file that says who was in which group when a command compared them.
+const GROUPS: &str = "groups";
+/// The first bytes of that file.
+const GROUPS_MAGIC: &Magic = b"dsyncgr1";
 /// The extension of the file that is locked.
 const LOCK: &str = "lock";
 /// The digest before the first record.
@@ -131,6 +135,16 @@ struct Record {
     /// An earlier record was lost, and what it said of other prefixes with it.
     incomplete: bool,
     sections: Vec<Section>,
+}
+
+/// The groups of the resource that compared them last.
+#[derive(Debug, Serialize, Deserialize)]
+struct ComparedGroups {
+    resource: String,
+    prefix: String,
+    /// Seconds since 1970.
+    at: i64,
+    cache: Vec<u8>,
 }
 
 /// What is known of the members whose external ids begin with one prefix.
@@ -398,6 +412,49 @@ impl StateFile {
             self.lock.sync_all()
         };
         write().map_err(|error| failed("write", &self.path.with_extension(LOCK), error))
+    }
+
+    /// Keeps who was in which group, for [`Self::groups`]. A command goes on where that fails.
+    pub fn keep_groups(&self, compared: &MembershipCache, now: Timestamp) {
+        let compared = compared.clone().groups_only();
+        if compared.knows_no_group() {
+            return;
+        }
+        let kept = ComparedGroups {
+            resource: self.resource.clone(),
+            prefix: self.prefix.clone(),
+            at: now.as_second(),
+            cache: compared.to_bytes(),
+        };
+        let bytes = stored::to_bytes(GROUPS_MAGIC, &kept);
+        if bytes.len() as u64 > BYTES_MAX {
+            return self.forget_groups();
+        }
+        if let Err(error) = replace(&self.path.with_extension(GROUPS), &bytes) {
+            tracing::warn!("the next explanation asks for the members of all groups: {error}");
+        }
+    }
+
+    /// Forgets who was in which group: a command is about to change it.
+    pub fn forget_groups(&self) {
+        let path = self.path.with_extension(GROUPS);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), %error, "it says who was in which group before");
+            }
+            _ => {}
+        }
+    }
+
+    /// Who was in which group when a command of this resource compared them, and when that was. For
+    /// explanations alone: each sync compares all groups.
+    pub fn groups(&self) -> Option<(MembershipCache, Timestamp)> {
+        let bytes = read_bounded(&self.path.with_extension(GROUPS), BYTES_MAX).ok()??;
+        let kept: ComparedGroups = stored::from_bytes(GROUPS_MAGIC, &bytes).ok()?;
+        let is_own = kept.resource == self.resource && kept.prefix == self.prefix;
+        let cache = MembershipCache::from_bytes(&kept.cache).ok()?;
+        let at = Timestamp::from_second(kept.at).ok()?;
+        is_own.then_some((cache, at))
     }
 
     /// Keeps what a command begins with, where the file doesn't have it: what a plan says to approve

@@ -23,7 +23,7 @@ use super::watchdog::Watchdog;
 use crate::api::DirectorySync;
 use crate::api::spec::Mode;
 use crate::http::counting;
-use crate::sync::answer::{Disclosure, answer};
+use crate::sync::answer::{Asked as AskedQuestion, Disclosure, answer};
 use crate::sync::explain::{Explanation, Question};
 use crate::sync::progress::Progress;
 use crate::sync::run::{RunError, RunOptions, State};
@@ -125,7 +125,12 @@ impl Run<'_> {
         let memory = self.context.memory.begin(stop.clone());
         let mut watching = self.watch(&watchdog, &permit, &progress, stop);
         drop(permit);
-        let asked = (question, Disclosure::AsRead);
+        let asked = AskedQuestion {
+            question,
+            disclosure: Disclosure::AsRead,
+            // Runs go by what they remember, which is in the state.
+            compared: None,
+        };
         let answering = answer(&**source, organization, &spec.policy, copy, &options, asked);
         let answered = counting(memory.counter(), Box::pin(answering)).await;
         // And with it its hold on the permit.

@@ -185,10 +185,7 @@ fn conditions(text: &mut String, resource: &Resource, now: Timestamp) {
 }
 
 fn removals(text: &mut String, held: &HeldRemovals, resource: &Resource) {
-    heading(
-        text,
-        &format!("Removals that wait for approval: {}", held.total),
-    );
+    heading(text, &format!("Held, waiting for approval: {}", held.total));
     let _ = writeln!(text, "  {}", one_line(&held.why));
     for removal in &held.sample {
         let _ = writeln!(text, "  - {}", one_line(removal));

@@ -56,7 +56,7 @@ impl State {
             Self::Suspended => "suspended",
             Self::Stalled => "stalled",
             Self::Failing => "failing",
-            Self::Held => "removals held",
+            Self::Held => "changes held",
             Self::Preview => "preview",
             Self::Problems => "in sync, problems",
             Self::InSync => "in sync",

@@ -88,7 +88,7 @@ mod tests {
             vec!["NAME".into(), "STATE".into(), "HELD".into()],
             vec![
                 "staff".into(),
-                Cell::styled("removals held", red),
+                Cell::styled("changes held", red),
                 "70".into(),
             ],
             vec!["über".into(), Cell::styled("in sync", red), "-".into()],
@@ -96,7 +96,7 @@ mod tests {
         let shown = anstream::adapter::strip_str(&lines(&rows, 2)).to_string();
         assert_eq!(
             shown,
-            "  NAME    STATE           HELD\n  staff   removals held   70\n  über    in sync         -\n"
+            "  NAME    STATE          HELD\n  staff   changes held   70\n  über    in sync        -\n"
         );
     }
 }

@@ -13,6 +13,7 @@ use crate::organization::{OrganizationClient, OrganizationError};
 use crate::source::{Reading, Source};
 use crate::sync::explain::{Decided, Explanation, Found, MemberGroups, Question, Sides};
 use crate::sync::history::History;
+use crate::sync::memberships::MembershipCache;
 use crate::sync::policy::Policy;
 use crate::sync::progress::Phase;
 use crate::sync::run::{Comparison, Planning, RunError, RunOptions, State, Worked, run_blocking};
@@ -29,7 +30,18 @@ pub enum Disclosure {
     Everything,
 }
 
-/// Explains what the next run would make of whom `question` names. `state` is what runs remember: a copy,
+/// A question, and what may be said of it.
+pub struct Asked<'a> {
+    /// Whom it is about.
+    pub question: &'a Question,
+    /// What of the directory may be told.
+    pub disclosure: Disclosure,
+    /// Who was in which group, and when, where runs go by nothing of it: the groups that the question isn't
+    /// about needn't be asked for again.
+    pub compared: Option<(MembershipCache, Timestamp)>,
+}
+
+/// Explains what the next run would make of whom is asked for. `state` is what runs remember: a copy,
 /// because what is noted in it is true of a run only.
 ///
 /// # Errors
@@ -40,7 +52,7 @@ pub async fn answer(
     policy: &Policy,
     state: State,
     options: &RunOptions<'_>,
-    (question, disclosure): (&Question, Disclosure),
+    asked: Asked<'_>,
 ) -> Result<Explanation, RunError> {
     let planning = Planning {
         source,
@@ -49,15 +61,18 @@ pub async fn answer(
         options,
         durations: vec![],
     };
-    let answering = execute(planning, state, question, disclosure);
+    let answering = execute(planning, state, asked);
     options.unless_stopped(answering).await
 }
 
 async fn execute(
     mut planning: Planning<'_>,
     mut state: State,
-    question: &Question,
-    disclosure: Disclosure,
+    Asked {
+        question,
+        disclosure,
+        compared,
+    }: Asked<'_>,
 ) -> Result<Explanation, RunError> {
     // Both sides are read in full, whatever is known of an earlier read.
     state.in_sync = None;
@@ -129,6 +144,13 @@ async fn execute(
     if !(worked.leaves_out && explanation.rests_on_all_groups()) {
         return Ok(explanation);
     }
+    let compared = compared.filter(|(groups, _)| !groups.knows_no_group());
+    let at = compared.map(|(mut groups, at)| {
+        groups.keep_for(&client.describe());
+        let own = std::mem::take(&mut state.memberships);
+        state.memberships = own.with_groups_of(groups);
+        at
+    });
     let comparison = Comparison {
         beside: &beside,
         only: None,
@@ -136,7 +158,15 @@ async fn execute(
     };
     let worked = planning.plan(&mut state, &roster, &organization, comparison);
     let worked = worked.await?;
-    Ok(explain(&worked, &state))
+    let mut explanation = explain(&worked, &state);
+    if let Some(at) = at {
+        explanation.notes.push(format!(
+            "what others lose, which limits count, is told by the groups as they were at {}, when a command \
+             compared them all; the next sync compares them again",
+            at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        ));
+    }
+    Ok(explanation)
 }
 
 /// Without entries that the source's filters leave out.

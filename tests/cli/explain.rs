@@ -5,10 +5,11 @@ use std::path::Path;
 use directory_sync_testing::documentation::Page;
 use directory_sync_testing::manifests::resource;
 use serde_json::Value;
+use simulators::fault::{Fault, Way};
 use simulators::lab::{Ldif, Person, Slapd};
 use simulators::organization::MemberSeed;
 
-use crate::lab::{BIND_PASSWORD, Lab, entry_uuid};
+use crate::lab::{BIND_PASSWORD, Lab, Ran, entry_uuid};
 
 const FILES: &str = "-f staff.yaml -f secrets.yaml --quiet";
 
@@ -205,4 +206,72 @@ async fn the_page_on_explanations_shows_what_the_program_prints() {
         page.shows(&command, &printed);
     }
     page.finish();
+}
+
+/// The groups of which the members were asked for since last asked, and what was printed.
+async fn groups_asked_for(lab: &Lab, asked: &str) -> (Vec<String>, Ran) {
+    lab.organization.clear_requests();
+    let ran = lab
+        .run(&format!("explain {FILES} {asked}"))
+        .await
+        .ends_with(0);
+    let requests = lab.organization.requests();
+    let groups = lab.organization.group_ids().into_iter();
+    let was_read = |path: String| requests.iter().any(|one| one.path.contains(&path));
+    let mut names: Vec<String> = groups
+        .filter(|(_, id)| was_read(format!("groups/{id}/member-ids")))
+        .map(|(name, _)| name)
+        .collect();
+    names.sort();
+    (names, ran)
+}
+
+#[tokio::test]
+async fn groups_are_asked_for_as_far_as_the_answer_needs_them() {
+    let (lab, slapd) = documented().await;
+    let spec = std::fs::read_to_string(lab.path("staff.yaml")).unwrap();
+    lab.write(
+        "staff.yaml",
+        &(spec + "  offboarding: {absent: Revoke, limit: 100%}\n"),
+    );
+    lab.run(&format!("plan {FILES}")).await.ends_with(0);
+    // Whoever is in the groups that they shall be in is answered by their own groups; so is a group.
+    assert_eq!(
+        groups_asked_for(&lab, "bob@example.com").await.0,
+        ["Engineering"]
+    );
+    assert_eq!(groups_asked_for(&lab, "Backend").await.0, ["Backend"]);
+
+    // Whether a limit holds what somebody loses depends on what others lose; of them it was seen by the sync.
+    slapd
+        .modify("dn: uid=bob,ou=people,dc=example,dc=com\nchangetype: delete\n\n")
+        .unwrap();
+    let as_of = "what others lose, which limits count";
+    let (asked_for, ran) = groups_asked_for(&lab, "bob@example.com").await;
+    assert_eq!(asked_for, ["Engineering"]);
+    ran.prints("revoke the access").prints(as_of);
+    let state = lab.record()[0].with_extension("groups");
+    let kept = std::fs::read(&state).unwrap();
+    let without = async |what: &str| {
+        let (asked_for, ran) = groups_asked_for(&lab, "bob@example.com").await;
+        assert_eq!(asked_for, ["Backend", "Engineering"], "{what}");
+        let ran = ran.prints("revoke the access");
+        assert!(!ran.stdout.contains(as_of), "{what}: {ran}");
+    };
+    std::fs::write(&state, &kept[..kept.len() - 1]).unwrap();
+    without("damaged").await;
+    std::fs::remove_file(&state).unwrap();
+    without("deleted").await;
+    lab.run(&format!("plan {FILES}")).await.ends_with(0);
+    assert_eq!(
+        groups_asked_for(&lab, "bob@example.com").await.0,
+        ["Engineering"]
+    );
+
+    // A command that ends in the middle of changes leaves nothing of it.
+    let fault = Fault::new(Way::InternalError).method("PUT");
+    lab.organization.faults().inject(fault.from_then_on());
+    lab.run(&format!("sync {FILES} --yes")).await.ends_with(1);
+    lab.organization.faults().clear();
+    assert!(!state.exists());
 }

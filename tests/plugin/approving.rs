@@ -38,10 +38,10 @@ async fn held_removals_are_shown_in_full_and_go_ahead_once_approved() {
     let (world, operator, staff) = held("approve").await;
     let digest = digest(&staff);
 
-    plugin(&world, "status").await.prints("removals held");
+    plugin(&world, "status").await.prints("changes held");
     plugin(&world, "status staff")
         .await
-        .prints("Removals that wait for approval: 7")
+        .prints("Held, waiting for approval: 7")
         .prints(&format!(
             "approve staff -n {} --digest {digest}",
             world.namespace

@@ -155,7 +155,7 @@ pub async fn execute(
     };
     match executed.await {
         Ok(to) => see_other(&to),
-        Err(error) => app.failed(&error),
+        Err(error) => app.failed(&error, Some(&which)),
     }
 }
 

@@ -130,7 +130,7 @@ fn asset(kind: &str, content: impl IntoResponse) -> Response {
 }
 
 async fn nothing(State(app): State<Arc<App>>) -> Response {
-    let page = view::problem(&app.frame("Not found"), "There is no such page.");
+    let page = view::problem(&app.frame("Not found"), "There is no such page.", None);
     (StatusCode::NOT_FOUND, Html(page.into_string())).into_response()
 }
 
@@ -276,7 +276,7 @@ async fn explain_somebody(
     };
     match asked.await {
         Ok(to) => see_other(&to),
-        Err(error) => app.failed(&error),
+        Err(error) => app.failed(&error, Some(&which)),
     }
 }
 
@@ -357,13 +357,22 @@ impl App {
     pub fn answer(&self, page: Result<Markup, PluginError>) -> Response {
         match page {
             Ok(page) => Html(page.into_string()).into_response(),
-            Err(error) => self.failed(&error),
+            Err(error) => self.failed(&error, None),
         }
     }
 
-    /// Why something couldn't be shown or done.
-    pub fn failed(&self, error: &PluginError) -> Response {
-        let page = view::problem(&self.frame("Not possible"), &explain(error));
+    /// Why something couldn't be shown, or done with this resource.
+    pub fn failed(&self, error: &PluginError, which: Option<&Which>) -> Response {
+        let is_there = |which: &&Which| {
+            let is_known = !matches!(error, PluginError::NotFound { .. });
+            is_known && is_name(&which.namespace) && is_name(&which.name)
+        };
+        let back = which.filter(is_there).map(|which| {
+            let name = format!("{}/{}", which.namespace, which.name);
+            (format!("{}/{name}", self.session.base()), name)
+        });
+        let frame = self.frame("Not possible");
+        let page = view::problem(&frame, &explain(error), back.as_ref());
         (status(error), Html(page.into_string())).into_response()
     }
 

@@ -121,7 +121,7 @@ pub async fn ask(
     };
     match asked.await {
         Ok(to) => see_other(&to),
-        Err(error) => app.failed(&error),
+        Err(error) => app.failed(&error, Some(&which)),
     }
 }
 

@@ -148,7 +148,7 @@ async fn a_person_is_looked_up_in_a_plan_of_2000_changes() {
     browser.open(&page.another_link().await).await;
     let address = browser.client.current_url().await.unwrap();
     assert_eq!(address.as_str(), format!("{}{}/", page.origin, page.base));
-    browser.until("removals held").await;
+    browser.until("changes held").await;
     browser.client.set_window_size(1000, 420).await.unwrap();
     browser.screenshot(&world, "page-list.png").await;
     browser.client.set_window_size(1000, 800).await.unwrap();

@@ -238,7 +238,11 @@ async fn somebody_is_explained_by_the_operator() {
         text.contains("p03@example.com") && text.contains("revoked"),
         "{text}"
     );
-    assert_eq!(about("").await.status(), 409);
+    let refused = about("").await;
+    assert_eq!(refused.status(), 409);
+    let back = format!("<a href=\"{}{staff}\">Back to ", page.base);
+    let refused = refused.text().await.unwrap();
+    assert!(refused.contains(&back), "{refused}");
     let foreign = [("token", "guessed"), ("about", "p04@example.com")];
     let foreign = page.request("POST", &explain).form(&foreign);
     assert_eq!(foreign.send().await.unwrap().status(), 403);

@@ -151,13 +151,19 @@ pub fn stranger(why: &str) -> Markup {
     }
 }
 
-/// Why something can't be shown or done.
-pub fn problem(frame: &Frame<'_>, why: &str) -> Markup {
+/// Why something can't be shown or done. `back` is the address and the name of the resource that it is about.
+pub fn problem(frame: &Frame<'_>, why: &str, back: Option<&(String, String)>) -> Markup {
     let content = html! {
         p.problem role="alert" { (foreign(why)) }
-        p { a href={ (frame.base) "/" } { "All DirectorySyncs" } }
+        @match back {
+            Some((address, name)) => p { a href=(address) { "Back to " (name) } },
+            None => p { a href={ (frame.base) "/" } { "All DirectorySyncs" } },
+        }
     };
-    frame.page(&html! {}, &content)
+    let above = html! {
+        @if let Some((address, name)) = back { li { a href=(address) { (name) } } }
+    };
+    frame.page(&above, &content)
 }
 
 /// The address of a resource's page.

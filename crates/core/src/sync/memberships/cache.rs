@@ -274,6 +274,32 @@ impl MembershipCache {
         }
     }
 
+    /// Without what was sent to a server that can't be read: only what makes runs cheaper.
+    #[must_use]
+    pub fn groups_only(self) -> Self {
+        Self {
+            sent: SentState::default(),
+            ..self
+        }
+    }
+
+    /// With the groups of `other` in place of its own, where that is about the same organization.
+    #[must_use]
+    pub fn with_groups_of(self, other: Self) -> Self {
+        match self.organization == other.organization {
+            true => Self {
+                sent: self.sent,
+                ..other
+            },
+            false => self,
+        }
+    }
+
+    /// Whether no group is known.
+    pub fn knows_no_group(&self) -> bool {
+        self.groups.is_empty()
+    }
+
     /// What was sent to a server that can't be read.
     pub fn sent(&self) -> &SentState {
         &self.sent
