@@ -1,44 +1,69 @@
 //! Events, where an object's state has changed.
 
-use jiff::Timestamp;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::api::events::v1::Event as PublishedEvent;
+use k8s_openapi::api::events::v1::{Event, EventSeries};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, ObjectMeta};
-use kube::api::PostParams;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
+use serde_json::json;
 
 use super::FIELD_MANAGER;
-use super::timeout::with_timeout;
+use super::timeout::{ApiServerError, with_timeout};
 use crate::api::conditions::{ConditionType, REMOVALS_HELD, SYNCING, WAITING, find};
 use crate::text::truncate_bytes;
 
 /// Longest note of an event, in bytes; the API server refuses more than 1,024.
 const NOTE_MAX: usize = 1_000;
+/// For so long the same event is counted instead of being published again, as client-go does it.
+const SERIES: SignedDuration = SignedDuration::from_mins(6);
+
+/// What an event says.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    type_: &'static str,
+    reason: String,
+    note: String,
+}
 
 /// Publishes events. Made once a process: it counts repetitions.
 pub struct Events {
-    recorder: Recorder,
     client: Client,
-    reporter: Reporter,
+    instance: String,
+    series: Mutex<HashMap<Key, Series>>,
+}
+
+/// What makes two events the same. The note is part of it: a second hold isn't a repetition of the first, although
+/// it has the same reason.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    about: (Option<String>, Option<String>),
+    reason: String,
+    note: String,
+}
+
+/// The event that repetitions are counted in.
+struct Series {
+    name: String,
+    count: i32,
+    last: Timestamp,
 }
 
 impl Events {
     /// Under the name of this process.
     pub fn new(client: Client, instance: String) -> Self {
-        let reporter = Reporter {
-            controller: FIELD_MANAGER.into(),
-            instance: Some(instance),
-        };
         Self {
-            recorder: Recorder::new(client.clone(), reporter.clone()),
             client,
-            reporter,
+            instance,
+            series: Mutex::default(),
         }
     }
 
-    /// Tells that conditions went from `before` to `after`, where `Ready` has another reason now, and where a
-    /// credential that expires soon wasn't told of before.
+    /// Tells that conditions went from `before` to `after`, where `Ready` has another reason now, where something
+    /// else is held, and where a credential that expires soon wasn't told of before.
     /// An event that can't be published is no reason to stop.
     pub async fn publish_transition(
         &self,
@@ -46,108 +71,161 @@ impl Events {
         before: &[Condition],
         after: &[Condition],
     ) {
-        for event in transition(before, after)
+        for told in transition(before, after)
             .into_iter()
             .chain(expires(before, after))
         {
-            self.publish(about, event).await;
+            self.publish(about, told).await;
         }
     }
-}
 
-impl Events {
-    /// Tells of something that is no condition.
+    /// Tells of something that is no condition, and that a person should look at.
     pub async fn warn(&self, about: &ObjectReference, reason: &str, note: &str) {
         self.publish(about, warning(reason, note)).await;
     }
 
-    /// Tells of something that went as it should. Each time in an event of its own: the recorder takes
-    /// two of one reason for repetitions, and keeps the note of the first.
+    /// Tells of something that went as it should.
     pub async fn tell(&self, about: &ObjectReference, reason: &str, note: &str) {
-        self.create(about, EventType::Normal, (reason, note)).await;
-    }
-
-    /// The same of something that a person should look at.
-    pub async fn warn_each_time(&self, about: &ObjectReference, reason: &str, note: &str) {
-        self.create(about, EventType::Warning, (reason, note)).await;
-    }
-
-    async fn create(
-        &self,
-        about: &ObjectReference,
-        type_: EventType,
-        (reason, note): (&str, &str),
-    ) {
-        let namespace = about.namespace.as_deref().unwrap_or("default");
-        let now = Timestamp::now();
-        let object = about.name.as_deref().unwrap_or_default();
-        let event = PublishedEvent {
-            metadata: ObjectMeta {
-                // As client-go names them.
-                name: Some(format!("{object}.{:x}", now.as_nanosecond())),
-                namespace: Some(namespace.to_owned()),
-                ..ObjectMeta::default()
-            },
-            type_: Some(
-                match type_ {
-                    EventType::Normal => "Normal",
-                    EventType::Warning => "Warning",
-                }
-                .into(),
-            ),
-            reason: Some(reason.to_owned()),
-            note: Some(truncate_bytes(note, NOTE_MAX)),
-            action: Some("Sync".into()),
-            regarding: Some(about.clone()),
-            reporting_controller: Some(self.reporter.controller.clone()),
-            reporting_instance: self.reporter.instance.clone(),
-            event_time: Some(MicroTime(now)),
-            ..PublishedEvent::default()
+        let told = Told {
+            type_: "Normal",
+            ..warning(reason, note)
         };
-        let api: Api<PublishedEvent> = Api::namespaced(self.client.clone(), namespace);
-        let created = with_timeout(api.create(&PostParams::default(), &event)).await;
-        if let Err(error) = created {
+        self.publish(about, told).await;
+    }
+
+    async fn publish(&self, about: &ObjectReference, told: Told) {
+        let reason = told.reason.clone();
+        let counted = match self.repeated(about, &told) {
+            Some((name, count)) => Some(self.count(about, &name, count).await),
+            None => None,
+        };
+        let published = match counted {
+            Some(Err(error)) if error.is_gone() => self.create(about, told).await,
+            Some(counted) => counted,
+            None => self.create(about, told).await,
+        };
+        if let Err(error) = published {
             tracing::warn!(%error, reason, "couldn't publish an event");
         }
     }
 
-    async fn publish(&self, about: &ObjectReference, event: Event) {
-        if let Err(error) = with_timeout(self.recorder.publish(&event, about)).await {
-            tracing::warn!(%error, reason = event.reason, "couldn't publish an event");
+    /// The event that says the same, and how often it was said by now.
+    fn repeated(&self, about: &ObjectReference, told: &Told) -> Option<(String, i32)> {
+        let now = Timestamp::now();
+        let mut series = self.lock();
+        series.retain(|_, one| one.last + SERIES > now);
+        let one = series.get_mut(&Key::of(about, told))?;
+        one.count += 1;
+        one.last = now;
+        Some((one.name.clone(), one.count))
+    }
+
+    async fn count(
+        &self,
+        about: &ObjectReference,
+        name: &str,
+        count: i32,
+    ) -> Result<(), ApiServerError> {
+        let series = EventSeries {
+            count,
+            last_observed_time: MicroTime(Timestamp::now()),
+        };
+        let patch = Patch::Merge(json!({ "series": series }));
+        let api = self.api(about);
+        with_timeout(api.patch(name, &PatchParams::default(), &patch)).await?;
+        Ok(())
+    }
+
+    async fn create(&self, about: &ObjectReference, told: Told) -> Result<(), ApiServerError> {
+        let now = Timestamp::now();
+        let object = about.name.as_deref().unwrap_or_default();
+        // As client-go names them.
+        let name = format!("{object}.{:x}", now.as_nanosecond());
+        let key = Key::of(about, &told);
+        let event = Event {
+            metadata: ObjectMeta {
+                name: Some(name.clone()),
+                namespace: Some(namespace(about).to_owned()),
+                ..ObjectMeta::default()
+            },
+            type_: Some(told.type_.to_owned()),
+            reason: Some(told.reason),
+            note: Some(told.note),
+            action: Some("Sync".into()),
+            regarding: Some(about.clone()),
+            reporting_controller: Some(FIELD_MANAGER.into()),
+            reporting_instance: Some(self.instance.clone()),
+            event_time: Some(MicroTime(now)),
+            ..Event::default()
+        };
+        let api = self.api(about);
+        with_timeout(api.create(&PostParams::default(), &event)).await?;
+        let series = Series {
+            name,
+            count: 1,
+            last: now,
+        };
+        self.lock().insert(key, series);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Series>> {
+        self.series.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn api(&self, about: &ObjectReference) -> Api<Event> {
+        Api::namespaced(self.client.clone(), namespace(about))
+    }
+}
+
+impl Key {
+    fn of(about: &ObjectReference, told: &Told) -> Self {
+        Self {
+            about: (
+                about.namespace.clone(),
+                about.uid.clone().or_else(|| about.name.clone()),
+            ),
+            reason: told.reason.clone(),
+            note: told.note.clone(),
         }
     }
 }
 
-fn warning(reason: &str, note: &str) -> Event {
-    Event {
-        type_: EventType::Warning,
+fn namespace(about: &ObjectReference) -> &str {
+    about.namespace.as_deref().unwrap_or("default")
+}
+
+fn warning(reason: &str, note: &str) -> Told {
+    Told {
+        type_: "Warning",
         reason: reason.to_owned(),
-        note: Some(truncate_bytes(note, NOTE_MAX)),
-        action: "Sync".into(),
-        secondary: None,
+        note: truncate_bytes(note, NOTE_MAX),
     }
 }
 
-fn transition(before: &[Condition], after: &[Condition]) -> Option<Event> {
+fn transition(before: &[Condition], after: &[Condition]) -> Option<Told> {
     let ready = find(after, ConditionType::Ready)?;
+    let held = find(after, ConditionType::RemovalsHeld).filter(|_| ready.reason == REMOVALS_HELD);
+    let held_before = find(before, ConditionType::RemovalsHeld);
+    let is_held_already =
+        held.is_none_or(|held| held_before.is_some_and(|earlier| earlier.message == held.message));
     let unchanged = find(before, ConditionType::Ready)
         .is_some_and(|earlier| earlier.status == ready.status && earlier.reason == ready.reason);
-    if unchanged || [SYNCING, WAITING].contains(&ready.reason.as_str()) {
+    if unchanged && is_held_already || [SYNCING, WAITING].contains(&ready.reason.as_str()) {
         return None;
     }
-    let held = find(after, ConditionType::RemovalsHeld).filter(|_| ready.reason == REMOVALS_HELD);
     let type_ = match (ready.status.as_str(), held) {
-        ("True", None) => EventType::Normal,
-        _ => EventType::Warning,
+        ("True", None) => "Normal",
+        _ => "Warning",
     };
     let note = &held.unwrap_or(ready).message;
-    Some(Event {
+    Some(Told {
         type_,
         ..warning(&ready.reason, note)
     })
 }
 
-fn expires(before: &[Condition], after: &[Condition]) -> Option<Event> {
+fn expires(before: &[Condition], after: &[Condition]) -> Option<Told> {
     let kind = ConditionType::CredentialExpiring;
     let now = find(after, kind)?;
     let is_new = find(before, kind).is_none_or(|earlier| earlier.message != now.message);
@@ -178,8 +256,11 @@ mod tests {
         outcome.conditions(&[], 1, Timestamp::UNIX_EPOCH)
     }
 
-    fn event_of(before: &[Condition], after: &[Condition]) -> Option<(EventType, String, String)> {
-        transition(before, after).map(|e| (e.type_, e.reason, e.note.unwrap()))
+    fn event_of(
+        before: &[Condition],
+        after: &[Condition],
+    ) -> Option<(&'static str, String, String)> {
+        transition(before, after).map(|told| (told.type_, told.reason, told.note))
     }
 
     #[test]
@@ -187,16 +268,12 @@ mod tests {
         let in_sync = succeeded(None);
         assert_eq!(
             event_of(&[], &in_sync),
-            Some((EventType::Normal, "Succeeded".into(), "in sync".into()))
+            Some(("Normal", "Succeeded".into(), "in sync".into()))
         );
         assert_eq!(event_of(&in_sync, &in_sync), None);
         assert_eq!(
             event_of(&in_sync, &failed("refused")),
-            Some((
-                EventType::Warning,
-                "SourceUnavailable".into(),
-                "refused".into()
-            ))
+            Some(("Warning", "SourceUnavailable".into(), "refused".into()))
         );
         assert_eq!(event_of(&failed("refused"), &failed("timed out")), None);
     }
@@ -206,12 +283,18 @@ mod tests {
         let held = succeeded(Some((HeldReason::LimitExceeded, "approve with …".into())));
         assert_eq!(
             event_of(&succeeded(None), &held),
-            Some((
-                EventType::Warning,
-                "RemovalsHeld".into(),
-                "approve with …".into()
-            ))
+            Some(("Warning", "RemovalsHeld".into(), "approve with …".into()))
         );
+    }
+
+    #[test]
+    fn another_hold_is_told_although_something_was_held_before() {
+        let held = |what: &str| succeeded(Some((HeldReason::LimitExceeded, what.into())));
+        let note = |before: &[Condition], after: &[Condition]| {
+            event_of(before, after).map(|(_, _, note)| note)
+        };
+        assert_eq!(note(&held("three"), &held("three")), None);
+        assert_eq!(note(&held("three"), &held("sixty")), Some("sixty".into()));
     }
 
     #[test]
@@ -222,7 +305,7 @@ mod tests {
             conditions
         };
         let note = |before: &[Condition], after: &[Condition]| {
-            expires(before, after).map(|event| (event.reason, event.note.unwrap()))
+            expires(before, after).map(|told| (told.reason, told.note))
         };
         let told = note(&succeeded(None), &with("one"));
         assert_eq!(told, Some(("ExpiresSoon".into(), "one".into())));

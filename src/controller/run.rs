@@ -986,7 +986,7 @@ impl Run<'_> {
         self.tell_of_changes(report).await;
         if let Some(note) = not_restored {
             let (about, events) = (&self.publisher.reference, &self.context.events);
-            events.warn_each_time(about, "NotRestored", &note).await;
+            events.warn(about, "NotRestored", &note).await;
         }
         next
     }

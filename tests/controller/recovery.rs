@@ -149,6 +149,39 @@ async fn removals_past_the_limit_wait_for_the_approval_of_exactly_these() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_hold_has_an_event_of_its_own_and_the_same_one_is_told_once() {
+    let (world, operator) = World::synced("two-holds").await;
+    let ask = async |request: &str| {
+        world.annotate("staff", SYNC_REQUESTED_AT, request).await;
+        let request = request.to_owned();
+        let handled = world.until("staff", "the request", move |object| {
+            let status = object.status.as_ref();
+            status.and_then(|it| it.last_handled_sync_request.as_deref()) == Some(&*request)
+        });
+        let status = handled.await.status.unwrap();
+        status.held_removals.unwrap().digest
+    };
+    let notes = || {
+        let about = "--field-selector=regarding.name=staff,reason=RemovalsHeld";
+        let note = "jsonpath={range .items[*]}{.note}{'\\n'}{end}";
+        let listed = world.kubectl(&["get", "events.events.k8s.io", about, "-o", note]);
+        listed.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    world.leave(0..4);
+    let first = ask("one").await;
+    assert_eq!(ask("two").await, first);
+    world.leave(4..8);
+    let second = ask("three").await;
+    assert_ne!(first, second);
+    eventually("both events", || notes().len() == 2).await;
+    for digest in [first, second] {
+        let of_it = notes().iter().filter(|note| note.contains(&digest)).count();
+        assert_eq!(of_it, 1, "{digest} in {:#?}", notes());
+    }
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_two_resources_for_one_organization_the_older_one_works_until_it_is_gone() {
     let world = World::new("owner").await;
     world.resource("first", json!({}));
