@@ -324,3 +324,30 @@ fn whether_a_value_is_a_password_depends_on_its_field_and_not_on_its_looks() {
     let both = shown(&spec, json!({"password": password}));
     assert!(!both.contains("battery"), "{both}");
 }
+
+#[test]
+fn as_many_dismissals_as_other_losses_are_allowed_by_default_where_both_limits_are_shares() {
+    let disabled_limit = |offboarding: Value| {
+        let mut spec = least();
+        spec["offboarding"] = offboarding;
+        validated(&spec).unwrap().policy.offboarding.disabled_limit
+    };
+    for (offboarding, expected) in [
+        (json!({}), Limit::Percent(25.0)),
+        (json!({"limit": "10%"}), Limit::Percent(25.0)),
+        (json!({"limit": "40%"}), Limit::Percent(40.0)),
+        (json!({"limit": "100%"}), Limit::Percent(100.0)),
+        (json!({"limit": 400}), Limit::Percent(25.0)),
+        (
+            json!({"limit": "40%", "disabledLimit": "30%"}),
+            Limit::Percent(30.0),
+        ),
+        (json!({"limit": "40%", "disabledLimit": 3}), Limit::Count(3)),
+    ] {
+        assert_eq!(
+            disabled_limit(offboarding.clone()),
+            expected,
+            "{offboarding}"
+        );
+    }
+}

@@ -172,3 +172,28 @@ async fn people_of_a_primary_group_are_in_it_where_asked_for() {
     case.sync().await.ends_with(0);
     assert_eq!(case.group("staff"), ["ann@example.com"]);
 }
+
+/// Where an access rule hides single members, nothing tells them from members who left.
+#[tokio::test]
+async fn of_a_group_that_hides_single_members_they_leave_it_within_the_limits() {
+    for (limit, leave) in [("0%", 0), ("10%", 1)] {
+        let mut case = two_groups(|ldif| ldif).await;
+        case.plan().await.ends_with(0).prints("nothing to change");
+        case.edit(
+            "groups: {prune: true}",
+            &format!("groups: {{prune: true}}\n  offboarding: {{limit: \"{limit}\"}}"),
+        );
+        case.add_access_rule(
+            "access to dn.base=\"cn=eng,ou=groups,dc=example,dc=com\" attrs=member \
+             val.regex=\"^uid=cid,\" by * none",
+        );
+
+        let ran = case.sync().await;
+
+        assert_eq!(case.group("eng").len(), 2 - leave, "{limit}");
+        match leave {
+            0 => ran.ends_with(3).prints("offboarding.limit"),
+            _ => ran.ends_with(0).prints("1 UpdateGroup"),
+        };
+    }
+}

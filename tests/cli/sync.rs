@@ -169,6 +169,17 @@ async fn what_was_confirmed_on_a_terminal_is_done_and_nothing_else() {
 /// Dora is new in engineering. While she is invited, somebody takes Bob out of it and Chidi into it.
 async fn changed_meanwhile(lab: &Lab) -> Ran {
     lab.run(&format!("{SYNC} --yes")).await.ends_with(0);
+    join_engineering(lab);
+    lab.organization.clear_requests();
+    lab.organization.set_latency(Duration::from_millis(150));
+    let words = format!("{SYNC} --yes");
+    let (ran, ()) = tokio::join!(lab.run(&words), engineering_by_hand(lab));
+    lab.organization.set_latency(Duration::ZERO);
+    ran
+}
+
+/// Dora comes into engineering, in the directory.
+fn join_engineering(lab: &Lab) {
     let mut ldif = Ldif::empty("dc=example,dc=com");
     let dn = ldif.person("ou=people", &Person::new("dora"));
     lab.slapd.modify(ldif.text()).unwrap();
@@ -177,20 +188,39 @@ async fn changed_meanwhile(lab: &Lab) -> Ran {
     lab.slapd
         .modify(&format!("{change}member: {dn}\n"))
         .unwrap();
+}
+
+/// As soon as she is invited somebody takes Bob out of it, and Chidi into it.
+async fn engineering_by_hand(lab: &Lab) {
+    let imports = |request: &Request| request.path.ends_with("/import");
+    while !lab.organization.requests().iter().any(imports) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let now = ["ada@example.com", "chidi@example.com"];
+    lab.organization.set_group_members("engineering", &now);
+}
+
+/// Whoever was asked has seen a plan, and nothing else is done: what somebody changes in a group after the answer
+/// stays, and the next sync plans for it.
+#[tokio::test]
+async fn what_somebody_does_in_a_group_after_the_answer_on_a_terminal_stays_until_the_next_sync() {
+    let lab = Lab::new().await;
+    lab.run(&format!("{SYNC} --yes")).await.ends_with(0);
+    join_engineering(&lab);
     lab.organization.clear_requests();
     lab.organization.set_latency(Duration::from_millis(150));
-    let by_hand = async {
-        let imports = |request: &Request| request.path.ends_with("/import");
-        while !lab.organization.requests().iter().any(imports) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        let now = ["ada@example.com", "chidi@example.com"];
-        lab.organization.set_group_members("engineering", &now);
-    };
-    let words = format!("{SYNC} --yes");
-    let (ran, ()) = tokio::join!(lab.run(&words), by_hand);
+    let by_hand = engineering_by_hand(&lab);
+    let words = "sync -f staff.yaml -f secrets.yaml -q";
+    let asked = lab.run_on_a_terminal(words, async || (), "y\n");
+    let (ran, ()) = tokio::join!(asked, by_hand);
     lab.organization.set_latency(Duration::ZERO);
-    ran
+    let ran = ran.prints("was changed by somebody else while the sync ran");
+    assert_eq!(ran.stdout.matches("[y/N]").count(), 1, "{ran}");
+    // Dora comes in, as was confirmed; Bob isn't put back, and Chidi isn't taken out.
+    assert_eq!(
+        engineering(&lab),
+        ["ada@example.com", "chidi@example.com", "dora@example.com"]
+    );
 }
 
 fn engineering(lab: &Lab) -> Vec<String> {

@@ -99,7 +99,9 @@ async fn with_its_record_a_new_process_goes_on_within_the_limit() {
 async fn a_record_that_was_deleted_holds_what_rests_on_absence() {
     let (world, _) = one_gone("record-lost").await;
     world.kubectl(&["delete", "configmap", "staff-plan"]);
+    assert!(!world.events("staff").contains(&"RecordChanged".into()));
     held_after(&world, OTHER_RECORD).await;
+    assert!(world.events("staff").contains(&"RecordChanged".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

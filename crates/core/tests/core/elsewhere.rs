@@ -297,3 +297,31 @@ fn whose_id_an_undo_took_out_isnt_lost() {
         "{why:?}"
     );
 }
+
+#[test]
+fn what_another_copy_took_out_of_groups_is_not_seen() {
+    let mut policy = limited(Limit::Percent(10.0));
+    policy.groups.limit = Limit::Count(3);
+    let mut organization = members(60);
+    let (mut run, copy) = in_sync(&mut organization);
+    let all = |from: usize| {
+        let everybody = (0..60).map(|n| format!("p{n}"));
+        let directory = everybody.fold(directory_sync_core_testing::directory(), |all, own| {
+            all.person(&own, &format!("{own}@example.com"))
+        });
+        let ids: Vec<String> = (from..60).map(|n| format!("p{n}")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        directory.group("g", "Group", &ids)
+    };
+    run.now += hours(1);
+    assert!(run.sync(&all(3), &mut organization, &policy).held.is_none());
+    let mut other = Run {
+        ledger: copy,
+        now: run.now + hours(1),
+        ..Run::default()
+    };
+    let more = other.sync(&all(6), &mut organization, &policy);
+    assert!(more.held.is_none(), "so give both one state folder");
+    let known = run.plan(&all(7), &organization, &policy);
+    assert!(known.held.is_some(), "its own runs count");
+}

@@ -17,6 +17,7 @@ mod laws;
 mod memberships;
 mod onboarding;
 mod people;
+mod promises;
 mod refusals;
 mod remove_after;
 mod render;

@@ -263,3 +263,28 @@ fn a_member_whose_id_may_be_another_persons_is_not_removed() {
     assert!(!changes(&then).contains(&"Remove ann".to_owned()));
     assert!(changes(&then).contains(&"Remove cid".to_owned()));
 }
+
+#[test]
+fn whoever_was_revoked_as_disabled_and_is_gone_since_is_kept_where_those_who_are_gone_are() {
+    for absent in [OffboardingAction::Retain, OffboardingAction::Revoke] {
+        let policy = after_thirty_days();
+        let (mut run, _, mut organization) = revoked_on_day_0(&policy);
+        // The account is deleted, and only then the time is over.
+        let mut policy = policy;
+        policy.offboarding.absent = absent;
+        let gone = directory()
+            .person("bob", "bob@example.com")
+            .group("eng", "eng", &["bob"]);
+        pass_until(&mut run, 31);
+        run.now = day(31);
+        let then = run.sync(&gone, &mut organization, &policy);
+        let removed: Vec<String> = changes(&then)
+            .into_iter()
+            .filter(|one| one.starts_with("Remove"))
+            .collect();
+        match absent {
+            OffboardingAction::Retain => assert_eq!(removed, [""; 0]),
+            _ => assert_eq!(removed, ["Remove ann", "Remove cid"]),
+        }
+    }
+}

@@ -91,6 +91,18 @@ impl Server {
         guarded
     }
 
+    /// Everything that was known is gone, with the resource.
+    fn made_anew(self) -> Self {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut ledger = Ledger::begin(now);
+        ledger.adopt(0, 0, now);
+        Self {
+            memory: MembershipCache::default(),
+            ledger,
+            ..self
+        }
+    }
+
     fn never_sends(mut self, emails: &[&str]) -> Self {
         let emails = emails.iter().map(|email| Email::parse(email).unwrap());
         self.policy.never_send = Some(emails.collect::<BTreeSet<_>>());
@@ -1069,4 +1081,53 @@ fn a_re_link_that_a_killed_run_may_have_made_is_held_again() {
     // Whoever is disabled meanwhile is revoked all the same.
     let disabled = with_new_ids(TestDirectory::disabled);
     assert_eq!(changes(&server.sync(&disabled)), ["Revoke p0"]);
+}
+
+#[test]
+fn a_resource_that_is_made_anew_invites_as_in_a_first_sync_there_and_revokes_nobody() {
+    let company = |people: usize, disabled: usize| {
+        (0..people).fold(directory(), |all, n| {
+            let (own, email) = (format!("p{n}"), format!("p{n}@example.com"));
+            match n < disabled {
+                true => all.disabled(&own, &email),
+                false => all.person(&own, &email),
+            }
+        })
+    };
+    let mut server = Server::new().never_sends(&["owner@example.com"]);
+    server.policy.onboarding.limit = Limit::Percent(50.0);
+    server.sync(&company(20, 0));
+    let held = server.plan(&company(60, 0), None);
+    assert_eq!(
+        held.held.unwrap().changes.len(),
+        40,
+        "ten may come in a day"
+    );
+    let mut server = server.made_anew();
+    let again = server.sync(&company(60, 3));
+    assert!(again.held.is_none());
+    let made = changes(&again);
+    assert_eq!(made.len(), 57);
+    assert!(made.iter().all(|one| one.starts_with("Invite")), "{made:?}");
+}
+
+#[test]
+fn what_the_server_refused_of_a_person_is_not_sent_again_though_it_took_the_group_with_the_same_id()
+{
+    let company = directory()
+        .person("1000", "ann@example.com")
+        .person("p1", "bob@example.com")
+        .group("1000", "ann", &["p1"]);
+    let mut server = Server::new();
+    let first = server.plan(&company, None);
+    assert_eq!(changes(&first).len(), 3);
+    let refused = failed(&first, true, |change| {
+        change.member().is_some() && *change.external_id() == id("1000")
+    });
+    server.memory.record(&first, &refused);
+    let bytes = server.memory.to_bytes();
+    server.memory = MembershipCache::from_bytes(&bytes).unwrap();
+    let next = server.plan(&company, None);
+    assert_eq!(changes(&next), [""; 0]);
+    assert_eq!(problems(&next), [(ProblemReason::Refused, vec!["1000"])]);
 }

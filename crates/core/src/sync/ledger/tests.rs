@@ -508,3 +508,19 @@ fn the_larger_of_two_accounts_is_no_smaller_than_either_at_any_time() {
     // Two numbers of one hour count together.
     assert_eq!(larger(&[], &[at(10, 1, 0), at(20, 1, 0)]), [at(20, 2, 0)]);
 }
+
+#[test]
+fn of_many_groups_that_grew_the_latest_are_known() {
+    let mut ledger = Ledger::begin(NOON);
+    let group = |n: u64| Limited::Group(n.to_be_bytes());
+    for hour in 0..100_u64 {
+        ledger.latest = NOON.as_second() + hour as i64 * 900;
+        let grew: Vec<(Limited, usize)> = (0..4).map(|n| (group(4 * hour + n), 10)).collect();
+        ledger.note_raised(&grew);
+    }
+    let known: Vec<u64> = (0..400)
+        .filter(|n| ledger.at_most(group(*n), 1_000) == 10)
+        .collect();
+    assert_eq!(known.first(), Some(&(400 - FLOORS_MAX as u64)));
+    assert_eq!(known.len(), FLOORS_MAX);
+}
