@@ -137,6 +137,7 @@ fn used(one: &LimitsUsed) -> Used {
         disabled: number(one.disabled),
         absent: number(one.absent),
         invited: number(one.invited),
+        approved: number(one.approved),
         gained: number(one.gained_rights),
         access: number(one.gained_access),
         manage: number(one.gained_manage),
@@ -151,6 +152,7 @@ fn in_status(used: &Used) -> LimitsUsed {
         disabled: number(used.disabled),
         absent: number(used.absent),
         invited: number(used.invited),
+        approved: number(used.approved),
         gained_rights: number(used.gained),
         gained_access: number(used.access),
         gained_manage: number(used.manage),
@@ -257,9 +259,10 @@ mod tests {
             disabled: 1,
             absent: 2,
             invited: 3,
-            gained: 4,
-            access: 5,
-            manage: 6,
+            approved: 4,
+            gained: 5,
+            access: 6,
+            manage: 7,
         };
         assert_eq!(used(&in_status(&all)), all);
     }

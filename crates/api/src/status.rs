@@ -415,7 +415,7 @@ pub struct ProblemStatus {
     pub sample: Vec<String>,
 }
 
-/// What was taken away and given without an approval within about an hour.
+/// What was taken away and given within about an hour, without an approval where nothing else is said.
 #[skip_serializing_none]
 #[derive(KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -434,6 +434,10 @@ pub struct LimitsUsed {
     /// People who were invited, or got their access back (`onboarding.limit`).
     #[schemars(range(min = 0))]
     pub invited: Option<i64>,
+
+    /// The same with an approval: they count against no limit, and aren't part of what limits are a share of.
+    #[schemars(range(min = 0))]
+    pub approved: Option<i64>,
 
     /// People who gained rights of their role (`access.limit`).
     #[schemars(range(min = 0))]

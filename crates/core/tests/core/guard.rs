@@ -2636,3 +2636,45 @@ fn whom_a_stopped_run_may_have_invited_with_an_approval_uses_up_nothing_either()
     let held = run.sync(&people(0..47), &mut organization, &policy);
     assert!(held.held.is_some());
 }
+
+#[test]
+fn a_record_that_is_lost_after_approved_invitations_gives_no_larger_limit() {
+    let mut policy = crate::unlimited();
+    policy.onboarding.limit = Limit::Percent(50.0);
+    let mut organization = members(40);
+    let mut run = since(NOON);
+    run.sync(&people(0..40), &mut organization, &policy);
+    run.now += hours(25);
+    let many = run.sync(&people(0..340), &mut organization, &policy);
+    run.approval = approve(&many.digest);
+    run.sync(&people(0..340), &mut organization, &policy);
+    run.approval = None;
+    let older = run.ledger.to_bytes();
+    run.now += hours(1);
+    run.sync(&people(0..350), &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 350);
+    let expected = HeldBecause::Invited {
+        people: 150,
+        earlier: 10,
+        limit: 20,
+    };
+    let with_record = run.plan(&people(0..500), &organization, &policy);
+    assert_eq!(why(&with_record), std::slice::from_ref(&expected));
+    // Nothing is found, or an older record, which knows of those who were approved.
+    let used = run.ledger.used();
+    let mut known = used.clone();
+    for one in &mut known {
+        one.approved = 0;
+    }
+    for (found, used) in [
+        (None, &used),
+        (Some(&older[..]), &used),
+        (Some(&older), &known),
+    ] {
+        let mut run = run.clone();
+        run.ledger = Ledger::load(found, Some("another"), run.now);
+        run.ledger.count_used(used);
+        let held = run.plan(&people(0..500), &organization, &policy);
+        assert_eq!(why(&held), std::slice::from_ref(&expected));
+    }
+}

@@ -71,6 +71,12 @@ pub(super) fn merge_to<T: Hourly>(all: &mut Vec<T>, most: usize) {
     }
 }
 
+/// The same of people who came in, in any order.
+pub(super) fn merge_invited(invited: &mut Vec<Invited>) {
+    invited.sort_by_key(|one| (one.asked, one.at));
+    merge(invited);
+}
+
 /// The same of losses in any order.
 pub(super) fn merge_losses(losses: &mut Vec<Uncounted>) {
     losses.sort_by_key(|one| (one.kind, one.at));

@@ -243,7 +243,7 @@ struct Invited {
 }
 
 /// Whether somebody was asked before people came in. None of them makes a limit larger within the day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Asked {
     /// Nobody: they count for `onboarding.limit`.
     Nobody,

@@ -267,7 +267,7 @@ impl Ledger {
             one.people = one.people.saturating_sub(not_in);
         }
         self.invited.retain(|one| !one.done || one.people > 0);
-        hourly::merge(&mut self.invited);
+        hourly::merge_invited(&mut self.invited);
         self.end_invitations(plan, failed);
         self.expect_more(plan, failed);
         let everybody_is_in = refused == 0 && !holding;

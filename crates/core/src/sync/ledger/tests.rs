@@ -339,12 +339,13 @@ fn a_ledger_is_bounded_whatever_happened() {
                 people: u32::MAX,
                 done: true,
                 pending: vec![],
-                asked: match hour % 2 {
+                asked: match hour % 3 {
                     0 => Asked::FirstSync,
+                    1 => Asked::Approved,
                     _ => Asked::Nobody,
                 },
             });
-            hourly::merge(&mut ledger.invited);
+            hourly::merge_invited(&mut ledger.invited);
         }
     }
     for loss in &mut ledger.losses {
@@ -371,11 +372,15 @@ fn a_ledger_is_bounded_whatever_happened() {
         ledger.use_approval(&hold);
         ledger.set_open(Some(&hold));
     }
-    ledger.invited.push(Invited {
-        pending: vec![[7; 8]; PENDING_MAX],
-        done: false,
-        ..ledger.invited[0].clone()
-    });
+    for asked in [Asked::Approved, Asked::Nobody] {
+        ledger.invited.push(Invited {
+            pending: vec![[7; 8]; PENDING_MAX],
+            done: false,
+            asked,
+            ..ledger.invited[0].clone()
+        });
+    }
+    assert_eq!(ledger.invited.len(), hourly::HOURS_MAX + 2);
     ledger.expected = Some(elsewhere::Expected::of_a_million());
     ledger.invitations = Invitations::of_80_000();
     ledger.active_had = Some(ActiveHad {

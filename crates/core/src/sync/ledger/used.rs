@@ -23,8 +23,10 @@ pub struct Used {
     pub disabled: u32,
     /// People who lost something on other evidence.
     pub absent: u32,
-    /// People who were invited or got access back.
+    /// People who were invited or got access back without an approval.
     pub invited: u32,
+    /// The same with one: they use up nothing, and raise nothing.
+    pub approved: u32,
     /// People who gained rights of their role.
     pub gained: u32,
     /// People who gained access to collections.
@@ -39,11 +41,12 @@ type Which = fn(&mut Used) -> &mut u32;
 const DISABLED: Which = |used| &mut used.disabled;
 const ABSENT: Which = |used| &mut used.absent;
 const INVITED: Which = |used| &mut used.invited;
+const APPROVED: Which = |used| &mut used.approved;
 const GAINED: Which = |used| &mut used.gained;
 const ACCESS: Which = |used| &mut used.access;
 const MANAGE: Which = |used| &mut used.manage;
 
-const ALL: [Which; 6] = [DISABLED, ABSENT, INVITED, GAINED, ACCESS, MANAGE];
+const ALL: [Which; 7] = [DISABLED, ABSENT, INVITED, APPROVED, GAINED, ACCESS, MANAGE];
 
 impl Used {
     fn add(&mut self, other: Self) {
@@ -123,8 +126,7 @@ fn latest_of(times: impl Iterator<Item = (Key, i64)>) -> HashMap<Key, i64> {
 }
 
 impl Ledger {
-    /// How much of each limit its runs used. Neither a first sync nor what was approved is counted, as it isn't by the
-    /// limits.
+    /// How much of each limit its runs used. A first sync isn't counted, as it isn't by the limit.
     pub fn used(&self) -> Vec<Used> {
         let mut periods = Periods {
             latest: self.latest,
@@ -148,8 +150,13 @@ impl Ledger {
                 periods.add(self.used_at(one.at, one.ahead), which, one.losses);
             }
         }
-        for one in self.invited.iter().filter(|one| one.asked == Asked::Nobody) {
-            periods.add(self.used_at(one.at, one.ahead), INVITED, one.people);
+        for one in &self.invited {
+            let which = match one.asked {
+                Asked::Nobody => INVITED,
+                Asked::Approved => APPROVED,
+                Asked::FirstSync => continue,
+            };
+            periods.add(self.used_at(one.at, one.ahead), which, one.people);
         }
         for at in latest_of(self.gained_rights()).into_values() {
             periods.add(at, GAINED, 1);
@@ -191,8 +198,10 @@ impl Ledger {
             known -= both;
         }
         // Here it may say any time.
-        if used.iter().any(|one| one.invited > 0) {
-            self.invited.clear();
+        for (asked, which) in [(Asked::Nobody, INVITED), (Asked::Approved, APPROVED)] {
+            if used.iter_mut().any(|one| *which(one) > 0) {
+                self.invited.retain(|one| one.asked != asked);
+            }
         }
         let access = used.iter().flat_map(|one| {
             let numbers = [(false, one.access), (true, one.manage)];
@@ -215,17 +224,23 @@ impl Ledger {
                 };
                 self.uncounted.extend((losses > 0).then_some(uncounted));
             }
-            let invited = Invited {
-                at,
-                ahead: 0,
-                people: one.invited,
-                done: true,
-                pending: vec![],
-                asked: Asked::Nobody,
-            };
-            self.invited.extend((one.invited > 0).then_some(invited));
+            let came = [
+                (Asked::Nobody, one.invited),
+                (Asked::Approved, one.approved),
+            ];
+            for (asked, people) in came.into_iter().filter(|(_, people)| *people > 0) {
+                self.invited.push(Invited {
+                    at,
+                    ahead: 0,
+                    people,
+                    done: true,
+                    pending: vec![],
+                    asked,
+                });
+            }
         }
+
         hourly::merge_losses(&mut self.uncounted);
-        hourly::merge(&mut self.invited);
+        hourly::merge_invited(&mut self.invited);
     }
 }
