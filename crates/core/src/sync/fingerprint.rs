@@ -207,11 +207,14 @@ fn of_change(change: &Change) -> Option<Fingerprint> {
             let changes = access.changes.iter();
             let changes = changes.map(|one| format!("{} {one}", one.id));
             let text = format!("{group}\n{}", changes.collect::<Vec<_>>().join("\n"));
+            // Who gains and who loses it, too: another group of people is another matter.
+            let gaining = named(Some(&access.gaining), &access.others);
+            let text = format!("{text}\n{gaining}\n{}", named(Some(&access.losing), &[]));
             return Some(fingerprint("collections", id, Some(&text)));
         }
         Action::Group(GroupAction::Delete {
             members, unmanaged, ..
-        }) => ("delete-group", Some(losing(members.as_deref(), unmanaged))),
+        }) => ("delete-group", Some(named(members.as_deref(), unmanaged))),
         Action::Group(GroupAction::Rename { .. }) => {
             return Some(fingerprint("rename", id, Some(change.subject.label())));
         }
@@ -250,8 +253,8 @@ fn overwrite(change: &Change) -> Fingerprint {
     fingerprint("overwrite", change.external_id(), Some(&sent.join("\n")))
 }
 
-/// Who loses something by a group's deletion.
-fn losing(members: Option<&[ExternalId]>, unmanaged: &[Uuid]) -> String {
+/// Who is in a group that is deleted, or gains or loses access by it.
+fn named(members: Option<&[ExternalId]>, unmanaged: &[Uuid]) -> String {
     let mut unmanaged: Vec<String> = unmanaged.iter().map(Uuid::to_string).collect();
     unmanaged.sort_unstable();
     let unmanaged = unmanaged.join(" ");

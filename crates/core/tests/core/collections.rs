@@ -821,3 +821,63 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_approval_of_access_is_for_the_people_who_gain_and_lose_it() {
+    let (mut company, directory) = crowded(vec![rule("ops", true, &[("infra", Manage)])]);
+    company.organization.set_right("ops", "wiki", Some(Edit));
+    let held = company.sync(&directory);
+    assert_eq!(people(&held), [4]);
+    let joined = |many: usize| {
+        let ids: Vec<String> = (28..32 + many).map(|n| format!("p{n}")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let all = (0..40).fold(directory_sync_core_testing::directory(), |all, n| {
+            all.person(&format!("p{n}"), &format!("p{n}@example.com"))
+        });
+        all.group("ops", "ops", &ids)
+    };
+    // Three more come into the group: it is another hold, before they are in it and afterwards.
+    let digest = held.digest.clone();
+    company.run.approval = Some(Approval {
+        digest: digest.clone(),
+    });
+    let more = company.sync(&joined(3));
+    assert_ne!(more.digest, digest);
+    assert_eq!(company.access(), ["ops: Edit on wiki"]);
+    company.run.approval = Some(Approval { digest });
+    company.sync(&joined(3));
+    assert_eq!(company.access(), ["ops: Edit on wiki"]);
+    // What was seen is what is approved.
+    let seen = company.sync(&joined(3));
+    company.run.approval = Some(Approval {
+        digest: seen.digest,
+    });
+    company.sync(&joined(3));
+    assert_eq!(company.access(), ["ops: Manage on infra"]);
+}
+
+#[test]
+fn who_came_in_with_an_approval_does_not_raise_what_others_may_gain_either() {
+    let (mut company, directory) = crowded(vec![]);
+    company.policy.onboarding.limit = Limit::Count(5);
+    let all = (40..240).fold(directory, |all, n| {
+        all.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    let many = company.sync(&all);
+    company.run.approval = Some(Approval {
+        digest: many.digest,
+    });
+    company.sync(&all);
+    company.organization.accept_all();
+    assert_eq!(company.organization.content.members.len(), 240);
+    company.run.now -= SignedDuration::from_hours(24);
+    company.policy.access.collections = vec![rule("eng-a", false, &[("infra", View)])];
+    let held = company.sync(&all);
+    let expected = HeldBecause::Collections {
+        people: 8,
+        earlier: 0,
+        limit: 5,
+        manage: false,
+    };
+    assert_eq!(why(&held), [expected]);
+}

@@ -2678,3 +2678,29 @@ fn a_record_that_is_lost_after_approved_invitations_gives_no_larger_limit() {
         assert_eq!(why(&held), std::slice::from_ref(&expected));
     }
 }
+
+#[test]
+fn what_a_stopped_run_was_to_do_by_an_approval_is_finished_though_a_preview_comes_in_between() {
+    let policy = limited(Limit::Percent(10.0));
+    let mut organization = members(60);
+    let directory = people(40..60);
+    let mut run = since(NOON);
+    let held = run.sync(&directory, &mut organization, &policy);
+    run.approval = approve(&held.digest);
+    let stopped = run.plan(&directory, &organization, &policy);
+    run.approval = None;
+    run.ledger.before(&stopped, run.now);
+    let mut part = (*stopped.approved).clone();
+    part.changes.truncate(13);
+    organization.apply(&part);
+    run.now += hours(1);
+    let seen = run.plan(&directory, &organization, &policy);
+    assert!(seen.held.is_none());
+    run.ledger.observe(&seen);
+    // Nobody else goes by it.
+    let more = run.plan(&people(48..60), &organization, &policy);
+    assert!(more.held.is_some());
+    let finished = run.sync(&directory, &mut organization, &policy);
+    assert!(finished.held.is_none(), "{:?}", why(&finished));
+    assert_eq!(organization.content.members.len(), 20);
+}

@@ -169,6 +169,19 @@ fn whoever_is_disabled_and_has_access_by_a_member_without_an_id_is_told_and_keep
         "cid alone"
     );
 
+    // Nor where an entry with a problem may be theirs; and once, however many are disabled.
+    let twins = directory()
+        .person("bob", "bob@example.com")
+        .person("bob2", "bob@example.com")
+        .disabled("old", "bob@example.com")
+        .disabled("cid", "cid@example.com")
+        .disabled("cid2", "cid@example.com");
+    let told_of_twins = told(&twins, members(), &unlimited());
+    let [cid] = told_of_twins.as_slice() else {
+        panic!("{told_of_twins:?}");
+    };
+    assert!(cid.starts_with("cid@example.com is disabled"), "{cid}");
+
     // It is about the person: `explain` says it, too.
     let explained = Run::default().explain(&in_directory, &members(), &unlimited(), "bob");
     assert_eq!(explained.people[0].problems[0].reason, "UnmanagedAccess");

@@ -102,8 +102,12 @@ impl Ledger {
         self.keep_revoked(&guarded.approved);
         self.keep_given(&guarded.approved);
         self.keep_given_access(&guarded.approved);
-        // What was approved and isn't to be done any more isn't left for another accident.
-        self.finish_approved(guarded.held.is_some());
+        // What was approved and isn't to be done any more isn't left for another accident. What a preview finds
+        // still to be done is.
+        match guarded.approved.changes.is_empty() {
+            true => self.finish_approved(guarded.held.is_some()),
+            false => self.keep_approved(&guarded.approved),
+        }
         // An approval that a preview finds isn't used by it, and stands until a run does what it is of.
         self.set_open(open(guarded).or(guarded.used.as_ref()));
         self.note_limits(guarded);

@@ -889,7 +889,7 @@ fn collections(reasons: &mut Reasons, plan: &Plan, policy: &Policy, ledger: &Led
     let recent = ledger.recent_access(&gains);
     let manage = why(&gains.manage, recent.manage, policy.access.limit, true);
     // Whom a run invited within the day doesn't raise what others may gain.
-    let invited = ledger.recent().invited;
+    let invited = ledger.recent().came_in();
     let members = plan.counts.with_access + plan.counts.invited;
     let base = members.saturating_sub(invited).min(plan.counts.with_access);
     let limit = policy.access.collections_limit;

@@ -39,11 +39,7 @@ impl Ledger {
         self.carry_groups(plan);
         self.note_undone(plan);
         self.start_invitations(plan);
-        if !self.in_progress().is_empty() {
-            let left = FingerprintSet::with_all_withdrawals(&plan.changes);
-            self.end_undone_approvals(&left);
-            self.finish_approved_except(&left);
-        }
+        self.keep_approved(plan);
         if let Some(hold) = used {
             self.use_approval(hold);
             if plan.settles_not_read {
@@ -149,6 +145,15 @@ impl Ledger {
                     asked,
                 }));
             }
+        }
+    }
+
+    /// Keeps of approvals that are being used what a plan still asks for.
+    pub(crate) fn keep_approved(&mut self, plan: &Plan) {
+        if !self.in_progress().is_empty() {
+            let left = FingerprintSet::with_all_withdrawals(&plan.changes);
+            self.end_undone_approvals(&left);
+            self.finish_approved_except(&left);
         }
     }
 

@@ -81,6 +81,7 @@ pub(super) fn decide(
         index: MemberIndex::new(members, &policy.external_id_prefix),
         former: FormerMembers::new(roster, members, &policy.external_id_prefix),
         claimed: HashSet::new(),
+        settled: HashSet::new(),
         protected: Protected::default(),
         decided: Decided {
             presence: vec![Presence::No; roster.people.len()],
@@ -139,6 +140,8 @@ struct Decision<'a> {
     claimed: HashSet<Uuid>,
     /// Members who may be an entry that can't be identified.
     protected: Protected<'a>,
+    /// Members without an external id about whom somebody else with their email has the say, or was told.
+    settled: HashSet<Uuid>,
     decided: Decided,
 }
 
@@ -607,6 +610,12 @@ impl<'a> Decision<'a> {
             self.decided.unmanaged.insert(member.id);
             self.report_undecided(person, member);
         }
+        // It may be theirs, whoever else has the email.
+        if let Some(member) = self.unclaimed_by_email(person)
+            && member.external_id.is_none()
+        {
+            self.settled.insert(member.id);
+        }
     }
 
     /// A member who may be somebody whose entry is broken: nothing is taken from them, and they come
@@ -662,7 +671,10 @@ impl<'a> Decision<'a> {
     /// Somebody disabled or deleted has the email of a member without an external id: one made by hand, or
     /// unlinked by an undo. Such a member isn't ours, and keeps what they have.
     fn report_unmanaged(&mut self, person: &Person, member: &Member, policy: OffboardingAction) {
-        if policy == OffboardingAction::Retain || member.status == MemberStatus::Revoked {
+        if policy == OffboardingAction::Retain
+            || member.status == MemberStatus::Revoked
+            || !self.settled.insert(member.id)
+        {
             return;
         }
         let message = format!(
