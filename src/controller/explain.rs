@@ -90,7 +90,7 @@ impl Run<'_> {
         let stop = self
             .entry
             .begin(self.prepared.generation, &self.context.work);
-        let answered = match stop.run_until_cancelled(self.turn(state)).await {
+        let answered = match Box::pin(self.turn(state, &stop)).await {
             Some(permit) => {
                 self.explain_in_turn(state, Arc::new(permit), &stop, question)
                     .await

@@ -5,16 +5,20 @@
 //! nothing about them is in doubt, the member is revoked within the limits, with the same record and history
 //! as by a run. Whatever is in doubt is left to an early whole run, as any other signal.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
-use super::checkpoints;
+use super::checkpoints::{self, RecordReceiver};
 use super::claims::ClaimResult;
 use super::plan;
 use super::run::Run;
+use super::signals::{DirectoryWatch, SuspectSignal, Suspects};
 use super::state::ObjectState;
 use crate::api::{DirectorySyncStatus, spec};
 use crate::directory::ExternalId;
@@ -22,7 +26,7 @@ use crate::http::counting;
 use crate::sync::history::{RunId, RunInfo, RunTrigger};
 use crate::sync::progress::Progress;
 use crate::sync::report::Report;
-use crate::sync::run::{RunError, RunOptions, State};
+use crate::sync::run::{Beside, RunError, RunOptions, State};
 use crate::sync::run_fast_lane;
 
 /// The longest that it may take. What isn't done by then a whole run does.
@@ -68,49 +72,85 @@ impl FastLaneBudget {
 }
 
 impl Run<'_> {
-    /// Revokes those of `suspects` who certainly left. Whether that settles what is known of all of them; else
-    /// a whole run has to come.
-    pub async fn revoke_at_once(&self, state: &mut ObjectState, suspects: &[ExternalId]) -> bool {
-        let storage = Some(plan::storage(self.object));
-        let is_restored = state.plan.storage == storage && state.records.storage == storage;
-        if !is_restored
-            || self.connected.spec.mode != spec::Mode::Apply
-            || !state.fast_lane.take(suspects.len(), Timestamp::now())
-        {
-            return false;
-        }
+    /// Revokes those of `suspects` who certainly left, where no run is under way.
+    pub async fn revoke_between_runs(&self, state: &mut ObjectState, suspects: &Suspects) {
         let uid = self.object.metadata.uid.as_deref().unwrap_or_default();
-        let ClaimResult::Granted(running) = self.context.claims.begin(uid) else {
-            return false;
+        let running = match self.context.claims.begin(uid) {
+            ClaimResult::Granted(running) => running,
+            ClaimResult::OwnedBy(_) | ClaimResult::WaitFor(_) => {
+                return leave_to_run(state, suspects);
+            }
         };
         let stop = self
             .entry
             .begin(self.prepared.generation, &self.context.work);
+        self.revoke_before_run(state, &stop, suspects).await;
+        self.entry.end();
+        drop(running);
+    }
+
+    /// The same for a run that has its turn, or waits for it, and hasn't looked at the organization's claim yet.
+    pub async fn revoke_before_run(
+        &self,
+        state: &mut ObjectState,
+        stop: &CancellationToken,
+        suspects: &Suspects,
+    ) {
+        let mut sync_state = std::mem::take(&mut state.sync);
+        if let Some(events) = &self.context.cloud_events {
+            sync_state.audit = events.of(&self.entry.object);
+        }
+        let stop = stop.child_token();
+        let memory = self.context.memory.begin(stop.clone());
+        let revoking = async {
+            match self.claim(state, &stop).await {
+                Ok(()) => {
+                    self.revoke_at_once(state, &mut sync_state, &stop, suspects)
+                        .await;
+                }
+                Err(_) => leave_to_run(state, suspects),
+            }
+        };
+        counting(memory.counter(), Box::pin(revoking)).await;
+        state.sync = sync_state;
+    }
+
+    /// The same where the claim was looked at: between runs, and beside one that only reads. Whoever it isn't
+    /// certain of is left to a whole run.
+    async fn revoke_at_once(
+        &self,
+        state: &mut ObjectState,
+        sync_state: &mut State,
+        stop: &CancellationToken,
+        suspects: &Suspects,
+    ) {
+        let storage = Some(plan::storage(self.object));
+        let is_restored = state.plan.storage == storage && state.records.storage == storage;
+        let people = &suspects.people;
+        if !is_restored
+            || !self.follows_success(state)
+            || self.connected.spec.mode != spec::Mode::Apply
+            || !state.fast_lane.take(people.len(), Timestamp::now())
+        {
+            return leave_to_run(state, suspects);
+        }
+        let stop = stop.child_token();
         let too_long = async {
             sleep(LIMIT).await;
             stop.cancel();
             std::future::pending::<()>().await;
         };
         let work = async {
-            if self.claim(state, &stop).await.is_err() {
-                return false;
-            }
             let progress = Arc::new(Progress::default());
             let options = RunOptions {
-                seen: self.noticed,
+                seen: Some(suspects.noticed.at),
                 ..RunOptions::new(&progress, &stop)
             };
-            let mut sync_state = std::mem::take(&mut state.sync);
-            if let Some(events) = &self.context.cloud_events {
-                sync_state.audit = events.of(&self.entry.object);
-            }
-            let memory = self.context.memory.begin(stop.clone());
-            let revoking = self.plan_and_revoke(state, &mut sync_state, &options, suspects);
-            let result = counting(memory.counter(), Box::pin(revoking)).await;
-            self.measure_exposures(&mut sync_state);
+            let revoking = self.plan_and_revoke(state, sync_state, &options, people);
+            let result = Box::pin(revoking).await;
+            self.measure_exposures(sync_state);
             self.keep_history(state, &mut sync_state.history).await;
             self.name_history(state).await;
-            state.sync = sync_state;
             match result {
                 Ok(settled) => settled,
                 Err(error) => {
@@ -123,9 +163,52 @@ impl Run<'_> {
             settled = work => settled,
             () = too_long => false,
         };
-        self.entry.end();
-        drop(running);
-        settled
+        match (&state.watch, settled) {
+            (Some(watch), true) => watch.confirm(suspects.noticed),
+            _ => leave_to_run(state, suspects),
+        }
+    }
+
+    /// Whether the last whole run succeeded, with this spec and these Secrets.
+    fn follows_success(&self, state: &ObjectState) -> bool {
+        let Some(history) = &state.history else {
+            return false;
+        };
+        let last = history.last.as_ref();
+        history.failures == 0
+            && last.is_some_and(|last| {
+                last.generation == self.desired.generation
+                    && last.fingerprint == Some(self.desired.fingerprint)
+            })
+    }
+
+    /// Takes those who seem to have left by now and revokes who certainly did, in the middle of a run that has
+    /// made way. What the run does from then on is in the history under a number of its own.
+    pub async fn revoke_within_run(
+        &self,
+        state: &mut ObjectState,
+        sync_state: &mut State,
+        stop: &CancellationToken,
+    ) {
+        let suspects = match &state.watch {
+            Some(watch) => watch.gather_suspects().await,
+            None => None,
+        };
+        if let Some(suspects) = suspects {
+            self.revoke_beside_run(state, sync_state, stop, &suspects)
+                .await;
+        }
+    }
+
+    async fn revoke_beside_run(
+        &self,
+        state: &mut ObjectState,
+        sync_state: &mut State,
+        stop: &CancellationToken,
+        suspects: &Suspects,
+    ) {
+        self.revoke_at_once(state, sync_state, stop, suspects).await;
+        sync_state.history.start(self.info(Timestamp::now()));
     }
 
     /// As a run does: the record is kept and status names it before the first change.
@@ -202,6 +285,90 @@ impl Run<'_> {
         status.memberships_digest = state.plan.memberships.clone();
         state.plan.seal.put(&mut status);
         self.publisher.publish_best_effort(state, status).await
+    }
+}
+
+fn leave_to_run(state: &ObjectState, suspects: &Suspects) {
+    if let Some(watch) = &state.watch {
+        watch.put_back(suspects.noticed);
+    }
+}
+
+/// A run that reads. Meanwhile its progress is told, and whoever certainly left is revoked: nothing is written
+/// by the run itself, so that the record and the history belong to one of both at any time.
+pub struct ReadingRun<'r, 's> {
+    run: &'r Run<'r>,
+    state: &'s mut ObjectState,
+    options: &'s RunOptions<'s>,
+}
+
+impl<'r, 's> ReadingRun<'r, 's> {
+    /// Of `run`, which goes as `options` say.
+    pub fn new(run: &'r Run<'r>, state: &'s mut ObjectState, options: &'s RunOptions<'s>) -> Self {
+        Self {
+            run,
+            state,
+            options,
+        }
+    }
+}
+
+impl Beside for ReadingRun<'_, '_> {
+    fn read<'s>(
+        &'s mut self,
+        sync_state: &'s mut State,
+        reading: BoxFuture<'s, ()>,
+    ) -> BoxFuture<'s, ()> {
+        Box::pin(self.read_and_revoke(sync_state, reading))
+    }
+}
+
+impl ReadingRun<'_, '_> {
+    async fn read_and_revoke(&mut self, sync_state: &mut State, mut reading: BoxFuture<'_, ()>) {
+        let Self {
+            run,
+            state,
+            options,
+        } = self;
+        let signal = state.watch.as_ref().map(DirectoryWatch::suspect_signal);
+        loop {
+            let (records, mut nothing) = (RecordReceiver::closed(), None);
+            let observed = run.observed(state, options, records, &mut nothing, reading.as_mut());
+            let suspects = tokio::select! {
+                biased;
+                () = observed => return,
+                suspects = gathered(signal.as_ref()) => suspects,
+            };
+            let revoking = run.revoke_beside_run(state, sync_state, options.stop, &suspects);
+            let read = while_doing(&mut reading, Box::pin(revoking)).await;
+            if read.is_some() {
+                return;
+            }
+        }
+    }
+}
+
+/// Those who seem to have left, if any ever do.
+pub async fn gathered(signal: Option<&SuspectSignal>) -> Suspects {
+    match signal {
+        Some(signal) => signal.gather().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Does `work` to its end, and goes on with `other` meanwhile: what that came to, if it has ended by then.
+pub async fn while_doing<T>(
+    other: impl Future<Output = T>,
+    work: impl Future<Output = ()>,
+) -> Option<T> {
+    let mut work = pin!(work);
+    tokio::select! {
+        biased;
+        done = other => {
+            work.await;
+            Some(done)
+        }
+        () = &mut work => None,
     }
 }
 

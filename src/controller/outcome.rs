@@ -65,7 +65,7 @@ pub enum Requeue {
 pub fn of_error(error: &RunError) -> RunFailure {
     let during_changes = match error {
         RunError::Source(_) => None,
-        RunError::Unrecorded(_) => Some(true),
+        RunError::Unrecorded(_) | RunError::MadeWay { .. } => Some(true),
         RunError::Organization { during, .. } | RunError::Stopped { during, .. } => {
             let reading = matches!(during, Phase::Read | Phase::ReadMemberships);
             Some(!reading)

@@ -330,7 +330,7 @@ impl Reconcile<'_> {
         }
     }
 
-    /// Revokes whoever certainly left, where nothing else is due.
+    /// Revokes whoever certainly left, before the run that may be due.
     async fn revoke_at_once(
         &self,
         state: &mut ObjectState,
@@ -338,28 +338,12 @@ impl Reconcile<'_> {
         connected: &Connected,
         desired: &Desired<'_>,
     ) {
-        let now = Timestamp::now();
-        let history = state.history.get_or_insert_default();
-        let waits =
-            history.failures == 0 && matches!(decide(desired, history, now), Decision::At(_));
         let Some(watch) = &state.watch else {
             return;
         };
-        let Some(suspects) = watch.gather_suspects().await else {
-            return;
-        };
-        let settled = waits && {
-            let run = Run {
-                noticed: Some(suspects.noticed.at),
-                ..self.run(prepared, connected, desired.clone(), RunTrigger::FastLane)
-            };
-            run.revoke_at_once(state, &suspects.people).await
-        };
-        if let Some(watch) = &state.watch {
-            match settled {
-                true => watch.confirm(suspects.noticed),
-                false => watch.put_back(suspects.noticed),
-            }
+        if let Some(suspects) = watch.gather_suspects().await {
+            let run = self.run(prepared, connected, desired.clone(), RunTrigger::FastLane);
+            run.revoke_between_runs(state, &suspects).await;
         }
     }
 

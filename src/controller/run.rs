@@ -4,15 +4,17 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::checkpoints::{self, RecordReceiver, WrittenPlan};
 use super::context::Context;
 use super::decision::{Attempt, Desired, after_refusal, needs_full_resync};
+use super::fast_lane::{ReadingRun, gathered, while_doing};
 use super::history::{self, Addition, FoundOpen, HistoryError};
 use super::objects::Entry;
 use super::outcome::{self, PublishedAs, Requeue, RunFailure};
@@ -21,6 +23,7 @@ use super::publish::Publisher;
 use super::record_seal::RecordSeal;
 use super::run_queue::RunPermit;
 use super::sealed_runs::NamedRuns;
+use super::signals::{DirectoryWatch, SuspectSignal};
 use super::state::{Connected, HeldList, ObjectState, Prepared};
 use super::watchdog::{Watchdog, is_large};
 use super::{expiry, references, requests};
@@ -42,6 +45,10 @@ const UNSEALED: &str =
     "status can't be written, and has to name the record before anything is changed";
 const RECORD_NOT_BELIEVED: &str = "the record of earlier removals is missing or isn't the one that the operator \
                                    wrote last; what rests on absence is held for a day";
+
+/// So often a run makes way while it makes its changes, however many seem to leave: each time it reads both
+/// sides again.
+const MAKES_WAY: usize = 3;
 
 /// One run of one object, from its turn to its report.
 pub struct Run<'a> {
@@ -71,7 +78,7 @@ impl Run<'_> {
         let stop = self
             .entry
             .begin(self.prepared.generation, &self.context.work);
-        let next = match stop.run_until_cancelled(self.turn(state)).await {
+        let next = match Box::pin(self.turn(state, &stop)).await {
             // Each step on the heap: without optimization a future by value takes the stack of each poll
             // around it.
             Some(permit) => Box::pin(self.with_permit(state, Arc::new(permit), &stop)).await,
@@ -81,16 +88,41 @@ impl Run<'_> {
         next
     }
 
-    /// Waits for the permit to run, and says so where that takes time.
-    pub(super) async fn turn(&self, state: &mut ObjectState) -> RunPermit {
+    /// Waits for the permit to run, and says so where that takes time. Meanwhile whoever certainly left is
+    /// revoked. `None` where asked to stop.
+    pub(super) async fn turn(
+        &self,
+        state: &mut ObjectState,
+        stop: &CancellationToken,
+    ) -> Option<RunPermit> {
         let large = state.large || is_large(&state.status);
         let namespace = &self.entry.object.namespace;
         let has_succeeded = state.status.last_sync_time.is_some();
         let queue = &self.context.run_queue;
-        let mut turn = pin!(queue.acquire(namespace, large, has_succeeded));
-        if let Ok(permit) = timeout(self.context.timing.queued, &mut turn).await {
-            return permit;
+        let signal = state.watch.as_ref().map(DirectoryWatch::suspect_signal);
+        let turn = queue.acquire(namespace, large, has_succeeded);
+        let mut turn = pin!(stop.run_until_cancelled(turn));
+        let mut queued = pin!(sleep(self.context.timing.queued));
+        let mut is_told = false;
+        loop {
+            let work = tokio::select! {
+                biased;
+                permit = &mut turn => return permit,
+                () = &mut queued, if !is_told => None,
+                suspects = gathered(signal.as_ref()) => Some(suspects),
+            };
+            is_told |= work.is_none();
+            let working: BoxFuture<'_, ()> = match &work {
+                Some(suspects) => Box::pin(self.revoke_before_run(state, stop, suspects)),
+                None => Box::pin(self.tell_of_queue(state, large)),
+            };
+            if let Some(permit) = while_doing(turn.as_mut(), working).await {
+                return permit;
+            }
         }
+    }
+
+    async fn tell_of_queue(&self, state: &mut ObjectState, large: bool) {
         let has_to_say = self.has_to_announce(state) || says(&state.status, SYNCING);
         if has_to_say && !has_reason(&state.status, Blocker::AlreadyManaged) {
             let message = match large {
@@ -105,7 +137,6 @@ impl Run<'_> {
             });
             self.publisher.publish_best_effort(state, status).await;
         }
-        turn.await
     }
 
     async fn with_permit(
@@ -201,14 +232,7 @@ impl Run<'_> {
         if let Some(events) = &self.context.cloud_events {
             sync_state.audit = events.of(&self.entry.object);
         }
-        let approved_by = requests::approved_by(&self.object.metadata);
-        sync_state.history.start(RunInfo {
-            id: RunId::at(started),
-            trigger: self.trigger,
-            approved_by: approved_by.map(Into::into),
-            undoes: None,
-            directory_sync: None,
-        });
+        sync_state.history.start(self.info(started));
         let mut watching = self.watch(watchdog, permit, &progress, stop);
         let result = Box::pin(self.run_phases(state, &mut sync_state, &options)).await;
         self.measure_exposures(&mut sync_state);
@@ -221,6 +245,18 @@ impl Run<'_> {
         watching.shutdown().await;
         state.sync = sync_state;
         result
+    }
+
+    /// What the history says of the run, from this time on.
+    pub(super) fn info(&self, at: Timestamp) -> RunInfo {
+        let approved_by = requests::approved_by(&self.object.metadata);
+        RunInfo {
+            id: RunId::at(at),
+            trigger: self.trigger,
+            approved_by: approved_by.map(Into::into),
+            undoes: None,
+            directory_sync: None,
+        }
     }
 
     /// Watches the run in a task of its own: the run's task stands still while it computes. The task
@@ -247,7 +283,7 @@ impl Run<'_> {
         sync_state: &mut State,
         options: &RunOptions<'_>,
     ) -> Result<Report, RunError> {
-        let mut report = Box::pin(self.run_once(state, sync_state, options)).await?;
+        let mut report = Box::pin(self.run_to_end(state, sync_state, options)).await?;
         let again = RunOptions {
             full_resync: false,
             ..*options
@@ -257,7 +293,7 @@ impl Run<'_> {
                 break;
             }
             tracing::info!("somebody else changed a group meanwhile; the sync plans again");
-            match Box::pin(self.run_once(state, sync_state, &again)).await {
+            match Box::pin(self.run_to_end(state, sync_state, &again)).await {
                 Ok(next) => report = next.after(report),
                 // What was changed stays, and the next run reads these groups.
                 Err(RunError::Source(error)) => {
@@ -268,6 +304,34 @@ impl Run<'_> {
             }
         }
         Ok(report)
+    }
+
+    /// Plans and applies. Where somebody certainly left while changes are made, the run makes way between two
+    /// of them, and begins anew once they are revoked.
+    async fn run_to_end(
+        &self,
+        state: &mut ObjectState,
+        sync_state: &mut State,
+        options: &RunOptions<'_>,
+    ) -> Result<Report, RunError> {
+        let mut before = ActionCounts::default();
+        for _ in 0..MAKES_WAY {
+            let make_way = CancellationToken::new();
+            let options = RunOptions {
+                make_way: options.approval.is_none().then_some(&make_way),
+                ..*options
+            };
+            match Box::pin(self.run_once(state, sync_state, &options)).await {
+                Err(RunError::MadeWay { applied }) => before.merge(&applied),
+                ended => return with_earlier(ended, &before),
+            }
+            tracing::info!("the sync makes way for revocations, and plans again then");
+            self.measure_exposures(sync_state);
+            Box::pin(self.keep_history(state, &mut sync_state.history)).await;
+            Box::pin(self.revoke_within_run(state, sync_state, options.stop)).await;
+        }
+        let ended = Box::pin(self.run_once(state, sync_state, options)).await;
+        with_earlier(ended, &before)
     }
 
     async fn run_once(
@@ -281,23 +345,10 @@ impl Run<'_> {
             organization,
             spec,
         } = self.connected;
-        let policy = &spec.policy;
-        let planning = Box::pin(run::plan(
-            &**source,
-            organization,
-            policy,
-            sync_state,
-            options,
-        ));
-        let mut planned = self
-            .observed(
-                state,
-                options,
-                RecordReceiver::closed(),
-                &mut None,
-                planning,
-            )
-            .await?;
+        let sides = (&**source, organization, &spec.policy);
+        let mut reading = ReadingRun::new(self, state, options);
+        let planning = run::plan_beside(sides, sync_state, options, &mut reading);
+        let mut planned = Box::pin(planning).await?;
         let uid = self.uid();
         let claim = self.context.claims.eligibility(uid);
         let prefix = self.connected.claimed_prefix(None);
@@ -326,11 +377,16 @@ impl Run<'_> {
             written_plan = Box::pin(keeping).await?;
         }
         let (sender, records) = checkpoints::channel(self.context.timing.record);
+        let make_way = options.make_way;
+        let make_way = make_way.filter(|_| planned.leaves_somebody_to_the_fast_lane());
         let apply = RunOptions {
             checkpoints: Some(&sender),
+            make_way,
             ..*options
         };
+        let signal = state.watch.as_ref().map(DirectoryWatch::suspect_signal);
         let applying = Box::pin(planned.apply(sync_state, &apply));
+        let applying = asking_to_make_way(applying, signal.as_ref(), make_way);
         let applied = self
             .observed(state, options, records, &mut written_plan, applying)
             .await;
@@ -1356,6 +1412,40 @@ impl Run<'_> {
 
     fn uid(&self) -> &str {
         self.object.metadata.uid.as_deref().unwrap_or_default()
+    }
+}
+
+/// Does `applying`, and asks it to make way once somebody seems to have left.
+async fn asking_to_make_way<T>(
+    applying: impl Future<Output = T>,
+    signal: Option<&SuspectSignal>,
+    make_way: Option<&CancellationToken>,
+) -> T {
+    let asking = async {
+        if let (Some(signal), Some(make_way)) = (signal, make_way) {
+            signal.wait().await;
+            make_way.cancel();
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        biased;
+        applied = applying => applied,
+        never = asking => never,
+    }
+}
+
+/// What a run came to, with what it had changed before it made way.
+fn with_earlier(
+    ended: Result<Report, RunError>,
+    before: &ActionCounts,
+) -> Result<Report, RunError> {
+    match ended {
+        Ok(mut report) => {
+            report.applied.merge(before);
+            Ok(report)
+        }
+        Err(error) => Err(error.after_changes(before)),
     }
 }
 

@@ -17,6 +17,7 @@ use futures::channel::mpsc::UnboundedSender;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::reflector::ObjectRef;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::Instrument as _;
@@ -217,8 +218,14 @@ pub struct Suspects {
     pub people: Vec<ExternalId>,
 }
 
+/// Tells whether somebody seems to have left, also while a run has the watch's object.
+#[derive(Clone)]
+pub struct SuspectSignal(Arc<Shared>);
+
 struct Shared {
     object: Object,
+    /// Somebody seems to have left.
+    suspected: Notify,
     wake: UnboundedSender<ObjectRef<WatchedObject>>,
     state: Mutex<WatchState>,
 }
@@ -266,6 +273,7 @@ impl DirectoryWatch {
         };
         let shared = Arc::new(Shared {
             object: object.clone(),
+            suspected: Notify::new(),
             wake: context.wake.clone(),
             state: Mutex::default(),
         });
@@ -322,9 +330,12 @@ impl DirectoryWatch {
 
     /// Takes those who seem to have left, once all had the time to come who seem to leave at once.
     pub async fn gather_suspects(&self) -> Option<Suspects> {
-        self.shared.state().suspects.as_ref()?;
-        sleep(GATHERING).await;
-        self.shared.state().suspects.take()
+        self.shared.gather_suspects().await
+    }
+
+    /// To wait for those who seem to have left.
+    pub fn suspect_signal(&self) -> SuspectSignal {
+        SuspectSignal(Arc::clone(&self.shared))
     }
 
     /// Notes what the fast lane has settled: a run confirms it before long.
@@ -392,6 +403,30 @@ fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
+impl SuspectSignal {
+    /// Waits until somebody seems to have left.
+    pub async fn wait(&self) {
+        loop {
+            // Before the look: what comes in between counts.
+            let suspected = self.0.suspected.notified();
+            if self.0.state().suspects.is_some() {
+                return;
+            }
+            suspected.await;
+        }
+    }
+
+    /// Waits for those who seem to have left, and takes them.
+    pub async fn gather(&self) -> Suspects {
+        loop {
+            self.wait().await;
+            if let Some(suspects) = self.0.gather_suspects().await {
+                return suspects;
+            }
+        }
+    }
+}
+
 struct Supervisor {
     source: Arc<dyn Source>,
     shared: Arc<Shared>,
@@ -444,6 +479,12 @@ fn retry_after(failures: u32) -> Duration {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, WatchState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn gather_suspects(&self) -> Option<Suspects> {
+        self.state().suspects.as_ref()?;
+        sleep(GATHERING).await;
+        self.state().suspects.take()
     }
 
     /// Since when it has been in place; `None` where it isn't.
@@ -502,6 +543,11 @@ impl WatchObserver for Shared {
                 is_first
             }
         };
+        let is_suspected = state.suspects.is_some();
+        drop(state);
+        if is_suspected {
+            self.suspected.notify_waiters();
+        }
         if is_first {
             let Object {
                 namespace, name, ..

@@ -208,7 +208,7 @@ impl Run<'_> {
         let stop = self
             .entry
             .begin(self.prepared.generation, &self.context.work);
-        let answered = match stop.run_until_cancelled(self.turn(state)).await {
+        let answered = match Box::pin(self.turn(state, &stop)).await {
             Some(permit) => {
                 let permit = Arc::new(permit);
                 Box::pin(self.undo_in_turn(state, permit, &stop, (id, question))).await

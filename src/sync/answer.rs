@@ -80,7 +80,8 @@ async fn execute(
     state.history = History::default();
     planning.begin(&mut state);
     let (source, client, policy) = (planning.source, planning.client, planning.policy);
-    let (reading, organization) = planning.read(&state).await?;
+    let collections = planning.needs_collections(&state);
+    let (reading, organization) = planning.read(None, collections).await?;
     let directory = match reading {
         Reading::Full { directory, .. } => directory,
         Reading::Unchanged => planning.read_directory().await?,

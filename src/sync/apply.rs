@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::directory::{Evidence, ExternalId};
@@ -27,19 +28,20 @@ use crate::text::sanitize;
 /// ends it, and `checkpoint` keeps that.
 ///
 /// # Errors
-/// The first that isn't about a single row or member. What was done stays done.
+/// The first that isn't about a single row or member, and when asked to make way. What was done stays done.
 pub async fn apply(
-    client: &OrganizationClient,
+    (client, make_way): (&OrganizationClient, Option<&CancellationToken>),
     plan: &Approved<Plan>,
     before: &Organization,
     prefix: &str,
     progress: &Progress,
     checkpoint: &mut Checkpoint<'_>,
     applied: &mut Applied,
-) -> Result<(), OrganizationError> {
+) -> Result<(), EarlyEnd> {
     applied.outcomes = Outcomes::new(plan.changes.len());
     let mut run = Run {
         client,
+        make_way,
         plan,
         prefix,
         progress,
@@ -55,8 +57,25 @@ pub async fn apply(
     run.unlink(before).await
 }
 
+/// Why changes came to an early end.
+#[derive(Debug)]
+pub enum EarlyEnd {
+    /// Something more urgent is to be done. No request is without its answer.
+    MadeWay,
+    /// A request failed, and it wasn't about a single row or member.
+    Failed(OrganizationError),
+}
+
+impl From<OrganizationError> for EarlyEnd {
+    fn from(error: OrganizationError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 struct Run<'a, 'c> {
     client: &'a OrganizationClient,
+    /// Asks for an end between two requests.
+    make_way: Option<&'a CancellationToken>,
     plan: &'a Plan,
     prefix: &'a str,
     progress: &'a Progress,
@@ -68,6 +87,18 @@ struct Run<'a, 'c> {
 }
 
 impl<'a> Run<'a, '_> {
+    /// To be called where no request is under way.
+    fn unless_asked_to_make_way(&self) -> Result<(), EarlyEnd> {
+        match self.has_to_make_way() {
+            true => Err(EarlyEnd::MadeWay),
+            false => Ok(()),
+        }
+    }
+
+    fn has_to_make_way(&self) -> bool {
+        self.make_way.is_some_and(CancellationToken::is_cancelled)
+    }
+
     /// The plan's changes of these kinds, in its order.
     fn of_kind(&self, kinds: &[Kind]) -> Vec<&'a Change> {
         let changes = self.plan.changes.iter();
@@ -118,7 +149,7 @@ impl<'a> Run<'a, '_> {
 
     /// Removals in one import, whatever their number; on a server that can't be read its
     /// revocations as well.
-    async fn remove_members(&mut self, before: &Organization) -> Result<(), OrganizationError> {
+    async fn remove_members(&mut self, before: &Organization) -> Result<(), EarlyEnd> {
         let mut leaving = match before {
             Organization::Read(_) => self.of_kind(&[Kind::Remove]),
             Organization::WriteOnly => self.of_kind(&[Kind::Remove, Kind::Revoke]),
@@ -138,7 +169,7 @@ impl<'a> Run<'a, '_> {
 
     /// Revocations, roles, re-links, restores, withdrawn and replaced invitations: a few requests each, at the
     /// server's pace.
-    async fn change_members(&mut self, before: &Organization) -> Result<(), OrganizationError> {
+    async fn change_members(&mut self, before: &Organization) -> Result<(), EarlyEnd> {
         let kinds = [
             Kind::Revoke,
             Kind::SetRole,
@@ -174,8 +205,9 @@ impl<'a> Run<'a, '_> {
         &mut self,
         changes: &[&'a Change],
         managed: &HashSet<Uuid>,
-    ) -> Result<(), OrganizationError> {
+    ) -> Result<(), EarlyEnd> {
         for (at, &change) in changes.iter().enumerate() {
+            self.unless_asked_to_make_way()?;
             let kind = change.kind();
             if matches!(kind, Kind::Revoke | Kind::Restore) {
                 let to_come = changes[at..].iter().copied();
@@ -211,12 +243,13 @@ impl<'a> Run<'a, '_> {
         &mut self,
         relinks: &[&'a Change],
         managed: &HashSet<Uuid>,
-    ) -> Result<(), OrganizationError> {
+    ) -> Result<(), EarlyEnd> {
         let client = self.client;
         let mut to_come = relinks.iter();
         let mut under_way = FuturesUnordered::new();
         loop {
             while under_way.len() < RELINKS_AT_ONCE
+                && !self.has_to_make_way()
                 && let Some(&change) = to_come.next()
             {
                 self.note_sent(change);
@@ -225,7 +258,10 @@ impl<'a> Run<'a, '_> {
             }
             let answered = self.keeping_record(under_way.next());
             let Some((change, result)) = answered.await else {
-                return Ok(());
+                return match to_come.len() {
+                    0 => Ok(()),
+                    _ => self.unless_asked_to_make_way(),
+                };
             };
             self.note_single(change, result)?;
         }
@@ -233,13 +269,14 @@ impl<'a> Run<'a, '_> {
 
     /// Sends invitations again, after everything else: nobody loses or gets anything by it. Each was noted
     /// as sent before the first change.
-    async fn reinvite(&mut self) -> Result<(), OrganizationError> {
+    async fn reinvite(&mut self) -> Result<(), EarlyEnd> {
         let again = self.of_kind(&[Kind::Reinvite]);
         self.progress.start(Phase::Invite, again.len());
         for change in again {
             let Some(member) = change.subject.id else {
                 continue;
             };
+            self.unless_asked_to_make_way()?;
             self.note_sent(change);
             let id = change.external_id();
             self.applied.reinvited.insert(id.clone());
@@ -251,7 +288,7 @@ impl<'a> Run<'a, '_> {
     }
 
     /// Takes external ids out, after everything else: an import names members and groups by them.
-    async fn unlink(&mut self, before: &Organization) -> Result<(), OrganizationError> {
+    async fn unlink(&mut self, before: &Organization) -> Result<(), EarlyEnd> {
         let members = self.of_kind(&[Kind::Unlink]);
         self.progress.start(Phase::ChangeMembers, members.len());
         let managed = self.managed_groups(before);
@@ -284,7 +321,7 @@ impl<'a> Run<'a, '_> {
 
     /// Invitations and links, in bulk. On a server that can't be read an import also restores and re-links:
     /// by itself, because a run that ends in the middle of it leaves those people to a person.
-    async fn invite(&mut self) -> Result<(), OrganizationError> {
+    async fn invite(&mut self) -> Result<(), EarlyEnd> {
         let mut back = self.of_kind(&[Kind::Restore, Kind::Relink]);
         back.retain(|change| change.subject.id.is_none());
         self.import_members(back).await?;
@@ -293,7 +330,7 @@ impl<'a> Run<'a, '_> {
         self.import_members(coming).await
     }
 
-    async fn import_members(&mut self, coming: Vec<&'a Change>) -> Result<(), OrganizationError> {
+    async fn import_members(&mut self, coming: Vec<&'a Change>) -> Result<(), EarlyEnd> {
         let mut rows = ImportRows::default();
         for change in &coming {
             let staged = matches!(
@@ -307,7 +344,7 @@ impl<'a> Run<'a, '_> {
         self.import(Phase::Invite, &coming, rows).await
     }
 
-    async fn change_groups(&mut self, before: &Organization) -> Result<(), OrganizationError> {
+    async fn change_groups(&mut self, before: &Organization) -> Result<(), EarlyEnd> {
         let relinks = self.of_kind(&[Kind::RelinkGroup]);
         self.progress.start(Phase::ChangeGroups, relinks.len());
         for change in relinks {
@@ -341,7 +378,7 @@ impl<'a> Run<'a, '_> {
     /// plan names come or go: what somebody did by hand since the plan was made stays, and is noted,
     /// so that the caller plans again. Whoever's own change was refused stays, too: nobody is dropped
     /// because of an id that they didn't get.
-    async fn update_groups(&mut self, before: &Organization) -> Result<(), OrganizationError> {
+    async fn update_groups(&mut self, before: &Organization) -> Result<(), EarlyEnd> {
         let renames = self.of_kind(&[Kind::RenameGroup]);
         let updates: Vec<(&Change, &Update)> = self
             .updates()
@@ -378,16 +415,16 @@ impl<'a> Run<'a, '_> {
                 self.note_single(change, result)?;
             }
         }
-        Box::pin(self.fill_made_again()).await
+        Ok(Box::pin(self.fill_made_again()).await?)
     }
 
     /// Changes what groups have access to, several at once: what was done before a kill shows in what the next
     /// run reads. A refusal says nothing of their members.
-    async fn set_collections(&mut self) -> Result<(), OrganizationError> {
+    async fn set_collections(&mut self) -> Result<(), EarlyEnd> {
         let client = self.client;
         let changes = self.of_kind(&[Kind::SetCollections]);
         self.progress.start(Phase::ChangeGroups, changes.len());
-        let mut to_come =
+        let to_come =
             changes
                 .into_iter()
                 .filter_map(|change| match (change.subject.id, change.group()) {
@@ -396,9 +433,12 @@ impl<'a> Run<'a, '_> {
                     }
                     _ => None,
                 });
+        let to_come: Vec<_> = to_come.collect();
+        let mut to_come = to_come.into_iter();
         let mut under_way = FuturesUnordered::new();
         loop {
             while under_way.len() < ACCESS_AT_ONCE
+                && !self.has_to_make_way()
                 && let Some((change, group, access)) = to_come.next()
             {
                 self.note_sent(change);
@@ -407,7 +447,10 @@ impl<'a> Run<'a, '_> {
             }
             let answered = self.keeping_record(under_way.next());
             let Some((change, result)) = answered.await else {
-                return Ok(());
+                return match to_come.len() {
+                    0 => Ok(()),
+                    _ => self.unless_asked_to_make_way(),
+                };
             };
             self.note_single(change, result)?;
         }
@@ -520,11 +563,12 @@ impl<'a> Run<'a, '_> {
         chunk: &[(&'a Change, &'a Update)],
         members: &Members,
         renamed: &mut HashSet<&'a ExternalId>,
-    ) -> Result<(), OrganizationError> {
+    ) -> Result<(), EarlyEnd> {
         let groups: Vec<Uuid> = chunk
             .iter()
             .filter_map(|(change, _)| change.subject.id)
             .collect();
+        self.unless_asked_to_make_way()?;
         let progress = self.progress;
         progress.start(Phase::ReadMemberships, groups.len());
         let now = self
@@ -666,7 +710,7 @@ impl<'a> Run<'a, '_> {
     }
 
     /// Groups of a server that can't be read, with everyone who shall be in them.
-    async fn send_groups(&mut self) -> Result<(), OrganizationError> {
+    async fn send_groups(&mut self) -> Result<(), EarlyEnd> {
         let sent = self.of_kind(&[Kind::CreateGroup, Kind::UpdateGroup]);
         sent.iter().for_each(|change| self.note_sent(change));
         let rows = sent.iter().filter_map(|change| {
@@ -698,7 +742,7 @@ impl<'a> Run<'a, '_> {
 
     /// A group is deleted only as long as nobody else has come into it: whoever did would lose it
     /// unasked.
-    async fn delete_groups(&mut self, before: &Organization) -> Result<(), OrganizationError> {
+    async fn delete_groups(&mut self, before: &Organization) -> Result<(), EarlyEnd> {
         let deletions = self.of_kind(&[Kind::DeleteGroup]);
         let groups: Vec<Uuid> = deletions
             .iter()
@@ -720,6 +764,7 @@ impl<'a> Run<'a, '_> {
             let Some(group) = change.subject.id else {
                 continue;
             };
+            self.unless_asked_to_make_way()?;
             let inside = now.get(&group).into_iter().flatten();
             let leaving = inside.clone();
             let leaving = leaving.filter_map(|id| members.external_ids.get(id).cloned());
@@ -770,7 +815,7 @@ impl<'a> Run<'a, '_> {
         phase: Phase,
         changes: &[&Change],
         rows: ImportRows,
-    ) -> Result<(), OrganizationError> {
+    ) -> Result<(), EarlyEnd> {
         if rows.members.is_empty() && rows.groups.is_empty() {
             return Ok(());
         }

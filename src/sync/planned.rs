@@ -1,19 +1,21 @@
 //! The second phase of a run: what was planned is previewed or applied, exactly as it was shown.
 
+use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::time::Instant;
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info_span};
 
+use crate::organization::OrganizationClient;
 use crate::organization::model::{Content, Organization};
-use crate::organization::{OrganizationClient, OrganizationError};
 use crate::source::Version;
-use crate::sync::apply::apply;
+use crate::sync::apply::{EarlyEnd, apply};
 use crate::sync::checkpoint::Checkpoint;
 use crate::sync::exposure;
-use crate::sync::fast_lane::Baseline;
+use crate::sync::fast_lane::{self, Candidates};
 use crate::sync::guard::{Digest, GuardedPlan, Held};
 use crate::sync::memberships::FailedChanges;
 use crate::sync::plan::{Change, OnboardingCounts};
@@ -36,8 +38,8 @@ pub struct Planned {
     pub(super) made: Timestamp,
     /// When it was first seen that something had changed in the directory.
     pub(super) seen: Timestamp,
-    /// Whom the fast lane may revoke until the next run.
-    pub(super) baseline: Option<Baseline>,
+    /// Among whom those are whom the fast lane may revoke until the next run.
+    pub(super) candidates: Option<Candidates>,
     /// What a preview reports.
     pub(super) report: Report,
     /// Whether the state knows what is about to be done.
@@ -63,6 +65,11 @@ impl Planned {
     /// Identifies everything that the plan takes away, held or not.
     pub fn digest(&self) -> &Digest {
         &self.report.digest
+    }
+
+    /// Whether the fast lane may revoke anybody once the run has made way.
+    pub fn leaves_somebody_to_the_fast_lane(&self) -> bool {
+        self.candidates.is_some()
     }
 
     /// Ends the run without a change, and remembers what was seen.
@@ -107,8 +114,12 @@ impl Planned {
     /// plan decided is done in it. The caller plans again, at most [`REPLANS`](crate::sync::run::REPLANS)
     /// times: that way what is to be done now passes the guard and is recorded like any other plan.
     ///
+    /// Where asked to make way, it ends between two requests, and the state tells whom the fast lane may revoke
+    /// then.
+    ///
     /// # Errors
-    /// When the organization can't be reached in the middle of the changes, and when asked to stop.
+    /// When the organization can't be reached in the middle of the changes, and when asked to stop or to make
+    /// way.
     pub async fn apply(
         mut self,
         state: &mut State,
@@ -126,6 +137,7 @@ impl Planned {
         }
         let mut execution = Execution {
             client: &self.client,
+            make_way: options.make_way,
             before: &self.organization,
             prefix: &self.policy.external_id_prefix,
             guarded,
@@ -145,7 +157,8 @@ impl Planned {
         let during = options.progress.now().0;
         let interrupted = match &executed {
             Some(Ok(())) => None,
-            Some(Err(error)) => Some(error.to_string()),
+            Some(Err(EarlyEnd::Failed(error))) => Some(error.to_string()),
+            Some(Err(EarlyEnd::MadeWay)) => Some("the run made way for a revocation".to_owned()),
             None => Some("the run was stopped before the answer came".to_owned()),
         };
         let State { history, audit, .. } = state;
@@ -160,11 +173,22 @@ impl Planned {
         state.exposures.extend(exposures);
         match executed {
             Some(Ok(())) => {}
-            Some(Err(error)) => {
+            Some(Err(EarlyEnd::Failed(error))) => {
                 note_interrupted(state, guarded, &applied);
                 return Err(RunError::Organization {
                     during,
                     error,
+                    applied: applied.counts,
+                });
+            }
+            Some(Err(EarlyEnd::MadeWay)) => {
+                note_interrupted(state, guarded, &applied);
+                if let Organization::Read(content) = &self.organization {
+                    let candidates = self.candidates.take();
+                    let changed = fast_lane::changed(&guarded.approved);
+                    state.baseline = candidates.map(|people| people.among(content, &changed));
+                }
+                return Err(RunError::MadeWay {
                     applied: applied.counts,
                 });
             }
@@ -177,7 +201,6 @@ impl Planned {
             }
         }
         self.report.changed_meanwhile = applied.changed_meanwhile;
-        self.baseline = self.baseline.take().map(|one| one.after(&applied.done));
         let failed = FailedChanges {
             changes: applied.refused,
             outdated: applied.outdated,
@@ -185,7 +208,11 @@ impl Planned {
         };
         state.memberships.record(guarded, &failed);
         state.ledger.after(guarded, &failed);
+        let mut baseline = None;
         if let Some(Organization::Read(content)) = after {
+            // Whoever was invited by this run is known, too.
+            let candidates = self.candidates.take();
+            baseline = candidates.map(|people| people.among(&content, &HashSet::new()));
             let prefix = &self.policy.external_id_prefix;
             let now = state.ledger.believed(Timestamp::now());
             let known = state.ledger.invitations();
@@ -198,12 +225,19 @@ impl Planned {
         self.report.failed = failed.changes;
         self.report.problems.extend(applied.problems);
         self.report.durations.extend(durations);
-        Ok(self.finish(state))
+        let report = self.finish(state);
+        state.baseline = baseline;
+        Ok(report)
     }
 
     fn finish(mut self, state: &mut State) -> Report {
         if self.report.guarded.is_some() {
-            state.baseline = self.baseline.take();
+            let content = match &self.organization {
+                Organization::Read(content) => Some(content),
+                Organization::WriteOnly => None,
+            };
+            let known = self.candidates.take().zip(content);
+            state.baseline = known.map(|(people, content)| people.among(content, &HashSet::new()));
         }
         let mut report = self.report;
         if matches!(self.organization, Organization::WriteOnly) {
@@ -242,6 +276,7 @@ impl Planned {
 /// The changes of one plan while they are made.
 struct Execution<'a> {
     client: &'a OrganizationClient,
+    make_way: Option<&'a CancellationToken>,
     before: &'a Organization,
     prefix: &'a str,
     guarded: &'a GuardedPlan,
@@ -254,12 +289,13 @@ struct Execution<'a> {
 }
 
 impl Execution<'_> {
-    async fn execute(&mut self) -> Result<(), OrganizationError> {
+    async fn execute(&mut self) -> Result<(), EarlyEnd> {
         let (plan, progress) = (&self.guarded.approved, self.progress);
         let started = Instant::now();
         let (checkpoint, applied) = (&mut self.checkpoint, &mut self.applied);
         let (client, before, prefix) = (self.client, self.before, self.prefix);
-        let done = apply(client, plan, before, prefix, progress, checkpoint, applied)
+        let side = (client, self.make_way);
+        let done = apply(side, plan, before, prefix, progress, checkpoint, applied)
             .instrument(info_span!("apply", changes = plan.changes.len()))
             .await;
         self.durations.push((progress.now().0, started.elapsed()));

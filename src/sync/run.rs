@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info_span};
@@ -20,7 +21,7 @@ use crate::sync::audit::Audit;
 use crate::sync::change_set::ChangeSet;
 use crate::sync::checkpoint::Checkpoints;
 use crate::sync::exposure::Exposure;
-use crate::sync::fast_lane::Baseline;
+use crate::sync::fast_lane::{Baseline, Candidates};
 use crate::sync::guard::{Approval, Digest, GuardedPlan, guard};
 use crate::sync::history::History;
 use crate::sync::ledger::Ledger;
@@ -51,6 +52,9 @@ pub struct State {
     pub(super) in_sync: Option<InSync>,
     /// Whom the fast lane may revoke until the next run; `None` where only a whole run may.
     pub baseline: Option<Baseline>,
+    /// Whom the fast lane has revoked, or tried to, since the last run began: what that run read of them may
+    /// be older.
+    pub(super) revoked_meanwhile: HashSet<Uuid>,
 }
 
 /// Both sides when they last agreed.
@@ -80,6 +84,7 @@ impl State {
             exposures: vec![],
             in_sync: None,
             baseline: None,
+            revoked_meanwhile: HashSet::new(),
         }
     }
 }
@@ -103,6 +108,8 @@ pub struct RunOptions<'a> {
     pub progress: &'a Progress,
     /// Ends the run at the next await. What was done stays done; the next run goes on from there.
     pub stop: &'a CancellationToken,
+    /// Ends the changes of the run between two requests, as `stop` does at any time.
+    pub make_way: Option<&'a CancellationToken>,
     /// Where the ledger is kept while changes are made, if anywhere.
     pub checkpoints: Option<&'a dyn Checkpoints>,
 }
@@ -117,6 +124,7 @@ impl<'a> RunOptions<'a> {
             seen: None,
             progress,
             stop,
+            make_way: None,
             checkpoints: None,
         }
     }
@@ -163,6 +171,12 @@ pub enum RunError {
     /// first. Nothing was changed.
     #[error("nothing was changed, because the record of removals can't be read or written: {0}")]
     Unrecorded(String),
+    /// The run was asked to make way, and did so between two requests.
+    #[error("the run made way for something more urgent; it goes on from where it was")]
+    MadeWay {
+        /// What was changed before.
+        applied: ActionCounts,
+    },
     /// Somebody asked the run to stop.
     #[error("the run was stopped; the next one goes on from where it was")]
     Stopped {
@@ -188,7 +202,7 @@ impl RunError {
         match self {
             Self::Source(error) => error.kind,
             Self::Organization { error, .. } => error.kind(),
-            Self::Unrecorded(_) | Self::Stopped { .. } => {
+            Self::Unrecorded(_) | Self::MadeWay { .. } | Self::Stopped { .. } => {
                 FaultKind::Transient { retry_after: None }
             }
         }
@@ -196,9 +210,18 @@ impl RunError {
 
     /// The same of a run that had made the changes of `earlier` before it planned again.
     #[must_use]
-    pub fn after(mut self, earlier: &Report) -> Self {
-        if let Self::Organization { applied, .. } | Self::Stopped { applied, .. } = &mut self {
-            applied.merge(&earlier.applied);
+    pub fn after(self, earlier: &Report) -> Self {
+        self.after_changes(&earlier.applied)
+    }
+
+    /// The same of a run that had made these changes.
+    #[must_use]
+    pub fn after_changes(mut self, earlier: &ActionCounts) -> Self {
+        if let Self::Organization { applied, .. }
+        | Self::MadeWay { applied }
+        | Self::Stopped { applied, .. } = &mut self
+        {
+            applied.merge(earlier);
         }
         self
     }
@@ -207,7 +230,9 @@ impl RunError {
     pub fn applied(&self) -> Option<&ActionCounts> {
         match self {
             Self::Source(_) | Self::Unrecorded(_) => None,
-            Self::Organization { applied, .. } | Self::Stopped { applied, .. } => Some(applied),
+            Self::Organization { applied, .. }
+            | Self::MadeWay { applied }
+            | Self::Stopped { applied, .. } => Some(applied),
         }
     }
 }
@@ -226,6 +251,20 @@ pub async fn plan(
     state: &mut State,
     options: &RunOptions<'_>,
 ) -> Result<Planned, RunError> {
+    plan_beside((source, client, policy), state, options, &mut Alone).await
+}
+
+/// The same, while `beside` may revoke people as long as only reading goes on. What the run has read by then
+/// may be older than such a revocation: the organization is read again, and the plan leaves these people alone.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn plan_beside(
+    (source, client, policy): (&dyn Source, &OrganizationClient, &Policy),
+    state: &mut State,
+    options: &RunOptions<'_>,
+    beside: &mut dyn Beside,
+) -> Result<Planned, RunError> {
     let mut planning = Planning {
         source,
         client,
@@ -233,8 +272,39 @@ pub async fn plan(
         options,
         durations: vec![],
     };
-    let executing = Box::pin(planning.execute(state));
-    options.unless_stopped(executing).await
+    Box::pin(planning.execute(state, beside)).await
+}
+
+/// What else may be done to the state while a run only reads.
+pub trait Beside: Send {
+    /// Does `reading` to its end. Meanwhile members may be revoked by
+    /// [`run_fast_lane`](crate::sync::run_fast_lane) with `state`.
+    fn read<'s>(
+        &'s mut self,
+        state: &'s mut State,
+        reading: BoxFuture<'s, ()>,
+    ) -> BoxFuture<'s, ()>;
+}
+
+/// Nothing else is done.
+pub struct Alone;
+
+impl Beside for Alone {
+    fn read<'s>(&'s mut self, _: &'s mut State, reading: BoxFuture<'s, ()>) -> BoxFuture<'s, ()> {
+        reading
+    }
+}
+
+/// What `reading` comes to.
+async fn while_reading<T: Send>(
+    beside: &mut dyn Beside,
+    state: &mut State,
+    reading: impl Future<Output = T> + Send,
+) -> T {
+    let mut read = None;
+    let reading = Box::pin(async { read = Some(reading.await) });
+    beside.read(state, reading).await;
+    read.expect("it was done to its end")
 }
 
 pub(super) struct Planning<'a> {
@@ -269,11 +339,30 @@ pub(super) struct Comparison<'a> {
     pub read: HashMap<Uuid, Vec<Uuid>>,
 }
 
+/// What a comparison of groups comes to.
+enum Compared {
+    Now(Worked),
+    /// Somebody was revoked meanwhile. The groups with their members.
+    Before(HashMap<Uuid, Vec<Uuid>>),
+}
+
 impl Planning<'_> {
-    async fn execute(&mut self, state: &mut State) -> Result<Planned, RunError> {
+    async fn execute(
+        &mut self,
+        state: &mut State,
+        beside: &mut dyn Beside,
+    ) -> Result<Planned, RunError> {
         self.begin(state);
+        let options = self.options;
         let (started, made) = (Instant::now(), Timestamp::now());
-        let (reading, organization) = self.read(state).await?;
+        let known = self.known(state).cloned();
+        let reading = Box::pin(self.read(known.as_ref(), self.needs_collections(state)));
+        let read = while_reading(beside, state, options.unless_stopped(reading)).await;
+        let (reading, mut organization) = read?;
+        if !state.revoked_meanwhile.is_empty() {
+            organization = self.read_organization_again(state, beside).await?;
+        }
+        let seen = state.revoked_meanwhile.len();
         let (directory, version) = match reading {
             Reading::Full { directory, version } => (directory, version),
             Reading::Unchanged => {
@@ -281,27 +370,44 @@ impl Planning<'_> {
                     return Ok(self.planned(report, organization, None, made));
                 }
                 state.in_sync = None;
-                (self.read_directory().await?, None)
+                let reading = options.unless_stopped(Box::pin(self.read_directory()));
+                (while_reading(beside, state, reading).await?, None)
             }
         };
         self.time(Phase::Read, started.elapsed());
 
         let roster = self.resolve(directory)?;
-        let comparison = Comparison::default();
-        let worked = self.plan(state, &roster, &organization, comparison).await?;
+        let mut comparison = Comparison::default();
+        if state.revoked_meanwhile.len() > seen {
+            organization = self.read_organization_again(state, beside).await?;
+        }
+        let worked = loop {
+            let compared = self.compare(state, &roster, &organization, comparison, beside);
+            match compared.await? {
+                Compared::Now(worked) => break worked,
+                Compared::Before(read) => {
+                    organization = self.read_organization_again(state, beside).await?;
+                    comparison = Comparison {
+                        read,
+                        ..Comparison::default()
+                    };
+                }
+            }
+        };
         let Worked {
             mut guarded,
             verified,
             ..
         } = worked;
-        let baseline = match &organization {
-            Organization::Read(content) if self.options.keeps_baseline => {
-                run_blocking(|| Baseline::of(&roster, content, self.policy, &guarded))
-            }
-            _ => None,
+        // What was read of some people isn't how things stand.
+        let version = version.filter(|_| state.revoked_meanwhile.is_empty());
+        let candidates = match self.options.keeps_baseline {
+            true => run_blocking(|| Candidates::of(&roster, self.policy, &guarded)),
+            false => None,
         };
         drop(roster);
-        Box::pin(note_collections(self.client, &mut guarded)).await?;
+        let noting = Box::pin(note_collections(self.client, &mut guarded));
+        options.unless_stopped(noting).await?;
         let report = Report {
             mode: Mode::Preview,
             digest: guarded.digest.clone(),
@@ -317,13 +423,14 @@ impl Planning<'_> {
             guarded: Some(guarded),
         };
         Ok(Planned {
-            baseline,
+            candidates,
             ..self.planned(report, organization, version, made)
         })
     }
 
     /// Prepares what earlier runs left for a run now.
     pub(super) fn begin(&self, state: &mut State) {
+        state.revoked_meanwhile.clear();
         if self.options.full_resync {
             self.source.forget();
             state.memberships.invalidate();
@@ -350,7 +457,7 @@ impl Planning<'_> {
             version,
             made,
             seen: self.options.seen.map_or(made, |seen| seen.min(made)),
-            baseline: None,
+            candidates: None,
             report,
             recorded: false,
         }
@@ -364,10 +471,9 @@ impl Planning<'_> {
         }
     }
 
-    /// Both sides at once; the first error ends the other's read.
-    pub(super) async fn read(&self, state: &State) -> Result<(Reading, Organization), RunError> {
-        self.options.progress.start(Phase::Read, 0);
-        let known = state
+    /// Where the directory stood when both sides agreed, where that can spare a read.
+    pub(super) fn known<'s>(&self, state: &'s State) -> Option<&'s Version> {
+        state
             .in_sync
             .as_ref()
             .filter(|in_sync| in_sync.policy == *self.policy)
@@ -382,21 +488,51 @@ impl Planning<'_> {
                 let now = state.ledger.believed(Timestamp::now());
                 in_sync.until.is_none_or(|until| now < until)
             })
-            .map(|in_sync| &in_sync.version);
+            .map(|in_sync| &in_sync.version)
+    }
+
+    /// Both sides at once; the first error ends the other's read.
+    pub(super) async fn read(
+        &self,
+        known: Option<&Version>,
+        collections: bool,
+    ) -> Result<(Reading, Organization), RunError> {
+        self.options.progress.start(Phase::Read, 0);
         let directory = async {
             let reading = self.source.read(known, &self.options.progress.read).await;
             reading.map_err(RunError::from)
         }
         .instrument(info_span!("read_directory"));
-        let organization = async {
-            // They are needed where rules name them, or gave access that is to be taken back.
-            let rules = !self.policy.access.collections.is_empty();
-            let collections = rules || state.ledger.given_access() > 0;
-            let read = self.client.read_with(collections).await;
-            read.map_err(|error| RunError::organization(Phase::Read, error))
+        tokio::try_join!(directory, self.read_organization(collections))
+    }
+
+    /// Whether collections are needed: rules name them, or gave access that is to be taken back.
+    pub(super) fn needs_collections(&self, state: &State) -> bool {
+        !self.policy.access.collections.is_empty() || state.ledger.given_access() > 0
+    }
+
+    async fn read_organization(&self, collections: bool) -> Result<Organization, RunError> {
+        let read = self.client.read_with(collections);
+        let read = read.instrument(info_span!("read_organization")).await;
+        read.map_err(|error| RunError::organization(Phase::Read, error))
+    }
+
+    /// Reads the organization again until nobody is revoked meanwhile.
+    async fn read_organization_again(
+        &self,
+        state: &mut State,
+        beside: &mut dyn Beside,
+    ) -> Result<Organization, RunError> {
+        let collections = self.needs_collections(state);
+        loop {
+            let before = state.revoked_meanwhile.len();
+            let reading = Box::pin(self.read_organization(collections));
+            let reading = self.options.unless_stopped(reading);
+            let read = while_reading(beside, state, reading).await?;
+            if state.revoked_meanwhile.len() == before {
+                return Ok(read);
+            }
         }
-        .instrument(info_span!("read_organization"));
-        tokio::try_join!(directory, organization)
     }
 
     pub(super) async fn read_directory(&self) -> Result<Complete<Directory>, RunError> {
@@ -445,14 +581,35 @@ impl Planning<'_> {
         Ok(roster)
     }
 
-    /// The guarded plan.
+    /// The guarded plan, where nothing else is done meanwhile.
     pub(super) async fn plan(
         &mut self,
         state: &mut State,
         roster: &Roster,
         organization: &Organization,
-        Comparison { beside, only, read }: Comparison<'_>,
+        mut comparison: Comparison<'_>,
     ) -> Result<Worked, RunError> {
+        loop {
+            let Comparison { beside, only, .. } = comparison;
+            let mut alone = Alone;
+            let compared = self.compare(state, roster, organization, comparison, &mut alone);
+            match compared.await? {
+                Compared::Now(worked) => return Ok(worked),
+                Compared::Before(read) => comparison = Comparison { beside, only, read },
+            }
+        }
+    }
+
+    /// The guarded plan, unless somebody was revoked while groups were read: then the groups, and what was read
+    /// of the organization before is outdated.
+    async fn compare(
+        &mut self,
+        state: &mut State,
+        roster: &Roster,
+        organization: &Organization,
+        Comparison { beside, only, read }: Comparison<'_>,
+        revoking: &mut dyn Beside,
+    ) -> Result<Compared, RunError> {
         let started = Instant::now();
         self.options.progress.start(Phase::Plan, 0);
         let draft = info_span!("plan").in_scope(|| {
@@ -483,39 +640,57 @@ impl Planning<'_> {
         unknown.retain(|group| !read.contains_key(group));
         let planning = started.elapsed();
 
-        let started = Instant::now();
-        let progress = self.options.progress;
-        progress.start(Phase::ReadMemberships, unknown.len());
-        let memberships = self
-            .client
-            .memberships(&unknown, &|done| progress.reach(done))
-            .instrument(info_span!("read_memberships", groups = unknown.len()))
-            .await;
-        let mut memberships =
-            memberships.map_err(|error| RunError::organization(Phase::ReadMemberships, error))?;
+        let revoked = state.revoked_meanwhile.len();
+        let reading = Box::pin(self.read_memberships(&unknown));
+        let reading = self.options.unless_stopped(reading);
+        let (mut memberships, took) = while_reading(revoking, state, reading).await?;
         memberships.extend(read);
-        self.time(Phase::ReadMemberships, started.elapsed());
-        let State { history, audit, .. } = state;
+        self.time(Phase::ReadMemberships, took);
+        if state.revoked_meanwhile.len() > revoked {
+            return Ok(Compared::Before(memberships));
+        }
+        let State { history, audit, .. } = &mut *state;
         history.settle(organization, &memberships, &mut |record| audit.tell(record));
 
         let started = Instant::now();
-        progress.start(Phase::Plan, 0);
+        self.options.progress.start(Phase::Plan, 0);
         let mut plan = run_blocking(|| draft.complete(&state.memberships, &memberships));
+        plan.leave_alone(&state.revoked_meanwhile);
         plan.keep_manual_revocations(self.policy, &state.ledger);
         let now = Timestamp::now();
         let counts = &plan.counts;
         let (managed, by_id) = (counts.managed_members, counts.recognized.by_id);
         state.ledger.adopt(managed, by_id, now);
         let guarded = guard(plan, self.policy, &state.ledger, now, self.options.approval);
-        let guarded = Box::pin(within_means(self.client, guarded, organization)).await?;
+        let limiting = Box::pin(within_means(self.client, guarded, organization));
+        let guarded = self.options.unless_stopped(limiting).await?;
         self.time(Phase::Plan, planning + started.elapsed());
-        Ok(Worked {
+        Ok(Compared::Now(Worked {
             guarded,
             verified,
             memberships,
             read_beside,
             leaves_out,
-        })
+        }))
+    }
+}
+
+impl Planning<'_> {
+    /// The members of these groups, and how long it took to read them.
+    async fn read_memberships(
+        &self,
+        groups: &[Uuid],
+    ) -> Result<(HashMap<Uuid, Vec<Uuid>>, Duration), RunError> {
+        let started = Instant::now();
+        let progress = self.options.progress;
+        progress.start(Phase::ReadMemberships, groups.len());
+        let read = self
+            .client
+            .memberships(groups, &|done| progress.reach(done))
+            .instrument(info_span!("read_memberships", groups = groups.len()))
+            .await;
+        let read = read.map_err(|error| RunError::organization(Phase::ReadMemberships, error))?;
+        Ok((read, started.elapsed()))
     }
 }
 

@@ -134,6 +134,9 @@ impl PlannedRevocations {
         history.begin(&self.guarded, &content, &state.ledger, now);
         state.ledger.before(&self.guarded, now);
         state.invalidate();
+        state
+            .revoked_meanwhile
+            .extend(self.members.iter().map(|one| one.id));
         state.baseline = state.baseline.take().map(|one| one.without(&self.guarded));
     }
 

@@ -198,7 +198,7 @@ async fn execute(
             version: None,
             made,
             seen: made,
-            baseline: None,
+            candidates: None,
             report,
             recorded: false,
         },

@@ -7,6 +7,7 @@ use directory_sync::api::annotations::SYNC_REQUESTED_AT;
 use directory_sync::api::conditions::{ConditionType, find};
 use directory_sync::api::status::WatchMethod;
 use serde_json::{Value, json};
+use simulators::fault::{Fault, Way};
 use simulators::organization::Status;
 
 use directory_sync_testing::world::*;
@@ -145,6 +146,74 @@ async fn somebody_who_certainly_left_is_revoked_without_a_run_and_the_next_one_a
     world.slapd.modify(&back).unwrap();
     eventually("a restoration", || world.revoked() == 0).await;
     assert!(settled(&operator).await > runs);
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_is_disabled_while_a_run_reads_does_not_wait_for_its_end() {
+    let world = World::with_signals("fast-lane-beside").await;
+    let operator = world.operator();
+    let runs = watched(&world, &operator).await;
+    // The list of members never comes.
+    let hang = Fault::new(Way::Hang).path("/api/public/members");
+    world.organization.faults().inject(hang);
+    world.annotate("staff", SYNC_REQUESTED_AT, "now").await;
+    eventually("a run", || world.organization.faults().fired() == 1).await;
+
+    let disabled = Instant::now();
+    world.slapd.modify(&disable(3)).unwrap();
+    eventually("a revocation", || world.revoked() == 1).await;
+    let took = disabled.elapsed();
+    assert!(took < Duration::from_secs(4), "it took {took:?}");
+    assert_eq!(operator.runs("staff"), runs, "that run goes on");
+    let status = world.get("staff").await.status.unwrap();
+    assert!(status.ledger_digest.is_some());
+    // A process that takes over finds the record that status names, and nothing left to do.
+    operator.kill().await;
+    let operator = world.operator();
+    eventually("a run", || operator.runs("staff") > 0).await;
+    settled(&operator).await;
+    assert_eq!(reason_of(&world.get("staff").await), "Succeeded");
+    assert_eq!(world.revoked(), 1);
+    let told = world.events("staff");
+    assert!(!told.contains(&"RecordChanged".to_owned()), "{told:?}");
+    let back = disable(3).replace("left", "staff");
+    world.slapd.modify(&back).unwrap();
+    eventually("a restoration", || world.revoked() == 0).await;
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_makes_way_for_somebody_who_is_disabled_while_it_makes_its_changes() {
+    let world = World::with_signals("fast-lane-between").await;
+    let newcomers: String = (10..40).map(newcomer).collect();
+    world.slapd.modify(&newcomers).unwrap();
+    let operator = world.operator();
+    let mut spec = json!({"source": source(&world.slapd.url())});
+    spec["offboarding"] = json!({"disabledLimit": "100%"});
+    world.resource("staff", spec);
+    world.until("staff", "watched", is_watched).await;
+    settled(&operator).await;
+    // Each revocation takes its time: whoever leaves then doesn't wait for all of them.
+    world.organization.set_latency(Duration::from_millis(700));
+    let many: String = (10..34).map(disable).collect();
+    world.slapd.modify(&many).unwrap();
+    eventually("the first of many", || world.revoked() > 1).await;
+    let before = world.revoked();
+    let disabled = Instant::now();
+    world.slapd.modify(&disable(3)).unwrap();
+    let is_revoked = || {
+        let members = world.organization.snapshot().members;
+        members["p03@example.com"].status == Status::Revoked
+    };
+    eventually("a revocation", is_revoked).await;
+    let (took, meanwhile) = (disabled.elapsed(), world.revoked() - before);
+    assert!(meanwhile < 12, "{meanwhile} others came first, in {took:?}");
+    world.organization.set_latency(Duration::ZERO);
+    eventually("all of them", || world.revoked() == 25).await;
+    settled(&operator).await;
+    assert_eq!(world.revoked(), 25);
+    assert_eq!(reason_of(&world.get("staff").await), "Succeeded");
     operator.stop().await.unwrap();
 }
 

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use directory_sync::http::Retry;
 use directory_sync::source::ldap::LdapSource;
@@ -14,6 +16,7 @@ use futures::{StreamExt, stream};
 use simulators::fault::{Fault, Way, Work};
 use simulators::ldap_proxy::{LdapFault, LdapProxy};
 use simulators::organization::{Config, Event, SimulatedOrganization, Snapshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::world::{
     LONG_TIMEOUT, NO_RETRY, QUICK_RETRY, SHORT_TIMEOUT, Sync, address, client, client_with,
@@ -250,7 +253,7 @@ async fn stop(source: &LdapSource, wanted: &Wanted, k: u64, work: Work) {
     let watched = organization.clone();
     let stopper = tokio::spawn(async move {
         while watched.faults().fired() == 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
         stop.cancel();
     });
@@ -261,7 +264,57 @@ async fn stop(source: &LdapSource, wanted: &Wanted, k: u64, work: Work) {
         "{case}: {stopped:?}"
     );
     assert_harmless(&case, &organization, wanted);
-    sync.stop = tokio_util::sync::CancellationToken::new();
+    sync.stop = CancellationToken::new();
+    assert_heals(&case, &mut sync, &organization, wanted).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_may_make_way_between_any_two_requests() {
+    let slapd = slapd();
+    let source = source(address(&slapd));
+    let wanted = undisturbed(&source).await;
+    let (source, wanted) = (Arc::new(source), Arc::new(wanted));
+    let made_way = Arc::new(AtomicUsize::new(0));
+    let requests = wanted.requests;
+    in_parallel((1..=requests).map(|k| {
+        let (source, wanted, made_way) = (source.clone(), wanted.clone(), made_way.clone());
+        async move { make_way(&source, &wanted, k, &made_way).await }
+    }))
+    .await;
+    let made_way = made_way.load(Ordering::Relaxed);
+    assert!(
+        made_way > requests / 4,
+        "{made_way} of {requests}: the changes are most of a run"
+    );
+}
+
+async fn make_way(source: &LdapSource, wanted: &Wanted, k: usize, made_way: &AtomicUsize) {
+    let case = format!("made way after request {k}");
+    let config = Config {
+        latency: Duration::from_millis(20),
+        ..Config::cloud()
+    };
+    let organization = Arc::new(organization(config).await);
+    let client = client(&organization, NO_RETRY);
+    let mut sync = Sync::new(source, &client);
+    let (watched, token) = (organization.clone(), CancellationToken::new());
+    sync.make_way = Some(token.clone());
+    let asker = tokio::spawn(async move {
+        while watched.requests().len() < k {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        token.cancel();
+    });
+    match sync.run().await {
+        Ok(_) => {}
+        Err(RunError::MadeWay { .. }) => {
+            made_way.fetch_add(1, Ordering::Relaxed);
+        }
+        Err(error) => panic!("{case}: {error}"),
+    }
+    asker.await.unwrap();
+    assert_harmless(&case, &organization, wanted);
+    sync.make_way = None;
     assert_heals(&case, &mut sync, &organization, wanted).await;
 }
 

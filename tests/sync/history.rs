@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use directory_sync::directory::{Account, AccountState, DirectoryBuilder};
+use directory_sync::directory::{Account, AccountState, DirectoryBuilder, ExternalId};
 use directory_sync::history::{merge, parse};
 use directory_sync::organization::OrganizationClient;
 use directory_sync::organization::role::{AccessRole, Permissions};
-use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
+use directory_sync::source::{
+    LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version,
+};
 use directory_sync::sync::history::{History, Outcome, Record, RunId, RunInfo, RunTrigger, table};
 use directory_sync::sync::ledger::Ledger;
 use directory_sync::sync::memberships::MembershipCache;
@@ -41,25 +43,32 @@ impl Source for Company {
         _: Option<&'a Version>,
         _: &'a ReadProgress,
     ) -> BoxFuture<'a, Result<Reading, SourceError>> {
+        async move { Ok(self.reading(DirectoryBuilder::new())) }.boxed()
+    }
+
+    fn check_leaver<'a>(
+        &'a self,
+        id: &'a ExternalId,
+    ) -> BoxFuture<'a, Result<LeaverCheck, SourceError>> {
         async move {
+            let of_id: Vec<_> = self
+                .people
+                .iter()
+                .filter(|one| one.0 == id.as_str())
+                .collect();
+            let [(_, email, true)] = &*of_id else {
+                return Ok(LeaverCheck::Uncertain("not one disabled entry".to_owned()));
+            };
+            let mut others = self.people.iter().filter(|one| one.0 != id.as_str());
+            if others.any(|(_, other, _)| other.eq_ignore_ascii_case(email)) {
+                return Ok(LeaverCheck::Uncertain("another entry".to_owned()));
+            }
             let mut builder = DirectoryBuilder::new();
-            for (id, email, disabled) in &self.people {
-                let key = builder.key(id);
-                let account = match disabled {
-                    true => Account::new(AccountState::Disabled, "state", "off"),
-                    false => Account::ACTIVE,
-                };
-                builder.user(&[key], id, email, account, id);
-            }
-            for (id, name, members) in &self.groups {
-                let key = builder.key(id);
-                let members = members.iter().map(|member| builder.key(member)).collect();
-                builder.group(&[key], id, name, members);
-            }
-            Ok(Reading::Full {
-                directory: builder.finish(),
-                version: None,
-            })
+            let key = builder.key(id.as_str());
+            let account = Account::new(AccountState::Disabled, "state", "off");
+            builder.user(&[key], id.as_str(), email, account, id.as_str());
+            let user = builder.finish().into_inner().users.remove(0);
+            Ok(LeaverCheck::Left(Box::new(user)))
         }
         .boxed()
     }
@@ -86,6 +95,27 @@ pub fn stem(email: &str) -> &str {
 }
 
 impl Company {
+    /// Everybody, beside what `builder` has.
+    pub fn reading(&self, mut builder: DirectoryBuilder) -> Reading {
+        for (id, email, disabled) in &self.people {
+            let key = builder.key(id);
+            let account = match disabled {
+                true => Account::new(AccountState::Disabled, "state", "off"),
+                false => Account::ACTIVE,
+            };
+            builder.user(&[key], id, email, account, id);
+        }
+        for (id, name, members) in &self.groups {
+            let key = builder.key(id);
+            let members = members.iter().map(|member| builder.key(member)).collect();
+            builder.group(&[key], id, name, members);
+        }
+        Reading::Full {
+            directory: builder.finish(),
+            version: None,
+        }
+    }
+
     pub fn change(&mut self, random: &mut Random, next: &mut u32) {
         for (id, email, disabled) in &mut self.people {
             if chance(random, 12) {

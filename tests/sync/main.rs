@@ -4,6 +4,7 @@
 
 mod approvals;
 mod collections;
+mod fast_lane;
 mod fault_sweep;
 mod history;
 mod onboarding;

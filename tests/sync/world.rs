@@ -264,6 +264,8 @@ pub struct Sync<'a> {
     /// Whether to compare everything, whatever is remembered.
     pub full_resync: bool,
     pub stop: CancellationToken,
+    /// Asks for an end between two changes.
+    pub make_way: Option<CancellationToken>,
 }
 
 impl<'a> Sync<'a> {
@@ -275,6 +277,7 @@ impl<'a> Sync<'a> {
             state: State::default(),
             full_resync: false,
             stop: CancellationToken::new(),
+            make_way: None,
         }
     }
 
@@ -307,7 +310,10 @@ impl<'a> Sync<'a> {
 
     pub async fn apply(&mut self, planned: Planned) -> Result<Report, RunError> {
         let progress = Progress::default();
-        let options = RunOptions::new(&progress, &self.stop);
+        let options = RunOptions {
+            make_way: self.make_way.as_ref(),
+            ..RunOptions::new(&progress, &self.stop)
+        };
         planned.apply(&mut self.state, &options).await
     }
 }

@@ -9,16 +9,17 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::directory::{AccountState, Email, Evidence, User};
+use crate::directory::{AccountState, Email, Evidence, ExternalId, User};
 use crate::organization::model::{Content, Member, MemberRole, MemberStatus};
 use crate::sync::change_set::ChangeSet;
 use crate::sync::guard::{GuardedPlan, guard};
+use crate::sync::hash::hash;
 use crate::sync::ledger::{Ledger, key};
 use crate::sync::plan::{
     Action, Change, Counts, CurrentRule, Kind, MemberAction, Plan, Reason, Subject,
 };
 use crate::sync::policy::{OffboardingAction, Policy};
-use crate::sync::roster::{Eligibility, Person, Roster};
+use crate::sync::roster::{Eligibility, Roster};
 
 /// What a whole run saw that left nothing open: whom the fast lane may revoke until the next one.
 ///
@@ -59,14 +60,22 @@ pub enum Doubt {
     Held,
 }
 
-impl Baseline {
+/// Who is active in the directory with an address of their own, as a whole run read it: their members may be
+/// known for certain.
+///
+/// 16 bytes for each.
+#[derive(Debug, Clone)]
+pub struct Candidates {
+    policy: Policy,
+    counts: Counts,
+    rule: Option<CurrentRule>,
+    /// By the hashes of the external id and of the address, in order.
+    people: Vec<(u64, u64)>,
+}
+
+impl Candidates {
     /// What a run saw whose changes are those of `guarded`; `None` where anything is open.
-    pub fn of(
-        roster: &Roster,
-        content: &Content,
-        policy: &Policy,
-        guarded: &GuardedPlan,
-    ) -> Option<Self> {
+    pub fn of(roster: &Roster, policy: &Policy, guarded: &GuardedPlan) -> Option<Self> {
         let plan = &*guarded.approved;
         let is_open = guarded.held.is_some()
             || plan.is_write_only()
@@ -81,81 +90,118 @@ impl Baseline {
         for email in roster.people.iter().filter_map(|one| one.email.as_ref()) {
             *of_email.entry(email).or_default() += 1;
         }
-        let mut members_with: HashMap<&Email, usize> = HashMap::new();
-        let mut by_id: HashMap<&str, usize> = HashMap::new();
-        for member in &content.members {
-            *members_with.entry(&member.email).or_default() += 1;
-            let id = member.external_id.as_ref();
-            *by_id.entry(id.map_or("", |id| id.as_str())).or_default() += 1;
-        }
-        let changed: HashSet<Uuid> = plan
-            .changes
-            .iter()
-            .filter(|change| change.member().is_some())
-            .filter_map(|change| change.subject.id)
-            .collect();
         let prefix = &*policy.external_id_prefix;
-        let known = content.members.iter().filter_map(|member| {
-            let id = member.external_id.as_ref()?;
-            let person = &roster.people[*roster.by_id.get(id)? as usize];
-            let is_known = id.as_str().starts_with(prefix)
-                && by_id.get(id.as_str()) == Some(&1)
-                && members_with.get(&member.email) == Some(&1)
-                && is_this(person, member)
-                && of_email.get(&member.email) == Some(&1)
-                && may_be_revoked(member)
-                && !changed.contains(&member.id);
-            is_known.then(|| (u64::from_be_bytes(key(id)), member.id))
+        let known = roster.people.iter().filter_map(|person| {
+            let email = person.email.as_ref()?;
+            let is_known = person.eligibility == Eligibility::Active
+                && person.id.as_str().starts_with(prefix)
+                && of_email.get(email) == Some(&1);
+            is_known.then(|| (hash_of(&person.id), email_hash(email)))
         });
-        let mut members: Vec<(u64, Uuid)> = known.collect();
-        members.sort_unstable();
-        // Who shares a hash isn't told apart.
-        let shared: HashSet<u64> = members
-            .windows(2)
-            .filter(|two| two[0].0 == two[1].0)
-            .map(|two| two[0].0)
-            .collect();
-        members.retain(|(hash, _)| !shared.contains(hash));
-        members.shrink_to_fit();
-        // Whoever this run changes may get access back.
-        let revoked = content.members.iter().filter(|member| {
-            member.status == MemberStatus::Revoked && !changed.contains(&member.id)
-        });
-        let revoked = revoked.filter_map(|member| {
-            let id = member.external_id.as_ref()?;
-            let is_one = by_id.get(id.as_str()) == Some(&1);
-            is_one.then(|| u64::from_be_bytes(key(id)))
-        });
-        let mut revoked: Vec<u64> = revoked.collect();
-        revoked.sort_unstable();
-        revoked.shrink_to_fit();
-        let mut baseline = Self {
-            policy: policy.clone(),
-            counts: plan.counts,
-            rule: plan.account_rule.clone(),
-            members,
-            revoked,
-        };
+        let mut people: Vec<(u64, u64)> = known.collect();
+        people.sort_unstable();
+        people.shrink_to_fit();
         let kinds = plan.changes.iter().map(Change::kind);
         let leaving = kinds.filter(|kind| matches!(kind, Kind::Revoke | Kind::Remove));
-        baseline.lose(leaving.count());
-        Some(baseline)
+        let mut counts = plan.counts;
+        lose(&mut counts, leaving.count());
+        Some(Self {
+            policy: policy.clone(),
+            counts,
+            rule: plan.account_rule.clone(),
+            people,
+        })
     }
 
+    /// With the members, as they were read before the run's changes or after them: but for those in `changed`,
+    /// who may be otherwise by now.
+    pub fn among(self, content: &Content, changed: &HashSet<Uuid>) -> Baseline {
+        let Self {
+            policy,
+            counts,
+            rule,
+            people,
+        } = self;
+        let mut members_with: HashMap<&Email, usize> = HashMap::new();
+        let mut by_id: HashMap<u64, usize> = HashMap::new();
+        for member in &content.members {
+            *members_with.entry(&member.email).or_default() += 1;
+            if let Some(id) = &member.external_id {
+                *by_id.entry(hash_of(id)).or_default() += 1;
+            }
+        }
+        // Who shares a hash isn't told apart.
+        let alone = content.members.iter().filter_map(|member| {
+            let id = hash_of(member.external_id.as_ref()?);
+            let is_alone = by_id.get(&id) == Some(&1) && !changed.contains(&member.id);
+            is_alone.then_some((id, member))
+        });
+        let is_person = |id: u64, member: &Member| {
+            let first = people.partition_point(|one| one.0 < id);
+            let email = email_hash(&member.email);
+            let mut with_id = people[first..].iter().take_while(|one| one.0 == id);
+            with_id.next() == Some(&(id, email)) && with_id.next().is_none()
+        };
+        let known = alone.clone().filter(|(id, member)| {
+            members_with.get(&member.email) == Some(&1)
+                && may_be_revoked(member)
+                && is_person(*id, member)
+        });
+        let mut members: Vec<(u64, Uuid)> = known.map(|(id, member)| (id, member.id)).collect();
+        members.sort_unstable();
+        members.shrink_to_fit();
+        let revoked = alone.filter(|(_, member)| member.status == MemberStatus::Revoked);
+        let mut revoked: Vec<u64> = revoked.map(|(id, _)| id).collect();
+        revoked.sort_unstable();
+        revoked.shrink_to_fit();
+        Baseline {
+            policy,
+            counts,
+            rule,
+            members,
+            revoked,
+        }
+    }
+}
+
+/// The members whom a plan changes.
+pub fn changed(plan: &Plan) -> HashSet<Uuid> {
+    let changes = plan.changes.iter();
+    changes
+        .filter(|change| change.member().is_some())
+        .filter_map(|change| change.subject.id)
+        .collect()
+}
+
+impl Plan {
+    /// Leaves out what is to be done with these members: what was read of them in the directory may be older
+    /// than their revocation.
+    pub fn leave_alone(&mut self, members: &HashSet<Uuid>) {
+        if members.is_empty() {
+            return;
+        }
+        self.changes.retain(|change| {
+            let member = change.subject.id.filter(|_| change.member().is_some());
+            member.is_none_or(|member| !members.contains(&member))
+        });
+    }
+}
+
+impl Baseline {
     /// Whom the last whole run knew by this id of the directory.
-    pub fn member(&self, user: &crate::directory::ExternalId) -> Option<Uuid> {
+    pub fn member(&self, user: &ExternalId) -> Option<Uuid> {
         let id = user.with_prefix(&self.policy.external_id_prefix).ok()?;
-        let hash = u64::from_be_bytes(key(&id));
+        let hash = hash_of(&id);
         let at = self.members.binary_search_by_key(&hash, |(hash, _)| *hash);
         Some(self.members[at.ok()?].1)
     }
 
     /// Whether the member with this id of the directory has no access any more: what a signal tells that was on
     /// its way meanwhile is settled.
-    pub fn is_revoked(&self, user: &crate::directory::ExternalId) -> bool {
+    pub fn is_revoked(&self, user: &ExternalId) -> bool {
         let id = user.with_prefix(&self.policy.external_id_prefix);
         id.is_ok_and(|id| {
-            let hash = u64::from_be_bytes(key(&id));
+            let hash = hash_of(&id);
             self.revoked.binary_search(&hash).is_ok()
         })
     }
@@ -166,7 +212,7 @@ impl Baseline {
         let changes = guarded.approved.changes.iter();
         let gone: HashSet<Uuid> = changes.filter_map(|change| change.subject.id).collect();
         self.members.retain(|(_, member)| !gone.contains(member));
-        self.lose(gone.len());
+        lose(&mut self.counts, gone.len());
         self
     }
 
@@ -174,17 +220,20 @@ impl Baseline {
     #[must_use]
     pub fn after(mut self, done: &ChangeSet) -> Self {
         let revoked = done.of_kind(Kind::Revoke);
-        let revoked = revoked.map(|id| u64::from_be_bytes(key(id)));
+        let revoked = revoked.map(|id| hash_of(id));
         self.revoked.extend(revoked);
         self.revoked.sort_unstable();
         self
     }
+}
 
-    /// Fewer have something to lose: what limits are a share of isn't counted twice.
-    fn lose(&mut self, members: usize) {
-        let counts = &mut self.counts;
-        counts.with_access = counts.with_access.saturating_sub(members);
-    }
+/// Fewer have something to lose: what limits are a share of isn't counted twice.
+fn lose(counts: &mut Counts, members: usize) {
+    counts.with_access = counts.with_access.saturating_sub(members);
+}
+
+fn hash_of(id: &ExternalId) -> u64 {
+    u64::from_be_bytes(key(id))
 }
 
 /// Somebody whose entry and member were read, one by one.
@@ -270,15 +319,14 @@ fn revocation(
     }))
 }
 
-/// Whether an active person in scope is this member, and nothing else about them.
-fn is_this(person: &Person, member: &Member) -> bool {
-    person.eligibility == Eligibility::Active && person.email.as_ref() == Some(&member.email)
-}
-
 fn may_be_revoked(member: &Member) -> bool {
     let has_access = matches!(
         member.status,
         MemberStatus::Invited | MemberStatus::Accepted | MemberStatus::Confirmed
     );
     has_access && member.role != MemberRole::Owner && !member.email.is_withheld()
+}
+
+fn email_hash(email: &Email) -> u64 {
+    hash(email.as_str().as_bytes()) as u64
 }

@@ -1,10 +1,11 @@
 //! Revocations ahead of a run: of whom, and of whom not.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use directory_sync_core::directory::User;
 use directory_sync_core::organization::model::{Member, MemberStatus, Organization};
-use directory_sync_core::sync::fast_lane::{self, Baseline, Doubt, Leaver};
+use directory_sync_core::sync::fast_lane::{self, Baseline, Candidates, Doubt, Leaver};
 use directory_sync_core::sync::guard::GuardedPlan;
 use directory_sync_core::sync::memberships::FailedChanges;
 use directory_sync_core::sync::plan::Kind;
@@ -73,7 +74,10 @@ impl World {
         let guarded = self.sync();
         let roster = resolve(self.directory.read(), &self.policy).unwrap();
         match self.organization.read() {
-            Organization::Read(content) => Baseline::of(&roster, &content, &self.policy, &guarded),
+            Organization::Read(content) => {
+                let candidates = Candidates::of(&roster, &self.policy, &guarded);
+                candidates.map(|people| people.among(&content, &HashSet::new()))
+            }
             Organization::WriteOnly => None,
         }
     }
