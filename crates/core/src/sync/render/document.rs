@@ -594,7 +594,8 @@ impl<'a> PlanDocument<'a> {
         let said = match (self.is_selection, self.held.is_empty()) {
             (true, true) => "no change is about what you asked for",
             (true, false) => "nothing of what you asked for goes ahead",
-            (false, _) => "nothing to change",
+            (false, true) => "nothing to change",
+            (false, false) => "nothing goes ahead",
         };
         said.into()
     }
