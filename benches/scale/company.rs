@@ -55,6 +55,16 @@ impl Directory {
         employee.person.mail.unwrap_or_default()
     }
 
+    /// Somebody leaves the directory; their address.
+    pub fn dismiss(&self) -> Result<String> {
+        let leaver = self.people / 2 + 1;
+        let dn = self.company.person_dn(leaver);
+        self.slapd
+            .modify(&format!("dn: {dn}\nchangetype: delete\n\n"))?;
+        let employee = self.company.employee(leaver);
+        Ok(employee.person.mail.unwrap_or_default())
+    }
+
     /// Somebody else comes into each of many groups.
     pub fn join_groups(&mut self) -> Result<()> {
         let mut changes = String::new();
@@ -160,6 +170,7 @@ kind: DirectorySync
 metadata: {{name: staff, namespace: {namespace}}}
 spec:
   interval: 1m
+  offboarding: {{absent: Revoke}}
   organization:
     serverUrl: {url}
     credentialsSecretRef: {{name: bitwarden-org}}

@@ -126,6 +126,12 @@ fn measure(people: u32, cluster: &Cluster, report: &mut Report) -> Result<()> {
     bitwarden.take_requests()?;
     run(&["explain", &somebody])?;
     add("explain", explained, Some(bitwarden.take_requests()?));
+    let leaver = directory.dismiss()?;
+    let explained = median(|| run(&["explain", &leaver]))?;
+    bitwarden.take_requests()?;
+    run(&["explain", &leaver])?;
+    let requests = bitwarden.take_requests()?;
+    add("explain, a leaver", explained, Some(requests));
     drop(bitwarden);
 
     let bitwarden = Bitwarden::start()?;

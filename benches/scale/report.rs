@@ -136,6 +136,7 @@ impl Report {
         }
         for (name, what) in [
             ("explain", "wall of an explanation"),
+            ("explain, a leaver", "wall of the explanation of a leaver"),
             ("operator, explain", "wall of an explanation in a cluster"),
         ] {
             if let Some(row) = find(name) {

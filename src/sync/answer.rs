@@ -16,10 +16,9 @@ use crate::sync::history::History;
 use crate::sync::memberships::MembershipCache;
 use crate::sync::policy::Policy;
 use crate::sync::progress::Phase;
-use crate::sync::run::{Comparison, Planning, RunError, RunOptions, State, Worked, run_blocking};
-
-/// More groups than these aren't read for one answer.
-const GROUPS_MAX: usize = 50;
+use crate::sync::run::{
+    Comparison, FEW_GROUPS, Planning, RunError, RunOptions, State, Worked, run_blocking,
+};
 
 /// What of a directory may be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,13 +116,25 @@ async fn execute(
         .chain(inside)
         .copied()
         .collect();
-    beside.truncate(GROUPS_MAX);
+    // What a command saw in other groups spares it to ask for them; those of the question are read.
+    let compared = compared.filter(|(groups, _)| !groups.knows_no_group());
+    let as_of = compared.map(|(mut groups, at)| {
+        groups.keep_for(&client.describe());
+        let own = std::mem::take(&mut state.memberships);
+        state.memberships = own.with_groups_of(groups);
+        at
+    });
+    if as_of.is_some() {
+        beside = own.iter().copied().collect();
+        beside.sort_unstable();
+    }
+    beside.truncate(FEW_GROUPS);
     let roster = planning.resolve(directory)?;
     // The groups of the question first. All are compared only where they make a difference to the answer:
     // that may take a request for each.
     let comparison = Comparison {
         beside: &beside,
-        only: (own.len() <= GROUPS_MAX).then_some(&own),
+        only: (own.len() <= FEW_GROUPS).then_some(&own),
         read: HashMap::new(),
     };
     let explain = |worked: &Worked, state: &State| {
@@ -135,32 +146,27 @@ async fn execute(
             ledger: &state.ledger.at(Timestamp::now()),
             member_groups: &member_groups,
             group_members: &worked.memberships,
-            read_for_this: &worked.read_beside,
+            // A command compares all groups in each run.
+            read_for_this: match as_of {
+                Some(_) => &[],
+                None => &worked.read_beside,
+            },
         };
         run_blocking(|| found.explain(&decided, &source.describe(), &client.describe()))
     };
     let worked = planning.plan(&mut state, &roster, &organization, comparison);
     let worked = worked.await?;
-    let explanation = explain(&worked, &state);
-    if !(worked.leaves_out && explanation.rests_on_all_groups()) {
-        return Ok(explanation);
-    }
-    let compared = compared.filter(|(groups, _)| !groups.knows_no_group());
-    let at = compared.map(|(mut groups, at)| {
-        groups.keep_for(&client.describe());
-        let own = std::mem::take(&mut state.memberships);
-        state.memberships = own.with_groups_of(groups);
-        at
-    });
-    let comparison = Comparison {
-        beside: &beside,
-        only: None,
-        read: worked.memberships,
-    };
-    let worked = planning.plan(&mut state, &roster, &organization, comparison);
-    let worked = worked.await?;
     let mut explanation = explain(&worked, &state);
-    if let Some(at) = at {
+    if worked.leaves_out && explanation.rests_on_all_groups() {
+        let comparison = Comparison {
+            beside: &beside,
+            only: None,
+            read: worked.memberships,
+        };
+        let worked = planning.plan(&mut state, &roster, &organization, comparison);
+        explanation = explain(&worked.await?, &state);
+    }
+    if let Some(at) = as_of.filter(|_| explanation.rests_on_all_groups()) {
         explanation.notes.push(format!(
             "what others lose, which limits count, is told by the groups as they were at {}, when a command \
              compared them all; the next sync compares them again",

@@ -328,12 +328,16 @@ pub(super) struct Worked {
     pub leaves_out: bool,
 }
 
+/// So many groups are read without much ado: a request each.
+pub(super) const FEW_GROUPS: usize = 50;
+
 /// Which groups are read for a plan.
 #[derive(Default)]
 pub(super) struct Comparison<'a> {
     /// These are read, whatever is remembered of them.
     pub beside: &'a [Uuid],
-    /// Of those that the plan needs, only these are read, and nothing is planned for the others.
+    /// Of those that the plan needs, only these are read, and nothing is planned for the others; unless they are
+    /// at most [`FEW_GROUPS`].
     pub only: Option<&'a HashSet<Uuid>>,
     /// Groups that were read before, with their members.
     pub read: HashMap<Uuid, Vec<Uuid>>,
@@ -632,7 +636,7 @@ impl Planning<'_> {
             read_beside.retain(|group| !needed.contains(group));
         }
         let needed = unknown.len();
-        if let Some(only) = only {
+        if let Some(only) = only.filter(|_| needed > FEW_GROUPS) {
             unknown.retain(|group| only.contains(group));
         }
         let leaves_out = unknown.len() < needed;

@@ -158,6 +158,11 @@ async fn a_group_is_explained_and_who_is_nowhere_ends_with_4() {
 
 /// The company of the page: Ann is in Engineering through Backend, and was taken out of it by hand.
 async fn documented() -> (Lab, Slapd) {
+    company(&[]).await
+}
+
+/// The same with teams beside, of which Dan is a member.
+async fn company(teams: &[String]) -> (Lab, Slapd) {
     let lab = Lab::new().await;
     let eve = MemberSeed::new("eve@example.com");
     lab.organization.seed_member(eve);
@@ -175,6 +180,12 @@ async fn documented() -> (Lab, Slapd) {
     let backend = "cn=Backend,ou=groups,dc=example,dc=com".to_owned();
     let members = [&[backend], &dns[1..]].concat();
     ldif.group_of_names("ou=groups", "Engineering", id(3).as_deref(), &members);
+    if !teams.is_empty() {
+        let dan = [ldif.person("ou=people", &Person::new("dan"))];
+        for team in teams {
+            ldif.group_of_names("ou=groups", team, None, &dan);
+        }
+    }
     ldif.account("reader", BIND_PASSWORD);
     let slapd = Slapd::options().ldif(ldif.text()).start().unwrap();
     let spec = format!(
@@ -228,45 +239,39 @@ async fn groups_asked_for(lab: &Lab, asked: &str) -> (Vec<String>, Ran) {
 
 #[tokio::test]
 async fn groups_are_asked_for_as_far_as_the_answer_needs_them() {
-    let (lab, slapd) = documented().await;
+    let teams: Vec<String> = (10..70).map(|number| format!("Team {number}")).collect();
+    let (lab, slapd) = company(&teams).await;
     let spec = std::fs::read_to_string(lab.path("staff.yaml")).unwrap();
-    lab.write(
-        "staff.yaml",
-        &(spec + "  offboarding: {absent: Revoke, limit: 100%}\n"),
-    );
-    lab.run(&format!("plan {FILES}")).await.ends_with(0);
-    // Whoever is in the groups that they shall be in is answered by their own groups; so is a group.
-    assert_eq!(
-        groups_asked_for(&lab, "bob@example.com").await.0,
-        ["Engineering"]
-    );
-    assert_eq!(groups_asked_for(&lab, "Backend").await.0, ["Backend"]);
+    let spec = spec + "  offboarding: {absent: Revoke, limit: 100%}\n";
+    lab.write("staff.yaml", &spec);
+    let state = lab.record()[0].with_extension("groups");
+    std::fs::remove_file(&state).unwrap();
+    // Whoever loses nothing is answered by their own groups; so is a group.
+    let only = async |asked: &str| groups_asked_for(&lab, asked).await.0;
+    assert_eq!(only("bob@example.com").await, ["Engineering"]);
+    assert_eq!(only("Backend").await, ["Backend"]);
 
-    // Whether a limit holds what somebody loses depends on what others lose; of them it was seen by the sync.
+    // Whether a limit holds what somebody loses depends on what others lose.
     slapd
         .modify("dn: uid=bob,ou=people,dc=example,dc=com\nchangetype: delete\n\n")
         .unwrap();
     let as_of = "what others lose, which limits count";
-    let (asked_for, ran) = groups_asked_for(&lab, "bob@example.com").await;
-    assert_eq!(asked_for, ["Engineering"]);
-    ran.prints("revoke the access").prints(as_of);
-    let state = lab.record()[0].with_extension("groups");
-    let kept = std::fs::read(&state).unwrap();
     let without = async |what: &str| {
         let (asked_for, ran) = groups_asked_for(&lab, "bob@example.com").await;
-        assert_eq!(asked_for, ["Backend", "Engineering"], "{what}");
+        assert_eq!(asked_for.len(), teams.len() + 2, "{what}: {asked_for:?}");
         let ran = ran.prints("revoke the access");
         assert!(!ran.stdout.contains(as_of), "{what}: {ran}");
     };
+    without("none yet").await;
+    // Of the others, it was seen by the last command that compared them.
+    lab.run(&format!("plan {FILES}")).await.ends_with(0);
+    let (asked_for, ran) = groups_asked_for(&lab, "bob@example.com").await;
+    assert_eq!(asked_for, ["Engineering"]);
+    ran.prints("revoke the access").prints(as_of);
+    let kept = std::fs::read(&state).unwrap();
     std::fs::write(&state, &kept[..kept.len() - 1]).unwrap();
     without("damaged").await;
-    std::fs::remove_file(&state).unwrap();
-    without("deleted").await;
-    lab.run(&format!("plan {FILES}")).await.ends_with(0);
-    assert_eq!(
-        groups_asked_for(&lab, "bob@example.com").await.0,
-        ["Engineering"]
-    );
+    std::fs::write(&state, kept).unwrap();
 
     // A command that ends in the middle of changes leaves nothing of it.
     let fault = Fault::new(Way::InternalError).method("PUT");

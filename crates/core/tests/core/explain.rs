@@ -209,6 +209,36 @@ fn how_many_wait_for_a_seat_rests_on_what_others_lose() {
 }
 
 #[test]
+fn whoever_is_kept_out_of_a_group_while_its_name_is_held_is_told_so() {
+    let mut policy = unlimited();
+    policy.groups.protected = vec![Glob::new("Admins")];
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("bob", "bob@example.com")
+        .group("g1", "Former admins", &["ann"])
+        .group("g2", "Admins", &["ann", "bob"]);
+    let organization = organization()
+        .owner("root@example.com")
+        .member("ann", "ann@example.com")
+        .member("bob", "bob@example.com")
+        .group("g1", "Admins", &["ann@example.com"])
+        .group("g2", "Guests", &["ann@example.com"]);
+    let explained = |asked| Run::default().explain(&directory, &organization, &policy, asked);
+    let bob = explained("bob");
+    let bob = only(&bob);
+    assert_eq!(planned(bob), [""; 0]);
+    let told = "nobody comes into group Admins until it is approved that it gets that name, which is held \
+                (groups.protected: ";
+    assert!(bob.next_run.notes[0].starts_with(told), "{bob:#?}");
+    assert!(only(&explained("ann")).next_run.notes.is_empty());
+    let admins = explained("g2");
+    assert!(
+        admins.groups[0].next_run.notes[0].starts_with(told),
+        "{admins:#?}"
+    );
+}
+
+#[test]
 fn what_earlier_runs_took_away_is_told() {
     let mut organization = organization()
         .member("ann", "ann@example.com")

@@ -24,7 +24,9 @@ pub(super) fn explain(found: &FoundGroup, context: &Context<'_>) -> Group {
         external_ids: external_id.into_iter().chain(of_organization).collect(),
         ids: theirs.and_then(|group| group.id).into_iter().collect(),
     };
-    let next_run = context.of_group(&subject);
+    let mut next_run = context.of_group(&subject);
+    let kept_out = external_id.and_then(|id| context.kept_out(id.as_str(), &shown(&found.name)));
+    next_run.notes.extend(kept_out);
     let about = About { found, context };
     let members = about.members(&scope);
     let ids: Vec<&ExternalId> = found

@@ -28,6 +28,21 @@ impl Context<'_> {
         ahead.chain(held)
     }
 
+    /// What keeps newcomers out of a group: its new name is held, because the one that it has is protected, or the
+    /// new one.
+    pub(super) fn kept_out(&self, group: &str, name: &str) -> Option<String> {
+        let mut held = self.changes().filter_map(|(change, held)| {
+            let is_renamed = change.kind() == Kind::RenameGroup;
+            (is_renamed && change.external_id().as_str() == group).then_some(held?)
+        });
+        let because = held.find(|why| matches!(why, HeldBecause::ProtectedGroup { .. }))?;
+        let limit = because.limit();
+        Some(format!(
+            "nobody comes into group {name} until it is approved that it gets that name, which is held ({limit}: \
+             {because})"
+        ))
+    }
+
     fn next_run(
         &self,
         changes: Vec<PlannedChange>,

@@ -67,7 +67,13 @@ pub(super) fn explain(found: &FoundPerson, context: &Context<'_>) -> Person {
         external_ids: all.iter().copied().collect(),
         ids: theirs.filter_map(|member| member.id).collect(),
     };
-    let next_run = context.of_person(&subject);
+    let mut next_run = context.of_person(&subject);
+    let groups = about.groups();
+    if scope.verdict == Verdict::InScope {
+        let kept_out = about.kept_out(&groups);
+        next_run.rests_on_all_groups |= !kept_out.is_empty();
+        next_run.notes.extend(kept_out);
+    }
     let members: Vec<Member> = found
         .members
         .iter()
@@ -106,7 +112,7 @@ pub(super) fn explain(found: &FoundPerson, context: &Context<'_>) -> Person {
             evidence: entry.evidence.as_deref().map(shown),
         }),
         scope,
-        groups: about.groups(),
+        groups,
         role: found.at.and_then(|at| about.role(at)),
         members,
         next_run,
@@ -190,6 +196,15 @@ impl About<'_> {
         // Stable: within each the nearest come first.
         groups.sort_by_key(|group| group.scope.verdict != Verdict::InScope);
         List::of(groups, NAMED_MAX)
+    }
+
+    /// Groups that nobody comes into while it is held that they get another name: each with what holds it.
+    fn kept_out(&self, groups: &List<InGroup>) -> Vec<String> {
+        let outside = groups.named.iter().filter(|group| {
+            group.scope.verdict == Verdict::InScope && group.is_member != Some(true)
+        });
+        let kept_out = |group: &InGroup| self.context.kept_out(&group.external_id, &group.name);
+        outside.filter_map(kept_out).collect()
     }
 
     fn member(&self, member: &FoundMember, own: Option<&ExternalId>) -> Member {
