@@ -1905,6 +1905,25 @@ fn a_name_that_a_protected_group_keeps_is_given_to_no_other_and_nobody_comes_int
 }
 
 #[test]
+fn a_name_of_a_protected_group_whose_deletion_is_held_is_given_to_no_other_group() {
+    let mut policy = protecting_admins();
+    policy.groups.prune = true;
+    let mut organization =
+        with_admins().group("staff", "Staff", &["p0@example.com", "p9@example.com"]);
+    let before = organization.show();
+    let people = (0..20).fold(directory(), |directory, n| {
+        directory.person(&format!("p{n}"), &format!("p{n}@example.com"))
+    });
+    // By another spelling as well.
+    for name in ["Admins", "ADMINS"] {
+        let renamed = people.clone().group("staff", name, &["p0", "p9", "p8"]);
+        let held = since(NOON).sync(&renamed, &mut organization, &policy);
+        assert_eq!(changes(&held), [""; 0]);
+        assert_eq!(organization.show(), before);
+    }
+}
+
+#[test]
 fn whoever_accepted_counts_where_people_are_dismissed_on_the_first_day() {
     let mut policy = policy();
     policy.onboarding.limit = Limit::Percent(100.0);

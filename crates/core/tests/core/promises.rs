@@ -245,3 +245,55 @@ fn without_a_limit_nothing_has_to_be_known_of_the_day_before_unless_a_record_is_
     assert_eq!(why(&empty)[0], HeldBecause::EmptyDirectory { members: 60 });
     assert_eq!(organization.content.members.len(), 60);
 }
+
+#[test]
+fn whom_an_undo_invites_again_raises_no_limit_and_uses_up_none() {
+    let mut policy = unlimited();
+    policy.offboarding.absent = OffboardingAction::Remove;
+    policy.onboarding.limit = Limit::Percent(50.0);
+    let mut organization = members(60);
+    let mut run = since(NOON);
+    let removed = organization.clone();
+    run.sync(&people(30..60), &mut organization, &policy);
+    assert_eq!(organization.content.members.len(), 30);
+    let records: Vec<Record> = (0..30)
+        .map(|n| {
+            let member = removed.by_email(&email(n)).id.to_string();
+            let person = json!({"email": email(n), "externalId": own(n), "memberId": member});
+            let evidence = json!({"kind": "Absent", "detail": "absent"});
+            let json = json!({
+                "time": "2027-01-15T08:00:00Z", "run": "first", "number": n, "trigger": "Command",
+                "action": "Remove", "reason": "GoneFromDirectory", "person": person,
+                "evidence": evidence, "result": "Done",
+            });
+            serde_json::from_value(json).unwrap()
+        })
+        .collect();
+    run.now += hours(1);
+    let choice = RunChoice::Id("first".to_owned());
+    let selected = select(&records, &choice, &Scope::default(), None).unwrap();
+    let sides = Sides {
+        content: &organization.content,
+        memberships: &HashMap::new(),
+        collections: &HashMap::new(),
+        ledger: &run.ledger,
+        policy: &policy,
+    };
+    let undo = draft(&selected, &sides);
+    let undo = guard(undo.plan, &policy, &run.ledger, run.now, None);
+    assert_eq!(undo.approved.counts_by_kind()[0], (Kind::Invite, 30));
+    run.ledger.before(&undo, run.now);
+    organization.apply(&undo.approved);
+    run.ledger.after(&undo, &FailedChanges::default());
+    // Half of the thirty who were there before, and not of sixty.
+    run.now += hours(1);
+    let sixteen = run.plan(&people(0..76), &organization, &policy);
+    let expected = HeldBecause::Invited {
+        people: 16,
+        earlier: 0,
+        limit: 15,
+    };
+    assert_eq!(why(&sixteen), [expected]);
+    let fifteen = run.plan(&people(0..75), &organization, &policy);
+    assert_eq!(why(&fifteen), []);
+}

@@ -1,5 +1,6 @@
 //! Which limits a plan exceeds, and which of its changes each of them holds.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
@@ -703,12 +704,19 @@ fn protected_names(reasons: &mut Reasons, losses: &Losses<'_>, policy: &Policy) 
         }
     }
     // Nor does another group get the name of one that keeps it.
-    let names = losses.renamed.iter();
-    let kept = names.filter_map(|(group, (from, _))| Some((*from, reasons.groups.get(*group)?)));
+    let renamed = losses
+        .renamed
+        .iter()
+        .map(|(group, (from, _))| (group, *from));
+    let deleted = losses.groups.iter().filter(|(_, leaving)| leaving.deleted);
+    let deleted = deleted.map(|(group, leaving)| (group, leaving.name));
+    let names = renamed.chain(deleted);
+    let kept = names.filter_map(|(group, name)| Some((name, reasons.groups.get(*group)?)));
     let kept = kept.filter(|(_, held)| held.protected);
-    let kept: HashMap<&str, usize> = kept.map(|(from, held)| (from, held.by)).collect();
+    let kept: HashMap<Cow<'_, str>, usize> =
+        kept.map(|(name, held)| (fold(name), held.by)).collect();
     for (group, (_, to)) in &losses.renamed {
-        if let Some(by) = kept.get(to)
+        if let Some(by) = kept.get(&fold(to))
             && !reasons.is_protected(group)
         {
             let (by, protected) = (*by, true);

@@ -57,7 +57,7 @@ impl Ledger {
         let losses = losses_by(plan, &approved, |_| true);
         let mut revoked: Vec<Revoked> = vec![];
         let first_sync = self.is_first_sync();
-        let asked = |change| match approved.has(change) {
+        let asked = |change| match was_asked(plan, &approved, change) {
             _ if first_sync => Asked::FirstSync,
             true => Asked::Approved,
             false => Asked::Nobody,
@@ -221,11 +221,11 @@ impl Ledger {
             let id = change.external_id();
             let failed = failed.changes.has(change);
             if failed && comes_in(plan, change) {
-                not_in[usize::from(approved.has(change))] += 1;
+                not_in[usize::from(was_asked(plan, &approved, change))] += 1;
             }
             match change.member() {
                 Some(MemberAction::Invite { .. }) => {
-                    let new = comes_in(plan, change);
+                    let new = plan.invites_new(change);
                     invited += usize::from(new);
                     refused += usize::from(new && failed);
                     if !failed {
@@ -707,14 +707,19 @@ impl Ledger {
     }
 }
 
-/// Whether somebody comes in by a change whom `onboarding.limit` counts.
+/// Whether somebody comes in by a change who makes no limit larger within the day.
 fn comes_in(plan: &Plan, change: &Change) -> bool {
     match change.kind() {
-        Kind::Invite => plan.invites_new(change),
-        // A person looked at whom an undo gives access back: it isn't what an accident invites.
+        Kind::Invite => plan.invites_new(change) || plan.undoes.is_some(),
+        // Who gets access back by an undo is part of what limits were a share of before.
         Kind::Restore => plan.undoes.is_none(),
         _ => false,
     }
+}
+
+/// Whether somebody approved a change, or looked at the undo that it is of: it isn't what an accident invites.
+fn was_asked(plan: &Plan, approved: &FingerprintSet, change: &Change) -> bool {
+    plan.undoes.is_some() || approved.has(change)
 }
 
 /// What those changes of a plan that are `made` take from people without an approval.
