@@ -612,6 +612,7 @@ mod tests {
             object: Object::new("identity", "staff"),
             wake,
             state: Mutex::default(),
+            suspected: Notify::new(),
         });
         let key = WatchKey {
             generation: 1,
