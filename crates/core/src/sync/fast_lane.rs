@@ -220,7 +220,7 @@ impl Baseline {
     #[must_use]
     pub fn after(mut self, done: &ChangeSet) -> Self {
         let revoked = done.of_kind(Kind::Revoke);
-        let revoked = revoked.map(|id| hash_of(id));
+        let revoked = revoked.map(hash_of);
         self.revoked.extend(revoked);
         self.revoked.sort_unstable();
         self

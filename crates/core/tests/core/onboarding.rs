@@ -495,6 +495,27 @@ fn a_record_that_is_not_believed_keeps_nobody_whose_invitation_it_says_was_withd
 }
 
 #[test]
+fn a_record_that_is_not_believed_puts_off_no_withdrawal_by_the_clock_that_it_says() {
+    let (directory, mut organization) = company();
+    let (mut run, policy) = (begin(), withdrawing());
+    run.sync(&directory, &mut organization, &policy);
+    organization.set_status("bob@example.com", MemberStatus::Accepted);
+    let mut forged = serde_json::json!(run.ledger);
+    let last = run.now.as_second();
+    forged["clock"] = serde_json::json!({"last": last, "before": 1, "jumped": i64::MAX / 4});
+    let forged: Ledger = serde_json::from_value(forged).unwrap();
+    run.ledger = Ledger::load(Some(&forged.to_bytes()), Some("another"), run.now);
+    at(&mut run, 1, (&directory, &mut organization), &policy);
+    let made = at(
+        &mut run,
+        31 * 24 + 1,
+        (&directory, &mut organization),
+        &policy,
+    );
+    assert_eq!(made, ["Remove ann"]);
+}
+
+#[test]
 fn withdrawn_invitations_count_against_the_limit_and_a_role_that_somebody_gave_is_left_alone() {
     let directory = (0..20).fold(TestDirectory::default(), |directory, n| {
         directory.person(&format!("p{n}"), &format!("p{n}@example.com"))

@@ -514,7 +514,8 @@ impl Ledger {
     #[must_use]
     pub fn doubted(mut self, now: Timestamp) -> Self {
         let careful = Self::begin_careful(now);
-        // Nor does it keep anybody out: whose invitation was withdrawn isn't known.
+        // Nor does it keep anybody out or in: neither whose invitation was withdrawn is known, nor where the clock
+        // stood.
         // Nor does it delay a dismissal: as where there is none, as many as on any other day may go.
         self.losses.retain(|one| one.kind != EvidenceKind::Disabled);
         self.uncounted
@@ -539,7 +540,6 @@ impl Ledger {
             uncounted: self.uncounted,
             elsewhere: self.elsewhere,
             invited: self.invited,
-            clock: self.clock,
             floors: self.floors,
             active_had: self.active_had,
             undone: Self::doubted_undone(self.undone),
@@ -615,6 +615,13 @@ impl Ledger {
         }
         for floor in self.floors.iter_mut().chain(&mut self.shared.floors) {
             floor.at = floor.at.min(now);
+        }
+        for had in self
+            .active_had
+            .iter_mut()
+            .chain(&mut self.shared.active_had)
+        {
+            had.at = had.at.min(now);
         }
         let mut since = self.careful_until.saturating_sub(WINDOW.as_secs());
         correct_clock_skew(&mut since, &mut self.careful_ahead, now);
