@@ -12,18 +12,15 @@ mod shared;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use directory_sync::directory::{Account, DirectoryBuilder};
 use directory_sync::organization::{
     ClientId, OrganizationClient, Region, Settings, cloud_rate_limiter,
 };
-use directory_sync::source::{ReadProgress, Reading, Source, SourceError, Step, Version};
 use directory_sync::sync::plan::Kind;
 use directory_sync::sync::policy::Policy;
 use directory_sync::sync::progress::Progress;
 use directory_sync::sync::run::{RunOptions, State, plan};
 use directory_sync::validation::ValidatedSpec;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use directory_sync_testing::company::Company;
 use serde_json::{Value, json};
 use simulators::organization::{
     CollectionAccess, Config, GroupSeed, MemberSeed, RateLimits, SimulatedOrganization,
@@ -50,7 +47,7 @@ async fn main() {
     );
     settings.limit = Some(Arc::new(cloud_rate_limiter()));
     let client = OrganizationClient::new(settings).unwrap();
-    let company = Company { people, groups };
+    let company = company(people, groups);
     let mut state = State::default();
 
     let mut run = Measured {
@@ -103,10 +100,28 @@ fn email(number: u32) -> String {
     format!("p{number}@example.com")
 }
 
+/// Person `p` is in the groups `p`, `p + groups / EACH` and so on, counted round.
 fn members(group: u32, people: u32, groups: u32) -> impl Iterator<Item = u32> {
-    (0..people).filter(move |person| {
-        (0..EACH).any(|nth| (person + nth * (groups / EACH)) % groups == group)
+    (0..EACH).flat_map(move |nth| {
+        let first = (group + groups - nth * (groups / EACH)) % groups;
+        (first..people).step_by(groups as usize)
     })
+}
+
+fn company(people: u32, groups: u32) -> Company {
+    let person = |number| (format!("p{number}"), email(number), false);
+    let group = |group| {
+        let members = members(group, people, groups).map(|number| format!("p{number}"));
+        (
+            format!("g{group}"),
+            format!("team-{group}"),
+            members.collect(),
+        )
+    };
+    Company {
+        people: (0..people).map(person).collect(),
+        groups: (0..groups).map(group).collect(),
+    }
 }
 
 fn policy(collections: Value) -> Policy {
@@ -152,48 +167,5 @@ impl Measured<'_> {
             count("PUT"),
             refused.count(),
         );
-    }
-}
-
-struct Company {
-    people: u32,
-    groups: u32,
-}
-
-impl Source for Company {
-    fn read<'a>(
-        &'a self,
-        _: Option<&'a Version>,
-        _: &'a ReadProgress,
-    ) -> BoxFuture<'a, Result<Reading, SourceError>> {
-        async move {
-            let mut builder = DirectoryBuilder::new();
-            for number in 0..self.people {
-                let id = format!("p{number}");
-                let key = builder.key(&id);
-                builder.user(&[key], &id, &email(number), Account::ACTIVE, &id);
-            }
-            for group in 0..self.groups {
-                let id = format!("g{group}");
-                let key = builder.key(&id);
-                let members = members(group, self.people, self.groups);
-                let members = members.map(|member| builder.key(&format!("p{member}")));
-                let members = members.collect();
-                builder.group(&[key], &id, &format!("team-{group}"), members);
-            }
-            Ok(Reading::Full {
-                directory: builder.finish(),
-                version: None,
-            })
-        }
-        .boxed()
-    }
-
-    fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
-        async { vec![] }.boxed()
-    }
-
-    fn describe(&self) -> String {
-        "a company".into()
     }
 }

@@ -1,54 +1,12 @@
 //! The dashboard: queries that Prometheus understands, of metrics and labels that there are.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use directory_sync::http::{Credential, Expiry, Validity};
-use directory_sync::sync::exposure::ExposedSince;
-use directory_sync::sync::plan::OnboardingCounts;
-use directory_sync::telemetry::{
-    ConditionStatus, Metrics, Object, RequestOutcome, RequestSide, RunResult, SizeOf,
-};
+use directory_sync_testing::metrics::exposition;
 use serde_json::{Value, json};
 
 use crate::alerts::promtool;
 use crate::helm::*;
-
-/// What an operator exposes to Prometheus about one resource.
-fn exposition() -> String {
-    let (metrics, staff) = (Metrics::new(), Object::new("identity", "staff"));
-    let second = Duration::from_secs(1);
-    metrics.run_finished(&staff, RunResult::Succeeded, second, [("Read", second)]);
-    let busy = RequestOutcome::Answered(429);
-    metrics.request(
-        Some(&staff),
-        RequestSide::Organization,
-        "GET /public/groups",
-        busy,
-        second,
-    );
-    metrics.changes_applied(&staff, "Invite", 5);
-    metrics.exposed(&staff, ExposedSince::Entry, second);
-    metrics.set_sizes(&staff, SizeOf::Managed, 10, 2);
-    let at = |second| jiff::Timestamp::from_second(second).unwrap();
-    let validity = Validity {
-        begins: at(0),
-        ends: at(1),
-    };
-    let credential = Credential::DirectoryServer;
-    let expiry = Expiry {
-        credential,
-        validity,
-    };
-    metrics.set_expiries(&staff, &[expiry]);
-    metrics.set_onboarding(&staff, OnboardingCounts::default());
-    metrics.set_held(&staff, 4);
-    metrics.set_problems(&staff, [("NoEmail", 1)]);
-    metrics.set_conditions(&staff, [("Ready", ConditionStatus::True)]);
-    metrics.set_ready_reason(&staff, Some("Succeeded".into()));
-    metrics.set_leader(true);
-    metrics.text()
-}
 
 /// The names of all metrics, each with the names of its labels.
 fn labels() -> BTreeMap<String, BTreeSet<String>> {

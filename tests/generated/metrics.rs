@@ -3,52 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
 
-use directory_sync::http::{Credential, Expiry, Validity};
-use directory_sync::sync::plan::OnboardingCounts;
-use directory_sync::telemetry::{
-    ConditionStatus, Metrics, Object, RequestOutcome, RequestSide, RunResult, SizeOf,
-};
+use directory_sync_testing::metrics::exposition;
 
 pub const PAGE: &str = "docs/reference/metrics.md";
-
-/// What an operator tells about one resource.
-fn exposition() -> String {
-    let (metrics, staff) = (Metrics::new(), Object::new("identity", "staff"));
-    let second = Duration::from_secs(1);
-    metrics.run_finished(&staff, RunResult::Succeeded, second, [("Read", second)]);
-    let answered = RequestOutcome::Answered(200);
-    let endpoint = "GET /public/groups";
-    metrics.request(
-        Some(&staff),
-        RequestSide::Organization,
-        endpoint,
-        answered,
-        second,
-    );
-    metrics.changes_applied(&staff, "Invite", 5);
-    metrics.set_sizes(&staff, SizeOf::Managed, 10, 2);
-    let at = |second| jiff::Timestamp::from_second(second).unwrap();
-    let validity = Validity {
-        begins: at(0),
-        ends: at(1),
-    };
-    let credential = Credential::DirectoryServer;
-    let expiry = Expiry {
-        credential,
-        validity,
-    };
-    metrics.set_expiries(&staff, &[expiry]);
-    metrics.set_onboarding(&staff, OnboardingCounts::default());
-    metrics.set_held(&staff, 4);
-    metrics.set_problems(&staff, [("NoEmail", 1)]);
-    metrics.set_conditions(&staff, [("Ready", ConditionStatus::True)]);
-    metrics.set_ready_reason(&staff, Some("Succeeded".into()));
-    metrics.nobody_exposed(&staff);
-    metrics.set_leader(true);
-    metrics.text()
-}
 
 /// A metric without a value isn't exposed, and would be missing.
 #[test]

@@ -1,46 +1,26 @@
 //! `access.collections` on a server that behaves as Bitwarden's: what is sent, what stays, and that failures
 //! and kills take nothing.
 
-use std::collections::BTreeSet;
-
 use directory_sync::history::parse;
-use directory_sync::organization::OrganizationClient;
 use directory_sync::organization::collection::CollectionRight;
-use directory_sync::sync::history::{RunId, RunInfo, RunTrigger, table};
-use directory_sync::sync::memberships::MembershipCache;
+use directory_sync::sync::history::table;
 use directory_sync::sync::plan::Kind;
-use directory_sync::sync::policy::{CollectionName, CollectionRule, Glob, Policy};
+use directory_sync::sync::policy::{CollectionName, CollectionRule, Glob};
 use directory_sync::sync::progress::Progress;
-use directory_sync::sync::report::Report;
-use directory_sync::sync::run::{RunError, RunOptions, State, plan};
+use directory_sync::sync::run::RunOptions;
 use directory_sync::sync::run_undo::{UndoRequest, plan_undo};
 use directory_sync::sync::undo::{RunChoice, Scope};
-use jiff::Timestamp;
 use simulators::fault::{Fault, Way, Work};
 use simulators::organization::{
     CollectionAccess, Config, GroupSeed, MemberSeed, SimulatedOrganization,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::history::{Company, Kept};
-use crate::world::{NO_RETRY, client, policy};
+use crate::scene::{Scene, company, email, people};
 
 const INFRA: &str = "11111111-1111-4111-8111-111111111111";
 const WEB: &str = "22222222-2222-4222-8222-222222222222";
 const WIKI: &str = "33333333-3333-4333-8333-333333333333";
-
-struct Scene {
-    organization: SimulatedOrganization,
-    client: OrganizationClient,
-    company: Company,
-    policy: Policy,
-    state: State,
-    kept: Kept,
-}
-
-fn people(ids: &[&str]) -> BTreeSet<String> {
-    ids.iter().map(|id| (*id).to_owned()).collect()
-}
 
 fn rule(group: &str, exclusive: bool, access: &[(&str, CollectionRight)]) -> CollectionRule {
     let named = |(name, right): &(&str, CollectionRight)| {
@@ -57,79 +37,36 @@ fn rule(group: &str, exclusive: bool, access: &[(&str, CollectionRight)]) -> Col
     }
 }
 
+/// Three collections, the first of which has an external id; eng, with access by hand to the third.
+async fn scene() -> Scene {
+    let organization = SimulatedOrganization::start(Config {
+        collections: [INFRA, WEB, WIKI].map(str::to_owned).to_vec(),
+        ..Config::cloud()
+    })
+    .await
+    .unwrap();
+    organization.seed_member(MemberSeed::new("owner@example.com").owner());
+    for id in ["ann", "bob"] {
+        organization.seed_member(MemberSeed::new(&email(id)).external_id(id));
+    }
+    let eng = GroupSeed::new("eng").external_id("eng");
+    let eng = eng.members(["ann@example.com"]);
+    organization.seed_group(eng.collection(CollectionAccess::to(WIKI)));
+    organization.seed_group(GroupSeed::new("ops").external_id("ops"));
+    let by_hand = GroupSeed::new("By hand").members(["ann@example.com"]);
+    organization.seed_group(by_hand.collection(CollectionAccess::to(WEB)));
+    let groups: [(&str, &str, &[&str]); 2] = [("eng", "eng", &["ann"]), ("ops", "ops", &["bob"])];
+    let mut scene = Scene::new(organization, company(&["ann", "bob"], &groups));
+    let infra = INFRA.parse().unwrap();
+    let named = scene
+        .client
+        .set_collection_external_id(infra, Some("infra"));
+    named.await.unwrap();
+    scene.run().await.unwrap();
+    scene
+}
+
 impl Scene {
-    /// Three collections, the first of which has an external id; eng, with access by hand to the third.
-    async fn new() -> Self {
-        let organization = SimulatedOrganization::start(Config {
-            collections: [INFRA, WEB, WIKI].map(str::to_owned).to_vec(),
-            ..Config::cloud()
-        })
-        .await
-        .unwrap();
-        organization.seed_member(MemberSeed::new("owner@example.com").owner());
-        for id in ["ann", "bob"] {
-            organization.seed_member(MemberSeed::new(&format!("{id}@example.com")).external_id(id));
-        }
-        let eng = GroupSeed::new("eng").external_id("eng");
-        let eng = eng.members(["ann@example.com"]);
-        organization.seed_group(eng.collection(CollectionAccess::to(WIKI)));
-        organization.seed_group(GroupSeed::new("ops").external_id("ops"));
-        let by_hand = GroupSeed::new("By hand").members(["ann@example.com"]);
-        organization.seed_group(by_hand.collection(CollectionAccess::to(WEB)));
-        let state = State::default();
-        let mut scene = Self {
-            client: client(&organization, NO_RETRY),
-            kept: Kept {
-                ledger: state.ledger.to_bytes(),
-                memberships: MembershipCache::default(),
-                history: String::new(),
-            },
-            organization,
-            company: Company {
-                people: ["ann", "bob"]
-                    .map(|id| (id.to_owned(), format!("{id}@example.com"), false))
-                    .to_vec(),
-                groups: vec![
-                    ("eng".into(), "eng".into(), people(&["ann"])),
-                    ("ops".into(), "ops".into(), people(&["bob"])),
-                ],
-            },
-            policy: policy(),
-            state,
-        };
-        let infra = INFRA.parse().unwrap();
-        scene
-            .client
-            .set_collection_external_id(infra, Some("infra"))
-            .await
-            .unwrap();
-        scene.run().await.unwrap();
-        scene
-    }
-
-    async fn try_run(&mut self) -> Result<Report, RunError> {
-        self.state.history.start(RunInfo {
-            id: RunId::at(Timestamp::now()),
-            trigger: RunTrigger::Command,
-            approved_by: None,
-            undoes: None,
-            directory_sync: None,
-        });
-        let (progress, stop) = (Progress::default(), CancellationToken::new());
-        let options = RunOptions::new(&progress, &stop);
-        let (company, client) = (&self.company, &self.client);
-        let mut planned = plan(company, client, &self.policy, &mut self.state, &options).await?;
-        planned.invalidate(&mut self.state);
-        self.kept.keep(&mut self.state);
-        planned.apply(&mut self.state, &options).await
-    }
-
-    async fn run(&mut self) -> Result<Report, RunError> {
-        let report = self.try_run().await?;
-        self.kept.keep(&mut self.state);
-        Ok(report)
-    }
-
     fn rules(&mut self, rules: Vec<CollectionRule>) {
         self.policy.access.collections = rules;
     }
@@ -137,7 +74,7 @@ impl Scene {
 
 #[tokio::test]
 async fn access_takes_one_put_a_group_and_everything_else_stays_as_it_was() {
-    let mut scene = Scene::new().await;
+    let mut scene = scene().await;
     let before = scene.organization.snapshot();
     scene.rules(vec![rule(
         "eng",
@@ -186,7 +123,7 @@ async fn access_takes_one_put_a_group_and_everything_else_stays_as_it_was() {
 
 #[tokio::test]
 async fn a_group_that_is_renamed_and_filled_gets_its_access_in_the_same_run() {
-    let mut scene = Scene::new().await;
+    let mut scene = scene().await;
     scene.company.groups[0].1 = "engineering".into();
     scene.company.groups[0].2 = people(&["ann", "bob"]);
     scene.rules(vec![rule(
@@ -205,7 +142,7 @@ async fn a_group_that_is_renamed_and_filled_gets_its_access_in_the_same_run() {
 
 #[tokio::test]
 async fn the_history_names_the_access_and_an_undo_gives_it_back() {
-    let mut scene = Scene::new().await;
+    let mut scene = scene().await;
     let before = scene.organization.snapshot();
     scene.rules(vec![rule("eng", true, &[("infra", CollectionRight::View)])]);
     scene.run().await.unwrap();
@@ -251,7 +188,7 @@ async fn whatever_fails_or_is_killed_the_next_run_ends_as_declared() {
         ]
     };
     let (wanted, requests) = {
-        let mut scene = Scene::new().await;
+        let mut scene = scene().await;
         scene.rules(rules());
         scene.organization.clear_requests();
         scene.run().await.unwrap();
@@ -268,14 +205,14 @@ async fn whatever_fails_or_is_killed_the_next_run_ends_as_declared() {
                 }
                 for killed in [false, true] {
                     let case = format!("request {number}, {way:?}, {work:?}, killed {killed}");
-                    let mut scene = Scene::new().await;
+                    let mut scene = scene().await;
                     let members = scene.organization.snapshot().members;
                     scene.rules(rules());
                     let fault = Fault::new(way).work(work).on_request(number);
                     scene.organization.faults().inject(fault);
-                    let _ = scene.try_run().await;
+                    let _ = scene.try_run(None).await;
                     if killed {
-                        scene.state = scene.kept.restore();
+                        scene.kill();
                     }
                     scene.organization.faults().clear();
                     assert_eq!(scene.organization.snapshot().members, members, "{case}");

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on ends here")]
 
+mod access_failures;
 mod approvals;
 mod collections;
 mod fast_lane;
@@ -11,6 +12,7 @@ mod onboarding;
 mod profiles;
 mod relinks;
 mod roles;
+mod scene;
 mod story;
 mod undo;
 mod world;

@@ -1,97 +1,58 @@
 //! `access.roles` on a server that behaves as Bitwarden's: what is sent, what stays, and that failures and
 //! kills take nothing.
 
-use std::collections::BTreeSet;
-
 use directory_sync::history::parse;
-use directory_sync::organization::OrganizationClient;
 use directory_sync::organization::role::{AccessRole, Permissions};
 use directory_sync::problem::ProblemReason;
 use directory_sync::sync::guard::Approval;
-use directory_sync::sync::history::{Outcome, RunId, RunInfo, RunTrigger, table};
-use directory_sync::sync::memberships::MembershipCache;
+use directory_sync::sync::history::{Outcome, table};
 use directory_sync::sync::plan::Kind;
-use directory_sync::sync::policy::{Glob, Policy, RoleRule};
+use directory_sync::sync::policy::{Glob, RoleRule};
 use directory_sync::sync::progress::Progress;
-use directory_sync::sync::report::Report;
-use directory_sync::sync::run::{RunError, RunOptions, State, plan};
+use directory_sync::sync::run::RunOptions;
 use directory_sync::sync::run_undo::{UndoRequest, plan_undo};
 use directory_sync::sync::undo::{RunChoice, Scope};
-use jiff::Timestamp;
 use simulators::fault::{Fault, Way, Work};
 use simulators::organization::{
     CollectionAccess, Config, GroupSeed, MemberSeed, Plan, Role, SimulatedOrganization,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::history::{Company, Kept};
-use crate::world::{NO_RETRY, client, policy};
+use crate::scene::{Scene, company, email, people};
 
 const VAULT: &str = "9c1f5f0e-3a3c-4a55-8f52-0f1f4a6c7e10";
 const OTHER: &str = "9c1f5f0e-3a3c-4a55-8f52-0f1f4a6c7e11";
-
-/// An organization with its directory and rules, and what one process leaves to the next.
-struct Scene {
-    organization: SimulatedOrganization,
-    client: OrganizationClient,
-    company: Company,
-    policy: Policy,
-    state: State,
-    kept: Kept,
-}
-
-fn people(ids: &[&str]) -> BTreeSet<String> {
-    ids.iter().map(|id| (*id).to_owned()).collect()
-}
 
 impl Scene {
     /// Ann, Bob and Cid, each with access to two collections, and a group of admins.
     async fn with(config: Config) -> Self {
         let organization = SimulatedOrganization::start(config).await.unwrap();
         organization.seed_member(MemberSeed::new("owner@example.com").owner());
-        for id in ["ann", "bob", "cid"] {
-            let member = MemberSeed::new(&format!("{id}@example.com")).external_id(id);
+        let ids = ["ann", "bob", "cid"];
+        for id in ids {
+            let member = MemberSeed::new(&email(id)).external_id(id);
             let member = member.collection(CollectionAccess::to(VAULT));
             organization.seed_member(member.collection(CollectionAccess::to(OTHER)));
         }
         let admins = GroupSeed::new("bw-admins").external_id("admins");
         organization.seed_group(admins.collection(CollectionAccess::to(VAULT)));
         organization.seed_group(GroupSeed::new("By hand").members(["ann@example.com"]));
-        let company = Company {
-            people: ["ann", "bob", "cid"]
-                .map(|id| (id.to_owned(), format!("{id}@example.com"), false))
-                .to_vec(),
-            groups: vec![
-                ("admins".into(), "bw-admins".into(), BTreeSet::new()),
-                ("helpdesk".into(), "helpdesk".into(), BTreeSet::new()),
-            ],
-        };
-        let mut policy = policy();
-        policy.access.limit = 100;
+        let groups: [(&str, &str, &[&str]); 2] =
+            [("admins", "bw-admins", &[]), ("helpdesk", "helpdesk", &[])];
+        let mut scene = Self::new(organization, company(&ids, &groups));
+        scene.policy.access.limit = 100;
         let custom = Permissions::of(["manageUsers", "accessReports"]);
         for (group, role) in [
             ("bw-admins", AccessRole::Admin),
             ("helpdesk", AccessRole::Custom(custom)),
         ] {
             let group = Glob::new(group);
-            policy.access.roles.push(RoleRule { group, role });
+            scene.policy.access.roles.push(RoleRule { group, role });
         }
-        let state = State::default();
-        Self {
-            client: client(&organization, NO_RETRY),
-            kept: Kept {
-                ledger: state.ledger.to_bytes(),
-                memberships: MembershipCache::default(),
-                history: String::new(),
-            },
-            organization,
-            company,
-            policy,
-            state,
-        }
+        scene
     }
 
-    async fn new() -> Self {
+    async fn in_sync() -> Self {
         let mut scene = Self::with(Config::cloud()).await;
         scene.run().await.unwrap();
         scene
@@ -102,39 +63,8 @@ impl Scene {
         self.company.groups[1].2 = people(helpdesk);
     }
 
-    async fn try_run(&mut self, approval: Option<&Approval>) -> Result<Report, RunError> {
-        self.state.history.start(RunInfo {
-            id: RunId::at(Timestamp::now()),
-            trigger: RunTrigger::Command,
-            approved_by: None,
-            undoes: None,
-            directory_sync: None,
-        });
-        let (progress, stop) = (Progress::default(), CancellationToken::new());
-        let options = RunOptions {
-            approval,
-            ..RunOptions::new(&progress, &stop)
-        };
-        let (company, client) = (&self.company, &self.client);
-        let mut planned = plan(company, client, &self.policy, &mut self.state, &options).await?;
-        planned.invalidate(&mut self.state);
-        self.kept.keep(&mut self.state);
-        planned.apply(&mut self.state, &options).await
-    }
-
-    async fn run(&mut self) -> Result<Report, RunError> {
-        let report = self.try_run(None).await?;
-        self.kept.keep(&mut self.state);
-        Ok(report)
-    }
-
-    /// The process is killed, and the next one knows what was kept.
-    fn kill(&mut self) {
-        self.state = self.kept.restore();
-    }
-
     fn role(&self, id: &str) -> Role {
-        self.organization.snapshot().members[&format!("{id}@example.com")].role
+        self.organization.snapshot().members[&email(id)].role
     }
 }
 
@@ -190,7 +120,7 @@ async fn a_role_takes_one_put_and_everything_else_stays_as_it_was() {
 
 #[tokio::test]
 async fn the_history_says_who_got_which_role_through_what() {
-    let mut scene = Scene::new().await;
+    let mut scene = Scene::in_sync().await;
     scene.put(&["ann"], &[]);
     scene.run().await.unwrap();
     scene.put(&[], &["ann"]);
@@ -246,7 +176,7 @@ async fn a_refused_role_takes_nothing_and_is_told() {
 
 #[tokio::test]
 async fn a_role_is_taken_back_by_an_undo_and_not_given_again() {
-    let mut scene = Scene::new().await;
+    let mut scene = Scene::in_sync().await;
     scene.put(&["ann"], &[]);
     scene.run().await.unwrap();
     let records = parse(&scene.kept.history).records;
@@ -287,7 +217,7 @@ async fn a_role_is_taken_back_by_an_undo_and_not_given_again() {
 #[tokio::test]
 async fn whatever_fails_or_is_killed_the_next_run_ends_as_declared() {
     let undisturbed = {
-        let mut scene = Scene::new().await;
+        let mut scene = Scene::in_sync().await;
         scene.put(&["bob", "cid"], &["ann"]);
         scene.run().await.unwrap();
         scene.organization.clear_requests();
@@ -309,7 +239,7 @@ async fn whatever_fails_or_is_killed_the_next_run_ends_as_declared() {
                 }
                 for killed in [false, true] {
                     let case = format!("request {number}, {way:?}, {work:?}, killed {killed}");
-                    let mut scene = Scene::new().await;
+                    let mut scene = Scene::in_sync().await;
                     scene.put(&["bob", "cid"], &["ann"]);
                     scene.run().await.unwrap();
                     scene.put(&["ann"], &["bob"]);

@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 pub mod command;
+pub mod company;
 pub mod documentation;
 pub mod faults;
 pub mod hostile;
 mod http;
 pub mod manifests;
+pub mod metrics;
 pub mod ran;
 pub mod screens;
 mod seen;

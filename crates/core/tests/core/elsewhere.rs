@@ -208,19 +208,30 @@ fn removals_of_whom_was_revoked_before_hide_no_losses() {
     );
 }
 
-#[test]
-fn whom_a_run_links_hide_no_losses() {
-    let mut organization = (0..5).fold(members(60), |organization, n| {
+/// An organization with five members who aren't ours, and a run two days ago, which knows nothing yet.
+fn with_five_strangers() -> (Run, ModelOrganization) {
+    let organization = (0..5).fold(members(60), |organization, n| {
         organization.stranger(&format!("s{n}@example.com"))
     });
-    let all = (0..5).fold(people(0..60), |all, n| {
-        all.person(&format!("s{n}"), &format!("s{n}@example.com"))
-    });
-    let mut run = Run {
+    let run = Run {
         ledger: Ledger::begin(NOON - hours(48)),
         now: NOON - hours(47),
         ..Run::default()
     };
+    (run, organization)
+}
+
+/// These people, and the five.
+fn and_the_five(people: TestDirectory) -> TestDirectory {
+    (0..5).fold(people, |all, n| {
+        all.person(&format!("s{n}"), &format!("s{n}@example.com"))
+    })
+}
+
+#[test]
+fn whom_a_run_links_hide_no_losses() {
+    let (mut run, mut organization) = with_five_strangers();
+    let all = and_the_five(people(0..60));
     run.sync(&people(0..60), &mut organization, &unlimited());
     run.now = NOON;
     let linked = run.sync(&all, &mut organization, &unlimited());
@@ -228,9 +239,7 @@ fn whom_a_run_links_hide_no_losses() {
     for number in 0..5 {
         organization.drop_member(&format!("p{number}@example.com"));
     }
-    let next = (0..5).fold(people(6..60), |all, n| {
-        all.person(&format!("s{n}"), &format!("s{n}@example.com"))
-    });
+    let next = and_the_five(people(6..60));
     let plan = run.plan(&next, &organization, &limited(Limit::Count(1)));
     let why = plan.held.expect("more than one").why;
     assert!(
@@ -241,18 +250,12 @@ fn whom_a_run_links_hide_no_losses() {
 
 #[test]
 fn whose_id_an_undo_took_out_isnt_lost() {
-    let mut organization = (0..5).fold(members(60), |organization, n| {
-        organization.stranger(&format!("s{n}@example.com"))
-    });
-    let all = (0..5).fold(people(0..60), |all, n| {
-        all.person(&format!("s{n}"), &format!("s{n}@example.com"))
-    });
-    let mut run = Run {
-        ledger: Ledger::begin(NOON - hours(48)),
-        now: NOON - hours(47),
-        ..Run::default()
-    };
-    run.sync(&all, &mut organization, &unlimited());
+    let (mut run, mut organization) = with_five_strangers();
+    run.sync(
+        &and_the_five(people(0..60)),
+        &mut organization,
+        &unlimited(),
+    );
     run.now = NOON;
     let policy = limited(Limit::Count(1));
     let records: Vec<Record> = (0..5)
@@ -286,9 +289,7 @@ fn whose_id_an_undo_took_out_isnt_lost() {
 
     // The one who leaves goes at once: nobody else has lost anything within the day.
     run.now += hours(1);
-    let next = (0..5).fold(people(1..60), |all, n| {
-        all.person(&format!("s{n}"), &format!("s{n}@example.com"))
-    });
+    let next = and_the_five(people(1..60));
     let next = run.sync(&next, &mut organization, &policy);
     assert_eq!(next.approved.changes.len(), 1);
     let why = next.held.expect("the five links").why;
