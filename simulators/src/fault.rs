@@ -43,6 +43,8 @@ pub enum Way {
     HalfBody(Framing),
     /// 400 with an error body that blames no row.
     Refused,
+    /// This status without a body, as of a server that hasn't got the call.
+    Status(u16),
     /// 200 with a body that is neither JSON nor UTF-8, though its type says JSON.
     Garbage,
 }
@@ -287,6 +289,9 @@ pub async fn inject(
             StatusCode::OK.into_response()
         }
         Way::HalfBody(framing) => half(answer, framing).await,
+        Way::Status(status) => StatusCode::from_u16(status)
+            .unwrap_or(StatusCode::NOT_FOUND)
+            .into_response(),
         Way::Refused => {
             let body = Bytes::from_static(
                 b"{\"object\":\"error\",\"message\":\"This can't be done.\",\"errors\":null}",

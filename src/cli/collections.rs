@@ -13,7 +13,7 @@ use super::output::{failed, note, print, print_text};
 use super::session::Session;
 use crate::organization::model::Organization;
 use crate::organization::{CollectionWithGroups, OrganizationError};
-use crate::text::sanitize;
+use crate::text::{escaped_json, sanitize};
 
 /// A collection as it is shown.
 #[derive(Debug, Serialize)]
@@ -72,7 +72,8 @@ pub async fn collections(args: &CollectionsArgs) -> Result<ExitCode, CliError> {
     }
     if args.output == CollectionsOutput::Json {
         let json = serde_json::to_string_pretty(&documents);
-        print(&format!("{}\n", json.map_err(std::io::Error::from)?))?;
+        let json = json.map_err(std::io::Error::from)?;
+        print(&format!("{}\n", escaped_json(&json)))?;
     }
     Ok(ExitCode::from(u8::from(!all_well)))
 }
@@ -106,7 +107,7 @@ async fn rows(session: &Session, set: &[ExternalIdArg]) -> Result<Vec<Row>, Fail
 fn row(one: CollectionWithGroups, names: &HashMap<Uuid, &str>) -> Row {
     let groups = one.groups.iter().map(|access| GroupRow {
         name: match names.get(&access.id) {
-            Some(name) => sanitize(name),
+            Some(name) => (*name).to_owned(),
             None => access.id.to_string(),
         },
         access: access.right().name(),
@@ -115,24 +116,37 @@ fn row(one: CollectionWithGroups, names: &HashMap<Uuid, &str>) -> Row {
     groups.sort_by(|a, b| a.name.cmp(&b.name));
     Row {
         id: one.collection.id,
-        external_id: one.collection.external_id.as_deref().map(sanitize),
+        external_id: one.collection.external_id.as_deref().map(str::to_owned),
         groups,
     }
 }
 
 fn table(object: &str, rows: &[Row]) -> String {
     let mut text = format!("{object}: {} collections\n", rows.len());
+    let mut is_altered = false;
     for row in rows {
-        let name = row.external_id.as_deref().unwrap_or("–");
+        let name = row.external_id.as_deref().map(|id| {
+            let shown = sanitize(id);
+            is_altered |= shown != id;
+            shown
+        });
+        let name = name.as_deref().unwrap_or("–");
         text.push_str(&format!("\n{}  {name}\n", row.id));
-        let groups = row.groups.iter();
-        let groups: Vec<String> = groups
-            .map(|group| format!("{}: {}", group.name, group.access))
-            .collect();
-        match groups.is_empty() {
-            true => text.push_str("  no group\n"),
-            false => text.push_str(&format!("  {}\n", groups.join(", "))),
+        let widest = row.groups.iter().map(|group| group.access.len()).max();
+        for group in &row.groups {
+            let (access, name) = (group.access, sanitize(&group.name));
+            let width = widest.unwrap_or_default();
+            text.push_str(&format!("  {access:width$}  {name}\n"));
         }
+        if row.groups.is_empty() {
+            text.push_str("  no group\n");
+        }
+    }
+    if is_altered {
+        text.push_str(
+            "\nExternal IDs that are longer, or hold characters that don't show, aren't shown as they are: -o json\n\
+             does.\n",
+        );
     }
     text
 }

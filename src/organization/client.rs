@@ -14,7 +14,7 @@ use crate::http::{
     Answer, ApiClient, Call, CallName, Credential, Expiry, Failure, HttpError, RemoteText,
     ServerTrust, Token, TokenCache, TokenSource,
 };
-use crate::organization::error::{OrganizationError, Refusal};
+use crate::organization::error::{NO_SUCH_CALL, OrganizationError, Refusal};
 use crate::organization::{InvalidSettings, Region, Settings, wire};
 
 /// One organization on one server.
@@ -144,12 +144,24 @@ impl OrganizationClient {
         T: DeserializeOwned + Send + 'static,
     {
         let answer = self.remote.json(call, cap).await;
-        answer.map_err(|error| self.error(error))
+        answer.map_err(|error| self.error_of(call, error))
     }
 
     pub(super) async fn done(&self, call: &Call) -> Result<(), OrganizationError> {
         let answer = self.remote.done(call).await;
-        answer.map_err(|error| self.error(error))
+        answer.map_err(|error| self.error_of(call, error))
+    }
+
+    /// What a failed call of one member, group or collection means: of those a server may not have all.
+    fn error_of(&self, call: &Call, error: HttpError) -> OrganizationError {
+        let is_of_one = call.endpoint().contains("{id}");
+        match error.failure.answer() {
+            Some(answer) if is_of_one && is_no_call(answer) => OrganizationError::Refused {
+                what: error.call.to_string(),
+                answer: NO_SUCH_CALL.into(),
+            },
+            _ => self.error(error),
+        }
     }
 
     /// What a failed call means.
@@ -227,6 +239,13 @@ impl OrganizationClient {
             _ => self.error(error),
         }
     }
+}
+
+/// Whether a server says that it has the address and not the call.
+pub(super) fn is_no_call(answer: &Answer) -> bool {
+    let status = answer.status;
+    (status == StatusCode::METHOD_NOT_ALLOWED || status == StatusCode::NOT_IMPLEMENTED)
+        && !answer.is_html()
 }
 
 fn throttled(answer: &Answer, call: &CallName) -> OrganizationError {

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
+use crate::organization::client::is_no_call;
 use crate::organization::collection::{Collection, CollectionAccess};
 use crate::organization::wire::List;
 use crate::text::sanitize;
@@ -67,10 +68,9 @@ impl OrganizationClient {
         let list = match listed {
             Ok(list) => list,
             Err(error)
-                if error
-                    .failure
-                    .answer()
-                    .is_some_and(|answer| answer.status == StatusCode::NOT_FOUND) =>
+                if error.failure.answer().is_some_and(|answer| {
+                    answer.status == StatusCode::NOT_FOUND || is_no_call(answer)
+                }) =>
             {
                 return Ok(None);
             }

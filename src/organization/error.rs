@@ -14,6 +14,9 @@ pub(super) const WHERE_THE_KEY_IS: &str = "an owner finds it in the admin consol
 pub(super) const COLLECTIONS_UNKNOWN: &str =
     "not sent, because the server doesn't tell the collections, which have to be sent back";
 
+/// What a server is told to be where it hasn't got a call that this needs.
+pub(super) const NO_SUCH_CALL: &str = "this server doesn't have the call: update it";
+
 /// How long an import may go on after its client gave up. Vaultwarden takes 450 rows a second, and
 /// longer where it sends mail; our requests to it are sized to take seconds.
 const UNANSWERED_WAIT: Duration = Duration::from_secs(300);
@@ -159,6 +162,20 @@ pub enum OrganizationError {
 }
 
 impl OrganizationError {
+    /// The same of a change of something that was read right before. A server without the call says that it isn't
+    /// there, too.
+    pub(super) fn after_read(self, what: impl FnOnce() -> String) -> Self {
+        match self {
+            Self::Gone { .. } => Self::Refused {
+                what: what(),
+                answer: "404, right after it was read: this server doesn't have the call, or somebody has just \
+                         deleted it, or a collection that it names"
+                    .into(),
+            },
+            other => other,
+        }
+    }
+
     /// Whether it is about the one member or group that was sent: others can go ahead.
     pub fn is_about_one(&self) -> bool {
         matches!(

@@ -169,7 +169,8 @@ impl OrganizationClient {
             .call(Method::PUT, &path, "PUT /public/groups/{id}")
             .json(&update)
             .map_err(|error| self.error(error))?;
-        let after: FullGroup = self.json(&put, GROUP_MAX).await?;
+        let after = self.json(&put, GROUP_MAX).await;
+        let after: FullGroup = after.map_err(|error: OrganizationError| error.after_read(what))?;
         let Some(after) = after.access() else {
             return Ok(());
         };

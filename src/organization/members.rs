@@ -10,7 +10,7 @@ use crate::http::Idempotency;
 use crate::http::process_limits::BoundedValue;
 use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
-use crate::organization::error::COLLECTIONS_UNKNOWN;
+use crate::organization::error::{COLLECTIONS_UNKNOWN, NO_SUCH_CALL};
 use crate::organization::model::{Member, MemberRole, MemberStatus};
 use crate::organization::role::{AccessRole, Permissions};
 use crate::organization::wire::{FullMember, MemberUpdate, NewMember};
@@ -122,7 +122,7 @@ impl OrganizationClient {
             Ok(now) if now.status() == MemberStatus::Invited => Err(match failed {
                 OrganizationError::Gone { .. } => OrganizationError::Refused {
                     what: format!("sending the invitation of {} again", name(&now, member)),
-                    answer: "this server doesn't have the call: update it".into(),
+                    answer: NO_SUCH_CALL.into(),
                 },
                 refused => refused,
             }),
@@ -315,7 +315,8 @@ impl OrganizationClient {
             .call(Method::PUT, &path, "PUT /public/members/{id}")
             .json(&update)
             .map_err(|error| self.error(error))?;
-        let after: FullMember = self.json(&call, MEMBER_MAX).await?;
+        let after = self.json(&call, MEMBER_MAX).await;
+        let after: FullMember = after.map_err(|error: OrganizationError| error.after_read(what))?;
         let left = after.collections.as_ref().map(Vec::len);
         if left.is_some_and(|left| left < collections.len()) {
             let seen = "collections are missing: give them back in Bitwarden".into();

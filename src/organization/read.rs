@@ -45,8 +45,17 @@ impl OrganizationClient {
         if !collections {
             return Ok(Organization::Read(content));
         }
-        let all = self.all_collections().await?;
         let mut content = content.into_inner();
+        let all = match self.all_collections().await {
+            // It is about collections alone.
+            Err(error @ OrganizationError::Refused { .. }) => {
+                let message = format!("access.collections: {error}");
+                let problem = Problem::new(ProblemReason::Refused, message, []);
+                content.problems.push(problem);
+                None
+            }
+            all => all?,
+        };
         content.collections = all.map(|all| all.into_iter().map(|one| one.collection).collect());
         Ok(Organization::Read(Complete::after_last_page(content)))
     }

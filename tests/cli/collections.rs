@@ -1,3 +1,4 @@
+use directory_sync::organization::{ClientId, OrganizationClient, Region, Settings};
 use simulators::organization::{CollectionAccess, Config, GroupSeed, SimulatedOrganization};
 
 use crate::lab::Lab;
@@ -24,7 +25,7 @@ async fn collections_are_listed_with_their_groups_and_get_external_ids() {
     let before = lab.organization.snapshot();
     let ran = lab.run(LIST).await.ends_with(0);
     let ran = ran.prints("identity/staff: 2 collections").prints(INFRA);
-    ran.prints("ops: Edit").prints(WIKI).prints("no group");
+    ran.prints("Edit  ops").prints(WIKI).prints("no group");
 
     let set = format!("{LIST} --set-external-id {INFRA}=infra");
     let ran = lab.run(&set).await.ends_with(0);
@@ -58,6 +59,78 @@ async fn an_unknown_collection_and_vaultwarden_are_refused_with_the_reason() {
         .await
         .ends_with(1)
         .complains("no call for collections");
+}
+
+/// Clears the screen, sets its title, and reads from right to left.
+const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;x\u{7}in\u{202e}arf\r\nops: Manage, \u{200b}eng";
+
+#[tokio::test]
+async fn hostile_names_reach_no_terminal_and_whoever_needs_them_whole_gets_them() {
+    let organization = SimulatedOrganization::start(Config {
+        collections: [INFRA, WIKI].map(str::to_owned).to_vec(),
+        ..Config::cloud()
+    });
+    let organization = organization.await.unwrap();
+    let group = GroupSeed::new(HOSTILE).external_id(HOSTILE);
+    organization.seed_group(group.collection(CollectionAccess::to(INFRA)));
+    let settings = Settings::new(
+        Region::server(&organization.url()).unwrap(),
+        ClientId::parse(&organization.client_id()).unwrap(),
+        organization.client_secret().into(),
+    );
+    let client = OrganizationClient::new(settings).unwrap();
+    let long = format!("{}ü", "a".repeat(299));
+    for (id, external_id) in [(INFRA, HOSTILE), (WIKI, long.as_str())] {
+        let id = id.parse().unwrap();
+        let set = client.set_collection_external_id(id, Some(external_id));
+        set.await.unwrap();
+    }
+    let lab = Lab::of(organization).await;
+    let harmless = |text: &str| {
+        let bad = |c: char| matches!(c, '\u{1b}' | '\u{7}' | '\r' | '\u{202e}' | '\u{200b}');
+        assert!(!text.contains(bad), "{text:?}");
+    };
+    let table = lab.run(LIST).await.ends_with(0);
+    harmless(&table.stdout);
+    // A name can't pass for another group's access.
+    let groups = table.stdout.lines().filter(|line| line.starts_with("  "));
+    let groups: Vec<&str> = groups.collect();
+    assert_eq!(groups.len(), 2, "{groups:?}");
+    assert!(
+        groups.iter().any(|line| line.starts_with("  Edit  ")),
+        "{groups:?}"
+    );
+    assert!(groups.contains(&"  no group"), "{groups:?}");
+    table.prints("…").prints("-o json");
+    let json = lab.run(&format!("{LIST} -o json")).await.ends_with(0);
+    harmless(&json.stdout);
+    let rows: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let rows = rows.as_array().unwrap();
+    let row = |id: &str| rows.iter().find(|row| row["id"] == id).unwrap();
+    assert_eq!(row(WIKI)["externalId"], *long);
+    assert_eq!(row(INFRA)["externalId"], *HOSTILE);
+    assert_eq!(row(INFRA)["groups"][0]["name"], *HOSTILE);
+
+    // What was found that way can be named by a rule; in a plan it is as harmless.
+    let resource = lab.resource();
+    let rules = format!(
+        "  access:\n    collections:\n      - group: engineering\n        collections:\n          - {{externalId: \
+         {long}, access: View}}\n          - {{id: {INFRA}, access: View}}\n"
+    );
+    lab.run(&format!("sync {FILES} -q --yes"))
+        .await
+        .ends_with(0);
+    lab.write("staff.yaml", &format!("{resource}{rules}"));
+    let plan = lab.run(&format!("plan {FILES} -q")).await.ends_with(0);
+    harmless(&plan.stdout);
+    plan.prints("Change access to collections (1)");
+    let explained = lab.run(&format!("explain {FILES} -q engineering")).await;
+    harmless(&explained.ends_with(0).stdout);
+    for invisible in ["in\u{202e}fra", "in\u{200b}fra"] {
+        let set = format!("{LIST} --set-external-id {INFRA}={invisible}");
+        let set = lab.run(&set).await.ends_with(1);
+        set.complains("none that don't show");
+    }
 }
 
 const FILES: &str = "-f staff.yaml -f secrets.yaml";
@@ -122,7 +195,7 @@ async fn who_gets_which_role_and_access_through_what_is_planned_explained_kept_a
         .prints("  role          ada@example.com: Admin through engineering, was User;")
         .prints("  access        engineering: View on infra;");
     let listed = lab.run(LIST).await.ends_with(0);
-    listed.prints("engineering: View");
+    listed.prints("View  engineering");
 
     let records = lab
         .run(&format!("history {FILES} -o json"))

@@ -36,9 +36,14 @@ impl Lab {
 
     /// A company of so many: p0, p1 and so on.
     pub async fn with_people(people: usize) -> Self {
+        Self::of_people(bitwarden().await, people)
+    }
+
+    /// The same with this organization.
+    pub fn of_people(organization: SimulatedOrganization, people: usize) -> Self {
         let uids: Vec<String> = (0..people).map(|number| format!("p{number}")).collect();
         let uids: Vec<&str> = uids.iter().map(String::as_str).collect();
-        Self::with(bitwarden().await, &uids)
+        Self::with(organization, &uids)
     }
 
     /// The first two are in engineering.
@@ -152,11 +157,35 @@ impl Lab {
 
     /// Begins `directory-sync` with these words, and kills it (SIGKILL) once `is_time`.
     pub async fn run_until_killed(&self, words: &str, is_time: impl Fn() -> bool) {
+        self.run_with_until_killed(words, &[], is_time).await;
+    }
+
+    /// The same with a clock that is so many hours ahead; `None` where that can't be done on this machine.
+    pub async fn run_ahead_until_killed(
+        &self,
+        (test, hours): (&str, u32),
+        words: &str,
+        is_time: impl Fn() -> bool,
+    ) -> Option<()> {
+        let variables = or_skip(test, clock::ahead(hours))?;
+        let variables = variables.iter().map(|(name, value)| (&**name, &**value));
+        let variables: Vec<(&str, &str)> = variables.collect();
+        self.run_with_until_killed(words, &variables, is_time).await;
+        Some(())
+    }
+
+    async fn run_with_until_killed(
+        &self,
+        words: &str,
+        variables: &[(&str, &str)],
+        is_time: impl Fn() -> bool,
+    ) {
         let mut child = Command::new(program())
             .args(words.split_whitespace())
             .current_dir(self.folder.path())
             .env_clear()
             .env("XDG_STATE_HOME", self.path(".state"))
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -5,6 +5,7 @@
 
 mod lab;
 
+mod access;
 mod adopt;
 mod adopting;
 mod check;

@@ -159,3 +159,26 @@ async fn an_invitation_that_has_expired_is_sent_again_with_a_link_that_works() {
     };
     story().await;
 }
+
+#[tokio::test]
+async fn a_sync_once_a_week_sends_an_invitation_again_in_each_and_withdraws_in_time() {
+    let test = "a_sync_once_a_week_sends_an_invitation_again_in_each_and_withdraws_in_time";
+    let story = async || {
+        let lab = Lab::new().await;
+        let resource = lab.resource().replace("limit: 0", "limit: 100%");
+        let onboarding = "{reinvite: {after: 72h, times: 3}, withdrawAfter: 30d}";
+        let weekly = format!("{resource}  schedule: 0 6 * * 1\n  onboarding: {onboarding}\n");
+        lab.write("staff.yaml", &weekly);
+        let mails = || lab.organization.invitations()["bob@example.com"];
+        for week in 0..=4 {
+            let ran = lab.run_ahead(test, SYNC, week * 7 * 24).await?.ends_with(0);
+            assert_eq!(mails(), (week + 1).min(4), "week {week}: {ran}");
+        }
+        lab.run_ahead(test, SYNC, 5 * 7 * 24)
+            .await?
+            .ends_with(0)
+            .prints("3 Remove");
+        Some(())
+    };
+    story().await;
+}

@@ -61,6 +61,11 @@ impl std::fmt::Debug for RequestBody {
 }
 
 impl Call {
+    /// Method and template of the path.
+    pub fn endpoint(&self) -> &'static str {
+        self.endpoint
+    }
+
     /// A call without a body. `endpoint` is method and template of the path, for the observer.
     pub fn new(method: Method, url: Url, endpoint: &'static str) -> Self {
         Self {

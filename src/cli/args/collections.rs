@@ -3,6 +3,7 @@ use uuid::Uuid;
 
 use super::ManifestArgs;
 use crate::organization::COLLECTION_EXTERNAL_ID_MAX;
+use crate::text::plain;
 
 #[derive(Debug, Args)]
 pub struct CollectionsArgs {
@@ -44,8 +45,10 @@ fn external_id(text: &str) -> Result<ExternalIdArg, String> {
             "Bitwarden takes external ids of at most {COLLECTION_EXTERNAL_ID_MAX} characters"
         ));
     }
-    if external_id.chars().any(char::is_control) {
-        return Err("an external id has no control characters".into());
+    if plain(external_id) != external_id {
+        return Err(
+            "an external id has no control characters, and none that don't show or that change how others do".into(),
+        );
     }
     Ok(ExternalIdArg {
         collection,
