@@ -88,6 +88,15 @@ impl Schedule {
             Self::At(calendar) => calendar.next_after(last).unwrap_or(Timestamp::MAX),
         }
     }
+
+    /// When the first run after `last` is due at the latest, whatever object it is of.
+    pub fn latest_after(&self, last: Timestamp) -> Timestamp {
+        let next = match self {
+            Self::Every(interval) => last.checked_add(interval.mul_f64(1.0 + JITTER)).ok(),
+            Self::At(calendar) => calendar.next_after(last),
+        };
+        next.unwrap_or(Timestamp::MAX)
+    }
 }
 
 impl Calendar {

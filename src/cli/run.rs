@@ -113,6 +113,7 @@ impl<'a> Run<'a> {
         let stop = CancellationToken::new();
         let options = RunOptions {
             approval: approval.as_ref(),
+            schedule: Some(&self.session.schedule),
             ..RunOptions::new(&progress, &stop)
         };
         let Session {
@@ -145,6 +146,7 @@ impl<'a> Run<'a> {
         let stop = CancellationToken::new();
         let options = RunOptions {
             approval: approval.as_ref(),
+            schedule: Some(&self.session.schedule),
             ..RunOptions::new(&progress, &stop)
         };
         let Session {
@@ -172,7 +174,10 @@ impl<'a> Run<'a> {
     pub async fn explain(&mut self, question: &Question) -> Result<Explanation, RunFailure> {
         let progress = Progress::default();
         let stop = CancellationToken::new();
-        let options = RunOptions::new(&progress, &stop);
+        let options = RunOptions {
+            schedule: Some(&self.session.schedule),
+            ..RunOptions::new(&progress, &stop)
+        };
         let Session {
             source,
             organization,

@@ -11,6 +11,7 @@ use crate::connect::{ConnectError, Connections, Observers, connect};
 use crate::http::Expiry;
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::references::{Kind, Reference, ReferencedData, Referent, Unresolved};
+use crate::schedule::Schedule;
 use crate::source::{Source, SourceError};
 use crate::sync::policy::Policy;
 use crate::telemetry::Object;
@@ -24,6 +25,8 @@ pub struct Session {
     pub suspended: bool,
     /// Whether its author wants changes made.
     pub mode: Mode,
+    /// When its runs are due.
+    pub schedule: Schedule,
     /// The filters and limits of its spec.
     pub policy: Policy,
     /// Reads the directory.
@@ -77,6 +80,7 @@ impl Session {
             mode: spec.mode,
             source,
             organization,
+            schedule: spec.schedule,
             policy: spec.policy,
             object,
         })

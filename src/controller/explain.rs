@@ -119,7 +119,10 @@ impl Run<'_> {
             spec,
         } = self.connected;
         let progress = Arc::new(Progress::default());
-        let options = RunOptions::new(&progress, stop);
+        let options = RunOptions {
+            schedule: Some(&spec.schedule),
+            ..RunOptions::new(&progress, stop)
+        };
         let copy = State::restored(state.sync.memberships.clone(), state.sync.ledger.clone());
         let watchdog = Arc::new(Watchdog::default());
         let memory = self.context.memory.begin(stop.clone());

@@ -148,7 +148,7 @@ impl Run<'_> {
             };
             let revoking = self.plan_and_revoke(state, sync_state, &options, people);
             let result = Box::pin(revoking).await;
-            self.measure_exposures(sync_state);
+            self.measure_outcomes(sync_state);
             self.keep_history(state, &mut sync_state.history).await;
             self.name_history(state).await;
             match result {

@@ -35,6 +35,7 @@ use crate::sync::guard::{Approval, Digest, GuardedPlan};
 use crate::sync::history::{History, RunId, RunInfo, RunTrigger};
 use crate::sync::ledger::Ledger;
 use crate::sync::memberships::MembershipCache as Memberships;
+use crate::sync::plan::Kind;
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::render::Sides;
 use crate::sync::report::{ActionCounts, Report};
@@ -226,6 +227,7 @@ impl Run<'_> {
             keeps_baseline: self.connected.spec.signals
                 && self.connected.spec.mode == spec::Mode::Apply,
             seen: self.noticed,
+            schedule: Some(&self.connected.spec.schedule),
             ..RunOptions::new(&progress, stop)
         };
         let mut sync_state = std::mem::take(&mut state.sync);
@@ -235,7 +237,7 @@ impl Run<'_> {
         sync_state.history.start(self.info(started));
         let mut watching = self.watch(watchdog, permit, &progress, stop);
         let result = Box::pin(self.run_phases(state, &mut sync_state, &options)).await;
-        self.measure_exposures(&mut sync_state);
+        self.measure_outcomes(&mut sync_state);
         Box::pin(self.keep_history(state, &mut sync_state.history)).await;
         if matches!(result, Err(RunError::Stopped { .. })) {
             // Nothing else writes status then.
@@ -326,7 +328,7 @@ impl Run<'_> {
                 ended => return with_earlier(ended, &before),
             }
             tracing::info!("the sync makes way for revocations, and plans again then");
-            self.measure_exposures(sync_state);
+            self.measure_outcomes(sync_state);
             Box::pin(self.keep_history(state, &mut sync_state.history)).await;
             Box::pin(self.revoke_within_run(state, sync_state, options.stop)).await;
         }
@@ -1377,11 +1379,15 @@ impl Run<'_> {
         }
     }
 
-    /// Tells how long those had access whom the run took it from, however the run ended.
-    pub(super) fn measure_exposures(&self, sync_state: &mut State) {
+    /// Tells how long those had access whom the run took it from, and what became of changes by `access`, however
+    /// the run ended.
+    pub(super) fn measure_outcomes(&self, sync_state: &mut State) {
         let (metrics, object) = (&self.context.metrics, &self.entry.object);
         for exposure in sync_state.exposures.drain(..) {
             metrics.exposed(object, exposure.since, exposure.lasted);
+        }
+        for outcome in sync_state.access_outcomes.drain(..) {
+            metrics.access_changed(object, outcome);
         }
     }
 
@@ -1406,6 +1412,17 @@ impl Run<'_> {
         if report.imported.is_none() {
             metrics.set_onboarding(object, report.onboarding);
         }
+        let access = &self.connected.spec.policy.access;
+        let held = |kind| {
+            let held = report.held().into_iter().flat_map(|held| &held.changes);
+            (kind, held.filter(|change| change.kind() == kind).count())
+        };
+        let held = [Kind::SetRole, Kind::SetCollections].map(held);
+        let has_rules = !access.roles.is_empty() || !access.collections.is_empty();
+        // What rules gave that are gone may wait, too.
+        let is_shown = has_rules || held.iter().any(|(_, held)| *held > 0);
+        let held = is_shown.then_some(held);
+        metrics.set_access(object, held);
         let problems = report.problems.by_reason();
         metrics.set_problems(object, problems.map(|(reason, count, _)| (reason, count)));
     }

@@ -254,6 +254,7 @@ impl Run<'_> {
         });
         let options = RunOptions {
             approval: approval.as_ref(),
+            schedule: Some(&self.connected.spec.schedule),
             ..RunOptions::new(&progress, stop)
         };
         let mut sync_state = std::mem::take(&mut state.sync);

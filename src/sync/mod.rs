@@ -1,6 +1,7 @@
 //! A run in two phases with a value between them: [`run::plan`] makes a [`planned::Planned`], which
 //! [`apply`](planned::Planned::apply)s itself. What needs no I/O is in `directory_sync_core`.
 
+pub mod access_outcome;
 pub mod answer;
 pub mod apply;
 pub mod audit;

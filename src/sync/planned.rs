@@ -12,6 +12,7 @@ use tracing::{Instrument as _, info_span};
 use crate::organization::OrganizationClient;
 use crate::organization::model::{Content, Organization};
 use crate::source::Version;
+use crate::sync::access_outcome;
 use crate::sync::apply::{EarlyEnd, apply};
 use crate::sync::checkpoint::Checkpoint;
 use crate::sync::exposure;
@@ -171,6 +172,8 @@ impl Planned {
         );
         let exposures = exposure::ended(guarded, &applied.outcomes, self.seen);
         state.exposures.extend(exposures);
+        let access = access_outcome::ended(guarded, &applied.outcomes);
+        state.access_outcomes.extend(access);
         match executed {
             Some(Ok(())) => {}
             Some(Err(EarlyEnd::Failed(error))) => {

@@ -16,7 +16,9 @@ use crate::fault::FaultKind;
 use crate::organization::model::Organization;
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::problem::Problems;
+use crate::schedule::Schedule;
 use crate::source::{Reading, Source, SourceError, Version};
+use crate::sync::access_outcome::AccessOutcome;
 use crate::sync::audit::Audit;
 use crate::sync::change_set::ChangeSet;
 use crate::sync::checkpoint::Checkpoints;
@@ -49,6 +51,8 @@ pub struct State {
     pub audit: Audit,
     /// How long those kept access whom runs took it from, until somebody takes this out. For figures alone.
     pub exposures: Vec<Exposure>,
+    /// What became of changes by `access`, until somebody takes this out. For figures alone.
+    pub access_outcomes: Vec<AccessOutcome>,
     pub(super) in_sync: Option<InSync>,
     /// Whom the fast lane may revoke until the next run; `None` where only a whole run may.
     pub baseline: Option<Baseline>,
@@ -82,6 +86,7 @@ impl State {
             history: History::default(),
             audit: Audit::default(),
             exposures: vec![],
+            access_outcomes: vec![],
             in_sync: None,
             baseline: None,
             revoked_meanwhile: HashSet::new(),
@@ -112,6 +117,8 @@ pub struct RunOptions<'a> {
     pub make_way: Option<&'a CancellationToken>,
     /// Where the ledger is kept while changes are made, if anywhere.
     pub checkpoints: Option<&'a dyn Checkpoints>,
+    /// When runs are due. A clock that is further ahead than that explains has jumped.
+    pub schedule: Option<&'a Schedule>,
 }
 
 impl<'a> RunOptions<'a> {
@@ -126,7 +133,17 @@ impl<'a> RunOptions<'a> {
             stop,
             make_way: None,
             checkpoints: None,
+            schedule: None,
         }
+    }
+
+    /// Prepares the ledger for a run now, for this organization.
+    pub(super) fn keep_ledger(&self, state: &mut State, organization: &str, now: Timestamp) {
+        let due = |last| match self.schedule {
+            Some(schedule) => schedule.latest_after(last),
+            None => last,
+        };
+        state.ledger.keep_for_due(organization, now, due);
     }
 
     /// What `work` comes to, where it comes to an end before the run is asked to stop. For what changes
@@ -441,7 +458,8 @@ impl Planning<'_> {
             state.in_sync = None;
         }
         let organization = self.client.organization_id().to_string();
-        state.ledger.keep_for(&organization, Timestamp::now());
+        self.options
+            .keep_ledger(state, &organization, Timestamp::now());
         if !state.memberships.keep_for(&self.client.describe()) {
             state.in_sync = None;
         }

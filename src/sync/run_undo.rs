@@ -124,7 +124,7 @@ async fn execute(
     let find = |records: &[Record]| select(records, &request.run, &request.scope, directory_sync);
     let selected = find(records)?;
     let organization_id = client.organization_id().to_string();
-    state.ledger.keep_for(&organization_id, made);
+    options.keep_ledger(state, &organization_id, made);
     if !state.memberships.keep_for(&client.describe()) {
         state.invalidate();
     }

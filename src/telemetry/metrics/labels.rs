@@ -7,6 +7,7 @@ use prometheus_client::encoding::{
 };
 
 use crate::http;
+use crate::sync::access_outcome::AccessResult;
 use crate::sync::exposure::ExposedSince;
 
 /// How a run ended.
@@ -131,6 +132,12 @@ pub(super) struct ByChange {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByAccessResult {
+    pub kind: &'static str,
+    pub result: AccessResult,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct BySide {
     pub side: SizeOf,
 }
@@ -170,6 +177,16 @@ impl EncodeLabelValue for RunResult {
             Self::Failed => "Failed",
             Self::Stalled => "Stalled",
             Self::Interrupted => "Interrupted",
+        })
+    }
+}
+
+impl EncodeLabelValue for AccessResult {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
+        encoder.write_str(match self {
+            Self::Given => "given",
+            Self::Taken => "taken",
+            Self::Refused => "refused",
         })
     }
 }

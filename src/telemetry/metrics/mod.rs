@@ -18,16 +18,17 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use labels::{
-    ByChange, ByCondition, ByCredential, ByEndpoint, ByPhase, ByReason, ByRequest, ByResult,
-    BySide, BySince, ByState, NoLabels,
+    ByAccessResult, ByChange, ByCondition, ByCredential, ByEndpoint, ByPhase, ByReason, ByRequest,
+    ByResult, BySide, BySince, ByState, NoLabels,
 };
 pub use labels::{ConditionStatus, RequestOutcome, RequestSide, RunResult, SizeOf};
 use per_object::PerObject;
 pub(super) use text::Exposition;
 
 use crate::http::{self, Expiry, Validity};
+use crate::sync::access_outcome::{AccessOutcome, AccessResult};
 use crate::sync::exposure::ExposedSince;
-use crate::sync::plan::OnboardingCounts;
+use crate::sync::plan::{Kind, OnboardingCounts};
 use crate::telemetry::{Object, VERSION};
 
 /// The metrics of this process. Cheap to clone: all clones count into the same series.
@@ -45,6 +46,8 @@ struct Inner {
     request_durations: Family<ByEndpoint, Histogram, fn() -> Histogram>,
     changes: PerObject<ByChange, Counter>,
     exposures: PerObject<BySince, Histogram>,
+    access_changes: PerObject<ByAccessResult, Counter>,
+    access_held: PerObject<ByChange, Gauge>,
     members: PerObject<BySide, Gauge>,
     groups: PerObject<BySide, Gauge>,
     onboarding: PerObject<ByState, Gauge>,
@@ -78,6 +81,8 @@ impl Metrics {
             request_durations: Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
             changes: PerObject::default(),
             exposures: PerObject::new(|| Histogram::new(EXPOSURE_SECONDS)),
+            access_changes: PerObject::default(),
+            access_held: PerObject::default(),
             members: PerObject::default(),
             groups: PerObject::default(),
             onboarding: PerObject::default(),
@@ -176,6 +181,31 @@ impl Metrics {
     pub fn exposed(&self, object: &Object, since: ExposedSince, lasted: Duration) {
         let exposures = self.0.exposures.of(object, BySince { since });
         exposures.observe(lasted.as_secs_f64());
+    }
+
+    /// Shows that no role and no access of an object was changed so far, and how many such changes wait for
+    /// approval. `None`: it has no rules.
+    pub fn set_access(&self, object: &Object, held: Option<[(Kind, usize); 2]>) {
+        for (kind, _) in held.into_iter().flatten() {
+            let kind = kind.name();
+            for result in AccessResult::ALL {
+                self.0
+                    .access_changes
+                    .of(object, ByAccessResult { kind, result });
+            }
+        }
+        let held = held.into_iter().flatten();
+        let held = held.map(|(kind, held)| (ByChange { kind: kind.name() }, held as i64));
+        self.0.access_held.replace(object, held);
+    }
+
+    /// Something became of a change of somebody's role, or of a group's access to collections.
+    pub fn access_changed(&self, object: &Object, outcome: AccessOutcome) {
+        let labels = ByAccessResult {
+            kind: outcome.kind.name(),
+            result: outcome.result,
+        };
+        self.0.access_changes.of(object, labels).inc();
     }
 
     /// How many members and groups one side has.
@@ -292,6 +322,8 @@ impl Metrics {
         self.0.requests.forget(object);
         self.0.changes.forget(object);
         self.0.exposures.forget(object);
+        self.0.access_changes.forget(object);
+        self.0.access_held.forget(object);
         self.0.members.forget(object);
         self.0.groups.forget(object);
         self.0.onboarding.forget(object);
@@ -352,6 +384,17 @@ impl Inner {
              the last change of the entry, or when it was first seen",
             Unit::Seconds,
             self.exposures.family(),
+        );
+        registry.register(
+            "access_changes",
+            "Changes by access.roles (of a member's role) and access.collections (of a group's access), by what \
+             became of them: given also if something else was taken, taken, refused by the server",
+            self.access_changes.family(),
+        );
+        registry.register(
+            "access_held",
+            "Changes by access.roles and access.collections that wait for a person's approval",
+            self.access_held.family(),
         );
         registry.register(
             "members",

@@ -1,8 +1,10 @@
 //! `offboarding.removeAfter`: whom an earlier run revoked long enough ago is removed.
 
-use directory_sync_core::organization::model::MemberStatus;
+use directory_sync_core::organization::model::{Member, MemberRole, MemberStatus};
 use directory_sync_core::sync::policy::{Limit, OffboardingAction, Policy, Restore};
-use directory_sync_core_testing::{ModelOrganization, Run, TestDirectory, directory, organization};
+use directory_sync_core_testing::{
+    ModelOrganization, Run, TestDirectory, directory, id, organization,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{changes, problems, unlimited};
@@ -248,6 +250,187 @@ fn of_runs_that_are_far_apart_each_removes_who_was_due_at_the_one_before() {
     run.now = day(42);
     let then = run.sync(&directory, &mut organization, &policy);
     assert_eq!(changes(&then), ["Remove ann", "Remove cid"]);
+}
+
+#[test]
+fn of_runs_that_the_schedule_has_far_apart_each_removes_who_is_due_by_then() {
+    let policy = after_thirty_days();
+    let (mut run, directory, mut organization) = revoked_on_day_0(&policy);
+    let mut at = |run: &mut Run, number| {
+        run.now = day(number);
+        let weekly = |last| last + DAY * 7;
+        run.ledger.keep_for_due("organization", run.now, weekly);
+        changes(&run.sync(&directory, &mut organization, &policy))
+    };
+    for number in [7, 14, 21, 28] {
+        assert_eq!(at(&mut run, number), [""; 0], "day {number}");
+    }
+    assert_eq!(at(&mut run, 35), ["Remove ann", "Remove cid"]);
+}
+
+#[test]
+fn a_clock_that_is_ahead_by_more_than_the_schedule_explains_removes_nobody() {
+    let policy = after_thirty_days();
+    let (mut run, directory, mut organization) = revoked_on_day_0(&policy);
+    run.now = day(31);
+    let weekly = |last| last + DAY * 7;
+    run.ledger.keep_for_due("organization", run.now, weekly);
+    let ahead = run.sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&ahead), [""; 0]);
+}
+
+fn member<'a>(organization: &'a mut ModelOrganization, id: &str) -> &'a mut Member {
+    let mut members = organization.content.members.iter_mut();
+    let found = members.find(|member| {
+        member
+            .external_id
+            .as_ref()
+            .is_some_and(|one| one.as_str() == id)
+    });
+    found.expect("they are a member")
+}
+
+/// What is done on day 60, after this has happened to the organization.
+fn on_day_60(happens: impl FnOnce(&mut ModelOrganization, &mut Policy)) -> Vec<String> {
+    let mut policy = after_thirty_days();
+    let (mut run, directory, mut organization) = revoked_on_day_0(&policy);
+    pass_until(&mut run, 60);
+    happens(&mut organization, &mut policy);
+    run.now = day(60);
+    changes(&run.sync(&directory, &mut organization, &policy))
+}
+
+#[test]
+fn who_is_an_owner_or_not_ours_by_then_is_not_removed() {
+    let owner = on_day_60(|organization, _| member(organization, "ann").role = MemberRole::Owner);
+    assert_eq!(owner, ["Remove cid"]);
+    let without_an_id = on_day_60(|organization, _| member(organization, "cid").external_id = None);
+    assert_eq!(without_an_id, ["Remove ann"]);
+    let other_prefix = on_day_60(|_, policy| policy.external_id_prefix = "b:".into());
+    assert!(
+        !other_prefix
+            .iter()
+            .any(|change| change.starts_with("Remove")),
+        "{other_prefix:?}"
+    );
+}
+
+#[test]
+fn what_the_spec_says_by_then_counts() {
+    let none = on_day_60(|_, policy| {
+        policy.offboarding.disabled = OffboardingAction::Retain;
+        policy.offboarding.absent = OffboardingAction::Retain;
+    });
+    assert_eq!(none, [""; 0]);
+    let disabled = on_day_60(|_, policy| policy.offboarding.absent = OffboardingAction::Retain);
+    assert_eq!(disabled, ["Remove ann"]);
+    let later = on_day_60(|_, policy| policy.offboarding.remove_after = Some(DAY * 61));
+    assert_eq!(later, [""; 0]);
+}
+
+#[test]
+fn whoever_was_given_access_back_by_a_run_and_revoked_again_waits_anew() {
+    let policy = after_thirty_days();
+    let (mut run, disabled, mut organization) = revoked_on_day_0(&policy);
+    let active = directory()
+        .person("ann", "ann@example.com")
+        .person("bob", "bob@example.com")
+        .person("cid", "cid@example.com")
+        .group("eng", "eng", &["ann", "bob"]);
+    pass_until(&mut run, 20);
+    run.now = day(20);
+    let restored = run.sync(&active, &mut organization, &policy);
+    assert_eq!(changes(&restored), ["Restore ann", "Restore cid"]);
+    run.now = day(21);
+    let revoked = run.sync(&disabled, &mut organization, &policy);
+    assert_eq!(changes(&revoked), ["Revoke ann", "Revoke cid"]);
+    for (number, expected) in [
+        (31, &[][..]),
+        (50, &[]),
+        (51, &["Remove ann", "Remove cid"]),
+    ] {
+        pass_until(&mut run, number);
+        run.now = day(number);
+        let then = run.sync(&disabled, &mut organization, &policy);
+        assert_eq!(changes(&then), expected, "day {number}");
+    }
+}
+
+#[test]
+fn a_removal_that_is_refused_at_every_run_is_tried_in_each_and_uses_up_no_limit() {
+    let mut policy = after_thirty_days();
+    let ids: Vec<String> = (0..10).map(|number| format!("x{number}")).collect();
+    let address = |id: &String| format!("{id}@example.com");
+    let (directory, mut organization) = company();
+    let directory = ids
+        .iter()
+        .fold(directory, |all, id| all.person(id, &address(id)));
+    organization = ids
+        .iter()
+        .fold(organization, |all, id| all.member(id, &address(id)));
+    let mut run = Run {
+        now: day(0),
+        ..Run::default()
+    };
+    let first = run.sync(&directory, &mut organization, &policy);
+    assert_eq!(changes(&first), ["Revoke ann", "Revoke cid"]);
+
+    policy.offboarding.limit = Limit::Count(1);
+    policy.offboarding.disabled_limit = Limit::Count(1);
+    organization.refused.insert(id("cid"));
+    pass_until(&mut run, 60);
+    for (hour, expected) in [
+        (0, &["Remove ann", "Remove cid"][..]),
+        (1, &["Remove cid"]),
+        (2, &["Remove cid"]),
+    ] {
+        run.now = day(60) + SignedDuration::from_hours(hour);
+        let then = run.sync(&directory, &mut organization, &policy);
+        assert_eq!(changes(&then), expected, "hour {hour}");
+        assert!(then.held.is_none(), "hour {hour}");
+    }
+}
+
+#[test]
+fn an_empty_directory_and_one_that_knows_too_little_remove_nobody_who_is_absent() {
+    let policy = after_thirty_days();
+    let (mut run, _, mut organization) = revoked_on_day_0(&policy);
+    pass_until(&mut run, 60);
+    run.now = day(60);
+    let empty = run.sync(&directory(), &mut organization, &policy);
+    assert!(
+        !changes(&empty)
+            .iter()
+            .any(|change| change.starts_with("Remove"))
+    );
+    let unknown = directory()
+        .disabled("ann", "ann@example.com")
+        .person("bob", "bob@example.com")
+        .unidentified("uid=somebody", "")
+        .group("eng", "eng", &["ann", "bob"]);
+    let then = run.sync(&unknown, &mut organization, &policy);
+    assert_eq!(changes(&then), ["Remove ann"], "who may be Cid isn't known");
+}
+
+#[test]
+fn whoever_came_back_under_a_new_id_is_not_removed() {
+    let policy = after_thirty_days();
+    let (mut run, _, mut organization) = revoked_on_day_0(&policy);
+    let back = directory()
+        .disabled("ann", "ann@example.com")
+        .person("bob", "bob@example.com")
+        .person("cid-2", "cid@example.com")
+        .group("eng", "eng", &["ann", "bob"]);
+    pass_until(&mut run, 60);
+    run.now = day(60);
+    let then = run.sync(&back, &mut organization, &policy);
+    assert_eq!(changes(&then), ["Remove ann", "Relink cid-2"]);
+    let emails = organization.content.members.iter();
+    assert!(
+        emails
+            .map(|one| one.email.as_str())
+            .any(|email| email == "cid@example.com")
+    );
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! How far the clock is believed where something is decided by how long ago it was.
 //!
 //! Nobody can tell a clock that jumped from time that went by. Where more than [`GAP`] lies between two
-//! runs, what is due by the clock of the earlier one is due, and the rest a day later.
+//! runs, and more than the schedule explains, what is due by the clock of the earlier one is due, and the rest
+//! a day later.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,9 +23,12 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// Notes the clock of a run that begins.
-    pub(super) fn tick(&mut self, now: i64) {
+    /// Notes the clock of a run that begins. By the schedule the first run after a time begins at `due` of it, at
+    /// the latest.
+    pub(super) fn tick(&mut self, now: i64, due: impl FnOnce(i64) -> i64) {
         let day = WINDOW.as_secs();
+        // The latest run was up to a day after `last`, and one may begin late.
+        let explained = || due(self.last.saturating_add(day)).saturating_add(day);
         if self.last == 0 {
             self.last = now;
         } else if now < self.last {
@@ -33,7 +37,7 @@ impl Clock {
                 last: now,
                 ..Self::default()
             };
-        } else if now.saturating_sub(self.last) > GAP {
+        } else if now.saturating_sub(self.last) > GAP && now > explained() {
             let settled = self.before == 0 || now.saturating_sub(self.jumped) >= day;
             let before = if settled { self.last } else { self.before };
             (self.before, self.jumped, self.last) = (before, now, now);
@@ -63,9 +67,16 @@ mod tests {
     const DAY: i64 = 24 * 3600;
     const NOON: i64 = 1_800_000_000;
 
+    /// Runs at these times that nothing says of when the next one is due.
     fn after(clocks: &[i64]) -> Clock {
+        every(0, clocks)
+    }
+
+    fn every(interval: i64, clocks: &[i64]) -> Clock {
         let mut clock = Clock::default();
-        clocks.iter().for_each(|now| clock.tick(NOON + now));
+        for now in clocks {
+            clock.tick(NOON + now, |last| last + interval);
+        }
         clock
     }
 
@@ -92,6 +103,26 @@ mod tests {
     fn of_runs_once_a_week_each_believes_the_one_before() {
         let clock = after(&[0, 7 * DAY, 14 * DAY]);
         assert_eq!(clock.believed(NOON + 14 * DAY), NOON + 7 * DAY);
+    }
+
+    #[test]
+    fn runs_that_the_schedule_has_once_a_week_are_believed_and_a_clock_that_jumps_further_is_not() {
+        let clock = every(7 * DAY, &[0, 7 * DAY, 14 * DAY]);
+        assert_eq!(clock.believed(NOON + 14 * DAY), NOON + 14 * DAY);
+        let late = every(7 * DAY, &[0, 9 * DAY]);
+        assert_eq!(late.believed(NOON + 9 * DAY), NOON + 9 * DAY);
+        let jumped = every(7 * DAY, &[0, 7 * DAY, 40 * DAY]);
+        assert_eq!(jumped.believed(NOON + 40 * DAY), NOON + 7 * DAY);
+        // Every half hour until Friday evening, and on Monday morning again.
+        let weekend = |last: i64| match last - NOON {
+            friday if friday < 2 * DAY => last + 1_800,
+            _ => NOON + 4 * DAY,
+        };
+        let mut clock = Clock::default();
+        for now in [0, DAY + 1, 4 * DAY + 10] {
+            clock.tick(NOON + now, weekend);
+        }
+        assert_eq!(clock.believed(NOON + 4 * DAY + 10), NOON + 4 * DAY + 10);
     }
 
     #[test]

@@ -553,6 +553,17 @@ impl Ledger {
     /// Begins anew unless it is about this organization. Notes where the clock stands, as a run
     /// begins with it.
     pub fn keep_for(&mut self, organization: &str, now: Timestamp) {
+        self.keep_for_due(organization, now, |last| last);
+    }
+
+    /// The same where a schedule says when, at the latest, the first run after a time is `due`: a pause until then
+    /// is no jump of the clock.
+    pub fn keep_for_due(
+        &mut self,
+        organization: &str,
+        now: Timestamp,
+        due: impl FnOnce(Timestamp) -> Timestamp,
+    ) {
         let organization = truncated(organization.as_bytes());
         if self.organization == [0; 16] {
             self.organization = organization;
@@ -563,7 +574,11 @@ impl Ledger {
             };
         }
         self.latest = now.as_second();
-        self.clock.tick(self.latest);
+        let due = |last| match Timestamp::from_second(last) {
+            Ok(last) => due(last).as_second(),
+            Err(_) => last,
+        };
+        self.clock.tick(self.latest, due);
         self.correct_clock_skew(self.latest);
     }
 
