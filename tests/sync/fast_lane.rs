@@ -300,6 +300,7 @@ async fn whoever_is_revoked_while_a_run_reads_is_left_alone_by_it_and_counts_onc
     assert_eq!(done.unwrap().unwrap().applied.total(), 1);
     scene.run().await;
     let (used, end) = (used(&scene), scene.organization.snapshot());
+    assert_eq!(used.0, 1, "it counts");
     for (at, after_reading) in [(1, true), (1, false), (2, true), (2, false)] {
         let case = format!("read {at}, after it: {after_reading}");
         let mut scene = busy_scene().await;
@@ -339,6 +340,8 @@ async fn whoever_is_revoked_while_a_run_reads_is_left_alone_by_it_and_counts_onc
         let report = planned.apply(state, &options).await.unwrap();
         let problems = format!("{:?}", report.problems);
         assert!(!problems.contains("p3"), "{case}: {problems}");
+        // That run has seen that they stayed revoked.
+        assert!(scene.state.ledger.has_revoked(&id("p3")), "{case}");
         scene.kept.keep(&mut scene.state);
         assert!(scene.status("p50@example.com") != Status::Revoked, "{case}");
         // The next run takes them out of the group, and nothing else.
@@ -521,7 +524,7 @@ async fn story(seed: u64) {
                 .0
                 .people
                 .iter()
-                .map(|(_, email, _)| email.clone());
+                .map(|(_, email, _)| email.to_lowercase());
             emails.filter(|email| scene.left(email)).collect()
         };
         if chance(&mut random, 40) {
@@ -548,8 +551,11 @@ async fn story(seed: u64) {
             assert_found(&scene, &case);
         }
     }
-    scene.run().await;
-    assert_found(&scene, &format!("seed {seed}, at the end"));
+    // Whoever has another id by now gets access back in the run after that.
+    for _ in 0..2 {
+        scene.run().await;
+        assert_found(&scene, &format!("seed {seed}, at the end"));
+    }
     let last = scene.run().await;
     let left = (last.planned(), last.held(), &last.problems);
     assert!(last.in_sync(), "seed {seed}: {left:?}");
