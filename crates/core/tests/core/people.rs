@@ -1623,6 +1623,31 @@ fn whoever_is_read_as_disabled_under_another_id_is_not_invited_by_another_rule()
 }
 
 #[test]
+fn whoever_is_disabled_and_whose_member_becomes_an_active_persons_is_not_invited_by_another_rule() {
+    let organization = organization()
+        .member("dan", "ann@example.com")
+        .member("eve", "eve@example.com");
+    let active = || {
+        directory()
+            .person("eve", "eve@example.com")
+            .person("ann", "ann@example.com")
+    };
+    let disabled = active().disabled("dan", "dan@example.com");
+    for departure in [OffboardingAction::Retain, OffboardingAction::Revoke] {
+        let mut policy = unlimited();
+        policy.offboarding.disabled = departure;
+        let (mut run, mut organization) = (Run::default(), organization.clone());
+        let first = run.sync(&disabled, &mut organization, &policy);
+        assert_eq!(changes(&first), ["Relink ann"]);
+        let all = active().person("dan", "dan@example.com");
+        let other = all.without_account_rule();
+        let next = run.sync(&other, &mut organization, &policy);
+        assert_eq!(changes(&next), [""; 0]);
+        assert_eq!(problems(&next), [(ProblemReason::NotRestored, vec!["dan"])]);
+    }
+}
+
+#[test]
 fn whoever_stays_disabled_for_long_after_their_removal_is_not_invited_under_another_id() {
     let mut policy = unlimited();
     policy.offboarding.disabled = OffboardingAction::Remove;

@@ -14,8 +14,8 @@ use crate::sync::plan::groups::Target;
 use crate::sync::plan::people::Presence;
 use crate::sync::plan::write_only;
 use crate::sync::plan::{
-    Action, CachedMembers, Change, GroupAction, GroupCache, GroupState, Kind, Names, Plan, Reason,
-    RemovedMember, Subject, Update,
+    Action, CachedMembers, Change, GroupAction, GroupCache, GroupState, Kind, MemberAction, Names,
+    Plan, Reason, RemovedMember, Subject, Update,
 };
 use crate::sync::plan::{collections, roles};
 use crate::sync::roster::{Eligibility, Person, Roster};
@@ -219,7 +219,8 @@ fn compare(
     problems
 }
 
-/// Who is disabled in the directory and a revoked member, and who is and no member.
+/// Who is disabled in the directory and a revoked member, or one whose member is somebody else's by this plan; and
+/// who is and no member.
 fn disabled(
     roster: &Roster,
     compared: &Compared<'_>,
@@ -239,9 +240,15 @@ fn disabled(
     let members: FastSet<&ExternalId> = members
         .filter_map(|member| member.external_id.as_ref())
         .collect();
+    let relinked = compared.people.changes.iter();
+    let relinked = relinked.filter_map(|change| match change.member() {
+        Some(MemberAction::Relink { from }) => Some(from),
+        _ => None,
+    });
+    let relinked: FastSet<&ExternalId> = relinked.collect();
     let (mut revoked, mut outside) = (vec![], vec![]);
     for person in disabled {
-        if plan.was_revoked(&person.id) {
+        if plan.was_revoked(&person.id) || relinked.contains(&person.id) {
             revoked.push(person.id.clone());
         } else if !members.contains(&person.id) {
             outside.push(person.id.clone());
