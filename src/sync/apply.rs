@@ -297,6 +297,7 @@ impl<'a> Run<'a, '_> {
         self.progress.start(Phase::ChangeGroups, groups.len());
         for change in groups {
             if let Some(group) = change.subject.id {
+                self.unless_asked_to_make_way()?;
                 self.note_sent(change);
                 let result = self.client.unlink_group(group, change.external_id());
                 let result = self.keeping_record(Box::pin(result)).await;
@@ -352,6 +353,7 @@ impl<'a> Run<'a, '_> {
                 (change.subject.id, change.group())
             {
                 let to = change.external_id();
+                self.unless_asked_to_make_way()?;
                 self.note_sent(change);
                 let result = self.client.relink_group(group, from.as_ref(), to);
                 let result = self.keeping_record(Box::pin(result)).await;
@@ -409,6 +411,7 @@ impl<'a> Run<'a, '_> {
             if let Some(group) = change.subject.id
                 && !renamed.contains(change.external_id())
             {
+                self.unless_asked_to_make_way()?;
                 self.note_sent(change);
                 let result = self.client.rename_group(group, change.subject.label());
                 let result = self.keeping_record(Box::pin(result)).await;
@@ -614,6 +617,7 @@ impl<'a> Run<'a, '_> {
         self.import(Phase::ChangeGroups, &in_rows, rows).await?;
         self.progress.start(Phase::ChangeGroups, single.len());
         for (change, group, after, difference) in single {
+            self.unless_asked_to_make_way()?;
             self.note_members_sent(change, Some(difference));
             let after: Vec<Uuid> = after.into_iter().collect();
             let result = self.client.set_members(group, &after);

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use directory_sync::directory::{DirectoryBuilder, ExternalId};
 use directory_sync::organization::OrganizationClient;
@@ -24,6 +25,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use simulators::fault::{Fault, Way, Work};
 use simulators::organization::{Config, Event, MemberSeed, SimulatedOrganization, Status};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::fault_sweep::in_parallel;
@@ -406,6 +408,60 @@ async fn a_run_that_makes_way_leaves_the_fast_lane_what_it_needs_and_the_next_on
     }
     assert_eq!(scene.organization.losses().len(), 3);
     assert!(scene.run().await.in_sync());
+}
+
+/// Ten groups with nobody in them.
+async fn scene_with_groups() -> Scene {
+    let mut scene = Scene::new().await;
+    for number in 0..10 {
+        let (id, name) = (format!("g{number}"), format!("Group {number}"));
+        scene.directory.0.groups.push((id, name, BTreeSet::new()));
+    }
+    scene.run().await;
+    assert!(scene.run().await.in_sync());
+    scene
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_makes_way_between_any_two_of_many_groups() {
+    type Change = fn(&mut (String, String, BTreeSet<String>));
+    let changes: [(&str, Change); 2] = [
+        ("renamed", |group| group.1 = format!("Another {}", group.1)),
+        ("re-linked", |group| group.0 = format!("new-{}", group.0)),
+    ];
+    for (case, change) in changes {
+        let mut scene = scene_with_groups().await;
+        scene.directory.0.groups.iter_mut().for_each(change);
+        let (progress, stop) = (Progress::default(), CancellationToken::new());
+        let make_way = CancellationToken::new();
+        let options = RunOptions {
+            make_way: Some(&make_way),
+            ..RunOptions::new(&progress, &stop)
+        };
+        let (policy, state) = (policy(), &mut scene.state);
+        state.history.start(trigger(RunTrigger::Scheduled));
+        let planned = plan(&scene.directory, &scene.client, &policy, state, &options).await;
+        let planned = planned.unwrap();
+        assert_eq!(planned.changes().len(), 10, "{case}");
+        scene.organization.clear_requests();
+        scene.organization.set_latency(Duration::from_millis(50));
+        let asking = async {
+            while scene.organization.requests().is_empty() {
+                sleep(Duration::from_millis(2)).await;
+            }
+            make_way.cancel();
+        };
+        let (ended, ()) = tokio::join!(planned.apply(state, &options), asking);
+        assert!(
+            matches!(ended, Err(RunError::MadeWay { .. })),
+            "{case}: {ended:?}"
+        );
+        let requests = scene.organization.requests().len();
+        assert!(requests <= 3, "{case}: one group's, and not {requests}");
+        scene.organization.set_latency(Duration::ZERO);
+        scene.run().await;
+        assert!(scene.run().await.in_sync(), "{case}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
