@@ -306,6 +306,40 @@ fn a_credential_that_is_not_known_any_more_leaves_no_series() {
     assert!(!text(&metrics).contains("directory_server"));
 }
 
+#[test]
+fn what_became_of_roles_and_access_is_counted_and_what_waits_is_shown_as_long_as_there_are_rules() {
+    let metrics = Metrics::new();
+    let staff = Object::new("identity", "staff");
+    metrics.set_access(
+        &staff,
+        Some([(Kind::SetRole, 2), (Kind::SetCollections, 0)]),
+    );
+    for result in [
+        AccessResult::Given,
+        AccessResult::Given,
+        AccessResult::Refused,
+    ] {
+        let kind = Kind::SetRole;
+        metrics.access_changed(&staff, AccessOutcome { kind, result });
+    }
+    let of = |kind: &str, rest: &str| {
+        format!(r#"{{namespace="identity",name="staff",kind="{kind}"{rest}}}"#)
+    };
+    let changes = |kind, result, count| {
+        let of = of(kind, &format!(r#",result="{result}""#));
+        format!("directory_sync_access_changes_total{of} {count}")
+    };
+    assert_shows(&metrics, &changes("SetRole", "given", 2));
+    assert_shows(&metrics, &changes("SetRole", "refused", 1));
+    // There from the beginning, so that the first one is an increase.
+    assert_shows(&metrics, &changes("SetCollections", "taken", 0));
+    let held = |kind, count| format!("directory_sync_access_held{} {count}", of(kind, ""));
+    assert_shows(&metrics, &held("SetRole", 2));
+    metrics.set_access(&staff, None);
+    assert!(!text(&metrics).contains("access_held{"));
+    assert_shows(&metrics, &changes("SetRole", "given", 2));
+}
+
 fn families_of(metrics: &Metrics, name: &str) -> usize {
     let mut families: Vec<_> = text(metrics)
         .lines()
