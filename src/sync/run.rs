@@ -362,7 +362,7 @@ pub(super) struct Comparison<'a> {
 
 /// What a comparison of groups comes to.
 enum Compared {
-    Now(Worked),
+    Now(Box<Worked>),
     /// Somebody was revoked meanwhile. The groups with their members.
     Before(HashMap<Uuid, Vec<Uuid>>),
 }
@@ -405,7 +405,7 @@ impl Planning<'_> {
         let worked = loop {
             let compared = self.compare(state, &roster, &organization, comparison, beside);
             match compared.await? {
-                Compared::Now(worked) => break worked,
+                Compared::Now(worked) => break *worked,
                 Compared::Before(read) => {
                     organization = self.read_organization_again(state, beside).await?;
                     comparison = Comparison {
@@ -616,7 +616,7 @@ impl Planning<'_> {
             let mut alone = Alone;
             let compared = self.compare(state, roster, organization, comparison, &mut alone);
             match compared.await? {
-                Compared::Now(worked) => return Ok(worked),
+                Compared::Now(worked) => return Ok(*worked),
                 Compared::Before(read) => comparison = Comparison { beside, only, read },
             }
         }
@@ -687,13 +687,13 @@ impl Planning<'_> {
         let limiting = Box::pin(within_means(self.client, guarded, organization));
         let guarded = self.options.unless_stopped(limiting).await?;
         self.time(Phase::Plan, planning + started.elapsed());
-        Ok(Compared::Now(Worked {
+        Ok(Compared::Now(Box::new(Worked {
             guarded,
             verified,
             memberships,
             read_beside,
             leaves_out,
-        }))
+        })))
     }
 }
 
