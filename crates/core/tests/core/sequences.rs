@@ -682,7 +682,9 @@ impl Seen {
             let group = groups.find(|one| one.external_id.as_ref() == Some(group));
             let mut members = organization.content.members.iter();
             let member = members.find(|member| member.external_id.as_ref() == Some(person));
-            group.zip(member).is_some_and(|(group, member)| {
+            // A run that was killed hasn't given them this id yet.
+            let Some(member) = member else { return true };
+            group.is_some_and(|group| {
                 let inside = organization.inside.get(&group.id);
                 inside.is_some_and(|inside| inside.contains(&member.id))
             })
