@@ -31,6 +31,11 @@ integration: ## Run all tests except e2e
 e2e: ## Test the operator's image and chart on a real node, from installation to uninstallation (needs root)
 	@hack/test --package directory-sync-operator --test e2e
 
+.PHONY: test-gitops
+test-gitops: ## Test with Flux and Argo CD themselves, which are built first (minutes; needs root)
+	@hack/bring-tools flux-source-controller flux-kustomize-controller flux-source-crds flux-kustomize-crds argo-cd argo-cd-crds redis git >/dev/null
+	@hack/test --package directory-sync-operator --test gitops_tools
+
 .PHONY: bench
 bench: tools ## Measure speed and memory
 	cargo bench --locked --workspace --bench '*'

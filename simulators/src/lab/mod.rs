@@ -7,6 +7,7 @@
 //! - [`ApiServer`]: etcd and kube-apiserver with RBAC, kubeconfigs for further users
 //! - [`Node`]: a node that runs pods, in a [`Sandbox`]
 //! - [`Images`]: container images, built from a Dockerfile
+//! - [`GitServer`]: a Git repository, served over HTTP
 //! - [`Slapd`]: OpenLDAP with one `mdb` database, LDAP and LDAPS
 //! - [`Samba`]: an Active Directory domain with one controller
 //! - [`Ldif`], [`Company`]: entries by hand, or a whole company of any size
@@ -20,6 +21,7 @@ mod certificates;
 pub mod clock;
 mod company;
 mod directory_server_389;
+mod git;
 mod images;
 mod ldif;
 mod node;
@@ -37,6 +39,7 @@ pub use api_server::ApiServer;
 pub use certificates::{Authority, Identity};
 pub use company::{Company, Employee, Team};
 pub use directory_server_389::DirectoryServer389;
+pub use git::GitServer;
 pub use images::Images;
 pub use ldif::{Ldif, Person, escape_rdn};
 pub use node::Node;
