@@ -275,7 +275,7 @@ pub async fn plan(
 /// may be older than such a revocation: the organization is read again, and the plan leaves these people alone.
 ///
 /// # Errors
-/// As [`plan`].
+/// As [`plan()`].
 pub async fn plan_beside(
     (source, client, policy): (&dyn Source, &OrganizationClient, &Policy),
     state: &mut State,
